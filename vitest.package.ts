@@ -1,0 +1,12 @@
+import { defineProject, type UserProjectConfigExport } from "vitest/config";
+
+const conditions = ["@kc/source", "import", "module", "node", "default"];
+
+/** Tests run on the sources (the `@kc/source` condition), so that no test can see a stale build. */
+const project: UserProjectConfigExport = defineProject({
+  resolve: { conditions },
+  ssr: { resolve: { conditions } },
+  test: { include: ["test/**/*.test.ts"] },
+});
+
+export default project;
