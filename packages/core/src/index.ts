@@ -1,1 +1,31 @@
-export {};
+export * from "./errors.ts";
+export { systemClock, type Clock } from "./clock.ts";
+export {
+  checkpointAt,
+  compareCheckpoints,
+  compareSequenceNumbers,
+  formatCheckpoint,
+  isSequenceNumber,
+  SHARD_END,
+  type Checkpoint,
+  type Position,
+} from "./checkpoints/position.ts";
+export type * from "./checkpoints/store.ts";
+export type * from "./checkpoints/lease-store.ts";
+export { MemoryStore, MemoryStoreData } from "./checkpoints/memory-store.ts";
+export type * from "./groups/group.ts";
+export type { Shard } from "./kinesis/shard.ts";
+export { ConsumerRecord, type RecordFields } from "./record.ts";
+export { SkipCheckpoint, type Handler, type HandlerContext } from "./handler.ts";
+export type { Counter } from "./telemetry/counter.ts";
+export { fromPino, type LogFields, type Logger, type PinoLike } from "./telemetry/logger.ts";
+export {
+  METRICS,
+  type CounterName,
+  type GaugeName,
+  type MetricAttributes,
+  type MetricDefinition,
+  type MetricName,
+  type Metrics,
+} from "./telemetry/metrics.ts";
+export type { Telemetry } from "./telemetry/telemetry.ts";

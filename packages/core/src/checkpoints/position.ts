@@ -1,0 +1,69 @@
+/**
+ * Position arithmetic, pure. A sequence number is a decimal string of up to 56 digits: it does not
+ * fit a JavaScript number, and is compared by length, then by text.
+ */
+
+/** A place in a shard: a record, or a user record inside a KPL aggregate. */
+export interface Position {
+  readonly sequenceNumber: string;
+  /** Index of the user record inside its aggregate; absent for an ordinary record. */
+  readonly subSequenceNumber?: number;
+}
+
+/** The last position whose work is done, or the fact that the shard was read to its end. */
+export type Checkpoint =
+  | ({ readonly kind: "position" } & Position)
+  | {
+      readonly kind: "shard-end";
+    };
+
+export const SHARD_END: Checkpoint = Object.freeze({ kind: "shard-end" });
+
+const SEQUENCE_NUMBER = /^(?:0|[1-9][0-9]{0,127})$/;
+
+/** Is this text a sequence number: digits without a leading zero, at most 128 of them? */
+export function isSequenceNumber(text: string): boolean {
+  return SEQUENCE_NUMBER.test(text);
+}
+
+/** The checkpoint that says "everything up to and including this position is done". */
+export function checkpointAt(position: Position): Checkpoint {
+  const { sequenceNumber, subSequenceNumber } = position;
+  return subSequenceNumber === undefined
+    ? { kind: "position", sequenceNumber }
+    : { kind: "position", sequenceNumber, subSequenceNumber };
+}
+
+/** Negative, zero or positive, as `a` lies before, at or after `b`. Both must be sequence numbers. */
+export function compareSequenceNumbers(a: string, b: string): number {
+  return a.length - b.length || (a < b ? -1 : a > b ? 1 : 0);
+}
+
+/**
+ * Order of checkpoints: by sequence number, then sub-sequence number; a shard's end comes after
+ * every number. No sub-sequence number means the whole record, so it comes after each user record
+ * of that sequence number.
+ */
+export function compareCheckpoints(a: Checkpoint, b: Checkpoint): number {
+  if (a.kind === "shard-end" || b.kind === "shard-end") {
+    return Number(a.kind === "shard-end") - Number(b.kind === "shard-end");
+  }
+  return (
+    compareSequenceNumbers(a.sequenceNumber, b.sequenceNumber) ||
+    compareSub(a.subSequenceNumber, b.subSequenceNumber)
+  );
+}
+
+function compareSub(a: number | undefined, b: number | undefined): number {
+  if (a === b) return 0;
+  if (a === undefined) return 1;
+  if (b === undefined) return -1;
+  return a - b;
+}
+
+/** For messages and logs: `4959…123`, `4959…123.7` or `shard end`. */
+export function formatCheckpoint(checkpoint: Checkpoint): string {
+  if (checkpoint.kind === "shard-end") return "shard end";
+  const { sequenceNumber, subSequenceNumber } = checkpoint;
+  return subSequenceNumber === undefined ? sequenceNumber : `${sequenceNumber}.${subSequenceNumber}`;
+}

@@ -1,0 +1,131 @@
+import { formatCheckpoint, type Checkpoint } from "./checkpoints/position.ts";
+
+/**
+ * Every code an error of this library can carry. `docs/errors.md` has a heading for each: what
+ * happened, and what to do.
+ */
+export type KcErrorCode =
+  | "CONFIG_INVALID"
+  | "SCAN_ACTIVE"
+  | "HANDLER_FAILED"
+  | "HOOK_FAILED"
+  | "DRAIN_TIMEOUT"
+  | "STREAM_NOT_FOUND"
+  | "STREAM_RECREATED"
+  | "SHARD_NOT_FOUND"
+  | "CHECKPOINT_REFUSED"
+  | "KINESIS_ACCESS_DENIED"
+  | "KINESIS_FAILED"
+  | "STORE_UNAVAILABLE"
+  | "STORE_ACCESS_DENIED"
+  | "STORE_SCHEMA"
+  | "STORE_CORRUPT"
+  | "STORE_FAILED"
+  | "STORE_CLOSED"
+  | "STORE_REGRESSED"
+  | "NAMESPACE_CONFLICT"
+  | "LEASE_LOST";
+
+export interface KcErrorOptions {
+  /** Would the same call pass a little later, with nothing changed? Default false. */
+  readonly retryable?: boolean;
+  readonly cause?: unknown;
+  /** The shard it happened to. Its id stands in the message too. */
+  readonly shardId?: string;
+}
+
+const brand: unique symbol = Symbol.for("@kc/error") as never;
+
+/** The one error class: a stable `code`, whether a retry can help, the shard, the cause. */
+export class KcError extends Error {
+  readonly [brand] = true as const;
+  readonly code: KcErrorCode;
+  readonly retryable: boolean;
+  readonly shardId: string | undefined;
+
+  constructor(code: KcErrorCode, message: string, options: KcErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = new.target.name;
+    this.code = code;
+    this.retryable = options.retryable ?? false;
+    this.shardId = options.shardId;
+  }
+
+  /** True for an error of any copy of this library, where `instanceof` knows one copy alone. */
+  static is(error: unknown): error is KcError {
+    return typeof error === "object" && error !== null && brand in error;
+  }
+}
+
+/** An option is wrong. Thrown by constructors, and by methods for their own arguments. */
+export class ConfigError extends KcError {
+  /** The option's name, as in `scanIntervalMs` or `start.timestamp`. */
+  readonly option: string;
+
+  constructor(option: string, message: string) {
+    super("CONFIG_INVALID", `${option}: ${message}`);
+    this.option = option;
+  }
+}
+
+/** What a store throws. `retryable` says whether the outage is a passing one. */
+export class StoreError extends KcError {}
+
+/** The fence no longer holds: another worker owns the shard, and this write was refused. */
+export class LeaseLostError extends KcError {
+  constructor(shardId: string, detail: string, options: { cause?: unknown } = {}) {
+    super("LEASE_LOST", `${shardId}: the lease was lost: ${detail}`, { ...options, shardId });
+  }
+}
+
+/** Two applications or two streams would share one set of checkpoints. */
+export class NamespaceConflictError extends KcError {
+  constructor(message: string) {
+    super("NAMESPACE_CONFLICT", message);
+  }
+}
+
+/** The store answers with less than it had acknowledged: it was emptied or restored from a copy. */
+export class StoreRegressedError extends KcError {
+  constructor(message: string, options: { cause?: unknown } = {}) {
+    super("STORE_REGRESSED", message, options);
+  }
+}
+
+/** One shard whose work did not end within the drain's deadline. */
+export interface UndrainedShard {
+  readonly shardId: string;
+  /** What the store has acknowledged; reading goes on after it. */
+  readonly acknowledged: Checkpoint | undefined;
+  /** `handler`: a handler was still running. `flush`: the store did not take the checkpoint. */
+  readonly waitingFor: "handler" | "flush";
+}
+
+/** A stop did not finish in `drainTimeoutMs`. Nothing is lost; what is listed will repeat. */
+export class DrainTimeoutError extends KcError {
+  readonly shards: readonly UndrainedShard[];
+
+  constructor(drainTimeoutMs: number, shards: readonly UndrainedShard[], cause?: unknown) {
+    const list = shards
+      .map(({ shardId, acknowledged, waitingFor }) => {
+        const from = acknowledged ? formatCheckpoint(acknowledged) : "the start";
+        return `${shardId} (${waitingFor} still running; repeats after ${from})`;
+      })
+      .join(", ");
+    super("DRAIN_TIMEOUT", `the stop did not finish within ${drainTimeoutMs} ms: ${list}`, {
+      cause,
+    });
+    this.shards = shards;
+  }
+}
+
+/** The error as this library reports it: a KcError as it is, anything else wrapped. */
+export function toKcError(error: unknown, code: KcErrorCode, prefix: string): KcError {
+  if (KcError.is(error)) return error;
+  return new KcError(code, `${prefix}: ${describeError(error)}`, { cause: error });
+}
+
+/** `Name: message` of anything that can be thrown. */
+export function describeError(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+}

@@ -1,0 +1,87 @@
+import type { Clock } from "../clock.ts";
+import type { Checkpoint } from "../checkpoints/position.ts";
+import type { Fence, Store, StoreScope } from "../checkpoints/store.ts";
+import type { KcError } from "../errors.ts";
+import type { Shard } from "../kinesis/shard.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
+
+/**
+ * Decides which shards this process reads, and when. It grants a shard by calling `host.read`, and
+ * takes it back by aborting the assignment's `revoked` signal. A group must
+ * - grant a shard only when every parent that a complete listing names has ended;
+ * - never grant a shard that it has granted and not yet seen settled;
+ * - return from `run` once `signal` has aborted and every granted shard has settled.
+ */
+export interface Group {
+  /** Refuses what it cannot work with. @throws ConfigError */
+  validate?(store: Store | undefined): void;
+
+  /** Runs until the signal aborts. Rejects on an error that the group cannot survive. */
+  run(host: GroupHost, signal: AbortSignal): Promise<void>;
+}
+
+/** What a group is given to work with. */
+export interface GroupHost {
+  readonly scope: StoreScope;
+  /** The user's store; undefined = progress is kept in this process alone. */
+  readonly store: Store | undefined;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly telemetry: Telemetry;
+  /** How long to wait from one listing of the shards to the next, in milliseconds. */
+  readonly discoveryIntervalMs: number;
+
+  /** One complete, unfiltered listing of the stream's shards; passing errors are retried. */
+  listShards(signal: AbortSignal): Promise<readonly Shard[]>;
+
+  /** All checkpoints of the application; passing errors are retried. Empty without a store. */
+  loadCheckpoints(signal: AbortSignal): Promise<ReadonlyMap<string, Checkpoint>>;
+
+  /** Reads a shard until it ends, is revoked, is lost, or the consumer stops. Never rejects. */
+  read(assignment: ShardAssignment): Promise<ShardOutcome>;
+}
+
+/** The right to read one shard, from a group to the scan. */
+export interface ShardAssignment {
+  readonly shard: Shard;
+  /** Where the work stands; undefined = nothing was ever done here. */
+  readonly checkpoint: Checkpoint | undefined;
+  /**
+   * Was the shard already there when this scan began? Only then does the configured start apply;
+   * a shard that appeared later is read from its first record.
+   */
+  readonly presentAtStart: boolean;
+  /** Present when a lease is behind it: every checkpoint carries it, and the handler sees it. */
+  readonly fence?: Fence;
+  /**
+   * The instant of `clock.monotonic()` from which no new record is started. It moves on with each
+   * acknowledged heartbeat. Default: never.
+   */
+  readonly validUntil?: () => number;
+  /** Aborts when the shard is to be given up; its reason is a `Revocation`. */
+  readonly revoked?: AbortSignal;
+}
+
+/** Why an assignment is taken back. */
+export type Revocation =
+  /** In peace: finish the record in hand within `deadlineMs`, flush, let go. */
+  | { readonly kind: "hand-off"; readonly deadlineMs: number }
+  /** Somebody else may own it already: stop at once, write nothing. */
+  | { readonly kind: "lost"; readonly detail: string };
+
+/** How the reading of an assignment came to its end. */
+export type ShardOutcome =
+  /** Read to its end, and the end is checkpointed. The children may begin. */
+  | { readonly kind: "ended"; readonly children: readonly Shard[] }
+  /** Retention removed the shard from the stream; what was unread in it is gone. */
+  | { readonly kind: "aged-out" }
+  /** Revoked; everything that was delivered is finished, and flushed unless it was skipped. */
+  | { readonly kind: "released"; readonly checkpoint: Checkpoint | undefined }
+  /** Revoked; the deadline passed with a handler or a flush still under way. */
+  | { readonly kind: "forced"; readonly checkpoint: Checkpoint | undefined }
+  /** The lease is gone: a fence was refused, or the group said so. */
+  | { readonly kind: "lost"; readonly detail: string }
+  /** The consumer is stopping, by its signal or because another shard failed. */
+  | { readonly kind: "stopped" }
+  /** This shard failed; the consumer is stopping because of it. */
+  | { readonly kind: "failed"; readonly error: KcError };

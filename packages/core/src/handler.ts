@@ -1,0 +1,22 @@
+import type { Fence } from "./checkpoints/store.ts";
+import type { ConsumerRecord } from "./record.ts";
+
+/**
+ * A handler's answer "go on, but do not checkpoint this record". A later record's success covers
+ * it, and so does the shard's end; if neither comes before a stop, it is delivered again.
+ */
+export const SkipCheckpoint: unique symbol = Symbol.for("@kc/SkipCheckpoint") as never;
+
+/**
+ * Called for one record of a shard at a time, in order. Sync or async; a throw or rejection stops
+ * the scan with a `HANDLER_FAILED` error that names the shard and has what was thrown as its cause.
+ */
+export type Handler = (record: ConsumerRecord, context: HandlerContext) => unknown;
+
+export interface HandlerContext {
+  readonly shardId: string;
+  /** Aborts when the shard is lost, or when the deadline of a stop or hand-off is over. */
+  readonly signal: AbortSignal;
+  /** Present under a lease: lets a sink refuse a worker that was replaced. */
+  readonly fence?: Fence;
+}

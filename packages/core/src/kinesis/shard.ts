@@ -1,0 +1,59 @@
+/** A shard as the stream's listing describes it. */
+export interface Shard {
+  readonly shardId: string;
+  /** None for a shard the stream was created with, one after a split, two after a merge. */
+  readonly parentShardIds: readonly string[];
+  /** A closed shard takes no more records; it has an end that can be read to. */
+  readonly closed: boolean;
+  /** First and last hash key, inclusive, as decimal strings of up to 39 digits. */
+  readonly hashKeyRange: { readonly start: string; readonly end: string } | undefined;
+}
+
+interface SdkShard {
+  ShardId?: string | undefined;
+  ParentShardId?: string | undefined;
+  AdjacentParentShardId?: string | undefined;
+  HashKeyRange?: SdkHashKeyRange | undefined;
+  SequenceNumberRange?: { EndingSequenceNumber?: string | undefined } | undefined;
+}
+
+interface SdkChildShard {
+  ShardId?: string | undefined;
+  ParentShards?: string[] | undefined;
+  HashKeyRange?: SdkHashKeyRange | undefined;
+}
+
+interface SdkHashKeyRange {
+  StartingHashKey?: string | undefined;
+  EndingHashKey?: string | undefined;
+}
+
+/** From an entry of ListShards. */
+export function fromListing(shard: SdkShard): Shard {
+  return {
+    shardId: shard.ShardId ?? "",
+    parentShardIds: [shard.ParentShardId, shard.AdjacentParentShardId].filter(isNamed),
+    closed: isNamed(shard.SequenceNumberRange?.EndingSequenceNumber),
+    hashKeyRange: hashKeyRange(shard.HashKeyRange),
+  };
+}
+
+/** From an entry of `ChildShards` in a closed shard's last GetRecords reply. */
+export function fromChildShard(child: SdkChildShard): Shard {
+  return {
+    shardId: child.ShardId ?? "",
+    parentShardIds: (child.ParentShards ?? []).filter(isNamed),
+    closed: false,
+    hashKeyRange: hashKeyRange(child.HashKeyRange),
+  };
+}
+
+function hashKeyRange(range: SdkHashKeyRange | undefined): Shard["hashKeyRange"] {
+  const { StartingHashKey: start, EndingHashKey: end } = range ?? {};
+  return start === undefined || end === undefined ? undefined : { start, end };
+}
+
+/** kinesalite writes some absent fields as null. */
+function isNamed(value: string | null | undefined): value is string {
+  return value !== undefined && value !== null && value !== "";
+}

@@ -1,0 +1,56 @@
+const decoder = new TextDecoder();
+
+/** One record as the handler gets it. */
+export class ConsumerRecord {
+  /** The bytes as they were put. May be a view on the whole page's memory: see `copy()`. */
+  readonly data: Uint8Array;
+  /** Empty where the stream's mode has none. */
+  readonly partitionKey: string;
+  /** A decimal string of up to 56 digits, unique and increasing within the shard. */
+  readonly sequenceNumber: string;
+  /** Index of a user record inside its KPL aggregate. */
+  readonly subSequenceNumber: number | undefined;
+  /** When the service took it, to the millisecond. */
+  readonly approximateArrivalTimestamp: Date;
+  readonly shardId: string;
+  /** How far the page that brought this record was behind the shard's tip, in milliseconds. */
+  readonly millisBehindLatest: number;
+  readonly encryptionType: "NONE" | "KMS" | undefined;
+
+  constructor(fields: RecordFields) {
+    this.data = fields.data;
+    this.partitionKey = fields.partitionKey;
+    this.sequenceNumber = fields.sequenceNumber;
+    this.subSequenceNumber = fields.subSequenceNumber;
+    this.approximateArrivalTimestamp = fields.approximateArrivalTimestamp;
+    this.shardId = fields.shardId;
+    this.millisBehindLatest = fields.millisBehindLatest;
+    this.encryptionType = fields.encryptionType;
+  }
+
+  /** The data as UTF-8 text; malformed bytes become U+FFFD. */
+  text(): string {
+    return decoder.decode(this.data);
+  }
+
+  /** The data parsed as JSON. @throws SyntaxError */
+  json<T = unknown>(): T {
+    return JSON.parse(this.text()) as T;
+  }
+
+  /** The same record with data of its own, to be kept for longer than its page. */
+  copy(): ConsumerRecord {
+    return new ConsumerRecord({ ...this, data: this.data.slice() });
+  }
+}
+
+export interface RecordFields {
+  readonly data: Uint8Array;
+  readonly partitionKey: string;
+  readonly sequenceNumber: string;
+  readonly subSequenceNumber: number | undefined;
+  readonly approximateArrivalTimestamp: Date;
+  readonly shardId: string;
+  readonly millisBehindLatest: number;
+  readonly encryptionType: "NONE" | "KMS" | undefined;
+}

@@ -1,0 +1,31 @@
+/**
+ * Where log lines go; `console` fits as it is. Fields hold ids, positions, counts and errors, never
+ * a record's data or partition key.
+ */
+export interface Logger {
+  debug(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  error(message: string, fields?: LogFields): void;
+}
+
+export type LogFields = Readonly<Record<string, unknown>>;
+
+/** The part of a pino logger that is used here. */
+export interface PinoLike {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** A Logger on a pino instance. pino takes the fields first; an `error` field goes to its `err`. */
+export function fromPino(pino: PinoLike): Logger {
+  const to =
+    (level: keyof Logger) =>
+    (message: string, fields: LogFields = {}): void => {
+      const { error, ...rest } = fields;
+      pino[level](error === undefined ? rest : { ...rest, err: error }, message);
+    };
+  return { debug: to("debug"), info: to("info"), warn: to("warn"), error: to("error") };
+}

@@ -1,0 +1,83 @@
+/**
+ * Every metric, in one map: the names and attributes that counters are typed by, and the table in
+ * `docs/metrics.md`. Each carries `stream` and `application` beside what is listed.
+ */
+export const METRICS = {
+  records: {
+    kind: "counter",
+    unit: "{record}",
+    attributes: ["shardId"],
+    description: "Records handed to the handler, those answered with SkipCheckpoint included",
+  },
+  bytes: {
+    kind: "counter",
+    unit: "By",
+    attributes: ["shardId"],
+    description: "Data of the records handed to the handler",
+  },
+  checkpoints: {
+    kind: "counter",
+    unit: "{checkpoint}",
+    attributes: ["shardId", "outcome"],
+    description: "Checkpoints acknowledged by the store: written, same, or behind another's",
+  },
+  retries: {
+    kind: "counter",
+    unit: "{call}",
+    attributes: ["operation", "error"],
+    description: "Calls to Kinesis or the store that failed in passing and are tried again",
+  },
+  errors: {
+    kind: "counter",
+    unit: "{error}",
+    attributes: ["error"],
+    description: "Errors that ended a scan, by code, and failures of a counter or logger",
+  },
+  iterator_refreshes: {
+    kind: "counter",
+    unit: "{iterator}",
+    attributes: ["shardId"],
+    description: "Iterators that expired and were made anew after the last record delivered",
+  },
+  trimmed: {
+    kind: "counter",
+    unit: "{checkpoint}",
+    attributes: ["shardId"],
+    description: "Checkpoints that retention had overtaken: records were lost unread",
+  },
+  active_shards: {
+    kind: "gauge",
+    unit: "{shard}",
+    attributes: [],
+    description: "Shards this process reads now",
+  },
+  lag: {
+    kind: "gauge",
+    unit: "ms",
+    attributes: ["shardId"],
+    description: "How far the last page was behind the shard's tip",
+  },
+} as const satisfies Record<string, MetricDefinition>;
+
+export interface MetricDefinition {
+  readonly kind: "counter" | "gauge";
+  /** UCUM, as OpenTelemetry writes units. */
+  readonly unit: string;
+  readonly attributes: readonly string[];
+  readonly description: string;
+}
+
+export type Metrics = typeof METRICS;
+export type MetricName = keyof Metrics;
+
+type OfKind<Kind extends MetricDefinition["kind"]> = {
+  [Name in MetricName]: Metrics[Name]["kind"] extends Kind ? Name : never;
+}[MetricName];
+
+export type CounterName = OfKind<"counter">;
+export type GaugeName = OfKind<"gauge">;
+
+/** The attributes of one metric: its own, and those that every metric carries. */
+export type MetricAttributes<Name extends MetricName = MetricName> = Readonly<
+  Record<Metrics[Name]["attributes"][number] | "stream" | "application", string>
+>;

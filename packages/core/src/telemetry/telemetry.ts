@@ -1,0 +1,81 @@
+import type { Counter } from "./counter.ts";
+import type { LogFields, Logger } from "./logger.ts";
+import type { CounterName, GaugeName, MetricAttributes } from "./metrics.ts";
+
+type OwnAttributes<Name extends CounterName | GaugeName> = Omit<
+  MetricAttributes<Name>,
+  "stream" | "application"
+>;
+
+/**
+ * The user's counter and logger behind one guard: a sink that throws never stops the scan. A failing
+ * counter is told to the logger, once; a failing logger to the counter, each time.
+ */
+export class Telemetry {
+  readonly #counter: Counter | undefined;
+  readonly #logger: Logger | undefined;
+  readonly #shared: { readonly stream: string; readonly application: string };
+  #counterFailed = false;
+
+  constructor(
+    sinks: { readonly counter?: Counter | undefined; readonly logger?: Logger | undefined },
+    shared: { readonly stream: string; readonly application: string },
+  ) {
+    this.#counter = sinks.counter;
+    this.#logger = sinks.logger;
+    this.#shared = shared;
+  }
+
+  add<Name extends CounterName>(name: Name, value: number, own: OwnAttributes<Name>): void {
+    if (this.#counter === undefined || value === 0) return;
+    try {
+      this.#counter.add(name, value, { ...own, ...this.#shared } as MetricAttributes<Name>);
+    } catch (error) {
+      this.#onCounterFailure(error);
+    }
+  }
+
+  set<Name extends GaugeName>(
+    name: Name,
+    value: number | undefined,
+    own: OwnAttributes<Name>,
+  ): void {
+    if (this.#counter === undefined) return;
+    try {
+      this.#counter.set(name, value, { ...own, ...this.#shared } as MetricAttributes<Name>);
+    } catch (error) {
+      this.#onCounterFailure(error);
+    }
+  }
+
+  debug(message: string, fields: LogFields = {}): void {
+    this.#log("debug", message, fields);
+  }
+
+  info(message: string, fields: LogFields = {}): void {
+    this.#log("info", message, fields);
+  }
+
+  warn(message: string, fields: LogFields = {}): void {
+    this.#log("warn", message, fields);
+  }
+
+  error(message: string, fields: LogFields = {}): void {
+    this.#log("error", message, fields);
+  }
+
+  #log(level: keyof Logger, message: string, fields: LogFields): void {
+    if (this.#logger === undefined) return;
+    try {
+      this.#logger[level](message, { ...this.#shared, ...fields });
+    } catch {
+      this.add("errors", 1, { error: "LOGGER_FAILED" });
+    }
+  }
+
+  #onCounterFailure(error: unknown): void {
+    if (this.#counterFailed) return;
+    this.#counterFailed = true;
+    this.warn("the counter throws; figures are missing from here on", { error });
+  }
+}
