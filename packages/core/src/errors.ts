@@ -34,7 +34,7 @@ export interface KcErrorOptions {
   readonly shardId?: string;
 }
 
-const brand: unique symbol = Symbol.for("@kc/error") as never;
+const brand: unique symbol = Symbol.for("@kc/error");
 
 /** The one error class: a stable `code`, whether a retry can help, the shard, the cause. */
 export class KcError extends Error {

@@ -5,7 +5,7 @@ import type { ConsumerRecord } from "./record.ts";
  * A handler's answer "go on, but do not checkpoint this record". A later record's success covers
  * it, and so does the shard's end; if neither comes before a stop, it is delivered again.
  */
-export const SkipCheckpoint: unique symbol = Symbol.for("@kc/SkipCheckpoint") as never;
+export const SkipCheckpoint: unique symbol = Symbol.for("@kc/SkipCheckpoint");
 
 /**
  * Called for one record of a shard at a time, in order. Sync or async; a throw or rejection stops
