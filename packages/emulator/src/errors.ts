@@ -1,0 +1,71 @@
+import {
+  AccessDeniedException,
+  ExpiredIteratorException,
+  ExpiredNextTokenException,
+  InvalidArgumentException,
+  KinesisServiceException,
+  KMSAccessDeniedException,
+  KMSDisabledException,
+  KMSInvalidStateException,
+  KMSNotFoundException,
+  KMSOptInRequired,
+  KMSThrottlingException,
+  LimitExceededException,
+  ProvisionedThroughputExceededException,
+  ResourceInUseException,
+  ResourceNotFoundException,
+  ValidationException,
+} from "@aws-sdk/client-kinesis";
+
+const clientErrors = {
+  AccessDeniedException,
+  ExpiredIteratorException,
+  ExpiredNextTokenException,
+  InvalidArgumentException,
+  KMSAccessDeniedException,
+  KMSDisabledException,
+  KMSInvalidStateException,
+  KMSNotFoundException,
+  KMSOptInRequired,
+  KMSThrottlingException,
+  LimitExceededException,
+  ProvisionedThroughputExceededException,
+  ResourceInUseException,
+  ResourceNotFoundException,
+  ValidationException,
+} as const;
+
+/** Errors that the SDK has no class for: it throws its base class under these names. */
+const unmodelledErrors = {
+  ExpiredTokenException: 400,
+  InternalFailure: 500,
+  SerializationException: 400,
+  ServiceUnavailable: 503,
+  ThrottlingException: 400,
+  UnknownOperationException: 400,
+  UnrecognizedClientException: 400,
+} as const;
+
+/** The names of the errors that the emulator can answer with. */
+export type ServiceErrorName = keyof typeof clientErrors | keyof typeof unmodelledErrors;
+
+/**
+ * An error as the SDK would throw it: its class, `name`, `message`, `$fault` and
+ * `$metadata.httpStatusCode`. The face that delivers it adds the request id.
+ */
+export function serviceError(
+  name: ServiceErrorName,
+  message: string = `${name} (injected)`,
+): KinesisServiceException {
+  if (isClientError(name)) {
+    return new clientErrors[name]({ message, $metadata: { httpStatusCode: 400 } });
+  }
+  const httpStatusCode = unmodelledErrors[name];
+  if (httpStatusCode === undefined) throw new TypeError(`unknown service error '${String(name)}'`);
+  const $fault = httpStatusCode < 500 ? "client" : "server";
+  return new KinesisServiceException({ name, message, $fault, $metadata: { httpStatusCode } });
+}
+
+function isClientError(name: ServiceErrorName): name is keyof typeof clientErrors {
+  return Object.hasOwn(clientErrors, name);
+}

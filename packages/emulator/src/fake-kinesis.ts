@@ -1,0 +1,132 @@
+import type { KinesisClient, ServiceOutputTypes } from "@aws-sdk/client-kinesis";
+import { KinesisServiceException } from "@aws-sdk/client-kinesis";
+import type { OperationName } from "./api/operation-types.ts";
+import { sdkValues } from "./api/read-input.ts";
+import type { Call } from "./call-log.ts";
+import { serviceError } from "./errors.ts";
+import type { Faults } from "./faults.ts";
+import type { ModelOptions } from "./model/model.ts";
+import { isOperationName } from "./operations/operations.ts";
+import { InjectedFault, Service } from "./service.ts";
+
+export type FakeKinesisOptions = ModelOptions;
+
+/**
+ * An in-memory Kinesis in the place of the SDK's `KinesisClient`: give it where a client is
+ * expected. It takes the SDK's own commands, returns their outputs and throws the SDK's errors. It
+ * does not retry: `$metadata.attempts` is always 1.
+ *
+ * A call takes one turn of the clock's event loop, then happens at once. A signal in
+ * `send(command, { abortSignal })` rejects it with an error named AbortError.
+ */
+export class FakeKinesis implements Pick<KinesisClient, "send" | "destroy"> {
+  readonly #service: Service;
+  #destroyed = false;
+
+  /** Options describe the service, or are the running service of an emulator. */
+  constructor(options: FakeKinesisOptions | Service = {}) {
+    this.#service = options instanceof Service ? options : new Service(options);
+  }
+
+  /** Plans faults. */
+  get faults(): Faults {
+    return this.#service.faults;
+  }
+
+  /** The latest calls, oldest first; at least 1,000 are kept. */
+  get calls(): readonly Call[] {
+    return this.#service.calls.entries;
+  }
+
+  /** How often an operation was called since the start or `resetCalls()`. */
+  countOf(operation: OperationName): number {
+    return this.#service.calls.countOf(operation);
+  }
+
+  resetCalls(): void {
+    this.#service.calls.clear();
+  }
+
+  /** Whether `destroy` was called. Calls work all the same, as with the SDK's client. */
+  get destroyed(): boolean {
+    return this.#destroyed;
+  }
+
+  destroy(): void {
+    this.#destroyed = true;
+  }
+
+  readonly send: KinesisClient["send"] = ((
+    command: SdkCommand,
+    options?: SendOptions | Callback,
+    callback?: Callback,
+  ) => {
+    const done = typeof options === "function" ? options : callback;
+    const signal = typeof options === "function" ? undefined : options?.abortSignal;
+    const reply = this.#send(command, signal);
+    if (done === undefined) return reply;
+    return void reply.then((output) => done(null, output), done);
+  }) as KinesisClient["send"];
+
+  async #send(command: SdkCommand, signal?: AbortSignal): Promise<ServiceOutputTypes> {
+    const operation = command.constructor.name.replace(/Command$/, "");
+    if (!isOperationName(operation)) {
+      throw new TypeError(`FakeKinesis does not know the command '${command.constructor.name}'`);
+    }
+    const requestId = this.#service.nextRequestId();
+    try {
+      if (signal?.aborted) throw abortError();
+      await this.#service.clock.yield();
+      if (signal?.aborted) throw abortError();
+      const output = await this.#service.handle(operation, command.input, sdkValues, signal);
+      const $metadata = { httpStatusCode: 200, requestId, attempts: 1, totalRetryDelay: 0 };
+      return { ...withOwnData(output), $metadata } as ServiceOutputTypes;
+    } catch (error) {
+      throw signal?.aborted ? abortError() : asSdkError(error, requestId);
+    }
+  }
+}
+
+interface SdkCommand {
+  readonly input: object;
+}
+interface SendOptions {
+  readonly abortSignal?: AbortSignal;
+}
+type Callback = (error: unknown, output?: ServiceOutputTypes) => void;
+
+/** Every reply carries bytes of its own: a reader may write into them. */
+function withOwnData(output: object): object {
+  if (!("Records" in output)) return output;
+  const records = output.Records as readonly { readonly Data?: Uint8Array }[];
+  const copies = records.map((record) =>
+    record.Data === undefined ? record : { ...record, Data: new Uint8Array(record.Data) },
+  );
+  return { ...output, Records: copies };
+}
+
+function asSdkError(error: unknown, requestId: string): unknown {
+  const sdkError = error instanceof InjectedFault ? actOut(error.fault) : error;
+  if (sdkError instanceof KinesisServiceException) {
+    Object.assign(sdkError.$metadata, { requestId, attempts: 1, totalRetryDelay: 0 });
+  }
+  return sdkError;
+}
+
+function actOut(fault: InjectedFault["fault"]): Error {
+  switch (fault.kind) {
+    case "dropped connection":
+      return Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET", syscall: "read" });
+    case "html error": {
+      const error = serviceError("InternalFailure", `${fault.status} with an HTML body`);
+      error.$metadata.httpStatusCode = fault.status;
+      return error;
+    }
+  }
+}
+
+function abortError(): Error {
+  const error = new Error("Request aborted");
+  error.name = "AbortError";
+  return error;
+}

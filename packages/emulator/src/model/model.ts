@@ -1,0 +1,75 @@
+import { type Clock, createSystemClock } from "../clock.ts";
+import type { Quotas } from "./quotas.ts";
+import { Streams } from "./streams.ts";
+
+/** What the emulated service is like. */
+export interface ModelOptions {
+  /** Default: the machine's own clock. */
+  readonly clock?: Clock;
+  /** Streams that exist, ACTIVE, from the start: their names and shard counts. Default none. */
+  readonly streams?: Readonly<Record<string, number>>;
+  /** The Region in the streams' ARNs. Default `us-east-1`. */
+  readonly region?: string;
+  /** The account in the streams' ARNs, 12 digits. Default `000000000000`. */
+  readonly account?: string;
+  /** Which of the service's quotas are enforced. Default `true`: all of them. */
+  readonly quotas?: boolean | Quotas;
+  /** How long CREATING, UPDATING and DELETING last, in milliseconds. Default 0: no such states. */
+  readonly transitionMs?: number;
+  /** At most so many records in a GetRecords reply. Default 10,000. */
+  readonly maxRecordsPerPage?: number;
+  /** So many empty pages come before each page of records. Default 0. */
+  readonly emptyPagesWhileBehind?: number;
+  /** Leaves ChildShards out at a shard's end, as some emulators do. Default `false`. */
+  readonly omitChildShards?: boolean;
+  /**
+   * An iterator at or after a sequence number whose record was trimmed: `resume` at the horizon,
+   * or `reject` it with InvalidArgumentException. Both were seen. Default `resume`.
+   */
+  readonly trimmedSequenceNumbers?: "resume" | "reject";
+}
+
+/** The emulated service's state and manners: all that an operation can see. */
+export interface Model {
+  readonly clock: Clock;
+  readonly streams: Streams;
+  readonly maxRecordsPerPage: number;
+  readonly emptyPagesWhileBehind: number;
+  readonly omitChildShards: boolean;
+  readonly trimmedSequenceNumbers: "resume" | "reject";
+}
+
+/** Bytes of data and partition key, unless CreateStream says otherwise. */
+export const DEFAULT_MAX_RECORD_SIZE: number = 1024 * 1024;
+
+/** Throws RangeError for an option that makes no sense. */
+export function createModel(options: ModelOptions): Model {
+  const clock = options.clock ?? createSystemClock();
+  const account = options.account ?? "000000000000";
+  if (!/^\d{12}$/.test(account)) throw new RangeError(`account: 12 digits, not '${account}'`);
+  const quotas = options.quotas ?? true;
+  const model = {
+    clock,
+    streams: new Streams({
+      clock,
+      account,
+      region: options.region ?? "us-east-1",
+      transitionMs: atLeast(0, "transitionMs", options.transitionMs ?? 0),
+      quotas: typeof quotas === "boolean" ? { reads: quotas, writes: quotas } : quotas,
+    }),
+    maxRecordsPerPage: atLeast(1, "maxRecordsPerPage", options.maxRecordsPerPage ?? 10_000),
+    emptyPagesWhileBehind: atLeast(0, "emptyPagesWhileBehind", options.emptyPagesWhileBehind ?? 0),
+    omitChildShards: options.omitChildShards ?? false,
+    trimmedSequenceNumbers: options.trimmedSequenceNumbers ?? "resume",
+  };
+  for (const [name, shardCount] of Object.entries(options.streams ?? {})) {
+    atLeast(1, `streams.${name}`, shardCount);
+    model.streams.create(name, shardCount, DEFAULT_MAX_RECORD_SIZE, 0);
+  }
+  return model;
+}
+
+function atLeast(least: number, name: string, value: number): number {
+  if (Number.isInteger(value) && value >= least) return value;
+  throw new RangeError(`${name}: an integer of at least ${least}, not ${value}`);
+}

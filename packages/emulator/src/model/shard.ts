@@ -1,0 +1,122 @@
+import type { HashKeyRange } from "./hash-key.ts";
+import { type Quotas, ShardQuotas } from "./quotas.ts";
+import { formatSequenceNumber, LAST_ORDINAL, type ShardIdentity } from "./sequence-number.ts";
+
+/** A record at rest. */
+export interface StoredRecord {
+  readonly sequenceNumber: string;
+  readonly partitionKey: string;
+  readonly data: Uint8Array;
+  /** Milliseconds since the epoch; never decreases within a shard. */
+  readonly arrivedAt: number;
+  /** Data and partition key, in bytes. */
+  readonly size: number;
+}
+
+export interface ShardOptions {
+  readonly identity: ShardIdentity;
+  readonly range: HashKeyRange;
+  /** The shards that it came from: none, one (split) or two (merge). */
+  readonly parents: readonly Shard[];
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+  readonly quotas: Quotas;
+}
+
+/**
+ * A shard: records in order of arrival, cut off at the front by retention. A record's *ordinal*
+ * (1 for the first that was ever written) is its position; a position beyond the last record is
+ * where the next one will be.
+ */
+export class Shard {
+  readonly id: string;
+  readonly identity: ShardIdentity;
+  readonly range: HashKeyRange;
+  readonly parents: readonly Shard[];
+  readonly createdAt: number;
+  readonly startingSequenceNumber: string;
+  readonly quotas: ShardQuotas;
+  readonly #records: StoredRecord[] = [];
+  #first = 1;
+  #closed: { at: number; endingSequenceNumber: string } | undefined;
+
+  constructor(options: ShardOptions) {
+    this.identity = options.identity;
+    this.id = shardIdOf(options.identity.shardIndex);
+    this.range = options.range;
+    this.parents = options.parents;
+    this.createdAt = options.createdAt;
+    this.quotas = new ShardQuotas(options.quotas);
+    this.startingSequenceNumber = this.#number(0n, options.createdAt);
+  }
+
+  /** Milliseconds since the epoch; `undefined` while the shard is open. */
+  get closedAt(): number | undefined {
+    return this.#closed?.at;
+  }
+
+  get endingSequenceNumber(): string | undefined {
+    return this.#closed?.endingSequenceNumber;
+  }
+
+  /** The position of the oldest record that is still held. */
+  get first(): number {
+    return this.#first;
+  }
+
+  /** The position of the next record to be written. */
+  get next(): number {
+    return this.#first + this.#records.length;
+  }
+
+  /** Writes a record and returns it. */
+  append(partitionKey: string, data: Uint8Array, size: number, now: number): StoredRecord {
+    if (this.#closed !== undefined) throw new Error(`${this.id} is closed`);
+    const arrivedAt = Math.max(now, this.createdAt, this.#records.at(-1)?.arrivedAt ?? 0);
+    const sequenceNumber = this.#number(BigInt(this.next), arrivedAt);
+    const record = { sequenceNumber, partitionKey, data, arrivedAt, size };
+    this.#records.push(record);
+    return record;
+  }
+
+  /** The record at a position; `undefined` if there is none. */
+  at(position: number): StoredRecord | undefined {
+    return this.#records[position - this.#first];
+  }
+
+  /** The position of the first record that arrived at `time` or later. */
+  positionAt(time: number): number {
+    let low = 0;
+    let high = this.#records.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#records[middle]!.arrivedAt < time) low = middle + 1;
+      else high = middle;
+    }
+    return this.#first + low;
+  }
+
+  /** Forgets the records that arrived before `horizon`. */
+  trim(horizon: number): void {
+    const oldest = this.#records[0];
+    if (oldest === undefined || oldest.arrivedAt >= horizon) return;
+    const count = this.positionAt(horizon) - this.#first;
+    this.#records.splice(0, count);
+    this.#first += count;
+  }
+
+  /** Closes the shard for writing. */
+  close(now: number): void {
+    const at = Math.max(now, this.createdAt);
+    this.#closed = { at, endingSequenceNumber: this.#number(LAST_ORDINAL, at) };
+  }
+
+  #number(ordinal: bigint, at: number): string {
+    return formatSequenceNumber({ ...this.identity, ordinal, arrivedAt: Math.floor(at / 1000) });
+  }
+}
+
+/** `shardId-000000000007` for 7. */
+export function shardIdOf(index: number): string {
+  return `shardId-${String(index).padStart(12, "0")}`;
+}

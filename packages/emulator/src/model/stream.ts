@@ -1,0 +1,152 @@
+import { uniformRanges, type HashKeyRange } from "./hash-key.ts";
+import type { Quotas } from "./quotas.ts";
+import { Shard } from "./shard.ts";
+
+const HOUR_MS = 3_600_000;
+
+export type StreamStatus = "CREATING" | "ACTIVE" | "UPDATING" | "DELETING";
+
+export interface StreamOptions {
+  readonly name: string;
+  readonly arn: string;
+  readonly shardCount: number;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+  /** How many streams of this name there were before. */
+  readonly incarnation: number;
+  /** Bytes of data and partition key. */
+  readonly maxRecordSize: number;
+  readonly quotas: Quotas;
+}
+
+/**
+ * A stream: its shards, open and closed. The open ones always share out all hash keys without gap
+ * or overlap; a split or a merge closes parents and opens children.
+ */
+export class Stream {
+  readonly name: string;
+  readonly arn: string;
+  readonly createdAt: number;
+  readonly incarnation: number;
+  readonly maxRecordSize: number;
+  status: StreamStatus = "ACTIVE";
+  retentionHours = 24;
+  readonly #quotas: Quotas;
+  readonly #shards: Shard[] = [];
+  /** In the order of their hash keys. */
+  #open: readonly Shard[] = [];
+
+  constructor(options: StreamOptions) {
+    this.name = options.name;
+    this.arn = options.arn;
+    this.createdAt = options.createdAt;
+    this.incarnation = options.incarnation;
+    this.maxRecordSize = options.maxRecordSize;
+    this.#quotas = options.quotas;
+    this.#open = uniformRanges(options.shardCount).map((range) =>
+      this.#addShard(range, [], options.createdAt),
+    );
+  }
+
+  /** The open shards, in the order of their hash keys. */
+  get openShards(): readonly Shard[] {
+    return this.#open;
+  }
+
+  /** The oldest instant that retention still covers, in milliseconds since the epoch. */
+  horizon(now: number): number {
+    return Math.max(this.createdAt, now - this.retentionHours * HOUR_MS);
+  }
+
+  /** The shards in the order of their ids, without those that ended before the horizon. */
+  shards(now: number): readonly Shard[] {
+    const horizon = this.horizon(now);
+    return this.#shards.filter((shard) => (shard.closedAt ?? Infinity) >= horizon);
+  }
+
+  /** A shard that retention still covers, its expired records trimmed. */
+  shard(id: string, now: number): Shard | undefined {
+    const shard = this.#shards.find((candidate) => candidate.id === id);
+    const horizon = this.horizon(now);
+    if (shard === undefined || (shard.closedAt ?? Infinity) < horizon) return undefined;
+    shard.trim(horizon);
+    return shard;
+  }
+
+  /** The shards that a shard was split or merged into. */
+  childrenOf(shard: Shard): readonly Shard[] {
+    return this.#shards.filter((candidate) => candidate.parents.includes(shard));
+  }
+
+  /** The open shard that a hash key belongs to. */
+  route(hashKey: bigint): Shard {
+    let low = 0;
+    let high = this.#open.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if (this.#open[middle]!.range.start <= hashKey) low = middle;
+      else high = middle - 1;
+    }
+    return this.#open[low]!;
+  }
+
+  /** Splits an open shard in two; `hashKey` is where the second one starts. */
+  split(shard: Shard, hashKey: bigint, now: number): void {
+    const { start, end } = shard.range;
+    if (hashKey <= start || hashKey > end) throw new RangeError(`${hashKey} does not cut a shard`);
+    const ranges = [
+      { start, end: hashKey - 1n },
+      { start: hashKey, end },
+    ];
+    this.#replace([shard], ranges, now);
+  }
+
+  /** Merges two open shards whose hash keys touch; either may be the lower one. */
+  merge(shard: Shard, adjacent: Shard, now: number): void {
+    const ascending = shard.range.start < adjacent.range.start;
+    const [lower, upper] = ascending ? [shard, adjacent] : [adjacent, shard];
+    if (lower.range.end + 1n !== upper.range.start) throw new RangeError("not adjacent shards");
+    const range = { start: lower.range.start, end: upper.range.end };
+    this.#replace([shard, adjacent], [range], now);
+  }
+
+  /** Splits and merges until the open shards are `count` equal ones. */
+  scale(count: number, now: number): void {
+    for (const target of uniformRanges(count)) {
+      // The previous target's cut, or hash key 0, is where this one starts.
+      const last = this.route(target.end);
+      if (last.range.end > target.end) this.split(last, target.end + 1n, now);
+      for (;;) {
+        const shard = this.route(target.start);
+        if (shard.range.end === target.end) break;
+        this.merge(shard, this.route(shard.range.end + 1n), now);
+      }
+    }
+  }
+
+  #replace(parents: readonly Shard[], ranges: readonly HashKeyRange[], now: number): void {
+    for (const parent of parents) parent.close(now);
+    const children = ranges.map((range) => this.#addShard(range, parents, now));
+    this.#open = [...this.#open.filter((shard) => !parents.includes(shard)), ...children].toSorted(
+      (a, b) => (a.range.start < b.range.start ? -1 : 1),
+    );
+  }
+
+  #addShard(range: HashKeyRange, parents: readonly Shard[], now: number): Shard {
+    // Later than every parent, so that a child's sequence numbers are above its parents'.
+    const afterParents = parents.map((parent) => parent.identity.shardCreatedAt + 1);
+    const shard = new Shard({
+      identity: {
+        shardIndex: this.#shards.length,
+        shardCreatedAt: Math.max(Math.floor(now / 1000), ...afterParents),
+        incarnation: this.incarnation % 256,
+      },
+      range,
+      parents,
+      createdAt: now,
+      quotas: this.#quotas,
+    });
+    this.#shards.push(shard);
+    return shard;
+  }
+}

@@ -1,0 +1,154 @@
+import type { Clock } from "../clock.ts";
+import { serviceError } from "../errors.ts";
+import type { Quotas } from "./quotas.ts";
+import { Stream, type StreamStatus } from "./stream.ts";
+
+export interface StreamsOptions {
+  readonly clock: Clock;
+  readonly region: string;
+  readonly account: string;
+  readonly transitionMs: number;
+  readonly quotas: Quotas;
+}
+
+/** How a request names a stream. */
+export interface StreamReference {
+  readonly StreamName?: string | undefined;
+  readonly StreamARN?: string | undefined;
+}
+
+/** The streams of one account in one Region, under the service's own clock. */
+export class Streams {
+  readonly #options: StreamsOptions;
+  readonly #streams = new Map<string, Stream>();
+  readonly #incarnations = new Map<string, number>();
+  readonly #transitions = new Map<Stream, { readonly due: number; readonly end: () => void }>();
+  /** The wall clock minus the monotonic one, once: the service's clock does not jump. */
+  readonly #epoch: number;
+
+  constructor(options: StreamsOptions) {
+    this.#options = options;
+    this.#epoch = options.clock.now() - options.clock.monotonic();
+  }
+
+  get account(): string {
+    return this.#options.account;
+  }
+
+  /** The service's time, in whole milliseconds since the epoch. */
+  now(): number {
+    return Math.floor(this.#epoch + this.#options.clock.monotonic());
+  }
+
+  /** All streams, in the order of their names. */
+  list(): Stream[] {
+    this.#endTransitions();
+    return [...this.#streams.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** The stream of a name, if there is one. */
+  get(name: string): Stream | undefined {
+    this.#endTransitions();
+    return this.#streams.get(name);
+  }
+
+  /** The stream that a request means. Throws ResourceNotFound- or InvalidArgumentException. */
+  find(reference: StreamReference): Stream {
+    const name = this.#nameOf(reference);
+    const stream = this.get(name);
+    const elsewhere = reference.StreamARN !== undefined && reference.StreamARN !== this.arnOf(name);
+    if (stream === undefined || elsewhere) {
+      const account = reference.StreamARN?.split(":")[4] ?? this.account;
+      const message = `Stream ${name} under account ${account} not found.`;
+      throw serviceError("ResourceNotFoundException", message);
+    }
+    return stream;
+  }
+
+  /** The stream, which must be ACTIVE, or ResourceInUseException. */
+  findActive(reference: StreamReference, alsoAllowed?: StreamStatus): Stream {
+    const stream = this.find(reference);
+    if (stream.status !== "ACTIVE" && stream.status !== alsoAllowed) {
+      throw serviceError(
+        "ResourceInUseException",
+        `Stream ${stream.name} under account ${this.account} not ACTIVE, ` +
+          `instead in state ${stream.status}`,
+      );
+    }
+    return stream;
+  }
+
+  create(name: string, shardCount: number, maxRecordSize: number, transitionMs?: number): void {
+    this.#endTransitions();
+    if (this.#streams.has(name)) {
+      const message = `Stream ${name} under account ${this.account} already exists.`;
+      throw serviceError("ResourceInUseException", message);
+    }
+    const incarnation = this.#incarnations.get(name) ?? 0;
+    this.#incarnations.set(name, incarnation + 1);
+    const stream = new Stream({
+      name,
+      arn: this.arnOf(name),
+      shardCount,
+      createdAt: this.now(),
+      incarnation,
+      maxRecordSize,
+      quotas: this.#options.quotas,
+    });
+    this.#streams.set(name, stream);
+    this.transition(stream, "CREATING", () => {}, transitionMs);
+  }
+
+  delete(stream: Stream): void {
+    this.transition(stream, "DELETING", () => this.#streams.delete(stream.name));
+  }
+
+  /** Puts the stream into `status` for the transition's time, then does `end` and is ACTIVE. */
+  transition(
+    stream: Stream,
+    status: StreamStatus,
+    end: (now: number) => void,
+    ms: number = this.#options.transitionMs,
+  ): void {
+    const due = this.now() + ms;
+    stream.status = status;
+    this.#transitions.set(stream, {
+      due,
+      end: () => {
+        stream.status = "ACTIVE";
+        end(due);
+      },
+    });
+    this.#endTransitions();
+  }
+
+  arnOf(name: string): string {
+    return `arn:aws:kinesis:${this.#options.region}:${this.account}:stream/${name}`;
+  }
+
+  /** The name in a request's StreamName or StreamARN; both must agree where both are given. */
+  #nameOf(reference: StreamReference): string {
+    const { StreamName: name, StreamARN: arn } = reference;
+    const nameInArn = arn?.slice(arn.indexOf("/") + 1);
+    if (name !== undefined && nameInArn !== undefined && name !== nameInArn) {
+      const message = `StreamName ${name} and StreamARN ${arn} do not name the same stream.`;
+      throw serviceError("InvalidArgumentException", message);
+    }
+    const found = name ?? nameInArn;
+    if (found === undefined) {
+      const message = "Either StreamName or StreamARN must be provided.";
+      throw serviceError("InvalidArgumentException", message);
+    }
+    return found;
+  }
+
+  /** Transitions end by themselves: whoever looks first after the due time brings them about. */
+  #endTransitions(): void {
+    const now = this.now();
+    for (const [stream, { due, end }] of this.#transitions) {
+      if (due > now) continue;
+      this.#transitions.delete(stream);
+      end();
+    }
+  }
+}

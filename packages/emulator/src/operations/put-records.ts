@@ -1,0 +1,95 @@
+import type { PutRecordsRequestEntry, PutRecordsResultEntry } from "@aws-sdk/client-kinesis";
+import type { Input, Output } from "../api/operation-types.ts";
+import { serviceError } from "../errors.ts";
+import { HASH_KEYS, hashKeyOf } from "../model/hash-key.ts";
+import type { Model } from "../model/model.ts";
+import { parseSequenceNumber } from "../model/sequence-number.ts";
+import type { Stream } from "../model/stream.ts";
+
+/** All data and partition keys of one PutRecords, in bytes. */
+const MAX_REQUEST_SIZE = 10 * 1024 * 1024;
+
+export function putRecord(model: Model, input: Input<"PutRecord">): Output<"PutRecord"> {
+  const stream = writable(model, input);
+  const ordering = input.SequenceNumberForOrdering;
+  if (ordering !== undefined && parseSequenceNumber(ordering) === undefined) {
+    throw serviceError(
+      "InvalidArgumentException",
+      `ExclusiveMinimumSequenceNumber ${ordering} used in PutRecord on stream ${stream.name} ` +
+        `under account ${model.streams.account} is invalid.`,
+    );
+  }
+  const result = write(model, stream, place(stream, input));
+  if (result.SequenceNumber === undefined) {
+    throw serviceError("ProvisionedThroughputExceededException", result.ErrorMessage);
+  }
+  return { ShardId: result.ShardId, SequenceNumber: result.SequenceNumber };
+}
+
+export function putRecords(model: Model, input: Input<"PutRecords">): Output<"PutRecords"> {
+  const stream = writable(model, input);
+  // All are placed before any is written: a bad record refuses the whole request.
+  const placed = input.Records!.map((entry) => place(stream, entry));
+  if (placed.reduce((sum, record) => sum + record.size, 0) > MAX_REQUEST_SIZE) {
+    throw serviceError("InvalidArgumentException", "Records size exceeds 10 MB limit");
+  }
+  const results = placed.map((record) => write(model, stream, record));
+  return {
+    FailedRecordCount: results.filter((result) => result.ErrorCode !== undefined).length,
+    Records: results,
+  };
+}
+
+interface PlacedRecord {
+  readonly partitionKey: string;
+  readonly data: Uint8Array;
+  readonly size: number;
+  readonly hashKey: bigint;
+}
+
+/** A stream takes records when it is ACTIVE or UPDATING; otherwise it is not there yet, or gone. */
+function writable({ streams }: Model, input: Input<"PutRecord" | "PutRecords">): Stream {
+  const stream = streams.find(input);
+  if (stream.status === "ACTIVE" || stream.status === "UPDATING") return stream;
+  const message = `Stream ${stream.name} under account ${streams.account} not found.`;
+  throw serviceError("ResourceNotFoundException", message);
+}
+
+function place(stream: Stream, entry: PutRecordsRequestEntry): PlacedRecord {
+  const partitionKey = entry.PartitionKey!;
+  const data = entry.Data!;
+  const size = data.length + Buffer.byteLength(partitionKey);
+  if (size > stream.maxRecordSize) {
+    throw serviceError(
+      "ValidationException",
+      "1 validation error detected: Value at 'data' failed to satisfy constraint: " +
+        `Member must have length less than or equal to ${stream.maxRecordSize}`,
+    );
+  }
+  const explicit = entry.ExplicitHashKey;
+  const hashKey = explicit === undefined ? hashKeyOf(partitionKey) : BigInt(explicit);
+  if (hashKey >= HASH_KEYS) {
+    throw serviceError(
+      "InvalidArgumentException",
+      "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. " +
+        `Specified value was ${explicit}`,
+    );
+  }
+  return { partitionKey, data, size, hashKey };
+}
+
+function write(model: Model, stream: Stream, record: PlacedRecord): PutRecordsResultEntry {
+  const shard = stream.route(record.hashKey);
+  if (!shard.quotas.admitWrite(record.size, model.clock.monotonic())) {
+    return {
+      ErrorCode: "ProvisionedThroughputExceededException",
+      ErrorMessage:
+        `Rate exceeded for shard ${shard.id} in stream ${stream.name} ` +
+        `under account ${model.streams.account}.`,
+    };
+  }
+  const now = model.streams.now();
+  shard.trim(stream.horizon(now));
+  const stored = shard.append(record.partitionKey, record.data, record.size, now);
+  return { ShardId: shard.id, SequenceNumber: stored.sequenceNumber };
+}
