@@ -1,0 +1,36 @@
+import { checkpointAt, type ApplicationRow, type Checkpoint, type StoreScope } from "@kc/core";
+
+export const SCOPE: StoreScope = { application: "billing", streamName: "orders" };
+
+/** Kinesis's first sequence numbers have 56 digits: nearby ones are equal as doubles. */
+const FIRST = 49590338271490256608559692538361571095921575989136588898n;
+
+/** The `n`-th position of a shard, with or without a sub-sequence number. */
+export function at(n: number, subSequenceNumber?: number): Checkpoint {
+  const sequenceNumber = String(FIRST + BigInt(n));
+  return checkpointAt(
+    subSequenceNumber === undefined ? { sequenceNumber } : { sequenceNumber, subSequenceNumber },
+  );
+}
+
+export function shard(index: number): string {
+  return `shardId-${String(index).padStart(12, "0")}`;
+}
+
+export const SHARD: string = shard(0);
+
+/** An application row with every optional part, for a scope, with something of one's own. */
+export function applicationRow(
+  scope: StoreScope = SCOPE,
+  own: Partial<ApplicationRow> = {},
+): ApplicationRow {
+  return {
+    ...scope,
+    streamARN: `arn:aws:kinesis:eu-west-1:123456789012:stream/${scope.streamName}`,
+    streamCreationTimestamp: new Date("2026-01-02T03:04:05.006Z"),
+    start: "LATEST",
+    startedAt: new Date("2026-07-08T09:10:11.012Z"),
+    migrated: false,
+    ...own,
+  };
+}

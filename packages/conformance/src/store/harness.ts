@@ -1,0 +1,29 @@
+import type { Store } from "@kc/core";
+import type { Scenario } from "../scenario.ts";
+
+/**
+ * What the suite needs to know of an adapter's database. Each harness is a database of its own (a
+ * file, a schema, a key prefix), ready for use: where there is a schema, it has been made.
+ * Disposing closes the handles that were opened, removes the data, and works while the connection
+ * is broken.
+ */
+export interface StoreHarness extends AsyncDisposable {
+  /** One more handle on the same data, as another process or a restarted one would open it. */
+  open(): Promise<Store>;
+
+  /** From now on no handle reaches the database, until `restore`. Absent = list the gaps. */
+  breakConnection?(): Promise<void>;
+  /** Resolves when the database can be reached again. */
+  restore?(): Promise<void>;
+
+  /** A store on a client that the harness made and keeps. Absent = list the gap. */
+  openOnBorrowedClient?(): Promise<BorrowingStore>;
+}
+
+export interface BorrowingStore {
+  readonly store: Store;
+  /** Makes a round trip on the client itself: does it still work? */
+  clientWorks(): Promise<boolean>;
+}
+
+export type StoreScenario = Scenario<StoreHarness>;

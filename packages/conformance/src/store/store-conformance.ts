@@ -1,0 +1,43 @@
+import { registerScenarios, type ConformanceOptions } from "../register.ts";
+import { collectScenarios } from "../scenario.ts";
+import type { StoreHarness, StoreScenario } from "./harness.ts";
+import { abortScenarios } from "./scenarios/abort.ts";
+import { applicationScenarios } from "./scenarios/application.ts";
+import { bulkScenarios } from "./scenarios/bulk.ts";
+import { checkpointScenarios } from "./scenarios/checkpoints.ts";
+import { concurrencyScenarios } from "./scenarios/concurrency.ts";
+import { harnessScenarios } from "./scenarios/harness.ts";
+import { lifecycleScenarios } from "./scenarios/lifecycle.ts";
+import { manifestScenarios } from "./scenarios/manifest.ts";
+import { outageScenarios } from "./scenarios/outage.ts";
+import { resetScenarios } from "./scenarios/reset.ts";
+import { scopeScenarios } from "./scenarios/scope.ts";
+import { setupScenarios } from "./scenarios/setup.ts";
+
+/** Every promise of a Store, the harness's own first. */
+export const STORE_SCENARIOS: readonly StoreScenario[] = collectScenarios(
+  harnessScenarios,
+  manifestScenarios,
+  checkpointScenarios,
+  resetScenarios,
+  bulkScenarios,
+  applicationScenarios,
+  scopeScenarios,
+  lifecycleScenarios,
+  abortScenarios,
+  outageScenarios,
+  concurrencyScenarios,
+  setupScenarios,
+);
+
+/**
+ * Registers the suite that every Store passes. `makeHarness` is called for each scenario anew.
+ * @throws Error if `knownGaps` has a key that names no scenario, or an empty reason.
+ */
+export function storeConformance(
+  name: string,
+  makeHarness: () => Promise<StoreHarness>,
+  options?: ConformanceOptions,
+): void {
+  registerScenarios(name, STORE_SCENARIOS, makeHarness, options);
+}
