@@ -29,3 +29,7 @@ export {
   type Metrics,
 } from "./telemetry/metrics.ts";
 export type { Telemetry } from "./telemetry/telemetry.ts";
+export { AllGroup } from "./groups/all-group.ts";
+export { Consumer, type ScanOptions } from "./consumer.ts";
+export type { ConsumerOptions } from "./options.ts";
+export type { KinesisClientLike } from "./kinesis/stream-client.ts";

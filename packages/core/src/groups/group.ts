@@ -10,7 +10,7 @@ import type { Telemetry } from "../telemetry/telemetry.ts";
  * takes it back by aborting the assignment's `revoked` signal. A group must
  * - grant a shard only when every parent that a complete listing names has ended;
  * - never grant a shard that it has granted and not yet seen settled;
- * - return from `run` once `signal` has aborted and every granted shard has settled.
+ * - return from `run` soon after `signal` aborts. The scan itself waits for the shards.
  */
 export interface Group {
   /** Refuses what it cannot work with. @throws ConfigError */
@@ -23,8 +23,7 @@ export interface Group {
 /** What a group is given to work with. */
 export interface GroupHost {
   readonly scope: StoreScope;
-  /** The user's store; undefined = progress is kept in this process alone. */
-  readonly store: Store | undefined;
+  readonly store: Store;
   readonly clock: Clock;
   readonly random: () => number;
   readonly telemetry: Telemetry;
@@ -34,7 +33,7 @@ export interface GroupHost {
   /** One complete, unfiltered listing of the stream's shards; passing errors are retried. */
   listShards(signal: AbortSignal): Promise<readonly Shard[]>;
 
-  /** All checkpoints of the application; passing errors are retried. Empty without a store. */
+  /** All checkpoints of the application; passing errors are retried. */
   loadCheckpoints(signal: AbortSignal): Promise<ReadonlyMap<string, Checkpoint>>;
 
   /** Reads a shard until it ends, is revoked, is lost, or the consumer stops. Never rejects. */
@@ -51,13 +50,15 @@ export interface ShardAssignment {
    * a shard that appeared later is read from its first record.
    */
   readonly presentAtStart: boolean;
+  /** Has it a parent that is still listed (and so was read before it), or has a checkpoint? */
+  readonly afterParent: boolean;
   /** Present when a lease is behind it: every checkpoint carries it, and the handler sees it. */
   readonly fence?: Fence;
   /**
-   * The instant of `clock.monotonic()` from which no new record is started. It moves on with each
-   * acknowledged heartbeat. Default: never.
+   * Milliseconds left in which new records may start; 0 or less freezes the shard until a heartbeat
+   * is acknowledged or the shard is revoked. Default: for ever.
    */
-  readonly validUntil?: () => number;
+  readonly remainingMs?: () => number;
   /** Aborts when the shard is to be given up; its reason is a `Revocation`. */
   readonly revoked?: AbortSignal;
 }
@@ -73,7 +74,7 @@ export type Revocation =
 export type ShardOutcome =
   /** Read to its end, and the end is checkpointed. The children may begin. */
   | { readonly kind: "ended"; readonly children: readonly Shard[] }
-  /** Retention removed the shard from the stream; what was unread in it is gone. */
+  /** Retention removed the shard from the stream, with what was unread in it. */
   | { readonly kind: "aged-out" }
   /** Revoked; everything that was delivered is finished, and flushed unless it was skipped. */
   | { readonly kind: "released"; readonly checkpoint: Checkpoint | undefined }

@@ -1,0 +1,179 @@
+import type { Clock } from "../clock.ts";
+import { KcError, LeaseLostError, StoreError } from "../errors.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
+import { formatCheckpoint, type Checkpoint } from "./position.ts";
+import { ShardProgress } from "./shard-progress.ts";
+import type { StoreCalls } from "./store-calls.ts";
+import type { BulkCheckpointResult, CheckpointWrite, Fence, StoreScope } from "./store.ts";
+
+export interface CheckpointerOptions {
+  readonly calls: StoreCalls;
+  readonly scope: StoreScope;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly telemetry: Telemetry;
+  readonly flushIntervalMs: number;
+  readonly maxUnflushedMs: number;
+  /** Aborts when the stop's deadline is over: no retry goes on past it. */
+  readonly deadline: AbortSignal;
+  /** A failure of the store that no retry mends. Called once. */
+  readonly onFailure: (error: KcError) => void;
+}
+
+/**
+ * Brings finished work to the store: coalesced, at most one periodic write a shard and interval,
+ * all shards that are due in one bulk call, one call at a time. A passing failure is retried with
+ * whatever has been done by then; a lasting one ends the scan. Nothing is ever dropped in silence.
+ */
+export class Checkpointer {
+  readonly #options: CheckpointerOptions;
+  readonly #dirty = new Set<ShardProgress>();
+  readonly #startedAt: number;
+  #writing = false;
+  #failure: KcError | undefined;
+  #cancelTimer: (() => void) | undefined;
+  #timerAt = Infinity;
+
+  constructor(options: CheckpointerOptions) {
+    this.#options = options;
+    this.#startedAt = options.clock.monotonic();
+  }
+
+  /** A shard's place in the checkpointer, for as long as this process reads the shard. */
+  open(shardId: string, fence: Fence | undefined, acknowledged: Checkpoint | undefined): ShardProgress {
+    const { calls, random, flushIntervalMs, maxUnflushedMs, clock } = this.#options;
+    const spread = calls.store.capabilities.flush === "spread";
+    return new ShardProgress({
+      shardId,
+      fence,
+      acknowledged,
+      writeThrough: flushIntervalMs === 0,
+      phaseMs: spread ? random() * flushIntervalMs : 0,
+      maxUnflushedMs,
+      clock,
+      onDirty: (progress) => this.#schedule(progress, this.#nextTick(progress.phaseMs)),
+      onFlush: (progress) => this.#flushNow(progress),
+    });
+  }
+
+  /** Ends the timer. What is unflushed by then stays so. */
+  close(): void {
+    this.#cancelTimer?.();
+    this.#timerAt = Infinity;
+    this.#dirty.clear();
+  }
+
+  #flushNow(progress: ShardProgress): void {
+    if (this.#failure) return progress.fail(this.#failure);
+    progress.dueAt = 0;
+    this.#dirty.add(progress);
+    void this.#write();
+  }
+
+  #schedule(progress: ShardProgress, dueAt: number): void {
+    if (this.#failure) return;
+    progress.dueAt = Math.min(progress.dueAt, dueAt);
+    this.#dirty.add(progress);
+    this.#arm(progress.dueAt);
+  }
+
+  /** Ticks lie on one grid for all shards, so that a bulk write gathers whatever is due. */
+  #nextTick(phaseMs: number): number {
+    const { clock, flushIntervalMs } = this.#options;
+    if (flushIntervalMs === 0) return 0;
+    const since = clock.monotonic() - this.#startedAt - phaseMs;
+    return this.#startedAt + phaseMs + (Math.floor(since / flushIntervalMs) + 1) * flushIntervalMs;
+  }
+
+  #arm(at: number): void {
+    if (this.#writing || at >= this.#timerAt) return;
+    this.#cancelTimer?.();
+    this.#timerAt = at;
+    const { clock } = this.#options;
+    this.#cancelTimer = clock.setTimer(
+      () => {
+        this.#timerAt = Infinity;
+        void this.#write();
+      },
+      Math.max(0, at - clock.monotonic()),
+    );
+  }
+
+  /** The one writer. Whoever becomes due while it is under way is taken along in its next round. */
+  async #write(): Promise<void> {
+    if (this.#writing) return;
+    this.#writing = true;
+    try {
+      while (this.#due().length > 0) await this.#writeDue();
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#writing = false;
+    }
+    for (const progress of this.#dirty) this.#arm(progress.dueAt);
+  }
+
+  #due(): ShardProgress[] {
+    const now = this.#options.clock.monotonic();
+    const due: ShardProgress[] = [];
+    for (const progress of this.#dirty) {
+      if (progress.closed) this.#dirty.delete(progress);
+      else if (progress.dueAt <= now) due.push(progress);
+    }
+    return due;
+  }
+
+  async #writeDue(): Promise<void> {
+    const { calls, scope, deadline } = this.#options;
+    await calls.retry("setCheckpoints", deadline, async (call) => {
+      // Taken anew for each try: a retry carries what was finished meanwhile.
+      const due = this.#due();
+      if (due.length === 0) return;
+      const writes = due.map((progress) => progress.take());
+      const results = await calls.store.setCheckpoints(scope, writes, call);
+      if (results.length !== writes.length) {
+        throw new StoreError(
+          "STORE_FAILED",
+          `setCheckpoints answered ${results.length} results for ${writes.length} writes`,
+        );
+      }
+      results.forEach((result, i) => this.#acknowledge(due[i]!, writes[i]!, result));
+    });
+  }
+
+  #acknowledge(progress: ShardProgress, write: CheckpointWrite, result: BulkCheckpointResult): void {
+    const { shardId } = progress;
+    const { telemetry } = this.#options;
+    if (result.outcome === "lease-lost") {
+      this.#dirty.delete(progress);
+      progress.lose(new LeaseLostError(shardId, "the store refused this worker's checkpoint"));
+      return;
+    }
+    telemetry.add("checkpoints", 1, { shardId, outcome: result.outcome });
+    if (result.outcome === "behind" && !progress.wasBehind) {
+      telemetry.warn("the store's checkpoint is further on: another process reads this shard too", {
+        shardId,
+        written: formatCheckpoint(write.checkpoint),
+        stored: formatCheckpoint(result.stored),
+      });
+    }
+    this.#dirty.delete(progress);
+    if (progress.acknowledge(write.checkpoint, result)) {
+      this.#schedule(progress, progress.awaited ? 0 : this.#nextTick(progress.phaseMs));
+    }
+  }
+
+  #fail(thrown: unknown): void {
+    const { deadline, onFailure } = this.#options;
+    if (deadline.aborted) {
+      for (const progress of this.#dirty) progress.fail(deadline.reason as Error);
+      return;
+    }
+    const error = KcError.is(thrown)
+      ? thrown
+      : new StoreError("STORE_FAILED", String(thrown), { cause: thrown });
+    this.#failure = error;
+    for (const progress of this.#dirty) progress.fail(error);
+    onFailure(error);
+  }
+}

@@ -1,0 +1,63 @@
+import type { IteratorPosition } from "../kinesis/stream-client.ts";
+import type { Checkpoint } from "./position.ts";
+import type { ApplicationRow } from "./store.ts";
+
+/** What is known of an application's first start when a shard's reading begins. */
+export interface ApplicationStart {
+  readonly row: ApplicationRow;
+  /** This scan is the one that made the row: `start` applies as it was configured. */
+  readonly firstStart: boolean;
+}
+
+/** What is known of the shard; see `ShardAssignment`. */
+export interface ShardHistory {
+  readonly checkpoint: Checkpoint | undefined;
+  readonly presentAtStart: boolean;
+  readonly afterParent: boolean;
+}
+
+/**
+ * Where the reading of a shard begins, pure. In this order:
+ * - after its checkpoint;
+ * - a shard that appeared while we were reading: at its first record, whatever `start` says;
+ * - an application that came over from the Go library: children at their first record, since Go
+ *   kept no row that would say when it started;
+ * - the application's first start: at `start`. A shard that had to wait for its parents takes the
+ *   time of the start for LATEST, so that nothing falls into the wait;
+ * - a later start: what came since the first one. LATEST has become a time, and for a shard that
+ *   was made after that time it means its first record.
+ */
+export function startPosition(
+  { row, firstStart }: ApplicationStart,
+  { checkpoint, presentAtStart, afterParent }: ShardHistory,
+): IteratorPosition {
+  if (checkpoint?.kind === "position") return afterCheckpoint(checkpoint);
+  if (!presentAtStart || row.start === "TRIM_HORIZON" || (row.migrated && afterParent)) {
+    return { ShardIteratorType: "TRIM_HORIZON" };
+  }
+  if (row.start !== "LATEST") {
+    return { ShardIteratorType: "AT_TIMESTAMP", Timestamp: row.start.timestamp };
+  }
+  return firstStart && !afterParent ? { ShardIteratorType: "LATEST" } : sinceFirstStart(row);
+}
+
+/**
+ * Where to begin again when an iterator was lost before it brought a record. LATEST once more would
+ * jump over what came meanwhile.
+ */
+export function restartPosition(start: IteratorPosition, row: ApplicationRow): IteratorPosition {
+  return start.ShardIteratorType === "LATEST" ? sinceFirstStart(row) : start;
+}
+
+/** A checkpoint inside an aggregate begins with that aggregate again, to drop what was done. */
+function afterCheckpoint(checkpoint: Checkpoint & { kind: "position" }): IteratorPosition {
+  return {
+    ShardIteratorType:
+      checkpoint.subSequenceNumber === undefined ? "AFTER_SEQUENCE_NUMBER" : "AT_SEQUENCE_NUMBER",
+    StartingSequenceNumber: checkpoint.sequenceNumber,
+  };
+}
+
+function sinceFirstStart(row: ApplicationRow): IteratorPosition {
+  return { ShardIteratorType: "AT_TIMESTAMP", Timestamp: row.startedAt };
+}

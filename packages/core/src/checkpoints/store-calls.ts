@@ -1,0 +1,84 @@
+import { backoffMs, type BackoffPolicy } from "../backoff.ts";
+import { sleep, type Clock } from "../clock.ts";
+import { callWithin } from "../deadline.ts";
+import { describeError, KcError, StoreError } from "../errors.ts";
+import { classify } from "../kinesis/classify.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
+import type { CallOptions, Store } from "./store.ts";
+
+const BACKOFF: BackoffPolicy = { baseMs: 100, maxMs: 30_000 };
+const CALL_TIMEOUT_MS = 30_000;
+
+/**
+ * The user's store behind one policy: a passing failure is retried until the signal aborts, a
+ * lasting one is thrown. Neither is ever taken for an answer.
+ */
+export class StoreCalls {
+  readonly store: Store;
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #telemetry: Telemetry;
+
+  constructor(options: {
+    readonly store: Store;
+    readonly clock: Clock;
+    readonly random: () => number;
+    readonly telemetry: Telemetry;
+  }) {
+    this.store = options.store;
+    this.#clock = options.clock;
+    this.#random = options.random;
+    this.#telemetry = options.telemetry;
+  }
+
+  /**
+   * `attempt` is called anew for each try, so that a retried flush can carry what was done since.
+   * @throws StoreError that a retry would not mend; the signal's reason.
+   */
+  async retry<T>(
+    operation: string,
+    signal: AbortSignal,
+    attempt: (options: Required<CallOptions>) => Promise<T>,
+  ): Promise<T> {
+    for (let failures = 1; ; failures += 1) {
+      try {
+        return await callWithin((inner) => attempt({ signal: inner }), {
+          clock: this.#clock,
+          signal,
+          timeoutMs: CALL_TIMEOUT_MS,
+          onTimeout: () =>
+            new StoreError(
+              "STORE_UNAVAILABLE",
+              `${operation} did not answer within ${CALL_TIMEOUT_MS} ms`,
+              { retryable: true },
+            ),
+        });
+      } catch (thrown) {
+        signal.throwIfAborted();
+        const error = toStoreError(operation, thrown);
+        if (!error.retryable) throw error;
+        const waitMs = backoffMs(failures, BACKOFF, this.#random);
+        this.#telemetry.add("retries", 1, { operation, error: error.code });
+        this.#telemetry.warn("the store failed; the call is retried", {
+          operation,
+          failures,
+          waitMs: Math.round(waitMs),
+          error,
+        });
+        await sleep(this.#clock, waitMs, signal);
+        signal.throwIfAborted();
+      }
+    }
+  }
+}
+
+/** Our adapters throw typed errors; of a stranger's, only network trouble is known to pass. */
+function toStoreError(operation: string, error: unknown): KcError {
+  if (KcError.is(error)) return error;
+  const passing = classify(error) === "passing";
+  return new StoreError(
+    passing ? "STORE_UNAVAILABLE" : "STORE_FAILED",
+    `${operation} failed: ${describeError(error)}`,
+    { retryable: passing, cause: error },
+  );
+}

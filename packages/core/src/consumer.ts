@@ -1,0 +1,76 @@
+import { KinesisClient } from "@aws-sdk/client-kinesis";
+import { ConfigError, KcError } from "./errors.ts";
+import type { Group } from "./groups/group.ts";
+import { OneShard } from "./groups/one-shard.ts";
+import type { Handler } from "./handler.ts";
+import { resolveOptions, type ConsumerOptions, type ResolvedOptions } from "./options.ts";
+import type { ConsumerRecord } from "./record.ts";
+import { recordsOf } from "./scan/records.ts";
+import { Scan } from "./scan/scan.ts";
+
+export interface ScanOptions {
+  /** Stops the scan: no further record is started, running handlers end, checkpoints are flushed. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Reads a Kinesis data stream. One scan at a time; a consumer whose scan has ended can scan again,
+ * and goes on where it stopped.
+ */
+export class Consumer {
+  readonly #options: ResolvedOptions;
+  #scanning = false;
+  #warned = false;
+
+  /** @throws ConfigError that names the option */
+  constructor(options: ConsumerOptions) {
+    this.#options = resolveOptions(options);
+  }
+
+  /**
+   * Calls the handler for every record of every shard that the group grants, in each shard's order.
+   * Resolves after the signal aborted and everything came to rest; rejects with a KcError on the
+   * first error that is not a passing one.
+   */
+  scan(handler: Handler, options: ScanOptions = {}): Promise<void> {
+    return this.#scan(this.#options.group, handler, options);
+  }
+
+  /** Reads one shard, its parents unread or not. Resolves at its end too. */
+  scanShard(shardId: string, handler: Handler, options: ScanOptions = {}): Promise<void> {
+    if (typeof shardId !== "string" || shardId === "") {
+      throw new ConfigError("shardId", "a shard's id is needed");
+    }
+    return this.#scan(new OneShard(shardId), handler, options);
+  }
+
+  /**
+   * The records of every shard, for `for await`. Asking for the next one acknowledges this one;
+   * `break` and `throw` do not, and stop the scan before the loop is left.
+   */
+  records(options: ScanOptions = {}): AsyncGenerator<ConsumerRecord, void, undefined> {
+    return recordsOf((handler, signal) => this.scan(handler, { signal }), options.signal);
+  }
+
+  async #scan(group: Group, handler: Handler, { signal }: ScanOptions): Promise<void> {
+    if (typeof handler !== "function") throw new ConfigError("handler", "a function is needed");
+    if (this.#scanning) {
+      throw new KcError("SCAN_ACTIVE", "this consumer scans already; make another for a second scan");
+    }
+    this.#scanning = true;
+    this.#warnOnce();
+    const client = this.#options.client ?? new KinesisClient({});
+    try {
+      await new Scan(this.#options, client, handler).run(group, signal);
+    } finally {
+      this.#scanning = false;
+      if (this.#options.client === undefined) (client as KinesisClient).destroy();
+    }
+  }
+
+  #warnOnce(): void {
+    if (this.#options.keepsProgress || this.#warned) return;
+    this.#warned = true;
+    this.#options.telemetry.warn("no store: progress is kept in memory, and is gone with the process");
+  }
+}

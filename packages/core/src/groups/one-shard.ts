@@ -1,0 +1,32 @@
+import { KcError } from "../errors.ts";
+import type { Group, GroupHost } from "./group.ts";
+
+/** The group of `scanShard`: one shard, whatever its parents, until its end. */
+export class OneShard implements Group {
+  readonly #shardId: string;
+
+  constructor(shardId: string) {
+    this.#shardId = shardId;
+  }
+
+  async run(host: GroupHost, signal: AbortSignal): Promise<void> {
+    const shardId = this.#shardId;
+    const listing = await host.listShards(signal);
+    const shard = listing.find((listed) => listed.shardId === shardId);
+    if (shard === undefined) {
+      throw new KcError(
+        "SHARD_NOT_FOUND",
+        `${shardId} is not a shard of stream ${host.scope.streamName} (any more)`,
+        { shardId },
+      );
+    }
+    const checkpoints = await host.loadCheckpoints(signal);
+    const checkpoint = checkpoints.get(shardId);
+    if (checkpoint?.kind === "shard-end") {
+      host.telemetry.info("the shard has been read to its end before", { shardId });
+      return;
+    }
+    const afterParent = shard.parentShardIds.some((id) => checkpoints.has(id));
+    await host.read({ shard, checkpoint, presentAtStart: true, afterParent });
+  }
+}

@@ -1,0 +1,258 @@
+import {
+  DescribeStreamSummaryCommand,
+  GetRecordsCommand,
+  GetShardIteratorCommand,
+  ListShardsCommand,
+  type DescribeStreamSummaryCommandOutput,
+  type GetRecordsCommandOutput,
+  type GetShardIteratorCommandInput,
+  type ListShardsCommandOutput,
+} from "@aws-sdk/client-kinesis";
+import { backoffMs, type BackoffPolicy } from "../backoff.ts";
+import { sleep, Stopwatch, type Clock } from "../clock.ts";
+import { callWithin } from "../deadline.ts";
+import { describeError, KcError } from "../errors.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
+import { classify } from "./classify.ts";
+import { fromListing, type Shard } from "./shard.ts";
+
+/**
+ * The part of the SDK's `KinesisClient` that is used. Structural, so that another copy of the SDK,
+ * or `FakeKinesis` of `@kc/emulator`, fits.
+ */
+export interface KinesisClientLike {
+  // The SDK's `send` is overloaded for each command; its callers below name the output.
+  // oxlint-disable-next-line typescript/no-explicit-any
+  send(command: any, options?: { abortSignal?: AbortSignal }): Promise<any>;
+}
+
+/** The stream as every call names it: by name, or by ARN where the user gave one. */
+export type StreamId = { readonly StreamName: string } | { readonly StreamARN: string };
+
+export interface StreamDescription {
+  readonly streamARN: string;
+  /** Some emulators do not tell it. */
+  readonly creationTimestamp: Date | undefined;
+  readonly retentionMs: number | undefined;
+}
+
+export type IteratorPosition = Pick<
+  GetShardIteratorCommandInput,
+  "ShardIteratorType" | "StartingSequenceNumber" | "Timestamp"
+>;
+
+const BACKOFF: BackoffPolicy = { baseMs: 200, maxMs: 30_000 };
+const CALL_TIMEOUT_MS = 30_000;
+/** A role's rights take a while to spread; after this, 'denied' means denied. */
+const DENIED_FOR_MS = 60_000;
+
+/**
+ * The calls of one stream. Passing errors are retried here, without limit, until the signal
+ * aborts; what comes out is a result, the signal's abort, or an error that a retry would not mend.
+ */
+export class StreamClient {
+  readonly id: StreamId;
+  readonly #client: KinesisClientLike;
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #telemetry: Telemetry;
+  /** Wall-clock difference: the service's minus this machine's, from the last reply that told. */
+  #serviceOffsetMs = 0;
+
+  constructor(options: {
+    readonly id: StreamId;
+    readonly client: KinesisClientLike;
+    readonly clock: Clock;
+    readonly random: () => number;
+    readonly telemetry: Telemetry;
+  }) {
+    this.id = options.id;
+    this.#client = options.client;
+    this.#clock = options.clock;
+    this.#random = options.random;
+    this.#telemetry = options.telemetry;
+  }
+
+  /** The service's time of day as far as its replies have told; this machine's until then. */
+  serviceNow(): Date {
+    return new Date(this.#clock.now() + this.#serviceOffsetMs);
+  }
+
+  async describe(signal: AbortSignal): Promise<StreamDescription> {
+    const command = new DescribeStreamSummaryCommand(this.id);
+    this.#readServiceTime(command);
+    const { StreamDescriptionSummary: summary } =
+      await this.#callOnStream<DescribeStreamSummaryCommandOutput>(
+        "DescribeStreamSummary",
+        command,
+        signal,
+      );
+    const hours = summary?.RetentionPeriodHours;
+    return {
+      streamARN: summary?.StreamARN ?? "",
+      creationTimestamp: summary?.StreamCreationTimestamp,
+      retentionMs: hours === undefined ? undefined : hours * 3_600_000,
+    };
+  }
+
+  /** One complete, unfiltered listing; a token that expires on the way makes it start over. */
+  async listShards(signal: AbortSignal): Promise<readonly Shard[]> {
+    let shards: Shard[] = [];
+    let token: string | undefined;
+    for (;;) {
+      try {
+        const page: ListShardsCommandOutput = await this.#callOnStream(
+          "ListShards",
+          new ListShardsCommand(
+            token === undefined
+              ? this.id
+              : // A token stands for the stream's name; an ARN is still needed to route the call.
+                { NextToken: token, ...("StreamARN" in this.id ? this.id : {}) },
+          ),
+          signal,
+        );
+        for (const shard of page.Shards ?? []) shards.push(fromListing(shard));
+        token = page.NextToken ?? undefined;
+        if (token === undefined) return shards;
+      } catch (error) {
+        if (!KcError.is(error) || classify(error.cause) !== "expired-token") throw error;
+        this.#telemetry.warn("a listing of the shards took too long; it starts over");
+        shards = [];
+        token = undefined;
+      }
+    }
+  }
+
+  async getShardIterator(
+    shardId: string,
+    position: IteratorPosition,
+    signal: AbortSignal,
+  ): Promise<string> {
+    const command = new GetShardIteratorCommand({ ...this.id, ShardId: shardId, ...position });
+    const { ShardIterator } = await this.#call<{ ShardIterator?: string }>(
+      "GetShardIterator",
+      command,
+      signal,
+      shardId,
+    );
+    if (ShardIterator) return ShardIterator;
+    throw new KcError("KINESIS_FAILED", `${shardId}: GetShardIterator answered no iterator`, {
+      shardId,
+    });
+  }
+
+  getRecords(
+    shardId: string,
+    iterator: string,
+    limit: number,
+    signal: AbortSignal,
+  ): Promise<GetRecordsCommandOutput> {
+    const arn = "StreamARN" in this.id ? this.id : {};
+    const command = new GetRecordsCommand({ ShardIterator: iterator, Limit: limit, ...arn });
+    return this.#call("GetRecords", command, signal, shardId);
+  }
+
+  /** A call that concerns the stream as a whole: its failures are told as the stream's. */
+  async #callOnStream<Output>(
+    operation: string,
+    command: object,
+    signal: AbortSignal,
+  ): Promise<Output> {
+    try {
+      return await this.#call<Output>(operation, command, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (KcError.is(error)) throw error;
+      const missing = classify(error) === "not-found";
+      throw new KcError(
+        missing ? "STREAM_NOT_FOUND" : "KINESIS_FAILED",
+        missing
+          ? `stream ${streamNameOf(this.id)} does not exist in this account and Region (${describeError(error)})`
+          : `${operation} on stream ${streamNameOf(this.id)}: ${describeError(error)}`,
+        { cause: error },
+      );
+    }
+  }
+
+  async #call<Output>(
+    operation: string,
+    command: object,
+    signal: AbortSignal,
+    shardId?: string,
+  ): Promise<Output> {
+    let failures = 0;
+    let denied: Stopwatch | undefined;
+    for (;;) {
+      signal.throwIfAborted();
+      try {
+        return await callWithin<Output>(
+          (abortSignal) => this.#client.send(command, { abortSignal }),
+          {
+            clock: this.#clock,
+            signal,
+            timeoutMs: CALL_TIMEOUT_MS,
+            onTimeout: () => timeoutError(operation),
+          },
+        );
+      } catch (error) {
+        signal.throwIfAborted();
+        const failure = classify(error);
+        if (failure === "denied") {
+          denied ??= new Stopwatch(this.#clock);
+          if (denied.elapsed() >= DENIED_FOR_MS) throw this.#deniedError(operation, error, shardId);
+        } else {
+          denied = undefined;
+          if (failure !== "throttled" && failure !== "passing") throw error;
+        }
+        failures += 1;
+        const waitMs = backoffMs(failures, BACKOFF, this.#random);
+        const name = error instanceof Error ? error.name : "Error";
+        this.#telemetry.add("retries", 1, { operation, error: name });
+        this.#telemetry[failures === 1 ? "debug" : "warn"]("a call to Kinesis failed; it is retried", {
+          operation,
+          shardId,
+          failures,
+          waitMs: Math.round(waitMs),
+          error,
+        });
+        await sleep(this.#clock, waitMs, signal);
+      }
+    }
+  }
+
+  /** Reads the reply's Date header, through the one hook that every SDK command has. */
+  #readServiceTime(command: DescribeStreamSummaryCommand): void {
+    command.middlewareStack.add(
+      (next) => async (args) => {
+        const output = await next(args);
+        const { headers } = output.response as { headers?: Record<string, string> };
+        const served = Date.parse(headers?.["date"] ?? "");
+        if (!Number.isNaN(served)) this.#serviceOffsetMs = served - this.#clock.now();
+        return output;
+      },
+      { step: "deserialize", name: "kcServiceTime", override: true },
+    );
+  }
+
+  #deniedError(operation: string, cause: unknown, shardId: string | undefined): KcError {
+    const where = shardId === undefined ? "" : `${shardId}: `;
+    return new KcError(
+      "KINESIS_ACCESS_DENIED",
+      `${where}${operation} has been refused for ${DENIED_FOR_MS / 1000} s: ` +
+        `${describeError(cause)}. Grant kinesis:${operation} on the stream (and kms:Decrypt on ` +
+        `its key, if it is encrypted) to the credentials in use.`,
+      { cause, ...(shardId === undefined ? {} : { shardId }) },
+    );
+  }
+}
+
+function timeoutError(operation: string): Error {
+  const error = new Error(`${operation} did not answer within ${CALL_TIMEOUT_MS} ms`);
+  error.name = "TimeoutError";
+  return error;
+}
+
+/** `orders`, of `orders` or `arn:aws:kinesis:eu-west-1:123456789012:stream/orders`. */
+export function streamNameOf(id: StreamId): string {
+  return "StreamName" in id ? id.StreamName : id.StreamARN.slice(id.StreamARN.indexOf("/") + 1);
+}

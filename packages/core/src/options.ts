@@ -1,0 +1,222 @@
+import { MemoryStore } from "./checkpoints/memory-store.ts";
+import type { StartPosition, Store, StoreScope } from "./checkpoints/store.ts";
+import { systemClock, type Clock } from "./clock.ts";
+import { ConfigError } from "./errors.ts";
+import { AllGroup } from "./groups/all-group.ts";
+import type { Group } from "./groups/group.ts";
+import { streamNameOf, type KinesisClientLike, type StreamId } from "./kinesis/stream-client.ts";
+import type { Counter } from "./telemetry/counter.ts";
+import type { Logger } from "./telemetry/logger.ts";
+import { Telemetry } from "./telemetry/telemetry.ts";
+
+/** `docs/configuration.md` has each of these with its bounds. */
+export interface ConsumerOptions {
+  /** The stream's name, or its ARN: then every call carries the ARN, as cross-account reads need. */
+  readonly stream: string;
+  /** The name that progress is kept under. Needed with a store. @default "default" without one */
+  readonly application?: string;
+  /** Where progress is kept. @default none: this process's memory alone, with a warning */
+  readonly store?: Store;
+  /** Which shards this process reads. @default new AllGroup() */
+  readonly group?: Group;
+  /** @default a KinesisClient of our own for each scan, from the environment, closed afterwards */
+  readonly client?: KinesisClientLike;
+  /** @default none */
+  readonly counter?: Counter;
+  /** @default none */
+  readonly logger?: Logger;
+  /** @default the machine's clock */
+  readonly clock?: Clock;
+  /** Numbers in [0, 1), for jitter. @default Math.random */
+  readonly random?: () => number;
+  /** Where the application's very first start begins to read. @default "LATEST" */
+  readonly start?: StartPosition;
+  /** From the start of one poll of a shard to the next; below 200 counts as 200. @default 250 */
+  readonly scanIntervalMs?: number;
+  /** Poll again at once while a shard is behind. @default false */
+  readonly immediateRescan?: boolean;
+  /** The most records one poll asks for, 1 to 10,000. @default 10000 */
+  readonly maxRecords?: number;
+  /** From one checkpoint write of a shard to the next; 0 = after each record. @default the store's */
+  readonly flushIntervalMs?: number;
+  /** Delivery pauses when finished work has waited so long for the store. @default 30000 */
+  readonly maxUnflushedMs?: number;
+  /** How long a stop waits for running handlers and the store. @default 20000 */
+  readonly drainTimeoutMs?: number;
+  /** From one listing of the shards to the next. @default 30000 */
+  readonly discoveryIntervalMs?: number;
+  /** Called once a closed shard's end is checkpointed. What it throws stops the scan. */
+  readonly onShardClosed?: (shardId: string) => unknown;
+}
+
+/** The options with every default in its place. */
+export interface ResolvedOptions {
+  readonly streamId: StreamId;
+  readonly scope: StoreScope;
+  readonly store: Store;
+  readonly keepsProgress: boolean;
+  readonly group: Group;
+  readonly client: KinesisClientLike | undefined;
+  readonly telemetry: Telemetry;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly start: StartPosition;
+  readonly scanIntervalMs: number;
+  readonly immediateRescan: boolean;
+  readonly maxRecords: number;
+  readonly flushIntervalMs: number;
+  readonly maxUnflushedMs: number;
+  readonly drainTimeoutMs: number;
+  readonly discoveryIntervalMs: number;
+  readonly onShardClosed: ((shardId: string) => unknown) | undefined;
+}
+
+const STREAM_NAME = /^[a-zA-Z0-9_.-]{1,128}$/;
+const STREAM_ARN = /^arn:aws[a-z-]*:kinesis:[a-z0-9-]+:[0-9]{12}:stream\/[a-zA-Z0-9_.-]{1,128}$/;
+const LONGEST_MS = 2 ** 31 - 1;
+
+const OPTION_NAMES: Readonly<Record<keyof ConsumerOptions, true>> = {
+  stream: true,
+  application: true,
+  store: true,
+  group: true,
+  client: true,
+  counter: true,
+  logger: true,
+  clock: true,
+  random: true,
+  start: true,
+  scanIntervalMs: true,
+  immediateRescan: true,
+  maxRecords: true,
+  flushIntervalMs: true,
+  maxUnflushedMs: true,
+  drainTimeoutMs: true,
+  discoveryIntervalMs: true,
+  onShardClosed: true,
+};
+
+/** Checks every option and fills in the defaults. @throws ConfigError that names the option */
+export function resolveOptions(options: ConsumerOptions): ResolvedOptions {
+  if (typeof options !== "object" || options === null) {
+    throw new ConfigError("options", "an object with at least `stream` is needed");
+  }
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(OPTION_NAMES, name)) throw new ConfigError(name, "there is no such option");
+  }
+  const streamId = resolveStream(options.stream);
+  const streamName = streamNameOf(streamId);
+  const application = resolveApplication(options);
+  const store = options.store ?? new MemoryStore();
+  const group: Group = options.group ?? new AllGroup();
+  requireMethods("store", store, ["openApplication", "getCheckpoints", "setCheckpoints"]);
+  requireMethods("group", group, ["run"]);
+  requireMethods("client", options.client, ["send"]);
+  requireMethods("counter", options.counter, ["add", "set"]);
+  requireMethods("logger", options.logger, ["debug", "info", "warn", "error"]);
+  requireMethods("clock", options.clock, ["now", "monotonic", "setTimer", "yield"]);
+  requireFunction("random", options.random);
+  requireFunction("onShardClosed", options.onShardClosed);
+  group.validate?.(options.store);
+  const { counter, logger } = options;
+  return {
+    streamId,
+    scope: { application, streamName },
+    store,
+    keepsProgress: options.store !== undefined,
+    group,
+    client: options.client,
+    telemetry: new Telemetry({ counter, logger }, { stream: streamName, application }),
+    clock: options.clock ?? systemClock,
+    random: options.random ?? Math.random,
+    start: resolveStart(options.start ?? "LATEST"),
+    scanIntervalMs: duration("scanIntervalMs", options.scanIntervalMs, 250),
+    immediateRescan: resolveBoolean("immediateRescan", options.immediateRescan, false),
+    maxRecords: resolveMaxRecords(options.maxRecords ?? 10_000),
+    flushIntervalMs: duration(
+      "flushIntervalMs",
+      options.flushIntervalMs,
+      store.capabilities.flushIntervalMs,
+    ),
+    maxUnflushedMs: duration("maxUnflushedMs", options.maxUnflushedMs, 30_000),
+    drainTimeoutMs: duration("drainTimeoutMs", options.drainTimeoutMs, 20_000),
+    discoveryIntervalMs: duration("discoveryIntervalMs", options.discoveryIntervalMs, 30_000, 1000),
+    onShardClosed: options.onShardClosed,
+  };
+}
+
+function resolveStream(stream: unknown): StreamId {
+  if (typeof stream !== "string" || stream === "") {
+    throw new ConfigError("stream", "a stream's name or ARN is needed");
+  }
+  if (stream.startsWith("arn:")) {
+    if (STREAM_ARN.test(stream)) return { StreamARN: stream };
+    throw new ConfigError("stream", `"${stream}" is not the ARN of a Kinesis data stream`);
+  }
+  if (STREAM_NAME.test(stream)) return { StreamName: stream };
+  throw new ConfigError(
+    "stream",
+    `"${stream}" is not a stream's name: 1 to 128 letters, digits, "_", "." and "-"`,
+  );
+}
+
+function resolveApplication({ application, store }: ConsumerOptions): string {
+  if (application === undefined && store === undefined) return "default";
+  if (typeof application !== "string" || application === "" || application.length > 255) {
+    throw new ConfigError(
+      "application",
+      "a name of 1 to 255 characters is needed, under which the store keeps this consumer's progress",
+    );
+  }
+  return application;
+}
+
+function resolveStart(start: unknown): StartPosition {
+  if (start === "LATEST" || start === "TRIM_HORIZON") return start;
+  const timestamp = typeof start === "object" && start !== null && "timestamp" in start;
+  if (!timestamp) {
+    throw new ConfigError("start", `"LATEST", "TRIM_HORIZON" or { timestamp: Date } is needed`);
+  }
+  const date = start.timestamp;
+  if (!(date instanceof Date) || Number.isNaN(date.getTime())) {
+    throw new ConfigError("start.timestamp", "a valid Date is needed");
+  }
+  return { timestamp: new Date(date) };
+}
+
+function resolveMaxRecords(maxRecords: unknown): number {
+  if (Number.isInteger(maxRecords) && Number(maxRecords) >= 1 && Number(maxRecords) <= 10_000) {
+    return Number(maxRecords);
+  }
+  throw new ConfigError("maxRecords", `a whole number from 1 to 10,000 is needed, not ${maxRecords}`);
+}
+
+function duration(name: string, value: unknown, byDefault: number, least = 0): number {
+  if (value === undefined) return byDefault;
+  if (typeof value === "number" && value >= least && value <= LONGEST_MS) return value;
+  throw new ConfigError(
+    name,
+    `a number of milliseconds from ${least} to ${LONGEST_MS} is needed, not ${String(value)}`,
+  );
+}
+
+function resolveBoolean(name: string, value: unknown, byDefault: boolean): boolean {
+  if (value === undefined) return byDefault;
+  if (typeof value === "boolean") return value;
+  throw new ConfigError(name, `true or false is needed, not ${String(value)}`);
+}
+
+function requireMethods(name: string, value: unknown, methods: readonly string[]): void {
+  if (value === undefined) return;
+  for (const method of methods) {
+    if (typeof (value as Record<string, unknown> | null)?.[method] !== "function") {
+      throw new ConfigError(name, `an object with ${methods.join(", ")} is needed; ${method} is missing`);
+    }
+  }
+}
+
+function requireFunction(name: string, value: unknown): void {
+  if (value !== undefined && typeof value !== "function") {
+    throw new ConfigError(name, "a function is needed");
+  }
+}

@@ -1,0 +1,148 @@
+import type { ShardProgress } from "../checkpoints/shard-progress.ts";
+import { sleep, type Clock } from "../clock.ts";
+import { describeError, KcError } from "../errors.ts";
+import { SkipCheckpoint, type Handler, type HandlerContext } from "../handler.ts";
+import { ConsumerRecord } from "../record.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
+import type { Page } from "./polling-reader.ts";
+
+/** The clock is read once in so many records at most: reading it costs ten times the other checks. */
+const RECORDS_BETWEEN_CHECKS = 16;
+/** After so long without a turn of the event loop, timers and other shards get theirs. */
+const TURN_MS = 10;
+/** How often a frozen lease is looked at. */
+const FROZEN_CHECK_MS = 50;
+
+export interface DispatcherOptions {
+  readonly handler: Handler;
+  readonly context: HandlerContext;
+  readonly progress: ShardProgress;
+  /** Aborts when no further record is to be started. */
+  readonly stop: AbortSignal;
+  /** Milliseconds left of the right to start records. */
+  readonly remainingMs: (() => number) | undefined;
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+}
+
+/**
+ * Hands a shard's records to the handler, one at a time, in order. A handler that is not async costs
+ * no promise; one that never gives way is interrupted between records so that the rest can live.
+ */
+export class Dispatcher {
+  readonly #options: DispatcherOptions;
+  #untilCheck = 0;
+  #checkEvery: number = RECORDS_BETWEEN_CHECKS;
+  #turnBegan: number;
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options;
+    this.#turnBegan = options.clock.monotonic();
+  }
+
+  /** True = every record of the page was handled. @throws KcError HANDLER_FAILED, or the store's */
+  async deliver(page: Page): Promise<boolean> {
+    const { handler, context, progress, stop, telemetry } = this.#options;
+    const { shardId } = context;
+    const { millisBehindLatest } = page;
+    let started = 0;
+    let bytes = 0;
+    try {
+      for (const source of page.records) {
+        if (this.#untilCheck === 0) {
+          const pause = this.#check();
+          if (pause) await pause;
+        }
+        this.#untilCheck -= 1;
+        if (stop.aborted) return false;
+
+        const record = new ConsumerRecord({
+          data: source.Data ?? EMPTY,
+          partitionKey: source.PartitionKey ?? "",
+          sequenceNumber: source.SequenceNumber ?? "",
+          subSequenceNumber: undefined,
+          approximateArrivalTimestamp: source.ApproximateArrivalTimestamp ?? NEVER,
+          shardId,
+          millisBehindLatest,
+          encryptionType: source.EncryptionType,
+        });
+        started += 1;
+        bytes += record.data.byteLength;
+        let answer: unknown;
+        try {
+          answer = handler(record, context);
+          if (isPromiseLike(answer)) answer = await answer;
+        } catch (error) {
+          throw handlerFailed(record, error);
+        }
+        if (answer !== SkipCheckpoint) {
+          progress.done(record.sequenceNumber, record.subSequenceNumber);
+          if (progress.writeThrough) await progress.flush();
+        }
+      }
+      return true;
+    } finally {
+      telemetry.add("records", started, { shardId });
+      telemetry.add("bytes", bytes, { shardId });
+    }
+  }
+
+  /** Looks at the clock, and answers with a promise if the next record must wait. */
+  #check(): Promise<void> | undefined {
+    const { clock, progress, remainingMs } = this.#options;
+    const now = clock.monotonic();
+    const turnMs = now - this.#turnBegan;
+    // A slow handler is looked at more often, so that a turn stays near its length.
+    this.#checkEvery =
+      turnMs > TURN_MS ? Math.max(1, this.#checkEvery >> 1) : RECORDS_BETWEEN_CHECKS;
+    this.#untilCheck = this.#checkEvery;
+    const frozen = remainingMs !== undefined && remainingMs() <= 0;
+    if (turnMs <= TURN_MS && !frozen && !progress.overdue(now)) return undefined;
+    return this.#wait();
+  }
+
+  async #wait(): Promise<void> {
+    const { clock, progress, remainingMs, stop } = this.#options;
+    await clock.yield();
+    if (progress.overdue(clock.monotonic())) await this.#untilFlushed();
+    while (remainingMs !== undefined && remainingMs() <= 0 && !stop.aborted) {
+      await sleep(clock, FROZEN_CHECK_MS, stop);
+    }
+    this.#turnBegan = clock.monotonic();
+  }
+
+  /** The store lags behind: nothing new is begun until it has caught up, or the scan stops. */
+  async #untilFlushed(): Promise<void> {
+    const { context, progress, stop, telemetry } = this.#options;
+    const { shardId } = context;
+    telemetry.warn("finished work waits for the store for too long: delivery pauses", { shardId });
+    let cancel = (): void => {};
+    const stopped = new Promise<void>((resolve) => {
+      cancel = resolve;
+      stop.addEventListener("abort", cancel, { once: true });
+    });
+    await Promise.race([progress.flush(), stopped]);
+    stop.removeEventListener("abort", cancel);
+    if (!stop.aborted) telemetry.info("the store has caught up: delivery resumes", { shardId });
+  }
+}
+
+const EMPTY = new Uint8Array(0);
+const NEVER = new Date(0);
+
+function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "then" in value &&
+    typeof value.then === "function"
+  );
+}
+
+function handlerFailed({ shardId, sequenceNumber }: ConsumerRecord, error: unknown): KcError {
+  return new KcError(
+    "HANDLER_FAILED",
+    `${shardId}: the handler failed at ${sequenceNumber}: ${describeError(error)}`,
+    { shardId, cause: error },
+  );
+}

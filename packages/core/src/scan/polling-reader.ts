@@ -1,0 +1,190 @@
+import type { GetRecordsCommandOutput, _Record as SdkRecord } from "@aws-sdk/client-kinesis";
+import { sleep, Stopwatch, type Clock } from "../clock.ts";
+import { restartPosition } from "../checkpoints/start-position.ts";
+import type { ApplicationRow } from "../checkpoints/store.ts";
+import { describeError, KcError } from "../errors.ts";
+import { classify, classifyRefusal } from "../kinesis/classify.ts";
+import { fromChildShard, type Shard } from "../kinesis/shard.ts";
+import type { IteratorPosition, StreamClient } from "../kinesis/stream-client.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
+import { nextPollDelayMs, type PollOptions } from "./pacing.ts";
+
+/** One reply's records. */
+export interface Page {
+  readonly records: readonly SdkRecord[];
+  readonly millisBehindLatest: number;
+  /** The reply had no next iterator: the shard is closed, and this was its last page. */
+  readonly end: boolean;
+  /** The shards that follow, in a last page; some emulators leave them out. */
+  readonly children: readonly Shard[];
+}
+
+/** LATEST means this moment; an iterator that was longer in coming is made from the start's time. */
+const LATEST_MAY_TAKE_MS = 1000;
+/** A first record so close to retention's edge: what lay before it may have been trimmed. */
+const HORIZON_EDGE_MS = 60_000;
+
+export interface PollingReaderOptions extends PollOptions {
+  readonly shardId: string;
+  readonly start: IteratorPosition;
+  readonly application: ApplicationRow;
+  readonly retentionMs: number | undefined;
+  readonly maxRecords: number;
+  readonly stream: StreamClient;
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+}
+
+/**
+ * Reads one shard page by page with GetRecords. A page that was returned is accepted: an iterator
+ * that expires is made anew after that page's last record, never further back, never at the tip.
+ */
+export class PollingReader {
+  readonly #options: PollingReaderOptions;
+  readonly #sinceLastPoll: Stopwatch;
+  #iterator: string | undefined;
+  /** Where an iterator would be made now. */
+  #position: IteratorPosition;
+  #lastPage: Page | undefined;
+
+  constructor(options: PollingReaderOptions) {
+    this.#options = options;
+    this.#position = options.start;
+    this.#sinceLastPoll = new Stopwatch(options.clock);
+  }
+
+  /**
+   * The next page, when it is time for one; undefined when retention has taken the shard off the
+   * stream. Passing errors are retried inside. @throws the signal's reason, KcError
+   */
+  async next(signal: AbortSignal): Promise<Page | undefined> {
+    const { clock, stream, shardId, maxRecords } = this.#options;
+    if (this.#lastPage) await sleep(clock, this.#untilNextPoll(this.#lastPage), signal);
+    for (;;) {
+      signal.throwIfAborted();
+      try {
+        this.#iterator ??= await this.#makeIterator(signal);
+        this.#sinceLastPoll.restart();
+        const reply = await stream.getRecords(shardId, this.#iterator, maxRecords, signal);
+        return (this.#lastPage = this.#accept(reply));
+      } catch (error) {
+        signal.throwIfAborted();
+        if (classify(error) === "not-found" && (await this.#agedOut(signal))) return undefined;
+        this.#recover(error);
+      }
+    }
+  }
+
+  /** What looked like the shard's end was none: read on where it stopped. */
+  reopen(): void {
+    this.#iterator = undefined;
+  }
+
+  #untilNextPoll({ records, millisBehindLatest }: Page): number {
+    return nextPollDelayMs(this.#options, {
+      sinceLastPollMs: this.#sinceLastPoll.elapsed(),
+      recordsInPage: records.length,
+      millisBehindLatest,
+    });
+  }
+
+  #accept(reply: GetRecordsCommandOutput): Page {
+    const records = reply.Records ?? [];
+    this.#warnAtHorizon(records[0]);
+    const last = records.at(-1)?.SequenceNumber;
+    if (last !== undefined) {
+      this.#position = { ShardIteratorType: "AFTER_SEQUENCE_NUMBER", StartingSequenceNumber: last };
+    }
+    this.#iterator = reply.NextShardIterator ?? undefined;
+    return {
+      records,
+      millisBehindLatest: reply.MillisBehindLatest ?? 0,
+      end: this.#iterator === undefined,
+      children: (reply.ChildShards ?? []).map(fromChildShard),
+    };
+  }
+
+  async #makeIterator(signal: AbortSignal): Promise<string> {
+    const { stream, shardId, clock, application } = this.#options;
+    const taken = new Stopwatch(clock);
+    const iterator = await stream.getShardIterator(shardId, this.#position, signal);
+    if (this.#position.ShardIteratorType !== "LATEST") return iterator;
+    this.#position = restartPosition(this.#position, application);
+    return taken.elapsed() <= LATEST_MAY_TAKE_MS
+      ? iterator
+      : stream.getShardIterator(shardId, this.#position, signal);
+  }
+
+  /** Judged by a complete listing alone. If the stream is gone too, that is the error. */
+  async #agedOut(signal: AbortSignal): Promise<boolean> {
+    const { stream, shardId, telemetry } = this.#options;
+    const listing = await stream.listShards(signal);
+    if (listing.some((shard) => shard.shardId === shardId)) return false;
+    telemetry.add("trimmed", 1, { shardId });
+    telemetry.error("the shard is no longer part of the stream: retention took it, read or not", {
+      shardId,
+    });
+    return true;
+  }
+
+  #recover(error: unknown): void {
+    const { shardId, telemetry } = this.#options;
+    const failure = classify(error);
+    if (failure === "expired-iterator") {
+      this.#iterator = undefined;
+      telemetry.add("iterator_refreshes", 1, { shardId });
+      return;
+    }
+    const sequenceNumber = this.#position.StartingSequenceNumber;
+    if (failure === "invalid-argument" && this.#iterator === undefined && sequenceNumber) {
+      refuseUnlessTrimmed(shardId, sequenceNumber, error);
+      telemetry.add("trimmed", 1, { shardId });
+      telemetry.error(
+        "the position to go on from was trimmed: records were lost to retention, and reading goes " +
+          "on at the oldest one left",
+        { shardId, sequenceNumber },
+      );
+      this.#position = { ShardIteratorType: "TRIM_HORIZON" };
+      return;
+    }
+    if (KcError.is(error)) throw error;
+    throw new KcError("KINESIS_FAILED", `${shardId}: ${describeError(error)}`, {
+      shardId,
+      cause: error,
+    });
+  }
+
+  /** Some services resume a trimmed position at the horizon without a word; its age tells. */
+  #warnAtHorizon(first: SdkRecord | undefined): void {
+    const { retentionMs, start, shardId, telemetry, stream } = this.#options;
+    const resumed = this.#position === start && start.StartingSequenceNumber !== undefined;
+    if (!resumed || first === undefined || retentionMs === undefined) return;
+    const age = stream.serviceNow().getTime() - (first.ApproximateArrivalTimestamp?.getTime() ?? 0);
+    if (age < retentionMs - HORIZON_EDGE_MS) return;
+    telemetry.add("trimmed", 1, { shardId });
+    telemetry.error(
+      "the first record after the checkpoint is as old as the stream's retention: records before " +
+        "it may have been trimmed unread",
+      { shardId, checkpoint: start.StartingSequenceNumber, retentionMs },
+    );
+  }
+}
+
+/** @throws KcError for a position that is not this shard's; returns for one that was trimmed */
+function refuseUnlessTrimmed(shardId: string, sequenceNumber: string, error: unknown): void {
+  const message = describeError(error);
+  const refused = classifyRefusal(message);
+  if (refused === "trimmed") return;
+  const why = {
+    "another-shard": "it belongs to another shard",
+    "another-stream": "the stream was deleted and made anew, or it belongs to another stream",
+    unknown: "the service does not say why",
+  }[refused];
+  throw new KcError(
+    refused === "another-stream" ? "STREAM_RECREATED" : "CHECKPOINT_REFUSED",
+    `${shardId}: reading cannot go on after ${sequenceNumber}: ${why} (${message}). Check that ` +
+      `application and stream are the right ones. To give this position up, call the store's ` +
+      `resetCheckpoint for this shard.`,
+    { shardId, cause: error },
+  );
+}

@@ -1,0 +1,209 @@
+import { openApplication } from "../checkpoints/application.ts";
+import { Checkpointer } from "../checkpoints/checkpointer.ts";
+import type { Checkpoint } from "../checkpoints/position.ts";
+import type { ApplicationStart } from "../checkpoints/start-position.ts";
+import { StoreCalls } from "../checkpoints/store-calls.ts";
+import type { Store, StoreScope } from "../checkpoints/store.ts";
+import type { Clock } from "../clock.ts";
+import { DrainTimeoutError, toKcError, type KcError, type UndrainedShard } from "../errors.ts";
+import type { Group, GroupHost, ShardAssignment, ShardOutcome } from "../groups/group.ts";
+import type { Handler } from "../handler.ts";
+import type { Shard } from "../kinesis/shard.ts";
+import { StreamClient, type KinesisClientLike } from "../kinesis/stream-client.ts";
+import type { ResolvedOptions } from "../options.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
+import { LAST_FLUSH_MS, ShardScan } from "./shard-scan.ts";
+
+/**
+ * One run of a consumer: opens the application, lets the group grant shards, reads them, and brings
+ * everything to rest. It ends by the user's signal, by the first error, or when the group has
+ * nothing more to read. Whatever ends it, finished work is flushed before the promise settles.
+ */
+export class Scan implements GroupHost {
+  readonly scope: StoreScope;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly telemetry: Telemetry;
+  readonly discoveryIntervalMs: number;
+  readonly #options: ResolvedOptions;
+  readonly #handler: Handler;
+  readonly #stream: StreamClient;
+  readonly #calls: StoreCalls;
+  readonly #checkpointer: Checkpointer;
+  readonly #stop = new AbortController();
+  /** The drain's time is over, for handlers; and a little later for the store. */
+  readonly #deadline = new AbortController();
+  readonly #storeDeadline = new AbortController();
+  readonly #scans = new Map<string, ShardScan>();
+  readonly #reads = new Set<Promise<ShardOutcome>>();
+  readonly #undrained: UndrainedShard[] = [];
+  #application: ApplicationStart | undefined;
+  #retentionMs: number | undefined;
+  #active = 0;
+  #error: KcError | undefined;
+  #cancelDeadline: (() => void) | undefined;
+
+  constructor(options: ResolvedOptions, client: KinesisClientLike, handler: Handler) {
+    const { clock, random, telemetry, store, scope } = options;
+    this.#options = options;
+    this.#handler = handler;
+    this.scope = scope;
+    this.store = store;
+    this.clock = clock;
+    this.random = random;
+    this.telemetry = telemetry;
+    this.discoveryIntervalMs = options.discoveryIntervalMs;
+    this.#stream = new StreamClient({ id: options.streamId, client, clock, random, telemetry });
+    this.#calls = new StoreCalls({ store, clock, random, telemetry });
+    this.#checkpointer = new Checkpointer({
+      calls: this.#calls,
+      scope,
+      clock,
+      random,
+      telemetry,
+      flushIntervalMs: options.flushIntervalMs,
+      maxUnflushedMs: options.maxUnflushedMs,
+      deadline: this.#storeDeadline.signal,
+      onFailure: (error) => this.#fail(error),
+    });
+  }
+
+  /** @throws KcError of what ended the scan; DrainTimeoutError if the stop ran out of time */
+  async run(group: Group, signal: AbortSignal | undefined): Promise<void> {
+    const onAbort = (): void => this.#beginStop(signal?.reason);
+    if (signal?.aborted) return;
+    signal?.addEventListener("abort", onAbort, { once: true });
+    try {
+      await Promise.race([this.#work(group), this.#overtime()]);
+      await Promise.all(this.#reads);
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+      this.#stop.abort();
+      this.#cancelDeadline?.();
+      this.#checkpointer.close();
+    }
+    this.#throwFirst();
+  }
+
+  async listShards(signal: AbortSignal): Promise<readonly Shard[]> {
+    return this.#stream.listShards(signal);
+  }
+
+  async loadCheckpoints(signal: AbortSignal): Promise<ReadonlyMap<string, Checkpoint>> {
+    return this.#calls.retry("getCheckpoints", signal, (call) =>
+      this.store.getCheckpoints(this.scope, call),
+    );
+  }
+
+  read(assignment: ShardAssignment): Promise<ShardOutcome> {
+    const read = this.#read(assignment).finally(() => this.#reads.delete(read));
+    this.#reads.add(read);
+    return read;
+  }
+
+  async #work(group: Group): Promise<void> {
+    const { signal } = this.#stop;
+    try {
+      const description = await this.#stream.describe(signal);
+      this.#retentionMs = description.retentionMs;
+      this.#application = await openApplication({
+        calls: this.#calls,
+        scope: this.scope,
+        description,
+        start: this.#options.start,
+        serviceNow: this.#stream.serviceNow(),
+        telemetry: this.telemetry,
+        signal,
+      });
+      await group.run(this, signal);
+    } catch (error) {
+      if (!(signal.aborted && error === signal.reason)) {
+        this.#fail(toKcError(error, "KINESIS_FAILED", `stream ${this.scope.streamName}`));
+      }
+    }
+  }
+
+  async #read(assignment: ShardAssignment): Promise<ShardOutcome> {
+    const { shardId } = assignment.shard;
+    const { signal: stop } = this.#stop;
+    // A handler that was given up may still be running; the shard's next one waits for it.
+    const previous = this.#scans.get(shardId);
+    if (previous) await Promise.race([previous.idle, aborted(stop)]);
+    if (stop.aborted || this.#application === undefined) return { kind: "stopped" };
+    const scan = new ShardScan(assignment, {
+      handler: this.#handler,
+      onShardClosed: this.#options.onShardClosed,
+      application: this.#application,
+      retentionMs: this.#retentionMs,
+      poll: this.#options,
+      stream: this.#stream,
+      checkpointer: this.#checkpointer,
+      clock: this.clock,
+      telemetry: this.telemetry,
+      stop,
+      deadline: this.#deadline.signal,
+      onFailure: (error) => this.#fail(error),
+    });
+    this.#scans.set(shardId, scan);
+    this.telemetry.set("active_shards", (this.#active += 1), {});
+    const outcome = await scan.run();
+    this.telemetry.set("active_shards", (this.#active -= 1), {});
+    void scan.idle.then(() => {
+      if (this.#scans.get(shardId) === scan) this.#scans.delete(shardId);
+    });
+    if (outcome.kind === "forced" && this.#deadline.signal.aborted) {
+      const { acknowledged, waitingFor } = scan;
+      this.#undrained.push({ shardId, acknowledged, waitingFor });
+    }
+    return outcome;
+  }
+
+  /** The first error wins; what fails after it is logged. */
+  #fail(error: KcError): void {
+    this.telemetry.add("errors", 1, { error: error.code });
+    if (this.#error) {
+      this.telemetry.error("another error, while the scan stops", { error });
+      return;
+    }
+    this.telemetry.error("the scan stops", { error });
+    this.#error = error;
+    this.#beginStop(error);
+  }
+
+  #beginStop(reason: unknown): void {
+    if (this.#stop.signal.aborted) return;
+    const { drainTimeoutMs } = this.#options;
+    this.#stop.abort(reason);
+    this.#cancelDeadline = this.clock.setTimer(() => {
+      this.#deadline.abort(new Error(`the stop's ${drainTimeoutMs} ms are over`));
+      this.#cancelDeadline = this.clock.setTimer(
+        () => this.#storeDeadline.abort(this.#deadline.signal.reason),
+        LAST_FLUSH_MS,
+      );
+    }, drainTimeoutMs);
+  }
+
+  /** A group that does not return after a stop is not waited for past the deadline. */
+  async #overtime(): Promise<void> {
+    await aborted(this.#deadline.signal);
+  }
+
+  #throwFirst(): void {
+    const { drainTimeoutMs } = this.#options;
+    const undrained =
+      this.#undrained.length > 0 ? new DrainTimeoutError(drainTimeoutMs, this.#undrained) : undefined;
+    if (this.#error && undrained) {
+      this.telemetry.error("the stop after an error ran out of time", { error: undrained });
+    }
+    const error = this.#error ?? undrained;
+    if (error) throw error;
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

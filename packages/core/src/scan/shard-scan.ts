@@ -1,0 +1,240 @@
+import type { Checkpointer } from "../checkpoints/checkpointer.ts";
+import type { Checkpoint } from "../checkpoints/position.ts";
+import type { ShardProgress } from "../checkpoints/shard-progress.ts";
+import { startPosition, type ApplicationStart } from "../checkpoints/start-position.ts";
+import type { Clock } from "../clock.ts";
+import { LeaseLostError, toKcError, type KcError } from "../errors.ts";
+import type { Revocation, ShardAssignment, ShardOutcome } from "../groups/group.ts";
+import type { Handler, HandlerContext } from "../handler.ts";
+import type { StreamClient } from "../kinesis/stream-client.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import { PollingReader, type Page } from "./polling-reader.ts";
+import type { PollOptions } from "./pacing.ts";
+
+/** How long the last flush may take once a deadline has passed, in milliseconds. */
+export const LAST_FLUSH_MS = 1000;
+
+export interface ShardScanOptions {
+  readonly handler: Handler;
+  readonly onShardClosed: ((shardId: string) => unknown) | undefined;
+  readonly application: ApplicationStart;
+  readonly retentionMs: number | undefined;
+  readonly poll: PollOptions & { readonly maxRecords: number };
+  readonly stream: StreamClient;
+  readonly checkpointer: Checkpointer;
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+  /** Aborts when the consumer stops: start no further record. */
+  readonly stop: AbortSignal;
+  /** Aborts when the time that a stop has is over. */
+  readonly deadline: AbortSignal;
+  /** Told at once when this shard fails, before its finished work is flushed. */
+  readonly onFailure: (error: KcError) => void;
+}
+
+/**
+ * Reads one assignment, from grant to outcome:
+ * reading → (last page handled, its end checkpointed) ended;
+ * reading → (consumer stops | revoked in peace) draining → (record in hand done, flushed) stopped
+ * or released, or → (deadline) forced; from anywhere → (fence refused | revoked as lost) lost, and
+ * → (handler, store or stream fails) failed.
+ */
+export class ShardScan {
+  readonly shardId: string;
+  readonly #assignment: ShardAssignment;
+  readonly #options: ShardScanOptions;
+  readonly #progress: ShardProgress;
+  /** Start no further record. */
+  readonly #stop = new AbortController();
+  /** The handler's own signal. */
+  readonly #abandon = new AbortController();
+  readonly #givenUp: Promise<ShardOutcome>;
+  #giveUp: (outcome: ShardOutcome) => void = () => {};
+  #idle: Promise<unknown> = Promise.resolve();
+  #flushing = false;
+  #cancelTimer: (() => void) | undefined;
+
+  constructor(assignment: ShardAssignment, options: ShardScanOptions) {
+    const { shard, fence, checkpoint } = assignment;
+    this.shardId = shard.shardId;
+    this.#assignment = assignment;
+    this.#options = options;
+    this.#progress = options.checkpointer.open(shard.shardId, fence, checkpoint);
+    this.#givenUp = new Promise((resolve) => (this.#giveUp = resolve));
+  }
+
+  /** Settles when no handler of this scan runs any more: never, if one never returns. */
+  get idle(): Promise<unknown> {
+    return this.#idle;
+  }
+
+  /** What a stop that ran out of time was waiting for. */
+  get waitingFor(): "handler" | "flush" {
+    return this.#flushing ? "flush" : "handler";
+  }
+
+  get acknowledged(): Checkpoint | undefined {
+    return this.#progress.acknowledged;
+  }
+
+  /** Reads until there is an outcome. Called once; never rejects. */
+  async run(): Promise<ShardOutcome> {
+    const unlisten = this.#listen();
+    const work = this.#read().catch((error: unknown) => this.#settle(error));
+    this.#idle = work;
+    const outcome = await Promise.race([work, this.#givenUp]);
+    unlisten();
+    this.#cancelTimer?.();
+    this.#progress.close(new LeaseLostError(this.shardId, "it is no longer read here"));
+    this.#options.telemetry.set("lag", undefined, { shardId: this.shardId });
+    return outcome;
+  }
+
+  async #read(): Promise<ShardOutcome> {
+    const { application, retentionMs, poll, stream, clock, telemetry } = this.#options;
+    const { shardId } = this;
+    const { fence, remainingMs } = this.#assignment;
+    const stop = this.#stop.signal;
+    const start = startPosition(application, this.#assignment);
+    telemetry.info("reading a shard", {
+      shardId,
+      from: start.ShardIteratorType,
+      sequenceNumber: start.StartingSequenceNumber,
+    });
+    const context: HandlerContext = {
+      shardId,
+      signal: this.#abandon.signal,
+      ...(fence === undefined ? {} : { fence }),
+    };
+    const reader = new PollingReader({
+      ...poll,
+      shardId,
+      start,
+      application: application.row,
+      retentionMs,
+      stream,
+      clock,
+      telemetry,
+    });
+    const dispatcher = new Dispatcher({
+      handler: this.#options.handler,
+      context,
+      progress: this.#progress,
+      stop,
+      remainingMs,
+      clock,
+      telemetry,
+    });
+    for (;;) {
+      const page = await reader.next(stop);
+      if (page === undefined) return { kind: "aged-out" };
+      telemetry.set("lag", page.millisBehindLatest, { shardId });
+      if (!(await dispatcher.deliver(page))) return this.#drained();
+      if (!page.end) continue;
+      if (await this.#isClosed(page)) return this.#ended(page);
+      reader.reopen();
+    }
+  }
+
+  /** No next iterator means the end; where no children confirm that, the listing must. */
+  async #isClosed(page: Page): Promise<boolean> {
+    if (page.children.length > 0) return true;
+    const listing = await this.#options.stream.listShards(this.#stop.signal);
+    const listed = listing.find(({ shardId }) => shardId === this.shardId);
+    if (listed === undefined || listed.closed) return true;
+    this.#options.telemetry.warn("no next iterator, but the shard is open: reading on", {
+      shardId: this.shardId,
+    });
+    return false;
+  }
+
+  async #ended(page: Page): Promise<ShardOutcome> {
+    const { shardId } = this;
+    this.#flushing = true;
+    await this.#progress.end();
+    this.#options.telemetry.info("a shard was read to its end", {
+      shardId,
+      children: page.children.map((child) => child.shardId),
+    });
+    try {
+      await this.#options.onShardClosed?.(shardId);
+    } catch (error) {
+      throw toKcError(error, "HOOK_FAILED", `${shardId}: onShardClosed failed`);
+    }
+    return { kind: "ended", children: page.children };
+  }
+
+  /** The record in hand is done; what is done goes to the store. */
+  async #drained(): Promise<ShardOutcome> {
+    this.#flushing = true;
+    await this.#progress.flush();
+    return this.#assignment.revoked?.aborted
+      ? { kind: "released", checkpoint: this.acknowledged }
+      : { kind: "stopped" };
+  }
+
+  /** Turns what ended the reading into its outcome. */
+  async #settle(thrown: unknown): Promise<ShardOutcome> {
+    // Whoever gave the shard up has the outcome already; the handler only followed its signal.
+    if (this.#abandon.signal.aborted) return this.#givenUp;
+    const stopped = this.#stop.signal.aborted && thrown === this.#stop.signal.reason;
+    if (stopped) return this.#drained().catch((error: unknown) => this.#settle(error));
+    const error = toKcError(thrown, "KINESIS_FAILED", this.shardId);
+    this.#options.onFailure(error);
+    // What was finished before the failure is kept; a store that fails too has said so itself.
+    await this.#progress.flush().catch((flushError: unknown) => {
+      this.#options.telemetry.warn("finished work was not flushed and will repeat", {
+        shardId: this.shardId,
+        error: flushError,
+      });
+    });
+    return { kind: "failed", error };
+  }
+
+  #listen(): () => void {
+    const { stop, deadline, clock } = this.#options;
+    const { revoked } = this.#assignment;
+    const { lost } = this.#progress;
+    const onStop = (): void => this.#stop.abort(stop.reason);
+    const onDeadline = (): void => this.#force(deadline.reason);
+    const onLost = (): void => this.#lose((lost.reason as Error).message);
+    const onRevoked = (): void => {
+      const revocation = revoked?.reason as Revocation;
+      if (revocation.kind === "lost") return this.#lose(revocation.detail);
+      this.#stop.abort(revocation);
+      this.#cancelTimer = clock.setTimer(() => this.#force(revocation), revocation.deadlineMs);
+    };
+    const subscriptions: readonly (readonly [AbortSignal | undefined, () => void])[] = [
+      [stop, onStop],
+      [deadline, onDeadline],
+      [lost, onLost],
+      [revoked, onRevoked],
+    ];
+    for (const [signal, listener] of subscriptions) {
+      if (signal?.aborted) listener();
+      else signal?.addEventListener("abort", listener, { once: true });
+    }
+    return () => {
+      for (const [signal, listener] of subscriptions) signal?.removeEventListener("abort", listener);
+    };
+  }
+
+  /** The deadline is over: the handler is told, and what is finished gets one last flush. */
+  #force(reason: unknown): void {
+    const giveUp = (): void => this.#giveUp({ kind: "forced", checkpoint: this.acknowledged });
+    this.#abandon.abort(reason);
+    this.#cancelTimer?.();
+    this.#cancelTimer = this.#options.clock.setTimer(giveUp, LAST_FLUSH_MS);
+    void this.#progress.flush().then(giveUp, giveUp);
+  }
+
+  /** Somebody else may own the shard already: nothing more is begun, nothing more is written. */
+  #lose(detail: string): void {
+    const error = new LeaseLostError(this.shardId, detail);
+    this.#progress.close(error);
+    this.#stop.abort(error);
+    this.#abandon.abort(error);
+    this.#giveUp({ kind: "lost", detail });
+  }
+}

@@ -1,0 +1,36 @@
+import type { LogFields, Logger } from "../../src/index.ts";
+
+export interface LogLine {
+  readonly level: keyof Logger;
+  readonly message: string;
+  readonly fields: LogFields;
+}
+
+export class MemoryLogger implements Logger {
+  readonly lines: LogLine[] = [];
+
+  debug(message: string, fields?: LogFields): void {
+    this.#add("debug", message, fields);
+  }
+
+  info(message: string, fields?: LogFields): void {
+    this.#add("info", message, fields);
+  }
+
+  warn(message: string, fields?: LogFields): void {
+    this.#add("warn", message, fields);
+  }
+
+  error(message: string, fields?: LogFields): void {
+    this.#add("error", message, fields);
+  }
+
+  /** The lines of a level whose message matches. */
+  find(level: keyof Logger, pattern: RegExp): LogLine[] {
+    return this.lines.filter((line) => line.level === level && pattern.test(line.message));
+  }
+
+  #add(level: keyof Logger, message: string, fields: LogFields = {}): void {
+    this.lines.push({ level, message, fields });
+  }
+}

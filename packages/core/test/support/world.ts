@@ -1,0 +1,158 @@
+import { randomUUID } from "node:crypto";
+import {
+  CreateStreamCommand,
+  ListShardsCommand,
+  MergeShardsCommand,
+  PutRecordCommand,
+  SplitShardCommand,
+} from "@aws-sdk/client-kinesis";
+import { FakeClock, FakeKinesis, type FakeKinesisOptions } from "@kc/emulator";
+import { onTestFinished } from "vitest";
+import { Consumer, type ConsumerOptions, type ConsumerRecord, type Handler } from "../../src/index.ts";
+import { MemoryCounter } from "./memory-counter.ts";
+import { MemoryLogger } from "./memory-logger.ts";
+
+export const STREAM = "orders";
+
+/** One virtual Kinesis with one stream, one virtual clock, and whatever consumers a test starts. */
+export class World {
+  readonly clock = new FakeClock();
+  readonly kinesis: FakeKinesis;
+  readonly counter = new MemoryCounter();
+  readonly logger = new MemoryLogger();
+  readonly #runs: Run[] = [];
+
+  private constructor(options: FakeKinesisOptions) {
+    this.kinesis = new FakeKinesis({ clock: this.clock, ...options });
+  }
+
+  /** A stream of `shards` shards. Whatever still runs at the test's end is stopped. */
+  static async of(options: FakeKinesisOptions & { shards?: number } = {}): Promise<World> {
+    const { shards = 1, ...fake } = options;
+    const world = new World(fake);
+    await world.kinesis.send(new CreateStreamCommand({ StreamName: STREAM, ShardCount: shards }));
+    // The row that is written first lies 5 s back: let the stream be older than that.
+    await world.clock.advance(60_000);
+    world.kinesis.resetCalls();
+    onTestFinished(async () => {
+      world.kinesis.faults.clear();
+      for (const run of world.#runs) await run.stop();
+    });
+    return world;
+  }
+
+  consumer(options: Partial<ConsumerOptions> = {}): Consumer {
+    return new Consumer({
+      stream: STREAM,
+      application: "billing",
+      client: this.kinesis,
+      clock: this.clock,
+      counter: this.counter,
+      logger: this.logger,
+      random: () => 0.5,
+      ...options,
+    });
+  }
+
+  /** Starts a scan and lets it come to where it waits for the clock. */
+  async start(options: Partial<ConsumerOptions> = {}, handler?: Handler): Promise<Run> {
+    const run = new Run(this, this.consumer(options), handler);
+    this.#runs.push(run);
+    await this.clock.settle();
+    return run;
+  }
+
+  /** Puts records `text`, spread over shards by their partition key. */
+  async put(key: string, ...texts: string[]): Promise<string[]> {
+    const sequenceNumbers: string[] = [];
+    for (const text of texts) {
+      const { SequenceNumber } = await this.kinesis.send(
+        new PutRecordCommand({ StreamName: STREAM, PartitionKey: key, Data: Buffer.from(text) }),
+      );
+      sequenceNumbers.push(SequenceNumber!);
+    }
+    return sequenceNumbers;
+  }
+
+  async shardIds(): Promise<string[]> {
+    const { Shards } = await this.kinesis.send(new ListShardsCommand({ StreamName: STREAM }));
+    return Shards!.map((shard) => shard.ShardId!);
+  }
+
+  async split(shardId: string): Promise<void> {
+    const { Shards } = await this.kinesis.send(new ListShardsCommand({ StreamName: STREAM }));
+    const { HashKeyRange } = Shards!.find((shard) => shard.ShardId === shardId)!;
+    const start = BigInt(HashKeyRange!.StartingHashKey!);
+    const end = BigInt(HashKeyRange!.EndingHashKey!);
+    const middle = ((start + end) / 2n + 1n).toString();
+    await this.kinesis.send(
+      new SplitShardCommand({
+        StreamName: STREAM,
+        ShardToSplit: shardId,
+        NewStartingHashKey: middle,
+      }),
+    );
+  }
+
+  async merge(shardId: string, adjacent: string): Promise<void> {
+    await this.kinesis.send(
+      new MergeShardsCommand({
+        StreamName: STREAM,
+        ShardToMerge: shardId,
+        AdjacentShardToMerge: adjacent,
+      }),
+    );
+  }
+
+  /** How often each iterator type was asked for, in order. */
+  iteratorTypes(): unknown[] {
+    return this.kinesis.calls
+      .filter(({ operation }) => operation === "GetShardIterator")
+      .map(({ input }) => input["ShardIteratorType"]);
+  }
+}
+
+/** A scan under way: what it handled, and how it ended. */
+export class Run {
+  readonly records: ConsumerRecord[] = [];
+  readonly #world: World;
+  readonly #controller = new AbortController();
+  readonly #promise: Promise<void>;
+  /** `undefined` while it runs. */
+  settled: { readonly error: unknown } | undefined;
+
+  constructor(world: World, consumer: Consumer, handler: Handler = () => {}) {
+    this.#world = world;
+    const recording: Handler = (record, context) => {
+      this.records.push(record);
+      return handler(record, context);
+    };
+    this.#promise = consumer.scan(recording, { signal: this.#controller.signal }).then(
+      () => void (this.settled = { error: undefined }),
+      (error: unknown) => void (this.settled = { error }),
+    );
+  }
+
+  /** What the handler was called with, as text. */
+  get texts(): string[] {
+    return this.records.map((record) => record.text());
+  }
+
+  /** What the scan was rejected with; undefined while it runs or if it resolved. */
+  get error(): unknown {
+    return this.settled?.error;
+  }
+
+  abort(): void {
+    this.#controller.abort(new Error(`stopped by ${randomUUID()}`));
+  }
+
+  /** Stops it and drives the clock until it has settled. */
+  async stop(): Promise<void> {
+    this.abort();
+    for (let i = 0; i < 600 && this.settled === undefined; i += 1) {
+      await this.#world.clock.advance(100);
+    }
+    await this.#promise;
+  }
+}
