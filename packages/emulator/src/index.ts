@@ -1,5 +1,6 @@
 export type { Input, OperationName, OperationTypes, Output } from "./api/operation-types.ts";
 export type { Call } from "./call-log.ts";
+export { type Emulator, type EmulatorOptions, startEmulator } from "./emulator.ts";
 export type { Clock } from "./clock.ts";
 export type { ServiceErrorName } from "./errors.ts";
 export { FakeClock, UnsettledError } from "./fake-clock.ts";

@@ -34,17 +34,26 @@ export const LAST_ORDINAL: bigint = (1n << 63n) - 1n;
 const VERSION = 2n;
 
 export function formatSequenceNumber(number: SequenceNumber): string {
-  const index = BigInt(number.shardIndex);
-  const value =
+  return withOrdinal(sequenceNumberBase(number, number.arrivedAt), number.ordinal);
+}
+
+/** All of a number but its ordinal: the same for what arrives at a shard within one second. */
+export function sequenceNumberBase(shard: ShardIdentity, arrivedAt: number): bigint {
+  const index = BigInt(shard.shardIndex);
+  return (
     (2n << 184n) |
-    (BigInt(number.shardCreatedAt) << 148n) |
+    (BigInt(shard.shardCreatedAt) << 148n) |
     ((index & 15n) << 144n) |
-    (number.ordinal << 80n) |
-    (BigInt(number.incarnation) << 72n) |
-    (BigInt(number.arrivedAt) << 36n) |
+    (BigInt(shard.incarnation) << 72n) |
+    (BigInt(arrivedAt) << 36n) |
     (index << 4n) |
-    VERSION;
-  return value.toString();
+    VERSION
+  );
+}
+
+/** The sequence number of an ordinal. */
+export function withOrdinal(base: bigint, ordinal: bigint): string {
+  return (base | (ordinal << 80n)).toString();
 }
 
 /** Reads a sequence number; `undefined` for what is not one. */

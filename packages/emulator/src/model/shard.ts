@@ -1,6 +1,6 @@
 import type { HashKeyRange } from "./hash-key.ts";
 import { type Quotas, ShardQuotas } from "./quotas.ts";
-import { formatSequenceNumber, LAST_ORDINAL, type ShardIdentity } from "./sequence-number.ts";
+import { LAST_ORDINAL, sequenceNumberBase, withOrdinal, type ShardIdentity } from "./sequence-number.ts";
 
 /** A record at rest. */
 export interface StoredRecord {
@@ -38,6 +38,8 @@ export class Shard {
   readonly quotas: ShardQuotas;
   readonly #records: StoredRecord[] = [];
   #first = 1;
+  /** The sequence numbers of the latest second, but for their ordinals. */
+  #base: { readonly second: number; readonly value: bigint } | undefined;
   #closed: { at: number; endingSequenceNumber: string } | undefined;
 
   constructor(options: ShardOptions) {
@@ -112,7 +114,11 @@ export class Shard {
   }
 
   #number(ordinal: bigint, at: number): string {
-    return formatSequenceNumber({ ...this.identity, ordinal, arrivedAt: Math.floor(at / 1000) });
+    const second = Math.floor(at / 1000);
+    if (this.#base?.second !== second) {
+      this.#base = { second, value: sequenceNumberBase(this.identity, second) };
+    }
+    return withOrdinal(this.#base.value, ordinal);
   }
 }
 

@@ -1,0 +1,43 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { knownDivergences } from "./known-divergences.ts";
+import { readingScenarios } from "./reading-scenarios.ts";
+import { recordScenarios } from "./record-scenarios.ts";
+import { reshardingScenarios } from "./resharding-scenarios.ts";
+import type { Scenarios } from "./scenario.ts";
+import { streamScenarios } from "./stream-scenarios.ts";
+import { type Target, type TargetName, targets } from "./targets.ts";
+
+const scenarios: Scenarios = {
+  ...streamScenarios,
+  ...recordScenarios,
+  ...readingScenarios,
+  ...reshardingScenarios,
+};
+
+describe.each(Object.keys(targets) as TargetName[])("%s", (name) => {
+  const known = knownDivergences[name] ?? {};
+  let target: Target;
+  beforeAll(async () => {
+    target = await targets[name]();
+  });
+  afterAll(() => target.close());
+
+  it("has no divergence listed that is no scenario's", () => {
+    expect(Object.keys(scenarios)).toEqual(expect.arrayContaining(Object.keys(known)));
+  });
+
+  for (const [key, scenario] of Object.entries(scenarios)) {
+    const divergence = known[key];
+    if (divergence === undefined) {
+      it(key, () => scenario(target));
+    } else {
+      it(`diverges: ${key} (${divergence.reason})`, async () => {
+        const outcome = await scenario(target).then(
+          () => "it passes now: take it off the list of known divergences",
+          String,
+        );
+        expect(outcome).toMatch(divergence.failsWith);
+      });
+    }
+  }
+});
