@@ -1,1 +1,3 @@
-export {};
+export { SqliteStore } from "./sqlite-store.ts";
+export type { SqliteStoreOptions } from "./options.ts";
+export type { SqliteDatabase, SqliteStatement, SqliteValue } from "./database.ts";

@@ -1,0 +1,105 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { StoreError, type CallOptions } from "@kc/core";
+import Libsql from "libsql";
+import { Session } from "./database.ts";
+import { isLock, toStoreError } from "./errors.ts";
+import type { CheckedOptions } from "./options.ts";
+
+/** SQLite's own wait for a lock blocks the event loop: it gets this much of it at a time. */
+const BLOCKING_WAIT_MS = 10;
+const PAUSE_MS = 10;
+
+/**
+ * The connection of one store, opened by the first call and kept. A call that meets another
+ * process's lock is tried again until `busyTimeoutMs` is over, and the event loop runs between the
+ * attempts.
+ */
+export class Connection {
+  /** The file, for messages. */
+  readonly where: string;
+  /** Did this store open the database itself? */
+  readonly owned: boolean;
+  readonly #options: CheckedOptions;
+  #file: Libsql.Database | undefined;
+  #session: Session | undefined;
+  #closed = false;
+
+  constructor(options: CheckedOptions) {
+    this.#options = options;
+    this.owned = "path" in options.source;
+    this.where =
+      "path" in options.source ? options.source.path : "the SQLite database that was handed in";
+  }
+
+  /**
+   * Runs synchronous work on the database. `work` is run again after a lock, so what it did before
+   * must have been rolled back.
+   * @throws StoreError for everything but an abort, which rejects with the signal's reason.
+   */
+  async run<Answer>(
+    work: (session: Session) => Answer,
+    { signal }: CallOptions = {},
+  ): Promise<Answer> {
+    const deadline = performance.now() + this.#options.busyTimeoutMs;
+    for (;;) {
+      if (this.#closed)
+        throw new StoreError("STORE_CLOSED", `${this.where}: the store was disposed`);
+      signal?.throwIfAborted();
+      try {
+        return work(this.#open());
+      } catch (error) {
+        if (!isLock(error) || performance.now() >= deadline) throw toStoreError(error, this.where);
+      }
+      await pause(signal);
+    }
+  }
+
+  /** Idempotent. Calls that wait for a lock reject with STORE_CLOSED. */
+  close(): void {
+    this.#closed = true;
+    this.#session = undefined;
+    this.#file?.close();
+    this.#file = undefined;
+  }
+
+  #open(): Session {
+    const { source } = this.#options;
+    this.#session ??= new Session(
+      "path" in source ? (this.#file = openFile(source.path)) : source.database,
+    );
+    if (this.#session.database.inTransaction) {
+      // What we wrote would be rolled back with it, after we had said that it is kept.
+      throw Object.assign(new Error("its owner has a transaction open on this connection"), {
+        code: "SQLITE_BUSY",
+      });
+    }
+    return this.#session;
+  }
+}
+
+/**
+ * WAL: readers and the writer do not wait for each other. FULL: a commit has reached the disk
+ * before it is acknowledged.
+ */
+function openFile(path: string): Libsql.Database {
+  const database = new Libsql(path, { timeout: BLOCKING_WAIT_MS });
+  try {
+    const [row] = new Session(database).query("PRAGMA journal_mode = WAL");
+    if (row?.["journal_mode"] !== "wal") {
+      throw new StoreError(
+        "STORE_FAILED",
+        `${path}: this filesystem cannot hold a write-ahead log: use a local disk`,
+      );
+    }
+    database.exec("PRAGMA synchronous = FULL");
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+  return database;
+}
+
+async function pause(signal: AbortSignal | undefined): Promise<void> {
+  const ms = PAUSE_MS * (0.5 + Math.random());
+  await delay(ms, undefined, signal && { signal }).catch(() => signal?.throwIfAborted());
+}

@@ -1,0 +1,126 @@
+import { describeError, KcError, StoreError, type KcErrorCode } from "@kc/core";
+
+interface Meaning {
+  readonly code: KcErrorCode;
+  readonly retryable: boolean;
+  readonly advice: string;
+}
+
+const passing = (advice: string): Meaning => ({
+  code: "STORE_UNAVAILABLE",
+  retryable: true,
+  advice,
+});
+const lasting = (code: KcErrorCode, advice: string): Meaning => ({
+  code,
+  retryable: false,
+  advice,
+});
+
+const REPORT = "this is a fault of this package or its driver: please report it";
+const RESTORE = "the file is damaged or not a SQLite database: restore it, or use another path";
+
+/** SQLite's primary result codes: number, name, and what each means for a checkpoint. */
+export const RESULT_CODES: readonly (readonly [number, string, Meaning])[] = [
+  [1, "SQLITE_ERROR", lasting("STORE_FAILED", "the statement was refused")],
+  [2, "SQLITE_INTERNAL", lasting("STORE_FAILED", REPORT)],
+  [3, "SQLITE_PERM", lasting("STORE_ACCESS_DENIED", "grant this user access to the file")],
+  [4, "SQLITE_ABORT", passing("the statement was rolled back")],
+  [5, "SQLITE_BUSY", passing("another connection holds the lock")],
+  [6, "SQLITE_LOCKED", passing("another statement of this connection holds the lock")],
+  [7, "SQLITE_NOMEM", passing("there is not enough memory")],
+  [
+    8,
+    "SQLITE_READONLY",
+    lasting("STORE_ACCESS_DENIED", "make the file and its directory writable for this user"),
+  ],
+  [9, "SQLITE_INTERRUPT", passing("the statement was interrupted")],
+  [10, "SQLITE_IOERR", passing("the disk or the filesystem fails")],
+  [11, "SQLITE_CORRUPT", lasting("STORE_CORRUPT", RESTORE)],
+  [12, "SQLITE_NOTFOUND", lasting("STORE_FAILED", REPORT)],
+  [13, "SQLITE_FULL", passing("the disk is full, or the file is at its largest: make room")],
+  [
+    14,
+    "SQLITE_CANTOPEN",
+    lasting(
+      "STORE_ACCESS_DENIED",
+      "the file cannot be opened: its directory must exist, this user must be able to write there",
+    ),
+  ],
+  [15, "SQLITE_PROTOCOL", passing("too many processes open the file at once")],
+  [17, "SQLITE_SCHEMA", passing("the schema was changed during the statement")],
+  [18, "SQLITE_TOOBIG", lasting("STORE_FAILED", "a value is too long")],
+  [
+    19,
+    "SQLITE_CONSTRAINT",
+    lasting("STORE_SCHEMA", "the tables have constraints that setup() did not make"),
+  ],
+  [
+    20,
+    "SQLITE_MISMATCH",
+    lasting("STORE_SCHEMA", "the tables have types that setup() did not make"),
+  ],
+  [21, "SQLITE_MISUSE", lasting("STORE_FAILED", REPORT)],
+  [22, "SQLITE_NOLFS", lasting("STORE_FAILED", "the filesystem has no large files")],
+  [23, "SQLITE_AUTH", lasting("STORE_ACCESS_DENIED", "the database's authorizer refused it")],
+  [25, "SQLITE_RANGE", lasting("STORE_FAILED", REPORT)],
+  [26, "SQLITE_NOTADB", lasting("STORE_CORRUPT", RESTORE)],
+];
+
+const BY_NUMBER = new Map(RESULT_CODES.map((row) => [row[0], row]));
+const BY_NAME = new Map(RESULT_CODES.map((row) => [row[1], row]));
+
+/** SQLite has no codes for these: all are SQLITE_ERROR, told apart by SQLite's own fixed texts. */
+const SCHEMA_TEXT = /no such (?:table|column)|has no column named|kc_\w+ already exists/;
+const SCHEMA = lasting(
+  "STORE_SCHEMA",
+  "the tables are missing or were not made by setup(): run `await store.setup()` once",
+);
+/** Both drivers throw a bare TypeError with this text. */
+const NOT_OPEN_TEXT = /database connection is not open/;
+const NOT_OPEN = lasting("STORE_CLOSED", "the database that was handed in has been closed");
+const UNKNOWN = lasting("STORE_FAILED", "the call failed in a way that is not known here");
+
+/** The row of `RESULT_CODES` for an error of either driver, whatever its extended code. */
+function resultCode(error: unknown): (typeof RESULT_CODES)[number] | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { code, rawCode } = error as Error & { code?: unknown; rawCode?: unknown };
+  // The primary code is the low byte of the extended one: SQLITE_IOERR_READ = 266 = 256 + 10.
+  if (typeof rawCode === "number") return BY_NUMBER.get(rawCode & 0xff);
+  if (typeof code === "string" && code.startsWith("SQLITE_")) {
+    return BY_NAME.get(code.split("_").slice(0, 2).join("_"));
+  }
+  // libsql's failure to open a file has the number in its text alone: `…/a.db: 14")`.
+  const opening = /ConnectionFailed\(.*: (\d+)"\)$/s.exec(error.message);
+  return opening === null ? undefined : BY_NUMBER.get(Number(opening[1]) & 0xff);
+}
+
+/** Does another connection, or another transaction of this one, hold a lock that will pass? */
+export function isLock(error: unknown): boolean {
+  const name = resultCode(error)?.[1];
+  return name === "SQLITE_BUSY" || name === "SQLITE_LOCKED";
+}
+
+/** What a driver threw, as a StoreError. `where` names the file. A KcError is left as it is. */
+export function toStoreError(error: unknown, where: string): KcError {
+  if (KcError.is(error)) return error;
+  const { code, retryable, advice } = meaningOf(error);
+  return new StoreError(code, `${where}: ${advice} (${describe(error)})`, {
+    retryable,
+    cause: error,
+  });
+}
+
+function meaningOf(error: unknown): Meaning {
+  const text = error instanceof Error ? error.message : "";
+  const row = resultCode(error);
+  if (row === undefined) return NOT_OPEN_TEXT.test(text) ? NOT_OPEN : UNKNOWN;
+  return row[1] === "SQLITE_ERROR" && SCHEMA_TEXT.test(text) ? SCHEMA : row[2];
+}
+
+function describe(error: unknown): string {
+  const name = resultCode(error)?.[1];
+  return name !== undefined && error instanceof Error
+    ? `${name}: ${error.message}`
+    : describeError(error);
+}

@@ -1,0 +1,73 @@
+import { ConfigError } from "@kc/core";
+import type { SqliteDatabase } from "./database.ts";
+
+export type SqliteStoreOptions = {
+  /**
+   * How long a call waits for another process's lock, in milliseconds, 0 to 600,000. Then it
+   * rejects with a retryable STORE_UNAVAILABLE. @default 5000
+   */
+  readonly busyTimeoutMs?: number;
+} & (
+  | {
+      /** The database file. Made if it is absent; its directory is not. */
+      readonly path: string;
+      readonly database?: never;
+    }
+  | {
+      /** An open `libsql` or `better-sqlite3` database. It stays yours: it is never closed here. */
+      readonly database: SqliteDatabase;
+      readonly path?: never;
+    }
+);
+
+export interface CheckedOptions {
+  readonly source: { readonly path: string } | { readonly database: SqliteDatabase };
+  readonly busyTimeoutMs: number;
+}
+
+const MAX_BUSY_TIMEOUT_MS = 600_000;
+/** `libsql:`, `https:`, `file:`: libsql would go to the network, or read parameters. Not `C:`. */
+const URL_SCHEME = /^[a-z][a-z0-9+.-]+:/i;
+
+/** @throws ConfigError for each option that is missing, of the wrong kind, or out of bounds. */
+export function checkOptions(options: SqliteStoreOptions): CheckedOptions {
+  const { busyTimeoutMs = 5000 } = options;
+  if (
+    !Number.isInteger(busyTimeoutMs) ||
+    busyTimeoutMs < 0 ||
+    busyTimeoutMs > MAX_BUSY_TIMEOUT_MS
+  ) {
+    throw new ConfigError(
+      "busyTimeoutMs",
+      `must be a whole number of milliseconds from 0 to ${MAX_BUSY_TIMEOUT_MS}, not ${busyTimeoutMs}`,
+    );
+  }
+  if (options.database !== undefined) {
+    if (options.path !== undefined) {
+      throw new ConfigError("path", "give a path or an open database, not both");
+    }
+    return { source: { database: checkDatabase(options.database) }, busyTimeoutMs };
+  }
+  return { source: { path: checkPath(options.path) }, busyTimeoutMs };
+}
+
+function checkPath(path: unknown): string {
+  if (typeof path !== "string" || path === "") {
+    throw new ConfigError("path", "give the path of a database file, or an open database");
+  }
+  if (path === ":memory:") {
+    throw new ConfigError("path", "nothing would be kept: use core's MemoryStore instead");
+  }
+  if (URL_SCHEME.test(path) || path.includes("\0")) {
+    throw new ConfigError("path", `must be a plain path of a local file, not ${path}`);
+  }
+  return path;
+}
+
+function checkDatabase(database: SqliteDatabase): SqliteDatabase {
+  const methods = ["prepare", "exec"] as const;
+  if (methods.some((method) => typeof database?.[method] !== "function")) {
+    throw new ConfigError("database", "must be an open libsql or better-sqlite3 database");
+  }
+  return database;
+}

@@ -1,0 +1,80 @@
+import { StoreError } from "@kc/core";
+import type { Session } from "./database.ts";
+
+/**
+ * The schema's history: step n brings version n - 1 to n. A step that was released is never edited.
+ *
+ * A checkpoint is absent (no number, no end), a position, or a shard's end. `epoch` and `owner` are
+ * the fence: they stand in the checkpoint's own row, so that one statement can compare and write.
+ * Times are milliseconds since 1970.
+ */
+export const SCHEMA_STEPS: readonly string[] = [
+  `CREATE TABLE kc_checkpoints (
+     application TEXT NOT NULL,
+     stream_name TEXT NOT NULL,
+     shard_id TEXT NOT NULL,
+     sequence_number TEXT,
+     sub_sequence_number INTEGER,
+     shard_end INTEGER NOT NULL DEFAULT 0,
+     epoch INTEGER NOT NULL DEFAULT 0,
+     owner TEXT,
+     PRIMARY KEY (application, stream_name, shard_id)
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE kc_applications (
+     application TEXT NOT NULL,
+     stream_name TEXT NOT NULL,
+     stream_arn TEXT NOT NULL,
+     stream_created_at INTEGER,
+     start TEXT NOT NULL,
+     start_timestamp INTEGER,
+     started_at INTEGER NOT NULL,
+     migrated INTEGER NOT NULL,
+     PRIMARY KEY (application, stream_name)
+   ) STRICT, WITHOUT ROWID;`,
+];
+
+/** 0 = there is none. In a table of its own: `PRAGMA user_version` is the file owner's. */
+export function schemaVersion(session: Session): number {
+  const tables = session.query("SELECT 1 FROM sqlite_master WHERE name = 'kc_schema'");
+  if (tables.length === 0) return 0;
+  const [row] = session.query("SELECT max(version) AS version FROM kc_schema");
+  return Number(row?.["version"] ?? 0);
+}
+
+/** Not one table, index or view: nobody has used this file for anything. */
+export function isEmptyDatabase(session: Session): boolean {
+  return session.query("SELECT 1 FROM sqlite_master LIMIT 1").length === 0;
+}
+
+/** Brings the schema up to the last step, in one transaction; a newer one is refused. */
+export function migrate(session: Session, steps: readonly string[]): void {
+  if (checkNotNewer(schemaVersion(session), steps) === steps.length) return;
+  session.write(() => {
+    // Read again under the lock: another process may have done it meanwhile.
+    const version = checkNotNewer(schemaVersion(session), steps);
+    session.database.exec("CREATE TABLE IF NOT EXISTS kc_schema (version INTEGER NOT NULL) STRICT");
+    for (const [index, step] of [...steps.entries()].slice(version)) {
+      session.database.exec(step);
+      session.database.exec(`INSERT INTO kc_schema (version) VALUES (${index + 1})`);
+    }
+  });
+}
+
+/** @throws StoreError STORE_SCHEMA unless the schema is the one that this package writes. */
+export function checkSchema(session: Session, steps: readonly string[], where: string): void {
+  const version = checkNotNewer(schemaVersion(session), steps);
+  if (version === steps.length) return;
+  const state = version === 0 ? "has no tables of @kc/store-sqlite" : `has schema ${version}`;
+  throw new StoreError(
+    "STORE_SCHEMA",
+    `${where} ${state}, and schema ${steps.length} is needed: run \`await store.setup()\` once`,
+  );
+}
+
+function checkNotNewer(version: number, steps: readonly string[]): number {
+  if (version <= steps.length) return version;
+  throw new StoreError(
+    "STORE_SCHEMA",
+    `the schema is version ${version}, this @kc/store-sqlite knows up to ${steps.length}: upgrade it`,
+  );
+}

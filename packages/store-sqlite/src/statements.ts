@@ -1,0 +1,47 @@
+/** All SQL of the store's daily work. */
+
+const COLUMNS = "sequence_number, sub_sequence_number, shard_end";
+
+/**
+ * core's order of checkpoints as one row value: a shard's end last, numbers by length, then text; a
+ * whole record after its user records; no checkpoint before all.
+ */
+const order = (row: string): string =>
+  `(${row}.shard_end, coalesce(length(${row}.sequence_number), 0),
+    coalesce(${row}.sequence_number, ''), coalesce(${row}.sub_sequence_number, 9223372036854775807))`;
+
+export const READ_CHECKPOINT = `SELECT ${COLUMNS} FROM kc_checkpoints
+  WHERE application = ? AND stream_name = ? AND shard_id = ?`;
+
+export const READ_CHECKPOINTS = `SELECT shard_id, ${COLUMNS} FROM kc_checkpoints
+  WHERE application = ? AND stream_name = ?`;
+
+/** Moves a checkpoint forward, or does nothing. A row comes back if it moved. */
+export const ADVANCE_CHECKPOINT = `INSERT INTO kc_checkpoints
+    (application, stream_name, shard_id, ${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)
+  ON CONFLICT (application, stream_name, shard_id) DO UPDATE SET
+    sequence_number = excluded.sequence_number,
+    sub_sequence_number = excluded.sub_sequence_number,
+    shard_end = excluded.shard_end
+  WHERE ${order("excluded")} > ${order("kc_checkpoints")}
+  RETURNING shard_id`;
+
+/** The row stays when its checkpoint goes: the epoch in it fences out whoever held the shard. */
+export const RESET_CHECKPOINT = `INSERT INTO kc_checkpoints
+    (application, stream_name, shard_id, ${COLUMNS}, epoch) VALUES (?, ?, ?, ?, ?, ?, 1)
+  ON CONFLICT (application, stream_name, shard_id) DO UPDATE SET
+    sequence_number = excluded.sequence_number,
+    sub_sequence_number = excluded.sub_sequence_number,
+    shard_end = excluded.shard_end,
+    epoch = epoch + 1
+  RETURNING shard_id`;
+
+/** A row comes back if this call put it. */
+export const PUT_APPLICATION = `INSERT INTO kc_applications
+    (application, stream_name, stream_arn, stream_created_at, start, start_timestamp, started_at, migrated)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+  ON CONFLICT (application, stream_name) DO NOTHING
+  RETURNING application`;
+
+export const READ_APPLICATION = `SELECT * FROM kc_applications
+  WHERE application = ? AND stream_name = ?`;
