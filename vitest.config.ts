@@ -1,5 +1,10 @@
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
-  test: { projects: ["packages/*", "examples/*"] },
+  test: {
+    projects: ["packages/*", "examples/*"],
+    reporters: process.env["CI"]
+      ? ["default", ["json", { outputFile: ".vitest/report.json" }]]
+      : ["default"],
+  },
 });

@@ -1,0 +1,35 @@
+// Usage: node dist/consumer.js STREAM [--endpoint URL]   (credentials and Region: the environment's)
+import { parseArgs } from "node:util";
+import { KinesisClient } from "@aws-sdk/client-kinesis";
+import { Consumer } from "@kc/core";
+import { SqliteStore } from "@kc/store-sqlite";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { endpoint: { type: "string" } },
+});
+
+const store = new SqliteStore({ path: "checkpoints.sqlite" });
+await store.setup();
+
+const consumer = new Consumer({
+  stream: positionals[0] ?? "",
+  application: "example",
+  store,
+  client: new KinesisClient(values.endpoint ? { endpoint: values.endpoint } : {}),
+  logger: console,
+  start: "TRIM_HORIZON",
+});
+
+const stopping = new AbortController();
+process.once("SIGINT", () => stopping.abort());
+process.once("SIGTERM", () => stopping.abort());
+
+await consumer.scan(
+  (record) => {
+    console.log(record.shardId, record.sequenceNumber, record.partitionKey, record.text());
+  },
+  { signal: stopping.signal },
+);
+
+await store[Symbol.asyncDispose]();

@@ -1,0 +1,55 @@
+/**
+ * The consumer: a process of its own, so that it can be stopped and killed. Its handler's effect is
+ * a line in a journal, which outlives the process as a row in a database would.
+ */
+import { openSync, writeSync } from "node:fs";
+import { Consumer, KcError, type Counter } from "@kc/core";
+import { SqliteStore } from "@kc/store-sqlite";
+import { makeClient } from "./client.ts";
+import { readArguments, type ConsumerReport } from "./protocol.ts";
+
+const { endpoint, stream, checkpoints, journal } = readArguments(process.argv[2]);
+
+const stopping = new AbortController();
+process.on("SIGINT", () => stopping.abort());
+process.on("SIGTERM", () => stopping.abort());
+
+const report = (message: ConsumerReport): void => void process.send?.(message);
+const counter: Counter = {
+  add() {},
+  set(name, value, attributes) {
+    if (name !== "lag" || !("shardId" in attributes)) return;
+    report({ kind: "lag", shardId: String(attributes.shardId), lagMs: value ?? null });
+  },
+};
+
+const store = new SqliteStore({ path: checkpoints });
+const client = makeClient(endpoint);
+const consumer = new Consumer({
+  stream,
+  application: "quickstart",
+  store,
+  client,
+  counter,
+  logger: { debug() {}, info() {}, warn: console.error, error: console.error },
+  start: "TRIM_HORIZON",
+  immediateRescan: true,
+});
+
+const lines = openSync(journal, "a");
+try {
+  await store.setup();
+  await consumer.scan(
+    ({ shardId, sequenceNumber, partitionKey }) => {
+      writeSync(lines, `${shardId} ${sequenceNumber} ${partitionKey}\n`);
+    },
+    { signal: stopping.signal },
+  );
+} catch (error) {
+  console.error(KcError.is(error) ? `${error.code}: ${error.message}` : error);
+  process.exitCode = 1;
+} finally {
+  await store[Symbol.asyncDispose]();
+  client.destroy();
+  process.disconnect?.();
+}

@@ -1,0 +1,60 @@
+/**
+ * A consumer's whole life against a real (embedded) Kinesis: a reshard, a clean stop, a kill -9, and
+ * at the end the proof that nothing was lost. Exit code 0 only if the proof holds.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { startEmulator } from "@kc/emulator";
+import { makeClient } from "./client.ts";
+import { Feed } from "./feed.ts";
+import { Interrupted, Life } from "./life.ts";
+import { printProof, say } from "./screen.ts";
+import { DemoStream } from "./stream.ts";
+
+const { values } = parseArgs({
+  options: {
+    endpoint: { type: "string" },
+    stream: { type: "string", default: "flights" },
+    records: { type: "string" },
+    rate: { type: "string", default: "4000" },
+  },
+});
+// Other emulators are slower than ours.
+const total = Number(values.records ?? (values.endpoint === undefined ? 40_000 : 6000));
+
+const interrupted = new AbortController();
+process.on("SIGINT", () => interrupted.abort());
+
+// The writer here is faster than a shard's quota. The consumer lives within its own.
+const emulator = values.endpoint
+  ? undefined
+  : await startEmulator({ quotas: { reads: true, writes: false } });
+const endpoint = values.endpoint ?? emulator?.url ?? "";
+say(emulator ? `an embedded Kinesis listens at ${endpoint}` : `the Kinesis at ${endpoint}`);
+
+const client = makeClient(endpoint);
+const stream = new DemoStream(client, values.stream);
+const directory = mkdtempSync(join(tmpdir(), "kc-quickstart-"));
+try {
+  await stream.prepare(4);
+  const feed = new Feed(client, stream.name, total, Number(values.rate));
+  const life = new Life({ endpoint, stream, directory, feed, interrupted: interrupted.signal });
+  try {
+    await life.live();
+  } finally {
+    feed.stop();
+    await life.end();
+    await feed.done;
+  }
+  process.exitCode = printProof(feed.accepted, life.handled) ? 0 : 1;
+} catch (error) {
+  say(error instanceof Interrupted ? "interrupted: everything was stopped cleanly" : String(error));
+  process.exitCode = error instanceof Interrupted ? 130 : 1;
+} finally {
+  await stream.remove();
+  client.destroy();
+  await emulator?.close();
+  rmSync(directory, { recursive: true, force: true });
+}

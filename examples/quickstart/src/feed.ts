@@ -1,0 +1,74 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { PutRecordsCommand, type KinesisClient } from "@aws-sdk/client-kinesis";
+import { flightEvents, type FlightEvent } from "./flights.ts";
+
+const BATCH = 500;
+const encoder = new TextEncoder();
+
+/** Puts flight events on a stream, at about `perSecond`, and remembers what the service accepted. */
+export class Feed {
+  /** The sequence numbers that the service answered. */
+  readonly accepted = new Set<string>();
+  readonly total: number;
+  /** Settles when all is put, the feed was stopped, or it failed. */
+  readonly done: Promise<void>;
+  #failure: { readonly error: unknown } | undefined;
+  readonly #client: KinesisClient;
+  readonly #stream: string;
+  readonly #perSecond: number;
+  #stopped = false;
+
+  constructor(client: KinesisClient, stream: string, total: number, perSecond: number) {
+    this.#client = client;
+    this.#stream = stream;
+    this.#perSecond = perSecond;
+    this.total = total;
+    this.done = this.#run().catch((error: unknown) => void (this.#failure = { error }));
+  }
+
+  throwIfFailed(): void {
+    if (this.#failure) throw new Error("the records could not be put", { cause: this.#failure.error });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  async #run(): Promise<void> {
+    const began = performance.now();
+    let batch: FlightEvent[] = [];
+    let taken = 0;
+    for (const event of flightEvents()) {
+      if (this.#stopped || taken === this.total) break;
+      taken += 1;
+      batch.push(event);
+      if (batch.length < BATCH) continue;
+      await this.#put(batch);
+      batch = [];
+      const aheadMs = (this.accepted.size / this.#perSecond) * 1000 - (performance.now() - began);
+      if (aheadMs > 0) await sleep(aheadMs);
+    }
+    await this.#put(batch);
+  }
+
+  /** PutRecords may accept some records and throttle others: those are put again. */
+  async #put(events: readonly FlightEvent[]): Promise<void> {
+    let left = events;
+    for (let tries = 0; left.length > 0; tries += 1) {
+      if (tries > 0) await sleep(Math.random() * Math.min(2000, 100 * 2 ** tries));
+      const { Records = [] } = await this.#client.send(
+        new PutRecordsCommand({
+          StreamName: this.#stream,
+          Records: left.map((event) => ({
+            PartitionKey: event.airport,
+            Data: encoder.encode(JSON.stringify(event)),
+          })),
+        }),
+      );
+      for (const { SequenceNumber } of Records) {
+        if (SequenceNumber) this.accepted.add(SequenceNumber);
+      }
+      left = left.filter((_, i) => Records[i]?.ErrorCode);
+    }
+  }
+}

@@ -1,0 +1,15 @@
+/** A user's first file for each package, checked against the declarations that are published. */
+import { storeConformance } from "@kc/conformance";
+import { Consumer, MemoryStore, type ConsumerRecord, type Store } from "@kc/core";
+import { FakeClock, FakeKinesis, startEmulator, type Emulator } from "@kc/emulator";
+import { SqliteStore } from "@kc/store-sqlite";
+
+export const clock: FakeClock = new FakeClock();
+export const client: FakeKinesis = new FakeKinesis({ clock });
+export const stores: readonly Store[] = [new MemoryStore(), new SqliteStore({ path: ":memory:" })];
+export const consumers: readonly Consumer[] = stores.map(
+  (store) => new Consumer({ stream: "orders", application: "billing", store, client, clock }),
+);
+export const emulator: () => Promise<Emulator> = () => startEmulator();
+export const total = (record: ConsumerRecord): number => record.json<{ total: number }>().total;
+export const suite: typeof storeConformance = storeConformance;
