@@ -1,6 +1,11 @@
 import type { HashKeyRange } from "./hash-key.ts";
 import { type Quotas, ShardQuotas } from "./quotas.ts";
-import { LAST_ORDINAL, sequenceNumberBase, withOrdinal, type ShardIdentity } from "./sequence-number.ts";
+import {
+  LAST_ORDINAL,
+  sequenceNumberBase,
+  withOrdinal,
+  type ShardIdentity,
+} from "./sequence-number.ts";
 
 /** A record at rest. */
 export interface StoredRecord {

@@ -13,6 +13,108 @@ export interface Divergence {
  * when a witness starts to agree, its entry has to go. The emulator itself has none.
  */
 export const knownDivergences: Partial<Record<TargetName, Readonly<Record<string, Divergence>>>> = {
-  kinesalite: {},
-  "kinesis-local": {},
+  kinesalite: {
+    "DescribeStream pages its shards": {
+      reason: "it ignores Limit",
+      failsWith: /HasMoreShards/,
+    },
+    "a stream can be named by its ARN": {
+      reason: "it is older than StreamARN",
+      failsWith: /Value null at 'streamName'/,
+    },
+    "GetRecords refuses the ARN of another stream": {
+      reason: "it is older than StreamARN",
+      failsWith: /promise resolved/,
+    },
+    "AT_TIMESTAMP on an empty shard waits for the first record": {
+      reason: "it never replies when no record is found",
+      failsWith: /TimeoutError/,
+    },
+    "MillisBehindLatest is above zero until the tip": {
+      reason: "it says 0 whenever records come back",
+      failsWith: /expected 0 to be greater than 0/,
+    },
+    "nothing is behind the end of a closed shard": {
+      reason: "it counts from the instant of closing",
+      failsWith: /expected \d+ to be \+0/,
+    },
+    "the end of a shard names its children": {
+      reason: "it is older than ChildShards",
+      failsWith: /expected undefined to match/,
+    },
+    "both parents of a merge name the child with both parents": {
+      reason: "it is older than ChildShards",
+      failsWith: /expected undefined to match/,
+    },
+    "a closed shard cannot be split": {
+      reason: "it checks the hash key alone",
+      failsWith: /promise resolved/,
+    },
+    "UpdateShardCount leaves equal open shards": {
+      reason: "it is older than UpdateShardCount",
+      failsWith: /UnknownOperationException/,
+    },
+    "ListShards pages, and a token stands for the stream": {
+      reason: "it ignores MaxResults",
+      failsWith: /expected 1 to be 3/,
+    },
+    "ListShards refuses a token together with the stream's name": {
+      reason: "it never gives a token",
+      failsWith: /expected undefined to be defined/,
+    },
+    "ListShards filters: open now, after a shard, open then": {
+      reason: "it ignores ShardFilter",
+      failsWith: /to deeply equal/,
+    },
+  },
+  "kinesis-local": {
+    "an unknown operation is refused": {
+      reason: "it takes it for one that is not allowed: AccessDeniedException",
+      failsWith: /to match object { __type: 'UnknownOperationException' }/,
+    },
+    "a bad stream name is refused": {
+      reason: "InvalidArgumentException, where the service's constraints say ValidationException",
+      failsWith: /expected InvalidArgumentException/,
+    },
+    "GetRecords refuses the ARN of another stream": {
+      reason: "it looks at the iterator alone",
+      failsWith: /promise resolved/,
+    },
+    "more than 500 records in one call are refused": {
+      reason: "it has no such limit",
+      failsWith: /promise resolved/,
+    },
+    "AT_TIMESTAMP in the future is refused": {
+      reason: "it takes any timestamp",
+      failsWith: /promise resolved/,
+    },
+    "a sequence number of another shard is refused": {
+      reason: "it does not look into sequence numbers",
+      failsWith: /promise resolved/,
+    },
+    "a sequence number of a stream that was made anew is refused": {
+      reason: "it does not look into sequence numbers",
+      failsWith: /promise resolved/,
+    },
+    "a malformed sequence number is refused": {
+      reason: "it does not look into sequence numbers",
+      failsWith: /promise resolved/,
+    },
+    "a sequence number with TRIM_HORIZON is refused": {
+      reason: "it ignores what the iterator's type does not need",
+      failsWith: /promise resolved/,
+    },
+    "a made-up iterator is refused": {
+      reason: "it answers 5xx without a type",
+      failsWith: /expected Unknown/,
+    },
+    "a split closes the parent and opens two children": {
+      reason: "a closed shard ends with 9223372036854775807, which is no sequence number",
+      failsWith: /expected '9223372036854775807' to match/,
+    },
+    "UpdateShardCount leaves equal open shards": {
+      reason: "it halves some shards and leaves the others: 3 of 2 are not equal",
+      failsWith: /to deeply equal/,
+    },
+  },
 };

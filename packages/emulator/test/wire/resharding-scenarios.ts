@@ -1,6 +1,7 @@
 import { ListShardsCommand, UpdateShardCountCommand } from "@aws-sdk/client-kinesis";
 import { expect } from "vitest";
 import type { Scenarios } from "./scenario.ts";
+import { untilAfter } from "./until.ts";
 import { MIDDLE, SHARD_0, SHARD_1, WireStream } from "./wire-stream.ts";
 
 const SHARD_2 = "shardId-000000000002";
@@ -55,6 +56,14 @@ export const reshardingScenarios: Scenarios = {
     const { texts, last } = await stream.read(await stream.iterator());
     expect(texts).toEqual(["a"]);
     expect(last.NextShardIterator).toBeUndefined();
+  },
+
+  "nothing is behind the end of a closed shard": async ({ client }) => {
+    const stream = await new WireStream(client).create(1);
+    await stream.put("a");
+    await stream.split(SHARD_0, MIDDLE);
+    await untilAfter(Date.now() + 1);
+    const { last } = await stream.read(await stream.iterator());
     expect(last.MillisBehindLatest).toBe(0);
   },
 

@@ -162,29 +162,31 @@ export const streamScenarios: Scenarios = {
   "replies carry a request id and the server's date": async ({ client, url }) => {
     const reply = await client.send(new ListStreamsCommand({}));
     expect(reply.$metadata.requestId).toMatch(/^[0-9a-f]{8}-[0-9a-f-]{27}$/);
-    const response = await fetch(url, {
-      method: "POST",
-      headers: {
-        "content-type": "application/x-amz-json-1.1",
-        "x-amz-target": "Kinesis_20131202.ListStreams",
-      },
-      body: "{}",
-    });
+    const response = await post(url, "ListStreams");
     await response.arrayBuffer();
     const date = Date.parse(response.headers.get("date") ?? "");
     expect(Math.abs(Date.now() - date)).toBeLessThan(60_000);
   },
 
   "an unknown operation is refused": async ({ url }) => {
-    const response = await fetch(url, {
-      method: "POST",
-      headers: {
-        "content-type": "application/x-amz-json-1.1",
-        "x-amz-target": "Kinesis_20131202.NoSuchOperation",
-      },
-      body: "{}",
-    });
+    const response = await post(url, "NoSuchOperation");
     expect(response.status).toBe(400);
     expect(await response.json()).toMatchObject({ __type: "UnknownOperationException" });
   },
 };
+
+/** An empty request without the SDK, as good as signed. */
+function post(url: string, operation: string): Promise<Response> {
+  return fetch(url, {
+    method: "POST",
+    headers: {
+      authorization:
+        "AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/kinesis/aws4_request, " +
+        "SignedHeaders=host, Signature=0",
+      "content-type": "application/x-amz-json-1.1",
+      "x-amz-date": "20260101T000000Z",
+      "x-amz-target": `Kinesis_20131202.${operation}`,
+    },
+    body: "{}",
+  });
+}

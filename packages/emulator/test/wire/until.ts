@@ -21,6 +21,14 @@ export async function until<T>(what: string, look: () => Promise<Look<T>>): Prom
   }
 }
 
+/** Until the wall clock is past an instant (milliseconds since the epoch). */
+export async function untilAfter(instant: number): Promise<void> {
+  await until(`it is past ${new Date(instant).toISOString()}`, async () => {
+    const state = Date.now();
+    return state > instant ? { done: true, value: undefined } : { done: false, state };
+  });
+}
+
 function show(state: unknown): string {
   return state instanceof Error ? `${state.name}: ${state.message}` : JSON.stringify(state);
 }
