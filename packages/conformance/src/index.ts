@@ -1,4 +1,7 @@
 export { storeConformance, STORE_SCENARIOS } from "./store/store-conformance.ts";
 export type { BorrowingStore, StoreHarness, StoreScenario } from "./store/harness.ts";
+export { counterConformance } from "./counter/counter-conformance.ts";
+export { COUNTER_SCENARIOS } from "./counter/scenarios.ts";
+export type { CounterHarness, CounterScenario } from "./counter/harness.ts";
 export type { ConformanceOptions } from "./register.ts";
 export { runScenario, type KnownGaps, type Scenario, type ScenarioContext } from "./scenario.ts";

@@ -64,8 +64,10 @@ export const scopeScenarios: readonly StoreScenario[] = [
         harness,
         applications(
           "Zahlungsläufe",
-          "注文処理",
-          "🦊🦊",
+          "注文",
+          "処理",
+          "🦊",
+          "🐙",
           `o'brien"; DROP TABLE x; --`,
           "a:b::c",
           "100%_done%s",

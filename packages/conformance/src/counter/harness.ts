@@ -1,0 +1,20 @@
+import type { Counter, CounterName, GaugeName, MetricAttributes } from "@kc/core";
+import type { Scenario } from "../scenario.ts";
+
+/** Makes an adapter's counters on one registry (or agent, or log) and reads back what it shows. */
+export interface CounterHarness extends AsyncDisposable {
+  /** One more counter on the same registry, as a second consumer of the process would make it. */
+  open(): Counter;
+
+  /**
+   * The total of a counter, or a gauge's value, as the metrics' reader would see it now; undefined
+   * = there is no such series. Where the adapter must rewrite a name or an attribute (StatsD has no
+   * `|`), so does this.
+   */
+  read<Name extends CounterName | GaugeName>(
+    name: Name,
+    attributes: MetricAttributes<Name>,
+  ): Promise<number | undefined>;
+}
+
+export type CounterScenario = Scenario<CounterHarness>;

@@ -1,0 +1,204 @@
+import { METRICS } from "@kc/core";
+import { describe, expect, it } from "vitest";
+import {
+  COUNTER_SCENARIOS,
+  counterConformance,
+  runScenario,
+  type CounterHarness,
+} from "../src/index.ts";
+import {
+  counterHarness,
+  ReferenceCounter,
+  ReferenceRegistry,
+  type ReferenceCounterClass,
+} from "./support/reference-counter.ts";
+
+type Attributes = Readonly<Record<string, string>>;
+
+interface CounterMutant {
+  readonly name: string;
+  readonly caughtBy: string;
+  readonly makeHarness: () => Promise<CounterHarness>;
+}
+
+const mutant = (name: string, caughtBy: string, Class: ReferenceCounterClass): CounterMutant => ({
+  name,
+  caughtBy,
+  makeHarness: async () => counterHarness(Class),
+});
+
+const registered = new WeakSet<ReferenceRegistry>();
+const oneRegistry = new ReferenceRegistry();
+
+const MUTANTS: readonly CounterMutant[] = [
+  mutant(
+    "shows the last addition",
+    "add.total",
+    class extends ReferenceCounter {
+      override add(name: string, value: number, attributes: Attributes): void {
+        super.set(name, value, attributes);
+      }
+    },
+  ),
+  mutant(
+    "counts every metric under one name",
+    "add.none",
+    class extends ReferenceCounter {
+      override add(_name: string, value: number, attributes: Attributes): void {
+        for (const name of ["records", "bytes"]) super.add(name, value, attributes);
+      }
+    },
+  ),
+  mutant(
+    "takes the order of attributes for a difference",
+    "add.series",
+    class extends ReferenceCounter {
+      override add(name: string, value: number, attributes: Attributes): void {
+        const ordered = "stream" === Object.keys(attributes)[0];
+        super.add(ordered ? name : `${name}_turned`, value, attributes);
+      }
+    },
+  ),
+  mutant(
+    "drops the attribute `application`",
+    "add.series",
+    class extends ReferenceCounter {
+      override key(name: string, attributes: Attributes): string {
+        return super.key(name, { ...attributes, application: "billing" });
+      }
+    },
+  ),
+  mutant(
+    "adds in 32-bit floats",
+    "add.large",
+    class extends ReferenceCounter {
+      override add(name: string, value: number, attributes: Attributes): void {
+        super.add(name, value, attributes);
+        const key = this.key(name, attributes);
+        this.registry.series.set(key, Math.fround(this.registry.series.get(key)!));
+      }
+    },
+  ),
+  mutant(
+    "adds to gauges",
+    "set.last",
+    class extends ReferenceCounter {
+      override set(name: string, value: number | undefined, attributes: Attributes): void {
+        if (value === undefined) super.set(name, value, attributes);
+        else super.add(name, value, attributes);
+      }
+    },
+  ),
+  mutant(
+    "takes a gauge of 0 for its end",
+    "set.last",
+    class extends ReferenceCounter {
+      override set(name: string, value: number | undefined, attributes: Attributes): void {
+        super.set(name, value === 0 ? undefined : value, attributes);
+      }
+    },
+  ),
+  mutant(
+    "shows a series that is over for ever",
+    "set.over",
+    class extends ReferenceCounter {
+      override set(name: string, value: number | undefined, attributes: Attributes): void {
+        if (value !== undefined) super.set(name, value, attributes);
+      }
+    },
+  ),
+  mutant(
+    "ends every series of the metric",
+    "set.over",
+    class extends ReferenceCounter {
+      override set(name: string, value: number | undefined, attributes: Attributes): void {
+        if (value === undefined) this.registry.series.clear();
+        else super.set(name, value, attributes);
+      }
+    },
+  ),
+  mutant(
+    "throws at the end of a series that never was",
+    "set.again",
+    class extends ReferenceCounter {
+      override set(name: string, value: number | undefined, attributes: Attributes): void {
+        const there = this.registry.series.has(this.key(name, attributes));
+        if (value === undefined && !there) throw new Error("no such labels");
+        super.set(name, value, attributes);
+      }
+    },
+  ),
+  mutant(
+    "registers its metrics again",
+    "shared.registry",
+    class extends ReferenceCounter {
+      constructor(registry: ReferenceRegistry) {
+        if (registered.has(registry)) throw new Error("a metric of that name is registered");
+        registered.add(registry);
+        super(registry);
+      }
+    },
+  ),
+  {
+    name: "writes to one registry of the process",
+    caughtBy: "shared.nothing",
+    makeHarness: async () => counterHarness(ReferenceCounter, oneRegistry),
+  },
+  ...Object.keys(METRICS).map((unknown) =>
+    mutant(
+      `does not know ${unknown}`,
+      `metric.${unknown}`,
+      class extends ReferenceCounter {
+        override key(name: string, attributes: Attributes): string {
+          return super.key(name === unknown ? "other" : name, attributes);
+        }
+      },
+    ),
+  ),
+  mutant(
+    "refuses a line break in an attribute",
+    "odd.values",
+    class extends ReferenceCounter {
+      override key(name: string, attributes: Attributes): string {
+        if (attributes["shardId"]?.includes("\n") === true) throw new Error("invalid label");
+        return super.key(name, attributes);
+      }
+    },
+  ),
+  mutant(
+    "loses what has an empty attribute",
+    "odd.values",
+    class extends ReferenceCounter {
+      override add(name: string, value: number, attributes: Attributes): void {
+        if (Object.values(attributes).every(Boolean)) super.add(name, value, attributes);
+      }
+    },
+  ),
+  mutant(
+    "answers with a promise",
+    "odd.synchronous",
+    class extends ReferenceCounter {
+      override async add(name: string, value: number, attributes: Attributes): Promise<void> {
+        super.add(name, value, attributes);
+      }
+    },
+  ),
+];
+
+counterConformance("the counter that the mutants are made from", async () => counterHarness());
+
+describe("mutants", () => {
+  for (const { name, caughtBy, makeHarness } of MUTANTS) {
+    it(`a counter that ${name} fails in ${caughtBy}`, async () => {
+      const scenario = COUNTER_SCENARIOS.find(({ key }) => key === caughtBy);
+      const run = runScenario(scenario!, makeHarness);
+      await expect(run).rejects.toMatchObject({ name: "AssertionError" });
+    });
+  }
+
+  it("leave no scenario without a mutant", () => {
+    const caught = new Set(MUTANTS.map(({ caughtBy }) => caughtBy));
+    const idle = COUNTER_SCENARIOS.map(({ key }) => key).filter((key) => !caught.has(key));
+    expect(idle).toStrictEqual([]);
+  });
+});

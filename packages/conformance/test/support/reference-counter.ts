@@ -1,0 +1,53 @@
+import type { Counter } from "@kc/core";
+import type { CounterHarness } from "../../src/index.ts";
+
+type Attributes = Readonly<Record<string, string>>;
+
+/** Where counters put their figures: what a registry or an agent is to a real adapter. */
+export class ReferenceRegistry {
+  readonly series: Map<string, number> = new Map();
+}
+
+/** A counter that keeps every promise, in small steps: each mutant breaks one of them. */
+export class ReferenceCounter implements Counter {
+  readonly registry: ReferenceRegistry;
+
+  constructor(registry: ReferenceRegistry) {
+    this.registry = registry;
+  }
+
+  add(name: string, value: number, attributes: Attributes): void {
+    const key = this.key(name, attributes);
+    this.registry.series.set(key, (this.registry.series.get(key) ?? 0) + value);
+  }
+
+  set(name: string, value: number | undefined, attributes: Attributes): void {
+    const key = this.key(name, attributes);
+    if (value === undefined) this.registry.series.delete(key);
+    else this.registry.series.set(key, value);
+  }
+
+  key(name: string, attributes: Attributes): string {
+    return seriesKey(name, attributes);
+  }
+}
+
+export type ReferenceCounterClass = new (registry: ReferenceRegistry) => ReferenceCounter;
+
+export function counterHarness(
+  Class: ReferenceCounterClass = ReferenceCounter,
+  registry: ReferenceRegistry = new ReferenceRegistry(),
+): CounterHarness {
+  return {
+    open: () => new Class(registry),
+    read: async (name, attributes) => registry.series.get(seriesKey(name, attributes)),
+    async [Symbol.asyncDispose]() {
+      registry.series.clear();
+    },
+  };
+}
+
+function seriesKey(name: string, attributes: Attributes): string {
+  const sorted = Object.entries(attributes).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return JSON.stringify([name, sorted]);
+}
