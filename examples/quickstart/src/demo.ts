@@ -23,6 +23,9 @@ const { values } = parseArgs({
 });
 // Other emulators are slower than ours.
 const total = Number(values.records ?? (values.endpoint === undefined ? 40_000 : 6000));
+if (!Number.isInteger(total) || total < 1000 || total > 40_000) {
+  throw new RangeError("--records: a whole number from 1,000 to 40,000 is needed");
+}
 
 const interrupted = new AbortController();
 process.on("SIGINT", () => interrupted.abort());

@@ -16,7 +16,9 @@ export class Feed {
   readonly #client: KinesisClient;
   readonly #stream: string;
   readonly #perSecond: number;
+  #allowed = 0;
   #stopped = false;
+  #wake: () => void = () => {};
 
   constructor(client: KinesisClient, stream: string, total: number, perSecond: number) {
     this.#client = client;
@@ -26,29 +28,34 @@ export class Feed {
     this.done = this.#run().catch((error: unknown) => void (this.#failure = { error }));
   }
 
+  /** Lets it put so many records in all, and then wait: whatever comes next has work left. */
+  allow(records: number): void {
+    this.#allowed = records;
+    this.#wake();
+  }
+
   throwIfFailed(): void {
-    if (this.#failure) throw new Error("the records could not be put", { cause: this.#failure.error });
+    if (this.#failure)
+      throw new Error("the records could not be put", { cause: this.#failure.error });
   }
 
   stop(): void {
     this.#stopped = true;
+    this.#wake();
   }
 
   async #run(): Promise<void> {
-    const began = performance.now();
-    let batch: FlightEvent[] = [];
-    let taken = 0;
-    for (const event of flightEvents()) {
-      if (this.#stopped || taken === this.total) break;
-      taken += 1;
-      batch.push(event);
-      if (batch.length < BATCH) continue;
+    const events = flightEvents().slice(0, this.total);
+    for (let taken = 0; taken < events.length && !this.#stopped; taken += BATCH) {
+      while (taken >= this.#allowed && !this.#stopped) {
+        await new Promise<void>((resolve) => (this.#wake = resolve));
+      }
+      const began = performance.now();
+      const batch = events.slice(taken, taken + BATCH);
       await this.#put(batch);
-      batch = [];
-      const aheadMs = (this.accepted.size / this.#perSecond) * 1000 - (performance.now() - began);
-      if (aheadMs > 0) await sleep(aheadMs);
+      const dueMs = (batch.length / this.#perSecond) * 1000;
+      await sleep(Math.max(0, dueMs - (performance.now() - began)));
     }
-    await this.#put(batch);
   }
 
   /** PutRecords may accept some records and throttle others: those are put again. */

@@ -19,15 +19,15 @@ interface Flight {
 }
 
 /** 20,000 flights within the United States in 2001, each as a departure and an arrival. */
-export function* flightEvents(): Generator<FlightEvent> {
+export function flightEvents(): FlightEvent[] {
   const require = createRequire(import.meta.url);
-  const file = require
-    .resolve("vega-datasets")
-    .replace(/build[/\\].*$/, "data/flights-20k.json");
+  const file = require.resolve("vega-datasets").replace(/build[/\\].*$/, "data/flights-20k.json");
   const flights = JSON.parse(readFileSync(file, "utf8")) as Flight[];
-  for (const { date, delay, origin, destination } of flights) {
-    const flight = `${origin}-${destination}`;
-    yield { airport: origin, event: "departed", flight, date, delayMinutes: delay };
-    yield { airport: destination, event: "arrived", flight, date, delayMinutes: delay };
-  }
+  return flights.flatMap(({ date, delay, origin, destination }): FlightEvent[] => {
+    const common = { flight: `${origin}-${destination}`, date, delayMinutes: delay };
+    return [
+      { airport: origin, event: "departed", ...common },
+      { airport: destination, event: "arrived", ...common },
+    ];
+  });
 }

@@ -40,19 +40,19 @@ export class Life {
     const { feed, stream } = this.#options;
     say(`${count(feed.total)} flight events are being put on "${stream.name}", keyed by airport`);
     this.#start();
-    await this.#until(feed.total * 0.2);
+    await this.#until(0.2);
     say(`RESHARD  ${await stream.reshard()}`);
-    await this.#until(feed.total * 0.45);
+    await this.#until(0.45);
 
     say("STOP     SIGINT to the consumer");
     await this.#stop("SIGINT");
     this.#start();
-    await this.#until(feed.total * 0.75);
+    await this.#until(0.75);
 
     say("KILL     kill -9");
     await this.#stop("SIGKILL");
     this.#start();
-    await this.#until(feed.total);
+    await this.#until(1);
 
     say("STOP     SIGINT to the consumer");
     await this.#stop("SIGINT");
@@ -84,12 +84,15 @@ export class Life {
     if (signal === "SIGINT" && how !== "exit code 0") throw new Error("that was no clean stop");
   }
 
-  /** Follows the journal until so many different records were handled. */
-  async #until(records: number): Promise<void> {
+  /** Follows the journal until such a share of all records was handled. */
+  async #until(share: number): Promise<void> {
+    const { feed } = this.#options;
+    const records = feed.total * share;
+    feed.allow(feed.total * Math.min(1, share + 0.1));
     let printedAt = performance.now();
     let printed = this.#journal.distinct.size;
     while (this.#journal.distinct.size < records) {
-      this.#options.feed.throwIfFailed();
+      feed.throwIfFailed();
       if (this.#options.interrupted.aborted) throw new Interrupted();
       if (this.#run?.ended) throw new Error("the consumer ended by itself");
       await sleep(50);
@@ -99,7 +102,7 @@ export class Life {
       const handled = this.#journal.distinct.size;
       say(
         progressLine({
-          put: this.#options.feed.accepted.size,
+          put: feed.accepted.size,
           handled,
           perSecond: (handled - printed) / seconds,
           lag: this.#run?.lag ?? new Map(),

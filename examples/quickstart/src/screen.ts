@@ -34,9 +34,18 @@ export function printProof(put: ReadonlySet<string>, handled: readonly Handled[]
   const [afterStop, afterKill] = [proof.repeatsByRun.get(2) ?? 0, proof.repeatsByRun.get(3) ?? 0];
   const firstRun = proof.repeatsByRun.get(1) ?? 0;
   const checks: readonly (readonly [boolean, string])[] = [
-    [missing === 0, `${count(proof.put)} records put, ${count(proof.distinct - unknown)} distinct records handled: ${count(missing)} lost`],
-    [keysOutOfOrder === 0, `${count(keys)} partition keys, ${count(keysOutOfOrder)} out of order, across the reshard and both restarts`],
-    [firstRun + afterStop === 0, `${count(firstRun + afterStop)} repeats before and after the clean stop`],
+    [
+      missing === 0,
+      `${count(proof.put)} records put, ${count(proof.distinct - unknown)} distinct records handled: ${count(missing)} lost`,
+    ],
+    [
+      keysOutOfOrder === 0,
+      `${count(keys)} partition keys, ${count(keysOutOfOrder)} out of order, across the reshard and both restarts`,
+    ],
+    [
+      firstRun + afterStop === 0,
+      `${count(firstRun + afterStop)} repeats before and after the clean stop`,
+    ],
     [true, `${count(afterKill)} repeats after the kill -9: what followed its last checkpoint`],
   ];
   console.log();

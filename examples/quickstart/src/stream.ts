@@ -23,7 +23,9 @@ export class DemoStream {
 
   async prepare(shards: number): Promise<void> {
     try {
-      await this.#client.send(new CreateStreamCommand({ StreamName: this.name, ShardCount: shards }));
+      await this.#client.send(
+        new CreateStreamCommand({ StreamName: this.name, ShardCount: shards }),
+      );
       this.#made = true;
     } catch (error) {
       if ((error as Error).name !== "ResourceInUseException") throw error;
