@@ -1,5 +1,5 @@
 import type { Clock } from "../clock.ts";
-import { KcError, LeaseLostError, StoreError } from "../errors.ts";
+import { LeaseLostError, StoreError, toKcError, type KcError } from "../errors.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { formatCheckpoint, type Checkpoint } from "./position.ts";
 import { ShardProgress } from "./shard-progress.ts";
@@ -125,10 +125,10 @@ export class Checkpointer {
 
   async #writeDue(): Promise<void> {
     const { calls, scope, deadline } = this.#options;
-    await calls.retry("setCheckpoints", deadline, async (call) => {
+    const acknowledge = await calls.retry("setCheckpoints", deadline, async (call) => {
       // Taken anew for each try: a retry carries what was finished meanwhile.
       const due = this.#due();
-      if (due.length === 0) return;
+      if (due.length === 0) return () => {};
       const writes = due.map((progress) => progress.take());
       const results = await calls.store.setCheckpoints(scope, writes, call);
       if (results.length !== writes.length) {
@@ -137,8 +137,12 @@ export class Checkpointer {
           `setCheckpoints answered ${results.length} results for ${writes.length} writes`,
         );
       }
-      results.forEach((result, i) => this.#acknowledge(due[i]!, writes[i]!, result));
+      return () => {
+        results.forEach((result, i) => this.#acknowledge(due[i]!, writes[i]!, result));
+      };
     });
+    // Not in the call itself: an answer that comes after its time-out has been overtaken.
+    acknowledge();
   }
 
   #acknowledge(progress: ShardProgress, write: CheckpointWrite, result: BulkCheckpointResult): void {
@@ -163,17 +167,13 @@ export class Checkpointer {
     }
   }
 
+  /** From here on nothing is tried any more: a lasting failure, or the deadline. */
   #fail(thrown: unknown): void {
     const { deadline, onFailure } = this.#options;
-    if (deadline.aborted) {
-      for (const progress of this.#dirty) progress.fail(deadline.reason as Error);
-      return;
-    }
-    const error = KcError.is(thrown)
-      ? thrown
-      : new StoreError("STORE_FAILED", String(thrown), { cause: thrown });
+    const error = toKcError(thrown, "STORE_FAILED", "setCheckpoints");
     this.#failure = error;
     for (const progress of this.#dirty) progress.fail(error);
-    onFailure(error);
+    this.#dirty.clear();
+    if (!deadline.aborted) onFailure(error);
   }
 }

@@ -42,7 +42,7 @@ export class ShardProgress {
   #takenAt = 0;
   #acknowledged: Checkpoint | undefined;
   #wasBehind = false;
-  #closed = false;
+  #closed: Error | undefined;
   #waiters: Waiter[] = [];
 
   constructor(options: ShardProgressOptions) {
@@ -59,7 +59,7 @@ export class ShardProgress {
   }
 
   get closed(): boolean {
-    return this.#closed;
+    return this.#closed !== undefined;
   }
 
   /** Has the store once been found further on than we are? */
@@ -85,17 +85,18 @@ export class ShardProgress {
     if (this.#dirtySince === undefined) this.#soil();
   }
 
-  /** The shard was read to its end: resolves once the store knows. */
-  async end(): Promise<void> {
-    if (this.#closed) return;
+  /** The shard was read to its end: resolves once the store knows. @throws as `flush` */
+  end(): Promise<void> {
+    if (this.#closed) return Promise.reject(this.#closed);
     this.#ended = true;
     if (this.#dirtySince === undefined) this.#soil();
-    await this.flush();
+    return this.flush();
   }
 
   /** Resolves once all that is done is acknowledged. @throws KcError, the deadline's reason */
   flush(): Promise<void> {
-    if (this.#dirtySince === undefined || this.#closed) return Promise.resolve();
+    if (this.#closed) return Promise.reject(this.#closed);
+    if (this.#dirtySince === undefined) return Promise.resolve();
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject });
       this.#options.onFlush(this);
@@ -143,7 +144,7 @@ export class ShardProgress {
 
   /** From here on nothing is written, whatever a handler that was given up still reports. */
   close(reason: Error): void {
-    this.#closed = true;
+    this.#closed ??= reason;
     this.#dirtySince = undefined;
     this.fail(reason);
   }

@@ -5,6 +5,7 @@ import type { ApplicationStart } from "../checkpoints/start-position.ts";
 import { StoreCalls } from "../checkpoints/store-calls.ts";
 import type { Store, StoreScope } from "../checkpoints/store.ts";
 import type { Clock } from "../clock.ts";
+import { aborted } from "../deadline.ts";
 import { DrainTimeoutError, toKcError, type KcError, type UndrainedShard } from "../errors.ts";
 import type { Group, GroupHost, ShardAssignment, ShardOutcome } from "../groups/group.ts";
 import type { Handler } from "../handler.ts";
@@ -82,6 +83,7 @@ export class Scan implements GroupHost {
       this.#stop.abort();
       this.#cancelDeadline?.();
       this.#checkpointer.close();
+      this.#storeDeadline.abort(new Error("the scan is over"));
     }
     this.#throwFirst();
   }
@@ -127,9 +129,6 @@ export class Scan implements GroupHost {
   async #read(assignment: ShardAssignment): Promise<ShardOutcome> {
     const { shardId } = assignment.shard;
     const { signal: stop } = this.#stop;
-    // A handler that was given up may still be running; the shard's next one waits for it.
-    const previous = this.#scans.get(shardId);
-    if (previous) await Promise.race([previous.idle, aborted(stop)]);
     if (stop.aborted || this.#application === undefined) return { kind: "stopped" };
     const scan = new ShardScan(assignment, {
       handler: this.#handler,
@@ -144,6 +143,7 @@ export class Scan implements GroupHost {
       stop,
       deadline: this.#deadline.signal,
       onFailure: (error) => this.#fail(error),
+      previous: this.#scans.get(shardId)?.idle,
     });
     this.#scans.set(shardId, scan);
     this.telemetry.set("active_shards", (this.#active += 1), {});
@@ -161,6 +161,7 @@ export class Scan implements GroupHost {
 
   /** The first error wins; what fails after it is logged. */
   #fail(error: KcError): void {
+    if (error === this.#error) return;
     this.telemetry.add("errors", 1, { error: error.code });
     if (this.#error) {
       this.telemetry.error("another error, while the scan stops", { error });
@@ -199,11 +200,4 @@ export class Scan implements GroupHost {
     const error = this.#error ?? undrained;
     if (error) throw error;
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

@@ -3,6 +3,7 @@ import type { Checkpoint } from "../checkpoints/position.ts";
 import type { ShardProgress } from "../checkpoints/shard-progress.ts";
 import { startPosition, type ApplicationStart } from "../checkpoints/start-position.ts";
 import type { Clock } from "../clock.ts";
+import { aborted } from "../deadline.ts";
 import { LeaseLostError, toKcError, type KcError } from "../errors.ts";
 import type { Revocation, ShardAssignment, ShardOutcome } from "../groups/group.ts";
 import type { Handler, HandlerContext } from "../handler.ts";
@@ -31,6 +32,8 @@ export interface ShardScanOptions {
   readonly deadline: AbortSignal;
   /** Told at once when this shard fails, before its finished work is flushed. */
   readonly onFailure: (error: KcError) => void;
+  /** Settles when no handler of the shard's earlier scan runs any more. Reading waits for it. */
+  readonly previous: Promise<unknown> | undefined;
 }
 
 /**
@@ -52,7 +55,7 @@ export class ShardScan {
   readonly #givenUp: Promise<ShardOutcome>;
   #giveUp: (outcome: ShardOutcome) => void = () => {};
   #idle: Promise<unknown> = Promise.resolve();
-  #flushing = false;
+  #waitingFor: "handler" | "flush" = "handler";
   #cancelTimer: (() => void) | undefined;
 
   constructor(assignment: ShardAssignment, options: ShardScanOptions) {
@@ -71,7 +74,7 @@ export class ShardScan {
 
   /** What a stop that ran out of time was waiting for. */
   get waitingFor(): "handler" | "flush" {
-    return this.#flushing ? "flush" : "handler";
+    return this.#waitingFor;
   }
 
   get acknowledged(): Checkpoint | undefined {
@@ -81,14 +84,22 @@ export class ShardScan {
   /** Reads until there is an outcome. Called once; never rejects. */
   async run(): Promise<ShardOutcome> {
     const unlisten = this.#listen();
-    const work = this.#read().catch((error: unknown) => this.#settle(error));
-    this.#idle = work;
+    const work = this.#begin().catch((error: unknown) => this.#settle(error));
+    this.#idle = Promise.all([this.#options.previous, work]);
     const outcome = await Promise.race([work, this.#givenUp]);
     unlisten();
     this.#cancelTimer?.();
     this.#progress.close(new LeaseLostError(this.shardId, "it is no longer read here"));
     this.#options.telemetry.set("lag", undefined, { shardId: this.shardId });
     return outcome;
+  }
+
+  /** A handler that was given up may still be running; the shard's next one waits for it. */
+  async #begin(): Promise<ShardOutcome> {
+    const stop = this.#stop.signal;
+    await Promise.race([this.#options.previous, aborted(stop)]);
+    stop.throwIfAborted();
+    return this.#read();
   }
 
   async #read(): Promise<ShardOutcome> {
@@ -151,7 +162,6 @@ export class ShardScan {
 
   async #ended(page: Page): Promise<ShardOutcome> {
     const { shardId } = this;
-    this.#flushing = true;
     await this.#progress.end();
     this.#options.telemetry.info("a shard was read to its end", {
       shardId,
@@ -167,7 +177,6 @@ export class ShardScan {
 
   /** The record in hand is done; what is done goes to the store. */
   async #drained(): Promise<ShardOutcome> {
-    this.#flushing = true;
     await this.#progress.flush();
     return this.#assignment.revoked?.aborted
       ? { kind: "released", checkpoint: this.acknowledged }
@@ -179,7 +188,13 @@ export class ShardScan {
     // Whoever gave the shard up has the outcome already; the handler only followed its signal.
     if (this.#abandon.signal.aborted) return this.#givenUp;
     const stopped = this.#stop.signal.aborted && thrown === this.#stop.signal.reason;
-    if (stopped) return this.#drained().catch((error: unknown) => this.#settle(error));
+    return stopped
+      ? this.#drained().catch((error: unknown) => this.#failed(error))
+      : this.#failed(thrown);
+  }
+
+  async #failed(thrown: unknown): Promise<ShardOutcome> {
+    if (this.#abandon.signal.aborted) return this.#givenUp;
     const error = toKcError(thrown, "KINESIS_FAILED", this.shardId);
     this.#options.onFailure(error);
     // What was finished before the failure is kept; a store that fails too has said so itself.
@@ -223,6 +238,8 @@ export class ShardScan {
   /** The deadline is over: the handler is told, and what is finished gets one last flush. */
   #force(reason: unknown): void {
     const giveUp = (): void => this.#giveUp({ kind: "forced", checkpoint: this.acknowledged });
+    if (this.#abandon.signal.aborted) return;
+    this.#waitingFor = this.#progress.awaited ? "flush" : "handler";
     this.#abandon.abort(reason);
     this.#cancelTimer?.();
     this.#cancelTimer = this.#options.clock.setTimer(giveUp, LAST_FLUSH_MS);
