@@ -37,7 +37,7 @@ export class Consumer {
   }
 
   /** Reads one shard, its parents unread or not. Resolves at its end too. */
-  scanShard(shardId: string, handler: Handler, options: ScanOptions = {}): Promise<void> {
+  async scanShard(shardId: string, handler: Handler, options: ScanOptions = {}): Promise<void> {
     if (typeof shardId !== "string" || shardId === "") {
       throw new ConfigError("shardId", "a shard's id is needed");
     }
@@ -59,12 +59,13 @@ export class Consumer {
     }
     this.#scanning = true;
     this.#warnOnce();
-    const client = this.#options.client ?? new KinesisClient({});
     try {
-      await new Scan(this.#options, client, handler).run(group, signal);
+      const { client } = this.#options;
+      await (client === undefined
+        ? withOwnClient((own) => new Scan(this.#options, own, handler).run(group, signal))
+        : new Scan(this.#options, client, handler).run(group, signal));
     } finally {
       this.#scanning = false;
-      if (this.#options.client === undefined) (client as KinesisClient).destroy();
     }
   }
 
@@ -72,5 +73,14 @@ export class Consumer {
     if (this.#options.keepsProgress || this.#warned) return;
     this.#warned = true;
     this.#options.telemetry.warn("no store: progress is kept in memory, and is gone with the process");
+  }
+}
+
+async function withOwnClient(use: (client: KinesisClient) => Promise<void>): Promise<void> {
+  const client = new KinesisClient({});
+  try {
+    await use(client);
+  } finally {
+    client.destroy();
   }
 }

@@ -107,15 +107,23 @@ export function resolveOptions(options: ConsumerOptions): ResolvedOptions {
   const streamId = resolveStream(options.stream);
   const streamName = streamNameOf(streamId);
   const application = resolveApplication(options);
-  const store = options.store ?? new MemoryStore();
-  const group: Group = options.group ?? new AllGroup();
+  // Defaults stand for `undefined` alone: a null is a mistake, not a wish.
+  const {
+    store = new MemoryStore(),
+    group = new AllGroup() as Group,
+    clock = systemClock,
+    random = Math.random,
+    start = "LATEST",
+    maxRecords = 10_000,
+  } = options;
   requireMethods("store", store, ["openApplication", "getCheckpoints", "setCheckpoints"]);
+  requireCapabilities(store);
   requireMethods("group", group, ["run"]);
   requireMethods("client", options.client, ["send"]);
   requireMethods("counter", options.counter, ["add", "set"]);
   requireMethods("logger", options.logger, ["debug", "info", "warn", "error"]);
-  requireMethods("clock", options.clock, ["now", "monotonic", "setTimer", "yield"]);
-  requireFunction("random", options.random);
+  requireMethods("clock", clock, ["now", "monotonic", "setTimer", "yield"]);
+  requireFunction("random", random);
   requireFunction("onShardClosed", options.onShardClosed);
   group.validate?.(options.store);
   const { counter, logger } = options;
@@ -127,12 +135,12 @@ export function resolveOptions(options: ConsumerOptions): ResolvedOptions {
     group,
     client: options.client,
     telemetry: new Telemetry({ counter, logger }, { stream: streamName, application }),
-    clock: options.clock ?? systemClock,
-    random: options.random ?? Math.random,
-    start: resolveStart(options.start ?? "LATEST"),
+    clock,
+    random,
+    start: resolveStart(start),
     scanIntervalMs: duration("scanIntervalMs", options.scanIntervalMs, 250),
     immediateRescan: resolveBoolean("immediateRescan", options.immediateRescan, false),
-    maxRecords: resolveMaxRecords(options.maxRecords ?? 10_000),
+    maxRecords: resolveMaxRecords(maxRecords),
     flushIntervalMs: duration(
       "flushIntervalMs",
       options.flushIntervalMs,
@@ -188,7 +196,10 @@ function resolveMaxRecords(maxRecords: unknown): number {
   if (Number.isInteger(maxRecords) && Number(maxRecords) >= 1 && Number(maxRecords) <= 10_000) {
     return Number(maxRecords);
   }
-  throw new ConfigError("maxRecords", `a whole number from 1 to 10,000 is needed, not ${maxRecords}`);
+  throw new ConfigError(
+    "maxRecords",
+    `a whole number from 1 to 10,000 is needed, not ${String(maxRecords)}`,
+  );
 }
 
 function duration(name: string, value: unknown, byDefault: number, least = 0): number {
@@ -212,6 +223,12 @@ function requireMethods(name: string, value: unknown, methods: readonly string[]
     if (typeof (value as Record<string, unknown> | null)?.[method] !== "function") {
       throw new ConfigError(name, `an object with ${methods.join(", ")} is needed; ${method} is missing`);
     }
+  }
+}
+
+function requireCapabilities({ capabilities }: { capabilities?: Store["capabilities"] }): void {
+  if (typeof capabilities?.flushIntervalMs !== "number") {
+    throw new ConfigError("store", "its capabilities are missing: see StoreCapabilities");
   }
 }
 

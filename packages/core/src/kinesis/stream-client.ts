@@ -141,15 +141,17 @@ export class StreamClient {
     });
   }
 
+  /** `onSend` is told of each try: they all count against the shard's quota. */
   getRecords(
     shardId: string,
     iterator: string,
     limit: number,
     signal: AbortSignal,
+    onSend: () => void,
   ): Promise<GetRecordsCommandOutput> {
     const arn = "StreamARN" in this.id ? this.id : {};
     const command = new GetRecordsCommand({ ShardIterator: iterator, Limit: limit, ...arn });
-    return this.#call("GetRecords", command, signal, shardId);
+    return this.#call("GetRecords", command, signal, shardId, onSend);
   }
 
   /** A call that concerns the stream as a whole: its failures are told as the stream's. */
@@ -179,11 +181,13 @@ export class StreamClient {
     command: object,
     signal: AbortSignal,
     shardId?: string,
+    onSend?: () => void,
   ): Promise<Output> {
     let failures = 0;
     let denied: Stopwatch | undefined;
     for (;;) {
       signal.throwIfAborted();
+      onSend?.();
       try {
         return await callWithin<Output>(
           (abortSignal) => this.#client.send(command, { abortSignal }),

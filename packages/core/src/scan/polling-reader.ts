@@ -7,7 +7,7 @@ import { classify, classifyRefusal } from "../kinesis/classify.ts";
 import { fromChildShard, type Shard } from "../kinesis/shard.ts";
 import type { IteratorPosition, StreamClient } from "../kinesis/stream-client.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
-import { nextPollDelayMs, type PollOptions } from "./pacing.ts";
+import { nextPollDelayMs, POLL_FLOOR_MS, type PollOptions } from "./pacing.ts";
 
 /** One reply's records. */
 export interface Page {
@@ -45,7 +45,8 @@ export class PollingReader {
   #iterator: string | undefined;
   /** Where an iterator would be made now. */
   #position: IteratorPosition;
-  #lastPage: Page | undefined;
+  /** What the pace depends on; the page itself is the handler's, and is not kept. */
+  #lastPage: { readonly recordsInPage: number; readonly millisBehindLatest: number } | undefined;
 
   constructor(options: PollingReaderOptions) {
     this.#options = options;
@@ -59,18 +60,21 @@ export class PollingReader {
    */
   async next(signal: AbortSignal): Promise<Page | undefined> {
     const { clock, stream, shardId, maxRecords } = this.#options;
-    if (this.#lastPage) await sleep(clock, this.#untilNextPoll(this.#lastPage), signal);
+    const onSend = (): void => this.#sinceLastPoll.restart();
+    await this.#untilNextPoll(signal);
     for (;;) {
       signal.throwIfAborted();
       try {
         this.#iterator ??= await this.#makeIterator(signal);
-        this.#sinceLastPoll.restart();
-        const reply = await stream.getRecords(shardId, this.#iterator, maxRecords, signal);
-        return (this.#lastPage = this.#accept(reply));
+        return this.#accept(
+          await stream.getRecords(shardId, this.#iterator, maxRecords, signal, onSend),
+        );
       } catch (error) {
         signal.throwIfAborted();
         if (classify(error) === "not-found" && (await this.#agedOut(signal))) return undefined;
         this.#recover(error);
+        // A service that refuses each new iterator alike is asked within the quota.
+        await sleep(clock, POLL_FLOOR_MS - this.#sinceLastPoll.elapsed(), signal);
       }
     }
   }
@@ -80,12 +84,11 @@ export class PollingReader {
     this.#iterator = undefined;
   }
 
-  #untilNextPoll({ records, millisBehindLatest }: Page): number {
-    return nextPollDelayMs(this.#options, {
-      sinceLastPollMs: this.#sinceLastPoll.elapsed(),
-      recordsInPage: records.length,
-      millisBehindLatest,
-    });
+  async #untilNextPoll(signal: AbortSignal): Promise<void> {
+    if (this.#lastPage === undefined) return;
+    const sinceLastPollMs = this.#sinceLastPoll.elapsed();
+    const delayMs = nextPollDelayMs(this.#options, { ...this.#lastPage, sinceLastPollMs });
+    await sleep(this.#options.clock, delayMs, signal);
   }
 
   #accept(reply: GetRecordsCommandOutput): Page {
@@ -96,9 +99,11 @@ export class PollingReader {
       this.#position = { ShardIteratorType: "AFTER_SEQUENCE_NUMBER", StartingSequenceNumber: last };
     }
     this.#iterator = reply.NextShardIterator ?? undefined;
+    const millisBehindLatest = reply.MillisBehindLatest ?? 0;
+    this.#lastPage = { recordsInPage: records.length, millisBehindLatest };
     return {
       records,
-      millisBehindLatest: reply.MillisBehindLatest ?? 0,
+      millisBehindLatest,
       end: this.#iterator === undefined,
       children: (reply.ChildShards ?? []).map(fromChildShard),
     };
