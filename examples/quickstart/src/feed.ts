@@ -2,7 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { PutRecordsCommand, type KinesisClient } from "@aws-sdk/client-kinesis";
 import { flightEvents, type FlightEvent } from "./flights.ts";
 
-const BATCH = 500;
+/** The most that one PutRecords takes. */
+const LARGEST_BATCH = 500;
 const encoder = new TextEncoder();
 
 /** Puts flight events on a stream, at about `perSecond`, and remembers what the service accepted. */
@@ -46,12 +47,14 @@ export class Feed {
 
   async #run(): Promise<void> {
     const events = flightEvents().slice(0, this.total);
-    for (let taken = 0; taken < events.length && !this.#stopped; taken += BATCH) {
+    // Small steps, so that it stops near what it is allowed.
+    const size = Math.min(LARGEST_BATCH, Math.floor(this.total / 40));
+    for (let taken = 0; taken < events.length && !this.#stopped; taken += size) {
       while (taken >= this.#allowed && !this.#stopped) {
         await new Promise<void>((resolve) => (this.#wake = resolve));
       }
       const began = performance.now();
-      const batch = events.slice(taken, taken + BATCH);
+      const batch = events.slice(taken, taken + size);
       await this.#put(batch);
       const dueMs = (batch.length / this.#perSecond) * 1000;
       await sleep(Math.max(0, dueMs - (performance.now() - began)));

@@ -1,0 +1,17 @@
+/** `npm run bench -- NAME`: progress on standard error, one JSON object as the last line. */
+import { cpus } from "node:os";
+import { benchRead } from "./read.ts";
+
+const BENCHMARKS: Readonly<Record<string, () => Promise<object>>> = {
+  read: benchRead,
+};
+
+const name = process.argv[2] ?? "";
+const benchmark = Object.hasOwn(BENCHMARKS, name) ? BENCHMARKS[name] : undefined;
+if (benchmark === undefined) {
+  console.error(`usage: npm run bench -- NAME, one of: ${Object.keys(BENCHMARKS).join(", ")}`);
+  process.exitCode = 2;
+} else {
+  const machine = { node: process.version, cpu: cpus()[0]?.model.trim(), cores: cpus().length };
+  console.log(JSON.stringify({ benchmark: name, machine, ...(await benchmark()) }));
+}

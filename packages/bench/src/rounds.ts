@@ -1,0 +1,51 @@
+/** One contestant's CPU for a round, user and system, in microseconds for each record. */
+export type Contestant = () => Promise<{ readonly records: number }>;
+
+export interface Comparison {
+  /** Median of each contestant's figures. */
+  readonly cpuMicrosPerRecord: Readonly<Record<string, number>>;
+  /** Median, over the rounds, of the first contestant's figure divided by each other's. */
+  readonly ratioToFirst: Readonly<Record<string, number>>;
+  readonly rounds: number;
+}
+
+/**
+ * Runs the contestants in turn, A B A B …, after one round that is not counted. Ratios are taken
+ * within a round, so that a machine whose speed drifts does not decide.
+ */
+export async function compare(
+  contestants: Readonly<Record<string, Contestant>>,
+  rounds: number,
+): Promise<Comparison> {
+  const names = Object.keys(contestants);
+  const figures: Record<string, number>[] = [];
+  for (let round = 0; round <= rounds; round += 1) {
+    const figure: Record<string, number> = {};
+    for (const name of names) figure[name] = await cpuPerRecord(contestants[name]!);
+    if (round > 0) figures.push(figure);
+    console.error(round === 0 ? "warm-up" : `round ${round}`, figure);
+  }
+  const [first] = names;
+  const over = (of: (figure: Record<string, number>) => number): number =>
+    Number(median(figures.map(of)).toFixed(3));
+  return {
+    cpuMicrosPerRecord: Object.fromEntries(names.map((name) => [name, over((f) => f[name]!)])),
+    ratioToFirst: Object.fromEntries(
+      names.slice(1).map((name) => [name, over((f) => f[first!]! / f[name]!)]),
+    ),
+    rounds,
+  };
+}
+
+async function cpuPerRecord(contestant: Contestant): Promise<number> {
+  const before = process.cpuUsage();
+  const { records } = await contestant();
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / records;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
