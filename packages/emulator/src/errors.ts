@@ -61,7 +61,8 @@ export function serviceError(
     return new clientErrors[name]({ message, $metadata: { httpStatusCode: 400 } });
   }
   const httpStatusCode = unmodelledErrors[name];
-  if (httpStatusCode === undefined) throw new TypeError(`unknown service error '${String(name)}'`);
+  if (httpStatusCode === undefined)
+    throw new TypeError(`unknown service error '${name as string}'`);
   const $fault = httpStatusCode < 500 ? "client" : "server";
   return new KinesisServiceException({ name, message, $fault, $metadata: { httpStatusCode } });
 }

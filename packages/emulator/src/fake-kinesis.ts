@@ -80,7 +80,7 @@ export class FakeKinesis implements Pick<KinesisClient, "send" | "destroy"> {
       if (signal?.aborted) throw abortError();
       const output = await this.#service.handle(operation, command.input, sdkValues, signal);
       const $metadata = { httpStatusCode: 200, requestId, attempts: 1, totalRetryDelay: 0 };
-      return { ...withOwnData(output), $metadata } as ServiceOutputTypes;
+      return { ...withOwnData(output), $metadata };
     } catch (error) {
       throw signal?.aborted ? abortError() : asSdkError(error, requestId);
     }

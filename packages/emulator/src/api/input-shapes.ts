@@ -13,7 +13,7 @@ export type Shape = { readonly required?: true } & (
 );
 export type Members = Readonly<Record<string, Shape>>;
 /** Smallest and largest, both allowed. */
-export type Bounds = readonly [number, number];
+type Bounds = readonly [number, number];
 
 const name = /^[a-zA-Z0-9_.-]+$/;
 const hashKey: Shape = { type: "string", pattern: /^(0|[1-9]\d{0,38})$/ };

@@ -31,7 +31,7 @@ export function readInput<Name extends OperationName>(
     const message = `${problems.length} validation error${plural} detected: ${problems.join("; ")}`;
     throw serviceError("ValidationException", message);
   }
-  return input as unknown as Input<Name>;
+  return input;
 }
 
 function readMembers(

@@ -43,9 +43,7 @@ async function answer(service: Service, request: Request, signal: AbortSignal): 
   const body = await readBody(request);
   if (body === undefined) return xml(413, "RequestEntityTooLarge");
   if (request.method !== "POST") return xml(403, "AccessDeniedException");
-  const contentType = String(request.headers["content-type"] ?? "")
-    .split(";")[0]!
-    .trim();
+  const contentType = (request.headers["content-type"] ?? "").split(";")[0]!.trim();
   const protocol = protocols.get(contentType);
   if (protocol === undefined) return xml(404, "UnknownOperationException");
   try {

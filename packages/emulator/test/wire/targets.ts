@@ -79,19 +79,19 @@ async function kinesisLocal(): Promise<Target> {
   // What it gets wrong it also prints: of interest only if it does not start.
   let said = "";
   child.stderr.on("data", (chunk: Buffer) => (said = chunk.toString()));
-  const { client, url, close } = target(
+  const started = target(
     `http://127.0.0.1:${port}`,
     { requestHandler: new NodeHttpHandler() },
     () => kill(child),
   );
   await until("kinesis-local answers", async () => {
     if (child.exitCode !== null) throw new Error(`it exited with ${child.exitCode}: ${said}`);
-    return client.send(new ListStreamsCommand({})).then(
+    return started.client.send(new ListStreamsCommand({})).then(
       () => ({ done: true, value: undefined }),
       (error: unknown) => ({ done: false, state: error }),
     );
   });
-  return { client, url, close };
+  return started;
 }
 
 function target(url: string, config: KinesisClientConfig, stop: () => Promise<void>): Target {
