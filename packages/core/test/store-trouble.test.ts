@@ -1,17 +1,253 @@
 import { expect, test } from "vitest";
-import { StoreError } from "../src/index.ts";
-import { failing, RecordingStore } from "./support/recording-store.ts";
+import { checkpointAt, DrainTimeoutError, SHARD_END, StoreError } from "../src/index.ts";
+import { answering, failing, hanging, lostReply, RecordingStore } from "./support/recording-store.ts";
 import { World } from "./support/world.ts";
 
-test("a lasting failure of the store rejects the scan", async () => {
+const SHARD = "shardId-000000000000";
+const MINUTE = 60_000;
+
+const outage = new StoreError("STORE_UNAVAILABLE", "the database fails over", { retryable: true });
+const refused = Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
+const throttled = Object.assign(new Error("slow down"), {
+  name: "ProvisionedThroughputExceededException",
+});
+
+test.each([
+  ["a store that says so", outage],
+  ["the network under a stranger's store", refused],
+  ["a throttle of a stranger's store", throttled],
+])("a passing failure is retried for as long as it takes: %s", async (_, error) => {
+  const world = await World.of();
+  const store = new RecordingStore(world.clock);
+  const mend = store.let("setCheckpoints", failing(error));
+  const run = await world.start({ store, scanIntervalMs: 10_000 });
+  const [first] = await world.put("a", "1");
+  await world.clock.advance(60 * MINUTE);
+  expect(run.settled).toBeUndefined();
+  const tries = store.countOf("setCheckpoints");
+  expect(tries).toBeGreaterThan(60);
+  expect(world.counter.total("retries")).toBe(tries);
+
+  mend();
+  await world.clock.advance(30_000);
+  expect(store.stored(SHARD)).toEqual(checkpointAt({ sequenceNumber: first! }));
+});
+
+test("work goes on while the store is away, pauses when too much waits, and resumes by itself", async () => {
+  const world = await World.of();
+  const store = new RecordingStore(world.clock);
+  const run = await world.start({ store, maxUnflushedMs: 10_000, immediateRescan: true });
+  const mend = store.let("setCheckpoints", failing(outage));
+  for (let i = 0; i < 40; i += 1) {
+    await world.put("a", ...Array.from({ length: 20 }, (_, n) => `${i}.${n}`));
+    await world.clock.advance(1000);
+  }
+  // The last page before the pause may be begun; none of the 30 s after it is.
+  expect(run.records.length).toBeGreaterThanOrEqual(9 * 20);
+  expect(run.records.length).toBeLessThanOrEqual(12 * 20);
+  expect(world.logger.find("warn", /delivery pauses/)).toHaveLength(1);
+  expect(run.settled).toBeUndefined();
+
+  mend();
+  await world.clock.advance(30_000);
+  expect(run.records).toHaveLength(800);
+  expect(world.logger.find("info", /delivery resumes/)).toHaveLength(1);
+});
+
+test.each([
+  ["authentication", new StoreError("STORE_ACCESS_DENIED", "password authentication failed")],
+  ["a missing table", new StoreError("STORE_SCHEMA", "no such table")],
+  ["what a stranger's store throws", new TypeError("undefined is not a function")],
+])("a lasting failure rejects the scan: %s", async (_, error) => {
   const world = await World.of({ shards: 2 });
   const store = new RecordingStore(world.clock);
-  store.let("setCheckpoints", failing(new StoreError("STORE_SCHEMA", "no such table")));
+  store.let("setCheckpoints", failing(error));
+  const run = await world.start({ store }, async () => {
+    // Draining takes a while: meanwhile the store is left alone.
+    await new Promise<void>((resolve) => void world.clock.setTimer(resolve, 1500));
+  });
+  await world.put("a", "1", "2", "3");
+  await world.clock.advance(10_000);
+
+  expect(run.error).toMatchObject({ code: error instanceof StoreError ? error.code : "STORE_FAILED" });
+  expect(store.countOf("setCheckpoints")).toBe(1);
+  expect(world.counter.total("errors")).toBe(1);
+});
+
+test.each([
+  ["no list", undefined],
+  ["fewer answers than writes", []],
+  ["an answer that is none", [undefined]],
+])("a store that answers nonsense rejects the scan: %s", async (_, answer) => {
+  const world = await World.of();
+  const store = new RecordingStore(world.clock);
+  store.let("setCheckpoints", answering(answer));
   const run = await world.start({ store });
   await world.put("a", "1");
-  await world.clock.advance(3000);
+  await world.clock.advance(5000);
+  expect(run.error).toMatchObject({ code: "STORE_FAILED" });
+});
 
-  expect(run.settled).toBeDefined();
-  expect(run.error).toMatchObject({ code: "STORE_SCHEMA" });
-  expect(store.countOf("setCheckpoints")).toBe(1);
+test.each(["getCheckpoints", "openApplication"] as const)(
+  "an outage at start-up is waited for, never taken for 'no checkpoint': %s",
+  async (operation) => {
+    const world = await World.of();
+    const before = new RecordingStore(world.clock);
+    const first = await world.start({ store: before, start: "TRIM_HORIZON" });
+    await world.put("a", "1", "2");
+    await world.clock.advance(1000);
+    await first.stop();
+
+    const store = new RecordingStore(world.clock, { data: before.data });
+    const mend = store.let(operation, failing(outage));
+    const second = await world.start({ store, start: "TRIM_HORIZON" });
+    await world.put("a", "3");
+    await world.clock.advance(10 * MINUTE);
+    expect(second.settled).toBeUndefined();
+    expect(second.texts).toEqual([]);
+    expect(world.kinesis.countOf("GetRecords")).toBeLessThan(20);
+    mend();
+    await world.clock.advance(MINUTE);
+    expect(second.texts).toEqual(["3"]);
+  },
+);
+
+test("an outage when new shards appear is waited for, and read past nothing", async () => {
+  const world = await World.of();
+  const store = new RecordingStore(world.clock);
+  const run = await world.start({ store });
+  const mend = store.let("getCheckpoints", failing(outage));
+  await world.put("a", "1");
+  await world.split(SHARD);
+  await world.put("a", "2");
+  await world.clock.advance(MINUTE);
+  expect(run.texts).toEqual(["1"]);
+  mend();
+  await world.clock.advance(MINUTE);
+  expect(run.texts).toEqual(["1", "2"]);
+});
+
+test("a stop during start-up's outage resolves", async () => {
+  const world = await World.of();
+  const store = new RecordingStore(world.clock);
+  store.let("getCheckpoints", hanging);
+  const run = await world.start({ store });
+  await world.clock.advance(5000);
+  await run.stop();
+  expect(run.settled).toEqual({ error: undefined });
+  expect(world.clock.pendingTimers).toBe(0);
+});
+
+test("a write whose reply was lost is a success when it is repeated", async () => {
+  const world = await World.of();
+  const store = new RecordingStore(world.clock);
+  store.let("setCheckpoints", lostReply(outage), 1);
+  const run = await world.start({ store });
+  await world.put("a", "1");
+  await world.clock.advance(5000);
+  expect(run.settled).toBeUndefined();
+  expect(store.bulkWrites).toHaveLength(2);
+  expect(world.counter.total("checkpoints", { shardId: SHARD, outcome: "same" })).toBe(1);
+});
+
+test("a store that is further on is counted, warned of once, and no reason to stop", async () => {
+  const world = await World.of();
+  const store = new RecordingStore(world.clock);
+  const ahead = await world.start({ store });
+  const behind = await world.start({ store }, async () => {
+    await new Promise<void>((resolve) => void world.clock.setTimer(resolve, 2000));
+  });
+  for (let i = 0; i < 10; i += 1) {
+    await world.put("a", String(i));
+    await world.clock.advance(1000);
+  }
+  await ahead.stop();
+  await behind.stop();
+
+  expect([ahead.error, behind.error]).toEqual([undefined, undefined]);
+  const counted = world.counter.total("checkpoints", { shardId: SHARD, outcome: "behind" });
+  expect(counted).toBeGreaterThan(1);
+  expect(world.logger.find("warn", /further on/)).toHaveLength(1);
+});
+
+test.each([
+  ["a periodic write", 1000],
+  ["the stop's own write", 60_000],
+])("a write that is refused for somebody's lease under AllGroup stops the scan loudly: %s", async (_, flushIntervalMs) => {
+  const world = await World.of();
+  const store = new RecordingStore(world.clock);
+  store.let("setCheckpoints", answering([{ outcome: "lease-lost" }]));
+  const run = await world.start({ store, flushIntervalMs });
+  await world.put("a", "1");
+  await world.clock.advance(5000);
+  const handled = run.records.length;
+  await world.put("a", "2");
+  await run.stop();
+  expect(run.error).toMatchObject({ code: "LEASE_LOST", shardId: SHARD });
+  expect(run.records).toHaveLength(handled);
+});
+
+test("a stop in the middle of an outage ends at its deadline, names shard and position, and loses nothing", async () => {
+  const world = await World.of({ shards: 2 });
+  const store = new RecordingStore(world.clock);
+  const run = await world.start({ store, drainTimeoutMs: 5000 });
+  const [first] = await world.put("a", "1");
+  await world.clock.advance(2000);
+  store.let("setCheckpoints", failing(outage));
+  await world.put("a", "2");
+  await world.clock.advance(2000);
+  const stopped = world.clock.now();
+  await run.stop();
+
+  const error = run.error as DrainTimeoutError;
+  expect(error).toBeInstanceOf(DrainTimeoutError);
+  expect(error.shards).toEqual([
+    {
+      shardId: SHARD,
+      acknowledged: checkpointAt({ sequenceNumber: first! }),
+      waitingFor: "flush",
+    },
+  ]);
+  expect(error.message).toContain(SHARD);
+  expect(error.message).toContain(first);
+  expect(world.clock.now() - stopped).toBeLessThan(7000);
+  expect(world.clock.pendingTimers).toBe(0);
+
+  const second = await world.start({ store: new RecordingStore(world.clock, { data: store.data }) });
+  await world.clock.advance(2000);
+  expect(second.texts).toEqual(["2"]);
+});
+
+test("a stop succeeds when the outage ends before its deadline", async () => {
+  const world = await World.of();
+  const store = new RecordingStore(world.clock);
+  const mend = store.let("setCheckpoints", failing(outage));
+  const run = await world.start({ store, drainTimeoutMs: 20_000, random: () => 0.99 });
+  const [first] = await world.put("a", "1");
+  await world.clock.advance(5 * MINUTE);
+  run.abort();
+  await world.clock.advance(10_000);
+  mend();
+  await world.clock.advance(9000);
+  expect(run.settled).toEqual({ error: undefined });
+  expect(store.stored(SHARD)).toEqual(checkpointAt({ sequenceNumber: first! }));
+});
+
+test("an outage at a shard's end holds its children and the hook back, and then lets them go", async () => {
+  const world = await World.of();
+  const store = new RecordingStore(world.clock);
+  const closed: string[] = [];
+  const run = await world.start({ store, onShardClosed: (shardId) => closed.push(shardId) });
+  const mend = store.let("setCheckpoints", failing(outage));
+  await world.put("a", "1");
+  await world.split(SHARD);
+  await world.put("a", "2");
+  await world.clock.advance(MINUTE);
+  expect(run.texts).toEqual(["1"]);
+  expect(closed).toEqual([]);
+  mend();
+  await world.clock.advance(MINUTE);
+  expect(run.texts).toEqual(["1", "2"]);
+  expect(closed).toEqual([SHARD]);
+  expect(store.stored(SHARD)).toEqual(SHARD_END);
 });

@@ -6,7 +6,8 @@ import { classify } from "../kinesis/classify.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { CallOptions, Store } from "./store.ts";
 
-const BACKOFF: BackoffPolicy = { baseMs: 100, maxMs: 30_000 };
+/** Waits stay well below a stop's time, so that a store that is back is found before that is over. */
+const BACKOFF: BackoffPolicy = { baseMs: 100, maxMs: 5000 };
 const CALL_TIMEOUT_MS = 30_000;
 
 /**
@@ -72,10 +73,11 @@ export class StoreCalls {
   }
 }
 
-/** Our adapters throw typed errors; of a stranger's, only network trouble is known to pass. */
+/** Our adapters throw typed errors; of a stranger's, network trouble and throttles are known to pass. */
 function toStoreError(operation: string, error: unknown): KcError {
   if (KcError.is(error)) return error;
-  const passing = classify(error) === "passing";
+  const failure = classify(error);
+  const passing = failure === "passing" || failure === "throttled";
   return new StoreError(
     passing ? "STORE_UNAVAILABLE" : "STORE_FAILED",
     `${operation} failed: ${describeError(error)}`,

@@ -1,6 +1,5 @@
 import { sleep, Stopwatch } from "../clock.ts";
 import type { Checkpoint } from "../checkpoints/position.ts";
-import { LeaseLostError } from "../errors.ts";
 import type { Shard } from "../kinesis/shard.ts";
 import type { Group, GroupHost, ShardAssignment, ShardOutcome } from "./group.ts";
 import { ShardGraph } from "./shard-graph.ts";
@@ -18,7 +17,6 @@ export class AllGroup implements Group {
     let checkpoints: ReadonlyMap<string, Checkpoint> = new Map();
     let presentAtStart: ReadonlySet<string> | undefined;
     let listingIsDue = true;
-    let lost: LeaseLostError | undefined;
     const sinceListing = new Stopwatch(host.clock);
     let wake = new AbortController();
     signal.addEventListener("abort", () => wake.abort(), { once: true });
@@ -37,7 +35,7 @@ export class AllGroup implements Group {
     const settle = (shardId: string, outcome: ShardOutcome): void => {
       granted.delete(shardId);
       if (outcome.kind === "ended") graph.end(shardId, outcome.children);
-      if (outcome.kind === "lost") lost = new LeaseLostError(shardId, outcome.detail);
+      if (outcome.kind === "aged-out") graph.forget(shardId);
       // The service names the children in the last page. Where it did not, a listing does.
       listingIsDue ||=
         outcome.kind === "aged-out" || (outcome.kind === "ended" && outcome.children.length === 0);
@@ -67,8 +65,6 @@ export class AllGroup implements Group {
       await recognise();
       for (const shard of graph.readable()) if (!granted.has(shard.shardId)) grant(shard);
       await sleep(host.clock, host.discoveryIntervalMs - sinceListing.elapsed(), wake.signal);
-      // Nobody holds a lease here: the store says that another deploy does, as a LeaseGroup.
-      if (lost) throw lost;
     }
   }
 }

@@ -16,9 +16,11 @@ export class ShardGraph {
     for (const shardId of this.#announced.keys()) {
       if (this.#listed.has(shardId)) this.#announced.delete(shardId);
     }
-    for (const shardId of this.#ended) {
-      if (!this.#listed.has(shardId) && !this.#announced.has(shardId)) this.#ended.delete(shardId);
-    }
+  }
+
+  /** Retention took the shard, as a complete listing told. */
+  forget(shardId: string): void {
+    this.#announced.delete(shardId);
   }
 
   /** The shard was read to its end; `children` are those its last page named, if it named any. */

@@ -12,6 +12,7 @@ import type { Telemetry } from "../telemetry/telemetry.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { PollingReader, type Page } from "./polling-reader.ts";
 import type { PollOptions } from "./pacing.ts";
+import type { Turns } from "./turns.ts";
 
 /** How long the last flush may take once a deadline has passed, in milliseconds. */
 export const LAST_FLUSH_MS = 1000;
@@ -25,6 +26,7 @@ export interface ShardScanOptions {
   readonly stream: StreamClient;
   readonly checkpointer: Checkpointer;
   readonly clock: Clock;
+  readonly turns: Turns;
   readonly telemetry: Telemetry;
   /** Aborts when the consumer stops: start no further record. */
   readonly stop: AbortSignal;
@@ -135,6 +137,7 @@ export class ShardScan {
       stop,
       remainingMs,
       clock,
+      turns: this.#options.turns,
       telemetry,
     });
     for (;;) {
@@ -213,10 +216,12 @@ export class ShardScan {
     const { lost } = this.#progress;
     const onStop = (): void => this.#stop.abort(stop.reason);
     const onDeadline = (): void => this.#force(deadline.reason);
-    const onLost = (): void => this.#lose((lost.reason as Error).message);
+    const onLost = (): void => this.#lose(lost.reason as LeaseLostError);
     const onRevoked = (): void => {
       const revocation = revoked?.reason as Revocation;
-      if (revocation.kind === "lost") return this.#lose(revocation.detail);
+      if (revocation.kind === "lost") {
+        return this.#lose(new LeaseLostError(this.shardId, revocation.detail));
+      }
       this.#stop.abort(revocation);
       this.#cancelTimer = clock.setTimer(() => this.#force(revocation), revocation.deadlineMs);
     };
@@ -247,11 +252,12 @@ export class ShardScan {
   }
 
   /** Somebody else may own the shard already: nothing more is begun, nothing more is written. */
-  #lose(detail: string): void {
-    const error = new LeaseLostError(this.shardId, detail);
+  #lose(error: LeaseLostError): void {
+    // Without a lease there was none to lose: the store says that another deploy holds one.
+    if (this.#assignment.fence === undefined) this.#options.onFailure(error);
     this.#progress.close(error);
     this.#stop.abort(error);
     this.#abandon.abort(error);
-    this.#giveUp({ kind: "lost", detail });
+    this.#giveUp({ kind: "lost", detail: error.message });
   }
 }
