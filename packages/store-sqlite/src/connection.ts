@@ -67,7 +67,9 @@ export class Connection {
     this.#session ??= new Session(
       "path" in source ? (this.#file = openFile(source.path)) : source.database,
     );
-    if (this.#session.database.inTransaction) {
+    const { database } = this.#session;
+    if (!database.open) throw new StoreError("STORE_CLOSED", `${this.where} has been closed`);
+    if (database.inTransaction) {
       // What we wrote would be rolled back with it, after we had said that it is kept.
       throw Object.assign(new Error("its owner has a transaction open on this connection"), {
         code: "SQLITE_BUSY",

@@ -4,6 +4,8 @@
  * when it is given a boolean.
  */
 export interface SqliteDatabase {
+  /** False once it is closed: `libsql` aborts the process at most uses after that. */
+  readonly open: boolean;
   readonly inTransaction: boolean;
   prepare(sql: string): SqliteStatement;
   exec(sql: string): unknown;

@@ -76,9 +76,6 @@ const SCHEMA = lasting(
   "STORE_SCHEMA",
   "the tables are missing or were not made by setup(): run `await store.setup()` once",
 );
-/** Both drivers throw a bare TypeError with this text. */
-const NOT_OPEN_TEXT = /database connection is not open/;
-const NOT_OPEN = lasting("STORE_CLOSED", "the database that was handed in has been closed");
 const UNKNOWN = lasting("STORE_FAILED", "the call failed in a way that is not known here");
 
 /** The row of `RESULT_CODES` for an error of either driver, whatever its extended code. */
@@ -114,7 +111,7 @@ export function toStoreError(error: unknown, where: string): KcError {
 function meaningOf(error: unknown): Meaning {
   const text = error instanceof Error ? error.message : "";
   const row = resultCode(error);
-  if (row === undefined) return NOT_OPEN_TEXT.test(text) ? NOT_OPEN : UNKNOWN;
+  if (row === undefined) return UNKNOWN;
   return row[1] === "SQLITE_ERROR" && SCHEMA_TEXT.test(text) ? SCHEMA : row[2];
 }
 
