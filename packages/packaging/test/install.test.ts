@@ -46,10 +46,6 @@ beforeAll(() => {
   const files = readdirSync(tarballs).map((file) => `./tarballs/${file}`);
   expect(files).toHaveLength(names.length);
   writeFileSync(join(project, "package.json"), JSON.stringify({ name: "empty", private: true }));
-  const { devDependencies } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
-    devDependencies: Record<string, string>;
-  };
-  expect(Object.keys(devDependencies)).toContain("typescript");
   run("npm", "install", "--no-audit", "--no-fund", ...files, "typescript@7.0.2", "@types/node@20");
 }, 300_000);
 
@@ -103,9 +99,8 @@ test("a consumer with a SQLite store reads an emulated stream to its end", () =>
   expect(run("node", "end-to-end.mjs").trim()).toBe("hello");
 });
 
-test.each(published)("%s carries its README, LICENSE and types", (directory) => {
-  const installed = join(project, "node_modules", manifestOf(directory).name);
-  expect(readdirSync(installed)).toEqual(
+test.each(names)("%s carries its README, LICENSE, sources and types", (name) => {
+  expect(readdirSync(join(project, "node_modules", name))).toEqual(
     expect.arrayContaining(["LICENSE", "README.md", "dist", "package.json", "src"]),
   );
 });
