@@ -5,6 +5,7 @@ import { SkipCheckpoint, type Handler, type HandlerContext } from "../handler.ts
 import { ConsumerRecord } from "../record.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Page } from "./polling-reader.ts";
+import type { Turns } from "./turns.ts";
 
 /** The clock is read once in so many records at most: reading it costs ten times the other checks. */
 const RECORDS_BETWEEN_CHECKS = 16;
@@ -22,6 +23,8 @@ export interface DispatcherOptions {
   /** Milliseconds left of the right to start records. */
   readonly remainingMs: (() => number) | undefined;
   readonly clock: Clock;
+  /** Shared by all shards of the scan. */
+  readonly turns: Turns;
   readonly telemetry: Telemetry;
 }
 
@@ -32,12 +35,13 @@ export interface DispatcherOptions {
 export class Dispatcher {
   readonly #options: DispatcherOptions;
   #untilCheck = 0;
-  #checkEvery: number = RECORDS_BETWEEN_CHECKS;
+  #checkEvery = 0;
+  #checkedAt: number;
   #turnBegan: number;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
-    this.#turnBegan = options.clock.monotonic();
+    this.#turnBegan = this.#checkedAt = options.clock.monotonic();
   }
 
   /** True = every record of the page was handled. @throws KcError HANDLER_FAILED, or the store's */
@@ -49,7 +53,8 @@ export class Dispatcher {
     let bytes = 0;
     try {
       for (const source of page.records) {
-        if (this.#untilCheck === 0) {
+        // Pages of several shards that arrive together take turns from their first record on.
+        if (this.#untilCheck === 0 || started === 0) {
           const pause = this.#check();
           if (pause) await pause;
         }
@@ -91,24 +96,27 @@ export class Dispatcher {
   #check(): Promise<void> | undefined {
     const { clock, progress, remainingMs } = this.#options;
     const now = clock.monotonic();
-    const turnMs = now - this.#turnBegan;
-    // A slow handler is looked at more often, so that a turn stays near its length.
-    this.#checkEvery =
-      turnMs > TURN_MS ? Math.max(1, this.#checkEvery >> 1) : RECORDS_BETWEEN_CHECKS;
-    this.#untilCheck = this.#checkEvery;
+    const turnIsOver = now - this.#turnBegan > TURN_MS;
+    // As many records as fit into what is left of the turn, going by the last ones.
+    const handled = this.#checkEvery - this.#untilCheck;
+    const recordMs = handled > 0 ? (now - this.#checkedAt) / handled : Infinity;
+    const leftMs = turnIsOver ? TURN_MS : TURN_MS - (now - this.#turnBegan);
+    const fitting = Math.max(1, Math.floor(leftMs / recordMs) || 0);
+    this.#untilCheck = this.#checkEvery = Math.min(RECORDS_BETWEEN_CHECKS, fitting);
+    this.#checkedAt = now;
     const frozen = remainingMs !== undefined && remainingMs() <= 0;
-    if (turnMs <= TURN_MS && !frozen && !progress.overdue(now)) return undefined;
+    if (!turnIsOver && !frozen && !progress.overdue(now)) return undefined;
     return this.#wait();
   }
 
   async #wait(): Promise<void> {
-    const { clock, progress, remainingMs, stop } = this.#options;
-    await clock.yield();
+    const { clock, turns, progress, remainingMs, stop } = this.#options;
+    await turns.next();
     if (progress.overdue(clock.monotonic())) await this.#untilFlushed();
     while (remainingMs !== undefined && remainingMs() <= 0 && !stop.aborted) {
       await sleep(clock, FROZEN_CHECK_MS, stop);
     }
-    this.#turnBegan = clock.monotonic();
+    this.#turnBegan = this.#checkedAt = clock.monotonic();
   }
 
   /** The store lags behind: nothing new is begun until it has caught up, or the scan stops. */

@@ -1,7 +1,6 @@
 import type { GetRecordsCommandOutput, _Record as SdkRecord } from "@aws-sdk/client-kinesis";
 import { sleep, Stopwatch, type Clock } from "../clock.ts";
-import { restartPosition } from "../checkpoints/start-position.ts";
-import type { ApplicationRow } from "../checkpoints/store.ts";
+import { restartPosition, type ApplicationStart } from "../checkpoints/start-position.ts";
 import { describeError, KcError } from "../errors.ts";
 import { classify, classifyRefusal } from "../kinesis/classify.ts";
 import { fromChildShard, type Shard } from "../kinesis/shard.ts";
@@ -19,7 +18,7 @@ export interface Page {
   readonly children: readonly Shard[];
 }
 
-/** LATEST means this moment; an iterator that was longer in coming is made from the start's time. */
+/** LATEST means the start; an iterator that comes so much later is made from the start's time. */
 const LATEST_MAY_TAKE_MS = 1000;
 /** A first record so close to retention's edge: what lay before it may have been trimmed. */
 const HORIZON_EDGE_MS = 60_000;
@@ -27,7 +26,7 @@ const HORIZON_EDGE_MS = 60_000;
 export interface PollingReaderOptions extends PollOptions {
   readonly shardId: string;
   readonly start: IteratorPosition;
-  readonly application: ApplicationRow;
+  readonly application: ApplicationStart;
   readonly retentionMs: number | undefined;
   readonly maxRecords: number;
   readonly stream: StreamClient;
@@ -110,12 +109,11 @@ export class PollingReader {
   }
 
   async #makeIterator(signal: AbortSignal): Promise<string> {
-    const { stream, shardId, clock, application } = this.#options;
-    const taken = new Stopwatch(clock);
+    const { stream, shardId, application } = this.#options;
     const iterator = await stream.getShardIterator(shardId, this.#position, signal);
     if (this.#position.ShardIteratorType !== "LATEST") return iterator;
-    this.#position = restartPosition(this.#position, application);
-    return taken.elapsed() <= LATEST_MAY_TAKE_MS
+    this.#position = restartPosition(this.#position, application.row);
+    return application.sinceOpened.elapsed() <= LATEST_MAY_TAKE_MS
       ? iterator
       : stream.getShardIterator(shardId, this.#position, signal);
   }

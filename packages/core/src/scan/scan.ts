@@ -14,6 +14,7 @@ import { StreamClient, type KinesisClientLike } from "../kinesis/stream-client.t
 import type { ResolvedOptions } from "../options.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { LAST_FLUSH_MS, ShardScan } from "./shard-scan.ts";
+import { Turns } from "./turns.ts";
 
 /**
  * One run of a consumer: opens the application, lets the group grant shards, reads them, and brings
@@ -32,11 +33,13 @@ export class Scan implements GroupHost {
   readonly #stream: StreamClient;
   readonly #calls: StoreCalls;
   readonly #checkpointer: Checkpointer;
+  readonly #turns: Turns;
   readonly #stop = new AbortController();
   /** The drain's time is over, for handlers; and a little later for the store. */
   readonly #deadline = new AbortController();
   readonly #storeDeadline = new AbortController();
   readonly #scans = new Map<string, ShardScan>();
+  readonly #granted = new Set<string>();
   readonly #reads = new Set<Promise<ShardOutcome>>();
   readonly #undrained: UndrainedShard[] = [];
   #application: ApplicationStart | undefined;
@@ -56,6 +59,7 @@ export class Scan implements GroupHost {
     this.telemetry = telemetry;
     this.discoveryIntervalMs = options.discoveryIntervalMs;
     this.#stream = new StreamClient({ id: options.streamId, client, clock, random, telemetry });
+    this.#turns = new Turns(clock);
     this.#calls = new StoreCalls({ store, clock, random, telemetry });
     this.#checkpointer = new Checkpointer({
       calls: this.#calls,
@@ -115,6 +119,7 @@ export class Scan implements GroupHost {
         description,
         start: this.#options.start,
         serviceNow: this.#stream.serviceNow(),
+        clock: this.clock,
         telemetry: this.telemetry,
         signal,
       });
@@ -134,11 +139,13 @@ export class Scan implements GroupHost {
       handler: this.#handler,
       onShardClosed: this.#options.onShardClosed,
       application: this.#application,
+      firstGrant: (assignment.fence?.epoch ?? 1) === 1 && !this.#granted.has(shardId),
       retentionMs: this.#retentionMs,
       poll: this.#options,
       stream: this.#stream,
       checkpointer: this.#checkpointer,
       clock: this.clock,
+      turns: this.#turns,
       telemetry: this.telemetry,
       stop,
       deadline: this.#deadline.signal,
@@ -146,6 +153,7 @@ export class Scan implements GroupHost {
       previous: this.#scans.get(shardId)?.idle,
     });
     this.#scans.set(shardId, scan);
+    this.#granted.add(shardId);
     this.telemetry.set("active_shards", (this.#active += 1), {});
     const outcome = await scan.run();
     this.telemetry.set("active_shards", (this.#active -= 1), {});

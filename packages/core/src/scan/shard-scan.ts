@@ -21,6 +21,8 @@ export interface ShardScanOptions {
   readonly handler: Handler;
   readonly onShardClosed: ((shardId: string) => unknown) | undefined;
   readonly application: ApplicationStart;
+  /** Nobody has held the shard before. */
+  readonly firstGrant: boolean;
   readonly retentionMs: number | undefined;
   readonly poll: PollOptions & { readonly maxRecords: number };
   readonly stream: StreamClient;
@@ -105,11 +107,11 @@ export class ShardScan {
   }
 
   async #read(): Promise<ShardOutcome> {
-    const { application, retentionMs, poll, stream, clock, telemetry } = this.#options;
+    const { application, firstGrant, retentionMs, poll, stream, clock, telemetry } = this.#options;
     const { shardId } = this;
     const { fence, remainingMs } = this.#assignment;
     const stop = this.#stop.signal;
-    const start = startPosition(application, this.#assignment);
+    const start = startPosition(application, { ...this.#assignment, firstGrant });
     telemetry.info("reading a shard", {
       shardId,
       from: start.ShardIteratorType,
@@ -124,7 +126,7 @@ export class ShardScan {
       ...poll,
       shardId,
       start,
-      application: application.row,
+      application,
       retentionMs,
       stream,
       clock,
