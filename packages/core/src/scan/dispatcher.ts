@@ -44,7 +44,7 @@ export class Dispatcher {
     this.#turnBegan = this.#checkedAt = options.clock.monotonic();
   }
 
-  /** True = every record of the page was handled. @throws KcError HANDLER_FAILED, or the store's */
+  /** True = the page was handled, and reading goes on. @throws KcError HANDLER_FAILED, or the store's */
   async deliver(page: Page): Promise<boolean> {
     const { handler, context, progress, stop, telemetry } = this.#options;
     const { shardId } = context;
@@ -85,7 +85,9 @@ export class Dispatcher {
           if (progress.writeThrough) await progress.flush();
         }
       }
-      return true;
+      // A stop that came with the last record: a shard whose end is next must not end by it, since
+      // that would acknowledge a record that was given back.
+      return !stop.aborted;
     } finally {
       telemetry.add("records", started, { shardId });
       telemetry.add("bytes", bytes, { shardId });
