@@ -1,3 +1,4 @@
+import { Stopwatch, type Clock } from "../clock.ts";
 import { KcError, NamespaceConflictError } from "../errors.ts";
 import type { StreamDescription } from "../kinesis/stream-client.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
@@ -19,10 +20,12 @@ export async function openApplication(options: {
   readonly description: StreamDescription;
   readonly start: StartPosition;
   readonly serviceNow: Date;
+  readonly clock: Clock;
   readonly telemetry: Telemetry;
   readonly signal: AbortSignal;
 }): Promise<ApplicationStart> {
   const { calls, scope, description, start, telemetry, signal } = options;
+  const sinceOpened = new Stopwatch(options.clock);
   const proposed = (migrated: boolean): ApplicationRow => ({
     ...scope,
     streamARN: description.streamARN,
@@ -54,7 +57,7 @@ export async function openApplication(options: {
       kept: describeStart(row.start),
     });
   }
-  return { row, firstStart };
+  return { row, firstStart, sinceOpened };
 }
 
 function refuseAnotherStream(

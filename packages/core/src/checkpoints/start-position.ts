@@ -1,3 +1,4 @@
+import type { Stopwatch } from "../clock.ts";
 import type { IteratorPosition } from "../kinesis/stream-client.ts";
 import type { Checkpoint } from "./position.ts";
 import type { ApplicationRow } from "./store.ts";
@@ -7,6 +8,8 @@ export interface ApplicationStart {
   readonly row: ApplicationRow;
   /** This scan is the one that made the row: `start` applies as it was configured. */
   readonly firstStart: boolean;
+  /** Runs since the application was opened. */
+  readonly sinceOpened: Stopwatch;
 }
 
 /** What is known of the shard; see `ShardAssignment`. */
@@ -14,6 +17,8 @@ export interface ShardHistory {
   readonly checkpoint: Checkpoint | undefined;
   readonly presentAtStart: boolean;
   readonly afterParent: boolean;
+  /** Nobody has held it before: at its second grant LATEST would jump over what came meanwhile. */
+  readonly firstGrant: boolean;
 }
 
 /**
@@ -22,14 +27,14 @@ export interface ShardHistory {
  * - a shard that appeared while we were reading: at its first record, whatever `start` says;
  * - an application that came over from the Go library: children at their first record, since Go
  *   kept no row that would say when it started;
- * - the application's first start: at `start`. A shard that had to wait for its parents takes the
- *   time of the start for LATEST, so that nothing falls into the wait;
+ * - the application's first start: at `start`. A shard that had to wait for its parents, or was
+ *   held before, takes the time of the start for LATEST, so that nothing falls into the wait;
  * - a later start: what came since the first one. LATEST has become a time, and for a shard that
  *   was made after that time it means its first record.
  */
 export function startPosition(
-  { row, firstStart }: ApplicationStart,
-  { checkpoint, presentAtStart, afterParent }: ShardHistory,
+  { row, firstStart }: Pick<ApplicationStart, "row" | "firstStart">,
+  { checkpoint, presentAtStart, afterParent, firstGrant }: ShardHistory,
 ): IteratorPosition {
   if (checkpoint?.kind === "position") return afterCheckpoint(checkpoint);
   if (!presentAtStart || row.start === "TRIM_HORIZON" || (row.migrated && afterParent)) {
@@ -38,7 +43,9 @@ export function startPosition(
   if (row.start !== "LATEST") {
     return { ShardIteratorType: "AT_TIMESTAMP", Timestamp: row.start.timestamp };
   }
-  return firstStart && !afterParent ? { ShardIteratorType: "LATEST" } : sinceFirstStart(row);
+  return firstStart && firstGrant && !afterParent
+    ? { ShardIteratorType: "LATEST" }
+    : sinceFirstStart(row);
 }
 
 /**

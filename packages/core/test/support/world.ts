@@ -56,7 +56,12 @@ export class World {
 
   /** Starts a scan and lets it come to where it waits for the clock. */
   async start(options: Partial<ConsumerOptions> = {}, handler?: Handler): Promise<Run> {
-    const run = new Run(this, this.consumer(options), handler);
+    return this.run(this.consumer(options), handler);
+  }
+
+  /** The same with a consumer that is there already. */
+  async run(consumer: Consumer, handler?: Handler): Promise<Run> {
+    const run = new Run(this, consumer, handler);
     this.#runs.push(run);
     await this.clock.settle();
     return run;
