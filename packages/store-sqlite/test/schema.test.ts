@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { KcError, type StoreScope } from "@kc/core";
+import type { KcError, StoreScope } from "@kc/core";
 import Libsql from "libsql";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { SqliteStore } from "../src/index.ts";
