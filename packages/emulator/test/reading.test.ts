@@ -46,6 +46,16 @@ describe("reading", () => {
     await expect(read(early)).rejects.toThrow(ExpiredIteratorException);
   });
 
+  it("gives every reply's iterator five minutes of its own", async () => {
+    const { clock, iterator, read } = setup();
+    let next: string | undefined = await iterator();
+    for (let reply = 0; reply < 3; reply++) {
+      await clock.advance(300_000);
+      next = (await read(next)).NextShardIterator;
+    }
+    expect(next).toBeDefined();
+  });
+
   it("forgets records when retention is over", async () => {
     const { clock, put, iterator, read } = setup();
     const old = await put("old");

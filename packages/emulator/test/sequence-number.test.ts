@@ -39,3 +39,9 @@ it.each(["", "0", "1234", "x".repeat(56), "4".repeat(56), `5${"0".repeat(55)}`])
   "takes %j for no sequence number",
   (text) => expect(parseSequenceNumber(text)).toBeUndefined(),
 );
+
+it("takes a number whose two notes of the shard's index differ for no sequence number", () => {
+  const number = { shardCreatedAt: 1, incarnation: 0, ordinal: 1n, arrivedAt: 1 };
+  const value = BigInt(formatSequenceNumber({ ...number, shardIndex: 1 }));
+  expect(parseSequenceNumber((value ^ (1n << 144n)).toString())).toBeUndefined();
+});
