@@ -25,12 +25,18 @@ export interface CheckedOptions {
   readonly busyTimeoutMs: number;
 }
 
+const OPTION_NAMES = ["path", "database", "busyTimeoutMs"];
 const MAX_BUSY_TIMEOUT_MS = 600_000;
 /** `libsql:`, `https:`, `file:`: libsql would go to the network, or read parameters. Not `C:`. */
 const URL_SCHEME = /^[a-z][a-z0-9+.-]+:/i;
 
 /** @throws ConfigError for each option that is missing, of the wrong kind, or out of bounds. */
 export function checkOptions(options: SqliteStoreOptions): CheckedOptions {
+  for (const name of Object.keys(options)) {
+    if (!OPTION_NAMES.includes(name)) {
+      throw new ConfigError(name, `is no option of SqliteStore: ${OPTION_NAMES.join(", ")} are`);
+    }
+  }
   const { busyTimeoutMs = 5000 } = options;
   if (
     !Number.isInteger(busyTimeoutMs) ||
