@@ -12,7 +12,7 @@ export {
 } from "./checkpoints/position.ts";
 export type * from "./checkpoints/store.ts";
 export type * from "./checkpoints/lease-store.ts";
-export { MemoryStore, MemoryStoreData } from "./checkpoints/memory-store.ts";
+export { MemoryStore, MemoryStoreData, type MemoryShard } from "./checkpoints/memory-store.ts";
 export type * from "./groups/group.ts";
 export type { Shard } from "./kinesis/shard.ts";
 export { ConsumerRecord, type RecordFields } from "./record.ts";

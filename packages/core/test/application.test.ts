@@ -6,7 +6,6 @@ import {
   MemoryStoreData,
   NamespaceConflictError,
   type ApplicationRow,
-  type Checkpoint,
   type StartPosition,
 } from "../src/index.ts";
 import { hanging, late, lostReply, RecordingStore } from "./support/recording-store.ts";
@@ -22,11 +21,10 @@ const rowOf = (data: MemoryStoreData): ApplicationRow => data.applications.get(S
 /** What Go leaves behind: checkpoints, and no row. */
 function leftByGo(checkpoints: Readonly<Record<string, string>>): MemoryStoreData {
   const data = new MemoryStoreData();
-  const shards = new Map<string, Checkpoint>();
+  const scope = { application: "billing", streamName: STREAM };
   for (const [shardId, sequenceNumber] of Object.entries(checkpoints)) {
-    shards.set(shardId, checkpointAt({ sequenceNumber }));
+    data.shard(scope, shardId).checkpoint = checkpointAt({ sequenceNumber });
   }
-  data.checkpoints.set(SCOPE, shards);
   return data;
 }
 

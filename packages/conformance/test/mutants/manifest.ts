@@ -10,6 +10,7 @@ function declares(name: string, caughtBy: string, own: Partial<StoreCapabilities
     class extends ReferenceStore {
       override readonly capabilities: StoreCapabilities = {
         leases: false,
+        fences: false,
         flushIntervalMs: 1000,
         flush: "together",
         ...own,

@@ -14,6 +14,7 @@ const refused = (): never => {
 export class LeasingStore extends ReferenceStore {
   override readonly capabilities: StoreCapabilities = {
     leases: true,
+    fences: true,
     flushIntervalMs: 1000,
     flush: "spread",
   };

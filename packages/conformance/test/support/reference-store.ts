@@ -33,6 +33,7 @@ export const roundTrip = (): Promise<void> => new Promise((resolve) => setImmedi
 export class ReferenceStore implements Store {
   readonly capabilities: StoreCapabilities = {
     leases: false,
+    fences: false,
     flushIntervalMs: 1000,
     flush: "together",
   };

@@ -1,19 +1,49 @@
-import { StoreError } from "../errors.ts";
+import { LeaseLostError, StoreError } from "../errors.ts";
 import { compareCheckpoints, type Checkpoint } from "./position.ts";
 import type {
   ApplicationRow,
+  BulkCheckpointResult,
   CallOptions,
   CheckpointWrite,
+  Fence,
   SetCheckpointResult,
   Store,
   StoreCapabilities,
   StoreScope,
 } from "./store.ts";
 
+/** One shard's row: the checkpoint and the lease stand together, as in every store. */
+export interface MemoryShard {
+  checkpoint: Checkpoint | undefined;
+  /** 0 = never held. */
+  epoch: number;
+  /** Undefined = free. */
+  owner: string | undefined;
+}
+
 /** What a MemoryStore keeps. Two stores on the same data are two processes on one database. */
 export class MemoryStoreData {
-  readonly checkpoints: Map<string, Map<string, Checkpoint>> = new Map();
   readonly applications: Map<string, ApplicationRow> = new Map();
+  readonly #shards = new Map<string, Map<string, MemoryShard>>();
+
+  /** The shards of an application, by id. */
+  shards({ application, streamName }: StoreScope): Map<string, MemoryShard> {
+    const key = JSON.stringify([application, streamName]);
+    let shards = this.#shards.get(key);
+    if (shards === undefined) this.#shards.set(key, (shards = new Map()));
+    return shards;
+  }
+
+  /** A shard's row, made if it is not there. */
+  shard(scope: StoreScope, shardId: string): MemoryShard {
+    const shards = this.shards(scope);
+    let shard = shards.get(shardId);
+    if (shard === undefined) {
+      shard = { checkpoint: undefined, epoch: 0, owner: undefined };
+      shards.set(shardId, shard);
+    }
+    return shard;
+  }
 }
 
 /**
@@ -23,6 +53,7 @@ export class MemoryStoreData {
 export class MemoryStore implements Store {
   readonly capabilities: StoreCapabilities = {
     leases: false,
+    fences: true,
     flushIntervalMs: 1000,
     flush: "together",
   };
@@ -39,9 +70,11 @@ export class MemoryStore implements Store {
     options?: CallOptions,
   ): Promise<{ outcome: "created" | "existing"; row: ApplicationRow }> {
     this.#enter(options);
-    const existing = this.#data.applications.get(scopeKey(scope));
+    const { applications } = this.#data;
+    const key = JSON.stringify([scope.application, scope.streamName]);
+    const existing = applications.get(key);
     if (existing) return { outcome: "existing", row: structuredClone(existing) };
-    this.#data.applications.set(scopeKey(scope), structuredClone(row));
+    applications.set(key, structuredClone(row));
     return { outcome: "created", row };
   }
 
@@ -51,7 +84,7 @@ export class MemoryStore implements Store {
     options?: CallOptions,
   ): Promise<Checkpoint | undefined> {
     this.#enter(options);
-    return this.#shards(scope).get(shardId);
+    return this.#data.shards(scope).get(shardId)?.checkpoint;
   }
 
   async getCheckpoints(
@@ -59,7 +92,11 @@ export class MemoryStore implements Store {
     options?: CallOptions,
   ): Promise<ReadonlyMap<string, Checkpoint>> {
     this.#enter(options);
-    return new Map(this.#shards(scope));
+    const checkpoints = new Map<string, Checkpoint>();
+    for (const [shardId, { checkpoint }] of this.#data.shards(scope)) {
+      if (checkpoint) checkpoints.set(shardId, checkpoint);
+    }
+    return checkpoints;
   }
 
   async setCheckpoint(
@@ -68,14 +105,16 @@ export class MemoryStore implements Store {
     options?: CallOptions,
   ): Promise<SetCheckpointResult> {
     this.#enter(options);
-    return this.#write(scope, write);
+    const result = this.#write(scope, write);
+    if (result.outcome !== "lease-lost") return result;
+    throw new LeaseLostError(write.shardId, "the fence is not the one that stands in the store");
   }
 
   async setCheckpoints(
     scope: StoreScope,
     writes: readonly CheckpointWrite[],
     options?: CallOptions,
-  ): Promise<readonly SetCheckpointResult[]> {
+  ): Promise<readonly BulkCheckpointResult[]> {
     this.#enter(options);
     return writes.map((write) => this.#write(scope, write));
   }
@@ -84,33 +123,33 @@ export class MemoryStore implements Store {
     scope: StoreScope,
     shardId: string,
     to: Checkpoint | undefined,
-    options?: CallOptions,
+    options?: CallOptions & { readonly force?: boolean },
   ): Promise<void> {
     this.#enter(options);
-    if (to === undefined) this.#shards(scope).delete(shardId);
-    else this.#shards(scope).set(shardId, { ...to });
+    const shard = this.#data.shard(scope, shardId);
+    if (shard.owner !== undefined && !options?.force) {
+      throw new LeaseLostError(shardId, `${shard.owner} holds it; stop it, or force the reset`);
+    }
+    shard.checkpoint = to && { ...to };
+    shard.epoch += 1;
+    shard.owner = undefined;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
   }
 
-  #write(scope: StoreScope, { shardId, checkpoint }: CheckpointWrite): SetCheckpointResult {
-    const shards = this.#shards(scope);
-    const stored = shards.get(shardId);
+  #write(scope: StoreScope, { shardId, checkpoint, fence }: CheckpointWrite): BulkCheckpointResult {
+    const shard = this.#data.shard(scope, shardId);
+    const held = fence === undefined ? shard.owner === undefined : holds(shard, fence);
+    if (!held) return { outcome: "lease-lost" };
+    const stored = shard.checkpoint;
     const ahead = stored === undefined ? 1 : compareCheckpoints(checkpoint, stored);
     if (stored !== undefined && ahead <= 0) {
       return { outcome: ahead === 0 ? "same" : "behind", stored };
     }
-    shards.set(shardId, { ...checkpoint });
+    shard.checkpoint = { ...checkpoint };
     return { outcome: "written", stored: checkpoint };
-  }
-
-  #shards(scope: StoreScope): Map<string, Checkpoint> {
-    const key = scopeKey(scope);
-    let shards = this.#data.checkpoints.get(key);
-    if (shards === undefined) this.#data.checkpoints.set(key, (shards = new Map()));
-    return shards;
   }
 
   #enter(options: CallOptions | undefined): void {
@@ -119,6 +158,6 @@ export class MemoryStore implements Store {
   }
 }
 
-function scopeKey({ application, streamName }: StoreScope): string {
-  return JSON.stringify([application, streamName]);
+function holds({ epoch, owner }: MemoryShard, fence: Fence): boolean {
+  return epoch === fence.epoch && owner === fence.owner;
 }

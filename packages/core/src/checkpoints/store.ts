@@ -59,8 +59,9 @@ export interface Store {
 
   /**
    * The one way back: puts the checkpoint to `to`, or removes it (`undefined` = the shard is read
-   * from the application's start again). A LeaseStore raises the shard's epoch with it, and throws
-   * LeaseLostError while a live worker holds the shard, unless `force`.
+   * from the application's start again). A store with fences throws LeaseLostError while a worker
+   * holds the shard, unless `force`; it raises the shard's epoch and takes the lease away, so that
+   * whoever held it is fenced out.
    */
   resetCheckpoint(
     scope: StoreScope,
@@ -77,6 +78,11 @@ export interface Store {
 export interface StoreCapabilities {
   /** True for a `LeaseStore`. */
   readonly leases: boolean;
+  /**
+   * Does it compare a write's fence with the shard's lease? True for every `LeaseStore`, and for a
+   * store that shares its data with one. A store without fences ignores them.
+   */
+  readonly fences: boolean;
   /** The checkpointer's flush interval unless the user sets one, in milliseconds. */
   readonly flushIntervalMs: number;
   /**

@@ -67,11 +67,8 @@ export class RecordingStore implements Store {
 
   /** What stands in the store for the one application of the test. */
   stored(shardId: string): Checkpoint | undefined {
-    for (const shards of this.data.checkpoints.values()) {
-      const checkpoint = shards.get(shardId);
-      if (checkpoint) return checkpoint;
-    }
-    return undefined;
+    const scope = { application: "billing", streamName: "orders" };
+    return this.data.shards(scope).get(shardId)?.checkpoint;
   }
 
   openApplication(

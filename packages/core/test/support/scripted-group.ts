@@ -3,30 +3,30 @@ import type {
   Fence,
   Group,
   GroupHost,
+  MemoryStoreData,
   Revocation,
   Shard,
   ShardOutcome,
 } from "../../src/index.ts";
 
 export interface GrantOptions {
-  readonly checkpoint?: Checkpoint | undefined;
   readonly presentAtStart?: boolean;
   readonly afterParent?: boolean;
 }
 
 /** A group that does what a test tells it, in the place of a LeaseGroup. */
 export class ScriptedGroup implements Group {
-  readonly #owner: string;
-  readonly #epochs = new Map<string, number>();
+  readonly #data: MemoryStoreData;
   #host: GroupHost | undefined;
   #shards: readonly Shard[] = [];
   /** Ends `run` with this error. */
   fail: (error: Error) => void = () => {};
-  /** Does `run` go on after the stop, for ever? */
-  neverReturns = false;
+  /** What it does after the stop, before `run` returns. */
+  leave: () => Promise<void> = () => Promise.resolve();
 
-  constructor(owner = "w1#a") {
-    this.#owner = owner;
+  /** @param data the leases stand beside the checkpoints, so that the store refuses old fences */
+  constructor(data: MemoryStoreData) {
+    this.#data = data;
   }
 
   async run(host: GroupHost, signal: AbortSignal): Promise<void> {
@@ -34,54 +34,64 @@ export class ScriptedGroup implements Group {
     this.#shards = await host.listShards(signal);
     await new Promise<void>((resolve, reject) => {
       this.fail = reject;
-      signal.addEventListener("abort", () => {
-        if (!this.neverReturns) resolve();
-      });
+      signal.addEventListener("abort", () => resolve());
     });
+    await this.leave();
   }
 
-  /** Grants a shard, each time with a new epoch. */
+  /** Grants a shard, with a new epoch and the checkpoint that stands in the store. */
   grant(shardId: string, options: GrantOptions = {}): Grant {
-    const epoch = (this.#epochs.get(shardId) ?? 0) + 1;
-    this.#epochs.set(shardId, epoch);
     const shard = this.#shards.find((listed) => listed.shardId === shardId)!;
-    return new Grant(this.#host!, shard, { epoch, owner: this.#owner }, options);
+    return new Grant(this.#host!, this.#data, shard, options);
   }
 }
 
 /** One shard granted: its lease in the test's hand, and how its reading ended. */
 export class Grant {
   readonly fence: Fence;
+  readonly checkpoint: Checkpoint | undefined;
   /** What the lease has left; 0 freezes it. */
   remainingMs = Infinity;
   /** Undefined while it is read. */
   outcome: ShardOutcome | undefined;
   readonly #revocation = new AbortController();
+  readonly #lose: () => void;
 
-  constructor(host: GroupHost, shard: Shard, fence: Fence, options: GrantOptions) {
-    this.fence = fence;
+  constructor(host: GroupHost, data: MemoryStoreData, shard: Shard, options: GrantOptions) {
+    const row = data.shard(host.scope, shard.shardId);
+    const claim = (owner: string): Fence => ({ epoch: (row.epoch += 1), owner: (row.owner = owner) });
+    this.#lose = () => void claim("w2#b");
+    this.fence = claim("w1#a");
+    this.checkpoint = row.checkpoint;
     void host
       .read({
         shard,
-        checkpoint: options.checkpoint,
+        checkpoint: this.checkpoint,
         presentAtStart: options.presentAtStart ?? true,
         afterParent: options.afterParent ?? false,
-        fence,
+        fence: this.fence,
         remainingMs: () => this.remainingMs,
         revoked: this.#revocation.signal,
       })
       .then((outcome) => (this.outcome = outcome));
   }
 
-  revoke(revocation: Revocation): void {
-    this.#revocation.abort(revocation);
-  }
-
   handOff(deadlineMs = 5000): void {
-    this.revoke({ kind: "hand-off", deadlineMs });
+    this.#revoke({ kind: "hand-off", deadlineMs });
   }
 
+  /** Another worker has claimed it. */
   lose(detail = "evicted"): void {
-    this.revoke({ kind: "lost", detail });
+    this.#lose();
+    this.#revoke({ kind: "lost", detail });
+  }
+
+  /** Another worker has claimed it, and this one does not know. */
+  loseUnawares(): void {
+    this.#lose();
+  }
+
+  #revoke(revocation: Revocation): void {
+    this.#revocation.abort(revocation);
   }
 }

@@ -50,7 +50,7 @@ export const manifestScenarios: readonly StoreScenario[] = [
       const store = await harness.open();
       const one = { shardId: SHARD, checkpoint: at(1), fence: FENCE };
       const other = { shardId: shard(1), checkpoint: at(1), fence: FENCE };
-      if (store.capabilities.leases) {
+      if (store.capabilities.fences) {
         const error = await rejection(store.setCheckpoint(SCOPE, one), "a fence nobody holds");
         expect(KcError.is(error) && error.code, "the error's code").toBe("LEASE_LOST");
         const outcomes = await store.setCheckpoints(SCOPE, [other]);
