@@ -4,7 +4,7 @@ import type { Checkpoint } from "../checkpoints/position.ts";
 import type { ApplicationStart } from "../checkpoints/start-position.ts";
 import { StoreCalls } from "../checkpoints/store-calls.ts";
 import type { Store, StoreScope } from "../checkpoints/store.ts";
-import type { Clock } from "../clock.ts";
+import { sleep, type Clock } from "../clock.ts";
 import { aborted } from "../deadline.ts";
 import { DrainTimeoutError, toKcError, type KcError, type UndrainedShard } from "../errors.ts";
 import type { Group, GroupHost, ShardAssignment, ShardOutcome } from "../groups/group.ts";
@@ -43,7 +43,6 @@ export class Scan implements GroupHost {
   readonly #reads = new Set<Promise<ShardOutcome>>();
   readonly #undrained: UndrainedShard[] = [];
   #application: ApplicationStart | undefined;
-  #retentionMs: number | undefined;
   #active = 0;
   #error: KcError | undefined;
   #cancelDeadline: (() => void) | undefined;
@@ -79,9 +78,17 @@ export class Scan implements GroupHost {
     const onAbort = (): void => this.#beginStop(signal?.reason);
     if (signal?.aborted) return;
     signal?.addEventListener("abort", onAbort, { once: true });
+    const returned = new AbortController();
+    const overtime = aborted(this.#deadline.signal);
     try {
-      await Promise.race([this.#work(group), this.#overtime()]);
+      const work = this.#work(group).finally(() => returned.abort());
+      await Promise.race([work, overtime]);
       await Promise.all(this.#reads);
+      // Handlers that were given up run on; what they use should not be closed under them.
+      await Promise.race([Promise.all([...this.#scans.values()].map(({ idle }) => idle)), overtime]);
+      // A group learns of its last shards now, and may have their leases to give back.
+      await sleep(this.clock, LAST_FLUSH_MS, returned.signal);
+      if (!returned.signal.aborted) this.telemetry.warn("the group did not return from the stop");
     } finally {
       signal?.removeEventListener("abort", onAbort);
       this.#stop.abort();
@@ -112,7 +119,6 @@ export class Scan implements GroupHost {
     const { signal } = this.#stop;
     try {
       const description = await this.#stream.describe(signal);
-      this.#retentionMs = description.retentionMs;
       this.#application = await openApplication({
         calls: this.#calls,
         scope: this.scope,
@@ -140,7 +146,6 @@ export class Scan implements GroupHost {
       onShardClosed: this.#options.onShardClosed,
       application: this.#application,
       firstGrant: (assignment.fence?.epoch ?? 1) === 1 && !this.#granted.has(shardId),
-      retentionMs: this.#retentionMs,
       poll: this.#options,
       stream: this.#stream,
       checkpointer: this.#checkpointer,
@@ -191,11 +196,6 @@ export class Scan implements GroupHost {
         LAST_FLUSH_MS,
       );
     }, drainTimeoutMs);
-  }
-
-  /** A group that does not return after a stop is not waited for past the deadline. */
-  async #overtime(): Promise<void> {
-    await aborted(this.#deadline.signal);
   }
 
   #throwFirst(): void {
