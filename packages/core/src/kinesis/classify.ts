@@ -20,7 +20,7 @@ export type KinesisFailure =
   /** None of these: another try would fail alike. */
   | "lasting";
 
-const BY_NAME: Readonly<Record<string, KinesisFailure>> = {
+const BY_NAME: ReadonlyMap<string, KinesisFailure> = new Map(Object.entries({
   ProvisionedThroughputExceededException: "throttled",
   KMSThrottlingException: "throttled",
   LimitExceededException: "throttled",
@@ -48,8 +48,6 @@ const BY_NAME: Readonly<Record<string, KinesisFailure>> = {
   RequestTimeTooSkewed: "passing",
   RequestExpired: "passing",
   RequestInTheFuture: "passing",
-  InvalidSignatureException: "passing",
-  SignatureDoesNotMatch: "passing",
 
   AccessDeniedException: "denied",
   AccessDenied: "denied",
@@ -58,6 +56,9 @@ const BY_NAME: Readonly<Record<string, KinesisFailure>> = {
   MissingAuthenticationTokenException: "denied",
   NotAuthorizedException: "denied",
   OptInRequired: "denied",
+  // A wrong secret; where it is a clock that is off, the message says so.
+  InvalidSignatureException: "denied",
+  SignatureDoesNotMatch: "denied",
   KMSAccessDeniedException: "denied",
   KMSDisabledException: "denied",
   KMSInvalidStateException: "denied",
@@ -69,7 +70,7 @@ const BY_NAME: Readonly<Record<string, KinesisFailure>> = {
   ResourceNotFoundException: "not-found",
   InvalidArgumentException: "invalid-argument",
   ValidationException: "invalid-argument",
-};
+}));
 
 const NETWORK_CODES: ReadonlySet<string> = new Set([
   "ECONNRESET",
@@ -82,40 +83,48 @@ const NETWORK_CODES: ReadonlySet<string> = new Set([
   "EHOSTUNREACH",
   "ENETUNREACH",
   "ENETDOWN",
+  "ENETRESET",
+  "EHOSTDOWN",
   "EADDRNOTAVAIL",
   "EMFILE",
   "EPROTO",
-  "ERR_HTTP2_STREAM_CANCEL",
-  "ERR_HTTP2_STREAM_ERROR",
-  "ERR_HTTP2_SESSION_ERROR",
-  "ERR_HTTP2_GOAWAY_SESSION",
-  "ERR_HTTP2_INVALID_SESSION",
-  "ERR_HTTP2_PING_CANCEL",
+  "ERR_STREAM_PREMATURE_CLOSE",
+  "UND_ERR_CONNECT_TIMEOUT",
   "UND_ERR_SOCKET",
 ]);
+
+/** Node's and the SDK's words for a broken connection, where they give it no code. */
+const NETWORK_MESSAGE =
+  /socket hang up|premature close|http2 request did not get a response|http\/2 stream is abnormally aborted|^frame type id \d+ in stream/i;
+const CLOCK_MESSAGE = /signature (?:expired|not yet current)/i;
 
 /** @param error what a client's `send` rejected with */
 export function classify(error: unknown): KinesisFailure {
   if (typeof error !== "object" || error === null) return "lasting";
-  const { name, code, $metadata, $retryable, cause, message } = error as SdkError;
-  const byName = BY_NAME[name ?? ""];
+  const { name, code, $metadata, $retryable, cause, message: said } = error as SdkError;
+  const message = typeof said === "string" ? said : "";
+  if (CLOCK_MESSAGE.test(message)) return "passing";
+  const byName = BY_NAME.get(name ?? "");
   if (byName) return byName;
-  if (NETWORK_CODES.has(String(code)) || NETWORK_CODES.has(String(cause?.code))) return "passing";
+  if (isNetworkCode(code) || isNetworkCode(cause?.code)) return "passing";
   const status = $metadata?.httpStatusCode;
   if (status === 429) return "throttled";
   if (status === 401 || status === 403) return "denied";
   if (status !== undefined && status >= 500) return "passing";
+  // A reply that broke off: what came of it is no JSON.
+  if (status !== undefined && name === "SyntaxError") return "passing";
   if ($retryable) return $retryable.throttling ? "throttled" : "passing";
-  if (/socket hang up|premature close|http2 request did not get a response/i.test(message ?? "")) {
-    return "passing";
-  }
-  return "lasting";
+  return NETWORK_MESSAGE.test(message) ? "passing" : "lasting";
+}
+
+function isNetworkCode(code: unknown): boolean {
+  return typeof code === "string" && (NETWORK_CODES.has(code) || code.startsWith("ERR_HTTP2_"));
 }
 
 interface SdkError {
   name?: string;
   code?: unknown;
-  message?: string;
+  message?: unknown;
   cause?: { code?: unknown };
   $metadata?: { httpStatusCode?: number };
   $retryable?: { throttling?: boolean };

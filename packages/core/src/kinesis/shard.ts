@@ -5,6 +5,8 @@ export interface Shard {
   readonly parentShardIds: readonly string[];
   /** A closed shard takes no more records; it has an end that can be read to. */
   readonly closed: boolean;
+  /** Where its numbers begin. A page that announces a child does not tell. */
+  readonly startingSequenceNumber?: string;
   /** First and last hash key, inclusive, as decimal strings of up to 39 digits. */
   readonly hashKeyRange: { readonly start: string; readonly end: string } | undefined;
 }
@@ -14,7 +16,9 @@ interface SdkShard {
   ParentShardId?: string | undefined;
   AdjacentParentShardId?: string | undefined;
   HashKeyRange?: SdkHashKeyRange | undefined;
-  SequenceNumberRange?: { EndingSequenceNumber?: string | undefined } | undefined;
+  SequenceNumberRange?:
+    | { StartingSequenceNumber?: string | undefined; EndingSequenceNumber?: string | undefined }
+    | undefined;
 }
 
 interface SdkChildShard {
@@ -30,8 +34,10 @@ interface SdkHashKeyRange {
 
 /** From an entry of ListShards. */
 export function fromListing(shard: SdkShard): Shard {
+  const { StartingSequenceNumber: first } = shard.SequenceNumberRange ?? {};
   return {
     shardId: shard.ShardId ?? "",
+    ...(isNamed(first) ? { startingSequenceNumber: first } : {}),
     parentShardIds: [shard.ParentShardId, shard.AdjacentParentShardId].filter(isNamed),
     closed: isNamed(shard.SequenceNumberRange?.EndingSequenceNumber),
     hashKeyRange: hashKeyRange(shard.HashKeyRange),

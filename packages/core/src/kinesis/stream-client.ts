@@ -33,7 +33,6 @@ export interface StreamDescription {
   readonly streamARN: string;
   /** Some emulators do not tell it. */
   readonly creationTimestamp: Date | undefined;
-  readonly retentionMs: number | undefined;
 }
 
 export type IteratorPosition = Pick<
@@ -87,11 +86,9 @@ export class StreamClient {
         command,
         signal,
       );
-    const hours = summary?.RetentionPeriodHours;
     return {
       streamARN: summary?.StreamARN ?? "",
       creationTimestamp: summary?.StreamCreationTimestamp,
-      retentionMs: hours === undefined ? undefined : hours * 3_600_000,
     };
   }
 

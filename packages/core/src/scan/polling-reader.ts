@@ -1,5 +1,6 @@
 import type { GetRecordsCommandOutput, _Record as SdkRecord } from "@aws-sdk/client-kinesis";
 import { sleep, Stopwatch, type Clock } from "../clock.ts";
+import { compareSequenceNumbers } from "../checkpoints/position.ts";
 import { restartPosition, type ApplicationStart } from "../checkpoints/start-position.ts";
 import { describeError, KcError } from "../errors.ts";
 import { classify, classifyRefusal } from "../kinesis/classify.ts";
@@ -20,14 +21,11 @@ export interface Page {
 
 /** LATEST means the start; an iterator that comes so much later is made from the start's time. */
 const LATEST_MAY_TAKE_MS = 1000;
-/** A first record so close to retention's edge: what lay before it may have been trimmed. */
-const HORIZON_EDGE_MS = 60_000;
 
 export interface PollingReaderOptions extends PollOptions {
   readonly shardId: string;
   readonly start: IteratorPosition;
   readonly application: ApplicationStart;
-  readonly retentionMs: number | undefined;
   readonly maxRecords: number;
   readonly stream: StreamClient;
   readonly clock: Clock;
@@ -44,12 +42,19 @@ export class PollingReader {
   #iterator: string | undefined;
   /** Where an iterator would be made now. */
   #position: IteratorPosition;
+  /** The checkpoint's own record, until the first page has shown whether it is still there. */
+  #checkpointed: string | undefined;
   /** What the pace depends on; the page itself is the handler's, and is not kept. */
   #lastPage: { readonly recordsInPage: number; readonly millisBehindLatest: number } | undefined;
 
   constructor(options: PollingReaderOptions) {
+    const { start } = options;
     this.#options = options;
-    this.#position = options.start;
+    this.#checkpointed = start.StartingSequenceNumber;
+    this.#position =
+      start.StartingSequenceNumber === undefined
+        ? start
+        : { ...start, ShardIteratorType: "AT_SEQUENCE_NUMBER" };
     this.#sinceLastPoll = new Stopwatch(options.clock);
   }
 
@@ -71,7 +76,7 @@ export class PollingReader {
       } catch (error) {
         signal.throwIfAborted();
         if (classify(error) === "not-found" && (await this.#agedOut(signal))) return undefined;
-        this.#recover(error);
+        await this.#recover(error, signal);
         // A service that refuses each new iterator alike is asked within the quota.
         await sleep(clock, POLL_FLOOR_MS - this.#sinceLastPoll.elapsed(), signal);
       }
@@ -91,15 +96,14 @@ export class PollingReader {
   }
 
   #accept(reply: GetRecordsCommandOutput): Page {
-    const records = reply.Records ?? [];
-    this.#warnAtHorizon(records[0]);
-    const last = records.at(-1)?.SequenceNumber;
+    const records = this.#sinceCheckpoint(reply.Records ?? []);
+    const last = reply.Records?.at(-1)?.SequenceNumber;
     if (last !== undefined) {
       this.#position = { ShardIteratorType: "AFTER_SEQUENCE_NUMBER", StartingSequenceNumber: last };
     }
     this.#iterator = reply.NextShardIterator ?? undefined;
     const millisBehindLatest = reply.MillisBehindLatest ?? 0;
-    this.#lastPage = { recordsInPage: records.length, millisBehindLatest };
+    this.#lastPage = { recordsInPage: reply.Records?.length ?? 0, millisBehindLatest };
     return {
       records,
       millisBehindLatest,
@@ -130,7 +134,7 @@ export class PollingReader {
     return true;
   }
 
-  #recover(error: unknown): void {
+  async #recover(error: unknown, signal: AbortSignal): Promise<void> {
     const { shardId, telemetry } = this.#options;
     const failure = classify(error);
     if (failure === "expired-iterator") {
@@ -140,13 +144,8 @@ export class PollingReader {
     }
     const sequenceNumber = this.#position.StartingSequenceNumber;
     if (failure === "invalid-argument" && this.#iterator === undefined && sequenceNumber) {
-      refuseUnlessTrimmed(shardId, sequenceNumber, error);
-      telemetry.add("trimmed", 1, { shardId });
-      telemetry.error(
-        "the position to go on from was trimmed: records were lost to retention, and reading goes " +
-          "on at the oldest one left",
-        { shardId, sequenceNumber },
-      );
+      await this.#refuseUnlessTrimmed(sequenceNumber, error, signal);
+      this.#tellTrimmed("the place to go on from was trimmed", sequenceNumber);
       this.#position = { ShardIteratorType: "TRIM_HORIZON" };
       return;
     }
@@ -157,37 +156,63 @@ export class PollingReader {
     });
   }
 
-  /** Some services resume a trimmed position at the horizon without a word; its age tells. */
-  #warnAtHorizon(first: SdkRecord | undefined): void {
-    const { retentionMs, start, shardId, telemetry, stream } = this.#options;
-    const resumed = this.#position === start && start.StartingSequenceNumber !== undefined;
-    if (!resumed || first === undefined || retentionMs === undefined) return;
-    const age = stream.serviceNow().getTime() - (first.ApproximateArrivalTimestamp?.getTime() ?? 0);
-    if (age < retentionMs - HORIZON_EDGE_MS) return;
+  /**
+   * A checkpoint is resumed *at* its record: some services answer a trimmed number with the oldest
+   * record left, without a word, and that is how it shows.
+   */
+  #sinceCheckpoint(records: readonly SdkRecord[]): readonly SdkRecord[] {
+    const expected = this.#checkpointed;
+    if (expected === undefined || records.length === 0) return records;
+    if (records[0]?.SequenceNumber !== expected) {
+      this.#tellTrimmed("the checkpoint's record is no longer there", expected);
+      return records;
+    }
+    this.#checkpointed = undefined;
+    const { start } = this.#options;
+    return start.ShardIteratorType === "AFTER_SEQUENCE_NUMBER" ? records.slice(1) : records;
+  }
+
+  #tellTrimmed(what: string, sequenceNumber: string): void {
+    const { shardId, telemetry } = this.#options;
+    this.#checkpointed = undefined;
     telemetry.add("trimmed", 1, { shardId });
     telemetry.error(
-      "the first record after the checkpoint is as old as the stream's retention: records before " +
-        "it may have been trimmed unread",
-      { shardId, checkpoint: start.StartingSequenceNumber, retentionMs },
+      `${what}: what followed it may have been trimmed unread, and reading goes on at the oldest ` +
+        "record left",
+      { shardId, sequenceNumber },
     );
   }
-}
 
-/** @throws KcError for a position that is not this shard's; returns for one that was trimmed */
-function refuseUnlessTrimmed(shardId: string, sequenceNumber: string, error: unknown): void {
-  const message = describeError(error);
-  const refused = classifyRefusal(message);
-  if (refused === "trimmed") return;
-  const why = {
-    "another-shard": "it belongs to another shard",
-    "another-stream": "the stream was deleted and made anew, or it belongs to another stream",
-    unknown: "the service does not say why",
-  }[refused];
-  throw new KcError(
-    refused === "another-stream" ? "STREAM_RECREATED" : "CHECKPOINT_REFUSED",
-    `${shardId}: reading cannot go on after ${sequenceNumber}: ${why} (${message}). Check that ` +
-      `application and stream are the right ones. To give this position up, call the store's ` +
-      `resetCheckpoint for this shard.`,
-    { shardId, cause: error },
-  );
+  /** Returns for a position that was trimmed. @throws KcError for one that is not this shard's */
+  async #refuseUnlessTrimmed(
+    sequenceNumber: string,
+    error: unknown,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { shardId } = this.#options;
+    const message = describeError(error);
+    const refused = classifyRefusal(message);
+    if (refused === "trimmed") return;
+    if (refused === "unknown" && (await this.#isOfShard(sequenceNumber, signal))) return;
+    const why = {
+      "another-shard": "it belongs to another shard",
+      "another-stream": "the stream was deleted and made anew, or it belongs to another stream",
+      unknown: "it is none of this shard's",
+    }[refused];
+    throw new KcError(
+      refused === "another-stream" ? "STREAM_RECREATED" : "CHECKPOINT_REFUSED",
+      `${shardId}: reading cannot go on after ${sequenceNumber}: ${why} (${message}). Check that ` +
+        `application and stream are the right ones. To give this position up, call the store's ` +
+        `resetCheckpoint for this shard.`,
+      { shardId, cause: error },
+    );
+  }
+
+  /** A shard's numbers begin with the one in its listing: what is refused from there on was trimmed. */
+  async #isOfShard(sequenceNumber: string, signal: AbortSignal): Promise<boolean> {
+    const { stream, shardId } = this.#options;
+    const listing = await stream.listShards(signal);
+    const first = listing.find((shard) => shard.shardId === shardId)?.startingSequenceNumber;
+    return first !== undefined && compareSequenceNumbers(sequenceNumber, first) >= 0;
+  }
 }

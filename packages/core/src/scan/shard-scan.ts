@@ -23,7 +23,6 @@ export interface ShardScanOptions {
   readonly application: ApplicationStart;
   /** Nobody has held the shard before. */
   readonly firstGrant: boolean;
-  readonly retentionMs: number | undefined;
   readonly poll: PollOptions & { readonly maxRecords: number };
   readonly stream: StreamClient;
   readonly checkpointer: Checkpointer;
@@ -107,7 +106,7 @@ export class ShardScan {
   }
 
   async #read(): Promise<ShardOutcome> {
-    const { application, firstGrant, retentionMs, poll, stream, clock, telemetry } = this.#options;
+    const { application, firstGrant, poll, stream, clock, telemetry } = this.#options;
     const { shardId } = this;
     const { fence, remainingMs } = this.#assignment;
     const stop = this.#stop.signal;
@@ -127,7 +126,6 @@ export class ShardScan {
       shardId,
       start,
       application,
-      retentionMs,
       stream,
       clock,
       telemetry,
