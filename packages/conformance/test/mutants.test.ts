@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { runScenario, storeConformance, STORE_SCENARIOS } from "../src/index.ts";
 import { checkpointMutants, resetMutants } from "./mutants/checkpoints.ts";
+import { fenceMutants } from "./mutants/fence.ts";
 import {
   abortMutants,
   closedMutants,
@@ -13,13 +14,14 @@ import { harnessMutants, manifestMutants } from "./mutants/manifest.ts";
 import { applicationMutants, bulkMutants, concurrencyMutants } from "./mutants/rows.ts";
 import { scopeMutants } from "./mutants/scope.ts";
 import { LeasingStore } from "./support/leasing-store.ts";
-import { referenceHarness } from "./support/reference-store.ts";
+import { FencelessStore, referenceHarness } from "./support/reference-store.ts";
 
 const MUTANTS = [
   harnessMutants,
   manifestMutants,
   checkpointMutants,
   resetMutants,
+  fenceMutants,
   bulkMutants,
   applicationMutants,
   scopeMutants,
@@ -34,6 +36,7 @@ const MUTANTS = [
 
 storeConformance("the store that the mutants are made from", async () => referenceHarness());
 storeConformance("the same with leases", async () => referenceHarness(LeasingStore));
+storeConformance("the same without fences", async () => referenceHarness(FencelessStore));
 
 describe("mutants", () => {
   for (const { name, caughtBy, makeHarness } of MUTANTS) {

@@ -18,7 +18,8 @@ export function checkpointValues(checkpoint: Checkpoint | undefined): readonly S
 }
 
 /** @throws StoreError STORE_CORRUPT if somebody else wrote what no checkpoint can be. */
-export function checkpointOf(row: SqliteRow): Checkpoint | undefined {
+export function checkpointOf(row: SqliteRow | undefined): Checkpoint | undefined {
+  if (row === undefined) return undefined;
   if (Number(row["shard_end"]) === 1) return SHARD_END;
   const sequenceNumber = row["sequence_number"];
   if (sequenceNumber === null) return undefined;
@@ -32,6 +33,20 @@ export function checkpointOf(row: SqliteRow): Checkpoint | undefined {
   return checkpointAt(
     sub === null ? { sequenceNumber } : { sequenceNumber, subSequenceNumber: Number(sub) },
   );
+}
+
+/** Who may write a shard's checkpoint. No row is a shard that nobody ever held. */
+export function leaseOf(row: SqliteRow | undefined): {
+  /** 0 = never held. */
+  readonly epoch: number;
+  /** Undefined = free. */
+  readonly owner: string | undefined;
+} {
+  const owner = row?.["owner"] ?? null;
+  return {
+    epoch: Number(row?.["epoch"] ?? 0),
+    owner: owner === null ? undefined : String(owner),
+  };
 }
 
 /** In the order of the columns after the scope's. */

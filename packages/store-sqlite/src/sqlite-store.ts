@@ -1,18 +1,27 @@
 import {
   compareCheckpoints,
+  LeaseLostError,
   type ApplicationRow,
+  type BulkCheckpointResult,
   type CallOptions,
   type Checkpoint,
   type CheckpointWrite,
+  type Fence,
   type SetCheckpointResult,
   type Store,
   type StoreCapabilities,
   type StoreScope,
 } from "@kc/core";
 import { Connection } from "./connection.ts";
-import type { Session } from "./database.ts";
+import type { Session, SqliteRow } from "./database.ts";
 import { checkOptions, type SqliteStoreOptions } from "./options.ts";
-import { applicationOf, applicationValues, checkpointOf, checkpointValues } from "./rows.ts";
+import {
+  applicationOf,
+  applicationValues,
+  checkpointOf,
+  checkpointValues,
+  leaseOf,
+} from "./rows.ts";
 import { checkSchema, isEmptyDatabase, migrate, SCHEMA_STEPS } from "./schema.ts";
 import * as sql from "./statements.ts";
 
@@ -26,6 +35,7 @@ import * as sql from "./statements.ts";
 export class SqliteStore implements Store {
   readonly capabilities: StoreCapabilities = {
     leases: false,
+    fences: true,
     flushIntervalMs: 1000,
     flush: "together",
   };
@@ -64,7 +74,7 @@ export class SqliteStore implements Store {
     shardId: string,
     options?: CallOptions,
   ): Promise<Checkpoint | undefined> {
-    return this.#run(options, (session) => readCheckpoint(session, scope, shardId));
+    return this.#run(options, (session) => checkpointOf(readShard(session, scope, shardId)));
   }
 
   getCheckpoints(
@@ -84,12 +94,14 @@ export class SqliteStore implements Store {
     });
   }
 
-  setCheckpoint(
+  async setCheckpoint(
     scope: StoreScope,
     write: CheckpointWrite,
     options?: CallOptions,
   ): Promise<SetCheckpointResult> {
-    return this.#run(options, (session) => session.write(() => advance(session, scope, write)));
+    const [result] = await this.setCheckpoints(scope, [write], options);
+    if (result?.outcome !== "lease-lost") return result!;
+    throw new LeaseLostError(write.shardId, "the fence is not the one that stands in the store");
   }
 
   /** All in one transaction: one wait for the disk, and no lock taken twice. */
@@ -97,7 +109,7 @@ export class SqliteStore implements Store {
     scope: StoreScope,
     writes: readonly CheckpointWrite[],
     options?: CallOptions,
-  ): Promise<readonly SetCheckpointResult[]> {
+  ): Promise<readonly BulkCheckpointResult[]> {
     return this.#run(options, (session) =>
       session.write(() => writes.map((write) => advance(session, scope, write))),
     );
@@ -107,12 +119,18 @@ export class SqliteStore implements Store {
     scope: StoreScope,
     shardId: string,
     to: Checkpoint | undefined,
-    options?: CallOptions,
+    options?: CallOptions & { readonly force?: boolean },
   ): Promise<void> {
     const values = [scope.application, scope.streamName, shardId, ...checkpointValues(to)];
-    return this.#run(options, (session) => {
-      session.write(() => session.query(sql.RESET_CHECKPOINT, values));
-    });
+    return this.#run(options, (session) =>
+      session.write(() => {
+        const { owner } = leaseOf(readShard(session, scope, shardId));
+        if (owner !== undefined && options?.force !== true) {
+          throw new LeaseLostError(shardId, `${owner} holds it: stop it, or force the reset`);
+        }
+        session.query(sql.RESET_CHECKPOINT, values);
+      }),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -135,24 +153,28 @@ export class SqliteStore implements Store {
   }
 }
 
-function readCheckpoint(
-  session: Session,
-  { application, streamName }: StoreScope,
-  shardId: string,
-): Checkpoint | undefined {
-  const [row] = session.query(sql.READ_CHECKPOINT, [application, streamName, shardId]);
-  return row === undefined ? undefined : checkpointOf(row);
+function readShard(session: Session, scope: StoreScope, shardId: string): SqliteRow | undefined {
+  return session.query(sql.READ_SHARD, [scope.application, scope.streamName, shardId])[0];
 }
 
-/** Inside a write transaction, so that what is read after a refusal is what refused it. */
+/** Inside a write transaction, so that nothing moves between the look and the write. */
 function advance(
   session: Session,
   scope: StoreScope,
-  { shardId, checkpoint }: CheckpointWrite,
-): SetCheckpointResult {
-  const key = [scope.application, scope.streamName, shardId];
-  const moved = session.query(sql.ADVANCE_CHECKPOINT, [...key, ...checkpointValues(checkpoint)]);
-  if (moved.length === 1) return { outcome: "written", stored: checkpoint };
-  const stored = readCheckpoint(session, scope, shardId)!;
+  { shardId, checkpoint, fence }: CheckpointWrite,
+): BulkCheckpointResult {
+  const row = readShard(session, scope, shardId);
+  if (!holds(fence, leaseOf(row))) return { outcome: "lease-lost" };
+  const values = [scope.application, scope.streamName, shardId, ...checkpointValues(checkpoint)];
+  const moved = session.query(sql.ADVANCE_CHECKPOINT, values).length === 1;
+  const stored = checkpointOf(row);
+  if (moved || stored === undefined) return { outcome: "written", stored: checkpoint };
   return { outcome: compareCheckpoints(checkpoint, stored) === 0 ? "same" : "behind", stored };
+}
+
+/** Without a fence, only a shard that nobody holds can be written. */
+function holds(fence: Fence | undefined, lease: ReturnType<typeof leaseOf>): boolean {
+  return fence === undefined
+    ? lease.owner === undefined
+    : lease.owner === fence.owner && lease.epoch === fence.epoch;
 }

@@ -10,7 +10,8 @@ const order = (row: string): string =>
   `(${row}.shard_end, coalesce(length(${row}.sequence_number), 0),
     coalesce(${row}.sequence_number, ''), coalesce(${row}.sub_sequence_number, 9223372036854775807))`;
 
-export const READ_CHECKPOINT = `SELECT ${COLUMNS} FROM kc_checkpoints
+/** The checkpoint and its fence, which stand in one row. */
+export const READ_SHARD = `SELECT ${COLUMNS}, epoch, owner FROM kc_checkpoints
   WHERE application = ? AND stream_name = ? AND shard_id = ?`;
 
 export const READ_CHECKPOINTS = `SELECT shard_id, ${COLUMNS} FROM kc_checkpoints
@@ -26,14 +27,15 @@ export const ADVANCE_CHECKPOINT = `INSERT INTO kc_checkpoints
   WHERE ${order("excluded")} > ${order("kc_checkpoints")}
   RETURNING shard_id`;
 
-/** The row stays when its checkpoint goes: the epoch in it fences out whoever held the shard. */
+/** The row stays when its checkpoint goes: its epoch fences out whoever held the shard. */
 export const RESET_CHECKPOINT = `INSERT INTO kc_checkpoints
     (application, stream_name, shard_id, ${COLUMNS}, epoch) VALUES (?, ?, ?, ?, ?, ?, 1)
   ON CONFLICT (application, stream_name, shard_id) DO UPDATE SET
     sequence_number = excluded.sequence_number,
     sub_sequence_number = excluded.sub_sequence_number,
     shard_end = excluded.shard_end,
-    epoch = epoch + 1
+    epoch = epoch + 1,
+    owner = NULL
   RETURNING shard_id`;
 
 /** A row comes back if this call put it. */

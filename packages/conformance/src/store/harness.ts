@@ -1,4 +1,4 @@
-import type { Store } from "@kc/core";
+import type { Fence, Store, StoreScope } from "@kc/core";
 import type { Scenario } from "../scenario.ts";
 
 /**
@@ -15,6 +15,12 @@ export interface StoreHarness extends AsyncDisposable {
   breakConnection?(): Promise<void>;
   /** Resolves when the database can be reached again. */
   restore?(): Promise<void>;
+
+  /**
+   * Makes `fence.owner` hold the shard with `fence.epoch`, in the data itself. Needed where
+   * `capabilities.fences` is true: a store without leases cannot grant one.
+   */
+  grantLease?(scope: StoreScope, shardId: string, fence: Fence): Promise<void>;
 
   /** A store on a client that the harness made and keeps. Absent = list the gap. */
   openOnBorrowedClient?(): Promise<BorrowingStore>;

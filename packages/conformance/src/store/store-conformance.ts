@@ -6,6 +6,7 @@ import { applicationScenarios } from "./scenarios/application.ts";
 import { bulkScenarios } from "./scenarios/bulk.ts";
 import { checkpointScenarios } from "./scenarios/checkpoints.ts";
 import { concurrencyScenarios } from "./scenarios/concurrency.ts";
+import { fenceScenarios } from "./scenarios/fence.ts";
 import { harnessScenarios } from "./scenarios/harness.ts";
 import { lifecycleScenarios } from "./scenarios/lifecycle.ts";
 import { manifestScenarios } from "./scenarios/manifest.ts";
@@ -20,6 +21,7 @@ export const STORE_SCENARIOS: readonly StoreScenario[] = collectScenarios(
   manifestScenarios,
   checkpointScenarios,
   resetScenarios,
+  fenceScenarios,
   bulkScenarios,
   applicationScenarios,
   scopeScenarios,

@@ -1,4 +1,4 @@
-import { LeaseLostError, type StoreCapabilities } from "@kc/core";
+import type { StoreCapabilities } from "@kc/core";
 import { LeasingStore } from "../support/leasing-store.ts";
 import { mutant, type Mutant } from "../support/mutant.ts";
 import { referenceHarness, ReferenceServer, ReferenceStore } from "../support/reference-store.ts";
@@ -10,7 +10,7 @@ function declares(name: string, caughtBy: string, own: Partial<StoreCapabilities
     class extends ReferenceStore {
       override readonly capabilities: StoreCapabilities = {
         leases: false,
-        fences: false,
+        fences: true,
         flushIntervalMs: 1000,
         flush: "together",
         ...own,
@@ -31,31 +31,15 @@ export const manifestMutants: readonly Mutant[] = [
     },
   ),
   mutant(
-    "refuses a fence although it has no leases",
-    "manifest.fence",
-    class extends ReferenceStore {
-      override async setCheckpoint(...call: Parameters<ReferenceStore["setCheckpoint"]>) {
-        if (call[1].fence) throw new LeaseLostError(call[1].shardId, "nobody holds it");
-        return super.setCheckpoint(...call);
-      }
-    },
-  ),
-  mutant(
-    "lets a fence pass that nobody holds",
-    "manifest.fence",
+    "has leases but no fences",
+    "manifest.leases",
     class extends LeasingStore {
-      override setCheckpoint(...call: Parameters<ReferenceStore["setCheckpoint"]>) {
-        return ReferenceStore.prototype.setCheckpoint.apply(this, call);
-      }
-    },
-  ),
-  mutant(
-    "lets a fence pass in bulk that nobody holds",
-    "manifest.fence",
-    class extends LeasingStore {
-      override setCheckpoints(...call: Parameters<ReferenceStore["setCheckpoints"]>) {
-        return ReferenceStore.prototype.setCheckpoints.apply(this, call);
-      }
+      override readonly capabilities: StoreCapabilities = {
+        leases: true,
+        fences: false,
+        flushIntervalMs: 1000,
+        flush: "together",
+      };
     },
   ),
 ];

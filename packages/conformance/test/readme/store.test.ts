@@ -6,12 +6,15 @@ async function makeHarness(): Promise<StoreHarness> {
   const data = new MemoryStoreData();
   return {
     open: async () => new MemoryStore({ data }),
+    grantLease: async (scope, shardId, fence) => {
+      Object.assign(data.shard(scope, shardId), fence);
+    },
     openOnBorrowedClient: async () => ({
       store: new MemoryStore({ data }),
-      clientWorks: async () => data.checkpoints.size > 0,
+      clientWorks: async () => true, // a Map cannot be closed
     }),
     async [Symbol.asyncDispose]() {
-      data.checkpoints.clear();
+      data.applications.clear();
     },
   };
 }

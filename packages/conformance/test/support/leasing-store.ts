@@ -1,16 +1,11 @@
-import {
-  LeaseLostError,
-  type BulkCheckpointResult,
-  type CheckpointWrite,
-  type StoreCapabilities,
-} from "@kc/core";
+import type { StoreCapabilities } from "@kc/core";
 import { ReferenceStore } from "./reference-store.ts";
 
 const refused = (): never => {
   throw new Error("this store is here for its manifest alone");
 };
 
-/** The manifest's other answer: a store with leases, in which nobody holds one yet. */
+/** The manifest's other answer: a store that says it has leases, and has their methods. */
 export class LeasingStore extends ReferenceStore {
   override readonly capabilities: StoreCapabilities = {
     leases: true,
@@ -27,20 +22,4 @@ export class LeasingStore extends ReferenceStore {
   readonly acquireLeases = refused;
   readonly releaseLeases = refused;
   readonly removeShards = refused;
-
-  override async setCheckpoint(
-    ...[scope, write, options]: Parameters<ReferenceStore["setCheckpoint"]>
-  ) {
-    if (write.fence !== undefined) throw new LeaseLostError(write.shardId, "nobody holds it");
-    return super.setCheckpoint(scope, write, options);
-  }
-
-  override async setCheckpoints(
-    ...[scope, writes, options]: Parameters<ReferenceStore["setCheckpoints"]>
-  ): ReturnType<ReferenceStore["setCheckpoints"]> {
-    await this.enter("setCheckpoints", options);
-    return writes.map((write: CheckpointWrite): BulkCheckpointResult =>
-      write.fence === undefined ? this.advance(scope, write) : { outcome: "lease-lost" },
-    );
-  }
 }

@@ -1,11 +1,13 @@
 import {
   compareCheckpoints,
+  LeaseLostError,
   StoreError,
   type ApplicationRow,
   type BulkCheckpointResult,
   type CallOptions,
   type Checkpoint,
   type CheckpointWrite,
+  type Fence,
   type SetCheckpointResult,
   type Store,
   type StoreCapabilities,
@@ -18,6 +20,7 @@ import type { OperationName } from "../../src/store/operations.ts";
 export class ReferenceServer {
   checkpoints: Map<string, string> = new Map();
   applications: Map<string, string> = new Map();
+  leases: Map<string, Fence> = new Map();
   reachable = true;
 }
 
@@ -33,7 +36,7 @@ export const roundTrip = (): Promise<void> => new Promise((resolve) => setImmedi
 export class ReferenceStore implements Store {
   readonly capabilities: StoreCapabilities = {
     leases: false,
-    fences: false,
+    fences: true,
     flushIntervalMs: 1000,
     flush: "together",
   };
@@ -89,7 +92,9 @@ export class ReferenceStore implements Store {
     options?: CallOptions,
   ): Promise<SetCheckpointResult> {
     await this.enter("setCheckpoint", options);
-    return this.advance(scope, write);
+    const result = this.advance(scope, write);
+    if (result.outcome !== "lease-lost") return result;
+    throw new LeaseLostError(write.shardId, "another fence stands in the store");
   }
 
   async setCheckpoints(
@@ -105,10 +110,14 @@ export class ReferenceStore implements Store {
     scope: StoreScope,
     shardId: string,
     to: Checkpoint | undefined,
-    options?: CallOptions,
+    options?: CallOptions & { readonly force?: boolean },
   ): Promise<void> {
     await this.enter("resetCheckpoint", options);
     const key = this.shardKey(scope, shardId);
+    if (this.server.leases.has(key) && options?.force !== true) {
+      throw new LeaseLostError(shardId, "it is held");
+    }
+    this.server.leases.delete(key);
     if (to === undefined) this.server.checkpoints.delete(key);
     else this.server.checkpoints.set(key, this.encode(to));
   }
@@ -135,8 +144,12 @@ export class ReferenceStore implements Store {
   }
 
   /** Reads, compares and writes in one step, as a database does under a row's lock. */
-  advance(scope: StoreScope, { shardId, checkpoint }: CheckpointWrite): SetCheckpointResult {
+  advance(
+    scope: StoreScope,
+    { shardId, checkpoint, fence }: CheckpointWrite,
+  ): BulkCheckpointResult {
     const key = this.shardKey(scope, shardId);
+    if (!this.holds(this.server.leases.get(key), fence)) return { outcome: "lease-lost" };
     const stored = this.read(key);
     const order = stored === undefined ? 1 : this.compare(checkpoint, stored);
     if (stored !== undefined && order <= 0) {
@@ -144,6 +157,11 @@ export class ReferenceStore implements Store {
     }
     this.server.checkpoints.set(key, this.encode(checkpoint));
     return { outcome: "written", stored: checkpoint };
+  }
+
+  /** May a write with this fence, or none, go to a shard with this lease, or none? */
+  holds(lease: Fence | undefined, fence: Fence | undefined): boolean {
+    return lease?.epoch === fence?.epoch && lease?.owner === fence?.owner;
   }
 
   compare(a: Checkpoint, b: Checkpoint): number {
@@ -180,6 +198,20 @@ export class ReferenceStore implements Store {
   }
 }
 
+/** The manifest's other answer: it knows nothing of fences. */
+export class FencelessStore extends ReferenceStore {
+  override readonly capabilities: StoreCapabilities = {
+    leases: false,
+    fences: false,
+    flushIntervalMs: 1000,
+    flush: "spread",
+  };
+
+  override holds(): boolean {
+    return true;
+  }
+}
+
 export type ReferenceStoreClass = new (server: ReferenceServer) => ReferenceStore;
 
 /** A harness on a server of its own, with stores of the class given. */
@@ -194,6 +226,9 @@ export function referenceHarness(
     },
     async restore() {
       server.reachable = true;
+    },
+    async grantLease(scope, shardId, fence) {
+      server.leases.set(new Class(server).shardKey(scope, shardId), fence);
     },
     openOnBorrowedClient: async () => ({
       store: new Class(server),

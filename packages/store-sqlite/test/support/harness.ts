@@ -42,6 +42,14 @@ export async function sqliteHarness(form: "path" | "database"): Promise<StoreHar
     async restore() {
       locker.exec("ROLLBACK");
     },
+    async grantLease({ application, streamName }, shardId, { epoch, owner }) {
+      const grant = locker.prepare(
+        `INSERT INTO kc_checkpoints (application, stream_name, shard_id, epoch, owner)
+           VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET epoch = excluded.epoch, owner = excluded.owner`,
+      );
+      grant.run([application, streamName, shardId, epoch, owner]);
+    },
     async openOnBorrowedClient() {
       const database = borrow();
       return {
