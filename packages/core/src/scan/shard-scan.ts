@@ -4,7 +4,7 @@ import type { ShardProgress } from "../checkpoints/shard-progress.ts";
 import { startPosition, type ApplicationStart } from "../checkpoints/start-position.ts";
 import type { Clock } from "../clock.ts";
 import { aborted } from "../deadline.ts";
-import { LeaseLostError, toKcError, type KcError } from "../errors.ts";
+import { describeError, KcError, LeaseLostError } from "../errors.ts";
 import type { Revocation, ShardAssignment, ShardOutcome } from "../groups/group.ts";
 import type { Handler, HandlerContext } from "../handler.ts";
 import type { StreamClient } from "../kinesis/stream-client.ts";
@@ -173,7 +173,8 @@ export class ShardScan {
     try {
       await this.#options.onShardClosed?.(shardId);
     } catch (error) {
-      throw toKcError(error, "HOOK_FAILED", `${shardId}: onShardClosed failed`);
+      const message = `${shardId}: onShardClosed failed: ${describeError(error)}`;
+      throw new KcError("HOOK_FAILED", message, { shardId, cause: error });
     }
     return { kind: "ended", children: page.children };
   }
@@ -198,12 +199,18 @@ export class ShardScan {
 
   async #failed(thrown: unknown): Promise<ShardOutcome> {
     if (this.#abandon.signal.aborted) return this.#givenUp;
-    const error = toKcError(thrown, "KINESIS_FAILED", this.shardId);
+    const { shardId } = this;
+    const error = KcError.is(thrown)
+      ? thrown
+      : new KcError("KINESIS_FAILED", `${shardId}: ${describeError(thrown)}`, {
+          shardId,
+          cause: thrown,
+        });
     this.#options.onFailure(error);
     // What was finished before the failure is kept; a store that fails too has said so itself.
     await this.#progress.flush().catch((flushError: unknown) => {
       this.#options.telemetry.warn("finished work was not flushed and will repeat", {
-        shardId: this.shardId,
+        shardId,
         error: flushError,
       });
     });

@@ -1,0 +1,149 @@
+import type { GetRecordsCommand } from "@aws-sdk/client-kinesis";
+import { expect, test } from "vitest";
+import type { Checkpoint } from "../src/index.ts";
+import { late, RecordingStore } from "./support/recording-store.ts";
+import { ScriptedGroup } from "./support/scripted-group.ts";
+import { World } from "./support/world.ts";
+
+const SHARD = "shardId-000000000000";
+const HOUR = 3_600_000;
+const END = { kind: "shard-end" };
+
+test("the hook is called when the end is in the store, once, also over restarts", async () => {
+  const world = await World.of();
+  const store = new RecordingStore(world.clock);
+  store.let("setCheckpoints", late(world.clock, 500));
+  const stored: (Checkpoint | undefined)[] = [];
+  const onShardClosed = (shardId: string): unknown => stored.push(store.stored(shardId));
+  const first = await world.start({ store, onShardClosed });
+  await world.put("a", "1");
+  await world.split(SHARD);
+  await world.clock.advance(60_000);
+  await first.stop();
+  const second = await world.start({ store, onShardClosed });
+  await world.clock.advance(60_000);
+  await second.stop();
+  expect(stored).toEqual([END]);
+});
+
+test("children wait for the hook", async () => {
+  const world = await World.of();
+  let done = (): void => {};
+  const onShardClosed = (): Promise<void> => new Promise((resolve) => (done = resolve));
+  const run = await world.start({ onShardClosed });
+  await world.split(SHARD);
+  await world.put("a", "1");
+  await world.clock.advance(60_000);
+  expect(run.texts).toEqual([]);
+  done();
+  await world.clock.advance(1000);
+  expect(run.texts).toEqual(["1"]);
+});
+
+test("a last page that a stop cut short is no end: no hook, no end in the store, the rest comes next time", async () => {
+  const world = await World.of();
+  const store = new RecordingStore(world.clock);
+  const closed: string[] = [];
+  const options = { store, onShardClosed: (shardId: string) => closed.push(shardId) };
+  const first = await world.start(options, () => first.abort());
+  await world.put("a", "1", "2", "3");
+  await world.split(SHARD);
+  await world.clock.advance(1000);
+  expect(first.settled).toEqual({ error: undefined });
+  expect(closed).toEqual([]);
+  expect(store.stored(SHARD)).toMatchObject({ kind: "position" });
+
+  const second = await world.start(options);
+  await world.clock.advance(1000);
+  expect([...first.texts, ...second.texts]).toEqual(["1", "2", "3"]);
+  expect(closed).toEqual([SHARD]);
+});
+
+test.each(["throws", "rejects"])("a hook that %s stops the scan; the end stays in the store", async (how) => {
+  const world = await World.of();
+  const store = new RecordingStore(world.clock);
+  const cause = new Error("the hook's own");
+  const onShardClosed = (): unknown => {
+    if (how === "throws") throw cause;
+    return Promise.reject(cause);
+  };
+  const run = await world.start({ store, onShardClosed });
+  await world.split(SHARD);
+  await world.clock.advance(1000);
+  expect(run.error).toMatchObject({ code: "HOOK_FAILED", shardId: SHARD, cause });
+  expect(store.stored(SHARD)).toEqual(END);
+});
+
+test.each(["lost", "forced"] as const)(
+  "a shard that was %s during its last record has no end here, however that record ends",
+  async (how) => {
+    const world = await World.of();
+    const store = new RecordingStore(world.clock);
+    const group = new ScriptedGroup(store.data);
+    const closed: string[] = [];
+    let end = (): void => {};
+    await world.start(
+      { store, group, onShardClosed: (shardId) => closed.push(shardId), start: "TRIM_HORIZON" },
+      () => new Promise<void>((resolve) => (end = resolve)),
+    );
+    await world.put("a", "1");
+    await world.split(SHARD);
+    const grant = group.grant(SHARD);
+    await world.clock.advance(1000);
+    if (how === "lost") grant.lose();
+    else grant.handOff(1000);
+    await world.clock.advance(3000);
+    expect(grant.outcome).toMatchObject({ kind: how });
+    end();
+    await world.clock.advance(3000);
+    expect(closed).toEqual([]);
+    expect(store.bulkWrites).toEqual([]);
+  },
+);
+
+test("a shard that ages out while it is read is told of, and the others go on", async () => {
+  const world = await World.of({ shards: 2 });
+  let end = (): void => {};
+  const slowly = { discoveryIntervalMs: HOUR, scanIntervalMs: 200_000 };
+  const run = await world.start(slowly, ({ shardId }) =>
+    shardId === SHARD ? new Promise<void>((resolve) => (end = resolve)) : undefined,
+  );
+  await world.put("a", "in hand");
+  await world.clock.advance(200_000);
+  await world.put("a", "never read");
+  await world.split(SHARD);
+  await world.clock.advance(26 * HOUR);
+  end();
+  await world.clock.advance(200_000);
+  await world.put("a", "in the child");
+  await world.put("b", "elsewhere");
+  await world.clock.advance(200_000);
+  expect(run.texts.toSorted()).toEqual(["elsewhere", "in hand", "in the child"]);
+  expect(run.settled).toBeUndefined();
+  expect(world.counter.total("trimmed", { shardId: SHARD })).toBe(1);
+  expect(world.logger.find("error", /retention took it/)).toHaveLength(1);
+});
+
+test("a reply without a next iterator on an open shard is no end: reading goes on where it stopped", async () => {
+  const world = await World.of();
+  const store = new RecordingStore(world.clock);
+  const closed: string[] = [];
+  let breaks = 3;
+  const client = {
+    send: async (command: GetRecordsCommand, options?: { abortSignal?: AbortSignal }) => {
+      const output = await world.kinesis.send(command, options);
+      if (!("NextShardIterator" in output) || breaks === 0) return output;
+      breaks -= 1;
+      return { ...output, NextShardIterator: undefined };
+    },
+  };
+  const run = await world.start({ client, store, onShardClosed: (id) => closed.push(id) });
+  await world.put("a", "1");
+  await world.clock.advance(1000);
+  await world.put("a", "2");
+  await world.clock.advance(1000);
+  expect(breaks).toBe(0);
+  expect(run.texts).toEqual(["1", "2"]);
+  expect(closed).toEqual([]);
+  expect(world.logger.find("warn", /the shard is open/)).toHaveLength(3);
+});
