@@ -33,9 +33,13 @@ export class ConsumerRecord {
     return decoder.decode(this.data);
   }
 
-  /** The data parsed as JSON. @throws SyntaxError */
+  /** The data parsed as JSON. @throws SyntaxError that names the record and quotes none of it */
   json<T = unknown>(): T {
-    return JSON.parse(this.text()) as T;
+    try {
+      return JSON.parse(this.text()) as T;
+    } catch {
+      throw new SyntaxError(`record ${this.sequenceNumber} of ${this.shardId} is not JSON`);
+    }
   }
 
   /** The same record with data of its own, to be kept for longer than its page. */

@@ -96,6 +96,7 @@ export class StreamClient {
   async listShards(signal: AbortSignal): Promise<readonly Shard[]> {
     let shards: Shard[] = [];
     let token: string | undefined;
+    let restarts = 0;
     for (;;) {
       try {
         const page: ListShardsCommandOutput = await this.#callOnStream(
@@ -116,6 +117,8 @@ export class StreamClient {
         this.#telemetry.warn("a listing of the shards took too long; it starts over");
         shards = [];
         token = undefined;
+        restarts += 1;
+        await sleep(this.#clock, backoffMs(restarts, BACKOFF, this.#random), signal);
       }
     }
   }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { openApplication } from "../checkpoints/application.ts";
 import { Checkpointer } from "../checkpoints/checkpointer.ts";
 import type { Checkpoint } from "../checkpoints/position.ts";
@@ -58,6 +59,8 @@ export class Scan implements GroupHost {
     this.telemetry = telemetry;
     this.discoveryIntervalMs = options.discoveryIntervalMs;
     this.#stream = new StreamClient({ id: options.streamId, client, clock, random, telemetry });
+    // Every shard listens to each; Node takes more than ten listeners for a leak.
+    setMaxListeners(0, this.#stop.signal, this.#deadline.signal, this.#storeDeadline.signal);
     this.#turns = new Turns(clock);
     this.#calls = new StoreCalls({ store, clock, random, telemetry });
     this.#checkpointer = new Checkpointer({

@@ -8,8 +8,9 @@ type OwnAttributes<Name extends CounterName | GaugeName> = Omit<
 >;
 
 /**
- * The user's counter and logger behind one guard: a sink that throws never stops the scan. A failing
- * counter is told to the logger, once; a failing logger to the counter, each time.
+ * The user's counter and logger behind one guard: a sink that throws, or is async after all and
+ * rejects, never stops the scan. A failing counter is told to the logger, once; a failing logger to
+ * the counter, each time.
  */
 export class Telemetry {
   readonly #counter: Counter | undefined;
@@ -27,12 +28,13 @@ export class Telemetry {
   }
 
   add<Name extends CounterName>(name: Name, value: number, own: OwnAttributes<Name>): void {
-    if (this.#counter === undefined || value === 0) return;
-    try {
-      this.#counter.add(name, value, { ...own, ...this.#shared } as MetricAttributes<Name>);
-    } catch (error) {
-      this.#onCounterFailure(error);
-    }
+    const counter = this.#counter;
+    if (counter === undefined || value === 0) return;
+    const attributes = { ...own, ...this.#shared } as MetricAttributes<Name>;
+    guard(
+      () => counter.add(name, value, attributes),
+      (error) => this.#onCounterFailure(error),
+    );
   }
 
   set<Name extends GaugeName>(
@@ -40,12 +42,13 @@ export class Telemetry {
     value: number | undefined,
     own: OwnAttributes<Name>,
   ): void {
-    if (this.#counter === undefined) return;
-    try {
-      this.#counter.set(name, value, { ...own, ...this.#shared } as MetricAttributes<Name>);
-    } catch (error) {
-      this.#onCounterFailure(error);
-    }
+    const counter = this.#counter;
+    if (counter === undefined) return;
+    const attributes = { ...own, ...this.#shared } as MetricAttributes<Name>;
+    guard(
+      () => counter.set(name, value, attributes),
+      (error) => this.#onCounterFailure(error),
+    );
   }
 
   debug(message: string, fields: LogFields = {}): void {
@@ -65,17 +68,26 @@ export class Telemetry {
   }
 
   #log(level: keyof Logger, message: string, fields: LogFields): void {
-    if (this.#logger === undefined) return;
-    try {
-      this.#logger[level](message, { ...this.#shared, ...fields });
-    } catch {
-      this.add("errors", 1, { error: "LOGGER_FAILED" });
-    }
+    const logger = this.#logger;
+    if (logger === undefined) return;
+    guard(
+      () => logger[level](message, { ...this.#shared, ...fields }),
+      () => this.add("errors", 1, { error: "LOGGER_FAILED" }),
+    );
   }
 
   #onCounterFailure(error: unknown): void {
     if (this.#counterFailed) return;
     this.#counterFailed = true;
     this.warn("the counter throws; figures are missing from here on", { error });
+  }
+}
+
+function guard(call: () => unknown, onFailure: (error: unknown) => void): void {
+  try {
+    const answer = call();
+    if (answer instanceof Promise) answer.catch(onFailure);
+  } catch (error) {
+    onFailure(error);
   }
 }

@@ -1,0 +1,157 @@
+import { KinesisClient } from "@aws-sdk/client-kinesis";
+import { expect, test, vi } from "vitest";
+import { Consumer } from "../src/index.ts";
+import { Telemetry } from "../src/telemetry/telemetry.ts";
+import { StreamClient, streamNameOf, type StreamId } from "../src/kinesis/stream-client.ts";
+import { STREAM, World } from "./support/world.ts";
+
+const ARN = "arn:aws:kinesis:us-east-1:000000000000:stream/orders";
+
+test("3,000 shards are listed in pages of 1,000, and a page's token comes without the stream's name", async () => {
+  const world = await World.of({ shards: 3000 });
+  const listing = await clientOf(world).listShards(never());
+
+  expect(listing).toHaveLength(3000);
+  expect(new Set(listing.map(({ shardId }) => shardId)).size).toBe(3000);
+  const pages = world.kinesis.calls.map(({ input }) => Object.keys(input));
+  expect(pages).toEqual([["StreamName"], ["NextToken"], ["NextToken"]]);
+});
+
+test("a consumer reads all of 3,000 shards, and Node sees no leak in their listeners", async () => {
+  const warnings: Error[] = [];
+  const onWarning = (warning: Error): void => void warnings.push(warning);
+  process.on("warning", onWarning);
+  const world = await World.of({ shards: 3000 });
+  const run = await world.start();
+
+  expect(world.counter.gauge("active_shards")).toEqual({ "": 3000 });
+  await run.stop();
+  process.off("warning", onWarning);
+  expect(run.error).toBeUndefined();
+  expect(warnings).toEqual([]);
+});
+
+test("a token that expires makes the listing start over, and name no shard twice", async () => {
+  const world = await World.of({ shards: 2500 });
+  // Each try times out after 30 s: by the twelfth the token is older than its 300 s.
+  world.kinesis.faults.delay({ operation: "ListShards", call: 3, times: 12, ms: 40_000 });
+  const listing = clientOf(world).listShards(never());
+  await world.clock.advance(600_000);
+
+  expect(new Set((await listing).map(({ shardId }) => shardId)).size).toBe(2500);
+  expect(await listing).toHaveLength(2500);
+  expect(world.logger.find("warn", /starts over/)).toHaveLength(1);
+});
+
+test("tokens that expire at once, again and again, make no loop without a pause", async () => {
+  const world = await World.of({ shards: 1001 });
+  world.kinesis.faults.fail({
+    operation: "ListShards",
+    times: Infinity,
+    where: (input) => "NextToken" in input,
+    error: "ExpiredNextTokenException",
+  });
+  const stop = new AbortController();
+  const listing = clientOf(world).listShards(stop.signal);
+  listing.catch(() => {});
+  await world.clock.advance(10_000);
+  stop.abort();
+
+  await expect(listing).rejects.toBe(stop.signal.reason);
+  expect(world.kinesis.countOf("ListShards")).toBeLessThan(40);
+});
+
+test("LimitExceeded backs off, and a stream that is being changed is waited for", async () => {
+  const world = await World.of({ shards: 3 });
+  world.kinesis.faults.fail({ operation: "ListShards", times: 3, error: "LimitExceededException" });
+  world.kinesis.faults.fail({ operation: "ListShards", times: 3, error: "ResourceInUseException" });
+  const listing = clientOf(world).listShards(never());
+  await world.clock.advance(60_000);
+
+  expect(await listing).toHaveLength(3);
+});
+
+test("discovery is one listing a period, whatever the number of shards", async () => {
+  const world = await World.of({ shards: 20 });
+  await world.start({ discoveryIntervalMs: 30_000 });
+  await world.clock.advance(300_000);
+
+  const listings = world.kinesis.calls.filter(({ operation }) => operation === "ListShards");
+  expect(world.kinesis.countOf("ListShards")).toBe(11);
+  for (const { input } of listings) expect(input["ShardFilter"]).toBeUndefined();
+});
+
+test("a stream given by ARN goes into every call by its ARN, never by its name", async () => {
+  const world = await World.of({ shards: 3 });
+  const run = await world.start({ stream: ARN });
+  await run.stop();
+
+  expect(run.error).toBeUndefined();
+  const operations = new Set(world.kinesis.calls.map(({ operation }) => operation));
+  expect(operations).toEqual(
+    new Set(["ListShards", "DescribeStreamSummary", "GetShardIterator", "GetRecords"]),
+  );
+  for (const { input } of world.kinesis.calls) {
+    expect(input).toMatchObject({ StreamARN: ARN });
+    expect(input).not.toHaveProperty("StreamName");
+  }
+});
+
+test("a page's token comes with the ARN, which routes the call", async () => {
+  const world = await World.of({ shards: 1001 });
+  await clientOf(world, { StreamARN: ARN }).listShards(never());
+
+  const pages = world.kinesis.calls.map(({ input }) => Object.keys(input));
+  expect(pages).toEqual([["StreamARN"], ["NextToken", "StreamARN"]]);
+});
+
+test("a stream given by name goes into every call that takes one by its name", async () => {
+  const world = await World.of();
+  const run = await world.start();
+  await run.stop();
+
+  for (const { operation, input } of world.kinesis.calls) {
+    expect(input).not.toHaveProperty("StreamARN");
+    if (operation !== "GetRecords") expect(input).toMatchObject({ StreamName: STREAM });
+  }
+});
+
+test("an ARN's stream keeps its checkpoints under the stream's name", () => {
+  expect(streamNameOf({ StreamARN: ARN })).toBe("orders");
+  expect(streamNameOf({ StreamName: "orders" })).toBe("orders");
+});
+
+test("a client that was given is not destroyed", async () => {
+  const world = await World.of();
+  const run = await world.start();
+  await run.stop();
+
+  expect(world.kinesis.destroyed).toBe(false);
+});
+
+test("a client of the consumer's own is destroyed, each with its scan, whatever ended it", async () => {
+  const destroyed = vi.spyOn(KinesisClient.prototype, "destroy");
+  vi.stubEnv("AWS_REGION", "us-east-1");
+  const stop = new AbortController();
+  const consumer = new Consumer({ stream: STREAM });
+  await consumer.scan(() => {}, { signal: AbortSignal.abort() });
+  expect(destroyed).toHaveBeenCalledTimes(1);
+  const sent = vi.spyOn(KinesisClient.prototype, "send").mockImplementation(() => {
+    throw new Error("no network in this test");
+  });
+  await expect(consumer.scan(() => {}, { signal: stop.signal })).rejects.toThrow(/no network/);
+
+  expect(destroyed).toHaveBeenCalledTimes(2);
+  expect(sent.mock.contexts[0]).toBe(destroyed.mock.contexts[1]);
+  vi.unstubAllEnvs();
+});
+
+function clientOf(world: World, id: StreamId = { StreamName: STREAM }): StreamClient {
+  const { kinesis: client, clock, counter, logger } = world;
+  const telemetry = new Telemetry({ counter, logger }, { stream: STREAM, application: "billing" });
+  return new StreamClient({ id, client, clock, random: () => 0.5, telemetry });
+}
+
+function never(): AbortSignal {
+  return new AbortController().signal;
+}
