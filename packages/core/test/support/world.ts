@@ -5,6 +5,8 @@ import {
   MergeShardsCommand,
   PutRecordCommand,
   SplitShardCommand,
+  UpdateShardCountCommand,
+  type Shard,
 } from "@aws-sdk/client-kinesis";
 import { FakeClock, FakeKinesis, type FakeKinesisOptions } from "@kc/emulator";
 import { onTestFinished } from "vitest";
@@ -84,6 +86,16 @@ export class World {
     return Shards!.map((shard) => shard.ShardId!);
   }
 
+  /** The open shards, in the order of their hash keys. */
+  async openShardIds(): Promise<string[]> {
+    const { Shards } = await this.kinesis.send(new ListShardsCommand({ StreamName: STREAM }));
+    const start = (shard: Shard): bigint => BigInt(shard.HashKeyRange!.StartingHashKey!);
+    return Shards!
+      .filter(({ SequenceNumberRange }) => SequenceNumberRange?.EndingSequenceNumber === undefined)
+      .toSorted((a, b) => (start(a) < start(b) ? -1 : 1))
+      .map(({ ShardId }) => ShardId!);
+  }
+
   async split(shardId: string): Promise<void> {
     const { Shards } = await this.kinesis.send(new ListShardsCommand({ StreamName: STREAM }));
     const { HashKeyRange } = Shards!.find((shard) => shard.ShardId === shardId)!;
@@ -105,6 +117,16 @@ export class World {
         StreamName: STREAM,
         ShardToMerge: shardId,
         AdjacentShardToMerge: adjacent,
+      }),
+    );
+  }
+
+  async scale(count: number): Promise<void> {
+    await this.kinesis.send(
+      new UpdateShardCountCommand({
+        StreamName: STREAM,
+        TargetShardCount: count,
+        ScalingType: "UNIFORM_SCALING",
       }),
     );
   }
