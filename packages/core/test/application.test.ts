@@ -244,6 +244,17 @@ test("a stream that was deleted and made anew is refused, with what to do", asyn
   expect(String(run.error)).toMatch(/Use another application name, or delete/);
 });
 
+test.each([-999, 500])("a store may keep the creation time to the second: %i ms off", async (ms) => {
+  const world = await World.of();
+  const data = new MemoryStoreData();
+  await (await world.start({ store: new MemoryStore({ data }) })).stop();
+  const row = rowOf(data);
+  const streamCreationTimestamp = new Date(row.streamCreationTimestamp!.getTime() + ms);
+  data.applications.set(SCOPE, { ...row, streamCreationTimestamp });
+  const run = await world.start({ store: new MemoryStore({ data }) });
+  expect(run.settled).toBeUndefined();
+});
+
 test("a row without the stream's creation time holds nothing against it", async () => {
   const world = await World.of();
   const data = new MemoryStoreData();

@@ -78,12 +78,11 @@ function refuseAnotherStream(
     );
   }
   const recorded = row.streamCreationTimestamp?.getTime();
-  // Whole seconds: that is as far as some replies agree on one and the same stream.
-  const seconds = (ms: number): number => Math.floor(ms / 1000);
+  // Stores and replies may cut or round to a second; nobody makes a stream anew within one.
   if (
     recorded !== undefined &&
     creationTimestamp !== undefined &&
-    seconds(recorded) !== seconds(creationTimestamp.getTime())
+    Math.abs(recorded - creationTimestamp.getTime()) > 1000
   ) {
     throw new KcError(
       "STREAM_RECREATED",
