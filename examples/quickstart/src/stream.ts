@@ -69,7 +69,7 @@ export class DemoStream {
       new ListShardsCommand({ StreamName: this.name }),
     );
     return Shards.filter((shard) => !shard.SequenceNumberRange?.EndingSequenceNumber).toSorted(
-      (a, b) => Number(start(a) - start(b) > 0n) || -1,
+      (a, b) => Number(firstHashKey(a) - firstHashKey(b) > 0n) || -1,
     );
   }
 
@@ -84,6 +84,6 @@ export class DemoStream {
   }
 }
 
-function start(shard: Shard): bigint {
+function firstHashKey(shard: Shard): bigint {
   return BigInt(shard.HashKeyRange?.StartingHashKey ?? 0);
 }

@@ -55,7 +55,10 @@ export class Consumer {
   async #scan(group: Group, handler: Handler, { signal }: ScanOptions): Promise<void> {
     if (typeof handler !== "function") throw new ConfigError("handler", "a function is needed");
     if (this.#scanning) {
-      throw new KcError("SCAN_ACTIVE", "this consumer scans already; make another for a second scan");
+      throw new KcError(
+        "SCAN_ACTIVE",
+        "this consumer scans already; make another for a second scan",
+      );
     }
     this.#scanning = true;
     this.#warnOnce();
@@ -72,7 +75,9 @@ export class Consumer {
   #warnOnce(): void {
     if (this.#options.keepsProgress || this.#warned) return;
     this.#warned = true;
-    this.#options.telemetry.warn("no store: progress is kept in memory, and is gone with the process");
+    this.#options.telemetry.warn(
+      "no store: progress is kept in memory, and is gone with the process",
+    );
   }
 }
 

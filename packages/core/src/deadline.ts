@@ -27,7 +27,7 @@ export async function callWithin<T>(
   let end: (reason: unknown) => void = () => {};
   const ended = new Promise<never>((_resolve, reject) => {
     end = (reason) => {
-      reject(reason as Error);
+      reject(reason);
       inner.abort(reason);
     };
   });

@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { MemoryStore } from "./checkpoints/memory-store.ts";
 import type { StartPosition, Store, StoreScope } from "./checkpoints/store.ts";
 import { systemClock, type Clock } from "./clock.ts";
@@ -73,6 +74,8 @@ export interface ResolvedOptions {
 
 const STREAM_NAME = /^[a-zA-Z0-9_.-]{1,128}$/;
 const STREAM_ARN = /^arn:aws[a-z-]*:kinesis:[a-z0-9-]+:[0-9]{12}:stream\/[a-zA-Z0-9_.-]{1,128}$/;
+/** Databases disagree on control characters: some cut a name at NUL, some refuse it. */
+const APPLICATION_NAME = /^\P{Cc}{1,255}$/u;
 const LONGEST_MS = 2 ** 31 - 1;
 
 const OPTION_NAMES: Readonly<Record<keyof ConsumerOptions, true>> = {
@@ -110,7 +113,7 @@ export function resolveOptions(options: ConsumerOptions): ResolvedOptions {
   // Defaults stand for `undefined` alone: a null is a mistake, not a wish.
   const {
     store = new MemoryStore(),
-    group = new AllGroup() as Group,
+    group = new AllGroup(),
     clock = systemClock,
     random = Math.random,
     start = "LATEST",
@@ -170,10 +173,11 @@ function resolveStream(stream: unknown): StreamId {
 
 function resolveApplication({ application, store }: ConsumerOptions): string {
   if (application === undefined && store === undefined) return "default";
-  if (typeof application !== "string" || application === "" || application.length > 255) {
+  if (typeof application !== "string" || !APPLICATION_NAME.test(application)) {
     throw new ConfigError(
       "application",
-      "a name of 1 to 255 characters is needed, under which the store keeps this consumer's progress",
+      "a name of 1 to 255 characters, none of them a control character, is needed: the store keeps " +
+        "this consumer's progress under it",
     );
   }
   return application;
@@ -207,21 +211,24 @@ function duration(name: string, value: unknown, byDefault: number, least = 0): n
   if (typeof value === "number" && value >= least && value <= LONGEST_MS) return value;
   throw new ConfigError(
     name,
-    `a number of milliseconds from ${least} to ${LONGEST_MS} is needed, not ${String(value)}`,
+    `a number of milliseconds from ${least} to ${LONGEST_MS} is needed, not ${inspect(value)}`,
   );
 }
 
 function resolveBoolean(name: string, value: unknown, byDefault: boolean): boolean {
   if (value === undefined) return byDefault;
   if (typeof value === "boolean") return value;
-  throw new ConfigError(name, `true or false is needed, not ${String(value)}`);
+  throw new ConfigError(name, `true or false is needed, not ${inspect(value)}`);
 }
 
 function requireMethods(name: string, value: unknown, methods: readonly string[]): void {
   if (value === undefined) return;
   for (const method of methods) {
     if (typeof (value as Record<string, unknown> | null)?.[method] !== "function") {
-      throw new ConfigError(name, `an object with ${methods.join(", ")} is needed; ${method} is missing`);
+      throw new ConfigError(
+        name,
+        `an object with ${methods.join(", ")} is needed; ${method} is missing`,
+      );
     }
   }
 }

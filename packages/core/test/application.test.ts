@@ -75,19 +75,22 @@ test("a start at LATEST that is slow in coming leaves no gap", async () => {
   expect(run.texts).toEqual(["1"]);
 });
 
-test.each([false, true])("a timestamp counts from the first start on, after a crash too: %s", async (crash) => {
-  const world = await World.of();
-  const data = new MemoryStoreData();
-  await world.put("a", "too old");
-  await world.clock.advance(MINUTE);
-  const timestamp = new Date(world.clock.now());
-  await world.put("a", "1");
-  await world.clock.advance(MINUTE);
-  if (crash) await startAndCrash(world, data, { timestamp });
-  const run = await world.start({ store: new MemoryStore({ data }), start: { timestamp } });
-  await world.clock.advance(1000);
-  expect(run.texts).toEqual(["1"]);
-});
+test.each([false, true])(
+  "a timestamp counts from the first start on, after a crash too: %s",
+  async (crash) => {
+    const world = await World.of();
+    const data = new MemoryStoreData();
+    await world.put("a", "too old");
+    await world.clock.advance(MINUTE);
+    const timestamp = new Date(world.clock.now());
+    await world.put("a", "1");
+    await world.clock.advance(MINUTE);
+    if (crash) await startAndCrash(world, data, { timestamp });
+    const run = await world.start({ store: new MemoryStore({ data }), start: { timestamp } });
+    await world.clock.advance(1000);
+    expect(run.texts).toEqual(["1"]);
+  },
+);
 
 test("after a crash on the first start, closed parents and their children are read since that start", async () => {
   const world = await World.of();
@@ -244,16 +247,19 @@ test("a stream that was deleted and made anew is refused, with what to do", asyn
   expect(String(run.error)).toMatch(/Use another application name, or delete/);
 });
 
-test.each([-999, 500])("a store may keep the creation time to the second: %i ms off", async (ms) => {
-  const world = await World.of();
-  const data = new MemoryStoreData();
-  await (await world.start({ store: new MemoryStore({ data }) })).stop();
-  const row = rowOf(data);
-  const streamCreationTimestamp = new Date(row.streamCreationTimestamp!.getTime() + ms);
-  data.applications.set(SCOPE, { ...row, streamCreationTimestamp });
-  const run = await world.start({ store: new MemoryStore({ data }) });
-  expect(run.settled).toBeUndefined();
-});
+test.each([-999, 500])(
+  "a store may keep the creation time to the second: %i ms off",
+  async (ms) => {
+    const world = await World.of();
+    const data = new MemoryStoreData();
+    await (await world.start({ store: new MemoryStore({ data }) })).stop();
+    const row = rowOf(data);
+    const streamCreationTimestamp = new Date(row.streamCreationTimestamp!.getTime() + ms);
+    data.applications.set(SCOPE, { ...row, streamCreationTimestamp });
+    const run = await world.start({ store: new MemoryStore({ data }) });
+    expect(run.settled).toBeUndefined();
+  },
+);
 
 test("a row without the stream's creation time holds nothing against it", async () => {
   const world = await World.of();

@@ -40,9 +40,21 @@ const OTHERS: readonly (readonly [what: string, error: unknown, failure: Kinesis
   ["a cause that is a reset", new Error("failed", { cause: coded("ECONNRESET") }), "passing"],
   ["an HTTP/2 session that went away", coded("ERR_HTTP2_GOAWAY_SESSION"), "passing"],
   ["an HTTP/2 error of any code", coded("ERR_HTTP2_ANYTHING"), "passing"],
-  ["an HTTP/2 stream without a reply", new Error("Unexpected error: http2 request did not get a response"), "passing"],
-  ["an HTTP/2 stream that was aborted", new Error("HTTP/2 stream is abnormally aborted in mid-communication with result code 8."), "passing"],
-  ["an HTTP/2 frame that failed", new Error("Frame type id 1 in stream id 3 has failed with code 2."), "passing"],
+  [
+    "an HTTP/2 stream without a reply",
+    new Error("Unexpected error: http2 request did not get a response"),
+    "passing",
+  ],
+  [
+    "an HTTP/2 stream that was aborted",
+    new Error("HTTP/2 stream is abnormally aborted in mid-communication with result code 8."),
+    "passing",
+  ],
+  [
+    "an HTTP/2 frame that failed",
+    new Error("Frame type id 1 in stream id 3 has failed with code 2."),
+    "passing",
+  ],
   ["a socket that hung up", new Error("socket hang up"), "passing"],
   ["a 500 of any name", replied("Strange", 500), "passing"],
   ["a 503 that is HTML", replied("SyntaxError", 503), "passing"],
@@ -51,13 +63,37 @@ const OTHERS: readonly (readonly [what: string, error: unknown, failure: Kinesis
   ["a 403 of any name", replied("Strange", 403), "denied"],
   ["a 400 of any name", replied("Strange", 400), "lasting"],
   ["what the SDK calls retryable", Object.assign(new Error(), { $retryable: {} }), "passing"],
-  ["what the SDK calls a throttle", Object.assign(new Error(), { $retryable: { throttling: true } }), "throttled"],
-  ["no credentials yet", named("CredentialsProviderError", "Could not load credentials"), "passing"],
+  [
+    "what the SDK calls a throttle",
+    Object.assign(new Error(), { $retryable: { throttling: true } }),
+    "throttled",
+  ],
+  [
+    "no credentials yet",
+    named("CredentialsProviderError", "Could not load credentials"),
+    "passing",
+  ],
   ["a token that expired", named("ExpiredTokenException", "The security token expired"), "passing"],
-  ["a clock that is behind", named("InvalidSignatureException", "Signature expired: 20260101T000000Z is now earlier than"), "passing"],
-  ["a clock that is ahead", named("InvalidSignatureException", "Signature not yet current: 20260101"), "passing"],
-  ["a wrong secret", named("InvalidSignatureException", "The request signature we calculated does not match"), "denied"],
-  ["an unknown access key", named("UnrecognizedClientException", "The security token is invalid"), "denied"],
+  [
+    "a clock that is behind",
+    named("InvalidSignatureException", "Signature expired: 20260101T000000Z is now earlier than"),
+    "passing",
+  ],
+  [
+    "a clock that is ahead",
+    named("InvalidSignatureException", "Signature not yet current: 20260101"),
+    "passing",
+  ],
+  [
+    "a wrong secret",
+    named("InvalidSignatureException", "The request signature we calculated does not match"),
+    "denied",
+  ],
+  [
+    "an unknown access key",
+    named("UnrecognizedClientException", "The security token is invalid"),
+    "denied",
+  ],
   ["a region that is missing", new Error("Region is missing"), "lasting"],
   ["a bug", new TypeError("x is not a function"), "lasting"],
   ["bad JSON of our own", new SyntaxError("Unexpected token"), "lasting"],
@@ -79,10 +115,19 @@ test("whatever is thrown, classify has an answer", () => {
 });
 
 const REFUSALS = [
-  ["another-shard", "Invalid StartingSequenceNumber. It encodes shardId-000000000007, while it was used in a call to a shard with shardId-000000000000"],
-  ["another-stream", "StartingSequenceNumber 4959 used in GetShardIterator on shard shardId-000000000000 in stream orders under account 000000000000 is invalid because it did not come from this stream."],
+  [
+    "another-shard",
+    "Invalid StartingSequenceNumber. It encodes shardId-000000000007, while it was used in a call to a shard with shardId-000000000000",
+  ],
+  [
+    "another-stream",
+    "StartingSequenceNumber 4959 used in GetShardIterator on shard shardId-000000000000 in stream orders under account 000000000000 is invalid because it did not come from this stream.",
+  ],
   ["trimmed", "The sequence number 4959 has been trimmed."],
-  ["unknown", "StartingSequenceNumber 4959 used in GetShardIterator on shard shardId-000000000000 in stream orders under account 000000000000 is invalid."],
+  [
+    "unknown",
+    "StartingSequenceNumber 4959 used in GetShardIterator on shard shardId-000000000000 in stream orders under account 000000000000 is invalid.",
+  ],
   ["unknown", "Must either specify (1) AT_SEQUENCE_NUMBER or AFTER_SEQUENCE_NUMBER"],
 ] as const;
 

@@ -119,7 +119,10 @@ test("a hand-off during a store outage is forced a second after its deadline, wi
   const grant = seam.group.grant(SHARD);
   const [first] = await world.put("a", "1");
   await world.clock.advance(2000);
-  store.let("setCheckpoints", failing(new StoreError("STORE_UNAVAILABLE", "", { retryable: true })));
+  store.let(
+    "setCheckpoints",
+    failing(new StoreError("STORE_UNAVAILABLE", "", { retryable: true })),
+  );
   await world.put("a", "2");
   await world.clock.advance(2000);
   grant.handOff(5000);

@@ -1,5 +1,11 @@
 import { expect, test, vi } from "vitest";
-import { AllGroup, ConfigError, Consumer, MemoryStore, type ConsumerOptions } from "../src/index.ts";
+import {
+  AllGroup,
+  ConfigError,
+  Consumer,
+  MemoryStore,
+  type ConsumerOptions,
+} from "../src/index.ts";
 import { gapsOf, pollsOf } from "./support/calls.ts";
 import { STREAM, World } from "./support/world.ts";
 
@@ -29,6 +35,7 @@ const BAD: readonly (readonly [why: string, option: string, options: Record<stri
   ["a discovery without a pause", "discoveryIntervalMs", { discoveryIntervalMs: 0 }],
   ["a switch that is no boolean", "immediateRescan", { immediateRescan: "yes" }],
   ["an empty application", "application", { application: "" }],
+  ["an application with a NUL in it", "application", { application: "a\0b" }],
   ["a store without an application", "application", { store: new MemoryStore() }],
   ["a store of null", "store", { store: null, application: "billing" }],
   ["a store that is none", "store", { store: {}, application: "billing" }],

@@ -30,7 +30,10 @@ test("the first poll of every shard is made at once", async () => {
 
 test("the interval counts from the start of the last poll, the handler's time included", async () => {
   const world = await World.of();
-  const run = await world.start({ scanIntervalMs: 1000, start: "TRIM_HORIZON" }, taking(world, 300));
+  const run = await world.start(
+    { scanIntervalMs: 1000, start: "TRIM_HORIZON" },
+    taking(world, 300),
+  );
   await world.put("a", "1", "2");
   await world.clock.advance(3500);
   await run.stop();

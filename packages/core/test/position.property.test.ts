@@ -18,7 +18,10 @@ const checkpoint: fc.Arbitrary<Checkpoint> = fc.oneof(
   {
     weight: 9,
     arbitrary: fc
-      .record({ sequenceNumber, subSequenceNumber: fc.nat({ max: 3 }) }, { requiredKeys: ["sequenceNumber"] })
+      .record(
+        { sequenceNumber, subSequenceNumber: fc.nat({ max: 3 }) },
+        { requiredKeys: ["sequenceNumber"] },
+      )
       .map(checkpointAt),
   },
 );

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
-import { MemoryStore, type ConsumerRecord } from "../src/index.ts";
+import { MemoryStore, MemoryStoreData, type ConsumerRecord } from "../src/index.ts";
 import { keyOf } from "./support/calls.ts";
+import { ScriptedGroup } from "./support/scripted-group.ts";
 import { World } from "./support/world.ts";
 
 const SHARD = "shardId-000000000000";
@@ -177,6 +178,37 @@ test("a loop that holds its record past an abort's deadline hears of it, and los
   const record = await settled(world, again.next());
   expect((record.value as ConsumerRecord).text()).toBe((first.value as ConsumerRecord).text());
   await settled(world, again.return());
+});
+
+test("a record that waits in line is not handed out once its shard is lost", async () => {
+  const world = await World.of({ shards: 2 });
+  const data = new MemoryStoreData();
+  const group = new ScriptedGroup(data);
+  const store = new MemoryStore({ data });
+  await world.put(keyOf(0, 2), "kept");
+  await world.put(keyOf(1, 2), "lost");
+  const stop = new AbortController();
+  const consumer = world.consumer({ store, group, start: "TRIM_HORIZON" });
+  const seen: string[] = [];
+  const read = async (): Promise<void> => {
+    for await (const record of consumer.records({ signal: stop.signal })) {
+      seen.push(record.text());
+      // Both shards have offered by now; while this record is in hand, the other shard goes.
+      await world.clock.yield();
+      lost.lose();
+      await world.clock.yield();
+    }
+  };
+  const reading = read();
+  await world.clock.settle();
+  group.grant("shardId-000000000000");
+  const lost = group.grant("shardId-000000000001");
+  await world.clock.advance(1000);
+  stop.abort();
+  await settled(world, reading);
+
+  expect(lost.outcome).toMatchObject({ kind: "lost" });
+  expect(seen).toEqual(["kept"]);
 });
 
 test("records() that is never asked for one makes no call", async () => {

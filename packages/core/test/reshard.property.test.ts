@@ -15,7 +15,12 @@ type Step =
   | { readonly do: "scale"; readonly count: number }
   | { readonly do: "advance"; readonly ms: number }
   | { readonly do: "slow"; readonly ms: number }
-  | { readonly do: "fault"; readonly operation: Faulty; readonly error: Failure; readonly times: number }
+  | {
+      readonly do: "fault";
+      readonly operation: Faulty;
+      readonly error: Failure;
+      readonly times: number;
+    }
   | { readonly do: "store"; readonly how: "fails" | "hangs" | "late" | "loses its reply" }
   | { readonly do: "stop" | "crash"; readonly awayMs: number };
 
@@ -40,7 +45,12 @@ const trouble: fc.Arbitrary<Step> = fc.oneof(
   }),
   fc.record({
     do: fc.constant("store" as const),
-    how: fc.constantFrom("fails" as const, "hangs" as const, "late" as const, "loses its reply" as const),
+    how: fc.constantFrom(
+      "fails" as const,
+      "hangs" as const,
+      "late" as const,
+      "loses its reply" as const,
+    ),
   }),
 );
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -101,7 +111,8 @@ class Story {
   }
 
   static async begin(given: Setting): Promise<Story> {
-    const { shards, omitChildShards, emptyPagesWhileBehind, maxRecordsPerPage, transitionMs } = given;
+    const { shards, omitChildShards, emptyPagesWhileBehind, maxRecordsPerPage, transitionMs } =
+      given;
     const story = new Story(
       await World.of({
         shards,
@@ -191,7 +202,13 @@ class Story {
     const { start, flushIntervalMs } = this.#setting;
     this.#store = new RecordingStore(this.#world.clock, { data: this.#data });
     this.#run = await this.#world.start(
-      { store: this.#store, start, flushIntervalMs, drainTimeoutMs: 8000, discoveryIntervalMs: 10_000 },
+      {
+        store: this.#store,
+        start,
+        flushIntervalMs,
+        drainTimeoutMs: 8000,
+        discoveryIntervalMs: 10_000,
+      },
       this.#handler(new Map(this.#handled), this.#clean),
     );
   }
@@ -230,7 +247,8 @@ class Story {
       if (one.do === "merge" && index > 0) await world.merge(open[index - 1]!, open[index]!);
       if (one.do === "split" && open.length < 6) await world.split(open[index]!);
     } catch (error) {
-      if (!(error instanceof KinesisServiceException) && !("syscall" in (error as Error))) throw error;
+      if (!(error instanceof KinesisServiceException) && !("syscall" in (error as Error)))
+        throw error;
     }
   }
 }
@@ -240,11 +258,15 @@ test(
     "reshards, restarts and troubles come between",
   async () => {
     await fc.assert(
-      fc.asyncProperty(setting, fc.array(step, { minLength: 5, maxLength: 40 }), async (given, steps) => {
-        const story = await Story.begin(given);
-        for (const one of steps) await story.take(one);
-        await story.end();
-      }),
+      fc.asyncProperty(
+        setting,
+        fc.array(step, { minLength: 5, maxLength: 40 }),
+        async (given, steps) => {
+          const story = await Story.begin(given);
+          for (const one of steps) await story.take(one);
+          await story.end();
+        },
+      ),
       { seed: Number(process.env["SEED"] ?? 20260101), numRuns: Number(process.env["RUNS"] ?? 30) },
     );
   },

@@ -137,7 +137,9 @@ test("a shard's end is not read again after a restart", async () => {
   await first.stop();
   world.kinesis.resetCalls();
   await world.put("a", "2");
-  const second = await world.start({ store: new RecordingStore(world.clock, { data: store.data }) });
+  const second = await world.start({
+    store: new RecordingStore(world.clock, { data: store.data }),
+  });
   await world.clock.advance(2000);
   expect(second.texts).toEqual(["2"]);
   const read = world.kinesis.calls.map(({ input }) => input["ShardId"]).filter(Boolean);

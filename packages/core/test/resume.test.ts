@@ -123,6 +123,41 @@ test("children, and shards that appear later, are read from their first record, 
   expect(world.iteratorTypes()).toEqual(["LATEST", "TRIM_HORIZON", "TRIM_HORIZON"]);
 });
 
+test("a shard that retention took, unread, ends loudly; its children are read", async () => {
+  const world = await World.of();
+  const run = await world.start({ scanIntervalMs: 30 * HOUR, discoveryIntervalMs: 100 * HOUR });
+  await world.put("a", "unread");
+  await world.split(SHARD);
+  await world.clock.advance(29 * HOUR);
+  await world.put(keyOf(0, 2), "child's");
+  await world.clock.advance(2 * HOUR);
+
+  expect(run.settled).toBeUndefined();
+  expect(run.texts).toEqual(["child's"]);
+  expect(world.logger.find("error", /no longer part of the stream/)).toHaveLength(1);
+  expect(world.counter.total("trimmed", { shardId: SHARD })).toBe(1);
+});
+
+test("a shard that is said to be missing, and is listed, is an error and not taken for aged out", async () => {
+  const world = await World.of();
+  world.kinesis.faults.fail({ operation: "GetRecords", error: "ResourceNotFoundException" });
+  const run = await world.start();
+
+  expect(run.error).toMatchObject({ code: "KINESIS_FAILED", shardId: SHARD });
+  expect(world.counter.total("trimmed")).toBe(0);
+});
+
+test("a stream that is deleted under a scan is an error, and no shard's end", async () => {
+  const world = await World.of();
+  const store = new MemoryStore();
+  const run = await world.start({ store });
+  await world.kinesis.send(new DeleteStreamCommand({ StreamName: STREAM }));
+  await world.clock.advance(1000);
+
+  expect(run.error).toMatchObject({ code: "STREAM_NOT_FOUND" });
+  expect(await store.getCheckpoints(SCOPE)).toEqual(new Map());
+});
+
 async function recreate(world: World): Promise<void> {
   await world.clock.advance(5000);
   await world.kinesis.send(new DeleteStreamCommand({ StreamName: STREAM }));

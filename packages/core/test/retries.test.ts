@@ -4,7 +4,12 @@ import { gapsOf, isFor, keyOf, pollsOf } from "./support/calls.ts";
 import { STREAM, World } from "./support/world.ts";
 
 const SHARD = "shardId-000000000000";
-const OPERATIONS = ["DescribeStreamSummary", "ListShards", "GetShardIterator", "GetRecords"] as const;
+const OPERATIONS = [
+  "DescribeStreamSummary",
+  "ListShards",
+  "GetShardIterator",
+  "GetRecords",
+] as const;
 const PASSING = [
   "ProvisionedThroughputExceededException",
   "LimitExceededException",
@@ -71,7 +76,9 @@ test("retries have full jitter: shards that failed together do not come back tog
   await world.start({ random: () => (seed += 0.1) % 1 });
   await world.clock.advance(200);
 
-  const retried = world.kinesis.calls.filter(({ operation }) => operation === "GetRecords").slice(8);
+  const retried = world.kinesis.calls
+    .filter(({ operation }) => operation === "GetRecords")
+    .slice(8);
   expect(new Set(retried.map(({ at }) => at)).size).toBe(8);
 });
 
@@ -209,18 +216,21 @@ test("a permission that takes half a minute to spread is waited for", async () =
   expect(run.texts).toEqual(["1"]);
 });
 
-test.each(OPERATIONS)("a %s that never answers times out, and is tried again", async (operation) => {
-  const world = await World.of();
-  world.kinesis.faults.delay({ operation, ms: 1e9 });
-  await world.put("a", "1");
-  const run = await world.start({ start: "TRIM_HORIZON" });
-  await world.clock.advance(29_999);
-  expect(run.texts).toEqual([]);
-  await world.clock.advance(1000);
+test.each(OPERATIONS)(
+  "a %s that never answers times out, and is tried again",
+  async (operation) => {
+    const world = await World.of();
+    world.kinesis.faults.delay({ operation, ms: 1e9 });
+    await world.put("a", "1");
+    const run = await world.start({ start: "TRIM_HORIZON" });
+    await world.clock.advance(29_999);
+    expect(run.texts).toEqual([]);
+    await world.clock.advance(1000);
 
-  expect(run.texts).toEqual(["1"]);
-  expect(world.counter.total("retries", { operation, error: "TimeoutError" })).toBe(1);
-});
+    expect(run.texts).toEqual(["1"]);
+    expect(world.counter.total("retries", { operation, error: "TimeoutError" })).toBe(1);
+  },
+);
 
 test("one shard's passing error neither ends the scan nor slows another shard", async () => {
   const world = await World.of({ shards: 2 });

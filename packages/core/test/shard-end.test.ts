@@ -59,20 +59,23 @@ test("a last page that a stop cut short is no end: no hook, no end in the store,
   expect(closed).toEqual([SHARD]);
 });
 
-test.each(["throws", "rejects"])("a hook that %s stops the scan; the end stays in the store", async (how) => {
-  const world = await World.of();
-  const store = new RecordingStore(world.clock);
-  const cause = new Error("the hook's own");
-  const onShardClosed = (): unknown => {
-    if (how === "throws") throw cause;
-    return Promise.reject(cause);
-  };
-  const run = await world.start({ store, onShardClosed });
-  await world.split(SHARD);
-  await world.clock.advance(1000);
-  expect(run.error).toMatchObject({ code: "HOOK_FAILED", shardId: SHARD, cause });
-  expect(store.stored(SHARD)).toEqual(END);
-});
+test.each(["throws", "rejects"])(
+  "a hook that %s stops the scan; the end stays in the store",
+  async (how) => {
+    const world = await World.of();
+    const store = new RecordingStore(world.clock);
+    const cause = new Error("the hook's own");
+    const onShardClosed = (): unknown => {
+      if (how === "throws") throw cause;
+      return Promise.reject(cause);
+    };
+    const run = await world.start({ store, onShardClosed });
+    await world.split(SHARD);
+    await world.clock.advance(1000);
+    expect(run.error).toMatchObject({ code: "HOOK_FAILED", shardId: SHARD, cause });
+    expect(store.stored(SHARD)).toEqual(END);
+  },
+);
 
 test.each(["lost", "forced"] as const)(
   "a shard that was %s during its last record has no end here, however that record ends",

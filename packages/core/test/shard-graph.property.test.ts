@@ -10,7 +10,8 @@ const shard = (shardId: string, ...parentShardIds: string[]): Shard => ({
   hashKeyRange: undefined,
 });
 
-const idsOf = (shards: readonly Shard[]): string[] => shards.map(({ shardId }) => shardId).toSorted();
+const idsOf = (shards: readonly Shard[]): string[] =>
+  shards.map(({ shardId }) => shardId).toSorted();
 
 /** A stream's history: each step splits an open shard or merges two, as the service numbers them. */
 const history = fc
@@ -42,7 +43,11 @@ test("a shard may be read when all parents that are still there have ended, and 
     fc.property(history, progress, fc.nat(), ({ shards, open }, steps, gone) => {
       // Retention takes the oldest first, never an open one.
       const aged = new Set(
-        idsOf(shards.filter(({ shardId }) => Number(shardId) < gone % shards.length && !open.has(shardId))),
+        idsOf(
+          shards.filter(
+            ({ shardId }) => Number(shardId) < gone % shards.length && !open.has(shardId),
+          ),
+        ),
       );
       const listed = shards.filter(({ shardId }) => !aged.has(shardId));
       const graph = new ShardGraph();
@@ -58,7 +63,9 @@ test("a shard may be read when all parents that are still there have ended, and 
         const one = closable[pick % (closable.length || 1)];
         if (one === undefined) break;
         ended.add(one.shardId);
-        const children = shards.filter(({ parentShardIds }) => parentShardIds.includes(one.shardId));
+        const children = shards.filter(({ parentShardIds }) =>
+          parentShardIds.includes(one.shardId),
+        );
         graph.end(one.shardId, tell ? children : []);
       }
     }),
@@ -68,26 +75,30 @@ test("a shard may be read when all parents that are still there have ended, and 
 
 test("every shard gets its turn, whichever order they are read in", () => {
   fc.assert(
-    fc.property(history, fc.array(fc.nat(), { minLength: 80, maxLength: 80 }), ({ shards, open }, picks) => {
-      const graph = new ShardGraph();
-      graph.list(shards);
-      const read: string[] = [];
-      for (const pick of picks) {
-        const next = graph.readable().filter(({ shardId }) => !open.has(shardId));
-        const one = next[pick % (next.length || 1)];
-        if (one === undefined) break;
-        read.push(one.shardId);
-        graph.end(one.shardId);
-      }
-      expect(read.length).toBe(shards.length - open.size);
-      expect(idsOf(graph.readable())).toEqual([...open].toSorted());
-      for (const { shardId, parentShardIds } of shards) {
-        if (open.has(shardId)) continue;
-        for (const parent of parentShardIds) {
-          expect(read.indexOf(parent)).toBeLessThan(read.indexOf(shardId));
+    fc.property(
+      history,
+      fc.array(fc.nat(), { minLength: 80, maxLength: 80 }),
+      ({ shards, open }, picks) => {
+        const graph = new ShardGraph();
+        graph.list(shards);
+        const read: string[] = [];
+        for (const pick of picks) {
+          const next = graph.readable().filter(({ shardId }) => !open.has(shardId));
+          const one = next[pick % (next.length || 1)];
+          if (one === undefined) break;
+          read.push(one.shardId);
+          graph.end(one.shardId);
         }
-      }
-    }),
+        expect(read.length).toBe(shards.length - open.size);
+        expect(idsOf(graph.readable())).toEqual([...open].toSorted());
+        for (const { shardId, parentShardIds } of shards) {
+          if (open.has(shardId)) continue;
+          for (const parent of parentShardIds) {
+            expect(read.indexOf(parent)).toBeLessThan(read.indexOf(shardId));
+          }
+        }
+      },
+    ),
     { seed: 2, numRuns: 300 },
   );
 });

@@ -25,15 +25,27 @@ test.each<[string, Case, object]>([
   ["first start, LATEST", { start: "LATEST" }, LATEST],
   ["first start, TRIM_HORIZON", { start: "TRIM_HORIZON" }, HORIZON],
   ["first start, a time", { start: { timestamp } }, SINCE_TIMESTAMP],
-  ["first start, after its parents", { start: "LATEST", shard: { afterParent: true } }, SINCE_START],
+  [
+    "first start, after its parents",
+    { start: "LATEST", shard: { afterParent: true } },
+    SINCE_START,
+  ],
   ["first start, held before", { start: "LATEST", shard: { firstGrant: false } }, SINCE_START],
   ["later start, LATEST", { start: "LATEST", firstStart: false }, SINCE_START],
   ["later start, TRIM_HORIZON", { start: "TRIM_HORIZON", firstStart: false }, HORIZON],
   ["later start, a time", { start: { timestamp }, firstStart: false }, SINCE_TIMESTAMP],
   ["appeared meanwhile, LATEST", { start: "LATEST", shard: { presentAtStart: false } }, HORIZON],
-  ["appeared meanwhile, a time", { start: { timestamp }, shard: { presentAtStart: false } }, HORIZON],
+  [
+    "appeared meanwhile, a time",
+    { start: { timestamp }, shard: { presentAtStart: false } },
+    HORIZON,
+  ],
   ["migrated, unlisted, first start", { start: "LATEST", migrated: true }, LATEST],
-  ["migrated, unlisted, later", { start: "LATEST", migrated: true, firstStart: false }, SINCE_START],
+  [
+    "migrated, unlisted, later",
+    { start: "LATEST", migrated: true, firstStart: false },
+    SINCE_START,
+  ],
   ["migrated, child", { start: "LATEST", migrated: true, shard: { afterParent: true } }, HORIZON],
   [
     "migrated, child, after a crash",
@@ -41,13 +53,21 @@ test.each<[string, Case, object]>([
     HORIZON,
   ],
   ["a checkpoint", { start: "LATEST", shard: { checkpoint } }, AFTER_42],
-  ["a checkpoint, appeared meanwhile", { start: "LATEST", shard: { checkpoint, presentAtStart: false } }, AFTER_42],
+  [
+    "a checkpoint, appeared meanwhile",
+    { start: "LATEST", shard: { checkpoint, presentAtStart: false } },
+    AFTER_42,
+  ],
   [
     "a checkpoint inside an aggregate",
     { start: "LATEST", shard: { checkpoint: { ...checkpoint, subSequenceNumber: 7 } } },
     AT_42,
   ],
-  ["an end, asked to be read all the same", { start: "TRIM_HORIZON", shard: { checkpoint: SHARD_END } }, HORIZON],
+  [
+    "an end, asked to be read all the same",
+    { start: "TRIM_HORIZON", shard: { checkpoint: SHARD_END } },
+    HORIZON,
+  ],
 ])("%s", (_, { start, firstStart = true, migrated = false, shard }, expected) => {
   const row: ApplicationRow = {
     application: "billing",

@@ -80,9 +80,7 @@ test("a handler that never returns does not hang the stop: the error names its s
   expect(run.error).toBeInstanceOf(DrainTimeoutError);
   expect(run.error).toMatchObject({
     code: "DRAIN_TIMEOUT",
-    shards: [
-      { shardId: "shardId-000000000001", acknowledged: undefined, waitingFor: "handler" },
-    ],
+    shards: [{ shardId: "shardId-000000000001", acknowledged: undefined, waitingFor: "handler" }],
     message: expect.stringMatching(/20000 ms: shardId-000000000001 \(handler still running/),
   });
   expect(await checkpointOf(store)).toEqual({ kind: "position", sequenceNumber: done });
@@ -94,7 +92,10 @@ test("a handler that was given up checkpoints nothing when it returns after all"
   const store = new MemoryStore();
   const late = gate();
   await world.put("a", "1", "2");
-  const run = await world.start({ store, start: "TRIM_HORIZON", drainTimeoutMs: 100 }, () => late.opened);
+  const run = await world.start(
+    { store, start: "TRIM_HORIZON", drainTimeoutMs: 100 },
+    () => late.opened,
+  );
   await run.stop();
   late.open();
   await world.clock.advance(60_000);
@@ -161,18 +162,21 @@ const SLOW_CALLS = [
   ["records are awaited", "GetRecords"],
 ] as const;
 
-test.each(SLOW_CALLS)("an abort while %s resolves at once, and is no error", async (_, operation) => {
-  const world = await World.of();
-  world.kinesis.faults.delay({ operation, ms: 10_000 });
-  const run = await world.start();
-  await world.clock.advance(5000);
-  run.abort();
-  await world.clock.settle();
+test.each(SLOW_CALLS)(
+  "an abort while %s resolves at once, and is no error",
+  async (_, operation) => {
+    const world = await World.of();
+    world.kinesis.faults.delay({ operation, ms: 10_000 });
+    const run = await world.start();
+    await world.clock.advance(5000);
+    run.abort();
+    await world.clock.settle();
 
-  expect(run.settled).toEqual({ error: undefined });
-  expect(world.counter.total("errors")).toBe(0);
-  expect(world.clock.pendingTimers).toBe(0);
-});
+    expect(run.settled).toEqual({ error: undefined });
+    expect(world.counter.total("errors")).toBe(0);
+    expect(world.clock.pendingTimers).toBe(0);
+  },
+);
 
 test.each(SLOW_CALLS)("an abort between retries, while %s, is no error", async (_, operation) => {
   const world = await World.of();
@@ -186,17 +190,20 @@ test.each(SLOW_CALLS)("an abort between retries, while %s, is no error", async (
   expect(world.clock.pendingTimers).toBe(0);
 });
 
-test.each(SLOW_CALLS)("an abort while %s by a client that knows no signal is no error", async (_, operation) => {
-  const world = await World.of();
-  world.kinesis.faults.delay({ operation, ms: 1e9 });
-  const client = { send: (command: object) => world.kinesis.send(command as never) };
-  const stop = new AbortController();
-  const scan = world.consumer({ client }).scan(() => {}, { signal: stop.signal });
-  await world.clock.advance(5000);
-  stop.abort();
+test.each(SLOW_CALLS)(
+  "an abort while %s by a client that knows no signal is no error",
+  async (_, operation) => {
+    const world = await World.of();
+    world.kinesis.faults.delay({ operation, ms: 1e9 });
+    const client = { send: (command: object) => world.kinesis.send(command as never) };
+    const stop = new AbortController();
+    const scan = world.consumer({ client }).scan(() => {}, { signal: stop.signal });
+    await world.clock.advance(5000);
+    stop.abort();
 
-  await expect(scan).resolves.toBeUndefined();
-});
+    await expect(scan).resolves.toBeUndefined();
+  },
+);
 
 test("an abort while checkpoints are loaded is no error", async () => {
   const world = await World.of();

@@ -1,6 +1,12 @@
 import { expect, test } from "vitest";
 import { checkpointAt, DrainTimeoutError, SHARD_END, StoreError } from "../src/index.ts";
-import { answering, failing, hanging, lostReply, RecordingStore } from "./support/recording-store.ts";
+import {
+  answering,
+  failing,
+  hanging,
+  lostReply,
+  RecordingStore,
+} from "./support/recording-store.ts";
 import { World } from "./support/world.ts";
 
 const SHARD = "shardId-000000000000";
@@ -69,7 +75,9 @@ test.each([
   await world.put("a", "1", "2", "3");
   await world.clock.advance(10_000);
 
-  expect(run.error).toMatchObject({ code: error instanceof StoreError ? error.code : "STORE_FAILED" });
+  expect(run.error).toMatchObject({
+    code: error instanceof StoreError ? error.code : "STORE_FAILED",
+  });
   expect(store.countOf("setCheckpoints")).toBe(1);
   expect(world.counter.total("errors")).toBe(1);
 });
@@ -173,19 +181,22 @@ test("a store that is further on is counted, warned of once, and no reason to st
 test.each([
   ["a periodic write", 1000],
   ["the stop's own write", 60_000],
-])("a write that is refused for somebody's lease under AllGroup stops the scan loudly: %s", async (_, flushIntervalMs) => {
-  const world = await World.of();
-  const store = new RecordingStore(world.clock);
-  store.let("setCheckpoints", answering([{ outcome: "lease-lost" }]));
-  const run = await world.start({ store, flushIntervalMs });
-  await world.put("a", "1");
-  await world.clock.advance(5000);
-  const handled = run.records.length;
-  await world.put("a", "2");
-  await run.stop();
-  expect(run.error).toMatchObject({ code: "LEASE_LOST", shardId: SHARD });
-  expect(run.records).toHaveLength(handled);
-});
+])(
+  "a write that is refused for somebody's lease under AllGroup stops the scan loudly: %s",
+  async (_, flushIntervalMs) => {
+    const world = await World.of();
+    const store = new RecordingStore(world.clock);
+    store.let("setCheckpoints", answering([{ outcome: "lease-lost" }]));
+    const run = await world.start({ store, flushIntervalMs });
+    await world.put("a", "1");
+    await world.clock.advance(5000);
+    const handled = run.records.length;
+    await world.put("a", "2");
+    await run.stop();
+    expect(run.error).toMatchObject({ code: "LEASE_LOST", shardId: SHARD });
+    expect(run.records).toHaveLength(handled);
+  },
+);
 
 test("a stop in the middle of an outage ends at its deadline, names shard and position, and loses nothing", async () => {
   const world = await World.of({ shards: 2 });
@@ -213,7 +224,9 @@ test("a stop in the middle of an outage ends at its deadline, names shard and po
   expect(world.clock.now() - stopped).toBeLessThan(7000);
   expect(world.clock.pendingTimers).toBe(0);
 
-  const second = await world.start({ store: new RecordingStore(world.clock, { data: store.data }) });
+  const second = await world.start({
+    store: new RecordingStore(world.clock, { data: store.data }),
+  });
   await world.clock.advance(2000);
   expect(second.texts).toEqual(["2"]);
 });

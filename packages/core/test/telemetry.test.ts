@@ -102,7 +102,11 @@ test("every figure has a name and attributes of the one map, and the stream and 
     set: (name, _value, attributes) => void seen.push([name, attributes]),
   };
   world.kinesis.faults.fail({ operation: "GetRecords", error: "InternalFailure" });
-  world.kinesis.faults.fail({ operation: "GetRecords", call: 2, error: "ExpiredIteratorException" });
+  world.kinesis.faults.fail({
+    operation: "GetRecords",
+    call: 2,
+    error: "ExpiredIteratorException",
+  });
   await world.put("a", "1");
   const run = await world.start({ counter, start: "TRIM_HORIZON" });
   await world.clock.advance(3000);
@@ -147,9 +151,12 @@ test("fromPino writes the message, the fields, and an error with its stack and c
   const written: Record<string, unknown>[] = [];
   const world = await World.of();
   await world.put("a", "1");
-  await world.start({ logger: fromPino(pino({ level: "debug" }, into(written))), start: "TRIM_HORIZON" }, () => {
-    throw new Error("cannot handle this");
-  });
+  await world.start(
+    { logger: fromPino(pino({ level: "debug" }, into(written))), start: "TRIM_HORIZON" },
+    () => {
+      throw new Error("cannot handle this");
+    },
+  );
 
   expect(written.find(({ msg }) => msg === "reading a shard")).toMatchObject({
     level: 30,
@@ -203,7 +210,10 @@ test("no line of any log carries a record's data or its partition key", async ()
   await world.clock.advance(1000);
   await loop;
 
-  expect(json.error).toMatchObject({ code: "HANDLER_FAILED", message: expect.stringMatching(/JSON/) });
+  expect(json.error).toMatchObject({
+    code: "HANDLER_FAILED",
+    message: expect.stringMatching(/JSON/),
+  });
   const logged = inspect([world.logger.lines, written], { depth: Infinity, showHidden: true });
   expect(world.logger.lines.length).toBeGreaterThan(8);
   expect(written.length).toBeGreaterThan(4);
@@ -215,18 +225,21 @@ const BROKEN = [
   ["rejects", async () => { throw new Error("the sink is broken"); }], // prettier-ignore
 ] as const;
 
-test.each(BROKEN)("a counter that %s does not stop the scan, and is told of once", async (_how, fail) => {
-  const world = await World.of();
-  const counter: Counter = { add: fail, set: fail };
-  const run = await world.start({ counter, start: "TRIM_HORIZON" });
-  await world.put("a", "1", "2");
-  await world.clock.advance(3000);
-  await run.stop();
+test.each(BROKEN)(
+  "a counter that %s does not stop the scan, and is told of once",
+  async (_how, fail) => {
+    const world = await World.of();
+    const counter: Counter = { add: fail, set: fail };
+    const run = await world.start({ counter, start: "TRIM_HORIZON" });
+    await world.put("a", "1", "2");
+    await world.clock.advance(3000);
+    await run.stop();
 
-  expect(run.error).toBeUndefined();
-  expect(run.texts).toEqual(["1", "2"]);
-  expect(world.logger.find("warn", /the counter throws/)).toHaveLength(1);
-});
+    expect(run.error).toBeUndefined();
+    expect(run.texts).toEqual(["1", "2"]);
+    expect(world.logger.find("warn", /the counter throws/)).toHaveLength(1);
+  },
+);
 
 test.each(BROKEN)("a logger that %s does not stop the scan, and is counted", async (_how, fail) => {
   const world = await World.of();

@@ -40,7 +40,11 @@ export class Checkpointer {
   }
 
   /** A shard's place in the checkpointer, for as long as this process reads the shard. */
-  open(shardId: string, fence: Fence | undefined, acknowledged: Checkpoint | undefined): ShardProgress {
+  open(
+    shardId: string,
+    fence: Fence | undefined,
+    acknowledged: Checkpoint | undefined,
+  ): ShardProgress {
     const { calls, random, flushIntervalMs, maxUnflushedMs, clock } = this.#options;
     const spread = calls.store.capabilities.flush === "spread";
     return new ShardProgress({
@@ -145,7 +149,11 @@ export class Checkpointer {
     acknowledge();
   }
 
-  #acknowledge(progress: ShardProgress, write: CheckpointWrite, result: BulkCheckpointResult): void {
+  #acknowledge(
+    progress: ShardProgress,
+    write: CheckpointWrite,
+    result: BulkCheckpointResult,
+  ): void {
     const { shardId } = progress;
     const { telemetry } = this.#options;
     if (result.outcome === "lease-lost") {

@@ -65,5 +65,7 @@ function compareSub(a: number | undefined, b: number | undefined): number {
 export function formatCheckpoint(checkpoint: Checkpoint): string {
   if (checkpoint.kind === "shard-end") return "shard end";
   const { sequenceNumber, subSequenceNumber } = checkpoint;
-  return subSequenceNumber === undefined ? sequenceNumber : `${sequenceNumber}.${subSequenceNumber}`;
+  return subSequenceNumber === undefined
+    ? sequenceNumber
+    : `${sequenceNumber}.${subSequenceNumber}`;
 }

@@ -105,9 +105,7 @@ export class ShardProgress {
 
   /** Has finished work waited for the store for so long that no more should be begun? */
   overdue(now: number): boolean {
-    return (
-      this.#dirtySince !== undefined && now - this.#dirtySince > this.#options.maxUnflushedMs
-    );
+    return this.#dirtySince !== undefined && now - this.#dirtySince > this.#options.maxUnflushedMs;
   }
 
   /** The write that would bring the store up to now. */

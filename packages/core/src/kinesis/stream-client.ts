@@ -212,13 +212,16 @@ export class StreamClient {
         const waitMs = backoffMs(failures, BACKOFF, this.#random);
         const name = error instanceof Error ? error.name : "Error";
         this.#telemetry.add("retries", 1, { operation, error: name });
-        this.#telemetry[failures === 1 ? "debug" : "warn"]("a call to Kinesis failed; it is retried", {
-          operation,
-          shardId,
-          failures,
-          waitMs: Math.round(waitMs),
-          error,
-        });
+        this.#telemetry[failures === 1 ? "debug" : "warn"](
+          "a call to Kinesis failed; it is retried",
+          {
+            operation,
+            shardId,
+            failures,
+            waitMs: Math.round(waitMs),
+            error,
+          },
+        );
         await sleep(this.#clock, waitMs, signal);
       }
     }

@@ -88,7 +88,10 @@ export class Scan implements GroupHost {
       await Promise.race([work, overtime]);
       await Promise.all(this.#reads);
       // Handlers that were given up run on; what they use should not be closed under them.
-      await Promise.race([Promise.all([...this.#scans.values()].map(({ idle }) => idle)), overtime]);
+      await Promise.race([
+        Promise.all([...this.#scans.values()].map(({ idle }) => idle)),
+        overtime,
+      ]);
       // A group learns of its last shards now, and may have their leases to give back.
       await sleep(this.clock, LAST_FLUSH_MS, returned.signal);
       if (!returned.signal.aborted) this.telemetry.warn("the group did not return from the stop");
@@ -204,7 +207,9 @@ export class Scan implements GroupHost {
   #throwFirst(): void {
     const { drainTimeoutMs } = this.#options;
     const undrained =
-      this.#undrained.length > 0 ? new DrainTimeoutError(drainTimeoutMs, this.#undrained) : undefined;
+      this.#undrained.length > 0
+        ? new DrainTimeoutError(drainTimeoutMs, this.#undrained)
+        : undefined;
     if (this.#error && undrained) {
       this.telemetry.error("the stop after an error ran out of time", { error: undrained });
     }

@@ -243,7 +243,8 @@ export class ShardScan {
       else signal?.addEventListener("abort", listener, { once: true });
     }
     return () => {
-      for (const [signal, listener] of subscriptions) signal?.removeEventListener("abort", listener);
+      for (const [signal, listener] of subscriptions)
+        signal?.removeEventListener("abort", listener);
     };
   }
 

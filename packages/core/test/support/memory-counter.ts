@@ -34,6 +34,8 @@ export class MemoryCounter implements Counter {
 }
 
 function keyOf(name: string, attributes: Readonly<Record<string, string>>): string {
-  const own = Object.entries(attributes).filter(([key]) => key !== "stream" && key !== "application");
+  const own = Object.entries(attributes).filter(
+    ([key]) => key !== "stream" && key !== "application",
+  );
   return JSON.stringify([name, own.toSorted()]);
 }

@@ -36,7 +36,8 @@ export class RecordingStore implements Store {
   readonly #inner: MemoryStore;
   readonly #clock: Clock;
   readonly #counts = new Map<Operation, number>();
-  readonly #behaviours: { readonly operation: Operation; left: number; readonly act: Behaviour }[] = [];
+  readonly #behaviours: { readonly operation: Operation; left: number; readonly act: Behaviour }[] =
+    [];
 
   constructor(clock: Clock, options: Partial<StoreCapabilities> & { data?: MemoryStoreData } = {}) {
     const { data = new MemoryStoreData(), ...capabilities } = options;

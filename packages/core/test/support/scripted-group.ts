@@ -59,7 +59,10 @@ export class Grant {
 
   constructor(host: GroupHost, data: MemoryStoreData, shard: Shard, options: GrantOptions) {
     const row = data.shard(host.scope, shard.shardId);
-    const claim = (owner: string): Fence => ({ epoch: (row.epoch += 1), owner: (row.owner = owner) });
+    const claim = (owner: string): Fence => ({
+      epoch: (row.epoch += 1),
+      owner: (row.owner = owner),
+    });
     this.#lose = () => void claim("w2#b");
     this.fence = claim("w1#a");
     this.checkpoint = row.checkpoint;

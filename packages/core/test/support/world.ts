@@ -10,7 +10,12 @@ import {
 } from "@aws-sdk/client-kinesis";
 import { FakeClock, FakeKinesis, type FakeKinesisOptions } from "@kc/emulator";
 import { onTestFinished } from "vitest";
-import { Consumer, type ConsumerOptions, type ConsumerRecord, type Handler } from "../../src/index.ts";
+import {
+  Consumer,
+  type ConsumerOptions,
+  type ConsumerRecord,
+  type Handler,
+} from "../../src/index.ts";
 import { MemoryCounter } from "./memory-counter.ts";
 import { MemoryLogger } from "./memory-logger.ts";
 
