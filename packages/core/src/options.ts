@@ -113,12 +113,12 @@ export function resolveOptions(options: ConsumerOptions): ResolvedOptions {
   // Defaults stand for `undefined` alone: a null is a mistake, not a wish.
   const {
     store = new MemoryStore(),
-    group = new AllGroup(),
     clock = systemClock,
     random = Math.random,
     start = "LATEST",
     maxRecords = 10_000,
   } = options;
+  const group: Group = options.group === undefined ? new AllGroup() : options.group;
   requireMethods("store", store, ["openApplication", "getCheckpoints", "setCheckpoints"]);
   requireCapabilities(store);
   requireMethods("group", group, ["run"]);

@@ -96,6 +96,18 @@ test("where the last page names no children, a listing finds them at once", asyn
   expect(run.texts).toEqual(["1"]);
 });
 
+test("a merged shard waits for a parent that is younger than the last listing", async () => {
+  const world = await World.of({ maxRecordsPerPage: 1 });
+  const run = await world.start();
+  await world.split(S0);
+  await world.put("f", "f1", "f2");
+  // 1 and 2 become 3 to 6 and, of 4 and 5, 7: the shard of "f" from now on.
+  await world.scale(3);
+  await world.put("f", "f3");
+  await world.clock.advance(3000);
+  expect(run.texts).toEqual(["f1", "f2", "f3"]);
+});
+
 test("shards that no page of ours announced are found by the next listing", async () => {
   const world = await World.of({ shards: 2 });
   const client = world.kinesis;

@@ -103,6 +103,33 @@ test("every shard gets its turn, whichever order they are read in", () => {
   );
 });
 
+test("no order is broken between listings, however old the last one is", () => {
+  fc.assert(
+    fc.property(history, progress, fc.array(fc.nat()), ({ shards, open }, steps, relist) => {
+      const graph = new ShardGraph();
+      graph.list(shards.slice(0, 2));
+      const ended = new Set<string>();
+      steps.forEach(([pick], i) => {
+        // A listing names what was there at its moment: some first part of the history.
+        if (relist[i] !== undefined) graph.list(shards.slice(0, 2 + (relist[i] % shards.length)));
+        const readable = graph.readable();
+        for (const { parentShardIds } of readable) {
+          for (const parent of parentShardIds) expect(ended).toContain(parent);
+        }
+        const closable = readable.filter(({ shardId }) => !open.has(shardId));
+        const one = closable[pick % (closable.length || 1)];
+        if (one === undefined) return;
+        ended.add(one.shardId);
+        graph.end(
+          one.shardId,
+          shards.filter(({ parentShardIds }) => parentShardIds.includes(one.shardId)),
+        );
+      });
+    }),
+    { seed: 3, numRuns: 300 },
+  );
+});
+
 test("an announced child is known before a listing names it, and after one that lags behind", () => {
   const graph = new ShardGraph();
   graph.list([shard("0")]);
@@ -121,6 +148,27 @@ test("a merged shard that one parent announced waits for the other", () => {
   expect(idsOf(graph.readable())).toEqual(["1"]);
   graph.end("1", [shard("2", "0", "1")]);
   expect(idsOf(graph.readable())).toEqual(["2"]);
+});
+
+test("a merged shard waits for a parent that was born after the last listing", () => {
+  const graph = new ShardGraph();
+  graph.list([shard("0"), shard("1")]);
+  // 0 was split into 2 and 3, 1 into 4 and 5, then 3 and 4 merged into 6; 0 is read, then 3.
+  graph.end("0", [shard("2", "0"), shard("3", "0")]);
+  expect(graph.isIncomplete).toBe(false);
+  graph.end("3", [shard("6", "3", "4")]);
+  expect(idsOf(graph.readable())).toEqual(["1", "2"]);
+  expect(graph.isIncomplete).toBe(true);
+  graph.list(
+    [shard("0"), shard("1"), shard("2", "0"), shard("3", "0"), shard("4", "1"), shard("5", "1")].concat(
+      shard("6", "3", "4"),
+    ),
+  );
+  expect(graph.isIncomplete).toBe(false);
+  expect(idsOf(graph.readable())).toEqual(["1", "2"]);
+  graph.end("1");
+  graph.end("4");
+  expect(idsOf(graph.readable())).toEqual(["2", "5", "6"]);
 });
 
 test("a shard that ended stays so when a listing leaves it out for a while", () => {

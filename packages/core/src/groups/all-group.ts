@@ -36,9 +36,11 @@ export class AllGroup implements Group {
       granted.delete(shardId);
       if (outcome.kind === "ended") graph.end(shardId, outcome.children);
       if (outcome.kind === "aged-out") graph.forget(shardId);
-      // The service names the children in the last page. Where it did not, a listing does.
+      // The service names the children in the last page. Where it did not, or one of them has a
+      // parent that is news to us, a listing tells.
       listingIsDue ||=
-        outcome.kind === "aged-out" || (outcome.kind === "ended" && outcome.children.length === 0);
+        outcome.kind === "aged-out" ||
+        (outcome.kind === "ended" && (outcome.children.length === 0 || graph.isIncomplete));
       wake.abort();
     };
 

@@ -2,7 +2,8 @@ import type { Shard } from "../kinesis/shard.ts";
 
 /**
  * The lineage of a stream's shards, pure: which may be read now. A child waits until every parent
- * that is still there has ended; a parent that a complete listing no longer names has aged out.
+ * that is still there has ended. A parent has aged out when a complete listing names the child and
+ * not the parent; one made before the child was born proves nothing.
  */
 export class ShardGraph {
   #listed: ReadonlyMap<string, Shard> = new Map();
@@ -31,12 +32,21 @@ export class ShardGraph {
     }
   }
 
-  /** Every shard that is known and may be read: not ended, and no known parent left to end. */
+  /** Every shard that is known and may be read: not ended, and no parent left to end. */
   readable(): Shard[] {
+    const agedOut = (parent: string, child: string): boolean =>
+      this.#listed.has(child) && !this.knows(parent);
     return [...this.#listed.values(), ...this.#announced.values()].filter(
       ({ shardId, parentShardIds }) =>
         !this.#ended.has(shardId) &&
-        parentShardIds.every((parent) => this.#ended.has(parent) || !this.knows(parent)),
+        parentShardIds.every((parent) => this.#ended.has(parent) || agedOut(parent, shardId)),
+    );
+  }
+
+  /** Does an announced shard name a parent that only a new listing can tell of? */
+  get isIncomplete(): boolean {
+    return [...this.#announced.values()].some(({ parentShardIds }) =>
+      parentShardIds.some((parent) => !this.#ended.has(parent) && !this.knows(parent)),
     );
   }
 

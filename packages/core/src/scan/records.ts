@@ -3,6 +3,8 @@ import type { ConsumerRecord } from "../record.ts";
 
 interface Offer {
   readonly record: ConsumerRecord;
+  /** Aborts when the record is somebody else's: its shard was lost while it waited in line. */
+  readonly signal: AbortSignal;
   readonly answer: (outcome?: typeof SkipCheckpoint) => void;
 }
 
@@ -28,11 +30,11 @@ export async function* recordsOf(
   signal?.addEventListener("abort", onAbort, { once: true });
 
   let running = true;
-  const handler: Handler = (record) =>
+  const handler: Handler = (record, { signal: lost }) =>
     stop.signal.aborted
       ? SkipCheckpoint
       : new Promise((resolve) => {
-          offers.push({ record, answer: resolve });
+          offers.push({ record, signal: lost, answer: resolve });
           wake();
         });
   const scanning = scan(handler, stop.signal).finally(() => {
@@ -48,6 +50,10 @@ export async function* recordsOf(
       inHand = offers.shift();
       if (inHand === undefined) {
         await new Promise<void>((resolve) => (wake = resolve));
+        continue;
+      }
+      if (inHand.signal.aborted) {
+        inHand.answer(SkipCheckpoint);
         continue;
       }
       yield inHand.record;

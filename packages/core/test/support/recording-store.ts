@@ -122,7 +122,7 @@ export class RecordingStore implements Store {
 
 /** The call rejects; nothing is written. */
 export function failing(error: unknown): Behaviour {
-  return () => Promise.reject(error as Error);
+  return () => Promise.reject(error);
 }
 
 /** The call never settles; nothing is written. */
