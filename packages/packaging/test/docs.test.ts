@@ -1,0 +1,165 @@
+import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { PutRecordCommand } from "@aws-sdk/client-kinesis";
+import { Consumer, METRICS } from "@kc/core";
+import { FakeKinesis } from "@kc/emulator";
+import { afterAll, describe, expect, test } from "vitest";
+import {
+  anchors,
+  blocks,
+  headings,
+  links,
+  markdownFiles,
+  prose,
+  read,
+  ROOT,
+  section,
+  tableRows,
+} from "./support/markdown.ts";
+import { membersOf, unionOf } from "./support/sources.ts";
+import { complaints, writeBlocks } from "./support/typescript-blocks.ts";
+
+const REPOSITORY = "https://github.com/kc-js/kc/blob/main/";
+const all = markdownFiles();
+const withTypeScript = all.filter((file) =>
+  /^(?:README\.md|CONTRIBUTING\.md|docs\/[^/]+\.md|packages\/[^/]+\/README\.md)$/.test(file),
+);
+
+describe("TypeScript", () => {
+  const project = writeBlocks(withTypeScript);
+  afterAll(() => rmSync(project.directory, { recursive: true, force: true }));
+
+  test("no block has a fence that is not known here", () => {
+    const known = new Set(["ts", "ts test", "ts fragment"]);
+    const unknown = withTypeScript
+      .flatMap(blocks)
+      .filter(({ info }) => /^(?:ts|typescript)\b/i.test(info) && !known.has(info));
+    expect(unknown).toEqual([]);
+  });
+
+  test("every block type-checks against the sources", { timeout: 120_000 }, () => {
+    const directory = join(project.directory, "programs");
+    writeFileSync(join(directory, "planted.ts"), `export const n: number = "text";\n`);
+    expect(project.programs.length).toBeGreaterThan(0);
+    expect(complaints(directory)).toEqual([expect.stringMatching(/^planted\.ts.*TS2322/)]);
+  });
+
+  test("every fragment parses", { timeout: 120_000 }, () => {
+    const directory = join(project.directory, "fragments");
+    writeFileSync(join(directory, "planted.ts"), "const n = ;\n");
+    expect(complaints(directory)).toEqual([expect.stringMatching(/^planted\.ts.*TS1109/)]);
+  });
+
+  for (const { file, line, info, path } of project.programs) {
+    if (info !== "ts test") continue;
+    describe(`the tests at ${file}:${line}`, async () => {
+      await import(/* @vite-ignore */ path);
+    });
+  }
+});
+
+describe("docs/errors.md", () => {
+  test("has one heading for each code, and no other at that level", () => {
+    const codes = unionOf("packages/core/src/errors.ts", "KcErrorCode");
+    const documented = headings(section(prose("docs/errors.md"), "Codes"), 3);
+    expect(documented.toSorted()).toEqual(codes.toSorted());
+  });
+});
+
+describe("docs/configuration.md", () => {
+  const page = prose("docs/configuration.md");
+  const core = membersOf("packages/core/src/options.ts", "ConsumerOptions");
+
+  test("has a heading for each option of Consumer, and no other", () => {
+    const documented = headings(section(page, "Consumer"), 3);
+    expect(documented.toSorted()).toEqual(core.map(({ name }) => name).toSorted());
+  });
+
+  test("gives the defaults that the source gives", () => {
+    const rows = tableRows(section(page, "Consumer"));
+    const documented = Object.fromEntries(rows.map(([name, byDefault]) => [name, byDefault]));
+    // Where the source has a value: the others are explained in words.
+    const values = core.filter(({ byDefault = "" }) =>
+      /^(?:"[A-Z_]+"|\d+|true|false|new \w+\(\))$/.test(byDefault),
+    );
+    expect(values.length).toBeGreaterThan(5);
+    expect(rows.map(([name]) => name).toSorted()).toEqual(
+      core.map(({ name }) => `\`${name}\``).toSorted(),
+    );
+    for (const { name, byDefault } of values) {
+      expect(documented[`\`${name}\``], name).toBe(`\`${byDefault}\``);
+    }
+  });
+
+  const others = [
+    ["SqliteStore", "packages/store-sqlite/src/options.ts", "SqliteStoreOptions"],
+    ["FakeKinesis", "packages/emulator/src/model/model.ts", "ModelOptions"],
+    ["startEmulator", "packages/emulator/src/emulator.ts", "EmulatorOptions"],
+  ] as const;
+
+  test.each(others)("has a row for each option of %s", (heading, file, type) => {
+    const rows = tableRows(section(page, heading)).map(([name]) => name);
+    const options = membersOf(file, type).map(({ name }) => `\`${name}\``);
+    expect(rows.toSorted()).toEqual(options.toSorted());
+  });
+
+  test("has a row for each flag of kc-emulator", () => {
+    const usage = /const usage = `([^`]*)`/.exec(read("packages/emulator/src/cli.ts"))?.[1] ?? "";
+    const flags = [...usage.matchAll(/^ {2}(--\w+)/gm)].map(([, flag]) => `\`${flag}\``);
+    expect(flags.length).toBeGreaterThan(0);
+    const rows = tableRows(section(page, "kc-emulator")).map(([name]) => name);
+    expect(rows.toSorted()).toEqual(flags.toSorted());
+  });
+});
+
+describe("docs/metrics.md", () => {
+  test("has METRICS as its first table, word for word", () => {
+    const expected = Object.entries(METRICS).map(([name, metric]) => [
+      `\`${name}\``,
+      metric.kind,
+      `\`${metric.unit}\``,
+      metric.attributes.map((attribute) => `\`${attribute}\``).join(", "),
+      metric.description,
+    ]);
+    expect(tableRows(prose("docs/metrics.md"))).toEqual(expected);
+  });
+});
+
+describe("docs/getting-started.md", () => {
+  test("its policy allows the calls that a consumer makes, and no more", async () => {
+    const client = new FakeKinesis({ streams: { orders: 1 } });
+    const Data = new TextEncoder().encode("hello");
+    await client.send(new PutRecordCommand({ StreamName: "orders", PartitionKey: "a", Data }));
+    client.resetCalls();
+    const consumer = new Consumer({ stream: "orders", client, start: "TRIM_HORIZON" });
+    for await (const record of consumer.records()) {
+      expect(record.text()).toBe("hello");
+      break;
+    }
+    const made = new Set(client.calls.map(({ operation }) => `kinesis:${operation}`));
+
+    const policy = blocks("docs/getting-started.md").find(({ text }) => text.includes("Statement"));
+    const { Statement } = JSON.parse(policy?.text ?? "") as {
+      readonly Statement: readonly { readonly Action: string | readonly string[] }[];
+    };
+    const allowed = Statement.flatMap(({ Action }) => Action).filter((action) =>
+      action.startsWith("kinesis:"),
+    );
+    expect(allowed.toSorted()).toEqual([...made].toSorted());
+  });
+});
+
+describe("links", () => {
+  test.each(all)("of %s lead somewhere", (file) => {
+    const broken = links(file).filter((link) => {
+      const inRepository = link.startsWith(REPOSITORY);
+      if (/^[a-z]+:/i.test(link) && !inRepository) return false;
+      const [path = "", anchor] = link.replace(REPOSITORY, "").split("#");
+      const base = inRepository ? "" : dirname(file);
+      const target = path === "" ? file : join(base, path);
+      if (!existsSync(join(ROOT, target))) return true;
+      return anchor !== undefined && target.endsWith(".md") && !anchors(target).has(anchor);
+    });
+    expect(broken).toEqual([]);
+  });
+});
