@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { sleep } from "../src/clock.ts";
 import { DrainTimeoutError, MemoryStore, type Checkpoint } from "../src/index.ts";
 import { gate, keyOf, taking } from "./support/calls.ts";
 import { World } from "./support/world.ts";
@@ -85,6 +86,25 @@ test("a handler that never returns does not hang the stop: the error names its s
   });
   expect(await checkpointOf(store)).toEqual({ kind: "position", sequenceNumber: done });
   expect(world.clock.pendingTimers).toBe(0);
+});
+
+test("a handler that follows the caller's signal stops, and does not fail: its record comes again", async () => {
+  const world = await World.of();
+  const store = new MemoryStore();
+  const stop = new AbortController();
+  await world.put("a", "1");
+  const consumer = world.consumer({ store, start: "TRIM_HORIZON" });
+  const following = async (): Promise<void> => {
+    await sleep(world.clock, 60_000, stop.signal);
+    stop.signal.throwIfAborted();
+  };
+  const scan = consumer.scan(following, { signal: stop.signal });
+  await world.clock.advance(1000);
+  stop.abort();
+  await expect(scan).resolves.toBeUndefined();
+
+  const again = await world.start({ store });
+  expect(again.texts).toEqual(["1"]);
 });
 
 test("a handler that was given up checkpoints nothing when it returns after all", async () => {

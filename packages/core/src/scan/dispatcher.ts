@@ -78,6 +78,8 @@ export class Dispatcher {
           answer = handler(record, context);
           if (isPromiseLike(answer)) answer = await answer;
         } catch (error) {
+          // The handler followed the caller's own signal: a stop, and the record comes again.
+          if (stop.aborted && error === stop.reason) return false;
           throw handlerFailed(record, error);
         }
         if (answer !== SkipCheckpoint) {
