@@ -9,6 +9,7 @@ export type KcErrorCode =
   | "SCAN_ACTIVE"
   | "HANDLER_FAILED"
   | "HOOK_FAILED"
+  | "GROUP_FAILED"
   | "DRAIN_TIMEOUT"
   | "STREAM_NOT_FOUND"
   | "STREAM_RECREATED"

@@ -232,7 +232,8 @@ class Story {
       const number = Number(text);
       const previous = last.get(key);
       if (previous !== undefined) expect(`${key}:${number}`).toBe(`${key}:${previous + 1}`);
-      else if (!this.#unsure.has(key)) expect(`${key}:${number}`).toBe(`${key}:${this.#stored.get(key)! + 1}`);
+      else if (!this.#unsure.has(key))
+        expect(`${key}:${number}`).toBe(`${key}:${this.#stored.get(key)! + 1}`);
       else {
         expect(number).toBeGreaterThan(this.#stored.get(key)!);
         expect(number).toBeLessThanOrEqual(this.#handled.get(key)! + 1);

@@ -160,9 +160,14 @@ test("a merged shard waits for a parent that was born after the last listing", (
   expect(idsOf(graph.readable())).toEqual(["1", "2"]);
   expect(graph.isIncomplete).toBe(true);
   graph.list(
-    [shard("0"), shard("1"), shard("2", "0"), shard("3", "0"), shard("4", "1"), shard("5", "1")].concat(
-      shard("6", "3", "4"),
-    ),
+    [
+      shard("0"),
+      shard("1"),
+      shard("2", "0"),
+      shard("3", "0"),
+      shard("4", "1"),
+      shard("5", "1"),
+    ].concat(shard("6", "3", "4")),
   );
   expect(graph.isIncomplete).toBe(false);
   expect(idsOf(graph.readable())).toEqual(["1", "2"]);

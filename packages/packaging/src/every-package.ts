@@ -6,7 +6,10 @@ import { SqliteStore } from "@kc/store-sqlite";
 
 export const clock: FakeClock = new FakeClock();
 export const client: FakeKinesis = new FakeKinesis({ clock });
-export const stores: readonly Store[] = [new MemoryStore(), new SqliteStore({ path: ":memory:" })];
+export const stores: readonly Store[] = [
+  new MemoryStore(),
+  new SqliteStore({ path: "checkpoints.sqlite" }),
+];
 export const consumers: readonly Consumer[] = stores.map(
   (store) => new Consumer({ stream: "orders", application: "billing", store, client, clock }),
 );

@@ -138,7 +138,7 @@ export class Scan implements GroupHost {
       await group.run(this, signal);
     } catch (error) {
       if (!(signal.aborted && error === signal.reason)) {
-        this.#fail(toKcError(error, "KINESIS_FAILED", `stream ${this.scope.streamName}`));
+        this.#fail(toKcError(error, "GROUP_FAILED", "the group failed"));
       }
     }
   }
@@ -210,6 +210,7 @@ export class Scan implements GroupHost {
       this.#undrained.length > 0
         ? new DrainTimeoutError(drainTimeoutMs, this.#undrained)
         : undefined;
+    if (undrained) this.telemetry.add("errors", 1, { error: undrained.code });
     if (this.#error && undrained) {
       this.telemetry.error("the stop after an error ran out of time", { error: undrained });
     }

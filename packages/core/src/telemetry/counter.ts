@@ -2,7 +2,7 @@ import type { CounterName, GaugeName, MetricAttributes } from "./metrics.ts";
 
 /**
  * Where figures go. Called once a page and shard, not once a record. It must not block; if it
- * throws, the scan goes on and the failure is logged and counted.
+ * throws, the scan goes on and the first failure is logged.
  */
 export interface Counter {
   /** Adds to a counter. `value` is a whole number above 0. */

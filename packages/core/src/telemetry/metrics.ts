@@ -31,7 +31,8 @@ export const METRICS = {
     kind: "counter",
     unit: "{error}",
     attributes: ["error"],
-    description: "Errors that ended a scan, by code, and failures of a counter or logger",
+    description:
+      "Errors that ended a scan or came while it stopped, by code; LOGGER_FAILED for each line that the logger threw at",
   },
   iterator_refreshes: {
     kind: "counter",
@@ -43,7 +44,8 @@ export const METRICS = {
     kind: "counter",
     unit: "{checkpoint}",
     attributes: ["shardId"],
-    description: "Checkpoints that retention had overtaken: records were lost unread",
+    description:
+      "Checkpoints and shards that retention has overtaken: records may have been lost unread",
   },
   active_shards: {
     kind: "gauge",
