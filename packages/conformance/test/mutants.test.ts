@@ -13,6 +13,7 @@ import {
 import { harnessMutants, manifestMutants } from "./mutants/manifest.ts";
 import { applicationMutants, bulkMutants, concurrencyMutants } from "./mutants/rows.ts";
 import { scopeMutants } from "./mutants/scope.ts";
+import { joiningHarness } from "./support/joining-store.ts";
 import { LeasingStore } from "./support/leasing-store.ts";
 import { FencelessStore, referenceHarness } from "./support/reference-store.ts";
 
@@ -37,6 +38,7 @@ const MUTANTS = [
 storeConformance("the store that the mutants are made from", async () => referenceHarness());
 storeConformance("the same with leases", async () => referenceHarness(LeasingStore));
 storeConformance("the same without fences", async () => referenceHarness(FencelessStore));
+storeConformance("the same on joined names", () => joiningHarness());
 
 describe("mutants", () => {
   for (const { name, caughtBy, makeHarness } of MUTANTS) {

@@ -22,6 +22,12 @@ export interface StoreHarness extends AsyncDisposable {
    */
   grantLease?(scope: StoreScope, shardId: string, fence: Fence): Promise<void>;
 
+  /**
+   * True where the store joins an application's and a stream's name to one namespace: two scopes can
+   * meet there. The first to open it has it, and the other is refused. @default false: kept apart
+   */
+  readonly joinsNames?: boolean;
+
   /** A store on a client that the harness made and keeps. Absent = list the gap. */
   openOnBorrowedClient?(): Promise<BorrowingStore>;
 }

@@ -1,4 +1,5 @@
 import type { StoreScope } from "@kc/core";
+import { joiningHarness, JoiningStore } from "../support/joining-store.ts";
 import { mutant, type Mutant } from "../support/mutant.ts";
 import { ReferenceStore } from "../support/reference-store.ts";
 
@@ -15,6 +16,13 @@ function keyedBy(name: string, caughtBy: string, key: (scope: StoreScope) => str
   );
 }
 
+/** Says that it joins names, and does what it does with them. */
+const joining = (name: string, Class: typeof ReferenceStore): Mutant => ({
+  name,
+  caughtBy: ["scope.joined-names"],
+  makeHarness: () => joiningHarness(Class),
+});
+
 /** Changes every name on its way in. */
 const naming = (name: string, caughtBy: string, change: (name: string) => string): Mutant =>
   keyedBy(name, caughtBy, ({ application, streamName }) =>
@@ -30,6 +38,30 @@ export const scopeMutants: readonly Mutant[] = [
       "scope.joined-names",
       ({ application, streamName }) => `${application}${joint}${streamName}`,
     ),
+  ),
+  joining("says that it joins names, and keeps them apart", ReferenceStore),
+  joining(
+    "lets the second scope of a namespace in",
+    class extends JoiningStore {
+      override refuseForeign(): void {}
+    },
+  ),
+  joining(
+    "refuses the second scope only on the handle that opened it",
+    class extends JoiningStore {
+      readonly opened = new Set<string>();
+
+      override openApplication(
+        ...[scope, ...rest]: Parameters<ReferenceStore["openApplication"]>
+      ): ReturnType<ReferenceStore["openApplication"]> {
+        this.opened.add(this.scopeKey(scope));
+        return super.openApplication(scope, ...rest);
+      }
+
+      override refuseForeign(scope: StoreScope): void {
+        if (this.opened.has(this.scopeKey(scope))) super.refuseForeign(scope);
+      }
+    },
   ),
   naming("has one byte for a character", "scope.odd-names", (name) =>
     name.replaceAll(/[^\0-\xff]/gu, "?"),

@@ -1,5 +1,6 @@
-import type { StoreScope } from "@kc/core";
+import { KcError, type StoreScope } from "@kc/core";
 import { expect } from "vitest";
+import { rejection } from "../../expectations.ts";
 import { applicationRow, at, shard, SHARD } from "../fixtures.ts";
 import type { StoreHarness, StoreScenario } from "../harness.ts";
 
@@ -26,6 +27,53 @@ async function expectApart(harness: StoreHarness, scopes: readonly StoreScope[])
   }
 }
 
+/**
+ * The other answer: where two scopes meet in one namespace, the first has it. The second is answered
+ * with the first's row, and every call of its own is refused, on a handle that never opened it too.
+ */
+async function expectRefused(harness: StoreHarness, [first, second]: ScopePair): Promise<void> {
+  const writer = await harness.open();
+  const row = applicationRow(first);
+  await writer.openApplication(first, row);
+  await writer.setCheckpoint(first, { shardId: SHARD, checkpoint: at(1) });
+  const opened = await writer.openApplication(second, applicationRow(second));
+  expect(opened, "the row that stands").toStrictEqual({ outcome: "existing", row });
+  const write = { shardId: SHARD, checkpoint: at(2) };
+  for (const store of [writer, await harness.open()]) {
+    const calls = {
+      getCheckpoint: () => store.getCheckpoint(second, SHARD),
+      getCheckpoints: () => store.getCheckpoints(second),
+      setCheckpoint: () => store.setCheckpoint(second, write),
+      setCheckpoints: () => store.setCheckpoints(second, [write]),
+      resetCheckpoint: () => store.resetCheckpoint(second, SHARD, at(0), { force: true }),
+    };
+    for (const [name, call] of Object.entries(calls)) {
+      const error = await rejection(call(), `${name} in another's namespace`);
+      const code = KcError.is(error) ? error.code : undefined;
+      expect(code, `${name}: the code of ${String(error)}`).toBe("NAMESPACE_CONFLICT");
+    }
+  }
+  const found = await (await harness.open()).getCheckpoints(first);
+  expect(found, "the first's checkpoints").toStrictEqual(new Map([[SHARD, at(1)]]));
+}
+
+/** Do two scopes meet in one namespace? A row of another scope comes back if they do. */
+async function meet(harness: StoreHarness, [first, second]: ScopePair): Promise<boolean> {
+  const store = await harness.open();
+  await store.openApplication(first, applicationRow(first));
+  const { row } = await store.openApplication(second, applicationRow(second));
+  return row.application !== second.application;
+}
+
+type ScopePair = readonly [StoreScope, StoreScope];
+
+const JOINED: readonly ScopePair[] = ["-", ":", "/", "#", "|", ".", "_", " ", ",", '","'].map(
+  (joint) => [
+    { application: `a${joint}b`, streamName: "c" },
+    { application: "a", streamName: `b${joint}c` },
+  ],
+);
+
 const applications = (...names: readonly string[]): readonly StoreScope[] =>
   names.map((application) => ({ application, streamName: "orders" }));
 
@@ -46,15 +94,17 @@ export const scopeScenarios: readonly StoreScenario[] = [
   },
   {
     key: "scope.joined-names",
-    title: "`a-b` on `c` is not `a` on `b-c`, whatever a store joins names with",
-    run: ({ harness }) =>
-      expectApart(
-        harness,
-        ["-", ":", "/", "#", "|", ".", "_", " ", ",", '","'].flatMap((joint) => [
-          { application: `a${joint}b`, streamName: "c" },
-          { application: "a", streamName: `b${joint}c` },
-        ]),
-      ),
+    title: "`a-b` on `c` is not `a` on `b-c`: apart, or refused where the store joins names",
+    async run({ harness, make }) {
+      if (harness.joinsNames !== true) return expectApart(harness, JOINED.flat());
+      const apart: StoreScope[] = [];
+      for (const pair of JOINED) {
+        if (await meet(await make(), pair)) await expectRefused(await make(), pair);
+        else apart.push(...pair);
+      }
+      expect(apart.length, "joinsNames, but none met").toBeLessThan(JOINED.flat().length);
+      await expectApart(harness, apart);
+    },
   },
   {
     key: "scope.odd-names",
