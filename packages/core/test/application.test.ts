@@ -8,7 +8,7 @@ import {
   type ApplicationRow,
   type StartPosition,
 } from "../src/index.ts";
-import { hanging, late, lostReply, RecordingStore } from "./support/recording-store.ts";
+import { failing, hanging, late, lostReply, RecordingStore } from "./support/recording-store.ts";
 import { STREAM, World } from "./support/world.ts";
 
 const SHARD = "shardId-000000000000";
@@ -160,6 +160,17 @@ test("checkpoints of the Go library are gone on from; `start` counts once for sh
   await world.clock.advance(1000);
   expect(second.texts).toEqual(["new"]);
   expect(world.logger.find("warn", /checkpoints without an application row/)).toHaveLength(1);
+});
+
+test("an outage at start-up does not hide what the Go library left", async () => {
+  const world = await World.of();
+  const [done] = await world.put("a", "done");
+  const store = new RecordingStore(world.clock, { data: leftByGo({ [SHARD]: done! }) });
+  const error = Object.assign(new Error("reset"), { code: "ECONNRESET" });
+  store.let("getCheckpoints", failing(error), 1);
+  await world.start({ store });
+  await world.clock.advance(1000);
+  expect(rowOf(store.data).migrated).toBe(true);
 });
 
 test.each([false, true])(

@@ -129,6 +129,21 @@ test("what is done during a write goes into the next one, an interval later", as
   expect(new Set(written.map((checkpoint) => JSON.stringify(checkpoint))).size).toBe(10);
 });
 
+test("what was done during a write is not taken for written: it follows by itself", async () => {
+  const world = await World.of();
+  const store = new RecordingStore(world.clock);
+  store.let("setCheckpoints", late(world.clock, 400));
+  await world.start({ store });
+  await world.put("a", "1");
+  await world.clock.advance(1100);
+  const [second] = await world.put("a", "2");
+  await world.clock.advance(200);
+  expect(store.bulkWrites).toHaveLength(1);
+  await world.clock.advance(2000);
+  expect(store.stored(SHARD)).toEqual(at(second!));
+  expect(store.bulkWrites).toHaveLength(2);
+});
+
 test("one write is under way at a time; a stop waits for it and then writes the rest", async () => {
   const world = await World.of();
   const store = new RecordingStore(world.clock);
