@@ -1,0 +1,66 @@
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, readlink, rename, rm, symlink } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
+import { promisify } from "node:util";
+import { CACHE } from "./cache.ts";
+
+const run = promisify(execFile);
+
+/**
+ * A directory under the cache that holds the files of packages of Debian or Ubuntu and of all that
+ * they need and this machine has not. They are unpacked, not installed: that takes no root, starts
+ * no service of the system's, and leaves nothing behind but the directory.
+ */
+export async function unpackPackages(name: string, packages: readonly string[]): Promise<string> {
+  const unpacked = join(CACHE, name);
+  if (existsSync(unpacked)) return unpacked;
+  await mkdir(CACHE, { recursive: true });
+  const work = await mkdtemp(join(CACHE, `${name}-`));
+  try {
+    const archives = await download(work, packages);
+    const root = join(work, "root");
+    for (const archive of archives) await run("dpkg-deb", ["--extract", archive, root]);
+    await relink(root, root);
+    await rename(root, unpacked).catch((error: unknown) => {
+      // Another process was faster.
+      if (!existsSync(unpacked)) throw error;
+    });
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+  return unpacked;
+}
+
+/** By apt's own configuration, with lists and archives of our own, neither of which takes root. */
+async function download(work: string, packages: readonly string[]): Promise<string[]> {
+  const lists = join(work, "lists");
+  const archives = join(work, "cache", "archives");
+  await mkdir(join(lists, "partial"), { recursive: true });
+  await mkdir(join(archives, "partial"), { recursive: true });
+  const options = [
+    `Dir::State::lists=${lists}`,
+    `Dir::Cache=${dirname(archives)}`,
+    "Debug::NoLocking=true",
+    "APT::Sandbox::User=root",
+    "Acquire::Languages=none",
+  ].flatMap((option) => ["-o", option]);
+  await run("apt-get", ["-qq", ...options, "update"]);
+  const install = ["install", "--no-install-recommends", "--download-only"];
+  await run("apt-get", ["-qq", "-y", ...options, ...install, ...packages]);
+  const files = await readdir(archives);
+  return files.filter((file) => file.endsWith(".deb")).map((file) => join(archives, file));
+}
+
+/** Links from the root of the file system lead into the directory instead. */
+async function relink(root: string, directory: string): Promise<void> {
+  for (const entry of await readdir(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) await relink(root, path);
+    if (!entry.isSymbolicLink()) continue;
+    const target = await readlink(path);
+    if (!target.startsWith("/") || !existsSync(join(root, target))) continue;
+    await rm(path);
+    await symlink(relative(directory, join(root, target)), path);
+  }
+}

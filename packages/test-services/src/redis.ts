@@ -1,0 +1,41 @@
+import { freePort } from "./free-port.ts";
+import { program } from "./programs.ts";
+import { type Address, type Lifecycle, launch } from "./server-process.ts";
+import { openWorkplace } from "./workplace.ts";
+
+export interface RedisAddress extends Address {
+  readonly url: string;
+}
+
+export interface RedisServer extends RedisAddress, Lifecycle {}
+
+export interface RedisOptions {
+  /** Whether it keeps what it stored over `kill` and `restart`. @default true */
+  readonly appendonly?: boolean;
+}
+
+export function startRedis({ appendonly = true }: RedisOptions = {}): Promise<RedisServer> {
+  return startRedisServer("redis", ["--appendonly", appendonly ? "yes" : "no"]);
+}
+
+/** A Redis server with further configuration, given as on its command line. */
+export async function startRedisServer(
+  name: string,
+  configuration: readonly string[],
+): Promise<RedisServer> {
+  const { path, env } = await program("redis-server");
+  const host = "127.0.0.1";
+  const port = await freePort();
+  const workplace = openWorkplace(name);
+  const listen = ["--bind", host, "--port", String(port)];
+  const files = ["--dir", workplace.directory, "--save", ""];
+  const server = await launch({
+    name,
+    workplace,
+    command: [path, ...listen, ...files, ...configuration],
+    env,
+    ready: /Ready to accept connections/,
+    stopSignal: "SIGTERM",
+  });
+  return Object.assign(server, { host, port, url: `redis://${host}:${port}` });
+}

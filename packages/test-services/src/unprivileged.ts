@@ -1,0 +1,21 @@
+/** Who servers run as when the tests run as root, as they do in containers: Postgres refuses root. */
+export const unprivileged = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : undefined;
+
+/**
+ * A command line that runs a program as that user, who may still read every file: a repository
+ * that was cloned into a directory which only root can enter holds some of the programs.
+ */
+export function asUnprivileged(command: readonly string[]): readonly string[] {
+  if (unprivileged === undefined) return command;
+  return [
+    "setpriv",
+    `--reuid=${unprivileged.uid}`,
+    `--regid=${unprivileged.gid}`,
+    "--clear-groups",
+    // Without this bit, access(2) would not heed the capability.
+    "--securebits=+no_setuid_fixup",
+    "--inh-caps=+dac_override",
+    "--ambient-caps=+dac_override",
+    ...command,
+  ];
+}

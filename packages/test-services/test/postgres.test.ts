@@ -1,0 +1,67 @@
+import { Client } from "pg";
+import { expect, inject, onTestFinished, test } from "vitest";
+import { type PostgresAddress, startPostgres } from "../src/index.ts";
+
+async function client({ connectionString }: PostgresAddress): Promise<Client> {
+  const connected = new Client({ connectionString });
+  // Told of a connection that breaks while it is idle; without a listener the process would end.
+  connected.on("error", () => undefined);
+  await connected.connect();
+  onTestFinished(() => connected.end());
+  return connected;
+}
+
+test("the shared Postgres is PostgreSQL, with a database for each test file", async () => {
+  const shared = await client(inject("postgres"));
+  const { rows } = await shared.query<{ version: string }>("SELECT version()");
+  expect(rows[0]?.version).toMatch(/^PostgreSQL 1\d\./);
+  await shared.query("CREATE DATABASE of_this_file");
+  await shared.query("DROP DATABASE of_this_file");
+});
+
+test("its connections are served by processes of their own: SKIP LOCKED skips", async () => {
+  const holder = await client(inject("postgres"));
+  const other = await client(inject("postgres"));
+  await holder.query("CREATE TABLE locked AS SELECT 1 AS id");
+  await holder.query("BEGIN");
+  await holder.query("SELECT id FROM locked FOR UPDATE");
+  const { rows } = await other.query("SELECT id FROM locked FOR UPDATE SKIP LOCKED");
+  expect(rows).toEqual([]);
+  await holder.query("ROLLBACK");
+  await holder.query("DROP TABLE locked");
+});
+
+test("a frozen Postgres answers nothing, and what it was asked once it is thawed", async () => {
+  await using server = await startPostgres();
+  const idle = await client(server);
+  server.freeze();
+  const order: string[] = [];
+  const answer = idle.query("SELECT 1").then(() => order.push("answered"));
+  // One that ran would answer sooner than another can be connected to.
+  await client(inject("postgres"));
+  order.push("thawed");
+  server.thaw();
+  await answer;
+  expect(order).toEqual(["thawed", "answered"]);
+});
+
+test("a killed Postgres restarts on the same port, with what was committed", async () => {
+  await using server = await startPostgres();
+  const before = await client(server);
+  await before.query("CREATE TABLE kept AS SELECT 42 AS answer");
+  await server.kill();
+  await expect(before.query("SELECT 1")).rejects.toThrow(/connection|ECONNRESET/i);
+  await expect(client(server)).rejects.toThrow("ECONNREFUSED");
+  await server.restart();
+  const after = await client(server);
+  const { rows } = await after.query("SELECT answer FROM kept");
+  expect(rows).toEqual([{ answer: 42 }]);
+});
+
+test("a stopped Postgres says goodbye", async () => {
+  await using server = await startPostgres();
+  const told = await client(server);
+  const goodbye = new Promise<Error>((resolve) => told.once("error", resolve));
+  await server.stop();
+  await expect(goodbye).resolves.toMatchObject({ code: "57P01" });
+});
