@@ -53,7 +53,7 @@ test("HTML errors and broken connections, beyond what the SDK retries itself, pa
   await using emulator = await emulatorWith("1", "last");
   for (const operation of ["DescribeStreamSummary", "ListShards", "GetRecords"] as const) {
     emulator.kinesis.faults.htmlError({ operation, times: 4 });
-    emulator.kinesis.faults.drop({ operation, times: 4 });
+    emulator.kinesis.faults.drop({ operation, call: 5, times: 4 });
   }
   const { code, lines } = await run(emulator, "break").exit;
 

@@ -47,7 +47,7 @@ test("a connection that breaks, and a load balancer's HTML, pass too", async () 
   const world = await World.of();
   for (const operation of OPERATIONS) {
     world.kinesis.faults.drop({ operation, times: 2 });
-    world.kinesis.faults.htmlError({ operation, times: 2, status: 502 });
+    world.kinesis.faults.htmlError({ operation, call: 3, times: 2, status: 502 });
   }
   await world.put("a", "1");
   const run = await world.start({ start: "TRIM_HORIZON" });

@@ -29,7 +29,7 @@ test("a consumer reads all of 3,000 shards, and Node sees no leak in their liste
   process.off("warning", onWarning);
   expect(run.error).toBeUndefined();
   expect(warnings).toEqual([]);
-});
+}, 30_000);
 
 test("a token that expires makes the listing start over, and name no shard twice", async () => {
   const world = await World.of({ shards: 2500 });
@@ -64,16 +64,22 @@ test("tokens that expire at once, again and again, make no loop without a pause"
 test("LimitExceeded backs off, and a stream that is being changed is waited for", async () => {
   const world = await World.of({ shards: 3 });
   world.kinesis.faults.fail({ operation: "ListShards", times: 3, error: "LimitExceededException" });
-  world.kinesis.faults.fail({ operation: "ListShards", times: 3, error: "ResourceInUseException" });
+  world.kinesis.faults.fail({
+    operation: "ListShards",
+    call: 4,
+    times: 3,
+    error: "ResourceInUseException",
+  });
   const listing = clientOf(world).listShards(never());
   await world.clock.advance(60_000);
 
   expect(await listing).toHaveLength(3);
+  expect(world.kinesis.countOf("ListShards")).toBe(7);
 });
 
 test("discovery is one listing a period, whatever the number of shards", async () => {
   const world = await World.of({ shards: 20 });
-  await world.start({ discoveryIntervalMs: 30_000 });
+  await world.start({ discoveryIntervalMs: 30_000, scanIntervalMs: 10_000 });
   await world.clock.advance(300_000);
 
   const listings = world.kinesis.calls.filter(({ operation }) => operation === "ListShards");

@@ -182,9 +182,9 @@ test("no line of any log carries a record's data or its partition key", async ()
   const put = (): Promise<unknown> => world.put("secret-key", "secret-data", "{secret-json");
   await put();
   // Trouble of every kind on the way, then a stop, a resume, a reshard, a trim, a failing handler.
-  for (const error of ["InternalFailure", "ExpiredIteratorException"] as const) {
-    world.kinesis.faults.fail({ operation: "GetRecords", error });
-  }
+  const faults = { operation: "GetRecords" } as const;
+  world.kinesis.faults.fail({ ...faults, error: "InternalFailure" });
+  world.kinesis.faults.fail({ ...faults, call: 2, error: "ExpiredIteratorException" });
   const first = await world.start({ store, start: "TRIM_HORIZON" }, () => SkipCheckpoint);
   await world.clock.advance(1000);
   await first.stop();
