@@ -8,7 +8,12 @@ const conditions = ["@kc/source", "node"];
 const project: UserProjectConfigExport = defineProject({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
-  test: { include: ["test/**/*.test.ts"] },
+  test: {
+    include: ["test/**/*.test.ts"],
+    // Against hangs alone: nothing here is proved by how fast a machine is.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  },
 });
 
 export default project;
