@@ -14,8 +14,8 @@ export interface CheckpointerOptions {
   readonly telemetry: Telemetry;
   readonly flushIntervalMs: number;
   readonly maxUnflushedMs: number;
-  /** Aborts when the stop's deadline is over: no retry goes on past it. */
-  readonly deadline: AbortSignal;
+  /** Aborts when the scan is over: no retry goes on past it. */
+  readonly over: AbortSignal;
   /** A failure of the store that no retry mends. Called once. */
   readonly onFailure: (error: KcError) => void;
 }
@@ -128,8 +128,8 @@ export class Checkpointer {
   }
 
   async #writeDue(): Promise<void> {
-    const { calls, scope, deadline } = this.#options;
-    const acknowledge = await calls.retry("setCheckpoints", deadline, async (call) => {
+    const { calls, scope, over } = this.#options;
+    const acknowledge = await calls.retry("setCheckpoints", over, async (call) => {
       // Taken anew for each try: a retry carries what was finished meanwhile.
       const due = this.#due();
       if (due.length === 0) return () => {};
@@ -175,13 +175,13 @@ export class Checkpointer {
     }
   }
 
-  /** From here on nothing is tried any more: a lasting failure, or the deadline. */
+  /** From here on nothing is tried any more: a lasting failure, or the scan is over. */
   #fail(thrown: unknown): void {
-    const { deadline, onFailure } = this.#options;
+    const { over, onFailure } = this.#options;
     const error = toKcError(thrown, "STORE_FAILED", "setCheckpoints");
     this.#failure = error;
     for (const progress of this.#dirty) progress.fail(error);
     this.#dirty.clear();
-    if (!deadline.aborted) onFailure(error);
+    if (!over.aborted) onFailure(error);
   }
 }

@@ -36,9 +36,10 @@ export class Scan implements GroupHost {
   readonly #checkpointer: Checkpointer;
   readonly #turns: Turns;
   readonly #stop = new AbortController();
-  /** The drain's time is over, for handlers; and a little later for the store. */
+  /** The stop's time is over: handlers are given up, and finished work gets a last flush. */
   readonly #deadline = new AbortController();
-  readonly #storeDeadline = new AbortController();
+  /** The scan is over: the store is left alone. */
+  readonly #over = new AbortController();
   readonly #scans = new Map<string, ShardScan>();
   readonly #granted = new Set<string>();
   readonly #reads = new Set<Promise<ShardOutcome>>();
@@ -59,8 +60,8 @@ export class Scan implements GroupHost {
     this.telemetry = telemetry;
     this.discoveryIntervalMs = options.discoveryIntervalMs;
     this.#stream = new StreamClient({ id: options.streamId, client, clock, random, telemetry });
-    // Every shard listens to each; Node takes more than ten listeners for a leak.
-    setMaxListeners(0, this.#stop.signal, this.#deadline.signal, this.#storeDeadline.signal);
+    // Every shard listens to both; Node takes more than ten listeners for a leak.
+    setMaxListeners(0, this.#stop.signal, this.#deadline.signal);
     this.#turns = new Turns(clock);
     this.#calls = new StoreCalls({ store, clock, random, telemetry });
     this.#checkpointer = new Checkpointer({
@@ -71,7 +72,7 @@ export class Scan implements GroupHost {
       telemetry,
       flushIntervalMs: options.flushIntervalMs,
       maxUnflushedMs: options.maxUnflushedMs,
-      deadline: this.#storeDeadline.signal,
+      over: this.#over.signal,
       onFailure: (error) => this.#fail(error),
     });
   }
@@ -100,7 +101,7 @@ export class Scan implements GroupHost {
       this.#stop.abort();
       this.#cancelDeadline?.();
       this.#checkpointer.close();
-      this.#storeDeadline.abort(new Error("the scan is over"));
+      this.#over.abort(new Error("the scan is over"));
     }
     this.#throwFirst();
   }
@@ -195,13 +196,10 @@ export class Scan implements GroupHost {
     if (this.#stop.signal.aborted) return;
     const { drainTimeoutMs } = this.#options;
     this.#stop.abort(reason);
-    this.#cancelDeadline = this.clock.setTimer(() => {
-      this.#deadline.abort(new Error(`the stop's ${drainTimeoutMs} ms are over`));
-      this.#cancelDeadline = this.clock.setTimer(
-        () => this.#storeDeadline.abort(this.#deadline.signal.reason),
-        LAST_FLUSH_MS,
-      );
-    }, drainTimeoutMs);
+    this.#cancelDeadline = this.clock.setTimer(
+      () => this.#deadline.abort(new Error(`the stop's ${drainTimeoutMs} ms are over`)),
+      drainTimeoutMs,
+    );
   }
 
   #throwFirst(): void {
