@@ -1,0 +1,212 @@
+import { StoreError, type CallOptions } from "@kc/core";
+import { Redis } from "ioredis";
+import type { RedisClient } from "./client.ts";
+import { isNoScript, toStoreError } from "./errors.ts";
+import type { CheckedOptions } from "./options.ts";
+import type { Script } from "./statements.ts";
+
+/** One call of a script. */
+export interface ScriptCall {
+  readonly keys: readonly string[];
+  readonly args: readonly string[];
+}
+
+type Command = readonly [name: "evalsha" | "eval" | "scan", args: string[]];
+type Reply = { readonly value: unknown } | { readonly error: unknown };
+
+/** So many keys are looked at in one round trip: about a millisecond of the server's time. */
+const SCAN_COUNT = "1000";
+
+/**
+ * The way to Redis: its own client, or the user's. Each round trip has a time limit, ends with the
+ * caller's signal and with `close`, and fails with a StoreError.
+ *
+ * `ioredis` keeps what it is given while it has no connection, and sends it later. So nothing is
+ * given to it before it is ready: what was refused here as unavailable is not written behind the
+ * caller's back. What is under way when the connection breaks may have been done or not, and a
+ * user's client may do it again: each script is safe to repeat, late too (see `statements.ts`).
+ */
+export class Connection {
+  readonly #client: RedisClient;
+  readonly #own: Redis | undefined;
+  readonly #where: string;
+  readonly #timeoutMs: number;
+  /** One for each call that somebody waits for. */
+  readonly #underWay = new Set<AbortController>();
+  #closed: StoreError | undefined;
+  #becomingReady: Promise<void> | undefined;
+
+  constructor({ source, timeoutMs }: CheckedOptions) {
+    this.#timeoutMs = timeoutMs;
+    this.#own = "url" in source ? openOwn(source.url, timeoutMs) : undefined;
+    this.#client = this.#own ?? (source as { readonly client: RedisClient }).client;
+    this.#where = "url" in source ? `Redis at ${new URL(source.url).host}` : "Redis";
+  }
+
+  /**
+   * Runs a script for each of the calls: one pipeline, or in a cluster, where a pipeline cannot
+   * cross nodes, all at once. Answers in the order of the calls.
+   */
+  run(script: Script, calls: readonly ScriptCall[], options?: CallOptions): Promise<unknown[]> {
+    if (calls.length === 0) return Promise.resolve([]);
+    return this.#within(options, async (ended) => {
+      const command = (how: "evalsha" | "eval", { keys, args }: ScriptCall): Command => [
+        how,
+        [how === "eval" ? script.lua : script.sha, String(keys.length), ...keys, ...args],
+      ];
+      const replies = await this.#send(calls.map((call) => command("evalsha", call)));
+      // Sent in full it reaches the node that has the keys, and stays there: SCRIPT LOAD might not.
+      const unknown = [...replies.keys()].filter((index) => isNoScript(errorOf(replies[index])));
+      if (unknown.length > 0) {
+        ended.throwIfAborted();
+        const again = await this.#send(unknown.map((index) => command("eval", calls[index]!)));
+        for (const [position, index] of unknown.entries()) replies[index] = again[position]!;
+      }
+      return replies.map(valueOf);
+    });
+  }
+
+  /**
+   * All keys that match, of every node of a cluster. The limit of time is each round trip's: a large
+   * database takes many.
+   */
+  async scan(pattern: string, options?: CallOptions): Promise<ReadonlySet<string>> {
+    const found = new Set<string>();
+    const nodes = await this.#within(options, async () => {
+      return this.#client.isCluster ? this.#client.nodes!("master") : [this.#client];
+    });
+    for (const node of nodes) {
+      let cursor = "0";
+      do {
+        const args = [cursor, "MATCH", pattern, "COUNT", SCAN_COUNT];
+        const reply = await this.#within(options, () => node.call("scan", args));
+        const [next, keys] = reply as [unknown, readonly unknown[]];
+        for (const key of keys) found.add(String(key));
+        cursor = String(next);
+      } while (cursor !== "0");
+    }
+    return found;
+  }
+
+  get isCluster(): boolean {
+    return this.#client.isCluster === true;
+  }
+
+  /** Idempotent. Calls under way reject with STORE_CLOSED. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = new StoreError("STORE_CLOSED", `${this.#where}: the store was disposed of`);
+    for (const call of this.#underWay) call.abort(this.#closed);
+    this.#own?.disconnect();
+  }
+
+  async #send(commands: readonly Command[]): Promise<Reply[]> {
+    if (this.isCluster || commands.length === 1) {
+      const settled = commands.map(([name, args]) =>
+        this.#client.call(name, args).then(ok, failed),
+      );
+      return Promise.all(settled);
+    }
+    const pipeline = this.#client.pipeline(commands.map(([name, args]) => [name, ...args]));
+    const results = (await pipeline.exec()) ?? [];
+    return commands.map((_, index) => {
+      const [error, value] = results[index] ?? [new Error("Command aborted by the driver")];
+      return error === null ? { value } : { error };
+    });
+  }
+
+  /** `work` is begun when the client is ready. `ended` aborts when nobody waits for it any more. */
+  async #within<Answer>(
+    { signal }: CallOptions = {},
+    work: (ended: AbortSignal) => Promise<Answer>,
+  ): Promise<Answer> {
+    if (this.#closed) throw this.#closed;
+    signal?.throwIfAborted();
+    const ended = new AbortController();
+    const timer = setTimeout(() => {
+      ended.abort(new Error(`no answer, timed out after ${this.#timeoutMs} ms`));
+    }, this.#timeoutMs);
+    const onAbort = (): void => ended.abort(signal?.reason);
+    signal?.addEventListener("abort", onAbort);
+    this.#underWay.add(ended);
+    try {
+      return await new Promise<Answer>((resolve, reject) => {
+        ended.signal.addEventListener("abort", () => reject(ended.signal.reason as Error));
+        this.#whenReady()
+          .then(() => {
+            ended.signal.throwIfAborted();
+            return work(ended.signal);
+          })
+          .then(resolve, reject);
+      });
+    } catch (error) {
+      if (signal?.aborted && error === signal.reason) throw error;
+      throw toStoreError(error, this.#where);
+    } finally {
+      clearTimeout(timer);
+      this.#underWay.delete(ended);
+      signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  async #whenReady(): Promise<void> {
+    if (this.#client.status === "ready") return;
+    if (this.#client.status === "end") {
+      throw new StoreError(
+        "STORE_CLOSED",
+        `${this.#where}: its owner closed the client, or its retryStrategy has given up`,
+      );
+    }
+    this.#becomingReady ??= this.#nextChange().finally(() => (this.#becomingReady = undefined));
+    await this.#becomingReady;
+  }
+
+  /** Rejects with the client's next error: it says why there is no connection. */
+  #nextChange(): Promise<void> {
+    const client = this.#client;
+    return new Promise<void>((resolve, reject) => {
+      const settle = (end: () => void) => (): void => {
+        for (const [event, listener] of listeners) client.off(event, listener);
+        end();
+      };
+      const onError = (error: Error): void => settle(() => reject(error))();
+      const onEnd = settle(() => reject(new Error("Connection is closed.")));
+      const listeners = [
+        ["ready", settle(resolve)],
+        ["error", onError],
+        ["end", onEnd],
+      ] as const;
+      for (const [event, listener] of listeners) client.on(event, listener);
+      if (client.status === "wait") client.connect().catch(onError);
+    });
+  }
+}
+
+/**
+ * A connection that answers in time or breaks: a silent one is destroyed, what was under way on it
+ * fails at once, and nothing is sent a second time. It is made again for ever, at most 1 s apart.
+ */
+function openOwn(url: string, timeoutMs: number): Redis {
+  const client = new Redis(url, {
+    lazyConnect: true,
+    connectTimeout: timeoutMs,
+    socketTimeout: timeoutMs,
+    disconnectTimeout: 100,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    retryStrategy: (attempt) => Math.min(50 * attempt, 1000) * (0.5 + Math.random() / 2),
+  });
+  // Whoever waits for the connection learns of it; without a listener ioredis prints each one.
+  client.on("error", () => undefined);
+  return client;
+}
+
+const ok = (value: unknown): Reply => ({ value });
+const failed = (error: unknown): Reply => ({ error });
+const errorOf = (reply: Reply | undefined): unknown =>
+  reply && "error" in reply ? reply.error : undefined;
+
+function valueOf(reply: Reply): unknown {
+  if ("error" in reply) throw reply.error;
+  return reply.value;
+}

@@ -1,0 +1,132 @@
+import { describeError, KcError, StoreError, type KcErrorCode } from "@kc/core";
+
+interface Meaning {
+  readonly code: KcErrorCode;
+  readonly retryable: boolean;
+  readonly advice: string;
+}
+
+const passing = (advice: string): Meaning => ({
+  code: "STORE_UNAVAILABLE",
+  retryable: true,
+  advice,
+});
+const lasting = (code: KcErrorCode, advice: string): Meaning => ({
+  code,
+  retryable: false,
+  advice,
+});
+
+const RIGHTS = "give this user the commands and keys that the README of @kc/store-redis lists";
+
+/** The first word of Redis's own errors, and what each means for a checkpoint. */
+export const REPLY_CODES: readonly (readonly [string, Meaning])[] = [
+  [
+    "READONLY",
+    passing("this server is a replica: a failover is under way, or the address is wrong"),
+  ],
+  ["MOVED", passing("the cluster moved the slot; a client that is no Cluster cannot follow")],
+  ["ASK", passing("the cluster is moving the slot")],
+  ["TRYAGAIN", passing("the cluster is moving the slot")],
+  ["CLUSTERDOWN", passing("the cluster does not serve all of its slots")],
+  ["LOADING", passing("the server is reading its data from the disk")],
+  ["MASTERDOWN", passing("this replica has lost its master")],
+  ["BUSY", passing("another script has blocked the server for seconds")],
+  ["OOM", passing("the server is at its maxmemory: make room")],
+  ["MISCONF", passing("the server cannot write to its disk, and takes no writes: see its log")],
+  ["NOREPLICAS", passing("the server has fewer replicas than it was told to write with")],
+  ["NOSCRIPT", passing("the scripts were flushed more than once during the call")],
+  ["UNBLOCKED", passing("the server let go of the call: it became a replica")],
+  ["NOAUTH", lasting("STORE_ACCESS_DENIED", "the server wants a password")],
+  ["WRONGPASS", lasting("STORE_ACCESS_DENIED", "the user or the password is wrong")],
+  ["NOPERM", lasting("STORE_ACCESS_DENIED", RIGHTS)],
+  ["DENIED", lasting("STORE_ACCESS_DENIED", "the server takes no connections from here")],
+  [
+    "WRONGTYPE",
+    lasting("STORE_SCHEMA", "a key of ours holds something else: use a keyPrefix, or delete it"),
+  ],
+  [
+    "CROSSSLOT",
+    lasting("STORE_FAILED", "the keys of a shard are not in one slot: please report it"),
+  ],
+];
+const BY_CODE = new Map(REPLY_CODES);
+
+/** Texts of Redis and `ioredis` that have no code of their own. The first that fits counts. */
+export const MESSAGES: readonly (readonly [RegExp, Meaning])[] = [
+  [/max number of clients/i, passing("the server has as many clients as it may have")],
+  [/can't run this command or subcommand|permission/i, lasting("STORE_ACCESS_DENIED", RIGHTS)],
+  [
+    /invalid password|without any password configured/i,
+    lasting("STORE_ACCESS_DENIED", "the user or the password is wrong"),
+  ],
+  [
+    /unknown command/i,
+    lasting("STORE_FAILED", "the server has a command switched off that the store needs"),
+  ],
+  [/subscriber mode|monitoring mode/i, lasting("STORE_FAILED", "hand in a client of normal mode")],
+  [
+    /Connection is closed|Stream isn't writeable|Command aborted|max retries per request/,
+    passing("the connection broke"),
+  ],
+  [/timed out|Socket timeout/, passing("the server did not answer in time")],
+  [
+    /None of startup nodes|refresh slots cache|Cluster isn't ready|Cluster is ended|No subscriber/,
+    passing("no node of the cluster can be reached"),
+  ],
+  [/Too many Cluster redirections/, passing("the cluster is being changed")],
+  [/sentinels are unreachable/i, passing("no sentinel can be reached")],
+];
+
+/** Codes of Node's network errors. */
+export const NETWORK_CODES: ReadonlySet<string> = new Set([
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "ECONNABORTED",
+  "EPIPE",
+  "ETIMEDOUT",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "EHOSTDOWN",
+  "ENETUNREACH",
+  "ENETDOWN",
+]);
+
+const UNREACHABLE = passing("the server cannot be reached");
+const UNKNOWN = lasting("STORE_FAILED", "the call failed in a way that is not known here");
+
+/** A script that the server does not have (any more): it has to be sent in full. */
+export function isNoScript(error: unknown): boolean {
+  return error instanceof Error && replyCode(error.message) === "NOSCRIPT";
+}
+
+/** What the driver threw, as a StoreError. `where` names the server. A KcError is left as it is. */
+export function toStoreError(error: unknown, where: string): KcError {
+  if (KcError.is(error)) return error;
+  const { code, retryable, advice } = meaningOf(error);
+  return new StoreError(code, `${where}: ${advice} (${describeError(error)})`, {
+    retryable,
+    cause: error,
+  });
+}
+
+function meaningOf(error: unknown): Meaning {
+  if (!(error instanceof Error)) return UNKNOWN;
+  const { code, lastNodeError } = error as Error & { code?: unknown; lastNodeError?: unknown };
+  // A cluster's "Failed to refresh slots cache." hides why: a wrong password, for one.
+  if (lastNodeError instanceof Error) return meaningOf(lastNodeError);
+  if (typeof code === "string" && NETWORK_CODES.has(code)) return UNREACHABLE;
+  const { message } = error;
+  return (
+    BY_CODE.get(replyCode(message) ?? "") ??
+    MESSAGES.find(([text]) => text.test(message))?.[1] ??
+    UNKNOWN
+  );
+}
+
+/** Redis 6 and older wrap what failed inside a script: `ERR Error running script (…): -OOM …`. */
+function replyCode(message: string): string | undefined {
+  const inScript = /^ERR Error running script.*?: -?([A-Z]{3,})\b/s.exec(message);
+  return (inScript ?? /^-?([A-Z]{3,})\b/.exec(message))?.[1];
+}

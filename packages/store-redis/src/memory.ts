@@ -1,0 +1,49 @@
+import { compareCheckpoints, type Checkpoint } from "@kc/core";
+import type { ApplicationKeys } from "./keys.ts";
+import { checkpointArguments, type ShardReply } from "./rows.ts";
+
+/**
+ * What this store has seen of one application. A server that lost writes (emptied, restored, failed
+ * over to a replica that lagged) answers with less than this: the scripts get it with each call, and
+ * refuse.
+ */
+export class Memory {
+  readonly keys: ApplicationKeys;
+  /** The application row's text, "" until it was seen. */
+  row = "";
+  /** The shards that are known to be in the application's list. */
+  readonly listed: Set<string> = new Set();
+  /** Has this store looked for Go's checkpoints? */
+  searched = false;
+  readonly #shards = new Map<string, Pick<ShardReply, "checkpoint" | "epoch">>();
+
+  constructor(keys: ApplicationKeys) {
+    this.keys = keys;
+  }
+
+  /** A shard's place as a script takes it. */
+  shard(shardId: string): readonly string[] {
+    const seen = this.#shards.get(shardId);
+    return [...checkpointArguments(seen?.checkpoint), seen === undefined ? "" : String(seen.epoch)];
+  }
+
+  /** All shards that have been seen. */
+  get shardIds(): Iterable<string> {
+    return this.#shards.keys();
+  }
+
+  /** Replies may come out of order: an older one does not take anything back. */
+  learn(shardId: string, { checkpoint, epoch }: Pick<ShardReply, "checkpoint" | "epoch">): void {
+    const seen = this.#shards.get(shardId);
+    if (seen !== undefined && !isLater({ checkpoint, epoch }, seen)) return;
+    this.#shards.set(shardId, { checkpoint, epoch });
+  }
+}
+
+type Seen = { readonly checkpoint: Checkpoint | undefined; readonly epoch: number };
+
+function isLater(a: Seen, b: Seen): boolean {
+  if (a.epoch !== b.epoch) return a.epoch > b.epoch;
+  if (a.checkpoint === undefined) return false;
+  return b.checkpoint === undefined || compareCheckpoints(a.checkpoint, b.checkpoint) > 0;
+}

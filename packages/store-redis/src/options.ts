@@ -1,0 +1,109 @@
+import { ConfigError } from "@kc/core";
+import type { RedisClient } from "./client.ts";
+import { hashTag } from "./keys.ts";
+
+export type RedisStoreOptions = {
+  /**
+   * Stands before every key. Go's library has none: with a prefix its checkpoints are not found. One
+   * with a hash tag, `{kc}:`, brings all keys into one slot of a cluster. @default ""
+   */
+  readonly keyPrefix?: string;
+  /**
+   * How long a round trip may take, the wait for a connection included, in milliseconds, 1 to
+   * 600,000. Then the call rejects with a retryable STORE_UNAVAILABLE. @default 5000
+   */
+  readonly timeoutMs?: number;
+  /**
+   * Whether checkpoints that Go's library wrote are looked for, by SCAN, when an application is read
+   * for the first time and after Go has written again. `false` for who never ran Go on this database
+   * and does not want, or may not, SCAN it. @default true
+   */
+  readonly searchForGo?: boolean;
+} & (
+  | {
+      /** A `Redis` or `Cluster` of `ioredis`. It stays yours: it is never closed here. */
+      readonly client: RedisClient;
+      readonly url?: never;
+    }
+  | {
+      /** `redis://…` or `rediss://…` of one server, for a connection of the store's own. */
+      readonly url: string;
+      readonly client?: never;
+    }
+);
+
+export interface CheckedOptions {
+  readonly source: { readonly client: RedisClient } | { readonly url: string };
+  readonly keyPrefix: string;
+  readonly timeoutMs: number;
+  readonly searchForGo: boolean;
+}
+
+const OPTION_NAMES = ["client", "url", "keyPrefix", "timeoutMs", "searchForGo"];
+const MAX_TIMEOUT_MS = 600_000;
+
+/** @throws ConfigError for each option that is missing, of the wrong kind, or out of bounds. */
+export function checkOptions(options: RedisStoreOptions): CheckedOptions {
+  for (const name of Object.keys(options)) {
+    if (!OPTION_NAMES.includes(name)) {
+      throw new ConfigError(name, `is no option of RedisStore: ${OPTION_NAMES.join(", ")} are`);
+    }
+  }
+  const { timeoutMs = 5000, searchForGo = true } = options;
+  if (!Number.isInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > MAX_TIMEOUT_MS) {
+    throw new ConfigError(
+      "timeoutMs",
+      `must be a whole number of milliseconds from 1 to ${MAX_TIMEOUT_MS}, not ${timeoutMs}`,
+    );
+  }
+  if (typeof searchForGo !== "boolean") {
+    throw new ConfigError("searchForGo", `must be true or false, not ${String(searchForGo)}`);
+  }
+  return {
+    source: checkSource(options),
+    keyPrefix: checkKeyPrefix(options.keyPrefix ?? ""),
+    timeoutMs,
+    searchForGo,
+  };
+}
+
+function checkSource({ client, url }: RedisStoreOptions): CheckedOptions["source"] {
+  if (client !== undefined) {
+    if (url !== undefined) throw new ConfigError("url", "give a url or a client, not both");
+    return { client: checkClient(client) };
+  }
+  if (typeof url !== "string" || !/^rediss?:\/\//.test(url) || !URL.canParse(url)) {
+    // Not the text itself: there may be a password in it.
+    throw new ConfigError("url", "give a redis:// or rediss:// URL, or a client of ioredis");
+  }
+  return { url };
+}
+
+function checkClient(client: RedisClient): RedisClient {
+  const methods = ["call", "pipeline", "connect", "on", "off"] as const;
+  if (methods.some((method) => typeof client?.[method] !== "function")) {
+    throw new ConfigError("client", "must be a Redis or a Cluster of ioredis 5 or 6");
+  }
+  if (client.options.keyPrefix) {
+    // It would come before the hash tags of our keys, and take them to another slot than Go's keys.
+    throw new ConfigError(
+      "client",
+      "has a keyPrefix: give that to RedisStore instead, and it a client without one, such as " +
+        '`client.duplicate({ keyPrefix: "" })`',
+    );
+  }
+  return client;
+}
+
+function checkKeyPrefix(keyPrefix: unknown): string {
+  if (typeof keyPrefix !== "string" || /\p{Surrogate}/u.test(keyPrefix)) {
+    throw new ConfigError("keyPrefix", "must be a text");
+  }
+  if (/[{}]/.test(keyPrefix) && hashTag(keyPrefix) === undefined) {
+    throw new ConfigError(
+      "keyPrefix",
+      `has braces that are no hash tag, such as {kc}: ${JSON.stringify(keyPrefix)}`,
+    );
+  }
+  return keyPrefix;
+}

@@ -1,0 +1,287 @@
+import {
+  formatCheckpoint,
+  LeaseLostError,
+  NamespaceConflictError,
+  StoreRegressedError,
+  type ApplicationRow,
+  type BulkCheckpointResult,
+  type CallOptions,
+  type Checkpoint,
+  type CheckpointWrite,
+  type SetCheckpointResult,
+  type Store,
+  type StoreCapabilities,
+  type StoreScope,
+} from "@kc/core";
+import { Connection } from "./connection.ts";
+import { ApplicationKeys } from "./keys.ts";
+import { Memory } from "./memory.ts";
+import { checkOptions, type CheckedOptions, type RedisStoreOptions } from "./options.ts";
+import {
+  applicationOf,
+  applicationText,
+  checkpointArguments,
+  shardOf,
+  textsOf,
+  type ShardReply,
+} from "./rows.ts";
+import * as lua from "./statements.ts";
+
+/**
+ * Progress in Redis: a server with or without replicas, or a cluster. There is no schema, so there
+ * is no `setup`. The first call connects, not the constructor.
+ */
+export class RedisStore implements Store {
+  readonly capabilities: StoreCapabilities = {
+    leases: false,
+    fences: true,
+    flushIntervalMs: 1000,
+    flush: "together",
+  };
+  readonly #options: CheckedOptions;
+  readonly #connection: Connection;
+  readonly #memories = new Map<string, Memory>();
+
+  /** @throws ConfigError if an option is wrong. */
+  constructor(options: RedisStoreOptions) {
+    this.#options = checkOptions(options);
+    this.#connection = new Connection(this.#options);
+  }
+
+  async openApplication(
+    scope: StoreScope,
+    row: ApplicationRow,
+    options?: CallOptions,
+  ): Promise<{ outcome: "created" | "existing"; row: ApplicationRow }> {
+    const memory = this.#memory(scope);
+    const [outcome, text = ""] = await this.#application(
+      lua.OPEN_APPLICATION,
+      memory,
+      [applicationText(row)],
+      options,
+    );
+    const stands = applicationOf(text);
+    if (isOf(scope, stands)) memory.row = text;
+    return { outcome: outcome === "created" ? "created" : "existing", row: stands };
+  }
+
+  async getCheckpoint(
+    scope: StoreScope,
+    shardId: string,
+    options?: CallOptions,
+  ): Promise<Checkpoint | undefined> {
+    const memory = this.#memory(scope);
+    if (memory.row === "") await this.#readApplication(scope, memory, options);
+    const [shard] = await this.#readShards(memory, [shardId], options);
+    return shard?.checkpoint;
+  }
+
+  /** Two round trips: the application's list of shards, then all of these. */
+  async getCheckpoints(
+    scope: StoreScope,
+    options?: CallOptions,
+  ): Promise<ReadonlyMap<string, Checkpoint>> {
+    const memory = this.#memory(scope);
+    const searched = await this.#readApplication(scope, memory, options);
+    if (!searched || memory.listed.size === 0) await this.#searchForGo(memory, options);
+
+    const checkpoints = new Map<string, Checkpoint>();
+    const read = async (shardIds: readonly string[]): Promise<boolean> => {
+      const shards = await this.#readShards(memory, shardIds, options);
+      for (const [index, { checkpoint }] of shards.entries()) {
+        if (checkpoint !== undefined) checkpoints.set(shardIds[index]!, checkpoint);
+      }
+      return shards.some(({ byGo }) => byGo);
+    };
+    const shardIds = [...new Set([...memory.listed, ...memory.shardIds])];
+    if ((await read(shardIds)) && !memory.searched) {
+      // Go has been at work since, and may have met new shards.
+      await this.#searchForGo(memory, options);
+      await read([...memory.listed].filter((shardId) => !shardIds.includes(shardId)));
+    }
+    return checkpoints;
+  }
+
+  async setCheckpoint(
+    scope: StoreScope,
+    write: CheckpointWrite,
+    options?: CallOptions,
+  ): Promise<SetCheckpointResult> {
+    const [result] = await this.setCheckpoints(scope, [write], options);
+    if (result?.outcome !== "lease-lost") return result!;
+    throw new LeaseLostError(write.shardId, "the fence is not the one that stands in the store");
+  }
+
+  async setCheckpoints(
+    scope: StoreScope,
+    writes: readonly CheckpointWrite[],
+    options?: CallOptions,
+  ): Promise<readonly BulkCheckpointResult[]> {
+    const memory = this.#memory(scope);
+    const shardIds = writes.map(({ shardId }) => shardId);
+    await this.#list(scope, memory, shardIds, options);
+    const calls = writes.map(({ shardId, checkpoint, fence }) => ({
+      keys: memory.keys.shard(shardId),
+      args: [
+        ...memory.shard(shardId),
+        ...checkpointArguments(checkpoint),
+        ...(fence === undefined ? ["", ""] : [String(fence.epoch), fence.owner]),
+      ],
+    }));
+    const replies = await this.#connection.run(lua.ADVANCE_SHARD, calls, options);
+    return this.#learn(memory, shardIds, replies).map(resultOf);
+  }
+
+  async resetCheckpoint(
+    scope: StoreScope,
+    shardId: string,
+    to: Checkpoint | undefined,
+    options?: CallOptions & { readonly force?: boolean },
+  ): Promise<void> {
+    const memory = this.#memory(scope);
+    await this.#list(scope, memory, [shardId], options);
+    const args = [...checkpointArguments(to), options?.force === true ? "1" : ""];
+    const keys = memory.keys.shard(shardId);
+    const replies = await this.#connection.run(lua.RESET_SHARD, [{ keys, args }], options);
+    const [shard] = this.#learn(memory, [shardId], replies);
+    if (shard?.outcome === "lease-lost") {
+      throw new LeaseLostError(shardId, `${shard.owner} holds it: stop it, or force the reset`);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#connection.close();
+  }
+
+  #memory(scope: StoreScope): Memory {
+    const key = JSON.stringify([scope.application, scope.streamName]);
+    let memory = this.#memories.get(key);
+    if (memory === undefined) {
+      memory = new Memory(new ApplicationKeys(this.#options.keyPrefix, scope));
+      this.#memories.set(key, memory);
+    }
+    return memory;
+  }
+
+  async #application(
+    script: lua.Script,
+    memory: Memory,
+    args: readonly string[],
+    options: CallOptions | undefined,
+  ): Promise<readonly string[]> {
+    const call = { keys: [memory.keys.application], args: [memory.row, ...args] };
+    const [reply] = await this.#connection.run(script, [call], options);
+    const texts = textsOf(reply);
+    if (texts[0] === "regressed") throw regressed("the application row that stood there is gone");
+    return texts;
+  }
+
+  /** Answers whether Go's checkpoints have been looked for. */
+  async #readApplication(
+    scope: StoreScope,
+    memory: Memory,
+    options: CallOptions | undefined,
+  ): Promise<boolean> {
+    const texts = await this.#application(lua.READ_APPLICATION, memory, [], options);
+    const [, row = "", searched, ...shardIds] = texts;
+    claim(scope, memory, row);
+    for (const shardId of shardIds) memory.listed.add(shardId);
+    return searched === "1";
+  }
+
+  /** Before their checkpoints: a crash in between leaves a name too many, never one too few. */
+  async #list(
+    scope: StoreScope,
+    memory: Memory,
+    shardIds: readonly string[],
+    options: CallOptions | undefined,
+  ): Promise<void> {
+    const unlisted = shardIds.filter((shardId) => !memory.listed.has(shardId));
+    if (unlisted.length === 0) return;
+    if (memory.row === "") await this.#readApplication(scope, memory, options);
+    await this.#application(lua.ADD_SHARDS, memory, ["", ...unlisted], options);
+    for (const shardId of unlisted) memory.listed.add(shardId);
+  }
+
+  /**
+   * SCANs the whole database for Go's keys of this application and lists their shards. In a cluster
+   * until nothing new turns up: a slot that moves meanwhile could be overlooked once.
+   */
+  async #searchForGo(memory: Memory, options: CallOptions | undefined): Promise<void> {
+    if (!this.#options.searchForGo) return;
+    const found = new Set<string>();
+    for (let before = -1; before < found.size;) {
+      before = found.size;
+      for (const key of await this.#connection.scan(memory.keys.pattern, options)) {
+        const shardId = memory.keys.shardIdOf(key);
+        if (shardId !== undefined) found.add(shardId);
+      }
+      if (!this.#connection.isCluster) break;
+    }
+    await this.#application(lua.ADD_SHARDS, memory, ["1", ...found], options);
+    for (const shardId of found) memory.listed.add(shardId);
+    memory.searched = true;
+  }
+
+  async #readShards(
+    memory: Memory,
+    shardIds: readonly string[],
+    options: CallOptions | undefined,
+  ): Promise<readonly ShardReply[]> {
+    const calls = shardIds.map((shardId) => ({
+      keys: memory.keys.shard(shardId),
+      args: memory.shard(shardId),
+    }));
+    const replies = await this.#connection.run(lua.READ_SHARD, calls, options);
+    return this.#learn(memory, shardIds, replies);
+  }
+
+  #learn(
+    memory: Memory,
+    shardIds: readonly string[],
+    replies: readonly unknown[],
+  ): readonly ShardReply[] {
+    return replies.map((reply, index) => {
+      const shardId = shardIds[index]!;
+      const shard = shardOf(shardId, reply);
+      if (shard.outcome === "regressed") {
+        const stands = shard.checkpoint ? formatCheckpoint(shard.checkpoint) : "no checkpoint";
+        throw regressed(`${shardId} has ${stands}, and was further on`);
+      }
+      if (shard.outcome !== "lease-lost") memory.learn(shardId, shard);
+      return shard;
+    });
+  }
+}
+
+/** Two stores with different prefixes can have the same keys: the row says whose they are. */
+function claim(scope: StoreScope, memory: Memory, text: string): void {
+  if (text === "") return;
+  const row = applicationOf(text);
+  if (!isOf(scope, row)) {
+    throw new NamespaceConflictError(
+      `application "${scope.application}" on ${scope.streamName} has the keys of application ` +
+        `"${row.application}" on ${row.streamName}: give one of their stores another keyPrefix`,
+    );
+  }
+  memory.row = text;
+}
+
+function isOf(scope: StoreScope, row: ApplicationRow): boolean {
+  return row.application === scope.application && row.streamName === scope.streamName;
+}
+
+function resultOf({ outcome, checkpoint }: ShardReply): BulkCheckpointResult {
+  if (outcome === "lease-lost") return { outcome };
+  const known = outcome === "written" || outcome === "same" || outcome === "behind";
+  if (known && checkpoint !== undefined) return { outcome, stored: checkpoint };
+  throw new Error(`the script answered ${outcome}`);
+}
+
+function regressed(what: string): StoreRegressedError {
+  return new StoreRegressedError(
+    `Redis has less than it had acknowledged: ${what}. It was emptied, restored from a copy, or ` +
+      "failed over to a replica that lagged. To go on from what stands there now, start the " +
+      "process again.",
+  );
+}

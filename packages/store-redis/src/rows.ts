@@ -1,0 +1,115 @@
+import {
+  checkpointAt,
+  isSequenceNumber,
+  SHARD_END,
+  StoreError,
+  type ApplicationRow,
+  type Checkpoint,
+  type StartPosition,
+} from "@kc/core";
+
+/** Number, sub-sequence number, '1' for a shard's end. All empty = no checkpoint. */
+export function checkpointArguments(checkpoint: Checkpoint | undefined): readonly string[] {
+  if (checkpoint === undefined) return ["", "", ""];
+  if (checkpoint.kind === "shard-end") return ["", "", "1"];
+  return [checkpoint.sequenceNumber, String(checkpoint.subSequenceNumber ?? ""), ""];
+}
+
+/** What a script says of a shard. */
+export interface ShardReply {
+  readonly outcome: string;
+  readonly checkpoint: Checkpoint | undefined;
+  /** 0 = never held. */
+  readonly epoch: number;
+  /** Undefined = free. */
+  readonly owner: string | undefined;
+  /** Its number is not the one that this store wrote. */
+  readonly byGo: boolean;
+}
+
+/** @throws StoreError STORE_CORRUPT if somebody else wrote what no checkpoint can be. */
+export function shardOf(shardId: string, reply: unknown): ShardReply {
+  const [outcome = "", number = "", sub, end, epoch, owner, byGo] = textsOf(reply);
+  if (number !== "" && !isSequenceNumber(number)) {
+    throw new StoreError(
+      "STORE_CORRUPT",
+      `${shardId}: its key holds ${JSON.stringify(number)}, no sequence number: reset that shard`,
+      { shardId },
+    );
+  }
+  return {
+    outcome,
+    checkpoint: end === "1" ? SHARD_END : number === "" ? undefined : positionOf(number, sub),
+    epoch: Number(epoch),
+    owner: owner === "" ? undefined : owner,
+    byGo: byGo === "1",
+  };
+}
+
+/** What a script says of an application: its outcome, its row as text ("" = none), more. */
+export function textsOf(reply: unknown): readonly string[] {
+  return Array.isArray(reply) ? reply.map(String) : [];
+}
+
+function positionOf(sequenceNumber: string, sub: string | undefined): Checkpoint {
+  return checkpointAt(
+    sub ? { sequenceNumber, subSequenceNumber: Number(sub) } : { sequenceNumber },
+  );
+}
+
+/** The row's text is JSON of this version. */
+const VERSION = 1;
+
+type RowText = Omit<ApplicationRow, "streamCreationTimestamp" | "start" | "startedAt"> & {
+  readonly version: number;
+  readonly streamCreationTimestamp?: string;
+  readonly start: string | { readonly timestamp: string };
+  readonly startedAt: string;
+};
+
+export function applicationText(row: ApplicationRow): string {
+  return JSON.stringify({ version: VERSION, ...row });
+}
+
+/** @throws StoreError if the text is none of ours, or a newer version's. */
+export function applicationOf(text: string): ApplicationRow {
+  const { version, application, streamName, streamARN, migrated, ...times } = parse(text);
+  if (version > VERSION) {
+    throw new StoreError(
+      "STORE_SCHEMA",
+      `the application row is of version ${version}, and this @kc/store-redis knows up to ` +
+        `${VERSION}: upgrade it`,
+    );
+  }
+  const created = times.streamCreationTimestamp;
+  return {
+    application,
+    streamName,
+    streamARN,
+    ...(created === undefined ? {} : { streamCreationTimestamp: new Date(created) }),
+    start: startOf(times.start),
+    startedAt: new Date(times.startedAt),
+    migrated,
+  };
+}
+
+function startOf(start: RowText["start"]): StartPosition {
+  if (typeof start === "object") return { timestamp: new Date(start.timestamp) };
+  return start === "TRIM_HORIZON" ? start : "LATEST";
+}
+
+function parse(text: string): RowText {
+  try {
+    const row = JSON.parse(text) as RowText | null;
+    if (typeof row?.version === "number") return row;
+  } catch (cause) {
+    throw corrupt(text, cause);
+  }
+  throw corrupt(text);
+}
+
+function corrupt(text: string, cause?: unknown): StoreError {
+  return new StoreError("STORE_CORRUPT", `the application row is not one of ours: ${text}`, {
+    cause,
+  });
+}

@@ -1,0 +1,169 @@
+import { createHash } from "node:crypto";
+
+/**
+ * All Lua scripts of the store. Whatever is read or written is read or written by one of them, so
+ * each step is atomic, and none can be sent to a replica of a cluster.
+ */
+export interface Script {
+  readonly lua: string;
+  readonly sha: string;
+}
+
+function script(...parts: readonly string[]): Script {
+  const lua = parts.join("\n");
+  return { lua, sha: createHash("sha1").update(lua).digest("hex") };
+}
+
+/**
+ * KEYS: the checkpoint, which is Go's, and its companion, which is ours. The companion says which
+ * number its sub-sequence number and its shard end belong to (`at`): beside another number, which
+ * Go wrote, they count for nothing. It also has the shard's lease.
+ *
+ * PERSIST is a write, and makes a server that has become a replica refuse; it changes nothing but a
+ * time to live, and progress has none. Numbers are texts throughout: as doubles, or by the server's
+ * collation, they would be compared wrongly. An empty text stands for what is absent.
+ */
+const SHARD = `
+local function read()
+  redis.call('PERSIST', KEYS[1])
+  local number = redis.call('GET', KEYS[1]) or ''
+  local beside = redis.call('HMGET', KEYS[2], 'at', 'sub', 'end', 'epoch', 'owner')
+  local ours = beside[1] == number
+  return {
+    number = number,
+    sub = ours and beside[2] or '',
+    ended = ours and beside[3] or '',
+    byGo = (ours or number == '') and '' or '1',
+    epoch = beside[4] or '0',
+    owner = beside[5] or '',
+  }
+end
+
+local function answer(outcome, shard)
+  return {outcome, shard.number, shard.sub, shard.ended, shard.epoch, shard.owner, shard.byGo}
+end
+
+local function isNumber(text)
+  return text == '0' or (#text <= 128 and string.find(text, '^[1-9]%d*$') ~= nil)
+end
+
+local function compareNumbers(a, b)
+  if #a ~= #b then return #a - #b end
+  for i = 1, #a do
+    local difference = string.byte(a, i) - string.byte(b, i)
+    if difference ~= 0 then return difference end
+  end
+  return 0
+end
+
+-- A shard's end is last, and a whole record comes after its user records.
+local function compare(a, b)
+  if a.ended ~= b.ended then return a.ended == '1' and 1 or -1 end
+  if a.ended == '1' then return 0 end
+  local order = compareNumbers(a.number, b.number)
+  if order ~= 0 or a.sub == b.sub then return order end
+  if a.sub == '' then return 1 end
+  if b.sub == '' then return -1 end
+  return compareNumbers(a.sub, b.sub)
+end
+
+-- Less than what the caller has seen. A reset goes back too, and raises the epoch.
+local function hasRegressed(shard, seen)
+  if seen.epoch == '' then return false end
+  local epochs = tonumber(shard.epoch) - tonumber(seen.epoch)
+  return epochs < 0 or (epochs == 0 and compare(shard, seen) < 0)
+end
+
+local function write(shard, to)
+  if to.ended == '1' then
+    -- Go's key holds a number whatever happens: its last one, or one before all others.
+    to.number = isNumber(shard.number) and shard.number or '0'
+  end
+  if to.number == '' then
+    redis.call('DEL', KEYS[1])
+  else
+    redis.call('SET', KEYS[1], to.number)
+  end
+  redis.call('HSET', KEYS[2], 'at', to.number, 'sub', to.sub, 'end', to.ended)
+end
+`;
+
+/** ARGV: number, sub and end of what the caller has seen of the shard, and its epoch ('' = nothing). */
+export const READ_SHARD: Script = script(
+  SHARD,
+  `
+local shard = read()
+local seen = {number = ARGV[1], sub = ARGV[2], ended = ARGV[3], epoch = ARGV[4]}
+return answer(hasRegressed(shard, seen) and 'regressed' or 'read', shard)`,
+);
+
+/** Moves a checkpoint forward, or not. ARGV: as in READ_SHARD; then the write; then its fence. */
+export const ADVANCE_SHARD: Script = script(
+  SHARD,
+  `
+local shard = read()
+local seen = {number = ARGV[1], sub = ARGV[2], ended = ARGV[3], epoch = ARGV[4]}
+local to = {number = ARGV[5], sub = ARGV[6], ended = ARGV[7]}
+local epoch, owner = ARGV[8], ARGV[9]
+if hasRegressed(shard, seen) then return answer('regressed', shard) end
+if owner ~= shard.owner or (owner ~= '' and epoch ~= shard.epoch) then
+  return answer('lease-lost', shard)
+end
+if shard.number ~= '' and not isNumber(shard.number) then return answer('corrupt', shard) end
+if shard.number ~= '' then
+  local order = compare(to, shard)
+  if order == 0 then return answer('same', shard) end
+  if order < 0 then return answer('behind', shard) end
+end
+write(shard, to)
+return answer('written', read())`,
+);
+
+/** ARGV: where to, all empty = no checkpoint; '1' = whoever holds the shard loses it. */
+export const RESET_SHARD: Script = script(
+  SHARD,
+  `
+local shard = read()
+local to = {number = ARGV[1], sub = ARGV[2], ended = ARGV[3]}
+if shard.owner ~= '' and ARGV[4] ~= '1' then return answer('lease-lost', shard) end
+write(shard, to)
+redis.call('HINCRBY', KEYS[2], 'epoch', 1)
+redis.call('HDEL', KEYS[2], 'owner')
+return answer('reset', read())`,
+);
+
+/** KEYS: the application's hash. ARGV: its row as the caller has seen it, '' = not at all. */
+const APPLICATION = `
+redis.call('PERSIST', KEYS[1])
+local row = redis.call('HGET', KEYS[1], 'row') or ''
+if ARGV[1] ~= '' and row ~= ARGV[1] then return {'regressed', row} end
+`;
+
+/** Puts the row of ARGV[2] unless one stands there. */
+export const OPEN_APPLICATION: Script = script(
+  APPLICATION,
+  `
+if row ~= '' then return {'existing', row} end
+redis.call('HSET', KEYS[1], 'row', ARGV[2])
+return {'created', ARGV[2]}`,
+);
+
+/** The row, '1' if Go's checkpoints have been looked for, and the shards. */
+export const READ_APPLICATION: Script = script(
+  APPLICATION,
+  `
+local answer = {'read', row, redis.call('HGET', KEYS[1], 'searched') or ''}
+for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+  if string.sub(field, 1, 6) == 'shard:' then answer[#answer + 1] = string.sub(field, 7) end
+end
+return answer`,
+);
+
+/** Notes shards, from ARGV[3] on, before they get a checkpoint. ARGV[2]: '1' = Go's are among them. */
+export const ADD_SHARDS: Script = script(
+  APPLICATION,
+  `
+if ARGV[2] == '1' then redis.call('HSET', KEYS[1], 'searched', '1') end
+for i = 3, #ARGV do redis.call('HSET', KEYS[1], 'shard:' .. ARGV[i], '') end
+return {'added', row}`,
+);

@@ -1,0 +1,62 @@
+import { randomUUID } from "node:crypto";
+import type { StoreHarness } from "@kc/conformance";
+import { startProxy } from "@kc-internal/test-services";
+import { Redis } from "ioredis";
+import { inject } from "vitest";
+import { RedisStore } from "../../src/index.ts";
+import { ApplicationKeys } from "../../src/keys.ts";
+
+/** Long enough for a busy machine, short enough for an outage that is told by silence alone. */
+const timeoutMs = 2000;
+
+/**
+ * Keys of its own on the server that all tests share. Every handle reaches it through a proxy that
+ * can be cut, with a client of its own or one that was handed in.
+ */
+export async function redisHarness(form: "url" | "client"): Promise<StoreHarness> {
+  const proxy = await startProxy(inject("redis"));
+  const url = `redis://${proxy.host}:${proxy.port}`;
+  const keyPrefix = `${randomUUID()}:`;
+  const closers: (() => unknown)[] = [() => proxy.close()];
+
+  const borrow = (): Redis => {
+    const client = new Redis(url);
+    // Told by the store's errors; ioredis would print each one.
+    client.on("error", () => undefined);
+    closers.unshift(() => client.disconnect());
+    return client;
+  };
+  const keep = (store: RedisStore): RedisStore => {
+    closers.unshift(() => store[Symbol.asyncDispose]());
+    return store;
+  };
+  const direct = new Redis(inject("redis").url, { lazyConnect: true });
+  closers.push(() => direct.disconnect());
+
+  return {
+    open: async () =>
+      keep(
+        new RedisStore({
+          ...(form === "url" ? { url } : { client: borrow() }),
+          keyPrefix,
+          timeoutMs,
+        }),
+      ),
+    breakConnection: () => proxy.cut(),
+    restore: () => proxy.restore(),
+    async grantLease(scope, shardId, { epoch, owner }) {
+      const [, companion] = new ApplicationKeys(keyPrefix, scope).shard(shardId);
+      await direct.hset(companion, { epoch, owner });
+    },
+    async openOnBorrowedClient() {
+      const client = borrow();
+      return {
+        store: keep(new RedisStore({ client, keyPrefix, timeoutMs })),
+        clientWorks: async () => (await client.ping()) === "PONG",
+      };
+    },
+    async [Symbol.asyncDispose]() {
+      for (const close of closers) await close();
+    },
+  };
+}
