@@ -1,0 +1,171 @@
+import { setMaxListeners } from "node:events";
+import { setTimeout as delay } from "node:timers/promises";
+import { StoreError, type CallOptions } from "@kc/core";
+import pg from "pg";
+import { rowsOf, type PostgresClient, type PostgresPool, type PostgresRows } from "./client.ts";
+import { isConflict, keepsConnection, toStoreError } from "./errors.ts";
+import type { CheckedOptions } from "./options.ts";
+import { Patience } from "./patience.ts";
+
+/** Below a heartbeat: who waits for a lock holds others. */
+const LOCK_TIMEOUT_MS = 900;
+/** A transaction that lost to another is run again at once, so often. */
+const ATTEMPTS = 5;
+const PAUSE_MS = 20;
+
+/** Statements that go to the server in one text. Values are put into it by `quote`. */
+export type MakeStatements = (quote: (value: string) => string) => readonly string[];
+
+/**
+ * The pool of one store, its own or one that was handed in, and everything that can happen to a
+ * call: it ends with its answer, its caller's signal, its time, or the store's dispose, and its
+ * connection goes back to the pool only if it is known to be whole.
+ */
+export class Connection {
+  /** The table, for messages. */
+  readonly where: string;
+  readonly #ddl: string;
+  readonly #pool: PostgresPool;
+  readonly #end: () => Promise<void>;
+  readonly #timeoutMs: number;
+  readonly #closing = new AbortController();
+  #closed: Promise<void> | undefined;
+
+  constructor({ source, timeoutMs }: CheckedOptions, where: string, ddl: string) {
+    this.where = `Postgres table ${where}`;
+    this.#ddl = ddl;
+    this.#timeoutMs = timeoutMs;
+    setMaxListeners(0, this.#closing.signal); // each call under way listens
+    if ("pool" in source) {
+      this.#pool = source.pool;
+      this.#end = async () => undefined;
+    } else {
+      const pool = makePool(source.connection, timeoutMs);
+      this.#pool = pool;
+      this.#end = () => pool.end();
+    }
+  }
+
+  /**
+   * Runs statements as one transaction, in one round trip; answers with the rows of each.
+   * @throws StoreError for everything but an abort, which rejects with the signal's reason.
+   */
+  async run(
+    make: MakeStatements,
+    { signal, lockTimeoutMs = LOCK_TIMEOUT_MS }: CallOptions & { lockTimeoutMs?: number } = {},
+  ): Promise<readonly PostgresRows[]> {
+    this.#closing.signal.throwIfAborted();
+    signal?.throwIfAborted();
+    const patience = new Patience({
+      timeoutMs: this.#timeoutMs,
+      onTimeout: () =>
+        new StoreError(
+          "STORE_UNAVAILABLE",
+          `${this.where}: no answer within ${this.#timeoutMs} ms: the server or the network does ` +
+            `not answer, or all connections of the pool are in use`,
+          { retryable: true },
+        ),
+      signals: [this.#closing.signal, signal],
+    });
+    try {
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          return await this.#attempt(make, Math.min(lockTimeoutMs, this.#timeoutMs), patience);
+        } catch (error) {
+          if (attempt === ATTEMPTS || !isConflict(error)) throw error;
+        }
+        await patience.wait(delay(PAUSE_MS * attempt * Math.random()));
+      }
+    } catch (error) {
+      if (patience.reason !== undefined) throw patience.reason.value;
+      throw toStoreError(error, this.where, this.#ddl);
+    } finally {
+      patience.stop();
+    }
+  }
+
+  /** Idempotent. Calls under way reject with STORE_CLOSED. */
+  close(): Promise<void> {
+    this.#closing.abort(new StoreError("STORE_CLOSED", `${this.where}: the store was disposed`));
+    this.#closed ??= this.#end();
+    return this.#closed;
+  }
+
+  async #attempt(
+    make: MakeStatements,
+    lockTimeoutMs: number,
+    patience: Patience,
+  ): Promise<readonly PostgresRows[]> {
+    const client = await this.#checkOut(patience);
+    // `pg` emits what happens to a connection in use: without a listener the process would end.
+    const ignore = (): void => undefined;
+    client.on("error", ignore);
+    let whole = false;
+    try {
+      const before = transaction(lockTimeoutMs, this.#timeoutMs);
+      const statements = make((value) => client.escapeLiteral(value));
+      const answer = await patience.wait(client.query([...before, ...statements].join(";\n")));
+      const rows = rowsOf(answer);
+      refuseStandby(rows[before.length - 1]);
+      whole = true;
+      return rows.slice(before.length);
+    } catch (error) {
+      whole = patience.reason === undefined && keepsConnection(error);
+      throw error;
+    } finally {
+      client.release(!whole);
+      if (whole) client.removeListener("error", ignore);
+    }
+  }
+
+  /** A connection that comes when nobody waits any more goes back at once. */
+  async #checkOut(patience: Patience): Promise<PostgresClient> {
+    const pending = this.#pool.connect();
+    try {
+      return await patience.wait(pending);
+    } catch (error) {
+      pending.then(
+        (client) => client.release(),
+        () => undefined, // it failed, and nobody waits for it
+      );
+      throw error;
+    }
+  }
+}
+
+/**
+ * What comes before the statements of each call. The text is one transaction, so these settings end
+ * with it. The server gives up when this process does, even if they cannot reach each other.
+ */
+function transaction(lockTimeoutMs: number, statementTimeoutMs: number): readonly string[] {
+  return [
+    "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    `SET LOCAL lock_timeout = ${lockTimeoutMs}`,
+    `SET LOCAL statement_timeout = ${statementTimeoutMs}`,
+    "SELECT pg_is_in_recovery()::text AS standby",
+  ];
+}
+
+/** A standby answers reads with what it has got so far: that could be taken for no checkpoint. */
+function refuseStandby(rows: PostgresRows | undefined): void {
+  if (rows?.[0]?.["standby"] === "false") return;
+  throw new StoreError(
+    "STORE_UNAVAILABLE",
+    "this Postgres server is a standby, which may lag: checkpoints are read from the primary alone",
+    { retryable: true },
+  );
+}
+
+/** `pg` connects at the first call. What breaks an idle connection is met by the next call. */
+function makePool(connection: Readonly<Record<string, unknown>>, timeoutMs: number): pg.Pool {
+  const pool = new pg.Pool({
+    fallback_application_name: "@kc/store-postgres",
+    keepAlive: true,
+    ...connection,
+    max: 2,
+    connectionTimeoutMillis: timeoutMs,
+    allowExitOnIdle: true,
+  });
+  pool.on("error", () => undefined);
+  return pool;
+}

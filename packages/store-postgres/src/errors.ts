@@ -1,0 +1,174 @@
+import { describeError, KcError, StoreError, type KcErrorCode } from "@kc/core";
+
+interface Meaning {
+  readonly code: KcErrorCode;
+  readonly retryable: boolean;
+  readonly advice: string;
+}
+
+const passing = (advice: string): Meaning => ({
+  code: "STORE_UNAVAILABLE",
+  retryable: true,
+  advice,
+});
+const lasting = (code: KcErrorCode, advice: string): Meaning => ({
+  code,
+  retryable: false,
+  advice,
+});
+
+const CONNECTION = passing("the connection to the server failed");
+const CREDENTIALS = lasting("STORE_ACCESS_DENIED", "the server does not accept these credentials");
+const CERTIFICATE = lasting(
+  "STORE_ACCESS_DENIED",
+  "the server's certificate is not trusted: see `ssl`",
+);
+const WRONG_TABLE = lasting("STORE_SCHEMA", "the tables are missing or are not the store's");
+
+/** Postgres's error codes (SQLSTATE), and what each means for a checkpoint. */
+export const SQLSTATES: readonly (readonly [string, Meaning])[] = [
+  ["22003", lasting("STORE_SCHEMA", "a column is too narrow for a sequence number: use numeric")],
+  ["22001", lasting("STORE_SCHEMA", "a column is too narrow for a name: use text")],
+  ["23502", WRONG_TABLE],
+  ["23514", WRONG_TABLE],
+  ["25001", passing("a connection of the pool came with a transaction that its owner left open")],
+  ["25006", passing("this server is read-only: a standby, or a failover is under way")],
+  ["25P02", passing("a connection of the pool came with a transaction that its owner left open")],
+  ["25P03", passing("the server ended the session")],
+  ["25P04", passing("the server ended the transaction, which took too long")],
+  ["28000", CREDENTIALS],
+  ["28P01", CREDENTIALS],
+  ["3D000", lasting("STORE_SCHEMA", "there is no such database")],
+  ["3F000", lasting("STORE_SCHEMA", "there is no such schema")],
+  ["40001", passing("another transaction came between, again and again")],
+  ["40P01", passing("another transaction came between, again and again")],
+  ["42501", lasting("STORE_ACCESS_DENIED", "this user lacks a right")],
+  ["42P01", WRONG_TABLE],
+  ["42P10", WRONG_TABLE],
+  ["42703", WRONG_TABLE],
+  ["42804", WRONG_TABLE],
+  ["42809", WRONG_TABLE],
+  ["42883", WRONG_TABLE],
+  ["53100", passing("the server's disk is full: make room")],
+  ["53200", passing("the server is out of memory")],
+  ["53300", passing("the server has too many connections")],
+  ["55000", passing("the server is not ready for this")],
+  ["55P03", passing("another transaction holds a lock")],
+  ["57014", passing("the statement was cancelled, or took too long")],
+  ["57P01", passing("the server ended the connection: it stops, or fails over")],
+  ["57P02", passing("the server crashed and recovers")],
+  ["57P03", passing("the server is starting, stopping or recovering")],
+  ["57P05", passing("the server ended an idle session")],
+];
+
+/** Classes of SQLSTATE, its first two characters: what the table above does not name. */
+export const CLASSES: readonly (readonly [string, Meaning])[] = [
+  ["08", CONNECTION],
+  ["28", CREDENTIALS],
+  ["40", passing("the transaction was rolled back")],
+  ["53", passing("the server lacks resources")],
+  ["57", passing("the server was interfered with")],
+  ["58", passing("the server's system fails")],
+];
+
+/** Node's codes for sockets, names and TLS. */
+export const NETWORK_CODES: readonly (readonly [string, Meaning])[] = [
+  ["EADDRNOTAVAIL", CONNECTION],
+  ["EAI_AGAIN", CONNECTION],
+  ["ECONNABORTED", CONNECTION],
+  ["ECONNREFUSED", CONNECTION],
+  ["ECONNRESET", CONNECTION],
+  ["EHOSTDOWN", CONNECTION],
+  ["EHOSTUNREACH", CONNECTION],
+  ["ENETDOWN", CONNECTION],
+  ["ENETUNREACH", CONNECTION],
+  ["ENOENT", CONNECTION], // a Unix socket whose server is not up
+  ["ENOTFOUND", CONNECTION], // a failover moves names too
+  ["EPIPE", CONNECTION],
+  ["ETIMEDOUT", CONNECTION],
+  ["CERT_HAS_EXPIRED", CERTIFICATE],
+  ["DEPTH_ZERO_SELF_SIGNED_CERT", CERTIFICATE],
+  ["ERR_TLS_CERT_ALTNAME_INVALID", CERTIFICATE],
+  ["SELF_SIGNED_CERT_IN_CHAIN", CERTIFICATE],
+  ["UNABLE_TO_GET_ISSUER_CERT_LOCALLY", CERTIFICATE],
+  ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", CERTIFICATE],
+];
+
+/** `pg` has no codes for its own errors. */
+export const TEXTS: readonly (readonly [RegExp, Meaning])[] = [
+  [
+    /Cannot use a pool after calling end/,
+    lasting("STORE_CLOSED", "its owner has ended the pool that was handed in"),
+  ],
+  [/Connection terminated|not queryable|^timeout exceeded|^timeout expired/, CONNECTION],
+  [/^Query read timeout/, CONNECTION],
+  [/^SASL|[Pp]assword must be a string/, CREDENTIALS],
+];
+
+const UNKNOWN = lasting("STORE_FAILED", "the call failed in a way that is not known here");
+
+const BY_SQLSTATE = new Map(SQLSTATES);
+const BY_CLASS = new Map(CLASSES);
+const BY_NETWORK_CODE = new Map(NETWORK_CODES);
+const SQLSTATE = /^[0-9A-Z]{5}$/;
+
+/** The server's own code; undefined where the error did not come from the server. */
+export function sqlState(error: unknown): string | undefined {
+  const code = codeOf(error);
+  // Node's EPIPE has five letters as well.
+  if (code === undefined || !SQLSTATE.test(code) || BY_NETWORK_CODE.has(code)) return undefined;
+  return code;
+}
+
+/** Would the same transaction go through if it were run again at once? */
+export function isConflict(error: unknown): boolean {
+  const code = sqlState(error);
+  return code === "40001" || code === "40P01";
+}
+
+/**
+ * Is the connection as good as before? Not after trouble of its own, and not to a server that has
+ * become a standby: a new connection finds the primary.
+ */
+export function keepsConnection(error: unknown): boolean {
+  const code = sqlState(error);
+  return code !== undefined && !/^(?:08|25|57P)/.test(code);
+}
+
+/** What a driver threw, as a StoreError. `where` names the table. A KcError is left as it is. */
+export function toStoreError(error: unknown, where: string, ddl: string): KcError {
+  if (KcError.is(error)) return error;
+  const { code, retryable, advice } = meaningOf(error);
+  const remedy = code === "STORE_SCHEMA" ? `. ${howToSetUp(ddl)}` : "";
+  return new StoreError(code, `${where}: ${advice} (${describe(error)})${remedy}`, {
+    retryable,
+    cause: error,
+  });
+}
+
+export function howToSetUp(ddl: string): string {
+  return `Run \`await store.setup()\` once, or as the tables' owner:\n${ddl}`;
+}
+
+function meaningOf(error: unknown): Meaning {
+  const state = sqlState(error);
+  if (state !== undefined) {
+    return BY_SQLSTATE.get(state) ?? BY_CLASS.get(state.slice(0, 2)) ?? UNKNOWN;
+  }
+  const text = error instanceof Error ? error.message : "";
+  return (
+    BY_NETWORK_CODE.get(codeOf(error) ?? "") ??
+    TEXTS.find(([pattern]) => pattern.test(text))?.[1] ??
+    UNKNOWN
+  );
+}
+
+function codeOf(error: unknown): string | undefined {
+  if (typeof error !== "object" || error === null || !("code" in error)) return undefined;
+  return typeof error.code === "string" ? error.code : undefined;
+}
+
+function describe(error: unknown): string {
+  const code = codeOf(error);
+  return code === undefined ? describeError(error) : `${code}: ${describeError(error)}`;
+}

@@ -1,0 +1,3 @@
+export { PostgresStore } from "./postgres-store.ts";
+export type { PostgresConnection, PostgresStoreOptions } from "./options.ts";
+export type { PostgresClient, PostgresPool } from "./client.ts";

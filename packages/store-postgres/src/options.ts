@@ -1,0 +1,122 @@
+import { ConfigError } from "@kc/core";
+import type { PostgresPool } from "./client.ts";
+
+/** A connection string, or what `pg` takes to make a connection; other options of `pg` pass too. */
+export type PostgresConnection =
+  | string
+  | {
+      readonly connectionString?: string;
+      readonly host?: string;
+      readonly port?: number;
+      readonly user?: string;
+      readonly password?: string | (() => string | Promise<string>);
+      readonly database?: string;
+      readonly ssl?: boolean | object;
+      readonly [option: string]: unknown;
+    };
+
+export type PostgresStoreOptions = {
+  /**
+   * The table of checkpoints, the Go library's too: 1 to 50 bytes of letters, digits, `_`, `$`, `-`.
+   * Always quoted, so case counts. Two tables beside it have its name with `_applications` and
+   * `_leases`. @default "kinesis_consumer"
+   */
+  readonly table?: string;
+  /** The schema that the tables are in. @default the first one of the connection's search_path */
+  readonly schema?: string;
+  /**
+   * The key of this application's rows, for one application on one stream: 1 to 255 characters, none
+   * of them a control character. @default `{application}-{stream}`, as in the Go library
+   */
+  readonly namespace?: string;
+  /**
+   * How long a call may take, in milliseconds, 100 to 600,000. Then it rejects with a retryable
+   * STORE_UNAVAILABLE, and its connection is closed. @default 5000
+   */
+  readonly timeoutMs?: number;
+} & (
+  | {
+      /** A pool of `pg`. It stays yours: it is never ended here, and its `error` event is yours. */
+      readonly pool: PostgresPool;
+      readonly connection?: never;
+    }
+  | {
+      /** Where the database is. The store makes a pool of two connections, and ends it. */
+      readonly connection: PostgresConnection;
+      readonly pool?: never;
+    }
+);
+
+export interface CheckedOptions {
+  readonly source:
+    | { readonly pool: PostgresPool }
+    | { readonly connection: Readonly<Record<string, unknown>> };
+  readonly table: string;
+  readonly schema: string | undefined;
+  readonly namespace: string | undefined;
+  readonly timeoutMs: number;
+}
+
+const OPTION_NAMES = ["pool", "connection", "table", "schema", "namespace", "timeoutMs"];
+const MIN_TIMEOUT_MS = 100;
+const MAX_TIMEOUT_MS = 600_000;
+/** Postgres cuts longer names off without a word. */
+const MAX_NAME_BYTES = 63;
+const LONGEST_SUFFIX = "_applications";
+const NAME = /^[\p{L}_][\p{L}\p{M}\p{N}_$-]*$/u;
+const NAMESPACE = /^\P{Cc}{1,255}$/u;
+
+/** @throws ConfigError for each option that is missing, of the wrong kind, or out of bounds. */
+export function checkOptions(options: PostgresStoreOptions): CheckedOptions {
+  for (const name of Object.keys(options)) {
+    if (!OPTION_NAMES.includes(name)) {
+      throw new ConfigError(name, `is no option of PostgresStore: ${OPTION_NAMES.join(", ")} are`);
+    }
+  }
+  const { table = "kinesis_consumer", schema, namespace, timeoutMs = 5000 } = options;
+  checkName("table", table, MAX_NAME_BYTES - LONGEST_SUFFIX.length);
+  if (schema !== undefined) checkName("schema", schema, MAX_NAME_BYTES);
+  if (namespace !== undefined && (typeof namespace !== "string" || !NAMESPACE.test(namespace))) {
+    throw new ConfigError("namespace", "must be 1 to 255 characters, no control character");
+  }
+  if (!Number.isInteger(timeoutMs) || timeoutMs < MIN_TIMEOUT_MS || timeoutMs > MAX_TIMEOUT_MS) {
+    throw new ConfigError(
+      "timeoutMs",
+      `must be a whole number of milliseconds from ${MIN_TIMEOUT_MS} to ${MAX_TIMEOUT_MS}, not ${timeoutMs}`,
+    );
+  }
+  return { source: checkSource(options), table, schema, namespace, timeoutMs };
+}
+
+function checkName(option: "table" | "schema", name: unknown, maxBytes: number): void {
+  if (typeof name === "string" && name.includes(".")) {
+    throw new ConfigError(
+      option,
+      `must be one name, not ${name}: the schema is the option "schema"`,
+    );
+  }
+  if (typeof name !== "string" || !NAME.test(name) || Buffer.byteLength(name) > maxBytes) {
+    throw new ConfigError(
+      option,
+      `must be a name without quotes: a letter or "_", then letters, digits, "_", "$", "-", at ` +
+        `most ${maxBytes} bytes; not ${String(name)}`,
+    );
+  }
+}
+
+function checkSource({ pool, connection }: PostgresStoreOptions): CheckedOptions["source"] {
+  if (pool !== undefined) {
+    if (connection !== undefined) {
+      throw new ConfigError("connection", "give a pool or a connection, not both");
+    }
+    if (typeof pool?.connect !== "function") throw new ConfigError("pool", "must be a pool of pg");
+    return { pool };
+  }
+  if (typeof connection === "string" && connection !== "") {
+    return { connection: { connectionString: connection } };
+  }
+  if (typeof connection !== "object" || connection === null) {
+    throw new ConfigError("connection", "give a pool, a connection string, or pg's own options");
+  }
+  return { connection };
+}

@@ -1,0 +1,202 @@
+import { StoreError } from "@kc/core";
+import type { PostgresRows } from "./client.ts";
+import { howToSetUp } from "./errors.ts";
+import type { Tables } from "./tables.ts";
+
+/**
+ * The schema's history, as statements that do nothing where they have been done: a step that was
+ * released is never edited, and steps only add, so that two versions of this package can work on
+ * one schema. Postgres's own catalogue says which are needed: a table that the Go library's user
+ * has made anew is seen there, and a version number of ours would not tell.
+ *
+ * The first table is the Go library's. What is added to it is nullable.
+ */
+export function schemaSteps(tables: Tables): readonly string[] {
+  return [
+    `CREATE TABLE IF NOT EXISTS ${tables.checkpoints} (
+  namespace text NOT NULL,
+  shard_id text NOT NULL,
+  sequence_number numeric NOT NULL,
+  PRIMARY KEY (namespace, shard_id)
+)`,
+    `ALTER TABLE ${tables.checkpoints}
+  ADD COLUMN IF NOT EXISTS kc_at numeric,
+  ADD COLUMN IF NOT EXISTS kc_sub_sequence_number bigint,
+  ADD COLUMN IF NOT EXISTS kc_shard_end boolean`,
+    `CREATE TABLE IF NOT EXISTS ${tables.applications} (
+  namespace text PRIMARY KEY,
+  application text NOT NULL,
+  stream_name text NOT NULL,
+  stream_arn text NOT NULL,
+  stream_created_at timestamptz,
+  start text NOT NULL,
+  start_timestamp timestamptz,
+  started_at timestamptz NOT NULL,
+  migrated boolean NOT NULL
+)`,
+    `CREATE TABLE IF NOT EXISTS ${tables.leases} (
+  namespace text NOT NULL,
+  shard_id text NOT NULL,
+  epoch bigint NOT NULL,
+  owner text,
+  PRIMARY KEY (namespace, shard_id)
+)`,
+  ];
+}
+
+/** The steps as a script, as the README shows it. */
+export function ddl(tables: Tables): string {
+  return schemaSteps(tables)
+    .map((step) => `${step};`)
+    .join("\n");
+}
+
+const TEXT: readonly string[] = ["text", "character varying"];
+const TIME: readonly string[] = ["timestamp with time zone"];
+
+/** What each table must have, and of which types. */
+const COLUMNS: Readonly<Record<Table, Readonly<Record<string, readonly string[]>>>> = {
+  checkpoints: {
+    namespace: TEXT,
+    shard_id: TEXT,
+    sequence_number: ["numeric"],
+    kc_at: ["numeric"],
+    kc_sub_sequence_number: ["bigint"],
+    kc_shard_end: ["boolean"],
+  },
+  applications: {
+    namespace: TEXT,
+    application: TEXT,
+    stream_name: TEXT,
+    stream_arn: TEXT,
+    stream_created_at: TIME,
+    start: TEXT,
+    start_timestamp: TIME,
+    started_at: TIME,
+    migrated: ["boolean"],
+  },
+  leases: { namespace: TEXT, shard_id: TEXT, epoch: ["bigint"], owner: TEXT },
+};
+
+const KEYS: Readonly<Record<Table, readonly string[]>> = {
+  checkpoints: ["namespace", "shard_id"],
+  applications: ["namespace"],
+  leases: ["namespace", "shard_id"],
+};
+
+type Table = "checkpoints" | "applications" | "leases";
+const NAMES: readonly Table[] = ["checkpoints", "applications", "leases"];
+
+/** What a look at the catalogue found. */
+export interface Inspection {
+  /** False = the schema that the tables are to be in does not exist. */
+  readonly hasSchema: boolean;
+  /** What stands where the name leads if it is folded to lower case, as unquoted SQL does. */
+  readonly hasFolded: boolean;
+  readonly tables: Readonly<Record<Table, TableFound | undefined>>;
+}
+
+interface TableFound {
+  readonly columns: ReadonlyMap<string, string>;
+  /** The columns of each unique index, sorted. */
+  readonly keys: readonly string[];
+}
+
+/** Three statements, for `inspectionOf`. */
+export function inspect(tables: Tables, quote: (value: string) => string): readonly string[] {
+  const found = NAMES.map((name) => `(${quote(name)}, to_regclass(${quote(tables[name])}))`);
+  const values = `(VALUES ${found.join(", ")}) AS t (name, oid)`;
+  const schema = tables.schema === undefined ? "'pg_catalog'" : quote(tables.schema);
+  return [
+    `SELECT (to_regnamespace(${schema}) IS NOT NULL)::text AS has_schema,
+      (to_regclass(${quote(tables.folded)}) IS NOT NULL)::text AS has_folded`,
+    `SELECT t.name, a.attname::text AS column, format_type(a.atttypid, NULL) AS type
+      FROM ${values} JOIN pg_attribute AS a ON a.attrelid = t.oid
+      WHERE a.attnum > 0 AND NOT a.attisdropped`,
+    `SELECT t.name, (SELECT string_agg(a.attname, ',' ORDER BY a.attname) FROM pg_attribute AS a
+        WHERE a.attrelid = t.oid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])) AS key
+      FROM ${values} JOIN pg_index AS i ON i.indrelid = t.oid
+      WHERE i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL`,
+  ];
+}
+
+export function inspectionOf([first, columns, keys]: readonly PostgresRows[]): Inspection {
+  const table = (name: Table): TableFound | undefined => {
+    const own = columns!.filter((row) => row["name"] === name);
+    if (own.length === 0) return undefined;
+    return {
+      columns: new Map(own.map((row) => [String(row["column"]), String(row["type"])])),
+      keys: keys!.filter((row) => row["name"] === name).map((row) => String(row["key"])),
+    };
+  };
+  return {
+    hasSchema: first![0]?.["has_schema"] === "true",
+    hasFolded: first![0]?.["has_folded"] === "true",
+    tables: {
+      checkpoints: table("checkpoints"),
+      applications: table("applications"),
+      leases: table("leases"),
+    },
+  };
+}
+
+/**
+ * Is every table there, whole? Undefined; otherwise what has to be done before the store can work.
+ * @throws StoreError STORE_SCHEMA where the steps would not help: a table is somebody else's
+ */
+export function missing(
+  inspection: Inspection,
+  tables: Tables,
+  where: string,
+): readonly string[] | undefined {
+  const { checkpoints } = inspection.tables;
+  if (checkpoints === undefined && inspection.hasFolded) {
+    throw new StoreError(
+      "STORE_SCHEMA",
+      `${where} does not exist, but ${tables.folded} does: case counts here, and SQL that does ` +
+        `not quote the name means that one, the Go library's too. Give the option "table" as it is`,
+    );
+  }
+  const problems = NAMES.flatMap((name) => problemsOf(name, inspection, tables));
+  if (problems.length > 0) {
+    throw new StoreError(
+      "STORE_SCHEMA",
+      `${problems.join("; ")}. If it is somebody else's table, take another by the option "table"`,
+    );
+  }
+  const complete = NAMES.every((name) =>
+    Object.keys(COLUMNS[name]).every((column) => inspection.tables[name]?.columns.has(column)),
+  );
+  if (complete) return undefined;
+  const createSchema = inspection.hasSchema ? [] : [`CREATE SCHEMA IF NOT EXISTS ${tables.schema}`];
+  return [...createSchema, ...schemaSteps(tables)];
+}
+
+/** What the steps cannot mend: only columns of ours can be added to a table that is there. */
+function problemsOf(name: Table, inspection: Inspection, tables: Tables): readonly string[] {
+  const found = inspection.tables[name];
+  if (found === undefined) return [];
+  const addable = name === "checkpoints" ? /^kc_/ : /(?!)/;
+  const columns = Object.entries(COLUMNS[name]).flatMap(([column, types]) => {
+    const type = found.columns.get(column);
+    if (type === undefined ? addable.test(column) : types.includes(type)) return [];
+    return `${tables[name]} has ${type === undefined ? "no" : `as ${type} its`} column ${column}, which must be ${types[0]}`;
+  });
+  const key = KEYS[name];
+  if (columns.length > 0 || found.keys.includes(key.toSorted().join(","))) return columns;
+  const statement = `ALTER TABLE ${tables[name]} ADD PRIMARY KEY (${key.join(", ")})`;
+  return [`${tables[name]} has no unique key: run ${statement}`];
+}
+
+/** One set-up at a time in a database: two that make one table at once would both fail. */
+export const LOCK_SETUP = "SELECT pg_advisory_xact_lock(7164779031522165)";
+
+/** The error of a set-up by a user who may not make or alter tables. */
+export function refusedSetup(cause: unknown, where: string, steps: readonly string[]): StoreError {
+  const script = steps.map((step) => `${step};`).join("\n");
+  return new StoreError(
+    "STORE_ACCESS_DENIED",
+    `${where}: this user may not make or alter the tables. ${howToSetUp(script)}`,
+    { cause },
+  );
+}

@@ -1,0 +1,209 @@
+/**
+ * All SQL of the store's daily work. A call is a list of statements that go to the server in one
+ * text: one round trip and, since Postgres puts such a text into one transaction, all or nothing.
+ * Under READ COMMITTED each statement sees what was committed before it began, those included that
+ * committed while the one before waited for a lock.
+ *
+ * Values stand in the text, quoted by the driver: a text of several statements has no parameters.
+ */
+import type { ApplicationRow, CheckpointWrite, StoreScope, Checkpoint } from "@kc/core";
+import { applicationJson, checkpointJson } from "./rows.ts";
+import type { Tables } from "./tables.ts";
+
+/** What every statement is made from. */
+export interface Place {
+  readonly tables: Tables;
+  readonly scope: StoreScope;
+  readonly namespace: string;
+  /** The driver's quoting of values. */
+  readonly quote: (value: string) => string;
+}
+
+/**
+ * What was added to the Go library's table. It counts only while `kc_at` is the sequence number:
+ * when Go writes another one, it leaves these as they were.
+ */
+const COLUMNS = `shard_id, sequence_number::text AS sequence_number,
+  CASE WHEN kc_at = sequence_number THEN kc_sub_sequence_number END::text AS sub_sequence_number,
+  coalesce(kc_at = sequence_number AND kc_shard_end, false)::text AS shard_end`;
+
+/**
+ * core's order of checkpoints as one row value: a shard's end after every number, a whole record
+ * after its user records.
+ */
+const order = (row: string): string => {
+  const counts = `${row}.kc_at = ${row}.sequence_number`;
+  const ended = `coalesce(${counts} AND ${row}.kc_shard_end, false)`;
+  const sub = `CASE WHEN ${counts} THEN ${row}.kc_sub_sequence_number END`;
+  return `(${ended}, CASE WHEN ${ended} THEN 0 ELSE ${row}.sequence_number END,
+    CASE WHEN ${ended} THEN 0 ELSE coalesce(${sub}, 9223372036854775807) END)`;
+};
+
+/** A shard's end keeps the number that it came after; 0 if there was none. */
+const SET_CHECKPOINT = `sequence_number = CASE WHEN excluded.kc_shard_end
+      THEN c.sequence_number ELSE excluded.sequence_number END,
+    kc_at = CASE WHEN excluded.kc_shard_end
+      THEN c.sequence_number ELSE excluded.sequence_number END,
+    kc_sub_sequence_number = excluded.kc_sub_sequence_number,
+    kc_shard_end = excluded.kc_shard_end`;
+
+const INSERT_COLUMNS =
+  "namespace, shard_id, sequence_number, kc_at, kc_sub_sequence_number, kc_shard_end";
+
+/** Whose the namespace is: no row if it is nobody's yet. */
+export function claim({ tables, namespace, quote }: Place): string {
+  return `SELECT application, stream_name FROM ${tables.applications}
+    WHERE namespace = ${quote(namespace)}`;
+}
+
+/** True where the namespace is another scope's: nothing may then be written. */
+function foreign({ tables, scope, namespace, quote }: Place): string {
+  return `EXISTS (SELECT FROM ${tables.applications} WHERE namespace = ${quote(namespace)}
+    AND (application, stream_name) <> (${quote(scope.application)}, ${quote(scope.streamName)}))`;
+}
+
+export function readCheckpoint(place: Place, shardId: string): string[] {
+  const { tables, namespace, quote } = place;
+  return [
+    claim(place),
+    `SELECT ${COLUMNS} FROM ${tables.checkpoints}
+      WHERE namespace = ${quote(namespace)} AND shard_id = ${quote(shardId)}`,
+  ];
+}
+
+export function readCheckpoints(place: Place): string[] {
+  const { tables, namespace, quote } = place;
+  return [
+    claim(place),
+    `SELECT ${COLUMNS} FROM ${tables.checkpoints} WHERE namespace = ${quote(namespace)}`,
+  ];
+}
+
+/**
+ * A free lease for each of these shards that has no lease at all: who writes without a fence locks
+ * it, and so a first claim, which cannot lock a row that is not there, waits for that write.
+ */
+function freeLeases(place: Place, shardIds: readonly string[]): string {
+  const { tables, namespace, quote } = place;
+  return `INSERT INTO ${tables.leases} (namespace, shard_id, epoch)
+    SELECT ${quote(namespace)}, shard_id, 0
+    FROM json_array_elements_text(${quote(JSON.stringify(shardIds))}) AS w (shard_id)
+    WHERE NOT ${foreign(place)}
+    ORDER BY shard_id
+    ON CONFLICT (namespace, shard_id) DO NOTHING`;
+}
+
+/**
+ * Moves checkpoints forward: the claim, the leases, the outcome of each write whose lease holds, and
+ * what stands then.
+ *
+ * `held` locks leases, and after a wait for a lock Postgres looks at the row as it then is: either a
+ * claim waits for this write, or this write sees the claim. `EXISTS (lease)` would look at the row
+ * as it was. The rows that did not move are locked as well: the last statement reads what they were
+ * compared with.
+ */
+export function advance(place: Place, writes: readonly CheckpointWrite[]): string[] {
+  const { tables, namespace, quote } = place;
+  const rows = writes.map(({ shardId, checkpoint, fence }) => ({
+    shard_id: shardId,
+    ...checkpointJson(checkpoint),
+    epoch: fence?.epoch ?? null,
+    owner: fence?.owner ?? null,
+  }));
+  const shardIds = writes.map(({ shardId }) => shardId);
+  const unfenced = writes.filter(({ fence }) => fence === undefined);
+  return [
+    claim(place),
+    freeLeases(
+      place,
+      unfenced.map(({ shardId }) => shardId),
+    ),
+    `WITH held AS (
+      SELECT w.*
+      FROM json_to_recordset(${quote(JSON.stringify(rows))})
+        AS w (shard_id text, sequence_number numeric, sub_sequence_number bigint,
+          shard_end boolean, epoch bigint, owner text)
+      JOIN ${tables.leases} AS l ON l.namespace = ${quote(namespace)} AND l.shard_id = w.shard_id
+      WHERE l.owner IS NOT DISTINCT FROM w.owner AND (w.owner IS NULL OR l.epoch = w.epoch)
+        AND NOT ${foreign(place)}
+      ORDER BY w.shard_id
+      FOR SHARE OF l
+    ), moved AS (
+      INSERT INTO ${tables.checkpoints} AS c (${INSERT_COLUMNS})
+      SELECT ${quote(namespace)}, shard_id, sequence_number, sequence_number,
+        sub_sequence_number, shard_end
+      FROM held ORDER BY shard_id
+      ON CONFLICT (namespace, shard_id) DO UPDATE SET ${SET_CHECKPOINT}
+      WHERE ${order("excluded")} > ${order("c")}
+      RETURNING c.shard_id
+    )
+    SELECT held.shard_id, (moved.shard_id IS NOT NULL)::text AS moved
+    FROM held LEFT JOIN moved ON moved.shard_id = held.shard_id`,
+    `SELECT ${COLUMNS} FROM ${tables.checkpoints} WHERE namespace = ${quote(namespace)} AND shard_id =
+      ANY (ARRAY(SELECT json_array_elements_text(${quote(JSON.stringify(shardIds))})))`,
+  ];
+}
+
+/**
+ * The claim; a free lease if there is none; the lease's owner, locked; and then the reset, which
+ * answers with a row if it was done. The lock comes first in a statement of its own: the next one
+ * sees the checkpoint of whoever held it until then.
+ */
+export function reset(
+  place: Place,
+  shardId: string,
+  to: Checkpoint | undefined,
+  force: boolean,
+): string[] {
+  const { tables, namespace, quote } = place;
+  const lease = `namespace = ${quote(namespace)} AND shard_id = ${quote(shardId)}`;
+  return [
+    claim(place),
+    freeLeases(place, [shardId]),
+    `SELECT owner FROM ${tables.leases} WHERE ${lease} FOR UPDATE`,
+    `WITH freed AS (
+      UPDATE ${tables.leases} SET epoch = epoch + 1, owner = NULL
+      WHERE ${lease} AND (owner IS NULL OR ${String(force)}) AND NOT ${foreign(place)}
+      RETURNING shard_id
+    ), put AS (${to === undefined ? remove(place) : put(place, to)})
+    SELECT shard_id FROM freed`,
+  ];
+}
+
+function remove({ tables, namespace, quote }: Place): string {
+  return `DELETE FROM ${tables.checkpoints} AS c USING freed
+    WHERE c.namespace = ${quote(namespace)} AND c.shard_id = freed.shard_id`;
+}
+
+function put({ tables, namespace, quote }: Place, to: Checkpoint): string {
+  const { sequence_number: number, sub_sequence_number: sub, shard_end: end } = checkpointJson(to);
+  const value = `${quote(number)}::numeric`;
+  return `INSERT INTO ${tables.checkpoints} AS c (${INSERT_COLUMNS})
+    SELECT ${quote(namespace)}, shard_id, ${value}, ${value}, ${String(sub)}::bigint, ${String(end)}
+    FROM freed
+    ON CONFLICT (namespace, shard_id) DO UPDATE SET ${SET_CHECKPOINT}`;
+}
+
+const APPLICATION_COLUMNS = `application, stream_name, stream_arn, stream_created_at, start,
+  start_timestamp, started_at, migrated`;
+
+/** A row comes back from the first if this call put it; the second reads the one that stands. */
+export function openApplication(
+  { tables, namespace, quote }: Place,
+  row: ApplicationRow,
+): string[] {
+  const ms = (column: string): string =>
+    `round(extract(epoch FROM ${column}) * 1000)::bigint::text AS ${column}`;
+  return [
+    `INSERT INTO ${tables.applications} (namespace, ${APPLICATION_COLUMNS})
+      SELECT ${quote(namespace)}, ${APPLICATION_COLUMNS}
+      FROM json_to_record(${quote(JSON.stringify(applicationJson(row)))})
+        AS w (application text, stream_name text, stream_arn text, stream_created_at timestamptz,
+          start text, start_timestamp timestamptz, started_at timestamptz, migrated boolean)
+      ON CONFLICT (namespace) DO NOTHING
+      RETURNING namespace`,
+    `SELECT application, stream_name, stream_arn, ${ms("stream_created_at")}, start,
+        ${ms("start_timestamp")}, ${ms("started_at")}, migrated::text AS migrated
+      FROM ${tables.applications} WHERE namespace = ${quote(namespace)}`,
+  ];
+}
