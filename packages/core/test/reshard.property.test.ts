@@ -15,17 +15,18 @@ type Step =
   | { readonly do: "scale"; readonly count: number }
   | { readonly do: "advance"; readonly ms: number }
   | { readonly do: "slow"; readonly ms: number }
-  | {
-      readonly do: "fault";
-      readonly operation: Faulty;
-      readonly error: Failure;
-      readonly times: number;
-    }
+  | { readonly do: "fault"; readonly fault: (typeof FAULTS)[number]; readonly times: number }
   | { readonly do: "store"; readonly how: "fails" | "hangs" | "late" | "loses its reply" }
   | { readonly do: "stop" | "crash"; readonly awayMs: number };
 
-type Faulty = "GetRecords" | "GetShardIterator" | "ListShards";
-type Failure = "ExpiredIteratorException" | "ProvisionedThroughputExceededException" | "dropped";
+const FAULTS = [
+  ["GetRecords", "ExpiredIteratorException"],
+  ["GetRecords", "ProvisionedThroughputExceededException"],
+  ["GetRecords", "dropped"],
+  ["GetShardIterator", "ProvisionedThroughputExceededException"],
+  ["ListShards", "LimitExceededException"],
+  ["ListShards", "dropped"],
+] as const;
 
 const reshard: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ do: fc.constantFrom("split" as const, "merge" as const), shard: fc.nat() }),
@@ -35,12 +36,7 @@ const trouble: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ do: fc.constant("slow" as const), ms: fc.integer({ min: 1, max: 3000 }) }),
   fc.record({
     do: fc.constant("fault" as const),
-    operation: fc.constantFrom<Faulty>("GetRecords", "GetShardIterator", "ListShards"),
-    error: fc.constantFrom<Failure>(
-      "ExpiredIteratorException",
-      "ProvisionedThroughputExceededException",
-      "dropped",
-    ),
+    fault: fc.constantFrom(...FAULTS),
     times: fc.integer({ min: 1, max: 3 }),
   }),
   fc.record({
@@ -69,7 +65,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       ms: fc.oneof(fc.integer({ min: 1, max: 1500 }), fc.constant(31_000)),
     }),
   },
-  { weight: 3, arbitrary: trouble },
+  { weight: 5, arbitrary: trouble },
   {
     weight: 2,
     arbitrary: fc.record({
@@ -151,11 +147,10 @@ class Story {
         this.#slowMs = one.ms;
         return;
       case "fault": {
-        const { operation, error, times } = one;
-        if (error === "dropped") world.kinesis.faults.drop({ operation, times });
-        else if (operation === "GetRecords" || error !== "ExpiredIteratorException") {
-          world.kinesis.faults.fail({ operation, error, times });
-        }
+        const [operation, error] = one.fault;
+        const target = { operation, times: one.times };
+        if (error === "dropped") world.kinesis.faults.drop(target);
+        else world.kinesis.faults.fail({ ...target, error });
         return;
       }
       case "store":

@@ -107,7 +107,7 @@ test.each(["lost", "forced"] as const)(
 test("a shard that ages out while it is read is told of, and the others go on", async () => {
   const world = await World.of({ shards: 2 });
   let end = (): void => {};
-  const slowly = { discoveryIntervalMs: HOUR, scanIntervalMs: 200_000 };
+  const slowly = { discoveryIntervalMs: 100 * HOUR, scanIntervalMs: 200_000 };
   const run = await world.start(slowly, ({ shardId }) =>
     shardId === SHARD ? new Promise<void>((resolve) => (end = resolve)) : undefined,
   );

@@ -36,11 +36,9 @@ export class AllGroup implements Group {
       granted.delete(shardId);
       if (outcome.kind === "ended") graph.end(shardId, outcome.children);
       if (outcome.kind === "aged-out") graph.forget(shardId);
-      // The service names the children in the last page. Where it did not, or one of them has a
-      // parent that is news to us, a listing tells.
+      // The service names the children in the last page. Where it did not, a listing does.
       listingIsDue ||=
-        outcome.kind === "aged-out" ||
-        (outcome.kind === "ended" && (outcome.children.length === 0 || graph.isIncomplete));
+        outcome.kind === "aged-out" || (outcome.kind === "ended" && outcome.children.length === 0);
       wake.abort();
     };
 
@@ -65,7 +63,10 @@ export class AllGroup implements Group {
         presentAtStart ??= new Set(listing.map(({ shardId }) => shardId));
       }
       await recognise();
-      for (const shard of graph.readable()) if (!granted.has(shard.shardId)) grant(shard);
+      // A parent that retention took from the stream may still be in our hands.
+      const inHand = ({ shardId, parentShardIds }: Shard): boolean =>
+        [shardId, ...parentShardIds].some((id) => granted.has(id));
+      for (const shard of graph.readable()) if (!inHand(shard)) grant(shard);
       await sleep(host.clock, host.discoveryIntervalMs - sinceListing.elapsed(), wake.signal);
     }
   }

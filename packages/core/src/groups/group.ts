@@ -8,7 +8,8 @@ import type { Telemetry } from "../telemetry/telemetry.ts";
 /**
  * Decides which shards this process reads, and when. It grants a shard by calling `host.read`, and
  * takes it back by aborting the assignment's `revoked` signal. A group must
- * - grant a shard only when every parent that a complete listing names has ended;
+ * - grant a shard only when every parent has ended, or is gone by a complete listing that names the
+ *   shard itself and is in nobody's hands any more;
  * - never grant a shard that it has granted and not yet seen settled;
  * - return from `run` soon after `signal` aborts. The scan itself waits for the shards.
  */

@@ -43,13 +43,6 @@ export class ShardGraph {
     );
   }
 
-  /** Does an announced shard name a parent that only a new listing can tell of? */
-  get isIncomplete(): boolean {
-    return [...this.#announced.values()].some(({ parentShardIds }) =>
-      parentShardIds.some((parent) => !this.#ended.has(parent) && !this.knows(parent)),
-    );
-  }
-
   /** Every shard that is known. */
   shardIds(): string[] {
     return [...this.#listed.keys(), ...this.#announced.keys()];
