@@ -19,13 +19,13 @@ function script(...parts: readonly string[]): Script {
  * number its sub-sequence number and its shard end belong to (`at`): beside another number, which
  * Go wrote, they count for nothing. It also has the shard's lease.
  *
- * PERSIST is a write, and makes a server that has become a replica refuse; it changes nothing but a
- * time to live, and progress has none. Numbers are texts throughout: as doubles, or by the server's
+ * Each script writes, if only by PERSIST: so a server that has become a replica refuses it and
+ * answers nothing stale. PERSIST changes nothing but a time to live, and progress has none. It comes
+ * last, since after a first write Redis no longer heeds its maxmemory. Numbers are texts throughout: as doubles, or by the server's
  * collation, they would be compared wrongly. An empty text stands for what is absent.
  */
 const SHARD = `
 local function read()
-  redis.call('PERSIST', KEYS[1])
   local number = redis.call('GET', KEYS[1]) or ''
   local beside = redis.call('HMGET', KEYS[2], 'at', 'sub', 'end', 'epoch', 'owner')
   local ours = beside[1] == number
@@ -40,6 +40,7 @@ local function read()
 end
 
 local function answer(outcome, shard)
+  redis.call('PERSIST', KEYS[1])
   return {outcome, shard.number, shard.sub, shard.ended, shard.epoch, shard.owner, shard.byGo}
 end
 
@@ -134,29 +135,36 @@ return answer('reset', read())`,
 
 /** KEYS: the application's hash. ARGV: its row as the caller has seen it, '' = not at all. */
 const APPLICATION = `
-redis.call('PERSIST', KEYS[1])
 local row = redis.call('HGET', KEYS[1], 'row') or ''
-if ARGV[1] ~= '' and row ~= ARGV[1] then return {'regressed', row} end
+
+local function answer(outcome)
+  redis.call('PERSIST', KEYS[1])
+  return {outcome, row}
+end
+
+if ARGV[1] ~= '' and row ~= ARGV[1] then return answer('regressed') end
 `;
 
 /** Puts the row of ARGV[2] unless one stands there. */
 export const OPEN_APPLICATION: Script = script(
   APPLICATION,
   `
-if row ~= '' then return {'existing', row} end
+if row ~= '' then return answer('existing') end
 redis.call('HSET', KEYS[1], 'row', ARGV[2])
-return {'created', ARGV[2]}`,
+row = ARGV[2]
+return answer('created')`,
 );
 
 /** The row, '1' if Go's checkpoints have been looked for, and the shards. */
 export const READ_APPLICATION: Script = script(
   APPLICATION,
   `
-local answer = {'read', row, redis.call('HGET', KEYS[1], 'searched') or ''}
+local found = answer('read')
+found[3] = redis.call('HGET', KEYS[1], 'searched') or ''
 for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
-  if string.sub(field, 1, 6) == 'shard:' then answer[#answer + 1] = string.sub(field, 7) end
+  if string.sub(field, 1, 6) == 'shard:' then found[#found + 1] = string.sub(field, 7) end
 end
-return answer`,
+return found`,
 );
 
 /** Notes shards, from ARGV[3] on, before they get a checkpoint. ARGV[2]: '1' = Go's are among them. */
@@ -165,5 +173,5 @@ export const ADD_SHARDS: Script = script(
   `
 if ARGV[2] == '1' then redis.call('HSET', KEYS[1], 'searched', '1') end
 for i = 3, #ARGV do redis.call('HSET', KEYS[1], 'shard:' .. ARGV[i], '') end
-return {'added', row}`,
+return answer('added')`,
 );
