@@ -116,6 +116,17 @@ export const checkpointMutants: readonly Mutant[] = [
     },
   ),
   mutant(
+    "cuts numbers to the 65 digits of its column",
+    "checkpoint.longest-numbers",
+    class extends ReferenceStore {
+      override encode(checkpoint: Checkpoint): string {
+        if (checkpoint.kind === "shard-end") return super.encode(checkpoint);
+        const sequenceNumber = checkpoint.sequenceNumber.slice(0, 65);
+        return super.encode({ ...checkpoint, sequenceNumber });
+      }
+    },
+  ),
+  mutant(
     "loses sub-sequence numbers",
     "checkpoint.sub-sequence-kept",
     class extends ReferenceStore {
