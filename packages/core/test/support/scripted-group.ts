@@ -12,6 +12,8 @@ import type {
 export interface GrantOptions {
   readonly presentAtStart?: boolean;
   readonly afterParent?: boolean;
+  /** Revoked before it is read at all. */
+  readonly revoked?: Revocation;
 }
 
 /** A group that does what a test tells it, in the place of a LeaseGroup. */
@@ -66,6 +68,7 @@ export class Grant {
     this.#lose = () => void claim("w2#b");
     this.fence = claim("w1#a");
     this.checkpoint = row.checkpoint;
+    if (options.revoked) this.#revoke(options.revoked);
     void host
       .read({
         shard,
