@@ -1,0 +1,176 @@
+import { describeError, KcError, StoreError, type KcErrorCode } from "@kc/core";
+
+interface Meaning {
+  readonly code: KcErrorCode;
+  readonly retryable: boolean;
+  readonly advice: string;
+}
+
+const passing = (advice: string): Meaning => ({
+  code: "STORE_UNAVAILABLE",
+  retryable: true,
+  advice,
+});
+const lasting = (code: KcErrorCode, advice: string): Meaning => ({
+  code,
+  retryable: false,
+  advice,
+});
+
+const LOCK = passing("another transaction holds the lock");
+const UNREACHABLE = passing("the server cannot be reached");
+const OVERLOADED = passing("the server or the pool has no connection to spare");
+const STOPPING = passing("the server is shutting down, or ended the connection");
+const TOO_SLOW = passing("the server cancelled the statement");
+const READ_ONLY = passing("the server is read-only: a replica, or a primary that is failing over");
+const NO_ROOM = passing("the server has no room left: make some");
+const LOGIN = lasting("STORE_ACCESS_DENIED", "check user, password, host and TLS");
+const RIGHTS = lasting(
+  "STORE_ACCESS_DENIED",
+  "grant this user SELECT, INSERT, UPDATE and DELETE on the tables",
+);
+const SCHEMA = lasting(
+  "STORE_SCHEMA",
+  "the tables are missing or are others: run `await store.setup()` once",
+);
+const NO_DATABASE = lasting("STORE_SCHEMA", "name the database that the tables are in");
+const ENDED = lasting("STORE_CLOSED", "the pool was closed by its owner");
+
+/**
+ * The server's error numbers and names, and what each means for a checkpoint. Those from 2000 to 2999
+ * are a client's: proxies between us and the server pass them on.
+ */
+export const SERVER_ERRORS: readonly (readonly [number, string, Meaning])[] = [
+  [1020, "ER_CHECKREAD", LOCK],
+  [1021, "ER_DISK_FULL", NO_ROOM],
+  [1037, "ER_OUTOFMEMORY", NO_ROOM],
+  [1040, "ER_CON_COUNT_ERROR", OVERLOADED],
+  [1041, "ER_OUT_OF_RESOURCES", NO_ROOM],
+  [1043, "ER_HANDSHAKE_ERROR", UNREACHABLE],
+  [1044, "ER_DBACCESS_DENIED_ERROR", LOGIN],
+  [1045, "ER_ACCESS_DENIED_ERROR", LOGIN],
+  [1046, "ER_NO_DB_ERROR", NO_DATABASE],
+  [1049, "ER_BAD_DB_ERROR", NO_DATABASE],
+  [1053, "ER_SERVER_SHUTDOWN", STOPPING],
+  [1054, "ER_BAD_FIELD_ERROR", SCHEMA],
+  [1114, "ER_RECORD_FILE_FULL", NO_ROOM],
+  [1129, "ER_HOST_IS_BLOCKED", UNREACHABLE],
+  [1130, "ER_HOST_NOT_PRIVILEGED", LOGIN],
+  [1142, "ER_TABLEACCESS_DENIED_ERROR", RIGHTS],
+  [1143, "ER_COLUMNACCESS_DENIED_ERROR", RIGHTS],
+  [1146, "ER_NO_SUCH_TABLE", SCHEMA],
+  [1152, "ER_ABORTING_CONNECTION", STOPPING],
+  [1158, "ER_NET_READ_ERROR", UNREACHABLE],
+  [1159, "ER_NET_READ_INTERRUPTED", UNREACHABLE],
+  [1160, "ER_NET_ERROR_ON_WRITE", UNREACHABLE],
+  [1161, "ER_NET_WRITE_INTERRUPTED", UNREACHABLE],
+  [1176, "ER_KEY_DOES_NOT_EXITS", SCHEMA],
+  [1180, "ER_ERROR_DURING_COMMIT", STOPPING],
+  [1184, "ER_NEW_ABORTING_CONNECTION", STOPPING],
+  [1203, "ER_TOO_MANY_USER_CONNECTIONS", OVERLOADED],
+  [1205, "ER_LOCK_WAIT_TIMEOUT", LOCK],
+  [1213, "ER_LOCK_DEADLOCK", LOCK],
+  [1226, "ER_USER_LIMIT_REACHED", OVERLOADED],
+  [1227, "ER_SPECIFIC_ACCESS_DENIED_ERROR", RIGHTS],
+  [1290, "ER_OPTION_PREVENTS_STATEMENT", READ_ONLY],
+  [1317, "ER_QUERY_INTERRUPTED", TOO_SLOW],
+  [1364, "ER_NO_DEFAULT_FOR_FIELD", SCHEMA],
+  [1698, "ER_ACCESS_DENIED_NO_PASSWORD_ERROR", LOGIN],
+  [1792, "ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION", READ_ONLY],
+  [1836, "ER_READ_ONLY_MODE", READ_ONLY],
+  [1927, "ER_CONNECTION_KILLED", STOPPING],
+  [1969, "ER_STATEMENT_TIMEOUT", TOO_SLOW],
+  [2002, "CR_CONNECTION_ERROR", UNREACHABLE],
+  [2003, "CR_CONN_HOST_ERROR", UNREACHABLE],
+  [2006, "CR_SERVER_GONE_ERROR", UNREACHABLE],
+  [2013, "CR_SERVER_LOST", UNREACHABLE],
+  [3024, "ER_QUERY_TIMEOUT", TOO_SLOW],
+  [3118, "ER_ACCOUNT_HAS_BEEN_LOCKED", LOGIN],
+  [3159, "ER_SECURE_TRANSPORT_REQUIRED", LOGIN],
+  [3169, "ER_SESSION_WAS_KILLED", STOPPING],
+  [3572, "ER_LOCK_NOWAIT", LOCK],
+  [4031, "ER_CLIENT_INTERACTION_TIMEOUT", STOPPING],
+];
+
+/** Errors of the network and of mysql2. */
+export const CLIENT_ERRORS: readonly (readonly [string, Meaning])[] = [
+  ["ECONNREFUSED", UNREACHABLE],
+  ["ECONNRESET", UNREACHABLE],
+  ["ECONNABORTED", UNREACHABLE],
+  ["EPIPE", UNREACHABLE],
+  ["ETIMEDOUT", UNREACHABLE],
+  ["EHOSTUNREACH", UNREACHABLE],
+  ["EHOSTDOWN", UNREACHABLE],
+  ["ENETUNREACH", UNREACHABLE],
+  ["ENETDOWN", UNREACHABLE],
+  ["EADDRNOTAVAIL", UNREACHABLE],
+  ["EMFILE", OVERLOADED],
+  ["ENOTFOUND", UNREACHABLE],
+  ["EAI_AGAIN", UNREACHABLE],
+  ["PROTOCOL_CONNECTION_LOST", UNREACHABLE],
+  ["PROTOCOL_SEQUENCE_TIMEOUT", TOO_SLOW],
+  ["HANDSHAKE_NO_SSL_SUPPORT", LOGIN],
+];
+
+/** mysql2 gives these no code. */
+export const CLIENT_TEXTS: readonly (readonly [string, Meaning])[] = [
+  ["Pool is closed.", ENDED],
+  ["Queue limit reached.", OVERLOADED],
+  ["No connections available.", OVERLOADED],
+  ["Can't add new command when connection is in closed state", UNREACHABLE],
+];
+
+const BY_NUMBER = new Map(SERVER_ERRORS.map(([number, , meaning]) => [number, meaning]));
+const BY_CODE = new Map(CLIENT_ERRORS);
+const BY_TEXT = new Map(CLIENT_TEXTS);
+const UNKNOWN = lasting("STORE_FAILED", "the call failed in a way that is not known here");
+
+/** Does another transaction hold a lock, or had this one to give way? It can be tried again. */
+export function isLock(error: unknown): boolean {
+  return meaningOf(error) === LOCK;
+}
+
+/** Did another connection put this row first? */
+export function isDuplicate(error: unknown): boolean {
+  return serverNumber(error) === 1062;
+}
+
+/** Did another process add this column first? */
+export function isDuplicateColumn(error: unknown): boolean {
+  return serverNumber(error) === 1060;
+}
+
+export function isMissingTable(error: unknown): boolean {
+  return serverNumber(error) === 1146;
+}
+
+/** What mysql2 threw, as a StoreError. A KcError is left as it is. */
+export function toStoreError(error: unknown): KcError {
+  if (KcError.is(error)) return error;
+  const { code, retryable, advice } = meaningOf(error);
+  return new StoreError(code, `MySQL: ${advice} (${describe(error)})`, { retryable, cause: error });
+}
+
+/** A number without the server's SQL state is the operating system's, such as -111 or 110. */
+function serverNumber(error: unknown): number | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { errno, sqlState } = error as Error & { errno?: unknown; sqlState?: unknown };
+  return typeof errno === "number" && typeof sqlState === "string" ? errno : undefined;
+}
+
+function meaningOf(error: unknown): Meaning {
+  if (!(error instanceof Error)) return UNKNOWN;
+  const number = serverNumber(error);
+  const byNumber = number === undefined ? undefined : BY_NUMBER.get(number);
+  const { code } = error as Error & { code?: unknown };
+  const byCode = typeof code === "string" ? BY_CODE.get(code) : undefined;
+  return byNumber ?? byCode ?? BY_TEXT.get(error.message) ?? UNKNOWN;
+}
+
+/** The server's messages quote statements no further than names: no value of ours is in them. */
+function describe(error: unknown): string {
+  const { code } = Object(error) as { code?: unknown };
+  return typeof code === "string" && error instanceof Error
+    ? `${code}: ${error.message}`
+    : describeError(error);
+}

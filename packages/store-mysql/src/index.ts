@@ -1,0 +1,3 @@
+export { MysqlStore } from "./mysql-store.ts";
+export type { MysqlStoreOptions } from "./options.ts";
+export type { MysqlCallbackPool, MysqlConnection, MysqlPool } from "./database.ts";

@@ -1,0 +1,101 @@
+import { StoreError } from "@kc/core";
+import type { MysqlRow } from "./database.ts";
+import { literal, TABLE_NAMES, type TableName, type Tables } from "./statements.ts";
+
+interface Column {
+  readonly name: string;
+  readonly type: string;
+  readonly length: number;
+  readonly characterSet: string | null;
+  readonly inKey: boolean;
+}
+
+export interface TableFound {
+  readonly engine: string;
+  readonly columns: readonly Column[];
+}
+
+/** What the server's catalogue says of our tables. */
+export type Inspection = Readonly<Partial<Record<TableName, TableFound>>>;
+
+/** What the checkpoints' table can hold: Go's is narrower than ours, and its text may be Latin. */
+export interface Limits {
+  readonly namespaceLength: number;
+  readonly shardIdLength: number;
+  readonly digits: number;
+  readonly unicode: boolean;
+}
+
+/** One row for each column; one row if there is no table. */
+export function readSchema({ names, database }: Tables): string {
+  const schema = database === undefined ? "DATABASE()" : literal(database);
+  return `SELECT t.table_name AS table_name, t.engine AS engine, c.column_name AS column_name,
+      c.column_type AS column_type, c.character_maximum_length AS length,
+      c.character_set_name AS character_set, c.column_key AS column_key,
+      @@lower_case_table_names AS folds_names, @@autocommit AS autocommit
+    FROM (SELECT 1 AS one) AS one
+    LEFT JOIN information_schema.tables AS t
+      ON t.table_schema = ${schema} AND t.table_name IN (${Object.values(names).map(literal).join(", ")})
+    LEFT JOIN information_schema.columns AS c
+      ON c.table_schema = t.table_schema AND c.table_name = t.table_name`;
+}
+
+/** @throws StoreError STORE_FAILED if the pool's connections do not commit what they write. */
+export function inspect(rows: readonly MysqlRow[], { names }: Tables): Inspection {
+  if (rows[0]?.["autocommit"] === "0") {
+    throw new StoreError(
+      "STORE_FAILED",
+      "MySQL: autocommit is off on this pool's connections: give the store a pool of its own",
+    );
+  }
+  const fold = (name: string): string =>
+    rows[0]?.["folds_names"] === "0" ? name : name.toLowerCase();
+  const found = (name: string): TableFound | undefined => {
+    const own = rows.filter(({ table_name: table }) => table != null && fold(table) === fold(name));
+    return own[0] && { engine: own[0]["engine"] ?? "", columns: own.map(columnOf) };
+  };
+  const inspection: { -readonly [Table in TableName]?: TableFound } = {};
+  for (const table of TABLE_NAMES) {
+    const standing = found(names[table]);
+    if (standing) inspection[table] = standing;
+  }
+  return inspection;
+}
+
+function columnOf(row: MysqlRow): Column {
+  return {
+    name: (row["column_name"] ?? "").toLowerCase(),
+    type: (row["column_type"] ?? "").toLowerCase(),
+    length: Number(row["length"]),
+    characterSet: row["character_set"] ?? null,
+    inKey: row["column_key"] === "PRI",
+  };
+}
+
+export function limitsOf({ columns }: TableFound, table: string): Limits {
+  const column = (name: string): Column => columns.find((each) => each.name === name)!;
+  const names = [column("namespace"), column("shard_id")] as const;
+  const digits = /^decimal\((\d+),0\)/.exec(column("sequence_number").type)?.[1];
+  // Of Kinesis, a sequence number has 56.
+  if (digits === undefined || Number(digits) < 56) {
+    throw schemaError(
+      `${table}.sequence_number is ${column("sequence_number").type}, which cannot hold a ` +
+        `sequence number: run\nALTER TABLE ${table} MODIFY sequence_number decimal(65,0) NOT NULL;`,
+    );
+  }
+  return {
+    namespaceLength: charactersOf(names[0]),
+    shardIdLength: charactersOf(names[1]),
+    digits: Number(digits),
+    unicode: names.every(({ characterSet }) => (characterSet ?? "utf8mb4") === "utf8mb4"),
+  };
+}
+
+/** A binary column's length is in bytes. */
+function charactersOf({ length, characterSet }: Column): number {
+  return characterSet === null ? Math.floor(length / 4) : length;
+}
+
+export function schemaError(detail: string): StoreError {
+  return new StoreError("STORE_SCHEMA", `MySQL: ${detail}`);
+}

@@ -1,0 +1,56 @@
+import { ConfigError, StoreError, type Checkpoint, type StoreScope } from "@kc/core";
+import type { Limits } from "./inspection.ts";
+
+/** A shard that a call is about, and the checkpoint that it is to get. */
+export interface Touched {
+  readonly shardId: string;
+  readonly checkpoint?: Checkpoint | undefined;
+}
+
+/** As the Go library joins them: `a-b` on `c` and `a` on `b-c` are one, which is refused later. */
+export function namespaceOf({ application, streamName }: StoreScope): string {
+  return `${application}-${streamName}`;
+}
+
+/**
+ * Refuses what the table would cut off, change, or take for something else: outside of strict mode
+ * MySQL does so without a word.
+ * @throws ConfigError for a name that no table of ours keeps apart from others
+ * @throws StoreError for what this table, such as one of Go's, cannot hold
+ */
+export function checkFit(limits: Limits, namespace: string, touched: readonly Touched[]): void {
+  checkName("namespace", namespace, limits.namespaceLength, limits);
+  for (const { shardId, checkpoint } of touched) {
+    checkName("shardId", shardId, limits.shardIdLength, limits);
+    if (checkpoint?.kind !== "position") continue;
+    const { length } = checkpoint.sequenceNumber;
+    if (length > limits.digits) {
+      throw new StoreError(
+        "STORE_FAILED",
+        `MySQL: ${shardId}: a sequence number of ${length} digits, where Kinesis has 56; the column ` +
+          `sequence_number holds ${limits.digits}`,
+      );
+    }
+  }
+}
+
+function checkName(what: string, name: string, longest: number, { unicode }: Limits): void {
+  if (/ $|\p{Surrogate}/u.test(name)) {
+    throw new ConfigError(what, `"${name}" ends with a space, or is no text: MySQL would alter it`);
+  }
+  const { length } = Array.from(name);
+  if (length > longest) {
+    throw new StoreError(
+      "STORE_SCHEMA",
+      `MySQL: the ${what} "${name}" has ${length} characters, and the table's column ${longest}: ` +
+        "widen it, or choose a shorter name",
+    );
+  }
+  if (!unicode && /[^\p{ASCII}]/u.test(name)) {
+    throw new StoreError(
+      "STORE_SCHEMA",
+      `MySQL: the ${what} "${name}" needs columns of the character set utf8mb4: ALTER TABLE … ` +
+        "CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, or choose another name",
+    );
+  }
+}

@@ -1,0 +1,126 @@
+import { ConfigError } from "@kc/core";
+import type { PoolOptions } from "mysql2/promise";
+import type { MysqlCallbackPool, MysqlPool } from "./database.ts";
+
+export type MysqlStoreOptions = {
+  /**
+   * The table of the checkpoints, 1 to 51 characters: one of the Go library's, or one that `setup()`
+   * makes. Its companions are called `{table}_leases` and `{table}_applications`.
+   * @default "kinesis_consumer"
+   */
+  readonly table?: string;
+  /** The database in which the tables are. @default the connection's own */
+  readonly database?: string;
+  /**
+   * Under which name the rows stand, 1 to 384 characters. One namespace belongs to one application
+   * on one stream. @default `{application}-{stream}`, as in the Go library
+   */
+  readonly namespace?: string;
+  /**
+   * How long a call may take, the waits for a connection and for locks included, in milliseconds, 1
+   * to 600,000. Then it rejects with a retryable STORE_UNAVAILABLE. @default 5000
+   */
+  readonly timeoutMs?: number;
+} & (
+  | {
+      /** A pool of `mysql2` or `mysql2/promise`. It stays yours: it is never closed here. */
+      readonly pool: MysqlPool | MysqlCallbackPool;
+      readonly connection?: never;
+    }
+  | {
+      /**
+       * `mysql://user:password@host/database`, or mysql2's pool options, for a pool of the store's
+       * own: two connections unless `connectionLimit` says otherwise.
+       */
+      readonly connection: string | PoolOptions;
+      readonly pool?: never;
+    }
+);
+
+export interface CheckedOptions {
+  readonly source: { readonly pool: MysqlPool } | { readonly connection: PoolOptions };
+  readonly table: string;
+  readonly database: string | undefined;
+  readonly namespace: string | undefined;
+  readonly timeoutMs: number;
+}
+
+const OPTION_NAMES = ["pool", "connection", "table", "database", "namespace", "timeoutMs"];
+const MAX_TIMEOUT_MS = 600_000;
+/** An identifier has 64; the longest companion's name ends in `_applications`. */
+const MAX_TABLE_LENGTH = 51;
+const MAX_DATABASE_LENGTH = 64;
+const MAX_NAMESPACE_LENGTH = 384;
+const PLAIN_TEXT = /^[^\p{Cc}\p{Surrogate}]+$/u;
+
+/** @throws ConfigError for each option that is missing, of the wrong kind, or out of bounds. */
+export function checkOptions(options: MysqlStoreOptions): CheckedOptions {
+  for (const name of Object.keys(options)) {
+    if (!OPTION_NAMES.includes(name)) {
+      throw new ConfigError(name, `is no option of MysqlStore: ${OPTION_NAMES.join(", ")} are`);
+    }
+  }
+  const { table = "kinesis_consumer", database, namespace, timeoutMs = 5000 } = options;
+  if (!Number.isInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > MAX_TIMEOUT_MS) {
+    throw new ConfigError(
+      "timeoutMs",
+      `must be a whole number of milliseconds from 1 to ${MAX_TIMEOUT_MS}, not ${timeoutMs}`,
+    );
+  }
+  if (typeof table === "string" && table.includes(".")) {
+    throw new ConfigError("table", `${table}: give the database by the option 'database'`);
+  }
+  if (namespace !== undefined) checkText("namespace", namespace, MAX_NAMESPACE_LENGTH);
+  return {
+    source: checkSource(options),
+    table: checkIdentifier("table", table, MAX_TABLE_LENGTH),
+    database: database && checkIdentifier("database", database, MAX_DATABASE_LENGTH),
+    namespace,
+    timeoutMs,
+  };
+}
+
+function checkSource({ pool, connection }: MysqlStoreOptions): CheckedOptions["source"] {
+  if (pool !== undefined) {
+    if (connection !== undefined) {
+      throw new ConfigError("connection", "give a pool or a connection, not both");
+    }
+    return { pool: checkPool(pool) };
+  }
+  if (typeof connection === "string") {
+    // Not the text itself: there may be a password in it.
+    if (!/^(mysql|mariadb):\/\//.test(connection) || !URL.canParse(connection)) {
+      throw new ConfigError("connection", "must be a mysql:// URL, or mysql2's pool options");
+    }
+    return { connection: { uri: connection } };
+  }
+  if (typeof connection !== "object" || connection === null) {
+    throw new ConfigError("connection", "give a pool of mysql2, or how to connect");
+  }
+  return { connection };
+}
+
+function checkPool(pool: MysqlPool | MysqlCallbackPool): MysqlPool {
+  const promising = typeof pool === "object" && "promise" in pool ? pool.promise() : pool;
+  if (typeof promising?.getConnection !== "function") {
+    throw new ConfigError("pool", "must be a pool of mysql2 or mysql2/promise");
+  }
+  return promising;
+}
+
+/** Trailing spaces: MySQL refuses them in identifiers, and does not see them in values. */
+function checkText(option: string, text: unknown, longest: number): string {
+  if (typeof text !== "string" || !PLAIN_TEXT.test(text) || Array.from(text).length > longest) {
+    throw new ConfigError(option, `must be a text of 1 to ${longest} characters, none a control`);
+  }
+  if (text.endsWith(" ")) throw new ConfigError(option, "must not end with a space");
+  return text;
+}
+
+function checkIdentifier(option: string, name: unknown, longest: number): string {
+  const checked = checkText(option, name, longest);
+  if (/[\u{10000}-\u{10FFFF}]/u.test(checked)) {
+    throw new ConfigError(option, "has a character that MySQL does not allow in a name");
+  }
+  return checked;
+}

@@ -1,0 +1,163 @@
+import { StoreError } from "@kc/core";
+import type { Session } from "./database.ts";
+import { isDuplicateColumn, isLock, isMissingTable, toStoreError } from "./errors.ts";
+import {
+  inspect,
+  limitsOf,
+  readSchema,
+  schemaError,
+  type Inspection,
+  type Limits,
+} from "./inspection.ts";
+import type { TableName, Tables } from "./statements.ts";
+
+/**
+ * MySQL has no transactions over DDL: a half-done upgrade is possible, and a version's number would
+ * lie about it. So the schema is compared as it stands, and `setup()` adds what is missing. What was
+ * released is never taken away or changed; what comes later is added to these lists.
+ */
+interface TableShape {
+  readonly table: TableName;
+  /** Without these it is somebody else's table, and is left alone. */
+  readonly columns: readonly Column[];
+  /** Nullable: these are added to a table that Go's library made, or an older version of this package. */
+  readonly added: readonly Column[];
+  readonly key: readonly string[];
+}
+
+type Column = readonly [name: string, type: string];
+
+const NAMESPACE = ["namespace", "varchar(384) NOT NULL"] as const;
+const SHARD_ID = ["shard_id", "varchar(255) NOT NULL"] as const;
+
+export const SCHEMA: readonly TableShape[] = [
+  {
+    table: "checkpoints",
+    columns: [NAMESPACE, SHARD_ID, ["sequence_number", "decimal(65,0) NOT NULL"]],
+    added: [
+      ["kc_at", "decimal(65,0) NULL"],
+      ["kc_sub_sequence_number", "bigint unsigned NULL"],
+      ["kc_shard_end", "tinyint NULL"],
+    ],
+    key: ["namespace", "shard_id"],
+  },
+  {
+    table: "leases",
+    columns: [
+      NAMESPACE,
+      SHARD_ID,
+      ["epoch", "bigint unsigned NOT NULL"],
+      ["owner", "varchar(512) NULL"],
+    ],
+    added: [],
+    key: ["namespace", "shard_id"],
+  },
+  {
+    table: "applications",
+    columns: [
+      NAMESPACE,
+      ["application", "varchar(255) NOT NULL"],
+      ["stream_name", "varchar(255) NOT NULL"],
+      ["stream_arn", "varchar(2048) NOT NULL"],
+      ["stream_created_at", "bigint NULL"],
+      ["start", "varchar(16) NOT NULL"],
+      ["start_timestamp", "bigint NULL"],
+      ["started_at", "bigint NOT NULL"],
+      ["migrated", "tinyint NOT NULL"],
+    ],
+    added: [],
+    key: ["namespace"],
+  },
+];
+
+/** Brings the schema up to `SCHEMA`. Another process may do the same at the same time. */
+export async function migrate(session: Session, tables: Tables): Promise<void> {
+  const inspection = inspect(await session.query(readSchema(tables)), tables);
+  for (const statement of missingParts(inspection, tables)) {
+    try {
+      await session.query(statement);
+    } catch (error) {
+      if (isDuplicateColumn(error)) continue;
+      if (isLock(error)) throw error;
+      const { code, retryable, message } = toStoreError(error);
+      throw new StoreError(code, `${message}. The statement was:\n${statement};`, {
+        retryable,
+        cause: error,
+      });
+    }
+  }
+  await readLimits(session, tables);
+}
+
+/** @throws StoreError STORE_SCHEMA if something is missing, or is not what it has to be. */
+export async function readLimits(session: Session, tables: Tables): Promise<Limits> {
+  const inspection = inspect(await session.query(readSchema(tables)), tables);
+  const unseen = SCHEMA.find(({ table }) => inspection[table] === undefined);
+  // The catalogue does not show tables that one may not use: the server says which it is.
+  if (unseen) {
+    await session.query(`SELECT 1 FROM ${tables[unseen.table]} LIMIT 0`).catch(unlessMissing);
+  }
+  return checkSchema(inspection, tables);
+}
+
+function unlessMissing(error: unknown): void {
+  if (!isMissingTable(error)) throw error;
+}
+
+/**
+ * The statements that make the schema whole; none if it is.
+ * @throws StoreError STORE_SCHEMA if a table of that name is somebody else's
+ */
+export function missingParts(inspection: Inspection, tables: Tables): readonly string[] {
+  return SCHEMA.flatMap(({ table, columns, added, key }) => {
+    const standing = inspection[table];
+    if (standing === undefined) return [createTable(tables[table], [...columns, ...added], key)];
+    const names = new Set(standing.columns.map(({ name }) => name));
+    const lacking = columns.filter(([name]) => !names.has(name)).map(([name]) => name);
+    if (lacking.length > 0) {
+      throw schemaError(
+        `${tables[table]} has no ${lacking.join(", no ")}: it is somebody else's. Choose another table`,
+      );
+    }
+    const missing = added.filter(([name]) => !names.has(name));
+    if (missing.length === 0) return [];
+    const parts = missing.map(([name, type]) => `ADD COLUMN ${name} ${type}`);
+    return [`ALTER TABLE ${tables[table]} ${parts.join(", ")}`];
+  });
+}
+
+/** utf8mb4_bin on every server: case and accents count. Spaces at the end are refused elsewhere. */
+function createTable(name: string, columns: readonly Column[], key: readonly string[]): string {
+  const lines = columns.map(([column, type]) => `  ${column} ${type},\n`).join("");
+  return (
+    `CREATE TABLE IF NOT EXISTS ${name} (\n${lines}  PRIMARY KEY (${key.join(", ")})\n` +
+    ") ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+  );
+}
+
+/**
+ * What the tables can hold.
+ * @throws StoreError STORE_SCHEMA if something is missing, or is not what it has to be
+ */
+export function checkSchema(inspection: Inspection, tables: Tables): Limits {
+  const missing = missingParts(inspection, tables);
+  if (missing.length > 0) {
+    throw schemaError(
+      `the tables are not complete: run \`await store.setup()\` once, or\n${missing.join(";\n")};`,
+    );
+  }
+  for (const { table, key } of SCHEMA) {
+    const { engine, columns } = inspection[table]!;
+    if (engine.toLowerCase() !== "innodb") {
+      throw schemaError(
+        `${tables[table]} has the engine ${engine}, which has no transactions: run\n` +
+          `ALTER TABLE ${tables[table]} ENGINE=InnoDB;`,
+      );
+    }
+    const primary = columns.filter(({ inKey }) => inKey).map(({ name }) => name);
+    if (primary.toSorted().join() !== key.toSorted().join()) {
+      throw schemaError(`${tables[table]} needs the primary key (${key.join(", ")})`);
+    }
+  }
+  return limitsOf(inspection.checkpoints!, tables.checkpoints);
+}
