@@ -1,26 +1,47 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, readlink, rename, rm, symlink } from "node:fs/promises";
-import { dirname, join, relative } from "node:path";
+import {
+  mkdir,
+  mkdtemp,
+  readdir,
+  readlink,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
+import { join, relative } from "node:path";
 import { promisify } from "node:util";
 import { CACHE } from "./cache.ts";
 
 const run = promisify(execFile);
 
+/** Where packages come from. */
+export interface Suite {
+  /** Lines of apt's list of sources, in place of this machine's. */
+  readonly sources: string;
+}
+
 /**
  * A directory under the cache that holds the files of packages of Debian or Ubuntu and of all that
- * they need and this machine has not. They are unpacked, not installed: that takes no root, starts
- * no service of the system's, and leaves nothing behind but the directory.
+ * they need: what this machine has not or, from another suite, all of it. They are unpacked, not
+ * installed: that takes no root, starts no service of the system's, and leaves nothing behind but
+ * the directory.
  */
-export async function unpackPackages(name: string, packages: readonly string[]): Promise<string> {
+export async function unpackPackages(
+  name: string,
+  packages: readonly string[],
+  suite?: Suite,
+): Promise<string> {
   const unpacked = join(CACHE, name);
   if (existsSync(unpacked)) return unpacked;
   await mkdir(CACHE, { recursive: true });
   const work = await mkdtemp(join(CACHE, `${name}-`));
   try {
-    const archives = await download(work, packages);
+    const archives = await download(work, packages, suite);
     const root = join(work, "root");
     for (const archive of archives) await run("dpkg-deb", ["--extract", archive, root]);
+    await rm(join(root, "usr/share/doc"), { recursive: true, force: true });
     await relink(root, root);
     await rename(root, unpacked).catch((error: unknown) => {
       // Another process was faster.
@@ -33,18 +54,32 @@ export async function unpackPackages(name: string, packages: readonly string[]):
 }
 
 /** By apt's own configuration, with lists and archives of our own, neither of which takes root. */
-async function download(work: string, packages: readonly string[]): Promise<string[]> {
-  const lists = join(work, "lists");
+async function download(
+  work: string,
+  packages: readonly string[],
+  suite: Suite | undefined,
+): Promise<string[]> {
   const archives = join(work, "cache", "archives");
-  await mkdir(join(lists, "partial"), { recursive: true });
+  await mkdir(join(work, "lists", "partial"), { recursive: true });
   await mkdir(join(archives, "partial"), { recursive: true });
-  const options = [
-    `Dir::State::lists=${lists}`,
-    `Dir::Cache=${dirname(archives)}`,
+  const settings = [
+    `Dir::State::lists=${join(work, "lists")}`,
+    `Dir::Cache=${join(work, "cache")}`,
     "Debug::NoLocking=true",
     "APT::Sandbox::User=root",
     "Acquire::Languages=none",
-  ].flatMap((option) => ["-o", option]);
+  ];
+  if (suite !== undefined) {
+    const sources = join(work, "sources.list");
+    await writeFile(sources, suite.sources);
+    settings.push(
+      `Dir::Etc::sourcelist=${sources}`,
+      "Dir::Etc::sourceparts=-",
+      // As if nothing were installed.
+      "Dir::State::status=/dev/null",
+    );
+  }
+  const options = settings.flatMap((setting) => ["-o", setting]);
   await run("apt-get", ["-qq", ...options, "update"]);
   const install = ["install", "--no-install-recommends", "--download-only"];
   await run("apt-get", ["-qq", "-y", ...options, ...install, ...packages]);

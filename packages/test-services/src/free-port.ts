@@ -14,12 +14,11 @@ export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(10_000, 32_768);
     const server = createServer();
-    const outcome = Promise.race([
-      once(server, "listening").then(() => true),
-      once(server, "error").then(() => false),
-    ]);
-    server.listen(port, "127.0.0.1");
-    if (!(await outcome)) continue;
+    const free = await new Promise<boolean>((resolve) => {
+      server.once("listening", () => resolve(true)).once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1");
+    });
+    if (!free) continue;
     server.close();
     await once(server, "close");
     return port;

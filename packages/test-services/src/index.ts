@@ -1,5 +1,20 @@
+export {
+  type DynamoDbAddress,
+  type DynamoDbLocalServer,
+  startDynamoDbLocal,
+} from "./dynamodb-local.ts";
+export { type MariadbServer, startMariadb } from "./mariadb.ts";
+export type { MysqlAddress } from "./mysql-address.ts";
+export { NoMysqlError } from "./mysql-program.ts";
+export { type MysqlServer, startMysql } from "./mysql.ts";
+export { type PgBouncerOptions, type PgBouncerServer, startPgBouncer } from "./pgbouncer.ts";
 export { type PostgresAddress, type PostgresServer, startPostgres } from "./postgres.ts";
 export { type Proxy, startProxy } from "./proxy.ts";
+export {
+  type RedisClusterAddress,
+  type RedisClusterServer,
+  startRedisCluster,
+} from "./redis-cluster.ts";
 export { type RedisAddress, type RedisOptions, type RedisServer, startRedis } from "./redis.ts";
 export type { Address, Lifecycle } from "./server-process.ts";
 export type { Services } from "./setup/services.ts";

@@ -1,10 +1,8 @@
-import { execFile } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { freePort } from "./free-port.ts";
 import { type Address, type Lifecycle, launch } from "./server-process.ts";
-import { asUnprivileged } from "./unprivileged.ts";
+import { runUnprivileged } from "./unprivileged.ts";
 import { openWorkplace } from "./workplace.ts";
 
 export interface PostgresAddress extends Address {
@@ -20,18 +18,19 @@ export interface PostgresServer extends PostgresAddress, Lifecycle {}
 export async function startPostgres(): Promise<PostgresServer> {
   const { initdb, postgres } = await programs();
   const workplace = openWorkplace("postgres");
-  const data = join(workplace.directory, "data");
   const user = "postgres";
-  const [program, ...args] = asUnprivileged([
-    initdb,
-    `--pgdata=${data}`,
-    `--username=${user}`,
-    "--auth=trust",
-    "--encoding=UTF8",
-    "--no-locale",
-    "--no-sync",
-  ]) as [string, ...string[]];
-  await promisify(execFile)(program, args, { cwd: workplace.directory });
+  await runUnprivileged(
+    [
+      initdb,
+      `--pgdata=${workplace.data}`,
+      `--username=${user}`,
+      "--auth=trust",
+      "--encoding=UTF8",
+      "--no-locale",
+      "--no-sync",
+    ],
+    { cwd: workplace.directory },
+  );
 
   const host = "127.0.0.1";
   const port = await freePort();
@@ -41,7 +40,7 @@ export async function startPostgres(): Promise<PostgresServer> {
     command: [
       postgres,
       "-D",
-      data,
+      workplace.data,
       `--port=${port}`,
       `--listen_addresses=${host}`,
       `--unix_socket_directories=${workplace.directory}`,
@@ -49,7 +48,7 @@ export async function startPostgres(): Promise<PostgresServer> {
       // Without it, what was committed survives kill -9, though no power cut.
       "--fsync=off",
     ],
-    ready: /database system is ready to accept connections/,
+    ready: (output) => output.includes("database system is ready to accept connections"),
     // A fast shutdown: clients are told and disconnected.
     stopSignal: "SIGINT",
   });

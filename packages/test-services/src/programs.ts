@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { unpackPackages } from "./debian.ts";
+import { onPath } from "./on-path.ts";
 
 /** The programs that come in no npm package, and the packages of Debian and Ubuntu that have them. */
 const PACKAGES = {
@@ -18,14 +19,12 @@ export interface Program {
   readonly env: Readonly<Record<string, string>>;
 }
 
-const SYSTEM = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
-
 /** A program of this machine; one that is not there is fetched, with all others that are missing. */
 export async function program(name: ProgramName): Promise<Program> {
-  const path = installed(name);
+  const path = onPath(name);
   if (path !== undefined) return { path, env: {} };
   const names = Object.keys(PACKAGES) as ProgramName[];
-  const missing = names.filter((each) => installed(each) === undefined);
+  const missing = names.filter((each) => onPath(each) === undefined);
   const packages = missing.map((each) => PACKAGES[each]);
   const root = await unpackPackages(`debian-${missing.join("-")}`, packages).catch(
     (cause: unknown) => {
@@ -38,10 +37,6 @@ export async function program(name: ProgramName): Promise<Program> {
   );
   const unpacked = binaries(root).map((directory) => join(directory, name));
   return { path: found(unpacked, name), env: { LD_LIBRARY_PATH: libraries(root) } };
-}
-
-function installed(name: ProgramName): string | undefined {
-  return SYSTEM.map((directory) => join(directory, name)).find((path) => existsSync(path));
 }
 
 function found(paths: readonly string[], name: string): string {

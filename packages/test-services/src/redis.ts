@@ -28,13 +28,13 @@ export async function startRedisServer(
   const port = await freePort();
   const workplace = openWorkplace(name);
   const listen = ["--bind", host, "--port", String(port)];
-  const files = ["--dir", workplace.directory, "--save", ""];
+  const files = ["--dir", workplace.data, "--save", ""];
   const server = await launch({
     name,
     workplace,
     command: [path, ...listen, ...files, ...configuration],
     env,
-    ready: /Ready to accept connections/,
+    ready: (output) => output.includes("Ready to accept connections"),
     stopSignal: "SIGTERM",
   });
   return Object.assign(server, { host, port, url: `redis://${host}:${port}` });

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { signalTree } from "./process-tree.ts";
 import { asUnprivileged } from "./unprivileged.ts";
 import type { Workplace } from "./workplace.ts";
@@ -30,12 +31,13 @@ export interface Launch {
   readonly workplace: Workplace;
   readonly command: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** What the server prints when it serves. */
-  readonly ready: RegExp;
+  /** Whether the server serves, by what it has printed so far or by asking it. Asked repeatedly. */
+  readonly ready: (output: string) => boolean | Promise<boolean>;
   readonly stopSignal: "SIGTERM" | "SIGINT";
 }
 
 const READY_WITHIN_MS = 60_000;
+const LOOK_EVERY_MS = 10;
 /** The last output of a server that is kept, for the message of an error. */
 const KEPT_OUTPUT = 16_384;
 
@@ -85,17 +87,16 @@ class ServerProcess implements Lifecycle {
   }
 
   async stop(): Promise<void> {
-    const running = this.#running;
-    if (running === undefined) return;
+    const end = this.#end();
     this.thaw();
-    running.child.kill(this.#launch.stopSignal);
-    await running.exit;
+    this.#running?.child.kill(this.#launch.stopSignal);
+    await end;
   }
 
   async kill(): Promise<void> {
-    const running = this.#running;
+    const end = this.#end();
     this.#signal("KILL");
-    await running?.exit;
+    await end;
   }
 
   freeze(): void {
@@ -107,13 +108,19 @@ class ServerProcess implements Lifecycle {
   }
 
   async close(): Promise<void> {
-    const running = this.#running;
+    const end = this.#end();
     await this.#launch.workplace.close();
-    await running?.exit;
+    await end;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Waits for the end of the server that runs now; this process does not end before. */
+  async #end(): Promise<void> {
+    this.#running?.child.ref();
+    await this.#running?.exit;
   }
 
   #signal(signal: "STOP" | "CONT" | "KILL"): void {
@@ -122,27 +129,26 @@ class ServerProcess implements Lifecycle {
   }
 }
 
-function untilReady(name: string, child: ChildProcess, ready: RegExp): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let output = "";
-    const fail = (what: string): void => {
-      clearTimeout(deadline);
-      reject(new Error(`${name} ${what}; it said:\n${output}`));
-    };
-    const deadline = setTimeout(
-      () => fail(`was not ready within ${READY_WITHIN_MS} ms`),
-      READY_WITHIN_MS,
-    );
-    // Read to the end of its life: a server whose output nobody reads stands still one day.
-    const read = (chunk: Buffer): void => {
-      output = (output + chunk.toString()).slice(-KEPT_OUTPUT);
-      if (!ready.test(output)) return;
-      clearTimeout(deadline);
-      resolve();
-    };
-    child.stdout?.on("data", read);
-    child.stderr?.on("data", read);
-    child.once("error", (error) => fail(`could not be started: ${error.message}`));
-    child.once("exit", (code, signal) => fail(`exited with ${code ?? signal}`));
-  });
+/** Rejects with what the server printed, if it ends or the deadline is over before it is ready. */
+async function untilReady(
+  name: string,
+  child: ChildProcess,
+  ready: Launch["ready"],
+): Promise<void> {
+  let output = "";
+  let end: string | undefined;
+  // Read to the end of its life: a server whose output nobody reads stands still one day.
+  const read = (chunk: Buffer): void => {
+    output = (output + chunk.toString()).slice(-KEPT_OUTPUT);
+  };
+  child.stdout?.on("data", read);
+  child.stderr?.on("data", read);
+  child.once("error", (error) => (end = error.message));
+  child.once("exit", (code, signal) => (end = `it exited with ${code ?? signal}`));
+  const deadline = performance.now() + READY_WITHIN_MS;
+  while (!(await ready(output))) {
+    if (performance.now() > deadline) end = `not within ${READY_WITHIN_MS} ms`;
+    if (end !== undefined) throw new Error(`${name} did not start: ${end}. It said:\n${output}`);
+    await sleep(LOOK_EVERY_MS);
+  }
 }

@@ -1,3 +1,6 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+
 /** Who servers run as when the tests run as root, as they do in containers: Postgres refuses root. */
 export const unprivileged = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : undefined;
 
@@ -18,4 +21,21 @@ export function asUnprivileged(command: readonly string[]): readonly string[] {
     "--ambient-caps=+dac_override",
     ...command,
   ];
+}
+
+export interface RunOptions {
+  readonly cwd: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly input?: string;
+}
+
+/** Runs a command as that user to its end. @throws what it printed, if it fails */
+export async function runUnprivileged(
+  command: readonly string[],
+  { cwd, env, input = "" }: RunOptions,
+): Promise<void> {
+  const [program, ...args] = asUnprivileged(command) as [string, ...string[]];
+  const running = promisify(execFile)(program, args, { cwd, env: { ...process.env, ...env } });
+  running.child.stdin?.end(input);
+  await running;
 }

@@ -1,6 +1,6 @@
-import { startPostgres } from "../src/index.ts";
+import { startPostgres, startRedis } from "../src/index.ts";
 
-// A process that starts a server, freezes it, and never gets to the end.
-const server = await startPostgres();
-server.freeze();
+// A process that never closes the server that it starts.
+const server = await (process.argv[2] === "postgres" ? startPostgres() : startRedis());
+if (process.argv[3] === "frozen") server.freeze();
 process.send?.(server.port);

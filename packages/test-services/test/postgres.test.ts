@@ -1,6 +1,6 @@
 import { Client } from "pg";
-import { expect, inject, onTestFinished, test } from "vitest";
-import { type PostgresAddress, startPostgres } from "../src/index.ts";
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from "vitest";
+import { type PostgresAddress, type PostgresServer, startPostgres } from "../src/index.ts";
 
 async function client({ connectionString }: PostgresAddress): Promise<Client> {
   const connected = new Client({ connectionString });
@@ -31,37 +31,43 @@ test("its connections are served by processes of their own: SKIP LOCKED skips", 
   await holder.query("DROP TABLE locked");
 });
 
-test("a frozen Postgres answers nothing, and what it was asked once it is thawed", async () => {
-  await using server = await startPostgres();
-  const idle = await client(server);
-  server.freeze();
-  const order: string[] = [];
-  const answer = idle.query("SELECT 1").then(() => order.push("answered"));
-  // One that ran would answer sooner than another can be connected to.
-  await client(inject("postgres"));
-  order.push("thawed");
-  server.thaw();
-  await answer;
-  expect(order).toEqual(["thawed", "answered"]);
-});
+describe("a Postgres of one's own", () => {
+  let server: PostgresServer;
+  beforeAll(async () => {
+    server = await startPostgres();
+  }, 60_000);
+  afterAll(() => server.close());
 
-test("a killed Postgres restarts on the same port, with what was committed", async () => {
-  await using server = await startPostgres();
-  const before = await client(server);
-  await before.query("CREATE TABLE kept AS SELECT 42 AS answer");
-  await server.kill();
-  await expect(before.query("SELECT 1")).rejects.toThrow(/connection|ECONNRESET/i);
-  await expect(client(server)).rejects.toThrow("ECONNREFUSED");
-  await server.restart();
-  const after = await client(server);
-  const { rows } = await after.query("SELECT answer FROM kept");
-  expect(rows).toEqual([{ answer: 42 }]);
-});
+  test("frozen, answers nothing, and what it was asked once it is thawed", async () => {
+    const idle = await client(server);
+    server.freeze();
+    const order: string[] = [];
+    const answer = idle.query("SELECT 1").then(() => order.push("answered"));
+    // One that ran would answer sooner than another can be connected to.
+    await client(inject("postgres"));
+    order.push("thawed");
+    server.thaw();
+    await answer;
+    expect(order).toEqual(["thawed", "answered"]);
+  });
 
-test("a stopped Postgres says goodbye", async () => {
-  await using server = await startPostgres();
-  const told = await client(server);
-  const goodbye = new Promise<Error>((resolve) => told.once("error", resolve));
-  await server.stop();
-  await expect(goodbye).resolves.toMatchObject({ code: "57P01" });
+  test("killed and restarted, is at the same port, with what was committed", async () => {
+    const before = await client(server);
+    await before.query("CREATE TABLE kept AS SELECT 42 AS answer");
+    await server.kill();
+    await expect(before.query("SELECT 1")).rejects.toThrow(/connection|ECONNRESET/i);
+    await expect(client(server)).rejects.toThrow("ECONNREFUSED");
+    await server.restart();
+    const after = await client(server);
+    const { rows } = await after.query("SELECT answer FROM kept");
+    expect(rows).toEqual([{ answer: 42 }]);
+  });
+
+  test("stopped, says goodbye", async () => {
+    const told = await client(server);
+    const goodbye = new Promise<Error>((resolve) => told.once("error", resolve));
+    await server.stop();
+    await expect(goodbye).resolves.toMatchObject({ code: "57P01" });
+    await server.restart();
+  });
 });

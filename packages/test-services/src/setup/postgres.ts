@@ -1,4 +1,4 @@
 import { startPostgres } from "../postgres.ts";
 import { shared } from "./services.ts";
 
-export default shared("postgres", startPostgres);
+export default shared("postgres", startPostgres, (server) => ({ ...server }));

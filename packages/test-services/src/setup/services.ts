@@ -1,12 +1,19 @@
 import type { TestProject } from "vitest/node";
+import type { DynamoDbAddress } from "../dynamodb-local.ts";
+import type { MysqlAddress } from "../mysql-address.ts";
 import type { PostgresAddress } from "../postgres.ts";
+import type { RedisClusterAddress } from "../redis-cluster.ts";
 import type { RedisAddress } from "../redis.ts";
-import type { Lifecycle } from "../server-process.ts";
 
 /** What the modules beside this one provide: `inject("redis")` in a test is that server's address. */
 export interface Services {
+  readonly dynamodb: DynamoDbAddress;
+  readonly mariadb: MysqlAddress;
+  /** Undefined where the real MySQL is not to be had. */
+  readonly mysql: MysqlAddress | undefined;
   readonly postgres: PostgresAddress;
   readonly redis: RedisAddress;
+  readonly redisCluster: RedisClusterAddress;
 }
 
 declare module "vitest" {
@@ -14,15 +21,19 @@ declare module "vitest" {
 }
 
 /** A global set-up of vitest: one server for all tests of a project. */
-export function shared<Name extends keyof Services>(
+export function shared<Name extends keyof Services, Server extends Services[Name] & Closable>(
   name: Name,
-  start: () => Promise<Services[Name] & Lifecycle>,
+  start: () => Promise<Server>,
+  addressOf: (server: Server) => Services[Name],
 ): (project: TestProject) => Promise<() => Promise<void>> {
   return async (project) => {
     const server = await start();
-    // Without the methods: tests run in another process. To break a server, they start their own.
-    const address: Services[Name] = { ...server };
-    project.provide(name, address);
+    // Tests run in other processes: to break a server, they start one of their own.
+    project.provide(name, addressOf(server));
     return () => server.close();
   };
+}
+
+interface Closable {
+  close(): Promise<void>;
 }

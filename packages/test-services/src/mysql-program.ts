@@ -1,0 +1,67 @@
+import { execFile } from "node:child_process";
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { unpackPackages } from "./debian.ts";
+import { onPath } from "./on-path.ts";
+
+const run = promisify(execFile);
+
+export interface MysqlProgram {
+  readonly command: readonly string[];
+  readonly base: string;
+}
+
+/** The real MySQL is not to be had on this machine; MariaDB, which is, stands in for it. */
+export class NoMysqlError extends Error {
+  override readonly name = "NoMysqlError";
+}
+
+/**
+ * Oracle's MySQL: this machine's, or that of Debian's unstable suite, the only one that has it, with
+ * all its libraries down to the C library's. @throws NoMysqlError
+ */
+export async function mysqlProgram(): Promise<MysqlProgram> {
+  const installed = onPath("mysqld");
+  // MariaDB's packages have a link of this name.
+  if (
+    installed !== undefined &&
+    !(await run(installed, ["--version"])).stdout.includes("MariaDB")
+  ) {
+    return { command: [installed], base: join(installed, "../..") };
+  }
+  const root = await unpackMysql();
+  const libraries = readdirSync(join(root, "usr/lib"))
+    .filter((each) => each.includes("-linux-"))
+    .map((each) => join(root, "usr/lib", each));
+  const loader = libraries
+    .flatMap((directory) => readdirSync(directory).map((file) => join(directory, file)))
+    .find((file) => /\/ld-linux[^/]*$/.test(file));
+  if (loader === undefined) throw new Error(`No dynamic loader in ${root}`);
+  const base = join(root, "usr");
+  const mysqld = join(base, "sbin", "mysqld");
+  return { command: [loader, "--library-path", libraries.join(":"), mysqld], base };
+}
+
+async function unpackMysql(): Promise<string> {
+  try {
+    return await unpackPackages("debian-sid-mysql", ["mysql-server-core"], await sid());
+  } catch (cause) {
+    throw new NoMysqlError(
+      "No real MySQL: install mysql-server (MySQL's own, not MariaDB's) to run the tests on it too",
+      { cause },
+    );
+  }
+}
+
+/** The unstable suite, at the mirror from which this machine gets its own packages. */
+async function sid(): Promise<{ sources: string }> {
+  const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
+  if (!existsSync(keyring)) throw new Error("this is no Debian");
+  const filter = ["Created-By: Packages", "Label: Debian", "Component: main"];
+  const format = ["--format", "$(REPO_URI)"];
+  const { stdout } = await run("apt-get", ["indextargets", ...format, ...filter]);
+  const [mirror] = stdout.split("\n");
+  if (mirror === undefined || mirror === "") throw new Error("no mirror of Debian is known");
+  return { sources: `deb [signed-by=${keyring}] ${mirror} sid main\n` };
+}

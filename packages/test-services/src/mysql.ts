@@ -1,0 +1,46 @@
+import { join } from "node:path";
+import { freePort } from "./free-port.ts";
+import { type MysqlAddress, mysqlAddress, writeInitFile } from "./mysql-address.ts";
+import { mysqlProgram } from "./mysql-program.ts";
+import { type Lifecycle, launch } from "./server-process.ts";
+import { runUnprivileged } from "./unprivileged.ts";
+import { openWorkplace } from "./workplace.ts";
+
+export interface MysqlServer extends MysqlAddress, Lifecycle {}
+
+/** Oracle's MySQL. @throws NoMysqlError if it is not to be had on this machine */
+export async function startMysql(): Promise<MysqlServer> {
+  const { command, base } = await mysqlProgram();
+  const workplace = openWorkplace("mysql");
+  const mysqld = [
+    ...command,
+    "--no-defaults",
+    "--secure-file-priv=NULL",
+    `--basedir=${base}`,
+    `--datadir=${workplace.data}`,
+  ];
+  await runUnprivileged([...mysqld, "--initialize-insecure"], { cwd: workplace.directory });
+
+  const host = "127.0.0.1";
+  const port = await freePort();
+  const server = await launch({
+    name: "MySQL",
+    workplace,
+    command: [
+      ...mysqld,
+      `--bind-address=${host}`,
+      `--port=${port}`,
+      `--socket=${join(workplace.directory, "socket")}`,
+      `--pid-file=${join(workplace.directory, "pid")}`,
+      `--init-file=${writeInitFile(workplace.directory)}`,
+      "--mysqlx=OFF",
+      "--skip-name-resolve",
+      "--skip-log-bin",
+      // Written at each commit, so that it survives kill -9, but not synced.
+      "--innodb-flush-log-at-trx-commit=2",
+    ],
+    ready: (output) => output.includes("ready for connections"),
+    stopSignal: "SIGTERM",
+  });
+  return Object.assign(server, mysqlAddress(host, port));
+}

@@ -1,0 +1,53 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { freePort } from "./free-port.ts";
+import type { PostgresAddress } from "./postgres.ts";
+import { program } from "./programs.ts";
+import { type Lifecycle, launch } from "./server-process.ts";
+import { openWorkplace } from "./workplace.ts";
+
+/** Connects to whatever database is named; the one named `pgbouncer` is its own console. */
+export interface PgBouncerServer extends PostgresAddress, Lifecycle {}
+
+export interface PgBouncerOptions {
+  /** The connections to Postgres for each database. @default 20 */
+  readonly poolSize?: number;
+}
+
+/** In transaction mode: a client has a connection to Postgres only for as long as a transaction. */
+export async function startPgBouncer(
+  postgres: PostgresAddress,
+  { poolSize = 20 }: PgBouncerOptions = {},
+): Promise<PgBouncerServer> {
+  const { path, env } = await program("pgbouncer");
+  const { user, database } = postgres;
+  const host = "127.0.0.1";
+  const port = await freePort();
+  const workplace = openWorkplace("pgbouncer");
+  const configuration = join(workplace.directory, "pgbouncer.ini");
+  writeFileSync(
+    configuration,
+    `[databases]
+* = host=${postgres.host} port=${postgres.port} user=${user}
+[pgbouncer]
+listen_addr = ${host}
+listen_port = ${port}
+unix_socket_dir =
+auth_type = any
+admin_users = ${user}
+pool_mode = transaction
+default_pool_size = ${poolSize}
+max_client_conn = 1000
+`,
+  );
+  const server = await launch({
+    name: "PgBouncer",
+    workplace,
+    command: [path, configuration],
+    env,
+    ready: (output) => output.includes("process up"),
+    stopSignal: "SIGTERM",
+  });
+  const connectionString = `postgresql://${user}@${host}:${port}/${database}`;
+  return Object.assign(server, { host, port, user, database, connectionString });
+}
