@@ -1,0 +1,118 @@
+import { setMaxListeners } from "node:events";
+import { setTimeout as delay } from "node:timers/promises";
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { StoreError, type CallOptions } from "@kc/core";
+import { isContention, refusalsOf, toStoreError, type Refusal } from "./errors.ts";
+import type { CheckedOptions } from "./options.ts";
+
+/** The part of the SDK's `DynamoDBClient` that is used. Structural, so that another copy fits. */
+export interface DynamoDBClientLike {
+  // The SDK's `send` is overloaded for each command; its callers name the output.
+  // oxlint-disable-next-line typescript/no-explicit-any
+  send(command: any, options?: { abortSignal?: AbortSignal }): Promise<any>;
+}
+
+/** Throttled and conflicting requests are sent so often, with a random wait in between. */
+const TRIES = 8;
+const FIRST_WAIT_MS = 25;
+const LONGEST_WAIT_MS = 500;
+
+/**
+ * The way to DynamoDB of one store: each request has a time-out and ends with the caller's signal;
+ * what it fails with becomes a StoreError.
+ */
+export class Client {
+  readonly table: string;
+  readonly #timeoutMs: number;
+  readonly #given: DynamoDBClientLike | undefined;
+  #own: DynamoDBClient | undefined;
+  readonly #closing: AbortController = new AbortController();
+
+  constructor({ table, client, timeoutMs }: CheckedOptions) {
+    this.table = table;
+    this.#given = client;
+    this.#timeoutMs = timeoutMs;
+    setMaxListeners(0, this.#closing.signal);
+  }
+
+  /** @throws StoreError for everything but an abort, which rejects with the signal's reason. */
+  async read<Output>(command: object, options?: CallOptions): Promise<Output> {
+    return (await this.#send(command, options)) as Output;
+  }
+
+  /** Undefined = it was written. Otherwise nothing was: a condition failed. @throws as `read` does */
+  async write(command: object, options?: CallOptions): Promise<readonly Refusal[] | undefined> {
+    try {
+      await this.#send(command, options);
+      return undefined;
+    } catch (error) {
+      const refusals = error instanceof StoreError ? refusalsOf(error.cause) : undefined;
+      if (refusals === undefined) throw error;
+      return refusals;
+    }
+  }
+
+  /** Idempotent. Calls under way reject with STORE_CLOSED. */
+  close(): void {
+    this.#closing.abort(
+      new StoreError("STORE_CLOSED", `DynamoDB table ${this.table}: the store was disposed`),
+    );
+    this.#own?.destroy();
+  }
+
+  async #send(command: object, { signal }: CallOptions = {}): Promise<unknown> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await this.#request(command, signal);
+      } catch (error) {
+        const contention = error instanceof StoreError && isContention(error.cause);
+        if (!contention || tries === TRIES) throw error;
+      }
+      await pause(tries, signal);
+    }
+  }
+
+  /** Ends in time even if the client heeds no signal; the SDK drops the connection of an abort. */
+  async #request(command: object, signal: AbortSignal | undefined): Promise<unknown> {
+    const closing = this.#closing.signal;
+    closing.throwIfAborted();
+    signal?.throwIfAborted();
+    const end = new AbortController();
+    const ended = new Promise<never>((_resolve, reject) => {
+      end.signal.addEventListener("abort", () => reject(end.signal.reason as Error), {
+        once: true,
+      });
+    });
+    const onClosing = (): void => end.abort(closing.reason);
+    const onAbort = (): void => end.abort(signal?.reason);
+    closing.addEventListener("abort", onClosing);
+    signal?.addEventListener("abort", onAbort);
+    const timer = setTimeout(() => end.abort(this.#timedOut()), this.#timeoutMs);
+    try {
+      const client = this.#given ?? (this.#own ??= new DynamoDBClient());
+      return await Promise.race([client.send(command, { abortSignal: end.signal }), ended]);
+    } catch (error) {
+      if (end.signal.aborted) throw end.signal.reason;
+      throw toStoreError(error, this.table);
+    } finally {
+      clearTimeout(timer);
+      closing.removeEventListener("abort", onClosing);
+      signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  #timedOut(): StoreError {
+    return new StoreError(
+      "STORE_UNAVAILABLE",
+      `DynamoDB table ${this.table}: no answer within ${this.#timeoutMs} ms`,
+      { retryable: true },
+    );
+  }
+}
+
+/** A random wait, whose bound doubles with each try. */
+async function pause(tries: number, signal: AbortSignal | undefined): Promise<void> {
+  const bound = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (tries - 1));
+  const ms = Math.random() * bound;
+  await delay(ms, undefined, signal && { signal }).catch(() => signal?.throwIfAborted());
+}

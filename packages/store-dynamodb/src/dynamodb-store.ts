@@ -1,0 +1,233 @@
+import { setMaxListeners } from "node:events";
+import type { GetItemCommandOutput, QueryCommandOutput } from "@aws-sdk/client-dynamodb";
+import {
+  compareCheckpoints,
+  LeaseLostError,
+  StoreError,
+  type ApplicationRow,
+  type BulkCheckpointResult,
+  type CallOptions,
+  type Checkpoint,
+  type CheckpointWrite,
+  type SetCheckpointResult,
+  type Store,
+  type StoreCapabilities,
+  type StoreScope,
+} from "@kc/core";
+import { Client } from "./client.ts";
+import { checkShardId, Namespaces } from "./namespaces.ts";
+import { checkOptions, type DynamoDBStoreOptions } from "./options.ts";
+import { inParallel } from "./parallel.ts";
+import { applicationOf, shardStateOf, writerOf, type Item } from "./rows.ts";
+import { setUpTable } from "./schema.ts";
+import * as statements from "./statements.ts";
+
+/** Requests of one bulk write that are under way at once. */
+const CONCURRENCY = 16;
+/** Each of these lost to another writer who moved the shard meanwhile. */
+const TRIES = 30;
+
+/**
+ * Progress in a DynamoDB table, the one of the Go library or one that `setup()` makes.
+ *
+ * A write is one conditional UpdateItem: the shard's item holds a copy of its lease (`kc_writer`)
+ * beside the checkpoint. Where that copy is missing (a new shard, or Go's PutItem wiped it), the
+ * write is a transaction that compares the lease's own item and puts the copy back. The same for a
+ * namespace that was not opened: the transaction sees that nobody else claims it.
+ */
+export class DynamoDBStore implements Store {
+  readonly capabilities: StoreCapabilities = {
+    leases: false,
+    fences: true,
+    flushIntervalMs: 10_000,
+    flush: "spread",
+  };
+  readonly #client: Client;
+  readonly #namespaces: Namespaces;
+
+  /** @throws ConfigError if an option is wrong. */
+  constructor(options: DynamoDBStoreOptions) {
+    const checked = checkOptions(options);
+    this.#client = new Client(checked);
+    this.#namespaces = new Namespaces(checked);
+  }
+
+  /** Makes the table, on demand (PAY_PER_REQUEST), and waits until it is there. */
+  setup(options?: CallOptions): Promise<void> {
+    return setUpTable(this.#client, options);
+  }
+
+  async openApplication(
+    scope: StoreScope,
+    row: ApplicationRow,
+    options?: CallOptions,
+  ): Promise<{ outcome: "created" | "existing"; row: ApplicationRow }> {
+    const partition = this.#namespaces.partition(scope);
+    const refusals = await this.#client.write(statements.putApplication(partition, row), options);
+    const item = refusals?.[0]?.item;
+    const stands = item === undefined ? row : applicationOf(item);
+    this.#namespaces.learn(scope, stands);
+    return { outcome: item === undefined ? "created" : "existing", row: stands };
+  }
+
+  async getCheckpoint(
+    scope: StoreScope,
+    shardId: string,
+    options?: CallOptions,
+  ): Promise<Checkpoint | undefined> {
+    checkShardId(shardId);
+    const item = await this.#read(scope, shardId, options);
+    // After it: what was read while nobody had claimed the namespace is nobody else's.
+    await this.#isClaimed(scope, options);
+    return shardStateOf(item).checkpoint;
+  }
+
+  async getCheckpoints(
+    scope: StoreScope,
+    options?: CallOptions,
+  ): Promise<ReadonlyMap<string, Checkpoint>> {
+    this.#namespaces.isClaimed(scope);
+    const partition = this.#namespaces.partition(scope);
+    const checkpoints = new Map<string, Checkpoint>();
+    let after: QueryCommandOutput["LastEvaluatedKey"];
+    do {
+      const page = await this.#client.read<QueryCommandOutput>(
+        statements.readPage(partition, after),
+        options,
+      );
+      for (const item of page.Items ?? []) {
+        const shardId = item["shard_id"]?.S ?? "";
+        if (shardId === statements.APPLICATION) this.#learn(scope, item);
+        if (shardId.startsWith(statements.OWN_PREFIX)) continue;
+        const { checkpoint } = shardStateOf(item);
+        if (checkpoint !== undefined) checkpoints.set(shardId, checkpoint);
+      }
+      after = page.LastEvaluatedKey;
+    } while (after !== undefined);
+    return checkpoints;
+  }
+
+  async setCheckpoint(
+    scope: StoreScope,
+    write: CheckpointWrite,
+    options?: CallOptions,
+  ): Promise<SetCheckpointResult> {
+    const claimed = await this.#isClaimed(scope, options);
+    const result = await this.#write(scope, write, claimed, options);
+    if (result.outcome !== "lease-lost") return result;
+    throw new LeaseLostError(write.shardId, "the fence is not the one that stands in the store");
+  }
+
+  /** Each by itself, some at once. The first failure ends it; what was written by then stays. */
+  async setCheckpoints(
+    scope: StoreScope,
+    writes: readonly CheckpointWrite[],
+    options?: CallOptions,
+  ): Promise<readonly BulkCheckpointResult[]> {
+    const claimed = await this.#isClaimed(scope, options);
+    // One listener on the caller's signal, however many requests there are.
+    const signal = options?.signal && AbortSignal.any([options.signal]);
+    if (signal) setMaxListeners(0, signal);
+    return inParallel(writes, CONCURRENCY, (write) =>
+      this.#write(scope, write, claimed, signal && { signal }),
+    );
+  }
+
+  async resetCheckpoint(
+    scope: StoreScope,
+    shardId: string,
+    to: Checkpoint | undefined,
+    options?: CallOptions & { readonly force?: boolean },
+  ): Promise<void> {
+    checkShardId(shardId);
+    const claimed = this.#namespaces.isClaimed(scope);
+    const refusals = await this.#client.write(
+      statements.reset(
+        this.#namespaces.partition(scope),
+        shardId,
+        to,
+        options?.force === true,
+        claimed ? undefined : scope,
+      ),
+      options,
+    );
+    if (refusals === undefined) return;
+    this.#learn(scope, refusals[statements.ACTION.application]?.item);
+    const owner = refusals[statements.ACTION.lease]?.item?.["kc_owner"]?.S;
+    throw new LeaseLostError(shardId, `${owner} holds it: stop it, or force the reset`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#client.close();
+  }
+
+  async #write(
+    scope: StoreScope,
+    { shardId, checkpoint, fence }: CheckpointWrite,
+    claimed: boolean,
+    options: CallOptions | undefined,
+  ): Promise<BulkCheckpointResult> {
+    checkShardId(shardId);
+    const partition = this.#namespaces.partition(scope);
+    /** What is known to stand there: nothing, until a refusal tells. */
+    let item: Item | undefined;
+    if (claimed) {
+      const advance = statements.advance(partition, shardId, checkpoint, fence);
+      const refusals = await this.#client.write(advance, options);
+      if (refusals === undefined) return { outcome: "written", stored: checkpoint };
+      item = refusals[0]?.item;
+    }
+    for (let tries = 1; tries <= TRIES; tries += 1) {
+      const { checkpoint: stored, writer } = shardStateOf(item);
+      if (writer !== undefined && writer !== writerOf(fence)) return { outcome: "lease-lost" };
+      const result = compare(checkpoint, stored);
+      if (writer !== undefined && result.outcome !== "written") return result;
+      const unclaimedBy = claimed ? undefined : scope;
+      const refusals = await this.#client.write(
+        statements.adopt(partition, shardId, result.stored, fence, item, unclaimedBy),
+        options,
+      );
+      if (refusals === undefined) return result;
+      this.#learn(scope, refusals[statements.ACTION.application]?.item);
+      if (refusals[statements.ACTION.lease]?.failed) return { outcome: "lease-lost" };
+      item = refusals[statements.ACTION.shard]?.item;
+    }
+    throw new StoreError(
+      "STORE_UNAVAILABLE",
+      `DynamoDB table ${partition.table}: ${shardId} was moved by others ${TRIES} times meanwhile`,
+      { retryable: true },
+    );
+  }
+
+  async #read(
+    scope: StoreScope,
+    sortKey: string,
+    options: CallOptions | undefined,
+  ): Promise<Item | undefined> {
+    const { Item: item } = await this.#client.read<GetItemCommandOutput>(
+      statements.readItem(this.#namespaces.partition(scope), sortKey),
+      options,
+    );
+    return item;
+  }
+
+  /** False = nobody has claimed it. @throws NamespaceConflictError if another scope has. */
+  async #isClaimed(scope: StoreScope, options: CallOptions | undefined): Promise<boolean> {
+    if (this.#namespaces.isClaimed(scope)) return true;
+    this.#learn(scope, await this.#read(scope, statements.APPLICATION, options));
+    return this.#namespaces.isClaimed(scope);
+  }
+
+  /** @throws NamespaceConflictError if this application row is another scope's. */
+  #learn(scope: StoreScope, item: Item | undefined): void {
+    if (item !== undefined) this.#namespaces.learn(scope, applicationOf(item));
+    this.#namespaces.isClaimed(scope);
+  }
+}
+
+/** What comes of a write where this stands; `stored` is what is to stand then. */
+function compare(checkpoint: Checkpoint, stored: Checkpoint | undefined): SetCheckpointResult {
+  const order = stored === undefined ? 1 : compareCheckpoints(checkpoint, stored);
+  if (stored === undefined || order > 0) return { outcome: "written", stored: checkpoint };
+  return { outcome: order === 0 ? "same" : "behind", stored };
+}

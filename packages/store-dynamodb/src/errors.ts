@@ -1,0 +1,182 @@
+import { describeError, KcError, StoreError, type KcErrorCode } from "@kc/core";
+import type { Item } from "./rows.ts";
+import { tableDefinition } from "./schema.ts";
+
+export interface Meaning {
+  readonly code: KcErrorCode;
+  readonly retryable: boolean;
+  readonly advice: string;
+}
+
+const passing = (advice: string): Meaning => ({
+  code: "STORE_UNAVAILABLE",
+  retryable: true,
+  advice,
+});
+const lasting = (code: KcErrorCode, advice: string): Meaning => ({
+  code,
+  retryable: false,
+  advice,
+});
+
+const THROTTLED = passing(
+  "DynamoDB throttles: the table's, the partition's or the account's limit",
+);
+const CONFLICT = passing("another transaction or write of the same item was under way");
+const SERVICE = passing("DynamoDB fails");
+const NETWORK = passing("DynamoDB cannot be reached");
+const CREDENTIALS = passing("the credentials are being renewed, or their provider fails");
+const CLOCK = passing("this machine's clock is off");
+const DENIED = lasting(
+  "STORE_ACCESS_DENIED",
+  "the credentials are wrong or lack a right: the README has the policy",
+);
+const SCHEMA = lasting("STORE_SCHEMA", "the table is missing or has other keys");
+const REFUSED = lasting("STORE_FAILED", "the request was refused");
+const UNKNOWN = lasting("STORE_FAILED", "the call failed in a way that is not known here");
+
+/** What an error of the service or the SDK means, by its `name`. */
+export const ERROR_NAMES: Readonly<Record<string, Meaning>> = {
+  ProvisionedThroughputExceededException: THROTTLED,
+  ThrottlingException: THROTTLED,
+  ThrottlingError: THROTTLED,
+  ProvisionedThroughputExceeded: THROTTLED,
+  RequestLimitExceeded: THROTTLED,
+  LimitExceededException: THROTTLED,
+
+  TransactionConflictException: CONFLICT,
+  TransactionConflict: CONFLICT,
+  TransactionInProgressException: CONFLICT,
+  ReplicatedWriteConflictException: CONFLICT,
+
+  InternalServerError: SERVICE,
+  InternalFailure: SERVICE,
+  ServiceUnavailable: SERVICE,
+  ServiceUnavailableException: SERVICE,
+
+  TimeoutError: NETWORK,
+  RequestTimeout: NETWORK,
+  RequestTimeoutException: NETWORK,
+
+  CredentialsProviderError: CREDENTIALS,
+  ProviderError: CREDENTIALS,
+  TokenProviderError: CREDENTIALS,
+  ExpiredToken: CREDENTIALS,
+  ExpiredTokenException: CREDENTIALS,
+
+  RequestExpired: CLOCK,
+  RequestTimeTooSkewed: CLOCK,
+
+  AccessDeniedException: DENIED,
+  UnrecognizedClientException: DENIED,
+  InvalidClientTokenId: DENIED,
+  InvalidSignatureException: DENIED,
+  IncompleteSignatureException: DENIED,
+  MissingAuthenticationTokenException: DENIED,
+  OptInRequired: DENIED,
+
+  ResourceNotFoundException: SCHEMA,
+  TableNotFoundException: SCHEMA,
+
+  ValidationException: REFUSED,
+  ValidationError: REFUSED,
+  ItemCollectionSizeLimitExceededException: REFUSED,
+};
+
+/** What an error of Node's network means, by its `code`. */
+const NETWORK_CODES: ReadonlySet<string> = new Set([
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "ECONNABORTED",
+  "EPIPE",
+  "ETIMEDOUT",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENETDOWN",
+]);
+
+/** ValidationException has no codes for these: told apart by the service's own texts. */
+const KEY_TEXT =
+  /key element|missing the key|missed key schema|type mismatch for key|conditions on the keys|required keys/i;
+
+interface AwsError {
+  readonly name: string;
+  readonly message: string;
+  readonly code?: unknown;
+  readonly $metadata?: { readonly httpStatusCode?: number };
+  readonly Item?: Item;
+  readonly CancellationReasons?: readonly {
+    readonly Code?: string;
+    readonly Message?: string;
+    readonly Item?: Item;
+  }[];
+}
+
+/** One action of a write: did its condition fail, and on which item (undefined = there is none)? */
+export interface Refusal {
+  readonly failed: boolean;
+  readonly item: Item | undefined;
+}
+
+/**
+ * The outcome of a conditional write, one for each of its actions. Undefined if that is not what the
+ * error says.
+ */
+export function refusalsOf(error: unknown): readonly Refusal[] | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { name, Item, CancellationReasons: reasons } = error as AwsError;
+  if (name === "ConditionalCheckFailedException") return [{ failed: true, item: Item }];
+  if (name !== "TransactionCanceledException" || reasons === undefined) return undefined;
+  const refusals = reasons.map((reason) => ({
+    failed: reason.Code === "ConditionalCheckFailed",
+    item: reason.Item,
+  }));
+  return refusals.some(({ failed }) => failed) ? refusals : undefined;
+}
+
+/** Is it worth a try a moment later, within the same call? A network failure is the caller's. */
+export function isContention(error: unknown): boolean {
+  const meaning = meaningOf(error);
+  return meaning === THROTTLED || meaning === CONFLICT;
+}
+
+/** What the SDK threw, as a StoreError. A KcError is left as it is. */
+export function toStoreError(error: unknown, table: string): KcError {
+  if (KcError.is(error)) return error;
+  const meaning = meaningOf(error);
+  const { code, retryable, advice } = meaning;
+  const remedy = meaning === SCHEMA ? `\n${tableDefinition(table)}` : "";
+  return new StoreError(
+    code,
+    `DynamoDB table ${table}: ${advice} (${describeError(error)})${remedy}`,
+    { retryable, cause: error },
+  );
+}
+
+function meaningOf(error: unknown): Meaning {
+  if (!(error instanceof Error)) return UNKNOWN;
+  const { name, message, code, $metadata, CancellationReasons: reasons } = error as AwsError;
+  if (reasons !== undefined) return meaningOfReasons(reasons);
+  const named = meaningOfName(name, message);
+  if (named !== undefined) return named;
+  if (typeof code === "string" && NETWORK_CODES.has(code)) return NETWORK;
+  const status = $metadata?.httpStatusCode ?? 0;
+  if (status === 429) return THROTTLED;
+  if (status === 401 || status === 403) return DENIED;
+  return status >= 500 ? SERVICE : UNKNOWN;
+}
+
+function meaningOfName(name: string, message: string): Meaning | undefined {
+  const meaning = Object.hasOwn(ERROR_NAMES, name) ? ERROR_NAMES[name] : undefined;
+  return meaning === REFUSED && KEY_TEXT.test(message) ? SCHEMA : meaning;
+}
+
+/** A cancelled transaction names a reason for each action: one that lasts weighs more. */
+function meaningOfReasons(reasons: NonNullable<AwsError["CancellationReasons"]>): Meaning {
+  const meanings = reasons
+    .filter(({ Code: code = "None" }) => code !== "None")
+    .map(({ Code: code = "", Message: message = "" }) => meaningOfName(code, message) ?? UNKNOWN);
+  return meanings.find(({ retryable }) => !retryable) ?? meanings[0] ?? UNKNOWN;
+}

@@ -1,0 +1,3 @@
+export { DynamoDBStore } from "./dynamodb-store.ts";
+export type { DynamoDBStoreOptions } from "./options.ts";
+export type { DynamoDBClientLike } from "./client.ts";

@@ -1,0 +1,54 @@
+import { ConfigError, NamespaceConflictError, type StoreScope } from "@kc/core";
+import { OWN_PREFIX, type Partition } from "./statements.ts";
+
+/**
+ * Which partition is whose. `a-b` on `c` and `a` on `b-c` have one namespace: the application row in
+ * it names the one that claimed it. A claim is never given up, so one that was seen once is kept.
+ */
+export class Namespaces {
+  readonly #table: string;
+  readonly #fixed: string | undefined;
+  readonly #claims: Map<string, StoreScope> = new Map();
+
+  constructor({
+    table,
+    namespace,
+  }: {
+    readonly table: string;
+    readonly namespace: string | undefined;
+  }) {
+    this.#table = table;
+    this.#fixed = namespace;
+  }
+
+  partition({ application, streamName }: StoreScope): Partition {
+    return { table: this.#table, namespace: this.#fixed ?? `${application}-${streamName}` };
+  }
+
+  /** False = not known. @throws NamespaceConflictError if another scope is known to have it. */
+  isClaimed(scope: StoreScope): boolean {
+    const { namespace } = this.partition(scope);
+    const claim = this.#claims.get(namespace);
+    if (claim === undefined) return false;
+    if (claim.application === scope.application && claim.streamName === scope.streamName) {
+      return true;
+    }
+    throw new NamespaceConflictError(
+      `namespace "${namespace}" of DynamoDB table ${this.#table} belongs to application ` +
+        `"${claim.application}" on stream ${claim.streamName}, not to "${scope.application}" on ` +
+        `${scope.streamName}: give one of them another name, table or \`namespace\`.`,
+    );
+  }
+
+  /** Takes note of an application row that stands in the scope's partition. */
+  learn(scope: StoreScope, { application, streamName }: StoreScope): void {
+    this.#claims.set(this.partition(scope).namespace, { application, streamName });
+  }
+}
+
+/** @throws ConfigError for what would be one of our own items; no shard of Kinesis is named so. */
+export function checkShardId(shardId: string): void {
+  if (shardId.startsWith(OWN_PREFIX)) {
+    throw new ConfigError("shardId", `no shard's id begins with ${OWN_PREFIX}: ${shardId}`);
+  }
+}

@@ -1,0 +1,72 @@
+import { ConfigError } from "@kc/core";
+import type { DynamoDBClientLike } from "./client.ts";
+
+export interface DynamoDBStoreOptions {
+  /** The table's name, or its ARN (a table of another account). */
+  readonly table: string;
+  /**
+   * A `DynamoDBClient` of the SDK, which stays yours: it is never destroyed here.
+   * @default one of our own, with the Region and the credentials of the environment
+   */
+  readonly client?: DynamoDBClientLike;
+  /**
+   * The partition key under which everything is kept, instead of the one that the Go library uses
+   * too. 1 to 2048 bytes. Applications must not share one: the second is refused.
+   * @default `{application}-{streamName}`
+   */
+  readonly namespace?: string;
+  /**
+   * How long a request to DynamoDB may take, with the retries that the SDK hides in it, in
+   * milliseconds, 100 to 600,000. Then it fails with a retryable STORE_UNAVAILABLE. @default 5000
+   */
+  readonly timeoutMs?: number;
+}
+
+export interface CheckedOptions {
+  readonly table: string;
+  readonly client: DynamoDBClientLike | undefined;
+  readonly namespace: string | undefined;
+  readonly timeoutMs: number;
+}
+
+const OPTION_NAMES = ["table", "client", "namespace", "timeoutMs"];
+const TABLE_NAME = /^[A-Za-z0-9_.-]{3,255}$/;
+const TABLE_ARN = /^arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:[0-9]{12}:table\/[A-Za-z0-9_.-]{3,255}$/;
+const MIN_TIMEOUT_MS = 100;
+const MAX_TIMEOUT_MS = 600_000;
+/** DynamoDB's limit for a partition key. */
+const MAX_NAMESPACE_BYTES = 2048;
+
+/** @throws ConfigError for each option that is missing, of the wrong kind, or out of bounds. */
+export function checkOptions(options: DynamoDBStoreOptions): CheckedOptions {
+  for (const name of Object.keys(options)) {
+    if (!OPTION_NAMES.includes(name)) {
+      throw new ConfigError(name, `is no option of DynamoDBStore: ${OPTION_NAMES.join(", ")} are`);
+    }
+  }
+  const { table, client, namespace, timeoutMs = 5000 } = options;
+  if (typeof table !== "string" || !(TABLE_NAME.test(table) || TABLE_ARN.test(table))) {
+    throw new ConfigError(
+      "table",
+      `must be a table's name (3 to 255 of A-Z a-z 0-9 _ . -) or its ARN, not ${table}`,
+    );
+  }
+  if (client !== undefined && typeof client?.send !== "function") {
+    throw new ConfigError("client", "must be a DynamoDBClient, or have its `send`");
+  }
+  if (namespace !== undefined) checkNamespace(namespace);
+  if (!Number.isInteger(timeoutMs) || timeoutMs < MIN_TIMEOUT_MS || timeoutMs > MAX_TIMEOUT_MS) {
+    throw new ConfigError(
+      "timeoutMs",
+      `must be a whole number of milliseconds from ${MIN_TIMEOUT_MS} to ${MAX_TIMEOUT_MS}, not ${timeoutMs}`,
+    );
+  }
+  return { table, client, namespace, timeoutMs };
+}
+
+function checkNamespace(namespace: unknown): void {
+  const bytes = typeof namespace === "string" ? Buffer.byteLength(namespace) : 0;
+  if (bytes === 0 || bytes > MAX_NAMESPACE_BYTES) {
+    throw new ConfigError("namespace", `must be a text of 1 to ${MAX_NAMESPACE_BYTES} bytes`);
+  }
+}

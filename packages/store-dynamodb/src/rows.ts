@@ -1,0 +1,150 @@
+import type { AttributeValue } from "@aws-sdk/client-dynamodb";
+import {
+  checkpointAt,
+  isSequenceNumber,
+  SHARD_END,
+  StoreError,
+  type ApplicationRow,
+  type Checkpoint,
+  type Fence,
+  type StartPosition,
+} from "@kc/core";
+
+export type Item = Readonly<Record<string, AttributeValue>>;
+
+/** What a shard's item says. */
+export interface ShardState {
+  readonly checkpoint: Checkpoint | undefined;
+  /**
+   * Who may write: the text of a fence, or `FREE`. Undefined where Go's PutItem has wiped what was
+   * added, or nothing was added yet: then only the lease's own item knows.
+   */
+  readonly writer: string | undefined;
+}
+
+export const FREE = "free";
+
+/** The text of a fence in a shard's item; of none, `FREE`. */
+export function writerOf(fence: Fence | undefined): string {
+  return fence === undefined ? FREE : `${fence.epoch}:${fence.owner}`;
+}
+
+/** A shard's end: after every digit, as text. */
+const END = "~";
+/** No sub-sequence number, which is the whole record: after every digit too. */
+const WHOLE = "~";
+const ORDERED = /^(\d{3}):(\d+)\.(?:(\d{16})|~)$/;
+
+/**
+ * A checkpoint as a text, in core's order of checkpoints: a number's length, the number, its
+ * sub-sequence number. `056:4959…898.0000000000000007`
+ */
+export function orderedText(checkpoint: Checkpoint): string {
+  if (checkpoint.kind === "shard-end") return END;
+  const { sequenceNumber: number, subSequenceNumber: sub } = checkpoint;
+  const length = String(number.length).padStart(3, "0");
+  return `${length}:${number}.${sub === undefined ? WHOLE : String(sub).padStart(16, "0")}`;
+}
+
+/** The number that a checkpoint sets; a shard's end leaves the number that stands. */
+export function numberOf(checkpoint: Checkpoint): string | undefined {
+  return checkpoint.kind === "position" ? checkpoint.sequenceNumber : undefined;
+}
+
+/** The attributes of a shard that nobody holds, its key left out. */
+export function shardItem(checkpoint: Checkpoint): Item {
+  const number = { S: numberOf(checkpoint) ?? "0" };
+  return {
+    sequence_number: number,
+    kc_at: number,
+    kc_checkpoint: { S: orderedText(checkpoint) },
+    kc_writer: { S: FREE },
+  };
+}
+
+/**
+ * Go's attribute alone is a position. Ours count only while `kc_at` is the number beside them.
+ * @throws StoreError STORE_CORRUPT if somebody else wrote what no checkpoint can be.
+ */
+export function shardStateOf(item: Item | undefined): ShardState {
+  const sequenceNumber = item?.["sequence_number"]?.S;
+  if (item === undefined || sequenceNumber === undefined) {
+    if (item?.["sequence_number"] !== undefined) throw corrupt(item);
+    return { checkpoint: undefined, writer: undefined };
+  }
+  if (!isSequenceNumber(sequenceNumber)) throw corrupt(item);
+  const ordered = item["kc_checkpoint"]?.S;
+  const writer = item["kc_writer"]?.S;
+  if (item["kc_at"]?.S !== sequenceNumber || ordered === undefined || writer === undefined) {
+    return { checkpoint: checkpointAt({ sequenceNumber }), writer: undefined };
+  }
+  return { checkpoint: checkpointOf(ordered, sequenceNumber, item), writer };
+}
+
+function checkpointOf(ordered: string, sequenceNumber: string, item: Item): Checkpoint {
+  if (ordered === END) return SHARD_END;
+  const [, , number, sub] = ORDERED.exec(ordered) ?? [];
+  if (number !== sequenceNumber) throw corrupt(item);
+  return checkpointAt(
+    sub === undefined ? { sequenceNumber } : { sequenceNumber, subSequenceNumber: Number(sub) },
+  );
+}
+
+function corrupt(item: Item): StoreError {
+  const [shard, number, checkpoint] = ["shard_id", "sequence_number", "kc_checkpoint"].map((name) =>
+    JSON.stringify(item[name]),
+  );
+  return new StoreError(
+    "STORE_CORRUPT",
+    `the item of ${shard} holds ${number} as sequence_number and ${checkpoint} as kc_checkpoint, ` +
+      `which is no checkpoint: reset that shard`,
+  );
+}
+
+/** The attributes of an application row, its key left out. Times are milliseconds since 1970. */
+export function applicationItem(row: ApplicationRow): Item {
+  const { start, streamCreationTimestamp: created } = row;
+  return {
+    kc_application: { S: row.application },
+    kc_stream_name: { S: row.streamName },
+    kc_stream_arn: { S: row.streamARN },
+    ...(created === undefined ? {} : { kc_stream_created_at: time(created) }),
+    kc_start: { S: typeof start === "string" ? start : "AT_TIMESTAMP" },
+    ...(typeof start === "string" ? {} : { kc_start_timestamp: time(start.timestamp) }),
+    kc_started_at: time(row.startedAt),
+    kc_migrated: { BOOL: row.migrated },
+  };
+}
+
+/** @throws StoreError STORE_CORRUPT if it lacks what every application row has. */
+export function applicationOf(item: Item): ApplicationRow {
+  const [application, streamName] = [item["kc_application"]?.S, item["kc_stream_name"]?.S];
+  const startedAt = dateOf(item["kc_started_at"]);
+  if (application === undefined || streamName === undefined || startedAt === undefined) {
+    throw new StoreError("STORE_CORRUPT", "the item kc#application is not one of ours: delete it");
+  }
+  const created = dateOf(item["kc_stream_created_at"]);
+  return {
+    application,
+    streamName,
+    streamARN: item["kc_stream_arn"]?.S ?? "",
+    ...(created === undefined ? {} : { streamCreationTimestamp: created }),
+    start: startOf(item),
+    startedAt,
+    migrated: item["kc_migrated"]?.BOOL === true,
+  };
+}
+
+function startOf(item: Item): StartPosition {
+  const start = item["kc_start"]?.S;
+  if (start === "LATEST" || start === "TRIM_HORIZON") return start;
+  const timestamp = dateOf(item["kc_start_timestamp"]);
+  if (timestamp !== undefined) return { timestamp };
+  throw new StoreError("STORE_CORRUPT", "the item kc#application has no start: delete it");
+}
+
+const time = (date: Date): AttributeValue => ({ N: String(date.getTime()) });
+
+function dateOf(value: AttributeValue | undefined): Date | undefined {
+  return value?.N === undefined ? undefined : new Date(Number(value.N));
+}

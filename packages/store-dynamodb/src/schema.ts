@@ -1,0 +1,130 @@
+import { setTimeout as delay } from "node:timers/promises";
+import {
+  CreateTableCommand,
+  DescribeTableCommand,
+  type DescribeTableCommandOutput,
+  type TableDescription,
+} from "@aws-sdk/client-dynamodb";
+import { KcError, StoreError, type CallOptions } from "@kc/core";
+import type { Client } from "./client.ts";
+
+/**
+ * The table is Go's: one item for each shard. Beside Go's `sequence_number` it holds, put by us and
+ * wiped by Go's PutItem:
+ * - `kc_at`: the `sequence_number` that the next two belong to: they count only while it is that;
+ * - `kc_checkpoint`: the checkpoint as a text in the order of checkpoints;
+ * - `kc_writer`: who may write it, `{epoch}:{owner}` or `free`: a copy of the shard's lease.
+ *
+ * Items of our own, under sort keys that no shard has (a shard's id has no `#`):
+ * - `kc#application`: the application row, and so the claim to the namespace;
+ * - `kc#lease#{shard}`: `kc_epoch` and, while it is held, `kc_owner`. Whoever changes it sets the
+ *   shard's `kc_writer` in the same transaction: a copy that is there is true.
+ */
+export const KEY_SCHEMA = [
+  { AttributeName: "namespace", KeyType: "HASH" },
+  { AttributeName: "shard_id", KeyType: "RANGE" },
+] as const;
+
+const ATTRIBUTES = [
+  { AttributeName: "namespace", AttributeType: "S" },
+  { AttributeName: "shard_id", AttributeType: "S" },
+] as const;
+
+const READY_WITHIN_MS = 120_000;
+const POLL_MS = 500;
+
+/** What to make, where setup() may not: for the messages of errors. */
+export function tableDefinition(table: string): string {
+  const name = table.split("/").at(-1);
+  return `Run \`await store.setup()\` once with the right to create tables, or deploy (CloudFormation):
+  Checkpoints:
+    Type: AWS::DynamoDB::Table
+    DeletionPolicy: Retain
+    UpdateReplacePolicy: Retain
+    Properties:
+      TableName: ${name}
+      BillingMode: PAY_PER_REQUEST
+      AttributeDefinitions:
+        - { AttributeName: namespace, AttributeType: S }
+        - { AttributeName: shard_id, AttributeType: S }
+      KeySchema:
+        - { AttributeName: namespace, KeyType: HASH }
+        - { AttributeName: shard_id, KeyType: RANGE }`;
+}
+
+/** Makes the table unless it is there, waits until it can be used, and holds its keys against ours. */
+export async function setUpTable(client: Client, options: CallOptions = {}): Promise<void> {
+  const deadline = performance.now() + READY_WITHIN_MS;
+  for (;;) {
+    const description = await describe(client, options);
+    const status = description?.TableStatus;
+    if (status === "ACTIVE" || status === "UPDATING") return checkKeys(client.table, description);
+    if (description === undefined) await create(client, options);
+    if (performance.now() > deadline) {
+      throw new StoreError(
+        "STORE_UNAVAILABLE",
+        `DynamoDB table ${client.table}: still ${status ?? "absent"} after ${READY_WITHIN_MS} ms`,
+        { retryable: true },
+      );
+    }
+    if (description !== undefined) await pause(options);
+  }
+}
+
+async function describe(
+  client: Client,
+  options: CallOptions,
+): Promise<TableDescription | undefined> {
+  try {
+    const { Table } = await client.read<DescribeTableCommandOutput>(
+      new DescribeTableCommand({ TableName: client.table }),
+      options,
+    );
+    return Table;
+  } catch (error) {
+    if (isCausedBy(error, "ResourceNotFoundException")) return undefined;
+    throw error;
+  }
+}
+
+async function create(client: Client, options: CallOptions): Promise<void> {
+  try {
+    await client.read(
+      new CreateTableCommand({
+        TableName: client.table,
+        BillingMode: "PAY_PER_REQUEST",
+        KeySchema: [...KEY_SCHEMA],
+        AttributeDefinitions: [...ATTRIBUTES],
+      }),
+      options,
+    );
+  } catch (error) {
+    // Another process was faster.
+    if (!isCausedBy(error, "ResourceInUseException")) throw error;
+  }
+}
+
+/** @throws StoreError STORE_SCHEMA unless the table has Go's two keys, both of them strings. */
+export function checkKeys(table: string, description: TableDescription | undefined): void {
+  const types = new Map(
+    description?.AttributeDefinitions?.map((each) => [each.AttributeName, each.AttributeType]),
+  );
+  const found = (description?.KeySchema ?? []).map(({ AttributeName: name, KeyType: kind }) => {
+    return `${name} (${kind}, ${types.get(name)})`;
+  });
+  const needed = KEY_SCHEMA.map(({ AttributeName: name, KeyType: kind }) => `${name} (${kind}, S)`);
+  if (found.join() === needed.join()) return;
+  throw new StoreError(
+    "STORE_SCHEMA",
+    `DynamoDB table ${table}: its keys are ${found.join(", ")}, and ${needed.join(", ")} are ` +
+      `needed: use another table. ${tableDefinition(table)}`,
+  );
+}
+
+function isCausedBy(error: unknown, name: string): boolean {
+  return KcError.is(error) && error.cause instanceof Error && error.cause.name === name;
+}
+
+async function pause({ signal }: CallOptions): Promise<void> {
+  await delay(POLL_MS, undefined, signal && { signal }).catch(() => signal?.throwIfAborted());
+}

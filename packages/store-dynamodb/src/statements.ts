@@ -1,0 +1,212 @@
+import {
+  GetItemCommand,
+  PutItemCommand,
+  QueryCommand,
+  TransactWriteItemsCommand,
+  UpdateItemCommand,
+  type AttributeValue,
+  type ConditionCheck,
+  type TransactWriteItem,
+} from "@aws-sdk/client-dynamodb";
+import type { ApplicationRow, Checkpoint, Fence, StoreScope } from "@kc/core";
+import { applicationItem, numberOf, orderedText, shardItem, writerOf, type Item } from "./rows.ts";
+
+/** Every request of the store's daily work. What stands where is told in `schema.ts`. */
+
+/** A table's partition: everything of one application on one stream. */
+export interface Partition {
+  readonly table: string;
+  readonly namespace: string;
+}
+
+/** Sort keys of our own begin with it; ids of shards do not. */
+export const OWN_PREFIX = "kc#";
+export const APPLICATION = `${OWN_PREFIX}application`;
+export const leaseOf = (shardId: string): string => `${OWN_PREFIX}lease#${shardId}`;
+
+type Key = Record<"namespace" | "shard_id", AttributeValue>;
+
+const at = ({ table, namespace }: Partition, sortKey: string): { TableName: string; Key: Key } => ({
+  TableName: table,
+  Key: { namespace: { S: namespace }, shard_id: { S: sortKey } },
+});
+
+/** A failed condition tells what stands, without a read of its own. */
+const TELL = { ReturnValuesOnConditionCheckFailure: "ALL_OLD" } as const;
+
+export const readItem = (partition: Partition, sortKey: string): GetItemCommand =>
+  new GetItemCommand({ ...at(partition, sortKey), ConsistentRead: true });
+
+/** One page of a partition, up to 1 MB. */
+export const readPage = (
+  { table, namespace }: Partition,
+  after: Record<string, AttributeValue> | undefined,
+): QueryCommand =>
+  new QueryCommand({
+    TableName: table,
+    KeyConditionExpression: "#namespace = :namespace",
+    ExpressionAttributeNames: { "#namespace": "namespace" },
+    ExpressionAttributeValues: { ":namespace": { S: namespace } },
+    ConsistentRead: true,
+    ExclusiveStartKey: after,
+  });
+
+export const putApplication = (partition: Partition, row: ApplicationRow): PutItemCommand => {
+  const { TableName, Key } = at(partition, APPLICATION);
+  return new PutItemCommand({
+    TableName,
+    Item: { ...Key, ...applicationItem(row) },
+    ConditionExpression: "attribute_not_exists(shard_id)",
+    ...TELL,
+  });
+};
+
+/** A shard's item, set to a checkpoint. A shard's end keeps the number that stands, or makes it 0. */
+function setCheckpoint(
+  checkpoint: Checkpoint,
+  writer: string,
+): { UpdateExpression: string; values: Record<string, AttributeValue> } {
+  const number = numberOf(checkpoint);
+  const numbers = number === undefined ? "if_not_exists(sequence_number, :number)" : ":number";
+  return {
+    UpdateExpression:
+      `SET sequence_number = ${numbers}, kc_at = ${numbers}, ` +
+      `kc_checkpoint = :checkpoint, kc_writer = :writer`,
+    values: {
+      ":number": { S: number ?? "0" },
+      ":checkpoint": { S: orderedText(checkpoint) },
+      ":writer": { S: writer },
+    },
+  };
+}
+
+/**
+ * The daily write: one item, one condition. It holds only where `kc_writer` is there, and so is the
+ * lease; elsewhere `adopt` is needed.
+ */
+export const advance = (
+  partition: Partition,
+  shardId: string,
+  checkpoint: Checkpoint,
+  fence: Fence | undefined,
+): UpdateItemCommand => {
+  const { UpdateExpression, values } = setCheckpoint(checkpoint, writerOf(fence));
+  return new UpdateItemCommand({
+    ...at(partition, shardId),
+    UpdateExpression,
+    ConditionExpression:
+      "kc_writer = :writer AND kc_at = sequence_number AND kc_checkpoint < :checkpoint",
+    ExpressionAttributeValues: values,
+    ...TELL,
+  });
+};
+
+/** Which refusal of `adopt` and `reset` is whose. */
+export const ACTION = { lease: 0, shard: 1, application: 2 } as const;
+
+/**
+ * Writes a shard's item whose `kc_writer` is not to be had, or whose namespace nobody is known to
+ * have claimed: the lease and the claim are compared in their own items, and nothing may have
+ * changed since the shard's item was `seen`.
+ */
+export const adopt = (
+  partition: Partition,
+  shardId: string,
+  checkpoint: Checkpoint,
+  fence: Fence | undefined,
+  seen: Item | undefined,
+  unclaimedBy: StoreScope | undefined,
+): TransactWriteItemsCommand => {
+  const { UpdateExpression, values } = setCheckpoint(checkpoint, writerOf(fence));
+  const { present, absent } = partsOf(seen);
+  return transaction([
+    { ConditionCheck: { ...at(partition, leaseOf(shardId)), ...leaseIs(fence), ...TELL } },
+    {
+      Update: {
+        ...at(partition, shardId),
+        UpdateExpression,
+        ConditionExpression: [
+          ...present.map(([name]) => `${name} = :seen_${name}`),
+          ...absent.map((name) => `attribute_not_exists(${name})`),
+        ].join(" AND "),
+        ExpressionAttributeValues: {
+          ...values,
+          ...Object.fromEntries(present.map(([name, value]) => [`:seen_${name}`, value])),
+        },
+        ...TELL,
+      },
+    },
+    ...claimable(partition, unclaimedBy),
+  ]);
+};
+
+/** Puts or removes a shard's item, raises the epoch and takes the lease away. */
+export const reset = (
+  partition: Partition,
+  shardId: string,
+  to: Checkpoint | undefined,
+  force: boolean,
+  unclaimedBy: StoreScope | undefined,
+): TransactWriteItemsCommand => {
+  const { TableName, Key } = at(partition, shardId);
+  return transaction([
+    {
+      Update: {
+        ...at(partition, leaseOf(shardId)),
+        UpdateExpression: "SET kc_epoch = if_not_exists(kc_epoch, :zero) + :one REMOVE kc_owner",
+        ...(force ? {} : { ConditionExpression: "attribute_not_exists(kc_owner)" }),
+        ExpressionAttributeValues: { ":zero": { N: "0" }, ":one": { N: "1" } },
+        ...TELL,
+      },
+    },
+    to === undefined
+      ? { Delete: { TableName, Key } }
+      : { Put: { TableName, Item: { ...Key, ...shardItem(to) } } },
+    ...claimable(partition, unclaimedBy),
+  ]);
+};
+
+/** What a shard's item was decided by: the attributes that it has, and those that it lacks. */
+function partsOf(item: Item | undefined): {
+  readonly present: readonly (readonly [string, AttributeValue])[];
+  readonly absent: readonly string[];
+} {
+  const names = ["sequence_number", "kc_at", "kc_checkpoint"];
+  const present = names.flatMap((name) => {
+    const value = item?.[name];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return { present, absent: names.filter((name) => item?.[name] === undefined) };
+}
+
+type Condition = Pick<ConditionCheck, "ConditionExpression" | "ExpressionAttributeValues">;
+
+function leaseIs(fence: Fence | undefined): Condition & { ConditionExpression: string } {
+  if (fence === undefined) return { ConditionExpression: "attribute_not_exists(kc_owner)" };
+  return {
+    ConditionExpression: "kc_owner = :owner AND kc_epoch = :epoch",
+    ExpressionAttributeValues: {
+      ":owner": { S: fence.owner },
+      ":epoch": { N: String(fence.epoch) },
+    },
+  };
+}
+
+/** The namespace is nobody's, or has become this scope's since it was looked at. */
+function claimable(partition: Partition, scope: StoreScope | undefined): TransactWriteItem[] {
+  if (scope === undefined) return [];
+  const check = {
+    ...at(partition, APPLICATION),
+    ConditionExpression:
+      "attribute_not_exists(shard_id) OR (kc_application = :application AND kc_stream_name = :stream)",
+    ExpressionAttributeValues: {
+      ":application": { S: scope.application },
+      ":stream": { S: scope.streamName },
+    },
+    ...TELL,
+  };
+  return [{ ConditionCheck: check }];
+}
+
+const transaction = (actions: TransactWriteItem[]): TransactWriteItemsCommand =>
+  new TransactWriteItemsCommand({ TransactItems: actions });

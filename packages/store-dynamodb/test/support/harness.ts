@@ -1,0 +1,47 @@
+import { ListTablesCommand } from "@aws-sdk/client-dynamodb";
+import type { StoreHarness } from "@kc/conformance";
+import { startProxy } from "@kc-internal/test-services";
+import { inject } from "vitest";
+import { DynamoDBStore } from "../../src/index.ts";
+import { connect, newTableName, Table } from "./table.ts";
+
+/** A table of its own, which every handle reaches through a client of its own and one proxy. */
+export async function dynamodbHarness(): Promise<StoreHarness> {
+  const proxy = await startProxy(inject("dynamodb"));
+  const admin = connect();
+  const table = new Table(admin, newTableName());
+  const closers: (() => unknown)[] = [];
+
+  const borrow = (): DynamoDBStore => {
+    const client = connect(proxy);
+    const store = new DynamoDBStore({ client, table: table.name });
+    closers.push(() => store[Symbol.asyncDispose]());
+    closers.push(() => client.destroy());
+    return store;
+  };
+
+  await borrow().setup();
+  return {
+    joinsNames: true,
+    open: async () => borrow(),
+    breakConnection: () => proxy.cut(),
+    restore: () => proxy.restore(),
+    grantLease: ({ application, streamName }, shardId, fence) =>
+      table.claim(`${application}-${streamName}`, shardId, fence),
+    async openOnBorrowedClient() {
+      const client = connect(proxy);
+      closers.push(() => client.destroy());
+      return {
+        store: new DynamoDBStore({ client, table: table.name }),
+        clientWorks: async () =>
+          (await client.send(new ListTablesCommand())).TableNames !== undefined,
+      };
+    },
+    async [Symbol.asyncDispose]() {
+      for (const close of closers) await close();
+      await proxy.close();
+      await table.drop();
+      admin.destroy();
+    },
+  };
+}
