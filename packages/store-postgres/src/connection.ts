@@ -2,7 +2,13 @@ import { setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { StoreError, type CallOptions } from "@kc/core";
 import pg from "pg";
-import { rowsOf, type PostgresClient, type PostgresPool, type PostgresRows } from "./client.ts";
+import {
+  rowsOf,
+  type PostgresClient,
+  type PostgresPool,
+  type PostgresRow,
+  type PostgresRows,
+} from "./client.ts";
 import { isConflict, keepsConnection, toStoreError } from "./errors.ts";
 import type { CheckedOptions } from "./options.ts";
 import { Patience } from "./patience.ts";
@@ -106,7 +112,7 @@ export class Connection {
       const statements = make((value) => client.escapeLiteral(value));
       const answer = await patience.wait(client.query([...before, ...statements].join(";\n")));
       const rows = rowsOf(answer);
-      refuseStandby(rows[before.length - 1]);
+      checkServer(rows[before.length - 1]?.[0]);
       whole = true;
       return rows.slice(before.length);
     } catch (error) {
@@ -142,18 +148,25 @@ function transaction(lockTimeoutMs: number, statementTimeoutMs: number): readonl
     "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
     `SET LOCAL lock_timeout = ${lockTimeoutMs}`,
     `SET LOCAL statement_timeout = ${statementTimeoutMs}`,
-    "SELECT pg_is_in_recovery()::text AS standby",
+    `SELECT pg_is_in_recovery()::text AS standby,
+      (now() = statement_timestamp())::text AS own_transaction`,
   ];
 }
 
-/** A standby answers reads with what it has got so far: that could be taken for no checkpoint. */
-function refuseStandby(rows: PostgresRows | undefined): void {
-  if (rows?.[0]?.["standby"] === "false") return;
-  throw new StoreError(
-    "STORE_UNAVAILABLE",
-    "this Postgres server is a standby, which may lag: checkpoints are read from the primary alone",
-    { retryable: true },
-  );
+/**
+ * A standby answers reads with what it has got so far: that could be taken for no checkpoint. And
+ * what is written in a transaction that somebody left open is not kept: it began before this text.
+ */
+function checkServer(row: PostgresRow | undefined): void {
+  const refuse = (why: string): never => {
+    throw new StoreError("STORE_UNAVAILABLE", why, { retryable: true });
+  };
+  if (row?.["standby"] !== "false") {
+    refuse("this Postgres server is a standby, which may lag: checkpoints are the primary's");
+  }
+  if (row?.["own_transaction"] !== "true") {
+    refuse("a connection of the pool came with a transaction that its owner left open");
+  }
 }
 
 /** `pg` connects at the first call. What breaks an idle connection is met by the next call. */

@@ -1,0 +1,276 @@
+import type { KcError } from "@kc/core";
+import pg from "pg";
+import { describe, expect, inject, onTestFinished, test } from "vitest";
+import { PostgresStore, type PostgresStoreOptions } from "../src/index.ts";
+import { SCOPE, SHARD } from "./support/leases.ts";
+import { at, DENIED, failure, open, role, SCHEMA, type Opened } from "./support/open.ts";
+
+const tablesIn = async ({ admin, schema }: Opened): Promise<readonly string[]> => {
+  const { rows } = await admin.query<{ name: string }>(
+    "SELECT tablename AS name FROM pg_tables WHERE schemaname = $1 ORDER BY 1",
+    [schema],
+  );
+  return rows.map(({ name }) => name);
+};
+
+const storeOn = ({ pool, schema }: Opened, own: Partial<PostgresStoreOptions>): PostgresStore =>
+  new PostgresStore({ pool, schema, ...own } as PostgresStoreOptions);
+
+/** A store of a user who has rights of its own alone. */
+async function storeOf(opened: Opened, user: string, table?: string): Promise<PostgresStore> {
+  const { host, port, database } = inject("postgres");
+  const pool = new pg.Pool({ host, port, database, user, max: 2 });
+  onTestFinished(() => pool.end());
+  return new PostgresStore({ pool, schema: opened.schema, ...(table ? { table } : {}) });
+}
+
+/** The script that an error's message ends with. */
+const scriptOf = (error: unknown): string => (error as KcError).message.split("owner:\n")[1] ?? "";
+
+describe("setup()", () => {
+  test("makes three tables, and nothing at its second time", async () => {
+    const opened = await open(inject("postgres"));
+    const store = storeOn(opened, { table: "progress" });
+    await store.setup();
+    expect(await tablesIn(opened)).toEqual([
+      "kinesis_consumer",
+      "kinesis_consumer_applications",
+      "kinesis_consumer_leases",
+      "progress",
+      "progress_applications",
+      "progress_leases",
+    ]);
+    await store.setCheckpoint(SCOPE, at(1));
+    // Whoever made a table would meet this lock.
+    const locker = await opened.admin.connect();
+    await locker.query(`BEGIN; LOCK TABLE ${opened.schema}.progress IN ROW EXCLUSIVE MODE`);
+    await store.setup();
+    await locker.query("ROLLBACK");
+    locker.release();
+    expect(await store.getCheckpoint(SCOPE, SHARD)).toEqual(at(1).checkpoint);
+  });
+
+  test("by ten processes at once succeeds for each, on a schema that nobody has made", async () => {
+    const { admin, schema } = await open(inject("postgres"));
+    const { connectionString } = inject("postgres");
+    const fresh = `${schema}_fresh`;
+    const stores = Array.from(
+      { length: 10 },
+      () => new PostgresStore({ connection: connectionString, schema: fresh }),
+    );
+    await Promise.all(stores.map((store) => store.setup()));
+    expect((await stores[9]!.setCheckpoint(SCOPE, at(1))).outcome).toBe("written");
+    for (const store of stores) await store[Symbol.asyncDispose]();
+    await admin.query(`DROP SCHEMA ${fresh} CASCADE`);
+  });
+
+  test("without a right to create succeeds where nothing is missing", async () => {
+    const opened = await open(inject("postgres"));
+    const user = await role(opened);
+    await opened.admin.query(`GRANT USAGE ON SCHEMA ${opened.schema} TO ${user}`);
+    const store = await storeOf(opened, user);
+    await expect(store.setup()).resolves.toBeUndefined();
+  });
+
+  test("without that right is denied where something is, with the script to run", async () => {
+    const opened = await open(inject("postgres"));
+    const user = await role(opened);
+    await opened.admin.query(`GRANT USAGE ON SCHEMA ${opened.schema} TO ${user}`);
+    const store = await storeOf(opened, user, "progress");
+    const error = await failure(store.setup());
+    expect(error).toMatchObject(DENIED);
+    await opened.admin.query(scriptOf(error));
+    await expect(store.setup()).resolves.toBeUndefined();
+  });
+
+  test("may not alter Go's table: denied, and nothing is half done", async () => {
+    const opened = await open(inject("postgres"));
+    const { admin, schema } = opened;
+    const user = await role(opened);
+    await admin.query(`GRANT USAGE, CREATE ON SCHEMA ${schema} TO ${user};
+      CREATE TABLE ${schema}.go (namespace text, shard_id text, sequence_number numeric NOT NULL,
+        PRIMARY KEY (namespace, shard_id))`);
+    const store = await storeOf(opened, user, "go");
+    const error = await failure(store.setup());
+    expect(error).toMatchObject(DENIED);
+    expect(String(error)).toContain(`ALTER TABLE "${schema}"."go"`);
+    expect(await tablesIn(opened)).not.toContain("go_applications");
+  });
+
+  test.each([
+    ["lacks a column", "(namespace text, shard_id text)", "has no column sequence_number"],
+    [
+      "has another type",
+      "(namespace text, shard_id text, sequence_number text, PRIMARY KEY (namespace, shard_id))",
+      "column sequence_number, which must be numeric",
+    ],
+    [
+      "has no key",
+      "(namespace text, shard_id text, sequence_number numeric)",
+      "ADD PRIMARY KEY (namespace, shard_id)",
+    ],
+    [
+      "has another key",
+      "(namespace text, shard_id text, sequence_number numeric, UNIQUE (namespace))",
+      "ADD PRIMARY KEY (namespace, shard_id)",
+    ],
+    [
+      "has a key of some rows",
+      `(namespace text, shard_id text, sequence_number numeric);
+       CREATE UNIQUE INDEX ON TABLE_NAME (namespace, shard_id) WHERE shard_id > 'x'`,
+      "ADD PRIMARY KEY (namespace, shard_id)",
+    ],
+    [
+      "has columns of ours of another type",
+      "(namespace text, shard_id text, sequence_number numeric, kc_at text, PRIMARY KEY (namespace, shard_id))",
+      "as text its column kc_at",
+    ],
+  ])("refuses a table that %s, and leaves it as it is", async (_, columns, text) => {
+    const opened = await open(inject("postgres"));
+    const { admin, schema } = opened;
+    await admin.query(
+      `CREATE TABLE ${schema}.other ${columns.replace("TABLE_NAME", `${schema}.other`)}`,
+    );
+    const store = storeOn(opened, { table: "other" });
+    const error = await failure(store.setup());
+    expect(error).toMatchObject({ ...SCHEMA, message: expect.stringContaining(text) });
+    const { rows } = await admin.query(
+      `SELECT FROM pg_attribute WHERE attrelid = '${schema}.other'::regclass AND attname = 'kc_shard_end'`,
+    );
+    expect(rows).toEqual([]);
+    expect(await failure(store.setCheckpoint(SCOPE, at(1)))).toMatchObject(SCHEMA);
+  });
+
+  test("refuses somebody else's table beside", async () => {
+    const opened = await open(inject("postgres"));
+    await opened.admin.query(`CREATE TABLE ${opened.schema}.my_leases (flat text)`);
+    const error = await failure(storeOn(opened, { table: "my" }).setup());
+    expect(error).toMatchObject({ ...SCHEMA, message: expect.stringContaining("my_leases") });
+    expect(await tablesIn(opened)).not.toContain("my");
+  });
+});
+
+describe("a table's name", () => {
+  test.each([
+    "user",
+    "order",
+    "select",
+    "MixedCase",
+    "größe",
+    "with-hyphen",
+    "$".padStart(50, "_"),
+  ])("%s is one name, whatever SQL would make of it", async (table) => {
+    const opened = await open(inject("postgres"));
+    const store = storeOn(opened, { table });
+    await store.setup();
+    expect(await tablesIn(opened)).toContain(table);
+    expect(await tablesIn(opened)).toContain(`${table}_applications`);
+    expect((await store.setCheckpoint(SCOPE, at(1))).outcome).toBe("written");
+    await store.resetCheckpoint(SCOPE, SHARD, undefined);
+    expect(await store.getCheckpoints(SCOPE)).toEqual(new Map());
+  });
+
+  test("with capitals is not made beside the one that unquoted SQL means", async () => {
+    const opened = await open(inject("postgres"));
+    await opened.admin.query(`CREATE TABLE ${opened.schema}.MyTable (namespace text,
+      shard_id text, sequence_number numeric, PRIMARY KEY (namespace, shard_id))`);
+    const error = await failure(storeOn(opened, { table: "MyTable" }).setup());
+    expect(error).toMatchObject({ ...SCHEMA, message: expect.stringContaining('"mytable"') });
+    await storeOn(opened, { table: "mytable" }).setup();
+  });
+
+  test("without a schema follows the search_path", async () => {
+    const opened = await open(inject("postgres"));
+    const { connectionString } = inject("postgres");
+    const pool = new pg.Pool({ connectionString, options: `-c search_path=${opened.schema}` });
+    onTestFinished(() => pool.end());
+    const store = new PostgresStore({ pool, table: "progress" });
+    await store.setup();
+    expect(await tablesIn(opened)).toContain("progress");
+    expect((await store.setCheckpoint(SCOPE, at(1))).outcome).toBe("written");
+  });
+});
+
+describe("values", () => {
+  const ODD = [`o'brien"; DROP TABLE x; --`, "back\\slash\\' OR 1=1 --", "$1 $$ %s", "E'\\''", "�"];
+
+  test.each(["on", "off"])("are quoted, with standard_conforming_strings %s", async (setting) => {
+    const opened = await open(inject("postgres"));
+    const { connectionString } = inject("postgres");
+    const options = `-c standard_conforming_strings=${setting} -c escape_string_warning=off`;
+    const pool = new pg.Pool({ connectionString, options, max: 1 });
+    onTestFinished(() => pool.end());
+    for (const odd of ODD) {
+      const store = new PostgresStore({ pool, schema: opened.schema, namespace: odd });
+      const scope = { application: odd, streamName: odd };
+      const row = {
+        ...scope,
+        streamARN: odd,
+        start: "LATEST",
+        startedAt: new Date(5),
+        migrated: false,
+      } as const;
+      expect(await store.openApplication(scope, row)).toEqual({ outcome: "created", row });
+      const write = { ...at(1, odd), fence: { epoch: 1, owner: odd } };
+      expect(await store.setCheckpoints(scope, [write])).toEqual([{ outcome: "lease-lost" }]);
+      expect((await store.setCheckpoint(scope, at(1, odd))).outcome).toBe("written");
+      expect(await store.getCheckpoint(scope, odd)).toEqual(at(1).checkpoint);
+      await store.resetCheckpoint(scope, odd, at(7).checkpoint);
+      expect(await store.getCheckpoints(scope)).toEqual(new Map([[odd, at(7).checkpoint]]));
+    }
+  });
+
+  test("that Postgres has no text for are refused, and nothing is written", async () => {
+    const { store } = await open(inject("postgres"));
+    for (const shardId of ["a\0b", "\ud800"]) {
+      const error = await failure(store.setCheckpoint(SCOPE, at(1, shardId)));
+      expect(error).toMatchObject({ code: "STORE_FAILED", retryable: false });
+    }
+    expect(await store.getCheckpoints(SCOPE)).toEqual(new Map());
+  });
+});
+
+describe("rights", () => {
+  test("a user without any is denied, and works with those of the README", async () => {
+    const opened = await open(inject("postgres"));
+    const { admin, schema } = opened;
+    const user = await role(opened);
+    const store = await storeOf(opened, user);
+    expect(await failure(store.getCheckpoints(SCOPE))).toMatchObject(DENIED);
+    await admin.query(`GRANT USAGE ON SCHEMA ${schema} TO ${user};
+      GRANT SELECT, INSERT, UPDATE, DELETE ON ${schema}.kinesis_consumer TO ${user};
+      GRANT SELECT, INSERT ON ${schema}.kinesis_consumer_applications TO ${user};
+      GRANT SELECT, INSERT, UPDATE ON ${schema}.kinesis_consumer_leases TO ${user}`);
+    await store.setup();
+    const row = {
+      ...SCOPE,
+      streamARN: "",
+      start: "LATEST",
+      startedAt: new Date(),
+      migrated: false,
+    } as const;
+    expect((await store.openApplication(SCOPE, row)).outcome).toBe("created");
+    expect((await store.setCheckpoint(SCOPE, at(2))).outcome).toBe("written");
+    await store.resetCheckpoint(SCOPE, SHARD, at(1).checkpoint);
+    await store.resetCheckpoint(SCOPE, SHARD, undefined);
+    expect(await store.getCheckpoints(SCOPE)).toEqual(new Map());
+
+    await admin.query(`REVOKE UPDATE ON ${schema}.kinesis_consumer FROM ${user}`);
+    expect(await failure(store.setCheckpoint(SCOPE, at(3)))).toMatchObject(DENIED);
+    await admin.query(`GRANT UPDATE ON ${schema}.kinesis_consumer TO ${user}`);
+    expect((await store.setCheckpoint(SCOPE, at(3))).outcome).toBe("written");
+  });
+});
+
+test.each(["kinesis_consumer", "kinesis_consumer_leases", "kinesis_consumer_applications"])(
+  "%s was dropped while the store is open: the error holds the script that mends it",
+  async (table) => {
+    const { store, admin, schema } = await open(inject("postgres"));
+    await store.setCheckpoint(SCOPE, at(1));
+    await admin.query(`DROP TABLE ${schema}.${table}`);
+    const error = await failure(store.setCheckpoint(SCOPE, at(2)));
+    expect(error).toMatchObject(SCHEMA);
+    await admin.query(scriptOf(error));
+    expect((await store.setCheckpoint(SCOPE, at(2))).outcome).toBe("written");
+  },
+);

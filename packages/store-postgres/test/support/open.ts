@@ -1,0 +1,101 @@
+import { randomBytes } from "node:crypto";
+import { KcError, type CheckpointWrite, type Store } from "@kc/core";
+import type { PostgresAddress } from "@kc-internal/test-services";
+import pg from "pg";
+import { onTestFinished } from "vitest";
+import { PostgresStore } from "../../src/index.ts";
+import { SCOPE, SHARD } from "./leases.ts";
+import { eventually } from "./poll.ts";
+
+export const UNAVAILABLE = {
+  name: "StoreError",
+  code: "STORE_UNAVAILABLE",
+  retryable: true,
+} as const;
+export const DENIED = {
+  name: "StoreError",
+  code: "STORE_ACCESS_DENIED",
+  retryable: false,
+} as const;
+export const SCHEMA = { name: "StoreError", code: "STORE_SCHEMA", retryable: false } as const;
+export const CLOSED = { name: "StoreError", code: "STORE_CLOSED", retryable: false } as const;
+
+/** A store with tables of its own, on a pool of one connection that was handed in. */
+export interface Opened {
+  readonly store: PostgresStore;
+  readonly pool: pg.Pool;
+  /** A superuser's connections. */
+  readonly admin: pg.Pool;
+  readonly schema: string;
+}
+
+/** Everything is closed when the test is over. */
+export async function open(
+  server: PostgresAddress,
+  own: { readonly timeoutMs?: number; readonly user?: string; readonly port?: number } = {},
+): Promise<Opened> {
+  const schema = `kc_${randomBytes(6).toString("hex")}`;
+  const admin = new pg.Pool({ connectionString: server.connectionString, max: 4 });
+  admin.on("error", () => undefined);
+  await admin.query(`CREATE SCHEMA ${schema}`);
+  await new PostgresStore({ pool: admin, schema }).setup();
+  const { timeoutMs = 5000, user = server.user, port = server.port } = own;
+  const { host, database } = server;
+  const connection = { host, port, user, database };
+  const pool = new pg.Pool({ ...connection, max: 1, connectionTimeoutMillis: timeoutMs });
+  pool.on("error", () => undefined); // as its owner has to
+  const store = new PostgresStore({ pool, schema, timeoutMs });
+  onTestFinished(async () => {
+    await store[Symbol.asyncDispose]();
+    if (!pool.ending) await pool.end();
+    await admin.query(`DROP SCHEMA ${schema} CASCADE`);
+    await admin.end();
+  });
+  return { store, pool, admin, schema };
+}
+
+/** A role that may log in, and what it owns; its name is its own. */
+export async function role({ admin }: Opened, options = ""): Promise<string> {
+  const name = `role_${randomBytes(6).toString("hex")}`;
+  await admin.query(`CREATE ROLE ${name} LOGIN ${options}`);
+  return name;
+}
+
+export function at(n: number, shardId: string = SHARD): CheckpointWrite {
+  return { shardId, checkpoint: { kind: "position", sequenceNumber: String(n) } };
+}
+
+/** What a call rejected with. */
+export function failure(call: Promise<unknown>): Promise<unknown> {
+  return call.then(
+    (answer) => ({ answer }),
+    (error: unknown) => error,
+  );
+}
+
+/** Writes until it goes through, as the consumer does. @throws what is not passing */
+export async function recovers(store: Store, n: number): Promise<void> {
+  await eventually(
+    "a write after the trouble",
+    () => failure(store.setCheckpoint(SCOPE, at(n))),
+    (answer) => {
+      if (KcError.is(answer) && !answer.retryable) throw answer;
+      return !KcError.is(answer);
+    },
+  );
+}
+
+/** Resolves when as many sessions as that wait for a lock on this schema's tables. */
+export async function untilWaiting({ admin, schema }: Opened, count: number): Promise<void> {
+  await eventually(
+    "sessions that wait for a lock",
+    async () => {
+      const { rows } = await admin.query<{ count: string }>(
+        `SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE $1`,
+        [`%"${schema}"%`],
+      );
+      return Number(rows[0]!.count);
+    },
+    (waiting) => waiting === count,
+  );
+}
