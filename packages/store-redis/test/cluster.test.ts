@@ -1,0 +1,195 @@
+import { storeConformance } from "@kc/conformance";
+import type { StoreScope } from "@kc/core";
+import { startRedisCluster, type RedisClusterServer } from "@kc-internal/test-services";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import type { RedisStore } from "../src/index.ts";
+import { ApplicationKeys } from "../src/keys.ts";
+import {
+  adminOf,
+  clusterHarness,
+  connectCluster,
+  ownerOf,
+  slotMove,
+  type ClusterNode,
+} from "./support/cluster.ts";
+import { at, failure, numberAt, openStore, ownScope, SHARD, writeOf } from "./support/redis.ts";
+
+let cluster: RedisClusterServer;
+let nodes: readonly ClusterNode[];
+let scope: StoreScope;
+
+beforeAll(async () => {
+  cluster = await startRedisCluster();
+  nodes = await adminOf(cluster);
+}, 60_000);
+afterAll(async () => {
+  for (const { client } of nodes) client.disconnect();
+  await cluster.close();
+});
+beforeEach(() => {
+  scope = ownScope();
+});
+
+storeConformance("RedisStore on a cluster", () => clusterHarness(cluster));
+
+function open(): RedisStore {
+  const client = connectCluster(cluster);
+  onTestFinished(() => client.disconnect());
+  return openStore({ client, timeoutMs: 4000 });
+}
+
+const shards = Array.from({ length: 60 }, (_, n) => `shardId-${String(n).padStart(12, "0")}`);
+const slotOf = (key: string): Promise<number> => nodes[0]!.client.cluster("KEYSLOT", key);
+
+/** Tries again until it is no passing failure: what the consumer's checkpointer does. */
+async function recovered<Answer>(call: () => Promise<Answer>): Promise<Answer> {
+  const deadline = performance.now() + 30_000;
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      const { retryable, message } = await failure(Promise.reject(error));
+      expect(retryable, message).toBe(true);
+      expect(performance.now(), message).toBeLessThan(deadline);
+    }
+  }
+}
+
+describe("slots", () => {
+  it.each(["billing", "{billing}", "a{b", "{a}b}", "$1 ${x}", "ü:*"])(
+    "of a shard's two keys are one, by the server's own reckoning: %s",
+    async (application) => {
+      const keys = new ApplicationKeys("", { application, streamName: "orders" });
+      for (const shardId of [SHARD, "s:{y}"]) {
+        const [checkpoint, companion] = keys.shard(shardId);
+        expect(await slotOf(companion)).toBe(await slotOf(checkpoint));
+      }
+    },
+  );
+
+  it("of Go's keys are wherever they are: all are found", async () => {
+    const client = connectCluster(cluster);
+    const goKey = (shardId: string): string => `${scope.application}:checkpoint:orders:${shardId}`;
+    for (const [n, shardId] of shards.entries()) await client.set(goKey(shardId), numberAt(n));
+    const owners = await Promise.all(
+      shards.map(async (shardId) => ownerOf(nodes, await slotOf(goKey(shardId)))),
+    );
+    expect(new Set(owners).size, "the test's keys are on all nodes").toBe(3);
+    const found = await open().getCheckpoints(scope);
+    expect(found.size).toBe(shards.length);
+    for (const [n, shardId] of shards.entries()) expect(found.get(shardId)).toStrictEqual(at(n));
+    client.disconnect();
+  });
+});
+
+describe("a slot that moves", () => {
+  it("stops no write for good, loses none and goes back nowhere", async () => {
+    const store = open();
+    await store.setCheckpoint(scope, writeOf(at(0)));
+    const keys = new ApplicationKeys("", scope).shard(SHARD);
+    const slot = await slotOf(keys[0]);
+    const from = await ownerOf(nodes, slot);
+    const to = nodes.find((node) => node !== from)!;
+
+    let last = 0;
+    let stop = false;
+    const outcomes = new Map<string, number>();
+    const writing = (async () => {
+      while (!stop) {
+        const checkpoint = at(last + 1);
+        const answer = await recovered(() => store.setCheckpoint(scope, writeOf(checkpoint)));
+        outcomes.set(answer.outcome, (outcomes.get(answer.outcome) ?? 0) + 1);
+        expect(answer.stored).toStrictEqual(checkpoint);
+        last += 1;
+      }
+    })();
+    const progress = async (): Promise<void> => {
+      const before = last;
+      await expect.poll(() => last, { timeout: 10_000 }).toBeGreaterThan(before + 5);
+    };
+    try {
+      const move = slotMove(slot, from, to);
+      await progress();
+      await move.begin();
+      await progress();
+      await to.client.script("FLUSH");
+      expect(await move.moveKeys()).toBeGreaterThanOrEqual(2);
+      // The old node still owns the slot and sends each call on; the new one had no scripts.
+      await progress();
+      await move.end(nodes);
+      await progress();
+    } finally {
+      stop = true;
+      await writing;
+    }
+    expect(await ownerOf(nodes, slot)).toBe(to);
+    expect(await to.client.get(keys[0])).toBe(numberAt(last));
+    expect(await open().getCheckpoint(scope, SHARD)).toStrictEqual(at(last));
+    expect([...outcomes.keys()].filter((each) => each === "behind")).toStrictEqual([]);
+  });
+
+  it("away under a client that has not heard of it is followed", async () => {
+    const store = open();
+    await store.setCheckpoint(scope, writeOf(at(1)));
+    const slot = await slotOf(new ApplicationKeys("", scope).shard(SHARD)[0]);
+    const from = await ownerOf(nodes, slot);
+    const move = slotMove(
+      slot,
+      from,
+      nodes.find((node) => node !== from)!,
+    );
+    await move.begin();
+    await move.moveKeys();
+    await move.end(nodes);
+    expect(await recovered(() => store.setCheckpoint(scope, writeOf(at(2))))).toMatchObject({
+      outcome: "written",
+    });
+  });
+});
+
+describe("a node that is killed", () => {
+  it("makes its shards unavailable until it is back, with all that was acknowledged", async () => {
+    const store = open();
+    const flush = (n: number) =>
+      store.setCheckpoints(
+        scope,
+        shards.map((shardId) => writeOf(at(n), shardId)),
+      );
+    await flush(1);
+    await cluster.nodes[1]!.kill();
+    const error = await failure(flush(2));
+    await cluster.nodes[1]!.restart();
+    expect(error).toMatchObject({ code: "STORE_UNAVAILABLE", retryable: true });
+    const answers = await recovered(() => flush(2));
+    for (const { outcome } of answers) expect(["written", "same"]).toContain(outcome);
+    expect((await recovered(() => open().getCheckpoints(scope))).size).toBe(shards.length);
+  }, 60_000);
+});
+
+describe("a client that reads from replicas", () => {
+  it("is not asked to: no call of the store is one that ioredis would send to a replica", async () => {
+    const routed: string[] = [];
+    // Called for commands that may go to a replica, and no others.
+    const scaleReads = (
+      choices: readonly unknown[],
+      command: { readonly name: string },
+    ): unknown => {
+      routed.push(command.name);
+      return choices[0];
+    };
+    const client = connectCluster(cluster, { scaleReads });
+    onTestFinished(() => client.disconnect());
+    await client.get(scope.application);
+    expect(routed.splice(0), "the test sees them").toStrictEqual(["get"]);
+
+    const store = openStore({ client, timeoutMs: 4000 });
+    await store.getCheckpoints(scope);
+    await store.setCheckpoints(
+      scope,
+      shards.map((shardId) => writeOf(at(1), shardId)),
+    );
+    expect((await store.getCheckpoints(scope)).size).toBe(shards.length);
+    expect(await store.getCheckpoint(scope, SHARD)).toStrictEqual(at(1));
+    expect(routed).toStrictEqual([]);
+  });
+});
