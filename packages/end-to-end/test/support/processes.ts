@@ -1,0 +1,85 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as after } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { rolldown } from "rolldown";
+import type { ConsumerTask } from "./consumer.ts";
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+const packageDirectory = fileURLToPath(new URL("../..", import.meta.url));
+const DRIVERS = ["libsql", "pg", "pg-native", /^mysql2/, "ioredis", /^@aws-sdk\//, /^@smithy\//];
+
+/**
+ * A directory with `consumer.mjs`, bundled from today's sources: a child process cannot read
+ * TypeScript. It lies inside the package, where the drivers are found.
+ */
+export async function bundleConsumer(): Promise<{ directory: string; program: string }> {
+  const parent = join(packageDirectory, "node_modules", ".kc-test");
+  mkdirSync(parent, { recursive: true });
+  const directory = mkdtempSync(join(parent, "consumer-"));
+  const program = join(directory, "consumer.mjs");
+  const bundle = await rolldown({
+    input: join(here, "consumer.ts"),
+    platform: "node",
+    external: DRIVERS,
+    resolve: { conditionNames: ["@kc/source", "node", "import", "default"] },
+  });
+  await bundle.write({ file: program, format: "esm" });
+  await bundle.close();
+  return { directory, program };
+}
+
+export function removeBundle({ directory }: { directory: string }): void {
+  rmSync(directory, { recursive: true, force: true });
+}
+
+/** One handler call, as the journal tells it. */
+export interface Handled {
+  readonly shardId: string;
+  readonly sequenceNumber: string;
+}
+
+export class ConsumerProcess {
+  readonly #child: ChildProcess;
+  readonly #journal: string;
+
+  constructor(program: string, task: ConsumerTask) {
+    writeFileSync(task.journal, "");
+    this.#journal = task.journal;
+    this.#child = spawn(process.execPath, [program, JSON.stringify(task)], {
+      stdio: ["ignore", "inherit", "inherit"],
+      env: { ...process.env, AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: "true" },
+    });
+  }
+
+  /** What it has handled so far. */
+  handled(): Handled[] {
+    const lines = readFileSync(this.#journal, "latin1").split("\n").slice(0, -1);
+    return lines.map((line) => {
+      const [shardId = "", sequenceNumber = ""] = line.split(" ");
+      return { shardId, sequenceNumber };
+    });
+  }
+
+  /** Waits until it has handled so many. @throws if it ends before, or within a minute does not */
+  async until(count: number): Promise<void> {
+    const deadline = performance.now() + 60_000;
+    while (this.handled().length < count) {
+      if (this.#child.exitCode !== null) throw new Error(`it ended with ${this.#child.exitCode}`);
+      if (performance.now() > deadline) {
+        throw new Error(`it has handled ${this.handled().length} of ${count} within a minute`);
+      }
+      await after(10);
+    }
+  }
+
+  async end(signal: "SIGKILL" | "SIGTERM"): Promise<number | null> {
+    if (this.#child.exitCode === null) {
+      this.#child.kill(signal);
+      await once(this.#child, "exit");
+    }
+    return this.#child.exitCode;
+  }
+}
