@@ -56,7 +56,7 @@ function makeStore(address: StoreAddress, client: Cluster | DynamoDBClient | und
     case "mysql":
       return new MysqlStore({ connection: address.uri, database: address.database });
     case "redis":
-      return new RedisStore({ url: address.url, keyPrefix: address.keyPrefix });
+      return new RedisStore({ connection: address.url, keyPrefix: address.keyPrefix });
     case "redis cluster":
       return new RedisStore({ client: client as Cluster, keyPrefix: address.keyPrefix });
     case "dynamodb":
