@@ -1,8 +1,8 @@
 import { StoreError, type CallOptions } from "@kc/core";
-import { Redis } from "ioredis";
+import { Redis, type RedisOptions } from "ioredis";
 import type { RedisClient } from "./client.ts";
 import { isNoScript, toStoreError } from "./errors.ts";
-import type { CheckedOptions } from "./options.ts";
+import type { CheckedOptions, RedisConnection } from "./options.ts";
 import type { Script } from "./statements.ts";
 
 /** One call of a script. */
@@ -29,7 +29,7 @@ const SCAN_COUNT = "1000";
 export class Connection {
   readonly #client: RedisClient;
   readonly #own: Redis | undefined;
-  readonly #where: string;
+  readonly #where: string = "Redis";
   readonly #timeoutMs: number;
   /** One for each call that somebody waits for. */
   readonly #underWay = new Set<AbortController>();
@@ -38,9 +38,12 @@ export class Connection {
 
   constructor({ source, timeoutMs }: CheckedOptions) {
     this.#timeoutMs = timeoutMs;
-    this.#own = "url" in source ? openOwn(source.url, timeoutMs) : undefined;
-    this.#client = this.#own ?? (source as { readonly client: RedisClient }).client;
-    this.#where = "url" in source ? `Redis at ${new URL(source.url).host}` : "Redis";
+    if ("client" in source) {
+      this.#client = source.client;
+    } else {
+      this.#client = this.#own = openOwn(source.connection, timeoutMs);
+      this.#where = `Redis at ${addressOf(this.#own)}`;
+    }
   }
 
   /**
@@ -186,19 +189,27 @@ export class Connection {
  * A connection that answers in time or breaks: a silent one is destroyed, what was under way on it
  * fails at once, and nothing is sent a second time. It is made again for ever, at most 1 s apart.
  */
-function openOwn(url: string, timeoutMs: number): Redis {
-  const client = new Redis(url, {
+function openOwn(connection: RedisConnection, timeoutMs: number): Redis {
+  const options = {
     lazyConnect: true,
     connectTimeout: timeoutMs,
     socketTimeout: timeoutMs,
     disconnectTimeout: 100,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
-    retryStrategy: (attempt) => Math.min(50 * attempt, 1000) * (0.5 + Math.random() / 2),
-  });
+    retryStrategy: (attempt: number) => Math.min(50 * attempt, 1000) * (0.5 + Math.random() / 2),
+  } satisfies RedisOptions;
+  const client =
+    typeof connection === "string"
+      ? new Redis(connection, options)
+      : new Redis({ ...connection, ...options });
   // Whoever waits for the connection learns of it; without a listener ioredis prints each one.
   client.on("error", () => undefined);
   return client;
+}
+
+function addressOf({ options }: Redis): string {
+  return options.path ?? `${options.host}:${options.port}`;
 }
 
 const ok = (value: unknown): Reply => ({ value });

@@ -1,3 +1,3 @@
 export { RedisStore } from "./redis-store.ts";
-export type { RedisStoreOptions } from "./options.ts";
+export type { RedisConnection, RedisStoreOptions } from "./options.ts";
 export type { RedisClient, RedisNode, RedisPipeline } from "./client.ts";

@@ -2,6 +2,21 @@ import { ConfigError } from "@kc/core";
 import type { RedisClient } from "./client.ts";
 import { hashTag } from "./keys.ts";
 
+/** A URL, or what `ioredis` takes to make a connection; other options of `ioredis` pass too. */
+export type RedisConnection =
+  | string
+  | {
+      readonly host?: string;
+      readonly port?: number;
+      /** A Unix socket. */
+      readonly path?: string;
+      readonly username?: string;
+      readonly password?: string;
+      readonly db?: number;
+      readonly tls?: object;
+      readonly [option: string]: unknown;
+    };
+
 export type RedisStoreOptions = {
   /**
    * Stands before every key. Go's library has none: with a prefix its checkpoints are not found. One
@@ -23,23 +38,26 @@ export type RedisStoreOptions = {
   | {
       /** A `Redis` or `Cluster` of `ioredis`. It stays yours: it is never closed here. */
       readonly client: RedisClient;
-      readonly url?: never;
+      readonly connection?: never;
     }
   | {
-      /** `redis://…` or `rediss://…` of one server, for a connection of the store's own. */
-      readonly url: string;
+      /**
+       * Where one server, or its sentinels, are: `redis://…`, `rediss://…` or options. The store
+       * makes one connection, and closes it.
+       */
+      readonly connection: RedisConnection;
       readonly client?: never;
     }
 );
 
 export interface CheckedOptions {
-  readonly source: { readonly client: RedisClient } | { readonly url: string };
+  readonly source: { readonly client: RedisClient } | { readonly connection: RedisConnection };
   readonly keyPrefix: string;
   readonly timeoutMs: number;
   readonly searchForGo: boolean;
 }
 
-const OPTION_NAMES = ["client", "url", "keyPrefix", "timeoutMs", "searchForGo"];
+const OPTION_NAMES = ["client", "connection", "keyPrefix", "timeoutMs", "searchForGo"];
 const MAX_TIMEOUT_MS = 600_000;
 
 /** @throws ConfigError for each option that is missing, of the wrong kind, or out of bounds. */
@@ -67,16 +85,32 @@ export function checkOptions(options: RedisStoreOptions): CheckedOptions {
   };
 }
 
-function checkSource({ client, url }: RedisStoreOptions): CheckedOptions["source"] {
-  if (client !== undefined) {
-    if (url !== undefined) throw new ConfigError("url", "give a url or a client, not both");
-    return { client: checkClient(client) };
+function checkSource({ client, connection }: RedisStoreOptions): CheckedOptions["source"] {
+  if (client === undefined) return { connection: checkConnection(connection) };
+  if (connection !== undefined) {
+    throw new ConfigError("connection", "give a connection or a client, not both");
   }
-  if (typeof url !== "string" || !/^rediss?:\/\//.test(url) || !URL.canParse(url)) {
+  return { client: checkClient(client) };
+}
+
+function checkConnection(connection: RedisConnection | undefined): RedisConnection {
+  const isUrl = typeof connection === "string";
+  if (isUrl ? !isRedisUrl(connection) : typeof connection !== "object" || connection === null) {
     // Not the text itself: there may be a password in it.
-    throw new ConfigError("url", "give a redis:// or rediss:// URL, or a client of ioredis");
+    throw new ConfigError(
+      "connection",
+      "give a redis:// or rediss:// URL, or options of ioredis; or a client of ioredis",
+    );
   }
-  return { url };
+  const keyPrefix = isUrl
+    ? new URL(connection).searchParams.get("keyPrefix")
+    : connection?.["keyPrefix"];
+  if (keyPrefix) throw new ConfigError("connection", "has a keyPrefix: give that to RedisStore");
+  return connection!;
+}
+
+function isRedisUrl(text: string): boolean {
+  return /^rediss?:\/\//.test(text) && URL.canParse(text);
 }
 
 function checkClient(client: RedisClient): RedisClient {

@@ -14,7 +14,7 @@ it("a consumer whose Redis is killed, frozen and restarted covers no record that
   const scope = ownScope();
   const kinesis = new FakeKinesis({ streams: { orders: 2 } });
   const handled = new Map<string, string[]>();
-  const store = openStore({ url: server.url, timeoutMs: 300 });
+  const store = openStore({ connection: server.url, timeoutMs: 300 });
   const stop = new AbortController();
   const consumer = new Consumer({
     stream: "orders",
@@ -86,7 +86,7 @@ it("a consumer whose Redis is killed, frozen and restarted covers no record that
   const again = new Consumer({
     stream: "orders",
     application: scope.application,
-    store: openStore({ url: server.url }),
+    store: openStore({ connection: server.url }),
     client: kinesis,
     start: "TRIM_HORIZON",
     scanIntervalMs: 200,

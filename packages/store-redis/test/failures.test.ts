@@ -45,7 +45,7 @@ const key = (): string => new ApplicationKeys("", scope).shard(SHARD)[0];
 
 /** Both ways to connect, through the proxy. */
 const forms: readonly (readonly [string, () => RedisStoreOptions])[] = [
-  ["a url", () => ({ url: url(), timeoutMs })],
+  ["a connection", () => ({ connection: url(), timeoutMs })],
   ["a client", () => ({ client: connect(url()), timeoutMs })],
 ];
 
@@ -174,7 +174,7 @@ describe.each(forms)("on %s", (_form, options) => {
 
 describe("a silent connection", () => {
   it("of the store's own is closed, and another one made", async () => {
-    const store = openStore({ url: url(), timeoutMs });
+    const store = openStore({ connection: url(), timeoutMs });
     await store.getCheckpoints(scope);
     const connections = async (): Promise<readonly string[]> => {
       const list = String(await admin.client("LIST"));
@@ -191,11 +191,11 @@ describe("a silent connection", () => {
 });
 
 describe("a server that refuses", () => {
-  const writes = (options: RedisStoreOptions = { url: server.url, timeoutMs }) =>
+  const writes = (options: RedisStoreOptions = { connection: server.url, timeoutMs }) =>
     openStore(options).setCheckpoint(scope, writeOf(at(1)));
 
   it("because it is a replica now is unavailable, for reads too", async () => {
-    const store = openStore({ url: server.url, timeoutMs });
+    const store = openStore({ connection: server.url, timeoutMs });
     await store.setCheckpoint(scope, writeOf(at(1)));
     await admin.replicaof("127.0.0.1", 1);
     try {
@@ -212,7 +212,7 @@ describe("a server that refuses", () => {
 
   it("because it has no memory left is unavailable", async () => {
     const oom = { ...unavailable, text: "OOM" } as const;
-    const store = openStore({ url: server.url, timeoutMs });
+    const store = openStore({ connection: server.url, timeoutMs });
     const known = { ...scope, streamName: "known" };
     await store.setCheckpoint(known, writeOf(at(1)));
     await admin.config("SET", "maxmemory", "1");
@@ -248,7 +248,7 @@ describe("a server that refuses", () => {
   it("because a script blocks it is unavailable", async () => {
     const busy = connect(server.url);
     await admin.config("SET", "busy-reply-threshold", "10");
-    const store = openStore({ url: server.url, timeoutMs });
+    const store = openStore({ connection: server.url, timeoutMs });
     await store.getCheckpoints(scope);
     const endless = busy.eval("while true do end", 0).catch((error: unknown) => error);
     try {
@@ -269,10 +269,13 @@ describe("a server that refuses", () => {
       const { host, port } = server;
       await expectFailure(writes(), { ...denied, text: "NOAUTH" });
       const wrong = `redis://:wrong@${host}:${port}`;
-      await expectFailure(writes({ url: wrong, timeoutMs }), { ...denied, text: "WRONGPASS" });
+      await expectFailure(writes({ connection: wrong, timeoutMs }), {
+        ...denied,
+        text: "WRONGPASS",
+      });
       await expectFailure(writes({ client: connect(wrong), timeoutMs }), denied);
       const right = `redis://:secret@${host}:${port}`;
-      expect(await writes({ url: right, timeoutMs })).toMatchObject({ outcome: "written" });
+      expect(await writes({ connection: right, timeoutMs })).toMatchObject({ outcome: "written" });
     } finally {
       await admin.config("SET", "requirepass", "");
     }
@@ -280,7 +283,10 @@ describe("a server that refuses", () => {
 
   it("because a right was taken away denies access, until it is given back", async () => {
     await admin.acl("SETUSER", "kc", "on", ">pass", "~*", "+@all");
-    const store = openStore({ url: `redis://kc:pass@${server.host}:${server.port}`, timeoutMs });
+    const store = openStore({
+      connection: `redis://kc:pass@${server.host}:${server.port}`,
+      timeoutMs,
+    });
     await store.setCheckpoint(scope, writeOf(at(1)));
     for (const right of ["-evalsha", "-set", "resetkeys"]) {
       await admin.acl("SETUSER", "kc", right);

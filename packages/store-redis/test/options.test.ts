@@ -24,27 +24,32 @@ afterAll(() => client.disconnect());
 
 describe("new RedisStore", () => {
   it.each([
-    ["url", {}, "a client of ioredis"],
-    ["url", { url: "" }, "redis:// or rediss://"],
-    ["url", { url: "localhost:6379" }, "redis:// or rediss://"],
-    ["url", { url: "http://localhost" }, "redis:// or rediss://"],
-    ["url", { url: "redis://:pass word@ho st" }, "redis:// or rediss://"],
-    ["url", { url, client }, "not both"],
+    ["connection", {}, "a client of ioredis"],
+    ["connection", { connection: "" }, "redis:// or rediss://"],
+    ["connection", { connection: "localhost:6379" }, "redis:// or rediss://"],
+    ["connection", { connection: "http://localhost" }, "redis:// or rediss://"],
+    ["connection", { connection: "redis://:pass word@ho st" }, "redis:// or rediss://"],
+    ["connection", { connection: null }, "redis:// or rediss://"],
+    ["connection", { connection: 6379 }, "redis:// or rediss://"],
+    ["connection", { connection: `${url}?keyPrefix=a` }, "give that to RedisStore"],
+    ["connection", { connection: { keyPrefix: "a" } }, "give that to RedisStore"],
+    ["connection", { connection: url, client }, "not both"],
+    ["url", { url }, "client, connection, keyPrefix"],
     ["client", { client: {} }, "a Redis or a Cluster"],
     ["client", { client: null }, "a Redis or a Cluster"],
     ["client", { client: prefixed }, "give that to RedisStore"],
     ["client", { client: prefixedCluster }, "give that to RedisStore"],
-    ["prefix", { url, prefix: "a" }, "keyPrefix"],
-    ["keyPrefix", { url, keyPrefix: 5 }, "must be a text"],
-    ["keyPrefix", { url, keyPrefix: "\ud800" }, "must be a text"],
-    ["keyPrefix", { url, keyPrefix: "a{" }, "no hash tag"],
-    ["keyPrefix", { url, keyPrefix: "a}" }, "no hash tag"],
-    ["keyPrefix", { url, keyPrefix: "{}:" }, "no hash tag"],
-    ["timeoutMs", { url, timeoutMs: 0 }, "1 to 600000"],
-    ["timeoutMs", { url, timeoutMs: 600_001 }, "1 to 600000"],
-    ["timeoutMs", { url, timeoutMs: 0.5 }, "1 to 600000"],
-    ["timeoutMs", { url, timeoutMs: "5" }, "1 to 600000"],
-    ["searchForGo", { url, searchForGo: 1 }, "true or false"],
+    ["prefix", { connection: url, prefix: "a" }, "keyPrefix"],
+    ["keyPrefix", { connection: url, keyPrefix: 5 }, "must be a text"],
+    ["keyPrefix", { connection: url, keyPrefix: "\ud800" }, "must be a text"],
+    ["keyPrefix", { connection: url, keyPrefix: "a{" }, "no hash tag"],
+    ["keyPrefix", { connection: url, keyPrefix: "a}" }, "no hash tag"],
+    ["keyPrefix", { connection: url, keyPrefix: "{}:" }, "no hash tag"],
+    ["timeoutMs", { connection: url, timeoutMs: 0 }, "1 to 600000"],
+    ["timeoutMs", { connection: url, timeoutMs: 600_001 }, "1 to 600000"],
+    ["timeoutMs", { connection: url, timeoutMs: 0.5 }, "1 to 600000"],
+    ["timeoutMs", { connection: url, timeoutMs: "5" }, "1 to 600000"],
+    ["searchForGo", { connection: url, searchForGo: 1 }, "true or false"],
   ])("refuses a wrong %s: %o", (option, options, text) => {
     const error = construct(options);
     expect(error).toBeInstanceOf(ConfigError);
@@ -52,7 +57,7 @@ describe("new RedisStore", () => {
   });
 
   it("keeps a password out of its errors", () => {
-    expect(String(construct({ url: "http://user:secret@host" }))).not.toContain("secret");
+    expect(String(construct({ connection: "http://user:secret@host" }))).not.toContain("secret");
   });
 
   it("connects nowhere before the first call", async () => {

@@ -140,7 +140,7 @@ it("FLUSHALL under a running consumer ends its scan, and writes nothing", async 
   const consumer = new Consumer({
     stream: "orders",
     application: scope.application,
-    store: openStore({ url: server.url }),
+    store: openStore({ connection: server.url }),
     client: kinesis,
     start: "TRIM_HORIZON",
     scanIntervalMs: 200,

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { StoreHarness } from "@kc/conformance";
 import { startProxy } from "@kc-internal/test-services";
 import { Redis } from "ioredis";
+import { Redis as Redis5 } from "ioredis-5";
 import { inject } from "vitest";
 import { RedisStore } from "../../src/index.ts";
 import { ApplicationKeys } from "../../src/keys.ts";
@@ -13,14 +14,16 @@ const timeoutMs = 2000;
  * Keys of its own on the server that all tests share. Every handle reaches it through a proxy that
  * can be cut, with a client of its own or one that was handed in.
  */
-export async function redisHarness(form: "url" | "client"): Promise<StoreHarness> {
+export async function redisHarness(
+  form: "connection" | "client" | "client of ioredis 5",
+): Promise<StoreHarness> {
   const proxy = await startProxy(inject("redis"));
   const url = `redis://${proxy.host}:${proxy.port}`;
   const keyPrefix = `${randomUUID()}:`;
   const closers: (() => unknown)[] = [() => proxy.close()];
 
-  const borrow = (): Redis => {
-    const client = new Redis(url);
+  const borrow = (): Redis | Redis5 => {
+    const client = form === "client of ioredis 5" ? new Redis5(url) : new Redis(url);
     // Told by the store's errors; ioredis would print each one.
     client.on("error", () => undefined);
     closers.unshift(() => client.disconnect());
@@ -37,7 +40,7 @@ export async function redisHarness(form: "url" | "client"): Promise<StoreHarness
     open: async () =>
       keep(
         new RedisStore({
-          ...(form === "url" ? { url } : { client: borrow() }),
+          ...(form === "connection" ? { connection: url } : { client: borrow() }),
           keyPrefix,
           timeoutMs,
         }),
