@@ -118,15 +118,17 @@ export class PostgresStore implements Store {
     writes: readonly CheckpointWrite[],
     options?: CallOptions,
   ): Promise<readonly BulkCheckpointResult[]> {
-    const [, held, stands] = await this.#runClaimed(scope, options, (place) =>
+    const [, done, stands] = await this.#runClaimed(scope, options, (place) =>
       sql.advance(place, writes),
     );
-    const moved = new Map(held!.map((row) => [row["shard_id"], row["moved"] === "true"]));
-    const stored = byShard(stands!.filter((row) => moved.has(row["shard_id"])));
+    const shards = (what: string): ReadonlySet<string | null | undefined> =>
+      new Set(done!.filter((row) => row["what"] === what).map((row) => row["shard_id"]));
+    const [held, moved] = [shards("held"), shards("moved")];
+    const stored = byShard(stands!.filter((row) => held.has(row["shard_id"])));
     return writes.map(({ shardId, checkpoint }) => {
       const stood = stored.get(shardId);
       if (stood === undefined) return { outcome: "lease-lost" };
-      if (moved.get(shardId) === true) return { outcome: "written", stored: checkpoint };
+      if (moved.has(shardId)) return { outcome: "written", stored: checkpoint };
       const same = compareCheckpoints(checkpoint, stood) === 0;
       return { outcome: same ? "same" : "behind", stored: stood };
     });

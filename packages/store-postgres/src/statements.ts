@@ -94,13 +94,14 @@ function freeLeases(place: Place, shardIds: readonly string[]): string {
 }
 
 /**
- * Moves checkpoints forward: the claim, the leases, the outcome of each write whose lease holds, and
- * what stands then.
+ * Moves checkpoints forward: the claim, the leases, which shards were `held` (their lease is that of
+ * the write) and which of these `moved`, and what stands then.
  *
  * `held` locks leases, and after a wait for a lock Postgres looks at the row as it then is: either a
  * claim waits for this write, or this write sees the claim. `EXISTS (lease)` would look at the row
  * as it was. The rows that did not move are locked as well: the last statement reads what they were
- * compared with.
+ * compared with. (`held` and `moved` are not joined: Postgres expects one row of each, and would
+ * compare each with each.)
  */
 export function advance(place: Place, writes: readonly CheckpointWrite[]): string[] {
   const { tables, namespace, quote } = place;
@@ -137,8 +138,7 @@ export function advance(place: Place, writes: readonly CheckpointWrite[]): strin
       WHERE ${order("excluded")} > ${order("c")}
       RETURNING c.shard_id
     )
-    SELECT held.shard_id, (moved.shard_id IS NOT NULL)::text AS moved
-    FROM held LEFT JOIN moved ON moved.shard_id = held.shard_id`,
+    SELECT shard_id, 'held' AS what FROM held UNION ALL SELECT shard_id, 'moved' FROM moved`,
     `SELECT ${COLUMNS} FROM ${tables.checkpoints} WHERE namespace = ${quote(namespace)} AND shard_id =
       ANY (ARRAY(SELECT json_array_elements_text(${quote(JSON.stringify(shardIds))})))`,
   ];
