@@ -2,6 +2,7 @@
 import { storeConformance } from "@kc/conformance";
 import { Consumer, MemoryStore, type ConsumerRecord, type Store } from "@kc/core";
 import { FakeClock, FakeKinesis, startEmulator, type Emulator } from "@kc/emulator";
+import { PostgresStore } from "@kc/store-postgres";
 import { SqliteStore } from "@kc/store-sqlite";
 
 export const clock: FakeClock = new FakeClock();
@@ -9,6 +10,7 @@ export const client: FakeKinesis = new FakeKinesis({ clock });
 export const stores: readonly Store[] = [
   new MemoryStore(),
   new SqliteStore({ path: "checkpoints.sqlite" }),
+  new PostgresStore({ connection: "postgresql://localhost/app" }),
 ];
 export const consumers: readonly Consumer[] = stores.map(
   (store) => new Consumer({ stream: "orders", application: "billing", store, client, clock }),

@@ -93,6 +93,7 @@ describe("docs/configuration.md", () => {
 
   const others = [
     ["SqliteStore", "packages/store-sqlite/src/options.ts", "SqliteStoreOptions"],
+    ["PostgresStore", "packages/store-postgres/src/options.ts", "PostgresStoreOptions"],
     ["FakeKinesis", "packages/emulator/src/model/model.ts", "ModelOptions"],
     ["startEmulator", "packages/emulator/src/emulator.ts", "EmulatorOptions"],
   ] as const;

@@ -86,11 +86,16 @@ function driverPaths(): Record<string, [string]> {
   const paths: Record<string, [string]> = {};
   for (const name of readdirSync(join(ROOT, "packages"))) {
     const directory = join(ROOT, "packages", name);
-    for (const dependency of Object.keys(manifest(directory).dependencies ?? {})) {
-      const installed = join(directory, "node_modules", dependency);
-      if (existsSync(join(PACKAGE, "node_modules", dependency)) || !existsSync(installed)) continue;
-      const { types } = manifest(installed);
-      if (types !== undefined) paths[dependency] = [join(installed, types)];
+    const { dependencies, peerDependencies } = manifest(directory);
+    for (const dependency of Object.keys({ ...dependencies, ...peerDependencies })) {
+      if (existsSync(join(PACKAGE, "node_modules", dependency))) continue;
+      // Its own types, or those that others wrote for it.
+      for (const types of [dependency, join("@types", dependency)]) {
+        const installed = join(directory, "node_modules", types);
+        if (!existsSync(installed)) continue;
+        const { typings, types: entry = typings } = manifest(installed);
+        if (entry !== undefined) paths[dependency] = [join(installed, entry)];
+      }
     }
   }
   return paths;
@@ -98,7 +103,9 @@ function driverPaths(): Record<string, [string]> {
 
 interface Manifest {
   readonly dependencies?: Readonly<Record<string, string>>;
+  readonly peerDependencies?: Readonly<Record<string, string>>;
   readonly types?: string;
+  readonly typings?: string;
 }
 
 function manifest(directory: string): Manifest {
