@@ -93,7 +93,7 @@ export class ShardProgress {
     return this.flush();
   }
 
-  /** Resolves once all that is done is acknowledged. @throws KcError, the deadline's reason */
+  /** Resolves once all that is done is acknowledged. @throws KcError of the store, or of what closed it */
   flush(): Promise<void> {
     if (this.#closed) return Promise.reject(this.#closed);
     if (this.#dirtySince === undefined) return Promise.resolve();
