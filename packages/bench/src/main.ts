@@ -1,9 +1,11 @@
 /** `npm run bench -- NAME`: progress on standard error, one JSON object as the last line. */
 import { cpus } from "node:os";
+import { benchCheckpoint } from "./checkpoint.ts";
 import { benchRead } from "./read.ts";
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<object>>> = {
   read: benchRead,
+  checkpoint: benchCheckpoint,
 };
 
 const name = process.argv[2] ?? "";
