@@ -14,7 +14,13 @@ export async function startMariadb(): Promise<MariadbServer> {
   const mariadbd = await program("mariadbd");
   const base = dirname(dirname(mariadbd.path));
   const workplace = openWorkplace("mariadb");
-  const common = ["--no-defaults", `--basedir=${base}`, `--datadir=${workplace.data}`];
+  const common = [
+    "--no-defaults",
+    `--basedir=${base}`,
+    `--datadir=${workplace.data}`,
+    // At its start it deletes the temporary tables there, whosesoever they are.
+    `--tmpdir=${workplace.directory}`,
+  ];
   await createSystemTables(mariadbd, base, common, workplace.directory);
 
   const host = "127.0.0.1";
