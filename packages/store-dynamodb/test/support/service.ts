@@ -14,12 +14,15 @@ type Fault =
 export interface FaultyService extends Address {
   /** `Operation` of each request that came, whatever became of it. */
   readonly requests: string[];
+  /** How many connections are open. */
+  connections(): Promise<number>;
   /** What becomes of a request; undefined = it is passed on. */
   fault: (operation: string, body: string) => Fault | undefined;
 }
 
-export async function startFaultyService(): Promise<FaultyService> {
-  const target = inject("dynamodb");
+export async function startFaultyService(
+  target: Address = inject("dynamodb"),
+): Promise<FaultyService> {
   const server = createServer((incoming, outgoing) => void answer(incoming, outgoing));
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -28,6 +31,10 @@ export async function startFaultyService(): Promise<FaultyService> {
     host: "127.0.0.1",
     port,
     requests: [],
+    connections: () =>
+      new Promise((resolve, reject) => {
+        server.getConnections((error, count) => (error ? reject(error) : resolve(count)));
+      }),
     fault: () => undefined,
   };
   onTestFinished(() => {
@@ -52,7 +59,14 @@ export async function startFaultyService(): Promise<FaultyService> {
     const { headers } = incoming;
     const onward = request({ host: target.host, port: target.port, method: "POST", headers });
     onward.end(body);
-    const [reply] = (await once(onward, "response")) as [IncomingMessage];
+    const reply = await once(onward, "response").then(
+      ([response]) => response as IncomingMessage,
+      () => undefined,
+    );
+    if (reply === undefined) {
+      incoming.socket.destroy();
+      return;
+    }
     if (fault === "lost-reply") {
       reply.resume();
       await once(reply, "end");

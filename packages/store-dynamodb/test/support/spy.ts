@@ -4,6 +4,8 @@ import type { DynamoDBClientLike } from "../../src/index.ts";
 /** A client that keeps the names of the commands that it sends, and lets a test step in. */
 export class SpyClient implements DynamoDBClientLike {
   readonly sent: string[] = [];
+  /** What the last command asked for. */
+  input: object = {};
   /** Awaited before a command is sent; may throw in its place. */
   before: (command: string) => unknown = () => undefined;
   /** Awaited after a command was answered; may change the answer or throw. */
@@ -20,6 +22,7 @@ export class SpyClient implements DynamoDBClientLike {
   ): Promise<unknown> {
     const name = command.constructor.name.replace(/Command$/, "");
     this.sent.push(name);
+    this.input = command.input;
     await this.before(name);
     const output: object = await this.#client.send(command, options);
     await this.after(name, output);
