@@ -73,16 +73,16 @@ export class Connection {
    * All keys that match, of every node of a cluster. The limit of time is each round trip's: a large
    * database takes many.
    */
-  async scan(pattern: string, options?: CallOptions): Promise<ReadonlySet<string>> {
+  async scan(pattern: string): Promise<ReadonlySet<string>> {
     const found = new Set<string>();
-    const nodes = await this.#within(options, async () => {
+    const nodes = await this.#within({}, async () => {
       return this.#client.isCluster ? this.#client.nodes!("master") : [this.#client];
     });
     for (const node of nodes) {
       let cursor = "0";
       do {
         const args = [cursor, "MATCH", pattern, "COUNT", SCAN_COUNT];
-        const reply = await this.#within(options, () => node.call("scan", args));
+        const reply = await this.#within({}, () => node.call("scan", args));
         const [next, keys] = reply as [unknown, readonly unknown[]];
         for (const key of keys) found.add(String(key));
         cursor = String(next);

@@ -15,6 +15,8 @@ export class Memory {
   readonly listed: Set<string> = new Set();
   /** Has this store looked for Go's checkpoints? */
   searched = false;
+  /** The search that is under way. */
+  searching: Promise<void> | undefined;
   readonly #shards = new Map<string, Pick<ShardReply, "checkpoint" | "epoch">>();
 
   constructor(keys: ApplicationKeys) {

@@ -25,6 +25,7 @@ import {
   textsOf,
   type ShardReply,
 } from "./rows.ts";
+import { findShards, untilAborted } from "./search.ts";
 import * as lua from "./statements.ts";
 
 /**
@@ -204,21 +205,18 @@ export class RedisStore implements Store {
   }
 
   /**
-   * SCANs the whole database for Go's keys of this application and lists their shards. In a cluster
-   * until nothing new turns up: a slot that moves meanwhile could be overlooked once.
+   * A search that is under way is joined, and goes on when its caller's signal aborts: that of a
+   * large database takes longer than a consumer waits for one call.
    */
-  async #searchForGo(memory: Memory, options: CallOptions | undefined): Promise<void> {
+  async #searchForGo(memory: Memory, { signal }: CallOptions = {}): Promise<void> {
     if (!this.#options.searchForGo) return;
-    const found = new Set<string>();
-    for (let before = -1; before < found.size;) {
-      before = found.size;
-      for (const key of await this.#connection.scan(memory.keys.pattern, options)) {
-        const shardId = memory.keys.shardIdOf(key);
-        if (shardId !== undefined) found.add(shardId);
-      }
-      if (!this.#connection.isCluster) break;
-    }
-    await this.#application(lua.ADD_SHARDS, memory, ["1", ...found], options);
+    memory.searching ??= this.#findShards(memory).finally(() => (memory.searching = undefined));
+    await untilAborted(memory.searching, signal);
+  }
+
+  async #findShards(memory: Memory): Promise<void> {
+    const found = await findShards(this.#connection, memory.keys);
+    await this.#application(lua.ADD_SHARDS, memory, ["1", ...found], {});
     for (const shardId of found) memory.listed.add(shardId);
     memory.searched = true;
   }

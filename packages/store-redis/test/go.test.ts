@@ -1,6 +1,7 @@
 import type { ApplicationRow, StoreScope } from "@kc/core";
+import { startRedis, type RedisServer } from "@kc-internal/test-services";
 import type { Redis } from "ioredis";
-import { beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { RedisStore } from "../src/index.ts";
 import { ApplicationKeys } from "../src/keys.ts";
 import {
@@ -14,6 +15,8 @@ import {
   writeOf,
 } from "./support/redis.ts";
 
+/** Of this file alone: its SCANs are counted. */
+let server: RedisServer;
 let client: Redis;
 let scope: StoreScope;
 
@@ -40,8 +43,12 @@ async function scans(): Promise<number> {
   return Number(/cmdstat_scan:calls=(\d+)/.exec(stats)?.[1] ?? 0);
 }
 
+beforeAll(async () => {
+  server = await startRedis();
+});
+afterAll(() => server.close());
 beforeEach(() => {
-  client = connect();
+  client = connect(server.url);
   scope = ownScope();
 });
 
@@ -201,6 +208,26 @@ describe("the search for Go's keys", () => {
       await store.getCheckpoint(scope, SHARD);
     }
     expect(await scans()).toBe(after);
+  });
+
+  it("goes on when its caller gives up, and is joined by the next one", async () => {
+    const others = Array.from({ length: 50_000 }, (_, n) => `${scope.application}-other-${n}`);
+    await client.mset(Object.fromEntries(others.map((key) => [key, ""])));
+    await goWrites(numberAt(1));
+    const start = await scans();
+    await openStore({ client: connect(server.url) }).getCheckpoints(ownScope());
+    const whole = (await scans()) - start;
+
+    const before = await scans();
+    const store = openStore({ client: connect(server.url) });
+    const abort = new AbortController();
+    const given = store.getCheckpoints(scope, { signal: abort.signal });
+    await expect.poll(scans, { interval: 1 }).toBeGreaterThan(before);
+    abort.abort(new Error("30 s are over"));
+    await expect(given).rejects.toThrow("30 s are over");
+    expect(await store.getCheckpoints(scope)).toStrictEqual(new Map([[SHARD, at(1)]]));
+    expect(await scans()).toBe(before + whole);
+    await client.unlink(others);
   });
 
   it("is not made by who does not want it", async () => {

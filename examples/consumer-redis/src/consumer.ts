@@ -1,0 +1,36 @@
+// Usage: REDIS_URL=redis://… node dist/consumer.js STREAM [--endpoint URL]
+import { parseArgs } from "node:util";
+import { KinesisClient } from "@aws-sdk/client-kinesis";
+import { Consumer } from "@kc/core";
+import { RedisStore } from "@kc/store-redis";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { endpoint: { type: "string" } },
+});
+
+const store = new RedisStore({
+  connection: process.env["REDIS_URL"] ?? "redis://localhost:6379",
+});
+
+const consumer = new Consumer({
+  stream: positionals[0] ?? "",
+  application: "example",
+  store,
+  client: new KinesisClient(values.endpoint ? { endpoint: values.endpoint } : {}),
+  logger: console,
+  start: "TRIM_HORIZON",
+});
+
+const stopping = new AbortController();
+process.once("SIGINT", () => stopping.abort());
+process.once("SIGTERM", () => stopping.abort());
+
+await consumer.scan(
+  (record) => {
+    console.log(record.shardId, record.sequenceNumber, record.partitionKey, record.text());
+  },
+  { signal: stopping.signal },
+);
+
+await store[Symbol.asyncDispose]();
