@@ -12,7 +12,7 @@ import {
   type StoreScope,
 } from "@kc/core";
 import { Connection } from "./connection.ts";
-import type { Session } from "./database.ts";
+import type { MysqlRow, Session } from "./database.ts";
 import { isDuplicate } from "./errors.ts";
 import type { Limits } from "./inspection.ts";
 import { checkFit, namespaceOf, type Touched } from "./names.ts";
@@ -20,13 +20,13 @@ import { checkOptions, type MysqlStoreOptions } from "./options.ts";
 import {
   applicationOf,
   applicationValues,
+  checkPlace,
   checkpointsOf,
   columnsOf,
   leaseOf,
   outcomeOf,
   textOf,
   type Lease,
-  type StoredCheckpoint,
 } from "./rows.ts";
 import { migrate, readLimits } from "./schema.ts";
 import * as sql from "./statements.ts";
@@ -91,7 +91,7 @@ export class MysqlStore implements Store {
     options?: CallOptions,
   ): Promise<Checkpoint | undefined> {
     return this.#run(scope, [{ shardId }], options, async (session, namespace) => {
-      const found = await this.#read(session, scope, namespace, [shardId]);
+      const found = checkpointsOf(await this.#read(session, scope, namespace, [shardId]));
       return found.get(shardId)?.checkpoint;
     });
   }
@@ -101,7 +101,7 @@ export class MysqlStore implements Store {
     options?: CallOptions,
   ): Promise<ReadonlyMap<string, Checkpoint>> {
     return this.#run(scope, [], options, async (session, namespace) => {
-      const found = await this.#read(session, scope, namespace);
+      const found = checkpointsOf(await this.#read(session, scope, namespace));
       return new Map([...found].map(([shardId, { checkpoint }]) => [shardId, checkpoint]));
     });
   }
@@ -170,7 +170,8 @@ export class MysqlStore implements Store {
     options: CallOptions | undefined,
   ): Promise<readonly BulkCheckpointResult[]> {
     return this.#locked(scope, writes, options, async (session, namespace, leases) => {
-      const before = await this.#read(session, scope, namespace, [...leases.keys()]);
+      const rowsBefore = await this.#read(session, scope, namespace, [...leases.keys()]);
+      const before = checkpointsOf(rowsBefore);
       const rows = new Map<string, sql.CheckpointColumns>();
       const results = writes.map((write) => {
         const { shardId, checkpoint } = write;
@@ -227,9 +228,10 @@ export class MysqlStore implements Store {
     scope: StoreScope,
     namespace: string,
     shardIds?: readonly string[],
-  ): Promise<Map<string, StoredCheckpoint>> {
-    const statement = sql.readCheckpoints(this.#tables, namespace, shardIds);
-    return checkpointsOf(await session.query(statement), scope, namespace);
+  ): Promise<readonly MysqlRow[]> {
+    const rows = await session.query(sql.readCheckpoints(this.#tables, namespace, shardIds));
+    checkPlace(rows, scope, namespace);
+    return rows;
   }
 
   /** As the connection's `run`, once the schema is known to be right. */

@@ -74,7 +74,10 @@ export function checkOptions(options: MysqlStoreOptions): CheckedOptions {
   return {
     source: checkSource(options),
     table: checkIdentifier("table", table, MAX_TABLE_LENGTH),
-    database: database && checkIdentifier("database", database, MAX_DATABASE_LENGTH),
+    database:
+      database === undefined
+        ? undefined
+        : checkIdentifier("database", database, MAX_DATABASE_LENGTH),
     namespace,
     timeoutMs,
   };
@@ -100,12 +103,12 @@ function checkSource({ pool, connection }: MysqlStoreOptions): CheckedOptions["s
   return { connection };
 }
 
-function checkPool(pool: MysqlPool | MysqlCallbackPool): MysqlPool {
-  const promising = typeof pool === "object" && "promise" in pool ? pool.promise() : pool;
-  if (typeof promising?.getConnection !== "function") {
-    throw new ConfigError("pool", "must be a pool of mysql2 or mysql2/promise");
+function checkPool(pool: MysqlPool | MysqlCallbackPool | null): MysqlPool {
+  if (typeof pool === "object" && pool !== null) {
+    const promising = "promise" in pool ? pool.promise() : pool;
+    if (typeof promising?.getConnection === "function") return promising;
   }
-  return promising;
+  throw new ConfigError("pool", "must be a pool of mysql2 or mysql2/promise");
 }
 
 /** Trailing spaces: MySQL refuses them in identifiers, and does not see them in values. */

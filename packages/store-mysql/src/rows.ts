@@ -36,25 +36,26 @@ export function textOf(hex: string | null | undefined): string | undefined {
 }
 
 /**
- * The answer of `readCheckpoints`, by shard.
- * @throws NamespaceConflictError if another scope has the namespace, or one that differs in case and
- * whose rows this table's collation takes for ours.
+ * Looks at the answer of `readCheckpoints` for who has the namespace.
+ * @throws NamespaceConflictError if another scope has it, or one that differs in case and whose rows
+ * this table's collation takes for ours.
  * @throws StoreError STORE_UNAVAILABLE from a server that is read-only
  */
-export function checkpointsOf(
-  rows: readonly MysqlRow[],
-  scope: StoreScope,
-  namespace: string,
-): Map<string, StoredCheckpoint> {
+export function checkPlace(rows: readonly MysqlRow[], scope: StoreScope, namespace: string): void {
   refuseReplica(rows[0]);
   refuseAnother(rows[0], scope, namespace);
+  for (const row of rows) {
+    const found = textOf(row["namespace"]) ?? namespace;
+    if (found !== namespace) throw conflict(namespace, `the rows of "${found}" stand in its place`);
+  }
+}
+
+/** The checkpoints in the answer of `readCheckpoints`, by shard. @throws StoreError STORE_CORRUPT */
+export function checkpointsOf(rows: readonly MysqlRow[]): Map<string, StoredCheckpoint> {
   const checkpoints = new Map<string, StoredCheckpoint>();
   for (const row of rows) {
     const shardId = textOf(row["shard_id"]);
-    if (shardId === undefined) continue;
-    const found = textOf(row["namespace"]);
-    if (found !== namespace) throw conflict(namespace, `the rows of "${found}" stand in its place`);
-    checkpoints.set(shardId, storedOf(row, shardId));
+    if (shardId !== undefined) checkpoints.set(shardId, storedOf(row, shardId));
   }
   return checkpoints;
 }

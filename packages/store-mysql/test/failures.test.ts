@@ -1,0 +1,368 @@
+import { startProxy, type Lifecycle, type MysqlAddress } from "@kc-internal/test-services";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { MysqlStore } from "../src/index.ts";
+import { SERVERS, createDatabase, ownPool, type Database } from "./support/servers.ts";
+import {
+  at,
+  DENIED,
+  expectFailure,
+  numberAt,
+  openStore,
+  SCOPE,
+  SHARD,
+  shard,
+  UNAVAILABLE,
+  writeOf,
+} from "./support/store.ts";
+import { until } from "./support/until.ts";
+
+/** Long enough for a busy machine's answer, short enough to wait for it. */
+const timeoutMs = 1000;
+const SHARDS = Array.from({ length: 20 }, (_, index) => shard(index));
+
+describe.each(SERVERS)("$name", ({ start }) => {
+  let server: MysqlAddress & Lifecycle;
+  let database: Database;
+
+  beforeAll(async () => {
+    server = await start();
+  });
+  afterAll(() => server.close());
+
+  beforeEach(async () => {
+    database = await createDatabase(server);
+    onTestFinished(() => database.drop());
+  });
+
+  const open = async (): Promise<MysqlStore> => {
+    const store = openStore({ connection: database.options, timeoutMs });
+    await store.setup();
+    return store;
+  };
+
+  /** Once the store answers again: failures that call themselves passing are tried again. */
+  async function recovered<Answer>(call: () => Promise<Answer>): Promise<Answer> {
+    const answers: Answer[] = [];
+    await until("the store to recover", async () => {
+      try {
+        answers.push(await call());
+        return { done: true, state: undefined };
+      } catch (error) {
+        expect(error).toMatchObject(UNAVAILABLE);
+        return { done: false, state: String(error) };
+      }
+    });
+    return answers[0]!;
+  }
+
+  const flush = (store: MysqlStore, n: number) =>
+    store.setCheckpoints(
+      SCOPE,
+      SHARDS.map((shardId) => writeOf(at(n), shardId)),
+    );
+
+  /** Flushes until it fails. Resolves with the last flush that was acknowledged, and the failure. */
+  async function flushUntilItFails(store: MysqlStore): Promise<{ last: number; error: unknown }> {
+    for (let n = 1; ; n++) {
+      try {
+        await flush(store, n);
+      } catch (error) {
+        return { last: n - 1, error };
+      }
+    }
+  }
+
+  /** The number that stands for every shard: a flush is whole, or did not happen. */
+  async function standing(store: MysqlStore): Promise<number> {
+    const found = await recovered(() => store.getCheckpoints(SCOPE));
+    const numbers = new Set([...found.values()].map((checkpoint) => JSON.stringify(checkpoint)));
+    expect([...numbers], "one flush").toHaveLength(1);
+    const checkpoint = found.get(SHARD);
+    if (checkpoint?.kind !== "position") throw new Error("no position stands there");
+    return Number(BigInt(checkpoint.sequenceNumber) - BigInt(numberAt(0)));
+  }
+
+  it.each(["kill", "stop"] as const)(
+    "%s in the middle of flushes: what was acknowledged is kept, and it recovers by itself",
+    async (how) => {
+      const store = await open();
+      await flush(store, 0);
+      const flushing = flushUntilItFails(store);
+      await until("some flushes", async () => {
+        const state = await standing(store);
+        return { done: state > 5, state };
+      });
+      await server[how]();
+      const { last, error } = await flushing;
+      expect(error).toMatchObject(UNAVAILABLE);
+      await expectFailure(store.getCheckpoints(SCOPE), UNAVAILABLE);
+      await expectFailure(flush(store, last + 1), UNAVAILABLE);
+      await server.restart();
+      // The last one's reply may be what was lost.
+      const stands = await standing(store);
+      expect([last, last + 1]).toContain(stands);
+      const again = await flush(store, last + 1);
+      const outcome = stands === last ? "written" : "same";
+      expect(new Set(again.map((result) => result.outcome))).toStrictEqual(new Set([outcome]));
+    },
+  );
+
+  it("frozen for longer than the time-out: calls fail in time, and nothing is left behind", async () => {
+    const store = await open();
+    await flush(store, 1);
+    server.freeze();
+    const began = performance.now();
+    try {
+      await Promise.all([
+        expectFailure(flush(store, 2), { ...UNAVAILABLE, text: `${timeoutMs} ms` }),
+        expectFailure(store.getCheckpoints(SCOPE), UNAVAILABLE),
+      ]);
+      expect(performance.now() - began).toBeLessThan(10 * timeoutMs);
+    } finally {
+      server.thaw();
+    }
+    expect([1, 2]).toContain(await standing(store));
+    const other = await open();
+    await recovered(() => flush(other, 3));
+    expect(await standing(store)).toBe(3);
+  });
+
+  it("half-open: calls and dispose end in time, and the dead connection is not used again", async () => {
+    const proxy = await startProxy(server);
+    onTestFinished(() => proxy.close());
+    const { host, port } = proxy;
+    const pool = ownPool({ ...database.options, host, port, connectionLimit: 1 });
+    const borrowing = openStore({ pool, timeoutMs });
+    const owning = new MysqlStore({ connection: { ...database.options, host, port }, timeoutMs });
+    await borrowing.setup();
+    await flush(borrowing, 1);
+    await flush(owning, 2);
+    proxy.blackhole();
+    await expectFailure(flush(borrowing, 3), UNAVAILABLE);
+    await expectFailure(flush(owning, 3), UNAVAILABLE);
+    await owning[Symbol.asyncDispose]();
+    await proxy.restore();
+    expect([2, 3]).toContain(await standing(borrowing));
+    await recovered(() => flush(borrowing, 4));
+    expect(await standing(borrowing)).toBe(4);
+  });
+
+  it("connections cut in the middle of flushes: none is half done, no lock is left", async () => {
+    const proxy = await startProxy(server);
+    onTestFinished(() => proxy.close());
+    const { host, port } = proxy;
+    const store = openStore({ connection: { ...database.options, host, port }, timeoutMs });
+    const direct = await open();
+    await flush(store, 0);
+    for (let round = 1; round <= 20; round++) {
+      const flushing = flush(store, round * 10).then(
+        () => true,
+        async (error: unknown) => {
+          expect(error).toMatchObject(UNAVAILABLE);
+          return false;
+        },
+      );
+      for (let turn = 0; turn < round; turn++) await new Promise(setImmediate);
+      await proxy.cut();
+      const acknowledged = await flushing;
+      await proxy.restore();
+      const stands = await standing(direct);
+      if (acknowledged) expect(stands).toBe(round * 10);
+      await recovered(() => flush(direct, round * 10 + 1));
+      expect(await standing(direct)).toBe(round * 10 + 1);
+    }
+  });
+
+  it("a connection that the server ended meanwhile costs one passing failure at most", async () => {
+    const store = await open();
+    for (const { id } of await database.processes()) {
+      await database.admin.query(`KILL ${id}`).catch(() => undefined);
+    }
+    expect(await recovered(() => flush(store, 1))).toHaveLength(SHARDS.length);
+  });
+
+  describe("a lock that another transaction holds", () => {
+    /** Runs `work` while an administrator holds a row of this table. */
+    async function whileLocked<Answer>(
+      table: string,
+      work: (unlock: () => Promise<void>) => Promise<Answer>,
+    ): Promise<Answer> {
+      const other = await database.admin.getConnection();
+      try {
+        await other.query("START TRANSACTION");
+        await other.query(`SELECT * FROM ${table} WHERE shard_id = '${SHARD}' FOR UPDATE`);
+        return await work(async () => void (await other.query("COMMIT")));
+      } finally {
+        other.destroy();
+      }
+    }
+
+    it.each(["kinesis_consumer_leases", "kinesis_consumer"])(
+      "on %s is waited for, then told as passing; reads do not wait",
+      async (table) => {
+        const store = await open();
+        await flush(store, 1);
+        await whileLocked(table, async () => {
+          await expectFailure(flush(store, 2), { ...UNAVAILABLE, text: `${timeoutMs} ms` });
+          expect(await standing(store)).toBe(1);
+        });
+        await recovered(() => flush(store, 2));
+        expect(await standing(store)).toBe(2);
+      },
+    );
+
+    it("on a lease is not waited for in the server, where it would outlive the call", async () => {
+      const store = await open();
+      await flush(store, 1);
+      await whileLocked("kinesis_consumer_leases", async () => {
+        const before = (await database.processes()).length;
+        for (let n = 2; n < 5; n++) await expectFailure(flush(store, n), UNAVAILABLE);
+        const after = await database.processes();
+        expect(after.filter(({ statement }) => statement.includes("NOWAIT"))).toStrictEqual([]);
+        expect(after.length).toBeLessThanOrEqual(before + 1);
+      });
+    });
+
+    it("lets the call through when it is given back in time", async () => {
+      const store = await open();
+      await flush(store, 1);
+      await whileLocked("kinesis_consumer_leases", async (unlock) => {
+        const flushing = flush(store, 2);
+        await unlock();
+        await flushing;
+      });
+      expect(await standing(store)).toBe(2);
+    });
+
+    it("lets an abort end the wait with its reason, and the connection is fit for others", async () => {
+      await open();
+      const pool = ownPool({ ...database.options, connectionLimit: 1 });
+      const store = openStore({ pool, timeoutMs: 60_000 });
+      await flush(store, 1);
+      await whileLocked("kinesis_consumer", async () => {
+        const controller = new AbortController();
+        const reason = new Error("no more patience");
+        const flushing = store.setCheckpoint(SCOPE, writeOf(at(2)), controller);
+        await until("a write that waits", async () => {
+          const state = await database.processes();
+          return { done: state.some(({ statement }) => statement.startsWith("INSERT")), state };
+        });
+        controller.abort(reason);
+        await expect(flushing).rejects.toBe(reason);
+        expect(await store.getCheckpoint(SCOPE, SHARD)).toStrictEqual(at(1));
+      });
+      await recovered(() => store.setCheckpoint(SCOPE, writeOf(at(3))));
+      expect(await store.getCheckpoint(SCOPE, SHARD)).toStrictEqual(at(3));
+    });
+
+    it("in a circle: the flush that has to give way is tried again", async () => {
+      const store = openStore({ connection: database.options, timeoutMs: 60_000 });
+      await store.setup();
+      await flush(store, 1);
+      const other = await database.admin.getConnection();
+      try {
+        await other.query("START TRANSACTION");
+        // More changes than the flush has made: of two, the server ends the one with fewer.
+        await other.query("UPDATE kinesis_consumer SET kc_sub_sequence_number = 5");
+        const flushing = store.setCheckpoint(SCOPE, writeOf(at(2)));
+        await until("a write that waits", async () => {
+          const state = await database.processes();
+          return { done: state.some(({ statement }) => statement.startsWith("INSERT")), state };
+        });
+        await other.query(
+          `SELECT * FROM kinesis_consumer_leases WHERE shard_id = '${SHARD}' FOR UPDATE`,
+        );
+        await other.query("COMMIT");
+        expect((await flushing).outcome).toBe("written");
+      } finally {
+        other.destroy();
+      }
+    });
+  });
+
+  describe("refusals", () => {
+    /** A user of this database alone, with these rights. */
+    async function userWith(rights: string, password = ""): Promise<string> {
+      const user = database.name.slice(0, 20);
+      await database.admin.query(`CREATE USER ${user}@'%' IDENTIFIED BY '${password}'`);
+      onTestFinished(async () => void (await database.admin.query(`DROP USER ${user}@'%'`)));
+      await database.admin.query(`GRANT ${rights} ON ${database.name}.* TO ${user}@'%'`);
+      return user;
+    }
+
+    it("rights that were revoked end it; granted again, it goes on", async () => {
+      await open();
+      const user = await userWith("EXECUTE");
+      // Rights on the whole database would hold for a connection as long as it is open.
+      const change = async (statement: string): Promise<void> => {
+        for (const table of ["", "_leases", "_applications"]) {
+          const on = `ON ${database.name}.kinesis_consumer${table}`;
+          await database.admin.query(statement.replace("ON", on));
+        }
+      };
+      await change(`GRANT SELECT, INSERT, UPDATE, DELETE ON TO ${user}@'%'`);
+      const store = openStore({ connection: { ...database.options, user }, timeoutMs });
+      await flush(store, 1);
+      await change(`REVOKE INSERT, UPDATE ON FROM ${user}@'%'`);
+      await expectFailure(flush(store, 2), { ...DENIED, text: "grant this user" });
+      await change(`REVOKE SELECT ON FROM ${user}@'%'`);
+      await expectFailure(store.getCheckpoints(SCOPE), DENIED);
+      await change(`GRANT SELECT, INSERT, UPDATE ON TO ${user}@'%'`);
+      await flush(store, 2);
+      expect(await standing(store)).toBe(2);
+    });
+
+    it("a wrong password, and a database of somebody else, end it", async () => {
+      await open();
+      const user = await userWith("SELECT", "secret");
+      const connection = { ...database.options, user, password: "wrong" };
+      const { message } = await expectFailure(
+        openStore({ connection, timeoutMs }).getCheckpoints(SCOPE),
+        { ...DENIED, text: "check user, password" },
+      );
+      expect(message).not.toContain("wrong");
+      const elsewhere = { ...connection, password: "secret", database: "mysql" };
+      await expectFailure(openStore({ connection: elsewhere }).getCheckpoints(SCOPE), DENIED);
+    });
+
+    it("too many connections pass", async () => {
+      await open();
+      const user = await userWith("ALL");
+      await database.admin.query(`ALTER USER ${user}@'%' WITH MAX_USER_CONNECTIONS 1`);
+      const connection = { ...database.options, user };
+      const holder = ownPool(connection);
+      await holder.query("SELECT 1");
+      const store = openStore({ connection, timeoutMs });
+      await expectFailure(flush(store, 1), { ...UNAVAILABLE, text: "no connection to spare" });
+      await database.admin.query(`ALTER USER ${user}@'%' WITH MAX_USER_CONNECTIONS 9`);
+      await recovered(() => flush(store, 1));
+    });
+
+    it("a server that has become read-only passes, its old checkpoints are not read", async () => {
+      await open();
+      const user = await userWith("SELECT, INSERT, UPDATE, DELETE");
+      const pool = ownPool({ ...database.options, user, connectionLimit: 1 });
+      const store = openStore({ pool, timeoutMs });
+      await flush(store, 1);
+      const thread = async (): Promise<number> => {
+        const connection = await pool.getConnection();
+        connection.release();
+        return connection.threadId;
+      };
+      const before = await thread();
+      await database.admin.query("SET GLOBAL read_only = 1");
+      try {
+        const text = "read-only";
+        await expectFailure(store.getCheckpoints(SCOPE), { ...UNAVAILABLE, text });
+        expect(await thread(), "another connection may lead to the primary").not.toBe(before);
+        await expectFailure(store.getCheckpoint(SCOPE, SHARD), { ...UNAVAILABLE, text });
+        await expectFailure(flush(store, 2), { ...UNAVAILABLE, text });
+        await expectFailure(store.resetCheckpoint(SCOPE, SHARD, at(0)), UNAVAILABLE);
+      } finally {
+        await database.admin.query("SET GLOBAL read_only = 0");
+      }
+      expect(await standing(store)).toBe(1);
+      await flush(store, 2);
+    });
+  });
+});

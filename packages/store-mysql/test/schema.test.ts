@@ -1,0 +1,286 @@
+import { readFileSync } from "node:fs";
+import { beforeEach, describe, expect, it } from "vitest";
+import { SERVERS, ownDatabase, ownPool, type Database } from "./support/servers.ts";
+import {
+  at,
+  CONFLICT,
+  DENIED,
+  expectFailure,
+  openStore,
+  SCOPE,
+  SHARD,
+  writeOf,
+  WRONG_SCHEMA,
+} from "./support/store.ts";
+
+const GO_TABLE = `CREATE TABLE kinesis_consumer (
+  namespace varchar(255), shard_id varchar(255), sequence_number numeric(65,0) NOT NULL,
+  PRIMARY KEY (namespace, shard_id))`;
+
+/** The statements of the README, for who may not run setup(). */
+const README_DDL = /```sql\n(CREATE TABLE[^`]+)```/.exec(
+  readFileSync(new URL("../README.md", import.meta.url), "utf8"),
+)?.[1];
+
+describe.each(SERVERS)("the schema on $name", ({ address }) => {
+  let database: Database;
+  let tables: () => Promise<string>;
+
+  beforeEach(async () => {
+    database = await ownDatabase(address);
+    tables = async () => {
+      const [rows] = await database.admin.query({ sql: "SHOW TABLES", rowsAsArray: true });
+      return Object.values(rows).flat().join(" ");
+    };
+  });
+
+  /** Somebody with these rights alone, in this database. */
+  async function userWith(rights: string, on = "*"): Promise<{ user: string; host: string }> {
+    const user = database.name.slice(0, 20);
+    await database.admin.query(`CREATE USER IF NOT EXISTS ${user}@'%'`);
+    await database.admin.query(`GRANT ${rights} ON ${database.name}.${on} TO ${user}@'%'`);
+    return { ...database.options, user, host: address.host };
+  }
+
+  const createTables = async (): Promise<void> => {
+    await openStore({ connection: database.options }).setup();
+  };
+
+  it("is made by setup() alone; without it the error has the statements", async () => {
+    const store = openStore({ connection: database.options });
+    const { message } = await expectFailure(store.getCheckpoint(SCOPE, SHARD), {
+      ...WRONG_SCHEMA,
+      text: "run `await store.setup()` once",
+    });
+    expect(await tables()).toBe("");
+    await database.admin.query(message.slice(message.indexOf("CREATE TABLE")));
+    const { outcome } = await store.setCheckpoint(SCOPE, writeOf(at(1)));
+    expect(outcome).toBe("written");
+  });
+
+  it("may come from the README's statements, and be used by who may not create", async () => {
+    expect(README_DDL, "the README's statements").toBeDefined();
+    await database.admin.query(README_DDL!);
+    const connection = await userWith("SELECT, INSERT, UPDATE, DELETE");
+    const store = openStore({ connection });
+    await store.setup();
+    expect((await store.setCheckpoint(SCOPE, writeOf(at(1, 2)))).outcome).toBe("written");
+    expect((await store.setCheckpoint(SCOPE, writeOf({ kind: "shard-end" }))).outcome).toBe(
+      "written",
+    );
+    const row = { ...SCOPE, streamARN: "arn", start: "LATEST", startedAt: new Date(5) } as const;
+    const opened = await store.openApplication(SCOPE, { ...row, migrated: false });
+    expect(opened.outcome).toBe("created");
+    await store.resetCheckpoint(SCOPE, SHARD, undefined);
+    expect(await store.getCheckpoints(SCOPE)).toStrictEqual(new Map());
+  });
+
+  it("of setup() is the README's", async () => {
+    await createTables();
+    const show = async (): Promise<unknown> => {
+      const names = ["", "_leases", "_applications"].map((suffix) => `kinesis_consumer${suffix}`);
+      const answers = names.map((name) => database.admin.query(`SHOW CREATE TABLE ${name}`));
+      return (await Promise.all(answers)).map(([rows]) => rows);
+    };
+    const made = await show();
+    await database.admin.query(
+      "DROP TABLE kinesis_consumer, kinesis_consumer_leases, kinesis_consumer_applications",
+    );
+    await database.admin.query(README_DDL!);
+    expect(await show()).toStrictEqual(made);
+  });
+
+  it("is not made by who may not: the error has the statement", async () => {
+    const store = openStore({ connection: await userWith("SELECT") });
+    await expectFailure(store.setup(), { ...DENIED, text: "CREATE TABLE IF NOT EXISTS" });
+    await createTables();
+    await store.setup();
+  });
+
+  it("that one may not see is told apart from none", async () => {
+    await createTables();
+    await database.admin.query("CREATE TABLE other (id int)");
+    const store = openStore({ connection: await userWith("SELECT", "other") });
+    await expectFailure(store.getCheckpoints(SCOPE), DENIED);
+  });
+
+  it("of Go's library is completed by one ALTER, which can be run by hand", async () => {
+    await database.admin.query(GO_TABLE);
+    await database.admin.query("INSERT INTO kinesis_consumer VALUES ('billing-orders', ?, 7)", [
+      SHARD,
+    ]);
+    const connection = await userWith("SELECT, INSERT, UPDATE, DELETE, CREATE");
+    const store = openStore({ connection });
+    const text = "ALTER TABLE `kinesis_consumer` ADD COLUMN kc_at";
+    await expectFailure(store.getCheckpoints(SCOPE), { ...WRONG_SCHEMA, text });
+    const { message } = await expectFailure(store.setup(), { ...DENIED, text });
+    await database.admin.query(message.slice(message.indexOf("ALTER TABLE")));
+    await store.setup();
+    const seven = { kind: "position", sequenceNumber: "7" };
+    expect(await store.getCheckpoint(SCOPE, SHARD)).toStrictEqual(seven);
+  });
+
+  it("of Go's library is completed where another process was faster with a column", async () => {
+    await database.admin.query(GO_TABLE);
+    await database.admin.query("ALTER TABLE kinesis_consumer ADD COLUMN kc_at decimal(65,0) NULL");
+    const stores = [1, 2, 3, 4].map(() => openStore({ connection: database.options }));
+    await Promise.all(stores.map((store) => store.setup()));
+    await stores[0]!.setCheckpoint(SCOPE, writeOf(at(1, 2)));
+    expect(await stores[1]!.getCheckpoint(SCOPE, SHARD)).toStrictEqual(at(1, 2));
+  });
+
+  const COLUMNS =
+    "namespace varchar(100) NOT NULL, shard_id varchar(100) NOT NULL, sequence_number decimal(65,0)";
+
+  it.each([
+    ["of another purpose", "(id int PRIMARY KEY)", "somebody else's"],
+    ["without a key", `(${COLUMNS})`, "needs the primary key"],
+    ["with a wider key", `(${COLUMNS}, n int, PRIMARY KEY (namespace, shard_id, n))`, "needs the"],
+    [
+      "without transactions",
+      `(${COLUMNS}, PRIMARY KEY (namespace, shard_id)) ENGINE=MyISAM`,
+      "ENGINE=InnoDB",
+    ],
+  ])("refuses a table %s, in setup() too", async (_title, definition, text) => {
+    await database.admin.query(`CREATE TABLE kinesis_consumer ${definition}`);
+    const store = openStore({ connection: database.options });
+    await expectFailure(store.setup(), { ...WRONG_SCHEMA, text });
+    await expectFailure(store.setCheckpoint(SCOPE, writeOf(at(1))), WRONG_SCHEMA);
+  });
+
+  it("leaves a table of another purpose as it is", async () => {
+    await database.admin.query("CREATE TABLE kinesis_consumer (id int PRIMARY KEY)");
+    await expectFailure(openStore({ connection: database.options }).setup(), WRONG_SCHEMA);
+    const [columns] = await database.admin.query("SHOW COLUMNS FROM kinesis_consumer");
+    expect(columns).toHaveLength(1);
+    expect(await tables()).toBe("kinesis_consumer");
+  });
+
+  it.each(["bigint", "decimal(20,0)", "decimal(65,2)", "double"])(
+    "refuses sequence numbers of the type %s, with the statement",
+    async (type) => {
+      await createTables();
+      await database.admin.query(`ALTER TABLE kinesis_consumer MODIFY sequence_number ${type}`);
+      const store = openStore({ connection: database.options });
+      await expectFailure(store.getCheckpoints(SCOPE), {
+        ...WRONG_SCHEMA,
+        text: "MODIFY sequence_number decimal(65,0) NOT NULL",
+      });
+    },
+  );
+
+  it("refuses names that the table cannot hold, whatever the sql_mode", async () => {
+    await database.admin.query(GO_TABLE);
+    await createTables();
+    const pool = ownPool(database.options);
+    pool.on("connection", (connection) => void connection.query("SET sql_mode = ''"));
+    const store = openStore({ pool });
+    const longest = { application: "a".repeat(248), streamName: "orders" };
+    expect((await store.setCheckpoint(longest, writeOf(at(1)))).outcome).toBe("written");
+    const long = { application: "a".repeat(249), streamName: "orders" };
+    const text = "256 characters";
+    await expectFailure(store.setCheckpoint(long, writeOf(at(2))), { ...WRONG_SCHEMA, text });
+    await expectFailure(store.getCheckpoints(long), { ...WRONG_SCHEMA, text });
+    await expectFailure(store.setCheckpoint(SCOPE, writeOf(at(1), "s".repeat(256))), {
+      ...WRONG_SCHEMA,
+      text,
+    });
+    const number = { kind: "position", sequenceNumber: "1".repeat(66) } as const;
+    await expectFailure(store.setCheckpoint(SCOPE, writeOf(number)), {
+      code: "STORE_FAILED",
+      retryable: false,
+      text: "66 digits",
+    });
+    const most = { kind: "position", sequenceNumber: "9".repeat(65) } as const;
+    await store.setCheckpoint(SCOPE, writeOf(most));
+    expect(await store.getCheckpoint(SCOPE, SHARD)).toStrictEqual(most);
+  });
+
+  it("refuses a shard whose name MySQL would take for another", async () => {
+    await createTables();
+    const store = openStore({ connection: database.options });
+    await store.setCheckpoint(SCOPE, writeOf(at(1), "s"));
+    await expectFailure(store.getCheckpoint(SCOPE, "s "), {
+      code: "CONFIG_INVALID",
+      retryable: false,
+    });
+  });
+
+  describe("whose collation ignores case, as Go's tables mostly have it", () => {
+    beforeEach(async () => {
+      await database.admin.query(`${GO_TABLE} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci`);
+      await createTables();
+    });
+
+    it("keeps applications apart that differ in more than case", async () => {
+      const store = openStore({ connection: database.options });
+      for (const [index, application] of ["billing", "audit", "請求"].entries()) {
+        await store.setCheckpoint({ ...SCOPE, application }, writeOf(at(9 - index)));
+        const found = await store.getCheckpoints({ ...SCOPE, application });
+        expect(found).toStrictEqual(new Map([[SHARD, at(9 - index)]]));
+      }
+    });
+
+    it.each(["Billing", "bílling"])(
+      "refuses %s beside billing, whatever it calls",
+      async (name) => {
+        const store = openStore({ connection: database.options });
+        await store.setCheckpoint(SCOPE, writeOf(at(5)));
+        const other = { ...SCOPE, application: name };
+        await expectFailure(store.getCheckpoints(other), { ...CONFLICT, text: "billing-orders" });
+        await expectFailure(store.getCheckpoint(other, SHARD), CONFLICT);
+        await expectFailure(store.setCheckpoint(other, writeOf(at(9))), CONFLICT);
+        await expectFailure(store.resetCheckpoint(other, SHARD, at(1), { force: true }), CONFLICT);
+        expect(await store.getCheckpoint(SCOPE, SHARD)).toStrictEqual(at(5));
+      },
+    );
+  });
+
+  it("of Latin letters takes names of ASCII, and refuses others", async () => {
+    await database.admin.query(`${GO_TABLE} CHARACTER SET latin1`);
+    await createTables();
+    const store = openStore({ connection: database.options });
+    await store.setCheckpoint(SCOPE, writeOf(at(1, 1)));
+    expect(await store.getCheckpoints(SCOPE)).toStrictEqual(new Map([[SHARD, at(1, 1)]]));
+    const other = { ...SCOPE, application: "Zahlungsläufe" };
+    const text = "utf8mb4";
+    await expectFailure(store.setCheckpoint(other, writeOf(at(1))), { ...WRONG_SCHEMA, text });
+    await expectFailure(store.getCheckpoints(other), { ...WRONG_SCHEMA, text });
+  });
+
+  it("of bytes takes any name", async () => {
+    await database.admin.query(GO_TABLE.replaceAll("varchar(255)", "varbinary(1020)"));
+    await createTables();
+    const store = openStore({ connection: database.options });
+    const application = "請求 🦊";
+    await store.setCheckpoint({ ...SCOPE, application }, writeOf(at(1)));
+    const found = await store.getCheckpoints({ ...SCOPE, application });
+    expect(found).toStrictEqual(new Map([[SHARD, at(1)]]));
+  });
+
+  it("that was dropped under an open store is asked for again", async () => {
+    await createTables();
+    const store = openStore({ connection: database.options });
+    await store.setCheckpoint(SCOPE, writeOf(at(1)));
+    for (const table of ["kinesis_consumer", "kinesis_consumer_leases"]) {
+      await database.admin.query(`DROP TABLE ${table}`);
+      const text = "store.setup()";
+      await expectFailure(store.setCheckpoint(SCOPE, writeOf(at(2))), { ...WRONG_SCHEMA, text });
+      await expectFailure(store.setCheckpoint(SCOPE, writeOf(at(2))), {
+        ...WRONG_SCHEMA,
+        text: "CREATE TABLE",
+      });
+      await createTables();
+      expect((await store.setCheckpoint(SCOPE, writeOf(at(2)))).outcome).toMatch(/written|same/);
+    }
+  });
+
+  it("in no database, or in one that is not there, is refused", async () => {
+    const { host, port, user } = address;
+    const nowhere = openStore({ connection: { host, port, user } });
+    await expectFailure(nowhere.setup(), { ...WRONG_SCHEMA, text: "name the database" });
+    await expectFailure(nowhere.getCheckpoints(SCOPE), WRONG_SCHEMA);
+    const missing = openStore({ connection: { host, port, user, database: "not_there" } });
+    await expectFailure(missing.getCheckpoints(SCOPE), WRONG_SCHEMA);
+  });
+});

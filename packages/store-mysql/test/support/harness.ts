@@ -1,0 +1,63 @@
+import type { StoreHarness } from "@kc/conformance";
+import { startProxy, type MysqlAddress } from "@kc-internal/test-services";
+import { createPool, type Pool } from "mysql2/promise";
+import { MysqlStore } from "../../src/index.ts";
+import { createDatabase } from "./servers.ts";
+
+/** Long enough for a busy machine, short enough for an outage that is told by silence alone. */
+const timeoutMs = 4000;
+
+/**
+ * A database of its own on the server that all tests share. Every handle reaches it through a proxy
+ * that can be cut, by a pool of its own or one that was handed in.
+ */
+export async function mysqlHarness(
+  address: MysqlAddress,
+  form: "connection" | "pool",
+): Promise<StoreHarness> {
+  const database = await createDatabase(address);
+  const proxy = await startProxy(address);
+  const { host, port } = proxy;
+  const connection = { ...database.options, host, port };
+  const closers: (() => unknown)[] = [() => proxy.close(), () => database.drop()];
+
+  const borrow = (): Pool => {
+    const pool = createPool({ ...connection, connectionLimit: 1 });
+    closers.unshift(() => pool.end());
+    return pool;
+  };
+  const keep = (store: MysqlStore): MysqlStore => {
+    closers.unshift(() => store[Symbol.asyncDispose]());
+    return store;
+  };
+  const open = async (): Promise<MysqlStore> =>
+    keep(new MysqlStore({ ...(form === "pool" ? { pool: borrow() } : { connection }), timeoutMs }));
+
+  await (await open()).setup();
+  return {
+    joinsNames: true,
+    open,
+    breakConnection: () => proxy.cut(),
+    restore: () => proxy.restore(),
+    async grantLease({ application, streamName }, shardId, { epoch, owner }) {
+      await database.admin.query(
+        `INSERT INTO kinesis_consumer_leases (namespace, shard_id, epoch, owner) VALUES (?, ?, ?, ?)
+         ON DUPLICATE KEY UPDATE epoch = VALUES(epoch), owner = VALUES(owner)`,
+        [`${application}-${streamName}`, shardId, epoch, owner],
+      );
+    },
+    async openOnBorrowedClient() {
+      const pool = borrow();
+      return {
+        store: keep(new MysqlStore({ pool, timeoutMs })),
+        async clientWorks() {
+          const [rows] = await pool.query("SELECT 1 AS one");
+          return JSON.stringify(rows) === '[{"one":1}]';
+        },
+      };
+    },
+    async [Symbol.asyncDispose]() {
+      for (const close of closers) await close();
+    },
+  };
+}
