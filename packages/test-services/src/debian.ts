@@ -28,10 +28,25 @@ export interface Suite {
  * installed: that takes no root, starts no service of the system's, and leaves nothing behind but
  * the directory.
  */
-export async function unpackPackages(
+export function unpackPackages(
   name: string,
   packages: readonly string[],
   suite?: Suite,
+): Promise<string> {
+  const before = underWay.get(name);
+  if (before !== undefined) return before;
+  const unpacking = unpack(name, packages, suite);
+  underWay.set(name, unpacking);
+  return unpacking;
+}
+
+/** Several servers that start at the same time want the same. */
+const underWay = new Map<string, Promise<string>>();
+
+async function unpack(
+  name: string,
+  packages: readonly string[],
+  suite: Suite | undefined,
 ): Promise<string> {
   const unpacked = join(CACHE, name);
   if (existsSync(unpacked)) return unpacked;
