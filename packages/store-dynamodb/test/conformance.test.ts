@@ -1,4 +1,25 @@
-import { storeConformance } from "@kc/conformance";
+import { runScenario, storeConformance, STORE_SCENARIOS } from "@kc/conformance";
+import { describe, it } from "vitest";
+import { applicationRow, scope } from "./support/fixture.ts";
 import { dynamodbHarness } from "./support/harness.ts";
 
+/** Most of its handles never open an application: their writes are transactions. */
 storeConformance("DynamoDBStore", dynamodbHarness);
+
+/** As in a consumer, which opens it first: a write is one UpdateItem. */
+describe("DynamoDBStore whose application was opened", () => {
+  const themes = ["checkpoint", "reset", "fence", "bulk", "concurrent"];
+  for (const scenario of STORE_SCENARIOS) {
+    if (!themes.includes(scenario.key.split(".")[0]!)) continue;
+    it(`${scenario.key}: ${scenario.title}`, () =>
+      runScenario(scenario, async () => {
+        const harness = await dynamodbHarness();
+        const open = async (): ReturnType<typeof harness.open> => {
+          const store = await harness.open();
+          await store.openApplication(scope, applicationRow());
+          return store;
+        };
+        return { ...harness, open };
+      }));
+  }
+});

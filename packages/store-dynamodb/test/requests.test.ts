@@ -1,4 +1,9 @@
-import type { ConsumedCapacity, DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { readFileSync } from "node:fs";
+import type {
+  ConsumedCapacity,
+  DynamoDBClient,
+  TransactWriteItemsCommandInput,
+} from "@aws-sdk/client-dynamodb";
 import { SHARD_END } from "@kc/core";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { DynamoDBStore } from "../src/index.ts";
@@ -13,6 +18,8 @@ import {
 } from "./support/fixture.ts";
 import { SpyClient } from "./support/spy.ts";
 import { connect } from "./support/table.ts";
+
+const README = readFileSync(new URL("../README.md", import.meta.url), "utf8");
 
 /** A store that tells what it sends. */
 async function spied() {
@@ -173,5 +180,29 @@ describe("what a call costs", () => {
     expect(found.size).toBe(1000);
     for (const [index, id] of ids.entries()) expect(found.get(id), id).toStrictEqual(at(index));
     await store[Symbol.asyncDispose]();
+  });
+});
+
+describe("the README's policy", () => {
+  it("allows what a consumer and a reset send, and no more", async () => {
+    const { spy, store } = await spied();
+    const allowed = /"Action": (\[[^\]]*\])/.exec(README)?.[1] ?? "";
+    const used = new Set<string>();
+    spy.before = (name) => {
+      if (name !== "TransactWriteItems") return void used.add(name);
+      const { TransactItems = [] } = spy.input as TransactWriteItemsCommandInput;
+      for (const action of TransactItems.flatMap((each) => Object.keys(each))) {
+        used.add(action === "ConditionCheck" ? "ConditionCheckItem" : `${action}Item`);
+      }
+    };
+    await store.getCheckpoints(scope);
+    await store.openApplication(scope, applicationRow());
+    await store.getCheckpoint(scope, shardId);
+    await store.setCheckpoint(scope, { shardId, checkpoint: at(1) });
+    await store.resetCheckpoint(scope, shardId, at(0));
+    await store.resetCheckpoint(scope, shardId, undefined);
+    expect([...used].map((name) => `dynamodb:${name}`).toSorted()).toStrictEqual(
+      (JSON.parse(allowed) as string[]).toSorted(),
+    );
   });
 });

@@ -1,0 +1,42 @@
+// Usage: node dist/consumer.js STREAM [--table NAME] [--endpoint URL]
+// Credentials and Region: the environment's, for Kinesis and DynamoDB alike.
+import { parseArgs } from "node:util";
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { KinesisClient } from "@aws-sdk/client-kinesis";
+import { Consumer } from "@kc/core";
+import { DynamoDBStore } from "@kc/store-dynamodb";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    table: { type: "string", default: "kinesis-checkpoints" },
+    endpoint: { type: "string" },
+  },
+});
+
+const dynamodb = new DynamoDBClient();
+const store = new DynamoDBStore({ client: dynamodb, table: values.table });
+await store.setup();
+
+const consumer = new Consumer({
+  stream: positionals[0] ?? "",
+  application: "example",
+  store,
+  client: new KinesisClient(values.endpoint ? { endpoint: values.endpoint } : {}),
+  logger: console,
+  start: "TRIM_HORIZON",
+});
+
+const stopping = new AbortController();
+process.once("SIGINT", () => stopping.abort());
+process.once("SIGTERM", () => stopping.abort());
+
+await consumer.scan(
+  (record) => {
+    console.log(record.shardId, record.sequenceNumber, record.partitionKey, record.text());
+  },
+  { signal: stopping.signal },
+);
+
+await store[Symbol.asyncDispose]();
+dynamodb.destroy();
