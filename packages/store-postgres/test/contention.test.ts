@@ -45,6 +45,30 @@ describe("a lock that somebody else holds", () => {
     expect(pool.totalCount, "the connection is as good as before").toBe(1);
   });
 
+  test.each([
+    ["leases", "kinesis_consumer_leases"],
+    ["checkpoints", "kinesis_consumer"],
+  ])("rows of %s are locked in one order, whatever the order of the call", async (_, table) => {
+    const opened = await open(inject("postgres"));
+    const { store, admin, schema } = opened;
+    const shardIds = ["d", "b", "a", "c"];
+    const flush = (n: number): Promise<unknown> =>
+      store.setCheckpoints(
+        SCOPE,
+        shardIds.map((shardId) => at(n, shardId)),
+      );
+    await flush(1);
+    const row = `SELECT FROM ${schema}.${table} WHERE shard_id`;
+    const locker = await lock(opened, `${row} = 'a' FOR UPDATE`);
+    const call = flush(2);
+    await untilWaiting(opened, 1);
+    // It waits for the first, and so has none of the others.
+    const { rowCount } = await admin.query(`${row} > 'a' FOR UPDATE SKIP LOCKED`);
+    expect(rowCount).toBe(3);
+    await locker.query("ROLLBACK");
+    await call;
+  });
+
   test("an aborted call ends at once with its reason, and a pool of one goes on", async () => {
     const opened = await open(inject("postgres"));
     const { store, pool, schema } = opened;
@@ -61,15 +85,29 @@ describe("a lock that somebody else holds", () => {
     expect(pool.totalCount).toBe(1);
   });
 
-  test("a call that timed out is not left waiting in the server either", async () => {
-    const opened = await open(inject("postgres"), { timeoutMs: 500 });
-    const { store, schema } = opened;
-    await store.setCheckpoint(SCOPE, at(1));
-    await lock(opened, `LOCK TABLE ${schema}.kinesis_consumer`);
-    const call = failure(store.getCheckpoints(SCOPE));
-    await untilWaiting(opened, 1);
-    expect(await call).toMatchObject(UNAVAILABLE);
-    await untilWaiting(opened, 0);
+  test("a call that timed out does not go on in the server", async () => {
+    const { store, admin, schema } = await open(inject("postgres"), { timeoutMs: 300 });
+    await admin.query(
+      `CREATE FUNCTION ${schema}.crawl() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+         PERFORM pg_sleep(600);
+         RETURN NEW;
+       END $$;
+       CREATE TRIGGER crawl BEFORE INSERT ON ${schema}.kinesis_consumer
+         FOR EACH ROW EXECUTE FUNCTION ${schema}.crawl()`,
+    );
+    expect(await failure(store.setCheckpoint(SCOPE, at(1)))).toMatchObject(UNAVAILABLE);
+    await eventually(
+      "sessions that go on",
+      async () => {
+        const { rows } = await admin.query(
+          `SELECT query FROM pg_stat_activity WHERE state = 'active' AND query LIKE $1
+             AND pid <> pg_backend_pid()`,
+          [`%"${schema}"%`],
+        );
+        return rows.length;
+      },
+      (count) => count === 0,
+    );
   });
 
   test("a dispose ends the call with STORE_CLOSED, and the store's own pool", async () => {
@@ -137,16 +175,25 @@ describe("another transaction", () => {
     expect(rows).toEqual([{ tries: 5 }]);
   });
 
-  test("under a user whose transactions are serializable, calls are READ COMMITTED still", async () => {
+  test("under a user whose transactions are serializable: calls are READ COMMITTED still", async () => {
     const opened = await open(inject("postgres"));
+    const { admin, schema } = opened;
     const user = await role(opened, "SUPERUSER");
-    await opened.admin.query(
-      `ALTER ROLE ${user} SET default_transaction_isolation = 'serializable'`,
+    await admin.query(`ALTER ROLE ${user} SET default_transaction_isolation = 'serializable'`);
+    await admin.query(
+      `CREATE FUNCTION ${schema}.check() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+         IF current_setting('transaction_isolation') <> 'read committed' THEN
+           RAISE EXCEPTION 'it is %', current_setting('transaction_isolation');
+         END IF;
+         RETURN NEW;
+       END $$;
+       CREATE TRIGGER check_isolation BEFORE INSERT ON ${schema}.kinesis_consumer
+         FOR EACH ROW EXECUTE FUNCTION ${schema}.check()`,
     );
     const { host, port, database } = inject("postgres");
     const pool = new pg.Pool({ host, port, database, user, max: 8 });
     onTestFinished(() => pool.end());
-    const store = new PostgresStore({ pool, schema: opened.schema });
+    const store = new PostgresStore({ pool, schema });
     const writes = Array.from({ length: 100 }, (_, n) => store.setCheckpoint(SCOPE, at(n)));
     await Promise.all(writes);
     expect(await store.getCheckpoint(SCOPE, SHARD)).toEqual(at(99).checkpoint);
