@@ -2,7 +2,9 @@
 import { storeConformance } from "@kc/conformance";
 import { Consumer, MemoryStore, type ConsumerRecord, type Store } from "@kc/core";
 import { FakeClock, FakeKinesis, startEmulator, type Emulator } from "@kc/emulator";
+import { DynamoDBStore } from "@kc/store-dynamodb";
 import { PostgresStore } from "@kc/store-postgres";
+import { RedisStore } from "@kc/store-redis";
 import { SqliteStore } from "@kc/store-sqlite";
 
 export const clock: FakeClock = new FakeClock();
@@ -10,7 +12,9 @@ export const client: FakeKinesis = new FakeKinesis({ clock });
 export const stores: readonly Store[] = [
   new MemoryStore(),
   new SqliteStore({ path: "checkpoints.sqlite" }),
+  new DynamoDBStore({ table: "kinesis-checkpoints" }),
   new PostgresStore({ connection: "postgresql://localhost/app" }),
+  new RedisStore({ connection: "redis://localhost:6379" }),
 ];
 export const consumers: readonly Consumer[] = stores.map(
   (store) => new Consumer({ stream: "orders", application: "billing", store, client, clock }),

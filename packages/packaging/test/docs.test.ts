@@ -93,7 +93,9 @@ describe("docs/configuration.md", () => {
 
   const others = [
     ["SqliteStore", "packages/store-sqlite/src/options.ts", "SqliteStoreOptions"],
+    ["DynamoDBStore", "packages/store-dynamodb/src/options.ts", "DynamoDBStoreOptions"],
     ["PostgresStore", "packages/store-postgres/src/options.ts", "PostgresStoreOptions"],
+    ["RedisStore", "packages/store-redis/src/options.ts", "RedisStoreOptions"],
     ["FakeKinesis", "packages/emulator/src/model/model.ts", "ModelOptions"],
     ["startEmulator", "packages/emulator/src/emulator.ts", "EmulatorOptions"],
   ] as const;
