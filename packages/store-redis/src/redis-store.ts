@@ -84,7 +84,9 @@ export class RedisStore implements Store {
   ): Promise<ReadonlyMap<string, Checkpoint>> {
     const memory = this.#memory(scope);
     const searched = await this.#readApplication(scope, memory, options);
-    if (!searched || memory.listed.size === 0) await this.#searchForGo(memory, options);
+    if (!memory.searched && (!searched || memory.listed.size === 0)) {
+      await this.#searchForGo(memory, options);
+    }
 
     const checkpoints = new Map<string, Checkpoint>();
     const read = async (shardIds: readonly string[]): Promise<boolean> => {

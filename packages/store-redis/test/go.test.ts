@@ -230,6 +230,15 @@ describe("the search for Go's keys", () => {
     await client.unlink(others);
   });
 
+  it("is made once by a process that finds nothing", async () => {
+    const store = open();
+    await store.getCheckpoints(scope);
+    const after = await scans();
+    await store.openApplication(scope, row());
+    expect(await store.getCheckpoints(scope)).toStrictEqual(new Map());
+    expect(await scans()).toBe(after);
+  });
+
   it("is not made by who does not want it", async () => {
     await goWrites(numberAt(1));
     const before = await scans();
