@@ -17,7 +17,7 @@ import {
 import { until } from "./support/until.ts";
 
 /** Long enough for a busy machine's answer, short enough to wait for it. */
-const timeoutMs = 1000;
+const timeoutMs = 2000;
 const SHARDS = Array.from({ length: 20 }, (_, index) => shard(index));
 
 describe.each(SERVERS)("$name", ({ start }) => {

@@ -17,10 +17,10 @@ const GO_TABLE = `CREATE TABLE kinesis_consumer (
   namespace varchar(255), shard_id varchar(255), sequence_number numeric(65,0) NOT NULL,
   PRIMARY KEY (namespace, shard_id))`;
 
-/** The statements of the README, for who may not run setup(). */
-const README_DDL = /```sql\n(CREATE TABLE[^`]+)```/.exec(
-  readFileSync(new URL("../README.md", import.meta.url), "utf8"),
-)?.[1];
+const README = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+/** The statements for who may not run setup(), and the rights that are enough. */
+const README_DDL = /```sql\n(CREATE TABLE[^`]+)```/.exec(README)?.[1];
+const README_RIGHTS = [...README.matchAll(/^GRANT ([A-Z, ]+) ON app\.(\w+) TO billing;$/gm)];
 
 describe.each(SERVERS)("the schema on $name", ({ address }) => {
   let database: Database;
@@ -61,8 +61,10 @@ describe.each(SERVERS)("the schema on $name", ({ address }) => {
   it("may come from the README's statements, and be used by who may not create", async () => {
     expect(README_DDL, "the README's statements").toBeDefined();
     await database.admin.query(README_DDL!);
-    const connection = await userWith("SELECT, INSERT, UPDATE, DELETE");
-    const store = openStore({ connection });
+    const users = README_RIGHTS.map(([, rights, table]) => userWith(rights!, table!));
+    expect(users, "a right for each table").toHaveLength(3);
+    const [connection] = await Promise.all(users);
+    const store = openStore({ connection: connection! });
     await store.setup();
     expect((await store.setCheckpoint(SCOPE, writeOf(at(1, 2)))).outcome).toBe("written");
     expect((await store.setCheckpoint(SCOPE, writeOf({ kind: "shard-end" }))).outcome).toBe(

@@ -1,0 +1,39 @@
+// Usage: DATABASE_URL=mysql://user:password@host/database node dist/consumer.js STREAM [--endpoint URL]
+import { parseArgs } from "node:util";
+import { KinesisClient } from "@aws-sdk/client-kinesis";
+import { Consumer } from "@kc/core";
+import { MysqlStore } from "@kc/store-mysql";
+import { createPool } from "mysql2/promise";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { endpoint: { type: "string" } },
+});
+
+const pool = createPool({ uri: process.env["DATABASE_URL"] ?? "mysql://root@localhost/app" });
+
+const store = new MysqlStore({ pool });
+await store.setup();
+
+const consumer = new Consumer({
+  stream: positionals[0] ?? "",
+  application: "example",
+  store,
+  client: new KinesisClient(values.endpoint ? { endpoint: values.endpoint } : {}),
+  logger: console,
+  start: "TRIM_HORIZON",
+});
+
+const stopping = new AbortController();
+process.once("SIGINT", () => stopping.abort());
+process.once("SIGTERM", () => stopping.abort());
+
+await consumer.scan(
+  (record) => {
+    console.log(record.shardId, record.sequenceNumber, record.partitionKey, record.text());
+  },
+  { signal: stopping.signal },
+);
+
+await store[Symbol.asyncDispose]();
+await pool.end();
