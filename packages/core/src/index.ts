@@ -12,6 +12,7 @@ export {
 } from "./checkpoints/position.ts";
 export type * from "./checkpoints/store.ts";
 export type * from "./checkpoints/lease-store.ts";
+export { lastingFailure, passingFailure, type StoreFailure } from "./checkpoints/store-failure.ts";
 export { MemoryStore, MemoryStoreData, type MemoryShard } from "./checkpoints/memory-store.ts";
 export type * from "./groups/group.ts";
 export type { Shard } from "./kinesis/shard.ts";

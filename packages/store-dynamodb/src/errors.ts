@@ -1,42 +1,32 @@
-import { describeError, KcError, StoreError, type KcErrorCode } from "@kc/core";
+import {
+  describeError,
+  KcError,
+  lastingFailure,
+  passingFailure,
+  StoreError,
+  type StoreFailure,
+} from "@kc/core";
 import type { Item } from "./rows.ts";
 import { tableDefinition } from "./schema.ts";
 
-export interface Meaning {
-  readonly code: KcErrorCode;
-  readonly retryable: boolean;
-  readonly advice: string;
-}
-
-const passing = (advice: string): Meaning => ({
-  code: "STORE_UNAVAILABLE",
-  retryable: true,
-  advice,
-});
-const lasting = (code: KcErrorCode, advice: string): Meaning => ({
-  code,
-  retryable: false,
-  advice,
-});
-
-const THROTTLED = passing(
+const THROTTLED = passingFailure(
   "DynamoDB throttles: the table's, the partition's or the account's limit",
 );
-const CONFLICT = passing("another transaction or write of the same item was under way");
-const SERVICE = passing("DynamoDB fails");
-const NETWORK = passing("DynamoDB cannot be reached");
-const CREDENTIALS = passing("the credentials are being renewed, or their provider fails");
-const CLOCK = passing("this machine's clock is off");
-const DENIED = lasting(
+const CONFLICT = passingFailure("another transaction or write of the same item was under way");
+const SERVICE = passingFailure("DynamoDB fails");
+const NETWORK = passingFailure("DynamoDB cannot be reached");
+const CREDENTIALS = passingFailure("the credentials are being renewed, or their provider fails");
+const CLOCK = passingFailure("this machine's clock is off");
+const DENIED = lastingFailure(
   "STORE_ACCESS_DENIED",
   "the credentials are wrong or lack a right: the README has the policy",
 );
-const SCHEMA = lasting("STORE_SCHEMA", "the table is missing or has other keys");
-const REFUSED = lasting("STORE_FAILED", "the request was refused");
-const UNKNOWN = lasting("STORE_FAILED", "the call failed in a way that is not known here");
+const SCHEMA = lastingFailure("STORE_SCHEMA", "the table is missing or has other keys");
+const REFUSED = lastingFailure("STORE_FAILED", "the request was refused");
+const UNKNOWN = lastingFailure("STORE_FAILED", "the call failed in a way that is not known here");
 
 /** What an error of the service or the SDK means, by its `name`. */
-export const ERROR_NAMES: Readonly<Record<string, Meaning>> = {
+export const ERROR_NAMES: Readonly<Record<string, StoreFailure>> = {
   ProvisionedThroughputExceededException: THROTTLED,
   ThrottlingException: THROTTLED,
   ThrottlingError: THROTTLED,
@@ -155,7 +145,7 @@ export function toStoreError(error: unknown, table: string): KcError {
   );
 }
 
-function meaningOf(error: unknown): Meaning {
+function meaningOf(error: unknown): StoreFailure {
   if (!(error instanceof Error)) return UNKNOWN;
   const { name, message, code, $metadata, CancellationReasons: reasons } = error as AwsError;
   if (reasons !== undefined) return meaningOfReasons(reasons);
@@ -168,13 +158,13 @@ function meaningOf(error: unknown): Meaning {
   return status >= 500 ? SERVICE : UNKNOWN;
 }
 
-function meaningOfName(name: string, message: string): Meaning | undefined {
+function meaningOfName(name: string, message: string): StoreFailure | undefined {
   const meaning = Object.hasOwn(ERROR_NAMES, name) ? ERROR_NAMES[name] : undefined;
   return meaning === REFUSED && KEY_TEXT.test(message) ? SCHEMA : meaning;
 }
 
 /** A cancelled transaction names a reason for each action: one that lasts weighs more. */
-function meaningOfReasons(reasons: NonNullable<AwsError["CancellationReasons"]>): Meaning {
+function meaningOfReasons(reasons: NonNullable<AwsError["CancellationReasons"]>): StoreFailure {
   const meanings = reasons
     .filter(({ Code: code = "None" }) => code !== "None")
     .map(({ Code: code = "", Message: message = "" }) => meaningOfName(code, message) ?? UNKNOWN);

@@ -1,46 +1,38 @@
-import { describeError, KcError, StoreError, type KcErrorCode } from "@kc/core";
+import {
+  describeError,
+  KcError,
+  lastingFailure,
+  passingFailure,
+  StoreError,
+  type StoreFailure,
+} from "@kc/core";
 
-interface Meaning {
-  readonly code: KcErrorCode;
-  readonly retryable: boolean;
-  readonly advice: string;
-}
-
-const passing = (advice: string): Meaning => ({
-  code: "STORE_UNAVAILABLE",
-  retryable: true,
-  advice,
-});
-const lasting = (code: KcErrorCode, advice: string): Meaning => ({
-  code,
-  retryable: false,
-  advice,
-});
-
-const LOCK = passing("another transaction holds the lock");
-const UNREACHABLE = passing("the server cannot be reached");
-const OVERLOADED = passing("the server or the pool has no connection to spare");
-const STOPPING = passing("the server is shutting down, or ended the connection");
-const TOO_SLOW = passing("the server cancelled the statement");
-const READ_ONLY = passing("the server is read-only: a replica, or a primary that is failing over");
-const NO_ROOM = passing("the server has no room left: make some");
-const LOGIN = lasting("STORE_ACCESS_DENIED", "check user, password, host and TLS");
-const RIGHTS = lasting(
+const LOCK = passingFailure("another transaction holds the lock");
+const UNREACHABLE = passingFailure("the server cannot be reached");
+const OVERLOADED = passingFailure("the server or the pool has no connection to spare");
+const STOPPING = passingFailure("the server is shutting down, or ended the connection");
+const TOO_SLOW = passingFailure("the server cancelled the statement");
+const READ_ONLY = passingFailure(
+  "the server is read-only: a replica, or a primary that is failing over",
+);
+const NO_ROOM = passingFailure("the server has no room left: make some");
+const LOGIN = lastingFailure("STORE_ACCESS_DENIED", "check user, password, host and TLS");
+const RIGHTS = lastingFailure(
   "STORE_ACCESS_DENIED",
   "grant this user SELECT, INSERT, UPDATE and DELETE on the tables",
 );
-const SCHEMA = lasting(
+const SCHEMA = lastingFailure(
   "STORE_SCHEMA",
   "the tables are missing or are others: run `await store.setup()` once",
 );
-const NO_DATABASE = lasting("STORE_SCHEMA", "name the database that the tables are in");
-const ENDED = lasting("STORE_CLOSED", "the pool was closed by its owner");
+const NO_DATABASE = lastingFailure("STORE_SCHEMA", "name the database that the tables are in");
+const ENDED = lastingFailure("STORE_CLOSED", "the pool was closed by its owner");
 
 /**
  * The server's error numbers and names, and what each means for a checkpoint. Those from 2000 to 2999
  * are a client's: proxies between us and the server pass them on.
  */
-export const SERVER_ERRORS: readonly (readonly [number, string, Meaning])[] = [
+export const SERVER_ERRORS: readonly (readonly [number, string, StoreFailure])[] = [
   [1020, "ER_CHECKREAD", LOCK],
   [1021, "ER_DISK_FULL", NO_ROOM],
   [1037, "ER_OUTOFMEMORY", NO_ROOM],
@@ -93,7 +85,7 @@ export const SERVER_ERRORS: readonly (readonly [number, string, Meaning])[] = [
 ];
 
 /** Errors of the network and of mysql2. */
-export const CLIENT_ERRORS: readonly (readonly [string, Meaning])[] = [
+export const CLIENT_ERRORS: readonly (readonly [string, StoreFailure])[] = [
   ["ECONNREFUSED", UNREACHABLE],
   ["ECONNRESET", UNREACHABLE],
   ["ECONNABORTED", UNREACHABLE],
@@ -113,7 +105,7 @@ export const CLIENT_ERRORS: readonly (readonly [string, Meaning])[] = [
 ];
 
 /** mysql2 gives these no code. */
-export const CLIENT_TEXTS: readonly (readonly [string, Meaning])[] = [
+export const CLIENT_TEXTS: readonly (readonly [string, StoreFailure])[] = [
   ["Pool is closed.", ENDED],
   ["Queue limit reached.", OVERLOADED],
   ["No connections available.", OVERLOADED],
@@ -123,7 +115,7 @@ export const CLIENT_TEXTS: readonly (readonly [string, Meaning])[] = [
 const BY_NUMBER = new Map(SERVER_ERRORS.map(([number, , meaning]) => [number, meaning]));
 const BY_CODE = new Map(CLIENT_ERRORS);
 const BY_TEXT = new Map(CLIENT_TEXTS);
-const UNKNOWN = lasting("STORE_FAILED", "the call failed in a way that is not known here");
+const UNKNOWN = lastingFailure("STORE_FAILED", "the call failed in a way that is not known here");
 
 /** Does another transaction hold a lock, or had this one to give way? It can be tried again. */
 export function isLock(error: unknown): boolean {
@@ -158,7 +150,7 @@ function serverNumber(error: unknown): number | undefined {
   return typeof errno === "number" && typeof sqlState === "string" ? errno : undefined;
 }
 
-function meaningOf(error: unknown): Meaning {
+function meaningOf(error: unknown): StoreFailure {
   if (!(error instanceof Error)) return UNKNOWN;
   const number = serverNumber(error);
   const byNumber = number === undefined ? undefined : BY_NUMBER.get(number);

@@ -1,78 +1,80 @@
-import { describeError, KcError, StoreError, type KcErrorCode } from "@kc/core";
+import {
+  describeError,
+  KcError,
+  lastingFailure,
+  passingFailure,
+  StoreError,
+  type StoreFailure,
+} from "@kc/core";
 
-interface Meaning {
-  readonly code: KcErrorCode;
-  readonly retryable: boolean;
-  readonly advice: string;
-}
-
-const passing = (advice: string): Meaning => ({
-  code: "STORE_UNAVAILABLE",
-  retryable: true,
-  advice,
-});
-const lasting = (code: KcErrorCode, advice: string): Meaning => ({
-  code,
-  retryable: false,
-  advice,
-});
-
-const CONNECTION = passing("the connection to the server failed");
-const CREDENTIALS = lasting("STORE_ACCESS_DENIED", "the server does not accept these credentials");
-const CERTIFICATE = lasting(
+const CONNECTION = passingFailure("the connection to the server failed");
+const CREDENTIALS = lastingFailure(
+  "STORE_ACCESS_DENIED",
+  "the server does not accept these credentials",
+);
+const CERTIFICATE = lastingFailure(
   "STORE_ACCESS_DENIED",
   "the server's certificate is not trusted: see `ssl`",
 );
-const WRONG_TABLE = lasting("STORE_SCHEMA", "the tables are missing or are not the store's");
+const WRONG_TABLE = lastingFailure("STORE_SCHEMA", "the tables are missing or are not the store's");
 
 /** Postgres's error codes (SQLSTATE), and what each means for a checkpoint. */
-export const SQLSTATES: readonly (readonly [string, Meaning])[] = [
-  ["22003", lasting("STORE_SCHEMA", "a column is too narrow for a sequence number: use numeric")],
-  ["22001", lasting("STORE_SCHEMA", "a column is too narrow for a name: use text")],
+export const SQLSTATES: readonly (readonly [string, StoreFailure])[] = [
+  [
+    "22003",
+    lastingFailure("STORE_SCHEMA", "a column is too narrow for a sequence number: use numeric"),
+  ],
+  ["22001", lastingFailure("STORE_SCHEMA", "a column is too narrow for a name: use text")],
   ["23502", WRONG_TABLE],
   ["23514", WRONG_TABLE],
-  ["25001", passing("a connection of the pool came with a transaction that its owner left open")],
-  ["25006", passing("this server is read-only: a standby, or a failover is under way")],
-  ["25P02", passing("a connection of the pool came with a transaction that its owner left open")],
-  ["25P03", passing("the server ended the session")],
-  ["25P04", passing("the server ended the transaction, which took too long")],
+  [
+    "25001",
+    passingFailure("a connection of the pool came with a transaction that its owner left open"),
+  ],
+  ["25006", passingFailure("this server is read-only: a standby, or a failover is under way")],
+  [
+    "25P02",
+    passingFailure("a connection of the pool came with a transaction that its owner left open"),
+  ],
+  ["25P03", passingFailure("the server ended the session")],
+  ["25P04", passingFailure("the server ended the transaction, which took too long")],
   ["28000", CREDENTIALS],
   ["28P01", CREDENTIALS],
-  ["3D000", lasting("STORE_SCHEMA", "there is no such database")],
-  ["3F000", lasting("STORE_SCHEMA", "there is no such schema")],
-  ["40001", passing("another transaction came between, again and again")],
-  ["40P01", passing("another transaction came between, again and again")],
-  ["42501", lasting("STORE_ACCESS_DENIED", "this user lacks a right")],
+  ["3D000", lastingFailure("STORE_SCHEMA", "there is no such database")],
+  ["3F000", lastingFailure("STORE_SCHEMA", "there is no such schema")],
+  ["40001", passingFailure("another transaction came between, again and again")],
+  ["40P01", passingFailure("another transaction came between, again and again")],
+  ["42501", lastingFailure("STORE_ACCESS_DENIED", "this user lacks a right")],
   ["42P01", WRONG_TABLE],
   ["42P10", WRONG_TABLE],
   ["42703", WRONG_TABLE],
   ["42804", WRONG_TABLE],
   ["42809", WRONG_TABLE],
   ["42883", WRONG_TABLE],
-  ["53100", passing("the server's disk is full: make room")],
-  ["53200", passing("the server is out of memory")],
-  ["53300", passing("the server has too many connections")],
-  ["55000", passing("the server is not ready for this")],
-  ["55P03", passing("another transaction holds a lock")],
-  ["57014", passing("the statement was cancelled, or took too long")],
-  ["57P01", passing("the server ended the connection: it stops, or fails over")],
-  ["57P02", passing("the server crashed and recovers")],
-  ["57P03", passing("the server is starting, stopping or recovering")],
-  ["57P05", passing("the server ended an idle session")],
+  ["53100", passingFailure("the server's disk is full: make room")],
+  ["53200", passingFailure("the server is out of memory")],
+  ["53300", passingFailure("the server has too many connections")],
+  ["55000", passingFailure("the server is not ready for this")],
+  ["55P03", passingFailure("another transaction holds a lock")],
+  ["57014", passingFailure("the statement was cancelled, or took too long")],
+  ["57P01", passingFailure("the server ended the connection: it stops, or fails over")],
+  ["57P02", passingFailure("the server crashed and recovers")],
+  ["57P03", passingFailure("the server is starting, stopping or recovering")],
+  ["57P05", passingFailure("the server ended an idle session")],
 ];
 
 /** Classes of SQLSTATE, its first two characters: what the table above does not name. */
-export const CLASSES: readonly (readonly [string, Meaning])[] = [
+export const CLASSES: readonly (readonly [string, StoreFailure])[] = [
   ["08", CONNECTION],
   ["28", CREDENTIALS],
-  ["40", passing("the transaction was rolled back")],
-  ["53", passing("the server lacks resources")],
-  ["57", passing("the server was interfered with")],
-  ["58", passing("the server's system fails")],
+  ["40", passingFailure("the transaction was rolled back")],
+  ["53", passingFailure("the server lacks resources")],
+  ["57", passingFailure("the server was interfered with")],
+  ["58", passingFailure("the server's system fails")],
 ];
 
 /** Node's codes for sockets, names and TLS. */
-export const NETWORK_CODES: readonly (readonly [string, Meaning])[] = [
+export const NETWORK_CODES: readonly (readonly [string, StoreFailure])[] = [
   ["EADDRNOTAVAIL", CONNECTION],
   ["EAI_AGAIN", CONNECTION],
   ["ECONNABORTED", CONNECTION],
@@ -95,17 +97,17 @@ export const NETWORK_CODES: readonly (readonly [string, Meaning])[] = [
 ];
 
 /** `pg` has no codes for its own errors. */
-export const TEXTS: readonly (readonly [RegExp, Meaning])[] = [
+export const TEXTS: readonly (readonly [RegExp, StoreFailure])[] = [
   [
     /Cannot use a pool after calling end/,
-    lasting("STORE_CLOSED", "its owner has ended the pool that was handed in"),
+    lastingFailure("STORE_CLOSED", "its owner has ended the pool that was handed in"),
   ],
   [/Connection terminated|not queryable|^timeout exceeded|^timeout expired/, CONNECTION],
   [/^Query read timeout/, CONNECTION],
   [/^SASL|[Pp]assword must be a string/, CREDENTIALS],
 ];
 
-const UNKNOWN = lasting("STORE_FAILED", "the call failed in a way that is not known here");
+const UNKNOWN = lastingFailure("STORE_FAILED", "the call failed in a way that is not known here");
 
 const BY_SQLSTATE = new Map(SQLSTATES);
 const BY_CLASS = new Map(CLASSES);
@@ -150,7 +152,7 @@ export function howToSetUp(ddl: string): string {
   return `Run \`await store.setup()\` once, or as the tables' owner:\n${ddl}`;
 }
 
-function meaningOf(error: unknown): Meaning {
+function meaningOf(error: unknown): StoreFailure {
   const state = sqlState(error);
   if (state !== undefined) {
     return BY_SQLSTATE.get(state) ?? BY_CLASS.get(state.slice(0, 2)) ?? UNKNOWN;

@@ -1,81 +1,86 @@
-import { describeError, KcError, StoreError, type KcErrorCode } from "@kc/core";
-
-interface Meaning {
-  readonly code: KcErrorCode;
-  readonly retryable: boolean;
-  readonly advice: string;
-}
-
-const passing = (advice: string): Meaning => ({
-  code: "STORE_UNAVAILABLE",
-  retryable: true,
-  advice,
-});
-const lasting = (code: KcErrorCode, advice: string): Meaning => ({
-  code,
-  retryable: false,
-  advice,
-});
+import {
+  describeError,
+  KcError,
+  lastingFailure,
+  passingFailure,
+  StoreError,
+  type StoreFailure,
+} from "@kc/core";
 
 const RIGHTS = "give this user the commands and keys that the README of @kc/store-redis lists";
 
 /** The first word of Redis's own errors, and what each means for a checkpoint. */
-export const REPLY_CODES: readonly (readonly [string, Meaning])[] = [
+export const REPLY_CODES: readonly (readonly [string, StoreFailure])[] = [
   [
     "READONLY",
-    passing("this server is a replica: a failover is under way, or the address is wrong"),
+    passingFailure("this server is a replica: a failover is under way, or the address is wrong"),
   ],
-  ["MOVED", passing("the cluster moved the slot; a client that is no Cluster cannot follow")],
-  ["ASK", passing("the cluster is moving the slot")],
-  ["TRYAGAIN", passing("the cluster is moving the slot")],
-  ["CLUSTERDOWN", passing("the cluster does not serve all of its slots")],
-  ["LOADING", passing("the server is reading its data from the disk")],
-  ["MASTERDOWN", passing("this replica has lost its master")],
-  ["BUSY", passing("another script has blocked the server for seconds")],
-  ["OOM", passing("the server is at its maxmemory: make room")],
-  ["MISCONF", passing("the server cannot write to its disk, and takes no writes: see its log")],
-  ["NOREPLICAS", passing("the server has fewer replicas than it was told to write with")],
-  ["NOSCRIPT", passing("the scripts were flushed more than once during the call")],
-  ["UNBLOCKED", passing("the server let go of the call: it became a replica")],
-  ["NOAUTH", lasting("STORE_ACCESS_DENIED", "the server wants a password")],
-  ["WRONGPASS", lasting("STORE_ACCESS_DENIED", "the user or the password is wrong")],
-  ["NOPERM", lasting("STORE_ACCESS_DENIED", RIGHTS)],
-  ["DENIED", lasting("STORE_ACCESS_DENIED", "the server takes no connections from here")],
+  [
+    "MOVED",
+    passingFailure("the cluster moved the slot; a client that is no Cluster cannot follow"),
+  ],
+  ["ASK", passingFailure("the cluster is moving the slot")],
+  ["TRYAGAIN", passingFailure("the cluster is moving the slot")],
+  ["CLUSTERDOWN", passingFailure("the cluster does not serve all of its slots")],
+  ["LOADING", passingFailure("the server is reading its data from the disk")],
+  ["MASTERDOWN", passingFailure("this replica has lost its master")],
+  ["BUSY", passingFailure("another script has blocked the server for seconds")],
+  ["OOM", passingFailure("the server is at its maxmemory: make room")],
+  [
+    "MISCONF",
+    passingFailure("the server cannot write to its disk, and takes no writes: see its log"),
+  ],
+  ["NOREPLICAS", passingFailure("the server has fewer replicas than it was told to write with")],
+  ["NOSCRIPT", passingFailure("the scripts were flushed more than once during the call")],
+  ["UNBLOCKED", passingFailure("the server let go of the call: it became a replica")],
+  ["NOAUTH", lastingFailure("STORE_ACCESS_DENIED", "the server wants a password")],
+  ["WRONGPASS", lastingFailure("STORE_ACCESS_DENIED", "the user or the password is wrong")],
+  ["NOPERM", lastingFailure("STORE_ACCESS_DENIED", RIGHTS)],
+  ["DENIED", lastingFailure("STORE_ACCESS_DENIED", "the server takes no connections from here")],
   [
     "WRONGTYPE",
-    lasting("STORE_SCHEMA", "a key of ours holds something else: use a keyPrefix, or delete it"),
+    lastingFailure(
+      "STORE_SCHEMA",
+      "a key of ours holds something else: use a keyPrefix, or delete it",
+    ),
   ],
   [
     "CROSSSLOT",
-    lasting("STORE_FAILED", "the keys of a shard are not in one slot: please report it"),
+    lastingFailure("STORE_FAILED", "the keys of a shard are not in one slot: please report it"),
   ],
 ];
 const BY_CODE = new Map(REPLY_CODES);
 
 /** Texts of Redis and `ioredis` that have no code of their own. The first that fits counts. */
-export const MESSAGES: readonly (readonly [RegExp, Meaning])[] = [
-  [/max number of clients/i, passing("the server has as many clients as it may have")],
-  [/can't run this command or subcommand|permission/i, lasting("STORE_ACCESS_DENIED", RIGHTS)],
+export const MESSAGES: readonly (readonly [RegExp, StoreFailure])[] = [
+  [/max number of clients/i, passingFailure("the server has as many clients as it may have")],
+  [
+    /can't run this command or subcommand|permission/i,
+    lastingFailure("STORE_ACCESS_DENIED", RIGHTS),
+  ],
   [
     /invalid password|without any password configured/i,
-    lasting("STORE_ACCESS_DENIED", "the user or the password is wrong"),
+    lastingFailure("STORE_ACCESS_DENIED", "the user or the password is wrong"),
   ],
   [
     /unknown command/i,
-    lasting("STORE_FAILED", "the server has a command switched off that the store needs"),
+    lastingFailure("STORE_FAILED", "the server has a command switched off that the store needs"),
   ],
-  [/subscriber mode|monitoring mode/i, lasting("STORE_FAILED", "hand in a client of normal mode")],
+  [
+    /subscriber mode|monitoring mode/i,
+    lastingFailure("STORE_FAILED", "hand in a client of normal mode"),
+  ],
   [
     /Connection is closed|Stream isn't writeable|Command aborted|max retries per request/,
-    passing("the connection broke"),
+    passingFailure("the connection broke"),
   ],
-  [/timed out|Socket timeout/, passing("the server did not answer in time")],
+  [/timed out|Socket timeout/, passingFailure("the server did not answer in time")],
   [
     /None of startup nodes|refresh slots cache|Cluster isn't ready|Cluster is ended|No subscriber/,
-    passing("no node of the cluster can be reached"),
+    passingFailure("no node of the cluster can be reached"),
   ],
-  [/Too many Cluster redirections/, passing("the cluster is being changed")],
-  [/sentinels are unreachable/i, passing("no sentinel can be reached")],
+  [/Too many Cluster redirections/, passingFailure("the cluster is being changed")],
+  [/sentinels are unreachable/i, passingFailure("no sentinel can be reached")],
 ];
 
 /** Codes of Node's network errors. */
@@ -93,8 +98,8 @@ export const NETWORK_CODES: ReadonlySet<string> = new Set([
   "ENETDOWN",
 ]);
 
-const UNREACHABLE = passing("the server cannot be reached");
-const UNKNOWN = lasting("STORE_FAILED", "the call failed in a way that is not known here");
+const UNREACHABLE = passingFailure("the server cannot be reached");
+const UNKNOWN = lastingFailure("STORE_FAILED", "the call failed in a way that is not known here");
 
 /** A script that the server does not have (any more): it has to be sent in full. */
 export function isNoScript(error: unknown): boolean {
@@ -111,7 +116,7 @@ export function toStoreError(error: unknown, where: string): KcError {
   });
 }
 
-function meaningOf(error: unknown): Meaning {
+function meaningOf(error: unknown): StoreFailure {
   if (!(error instanceof Error)) return UNKNOWN;
   const { code, lastNodeError } = error as Error & { code?: unknown; lastNodeError?: unknown };
   // A cluster's "Failed to refresh slots cache." hides why: a wrong password, for one.

@@ -1,70 +1,64 @@
-import { describeError, KcError, StoreError, type KcErrorCode } from "@kc/core";
-
-interface Meaning {
-  readonly code: KcErrorCode;
-  readonly retryable: boolean;
-  readonly advice: string;
-}
-
-const passing = (advice: string): Meaning => ({
-  code: "STORE_UNAVAILABLE",
-  retryable: true,
-  advice,
-});
-const lasting = (code: KcErrorCode, advice: string): Meaning => ({
-  code,
-  retryable: false,
-  advice,
-});
+import {
+  describeError,
+  KcError,
+  lastingFailure,
+  passingFailure,
+  StoreError,
+  type StoreFailure,
+} from "@kc/core";
 
 const REPORT = "this is a fault of this package or its driver: please report it";
 const RESTORE = "the file is damaged or not a SQLite database: restore it, or use another path";
 
 /** SQLite's primary result codes: number, name, and what each means for a checkpoint. */
-export const RESULT_CODES: readonly (readonly [number, string, Meaning])[] = [
-  [1, "SQLITE_ERROR", lasting("STORE_FAILED", "the statement was refused")],
-  [2, "SQLITE_INTERNAL", lasting("STORE_FAILED", REPORT)],
-  [3, "SQLITE_PERM", lasting("STORE_ACCESS_DENIED", "grant this user access to the file")],
-  [4, "SQLITE_ABORT", passing("the statement was rolled back")],
-  [5, "SQLITE_BUSY", passing("another connection holds the lock")],
-  [6, "SQLITE_LOCKED", passing("another statement of this connection holds the lock")],
-  [7, "SQLITE_NOMEM", passing("there is not enough memory")],
+export const RESULT_CODES: readonly (readonly [number, string, StoreFailure])[] = [
+  [1, "SQLITE_ERROR", lastingFailure("STORE_FAILED", "the statement was refused")],
+  [2, "SQLITE_INTERNAL", lastingFailure("STORE_FAILED", REPORT)],
+  [3, "SQLITE_PERM", lastingFailure("STORE_ACCESS_DENIED", "grant this user access to the file")],
+  [4, "SQLITE_ABORT", passingFailure("the statement was rolled back")],
+  [5, "SQLITE_BUSY", passingFailure("another connection holds the lock")],
+  [6, "SQLITE_LOCKED", passingFailure("another statement of this connection holds the lock")],
+  [7, "SQLITE_NOMEM", passingFailure("there is not enough memory")],
   [
     8,
     "SQLITE_READONLY",
-    lasting("STORE_ACCESS_DENIED", "make the file and its directory writable for this user"),
+    lastingFailure("STORE_ACCESS_DENIED", "make the file and its directory writable for this user"),
   ],
-  [9, "SQLITE_INTERRUPT", passing("the statement was interrupted")],
-  [10, "SQLITE_IOERR", passing("the disk or the filesystem fails")],
-  [11, "SQLITE_CORRUPT", lasting("STORE_CORRUPT", RESTORE)],
-  [12, "SQLITE_NOTFOUND", lasting("STORE_FAILED", REPORT)],
-  [13, "SQLITE_FULL", passing("the disk is full, or the file is at its largest: make room")],
+  [9, "SQLITE_INTERRUPT", passingFailure("the statement was interrupted")],
+  [10, "SQLITE_IOERR", passingFailure("the disk or the filesystem fails")],
+  [11, "SQLITE_CORRUPT", lastingFailure("STORE_CORRUPT", RESTORE)],
+  [12, "SQLITE_NOTFOUND", lastingFailure("STORE_FAILED", REPORT)],
+  [13, "SQLITE_FULL", passingFailure("the disk is full, or the file is at its largest: make room")],
   [
     14,
     "SQLITE_CANTOPEN",
-    lasting(
+    lastingFailure(
       "STORE_ACCESS_DENIED",
       "the file cannot be opened: its directory must exist, this user must be able to write there",
     ),
   ],
-  [15, "SQLITE_PROTOCOL", passing("too many processes open the file at once")],
-  [17, "SQLITE_SCHEMA", passing("the schema was changed during the statement")],
-  [18, "SQLITE_TOOBIG", lasting("STORE_FAILED", "a value is too long")],
+  [15, "SQLITE_PROTOCOL", passingFailure("too many processes open the file at once")],
+  [17, "SQLITE_SCHEMA", passingFailure("the schema was changed during the statement")],
+  [18, "SQLITE_TOOBIG", lastingFailure("STORE_FAILED", "a value is too long")],
   [
     19,
     "SQLITE_CONSTRAINT",
-    lasting("STORE_SCHEMA", "the tables have constraints that setup() did not make"),
+    lastingFailure("STORE_SCHEMA", "the tables have constraints that setup() did not make"),
   ],
   [
     20,
     "SQLITE_MISMATCH",
-    lasting("STORE_SCHEMA", "the tables have types that setup() did not make"),
+    lastingFailure("STORE_SCHEMA", "the tables have types that setup() did not make"),
   ],
-  [21, "SQLITE_MISUSE", lasting("STORE_FAILED", REPORT)],
-  [22, "SQLITE_NOLFS", lasting("STORE_FAILED", "the filesystem has no large files")],
-  [23, "SQLITE_AUTH", lasting("STORE_ACCESS_DENIED", "the database's authorizer refused it")],
-  [25, "SQLITE_RANGE", lasting("STORE_FAILED", REPORT)],
-  [26, "SQLITE_NOTADB", lasting("STORE_CORRUPT", RESTORE)],
+  [21, "SQLITE_MISUSE", lastingFailure("STORE_FAILED", REPORT)],
+  [22, "SQLITE_NOLFS", lastingFailure("STORE_FAILED", "the filesystem has no large files")],
+  [
+    23,
+    "SQLITE_AUTH",
+    lastingFailure("STORE_ACCESS_DENIED", "the database's authorizer refused it"),
+  ],
+  [25, "SQLITE_RANGE", lastingFailure("STORE_FAILED", REPORT)],
+  [26, "SQLITE_NOTADB", lastingFailure("STORE_CORRUPT", RESTORE)],
 ];
 
 const BY_NUMBER = new Map(RESULT_CODES.map((row) => [row[0], row]));
@@ -72,11 +66,11 @@ const BY_NAME = new Map(RESULT_CODES.map((row) => [row[1], row]));
 
 /** SQLite has no codes for these: all are SQLITE_ERROR, told apart by SQLite's own fixed texts. */
 const SCHEMA_TEXT = /no such (?:table|column)|has no column named|kc_\w+ already exists/;
-const SCHEMA = lasting(
+const SCHEMA = lastingFailure(
   "STORE_SCHEMA",
   "the tables are missing or were not made by setup(): run `await store.setup()` once",
 );
-const UNKNOWN = lasting("STORE_FAILED", "the call failed in a way that is not known here");
+const UNKNOWN = lastingFailure("STORE_FAILED", "the call failed in a way that is not known here");
 
 /** The row of `RESULT_CODES` for an error of either driver, whatever its extended code. */
 function resultCode(error: unknown): (typeof RESULT_CODES)[number] | undefined {
@@ -108,7 +102,7 @@ export function toStoreError(error: unknown, where: string): KcError {
   });
 }
 
-function meaningOf(error: unknown): Meaning {
+function meaningOf(error: unknown): StoreFailure {
   const text = error instanceof Error ? error.message : "";
   const row = resultCode(error);
   if (row === undefined) return UNKNOWN;
