@@ -24,6 +24,8 @@ export async function startFaultyService(
   target: Address = inject("dynamodb"),
 ): Promise<FaultyService> {
   const server = createServer((incoming, outgoing) => void answer(incoming, outgoing));
+  // Only a client ends a connection.
+  server.keepAliveTimeout = 600_000;
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
