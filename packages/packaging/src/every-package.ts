@@ -3,6 +3,7 @@ import { storeConformance } from "@kc/conformance";
 import { Consumer, MemoryStore, type ConsumerRecord, type Store } from "@kc/core";
 import { FakeClock, FakeKinesis, startEmulator, type Emulator } from "@kc/emulator";
 import { DynamoDBStore } from "@kc/store-dynamodb";
+import { MysqlStore } from "@kc/store-mysql";
 import { PostgresStore } from "@kc/store-postgres";
 import { RedisStore } from "@kc/store-redis";
 import { SqliteStore } from "@kc/store-sqlite";
@@ -13,6 +14,7 @@ export const stores: readonly Store[] = [
   new MemoryStore(),
   new SqliteStore({ path: "checkpoints.sqlite" }),
   new DynamoDBStore({ table: "kinesis-checkpoints" }),
+  new MysqlStore({ connection: "mysql://localhost/app" }),
   new PostgresStore({ connection: "postgresql://localhost/app" }),
   new RedisStore({ connection: "redis://localhost:6379" }),
 ];

@@ -94,6 +94,7 @@ describe("docs/configuration.md", () => {
   const others = [
     ["SqliteStore", "packages/store-sqlite/src/options.ts", "SqliteStoreOptions"],
     ["DynamoDBStore", "packages/store-dynamodb/src/options.ts", "DynamoDBStoreOptions"],
+    ["MysqlStore", "packages/store-mysql/src/options.ts", "MysqlStoreOptions"],
     ["PostgresStore", "packages/store-postgres/src/options.ts", "PostgresStoreOptions"],
     ["RedisStore", "packages/store-redis/src/options.ts", "RedisStoreOptions"],
     ["FakeKinesis", "packages/emulator/src/model/model.ts", "ModelOptions"],

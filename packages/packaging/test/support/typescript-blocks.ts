@@ -94,7 +94,9 @@ function driverPaths(): Record<string, [string]> {
         const installed = join(directory, "node_modules", types);
         if (!existsSync(installed)) continue;
         const { typings, types: entry = typings } = manifest(installed);
-        if (entry !== undefined) paths[dependency] = [join(installed, entry)];
+        if (entry === undefined) continue;
+        paths[dependency] = [join(installed, entry)];
+        paths[`${dependency}/*`] = [join(installed, "*.d.ts")];
       }
     }
   }
