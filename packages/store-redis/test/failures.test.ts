@@ -190,6 +190,22 @@ describe("a silent connection", () => {
   });
 });
 
+describe("a connection that breaks under a call", () => {
+  it("of the store's own fails it at once, and does not send it again", async () => {
+    const store = openStore({ connection: url(), timeoutMs: 60_000 });
+    await store.setCheckpoint(scope, writeOf(at(1)));
+    proxy.blackhole();
+    const interrupted = failure(store.setCheckpoint(scope, writeOf(at(2))));
+    // Until it is on the wire, from which it will vanish.
+    await new Promise(setImmediate);
+    await proxy.cut();
+    await proxy.restore();
+    expect(await interrupted).toMatchObject(unavailable);
+    expect(await recovered(() => store.getCheckpoint(scope, SHARD))).toStrictEqual(at(1));
+    expect(await admin.get(key())).toBe(numberAt(1));
+  });
+});
+
 describe("a server that refuses", () => {
   const writes = (options: RedisStoreOptions = { connection: server.url, timeoutMs }) =>
     openStore(options).setCheckpoint(scope, writeOf(at(1)));

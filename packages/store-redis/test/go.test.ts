@@ -230,6 +230,15 @@ describe("the search for Go's keys", () => {
     await client.unlink(others);
   });
 
+  it("is not needed for what was written here", async () => {
+    await open(false).setCheckpoints(scope, [writeOf(at(1)), writeOf(at(2), "shardId-2")]);
+    await open(false).resetCheckpoint(scope, "shardId-3", at(3));
+    const found = await open(false).getCheckpoints(scope);
+    expect([...found.keys()].toSorted()).toStrictEqual(
+      [SHARD, "shardId-2", "shardId-3"].toSorted(),
+    );
+  });
+
   it("is made once by a process that finds nothing", async () => {
     const store = open();
     await store.getCheckpoints(scope);
