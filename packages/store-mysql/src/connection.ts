@@ -187,7 +187,8 @@ function socketOf(connection: object | undefined): Socket | undefined {
 }
 
 function timedOut(timeoutMs: number, lock: unknown): StoreError {
-  const what = lock === undefined ? "the server did not answer" : "a lock was held for longer than";
+  const what =
+    lock === undefined ? "the server did not answer within" : "a lock was held for longer than";
   return new StoreError("STORE_UNAVAILABLE", `MySQL: ${what} ${timeoutMs} ms`, {
     retryable: true,
     cause: lock,

@@ -1,9 +1,11 @@
 import { startProxy, type Lifecycle, type MysqlAddress } from "@kc-internal/test-services";
+import type { Pool } from "mysql2/promise";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { MysqlStore } from "../src/index.ts";
 import { SERVERS, createDatabase, ownPool, type Database } from "./support/servers.ts";
 import {
   at,
+  CLOSED,
   DENIED,
   expectFailure,
   numberAt,
@@ -19,6 +21,13 @@ import { until } from "./support/until.ts";
 /** Long enough for a busy machine's answer, short enough to wait for it. */
 const timeoutMs = 2000;
 const SHARDS = Array.from({ length: 20 }, (_, index) => shard(index));
+
+/** Which connection a pool of one has. */
+async function threadOf(pool: Pool): Promise<number> {
+  const connection = await pool.getConnection();
+  connection.release();
+  return connection.threadId;
+}
 
 describe.each(SERVERS)("$name", ({ start }) => {
   let server: MysqlAddress & Lifecycle;
@@ -137,14 +146,31 @@ describe.each(SERVERS)("$name", ({ start }) => {
     await borrowing.setup();
     await flush(borrowing, 1);
     await flush(owning, 2);
+    const dead = await threadOf(pool);
     proxy.blackhole();
     await expectFailure(flush(borrowing, 3), UNAVAILABLE);
     await expectFailure(flush(owning, 3), UNAVAILABLE);
     await owning[Symbol.asyncDispose]();
     await proxy.restore();
+    expect(await threadOf(pool)).not.toBe(dead);
     expect([2, 3]).toContain(await standing(borrowing));
     await recovered(() => flush(borrowing, 4));
     expect(await standing(borrowing)).toBe(4);
+  });
+
+  it("half-open while it connects: dispose ends the call, and does not wait for the server", async () => {
+    const proxy = await startProxy(server);
+    onTestFinished(() => proxy.close());
+    proxy.blackhole();
+    const { host, port } = proxy;
+    const connection = { ...database.options, host, port };
+    const store = new MysqlStore({ connection, timeoutMs: 120_000 });
+    const reading = expectFailure(store.getCheckpoints(SCOPE), CLOSED);
+    await new Promise(setImmediate);
+    const began = performance.now();
+    await store[Symbol.asyncDispose]();
+    await reading;
+    expect(performance.now() - began).toBeLessThan(30_000);
   });
 
   it("connections cut in the middle of flushes: none is half done, no lock is left", async () => {
@@ -197,19 +223,19 @@ describe.each(SERVERS)("$name", ({ start }) => {
       }
     }
 
-    it.each(["kinesis_consumer_leases", "kinesis_consumer"])(
-      "on %s is waited for, then told as passing; reads do not wait",
-      async (table) => {
-        const store = await open();
-        await flush(store, 1);
-        await whileLocked(table, async () => {
-          await expectFailure(flush(store, 2), { ...UNAVAILABLE, text: `${timeoutMs} ms` });
-          expect(await standing(store)).toBe(1);
-        });
-        await recovered(() => flush(store, 2));
-        expect(await standing(store)).toBe(2);
-      },
-    );
+    it.each([
+      ["kinesis_consumer_leases", "a lock was held"],
+      ["kinesis_consumer", "did not answer within"],
+    ])("on %s is waited for, then told as passing; reads do not wait", async (table, text) => {
+      const store = await open();
+      await flush(store, 1);
+      await whileLocked(table, async () => {
+        await expectFailure(flush(store, 2), { ...UNAVAILABLE, text });
+        expect(await standing(store)).toBe(1);
+      });
+      await recovered(() => flush(store, 2));
+      expect(await standing(store)).toBe(2);
+    });
 
     it("on a lease is not waited for in the server, where it would outlive the call", async () => {
       const store = await open();
@@ -224,21 +250,30 @@ describe.each(SERVERS)("$name", ({ start }) => {
     });
 
     it("lets the call through when it is given back in time", async () => {
-      const store = await open();
+      const pool = ownPool({ ...database.options, connectionLimit: 1 });
+      const store = openStore({ pool, timeoutMs: 60_000 });
+      await store.setup();
       await flush(store, 1);
       await whileLocked("kinesis_consumer_leases", async (unlock) => {
+        let attempts = 0;
+        pool.on("acquire", () => attempts++);
         const flushing = flush(store, 2);
+        await until("an attempt that failed", async () => ({
+          done: attempts > 1,
+          state: attempts,
+        }));
         await unlock();
         await flushing;
       });
       expect(await standing(store)).toBe(2);
     });
 
-    it("lets an abort end the wait with its reason, and the connection is fit for others", async () => {
+    it("lets an abort end the wait with its reason, and others get another connection", async () => {
       await open();
       const pool = ownPool({ ...database.options, connectionLimit: 1 });
       const store = openStore({ pool, timeoutMs: 60_000 });
       await flush(store, 1);
+      const waiting = await threadOf(pool);
       await whileLocked("kinesis_consumer", async () => {
         const controller = new AbortController();
         const reason = new Error("no more patience");
@@ -249,6 +284,7 @@ describe.each(SERVERS)("$name", ({ start }) => {
         });
         controller.abort(reason);
         await expect(flushing).rejects.toBe(reason);
+        expect(await threadOf(pool), "the one that waits is given up").not.toBe(waiting);
         expect(await store.getCheckpoint(SCOPE, SHARD)).toStrictEqual(at(1));
       });
       await recovered(() => store.setCheckpoint(SCOPE, writeOf(at(3))));
@@ -344,17 +380,12 @@ describe.each(SERVERS)("$name", ({ start }) => {
       const pool = ownPool({ ...database.options, user, connectionLimit: 1 });
       const store = openStore({ pool, timeoutMs });
       await flush(store, 1);
-      const thread = async (): Promise<number> => {
-        const connection = await pool.getConnection();
-        connection.release();
-        return connection.threadId;
-      };
-      const before = await thread();
+      const before = await threadOf(pool);
       await database.admin.query("SET GLOBAL read_only = 1");
       try {
         const text = "read-only";
         await expectFailure(store.getCheckpoints(SCOPE), { ...UNAVAILABLE, text });
-        expect(await thread(), "another connection may lead to the primary").not.toBe(before);
+        expect(await threadOf(pool), "it may lead to the primary").not.toBe(before);
         await expectFailure(store.getCheckpoint(SCOPE, SHARD), { ...UNAVAILABLE, text });
         await expectFailure(flush(store, 2), { ...UNAVAILABLE, text });
         await expectFailure(store.resetCheckpoint(SCOPE, SHARD, at(0)), UNAVAILABLE);

@@ -61,7 +61,7 @@ describe.each(SERVERS)("the schema on $name", ({ address }) => {
   it("may come from the README's statements, and be used by who may not create", async () => {
     expect(README_DDL, "the README's statements").toBeDefined();
     await database.admin.query(README_DDL!);
-    const users = README_RIGHTS.map(([, rights, table]) => userWith(rights!, table!));
+    const users = README_RIGHTS.map(([, rights, table]) => userWith(rights!, table));
     expect(users, "a right for each table").toHaveLength(3);
     const [connection] = await Promise.all(users);
     const store = openStore({ connection: connection! });
