@@ -14,6 +14,7 @@ import { callWithin } from "../deadline.ts";
 import { describeError, KcError } from "../errors.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { classify } from "./classify.ts";
+import { recordsPage, type RecordsPage } from "./records-page.ts";
 import { fromListing, type Shard } from "./shard.ts";
 
 /**
@@ -142,16 +143,18 @@ export class StreamClient {
   }
 
   /** `onSend` is told of each try: they all count against the shard's quota. */
-  getRecords(
+  async getRecords(
     shardId: string,
     iterator: string,
     limit: number,
     signal: AbortSignal,
     onSend: () => void,
-  ): Promise<GetRecordsCommandOutput> {
+  ): Promise<RecordsPage> {
     const arn = "StreamARN" in this.id ? this.id : {};
     const command = new GetRecordsCommand({ ShardIterator: iterator, Limit: limit, ...arn });
-    return this.#call("GetRecords", command, signal, shardId, onSend);
+    return recordsPage(
+      await this.#call<GetRecordsCommandOutput>("GetRecords", command, signal, shardId, onSend),
+    );
   }
 
   /** A call that concerns the stream as a whole: its failures are told as the stream's. */

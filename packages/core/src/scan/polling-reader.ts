@@ -1,10 +1,11 @@
-import type { GetRecordsCommandOutput, _Record as SdkRecord } from "@aws-sdk/client-kinesis";
+import type { _Record as SdkRecord } from "@aws-sdk/client-kinesis";
 import { sleep, Stopwatch, type Clock } from "../clock.ts";
 import { compareSequenceNumbers } from "../checkpoints/position.ts";
 import { restartPosition, type ApplicationStart } from "../checkpoints/start-position.ts";
 import { describeError, KcError } from "../errors.ts";
 import { classify, classifyRefusal } from "../kinesis/classify.ts";
-import { fromChildShard, type Shard } from "../kinesis/shard.ts";
+import type { RecordsPage } from "../kinesis/records-page.ts";
+import type { Shard } from "../kinesis/shard.ts";
 import type { IteratorPosition, StreamClient } from "../kinesis/stream-client.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { nextPollDelayMs, POLL_FLOOR_MS, type PollOptions } from "./pacing.ts";
@@ -95,21 +96,16 @@ export class PollingReader {
     await sleep(this.#options.clock, delayMs, signal);
   }
 
-  #accept(reply: GetRecordsCommandOutput): Page {
-    const records = this.#sinceCheckpoint(reply.Records ?? []);
-    const last = reply.Records?.at(-1)?.SequenceNumber;
+  #accept(page: RecordsPage): Page {
+    const records = this.#sinceCheckpoint(page.records);
+    const last = page.records.at(-1)?.SequenceNumber;
     if (last !== undefined) {
       this.#position = { ShardIteratorType: "AFTER_SEQUENCE_NUMBER", StartingSequenceNumber: last };
     }
-    this.#iterator = reply.NextShardIterator ?? undefined;
-    const millisBehindLatest = reply.MillisBehindLatest ?? 0;
-    this.#lastPage = { recordsInPage: reply.Records?.length ?? 0, millisBehindLatest };
-    return {
-      records,
-      millisBehindLatest,
-      end: this.#iterator === undefined,
-      children: (reply.ChildShards ?? []).map(fromChildShard),
-    };
+    this.#iterator = page.nextShardIterator;
+    const { millisBehindLatest, children } = page;
+    this.#lastPage = { recordsInPage: page.records.length, millisBehindLatest };
+    return { records, millisBehindLatest, end: this.#iterator === undefined, children };
   }
 
   async #makeIterator(signal: AbortSignal): Promise<string> {
