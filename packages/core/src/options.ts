@@ -38,6 +38,12 @@ export interface ConsumerOptions {
   readonly immediateRescan?: boolean;
   /** The most records one poll asks for, 1 to 10,000. @default 10000 */
   readonly maxRecords?: number;
+  /** From one poll of an idle shard to the next where the shards are many. @default 1000 */
+  readonly idleIntervalMs?: number;
+  /** The most memory that pages may take up, over all shards, in bytes. @default 64 MiB */
+  readonly maxBufferedBytes?: number;
+  /** The part of each shard's read quota that this application may use. @default 1 */
+  readonly readShare?: number;
   /** From one checkpoint write of a shard to the next; 0 = after each record. @default the store's */
   readonly flushIntervalMs?: number;
   /** Delivery pauses when finished work has waited so long for the store. @default 30000 */
@@ -65,6 +71,9 @@ export interface ResolvedOptions {
   readonly scanIntervalMs: number;
   readonly immediateRescan: boolean;
   readonly maxRecords: number;
+  readonly idleIntervalMs: number;
+  readonly maxBufferedBytes: number;
+  readonly readShare: number;
   readonly flushIntervalMs: number;
   readonly maxUnflushedMs: number;
   readonly drainTimeoutMs: number;
@@ -76,6 +85,7 @@ const STREAM_NAME = /^[a-zA-Z0-9_.-]{1,128}$/;
 const STREAM_ARN = /^arn:aws[a-z-]*:kinesis:[a-z0-9-]+:[0-9]{12}:stream\/[a-zA-Z0-9_.-]{1,128}$/;
 /** Databases disagree on control characters: some cut a name at NUL, some refuse it. */
 const APPLICATION_NAME = /^\P{Cc}{1,255}$/u;
+const MIB = 1024 * 1024;
 const LONGEST_MS = 2 ** 31 - 1;
 
 const OPTION_NAMES: Readonly<Record<keyof ConsumerOptions, true>> = {
@@ -92,6 +102,9 @@ const OPTION_NAMES: Readonly<Record<keyof ConsumerOptions, true>> = {
   scanIntervalMs: true,
   immediateRescan: true,
   maxRecords: true,
+  idleIntervalMs: true,
+  maxBufferedBytes: true,
+  readShare: true,
   flushIntervalMs: true,
   maxUnflushedMs: true,
   drainTimeoutMs: true,
@@ -117,6 +130,8 @@ export function resolveOptions(options: ConsumerOptions): ResolvedOptions {
     random = Math.random,
     start = "LATEST",
     maxRecords = 10_000,
+    maxBufferedBytes = 64 * MIB,
+    readShare = 1,
   } = options;
   const group: Group = options.group === undefined ? new AllGroup() : options.group;
   requireMethods("store", store, ["openApplication", "getCheckpoints", "setCheckpoints"]);
@@ -144,6 +159,9 @@ export function resolveOptions(options: ConsumerOptions): ResolvedOptions {
     scanIntervalMs: duration("scanIntervalMs", options.scanIntervalMs, 250),
     immediateRescan: resolveBoolean("immediateRescan", options.immediateRescan, false),
     maxRecords: resolveMaxRecords(maxRecords),
+    idleIntervalMs: duration("idleIntervalMs", options.idleIntervalMs, 1000),
+    maxBufferedBytes: resolveMaxBufferedBytes(maxBufferedBytes),
+    readShare: resolveReadShare(readShare),
     flushIntervalMs: duration(
       "flushIntervalMs",
       options.flushIntervalMs,
@@ -203,6 +221,22 @@ function resolveMaxRecords(maxRecords: unknown): number {
   throw new ConfigError(
     "maxRecords",
     `a whole number from 1 to 10,000 is needed, not ${String(maxRecords)}`,
+  );
+}
+
+function resolveMaxBufferedBytes(bytes: unknown): number {
+  if (Number.isInteger(bytes) && Number(bytes) >= 16 * MIB) return Number(bytes);
+  throw new ConfigError(
+    "maxBufferedBytes",
+    `a whole number of bytes, 16 MiB (${16 * MIB}) or more, is needed, not ${inspect(bytes)}`,
+  );
+}
+
+function resolveReadShare(share: unknown): number {
+  if (typeof share === "number" && share > 0 && share <= 1) return share;
+  throw new ConfigError(
+    "readShare",
+    `a number above 0, at most 1, is needed, not ${inspect(share)}`,
   );
 }
 

@@ -25,6 +25,13 @@ const BAD: readonly (readonly [why: string, option: string, options: Record<stri
   ["a fraction of a record", "maxRecords", { maxRecords: 1.5 }],
   ["maxRecords as text", "maxRecords", { maxRecords: "100" }],
   ["maxRecords of null", "maxRecords", { maxRecords: null }],
+  ["a negative idleIntervalMs", "idleIntervalMs", { idleIntervalMs: -1 }],
+  ["maxBufferedBytes below 16 MiB", "maxBufferedBytes", { maxBufferedBytes: 16 * 2 ** 20 - 1 }],
+  ["a fraction of a byte", "maxBufferedBytes", { maxBufferedBytes: 2 ** 25 + 0.5 }],
+  ["endless maxBufferedBytes", "maxBufferedBytes", { maxBufferedBytes: Infinity }],
+  ["readShare of 0", "readShare", { readShare: 0 }],
+  ["readShare above 1", "readShare", { readShare: 1.01 }],
+  ["readShare as text", "readShare", { readShare: "1" }],
   ["a negative interval", "scanIntervalMs", { scanIntervalMs: -1 }],
   ["an interval of NaN", "scanIntervalMs", { scanIntervalMs: Number.NaN }],
   ["an interval without end", "scanIntervalMs", { scanIntervalMs: Infinity }],
@@ -64,6 +71,9 @@ test("a complaint about an option names it in its message", () => {
 test("the bounds themselves are allowed", () => {
   const bounds: Partial<ConsumerOptions>[] = [
     { maxRecords: 1 },
+    { maxBufferedBytes: 16 * 2 ** 20 },
+    { readShare: 0.01 },
+    { idleIntervalMs: 0 },
     { maxRecords: 10_000 },
     { scanIntervalMs: 0 },
     { flushIntervalMs: 0 },
@@ -114,7 +124,9 @@ test("the defaults are Go's: LATEST, 250 ms, 10,000 records, no immediate rescan
 
   expect(seen).toEqual(["1", "2", "3"]);
   expect(world.iteratorTypes()).toEqual(["LATEST"]);
-  expect(gapsOf(pollsOf(world))).toEqual([250, 250, 250]);
+  const [idle, ...busy] = gapsOf(pollsOf(world));
+  expect(Math.abs(idle! - 250), "an idle shard's interval has jitter").toBeLessThanOrEqual(25);
+  expect(busy).toEqual([250, 250]);
   const limits = world.kinesis.calls.filter(({ operation }) => operation === "GetRecords");
   expect(new Set(limits.map(({ input }) => input["Limit"]))).toEqual(new Set([10_000]));
   for (const spy of printed) expect(spy).not.toHaveBeenCalled();

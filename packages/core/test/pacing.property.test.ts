@@ -1,38 +1,74 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { backoffMs } from "../src/backoff.ts";
-import { nextPollDelayMs, POLL_FLOOR_MS, type PollState } from "../src/scan/pacing.ts";
+import {
+  nextPollDelayMs,
+  POLL_FLOOR_MS,
+  type PollOptions,
+  type PollState,
+} from "../src/scan/pacing.ts";
 
 const interval = fc.integer({ min: 0, max: 100_000 });
+const options: fc.Arbitrary<PollOptions> = fc.record({
+  scanIntervalMs: interval,
+  idleIntervalMs: interval,
+  immediateRescan: fc.boolean(),
+});
 const state: fc.Arbitrary<PollState> = fc.record({
   sinceLastPollMs: fc.double({ min: 0, max: 1e6, noNaN: true }),
   recordsInPage: fc.integer({ min: 0, max: 10_000 }),
   millisBehindLatest: fc.integer({ min: 0, max: 1e9 }),
+  shards: fc.integer({ min: 1, max: 20_000 }),
+  chance: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
 });
+const atOnce = { sinceLastPollMs: 0 };
+const idle = { ...atOnce, recordsInPage: 0, millisBehindLatest: 0 };
 
-test("without immediate rescan every poll keeps the interval, and never less than the quota's", () => {
+test("the time since the last poll counts, and no delay is negative", () => {
   fc.assert(
-    fc.property(interval, state, (scanIntervalMs, at) => {
-      const delay = nextPollDelayMs({ scanIntervalMs, immediateRescan: false }, at);
-      const least = Math.max(scanIntervalMs, POLL_FLOOR_MS);
-      expect(delay).toBeGreaterThanOrEqual(0);
-      expect(at.sinceLastPollMs + delay).toBeGreaterThanOrEqual(least - 1e-6);
-      if (delay > 0) expect(at.sinceLastPollMs + delay).toBeCloseTo(least, 6);
+    fc.property(options, state, (poll, at) => {
+      const whole = nextPollDelayMs(poll, { ...at, ...atOnce });
+      const delay = nextPollDelayMs(poll, at);
+      expect(delay).toBe(Math.max(0, whole - at.sinceLastPollMs));
     }),
   );
 });
 
-test("immediate rescan: behind with records at once, behind without them by the quota, else the interval", () => {
+test("only immediate rescan goes below the quota's 200 ms, after records and behind", () => {
   fc.assert(
-    fc.property(interval, state, (scanIntervalMs, at) => {
-      const delay = nextPollDelayMs({ scanIntervalMs, immediateRescan: true }, at);
-      const whole = nextPollDelayMs(
-        { scanIntervalMs, immediateRescan: true },
-        { ...at, sinceLastPollMs: 0 },
+    fc.property(options, state, (poll, at) => {
+      const delay = nextPollDelayMs(poll, { ...at, ...atOnce });
+      const catchingUp = poll.immediateRescan && at.millisBehindLatest > 0;
+      if (catchingUp) expect(delay).toBe(at.recordsInPage > 0 ? 0 : POLL_FLOOR_MS);
+      else expect(delay).toBeGreaterThanOrEqual(POLL_FLOOR_MS);
+    }),
+  );
+});
+
+test("a shard that has records, or is behind, keeps the interval exactly, among however many", () => {
+  fc.assert(
+    fc.property(options, state, (poll, at) => {
+      fc.pre(at.recordsInPage > 0 || at.millisBehindLatest > 0);
+      const delay = nextPollDelayMs({ ...poll, immediateRescan: false }, { ...at, ...atOnce });
+      expect(delay).toBe(Math.max(poll.scanIntervalMs, POLL_FLOOR_MS));
+    }),
+  );
+});
+
+test("an idle shard strays a tenth from its interval, which is the idle one where shards are many", () => {
+  fc.assert(
+    fc.property(options, state, (poll, at) => {
+      const intervalMs = Math.max(poll.scanIntervalMs, POLL_FLOOR_MS);
+      const many = (at.shards * 1000) / intervalMs > 1000;
+      const effectiveMs = many ? Math.max(intervalMs, poll.idleIntervalMs) : intervalMs;
+      const delay = nextPollDelayMs(poll, { ...at, ...idle });
+      expect(delay).toBeGreaterThanOrEqual(Math.max(POLL_FLOOR_MS, 0.9 * effectiveMs) - 1e-6);
+      expect(delay).toBeLessThanOrEqual(Math.max(POLL_FLOOR_MS, 1.1 * effectiveMs) + 1e-6);
+      const early = nextPollDelayMs(poll, { ...at, ...idle, chance: 0 });
+      const late = nextPollDelayMs(poll, { ...at, ...idle, chance: 0.999 });
+      expect(late - early).toBeGreaterThan(
+        Math.min(0.19 * effectiveMs, effectiveMs - POLL_FLOOR_MS) - 1e-6,
       );
-      expect(delay).toBeLessThanOrEqual(whole);
-      if (at.millisBehindLatest === 0) expect(whole).toBe(Math.max(scanIntervalMs, POLL_FLOOR_MS));
-      else expect(whole).toBe(at.recordsInPage > 0 ? 0 : POLL_FLOOR_MS);
     }),
   );
 });

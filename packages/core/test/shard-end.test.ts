@@ -1,6 +1,7 @@
 import type { GetRecordsCommand } from "@aws-sdk/client-kinesis";
 import { expect, test } from "vitest";
 import type { Checkpoint } from "../src/index.ts";
+import { gate } from "./support/calls.ts";
 import { late, RecordingStore } from "./support/recording-store.ts";
 import { ScriptedGroup } from "./support/scripted-group.ts";
 import { World } from "./support/world.ts";
@@ -106,22 +107,30 @@ test.each(["lost", "forced"] as const)(
 
 test("a shard that ages out while it is read is told of, and the others go on", async () => {
   const world = await World.of({ shards: 2 });
-  let end = (): void => {};
+  const stuck = gate();
   const slowly = { discoveryIntervalMs: 100 * HOUR, scanIntervalMs: 200_000 };
   const run = await world.start(slowly, ({ shardId }) =>
-    shardId === SHARD ? new Promise<void>((resolve) => (end = resolve)) : undefined,
+    shardId === SHARD ? stuck.opened : undefined,
   );
-  await world.put("a", "in hand");
-  await world.clock.advance(200_000);
+  for (const text of ["in hand", "read ahead", "read ahead too"]) {
+    await world.put("a", text);
+    await world.clock.advance(200_000);
+  }
   await world.put("a", "never read");
   await world.split(SHARD);
   await world.clock.advance(26 * HOUR);
-  end();
+  stuck.open();
   await world.clock.advance(200_000);
   await world.put("a", "in the child");
   await world.put("b", "elsewhere");
   await world.clock.advance(200_000);
-  expect(run.texts.toSorted()).toEqual(["elsewhere", "in hand", "in the child"]);
+  expect(run.texts.toSorted()).toEqual([
+    "elsewhere",
+    "in hand",
+    "in the child",
+    "read ahead",
+    "read ahead too",
+  ]);
   expect(run.settled).toBeUndefined();
   expect(world.counter.total("trimmed", { shardId: SHARD })).toBe(1);
   expect(world.logger.find("error", /retention took it/)).toHaveLength(1);

@@ -31,6 +31,31 @@ test("a consumer reads all of 3,000 shards, and Node sees no leak in their liste
   expect(warnings).toEqual([]);
 }, 30_000);
 
+test("a thousand shards start together, at most 40 calls at once; those in line see an abort", async () => {
+  const shards = 1000;
+  const world = await World.of({ shards });
+  const stop = world.kinesis.faults.delay({ times: Infinity, ms: 10, operation: "GetRecords" });
+  let most = 0;
+  let underWay = 0;
+  const client = {
+    send: async (command: never, options?: { abortSignal?: AbortSignal }) => {
+      underWay += 1;
+      most = Math.max(most, underWay);
+      return world.kinesis.send(command, options).finally(() => (underWay -= 1));
+    },
+  };
+  const run = await world.start({ client, maxBufferedBytes: 1024 ** 3 });
+  expect(most).toBe(40);
+  // 1,000 calls of 10 ms, 40 at a time.
+  await world.clock.advance(250);
+  const polled = world.kinesis.calls.filter(({ operation }) => operation === "GetRecords");
+  expect(polled.length).toBeGreaterThanOrEqual(shards);
+  stop();
+  await run.stop();
+  expect(run.error).toBeUndefined();
+  expect(world.clock.pendingTimers).toBe(0);
+});
+
 test("a token that expires makes the listing start over, and name no shard twice", async () => {
   const world = await World.of({ shards: 2500 });
   // Each try times out after 30 s: by the twelfth the token is older than its 300 s.

@@ -11,8 +11,8 @@ export interface RecordsPage {
   readonly children: readonly Shard[];
   /** The memory that the page keeps alive, in bytes. */
   readonly heldBytes: number;
-  /** Data of the records, as the shard's quota of 2 MiB a second counts it. */
-  readonly dataBytes: number;
+  /** Data and partition keys, as the shard's quota of 2 MiB a second counts them. */
+  readonly payloadBytes: number;
   /** The requests it took: the SDK's own retries count against the quota too. */
   readonly attempts: number;
 }
@@ -22,15 +22,17 @@ const RECORD_OVERHEAD_BYTES = 200;
 
 export function recordsPage(reply: GetRecordsCommandOutput): RecordsPage {
   const records = reply.Records ?? [];
-  let dataBytes = 0;
-  for (const { Data } of records) dataBytes += Data?.byteLength ?? 0;
+  let payloadBytes = 0;
+  for (const { Data, PartitionKey } of records) {
+    payloadBytes += (Data?.byteLength ?? 0) + (PartitionKey?.length ?? 0);
+  }
   return {
     records,
     nextShardIterator: reply.NextShardIterator ?? undefined,
     millisBehindLatest: reply.MillisBehindLatest ?? 0,
     children: (reply.ChildShards ?? []).map(fromChildShard),
-    heldBytes: dataBytes + records.length * RECORD_OVERHEAD_BYTES,
-    dataBytes,
+    heldBytes: payloadBytes + records.length * RECORD_OVERHEAD_BYTES,
+    payloadBytes,
     attempts: reply.$metadata?.attempts ?? 1,
   };
 }

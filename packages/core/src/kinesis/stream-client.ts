@@ -4,10 +4,10 @@ import {
   GetShardIteratorCommand,
   ListShardsCommand,
   type DescribeStreamSummaryCommandOutput,
-  type GetRecordsCommandOutput,
   type GetShardIteratorCommandInput,
   type ListShardsCommandOutput,
 } from "@aws-sdk/client-kinesis";
+import pLimit from "p-limit";
 import { backoffMs, type BackoffPolicy } from "../backoff.ts";
 import { sleep, Stopwatch, type Clock } from "../clock.ts";
 import { callWithin } from "../deadline.ts";
@@ -41,8 +41,13 @@ export type IteratorPosition = Pick<
   "ShardIteratorType" | "StartingSequenceNumber" | "Timestamp"
 >;
 
+/** Goes around one try of a call. */
+export type Attempt<Output> = (send: () => Promise<Output>) => Promise<Output>;
+
 const BACKOFF: BackoffPolicy = { baseMs: 200, maxMs: 30_000 };
 const CALL_TIMEOUT_MS = 30_000;
+/** Below the 50 sockets of the SDK's HTTP/1.1 handler, which others may use too. */
+const MAX_CALLS_AT_ONCE = 40;
 /** A role's rights take a while to spread; after this, 'denied' means denied. */
 const DENIED_FOR_MS = 60_000;
 
@@ -56,6 +61,7 @@ export class StreamClient {
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #telemetry: Telemetry;
+  readonly #slots = pLimit(MAX_CALLS_AT_ONCE);
   /** Wall-clock difference: the service's minus this machine's, from the last reply that told. */
   #serviceOffsetMs = 0;
 
@@ -142,18 +148,18 @@ export class StreamClient {
     });
   }
 
-  /** `onSend` is told of each try: they all count against the shard's quota. */
+  /** `attempt` goes around each try: it waits for its turn, and counts what the try costs. */
   async getRecords(
     shardId: string,
     iterator: string,
     limit: number,
     signal: AbortSignal,
-    onSend: () => void,
+    attempt: Attempt<RecordsPage>,
   ): Promise<RecordsPage> {
     const arn = "StreamARN" in this.id ? this.id : {};
     const command = new GetRecordsCommand({ ShardIterator: iterator, Limit: limit, ...arn });
-    return recordsPage(
-      await this.#call<GetRecordsCommandOutput>("GetRecords", command, signal, shardId, onSend),
+    return this.#retry("GetRecords", signal, shardId, () =>
+      attempt(async () => recordsPage(await this.#send("GetRecords", command, signal))),
     );
   }
 
@@ -179,28 +185,39 @@ export class StreamClient {
     }
   }
 
-  async #call<Output>(
+  #call<Output>(
     operation: string,
     command: object,
     signal: AbortSignal,
     shardId?: string,
-    onSend?: () => void,
+  ): Promise<Output> {
+    return this.#retry(operation, signal, shardId, () => this.#send(operation, command, signal));
+  }
+
+  /** One try: in its turn, and within its time. */
+  #send<Output>(operation: string, command: object, signal: AbortSignal): Promise<Output> {
+    return this.#slots(() =>
+      callWithin<Output>((abortSignal) => this.#client.send(command, { abortSignal }), {
+        clock: this.#clock,
+        signal,
+        timeoutMs: CALL_TIMEOUT_MS,
+        onTimeout: () => timeoutError(operation),
+      }),
+    );
+  }
+
+  async #retry<Output>(
+    operation: string,
+    signal: AbortSignal,
+    shardId: string | undefined,
+    attempt: () => Promise<Output>,
   ): Promise<Output> {
     let failures = 0;
     let denied: Stopwatch | undefined;
     for (;;) {
       signal.throwIfAborted();
-      onSend?.();
       try {
-        return await callWithin<Output>(
-          (abortSignal) => this.#client.send(command, { abortSignal }),
-          {
-            clock: this.#clock,
-            signal,
-            timeoutMs: CALL_TIMEOUT_MS,
-            onTimeout: () => timeoutError(operation),
-          },
-        );
+        return await attempt();
       } catch (error) {
         signal.throwIfAborted();
         const failure = classify(error);

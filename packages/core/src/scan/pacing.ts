@@ -1,30 +1,56 @@
 /** A shard serves five GetRecords calls a second, to all applications together. */
 export const POLL_FLOOR_MS = 200;
 
+/** What a scan polls without a second thought: an empty GetRecords costs about 0.4 ms of CPU. */
+const MAX_POLLS_PER_SECOND = 1000;
+
+/** How far the polls of shards that are idle stray from their interval, so as not to be in step. */
+const JITTER = 0.1;
+
 export interface PollOptions {
   readonly scanIntervalMs: number;
+  readonly idleIntervalMs: number;
   readonly immediateRescan: boolean;
 }
 
-/** What is known when a page has been handled and the next poll is to be timed. */
+/** What is known when a page is here and the next poll is to be timed. */
 export interface PollState {
   /** Since the last poll *began*: a slow handler uses the interval up, and makes no burst. */
   readonly sinceLastPollMs: number;
   readonly recordsInPage: number;
   readonly millisBehindLatest: number;
+  /** How many shards this scan reads. */
+  readonly shards: number;
+  /** A random number in [0, 1). */
+  readonly chance: number;
 }
 
 /**
  * How long to wait before the next poll of a shard, pure. With `immediateRescan` a page that
  * brought records and is still behind is followed at once, an empty one as soon as the shard's
- * quota allows. All else waits for the interval; no interval is shorter than the quota's 200 ms.
+ * quota allows. All else waits for the interval; no interval is shorter than the quota's 200 ms. An
+ * idle shard's interval has jitter, and is widened where the shards are many.
  */
-export function nextPollDelayMs(
-  { scanIntervalMs, immediateRescan }: PollOptions,
-  { sinceLastPollMs, recordsInPage, millisBehindLatest }: PollState,
-): number {
-  const catchingUp = immediateRescan && millisBehindLatest > 0;
+export function nextPollDelayMs(options: PollOptions, state: PollState): number {
+  const { recordsInPage, millisBehindLatest, sinceLastPollMs } = state;
+  const behind = millisBehindLatest > 0;
+  const catchingUp = options.immediateRescan && behind;
   if (catchingUp && recordsInPage > 0) return 0;
-  const intervalMs = catchingUp ? POLL_FLOOR_MS : Math.max(scanIntervalMs, POLL_FLOOR_MS);
+  const idle = !behind && recordsInPage === 0;
+  const intervalMs = catchingUp
+    ? POLL_FLOOR_MS
+    : idle
+      ? idlePaceMs(options, state)
+      : Math.max(options.scanIntervalMs, POLL_FLOOR_MS);
   return Math.max(0, intervalMs - sinceLastPollMs);
+}
+
+function idlePaceMs(
+  { scanIntervalMs, idleIntervalMs }: PollOptions,
+  { shards, chance }: PollState,
+): number {
+  const intervalMs = Math.max(scanIntervalMs, POLL_FLOOR_MS);
+  const tooMany = (shards * 1000) / intervalMs > MAX_POLLS_PER_SECOND;
+  const widenedMs = tooMany ? Math.max(intervalMs, idleIntervalMs) : intervalMs;
+  return Math.max(POLL_FLOOR_MS, widenedMs * (1 - JITTER + 2 * JITTER * chance));
 }

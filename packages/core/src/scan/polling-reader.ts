@@ -1,5 +1,5 @@
 import type { _Record as SdkRecord } from "@aws-sdk/client-kinesis";
-import { sleep, Stopwatch, type Clock } from "../clock.ts";
+import { Stopwatch, type Clock } from "../clock.ts";
 import { compareSequenceNumbers } from "../checkpoints/position.ts";
 import { restartPosition, type ApplicationStart } from "../checkpoints/start-position.ts";
 import { describeError, KcError } from "../errors.ts";
@@ -9,6 +9,9 @@ import type { Shard } from "../kinesis/shard.ts";
 import type { IteratorPosition, StreamClient } from "../kinesis/stream-client.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { nextPollDelayMs, POLL_FLOOR_MS, type PollOptions } from "./pacing.ts";
+import type { ReadAccount, ReadBudget, Reservation } from "./read-budget.ts";
+import { ReadQuota } from "./read-quota.ts";
+import type { Wakeups } from "./wakeups.ts";
 
 /** One reply's records. */
 export interface Page {
@@ -18,6 +21,17 @@ export interface Page {
   readonly end: boolean;
   /** The shards that follow, in a last page; some emulators leave them out. */
   readonly children: readonly Shard[];
+  /** To be released once the page was handled, or is given up. */
+  readonly memory: Reservation;
+}
+
+/** What all shards of a scan share when they read. */
+export interface SharedReading {
+  readonly budget: ReadBudget;
+  readonly wakeups: Wakeups;
+  readonly random: () => number;
+  /** How many shards this scan reads now. */
+  readonly shards: () => number;
 }
 
 /** LATEST means the start; an iterator that comes so much later is made from the start's time. */
@@ -28,17 +42,23 @@ export interface PollingReaderOptions extends PollOptions {
   readonly start: IteratorPosition;
   readonly application: ApplicationStart;
   readonly maxRecords: number;
+  /** The part of the shard's quota that this consumer may use. */
+  readonly readShare: number;
   readonly stream: StreamClient;
+  readonly shared: SharedReading;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
 }
 
 /**
- * Reads one shard page by page with GetRecords. A page that was returned is accepted: an iterator
+ * Reads one shard page by page with GetRecords, as fast as its interval, its quota and the scan's
+ * memory allow. A page that was returned is accepted: an iterator
  * that expires is made anew after that page's last record, never further back, never at the tip.
  */
 export class PollingReader {
   readonly #options: PollingReaderOptions;
+  readonly #quota: ReadQuota;
+  readonly #account: ReadAccount = { held: 0 };
   readonly #sinceLastPoll: Stopwatch;
   #iterator: string | undefined;
   /** Where an iterator would be made now. */
@@ -46,7 +66,13 @@ export class PollingReader {
   /** The checkpoint's own record, until the first page has shown whether it is still there. */
   #checkpointed: string | undefined;
   /** What the pace depends on; the page itself is the handler's, and is not kept. */
-  #lastPage: { readonly recordsInPage: number; readonly millisBehindLatest: number } | undefined;
+  #lastPage:
+    | {
+        readonly recordsInPage: number;
+        readonly millisBehindLatest: number;
+        readonly heldBytes: number;
+      }
+    | undefined;
 
   constructor(options: PollingReaderOptions) {
     const { start } = options;
@@ -56,6 +82,7 @@ export class PollingReader {
       start.StartingSequenceNumber === undefined
         ? start
         : { ...start, ShardIteratorType: "AT_SEQUENCE_NUMBER" };
+    this.#quota = new ReadQuota(options.clock, options.readShare);
     this.#sinceLastPoll = new Stopwatch(options.clock);
   }
 
@@ -64,22 +91,25 @@ export class PollingReader {
    * stream. Passing errors are retried inside. @throws the signal's reason, KcError
    */
   async next(signal: AbortSignal): Promise<Page | undefined> {
-    const { clock, stream, shardId, maxRecords } = this.#options;
-    const onSend = (): void => this.#sinceLastPoll.restart();
+    const { stream, shardId, maxRecords, shared } = this.#options;
+    let memory: Reservation | undefined;
+    const poll = async (send: () => Promise<RecordsPage>): Promise<RecordsPage> => {
+      memory = await this.#admit(signal);
+      return this.#count(send, memory);
+    };
     await this.#untilNextPoll(signal);
     for (;;) {
       signal.throwIfAborted();
       try {
         this.#iterator ??= await this.#makeIterator(signal);
-        return this.#accept(
-          await stream.getRecords(shardId, this.#iterator, maxRecords, signal, onSend),
-        );
+        const page = await stream.getRecords(shardId, this.#iterator, maxRecords, signal, poll);
+        return this.#accept(page, memory!);
       } catch (error) {
         signal.throwIfAborted();
         if (classify(error) === "not-found" && (await this.#agedOut(signal))) return undefined;
         await this.#recover(error, signal);
         // A service that refuses each new iterator alike is asked within the quota.
-        await sleep(clock, POLL_FLOOR_MS - this.#sinceLastPoll.elapsed(), signal);
+        await shared.wakeups.sleep(POLL_FLOOR_MS - this.#sinceLastPoll.elapsed(), signal);
       }
     }
   }
@@ -90,22 +120,62 @@ export class PollingReader {
   }
 
   async #untilNextPoll(signal: AbortSignal): Promise<void> {
+    const { wakeups, random, shards } = this.#options.shared;
     if (this.#lastPage === undefined) return;
-    const sinceLastPollMs = this.#sinceLastPoll.elapsed();
-    const delayMs = nextPollDelayMs(this.#options, { ...this.#lastPage, sinceLastPollMs });
-    await sleep(this.#options.clock, delayMs, signal);
+    const delayMs = nextPollDelayMs(this.#options, {
+      ...this.#lastPage,
+      sinceLastPollMs: this.#sinceLastPoll.elapsed(),
+      shards: shards(),
+      chance: random(),
+    });
+    await wakeups.sleep(delayMs, signal);
   }
 
-  #accept(page: RecordsPage): Page {
+  /** Waits until the shard's quota and the scan's memory have room for a page. */
+  async #admit(signal: AbortSignal): Promise<Reservation> {
+    const { budget, wakeups } = this.#options.shared;
+    for (let waitMs = this.#quota.delayMs(); waitMs > 0; waitMs = this.#quota.delayMs()) {
+      await wakeups.sleep(waitMs, signal);
+      signal.throwIfAborted();
+    }
+    return budget.reserve(this.#account, this.#lastPage?.heldBytes, signal);
+  }
+
+  /** One request, and what it costs. */
+  async #count(send: () => Promise<RecordsPage>, memory: Reservation): Promise<RecordsPage> {
+    this.#sinceLastPoll.restart();
+    this.#quota.sent();
+    try {
+      const page = await send();
+      memory.hold(page.heldBytes);
+      this.#quota.received(page.payloadBytes);
+      this.#countHiddenRetries(page.attempts);
+      return page;
+    } catch (error) {
+      memory.release();
+      this.#countHiddenRetries(attemptsOf(error));
+      if (classify(error) === "throttled") this.#quota.refused();
+      throw error;
+    }
+  }
+
+  /** What the SDK repeated unasked was, more often than not, refused by the quota. */
+  #countHiddenRetries(attempts: number): void {
+    if (attempts <= 1) return;
+    this.#quota.sent(attempts - 1);
+    this.#quota.refused();
+  }
+
+  #accept(page: RecordsPage, memory: Reservation): Page {
     const records = this.#sinceCheckpoint(page.records);
     const last = page.records.at(-1)?.SequenceNumber;
     if (last !== undefined) {
       this.#position = { ShardIteratorType: "AFTER_SEQUENCE_NUMBER", StartingSequenceNumber: last };
     }
     this.#iterator = page.nextShardIterator;
-    const { millisBehindLatest, children } = page;
-    this.#lastPage = { recordsInPage: page.records.length, millisBehindLatest };
-    return { records, millisBehindLatest, end: this.#iterator === undefined, children };
+    const { millisBehindLatest, children, heldBytes } = page;
+    this.#lastPage = { recordsInPage: page.records.length, millisBehindLatest, heldBytes };
+    return { records, millisBehindLatest, end: this.#iterator === undefined, children, memory };
   }
 
   async #makeIterator(signal: AbortSignal): Promise<string> {
@@ -211,4 +281,10 @@ export class PollingReader {
     const first = listing.find((shard) => shard.shardId === shardId)?.startingSequenceNumber;
     return first !== undefined && compareSequenceNumbers(sequenceNumber, first) >= 0;
   }
+}
+
+/** The requests that a failed call took, the SDK's own retries included. */
+function attemptsOf(error: unknown): number {
+  const metadata = (error as { readonly $metadata?: { readonly attempts?: number } }).$metadata;
+  return metadata?.attempts ?? 1;
 }

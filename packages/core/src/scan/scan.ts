@@ -14,8 +14,11 @@ import type { Shard } from "../kinesis/shard.ts";
 import { StreamClient, type KinesisClientLike } from "../kinesis/stream-client.ts";
 import type { ResolvedOptions } from "../options.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
+import type { SharedReading } from "./polling-reader.ts";
+import { ReadBudget } from "./read-budget.ts";
 import { LAST_FLUSH_MS, ShardScan } from "./shard-scan.ts";
 import { Turns } from "./turns.ts";
+import { Wakeups } from "./wakeups.ts";
 
 /**
  * One run of a consumer: opens the application, lets the group grant shards, reads them, and brings
@@ -35,6 +38,7 @@ export class Scan implements GroupHost {
   readonly #calls: StoreCalls;
   readonly #checkpointer: Checkpointer;
   readonly #turns: Turns;
+  readonly #reading: SharedReading;
   readonly #stop = new AbortController();
   /** The stop's time is over: handlers are given up, and finished work gets a last flush. */
   readonly #deadline = new AbortController();
@@ -63,6 +67,12 @@ export class Scan implements GroupHost {
     // Every shard listens to both; Node takes more than ten listeners for a leak.
     setMaxListeners(0, this.#stop.signal, this.#deadline.signal);
     this.#turns = new Turns(clock);
+    this.#reading = {
+      budget: new ReadBudget(options.maxBufferedBytes),
+      wakeups: new Wakeups(clock),
+      random,
+      shards: () => this.#active,
+    };
     this.#calls = new StoreCalls({ store, clock, random, telemetry });
     this.#checkpointer = new Checkpointer({
       calls: this.#calls,
@@ -154,6 +164,7 @@ export class Scan implements GroupHost {
       application: this.#application,
       firstGrant: (assignment.fence?.epoch ?? 1) === 1 && !this.#granted.has(shardId),
       poll: this.#options,
+      reading: this.#reading,
       stream: this.#stream,
       checkpointer: this.#checkpointer,
       clock: this.clock,

@@ -10,7 +10,8 @@ import type { Handler, HandlerContext } from "../handler.ts";
 import type { StreamClient } from "../kinesis/stream-client.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { Dispatcher } from "./dispatcher.ts";
-import { PollingReader, type Page } from "./polling-reader.ts";
+import { PageQueue } from "./page-queue.ts";
+import { PollingReader, type Page, type SharedReading } from "./polling-reader.ts";
 import type { PollOptions } from "./pacing.ts";
 import type { Turns } from "./turns.ts";
 
@@ -23,7 +24,8 @@ export interface ShardScanOptions {
   readonly application: ApplicationStart;
   /** Nobody has held the shard before. */
   readonly firstGrant: boolean;
-  readonly poll: PollOptions & { readonly maxRecords: number };
+  readonly poll: PollOptions & { readonly maxRecords: number; readonly readShare: number };
+  readonly reading: SharedReading;
   readonly stream: StreamClient;
   readonly checkpointer: Checkpointer;
   readonly clock: Clock;
@@ -127,9 +129,11 @@ export class ShardScan {
       start,
       application,
       stream,
+      shared: this.#options.reading,
       clock,
       telemetry,
     });
+    const pages = new PageQueue(reader, stop);
     const dispatcher = new Dispatcher({
       handler: this.#options.handler,
       context,
@@ -141,13 +145,13 @@ export class ShardScan {
       telemetry,
     });
     for (;;) {
-      const page = await reader.next(stop);
+      const page = await pages.next();
       if (page === undefined) return { kind: "aged-out" };
       telemetry.set("lag", page.millisBehindLatest, { shardId });
       if (!(await dispatcher.deliver(page))) return this.#drained();
       if (!page.end) continue;
       if (await this.#isClosed(page)) return this.#ended(page);
-      reader.reopen();
+      pages.reopen();
     }
   }
 

@@ -1,0 +1,78 @@
+import type { Page, PollingReader } from "./polling-reader.ts";
+
+/** How far a shard is read ahead of the page in hand. */
+const PAGES_AHEAD = 2;
+
+/**
+ * The pages of one shard between its reader and its dispatcher: while one is handled, the next are
+ * fetched. What was fetched and not begun when the scan stops is dropped; it was never delivered,
+ * so nothing is lost.
+ */
+export class PageQueue {
+  readonly #reader: PollingReader;
+  readonly #stop: AbortSignal;
+  readonly #pages: Page[] = [];
+  #inHand: Page | undefined;
+  #reading = false;
+  /** Nothing follows: the last page was read, retention took the shard, or reading failed. */
+  #over: "end" | "aged-out" | { readonly error: unknown } | undefined;
+  #wake: () => void = () => {};
+
+  /** @param stop aborts when nothing more is to be delivered */
+  constructor(reader: PollingReader, stop: AbortSignal) {
+    this.#reader = reader;
+    this.#stop = stop;
+    stop.addEventListener("abort", () => this.#discard(), { once: true });
+  }
+
+  /**
+   * The next page; the one before was handled. Undefined when retention has taken the shard off the
+   * stream. An error comes after the pages that were read before it. @throws stop's reason, KcError
+   */
+  async next(): Promise<Page | undefined> {
+    this.#inHand?.memory.release();
+    this.#inHand = undefined;
+    for (;;) {
+      this.#stop.throwIfAborted();
+      this.#inHand = this.#pages.shift();
+      this.#readAhead();
+      if (this.#inHand !== undefined) return this.#inHand;
+      if (this.#over === "aged-out") return undefined;
+      if (typeof this.#over === "object") throw this.#over.error;
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+
+  /** What looked like the shard's end was none: read on where it stopped. */
+  reopen(): void {
+    this.#over = undefined;
+    this.#reader.reopen();
+  }
+
+  #readAhead(): void {
+    if (!this.#reading && this.#over === undefined) void this.#read();
+  }
+
+  async #read(): Promise<void> {
+    this.#reading = true;
+    try {
+      while (this.#pages.length < PAGES_AHEAD && this.#over === undefined) {
+        const page = await this.#reader.next(this.#stop);
+        if (page !== undefined) this.#pages.push(page);
+        if (page === undefined) this.#over = "aged-out";
+        else if (page.end) this.#over = "end";
+        if (this.#stop.aborted) this.#discard();
+        this.#wake();
+      }
+    } catch (error) {
+      this.#over = { error };
+    }
+    this.#reading = false;
+    this.#wake();
+  }
+
+  #discard(): void {
+    for (const page of [...this.#pages.splice(0), this.#inHand]) page?.memory.release();
+    this.#wake();
+  }
+}

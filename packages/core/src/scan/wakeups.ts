@@ -1,0 +1,77 @@
+import TinyQueue from "tinyqueue";
+import type { Clock } from "../clock.ts";
+
+interface Sleeper {
+  readonly at: number;
+  readonly wake: () => void;
+}
+
+/** The waits of all shards of a scan, behind one timer: a thousand shards set no thousand timers. */
+export class Wakeups {
+  readonly #clock: Clock;
+  readonly #sleepers = new TinyQueue<Sleeper>([], (a, b) => a.at - b.at);
+  readonly #awake = new Set<Sleeper>();
+  #armedFor = Infinity;
+  #cancel: () => void = () => {};
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /**
+   * Waits `ms` milliseconds, or until the signal aborts if that is sooner. It never rejects: whoever
+   * waits looks at the signal afterwards.
+   */
+  sleep(ms: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      if (signal.aborted || ms <= 0) return resolve();
+      const onAbort = (): void => this.#leave(sleeper, resolve);
+      const sleeper: Sleeper = {
+        at: this.#clock.monotonic() + ms,
+        wake: () => {
+          signal.removeEventListener("abort", onAbort);
+          resolve();
+        },
+      };
+      signal.addEventListener("abort", onAbort, { once: true });
+      this.#sleepers.push(sleeper);
+      this.#arm();
+    });
+  }
+
+  #leave(sleeper: Sleeper, resolve: () => void): void {
+    this.#awake.add(sleeper);
+    resolve();
+    this.#arm();
+  }
+
+  #wakeDue(): void {
+    this.#armedFor = Infinity;
+    const now = this.#clock.monotonic();
+    for (let next = this.#next(); next !== undefined && next.at <= now; next = this.#next()) {
+      this.#sleepers.pop();
+      next.wake();
+    }
+    this.#arm();
+  }
+
+  /** The next who still sleeps. */
+  #next(): Sleeper | undefined {
+    for (;;) {
+      const next = this.#sleepers.peek();
+      if (next === undefined || !this.#awake.delete(next)) return next;
+      this.#sleepers.pop();
+    }
+  }
+
+  #arm(): void {
+    const at = this.#next()?.at ?? Infinity;
+    if (at === this.#armedFor) return;
+    this.#cancel();
+    this.#armedFor = at;
+    this.#cancel =
+      at === Infinity
+        ? () => {}
+        : this.#clock.setTimer(() => this.#wakeDue(), at - this.#clock.monotonic());
+  }
+}
