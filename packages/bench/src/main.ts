@@ -1,7 +1,7 @@
 /** `npm run bench -- NAME`: progress on standard error, one JSON object as the last line. */
 import { cpus } from "node:os";
 import { benchCheckpoint } from "./checkpoint.ts";
-import { benchRead } from "./read.ts";
+import { benchRead } from "./read/read.ts";
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<object>>> = {
   read: benchRead,

@@ -1,5 +1,8 @@
-/** One contestant's CPU for a round, user and system, in microseconds for each record. */
-export type Contestant = () => Promise<{ readonly records: number }>;
+/**
+ * Handles records, and tells how many. What it does before it calls `begin` (connections, iterators,
+ * the first page) is not counted.
+ */
+export type Contestant = (begin: () => void) => Promise<{ readonly records: number }>;
 
 export interface Comparison {
   /** Median of each contestant's figures. */
@@ -37,9 +40,10 @@ export async function compare(
   };
 }
 
+/** CPU of a round, user and system, in microseconds for each record. */
 async function cpuPerRecord(contestant: Contestant): Promise<number> {
-  const before = process.cpuUsage();
-  const { records } = await contestant();
+  let before = process.cpuUsage();
+  const { records } = await contestant(() => (before = process.cpuUsage()));
   const { user, system } = process.cpuUsage(before);
   return (user + system) / records;
 }

@@ -33,4 +33,5 @@ export type { Telemetry } from "./telemetry/telemetry.ts";
 export { AllGroup } from "./groups/all-group.ts";
 export { Consumer, type ScanOptions } from "./consumer.ts";
 export type { ConsumerOptions } from "./options.ts";
+export type { WireOption } from "./kinesis/wire/wire.ts";
 export type { KinesisClientLike } from "./kinesis/stream-client.ts";

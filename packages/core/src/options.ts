@@ -6,6 +6,7 @@ import { ConfigError } from "./errors.ts";
 import { AllGroup } from "./groups/all-group.ts";
 import type { Group } from "./groups/group.ts";
 import { streamNameOf, type KinesisClientLike, type StreamId } from "./kinesis/stream-client.ts";
+import type { WireOption } from "./kinesis/wire/wire.ts";
 import type { Counter } from "./telemetry/counter.ts";
 import type { Logger } from "./telemetry/logger.ts";
 import { Telemetry } from "./telemetry/telemetry.ts";
@@ -38,6 +39,8 @@ export interface ConsumerOptions {
   readonly immediateRescan?: boolean;
   /** The most records one poll asks for, 1 to 10,000. @default 10000 */
   readonly maxRecords?: number;
+  /** What GetRecords speaks: CBOR, or JSON where that is not understood. @default "auto" */
+  readonly wire?: WireOption;
   /** From one poll of an idle shard to the next where the shards are many. @default 1000 */
   readonly idleIntervalMs?: number;
   /** The most memory that pages may take up, over all shards, in bytes. @default 64 MiB */
@@ -71,6 +74,7 @@ export interface ResolvedOptions {
   readonly scanIntervalMs: number;
   readonly immediateRescan: boolean;
   readonly maxRecords: number;
+  readonly wire: WireOption;
   readonly idleIntervalMs: number;
   readonly maxBufferedBytes: number;
   readonly readShare: number;
@@ -102,6 +106,7 @@ const OPTION_NAMES: Readonly<Record<keyof ConsumerOptions, true>> = {
   scanIntervalMs: true,
   immediateRescan: true,
   maxRecords: true,
+  wire: true,
   idleIntervalMs: true,
   maxBufferedBytes: true,
   readShare: true,
@@ -130,6 +135,7 @@ export function resolveOptions(options: ConsumerOptions): ResolvedOptions {
     random = Math.random,
     start = "LATEST",
     maxRecords = 10_000,
+    wire = "auto",
     maxBufferedBytes = 64 * MIB,
     readShare = 1,
   } = options;
@@ -159,6 +165,7 @@ export function resolveOptions(options: ConsumerOptions): ResolvedOptions {
     scanIntervalMs: duration("scanIntervalMs", options.scanIntervalMs, 250),
     immediateRescan: resolveBoolean("immediateRescan", options.immediateRescan, false),
     maxRecords: resolveMaxRecords(maxRecords),
+    wire: resolveWire(wire),
     idleIntervalMs: duration("idleIntervalMs", options.idleIntervalMs, 1000),
     maxBufferedBytes: resolveMaxBufferedBytes(maxBufferedBytes),
     readShare: resolveReadShare(readShare),
@@ -222,6 +229,11 @@ function resolveMaxRecords(maxRecords: unknown): number {
     "maxRecords",
     `a whole number from 1 to 10,000 is needed, not ${String(maxRecords)}`,
   );
+}
+
+function resolveWire(wire: unknown): WireOption {
+  if (wire === "auto" || wire === "cbor" || wire === "json" || wire === "sdk") return wire;
+  throw new ConfigError("wire", `"auto", "cbor", "json" or "sdk" is needed, not ${inspect(wire)}`);
 }
 
 function resolveMaxBufferedBytes(bytes: unknown): number {

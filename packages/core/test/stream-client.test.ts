@@ -180,7 +180,7 @@ test("a client of the consumer's own is destroyed, each with its scan, whatever 
 function clientOf(world: World, id: StreamId = { StreamName: STREAM }): StreamClient {
   const { kinesis: client, clock, counter, logger } = world;
   const telemetry = new Telemetry({ counter, logger }, { stream: STREAM, application: "billing" });
-  return new StreamClient({ id, client, clock, random: () => 0.5, telemetry });
+  return new StreamClient({ id, client, clock, random: () => 0.5, telemetry, wire: "auto" });
 }
 
 function never(): AbortSignal {

@@ -3,6 +3,7 @@ export {
   type DynamoDbLocalServer,
   startDynamoDbLocal,
 } from "./dynamodb-local.ts";
+export { startKinesalite, startKinesisLocal, type Witness } from "./kinesis-witnesses.ts";
 export { type MariadbServer, startMariadb } from "./mariadb.ts";
 export type { MysqlAddress } from "./mysql-address.ts";
 export { NoMysqlError } from "./mysql-program.ts";

@@ -1,9 +1,9 @@
 import {
   DescribeStreamSummaryCommand,
-  GetRecordsCommand,
   GetShardIteratorCommand,
   ListShardsCommand,
   type DescribeStreamSummaryCommandOutput,
+  type GetRecordsCommandOutput,
   type GetShardIteratorCommandInput,
   type ListShardsCommandOutput,
 } from "@aws-sdk/client-kinesis";
@@ -14,8 +14,9 @@ import { callWithin } from "../deadline.ts";
 import { describeError, KcError } from "../errors.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { classify } from "./classify.ts";
-import { recordsPage, type RecordsPage } from "./records-page.ts";
+import type { RecordsPage } from "./records-page.ts";
 import { fromListing, type Shard } from "./shard.ts";
+import { Wire, type WireOption } from "./wire/wire.ts";
 
 /**
  * The part of the SDK's `KinesisClient` that is used. Structural, so that another copy of the SDK,
@@ -61,6 +62,7 @@ export class StreamClient {
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #telemetry: Telemetry;
+  readonly #wire: Wire;
   readonly #slots = pLimit(MAX_CALLS_AT_ONCE);
   /** Wall-clock difference: the service's minus this machine's, from the last reply that told. */
   #serviceOffsetMs = 0;
@@ -71,12 +73,14 @@ export class StreamClient {
     readonly clock: Clock;
     readonly random: () => number;
     readonly telemetry: Telemetry;
+    readonly wire: WireOption;
   }) {
     this.id = options.id;
     this.#client = options.client;
     this.#clock = options.clock;
     this.#random = options.random;
     this.#telemetry = options.telemetry;
+    this.#wire = new Wire(options.wire, options.telemetry);
   }
 
   /** The service's time of day as far as its replies have told; this machine's until then. */
@@ -157,9 +161,11 @@ export class StreamClient {
     attempt: Attempt<RecordsPage>,
   ): Promise<RecordsPage> {
     const arn = "StreamARN" in this.id ? this.id : {};
-    const command = new GetRecordsCommand({ ShardIterator: iterator, Limit: limit, ...arn });
+    const input = { ShardIterator: iterator, Limit: limit, ...arn };
+    const send = (command: object): Promise<GetRecordsCommandOutput> =>
+      this.#send("GetRecords", command, signal);
     return this.#retry("GetRecords", signal, shardId, () =>
-      attempt(async () => recordsPage(await this.#send("GetRecords", command, signal))),
+      attempt(() => this.#wire.getRecords(input, send)),
     );
   }
 

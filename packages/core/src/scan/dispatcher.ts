@@ -2,7 +2,7 @@ import type { ShardProgress } from "../checkpoints/shard-progress.ts";
 import { sleep, type Clock } from "../clock.ts";
 import { describeError, KcError } from "../errors.ts";
 import { SkipCheckpoint, type Handler, type HandlerContext } from "../handler.ts";
-import { ConsumerRecord } from "../record.ts";
+import type { ConsumerRecord } from "../record.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Page } from "./polling-reader.ts";
 import type { Turns } from "./turns.ts";
@@ -48,11 +48,11 @@ export class Dispatcher {
   async deliver(page: Page): Promise<boolean> {
     const { handler, context, progress, stop, telemetry } = this.#options;
     const { shardId } = context;
-    const { millisBehindLatest } = page;
+    const { records, millisBehindLatest } = page;
     let started = 0;
     let bytes = 0;
     try {
-      for (const source of page.records) {
+      for (let index = page.first; index < records.length; index += 1) {
         // Pages of several shards that arrive together take turns from their first record on.
         if (this.#untilCheck === 0 || started === 0) {
           const pause = this.#check();
@@ -61,16 +61,7 @@ export class Dispatcher {
         this.#untilCheck -= 1;
         if (stop.aborted) return false;
 
-        const record = new ConsumerRecord({
-          data: source.Data ?? EMPTY,
-          partitionKey: source.PartitionKey ?? "",
-          sequenceNumber: source.SequenceNumber ?? "",
-          subSequenceNumber: undefined,
-          approximateArrivalTimestamp: source.ApproximateArrivalTimestamp ?? NEVER,
-          shardId,
-          millisBehindLatest,
-          encryptionType: source.EncryptionType,
-        });
+        const record = records.record(index, shardId, millisBehindLatest);
         started += 1;
         bytes += record.data.byteLength;
         let answer: unknown;
@@ -138,9 +129,6 @@ export class Dispatcher {
     if (!stop.aborted) telemetry.info("the store has caught up: delivery resumes", { shardId });
   }
 }
-
-const EMPTY = new Uint8Array(0);
-const NEVER = new Date(0);
 
 function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
   return (

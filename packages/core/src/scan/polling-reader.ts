@@ -1,9 +1,9 @@
-import type { _Record as SdkRecord } from "@aws-sdk/client-kinesis";
 import { Stopwatch, type Clock } from "../clock.ts";
 import { compareSequenceNumbers } from "../checkpoints/position.ts";
 import { restartPosition, type ApplicationStart } from "../checkpoints/start-position.ts";
 import { describeError, KcError } from "../errors.ts";
 import { classify, classifyRefusal } from "../kinesis/classify.ts";
+import type { PageRecords } from "../kinesis/page-records.ts";
 import type { RecordsPage } from "../kinesis/records-page.ts";
 import type { Shard } from "../kinesis/shard.ts";
 import type { IteratorPosition, StreamClient } from "../kinesis/stream-client.ts";
@@ -15,7 +15,9 @@ import type { Wakeups } from "./wakeups.ts";
 
 /** One reply's records. */
 export interface Page {
-  readonly records: readonly SdkRecord[];
+  readonly records: PageRecords;
+  /** Index of the first record to deliver: the checkpoint's own comes first, and was. */
+  readonly first: number;
   readonly millisBehindLatest: number;
   /** The reply had no next iterator: the shard is closed, and this was its last page. */
   readonly end: boolean;
@@ -147,8 +149,8 @@ export class PollingReader {
     this.#quota.sent();
     try {
       const page = await send();
-      memory.hold(page.heldBytes);
-      this.#quota.received(page.payloadBytes);
+      memory.hold(page.records.heldBytes);
+      this.#quota.received(page.records.payloadBytes);
       this.#countHiddenRetries(page.attempts);
       return page;
     } catch (error) {
@@ -167,15 +169,17 @@ export class PollingReader {
   }
 
   #accept(page: RecordsPage, memory: Reservation): Page {
-    const records = this.#sinceCheckpoint(page.records);
-    const last = page.records.at(-1)?.SequenceNumber;
-    if (last !== undefined) {
+    const { records, millisBehindLatest, children } = page;
+    const first = this.#firstToDeliver(records);
+    if (records.length > 0) {
+      const last = records.sequenceNumber(records.length - 1);
       this.#position = { ShardIteratorType: "AFTER_SEQUENCE_NUMBER", StartingSequenceNumber: last };
     }
     this.#iterator = page.nextShardIterator;
-    const { millisBehindLatest, children, heldBytes } = page;
-    this.#lastPage = { recordsInPage: page.records.length, millisBehindLatest, heldBytes };
-    return { records, millisBehindLatest, end: this.#iterator === undefined, children, memory };
+    const { length: recordsInPage, heldBytes } = records;
+    this.#lastPage = { recordsInPage, millisBehindLatest, heldBytes };
+    const end = this.#iterator === undefined;
+    return { records, first, millisBehindLatest, end, children, memory };
   }
 
   async #makeIterator(signal: AbortSignal): Promise<string> {
@@ -226,16 +230,15 @@ export class PollingReader {
    * A checkpoint is resumed *at* its record: some services answer a trimmed number with the oldest
    * record left, without a word, and that is how it shows.
    */
-  #sinceCheckpoint(records: readonly SdkRecord[]): readonly SdkRecord[] {
+  #firstToDeliver(records: PageRecords): number {
     const expected = this.#checkpointed;
-    if (expected === undefined || records.length === 0) return records;
-    if (records[0]?.SequenceNumber !== expected) {
+    if (expected === undefined || records.length === 0) return 0;
+    if (records.sequenceNumber(0) !== expected) {
       this.#tellTrimmed("the checkpoint's record is no longer there", expected);
-      return records;
+      return 0;
     }
     this.#checkpointed = undefined;
-    const { start } = this.#options;
-    return start.ShardIteratorType === "AFTER_SEQUENCE_NUMBER" ? records.slice(1) : records;
+    return this.#options.start.ShardIteratorType === "AFTER_SEQUENCE_NUMBER" ? 1 : 0;
   }
 
   #tellTrimmed(what: string, sequenceNumber: string): void {

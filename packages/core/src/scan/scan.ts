@@ -63,7 +63,14 @@ export class Scan implements GroupHost {
     this.random = random;
     this.telemetry = telemetry;
     this.discoveryIntervalMs = options.discoveryIntervalMs;
-    this.#stream = new StreamClient({ id: options.streamId, client, clock, random, telemetry });
+    this.#stream = new StreamClient({
+      id: options.streamId,
+      client,
+      clock,
+      random,
+      telemetry,
+      wire: options.wire,
+    });
     // Every shard listens to both; Node takes more than ten listeners for a leak.
     setMaxListeners(0, this.#stop.signal, this.#deadline.signal);
     this.#turns = new Turns(clock);

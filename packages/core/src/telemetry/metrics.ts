@@ -40,6 +40,12 @@ export const METRICS = {
     attributes: ["shardId"],
     description: "Iterators that expired and were made anew after the last record delivered",
   },
+  wire_fallbacks: {
+    kind: "counter",
+    unit: "{fallback}",
+    attributes: [],
+    description: "Scans that went over from CBOR to JSON, because CBOR was not understood",
+  },
   trimmed: {
     kind: "counter",
     unit: "{checkpoint}",

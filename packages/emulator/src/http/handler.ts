@@ -3,6 +3,7 @@ import { serviceError } from "../errors.ts";
 import { isOperationName } from "../operations/operations.ts";
 import { InjectedFault, type Service } from "../service.ts";
 import { breakConnection, type Request, type Response } from "./dual-server.ts";
+import { cborProtocol } from "./cbor-protocol.ts";
 import { jsonProtocol } from "./json-protocol.ts";
 import type { Protocol } from "./protocol.ts";
 
@@ -10,7 +11,9 @@ const TARGET_PREFIX = "Kinesis_20131202.";
 /** 500 records of 10 MiB in all, in base64, and room for their keys. */
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
 
-const protocols = new Map<string, Protocol>([[jsonProtocol.contentType, jsonProtocol]]);
+const protocols: ReadonlyMap<string, Protocol> = new Map(
+  [jsonProtocol, cborProtocol].map((protocol) => [protocol.contentType, protocol]),
+);
 
 /** A reply on its way out. */
 interface Reply {

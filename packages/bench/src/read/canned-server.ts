@@ -1,0 +1,146 @@
+/**
+ * A server in a process of its own, so that its CPU counts apart. Each shard gives so many pages,
+ * encoded beforehand, and is empty from there on: every contestant has the same work to do.
+ */
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { Encoder, Tag } from "cbor-x";
+
+export interface CannedPages {
+  readonly shards: number;
+  /** Of each shard; 0 = they are idle, Infinity = there is no end to them. */
+  readonly pages: number;
+  /** Of each page. */
+  readonly records: number;
+  readonly bytes: number;
+  readonly tls?: { readonly key: string; readonly cert: string };
+}
+
+const JSON_TYPE = "application/x-amz-json-1.1";
+const CBOR_TYPE = "application/x-amz-cbor-1.1";
+
+const pages = JSON.parse(process.argv[2]!) as CannedPages;
+const encoder = new Encoder({ useRecords: false, variableMapSize: true, tagUint8Array: false });
+const arrival = Date.now();
+const records = Array.from({ length: pages.records }, (_, i) => ({
+  SequenceNumber: `4968052060751781245837048628545161261923065463554${i}`.padEnd(56, "0"),
+  Data: Buffer.alloc(pages.bytes, i),
+  PartitionKey: `key-${i % 100}`,
+}));
+/** `null` stands for Infinity: it came as JSON. */
+const endless = pages.pages === null;
+/** By the number of pages that were read before: an iterator begins with it. */
+const bodies = Array.from({ length: endless ? 1 : pages.pages + 1 }, (_, page) =>
+  encode(
+    endless || page < pages.pages ? records : [],
+    endless ? 0 : Math.min(page + 1, pages.pages),
+    endless || page + 1 < pages.pages,
+  ),
+);
+
+function iterator(page: number): string {
+  return `${page}-${"A".repeat(200)}`;
+}
+
+function encode(
+  page: typeof records,
+  next: number,
+  behind: boolean,
+): Readonly<Record<string, Uint8Array>> {
+  const reply = {
+    NextShardIterator: iterator(next),
+    MillisBehindLatest: behind ? 60_000 : 0,
+  };
+  return {
+    [JSON_TYPE]: Buffer.from(
+      JSON.stringify({
+        ...reply,
+        Records: page.map((record) => ({
+          ...record,
+          Data: record.Data.toString("base64"),
+          ApproximateArrivalTimestamp: arrival / 1000,
+        })),
+      }),
+    ),
+    [CBOR_TYPE]: Buffer.from(
+      encoder.encode({
+        ...reply,
+        Records: page.map((record) => ({
+          ...record,
+          ApproximateArrivalTimestamp: new Tag(arrival, 1),
+        })),
+      }),
+    ),
+  };
+}
+
+const shardIds = Array.from({ length: pages.shards }, (_, i) => shardId(i));
+const OTHERS: Readonly<Record<string, object>> = {
+  DescribeStreamSummary: {
+    StreamDescriptionSummary: {
+      StreamName: "bench",
+      StreamARN: "arn:aws:kinesis:us-east-1:000000000000:stream/bench",
+      StreamStatus: "ACTIVE",
+      RetentionPeriodHours: 24,
+      StreamCreationTimestamp: 1_700_000_000,
+      EnhancedMonitoring: [],
+      OpenShardCount: pages.shards,
+    },
+  },
+  DescribeStream: {
+    StreamDescription: {
+      StreamName: "bench",
+      StreamARN: "arn:aws:kinesis:us-east-1:000000000000:stream/bench",
+      StreamStatus: "ACTIVE",
+      Shards: shardIds.map(shard),
+      HasMoreShards: false,
+    },
+  },
+  ListShards: { Shards: shardIds.map(shard) },
+  GetShardIterator: { ShardIterator: iterator(0) },
+};
+let polls = 0;
+
+function shardId(index: number): string {
+  return `shardId-${String(index).padStart(12, "0")}`;
+}
+
+function shard(ShardId: string): object {
+  return {
+    ShardId,
+    HashKeyRange: { StartingHashKey: "0", EndingHashKey: "1" },
+    SequenceNumberRange: { StartingSequenceNumber: "1" },
+  };
+}
+
+function answer(request: IncomingMessage, response: ServerResponse): void {
+  let sent = "";
+  request.setEncoding("latin1");
+  request.on("data", (chunk: string) => (sent += chunk));
+  request.on("end", () => {
+    const operation = String(request.headers["x-amz-target"]).split(".")[1] ?? "";
+    if (operation === "GetRecords") polls += 1;
+    const type = request.headers["content-type"] ?? JSON_TYPE;
+    const other = OTHERS[operation];
+    const body =
+      other === undefined
+        ? bodies[Number(/(\d+)-A/.exec(sent)?.[1])]![type]!
+        : JSON.stringify(other);
+    response.writeHead(200, {
+      "content-type": other === undefined ? type : JSON_TYPE,
+      "content-length": Buffer.byteLength(body),
+      "x-amzn-requestid": "00000000-0000-4000-8000-000000000000",
+    });
+    response.end(body);
+  });
+}
+
+const server = pages.tls ? createTlsServer(pages.tls, answer) : createServer(answer);
+server.keepAliveTimeout = 60_000;
+server.listen(0, "127.0.0.1", () => {
+  const { port } = server.address() as AddressInfo;
+  process.send?.({ url: `${pages.tls ? "https" : "http"}://127.0.0.1:${port}` });
+});
+process.on("message", () => process.send?.({ polls }));
+process.on("disconnect", () => process.exit());

@@ -1,0 +1,62 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { Agent as HttpAgent } from "node:http";
+import { Agent as HttpsAgent } from "node:https";
+import { fileURLToPath } from "node:url";
+import { KinesisClient } from "@aws-sdk/client-kinesis";
+import { NodeHttpHandler } from "@smithy/node-http-handler";
+import type { CannedPages } from "./canned-server.ts";
+
+export const STREAM = "bench";
+const CONNECTIONS = 50;
+
+/** The canned server, and what its clients need. */
+export class Canned implements AsyncDisposable {
+  readonly url: string;
+  readonly pages: CannedPages;
+  readonly agent: HttpAgent;
+  readonly #process: ChildProcess;
+
+  private constructor(child: ChildProcess, url: string, pages: CannedPages) {
+    this.#process = child;
+    this.url = url;
+    this.pages = pages;
+    const options = { keepAlive: true, maxSockets: CONNECTIONS };
+    this.agent = pages.tls
+      ? new HttpsAgent({ ...options, ca: pages.tls.cert })
+      : new HttpAgent(options);
+  }
+
+  static async start(pages: CannedPages): Promise<Canned> {
+    const program = fileURLToPath(new URL("canned-server.js", import.meta.url));
+    const child = fork(program, [JSON.stringify(pages)]);
+    const [{ url }] = (await once(child, "message")) as [{ url: string }];
+    return new Canned(child, url, pages);
+  }
+
+  /** As a user would make it, over HTTP/1.1: what it costs is the same for every contestant. */
+  client(): KinesisClient {
+    const { agent } = this;
+    return new KinesisClient({
+      endpoint: this.url,
+      region: "us-east-1",
+      credentials: { accessKeyId: "bench", secretAccessKey: "bench" },
+      requestHandler: new NodeHttpHandler(
+        agent instanceof HttpsAgent ? { httpsAgent: agent } : { httpAgent: agent },
+      ),
+    });
+  }
+
+  /** How many GetRecords it has answered. */
+  async polls(): Promise<number> {
+    this.#process.send("polls");
+    const [{ polls }] = (await once(this.#process, "message")) as [{ polls: number }];
+    return polls;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.agent.destroy();
+    this.#process.disconnect();
+    await once(this.#process, "exit");
+  }
+}

@@ -1,0 +1,90 @@
+/** One measurement in a process of its own: its memory and CPU are nobody else's. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { KinesisClient } from "@aws-sdk/client-kinesis";
+import { Consumer } from "@kc/core";
+import { NodeHttpHandler } from "@smithy/node-http-handler";
+import { STREAM } from "./canned.ts";
+
+export interface Measurement {
+  readonly url: string;
+  readonly handler: "stuck" | "retains" | "nothing";
+  readonly seconds: number;
+  /** Waits so long before it counts, for a steady state. */
+  readonly warmUpSeconds: number;
+  /** Ends sooner once so many bytes were retained. */
+  readonly retainBytes?: number;
+}
+
+export interface Measured {
+  readonly rssBeforeMB: number;
+  readonly rssMostMB: number;
+  readonly rssAfterMB: number;
+  readonly cpuMs: number;
+  readonly seconds: number;
+  /** Of the pages that the handler keeps. */
+  readonly retainedMB: number;
+  readonly heapMB: number;
+}
+
+const MB = 1e6;
+const measurement = JSON.parse(process.argv[2]!) as Measurement;
+const client = new KinesisClient({
+  endpoint: measurement.url,
+  region: "us-east-1",
+  credentials: { accessKeyId: "bench", secretAccessKey: "bench" },
+  requestHandler: new NodeHttpHandler(),
+});
+const kept: Uint8Array[] = [];
+/** Data are views: who keeps one keeps its page. */
+const keptPages = new Set<ArrayBufferLike>();
+const stop = new AbortController();
+let handled = 0;
+const consumer = new Consumer({
+  stream: STREAM,
+  client,
+  start: "TRIM_HORIZON",
+  immediateRescan: true,
+  drainTimeoutMs: 0,
+});
+
+global.gc?.();
+const rssBefore = process.memoryUsage.rss();
+let rssMost = rssBefore;
+const watch = setInterval(() => (rssMost = Math.max(rssMost, process.memoryUsage.rss())), 20);
+const scan = consumer.scan(
+  ({ data }) => {
+    handled += data.byteLength;
+    if (measurement.handler === "stuck") return new Promise<void>(() => {});
+    if (measurement.handler === "retains" && handled <= (measurement.retainBytes ?? Infinity)) {
+      kept.push(data);
+      keptPages.add(data.buffer);
+    }
+    return undefined;
+  },
+  { signal: stop.signal },
+);
+scan.catch(() => {});
+await sleep(measurement.warmUpSeconds * 1000);
+process.send?.("warm");
+const cpu = process.cpuUsage();
+const began = performance.now();
+for (let waited = 0; waited < measurement.seconds * 1000; waited += 100) {
+  await sleep(100);
+  if (handled >= (measurement.retainBytes ?? Infinity)) break;
+}
+const { user, system } = process.cpuUsage(cpu);
+const seconds = (performance.now() - began) / 1000;
+global.gc?.();
+process.send?.({
+  rssBeforeMB: rssBefore / MB,
+  rssMostMB: rssMost / MB,
+  rssAfterMB: process.memoryUsage.rss() / MB,
+  cpuMs: (user + system) / 1000,
+  seconds,
+  retainedMB: [...keptPages].reduce((sum, page) => sum + page.byteLength, 0) / MB,
+  heapMB: process.memoryUsage().heapUsed / MB,
+} satisfies Measured);
+clearInterval(watch);
+stop.abort();
+await scan.catch(() => {});
+process.exit(0);

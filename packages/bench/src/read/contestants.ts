@@ -1,0 +1,127 @@
+import { request as httpRequest } from "node:http";
+import { request as httpsRequest } from "node:https";
+import {
+  GetRecordsCommand,
+  GetShardIteratorCommand,
+  type KinesisClient,
+  type _Record as SdkRecord,
+} from "@aws-sdk/client-kinesis";
+import { Consumer, type Handler, type KinesisClientLike, type WireOption } from "@kc/core";
+import { type Canned, STREAM } from "./canned.ts";
+import type { CannedPages } from "./canned-server.ts";
+import type { Contestant } from "../rounds.ts";
+
+const MIB = 1024 * 1024;
+
+/** A whole consumer, with a handler that does nothing, until it has seen so many records. */
+export function consumer(
+  client: KinesisClientLike,
+  total: number,
+  { wire = "auto", awaits = false }: { wire?: WireOption; awaits?: boolean } = {},
+): Contestant {
+  return async (begin) => {
+    const stop = new AbortController();
+    let records = 0;
+    const count = (): void => {
+      records += 1;
+      if (records === total) stop.abort();
+    };
+    begin();
+    const handler: Handler = awaits ? async () => count() : count;
+    const options = { start: "TRIM_HORIZON", immediateRescan: true, wire } as const;
+    const reader = new Consumer({
+      stream: STREAM,
+      client,
+      maxBufferedBytes: 512 * MIB,
+      ...options,
+    });
+    await reader.scan(handler, { signal: stop.signal });
+    return { records };
+  };
+}
+
+/** What one writes by hand: all shards at once, each page after the other. */
+export function sdkLoop(client: KinesisClient, { shards, pages }: CannedPages): Contestant {
+  return async (begin) => {
+    let records = 0;
+    const handle = (_record: SdkRecord): void => {
+      records += 1;
+    };
+    const readShard = async (index: number): Promise<void> => {
+      const ShardId = `shardId-${String(index).padStart(12, "0")}`;
+      let { ShardIterator } = await client.send(
+        new GetShardIteratorCommand({
+          StreamName: STREAM,
+          ShardId,
+          ShardIteratorType: "TRIM_HORIZON",
+        }),
+      );
+      for (let page = 0; page < pages; page += 1) {
+        const reply = await client.send(new GetRecordsCommand({ ShardIterator, Limit: 10_000 }));
+        for (const record of reply.Records ?? []) handle(record);
+        ShardIterator = reply.NextShardIterator;
+      }
+    };
+    begin();
+    await Promise.all(Array.from({ length: shards }, (_, index) => readShard(index)));
+    return { records };
+  };
+}
+
+/** The bodies of the same replies in CBOR, read over `node:http` and thrown away. */
+export function bytesAlone({ url, agent, pages }: Canned): Contestant {
+  const request = url.startsWith("https") ? httpsRequest : httpRequest;
+  const headers = {
+    "x-amz-target": "Kinesis_20131202.GetRecords",
+    "content-type": "application/x-amz-cbor-1.1",
+  };
+  const read = async (): Promise<number> =>
+    new Promise((resolve, reject) => {
+      const sent = request(url, { method: "POST", agent, headers }, (response) => {
+        let bytes = 0;
+        response.on("data", (chunk: Buffer) => (bytes += chunk.length));
+        response.on("end", () => resolve(bytes));
+      });
+      sent.on("error", reject);
+      sent.end("0-A");
+    });
+  return async (begin) => {
+    begin();
+    const readShard = async (): Promise<void> => {
+      for (let page = 0; page < pages.pages; page += 1) await read();
+    };
+    await Promise.all(Array.from({ length: pages.shards }, readShard));
+    return { records: pages.shards * pages.pages * pages.records };
+  };
+}
+
+/** A client that answers at once with a page that was decoded before: what is left is the consumer's. */
+export function decodedPages({ shards, pages, records, bytes }: CannedPages): KinesisClientLike {
+  const Records = Array.from({ length: records }, (_, i) => ({
+    Data: new Uint8Array(bytes),
+    PartitionKey: `key-${i % 100}`,
+    SequenceNumber: `4968052060751781245837048628545161261923065463554${i}`.padEnd(56, "0"),
+    ApproximateArrivalTimestamp: new Date(),
+  }));
+  const answers: Readonly<Record<string, object>> = {
+    DescribeStreamSummaryCommand: {
+      StreamDescriptionSummary: {
+        StreamARN: "arn:aws:kinesis:us-east-1:000000000000:stream/bench",
+      },
+    },
+    ListShardsCommand: {
+      Shards: Array.from({ length: shards }, (_, i) => ({ ShardId: `shardId-${i}` })),
+    },
+    GetShardIteratorCommand: { ShardIterator: "0" },
+  };
+  return {
+    send: async (command: { readonly input: { readonly ShardIterator?: string } }) => {
+      const other = answers[command.constructor.name];
+      if (other !== undefined) return other;
+      const page = Number(command.input.ShardIterator);
+      return page < pages
+        ? { Records, NextShardIterator: String(page + 1), MillisBehindLatest: 60_000 }
+        : { Records: [], NextShardIterator: String(page), MillisBehindLatest: 0 };
+    },
+  };
+}

@@ -1,0 +1,35 @@
+import { Canned } from "./canned.ts";
+import { measure, rounded } from "./measure.ts";
+
+/** 50 shards at 2 MiB a second offer 100 MB a second. */
+const PAGES = { shards: 50, pages: Infinity, records: 2000, bytes: 1024 };
+const MAX_BUFFERED_MB = 67.1;
+const RETAINED_MB = 400;
+
+/** How far memory grows when no handler returns, and when the user keeps every record's data. */
+export async function measureStuck(): Promise<object> {
+  await using canned = await Canned.start(PAGES);
+  const { url } = canned;
+  const stuck = await measure({ url, handler: "stuck", seconds: 10, warmUpSeconds: 0 });
+  const retains = await measure({
+    url,
+    handler: "retains",
+    seconds: 30,
+    warmUpSeconds: 0,
+    retainBytes: RETAINED_MB * 1e6,
+  });
+  return {
+    maxBufferedMB: MAX_BUFFERED_MB,
+    stuckHandler: {
+      rssGrewByMB: rounded(stuck.rssMostMB - stuck.rssBeforeMB),
+      beyondBufferMB: rounded(stuck.rssMostMB - stuck.rssBeforeMB - MAX_BUFFERED_MB),
+    },
+    everyDataRetained: {
+      retainedMB: rounded(retains.retainedMB),
+      rssGrewByMB: rounded(retains.rssMostMB - retains.rssBeforeMB),
+      beyondBufferAndRetainedMB: rounded(
+        retains.rssMostMB - retains.rssBeforeMB - MAX_BUFFERED_MB - retains.retainedMB,
+      ),
+    },
+  };
+}

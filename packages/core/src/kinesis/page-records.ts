@@ -1,0 +1,59 @@
+import type { _Record as SdkRecord } from "@aws-sdk/client-kinesis";
+import { ConsumerRecord } from "../record.ts";
+
+/** A page's records. A page may wait for its turn, so its records are made when theirs comes. */
+export interface PageRecords {
+  readonly length: number;
+  /** Data and partition keys, as the shard's quota of 2 MiB a second counts them. */
+  readonly payloadBytes: number;
+  /** The memory that the page keeps alive, in bytes. */
+  readonly heldBytes: number;
+  sequenceNumber(index: number): string;
+  record(index: number, shardId: string, millisBehindLatest: number): ConsumerRecord;
+}
+
+/** What a decoded record costs beside its data: two strings, a date, objects. An estimate, in bytes. */
+const RECORD_OVERHEAD_BYTES = 300;
+const EMPTY = new Uint8Array(0);
+const NEVER = new Date(0);
+
+/** Records that somebody else has decoded: the SDK, or a client that is not the SDK's. */
+export class DecodedRecords implements PageRecords {
+  readonly payloadBytes: number;
+  readonly #records: readonly SdkRecord[];
+
+  constructor(records: readonly SdkRecord[]) {
+    this.#records = records;
+    let bytes = 0;
+    for (const { Data, PartitionKey } of records) {
+      bytes += (Data?.byteLength ?? 0) + (PartitionKey?.length ?? 0);
+    }
+    this.payloadBytes = bytes;
+  }
+
+  get length(): number {
+    return this.#records.length;
+  }
+
+  get heldBytes(): number {
+    return this.payloadBytes + this.length * RECORD_OVERHEAD_BYTES;
+  }
+
+  sequenceNumber(index: number): string {
+    return this.#records[index]?.SequenceNumber ?? "";
+  }
+
+  record(index: number, shardId: string, millisBehindLatest: number): ConsumerRecord {
+    const source = this.#records[index]!;
+    return new ConsumerRecord({
+      data: source.Data ?? EMPTY,
+      partitionKey: source.PartitionKey ?? "",
+      sequenceNumber: source.SequenceNumber ?? "",
+      subSequenceNumber: undefined,
+      approximateArrivalTimestamp: source.ApproximateArrivalTimestamp ?? NEVER,
+      shardId,
+      millisBehindLatest,
+      encryptionType: source.EncryptionType,
+    });
+  }
+}

@@ -1,0 +1,156 @@
+import { ConsumerRecord } from "../../record.ts";
+import type { PageRecords } from "../page-records.ts";
+import { ARRAY, BYTES, MAP, TEXT, type CborReader } from "./cbor-reader.ts";
+import { checkArrival } from "./records-reply.ts";
+
+/** In the order in which the service writes them. */
+const NAMES = [
+  "SequenceNumber",
+  "ApproximateArrivalTimestamp",
+  "Data",
+  "PartitionKey",
+  "EncryptionType",
+].map((name) => Buffer.from(name));
+const SEQUENCE_NUMBER = 0;
+const ARRIVAL = 1;
+const DATA = 2;
+
+/** Of each record: where its sequence number, data, key and encryption type begin and end. */
+const FIELDS = 8;
+/** By name. The arrival is a number, and is kept apart. */
+const FIELD_OF = [0, -1, 2, 4, 6];
+/** The names of the members that a record must have, and a digit. */
+const LEAST_RECORD_BYTES = 20;
+const MOST_DIGITS = 129;
+const NOT_THERE = -1;
+const EMPTY = new Uint8Array(0);
+const NEVER = new Date(0);
+
+/**
+ * The records of a page in CBOR. They are all found and checked when the page comes, for a page is
+ * taken as a whole or not at all; each is made when its turn comes, and dies young. A page that
+ * waits is its bytes and a few numbers: nothing for the garbage collector to carry along.
+ */
+export class CborRecords implements PageRecords {
+  readonly #bytes: Buffer;
+  #length = 0;
+  #payloadBytes = 0;
+  #spans: Int32Array;
+  #arrivals: Float64Array;
+
+  /** Takes the list that comes next. @throws Error if there is a record that cannot be one */
+  constructor(bytes: Uint8Array, reader: CborReader) {
+    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const length = reader.readHead(ARRAY);
+    const expected = Math.min(Math.max(length, 16), bytes.byteLength / LEAST_RECORD_BYTES + 1);
+    this.#spans = new Int32Array(expected * FIELDS);
+    this.#arrivals = new Float64Array(expected);
+    for (let left = length; reader.hasMore(left, length); left -= 1) {
+      if (this.#length === this.#arrivals.length) this.#grow();
+      this.#index(reader);
+    }
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  get payloadBytes(): number {
+    return this.#payloadBytes;
+  }
+
+  get heldBytes(): number {
+    return this.#bytes.byteLength + this.#spans.byteLength + this.#arrivals.byteLength;
+  }
+
+  sequenceNumber(index: number): string {
+    const at = index * FIELDS;
+    return this.#bytes.toString("latin1", this.#spans[at], this.#spans[at + 1]);
+  }
+
+  record(index: number, shardId: string, millisBehindLatest: number): ConsumerRecord {
+    const at = index * FIELDS;
+    const bytes = this.#bytes;
+    const spans = this.#spans;
+    const [dataStart, dataEnd] = [spans[at + 2]!, spans[at + 3]!];
+    const [keyStart, keyEnd] = [spans[at + 4]!, spans[at + 5]!];
+    const [typeStart, typeEnd] = [spans[at + 6]!, spans[at + 7]!];
+    const arrival = this.#arrivals[index]!;
+    return new ConsumerRecord({
+      data:
+        dataStart === dataEnd
+          ? EMPTY
+          : new Uint8Array(bytes.buffer, bytes.byteOffset + dataStart, dataEnd - dataStart),
+      partitionKey: keyStart === NOT_THERE ? "" : bytes.toString("utf8", keyStart, keyEnd),
+      sequenceNumber: bytes.toString("latin1", spans[at], spans[at + 1]),
+      subSequenceNumber: undefined,
+      approximateArrivalTimestamp: Number.isNaN(arrival) ? NEVER : new Date(arrival),
+      shardId,
+      millisBehindLatest,
+      encryptionType:
+        typeStart === NOT_THERE
+          ? undefined
+          : (bytes.toString("latin1", typeStart, typeEnd) as ConsumerRecord["encryptionType"]),
+    });
+  }
+
+  #grow(): void {
+    const spans = new Int32Array(2 * this.#spans.length);
+    const arrivals = new Float64Array(2 * this.#arrivals.length);
+    spans.set(this.#spans);
+    arrivals.set(this.#arrivals);
+    this.#spans = spans;
+    this.#arrivals = arrivals;
+  }
+
+  /** Finds one record's members. */
+  #index(reader: CborReader): void {
+    const spans = this.#spans;
+    const at = this.#length * FIELDS;
+    spans.fill(NOT_THERE, at, at + FIELDS);
+    let arrival = NaN;
+    const length = reader.readHead(MAP);
+    for (let left = length; reader.hasMore(left, length); left -= 1) {
+      const name = reader.readName(NAMES);
+      if (name === ARRIVAL) {
+        arrival = arrivalOf(reader.readTime());
+        continue;
+      }
+      const type = name === DATA ? BYTES : TEXT;
+      const isThere = name === SEQUENCE_NUMBER || name === DATA || reader.peekType() === type;
+      if (name === NOT_THERE || !isThere) {
+        const other = reader.readValue();
+        if (name !== NOT_THERE && other !== null) throw new Error("a record's text is none");
+        continue;
+      }
+      const field = at + FIELD_OF[name]!;
+      spans[field] = reader.skipString(type);
+      spans[field + 1] = reader.at;
+    }
+    this.#checkDigits(spans[at]!, spans[at + 1]!);
+    if (spans[at + 2] === NOT_THERE) throw new Error("a record has no data");
+    this.#arrivals[this.#length] = arrival;
+    this.#payloadBytes += spans[at + 3]! - spans[at + 2]! + spans[at + 5]! - spans[at + 4]!;
+    this.#length += 1;
+  }
+
+  #checkDigits(start: number, end: number): void {
+    if (end - start < 1 || end - start > MOST_DIGITS) throw new Error("no sequence number");
+    const bytes = this.#bytes;
+    for (let i = start; i < end; i += 1) {
+      const digit = bytes[i]! - 48;
+      if (digit < 0 || digit > 9) throw new Error("a sequence number is not made of digits");
+    }
+  }
+}
+
+/** Seconds reach this number in the year 5138, milliseconds reached it in 1973. */
+const FIRST_MILLISECONDS = 1e11;
+
+/** AWS writes whole milliseconds, under the tag for seconds; some emulators write seconds. */
+function arrivalOf(written: number | undefined): number {
+  if (written === undefined) return NaN;
+  const millis = Math.round(written >= FIRST_MILLISECONDS ? written : written * 1000);
+  checkArrival(millis);
+  return millis;
+}

@@ -1,0 +1,34 @@
+import { DecodedRecords } from "../page-records.ts";
+import { ARRAY, CborError, CborReader, MAP } from "./cbor-reader.ts";
+import { CborRecords } from "./cbor-records.ts";
+import { membersOf, type RecordsReply } from "./records-reply.ts";
+
+/** Does it begin with a map, as every reply in CBOR does, and none in JSON can? */
+export function looksLikeCbor(bytes: Uint8Array): boolean {
+  return bytes.length > 0 && bytes[0]! >> 5 === MAP;
+}
+
+/** Any value that is all of the bytes. @throws CborError */
+export function readCborValue(bytes: Uint8Array): unknown {
+  const reader = new CborReader(bytes);
+  const value = reader.readValue();
+  if (!reader.atEnd) throw new CborError("more follows it");
+  return value;
+}
+
+/** A page; its records are found and checked, and read when their turn comes. @throws Error for what is none */
+export function readCborReply(bytes: Uint8Array): RecordsReply {
+  const reader = new CborReader(bytes);
+  const members = new Map<string, unknown>();
+  let records: CborRecords | undefined;
+  const length = reader.readHead(MAP);
+  for (let left = length; reader.hasMore(left, length); left -= 1) {
+    const name = reader.readText();
+    if (name === "Records" && reader.peekType() === ARRAY) records = new CborRecords(bytes, reader);
+    else members.set(name, reader.readValue());
+  }
+  if (!reader.atEnd) throw new CborError("more follows it");
+  // A list of records may be null, which is to say that there are none.
+  if ((members.get("Records") ?? undefined) !== undefined) throw new Error("Records is no list");
+  return { records: records ?? new DecodedRecords([]), members: membersOf(members) };
+}

@@ -1,0 +1,108 @@
+import { Readable } from "node:stream";
+import type { GetRecordsCommand } from "@aws-sdk/client-kinesis";
+import { describeError } from "../../errors.ts";
+import { readBody } from "./body.ts";
+import { looksLikeCbor, readCborReply, readCborValue } from "./cbor-reply.ts";
+import { encodeCborRequest } from "./cbor-request.ts";
+import { readJsonReply } from "./json-reply.ts";
+import { UnreadableReplyError, type RecordsReply } from "./records-reply.ts";
+
+/** What the request is written in. */
+export type WireProtocol = "cbor" | "json";
+
+/** The parts of the SDK's HTTP messages that are used here. */
+interface HttpMessage {
+  statusCode?: number;
+  headers: Record<string, string>;
+  body?: unknown;
+}
+
+const CBOR_CONTENT_TYPE = "application/x-amz-cbor-1.1";
+
+/**
+ * Takes the encoding of one command into our own hands, inside the user's own client: signing,
+ * retries, endpoint and whatever middleware the user added stay as they are. The SDK is handed an
+ * empty reply; errors, and whatever cannot be read, are left to it, so that they are told as ever.
+ * @returns what the last reply brought; undefined = the SDK's own output has it
+ */
+export function decodeOurselves(
+  command: GetRecordsCommand,
+  protocol: WireProtocol,
+): () => RecordsReply | undefined {
+  if (protocol === "cbor") {
+    command.middlewareStack.add(
+      (next) => (args) => {
+        const request = args.request as HttpMessage;
+        request.headers["content-type"] = CBOR_CONTENT_TYPE;
+        request.body = encodeCborRequest(args.input as unknown as Record<string, string | number>);
+        return next(args);
+      },
+      // Before the body's length is told.
+      { step: "build", priority: "high", name: "kcEncode", override: true },
+    );
+  }
+  let reply: RecordsReply | undefined;
+  command.middlewareStack.add(
+    (next) => async (args) => {
+      reply = undefined;
+      const result = await next(args);
+      reply = await takeReply(result.response as HttpMessage);
+      return result;
+    },
+    // Next to the connection.
+    { step: "deserialize", priority: "low", name: "kcDecode", override: true },
+  );
+  return () => reply;
+}
+
+/** Takes the page out of a reply; undefined = the SDK is left to make of it what it can. */
+async function takeReply(response: HttpMessage): Promise<RecordsReply | undefined> {
+  const { statusCode = 0, headers } = response;
+  const body = await readBody(response.body, Number(headers["content-length"]) || 0).catch(
+    (error: unknown) => failing(error),
+  );
+  response.body = body;
+  if (!(body instanceof Uint8Array)) return undefined;
+  if (statusCode >= 300) {
+    if (looksLikeCbor(body)) response.body = errorAsJson(body);
+    return undefined;
+  }
+  const reply = looksLikeCbor(body) ? readCbor(body, response) : readJson(body);
+  if (reply !== undefined) response.body = new Uint8Array(0);
+  return reply;
+}
+
+/** @throws UnreadableReplyError, since nobody else could read it */
+function readCbor(body: Uint8Array, { statusCode, headers }: HttpMessage): RecordsReply {
+  try {
+    return readCborReply(body);
+  } catch (error) {
+    throw new UnreadableReplyError(describeError(error), {
+      httpStatusCode: statusCode ?? 0,
+      requestId: headers["x-amzn-requestid"],
+    });
+  }
+}
+
+/** Undefined for what is no page in JSON: of that the SDK is the judge. */
+function readJson(body: Uint8Array): RecordsReply | undefined {
+  try {
+    return readJsonReply(body);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A body that breaks off once more, for the SDK to see. */
+function failing(error: unknown): Readable {
+  return new Readable({ read: (): void => void 0 }).destroy(error as Error);
+}
+
+/** The SDK reads errors in JSON alone. */
+function errorAsJson(body: Uint8Array): Uint8Array {
+  try {
+    return Buffer.from(JSON.stringify(readCborValue(body)));
+  } catch {
+    return body;
+  }
+}

@@ -1,0 +1,95 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createRequire } from "node:module";
+import { dirname } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { KinesisClient, ListStreamsCommand } from "@aws-sdk/client-kinesis";
+import { NodeHttpHandler } from "@smithy/node-http-handler";
+import { freePort } from "./free-port.ts";
+
+/** A stranger's Kinesis emulator: a second opinion on what ours, and our wire, make of the service. */
+export interface Witness extends AsyncDisposable {
+  readonly url: string;
+}
+
+const READY_WITHIN_MS = 20_000;
+const require = createRequire(import.meta.url);
+
+/** In a process of its own: under the tests' import conditions its dependencies do not load. */
+export async function startKinesalite(): Promise<Witness> {
+  const options = { createStreamMs: 0, deleteStreamMs: 0, updateStreamMs: 0, shardLimit: 500 };
+  const script = `
+    const server = require(${JSON.stringify(require.resolve("kinesalite"))})(${JSON.stringify(options)});
+    server.listen(0, "127.0.0.1", () => console.log(server.address().port));`;
+  const child = spawn(process.execPath, ["-e", script], {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: {},
+  });
+  const [port] = (await once(child.stdout, "data")) as [Buffer];
+  return witness(`http://127.0.0.1:${port.toString().trim()}`, child);
+}
+
+export async function startKinesisLocal(): Promise<Witness> {
+  const main = require.resolve("kinesis-local");
+  const port = await freePort();
+  const durations = [
+    "CREATE_STREAM",
+    "DELETE_STREAM",
+    "SPLIT_SHARD",
+    "MERGE_SHARDS",
+    "UPDATE_SHARD_COUNT",
+  ];
+  const child = spawn(process.execPath, [main], {
+    // It looks for its certificate in the working directory.
+    cwd: dirname(main),
+    stdio: ["ignore", "ignore", "pipe"],
+    env: {
+      KINESIS_MOCK_PLAIN_PORT: String(port),
+      KINESIS_MOCK_TLS_PORT: String(await freePort()),
+      LOG_LEVEL: "ERROR",
+      SHARD_LIMIT: "500",
+      ...Object.fromEntries(durations.map((name) => [`${name}_DURATION`, "1ms"])),
+    },
+  });
+  // What it gets wrong it also prints: of interest only if it does not start.
+  let said = "";
+  child.stderr.on("data", (chunk: Buffer) => (said = chunk.toString()));
+  const url = `http://127.0.0.1:${port}`;
+  const deadline = performance.now() + READY_WITHIN_MS;
+  while (!(await answers(url))) {
+    if (child.exitCode !== null || performance.now() > deadline) {
+      await kill(child);
+      throw new Error(`kinesis-local did not start: ${said || `exit ${child.exitCode}`}`);
+    }
+    await sleep(10);
+  }
+  return witness(url, child);
+}
+
+function witness(url: string, child: ChildProcess): Witness {
+  return { url, [Symbol.asyncDispose]: () => kill(child) };
+}
+
+async function answers(url: string): Promise<boolean> {
+  const client = new KinesisClient({
+    endpoint: url,
+    region: "us-east-1",
+    credentials: { accessKeyId: "any", secretAccessKey: "any" },
+    requestHandler: new NodeHttpHandler(),
+    maxAttempts: 1,
+  });
+  const listed = client.send(new ListStreamsCommand({}));
+  return listed
+    .then(
+      () => true,
+      () => false,
+    )
+    .finally(() => client.destroy());
+}
+
+async function kill(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null) return;
+  const exit = once(child, "exit");
+  child.kill("SIGKILL");
+  await exit;
+}
