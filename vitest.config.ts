@@ -1,10 +1,13 @@
 import { defineConfig } from "vitest/config";
+import { ConformanceReporter } from "./vitest.conformance.ts";
 
 export default defineConfig({
   test: {
     projects: ["packages/*", "examples/*"],
-    reporters: process.env["CI"]
-      ? ["default", ["json", { outputFile: ".vitest/report.json" }]]
-      : ["default"],
+    reporters: [
+      "default",
+      new ConformanceReporter(),
+      ...(process.env["CI"] ? [["json", { outputFile: ".vitest/report.json" }] as const] : []),
+    ],
   },
 });

@@ -177,8 +177,10 @@ describe.each(SERVERS)("on $name", ({ address }) => {
       return lost;
     };
     const claims = async (): Promise<void> => {
-      for (const shardId of shardIds.slice(0, 25)) await claim(pool, shardId);
+      for (const shardId of shardIds.slice(1, 25)) await claim(pool, shardId);
     };
+    // One shard is claimed before any write, so that some are lost on any machine.
+    await claim(pool, shardIds[0]!);
     const [lost] = await Promise.all([
       flush(stores[0]!, shardIds),
       flush(stores[1]!, shardIds.toReversed()),

@@ -1,6 +1,7 @@
 /**
- * `npm run services`: every server that the tests use, for a person, until Ctrl-C. `--json` prints
- * the addresses as one line of JSON instead, and ends with standard input.
+ * `npm run services`: every server that the tests use, or those that `--only` names, for a person,
+ * until Ctrl-C. `--json` prints the addresses as one line of JSON instead, and ends with standard
+ * input.
  */
 import { parseArgs } from "node:util";
 import { startDynamoDbLocal } from "./dynamodb-local.ts";
@@ -9,22 +10,32 @@ import { startPostgres } from "./postgres.ts";
 import { startRedisCluster } from "./redis-cluster.ts";
 import { startRedis } from "./redis.ts";
 
-const { values } = parseArgs({ options: { json: { type: "boolean", default: false } } });
-const servers = await Promise.all([
-  startPostgres(),
-  startMariadb(),
-  startRedis(),
-  startRedisCluster(),
-  startDynamoDbLocal(),
-]);
-const [postgres, mariadb, redis, cluster, dynamodb] = servers;
-const addresses = {
-  postgres: postgres.connectionString,
-  mariadb: mariadb.uri,
-  redis: redis.url,
-  redisCluster: cluster.nodes.map(({ url }) => url),
-  dynamodb: dynamodb.endpoint,
+type Started = {
+  readonly urls: string | readonly string[];
+  readonly server: { close(): Promise<void> };
 };
+
+const STARTS: Readonly<Record<string, () => Promise<Started>>> = {
+  postgres: async () =>
+    startPostgres().then((server) => ({ server, urls: server.connectionString })),
+  mariadb: async () => startMariadb().then((server) => ({ server, urls: server.uri })),
+  redis: async () => startRedis().then((server) => ({ server, urls: server.url })),
+  redisCluster: async () =>
+    startRedisCluster().then((server) => ({ server, urls: server.nodes.map(({ url }) => url) })),
+  dynamodb: async () => startDynamoDbLocal().then((server) => ({ server, urls: server.endpoint })),
+};
+
+const { values } = parseArgs({
+  options: { json: { type: "boolean", default: false }, only: { type: "string", multiple: true } },
+});
+const names = values.only ?? Object.keys(STARTS);
+const unknown = names.find((name) => !Object.hasOwn(STARTS, name));
+if (unknown !== undefined) {
+  console.error(`there is no ${unknown}: ${Object.keys(STARTS).join(", ")}`);
+  process.exit(2);
+}
+const started = await Promise.all(names.map(async (name) => STARTS[name]!()));
+const addresses = Object.fromEntries(started.map(({ urls }, i) => [names[i]!, urls]));
 
 const stopped = new Promise<void>((resolve) => {
   process.once("SIGINT", () => resolve());
@@ -39,4 +50,4 @@ else {
   }
 }
 await stopped;
-await Promise.all(servers.map((server) => server.close()));
+await Promise.all(started.map(({ server }) => server.close()));

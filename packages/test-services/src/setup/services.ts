@@ -1,4 +1,5 @@
 import type { TestProject } from "vitest/node";
+import { addressFromEnvironment, VARIABLES } from "./environment.ts";
 import type { DynamoDbAddress } from "../dynamodb-local.ts";
 import type { MysqlAddress } from "../mysql-address.ts";
 import type { PostgresAddress } from "../postgres.ts";
@@ -20,13 +21,22 @@ declare module "vitest" {
   interface ProvidedContext extends Services {}
 }
 
-/** A global set-up of vitest: one server for all tests of a project. */
+/**
+ * A global set-up of vitest: one server for all tests of a project. The one that the environment
+ * names, or else one of our own.
+ */
 export function shared<Name extends keyof Services, Server extends Services[Name] & Closable>(
   name: Name,
   start: () => Promise<Server>,
   addressOf: (server: Server) => Services[Name],
 ): (project: TestProject) => Promise<() => Promise<void>> {
   return async (project) => {
+    const given = addressFromEnvironment(name, process.env);
+    if (given !== undefined) {
+      console.log(`  ${name}: the one that ${VARIABLES[name]} names`);
+      project.provide(name, given);
+      return async () => undefined;
+    }
     const server = await start();
     // Tests run in other processes: to break a server, they start one of their own.
     project.provide(name, addressOf(server));

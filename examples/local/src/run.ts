@@ -1,0 +1,109 @@
+/**
+ * `npm run example -- NAME`: an example's own program, unchanged, with all it needs beside it: an
+ * embedded Kinesis, the database, and a producer that puts a record twice a second. Until Ctrl-C,
+ * or for `--seconds N`.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { CreateStreamCommand } from "@aws-sdk/client-kinesis";
+import { startEmulator } from "@kc/emulator";
+import { startService } from "./service.ts";
+
+const STREAM = "orders";
+const CONSUMERS = {
+  consumer: undefined,
+  "consumer-postgres": "postgres",
+  "consumer-mysql": "mariadb",
+  "consumer-redis": "redis",
+  "consumer-dynamodb": "dynamodb",
+} as const;
+const NAMES = [...Object.keys(CONSUMERS), "producer"];
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { seconds: { type: "string" } },
+});
+const name = positionals[0] ?? "";
+if (!NAMES.includes(name)) {
+  console.error(`usage: npm run example -- NAME [--seconds N], one of: ${NAMES.join(", ")}`);
+  process.exit(2);
+}
+// What the producer puts is to be seen: a consumer runs beside it.
+const consumer = (name === "producer" ? "consumer" : name) as keyof typeof CONSUMERS;
+
+const stopping = new AbortController();
+// More than once is no more than once: what was started is always stopped.
+process.on("SIGINT", () => stopping.abort());
+process.on("SIGTERM", () => stopping.abort());
+
+const directory = mkdtempSync(join(tmpdir(), "kc-example-"));
+const service = await startService(CONSUMERS[consumer]);
+const emulator = await startEmulator();
+await emulator.kinesis.send(new CreateStreamCommand({ StreamName: STREAM, ShardCount: 2 }));
+console.log(`An embedded Kinesis at ${emulator.url}${service.says}. Ctrl-C stops.\n`);
+const env = {
+  ...process.env,
+  AWS_REGION: "us-east-1",
+  AWS_ACCESS_KEY_ID: "any",
+  AWS_SECRET_ACCESS_KEY: "any",
+  ...service.env,
+};
+
+const running = start(consumer, ["inherit", "inherit", "inherit"]);
+const producing = start("producer", ["pipe", "inherit", "inherit"]);
+const feeding = feed(producing);
+const seconds = values.seconds === undefined ? undefined : Number(values.seconds) * 1000;
+await Promise.race([
+  once(running, "exit"),
+  stopping.signal.aborted ? undefined : once(stopping.signal, "abort"),
+  seconds === undefined ? new Promise(() => {}) : sleep(seconds),
+]);
+
+stopping.abort();
+await feeding;
+if (running.exitCode === null) {
+  const exit = once(running, "exit");
+  running.kill("SIGINT");
+  await exit;
+}
+console.log(`\nThe consumer ended with exit code ${running.exitCode}.`);
+await emulator.close();
+await service.close();
+rmSync(directory, { recursive: true, force: true });
+process.exitCode = running.exitCode ?? 1;
+
+function start(example: string, stdio: ("inherit" | "pipe")[]): ChildProcess {
+  const program = fileURLToPath(
+    new URL(`../../${example}/dist/${example.split("-")[0]}.js`, import.meta.url),
+  );
+  return spawn(process.execPath, [program, STREAM, "--endpoint", emulator.url], {
+    // Its files, such as a checkpoint database, are this run's.
+    cwd: directory,
+    env,
+    stdio,
+    // Ctrl-C is for this process to pass on: the producer first, then the consumer.
+    detached: true,
+  });
+}
+
+/** An order twice a second. The producer puts what it was given at its end: each has its own. */
+async function feed(first: ChildProcess): Promise<void> {
+  let producer = first;
+  for (let order = 1; !stopping.signal.aborted; order += 1) {
+    producer.stdin?.write(`customer-${order % 7} order ${order}\n`);
+    producer.stdin?.end();
+    await once(producer, "exit");
+    await sleep(500, undefined, { signal: stopping.signal }).catch(() => undefined);
+    if (!stopping.signal.aborted) producer = start("producer", ["pipe", "inherit", "inherit"]);
+  }
+  if (producer.exitCode === null) {
+    producer.stdin?.end();
+    await once(producer, "exit");
+  }
+}

@@ -1,0 +1,42 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+
+const PROGRAM = fileURLToPath(new URL("../dist/run.js", import.meta.url));
+
+test.each([
+  "consumer",
+  "consumer-postgres",
+  "consumer-mysql",
+  "consumer-redis",
+  "consumer-dynamodb",
+  "producer",
+])("%s shows the records that are put, and stops cleanly at SIGINT", async (name) => {
+  const child = spawn(process.execPath, [PROGRAM, name], { stdio: ["ignore", "pipe", "inherit"] });
+  const exit = once(child, "exit");
+  const orders: number[] = [];
+  let last = "";
+  for await (const line of createInterface({ input: child.stdout })) {
+    last = line;
+    const order = /^shardId-\d+ \d+ customer-\d customer-\d order (\d+)$/.exec(line)?.[1];
+    if (order !== undefined && orders.push(Number(order)) === 3) child.kill("SIGINT");
+  }
+  await exit;
+
+  expect(orders.slice(0, 3).toSorted()).toEqual([1, 2, 3]);
+  expect(last).toBe("The consumer ended with exit code 0.");
+  expect(child.exitCode).toBe(0);
+});
+
+test("a name that is none of them is refused with the names there are", async () => {
+  const child = spawn(process.execPath, [PROGRAM, "nothing"], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let said = "";
+  child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  await once(child, "exit");
+  expect(child.exitCode).toBe(2);
+  expect(said).toContain("consumer-postgres");
+});
