@@ -12,6 +12,13 @@ export {
 } from "./checkpoints/position.ts";
 export type * from "./checkpoints/store.ts";
 export type * from "./checkpoints/lease-store.ts";
+export {
+  applicationColumns,
+  applicationOfColumns,
+  type ApplicationColumns,
+} from "./checkpoints/application-columns.ts";
+export { checkClaim, namespaceOf } from "./checkpoints/namespace.ts";
+export { singleResult, writeOutcome, type ShardLease } from "./checkpoints/write-outcome.ts";
 export { lastingFailure, passingFailure, type StoreFailure } from "./checkpoints/store-failure.ts";
 export { MemoryStore, MemoryStoreData, type MemoryShard } from "./checkpoints/memory-store.ts";
 export type * from "./groups/group.ts";

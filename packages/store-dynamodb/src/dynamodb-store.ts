@@ -3,6 +3,7 @@ import type { GetItemCommandOutput, QueryCommandOutput } from "@aws-sdk/client-d
 import {
   compareCheckpoints,
   LeaseLostError,
+  singleResult,
   StoreError,
   type ApplicationRow,
   type BulkCheckpointResult,
@@ -113,9 +114,7 @@ export class DynamoDBStore implements Store {
     options?: CallOptions,
   ): Promise<SetCheckpointResult> {
     const claimed = await this.#isClaimed(scope, options);
-    const result = await this.#write(scope, write, claimed, options);
-    if (result.outcome !== "lease-lost") return result;
-    throw new LeaseLostError(write.shardId, "the fence is not the one that stands in the store");
+    return singleResult(write, await this.#write(scope, write, claimed, options));
   }
 
   /** Each by itself, some at once. The first failure ends it; what was written by then stays. */

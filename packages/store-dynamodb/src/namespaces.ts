@@ -1,4 +1,4 @@
-import { ConfigError, NamespaceConflictError, type StoreScope } from "@kc/core";
+import { checkClaim, ConfigError, namespaceOf, type StoreScope } from "@kc/core";
 import { OWN_PREFIX, type Partition } from "./statements.ts";
 
 /**
@@ -21,23 +21,17 @@ export class Namespaces {
     this.#fixed = namespace;
   }
 
-  partition({ application, streamName }: StoreScope): Partition {
-    return { table: this.#table, namespace: this.#fixed ?? `${application}-${streamName}` };
+  partition(scope: StoreScope): Partition {
+    return { table: this.#table, namespace: this.#fixed ?? namespaceOf(scope) };
   }
 
   /** False = not known. @throws NamespaceConflictError if another scope is known to have it. */
   isClaimed(scope: StoreScope): boolean {
     const { namespace } = this.partition(scope);
     const claim = this.#claims.get(namespace);
-    if (claim === undefined) return false;
-    if (claim.application === scope.application && claim.streamName === scope.streamName) {
-      return true;
-    }
-    throw new NamespaceConflictError(
-      `namespace "${namespace}" of DynamoDB table ${this.#table} belongs to application ` +
-        `"${claim.application}" on stream ${claim.streamName}, not to "${scope.application}" on ` +
-        `${scope.streamName}: give one of them another name, table or \`namespace\`.`,
-    );
+    const where = `namespace "${namespace}" of DynamoDB table ${this.#table}`;
+    checkClaim(claim, scope, where, "`namespace` or `table`");
+    return claim !== undefined;
   }
 
   /** Takes note of an application row that stands in the scope's partition. */

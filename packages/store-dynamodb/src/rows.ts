@@ -1,5 +1,6 @@
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import {
+  applicationColumns,
   checkpointAt,
   isSequenceNumber,
   SHARD_END,
@@ -101,19 +102,15 @@ function corrupt(item: Item): StoreError {
   );
 }
 
-/** The attributes of an application row, its key left out. Times are milliseconds since 1970. */
+/** The attributes of an application row, its key left out: the columns, those that are not empty. */
 export function applicationItem(row: ApplicationRow): Item {
-  const { start, streamCreationTimestamp: created } = row;
-  return {
-    kc_application: { S: row.application },
-    kc_stream_name: { S: row.streamName },
-    kc_stream_arn: { S: row.streamARN },
-    ...(created === undefined ? {} : { kc_stream_created_at: time(created) }),
-    kc_start: { S: typeof start === "string" ? start : "AT_TIMESTAMP" },
-    ...(typeof start === "string" ? {} : { kc_start_timestamp: time(start.timestamp) }),
-    kc_started_at: time(row.startedAt),
-    kc_migrated: { BOOL: row.migrated },
-  };
+  const item: Record<string, AttributeValue> = {};
+  for (const [name, value] of Object.entries(applicationColumns(row))) {
+    if (typeof value === "string") item[`kc_${name}`] = { S: value };
+    else if (typeof value === "number") item[`kc_${name}`] = { N: String(value) };
+    else if (typeof value === "boolean") item[`kc_${name}`] = { BOOL: value };
+  }
+  return item;
 }
 
 /** @throws StoreError STORE_CORRUPT if it lacks what every application row has. */
@@ -142,8 +139,6 @@ function startOf(item: Item): StartPosition {
   if (timestamp !== undefined) return { timestamp };
   throw new StoreError("STORE_CORRUPT", "the item kc#application has no start: delete it");
 }
-
-const time = (date: Date): AttributeValue => ({ N: String(date.getTime()) });
 
 function dateOf(value: AttributeValue | undefined): Date | undefined {
   return value?.N === undefined ? undefined : new Date(Number(value.N));

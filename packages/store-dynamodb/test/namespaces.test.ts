@@ -30,7 +30,7 @@ describe("the namespace option", () => {
       ...conflict,
       message: expect.stringContaining(
         'namespace "prod/billing" of DynamoDB table ' +
-          `${table.name} belongs to application "billing" on stream orders, not to "audit"`,
+          `${table.name} belongs to application "billing" on stream "orders"`,
       ),
     });
     expect(await store.getCheckpoints(scope)).toStrictEqual(new Map([[shardId, at(1)]]));

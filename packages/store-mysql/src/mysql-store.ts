@@ -1,12 +1,16 @@
 import {
   KcError,
   LeaseLostError,
+  namespaceOf,
+  singleResult,
+  writeOutcome,
   type ApplicationRow,
   type BulkCheckpointResult,
   type CallOptions,
   type Checkpoint,
   type CheckpointWrite,
   type SetCheckpointResult,
+  type ShardLease,
   type Store,
   type StoreCapabilities,
   type StoreScope,
@@ -15,7 +19,7 @@ import { Connection } from "./connection.ts";
 import type { MysqlRow, Session } from "./database.ts";
 import { isDuplicate } from "./errors.ts";
 import type { Limits } from "./inspection.ts";
-import { checkFit, namespaceOf, type Touched } from "./names.ts";
+import { checkFit, type Touched } from "./names.ts";
 import { checkOptions, type MysqlStoreOptions } from "./options.ts";
 import {
   applicationOf,
@@ -24,9 +28,7 @@ import {
   checkpointsOf,
   columnsOf,
   leaseOf,
-  outcomeOf,
   textOf,
-  type Lease,
 } from "./rows.ts";
 import { migrate, readLimits } from "./schema.ts";
 import * as sql from "./statements.ts";
@@ -112,8 +114,7 @@ export class MysqlStore implements Store {
     options?: CallOptions,
   ): Promise<SetCheckpointResult> {
     const [result] = await this.setCheckpoints(scope, [write], options);
-    if (result?.outcome !== "lease-lost") return result!;
-    throw new LeaseLostError(write.shardId, "the fence is not the one that stands in the store");
+    return singleResult(write, result);
   }
 
   async setCheckpoints(
@@ -176,7 +177,7 @@ export class MysqlStore implements Store {
       const results = writes.map((write) => {
         const { shardId, checkpoint } = write;
         const stored = before.get(shardId);
-        const result = outcomeOf(write, leases.get(shardId)!, stored?.checkpoint);
+        const result = writeOutcome(write, leases.get(shardId)!, stored?.checkpoint);
         if (result.outcome === "written") {
           const row = columnsOf(shardId, checkpoint, stored);
           rows.set(shardId, row);
@@ -199,13 +200,13 @@ export class MysqlStore implements Store {
     work: (
       session: Session,
       namespace: string,
-      leases: ReadonlyMap<string, Lease>,
+      leases: ReadonlyMap<string, ShardLease>,
     ) => Promise<Answer>,
   ): Promise<Answer> {
     const shardIds = [...new Set(touched.map(({ shardId }) => shardId))];
     return this.#run(scope, touched, options, async (session, namespace) => {
       for (;;) {
-        const leases = new Map<string, Lease>();
+        const leases = new Map<string, ShardLease>();
         const done = await session.transaction(async () => {
           for (const row of await session.query(
             sql.lockShards(this.#tables, namespace, shardIds),

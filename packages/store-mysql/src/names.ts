@@ -1,15 +1,10 @@
-import { ConfigError, StoreError, type Checkpoint, type StoreScope } from "@kc/core";
+import { ConfigError, StoreError, type Checkpoint } from "@kc/core";
 import type { Limits } from "./inspection.ts";
 
 /** A shard that a call is about, and the checkpoint that it is to get. */
 export interface Touched {
   readonly shardId: string;
   readonly checkpoint?: Checkpoint | undefined;
-}
-
-/** As the Go library joins them: `a-b` on `c` and `a` on `b-c` are one, which is refused later. */
-export function namespaceOf({ application, streamName }: StoreScope): string {
-  return `${application}-${streamName}`;
 }
 
 /**

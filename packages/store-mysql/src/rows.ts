@@ -1,16 +1,15 @@
 import {
+  applicationColumns,
+  applicationOfColumns,
+  checkClaim,
   checkpointAt,
-  compareCheckpoints,
   isSequenceNumber,
   NamespaceConflictError,
   SHARD_END,
   StoreError,
   type ApplicationRow,
-  type BulkCheckpointResult,
   type Checkpoint,
-  type CheckpointWrite,
-  type Fence,
-  type StartPosition,
+  type ShardLease,
   type StoreScope,
 } from "@kc/core";
 import type { MysqlRow } from "./database.ts";
@@ -20,14 +19,6 @@ import type { CheckpointColumns } from "./statements.ts";
 export interface StoredCheckpoint {
   readonly checkpoint: Checkpoint;
   readonly sequenceNumber: string;
-}
-
-/** Who may write a shard's checkpoint. */
-export interface Lease {
-  /** 0 = never held. */
-  readonly epoch: number;
-  /** Undefined = free. */
-  readonly owner: string | undefined;
 }
 
 /** Text that came as the hexadecimal of its UTF-8. */
@@ -43,10 +34,14 @@ export function textOf(hex: string | null | undefined): string | undefined {
  */
 export function checkPlace(rows: readonly MysqlRow[], scope: StoreScope, namespace: string): void {
   refuseReplica(rows[0]);
-  refuseAnother(rows[0], scope, namespace);
+  checkClaim(claimOf(rows[0]), scope, `namespace "${namespace}"`, "`namespace` or `table`");
   for (const row of rows) {
     const found = textOf(row["namespace"]) ?? namespace;
-    if (found !== namespace) throw conflict(namespace, `the rows of "${found}" stand in its place`);
+    if (found === namespace) continue;
+    throw new NamespaceConflictError(
+      `the namespace "${namespace}" is taken: the rows of "${found}" stand in its place. Give the ` +
+        "store another `namespace` or `table`, or the application another name.",
+    );
   }
 }
 
@@ -72,19 +67,10 @@ function refuseReplica(row: MysqlRow | undefined): void {
   );
 }
 
-function refuseAnother(row: MysqlRow | undefined, scope: StoreScope, namespace: string): void {
+function claimOf(row: MysqlRow | undefined): StoreScope | undefined {
   const application = textOf(row?.["application"]);
-  const streamName = textOf(row?.["stream_name"]);
-  if (application === undefined) return;
-  if (application === scope.application && streamName === scope.streamName) return;
-  throw conflict(namespace, `application "${application}" on ${streamName} has it`);
-}
-
-function conflict(namespace: string, detail: string): NamespaceConflictError {
-  return new NamespaceConflictError(
-    `the namespace "${namespace}" is taken: ${detail}. Give the store another \`namespace\` or ` +
-      "`table`, or the application another name.",
-  );
+  const streamName = textOf(row?.["stream_name"]) ?? "";
+  return application === undefined ? undefined : { application, streamName };
 }
 
 /** What we added counts only while it belongs to the number that stands there: Go writes that alone. */
@@ -120,59 +106,39 @@ export function columnsOf(
   return { shardId, sequenceNumber, at, subSequenceNumber, shardEnd: null };
 }
 
-/** What becomes of a write, given what stands there. */
-export function outcomeOf(
-  { checkpoint, fence }: CheckpointWrite,
-  lease: Lease,
-  stored: Checkpoint | undefined,
-): BulkCheckpointResult {
-  if (!holds(fence, lease)) return { outcome: "lease-lost" };
-  const order = stored === undefined ? 1 : compareCheckpoints(checkpoint, stored);
-  if (stored === undefined || order > 0) return { outcome: "written", stored: checkpoint };
-  return { outcome: order === 0 ? "same" : "behind", stored };
-}
-
-/** Without a fence, only a shard that nobody holds can be written. */
-function holds(fence: Fence | undefined, lease: Lease): boolean {
-  return fence === undefined
-    ? lease.owner === undefined
-    : lease.owner === fence.owner && lease.epoch === fence.epoch;
-}
-
-export function leaseOf(row: MysqlRow): Lease {
+export function leaseOf(row: MysqlRow): ShardLease {
   return { epoch: Number(row["epoch"]), owner: textOf(row["owner"]) };
 }
 
-/** In the order of the columns after the namespace. Times are milliseconds since 1970. */
+/** In the order of the columns after the namespace. */
 export function applicationValues(row: ApplicationRow): readonly (string | number | null)[] {
-  const { start } = row;
+  const columns = applicationColumns(row);
   return [
-    row.application,
-    row.streamName,
-    row.streamARN,
-    row.streamCreationTimestamp?.getTime() ?? null,
-    typeof start === "string" ? start : "AT_TIMESTAMP",
-    typeof start === "string" ? null : start.timestamp.getTime(),
-    row.startedAt.getTime(),
-    row.migrated ? 1 : 0,
+    columns.application,
+    columns.stream_name,
+    columns.stream_arn,
+    columns.stream_created_at,
+    columns.start,
+    columns.start_timestamp,
+    columns.started_at,
+    columns.migrated ? 1 : 0,
   ];
 }
 
 export function applicationOf(row: MysqlRow): ApplicationRow {
-  const created = row["stream_created_at"] ?? null;
-  return {
-    application: textOf(row["application"]) ?? "",
-    streamName: textOf(row["stream_name"]) ?? "",
-    streamARN: textOf(row["stream_arn"]) ?? "",
-    ...(created === null ? {} : { streamCreationTimestamp: new Date(Number(created)) }),
-    start: startOf(row),
-    startedAt: new Date(Number(row["started_at"])),
-    migrated: row["migrated"] === "1",
+  const text = (name: string): string => textOf(row[name]) ?? "";
+  const number = (name: string): number | null => {
+    const value = row[name] ?? null;
+    return value === null ? null : Number(value);
   };
-}
-
-function startOf(row: MysqlRow): StartPosition {
-  const start = textOf(row["start"]);
-  if (start === "LATEST" || start === "TRIM_HORIZON") return start;
-  return { timestamp: new Date(Number(row["start_timestamp"])) };
+  return applicationOfColumns({
+    application: text("application"),
+    stream_name: text("stream_name"),
+    stream_arn: text("stream_arn"),
+    stream_created_at: number("stream_created_at"),
+    start: text("start"),
+    start_timestamp: number("start_timestamp"),
+    started_at: Number(row["started_at"]),
+    migrated: row["migrated"] === "1",
+  });
 }

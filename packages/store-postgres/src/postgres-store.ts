@@ -1,7 +1,10 @@
 import {
+  checkClaim,
   compareCheckpoints,
   KcError,
   LeaseLostError,
+  namespaceOf,
+  singleResult,
   StoreError,
   type ApplicationRow,
   type BulkCheckpointResult,
@@ -16,7 +19,7 @@ import {
 import type { PostgresRows } from "./client.ts";
 import { Connection } from "./connection.ts";
 import { checkOptions, type PostgresStoreOptions } from "./options.ts";
-import { applicationOf, checkClaim, checkpointOf } from "./rows.ts";
+import { applicationOf, checkpointOf, claimOf } from "./rows.ts";
 import { ddl, inspect, inspectionOf, LOCK_SETUP, missing, refusedSetup } from "./schema.ts";
 import * as sql from "./statements.ts";
 import { tablesOf, type Tables } from "./tables.ts";
@@ -109,8 +112,7 @@ export class PostgresStore implements Store {
     options?: CallOptions,
   ): Promise<SetCheckpointResult> {
     const [result] = await this.setCheckpoints(scope, [write], options);
-    if (result?.outcome !== "lease-lost") return result!;
-    throw new LeaseLostError(write.shardId, "the fence is not the one that stands in the store");
+    return singleResult(write, result);
   }
 
   async setCheckpoints(
@@ -177,12 +179,13 @@ export class PostgresStore implements Store {
     make: (place: sql.Place) => readonly string[],
   ): Promise<readonly PostgresRows[]> {
     const [claim, ...rest] = await this.#run(scope, options, make);
-    checkClaim(claim![0], scope, this.#namespaceOf(scope));
+    const where = `namespace "${this.#namespaceOf(scope)}"`;
+    checkClaim(claimOf(claim![0]), scope, where, "`namespace` or `table`");
     return rest;
   }
 
-  #namespaceOf({ application, streamName }: StoreScope): string {
-    return this.#namespace ?? `${application}-${streamName}`;
+  #namespaceOf(scope: StoreScope): string {
+    return this.#namespace ?? namespaceOf(scope);
   }
 }
 

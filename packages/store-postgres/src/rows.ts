@@ -1,12 +1,12 @@
 import {
+  applicationColumns,
+  applicationOfColumns,
   checkpointAt,
   isSequenceNumber,
-  NamespaceConflictError,
   SHARD_END,
   StoreError,
   type ApplicationRow,
   type Checkpoint,
-  type StartPosition,
   type StoreScope,
 } from "@kc/core";
 import type { PostgresRow } from "./client.ts";
@@ -44,51 +44,37 @@ export function checkpointOf(row: PostgresRow): Checkpoint {
   );
 }
 
-/** @throws NamespaceConflictError if the namespace is another application's, or another stream's. */
-export function checkClaim(
-  row: PostgresRow | undefined,
-  scope: StoreScope,
-  namespace: string,
-): void {
-  if (row === undefined) return;
-  const { application, stream_name: streamName } = row;
-  if (application === scope.application && streamName === scope.streamName) return;
-  throw new NamespaceConflictError(
-    `the namespace "${namespace}" is that of application "${application}" on stream ` +
-      `"${streamName}": application "${scope.application}" on stream "${scope.streamName}" would ` +
-      `share its checkpoints. Give one of them the option "namespace", or another table.`,
-  );
+/** Whose the namespace is, by its application row. */
+export function claimOf(row: PostgresRow | undefined): StoreScope | undefined {
+  if (row === undefined) return undefined;
+  return { application: String(row["application"]), streamName: String(row["stream_name"]) };
 }
 
+/** For `json_to_record`: PostgreSQL reads times as ISO 8601. */
 export function applicationJson(row: ApplicationRow): Readonly<Record<string, unknown>> {
-  const { start } = row;
+  const columns = applicationColumns(row);
+  const time = (millis: number | null): Date | null => (millis === null ? null : new Date(millis));
   return {
-    application: row.application,
-    stream_name: row.streamName,
-    stream_arn: row.streamARN,
-    stream_created_at: row.streamCreationTimestamp ?? null,
-    start: typeof start === "string" ? start : "AT_TIMESTAMP",
-    start_timestamp: typeof start === "string" ? null : start.timestamp,
-    started_at: row.startedAt,
-    migrated: row.migrated,
+    ...columns,
+    stream_created_at: time(columns.stream_created_at),
+    start_timestamp: time(columns.start_timestamp),
+    started_at: time(columns.started_at),
   };
 }
 
 export function applicationOf(row: PostgresRow): ApplicationRow {
-  const created = row["stream_created_at"] ?? null;
-  return {
-    application: String(row["application"]),
-    streamName: String(row["stream_name"]),
-    streamARN: String(row["stream_arn"]),
-    ...(created === null ? {} : { streamCreationTimestamp: new Date(Number(created)) }),
-    start: startOf(row),
-    startedAt: new Date(Number(row["started_at"])),
-    migrated: row["migrated"] === "true",
+  const number = (name: string): number | null => {
+    const value = row[name] ?? null;
+    return value === null ? null : Number(value);
   };
-}
-
-function startOf(row: PostgresRow): StartPosition {
-  const { start } = row;
-  if (start === "LATEST" || start === "TRIM_HORIZON") return start;
-  return { timestamp: new Date(Number(row["start_timestamp"])) };
+  return applicationOfColumns({
+    application: String(row["application"]),
+    stream_name: String(row["stream_name"]),
+    stream_arn: String(row["stream_arn"]),
+    stream_created_at: number("stream_created_at"),
+    start: String(row["start"]),
+    start_timestamp: number("start_timestamp"),
+    started_at: Number(row["started_at"]),
+    migrated: row["migrated"] === "true",
+  });
 }

@@ -1,7 +1,8 @@
 import {
+  checkClaim,
   formatCheckpoint,
   LeaseLostError,
-  NamespaceConflictError,
+  singleResult,
   StoreRegressedError,
   type ApplicationRow,
   type BulkCheckpointResult,
@@ -62,7 +63,9 @@ export class RedisStore implements Store {
       options,
     );
     const stands = applicationOf(text);
-    if (isOf(scope, stands)) memory.row = text;
+    const isOurs =
+      stands.application === scope.application && stands.streamName === scope.streamName;
+    if (isOurs) memory.row = text;
     return { outcome: outcome === "created" ? "created" : "existing", row: stands };
   }
 
@@ -111,8 +114,7 @@ export class RedisStore implements Store {
     options?: CallOptions,
   ): Promise<SetCheckpointResult> {
     const [result] = await this.setCheckpoints(scope, [write], options);
-    if (result?.outcome !== "lease-lost") return result!;
-    throw new LeaseLostError(write.shardId, "the fence is not the one that stands in the store");
+    return singleResult(write, result);
   }
 
   async setCheckpoints(
@@ -258,17 +260,8 @@ export class RedisStore implements Store {
 function claim(scope: StoreScope, memory: Memory, text: string): void {
   if (text === "") return;
   const row = applicationOf(text);
-  if (!isOf(scope, row)) {
-    throw new NamespaceConflictError(
-      `application "${scope.application}" on ${scope.streamName} has the keys of application ` +
-        `"${row.application}" on ${row.streamName}: give one of their stores another keyPrefix`,
-    );
-  }
+  checkClaim(row, scope, "this place in Redis", "`keyPrefix`");
   memory.row = text;
-}
-
-function isOf(scope: StoreScope, row: ApplicationRow): boolean {
-  return row.application === scope.application && row.streamName === scope.streamName;
 }
 
 function resultOf({ outcome, checkpoint }: ShardReply): BulkCheckpointResult {

@@ -1,11 +1,13 @@
 import {
+  applicationColumns,
+  applicationOfColumns,
   checkpointAt,
   isSequenceNumber,
   SHARD_END,
   StoreError,
   type ApplicationRow,
   type Checkpoint,
-  type StartPosition,
+  type ShardLease,
   type StoreScope,
 } from "@kc/core";
 import type { SqliteRow, SqliteValue } from "./database.ts";
@@ -36,12 +38,7 @@ export function checkpointOf(row: SqliteRow | undefined): Checkpoint | undefined
 }
 
 /** Who may write a shard's checkpoint. No row is a shard that nobody ever held. */
-export function leaseOf(row: SqliteRow | undefined): {
-  /** 0 = never held. */
-  readonly epoch: number;
-  /** Undefined = free. */
-  readonly owner: string | undefined;
-} {
+export function leaseOf(row: SqliteRow | undefined): ShardLease {
   const owner = row?.["owner"] ?? null;
   return {
     epoch: Number(row?.["epoch"] ?? 0),
@@ -51,32 +48,27 @@ export function leaseOf(row: SqliteRow | undefined): {
 
 /** In the order of the columns after the scope's. */
 export function applicationValues(row: ApplicationRow): readonly SqliteValue[] {
-  const { start } = row;
+  const columns = applicationColumns(row);
   return [
-    row.streamARN,
-    row.streamCreationTimestamp?.getTime() ?? null,
-    typeof start === "string" ? start : "AT_TIMESTAMP",
-    typeof start === "string" ? null : start.timestamp.getTime(),
-    row.startedAt.getTime(),
-    row.migrated ? 1 : 0,
+    columns.stream_arn,
+    columns.stream_created_at,
+    columns.start,
+    columns.start_timestamp,
+    columns.started_at,
+    columns.migrated ? 1 : 0,
   ];
 }
 
 export function applicationOf(scope: StoreScope, row: SqliteRow): ApplicationRow {
-  const created = row["stream_created_at"] ?? null;
-  return {
+  const number = (name: string): number | null => (row[name] === null ? null : Number(row[name]));
+  return applicationOfColumns({
     application: scope.application,
-    streamName: scope.streamName,
-    streamARN: String(row["stream_arn"]),
-    ...(created === null ? {} : { streamCreationTimestamp: new Date(Number(created)) }),
-    start: startOf(row),
-    startedAt: new Date(Number(row["started_at"])),
+    stream_name: scope.streamName,
+    stream_arn: String(row["stream_arn"]),
+    stream_created_at: number("stream_created_at"),
+    start: String(row["start"]),
+    start_timestamp: number("start_timestamp"),
+    started_at: Number(row["started_at"]),
     migrated: Number(row["migrated"]) === 1,
-  };
-}
-
-function startOf(row: SqliteRow): StartPosition {
-  const { start } = row;
-  if (start === "LATEST" || start === "TRIM_HORIZON") return start;
-  return { timestamp: new Date(Number(row["start_timestamp"])) };
+  });
 }

@@ -1,12 +1,12 @@
 import {
-  compareCheckpoints,
   LeaseLostError,
+  singleResult,
+  writeOutcome,
   type ApplicationRow,
   type BulkCheckpointResult,
   type CallOptions,
   type Checkpoint,
   type CheckpointWrite,
-  type Fence,
   type SetCheckpointResult,
   type Store,
   type StoreCapabilities,
@@ -100,8 +100,7 @@ export class SqliteStore implements Store {
     options?: CallOptions,
   ): Promise<SetCheckpointResult> {
     const [result] = await this.setCheckpoints(scope, [write], options);
-    if (result?.outcome !== "lease-lost") return result!;
-    throw new LeaseLostError(write.shardId, "the fence is not the one that stands in the store");
+    return singleResult(write, result);
   }
 
   /** All in one transaction: one wait for the disk, and no lock taken twice. */
@@ -161,20 +160,14 @@ function readShard(session: Session, scope: StoreScope, shardId: string): Sqlite
 function advance(
   session: Session,
   scope: StoreScope,
-  { shardId, checkpoint, fence }: CheckpointWrite,
+  write: CheckpointWrite,
 ): BulkCheckpointResult {
+  const { shardId, checkpoint } = write;
   const row = readShard(session, scope, shardId);
-  if (!holds(fence, leaseOf(row))) return { outcome: "lease-lost" };
-  const values = [scope.application, scope.streamName, shardId, ...checkpointValues(checkpoint)];
-  const moved = session.query(sql.ADVANCE_CHECKPOINT, values).length === 1;
-  const stored = checkpointOf(row);
-  if (moved || stored === undefined) return { outcome: "written", stored: checkpoint };
-  return { outcome: compareCheckpoints(checkpoint, stored) === 0 ? "same" : "behind", stored };
-}
-
-/** Without a fence, only a shard that nobody holds can be written. */
-function holds(fence: Fence | undefined, lease: ReturnType<typeof leaseOf>): boolean {
-  return fence === undefined
-    ? lease.owner === undefined
-    : lease.owner === fence.owner && lease.epoch === fence.epoch;
+  const result = writeOutcome(write, leaseOf(row), checkpointOf(row));
+  if (result.outcome === "written") {
+    const values = [scope.application, scope.streamName, shardId, ...checkpointValues(checkpoint)];
+    session.query(sql.ADVANCE_CHECKPOINT, values);
+  }
+  return result;
 }

@@ -1,16 +1,16 @@
 import { LeaseLostError, StoreError } from "../errors.ts";
-import { compareCheckpoints, type Checkpoint } from "./position.ts";
+import type { Checkpoint } from "./position.ts";
 import type {
   ApplicationRow,
   BulkCheckpointResult,
   CallOptions,
   CheckpointWrite,
-  Fence,
   SetCheckpointResult,
   Store,
   StoreCapabilities,
   StoreScope,
 } from "./store.ts";
+import { singleResult, writeOutcome } from "./write-outcome.ts";
 
 /** One shard's row: the checkpoint and the lease stand together, as in every store. */
 export interface MemoryShard {
@@ -105,9 +105,7 @@ export class MemoryStore implements Store {
     options?: CallOptions,
   ): Promise<SetCheckpointResult> {
     this.#enter(options);
-    const result = this.#write(scope, write);
-    if (result.outcome !== "lease-lost") return result;
-    throw new LeaseLostError(write.shardId, "the fence is not the one that stands in the store");
+    return singleResult(write, this.#write(scope, write));
   }
 
   async setCheckpoints(
@@ -139,25 +137,15 @@ export class MemoryStore implements Store {
     this.#closed = true;
   }
 
-  #write(scope: StoreScope, { shardId, checkpoint, fence }: CheckpointWrite): BulkCheckpointResult {
-    const shard = this.#data.shard(scope, shardId);
-    const held = fence === undefined ? shard.owner === undefined : holds(shard, fence);
-    if (!held) return { outcome: "lease-lost" };
-    const stored = shard.checkpoint;
-    const ahead = stored === undefined ? 1 : compareCheckpoints(checkpoint, stored);
-    if (stored !== undefined && ahead <= 0) {
-      return { outcome: ahead === 0 ? "same" : "behind", stored };
-    }
-    shard.checkpoint = { ...checkpoint };
-    return { outcome: "written", stored: checkpoint };
+  #write(scope: StoreScope, write: CheckpointWrite): BulkCheckpointResult {
+    const shard = this.#data.shard(scope, write.shardId);
+    const result = writeOutcome(write, shard, shard.checkpoint);
+    if (result.outcome === "written") shard.checkpoint = { ...write.checkpoint };
+    return result;
   }
 
   #enter(options: CallOptions | undefined): void {
     if (this.#closed) throw new StoreError("STORE_CLOSED", "the memory store was disposed");
     options?.signal?.throwIfAborted();
   }
-}
-
-function holds({ epoch, owner }: MemoryShard, fence: Fence): boolean {
-  return epoch === fence.epoch && owner === fence.owner;
 }

@@ -1,0 +1,42 @@
+import { LeaseLostError } from "../errors.ts";
+import { compareCheckpoints, type Checkpoint } from "./position.ts";
+import type { BulkCheckpointResult, CheckpointWrite, Fence, SetCheckpointResult } from "./store.ts";
+
+/** Who may write a shard's checkpoint. */
+export interface ShardLease {
+  /** 0 = never held. */
+  readonly epoch: number;
+  /** Undefined = free. */
+  readonly owner: string | undefined;
+}
+
+/**
+ * What becomes of a write, given what stands there: for stores that look and write within one
+ * transaction.
+ */
+export function writeOutcome(
+  { checkpoint, fence }: CheckpointWrite,
+  lease: ShardLease,
+  stored: Checkpoint | undefined,
+): BulkCheckpointResult {
+  if (!holds(fence, lease)) return { outcome: "lease-lost" };
+  const order = stored === undefined ? 1 : compareCheckpoints(checkpoint, stored);
+  if (stored === undefined || order > 0) return { outcome: "written", stored: checkpoint };
+  return { outcome: order === 0 ? "same" : "behind", stored };
+}
+
+/** Without a fence, only a shard that nobody holds can be written. */
+function holds(fence: Fence | undefined, lease: ShardLease): boolean {
+  return fence === undefined
+    ? lease.owner === undefined
+    : lease.owner === fence.owner && lease.epoch === fence.epoch;
+}
+
+/** The bulk form's answer to one write, as `setCheckpoint` gives it. @throws LeaseLostError */
+export function singleResult(
+  { shardId }: CheckpointWrite,
+  result: BulkCheckpointResult | undefined,
+): SetCheckpointResult {
+  if (result !== undefined && result.outcome !== "lease-lost") return result;
+  throw new LeaseLostError(shardId, "the fence is not the one that stands in the store");
+}
