@@ -2,6 +2,7 @@ import { compare, type Comparison } from "../rounds.ts";
 import { Canned } from "./canned.ts";
 import { bytesAlone, consumer, decodedPages, sdkLoop } from "./contestants.ts";
 import { measureIdle } from "./idle.ts";
+import { peers } from "./peers.ts";
 import { measureStuck } from "./stuck.ts";
 import { selfSigned } from "./tls.ts";
 
@@ -34,6 +35,8 @@ export async function benchRead(): Promise<object> {
   }
   console.error("own share");
   figures["own share, 1 KiB x 2000"] = await ownShare();
+  console.error("peers");
+  figures["peers, 1 KiB x 2000"] = await peers();
   console.error("memory with a stuck handler");
   figures["memory"] = await measureStuck();
   console.error("1000 idle shards");
