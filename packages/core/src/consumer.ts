@@ -7,6 +7,13 @@ import { resolveOptions, type ConsumerOptions, type ResolvedOptions } from "./op
 import type { ConsumerRecord } from "./record.ts";
 import { recordsOf } from "./scan/records.ts";
 import { Scan } from "./scan/scan.ts";
+import type { KinesisClientLike } from "./kinesis/stream-client.ts";
+import {
+  healthOf,
+  type ConsumerStatus,
+  type Health,
+  type HealthThresholds,
+} from "./telemetry/status.ts";
 
 export interface ScanOptions {
   /** Stops the scan: no further record is started, running handlers end, checkpoints are flushed. */
@@ -20,6 +27,7 @@ export interface ScanOptions {
 export class Consumer {
   readonly #options: ResolvedOptions;
   #scanning = false;
+  #current: Scan | undefined;
   #warned = false;
 
   /** @throws ConfigError that names the option */
@@ -52,6 +60,22 @@ export class Consumer {
     return recordsOf((handler, signal) => this.scan(handler, { signal }), options.signal);
   }
 
+  /** What the consumer is doing now: a snapshot, made when it is asked for. */
+  status(): ConsumerStatus {
+    const { scope, telemetry } = this.#options;
+    return {
+      stream: scope.streamName,
+      application: scope.application,
+      droppedFigures: telemetry.dropped,
+      ...(this.#current?.status() ?? { state: "idle", shards: [], bufferedBytes: 0 }),
+    };
+  }
+
+  /** For a liveness or readiness probe. */
+  health(thresholds?: HealthThresholds): Health {
+    return healthOf(this.status(), thresholds);
+  }
+
   async #scan(group: Group, handler: Handler, { signal }: ScanOptions): Promise<void> {
     if (typeof handler !== "function") throw new ConfigError("handler", "a function is needed");
     if (this.#scanning) {
@@ -65,11 +89,22 @@ export class Consumer {
     try {
       const { client } = this.#options;
       await (client === undefined
-        ? withOwnClient((own) => new Scan(this.#options, own, handler).run(group, signal))
-        : new Scan(this.#options, client, handler).run(group, signal));
+        ? withOwnClient((own) => this.#run(own, group, handler, signal))
+        : this.#run(client, group, handler, signal));
     } finally {
       this.#scanning = false;
+      this.#current = undefined;
     }
+  }
+
+  #run(
+    client: KinesisClientLike,
+    group: Group,
+    handler: Handler,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    this.#current = new Scan(this.#options, client, handler);
+    return this.#current.run(group, signal);
   }
 
   #warnOnce(): void {

@@ -36,6 +36,7 @@ export {
   type MetricName,
   type Metrics,
 } from "./telemetry/metrics.ts";
+export type { ConsumerStatus, Health, HealthThresholds, ShardStatus } from "./telemetry/status.ts";
 export type { Telemetry } from "./telemetry/telemetry.ts";
 export { AllGroup } from "./groups/all-group.ts";
 export { Consumer, type ScanOptions } from "./consumer.ts";

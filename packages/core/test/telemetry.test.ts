@@ -64,10 +64,13 @@ test("lag is told by shard, and disappears with the shard, as active shards do",
   const world = await World.of({ shards: 2, maxRecordsPerPage: 1 });
   await world.put(keyOf(0, 2), "1", "2");
   await world.clock.advance(4000);
-  const run = await world.start({ start: "TRIM_HORIZON" });
-  expect(world.counter.gauge("lag")).toEqual({ [SHARD]: 4000, "shardId-000000000001": 0 });
+  const stuck = gate();
+  const run = await world.start({ start: "TRIM_HORIZON" }, () => stuck.opened);
+  await world.clock.advance(1000);
+  expect(world.counter.gauge("lag")).toEqual({ [SHARD]: 5000, "shardId-000000000001": 0 });
   expect(world.counter.gauge("active_shards")).toEqual({ "": 2 });
 
+  stuck.open();
   await world.clock.advance(1000);
   expect(world.counter.gauge("lag")).toEqual({ [SHARD]: 0, "shardId-000000000001": 0 });
   await world.split(SHARD);

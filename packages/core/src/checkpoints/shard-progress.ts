@@ -58,6 +58,16 @@ export class ShardProgress {
     return this.#acknowledged;
   }
 
+  /** The last that is done; undefined = nothing was. */
+  get position(): Checkpoint | undefined {
+    return this.#ended || this.#sequenceNumber !== "" ? this.#checkpoint() : undefined;
+  }
+
+  /** How long finished work has waited for the store, in milliseconds. */
+  unflushedForMs(now: number): number {
+    return this.#dirtySince === undefined ? 0 : now - this.#dirtySince;
+  }
+
   get closed(): boolean {
     return this.#closed !== undefined;
   }

@@ -38,10 +38,22 @@ export class Dispatcher {
   #checkEvery = 0;
   #checkedAt: number;
   #turnBegan: number;
+  #delivering = false;
+  #paused = false;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.#turnBegan = this.#checkedAt = options.clock.monotonic();
+  }
+
+  /** Since when the handler has been at the records in hand; undefined = it has none. */
+  get handlingSince(): number | undefined {
+    return this.#delivering && !this.#paused ? this.#checkedAt : undefined;
+  }
+
+  /** Do records wait for the store, or for the lease? */
+  get paused(): boolean {
+    return this.#paused;
   }
 
   /** True = the page was handled, and reading goes on. @throws KcError HANDLER_FAILED, or the store's */
@@ -51,6 +63,7 @@ export class Dispatcher {
     const { records, millisBehindLatest } = page;
     let started = 0;
     let bytes = 0;
+    this.#delivering = records.length > page.first;
     try {
       for (let index = page.first; index < records.length; index += 1) {
         // Pages of several shards that arrive together take turns from their first record on.
@@ -82,6 +95,7 @@ export class Dispatcher {
       // that would acknowledge a record that was given back.
       return !stop.aborted;
     } finally {
+      this.#delivering = false;
       telemetry.add("records", started, { shardId });
       telemetry.add("bytes", bytes, { shardId });
     }
@@ -107,10 +121,12 @@ export class Dispatcher {
   async #wait(): Promise<void> {
     const { clock, turns, progress, remainingMs, stop } = this.#options;
     await turns.next();
+    this.#paused = true;
     if (progress.overdue(clock.monotonic())) await this.#untilFlushed();
     while (remainingMs !== undefined && remainingMs() <= 0 && !stop.aborted) {
       await sleep(clock, FROZEN_CHECK_MS, stop);
     }
+    this.#paused = false;
     this.#turnBegan = this.#checkedAt = clock.monotonic();
   }
 

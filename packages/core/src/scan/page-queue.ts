@@ -43,6 +43,11 @@ export class PageQueue {
     }
   }
 
+  /** The page in hand, or else the next one: what is behind it is not handled yet. */
+  get oldest(): Page | undefined {
+    return this.#inHand ?? this.#pages[0];
+  }
+
   /** What looked like the shard's end was none: read on where it stopped. */
   reopen(): void {
     this.#over = undefined;
@@ -73,6 +78,7 @@ export class PageQueue {
 
   #discard(): void {
     for (const page of [...this.#pages.splice(0), this.#inHand]) page?.memory.release();
+    this.#inHand = undefined;
     this.#wake();
   }
 }

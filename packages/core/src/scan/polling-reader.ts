@@ -23,6 +23,8 @@ export interface Page {
   readonly end: boolean;
   /** The shards that follow, in a last page; some emulators leave them out. */
   readonly children: readonly Shard[];
+  /** When it came, by the monotonic clock. */
+  readonly receivedAt: number;
   /** To be released once the page was handled, or is given up. */
   readonly memory: Reservation;
 }
@@ -62,6 +64,10 @@ export class PollingReader {
   readonly #quota: ReadQuota;
   readonly #account: ReadAccount = { held: 0 };
   readonly #sinceLastPoll: Stopwatch;
+  #polled = false;
+  /** When the next page should come: the lag that was told last holds until then. */
+  #dueAt: number;
+  #error: string | undefined;
   #iterator: string | undefined;
   /** Where an iterator would be made now. */
   #position: IteratorPosition;
@@ -86,6 +92,22 @@ export class PollingReader {
         : { ...start, ShardIteratorType: "AT_SEQUENCE_NUMBER" };
     this.#quota = new ReadQuota(options.clock, options.readShare);
     this.#sinceLastPoll = new Stopwatch(options.clock);
+    this.#dueAt = options.clock.monotonic();
+  }
+
+  /** Since the last GetRecords began, in milliseconds; undefined = there was none. */
+  get sinceLastPollMs(): number | undefined {
+    return this.#polled ? this.#sinceLastPoll.elapsed() : undefined;
+  }
+
+  /** Why the last try failed; undefined = it did not. */
+  get error(): string | undefined {
+    return this.#error;
+  }
+
+  /** How far the reading is behind the tip, if all that was read is handled. */
+  lagMs(now: number): number {
+    return (this.#lastPage?.millisBehindLatest ?? 0) + Math.max(0, now - this.#dueAt);
   }
 
   /**
@@ -130,6 +152,7 @@ export class PollingReader {
       shards: shards(),
       chance: random(),
     });
+    this.#dueAt = this.#options.clock.monotonic() + delayMs;
     await wakeups.sleep(delayMs, signal);
   }
 
@@ -146,14 +169,17 @@ export class PollingReader {
   /** One request, and what it costs. */
   async #count(send: () => Promise<RecordsPage>, memory: Reservation): Promise<RecordsPage> {
     this.#sinceLastPoll.restart();
+    this.#polled = true;
     this.#quota.sent();
     try {
       const page = await send();
+      this.#error = undefined;
       memory.hold(page.records.heldBytes);
       this.#quota.received(page.records.payloadBytes);
       this.#countHiddenRetries(page.attempts);
       return page;
     } catch (error) {
+      this.#error = describeError(error);
       memory.release();
       this.#countHiddenRetries(attemptsOf(error));
       if (classify(error) === "throttled") this.#quota.refused();
@@ -179,7 +205,10 @@ export class PollingReader {
     const { length: recordsInPage, heldBytes } = records;
     this.#lastPage = { recordsInPage, millisBehindLatest, heldBytes };
     const end = this.#iterator === undefined;
-    return { records, first, millisBehindLatest, end, children, memory };
+    const receivedAt = this.#options.clock.monotonic();
+    // The next one is asked for when the queue has room: until then the page itself tells the lag.
+    this.#dueAt = receivedAt;
+    return { records, first, millisBehindLatest, end, children, receivedAt, memory };
   }
 
   async #makeIterator(signal: AbortSignal): Promise<string> {

@@ -13,6 +13,8 @@ import type { Handler } from "../handler.ts";
 import type { Shard } from "../kinesis/shard.ts";
 import { StreamClient, type KinesisClientLike } from "../kinesis/stream-client.ts";
 import type { ResolvedOptions } from "../options.ts";
+import { Reporter } from "../telemetry/reporter.ts";
+import type { ConsumerStatus } from "../telemetry/status.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { SharedReading } from "./polling-reader.ts";
 import { ReadBudget } from "./read-budget.ts";
@@ -45,6 +47,8 @@ export class Scan implements GroupHost {
   /** The scan is over: the store is left alone. */
   readonly #over = new AbortController();
   readonly #scans = new Map<string, ShardScan>();
+  /** Those that are read, in the order in which they were granted. */
+  readonly #running = new Set<ShardScan>();
   readonly #granted = new Set<string>();
   readonly #reads = new Set<Promise<ShardOutcome>>();
   readonly #undrained: UndrainedShard[] = [];
@@ -101,6 +105,7 @@ export class Scan implements GroupHost {
     signal?.addEventListener("abort", onAbort, { once: true });
     const returned = new AbortController();
     const overtime = aborted(this.#deadline.signal);
+    const reporter = new Reporter(this.clock, this.telemetry, () => this.status().shards);
     try {
       const work = this.#work(group).finally(() => returned.abort());
       await Promise.race([work, overtime]);
@@ -115,12 +120,21 @@ export class Scan implements GroupHost {
       if (!returned.signal.aborted) this.telemetry.warn("the group did not return from the stop");
     } finally {
       signal?.removeEventListener("abort", onAbort);
+      reporter.stop();
       this.#stop.abort();
       this.#cancelDeadline?.();
       this.#checkpointer.close();
       this.#over.abort(new Error("the scan is over"));
     }
     this.#throwFirst();
+  }
+
+  status(): Pick<ConsumerStatus, "state" | "shards" | "bufferedBytes"> {
+    return {
+      state: this.#stop.signal.aborted ? "stopping" : "running",
+      shards: [...this.#running].map((scan) => scan.status()),
+      bufferedBytes: this.#reading.budget.used,
+    };
   }
 
   async listShards(signal: AbortSignal): Promise<readonly Shard[]> {
@@ -185,7 +199,9 @@ export class Scan implements GroupHost {
     this.#scans.set(shardId, scan);
     this.#granted.add(shardId);
     this.telemetry.set("active_shards", (this.#active += 1), {});
+    this.#running.add(scan);
     const outcome = await scan.run();
+    this.#running.delete(scan);
     this.telemetry.set("active_shards", (this.#active -= 1), {});
     void scan.idle.then(() => {
       if (this.#scans.get(shardId) === scan) this.#scans.delete(shardId);

@@ -8,6 +8,7 @@ import { describeError, KcError, LeaseLostError } from "../errors.ts";
 import type { Revocation, ShardAssignment, ShardOutcome } from "../groups/group.ts";
 import type { Handler, HandlerContext } from "../handler.ts";
 import type { StreamClient } from "../kinesis/stream-client.ts";
+import type { ShardStatus } from "../telemetry/status.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { PageQueue } from "./page-queue.ts";
@@ -58,8 +59,13 @@ export class ShardScan {
   /** The handler's own signal. */
   readonly #abandon = new AbortController();
   readonly #givenUp: Promise<ShardOutcome>;
+  readonly #grantedAt: number;
   #giveUp: (outcome: ShardOutcome) => void = () => {};
   #idle: Promise<unknown> = Promise.resolve();
+  /** Undefined until reading has begun. */
+  #reading:
+    | { readonly reader: PollingReader; readonly pages: PageQueue; readonly dispatcher: Dispatcher }
+    | undefined;
   #waitingFor: "handler" | "flush" = "handler";
   #cancelTimer: (() => void) | undefined;
 
@@ -69,12 +75,42 @@ export class ShardScan {
     this.#assignment = assignment;
     this.#options = options;
     this.#progress = options.checkpointer.open(shard.shardId, fence, checkpoint);
+    this.#grantedAt = options.clock.monotonic();
     this.#givenUp = new Promise((resolve) => (this.#giveUp = resolve));
   }
 
   /** Settles when no handler of this scan runs any more: never, if one never returns. */
   get idle(): Promise<unknown> {
     return this.#idle;
+  }
+
+  status(): ShardStatus {
+    const now = this.#options.clock.monotonic();
+    const { reader, pages, dispatcher } = this.#reading ?? {};
+    const oldest = pages?.oldest;
+    return {
+      shardId: this.shardId,
+      state: this.#state(),
+      lagMs:
+        oldest === undefined
+          ? (reader?.lagMs(now) ?? now - this.#grantedAt)
+          : oldest.millisBehindLatest + now - oldest.receivedAt,
+      handlingForMs: now - (dispatcher?.handlingSince ?? now),
+      position: this.#progress.position,
+      acknowledged: this.#progress.acknowledged,
+      unflushedForMs: this.#progress.unflushedForMs(now),
+      sinceLastPollMs: reader?.sinceLastPollMs,
+      error: reader?.error,
+      owner: this.#assignment.fence?.owner,
+    };
+  }
+
+  #state(): ShardStatus["state"] {
+    if (this.#stop.signal.aborted) return "draining";
+    if (this.#reading === undefined) return "waiting";
+    const { dispatcher } = this.#reading;
+    if (dispatcher.paused) return "paused";
+    return dispatcher.handlingSince === undefined ? "reading" : "handling";
   }
 
   /** What a stop that ran out of time was waiting for. */
@@ -144,10 +180,10 @@ export class ShardScan {
       turns: this.#options.turns,
       telemetry,
     });
+    this.#reading = { reader, pages, dispatcher };
     for (;;) {
       const page = await pages.next();
       if (page === undefined) return { kind: "aged-out" };
-      telemetry.set("lag", page.millisBehindLatest, { shardId });
       if (!(await dispatcher.deliver(page))) return this.#drained();
       if (!page.end) continue;
       if (await this.#isClosed(page)) return this.#ended(page);

@@ -63,7 +63,8 @@ export const METRICS = {
     kind: "gauge",
     unit: "ms",
     attributes: ["shardId"],
-    description: "How far the last page was behind the shard's tip",
+    description:
+      "How far handled records are behind the shard's tip; grows while nothing is read or handled",
   },
 } as const satisfies Record<string, MetricDefinition>;
 

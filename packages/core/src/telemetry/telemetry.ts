@@ -16,7 +16,7 @@ export class Telemetry {
   readonly #counter: Counter | undefined;
   readonly #logger: Logger | undefined;
   readonly #shared: { readonly stream: string; readonly application: string };
-  #counterFailed = false;
+  #dropped = 0;
 
   constructor(
     sinks: { readonly counter?: Counter | undefined; readonly logger?: Logger | undefined },
@@ -25,6 +25,16 @@ export class Telemetry {
     this.#counter = sinks.counter;
     this.#logger = sinks.logger;
     this.#shared = shared;
+  }
+
+  /** Is there a counter that figures go to? */
+  get counts(): boolean {
+    return this.#counter !== undefined;
+  }
+
+  /** Figures that the counter threw at. */
+  get dropped(): number {
+    return this.#dropped;
   }
 
   add<Name extends CounterName>(name: Name, value: number, own: OwnAttributes<Name>): void {
@@ -77,8 +87,8 @@ export class Telemetry {
   }
 
   #onCounterFailure(error: unknown): void {
-    if (this.#counterFailed) return;
-    this.#counterFailed = true;
+    this.#dropped += 1;
+    if (this.#dropped > 1) return;
     this.warn("the counter throws; figures are missing from here on", { error });
   }
 }
