@@ -43,7 +43,7 @@ export type IteratorPosition = Pick<
 >;
 
 /** Goes around one try of a call. */
-export type Attempt<Output> = (send: () => Promise<Output>) => Promise<Output>;
+export type Attempt<Output, Answer> = (send: () => Promise<Output>) => Promise<Answer>;
 
 const BACKOFF: BackoffPolicy = { baseMs: 200, maxMs: 30_000 };
 const CALL_TIMEOUT_MS = 30_000;
@@ -153,13 +153,13 @@ export class StreamClient {
   }
 
   /** `attempt` goes around each try: it waits for its turn, and counts what the try costs. */
-  async getRecords(
+  async getRecords<Answer>(
     shardId: string,
     iterator: string,
     limit: number,
     signal: AbortSignal,
-    attempt: Attempt<RecordsPage>,
-  ): Promise<RecordsPage> {
+    attempt: Attempt<RecordsPage, Answer>,
+  ): Promise<Answer> {
     const arn = "StreamARN" in this.id ? this.id : {};
     const input = { ShardIterator: iterator, Limit: limit, ...arn };
     const send = (command: object): Promise<GetRecordsCommandOutput> =>

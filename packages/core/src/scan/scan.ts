@@ -16,7 +16,7 @@ import type { ResolvedOptions } from "../options.ts";
 import { Reporter } from "../telemetry/reporter.ts";
 import type { ConsumerStatus } from "../telemetry/status.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
-import type { SharedReading } from "./polling-reader.ts";
+import type { SharedReading } from "./poll-gate.ts";
 import { ReadBudget } from "./read-budget.ts";
 import { LAST_FLUSH_MS, ShardScan } from "./shard-scan.ts";
 import { Turns } from "./turns.ts";

@@ -12,7 +12,8 @@ import type { ShardStatus } from "../telemetry/status.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { PageQueue } from "./page-queue.ts";
-import { PollingReader, type Page, type SharedReading } from "./polling-reader.ts";
+import { PollGate, type SharedReading } from "./poll-gate.ts";
+import { PollingReader, type Page } from "./polling-reader.ts";
 import type { PollOptions } from "./pacing.ts";
 import type { Turns } from "./turns.ts";
 
@@ -64,7 +65,7 @@ export class ShardScan {
   #idle: Promise<unknown> = Promise.resolve();
   /** Undefined until reading has begun. */
   #reading:
-    | { readonly reader: PollingReader; readonly pages: PageQueue; readonly dispatcher: Dispatcher }
+    | { readonly gate: PollGate; readonly pages: PageQueue; readonly dispatcher: Dispatcher }
     | undefined;
   #waitingFor: "handler" | "flush" = "handler";
   #cancelTimer: (() => void) | undefined;
@@ -86,21 +87,21 @@ export class ShardScan {
 
   status(): ShardStatus {
     const now = this.#options.clock.monotonic();
-    const { reader, pages, dispatcher } = this.#reading ?? {};
+    const { gate, pages, dispatcher } = this.#reading ?? {};
     const oldest = pages?.oldest;
     return {
       shardId: this.shardId,
       state: this.#state(),
       lagMs:
         oldest === undefined
-          ? (reader?.lagMs(now) ?? now - this.#grantedAt)
+          ? (gate?.lagMs(now) ?? now - this.#grantedAt)
           : oldest.millisBehindLatest + now - oldest.receivedAt,
       handlingForMs: now - (dispatcher?.handlingSince ?? now),
       position: this.#progress.position,
       acknowledged: this.#progress.acknowledged,
       unflushedForMs: this.#progress.unflushedForMs(now),
-      sinceLastPollMs: reader?.sinceLastPollMs,
-      error: reader?.error,
+      sinceLastPollMs: gate?.sinceLastPollMs,
+      error: gate?.error,
       owner: this.#assignment.fence?.owner,
     };
   }
@@ -159,14 +160,14 @@ export class ShardScan {
       signal: this.#abandon.signal,
       ...(fence === undefined ? {} : { fence }),
     };
+    const gate = new PollGate({ ...poll, shared: this.#options.reading, clock });
     const reader = new PollingReader({
-      ...poll,
+      maxRecords: poll.maxRecords,
       shardId,
       start,
       application,
       stream,
-      shared: this.#options.reading,
-      clock,
+      gate,
       telemetry,
     });
     const pages = new PageQueue(reader, stop);
@@ -180,7 +181,7 @@ export class ShardScan {
       turns: this.#options.turns,
       telemetry,
     });
-    this.#reading = { reader, pages, dispatcher };
+    this.#reading = { gate, pages, dispatcher };
     for (;;) {
       const page = await pages.next();
       if (page === undefined) return { kind: "aged-out" };
