@@ -72,16 +72,17 @@ export class CborRecords implements PageRecords {
     const at = index * FIELDS;
     const bytes = this.#bytes;
     const spans = this.#spans;
-    const [dataStart, dataEnd] = [spans[at + 2]!, spans[at + 3]!];
-    const [keyStart, keyEnd] = [spans[at + 4]!, spans[at + 5]!];
-    const [typeStart, typeEnd] = [spans[at + 6]!, spans[at + 7]!];
+    const dataStart = spans[at + 2]!;
+    const dataEnd = spans[at + 3]!;
+    const keyStart = spans[at + 4]!;
+    const typeStart = spans[at + 6]!;
     const arrival = this.#arrivals[index]!;
     return new ConsumerRecord({
       data:
         dataStart === dataEnd
           ? EMPTY
           : new Uint8Array(bytes.buffer, bytes.byteOffset + dataStart, dataEnd - dataStart),
-      partitionKey: keyStart === NOT_THERE ? "" : bytes.toString("utf8", keyStart, keyEnd),
+      partitionKey: keyStart === NOT_THERE ? "" : bytes.toString("utf8", keyStart, spans[at + 5]),
       sequenceNumber: bytes.toString("latin1", spans[at], spans[at + 1]),
       subSequenceNumber: undefined,
       approximateArrivalTimestamp: Number.isNaN(arrival) ? NEVER : new Date(arrival),
@@ -90,7 +91,11 @@ export class CborRecords implements PageRecords {
       encryptionType:
         typeStart === NOT_THERE
           ? undefined
-          : (bytes.toString("latin1", typeStart, typeEnd) as ConsumerRecord["encryptionType"]),
+          : (bytes.toString(
+              "latin1",
+              typeStart,
+              spans[at + 7],
+            ) as ConsumerRecord["encryptionType"]),
     });
   }
 
