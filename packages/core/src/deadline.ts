@@ -1,3 +1,4 @@
+import { CallLimit } from "./call-limit.ts";
 import type { Clock } from "./clock.ts";
 
 /** Resolves when the signal aborts; never, if it does not. */
@@ -21,23 +22,12 @@ export async function callWithin<T>(
     readonly onTimeout: () => Error;
   },
 ): Promise<T> {
-  const { clock, signal, timeoutMs, onTimeout } = options;
+  const { signal, ...rest } = options;
   signal.throwIfAborted();
-  const inner = new AbortController();
-  let end: (reason: unknown) => void = () => {};
-  const ended = new Promise<never>((_resolve, reject) => {
-    end = (reason) => {
-      reject(reason);
-      inner.abort(reason);
-    };
-  });
-  const onAbort = (): void => end(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
-  const cancelTimer = clock.setTimer(() => end(onTimeout()), timeoutMs);
+  const limit = new CallLimit({ ...rest, signals: [signal] });
   try {
-    return await Promise.race([call(inner.signal), ended]);
+    return await limit.wait(call(limit.signal));
   } finally {
-    cancelTimer();
-    signal.removeEventListener("abort", onAbort);
+    limit.stop();
   }
 }

@@ -1,4 +1,5 @@
 export * from "./errors.ts";
+export { CallLimit } from "./call-limit.ts";
 export { systemClock, type Clock } from "./clock.ts";
 export {
   checkpointAt,
@@ -18,7 +19,12 @@ export {
   type ApplicationColumns,
 } from "./checkpoints/application-columns.ts";
 export { checkClaim, namespaceOf } from "./checkpoints/namespace.ts";
-export { singleResult, writeOutcome, type ShardLease } from "./checkpoints/write-outcome.ts";
+export {
+  advanceOutcome,
+  singleResult,
+  writeOutcome,
+  type ShardLease,
+} from "./checkpoints/write-outcome.ts";
 export { lastingFailure, passingFailure, type StoreFailure } from "./checkpoints/store-failure.ts";
 export { MemoryStore, MemoryStoreData, type MemoryShard } from "./checkpoints/memory-store.ts";
 export type * from "./groups/group.ts";

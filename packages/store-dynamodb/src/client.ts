@@ -1,7 +1,7 @@
 import { setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { StoreError, type CallOptions } from "@kc/core";
+import { CallLimit, StoreError, type CallOptions } from "@kc/core";
 import { isContention, refusalsOf, toStoreError, type Refusal } from "./errors.ts";
 import type { CheckedOptions } from "./options.ts";
 
@@ -77,27 +77,19 @@ export class Client {
     const closing = this.#closing.signal;
     closing.throwIfAborted();
     signal?.throwIfAborted();
-    const end = new AbortController();
-    const ended = new Promise<never>((_resolve, reject) => {
-      end.signal.addEventListener("abort", () => reject(end.signal.reason as Error), {
-        once: true,
-      });
+    const limit = new CallLimit({
+      timeoutMs: this.#timeoutMs,
+      onTimeout: () => this.#timedOut(),
+      signals: [closing, signal],
     });
-    const onClosing = (): void => end.abort(closing.reason);
-    const onAbort = (): void => end.abort(signal?.reason);
-    closing.addEventListener("abort", onClosing);
-    signal?.addEventListener("abort", onAbort);
-    const timer = setTimeout(() => end.abort(this.#timedOut()), this.#timeoutMs);
     try {
       const client = this.#given ?? (this.#own ??= new DynamoDBClient());
-      return await Promise.race([client.send(command, { abortSignal: end.signal }), ended]);
+      return await limit.wait(client.send(command, { abortSignal: limit.signal }));
     } catch (error) {
-      if (end.signal.aborted) throw end.signal.reason;
+      if (limit.signal.aborted) throw limit.signal.reason;
       throw toStoreError(error, this.table);
     } finally {
-      clearTimeout(timer);
-      closing.removeEventListener("abort", onClosing);
-      signal?.removeEventListener("abort", onAbort);
+      limit.stop();
     }
   }
 

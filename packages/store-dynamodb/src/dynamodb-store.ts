@@ -1,7 +1,7 @@
 import { setMaxListeners } from "node:events";
 import type { GetItemCommandOutput, QueryCommandOutput } from "@aws-sdk/client-dynamodb";
 import {
-  compareCheckpoints,
+  advanceOutcome,
   LeaseLostError,
   singleResult,
   StoreError,
@@ -179,7 +179,7 @@ export class DynamoDBStore implements Store {
     for (let tries = 1; tries <= TRIES; tries += 1) {
       const { checkpoint: stored, writer } = shardStateOf(item);
       if (writer !== undefined && writer !== writerOf(fence)) return { outcome: "lease-lost" };
-      const result = compare(checkpoint, stored);
+      const result = advanceOutcome(checkpoint, stored);
       if (writer !== undefined && result.outcome !== "written") return result;
       const unclaimedBy = claimed ? undefined : scope;
       const refusals = await this.#client.write(
@@ -222,11 +222,4 @@ export class DynamoDBStore implements Store {
     if (item !== undefined) this.#namespaces.learn(scope, applicationOf(item));
     this.#namespaces.isClaimed(scope);
   }
-}
-
-/** What comes of a write where this stands; `stored` is what is to stand then. */
-function compare(checkpoint: Checkpoint, stored: Checkpoint | undefined): SetCheckpointResult {
-  const order = stored === undefined ? 1 : compareCheckpoints(checkpoint, stored);
-  if (stored === undefined || order > 0) return { outcome: "written", stored: checkpoint };
-  return { outcome: order === 0 ? "same" : "behind", stored };
 }

@@ -1,6 +1,7 @@
+import { setMaxListeners } from "node:events";
 import { Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { StoreError, type CallOptions } from "@kc/core";
+import { CallLimit, StoreError, type CallOptions } from "@kc/core";
 import { createPool, type Pool, type PoolOptions } from "mysql2/promise";
 import { Session, type MysqlConnection, type MysqlPool } from "./database.ts";
 import { isLock, toStoreError } from "./errors.ts";
@@ -21,14 +22,15 @@ const FAREWELL_MS = 1000;
  */
 export class Connection {
   readonly #options: CheckedOptions;
-  readonly #calls = new Set<Call>();
+  readonly #closing = new AbortController();
   #pool: MysqlPool | undefined;
   #own: OwnPool | undefined;
   #turn: Promise<void> = Promise.resolve();
-  #closing: Promise<void> | undefined;
+  #closed: Promise<void> | undefined;
 
   constructor(options: CheckedOptions) {
     this.#options = options;
+    setMaxListeners(0, this.#closing.signal); // each call under way listens
   }
 
   /**
@@ -39,42 +41,44 @@ export class Connection {
     work: (session: Session) => Promise<Answer>,
     { signal }: CallOptions = {},
   ): Promise<Answer> {
-    if (this.#closing) throw closed();
+    this.#closing.signal.throwIfAborted();
     signal?.throwIfAborted();
-    const call = new Call(this.#options.timeoutMs, signal);
-    this.#calls.add(call);
+    const { timeoutMs } = this.#options;
+    let lock: unknown;
+    const limit = new CallLimit({
+      timeoutMs,
+      onTimeout: () => timedOut(timeoutMs, lock),
+      signals: [this.#closing.signal, signal],
+    });
     const before = this.#turn;
     let done = (): void => undefined;
     this.#turn = new Promise((resolve) => (done = resolve));
     try {
-      await call.orInterrupted(before);
-      return await this.#attempts(work, call);
+      await limit.wait(before);
+      return await this.#attempts(work, limit, (error) => (lock = error));
     } catch (error) {
-      throw call.interruption ? call.interruption.reason : toStoreError(error);
+      throw limit.signal.aborted ? limit.signal.reason : toStoreError(error);
     } finally {
       void before.then(done);
-      call.end();
-      this.#calls.delete(call);
+      limit.stop();
     }
   }
 
   /** Idempotent. Calls under way reject with STORE_CLOSED. A pool that was handed in stays open. */
   close(): Promise<void> {
-    this.#closing ??= (async () => {
-      for (const call of this.#calls) call.interrupt(closed());
-      await this.#turn;
-      await this.#own?.close();
-    })();
-    return this.#closing;
+    this.#closing.abort(new StoreError("STORE_CLOSED", "MySQL: the store was disposed"));
+    this.#closed ??= this.#turn.then(() => this.#own?.close());
+    return this.#closed;
   }
 
   async #attempts<Answer>(
     work: (session: Session) => Promise<Answer>,
-    call: Call,
+    limit: CallLimit,
+    onLock: (error: unknown) => void,
   ): Promise<Answer> {
     for (;;) {
-      const connection = await this.#connect(call);
-      const session = new Session(connection, call.interrupted);
+      const connection = await this.#connect(limit);
+      const session = new Session(connection, limit);
       try {
         const answer = await work(session);
         connection.release();
@@ -85,17 +89,17 @@ export class Connection {
         if (session.idle && healthy) connection.release();
         else discard(connection);
         if (!isLock(error)) throw error;
-        call.lock = error;
+        onLock(error);
       }
-      await call.orInterrupted(delay(PAUSE_MS * (0.5 + Math.random())));
+      await limit.wait(delay(PAUSE_MS * (0.5 + Math.random())));
     }
   }
 
-  async #connect(call: Call): Promise<MysqlConnection> {
+  async #connect(limit: CallLimit): Promise<MysqlConnection> {
     this.#pool ??= this.#openPool();
     const connecting = this.#pool.getConnection();
     try {
-      return await call.orInterrupted(connecting);
+      return await limit.wait(connecting);
     } catch (error) {
       // It may still come: then it goes back at once.
       connecting.then(
@@ -111,41 +115,6 @@ export class Connection {
     if ("pool" in source) return source.pool;
     this.#own = new OwnPool({ connectTimeout: timeoutMs, ...source.connection });
     return this.#own.pool;
-  }
-}
-
-/** One call: it is interrupted by its signal, by its time-out, or by the store's end. */
-class Call {
-  readonly interrupted: Promise<never>;
-  /** Set once it was interrupted. */
-  interruption: { readonly reason: unknown } | undefined;
-  /** The last lock that it met. */
-  lock: unknown;
-  readonly #timer: NodeJS.Timeout;
-  readonly #signal: AbortSignal | undefined;
-  readonly #onAbort = (): void => this.interrupt(this.#signal?.reason);
-  #reject: (reason: unknown) => void = () => undefined;
-
-  constructor(timeoutMs: number, signal: AbortSignal | undefined) {
-    this.interrupted = new Promise((_, reject) => (this.#reject = reject));
-    this.interrupted.catch(() => undefined);
-    this.#signal = signal;
-    signal?.addEventListener("abort", this.#onAbort, { once: true });
-    this.#timer = setTimeout(() => this.interrupt(timedOut(timeoutMs, this.lock)), timeoutMs);
-  }
-
-  interrupt(reason: unknown): void {
-    this.interruption ??= { reason };
-    this.#reject(reason);
-  }
-
-  orInterrupted<Answer>(promise: Promise<Answer>): Promise<Answer> {
-    return Promise.race([promise, this.interrupted]);
-  }
-
-  end(): void {
-    clearTimeout(this.#timer);
-    this.#signal?.removeEventListener("abort", this.#onAbort);
   }
 }
 
@@ -193,8 +162,4 @@ function timedOut(timeoutMs: number, lock: unknown): StoreError {
     retryable: true,
     cause: lock,
   });
-}
-
-function closed(): StoreError {
-  return new StoreError("STORE_CLOSED", "MySQL: the store was disposed");
 }

@@ -1,4 +1,4 @@
-import { KcError } from "@kc/core";
+import { KcError, type CallLimit } from "@kc/core";
 import { isLock } from "./errors.ts";
 
 /** The part of a pool of `mysql2/promise` that is used here, whichever copy it comes from. */
@@ -32,16 +32,16 @@ export interface MysqlQuery {
 /** One answer's row: every value as the text that the server sent. */
 export type MysqlRow = Readonly<Record<string, string | null>>;
 
-/** A connection for the length of one call. After `interrupted` has rejected nothing is sent. */
+/** A connection for the length of one call. Once that is over nothing is sent. */
 export class Session {
   readonly #connection: MysqlConnection;
-  readonly #interrupted: Promise<never>;
+  readonly #limit: CallLimit;
   #inTransaction = false;
   #unanswered = 0;
 
-  constructor(connection: MysqlConnection, interrupted: Promise<never>) {
+  constructor(connection: MysqlConnection, limit: CallLimit) {
     this.#connection = connection;
-    this.#interrupted = interrupted;
+    this.#limit = limit;
   }
 
   /** Is nothing open on the connection: no transaction, no statement without its answer? */
@@ -60,7 +60,7 @@ export class Session {
         typeCast: (field) => field.string(),
       })
       .finally(() => (this.#unanswered -= 1));
-    const [rows] = await Promise.race([answer, this.#interrupted]);
+    const [rows] = await this.#limit.wait(answer);
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- by typeCast all are texts
     return Array.isArray(rows) ? (rows as MysqlRow[]) : [];
   }

@@ -1,6 +1,6 @@
 import { setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
-import { StoreError, type CallOptions } from "@kc/core";
+import { CallLimit, StoreError, type CallOptions } from "@kc/core";
 import pg from "pg";
 import {
   rowsOf,
@@ -11,7 +11,6 @@ import {
 } from "./client.ts";
 import { isConflict, keepsConnection, toStoreError } from "./errors.ts";
 import type { CheckedOptions } from "./options.ts";
-import { Patience } from "./patience.ts";
 
 /** Below a heartbeat: who waits for a lock holds others. */
 const LOCK_TIMEOUT_MS = 900;
@@ -62,7 +61,7 @@ export class Connection {
   ): Promise<readonly PostgresRows[]> {
     this.#closing.signal.throwIfAborted();
     signal?.throwIfAborted();
-    const patience = new Patience({
+    const limit = new CallLimit({
       timeoutMs: this.#timeoutMs,
       onTimeout: () =>
         new StoreError(
@@ -76,17 +75,17 @@ export class Connection {
     try {
       for (let attempt = 1; ; attempt += 1) {
         try {
-          return await this.#attempt(make, Math.min(lockTimeoutMs, this.#timeoutMs), patience);
+          return await this.#attempt(make, Math.min(lockTimeoutMs, this.#timeoutMs), limit);
         } catch (error) {
           if (attempt === ATTEMPTS || !isConflict(error)) throw error;
         }
-        await patience.wait(delay(PAUSE_MS * attempt * Math.random()));
+        await limit.wait(delay(PAUSE_MS * attempt * Math.random()));
       }
     } catch (error) {
-      if (patience.reason !== undefined) throw patience.reason.value;
+      if (limit.signal.aborted) throw limit.signal.reason;
       throw toStoreError(error, this.where, this.#ddl);
     } finally {
-      patience.stop();
+      limit.stop();
     }
   }
 
@@ -100,9 +99,9 @@ export class Connection {
   async #attempt(
     make: MakeStatements,
     lockTimeoutMs: number,
-    patience: Patience,
+    limit: CallLimit,
   ): Promise<readonly PostgresRows[]> {
-    const client = await this.#checkOut(patience);
+    const client = await this.#checkOut(limit);
     // `pg` emits what happens to a connection in use: without a listener the process would end.
     const ignore = (): void => undefined;
     client.on("error", ignore);
@@ -110,13 +109,13 @@ export class Connection {
     try {
       const before = transaction(lockTimeoutMs, this.#timeoutMs);
       const statements = make((value) => client.escapeLiteral(value));
-      const answer = await patience.wait(client.query([...before, ...statements].join(";\n")));
+      const answer = await limit.wait(client.query([...before, ...statements].join(";\n")));
       const rows = rowsOf(answer);
       checkServer(rows[before.length - 1]?.[0]);
       whole = true;
       return rows.slice(before.length);
     } catch (error) {
-      whole = patience.reason === undefined && keepsConnection(error);
+      whole = !limit.signal.aborted && keepsConnection(error);
       throw error;
     } finally {
       client.release(!whole);
@@ -125,10 +124,10 @@ export class Connection {
   }
 
   /** A connection that comes when nobody waits any more goes back at once. */
-  async #checkOut(patience: Patience): Promise<PostgresClient> {
+  async #checkOut(limit: CallLimit): Promise<PostgresClient> {
     const pending = this.#pool.connect();
     try {
-      return await patience.wait(pending);
+      return await limit.wait(pending);
     } catch (error) {
       pending.then(
         (client) => client.release(),

@@ -1,4 +1,5 @@
-import { StoreError, type CallOptions } from "@kc/core";
+import { setMaxListeners } from "node:events";
+import { CallLimit, StoreError, type CallOptions } from "@kc/core";
 import { Redis, type RedisOptions } from "ioredis";
 import type { RedisClient } from "./client.ts";
 import { isNoScript, toStoreError } from "./errors.ts";
@@ -31,13 +32,12 @@ export class Connection {
   readonly #own: Redis | undefined;
   readonly #where: string = "Redis";
   readonly #timeoutMs: number;
-  /** One for each call that somebody waits for. */
-  readonly #underWay = new Set<AbortController>();
-  #closed: StoreError | undefined;
+  readonly #closing = new AbortController();
   #becomingReady: Promise<void> | undefined;
 
   constructor({ source, timeoutMs }: CheckedOptions) {
     this.#timeoutMs = timeoutMs;
+    setMaxListeners(0, this.#closing.signal); // each call under way listens
     if ("client" in source) {
       this.#client = source.client;
     } else {
@@ -97,9 +97,9 @@ export class Connection {
 
   /** Idempotent. Calls under way reject with STORE_CLOSED. */
   close(): void {
-    if (this.#closed) return;
-    this.#closed = new StoreError("STORE_CLOSED", `${this.#where}: the store was disposed of`);
-    for (const call of this.#underWay) call.abort(this.#closed);
+    this.#closing.abort(
+      new StoreError("STORE_CLOSED", `${this.#where}: the store was disposed of`),
+    );
     this.#own?.disconnect();
   }
 
@@ -123,32 +123,25 @@ export class Connection {
     { signal }: CallOptions = {},
     work: (ended: AbortSignal) => Promise<Answer>,
   ): Promise<Answer> {
-    if (this.#closed) throw this.#closed;
+    this.#closing.signal.throwIfAborted();
     signal?.throwIfAborted();
-    const ended = new AbortController();
-    const timer = setTimeout(() => {
-      ended.abort(new Error(`no answer, timed out after ${this.#timeoutMs} ms`));
-    }, this.#timeoutMs);
-    const onAbort = (): void => ended.abort(signal?.reason);
-    signal?.addEventListener("abort", onAbort);
-    this.#underWay.add(ended);
+    const limit = new CallLimit({
+      timeoutMs: this.#timeoutMs,
+      onTimeout: () => new Error(`no answer, timed out after ${this.#timeoutMs} ms`),
+      signals: [this.#closing.signal, signal],
+    });
+    const begin = async (): Promise<Answer> => {
+      await this.#whenReady();
+      limit.signal.throwIfAborted();
+      return work(limit.signal);
+    };
     try {
-      return await new Promise<Answer>((resolve, reject) => {
-        ended.signal.addEventListener("abort", () => reject(ended.signal.reason as Error));
-        this.#whenReady()
-          .then(() => {
-            ended.signal.throwIfAborted();
-            return work(ended.signal);
-          })
-          .then(resolve, reject);
-      });
+      return await limit.wait(begin());
     } catch (error) {
       if (signal?.aborted && error === signal.reason) throw error;
       throw toStoreError(error, this.#where);
     } finally {
-      clearTimeout(timer);
-      this.#underWay.delete(ended);
-      signal?.removeEventListener("abort", onAbort);
+      limit.stop();
     }
   }
 

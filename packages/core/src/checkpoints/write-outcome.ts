@@ -20,6 +20,14 @@ export function writeOutcome(
   stored: Checkpoint | undefined,
 ): BulkCheckpointResult {
   if (!holds(fence, lease)) return { outcome: "lease-lost" };
+  return advanceOutcome(checkpoint, stored);
+}
+
+/** The same of a write whose fence holds: by the positions alone. */
+export function advanceOutcome(
+  checkpoint: Checkpoint,
+  stored: Checkpoint | undefined,
+): SetCheckpointResult {
   const order = stored === undefined ? 1 : compareCheckpoints(checkpoint, stored);
   if (stored === undefined || order > 0) return { outcome: "written", stored: checkpoint };
   return { outcome: order === 0 ? "same" : "behind", stored };

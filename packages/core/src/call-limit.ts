@@ -1,0 +1,59 @@
+import { systemClock, type Clock } from "./clock.ts";
+
+/**
+ * How long one call goes on: until it answers, one of the signals aborts, or its time is over,
+ * whichever is first. It holds even if what is called heeds no signal.
+ *
+ * `stop()` when the call has ended: until then it keeps a timer and a listener on each signal.
+ */
+export class CallLimit {
+  readonly #over = new AbortController();
+  readonly #ended: Promise<never>;
+  readonly #stop: () => void;
+
+  /** `onTimeout` makes the reason after `timeoutMs` milliseconds; a signal brings its own. */
+  constructor(options: {
+    readonly timeoutMs: number;
+    readonly onTimeout: () => Error;
+    readonly signals: readonly (AbortSignal | undefined)[];
+    /** @default the machine's */
+    readonly clock?: Clock;
+  }) {
+    const { timeoutMs, onTimeout, signals, clock = systemClock } = options;
+    let reject: (reason: unknown) => void = () => undefined;
+    this.#ended = new Promise((_resolve, rejectEnded) => (reject = rejectEnded));
+    // It may end while nobody waits.
+    this.#ended.catch(() => undefined);
+    const end = (reason: unknown): void => {
+      // Who waits learns of it first, then what was called: its own error does not come between.
+      reject(reason);
+      this.#over.abort(reason);
+    };
+    const cancelTimer = clock.setTimer(() => end(onTimeout()), timeoutMs);
+    const forget = signals.map((signal) => {
+      const onAbort = (): void => end(signal?.reason);
+      if (signal?.aborted) onAbort();
+      signal?.addEventListener("abort", onAbort, { once: true });
+      return () => signal?.removeEventListener("abort", onAbort);
+    });
+    this.#stop = () => {
+      cancelTimer();
+      for (const each of forget) each();
+    };
+  }
+
+  /** Aborts when the call is over before its answer. Its `reason` says why. */
+  get signal(): AbortSignal {
+    return this.#over.signal;
+  }
+
+  /** What `work` answers. @throws the reason itself, if the call is over first */
+  wait<Answer>(work: Promise<Answer>): Promise<Answer> {
+    return Promise.race([this.#ended, work]);
+  }
+
+  /** The call has ended. */
+  stop(): void {
+    this.#stop();
+  }
+}

@@ -1,0 +1,72 @@
+import { FakeClock } from "@kc/emulator";
+import { expect, test } from "vitest";
+import { CallLimit } from "../src/index.ts";
+
+const TIMEOUT = new Error("no answer");
+const never = new Promise<never>(() => {});
+
+function limit(clock: FakeClock, ...signals: (AbortSignal | undefined)[]): CallLimit {
+  return new CallLimit({ clock, timeoutMs: 1000, onTimeout: () => TIMEOUT, signals });
+}
+
+test("an answer comes through, and with `stop` neither timer nor listener is left", async () => {
+  const clock = new FakeClock();
+  const caller = new AbortController();
+  const call = limit(clock, caller.signal);
+  expect(await call.wait(Promise.resolve(7))).toBe(7);
+  call.stop();
+  expect(clock.pendingTimers).toBe(0);
+  caller.abort();
+  expect(call.signal.aborted).toBe(false);
+});
+
+test("time ends what never answers, with the reason that `onTimeout` makes", async () => {
+  const clock = new FakeClock();
+  const call = limit(clock);
+  const ended = call.wait(never).catch((reason: unknown) => reason);
+  await clock.advance(999);
+  expect(call.signal.aborted).toBe(false);
+  await clock.advance(1);
+  expect(await ended).toBe(TIMEOUT);
+  expect(call.signal.reason).toBe(TIMEOUT);
+});
+
+test.each([0, 1])(
+  "signal %i of two ends it with its own reason, a falsy one too",
+  async (index) => {
+    const callers = [new AbortController(), new AbortController()];
+    const call = limit(new FakeClock(), ...callers.map(({ signal }) => signal), undefined);
+    const ended = call.wait(never);
+    callers[index]!.abort(null);
+    await expect(ended).rejects.toBeNull();
+    expect(call.signal.aborted).toBe(true);
+  },
+);
+
+test("what ended it first is the reason, for every wait that follows", async () => {
+  const clock = new FakeClock();
+  const [first, second] = [new AbortController(), new AbortController()];
+  const call = limit(clock, first.signal, second.signal);
+  first.abort("first");
+  second.abort("second");
+  await clock.advance(1000);
+  await expect(call.wait(never)).rejects.toBe("first");
+  await expect(call.wait(Promise.resolve(7))).rejects.toBe("first");
+  expect(call.signal.reason).toBe("first");
+});
+
+test("a signal that is aborted already ends it at once", async () => {
+  const call = limit(new FakeClock(), AbortSignal.abort("before"));
+  await expect(call.wait(never)).rejects.toBe("before");
+});
+
+test("the reason comes before the error of what was called and heeded the signal", async () => {
+  const caller = new AbortController();
+  const call = limit(new FakeClock(), caller.signal);
+  const heeding = new Promise<never>((_resolve, reject) => {
+    call.signal.addEventListener("abort", () => reject(new Error("its own")));
+  });
+  const ended = call.wait(heeding);
+  caller.abort("why");
+  await expect(ended).rejects.toBe("why");
+});
