@@ -1,7 +1,10 @@
 import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 
 /**
- * A shell function: `signal_tree SIGNAL PID` signals a process and all its descendants. A process
+ * A shell function: `signal_tree SIGNAL PID` signals a process and all its descendants, and prints
+ * their ids. A process
  * group would not do: Postgres puts each of its backends into one of its own. Parents are stopped
  * before their children are listed, so that none is born meanwhile.
  */
@@ -11,14 +14,42 @@ signal_tree() {
   for child in $(cat "/proc/$2/task/"*/children 2>/dev/null || pgrep -P "$2"); do
     signal_tree "$1" "$child"
   done
-  kill -s "$1" "$2" 2>/dev/null
+  kill -s "$1" "$2" 2>/dev/null && echo "$2"
 }`;
 
 export type TreeSignal = "STOP" | "CONT" | "KILL";
 
-/** Signals a process and all its descendants; returns when all are signalled. */
-export function signalTree(signal: TreeSignal, pid: number): void {
+/** Signals a process and all its descendants; returns their ids when all are signalled. */
+export function signalTree(signal: TreeSignal, pid: number): readonly number[] {
   const script = `${SIGNAL_TREE}\nsignal_tree "$1" "$2"`;
-  const { error } = spawnSync("sh", ["-c", script, "sh", signal, String(pid)]);
+  const { error, stdout } = spawnSync("sh", ["-c", script, "sh", signal, String(pid)]);
   if (error !== undefined) throw error;
+  return stdout.toString().split("\n").filter(Boolean).map(Number);
+}
+
+const GONE_WITHIN_MS = 10_000;
+
+/**
+ * Until none of these processes runs any more. One that was killed takes a moment to let go of what
+ * it has, and Postgres does not start while a backend of its last life holds the shared memory.
+ */
+export async function untilGone(pids: readonly number[]): Promise<void> {
+  const deadline = performance.now() + GONE_WITHIN_MS;
+  while (!pids.every(isGone)) {
+    if (performance.now() > deadline)
+      throw new Error(`killed, and still there: ${pids.join(", ")}`);
+    await sleep(2);
+  }
+}
+
+/** Is it no more, or only a name that its parent has not taken note of? */
+function isGone(pid: number): boolean {
+  try {
+    if (!existsSync("/proc/self/stat")) return !process.kill(pid, 0);
+    return /^\d+ \(.*\) [ZX]/s.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ESRCH") return true;
+    throw error;
+  }
 }

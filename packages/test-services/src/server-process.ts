@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { signalTree } from "./process-tree.ts";
+import { signalTree, type TreeSignal, untilGone } from "./process-tree.ts";
 import { asUnprivileged } from "./unprivileged.ts";
 import type { Workplace } from "./workplace.ts";
 
@@ -95,8 +95,9 @@ class ServerProcess implements Lifecycle {
 
   async kill(): Promise<void> {
     const end = this.#end();
-    this.#signal("KILL");
+    const killed = this.#signal("KILL");
     await end;
+    await untilGone(killed);
   }
 
   freeze(): void {
@@ -123,9 +124,9 @@ class ServerProcess implements Lifecycle {
     await this.#running?.exit;
   }
 
-  #signal(signal: "STOP" | "CONT" | "KILL"): void {
+  #signal(signal: TreeSignal): readonly number[] {
     const pid = this.#running?.child.pid;
-    if (pid !== undefined) signalTree(signal, pid);
+    return pid === undefined ? [] : signalTree(signal, pid);
   }
 }
 

@@ -1,6 +1,15 @@
+import { existsSync, readFileSync } from "node:fs";
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from "vitest";
 import { type PostgresAddress, type PostgresServer, startPostgres } from "../src/index.ts";
+
+/** Those that run. Read at once: a process started to look would look too late. */
+function running(pids: readonly number[]): number[] {
+  return pids.filter((pid) => {
+    const stat = `/proc/${pid}/stat`;
+    return existsSync(stat) && !/\) [ZX]/.test(readFileSync(stat, "utf8"));
+  });
+}
 
 async function client({ connectionString }: PostgresAddress): Promise<Client> {
   const connected = new Client({ connectionString });
@@ -49,6 +58,25 @@ describe("a Postgres of one's own", () => {
     server.thaw();
     await answer;
     expect(order).toEqual(["thawed", "answered"]);
+  });
+
+  test("killed with many backends at work, leaves none of them behind", async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const backends = await Promise.all(Array.from({ length: 40 }, () => client(server)));
+      const pids = await Promise.all(
+        backends.map(async (backend) => {
+          const { rows } = await backend.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
+          // Memory to let go of.
+          void backend
+            .query("SELECT count(DISTINCT i) FROM generate_series(1, 300000) i")
+            .catch(() => undefined);
+          return rows[0]!.pid;
+        }),
+      );
+      await server.kill();
+      expect(running(pids)).toEqual([]);
+      await server.restart();
+    }
   });
 
   test("killed and restarted, is at the same port, with what was committed", async () => {
