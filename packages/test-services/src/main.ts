@@ -49,5 +49,8 @@ else {
     console.log(`  ${name.padEnd(14)}${[url].flat().join(" ")}`);
   }
 }
+// The servers keep no process from ending, and signals do not either.
+const alive = setInterval(() => {}, 60_000);
 await stopped;
+clearInterval(alive);
 await Promise.all(started.map(({ server }) => server.close()));
