@@ -1,5 +1,10 @@
 export { storeConformance, STORE_SCENARIOS } from "./store/store-conformance.ts";
 export type { BorrowingStore, StoreHarness, StoreScenario } from "./store/harness.ts";
+export {
+  leaseStoreConformance,
+  LEASE_STORE_SCENARIOS,
+} from "./lease-store/lease-store-conformance.ts";
+export type { LeaseStoreHarness, LeaseStoreScenario } from "./lease-store/harness.ts";
 export { counterConformance } from "./counter/counter-conformance.ts";
 export { COUNTER_SCENARIOS } from "./counter/scenarios.ts";
 export type { CounterHarness, CounterScenario } from "./counter/harness.ts";

@@ -12,7 +12,7 @@ export {
   type Position,
 } from "./checkpoints/position.ts";
 export type * from "./checkpoints/store.ts";
-export type * from "./checkpoints/lease-store.ts";
+export * from "./checkpoints/lease-store.ts";
 export {
   applicationColumns,
   applicationOfColumns,
@@ -26,7 +26,12 @@ export {
   type ShardLease,
 } from "./checkpoints/write-outcome.ts";
 export { lastingFailure, passingFailure, type StoreFailure } from "./checkpoints/store-failure.ts";
-export { MemoryStore, MemoryStoreData, type MemoryShard } from "./checkpoints/memory-store.ts";
+export { MemoryStore } from "./checkpoints/memory-store.ts";
+export {
+  MemoryStoreData,
+  type MemoryApplication,
+  type MemoryShard,
+} from "./checkpoints/memory-data.ts";
 export type * from "./groups/group.ts";
 export type { Shard } from "./kinesis/shard.ts";
 export { ConsumerRecord, type RecordFields } from "./record.ts";

@@ -12,18 +12,16 @@ import { failing, hanging, late, lostReply, RecordingStore } from "./support/rec
 import { STREAM, World } from "./support/world.ts";
 
 const SHARD = "shardId-000000000000";
-/** `billing` on `orders`, as MemoryStore names it. */
-const SCOPE = JSON.stringify(["billing", STREAM]);
+const SCOPE = { application: "billing", streamName: STREAM };
 const MINUTE = 60_000;
 
-const rowOf = (data: MemoryStoreData): ApplicationRow => data.applications.get(SCOPE)!;
+const rowOf = (data: MemoryStoreData): ApplicationRow => data.application(SCOPE).row!;
 
 /** What Go leaves behind: checkpoints, and no row. */
 function leftByGo(checkpoints: Readonly<Record<string, string>>): MemoryStoreData {
   const data = new MemoryStoreData();
-  const scope = { application: "billing", streamName: STREAM };
   for (const [shardId, sequenceNumber] of Object.entries(checkpoints)) {
-    data.shard(scope, shardId).checkpoint = checkpointAt({ sequenceNumber });
+    data.shard(SCOPE, shardId).checkpoint = checkpointAt({ sequenceNumber });
   }
   return data;
 }
@@ -246,7 +244,7 @@ test("a place that another application holds is refused", async () => {
   const world = await World.of();
   const data = new MemoryStoreData();
   await (await world.start({ store: new MemoryStore({ data }) })).stop();
-  data.applications.set(SCOPE, { ...rowOf(data), application: "billing-eu", streamName: "x" });
+  data.application(SCOPE).row = { ...rowOf(data), application: "billing-eu", streamName: "x" };
   const run = await world.start({ store: new MemoryStore({ data }) });
   expect(run.error).toMatchObject({ code: "NAMESPACE_CONFLICT" });
 });
@@ -270,7 +268,7 @@ test.each([-999, 500])(
     await (await world.start({ store: new MemoryStore({ data }) })).stop();
     const row = rowOf(data);
     const streamCreationTimestamp = new Date(row.streamCreationTimestamp!.getTime() + ms);
-    data.applications.set(SCOPE, { ...row, streamCreationTimestamp });
+    data.application(SCOPE).row = { ...row, streamCreationTimestamp };
     const run = await world.start({ store: new MemoryStore({ data }) });
     expect(run.settled).toBeUndefined();
   },
@@ -281,7 +279,7 @@ test("a row without the stream's creation time holds nothing against it", async 
   const data = new MemoryStoreData();
   await (await world.start({ store: new MemoryStore({ data }) })).stop();
   const { streamCreationTimestamp: _, ...row } = rowOf(data);
-  data.applications.set(SCOPE, row);
+  data.application(SCOPE).row = row;
   const run = await world.start({ store: new MemoryStore({ data }) });
   await world.put("a", "1");
   await world.clock.advance(1000);

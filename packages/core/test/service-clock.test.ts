@@ -30,7 +30,7 @@ test("the start is recorded by the service's clock, not by this machine's", asyn
   const stop = new AbortController();
   await consumer.scan(() => stop.abort(), { signal: stop.signal });
 
-  const [row] = data.applications.values();
+  const { row } = data.application({ application: "billing", streamName: "orders" });
   const recorded = row!.startedAt.getTime() + 5000;
   // The Date header tells whole seconds.
   expect(recorded).toBeGreaterThanOrEqual(earliest - 1000);

@@ -18,6 +18,7 @@ export class LeasingStore extends ReferenceStore {
   readonly listWorkers = refused;
   readonly evictWorker = refused;
   readonly leaveWorker = refused;
+  readonly putShards = refused;
   readonly listLeases = refused;
   readonly acquireLeases = refused;
   readonly releaseLeases = refused;

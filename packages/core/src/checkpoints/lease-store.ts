@@ -1,31 +1,42 @@
 import type { Checkpoint } from "./position.ts";
-import type { CallOptions, Fence, Store, StoreScope } from "./store.ts";
+import type { CallOptions, Fence, Store, StoreCapabilities, StoreScope } from "./store.ts";
 
 /**
  * A store in which several workers share one application's shards. Batch in, survivors out: losing
  * a lease is data, not an exception. Durations and counters cross this interface, never the time of
  * day: no decision compares two machines' clocks, the database's included.
  *
- * A lease's life: free → (acquire, epoch + 1) held → (release) free, or held → its owner's
- * incarnation is evicted → free. Nothing else moves it.
+ * Two kinds of rows, and one number:
+ * - A **worker**'s row stands from its join until it leaves or is evicted. An incarnation whose row
+ *   is gone is dead for ever: incarnations are random and never used again.
+ * - A **lease**'s row stands from `putShards` until `removeShards`. It is *free* if it has no owner,
+ *   or one whose worker's row is gone. So eviction is one step, however many leases it frees.
+ * - The **revision** of the application grows whenever a worker comes or goes, or a lease's row is
+ *   made, changed or removed. Heartbeats do not move it. It may grow without a change, and by more
+ *   than one.
+ *
+ * A lease's life: free → (acquire, epoch + 1) held → (release) free, or held → its owner's row goes
+ * → free. Nothing else moves it, but a forced `resetCheckpoint`, which takes it away.
+ *
+ * Every call may be repeated after its reply was lost, and may take effect after its caller gave up.
  */
 export interface LeaseStore extends Store {
-  readonly capabilities: Store["capabilities"] & { readonly leases: true };
+  readonly capabilities: StoreCapabilities & { readonly leases: true };
 
   /**
-   * Enters a worker. `duplicate` = this worker id lives under another incarnation; who restarts
-   * after a crash waits until that one is evicted.
+   * Enters a worker, with its counter at 0. `joined` too if this very incarnation is there already.
+   * `duplicate` = the worker id lives under another incarnation: nothing was changed.
    */
   joinWorker(
     scope: StoreScope,
-    worker: WorkerIdentity,
+    worker: WorkerMembership,
     options?: CallOptions,
   ): Promise<
     | { readonly outcome: "joined"; readonly revision: number }
     | { readonly outcome: "duplicate"; readonly incarnation: string }
   >;
 
-  /** Adds one to the worker's counter. `evicted` = this incarnation is dead for ever. */
+  /** Adds one to the worker's counter. `evicted` = this incarnation's row is gone: it is dead. */
   heartbeat(
     scope: StoreScope,
     worker: WorkerIdentity,
@@ -35,15 +46,15 @@ export interface LeaseStore extends Store {
     | { readonly outcome: "evicted" }
   >;
 
-  /** Every worker row, and the revision: it grows whenever workers or leases change. */
+  /** Every worker's row, and the revision: 0 where nothing was ever written. */
   listWorkers(
     scope: StoreScope,
     options?: CallOptions,
   ): Promise<{ readonly revision: number; readonly workers: readonly WorkerRow[] }>;
 
   /**
-   * Marks an incarnation dead if its counter still is `counter`, in one compare-and-set, and frees
-   * its leases. `moved` = it has beaten meanwhile. `gone` = it left or was evicted by another.
+   * Removes the row of an incarnation whose counter still is `counter`, in one compare-and-set.
+   * `moved` = it has beaten meanwhile. `gone` = its row is not there: it left, or another was first.
    */
   evictWorker(
     scope: StoreScope,
@@ -51,17 +62,29 @@ export interface LeaseStore extends Store {
     options?: CallOptions,
   ): Promise<"evicted" | "moved" | "gone">;
 
-  /** A graceful stop: removes the worker's row and frees whatever it still holds. */
+  /** A graceful stop: removes this incarnation's row, if it is there. */
   leaveWorker(scope: StoreScope, worker: WorkerIdentity, options?: CallOptions): Promise<void>;
 
+  /**
+   * Makes the rows of shards that have none, free and with epoch 0, and replaces the lineage of
+   * those that have. Owner, epoch and checkpoint of a row that is there are left as they are.
+   */
+  putShards(
+    scope: StoreScope,
+    shards: readonly ShardLineage[],
+    options?: CallOptions,
+  ): Promise<void>;
+
+  /** Every lease's row, with the shard's checkpoint. The revision is not newer than the rows. */
   listLeases(
     scope: StoreScope,
     options?: CallOptions,
   ): Promise<{ readonly revision: number; readonly leases: readonly LeaseRow[] }>;
 
   /**
-   * Claims those of the shards that are free, for a worker that is alive, each with epoch + 1.
-   * Answers with the leases now held by this call, checkpoints included.
+   * Claims those of the shards whose leases are free, each with epoch + 1, for a worker whose row is
+   * there: without one it gets nothing. A lease that this incarnation holds already is answered as
+   * it stands. A shard without a row is passed over. No two calls get one lease.
    */
   acquireLeases(
     scope: StoreScope,
@@ -70,14 +93,14 @@ export interface LeaseStore extends Store {
     options?: CallOptions,
   ): Promise<readonly AcquiredLease[]>;
 
-  /** Gives back those leases whose fence still holds; answers with their shard ids. */
+  /** Gives back those leases whose fence still holds, and answers with their shard ids. */
   releaseLeases(
     scope: StoreScope,
     leases: readonly { readonly shardId: string; readonly fence: Fence }[],
     options?: CallOptions,
   ): Promise<readonly string[]>;
 
-  /** Removes ended shards that no complete listing names any more. A held shard stays. */
+  /** Removes the rows and checkpoints of shards whose leases are free. A held shard stays. */
   removeShards(
     scope: StoreScope,
     shardIds: readonly string[],
@@ -85,30 +108,40 @@ export interface LeaseStore extends Store {
   ): Promise<void>;
 
   /**
-   * Optional push: calls `onHint` when something may have changed, until the signal aborts. Only a
-   * hint: polling alone is correct.
+   * Optional push: calls `onHint` when a worker came or went, or a lease was made or given back,
+   * until the signal aborts; then it resolves. Only a hint: it may come late, twice or never, and a
+   * watch whose connection broke goes on by itself. It rejects only if it can never work.
    */
   watch?(scope: StoreScope, onHint: () => void, signal: AbortSignal): Promise<void>;
 }
 
 export interface WorkerIdentity {
+  /** Any name without `#` and control characters, unique among those that live. */
   readonly workerId: string;
   /** Random, new at each join: a worker that was evicted comes back as another incarnation. */
   readonly incarnation: string;
-  /** Its share in the assignment. Default 1. */
-  readonly weight?: number;
-  /** The most shards it takes. Default unlimited. */
-  readonly maxShards?: number;
 }
 
-export interface WorkerRow extends WorkerIdentity {
+export interface WorkerMembership extends WorkerIdentity {
+  /** Its share in the assignment, above 0. */
+  readonly weight: number;
+  /** The most shards it takes; undefined = no limit. */
+  readonly maxShards: number | undefined;
+}
+
+export interface WorkerRow extends WorkerMembership {
   /** Grows with each heartbeat. Observers watch it stand still by their own clock. */
   readonly counter: number;
 }
 
-export interface LeaseRow {
+export interface ShardLineage {
   readonly shardId: string;
-  /** Undefined = free. */
+  /** Core's own note of what a listing told of the shard: stores keep it as it is. */
+  readonly lineage: string;
+}
+
+export interface LeaseRow extends ShardLineage {
+  /** As in a fence; undefined = none. Its worker's row may be gone: then the lease is free. */
   readonly owner: string | undefined;
   /** 0 = never held. */
   readonly epoch: number;
@@ -118,5 +151,11 @@ export interface LeaseRow {
 export interface AcquiredLease {
   readonly shardId: string;
   readonly fence: Fence;
+  /** Read in the same atomic step as the claim, or after it. */
   readonly checkpoint: Checkpoint | undefined;
+}
+
+/** The owner as fences and lease rows name it: `workerId#incarnation`. */
+export function ownerOf({ workerId, incarnation }: WorkerIdentity): string {
+  return `${workerId}#${incarnation}`;
 }

@@ -1,58 +1,33 @@
+import { aborted } from "../deadline.ts";
 import { LeaseLostError, StoreError } from "../errors.ts";
+import type {
+  AcquiredLease,
+  LeaseStore,
+  ShardLineage,
+  WorkerIdentity,
+  WorkerMembership,
+} from "./lease-store.ts";
+import { MemoryStoreData } from "./memory-data.ts";
+import { MemoryLeases } from "./memory-leases.ts";
 import type { Checkpoint } from "./position.ts";
 import type {
   ApplicationRow,
   BulkCheckpointResult,
   CallOptions,
   CheckpointWrite,
+  Fence,
   SetCheckpointResult,
-  Store,
-  StoreCapabilities,
   StoreScope,
 } from "./store.ts";
 import { singleResult, writeOutcome } from "./write-outcome.ts";
 
-/** One shard's row: the checkpoint and the lease stand together, as in every store. */
-export interface MemoryShard {
-  checkpoint: Checkpoint | undefined;
-  /** 0 = never held. */
-  epoch: number;
-  /** Undefined = free. */
-  owner: string | undefined;
-}
-
-/** What a MemoryStore keeps. Two stores on the same data are two processes on one database. */
-export class MemoryStoreData {
-  readonly applications: Map<string, ApplicationRow> = new Map();
-  readonly #shards = new Map<string, Map<string, MemoryShard>>();
-
-  /** The shards of an application, by id. */
-  shards({ application, streamName }: StoreScope): Map<string, MemoryShard> {
-    const key = JSON.stringify([application, streamName]);
-    let shards = this.#shards.get(key);
-    if (shards === undefined) this.#shards.set(key, (shards = new Map()));
-    return shards;
-  }
-
-  /** A shard's row, made if it is not there. */
-  shard(scope: StoreScope, shardId: string): MemoryShard {
-    const shards = this.shards(scope);
-    let shard = shards.get(shardId);
-    if (shard === undefined) {
-      shard = { checkpoint: undefined, epoch: 0, owner: undefined };
-      shards.set(shardId, shard);
-    }
-    return shard;
-  }
-}
-
 /**
- * Progress in this process's memory: for tests, and the reference of what a store must do. It is
- * gone with the process.
+ * Progress and leases in this process's memory: for tests, and the reference of what a store must
+ * do. It is gone with the process.
  */
-export class MemoryStore implements Store {
-  readonly capabilities: StoreCapabilities = {
-    leases: false,
+export class MemoryStore implements LeaseStore {
+  readonly capabilities: LeaseStore["capabilities"] = {
+    leases: true,
     fences: true,
     flushIntervalMs: 1000,
     flush: "together",
@@ -70,11 +45,9 @@ export class MemoryStore implements Store {
     options?: CallOptions,
   ): Promise<{ outcome: "created" | "existing"; row: ApplicationRow }> {
     this.#enter(options);
-    const { applications } = this.#data;
-    const key = JSON.stringify([scope.application, scope.streamName]);
-    const existing = applications.get(key);
-    if (existing) return { outcome: "existing", row: structuredClone(existing) };
-    applications.set(key, structuredClone(row));
+    const application = this.#data.application(scope);
+    if (application.row) return { outcome: "existing", row: structuredClone(application.row) };
+    application.row = structuredClone(row);
     return { outcome: "created", row };
   }
 
@@ -84,7 +57,7 @@ export class MemoryStore implements Store {
     options?: CallOptions,
   ): Promise<Checkpoint | undefined> {
     this.#enter(options);
-    return this.#data.shards(scope).get(shardId)?.checkpoint;
+    return this.#data.application(scope).shards.get(shardId)?.checkpoint;
   }
 
   async getCheckpoints(
@@ -93,7 +66,7 @@ export class MemoryStore implements Store {
   ): Promise<ReadonlyMap<string, Checkpoint>> {
     this.#enter(options);
     const checkpoints = new Map<string, Checkpoint>();
-    for (const [shardId, { checkpoint }] of this.#data.shards(scope)) {
+    for (const [shardId, { checkpoint }] of this.#data.application(scope).shards) {
       if (checkpoint) checkpoints.set(shardId, checkpoint);
     }
     return checkpoints;
@@ -124,13 +97,99 @@ export class MemoryStore implements Store {
     options?: CallOptions & { readonly force?: boolean },
   ): Promise<void> {
     this.#enter(options);
-    const shard = this.#data.shard(scope, shardId);
+    const application = this.#data.application(scope);
+    const shard = application.shard(shardId);
     if (shard.owner !== undefined && !options?.force) {
       throw new LeaseLostError(shardId, `${shard.owner} holds it; stop it, or force the reset`);
     }
     shard.checkpoint = to && { ...to };
     shard.epoch += 1;
     shard.owner = undefined;
+    application.revision += 1;
+  }
+
+  async joinWorker(
+    scope: StoreScope,
+    worker: WorkerMembership,
+    options?: CallOptions,
+  ): ReturnType<LeaseStore["joinWorker"]> {
+    return this.#leases(scope, options).join(worker);
+  }
+
+  async heartbeat(
+    scope: StoreScope,
+    worker: WorkerIdentity,
+    options?: CallOptions,
+  ): ReturnType<LeaseStore["heartbeat"]> {
+    return this.#leases(scope, options).beat(worker);
+  }
+
+  async listWorkers(
+    scope: StoreScope,
+    options?: CallOptions,
+  ): ReturnType<LeaseStore["listWorkers"]> {
+    return this.#leases(scope, options).listWorkers();
+  }
+
+  async evictWorker(
+    scope: StoreScope,
+    worker: WorkerIdentity & { readonly counter: number },
+    options?: CallOptions,
+  ): ReturnType<LeaseStore["evictWorker"]> {
+    return this.#leases(scope, options).evict(worker);
+  }
+
+  async leaveWorker(
+    scope: StoreScope,
+    worker: WorkerIdentity,
+    options?: CallOptions,
+  ): Promise<void> {
+    this.#leases(scope, options).leave(worker);
+  }
+
+  async putShards(
+    scope: StoreScope,
+    shards: readonly ShardLineage[],
+    options?: CallOptions,
+  ): Promise<void> {
+    this.#leases(scope, options).put(shards);
+  }
+
+  async listLeases(scope: StoreScope, options?: CallOptions): ReturnType<LeaseStore["listLeases"]> {
+    return this.#leases(scope, options).listLeases();
+  }
+
+  async acquireLeases(
+    scope: StoreScope,
+    worker: WorkerIdentity,
+    shardIds: readonly string[],
+    options?: CallOptions,
+  ): Promise<readonly AcquiredLease[]> {
+    return this.#leases(scope, options).acquire(worker, shardIds);
+  }
+
+  async releaseLeases(
+    scope: StoreScope,
+    leases: readonly { readonly shardId: string; readonly fence: Fence }[],
+    options?: CallOptions,
+  ): Promise<readonly string[]> {
+    return this.#leases(scope, options).release(leases);
+  }
+
+  async removeShards(
+    scope: StoreScope,
+    shardIds: readonly string[],
+    options?: CallOptions,
+  ): Promise<void> {
+    this.#leases(scope, options).remove(shardIds);
+  }
+
+  async watch(scope: StoreScope, onHint: () => void, signal: AbortSignal): Promise<void> {
+    this.#enter(undefined);
+    const { watchers } = this.#data.application(scope);
+    watchers.add(onHint);
+    await aborted(signal);
+    watchers.delete(onHint);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -142,6 +201,11 @@ export class MemoryStore implements Store {
     const result = writeOutcome(write, shard, shard.checkpoint);
     if (result.outcome === "written") shard.checkpoint = { ...write.checkpoint };
     return result;
+  }
+
+  #leases(scope: StoreScope, options: CallOptions | undefined): MemoryLeases {
+    this.#enter(options);
+    return new MemoryLeases(this.#data.application(scope));
   }
 
   #enter(options: CallOptions | undefined): void {

@@ -69,7 +69,7 @@ export class RecordingStore implements Store {
   /** What stands in the store for the one application of the test. */
   stored(shardId: string): Checkpoint | undefined {
     const scope = { application: "billing", streamName: "orders" };
-    return this.data.shards(scope).get(shardId)?.checkpoint;
+    return this.data.application(scope).shards.get(shardId)?.checkpoint;
   }
 
   openApplication(

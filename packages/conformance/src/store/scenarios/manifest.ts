@@ -7,6 +7,7 @@ const LEASE_METHODS = [
   "listWorkers",
   "evictWorker",
   "leaveWorker",
+  "putShards",
   "listLeases",
   "acquireLeases",
   "releaseLeases",

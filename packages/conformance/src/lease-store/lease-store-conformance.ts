@@ -1,0 +1,29 @@
+import { registerScenarios, type ConformanceOptions } from "../register.ts";
+import { collectScenarios } from "../scenario.ts";
+import type { LeaseStoreHarness, LeaseStoreScenario } from "./harness.ts";
+import { leaseApplicationScenarios } from "./scenarios/application.ts";
+import { leaseFenceScenarios } from "./scenarios/fences.ts";
+import { leaseScenarios } from "./scenarios/leases.ts";
+import { leaseLifecycleScenarios } from "./scenarios/lifecycle.ts";
+import { workerScenarios } from "./scenarios/workers.ts";
+
+/** Every promise of a LeaseStore beyond those of a Store. */
+export const LEASE_STORE_SCENARIOS: readonly LeaseStoreScenario[] = collectScenarios(
+  workerScenarios,
+  leaseScenarios,
+  leaseFenceScenarios,
+  leaseApplicationScenarios,
+  leaseLifecycleScenarios,
+);
+
+/**
+ * Registers the suite that every LeaseStore passes, beside `storeConformance` on the same harness.
+ * @throws Error if `knownGaps` has a key that names no scenario, or an empty reason.
+ */
+export function leaseStoreConformance(
+  name: string,
+  makeHarness: () => Promise<LeaseStoreHarness>,
+  options?: ConformanceOptions,
+): void {
+  registerScenarios(name, LEASE_STORE_SCENARIOS, makeHarness, options);
+}

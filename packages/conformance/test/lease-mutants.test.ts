@@ -1,0 +1,31 @@
+import { describe, expect, it } from "vitest";
+import { LEASE_STORE_SCENARIOS, leaseStoreConformance, runScenario } from "../src/index.ts";
+import {
+  leaseHarness,
+  leaseLifecycleMutants,
+  leaseMutants,
+  workerMutants,
+} from "./mutants/leases.ts";
+
+const MUTANTS = [...workerMutants, ...leaseMutants, ...leaseLifecycleMutants];
+
+leaseStoreConformance("the lease store that the mutants are made from", () => leaseHarness());
+
+describe("lease mutants", () => {
+  for (const { name, caughtBy, makeHarness } of MUTANTS) {
+    for (const key of caughtBy) {
+      it(`a store that ${name} fails in ${key}`, async () => {
+        const scenario = LEASE_STORE_SCENARIOS.find((candidate) => candidate.key === key);
+        const run = runScenario(scenario!, makeHarness);
+        // A failed expectation: a mutant that merely crashes proves nothing about the scenario.
+        await expect(run).rejects.toMatchObject({ name: "AssertionError" });
+      });
+    }
+  }
+
+  it("leave no scenario without a mutant", () => {
+    const caught = new Set(MUTANTS.flatMap(({ caughtBy }) => caughtBy));
+    const idle = LEASE_STORE_SCENARIOS.map(({ key }) => key).filter((key) => !caught.has(key));
+    expect(idle).toStrictEqual([]);
+  });
+});

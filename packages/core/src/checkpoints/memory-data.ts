@@ -1,0 +1,50 @@
+import type { WorkerRow } from "./lease-store.ts";
+import type { Checkpoint } from "./position.ts";
+import type { ApplicationRow, StoreScope } from "./store.ts";
+
+/** One shard's row: the checkpoint and the lease stand together, as in every store. */
+export interface MemoryShard {
+  checkpoint: Checkpoint | undefined;
+  /** 0 = never held. */
+  epoch: number;
+  /** Undefined = free. */
+  owner: string | undefined;
+  /** Undefined = there is no lease's row. */
+  lineage: string | undefined;
+}
+
+/** What one application has on one stream. */
+export class MemoryApplication {
+  row: ApplicationRow | undefined;
+  revision = 0;
+  readonly shards: Map<string, MemoryShard> = new Map();
+  readonly workers: Map<string, WorkerRow> = new Map();
+  readonly watchers: Set<() => void> = new Set();
+
+  /** A shard's row, made if it is not there. */
+  shard(shardId: string): MemoryShard {
+    let shard = this.shards.get(shardId);
+    if (shard === undefined) {
+      shard = { checkpoint: undefined, epoch: 0, owner: undefined, lineage: undefined };
+      this.shards.set(shardId, shard);
+    }
+    return shard;
+  }
+}
+
+/** What a MemoryStore keeps. Two stores on the same data are two processes on one database. */
+export class MemoryStoreData {
+  readonly #applications = new Map<string, MemoryApplication>();
+
+  application({ application, streamName }: StoreScope): MemoryApplication {
+    const key = JSON.stringify([application, streamName]);
+    let found = this.#applications.get(key);
+    if (found === undefined) this.#applications.set(key, (found = new MemoryApplication()));
+    return found;
+  }
+
+  /** A shard's row, made if it is not there. */
+  shard(scope: StoreScope, shardId: string): MemoryShard {
+    return this.application(scope).shard(shardId);
+  }
+}
