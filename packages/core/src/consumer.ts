@@ -1,9 +1,14 @@
 import { KinesisClient } from "@aws-sdk/client-kinesis";
 import { ConfigError, KcError } from "./errors.ts";
-import type { Group } from "./groups/group.ts";
+import type { AnyGroup } from "./groups/group.ts";
 import { OneShard } from "./groups/one-shard.ts";
 import type { Handler } from "./handler.ts";
-import { resolveOptions, type ConsumerOptions, type ResolvedOptions } from "./options.ts";
+import {
+  resolveOptions,
+  type ConsumerOptions,
+  type LeasingConsumerOptions,
+  type ResolvedOptions,
+} from "./options.ts";
 import type { ConsumerRecord } from "./record.ts";
 import { recordsOf } from "./scan/records.ts";
 import { Scan } from "./scan/scan.ts";
@@ -31,7 +36,7 @@ export class Consumer {
   #warned = false;
 
   /** @throws ConfigError that names the option */
-  constructor(options: ConsumerOptions) {
+  constructor(options: ConsumerOptions | LeasingConsumerOptions) {
     this.#options = resolveOptions(options);
   }
 
@@ -76,7 +81,7 @@ export class Consumer {
     return healthOf(this.status(), thresholds);
   }
 
-  async #scan(group: Group, handler: Handler, { signal }: ScanOptions): Promise<void> {
+  async #scan(group: AnyGroup, handler: Handler, { signal }: ScanOptions): Promise<void> {
     if (typeof handler !== "function") throw new ConfigError("handler", "a function is needed");
     if (this.#scanning) {
       throw new KcError(
@@ -99,7 +104,7 @@ export class Consumer {
 
   #run(
     client: KinesisClientLike,
-    group: Group,
+    group: AnyGroup,
     handler: Handler,
     signal: AbortSignal | undefined,
   ): Promise<void> {

@@ -25,7 +25,8 @@ export type KcErrorCode =
   | "STORE_CLOSED"
   | "STORE_REGRESSED"
   | "NAMESPACE_CONFLICT"
-  | "LEASE_LOST";
+  | "LEASE_LOST"
+  | "WORKER_ID_IN_USE";
 
 export interface KcErrorOptions {
   /** Would the same call pass a little later, with nothing changed? Default false. */

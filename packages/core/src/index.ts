@@ -50,7 +50,9 @@ export {
 export type { ConsumerStatus, Health, HealthThresholds, ShardStatus } from "./telemetry/status.ts";
 export type { Telemetry } from "./telemetry/telemetry.ts";
 export { AllGroup } from "./groups/all-group.ts";
+export { LeaseGroup, type LeaseGroupOptions } from "./groups/leases/lease-group.ts";
+export type { LeaseGroupStatus, LeasedShardStatus } from "./groups/leases/group-status.ts";
 export { Consumer, type ScanOptions } from "./consumer.ts";
-export type { ConsumerOptions } from "./options.ts";
+export type { ConsumerOptions, LeasingConsumerOptions } from "./options.ts";
 export type { WireOption } from "./kinesis/wire/wire.ts";
 export type { KinesisClientLike } from "./kinesis/stream-client.ts";

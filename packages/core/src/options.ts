@@ -1,10 +1,11 @@
 import { inspect } from "node:util";
+import type { LeaseStore } from "./checkpoints/lease-store.ts";
 import { MemoryStore } from "./checkpoints/memory-store.ts";
 import type { StartPosition, Store, StoreScope } from "./checkpoints/store.ts";
 import { systemClock, type Clock } from "./clock.ts";
 import { ConfigError } from "./errors.ts";
 import { AllGroup } from "./groups/all-group.ts";
-import type { Group } from "./groups/group.ts";
+import type { AnyGroup, Group, LeasingGroup } from "./groups/group.ts";
 import { streamNameOf, type KinesisClientLike, type StreamId } from "./kinesis/stream-client.ts";
 import type { WireOption } from "./kinesis/wire/wire.ts";
 import type { Counter } from "./telemetry/counter.ts";
@@ -59,13 +60,19 @@ export interface ConsumerOptions {
   readonly onShardClosed?: (shardId: string) => unknown;
 }
 
+/** The same with a group that needs leases, and so a store that has them. */
+export type LeasingConsumerOptions = Omit<ConsumerOptions, "group" | "store"> & {
+  readonly store: LeaseStore;
+  readonly group: LeasingGroup;
+};
+
 /** The options with every default in its place. */
 export interface ResolvedOptions {
   readonly streamId: StreamId;
   readonly scope: StoreScope;
   readonly store: Store;
   readonly keepsProgress: boolean;
-  readonly group: Group;
+  readonly group: AnyGroup;
   readonly client: KinesisClientLike | undefined;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
@@ -118,7 +125,7 @@ const OPTION_NAMES: Readonly<Record<keyof ConsumerOptions, true>> = {
 };
 
 /** Checks every option and fills in the defaults. @throws ConfigError that names the option */
-export function resolveOptions(options: ConsumerOptions): ResolvedOptions {
+export function resolveOptions(options: ConsumerOptions | LeasingConsumerOptions): ResolvedOptions {
   if (typeof options !== "object" || options === null) {
     throw new ConfigError("options", "an object with at least `stream` is needed");
   }
@@ -139,7 +146,7 @@ export function resolveOptions(options: ConsumerOptions): ResolvedOptions {
     maxBufferedBytes = 64 * MIB,
     readShare = 1,
   } = options;
-  const group: Group = options.group === undefined ? new AllGroup() : options.group;
+  const group: AnyGroup = options.group === undefined ? new AllGroup() : options.group;
   requireMethods("store", store, ["openApplication", "getCheckpoints", "setCheckpoints"]);
   requireCapabilities(store);
   requireMethods("group", group, ["run"]);
@@ -196,7 +203,10 @@ function resolveStream(stream: unknown): StreamId {
   );
 }
 
-function resolveApplication({ application, store }: ConsumerOptions): string {
+function resolveApplication({
+  application,
+  store,
+}: Pick<ConsumerOptions, "application" | "store">): string {
   if (application === undefined && store === undefined) return "default";
   if (typeof application !== "string" || !APPLICATION_NAME.test(application)) {
     throw new ConfigError(

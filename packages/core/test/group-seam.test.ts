@@ -3,6 +3,7 @@ import {
   checkpointAt,
   LeaseLostError,
   StoreError,
+  type ConsumerOptions,
   type HandlerContext,
   type Revocation,
 } from "../src/index.ts";
@@ -34,7 +35,7 @@ class Seam {
     this.group = new ScriptedGroup(this.store.data);
   }
 
-  static async of(options: Partial<Parameters<World["start"]>[0]> = {}): Promise<Seam> {
+  static async of(options: Omit<Partial<ConsumerOptions>, "group" | "store"> = {}): Promise<Seam> {
     const seam = new Seam(await World.of());
     const { group, store } = seam;
     seam.run = await seam.world.start(

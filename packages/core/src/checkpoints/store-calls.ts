@@ -10,26 +10,56 @@ import type { CallOptions, Store } from "./store.ts";
 const BACKOFF: BackoffPolicy = { baseMs: 100, maxMs: 5000 };
 const CALL_TIMEOUT_MS = 30_000;
 
+export interface StoreCallsOptions<S extends Store> {
+  readonly store: S;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly telemetry: Telemetry;
+  /** How long one call may take, in milliseconds. @default 30000 */
+  readonly timeoutMs?: number;
+}
+
 /**
  * The user's store behind one policy: a passing failure is retried until the signal aborts, a
  * lasting one is thrown. Neither is ever taken for an answer.
  */
-export class StoreCalls {
-  readonly store: Store;
+export class StoreCalls<S extends Store = Store> {
+  readonly store: S;
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #telemetry: Telemetry;
+  readonly #timeoutMs: number;
 
-  constructor(options: {
-    readonly store: Store;
-    readonly clock: Clock;
-    readonly random: () => number;
-    readonly telemetry: Telemetry;
-  }) {
+  constructor(options: StoreCallsOptions<S>) {
     this.store = options.store;
     this.#clock = options.clock;
     this.#random = options.random;
     this.#telemetry = options.telemetry;
+    this.#timeoutMs = options.timeoutMs ?? CALL_TIMEOUT_MS;
+  }
+
+  /** One try. @throws StoreError, `retryable` if it was a passing failure; the signal's reason */
+  async once<T>(
+    operation: string,
+    signal: AbortSignal,
+    attempt: (options: Required<CallOptions>) => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await callWithin((inner) => attempt({ signal: inner }), {
+        clock: this.#clock,
+        signal,
+        timeoutMs: this.#timeoutMs,
+        onTimeout: () =>
+          new StoreError(
+            "STORE_UNAVAILABLE",
+            `${operation} did not answer within ${this.#timeoutMs} ms`,
+            { retryable: true },
+          ),
+      });
+    } catch (thrown) {
+      signal.throwIfAborted();
+      throw toStoreError(operation, thrown);
+    }
   }
 
   /**
@@ -43,21 +73,9 @@ export class StoreCalls {
   ): Promise<T> {
     for (let failures = 1; ; failures += 1) {
       try {
-        return await callWithin((inner) => attempt({ signal: inner }), {
-          clock: this.#clock,
-          signal,
-          timeoutMs: CALL_TIMEOUT_MS,
-          onTimeout: () =>
-            new StoreError(
-              "STORE_UNAVAILABLE",
-              `${operation} did not answer within ${CALL_TIMEOUT_MS} ms`,
-              { retryable: true },
-            ),
-        });
-      } catch (thrown) {
-        signal.throwIfAborted();
-        const error = toStoreError(operation, thrown);
-        if (!error.retryable) throw error;
+        return await this.once(operation, signal, attempt);
+      } catch (error) {
+        if (signal.aborted || !KcError.is(error) || !error.retryable) throw error;
         const waitMs = backoffMs(failures, BACKOFF, this.#random);
         this.#telemetry.add("retries", 1, { operation, error: error.code });
         this.#telemetry.warn("the store failed; the call is retried", {

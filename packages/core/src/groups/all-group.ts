@@ -45,7 +45,7 @@ export class AllGroup implements Group {
     const grant = (shard: Shard): void => {
       granted.add(shard.shardId);
       const assignment: ShardAssignment = {
-        shard,
+        shardId: shard.shardId,
         checkpoint: checkpoints.get(shard.shardId),
         presentAtStart: presentAtStart?.has(shard.shardId) ?? false,
         afterParent: shard.parentShardIds.some((id) => graph.knows(id) || checkpoints.has(id)),

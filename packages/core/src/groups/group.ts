@@ -13,12 +13,25 @@ import type { Telemetry } from "../telemetry/telemetry.ts";
  * - never grant a shard that it has granted and not yet seen settled;
  * - return from `run` soon after `signal` aborts. The scan itself waits for the shards.
  */
-export interface Group {
+export interface AnyGroup {
+  /** True = it works with a `LeaseStore` alone. */
+  readonly needsLeases?: boolean;
+
   /** Refuses what it cannot work with. @throws ConfigError */
   validate?(store: Store | undefined): void;
 
   /** Runs until the signal aborts. Rejects on an error that the group cannot survive. */
   run(host: GroupHost, signal: AbortSignal): Promise<void>;
+}
+
+/** A group that works with every store. */
+export interface Group extends AnyGroup {
+  readonly needsLeases?: false;
+}
+
+/** A group that shares shards by leases: a consumer with it and another store does not compile. */
+export interface LeasingGroup extends AnyGroup {
+  readonly needsLeases: true;
 }
 
 /** What a group is given to work with. */
@@ -30,6 +43,11 @@ export interface GroupHost {
   readonly telemetry: Telemetry;
   /** How long to wait from one listing of the shards to the next, in milliseconds. */
   readonly discoveryIntervalMs: number;
+  /** How long a shard that is handed over may take to finish its record in hand, in milliseconds. */
+  readonly drainTimeoutMs: number;
+
+  /** Aborts when the scan is over: a group has until then to give its leases back. */
+  readonly over: AbortSignal;
 
   /** One complete, unfiltered listing of the stream's shards; passing errors are retried. */
   listShards(signal: AbortSignal): Promise<readonly Shard[]>;
@@ -43,7 +61,7 @@ export interface GroupHost {
 
 /** The right to read one shard, from a group to the scan. */
 export interface ShardAssignment {
-  readonly shard: Shard;
+  readonly shardId: string;
   /** Where the work stands; undefined = nothing was ever done here. */
   readonly checkpoint: Checkpoint | undefined;
   /**

@@ -27,6 +27,6 @@ export class OneShard implements Group {
       return;
     }
     const afterParent = shard.parentShardIds.some((id) => checkpoints.has(id));
-    await host.read({ shard, checkpoint, presentAtStart: true, afterParent });
+    await host.read({ shardId, checkpoint, presentAtStart: true, afterParent });
   }
 }

@@ -8,7 +8,7 @@ import type { Store, StoreScope } from "../checkpoints/store.ts";
 import { sleep, type Clock } from "../clock.ts";
 import { aborted } from "../deadline.ts";
 import { DrainTimeoutError, toKcError, type KcError, type UndrainedShard } from "../errors.ts";
-import type { Group, GroupHost, ShardAssignment, ShardOutcome } from "../groups/group.ts";
+import type { AnyGroup, GroupHost, ShardAssignment, ShardOutcome } from "../groups/group.ts";
 import type { Handler } from "../handler.ts";
 import type { Shard } from "../kinesis/shard.ts";
 import { StreamClient, type KinesisClientLike } from "../kinesis/stream-client.ts";
@@ -34,6 +34,7 @@ export class Scan implements GroupHost {
   readonly random: () => number;
   readonly telemetry: Telemetry;
   readonly discoveryIntervalMs: number;
+  readonly drainTimeoutMs: number;
   readonly #options: ResolvedOptions;
   readonly #handler: Handler;
   readonly #stream: StreamClient;
@@ -67,6 +68,7 @@ export class Scan implements GroupHost {
     this.random = random;
     this.telemetry = telemetry;
     this.discoveryIntervalMs = options.discoveryIntervalMs;
+    this.drainTimeoutMs = options.drainTimeoutMs;
     this.#stream = new StreamClient({
       id: options.streamId,
       client,
@@ -99,7 +101,7 @@ export class Scan implements GroupHost {
   }
 
   /** @throws KcError of what ended the scan; DrainTimeoutError if the stop ran out of time */
-  async run(group: Group, signal: AbortSignal | undefined): Promise<void> {
+  async run(group: AnyGroup, signal: AbortSignal | undefined): Promise<void> {
     const onAbort = (): void => this.#beginStop(signal?.reason);
     if (signal?.aborted) return;
     signal?.addEventListener("abort", onAbort, { once: true });
@@ -137,6 +139,10 @@ export class Scan implements GroupHost {
     };
   }
 
+  get over(): AbortSignal {
+    return this.#over.signal;
+  }
+
   async listShards(signal: AbortSignal): Promise<readonly Shard[]> {
     return this.#stream.listShards(signal);
   }
@@ -153,7 +159,7 @@ export class Scan implements GroupHost {
     return read;
   }
 
-  async #work(group: Group): Promise<void> {
+  async #work(group: AnyGroup): Promise<void> {
     const { signal } = this.#stop;
     try {
       const description = await this.#stream.describe(signal);
@@ -176,7 +182,7 @@ export class Scan implements GroupHost {
   }
 
   async #read(assignment: ShardAssignment): Promise<ShardOutcome> {
-    const { shardId } = assignment.shard;
+    const { shardId } = assignment;
     const { signal: stop } = this.#stop;
     if (stop.aborted || this.#application === undefined) return { kind: "stopped" };
     const scan = new ShardScan(assignment, {

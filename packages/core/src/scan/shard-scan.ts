@@ -71,11 +71,11 @@ export class ShardScan {
   #cancelTimer: (() => void) | undefined;
 
   constructor(assignment: ShardAssignment, options: ShardScanOptions) {
-    const { shard, fence, checkpoint } = assignment;
-    this.shardId = shard.shardId;
+    const { shardId, fence, checkpoint } = assignment;
+    this.shardId = shardId;
     this.#assignment = assignment;
     this.#options = options;
-    this.#progress = options.checkpointer.open(shard.shardId, fence, checkpoint);
+    this.#progress = options.checkpointer.open(shardId, fence, checkpoint);
     this.#grantedAt = options.clock.monotonic();
     this.#givenUp = new Promise((resolve) => (this.#giveUp = resolve));
   }

@@ -71,7 +71,7 @@ export class Grant {
     if (options.revoked) this.#revoke(options.revoked);
     void host
       .read({
-        shard,
+        shardId: shard.shardId,
         checkpoint: this.checkpoint,
         presentAtStart: options.presentAtStart ?? true,
         afterParent: options.afterParent ?? false,

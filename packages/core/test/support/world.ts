@@ -15,11 +15,14 @@ import {
   type ConsumerOptions,
   type ConsumerRecord,
   type Handler,
+  type LeasingConsumerOptions,
 } from "../../src/index.ts";
 import { MemoryCounter } from "./memory-counter.ts";
 import { MemoryLogger } from "./memory-logger.ts";
 
 export const STREAM = "orders";
+
+export type AnyOptions = Partial<ConsumerOptions> | Partial<LeasingConsumerOptions>;
 
 /** One virtual Kinesis with one stream, one virtual clock, and whatever consumers a test starts. */
 export class World {
@@ -48,7 +51,7 @@ export class World {
     return world;
   }
 
-  consumer(options: Partial<ConsumerOptions> = {}): Consumer {
+  consumer(options: AnyOptions = {}): Consumer {
     return new Consumer({
       stream: STREAM,
       application: "billing",
@@ -58,11 +61,11 @@ export class World {
       logger: this.logger,
       random: () => 0.5,
       ...options,
-    });
+    } as ConsumerOptions);
   }
 
   /** Starts a scan and lets it come to where it waits for the clock. */
-  async start(options: Partial<ConsumerOptions> = {}, handler?: Handler): Promise<Run> {
+  async start(options: AnyOptions = {}, handler?: Handler): Promise<Run> {
     return this.run(this.consumer(options), handler);
   }
 

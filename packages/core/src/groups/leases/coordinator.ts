@@ -1,0 +1,292 @@
+import { ownerOf, type AcquiredLease, type LeaseStore } from "../../checkpoints/lease-store.ts";
+import type { StoreCalls } from "../../checkpoints/store-calls.ts";
+import { KcError, StoreRegressedError } from "../../errors.ts";
+import type { GroupHost } from "../group.ts";
+import { Alarm } from "./alarm.ts";
+import { dutiesOf, type Duties } from "./duties.ts";
+import { Hands, type HeldLease } from "./hands.ts";
+import { announced, hasUnknownChildren, type LeasedShard } from "./lineage.ts";
+import { Lookout, type View } from "./lookout.ts";
+import type { Membership, MembershipEnd } from "./membership.ts";
+import { FIRST_GATHER_MS, GATHER_MS, type LeaseTiming } from "./timing.ts";
+
+export interface CoordinatorOptions {
+  readonly host: GroupHost;
+  readonly calls: StoreCalls<LeaseStore>;
+  readonly membership: Membership;
+  readonly timing: LeaseTiming;
+}
+
+/**
+ * What one incarnation does about shards, in rounds, one after another: give back what is finished,
+ * look at the rows, plan, hand over, claim. A round comes with each heartbeat, and sooner when the
+ * store hints at a change or a shard's reading has ended.
+ *
+ * Its calls follow one another, so that a look sees whatever was claimed and given back before it.
+ * A call that fails leaves its work to the next round, which goes by the rows alone: what took
+ * effect although its reply was lost is found there.
+ */
+export class Coordinator {
+  readonly #options: CoordinatorOptions;
+  readonly #owner: string;
+  readonly #alarm: Alarm;
+  readonly #hands: Hands;
+  readonly #lookout: Lookout;
+  /** Aborts with this incarnation's end. */
+  readonly #over = new AbortController();
+  readonly #claimAloneFrom: number;
+  /** A shard is gone, or ended without a word of its children. */
+  #expectsShards = false;
+  #failures = 0;
+  #end: MembershipEnd | undefined;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(options: CoordinatorOptions) {
+    const { host, membership } = options;
+    this.#options = options;
+    this.#owner = ownerOf(membership.worker);
+    this.#alarm = new Alarm(host.clock);
+    this.#hands = new Hands(
+      host.clock,
+      (assignment) => host.read(assignment),
+      () => this.#alarm.ring(0),
+    );
+    this.#lookout = new Lookout({
+      ...options,
+      over: this.#over.signal,
+      onNews: () => this.#alarm.ring(0),
+      onFailure: (error) => this.#fail(error),
+    });
+    this.#claimAloneFrom = host.clock.monotonic() + FIRST_GATHER_MS;
+  }
+
+  get view(): View {
+    return this.#lookout.view;
+  }
+
+  get leases(): readonly HeldLease[] {
+    return [...this.#hands];
+  }
+
+  /**
+   * Resolves when the signal has aborted and all was given back, or when the membership has ended by
+   * itself and all was given up. @throws StoreError that no retry mends
+   */
+  async run(signal: AbortSignal): Promise<MembershipEnd> {
+    const { host, membership, timing } = this.#options;
+    const over = this.#over.signal;
+    const beating = membership.beat(over).then(
+      (end) => this.#finish(end),
+      (error: unknown) => this.#fail(error),
+    );
+    this.#watchForHints();
+    const onStop = (): void => this.#alarm.ring(0);
+    signal.addEventListener("abort", onStop, { once: true });
+    try {
+      while (!over.aborted) {
+        await this.#round(signal);
+        if (signal.aborted && this.#hands.size === 0) this.#finish("stopped");
+        const untilDueMs = Math.max(1, this.#lookout.nextDue - host.clock.monotonic());
+        await this.#alarm.wait(Math.min(timing.heartbeatMs, untilDueMs), over);
+      }
+      await this.#giveUp();
+      await beating;
+      if (this.#failure) throw this.#failure.error;
+      return this.#end ?? "stopped";
+    } finally {
+      signal.removeEventListener("abort", onStop);
+    }
+  }
+
+  #watchForHints(): void {
+    const { host, calls } = this.#options;
+    const onHint = (): void => this.#alarm.ring(GATHER_MS);
+    calls.store.watch?.(host.scope, onHint, this.#over.signal).catch((error: unknown) => {
+      host.telemetry.warn("the store's push does not work: changes are seen by heartbeats alone", {
+        error,
+      });
+    });
+  }
+
+  #finish(end: MembershipEnd): void {
+    this.#end ??= end;
+    this.#over.abort(new Error("this worker's membership is over"));
+    this.#alarm.ring(0);
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= { error };
+    this.#over.abort(new Error("this worker's membership has failed"));
+    this.#alarm.ring(0);
+  }
+
+  /** Whatever is still in hand may be another's: nothing more is begun, nothing more is written. */
+  async #giveUp(): Promise<void> {
+    const detail =
+      this.#end === "regressed"
+        ? "the store went back to an earlier state, in which another may hold it"
+        : "this worker was silent for a lease's duration, and was evicted";
+    const forEver = new AbortController().signal;
+    for (const lease of this.#hands) lease.revoke({ kind: "lost", detail });
+    while (this.#hands.settled().length < this.#hands.size) {
+      await this.#alarm.wait(Infinity, forEver);
+    }
+  }
+
+  async #round(stop: AbortSignal): Promise<void> {
+    const { telemetry } = this.#options.host;
+    try {
+      await this.#announceChildren();
+      // A shard that ended stays in hand until its children are claimed: they go to the same worker.
+      await this.#giveBack(
+        this.#hands.settled().filter(({ outcome }) => outcome?.kind !== "ended"),
+      );
+      const news = await this.#lookout.look();
+      if (!this.#isMember()) return this.#finish("evicted");
+      if (!stop.aborted) this.#discover();
+      if (news) await this.#act(stop);
+      await this.#giveBack(this.#hands.settled());
+      if (this.#failures > 0) telemetry.info("leases are coordinated again");
+      this.#failures = 0;
+    } catch (error) {
+      if (this.#over.signal.aborted) return;
+      this.#lookout.expectChange();
+      this.#onRoundFailed(error);
+    }
+  }
+
+  #onRoundFailed(error: unknown): void {
+    const { telemetry } = this.#options.host;
+    if (error instanceof StoreRegressedError && this.#lookout.view.revision > 0) {
+      telemetry.error("all leases are given up", { error });
+      telemetry.add("errors", 1, { error: error.code });
+      return this.#finish("regressed");
+    }
+    if (!KcError.is(error) || !error.retryable) return this.#fail(error);
+    this.#failures += 1;
+    telemetry.add("retries", 1, { operation: "leases", error: error.code });
+    if (this.#failures === 1) telemetry.warn("leases cannot be coordinated for now", { error });
+  }
+
+  /** Before their parent's lease is given back: whoever looks then must find them. */
+  async #announceChildren(): Promise<void> {
+    const { host, calls } = this.#options;
+    const children = this.#hands.settled().flatMap(({ outcome }) => {
+      if (outcome?.kind === "aged-out") this.#expectsShards = true;
+      return outcome?.kind === "ended" ? announced(outcome.children, this.view.shards) : [];
+    });
+    if (children.length === 0) return;
+    this.#lookout.expectChange();
+    await this.#call("putShards", (call) => calls.store.putShards(host.scope, children, call));
+  }
+
+  async #giveBack(leases: readonly HeldLease[]): Promise<void> {
+    if (leases.length === 0) return;
+    const { host, calls } = this.#options;
+    const { scope, telemetry } = host;
+    this.#lookout.expectChange();
+    await this.#call("releaseLeases", (call) => calls.store.releaseLeases(scope, leases, call));
+    const agedOut = leases.filter(({ outcome }) => outcome?.kind === "aged-out");
+    if (agedOut.length > 0) {
+      const shardIds = agedOut.map(({ shardId }) => shardId);
+      await this.#call("removeShards", (call) => calls.store.removeShards(scope, shardIds, call));
+    }
+    this.#hands.forget(leases);
+    this.#alarm.ring(0);
+    for (const { shardId, outcome } of leases) {
+      telemetry.info("a lease was given back", { shardId, outcome: outcome?.kind });
+    }
+  }
+
+  #isMember(): boolean {
+    return this.view.workers.some((row) => ownerOf(row) === this.#owner);
+  }
+
+  /** One worker lists the stream's shards for all: the one with the lowest id. */
+  #discover(): void {
+    const { workers, shards } = this.view;
+    const { workerId } = this.#options.membership.worker;
+    if (!workers.every((row) => workerId <= row.workerId)) return;
+    this.#lookout.discover(this.#expectsShards || hasUnknownChildren(shards));
+    this.#expectsShards = false;
+  }
+
+  async #act(stop: AbortSignal): Promise<void> {
+    const { clock } = this.#options.host;
+    const { workers, shards } = this.view;
+    for (const lease of this.#hands) this.#checkRow(lease, shards.get(lease.shardId));
+    if (stop.aborted) return;
+    const duties = dutiesOf(this.#options.membership.worker, this.view, (shardId) =>
+      this.#hands.has(shardId),
+    );
+    this.#handOver(duties.handOver);
+    const aloneForMs = this.#claimAloneFrom - clock.monotonic();
+    if (workers.length === 1 && aloneForMs > 0) {
+      this.#lookout.expectChange();
+      return this.#alarm.ring(aloneForMs);
+    }
+    await this.#claim(duties);
+  }
+
+  /** A row that names another, or another epoch, says that the lease in hand is gone. */
+  #checkRow(lease: HeldLease, row: LeasedShard | undefined): void {
+    const { owner, epoch } = lease.fence;
+    if (lease.outcome !== undefined || (row?.owner === owner && row.epoch === epoch)) return;
+    const detail = `its row names ${row?.owner ?? "nobody"} with epoch ${row?.epoch ?? 0}`;
+    lease.revoke({ kind: "lost", detail });
+  }
+
+  #handOver(shards: Duties["handOver"]): void {
+    const { telemetry, drainTimeoutMs } = this.#options.host;
+    for (const { shardId, to } of shards) {
+      const lease = this.#hands.get(shardId);
+      if (lease === undefined || lease.revoked || lease.outcome) continue;
+      telemetry.info("handing a shard over", {
+        shardId,
+        to: to ?? "nobody: all are at their limit",
+      });
+      lease.revoke({ kind: "hand-off", deadlineMs: drainTimeoutMs });
+    }
+  }
+
+  async #claim({ claim, giveBack }: Duties): Promise<void> {
+    const { host, calls, membership } = this.#options;
+    const { shards } = this.view;
+    if (giveBack.length > 0) {
+      this.#lookout.expectChange();
+      await this.#call("releaseLeases", (call) =>
+        calls.store.releaseLeases(host.scope, giveBack, call),
+      );
+    }
+    if (claim.length === 0) return;
+    this.#lookout.expectChange();
+    const acquired = await this.#call("acquireLeases", (call) =>
+      calls.store.acquireLeases(host.scope, membership.worker, claim, call),
+    );
+    for (const lease of acquired) this.#grant(lease, shards.get(lease.shardId)!);
+  }
+
+  #grant(lease: AcquiredLease, { owner, atStart, afterParent }: LeasedShard): void {
+    const { host, membership } = this.#options;
+    const { shardId, fence } = lease;
+    const why = whyClaimed(owner, this.#owner, fence.epoch);
+    host.telemetry.info("a lease was acquired", { shardId, epoch: fence.epoch, why });
+    const remainingMs = (): number => membership.remainingMs();
+    const grant = { presentAtStart: atStart, afterParent, remainingMs };
+    this.#hands.grant(lease, grant, why);
+  }
+
+  #call<T>(
+    operation: string,
+    call: (options: { readonly signal: AbortSignal }) => Promise<T>,
+  ): Promise<T> {
+    return this.#options.calls.once(operation, this.#over.signal, call);
+  }
+}
+
+/** For log and status, by whom the row named before the claim. */
+function whyClaimed(before: string | undefined, own: string, epoch: number): string {
+  if (before === own) return "claimed before, by a call whose reply was lost";
+  if (before !== undefined) return `taken over from ${before}`;
+  return epoch === 1 ? "never held before" : "given back by its owner";
+}

@@ -1,0 +1,50 @@
+import { ownerOf, type WorkerIdentity } from "../../checkpoints/lease-store.ts";
+import type { Fence } from "../../checkpoints/store.ts";
+import { isReadable, type LeasedShard } from "./lineage.ts";
+import type { View } from "./lookout.ts";
+import { plan } from "./plan.ts";
+
+/** What the plan asks of one worker. */
+export interface Duties {
+  /** Of what it has in hand: what is planned for another, or beyond everybody's limit. */
+  readonly handOver: readonly { readonly shardId: string; readonly to: string | undefined }[];
+  /** What is planned for it and free, or names it already without its knowing. */
+  readonly claim: readonly string[];
+  /** Rows that name it without its knowing, planned for another: from a claim whose reply was lost. */
+  readonly giveBack: readonly { readonly shardId: string; readonly fence: Fence }[];
+}
+
+/** Pure: what one worker has to do, by the rows and by what it has in hand. */
+export function dutiesOf(
+  worker: WorkerIdentity,
+  { workers, shards }: View,
+  inHand: (shardId: string) => boolean,
+): Duties {
+  const alive = new Map(workers.map((row) => [ownerOf(row), row.workerId]));
+  const holder = (shard: LeasedShard | undefined): string | undefined =>
+    shard?.owner === undefined ? undefined : alive.get(shard.owner);
+  const readable = [...shards.values()].filter((shard) => isReadable(shard, shards));
+  const planned = plan(
+    readable.map((shard) => ({
+      shardId: shard.shardId,
+      owner: holder(shard),
+      heir: shard.parents.map((id) => holder(shards.get(id))).find((id) => id !== undefined),
+    })),
+    workers,
+  );
+  const own = ownerOf(worker);
+  const isForUs = ({ shardId }: LeasedShard): boolean => planned.get(shardId) === worker.workerId;
+  const unknown = ({ shardId, owner }: LeasedShard): boolean => owner === own && !inHand(shardId);
+  return {
+    handOver: readable
+      .filter((shard) => inHand(shard.shardId) && !isForUs(shard))
+      .map(({ shardId }) => ({ shardId, to: planned.get(shardId) })),
+    claim: readable
+      .filter((shard) => isForUs(shard) && !inHand(shard.shardId))
+      .filter((shard) => holder(shard) === undefined || unknown(shard))
+      .map(({ shardId }) => shardId),
+    giveBack: [...shards.values()]
+      .filter((shard) => unknown(shard) && !isForUs(shard))
+      .map(({ shardId, epoch }) => ({ shardId, fence: { epoch, owner: own } })),
+  };
+}

@@ -1,0 +1,197 @@
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import { inspect } from "node:util";
+import type { LeaseStore } from "../../checkpoints/lease-store.ts";
+import { StoreCalls } from "../../checkpoints/store-calls.ts";
+import type { Store } from "../../checkpoints/store.ts";
+import { ConfigError, KcError, StoreRegressedError } from "../../errors.ts";
+import type { GroupHost, LeasingGroup } from "../group.ts";
+import { Coordinator } from "./coordinator.ts";
+import { groupStatus, type LeaseGroupStatus } from "./group-status.ts";
+import { NOTHING, type View } from "./lookout.ts";
+import { Membership } from "./membership.ts";
+import { leaseTiming, type LeaseTiming } from "./timing.ts";
+
+export interface LeaseGroupOptions {
+  /**
+   * This process's name among the workers of the application, without `#` and control characters.
+   * Two that live at once must differ. @default the host's name and a random suffix
+   */
+  readonly workerId?: string;
+  /**
+   * How long a worker may be silent before the others take its shards, in milliseconds; at least
+   * 1000. A handler must give way to the event loop within that time. @default 10000
+   */
+  readonly leaseMs?: number;
+  /** From one heartbeat to the next, in milliseconds; at most a tenth of `leaseMs`. @default leaseMs / 10 */
+  readonly heartbeatMs?: number;
+  /** This worker's share of the shards beside the others' weights; above 0. @default 1 */
+  readonly weight?: number;
+  /** The most shards that this worker takes, a whole number from 1. @default no limit */
+  readonly maxShards?: number;
+}
+
+const OPTION_NAMES: Readonly<Record<keyof LeaseGroupOptions, true>> = {
+  workerId: true,
+  leaseMs: true,
+  heartbeatMs: true,
+  weight: true,
+  maxShards: true,
+};
+const WORKER_ID = /^[^#\p{Cc}]{1,200}$/u;
+const LONGEST_MS = 2 ** 31 - 1;
+
+/**
+ * Shares an application's shards among all processes that run it, by leases in a `LeaseStore`. Each
+ * shard is read by one worker at a time; shards are spread evenly, handed over when a worker comes or
+ * goes, and taken over from one that has died. Each consumer needs a group of its own.
+ *
+ * A run is one membership after another: joining → member → (stop) leaving, or → (evicted, or the
+ * store went back) everything given up → joining as a new incarnation.
+ */
+export class LeaseGroup implements LeasingGroup {
+  readonly needsLeases = true;
+  readonly workerId: string;
+  readonly #weight: number;
+  readonly #maxShards: number | undefined;
+  readonly #timing: LeaseTiming;
+  #running = false;
+  #membership: Membership | undefined;
+  #coordinator: Coordinator | undefined;
+
+  /** @throws ConfigError that names the option */
+  constructor(options: LeaseGroupOptions = {}) {
+    for (const name of Object.keys(options)) {
+      if (!Object.hasOwn(OPTION_NAMES, name))
+        throw new ConfigError(name, "there is no such option");
+    }
+    const { leaseMs = 10_000, weight = 1, maxShards } = options;
+    const { heartbeatMs = leaseMs / 10, workerId = uniqueWorkerId() } = options;
+    if (typeof workerId !== "string" || !WORKER_ID.test(workerId)) {
+      throw new ConfigError("workerId", 'a name of 1 to 200 characters without "#" is needed');
+    }
+    check("leaseMs", leaseMs, leaseMs >= 1000 && leaseMs <= LONGEST_MS, "from 1000 milliseconds");
+    const most = `above 0 and at most a tenth of leaseMs (${leaseMs / 10}) milliseconds`;
+    check("heartbeatMs", heartbeatMs, heartbeatMs > 0 && heartbeatMs <= leaseMs / 10, most);
+    check("weight", weight, weight > 0 && weight < Infinity, "above 0");
+    if (maxShards !== undefined) {
+      check("maxShards", maxShards, Number.isInteger(maxShards) && maxShards >= 1, "whole, from 1");
+    }
+    this.workerId = workerId;
+    this.#weight = weight;
+    this.#maxShards = maxShards;
+    this.#timing = leaseTiming(leaseMs, heartbeatMs);
+  }
+
+  /** @throws ConfigError if the store has no leases */
+  validate(store: Store | undefined): void {
+    if (isLeaseStore(store)) return;
+    throw new ConfigError(
+      "store",
+      "a LeaseGroup needs a LeaseStore, since workers share shards by its leases: the stores of @kc " +
+        "are (Postgres, MySQL, Redis, DynamoDB, SQLite)",
+    );
+  }
+
+  /** What this worker knows of the application, made when it is asked for. */
+  status(): LeaseGroupStatus {
+    return groupStatus(this.workerId, this.#membership, this.#coordinator);
+  }
+
+  async run(host: GroupHost, signal: AbortSignal): Promise<void> {
+    const { store, clock, random, telemetry } = host;
+    if (!isLeaseStore(store)) return this.validate(store);
+    if (this.#running) {
+      throw new KcError("SCAN_ACTIVE", "this LeaseGroup runs already; give each consumer its own");
+    }
+    this.#running = true;
+    const timing = this.#timing;
+    const timeoutMs = timing.callTimeoutMs;
+    const calls = new StoreCalls<LeaseStore>({ store, clock, random, telemetry, timeoutMs });
+    try {
+      for (let known = NOTHING; !signal.aborted;) {
+        known = await this.#live(host, calls, known, signal);
+      }
+    } finally {
+      this.#running = false;
+      this.#membership = this.#coordinator = undefined;
+    }
+  }
+
+  /**
+   * One membership, from its join to its end.
+   * @param known what an earlier one has seen; answers with what this one saw last
+   */
+  async #live(
+    host: GroupHost,
+    calls: StoreCalls<LeaseStore>,
+    known: View,
+    signal: AbortSignal,
+  ): Promise<View> {
+    const { clock, scope, telemetry } = host;
+    const membership = new Membership({
+      workerId: this.workerId,
+      weight: this.#weight,
+      maxShards: this.#maxShards,
+      timing: this.#timing,
+      calls,
+      scope,
+      clock,
+      telemetry,
+    });
+    this.#membership = membership;
+    this.#coordinator = undefined;
+    const { workerId, incarnation } = membership.worker;
+    await membership.join(signal);
+    if (membership.revision < known.revision) await refuseEmptied(host, calls, known, signal);
+    telemetry.info("joined the group", { workerId, incarnation });
+    const coordinator = new Coordinator({ host, calls, membership, timing: this.#timing });
+    this.#coordinator = coordinator;
+    const end = await coordinator.run(signal);
+    const { view } = coordinator;
+    if (end === "stopped") {
+      await membership.leave(host.over);
+      telemetry.info("left the group", { workerId, incarnation });
+    } else {
+      telemetry.warn("this worker is out of the group and joins again", { workerId, end });
+    }
+    return view;
+  }
+}
+
+/**
+ * The store has gone back since it was last seen. What it still has is gone on with, and repeats;
+ * where nothing is left, going on would be a first start that nobody asked for.
+ * @throws StoreRegressedError
+ */
+async function refuseEmptied(
+  { scope }: GroupHost,
+  calls: StoreCalls<LeaseStore>,
+  known: View,
+  signal: AbortSignal,
+): Promise<void> {
+  const { leases } = await calls.retry("listLeases", signal, (call) =>
+    calls.store.listLeases(scope, call),
+  );
+  if (leases.length > 0 || known.shards.size === 0) return;
+  throw new StoreRegressedError(
+    `the store has lost everything of application "${scope.application}" on ${scope.streamName}: it ` +
+      `was emptied, or is another one. Bring it back, or start anew to read from the start once more`,
+  );
+}
+
+function isLeaseStore(store: Store | undefined): store is LeaseStore {
+  return store?.capabilities.leases === true;
+}
+
+function uniqueWorkerId(): string {
+  const name = hostname()
+    .replaceAll(/[#\p{Cc}]/gu, "-")
+    .slice(0, 190);
+  return `${name || "worker"}-${randomBytes(4).toString("hex")}`;
+}
+
+function check(name: string, value: unknown, holds: boolean, what: string): void {
+  if (typeof value === "number" && holds) return;
+  throw new ConfigError(name, `a number ${what} is needed, not ${inspect(value)}`);
+}

@@ -1,0 +1,109 @@
+import type { LeaseRow, ShardLineage } from "../../checkpoints/lease-store.ts";
+import { StoreError } from "../../errors.ts";
+import type { Shard } from "../../kinesis/shard.ts";
+import type { Discovery } from "./discovery.ts";
+
+/** What the workers of an application tell each other of a shard, in its lease's row. */
+export interface Lineage {
+  readonly parents: readonly string[];
+  /**
+   * Did a complete listing name it? A shard that only its parent's last page announced may have a
+   * second parent that no listing has named yet: that one must not be taken for gone.
+   */
+  readonly listed: boolean;
+  /** Was it there when the application's shards were listed for the first time? */
+  readonly atStart: boolean;
+  /** Had it a parent that was still listed, or had a checkpoint? */
+  readonly afterParent: boolean;
+}
+
+export function formatLineage({ parents, listed, atStart, afterParent }: Lineage): string {
+  return JSON.stringify({ parents, listed, atStart, afterParent });
+}
+
+/** @throws StoreError STORE_CORRUPT */
+export function parseLineage({ shardId, lineage }: ShardLineage): Lineage {
+  try {
+    const { parents, listed, atStart, afterParent } = JSON.parse(lineage) as Lineage;
+    if (Array.isArray(parents)) return { parents, listed, atStart, afterParent };
+  } catch {
+    // Told below.
+  }
+  throw new StoreError(
+    "STORE_CORRUPT",
+    `${shardId}: the lease's row holds ${JSON.stringify(lineage)} where its lineage should be`,
+    { shardId },
+  );
+}
+
+/** A lease's row, understood. */
+export interface LeasedShard extends LeaseRow, Lineage {
+  /** Read to its end, and the end is checkpointed. */
+  readonly ended: boolean;
+}
+
+export function leasedShards(rows: readonly LeaseRow[]): ReadonlyMap<string, LeasedShard> {
+  return new Map(
+    rows.map((row) => [
+      row.shardId,
+      { ...row, ...parseLineage(row), ended: row.checkpoint?.kind === "shard-end" },
+    ]),
+  );
+}
+
+/**
+ * May it be read now: every parent has ended, or is gone? A parent without a row is gone if a
+ * complete listing named the child: a listing makes rows of all that it names.
+ */
+export function isReadable(shard: LeasedShard, shards: ReadonlyMap<string, LeasedShard>): boolean {
+  if (shard.ended) return false;
+  return shard.parents.every((parent) => shards.get(parent)?.ended ?? shard.listed);
+}
+
+/** The children that a shard's last page announced, for those that have no rows yet. */
+export function announced(
+  children: readonly Shard[],
+  shards: ReadonlyMap<string, LeasedShard>,
+): ShardLineage[] {
+  return children
+    .filter(({ shardId }) => !shards.has(shardId))
+    .map(({ shardId, parentShardIds: parents }) => ({
+      shardId,
+      lineage: formatLineage({ parents, listed: false, atStart: false, afterParent: true }),
+    }));
+}
+
+/** A shard that ended has children: if no row names it as a parent, they are not known yet. */
+export function hasUnknownChildren(shards: ReadonlyMap<string, LeasedShard>): boolean {
+  const parents = new Set<string>();
+  for (const shard of shards.values()) for (const parent of shard.parents) parents.add(parent);
+  for (const { shardId, ended } of shards.values()) if (ended && !parents.has(shardId)) return true;
+  return false;
+}
+
+/** What one complete, unfiltered listing changes in the rows, pure. */
+export function discovered(
+  { listing, before, checkpoints }: Discovery,
+  shards: ReadonlyMap<string, LeasedShard>,
+): { readonly put: readonly ShardLineage[]; readonly gone: readonly LeasedShard[] } {
+  const listed = new Set(listing.map(({ shardId }) => shardId));
+  const put = listing
+    .filter(({ shardId }) => shards.get(shardId)?.listed !== true)
+    .map(({ shardId, parentShardIds: parents }) => {
+      const known = shards.get(shardId);
+      const lineage = formatLineage({
+        parents,
+        listed: true,
+        atStart: known?.atStart ?? shards.size === 0,
+        afterParent:
+          known?.afterParent ?? parents.some((id) => listed.has(id) || checkpoints.has(id)),
+      });
+      return { shardId, lineage };
+    });
+  // What a listing before this one had named, and what nobody holds.
+  const gone = [...shards.values()].filter(
+    ({ shardId, owner }) =>
+      before.get(shardId)?.listed === true && !listed.has(shardId) && owner === undefined,
+  );
+  return { put, gone };
+}

@@ -1,0 +1,161 @@
+import { ownerOf, type LeaseStore, type WorkerRow } from "../../checkpoints/lease-store.ts";
+import type { StoreCalls } from "../../checkpoints/store-calls.ts";
+import { StoreRegressedError } from "../../errors.ts";
+import type { GroupHost } from "../group.ts";
+import { ShardDiscovery } from "./discovery.ts";
+import { discovered, leasedShards, type LeasedShard } from "./lineage.ts";
+import type { Membership } from "./membership.ts";
+import { ROUNDS_BETWEEN_LISTINGS, type LeaseTiming } from "./timing.ts";
+import { WorkerWatch } from "./worker-watch.ts";
+
+/** The application as one look found it: workers and leases of one moment. */
+export interface View {
+  readonly revision: number;
+  readonly workers: readonly WorkerRow[];
+  readonly shards: ReadonlyMap<string, LeasedShard>;
+}
+
+/** Before the first look. */
+export const NOTHING: View = { revision: 0, workers: [], shards: new Map() };
+
+export interface LookoutOptions {
+  readonly host: GroupHost;
+  readonly calls: StoreCalls<LeaseStore>;
+  readonly membership: Membership;
+  readonly timing: LeaseTiming;
+  /** Ends with this incarnation. */
+  readonly over: AbortSignal;
+  /** There is something new to see. */
+  readonly onNews: () => void;
+  readonly onFailure: (error: unknown) => void;
+}
+
+/**
+ * Keeps a view of the application's rows: asks for the workers each time, and for the leases only
+ * when the revision says that something has changed. On the way it evicts who stands still, and puts
+ * what a listing of the stream has found into the rows.
+ */
+export class Lookout {
+  readonly #options: LookoutOptions;
+  readonly #owner: string;
+  readonly #watch: WorkerWatch;
+  readonly #discovery: ShardDiscovery;
+  #view: View = NOTHING;
+  #isStale = true;
+  #looks = 0;
+
+  constructor(options: LookoutOptions) {
+    const { host, membership, timing, over, onNews, onFailure } = options;
+    this.#options = options;
+    this.#owner = ownerOf(membership.worker);
+    this.#watch = new WorkerWatch(timing);
+    this.#discovery = new ShardDiscovery({ host, signal: over, onNews, onFailure });
+  }
+
+  get view(): View {
+    return this.#view;
+  }
+
+  /** When somebody who stands still is due, by the monotonic clock; Infinity = nobody does. */
+  get nextDue(): number {
+    return this.#watch.nextDue();
+  }
+
+  /** The rows have changed, or may have: the next look reads them whatever the revision says. */
+  expectChange(): void {
+    this.#isStale = true;
+  }
+
+  /**
+   * True = there is something new in the view.
+   * @throws StoreRegressedError if the store has lost what it had told; StoreError
+   */
+  async look(): Promise<boolean> {
+    const { host, calls, membership, over } = this.#options;
+    const { scope, clock } = host;
+    for (;;) {
+      const asOf = clock.monotonic();
+      const { revision, workers } = await calls.once("listWorkers", over, (call) =>
+        calls.store.listWorkers(scope, call),
+      );
+      this.#refuseOlder(revision);
+      // Who may be dead itself must not judge others: their heartbeats may not arrive either.
+      if (membership.remainingMs() > 0) this.#watch.observe(workers, asOf);
+      else this.#watch.forgetAll();
+      if (await this.#evictOverdue()) continue;
+      this.#looks += 1;
+      const unchanged = revision === this.#view.revision && !this.#isStale;
+      if (unchanged && !this.#discovery.hasFound && this.#looks % ROUNDS_BETWEEN_LISTINGS !== 0) {
+        this.#view = { ...this.#view, workers };
+        return false;
+      }
+      const listed = await calls.once("listLeases", over, (call) =>
+        calls.store.listLeases(scope, call),
+      );
+      this.#refuseOlder(listed.revision);
+      // Somebody came or went between the two calls: no plan from rows of two moments.
+      if (listed.revision !== revision) continue;
+      this.#view = { revision, workers, shards: leasedShards(listed.leases) };
+      this.#isStale = false;
+      if (!(await this.#applyListing())) return true;
+    }
+  }
+
+  /** Lists the stream's shards if that is due. `hurried` = something new is expected. */
+  discover(hurried: boolean): void {
+    this.#discovery.begin(this.#view.shards, hurried);
+  }
+
+  #refuseOlder(revision: number): void {
+    const known = this.#view.revision;
+    if (revision >= known) return;
+    const { application, streamName } = this.#options.host.scope;
+    throw new StoreRegressedError(
+      `the store told revision ${known} of application "${application}" on ${streamName}, and now ` +
+        `tells ${revision}: it was emptied, or went back to an earlier state`,
+    );
+  }
+
+  /** True = somebody is gone, and the rows have to be read anew. */
+  async #evictOverdue(): Promise<boolean> {
+    const { host, calls, over } = this.#options;
+    let changed = false;
+    for (const { worker } of this.#watch.overdue()) {
+      if (ownerOf(worker) === this.#owner) continue;
+      const answer = await calls.once("evictWorker", over, (call) =>
+        calls.store.evictWorker(host.scope, worker, call),
+      );
+      this.#watch.forget(worker);
+      changed = true;
+      if (answer !== "evicted") continue;
+      host.telemetry.warn("a worker was silent for a lease's duration: it is evicted", {
+        worker: ownerOf(worker),
+      });
+    }
+    return changed;
+  }
+
+  /** True = the rows have changed by what a listing found. */
+  async #applyListing(): Promise<boolean> {
+    const found = this.#discovery.take();
+    if (found === undefined) return false;
+    const { host, calls, over } = this.#options;
+    const { scope, telemetry } = host;
+    const { put, gone } = discovered(found, this.#view.shards);
+    if (put.length > 0) {
+      await calls.once("putShards", over, (call) => calls.store.putShards(scope, put, call));
+    }
+    if (gone.length > 0) {
+      const shardIds = gone.map(({ shardId }) => shardId);
+      await calls.once("removeShards", over, (call) =>
+        calls.store.removeShards(scope, shardIds, call),
+      );
+    }
+    for (const { shardId, ended } of gone) {
+      if (ended) continue;
+      telemetry.add("trimmed", 1, { shardId });
+      telemetry.warn("retention took a shard that was not read to its end", { shardId });
+    }
+    return put.length > 0 || gone.length > 0;
+  }
+}

@@ -1,0 +1,177 @@
+import { randomUUID } from "node:crypto";
+import type { LeaseStore, WorkerMembership, WorkerRow } from "../../checkpoints/lease-store.ts";
+import type { StoreCalls } from "../../checkpoints/store-calls.ts";
+import type { StoreScope } from "../../checkpoints/store.ts";
+import { sleep, Stopwatch, type Clock } from "../../clock.ts";
+import { KcError } from "../../errors.ts";
+import type { Telemetry } from "../../telemetry/telemetry.ts";
+import type { LeaseTiming } from "./timing.ts";
+import { WorkerWatch } from "./worker-watch.ts";
+
+export interface MembershipOptions {
+  readonly workerId: string;
+  readonly weight: number;
+  readonly maxShards: number | undefined;
+  readonly timing: LeaseTiming;
+  readonly calls: StoreCalls<LeaseStore>;
+  readonly scope: StoreScope;
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+}
+
+/** How a membership came to its end. */
+export type MembershipEnd =
+  /** This incarnation's row is gone: it was silent for a lease's duration. */
+  | "evicted"
+  /** The store is older than what it had told: leases of this incarnation may be another's. */
+  | "regressed"
+  /** The signal aborted. */
+  | "stopped";
+
+/**
+ * One incarnation of this worker: joining → (entered) alive → (row gone) evicted, or → (store older)
+ * regressed, or → (left) stopped. Whoever comes back is a new incarnation, a new membership.
+ *
+ * It may start records until its own deadline: a lease's duration less a margin, counted from
+ * *before* its last acknowledged heartbeat was sent. An observer counts from after that heartbeat
+ * arrived, and so comes later, whatever the clocks say.
+ */
+export class Membership {
+  readonly worker: WorkerMembership;
+  readonly #options: MembershipOptions;
+  /** Runs since before the last acknowledged call was sent. */
+  #sinceSent: Stopwatch;
+  #counter = 0;
+  #revision = 0;
+  #alive = false;
+
+  constructor(options: MembershipOptions) {
+    const { workerId, weight, maxShards, clock } = options;
+    this.#options = options;
+    this.worker = { workerId, incarnation: randomUUID().slice(0, 13), weight, maxShards };
+    this.#sinceSent = new Stopwatch(clock);
+  }
+
+  /** Milliseconds in which new records may still start; 0 or less = none. */
+  remainingMs(): number {
+    const { leaseMs, marginMs } = this.#options.timing;
+    return this.#alive ? leaseMs - marginMs - this.#sinceSent.elapsed() : 0;
+  }
+
+  /** The revision that the store told last, at the join or with a heartbeat. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /**
+   * Enters this worker. An id that lives already is waited for: if its counter stands still for a
+   * lease, it is what a crash left behind, and is evicted.
+   * @throws KcError WORKER_ID_IN_USE if its counter moves; StoreError; the signal's reason
+   */
+  async join(signal: AbortSignal): Promise<void> {
+    const { calls, scope, clock, timing } = this.#options;
+    const watch = new WorkerWatch(timing);
+    let first: WorkerRow | undefined;
+    for (;;) {
+      const sent = new Stopwatch(clock);
+      const answer = await calls.retry("joinWorker", signal, (call) => {
+        sent.restart();
+        return calls.store.joinWorker(scope, this.worker, call);
+      });
+      if (answer.outcome === "joined") {
+        this.#alive = true;
+        this.#sinceSent = sent;
+        this.#revision = answer.revision;
+        return;
+      }
+      first = await this.#waitFor(first, watch, signal);
+    }
+  }
+
+  /** Beats until the membership ends or the signal aborts. @throws StoreError that no retry mends */
+  async beat(signal: AbortSignal): Promise<MembershipEnd> {
+    const { calls, scope, clock, timing, telemetry } = this.#options;
+    let failures = 0;
+    for (let sent = this.#sinceSent; ;) {
+      await sleep(clock, timing.heartbeatMs - sent.elapsed(), signal);
+      if (signal.aborted) return "stopped";
+      sent = new Stopwatch(clock);
+      try {
+        const answer = await calls.once("heartbeat", signal, (call) =>
+          calls.store.heartbeat(scope, this.worker, call),
+        );
+        if (answer.outcome === "evicted") return this.#end("evicted");
+        const older = answer.counter <= this.#counter || answer.revision < this.#revision;
+        if (older) return this.#end("regressed");
+        this.#counter = answer.counter;
+        this.#revision = answer.revision;
+        this.#sinceSent = sent;
+        if (failures > 0) telemetry.info("heartbeats reach the store again", { failures });
+        failures = 0;
+      } catch (error) {
+        if (signal.aborted) return "stopped";
+        if (!KcError.is(error) || !error.retryable) throw error;
+        failures += 1;
+        telemetry.add("retries", 1, { operation: "heartbeat", error: error.code });
+        if (failures === 1) telemetry.warn("a heartbeat did not reach the store", { error });
+      }
+    }
+  }
+
+  /** Removes this incarnation's row, which frees whatever it still held. */
+  async leave(signal: AbortSignal): Promise<void> {
+    const { calls, scope } = this.#options;
+    this.#end("stopped");
+    await calls.retry("leaveWorker", signal, (call) =>
+      calls.store.leaveWorker(scope, this.worker, call),
+    );
+  }
+
+  #end(end: MembershipEnd): MembershipEnd {
+    this.#alive = false;
+    return end;
+  }
+
+  /** Looks at who has this worker's id; answers with what was seen first of that incarnation. */
+  async #waitFor(
+    first: WorkerRow | undefined,
+    watch: WorkerWatch,
+    signal: AbortSignal,
+  ): Promise<WorkerRow | undefined> {
+    const { calls, scope, clock, timing, telemetry } = this.#options;
+    const { workerId } = this.worker;
+    const asOf = clock.monotonic();
+    const { workers } = await calls.retry("listWorkers", signal, (call) =>
+      calls.store.listWorkers(scope, call),
+    );
+    const standing = workers.filter((row) => row.workerId === workerId);
+    const [row] = standing;
+    const known = first !== undefined && row?.incarnation === first.incarnation;
+    if (known && row.counter !== first?.counter) {
+      throw new KcError(
+        "WORKER_ID_IN_USE",
+        `worker "${workerId}" is a live member of application "${scope.application}" already: give ` +
+          `each process a workerId of its own, or leave the option out`,
+      );
+    }
+    if (row !== undefined && !known) {
+      telemetry.warn("this worker id is there already: waiting until it leaves or proves dead", {
+        workerId,
+        waitMs: timing.leaseMs,
+      });
+    }
+    watch.observe(standing, asOf);
+    for (const { worker } of watch.overdue()) {
+      await calls.retry("evictWorker", signal, (call) =>
+        calls.store.evictWorker(scope, worker, call),
+      );
+      telemetry.info("what was left of an earlier process of this worker id is evicted", {
+        workerId,
+      });
+      return undefined;
+    }
+    await sleep(clock, timing.heartbeatMs, signal);
+    signal.throwIfAborted();
+    return known ? first : row;
+  }
+}

@@ -1,0 +1,29 @@
+/** The protocol's durations, in milliseconds. */
+export interface LeaseTiming {
+  /** How long a worker may be silent before the others evict it. */
+  readonly leaseMs: number;
+  readonly heartbeatMs: number;
+  /** How much sooner than the others a worker takes itself for dead: clocks go differently fast. */
+  readonly marginMs: number;
+  /** An observer that has not looked for so long begins anew. */
+  readonly longestGapMs: number;
+  /** One call to the store. A heartbeat that hangs must leave room for others before the deadline. */
+  readonly callTimeoutMs: number;
+}
+
+export function leaseTiming(leaseMs: number, heartbeatMs: number): LeaseTiming {
+  return {
+    leaseMs,
+    heartbeatMs,
+    marginMs: heartbeatMs,
+    longestGapMs: leaseMs / 2,
+    callTimeoutMs: leaseMs / 4,
+  };
+}
+
+/** Changes that come together are acted on together. */
+export const GATHER_MS = 50;
+/** A first worker waits for those that are started with it, so that shards need not move at once. */
+export const FIRST_GATHER_MS = 2000;
+/** The leases are listed every so many rounds, whether the revision has changed or not. */
+export const ROUNDS_BETWEEN_LISTINGS = 30;

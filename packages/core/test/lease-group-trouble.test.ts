@@ -1,0 +1,235 @@
+import { expect, test } from "vitest";
+import { sleep } from "../src/clock.ts";
+import { ownerOf } from "../src/index.ts";
+import { GroupWorld, handled, range, SCOPE, type Member } from "./support/group-world.ts";
+
+/** Its process is gone: nothing of it reaches the store or the stream any more. */
+function kill(member: Member): void {
+  member.link.state = "hangs";
+}
+
+test("a crash is taken over within the lease and two heartbeats, by observers already there", async () => {
+  const group = await GroupWorld.of({ shards: 4 });
+  const { clock } = group.world;
+  const a = await group.join("a", { consumer: { flushIntervalMs: 100 } });
+  const b = await group.join("b");
+  await clock.advance(4000);
+  await group.put(0, 20);
+  await clock.advance(1000);
+  kill(a);
+  const crashed = clock.monotonic();
+  while (group.shares["b"] !== 4 && clock.monotonic() - crashed < 20_000) await clock.advance(50);
+  expect(group.shares).toEqual({ b: 4 });
+  const took = clock.monotonic() - crashed;
+  expect(took).toBeGreaterThan(9000);
+  expect(took).toBeLessThanOrEqual(12_000);
+  await group.put(20, 20);
+  await clock.advance(1000);
+  expect(handled(b).filter((n) => n >= 20)).toEqual(range(20, 20));
+});
+
+test("a worker that alone lost the store stops at its deadline, is replaced, and comes back", async () => {
+  const group = await GroupWorld.of({ shards: 4 });
+  const { clock } = group.world;
+  const [a, b] = [await group.join("a"), await group.join("b")];
+  await clock.advance(4000);
+  const before = group.data.application(SCOPE).workers.get("a")!.incarnation;
+  a.link.state = "cut";
+  await clock.advance(9200);
+  const atDeadline = a.run.texts.length;
+  await group.put(0, 40);
+  await clock.advance(900);
+  expect(a.run.texts.length, "past its deadline it begins nothing").toBe(atDeadline);
+  await clock.advance(3000);
+  expect(group.shares).toEqual({ b: 4 });
+  a.link.state = "whole";
+  await clock.advance(5000);
+  expect(a.run.settled).toBeUndefined();
+  expect(group.shares).toEqual({ a: 2, b: 2 });
+  expect(group.data.application(SCOPE).workers.get("a")!.incarnation).not.toBe(before);
+  expect(new Set(handled(a, b))).toEqual(new Set(range(0, 40)));
+});
+
+test("the handler's signal says why the shard was lost", async () => {
+  const group = await GroupWorld.of({ shards: 1 });
+  const { clock } = group.world;
+  const reasons: unknown[] = [];
+  const a = await group.join("a", {}, (_record, { signal }) => {
+    signal.addEventListener("abort", () => reasons.push(signal.reason));
+    return sleep(clock, 60_000);
+  });
+  await clock.advance(2500);
+  await group.put(0, 1);
+  await clock.advance(1000);
+  await group.join("b");
+  a.link.state = "cut";
+  await clock.advance(13_000);
+  a.link.state = "whole";
+  await clock.advance(2000);
+  expect(String(reasons[0])).toMatch(/the lease was lost: .*evicted/);
+});
+
+test("a store that is away for longer than the lease: all stop, none is evicted, all resume", async () => {
+  const group = await GroupWorld.of({ shards: 4 });
+  const { clock } = group.world;
+  const members = [await group.join("a"), await group.join("b"), await group.join("c")];
+  await clock.advance(4000);
+  const incarnations = (): string[] =>
+    [...group.data.application(SCOPE).workers.values()].map(ownerOf);
+  const before = incarnations();
+  for (const { link } of members) link.state = "cut";
+  await clock.advance(10_000);
+  await group.put(0, 20);
+  await clock.advance(60_000);
+  expect(handled(...members)).toEqual([]);
+  for (const { link } of members) link.state = "whole";
+  await clock.advance(8000);
+  expect(members.map(({ run }) => run.settled)).toEqual([undefined, undefined, undefined]);
+  expect(incarnations()).toEqual(before);
+  expect(handled(...members)).toEqual(range(0, 20));
+});
+
+test("a store that answers reads and refuses writes makes nobody evict the living", async () => {
+  const group = await GroupWorld.of({ shards: 4 });
+  const { clock } = group.world;
+  const members = [await group.join("a"), await group.join("b")];
+  await clock.advance(4000);
+  for (const { link } of members) {
+    link.state = "cut";
+    link.only = ["heartbeat", "setCheckpoints"];
+  }
+  await clock.advance(60_000);
+  for (const { link } of members) link.state = "whole";
+  await clock.advance(3000);
+  expect(group.shares).toEqual({ a: 2, b: 2 });
+  const evictions = members
+    .flatMap(({ link }) => link.calls)
+    .filter((call) => call === "evictWorker");
+  expect(evictions).toEqual([]);
+});
+
+test("a claim whose reply was lost is adopted, or given back where it is planned for another", async () => {
+  const group = await GroupWorld.of({ shards: 2 });
+  const { clock } = group.world;
+  const a = await group.join("a");
+  a.link.state = "lost";
+  a.link.only = ["acquireLeases"];
+  await clock.advance(2500);
+  expect(group.shares, "the rows name it").toEqual({ a: 2 });
+  expect(a.reads, "and it does not know").toEqual([]);
+  await group.join("b");
+  await clock.advance(1000);
+  expect(group.shares).toEqual({ a: 1, b: 1 });
+  a.link.state = "whole";
+  await clock.advance(2000);
+  expect(a.reads.length).toBe(1);
+  const epochs = [...group.data.application(SCOPE).shards.values()].map(({ epoch }) => epoch);
+  expect(epochs.toSorted(), "adopting takes no new epoch").toEqual([1, 2]);
+});
+
+test("a worker id used twice: the second is refused while the first lives", async () => {
+  const group = await GroupWorld.of({ shards: 2 });
+  const first = await group.join("a");
+  await group.world.clock.advance(4000);
+  const second = await group.join("a");
+  await group.world.clock.advance(5000);
+  expect(second.run.error).toMatchObject({ code: "WORKER_ID_IN_USE", retryable: false });
+  expect(first.run.settled).toBeUndefined();
+  expect(group.shares).toEqual({ a: 2 });
+});
+
+test("after a crash the restarted id waits until what it left is evicted, and takes over", async () => {
+  const group = await GroupWorld.of({ shards: 2 });
+  const { clock } = group.world;
+  const first = await group.join("a");
+  await clock.advance(4000);
+  kill(first);
+  const second = await group.join("a");
+  await clock.advance(9500);
+  expect(second.reads).toEqual([]);
+  await clock.advance(5000);
+  expect(second.run.settled).toBeUndefined();
+  expect(second.reads).toEqual(["00", "01"]);
+});
+
+test("a store that went back is noticed: everything is given up, claimed anew, and nothing lost", async () => {
+  const group = await GroupWorld.of({ shards: 2 });
+  const { clock, logger } = group.world;
+  const a = await group.join("a");
+  await clock.advance(2500);
+  const application = group.data.application(SCOPE);
+  const snapshot = structuredClone({
+    workers: [...application.workers],
+    shards: [...application.shards],
+    revision: application.revision,
+  });
+  await group.put(0, 10);
+  const b = await group.join("b");
+  await clock.advance(3000);
+  expect(group.shares).toEqual({ a: 1, b: 1 });
+  for (const map of [application.workers, application.shards]) map.clear();
+  for (const [id, row] of snapshot.workers) application.workers.set(id, row);
+  for (const [id, row] of snapshot.shards) application.shards.set(id, row);
+  application.revision = snapshot.revision;
+  await clock.advance(15_000);
+  const [line] = logger.find("error", /all leases are given up/);
+  expect(line?.fields["error"]).toMatchObject({ code: "STORE_REGRESSED" });
+  expect([a.run.settled, b.run.settled]).toEqual([undefined, undefined]);
+  expect(group.shares).toEqual({ a: 1, b: 1 });
+  await group.put(10, 10);
+  await clock.advance(2000);
+  expect(new Set(handled(a, b))).toEqual(new Set(range(0, 20)));
+});
+
+test("a store that was emptied ends the scan: a first start would not be one", async () => {
+  const group = await GroupWorld.of({ shards: 2 });
+  const { clock } = group.world;
+  const a = await group.join("a");
+  await clock.advance(4000);
+  await group.put(0, 10);
+  await clock.advance(40_000);
+  const application = group.data.application(SCOPE);
+  application.workers.clear();
+  application.shards.clear();
+  application.row = undefined;
+  application.revision = 0;
+  await clock.advance(4000);
+  expect(a.run.error).toMatchObject({ code: "STORE_REGRESSED" });
+});
+
+test("an operator's forced reset takes a shard away, and its reading goes on from there", async () => {
+  const group = await GroupWorld.of({ shards: 1 });
+  const { clock } = group.world;
+  const a = await group.join("a");
+  await clock.advance(2500);
+  await group.put(0, 5);
+  await clock.advance(2000);
+  const shard = group.data.shard(SCOPE, "shardId-000000000000");
+  Object.assign(shard, { checkpoint: undefined, owner: undefined, epoch: shard.epoch + 1 });
+  await group.put(5, 5);
+  await clock.advance(4000);
+  expect(a.run.settled).toBeUndefined();
+  expect(
+    a.run.texts
+      .slice(-10)
+      .map(Number)
+      .toSorted((x, y) => x - y),
+  ).toEqual(range(0, 10));
+});
+
+test("a passing failure in a round is seen and retried; a lasting one ends the scan", async () => {
+  const group = await GroupWorld.of({ shards: 2 });
+  const { clock } = group.world;
+  const a = await group.join("a");
+  a.link.state = "cut";
+  a.link.only = ["listLeases"];
+  await clock.advance(5000);
+  expect(a.run.settled).toBeUndefined();
+  a.link.state = "whole";
+  await clock.advance(2500);
+  expect(a.reads).toEqual(["00", "01"]);
+  group.data.shard(SCOPE, "shardId-000000000001").lineage = "not ours";
+  group.data.application(SCOPE).revision += 1;
+  await clock.advance(2000);
+  expect(a.run.error).toMatchObject({ code: "STORE_CORRUPT", shardId: "shardId-000000000001" });
+});

@@ -1,0 +1,125 @@
+import { expect, test } from "vitest";
+import {
+  announced,
+  discovered,
+  formatLineage,
+  hasUnknownChildren,
+  isReadable,
+  leasedShards,
+  parseLineage,
+  type LeasedShard,
+  type Lineage,
+} from "../src/groups/leases/lineage.ts";
+import type { Checkpoint, LeaseRow, Shard } from "../src/index.ts";
+
+const END: Checkpoint = { kind: "shard-end" };
+
+function row(shardId: string, own: Partial<Lineage & LeaseRow> = {}): LeaseRow {
+  const { parents = [], listed = true, atStart = true, afterParent = false, ...rest } = own;
+  return {
+    shardId,
+    owner: undefined,
+    epoch: 0,
+    checkpoint: undefined,
+    lineage: formatLineage({ parents, listed, atStart, afterParent }),
+    ...rest,
+  };
+}
+
+const shard = (shardId: string, ...parentShardIds: string[]): Shard => ({
+  shardId,
+  parentShardIds,
+  closed: false,
+  hashKeyRange: undefined,
+});
+
+const readable = (...rows: LeaseRow[]): string[] => {
+  const shards = leasedShards(rows);
+  return [...shards.values()].filter((one) => isReadable(one, shards)).map((one) => one.shardId);
+};
+
+const NONE: ReadonlyMap<string, Checkpoint> = new Map();
+
+test("a lineage survives its row, and what is none is refused", () => {
+  const lineage = { parents: ["a", "b"], listed: false, atStart: true, afterParent: true };
+  expect(parseLineage({ shardId: "s", lineage: formatLineage(lineage) })).toEqual(lineage);
+  for (const text of ["", "{}", "null", "[1]", '{"parents":1}']) {
+    expect(() => parseLineage({ shardId: "s", lineage: text })).toThrow(
+      expect.objectContaining({ code: "STORE_CORRUPT", shardId: "s" }),
+    );
+  }
+});
+
+test("a child waits for every parent that has a row, and a shard that ended is not read", () => {
+  const child = row("c", { parents: ["a", "b"] });
+  expect(readable(row("a"), row("b"), child)).toEqual(["a", "b"]);
+  expect(readable(row("a", { checkpoint: END }), row("b"), child)).toEqual(["b"]);
+  const ended = { checkpoint: END };
+  expect(readable(row("a", ended), row("b", ended), child)).toEqual(["c"]);
+});
+
+test("a parent without a row is gone for a shard that was listed, and unknown for one announced", () => {
+  expect(readable(row("c", { parents: ["gone"] }))).toEqual(["c"]);
+  expect(readable(row("c", { parents: ["gone"], listed: false }))).toEqual([]);
+});
+
+test("the first listing makes rows that were there at the start, later ones do not", () => {
+  const first = discovered(
+    {
+      listing: [shard("a"), shard("b", "old")],
+      before: new Map(),
+      checkpoints: new Map([["old", END]]),
+    },
+    new Map(),
+  );
+  expect(first.put.map(parseLineage)).toEqual([
+    { parents: [], listed: true, atStart: true, afterParent: false },
+    { parents: ["old"], listed: true, atStart: true, afterParent: true },
+  ]);
+  const known = leasedShards([row("a")]);
+  const later = discovered(
+    { listing: [shard("a"), shard("b", "a")], before: known, checkpoints: NONE },
+    known,
+  );
+  expect(later.put.map(parseLineage)).toEqual([
+    { parents: ["a"], listed: true, atStart: false, afterParent: true },
+  ]);
+});
+
+test("a listing confirms what was announced, and keeps what was known of it", () => {
+  const children = announced([shard("c", "a", "b")], leasedShards([row("a")]));
+  const [child] = children;
+  expect(parseLineage(child!)).toMatchObject({ listed: false, afterParent: true, atStart: false });
+  expect(announced([shard("a")], leasedShards([row("a")]))).toEqual([]);
+  const shards = leasedShards([row("a"), { ...row("c"), ...child }]);
+  const { put, gone } = discovered(
+    { listing: [shard("a"), shard("b"), shard("c", "a", "b")], before: shards, checkpoints: NONE },
+    shards,
+  );
+  expect(put.map(({ shardId }) => shardId)).toEqual(["b", "c"]);
+  expect(parseLineage(put[1]!)).toMatchObject({ listed: true, afterParent: true, atStart: false });
+  expect(gone).toEqual([]);
+});
+
+test("gone is what an earlier listing named and nobody holds; what came meanwhile is not", () => {
+  const before = leasedShards([
+    row("old"),
+    row("held", { owner: "w#1" }),
+    row("said", { listed: false }),
+  ]);
+  const now: ReadonlyMap<string, LeasedShard> = leasedShards([
+    row("old"),
+    row("held", { owner: "w#1" }),
+    row("said", { listed: false }),
+    row("young"),
+  ]);
+  const { gone } = discovered({ listing: [], before, checkpoints: NONE }, now);
+  expect(gone.map(({ shardId }) => shardId)).toEqual(["old"]);
+});
+
+test("an ended shard that no row names as a parent has children to be found", () => {
+  expect(hasUnknownChildren(leasedShards([row("a")]))).toBe(false);
+  expect(hasUnknownChildren(leasedShards([row("a", { checkpoint: END })]))).toBe(true);
+  const rows = [row("a", { checkpoint: END }), row("c", { parents: ["a"] })];
+  expect(hasUnknownChildren(leasedShards(rows))).toBe(false);
+});
