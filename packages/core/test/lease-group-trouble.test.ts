@@ -233,3 +233,19 @@ test("a passing failure in a round is seen and retried; a lasting one ends the s
   await clock.advance(2000);
   expect(a.run.error).toMatchObject({ code: "STORE_CORRUPT", shardId: "shardId-000000000001" });
 });
+
+test("200 workers that start at once do not stampede: a few calls each, and nothing moves", async () => {
+  const group = await GroupWorld.of({ shards: 50 });
+  const { clock, kinesis } = group.world;
+  const members: Member[] = [];
+  for (let n = 0; n < 200; n += 1) {
+    members.push(await group.join(`w${n}`, { consumer: { scanIntervalMs: 60_000 } }));
+  }
+  await clock.advance(5000);
+  const held = Object.values(group.owners).filter((owner) => owner !== "-");
+  expect(new Set(held).size, "each shard has a worker of its own").toBe(50);
+  const shards = [...group.data.application(SCOPE).shards.values()];
+  expect(shards.map(({ epoch }) => epoch)).toEqual(shards.map(() => 1));
+  for (const { link } of members) expect(link.calls.length).toBeLessThan(60);
+  expect(kinesis.countOf("ListShards")).toBeLessThan(5);
+});

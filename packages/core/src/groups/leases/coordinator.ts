@@ -34,9 +34,7 @@ export class Coordinator {
   readonly #lookout: Lookout;
   /** Aborts with this incarnation's end. */
   readonly #over = new AbortController();
-  readonly #claimAloneFrom: number;
-  /** A shard is gone, or ended without a word of its children. */
-  #expectsShards = false;
+  readonly #claimFirstFrom: number;
   #failures = 0;
   #end: MembershipEnd | undefined;
   #failure: { readonly error: unknown } | undefined;
@@ -57,7 +55,7 @@ export class Coordinator {
       onNews: () => this.#alarm.ring(0),
       onFailure: (error) => this.#fail(error),
     });
-    this.#claimAloneFrom = host.clock.monotonic() + FIRST_GATHER_MS;
+    this.#claimFirstFrom = host.clock.monotonic() + FIRST_GATHER_MS;
   }
 
   get view(): View {
@@ -87,11 +85,14 @@ export class Coordinator {
         await this.#round(signal);
         if (signal.aborted && this.#hands.size === 0) this.#finish("stopped");
         const untilDueMs = Math.max(1, this.#lookout.nextDue - host.clock.monotonic());
-        await this.#alarm.wait(Math.min(timing.heartbeatMs, untilDueMs), over);
+        // Workers that were started together do not look together for ever.
+        const untilNextMs = timing.heartbeatMs * (0.9 + 0.2 * host.random());
+        await this.#alarm.wait(Math.min(untilNextMs, untilDueMs), over);
       }
-      await this.#giveUp();
       await beating;
+      // The scan stops by it, and what is in hand is finished and flushed while its fences hold.
       if (this.#failure) throw this.#failure.error;
+      await this.#giveUp();
       return this.#end ?? "stopped";
     } finally {
       signal.removeEventListener("abort", onStop);
@@ -171,10 +172,11 @@ export class Coordinator {
   /** Before their parent's lease is given back: whoever looks then must find them. */
   async #announceChildren(): Promise<void> {
     const { host, calls } = this.#options;
-    const children = this.#hands.settled().flatMap(({ outcome }) => {
-      if (outcome?.kind === "aged-out") this.#expectsShards = true;
-      return outcome?.kind === "ended" ? announced(outcome.children, this.view.shards) : [];
-    });
+    const children = this.#hands
+      .settled()
+      .flatMap(({ outcome }) =>
+        outcome?.kind === "ended" ? announced(outcome.children, this.view.shards) : [],
+      );
     if (children.length === 0) return;
     this.#lookout.expectChange();
     await this.#call("putShards", (call) => calls.store.putShards(host.scope, children, call));
@@ -207,23 +209,22 @@ export class Coordinator {
     const { workers, shards } = this.view;
     const { workerId } = this.#options.membership.worker;
     if (!workers.every((row) => workerId <= row.workerId)) return;
-    this.#lookout.discover(this.#expectsShards || hasUnknownChildren(shards));
-    this.#expectsShards = false;
+    this.#lookout.discover(hasUnknownChildren(shards));
   }
 
   async #act(stop: AbortSignal): Promise<void> {
     const { clock } = this.#options.host;
-    const { workers, shards } = this.view;
+    const { shards } = this.view;
     for (const lease of this.#hands) this.#checkRow(lease, shards.get(lease.shardId));
     if (stop.aborted) return;
     const duties = dutiesOf(this.#options.membership.worker, this.view, (shardId) =>
       this.#hands.has(shardId),
     );
     this.#handOver(duties.handOver);
-    const aloneForMs = this.#claimAloneFrom - clock.monotonic();
-    if (workers.length === 1 && aloneForMs > 0) {
+    const gatherMs = this.#claimFirstFrom - clock.monotonic();
+    if (gatherMs > 0 && isFirstStart(this.view)) {
       this.#lookout.expectChange();
-      return this.#alarm.ring(aloneForMs);
+      return this.#alarm.ring(gatherMs);
     }
     await this.#claim(duties);
   }
@@ -282,6 +283,13 @@ export class Coordinator {
   ): Promise<T> {
     return this.#options.calls.once(operation, this.#over.signal, call);
   }
+}
+
+/** Nobody holds anything yet: others may be about to join. */
+function isFirstStart({ workers, shards }: View): boolean {
+  if (workers.length === 1) return true;
+  for (const { epoch } of shards.values()) if (epoch > 0) return false;
+  return true;
 }
 
 /** For log and status, by whom the row named before the claim. */

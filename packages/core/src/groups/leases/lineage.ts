@@ -42,13 +42,32 @@ export interface LeasedShard extends LeaseRow, Lineage {
   readonly ended: boolean;
 }
 
-export function leasedShards(rows: readonly LeaseRow[]): ReadonlyMap<string, LeasedShard> {
-  return new Map(
-    rows.map((row) => [
-      row.shardId,
-      { ...row, ...parseLineage(row), ended: row.checkpoint?.kind === "shard-end" },
-    ]),
-  );
+/** @param known an earlier answer: a lineage that has not changed is not parsed again */
+export function leasedShards(
+  rows: readonly LeaseRow[],
+  known: ReadonlyMap<string, LeasedShard> = new Map(),
+): ReadonlyMap<string, LeasedShard> {
+  const shards = new Map<string, LeasedShard>();
+  for (const row of rows) {
+    const { shardId, owner, epoch, checkpoint, lineage } = row;
+    const before = known.get(shardId);
+    const { parents, listed, atStart, afterParent } =
+      before?.lineage === lineage ? before : parseLineage(row);
+    const ended = checkpoint?.kind === "shard-end";
+    shards.set(shardId, {
+      shardId,
+      owner,
+      epoch,
+      checkpoint,
+      lineage,
+      parents,
+      listed,
+      atStart,
+      afterParent,
+      ended,
+    });
+  }
+  return shards;
 }
 
 /**

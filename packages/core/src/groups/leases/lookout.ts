@@ -15,6 +15,9 @@ export interface View {
   readonly shards: ReadonlyMap<string, LeasedShard>;
 }
 
+/** Workers and leases are read again so often until they are of one moment. */
+const MOST_TRIES = 5;
+
 /** Before the first look. */
 export const NOTHING: View = { revision: 0, workers: [], shards: new Map() };
 
@@ -73,7 +76,7 @@ export class Lookout {
   async look(): Promise<boolean> {
     const { host, calls, membership, over } = this.#options;
     const { scope, clock } = host;
-    for (;;) {
+    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
       const asOf = clock.monotonic();
       const { revision, workers } = await calls.once("listWorkers", over, (call) =>
         calls.store.listWorkers(scope, call),
@@ -95,10 +98,13 @@ export class Lookout {
       this.#refuseOlder(listed.revision);
       // Somebody came or went between the two calls: no plan from rows of two moments.
       if (listed.revision !== revision) continue;
-      this.#view = { revision, workers, shards: leasedShards(listed.leases) };
+      this.#view = { revision, workers, shards: leasedShards(listed.leases, this.#view.shards) };
       this.#isStale = false;
       if (!(await this.#applyListing())) return true;
     }
+    // Many come and go just now: the next round sees more of them at once.
+    this.#isStale = true;
+    return false;
   }
 
   /** Lists the stream's shards if that is due. `hurried` = something new is expected. */
