@@ -23,12 +23,14 @@ test("a sync handler that works for three times its lease keeps the lease", asyn
   }
   const data = new MemoryStoreData();
   const stop = new AbortController();
+  const group = new LeaseGroup({ workerId: "a", leaseMs: 1000 });
   let handled = 0;
+  let leastRemainingMs = Infinity;
   const consumer = new Consumer({
     stream: "orders",
     application: "billing",
     store: new MemoryStore({ data }),
-    group: new LeaseGroup({ workerId: "a", leaseMs: 1000 }),
+    group,
     client,
     start: "TRIM_HORIZON",
   });
@@ -36,10 +38,12 @@ test("a sync handler that works for three times its lease keeps the lease", asyn
     () => {
       busy(1);
       handled += 1;
+      leastRemainingMs = Math.min(leastRemainingMs, group.status().remainingMs);
       if (handled === RECORDS) stop.abort();
     },
     { signal: stop.signal },
   );
   expect(handled, "every record once: the shard was never lost").toBe(RECORDS);
+  expect(leastRemainingMs, "of 900 ms, with a heartbeat each 100").toBeGreaterThan(0);
   expect(data.application(SCOPE).shards.get("shardId-000000000000")!.epoch).toBe(1);
 });
