@@ -9,6 +9,7 @@ import {
   type Checkpoint,
   type ShardLease,
   type StoreScope,
+  type WorkerRow,
 } from "@kc/core";
 import type { SqliteRow, SqliteValue } from "./database.ts";
 
@@ -43,6 +44,17 @@ export function leaseOf(row: SqliteRow | undefined): ShardLease {
   return {
     epoch: Number(row?.["epoch"] ?? 0),
     owner: owner === null ? undefined : String(owner),
+  };
+}
+
+export function workerOf(row: SqliteRow): WorkerRow {
+  const maxShards = row["max_shards"] ?? null;
+  return {
+    workerId: String(row["worker_id"]),
+    incarnation: String(row["incarnation"]),
+    counter: Number(row["counter"]),
+    weight: Number(row["weight"]),
+    maxShards: maxShards === null ? undefined : Number(maxShards),
   };
 }
 

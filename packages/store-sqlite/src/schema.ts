@@ -31,6 +31,24 @@ export const SCHEMA_STEPS: readonly string[] = [
      migrated INTEGER NOT NULL,
      PRIMARY KEY (application, stream_name)
    ) STRICT, WITHOUT ROWID;`,
+  // Leases: a row with a lineage is a lease's row. Workers that live, and the group's revision.
+  `ALTER TABLE kc_checkpoints ADD COLUMN lineage TEXT;
+   CREATE TABLE kc_workers (
+     application TEXT NOT NULL,
+     stream_name TEXT NOT NULL,
+     worker_id TEXT NOT NULL,
+     incarnation TEXT NOT NULL,
+     counter INTEGER NOT NULL,
+     weight REAL NOT NULL,
+     max_shards INTEGER,
+     PRIMARY KEY (application, stream_name, worker_id)
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE kc_groups (
+     application TEXT NOT NULL,
+     stream_name TEXT NOT NULL,
+     revision INTEGER NOT NULL,
+     PRIMARY KEY (application, stream_name)
+   ) STRICT, WITHOUT ROWID;`,
 ];
 
 /** 0 = there is none. In a table of its own: `PRAGMA user_version` is the file owner's. */

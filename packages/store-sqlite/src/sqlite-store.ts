@@ -1,6 +1,10 @@
 import {
   LeaseLostError,
   singleResult,
+  type AcquiredLease,
+  type Fence,
+  type LeaseStore,
+  type ShardLineage,
   writeOutcome,
   type ApplicationRow,
   type BulkCheckpointResult,
@@ -8,12 +12,13 @@ import {
   type Checkpoint,
   type CheckpointWrite,
   type SetCheckpointResult,
-  type Store,
-  type StoreCapabilities,
   type StoreScope,
+  type WorkerIdentity,
+  type WorkerMembership,
 } from "@kc/core";
 import { Connection } from "./connection.ts";
 import type { Session, SqliteRow } from "./database.ts";
+import { SqliteLeases } from "./leases.ts";
 import { checkOptions, type SqliteStoreOptions } from "./options.ts";
 import {
   applicationOf,
@@ -26,15 +31,15 @@ import { checkSchema, isEmptyDatabase, migrate, SCHEMA_STEPS } from "./schema.ts
 import * as sql from "./statements.ts";
 
 /**
- * Progress in a SQLite file, for one process or several on one machine. The file is opened by the
+ * Progress and leases in a SQLite file, for one process or several on one machine. The file is opened by the
  * first call, not by the constructor.
  *
  * A file that holds nothing gets its tables at the first use. Any other database (a file with
  * tables of its own, or one that was handed in) gets them from `setup()` alone.
  */
-export class SqliteStore implements Store {
-  readonly capabilities: StoreCapabilities = {
-    leases: false,
+export class SqliteStore implements LeaseStore {
+  readonly capabilities: LeaseStore["capabilities"] = {
+    leases: true,
     fences: true,
     flushIntervalMs: 1000,
     flush: "together",
@@ -132,8 +137,88 @@ export class SqliteStore implements Store {
     );
   }
 
+  joinWorker(
+    scope: StoreScope,
+    worker: WorkerMembership,
+    options?: CallOptions,
+  ): ReturnType<LeaseStore["joinWorker"]> {
+    return this.#change(scope, options, (leases) => leases.join(worker));
+  }
+
+  heartbeat(
+    scope: StoreScope,
+    worker: WorkerIdentity,
+    options?: CallOptions,
+  ): ReturnType<LeaseStore["heartbeat"]> {
+    return this.#change(scope, options, (leases) => leases.beat(worker));
+  }
+
+  listWorkers(scope: StoreScope, options?: CallOptions): ReturnType<LeaseStore["listWorkers"]> {
+    return this.#run(options, (session) => new SqliteLeases(session, scope).listWorkers());
+  }
+
+  evictWorker(
+    scope: StoreScope,
+    worker: WorkerIdentity & { readonly counter: number },
+    options?: CallOptions,
+  ): ReturnType<LeaseStore["evictWorker"]> {
+    return this.#change(scope, options, (leases) => leases.evict(worker));
+  }
+
+  leaveWorker(scope: StoreScope, worker: WorkerIdentity, options?: CallOptions): Promise<void> {
+    return this.#change(scope, options, (leases) => leases.leave(worker));
+  }
+
+  putShards(
+    scope: StoreScope,
+    shards: readonly ShardLineage[],
+    options?: CallOptions,
+  ): Promise<void> {
+    return this.#change(scope, options, (leases) => leases.put(shards));
+  }
+
+  listLeases(scope: StoreScope, options?: CallOptions): ReturnType<LeaseStore["listLeases"]> {
+    return this.#run(options, (session) => new SqliteLeases(session, scope).listLeases());
+  }
+
+  acquireLeases(
+    scope: StoreScope,
+    worker: WorkerIdentity,
+    shardIds: readonly string[],
+    options?: CallOptions,
+  ): Promise<readonly AcquiredLease[]> {
+    return this.#change(scope, options, (leases) => leases.acquire(worker, shardIds));
+  }
+
+  releaseLeases(
+    scope: StoreScope,
+    held: readonly { readonly shardId: string; readonly fence: Fence }[],
+    options?: CallOptions,
+  ): Promise<readonly string[]> {
+    return this.#change(scope, options, (leases) => leases.release(held));
+  }
+
+  removeShards(
+    scope: StoreScope,
+    shardIds: readonly string[],
+    options?: CallOptions,
+  ): Promise<void> {
+    return this.#change(scope, options, (leases) => leases.remove(shardIds));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#connection.close();
+  }
+
+  /** One write transaction on workers and leases. */
+  #change<Answer>(
+    scope: StoreScope,
+    options: CallOptions | undefined,
+    work: (leases: SqliteLeases) => Answer,
+  ): Promise<Answer> {
+    return this.#run(options, (session) =>
+      session.write(() => work(new SqliteLeases(session, scope))),
+    );
   }
 
   /** As the connection's `run`, once the schema is known to be right. */

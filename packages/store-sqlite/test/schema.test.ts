@@ -46,7 +46,9 @@ describe("the first use", () => {
     expect(tables()).toStrictEqual([
       { name: "kc_applications" },
       { name: "kc_checkpoints" },
+      { name: "kc_groups" },
       { name: "kc_schema" },
+      { name: "kc_workers" },
     ]);
   });
 
@@ -128,6 +130,22 @@ describe("an upgrade", () => {
     expect(schemaVersion(session)).toBe(SCHEMA_STEPS.length);
     expect(() => session.query("SELECT note FROM kc_checkpoints")).toThrow("no such column");
     expect((await store.setCheckpoint(scope, write)).outcome).toBe("same");
+  });
+
+  it("from the schema without leases keeps checkpoints, and makes leases of them", async () => {
+    const session = new Session(database);
+    migrate(session, SCHEMA_STEPS.slice(0, 1));
+    const values = [scope.application, scope.streamName, write.shardId];
+    session.query(
+      `INSERT INTO kc_checkpoints (application, stream_name, shard_id, sequence_number)
+         VALUES (?, ?, ?, '7') RETURNING 1`,
+      values,
+    );
+    await store.setup();
+    await store.putShards(scope, [{ shardId: write.shardId, lineage: "{}" }]);
+    const { leases } = await store.listLeases(scope);
+    const checkpoint = { kind: "position", sequenceNumber: "7" };
+    expect(leases).toMatchObject([{ owner: undefined, epoch: 0, checkpoint }]);
   });
 
   it("is asked for by a newer package that finds the older schema", async () => {

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { StoreHarness } from "@kc/conformance";
+import type { LeaseStoreHarness } from "@kc/conformance";
 import Libsql from "libsql";
 import { SqliteStore } from "../../src/index.ts";
 import { temporaryDirectory } from "./files.ts";
@@ -11,7 +11,7 @@ const busyTimeoutMs = 200;
  * A file that every handle reaches through a connection of its own, in one of the two forms of the
  * constructor. An outage is a lock that another connection holds.
  */
-export async function sqliteHarness(form: "path" | "database"): Promise<StoreHarness> {
+export async function sqliteHarness(form: "path" | "database"): Promise<LeaseStoreHarness> {
   const directory = temporaryDirectory();
   const path = join(directory.path, "checkpoints.db");
   const closers: (() => unknown)[] = [];

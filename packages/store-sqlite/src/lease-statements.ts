@@ -1,0 +1,55 @@
+/** All SQL of leases and workers. Scope first, in this order: application, stream_name. */
+
+const SCOPE = "application = ? AND stream_name = ?";
+const WORKER = `${SCOPE} AND worker_id = ? AND incarnation = ?`;
+
+/** No owner, or one whose worker's row is gone. */
+const IS_FREE = `(owner IS NULL OR NOT EXISTS (
+    SELECT 1 FROM kc_workers AS w
+    WHERE w.application = kc_checkpoints.application AND w.stream_name = kc_checkpoints.stream_name
+      AND w.worker_id || '#' || w.incarnation = kc_checkpoints.owner))`;
+
+export const READ_REVISION = `SELECT revision FROM kc_groups WHERE ${SCOPE}`;
+
+export const NEXT_REVISION = `INSERT INTO kc_groups (application, stream_name, revision)
+    VALUES (?, ?, 1)
+  ON CONFLICT (application, stream_name) DO UPDATE SET revision = revision + 1
+  RETURNING revision`;
+
+export const READ_WORKER = `SELECT incarnation FROM kc_workers WHERE ${SCOPE} AND worker_id = ?`;
+
+export const READ_WORKERS = `SELECT worker_id, incarnation, counter, weight, max_shards
+  FROM kc_workers WHERE ${SCOPE}`;
+
+export const PUT_WORKER = `INSERT INTO kc_workers
+    (application, stream_name, worker_id, incarnation, counter, weight, max_shards)
+    VALUES (?, ?, ?, ?, 0, ?, ?)
+  RETURNING worker_id`;
+
+export const BEAT = `UPDATE kc_workers SET counter = counter + 1 WHERE ${WORKER} RETURNING counter`;
+
+export const EVICT_WORKER = `DELETE FROM kc_workers WHERE ${WORKER} AND counter = ? RETURNING worker_id`;
+
+export const REMOVE_WORKER = `DELETE FROM kc_workers WHERE ${WORKER} RETURNING worker_id`;
+
+/** A row comes back if the lineage is new. */
+export const PUT_SHARD = `INSERT INTO kc_checkpoints (application, stream_name, shard_id, lineage)
+    VALUES (?, ?, ?, ?)
+  ON CONFLICT (application, stream_name, shard_id) DO UPDATE SET lineage = excluded.lineage
+    WHERE kc_checkpoints.lineage IS NOT excluded.lineage
+  RETURNING shard_id`;
+
+export const READ_LEASES = `SELECT * FROM kc_checkpoints WHERE ${SCOPE} AND lineage IS NOT NULL`;
+
+/** Values: the owner, then scope and shard. */
+export const CLAIM = `UPDATE kc_checkpoints SET owner = ?, epoch = epoch + 1
+  WHERE ${SCOPE} AND shard_id = ? AND lineage IS NOT NULL AND ${IS_FREE}
+  RETURNING shard_id`;
+
+export const RELEASE = `UPDATE kc_checkpoints SET owner = NULL
+  WHERE ${SCOPE} AND shard_id = ? AND epoch = ? AND owner = ?
+  RETURNING shard_id`;
+
+export const REMOVE_SHARD = `DELETE FROM kc_checkpoints
+  WHERE ${SCOPE} AND shard_id = ? AND ${IS_FREE}
+  RETURNING shard_id`;
