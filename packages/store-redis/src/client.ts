@@ -9,10 +9,20 @@ export interface RedisClient extends RedisNode {
   readonly options: { readonly keyPrefix?: string | undefined };
   connect(): Promise<void>;
   pipeline(commands: unknown[][]): RedisPipeline;
+  /** A connection of its own that subscribes. A `Cluster` takes its options second. */
+  duplicate(...parameters: unknown[]): RedisSubscriber;
   /** A `Cluster` has them. */
   nodes?(role?: "master"): readonly RedisNode[];
   on(event: string, listener: (error: Error) => void): unknown;
   off(event: string, listener: (error: Error) => void): unknown;
+}
+
+/** A connection that hears what is published. */
+export interface RedisSubscriber {
+  subscribe(channel: string): Promise<unknown>;
+  disconnect(): void;
+  on(event: "message", listener: (channel: string, message: string) => void): unknown;
+  on(event: "ready" | "error", listener: () => void): unknown;
 }
 
 /** One server. */

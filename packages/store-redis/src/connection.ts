@@ -15,6 +15,23 @@ export interface ScriptCall {
 type Command = readonly [name: "evalsha" | "eval" | "scan", args: string[]];
 type Reply = { readonly value: unknown } | { readonly error: unknown };
 
+/** A subscriber waits for ever: it is made again whenever it breaks, and says nothing meanwhile. */
+const SUBSCRIBER = {
+  server: {
+    lazyConnect: false,
+    enableOfflineQueue: true,
+    maxRetriesPerRequest: null,
+    autoResubscribe: true,
+    socketTimeout: undefined,
+    retryStrategy: (attempt: number) => Math.min(50 * attempt, 1000),
+  },
+  cluster: {
+    lazyConnect: false,
+    enableOfflineQueue: true,
+    clusterRetryStrategy: (attempt: number) => Math.min(50 * attempt, 1000),
+  },
+} as const;
+
 /** So many keys are looked at in one round trip: about a millisecond of the server's time. */
 const SCAN_COUNT = "1000";
 
@@ -89,6 +106,33 @@ export class Connection {
       } while (cursor !== "0");
     }
     return found;
+  }
+
+  /**
+   * Calls `onMessage` for whatever is published on the channel, until the signal aborts or the store
+   * is closed; and each time the connection is there again, since something may have been missed.
+   */
+  async subscribe(channel: string, onMessage: () => void, signal: AbortSignal): Promise<void> {
+    this.#closing.signal.throwIfAborted();
+    if (signal.aborted) return;
+    const subscriber = this.isCluster
+      ? this.#client.duplicate(undefined, SUBSCRIBER.cluster)
+      : this.#client.duplicate(SUBSCRIBER.server);
+    subscriber.on("error", () => undefined);
+    subscriber.on("message", onMessage);
+    subscriber.on("ready", onMessage);
+    const ended = AbortSignal.any([signal, this.#closing.signal]);
+    const over = new Promise<void>((resolve) => {
+      ended.addEventListener("abort", () => resolve(), { once: true });
+    });
+    try {
+      await Promise.race([subscriber.subscribe(channel), over]);
+      await over;
+    } catch (error) {
+      if (!ended.aborted) throw toStoreError(error, this.#where);
+    } finally {
+      subscriber.disconnect();
+    }
   }
 
   get isCluster(): boolean {

@@ -11,6 +11,10 @@ import { ConfigError, type StoreScope } from "@kc/core";
 export class ApplicationKeys {
   /** A hash: the application row, and the shards that have ever had a checkpoint. */
   readonly application: string;
+  /** A hash: the revision and the workers; and the channel on which changes are hinted at. */
+  readonly group: string;
+  /** A hash: the lineage of each shard that has a lease's row. */
+  readonly lineages: string;
   readonly #base: string;
 
   /** @throws ConfigError for a name that cannot be kept. */
@@ -25,6 +29,8 @@ export class ApplicationKeys {
       );
     }
     this.application = companion(this.#base, "application");
+    this.group = companion(this.#base, "group");
+    this.lineages = companion(this.#base, "lineages");
   }
 
   /** Go's key with the sequence number, and ours beside it with all that Go does not keep. */

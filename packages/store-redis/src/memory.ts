@@ -17,6 +17,7 @@ export class Memory {
   searched = false;
   /** The search that is under way. */
   searching: Promise<void> | undefined;
+  readonly #leased = new Set<string>();
   readonly #shards = new Map<string, Pick<ShardReply, "checkpoint" | "epoch">>();
 
   constructor(keys: ApplicationKeys) {
@@ -32,6 +33,24 @@ export class Memory {
   /** All shards that have been seen. */
   get shardIds(): Iterable<string> {
     return this.#shards.keys();
+  }
+
+  /**
+   * Shards that had a lease's row and have none now were removed, perhaps by another process: what
+   * was seen of them is no promise any more.
+   */
+  forgetRemoved(leased: ReadonlyMap<string, unknown>): void {
+    for (const shardId of this.#leased) {
+      if (leased.has(shardId)) continue;
+      this.forget(shardId);
+    }
+    for (const shardId of leased.keys()) this.#leased.add(shardId);
+  }
+
+  forget(shardId: string): void {
+    this.#leased.delete(shardId);
+    this.#shards.delete(shardId);
+    this.listed.delete(shardId);
   }
 
   /** Replies may come out of order: an older one does not take anything back. */

@@ -4,18 +4,23 @@ import {
   LeaseLostError,
   singleResult,
   StoreRegressedError,
+  type AcquiredLease,
   type ApplicationRow,
   type BulkCheckpointResult,
   type CallOptions,
   type Checkpoint,
   type CheckpointWrite,
+  type Fence,
+  type LeaseStore,
   type SetCheckpointResult,
-  type Store,
-  type StoreCapabilities,
+  type ShardLineage,
   type StoreScope,
+  type WorkerIdentity,
+  type WorkerMembership,
 } from "@kc/core";
 import { Connection } from "./connection.ts";
 import { ApplicationKeys } from "./keys.ts";
+import { RedisLeases } from "./leases.ts";
 import { Memory } from "./memory.ts";
 import { checkOptions, type CheckedOptions, type RedisStoreOptions } from "./options.ts";
 import {
@@ -30,12 +35,12 @@ import { findShards, untilAborted } from "./search.ts";
 import * as lua from "./statements.ts";
 
 /**
- * Progress in Redis: a server with or without replicas, or a cluster. There is no schema, so there
+ * Progress and leases in Redis: a server with or without replicas, or a cluster. There is no schema, so there
  * is no `setup`. The first call connects, not the constructor.
  */
-export class RedisStore implements Store {
-  readonly capabilities: StoreCapabilities = {
-    leases: false,
+export class RedisStore implements LeaseStore {
+  readonly capabilities: LeaseStore["capabilities"] = {
+    leases: true,
     fences: true,
     flushIntervalMs: 1000,
     flush: "together",
@@ -154,6 +159,84 @@ export class RedisStore implements Store {
     }
   }
 
+  joinWorker(
+    scope: StoreScope,
+    worker: WorkerMembership,
+    options?: CallOptions,
+  ): ReturnType<LeaseStore["joinWorker"]> {
+    return this.#leases(scope, options).join(worker);
+  }
+
+  heartbeat(
+    scope: StoreScope,
+    worker: WorkerIdentity,
+    options?: CallOptions,
+  ): ReturnType<LeaseStore["heartbeat"]> {
+    return this.#leases(scope, options).beat(worker);
+  }
+
+  listWorkers(scope: StoreScope, options?: CallOptions): ReturnType<LeaseStore["listWorkers"]> {
+    return this.#leases(scope, options).listWorkers();
+  }
+
+  evictWorker(
+    scope: StoreScope,
+    worker: WorkerIdentity & { readonly counter: number },
+    options?: CallOptions,
+  ): ReturnType<LeaseStore["evictWorker"]> {
+    return this.#leases(scope, options).evict(worker);
+  }
+
+  leaveWorker(scope: StoreScope, worker: WorkerIdentity, options?: CallOptions): Promise<void> {
+    return this.#leases(scope, options).leave(worker);
+  }
+
+  putShards(
+    scope: StoreScope,
+    shards: readonly ShardLineage[],
+    options?: CallOptions,
+  ): Promise<void> {
+    return this.#leases(scope, options).put(shards);
+  }
+
+  listLeases(scope: StoreScope, options?: CallOptions): ReturnType<LeaseStore["listLeases"]> {
+    return this.#leases(scope, options).list();
+  }
+
+  acquireLeases(
+    scope: StoreScope,
+    worker: WorkerIdentity,
+    shardIds: readonly string[],
+    options?: CallOptions,
+  ): Promise<readonly AcquiredLease[]> {
+    return this.#leases(scope, options).acquire(worker, shardIds);
+  }
+
+  releaseLeases(
+    scope: StoreScope,
+    held: readonly { readonly shardId: string; readonly fence: Fence }[],
+    options?: CallOptions,
+  ): Promise<readonly string[]> {
+    return this.#leases(scope, options).release(held);
+  }
+
+  async removeShards(
+    scope: StoreScope,
+    shardIds: readonly string[],
+    options?: CallOptions,
+  ): Promise<void> {
+    const memory = this.#memory(scope);
+    const removed = await this.#leases(scope, options).remove(shardIds);
+    if (removed.length === 0) return;
+    await this.#application(lua.REMOVE_SHARDS, memory, removed, options);
+    for (const shardId of removed) memory.forget(shardId);
+  }
+
+  /** On a connection of its own, which is made again for as long as it takes. */
+  watch(scope: StoreScope, onHint: () => void, signal: AbortSignal): Promise<void> {
+    return this.#connection.subscribe(this.#memory(scope).keys.group, onHint, signal);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#connection.close();
   }
@@ -166,6 +249,17 @@ export class RedisStore implements Store {
       this.#memories.set(key, memory);
     }
     return memory;
+  }
+
+  #leases(scope: StoreScope, options: CallOptions | undefined): RedisLeases {
+    const memory = this.#memory(scope);
+    return new RedisLeases({
+      connection: this.#connection,
+      memory,
+      options,
+      read: (shardIds) => this.#readShards(memory, shardIds, options),
+      learn: (shardIds, replies) => this.#learn(memory, shardIds, replies),
+    });
   }
 
   async #application(

@@ -25,11 +25,13 @@ export interface ShardReply {
   readonly owner: string | undefined;
   /** Its number is not the one that this store wrote. */
   readonly byGo: boolean;
+  /** It was removed, and its epoch is remembered for a while. */
+  readonly gone: boolean;
 }
 
 /** @throws StoreError STORE_CORRUPT if somebody else wrote what no checkpoint can be. */
 export function shardOf(shardId: string, reply: unknown): ShardReply {
-  const [outcome = "", number = "", sub, end, epoch, owner, byGo] = textsOf(reply);
+  const [outcome = "", number = "", sub, end, epoch, owner, byGo, gone] = textsOf(reply);
   if (number !== "" && !isSequenceNumber(number)) {
     throw new StoreError(
       "STORE_CORRUPT",
@@ -43,6 +45,7 @@ export function shardOf(shardId: string, reply: unknown): ShardReply {
     epoch: Number(epoch),
     owner: owner === "" ? undefined : owner,
     byGo: byGo === "1",
+    gone: gone === "1",
   };
 }
 

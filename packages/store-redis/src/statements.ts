@@ -9,7 +9,7 @@ export interface Script {
   readonly sha: string;
 }
 
-function script(...parts: readonly string[]): Script {
+export function script(...parts: readonly string[]): Script {
   const lua = parts.join("\n");
   return { lua, sha: createHash("sha1").update(lua).digest("hex") };
 }
@@ -24,10 +24,10 @@ function script(...parts: readonly string[]): Script {
  * last, since after a first write Redis no longer heeds its maxmemory. Numbers are texts throughout: as doubles, or by the server's
  * collation, they would be compared wrongly. An empty text stands for what is absent.
  */
-const SHARD = `
+export const SHARD = `
 local function read()
   local number = redis.call('GET', KEYS[1]) or ''
-  local beside = redis.call('HMGET', KEYS[2], 'at', 'sub', 'end', 'epoch', 'owner')
+  local beside = redis.call('HMGET', KEYS[2], 'at', 'sub', 'end', 'epoch', 'owner', 'gone')
   local ours = beside[1] == number
   return {
     number = number,
@@ -36,12 +36,13 @@ local function read()
     byGo = (ours or number == '') and '' or '1',
     epoch = beside[4] or '0',
     owner = beside[5] or '',
+    gone = beside[6] or '',
   }
 end
 
 local function answer(outcome, shard)
   redis.call('PERSIST', KEYS[1])
-  return {outcome, shard.number, shard.sub, shard.ended, shard.epoch, shard.owner, shard.byGo}
+  return {outcome, shard.number, shard.sub, shard.ended, shard.epoch, shard.owner, shard.byGo, shard.gone}
 end
 
 local function isNumber(text)
@@ -75,6 +76,12 @@ local function hasRegressed(shard, seen)
   return epochs < 0 or (epochs == 0 and compare(shard, seen) < 0)
 end
 
+-- A shard that was removed is there again.
+local function keep()
+  redis.call('HDEL', KEYS[2], 'gone')
+  redis.call('PERSIST', KEYS[2])
+end
+
 local function write(shard, to)
   if to.ended == '1' then
     -- Go's key holds a number whatever happens: its last one, or one before all others.
@@ -86,6 +93,7 @@ local function write(shard, to)
     redis.call('SET', KEYS[1], to.number)
   end
   redis.call('HSET', KEYS[2], 'at', to.number, 'sub', to.sub, 'end', to.ended)
+  keep()
 end
 `;
 
@@ -174,4 +182,12 @@ export const ADD_SHARDS: Script = script(
 if ARGV[2] == '1' then redis.call('HSET', KEYS[1], 'searched', '1') end
 for i = 3, #ARGV do redis.call('HSET', KEYS[1], 'shard:' .. ARGV[i], '') end
 return answer('added')`,
+);
+
+/** Forgets shards, from ARGV[2] on, that were removed. */
+export const REMOVE_SHARDS: Script = script(
+  APPLICATION,
+  `
+for i = 2, #ARGV do redis.call('HDEL', KEYS[1], 'shard:' .. ARGV[i]) end
+return answer('removed')`,
 );

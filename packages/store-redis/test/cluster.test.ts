@@ -1,4 +1,4 @@
-import { storeConformance } from "@kc/conformance";
+import { leaseStoreConformance, storeConformance } from "@kc/conformance";
 import type { StoreScope } from "@kc/core";
 import { startRedisCluster, type RedisClusterServer } from "@kc-internal/test-services";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
@@ -31,6 +31,7 @@ beforeEach(() => {
 });
 
 storeConformance("RedisStore on a cluster", () => clusterHarness(cluster));
+leaseStoreConformance("RedisStore's leases on a cluster", () => clusterHarness(cluster));
 
 function open(): RedisStore {
   const client = connectCluster(cluster);

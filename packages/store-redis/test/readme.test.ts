@@ -31,6 +31,22 @@ async function useAll(store: RedisStore, forget: () => Promise<unknown>): Promis
   await store.resetCheckpoint(scope, SHARD, undefined);
   expect(await store.getCheckpoint(scope, SHARD)).toBeUndefined();
   expect(await store.getCheckpoints(scope)).toStrictEqual(new Map([["other", at(1, 2)]]));
+
+  const worker = { workerId: "a", incarnation: "i", weight: 1, maxShards: undefined };
+  await store.joinWorker(scope, worker);
+  await store.putShards(scope, [{ shardId: SHARD, lineage: "{}" }]);
+  await store.releaseLeases(scope, await store.acquireLeases(scope, worker, [SHARD]));
+  expect((await store.listLeases(scope)).leases).toMatchObject([
+    { shardId: SHARD, owner: undefined },
+  ]);
+  await store.removeShards(scope, [SHARD]);
+  await store.evictWorker(scope, { ...worker, counter: 0 });
+  const stop = new AbortController();
+  const hinted = new Promise<void>((resolve) => {
+    void store.watch(scope, resolve, stop.signal).catch(() => undefined);
+  });
+  await hinted;
+  stop.abort();
 }
 
 it("the rights in the README are enough", async () => {
@@ -46,7 +62,8 @@ it("the rights in the README are enough", async () => {
   await useAll(openStore({ connection, searchForGo: false }), () => admin.script("FLUSH"));
   // None is given that is not needed: without it, something is refused.
   const needed = ["evalsha", "eval", "persist", "get", "set", "del", "hget", "hset", "hmget"];
-  for (const command of [...needed, "hkeys", "hincrby", "hdel"]) {
+  // `publish` and `subscribe` are not among them: hints are no more than hints.
+  for (const command of [...needed, "hkeys", "hincrby", "hdel", "hgetall", "hexists", "expire"]) {
     await admin.call("ACL", rule);
     await admin.call("ACL", ["SETUSER", "consumer", `-${command}`]);
     const all = useAll(openStore({ connection }), () => admin.script("FLUSH"));
@@ -83,6 +100,13 @@ it("the keys are those in the README", async () => {
   expect(await client.get(checkpoint)).toBe(numberAt(1));
   expect(await client.hgetall(companion)).toStrictEqual({ at: numberAt(1), sub: "2", end: "" });
   expect(await client.hkeys(application)).toStrictEqual([`shard:${SHARD}`]);
+  await store.joinWorker(scope, {
+    workerId: "a",
+    incarnation: "i",
+    weight: 1,
+    maxShards: undefined,
+  });
+  await store.putShards(scope, [{ shardId: SHARD, lineage: "{}" }]);
   const all = await client.keys(`*${scope.application}*`);
   expect(all.toSorted()).toStrictEqual(keys.toSorted());
 });

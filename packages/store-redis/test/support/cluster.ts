@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { StoreHarness } from "@kc/conformance";
+import type { LeaseStoreHarness } from "@kc/conformance";
 import { startProxy, type Address, type RedisClusterServer } from "@kc-internal/test-services";
 import { Cluster, type ClusterOptions, Redis } from "ioredis";
 import { RedisStore } from "../../src/index.ts";
@@ -17,7 +17,7 @@ export function connectCluster(
 }
 
 /** Keys of its own on a cluster each of whose nodes is reached through a proxy. */
-export async function clusterHarness(cluster: RedisClusterServer): Promise<StoreHarness> {
+export async function clusterHarness(cluster: RedisClusterServer): Promise<LeaseStoreHarness> {
   const proxies = await Promise.all(cluster.nodes.map((node) => startProxy(node)));
   const keyPrefix = `${randomUUID()}:`;
   const closers: (() => unknown)[] = proxies.map((proxy) => () => proxy.close());

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { StoreHarness } from "@kc/conformance";
+import type { LeaseStoreHarness } from "@kc/conformance";
 import { startProxy } from "@kc-internal/test-services";
 import { Redis } from "ioredis";
 import { Redis as Redis5 } from "ioredis-5";
@@ -16,7 +16,7 @@ const timeoutMs = 2000;
  */
 export async function redisHarness(
   form: "connection" | "client" | "client of ioredis 5",
-): Promise<StoreHarness> {
+): Promise<LeaseStoreHarness> {
   const proxy = await startProxy(inject("redis"));
   const url = `redis://${proxy.host}:${proxy.port}`;
   const keyPrefix = `${randomUUID()}:`;

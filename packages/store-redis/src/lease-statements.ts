@@ -1,0 +1,163 @@
+import { script, SHARD, type Script } from "./statements.ts";
+
+/**
+ * The Lua of workers and leases. A group's keys are in one slot: a hash with the revision and the
+ * workers, and a hash with the lineage of each shard that has a lease's row. A lease's epoch and
+ * owner are in the shard's own companion, in the slot of its checkpoint: so that a write can compare
+ * them. Whatever spans slots is put together by the store, from steps that are safe one by one.
+ */
+
+/**
+ * KEYS: the group's hash, whose name is the channel of its hints too; the lineages. Each script
+ * writes, if only by PERSIST, so that a replica refuses it. A hint that may not be published is none.
+ */
+const GROUP = `
+local function revision()
+  return redis.call('HGET', KEYS[1], 'revision') or '0'
+end
+
+local function changed(hinted)
+  local now = tostring(redis.call('HINCRBY', KEYS[1], 'revision', 1))
+  if hinted then redis.pcall('PUBLISH', KEYS[1], now) end
+  return now
+end
+
+local function answer(reply)
+  redis.call('PERSIST', KEYS[1])
+  return reply
+end
+
+local function isThere(id, incarnation)
+  return redis.call('HGET', KEYS[1], 'i:' .. id) == incarnation
+end
+
+local function remove(id)
+  redis.call('HDEL', KEYS[1], 'i:' .. id, 'c:' .. id, 'w:' .. id, 'm:' .. id)
+  changed(true)
+end
+`;
+
+/** ARGV: id, incarnation, weight, maximum ('' = none). */
+export const JOIN: Script = script(
+  GROUP,
+  `
+local id, incarnation = ARGV[1], ARGV[2]
+local standing = redis.call('HGET', KEYS[1], 'i:' .. id)
+if standing and standing ~= incarnation then return answer({'duplicate', standing}) end
+if standing then return answer({'joined', revision()}) end
+redis.call('HSET', KEYS[1], 'i:' .. id, incarnation, 'c:' .. id, '0', 'w:' .. id, ARGV[3], 'm:' .. id, ARGV[4])
+return answer({'joined', changed(true)})`,
+);
+
+/** ARGV: id, incarnation. */
+export const BEAT: Script = script(
+  GROUP,
+  `
+if not isThere(ARGV[1], ARGV[2]) then return answer({'evicted'}) end
+local counter = redis.call('HINCRBY', KEYS[1], 'c:' .. ARGV[1], 1)
+return answer({'alive', tostring(counter), revision()})`,
+);
+
+/** All fields of the group's hash with their values. */
+export const READ_GROUP: Script = script(GROUP, "return answer(redis.call('HGETALL', KEYS[1]))");
+
+/** ARGV: id, incarnation, counter. */
+export const EVICT: Script = script(
+  GROUP,
+  `
+if not isThere(ARGV[1], ARGV[2]) then return answer({'gone'}) end
+if redis.call('HGET', KEYS[1], 'c:' .. ARGV[1]) ~= ARGV[3] then return answer({'moved'}) end
+remove(ARGV[1])
+return answer({'evicted'})`,
+);
+
+/** ARGV: id, incarnation. */
+export const LEAVE: Script = script(
+  GROUP,
+  `
+if isThere(ARGV[1], ARGV[2]) then remove(ARGV[1]) end
+return answer({})`,
+);
+
+/** ARGV: shards and lineages in turn. */
+export const PUT_LINEAGES: Script = script(
+  GROUP,
+  `
+local new = false
+for i = 1, #ARGV, 2 do
+  if redis.call('HGET', KEYS[2], ARGV[i]) ~= ARGV[i + 1] then
+    redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
+    new = true
+  end
+end
+if new then changed(true) end
+return answer({})`,
+);
+
+/** The revision, then shards and lineages in turn. */
+export const READ_LINEAGES: Script = script(
+  GROUP,
+  `
+local reply = redis.call('HGETALL', KEYS[2])
+table.insert(reply, 1, revision())
+return answer(reply)`,
+);
+
+/** ARGV: shards. '1' for each that has a lineage, '' for the others. */
+export const HAVE_LINEAGES: Script = script(
+  GROUP,
+  `
+local reply = {}
+for i = 1, #ARGV do reply[i] = redis.call('HEXISTS', KEYS[2], ARGV[i]) == 1 and '1' or '' end
+return answer(reply)`,
+);
+
+/** ARGV: shards. */
+export const REMOVE_LINEAGES: Script = script(
+  GROUP,
+  `
+local removed = 0
+for i = 1, #ARGV do removed = removed + redis.call('HDEL', KEYS[2], ARGV[i]) end
+if removed > 0 then changed(true) end
+return answer({})`,
+);
+
+/** Leases have changed in their shards' slots. ARGV: '1' = others should look. */
+export const CHANGED: Script = script(GROUP, "return answer({changed(ARGV[1] == '1')})");
+
+/** ARGV: the epoch and owner that were read ('' = none), whose death is known; the new owner. */
+export const CLAIM: Script = script(
+  SHARD,
+  `
+local shard = read()
+if shard.epoch ~= ARGV[1] or shard.owner ~= ARGV[2] then return answer('held', shard) end
+redis.call('HSET', KEYS[2], 'owner', ARGV[3])
+redis.call('HINCRBY', KEYS[2], 'epoch', 1)
+keep()
+return answer('claimed', read())`,
+);
+
+/** ARGV: epoch and owner of the fence. */
+export const RELEASE: Script = script(
+  SHARD,
+  `
+local shard = read()
+if shard.epoch ~= ARGV[1] or shard.owner ~= ARGV[2] then return answer('held', shard) end
+redis.call('HDEL', KEYS[2], 'owner')
+return answer('released', read())`,
+);
+
+/**
+ * ARGV: the epoch and owner that were read; how long to remember, in seconds. What stays behind for a
+ * while is the next epoch: who has seen the shard takes it for removed, not for lost.
+ */
+export const REMOVE_SHARD: Script = script(
+  SHARD,
+  `
+local shard = read()
+if shard.epoch ~= ARGV[1] or shard.owner ~= ARGV[2] then return answer('held', shard) end
+redis.call('DEL', KEYS[1], KEYS[2])
+redis.call('HSET', KEYS[2], 'epoch', tonumber(shard.epoch) + 1, 'gone', '1')
+redis.call('EXPIRE', KEYS[2], ARGV[3])
+return answer('removed', read())`,
+);

@@ -1,0 +1,212 @@
+import {
+  ownerOf,
+  type AcquiredLease,
+  type CallOptions,
+  type Fence,
+  type LeaseRow,
+  type LeaseStore,
+  type ShardLineage,
+  type WorkerIdentity,
+  type WorkerMembership,
+  type WorkerRow,
+} from "@kc/core";
+import type { Connection } from "./connection.ts";
+import * as lua from "./lease-statements.ts";
+import type { Memory } from "./memory.ts";
+import { textsOf, type ShardReply } from "./rows.ts";
+import type { Script } from "./statements.ts";
+
+type Answer<Name extends keyof LeaseStore> = LeaseStore[Name] extends (
+  ...parameters: never[]
+) => infer Result
+  ? Result
+  : never;
+
+/** A removed shard's epoch is remembered so long, in seconds. */
+const REMEMBERED_S = 86_400;
+
+/**
+ * Workers and leases of one application. In a cluster the group and each shard have slots of their
+ * own, so that a claim takes three steps: the shards as they stand; then the workers that live; then
+ * for each shard a claim that compares what was read first. An owner that was read and does not live
+ * afterwards is dead for ever, and nobody else can have claimed in between, since that raises the
+ * epoch.
+ */
+export class RedisLeases {
+  readonly #connection: Connection;
+  readonly #memory: Memory;
+  readonly #options: CallOptions | undefined;
+  readonly #read: (shardIds: readonly string[]) => Promise<readonly ShardReply[]>;
+  readonly #learn: (
+    shardIds: readonly string[],
+    replies: readonly unknown[],
+  ) => readonly ShardReply[];
+
+  constructor(options: {
+    readonly connection: Connection;
+    readonly memory: Memory;
+    readonly options: CallOptions | undefined;
+    readonly read: (shardIds: readonly string[]) => Promise<readonly ShardReply[]>;
+    readonly learn: (
+      shardIds: readonly string[],
+      replies: readonly unknown[],
+    ) => readonly ShardReply[];
+  }) {
+    this.#connection = options.connection;
+    this.#memory = options.memory;
+    this.#options = options.options;
+    this.#read = options.read;
+    this.#learn = options.learn;
+  }
+
+  async join({ workerId, incarnation, weight, maxShards }: WorkerMembership): Answer<"joinWorker"> {
+    const args = [workerId, incarnation, String(weight), String(maxShards ?? "")];
+    const [outcome, detail = ""] = await this.#group(lua.JOIN, args);
+    return outcome === "joined"
+      ? { outcome, revision: Number(detail) }
+      : { outcome: "duplicate", incarnation: detail };
+  }
+
+  async beat({ workerId, incarnation }: WorkerIdentity): Answer<"heartbeat"> {
+    const [outcome, counter, revision] = await this.#group(lua.BEAT, [workerId, incarnation]);
+    if (outcome !== "alive") return { outcome: "evicted" };
+    return { outcome, counter: Number(counter), revision: Number(revision) };
+  }
+
+  async listWorkers(): Answer<"listWorkers"> {
+    const fields = pairsOf(await this.#group(lua.READ_GROUP, []));
+    const workers = [...fields.keys()]
+      .filter((field) => field.startsWith("i:"))
+      .map((field): WorkerRow => {
+        const workerId = field.slice(2);
+        const maxShards = fields.get(`m:${workerId}`);
+        return {
+          workerId,
+          incarnation: fields.get(field)!,
+          counter: Number(fields.get(`c:${workerId}`)),
+          weight: Number(fields.get(`w:${workerId}`)),
+          maxShards: maxShards ? Number(maxShards) : undefined,
+        };
+      });
+    return { revision: Number(fields.get("revision") ?? 0), workers };
+  }
+
+  async evict(worker: WorkerIdentity & { readonly counter: number }): Answer<"evictWorker"> {
+    const args = [worker.workerId, worker.incarnation, String(worker.counter)];
+    const [outcome] = await this.#group(lua.EVICT, args);
+    return outcome === "evicted" || outcome === "moved" ? outcome : "gone";
+  }
+
+  async leave({ workerId, incarnation }: WorkerIdentity): Promise<void> {
+    await this.#group(lua.LEAVE, [workerId, incarnation]);
+  }
+
+  async put(shards: readonly ShardLineage[]): Promise<void> {
+    const args = shards.flatMap(({ shardId, lineage }) => [shardId, lineage]);
+    if (args.length > 0) await this.#group(lua.PUT_LINEAGES, args);
+  }
+
+  /** The revision is read before the shards: it is not newer than they are. */
+  async list(): Answer<"listLeases"> {
+    const [revision, ...fields] = await this.#group(lua.READ_LINEAGES, []);
+    const lineages = pairsOf(fields);
+    this.#memory.forgetRemoved(lineages);
+    const shardIds = [...lineages.keys()];
+    const shards = await this.#read(shardIds);
+    const leases = shards.map(({ owner, epoch, gone, checkpoint }, index): LeaseRow => {
+      const shardId = shardIds[index]!;
+      const lineage = lineages.get(shardId)!;
+      return { shardId, owner, epoch: gone ? 0 : epoch, checkpoint, lineage };
+    });
+    return { revision: Number(revision), leases };
+  }
+
+  async acquire(worker: WorkerIdentity, wanted: readonly string[]): Answer<"acquireLeases"> {
+    if (wanted.length === 0) return [];
+    const present = await this.#group(lua.HAVE_LINEAGES, wanted);
+    const shardIds = wanted.filter((_, index) => present[index] === "1");
+    const stood = await this.#read(shardIds);
+    const living = await this.#living();
+    const owner = ownerOf(worker);
+    if (!living.has(owner)) return [];
+    const free = [...stood.entries()].filter(([, shard]) => isFree(shard, living));
+    const claimedIds = free.map(([index]) => shardIds[index]!);
+    const replies = await this.#connection.run(
+      lua.CLAIM,
+      free.map(([index, shard]) => ({
+        keys: this.#memory.keys.shard(shardIds[index]!),
+        args: [String(shard.epoch), shard.owner ?? "", owner],
+      })),
+      this.#options,
+    );
+    const after = [...stood];
+    for (const [n, shard] of this.#learn(claimedIds, replies).entries()) after[free[n]![0]] = shard;
+    if (replies.length > 0) await this.#group(lua.CHANGED, [""]);
+    return after.flatMap((shard, index): AcquiredLease[] => {
+      if (shard.owner !== owner) return [];
+      const fence = { epoch: shard.epoch, owner };
+      return [{ shardId: shardIds[index]!, fence, checkpoint: shard.checkpoint }];
+    });
+  }
+
+  async release(
+    leases: readonly { readonly shardId: string; readonly fence: Fence }[],
+  ): Promise<readonly string[]> {
+    const replies = await this.#connection.run(
+      lua.RELEASE,
+      leases.map(({ shardId, fence: { epoch, owner } }) => ({
+        keys: this.#memory.keys.shard(shardId),
+        args: [String(epoch), owner],
+      })),
+      this.#options,
+    );
+    const released = leases
+      .filter((_, index) => textsOf(replies[index])[0] === "released")
+      .map(({ shardId }) => shardId);
+    if (released.length > 0) await this.#group(lua.CHANGED, ["1"]);
+    return released;
+  }
+
+  /** Answers with the shards that are gone. */
+  async remove(shardIds: readonly string[]): Promise<readonly string[]> {
+    if (shardIds.length === 0) return [];
+    const stood = await this.#read(shardIds);
+    const living = await this.#living();
+    const free = [...stood.entries()].filter(([, shard]) => isFree(shard, living));
+    const replies = await this.#connection.run(
+      lua.REMOVE_SHARD,
+      free.map(([index, { epoch, owner }]) => ({
+        keys: this.#memory.keys.shard(shardIds[index]!),
+        args: [String(epoch), owner ?? "", String(REMEMBERED_S)],
+      })),
+      this.#options,
+    );
+    const removed = free
+      .filter((_, n) => textsOf(replies[n])[0] === "removed")
+      .map(([index]) => shardIds[index]!);
+    if (removed.length > 0) await this.#group(lua.REMOVE_LINEAGES, removed);
+    return removed;
+  }
+
+  async #living(): Promise<ReadonlySet<string>> {
+    const { workers } = await this.listWorkers();
+    return new Set(workers.map(ownerOf));
+  }
+
+  async #group(script: Script, args: readonly string[]): Promise<readonly string[]> {
+    const { group, lineages } = this.#memory.keys;
+    const call = { keys: [group, lineages], args };
+    const [reply] = await this.#connection.run(script, [call], this.#options);
+    return textsOf(reply);
+  }
+}
+
+function isFree({ owner }: ShardReply, living: ReadonlySet<string>): boolean {
+  return owner === undefined || !living.has(owner);
+}
+
+function pairsOf(texts: readonly string[]): ReadonlyMap<string, string> {
+  const pairs = new Map<string, string>();
+  for (let index = 0; index < texts.length; index += 2) pairs.set(texts[index]!, texts[index + 1]!);
+  return pairs;
+}
