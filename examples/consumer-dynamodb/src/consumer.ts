@@ -3,7 +3,7 @@
 import { parseArgs } from "node:util";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { KinesisClient } from "@aws-sdk/client-kinesis";
-import { Consumer } from "@kc/core";
+import { Consumer, stopSignal } from "@kc/core";
 import { DynamoDBStore } from "@kc/store-dynamodb";
 
 const { values, positionals } = parseArgs({
@@ -27,15 +27,11 @@ const consumer = new Consumer({
   start: "TRIM_HORIZON",
 });
 
-const stopping = new AbortController();
-process.once("SIGINT", () => stopping.abort());
-process.once("SIGTERM", () => stopping.abort());
-
 await consumer.scan(
   (record) => {
     console.log(record.shardId, record.sequenceNumber, record.partitionKey, record.text());
   },
-  { signal: stopping.signal },
+  { signal: stopSignal() },
 );
 
 await store[Symbol.asyncDispose]();

@@ -1,7 +1,7 @@
 // Usage: REDIS_URL=redis://… node dist/consumer.js STREAM [--endpoint URL]
 import { parseArgs } from "node:util";
 import { KinesisClient } from "@aws-sdk/client-kinesis";
-import { Consumer } from "@kc/core";
+import { Consumer, stopSignal } from "@kc/core";
 import { RedisStore } from "@kc/store-redis";
 
 const { values, positionals } = parseArgs({
@@ -22,15 +22,11 @@ const consumer = new Consumer({
   start: "TRIM_HORIZON",
 });
 
-const stopping = new AbortController();
-process.once("SIGINT", () => stopping.abort());
-process.once("SIGTERM", () => stopping.abort());
-
 await consumer.scan(
   (record) => {
     console.log(record.shardId, record.sequenceNumber, record.partitionKey, record.text());
   },
-  { signal: stopping.signal },
+  { signal: stopSignal() },
 );
 
 await store[Symbol.asyncDispose]();

@@ -1,5 +1,6 @@
 export * from "./errors.ts";
 export { CallLimit } from "./call-limit.ts";
+export { stopSignal } from "./stop-signal.ts";
 export { systemClock, type Clock } from "./clock.ts";
 export {
   checkpointAt,
