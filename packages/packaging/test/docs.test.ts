@@ -116,6 +116,35 @@ describe("docs/configuration.md", () => {
   });
 });
 
+describe("docs/groups.md", () => {
+  const options = section(prose("docs/groups.md"), "LeaseGroup");
+  const file = "packages/core/src/groups/leases/lease-group.ts";
+  const source = membersOf(file, "LeaseGroupOptions");
+
+  test("has a row and a heading for each option of LeaseGroup, and no other", () => {
+    const names = source.map(({ name }) => name).toSorted();
+    expect(headings(options, 3).toSorted()).toEqual(names);
+    const rows = tableRows(options).map(([name]) => name);
+    expect(rows.toSorted()).toEqual(names.map((name) => `\`${name}\``));
+  });
+
+  test("gives the defaults that the source gives", () => {
+    const documented = new Map(tableRows(options).map(([name, byDefault]) => [name, byDefault]));
+    const values = source.filter(({ byDefault = "" }) => /^(?:\d+|leaseMs .*)$/.test(byDefault));
+    expect(values.length).toBeGreaterThan(2);
+    for (const { name, byDefault } of values) {
+      expect(documented.get(`\`${name}\``), name).toBe(`\`${byDefault}\``);
+    }
+  });
+
+  test("has a row for each member of its status", () => {
+    const rows = tableRows(section(prose("docs/groups.md"), "Seeing it")).map(([name]) => name);
+    const status = membersOf("packages/core/src/groups/leases/group-status.ts", "LeaseGroupStatus");
+    const members = status.map(({ name }) => `\`${name}\``);
+    expect(rows.toSorted()).toEqual(members.toSorted());
+  });
+});
+
 describe("docs/metrics.md", () => {
   test("has METRICS as its first table, word for word", () => {
     const expected = Object.entries(METRICS).map(([name, metric]) => [
