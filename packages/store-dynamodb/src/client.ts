@@ -52,6 +52,16 @@ export class Client {
     }
   }
 
+  /** What a conditional update answers with; undefined = its condition failed. @throws as `read` does */
+  async update<Output>(command: object, options?: CallOptions): Promise<Output | undefined> {
+    try {
+      return (await this.#send(command, options)) as Output;
+    } catch (error) {
+      if (error instanceof StoreError && refusalsOf(error.cause) !== undefined) return undefined;
+      throw error;
+    }
+  }
+
   /** Idempotent. Calls under way reject with STORE_CLOSED. */
   close(): void {
     this.#closing.abort(

@@ -5,17 +5,22 @@ import {
   LeaseLostError,
   singleResult,
   StoreError,
+  type AcquiredLease,
   type ApplicationRow,
   type BulkCheckpointResult,
   type CallOptions,
   type Checkpoint,
   type CheckpointWrite,
+  type Fence,
+  type LeaseStore,
   type SetCheckpointResult,
-  type Store,
-  type StoreCapabilities,
+  type ShardLineage,
   type StoreScope,
+  type WorkerIdentity,
+  type WorkerMembership,
 } from "@kc/core";
 import { Client } from "./client.ts";
+import { DynamoDBLeases } from "./leases.ts";
 import { checkShardId, Namespaces } from "./namespaces.ts";
 import { checkOptions, type DynamoDBStoreOptions } from "./options.ts";
 import { inParallel } from "./parallel.ts";
@@ -29,16 +34,16 @@ const CONCURRENCY = 16;
 const TRIES = 30;
 
 /**
- * Progress in a DynamoDB table, the one of the Go library or one that `setup()` makes.
+ * Progress and leases in a DynamoDB table, the one of the Go library or one that `setup()` makes.
  *
  * A write is one conditional UpdateItem: the shard's item holds a copy of its lease (`kc_writer`)
  * beside the checkpoint. Where that copy is missing (a new shard, or Go's PutItem wiped it), the
  * write is a transaction that compares the lease's own item and puts the copy back. The same for a
  * namespace that was not opened: the transaction sees that nobody else claims it.
  */
-export class DynamoDBStore implements Store {
-  readonly capabilities: StoreCapabilities = {
-    leases: false,
+export class DynamoDBStore implements LeaseStore {
+  readonly capabilities: LeaseStore["capabilities"] = {
+    leases: true,
     fences: true,
     flushIntervalMs: 10_000,
     flush: "spread",
@@ -156,8 +161,88 @@ export class DynamoDBStore implements Store {
     throw new LeaseLostError(shardId, `${owner} holds it: stop it, or force the reset`);
   }
 
+  joinWorker(
+    scope: StoreScope,
+    worker: WorkerMembership,
+    options?: CallOptions,
+  ): ReturnType<LeaseStore["joinWorker"]> {
+    return this.#leases(scope, options).join(worker);
+  }
+
+  heartbeat(
+    scope: StoreScope,
+    worker: WorkerIdentity,
+    options?: CallOptions,
+  ): ReturnType<LeaseStore["heartbeat"]> {
+    return this.#leases(scope, options).beat(worker);
+  }
+
+  listWorkers(scope: StoreScope, options?: CallOptions): ReturnType<LeaseStore["listWorkers"]> {
+    return this.#leases(scope, options).listWorkers();
+  }
+
+  evictWorker(
+    scope: StoreScope,
+    worker: WorkerIdentity & { readonly counter: number },
+    options?: CallOptions,
+  ): ReturnType<LeaseStore["evictWorker"]> {
+    return this.#leases(scope, options).evict(worker);
+  }
+
+  leaveWorker(scope: StoreScope, worker: WorkerIdentity, options?: CallOptions): Promise<void> {
+    return this.#leases(scope, options).leave(worker);
+  }
+
+  putShards(
+    scope: StoreScope,
+    shards: readonly ShardLineage[],
+    options?: CallOptions,
+  ): Promise<void> {
+    return this.#leases(scope, options).put(shards);
+  }
+
+  listLeases(scope: StoreScope, options?: CallOptions): ReturnType<LeaseStore["listLeases"]> {
+    return this.#leases(scope, options).list();
+  }
+
+  acquireLeases(
+    scope: StoreScope,
+    worker: WorkerIdentity,
+    shardIds: readonly string[],
+    options?: CallOptions,
+  ): Promise<readonly AcquiredLease[]> {
+    return this.#leases(scope, options).acquire(worker, shardIds);
+  }
+
+  releaseLeases(
+    scope: StoreScope,
+    held: readonly { readonly shardId: string; readonly fence: Fence }[],
+    options?: CallOptions,
+  ): Promise<readonly string[]> {
+    return this.#leases(scope, options).release(held);
+  }
+
+  removeShards(
+    scope: StoreScope,
+    shardIds: readonly string[],
+    options?: CallOptions,
+  ): Promise<void> {
+    return this.#leases(scope, options).remove(shardIds);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#client.close();
+  }
+
+  #leases(scope: StoreScope, options: CallOptions | undefined): DynamoDBLeases {
+    // One listener on the caller's signal, however many requests there are.
+    const signal = options?.signal && AbortSignal.any([options.signal]);
+    if (signal) setMaxListeners(0, signal);
+    return new DynamoDBLeases(
+      this.#client,
+      this.#namespaces.partition(scope),
+      signal && { signal },
+    );
   }
 
   async #write(

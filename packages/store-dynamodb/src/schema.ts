@@ -17,7 +17,10 @@ import type { Client } from "./client.ts";
  *
  * Items of our own, under sort keys that no shard has (a shard's id has no `#`):
  * - `kc#application`: the application row, and so the claim to the namespace;
- * - `kc#lease#{shard}`: `kc_epoch` and, while it is held, `kc_owner`. Whoever changes it sets the
+ * - `kc#group`: `kc_revision`, which follows each change of what comes next;
+ * - `kc#group#{worker}`: a worker that lives: `kc_incarnation`, `kc_counter`, `kc_weight`,
+ *   `kc_max_shards` if it has a limit;
+ * - `kc#lease#{shard}`: `kc_epoch`; `kc_owner`, while it is held; `kc_lineage`, if workers share it. Whoever changes it sets the
  *   shard's `kc_writer` in the same transaction: a copy that is there is true.
  */
 export const KEY_SCHEMA = [

@@ -26,13 +26,16 @@ export const leaseOf = (shardId: string): string => `${OWN_PREFIX}lease#${shardI
 
 type Key = Record<"namespace" | "shard_id", AttributeValue>;
 
-const at = ({ table, namespace }: Partition, sortKey: string): { TableName: string; Key: Key } => ({
+export const at = (
+  { table, namespace }: Partition,
+  sortKey: string,
+): { TableName: string; Key: Key } => ({
   TableName: table,
   Key: { namespace: { S: namespace }, shard_id: { S: sortKey } },
 });
 
 /** A failed condition tells what stands, without a read of its own. */
-const TELL = { ReturnValuesOnConditionCheckFailure: "ALL_OLD" } as const;
+export const TELL = { ReturnValuesOnConditionCheckFailure: "ALL_OLD" } as const;
 
 export const readItem = (partition: Partition, sortKey: string): GetItemCommand =>
   new GetItemCommand({ ...at(partition, sortKey), ConsistentRead: true });

@@ -1,10 +1,16 @@
-import { runScenario, storeConformance, STORE_SCENARIOS } from "@kc/conformance";
+import {
+  leaseStoreConformance,
+  runScenario,
+  storeConformance,
+  STORE_SCENARIOS,
+} from "@kc/conformance";
 import { describe, it } from "vitest";
 import { applicationRow, scope } from "./support/fixture.ts";
 import { dynamodbHarness } from "./support/harness.ts";
 
 /** Most of its handles never open an application: their writes are transactions. */
 storeConformance("DynamoDBStore", dynamodbHarness);
+leaseStoreConformance("DynamoDBStore's leases", dynamodbHarness);
 
 /** As in a consumer, which opens it first: a write is one UpdateItem. */
 describe("DynamoDBStore whose application was opened", () => {

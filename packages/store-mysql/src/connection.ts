@@ -12,9 +12,13 @@ const PAUSE_MS = 10;
 /** How long connections of our own may take to say goodbye. */
 const FAREWELL_MS = 1000;
 
+/** Calls of one lane come one after another. `heartbeat` is for those that may not wait for a flush. */
+export type Lane = "work" | "heartbeat";
+
 /**
- * The store's way to the server. One call at a time has a connection of the pool; the others wait
- * their turn here, so that a pool of one is enough and the owner's work finds the rest of it free.
+ * The store's way to the server. In each lane one call at a time has a connection of the pool; the
+ * others wait their turn here, so that a pool of one is enough and the owner's work finds the rest
+ * of it free.
  *
  * A call ends in one of three ways. It is answered: the connection goes back. It meets a lock: it is
  * rolled back, and tried again until its time is over. Anything else, an abort and a time-out
@@ -25,7 +29,10 @@ export class Connection {
   readonly #closing = new AbortController();
   #pool: MysqlPool | undefined;
   #own: OwnPool | undefined;
-  #turn: Promise<void> = Promise.resolve();
+  readonly #turns: Record<Lane, Promise<void>> = {
+    work: Promise.resolve(),
+    heartbeat: Promise.resolve(),
+  };
   #closed: Promise<void> | undefined;
 
   constructor(options: CheckedOptions) {
@@ -40,6 +47,7 @@ export class Connection {
   async run<Answer>(
     work: (session: Session) => Promise<Answer>,
     { signal }: CallOptions = {},
+    lane: Lane = "work",
   ): Promise<Answer> {
     this.#closing.signal.throwIfAborted();
     signal?.throwIfAborted();
@@ -50,9 +58,9 @@ export class Connection {
       onTimeout: () => timedOut(timeoutMs, lock),
       signals: [this.#closing.signal, signal],
     });
-    const before = this.#turn;
+    const before = this.#turns[lane];
     let done = (): void => undefined;
-    this.#turn = new Promise((resolve) => (done = resolve));
+    this.#turns[lane] = new Promise((resolve) => (done = resolve));
     try {
       await limit.wait(before);
       return await this.#attempts(work, limit, (error) => (lock = error));
@@ -67,7 +75,7 @@ export class Connection {
   /** Idempotent. Calls under way reject with STORE_CLOSED. A pool that was handed in stays open. */
   close(): Promise<void> {
     this.#closing.abort(new StoreError("STORE_CLOSED", "MySQL: the store was disposed"));
-    this.#closed ??= this.#turn.then(() => this.#own?.close());
+    this.#closed ??= Promise.all(Object.values(this.#turns)).then(() => this.#own?.close());
     return this.#closed;
   }
 

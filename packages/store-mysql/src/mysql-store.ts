@@ -1,66 +1,59 @@
 import {
-  KcError,
   LeaseLostError,
-  namespaceOf,
   singleResult,
   writeOutcome,
+  type AcquiredLease,
   type ApplicationRow,
   type BulkCheckpointResult,
   type CallOptions,
   type Checkpoint,
   type CheckpointWrite,
+  type Fence,
+  type LeaseStore,
   type SetCheckpointResult,
-  type ShardLease,
-  type Store,
-  type StoreCapabilities,
+  type ShardLineage,
   type StoreScope,
+  type WorkerIdentity,
+  type WorkerMembership,
 } from "@kc/core";
+import { Calls, inParts } from "./calls.ts";
 import { Connection } from "./connection.ts";
-import type { MysqlRow, Session } from "./database.ts";
 import { isDuplicate } from "./errors.ts";
-import type { Limits } from "./inspection.ts";
-import { checkFit, type Touched } from "./names.ts";
+import { raiseRevision } from "./lease-statements.ts";
+import { Leases } from "./leases.ts";
 import { checkOptions, type MysqlStoreOptions } from "./options.ts";
-import {
-  applicationOf,
-  applicationValues,
-  checkPlace,
-  checkpointsOf,
-  columnsOf,
-  leaseOf,
-  textOf,
-} from "./rows.ts";
-import { migrate, readLimits } from "./schema.ts";
+import { applicationOf, applicationValues, checkpointsOf, columnsOf } from "./rows.ts";
+import { migrate } from "./schema.ts";
 import * as sql from "./statements.ts";
-
-/** Shards of one transaction: it is to stay short. */
-const SHARDS_AT_ONCE = 1000;
+import { Workers } from "./workers.ts";
 
 /**
- * Progress in MySQL or MariaDB, in a table of the Go library's or one of its own.
+ * Progress and leases in MySQL or MariaDB, in a table of the Go library's or one of its own.
  *
  * Whoever changes a shard first locks its row in the lease table, which is there for every shard that
  * was ever written: so a write, a claim and a reset of one shard come one after another.
  */
-export class MysqlStore implements Store {
-  readonly capabilities: StoreCapabilities = {
-    leases: false,
+export class MysqlStore implements LeaseStore {
+  readonly capabilities: LeaseStore["capabilities"] = {
+    leases: true,
     fences: true,
     flushIntervalMs: 1000,
     flush: "together",
   };
   readonly #connection: Connection;
   readonly #tables: sql.Tables;
-  readonly #namespace: string | undefined;
-  /** Undefined until the schema has been seen to be right. */
-  #limits: Limits | undefined;
+  readonly #calls: Calls;
+  readonly #workers: Workers;
+  readonly #leases: Leases;
 
   /** Opens no connection: the first call does. @throws ConfigError if an option is wrong. */
   constructor(options: MysqlStoreOptions) {
     const checked = checkOptions(options);
     this.#connection = new Connection(checked);
     this.#tables = sql.tablesOf(checked.table, checked.database);
-    this.#namespace = checked.namespace;
+    this.#calls = new Calls(this.#connection, this.#tables, checked.namespace);
+    this.#workers = new Workers(this.#calls);
+    this.#leases = new Leases(this.#calls);
   }
 
   async setup(options?: CallOptions): Promise<void> {
@@ -72,7 +65,7 @@ export class MysqlStore implements Store {
     row: ApplicationRow,
     options?: CallOptions,
   ): Promise<{ outcome: "created" | "existing"; row: ApplicationRow }> {
-    return this.#run(scope, [], options, async (session, namespace) => {
+    return this.#calls.run(scope, [], options, async (session, namespace) => {
       for (;;) {
         const [found] = await session.query(sql.readApplication(this.#tables, namespace));
         if (found) return { outcome: "existing", row: applicationOf(found) };
@@ -92,8 +85,10 @@ export class MysqlStore implements Store {
     shardId: string,
     options?: CallOptions,
   ): Promise<Checkpoint | undefined> {
-    return this.#run(scope, [{ shardId }], options, async (session, namespace) => {
-      const found = checkpointsOf(await this.#read(session, scope, namespace, [shardId]));
+    return this.#calls.run(scope, [{ shardId }], options, async (session, namespace) => {
+      const found = checkpointsOf(
+        await this.#calls.readCheckpoints(session, scope, namespace, [shardId]),
+      );
       return found.get(shardId)?.checkpoint;
     });
   }
@@ -102,8 +97,8 @@ export class MysqlStore implements Store {
     scope: StoreScope,
     options?: CallOptions,
   ): Promise<ReadonlyMap<string, Checkpoint>> {
-    return this.#run(scope, [], options, async (session, namespace) => {
-      const found = checkpointsOf(await this.#read(session, scope, namespace));
+    return this.#calls.run(scope, [], options, async (session, namespace) => {
+      const found = checkpointsOf(await this.#calls.readCheckpoints(session, scope, namespace));
       return new Map([...found].map(([shardId, { checkpoint }]) => [shardId, checkpoint]));
     });
   }
@@ -123,17 +118,10 @@ export class MysqlStore implements Store {
     options?: CallOptions,
   ): Promise<readonly BulkCheckpointResult[]> {
     const results: BulkCheckpointResult[] = [];
-    const sorted = [...writes.entries()].toSorted(([, a], [, b]) =>
-      compareText(a.shardId, b.shardId),
-    );
-    for (let start = 0; start < sorted.length; start += SHARDS_AT_ONCE) {
-      const some = sorted.slice(start, start + SHARDS_AT_ONCE);
-      const answers = await this.#advance(
-        scope,
-        some.map(([, write]) => write),
-        options,
-      );
-      some.forEach(([index], i) => (results[index] = answers[i]!));
+    const numbered = writes.map((write, index) => ({ ...write, index }));
+    for (const some of inParts(numbered)) {
+      const answers = await this.#advance(scope, some, options);
+      some.forEach(({ index }, i) => (results[index] = answers[i]!));
     }
     return results;
   }
@@ -145,19 +133,89 @@ export class MysqlStore implements Store {
     options?: CallOptions & { readonly force?: boolean },
   ): Promise<void> {
     const touched = [{ shardId, checkpoint: to }];
-    await this.#locked(scope, touched, options, async (session, namespace, leases) => {
+    await this.#calls.locked(scope, touched, options, async (session, namespace, leases) => {
       const { owner } = leases.get(shardId)!;
       if (owner !== undefined && options?.force !== true) {
         throw new LeaseLostError(shardId, `${owner} holds it: stop it, or force the reset`);
       }
-      await this.#read(session, scope, namespace, [shardId]);
-      await session.query(sql.deleteCheckpoint(this.#tables, namespace, shardId));
+      await this.#calls.readCheckpoints(session, scope, namespace, [shardId]);
+      await session.query(sql.deleteCheckpoints(this.#tables, namespace, [shardId]));
       if (to) {
         const row = columnsOf(shardId, to, undefined);
         await session.query(sql.writeCheckpoints(this.#tables, namespace, [row]));
       }
       await session.query(sql.raiseEpoch(this.#tables, namespace, shardId));
+      await session.query(raiseRevision(this.#tables, namespace));
     });
+  }
+
+  joinWorker(
+    scope: StoreScope,
+    worker: WorkerMembership,
+    options?: CallOptions,
+  ): ReturnType<LeaseStore["joinWorker"]> {
+    return this.#workers.join(scope, worker, options);
+  }
+
+  heartbeat(
+    scope: StoreScope,
+    worker: WorkerIdentity,
+    options?: CallOptions,
+  ): ReturnType<LeaseStore["heartbeat"]> {
+    return this.#workers.beat(scope, worker, options);
+  }
+
+  listWorkers(scope: StoreScope, options?: CallOptions): ReturnType<LeaseStore["listWorkers"]> {
+    return this.#workers.list(scope, options);
+  }
+
+  evictWorker(
+    scope: StoreScope,
+    worker: WorkerIdentity & { readonly counter: number },
+    options?: CallOptions,
+  ): ReturnType<LeaseStore["evictWorker"]> {
+    return this.#workers.evict(scope, worker, options);
+  }
+
+  leaveWorker(scope: StoreScope, worker: WorkerIdentity, options?: CallOptions): Promise<void> {
+    return this.#workers.leave(scope, worker, options);
+  }
+
+  putShards(
+    scope: StoreScope,
+    shards: readonly ShardLineage[],
+    options?: CallOptions,
+  ): Promise<void> {
+    return this.#leases.put(scope, shards, options);
+  }
+
+  listLeases(scope: StoreScope, options?: CallOptions): ReturnType<LeaseStore["listLeases"]> {
+    return this.#leases.list(scope, options);
+  }
+
+  acquireLeases(
+    scope: StoreScope,
+    worker: WorkerIdentity,
+    shardIds: readonly string[],
+    options?: CallOptions,
+  ): Promise<readonly AcquiredLease[]> {
+    return this.#leases.acquire(scope, worker, shardIds, options);
+  }
+
+  releaseLeases(
+    scope: StoreScope,
+    leases: readonly { readonly shardId: string; readonly fence: Fence }[],
+    options?: CallOptions,
+  ): Promise<readonly string[]> {
+    return this.#leases.release(scope, leases, options);
+  }
+
+  removeShards(
+    scope: StoreScope,
+    shardIds: readonly string[],
+    options?: CallOptions,
+  ): Promise<void> {
+    return this.#leases.remove(scope, shardIds, options);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -170,8 +228,10 @@ export class MysqlStore implements Store {
     writes: readonly CheckpointWrite[],
     options: CallOptions | undefined,
   ): Promise<readonly BulkCheckpointResult[]> {
-    return this.#locked(scope, writes, options, async (session, namespace, leases) => {
-      const rowsBefore = await this.#read(session, scope, namespace, [...leases.keys()]);
+    return this.#calls.locked(scope, writes, options, async (session, namespace, leases) => {
+      const rowsBefore = await this.#calls.readCheckpoints(session, scope, namespace, [
+        ...leases.keys(),
+      ]);
       const before = checkpointsOf(rowsBefore);
       const rows = new Map<string, sql.CheckpointColumns>();
       const results = writes.map((write) => {
@@ -191,72 +251,4 @@ export class MysqlStore implements Store {
       return results;
     });
   }
-
-  /** Runs `work` in a transaction that holds the shards' locks. */
-  #locked<Answer>(
-    scope: StoreScope,
-    touched: readonly Touched[],
-    options: CallOptions | undefined,
-    work: (
-      session: Session,
-      namespace: string,
-      leases: ReadonlyMap<string, ShardLease>,
-    ) => Promise<Answer>,
-  ): Promise<Answer> {
-    const shardIds = [...new Set(touched.map(({ shardId }) => shardId))];
-    return this.#run(scope, touched, options, async (session, namespace) => {
-      for (;;) {
-        const leases = new Map<string, ShardLease>();
-        const done = await session.transaction(async () => {
-          for (const row of await session.query(
-            sql.lockShards(this.#tables, namespace, shardIds),
-          )) {
-            leases.set(textOf(row["shard_id"])!, leaseOf(row));
-          }
-          return leases.size === shardIds.length
-            ? { answer: await work(session, namespace, leases) }
-            : undefined;
-        });
-        if (done) return done.answer;
-        const missing = shardIds.filter((shardId) => !leases.has(shardId));
-        await session.query(sql.addShards(this.#tables, namespace, missing));
-      }
-    });
-  }
-
-  async #read(
-    session: Session,
-    scope: StoreScope,
-    namespace: string,
-    shardIds?: readonly string[],
-  ): Promise<readonly MysqlRow[]> {
-    const rows = await session.query(sql.readCheckpoints(this.#tables, namespace, shardIds));
-    checkPlace(rows, scope, namespace);
-    return rows;
-  }
-
-  /** As the connection's `run`, once the schema is known to be right. */
-  async #run<Answer>(
-    scope: StoreScope,
-    touched: readonly Touched[],
-    options: CallOptions | undefined,
-    work: (session: Session, namespace: string) => Promise<Answer>,
-  ): Promise<Answer> {
-    const namespace = this.#namespace ?? namespaceOf(scope);
-    try {
-      return await this.#connection.run(async (session) => {
-        this.#limits ??= await readLimits(session, this.#tables);
-        checkFit(this.#limits, namespace, touched);
-        return work(session, namespace);
-      }, options);
-    } catch (error) {
-      // The next call looks again, and says what is missing.
-      if (KcError.is(error) && error.code === "STORE_SCHEMA") this.#limits = undefined;
-      throw error;
-    }
-  }
-}
-
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : Number(a > b);
 }

@@ -1,4 +1,4 @@
-import { ConfigError, StoreError, type Checkpoint } from "@kc/core";
+import { ConfigError, StoreError, type Checkpoint, type WorkerIdentity } from "@kc/core";
 import type { Limits } from "./inspection.ts";
 
 /** A shard that a call is about, and the checkpoint that it is to get. */
@@ -29,7 +29,20 @@ export function checkFit(limits: Limits, namespace: string, touched: readonly To
   }
 }
 
-function checkName(what: string, name: string, longest: number, { unicode }: Limits): void {
+const LONGEST_WORKER = 255;
+
+/** @throws ConfigError; StoreError STORE_SCHEMA for a name that is too long for the workers' table */
+export function checkWorker({ workerId, incarnation }: WorkerIdentity): void {
+  checkName("workerId", workerId, LONGEST_WORKER, { unicode: true });
+  checkName("incarnation", incarnation, LONGEST_WORKER, { unicode: true });
+}
+
+function checkName(
+  what: string,
+  name: string,
+  longest: number,
+  { unicode }: Pick<Limits, "unicode">,
+): void {
   if (/ $|\p{Surrogate}/u.test(name)) {
     throw new ConfigError(what, `"${name}" ends with a space, or is no text: MySQL would alter it`);
   }

@@ -5,7 +5,7 @@ import type { MysqlCallbackPool, MysqlPool } from "./database.ts";
 export type MysqlStoreOptions = {
   /**
    * The table of the checkpoints, 1 to 51 characters: one of the Go library's, or one that `setup()`
-   * makes. Its companions are called `{table}_leases` and `{table}_applications`.
+   * makes. Its companions have its name with `_leases`, `_applications`, `_workers`, `_revisions`.
    * @default "kinesis_consumer"
    */
   readonly table?: string;

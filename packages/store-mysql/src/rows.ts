@@ -9,8 +9,10 @@ import {
   StoreError,
   type ApplicationRow,
   type Checkpoint,
+  type LeaseRow,
   type ShardLease,
   type StoreScope,
+  type WorkerRow,
 } from "@kc/core";
 import type { MysqlRow } from "./database.ts";
 import type { CheckpointColumns } from "./statements.ts";
@@ -108,6 +110,37 @@ export function columnsOf(
 
 export function leaseOf(row: MysqlRow): ShardLease {
   return { epoch: Number(row["epoch"]), owner: textOf(row["owner"]) };
+}
+
+export function revisionOf([row]: readonly MysqlRow[]): number {
+  return Number(row?.["revision"] ?? 0);
+}
+
+/** The leases in an answer: rows without a lineage are locks alone. */
+export function leasesOf(rows: readonly MysqlRow[]): readonly Omit<LeaseRow, "checkpoint">[] {
+  return rows.flatMap((row) => {
+    const [shardId, lineage] = [textOf(row["shard_id"]), textOf(row["lineage"])];
+    if (shardId === undefined || lineage === undefined) return [];
+    return [{ shardId, lineage, ...leaseOf(row) }];
+  });
+}
+
+/** The workers in an answer of `readGroup`. */
+export function workersOf(rows: readonly MysqlRow[]): readonly WorkerRow[] {
+  return rows.flatMap((row) => {
+    const [workerId, incarnation] = [textOf(row["worker_id"]), textOf(row["incarnation"])];
+    if (workerId === undefined || incarnation === undefined) return [];
+    const most = row["max_shards"] ?? null;
+    return [
+      {
+        workerId,
+        incarnation,
+        weight: Number(row["weight"]),
+        maxShards: most === null ? undefined : Number(most),
+        counter: Number(row["counter"]),
+      },
+    ];
+  });
 }
 
 /** In the order of the columns after the namespace. */

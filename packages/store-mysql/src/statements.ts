@@ -1,9 +1,15 @@
 /**
- * All SQL. Values stand in the statements as hexadecimal literals or as digits, and answers come
+ * The SQL of checkpoints; that of leases is in `lease-statements.ts`. Values stand in the statements as hexadecimal literals or as digits, and answers come
  * back as hexadecimal or digits too: no sql_mode, character set or option of a pool changes them.
  */
 
-export const TABLE_NAMES = ["checkpoints", "leases", "applications"] as const;
+export const TABLE_NAMES = [
+  "checkpoints",
+  "leases",
+  "applications",
+  "workers",
+  "revisions",
+] as const;
 export type TableName = (typeof TABLE_NAMES)[number];
 
 /** How statements call the tables: quoted, with the database where one was given. */
@@ -19,6 +25,8 @@ export function tablesOf(table: string, database: string | undefined): Tables {
     checkpoints: table,
     leases: `${table}_leases`,
     applications: `${table}_applications`,
+    workers: `${table}_workers`,
+    revisions: `${table}_revisions`,
   };
   const quoted = (name: string): string =>
     database === undefined ? identifier(name) : `${identifier(database)}.${identifier(name)}`;
@@ -26,6 +34,8 @@ export function tablesOf(table: string, database: string | undefined): Tables {
     checkpoints: quoted(names.checkpoints),
     leases: quoted(names.leases),
     applications: quoted(names.applications),
+    workers: quoted(names.workers),
+    revisions: quoted(names.revisions),
     names,
     database,
   };
@@ -43,8 +53,13 @@ export function literal(value: string | number | bigint | null): string {
   return String(value);
 }
 
-const list = (values: readonly string[]): string => values.map(literal).join(", ");
-const hex = (column: string): string => `HEX(CONVERT(${column} USING utf8mb4))`;
+export const list = (values: readonly string[]): string => values.map(literal).join(", ");
+export const hex = (column: string): string => `HEX(CONVERT(${column} USING utf8mb4))`;
+
+/** Is this the primary, and who has the namespace: of a row `a` of the applications. */
+export const PLACE = `@@global.read_only AS read_only,
+      @@global.innodb_read_only AS innodb_read_only,
+      ${hex("a.application")} AS application, ${hex("a.stream_name")} AS stream_name`;
 
 /** What one shard's row of the checkpoints is to hold, in digits. */
 export interface CheckpointColumns {
@@ -66,9 +81,7 @@ export function readCheckpoints(
   shardIds?: readonly string[],
 ): string {
   const some = shardIds === undefined ? "" : `AND c.shard_id IN (${list(shardIds)})`;
-  return `SELECT @@global.read_only AS read_only, @@global.innodb_read_only AS innodb_read_only,
-      ${hex("a.application")} AS application, ${hex("a.stream_name")} AS stream_name,
-      ${hex("c.namespace")} AS namespace, ${hex("c.shard_id")} AS shard_id,
+  return `SELECT ${PLACE}, ${hex("c.namespace")} AS namespace, ${hex("c.shard_id")} AS shard_id,
       CAST(c.sequence_number AS CHAR) AS sequence_number, c.kc_at = c.sequence_number AS is_current,
       c.kc_sub_sequence_number, c.kc_shard_end
     FROM (SELECT 1 AS one) AS one
@@ -85,7 +98,8 @@ export function lockShards(
   namespace: string,
   shardIds: readonly string[],
 ): string {
-  return `SELECT ${hex("l.shard_id")} AS shard_id, l.epoch, ${hex("l.owner")} AS owner
+  return `SELECT ${hex("l.shard_id")} AS shard_id, l.epoch, ${hex("l.owner")} AS owner,
+      ${hex("l.lineage")} AS lineage
     FROM ${leases} AS l FORCE INDEX (PRIMARY)
     WHERE l.namespace = ${literal(namespace)} AND l.shard_id IN (${list(shardIds)})
     ORDER BY l.shard_id FOR UPDATE NOWAIT`;
@@ -126,13 +140,13 @@ export function writeCheckpoints(
       kc_shard_end = VALUES(kc_shard_end)`;
 }
 
-export function deleteCheckpoint(
+export function deleteCheckpoints(
   { checkpoints }: Tables,
   namespace: string,
-  shardId: string,
+  shardIds: readonly string[],
 ): string {
   return `DELETE FROM ${checkpoints}
-    WHERE namespace = ${literal(namespace)} AND shard_id = ${literal(shardId)}`;
+    WHERE namespace = ${literal(namespace)} AND shard_id IN (${list(shardIds)})`;
 }
 
 /** Takes the lease away: whoever held it is fenced out. */

@@ -331,7 +331,7 @@ describe.each(SERVERS)("$name", ({ start }) => {
       const user = await userWith("EXECUTE");
       // Rights on the whole database would hold for a connection as long as it is open.
       const change = async (statement: string): Promise<void> => {
-        for (const table of ["", "_leases", "_applications"]) {
+        for (const table of ["", "_leases", "_applications", "_workers", "_revisions"]) {
           const on = `ON ${database.name}.kinesis_consumer${table}`;
           await database.admin.query(statement.replace("ON", on));
         }

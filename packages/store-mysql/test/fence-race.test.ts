@@ -3,12 +3,13 @@ import type { Pool, RowDataPacket } from "mysql2/promise";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { MysqlStore } from "../src/index.ts";
 import { SERVERS, ownDatabase, ownPool } from "./support/servers.ts";
-import { NAMESPACE, openStore, SCOPE, shard } from "./support/store.ts";
+import { NAMESPACE, openStore, SCOPE, shard, WORKER } from "./support/store.ts";
 
 const ROUNDS = 1000;
 /** Races at once, each on a shard of its own. */
 const LANES = 4;
 const OLD: Fence = { epoch: 1, owner: "old#1" };
+const INSERT_LEASE = "INSERT INTO kinesis_consumer_leases (namespace, shard_id, epoch, owner)";
 
 /** What a store with leases does when it takes a shard: the lease first, then the checkpoint. */
 async function claim(pool: Pool, shardId: string): Promise<string | undefined> {
@@ -48,6 +49,8 @@ type Write = (shardId: string, fence: Fence | undefined) => Promise<boolean>;
 describe.each(SERVERS)("on $name", ({ address }) => {
   let pool: Pool;
   let stores: readonly MysqlStore[];
+  /** Other processes, which claim. */
+  let claimers: readonly MysqlStore[];
 
   beforeEach(async () => {
     const { options } = await ownDatabase(address);
@@ -55,7 +58,23 @@ describe.each(SERVERS)("on $name", ({ address }) => {
     stores = Array.from({ length: LANES }, () => openStore({ pool }));
     await stores[0]!.setup();
     for (const store of stores) await store.getCheckpoints(SCOPE);
+    claimers = Array.from({ length: LANES }, () => openStore({ pool }));
+    await claimers[0]!.joinWorker(SCOPE, WORKER);
   });
+
+  type Claim = (shardId: string) => Promise<string | undefined>;
+  const byHand: Claim = (shardId) => claim(pool, shardId);
+
+  /** As a group claims: `old#1` has no worker's row, so its leases are free. */
+  const byAcquire =
+    (claimer: MysqlStore): Claim =>
+    async (shardId) => {
+      await claimer.putShards(SCOPE, [{ shardId, lineage: "{}" }]);
+      const [lease] = await claimer.acquireLeases(SCOPE, WORKER, [shardId]);
+      expect(lease, "the claim's answer").toBeDefined();
+      const { checkpoint } = lease!;
+      return checkpoint?.kind === "position" ? checkpoint.sequenceNumber : undefined;
+    };
 
   const byStore =
     (store: MysqlStore): Write =>
@@ -100,6 +119,7 @@ describe.each(SERVERS)("on $name", ({ address }) => {
   async function race(
     fence: Fence | undefined,
     write: (lane: number) => Write,
+    claimBy: (lane: number) => Claim,
   ): Promise<{ written: number; refused: number; broken: number }> {
     const tally = { written: 0, refused: 0, broken: 0 };
     let rounds = 0;
@@ -109,16 +129,16 @@ describe.each(SERVERS)("on $name", ({ address }) => {
         const shardId = shard(round);
         if (fence) {
           const row = [NAMESPACE, shardId, fence.epoch, fence.owner];
-          await pool.query("INSERT INTO kinesis_consumer_leases VALUES (?, ?, ?, ?)", row);
+          await pool.query(`${INSERT_LEASE} VALUES (?, ?, ?, ?)`, row);
         }
         // The write takes more round trips: let now the one, now the other come first.
         const turns = Math.floor(Math.random() * 60);
         const later = async (): Promise<string | undefined> => {
           for (let turn = 0; turn < turns; turn++) await new Promise(setImmediate);
-          return claim(pool, shardId);
+          return claimBy(index)(shardId);
         };
         // One in ten is no race, but one of its two outcomes, so that both are seen on any machine.
-        const first = round % 20 === 0 ? await claim(pool, shardId) : undefined;
+        const first = round % 20 === 0 ? await claimBy(index)(shardId) : undefined;
         const writing = write(index)(shardId, fence);
         if (round % 20 === 10) await writing;
         const claiming = round % 20 === 0 ? first : later();
@@ -136,14 +156,22 @@ describe.each(SERVERS)("on $name", ({ address }) => {
     ["of a shard that another holds", OLD],
     ["of a shard that nobody ever held", undefined],
   ])("a claim %s", (_title, fence) => {
-    it(`decides ${ROUNDS} races with a write`, { timeout: 120_000 }, async () => {
-      const { written, refused, broken } = await race(fence, (lane) => byStore(stores[lane]!));
+    it.each([
+      ["of the store's", (lane: number) => byAcquire(claimers[lane]!)],
+      ["by hand", () => byHand],
+    ])(`%s decides ${ROUNDS} races with a write`, { timeout: 120_000 }, async (_by, claimBy) => {
+      const write = (lane: number): Write => byStore(stores[lane]!);
+      const { written, refused, broken } = await race(fence, write, claimBy);
       expect(broken, "races that neither won").toBe(0);
       expect(Math.min(written, refused), "each wins some").toBeGreaterThan(ROUNDS / 50);
     });
 
     it("would not, if the write only looked whether the lease is there", async () => {
-      const { broken } = await race(fence, () => byExists);
+      const { broken } = await race(
+        fence,
+        () => byExists,
+        () => byHand,
+      );
       expect(broken).toBeGreaterThan(0);
     });
   });
@@ -152,10 +180,7 @@ describe.each(SERVERS)("on $name", ({ address }) => {
     const tally = { written: 0, refused: 0 };
     for (let round = 0; round < 200; round++) {
       const shardId = shard(round);
-      await pool.query("INSERT INTO kinesis_consumer_leases VALUES (?, ?, 1, 'old#1')", [
-        NAMESPACE,
-        shardId,
-      ]);
+      await pool.query(`${INSERT_LEASE} VALUES (?, ?, 1, 'old#1')`, [NAMESPACE, shardId]);
       const write = (): Promise<boolean> => byStore(stores[0]!)(shardId, OLD);
       const reset = (): Promise<void> =>
         stores[1]!.resetCheckpoint(SCOPE, shardId, undefined, { force: true });
@@ -182,8 +207,15 @@ describe.each(SERVERS)("on $name", ({ address }) => {
       }
       return lost;
     };
+    await claimers[0]!.putShards(
+      SCOPE,
+      shardIds.map((shardId) => ({ shardId, lineage: "{}" })),
+    );
     const claims = async (): Promise<void> => {
-      for (const shardId of shardIds.slice(1, 25)) await claim(pool, shardId);
+      for (let start = 1; start < 25; start += 6) {
+        const some = shardIds.slice(start, start + 6).toReversed();
+        expect(await claimers[0]!.acquireLeases(SCOPE, WORKER, some)).toHaveLength(6);
+      }
     };
     // One shard is claimed before any write, so that some are lost on any machine.
     await claim(pool, shardIds[0]!);

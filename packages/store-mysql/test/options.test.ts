@@ -112,7 +112,8 @@ describe.each(SERVERS)("on $name", ({ address }) => {
     await store.setCheckpoint(SCOPE, writeOf(at(1)));
     expect(await store.getCheckpoint(SCOPE, SHARD)).toStrictEqual(at(1));
     const [rows] = await admin.query({ sql: "SHOW TABLES", rowsAsArray: true });
-    const expected = ["x", table, `${table}_applications`, `${table}_leases`];
+    const companions = ["applications", "leases", "revisions", "workers"];
+    const expected = ["x", table, ...companions.map((name) => `${table}_${name}`)];
     expect(Object.values(rows).flat().toSorted()).toStrictEqual(expected.toSorted());
   });
 

@@ -9,6 +9,7 @@ import {
   openStore,
   SCOPE,
   SHARD,
+  WORKER,
   writeOf,
   WRONG_SCHEMA,
 } from "./support/store.ts";
@@ -62,7 +63,7 @@ describe.each(SERVERS)("the schema on $name", ({ address }) => {
     expect(README_DDL, "the README's statements").toBeDefined();
     await database.admin.query(README_DDL!);
     const users = README_RIGHTS.map(([, rights, table]) => userWith(rights!, table));
-    expect(users, "a right for each table").toHaveLength(3);
+    expect(users, "a right for each table").toHaveLength(5);
     const [connection] = await Promise.all(users);
     const store = openStore({ connection: connection! });
     await store.setup();
@@ -75,18 +76,65 @@ describe.each(SERVERS)("the schema on $name", ({ address }) => {
     expect(opened.outcome).toBe("created");
     await store.resetCheckpoint(SCOPE, SHARD, undefined);
     expect(await store.getCheckpoints(SCOPE)).toStrictEqual(new Map());
+    await store.joinWorker(SCOPE, WORKER);
+    await store.putShards(SCOPE, [{ shardId: "b", lineage: "" }]);
+    const held = await store.acquireLeases(SCOPE, WORKER, ["b"]);
+    expect(await store.releaseLeases(SCOPE, held)).toStrictEqual(["b"]);
+    await store.removeShards(SCOPE, ["b"]);
+    expect(await store.heartbeat(SCOPE, WORKER)).toMatchObject({ outcome: "alive", counter: 1 });
+    expect(await store.evictWorker(SCOPE, { ...WORKER, counter: 1 })).toBe("evicted");
+  });
+
+  it("of a time without leases is completed, and what it holds goes on", async () => {
+    await createTables();
+    const store = openStore({ connection: database.options });
+    await store.setCheckpoint(SCOPE, writeOf(at(3)));
+    await database.admin.query(`DROP TABLE kinesis_consumer_workers, kinesis_consumer_revisions;
+      ALTER TABLE kinesis_consumer_leases DROP COLUMN lineage`);
+    const old = openStore({ connection: database.options });
+    const text = "ALTER TABLE `kinesis_consumer_leases` ADD COLUMN lineage";
+    await expectFailure(old.listLeases(SCOPE), { ...WRONG_SCHEMA, text });
+    await old.setup();
+    await old.joinWorker(SCOPE, WORKER);
+    expect(await old.acquireLeases(SCOPE, WORKER, [SHARD]), "no lease yet").toStrictEqual([]);
+    await old.putShards(SCOPE, [{ shardId: SHARD, lineage: "{}" }]);
+    const [lease] = await old.acquireLeases(SCOPE, WORKER, [SHARD]);
+    expect(lease).toMatchObject({ fence: { epoch: 1 }, checkpoint: at(3) });
+  });
+
+  it("keeps workers apart whose names differ in case, and refuses what it would alter", async () => {
+    await createTables();
+    const store = openStore({ connection: database.options });
+    for (const workerId of ["a", "A", "ä"]) {
+      const answer = await store.joinWorker(SCOPE, { ...WORKER, workerId });
+      expect(answer, workerId).toMatchObject({ outcome: "joined" });
+    }
+    const refused = { code: "CONFIG_INVALID", retryable: false };
+    await expectFailure(store.joinWorker(SCOPE, { ...WORKER, workerId: "a " }), refused);
+    const long = { ...WORKER, workerId: "w".repeat(256) };
+    await expectFailure(store.joinWorker(SCOPE, long), { ...WRONG_SCHEMA, text: "256" });
+    const longest = { ...WORKER, workerId: "w".repeat(255), incarnation: "i".repeat(255) };
+    const exact = { ...longest, weight: 0.1 + 0.2, maxShards: 3 };
+    await store.joinWorker(SCOPE, exact);
+    await store.putShards(SCOPE, [{ shardId: SHARD, lineage: "{}" }]);
+    expect(await store.acquireLeases(SCOPE, exact, [SHARD])).toHaveLength(1);
+    const { workers } = await store.listWorkers(SCOPE);
+    const found = workers.find(({ workerId }) => workerId === exact.workerId);
+    expect(found).toStrictEqual({ ...exact, counter: 0 });
   });
 
   it("of setup() is the README's", async () => {
     await createTables();
     const show = async (): Promise<unknown> => {
-      const names = ["", "_leases", "_applications"].map((suffix) => `kinesis_consumer${suffix}`);
+      const suffixes = ["", "_leases", "_applications", "_workers", "_revisions"];
+      const names = suffixes.map((suffix) => `kinesis_consumer${suffix}`);
       const answers = names.map((name) => database.admin.query(`SHOW CREATE TABLE ${name}`));
       return (await Promise.all(answers)).map(([rows]) => rows);
     };
     const made = await show();
     await database.admin.query(
-      "DROP TABLE kinesis_consumer, kinesis_consumer_leases, kinesis_consumer_applications",
+      `DROP TABLE kinesis_consumer, kinesis_consumer_leases, kinesis_consumer_applications,
+         kinesis_consumer_workers, kinesis_consumer_revisions`,
     );
     await database.admin.query(README_DDL!);
     expect(await show()).toStrictEqual(made);

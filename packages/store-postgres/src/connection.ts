@@ -89,6 +89,11 @@ export class Connection {
     }
   }
 
+  /** Aborts with STORE_CLOSED when the store is disposed of. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
+  }
+
   /** Idempotent. Calls under way reject with STORE_CLOSED. */
   close(): Promise<void> {
     this.#closing.abort(new StoreError("STORE_CLOSED", `${this.where}: the store was disposed`));

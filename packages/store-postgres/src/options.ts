@@ -18,8 +18,8 @@ export type PostgresConnection =
 export type PostgresStoreOptions = {
   /**
    * The table of checkpoints, the Go library's too: 1 to 50 bytes of letters, digits, `_`, `$`, `-`.
-   * Always quoted, so case counts. Two tables beside it have its name with `_applications` and
-   * `_leases`. @default "kinesis_consumer"
+   * Always quoted, so case counts. Four tables beside it have its name with `_applications`,
+   * `_leases`, `_workers` and `_revisions`. @default "kinesis_consumer"
    */
   readonly table?: string;
   /** The schema that the tables are in. @default the first one of the connection's search_path */
@@ -34,6 +34,12 @@ export type PostgresStoreOptions = {
    * STORE_UNAVAILABLE, and its connection is closed. @default 5000
    */
   readonly timeoutMs?: number;
+  /**
+   * Where a connection for LISTEN leads, to be made when a group watches, and kept: to the same
+   * database, and past any PgBouncer in transaction mode. Workers then hear of each other at once;
+   * without it they look at each heartbeat. @default none: the store has no `watch`
+   */
+  readonly listenConnection?: PostgresConnection;
 } & (
   | {
       /** A pool of `pg`. It stays yours: it is never ended here, and its `error` event is yours. */
@@ -55,9 +61,19 @@ export interface CheckedOptions {
   readonly schema: string | undefined;
   readonly namespace: string | undefined;
   readonly timeoutMs: number;
+  /** Undefined = no watch. */
+  readonly listen: Readonly<Record<string, unknown>> | undefined;
 }
 
-const OPTION_NAMES = ["pool", "connection", "table", "schema", "namespace", "timeoutMs"];
+const OPTION_NAMES = [
+  "pool",
+  "connection",
+  "table",
+  "schema",
+  "namespace",
+  "timeoutMs",
+  "listenConnection",
+];
 const MIN_TIMEOUT_MS = 100;
 const MAX_TIMEOUT_MS = 600_000;
 /** Postgres cuts longer names off without a word. */
@@ -85,7 +101,16 @@ export function checkOptions(options: PostgresStoreOptions): CheckedOptions {
       `must be a whole number of milliseconds from ${MIN_TIMEOUT_MS} to ${MAX_TIMEOUT_MS}, not ${timeoutMs}`,
     );
   }
-  return { source: checkSource(options), table, schema, namespace, timeoutMs };
+  const { listenConnection } = options;
+  const listen =
+    listenConnection === undefined
+      ? undefined
+      : checkConnection(
+          "listenConnection",
+          listenConnection,
+          "must be a connection string, or pg's own options",
+        );
+  return { source: checkSource(options), table, schema, namespace, timeoutMs, listen };
 }
 
 function checkName(option: "table" | "schema", name: unknown, maxBytes: number): void {
@@ -112,11 +137,16 @@ function checkSource({ pool, connection }: PostgresStoreOptions): CheckedOptions
     if (typeof pool?.connect !== "function") throw new ConfigError("pool", "must be a pool of pg");
     return { pool };
   }
-  if (typeof connection === "string" && connection !== "") {
-    return { connection: { connectionString: connection } };
-  }
-  if (typeof connection !== "object" || connection === null) {
-    throw new ConfigError("connection", "give a pool, a connection string, or pg's own options");
-  }
-  return { connection };
+  const advice = "give a pool, a connection string, or pg's own options";
+  return { connection: checkConnection("connection", connection, advice) };
+}
+
+function checkConnection(
+  option: string,
+  connection: PostgresConnection | undefined,
+  advice: string,
+): Readonly<Record<string, unknown>> {
+  if (typeof connection === "string" && connection !== "") return { connectionString: connection };
+  if (typeof connection !== "object" || connection === null) throw new ConfigError(option, advice);
+  return connection;
 }

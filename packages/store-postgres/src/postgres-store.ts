@@ -1,53 +1,68 @@
 import {
-  checkClaim,
   compareCheckpoints,
   KcError,
   LeaseLostError,
-  namespaceOf,
   singleResult,
   StoreError,
+  type AcquiredLease,
   type ApplicationRow,
   type BulkCheckpointResult,
   type CallOptions,
   type Checkpoint,
   type CheckpointWrite,
+  type Fence,
+  type LeaseStore,
   type SetCheckpointResult,
-  type Store,
-  type StoreCapabilities,
+  type ShardLineage,
   type StoreScope,
+  type WorkerIdentity,
+  type WorkerMembership,
 } from "@kc/core";
+import { Calls } from "./calls.ts";
 import type { PostgresRows } from "./client.ts";
 import { Connection } from "./connection.ts";
+import { Leases } from "./leases.ts";
+import { Listener } from "./listener.ts";
 import { checkOptions, type PostgresStoreOptions } from "./options.ts";
-import { applicationOf, checkpointOf, claimOf } from "./rows.ts";
+import { applicationOf, checkpointOf } from "./rows.ts";
 import { ddl, inspect, inspectionOf, LOCK_SETUP, missing, refusedSetup } from "./schema.ts";
 import * as sql from "./statements.ts";
-import { tablesOf, type Tables } from "./tables.ts";
+import { tablesOf } from "./tables.ts";
+import { Workers } from "./workers.ts";
 
 /**
- * Progress in Postgres, in the Go library's own table. Every call is one round trip and one
+ * Progress and leases in Postgres, in the Go library's own table and some beside it. Every call is one round trip and one
  * transaction. The first call connects, not the constructor; the tables are made by `setup()` or by
  * hand, never by another call.
  */
-export class PostgresStore implements Store {
-  readonly capabilities: StoreCapabilities = {
-    leases: false,
+export class PostgresStore implements LeaseStore {
+  readonly capabilities: LeaseStore["capabilities"] = {
+    leases: true,
     fences: true,
     flushIntervalMs: 1000,
     flush: "together",
   };
+  /** There is one if the store was given a `listenConnection`. */
+  readonly watch?: NonNullable<LeaseStore["watch"]>;
   readonly #connection: Connection;
-  readonly #tables: Tables;
-  readonly #namespace: string | undefined;
+  readonly #calls: Calls;
+  readonly #workers: Workers;
+  readonly #leases: Leases;
   readonly #setupTimeoutMs: number;
 
   /** @throws ConfigError if an option is wrong. */
   constructor(options: PostgresStoreOptions) {
     const checked = checkOptions(options);
-    this.#tables = tablesOf(checked);
-    this.#namespace = checked.namespace;
+    const tables = tablesOf(checked);
     this.#setupTimeoutMs = checked.timeoutMs;
-    this.#connection = new Connection(checked, this.#tables.checkpoints, ddl(this.#tables));
+    this.#connection = new Connection(checked, tables.checkpoints, ddl(tables));
+    this.#calls = new Calls(this.#connection, tables, checked.namespace);
+    this.#workers = new Workers(this.#calls);
+    this.#leases = new Leases(this.#calls);
+    if (checked.listen === undefined) return;
+    const listener = new Listener(checked.listen, this.#connection);
+    this.watch = (scope, onHint, signal) =>
+      listener.watch(this.#calls.channelOf(scope), onHint, signal);
   }
 
   /**
@@ -78,7 +93,7 @@ export class PostgresStore implements Store {
     row: ApplicationRow,
     options?: CallOptions,
   ): Promise<{ outcome: "created" | "existing"; row: ApplicationRow }> {
-    const [put, [stands] = []] = await this.#run(scope, options, (place) =>
+    const [put, [stands] = []] = await this.#calls.run(scope, options, (place) =>
       sql.openApplication(place, row),
     );
     return {
@@ -92,9 +107,9 @@ export class PostgresStore implements Store {
     shardId: string,
     options?: CallOptions,
   ): Promise<Checkpoint | undefined> {
-    const [row] = await this.#runClaimed(scope, options, (place) =>
-      sql.readCheckpoint(place, shardId),
-    ).then(([rows]) => rows!);
+    const [row] = await this.#calls
+      .runClaimed(scope, options, (place) => sql.readCheckpoint(place, shardId))
+      .then(([rows]) => rows!);
     return row && checkpointOf(row);
   }
 
@@ -102,7 +117,7 @@ export class PostgresStore implements Store {
     scope: StoreScope,
     options?: CallOptions,
   ): Promise<ReadonlyMap<string, Checkpoint>> {
-    const [rows] = await this.#runClaimed(scope, options, sql.readCheckpoints);
+    const [rows] = await this.#calls.runClaimed(scope, options, sql.readCheckpoints);
     return byShard(rows!);
   }
 
@@ -120,7 +135,7 @@ export class PostgresStore implements Store {
     writes: readonly CheckpointWrite[],
     options?: CallOptions,
   ): Promise<readonly BulkCheckpointResult[]> {
-    const [, done, stands] = await this.#runClaimed(scope, options, (place) =>
+    const [, done, stands] = await this.#calls.runClaimed(scope, options, (place) =>
       sql.advance(place, writes),
     );
     const shards = (what: string): ReadonlySet<string | null | undefined> =>
@@ -142,12 +157,81 @@ export class PostgresStore implements Store {
     to: Checkpoint | undefined,
     options?: CallOptions & { readonly force?: boolean },
   ): Promise<void> {
-    const [, lease, done] = await this.#runClaimed(scope, options, (place) =>
+    const [, lease, done] = await this.#calls.runClaimed(scope, options, (place) =>
       sql.reset(place, shardId, to, options?.force === true),
     );
     if (done!.length > 0) return;
     const owner = String(lease![0]?.["owner"]);
     throw new LeaseLostError(shardId, `${owner} holds it: stop it, or force the reset`);
+  }
+
+  joinWorker(
+    scope: StoreScope,
+    worker: WorkerMembership,
+    options?: CallOptions,
+  ): ReturnType<LeaseStore["joinWorker"]> {
+    return this.#workers.join(scope, worker, options);
+  }
+
+  heartbeat(
+    scope: StoreScope,
+    worker: WorkerIdentity,
+    options?: CallOptions,
+  ): ReturnType<LeaseStore["heartbeat"]> {
+    return this.#workers.beat(scope, worker, options);
+  }
+
+  listWorkers(scope: StoreScope, options?: CallOptions): ReturnType<LeaseStore["listWorkers"]> {
+    return this.#workers.list(scope, options);
+  }
+
+  evictWorker(
+    scope: StoreScope,
+    worker: WorkerIdentity & { readonly counter: number },
+    options?: CallOptions,
+  ): ReturnType<LeaseStore["evictWorker"]> {
+    return this.#workers.evict(scope, worker, options);
+  }
+
+  leaveWorker(scope: StoreScope, worker: WorkerIdentity, options?: CallOptions): Promise<void> {
+    return this.#workers.leave(scope, worker, options);
+  }
+
+  putShards(
+    scope: StoreScope,
+    shards: readonly ShardLineage[],
+    options?: CallOptions,
+  ): Promise<void> {
+    return this.#leases.put(scope, shards, options);
+  }
+
+  listLeases(scope: StoreScope, options?: CallOptions): ReturnType<LeaseStore["listLeases"]> {
+    return this.#leases.list(scope, options);
+  }
+
+  acquireLeases(
+    scope: StoreScope,
+    worker: WorkerIdentity,
+    shardIds: readonly string[],
+    options?: CallOptions,
+  ): Promise<readonly AcquiredLease[]> {
+    return this.#leases.acquire(scope, worker, shardIds, options);
+  }
+
+  releaseLeases(
+    scope: StoreScope,
+    leases: readonly { readonly shardId: string; readonly fence: Fence }[],
+    options?: CallOptions,
+  ): Promise<readonly string[]> {
+    return this.#leases.release(scope, leases, options);
+  }
+
+  removeShards(
+    scope: StoreScope,
+    shardIds: readonly string[],
+    options?: CallOptions,
+  ): Promise<void> {
+    return this.#leases.remove(scope, shardIds, options);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -156,36 +240,9 @@ export class PostgresStore implements Store {
 
   /** The statements that bring the schema up to date; undefined if it is. */
   async #missing(options: CallOptions | undefined): Promise<readonly string[] | undefined> {
-    const rows = await this.#connection.run((quote) => inspect(this.#tables, quote), options);
-    return missing(inspectionOf(rows), this.#tables, this.#connection.where);
-  }
-
-  #run(
-    scope: StoreScope,
-    options: CallOptions | undefined,
-    make: (place: sql.Place) => readonly string[],
-  ): Promise<readonly PostgresRows[]> {
-    const namespace = this.#namespaceOf(scope);
-    return this.#connection.run(
-      (quote) => make({ tables: this.#tables, scope, namespace, quote }),
-      options,
-    );
-  }
-
-  /** As `#run`, of statements the first of which reads the claim; answers with the others' rows. */
-  async #runClaimed(
-    scope: StoreScope,
-    options: CallOptions | undefined,
-    make: (place: sql.Place) => readonly string[],
-  ): Promise<readonly PostgresRows[]> {
-    const [claim, ...rest] = await this.#run(scope, options, make);
-    const where = `namespace "${this.#namespaceOf(scope)}"`;
-    checkClaim(claimOf(claim![0]), scope, where, "`namespace` or `table`");
-    return rest;
-  }
-
-  #namespaceOf(scope: StoreScope): string {
-    return this.#namespace ?? namespaceOf(scope);
+    const { tables } = this.#calls;
+    const rows = await this.#connection.run((quote) => inspect(tables, quote), options);
+    return missing(inspectionOf(rows), tables, this.#connection.where);
   }
 }
 

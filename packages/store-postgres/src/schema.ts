@@ -41,6 +41,21 @@ export function schemaSteps(tables: Tables): readonly string[] {
   owner text,
   PRIMARY KEY (namespace, shard_id)
 )`,
+    `ALTER TABLE ${tables.leases}
+  ADD COLUMN IF NOT EXISTS lineage text`,
+    `CREATE TABLE IF NOT EXISTS ${tables.workers} (
+  namespace text NOT NULL,
+  worker_id text NOT NULL,
+  incarnation text NOT NULL,
+  weight double precision NOT NULL,
+  max_shards bigint,
+  counter bigint NOT NULL,
+  PRIMARY KEY (namespace, worker_id)
+)`,
+    `CREATE TABLE IF NOT EXISTS ${tables.revisions} (
+  namespace text PRIMARY KEY,
+  revision bigint NOT NULL
+)`,
   ];
 }
 
@@ -75,17 +90,34 @@ const COLUMNS: Readonly<Record<Table, Readonly<Record<string, readonly string[]>
     started_at: TIME,
     migrated: ["boolean"],
   },
-  leases: { namespace: TEXT, shard_id: TEXT, epoch: ["bigint"], owner: TEXT },
+  leases: { namespace: TEXT, shard_id: TEXT, epoch: ["bigint"], owner: TEXT, lineage: TEXT },
+  workers: {
+    namespace: TEXT,
+    worker_id: TEXT,
+    incarnation: TEXT,
+    weight: ["double precision"],
+    max_shards: ["bigint"],
+    counter: ["bigint"],
+  },
+  revisions: { namespace: TEXT, revision: ["bigint"] },
 };
 
 const KEYS: Readonly<Record<Table, readonly string[]>> = {
   checkpoints: ["namespace", "shard_id"],
   applications: ["namespace"],
   leases: ["namespace", "shard_id"],
+  workers: ["namespace", "worker_id"],
+  revisions: ["namespace"],
 };
 
-type Table = "checkpoints" | "applications" | "leases";
-const NAMES: readonly Table[] = ["checkpoints", "applications", "leases"];
+/** Columns that the steps add to a table that is there already. */
+const ADDED: Readonly<Partial<Record<Table, RegExp>>> = {
+  checkpoints: /^kc_/,
+  leases: /^lineage$/,
+};
+
+const NAMES = ["checkpoints", "applications", "leases", "workers", "revisions"] as const;
+type Table = (typeof NAMES)[number];
 
 /** What a look at the catalogue found. */
 export interface Inspection {
@@ -136,6 +168,8 @@ export function inspectionOf([first, columns, keys]: readonly PostgresRows[]): I
       checkpoints: table("checkpoints"),
       applications: table("applications"),
       leases: table("leases"),
+      workers: table("workers"),
+      revisions: table("revisions"),
     },
   };
 }
@@ -176,10 +210,10 @@ export function missing(
 function problemsOf(name: Table, inspection: Inspection, tables: Tables): readonly string[] {
   const found = inspection.tables[name];
   if (found === undefined) return [];
-  const addable = name === "checkpoints" ? /^kc_/ : /(?!)/;
+  const addable = ADDED[name];
   const columns = Object.entries(COLUMNS[name]).flatMap(([column, types]) => {
     const type = found.columns.get(column);
-    if (type === undefined ? addable.test(column) : types.includes(type)) return [];
+    if (type === undefined ? addable?.test(column) : types.includes(type)) return [];
     return `${tables[name]} has ${type === undefined ? "no" : `as ${type} its`} column ${column}, which must be ${types[0]}`;
   });
   const key = KEYS[name];

@@ -1,31 +1,24 @@
 /**
- * All SQL of the store's daily work. A call is a list of statements that go to the server in one
+ * The SQL of checkpoints; that of leases is in `lease-statements.ts`. A call is a list of statements that go to the server in one
  * text: one round trip and, since Postgres puts such a text into one transaction, all or nothing.
  * Under READ COMMITTED each statement sees what was committed before it began, those included that
  * committed while the one before waited for a lock.
  *
  * Values stand in the text, quoted by the driver: a text of several statements has no parameters.
  */
-import type { ApplicationRow, CheckpointWrite, StoreScope, Checkpoint } from "@kc/core";
+import type { ApplicationRow, Checkpoint, CheckpointWrite } from "@kc/core";
+import type { Place } from "./calls.ts";
+import { bumpRevision } from "./revision.ts";
 import { applicationJson, checkpointJson } from "./rows.ts";
-import type { Tables } from "./tables.ts";
-
-/** What every statement is made from. */
-export interface Place {
-  readonly tables: Tables;
-  readonly scope: StoreScope;
-  readonly namespace: string;
-  /** The driver's quoting of values. */
-  readonly quote: (value: string) => string;
-}
 
 /**
  * What was added to the Go library's table. It counts only while `kc_at` is the sequence number:
  * when Go writes another one, it leaves these as they were.
  */
-const COLUMNS = `shard_id, sequence_number::text AS sequence_number,
+export const CHECKPOINT = `sequence_number::text AS sequence_number,
   CASE WHEN kc_at = sequence_number THEN kc_sub_sequence_number END::text AS sub_sequence_number,
   coalesce(kc_at = sequence_number AND kc_shard_end, false)::text AS shard_end`;
+const COLUMNS = `shard_id, ${CHECKPOINT}`;
 
 /**
  * core's order of checkpoints as one row value: a shard's end after every number, a whole record
@@ -57,7 +50,7 @@ export function claim({ tables, namespace, quote }: Place): string {
 }
 
 /** True where the namespace is another scope's: nothing may then be written. */
-function foreign({ tables, scope, namespace, quote }: Place): string {
+export function foreign({ tables, scope, namespace, quote }: Place): string {
   return `EXISTS (SELECT FROM ${tables.applications} WHERE namespace = ${quote(namespace)}
     AND (application, stream_name) <> (${quote(scope.application)}, ${quote(scope.streamName)}))`;
 }
@@ -165,7 +158,8 @@ export function reset(
       UPDATE ${tables.leases} SET epoch = epoch + 1, owner = NULL
       WHERE ${lease} AND (owner IS NULL OR ${String(force)}) AND NOT ${foreign(place)}
       RETURNING shard_id
-    ), put AS (${to === undefined ? remove(place) : put(place, to)})
+    ), put AS (${to === undefined ? remove(place) : put(place, to)}),
+    ${bumpRevision(place, "freed", "with a hint")}
     SELECT shard_id FROM freed`,
   ];
 }

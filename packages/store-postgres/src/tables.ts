@@ -1,12 +1,18 @@
-/** The three tables of a store, each as it stands in SQL: quoted, with its schema if one was given. */
+import { createHash } from "node:crypto";
+
+/** The tables of a store, each as it stands in SQL: quoted, with its schema if one was given. */
 export interface Tables {
   readonly checkpoints: string;
   readonly applications: string;
   readonly leases: string;
+  readonly workers: string;
+  readonly revisions: string;
   /** Quoted; undefined = wherever the search_path leads. */
   readonly schema: string | undefined;
   /** What unquoted SQL would call the checkpoints' table: another one, if the name has capitals. */
   readonly folded: string;
+  /** Where changes of a namespace are told: 35 letters and digits. Whose they are stays untold. */
+  channelOf(namespace: string): string;
 }
 
 export function tablesOf({
@@ -21,8 +27,14 @@ export function tablesOf({
     checkpoints: prefix + quoteName(table),
     applications: prefix + quoteName(`${table}_applications`),
     leases: prefix + quoteName(`${table}_leases`),
+    workers: prefix + quoteName(`${table}_workers`),
+    revisions: prefix + quoteName(`${table}_revisions`),
     schema: schema === undefined ? undefined : quoteName(schema),
     folded: prefix + quoteName(table.toLowerCase()),
+    channelOf: (namespace) => {
+      const hash = createHash("sha256").update(JSON.stringify([table, namespace]));
+      return `kc_${hash.digest("hex").slice(0, 32)}`;
+    },
   };
 }
 

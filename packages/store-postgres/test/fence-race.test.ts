@@ -3,7 +3,7 @@ import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PostgresStore } from "../src/index.ts";
 import { testDatabase, type TestDatabase } from "./support/database.ts";
-import { claim, grant, NAMESPACE, SCOPE, storedNumber } from "./support/leases.ts";
+import { claim, grant, NAMESPACE, SCOPE, storedNumber, WORKER } from "./support/leases.ts";
 
 const ROUNDS = 1000;
 /** Rounds at once, each on a shard of its own. */
@@ -13,15 +13,23 @@ const OLD: Fence = { epoch: 1, owner: "old#1" };
 let database: TestDatabase;
 let pool: pg.Pool;
 let store: PostgresStore;
+/** Another process, which claims. */
+let claimer: PostgresStore;
 
 beforeAll(async () => {
   database = await testDatabase();
   pool = new pg.Pool({ connectionString: database.connectionString, max: 3 * LANES });
   store = new PostgresStore({ pool, schema: database.schema });
   await store.setup();
+  claimer = new PostgresStore({
+    connection: database.connectionString,
+    schema: database.schema,
+  });
+  await claimer.joinWorker(SCOPE, WORKER);
 });
 
 afterAll(async () => {
+  await claimer[Symbol.asyncDispose]();
   await pool.end();
   await database[Symbol.asyncDispose]();
 });
@@ -52,6 +60,20 @@ async function runRounds(
   await Promise.all(Array.from({ length: LANES }, lane));
 }
 
+type Claim = (shardId: string) => Promise<string | undefined>;
+
+/** As a group claims: `old#1` has no worker's row, so its leases are free. */
+const byAcquire: Claim = async (shardId) => {
+  await claimer.putShards(SCOPE, [{ shardId, lineage: "{}" }]);
+  const [lease] = await claimer.acquireLeases(SCOPE, WORKER, [shardId]);
+  expect(lease, "the claim's answer").toBeDefined();
+  const { checkpoint } = lease!;
+  return checkpoint?.kind === "position" ? checkpoint.sequenceNumber : undefined;
+};
+
+/** In four round trips, which leaves others time to do it wrong. */
+const byHand: Claim = (shardId) => claim(pool, database.schema, shardId, "new#1");
+
 /**
  * A worker that lost its shard writes while another claims it. What the claim sees must be what
  * stands in the end: a write that comes later would be under the new owner's feet. Ends at the first
@@ -60,6 +82,7 @@ async function runRounds(
 async function raceClaims(
   fence: Fence | undefined,
   write: (round: Round) => Promise<boolean>,
+  claimBy: Claim,
 ): Promise<{ readonly written: number; readonly refused: number; readonly broken: number }> {
   const tally = { written: 0, refused: 0, broken: 0 };
   await runRounds(fence, async (round) => {
@@ -67,8 +90,7 @@ async function raceClaims(
     const turns = async (count: number): Promise<void> => {
       for (let turn = 0; turn < count * 4; turn++) await new Promise(setImmediate);
     };
-    const claimed = (): Promise<string | undefined> =>
-      claim(pool, database.schema, round.shardId, "new#1");
+    const claimed = (): Promise<string | undefined> => claimBy(round.shardId);
     // One in ten is no race, but one of its two outcomes, so that both are seen on any machine.
     const turn = round.number % 20;
     const first = turn === 0 ? await claimed() : undefined;
@@ -117,14 +139,17 @@ describe.each([
   ["a claim of a shard that another holds", OLD],
   ["the first claim of a shard", undefined],
 ])("%s", (_title, fence) => {
-  test(`decides ${ROUNDS} races with a write`, async () => {
-    const { written, refused, broken } = await raceClaims(fence, byStore);
+  test.each([
+    ["of the store's", byAcquire],
+    ["by hand", byHand],
+  ])(`%s decides ${ROUNDS} races with a write`, async (_by, claimBy) => {
+    const { written, refused, broken } = await raceClaims(fence, byStore, claimBy);
     expect(broken, "races that neither won").toBe(0);
     expect(Math.min(written, refused), "each wins some races").toBeGreaterThan(ROUNDS / 50);
   });
 
   test("would not, if the write looked at the lease without a lock", async () => {
-    const { broken } = await raceClaims(fence, byExists);
+    const { broken } = await raceClaims(fence, byExists, byHand);
     expect(broken).toBeGreaterThan(0);
   });
 });
@@ -169,14 +194,23 @@ test("bulk writes race claims of their shards without a deadlock", async () => {
     }
     return acknowledged;
   };
+  await claimer.putShards(
+    SCOPE,
+    shardIds.map((shardId) => ({ shardId, lineage: "{}" })),
+  );
   const claimAll = async (): Promise<ReadonlyMap<string, string | undefined>> => {
     const seen = new Map<string, string | undefined>();
-    for (const shardId of shardIds) {
-      seen.set(shardId, await claim(pool, database.schema, shardId, "new#1"));
+    for (let start = 0; start < shardIds.length; start += 10) {
+      const some = shardIds.slice(start, start + 10).toReversed();
+      for (const lease of await claimer.acquireLeases(SCOPE, WORKER, some)) {
+        const { shardId, checkpoint } = lease;
+        seen.set(shardId, checkpoint?.kind === "position" ? checkpoint.sequenceNumber : undefined);
+      }
     }
     return seen;
   };
   const [acknowledged, seen] = await Promise.all([flush(), claimAll()]);
+  expect(seen.size, "claimed").toBe(shardIds.length);
   for (const [shardId, number] of seen) {
     expect(await storedNumber(pool, database.schema, shardId), shardId).toBe(number);
   }

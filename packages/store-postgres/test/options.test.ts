@@ -45,6 +45,8 @@ describe("new PostgresStore", () => {
     ["timeoutMs", { pool, timeoutMs: 600_001 }, "100 to 600000"],
     ["timeoutMs", { pool, timeoutMs: 500.5 }, "100 to 600000"],
     ["timeoutMs", { pool, timeoutMs: "500" }, "100 to 600000"],
+    ["listenConnection", { pool, listenConnection: "" }, "a connection string"],
+    ["listenConnection", { pool, listenConnection: true }, "a connection string"],
   ])("refuses a wrong %s: %o", (option, options, text) => {
     const error = construct(options);
     expect(error).toBeInstanceOf(ConfigError);

@@ -1,4 +1,4 @@
-import { storeConformance } from "@kc/conformance";
+import { leaseStoreConformance, storeConformance } from "@kc/conformance";
 import { startPgBouncer, type PgBouncerServer } from "@kc-internal/test-services";
 import { afterAll, beforeAll, inject } from "vitest";
 import { postgresHarness } from "./support/harness.ts";
@@ -12,6 +12,7 @@ beforeAll(async () => {
 
 afterAll(() => pooler.close());
 
-storeConformance("PostgresStore through PgBouncer in transaction mode", () =>
-  postgresHarness("connection", pooler),
-);
+const NAME = "PostgresStore through PgBouncer in transaction mode";
+const harness = () => postgresHarness("connection", pooler, inject("postgres").connectionString);
+storeConformance(NAME, harness);
+leaseStoreConformance(NAME, harness);

@@ -2,7 +2,7 @@ import type { KcError } from "@kc/core";
 import pg from "pg";
 import { describe, expect, inject, onTestFinished, test } from "vitest";
 import { PostgresStore, type PostgresStoreOptions } from "../src/index.ts";
-import { SCOPE, SHARD } from "./support/leases.ts";
+import { SCOPE, SHARD, WORKER } from "./support/leases.ts";
 import { at, DENIED, failure, open, role, SCHEMA, type Opened } from "./support/open.ts";
 
 const tablesIn = async ({ admin, schema }: Opened): Promise<readonly string[]> => {
@@ -28,7 +28,7 @@ async function storeOf(opened: Opened, user: string, table?: string): Promise<Po
 const scriptOf = (error: unknown): string => (error as KcError).message.split("owner:\n")[1] ?? "";
 
 describe("setup()", () => {
-  test("makes three tables, and nothing at its second time", async () => {
+  test("makes its tables, and nothing at its second time", async () => {
     const opened = await open(inject("postgres"));
     const store = storeOn(opened, { table: "progress" });
     await store.setup();
@@ -36,9 +36,13 @@ describe("setup()", () => {
       "kinesis_consumer",
       "kinesis_consumer_applications",
       "kinesis_consumer_leases",
+      "kinesis_consumer_revisions",
+      "kinesis_consumer_workers",
       "progress",
       "progress_applications",
       "progress_leases",
+      "progress_revisions",
+      "progress_workers",
     ]);
     await store.setCheckpoint(SCOPE, at(1));
     // Whoever made a table would meet this lock.
@@ -141,6 +145,24 @@ describe("setup()", () => {
     expect(await failure(store.setCheckpoint(SCOPE, at(1)))).toMatchObject(SCHEMA);
   });
 
+  test("completes tables of a time without leases, and what they hold goes on", async () => {
+    const opened = await open(inject("postgres"));
+    const { admin, schema, store } = opened;
+    await store.setCheckpoint(SCOPE, at(3));
+    await admin.query(`DROP TABLE ${schema}.kinesis_consumer_workers;
+      DROP TABLE ${schema}.kinesis_consumer_revisions;
+      ALTER TABLE ${schema}.kinesis_consumer_leases DROP COLUMN lineage`);
+    const error = await failure(store.listLeases(SCOPE));
+    expect(error).toMatchObject(SCHEMA);
+    expect(String(error)).toContain("ADD COLUMN IF NOT EXISTS lineage text");
+    await store.setup();
+    await store.joinWorker(SCOPE, WORKER);
+    expect(await store.acquireLeases(SCOPE, WORKER, [SHARD]), "it has no lease yet").toEqual([]);
+    await store.putShards(SCOPE, [{ shardId: SHARD, lineage: "{}" }]);
+    const [lease] = await store.acquireLeases(SCOPE, WORKER, [SHARD]);
+    expect(lease).toMatchObject({ fence: { epoch: 1 }, checkpoint: at(3).checkpoint });
+  });
+
   test("refuses somebody else's table beside", async () => {
     const opened = await open(inject("postgres"));
     await opened.admin.query(`CREATE TABLE ${opened.schema}.my_leases (flat text)`);
@@ -240,7 +262,9 @@ describe("rights", () => {
     await admin.query(`GRANT USAGE ON SCHEMA ${schema} TO ${user};
       GRANT SELECT, INSERT, UPDATE, DELETE ON ${schema}.kinesis_consumer TO ${user};
       GRANT SELECT, INSERT ON ${schema}.kinesis_consumer_applications TO ${user};
-      GRANT SELECT, INSERT, UPDATE ON ${schema}.kinesis_consumer_leases TO ${user}`);
+      GRANT SELECT, INSERT, UPDATE, DELETE ON ${schema}.kinesis_consumer_leases TO ${user};
+      GRANT SELECT, INSERT, UPDATE, DELETE ON ${schema}.kinesis_consumer_workers TO ${user};
+      GRANT SELECT, INSERT, UPDATE ON ${schema}.kinesis_consumer_revisions TO ${user}`);
     await store.setup();
     const row = {
       ...SCOPE,
@@ -254,6 +278,13 @@ describe("rights", () => {
     await store.resetCheckpoint(SCOPE, SHARD, at(1).checkpoint);
     await store.resetCheckpoint(SCOPE, SHARD, undefined);
     expect(await store.getCheckpoints(SCOPE)).toEqual(new Map());
+    await store.joinWorker(SCOPE, WORKER);
+    await store.putShards(SCOPE, [{ shardId: "b", lineage: "" }]);
+    const held = await store.acquireLeases(SCOPE, WORKER, ["b"]);
+    expect(await store.releaseLeases(SCOPE, held)).toEqual(["b"]);
+    await store.removeShards(SCOPE, ["b"]);
+    expect(await store.heartbeat(SCOPE, WORKER)).toMatchObject({ outcome: "alive", counter: 1 });
+    expect(await store.evictWorker(SCOPE, { ...WORKER, counter: 1 })).toBe("evicted");
 
     await admin.query(`REVOKE UPDATE ON ${schema}.kinesis_consumer FROM ${user}`);
     expect(await failure(store.setCheckpoint(SCOPE, at(3)))).toMatchObject(DENIED);
@@ -262,13 +293,18 @@ describe("rights", () => {
   });
 });
 
-test.each(["kinesis_consumer", "kinesis_consumer_leases", "kinesis_consumer_applications"])(
+test.each([
+  "kinesis_consumer",
+  "kinesis_consumer_leases",
+  "kinesis_consumer_applications",
+  "kinesis_consumer_revisions",
+])(
   "%s was dropped while the store is open: the error holds the script that mends it",
   async (table) => {
     const { store, admin, schema } = await open(inject("postgres"));
     await store.setCheckpoint(SCOPE, at(1));
     await admin.query(`DROP TABLE ${schema}.${table}`);
-    const error = await failure(store.setCheckpoint(SCOPE, at(2)));
+    const error = await failure(store.resetCheckpoint(SCOPE, SHARD, at(2).checkpoint));
     expect(error).toMatchObject(SCHEMA);
     await admin.query(scriptOf(error));
     expect((await store.setCheckpoint(SCOPE, at(2))).outcome).toBe("written");

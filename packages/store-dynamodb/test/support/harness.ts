@@ -1,12 +1,12 @@
 import { ListTablesCommand } from "@aws-sdk/client-dynamodb";
-import type { StoreHarness } from "@kc/conformance";
+import type { LeaseStoreHarness } from "@kc/conformance";
 import { startProxy } from "@kc-internal/test-services";
 import { inject } from "vitest";
 import { DynamoDBStore } from "../../src/index.ts";
 import { connect, newTableName, Table } from "./table.ts";
 
 /** A table of its own, which every handle reaches through a client of its own and one proxy. */
-export async function dynamodbHarness(): Promise<StoreHarness> {
+export async function dynamodbHarness(): Promise<LeaseStoreHarness> {
   const proxy = await startProxy(inject("dynamodb"));
   const admin = connect();
   const table = new Table(admin, newTableName());

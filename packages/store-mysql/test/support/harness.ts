@@ -1,4 +1,4 @@
-import type { StoreHarness } from "@kc/conformance";
+import type { LeaseStoreHarness } from "@kc/conformance";
 import { startProxy, type MysqlAddress } from "@kc-internal/test-services";
 import { createPool, type Pool } from "mysql2/promise";
 import { MysqlStore } from "../../src/index.ts";
@@ -14,7 +14,7 @@ const timeoutMs = 4000;
 export async function mysqlHarness(
   address: MysqlAddress,
   form: "connection" | "pool",
-): Promise<StoreHarness> {
+): Promise<LeaseStoreHarness> {
   const database = await createDatabase(address);
   const proxy = await startProxy(address);
   const { host, port } = proxy;

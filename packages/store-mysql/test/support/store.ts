@@ -1,10 +1,22 @@
-import { KcError, type Checkpoint, type CheckpointWrite, type StoreScope } from "@kc/core";
+import {
+  KcError,
+  type Checkpoint,
+  type CheckpointWrite,
+  type StoreScope,
+  type WorkerMembership,
+} from "@kc/core";
 import { expect, onTestFinished } from "vitest";
 import { MysqlStore, type MysqlStoreOptions } from "../../src/index.ts";
 
 export const SCOPE: StoreScope = { application: "billing", streamName: "orders" };
 export const NAMESPACE = "billing-orders";
 export const SHARD = "shardId-000000000000";
+export const WORKER: WorkerMembership = {
+  workerId: "worker",
+  incarnation: "1",
+  weight: 1,
+  maxShards: undefined,
+};
 const FIRST = 49590338271490256608559692538361571095921575989136588898n;
 
 export const numberAt = (n: number): string => String(FIRST + BigInt(n));

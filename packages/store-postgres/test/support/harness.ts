@@ -1,4 +1,4 @@
-import type { StoreHarness } from "@kc/conformance";
+import type { LeaseStoreHarness } from "@kc/conformance";
 import { startProxy, type Address } from "@kc-internal/test-services";
 import pg from "pg";
 import { PostgresStore, type PostgresStoreOptions } from "../../src/index.ts";
@@ -11,7 +11,8 @@ import { testDatabase } from "./database.ts";
 export async function postgresHarness(
   form: "pool" | "connection",
   { host, port, user, database }: Address & { readonly user: string; readonly database: string },
-): Promise<StoreHarness> {
+  listenConnection?: string,
+): Promise<LeaseStoreHarness> {
   const { schema, admin, ...own } = await testDatabase();
   const proxy = await startProxy({ host, port });
   const closers: (() => Promise<unknown>)[] = [];
@@ -24,7 +25,8 @@ export async function postgresHarness(
     return pool;
   };
   const keep = (options: PostgresStoreOptions): PostgresStore => {
-    const store = new PostgresStore(options);
+    const listening = listenConnection === undefined ? {} : { listenConnection };
+    const store = new PostgresStore({ ...options, ...listening });
     closers.unshift(() => store[Symbol.asyncDispose]());
     return store;
   };

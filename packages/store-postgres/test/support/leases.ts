@@ -1,9 +1,15 @@
-import type { Fence, StoreScope } from "@kc/core";
+import type { Fence, StoreScope, WorkerMembership } from "@kc/core";
 import type pg from "pg";
 
 export const SCOPE: StoreScope = { application: "billing", streamName: "orders" };
 export const NAMESPACE = "billing-orders";
 export const SHARD = "shardId-000000000000";
+export const WORKER: WorkerMembership = {
+  workerId: "worker",
+  incarnation: "1",
+  weight: 1,
+  maxShards: undefined,
+};
 
 /** What a store with leases does when it claims a shard: the lease first, then the checkpoint. */
 export async function claim(

@@ -55,6 +55,8 @@ export class LeaseGroup implements LeasingGroup {
   readonly #weight: number;
   readonly #maxShards: number | undefined;
   readonly #timing: LeaseTiming;
+  /** The incarnations that this process has had. */
+  readonly #earlier = new Set<string>();
   #running = false;
   #membership: Membership | undefined;
   #coordinator: Coordinator | undefined;
@@ -133,6 +135,7 @@ export class LeaseGroup implements LeasingGroup {
       workerId: this.workerId,
       weight: this.#weight,
       maxShards: this.#maxShards,
+      earlier: this.#earlier,
       timing: this.#timing,
       calls,
       scope,
@@ -147,6 +150,7 @@ export class LeaseGroup implements LeasingGroup {
     telemetry.info("joined the group", { workerId, incarnation });
     const coordinator = new Coordinator({ host, calls, membership, timing: this.#timing });
     this.#coordinator = coordinator;
+    this.#earlier.add(incarnation);
     const end = await coordinator.run(signal);
     const { view } = coordinator;
     if (end === "stopped") {

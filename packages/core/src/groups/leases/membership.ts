@@ -12,12 +12,23 @@ export interface MembershipOptions {
   readonly workerId: string;
   readonly weight: number;
   readonly maxShards: number | undefined;
+  /** The incarnations that this process had before. */
+  readonly earlier: ReadonlySet<string>;
   readonly timing: LeaseTiming;
   readonly calls: StoreCalls<LeaseStore>;
   readonly scope: StoreScope;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
 }
+
+/** Who has this worker's id, as it was seen last, and in how many looks it had beaten. */
+interface Namesake {
+  readonly row: WorkerRow;
+  readonly beats: number;
+}
+
+/** Fewer may have been on their way when their process died, or come from a store that went back. */
+const BEATS_OF_THE_LIVING = 3;
 
 /** How a membership came to its end. */
 export type MembershipEnd =
@@ -66,12 +77,12 @@ export class Membership {
   /**
    * Enters this worker. An id that lives already is waited for: if its counter stands still for a
    * lease, it is what a crash left behind, and is evicted.
-   * @throws KcError WORKER_ID_IN_USE if its counter moves; StoreError; the signal's reason
+   * @throws KcError WORKER_ID_IN_USE if its counter goes on; StoreError; the signal's reason
    */
   async join(signal: AbortSignal): Promise<void> {
     const { calls, scope, clock, timing } = this.#options;
     const watch = new WorkerWatch(timing);
-    let first: WorkerRow | undefined;
+    let namesake: Namesake | undefined;
     for (;;) {
       const sent = new Stopwatch(clock);
       const answer = await calls.retry("joinWorker", signal, (call) => {
@@ -84,7 +95,9 @@ export class Membership {
         this.#revision = answer.revision;
         return;
       }
-      first = await this.#waitFor(first, watch, signal);
+      if (!(await this.#leaveEarlier(answer.incarnation, signal))) {
+        namesake = await this.#waitFor(namesake, watch, signal);
+      }
     }
   }
 
@@ -132,12 +145,23 @@ export class Membership {
     return end;
   }
 
-  /** Looks at who has this worker's id; answers with what was seen first of that incarnation. */
+  /** True = it was this very process, which is not there any more and need not be waited for. */
+  async #leaveEarlier(incarnation: string, signal: AbortSignal): Promise<boolean> {
+    const { calls, scope, earlier } = this.#options;
+    if (!earlier.has(incarnation)) return false;
+    const { workerId } = this.worker;
+    await calls.retry("leaveWorker", signal, (call) =>
+      calls.store.leaveWorker(scope, { workerId, incarnation }, call),
+    );
+    return true;
+  }
+
+  /** Looks at who has this worker's id. */
   async #waitFor(
-    first: WorkerRow | undefined,
+    before: Namesake | undefined,
     watch: WorkerWatch,
     signal: AbortSignal,
-  ): Promise<WorkerRow | undefined> {
+  ): Promise<Namesake | undefined> {
     const { calls, scope, clock, timing, telemetry } = this.#options;
     const { workerId } = this.worker;
     const asOf = clock.monotonic();
@@ -146,8 +170,9 @@ export class Membership {
     );
     const standing = workers.filter((row) => row.workerId === workerId);
     const [row] = standing;
-    const known = first !== undefined && row?.incarnation === first.incarnation;
-    if (known && row.counter !== first?.counter) {
+    const known = row !== undefined && row.incarnation === before?.row.incarnation;
+    const beats = known ? before.beats + Number(row.counter !== before.row.counter) : 0;
+    if (beats >= BEATS_OF_THE_LIVING) {
       throw new KcError(
         "WORKER_ID_IN_USE",
         `worker "${workerId}" is a live member of application "${scope.application}" already: give ` +
@@ -172,6 +197,6 @@ export class Membership {
     }
     await sleep(clock, timing.heartbeatMs, signal);
     signal.throwIfAborted();
-    return known ? first : row;
+    return row && { row, beats };
   }
 }

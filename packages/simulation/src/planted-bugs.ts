@@ -1,0 +1,193 @@
+/** One replacement in a built file. */
+export interface Edit {
+  /** `core/…` or `simulation/…`, under that package's `dist`. */
+  readonly file: string;
+  /** The text that is replaced: it must be there, once. */
+  readonly find: string;
+  readonly replace: string;
+}
+
+/**
+ * Faults that are put into built files as they are loaded, to see whether the simulation finds them.
+ * Each is one that a leasing consumer has had, or could have.
+ */
+export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
+  "no fence": [
+    {
+      file: "core/checkpoints/write-outcome.js",
+      find: "if (!holds(fence, lease))",
+      replace: "if (false)",
+    },
+  ],
+  "a fence that looks first and writes later": [
+    {
+      file: "simulation/store-link.js",
+      find: "const answer = await method.apply(store, [...sent]);",
+      replace: `const answer = await (operation !== "setCheckpoints" ? method.apply(store, [...sent]) : (async () => {
+        const held = sent[1].map(({ shardId, fence }) => {
+          const row = data.shard(sent[0], shardId);
+          return row.owner === fence?.owner && row.epoch === fence?.epoch;
+        });
+        await wait(500);
+        return sent[1].map(({ shardId, checkpoint }, index) => {
+          if (!held[index]) return { outcome: "lease-lost" };
+          data.shard(sent[0], shardId).checkpoint = checkpoint;
+          return { outcome: "written", stored: checkpoint };
+        });
+      })());`,
+    },
+  ],
+  "no epoch growth": [
+    {
+      file: "core/checkpoints/memory-leases.js",
+      find: "shard.epoch += 1;",
+      replace: "shard.epoch = 1;",
+    },
+  ],
+  "child before parent": [
+    {
+      file: "core/groups/leases/lineage.js",
+      find: "return shard.parents.every((parent) => shards.get(parent)?.ended ?? shard.listed);",
+      replace: "return true;",
+    },
+  ],
+  "flush after release": [
+    {
+      file: "core/groups/leases/coordinator.js",
+      find: 'lease.revoke({ kind: "hand-off", deadlineMs: drainTimeoutMs });',
+      replace:
+        'lease.revoke({ kind: "hand-off", deadlineMs: drainTimeoutMs }); lease.outcome = { kind: "released" };',
+    },
+  ],
+  "a deadline by the wall clock alone": [
+    {
+      file: "core/clock.js",
+      find: "return Math.max(this.#clock.monotonic() - this.#monotonic, this.#clock.now() - this.#wall);",
+      replace: "return this.#clock.now() - this.#wall;",
+    },
+  ],
+  "no deadline at all": [
+    {
+      file: "core/groups/leases/membership.js",
+      find: "return this.#alive ? leaseMs - marginMs - this.#sinceSent.elapsed() : 0;",
+      replace: "return Infinity;",
+    },
+  ],
+  "an eviction too soon": [
+    {
+      file: "core/groups/leases/worker-watch.js",
+      find: "this.#observedAt - since >= this.#leaseMs",
+      replace: "this.#observedAt - since >= this.#leaseMs / 4",
+    },
+  ],
+  "LATEST for children": [
+    {
+      file: "core/checkpoints/start-position.js",
+      find: 'if (!presentAtStart || row.start === "TRIM_HORIZON"',
+      replace:
+        'if (afterParent && !checkpoint) return { ShardIteratorType: "LATEST" };\n    if (!presentAtStart || row.start === "TRIM_HORIZON"',
+    },
+  ],
+  "checkpoint before completion": [
+    {
+      file: "core/scan/dispatcher.js",
+      find: "answer = handler(record, context);",
+      replace:
+        "progress.done(record.sequenceNumber, record.subSequenceNumber); answer = handler(record, context);",
+    },
+  ],
+  "an iterator that is made anew from an older place": [
+    {
+      file: "core/scan/polling-reader.js",
+      find: "if (records.length > 0) {",
+      replace: "if (false) {",
+    },
+  ],
+  "two workers on one lease": [
+    {
+      file: "core/checkpoints/memory-leases.js",
+      find: "if (shard.owner !== owner) {",
+      replace: "if (this.#isFree(shard)) {",
+    },
+    {
+      file: "core/groups/leases/duties.js",
+      find: "holder(shard) === undefined || unknown(shard)",
+      replace: "true",
+    },
+  ],
+  "a claim from a live worker": [
+    {
+      file: "core/checkpoints/memory-leases.js",
+      find: "return ![...this.#application.workers.values()].some((row) => ownerOf(row) === owner);",
+      replace: "return true;",
+    },
+    {
+      file: "core/groups/leases/duties.js",
+      find: "holder(shard) === undefined || unknown(shard)",
+      replace: "true",
+    },
+  ],
+  "a forgotten release": [
+    {
+      file: "core/groups/leases/coordinator.js",
+      find: 'await this.#call("releaseLeases", (call) => calls.store.releaseLeases(scope, leases, call));',
+      replace: "",
+    },
+    {
+      file: "core/groups/leases/duties.js",
+      find: ".filter((shard) => unknown(shard) && !isForUs(shard))",
+      replace: ".filter(() => false)",
+    },
+  ],
+  "a claim whose reply was lost is never reconciled": [
+    {
+      file: "core/groups/leases/duties.js",
+      find: "owner === own && !inHand(shardId);",
+      replace: "false;",
+    },
+  ],
+  "an evicted worker that goes on": [
+    {
+      file: "core/groups/leases/membership.js",
+      find: 'if (answer.outcome === "evicted")',
+      replace: 'if (answer.outcome === "evicted") continue; if (false)',
+    },
+    {
+      file: "core/groups/leases/coordinator.js",
+      find: "if (!this.#isMember())",
+      replace: "if (false)",
+    },
+  ],
+  "an announced child whose other parent is taken for gone": [
+    {
+      file: "core/groups/leases/lineage.js",
+      find: "shards.get(parent)?.ended ?? shard.listed",
+      replace: "shards.get(parent)?.ended ?? true",
+    },
+    {
+      file: "core/groups/leases/discovery.js",
+      find: "const HURRIED_MS = 5000;",
+      replace: "const HURRIED_MS = 10000;",
+    },
+  ],
+  "a shard that is handed over without a flush": [
+    {
+      file: "core/scan/shard-scan.js",
+      find: "async #drained() {",
+      replace:
+        'async #drained() { if (this.#assignment.revoked?.aborted) return { kind: "released" };',
+    },
+  ],
+  "a worker that stops and keeps its row": [
+    {
+      file: "core/groups/leases/lease-group.js",
+      find: "await membership.leave(host.over);",
+      replace: "",
+    },
+    {
+      file: "core/groups/leases/lookout.js",
+      find: "if (await this.#evictOverdue())",
+      replace: "if (false)",
+    },
+  ],
+};

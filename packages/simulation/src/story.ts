@@ -1,0 +1,336 @@
+import {
+  CreateStreamCommand,
+  KinesisServiceException,
+  ListShardsCommand,
+  MergeShardsCommand,
+  PutRecordCommand,
+  SplitShardCommand,
+} from "@aws-sdk/client-kinesis";
+import { MemoryStoreData, ownerOf } from "@kc/core";
+import { FakeClock, FakeKinesis } from "@kc/emulator";
+import { Ledger, Violation } from "./ledger.ts";
+import { Random } from "./random.ts";
+import type { Weather } from "./store-link.ts";
+import { LEASE_MS, SCOPE, STREAM, Worker } from "./worker.ts";
+
+const KEYS = Array.from({ length: 12 }, (_, index) => `k${index}`);
+const MOST_WORKERS = 8;
+const MOST_SHARDS = 8;
+/** How long everything must have come to rest after the last fault. */
+const QUIET_MS = 60_000;
+
+/** What happened, and when: the same for the same seed. */
+export interface Outcome {
+  readonly seed: number;
+  readonly violation: Error | undefined;
+  readonly trace: readonly string[];
+  readonly records: number;
+  readonly repeats: number;
+}
+
+/** One seed's story: workers come, go, die and freeze, the stream is resharded, everything fails. */
+export async function tell(seed: number): Promise<Outcome> {
+  const story = new Story(seed);
+  await story.run();
+  return story.outcome;
+}
+
+class Story {
+  readonly #seed: number;
+  readonly #random: Random;
+  readonly #clock = new FakeClock();
+  readonly #kinesis: FakeKinesis;
+  readonly #data = new MemoryStoreData();
+  readonly #ledger = new Ledger(() => this.#clock.monotonic());
+  readonly #weather: Weather;
+  readonly #push: boolean;
+  /** How often shards are split and merged, beside the other events. */
+  readonly #reshards: number;
+  readonly #start: "LATEST" | "TRIM_HORIZON";
+  readonly #workers: Worker[] = [];
+  readonly #trace: string[] = [];
+  #records = 0;
+  #violation: Error | undefined;
+
+  constructor(seed: number) {
+    this.#seed = seed;
+    this.#random = new Random(seed);
+    const random = this.#random;
+    this.#weather = { away: false, trouble: random.pick([0, 0.02, 0.1]) };
+    this.#push = random.chance(0.5);
+    this.#reshards = random.pick([6, 6, 40]);
+    this.#start = random.pick(["LATEST", "TRIM_HORIZON"]);
+    this.#kinesis = new FakeKinesis({
+      clock: this.#clock,
+      transitionMs: random.pick([0, 300]),
+      omitChildShards: random.chance(0.2),
+      maxRecordsPerPage: random.between(2, 50),
+    });
+  }
+
+  get outcome(): Outcome {
+    return {
+      seed: this.#seed,
+      violation: this.#violation,
+      trace: this.#trace,
+      records: this.#records,
+      repeats: this.#ledger.repeats,
+    };
+  }
+
+  async run(): Promise<void> {
+    const random = this.#random;
+    const shards = random.between(1, 4);
+    await this.#kinesis.send(new CreateStreamCommand({ StreamName: STREAM, ShardCount: shards }));
+    await this.#clock.advance(60_000);
+    for (let n = random.between(1, 4); n > 0; n -= 1) this.#join();
+    // A start at LATEST promises what comes after it.
+    await this.#advance(random.between(4000, 6000));
+    const steps = random.between(10, 40);
+    for (let step = 0; step < steps && !this.#violation; step += 1) {
+      await this.#step();
+      await this.#advance(
+        random.chance(0.1) ? random.between(3000, 9000) : random.between(1, 1500),
+      );
+    }
+    if (!this.#violation) await this.#end();
+  }
+
+  async #step(): Promise<void> {
+    const random = this.#random;
+    const worker = random.pick(this.#workers);
+    const events: readonly (readonly [weight: number, act: () => unknown])[] = [
+      [40, () => this.#put(random.between(1, 12))],
+      [this.#reshards, () => this.#reshard()],
+      [8, () => this.#alive().length < MOST_WORKERS && this.#join()],
+      [6, () => this.#note(`${worker.id} is stopped`, () => worker.stop())],
+      [6, () => this.#note(`${worker.id} is killed`, () => worker.kill())],
+      [8, () => this.#freeze(worker)],
+      [5, () => this.#cutOff(worker)],
+      [2, () => this.#setClock(worker)],
+      [3, () => this.#outage()],
+      [2, () => this.#failOver()],
+      [6, () => this.#kinesisFault()],
+    ];
+    let roll = random.next() * events.reduce((sum, [weight]) => sum + weight, 0);
+    for (const [weight, act] of events) {
+      roll -= weight;
+      if (roll < 0) return void (await act());
+    }
+  }
+
+  #alive(): Worker[] {
+    return this.#workers.filter(({ alive }) => alive);
+  }
+
+  #join(): void {
+    // Now and then the name of one that died: it comes back before it is evicted.
+    const died = this.#workers.filter(
+      ({ id, alive }) => !alive && !this.#alive().some((other) => other.id === id),
+    );
+    const again = died.length > 0 && this.#random.chance(0.3);
+    const id = again ? this.#random.pick(died).id : `w${this.#workers.length}`;
+    this.#note(`${id} joins`, () => {
+      this.#workers.push(
+        new Worker({
+          id,
+          clock: this.#clock,
+          kinesis: this.#kinesis,
+          data: this.#data,
+          random: this.#random,
+          weather: this.#weather,
+          ledger: this.#ledger,
+          start: this.#start,
+          push: this.#push,
+          onViolation: (error) => (this.#violation ??= error),
+        }),
+      );
+    });
+  }
+
+  #freeze(worker: Worker): void {
+    const ms = this.#random.between(500, 4 * LEASE_MS);
+    this.#note(`${worker.id} is frozen for ${ms} ms`, () => worker.process.freeze());
+    this.#clock.setTimer(() => worker.process.thaw(), ms);
+  }
+
+  /** It alone loses the store; now and then with a clock that somebody sets meanwhile. */
+  #cutOff(worker: Worker): void {
+    const ms = this.#random.between(500, 4 * LEASE_MS);
+    this.#note(`${worker.id} alone is cut off for ${ms} ms`, () => (worker.weather.away = true));
+    if (this.#random.chance(0.3)) this.#setClock(worker);
+    this.#clock.setTimer(() => (worker.weather.away = false), ms);
+  }
+
+  #setClock(worker: Worker): void {
+    const ms = this.#random.between(-40_000, 40_000);
+    this.#note(`${worker.id}'s clock is set by ${ms} ms`, () => worker.process.jumpWall(ms));
+  }
+
+  #outage(): void {
+    const ms = this.#random.between(500, 3 * LEASE_MS);
+    this.#note(`the store is away for ${ms} ms`, () => (this.#weather.away = true));
+    this.#clock.setTimer(() => (this.#weather.away = false), ms);
+  }
+
+  /**
+   * The store goes over to a copy that lagged. For two leases' time what it had told is void, and two
+   * workers may hold one lease.
+   */
+  #failOver(): void {
+    const application = this.#data.application(SCOPE);
+    const { revision, shards, workers } = application;
+    const copy = structuredClone({ revision, shards: [...shards], workers: [...workers] });
+    const ms = this.#random.between(200, 8000);
+    this.#clock.setTimer(() => {
+      // What the copy never had is lost; a story in which all is lost is another one.
+      if (copy.shards.length === 0) return;
+      this.#note(`the store fails over to what it was ${ms} ms ago`);
+      this.#ledger.lenientUntil = this.#clock.monotonic() + 3 * LEASE_MS;
+      this.#ledger.wentBack(new Map(copy.shards.map(([id, { epoch }]) => [id, epoch])));
+      application.revision = copy.revision;
+      shards.clear();
+      workers.clear();
+      for (const [id, shard] of copy.shards) shards.set(id, shard);
+      for (const [id, worker] of copy.workers) workers.set(id, worker);
+    }, ms);
+  }
+
+  #kinesisFault(): void {
+    const [operation, error] = this.#random.pick([
+      ["GetRecords", "ExpiredIteratorException"],
+      ["GetRecords", "ProvisionedThroughputExceededException"],
+      ["GetShardIterator", "ProvisionedThroughputExceededException"],
+      ["ListShards", "LimitExceededException"],
+    ] as const);
+    const times = this.#random.between(1, 4);
+    this.#note(`${operation} fails ${times} times: ${error}`, () =>
+      this.#kinesis.faults.fail({ operation, error, times }),
+    );
+  }
+
+  async #put(count: number): Promise<void> {
+    for (let n = 0; n < count; n += 1) {
+      const key = this.#random.pick(KEYS);
+      const number = this.#ledger.nextNumber(key);
+      const Data = Buffer.from(`${key}:${number}`);
+      const { ShardId, SequenceNumber } = await this.#kinesis.send(
+        new PutRecordCommand({ StreamName: STREAM, PartitionKey: key, Data }),
+      );
+      this.#ledger.put(ShardId!, { key, number, sequenceNumber: SequenceNumber! });
+      this.#records += 1;
+    }
+    this.#note(`${count} records are put`);
+  }
+
+  async #reshard(): Promise<void> {
+    const listed = await this.#shards();
+    const open = listed.toSorted((a, b) => (a.start < b.start ? -1 : 1));
+    const index = this.#random.between(0, open.length - 1);
+    const shard = open[index]!;
+    try {
+      if (this.#random.chance(0.5) && open.length < MOST_SHARDS) {
+        const NewStartingHashKey = String((shard.start + shard.end) / 2n + 1n);
+        await this.#kinesis.send(
+          new SplitShardCommand({ StreamName: STREAM, ShardToSplit: shard.id, NewStartingHashKey }),
+        );
+        this.#note(`${shard.id} is split`);
+      } else if (index > 0) {
+        const left = open[index - 1]!.id;
+        await this.#kinesis.send(
+          new MergeShardsCommand({
+            StreamName: STREAM,
+            ShardToMerge: left,
+            AdjacentShardToMerge: shard.id,
+          }),
+        );
+        this.#note(`${left} and ${shard.id} are merged`);
+      }
+    } catch (error) {
+      // It is being resharded still, or a planned fault fell on this call.
+      if (!(error instanceof KinesisServiceException)) throw error;
+    }
+  }
+
+  async #shards(): Promise<{ id: string; start: bigint; end: bigint }[]> {
+    for (;;) {
+      try {
+        const { Shards = [] } = await this.#kinesis.send(
+          new ListShardsCommand({ StreamName: STREAM }),
+        );
+        return Shards.filter((one) => !one.SequenceNumberRange?.EndingSequenceNumber).map(
+          ({ ShardId, HashKeyRange }) => ({
+            id: ShardId!,
+            start: BigInt(HashKeyRange!.StartingHashKey!),
+            end: BigInt(HashKeyRange!.EndingHashKey!),
+          }),
+        );
+      } catch (error) {
+        if (!(error instanceof KinesisServiceException)) throw error;
+      }
+    }
+  }
+
+  /** Faults stop, one more worker comes, and all must be handled, spread and settled. */
+  async #end(): Promise<void> {
+    this.#note("faults stop");
+    this.#kinesis.faults.clear();
+    this.#weather.trouble = 0;
+    this.#weather.away = false;
+    for (const { process, weather } of this.#workers) {
+      process.thaw();
+      weather.away = false;
+    }
+    this.#join();
+    await this.#advance(QUIET_MS);
+    if (this.#violation) return;
+    const unfinished = this.#ledger.unfinished();
+    if (unfinished.length > 0) return this.#break(`never handled: ${unfinished.join(", ")}`);
+    await this.#judgeBalance();
+    for (const worker of this.#alive()) worker.stop();
+    await this.#advance(3 * LEASE_MS);
+    const stuck = this.#workers.filter(({ process, ended }) => process.state !== "dead" && !ended);
+    if (stuck.length > 0) this.#break(`${stuck.map(({ id }) => id).join(", ")} does not stop`);
+    const failed = this.#workers.filter(({ ended }) => ended?.error !== undefined);
+    this.#note(`ended; ${failed.length} stops ran out of time`);
+  }
+
+  async #judgeBalance(): Promise<void> {
+    const open = await this.#shards();
+    const { workers, shards } = this.#data.application(SCOPE);
+    const living = new Map([...workers.values()].map((row) => [ownerOf(row), row.workerId]));
+    const expected = this.#alive()
+      .map(({ id }) => id)
+      .toSorted();
+    const members = [...living.values()].toSorted();
+    if (members.join() !== expected.join()) {
+      return this.#break(`the members are ${members.join()}, and ${expected.join()} live`);
+    }
+    const shares = new Map(expected.map((id) => [id, 0]));
+    for (const { id } of open) {
+      const owner = living.get(shards.get(id)?.owner ?? "");
+      if (owner === undefined) return this.#break(`nobody reads ${id}`);
+      shares.set(owner, shares.get(owner)! + 1);
+    }
+    const counts = [...shares.values()];
+    if (Math.max(...counts) - Math.min(...counts) > 1) {
+      this.#break(`unbalanced: ${JSON.stringify([...shares])}`);
+    }
+  }
+
+  #break(message: string): void {
+    this.#violation ??= new Violation(message);
+  }
+
+  #note(what: string, act: () => unknown = () => undefined): void {
+    this.#trace.push(`${Math.round(this.#clock.monotonic())} ${what}`);
+    act();
+  }
+
+  async #advance(ms: number): Promise<void> {
+    const until = this.#clock.monotonic() + ms;
+    while (!this.#violation && this.#clock.monotonic() < until) {
+      await this.#clock.advance(Math.min(1000, until - this.#clock.monotonic()));
+    }
+  }
+}

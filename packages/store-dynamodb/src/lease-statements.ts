@@ -1,0 +1,189 @@
+import {
+  DeleteItemCommand,
+  PutItemCommand,
+  QueryCommand,
+  TransactWriteItemsCommand,
+  UpdateItemCommand,
+  type AttributeValue,
+} from "@aws-sdk/client-dynamodb";
+import type { Fence, ShardLineage, WorkerIdentity, WorkerMembership } from "@kc/core";
+import { FREE, writerOf } from "./rows.ts";
+import { at, leaseOf, OWN_PREFIX, TELL, type Partition } from "./statements.ts";
+
+/** Every request about workers and leases. */
+
+/** The revision; and before each worker's own item in the order of the sort key. */
+export const GROUP = `${OWN_PREFIX}group`;
+export const WORKER_PREFIX = `${GROUP}#`;
+export const LEASE_PREFIX = leaseOf("");
+const workerOf = (workerId: string): string => `${WORKER_PREFIX}${workerId}`;
+
+/** A lease as it was read. */
+export interface ReadLease {
+  readonly shardId: string;
+  readonly epoch: number;
+  readonly owner: string | undefined;
+}
+
+/** One page of the items whose sort key begins so. */
+export const readPrefix = (
+  { table, namespace }: Partition,
+  prefix: string,
+  after: Record<string, AttributeValue> | undefined,
+): QueryCommand =>
+  new QueryCommand({
+    TableName: table,
+    KeyConditionExpression: "#namespace = :namespace AND begins_with(shard_id, :prefix)",
+    ExpressionAttributeNames: { "#namespace": "namespace" },
+    ExpressionAttributeValues: { ":namespace": { S: namespace }, ":prefix": { S: prefix } },
+    ConsistentRead: true,
+    ExclusiveStartKey: after,
+  });
+
+export const nextRevision = (partition: Partition): UpdateItemCommand =>
+  new UpdateItemCommand({
+    ...at(partition, GROUP),
+    UpdateExpression: "ADD kc_revision :one",
+    ExpressionAttributeValues: { ":one": { N: "1" } },
+    ReturnValues: "UPDATED_NEW",
+  });
+
+export const putWorker = (partition: Partition, worker: WorkerMembership): PutItemCommand => {
+  const { TableName, Key } = at(partition, workerOf(worker.workerId));
+  return new PutItemCommand({
+    TableName,
+    Item: {
+      ...Key,
+      kc_incarnation: { S: worker.incarnation },
+      kc_counter: { N: "0" },
+      kc_weight: { N: String(worker.weight) },
+      ...(worker.maxShards === undefined ? {} : { kc_max_shards: { N: String(worker.maxShards) } }),
+    },
+    ConditionExpression: "attribute_not_exists(shard_id)",
+    ...TELL,
+  });
+};
+
+export const beat = (
+  partition: Partition,
+  { workerId, incarnation }: WorkerIdentity,
+): UpdateItemCommand =>
+  new UpdateItemCommand({
+    ...at(partition, workerOf(workerId)),
+    UpdateExpression: "ADD kc_counter :one",
+    ConditionExpression: "kc_incarnation = :incarnation",
+    ExpressionAttributeValues: { ":one": { N: "1" }, ":incarnation": { S: incarnation } },
+    ReturnValues: "UPDATED_NEW",
+  });
+
+/** With a counter, only if it stands there still. */
+export const removeWorker = (
+  partition: Partition,
+  { workerId, incarnation, counter }: WorkerIdentity & { readonly counter?: number },
+): DeleteItemCommand =>
+  new DeleteItemCommand({
+    ...at(partition, workerOf(workerId)),
+    ConditionExpression: `kc_incarnation = :incarnation${counter === undefined ? "" : " AND kc_counter = :counter"}`,
+    ExpressionAttributeValues: {
+      ":incarnation": { S: incarnation },
+      ...(counter === undefined ? {} : { ":counter": { N: String(counter) } }),
+    },
+    ...TELL,
+  });
+
+/** Refused where the lineage stands there already. */
+export const putLineage = (
+  partition: Partition,
+  { shardId, lineage }: ShardLineage,
+): UpdateItemCommand =>
+  new UpdateItemCommand({
+    ...at(partition, leaseOf(shardId)),
+    UpdateExpression: "SET kc_lineage = :lineage, kc_epoch = if_not_exists(kc_epoch, :zero)",
+    ConditionExpression: "attribute_not_exists(kc_lineage) OR kc_lineage <> :lineage",
+    ExpressionAttributeValues: { ":lineage": { S: lineage }, ":zero": { N: "0" } },
+  });
+
+/** The lease, and its copy beside the checkpoint, if the lease is as it was read. */
+export const claim = (
+  partition: Partition,
+  lease: ReadLease,
+  owner: string,
+): TransactWriteItemsCommand => {
+  const fence: Fence = { epoch: lease.epoch + 1, owner };
+  const { condition, values } = isAsRead(lease);
+  return new TransactWriteItemsCommand({
+    TransactItems: [
+      {
+        Update: {
+          ...at(partition, leaseOf(lease.shardId)),
+          UpdateExpression: "SET kc_epoch = :next, kc_owner = :new",
+          ConditionExpression: `attribute_exists(kc_lineage) AND ${condition}`,
+          ExpressionAttributeValues: {
+            ...values,
+            ":next": { N: String(fence.epoch) },
+            ":new": { S: owner },
+          },
+        },
+      },
+      setWriter(partition, lease.shardId, writerOf(fence)),
+    ],
+  });
+};
+
+export const release = (partition: Partition, lease: ReadLease): TransactWriteItemsCommand => {
+  const { condition, values } = isAsRead(lease);
+  return new TransactWriteItemsCommand({
+    TransactItems: [
+      {
+        Update: {
+          ...at(partition, leaseOf(lease.shardId)),
+          UpdateExpression: "REMOVE kc_owner",
+          ConditionExpression: condition,
+          ExpressionAttributeValues: values,
+        },
+      },
+      setWriter(partition, lease.shardId, FREE),
+    ],
+  });
+};
+
+/** The lease's item and the shard's. A shard without a lease has an epoch of 0 and no item. */
+export const removeShard = (partition: Partition, lease: ReadLease): TransactWriteItemsCommand => {
+  const { condition, values } = isAsRead(lease);
+  return new TransactWriteItemsCommand({
+    TransactItems: [
+      {
+        Delete: {
+          ...at(partition, leaseOf(lease.shardId)),
+          ConditionExpression: `attribute_not_exists(shard_id) OR (${condition})`,
+          ExpressionAttributeValues: values,
+        },
+      },
+      { Delete: at(partition, lease.shardId) },
+    ],
+  });
+};
+
+function isAsRead({ epoch, owner }: ReadLease): {
+  readonly condition: string;
+  readonly values: Record<string, AttributeValue>;
+} {
+  const values = { ":epoch": { N: String(epoch) } };
+  if (owner === undefined) {
+    return { condition: "kc_epoch = :epoch AND attribute_not_exists(kc_owner)", values };
+  }
+  return {
+    condition: "kc_epoch = :epoch AND kc_owner = :owner",
+    values: { ...values, ":owner": { S: owner } },
+  };
+}
+
+function setWriter(partition: Partition, shardId: string, writer: string) {
+  return {
+    Update: {
+      ...at(partition, shardId),
+      UpdateExpression: "SET kc_writer = :writer",
+      ExpressionAttributeValues: { ":writer": { S: writer } },
+    },
+  };
+}

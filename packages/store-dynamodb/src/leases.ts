@@ -1,0 +1,240 @@
+import type {
+  GetItemCommandOutput,
+  QueryCommandOutput,
+  UpdateItemCommandOutput,
+} from "@aws-sdk/client-dynamodb";
+import {
+  ownerOf,
+  type AcquiredLease,
+  type CallOptions,
+  type Fence,
+  type LeaseRow,
+  type LeaseStore,
+  type ShardLineage,
+  type WorkerIdentity,
+  type WorkerMembership,
+  type WorkerRow,
+} from "@kc/core";
+import type { Client } from "./client.ts";
+import * as statements from "./lease-statements.ts";
+import { inParallel } from "./parallel.ts";
+import { shardStateOf, type Item } from "./rows.ts";
+import { OWN_PREFIX, readItem, readPage, type Partition } from "./statements.ts";
+
+type Answer<Name extends keyof LeaseStore> = LeaseStore[Name] extends (
+  ...parameters: never[]
+) => infer Result
+  ? Result
+  : never;
+
+/** Requests of one call that are under way at once. */
+const CONCURRENCY = 16;
+
+/**
+ * Workers and leases of one partition. No transaction spans them all, so a claim goes in steps: the
+ * leases as they stand; then the workers that live; then each claim by itself, if its lease still is
+ * as it was read. An owner that was read and does not live afterwards is dead for ever.
+ *
+ * The revision follows each change in a request of its own. If a process dies in between, the change
+ * is seen with the next listing that comes in any case.
+ */
+export class DynamoDBLeases {
+  readonly #client: Client;
+  readonly #partition: Partition;
+  readonly #options: CallOptions | undefined;
+
+  constructor(client: Client, partition: Partition, options: CallOptions | undefined) {
+    this.#client = client;
+    this.#partition = partition;
+    this.#options = options;
+  }
+
+  async join(worker: WorkerMembership): Answer<"joinWorker"> {
+    const put = statements.putWorker(this.#partition, worker);
+    const refusals = await this.#client.write(put, this.#options);
+    if (refusals === undefined) return { outcome: "joined", revision: await this.#changed() };
+    const incarnation = refusals[0]?.item?.["kc_incarnation"]?.S ?? "";
+    return incarnation === worker.incarnation
+      ? { outcome: "joined", revision: await this.#revision() }
+      : { outcome: "duplicate", incarnation };
+  }
+
+  async beat(worker: WorkerIdentity): Answer<"heartbeat"> {
+    const update = statements.beat(this.#partition, worker);
+    const output = await this.#client.update<UpdateItemCommandOutput>(update, this.#options);
+    if (output === undefined) return { outcome: "evicted" };
+    const counter = Number(output.Attributes?.["kc_counter"]?.N);
+    return { outcome: "alive", counter, revision: await this.#revision() };
+  }
+
+  /** One query: the revision's item comes before the workers'. */
+  async listWorkers(): Answer<"listWorkers"> {
+    const [first, ...rest] = await this.#query(statements.GROUP);
+    const isGroup = first?.["shard_id"]?.S === statements.GROUP;
+    const items = isGroup || first === undefined ? rest : [first, ...rest];
+    return { revision: isGroup ? revisionOf(first) : 0, workers: items.map(workerOf) };
+  }
+
+  async evict(worker: WorkerIdentity & { readonly counter: number }): Answer<"evictWorker"> {
+    const remove = statements.removeWorker(this.#partition, worker);
+    const refusals = await this.#client.write(remove, this.#options);
+    if (refusals === undefined) {
+      await this.#changed();
+      return "evicted";
+    }
+    const { S: standing } = refusals[0]?.item?.["kc_incarnation"] ?? {};
+    return standing === worker.incarnation ? "moved" : "gone";
+  }
+
+  async leave({ workerId, incarnation }: WorkerIdentity): Promise<void> {
+    const remove = statements.removeWorker(this.#partition, { workerId, incarnation });
+    if ((await this.#client.write(remove, this.#options)) === undefined) await this.#changed();
+  }
+
+  async put(shards: readonly ShardLineage[]): Promise<void> {
+    await this.#each(shards, (shard) => statements.putLineage(this.#partition, shard));
+  }
+
+  /** The revision's item comes before the leases', and these before the shards'. */
+  async list(): Answer<"listLeases"> {
+    let revision = 0;
+    const rows = new Map<string, Item>();
+    const shards = new Map<string, Item>();
+    for (const item of await this.#query()) {
+      const key = item["shard_id"]?.S ?? "";
+      if (key === statements.GROUP) revision = revisionOf(item);
+      else if (key.startsWith(statements.LEASE_PREFIX)) rows.set(shardIdOf(item), item);
+      else if (!key.startsWith(OWN_PREFIX)) shards.set(key, item);
+    }
+    const leases = [...rows].flatMap(([shardId, item]): LeaseRow[] => {
+      const lineage = item["kc_lineage"]?.S;
+      if (lineage === undefined) return [];
+      const { checkpoint } = shardStateOf(shards.get(shardId));
+      return [{ ...leaseOf(item), checkpoint, lineage }];
+    });
+    return { revision, leases };
+  }
+
+  async acquire(worker: WorkerIdentity, shardIds: readonly string[]): Answer<"acquireLeases"> {
+    const { stood, isFree, living } = await this.#read(shardIds);
+    const owner = ownerOf(worker);
+    if (!living.has(owner)) return [];
+    const own = stood.filter((lease) => lease.owner === owner);
+    const free = stood.filter(isFree);
+    const claimed = await this.#each(free, (lease) =>
+      statements.claim(this.#partition, lease, owner),
+    );
+    const held = [...own, ...claimed.map((lease) => ({ ...lease, epoch: lease.epoch + 1 }))];
+    return inParallel(held, CONCURRENCY, async ({ shardId, epoch }): Promise<AcquiredLease> => {
+      const { Item: item } = await this.#client.read<GetItemCommandOutput>(
+        readItem(this.#partition, shardId),
+        this.#options,
+      );
+      return { shardId, fence: { epoch, owner }, checkpoint: shardStateOf(item).checkpoint };
+    });
+  }
+
+  async release(
+    leases: readonly { readonly shardId: string; readonly fence: Fence }[],
+  ): Promise<readonly string[]> {
+    const released = await this.#each(leases, ({ shardId, fence }) =>
+      statements.release(this.#partition, { shardId, ...fence }),
+    );
+    return released.map(({ shardId }) => shardId);
+  }
+
+  async remove(shardIds: readonly string[]): Promise<void> {
+    const { stood, isFree } = await this.#read(shardIds);
+    const known = new Set(stood.map(({ shardId }) => shardId));
+    const unleased = shardIds
+      .filter((shardId) => !known.has(shardId))
+      .map((shardId) => ({ shardId, epoch: 0, owner: undefined }));
+    await this.#each([...stood.filter(isFree), ...unleased], (lease) =>
+      statements.removeShard(this.#partition, lease),
+    );
+  }
+
+  /** The leases first, then who lives: whoever held one then and does not live now is dead. */
+  async #read(shardIds: readonly string[]): Promise<{
+    readonly stood: readonly statements.ReadLease[];
+    readonly living: ReadonlySet<string>;
+    readonly isFree: (lease: statements.ReadLease) => boolean;
+  }> {
+    const wanted = new Set(shardIds);
+    const items = await this.#query(statements.LEASE_PREFIX);
+    const stood = items.map(leaseOf).filter(({ shardId }) => wanted.has(shardId));
+    const { workers } = await this.listWorkers();
+    const living = new Set(workers.map(ownerOf));
+    return { stood, living, isFree: ({ owner }) => owner === undefined || !living.has(owner) };
+  }
+
+  /** One conditional request for each, some at once; answers with those that were not refused. */
+  async #each<Value>(
+    values: readonly Value[],
+    request: (value: Value) => object,
+  ): Promise<readonly Value[]> {
+    const refusals = await inParallel(values, CONCURRENCY, (value) =>
+      this.#client.write(request(value), this.#options),
+    );
+    const done = values.filter((_, index) => refusals[index] === undefined);
+    if (done.length > 0) await this.#changed();
+    return done;
+  }
+
+  async #changed(): Promise<number> {
+    const next = statements.nextRevision(this.#partition);
+    const { Attributes } = await this.#client.read<UpdateItemCommandOutput>(next, this.#options);
+    return revisionOf(Attributes);
+  }
+
+  async #revision(): Promise<number> {
+    const { Item: item } = await this.#client.read<GetItemCommandOutput>(
+      readItem(this.#partition, statements.GROUP),
+      this.#options,
+    );
+    return revisionOf(item);
+  }
+
+  /** The items of the partition, all or those whose sort key begins so, in its order. */
+  async #query(prefix?: string): Promise<readonly Item[]> {
+    const items: Item[] = [];
+    let after: QueryCommandOutput["LastEvaluatedKey"];
+    do {
+      const query =
+        prefix === undefined
+          ? readPage(this.#partition, after)
+          : statements.readPrefix(this.#partition, prefix, after);
+      const page = await this.#client.read<QueryCommandOutput>(query, this.#options);
+      items.push(...(page.Items ?? []));
+      after = page.LastEvaluatedKey;
+    } while (after !== undefined);
+    return items;
+  }
+}
+
+function revisionOf(item: Item | undefined): number {
+  return Number(item?.["kc_revision"]?.N ?? 0);
+}
+
+function shardIdOf(item: Item): string {
+  return (item["shard_id"]?.S ?? "").slice(statements.LEASE_PREFIX.length);
+}
+
+function leaseOf(item: Item): statements.ReadLease {
+  return {
+    shardId: shardIdOf(item),
+    epoch: Number(item["kc_epoch"]?.N ?? 0),
+    owner: item["kc_owner"]?.S,
+  };
+}
+
+function workerOf(item: Item): WorkerRow {
+  const maxShards = item["kc_max_shards"]?.N;
+  return {
+    workerId: (item["shard_id"]?.S ?? "").slice(statements.WORKER_PREFIX.length),
+    incarnation: item["kc_incarnation"]?.S ?? "",
+    counter: Number(item["kc_counter"]?.N ?? 0),
+    weight: Number(item["kc_weight"]?.N ?? 1),
+    maxShards: maxShards === undefined ? undefined : Number(maxShards),
+  };
+}

@@ -1,0 +1,200 @@
+import type { WorkerMembership } from "@kc/core";
+import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import type { MysqlStore } from "../src/index.ts";
+import { ownDatabase, ownPool, SERVERS, type Database } from "./support/servers.ts";
+import { at, NAMESPACE, openStore, SCOPE, shard, SHARD, WORKER, writeOf } from "./support/store.ts";
+
+const worker = (workerId: string, incarnation = "1"): WorkerMembership => ({
+  ...WORKER,
+  workerId,
+  incarnation,
+});
+const rowsOf = (shardIds: readonly string[]) =>
+  shardIds.map((shardId) => ({ shardId, lineage: "{}" }));
+const shards = (count: number): string[] => Array.from({ length: count }, (_, n) => shard(n));
+
+describe.each(SERVERS)("leases on $name", ({ address }) => {
+  let database: Database;
+  let store: MysqlStore;
+
+  beforeEach(async () => {
+    database = await ownDatabase(address);
+    store = openStore({ connection: database.options });
+    await store.setup();
+  });
+
+  /** A transaction of somebody's that goes on until `ROLLBACK`. */
+  async function hold(...statements: readonly string[]) {
+    const holder = await database.admin.getConnection();
+    onTestFinished(async () => {
+      await holder.query("ROLLBACK");
+      holder.release();
+    });
+    await holder.query("START TRANSACTION");
+    for (const statement of statements) await holder.query(statement);
+    return holder;
+  }
+
+  it("take few round trips, whatever number of shards a call is about", async () => {
+    const pool = ownPool({ ...database.options, connectionLimit: 1 });
+    const own = openStore({ pool });
+    await own.listWorkers(SCOPE);
+    let statements = 0;
+    const connection = await pool.getConnection();
+    const { connection: raw } = connection;
+    const query = raw.query.bind(raw) as (...parts: unknown[]) => unknown;
+    Reflect.set(raw, "query", (...parts: unknown[]) => ((statements += 1), query(...parts)));
+    connection.release();
+    const shardIds = shards(300);
+    const counted = async <Answer>(what: string, most: number, call: Promise<Answer>) => {
+      const answer = await call;
+      expect(statements, what).toBeGreaterThan(0);
+      expect(statements, what).toBeLessThanOrEqual(most);
+      statements = 0;
+      return answer;
+    };
+    await counted("a join", 6, own.joinWorker(SCOPE, WORKER));
+    await counted("a heartbeat", 2, own.heartbeat(SCOPE, WORKER));
+    await counted("the workers", 1, own.listWorkers(SCOPE));
+    await counted("new shards", 6, own.putShards(SCOPE, rowsOf(shardIds)));
+    await counted("the same shards", 1, own.putShards(SCOPE, rowsOf(shardIds)));
+    const held = await counted("a claim", 7, own.acquireLeases(SCOPE, WORKER, shardIds));
+    expect(held).toHaveLength(300);
+    await counted("the leases", 2, own.listLeases(SCOPE));
+    await counted("a release", 5, own.releaseLeases(SCOPE, held));
+    await counted("a removal", 7, own.removeShards(SCOPE, shardIds));
+    await counted("an eviction", 6, own.evictWorker(SCOPE, { ...WORKER, counter: 1 }));
+    await counted("a leave", 6, own.leaveWorker(SCOPE, WORKER));
+  });
+
+  it("of 10,000 shards are put, claimed, listed, given back and removed", async () => {
+    const shardIds = shards(10_000);
+    for (let n = 0; n < 20; n += 1) await store.joinWorker(SCOPE, worker(`w${n}`));
+    await store.putShards(SCOPE, rowsOf(shardIds));
+    expect(await store.acquireLeases(SCOPE, worker("w7"), shardIds)).toHaveLength(10_000);
+    await store.leaveWorker(SCOPE, worker("w7"));
+    const next = await store.acquireLeases(SCOPE, worker("w8"), shardIds);
+    expect(next).toHaveLength(10_000);
+    expect(await store.acquireLeases(SCOPE, worker("w9"), shardIds), "a live one's").toEqual([]);
+    expect((await store.listLeases(SCOPE)).leases).toHaveLength(10_000);
+    expect(await store.releaseLeases(SCOPE, next)).toHaveLength(10_000);
+    await store.removeShards(SCOPE, shardIds);
+    expect((await store.listLeases(SCOPE)).leases).toEqual([]);
+  }, 60_000);
+
+  it.each([
+    ["a flush or a claim", "SELECT * FROM kinesis_consumer_leases FOR UPDATE"],
+    ["a change of the revision", "UPDATE kinesis_consumer_revisions SET revision = 99"],
+    [
+      "another's eviction",
+      `DELETE FROM kinesis_consumer_workers
+       WHERE namespace = '${NAMESPACE}' AND worker_id = 'other'`,
+    ],
+  ])("that are in the middle of %s let heartbeats and listings pass", async (_, statement) => {
+    await store.joinWorker(SCOPE, WORKER);
+    await store.joinWorker(SCOPE, worker("other"));
+    await store.putShards(SCOPE, rowsOf([SHARD]));
+    const { revision } = await store.listWorkers(SCOPE);
+    await hold(statement);
+    const answer = await store.heartbeat(SCOPE, WORKER);
+    expect(answer).toStrictEqual({ outcome: "alive", counter: 1, revision });
+    expect((await store.listWorkers(SCOPE)).revision).toBe(revision);
+    expect((await store.listLeases(SCOPE)).revision).toBe(revision);
+  });
+
+  it("let a heartbeat pass a flush of the same store that waits for a lock", async () => {
+    await store.joinWorker(SCOPE, WORKER);
+    await store.setCheckpoint(SCOPE, writeOf(at(1)));
+    const holder = await hold("SELECT * FROM kinesis_consumer_leases FOR UPDATE");
+    let flushed = false;
+    const flush = store.setCheckpoint(SCOPE, writeOf(at(2))).then(() => (flushed = true));
+    for (let counter = 1; counter <= 3; counter += 1) {
+      expect(await store.heartbeat(SCOPE, WORKER)).toMatchObject({ outcome: "alive", counter });
+      expect((await store.listWorkers(SCOPE)).workers).toHaveLength(1);
+    }
+    expect(flushed).toBe(false);
+    await holder.query("ROLLBACK");
+    await flush;
+  });
+
+  it("that a claim waits for are seen as they became: taken by who joined meanwhile", async () => {
+    await store.joinWorker(SCOPE, WORKER);
+    await store.putShards(SCOPE, rowsOf([SHARD]));
+    const holder = await hold(
+      "UPDATE kinesis_consumer_leases SET owner = 'late#1', epoch = 1",
+      `INSERT INTO kinesis_consumer_workers VALUES ('${NAMESPACE}', 'late', '1', 1, NULL, 0)`,
+    );
+    const claim = store.acquireLeases(SCOPE, WORKER, [SHARD]);
+    // It has met the lock before it is answered: the heartbeat comes after it, in another lane.
+    await store.heartbeat(SCOPE, WORKER);
+    await holder.query("COMMIT");
+    expect(await claim).toEqual([]);
+    const [lease] = (await store.listLeases(SCOPE)).leases;
+    expect(lease).toMatchObject({ owner: "late#1", epoch: 1 });
+  });
+
+  it("of a worker that beats while others would evict it: it is told, or it lives", async () => {
+    const observers = [1, 2].map(() => openStore({ connection: database.options }));
+    const tally = { alive: 0, evicted: 0 };
+    for (let round = 0; round < 100; round += 1) {
+      const victim = worker("victim", String(round));
+      await store.joinWorker(SCOPE, victim);
+      const evict = (observer: MysqlStore) =>
+        observer.evictWorker(SCOPE, { ...victim, counter: 0 });
+      // One in ten is no race, but one of its two outcomes, so that both are seen on any machine.
+      const first = round % 20 === 0 ? await evict(observers[0]!) : undefined;
+      const beating = store.heartbeat(SCOPE, victim);
+      if (round % 20 === 10) await beating;
+      const answers = await Promise.all(observers.map(evict));
+      const { outcome } = await beating;
+      const evictions = [first, ...answers].filter((answer) => answer === "evicted").length;
+      expect(evictions, `${answers.join(", ")}, ${outcome}`).toBe(outcome === "alive" ? 0 : 1);
+      tally[outcome] += 1;
+      await store.leaveWorker(SCOPE, victim);
+    }
+    expect(Math.min(tally.alive, tally.evicted)).toBeGreaterThan(0);
+  });
+
+  it("are claimed, flushed, given back, removed and put by several at once, to the end", async () => {
+    const shardIds = shards(40);
+    const rounds = async (own: number): Promise<number> => {
+      const mine = openStore({ connection: database.options });
+      let claimed = 0;
+      for (let n = 0; n < 8; n += 1) {
+        const me = worker(`w${own}`, String(n));
+        const order = (n + own) % 2 === 0 ? shardIds : shardIds.toReversed();
+        await mine.joinWorker(SCOPE, me);
+        await mine.putShards(SCOPE, rowsOf(order));
+        const held = await mine.acquireLeases(SCOPE, me, order);
+        claimed += held.length;
+        const writes = held.map(({ shardId, fence }) => ({
+          ...writeOf(at(n + 1), shardId),
+          fence,
+        }));
+        const [answers] = await Promise.all([
+          mine.setCheckpoints(SCOPE, writes),
+          mine.heartbeat(SCOPE, me),
+        ]);
+        const lost = answers.filter(({ outcome }) => outcome === "lease-lost");
+        expect(lost, "of a live worker").toEqual([]);
+        const half = held.slice(held.length / 2);
+        expect(await mine.releaseLeases(SCOPE, half)).toHaveLength(half.length);
+        await mine.removeShards(SCOPE, order.slice(0, 5));
+        expect(await mine.evictWorker(SCOPE, { ...me, counter: 1 })).toBe("evicted");
+      }
+      return claimed;
+    };
+    const claimed = await Promise.all([0, 1, 2].map(rounds));
+    expect(claimed.reduce((sum, count) => sum + count)).toBeGreaterThan(40);
+  }, 60_000);
+
+  it("and checkpoints without one are removed; a held one stays", async () => {
+    await store.setCheckpoint(SCOPE, writeOf(at(1), "a"));
+    await store.joinWorker(SCOPE, WORKER);
+    await store.putShards(SCOPE, rowsOf(["b"]));
+    const [lease] = await store.acquireLeases(SCOPE, WORKER, ["b"]);
+    await store.setCheckpoint(SCOPE, { ...writeOf(at(2), "b"), fence: lease!.fence });
+    await store.removeShards(SCOPE, ["a", "b", "c"]);
+    expect(await store.getCheckpoints(SCOPE)).toStrictEqual(new Map([["b", at(2)]]));
+  });
+});

@@ -1,0 +1,157 @@
+/**
+ * The SQL of leases. Who changes some locks their rows first, sorted by shard as a write of
+ * checkpoints does, in a statement of its own; then, with the next statement's fresh look, decides.
+ * A statement that waited for a lock sees the locked row as it became, but all else as it was when
+ * it began: it would take a worker for gone that joined and claimed meanwhile.
+ *
+ * A lease's row has a lineage. One without was made by a write of a checkpoint, for its lock.
+ */
+import { ownerOf, type Fence, type ShardLineage, type WorkerIdentity } from "@kc/core";
+import type { Place } from "./calls.ts";
+import { bumpRevision, readRevision } from "./revision.ts";
+import { CHECKPOINT, claim, foreign } from "./statements.ts";
+import { isWorker } from "./worker-statements.ts";
+
+/** Rows `w (shard_id)`. */
+function wanted({ quote }: Place, shardIds: readonly string[]): string {
+  return `json_array_elements_text(${quote(JSON.stringify(shardIds))}) AS w (shard_id)`;
+}
+
+const ofLease = ({ namespace, quote }: Place): string =>
+  `l.namespace = ${quote(namespace)} AND l.shard_id = w.shard_id`;
+
+/** True of a lease `l` whose owner has no row, or that has none. Only under the lease's lock. */
+function isFree({ tables, namespace, quote }: Place): string {
+  return `NOT EXISTS (SELECT FROM ${tables.workers} AS o WHERE o.namespace = ${quote(namespace)}
+        AND o.worker_id = split_part(l.owner, '#', 1) AND o.worker_id || '#' || o.incarnation = l.owner)`;
+}
+
+/** One row, whatever it locks. */
+function lock(place: Place, rows: string, condition = "true"): string {
+  return `SELECT count(*) FROM (
+      SELECT FROM ${rows} JOIN ${place.tables.leases} AS l ON ${ofLease(place)}
+      WHERE ${condition} ORDER BY w.shard_id FOR UPDATE OF l
+    ) AS locked`;
+}
+
+export function putShards(place: Place, shards: readonly ShardLineage[]): string[] {
+  const { tables, namespace, quote } = place;
+  const lineages = new Map(shards.map(({ shardId, lineage }) => [shardId, lineage]));
+  const rows = Array.from(lineages, ([shard_id, lineage]) => ({ shard_id, lineage }));
+  return [
+    claim(place),
+    // Those that stand as they are to be are neither written nor locked.
+    `WITH changed AS (
+      INSERT INTO ${tables.leases} AS l (namespace, shard_id, epoch, lineage)
+      SELECT ${quote(namespace)}, w.shard_id, 0, w.lineage
+      FROM json_to_recordset(${quote(JSON.stringify(rows))}) AS w (shard_id text, lineage text)
+      LEFT JOIN ${tables.leases} AS l ON ${ofLease(place)}
+      WHERE l.lineage IS DISTINCT FROM w.lineage AND NOT ${foreign(place)}
+      ORDER BY w.shard_id
+      ON CONFLICT (namespace, shard_id) DO UPDATE SET lineage = excluded.lineage
+      RETURNING l.shard_id
+    ), ${bumpRevision(place, "changed", "with a hint")}
+    SELECT FROM bumped`,
+  ];
+}
+
+const LEASE = "l.shard_id, l.owner, l.epoch::text AS epoch, l.lineage";
+
+function withCheckpoint({ tables }: Place): string {
+  return `${tables.leases} AS l LEFT JOIN ${tables.checkpoints} AS c
+      ON c.namespace = l.namespace AND c.shard_id = l.shard_id`;
+}
+
+export function listLeases(place: Place): string[] {
+  return [
+    claim(place),
+    readRevision(place),
+    `SELECT ${LEASE}, ${CHECKPOINT} FROM ${withCheckpoint(place)}
+      WHERE l.namespace = ${place.quote(place.namespace)} AND l.lineage IS NOT NULL`,
+  ];
+}
+
+/** The claim; nothing of interest, twice; the leases that are the worker's then. */
+export function acquire(
+  place: Place,
+  worker: WorkerIdentity,
+  shardIds: readonly string[],
+): string[] {
+  const { tables, quote } = place;
+  const owner = quote(ownerOf(worker));
+  const rows = wanted(place, shardIds);
+  const isAlive = `EXISTS (SELECT FROM ${tables.workers} AS w WHERE ${isWorker(place, worker)})`;
+  return [
+    claim(place),
+    lock(place, rows),
+    `WITH changed AS (
+      UPDATE ${tables.leases} AS l SET owner = ${owner}, epoch = l.epoch + 1
+      FROM ${rows}
+      WHERE ${ofLease(place)} AND l.lineage IS NOT NULL AND l.owner IS DISTINCT FROM ${owner}
+        AND ${isFree(place)} AND ${isAlive} AND NOT ${foreign(place)}
+      RETURNING l.shard_id
+    ), ${bumpRevision(place, "changed", "without a hint")}
+    SELECT FROM bumped`,
+    // After the locks: with what whoever held these wrote at last. One look-up a shard: OFFSET 0
+    // keeps Postgres from comparing each with each, which it would where it expects few rows.
+    `SELECT l.* FROM (SELECT DISTINCT shard_id FROM ${rows}) AS w
+      CROSS JOIN LATERAL (
+        SELECT ${LEASE}, ${CHECKPOINT} FROM ${withCheckpoint(place)}
+        WHERE ${ofLease(place)} AND l.lineage IS NOT NULL AND l.owner = ${owner} OFFSET 0
+      ) AS l
+      WHERE ${isAlive}`,
+  ];
+}
+
+/** The claim; nothing of interest; the shards that were given back. */
+export function release(
+  place: Place,
+  leases: readonly { readonly shardId: string; readonly fence: Fence }[],
+): string[] {
+  const { tables, quote } = place;
+  const fences = leases.map(({ shardId, fence: { epoch, owner } }) => ({
+    shard_id: shardId,
+    epoch,
+    owner,
+  }));
+  const rows = `json_to_recordset(${quote(JSON.stringify(fences))})
+        AS w (shard_id text, epoch bigint, owner text)`;
+  const holds = "l.owner = w.owner AND l.epoch = w.epoch";
+  return [
+    claim(place),
+    lock(place, rows, holds),
+    `WITH changed AS (
+      UPDATE ${tables.leases} AS l SET owner = NULL
+      FROM ${rows}
+      WHERE ${ofLease(place)} AND ${holds} AND NOT ${foreign(place)}
+      RETURNING l.shard_id
+    ), ${bumpRevision(place, "changed", "with a hint")}
+    SELECT shard_id FROM changed`,
+  ];
+}
+
+/** A checkpoint without a lease's row gets one first, so that there is something to lock. */
+export function removeShards(place: Place, shardIds: readonly string[]): string[] {
+  const { tables, namespace, quote } = place;
+  const rows = wanted(place, shardIds);
+  return [
+    claim(place),
+    `INSERT INTO ${tables.leases} (namespace, shard_id, epoch)
+      SELECT ${quote(namespace)}, w.shard_id, 0
+      FROM ${rows} JOIN ${tables.checkpoints} AS c
+        ON c.namespace = ${quote(namespace)} AND c.shard_id = w.shard_id
+      WHERE NOT ${foreign(place)}
+      ORDER BY w.shard_id
+      ON CONFLICT (namespace, shard_id) DO NOTHING`,
+    lock(place, rows),
+    `WITH changed AS (
+      DELETE FROM ${tables.leases} AS l USING ${rows}
+      WHERE ${ofLease(place)} AND ${isFree(place)} AND NOT ${foreign(place)}
+      RETURNING l.shard_id
+    ), checkpoints AS (
+      DELETE FROM ${tables.checkpoints} AS c USING changed
+      WHERE c.namespace = ${quote(namespace)} AND c.shard_id = changed.shard_id
+    ), ${bumpRevision(place, "changed", "with a hint")}
+    SELECT FROM bumped`,
+  ];
+}

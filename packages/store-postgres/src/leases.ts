@@ -1,0 +1,93 @@
+import type {
+  AcquiredLease,
+  CallOptions,
+  Checkpoint,
+  Fence,
+  LeaseRow,
+  LeaseStore,
+  ShardLineage,
+  StoreScope,
+  WorkerIdentity,
+} from "@kc/core";
+import type { Calls } from "./calls.ts";
+import type { PostgresRow, PostgresRows } from "./client.ts";
+import * as sql from "./lease-statements.ts";
+import { checkpointOf } from "./rows.ts";
+
+/** Leases of shards, each call one transaction: `LeaseStore` says what they do. */
+export class Leases {
+  readonly #calls: Calls;
+
+  constructor(calls: Calls) {
+    this.#calls = calls;
+  }
+
+  async put(
+    scope: StoreScope,
+    shards: readonly ShardLineage[],
+    options: CallOptions | undefined,
+  ): Promise<void> {
+    await this.#calls.runClaimed(scope, options, (place) => sql.putShards(place, shards));
+  }
+
+  async list(
+    scope: StoreScope,
+    options: CallOptions | undefined,
+  ): ReturnType<LeaseStore["listLeases"]> {
+    const [revision, rows] = await this.#calls.runClaimed(scope, options, sql.listLeases);
+    return { revision: revisionOf(revision!), leases: rows!.map(leaseOf) };
+  }
+
+  async acquire(
+    scope: StoreScope,
+    worker: WorkerIdentity,
+    shardIds: readonly string[],
+    options: CallOptions | undefined,
+  ): Promise<readonly AcquiredLease[]> {
+    const [, , rows] = await this.#calls.runClaimed(scope, options, (place) =>
+      sql.acquire(place, worker, shardIds),
+    );
+    return rows!.map((row) => {
+      const { shardId, epoch, owner, checkpoint } = leaseOf(row);
+      return { shardId, fence: { epoch, owner: owner! }, checkpoint };
+    });
+  }
+
+  async release(
+    scope: StoreScope,
+    leases: readonly { readonly shardId: string; readonly fence: Fence }[],
+    options: CallOptions | undefined,
+  ): Promise<readonly string[]> {
+    const [, rows] = await this.#calls.runClaimed(scope, options, (place) =>
+      sql.release(place, leases),
+    );
+    return rows!.map((row) => String(row["shard_id"]));
+  }
+
+  async remove(
+    scope: StoreScope,
+    shardIds: readonly string[],
+    options: CallOptions | undefined,
+  ): Promise<void> {
+    await this.#calls.runClaimed(scope, options, (place) => sql.removeShards(place, shardIds));
+  }
+}
+
+export function revisionOf([row]: PostgresRows): number {
+  return Number(row?.["revision"] ?? 0);
+}
+
+function leaseOf(row: PostgresRow): LeaseRow {
+  return {
+    shardId: String(row["shard_id"]),
+    owner: row["owner"] ?? undefined,
+    epoch: Number(row["epoch"]),
+    checkpoint: storedIn(row),
+    lineage: String(row["lineage"]),
+  };
+}
+
+/** The shard's row of the checkpoints, if it has one. */
+function storedIn(row: PostgresRow): Checkpoint | undefined {
+  return typeof row["sequence_number"] === "string" ? checkpointOf(row) : undefined;
+}

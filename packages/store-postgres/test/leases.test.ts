@@ -1,0 +1,220 @@
+import type { LeaseStore, WorkerMembership } from "@kc/core";
+import { describe, expect, inject, onTestFinished, test } from "vitest";
+import { PostgresStore } from "../src/index.ts";
+import { SCOPE, SHARD, WORKER } from "./support/leases.ts";
+import { at, open, untilWaiting, type Opened } from "./support/open.ts";
+
+const worker = (workerId: string, incarnation = "1"): WorkerMembership => ({
+  ...WORKER,
+  workerId,
+  incarnation,
+});
+const rowsOf = (shardIds: readonly string[]) =>
+  shardIds.map((shardId) => ({ shardId, lineage: "{}" }));
+
+/** Another process on the same tables, with connections of its own. */
+function another({ schema }: Opened): PostgresStore {
+  const { connectionString } = inject("postgres");
+  const store = new PostgresStore({ connection: connectionString, schema });
+  onTestFinished(() => store[Symbol.asyncDispose]());
+  return store;
+}
+
+/** A transaction of somebody's that goes on until `ROLLBACK`. */
+async function hold({ admin }: Opened, sql: string) {
+  const holder = await admin.connect();
+  onTestFinished(async () => {
+    await holder.query("ROLLBACK");
+    holder.release();
+  });
+  await holder.query(`BEGIN; ${sql}`);
+  return holder;
+}
+
+test("every call is one round trip, whatever number of shards it is about", async () => {
+  const { store, pool } = await open(inject("postgres"));
+  let texts = 0;
+  const client = await pool.connect();
+  const query = client.query.bind(client);
+  Reflect.set(client, "query", (text: string) => ((texts += 1), query(text)));
+  client.release();
+  const shardIds = Array.from({ length: 300 }, (_, n) => `shard-${n}`);
+  const once = async <Answer>(what: string, call: Promise<Answer>): Promise<Answer> => {
+    const answer = await call;
+    expect(texts, what).toBe(1);
+    texts = 0;
+    return answer;
+  };
+  await once("a join", store.joinWorker(SCOPE, WORKER));
+  await once("a heartbeat", store.heartbeat(SCOPE, WORKER));
+  await once("the workers", store.listWorkers(SCOPE));
+  await once("new shards", store.putShards(SCOPE, rowsOf(shardIds)));
+  const held = await once("a claim", store.acquireLeases(SCOPE, WORKER, shardIds));
+  expect(held).toHaveLength(300);
+  await once("the leases", store.listLeases(SCOPE));
+  await once("a release", store.releaseLeases(SCOPE, held));
+  await once("a removal", store.removeShards(SCOPE, shardIds));
+  await once("an eviction", store.evictWorker(SCOPE, { ...WORKER, counter: 1 }));
+  await once("a leave", store.leaveWorker(SCOPE, WORKER));
+});
+
+test("10,000 shards are put, claimed, listed, given back and removed within the time of a call", async () => {
+  const { store } = await open(inject("postgres"));
+  const shardIds = Array.from({ length: 10_000 }, (_, n) => `shard-${n}`);
+  for (let n = 0; n < 200; n += 1) await store.joinWorker(SCOPE, worker(`w${n}`));
+  await store.putShards(SCOPE, rowsOf(shardIds));
+  const held = await store.acquireLeases(SCOPE, worker("w7"), shardIds);
+  expect(held).toHaveLength(10_000);
+  await store.leaveWorker(SCOPE, worker("w7"));
+  const next = await store.acquireLeases(SCOPE, worker("w8"), shardIds);
+  expect(next).toHaveLength(10_000);
+  expect(await store.acquireLeases(SCOPE, worker("w9"), shardIds), "of a live one").toEqual([]);
+  expect((await store.listLeases(SCOPE)).leases).toHaveLength(10_000);
+  expect(await store.releaseLeases(SCOPE, next)).toHaveLength(10_000);
+  await store.removeShards(SCOPE, shardIds);
+  expect((await store.listLeases(SCOPE)).leases).toEqual([]);
+}, 60_000);
+
+describe("a heartbeat", () => {
+  const others: readonly [string, (schema: string) => string][] = [
+    ["a flush or a claim", (schema) => `SELECT FROM ${schema}.kinesis_consumer_leases FOR UPDATE`],
+    [
+      "a change of the revision",
+      (schema) => `UPDATE ${schema}.kinesis_consumer_revisions SET revision = 99`,
+    ],
+    [
+      "another's heartbeat, or its eviction",
+      (schema) => `DELETE FROM ${schema}.kinesis_consumer_workers WHERE worker_id = 'other'`,
+    ],
+  ];
+  test.each(others)(
+    "waits for nobody who is in the middle of %s, nor do listings",
+    async (_, sql) => {
+      const opened = await open(inject("postgres"));
+      const { store, schema } = opened;
+      await store.joinWorker(SCOPE, WORKER);
+      await store.joinWorker(SCOPE, worker("other"));
+      await store.putShards(SCOPE, rowsOf([SHARD]));
+      await hold(opened, sql(schema));
+      const { revision } = await store.listWorkers(SCOPE);
+      const answer = await store.heartbeat(SCOPE, WORKER);
+      expect(answer).toEqual({ outcome: "alive", counter: 1, revision });
+      expect((await store.listLeases(SCOPE)).revision).toBe(revision);
+    },
+  );
+
+  test("that an eviction overtakes is told, and one that is first saves the worker", async () => {
+    const opened = await open(inject("postgres"));
+    const { store, schema } = opened;
+    const observer = another(opened);
+    const tally = { evicted: 0, alive: 0 };
+    for (let round = 0; round < 60; round += 1) {
+      const victim = worker("victim", String(round));
+      await store.joinWorker(SCOPE, victim);
+      // Both wait for the row in the order in which they come, and then meet what the first left.
+      const row = `SELECT FROM ${schema}.kinesis_consumer_workers FOR UPDATE`;
+      const holder = await opened.admin.connect();
+      await holder.query(`BEGIN; ${row}`);
+      const calls = [
+        () => store.heartbeat(SCOPE, victim),
+        () => observer.evictWorker(SCOPE, { ...victim, counter: 0 }),
+      ] as const;
+      const first = round % 2 === 0 ? calls[0]() : calls[1]();
+      await untilWaiting(opened, 1);
+      const second = round % 2 === 0 ? calls[1]() : calls[0]();
+      await untilWaiting(opened, 2);
+      await holder.query("ROLLBACK");
+      holder.release();
+      const [one, two] = await Promise.all([first, second]);
+      const [beat, evicted] = (round % 2 === 0 ? [one, two] : [two, one]) as [
+        Awaited<ReturnType<LeaseStore["heartbeat"]>>,
+        Awaited<ReturnType<LeaseStore["evictWorker"]>>,
+      ];
+      expect([beat.outcome, evicted]).toEqual(
+        beat.outcome === "alive" ? ["alive", "moved"] : ["evicted", "evicted"],
+      );
+      tally[beat.outcome] += 1;
+      await store.leaveWorker(SCOPE, victim);
+    }
+    expect(Math.min(tally.alive, tally.evicted), "each was first").toBeGreaterThan(0);
+  });
+});
+
+test("a claim that waits for a lease sees who joined and claimed it meanwhile", async () => {
+  const opened = await open(inject("postgres"));
+  const { store, schema } = opened;
+  await store.joinWorker(SCOPE, WORKER);
+  await store.putShards(SCOPE, rowsOf([SHARD]));
+  const workers = `${schema}.kinesis_consumer_workers`;
+  const holder = await hold(
+    opened,
+    `UPDATE ${schema}.kinesis_consumer_leases SET owner = 'late#1', epoch = 1;
+     INSERT INTO ${workers} SELECT namespace, 'late', '1', 1, NULL, 0 FROM ${workers}`,
+  );
+  const claim = store.acquireLeases(SCOPE, WORKER, [SHARD]);
+  await untilWaiting(opened, 1);
+  await holder.query("COMMIT");
+  expect(await claim).toEqual([]);
+  expect((await store.listLeases(SCOPE)).leases[0]).toMatchObject({ owner: "late#1", epoch: 1 });
+});
+
+test("claims, releases, flushes, evictions, removals and new shards at once end without a deadlock", async () => {
+  const opened = await open(inject("postgres"));
+  const { admin, schema } = opened;
+  const stores = [another(opened), another(opened), another(opened)];
+  const shardIds = Array.from({ length: 60 }, (_, n) => `shard-${n}`);
+  const deadlocks = async (): Promise<number> => {
+    const { rows } = await admin.query<{ deadlocks: string }>(
+      `SELECT pg_stat_clear_snapshot(), deadlocks FROM pg_stat_database
+       WHERE datname = current_database()`,
+    );
+    return Number(rows[0]!.deadlocks);
+  };
+  const before = await deadlocks();
+  const rounds = async (store: PostgresStore, own: number): Promise<number> => {
+    let claimed = 0;
+    for (let n = 0; n < 15; n += 1) {
+      const me = worker(`w${own}`, String(n));
+      const order = (n + own) % 2 === 0 ? shardIds : shardIds.toReversed();
+      await store.joinWorker(SCOPE, me);
+      await store.putShards(SCOPE, rowsOf(order));
+      const held = await store.acquireLeases(SCOPE, me, order);
+      claimed += held.length;
+      const writes = held.map(({ shardId, fence }) => ({ ...at(n + 1, shardId), fence }));
+      const [answers] = await Promise.all([
+        store.setCheckpoints(SCOPE, writes),
+        store.heartbeat(SCOPE, me),
+      ]);
+      const lost = answers.filter(({ outcome }) => outcome === "lease-lost");
+      expect(lost, "of a live worker").toEqual([]);
+      const half = held.slice(held.length / 2);
+      expect(await store.releaseLeases(SCOPE, half)).toHaveLength(half.length);
+      await store.removeShards(SCOPE, order.slice(0, 5));
+      await store.evictWorker(SCOPE, { ...me, counter: 1 });
+    }
+    return claimed;
+  };
+  const claimed = await Promise.all(stores.map((store, own) => rounds(store, own)));
+  expect(claimed.reduce((sum, count) => sum + count)).toBeGreaterThan(60);
+  expect(await deadlocks(), `in ${schema}`).toBe(before);
+}, 60_000);
+
+test("a checkpoint without a lease is removed too, and one whose lease is held is not", async () => {
+  const { store } = await open(inject("postgres"));
+  await store.setCheckpoint(SCOPE, at(1, "a"));
+  await store.joinWorker(SCOPE, WORKER);
+  await store.putShards(SCOPE, rowsOf(["b"]));
+  const [lease] = await store.acquireLeases(SCOPE, WORKER, ["b"]);
+  await store.setCheckpoint(SCOPE, { ...at(2, "b"), fence: lease!.fence });
+  await store.removeShards(SCOPE, ["a", "b", "c"]);
+  expect(await store.getCheckpoints(SCOPE)).toEqual(new Map([["b", at(2).checkpoint]]));
+});
+
+test("a weight is kept to its last bit, whatever the user's extra_float_digits", async () => {
+  const opened = await open(inject("postgres"));
+  await opened.pool.query("SET extra_float_digits = -15");
+  const weight = 0.1 + 0.2;
+  await opened.store.joinWorker(SCOPE, { ...WORKER, weight, maxShards: 3 });
+  const { workers } = await opened.store.listWorkers(SCOPE);
+  expect(workers).toEqual([{ ...WORKER, weight, maxShards: 3, counter: 0 }]);
+});
