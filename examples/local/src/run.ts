@@ -1,7 +1,7 @@
 /**
  * `npm run example -- NAME`: an example's own program, unchanged, with all it needs beside it: an
  * embedded Kinesis, the database, and a producer that puts a record twice a second. Until Ctrl-C,
- * or for `--seconds N`.
+ * or for `--seconds N`. `group` has its own course, on the store that `--store` names.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -13,6 +13,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { CreateStreamCommand } from "@aws-sdk/client-kinesis";
 import { startEmulator } from "@kc/emulator";
+import { runGroup } from "./group.ts";
 import { startService } from "./service.ts";
 
 const STREAM = "orders";
@@ -23,17 +24,20 @@ const CONSUMERS = {
   "consumer-redis": "redis",
   "consumer-dynamodb": "dynamodb",
 } as const;
-const NAMES = [...Object.keys(CONSUMERS), "producer"];
+const NAMES = [...Object.keys(CONSUMERS), "producer", "group"];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { seconds: { type: "string" } },
+  options: { seconds: { type: "string" }, store: { type: "string", default: "sqlite" } },
 });
 const name = positionals[0] ?? "";
 if (!NAMES.includes(name)) {
-  console.error(`usage: npm run example -- NAME [--seconds N], one of: ${NAMES.join(", ")}`);
+  console.error(
+    `usage: npm run example -- NAME [--seconds N] [--store NAME], one of: ${NAMES.join(", ")}`,
+  );
   process.exit(2);
 }
+if (name === "group") process.exit(await runGroup(values.store));
 // What the producer puts is to be seen: a consumer runs beside it.
 const consumer = (name === "producer" ? "consumer" : name) as keyof typeof CONSUMERS;
 

@@ -40,3 +40,28 @@ test("a name that is none of them is refused with the names there are", async ()
   expect(child.exitCode).toBe(2);
   expect(said).toContain("consumer-postgres");
 });
+
+test("group runs on a database of its own, and its exit code is passed on", async () => {
+  const child = spawn(process.execPath, [PROGRAM, "group", "--store", "redis"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const exit = once(child, "exit");
+  let claims = 0;
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (line.includes("never held before") && (claims += 1) === 6) child.kill("SIGINT");
+  }
+  await exit;
+  expect(claims).toBe(6);
+  expect(child.exitCode).toBe(130);
+});
+
+test("a store that is none of them is refused with those there are", async () => {
+  const child = spawn(process.execPath, [PROGRAM, "group", "--store", "paper"], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let said = "";
+  child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  await once(child, "exit");
+  expect(child.exitCode).toBe(2);
+  expect(said).toContain("sqlite, postgres");
+});

@@ -1,0 +1,49 @@
+/**
+ * The program to copy: start it as often as you like, and the processes share the stream.
+ *
+ * Usage: node dist/worker.js STREAM [--id NAME] [--store sqlite] [--journal FILE] [--endpoint URL]
+ */
+import { openSync, writeSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { KinesisClient } from "@aws-sdk/client-kinesis";
+import { Consumer, LeaseGroup, stopSignal } from "@kc/core";
+import { openStore } from "./stores.ts";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    id: { type: "string" },
+    store: { type: "string", default: "sqlite" },
+    journal: { type: "string", default: "handled.txt" },
+    endpoint: { type: "string" },
+  },
+});
+
+const { store, close } = await openStore(values.store);
+// Short, so that a take-over is soon to be seen. The default of 10 s is kinder to long pauses.
+const group = new LeaseGroup({ leaseMs: 3000, ...(values.id ? { workerId: values.id } : {}) });
+const consumer = new Consumer({
+  stream: positionals[0] ?? "",
+  application: "group-example",
+  store,
+  group,
+  client: new KinesisClient(values.endpoint ? { endpoint: values.endpoint } : {}),
+  logger: console,
+  start: "TRIM_HORIZON",
+});
+
+// For whoever started this process and wants to see who owns what; nobody has to.
+const telling = setInterval(() => process.send?.(group.status()), 100);
+
+// Stands for your work: what it has done outlives the process.
+const journal = openSync(values.journal, "a");
+await consumer.scan(
+  ({ shardId, sequenceNumber, partitionKey }) => {
+    writeSync(journal, `${group.workerId} ${shardId} ${sequenceNumber} ${partitionKey}\n`);
+  },
+  { signal: stopSignal() },
+);
+
+clearInterval(telling);
+process.disconnect?.();
+await close();
