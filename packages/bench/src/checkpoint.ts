@@ -2,18 +2,12 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { CreateStreamCommand, PutRecordsCommand } from "@aws-sdk/client-kinesis";
 import { Consumer, type Counter, type Store } from "@kc/core";
 import { FakeKinesis } from "@kc/emulator";
-import { DynamoDBStore } from "@kc/store-dynamodb";
-import { MysqlStore } from "@kc/store-mysql";
-import { PostgresStore } from "@kc/store-postgres";
-import { RedisStore } from "@kc/store-redis";
-import { SqliteStore } from "@kc/store-sqlite";
-import { createConnection } from "mysql2/promise";
 import { median } from "./rounds.ts";
-import { startServices, type Services } from "./services.ts";
+import { startServices } from "./services.ts";
+import { openers } from "./stores.ts";
 
 const SHARDS = 4;
 /** Handled in about two seconds with the default flush interval, as a busy consumer would. */
@@ -125,25 +119,4 @@ async function filled(records: number): Promise<FakeKinesis> {
     await client.send(new PutRecordsCommand({ StreamName: streamName, Records }));
   }
   return client;
-}
-
-async function openers(
-  { postgres, mariadb, redis, dynamodb }: Services,
-  directory: string,
-): Promise<Record<string, () => Store>> {
-  const connection = await createConnection(mariadb);
-  await connection.query("CREATE DATABASE bench");
-  await connection.end();
-  const dynamoClient = new DynamoDBClient({
-    endpoint: dynamodb,
-    region: "us-east-1",
-    credentials: { accessKeyId: "bench", secretAccessKey: "bench" },
-  });
-  return {
-    sqlite: () => new SqliteStore({ path: join(directory, "checkpoints.sqlite") }),
-    postgres: () => new PostgresStore({ connection: postgres }),
-    mariadb: () => new MysqlStore({ connection: mariadb, database: "bench" }),
-    redis: () => new RedisStore({ connection: redis }),
-    dynamodb: () => new DynamoDBStore({ client: dynamoClient, table: "bench" }),
-  };
 }

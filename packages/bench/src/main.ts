@@ -1,11 +1,13 @@
 /** `npm run bench -- NAME`: progress on standard error, one JSON object as the last line. */
 import { cpus } from "node:os";
 import { benchCheckpoint } from "./checkpoint.ts";
+import { benchGroup } from "./group.ts";
 import { benchRead } from "./read/read.ts";
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<object>>> = {
   read: benchRead,
   checkpoint: benchCheckpoint,
+  group: benchGroup,
 };
 
 const name = process.argv[2] ?? "";

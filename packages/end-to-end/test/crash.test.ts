@@ -2,13 +2,12 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import { CreateStreamCommand, PutRecordsCommand } from "@aws-sdk/client-kinesis";
-import type { Services } from "@kc-internal/test-services";
 import type { Checkpoint } from "@kc/core";
 import { startEmulator, type FakeKinesis } from "@kc/emulator";
-import { createConnection } from "mysql2/promise";
-import { afterAll, beforeAll, expect, inject, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { STORES } from "./support/addresses.ts";
 import { bundleConsumer, ConsumerProcess, removeBundle } from "./support/processes.ts";
-import { openStore, type StoreAddress } from "./support/stores.ts";
+import { openStore } from "./support/stores.ts";
 
 const KILLS = 20;
 /** Enough that no run comes to their end before it is killed. */
@@ -21,36 +20,13 @@ beforeAll(async () => {
 });
 afterAll(() => removeBundle(bundle));
 
-/** The address of a server that the set-up has started. */
-const server = <Name extends keyof Services>(key: Name): Services[Name] => inject(key);
 const name = (): string => `kc_${randomBytes(4).toString("hex")}`;
-const ADDRESSES: readonly (readonly [string, () => StoreAddress | Promise<StoreAddress>])[] = [
-  ["SQLite", () => ({ kind: "sqlite", path: join(bundle.directory, `${name()}.sqlite`) })],
-  ["Postgres", () => ({ kind: "postgres", ...server("postgres"), table: name() })],
-  [
-    "MariaDB",
-    async () => {
-      const { uri } = server("mariadb");
-      const database = name();
-      const connection = await createConnection(uri);
-      await connection.query(`CREATE DATABASE ${database}`);
-      await connection.end();
-      return { kind: "mysql", uri, database };
-    },
-  ],
-  ["Redis", () => ({ kind: "redis", ...server("redis"), keyPrefix: `${name()}:` })],
-  [
-    "a Redis cluster",
-    () => ({ kind: "redis cluster", ...server("redisCluster"), keyPrefix: `${name()}:` }),
-  ],
-  ["DynamoDB", () => ({ kind: "dynamodb", ...server("dynamodb"), table: name() })],
-];
 
-test.each(ADDRESSES)(
+test.each(STORES)(
   `on %s: killed ${KILLS} times, each start goes on exactly after the stored checkpoint`,
   { timeout: 240_000 },
-  async (_, addressOf) => {
-    const address = await addressOf();
+  async (_, newAddress) => {
+    const address = await newAddress(bundle.directory);
     const { store, close } = openStore(address);
     const emulator = await startEmulator({ quotas: false });
     onTestFinished(async () => {

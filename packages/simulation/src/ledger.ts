@@ -30,11 +30,15 @@ export interface Running {
 interface Grant {
   readonly shardId: string;
   readonly epoch: number;
-  readonly checkpoint: Checkpoint | undefined;
+  checkpoint: Checkpoint | undefined;
   /** The number handled last, by key. */
   readonly last: Map<string, number>;
   /** Records that were started past the worker's own deadline. */
   late: number;
+  /** The store went back since: the same lease may be granted to the same worker once more. */
+  wentBack: boolean;
+  /** It was; so reading may begin again there. */
+  again: { readonly checkpoint: Checkpoint | undefined } | undefined;
   /** The store has lost it: its epoch may be granted once more. */
   isVoid: boolean;
 }
@@ -88,15 +92,26 @@ export class Ledger {
       }
     }
     const known = this.#grants.get(id);
+    if (known?.wentBack === true) known.again = { checkpoint };
     if (known === undefined || known.last.size === 0 || known.isVoid) {
       const { epoch } = fence;
-      this.#grants.set(id, { shardId, epoch, checkpoint, last: new Map(), late: 0, isVoid: false });
+      this.#grants.set(id, {
+        shardId,
+        epoch,
+        checkpoint,
+        last: new Map(),
+        late: 0,
+        wentBack: false,
+        again: undefined,
+        isVoid: false,
+      });
     }
   }
 
   /** The store went back: grants of later epochs than these are unknown to it. */
   wentBack(epochs: ReadonlyMap<string, number>): void {
     for (const grant of this.#grants.values()) {
+      grant.wentBack = true;
       if (grant.epoch > (epochs.get(grant.shardId) ?? 0)) grant.isVoid = true;
     }
   }
@@ -108,8 +123,14 @@ export class Ledger {
     const what = `${running.worker}: ${key}:${number} of ${shardId}`;
     const highest = this.#started.get(key) ?? 0;
     if (number > highest + 1) throw new Violation(`${what} came after ${key}:${highest}`);
+    if (grant.again && number === this.#firstAfter(shardId, grant.again.checkpoint, key)) {
+      grant.checkpoint = grant.again.checkpoint;
+      grant.again = undefined;
+      grant.last.clear();
+    }
     const before = grant.last.get(key);
-    const expected = before === undefined ? this.#firstAfter(shardId, grant, key) : before + 1;
+    const expected =
+      before === undefined ? this.#firstAfter(shardId, grant.checkpoint, key) : before + 1;
     if (number !== expected) throw new Violation(`${what} came where ${key}:${expected} was next`);
     grant.last.set(key, number);
     if (number <= highest) this.repeats += 1;
@@ -155,7 +176,11 @@ export class Ledger {
     );
   }
 
-  #firstAfter(shardId: string, { checkpoint }: Grant, key: string): number | undefined {
+  #firstAfter(
+    shardId: string,
+    checkpoint: Checkpoint | undefined,
+    key: string,
+  ): number | undefined {
     const after = checkpoint?.kind === "position" ? checkpoint.sequenceNumber : "";
     return this.#shards
       .get(shardId)

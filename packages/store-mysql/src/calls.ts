@@ -1,6 +1,6 @@
 import { KcError, namespaceOf, type CallOptions, type ShardLease, type StoreScope } from "@kc/core";
 import type { Connection, Lane } from "./connection.ts";
-import type { MysqlRow, Session } from "./database.ts";
+import type { MysqlRow, Session, TransactionOptions } from "./database.ts";
 import type { Limits } from "./inspection.ts";
 import { checkFit, type Touched } from "./names.ts";
 import { checkPlace, leaseOf, textOf } from "./rows.ts";
@@ -34,6 +34,7 @@ export class Calls {
       namespace: string,
       leases: ReadonlyMap<string, ShardLease>,
     ) => Promise<Answer>,
+    transaction?: TransactionOptions,
   ): Promise<Answer> {
     const shardIds = [...new Set(touched.map(({ shardId }) => shardId))];
     return this.run(scope, touched, options, async (session, namespace) => {
@@ -46,7 +47,7 @@ export class Calls {
           return leases.size === shardIds.length
             ? { answer: await work(session, namespace, leases) }
             : undefined;
-        });
+        }, transaction);
         if (done) return done.answer;
         const missing = shardIds.filter((shardId) => !leases.has(shardId));
         await session.query(sql.addShards(this.tables, namespace, missing));

@@ -32,6 +32,14 @@ export interface MysqlQuery {
 /** One answer's row: every value as the text that the server sent. */
 export type MysqlRow = Readonly<Record<string, string | null>>;
 
+export interface TransactionOptions {
+  /**
+   * For who reads rows that it does not lock. At the level of the pool's owner it might see a change
+   * that is rolled back, or wait for one. Costs a round trip, and holds for this transaction alone.
+   */
+  readonly isolated?: boolean;
+}
+
 /** A connection for the length of one call. Once that is over nothing is sent. */
 export class Session {
   readonly #connection: MysqlConnection;
@@ -66,9 +74,13 @@ export class Session {
   }
 
   /** Rolled back if `work` throws because of a lock, or throws an error of our own. */
-  async transaction<Answer>(work: () => Promise<Answer>): Promise<Answer> {
+  async transaction<Answer>(
+    work: () => Promise<Answer>,
+    { isolated = false }: TransactionOptions = {},
+  ): Promise<Answer> {
     this.#inTransaction = true;
     try {
+      if (isolated) await this.query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
       await this.query("START TRANSACTION");
       const answer = await work();
       await this.query("COMMIT");

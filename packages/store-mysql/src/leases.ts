@@ -9,11 +9,14 @@ import {
   type WorkerIdentity,
 } from "@kc/core";
 import { inParts, type Calls } from "./calls.ts";
-import type { Session } from "./database.ts";
+import type { Session, TransactionOptions } from "./database.ts";
 import * as sql from "./lease-statements.ts";
 import { checkWorker } from "./names.ts";
 import { checkPlace, checkpointsOf, leasesOf, revisionOf, workersOf } from "./rows.ts";
 import { deleteCheckpoints, lockShards } from "./statements.ts";
+
+/** Who lives is read without a lock: an eviction that is undecided has not happened. */
+const ISOLATED: TransactionOptions = { isolated: true };
 
 /**
  * Leases of shards: `LeaseStore` says what each call does. Shards come in parts, each a transaction
@@ -73,26 +76,32 @@ export class Leases {
     const owner = ownerOf(worker);
     const acquired: AcquiredLease[] = [];
     for (const part of inParts(named(shardIds))) {
-      const got = await this.#locked(scope, part, options, async (session, namespace, leases) => {
-        checkWorker(worker);
-        const alive = await this.#alive(session, scope, namespace);
-        if (!alive.has(owner)) return [];
-        const rows = leases.filter((lease) => lease.owner === owner || isFree(lease, alive));
-        const free = idsOf(rows.filter((lease) => lease.owner !== owner));
-        if (rows.length === 0) return [];
-        const stored = checkpointsOf(
-          await this.#calls.readCheckpoints(session, scope, namespace, idsOf(rows)),
-        );
-        if (free.length > 0) {
-          await session.query(sql.takeLeases(tables, namespace, free, owner));
-          await session.query(sql.raiseRevision(tables, namespace));
-        }
-        return rows.map(({ shardId, epoch, owner: before }) => ({
-          shardId,
-          fence: { epoch: before === owner ? epoch : epoch + 1, owner },
-          checkpoint: stored.get(shardId)?.checkpoint,
-        }));
-      });
+      const got = await this.#locked(
+        scope,
+        part,
+        options,
+        async (session, namespace, leases) => {
+          checkWorker(worker);
+          const alive = await this.#alive(session, scope, namespace);
+          if (!alive.has(owner)) return [];
+          const rows = leases.filter((lease) => lease.owner === owner || isFree(lease, alive));
+          const free = idsOf(rows.filter((lease) => lease.owner !== owner));
+          if (rows.length === 0) return [];
+          const stored = checkpointsOf(
+            await this.#calls.readCheckpoints(session, scope, namespace, idsOf(rows)),
+          );
+          if (free.length > 0) {
+            await session.query(sql.takeLeases(tables, namespace, free, owner));
+            await session.query(sql.raiseRevision(tables, namespace));
+          }
+          return rows.map(({ shardId, epoch, owner: before }) => ({
+            shardId,
+            fence: { epoch: before === owner ? epoch : epoch + 1, owner },
+            checkpoint: stored.get(shardId)?.checkpoint,
+          }));
+        },
+        ISOLATED,
+      );
       acquired.push(...got);
     }
     return acquired;
@@ -130,15 +139,16 @@ export class Leases {
   ): Promise<void> {
     const { tables } = this.#calls;
     for (const part of inParts(named(shardIds))) {
-      // A checkpoint without a lease's row gets one first, so that there is something to lock.
-      await this.#calls.locked(scope, part, options, async (session, namespace, leases) => {
+      const work: Parameters<Calls["locked"]>[3] = async (session, namespace, leases) => {
         const alive = await this.#alive(session, scope, namespace);
         const free = [...leases].filter(([, lease]) => isFree(lease, alive)).map(([id]) => id);
         if (free.length === 0) return;
         await session.query(sql.deleteLeases(tables, namespace, free));
         await session.query(deleteCheckpoints(tables, namespace, free));
         await session.query(sql.raiseRevision(tables, namespace));
-      });
+      };
+      // A checkpoint without a lease's row gets one first, so that there is something to lock.
+      await this.#calls.locked(scope, part, options, work, ISOLATED);
     }
   }
 
@@ -166,13 +176,14 @@ export class Leases {
       namespace: string,
       leases: ReturnType<typeof leasesOf>,
     ) => Promise<Answer>,
+    transaction?: TransactionOptions,
   ): Promise<Answer> {
     const { tables } = this.#calls;
     return this.#calls.run(scope, shards, options, (session, namespace) =>
       session.transaction(async () => {
         const locked = await session.query(lockShards(tables, namespace, idsOf(shards)));
         return work(session, namespace, leasesOf(locked));
-      }),
+      }, transaction),
     );
   }
 

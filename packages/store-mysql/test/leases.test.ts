@@ -58,11 +58,11 @@ describe.each(SERVERS)("leases on $name", ({ address }) => {
     await counted("the workers", 1, own.listWorkers(SCOPE));
     await counted("new shards", 6, own.putShards(SCOPE, rowsOf(shardIds)));
     await counted("the same shards", 1, own.putShards(SCOPE, rowsOf(shardIds)));
-    const held = await counted("a claim", 7, own.acquireLeases(SCOPE, WORKER, shardIds));
+    const held = await counted("a claim", 8, own.acquireLeases(SCOPE, WORKER, shardIds));
     expect(held).toHaveLength(300);
     await counted("the leases", 2, own.listLeases(SCOPE));
     await counted("a release", 5, own.releaseLeases(SCOPE, held));
-    await counted("a removal", 7, own.removeShards(SCOPE, shardIds));
+    await counted("a removal", 8, own.removeShards(SCOPE, shardIds));
     await counted("an eviction", 6, own.evictWorker(SCOPE, { ...WORKER, counter: 1 }));
     await counted("a leave", 6, own.leaveWorker(SCOPE, WORKER));
   });
@@ -132,6 +132,28 @@ describe.each(SERVERS)("leases on $name", ({ address }) => {
     const [lease] = (await store.listLeases(SCOPE)).leases;
     expect(lease).toMatchObject({ owner: "late#1", epoch: 1 });
   });
+
+  it.each(["READ UNCOMMITTED", "SERIALIZABLE"])(
+    "of a live worker stay its own while its eviction is undecided, in a pool of %s",
+    async (level) => {
+      const pool = ownPool({ ...database.options, connectionLimit: 1 });
+      pool.on("connection", (connection) => {
+        void connection.query(`SET SESSION TRANSACTION ISOLATION LEVEL ${level}`);
+      });
+      const claimer = openStore({ pool });
+      await claimer.joinWorker(SCOPE, WORKER);
+      await store.joinWorker(SCOPE, worker("live"));
+      await store.putShards(SCOPE, rowsOf([SHARD]));
+      const [held] = await store.acquireLeases(SCOPE, worker("live"), [SHARD]);
+      await store.setCheckpoint(SCOPE, { ...writeOf(at(1)), fence: held!.fence });
+      const holder = await hold("DELETE FROM kinesis_consumer_workers WHERE worker_id = 'live'");
+      expect(await claimer.acquireLeases(SCOPE, WORKER, [SHARD])).toEqual([]);
+      await claimer.removeShards(SCOPE, [SHARD]);
+      await holder.query("ROLLBACK");
+      const { leases } = await store.listLeases(SCOPE);
+      expect(leases).toMatchObject([{ ...held!.fence, checkpoint: at(1) }]);
+    },
+  );
 
   it("of a worker that beats while others would evict it: it is told, or it lives", async () => {
     const observers = [1, 2].map(() => openStore({ connection: database.options }));

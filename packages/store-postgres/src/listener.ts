@@ -1,3 +1,4 @@
+import { Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { toStoreError } from "./errors.ts";
@@ -62,39 +63,41 @@ export class Listener {
     stop: AbortSignal,
     onListening: () => void,
   ): Promise<void> {
+    const socket = new Socket();
     const client = new pg.Client({
       fallback_application_name: "@kc/store-postgres",
       keepAlive: true,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       ...this.#connection,
       query_timeout: CHECK_TIMEOUT_MS,
+      stream: () => socket,
     });
-    const broken = new Promise<never>((_, reject) => {
-      client.on("error", reject);
-      client.on("end", () => reject(new Error("Connection terminated")));
-    });
-    const stopped = new Promise<"stopped">((resolve) => {
-      stop.addEventListener("abort", () => resolve("stopped"), { once: true });
-    });
-    const until = <Answer>(work: Promise<Answer>): Promise<Answer | "stopped"> =>
-      Promise.race([work, stopped, broken]);
-    broken.catch(() => undefined); // it also comes after the end, when nobody waits for it
-    client.on("notification", onHint);
+    const over = new AbortController();
+    let check: NodeJS.Timeout | undefined;
     try {
-      if ((await until(client.connect())) === "stopped") return;
-      if ((await until(client.query(`LISTEN "${channel}"`))) === "stopped") return;
-      onListening();
-      onHint();
-      for (;;) {
-        const rest = new AbortController();
-        const waited = await until(pause(CHECK_MS, rest.signal)).finally(() => rest.abort());
-        if (waited === "stopped") return;
-        await until(client.query("SELECT"));
-      }
+      await new Promise<void>((resolve, reject) => {
+        stop.addEventListener("abort", () => resolve(), { signal: over.signal });
+        client.on("error", reject);
+        client.on("end", () => reject(new Error("Connection terminated")));
+        client.on("notification", () => {
+          if (!over.signal.aborted) onHint();
+        });
+        const begin = async (): Promise<void> => {
+          await client.connect();
+          await client.query(`LISTEN "${channel}"`);
+          if (over.signal.aborted) return;
+          onListening();
+          onHint();
+          check = setInterval(() => void client.query("SELECT").catch(reject), CHECK_MS);
+        };
+        begin().catch(reject);
+      });
     } finally {
-      client.removeListener("notification", onHint);
-      // Not waited for: a dead server answers no goodbye.
+      over.abort();
+      clearInterval(check);
+      // Not waited for, and the socket is closed without the server: a dead one says no goodbye.
       client.end().catch(() => undefined);
+      socket.destroySoon();
     }
   }
 }

@@ -1,3 +1,4 @@
+import { Socket } from "node:net";
 import { startProxy } from "@kc-internal/test-services";
 import { expect, inject, onTestFinished, test } from "vitest";
 import { PostgresStore, type PostgresConnection } from "../src/index.ts";
@@ -68,6 +69,25 @@ test("a watch whose connection was cut goes on by itself, and ends with its sign
     () => listeners(opened),
     (count) => count === 0,
   );
+});
+
+test("a watch on a half-open connection ends with its signal, and leaves no socket behind", async () => {
+  const opened = await open(inject("postgres"));
+  const proxy = await startProxy(inject("postgres"));
+  onTestFinished(() => proxy.close());
+  const sockets = (): number => {
+    const handles = Reflect.apply(Reflect.get(process, "_getActiveHandles"), process, []);
+    return (handles as readonly object[]).filter(
+      (handle) => handle instanceof Socket && handle.remotePort === proxy.port,
+    ).length;
+  };
+  const watch = watcher(opened, own(opened, proxy.port));
+  await watch.heard(0);
+  proxy.blackhole();
+  expect(sockets()).toBe(1);
+  watch.stop.abort();
+  expect(await watch.watching).toEqual({ answer: undefined });
+  await eventually("our socket is closed", sockets, (count) => count === 0);
 });
 
 test("a server's end of the session is met by another one", async () => {

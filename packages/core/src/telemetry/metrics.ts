@@ -53,6 +53,65 @@ export const METRICS = {
     description:
       "Checkpoints and shards that retention has overtaken: records may have been lost unread",
   },
+  leases_acquired: {
+    kind: "counter",
+    unit: "{lease}",
+    attributes: ["reason"],
+    description:
+      "Leases that this worker claimed: never held before, given back by another, taken over from one that died, or adopted after a lost reply",
+  },
+  leases_released: {
+    kind: "counter",
+    unit: "{lease}",
+    attributes: ["reason"],
+    description:
+      "Leases that this worker gave back: handed over, at a stop, at the shard's end, or gone with the shard",
+  },
+  leases_lost: {
+    kind: "counter",
+    unit: "{lease}",
+    attributes: ["shardId"],
+    description: "Leases that were gone before this worker gave them back",
+  },
+  handoffs_forced: {
+    kind: "counter",
+    unit: "{lease}",
+    attributes: ["shardId"],
+    description:
+      "Hand-overs whose time ran out with a handler or a flush under way: what was not flushed is repeated",
+  },
+  evictions: {
+    kind: "counter",
+    unit: "{worker}",
+    attributes: [],
+    description: "Workers that this one found silent for a lease's duration, and evicted",
+  },
+  leases_held: {
+    kind: "gauge",
+    unit: "{lease}",
+    attributes: [],
+    description: "Leases in this worker's hand",
+  },
+  workers: {
+    kind: "gauge",
+    unit: "{worker}",
+    attributes: [],
+    description: "Workers of the application that live, as this one sees it",
+  },
+  unassigned_shards: {
+    kind: "gauge",
+    unit: "{shard}",
+    attributes: [],
+    description:
+      "Shards that could be read and that no worker holds; told by the worker with the lowest id alone",
+  },
+  unassigned_age: {
+    kind: "gauge",
+    unit: "ms",
+    attributes: [],
+    description:
+      "How long the oldest of these has had no worker; told by the worker with the lowest id alone",
+  },
   active_shards: {
     kind: "gauge",
     unit: "{shard}",

@@ -14,16 +14,18 @@ const LINE_END = 10;
 const DRIVERS = ["libsql", "pg", "pg-native", /^mysql2/, "ioredis", /^@aws-sdk\//, /^@smithy\//];
 
 /**
- * A directory with `consumer.mjs`, bundled from today's sources: a child process cannot read
+ * A directory with the program, bundled from today's sources: a child process cannot read
  * TypeScript. It lies inside the package, where the drivers are found.
  */
-export async function bundleConsumer(): Promise<{ directory: string; program: string }> {
+export async function bundleConsumer(
+  source: "consumer" | "worker" = "consumer",
+): Promise<{ directory: string; program: string }> {
   const parent = join(packageDirectory, "node_modules", ".kc-test");
   mkdirSync(parent, { recursive: true });
-  const directory = mkdtempSync(join(parent, "consumer-"));
-  const program = join(directory, "consumer.mjs");
+  const directory = mkdtempSync(join(parent, `${source}-`));
+  const program = join(directory, `${source}.mjs`);
   const bundle = await rolldown({
-    input: join(here, "consumer.ts"),
+    input: join(here, `${source}.ts`),
     platform: "node",
     external: DRIVERS,
     resolve: { conditionNames: ["@kc/source", "node", "import", "default"] },

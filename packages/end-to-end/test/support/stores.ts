@@ -1,5 +1,5 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import type { Store } from "@kc/core";
+import type { LeaseStore } from "@kc/core";
 import { DynamoDBStore } from "@kc/store-dynamodb";
 import { MysqlStore } from "@kc/store-mysql";
 import { PostgresStore } from "@kc/store-postgres";
@@ -21,7 +21,7 @@ export type StoreAddress =
   | { readonly kind: "dynamodb"; readonly endpoint: string; readonly table: string };
 
 export interface OpenStore {
-  readonly store: Store;
+  readonly store: LeaseStore;
   readonly close: () => Promise<void>;
 }
 
@@ -47,7 +47,10 @@ function makeClient(address: StoreAddress): Cluster | DynamoDBClient | undefined
   return new DynamoDBClient({ endpoint: address.endpoint, region: "us-east-1", credentials });
 }
 
-function makeStore(address: StoreAddress, client: Cluster | DynamoDBClient | undefined): Store {
+function makeStore(
+  address: StoreAddress,
+  client: Cluster | DynamoDBClient | undefined,
+): LeaseStore {
   switch (address.kind) {
     case "sqlite":
       return new SqliteStore({ path: address.path });

@@ -4,6 +4,7 @@ import { KcError, StoreRegressedError } from "../../errors.ts";
 import type { GroupHost } from "../group.ts";
 import { Alarm } from "./alarm.ts";
 import { dutiesOf, type Duties } from "./duties.ts";
+import { GroupFigures } from "./group-figures.ts";
 import { Hands, type HeldLease } from "./hands.ts";
 import { announced, hasUnknownChildren, type LeasedShard } from "./lineage.ts";
 import { Lookout, type View } from "./lookout.ts";
@@ -32,6 +33,7 @@ export class Coordinator {
   readonly #alarm: Alarm;
   readonly #hands: Hands;
   readonly #lookout: Lookout;
+  readonly #figures: GroupFigures;
   /** Aborts with this incarnation's end. */
   readonly #over = new AbortController();
   readonly #claimFirstFrom: number;
@@ -43,6 +45,7 @@ export class Coordinator {
     const { host, membership } = options;
     this.#options = options;
     this.#owner = ownerOf(membership.worker);
+    this.#figures = new GroupFigures(host.telemetry, host.clock);
     this.#alarm = new Alarm(host.clock);
     this.#hands = new Hands(
       host.clock,
@@ -96,6 +99,7 @@ export class Coordinator {
       return this.#end ?? "stopped";
     } finally {
       signal.removeEventListener("abort", onStop);
+      this.#figures.end();
     }
   }
 
@@ -132,6 +136,9 @@ export class Coordinator {
     while (this.#hands.settled().length < this.#hands.size) {
       await this.#alarm.wait(Infinity, forEver);
     }
+    for (const { shardId } of this.#hands) {
+      this.#options.host.telemetry.add("leases_lost", 1, { shardId });
+    }
   }
 
   async #round(stop: AbortSignal): Promise<void> {
@@ -147,6 +154,7 @@ export class Coordinator {
       if (!stop.aborted) this.#discover();
       if (news) await this.#act(stop);
       await this.#giveBack(this.#hands.settled());
+      this.#figures.update(this.view, this.#hands.size, this.#isLowest());
       if (this.#failures > 0) telemetry.info("leases are coordinated again");
       this.#failures = 0;
     } catch (error) {
@@ -196,8 +204,17 @@ export class Coordinator {
     this.#hands.forget(leases);
     this.#alarm.ring(0);
     for (const { shardId, outcome } of leases) {
-      telemetry.info("a lease was given back", { shardId, outcome: outcome?.kind });
+      const reason = outcome!.kind;
+      telemetry.info("a lease was given back", { shardId, reason });
+      if (reason === "lost") telemetry.add("leases_lost", 1, { shardId });
+      else telemetry.add("leases_released", 1, { reason });
+      if (reason === "forced") telemetry.add("handoffs_forced", 1, { shardId });
     }
+  }
+
+  #isLowest(): boolean {
+    const { workerId } = this.#options.membership.worker;
+    return this.view.workers.every((row) => workerId <= row.workerId);
   }
 
   #isMember(): boolean {
@@ -206,10 +223,7 @@ export class Coordinator {
 
   /** One worker lists the stream's shards for all: the one with the lowest id. */
   #discover(): void {
-    const { workers, shards } = this.view;
-    const { workerId } = this.#options.membership.worker;
-    if (!workers.every((row) => workerId <= row.workerId)) return;
-    this.#lookout.discover(hasUnknownChildren(shards));
+    if (this.#isLowest()) this.#lookout.discover(hasUnknownChildren(this.view.shards));
   }
 
   async #act(stop: AbortSignal): Promise<void> {
@@ -270,8 +284,9 @@ export class Coordinator {
   #grant(lease: AcquiredLease, { owner, atStart, afterParent }: LeasedShard): void {
     const { host, membership } = this.#options;
     const { shardId, fence } = lease;
-    const why = whyClaimed(owner, this.#owner, fence.epoch);
+    const [reason, why] = whyClaimed(owner, this.#owner, fence.epoch);
     host.telemetry.info("a lease was acquired", { shardId, epoch: fence.epoch, why });
+    host.telemetry.add("leases_acquired", 1, { reason });
     const remainingMs = (): number => membership.remainingMs();
     const grant = { presentAtStart: atStart, afterParent, remainingMs };
     this.#hands.grant(lease, grant, why);
@@ -292,9 +307,14 @@ function isFirstStart({ workers, shards }: View): boolean {
   return true;
 }
 
-/** For log and status, by whom the row named before the claim. */
-function whyClaimed(before: string | undefined, own: string, epoch: number): string {
-  if (before === own) return "claimed before, by a call whose reply was lost";
-  if (before !== undefined) return `taken over from ${before}`;
-  return epoch === 1 ? "never held before" : "given back by its owner";
+/** For metrics, and for log and status: by whom the row named before the claim. */
+function whyClaimed(
+  before: string | undefined,
+  own: string,
+  epoch: number,
+): readonly [reason: string, why: string] {
+  if (before === own) return ["adopted", "claimed before, by a call whose reply was lost"];
+  if (before !== undefined) return ["taken-over", `taken over from ${before}`];
+  if (epoch === 1) return ["new", "never held before"];
+  return ["given-back", "given back by its owner"];
 }

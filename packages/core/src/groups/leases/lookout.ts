@@ -134,6 +134,7 @@ export class Lookout {
       this.#watch.forget(worker);
       changed = true;
       if (answer !== "evicted") continue;
+      host.telemetry.add("evictions", 1, {});
       host.telemetry.warn("a worker was silent for a lease's duration: it is evicted", {
         worker: ownerOf(worker),
       });

@@ -1,0 +1,69 @@
+import { ownerOf } from "../../checkpoints/lease-store.ts";
+import type { Clock } from "../../clock.ts";
+import type { Telemetry } from "../../telemetry/telemetry.ts";
+import { isReadable } from "./lineage.ts";
+import type { View } from "./lookout.ts";
+
+/**
+ * What the counter is told of the group after each round. Shards that nobody holds are told by the
+ * worker with the lowest id alone: a sum over all workers would count them many times.
+ */
+export class GroupFigures {
+  readonly #telemetry: Telemetry;
+  readonly #clock: Clock;
+  /** Since when each shard has had no worker, by the monotonic clock. */
+  readonly #unassigned = new Map<string, number>();
+  #view: View | undefined;
+  #tells = false;
+
+  constructor(telemetry: Telemetry, clock: Clock) {
+    this.#telemetry = telemetry;
+    this.#clock = clock;
+  }
+
+  update(view: View, held: number, tellsUnassigned: boolean): void {
+    if (!this.#telemetry.counts) return;
+    this.#telemetry.set("leases_held", held, {});
+    this.#telemetry.set("workers", view.workers.length, {});
+    if (view.shards !== this.#view?.shards || view.workers.length !== this.#view.workers.length) {
+      this.#look(view);
+    }
+    this.#view = view;
+    if (tellsUnassigned) this.#tellUnassigned();
+    else this.#forgetUnassigned();
+  }
+
+  /** This worker is out of the group. */
+  end(): void {
+    this.#telemetry.set("leases_held", undefined, {});
+    this.#telemetry.set("workers", undefined, {});
+    this.#forgetUnassigned();
+  }
+
+  #look({ workers, shards }: View): void {
+    const living = new Set(workers.map(ownerOf));
+    const now = this.#clock.monotonic();
+    for (const [shardId, shard] of shards) {
+      const isHeld = shard.owner !== undefined && living.has(shard.owner);
+      if (isHeld || !isReadable(shard, shards)) this.#unassigned.delete(shardId);
+      else if (!this.#unassigned.has(shardId)) this.#unassigned.set(shardId, now);
+    }
+    for (const shardId of this.#unassigned.keys()) {
+      if (!shards.has(shardId)) this.#unassigned.delete(shardId);
+    }
+  }
+
+  #tellUnassigned(): void {
+    this.#tells = true;
+    const oldest = Math.min(...this.#unassigned.values(), this.#clock.monotonic());
+    this.#telemetry.set("unassigned_shards", this.#unassigned.size, {});
+    this.#telemetry.set("unassigned_age", Math.round(this.#clock.monotonic() - oldest), {});
+  }
+
+  #forgetUnassigned(): void {
+    if (!this.#tells) return;
+    this.#tells = false;
+    this.#telemetry.set("unassigned_shards", undefined, {});
+    this.#telemetry.set("unassigned_age", undefined, {});
+  }
+}

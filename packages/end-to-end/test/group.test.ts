@@ -1,0 +1,214 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as after } from "node:timers/promises";
+import {
+  CreateStreamCommand,
+  ListShardsCommand,
+  MergeShardsCommand,
+  PutRecordsCommand,
+  SplitShardCommand,
+} from "@aws-sdk/client-kinesis";
+import { startEmulator, type FakeKinesis } from "@kc/emulator";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { STORES } from "./support/addresses.ts";
+import { bundleConsumer, removeBundle } from "./support/processes.ts";
+import { openStore } from "./support/stores.ts";
+import { judge, readJournal, type Verdict } from "./support/verdict.ts";
+import type { WorkerTask } from "./support/worker.ts";
+
+const SHARDS = 16;
+const KEYS = 200;
+const RECORDS = Number(process.env["RECORDS"] ?? 20_000);
+const STEPS = 10;
+const StreamName = "orders";
+
+let bundle: { directory: string; program: string };
+beforeAll(async () => {
+  bundle = await bundleConsumer("worker");
+});
+afterAll(() => removeBundle(bundle));
+
+/** The processes of one application, and what is done to them. */
+class Fleet {
+  readonly #task: Omit<WorkerTask, "workerId" | "journal">;
+  readonly #children = new Map<string, ChildProcess>();
+  readonly violent = new Set<string>();
+  readonly exitCodes = new Map<string, number | null>();
+  #started = 0;
+
+  constructor(task: Omit<WorkerTask, "workerId" | "journal">) {
+    this.#task = task;
+  }
+
+  #journal(workerId: string): string {
+    return join(bundle.directory, `${workerId}.journal`);
+  }
+
+  start(): void {
+    this.#started += 1;
+    const workerId = `${this.#task.store.kind.replace(" ", "-")}-${this.#started}`;
+    const journal = this.#journal(workerId);
+    writeFileSync(journal, "");
+    const task: WorkerTask = { ...this.#task, workerId, journal };
+    const child = spawn(process.execPath, [bundle.program, JSON.stringify(task)], {
+      stdio: ["ignore", "inherit", "inherit"],
+      env: { ...process.env, AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: "true" },
+    });
+    this.#children.set(workerId, child);
+  }
+
+  /** The oldest that still runs. */
+  get #oldest(): [string, ChildProcess] {
+    return [...this.#children].find(([, child]) => child.exitCode === null && !child.signalCode)!;
+  }
+
+  async kill(): Promise<void> {
+    const [id, child] = this.#oldest;
+    this.violent.add(id);
+    child.kill("SIGKILL");
+    await once(child, "exit");
+    this.#children.delete(id);
+    this.start();
+  }
+
+  /** Stands still for longer than its lease, and goes on. */
+  freeze(ms: number): void {
+    const [id, child] = this.#oldest;
+    this.violent.add(id);
+    child.kill("SIGSTOP");
+    setTimeout(() => child.kill("SIGCONT"), ms);
+  }
+
+  /** One stops in peace, another takes its place: a step of a rolling deploy. */
+  async replace(): Promise<void> {
+    const [id, child] = [...this.#children].find(([each]) => !this.violent.has(each))!;
+    this.start();
+    await this.#stop(id, child);
+  }
+
+  async untilAllHandle(): Promise<void> {
+    const deadline = performance.now() + 30_000;
+    for (const id of this.#children.keys()) {
+      while (readFileSync(this.#journal(id)).length === 0) {
+        if (performance.now() > deadline) throw new Error(`${id} handles nothing`);
+        await after(20);
+      }
+    }
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#children].map(([id, child]) => this.#stop(id, child)));
+  }
+
+  end(): void {
+    for (const child of this.#children.values()) child.kill("SIGKILL");
+  }
+
+  async #stop(id: string, child: ChildProcess): Promise<void> {
+    child.kill("SIGTERM");
+    await once(child, "exit");
+    this.exitCodes.set(id, child.exitCode);
+    this.#children.delete(id);
+  }
+
+  judge(put: ReadonlyMap<string, number>): Verdict {
+    const workers = Array.from({ length: this.#started }, (_, index) => {
+      return `${this.#task.store.kind.replace(" ", "-")}-${index + 1}`;
+    });
+    const handlings = workers.flatMap((id) => {
+      return readJournal(id, readFileSync(this.#journal(id), "latin1"));
+    });
+    return judge(put, handlings, this.violent);
+  }
+}
+
+test.each(STORES)(
+  `on %s: 4 processes share ${SHARDS} shards; killed, frozen, replaced and resharded, they lose nothing`,
+  { timeout: 240_000 },
+  async (_, newAddress) => {
+    const address = await newAddress(bundle.directory);
+    const { store, close } = openStore(address);
+    const emulator = await startEmulator({ quotas: false });
+    onTestFinished(async () => {
+      await emulator.close();
+      await close();
+    });
+    await store.setup?.();
+    const { kinesis, url: endpoint } = emulator;
+    await kinesis.send(new CreateStreamCommand({ StreamName, ShardCount: SHARDS }));
+    const fleet = new Fleet({ endpoint, store: address });
+    onTestFinished(() => fleet.end());
+    for (let n = 0; n < 4; n += 1) fleet.start();
+
+    const put = new Map<string, number>();
+    const events: Readonly<Record<number, () => unknown>> = {
+      2: () => fleet.replace(),
+      3: () => split(kinesis),
+      4: () => fleet.freeze(5000),
+      5: () => merge(kinesis),
+      6: () => fleet.kill(),
+      8: () => fleet.replace(),
+    };
+    for (let step = 0; step < STEPS; step += 1) {
+      await feed(kinesis, put, RECORDS / STEPS);
+      // A process that is still starting does not know its signals yet.
+      if (step === 0) await fleet.untilAllHandle();
+      await events[step]?.();
+      await after(1000);
+    }
+    const deadline = performance.now() + 60_000;
+    while (fleet.judge(put).lost.length > 0 && performance.now() < deadline) await after(250);
+    await fleet.stop();
+
+    const { repeats, ...verdict } = fleet.judge(put);
+    expect(verdict).toEqual({ lost: [], outOfOrder: [], repeatedInPeace: [], overlaps: [] });
+    for (const [id, code] of fleet.exitCodes) expect(code, `${id}'s exit code`).toBe(0);
+    // What came after the last flush of the two: half a second of their share, and the freeze's.
+    expect(repeats).toBeLessThan(RECORDS / 4);
+  },
+);
+
+async function feed(kinesis: FakeKinesis, put: Map<string, number>, count: number): Promise<void> {
+  for (let n = 0; n < count; n += 500) {
+    const Records = Array.from({ length: Math.min(500, count - n) }, (_, index) => {
+      const key = `k${(n + index) % KEYS}`;
+      const number = (put.get(key) ?? 0) + 1;
+      put.set(key, number);
+      return { PartitionKey: key, Data: Buffer.from(`${key}:${number}`) };
+    });
+    await kinesis.send(new PutRecordsCommand({ StreamName, Records }));
+  }
+}
+
+async function openShards(
+  kinesis: FakeKinesis,
+): Promise<{ id: string; start: bigint; end: bigint }[]> {
+  const { Shards = [] } = await kinesis.send(new ListShardsCommand({ StreamName }));
+  return Shards.filter((shard) => !shard.SequenceNumberRange?.EndingSequenceNumber)
+    .map(({ ShardId, HashKeyRange }) => ({
+      id: ShardId!,
+      start: BigInt(HashKeyRange!.StartingHashKey!),
+      end: BigInt(HashKeyRange!.EndingHashKey!),
+    }))
+    .toSorted((a, b) => (a.start < b.start ? -1 : 1));
+}
+
+async function split(kinesis: FakeKinesis): Promise<void> {
+  const [first] = await openShards(kinesis);
+  const { id: ShardToSplit, start, end } = first!;
+  const NewStartingHashKey = String((start + end) / 2n + 1n);
+  await kinesis.send(new SplitShardCommand({ StreamName, ShardToSplit, NewStartingHashKey }));
+}
+
+async function merge(kinesis: FakeKinesis): Promise<void> {
+  const [one, other] = (await openShards(kinesis)).slice(-2);
+  await kinesis.send(
+    new MergeShardsCommand({
+      StreamName,
+      ShardToMerge: one!.id,
+      AdjacentShardToMerge: other!.id,
+    }),
+  );
+}
