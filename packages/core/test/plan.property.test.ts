@@ -133,7 +133,7 @@ test("a child goes to the worker of its parent, if that has room", () => {
     maxShards: undefined,
   }));
   const shards: PlanShard[] = [
-    { shardId: "s0", owner: "b", heir: undefined },
+    { shardId: "s0", owner: undefined, heir: "b" },
     { shardId: "s1", owner: undefined, heir: "a" },
     { shardId: "s2", owner: undefined, heir: "a" },
   ];

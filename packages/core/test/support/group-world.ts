@@ -85,7 +85,11 @@ export class GroupWorld {
     this.#push = push;
   }
 
-  static async of(options: { shards: number; push?: boolean }): Promise<GroupWorld> {
+  static async of(options: {
+    shards: number;
+    push?: boolean;
+    omitChildShards?: boolean;
+  }): Promise<GroupWorld> {
     const { push = true, ...rest } = options;
     return new GroupWorld(await World.of(rest), push);
   }
