@@ -10,7 +10,8 @@ const UNHEARD: ReadonlySet<unknown> = new Set(["SIGKILL", "SIGSTOP"]);
  * and Ctrl-C stop a program. Hand it to `scan`, which then finishes what is in hand and resolves.
  *
  * Nothing listens any more from then on: a second one acts as without this function, and ends the
- * process at once, unless the program listens by itself. It keeps no process alive.
+ * process at once, unless the program listens by itself or is PID 1 of a container, which Linux
+ * spares. It keeps no process alive.
  *
  * @param options `signals`: those to listen to. Default SIGTERM and SIGINT
  * @throws ConfigError `signals`, if the list is empty or names what cannot be listened to
