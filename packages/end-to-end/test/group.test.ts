@@ -10,11 +10,18 @@ import {
   PutRecordsCommand,
   SplitShardCommand,
 } from "@aws-sdk/client-kinesis";
+import {
+  startMariadb,
+  startPostgres,
+  startRedis,
+  type Lifecycle,
+} from "@kc-internal/test-services";
 import { startEmulator, type FakeKinesis } from "@kc/emulator";
+import { createConnection } from "mysql2/promise";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { STORES } from "./support/addresses.ts";
 import { bundleConsumer, removeBundle } from "./support/processes.ts";
-import { openStore } from "./support/stores.ts";
+import { openStore, type StoreAddress } from "./support/stores.ts";
 import { judge, readJournal, type Verdict } from "./support/verdict.ts";
 import type { WorkerTask } from "./support/worker.ts";
 
@@ -127,48 +134,97 @@ class Fleet {
 test.each(STORES)(
   `on %s: 4 processes share ${SHARDS} shards; killed, frozen, replaced and resharded, they lose nothing`,
   { timeout: 240_000 },
-  async (_, newAddress) => {
-    const address = await newAddress(bundle.directory);
-    const { store, close } = openStore(address);
-    const emulator = await startEmulator({ quotas: false });
-    onTestFinished(async () => {
-      await emulator.close();
-      await close();
-    });
-    await store.setup?.();
-    const { kinesis, url: endpoint } = emulator;
-    await kinesis.send(new CreateStreamCommand({ StreamName, ShardCount: SHARDS }));
-    const fleet = new Fleet({ endpoint, store: address });
-    onTestFinished(() => fleet.end());
-    for (let n = 0; n < 4; n += 1) fleet.start();
+  async (_, newAddress) => tell(await newAddress(bundle.directory)),
+);
 
-    const put = new Map<string, number>();
-    const events: Readonly<Record<number, () => unknown>> = {
-      2: () => fleet.replace(),
-      3: () => split(kinesis),
-      4: () => fleet.freeze(5000),
-      5: () => merge(kinesis),
-      6: () => fleet.kill(),
-      8: () => fleet.replace(),
-    };
-    for (let step = 0; step < STEPS; step += 1) {
-      await feed(kinesis, put, RECORDS / STEPS);
-      // A process that is still starting does not know its signals yet.
-      if (step === 0) await fleet.untilAllHandle();
-      await events[step]?.();
+/** Servers of their own, since the others' tests would miss them. */
+const SERVERS: readonly (readonly [
+  string,
+  () => Promise<{ readonly server: Lifecycle; readonly address: StoreAddress }>,
+])[] = [
+  [
+    "Postgres",
+    async () => {
+      const server = await startPostgres();
+      const { connectionString } = server;
+      return { server, address: { kind: "postgres", connectionString, table: "restarted" } };
+    },
+  ],
+  [
+    "MariaDB",
+    async () => {
+      const server = await startMariadb();
+      const connection = await createConnection(server.uri);
+      await connection.query("CREATE DATABASE restarted");
+      await connection.end();
+      return { server, address: { kind: "mysql", uri: server.uri, database: "restarted" } };
+    },
+  ],
+  [
+    "Redis",
+    async () => {
+      const server = await startRedis();
+      return { server, address: { kind: "redis", url: server.url, keyPrefix: "restarted:" } };
+    },
+  ],
+];
+
+test.each(SERVERS)(
+  "on %s, which is restarted meanwhile, too",
+  { timeout: 240_000 },
+  async (_, start) => {
+    const { server, address } = await start();
+    onTestFinished(() => server.close());
+    await tell(address, async () => {
+      await server.stop();
       await after(1000);
-    }
-    const deadline = performance.now() + 60_000;
-    while (fleet.judge(put).lost.length > 0 && performance.now() < deadline) await after(250);
-    await fleet.stop();
-
-    const { repeats, ...verdict } = fleet.judge(put);
-    expect(verdict).toEqual({ lost: [], outOfOrder: [], repeatedInPeace: [], overlaps: [] });
-    for (const [id, code] of fleet.exitCodes) expect(code, `${id}'s exit code`).toBe(0);
-    // What came after the last flush of the two: half a second of their share, and the freeze's.
-    expect(repeats).toBeLessThan(RECORDS / 4);
+      await server.restart();
+    });
   },
 );
+
+/** Four processes, records all the while, and what befalls them; then the ledger's verdict. */
+async function tell(address: StoreAddress, interlude?: () => Promise<void>): Promise<void> {
+  const { store, close } = openStore(address);
+  const emulator = await startEmulator({ quotas: false });
+  onTestFinished(async () => {
+    await emulator.close();
+    await close();
+  });
+  await store.setup?.();
+  const { kinesis, url: endpoint } = emulator;
+  await kinesis.send(new CreateStreamCommand({ StreamName, ShardCount: SHARDS }));
+  const fleet = new Fleet({ endpoint, store: address });
+  onTestFinished(() => fleet.end());
+  for (let n = 0; n < 4; n += 1) fleet.start();
+
+  const put = new Map<string, number>();
+  const events: Readonly<Record<number, (() => unknown) | undefined>> = {
+    1: interlude,
+    2: () => fleet.replace(),
+    3: () => split(kinesis),
+    4: () => fleet.freeze(5000),
+    5: () => merge(kinesis),
+    6: () => fleet.kill(),
+    8: () => fleet.replace(),
+  };
+  for (let step = 0; step < STEPS; step += 1) {
+    await feed(kinesis, put, RECORDS / STEPS);
+    // A process that is still starting does not know its signals yet.
+    if (step === 0) await fleet.untilAllHandle();
+    await events[step]?.();
+    await after(1000);
+  }
+  const deadline = performance.now() + 60_000;
+  while (fleet.judge(put).lost.length > 0 && performance.now() < deadline) await after(250);
+  await fleet.stop();
+
+  const { repeats, ...verdict } = fleet.judge(put);
+  expect(verdict).toEqual({ lost: [], outOfOrder: [], repeatedInPeace: [], overlaps: [] });
+  for (const [id, code] of fleet.exitCodes) expect(code, `${id}'s exit code`).toBe(0);
+  // What came after the last flush of the two: half a second of their share, and the freeze's.
+  expect(repeats).toBeLessThan(RECORDS / 4);
+}
 
 async function feed(kinesis: FakeKinesis, put: Map<string, number>, count: number): Promise<void> {
   for (let n = 0; n < count; n += 500) {
