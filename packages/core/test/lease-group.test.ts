@@ -7,7 +7,7 @@ import {
   type ConsumerOptions,
   type LeaseGroupOptions,
 } from "../src/index.ts";
-import { GroupWorld, handled, range, SCOPE } from "./support/group-world.ts";
+import { GroupWorld, handled, range, SCOPE, type Member } from "./support/group-world.ts";
 import { RecordingStore } from "./support/recording-store.ts";
 
 test("one worker reads everything, and gives it all back when it stops", async () => {
@@ -48,7 +48,11 @@ test.each([
 
 test("workers that start together spread the shards before anything is read, moving none", async () => {
   const group = await GroupWorld.of({ shards: 9 });
-  const members = await Promise.all(["a", "b", "c"].map((id) => group.join(id)));
+  const members: Member[] = [];
+  for (const id of ["a", "b", "c"]) {
+    members.push(await group.join(id));
+    await group.world.clock.advance(600);
+  }
   await group.world.clock.advance(4000);
   expect(group.shares).toEqual({ a: 3, b: 3, c: 3 });
   const epochs = [...group.data.application(SCOPE).shards.values()].map(({ epoch }) => epoch);
@@ -190,6 +194,8 @@ test("ended shards leave the rows once a complete listing names them no more", a
 test("an application that started at LATEST and read nothing loses nothing to its next start", async () => {
   const group = await GroupWorld.of({ shards: 2 });
   const consumer = { start: "LATEST" as const };
+  await group.put(100, 10);
+  await group.world.clock.advance(60_000);
   const a = await group.join("a", { consumer });
   await group.world.clock.advance(500);
   await a.run.stop();

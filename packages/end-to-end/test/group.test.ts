@@ -27,8 +27,9 @@ import type { WorkerTask } from "./support/worker.ts";
 
 const SHARDS = 16;
 const KEYS = 200;
-const RECORDS = Number(process.env["RECORDS"] ?? 20_000);
-const STEPS = 10;
+const RECORDS = Number(process.env["RECORDS"] ?? 100_000);
+/** What happens when: another order each time, and the same for the same seed. */
+const SEED = Number(process.env["SEED"] ?? Date.now() % 1_000_000);
 const StreamName = "orders";
 
 let bundle: { directory: string; program: string };
@@ -81,7 +82,7 @@ class Fleet {
   }
 
   /** Stands still for longer than its lease, and goes on. */
-  freeze(ms: number): void {
+  async freeze(ms: number): Promise<void> {
     const [id, child] = this.#oldest;
     this.violent.add(id);
     child.kill("SIGSTOP");
@@ -95,11 +96,12 @@ class Fleet {
     await this.#stop(id, child);
   }
 
-  async untilAllHandle(): Promise<void> {
+  async untilReady(): Promise<void> {
     const deadline = performance.now() + 30_000;
-    for (const id of this.#children.keys()) {
+    for (const [id, child] of this.#children) {
+      if (child.exitCode !== null) throw new Error(`${id} ended with ${child.exitCode}`);
       while (readFileSync(this.#journal(id)).length === 0) {
-        if (performance.now() > deadline) throw new Error(`${id} handles nothing`);
+        if (performance.now() > deadline) throw new Error(`${id} does not start`);
         await after(20);
       }
     }
@@ -199,31 +201,46 @@ async function tell(address: StoreAddress, interlude?: () => Promise<void>): Pro
   for (let n = 0; n < 4; n += 1) fleet.start();
 
   const put = new Map<string, number>();
-  const events: Readonly<Record<number, (() => unknown) | undefined>> = {
-    1: interlude,
-    2: () => fleet.replace(),
-    3: () => split(kinesis),
-    4: () => fleet.freeze(5000),
-    5: () => merge(kinesis),
-    6: () => fleet.kill(),
-    8: () => fleet.replace(),
-  };
-  for (let step = 0; step < STEPS; step += 1) {
-    await feed(kinesis, put, RECORDS / STEPS);
+  const events = shuffled<() => Promise<void>>([
+    () => fleet.replace(),
+    () => fleet.replace(),
+    () => fleet.freeze(5000),
+    () => fleet.kill(),
+    () => split(kinesis),
+    () => merge(kinesis),
+    ...(interlude ? [interlude] : []),
+  ]);
+  const steps = [() => fleet.untilReady(), ...events, async () => undefined];
+  for (const step of steps) {
+    await feed(kinesis, put, Math.ceil(RECORDS / steps.length));
+    await step();
     // A process that is still starting does not know its signals yet.
-    if (step === 0) await fleet.untilAllHandle();
-    await events[step]?.();
-    await after(1000);
+    await fleet.untilReady();
+    await after(500);
   }
   const deadline = performance.now() + 60_000;
   while (fleet.judge(put).lost.length > 0 && performance.now() < deadline) await after(250);
   await fleet.stop();
 
   const { repeats, ...verdict } = fleet.judge(put);
-  expect(verdict).toEqual({ lost: [], outOfOrder: [], repeatedInPeace: [], overlaps: [] });
+  expect(verdict, `SEED=${SEED}`).toEqual({
+    lost: [],
+    outOfOrder: [],
+    repeatedInPeace: [],
+    overlaps: [],
+  });
   for (const [id, code] of fleet.exitCodes) expect(code, `${id}'s exit code`).toBe(0);
   // What came after the last flush of the two: half a second of their share, and the freeze's.
   expect(repeats).toBeLessThan(RECORDS / 4);
+}
+
+function shuffled<T>(items: readonly T[]): T[] {
+  let state = SEED;
+  const next = (): number => (state = (state * 1_103_515_245 + 12_345) % 2 ** 31);
+  return items
+    .map((item) => ({ item, at: next() }))
+    .toSorted((a, b) => a.at - b.at)
+    .map(({ item }) => item);
 }
 
 async function feed(kinesis: FakeKinesis, put: Map<string, number>, count: number): Promise<void> {

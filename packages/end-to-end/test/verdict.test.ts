@@ -46,6 +46,6 @@ test("two handlers of a key at once are told, unless the earlier one's process w
 });
 
 test("a journal is read to its last whole line", () => {
-  const text = "begin 1 s 49 k:1\nend 2 s 49 k:1\nbegin 3 s 50 k:2\nend 4 s 50 k";
+  const text = "ready\nbegin 1 s 49 k:1\nend 2 s 49 k:1\nbegin 3 s 50 k:2\nend 4 s 50 k";
   expect(readJournal("a", text)).toEqual([handling(1, "a", 1, 2), handling(2, "a", 3)]);
 });

@@ -22,7 +22,7 @@ export interface Verdict {
   readonly repeats: number;
 }
 
-/** Lines of a journal: `begin|end time shard sequenceNumber key:number`. */
+/** Lines of a journal: `ready` once, then `begin|end time shard sequenceNumber key:number`. */
 export function readJournal(worker: string, text: string): Handling[] {
   const open = new Map<string, Handling>();
   const handlings: Handling[] = [];
@@ -31,6 +31,7 @@ export function readJournal(worker: string, text: string): Handling[] {
     const [what = "", time = "", shardId = "", , record = ""] = line.split(" ");
     const [key = "", number] = record.split(":");
     const at = `${shardId} ${record}`;
+    if (what === "ready") continue;
     if (what === "begin") {
       const beganAt = BigInt(time);
       open.set(at, { worker, shardId, key, number: Number(number), beganAt, endedAt: undefined });

@@ -28,6 +28,7 @@ const lines = openSync(journal, "a");
 const write = (what: string, record: string): void => {
   writeSync(lines, `${what} ${process.hrtime.bigint()} ${record}\n`);
 };
+writeSync(lines, "ready\n");
 await new Consumer({
   stream: "orders",
   application: "billing",
