@@ -53,7 +53,7 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   ],
   "flush after release": [
     {
-      file: "core/groups/leases/coordinator.js",
+      file: "core/groups/leases/lease-moves.js",
       find: 'lease.revoke({ kind: "hand-off", deadlineMs: drainTimeoutMs });',
       replace:
         'lease.revoke({ kind: "hand-off", deadlineMs: drainTimeoutMs }); lease.outcome = { kind: "released" };',
@@ -129,7 +129,7 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   ],
   "a forgotten release": [
     {
-      file: "core/groups/leases/coordinator.js",
+      file: "core/groups/leases/lease-moves.js",
       find: 'await this.#call("releaseLeases", (call) => calls.store.releaseLeases(scope, leases, call));',
       replace: "",
     },

@@ -1,18 +1,6 @@
 import { expect } from "vitest";
+import { LEASE_OPERATION_NAMES } from "../../lease-store/operations.ts";
 import type { StoreScenario } from "../harness.ts";
-
-const LEASE_METHODS = [
-  "joinWorker",
-  "heartbeat",
-  "listWorkers",
-  "evictWorker",
-  "leaveWorker",
-  "putShards",
-  "listLeases",
-  "acquireLeases",
-  "releaseLeases",
-  "removeShards",
-] as const;
 
 export const manifestScenarios: readonly StoreScenario[] = [
   {
@@ -35,8 +23,8 @@ export const manifestScenarios: readonly StoreScenario[] = [
     async run({ harness }) {
       const store = await harness.open();
       const { leases, fences } = store.capabilities;
-      const present = LEASE_METHODS.filter((method) => method in store);
-      const expected = leases ? [...LEASE_METHODS] : [];
+      const present = LEASE_OPERATION_NAMES.filter((method) => method in store);
+      const expected = leases ? [...LEASE_OPERATION_NAMES] : [];
       expect(present, `capabilities.leases is ${leases}`).toStrictEqual(expected);
       if (leases) expect(fences, "a store with leases compares fences").toBe(true);
     },

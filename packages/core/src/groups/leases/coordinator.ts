@@ -1,12 +1,13 @@
-import { ownerOf, type AcquiredLease, type LeaseStore } from "../../checkpoints/lease-store.ts";
+import { ownerOf, type LeaseStore } from "../../checkpoints/lease-store.ts";
 import type { StoreCalls } from "../../checkpoints/store-calls.ts";
 import { KcError, StoreRegressedError } from "../../errors.ts";
 import type { GroupHost } from "../group.ts";
 import { Alarm } from "./alarm.ts";
-import { dutiesOf, type Duties } from "./duties.ts";
+import { dutiesOf } from "./duties.ts";
 import { GroupFigures } from "./group-figures.ts";
 import { Hands, type HeldLease } from "./hands.ts";
-import { announced, hasUnknownChildren, type LeasedShard } from "./lineage.ts";
+import { hasUnknownChildren, type LeasedShard } from "./lineage.ts";
+import { LeaseMoves } from "./lease-moves.ts";
 import { Lookout, type View } from "./lookout.ts";
 import type { Membership, MembershipEnd } from "./membership.ts";
 import { FIRST_GATHER_MS, GATHER_MS, type LeaseTiming } from "./timing.ts";
@@ -33,6 +34,7 @@ export class Coordinator {
   readonly #alarm: Alarm;
   readonly #hands: Hands;
   readonly #lookout: Lookout;
+  readonly #moves: LeaseMoves;
   readonly #figures: GroupFigures;
   /** Aborts with this incarnation's end. */
   readonly #over = new AbortController();
@@ -57,6 +59,12 @@ export class Coordinator {
       over: this.#over.signal,
       onNews: () => this.#alarm.ring(0),
       onFailure: (error) => this.#fail(error),
+    });
+    this.#moves = new LeaseMoves({
+      ...options,
+      hands: this.#hands,
+      over: this.#over.signal,
+      onMove: () => this.#lookout.expectChange(),
     });
     this.#claimFirstFrom = host.clock.monotonic() + FIRST_GATHER_MS;
   }
@@ -144,16 +152,16 @@ export class Coordinator {
   async #round(stop: AbortSignal): Promise<void> {
     const { telemetry } = this.#options.host;
     try {
-      await this.#announceChildren();
+      await this.#moves.announceChildren(this.view.shards);
       // A shard that ended stays in hand until its children are claimed: they go to the same worker.
-      await this.#giveBack(
+      await this.#moves.giveBack(
         this.#hands.settled().filter(({ outcome }) => outcome?.kind !== "ended"),
       );
       const news = await this.#lookout.look();
       if (!this.#isMember()) return this.#finish("evicted");
       if (!stop.aborted) this.#discover();
       if (news) await this.#act(stop);
-      await this.#giveBack(this.#hands.settled());
+      await this.#moves.giveBack(this.#hands.settled());
       this.#figures.update(this.view, this.#hands.size, this.#isLowest());
       if (this.#failures > 0) telemetry.info("leases are coordinated again");
       this.#failures = 0;
@@ -175,41 +183,6 @@ export class Coordinator {
     this.#failures += 1;
     telemetry.add("retries", 1, { operation: "leases", error: error.code });
     if (this.#failures === 1) telemetry.warn("leases cannot be coordinated for now", { error });
-  }
-
-  /** Before their parent's lease is given back: whoever looks then must find them. */
-  async #announceChildren(): Promise<void> {
-    const { host, calls } = this.#options;
-    const children = this.#hands
-      .settled()
-      .flatMap(({ outcome }) =>
-        outcome?.kind === "ended" ? announced(outcome.children, this.view.shards) : [],
-      );
-    if (children.length === 0) return;
-    this.#lookout.expectChange();
-    await this.#call("putShards", (call) => calls.store.putShards(host.scope, children, call));
-  }
-
-  async #giveBack(leases: readonly HeldLease[]): Promise<void> {
-    if (leases.length === 0) return;
-    const { host, calls } = this.#options;
-    const { scope, telemetry } = host;
-    this.#lookout.expectChange();
-    await this.#call("releaseLeases", (call) => calls.store.releaseLeases(scope, leases, call));
-    const agedOut = leases.filter(({ outcome }) => outcome?.kind === "aged-out");
-    if (agedOut.length > 0) {
-      const shardIds = agedOut.map(({ shardId }) => shardId);
-      await this.#call("removeShards", (call) => calls.store.removeShards(scope, shardIds, call));
-    }
-    this.#hands.forget(leases);
-    this.#alarm.ring(0);
-    for (const { shardId, outcome } of leases) {
-      const reason = outcome!.kind;
-      telemetry.info("a lease was given back", { shardId, reason });
-      if (reason === "lost") telemetry.add("leases_lost", 1, { shardId });
-      else telemetry.add("leases_released", 1, { reason });
-      if (reason === "forced") telemetry.add("handoffs_forced", 1, { shardId });
-    }
   }
 
   #isLowest(): boolean {
@@ -234,13 +207,13 @@ export class Coordinator {
     const duties = dutiesOf(this.#options.membership.worker, this.view, (shardId) =>
       this.#hands.has(shardId),
     );
-    this.#handOver(duties.handOver);
+    this.#moves.handOver(duties.handOver);
     const gatherMs = this.#claimFirstFrom - clock.monotonic();
     if (gatherMs > 0 && isFirstStart(this.view)) {
       this.#lookout.expectChange();
       return this.#alarm.ring(gatherMs);
     }
-    await this.#claim(duties);
+    await this.#moves.claim(duties, shards);
   }
 
   /** A row that names another, or another epoch, says that the lease in hand is gone. */
@@ -250,54 +223,6 @@ export class Coordinator {
     const detail = `its row names ${row?.owner ?? "nobody"} with epoch ${row?.epoch ?? 0}`;
     lease.revoke({ kind: "lost", detail });
   }
-
-  #handOver(shards: Duties["handOver"]): void {
-    const { telemetry, drainTimeoutMs } = this.#options.host;
-    for (const { shardId, to } of shards) {
-      const lease = this.#hands.get(shardId);
-      if (lease === undefined || lease.revoked || lease.outcome) continue;
-      telemetry.info("handing a shard over", {
-        shardId,
-        to: to ?? "nobody: all are at their limit",
-      });
-      lease.revoke({ kind: "hand-off", deadlineMs: drainTimeoutMs });
-    }
-  }
-
-  async #claim({ claim, giveBack }: Duties): Promise<void> {
-    const { host, calls, membership } = this.#options;
-    const { shards } = this.view;
-    if (giveBack.length > 0) {
-      this.#lookout.expectChange();
-      await this.#call("releaseLeases", (call) =>
-        calls.store.releaseLeases(host.scope, giveBack, call),
-      );
-    }
-    if (claim.length === 0) return;
-    this.#lookout.expectChange();
-    const acquired = await this.#call("acquireLeases", (call) =>
-      calls.store.acquireLeases(host.scope, membership.worker, claim, call),
-    );
-    for (const lease of acquired) this.#grant(lease, shards.get(lease.shardId)!);
-  }
-
-  #grant(lease: AcquiredLease, { owner, atStart, afterParent }: LeasedShard): void {
-    const { host, membership } = this.#options;
-    const { shardId, fence } = lease;
-    const [reason, why] = whyClaimed(owner, this.#owner, fence.epoch);
-    host.telemetry.info("a lease was acquired", { shardId, epoch: fence.epoch, why });
-    host.telemetry.add("leases_acquired", 1, { reason });
-    const remainingMs = (): number => membership.remainingMs();
-    const grant = { presentAtStart: atStart, afterParent, remainingMs };
-    this.#hands.grant(lease, grant, why);
-  }
-
-  #call<T>(
-    operation: string,
-    call: (options: { readonly signal: AbortSignal }) => Promise<T>,
-  ): Promise<T> {
-    return this.#options.calls.once(operation, this.#over.signal, call);
-  }
 }
 
 /** Nobody holds anything yet: others may be about to join. */
@@ -305,16 +230,4 @@ function isFirstStart({ workers, shards }: View): boolean {
   if (workers.length === 1) return true;
   for (const { epoch } of shards.values()) if (epoch > 0) return false;
   return true;
-}
-
-/** For metrics, and for log and status: by whom the row named before the claim. */
-function whyClaimed(
-  before: string | undefined,
-  own: string,
-  epoch: number,
-): readonly [reason: string, why: string] {
-  if (before === own) return ["adopted", "claimed before, by a call whose reply was lost"];
-  if (before !== undefined) return ["taken-over", `taken over from ${before}`];
-  if (epoch === 1) return ["new", "never held before"];
-  return ["given-back", "given back by its owner"];
 }
