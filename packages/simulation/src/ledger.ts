@@ -108,6 +108,15 @@ export class Ledger {
     }
   }
 
+  /** Retention took all that was put so far, handled or not. */
+  trim(): void {
+    for (const records of this.#shards.values()) records.length = 0;
+    for (const [key, count] of this.#puts) {
+      this.#started.set(key, count);
+      for (let number = 1; number <= count; number += 1) this.#finished.add(`${key}:${number}`);
+    }
+  }
+
   /** The store went back: grants of later epochs than these are unknown to it. */
   wentBack(epochs: ReadonlyMap<string, number>): void {
     for (const grant of this.#grants.values()) {

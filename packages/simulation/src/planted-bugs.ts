@@ -170,6 +170,13 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
       replace: "const HURRIED_MS = 10000;",
     },
   ],
+  "a parent that aged out blocks its children": [
+    {
+      file: "core/groups/leases/lineage.js",
+      find: "shards.get(parent)?.ended ?? shard.listed",
+      replace: "shards.get(parent)?.ended ?? false",
+    },
+  ],
   "a shard that is handed over without a flush": [
     {
       file: "core/scan/shard-scan.js",

@@ -44,6 +44,8 @@ class Story {
   readonly #ledger = new Ledger(() => this.#clock.monotonic());
   readonly #weather: Weather;
   readonly #push: boolean;
+  /** How often nobody is there for longer than the stream keeps its records. */
+  readonly #nights: number;
   /** How often shards are split and merged, beside the other events. */
   readonly #reshards: number;
   readonly #start: "LATEST" | "TRIM_HORIZON";
@@ -59,6 +61,7 @@ class Story {
     this.#weather = { away: false, trouble: random.pick([0, 0.02, 0.1]) };
     this.#push = random.chance(0.5);
     this.#reshards = random.pick([6, 6, 40]);
+    this.#nights = random.pick([0, 0, 0, 3]);
     this.#start = random.pick(["LATEST", "TRIM_HORIZON"]);
     this.#kinesis = new FakeKinesis({
       clock: this.#clock,
@@ -111,6 +114,7 @@ class Story {
       [3, () => this.#outage()],
       [2, () => this.#failOver()],
       [6, () => this.#kinesisFault()],
+      [this.#nights, () => this.#sleepOver()],
     ];
     let roll = random.next() * events.reduce((sum, [weight]) => sum + weight, 0);
     for (const [weight, act] of events) {
@@ -194,6 +198,16 @@ class Story {
       for (const [id, shard] of copy.shards) shards.set(id, shard);
       for (const [id, worker] of copy.workers) workers.set(id, worker);
     }, ms);
+  }
+
+  /** All are gone until retention has taken every record so far, and the shards that had ended. */
+  async #sleepOver(): Promise<void> {
+    this.#note("all are killed, and nobody comes for 25 hours");
+    for (const worker of this.#workers) worker.kill();
+    await this.#clock.advance(25 * 3_600_000);
+    this.#ledger.trim();
+    this.#join();
+    if (this.#random.chance(0.5)) this.#join();
   }
 
   #kinesisFault(): void {
