@@ -1,0 +1,103 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { CreateStreamCommand, PutRecordCommand } from "@aws-sdk/client-kinesis";
+import { Consumer, METRICS } from "@kc/core";
+import { FakeKinesis } from "@kc/emulator";
+import { Gauge, Registry } from "prom-client";
+import { expect, onTestFinished, test } from "vitest";
+import { PrometheusCounter, type PrometheusCounterOptions } from "../src/index.ts";
+
+/** What a Prometheus server would read. */
+async function scrape(registry: Registry): Promise<ReadonlyMap<string, number>> {
+  const server = createServer((_, response) => {
+    void registry.metrics().then((text) => response.end(text));
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  const samples = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  return new Map(
+    samples.map((line) => {
+      const [, series = "", value] = /^(.*) (\S+)$/.exec(line) ?? [];
+      return [series, Number(value)];
+    }),
+  );
+}
+
+test("two consumers' figures stand in one registry, as a scrape reads it", async () => {
+  const registry = new Registry();
+  const kinesis = new FakeKinesis({ streams: { orders: 1 } });
+  for (const text of ["1", "22", "333"]) {
+    const Data = Buffer.from(text);
+    await kinesis.send(new PutRecordCommand({ StreamName: "orders", PartitionKey: "a", Data }));
+  }
+  for (const application of ["billing", "shipping"]) {
+    const stop = new AbortController();
+    let handled = 0;
+    await new Consumer({
+      stream: "orders",
+      application,
+      client: kinesis,
+      counter: new PrometheusCounter({ registry }),
+      start: "TRIM_HORIZON",
+    }).scan(() => (handled += 1) === 3 && stop.abort(), { signal: stop.signal });
+  }
+  const samples = await scrape(registry);
+  for (const application of ["billing", "shipping"]) {
+    const labels = `{shard_id="shardId-000000000000",application="${application}",stream="orders"}`;
+    const of = (name: string): number | undefined =>
+      [...samples].find(
+        ([series]) => series.startsWith(`${name}{`) && series.includes(`"${application}"`),
+      )?.[1];
+    expect(of("kinesis_records_total"), labels).toBe(3);
+    expect(of("kinesis_bytes_total"), labels).toBe(6);
+    expect(of("kinesis_active_shards"), labels).toBe(0);
+  }
+});
+
+test("every metric is named before the first record", async () => {
+  const registry = new Registry();
+  const counter = new PrometheusCounter({ registry, prefix: "app_" });
+  expect(registry.getMetricsAsArray().length).toBe(Object.keys(METRICS).length);
+  const attributes = { shardId: "s", stream: "orders", application: "billing" };
+  counter.set("lag", 1500, attributes);
+  expect(
+    [...(await scrape(registry)).entries()].find(([name]) => name.startsWith("app_lag")),
+  ).toEqual([expect.stringContaining("app_lag_seconds{"), 1.5]);
+  counter.set("lag", undefined, attributes);
+  expect([...(await scrape(registry)).keys()].filter((name) => name.startsWith("app_lag"))).toEqual(
+    [],
+  );
+});
+
+test.each([
+  [{ prefix: "1st" }, "prefix"],
+  [{ prefix: "a-b" }, "prefix"],
+  [{ registry: {} as Registry }, "registry"],
+  [{ registery: new Registry() }, "registery"],
+])("%o is refused by the name of its option", (options, option) => {
+  expect(() => new PrometheusCounter(options as PrometheusCounterOptions)).toThrow(
+    expect.objectContaining({ code: "CONFIG_INVALID", option }),
+  );
+});
+
+test("a metric of another kind under one of the names is refused, and not written to", () => {
+  const registry = new Registry();
+  const gauge = new Gauge({ name: "kinesis_records_total", help: "-", registers: [registry] });
+  expect(() => new PrometheusCounter({ registry })).toThrow(/kinesis_records_total/);
+  expect(gauge).toBe(registry.getSingleMetric("kinesis_records_total"));
+});
+
+test("a stream that is made meanwhile needs no other counter", async () => {
+  const registry = new Registry();
+  const kinesis = new FakeKinesis();
+  await kinesis.send(new CreateStreamCommand({ StreamName: "late", ShardCount: 1 }));
+  const first = new PrometheusCounter({ registry });
+  const second = new PrometheusCounter({ registry });
+  const attributes = { shardId: "s", stream: "late", application: "a" };
+  first.add("records", 2, attributes);
+  second.add("records", 3, attributes);
+  expect([...(await scrape(registry)).values()]).toContain(5);
+});
