@@ -2,6 +2,7 @@
 import { storeConformance } from "@kc/conformance";
 import { Consumer, MemoryStore, type ConsumerRecord, type Counter, type Store } from "@kc/core";
 import { PrometheusCounter } from "@kc/counter-prometheus";
+import { StatsdCounter } from "@kc/counter-statsd";
 import { FakeClock, FakeKinesis, startEmulator, type Emulator } from "@kc/emulator";
 import { DynamoDBStore } from "@kc/store-dynamodb";
 import { MysqlStore } from "@kc/store-mysql";
@@ -19,7 +20,7 @@ export const stores: readonly Store[] = [
   new PostgresStore({ connection: "postgresql://localhost/app" }),
   new RedisStore({ connection: "redis://localhost:6379" }),
 ];
-export const counters: readonly Counter[] = [new PrometheusCounter()];
+export const counters: readonly Counter[] = [new PrometheusCounter(), new StatsdCounter()];
 export const consumers: readonly Consumer[] = stores.map(
   (store) => new Consumer({ stream: "orders", application: "billing", store, client, clock }),
 );

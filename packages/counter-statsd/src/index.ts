@@ -1,0 +1,1 @@
+export { StatsdCounter, type StatsdClient, type StatsdCounterOptions } from "./statsd-counter.ts";

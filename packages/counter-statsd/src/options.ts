@@ -1,0 +1,70 @@
+import { ConfigError } from "@kc/core";
+
+/** The part of a `hot-shots` client that is used here. */
+export interface StatsdClient {
+  increment(name: string, value: number, tags: Record<string, string>): void;
+  gauge(name: string, value: number, tags: Record<string, string>): void;
+}
+
+export type StatsdCounterOptions = {
+  /** Stands before every metric's name. @default "kinesis." */
+  readonly prefix?: string;
+  /**
+   * `dogstatsd`: attributes are tags, as Datadog's agent, Telegraf and statsd_exporter read them.
+   * `none`: they are parts of the name, for a server that knows no tags. @default "dogstatsd"
+   */
+  readonly tags?: "dogstatsd" | "none";
+} & (
+  | {
+      /** The server's name or address. @default "127.0.0.1" */
+      readonly host?: string;
+      /** Its UDP port, 1 to 65535. @default 8125 */
+      readonly port?: number;
+      readonly client?: never;
+    }
+  | {
+      /** A client of `hot-shots`. It stays yours: it is never closed here. */
+      readonly client: StatsdClient;
+      readonly host?: never;
+      readonly port?: never;
+    }
+);
+
+export interface CheckedOptions {
+  readonly prefix: string;
+  readonly tags: "dogstatsd" | "none";
+  readonly source: StatsdClient | { readonly host: string; readonly port: number };
+}
+
+const OPTION_NAMES = new Set(["prefix", "tags", "host", "port", "client"]);
+
+/** @throws ConfigError that names the option */
+export function checkOptions(options: StatsdCounterOptions): CheckedOptions {
+  for (const name of Object.keys(options)) {
+    if (!OPTION_NAMES.has(name)) throw new ConfigError(name, "there is no such option");
+  }
+  const { prefix = "kinesis.", tags = "dogstatsd", client, host, port } = options;
+  if (typeof prefix !== "string" || !/^[\w.-]*$/.test(prefix)) {
+    throw new ConfigError("prefix", "must be letters, digits, `_`, `-` and `.`");
+  }
+  if (tags !== "dogstatsd" && tags !== "none") {
+    throw new ConfigError("tags", '"dogstatsd" or "none" is needed');
+  }
+  if (client !== undefined) {
+    if (host !== undefined || port !== undefined) {
+      throw new ConfigError("client", "give a client, or host and port, not both");
+    }
+    if (typeof client?.increment !== "function" || typeof client.gauge !== "function") {
+      throw new ConfigError("client", "a client of hot-shots is needed");
+    }
+    return { prefix, tags, source: client };
+  }
+  const source = { host: host ?? "127.0.0.1", port: port ?? 8125 };
+  if (typeof source.host !== "string" || source.host === "") {
+    throw new ConfigError("host", "a server's name or address is needed");
+  }
+  if (!Number.isInteger(source.port) || source.port < 1 || source.port > 65_535) {
+    throw new ConfigError("port", "a UDP port from 1 to 65535 is needed");
+  }
+  return { prefix, tags, source };
+}

@@ -1,0 +1,86 @@
+import type { Counter, CounterName, GaugeName, MetricAttributes } from "@kc/core";
+import { StatsD } from "hot-shots";
+import { checkOptions, type StatsdClient, type StatsdCounterOptions } from "./options.ts";
+
+export type { StatsdClient, StatsdCounterOptions } from "./options.ts";
+
+/** What stands for something in a datagram, and may not stand in a name or a tag. */
+const RESERVED = /[:|#,@\s]/g;
+
+/**
+ * A consumer's figures as StatsD datagrams over UDP, one for each, without waiting for anybody: where
+ * no server listens, they are gone. StatsD cannot end a series; a gauge that is over is told no more.
+ */
+export class StatsdCounter implements Counter, AsyncDisposable {
+  readonly #prefix: string;
+  readonly #tags: "dogstatsd" | "none";
+  readonly #client: StatsdClient;
+  readonly #own: StatsD | undefined;
+  #dropped = 0;
+
+  /** @throws ConfigError if an option is wrong */
+  constructor(options: StatsdCounterOptions = {}) {
+    const { prefix, tags, source } = checkOptions(options);
+    this.#prefix = prefix;
+    this.#tags = tags;
+    if ("increment" in source) this.#client = source;
+    else {
+      this.#client = this.#own = new StatsD({
+        ...source,
+        // A name is looked up once in a while, not for each figure.
+        cacheDns: true,
+        errorHandler: () => (this.#dropped += 1),
+        udpSocketOptions: { type: source.host.includes(":") ? "udp6" : "udp4" },
+      });
+      this.#own.socket.unref?.();
+    }
+  }
+
+  /** Figures that could not be sent: the name was not found, or this machine refused the datagram. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  add<Name extends CounterName>(
+    name: Name,
+    value: number,
+    attributes: MetricAttributes<Name>,
+  ): void {
+    this.#client.increment(this.#nameOf(name, attributes), value, this.#tagsOf(attributes));
+  }
+
+  set<Name extends GaugeName>(
+    name: Name,
+    value: number | undefined,
+    attributes: MetricAttributes<Name>,
+  ): void {
+    if (value === undefined) return;
+    this.#client.gauge(this.#nameOf(name, attributes), value, this.#tagsOf(attributes));
+  }
+
+  /** Closes the socket that it made, after what was told has been sent. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const own = this.#own;
+    if (own === undefined) return;
+    await new Promise<void>((resolve) => own.close(() => resolve()));
+  }
+
+  #nameOf(name: string, attributes: Readonly<Record<string, string>>): string {
+    if (this.#tags === "dogstatsd") return this.#prefix + name;
+    const parts = Object.entries(attributes).toSorted(([a], [b]) => (a < b ? -1 : 1));
+    // A dot parts what Graphite shows as folders: within a value it would make more of them.
+    const values = parts.map(([, value]) => clean(value).replaceAll(".", "_"));
+    return [this.#prefix + name, ...values].join(".");
+  }
+
+  #tagsOf(attributes: Readonly<Record<string, string>>): Record<string, string> {
+    if (this.#tags === "none") return {};
+    const tags: Record<string, string> = {};
+    for (const name in attributes) tags[name] = clean(attributes[name]!);
+    return tags;
+  }
+}
+
+function clean(text: string): string {
+  return text.replaceAll(RESERVED, "_");
+}

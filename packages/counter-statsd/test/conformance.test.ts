@@ -1,0 +1,47 @@
+import { counterConformance, type CounterHarness } from "@kc/conformance";
+import { StatsdCounter } from "../src/index.ts";
+import { startServer } from "./support/server.ts";
+
+/** A server that adds up what it hears, as a StatsD server does. */
+async function makeHarness(): Promise<CounterHarness> {
+  const server = await startServer();
+  const counters: StatsdCounter[] = [];
+  let reads = 0;
+  return {
+    open() {
+      const counter = new StatsdCounter({ port: server.port });
+      counters.push(counter);
+      return counter;
+    },
+    async read(name, attributes) {
+      // Each counter's socket keeps its order: what comes after this marker was told after it.
+      reads += 1;
+      for (const [index, counter] of counters.entries()) {
+        const application = `marker-${reads}-${index}`;
+        counter.set("active_shards", 1, { stream: "-", application });
+        await server.until(application);
+      }
+      const tags = Object.entries(attributes).map(
+        ([tag, value]) => `${tag}:${value.replaceAll(/[:|#,@\s]/g, "_")}`,
+      );
+      const own = server
+        .samples()
+        .filter((one) => one.name === `kinesis.${name}`)
+        .filter((one) => one.tags.size === tags.length && tags.every((tag) => one.tags.has(tag)));
+      if (own.length === 0) return undefined;
+      return own[0]!.type === "g"
+        ? own.at(-1)!.value
+        : own.reduce((sum, { value }) => sum + value, 0);
+    },
+    async [Symbol.asyncDispose]() {
+      for (const counter of counters) await counter[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const reason = "StatsD has no way to end a series: its server forgets one that is told no more";
+
+counterConformance("StatsdCounter", makeHarness, {
+  knownGaps: { "set.over": reason },
+});

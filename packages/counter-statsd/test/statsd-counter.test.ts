@@ -1,0 +1,64 @@
+import { StatsD } from "hot-shots";
+import { expect, onTestFinished, test } from "vitest";
+import { StatsdCounter, type StatsdCounterOptions } from "../src/index.ts";
+import { startServer, type TestServer } from "./support/server.ts";
+
+const ATTRIBUTES = { shardId: "shardId-0", stream: "my.orders", application: "bil:ling" };
+
+async function server(): Promise<TestServer> {
+  const started = await startServer();
+  onTestFinished(() => started[Symbol.asyncDispose]());
+  return started;
+}
+
+test("attributes are tags, without what stands for something in a datagram", async () => {
+  const { port, until, lines } = await server();
+  await using counter = new StatsdCounter({ port, prefix: "app." });
+  counter.add("records", 7, ATTRIBUTES);
+  await until("records");
+  expect(lines).toEqual([
+    "app.records:7|c|#shardId:shardId-0,stream:my.orders,application:bil_ling",
+  ]);
+});
+
+test("a server without tags gets them in the name, in a fixed order", async () => {
+  const { port, until, lines } = await server();
+  await using counter = new StatsdCounter({ port, tags: "none" });
+  counter.set("lag", 1500, ATTRIBUTES);
+  await until("lag");
+  expect(lines).toEqual(["kinesis.lag.bil_ling.shardId-0.my_orders:1500|g"]);
+});
+
+test("where nobody listens, nothing is thrown and nothing waits", async () => {
+  const gone = await startServer();
+  await gone[Symbol.asyncDispose]();
+  await using counter = new StatsdCounter({ port: gone.port });
+  for (let n = 0; n < 1000; n += 1) counter.add("records", 1, ATTRIBUTES);
+  expect(counter.dropped).toBe(0);
+});
+
+test("a client that was handed in is used, and not closed", async () => {
+  const { port, until } = await server();
+  const client = new StatsD({ host: "127.0.0.1", port });
+  onTestFinished(() => client.close());
+  const counter = new StatsdCounter({ client });
+  counter.add("records", 1, ATTRIBUTES);
+  await until("kinesis.records");
+  await counter[Symbol.asyncDispose]();
+  client.increment("still.works");
+  await until("still.works");
+});
+
+test.each([
+  [{ port: 0 }, "port"],
+  [{ port: 1.5 }, "port"],
+  [{ host: "" }, "host"],
+  [{ prefix: "a:b" }, "prefix"],
+  [{ tags: "graphite" }, "tags"],
+  [{ client: {} }, "client"],
+  [{ hosts: "a" }, "hosts"],
+])("%o is refused by the name of its option", (options, option) => {
+  expect(() => new StatsdCounter(options as unknown as StatsdCounterOptions)).toThrow(
+    expect.objectContaining({ code: "CONFIG_INVALID", option }),
+  );
+});
