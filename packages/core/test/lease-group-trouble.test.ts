@@ -213,6 +213,20 @@ test("a store that was emptied ends the scan: a first start would not be one", a
   expect(a.run.error).toMatchObject({ code: "STORE_REGRESSED" });
 });
 
+test("a store that forgets this worker each time is not asked without a pause", async () => {
+  const group = await GroupWorld.of({ shards: 1 });
+  const { clock } = group.world;
+  const a = await group.join("a");
+  const application = group.data.application(SCOPE);
+  application.workers.set = () => application.workers;
+  application.workers.clear();
+  await clock.advance(3000);
+  a.link.calls.length = 0;
+  await clock.advance(10_000);
+  expect(a.link.calls.filter((call) => call === "joinWorker").length).toBeLessThanOrEqual(11);
+  expect(a.run.settled).toBeUndefined();
+});
+
 test("an operator's forced reset takes a shard away, and its reading goes on from there", async () => {
   const group = await GroupWorld.of({ shards: 1 });
   const { clock } = group.world;

@@ -4,6 +4,7 @@ import { inspect } from "node:util";
 import type { LeaseStore } from "../../checkpoints/lease-store.ts";
 import { StoreCalls } from "../../checkpoints/store-calls.ts";
 import type { Store } from "../../checkpoints/store.ts";
+import { sleep } from "../../clock.ts";
 import { ConfigError, KcError, StoreRegressedError } from "../../errors.ts";
 import type { GroupHost, LeasingGroup } from "../group.ts";
 import { Coordinator } from "./coordinator.ts";
@@ -158,6 +159,8 @@ export class LeaseGroup implements LeasingGroup {
       telemetry.info("left the group", { workerId, incarnation });
     } else {
       telemetry.warn("this worker is out of the group and joins again", { workerId, end });
+      // A store that forgets its workers at once is not asked without a pause.
+      await sleep(clock, this.#timing.heartbeatMs, signal);
     }
     return view;
   }
