@@ -101,7 +101,7 @@ test("a listing confirms what was announced, and keeps what was known of it", ()
   expect(gone).toEqual([]);
 });
 
-test("gone is what an earlier listing named and nobody holds; what came meanwhile is not", () => {
+test("gone is what an earlier listing named; what came meanwhile is not", () => {
   const before = leasedShards([
     row("old"),
     row("held", { owner: "w#1" }),
@@ -114,7 +114,20 @@ test("gone is what an earlier listing named and nobody holds; what came meanwhil
     row("young"),
   ]);
   const { gone } = discovered({ listing: [], before, checkpoints: NONE }, now);
-  expect(gone.map(({ shardId }) => shardId)).toEqual(["old"]);
+  expect(gone.map(({ shardId }) => shardId)).toEqual(["old", "held"]);
+});
+
+test("a shard that was only announced, and never listed, is gone once its child is listed without it", () => {
+  const announcedOnly = { listed: false, afterParent: true, atStart: false };
+  const shards = leasedShards([
+    row("first", { ...announcedOnly, checkpoint: END }),
+    row("second", { ...announcedOnly, parents: ["first", "other"] }),
+    row("third", { parents: ["second"] }),
+    row("fresh", { ...announcedOnly, parents: ["third"] }),
+  ]);
+  const listing = [shard("third", "second")];
+  const { gone } = discovered({ listing, before: new Map(), checkpoints: NONE }, shards);
+  expect(gone.map(({ shardId }) => shardId)).toEqual(["first", "second"]);
 });
 
 test("an ended shard that no row names as a parent has children to be found", () => {

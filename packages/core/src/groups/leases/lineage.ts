@@ -119,10 +119,29 @@ export function discovered(
       });
       return { shardId, lineage };
     });
-  // What a listing before this one had named, and what nobody holds.
+  const past = ancestors(listing, shards);
   const gone = [...shards.values()].filter(
-    ({ shardId, owner }) =>
-      before.get(shardId)?.listed === true && !listed.has(shardId) && owner === undefined,
+    ({ shardId }) =>
+      !listed.has(shardId) && (before.get(shardId)?.listed === true || past.has(shardId)),
   );
   return { put, gone };
+}
+
+/**
+ * All that come before the shards that are listed. One of them that is not listed itself is gone, even
+ * if it was only announced and no listing ever named it. Of others that were only announced a listing
+ * proves nothing: it may lag.
+ */
+function ancestors(
+  listing: readonly Shard[],
+  shards: ReadonlyMap<string, LeasedShard>,
+): ReadonlySet<string> {
+  const found = new Set<string>();
+  const queue = listing.flatMap(({ parentShardIds }) => parentShardIds);
+  for (let shardId = queue.pop(); shardId !== undefined; shardId = queue.pop()) {
+    if (found.has(shardId)) continue;
+    found.add(shardId);
+    queue.push(...(shards.get(shardId)?.parents ?? []));
+  }
+  return found;
 }

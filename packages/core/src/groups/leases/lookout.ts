@@ -148,7 +148,9 @@ export class Lookout {
     if (found === undefined) return false;
     const { host, calls, over } = this.#options;
     const { scope, telemetry } = host;
-    const { put, gone } = discovered(found, this.#view.shards);
+    const { put, gone: all } = discovered(found, this.#view.shards);
+    const living = new Set(this.#view.workers.map(ownerOf));
+    const gone = all.filter(({ owner }) => owner === undefined || !living.has(owner));
     if (put.length > 0) {
       await calls.once("putShards", over, (call) => calls.store.putShards(scope, put, call));
     }
