@@ -55,6 +55,8 @@ export class Ledger {
   readonly #started = new Map<string, number>();
   readonly #running = new Map<string, Set<Running>>();
   readonly #grants = new Map<string, Grant>();
+  /** Handlers that began while two workers might hold one lease. */
+  readonly #begunInDoubt = new WeakSet<Running>();
   readonly #now: () => number;
   /** Until then overlaps are no violation: the store went back, and two may hold one lease. */
   lenientUntil = -Infinity;
@@ -151,9 +153,11 @@ export class Ledger {
     this.#running.set(key, busy);
     for (const other of busy) {
       if (other.signal.aborted || other.isZombie() || this.lenient) continue;
+      if (this.#begunInDoubt.has(other)) continue;
       throw new Violation(`${what} was started while ${other.worker} was at ${key}`);
     }
     busy.add(running);
+    if (this.lenient) this.#begunInDoubt.add(running);
   }
 
   finished(record: ConsumerRecord, running: Running): void {

@@ -91,7 +91,8 @@ export class Worker {
         process: this.process,
         ownWeather: this.weather,
         onEffect: this.#onEffect,
-        onAcknowledged: (sentAt) => (this.#sentAt = sentAt),
+        // Replies come in any order.
+        onAcknowledged: (sentAt) => (this.#sentAt = Math.max(this.#sentAt, sentAt)),
       }),
       group: this.group,
       client: {
