@@ -177,14 +177,6 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
       replace: "shards.get(parent)?.ended ?? false",
     },
   ],
-  "a shard that is handed over without a flush": [
-    {
-      file: "core/scan/shard-scan.js",
-      find: "async #drained() {",
-      replace:
-        'async #drained() { if (this.#assignment.revoked?.aborted) return { kind: "released" };',
-    },
-  ],
   "a worker that stops and keeps its row": [
     {
       file: "core/groups/leases/lease-group.js",
