@@ -17,9 +17,14 @@ process.on("SIGTERM", () => stopping.abort());
 const report = (message: ConsumerReport): void => void process.send?.(message);
 const counter: Counter = {
   add() {},
+  record() {},
   set(name, value, attributes) {
     if (name !== "lag" || !("shardId" in attributes)) return;
-    report({ kind: "lag", shardId: String(attributes.shardId), lagMs: value ?? null });
+    report({ kind: "lag", shardId: String(attributes.shardId), lagMs: value });
+  },
+  remove(name, attributes) {
+    if (name !== "lag" || !("shardId" in attributes)) return;
+    report({ kind: "lag", shardId: String(attributes.shardId), lagMs: null });
   },
 };
 

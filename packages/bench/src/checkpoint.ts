@@ -81,6 +81,8 @@ async function consume(
       if (name === "checkpoints") writes += value;
     },
     set: () => {},
+    record: () => {},
+    remove: () => {},
   };
   const stop = new AbortController();
   let handled = 0;

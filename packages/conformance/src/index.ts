@@ -7,6 +7,6 @@ export {
 export type { LeaseStoreHarness, LeaseStoreScenario } from "./lease-store/harness.ts";
 export { counterConformance } from "./counter/counter-conformance.ts";
 export { COUNTER_SCENARIOS } from "./counter/scenarios.ts";
-export type { CounterHarness, CounterScenario } from "./counter/harness.ts";
+export type { CounterHarness, CounterScenario, HistogramReading } from "./counter/harness.ts";
 export type { ConformanceOptions } from "./register.ts";
 export { runScenario, type KnownGaps, type Scenario, type ScenarioContext } from "./scenario.ts";

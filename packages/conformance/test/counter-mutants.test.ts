@@ -83,9 +83,8 @@ const MUTANTS: readonly CounterMutant[] = [
     "adds to gauges",
     "set.last",
     class extends ReferenceCounter {
-      override set(name: string, value: number | undefined, attributes: Attributes): void {
-        if (value === undefined) super.set(name, value, attributes);
-        else super.add(name, value, attributes);
+      override set(name: string, value: number, attributes: Attributes): void {
+        super.add(name, value, attributes);
       }
     },
   ),
@@ -93,38 +92,94 @@ const MUTANTS: readonly CounterMutant[] = [
     "takes a gauge of 0 for its end",
     "set.last",
     class extends ReferenceCounter {
-      override set(name: string, value: number | undefined, attributes: Attributes): void {
-        super.set(name, value === 0 ? undefined : value, attributes);
-      }
-    },
-  ),
-  mutant(
-    "shows a series that is over for ever",
-    "set.over",
-    class extends ReferenceCounter {
-      override set(name: string, value: number | undefined, attributes: Attributes): void {
-        if (value !== undefined) super.set(name, value, attributes);
-      }
-    },
-  ),
-  mutant(
-    "ends every series of the metric",
-    "set.over",
-    class extends ReferenceCounter {
-      override set(name: string, value: number | undefined, attributes: Attributes): void {
-        if (value === undefined) this.registry.series.clear();
+      override set(name: string, value: number, attributes: Attributes): void {
+        if (value === 0) super.remove(name, attributes);
         else super.set(name, value, attributes);
       }
     },
   ),
   mutant(
-    "throws at the end of a series that never was",
-    "set.again",
+    "leaves a value of 0 out of a histogram",
+    "record.values",
     class extends ReferenceCounter {
-      override set(name: string, value: number | undefined, attributes: Attributes): void {
-        const there = this.registry.series.has(this.key(name, attributes));
-        if (value === undefined && !there) throw new Error("no such labels");
-        super.set(name, value, attributes);
+      override record(name: string, value: number, attributes: Attributes): void {
+        if (value !== 0) super.record(name, value, attributes);
+      }
+    },
+  ),
+  mutant(
+    "rounds what it records",
+    "record.values",
+    class extends ReferenceCounter {
+      override record(name: string, value: number, attributes: Attributes): void {
+        super.record(name, Math.round(value), attributes);
+      }
+    },
+  ),
+  mutant(
+    "keeps one histogram for all",
+    "record.series",
+    class extends ReferenceCounter {
+      override record(_name: string, value: number, attributes: Attributes): void {
+        for (const name of ["handler_duration", "poll_duration"]) {
+          super.record(name, value, attributes);
+        }
+      }
+    },
+  ),
+  mutant(
+    "shows a gauge that is over for ever",
+    "remove.gauge",
+    class extends ReferenceCounter {
+      override remove(name: string, attributes: Attributes): void {
+        if (name !== "lag") super.remove(name, attributes);
+      }
+    },
+  ),
+  mutant(
+    "ends every series of the metric",
+    "remove.gauge",
+    class extends ReferenceCounter {
+      override remove(): void {
+        this.registry.series.clear();
+      }
+    },
+  ),
+  mutant(
+    "removes gauges alone",
+    "remove.counter",
+    class extends ReferenceCounter {
+      override remove(name: string, attributes: Attributes): void {
+        if (name !== "checkpoints") super.remove(name, attributes);
+      }
+    },
+  ),
+  mutant(
+    "removes a counter with all that the shard has of it",
+    "remove.counter",
+    class extends ReferenceCounter {
+      override remove(name: string, { outcome: _, ...attributes }: Attributes): void {
+        for (const outcome of ["written", "same"]) super.remove(name, { ...attributes, outcome });
+      }
+    },
+  ),
+  mutant(
+    "throws at the end of a series that never was",
+    "remove.again",
+    class extends ReferenceCounter {
+      override remove(name: string, attributes: Attributes): void {
+        if (!this.registry.series.has(this.key(name, attributes)))
+          throw new Error("no such labels");
+        super.remove(name, attributes);
+      }
+    },
+  ),
+  mutant(
+    "needs a shard",
+    "folded.shards",
+    class extends ReferenceCounter {
+      override key(name: string, attributes: Attributes): string {
+        return super.key(name, { shardId: "undefined", ...attributes });
       }
     },
   ),

@@ -13,6 +13,7 @@ import type { ConsumerRecord } from "./record.ts";
 import { recordsOf } from "./scan/records.ts";
 import { Scan } from "./scan/scan.ts";
 import type { KinesisClientLike } from "./kinesis/stream-client.ts";
+import type { ConsumerEvent } from "./telemetry/events.ts";
 import {
   healthOf,
   type ConsumerStatus,
@@ -74,6 +75,14 @@ export class Consumer {
       droppedFigures: telemetry.dropped,
       ...(this.#current?.status() ?? { state: "idle", shards: [], bufferedBytes: 0 }),
     };
+  }
+
+  /**
+   * What changes in the status, from now on, through all scans: ends by the signal, or when the loop
+   * is left. A reader that lags a thousand events behind is told how many it missed.
+   */
+  events(options: ScanOptions = {}): AsyncIterableIterator<ConsumerEvent> {
+    return this.#options.telemetry.feed.read(options.signal);
   }
 
   /** For a liveness or readiness probe. */

@@ -20,3 +20,13 @@ export interface HandlerContext {
   /** Present under a lease: lets a sink refuse a worker that was replaced. */
   readonly fence?: Fence;
 }
+
+/** Does the answer have to be awaited? */
+export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "then" in value &&
+    typeof value.then === "function"
+  );
+}

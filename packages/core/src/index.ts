@@ -43,11 +43,20 @@ export {
   METRICS,
   type CounterName,
   type GaugeName,
+  type HistogramName,
   type MetricAttributes,
   type MetricDefinition,
   type MetricName,
   type Metrics,
 } from "./telemetry/metrics.ts";
+export type { ConsumerEvent } from "./telemetry/events.ts";
+export {
+  CHANNELS,
+  type CheckpointMessage,
+  type HandleMessage,
+  type LeaseMessage,
+  type PollMessage,
+} from "./telemetry/channels.ts";
 export type { ConsumerStatus, Health, HealthThresholds, ShardStatus } from "./telemetry/status.ts";
 export type { Telemetry } from "./telemetry/telemetry.ts";
 export { AllGroup } from "./groups/all-group.ts";

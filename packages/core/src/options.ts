@@ -151,7 +151,7 @@ export function resolveOptions(options: ConsumerOptions | LeasingConsumerOptions
   requireCapabilities(store);
   requireMethods("group", group, ["run"]);
   requireMethods("client", options.client, ["send"]);
-  requireMethods("counter", options.counter, ["add", "set"]);
+  requireMethods("counter", options.counter, ["add", "set", "record", "remove"]);
   requireMethods("logger", options.logger, ["debug", "info", "warn", "error"]);
   requireMethods("clock", clock, ["now", "monotonic", "setTimer", "yield"]);
   requireFunction("random", random);

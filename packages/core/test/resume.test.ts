@@ -25,7 +25,7 @@ test.each(["reject", "resume"] as const)(
     expect(run.texts).toEqual(["the oldest one left"]);
     expect(world.logger.find("error", /trimmed/)).toHaveLength(1);
     expect(world.logger.find("error", /trimmed/)[0]!.fields).toMatchObject({ shardId: SHARD });
-    expect(world.counter.total("trimmed", { shardId: SHARD })).toBe(1);
+    expect(world.counter.total("trimmed")).toBe(1);
   },
 );
 
@@ -135,7 +135,7 @@ test("a shard that retention took, unread, ends loudly; its children are read", 
   expect(run.settled).toBeUndefined();
   expect(run.texts).toEqual(["child's"]);
   expect(world.logger.find("error", /no longer part of the stream/)).toHaveLength(1);
-  expect(world.counter.total("trimmed", { shardId: SHARD })).toBe(1);
+  expect(world.counter.total("trimmed")).toBe(1);
 });
 
 test("a shard that is said to be missing, and is listed, is an error and not taken for aged out", async () => {

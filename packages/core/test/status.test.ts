@@ -37,6 +37,7 @@ test("a shard's status says where it is, what the store knows, and since when", 
   expect(shard).toEqual({
     shardId: SHARD,
     state: "reading",
+    recordsInFlight: 0,
     lagMs: 0,
     handlingForMs: 0,
     position,
@@ -150,6 +151,8 @@ test("memory of pages is told while they wait, and so are figures that the count
       throw new Error("broken");
     },
     set: () => {},
+    record: () => {},
+    remove: () => {},
   };
   const consumer = world.consumer({ start: "TRIM_HORIZON", counter });
   await world.put("a", "x".repeat(10_000), "y".repeat(10_000));

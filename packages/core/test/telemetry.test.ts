@@ -60,7 +60,7 @@ test("checkpoints, retries and errors are counted, by what they are", async () =
   expect(world.counter.total("errors", { error: "KINESIS_FAILED" })).toBe(1);
 });
 
-test("lag is told by shard, and disappears with the shard, as active shards do", async () => {
+test("lag is told by shard, and disappears with the shard; shards are told by state", async () => {
   const world = await World.of({ shards: 2, maxRecordsPerPage: 1 });
   await world.put(keyOf(0, 2), "1", "2");
   await world.clock.advance(4000);
@@ -68,7 +68,7 @@ test("lag is told by shard, and disappears with the shard, as active shards do",
   const run = await world.start({ start: "TRIM_HORIZON" }, () => stuck.opened);
   await world.clock.advance(1000);
   expect(world.counter.gauge("lag")).toEqual({ [SHARD]: 5000, "shardId-000000000001": 0 });
-  expect(world.counter.gauge("active_shards")).toEqual({ "": 2 });
+  expect(world.counter.gauge("shards")).toMatchObject({ handling: 1, reading: 1, paused: 0 });
 
   stuck.open();
   await world.clock.advance(1000);
@@ -76,11 +76,11 @@ test("lag is told by shard, and disappears with the shard, as active shards do",
   await world.split(SHARD);
   await world.clock.advance(1000);
   expect(Object.keys(world.counter.gauge("lag"))).not.toContain(SHARD);
-  expect(world.counter.gauge("active_shards")).toEqual({ "": 3 });
+  expect(world.counter.gauge("shards")).toMatchObject({ handling: 0, reading: 3 });
   await run.stop();
 
   expect(world.counter.gauge("lag")).toEqual({});
-  expect(world.counter.gauge("active_shards")).toEqual({ "": 0 });
+  expect(world.counter.gauge("shards")).toEqual({});
 });
 
 test("lag disappears even if the handler never returns", async () => {
@@ -94,7 +94,7 @@ test("lag disappears even if the handler never returns", async () => {
   await world.clock.advance(1000);
 
   expect(world.counter.gauge("lag")).toEqual({});
-  expect(world.counter.gauge("active_shards")).toEqual({ "": 0 });
+  expect(world.counter.gauge("shards")).toEqual({});
 });
 
 test("every figure has a name and attributes of the one map, and the stream and application", async () => {
@@ -103,6 +103,8 @@ test("every figure has a name and attributes of the one map, and the stream and 
   const counter: Counter = {
     add: (name, _value, attributes) => void seen.push([name, attributes]),
     set: (name, _value, attributes) => void seen.push([name, attributes]),
+    record: (name, _value, attributes) => void seen.push([name, attributes]),
+    remove: (name, attributes) => void seen.push([name, attributes]),
   };
   world.kinesis.faults.fail({ operation: "GetRecords", error: "InternalFailure" });
   world.kinesis.faults.fail({
@@ -115,7 +117,7 @@ test("every figure has a name and attributes of the one map, and the stream and 
   await world.clock.advance(3000);
   await run.stop();
 
-  expect(new Set(seen.map(([name]) => name)).size).toBeGreaterThanOrEqual(7);
+  expect(new Set(seen.map(([name]) => name)).size).toBeGreaterThanOrEqual(14);
   for (const [name, attributes] of seen) {
     expect(Object.keys(METRICS)).toContain(name);
     const own = METRICS[name as keyof typeof METRICS].attributes;
@@ -127,12 +129,15 @@ test("every figure has a name and attributes of the one map, and the stream and 
 });
 
 test("a counter's names and attributes are typed", () => {
-  expectTypeOf<MetricAttributes<"records">>().toEqualTypeOf<
-    Readonly<Record<"shardId" | "stream" | "application", string>>
-  >();
+  expectTypeOf<MetricAttributes<"records">>().toExtend<{
+    readonly shardId?: string;
+    readonly stream: string;
+  }>();
+  expectTypeOf<MetricAttributes<"handler_duration">>().not.toHaveProperty("shardId");
   expectTypeOf<Parameters<Counter["add"]>[0]>().not.toEqualTypeOf<string>();
   expectTypeOf<"lag">().not.toExtend<Parameters<Counter["add"]>[0]>();
   expectTypeOf<"lag">().toExtend<Parameters<Counter["set"]>[0]>();
+  expectTypeOf<"poll_duration">().toExtend<Parameters<Counter["record"]>[0]>();
 });
 
 test("console fits as a logger as it is", async () => {
@@ -232,7 +237,7 @@ test.each(BROKEN)(
   "a counter that %s does not stop the scan, and is told of once",
   async (_how, fail) => {
     const world = await World.of();
-    const counter: Counter = { add: fail, set: fail };
+    const counter: Counter = { add: fail, set: fail, record: fail, remove: fail };
     const run = await world.start({ counter, start: "TRIM_HORIZON" });
     await world.put("a", "1", "2");
     await world.clock.advance(3000);
@@ -263,7 +268,7 @@ test("a counter and a logger that both throw do not chase each other", async () 
     throw new Error("no");
   };
   const run = await world.start({
-    counter: { add: fail, set: fail },
+    counter: { add: fail, set: fail, record: fail, remove: fail },
     logger: { debug: fail, info: fail, warn: fail, error: fail },
   });
   await world.clock.advance(1000);

@@ -1,21 +1,44 @@
 import { counterConformance, type CounterHarness } from "@kc/conformance";
+import type { MetricName } from "@kc/core";
 import { Registry } from "prom-client";
 import { PrometheusCounter, prometheusName } from "../src/index.ts";
 import { labelOf } from "../src/names.ts";
 
+type Attributes = Readonly<Record<string, string>>;
+/** Of a histogram too, which names the part that the value is of. */
+type Value = { metricName?: string; labels: Record<string, unknown>; value: number };
+
+const PREFIX = "kinesis_";
+
+/** Seconds are shown, milliseconds were told: what a division leaves beyond them is no figure. */
+const inUnitOf = (metric: MetricName, value: number): number =>
+  Math.round((value / prometheusName(metric, PREFIX).factor) * 1e6) / 1e6;
+
 async function makeHarness(): Promise<CounterHarness> {
   const registry = new Registry();
+  /** A metric's values under exactly these labels, as they are shown. */
+  const values = async (metric: MetricName, attributes: Attributes): Promise<Value[]> => {
+    const { name } = prometheusName(metric, PREFIX);
+    const { values: all = [] } = (await registry.getSingleMetric(name)?.get()) ?? {};
+    const wanted = Object.entries(attributes).map(([key, value]) => [labelOf(key), value]);
+    return (all as Value[]).filter(({ labels }) => {
+      const count = Object.keys(labels).filter((label) => label !== "le").length;
+      return count === wanted.length && wanted.every(([label, value]) => labels[label!] === value);
+    });
+  };
   return {
     open: () => new PrometheusCounter({ registry }),
     async read(metric, attributes) {
-      const { name, factor } = prometheusName(metric, "kinesis_");
-      const { values = [] } = (await registry.getSingleMetric(name)?.get()) ?? {};
-      const wanted = Object.entries(attributes).map(([key, value]) => [labelOf(key), value]);
-      const series = values.find(({ labels }) =>
-        wanted.every(([label, value]) => labels[label!] === value),
-      );
-      // Seconds are told, milliseconds were set: what a division leaves beyond them is no figure.
-      return series && Math.round((series.value / factor) * 1e6) / 1e6;
+      const [shown] = await values(metric, attributes);
+      return shown && inUnitOf(metric, shown.value);
+    },
+    async readHistogram(metric, attributes) {
+      const shown = await values(metric, attributes);
+      const { name } = prometheusName(metric, PREFIX);
+      const part = (suffix: string): number | undefined =>
+        shown.find(({ metricName }) => metricName === `${name}_${suffix}`)?.value;
+      const [count, sum] = [part("count"), part("sum")];
+      return count && sum !== undefined ? { count, sum: inUnitOf(metric, sum) } : undefined;
     },
     async [Symbol.asyncDispose]() {
       registry.clear();

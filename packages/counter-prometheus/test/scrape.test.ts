@@ -53,7 +53,8 @@ test("two consumers' figures stand in one registry, as a scrape reads it", async
       )?.[1];
     expect(of("kinesis_records_total"), labels).toBe(3);
     expect(of("kinesis_bytes_total"), labels).toBe(6);
-    expect(of("kinesis_active_shards"), labels).toBe(0);
+    expect(of("kinesis_batches_total"), labels).toBe(1);
+    expect(of("kinesis_handler_duration_seconds_count"), labels).toBe(1);
   }
 });
 
@@ -66,7 +67,7 @@ test("every metric is named before the first record", async () => {
   expect(
     [...(await scrape(registry)).entries()].find(([name]) => name.startsWith("app_lag")),
   ).toEqual([expect.stringContaining("app_lag_seconds{"), 1.5]);
-  counter.set("lag", undefined, attributes);
+  counter.remove("lag", attributes);
   expect([...(await scrape(registry)).keys()].filter((name) => name.startsWith("app_lag"))).toEqual(
     [],
   );
@@ -77,8 +78,12 @@ test.each([
   [{ prefix: "a-b" }, "prefix"],
   [{ registry: {} as Registry }, "registry"],
   [{ registery: new Registry() }, "registery"],
+  [{ perShard: "no" }, "perShard"],
+  [{ buckets: [] }, "buckets"],
+  [{ buckets: [1, 1] }, "buckets"],
+  [{ buckets: [0, 1] }, "buckets"],
 ])("%o is refused by the name of its option", (options, option) => {
-  expect(() => new PrometheusCounter(options as PrometheusCounterOptions)).toThrow(
+  expect(() => new PrometheusCounter(options as unknown as PrometheusCounterOptions)).toThrow(
     expect.objectContaining({ code: "CONFIG_INVALID", option }),
   );
 });
@@ -100,4 +105,36 @@ test("a stream that is made meanwhile needs no other counter", async () => {
   first.add("records", 2, attributes);
   second.add("records", 3, attributes);
   expect([...(await scrape(registry)).values()]).toContain(5);
+});
+
+test("durations fall into buckets of seconds, the user's if they are given", async () => {
+  const registry = new Registry();
+  const counter = new PrometheusCounter({ registry, buckets: [0.1, 1] });
+  const attributes = { stream: "orders", application: "billing" };
+  for (const ms of [50, 500, 5000]) counter.record("handler_duration", ms, attributes);
+  const samples = await scrape(registry);
+  const count = (le: string): unknown =>
+    [...samples].find(
+      ([series]) =>
+        series.startsWith("kinesis_handler_duration_seconds_bucket") &&
+        series.includes(`le="${le}"`),
+    )?.[1];
+  expect(["0.1", "1", "+Inf"].map(count)).toEqual([1, 2, 3]);
+});
+
+test("folded, a shard's figures stand under no shard", async () => {
+  const registry = new Registry();
+  const kinesis = new FakeKinesis({ streams: { orders: 2 } });
+  await kinesis.send(
+    new PutRecordCommand({ StreamName: "orders", PartitionKey: "a", Data: Buffer.from("1") }),
+  );
+  const stop = new AbortController();
+  const counter = new PrometheusCounter({ registry, perShard: false });
+  await new Consumer({ stream: "orders", client: kinesis, counter, start: "TRIM_HORIZON" }).scan(
+    () => stop.abort(),
+    { signal: stop.signal },
+  );
+  const samples = await scrape(registry);
+  expect([...samples.keys()].filter((series) => series.includes("shard_id"))).toEqual([]);
+  expect(samples.get('kinesis_records_total{stream="orders",application="default"}')).toBe(1);
 });

@@ -4,6 +4,7 @@ import { ConfigError } from "@kc/core";
 export interface StatsdClient {
   increment(name: string, value: number, tags: Record<string, string>): void;
   gauge(name: string, value: number, tags: Record<string, string>): void;
+  timing(name: string, milliseconds: number, tags: Record<string, string>): void;
 }
 
 export type StatsdCounterOptions = {
@@ -14,6 +15,8 @@ export type StatsdCounterOptions = {
    * `none`: they are parts of the name, for a server that knows no tags. @default "dogstatsd"
    */
   readonly tags?: "dogstatsd" | "none";
+  /** False = shards are not told apart: fewer series. @default true */
+  readonly perShard?: boolean;
 } & (
   | {
       /** The server's name or address. @default "127.0.0.1" */
@@ -33,31 +36,34 @@ export type StatsdCounterOptions = {
 export interface CheckedOptions {
   readonly prefix: string;
   readonly tags: "dogstatsd" | "none";
+  readonly perShard: boolean;
   readonly source: StatsdClient | { readonly host: string; readonly port: number };
 }
 
-const OPTION_NAMES = new Set(["prefix", "tags", "host", "port", "client"]);
+const OPTION_NAMES = new Set(["prefix", "tags", "perShard", "host", "port", "client"]);
 
 /** @throws ConfigError that names the option */
 export function checkOptions(options: StatsdCounterOptions): CheckedOptions {
   for (const name of Object.keys(options)) {
     if (!OPTION_NAMES.has(name)) throw new ConfigError(name, "there is no such option");
   }
-  const { prefix = "kinesis.", tags = "dogstatsd", client, host, port } = options;
+  const { prefix = "kinesis.", tags = "dogstatsd", perShard = true, client, host, port } = options;
   if (typeof prefix !== "string" || !/^[\w.-]*$/.test(prefix)) {
     throw new ConfigError("prefix", "must be letters, digits, `_`, `-` and `.`");
   }
   if (tags !== "dogstatsd" && tags !== "none") {
     throw new ConfigError("tags", '"dogstatsd" or "none" is needed');
   }
+  if (typeof perShard !== "boolean") throw new ConfigError("perShard", "true or false is needed");
   if (client !== undefined) {
     if (host !== undefined || port !== undefined) {
       throw new ConfigError("client", "give a client, or host and port, not both");
     }
-    if (typeof client?.increment !== "function" || typeof client.gauge !== "function") {
-      throw new ConfigError("client", "a client of hot-shots is needed");
+    for (const method of ["increment", "gauge", "timing"] as const) {
+      if (typeof client?.[method] === "function") continue;
+      throw new ConfigError("client", `a client of hot-shots is needed; ${method} is missing`);
     }
-    return { prefix, tags, source: client };
+    return { prefix, tags, perShard, source: client };
   }
   const source = { host: host ?? "127.0.0.1", port: port ?? 8125 };
   if (typeof source.host !== "string" || source.host === "") {
@@ -66,5 +72,5 @@ export function checkOptions(options: StatsdCounterOptions): CheckedOptions {
   if (!Number.isInteger(source.port) || source.port < 1 || source.port > 65_535) {
     throw new ConfigError("port", "a UDP port from 1 to 65535 is needed");
   }
-  return { prefix, tags, source };
+  return { prefix, tags, perShard, source };
 }

@@ -1,4 +1,4 @@
-import type { Counter, CounterName, GaugeName, MetricAttributes } from "@kc/core";
+import type { Counter, CounterName, GaugeName, HistogramName, MetricAttributes } from "@kc/core";
 import { StatsD } from "hot-shots";
 import { checkOptions, type StatsdClient, type StatsdCounterOptions } from "./options.ts";
 
@@ -9,9 +9,11 @@ const RESERVED = /[:|#,@\s]/g;
 
 /**
  * A consumer's figures as StatsD datagrams over UDP, one for each, without waiting for anybody: where
- * no server listens, they are gone. StatsD cannot end a series; a gauge that is over is told no more.
+ * no server listens, they are gone. A histogram's value is a timing. StatsD cannot end a series; one
+ * that is over is told no more.
  */
 export class StatsdCounter implements Counter, AsyncDisposable {
+  readonly perShard: boolean;
   readonly #prefix: string;
   readonly #tags: "dogstatsd" | "none";
   readonly #client: StatsdClient;
@@ -20,7 +22,8 @@ export class StatsdCounter implements Counter, AsyncDisposable {
 
   /** @throws ConfigError if an option is wrong */
   constructor(options: StatsdCounterOptions = {}) {
-    const { prefix, tags, source } = checkOptions(options);
+    const { prefix, tags, perShard, source } = checkOptions(options);
+    this.perShard = perShard;
     this.#prefix = prefix;
     this.#tags = tags;
     if ("increment" in source) this.#client = source;
@@ -49,14 +52,20 @@ export class StatsdCounter implements Counter, AsyncDisposable {
     this.#client.increment(this.#nameOf(name, attributes), value, this.#tagsOf(attributes));
   }
 
-  set<Name extends GaugeName>(
-    name: Name,
-    value: number | undefined,
-    attributes: MetricAttributes<Name>,
-  ): void {
-    if (value === undefined) return;
+  set<Name extends GaugeName>(name: Name, value: number, attributes: MetricAttributes<Name>): void {
     this.#client.gauge(this.#nameOf(name, attributes), value, this.#tagsOf(attributes));
   }
+
+  record<Name extends HistogramName>(
+    name: Name,
+    value: number,
+    attributes: MetricAttributes<Name>,
+  ): void {
+    this.#client.timing(this.#nameOf(name, attributes), value, this.#tagsOf(attributes));
+  }
+
+  /** StatsD's server forgets by its own rules what it is told no more. */
+  remove(): void {}
 
   /** Closes the socket that it made, after what was told has been sent. */
   async [Symbol.asyncDispose](): Promise<void> {

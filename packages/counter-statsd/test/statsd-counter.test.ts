@@ -29,6 +29,17 @@ test("a server without tags gets them in the name, in a fixed order", async () =
   expect(lines).toEqual(["kinesis.lag.bil_ling.shardId-0.my_orders:1500|g"]);
 });
 
+test("a duration is a timing, its fraction included", async () => {
+  const { port, until, lines } = await server();
+  await using counter = new StatsdCounter({ port });
+  const { stream, application } = ATTRIBUTES;
+  counter.record("handler_duration", 0.25, { stream, application });
+  await until("handler");
+  expect(lines).toEqual([
+    "kinesis.handler_duration:0.25|ms|#stream:my.orders,application:bil_ling",
+  ]);
+});
+
 test("where nobody listens, nothing is thrown and nothing waits", async () => {
   const gone = await startServer();
   await gone[Symbol.asyncDispose]();
@@ -56,6 +67,7 @@ test.each([
   [{ prefix: "a:b" }, "prefix"],
   [{ tags: "graphite" }, "tags"],
   [{ client: {} }, "client"],
+  [{ perShard: 1 }, "perShard"],
   [{ hosts: "a" }, "hosts"],
 ])("%o is refused by the name of its option", (options, option) => {
   expect(() => new StatsdCounter(options as unknown as StatsdCounterOptions)).toThrow(

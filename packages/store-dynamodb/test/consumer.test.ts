@@ -78,6 +78,8 @@ test("no checkpoint ever covers a record that was not handled, whatever befalls 
       counter: {
         add: (name) => void (retries += Number(name === "retries")),
         set: () => undefined,
+        record: () => undefined,
+        remove: () => undefined,
       },
       start: "TRIM_HORIZON",
       flushIntervalMs: 20,

@@ -158,10 +158,29 @@ test("a claim that waits for a lease sees who joined and claimed it meanwhile", 
   expect((await store.listLeases(SCOPE)).leases[0]).toMatchObject({ owner: "late#1", epoch: 1 });
 });
 
+/** As core does: what waited for too long behind the others, on a slow machine, is asked anew. */
+function patient(store: PostgresStore): PostgresStore {
+  return new Proxy(store, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name, target);
+      if (typeof member !== "function") return member;
+      return async (...parameters: unknown[]) => {
+        for (;;) {
+          try {
+            return await member.apply(target, parameters);
+          } catch (error) {
+            if (!String(error).includes("(55P03:")) throw error;
+          }
+        }
+      };
+    },
+  });
+}
+
 test("claims, releases, flushes, evictions, removals and new shards at once end without a deadlock", async () => {
   const opened = await open(inject("postgres"));
   const { admin, schema } = opened;
-  const stores = [another(opened), another(opened), another(opened)];
+  const stores = [another(opened), another(opened), another(opened)].map(patient);
   const shardIds = Array.from({ length: 60 }, (_, n) => `shard-${n}`);
   const deadlocks = async (): Promise<number> => {
     const { rows } = await admin.query<{ deadlocks: string }>(

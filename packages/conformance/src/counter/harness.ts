@@ -1,4 +1,4 @@
-import type { Counter, CounterName, GaugeName, MetricAttributes } from "@kc/core";
+import type { Counter, CounterName, GaugeName, HistogramName, MetricAttributes } from "@kc/core";
 import type { Scenario } from "../scenario.ts";
 
 /** Makes an adapter's counters on one registry (or agent, or log) and reads back what it shows. */
@@ -15,6 +15,17 @@ export interface CounterHarness extends AsyncDisposable {
     name: Name,
     attributes: MetricAttributes<Name>,
   ): Promise<number | undefined>;
+
+  /** What a histogram has taken in, likewise, in the unit of core's map. */
+  readHistogram<Name extends HistogramName>(
+    name: Name,
+    attributes: MetricAttributes<Name>,
+  ): Promise<HistogramReading | undefined>;
+}
+
+export interface HistogramReading {
+  readonly count: number;
+  readonly sum: number;
 }
 
 export type CounterScenario = Scenario<CounterHarness>;

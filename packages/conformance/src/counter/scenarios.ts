@@ -90,30 +90,93 @@ const setScenarios: readonly CounterScenario[] = [
       }
     },
   },
+];
+
+const recordScenarios: readonly CounterScenario[] = [
   {
-    key: "set.over",
-    title: "undefined ends a series, and it alone",
+    key: "record.values",
+    title: "a histogram counts its values and sums them up, 0 and fractions too",
+    async run({ harness }) {
+      const counter = harness.open();
+      for (const value of [0, 0.25, 3, 3, 60_000]) {
+        counter.record("handler_duration", value, WHERE);
+      }
+      const reading = await harness.readHistogram("handler_duration", WHERE);
+      expect(reading?.count, "its count").toBe(5);
+      expect(reading?.sum, "its sum").toBeCloseTo(60_006.25, 3);
+    },
+  },
+  {
+    key: "record.series",
+    title: "histograms differ by name and attributes",
+    async run({ harness }) {
+      const counter = harness.open();
+      counter.record("handler_duration", 1, WHERE);
+      counter.record("poll_duration", 2, WHERE);
+      counter.record("handler_duration", 4, { ...WHERE, application: "audit" });
+      const reading = await harness.readHistogram("handler_duration", WHERE);
+      expect(reading?.count, "its count").toBe(1);
+      expect(reading?.sum, "its sum").toBeCloseTo(1, 3);
+    },
+  },
+];
+
+const removeScenarios: readonly CounterScenario[] = [
+  {
+    key: "remove.gauge",
+    title: "a gauge that is removed is shown no more, and it alone",
     async run({ harness }) {
       const counter = harness.open();
       counter.set("lag", 7, SHARD_0);
       counter.set("lag", 8, SHARD_1);
-      counter.set("lag", undefined, SHARD_0);
+      counter.remove("lag", SHARD_0);
       expect(await harness.read("lag", SHARD_0), "the series that is over").toBeUndefined();
       expect(await harness.read("lag", SHARD_1), "another").toBe(8);
     },
   },
   {
-    key: "set.again",
-    title: "a series that is over, or never was, can end again, and begin again",
+    key: "remove.counter",
+    title: "a counter that is removed is shown no more, and it alone",
     async run({ harness }) {
       const counter = harness.open();
-      const end = (): void => counter.set("lag", undefined, SHARD_0);
-      expect(end, "ending a series that never was").not.toThrow();
+      const written = { ...SHARD_0, outcome: "written" };
+      const same = { ...SHARD_0, outcome: "same" };
+      counter.add("checkpoints", 7, written);
+      counter.add("checkpoints", 8, same);
+      counter.remove("checkpoints", written);
+      expect(await harness.read("checkpoints", written), "the one that is over").toBeUndefined();
+      expect(await harness.read("checkpoints", same), "another").toBe(8);
+    },
+  },
+  {
+    key: "remove.again",
+    title: "a series that is over, or never was, can be removed again, and a gauge set again",
+    async run({ harness }) {
+      const counter = harness.open();
+      const remove = (): void => counter.remove("lag", SHARD_0);
+      expect(remove, "removing a series that never was").not.toThrow();
       counter.set("lag", 1, SHARD_0);
-      end();
-      expect(end, "ending a series twice").not.toThrow();
+      remove();
+      expect(remove, "removing a series twice").not.toThrow();
       counter.set("lag", 2, SHARD_0);
       expect(await harness.read("lag", SHARD_0)).toBe(2);
+    },
+  },
+];
+
+const foldedScenarios: readonly CounterScenario[] = [
+  {
+    key: "folded.shards",
+    title: "figures of shards without the attribute shardId are series of their own",
+    async run({ harness }) {
+      const counter = harness.open();
+      counter.add("records", 1, SHARD_0);
+      counter.add("records", 2, WHERE);
+      counter.add("records", 4, WHERE);
+      counter.set("lag", 8, WHERE);
+      expect(await harness.read("records", WHERE), "the folded counter").toBe(6);
+      expect(await harness.read("records", SHARD_0), "a shard's").toBe(1);
+      expect(await harness.read("lag", WHERE), "the folded gauge").toBe(8);
     },
   },
 ];
@@ -147,14 +210,20 @@ const metricScenarios: readonly CounterScenario[] = Object.entries(METRICS).map(
     title: `${name} is shown under its own attributes`,
     async run({ harness }) {
       const counter = harness.open();
+      // The map's names and kinds cannot be told apart by the compiler in a loop over them.
       const attributes = Object.fromEntries([
         ...own.map((attribute) => [attribute, `some-${attribute}`]),
         ...Object.entries(WHERE),
-      ]);
-      // The map's names and kinds cannot be told apart by the compiler in a loop over them.
-      if (kind === "counter") counter.add(name as "records", 3, attributes as typeof SHARD_0);
-      else counter.set(name as "lag", 3, attributes as typeof SHARD_0);
-      expect(await harness.read(name as "lag", attributes as typeof SHARD_0)).toBe(3);
+      ]) as typeof SHARD_0;
+      if (kind === "histogram") {
+        counter.record(name as "poll_duration", 3, attributes);
+        const reading = await harness.readHistogram(name as "poll_duration", attributes);
+        expect(reading).toMatchObject({ count: 1, sum: expect.closeTo(3, 3) });
+        return;
+      }
+      if (kind === "counter") counter.add(name as "records", 3, attributes);
+      else counter.set(name as "lag", 3, attributes);
+      expect(await harness.read(name as "lag", attributes)).toBe(3);
     },
   }),
 );
@@ -179,13 +248,15 @@ const oddScenarios: readonly CounterScenario[] = [
   },
   {
     key: "odd.synchronous",
-    title: "add and set answer with nothing, at once",
+    title: "every method answers with nothing, at once",
     async run({ harness }) {
       const counter: object = harness.open();
       const call = (method: string, ...values: readonly unknown[]): unknown =>
         Reflect.apply(Reflect.get(counter, method), counter, values);
       expect(call("add", "records", 1, SHARD_0), "add").toBeUndefined();
       expect(call("set", "lag", 1, SHARD_0), "set").toBeUndefined();
+      expect(call("record", "poll_duration", 1, WHERE), "record").toBeUndefined();
+      expect(call("remove", "lag", SHARD_0), "remove").toBeUndefined();
     },
   },
 ];
@@ -194,6 +265,9 @@ const oddScenarios: readonly CounterScenario[] = [
 export const COUNTER_SCENARIOS: readonly CounterScenario[] = collectScenarios(
   addScenarios,
   setScenarios,
+  recordScenarios,
+  removeScenarios,
+  foldedScenarios,
   sharedScenarios,
   metricScenarios,
   oddScenarios,

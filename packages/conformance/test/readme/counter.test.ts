@@ -1,4 +1,4 @@
-import { counterConformance, type CounterHarness } from "@kc/conformance";
+import { counterConformance, type CounterHarness, type HistogramReading } from "@kc/conformance";
 import type { Counter } from "@kc/core";
 
 type Attributes = Readonly<Record<string, string>>;
@@ -6,31 +6,50 @@ type Attributes = Readonly<Record<string, string>>;
 const seriesKey = (name: string, attributes: Attributes): string =>
   JSON.stringify([name, Object.entries(attributes).toSorted()]);
 
-class MapCounter implements Counter {
-  readonly #series: Map<string, number>;
+class Registry {
+  readonly series = new Map<string, number>();
+  readonly histograms = new Map<string, HistogramReading>();
+}
 
-  constructor(series: Map<string, number>) {
-    this.#series = series;
+class MapCounter implements Counter {
+  readonly #registry: Registry;
+
+  constructor(registry: Registry) {
+    this.#registry = registry;
   }
 
   add(name: string, value: number, attributes: Attributes): void {
+    const { series } = this.#registry;
     const key = seriesKey(name, attributes);
-    this.#series.set(key, (this.#series.get(key) ?? 0) + value);
+    series.set(key, (series.get(key) ?? 0) + value);
   }
 
-  set(name: string, value: number | undefined, attributes: Attributes): void {
-    if (value === undefined) this.#series.delete(seriesKey(name, attributes));
-    else this.#series.set(seriesKey(name, attributes), value);
+  set(name: string, value: number, attributes: Attributes): void {
+    this.#registry.series.set(seriesKey(name, attributes), value);
+  }
+
+  record(name: string, value: number, attributes: Attributes): void {
+    const { histograms } = this.#registry;
+    const key = seriesKey(name, attributes);
+    const { count, sum } = histograms.get(key) ?? { count: 0, sum: 0 };
+    histograms.set(key, { count: count + 1, sum: sum + value });
+  }
+
+  remove(name: string, attributes: Attributes): void {
+    this.#registry.series.delete(seriesKey(name, attributes));
   }
 }
 
 async function makeHarness(): Promise<CounterHarness> {
-  const series = new Map<string, number>();
+  const registry = new Registry();
+  const { series, histograms } = registry;
   return {
-    open: () => new MapCounter(series),
+    open: () => new MapCounter(registry),
     read: async (name, attributes) => series.get(seriesKey(name, attributes)),
+    readHistogram: async (name, attributes) => histograms.get(seriesKey(name, attributes)),
     async [Symbol.asyncDispose]() {
       series.clear();
+      histograms.clear();
     },
   };
 }

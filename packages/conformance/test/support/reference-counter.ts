@@ -1,11 +1,12 @@
 import type { Counter } from "@kc/core";
-import type { CounterHarness } from "../../src/index.ts";
+import type { CounterHarness, HistogramReading } from "../../src/index.ts";
 
 type Attributes = Readonly<Record<string, string>>;
 
 /** Where counters put their figures: what a registry or an agent is to a real adapter. */
 export class ReferenceRegistry {
   readonly series: Map<string, number> = new Map();
+  readonly histograms: Map<string, HistogramReading> = new Map();
 }
 
 /** A counter that keeps every promise, in small steps: each mutant breaks one of them. */
@@ -21,10 +22,18 @@ export class ReferenceCounter implements Counter {
     this.registry.series.set(key, (this.registry.series.get(key) ?? 0) + value);
   }
 
-  set(name: string, value: number | undefined, attributes: Attributes): void {
+  set(name: string, value: number, attributes: Attributes): void {
+    this.registry.series.set(this.key(name, attributes), value);
+  }
+
+  record(name: string, value: number, attributes: Attributes): void {
     const key = this.key(name, attributes);
-    if (value === undefined) this.registry.series.delete(key);
-    else this.registry.series.set(key, value);
+    const { count, sum } = this.registry.histograms.get(key) ?? { count: 0, sum: 0 };
+    this.registry.histograms.set(key, { count: count + 1, sum: sum + value });
+  }
+
+  remove(name: string, attributes: Attributes): void {
+    this.registry.series.delete(this.key(name, attributes));
   }
 
   key(name: string, attributes: Attributes): string {
@@ -41,13 +50,15 @@ export function counterHarness(
   return {
     open: () => new Class(registry),
     read: async (name, attributes) => registry.series.get(seriesKey(name, attributes)),
+    readHistogram: async (name, attributes) => registry.histograms.get(seriesKey(name, attributes)),
     async [Symbol.asyncDispose]() {
       registry.series.clear();
+      registry.histograms.clear();
     },
   };
 }
 
-function seriesKey(name: string, attributes: Attributes): string {
+export function seriesKey(name: string, attributes: Attributes): string {
   const sorted = Object.entries(attributes).toSorted(([a], [b]) => (a < b ? -1 : 1));
   return JSON.stringify([name, sorted]);
 }

@@ -1,10 +1,17 @@
 import type { Clock } from "../clock.ts";
 import { LeaseLostError, StoreError, toKcError, type KcError } from "../errors.ts";
+import { checkpointChannel } from "../telemetry/channels.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { formatCheckpoint, type Checkpoint } from "./position.ts";
 import { ShardProgress } from "./shard-progress.ts";
 import type { StoreCalls } from "./store-calls.ts";
-import type { BulkCheckpointResult, CheckpointWrite, Fence, StoreScope } from "./store.ts";
+import type {
+  BulkCheckpointResult,
+  CallOptions,
+  CheckpointWrite,
+  Fence,
+  StoreScope,
+} from "./store.ts";
 
 export interface CheckpointerOptions {
   readonly calls: StoreCalls;
@@ -128,13 +135,13 @@ export class Checkpointer {
   }
 
   async #writeDue(): Promise<void> {
-    const { calls, scope, over } = this.#options;
+    const { calls, over } = this.#options;
     const acknowledge = await calls.retry("setCheckpoints", over, async (call) => {
       // Taken anew for each try: a retry carries what was finished meanwhile.
       const due = this.#due();
       if (due.length === 0) return () => {};
       const writes = due.map((progress) => progress.take());
-      const results = await calls.store.setCheckpoints(scope, writes, call);
+      const results = await this.#send(writes, call);
       if (results.length !== writes.length) {
         throw new StoreError(
           "STORE_FAILED",
@@ -149,6 +156,27 @@ export class Checkpointer {
     acknowledge();
   }
 
+  async #send(
+    writes: readonly CheckpointWrite[],
+    call: CallOptions,
+  ): Promise<readonly BulkCheckpointResult[]> {
+    const { calls, scope, clock, telemetry } = this.#options;
+    const send = () => calls.store.setCheckpoints(scope, writes, call);
+    const since = clock.monotonic();
+    try {
+      if (!checkpointChannel.hasSubscribers) return await send();
+      const checkpoints = writes.map(({ shardId, checkpoint }) => ({ shardId, checkpoint }));
+      return await checkpointChannel.tracePromise(send, { ...telemetry.source, checkpoints });
+    } catch (error) {
+      for (const { shardId } of writes) {
+        telemetry.add("checkpoints", 1, { shardId, outcome: "failed" });
+      }
+      throw error;
+    } finally {
+      telemetry.record("checkpoint_duration", clock.monotonic() - since, {});
+    }
+  }
+
   #acknowledge(
     progress: ShardProgress,
     write: CheckpointWrite,
@@ -158,10 +186,12 @@ export class Checkpointer {
     const { telemetry } = this.#options;
     if (result.outcome === "lease-lost") {
       this.#dirty.delete(progress);
+      telemetry.add("checkpoints", 1, { shardId, outcome: "lost" });
       progress.lose(new LeaseLostError(shardId, "the store refused this worker's checkpoint"));
       return;
     }
     telemetry.add("checkpoints", 1, { shardId, outcome: result.outcome });
+    telemetry.add("checkpoints_coalesced", progress.coalesced, { shardId });
     if (result.outcome === "behind" && !progress.wasBehind) {
       telemetry.warn("the store's checkpoint is further on: another process reads this shard too", {
         shardId,

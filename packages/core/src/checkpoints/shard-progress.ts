@@ -40,6 +40,9 @@ export class ShardProgress {
   #ended = false;
   #dirtySince: number | undefined;
   #takenAt = 0;
+  /** How many were done since the write before, and of these, how many the last one took. */
+  #done = 0;
+  #taken = 0;
   #acknowledged: Checkpoint | undefined;
   #wasBehind = false;
   #closed: Error | undefined;
@@ -77,6 +80,11 @@ export class ShardProgress {
     return this.#wasBehind;
   }
 
+  /** Of what the last write took, how many needed none of their own. */
+  get coalesced(): number {
+    return Math.max(0, this.#taken - 1);
+  }
+
   /** Is somebody waiting for the next acknowledgement? */
   get awaited(): boolean {
     return this.#waiters.length > 0;
@@ -90,6 +98,7 @@ export class ShardProgress {
   /** This record, and all before it, are done. Called for each record: no allocation. */
   done(sequenceNumber: string, subSequenceNumber: number | undefined): void {
     if (this.#closed) return;
+    this.#done += 1;
     this.#sequenceNumber = sequenceNumber;
     this.#subSequenceNumber = subSequenceNumber;
     if (this.#dirtySince === undefined) this.#soil();
@@ -98,6 +107,7 @@ export class ShardProgress {
   /** The shard was read to its end: resolves once the store knows. @throws as `flush` */
   end(): Promise<void> {
     if (this.#closed) return Promise.reject(this.#closed);
+    this.#done += 1;
     this.#ended = true;
     if (this.#dirtySince === undefined) this.#soil();
     return this.flush();
@@ -121,6 +131,7 @@ export class ShardProgress {
   /** The write that would bring the store up to now. */
   take(): CheckpointWrite {
     this.#takenAt = this.#options.clock.monotonic();
+    this.#taken = this.#done;
     const { shardId, fence } = this.#options;
     const checkpoint = this.#checkpoint();
     return fence === undefined ? { shardId, checkpoint } : { shardId, checkpoint, fence };
@@ -129,6 +140,7 @@ export class ShardProgress {
   /** The store answered to `written`. True = more was done meanwhile, and is to be written. */
   acknowledge(written: Checkpoint, { outcome, stored }: SetCheckpointResult): boolean {
     this.#acknowledged = stored;
+    this.#done -= this.#taken;
     this.#wasBehind ||= outcome === "behind";
     this.dueAt = Infinity;
     if (this.#isCurrent(written)) {

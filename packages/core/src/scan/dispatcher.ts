@@ -1,9 +1,11 @@
 import type { ShardProgress } from "../checkpoints/shard-progress.ts";
 import { sleep, type Clock } from "../clock.ts";
 import { describeError, KcError } from "../errors.ts";
-import { SkipCheckpoint, type Handler, type HandlerContext } from "../handler.ts";
+import { isPromiseLike, SkipCheckpoint, type Handler, type HandlerContext } from "../handler.ts";
 import type { ConsumerRecord } from "../record.ts";
+import { tracedHandler } from "../telemetry/channels.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
+import { HandledFigures } from "./handled-figures.ts";
 import type { Page } from "./polling-reader.ts";
 import type { Turns } from "./turns.ts";
 
@@ -34,16 +36,25 @@ export interface DispatcherOptions {
  */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
+  readonly #figures: HandledFigures;
   #untilCheck = 0;
   #checkEvery = 0;
   #checkedAt: number;
   #turnBegan: number;
   #delivering = false;
   #paused = false;
+  /** Records of the page in hand that are not handled yet. */
+  #left = 0;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.#turnBegan = this.#checkedAt = options.clock.monotonic();
+    this.#figures = new HandledFigures(options.context.shardId, options.telemetry, options.clock);
+  }
+
+  /** Records of the page in hand that are not handled yet, as of the last look at the clock. */
+  get recordsLeft(): number {
+    return this.#left;
   }
 
   /** Since when the handler has been at the records in hand; undefined = it has none. */
@@ -58,16 +69,18 @@ export class Dispatcher {
 
   /** True = the page was handled, and reading goes on. @throws KcError HANDLER_FAILED, or the store's */
   async deliver(page: Page): Promise<boolean> {
-    const { handler, context, progress, stop, telemetry } = this.#options;
+    const { context, progress, stop, telemetry } = this.#options;
     const { shardId } = context;
-    const { records, millisBehindLatest } = page;
-    let started = 0;
-    let bytes = 0;
-    this.#delivering = records.length > page.first;
+    const { records, millisBehindLatest, first } = page;
+    const figures = this.#figures;
+    const handler = tracedHandler(this.#options.handler, telemetry.source);
+    this.#delivering = records.length > first;
+    figures.begin();
     try {
-      for (let index = page.first; index < records.length; index += 1) {
+      for (let index = first; index < records.length; index += 1) {
         // Pages of several shards that arrive together take turns from their first record on.
-        if (this.#untilCheck === 0 || started === 0) {
+        if (this.#untilCheck === 0 || index === first) {
+          this.#left = records.length - index;
           const pause = this.#check();
           if (pause) await pause;
         }
@@ -75,8 +88,8 @@ export class Dispatcher {
         if (stop.aborted) return false;
 
         const record = records.record(index, shardId, millisBehindLatest);
-        started += 1;
-        bytes += record.data.byteLength;
+        figures.records += 1;
+        figures.bytes += record.data.byteLength;
         let answer: unknown;
         try {
           answer = handler(record, context);
@@ -84,11 +97,12 @@ export class Dispatcher {
         } catch (error) {
           // The handler followed the caller's own signal: a stop, and the record comes again.
           if (stop.aborted && error === stop.reason) return false;
+          telemetry.add("handler_errors", 1, { shardId });
           throw handlerFailed(record, error);
         }
         if (answer !== SkipCheckpoint) {
           progress.done(record.sequenceNumber, record.subSequenceNumber);
-          if (progress.writeThrough) await progress.flush();
+          if (progress.writeThrough) await this.#writeThrough();
         }
       }
       // A stop that came with the last record: a shard whose end is next must not end by it, since
@@ -96,8 +110,8 @@ export class Dispatcher {
       return !stop.aborted;
     } finally {
       this.#delivering = false;
-      telemetry.add("records", started, { shardId });
-      telemetry.add("bytes", bytes, { shardId });
+      this.#left = 0;
+      figures.end();
     }
   }
 
@@ -113,21 +127,47 @@ export class Dispatcher {
     const fitting = Math.max(1, Math.floor(leftMs / recordMs) || 0);
     this.#untilCheck = this.#checkEvery = Math.min(RECORDS_BETWEEN_CHECKS, fitting);
     this.#checkedAt = now;
+    this.#figures.tellIfDue(now);
     const frozen = remainingMs !== undefined && remainingMs() <= 0;
     if (!turnIsOver && !frozen && !progress.overdue(now)) return undefined;
     return this.#wait();
   }
 
   async #wait(): Promise<void> {
-    const { clock, turns, progress, remainingMs, stop } = this.#options;
+    const { clock, turns, progress, remainingMs } = this.#options;
+    const since = clock.monotonic();
     await turns.next();
-    this.#paused = true;
-    if (progress.overdue(clock.monotonic())) await this.#untilFlushed();
-    while (remainingMs !== undefined && remainingMs() <= 0 && !stop.aborted) {
-      await sleep(clock, FROZEN_CHECK_MS, stop);
+    if (progress.overdue(clock.monotonic())) {
+      await this.#pause("store", () => this.#untilFlushed());
     }
-    this.#paused = false;
+    if (remainingMs !== undefined && remainingMs() <= 0) {
+      await this.#pause("lease", () => this.#untilRenewed(remainingMs));
+    }
     this.#turnBegan = this.#checkedAt = clock.monotonic();
+    this.#figures.pause(this.#turnBegan - since);
+  }
+
+  async #pause(waitingFor: "store" | "lease", until: () => Promise<void>): Promise<void> {
+    const { context, telemetry } = this.#options;
+    const { shardId } = context;
+    this.#paused = true;
+    telemetry.emit({ kind: "shard-paused", shardId, waitingFor });
+    await until();
+    this.#paused = false;
+    telemetry.emit({ kind: "shard-resumed", shardId });
+  }
+
+  async #untilRenewed(remainingMs: () => number): Promise<void> {
+    const { clock, stop } = this.#options;
+    while (remainingMs() <= 0 && !stop.aborted) await sleep(clock, FROZEN_CHECK_MS, stop);
+  }
+
+  /** What the store takes is not the handler's. */
+  async #writeThrough(): Promise<void> {
+    const { clock, progress } = this.#options;
+    const since = clock.monotonic();
+    await progress.flush();
+    this.#figures.pause(clock.monotonic() - since);
   }
 
   /** The store lags behind: nothing new is begun until it has caught up, or the scan stops. */
@@ -144,15 +184,6 @@ export class Dispatcher {
     stop.removeEventListener("abort", cancel);
     if (!stop.aborted) telemetry.info("the store has caught up: delivery resumes", { shardId });
   }
-}
-
-function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    "then" in value &&
-    typeof value.then === "function"
-  );
 }
 
 function handlerFailed({ shardId, sequenceNumber }: ConsumerRecord, error: unknown): KcError {

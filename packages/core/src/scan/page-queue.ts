@@ -48,6 +48,11 @@ export class PageQueue {
     return this.#inHand ?? this.#pages[0];
   }
 
+  /** Records of the pages behind the one in hand. */
+  get recordsAhead(): number {
+    return this.#pages.reduce((sum, { records, first }) => sum + records.length - first, 0);
+  }
+
   /** What looked like the shard's end was none: read on where it stopped. */
   reopen(): void {
     this.#over = undefined;

@@ -2,6 +2,8 @@ import { Stopwatch, type Clock } from "../clock.ts";
 import { describeError } from "../errors.ts";
 import { classify } from "../kinesis/classify.ts";
 import type { RecordsPage } from "../kinesis/records-page.ts";
+import { pollChannel, type PollMessage } from "../telemetry/channels.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
 import { nextPollDelayMs, POLL_FLOOR_MS, type PollOptions } from "./pacing.ts";
 import type { ReadAccount, ReadBudget, Reservation } from "./read-budget.ts";
 import { ReadQuota } from "./read-quota.ts";
@@ -25,10 +27,12 @@ export interface PolledPage extends RecordsPage {
 }
 
 export interface PollGateOptions extends PollOptions {
+  readonly shardId: string;
   /** The part of the shard's quota that this consumer may use. */
   readonly readShare: number;
   readonly shared: SharedReading;
   readonly clock: Clock;
+  readonly telemetry: Telemetry;
 }
 
 /**
@@ -95,15 +99,31 @@ export class PollGate {
     this.#sinceLastPoll.restart();
     this.#polled = true;
     this.#quota.sent();
+    const since = this.#options.clock.monotonic();
     try {
-      return this.#accept(await send(), memory);
+      return this.#accept(await this.#send(send), memory);
     } catch (error) {
       memory.release();
-      this.#error = describeError(error);
-      this.#countHiddenRetries(attemptsOf(error));
-      if (classify(error) === "throttled") this.#quota.refused();
+      if (!signal.aborted) this.#fail(error);
       throw error;
+    } finally {
+      const { clock, telemetry } = this.#options;
+      telemetry.record("poll_duration", clock.monotonic() - since, {});
     }
+  }
+
+  /** Told about to whoever listens. */
+  #send(send: () => Promise<RecordsPage>): Promise<RecordsPage> {
+    if (!pollChannel.hasSubscribers) return send();
+    const { shardId, telemetry } = this.#options;
+    const message: PollMessage = { ...telemetry.source, shardId };
+    return pollChannel.tracePromise(async () => {
+      const page = await send();
+      message.records = page.records.length;
+      message.bytes = page.records.payloadBytes;
+      message.millisBehindLatest = page.millisBehindLatest;
+      return page;
+    }, message);
   }
 
   async #admit(signal: AbortSignal): Promise<Reservation> {
@@ -118,9 +138,12 @@ export class PollGate {
   #accept(page: RecordsPage, memory: Reservation): PolledPage {
     const { records, millisBehindLatest, attempts } = page;
     const { length: recordsInPage, heldBytes, payloadBytes } = records;
+    const { shardId, telemetry } = this.#options;
     memory.hold(heldBytes);
     this.#quota.received(payloadBytes);
     this.#countHiddenRetries(attempts);
+    if (recordsInPage === 0) telemetry.add("empty_polls", 1, { shardId });
+    if (this.#error !== undefined) telemetry.emit({ kind: "shard-recovered", shardId });
     this.#error = undefined;
     this.#last = { recordsInPage, millisBehindLatest, heldBytes };
     // The next one is asked for when the queue has room: until then the page itself tells the lag.
@@ -128,11 +151,27 @@ export class PollGate {
     return { ...page, receivedAt: this.#dueAt, memory };
   }
 
+  #fail(error: unknown): void {
+    const { shardId, telemetry } = this.#options;
+    const failure = classify(error);
+    this.#countHiddenRetries(attemptsOf(error));
+    // Made anew at once: no trouble.
+    if (failure === "expired-iterator") return;
+    const text = describeError(error);
+    if (this.#error === undefined) telemetry.emit({ kind: "shard-troubled", shardId, error: text });
+    this.#error = text;
+    if (failure !== "throttled") return;
+    this.#quota.refused();
+    telemetry.add("throttles", 1, { shardId });
+  }
+
   /** What the SDK repeated unasked was, more often than not, refused by the quota. */
   #countHiddenRetries(attempts: number): void {
     if (attempts <= 1) return;
+    const { shardId, telemetry } = this.#options;
     this.#quota.sent(attempts - 1);
     this.#quota.refused();
+    telemetry.add("throttles", attempts - 1, { shardId });
   }
 }
 

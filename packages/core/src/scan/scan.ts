@@ -52,9 +52,9 @@ export class Scan implements GroupHost {
   readonly #running = new Set<ShardScan>();
   readonly #granted = new Set<string>();
   readonly #reads = new Set<Promise<ShardOutcome>>();
+  readonly #reporter: Reporter;
   readonly #undrained: UndrainedShard[] = [];
   #application: ApplicationStart | undefined;
-  #active = 0;
   #error: KcError | undefined;
   #cancelDeadline: (() => void) | undefined;
 
@@ -79,12 +79,13 @@ export class Scan implements GroupHost {
     });
     // Every shard listens to both; Node takes more than ten listeners for a leak.
     setMaxListeners(0, this.#stop.signal, this.#deadline.signal);
+    this.#reporter = new Reporter(clock, telemetry, () => this.status());
     this.#turns = new Turns(clock);
     this.#reading = {
       budget: new ReadBudget(options.maxBufferedBytes),
       wakeups: new Wakeups(clock),
       random,
-      shards: () => this.#active,
+      shards: () => this.#running.size,
     };
     this.#calls = new StoreCalls({ store, clock, random, telemetry });
     this.#checkpointer = new Checkpointer({
@@ -107,7 +108,8 @@ export class Scan implements GroupHost {
     signal?.addEventListener("abort", onAbort, { once: true });
     const returned = new AbortController();
     const overtime = aborted(this.#deadline.signal);
-    const reporter = new Reporter(this.clock, this.telemetry, () => this.status().shards);
+    this.#reporter.start();
+    this.telemetry.emit({ kind: "scan-begun" });
     try {
       const work = this.#work(group).finally(() => returned.abort());
       await Promise.race([work, overtime]);
@@ -122,11 +124,12 @@ export class Scan implements GroupHost {
       if (!returned.signal.aborted) this.telemetry.warn("the group did not return from the stop");
     } finally {
       signal?.removeEventListener("abort", onAbort);
-      reporter.stop();
+      this.#reporter.stop();
       this.#stop.abort();
       this.#cancelDeadline?.();
       this.#checkpointer.close();
       this.#over.abort(new Error("the scan is over"));
+      this.telemetry.emit({ kind: "scan-ended" });
     }
     this.#throwFirst();
   }
@@ -204,17 +207,19 @@ export class Scan implements GroupHost {
     });
     this.#scans.set(shardId, scan);
     this.#granted.add(shardId);
-    this.telemetry.set("active_shards", (this.#active += 1), {});
     this.#running.add(scan);
+    this.#reporter.begun(shardId);
+    this.telemetry.emit({ kind: "shard-begun", shardId, owner: assignment.fence?.owner });
     const outcome = await scan.run();
     this.#running.delete(scan);
-    this.telemetry.set("active_shards", (this.#active -= 1), {});
+    this.#reporter.ended(shardId);
+    const { acknowledged } = scan;
+    this.telemetry.emit({ kind: "shard-over", shardId, outcome: outcome.kind, acknowledged });
     void scan.idle.then(() => {
       if (this.#scans.get(shardId) === scan) this.#scans.delete(shardId);
     });
     if (outcome.kind === "forced" && this.#deadline.signal.aborted) {
-      const { acknowledged, waitingFor } = scan;
-      this.#undrained.push({ shardId, acknowledged, waitingFor });
+      this.#undrained.push({ shardId, acknowledged, waitingFor: scan.waitingFor });
     }
     return outcome;
   }
@@ -235,6 +240,7 @@ export class Scan implements GroupHost {
   #beginStop(reason: unknown): void {
     if (this.#stop.signal.aborted) return;
     const { drainTimeoutMs } = this.#options;
+    this.telemetry.emit({ kind: "scan-stopping", error: this.#error });
     this.#stop.abort(reason);
     this.#cancelDeadline = this.clock.setTimer(
       () => this.#deadline.abort(new Error(`the stop's ${drainTimeoutMs} ms are over`)),

@@ -97,6 +97,7 @@ export class ShardScan {
           ? (gate?.lagMs(now) ?? now - this.#grantedAt)
           : oldest.millisBehindLatest + now - oldest.receivedAt,
       handlingForMs: now - (dispatcher?.handlingSince ?? now),
+      recordsInFlight: (dispatcher?.recordsLeft ?? 0) + (pages?.recordsAhead ?? 0),
       position: this.#progress.position,
       acknowledged: this.#progress.acknowledged,
       unflushedForMs: this.#progress.unflushedForMs(now),
@@ -132,7 +133,6 @@ export class ShardScan {
     unlisten();
     this.#cancelTimer?.();
     this.#progress.close(new LeaseLostError(this.shardId, "it is no longer read here"));
-    this.#options.telemetry.set("lag", undefined, { shardId: this.shardId });
     return outcome;
   }
 
@@ -160,7 +160,13 @@ export class ShardScan {
       signal: this.#abandon.signal,
       ...(fence === undefined ? {} : { fence }),
     };
-    const gate = new PollGate({ ...poll, shared: this.#options.reading, clock });
+    const gate = new PollGate({
+      ...poll,
+      shardId,
+      shared: this.#options.reading,
+      clock,
+      telemetry,
+    });
     const reader = new PollingReader({
       maxRecords: poll.maxRecords,
       shardId,
@@ -262,7 +268,7 @@ export class ShardScan {
     const { stop, deadline, clock } = this.#options;
     const { revoked } = this.#assignment;
     const { lost } = this.#progress;
-    const onStop = (): void => this.#stop.abort(stop.reason);
+    const onStop = (): void => this.#drain(stop.reason);
     const onDeadline = (): void => this.#force(deadline.reason);
     const onLost = (): void => this.#lose(lost.reason as LeaseLostError);
     const onRevoked = (): void => {
@@ -270,7 +276,7 @@ export class ShardScan {
       if (revocation.kind === "lost") {
         return this.#lose(new LeaseLostError(this.shardId, revocation.detail));
       }
-      this.#stop.abort(revocation);
+      this.#drain(revocation);
       this.#cancelTimer = clock.setTimer(() => this.#force(revocation), revocation.deadlineMs);
     };
     const subscriptions: readonly (readonly [AbortSignal | undefined, () => void])[] = [
@@ -287,6 +293,13 @@ export class ShardScan {
       for (const [signal, listener] of subscriptions)
         signal?.removeEventListener("abort", listener);
     };
+  }
+
+  /** Nothing more is begun; the record in hand is finished, and what is finished is flushed. */
+  #drain(reason: unknown): void {
+    if (this.#stop.signal.aborted) return;
+    this.#stop.abort(reason);
+    this.#options.telemetry.emit({ kind: "shard-draining", shardId: this.shardId });
   }
 
   /** The deadline is over: the handler is told, and what is finished gets one last flush. */

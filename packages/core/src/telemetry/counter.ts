@@ -1,8 +1,9 @@
-import type { CounterName, GaugeName, MetricAttributes } from "./metrics.ts";
+import type { CounterName, GaugeName, HistogramName, MetricAttributes } from "./metrics.ts";
 
 /**
- * Where figures go. Called once a page and shard, not once a record. It must not block; if it
- * throws, the scan goes on and the first failure is logged.
+ * Where figures go. Called a few times for each page, not for each record, and once a second for
+ * each shard. It must not block; if it throws, the scan goes on, what it threw at is counted, and
+ * the first failure is logged.
  */
 export interface Counter {
   /** Adds to a counter. `value` is a whole number above 0. */
@@ -11,10 +12,32 @@ export interface Counter {
     value: number,
     attributes: MetricAttributes<Name>,
   ): void;
-  /** Sets a gauge. `undefined` = this series is over (a shard that is no longer read here). */
-  set<Name extends GaugeName>(
+
+  /** Sets a gauge. */
+  set<Name extends GaugeName>(name: Name, value: number, attributes: MetricAttributes<Name>): void;
+
+  /** Puts one value into a histogram. */
+  record<Name extends HistogramName>(
     name: Name,
-    value: number | undefined,
+    value: number,
     attributes: MetricAttributes<Name>,
   ): void;
+
+  /**
+   * A series is over: its shard is no longer read here. It may begin again, a counter then at 0.
+   * Told of series that never began, too.
+   */
+  remove<Name extends CounterName | GaugeName>(
+    name: Name,
+    attributes: MetricAttributes<Name>,
+  ): void;
+
+  /**
+   * False = shards are not told apart: counters come without `shardId`, gauges as the largest or
+   * the sum over all shards of the process. @default true
+   */
+  readonly perShard?: boolean;
+
+  /** Figures that it took and could not deliver, since it was made. @default 0 */
+  readonly dropped?: number;
 }

@@ -1,6 +1,7 @@
 /**
  * Every metric, in one map: the names and attributes that counters are typed by, and the table in
- * `docs/metrics.md`. Each carries `stream` and `application` beside what is listed.
+ * `docs/metrics.md`. Each carries `stream` and `application` beside what is listed. Histograms are
+ * not told by shard: a shard's lag shows which one is slow, at a fraction of the series.
  */
 export const METRICS = {
   records: {
@@ -15,11 +16,43 @@ export const METRICS = {
     attributes: ["shardId"],
     description: "Data of the records handed to the handler",
   },
+  batches: {
+    kind: "counter",
+    unit: "{batch}",
+    attributes: ["shardId"],
+    description: "Pages of records that were handed to the handler",
+  },
+  handler_errors: {
+    kind: "counter",
+    unit: "{error}",
+    attributes: ["shardId"],
+    description: "Records at which the handler threw or rejected",
+  },
+  empty_polls: {
+    kind: "counter",
+    unit: "{poll}",
+    attributes: ["shardId"],
+    description: "Replies of GetRecords without a record",
+  },
+  throttles: {
+    kind: "counter",
+    unit: "{call}",
+    attributes: ["shardId"],
+    description:
+      "Requests of GetRecords that went beyond the shard's quota, those that the SDK repeated by itself included",
+  },
   checkpoints: {
     kind: "counter",
     unit: "{checkpoint}",
     attributes: ["shardId", "outcome"],
-    description: "Checkpoints acknowledged by the store: written, same, or behind another's",
+    description:
+      "Checkpoint writes, by what became of them: written, same, behind another's, lost with the lease, or failed",
+  },
+  checkpoints_coalesced: {
+    kind: "counter",
+    unit: "{checkpoint}",
+    attributes: ["shardId"],
+    description: "Checkpoints that were not written by themselves, since a later one covered them",
   },
   retries: {
     kind: "counter",
@@ -52,6 +85,12 @@ export const METRICS = {
     attributes: ["shardId"],
     description:
       "Checkpoints and shards that retention has overtaken: records may have been lost unread",
+  },
+  dropped_figures: {
+    kind: "counter",
+    unit: "{figure}",
+    attributes: [],
+    description: "Figures that the counter threw at, or could not deliver",
   },
   leases_acquired: {
     kind: "counter",
@@ -112,26 +151,82 @@ export const METRICS = {
     description:
       "How long the oldest of these has had no worker; told by the worker with the lowest id alone",
   },
-  active_shards: {
+  shards: {
     kind: "gauge",
     unit: "{shard}",
-    attributes: [],
-    description: "Shards this process reads now",
+    attributes: ["state"],
+    description:
+      "Shards in this process's hand, by state: waiting, reading, handling, paused or draining",
   },
   lag: {
     kind: "gauge",
     unit: "ms",
     attributes: ["shardId"],
+    fold: "max",
     description:
       "How far handled records are behind the shard's tip; grows while nothing is read or handled",
+  },
+  checkpoint_age: {
+    kind: "gauge",
+    unit: "ms",
+    attributes: ["shardId"],
+    fold: "max",
+    description: "How long finished work has waited for the store",
+  },
+  records_in_flight: {
+    kind: "gauge",
+    unit: "{record}",
+    attributes: ["shardId"],
+    fold: "sum",
+    description: "Records that were read and are not handled yet",
+  },
+  buffer_bytes: {
+    kind: "gauge",
+    unit: "By",
+    attributes: [],
+    description: "Memory of pages that are handled, wait, or are on their way",
+  },
+  handler_duration: {
+    kind: "histogram",
+    unit: "ms",
+    attributes: [],
+    description:
+      "What a record takes in the handler: the mean over a page, or over a second where a page takes longer",
+  },
+  poll_duration: {
+    kind: "histogram",
+    unit: "ms",
+    attributes: [],
+    description: "What a try of GetRecords takes, failures included",
+  },
+  checkpoint_duration: {
+    kind: "histogram",
+    unit: "ms",
+    attributes: [],
+    description: "What a write of checkpoints takes, however many it carries, failures included",
+  },
+  event_loop_delay: {
+    kind: "histogram",
+    unit: "ms",
+    attributes: [],
+    description:
+      "The longest time in each second that the process's event loop was held up: a handler that blocks",
+  },
+  takeover_duration: {
+    kind: "histogram",
+    unit: "ms",
+    attributes: [],
+    description: "From a dead worker's last sign of life to the claim of a shard that it held",
   },
 } as const satisfies Record<string, MetricDefinition>;
 
 export interface MetricDefinition {
-  readonly kind: "counter" | "gauge";
+  readonly kind: "counter" | "gauge" | "histogram";
   /** UCUM, as OpenTelemetry writes units. */
   readonly unit: string;
   readonly attributes: readonly string[];
+  /** What a gauge of a shard becomes where the figures of shards are folded into one. */
+  readonly fold?: "sum" | "max";
   readonly description: string;
 }
 
@@ -144,8 +239,15 @@ type OfKind<Kind extends MetricDefinition["kind"]> = {
 
 export type CounterName = OfKind<"counter">;
 export type GaugeName = OfKind<"gauge">;
+export type HistogramName = OfKind<"histogram">;
 
-/** The attributes of one metric: its own, and those that every metric carries. */
+type OwnAttribute<Name extends MetricName> = Metrics[Name]["attributes"][number];
+
+/**
+ * The attributes of one metric: its own, and those that every metric carries. `shardId` is absent
+ * where the figures of shards are folded.
+ */
 export type MetricAttributes<Name extends MetricName = MetricName> = Readonly<
-  Record<Metrics[Name]["attributes"][number] | "stream" | "application", string>
->;
+  Record<Exclude<OwnAttribute<Name>, "shardId"> | "stream" | "application", string>
+> &
+  ("shardId" extends OwnAttribute<Name> ? { readonly shardId?: string } : unknown);

@@ -1,37 +1,120 @@
 import type { Clock } from "../clock.ts";
-import type { ShardStatus } from "./status.ts";
+import { EventLoopDelay } from "./event-loop-delay.ts";
+import { METRICS } from "./metrics.ts";
+import { SHARD_STATES, type ConsumerStatus, type ShardStatus } from "./status.ts";
 import type { Telemetry } from "./telemetry.ts";
 
 /** How often figures that change by themselves are told, in milliseconds. */
 const INTERVAL_MS = 1000;
+/** What was counted of a shard stays so long after it was read last: whoever collects must see it. */
+const KEEPS_COUNTERS_MS = 5 * 60_000;
+
+/** What is told of each shard. */
+const SHARD_GAUGES = {
+  lag: ({ lagMs }: ShardStatus) => Math.round(lagMs),
+  checkpoint_age: ({ unflushedForMs }: ShardStatus) => Math.round(unflushedForMs),
+  records_in_flight: ({ recordsInFlight }: ShardStatus) => recordsInFlight,
+};
+const SHARD_GAUGE_NAMES = Object.keys(SHARD_GAUGES) as (keyof typeof SHARD_GAUGES)[];
+
+export type Reported = Pick<ConsumerStatus, "shards" | "bufferedBytes">;
 
 /**
- * Tells the counter how far each shard is behind, whether anything of it is read or not: the lag of
- * a handler that is stuck must grow, not stand still at what the last page said.
+ * Tells the counter each second how things stand, whether anything is read or not: the lag of a
+ * handler that is stuck must grow, not stand still at what the last page said. Ends the series of
+ * shards that are no longer read.
  */
 export class Reporter {
   readonly #clock: Clock;
   readonly #telemetry: Telemetry;
-  readonly #shards: () => readonly ShardStatus[];
+  readonly #status: () => Reported;
+  /** Since when shards are no longer read here. */
+  readonly #over = new Map<string, number>();
+  #eventLoop: EventLoopDelay | undefined;
   #cancel: (() => void) | undefined;
+  #toldDropped: number;
 
-  constructor(clock: Clock, telemetry: Telemetry, shards: () => readonly ShardStatus[]) {
+  constructor(clock: Clock, telemetry: Telemetry, status: () => Reported) {
     this.#clock = clock;
     this.#telemetry = telemetry;
-    this.#shards = shards;
-    if (telemetry.counts) this.#schedule();
+    this.#status = status;
+    this.#toldDropped = telemetry.dropped;
+  }
+
+  start(): void {
+    if (!this.#telemetry.counts) return;
+    this.#eventLoop = new EventLoopDelay();
+    this.#schedule();
   }
 
   stop(): void {
     this.#cancel?.();
+    this.#eventLoop?.stop();
+    for (const state of SHARD_STATES) this.#telemetry.remove("shards", { state });
+    this.#telemetry.remove("buffer_bytes", {});
+    if (!this.#telemetry.perShard)
+      for (const name of SHARD_GAUGE_NAMES) this.#telemetry.remove(name, {});
+  }
+
+  begun(shardId: string): void {
+    this.#over.delete(shardId);
+  }
+
+  /** Its gauges are over now, its counters once whoever collects has seen the last of them. */
+  ended(shardId: string): void {
+    if (!this.#telemetry.perShard) return;
+    for (const name of SHARD_GAUGE_NAMES) this.#telemetry.remove(name, { shardId });
+    this.#over.set(shardId, this.#clock.monotonic());
   }
 
   #schedule(): void {
     this.#cancel = this.#clock.setTimer(() => {
       this.#schedule();
-      for (const { shardId, lagMs } of this.#shards()) {
-        this.#telemetry.set("lag", Math.round(lagMs), { shardId });
-      }
+      this.#tell(this.#status());
     }, INTERVAL_MS);
+  }
+
+  #tell({ shards, bufferedBytes }: Reported): void {
+    const telemetry = this.#telemetry;
+    for (const state of SHARD_STATES) {
+      const inState = shards.filter((shard) => shard.state === state);
+      telemetry.set("shards", inState.length, { state });
+    }
+    telemetry.set("buffer_bytes", bufferedBytes, {});
+    for (const name of SHARD_GAUGE_NAMES) this.#tellShards(name, shards);
+    telemetry.record("event_loop_delay", this.#eventLoop!.takeLongest(), {});
+    this.#tellDropped();
+    this.#forget();
+  }
+
+  #tellShards(name: keyof typeof SHARD_GAUGES, shards: readonly ShardStatus[]): void {
+    const valueOf = SHARD_GAUGES[name];
+    if (this.#telemetry.perShard) {
+      for (const shard of shards) {
+        this.#telemetry.set(name, valueOf(shard), { shardId: shard.shardId });
+      }
+      return;
+    }
+    const values = shards.map(valueOf);
+    const folded =
+      METRICS[name].fold === "max"
+        ? Math.max(0, ...values)
+        : values.reduce((sum, value) => sum + value, 0);
+    this.#telemetry.set(name, folded, {});
+  }
+
+  #tellDropped(): void {
+    const dropped = this.#telemetry.dropped;
+    this.#telemetry.add("dropped_figures", dropped - this.#toldDropped, {});
+    this.#toldDropped = dropped;
+  }
+
+  #forget(): void {
+    const now = this.#clock.monotonic();
+    for (const [shardId, since] of this.#over) {
+      if (now - since < KEEPS_COUNTERS_MS) continue;
+      this.#over.delete(shardId);
+      this.#telemetry.removeShard(shardId);
+    }
   }
 }

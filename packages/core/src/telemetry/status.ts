@@ -9,18 +9,20 @@ export interface ConsumerStatus {
   readonly shards: readonly ShardStatus[];
   /** Memory of pages that are handled, wait, or are on their way, in bytes. */
   readonly bufferedBytes: number;
-  /** Figures that the counter threw at, since the consumer was made. */
+  /** Figures that the counter threw at, or could not deliver. */
   readonly droppedFigures: number;
 }
 
+/**
+ * `waiting`: for an earlier handler of this shard. `reading`: nothing is in hand. `handling`: the
+ * handler is called. `paused`: records wait for the store, or for the lease. `draining`: the last
+ * record is finished and flushed.
+ */
+export const SHARD_STATES = ["waiting", "reading", "handling", "paused", "draining"] as const;
+
 export interface ShardStatus {
   readonly shardId: string;
-  /**
-   * `waiting`: for an earlier handler of this shard. `reading`: nothing is in hand. `handling`: the
-   * handler is called. `paused`: records wait for the store, or for the lease. `draining`: the last
-   * record is finished and flushed.
-   */
-  readonly state: "waiting" | "reading" | "handling" | "paused" | "draining";
+  readonly state: (typeof SHARD_STATES)[number];
   /**
    * How far behind the tip of the shard its handled records are, in milliseconds. It grows while
    * nothing of the shard is read or handled.
@@ -28,6 +30,8 @@ export interface ShardStatus {
   readonly lagMs: number;
   /** How long the handler has been at the records in hand without finishing one; 0 = it has none. */
   readonly handlingForMs: number;
+  /** Records that were read and are not handled yet. */
+  readonly recordsInFlight: number;
   /** The last record that is done; undefined = none in this scan. */
   readonly position: Checkpoint | undefined;
   /** What the store has acknowledged. */

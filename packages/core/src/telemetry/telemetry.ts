@@ -1,11 +1,19 @@
 import type { Counter } from "./counter.ts";
+import { EventFeed, type ConsumerEvent } from "./events.ts";
 import type { LogFields, Logger } from "./logger.ts";
-import type { CounterName, GaugeName, MetricAttributes } from "./metrics.ts";
+import type { CounterName, GaugeName, HistogramName, MetricAttributes } from "./metrics.ts";
+import { ShardSeries } from "./shard-series.ts";
 
-type OwnAttributes<Name extends CounterName | GaugeName> = Omit<
+export type OwnAttributes<Name extends CounterName | GaugeName | HistogramName> = Omit<
   MetricAttributes<Name>,
   "stream" | "application"
 >;
+
+/** Whose figures, lines and events these are. */
+export interface Source {
+  readonly stream: string;
+  readonly application: string;
+}
 
 /**
  * The user's counter and logger behind one guard: a sink that throws, or is async after all and
@@ -13,18 +21,21 @@ type OwnAttributes<Name extends CounterName | GaugeName> = Omit<
  * the counter, each time.
  */
 export class Telemetry {
+  readonly source: Source;
+  readonly feed = new EventFeed();
   readonly #counter: Counter | undefined;
   readonly #logger: Logger | undefined;
-  readonly #shared: { readonly stream: string; readonly application: string };
-  #dropped = 0;
+  readonly #series: ShardSeries;
+  #thrown = 0;
 
   constructor(
     sinks: { readonly counter?: Counter | undefined; readonly logger?: Logger | undefined },
-    shared: { readonly stream: string; readonly application: string },
+    source: Source,
   ) {
+    this.source = source;
     this.#counter = sinks.counter;
     this.#logger = sinks.logger;
-    this.#shared = shared;
+    this.#series = new ShardSeries(source, sinks.counter?.perShard ?? true);
   }
 
   /** Is there a counter that figures go to? */
@@ -32,33 +43,43 @@ export class Telemetry {
     return this.#counter !== undefined;
   }
 
-  /** Figures that the counter threw at. */
+  /** Are the figures of shards told apart? */
+  get perShard(): boolean {
+    return this.#series.perShard;
+  }
+
+  /** Figures that the counter threw at, or could not deliver. */
   get dropped(): number {
-    return this.#dropped;
+    return this.#thrown + (this.#counter?.dropped ?? 0);
   }
 
   add<Name extends CounterName>(name: Name, value: number, own: OwnAttributes<Name>): void {
-    const counter = this.#counter;
-    if (counter === undefined || value === 0) return;
-    const attributes = { ...own, ...this.#shared } as MetricAttributes<Name>;
-    guard(
-      () => counter.add(name, value, attributes),
-      (error) => this.#onCounterFailure(error),
-    );
+    if (value === 0) return;
+    this.#tell((counter) => counter.add(name, value, this.#series.attributes(name, own)));
   }
 
-  set<Name extends GaugeName>(
-    name: Name,
-    value: number | undefined,
-    own: OwnAttributes<Name>,
-  ): void {
-    const counter = this.#counter;
-    if (counter === undefined) return;
-    const attributes = { ...own, ...this.#shared } as MetricAttributes<Name>;
-    guard(
-      () => counter.set(name, value, attributes),
-      (error) => this.#onCounterFailure(error),
-    );
+  set<Name extends GaugeName>(name: Name, value: number, own: OwnAttributes<Name>): void {
+    this.#tell((counter) => counter.set(name, value, this.#series.attributes(name, own)));
+  }
+
+  record<Name extends HistogramName>(name: Name, value: number, own: OwnAttributes<Name>): void {
+    this.#tell((counter) => counter.record(name, value, this.#series.attributes(name, own)));
+  }
+
+  /** A gauge is over. */
+  remove<Name extends GaugeName>(name: Name, own: OwnAttributes<Name>): void {
+    this.#tell((counter) => counter.remove(name, this.#series.attributes(name, own)));
+  }
+
+  /** Every series of a shard is over. */
+  removeShard(shardId: string): void {
+    for (const [name, attributes] of this.#series.take(shardId)) {
+      this.#tell((counter) => counter.remove(name, attributes));
+    }
+  }
+
+  emit(event: ConsumerEvent): void {
+    this.feed.emit(event);
   }
 
   debug(message: string, fields: LogFields = {}): void {
@@ -77,18 +98,27 @@ export class Telemetry {
     this.#log("error", message, fields);
   }
 
+  #tell(figure: (counter: Counter) => unknown): void {
+    const counter = this.#counter;
+    if (counter === undefined) return;
+    guard(
+      () => figure(counter),
+      (error) => this.#onCounterFailure(error),
+    );
+  }
+
   #log(level: keyof Logger, message: string, fields: LogFields): void {
     const logger = this.#logger;
     if (logger === undefined) return;
     guard(
-      () => logger[level](message, { ...this.#shared, ...fields }),
+      () => logger[level](message, { ...this.source, ...fields }),
       () => this.add("errors", 1, { error: "LOGGER_FAILED" }),
     );
   }
 
   #onCounterFailure(error: unknown): void {
-    this.#dropped += 1;
-    if (this.#dropped > 1) return;
+    this.#thrown += 1;
+    if (this.#thrown > 1) return;
     this.warn("the counter throws; figures are missing from here on", { error });
   }
 }

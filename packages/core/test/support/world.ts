@@ -150,6 +150,7 @@ export class World {
 /** A scan under way: what it handled, and how it ended. */
 export class Run {
   readonly records: ConsumerRecord[] = [];
+  readonly consumer: Consumer;
   readonly #world: World;
   readonly #controller = new AbortController();
   readonly #promise: Promise<void>;
@@ -158,6 +159,7 @@ export class Run {
 
   constructor(world: World, consumer: Consumer, handler: Handler = () => {}) {
     this.#world = world;
+    this.consumer = consumer;
     const recording: Handler = (record, context) => {
       this.records.push(record);
       return handler(record, context);

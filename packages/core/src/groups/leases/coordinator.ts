@@ -8,6 +8,7 @@ import { GroupFigures } from "./group-figures.ts";
 import { Hands, type HeldLease } from "./hands.ts";
 import { hasUnknownChildren, type LeasedShard } from "./lineage.ts";
 import { LeaseMoves } from "./lease-moves.ts";
+import { LeaseNews } from "./lease-news.ts";
 import { Lookout, type View } from "./lookout.ts";
 import type { Membership, MembershipEnd } from "./membership.ts";
 import { FIRST_GATHER_MS, GATHER_MS, type LeaseTiming } from "./timing.ts";
@@ -35,6 +36,7 @@ export class Coordinator {
   readonly #hands: Hands;
   readonly #lookout: Lookout;
   readonly #moves: LeaseMoves;
+  readonly #news: LeaseNews;
   readonly #figures: GroupFigures;
   /** Aborts with this incarnation's end. */
   readonly #over = new AbortController();
@@ -47,6 +49,7 @@ export class Coordinator {
     const { host, membership } = options;
     this.#options = options;
     this.#owner = ownerOf(membership.worker);
+    this.#news = new LeaseNews(host.telemetry);
     this.#figures = new GroupFigures(host.telemetry, host.clock);
     this.#alarm = new Alarm(host.clock);
     this.#hands = new Hands(
@@ -64,6 +67,8 @@ export class Coordinator {
       ...options,
       hands: this.#hands,
       over: this.#over.signal,
+      news: this.#news,
+      silentSince: (owner) => this.#lookout.silentSince(owner),
       onMove: () => this.#lookout.expectChange(),
     });
     this.#claimFirstFrom = host.clock.monotonic() + FIRST_GATHER_MS;
@@ -144,9 +149,7 @@ export class Coordinator {
     while (this.#hands.settled().length < this.#hands.size) {
       await this.#alarm.wait(Infinity, forEver);
     }
-    for (const { shardId } of this.#hands) {
-      this.#options.host.telemetry.add("leases_lost", 1, { shardId });
-    }
+    for (const lease of this.#hands) this.#news.lost(lease);
   }
 
   async #round(stop: AbortSignal): Promise<void> {

@@ -35,8 +35,8 @@ export class GroupFigures {
 
   /** This worker is out of the group. */
   end(): void {
-    this.#telemetry.set("leases_held", undefined, {});
-    this.#telemetry.set("workers", undefined, {});
+    this.#telemetry.remove("leases_held", {});
+    this.#telemetry.remove("workers", {});
     this.#forgetUnassigned();
   }
 
@@ -63,7 +63,7 @@ export class GroupFigures {
   #forgetUnassigned(): void {
     if (!this.#tells) return;
     this.#tells = false;
-    this.#telemetry.set("unassigned_shards", undefined, {});
-    this.#telemetry.set("unassigned_age", undefined, {});
+    this.#telemetry.remove("unassigned_shards", {});
+    this.#telemetry.remove("unassigned_age", {});
   }
 }

@@ -4,6 +4,7 @@ import type { GroupHost } from "../group.ts";
 import type { Duties } from "./duties.ts";
 import type { Hands, HeldLease } from "./hands.ts";
 import { announced, type LeasedShard } from "./lineage.ts";
+import type { LeaseNews } from "./lease-news.ts";
 import type { Membership } from "./membership.ts";
 
 export interface LeaseMovesOptions {
@@ -13,6 +14,9 @@ export interface LeaseMovesOptions {
   readonly hands: Hands;
   /** Ends with this incarnation. */
   readonly over: AbortSignal;
+  readonly news: LeaseNews;
+  /** When a worker that is gone gave its last sign of life, by the monotonic clock. */
+  readonly silentSince: (owner: string) => number | undefined;
   /** Told before each call that changes rows: it may take effect although its reply is lost. */
   readonly onMove: () => void;
 }
@@ -40,8 +44,8 @@ export class LeaseMoves {
   /** Of those whose reading has ended. */
   async giveBack(leases: readonly HeldLease[]): Promise<void> {
     if (leases.length === 0) return;
-    const { host, calls, hands } = this.#options;
-    const { scope, telemetry } = host;
+    const { host, calls, hands, news } = this.#options;
+    const { scope } = host;
     await this.#call("releaseLeases", (call) => calls.store.releaseLeases(scope, leases, call));
     const agedOut = leases.filter(({ outcome }) => outcome?.kind === "aged-out");
     if (agedOut.length > 0) {
@@ -49,13 +53,7 @@ export class LeaseMoves {
       await this.#call("removeShards", (call) => calls.store.removeShards(scope, shardIds, call));
     }
     hands.forget(leases);
-    for (const { shardId, outcome } of leases) {
-      const reason = outcome!.kind;
-      telemetry.info("a lease was given back", { shardId, reason });
-      if (reason === "lost") telemetry.add("leases_lost", 1, { shardId });
-      else telemetry.add("leases_released", 1, { reason });
-      if (reason === "forced") telemetry.add("handoffs_forced", 1, { shardId });
-    }
+    for (const lease of leases) news.givenBack(lease, lease.outcome!.kind);
   }
 
   handOver(shards: Duties["handOver"]): void {
@@ -91,14 +89,13 @@ export class LeaseMoves {
   }
 
   #grant(lease: AcquiredLease, { owner, atStart, afterParent }: LeasedShard): void {
-    const { host, membership, hands } = this.#options;
-    const { shardId, fence } = lease;
-    const [reason, why] = whyClaimed(owner, ownerOf(membership.worker), fence.epoch);
-    host.telemetry.info("a lease was acquired", { shardId, epoch: fence.epoch, why });
-    host.telemetry.add("leases_acquired", 1, { reason });
+    const { host, membership, hands, news, silentSince } = this.#options;
+    const claimed = whyClaimed(owner, ownerOf(membership.worker), lease.fence.epoch);
+    const since = claimed.reason === "taken-over" ? silentSince(owner!) : undefined;
+    news.acquired(lease, claimed, since === undefined ? undefined : host.clock.monotonic() - since);
     const remainingMs = (): number => membership.remainingMs();
     const grant = { presentAtStart: atStart, afterParent, remainingMs };
-    hands.grant(lease, grant, why);
+    hands.grant(lease, grant, claimed.why);
   }
 
   #call<T>(
@@ -116,9 +113,11 @@ function whyClaimed(
   before: string | undefined,
   own: string,
   epoch: number,
-): readonly [reason: string, why: string] {
-  if (before === own) return ["adopted", "claimed before, by a call whose reply was lost"];
-  if (before !== undefined) return ["taken-over", `taken over from ${before}`];
-  if (epoch === 1) return ["new", "never held before"];
-  return ["given-back", "given back by its owner"];
+): { readonly reason: string; readonly why: string } {
+  if (before === own) {
+    return { reason: "adopted", why: "claimed before, by a call whose reply was lost" };
+  }
+  if (before !== undefined) return { reason: "taken-over", why: `taken over from ${before}` };
+  if (epoch === 1) return { reason: "new", why: "never held before" };
+  return { reason: "given-back", why: "given back by its owner" };
 }

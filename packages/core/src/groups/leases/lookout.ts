@@ -64,6 +64,11 @@ export class Lookout {
     return this.#watch.nextDue();
   }
 
+  /** When a worker that is gone gave its last sign of life, by the monotonic clock. */
+  silentSince(owner: string): number | undefined {
+    return this.#watch.silentSince(owner);
+  }
+
   /** The rows have changed, or may have: the next look reads them whatever the revision says. */
   expectChange(): void {
     this.#isStale = true;
@@ -131,9 +136,11 @@ export class Lookout {
       const answer = await calls.once("evictWorker", over, (call) =>
         calls.store.evictWorker(host.scope, worker, call),
       );
-      this.#watch.forget(worker);
       changed = true;
-      if (answer !== "evicted") continue;
+      if (answer !== "evicted") {
+        this.#watch.forget(worker);
+        continue;
+      }
       host.telemetry.add("evictions", 1, {});
       host.telemetry.warn("a worker was silent for a lease's duration: it is evicted", {
         worker: ownerOf(worker),

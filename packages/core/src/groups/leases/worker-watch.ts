@@ -7,6 +7,8 @@ export interface StillWorker {
   readonly since: number;
 }
 
+const LEASES_REMEMBERED = 10;
+
 /**
  * Watches workers' counters by this machine's own monotonic clock, pure. A worker whose counter has
  * stood still for a whole lease may be evicted; how its own clock goes does not matter.
@@ -18,6 +20,8 @@ export class WorkerWatch {
   readonly #leaseMs: number;
   readonly #longestGapMs: number;
   readonly #seen = new Map<string, StillWorker>();
+  /** Since when those that are listed no more were silent; kept for some leases' time. */
+  readonly #gone = new Map<string, number>();
   #observedAt = -Infinity;
 
   constructor(options: { readonly leaseMs: number; readonly longestGapMs: number }) {
@@ -30,11 +34,23 @@ export class WorkerWatch {
     if (asOf - this.#observedAt > this.#longestGapMs) this.#seen.clear();
     this.#observedAt = asOf;
     const listed = new Map(workers.map((worker) => [ownerOf(worker), worker]));
-    for (const owner of this.#seen.keys()) if (!listed.has(owner)) this.#seen.delete(owner);
+    for (const [owner, { since }] of this.#seen) {
+      if (listed.has(owner)) continue;
+      this.#seen.delete(owner);
+      this.#gone.set(owner, since);
+    }
+    for (const [owner, since] of this.#gone) {
+      if (asOf - since > LEASES_REMEMBERED * this.#leaseMs) this.#gone.delete(owner);
+    }
     for (const [owner, worker] of listed) {
       if (this.#seen.get(owner)?.worker.counter === worker.counter) continue;
       this.#seen.set(owner, { worker, since: asOf });
     }
+  }
+
+  /** When one that is listed no more gave its last sign of life, if that was seen, by the monotonic clock. */
+  silentSince(owner: string): number | undefined {
+    return this.#gone.get(owner);
   }
 
   /** Gives a worker its whole time anew. */

@@ -1,0 +1,59 @@
+import type { Clock } from "../clock.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
+
+/** What is handled is told at least so often, in milliseconds, however long its page takes. */
+const TELL_AFTER_MS = 1000;
+
+/**
+ * What the handler was given since the counter was told last. Counting is two additions for each
+ * record; the counter is told once for each page, and each second of a page that takes longer.
+ */
+export class HandledFigures {
+  /** Added to for each record that is begun. */
+  records = 0;
+  /** Their data. */
+  bytes = 0;
+  readonly #shardId: string;
+  readonly #telemetry: Telemetry;
+  readonly #clock: Clock;
+  #since = 0;
+  #began = false;
+
+  constructor(shardId: string, telemetry: Telemetry, clock: Clock) {
+    this.#shardId = shardId;
+    this.#telemetry = telemetry;
+    this.#clock = clock;
+  }
+
+  /** Another page begins. */
+  begin(): void {
+    this.#since = this.#clock.monotonic();
+    this.#began = false;
+  }
+
+  /** The handler was not called for so long, but something else was waited for. */
+  pause(ms: number): void {
+    this.#since += ms;
+  }
+
+  /** The page takes a while. */
+  tellIfDue(now: number): void {
+    if (now - this.#since >= TELL_AFTER_MS && this.records > 0) this.#tell(now);
+  }
+
+  /** The page was handled, or given up. */
+  end(): void {
+    if (this.records > 0) this.#tell(this.#clock.monotonic());
+    if (this.#began) this.#telemetry.add("batches", 1, { shardId: this.#shardId });
+  }
+
+  #tell(now: number): void {
+    const shardId = this.#shardId;
+    this.#began = true;
+    this.#telemetry.add("records", this.records, { shardId });
+    this.#telemetry.add("bytes", this.bytes, { shardId });
+    this.#telemetry.record("handler_duration", (now - this.#since) / this.records, {});
+    this.records = this.bytes = 0;
+    this.#since = now;
+  }
+}

@@ -1,0 +1,99 @@
+import { channel, tracingChannel, type TracingChannel } from "node:diagnostics_channel";
+import type { Checkpoint } from "../checkpoints/position.ts";
+import { isPromiseLike, type Handler } from "../handler.ts";
+import type { ConsumerRecord } from "../record.ts";
+import type { Source } from "./telemetry.ts";
+
+/**
+ * The names under which `node:diagnostics_channel` tells what is being done. The first three are
+ * tracing channels (`tracing:kc:poll:start` and so on), the last is a plain one.
+ */
+export const CHANNELS = {
+  poll: "kc:poll",
+  handle: "kc:handle",
+  checkpoint: "kc:checkpoint",
+  lease: "kc:lease",
+} as const;
+
+/** One try of GetRecords. What came is there once it has come. */
+export interface PollMessage extends Source {
+  readonly shardId: string;
+  records?: number;
+  bytes?: number;
+  millisBehindLatest?: number;
+  error?: unknown;
+}
+
+/** One record in the handler. */
+export interface HandleMessage extends Source {
+  readonly shardId: string;
+  readonly record: ConsumerRecord;
+  result?: unknown;
+  error?: unknown;
+}
+
+/** One write of checkpoints to the store. */
+export interface CheckpointMessage extends Source {
+  readonly checkpoints: readonly { readonly shardId: string; readonly checkpoint: Checkpoint }[];
+  error?: unknown;
+}
+
+/** A lease came into this worker's hand, or left it. */
+export interface LeaseMessage extends Source {
+  readonly shardId: string;
+  readonly change: "acquired" | "released" | "lost";
+  /** As in the metrics `leases_acquired` and `leases_released`. */
+  readonly reason: string;
+  readonly owner: string;
+  readonly epoch: number;
+}
+
+export const pollChannel: TracingChannel<unknown, PollMessage> = tracingChannel(CHANNELS.poll);
+export const checkpointChannel: TracingChannel<unknown, CheckpointMessage> = tracingChannel(
+  CHANNELS.checkpoint,
+);
+export const leaseChannel = channel(CHANNELS.lease);
+const handleChannel: TracingChannel<unknown, HandleMessage> = tracingChannel(CHANNELS.handle);
+
+/**
+ * The handler, told about to whoever listens; itself if nobody does. Asked for once a page. It is
+ * told as Node tells a promise, or a call that is none: then `end` comes with the result.
+ */
+export function tracedHandler(handler: Handler, source: Source): Handler {
+  if (!handleChannel.hasSubscribers) return handler;
+  const { start, end, asyncStart, asyncEnd, error } = handleChannel;
+  return (record, context) => {
+    const message: HandleMessage = { ...source, shardId: context.shardId, record };
+    const fail = (thrown: unknown): void => {
+      message.error = thrown;
+      error.publish(message);
+    };
+    const settle = (): void => {
+      asyncStart.publish(message);
+      asyncEnd.publish(message);
+    };
+    return start.runStores(message, () => {
+      try {
+        const answer = handler(record, context);
+        if (!isPromiseLike(answer)) return (message.result = answer);
+        return answer.then(
+          (result) => {
+            message.result = result;
+            settle();
+            return result;
+          },
+          (thrown: unknown) => {
+            fail(thrown);
+            settle();
+            throw thrown;
+          },
+        );
+      } catch (thrown) {
+        fail(thrown);
+        throw thrown;
+      } finally {
+        end.publish(message);
+      }
+    });
+  };
+}

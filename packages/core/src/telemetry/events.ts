@@ -1,0 +1,111 @@
+import type { Checkpoint } from "../checkpoints/position.ts";
+import type { KcError } from "../errors.ts";
+import type { ShardOutcome } from "../groups/group.ts";
+
+/** What changes in a consumer's status; what it is now, `consumer.status()` says. */
+export type ConsumerEvent =
+  | { readonly kind: "scan-begun" }
+  /** No further record is begun. `error` = why, if not by the caller's signal. */
+  | { readonly kind: "scan-stopping"; readonly error: KcError | undefined }
+  | { readonly kind: "scan-ended" }
+  /** `owner` holds its lease; undefined without one. */
+  | {
+      readonly kind: "shard-begun";
+      readonly shardId: string;
+      readonly owner: string | undefined;
+    }
+  /** Records wait until the store has caught up, or a heartbeat has renewed the lease. */
+  | {
+      readonly kind: "shard-paused";
+      readonly shardId: string;
+      readonly waitingFor: "store" | "lease";
+    }
+  | { readonly kind: "shard-resumed"; readonly shardId: string }
+  /** GetRecords fails; it is tried again and again, and told once. */
+  | { readonly kind: "shard-troubled"; readonly shardId: string; readonly error: string }
+  | { readonly kind: "shard-recovered"; readonly shardId: string }
+  /** The record in hand is finished, and what is finished is flushed. */
+  | { readonly kind: "shard-draining"; readonly shardId: string }
+  /** It is no longer read here. `acknowledged` = as far as the store knows. */
+  | {
+      readonly kind: "shard-over";
+      readonly shardId: string;
+      readonly outcome: ShardOutcome["kind"];
+      readonly acknowledged: Checkpoint | undefined;
+    }
+  /** Whoever reads the events was so slow that so many were left out here. */
+  | { readonly kind: "events-missed"; readonly count: number };
+
+/** Events that wait for a reader; what comes beyond is left out, and counted. */
+const MOST_WAITING = 1000;
+
+/** Events on their way to whoever reads them; nothing is made for nobody. */
+export class EventFeed {
+  readonly #readers = new Set<EventReader>();
+
+  emit(event: ConsumerEvent): void {
+    for (const reader of this.#readers) reader.take(event);
+  }
+
+  /** Events from now on, until the signal aborts or the loop is left. */
+  read(signal: AbortSignal | undefined): AsyncIterableIterator<ConsumerEvent> {
+    const reader = new EventReader(() => {
+      this.#readers.delete(reader);
+      signal?.removeEventListener("abort", end);
+    });
+    const end = (): void => reader.end();
+    this.#readers.add(reader);
+    signal?.addEventListener("abort", end, { once: true });
+    if (signal?.aborted) end();
+    return reader;
+  }
+}
+
+class EventReader implements AsyncIterableIterator<ConsumerEvent> {
+  readonly #events: ConsumerEvent[] = [];
+  readonly #onEnd: () => void;
+  #missed = 0;
+  #ended = false;
+  #wake: () => void = () => {};
+
+  constructor(onEnd: () => void) {
+    this.#onEnd = onEnd;
+  }
+
+  take(event: ConsumerEvent): void {
+    if (this.#events.length < MOST_WAITING) this.#events.push(event);
+    else this.#missed += 1;
+    this.#wake();
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#onEnd();
+    this.#wake();
+  }
+
+  async next(): Promise<IteratorResult<ConsumerEvent, undefined>> {
+    for (;;) {
+      const value = this.#events.shift() ?? this.#takeMissed();
+      if (value !== undefined) return { done: false, value };
+      if (this.#ended) return { done: true, value: undefined };
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+
+  async return(): Promise<IteratorResult<ConsumerEvent, undefined>> {
+    this.#events.length = this.#missed = 0;
+    this.end();
+    return { done: true, value: undefined };
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  #takeMissed(): ConsumerEvent | undefined {
+    const count = this.#missed;
+    this.#missed = 0;
+    return count > 0 ? { kind: "events-missed", count } : undefined;
+  }
+}

@@ -1,0 +1,214 @@
+import { expect, test } from "vitest";
+import { MemoryStore } from "../src/index.ts";
+import { EventLoopDelay } from "../src/telemetry/event-loop-delay.ts";
+import { gate, isFor, keyOf } from "./support/calls.ts";
+import { MemoryCounter } from "./support/memory-counter.ts";
+import { World } from "./support/world.ts";
+
+const SHARD = "shardId-000000000000";
+const OTHER = "shardId-000000000001";
+
+const after = ({ clock }: World, ms: number): Promise<void> =>
+  new Promise((resolve) => void clock.setTimer(resolve, ms));
+
+test("pages, and what a record takes in the handler, are told once for each page", async () => {
+  const world = await World.of({ maxRecordsPerPage: 2 });
+  await world.put("a", "1", "2", "3");
+  const run = await world.start({ start: "TRIM_HORIZON" }, () => after(world, 100));
+  await world.clock.advance(2000);
+  await run.stop();
+
+  expect(world.counter.total("batches", { shardId: SHARD })).toBe(2);
+  expect(world.counter.values("handler_duration")).toEqual([100, 100]);
+});
+
+test("a page that takes long is told while it is handled, and is one page", async () => {
+  const world = await World.of();
+  await world.put("a", ..."123456789".split(""));
+  const run = await world.start({ start: "TRIM_HORIZON" }, () => after(world, 400));
+  await world.clock.advance(3900);
+  expect(world.counter.total("records")).toBe(9);
+  expect(world.counter.total("bytes")).toBe(9);
+  expect(world.counter.values("handler_duration")).toEqual([400, 400, 400]);
+  await run.stop();
+  expect(world.counter.total("batches")).toBe(1);
+});
+
+test("what the store takes is not told as the handler's", async () => {
+  const world = await World.of();
+  const store = new (class extends MemoryStore {
+    override async setCheckpoints(
+      ...args: Parameters<MemoryStore["setCheckpoints"]>
+    ): ReturnType<MemoryStore["setCheckpoints"]> {
+      await after(world, 300);
+      return super.setCheckpoints(...args);
+    }
+  })();
+  await world.put("a", "1", "2");
+  const run = await world.start({ start: "TRIM_HORIZON", store, flushIntervalMs: 0 });
+  await world.clock.advance(2000);
+  await run.stop();
+
+  expect(world.counter.values("handler_duration")).toEqual([0]);
+  expect(world.counter.values("checkpoint_duration")).toEqual([300, 300]);
+});
+
+test("polls are told with their duration, empty ones and throttles by shard", async () => {
+  const world = await World.of({ shards: 2 });
+  world.kinesis.faults.fail({
+    operation: "GetRecords",
+    where: isFor(OTHER),
+    times: 2,
+    error: "ProvisionedThroughputExceededException",
+  });
+  await world.put(keyOf(0, 2), "1");
+  const run = await world.start({ start: "TRIM_HORIZON" });
+  await world.clock.advance(3000);
+  const polls = world.counter.values("poll_duration").length;
+  const empty = world.counter.total("empty_polls");
+  await run.stop();
+
+  expect(world.counter.total("throttles", { shardId: OTHER })).toBe(2);
+  expect(world.counter.total("throttles")).toBe(2);
+  expect(empty).toBeGreaterThan(10);
+  // One had a record, two were refused.
+  expect(polls).toBe(empty + 3);
+});
+
+test("requests that the SDK repeated by itself are throttles too", async () => {
+  const world = await World.of();
+  const { kinesis } = world;
+  const client = {
+    send: async (command: object, options?: { abortSignal?: AbortSignal }) => {
+      const reply: { $metadata: object } = await kinesis.send(command as never, options);
+      return "Records" in reply ? { ...reply, $metadata: { attempts: 3 } } : reply;
+    },
+  };
+  const run = await world.start({ client, wire: "sdk" });
+  await world.clock.advance(1000);
+  await run.stop();
+  const polls = world.counter.values("poll_duration").length;
+  expect(world.counter.total("throttles", { shardId: SHARD })).toBe(2 * polls);
+});
+
+test("a record at which the handler fails is counted by shard", async () => {
+  const world = await World.of();
+  await world.put("a", "1");
+  await world.start({ start: "TRIM_HORIZON" }, () => Promise.reject(new Error("no")));
+  expect(world.counter.total("handler_errors", { shardId: SHARD })).toBe(1);
+});
+
+test("checkpoints that a later one covered, and writes that failed, are counted", async () => {
+  const world = await World.of();
+  let failures = 2;
+  const store = new (class extends MemoryStore {
+    override async setCheckpoints(
+      ...args: Parameters<MemoryStore["setCheckpoints"]>
+    ): ReturnType<MemoryStore["setCheckpoints"]> {
+      if ((failures -= 1) >= 0) throw Object.assign(new Error("away"), { code: "ECONNRESET" });
+      return super.setCheckpoints(...args);
+    }
+  })();
+  await world.put("a", "1", "2", "3", "4", "5");
+  const run = await world.start({ start: "TRIM_HORIZON", store });
+  await world.clock.advance(900);
+  await world.clock.advance(500);
+  expect(world.counter.gauge("checkpoint_age")[SHARD]).toBeGreaterThan(500);
+  await world.clock.advance(4000);
+  expect(world.counter.gauge("checkpoint_age")).toEqual({ [SHARD]: 0 });
+  await world.put("a", "6");
+  await world.clock.advance(3000);
+  await run.stop();
+
+  const outcome = (name: string): number =>
+    world.counter.total("checkpoints", { shardId: SHARD, outcome: name });
+  expect([outcome("failed"), outcome("written")]).toEqual([2, 2]);
+  expect(world.counter.total("checkpoints_coalesced", { shardId: SHARD })).toBe(4);
+  expect(world.counter.values("checkpoint_duration")).toHaveLength(4);
+});
+
+test("records that wait and their memory are told", async () => {
+  const world = await World.of({ maxRecordsPerPage: 2 });
+  const stuck = gate();
+  await world.put("a", "1", "2", "3", "4", "5", "6", "7", "8");
+  const run = await world.start(
+    { start: "TRIM_HORIZON", immediateRescan: true },
+    () => stuck.opened,
+  );
+  await world.clock.advance(3000);
+  // The page in hand, and two that were read ahead.
+  expect(world.counter.gauge("records_in_flight")).toEqual({ [SHARD]: 6 });
+  expect(world.counter.gauge("buffer_bytes")[""]).toBeGreaterThan(0);
+  stuck.open();
+  await world.clock.advance(3000);
+  expect(world.counter.gauge("records_in_flight")).toEqual({ [SHARD]: 0 });
+  await run.stop();
+  expect(world.counter.gauge("records_in_flight")).toEqual({});
+  expect(world.counter.gauge("buffer_bytes")).toEqual({});
+});
+
+test("a closed shard's gauges end at once, its counters when whoever collects has seen them", async () => {
+  const world = await World.of();
+  await world.put("a", "1");
+  const run = await world.start({ start: "TRIM_HORIZON" });
+  await world.clock.advance(2000);
+  expect(world.counter.seriesOf(SHARD).length).toBeGreaterThan(6);
+  await world.split(SHARD);
+  await world.clock.advance(60_000);
+  expect(world.counter.gauge("lag")).not.toHaveProperty(SHARD);
+  expect(world.counter.total("records", { shardId: SHARD })).toBe(1);
+  await world.clock.advance(5 * 60_000);
+  expect(world.counter.seriesOf(SHARD)).toEqual([]);
+  expect(world.counter.seriesOf("shardId-000000000001").length).toBeGreaterThan(1);
+  await run.stop();
+});
+
+test("folded, figures of shards are told without the shard: sums, and the largest lag", async () => {
+  const world = await World.of({ shards: 2, maxRecordsPerPage: 1 });
+  const counter = new MemoryCounter({ perShard: false });
+  await world.put(keyOf(0, 2), "1", "2");
+  await world.put(keyOf(1, 2), "3");
+  await world.clock.advance(4000);
+  const stuck = gate();
+  const run = await world.start({ counter, start: "TRIM_HORIZON" }, () => stuck.opened);
+  await world.clock.advance(1000);
+  expect(counter.gauge("lag")).toEqual({ "": 5000 });
+  expect(counter.gauge("records_in_flight")).toEqual({ "": 3 });
+  stuck.open();
+  await world.clock.advance(1000);
+  expect(counter.total("records", {})).toBe(3);
+  await world.split(SHARD);
+  await world.clock.advance(10 * 60_000);
+  expect(counter.seriesOf("shardId")).toEqual([]);
+  expect(counter.total("records", {})).toBe(3);
+  await run.stop();
+  expect(counter.gauge("lag")).toEqual({});
+});
+
+test("figures that were dropped are counted, the adapter's own too", async () => {
+  const world = await World.of();
+  const counter = new MemoryCounter();
+  counter.dropped = 5;
+  const consumer = world.consumer({ counter });
+  const run = await world.run(consumer);
+  counter.dropped = 12;
+  await world.clock.advance(1500);
+  expect(counter.total("dropped_figures")).toBe(7);
+  expect(consumer.status().droppedFigures).toBe(12);
+  await run.stop();
+});
+
+test("a second of the event loop is told with the longest time it was held up", async () => {
+  const delay = new EventLoopDelay();
+  const until = performance.now() + 200;
+  while (performance.now() < until);
+  expect(delay.takeLongest()).toBeGreaterThanOrEqual(170);
+  expect(delay.takeLongest()).toBeLessThan(100);
+  delay.stop();
+
+  const world = await World.of();
+  const run = await world.start();
+  await world.clock.advance(3000);
+  await run.stop();
+  expect(world.counter.values("event_loop_delay")).toHaveLength(3);
+});
