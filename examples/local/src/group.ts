@@ -1,6 +1,4 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { fileURLToPath } from "node:url";
+import { runProgram } from "./program.ts";
 import { startService, type ServiceName } from "./service.ts";
 
 const SERVICES: Readonly<Record<string, ServiceName | undefined>> = {
@@ -18,22 +16,7 @@ export async function runGroup(store: string): Promise<number> {
     return 2;
   }
   const service = await startService(SERVICES[store]);
-  const program = fileURLToPath(new URL("../../group/dist/group.js", import.meta.url));
-  const child = spawn(process.execPath, [program, "--store", store], {
-    env: {
-      ...process.env,
-      AWS_REGION: "us-east-1",
-      AWS_ACCESS_KEY_ID: "any",
-      AWS_SECRET_ACCESS_KEY: "any",
-      ...service.env,
-    },
-    stdio: "inherit",
-    // Ctrl-C is for this process to pass on.
-    detached: true,
-  });
-  process.on("SIGINT", () => child.kill("SIGTERM"));
-  process.on("SIGTERM", () => child.kill("SIGTERM"));
-  await once(child, "exit");
+  const exitCode = await runProgram("group/dist/group.js", ["--store", store], service.env);
   await service.close();
-  return child.exitCode ?? 1;
+  return exitCode;
 }

@@ -1,7 +1,8 @@
 /**
  * `npm run example -- NAME`: an example's own program, unchanged, with all it needs beside it: an
  * embedded Kinesis, the database, and a producer that puts a record twice a second. Until Ctrl-C,
- * or for `--seconds N`. `group` has its own course, on the store that `--store` names.
+ * or for `--seconds N`. `group` has its own course, on the store that `--store` names, and so has
+ * `observability`, whose page takes `--port`.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -14,6 +15,7 @@ import { parseArgs } from "node:util";
 import { CreateStreamCommand } from "@aws-sdk/client-kinesis";
 import { startEmulator } from "@kc/emulator";
 import { runGroup } from "./group.ts";
+import { runProgram } from "./program.ts";
 import { startService } from "./service.ts";
 
 const STREAM = "orders";
@@ -24,20 +26,27 @@ const CONSUMERS = {
   "consumer-redis": "redis",
   "consumer-dynamodb": "dynamodb",
 } as const;
-const NAMES = [...Object.keys(CONSUMERS), "producer", "group"];
+const NAMES = [...Object.keys(CONSUMERS), "producer", "group", "observability"];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { seconds: { type: "string" }, store: { type: "string", default: "sqlite" } },
+  options: {
+    seconds: { type: "string" },
+    store: { type: "string", default: "sqlite" },
+    port: { type: "string", default: "9463" },
+  },
 });
 const name = positionals[0] ?? "";
 if (!NAMES.includes(name)) {
   console.error(
-    `usage: npm run example -- NAME [--seconds N] [--store NAME], one of: ${NAMES.join(", ")}`,
+    `usage: npm run example -- NAME [--seconds N] [--store NAME] [--port N], one of: ${NAMES.join(", ")}`,
   );
   process.exit(2);
 }
 if (name === "group") process.exit(await runGroup(values.store));
+if (name === "observability") {
+  process.exit(await runProgram("observability/dist/observability.js", ["--port", values.port]));
+}
 // What the producer puts is to be seen: a consumer runs beside it.
 const consumer = (name === "producer" ? "consumer" : name) as keyof typeof CONSUMERS;
 

@@ -55,6 +55,23 @@ test("group runs on a database of its own, and its exit code is passed on", asyn
   expect(child.exitCode).toBe(130);
 });
 
+test("observability shows its page, and its exit code is passed on", async () => {
+  const child = spawn(process.execPath, [PROGRAM, "observability", "--port", "0"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const exit = once(child, "exit");
+  let page = "";
+  for await (const line of createInterface({ input: child.stdout })) {
+    const [, url] = /^Look at +(\S+)/.exec(line) ?? [];
+    if (url === undefined) continue;
+    page = await (await fetch(url)).text();
+    child.kill("SIGINT");
+  }
+  await exit;
+  expect(page).toContain("<h1>orders</h1>");
+  expect(child.exitCode).toBe(0);
+});
+
 test("a store that is none of them is refused with those there are", async () => {
   const child = spawn(process.execPath, [PROGRAM, "group", "--store", "paper"], {
     stdio: ["ignore", "ignore", "pipe"],

@@ -10,6 +10,12 @@ export { NoMysqlError } from "./mysql-program.ts";
 export { type MysqlServer, startMysql } from "./mysql.ts";
 export { type PgBouncerOptions, type PgBouncerServer, startPgBouncer } from "./pgbouncer.ts";
 export { type PostgresAddress, type PostgresServer, startPostgres } from "./postgres.ts";
+export {
+  NoPrometheusError,
+  promtool,
+  type PrometheusServer,
+  startPrometheus,
+} from "./prometheus.ts";
 export { type Proxy, startProxy } from "./proxy.ts";
 export {
   type RedisClusterAddress,

@@ -1,0 +1,91 @@
+/**
+ * `npm run example -- observability`: an embedded Kinesis, two workers that show what they do, and a
+ * page to look at. Until Ctrl-C.
+ *
+ * Usage: node dist/observability.js [--port 9463]: the page's; the workers take the two after it
+ */
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { stopSignal } from "@kc/core";
+import { page } from "./page.ts";
+import { startTraffic, STREAM } from "./traffic.ts";
+
+const { values } = parseArgs({ options: { port: { type: "string", default: "9463" } } });
+const port = Number(values.port);
+const signal = stopSignal();
+const directory = mkdtempSync(join(tmpdir(), "kc-observability-"));
+const emulator = await startTraffic(signal);
+const workers = ["worker-1", "worker-2"].map(startWorker);
+const urls = await Promise.all(workers.map(urlOf));
+
+const server = createServer((request, response) => {
+  if (request.url !== "/status") {
+    response.writeHead(200, { "content-type": "text/html" }).end(page(urls));
+    return;
+  }
+  void Promise.allSettled(urls.map(async (url) => (await fetch(`${url}/status`)).json())).then(
+    (answers) => {
+      const told = answers.filter((answer) => answer.status === "fulfilled");
+      response.writeHead(200, { "content-type": "application/json" });
+      response.end(JSON.stringify(told.map(({ value }) => value)));
+    },
+  );
+});
+await once(server.listen(port, "127.0.0.1"), "listening");
+const { port: listening } = server.address() as AddressInfo;
+console.log(`Look at      http://127.0.0.1:${listening}`);
+for (const url of urls) console.log(`metrics at   ${url}/metrics`);
+console.log(
+  "For graphs and alerts: prometheus --config.file=examples/observability/prometheus.yml,\n" +
+    "and import examples/observability/dashboard.json into Grafana. Ctrl-C stops.\n",
+);
+
+await Promise.race([aborted(), ...workers.map((worker) => once(worker, "exit"))]);
+server.close();
+server.closeAllConnections();
+for (const worker of workers) worker.kill("SIGTERM");
+await Promise.all(workers.map(async (worker) => worker.exitCode ?? once(worker, "exit")));
+await emulator.close();
+rmSync(directory, { recursive: true, force: true });
+const codes = workers.map(({ exitCode }) => exitCode);
+console.log(`\nThe workers ended with exit codes ${codes.join(" and ")}.`);
+process.exit(Math.max(...codes.map((code) => code ?? 1)));
+
+function startWorker(id: string, index: number): ChildProcess {
+  const program = fileURLToPath(new URL("worker.js", import.meta.url));
+  // Any port, if the page takes any.
+  const own = port === 0 ? 0 : port + 1 + index;
+  const args = ["--id", id, "--port", String(own), "--endpoint", emulator.url];
+  const files = ["--checkpoints", join(directory, "checkpoints.sqlite")];
+  return fork(program, [STREAM, ...args, ...files], {
+    env: {
+      ...process.env,
+      AWS_REGION: "us-east-1",
+      AWS_ACCESS_KEY_ID: "any",
+      AWS_SECRET_ACCESS_KEY: "any",
+    },
+    // Ctrl-C is for this process to pass on.
+    detached: true,
+  });
+}
+
+async function urlOf(worker: ChildProcess): Promise<string> {
+  const [message] = (await Promise.race([
+    once(worker, "message"),
+    once(worker, "exit").then(([code]) => {
+      throw new Error(`a worker ended with exit code ${String(code)}`);
+    }),
+  ])) as [{ url: string }];
+  return message.url;
+}
+
+async function aborted(): Promise<void> {
+  if (!signal.aborted) await once(signal, "abort");
+}

@@ -1,0 +1,50 @@
+import { once } from "node:events";
+import { createServer, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Consumer } from "@kc/core";
+import { register } from "prom-client";
+
+export interface Served {
+  readonly url: string;
+  close(): void;
+}
+
+/**
+ * `/metrics` for Prometheus, `/live` and `/ready` for the probes of an orchestrator, `/status` for
+ * people. On this machine's own address alone: in a container, listen on the container's.
+ */
+export async function serve(consumer: Consumer, port: number): Promise<Served> {
+  const pages: Readonly<Record<string, (response: ServerResponse) => unknown>> = {
+    "/metrics": async (response) => {
+      const metrics = await register.metrics();
+      response.writeHead(200, { "content-type": register.contentType }).end(metrics);
+    },
+    "/live": (response) => {
+      const health = consumer.health({ stuckAfterMs: 60_000 });
+      json(response, health, health.alive ? 200 : 503);
+    },
+    "/ready": (response) => {
+      const health = consumer.health({ laggingAfterMs: 60_000 });
+      json(response, health, health.ready ? 200 : 503);
+    },
+    "/status": (response) => json(response, consumer.status()),
+  };
+  const server = createServer((request, response) => {
+    const page = pages[request.url ?? ""];
+    if (page === undefined) json(response, Object.keys(pages), 404);
+    else page(response);
+  });
+  await once(server.listen(port, "127.0.0.1"), "listening");
+  const { port: listening } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${listening}`,
+    close: () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+function json(response: ServerResponse, body: unknown, status = 200): void {
+  response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+}
