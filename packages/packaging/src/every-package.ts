@@ -1,6 +1,7 @@
 /** A user's first file for each package, checked against the declarations that are published. */
 import { storeConformance } from "@kc/conformance";
 import { Consumer, MemoryStore, type ConsumerRecord, type Counter, type Store } from "@kc/core";
+import { OpenTelemetryCounter, OpenTelemetryTracing } from "@kc/counter-opentelemetry";
 import { PrometheusCounter } from "@kc/counter-prometheus";
 import { StatsdCounter } from "@kc/counter-statsd";
 import { FakeClock, FakeKinesis, startEmulator, type Emulator } from "@kc/emulator";
@@ -20,7 +21,12 @@ export const stores: readonly Store[] = [
   new PostgresStore({ connection: "postgresql://localhost/app" }),
   new RedisStore({ connection: "redis://localhost:6379" }),
 ];
-export const counters: readonly Counter[] = [new PrometheusCounter(), new StatsdCounter()];
+export const counters: readonly Counter[] = [
+  new OpenTelemetryCounter(),
+  new PrometheusCounter(),
+  new StatsdCounter(),
+];
+export const tracing: OpenTelemetryTracing = new OpenTelemetryTracing();
 export const consumers: readonly Consumer[] = stores.map(
   (store) => new Consumer({ stream: "orders", application: "billing", store, client, clock }),
 );

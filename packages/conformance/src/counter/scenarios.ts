@@ -129,6 +129,7 @@ const removeScenarios: readonly CounterScenario[] = [
       const counter = harness.open();
       counter.set("lag", 7, SHARD_0);
       counter.set("lag", 8, SHARD_1);
+      expect(await harness.read("lag", SHARD_0), "before it is over").toBe(7);
       counter.remove("lag", SHARD_0);
       expect(await harness.read("lag", SHARD_0), "the series that is over").toBeUndefined();
       expect(await harness.read("lag", SHARD_1), "another").toBe(8);
@@ -143,6 +144,7 @@ const removeScenarios: readonly CounterScenario[] = [
       const same = { ...SHARD_0, outcome: "same" };
       counter.add("checkpoints", 7, written);
       counter.add("checkpoints", 8, same);
+      expect(await harness.read("checkpoints", written), "before it is over").toBe(7);
       counter.remove("checkpoints", written);
       expect(await harness.read("checkpoints", written), "the one that is over").toBeUndefined();
       expect(await harness.read("checkpoints", same), "another").toBe(8);

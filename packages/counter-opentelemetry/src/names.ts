@@ -1,0 +1,79 @@
+import { METRICS, type MetricName } from "@kc/core";
+
+/** How a metric stands in OpenTelemetry. */
+export interface OpenTelemetryName {
+  readonly name: string;
+  /** UCUM. */
+  readonly unit: string;
+  /** What a value is multiplied by: durations are in seconds there. */
+  readonly factor: number;
+  /** Attributes that the metric always has beside those of its series. */
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
+export const SYSTEM = { "messaging.system": "aws.kinesis" };
+
+/** What the semantic conventions for messaging have a name for. */
+const BY_CONVENTION: Partial<Record<MetricName, Omit<OpenTelemetryName, "factor">>> = {
+  records: {
+    name: "messaging.client.consumed.messages",
+    unit: "{message}",
+    attributes: { ...SYSTEM, "messaging.operation.name": "GetRecords" },
+  },
+  poll_duration: {
+    name: "messaging.client.operation.duration",
+    unit: "s",
+    attributes: {
+      ...SYSTEM,
+      "messaging.operation.name": "GetRecords",
+      "messaging.operation.type": "receive",
+    },
+  },
+  checkpoint_duration: {
+    name: "messaging.client.operation.duration",
+    unit: "s",
+    attributes: {
+      ...SYSTEM,
+      "messaging.operation.name": "setCheckpoints",
+      "messaging.operation.type": "settle",
+    },
+  },
+  handler_duration: {
+    name: "messaging.process.duration",
+    unit: "s",
+    attributes: { ...SYSTEM, "messaging.operation.name": "process" },
+  },
+};
+
+const ATTRIBUTES: Readonly<Record<string, string>> = {
+  stream: "messaging.destination.name",
+  application: "messaging.consumer.group.name",
+  shardId: "messaging.destination.partition.id",
+  operation: "messaging.operation.name",
+  error: "error.type",
+};
+
+/**
+ * `records` is `messaging.client.consumed.messages`, as the semantic conventions have it; what they
+ * have no name for is `kinesis.consumer.lag` and its like.
+ */
+export function openTelemetryName(metric: MetricName): OpenTelemetryName {
+  const { unit } = METRICS[metric];
+  const isDuration = unit === "ms";
+  const factor = isDuration ? 0.001 : 1;
+  const standard = BY_CONVENTION[metric];
+  if (standard !== undefined) return { ...standard, factor };
+  const name = `kinesis.consumer.${metric}`;
+  return { name, unit: isDuration ? "s" : unit, factor, attributes: SYSTEM };
+}
+
+/** A figure's attributes by the semantic conventions, or under `kinesis.consumer.`. */
+export function openTelemetryAttributes(
+  attributes: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const named: Record<string, string> = {};
+  for (const name in attributes) {
+    named[ATTRIBUTES[name] ?? `kinesis.consumer.${name}`] = attributes[name]!;
+  }
+  return named;
+}

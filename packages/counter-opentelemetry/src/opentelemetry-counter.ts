@@ -1,0 +1,77 @@
+import {
+  ConfigError,
+  type Counter,
+  type CounterName,
+  type GaugeName,
+  type HistogramName,
+  type MetricAttributes,
+} from "@kc/core";
+import { metrics, type MeterProvider } from "@opentelemetry/api";
+import { Instruments } from "./instruments.ts";
+
+export interface OpenTelemetryCounterOptions {
+  /** @default the global one, as it is when the first figure comes */
+  readonly meterProvider?: MeterProvider;
+  /** False = shards are not told apart: fewer series. @default true */
+  readonly perShard?: boolean;
+}
+
+const OPTION_NAMES = new Set(["meterProvider", "perShard"]);
+
+/**
+ * A consumer's figures by OpenTelemetry, under the names of its semantic conventions for messaging
+ * where there are any. Several consumers share a meter provider. Where figures go, and when, is the
+ * business of the SDK that the process has set up; without one they go nowhere, at no cost.
+ */
+export class OpenTelemetryCounter implements Counter {
+  readonly perShard: boolean;
+  readonly #meterProvider: MeterProvider | undefined;
+  #instruments: Instruments | undefined;
+
+  /** @throws ConfigError if an option is wrong */
+  constructor(options: OpenTelemetryCounterOptions = {}) {
+    for (const name of Object.keys(options)) {
+      if (!OPTION_NAMES.has(name)) throw new ConfigError(name, "there is no such option");
+    }
+    const { meterProvider, perShard = true } = options;
+    if (meterProvider !== undefined && typeof meterProvider?.getMeter !== "function") {
+      throw new ConfigError("meterProvider", "a MeterProvider of OpenTelemetry is needed");
+    }
+    if (typeof perShard !== "boolean") throw new ConfigError("perShard", "true or false is needed");
+    this.perShard = perShard;
+    this.#meterProvider = meterProvider;
+  }
+
+  add<Name extends CounterName>(
+    name: Name,
+    value: number,
+    attributes: MetricAttributes<Name>,
+  ): void {
+    this.#shared().add(name, value, attributes);
+  }
+
+  set<Name extends GaugeName>(name: Name, value: number, attributes: MetricAttributes<Name>): void {
+    this.#shared().set(name, value, attributes);
+  }
+
+  record<Name extends HistogramName>(
+    name: Name,
+    value: number,
+    attributes: MetricAttributes<Name>,
+  ): void {
+    this.#shared().record(name, value, attributes);
+  }
+
+  remove<Name extends CounterName | GaugeName>(
+    name: Name,
+    attributes: MetricAttributes<Name>,
+  ): void {
+    this.#shared().remove(name, attributes);
+  }
+
+  /** The SDK is often set up after this was made: the provider is looked up when it is needed. */
+  #shared(): Instruments {
+    this.#instruments ??= Instruments.of(this.#meterProvider ?? metrics.getMeterProvider());
+    return this.#instruments;
+  }
+}

@@ -1,0 +1,203 @@
+import {
+  CHANNELS,
+  ConfigError,
+  type CheckpointMessage,
+  type ConsumerRecord,
+  type HandleMessage,
+  type Handler,
+  type LeaseMessage,
+  type PollMessage,
+} from "@kc/core";
+import {
+  context,
+  diag,
+  type Link,
+  propagation,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  trace,
+  type Tracer,
+  type TracerProvider,
+} from "@opentelemetry/api";
+import {
+  checkpointAttributes,
+  fail,
+  handleAttributes,
+  leaseAttributes,
+  pollAttributes,
+} from "./spans.ts";
+import { onCalls, onMessages } from "./subscribe.ts";
+
+export type TracedOperation = keyof typeof CHANNELS;
+
+export interface OpenTelemetryTracingOptions {
+  /** @default the global one */
+  readonly tracerProvider?: TracerProvider;
+  /** What spans are made of. @default ["poll", "handle", "checkpoint", "lease"] */
+  readonly operations?: readonly TracedOperation[];
+  /**
+   * For records that carry their producer's trace context: answers with the headers that the global
+   * propagator reads (`traceparent`, `tracestate`), or undefined. The record's span is linked to it.
+   * If it throws, there is no link. @default none
+   */
+  readonly extract?: (record: ConsumerRecord) => Readonly<Record<string, string>> | undefined;
+}
+
+const OPTION_NAMES = new Set(["tracerProvider", "operations", "extract"]);
+const OPERATIONS = Object.keys(CHANNELS) as TracedOperation[];
+
+/**
+ * Makes spans of what the consumers of this process do, until it is disposed of: one for each record
+ * in the handler, each poll that brings something or fails, each write of checkpoints, each lease
+ * that comes or goes. They have no parent, since a scan goes on for days.
+ */
+export class OpenTelemetryTracing implements Disposable {
+  readonly #tracer: Tracer;
+  readonly #extract: OpenTelemetryTracingOptions["extract"];
+  /** By record in the handler, and by message of a checkpoint write. */
+  readonly #spans = new WeakMap<object, Span>();
+  readonly #pollBegan = new WeakMap<PollMessage, number>();
+  readonly #unsubscribe: readonly (() => void)[];
+
+  /** @throws ConfigError if an option is wrong */
+  constructor(options: OpenTelemetryTracingOptions = {}) {
+    const { tracerProvider, operations, extract } = checkOptions(options);
+    this.#tracer = tracerProvider.getTracer("@kc/counter-opentelemetry");
+    this.#extract = extract;
+    this.#unsubscribe = operations.map((operation) => this.#subscribe(operation));
+  }
+
+  /** The handler with each record's span active in it: what it calls is traced below that span. */
+  handler(handler: Handler): Handler {
+    return (record, handlerContext) => {
+      const span = this.#spans.get(record);
+      if (span === undefined) return handler(record, handlerContext);
+      const active = trace.setSpan(context.active(), span);
+      return context.with(active, () => handler(record, handlerContext));
+    };
+  }
+
+  /** Makes no more spans. Those that are open are not ended. */
+  [Symbol.dispose](): void {
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+  }
+
+  #subscribe(operation: TracedOperation): () => void {
+    const name = CHANNELS[operation];
+    switch (operation) {
+      case "poll":
+        return onCalls<PollMessage>(
+          name,
+          (message) => void this.#pollBegan.set(message, Date.now()),
+          (message) => this.#endPoll(message),
+        );
+      case "handle":
+        return onCalls<HandleMessage>(
+          name,
+          (message) => this.#beginHandle(message),
+          ({ record, error }) => this.#end(record, error),
+        );
+      case "checkpoint":
+        return onCalls<CheckpointMessage>(
+          name,
+          (message) => this.#beginCheckpoint(message),
+          (message) => this.#end(message, message.error),
+        );
+      case "lease":
+        return onMessages<LeaseMessage>(name, (message) => this.#tellLease(message));
+    }
+  }
+
+  /** A span for each poll of an idle shard, four times a second, would bury the others. */
+  #endPoll(message: PollMessage): void {
+    if (message.error === undefined && message.records === 0) return;
+    const span = this.#tracer.startSpan(
+      `GetRecords ${message.stream}`,
+      {
+        kind: SpanKind.CLIENT,
+        root: true,
+        startTime: this.#pollBegan.get(message) ?? Date.now(),
+        attributes: pollAttributes(message),
+      },
+      ROOT_CONTEXT,
+    );
+    if (message.error !== undefined) fail(span, message.error);
+    span.end();
+  }
+
+  #beginHandle(message: HandleMessage): void {
+    const span = this.#tracer.startSpan(
+      `process ${message.stream}`,
+      {
+        kind: SpanKind.CONSUMER,
+        root: true,
+        attributes: handleAttributes(message),
+        links: this.#linksOf(message.record),
+      },
+      ROOT_CONTEXT,
+    );
+    this.#spans.set(message.record, span);
+  }
+
+  #beginCheckpoint(message: CheckpointMessage): void {
+    const attributes = checkpointAttributes(message);
+    const span = this.#tracer.startSpan(
+      `setCheckpoints ${message.stream}`,
+      { kind: SpanKind.CLIENT, root: true, attributes },
+      ROOT_CONTEXT,
+    );
+    this.#spans.set(message, span);
+  }
+
+  #tellLease(message: LeaseMessage): void {
+    this.#tracer
+      .startSpan(
+        `lease ${message.change} ${message.stream}`,
+        { root: true, attributes: leaseAttributes(message) },
+        ROOT_CONTEXT,
+      )
+      .end();
+  }
+
+  #end(of: object, error: unknown): void {
+    const span = this.#spans.get(of);
+    if (span === undefined) return;
+    this.#spans.delete(of);
+    if (error !== undefined) fail(span, error);
+    span.end();
+  }
+
+  #linksOf(record: ConsumerRecord): Link[] {
+    try {
+      const headers = this.#extract?.(record);
+      if (headers === undefined) return [];
+      const producer = trace.getSpanContext(propagation.extract(ROOT_CONTEXT, headers));
+      return producer === undefined ? [] : [{ context: producer }];
+    } catch (error) {
+      diag.warn("@kc/counter-opentelemetry: extract failed; the span has no link", error);
+      return [];
+    }
+  }
+}
+
+function checkOptions(options: OpenTelemetryTracingOptions): {
+  readonly tracerProvider: TracerProvider;
+  readonly operations: readonly TracedOperation[];
+  readonly extract: OpenTelemetryTracingOptions["extract"];
+} {
+  for (const name of Object.keys(options)) {
+    if (!OPTION_NAMES.has(name)) throw new ConfigError(name, "there is no such option");
+  }
+  const { tracerProvider = trace.getTracerProvider(), operations = OPERATIONS, extract } = options;
+  if (typeof tracerProvider?.getTracer !== "function") {
+    throw new ConfigError("tracerProvider", "a TracerProvider of OpenTelemetry is needed");
+  }
+  if (!Array.isArray(operations) || !operations.every((each) => OPERATIONS.includes(each))) {
+    throw new ConfigError("operations", `a list of ${OPERATIONS.join(", ")} is needed`);
+  }
+  if (extract !== undefined && typeof extract !== "function") {
+    throw new ConfigError("extract", "a function is needed");
+  }
+  return { tracerProvider, operations, extract };
+}

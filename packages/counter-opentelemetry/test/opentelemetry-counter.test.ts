@@ -1,0 +1,139 @@
+import { PutRecordCommand } from "@aws-sdk/client-kinesis";
+import { Consumer, METRICS, type MetricName } from "@kc/core";
+import { FakeKinesis } from "@kc/emulator";
+import { metrics } from "@opentelemetry/api";
+import { OTLPMetricExporter } from "@opentelemetry/exporter-metrics-otlp-http";
+import {
+  AggregationTemporality,
+  MeterProvider,
+  PeriodicExportingMetricReader,
+} from "@opentelemetry/sdk-metrics";
+import * as semconv from "@opentelemetry/semantic-conventions/incubating";
+import { expect, onTestFinished, test } from "vitest";
+import {
+  OpenTelemetryCounter,
+  openTelemetryAttributes,
+  openTelemetryName,
+  type OpenTelemetryCounterOptions,
+} from "../src/index.ts";
+import { TestMetrics } from "./support/metrics.ts";
+import { startOtlp } from "./support/otlp.ts";
+
+const WHERE = { stream: "orders", application: "billing" };
+const SHARD = { ...WHERE, shardId: "shardId-000000000000" };
+
+interface Metric {
+  readonly name: string;
+  readonly unit: string;
+  readonly sum?: { readonly isMonotonic: boolean; readonly dataPoints: readonly Point[] };
+  readonly gauge?: { readonly dataPoints: readonly Point[] };
+  readonly histogram?: { readonly dataPoints: readonly Point[] };
+}
+
+interface Point {
+  readonly attributes: readonly { key: string; value: { stringValue: string } }[];
+  readonly asDouble?: number;
+  readonly asInt?: number;
+  readonly count?: number;
+}
+
+test("a consumer's figures arrive at an OTLP receiver, named by the semantic conventions", async () => {
+  await using receiver = await startOtlp();
+  const reader = new PeriodicExportingMetricReader({
+    exporter: new OTLPMetricExporter({ url: `${receiver.url}/v1/metrics` }),
+    exportIntervalMillis: 2 ** 30,
+  });
+  const meterProvider = new MeterProvider({ readers: [reader] });
+  const kinesis = new FakeKinesis({ streams: { orders: 1 } });
+  const Data = Buffer.from("three");
+  await kinesis.send(new PutRecordCommand({ StreamName: "orders", PartitionKey: "a", Data }));
+  const stop = new AbortController();
+  const counter = new OpenTelemetryCounter({ meterProvider });
+  const consumer = new Consumer({ ...WHERE, client: kinesis, counter, start: "TRIM_HORIZON" });
+  await consumer.scan(() => stop.abort(), { signal: stop.signal });
+  await meterProvider.shutdown();
+
+  const [{ resourceMetrics }] = receiver.bodies as unknown as [
+    { resourceMetrics: { scopeMetrics: { scope: { name: string }; metrics: Metric[] }[] }[] },
+  ];
+  const [{ scope, metrics: sent }] = resourceMetrics[0]!.scopeMetrics as [
+    { scope: { name: string }; metrics: Metric[] },
+  ];
+  expect(scope.name).toBe("@kc/counter-opentelemetry");
+  const metric = (name: string): Metric => sent.find((one) => one.name === name)!;
+  const attributesOf = ({ attributes }: Point): object =>
+    Object.fromEntries(attributes.map(({ key, value }) => [key, value.stringValue]));
+
+  const records = metric("messaging.client.consumed.messages");
+  expect(records).toMatchObject({ unit: "{message}", sum: { isMonotonic: true } });
+  expect(records.sum!.dataPoints[0]!.asDouble ?? records.sum!.dataPoints[0]!.asInt).toBe(1);
+  expect(attributesOf(records.sum!.dataPoints[0]!)).toEqual({
+    "messaging.system": "aws.kinesis",
+    "messaging.operation.name": "GetRecords",
+    "messaging.destination.name": "orders",
+    "messaging.destination.partition.id": "shardId-000000000000",
+    "messaging.consumer.group.name": "billing",
+  });
+  expect(metric("messaging.process.duration")).toMatchObject({ unit: "s" });
+  const operations = metric("messaging.client.operation.duration").histogram!.dataPoints;
+  expect(operations.map((point) => attributesOf(point))).toContainEqual(
+    expect.objectContaining({ "messaging.operation.type": "receive" }),
+  );
+  expect(metric("kinesis.consumer.bytes")).toMatchObject({ unit: "By" });
+});
+
+test("names and attributes that the semantic conventions have are theirs, letter by letter", () => {
+  const known = new Set<unknown>(Object.values(semconv));
+  const names = (Object.keys(METRICS) as MetricName[]).map((metric) => openTelemetryName(metric));
+  const standard = names.filter(({ name }) => name.startsWith("messaging."));
+  expect(new Set(standard.map(({ name }) => name)).size).toBe(3);
+  const used = [
+    ...standard.flatMap(({ name, attributes }) => [name, ...Object.keys(attributes)]),
+    ...Object.keys(
+      openTelemetryAttributes({ ...SHARD, operation: "GetRecords", error: "TimeoutError" }),
+    ),
+  ];
+  for (const name of used) expect(known, name).toContain(name);
+  for (const { name } of names) {
+    if (!name.startsWith("messaging.")) expect(name).toMatch(/^kinesis\.consumer\.[a-z_]+$/);
+  }
+});
+
+test("a gauge that is over is told once more, as 0: an SDK that repeats it repeats no lag", async () => {
+  await using shown = new TestMetrics(AggregationTemporality.CUMULATIVE);
+  const counter = new OpenTelemetryCounter({ meterProvider: shown.provider });
+  counter.set("lag", 9000, SHARD);
+  expect(await shown.read("lag", SHARD)).toBe(9);
+  counter.remove("lag", SHARD);
+  expect(await shown.read("lag", SHARD)).toBe(0);
+  counter.set("lag", 1000, SHARD);
+  expect(await shown.read("lag", SHARD)).toBe(1);
+});
+
+test("without a meter provider, the global one counts that is there when the first figure comes", async () => {
+  const counter = new OpenTelemetryCounter();
+  await using shown = new TestMetrics(AggregationTemporality.CUMULATIVE);
+  metrics.setGlobalMeterProvider(shown.provider);
+  onTestFinished(() => metrics.disable());
+  counter.add("records", 3, SHARD);
+  expect(await shown.read("records", SHARD)).toBe(3);
+});
+
+test("without an SDK, figures go nowhere, and nothing is thrown", () => {
+  const counter = new OpenTelemetryCounter({ perShard: false });
+  expect(counter.perShard).toBe(false);
+  counter.add("records", 3, WHERE);
+  counter.set("lag", 3, WHERE);
+  counter.record("poll_duration", 3, WHERE);
+  counter.remove("lag", WHERE);
+});
+
+test.each([
+  [{ meterProvider: {} }, "meterProvider"],
+  [{ perShard: 1 }, "perShard"],
+  [{ meter: {} }, "meter"],
+])("%o is refused by the name of its option", (options, option) => {
+  expect(() => new OpenTelemetryCounter(options as unknown as OpenTelemetryCounterOptions)).toThrow(
+    expect.objectContaining({ code: "CONFIG_INVALID", option }),
+  );
+});

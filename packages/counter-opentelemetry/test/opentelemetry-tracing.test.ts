@@ -1,0 +1,228 @@
+import { tracingChannel } from "node:diagnostics_channel";
+import { PutRecordCommand } from "@aws-sdk/client-kinesis";
+import { CHANNELS, Consumer, LeaseGroup, MemoryStore, type Handler } from "@kc/core";
+import { FakeKinesis } from "@kc/emulator";
+import { context, diag, propagation, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
+import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
+import { W3CTraceContextPropagator } from "@opentelemetry/core";
+import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
+import {
+  BasicTracerProvider,
+  InMemorySpanExporter,
+  type ReadableSpan,
+  SimpleSpanProcessor,
+} from "@opentelemetry/sdk-trace-base";
+import { beforeAll, expect, onTestFinished, test, vi } from "vitest";
+import { OpenTelemetryTracing, type OpenTelemetryTracingOptions } from "../src/index.ts";
+import { startOtlp } from "./support/otlp.ts";
+
+const TRACE = "0af7651916cd43dd8448eb211c80319c";
+const SHARD = "shardId-000000000000";
+
+beforeAll(() => {
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+  propagation.setGlobalPropagator(new W3CTraceContextPropagator());
+});
+
+interface Traced {
+  readonly tracing: OpenTelemetryTracing;
+  readonly provider: BasicTracerProvider;
+  readonly spans: (name: string) => readonly ReadableSpan[];
+}
+
+function traced(options: OpenTelemetryTracingOptions = {}): Traced {
+  const exporter = new InMemorySpanExporter();
+  const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
+  const tracing = new OpenTelemetryTracing({ tracerProvider: provider, ...options });
+  onTestFinished(() => tracing[Symbol.dispose]());
+  return {
+    tracing,
+    provider,
+    spans: (name) => exporter.getFinishedSpans().filter((span) => span.name.startsWith(name)),
+  };
+}
+
+/** Puts these records, and scans until the last of them is handled. */
+async function scan(
+  texts: readonly string[],
+  handler: Handler,
+  group?: LeaseGroup,
+): Promise<unknown> {
+  const kinesis = new FakeKinesis({ streams: { orders: 1 } });
+  for (const text of texts) {
+    const Data = Buffer.from(text);
+    await kinesis.send(new PutRecordCommand({ StreamName: "orders", PartitionKey: "k", Data }));
+  }
+  const stop = new AbortController();
+  let handled = 0;
+  const options = {
+    stream: "orders",
+    application: "billing",
+    client: kinesis,
+    store: new MemoryStore(),
+    start: "TRIM_HORIZON",
+  } as const;
+  const consumer = new Consumer(group === undefined ? options : { ...options, group });
+  return consumer
+    .scan(
+      async (record, handlerContext) => {
+        try {
+          return await handler(record, handlerContext);
+        } finally {
+          if ((handled += 1) === texts.length) stop.abort();
+        }
+      },
+      { signal: stop.signal },
+    )
+    .catch((error: unknown) => error);
+}
+
+test("each record has a span, linked to its producer's if it carries one", async () => {
+  const { tracing, spans } = traced({
+    extract: (record) => {
+      const { traceparent } = record.json<{ traceparent?: string }>();
+      return traceparent === undefined ? undefined : { traceparent };
+    },
+  });
+  const traceparent = `00-${TRACE}-b7ad6b7169203331-01`;
+  await scan(
+    [JSON.stringify({ traceparent }), "{}"],
+    tracing.handler(() => {}),
+  );
+
+  const [linked, alone] = spans("process orders");
+  expect(linked!.kind).toBe(SpanKind.CONSUMER);
+  expect(linked!.links.map(({ context: { traceId } }) => traceId)).toEqual([TRACE]);
+  expect(linked!.parentSpanContext).toBeUndefined();
+  expect(linked!.attributes).toEqual({
+    "messaging.system": "aws.kinesis",
+    "messaging.destination.name": "orders",
+    "messaging.consumer.group.name": "billing",
+    "messaging.destination.partition.id": SHARD,
+    "messaging.operation.name": "process",
+    "messaging.operation.type": "process",
+    "messaging.message.id": expect.stringMatching(/^\d{56}$/),
+    "messaging.message.body.size": expect.any(Number),
+  });
+  expect(alone!.links).toEqual([]);
+  expect(alone!.spanContext().traceId).not.toBe(linked!.spanContext().traceId);
+});
+
+test("what a handler calls is traced below its record's span, across its awaits", async () => {
+  const { tracing, provider, spans } = traced();
+  const tracer = provider.getTracer("test");
+  await scan(
+    ["1", "2"],
+    tracing.handler(async () => {
+      await new Promise(setImmediate);
+      tracer.startSpan("query").end();
+    }),
+  );
+  const parents = spans("query").map((span) => span.parentSpanContext?.spanId);
+  expect(parents).toEqual(spans("process").map((span) => span.spanContext().spanId));
+  expect(new Set(parents).size).toBe(2);
+});
+
+test("a handler that fails ends its span with the error", async () => {
+  const { spans } = traced();
+  const error = await scan(["1"], () => {
+    throw Object.assign(new Error("no stock"), { code: "E_STOCK" });
+  });
+  expect(error).toMatchObject({ code: "HANDLER_FAILED" });
+  const [span] = spans("process");
+  expect(span!.status).toEqual({ code: SpanStatusCode.ERROR, message: "no stock" });
+  expect(span!.attributes["error.type"]).toBe("E_STOCK");
+  expect(span!.events.map(({ name }) => name)).toEqual(["exception"]);
+});
+
+test("polls that bring something, writes of checkpoints and leases have spans; idle polls have none", async () => {
+  const { spans } = traced();
+  const slowly = (): Promise<void> => new Promise((resolve) => void setTimeout(resolve, 300));
+  await scan(["1", "2"], slowly, new LeaseGroup({ leaseMs: 1000 }));
+
+  const polls = spans("GetRecords orders");
+  expect(polls).toHaveLength(1);
+  expect(polls[0]!.kind).toBe(SpanKind.CLIENT);
+  expect(polls[0]!.attributes).toMatchObject({
+    "messaging.operation.type": "receive",
+    "messaging.batch.message_count": 2,
+    "messaging.destination.partition.id": SHARD,
+  });
+  const writes = spans("setCheckpoints orders");
+  expect(writes.length).toBeGreaterThan(0);
+  expect(writes.at(-1)!.attributes["kinesis.consumer.shards"]).toEqual([SHARD]);
+  expect(spans("lease").map(({ name }) => name)).toEqual([
+    "lease acquired orders",
+    "lease released orders",
+  ]);
+  expect(spans("lease")[0]!.attributes).toMatchObject({
+    "kinesis.consumer.reason": "new",
+    "kinesis.consumer.epoch": 1,
+  });
+});
+
+test("operations that are not asked for have no spans, nor has anything after the end", async () => {
+  const { tracing, spans } = traced({ operations: ["poll"] });
+  await scan(
+    ["1"],
+    tracing.handler(() => {}),
+  );
+  expect(spans("process")).toEqual([]);
+  expect(spans("GetRecords")).toHaveLength(1);
+  tracing[Symbol.dispose]();
+  await scan(["1"], () => {});
+  expect(spans("GetRecords")).toHaveLength(1);
+  expect(tracingChannel(CHANNELS.poll).hasSubscribers).toBe(false);
+});
+
+test("an extract that throws costs the link, and a tracer that throws the span, and no record", async () => {
+  const warned = vi.fn<(...what: unknown[]) => void>();
+  const nothing = (): void => {};
+  diag.setLogger({ error: warned, warn: warned, info: nothing, debug: nothing, verbose: nothing });
+  onTestFinished(() => diag.disable());
+  const { spans } = traced({
+    extract: () => {
+      throw new Error("no JSON");
+    },
+  });
+  const broken = new OpenTelemetryTracing({
+    tracerProvider: {
+      getTracer: () => ({
+        startSpan: () => {
+          throw new Error("broken");
+        },
+        startActiveSpan: nothing,
+      }),
+    },
+  });
+  onTestFinished(() => broken[Symbol.dispose]());
+  expect(await scan(["1", "2"], () => {})).toBeUndefined();
+  expect(spans("process").map(({ links }) => links)).toEqual([[], []]);
+  expect(warned.mock.calls.flat().join()).toMatch(/extract failed.*no JSON/s);
+  expect(warned.mock.calls.flat().join()).toMatch(/could not be made.*broken/s);
+});
+
+test("spans arrive at an OTLP receiver", async () => {
+  await using receiver = await startOtlp();
+  const exporter = new OTLPTraceExporter({ url: `${receiver.url}/v1/traces` });
+  const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
+  trace.setGlobalTracerProvider(provider);
+  onTestFinished(() => trace.disable());
+  const tracing = new OpenTelemetryTracing({ operations: ["handle"] });
+  onTestFinished(() => tracing[Symbol.dispose]());
+  await scan(["1"], () => {});
+  await provider.shutdown();
+  expect(JSON.stringify(receiver.bodies)).toContain('"name":"process orders"');
+});
+
+test.each([
+  [{ tracerProvider: {} }, "tracerProvider"],
+  [{ operations: ["polls"] }, "operations"],
+  [{ operations: "poll" }, "operations"],
+  [{ extract: "traceparent" }, "extract"],
+  [{ tracer: {} }, "tracer"],
+])("%o is refused by the name of its option", (options, option) => {
+  expect(() => new OpenTelemetryTracing(options as unknown as OpenTelemetryTracingOptions)).toThrow(
+    expect.objectContaining({ code: "CONFIG_INVALID", option }),
+  );
+});
