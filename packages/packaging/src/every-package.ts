@@ -1,6 +1,7 @@
 /** A user's first file for each package, checked against the declarations that are published. */
 import { storeConformance } from "@kc/conformance";
 import { Consumer, MemoryStore, type ConsumerRecord, type Counter, type Store } from "@kc/core";
+import { CloudWatchCounter } from "@kc/counter-cloudwatch";
 import { OpenTelemetryCounter, OpenTelemetryTracing } from "@kc/counter-opentelemetry";
 import { PrometheusCounter } from "@kc/counter-prometheus";
 import { StatsdCounter } from "@kc/counter-statsd";
@@ -22,6 +23,7 @@ export const stores: readonly Store[] = [
   new RedisStore({ connection: "redis://localhost:6379" }),
 ];
 export const counters: readonly Counter[] = [
+  new CloudWatchCounter(),
   new OpenTelemetryCounter(),
   new PrometheusCounter(),
   new StatsdCounter(),

@@ -1,0 +1,79 @@
+import type { MetricName } from "@kc/core";
+import { type Distribution, DistributionBuilder } from "./distribution.ts";
+import { cloudWatchDimensions } from "./names.ts";
+
+/** One series' figures of an interval. */
+export interface Datum {
+  readonly metric: MetricName;
+  readonly dimensions: Readonly<Record<string, string>>;
+  readonly figure: number | Distribution;
+}
+
+interface Series<Figure> {
+  readonly metric: MetricName;
+  readonly dimensions: Readonly<Record<string, string>>;
+  figure: Figure;
+}
+
+type Attributes = Readonly<Record<string, string>>;
+
+/**
+ * What has come since the last interval's end: counters as what was added, gauges as they stand,
+ * histograms as their values. One figure for each series, however many were told.
+ */
+export class Aggregate {
+  #sums = new Map<string, Series<number>>();
+  #distributions = new Map<string, Series<DistributionBuilder>>();
+  readonly #gauges = new Map<string, Series<number>>();
+
+  add(metric: MetricName, value: number, attributes: Attributes): void {
+    seriesOf(this.#sums, metric, attributes, () => 0).figure += value;
+  }
+
+  set(metric: MetricName, value: number, attributes: Attributes): void {
+    seriesOf(this.#gauges, metric, attributes, () => 0).figure = value;
+  }
+
+  record(metric: MetricName, value: number, attributes: Attributes): void {
+    const make = (): DistributionBuilder => new DistributionBuilder();
+    seriesOf(this.#distributions, metric, attributes, make).figure.record(value);
+  }
+
+  /** A gauge is told no more. What a counter has counted is: it is a part of the interval's sum. */
+  remove(metric: MetricName, attributes: Attributes): void {
+    this.#gauges.delete(keyOf(metric, cloudWatchDimensions(attributes)));
+  }
+
+  /** The interval is over. */
+  take(): readonly Datum[] {
+    const [sums, distributions] = [this.#sums, this.#distributions];
+    this.#sums = new Map();
+    this.#distributions = new Map();
+    const built = [...distributions.values()].map((one) => ({
+      ...one,
+      figure: one.figure.build(),
+    }));
+    const standing = [...this.#gauges.values()].map((one) => ({ ...one }));
+    return [...sums.values(), ...standing, ...built];
+  }
+}
+
+function seriesOf<Figure>(
+  all: Map<string, Series<Figure>>,
+  metric: MetricName,
+  attributes: Attributes,
+  make: () => Figure,
+): Series<Figure> {
+  // By what CloudWatch will see: what it takes for the same series must be one.
+  const dimensions = cloudWatchDimensions(attributes);
+  const key = keyOf(metric, dimensions);
+  let series = all.get(key);
+  if (series === undefined) all.set(key, (series = { metric, dimensions, figure: make() }));
+  return series;
+}
+
+/** The same for the same dimensions, in whatever order they come. */
+function keyOf(metric: MetricName, dimensions: Attributes): string {
+  const sorted = Object.entries(dimensions).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return JSON.stringify([metric, sorted]);
+}

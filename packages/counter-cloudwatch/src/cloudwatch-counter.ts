@@ -1,0 +1,94 @@
+import type { Counter, CounterName, GaugeName, HistogramName, MetricAttributes } from "@kc/core";
+import { Aggregate } from "./aggregate.ts";
+import { EmfSink } from "./emf-sink.ts";
+import { checkOptions, type CloudWatchCounterOptions } from "./options.ts";
+import { PutMetricDataSink } from "./put-metric-data-sink.ts";
+import type { Sink } from "./sink.ts";
+
+/**
+ * A consumer's figures in CloudWatch: gathered in memory, and told once an interval, as documents of
+ * the embedded metric format on standard output or another stream, or by PutMetricData. What an
+ * interval's end cannot deliver is lost, and counted; nothing waits for it.
+ */
+export class CloudWatchCounter implements Counter, AsyncDisposable {
+  readonly perShard: boolean;
+  readonly #aggregate = new Aggregate();
+  readonly #sink: Sink;
+  readonly #timer: NodeJS.Timeout;
+  #sending: Promise<void> | undefined;
+  #dropped = 0;
+
+  /** @throws ConfigError if an option is wrong */
+  constructor(options: CloudWatchCounterOptions = {}) {
+    const { namespace, dimensions, intervalMs, perShard, to } = checkOptions(options);
+    this.perShard = perShard;
+    const layout = {
+      namespace,
+      dimensions,
+      storageResolution: intervalMs < 60_000 ? 1 : 60,
+    } as const;
+    const onLost = (figures: number): void => void (this.#dropped += figures);
+    this.#sink =
+      "client" in to
+        ? new PutMetricDataSink(to.client, to.timeoutMs, layout, onLost)
+        : new EmfSink(to.output, to.maxBufferedBytes, layout, onLost);
+    this.#timer = setInterval(() => {
+      // A call that is still under way: what comes meanwhile is told with the next.
+      if (this.#sending === undefined) void this.flush();
+    }, intervalMs).unref();
+  }
+
+  /** Figures of intervals that could not be delivered. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  add<Name extends CounterName>(
+    name: Name,
+    value: number,
+    attributes: MetricAttributes<Name>,
+  ): void {
+    this.#aggregate.add(name, value, attributes);
+  }
+
+  set<Name extends GaugeName>(name: Name, value: number, attributes: MetricAttributes<Name>): void {
+    this.#aggregate.set(name, value, attributes);
+  }
+
+  record<Name extends HistogramName>(
+    name: Name,
+    value: number,
+    attributes: MetricAttributes<Name>,
+  ): void {
+    this.#aggregate.record(name, value, attributes);
+  }
+
+  remove<Name extends CounterName | GaugeName>(
+    name: Name,
+    attributes: MetricAttributes<Name>,
+  ): void {
+    this.#aggregate.remove(name, attributes);
+  }
+
+  /** Tells what has come so far: at the end of a Lambda's call, say. Never rejects. */
+  flush(): Promise<void> {
+    const sending = this.#send(this.#sending).finally(() => {
+      if (this.#sending === sending) this.#sending = undefined;
+    });
+    this.#sending = sending;
+    return sending;
+  }
+
+  /** Tells what has come, and ends the timer. Stream and client stay open: they are yours. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer);
+    await this.flush();
+    this.#sink.close();
+  }
+
+  async #send(before: Promise<void> | undefined): Promise<void> {
+    await before;
+    const data = this.#aggregate.take();
+    if (data.length > 0) await this.#sink.send(data, new Date());
+  }
+}

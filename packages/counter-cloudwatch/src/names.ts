@@ -1,0 +1,38 @@
+import { METRICS, type MetricName } from "@kc/core";
+
+/** How a metric stands in CloudWatch. */
+export interface CloudWatchName {
+  readonly name: string;
+  readonly unit: "Bytes" | "Count" | "Milliseconds";
+}
+
+const UNITS: Readonly<Record<string, CloudWatchName["unit"]>> = {
+  By: "Bytes",
+  ms: "Milliseconds",
+};
+
+/** `handler_duration` is `HandlerDuration`, in milliseconds. */
+export function cloudWatchName(metric: MetricName): CloudWatchName {
+  return { name: pascal(metric), unit: UNITS[METRICS[metric].unit] ?? "Count" };
+}
+
+/** `shardId` is `ShardId`; values as CloudWatch takes them, which are printable ASCII and never empty. */
+export function cloudWatchDimensions(
+  attributes: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const dimensions: Record<string, string> = {};
+  for (const name in attributes) dimensions[pascal(name)] = dimensionValue(attributes[name]!);
+  return dimensions;
+}
+
+/** The longest that CloudWatch takes. */
+const LONGEST_VALUE = 1024;
+
+function dimensionValue(text: string): string {
+  const printable = text.replaceAll(/[^\x20-\x7e]/g, "_").replace(/^:/, "_");
+  return printable.trim() === "" ? "-" : printable.slice(0, LONGEST_VALUE);
+}
+
+function pascal(name: string): string {
+  return name.replaceAll(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}

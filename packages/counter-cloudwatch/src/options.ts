@@ -1,0 +1,138 @@
+import type { Writable } from "node:stream";
+import { ConfigError, METRICS, type MetricName } from "@kc/core";
+import { cloudWatchDimensions, cloudWatchName } from "./names.ts";
+import type { CloudWatchLike } from "./put-metric-data-sink.ts";
+
+export type CloudWatchCounterOptions = {
+  /** @default "Kinesis/Consumer" */
+  readonly namespace?: string;
+  /** How often figures are told, 1000 or more, in milliseconds. @default 60000 */
+  readonly intervalMs?: number;
+  /** On every figure beside its own, 20 at most: a service, an environment. @default none */
+  readonly dimensions?: Readonly<Record<string, string>>;
+  /** True = shards are told apart: each figure of each shard is a metric that is billed. @default false */
+  readonly perShard?: boolean;
+} & (
+  | {
+      /** Where the embedded metric format is written. It stays yours. @default process.stdout */
+      readonly output?: Writable;
+      /** What may wait in the output; beyond it, figures are dropped. @default 1 MiB */
+      readonly maxBufferedBytes?: number;
+      readonly client?: never;
+      readonly timeoutMs?: never;
+    }
+  | {
+      /** A `CloudWatch` of `@aws-sdk/client-cloudwatch`, for PutMetricData. It stays yours. */
+      readonly client: CloudWatchLike;
+      /** How long one call may take, in milliseconds. @default 10000 */
+      readonly timeoutMs?: number;
+      readonly output?: never;
+      readonly maxBufferedBytes?: never;
+    }
+);
+
+export interface CheckedOptions {
+  readonly namespace: string;
+  readonly intervalMs: number;
+  readonly dimensions: Readonly<Record<string, string>>;
+  readonly perShard: boolean;
+  readonly to:
+    | { readonly output: Writable; readonly maxBufferedBytes: number }
+    | { readonly client: CloudWatchLike; readonly timeoutMs: number };
+}
+
+const OPTION_NAMES = new Set([
+  "namespace",
+  "intervalMs",
+  "dimensions",
+  "perShard",
+  "output",
+  "maxBufferedBytes",
+  "client",
+  "timeoutMs",
+]);
+const LONGEST_MS = 2 ** 31 - 1;
+const MIB = 1024 * 1024;
+/** Of the thirty that CloudWatch takes; the others are for a figure's own. */
+const MOST_DIMENSIONS = 20;
+
+/** @throws ConfigError that names the option */
+export function checkOptions(options: CloudWatchCounterOptions): CheckedOptions {
+  for (const name of Object.keys(options)) {
+    if (!OPTION_NAMES.has(name)) throw new ConfigError(name, "there is no such option");
+  }
+  const { namespace = "Kinesis/Consumer", dimensions = {}, perShard = false } = options;
+  const isNamespace = typeof namespace === "string" && /^[\w./#:-]{1,255}$/.test(namespace);
+  if (!isNamespace || namespace.startsWith("AWS/") || namespace.startsWith(":")) {
+    throw new ConfigError(
+      "namespace",
+      "1 to 255 letters, digits and . - _ / # : are needed, not AWS's own",
+    );
+  }
+  if (typeof perShard !== "boolean") throw new ConfigError("perShard", "true or false is needed");
+  return {
+    namespace,
+    intervalMs: atLeast("intervalMs", options.intervalMs, 60_000, 1000),
+    dimensions: checkDimensions(dimensions),
+    perShard,
+    to: checkWayOut(options),
+  };
+}
+
+function checkWayOut(options: CloudWatchCounterOptions): CheckedOptions["to"] {
+  const { client, output, timeoutMs, maxBufferedBytes } = options;
+  if (client === undefined) {
+    if (timeoutMs !== undefined) throw new ConfigError("timeoutMs", "it needs a client");
+    if (output !== undefined && typeof (output as Partial<Writable>)?.write !== "function") {
+      throw new ConfigError("output", "a Writable is needed");
+    }
+    return {
+      output: output ?? process.stdout,
+      maxBufferedBytes: atLeast("maxBufferedBytes", maxBufferedBytes, MIB, 0),
+    };
+  }
+  for (const name of ["output", "maxBufferedBytes"] as const) {
+    if (options[name] !== undefined) throw new ConfigError(name, "give a client or this, not both");
+  }
+  if (typeof client?.putMetricData !== "function") {
+    throw new ConfigError("client", "a CloudWatch of @aws-sdk/client-cloudwatch is needed");
+  }
+  return { client, timeoutMs: atLeast("timeoutMs", timeoutMs, 10_000, 1) };
+}
+
+/** In a document of the embedded format, dimensions and metrics stand side by side. */
+function checkDimensions(dimensions: unknown): Readonly<Record<string, string>> {
+  if (typeof dimensions !== "object" || dimensions === null) {
+    throw new ConfigError("dimensions", "an object of names and values is needed");
+  }
+  const entries = Object.entries(dimensions);
+  if (entries.length > MOST_DIMENSIONS) {
+    throw new ConfigError("dimensions", `${MOST_DIMENSIONS} at most are possible`);
+  }
+  const metrics = Object.keys(METRICS) as MetricName[];
+  const own = metrics.flatMap((metric) => METRICS[metric].attributes as readonly string[]);
+  const taken = new Set([
+    "_aws",
+    ...metrics.map((metric) => cloudWatchName(metric).name),
+    ...Object.keys(cloudWatchDimensions(Object.fromEntries(own.map((name) => [name, ""])))),
+    "Stream",
+    "Application",
+  ]);
+  for (const [name, value] of entries) {
+    if (!/^[\x21-\x7e]{1,250}$/.test(name) || name.startsWith(":") || taken.has(name)) {
+      throw new ConfigError("dimensions", `"${name}" cannot be a name, or is a figure's own`);
+    }
+    if (typeof value !== "string" || !/^(?!:)[\x20-\x7e]{1,1024}$/.test(value) || !value.trim()) {
+      throw new ConfigError("dimensions", `${name}: 1 to 1024 printable characters are needed`);
+    }
+  }
+  return dimensions as Readonly<Record<string, string>>;
+}
+
+function atLeast(name: string, value: unknown, byDefault: number, least: number): number {
+  if (value === undefined) return byDefault;
+  if (Number.isInteger(value) && Number(value) >= least && Number(value) <= LONGEST_MS) {
+    return Number(value);
+  }
+  throw new ConfigError(name, `a whole number from ${least} to ${LONGEST_MS} is needed`);
+}
