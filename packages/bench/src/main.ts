@@ -1,6 +1,7 @@
 /** `npm run bench -- NAME`: progress on standard error, one JSON object as the last line. */
 import { cpus } from "node:os";
 import { benchCheckpoint } from "./checkpoint.ts";
+import { benchCounters } from "./counters.ts";
 import { benchGroup } from "./group.ts";
 import { benchRead } from "./read/read.ts";
 
@@ -8,6 +9,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<object>>> = {
   read: benchRead,
   checkpoint: benchCheckpoint,
   group: benchGroup,
+  counters: benchCounters,
 };
 
 const name = process.argv[2] ?? "";

@@ -41,7 +41,7 @@ export class Aggregate {
 
   /** A gauge is told no more. What a counter has counted is: it is a part of the interval's sum. */
   remove(metric: MetricName, attributes: Attributes): void {
-    this.#gauges.delete(keyOf(metric, cloudWatchDimensions(attributes)));
+    this.#gauges.delete(`${metric} ${known(attributes).key}`);
   }
 
   /** The interval is over. */
@@ -64,16 +64,29 @@ function seriesOf<Figure>(
   attributes: Attributes,
   make: () => Figure,
 ): Series<Figure> {
-  // By what CloudWatch will see: what it takes for the same series must be one.
-  const dimensions = cloudWatchDimensions(attributes);
-  const key = keyOf(metric, dimensions);
+  const { dimensions, key: own } = known(attributes);
+  const key = `${metric} ${own}`;
   let series = all.get(key);
   if (series === undefined) all.set(key, (series = { metric, dimensions, figure: make() }));
   return series;
 }
 
-/** The same for the same dimensions, in whatever order they come. */
-function keyOf(metric: MetricName, dimensions: Attributes): string {
-  const sorted = Object.entries(dimensions).toSorted(([a], [b]) => (a < b ? -1 : 1));
-  return JSON.stringify([metric, sorted]);
+interface Known {
+  readonly dimensions: Readonly<Record<string, string>>;
+  /** The same for the same dimensions, in whatever order they come. */
+  readonly key: string;
+}
+
+/** Core hands over the same object for the same series. */
+const seen = new WeakMap<Attributes, Known>();
+
+/** By what CloudWatch will see: what it takes for the same series must be one. */
+function known(attributes: Attributes): Known {
+  let found = seen.get(attributes);
+  if (found === undefined) {
+    const dimensions = cloudWatchDimensions(attributes);
+    const sorted = Object.entries(dimensions).toSorted(([a], [b]) => (a < b ? -1 : 1));
+    seen.set(attributes, (found = { dimensions, key: JSON.stringify(sorted) }));
+  }
+  return found;
 }

@@ -6,7 +6,7 @@ import type {
   MeterProvider,
   MetricOptions,
 } from "@opentelemetry/api";
-import { openTelemetryAttributes, openTelemetryName } from "./names.ts";
+import { openTelemetryAttributes, openTelemetryName, type OpenTelemetryName } from "./names.ts";
 
 /** As the semantic conventions have them, and on to what a slow handler takes; in seconds. */
 const BOUNDARIES = [
@@ -32,7 +32,10 @@ type Figures = Readonly<Record<string, string>>;
 export class Instruments {
   static readonly #ofProvider = new WeakMap<MeterProvider, Instruments>();
   readonly #points = new Map<MetricName, Map<string, Point>>();
-  readonly #histograms = new Map<MetricName, Histogram>();
+  readonly #histograms = new Map<
+    MetricName,
+    OpenTelemetryName & { readonly histogram: Histogram }
+  >();
 
   static of(provider: MeterProvider): Instruments {
     let instruments = Instruments.#ofProvider.get(provider);
@@ -58,9 +61,8 @@ export class Instruments {
   }
 
   record(metric: MetricName, value: number, figures: Figures): void {
-    const { factor, attributes } = openTelemetryName(metric);
-    const own = openTelemetryAttributes(figures);
-    this.#histograms.get(metric)!.record(value * factor, { ...own, ...attributes });
+    const { histogram, factor, attributes } = this.#histograms.get(metric)!;
+    histogram.record(value * factor, { ...known(figures).attributes, ...attributes });
   }
 
   /**
@@ -70,7 +72,7 @@ export class Instruments {
    */
   remove(metric: MetricName, figures: Figures): void {
     const points = this.#points.get(metric)!;
-    const key = keyOf(figures);
+    const { key } = known(figures);
     const point = points.get(key);
     if (point === undefined) return;
     if (METRICS[metric].kind === "gauge" && point.told) {
@@ -81,11 +83,13 @@ export class Instruments {
 
   #make(meter: Meter, metric: MetricName): void {
     const { kind, description } = METRICS[metric];
-    const { name, unit, factor } = openTelemetryName(metric);
+    const named = openTelemetryName(metric);
+    const { name, unit, factor } = named;
     const options: MetricOptions = { unit, description };
     if (kind === "histogram") {
       const advice = { explicitBucketBoundaries: BOUNDARIES };
-      this.#histograms.set(metric, meter.createHistogram(name, { ...options, advice }));
+      const histogram = meter.createHistogram(name, { ...options, advice });
+      this.#histograms.set(metric, { ...named, histogram });
       return;
     }
     const points = new Map<string, Point>();
@@ -105,18 +109,31 @@ export class Instruments {
 
   #point(metric: MetricName, figures: Figures): Point {
     const points = this.#points.get(metric)!;
-    const key = keyOf(figures);
+    const { key, attributes } = known(figures);
     let point = points.get(key);
     if (point === undefined) {
-      const { attributes } = openTelemetryName(metric);
-      const all = { ...openTelemetryAttributes(figures), ...attributes };
+      const all = { ...attributes, ...openTelemetryName(metric).attributes };
       points.set(key, (point = { value: 0, attributes: all, told: false, over: false }));
     }
     return point;
   }
 }
 
-/** The same for the same attributes, in whatever order they come. */
-function keyOf(figures: Figures): string {
-  return JSON.stringify(Object.entries(figures).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+interface Known {
+  readonly attributes: Attributes;
+  /** The same for the same attributes, in whatever order they come. */
+  readonly key: string;
+}
+
+/** Core hands over the same object for the same series. */
+const seen = new WeakMap<Figures, Known>();
+
+function known(figures: Figures): Known {
+  let found = seen.get(figures);
+  if (found === undefined) {
+    const attributes = openTelemetryAttributes(figures);
+    const sorted = Object.entries(figures).toSorted(([a], [b]) => (a < b ? -1 : 1));
+    seen.set(figures, (found = { attributes, key: JSON.stringify(sorted) }));
+  }
+  return found;
 }

@@ -128,8 +128,14 @@ function isAscending(buckets: unknown): boolean {
   );
 }
 
+/** Core hands over the same object for the same series. */
+const known = new WeakMap<Readonly<Record<string, string>>, Record<string, string>>();
+
 function labelsOf(attributes: Readonly<Record<string, string>>): Record<string, string> {
-  const labels: Record<string, string> = {};
-  for (const name in attributes) labels[labelOf(name)] = attributes[name]!;
+  let labels = known.get(attributes);
+  if (labels === undefined) {
+    const named = Object.entries(attributes).map(([name, value]) => [labelOf(name), value]);
+    known.set(attributes, (labels = Object.fromEntries(named) as Record<string, string>));
+  }
   return labels;
 }

@@ -7,8 +7,12 @@ export type { StatsdClient, StatsdCounterOptions } from "./options.ts";
 /** What stands for something in a datagram, and may not stand in a name or a tag. */
 const RESERVED = /[:|#,@\s]/g;
 
+/** Below what an Ethernet frame carries in one piece. */
+const DATAGRAM_BYTES = 1400;
+const DATAGRAM_WITHIN_MS = 100;
+
 /**
- * A consumer's figures as StatsD datagrams over UDP, one for each, without waiting for anybody: where
+ * A consumer's figures as StatsD datagrams over UDP, several in one, without waiting for anybody: where
  * no server listens, they are gone. A histogram's value is a timing. StatsD cannot end a series; one
  * that is over is told no more.
  */
@@ -30,6 +34,8 @@ export class StatsdCounter implements Counter, AsyncDisposable {
     else {
       this.#client = this.#own = new StatsD({
         ...source,
+        maxBufferSize: DATAGRAM_BYTES,
+        bufferFlushInterval: DATAGRAM_WITHIN_MS,
         // A name is looked up once in a while, not for each figure.
         cacheDns: true,
         errorHandler: () => (this.#dropped += 1),
@@ -39,7 +45,7 @@ export class StatsdCounter implements Counter, AsyncDisposable {
     }
   }
 
-  /** Figures that could not be sent: the name was not found, or this machine refused the datagram. */
+  /** Datagrams that could not be sent: the name was not found, or this machine refused them. */
   get dropped(): number {
     return this.#dropped;
   }

@@ -6,7 +6,13 @@ import {
   type KinesisClient,
   type _Record as SdkRecord,
 } from "@aws-sdk/client-kinesis";
-import { Consumer, type Handler, type KinesisClientLike, type WireOption } from "@kc/core";
+import {
+  Consumer,
+  type Counter,
+  type Handler,
+  type KinesisClientLike,
+  type WireOption,
+} from "@kc/core";
 import { type Canned, STREAM } from "./canned.ts";
 import type { CannedPages } from "./canned-server.ts";
 import type { Contestant } from "../rounds.ts";
@@ -17,7 +23,11 @@ const MIB = 1024 * 1024;
 export function consumer(
   client: KinesisClientLike,
   total: number,
-  { wire = "auto", awaits = false }: { wire?: WireOption; awaits?: boolean } = {},
+  {
+    wire = "auto",
+    awaits = false,
+    counter,
+  }: { wire?: WireOption; awaits?: boolean; counter?: Counter } = {},
 ): Contestant {
   return async (begin) => {
     const stop = new AbortController();
@@ -34,6 +44,7 @@ export function consumer(
       client,
       maxBufferedBytes: 512 * MIB,
       ...options,
+      ...(counter === undefined ? {} : { counter }),
     });
     await reader.scan(handler, { signal: stop.signal });
     return { records };

@@ -3,7 +3,7 @@ import type { CounterName, GaugeName, HistogramName, MetricAttributes } from "./
 /**
  * Where figures go. Called a few times for each page, not for each record, and once a second for
  * each shard. It must not block; if it throws, the scan goes on, what it threw at is counted, and
- * the first failure is logged.
+ * the first failure is logged. Figures of one series come with one and the same attributes object.
  */
 export interface Counter {
   /** Adds to a counter. `value` is a whole number above 0. */

@@ -5,9 +5,13 @@ type Attributes = Readonly<Record<string, string>>;
 /** One of a shard's; which counter or gauge it is, the compiler need not know. */
 type Series = readonly [name: "lag", attributes: MetricAttributes<"lag">];
 
+/** Whose series those without a shard are. */
+const NO_SHARD = "";
+
 /**
- * The attributes of every figure; and, of each shard, which series it has begun, so that they can be
- * ended with it. Folded, a shard's figures are those of all, and none of them ends with it.
+ * The attributes of every figure, made once for each series: adapters may keep by the object what
+ * they have made of it. And, of each shard, which series it has begun, so that they can be ended with
+ * it. Folded, a shard's figures are those of all, and none of them ends with it.
  */
 export class ShardSeries {
   readonly perShard: boolean;
@@ -19,7 +23,7 @@ export class ShardSeries {
     this.perShard = perShard;
   }
 
-  /** A figure's own attributes, and those that all have. A shard's are made once for each series. */
+  /** A figure's own attributes, and those that all have. */
   attributes<Name extends MetricName>(
     name: Name,
     own: OwnAttributes<Name>,
@@ -36,13 +40,13 @@ export class ShardSeries {
 
   #attributes(name: string, own: Attributes): Attributes {
     const { shardId, ...others } = own;
-    if (shardId === undefined) return { ...own, ...this.#source };
-    if (!this.perShard) return { ...others, ...this.#source };
-    let shard = this.#shards.get(shardId);
-    if (shard === undefined) this.#shards.set(shardId, (shard = new Map<string, Attributes>()));
+    const told = this.perShard ? own : others;
+    const whose = (this.perShard && shardId) || NO_SHARD;
+    let shard = this.#shards.get(whose);
+    if (shard === undefined) this.#shards.set(whose, (shard = new Map<string, Attributes>()));
     const key = [name, ...Object.values(others)].join(" ");
     let attributes = shard.get(key);
-    if (attributes === undefined) shard.set(key, (attributes = { ...own, ...this.#source }));
+    if (attributes === undefined) shard.set(key, (attributes = { ...told, ...this.#source }));
     return attributes;
   }
 }
