@@ -200,10 +200,10 @@ test("figures that were dropped are counted, the adapter's own too", async () =>
 
 test("a second of the event loop is told with the longest time it was held up", async () => {
   const delay = new EventLoopDelay();
-  const until = performance.now() + 200;
+  const until = performance.now() + 300;
   while (performance.now() < until);
-  expect(delay.takeLongest()).toBeGreaterThanOrEqual(170);
-  expect(delay.takeLongest()).toBeLessThan(100);
+  expect(delay.takeLongest()).toBeGreaterThanOrEqual(200);
+  expect(delay.takeLongest()).toBe(0);
   delay.stop();
 
   const world = await World.of();

@@ -1,5 +1,5 @@
-/** How often the event loop is looked at, in milliseconds. */
-const RESOLUTION_MS = 20;
+/** How often the event loop is looked at, in milliseconds. Looking more often costs an idle process. */
+const RESOLUTION_MS = 100;
 
 /**
  * How long the process's event loop was held up at most. Node's own `monitorEventLoopDelay` is blind
@@ -10,7 +10,7 @@ export class EventLoopDelay {
   #longestMs = 0;
   readonly #timer = setInterval(() => this.#look(), RESOLUTION_MS).unref();
 
-  /** The longest since it was asked last, in milliseconds. */
+  /** The longest since it was asked last, in milliseconds: at most the resolution too short. */
   takeLongest(): number {
     this.#look();
     const longestMs = this.#longestMs;
