@@ -38,7 +38,7 @@ test("a scan and its shards are told from their beginning to their end", async (
       outcome: "stopped",
       acknowledged: { kind: "position", sequenceNumber: last },
     },
-    { kind: "scan-ended" },
+    { kind: "scan-ended", error: undefined },
   ]);
 });
 
@@ -60,7 +60,10 @@ test("a shard's end, its children and a failure are told", async () => {
     error: expect.objectContaining({ code: "HANDLER_FAILED" }),
   });
   expect(heard).toContainEqual(expect.objectContaining({ kind: "shard-over", outcome: "failed" }));
-  expect(kinds(heard).at(-1)).toBe("scan-ended");
+  expect(heard.at(-1)).toEqual({
+    kind: "scan-ended",
+    error: expect.objectContaining({ code: "HANDLER_FAILED" }),
+  });
 });
 
 test("trouble with a shard is told once, and when it is over; an iterator that expires is none", async () => {
@@ -132,7 +135,7 @@ test("a reader ends by its signal, or by leaving the loop; others go on", async 
   const stays = feed.read(undefined);
   feed.emit({ kind: "scan-begun" });
   stop.abort();
-  feed.emit({ kind: "scan-ended" });
+  feed.emit({ kind: "scan-ended", error: undefined });
   expect(await aborted.next()).toEqual({ done: false, value: { kind: "scan-begun" } });
   expect(await aborted.next()).toEqual({ done: true, value: undefined });
   for await (const event of left) {
@@ -141,7 +144,7 @@ test("a reader ends by its signal, or by leaving the loop; others go on", async 
   }
   expect(await left.next()).toEqual({ done: true, value: undefined });
   expect((await stays.next()).value).toEqual({ kind: "scan-begun" });
-  expect((await stays.next()).value).toEqual({ kind: "scan-ended" });
+  expect((await stays.next()).value?.kind).toBe("scan-ended");
   const waits = stays.next();
   await stays.return?.();
   expect(await waits).toEqual({ done: true, value: undefined });
@@ -155,6 +158,6 @@ test("a reader who comes late is told how many events it missed, not kept every 
     expect((await events.next()).value).toEqual({ kind: "shard-resumed", shardId: String(n) });
   }
   expect((await events.next()).value).toEqual({ kind: "events-missed", count: 1500 });
-  feed.emit({ kind: "scan-ended" });
-  expect((await events.next()).value).toEqual({ kind: "scan-ended" });
+  feed.emit({ kind: "scan-ended", error: undefined });
+  expect((await events.next()).value?.kind).toBe("scan-ended");
 });

@@ -198,6 +198,21 @@ test("figures that were dropped are counted, the adapter's own too", async () =>
   await run.stop();
 });
 
+test("a counter that throws when it is asked what it dropped does not stop the scan", async () => {
+  const world = await World.of();
+  const counter = new MemoryCounter();
+  Object.defineProperty(counter, "dropped", {
+    get: () => {
+      throw new Error("no");
+    },
+  });
+  const run = await world.start({ counter });
+  await world.clock.advance(2500);
+  await run.stop();
+  expect(run.error).toBeUndefined();
+  expect(counter.total("dropped_figures")).toBeGreaterThan(0);
+});
+
 test("a second of the event loop is told with the longest time it was held up", async () => {
   const delay = new EventLoopDelay();
   const until = performance.now() + 300;

@@ -129,9 +129,10 @@ export class Scan implements GroupHost {
       this.#cancelDeadline?.();
       this.#checkpointer.close();
       this.#over.abort(new Error("the scan is over"));
-      this.telemetry.emit({ kind: "scan-ended" });
     }
-    this.#throwFirst();
+    const error = this.#firstError();
+    this.telemetry.emit({ kind: "scan-ended", error });
+    if (error) throw error;
   }
 
   status(): Pick<ConsumerStatus, "state" | "shards" | "bufferedBytes"> {
@@ -248,7 +249,7 @@ export class Scan implements GroupHost {
     );
   }
 
-  #throwFirst(): void {
+  #firstError(): KcError | undefined {
     const { drainTimeoutMs } = this.#options;
     const undrained =
       this.#undrained.length > 0
@@ -258,7 +259,6 @@ export class Scan implements GroupHost {
     if (this.#error && undrained) {
       this.telemetry.error("the stop after an error ran out of time", { error: undrained });
     }
-    const error = this.#error ?? undrained;
-    if (error) throw error;
+    return this.#error ?? undrained;
   }
 }

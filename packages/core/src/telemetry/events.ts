@@ -7,7 +7,8 @@ export type ConsumerEvent =
   | { readonly kind: "scan-begun" }
   /** No further record is begun. `error` = why, if not by the caller's signal. */
   | { readonly kind: "scan-stopping"; readonly error: KcError | undefined }
-  | { readonly kind: "scan-ended" }
+  /** `error` = what the promise of the scan was rejected with. */
+  | { readonly kind: "scan-ended"; readonly error: KcError | undefined }
   /** `owner` holds its lease; undefined without one. */
   | {
       readonly kind: "shard-begun";

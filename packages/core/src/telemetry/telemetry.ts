@@ -50,7 +50,9 @@ export class Telemetry {
 
   /** Figures that the counter threw at, or could not deliver. */
   get dropped(): number {
-    return this.#thrown + (this.#counter?.dropped ?? 0);
+    let undelivered = 0;
+    this.#tell((counter) => void (undelivered = counter.dropped ?? 0));
+    return this.#thrown + undelivered;
   }
 
   add<Name extends CounterName>(name: Name, value: number, own: OwnAttributes<Name>): void {
