@@ -1,6 +1,11 @@
-import { expect, test } from "vitest";
+import { FakeClock } from "@kc/emulator";
+import { expect, test, vi } from "vitest";
+import { LeaseNews } from "../src/groups/leases/lease-news.ts";
 import { MemoryStore } from "../src/index.ts";
 import { EventLoopDelay } from "../src/telemetry/event-loop-delay.ts";
+import { Reporter } from "../src/telemetry/reporter.ts";
+import { ShardSeries } from "../src/telemetry/shard-series.ts";
+import { Telemetry } from "../src/telemetry/telemetry.ts";
 import { gate, isFor, keyOf } from "./support/calls.ts";
 import { MemoryCounter } from "./support/memory-counter.ts";
 import { World } from "./support/world.ts";
@@ -127,6 +132,19 @@ test("checkpoints that a later one covered, and writes that failed, are counted"
   expect(world.counter.values("checkpoint_duration")).toHaveLength(4);
 });
 
+test("a write that the store refuses to this worker is counted as lost", async () => {
+  const world = await World.of();
+  const store = new (class extends MemoryStore {
+    override async setCheckpoints(): ReturnType<MemoryStore["setCheckpoints"]> {
+      return [{ outcome: "lease-lost" }];
+    }
+  })();
+  await world.put("a", "1");
+  await world.start({ start: "TRIM_HORIZON", store });
+  await world.clock.advance(2000);
+  expect(world.counter.total("checkpoints", { shardId: SHARD, outcome: "lost" })).toBe(1);
+});
+
 test("records that wait and their memory are told", async () => {
   const world = await World.of({ maxRecordsPerPage: 2 });
   const stuck = gate();
@@ -192,7 +210,7 @@ test("figures that were dropped are counted, the adapter's own too", async () =>
   const consumer = world.consumer({ counter });
   const run = await world.run(consumer);
   counter.dropped = 12;
-  await world.clock.advance(1500);
+  await world.clock.advance(2500);
   expect(counter.total("dropped_figures")).toBe(7);
   expect(consumer.status().droppedFigures).toBe(12);
   await run.stop();
@@ -213,6 +231,46 @@ test("a counter that throws when it is asked what it dropped does not stop the s
   expect(counter.total("dropped_figures")).toBeGreaterThan(0);
 });
 
+test("a shard that is read again here in time keeps its counters", async () => {
+  const clock = new FakeClock();
+  const counter = new MemoryCounter();
+  const telemetry = new Telemetry({ counter }, { stream: "s", application: "a" });
+  const reporter = new Reporter(clock, telemetry, () => ({ shards: [], bufferedBytes: 0 }));
+  reporter.start();
+  telemetry.add("records", 1, { shardId: SHARD });
+  reporter.ended(SHARD);
+  await clock.advance(4 * 60_000);
+  reporter.begun(SHARD);
+  await clock.advance(10 * 60_000);
+  expect(counter.total("records", { shardId: SHARD })).toBe(1);
+  reporter.ended(SHARD);
+  await clock.advance(6 * 60_000);
+  expect(counter.seriesOf(SHARD)).toEqual([]);
+  reporter.stop();
+});
+
+test("series that are over are forgotten: ended again, a shard has only what came since", () => {
+  const series = new ShardSeries({ stream: "s", application: "a" }, true);
+  series.attributes("records", { shardId: SHARD });
+  series.attributes("lag", { shardId: SHARD });
+  expect(series.take(SHARD).map(([name]) => name)).toEqual(["records", "lag"]);
+  const attributes = series.attributes("lag", { shardId: SHARD });
+  expect(series.attributes("lag", { shardId: SHARD })).toBe(attributes);
+  expect(series.take(SHARD)).toEqual([["lag", attributes]]);
+  expect(series.take(OTHER)).toEqual([]);
+});
+
+test("a lease that was lost was not given back", () => {
+  const counter = new MemoryCounter();
+  const news = new LeaseNews(new Telemetry({ counter }, { stream: "s", application: "a" }));
+  const lease = { shardId: SHARD, fence: { epoch: 1, owner: "w#1" } };
+  news.givenBack(lease, "lost");
+  news.givenBack(lease, "forced");
+  expect(counter.total("leases_lost")).toBe(1);
+  expect(counter.total("leases_released")).toBe(1);
+  expect(counter.total("handoffs_forced")).toBe(1);
+});
+
 test("a second of the event loop is told with the longest time it was held up", async () => {
   const delay = new EventLoopDelay();
   const until = performance.now() + 300;
@@ -224,6 +282,9 @@ test("a second of the event loop is told with the longest time it was held up", 
   const world = await World.of();
   const run = await world.start();
   await world.clock.advance(3000);
+  const cleared = vi.spyOn(globalThis, "clearInterval");
   await run.stop();
   expect(world.counter.values("event_loop_delay")).toHaveLength(3);
+  expect(cleared).toHaveBeenCalledTimes(1);
+  vi.restoreAllMocks();
 });

@@ -45,6 +45,18 @@ test("after a gap everybody has the whole time anew: nobody saw, or nobody could
   expect(names(watch)).toEqual(["a"]);
 });
 
+test("of a worker that is gone its last sign of life is known, for ten leases", () => {
+  const watch = new WorkerWatch(TIMING);
+  for (let at = 0; at <= 10_000; at += 1000) watch.observe([row("a", Math.min(at, 4000))], at);
+  expect(watch.silentSince("a#i")).toBeUndefined();
+  watch.observe([], 11_000);
+  expect(watch.silentSince("a#i")).toBe(4000);
+  for (let at = 15_000; at <= 104_000; at += 1000) watch.observe([], at);
+  expect(watch.silentSince("a#i")).toBe(4000);
+  watch.observe([], 104_001);
+  expect(watch.silentSince("a#i")).toBeUndefined();
+});
+
 test("nobody stands still, nobody is due", () => {
   const watch = new WorkerWatch(TIMING);
   expect(watch.nextDue()).toBe(Infinity);

@@ -44,7 +44,7 @@ export class Aggregate {
     this.#gauges.delete(`${metric} ${known(attributes).key}`);
   }
 
-  /** The interval is over. */
+  /** The interval is over. To be read at once: gauges go on. */
   take(): readonly Datum[] {
     const [sums, distributions] = [this.#sums, this.#distributions];
     this.#sums = new Map();
@@ -53,8 +53,7 @@ export class Aggregate {
       ...one,
       figure: one.figure.build(),
     }));
-    const standing = [...this.#gauges.values()].map((one) => ({ ...one }));
-    return [...sums.values(), ...standing, ...built];
+    return [...sums.values(), ...this.#gauges.values(), ...built];
   }
 }
 

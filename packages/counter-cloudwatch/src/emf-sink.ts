@@ -3,8 +3,7 @@ import type { Datum } from "./aggregate.ts";
 import { cloudWatchName } from "./names.ts";
 import type { Layout, OnLost, Sink } from "./sink.ts";
 
-/** The specification's: metrics of one document, and values of one metric in it. */
-const MOST_METRICS = 100;
+/** The specification's, of one metric in a document. Of metrics it allows a hundred: there are fewer. */
 const MOST_VALUES = 100;
 /** Of a histogram, in an interval: beyond, so many that are spread like all of them. */
 const MOST_SAMPLES = 1000;
@@ -85,20 +84,16 @@ export class EmfSink implements Sink {
 
 /** Figures with the same dimensions share a document; a metric stands in it once. */
 function documentsOf(data: readonly Datum[]): readonly (readonly Target[])[] {
-  const documents: Target[][] = [];
-  const open = new Map<string, Target[]>();
+  const documents = new Map<string, Target[]>();
   for (const datum of data) {
     for (const [part, value] of valuesOf(datum.figure).entries()) {
       const key = JSON.stringify([part, datum.dimensions]);
-      let document = open.get(key);
-      if (document === undefined || document.length === MOST_METRICS) {
-        open.set(key, (document = []));
-        documents.push(document);
-      }
-      document.push({ datum, value });
+      const document = documents.get(key);
+      if (document === undefined) documents.set(key, [{ datum, value }]);
+      else document.push({ datum, value });
     }
   }
-  return documents;
+  return [...documents.values()];
 }
 
 /** A distribution as arrays of values: the format knows no counts. */

@@ -74,7 +74,7 @@ test("a histogram of many values is several lines of a hundred, and at most a th
   expect(values.filter((value) => Math.round(value) === 10)).toHaveLength(500);
 });
 
-test("more metrics than a document may have are in several", async () => {
+test("told apart, each shard has a line of its own", async () => {
   const output = new Lines();
   await using counter = new CloudWatchCounter({ output, perShard: true });
   for (let n = 0; n < 300; n += 1) counter.set("lag", n, { ...WHERE, shardId: `shard-${n}` });

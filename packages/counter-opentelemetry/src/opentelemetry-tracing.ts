@@ -116,7 +116,6 @@ export class OpenTelemetryTracing implements Disposable {
       `GetRecords ${message.stream}`,
       {
         kind: SpanKind.CLIENT,
-        root: true,
         startTime: this.#pollBegan.get(message) ?? Date.now(),
         attributes: pollAttributes(message),
       },
@@ -131,7 +130,6 @@ export class OpenTelemetryTracing implements Disposable {
       `process ${message.stream}`,
       {
         kind: SpanKind.CONSUMER,
-        root: true,
         attributes: handleAttributes(message),
         links: this.#linksOf(message.record),
       },
@@ -144,7 +142,7 @@ export class OpenTelemetryTracing implements Disposable {
     const attributes = checkpointAttributes(message);
     const span = this.#tracer.startSpan(
       `setCheckpoints ${message.stream}`,
-      { kind: SpanKind.CLIENT, root: true, attributes },
+      { kind: SpanKind.CLIENT, attributes },
       ROOT_CONTEXT,
     );
     this.#spans.set(message, span);
@@ -154,7 +152,7 @@ export class OpenTelemetryTracing implements Disposable {
     this.#tracer
       .startSpan(
         `lease ${message.change} ${message.stream}`,
-        { root: true, attributes: leaseAttributes(message) },
+        { attributes: leaseAttributes(message) },
         ROOT_CONTEXT,
       )
       .end();

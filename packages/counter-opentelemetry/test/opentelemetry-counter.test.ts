@@ -108,6 +108,23 @@ test("a gauge that is over is told once more, as 0: an SDK that repeats it repea
   expect(await shown.read("lag", SHARD)).toBe(0);
   counter.set("lag", 1000, SHARD);
   expect(await shown.read("lag", SHARD)).toBe(1);
+  // Over, and begun again before anybody looked.
+  counter.remove("lag", SHARD);
+  counter.set("lag", 2000, SHARD);
+  expect(await shown.read("lag", SHARD)).toBe(2);
+  counter.set("lag", 3000, SHARD);
+  expect(await shown.read("lag", SHARD)).toBe(3);
+});
+
+test("with delta temporality, a gauge that begins again before anybody looked goes on", async () => {
+  await using shown = new TestMetrics(AggregationTemporality.DELTA);
+  const counter = new OpenTelemetryCounter({ meterProvider: shown.provider });
+  counter.set("lag", 9000, SHARD);
+  await shown.collect();
+  counter.remove("lag", SHARD);
+  counter.set("lag", 2000, SHARD);
+  await shown.collect();
+  expect(await shown.read("lag", SHARD)).toBe(2);
 });
 
 test("without a meter provider, the global one counts that is there when the first figure comes", async () => {

@@ -50,7 +50,7 @@ export class PageQueue {
 
   /** Records of the pages behind the one in hand. */
   get recordsAhead(): number {
-    return this.#pages.reduce((sum, { records, first }) => sum + records.length - first, 0);
+    return this.#pages.reduce((sum, { records }) => sum + records.length, 0);
   }
 
   /** What looked like the shard's end was none: read on where it stopped. */
