@@ -179,7 +179,6 @@ test("a call that hangs ends after its time, and what comes meanwhile waits for 
   counter.add("records", 1, WHERE);
   const hanging = counter.flush();
   counter.add("records", 2, WHERE);
-  cloudWatch.answers = "hangs";
   const next = counter.flush();
   await hanging;
   expect(counter.dropped).toBe(1);
@@ -188,6 +187,7 @@ test("a call that hangs ends after its time, and what comes meanwhile waits for 
   counter.add("records", 4, WHERE);
   await counter.flush();
   expect(cloudWatch.requests.at(-1)!.MetricData).toMatchObject([{ Value: 4 }]);
+  expect(cloudWatch.mostAtOnce).toBe(1);
 });
 
 test.each([

@@ -13,6 +13,7 @@ const ODD_VALUES = [
   " ",
   "a|b",
   "a:b",
+  ":a",
   "a,b=c",
   "#a",
   "@1",

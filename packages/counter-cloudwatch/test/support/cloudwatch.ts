@@ -20,6 +20,8 @@ export interface Request {
 export interface TestCloudWatch extends AsyncDisposable {
   readonly client: CloudWatch;
   readonly requests: readonly Request[];
+  /** The most requests that were under way at the same time. */
+  readonly mostAtOnce: number;
   /** What it answers with from now on. */
   answers: "well" | "refuses" | "hangs";
 }
@@ -29,7 +31,11 @@ const MOST_BYTES = 1_000_000;
 /** What listens where CloudWatch would, and the SDK's client for it. */
 export async function startCloudWatch(): Promise<TestCloudWatch> {
   const requests: Request[] = [];
+  let underWay = 0;
+  let mostAtOnce = 0;
   const server = createServer((message, response) => {
+    mostAtOnce = Math.max(mostAtOnce, (underWay += 1));
+    response.on("close", () => (underWay -= 1));
     const chunks: Buffer[] = [];
     message.on("data", (chunk: Buffer) => chunks.push(chunk));
     message.on("end", () => {
@@ -53,6 +59,9 @@ export async function startCloudWatch(): Promise<TestCloudWatch> {
   const cloudWatch: TestCloudWatch = {
     client,
     requests,
+    get mostAtOnce() {
+      return mostAtOnce;
+    },
     answers: "well",
     async [Symbol.asyncDispose]() {
       client.destroy();
