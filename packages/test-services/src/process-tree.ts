@@ -6,11 +6,14 @@ import { setTimeout as sleep } from "node:timers/promises";
  * A shell function: `signal_tree SIGNAL PID` signals a process and all its descendants, and prints
  * their ids. A process
  * group would not do: Postgres puts each of its backends into one of its own. Parents are stopped
- * before their children are listed, so that none is born meanwhile.
+ * before their children are listed, so that none is born meanwhile. On a busy machine a process runs
+ * on for a while after it was told to stop, so its threads are looked at until none does.
  */
 export const SIGNAL_TREE = `
+runs() { cat "/proc/$1/task/"*/stat 2>/dev/null | sed 's/.*) //' | grep -q '^[^TtZX]'; }
 signal_tree() {
   kill -s STOP "$2" 2>/dev/null || return 0
+  while runs "$2"; do sleep 0.001; done
   for child in $(cat "/proc/$2/task/"*/children 2>/dev/null || pgrep -P "$2"); do
     signal_tree "$1" "$child"
   done

@@ -4,3 +4,5 @@ import { startPostgres, startRedis } from "../src/index.ts";
 const server = await (process.argv[2] === "postgres" ? startPostgres() : startRedis());
 if (process.argv[3] === "frozen") server.freeze();
 process.send?.(server.port);
+// Until the channel is closed, or it is killed: without a listener it would end by itself.
+process.on("disconnect", () => undefined);
