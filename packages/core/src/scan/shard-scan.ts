@@ -6,15 +6,14 @@ import type { Clock } from "../clock.ts";
 import { aborted } from "../deadline.ts";
 import { describeError, KcError, LeaseLostError } from "../errors.ts";
 import type { Revocation, ShardAssignment, ShardOutcome } from "../groups/group.ts";
-import type { Handler, HandlerContext } from "../handler.ts";
+import type { Handler } from "../handler.ts";
 import type { StreamClient } from "../kinesis/stream-client.ts";
 import type { ShardStatus } from "../telemetry/status.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
-import { Dispatcher } from "./dispatcher.ts";
-import { PageQueue } from "./page-queue.ts";
-import { PollGate, type SharedReading } from "./poll-gate.ts";
-import { PollingReader, type Page } from "./polling-reader.ts";
 import type { PollOptions } from "./pacing.ts";
+import type { SharedReading } from "./poll-gate.ts";
+import type { Page } from "./polling-reader.ts";
+import { ShardReading } from "./shard-reading.ts";
 import type { Turns } from "./turns.ts";
 
 /** How long the last flush may take once a deadline has passed, in milliseconds. */
@@ -64,9 +63,7 @@ export class ShardScan {
   #giveUp: (outcome: ShardOutcome) => void = () => {};
   #idle: Promise<unknown> = Promise.resolve();
   /** Undefined until reading has begun. */
-  #reading:
-    | { readonly gate: PollGate; readonly pages: PageQueue; readonly dispatcher: Dispatcher }
-    | undefined;
+  #reading: ShardReading | undefined;
   #waitingFor: "handler" | "flush" = "handler";
   #cancelTimer: (() => void) | undefined;
 
@@ -87,32 +84,21 @@ export class ShardScan {
 
   status(): ShardStatus {
     const now = this.#options.clock.monotonic();
-    const { gate, pages, dispatcher } = this.#reading ?? {};
-    const oldest = pages?.oldest;
+    const reading = this.#reading?.status(now);
     return {
       shardId: this.shardId,
-      state: this.#state(),
-      lagMs:
-        oldest === undefined
-          ? (gate?.lagMs(now) ?? now - this.#grantedAt)
-          : oldest.millisBehindLatest + now - oldest.receivedAt,
-      handlingForMs: now - (dispatcher?.handlingSince ?? now),
-      recordsInFlight: (dispatcher?.recordsLeft ?? 0) + (pages?.recordsAhead ?? 0),
+      lagMs: now - this.#grantedAt,
+      handlingForMs: 0,
+      recordsInFlight: 0,
+      sinceLastPollMs: undefined,
+      error: undefined,
+      ...reading,
+      state: this.#stop.signal.aborted ? "draining" : (reading?.state ?? "waiting"),
       position: this.#progress.position,
       acknowledged: this.#progress.acknowledged,
       unflushedForMs: this.#progress.unflushedForMs(now),
-      sinceLastPollMs: gate?.sinceLastPollMs,
-      error: gate?.error,
       owner: this.#assignment.fence?.owner,
     };
-  }
-
-  #state(): ShardStatus["state"] {
-    if (this.#stop.signal.aborted) return "draining";
-    if (this.#reading === undefined) return "waiting";
-    const { dispatcher } = this.#reading;
-    if (dispatcher.paused) return "paused";
-    return dispatcher.handlingSince === undefined ? "reading" : "handling";
   }
 
   /** What a stop that ran out of time was waiting for. */
@@ -145,56 +131,32 @@ export class ShardScan {
   }
 
   async #read(): Promise<ShardOutcome> {
-    const { application, firstGrant, poll, stream, clock, telemetry } = this.#options;
+    const { application, firstGrant, telemetry } = this.#options;
     const { shardId } = this;
     const { fence, remainingMs } = this.#assignment;
-    const stop = this.#stop.signal;
     const start = startPosition(application, { ...this.#assignment, firstGrant });
     telemetry.info("reading a shard", {
       shardId,
       from: start.ShardIteratorType,
       sequenceNumber: start.StartingSequenceNumber,
     });
-    const context: HandlerContext = {
-      shardId,
-      signal: this.#abandon.signal,
-      ...(fence === undefined ? {} : { fence }),
-    };
-    const gate = new PollGate({
-      ...poll,
-      shardId,
-      shared: this.#options.reading,
-      clock,
-      telemetry,
-    });
-    const reader = new PollingReader({
-      maxRecords: poll.maxRecords,
-      shardId,
+    const signal = this.#abandon.signal;
+    const reading = new ShardReading({
+      ...this.#options,
+      context: { shardId, signal, ...(fence === undefined ? {} : { fence }) },
       start,
-      application,
-      stream,
-      gate,
-      telemetry,
-    });
-    const pages = new PageQueue(reader, stop);
-    const dispatcher = new Dispatcher({
-      handler: this.#options.handler,
-      context,
-      progress: this.#progress,
-      stop,
       remainingMs,
-      clock,
-      turns: this.#options.turns,
-      telemetry,
+      progress: this.#progress,
+      stop: this.#stop.signal,
     });
-    this.#reading = { gate, pages, dispatcher };
+    this.#reading = reading;
     for (;;) {
-      const page = await pages.next();
+      const page = await reading.next();
       if (page === undefined) return { kind: "aged-out" };
-      if (!(await dispatcher.deliver(page))) return this.#drained();
+      if (!(await reading.deliver(page))) return this.#drained();
       if (!page.end) continue;
       if (await this.#isClosed(page)) return this.#ended(page);
-      pages.reopen();
+      reading.reopen();
     }
   }
 

@@ -54,7 +54,12 @@ export const EMF_SCHEMA = {
     anyOf: [
       { type: "number" },
       { type: "array", items: { type: "number" }, minItems: 1, maxItems: 100 },
-      { type: "string", minLength: 1, maxLength: 1024, pattern: "^(?!:)[\\x20-\\x7e]*[\\x21-\\x7e]" },
+      {
+        type: "string",
+        minLength: 1,
+        maxLength: 1024,
+        pattern: "^(?!:)[\\x20-\\x7e]*[\\x21-\\x7e]",
+      },
     ],
   },
 } as const;

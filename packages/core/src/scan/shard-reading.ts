@@ -1,0 +1,85 @@
+import type { ShardProgress } from "../checkpoints/shard-progress.ts";
+import type { ApplicationStart } from "../checkpoints/start-position.ts";
+import type { Clock } from "../clock.ts";
+import type { Handler, HandlerContext } from "../handler.ts";
+import type { IteratorPosition, StreamClient } from "../kinesis/stream-client.ts";
+import type { ShardStatus } from "../telemetry/status.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import type { PollOptions } from "./pacing.ts";
+import { PageQueue } from "./page-queue.ts";
+import { PollGate, type SharedReading } from "./poll-gate.ts";
+import { PollingReader, type Page } from "./polling-reader.ts";
+import type { Turns } from "./turns.ts";
+
+export interface ShardReadingOptions {
+  readonly handler: Handler;
+  readonly context: HandlerContext;
+  readonly start: IteratorPosition;
+  readonly application: ApplicationStart;
+  readonly poll: PollOptions & { readonly maxRecords: number; readonly readShare: number };
+  readonly reading: SharedReading;
+  readonly stream: StreamClient;
+  readonly progress: ShardProgress;
+  readonly remainingMs: (() => number) | undefined;
+  readonly clock: Clock;
+  readonly turns: Turns;
+  readonly telemetry: Telemetry;
+  /** Aborts when no further record is to be begun. */
+  readonly stop: AbortSignal;
+}
+
+/** What the stations say of themselves. */
+export type ReadingStatus = Pick<
+  ShardStatus,
+  "state" | "lagMs" | "handlingForMs" | "recordsInFlight" | "sinceLastPollMs" | "error"
+>;
+
+/** One shard's way from the stream to the handler: reader, pages read ahead, dispatcher. */
+export class ShardReading {
+  readonly #gate: PollGate;
+  readonly #pages: PageQueue;
+  readonly #dispatcher: Dispatcher;
+
+  constructor(options: ShardReadingOptions) {
+    const { context, poll, reading, stop } = options;
+    const { shardId } = context;
+    this.#gate = new PollGate({ ...options, ...poll, shardId, shared: reading });
+    const { maxRecords } = poll;
+    const reader = new PollingReader({ ...options, shardId, maxRecords, gate: this.#gate });
+    this.#pages = new PageQueue(reader, stop);
+    this.#dispatcher = new Dispatcher(options);
+  }
+
+  /** As `PageQueue.next`. */
+  next(): Promise<Page | undefined> {
+    return this.#pages.next();
+  }
+
+  /** As `Dispatcher.deliver`. */
+  deliver(page: Page): Promise<boolean> {
+    return this.#dispatcher.deliver(page);
+  }
+
+  /** What looked like the shard's end was none. */
+  reopen(): void {
+    this.#pages.reopen();
+  }
+
+  /** @param now by the monotonic clock */
+  status(now: number): ReadingStatus {
+    const { oldest, recordsAhead } = this.#pages;
+    const { paused, handlingSince, recordsLeft } = this.#dispatcher;
+    return {
+      state: paused ? "paused" : handlingSince === undefined ? "reading" : "handling",
+      lagMs:
+        oldest === undefined
+          ? this.#gate.lagMs(now)
+          : oldest.millisBehindLatest + now - oldest.receivedAt,
+      handlingForMs: now - (handlingSince ?? now),
+      recordsInFlight: recordsLeft + recordsAhead,
+      sinceLastPollMs: this.#gate.sinceLastPollMs,
+      error: this.#gate.error,
+    };
+  }
+}
