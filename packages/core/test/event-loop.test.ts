@@ -1,7 +1,7 @@
 import { CreateStreamCommand, PutRecordsCommand } from "@aws-sdk/client-kinesis";
 import { FakeKinesis } from "@kc/emulator";
 import { expect, test } from "vitest";
-import { Consumer, type ConsumerOptions, type Handler } from "../src/index.ts";
+import { Consumer, type ConsumerOptions, type Counter, type Handler } from "../src/index.ts";
 
 /**
  * These run by the machine's own clock. What is measured is work, not time: how many records of
@@ -36,6 +36,32 @@ test("many shards that compute delay a timer by no more than one does", async ()
 test("pages of many shards that arrive together take turns from their first record on", async () => {
   const stretches = await stretchesOf(8, () => compute(1), { maxRecords: 12, scanIntervalMs: 0 });
   expect(Math.max(...stretches)).toBeLessThanOrEqual(MOST_AT_A_STRETCH);
+});
+
+test("a handler that blocks shows in the delay that the counter is told", async () => {
+  const kinesis = await streamOf(1);
+  const stop = new AbortController();
+  const delays: number[] = [];
+  const nothing = (): void => {};
+  const counter: Counter = {
+    add: nothing,
+    set: nothing,
+    remove: nothing,
+    record: (name, value) => {
+      if (name !== "event_loop_delay") return;
+      delays.push(value);
+      stop.abort();
+    },
+  };
+  let blocked = false;
+  await busyConsumer(kinesis, { counter }).scan(
+    () => {
+      if (!blocked) compute(500);
+      blocked = true;
+    },
+    { signal: stop.signal },
+  );
+  expect(delays[0]).toBeGreaterThanOrEqual(400);
 });
 
 test.each(HANDLERS)("an abort during %s is seen within its turn", async (_kind, handler) => {
