@@ -1,1 +1,1 @@
-export { default } from "../../vitest.package.ts";
+export { default } from "../../vitest.alone.ts";

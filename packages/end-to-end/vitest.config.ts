@@ -1,5 +1,5 @@
 import { mergeConfig } from "vitest/config";
-import project from "../../vitest.package.ts";
+import project from "../../vitest.alone.ts";
 
 const SERVERS = ["postgres", "mariadb", "redis", "redis-cluster", "dynamodb"];
 
