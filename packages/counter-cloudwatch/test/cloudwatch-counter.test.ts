@@ -2,12 +2,16 @@ import { execFile } from "node:child_process";
 import { PassThrough, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { PutRecordCommand } from "@aws-sdk/client-kinesis";
+import { Consumer } from "@kc/core";
+import { FakeKinesis } from "@kc/emulator";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { CloudWatchCounter, type CloudWatchCounterOptions } from "../src/index.ts";
 import { startCloudWatch } from "./support/cloudwatch.ts";
 import { directiveOf } from "./support/emf-schema.ts";
 import { Lines } from "./support/lines.ts";
 
+const DIMENSIONS = { Stream: "orders", Application: "billing" };
 const WHERE = { stream: "orders", application: "billing" };
 const SHARD = { ...WHERE, shardId: "shardId-000000000000" };
 
@@ -41,6 +45,27 @@ test("an interval's figures are one line for each set of dimensions", async () =
     ],
   });
   expect(retries).toMatchObject({ Operation: "GetRecords", Error: "TimeoutError", Retries: 1 });
+});
+
+test("a consumer's figures are told with its shards folded, unless they are asked for", async () => {
+  const kinesis = new FakeKinesis({ streams: { orders: 2 } });
+  const Data = Buffer.from("three");
+  await kinesis.send(new PutRecordCommand({ StreamName: "orders", PartitionKey: "a", Data }));
+  const scanned = async (perShard: boolean): Promise<Lines> => {
+    const output = new Lines();
+    await using counter = new CloudWatchCounter({ output, perShard });
+    const stop = new AbortController();
+    const consumer = new Consumer({ ...WHERE, client: kinesis, counter, start: "TRIM_HORIZON" });
+    await consumer.scan(() => stop.abort(), { signal: stop.signal });
+    await counter.flush();
+    return output;
+  };
+  const [folded, told] = [await scanned(false), await scanned(true)];
+  const records = folded.documents.find((document) => "Records" in document);
+  expect(records).toMatchObject({ ...DIMENSIONS, Records: 1, Bytes: 5, Batches: 1 });
+  expect(records).toHaveProperty("HandlerDuration");
+  expect(folded.documents.filter((document) => "ShardId" in document)).toEqual([]);
+  expect(told.documents.filter((document) => "ShardId" in document).length).toBeGreaterThan(0);
 });
 
 test("counters begin anew with each interval, gauges stand until they are over", async () => {
