@@ -23,6 +23,10 @@ const signal = stopSignal();
 const directory = mkdtempSync(join(tmpdir(), "kc-observability-"));
 const emulator = await startTraffic(signal);
 const workers = ["worker-1", "worker-2"].map(startWorker);
+// However this process ends: a port that is taken, say.
+process.on("exit", () => {
+  for (const worker of workers) worker.kill();
+});
 const urls = await Promise.all(workers.map(urlOf));
 
 const server = createServer((request, response) => {
@@ -41,22 +45,25 @@ const server = createServer((request, response) => {
 await once(server.listen(port, "127.0.0.1"), "listening");
 const { port: listening } = server.address() as AddressInfo;
 console.log(`Look at      http://127.0.0.1:${listening}`);
-for (const url of urls) console.log(`metrics at   ${url}/metrics`);
+for (const [index, url] of urls.entries()) {
+  console.log(`metrics at   ${url}/metrics, of process ${workers[index]!.pid}`);
+}
 console.log(
   "For graphs and alerts: prometheus --config.file=examples/observability/prometheus.yml,\n" +
     "and import examples/observability/dashboard.json into Grafana. Ctrl-C stops.\n",
 );
 
-await Promise.race([aborted(), ...workers.map((worker) => once(worker, "exit"))]);
+const exits = workers.map((worker) => once(worker, "exit"));
+await Promise.race([aborted(), Promise.all(exits)]);
 server.close();
 server.closeAllConnections();
 for (const worker of workers) worker.kill("SIGTERM");
-await Promise.all(workers.map(async (worker) => worker.exitCode ?? once(worker, "exit")));
+await Promise.all(exits);
 await emulator.close();
 rmSync(directory, { recursive: true, force: true });
-const codes = workers.map(({ exitCode }) => exitCode);
-console.log(`\nThe workers ended with exit codes ${codes.join(" and ")}.`);
-process.exit(Math.max(...codes.map((code) => code ?? 1)));
+const ends = workers.map(({ exitCode, signalCode }) => exitCode ?? signalCode);
+console.log(`\nThe workers ended with ${ends.join(" and ")}.`);
+process.exit(Math.max(...workers.map(({ exitCode }) => exitCode ?? 0)));
 
 function startWorker(id: string, index: number): ChildProcess {
   const program = fileURLToPath(new URL("worker.js", import.meta.url));

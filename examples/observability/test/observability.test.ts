@@ -34,7 +34,8 @@ const queries = [
 ];
 
 let page = "";
-let workers: string[] = [];
+const workers: string[] = [];
+const processes: number[] = [];
 let stop: () => Promise<number | null>;
 
 beforeAll(async () => {
@@ -50,7 +51,10 @@ beforeAll(async () => {
   for await (const line of createInterface({ input: program.stdout })) {
     const [, url] = /(http:\/\/[^ /]+)/.exec(line) ?? [];
     if (line.startsWith("Look at")) page = url!;
-    if (line.startsWith("metrics at")) workers.push(url!);
+    if (line.startsWith("metrics at")) {
+      workers.push(url!);
+      processes.push(Number(/process (\d+)/.exec(line)![1]));
+    }
     if (line.includes("Ctrl-C stops")) break;
   }
   program.stdout.resume();
@@ -70,6 +74,19 @@ test("the page shows both workers, and their shards", async () => {
     expect((await fetch(`${url}/live`)).status).toBe(200);
     expect((await fetch(`${url}/nothing`)).status).toBe(404);
   }
+});
+
+test("where its port is taken it says so, and leaves no worker behind", async () => {
+  const { port } = new URL(page);
+  const program = spawn(process.execPath, [here("dist/observability.js"), "--port", port], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let said = "";
+  program.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  // Its workers write there too: it ends when the last of them has.
+  await once(program, "close");
+  expect(program.exitCode).toBe(1);
+  expect(said).toContain(`EADDRINUSE: address already in use 127.0.0.1:${port}`);
 });
 
 test("every metric and label that a panel or an alert asks for is one that comes out", async () => {
@@ -133,6 +150,16 @@ scrape_configs: [{ job_name: kinesis, static_configs: [{ targets: ${targets} }] 
   await until(async () => (await rules()).every(({ health }) => health !== "unknown"));
   for (const { name, health, lastError } of await rules())
     expect(health, `${name}: ${lastError}`).toBe("ok");
+});
+
+test("a worker that is killed is taken over, and the other's metrics say so", async () => {
+  process.kill(processes[1]!, "SIGKILL");
+  const metrics = async (): Promise<string> => (await fetch(`${workers[0]!}/metrics`)).text();
+  await until(async () => /kinesis_leases_held{.*} 4\n/.test(await metrics()));
+  const told = await metrics();
+  expect(told).toMatch(/kinesis_evictions_total{.*} 1\n/);
+  expect(told).toMatch(/kinesis_leases_acquired_total{reason="taken-over".*} 2\n/);
+  expect(told).toMatch(/kinesis_takeover_duration_seconds_count{.*} 2\n/);
 });
 
 test("every alert is silent, and then it is not", async ({ skip }) => {
