@@ -129,12 +129,13 @@ test("a stream given by ARN goes into every call by its ARN, never by its name",
   }
 });
 
-test("a page's token comes with the ARN, which routes the call", async () => {
+test("a stream given by ARN is listed beyond 1,000 shards: a page's token goes alone", async () => {
   const world = await World.of({ shards: 1001 });
-  await clientOf(world, { StreamARN: ARN }).listShards(never());
+  const listing = await clientOf(world, { StreamARN: ARN }).listShards(never());
 
+  expect(listing).toHaveLength(1001);
   const pages = world.kinesis.calls.map(({ input }) => Object.keys(input));
-  expect(pages).toEqual([["StreamARN"], ["NextToken", "StreamARN"]]);
+  expect(pages).toEqual([["StreamARN"], ["NextToken"]]);
 });
 
 test("a stream given by name goes into every call that takes one by its name", async () => {

@@ -38,15 +38,21 @@ describe("ListShards", () => {
     await expect(list({ NextToken })).rejects.toThrow(ExpiredNextTokenException);
   });
 
-  it("takes a token with the stream's ARN, which routes the call, not with another's", async () => {
-    const { list } = listing({ streams: { s: 2 } });
-    const { NextToken } = await list({ StreamName: "s", MaxResults: 1 });
-    const arn = "arn:aws:kinesis:us-east-1:000000000000:stream/";
-    expect((await list({ NextToken, StreamARN: `${arn}s` })).Shards).toHaveLength(1);
-    await expect(list({ NextToken, StreamARN: `${arn}t` })).rejects.toMatchObject({
-      name: "InvalidArgumentException",
-    });
-  });
+  it.each(["StreamName", "StreamARN"] as const)(
+    "refuses a token together with %s: a token goes alone",
+    async (member) => {
+      const { list } = listing({ streams: { s: 2 } });
+      const stream = {
+        StreamName: "s",
+        StreamARN: "arn:aws:kinesis:us-east-1:000000000000:stream/s",
+      };
+      const { NextToken } = await list({ StreamName: "s", MaxResults: 1 });
+      await expect(list({ NextToken, [member]: stream[member] })).rejects.toMatchObject({
+        name: "InvalidArgumentException",
+        message: `NextToken and ${member} cannot be provided together.`,
+      });
+    },
+  );
 
   it("gives at most 1,000 shards a page", async () => {
     const { list } = listing({ streams: { s: 1001 } });

@@ -112,12 +112,8 @@ export class StreamClient {
       try {
         const page: ListShardsCommandOutput = await this.#callOnStream(
           "ListShards",
-          new ListShardsCommand(
-            token === undefined
-              ? this.id
-              : // A token stands for the stream's name; an ARN is still needed to route the call.
-                { NextToken: token, ...("StreamARN" in this.id ? this.id : {}) },
-          ),
+          // A token stands for the stream: the service refuses a name or an ARN beside it.
+          new ListShardsCommand(token === undefined ? this.id : { NextToken: token }),
           signal,
         );
         for (const shard of page.Shards ?? []) shards.push(fromListing(shard));

@@ -10,6 +10,13 @@ import { describeShard } from "./streams.ts";
 const MAX_RESULTS = 1000;
 /** How long a NextToken can be used, in milliseconds. */
 const TOKEN_LIFETIME_MS = 300_000;
+/** What a token stands for already: the service refuses them together. */
+const BESIDE_NO_TOKEN = [
+  "StreamName",
+  "StreamARN",
+  "StreamCreationTimestamp",
+  "ExclusiveStartShardId",
+] as const;
 
 /** Where a listing goes on: a NextToken's content. */
 interface Listing {
@@ -54,9 +61,7 @@ function start({ streams }: Model, input: Input<"ListShards">): Listing {
 }
 
 function resume({ streams }: Model, input: Input<"ListShards">, now: number): Listing {
-  const named = (["StreamName", "StreamCreationTimestamp", "ExclusiveStartShardId"] as const).find(
-    (member) => input[member] !== undefined,
-  );
+  const named = BESIDE_NO_TOKEN.find((member) => input[member] !== undefined);
   if (named !== undefined) throw invalid(`NextToken and ${named} cannot be provided together.`);
   const fields = parseToken(input.NextToken!, 7);
   if (fields === undefined) throw invalid("Invalid NextToken.");
@@ -64,7 +69,7 @@ function resume({ streams }: Model, input: Input<"ListShards">, now: number): Li
   if (now - Number(createdAt) > TOKEN_LIFETIME_MS) {
     throw serviceError("ExpiredNextTokenException", "The NextToken has expired.");
   }
-  const stream = streams.find({ StreamName: String(name), StreamARN: input.StreamARN });
+  const stream = streams.find({ StreamName: String(name) });
   if (stream.incarnation !== incarnation) throw invalid("Invalid NextToken.");
   const filter = {
     Type: type as ShardFilter["Type"],
