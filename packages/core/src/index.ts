@@ -9,6 +9,7 @@ export {
   formatCheckpoint,
   isSequenceNumber,
   SHARD_END,
+  shardEndAt,
   type Checkpoint,
   type Position,
 } from "./checkpoints/position.ts";

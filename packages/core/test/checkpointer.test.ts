@@ -114,7 +114,7 @@ test("a shard's end is written once, at once", async () => {
   await world.put("a", "1", "2");
   await world.split(SHARD);
   await world.clock.advance(1000);
-  expect(store.writesOf(SHARD)).toEqual([SHARD_END]);
+  expect(store.writesOf(SHARD)).toMatchObject([SHARD_END]);
 });
 
 test("what is done during a write goes into the next one, an interval later", async () => {

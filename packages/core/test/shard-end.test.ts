@@ -1,14 +1,14 @@
-import type { GetRecordsCommand } from "@aws-sdk/client-kinesis";
+import { ListShardsCommand, type GetRecordsCommand } from "@aws-sdk/client-kinesis";
 import { expect, test } from "vitest";
-import type { Checkpoint } from "../src/index.ts";
+import { shardEndAt, SkipCheckpoint, type Checkpoint } from "../src/index.ts";
 import { gate } from "./support/calls.ts";
 import { late, RecordingStore } from "./support/recording-store.ts";
 import { ScriptedGroup } from "./support/scripted-group.ts";
-import { World } from "./support/world.ts";
+import { STREAM, World } from "./support/world.ts";
 
 const SHARD = "shardId-000000000000";
 const HOUR = 3_600_000;
-const END = { kind: "shard-end" };
+const END = { kind: "shard-end", sequenceNumber: expect.stringMatching(/^\d+$/) as string };
 
 test("the hook is called when the end is in the store, once, also over restarts", async () => {
   const world = await World.of();
@@ -25,6 +25,43 @@ test("the hook is called when the end is in the store, once, also over restarts"
   await world.clock.advance(60_000);
   await second.stop();
   expect(stored).toEqual([END]);
+});
+
+test.each([
+  ["the last record", (): unknown => undefined],
+  ["the last record, although no checkpoint covered it", () => SkipCheckpoint],
+])("a shard's end carries the number of %s", async (_, handler) => {
+  const world = await World.of();
+  const store = new RecordingStore(world.clock);
+  await world.start({ store, flushIntervalMs: 60_000 }, handler);
+  const numbers = await world.put("a", "1", "2", "3");
+  await world.split(SHARD);
+  await world.clock.advance(1000);
+  expect(store.writesOf(SHARD)).toEqual([shardEndAt(numbers[2])]);
+});
+
+test("a shard that has no more records after its checkpoint carries that one's number to its end", async () => {
+  const world = await World.of();
+  const store = new RecordingStore(world.clock);
+  const first = await world.start({ store });
+  const numbers = await world.put("a", "1", "2");
+  await world.clock.advance(1000);
+  await first.stop();
+  await world.split(SHARD);
+  await world.start({ store });
+  await world.clock.advance(1000);
+  expect(store.stored(SHARD)).toEqual(shardEndAt(numbers[1]));
+});
+
+test("a shard that ended without a record carries its first number", async () => {
+  const world = await World.of();
+  const store = new RecordingStore(world.clock);
+  await world.start({ store });
+  await world.split(SHARD);
+  await world.clock.advance(1000);
+  const { Shards } = await world.kinesis.send(new ListShardsCommand({ StreamName: STREAM }));
+  const first = Shards![0]!.SequenceNumberRange!.StartingSequenceNumber!;
+  expect(store.stored(SHARD)).toEqual(shardEndAt(first));
 });
 
 test("children wait for the hook", async () => {

@@ -1,4 +1,5 @@
 import { checkpointAt, type ApplicationRow, type Checkpoint, type StoreScope } from "@kc/core";
+import { expect } from "vitest";
 
 export const SCOPE: StoreScope = { application: "billing", streamName: "orders" };
 
@@ -12,6 +13,12 @@ export function at(n: number, subSequenceNumber?: number): Checkpoint {
     subSequenceNumber === undefined ? { sequenceNumber } : { sequenceNumber, subSequenceNumber },
   );
 }
+
+/**
+ * A shard's end as it is read back where no number was written with it: bare, or with the number
+ * that stood there before.
+ */
+export const AN_END: Checkpoint = expect.objectContaining({ kind: "shard-end" }) as Checkpoint;
 
 export function shard(index: number): string {
   return `shardId-${String(index).padStart(12, "0")}`;

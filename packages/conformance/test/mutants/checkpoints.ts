@@ -2,6 +2,7 @@ import {
   checkpointAt,
   compareCheckpoints,
   SHARD_END,
+  shardEndAt,
   type Checkpoint,
   type CheckpointWrite,
   type StoreScope,
@@ -166,6 +167,17 @@ export const checkpointMutants: readonly Mutant[] = [
         return checkpoint.kind === "shard-end"
           ? checkpointAt({ sequenceNumber: "SHARD_END" })
           : checkpoint;
+      }
+    },
+  ),
+  mutant(
+    "leaves the number that stood there beside a shard's end",
+    "checkpoint.shard-end-number",
+    class extends ReferenceStore {
+      override advance(scope: StoreScope, write: CheckpointWrite) {
+        if (write.checkpoint.kind === "position") return super.advance(scope, write);
+        const before = this.read(this.shardKey(scope, write.shardId));
+        return super.advance(scope, { ...write, checkpoint: shardEndAt(before?.sequenceNumber) });
       }
     },
   ),

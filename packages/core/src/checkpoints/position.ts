@@ -15,8 +15,14 @@ export type Checkpoint =
   | ({ readonly kind: "position" } & Position)
   | {
       readonly kind: "shard-end";
+      /**
+       * The shard's last record, for readers of the store that know numbers alone: a shard without
+       * records has its first number here. It takes no part in comparisons. Absent = not known.
+       */
+      readonly sequenceNumber?: string;
     };
 
+/** A shard's end whose last number is not known. */
 export const SHARD_END: Checkpoint = Object.freeze({ kind: "shard-end" });
 
 const SEQUENCE_NUMBER = /^(?:0|[1-9][0-9]{0,127})$/;
@@ -34,6 +40,11 @@ export function checkpointAt(position: Position): Checkpoint {
     : { kind: "position", sequenceNumber, subSequenceNumber };
 }
 
+/** The checkpoint that says "the shard was read to its end, and this was its last record". */
+export function shardEndAt(sequenceNumber: string | undefined): Checkpoint {
+  return sequenceNumber === undefined ? SHARD_END : { kind: "shard-end", sequenceNumber };
+}
+
 /** Negative, zero or positive, as `a` lies before, at or after `b`. Both must be sequence numbers. */
 export function compareSequenceNumbers(a: string, b: string): number {
   return a.length - b.length || (a < b ? -1 : a > b ? 1 : 0);
@@ -41,7 +52,7 @@ export function compareSequenceNumbers(a: string, b: string): number {
 
 /**
  * Order of checkpoints: by sequence number, then sub-sequence number; a shard's end comes after
- * every number. No sub-sequence number means the whole record, so it comes after each user record
+ * every number, and all ends are the same. No sub-sequence number means the whole record, so it comes after each user record
  * of that sequence number.
  */
 export function compareCheckpoints(a: Checkpoint, b: Checkpoint): number {
@@ -61,9 +72,12 @@ function compareSub(a: number | undefined, b: number | undefined): number {
   return a - b;
 }
 
-/** For messages and logs: `4959…123`, `4959…123.7` or `shard end`. */
+/** For messages and logs: `4959…123`, `4959…123.7`, `shard end` or `shard end at 4959…123`. */
 export function formatCheckpoint(checkpoint: Checkpoint): string {
-  if (checkpoint.kind === "shard-end") return "shard end";
+  if (checkpoint.kind === "shard-end") {
+    const { sequenceNumber } = checkpoint;
+    return sequenceNumber === undefined ? "shard end" : `shard end at ${sequenceNumber}`;
+  }
   const { sequenceNumber, subSequenceNumber } = checkpoint;
   return subSequenceNumber === undefined
     ? sequenceNumber

@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { LeaseLostError } from "../errors.ts";
-import { compareCheckpoints, SHARD_END, type Checkpoint } from "./position.ts";
+import { checkpointAt, compareCheckpoints, shardEndAt, type Checkpoint } from "./position.ts";
 import type { CheckpointWrite, Fence, SetCheckpointResult } from "./store.ts";
 
 export interface ShardProgressOptions {
@@ -37,7 +37,8 @@ export class ShardProgress {
   readonly #lost = new AbortController();
   #sequenceNumber = "";
   #subSequenceNumber: number | undefined;
-  #ended = false;
+  /** Set by the shard's end. */
+  #end: Checkpoint | undefined;
   #dirtySince: number | undefined;
   #takenAt = 0;
   /** How many were done since the write before, and of these, how many the last one took. */
@@ -63,7 +64,7 @@ export class ShardProgress {
 
   /** The last that is done; undefined = nothing was. */
   get position(): Checkpoint | undefined {
-    return this.#ended || this.#sequenceNumber !== "" ? this.#checkpoint() : undefined;
+    return this.#end || this.#sequenceNumber !== "" ? this.#checkpoint() : undefined;
   }
 
   /** How long finished work has waited for the store, in milliseconds. */
@@ -104,11 +105,14 @@ export class ShardProgress {
     if (this.#dirtySince === undefined) this.#soil();
   }
 
-  /** The shard was read to its end: resolves once the store knows. @throws as `flush` */
-  end(): Promise<void> {
+  /**
+   * The shard was read to its end: resolves once the store knows. @throws as `flush`
+   * @param sequenceNumber the last record's; undefined = not known
+   */
+  end(sequenceNumber: string | undefined): Promise<void> {
     if (this.#closed) return Promise.reject(this.#closed);
     this.#done += 1;
-    this.#ended = true;
+    this.#end = shardEndAt(sequenceNumber);
     if (this.#dirtySince === undefined) this.#soil();
     return this.flush();
   }
@@ -175,11 +179,12 @@ export class ShardProgress {
   }
 
   #checkpoint(): Checkpoint {
-    if (this.#ended) return SHARD_END;
+    if (this.#end) return this.#end;
     const sequenceNumber = this.#sequenceNumber;
-    return this.#subSequenceNumber === undefined
-      ? { kind: "position", sequenceNumber }
-      : { kind: "position", sequenceNumber, subSequenceNumber: this.#subSequenceNumber };
+    const subSequenceNumber = this.#subSequenceNumber;
+    return checkpointAt(
+      subSequenceNumber === undefined ? { sequenceNumber } : { sequenceNumber, subSequenceNumber },
+    );
   }
 
   #isCurrent(written: Checkpoint): boolean {

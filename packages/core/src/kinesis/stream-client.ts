@@ -66,6 +66,8 @@ export class StreamClient {
   readonly #slots = pLimit(MAX_CALLS_AT_ONCE);
   /** Wall-clock difference: the service's minus this machine's, from the last reply that told. */
   #serviceOffsetMs = 0;
+  /** The last complete listing. */
+  #listed: readonly Shard[] = [];
 
   constructor(options: {
     readonly id: StreamId;
@@ -118,7 +120,7 @@ export class StreamClient {
         );
         for (const shard of page.Shards ?? []) shards.push(fromListing(shard));
         token = page.NextToken ?? undefined;
-        if (token === undefined) return shards;
+        if (token === undefined) return (this.#listed = shards);
       } catch (error) {
         if (!KcError.is(error) || classify(error.cause) !== "expired-token") throw error;
         this.#telemetry.warn("a listing of the shards took too long; it starts over");
@@ -128,6 +130,16 @@ export class StreamClient {
         await sleep(this.#clock, backoffMs(restarts, BACKOFF, this.#random), signal);
       }
     }
+  }
+
+  /**
+   * The number with which a shard's records begin, from the last listing that was made for whatever
+   * reason, or from another one if that did not name the shard. Undefined = the stream has no such shard.
+   */
+  async firstNumberOf(shardId: string, signal: AbortSignal): Promise<string | undefined> {
+    const is = (shard: Shard): boolean => shard.shardId === shardId;
+    const shard = this.#listed.find(is) ?? (await this.listShards(signal)).find(is);
+    return shard?.startingSequenceNumber;
   }
 
   async getShardIterator(

@@ -150,12 +150,19 @@ export class ShardScan {
       stop: this.#stop.signal,
     });
     this.#reading = reading;
+    let last = this.#assignment.checkpoint?.sequenceNumber;
     for (;;) {
       const page = await reading.next();
       if (page === undefined) return { kind: "aged-out" };
+      const { records } = page;
+      if (records.length > 0) last = records.sequenceNumber(records.length - 1);
       if (!(await reading.deliver(page))) return this.#drained();
       if (!page.end) continue;
-      if (await this.#isClosed(page)) return this.#ended(page);
+      if (await this.#isClosed(page)) {
+        // A shard without records has the number with which they would begin.
+        last ??= await this.#options.stream.firstNumberOf(shardId, this.#stop.signal);
+        return this.#ended(page, last);
+      }
       reading.reopen();
     }
   }
@@ -172,9 +179,10 @@ export class ShardScan {
     return false;
   }
 
-  async #ended(page: Page): Promise<ShardOutcome> {
+  /** @param sequenceNumber the last record's */
+  async #ended(page: Page, sequenceNumber: string | undefined): Promise<ShardOutcome> {
     const { shardId } = this;
-    await this.#progress.end();
+    await this.#progress.end(sequenceNumber);
     this.#options.telemetry.info("a shard was read to its end", {
       shardId,
       children: page.children.map((child) => child.shardId),

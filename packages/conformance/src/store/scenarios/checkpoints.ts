@@ -1,6 +1,6 @@
-import { checkpointAt, SHARD_END, type Checkpoint, type Store } from "@kc/core";
+import { checkpointAt, SHARD_END, shardEndAt, type Checkpoint, type Store } from "@kc/core";
 import { expect } from "vitest";
-import { at, SCOPE, SHARD } from "../fixtures.ts";
+import { AN_END, at, SCOPE, SHARD } from "../fixtures.ts";
 import type { StoreScenario } from "../harness.ts";
 
 const set = (store: Store, checkpoint: Checkpoint) =>
@@ -9,17 +9,19 @@ const set = (store: Store, checkpoint: Checkpoint) =>
 /** Each of these comes after the one before it: all are written, and each is then refused. */
 async function expectAscending(store: Store, checkpoints: readonly Checkpoint[]): Promise<void> {
   let before: Checkpoint | undefined;
+  let stored: Checkpoint | undefined;
   for (const checkpoint of checkpoints) {
+    stored = checkpoint.kind === "shard-end" ? AN_END : checkpoint;
     const forward = await set(store, checkpoint);
-    expect(forward, "a step forward").toStrictEqual({ outcome: "written", stored: checkpoint });
-    expect(await store.getCheckpoint(SCOPE, SHARD), "read back").toStrictEqual(checkpoint);
+    expect(forward, "a step forward").toStrictEqual({ outcome: "written", stored });
+    expect(await store.getCheckpoint(SCOPE, SHARD), "read back").toStrictEqual(stored);
     if (before !== undefined) {
       const back = await set(store, before);
-      expect(back, "a step back").toStrictEqual({ outcome: "behind", stored: checkpoint });
+      expect(back, "a step back").toStrictEqual({ outcome: "behind", stored });
     }
     before = checkpoint;
   }
-  expect(await store.getCheckpoint(SCOPE, SHARD), "what stands at the end").toStrictEqual(before);
+  expect(await store.getCheckpoint(SCOPE, SHARD), "what stands at the end").toStrictEqual(stored);
 }
 
 export const checkpointScenarios: readonly StoreScenario[] = [
@@ -53,7 +55,8 @@ export const checkpointScenarios: readonly StoreScenario[] = [
       for (const checkpoint of [at(1, 3), at(1), SHARD_END]) {
         await set(store, checkpoint);
         const again = await set(store, checkpoint);
-        expect(again).toStrictEqual({ outcome: "same", stored: checkpoint });
+        const stored = checkpoint.kind === "shard-end" ? AN_END : checkpoint;
+        expect(again).toStrictEqual({ outcome: "same", stored });
       }
     },
   },
@@ -123,10 +126,31 @@ export const checkpointScenarios: readonly StoreScenario[] = [
       const store = await harness.open();
       await set(store, checkpointAt({ sequenceNumber: "9".repeat(56) }));
       const ended = await set(store, SHARD_END);
-      expect(ended).toStrictEqual({ outcome: "written", stored: { kind: "shard-end" } });
-      expect(await store.getCheckpoint(SCOPE, SHARD)).toStrictEqual({ kind: "shard-end" });
+      expect(ended).toStrictEqual({ outcome: "written", stored: AN_END });
+      expect(await store.getCheckpoint(SCOPE, SHARD)).toStrictEqual(AN_END);
       const bulk = await store.getCheckpoints(SCOPE);
-      expect(bulk).toStrictEqual(new Map([[SHARD, { kind: "shard-end" }]]));
+      expect(bulk).toStrictEqual(new Map([[SHARD, AN_END]]));
+    },
+  },
+  {
+    key: "checkpoint.shard-end-number",
+    title: "a shard's end keeps the last number that it was written with, or has none",
+    async run({ harness }) {
+      const store = await harness.open();
+      const last = String(BigInt("9".repeat(56)) - 7n);
+      const expectKept = (stored: Checkpoint | undefined, what: string): void => {
+        expect(stored, what).toStrictEqual(AN_END);
+        expect([undefined, last], what).toContain(stored?.sequenceNumber);
+      };
+      await set(store, at(1));
+      const ended = await set(store, shardEndAt(last));
+      expect(ended.outcome).toBe("written");
+      expectKept(ended.stored, "the answer");
+      expectKept(await store.getCheckpoint(SCOPE, SHARD), "read back");
+      expectKept((await store.getCheckpoints(SCOPE)).get(SHARD), "read back in bulk");
+      const again = await set(store, SHARD_END);
+      expect(again.outcome, "all ends are the same").toBe("same");
+      expectKept(await store.getCheckpoint(SCOPE, SHARD), "after an end without a number");
     },
   },
   {
@@ -137,9 +161,9 @@ export const checkpointScenarios: readonly StoreScenario[] = [
       await set(store, SHARD_END);
       for (const late of [at(1), checkpointAt({ sequenceNumber: "9".repeat(56) }), at(3, 0)]) {
         const answer = await set(store, late);
-        expect(answer).toStrictEqual({ outcome: "behind", stored: { kind: "shard-end" } });
+        expect(answer).toStrictEqual({ outcome: "behind", stored: AN_END });
       }
-      expect(await store.getCheckpoint(SCOPE, SHARD)).toStrictEqual({ kind: "shard-end" });
+      expect(await store.getCheckpoint(SCOPE, SHARD)).toStrictEqual(AN_END);
     },
   },
 ];
