@@ -13,6 +13,7 @@ import {
 import {
   startMariadb,
   startPostgres,
+  startProxy,
   startRedis,
   type Lifecycle,
 } from "@kc-internal/test-services";
@@ -139,6 +140,24 @@ test.each(STORES)(
   async (_, newAddress) => tell(await newAddress(bundle.directory)),
 );
 
+/** Far away: each reply of Kinesis and of the store takes this long at least, in milliseconds. */
+const ROUND_TRIP_MS = 50;
+const LARGE: Feed = { records: 500, bytes: 200_000 };
+const REMOTE = STORES.filter(([name]) => name !== "SQLite" && name !== "a Redis cluster");
+
+test.each(REMOTE)(
+  `on %s, 4 processes that are ${ROUND_TRIP_MS} ms away, with records of ${LARGE.bytes / 1000} KB`,
+  { timeout: 240_000 },
+  async (_, newAddress) => {
+    const address = await newAddress(bundle.directory);
+    await tell(await farAway(address), {
+      feed: LARGE,
+      latencyMs: ROUND_TRIP_MS / 2,
+      near: address,
+    });
+  },
+);
+
 /** Servers of their own, since the others' tests would miss them. */
 const SERVERS: readonly (readonly [
   string,
@@ -177,24 +196,44 @@ test.each(SERVERS)(
   async (_, start) => {
     const { server, address } = await start();
     onTestFinished(() => server.close());
-    await tell(address, async () => {
+    const restart = async (): Promise<void> => {
       await server.stop();
       await after(1000);
       await server.restart();
-    });
+    };
+    await tell(address, { interlude: restart });
   },
 );
 
+/** What is put: so many records, each of so many bytes (0 = its name alone). */
+interface Feed {
+  readonly records: number;
+  readonly bytes: number;
+}
+
+interface Story {
+  readonly feed?: Feed;
+  /** Happens to the server meanwhile. */
+  readonly interlude?: () => Promise<void>;
+  /** From the processes to Kinesis, one way. */
+  readonly latencyMs?: number;
+  /** The store's address for the test itself, where the processes have another. */
+  readonly near?: StoreAddress;
+}
+
 /** Four processes, records all the while, and what befalls them; then the ledger's verdict. */
-async function tell(address: StoreAddress, interlude?: () => Promise<void>): Promise<void> {
-  const { store, close } = openStore(address);
+async function tell(address: StoreAddress, story: Story = {}): Promise<void> {
+  const { feed: toPut = { records: RECORDS, bytes: 0 }, interlude, latencyMs = 0 } = story;
+  const { records } = toPut;
+  const { store, close } = openStore(story.near ?? address);
   const emulator = await startEmulator({ quotas: false });
   onTestFinished(async () => {
     await emulator.close();
     await close();
   });
   await store.setup?.();
-  const { kinesis, url: endpoint } = emulator;
+  const { kinesis, url } = emulator;
+  const endpoint = latencyMs === 0 ? url : await through(url, latencyMs);
   await kinesis.send(new CreateStreamCommand({ StreamName, ShardCount: SHARDS }));
   const fleet = new Fleet({ endpoint, store: address });
   onTestFinished(() => fleet.end());
@@ -212,7 +251,7 @@ async function tell(address: StoreAddress, interlude?: () => Promise<void>): Pro
   ]);
   const steps = [() => fleet.untilReady(), ...events, async () => undefined];
   for (const step of steps) {
-    await feed(kinesis, put, Math.ceil(RECORDS / steps.length));
+    await feed(kinesis, put, { ...toPut, records: Math.ceil(records / steps.length) });
     await step();
     // A process that is still starting does not know its signals yet.
     await fleet.untilReady();
@@ -231,7 +270,32 @@ async function tell(address: StoreAddress, interlude?: () => Promise<void>): Pro
   });
   for (const [id, code] of fleet.exitCodes) expect(code, `${id}'s exit code`).toBe(0);
   // What came after the last flush of the two: half a second of their share, and the freeze's.
-  expect(repeats).toBeLessThan(RECORDS / 4);
+  expect(repeats).toBeLessThan(records / 4);
+}
+
+/** The same address by way of a proxy with latency. */
+async function farAway(address: StoreAddress): Promise<StoreAddress> {
+  const latencyMs = ROUND_TRIP_MS / 2;
+  switch (address.kind) {
+    case "postgres":
+      return { ...address, connectionString: await through(address.connectionString, latencyMs) };
+    case "mysql":
+      return { ...address, uri: await through(address.uri, latencyMs) };
+    case "redis":
+      return { ...address, url: await through(address.url, latencyMs) };
+    case "dynamodb":
+      return { ...address, endpoint: await through(address.endpoint, latencyMs) };
+    default:
+      throw new Error(`${address.kind} has no single address`);
+  }
+}
+
+async function through(url: string, latencyMs: number): Promise<string> {
+  const behind = new URL(url);
+  const target = { host: behind.hostname, port: Number(behind.port) };
+  const proxy = await startProxy(target, { latencyMs });
+  onTestFinished(() => proxy.close());
+  return Object.assign(behind, { hostname: proxy.host, port: String(proxy.port) }).href;
 }
 
 function shuffled<T>(items: readonly T[]): T[] {
@@ -243,13 +307,19 @@ function shuffled<T>(items: readonly T[]): T[] {
     .map(({ item }) => item);
 }
 
-async function feed(kinesis: FakeKinesis, put: Map<string, number>, count: number): Promise<void> {
-  for (let n = 0; n < count; n += 500) {
-    const Records = Array.from({ length: Math.min(500, count - n) }, (_, index) => {
+async function feed(
+  kinesis: FakeKinesis,
+  put: Map<string, number>,
+  { records: count, bytes }: Feed,
+): Promise<void> {
+  // A call takes 500 records, and 5 MiB.
+  const atOnce = Math.min(500, Math.floor((4 * 1024 * 1024) / Math.max(bytes, 1)));
+  for (let n = 0; n < count; n += atOnce) {
+    const Records = Array.from({ length: Math.min(atOnce, count - n) }, (_, index) => {
       const key = `k${(n + index) % KEYS}`;
       const number = (put.get(key) ?? 0) + 1;
       put.set(key, number);
-      return { PartitionKey: key, Data: Buffer.from(`${key}:${number}`) };
+      return { PartitionKey: key, Data: Buffer.from(`${key}:${number} `.padEnd(bytes, ".")) };
     });
     await kinesis.send(new PutRecordsCommand({ StreamName, Records }));
   }

@@ -16,7 +16,7 @@ export {
   type PrometheusServer,
   startPrometheus,
 } from "./prometheus.ts";
-export { type Proxy, startProxy } from "./proxy.ts";
+export { type Proxy, type ProxyOptions, startProxy } from "./proxy.ts";
 export {
   type RedisClusterAddress,
   type RedisClusterServer,

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { type Server, type Socket, connect, createServer } from "node:net";
+import { setTimeout as after } from "node:timers/promises";
 import { freePort } from "./free-port.ts";
 import type { Address } from "./server-process.ts";
 
@@ -17,9 +18,17 @@ export interface Proxy extends Address, AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** Bytes of one direction that may be on their way; a sender waits for more. */
+const MOST_IN_FLIGHT = 4 * 1024 * 1024;
+
+export interface ProxyOptions {
+  /** How long a byte is on its way, in milliseconds: a reply comes after twice that. @default 0 */
+  readonly latencyMs?: number;
+}
+
 /** Starts a proxy in front of a server; what is sent to the one reaches the other. */
-export async function startProxy(target: Address): Promise<Proxy> {
-  const proxy = new TcpProxy(target, await freePort());
+export async function startProxy(target: Address, options: ProxyOptions = {}): Promise<Proxy> {
+  const proxy = new TcpProxy(target, await freePort(), options.latencyMs ?? 0);
   await proxy.restore();
   return proxy;
 }
@@ -28,14 +37,16 @@ class TcpProxy implements Proxy {
   readonly host = "127.0.0.1";
   readonly port: number;
   readonly #target: Address;
+  readonly #latencyMs: number;
   readonly #sockets = new Set<Socket>();
   #server: Server | undefined;
   /** Nothing passes before it is open. */
   #gate: { readonly opened: Promise<void>; readonly open: () => void } | undefined;
 
-  constructor(target: Address, port: number) {
+  constructor(target: Address, port: number, latencyMs: number) {
     this.#target = target;
     this.port = port;
+    this.#latencyMs = latencyMs;
   }
 
   async cut(): Promise<void> {
@@ -88,13 +99,26 @@ class TcpProxy implements Proxy {
   }
 
   async #forward(from: Socket, to: Socket): Promise<void> {
+    // Chunks travel side by side and arrive in order: latency takes no bandwidth.
+    let arrived: Promise<void> = Promise.resolve();
+    let inFlight = 0;
+    const deliver = async (before: Promise<void>, trip: Promise<void>, chunk: Buffer) => {
+      await Promise.all([before, trip]);
+      await this.#gate?.opened;
+      await new Promise<void>((resolve, reject) => {
+        to.write(chunk, (error) => (error ? reject(error) : resolve()));
+      });
+      inFlight -= chunk.length;
+    };
     try {
       for await (const chunk of from as AsyncIterable<Buffer>) {
-        await this.#gate?.opened;
-        await new Promise<void>((resolve, reject) => {
-          to.write(chunk, (error) => (error ? reject(error) : resolve()));
-        });
+        inFlight += chunk.length;
+        arrived = deliver(arrived, this.#trip(), chunk);
+        // Awaited below; until then a failure must not count as unhandled.
+        arrived.catch(() => undefined);
+        if (this.#latencyMs === 0 || inFlight > MOST_IN_FLIGHT) await arrived;
       }
+      await Promise.all([arrived, this.#trip()]);
       await this.#gate?.opened;
       to.end();
     } catch {
@@ -103,6 +127,10 @@ class TcpProxy implements Proxy {
       from.destroy();
       to.destroy();
     }
+  }
+
+  async #trip(): Promise<void> {
+    if (this.#latencyMs > 0) await after(this.#latencyMs);
   }
 
   #track(socket: Socket): void {

@@ -41,6 +41,18 @@ test("a driver works through it", async () => {
   await client.end();
 });
 
+test("with latency a reply comes no sooner than both ways take, and whole", async () => {
+  const { user, database, ...target } = inject("postgres");
+  await using behind = await startProxy(target, { latencyMs: 40 });
+  const client = new Client({ host: behind.host, port: behind.port, user, database });
+  await client.connect();
+  const since = performance.now();
+  const { rows } = await client.query("SELECT repeat('x', 9000000) AS large");
+  expect(performance.now() - since).toBeGreaterThanOrEqual(79);
+  expect(rows).toEqual([{ large: "x".repeat(9_000_000) }]);
+  await client.end();
+});
+
 test("an end on one side ends the other", async () => {
   const socket = await connection(await proxy());
   socket.resume().write("QUIT\r\n");
