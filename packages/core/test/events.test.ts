@@ -150,6 +150,21 @@ test("a reader ends by its signal, or by leaving the loop; others go on", async 
   expect(await waits).toEqual({ done: true, value: undefined });
 });
 
+test("calls of next that wait together get one event each, in order, and all of them end", async () => {
+  const feed = new EventFeed();
+  const events = feed.read(undefined);
+  const [first, second, third, last] = [events.next(), events.next(), events.next(), events.next()];
+  feed.emit({ kind: "scan-begun" });
+  feed.emit({ kind: "shard-resumed", shardId: SHARD });
+  expect((await first).value).toEqual({ kind: "scan-begun" });
+  expect((await second).value).toEqual({ kind: "shard-resumed", shardId: SHARD });
+  await events.return?.();
+  expect([await third, await last]).toEqual([
+    { done: true, value: undefined },
+    { done: true, value: undefined },
+  ]);
+});
+
 test("a reader who comes late is told how many events it missed, not kept every one", async () => {
   const feed = new EventFeed();
   const events = feed.read(undefined);

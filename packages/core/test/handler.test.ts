@@ -140,10 +140,10 @@ test("the first error wins, the others are logged", async () => {
   await world.clock.settle();
 
   const [first, ...others] = world.logger.find("error", /./);
-  expect(run.error).toBe(first!.fields["error"]);
+  expect(run.error).toBe(first!.fields["err"]);
   expect(others.map(({ message }) => message)).toEqual(["another error, while the scan stops"]);
-  expect(others[0]!.fields["error"]).toMatchObject({ code: "HANDLER_FAILED" });
-  expect(others[0]!.fields["error"]).not.toBe(run.error);
+  expect(others[0]!.fields["err"]).toMatchObject({ code: "HANDLER_FAILED" });
+  expect(others[0]!.fields["err"]).not.toBe(run.error);
   expect(world.counter.total("errors")).toBe(2);
 });
 

@@ -189,7 +189,7 @@ test("a store that went back is noticed: everything is given up, claimed anew, a
   application.revision = snapshot.revision;
   await clock.advance(4000);
   const [line] = logger.find("error", /all leases are given up/);
-  expect(line?.fields["error"]).toMatchObject({ code: "STORE_REGRESSED" });
+  expect(line?.fields["err"]).toMatchObject({ code: "STORE_REGRESSED" });
   expect([a.run.settled, b.run.settled]).toEqual([undefined, undefined]);
   expect(group.shares).toEqual({ a: 1, b: 1 });
   await group.put(10, 10);

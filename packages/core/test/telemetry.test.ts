@@ -1,5 +1,5 @@
 import { Writable } from "node:stream";
-import { inspect } from "node:util";
+import { format, inspect } from "node:util";
 import { pino } from "pino";
 import { expect, expectTypeOf, test, vi } from "vitest";
 import {
@@ -153,6 +153,44 @@ test("console fits as a logger as it is", async () => {
     application: "billing",
   });
   vi.restoreAllMocks();
+});
+
+test("each line takes one on the console, whatever its error carries", async () => {
+  const lines: string[] = [];
+  for (const level of ["debug", "info", "warn", "error"] as const) {
+    vi.spyOn(console, level).mockImplementation((...args: unknown[]) => {
+      lines.push(format(...args));
+    });
+  }
+  const world = await World.of();
+  await world.put("a", "1");
+  await world.start({ logger: console, start: "TRIM_HORIZON" }, () => {
+    throw new Error("cannot handle this", { cause: new TypeError("a\nb\nc") });
+  });
+  vi.restoreAllMocks();
+
+  expect(lines.filter((line) => line.includes("\n"))).toEqual([]);
+  const failure = lines.find((line) => line.startsWith("the scan stops"));
+  expect(failure).toContain("stream: 'orders', application: 'billing'");
+  expect(failure).toContain("cannot handle this");
+});
+
+test("a logger that writes JSON has an error's text", async () => {
+  const lines: string[] = [];
+  const write = (message: string, fields?: object): void =>
+    void lines.push(JSON.stringify({ message, ...fields }));
+  const logger: Logger = { debug: write, info: write, warn: write, error: write };
+  const world = await World.of();
+  await world.put("a", "1");
+  await world.start({ logger, start: "TRIM_HORIZON" }, () => {
+    throw new Error("cannot handle this");
+  });
+
+  const failure = lines.find((line) => line.includes("the scan stops"));
+  expect(JSON.parse(failure!)).toMatchObject({
+    stream: STREAM,
+    error: expect.stringMatching(/^KcError: .*cannot handle this$/),
+  });
 });
 
 test("fromPino writes the message, the fields, and an error with its stack and cause", async () => {

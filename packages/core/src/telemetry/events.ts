@@ -37,6 +37,8 @@ export type ConsumerEvent =
   /** Whoever reads the events was so slow that so many were left out here. */
   | { readonly kind: "events-missed"; readonly count: number };
 
+type Result = IteratorResult<ConsumerEvent, undefined>;
+
 /** Events that wait for a reader; what comes beyond is left out, and counted. */
 const MOST_WAITING = 1000;
 
@@ -65,39 +67,39 @@ export class EventFeed {
 class EventReader implements AsyncIterableIterator<ConsumerEvent> {
   readonly #events: ConsumerEvent[] = [];
   readonly #onEnd: () => void;
+  /** Calls of `next` that wait for an event, in their order. */
+  readonly #waiting: ((result: Result) => void)[] = [];
   #missed = 0;
   #ended = false;
-  #wake: () => void = () => {};
 
   constructor(onEnd: () => void) {
     this.#onEnd = onEnd;
   }
 
   take(event: ConsumerEvent): void {
-    if (this.#events.length < MOST_WAITING) this.#events.push(event);
+    const next = this.#waiting.shift();
+    if (next !== undefined) next({ done: false, value: event });
+    else if (this.#events.length < MOST_WAITING) this.#events.push(event);
     else this.#missed += 1;
-    this.#wake();
   }
 
   end(): void {
     this.#ended = true;
     this.#onEnd();
-    this.#wake();
+    for (const next of this.#waiting.splice(0)) next({ done: true, value: undefined });
   }
 
-  async next(): Promise<IteratorResult<ConsumerEvent, undefined>> {
-    for (;;) {
-      const value = this.#events.shift() ?? this.#takeMissed();
-      if (value !== undefined) return { done: false, value };
-      if (this.#ended) return { done: true, value: undefined };
-      await new Promise<void>((resolve) => (this.#wake = resolve));
-    }
+  next(): Promise<Result> {
+    const value = this.#events.shift() ?? this.#takeMissed();
+    if (value !== undefined) return Promise.resolve({ done: false, value });
+    if (this.#ended) return Promise.resolve({ done: true, value: undefined });
+    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
-  async return(): Promise<IteratorResult<ConsumerEvent, undefined>> {
+  return(): Promise<Result> {
     this.#events.length = this.#missed = 0;
     this.end();
-    return { done: true, value: undefined };
+    return Promise.resolve({ done: true, value: undefined });
   }
 
   [Symbol.asyncIterator](): this {

@@ -1,6 +1,7 @@
 /**
- * Where log lines go; `console` fits as it is. Fields hold ids, positions, counts and errors, never
- * a record's data or partition key.
+ * Where log lines go; `console` fits as it is, and prints one line for each. Fields hold ids,
+ * positions, counts and errors, never a record's data or partition key. Where there is an error,
+ * `error` is its text on one line, and `err` the error itself.
  */
 export interface Logger {
   debug(message: string, fields?: LogFields): void;
@@ -19,13 +20,13 @@ export interface PinoLike {
   error(fields: object, message: string): void;
 }
 
-/** A Logger on a pino instance. pino takes the fields first; an `error` field goes to its `err`. */
+/** A Logger on a pino instance. pino takes the fields first, and writes `err` with stack and cause. */
 export function fromPino(pino: PinoLike): Logger {
   const to =
     (level: keyof Logger) =>
     (message: string, fields: LogFields = {}): void => {
-      const { error, ...rest } = fields;
-      pino[level](error === undefined ? rest : { ...rest, err: error }, message);
+      const { error: _, ...rest } = fields;
+      pino[level](rest, message);
     };
   return { debug: to("debug"), info: to("info"), warn: to("warn"), error: to("error") };
 }

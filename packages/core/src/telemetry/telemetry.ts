@@ -1,5 +1,6 @@
 import type { Counter } from "./counter.ts";
 import { EventFeed, type ConsumerEvent } from "./events.ts";
+import { lineFields } from "./log-fields.ts";
 import type { LogFields, Logger } from "./logger.ts";
 import type { CounterName, GaugeName, HistogramName, MetricAttributes } from "./metrics.ts";
 import { ShardSeries } from "./shard-series.ts";
@@ -113,7 +114,7 @@ export class Telemetry {
     const logger = this.#logger;
     if (logger === undefined) return;
     guard(
-      () => logger[level](message, { ...this.source, ...fields }),
+      () => logger[level](message, lineFields(this.source, fields)),
       () => this.add("errors", 1, { error: "LOGGER_FAILED" }),
     );
   }
