@@ -166,6 +166,20 @@ test("memory is bounded over all shards: pages wait for room, and each shard get
   expect(run.records).toHaveLength(shards * 9);
 });
 
+test("the memory of shards that were read to their ends serves their children", async () => {
+  const world = await World.of({ shards: 8, quotas: { reads: false, writes: false } });
+  const megabyte = "x".repeat(1_000_000);
+  for (let shard = 0; shard < 8; shard += 1) {
+    for (let i = 0; i < 9; i += 1) await world.put(keyOf(shard, 8), megabyte);
+  }
+  await world.scale(16);
+  for (let shard = 0; shard < 16; shard += 1) await world.put(keyOf(shard, 16), "child");
+  const run = await world.start({ start: "TRIM_HORIZON" });
+  await world.clock.advance(60_000);
+
+  expect(run.records).toHaveLength(8 * 9 + 16);
+});
+
 test("idle shards that are many are polled at the idle interval, not in step, and come back at a record", async () => {
   const shards = 300;
   const world = await World.of({ shards });

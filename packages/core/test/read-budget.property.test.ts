@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import {
   MAX_PAGE_BYTES,
   ReadBudget,
-  type ReadAccount,
+  ReadAccount,
   type Reservation,
 } from "../src/scan/read-budget.ts";
 
@@ -36,7 +36,7 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 test("an unknown page reserves the largest, a known one twice its size, an empty one a little", async () => {
   const budget = new ReadBudget(64 * MIB);
   const reserved = async (recentBytes?: number): Promise<number> => {
-    const { granted } = await ask(budget, { held: 0 }, recentBytes);
+    const { granted } = await ask(budget, new ReadAccount(), recentBytes);
     const { used } = budget;
     granted!.release();
     return used;
@@ -50,7 +50,7 @@ test("an unknown page reserves the largest, a known one twice its size, an empty
 
 test("one page passes without room; the next waits for it", async () => {
   const budget = new ReadBudget(16 * MIB);
-  const [a, b, c] = [{ held: 0 }, { held: 0 }, { held: 0 }];
+  const [a, b, c] = [new ReadAccount(), new ReadAccount(), new ReadAccount()];
   const first = await ask(budget, a);
   const second = await ask(budget, b);
   const third = await ask(budget, c);
@@ -63,7 +63,7 @@ test("one page passes without room; the next waits for it", async () => {
 
 test("who holds nothing goes before who reads ahead, although it asked later", async () => {
   const budget = new ReadBudget(16 * MIB);
-  const [a, b, c] = [{ held: 0 }, { held: 0 }, { held: 0 }];
+  const [a, b, c] = [new ReadAccount(), new ReadAccount(), new ReadAccount()];
   const inHand = await ask(budget, a);
   await ask(budget, b);
   const ahead = await ask(budget, a, MIB);
@@ -80,7 +80,7 @@ test("who holds nothing goes before who reads ahead, although it asked later", a
 
 test("reading ahead takes a shard no further than an even part", async () => {
   const budget = new ReadBudget(16 * MIB);
-  const [a, b] = [{ held: 0 }, { held: 0 }];
+  const [a, b] = [new ReadAccount(), new ReadAccount()];
   for (const account of [a, b]) {
     const { granted } = await ask(budget, account, MIB);
     granted!.hold(2 * MIB);
@@ -94,26 +94,26 @@ test("reading ahead takes a shard no further than an even part", async () => {
 
 test("who stops waiting leaves the line, and an early stop is not let in", async () => {
   const budget = new ReadBudget(16 * MIB);
-  await ask(budget, { held: 0 });
-  await ask(budget, { held: 0 });
+  await ask(budget, new ReadAccount());
+  await ask(budget, new ReadAccount());
   const stop = new AbortController();
-  const leaver = await ask(budget, { held: 0 }, undefined, stop.signal);
-  const next = await ask(budget, { held: 0 }, 0);
+  const leaver = await ask(budget, new ReadAccount(), undefined, stop.signal);
+  const next = await ask(budget, new ReadAccount(), 0);
   stop.abort(new Error("stopped"));
   await expect(leaver.promise).rejects.toThrow("stopped");
   expect(next.granted).toBeUndefined();
-  await expect(budget.reserve({ held: 0 }, 0, stop.signal)).rejects.toThrow("stopped");
+  await expect(budget.reserve(new ReadAccount(), 0, stop.signal)).rejects.toThrow("stopped");
 });
 
 test("who reads ahead goes on when the one that had nothing stops waiting", async () => {
   const budget = new ReadBudget(16 * MIB);
-  const reader = { held: 0 };
+  const reader = new ReadAccount();
   const inHand = await ask(budget, reader, 0);
   inHand.granted!.hold(1);
-  const fits = await ask(budget, { held: 0 });
-  const passesWithoutRoom = await ask(budget, { held: 0 });
+  const fits = await ask(budget, new ReadAccount());
+  const passesWithoutRoom = await ask(budget, new ReadAccount());
   const stop = new AbortController();
-  await ask(budget, { held: 0 }, undefined, stop.signal);
+  await ask(budget, new ReadAccount(), undefined, stop.signal);
   fits.granted!.hold(1);
   passesWithoutRoom.granted!.hold(12 * MIB);
   const ahead = await ask(budget, reader, 0);
@@ -135,7 +135,7 @@ test("whatever comes, memory stays within the whole and one page, and nobody wai
   await fc.assert(
     fc.asyncProperty(pages, fc.integer({ min: 16 * MIB, max: 64 * MIB }), async (reads, max) => {
       const budget = new ReadBudget(max);
-      const accounts = Array.from({ length: 10 }, () => ({ held: 0 }));
+      const accounts = Array.from({ length: 10 }, () => new ReadAccount());
       const here: Reservation[] = [];
       let granted = 0;
       for (const { shard, recent, actual } of reads) {

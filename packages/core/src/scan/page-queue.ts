@@ -11,18 +11,22 @@ const PAGES_AHEAD = 2;
 export class PageQueue {
   readonly #reader: PollingReader;
   readonly #stop: AbortSignal;
+  /** Aborts when nothing more is to be read. */
+  readonly #closed = new AbortController();
   readonly #pages: Page[] = [];
   #inHand: Page | undefined;
   #reading = false;
   /** Nothing follows: the last page was read, retention took the shard, or reading failed. */
   #over: "end" | "aged-out" | { readonly error: unknown } | undefined;
   #wake: () => void = () => {};
+  readonly #onStop = (): void => this.#discard();
 
   /** @param stop aborts when nothing more is to be delivered */
   constructor(reader: PollingReader, stop: AbortSignal) {
     this.#reader = reader;
     this.#stop = stop;
-    stop.addEventListener("abort", () => this.#discard(), { once: true });
+    if (stop.aborted) this.#discard();
+    stop.addEventListener("abort", this.#onStop, { once: true });
   }
 
   /**
@@ -59,19 +63,28 @@ export class PageQueue {
     this.#reader.reopen();
   }
 
+  /** Nothing more is read, and no page is in hand. Idempotent. */
+  close(): void {
+    this.#stop.removeEventListener("abort", this.#onStop);
+    this.#discard();
+    this.#inHand?.memory.release();
+    this.#inHand = undefined;
+  }
+
   #readAhead(): void {
     if (!this.#reading && this.#over === undefined) void this.#read();
   }
 
   async #read(): Promise<void> {
+    const { signal } = this.#closed;
     this.#reading = true;
     try {
       while (this.#pages.length < PAGES_AHEAD && this.#over === undefined) {
-        const page = await this.#reader.next(this.#stop);
+        const page = await this.#reader.next(signal);
         if (page !== undefined) this.#pages.push(page);
         if (page === undefined) this.#over = "aged-out";
         else if (page.end) this.#over = "end";
-        if (this.#stop.aborted) this.#discard();
+        if (signal.aborted) this.#discard();
         this.#wake();
       }
     } catch (error) {
@@ -81,9 +94,10 @@ export class PageQueue {
     this.#wake();
   }
 
+  /** The page in hand stays: a handler may still be at it. */
   #discard(): void {
-    for (const page of [...this.#pages.splice(0), this.#inHand]) page?.memory.release();
-    this.#inHand = undefined;
+    this.#closed.abort(this.#stop.reason);
+    for (const page of this.#pages.splice(0)) page.memory.release();
     this.#wake();
   }
 }

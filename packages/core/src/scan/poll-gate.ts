@@ -5,7 +5,7 @@ import type { RecordsPage } from "../kinesis/records-page.ts";
 import { pollChannel, type PollMessage } from "../telemetry/channels.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { nextPollDelayMs, POLL_FLOOR_MS, type PollOptions } from "./pacing.ts";
-import type { ReadAccount, ReadBudget, Reservation } from "./read-budget.ts";
+import { ReadAccount, type ReadBudget, type Reservation } from "./read-budget.ts";
 import { ReadQuota } from "./read-quota.ts";
 import type { Wakeups } from "./wakeups.ts";
 
@@ -42,7 +42,7 @@ export interface PollGateOptions extends PollOptions {
 export class PollGate {
   readonly #options: PollGateOptions;
   readonly #quota: ReadQuota;
-  readonly #account: ReadAccount = { held: 0 };
+  readonly #account = new ReadAccount();
   readonly #sinceLastPoll: Stopwatch;
   #polled = false;
   /** When the next page should come: the lag that was told last holds until then. */
@@ -66,6 +66,11 @@ export class PollGate {
   /** Why the last request failed; undefined = it did not. */
   get error(): string | undefined {
     return this.#error;
+  }
+
+  /** The shard is no longer read: all its memory is given back. */
+  close(): void {
+    this.#account.close();
   }
 
   /** How far the shard is behind its tip, if all that was read is handled. */

@@ -13,10 +13,28 @@ export interface Reservation {
   release(): void;
 }
 
-/** What one shard has of the budget. */
-export interface ReadAccount {
+/** What one shard has of the budget. It owns its reservations: closing it releases them all. */
+export class ReadAccount {
   /** Bytes of its pages, and of those that are on their way. */
-  held: number;
+  held = 0;
+  readonly #reservations = new Set<Reservation>();
+  #closed = false;
+
+  /** Takes charge of a reservation. */
+  add(reservation: Reservation): void {
+    this.#reservations.add(reservation);
+    if (this.#closed) reservation.release();
+  }
+
+  remove(reservation: Reservation): void {
+    this.#reservations.delete(reservation);
+  }
+
+  /** Nothing of the shard is in memory any more. */
+  close(): void {
+    this.#closed = true;
+    for (const reservation of this.#reservations) reservation.release();
+  }
 }
 
 interface Request {
@@ -122,7 +140,7 @@ export class ReadBudget {
     };
     hold(request.bytes);
     let released = false;
-    grant({
+    const reservation: Reservation = {
       hold: (actual) => {
         if (released) return;
         // Even an empty page is one, until it was handled.
@@ -132,10 +150,13 @@ export class ReadBudget {
       release: () => {
         if (released) return;
         released = true;
+        account.remove(reservation);
         hold(0);
         if (exceeds) this.#exceeded = false;
         this.#grant();
       },
-    });
+    };
+    account.add(reservation);
+    grant(reservation);
   }
 }

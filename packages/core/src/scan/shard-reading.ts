@@ -35,7 +35,10 @@ export type ReadingStatus = Pick<
   "state" | "lagMs" | "handlingForMs" | "recordsInFlight" | "sinceLastPollMs" | "error"
 >;
 
-/** One shard's way from the stream to the handler: reader, pages read ahead, dispatcher. */
+/**
+ * One shard's way from the stream to the handler: reader, pages read ahead, dispatcher. Whoever
+ * opens it closes it: until then it may hold memory of the whole scan.
+ */
 export class ShardReading {
   readonly #gate: PollGate;
   readonly #pages: PageQueue;
@@ -59,6 +62,12 @@ export class ShardReading {
   /** As `Dispatcher.deliver`. */
   deliver(page: Page): Promise<boolean> {
     return this.#dispatcher.deliver(page);
+  }
+
+  /** Reading is over, whatever ended it. Idempotent. */
+  close(): void {
+    this.#pages.close();
+    this.#gate.close();
   }
 
   /** What looked like the shard's end was none. */

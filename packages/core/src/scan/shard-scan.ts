@@ -151,19 +151,24 @@ export class ShardScan {
     });
     this.#reading = reading;
     let last = this.#assignment.checkpoint?.sequenceNumber;
-    for (;;) {
-      const page = await reading.next();
-      if (page === undefined) return { kind: "aged-out" };
-      const { records } = page;
-      if (records.length > 0) last = records.sequenceNumber(records.length - 1);
-      if (!(await reading.deliver(page))) return this.#drained();
-      if (!page.end) continue;
-      if (await this.#isClosed(page)) {
-        // A shard without records has the number with which they would begin.
-        last ??= await this.#options.stream.firstNumberOf(shardId, this.#stop.signal);
-        return this.#ended(page, last);
+    try {
+      for (;;) {
+        const page = await reading.next();
+        if (page === undefined) return { kind: "aged-out" };
+        const { records } = page;
+        if (records.length > 0) last = records.sequenceNumber(records.length - 1);
+        if (!(await reading.deliver(page))) return await this.#drained();
+        if (!page.end) continue;
+        if (await this.#isClosed(page)) {
+          // A shard without records has the number with which they would begin.
+          last ??= await this.#options.stream.firstNumberOf(shardId, this.#stop.signal);
+          reading.close();
+          return await this.#ended(page, last);
+        }
+        reading.reopen();
       }
-      reading.reopen();
+    } finally {
+      reading.close();
     }
   }
 
