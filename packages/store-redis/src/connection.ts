@@ -2,7 +2,7 @@ import { setMaxListeners } from "node:events";
 import { CallLimit, StoreError, type CallOptions } from "@kc/core";
 import { Redis, type RedisOptions } from "ioredis";
 import type { RedisClient } from "./client.ts";
-import { isNoScript, toStoreError } from "./errors.ts";
+import { isNoScript, isNotPrimary, toStoreError } from "./errors.ts";
 import type { CheckedOptions, RedisConnection } from "./options.ts";
 import type { Script } from "./statements.ts";
 
@@ -82,6 +82,7 @@ export class Connection {
         const again = await this.#send(unknown.map((index) => command("eval", calls[index]!)));
         for (const [position, index] of unknown.entries()) replies[index] = again[position]!;
       }
+      if (replies.some((reply) => isNotPrimary(errorOf(reply)))) this.#leave();
       return replies.map(valueOf);
     });
   }
@@ -189,16 +190,30 @@ export class Connection {
     }
   }
 
+  /**
+   * After a failover the address may lead to another server, while nobody ends the connection to the
+   * old one. A client that was handed in is its owner's to reconnect.
+   */
+  #leave(): void {
+    if (this.#own?.status !== "ready" || this.#becomingReady !== undefined) return;
+    this.#nextReady().catch(() => undefined); // the calls that wait are told why
+    this.#own.disconnect(true);
+  }
+
   async #whenReady(): Promise<void> {
-    if (this.#client.status === "ready") return;
+    if (this.#becomingReady === undefined && this.#client.status === "ready") return;
     if (this.#client.status === "end") {
       throw new StoreError(
         "STORE_CLOSED",
         `${this.#where}: its owner closed the client, or its retryStrategy has given up`,
       );
     }
+    await this.#nextReady();
+  }
+
+  #nextReady(): Promise<void> {
     this.#becomingReady ??= this.#nextChange().finally(() => (this.#becomingReady = undefined));
-    await this.#becomingReady;
+    return this.#becomingReady;
   }
 
   /** Rejects with the client's next error: it says why there is no connection. */

@@ -6,6 +6,7 @@ import {
   StoreError,
   type StoreFailure,
 } from "@kc/core";
+import { loggable } from "./driver-error.ts";
 
 const RIGHTS = "give this user the commands and keys that the README of @kc/store-redis lists";
 
@@ -13,7 +14,10 @@ const RIGHTS = "give this user the commands and keys that the README of @kc/stor
 export const REPLY_CODES: readonly (readonly [string, StoreFailure])[] = [
   [
     "READONLY",
-    passingFailure("this server is a replica: a failover is under way, or the address is wrong"),
+    passingFailure(
+      "this server is a replica: a failover is under way, or the address is wrong. A client that " +
+        "was handed in follows a failover only with `reconnectOnError`",
+    ),
   ],
   [
     "MOVED",
@@ -50,6 +54,14 @@ export const REPLY_CODES: readonly (readonly [string, StoreFailure])[] = [
   ],
 ];
 const BY_CODE = new Map(REPLY_CODES);
+
+/** What a server answers that is no primary, or no longer the one that counts. */
+export const NOT_PRIMARY: ReadonlySet<string> = new Set([
+  "READONLY",
+  "MASTERDOWN",
+  "NOREPLICAS",
+  "UNBLOCKED",
+]);
 
 /** Texts of Redis and `ioredis` that have no code of their own. The first that fits counts. */
 export const MESSAGES: readonly (readonly [RegExp, StoreFailure])[] = [
@@ -106,13 +118,19 @@ export function isNoScript(error: unknown): boolean {
   return error instanceof Error && replyCode(error.message) === "NOSCRIPT";
 }
 
+/** A new connection may reach another server, which is the primary now: the address is a name. */
+export function isNotPrimary(error: unknown): boolean {
+  return error instanceof Error && NOT_PRIMARY.has(replyCode(error.message) ?? "");
+}
+
 /** What the driver threw, as a StoreError. `where` names the server. A KcError is left as it is. */
 export function toStoreError(error: unknown, where: string): KcError {
   if (KcError.is(error)) return error;
   const { code, retryable, advice } = meaningOf(error);
-  return new StoreError(code, `${where}: ${advice} (${describeError(error)})`, {
+  const cause = loggable(error);
+  return new StoreError(code, `${where}: ${advice} (${describeError(cause)})`, {
     retryable,
-    cause: error,
+    cause,
   });
 }
 

@@ -13,6 +13,7 @@ import {
   type ClusterNode,
 } from "./support/cluster.ts";
 import { at, failure, numberAt, openStore, ownScope, SHARD, writeOf } from "./support/redis.ts";
+import { recovered } from "./support/recovered.ts";
 
 let cluster: RedisClusterServer;
 let nodes: readonly ClusterNode[];
@@ -41,20 +42,6 @@ function open(): RedisStore {
 
 const shards = Array.from({ length: 60 }, (_, n) => `shardId-${String(n).padStart(12, "0")}`);
 const slotOf = (key: string): Promise<number> => nodes[0]!.client.cluster("KEYSLOT", key);
-
-/** Tries again until it is no passing failure: what the consumer's checkpointer does. */
-async function recovered<Answer>(call: () => Promise<Answer>): Promise<Answer> {
-  const deadline = performance.now() + 30_000;
-  for (;;) {
-    try {
-      return await call();
-    } catch (error) {
-      const { retryable, message } = await failure(Promise.reject(error));
-      expect(retryable, message).toBe(true);
-      expect(performance.now(), message).toBeLessThan(deadline);
-    }
-  }
-}
 
 describe("slots", () => {
   it.each(["billing", "{billing}", "a{b", "{a}b}", "$1 ${x}", "ü:*"])(

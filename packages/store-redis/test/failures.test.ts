@@ -15,6 +15,7 @@ import {
   SHARD,
   writeOf,
 } from "./support/redis.ts";
+import { recovered } from "./support/recovered.ts";
 
 const unavailable = { code: "STORE_UNAVAILABLE", retryable: true } as const;
 const denied = { code: "STORE_ACCESS_DENIED", retryable: false } as const;
@@ -48,20 +49,6 @@ const forms: readonly (readonly [string, () => RedisStoreOptions])[] = [
   ["a connection", () => ({ connection: url(), timeoutMs })],
   ["a client", () => ({ client: connect(url()), timeoutMs })],
 ];
-
-/** Tries again until it is no passing failure: what the consumer's checkpointer does. */
-async function recovered<Answer>(call: () => Promise<Answer>): Promise<Answer> {
-  const deadline = performance.now() + 10_000;
-  for (;;) {
-    try {
-      return await call();
-    } catch (error) {
-      const { retryable, message } = await failure(Promise.reject(error));
-      expect(retryable, message).toBe(true);
-      expect(performance.now(), message).toBeLessThan(deadline);
-    }
-  }
-}
 
 describe.each(forms)("on %s", (_form, options) => {
   it("a server that is killed in the middle of a flush has all that it acknowledged", async () => {

@@ -15,6 +15,8 @@ export interface Proxy extends Address, AsyncDisposable {
   blackhole(): void;
   /** After `cut`: connections are accepted. After `blackhole`: what was held back passes now. */
   restore(): Promise<void>;
+  /** New connections go to another server; those that are open stay where they are. */
+  pointAt(target: Address): void;
   close(): Promise<void>;
 }
 
@@ -36,7 +38,7 @@ export async function startProxy(target: Address, options: ProxyOptions = {}): P
 class TcpProxy implements Proxy {
   readonly host = "127.0.0.1";
   readonly port: number;
-  readonly #target: Address;
+  #target: Address;
   readonly #latencyMs: number;
   readonly #sockets = new Set<Socket>();
   #server: Server | undefined;
@@ -73,6 +75,10 @@ class TcpProxy implements Proxy {
     this.#server = server;
     server.listen(this.port, this.host);
     await once(server, "listening");
+  }
+
+  pointAt(target: Address): void {
+    this.#target = target;
   }
 
   close(): Promise<void> {

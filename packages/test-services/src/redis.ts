@@ -12,10 +12,14 @@ export interface RedisServer extends RedisAddress, Lifecycle {}
 export interface RedisOptions {
   /** Whether it keeps what it stored over `kill` and `restart`. @default true */
   readonly appendonly?: boolean;
+  /** Commands that it is not to know. @default none */
+  readonly without?: readonly string[];
 }
 
-export function startRedis({ appendonly = true }: RedisOptions = {}): Promise<RedisServer> {
-  return startRedisServer("redis", ["--appendonly", appendonly ? "yes" : "no"]);
+export function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
+  const { appendonly = true, without = [] } = options;
+  const renamed = without.flatMap((command) => ["--rename-command", command, ""]);
+  return startRedisServer("redis", ["--appendonly", appendonly ? "yes" : "no", ...renamed]);
 }
 
 /** A Redis server with further configuration, given as on its command line. */

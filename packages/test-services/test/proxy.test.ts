@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { type Socket, connect } from "node:net";
+import { type AddressInfo, type Socket, connect, createServer } from "node:net";
 import { Client } from "pg";
 import { expect, inject, onTestFinished, test } from "vitest";
 import { type Address, type Proxy, startProxy } from "../src/index.ts";
@@ -123,4 +123,16 @@ test("a cut ends what a black hole held", async () => {
   const end = once(held, "close");
   await cable.cut();
   await end;
+});
+
+test("pointed at another server, it takes new connections there and leaves open ones where they are", async () => {
+  const other = createServer((socket) => socket.end("elsewhere")).listen(0, "127.0.0.1");
+  onTestFinished(() => void other.close());
+  await once(other, "listening");
+  const name = await proxy();
+  const before = await connection(name);
+  name.pointAt({ host: "127.0.0.1", port: (other.address() as AddressInfo).port });
+  expect(await reply(await connection(name))).toBe("elsewhere");
+  before.write("PING\r\n");
+  expect(await reply(before)).toBe("+PONG\r\n");
 });
