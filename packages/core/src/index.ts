@@ -27,6 +27,7 @@ export {
   writeOutcome,
   type ShardLease,
 } from "./checkpoints/write-outcome.ts";
+export { classifySdkError, type SdkFailure } from "./sdk-failure.ts";
 export { lastingFailure, passingFailure, type StoreFailure } from "./checkpoints/store-failure.ts";
 export { MemoryStore } from "./checkpoints/memory-store.ts";
 export {

@@ -1,6 +1,7 @@
 import * as sdk from "@aws-sdk/client-kinesis";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { KcError } from "../src/index.ts";
 import { classify, classifyRefusal, type KinesisFailure } from "../src/kinesis/classify.ts";
 
 const MODELLED: Readonly<Record<string, KinesisFailure>> = {
@@ -61,7 +62,9 @@ const OTHERS: readonly (readonly [what: string, error: unknown, failure: Kinesis
   ["a reply that broke off", replied("SyntaxError", 200), "passing"],
   ["a 429 of any name", replied("Strange", 429), "throttled"],
   ["a 403 of any name", replied("Strange", 403), "denied"],
-  ["a 400 of any name", replied("Strange", 400), "lasting"],
+  ["a 408 of any name", replied("Strange", 408), "passing"],
+  ["a 400 of any name", replied("Strange", 400), "unknown"],
+  ["a redirect", replied("UnknownError", 301), "unknown"],
   ["what the SDK calls retryable", Object.assign(new Error(), { $retryable: {} }), "passing"],
   [
     "what the SDK calls a throttle",
@@ -94,12 +97,48 @@ const OTHERS: readonly (readonly [what: string, error: unknown, failure: Kinesis
     named("UnrecognizedClientException", "The security token is invalid"),
     "denied",
   ],
+  ["a corrupt TLS record", coded("ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC"), "passing"],
+  ["undici's headers time-out", coded("UND_ERR_HEADERS_TIMEOUT"), "passing"],
+  ["a reply that the HTTP parser refuses", coded("HPE_INVALID_CONSTANT"), "passing"],
+  ["a firewall", Object.assign(coded("EPERM"), { syscall: "connect" }), "passing"],
+  [
+    "no room for another socket",
+    Object.assign(coded("ENOBUFS"), { syscall: "connect" }),
+    "passing",
+  ],
+  [
+    "fetch that failed",
+    new TypeError("fetch failed", { cause: coded("UND_ERR_CONNECT_TIMEOUT") }),
+    "passing",
+  ],
+  [
+    "no address that answers",
+    new AggregateError([coded("ETIMEDOUT"), coded("ENETUNREACH")], "all failed"),
+    "passing",
+  ],
+  ["a call that somebody cut short", named("AbortError", "Request aborted"), "passing"],
+  [
+    "STS without the provider's keys",
+    named("InvalidIdentityToken", "Couldn't retrieve"),
+    "passing",
+  ],
+  ["STS that is throttled", named("Throttling", "Rate exceeded"), "throttled"],
+  ["a certificate of nobody's", coded("DEPTH_ZERO_SELF_SIGNED_CERT"), "unknown"],
+  [
+    "the same beneath HTTP/2",
+    Object.assign(coded("ERR_HTTP2_STREAM_CANCEL"), { cause: coded("CERT_HAS_EXPIRED") }),
+    "unknown",
+  ],
   ["a region that is missing", new Error("Region is missing"), "lasting"],
-  ["a bug", new TypeError("x is not a function"), "lasting"],
-  ["bad JSON of our own", new SyntaxError("Unexpected token"), "lasting"],
-  ["an error named after a property of every object", named("constructor", ""), "lasting"],
-  ["nothing", undefined, "lasting"],
-  ["a string", "ECONNRESET", "lasting"],
+  ["an operation that is not there", named("UnknownOperationException", ""), "lasting"],
+  ["an error of ours that passes", new KcError("STORE_FAILED", "", { retryable: true }), "passing"],
+  ["an error of ours", new KcError("STORE_FAILED", "", { cause: coded("EPIPE") }), "lasting"],
+  ["a bug", new TypeError("x is not a function"), "unknown"],
+  ["bad JSON of our own", new SyntaxError("Unexpected token"), "unknown"],
+  ["an error named after a property of every object", named("constructor", ""), "unknown"],
+  ["nothing", undefined, "unknown"],
+  ["a string", "ECONNRESET", "unknown"],
+  ["a cause that is the error itself", circular(), "unknown"],
 ];
 
 test.each(OTHERS)("%s", (_what, error, failure) => {
@@ -141,6 +180,12 @@ function isErrorClass(value: unknown): boolean {
     value !== sdk.KinesisServiceException &&
     Object.prototype.isPrototypeOf.call(sdk.KinesisServiceException, value)
   );
+}
+
+function circular(): Error {
+  const error: Error = new Error("it failed");
+  error.cause = error;
+  return error;
 }
 
 function coded(code: string): Error {

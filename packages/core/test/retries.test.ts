@@ -199,6 +199,56 @@ test.each(["AccessDeniedException", "KMSAccessDeniedException", "KMSDisabledExce
   },
 );
 
+test.each([
+  new Error("nobody has seen this before"),
+  new TypeError("Cannot read properties of undefined"),
+  Object.assign(new Error("a new one"), {
+    name: "SomethingNewException",
+    $metadata: { httpStatusCode: 400 },
+  }),
+  Object.assign(new Error("self-signed certificate"), { code: "DEPTH_ZERO_SELF_SIGNED_CERT" }),
+])("what nobody has listed is retried for 60 s, then stops the scan: %s", async (error) => {
+  for (const operation of OPERATIONS) {
+    const world = await World.of();
+    world.kinesis.faults.fail({ operation, times: Infinity, error });
+    const run = await world.start();
+    await world.clock.advance(59_900);
+    expect(run.settled).toBeUndefined();
+    await world.clock.advance(30_100);
+
+    expect(run.error).toMatchObject({ code: "KINESIS_FAILED", cause: error });
+  }
+});
+
+test("what nobody has listed, and passes, ends nothing", async () => {
+  const world = await World.of();
+  const error = new Error("nobody has seen this before");
+  for (const operation of OPERATIONS) world.kinesis.faults.fail({ operation, times: 5, error });
+  await world.put("a", "1");
+  const run = await world.start({ start: "TRIM_HORIZON" });
+  await world.clock.advance(30_000);
+
+  expect(run.settled).toBeUndefined();
+  expect(run.texts).toEqual(["1"]);
+});
+
+test("a wall clock that is set makes no minute of a second", async () => {
+  const world = await World.of();
+  world.kinesis.faults.fail({
+    operation: "GetRecords",
+    times: 6,
+    error: "AccessDeniedException",
+  });
+  await world.put("a", "1");
+  const run = await world.start({ start: "TRIM_HORIZON" });
+  await world.clock.advance(1000);
+  world.clock.jumpWall(3_600_000);
+  await world.clock.advance(29_000);
+
+  expect(run.settled).toBeUndefined();
+  expect(run.texts).toEqual(["1"]);
+});
+
 test("a permission that takes half a minute to spread is waited for", async () => {
   const world = await World.of();
   const take = world.kinesis.faults.fail({

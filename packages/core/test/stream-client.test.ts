@@ -170,9 +170,11 @@ test("a client of the consumer's own is destroyed, each with its scan, whatever 
   await consumer.scan(() => {}, { signal: AbortSignal.abort() });
   expect(destroyed).toHaveBeenCalledTimes(1);
   const sent = vi.spyOn(KinesisClient.prototype, "send").mockImplementation(() => {
-    throw new Error("no network in this test");
+    throw new Error("Region is missing");
   });
-  await expect(consumer.scan(() => {}, { signal: stop.signal })).rejects.toThrow(/no network/);
+  await expect(consumer.scan(() => {}, { signal: stop.signal })).rejects.toThrow(
+    /Region is missing/,
+  );
 
   expect(destroyed).toHaveBeenCalledTimes(2);
   expect(sent.mock.contexts[0]).toBe(destroyed.mock.contexts[1]);

@@ -1,9 +1,11 @@
 import {
+  classifySdkError,
   describeError,
   KcError,
   lastingFailure,
   passingFailure,
   StoreError,
+  type SdkFailure,
   type StoreFailure,
 } from "@kc/core";
 import type { Item } from "./rows.ts";
@@ -13,10 +15,7 @@ const THROTTLED = passingFailure(
   "DynamoDB throttles: the table's, the partition's or the account's limit",
 );
 const CONFLICT = passingFailure("another transaction or write of the same item was under way");
-const SERVICE = passingFailure("DynamoDB fails");
-const NETWORK = passingFailure("DynamoDB cannot be reached");
-const CREDENTIALS = passingFailure("the credentials are being renewed, or their provider fails");
-const CLOCK = passingFailure("this machine's clock is off");
+const PASSING = passingFailure("DynamoDB cannot be reached or fails, or credentials are renewed");
 const DENIED = lastingFailure(
   "STORE_ACCESS_DENIED",
   "the credentials are wrong or lack a right: the README has the policy",
@@ -25,45 +24,12 @@ const SCHEMA = lastingFailure("STORE_SCHEMA", "the table is missing or has other
 const REFUSED = lastingFailure("STORE_FAILED", "the request was refused");
 const UNKNOWN = lastingFailure("STORE_FAILED", "the call failed in a way that is not known here");
 
-/** What an error of the service or the SDK means, by its `name`. */
+/** The errors that are DynamoDB's own, by their `name`. */
 export const ERROR_NAMES: Readonly<Record<string, StoreFailure>> = {
-  ProvisionedThroughputExceededException: THROTTLED,
-  ThrottlingException: THROTTLED,
-  ThrottlingError: THROTTLED,
-  ProvisionedThroughputExceeded: THROTTLED,
-  RequestLimitExceeded: THROTTLED,
-  LimitExceededException: THROTTLED,
-
   TransactionConflictException: CONFLICT,
   TransactionConflict: CONFLICT,
   TransactionInProgressException: CONFLICT,
   ReplicatedWriteConflictException: CONFLICT,
-
-  InternalServerError: SERVICE,
-  InternalFailure: SERVICE,
-  ServiceUnavailable: SERVICE,
-  ServiceUnavailableException: SERVICE,
-
-  TimeoutError: NETWORK,
-  RequestTimeout: NETWORK,
-  RequestTimeoutException: NETWORK,
-
-  CredentialsProviderError: CREDENTIALS,
-  ProviderError: CREDENTIALS,
-  TokenProviderError: CREDENTIALS,
-  ExpiredToken: CREDENTIALS,
-  ExpiredTokenException: CREDENTIALS,
-
-  RequestExpired: CLOCK,
-  RequestTimeTooSkewed: CLOCK,
-
-  AccessDeniedException: DENIED,
-  UnrecognizedClientException: DENIED,
-  InvalidClientTokenId: DENIED,
-  InvalidSignatureException: DENIED,
-  IncompleteSignatureException: DENIED,
-  MissingAuthenticationTokenException: DENIED,
-  OptInRequired: DENIED,
 
   ResourceNotFoundException: SCHEMA,
   TableNotFoundException: SCHEMA,
@@ -73,19 +39,14 @@ export const ERROR_NAMES: Readonly<Record<string, StoreFailure>> = {
   ItemCollectionSizeLimitExceededException: REFUSED,
 };
 
-/** What an error of Node's network means, by its `code`. */
-const NETWORK_CODES: ReadonlySet<string> = new Set([
-  "ECONNREFUSED",
-  "ECONNRESET",
-  "ECONNABORTED",
-  "EPIPE",
-  "ETIMEDOUT",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "ENETDOWN",
-]);
+/** What the errors mean that all AWS services have in common. */
+const MEANINGS: Readonly<Record<SdkFailure, StoreFailure>> = {
+  throttled: THROTTLED,
+  passing: PASSING,
+  denied: DENIED,
+  lasting: REFUSED,
+  unknown: UNKNOWN,
+};
 
 /** ValidationException has no codes for these: told apart by the service's own texts. */
 const KEY_TEXT =
@@ -94,8 +55,6 @@ const KEY_TEXT =
 interface AwsError {
   readonly name: string;
   readonly message: string;
-  readonly code?: unknown;
-  readonly $metadata?: { readonly httpStatusCode?: number };
   readonly Item?: Item;
   readonly CancellationReasons?: readonly {
     readonly Code?: string;
@@ -146,27 +105,22 @@ export function toStoreError(error: unknown, table: string): KcError {
 }
 
 function meaningOf(error: unknown): StoreFailure {
-  if (!(error instanceof Error)) return UNKNOWN;
-  const { name, message, code, $metadata, CancellationReasons: reasons } = error as AwsError;
-  if (reasons !== undefined) return meaningOfReasons(reasons);
-  const named = meaningOfName(name, message);
-  if (named !== undefined) return named;
-  if (typeof code === "string" && NETWORK_CODES.has(code)) return NETWORK;
-  const status = $metadata?.httpStatusCode ?? 0;
-  if (status === 429) return THROTTLED;
-  if (status === 401 || status === 403) return DENIED;
-  return status >= 500 ? SERVICE : UNKNOWN;
+  const { CancellationReasons: reasons } = (error ?? {}) as Partial<AwsError>;
+  return reasons === undefined ? meaningOfError(error) : meaningOfReasons(reasons);
 }
 
-function meaningOfName(name: string, message: string): StoreFailure | undefined {
-  const meaning = Object.hasOwn(ERROR_NAMES, name) ? ERROR_NAMES[name] : undefined;
-  return meaning === REFUSED && KEY_TEXT.test(message) ? SCHEMA : meaning;
+function meaningOfError(error: unknown): StoreFailure {
+  const { name, message } = (error ?? {}) as Partial<AwsError>;
+  const own =
+    name !== undefined && Object.hasOwn(ERROR_NAMES, name) ? ERROR_NAMES[name] : undefined;
+  if (own === undefined) return MEANINGS[classifySdkError(error)];
+  return own === REFUSED && KEY_TEXT.test(message ?? "") ? SCHEMA : own;
 }
 
 /** A cancelled transaction names a reason for each action: one that lasts weighs more. */
 function meaningOfReasons(reasons: NonNullable<AwsError["CancellationReasons"]>): StoreFailure {
   const meanings = reasons
     .filter(({ Code: code = "None" }) => code !== "None")
-    .map(({ Code: code = "", Message: message = "" }) => meaningOfName(code, message) ?? UNKNOWN);
+    .map(({ Code: name = "", Message: message = "" }) => meaningOfError({ name, message }));
   return meanings.find(({ retryable }) => !retryable) ?? meanings[0] ?? UNKNOWN;
 }

@@ -2,7 +2,7 @@ import { backoffMs, type BackoffPolicy } from "../backoff.ts";
 import { sleep, type Clock } from "../clock.ts";
 import { callWithin } from "../deadline.ts";
 import { describeError, KcError, StoreError } from "../errors.ts";
-import { classify } from "../kinesis/classify.ts";
+import { classifySdkError } from "../sdk-failure.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { CallOptions, Store } from "./store.ts";
 
@@ -94,7 +94,7 @@ export class StoreCalls<S extends Store = Store> {
 /** Our adapters throw typed errors; of a stranger's, network trouble and throttles are known to pass. */
 function toStoreError(operation: string, error: unknown): KcError {
   if (KcError.is(error)) return error;
-  const failure = classify(error);
+  const failure = classifySdkError(error);
   const passing = failure === "passing" || failure === "throttled";
   return new StoreError(
     passing ? "STORE_UNAVAILABLE" : "STORE_FAILED",

@@ -9,7 +9,7 @@ import {
 } from "@aws-sdk/client-kinesis";
 import pLimit from "p-limit";
 import { backoffMs, type BackoffPolicy } from "../backoff.ts";
-import { sleep, Stopwatch, type Clock } from "../clock.ts";
+import { sleep, type Clock } from "../clock.ts";
 import { callWithin } from "../deadline.ts";
 import { describeError, KcError } from "../errors.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
@@ -49,8 +49,8 @@ const BACKOFF: BackoffPolicy = { baseMs: 200, maxMs: 30_000 };
 const CALL_TIMEOUT_MS = 30_000;
 /** Below the 50 sockets of the SDK's HTTP/1.1 handler, which others may use too. */
 const MAX_CALLS_AT_ONCE = 40;
-/** A role's rights take a while to spread; after this, 'denied' means denied. */
-const DENIED_FOR_MS = 60_000;
+/** Rights take a while to spread, and what nobody knows may pass: after this, it is taken to last. */
+const DOUBTED_FOR_MS = 60_000;
 
 /**
  * The calls of one stream. Passing errors are retried here, without limit, until the signal
@@ -227,7 +227,8 @@ export class StreamClient {
     attempt: () => Promise<Output>,
   ): Promise<Output> {
     let failures = 0;
-    let denied: Stopwatch | undefined;
+    /** By the monotonic clock: a wall clock that is set must not end a scan. */
+    let doubtedSince: number | undefined;
     for (;;) {
       signal.throwIfAborted();
       try {
@@ -235,11 +236,14 @@ export class StreamClient {
       } catch (error) {
         signal.throwIfAborted();
         const failure = classify(error);
-        if (failure === "denied") {
-          denied ??= new Stopwatch(this.#clock);
-          if (denied.elapsed() >= DENIED_FOR_MS) throw this.#deniedError(operation, error, shardId);
+        if (failure === "denied" || failure === "unknown") {
+          const now = this.#clock.monotonic();
+          doubtedSince ??= now;
+          if (now - doubtedSince >= DOUBTED_FOR_MS) {
+            throw failure === "denied" ? this.#deniedError(operation, error, shardId) : error;
+          }
         } else {
-          denied = undefined;
+          doubtedSince = undefined;
           if (failure !== "throttled" && failure !== "passing") throw error;
         }
         failures += 1;
@@ -279,7 +283,7 @@ export class StreamClient {
     const where = shardId === undefined ? "" : `${shardId}: `;
     return new KcError(
       "KINESIS_ACCESS_DENIED",
-      `${where}${operation} has been refused for ${DENIED_FOR_MS / 1000} s: ` +
+      `${where}${operation} has been refused for ${DOUBTED_FOR_MS / 1000} s: ` +
         `${describeError(cause)}. Grant kinesis:${operation} on the stream (and kms:Decrypt on ` +
         `its key, if it is encrypted) to the credentials in use.`,
       { cause, ...(shardId === undefined ? {} : { shardId }) },
