@@ -1,11 +1,11 @@
 import type { OperationName } from "./api/operation-types.ts";
 
-/** A request that reached the emulator, whatever became of it. */
+/** A request that was made, whatever became of it. */
 export interface Call {
   readonly operation: OperationName;
   /** The request's members; `Data` is left out. */
   readonly input: Readonly<Record<string, unknown>>;
-  /** The service's time in milliseconds since the epoch. */
+  /** When it was made: the service's time, in milliseconds since the epoch. */
   readonly at: number;
 }
 
@@ -27,10 +27,12 @@ export class CallLog {
     return this.#counts.get(operation) ?? 0;
   }
 
-  add(operation: OperationName, input: Readonly<Record<string, unknown>>, at: number): void {
+  add(operation: OperationName, input: Readonly<Record<string, unknown>>, at: number): Call {
     this.#counts.set(operation, this.countOf(operation) + 1);
     if (this.#entries.length >= 2 * KEPT) this.#entries = this.#entries.slice(-KEPT);
-    this.#entries.push({ operation, input: withoutData(input), at });
+    const call = { operation, input: withoutData(input), at };
+    this.#entries.push(call);
+    return call;
   }
 
   clear(): void {

@@ -1,10 +1,12 @@
-import { FakeKinesis } from "./fake-kinesis.ts";
+import { Connection, FakeKinesis } from "./fake-kinesis.ts";
 import { listen } from "./http/dual-server.ts";
 import { createHandler } from "./http/handler.ts";
+import { Link, type LinkOptions } from "./link.ts";
 import type { ModelOptions } from "./model/model.ts";
 import { Service } from "./service.ts";
 
-export interface EmulatorOptions extends ModelOptions {
+/** `latency`, `bandwidth` and faults are those of the server: all of its clients share them. */
+export interface EmulatorOptions extends ModelOptions, LinkOptions {
   /** Default 0: any free port. */
   readonly port?: number;
   /** The address to listen on. Default `127.0.0.1`: this machine alone can connect. */
@@ -27,15 +29,16 @@ export interface Emulator extends AsyncDisposable {
  * with Node's error (`code: 'EADDRINUSE'`, …) if it cannot listen, RangeError for bad options.
  */
 export async function startEmulator(options: EmulatorOptions = {}): Promise<Emulator> {
-  const { port = 0, host = "127.0.0.1", ...modelOptions } = options;
-  const service = new Service(modelOptions);
-  const server = await listen(createHandler(service), port, host);
+  const { port = 0, host = "127.0.0.1" } = options;
+  const service = new Service(options);
+  const link = new Link(service.clock, options);
+  const server = await listen(createHandler(service, link), port, host);
   let closed: Promise<void> | undefined;
   const close = (): Promise<void> => (closed ??= server.close());
   return {
     url: `http://${host.includes(":") ? `[${host}]` : host}:${server.port}`,
     port: server.port,
-    kinesis: new FakeKinesis(service),
+    kinesis: new FakeKinesis(new Connection(service, link)),
     close,
     [Symbol.asyncDispose]: close,
   };

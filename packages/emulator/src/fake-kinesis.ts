@@ -5,32 +5,56 @@ import { sdkValues } from "./api/read-input.ts";
 import type { Call } from "./call-log.ts";
 import { serviceError } from "./errors.ts";
 import type { Faults } from "./faults.ts";
+import { Link, type LinkOptions } from "./link.ts";
 import type { ModelOptions } from "./model/model.ts";
 import { isOperationName } from "./operations/operations.ts";
 import { InjectedFault, Service } from "./service.ts";
 
-export type FakeKinesisOptions = ModelOptions;
+export type FakeKinesisOptions = ModelOptions & LinkOptions;
+
+/** A client's place: a service that runs, and the link to it. */
+export class Connection {
+  readonly service: Service;
+  readonly link: Link;
+
+  constructor(service: Service, link: Link) {
+    this.service = service;
+    this.link = link;
+  }
+}
 
 /**
  * An in-memory Kinesis in the place of the SDK's `KinesisClient`: give it where a client is
  * expected. It takes the SDK's own commands, returns their outputs and throws the SDK's errors. It
  * does not retry: `$metadata.attempts` is always 1.
  *
- * A call takes one turn of the clock's event loop, then happens at once. A signal in
- * `send(command, { abortSignal })` rejects it with an error named AbortError.
+ * A call takes one turn of the clock's event loop, and what `latency` and `bandwidth` say. A signal
+ * in `send(command, { abortSignal })` rejects it with an error named AbortError.
  */
 export class FakeKinesis implements Pick<KinesisClient, "send" | "destroy"> {
   readonly #service: Service;
+  readonly #link: Link;
   #destroyed = false;
 
-  /** Options describe the service, or are the running service of an emulator. */
-  constructor(options: FakeKinesisOptions | Service = {}) {
-    this.#service = options instanceof Service ? options : new Service(options);
+  /** Throws RangeError for an option that makes no sense. */
+  constructor(options: FakeKinesisOptions | Connection = {}) {
+    if (options instanceof Connection) {
+      this.#service = options.service;
+      this.#link = options.link;
+    } else {
+      this.#service = new Service(options);
+      this.#link = new Link(this.#service.clock, options);
+    }
   }
 
-  /** Plans faults. */
+  /** Another client of the same streams, with a link and faults of its own. The log is shared. */
+  connect(options: LinkOptions = {}): FakeKinesis {
+    return new FakeKinesis(new Connection(this.#service, new Link(this.#service.clock, options)));
+  }
+
+  /** Plans faults of this client's calls. */
   get faults(): Faults {
-    return this.#service.faults;
+    return this.#link.faults;
   }
 
   /** The latest calls, oldest first; at least 1,000 are kept. */
@@ -78,7 +102,9 @@ export class FakeKinesis implements Pick<KinesisClient, "send" | "destroy"> {
       if (signal?.aborted) throw abortError();
       await this.#service.clock.yield();
       if (signal?.aborted) throw abortError();
-      const output = await this.#service.handle(operation, command.input, sdkValues, signal);
+      const caller = { link: this.#link, values: sdkValues, signal };
+      const output = await this.#service.handle(operation, command.input, caller);
+      await this.#link.transfer(sizeOf(output), signal);
       const $metadata = { httpStatusCode: 200, requestId, attempts: 1, totalRetryDelay: 0 };
       return { ...withOwnData(output), $metadata };
     } catch (error) {
@@ -103,6 +129,17 @@ function withOwnData(output: object): object {
     record.Data === undefined ? record : { ...record, Data: new Uint8Array(record.Data) },
   );
   return { ...output, Records: copies };
+}
+
+/** Bytes of data and partition keys. */
+function sizeOf(output: object): number {
+  if (!("Records" in output)) return 0;
+  const records = output.Records as readonly { Data?: Uint8Array; PartitionKey?: string }[];
+  return records.reduce(
+    (sum, { Data, PartitionKey = "" }) =>
+      sum + (Data?.length ?? 0) + Buffer.byteLength(PartitionKey),
+    0,
+  );
 }
 
 function asSdkError(error: unknown, requestId: string): unknown {

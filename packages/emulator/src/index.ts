@@ -5,6 +5,7 @@ export type { Clock } from "./clock.ts";
 export type { ServiceErrorName } from "./errors.ts";
 export { FakeClock, UnsettledError } from "./fake-clock.ts";
 export { FakeKinesis, type FakeKinesisOptions } from "./fake-kinesis.ts";
-export type { Faults, FaultTarget } from "./faults.ts";
+export type { Faults, FaultTarget, ReplyFaultTarget } from "./faults.ts";
+export type { LinkOptions } from "./link.ts";
 export type { ModelOptions } from "./model/model.ts";
 export type { Quotas } from "./model/quotas.ts";

@@ -3,14 +3,16 @@ import { readInput, type ValueReader } from "./api/read-input.ts";
 import { CallLog } from "./call-log.ts";
 import type { Clock } from "./clock.ts";
 import { serviceError, type ServiceErrorName } from "./errors.ts";
-import { type Fault, Faults } from "./faults.ts";
+import type { ReplyFault } from "./faults.ts";
+import type { Link } from "./link.ts";
 import { createModel, type Model, type ModelOptions } from "./model/model.ts";
 import { operations } from "./operations/operations.ts";
+import { never, wait } from "./waiting.ts";
 
 /** A planned fault that only a face can act out. */
 export class InjectedFault extends Error {
   override readonly name = "InjectedFault";
-  readonly fault: Exclude<Fault, { kind: "error" | "delay" }>;
+  readonly fault: Exclude<ReplyFault, { kind: "error" | "no reply" }>;
 
   constructor(fault: InjectedFault["fault"]) {
     super(fault.kind);
@@ -18,9 +20,15 @@ export class InjectedFault extends Error {
   }
 }
 
-/** A request on its way through the emulator, without either face: log, faults, operation. */
+/** Who makes a request: its link, how it writes values, and how it gives up. */
+export interface Caller {
+  readonly link: Link;
+  readonly values: ValueReader;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** A request on its way through the emulator, without either face: log, link, faults, operation. */
 export class Service {
-  readonly faults: Faults = new Faults();
   readonly calls: CallLog = new CallLog();
   readonly #model: Model;
   #requests = 0;
@@ -46,22 +54,48 @@ export class Service {
 
   /**
    * Carries out one request. Rejects with a KinesisServiceException, an injected error, an
-   * `InjectedFault`, or the signal's reason if it aborts during a delay.
+   * `InjectedFault`, or the signal's reason if it aborts while the request or its reply is under way.
+   * The bytes of the reply are still to be transferred.
    */
   async handle<Name extends OperationName>(
     operation: Name,
     request: unknown,
-    values: ValueReader,
-    signal?: AbortSignal,
+    caller: Caller,
   ): Promise<Output<Name>> {
+    const { link, signal } = caller;
     const members = asMembers(request);
-    this.calls.add(operation, members, this.now());
-    for (const fault of this.faults.befalling(operation, members)) {
-      if (fault.kind === "error") throw asError(fault.error);
-      if (fault.kind !== "delay") throw new InjectedFault(fault);
-      await wait(this.clock, fault.ms, signal);
+    const call = this.calls.add(operation, members, this.now());
+    const faults = link.faults.befalling(operation, members);
+    const oneWay = link.oneWayOf(call);
+    await link.travel(oneWay, signal);
+    const carryOut = (): Output<Name> =>
+      operations[operation](this.#model, readInput(operation, request, caller.values));
+    try {
+      for (const fault of faults) {
+        if (fault.kind === "delay") await wait(this.clock, fault.ms, signal);
+        else return await this.#replaceReply(fault, carryOut, signal);
+      }
+      return carryOut();
+    } finally {
+      // An error takes the same way back as a reply.
+      await link.travel(oneWay, signal);
     }
-    return operations[operation](this.#model, readInput(operation, request, values));
+  }
+
+  #replaceReply(
+    fault: ReplyFault,
+    carryOut: () => unknown,
+    signal: AbortSignal | undefined,
+  ): Promise<never> {
+    if (fault.takesEffect) {
+      try {
+        carryOut();
+      } catch {
+        // The operation refused: that reply is lost like any other.
+      }
+    }
+    if (fault.kind === "no reply") return never(signal);
+    throw fault.kind === "error" ? asError(fault.error) : new InjectedFault(fault);
   }
 }
 
@@ -72,19 +106,4 @@ function asError(error: ServiceErrorName | Error): Error {
 
 function asMembers(request: unknown): Readonly<Record<string, unknown>> {
   return typeof request === "object" && request !== null ? { ...request } : {};
-}
-
-function wait(clock: Clock, ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => {
-      cancel();
-      reject(signal?.reason);
-    };
-    const cancel = clock.setTimer(() => {
-      signal?.removeEventListener("abort", abort);
-      resolve();
-    }, ms);
-    signal?.addEventListener("abort", abort, { once: true });
-    if (signal?.aborted) abort();
-  });
 }

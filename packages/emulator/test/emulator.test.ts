@@ -102,6 +102,33 @@ describe.each(handlers)("over %s", (_, config) => {
     expect(reply.$metadata.attempts).toBe(3);
   });
 
+  it("sends replies by its latency and bandwidth, and by the clock", async () => {
+    const clock = new FakeClock();
+    const emulator = await start({ clock, latency: 100, bandwidth: 1000 });
+    const reply = clientOf(emulator, config()).send(new ListStreamsCommand({}));
+    let replied = false;
+    void reply.then(() => (replied = true));
+    while (!replied) {
+      while (!replied && clock.pendingTimers === 0) await clock.yield();
+      if (!replied) await clock.advance(1);
+    }
+    // 100 ms, and a millisecond for each byte of a body of more than 200.
+    expect(clock.monotonic()).toBeGreaterThan(300);
+  });
+
+  it("leaves a call without a reply on demand, and serves the next one", async () => {
+    const emulator = await start();
+    const client = clientOf(emulator, config());
+    emulator.kinesis.faults.hang();
+    const gone = new AbortController();
+    const call = client.send(new ListStreamsCommand({}), { abortSignal: gone.signal });
+    const outcome = call.catch((error: unknown) => error);
+    while (emulator.kinesis.countOf("ListStreams") === 0) await new Promise(setImmediate);
+    await client.send(new ListStreamsCommand({}));
+    gone.abort();
+    expect(await outcome).toMatchObject({ name: "AbortError" });
+  });
+
   it("stops carrying out a delayed call whose client has gone", async () => {
     const clock = new FakeClock();
     const emulator = await start({ clock });

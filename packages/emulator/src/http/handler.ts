@@ -1,5 +1,6 @@
 import { KinesisServiceException } from "@aws-sdk/client-kinesis";
 import { serviceError } from "../errors.ts";
+import type { Link } from "../link.ts";
 import { isOperationName } from "../operations/operations.ts";
 import { InjectedFault, type Service } from "../service.ts";
 import { breakConnection, type Request, type Response } from "./dual-server.ts";
@@ -23,26 +24,41 @@ interface Reply {
 }
 
 /** The HTTP face of a service: takes a request apart, has it carried out, writes the reply. */
-export function createHandler(service: Service): (request: Request, response: Response) => void {
+export function createHandler(
+  service: Service,
+  link: Link,
+): (request: Request, response: Response) => void {
   return (request, response) => {
     const gone = new AbortController();
     response.once("close", () => gone.abort());
     // Reads and writes fail only because the client went away.
     request.on("error", () => {});
     response.on("error", () => {});
-    answer(service, request, gone.signal)
-      .then((reply) => write(service, response, reply))
+    answer(service, link, request, gone.signal)
+      .then(async (reply) => {
+        writeHead(service, response, reply);
+        await writeBody(link, response, reply.body, gone.signal);
+      })
       .catch((error: unknown) => {
         if (gone.signal.aborted) return;
         if (error instanceof ConnectionBreak) breakConnection(request);
-        else write(service, response, { status: 500, body: String(error) });
+        else {
+          const body = String(error);
+          writeHead(service, response, { status: 500, body });
+          response.end(body);
+        }
       });
   };
 }
 
 class ConnectionBreak extends Error {}
 
-async function answer(service: Service, request: Request, signal: AbortSignal): Promise<Reply> {
+async function answer(
+  service: Service,
+  link: Link,
+  request: Request,
+  signal: AbortSignal,
+): Promise<Reply> {
   const body = await readBody(request);
   if (body === undefined) return xml(413, "RequestEntityTooLarge");
   if (request.method !== "POST") return xml(403, "AccessDeniedException");
@@ -56,7 +72,8 @@ async function answer(service: Service, request: Request, signal: AbortSignal): 
       throw serviceError("UnknownOperationException", `Unknown operation '${target}'`);
     }
     const input = decode(protocol, body);
-    const output = await service.handle(operation, input, protocol.values, signal);
+    const caller = { link, values: protocol.values, signal };
+    const output = await service.handle(operation, input, caller);
     return { status: 200, contentType, body: protocol.encode(output) };
   } catch (error) {
     if (error instanceof InjectedFault) return actOut(error.fault);
@@ -96,14 +113,32 @@ function xml(status: number, type: string): Reply {
   return { status, body: `<${type}/>\n` };
 }
 
-function write(service: Service, response: Response, reply: Reply): void {
+function writeHead(service: Service, response: Response, reply: Reply): void {
   response.statusCode = reply.status;
   response.sendDate = false;
   response.setHeader("date", new Date(service.now()).toUTCString());
   response.setHeader("x-amzn-requestid", service.nextRequestId());
   if (reply.contentType !== undefined) response.setHeader("content-type", reply.contentType);
   response.setHeader("content-length", Buffer.byteLength(reply.body));
-  response.end(reply.body);
+}
+
+/** At the link's speed, a fiftieth of a second's bytes at a time. */
+async function writeBody(
+  link: Link,
+  response: Response,
+  body: string | Uint8Array,
+  signal: AbortSignal,
+): Promise<void> {
+  if (link.bandwidth === undefined) return void response.end(body);
+  const bytes = typeof body === "string" ? Buffer.from(body) : body;
+  const step = Math.ceil(link.bandwidth / 50);
+  for (let from = 0; from < bytes.length; from += step) {
+    const slice = bytes.subarray(from, from + step);
+    await link.transfer(slice.length, signal);
+    // Node's types part HTTP/1.1 from HTTP/2; both take bytes.
+    (response as NodeJS.WritableStream).write(slice);
+  }
+  response.end();
 }
 
 /** The whole body; `undefined` if it is too long. */
