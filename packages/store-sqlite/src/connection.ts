@@ -1,8 +1,10 @@
+import { existsSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { StoreError, type CallOptions } from "@kc/core";
 import Libsql from "libsql";
-import { Session } from "./database.ts";
+import { Session, type SqliteDatabase } from "./database.ts";
 import { isLock, toStoreError } from "./errors.ts";
+import { FileIdentity } from "./file-identity.ts";
 import type { CheckedOptions } from "./options.ts";
 
 /** SQLite's own wait for a lock blocks the event loop: it gets this much of it at a time. */
@@ -20,7 +22,7 @@ export class Connection {
   /** Did this store open the database itself? */
   readonly owned: boolean;
   readonly #options: CheckedOptions;
-  #file: Libsql.Database | undefined;
+  #file: OpenFile | undefined;
   #session: Session | undefined;
   #closed = false;
 
@@ -46,7 +48,11 @@ export class Connection {
         throw new StoreError("STORE_CLOSED", `${this.where}: the store was disposed`);
       signal?.throwIfAborted();
       try {
-        return work(this.#open());
+        const session = this.#open();
+        const answer = work(session);
+        // Before the answer counts: what went into a file that is no longer there must not.
+        this.#file?.identity.check();
+        return answer;
       } catch (error) {
         if (!isLock(error) || performance.now() >= deadline) throw toStoreError(error, this.where);
       }
@@ -58,15 +64,13 @@ export class Connection {
   close(): void {
     this.#closed = true;
     this.#session = undefined;
-    this.#file?.close();
+    this.#file?.database.close();
     this.#file = undefined;
   }
 
   #open(): Session {
-    const { source } = this.#options;
-    this.#session ??= new Session(
-      "path" in source ? (this.#file = openFile(source.path)) : source.database,
-    );
+    this.#session ??= new Session(this.#database());
+    this.#file?.identity.check();
     const { database } = this.#session;
     if (!database.open) throw new StoreError("STORE_CLOSED", `${this.where} has been closed`);
     if (database.inTransaction) {
@@ -77,13 +81,32 @@ export class Connection {
     }
     return this.#session;
   }
+
+  #database(): SqliteDatabase {
+    const { source } = this.#options;
+    if (!("path" in source)) return source.database;
+    const { path, mustExist } = source;
+    if (mustExist && !existsSync(path)) {
+      throw new StoreError(
+        "STORE_ACCESS_DENIED",
+        `${path} is not there, and mustExist forbids to make it: is its volume mounted?`,
+      );
+    }
+    this.#file = openFile(path);
+    return this.#file.database;
+  }
+}
+
+interface OpenFile {
+  readonly database: Libsql.Database;
+  readonly identity: FileIdentity;
 }
 
 /**
  * WAL: readers and the writer do not wait for each other. FULL: a commit has reached the disk
  * before it is acknowledged.
  */
-function openFile(path: string): Libsql.Database {
+function openFile(path: string): OpenFile {
   const database = new Libsql(path, { timeout: BLOCKING_WAIT_MS });
   try {
     const [row] = new Session(database).query("PRAGMA journal_mode = WAL");
@@ -94,11 +117,13 @@ function openFile(path: string): Libsql.Database {
       );
     }
     database.exec("PRAGMA synchronous = FULL");
+    // The first read opens the log.
+    database.exec("SELECT count(*) FROM sqlite_master");
+    return { database, identity: new FileIdentity(path) };
   } catch (error) {
     database.close();
     throw error;
   }
-  return database;
 }
 
 async function pause(signal: AbortSignal | undefined): Promise<void> {

@@ -9,6 +9,9 @@ const IS_FREE = `(owner IS NULL OR NOT EXISTS (
     WHERE w.application = kc_checkpoints.application AND w.stream_name = kc_checkpoints.stream_name
       AND w.worker_id || '#' || w.incarnation = kc_checkpoints.owner))`;
 
+/** Of an array of shard ids. */
+const IS_ONE_OF = "shard_id IN (SELECT value FROM json_each(?))";
+
 export const READ_REVISION = `SELECT revision FROM kc_groups WHERE ${SCOPE}`;
 
 export const NEXT_REVISION = `INSERT INTO kc_groups (application, stream_name, revision)
@@ -32,24 +35,27 @@ export const EVICT_WORKER = `DELETE FROM kc_workers WHERE ${WORKER} AND counter 
 
 export const REMOVE_WORKER = `DELETE FROM kc_workers WHERE ${WORKER} RETURNING worker_id`;
 
-/** A row comes back if the lineage is new. */
-export const PUT_SHARD = `INSERT INTO kc_checkpoints (application, stream_name, shard_id, lineage)
-    VALUES (?, ?, ?, ?)
+/** Values: the scope, then an array of shard id and lineage for each. Rows of those that are new come back. */
+export const PUT_SHARDS = `INSERT INTO kc_checkpoints (application, stream_name, shard_id, lineage)
+    SELECT ?, ?, value ->> 0, value ->> 1 FROM json_each(?) WHERE true
   ON CONFLICT (application, stream_name, shard_id) DO UPDATE SET lineage = excluded.lineage
     WHERE kc_checkpoints.lineage IS NOT excluded.lineage
   RETURNING shard_id`;
 
 export const READ_LEASES = `SELECT * FROM kc_checkpoints WHERE ${SCOPE} AND lineage IS NOT NULL`;
 
-/** Values: the owner, then scope and shard. */
+/** Values: the owner, then the scope and the shard ids. */
 export const CLAIM = `UPDATE kc_checkpoints SET owner = ?, epoch = epoch + 1
-  WHERE ${SCOPE} AND shard_id = ? AND lineage IS NOT NULL AND ${IS_FREE}
+  WHERE ${SCOPE} AND ${IS_ONE_OF} AND lineage IS NOT NULL AND ${IS_FREE}
   RETURNING shard_id`;
 
+/** Values: an array of shard id, epoch and owner for each, then the scope. */
 export const RELEASE = `UPDATE kc_checkpoints SET owner = NULL
-  WHERE ${SCOPE} AND shard_id = ? AND epoch = ? AND owner = ?
+  FROM json_each(?) AS held
+  WHERE ${SCOPE} AND shard_id = held.value ->> 0
+    AND epoch = held.value ->> 1 AND owner = held.value ->> 2
   RETURNING shard_id`;
 
-export const REMOVE_SHARD = `DELETE FROM kc_checkpoints
-  WHERE ${SCOPE} AND shard_id = ? AND ${IS_FREE}
+export const REMOVE_SHARDS = `DELETE FROM kc_checkpoints
+  WHERE ${SCOPE} AND ${IS_ONE_OF} AND ${IS_FREE}
   RETURNING shard_id`;

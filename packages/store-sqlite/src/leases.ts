@@ -12,7 +12,7 @@ import {
 import type { Session, SqliteValue } from "./database.ts";
 import * as sql from "./lease-statements.ts";
 import { checkpointOf, leaseOf, workerOf } from "./rows.ts";
-import { READ_SHARD } from "./statements.ts";
+import { READ_SHARDS } from "./statements.ts";
 
 type Answer<Name extends keyof LeaseStore> = LeaseStore[Name] extends (
   ...parameters: never[]
@@ -38,7 +38,7 @@ export class SqliteLeases {
     const [standing] = this.#query(sql.READ_WORKER, workerId);
     if (standing === undefined) {
       this.#query(sql.PUT_WORKER, workerId, incarnation, weight, maxShards ?? null);
-      return { outcome: "joined", revision: this.#changed() };
+      return { outcome: "joined", revision: this.changed() };
     }
     if (standing["incarnation"] === incarnation) {
       return { outcome: "joined", revision: this.#revision() };
@@ -61,7 +61,7 @@ export class SqliteLeases {
   evict(worker: WorkerIdentity & { readonly counter: number }): Answer<"evictWorker"> {
     const { workerId, incarnation, counter } = worker;
     if (this.#query(sql.EVICT_WORKER, workerId, incarnation, counter).length > 0) {
-      this.#changed();
+      this.changed();
       return "evicted";
     }
     const [standing] = this.#query(sql.READ_WORKER, workerId);
@@ -69,14 +69,12 @@ export class SqliteLeases {
   }
 
   leave({ workerId, incarnation }: WorkerIdentity): void {
-    if (this.#query(sql.REMOVE_WORKER, workerId, incarnation).length > 0) this.#changed();
+    if (this.#query(sql.REMOVE_WORKER, workerId, incarnation).length > 0) this.changed();
   }
 
   put(shards: readonly ShardLineage[]): void {
-    const changed = shards.filter(
-      ({ shardId, lineage }) => this.#query(sql.PUT_SHARD, shardId, lineage).length > 0,
-    );
-    if (changed.length > 0) this.#changed();
+    const rows = shards.map(({ shardId, lineage }) => [shardId, lineage]);
+    if (this.#query(sql.PUT_SHARDS, JSON.stringify(rows)).length > 0) this.changed();
   }
 
   listLeases(): Answer<"listLeases"> {
@@ -93,33 +91,28 @@ export class SqliteLeases {
     const [standing] = this.#query(sql.READ_WORKER, worker.workerId);
     if (standing?.["incarnation"] !== worker.incarnation) return [];
     const owner = ownerOf(worker);
-    const acquired: AcquiredLease[] = [];
-    let claimed = 0;
-    for (const shardId of shardIds) {
-      claimed += this.#session.query(sql.CLAIM, [owner, ...this.#scope, shardId]).length;
-      const [row] = this.#query(READ_SHARD, shardId);
-      const lease = leaseOf(row);
-      if (lease.owner !== owner) continue;
-      const fence = { epoch: lease.epoch, owner };
-      acquired.push({ shardId, fence, checkpoint: checkpointOf(row) });
-    }
-    if (claimed > 0) this.#changed();
-    return acquired;
+    const ids = JSON.stringify(shardIds);
+    const claimed = this.#session.query(sql.CLAIM, [owner, ...this.#scope, ids]);
+    if (claimed.length > 0) this.changed();
+    return this.#query(READ_SHARDS, ids)
+      .filter((row) => row["owner"] === owner)
+      .map((row) => ({
+        shardId: String(row["shard_id"]),
+        fence: { epoch: leaseOf(row).epoch, owner },
+        checkpoint: checkpointOf(row),
+      }));
   }
 
   release(leases: readonly { readonly shardId: string; readonly fence: Fence }[]): string[] {
-    const released = leases
-      .filter(({ shardId, fence: { epoch, owner } }) => {
-        return this.#query(sql.RELEASE, shardId, epoch, owner).length > 0;
-      })
-      .map(({ shardId }) => shardId);
-    if (released.length > 0) this.#changed();
-    return released;
+    const held = leases.map(({ shardId, fence: { epoch, owner } }) => [shardId, epoch, owner]);
+    const released = this.#session.query(sql.RELEASE, [JSON.stringify(held), ...this.#scope]);
+    if (released.length > 0) this.changed();
+    return released.map((row) => String(row["shard_id"]));
   }
 
   remove(shardIds: readonly string[]): void {
-    const removed = shardIds.filter((id) => this.#query(sql.REMOVE_SHARD, id).length > 0);
-    if (removed.length > 0) this.#changed();
+    const removed = this.#query(sql.REMOVE_SHARDS, JSON.stringify(shardIds));
+    if (removed.length > 0) this.changed();
   }
 
   #query(statement: string, ...values: readonly SqliteValue[]) {
@@ -130,7 +123,8 @@ export class SqliteLeases {
     return Number(this.#query(sql.READ_REVISION)[0]?.["revision"] ?? 0);
   }
 
-  #changed(): number {
+  /** A worker came or went, or a lease's row has changed. Answers with the new revision. */
+  changed(): number {
     return Number(this.#query(sql.NEXT_REVISION)[0]!["revision"]);
   }
 }

@@ -11,21 +11,26 @@ export type SqliteStoreOptions = {
   | {
       /** The database file. Made if it is absent; its directory is not. */
       readonly path: string;
+      /** Refuse a path where no file is, as when its volume is not mounted. @default false */
+      readonly mustExist?: boolean;
       readonly database?: never;
     }
   | {
       /** An open `libsql` or `better-sqlite3` database. It stays yours: it is never closed here. */
       readonly database: SqliteDatabase;
       readonly path?: never;
+      readonly mustExist?: never;
     }
 );
 
 export interface CheckedOptions {
-  readonly source: { readonly path: string } | { readonly database: SqliteDatabase };
+  readonly source:
+    | { readonly path: string; readonly mustExist: boolean }
+    | { readonly database: SqliteDatabase };
   readonly busyTimeoutMs: number;
 }
 
-const OPTION_NAMES = ["path", "database", "busyTimeoutMs"];
+const OPTION_NAMES = ["path", "mustExist", "database", "busyTimeoutMs"];
 const MAX_BUSY_TIMEOUT_MS = 600_000;
 /** `libsql:`, `https:`, `file:`: libsql would go to the network, or read parameters. Not `C:`. */
 const URL_SCHEME = /^[a-z][a-z0-9+.-]+:/i;
@@ -52,9 +57,14 @@ export function checkOptions(options: SqliteStoreOptions): CheckedOptions {
     if (options.path !== undefined) {
       throw new ConfigError("path", "give a path or an open database, not both");
     }
+    if (options.mustExist !== undefined) {
+      throw new ConfigError("mustExist", "belongs to a path: an open database exists");
+    }
     return { source: { database: checkDatabase(options.database) }, busyTimeoutMs };
   }
-  return { source: { path: checkPath(options.path) }, busyTimeoutMs };
+  const { mustExist = false } = options;
+  if (typeof mustExist !== "boolean") throw new ConfigError("mustExist", "must be true or false");
+  return { source: { path: checkPath(options.path), mustExist }, busyTimeoutMs };
 }
 
 function checkPath(path: unknown): string {

@@ -79,7 +79,9 @@ export class SqliteStore implements LeaseStore {
     shardId: string,
     options?: CallOptions,
   ): Promise<Checkpoint | undefined> {
-    return this.#run(options, (session) => checkpointOf(readShard(session, scope, shardId)));
+    return this.#run(options, (session) =>
+      checkpointOf(readShards(session, scope, [shardId]).get(shardId)),
+    );
   }
 
   getCheckpoints(
@@ -114,9 +116,7 @@ export class SqliteStore implements LeaseStore {
     writes: readonly CheckpointWrite[],
     options?: CallOptions,
   ): Promise<readonly BulkCheckpointResult[]> {
-    return this.#run(options, (session) =>
-      session.write(() => writes.map((write) => advance(session, scope, write))),
-    );
+    return this.#run(options, (session) => session.write(() => advance(session, scope, writes)));
   }
 
   resetCheckpoint(
@@ -128,11 +128,12 @@ export class SqliteStore implements LeaseStore {
     const values = [scope.application, scope.streamName, shardId, ...checkpointValues(to)];
     return this.#run(options, (session) =>
       session.write(() => {
-        const { owner } = leaseOf(readShard(session, scope, shardId));
+        const { owner } = leaseOf(readShards(session, scope, [shardId]).get(shardId));
         if (owner !== undefined && options?.force !== true) {
           throw new LeaseLostError(shardId, `${owner} holds it: stop it, or force the reset`);
         }
         session.query(sql.RESET_CHECKPOINT, values);
+        new SqliteLeases(session, scope).changed();
       }),
     );
   }
@@ -237,22 +238,37 @@ export class SqliteStore implements LeaseStore {
   }
 }
 
-function readShard(session: Session, scope: StoreScope, shardId: string): SqliteRow | undefined {
-  return session.query(sql.READ_SHARD, [scope.application, scope.streamName, shardId])[0];
+function readShards(
+  session: Session,
+  { application, streamName }: StoreScope,
+  shardIds: readonly string[],
+): ReadonlyMap<string, SqliteRow> {
+  const values = [application, streamName, JSON.stringify(shardIds)];
+  const rows = session.query(sql.READ_SHARDS, values);
+  return new Map(rows.map((row) => [String(row["shard_id"]), row]));
 }
 
 /** Inside a write transaction, so that nothing moves between the look and the write. */
 function advance(
   session: Session,
   scope: StoreScope,
-  write: CheckpointWrite,
-): BulkCheckpointResult {
-  const { shardId, checkpoint } = write;
-  const row = readShard(session, scope, shardId);
-  const result = writeOutcome(write, leaseOf(row), checkpointOf(row));
-  if (result.outcome === "written") {
-    const values = [scope.application, scope.streamName, shardId, ...checkpointValues(checkpoint)];
-    session.query(sql.ADVANCE_CHECKPOINT, values);
+  writes: readonly CheckpointWrite[],
+): readonly BulkCheckpointResult[] {
+  const rows = readShards(
+    session,
+    scope,
+    writes.map(({ shardId }) => shardId),
+  );
+  const results = writes.map((write) => {
+    const row = rows.get(write.shardId);
+    return writeOutcome(write, leaseOf(row), checkpointOf(row));
+  });
+  const moved = writes
+    .filter((_, index) => results[index]!.outcome === "written")
+    .map(({ shardId, checkpoint }) => [shardId, ...checkpointValues(checkpoint)]);
+  if (moved.length > 0) {
+    const { application, streamName } = scope;
+    session.query(sql.ADVANCE_CHECKPOINTS, [application, streamName, JSON.stringify(moved)]);
   }
-  return result;
+  return results;
 }
