@@ -4,6 +4,7 @@ import {
   checkpointAt,
   isSequenceNumber,
   SHARD_END,
+  shardEndAt,
   StoreError,
   type ApplicationRow,
   type Checkpoint,
@@ -13,25 +14,26 @@ import {
 } from "@kc/core";
 import type { SqliteRow, SqliteValue } from "./database.ts";
 
-/** `sequence_number`, `sub_sequence_number`, `shard_end`: all empty = no checkpoint. */
+/** `sequence_number`, `sub_sequence_number`, `shard_end`: all empty = no checkpoint. An end may have a number. */
 export function checkpointValues(checkpoint: Checkpoint | undefined): readonly SqliteValue[] {
   if (checkpoint === undefined) return [null, null, 0];
-  if (checkpoint.kind === "shard-end") return [null, null, 1];
+  if (checkpoint.kind === "shard-end") return [checkpoint.sequenceNumber ?? null, null, 1];
   return [checkpoint.sequenceNumber, checkpoint.subSequenceNumber ?? null, 0];
 }
 
 /** @throws StoreError STORE_CORRUPT if somebody else wrote what no checkpoint can be. */
 export function checkpointOf(row: SqliteRow | undefined): Checkpoint | undefined {
   if (row === undefined) return undefined;
-  if (Number(row["shard_end"]) === 1) return SHARD_END;
-  const sequenceNumber = row["sequence_number"];
-  if (sequenceNumber === null) return undefined;
+  const isEnd = Number(row["shard_end"]) === 1;
+  const sequenceNumber = row["sequence_number"] ?? null;
+  if (sequenceNumber === null) return isEnd ? SHARD_END : undefined;
   if (typeof sequenceNumber !== "string" || !isSequenceNumber(sequenceNumber)) {
     throw new StoreError(
       "STORE_CORRUPT",
       `a row of kc_checkpoints holds ${String(sequenceNumber)} as a sequence number: reset that shard`,
     );
   }
+  if (isEnd) return shardEndAt(sequenceNumber);
   const sub = row["sub_sequence_number"] ?? null;
   return checkpointAt(
     sub === null ? { sequenceNumber } : { sequenceNumber, subSequenceNumber: Number(sub) },

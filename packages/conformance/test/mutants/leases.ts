@@ -109,14 +109,14 @@ function meddling<Name extends keyof LeaseStore>(
   };
 }
 
-const quiet = (name: string, operation: LeaseOperationName): LeaseMutant =>
+const quiet = (name: string, operation: LeaseOperationName | "resetCheckpoint"): LeaseMutant =>
   mutant(
     name,
     "revision.grows",
     class extends ReferenceLeaseStore {
       constructor(options: { readonly data: MemoryStoreData }) {
         super(options);
-        const original = this[operation] as (...p: unknown[]) => Promise<unknown>;
+        const original = this[operation] as unknown as (...p: unknown[]) => Promise<unknown>;
         Object.assign(this, {
           [operation]: async (...parameters: unknown[]) => {
             const rows = this.rows(parameters[0] as StoreScope);
@@ -540,6 +540,7 @@ export const leaseMutants: readonly LeaseMutant[] = [
   quiet("gives back in silence", "releaseLeases"),
   quiet("removes in silence", "removeShards"),
   quiet("evicts in silence", "evictWorker"),
+  quiet("resets in silence", "resetCheckpoint"),
   mutant(
     "joins the two names of a scope",
     "lease-scope.apart",

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import { SCOPE, shard, SHARD } from "../../store/fixtures.ts";
+import { at, SCOPE, shard, SHARD } from "../../store/fixtures.ts";
 import { A, acquire, B, given, leases, LINEAGE, revision, worker } from "../fixtures.ts";
 import type { LeaseStoreScenario } from "../harness.ts";
 
@@ -24,6 +24,10 @@ export const leaseApplicationScenarios: readonly LeaseStoreScenario[] = [
       await grows("a claim", () => acquire(store, A, SHARD));
       const fence = { epoch: 1, owner: `${A.workerId}#${A.incarnation}` };
       await grows("a release", () => store.releaseLeases(SCOPE, [{ shardId: SHARD, fence }]));
+      await acquire(store, A, SHARD);
+      before = await revision(store);
+      const force = { force: true };
+      await grows("a forced reset", () => store.resetCheckpoint(SCOPE, SHARD, at(1), force));
       await grows("a removal", () => store.removeShards(SCOPE, [SHARD]));
       await grows("an eviction", () => store.evictWorker(SCOPE, { ...A, counter: 0 }));
       await grows("another join", () => store.joinWorker(SCOPE, B));
