@@ -37,7 +37,7 @@ beforeEach(async () => {
       return {
         all: (values: readonly unknown[]) => {
           statements += 1;
-          return statement.all(values) as unknown[];
+          return statement.all(values);
         },
       };
     },
