@@ -1,5 +1,6 @@
 import {
   AccessDeniedException,
+  DryRunOperationException,
   ExpiredIteratorException,
   ExpiredNextTokenException,
   InvalidArgumentException,
@@ -19,6 +20,7 @@ import {
 
 const clientErrors = {
   AccessDeniedException,
+  DryRunOperationException,
   ExpiredIteratorException,
   ExpiredNextTokenException,
   InvalidArgumentException,

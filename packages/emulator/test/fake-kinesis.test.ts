@@ -138,6 +138,7 @@ describe("the call log", () => {
 
 it.each([
   { transitionMs: -1 },
+  { listingLagMs: -1 },
   { maxRecordsPerPage: 0 },
   { emptyPagesWhileBehind: 1.5 },
   { account: "1" },

@@ -1,5 +1,6 @@
 import {
   CreateStreamCommand,
+  DescribeStreamCommand,
   ExpiredNextTokenException,
   ListShardsCommand,
   type ListShardsCommandInput,
@@ -131,5 +132,26 @@ describe("the end of a shard", () => {
     const end = await read(await iterator());
     expect(end.Records).toHaveLength(1);
     expect(end.NextShardIterator).toBeUndefined();
+  });
+
+  it("shows a reshard only after a while, where that is wanted; GetRecords tells it at once", async () => {
+    const { clock, kinesis, ids, list, split, iterator, read } = listing({ listingLagMs: 2000 });
+    await split();
+    await clock.advance(1999);
+    expect(await ids()).toEqual([SHARD]);
+    expect(await ids({ Type: "AT_LATEST" })).toEqual([SHARD]);
+    const [before] = (await list({ StreamName: "s" })).Shards!;
+    expect(before!.SequenceNumberRange).not.toHaveProperty("EndingSequenceNumber");
+    const described = await kinesis.send(new DescribeStreamCommand({ StreamName: "s" }));
+    expect(described.StreamDescription!.Shards).toEqual([before]);
+    const { ChildShards } = await read(await iterator());
+    expect(ChildShards!.map(({ ShardId }) => ShardId)).toEqual([CHILD_1, CHILD_2]);
+    expect((await read(await iterator({ ShardId: CHILD_1 }))).Records).toEqual([]);
+
+    await clock.advance(1);
+    expect(await ids()).toEqual([SHARD, CHILD_1, CHILD_2]);
+    expect(await ids({ Type: "AT_LATEST" })).toEqual([CHILD_1, CHILD_2]);
+    const [after] = (await list({ StreamName: "s" })).Shards!;
+    expect(after!.SequenceNumberRange).toHaveProperty("EndingSequenceNumber");
   });
 });

@@ -33,6 +33,7 @@ function replay(shardCount: number, steps: readonly Step[]): Stream {
     shardCount,
     createdAt: START,
     incarnation: 0,
+    firstSecond: 0,
     maxRecordSize: 1,
     quotas: {},
   });
@@ -83,10 +84,11 @@ it("parents are closed, cover their children's hash keys, and end before them", 
       const stream = replay(count, steps);
       for (const shard of stream.shards(START)) {
         if (shard.parents.length === 0) continue;
-        const siblings = stream.childrenOf(shard.parents[0]!);
-        expect(shard.parents.every((parent) => parent.closedAt !== undefined)).toBe(true);
-        expect(width(shard.parents)).toBe(width(siblings));
-        for (const parent of shard.parents) {
+        const parents = shard.parents.map((id) => stream.shard(id, START)!);
+        const siblings = stream.childrenOf(parents[0]!);
+        expect(parents.every((parent) => parent.closedAt !== undefined)).toBe(true);
+        expect(width(parents)).toBe(width(siblings));
+        for (const parent of parents) {
           const end = BigInt(parent.endingSequenceNumber!);
           expect(BigInt(shard.startingSequenceNumber)).toBeGreaterThan(end);
         }

@@ -23,6 +23,8 @@ const token: Shape = { type: "string", length: [1, 1_048_576] };
 const limit: Shape = { type: "integer", range: [1, 10_000] };
 const timestamp: Shape = { type: "timestamp" };
 const retentionHours: Shape = { type: "integer", range: [1, 8760], required: true };
+/** Asks whether the request would succeed, and does nothing. */
+const dryRun: Shape = { type: "boolean" };
 const streamName: Shape = { type: "string", pattern: name, length: [1, 128] };
 
 /** Every operation on a stream takes its name or its ARN. */
@@ -64,6 +66,12 @@ export const inputShapes: Readonly<Record<OperationName, Members>> = {
     StreamName: { ...streamName, required: true },
     ShardCount: { type: "integer", range: [1, 100_000] },
     MaxRecordSizeInKiB: { type: "integer", range: [1024, 10_240] },
+    StreamModeDetails: {
+      type: "structure",
+      members: {
+        StreamMode: { type: "enum", values: ["PROVISIONED", "ON_DEMAND"], required: true },
+      },
+    },
   },
   DecreaseStreamRetentionPeriod: { ...stream, RetentionPeriodHours: retentionHours },
   DeleteStream: { ...stream, EnforceConsumerDeletion: { type: "boolean" } },
@@ -73,6 +81,7 @@ export const inputShapes: Readonly<Record<OperationName, Members>> = {
     StreamARN: stream["StreamARN"]!,
     ShardIterator: { type: "string", length: [1, 512], required: true },
     Limit: limit,
+    DryRun: dryRun,
   },
   GetShardIterator: {
     ...stream,
@@ -80,6 +89,7 @@ export const inputShapes: Readonly<Record<OperationName, Members>> = {
     ShardIteratorType: { type: "enum", values: iteratorTypes, required: true },
     StartingSequenceNumber: sequenceNumber,
     Timestamp: timestamp,
+    DryRun: dryRun,
   },
   IncreaseStreamRetentionPeriod: { ...stream, RetentionPeriodHours: retentionHours },
   ListShards: {
@@ -103,7 +113,12 @@ export const inputShapes: Readonly<Record<OperationName, Members>> = {
     ShardToMerge: { ...shardId, required: true },
     AdjacentShardToMerge: { ...shardId, required: true },
   },
-  PutRecord: { ...stream, ...record, SequenceNumberForOrdering: sequenceNumber },
+  PutRecord: {
+    ...stream,
+    ...record,
+    SequenceNumberForOrdering: sequenceNumber,
+    DryRun: dryRun,
+  },
   PutRecords: {
     ...stream,
     Records: {
@@ -112,6 +127,7 @@ export const inputShapes: Readonly<Record<OperationName, Members>> = {
       member: { type: "structure", members: record },
       required: true,
     },
+    DryRun: dryRun,
   },
   SplitShard: {
     ...stream,

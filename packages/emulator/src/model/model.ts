@@ -16,6 +16,11 @@ export interface ModelOptions {
   readonly quotas?: boolean | Quotas;
   /** How long CREATING, UPDATING and DELETING last, in milliseconds. Default 0: no such states. */
   readonly transitionMs?: number;
+  /**
+   * How long listings go on showing shards as they were before a reshard, in milliseconds. GetRecords
+   * names the children at once. Default 0.
+   */
+  readonly listingLagMs?: number;
   /** At most so many records in a GetRecords reply. Default 10,000. */
   readonly maxRecordsPerPage?: number;
   /** So many empty pages come before each page of records. Default 0. */
@@ -33,6 +38,7 @@ export interface ModelOptions {
 export interface Model {
   readonly clock: Clock;
   readonly streams: Streams;
+  readonly listingLagMs: number;
   readonly maxRecordsPerPage: number;
   readonly emptyPagesWhileBehind: number;
   readonly omitChildShards: boolean;
@@ -57,6 +63,7 @@ export function createModel(options: ModelOptions): Model {
       transitionMs: atLeast(0, "transitionMs", options.transitionMs ?? 0),
       quotas: typeof quotas === "boolean" ? { reads: quotas, writes: quotas } : quotas,
     }),
+    listingLagMs: atLeast(0, "listingLagMs", options.listingLagMs ?? 0),
     maxRecordsPerPage: atLeast(1, "maxRecordsPerPage", options.maxRecordsPerPage ?? 10_000),
     emptyPagesWhileBehind: atLeast(0, "emptyPagesWhileBehind", options.emptyPagesWhileBehind ?? 0),
     omitChildShards: options.omitChildShards ?? false,

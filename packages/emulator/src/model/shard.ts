@@ -21,8 +21,8 @@ export interface StoredRecord {
 export interface ShardOptions {
   readonly identity: ShardIdentity;
   readonly range: HashKeyRange;
-  /** The shards that it came from: none, one (split) or two (merge). */
-  readonly parents: readonly Shard[];
+  /** The ids of the shards that it came from: none, one (split) or two (merge). */
+  readonly parents: readonly string[];
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
   readonly quotas: Quotas;
@@ -37,7 +37,7 @@ export class Shard {
   readonly id: string;
   readonly identity: ShardIdentity;
   readonly range: HashKeyRange;
-  readonly parents: readonly Shard[];
+  readonly parents: readonly string[];
   readonly createdAt: number;
   readonly startingSequenceNumber: string;
   readonly quotas: ShardQuotas;
@@ -60,6 +60,11 @@ export class Shard {
   /** Milliseconds since the epoch; `undefined` while the shard is open. */
   get closedAt(): number | undefined {
     return this.#closed?.at;
+  }
+
+  /** When it was closed, as was known at `time`. */
+  closedAtAsOf(time: number): number | undefined {
+    return this.#closed !== undefined && this.#closed.at <= time ? this.#closed.at : undefined;
   }
 
   get endingSequenceNumber(): string | undefined {

@@ -3,6 +3,8 @@ import type { Quotas } from "./quotas.ts";
 import { Shard } from "./shard.ts";
 
 const HOUR_MS = 3_600_000;
+/** How often shards that nobody reads are looked through for what retention took. */
+const SWEEP_MS = 60_000;
 
 export type StreamStatus = "CREATING" | "ACTIVE" | "UPDATING" | "DELETING";
 
@@ -14,6 +16,8 @@ export interface StreamOptions {
   readonly createdAt: number;
   /** How many streams of this name there were before. */
   readonly incarnation: number;
+  /** No shard is created before this second since the epoch, so that sequence numbers grow. */
+  readonly firstSecond: number;
   /** Bytes of data and partition key. */
   readonly maxRecordSize: number;
   readonly quotas: Quotas;
@@ -30,9 +34,16 @@ export class Stream {
   readonly incarnation: number;
   readonly maxRecordSize: number;
   status: StreamStatus = "ACTIVE";
-  retentionHours = 24;
   readonly #quotas: Quotas;
-  readonly #shards: Shard[] = [];
+  readonly #firstSecond: number;
+  /** By their ids, in the order of those; without what has aged out. */
+  readonly #shards = new Map<string, Shard>();
+  #shardCount = 0;
+  #latestSecond = 0;
+  #retentionHours = 24;
+  /** The latest horizon that a change of retention has seen: what was gone then stays gone. */
+  #trimmedTo: number;
+  #sweptAt: number;
   /** In the order of their hash keys. */
   #open: readonly Shard[] = [];
 
@@ -43,6 +54,9 @@ export class Stream {
     this.incarnation = options.incarnation;
     this.maxRecordSize = options.maxRecordSize;
     this.#quotas = options.quotas;
+    this.#firstSecond = options.firstSecond;
+    this.#trimmedTo = options.createdAt;
+    this.#sweptAt = options.createdAt;
     this.#open = uniformRanges(options.shardCount).map((range) =>
       this.#addShard(range, [], options.createdAt),
     );
@@ -53,29 +67,46 @@ export class Stream {
     return this.#open;
   }
 
+  /** The second since the epoch in which the latest shard counts as created. */
+  get latestSecond(): number {
+    return this.#latestSecond;
+  }
+
+  get retentionHours(): number {
+    return this.#retentionHours;
+  }
+
+  setRetention(hours: number, now: number): void {
+    this.#trimmedTo = this.horizon(now);
+    this.#retentionHours = hours;
+    this.#trimmedTo = this.horizon(now);
+  }
+
   /** The oldest instant that retention still covers, in milliseconds since the epoch. */
   horizon(now: number): number {
-    return Math.max(this.createdAt, now - this.retentionHours * HOUR_MS);
+    return Math.max(this.#trimmedTo, now - this.#retentionHours * HOUR_MS);
   }
 
   /** The shards in the order of their ids, without those that ended before the horizon. */
   shards(now: number): readonly Shard[] {
+    this.#sweep(now);
     const horizon = this.horizon(now);
-    return this.#shards.filter((shard) => (shard.closedAt ?? Infinity) >= horizon);
+    return [...this.#shards.values()].filter((shard) => !hasAgedOut(shard, horizon));
   }
 
   /** A shard that retention still covers, its expired records trimmed. */
   shard(id: string, now: number): Shard | undefined {
-    const shard = this.#shards.find((candidate) => candidate.id === id);
+    this.#sweep(now);
+    const shard = this.#shards.get(id);
     const horizon = this.horizon(now);
-    if (shard === undefined || (shard.closedAt ?? Infinity) < horizon) return undefined;
+    if (shard === undefined || hasAgedOut(shard, horizon)) return undefined;
     shard.trim(horizon);
     return shard;
   }
 
   /** The shards that a shard was split or merged into. */
   childrenOf(shard: Shard): readonly Shard[] {
-    return this.#shards.filter((candidate) => candidate.parents.includes(shard));
+    return [...this.#shards.values()].filter(({ parents }) => parents.includes(shard.id));
   }
 
   /** The open shard that a hash key belongs to. */
@@ -135,18 +166,35 @@ export class Stream {
   #addShard(range: HashKeyRange, parents: readonly Shard[], now: number): Shard {
     // Later than every parent, so that a child's sequence numbers are above its parents'.
     const afterParents = parents.map((parent) => parent.identity.shardCreatedAt + 1);
+    const second = Math.max(Math.floor(now / 1000), this.#firstSecond, ...afterParents);
+    this.#latestSecond = Math.max(this.#latestSecond, second);
     const shard = new Shard({
       identity: {
-        shardIndex: this.#shards.length,
-        shardCreatedAt: Math.max(Math.floor(now / 1000), ...afterParents),
+        shardIndex: this.#shardCount++,
+        shardCreatedAt: second,
         incarnation: this.incarnation % 256,
       },
       range,
-      parents,
+      parents: parents.map(({ id }) => id),
       createdAt: now,
       quotas: this.#quotas,
     });
-    this.#shards.push(shard);
+    this.#shards.set(shard.id, shard);
     return shard;
   }
+
+  /** Drops what retention took from shards that nobody reads. */
+  #sweep(now: number): void {
+    if (now - this.#sweptAt < SWEEP_MS) return;
+    this.#sweptAt = now;
+    const horizon = this.horizon(now);
+    for (const shard of this.#shards.values()) {
+      shard.trim(horizon);
+      if (hasAgedOut(shard, horizon)) this.#shards.delete(shard.id);
+    }
+  }
+}
+
+function hasAgedOut(shard: Shard, horizon: number): boolean {
+  return (shard.closedAt ?? Infinity) < horizon;
 }

@@ -21,7 +21,8 @@ export interface StreamReference {
 export class Streams {
   readonly #options: StreamsOptions;
   readonly #streams = new Map<string, Stream>();
-  readonly #incarnations = new Map<string, number>();
+  /** By name: how many streams there were, and their latest shard's second. */
+  readonly #earlier = new Map<string, { readonly count: number; readonly latestSecond: number }>();
   readonly #transitions = new Map<Stream, { readonly due: number; readonly end: () => void }>();
   /** The wall clock minus the monotonic one, once: the service's clock does not jump. */
   readonly #epoch: number;
@@ -84,14 +85,14 @@ export class Streams {
       const message = `Stream ${name} under account ${this.account} already exists.`;
       throw serviceError("ResourceInUseException", message);
     }
-    const incarnation = this.#incarnations.get(name) ?? 0;
-    this.#incarnations.set(name, incarnation + 1);
+    const earlier = this.#earlier.get(name) ?? { count: 0, latestSecond: 0 };
     const stream = new Stream({
       name,
       arn: this.arnOf(name),
       shardCount,
       createdAt: this.now(),
-      incarnation,
+      incarnation: earlier.count,
+      firstSecond: earlier.latestSecond + 1,
       maxRecordSize,
       quotas: this.#options.quotas,
     });
@@ -100,7 +101,11 @@ export class Streams {
   }
 
   delete(stream: Stream): void {
-    this.transition(stream, "DELETING", () => this.#streams.delete(stream.name));
+    this.transition(stream, "DELETING", () => {
+      const { name, incarnation, latestSecond } = stream;
+      this.#earlier.set(name, { count: incarnation + 1, latestSecond });
+      this.#streams.delete(name);
+    });
   }
 
   /** Puts the stream into `status` for the transition's time, then does `end` and is ACTIVE. */

@@ -6,6 +6,7 @@ import { formatShardIterator, parseShardIterator } from "../model/shard-iterator
 import type { Shard, StoredRecord } from "../model/shard.ts";
 import type { Stream } from "../model/stream.ts";
 import type { Streams } from "../model/streams.ts";
+import { endDryRun } from "./dry-run.ts";
 import { rateExceeded, shardNotFound } from "./shard-errors.ts";
 
 const MAX_PAGE_BYTES = 10 * 1024 * 1024;
@@ -15,6 +16,7 @@ export function getRecords(model: Model, input: Input<"GetRecords">): Output<"Ge
   const now = streams.now();
   const iterator = parseShardIterator(input.ShardIterator!, now);
   const { stream, shard } = locate(streams, iterator, input.StreamARN, now);
+  endDryRun(input);
   if (!shard.quotas.admitRead(model.clock.monotonic())) {
     throw rateExceeded(streams, stream.name, shard.id);
   }
@@ -96,7 +98,7 @@ function toOutput(record: StoredRecord): Record {
 function children(stream: Stream, shard: Shard): ChildShard[] {
   return stream.childrenOf(shard).map((child) => ({
     ShardId: child.id,
-    ParentShards: child.parents.map((parent) => parent.id),
+    ParentShards: [...child.parents],
     HashKeyRange: {
       StartingHashKey: child.range.start.toString(),
       EndingHashKey: child.range.end.toString(),

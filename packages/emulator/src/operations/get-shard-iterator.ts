@@ -4,6 +4,7 @@ import type { Model } from "../model/model.ts";
 import { parseSequenceNumber } from "../model/sequence-number.ts";
 import { formatShardIterator } from "../model/shard-iterator.ts";
 import { shardIdOf, type Shard } from "../model/shard.ts";
+import { endDryRun } from "./dry-run.ts";
 import { rateExceeded, shardNotFound } from "./shard-errors.ts";
 
 export function getShardIterator(
@@ -15,6 +16,8 @@ export function getShardIterator(
   const stream = streams.find(input);
   const shard = stream.status === "CREATING" ? undefined : stream.shard(input.ShardId!, now);
   if (shard === undefined) throw shardNotFound(streams, stream.name, input.ShardId!);
+  const position = positionOf(model, stream.name, shard, input, now);
+  endDryRun(input);
   if (!shard.quotas.admitIterator(model.clock.monotonic())) {
     throw rateExceeded(streams, stream.name, shard.id);
   }
@@ -23,7 +26,7 @@ export function getShardIterator(
       streamName: stream.name,
       incarnation: stream.incarnation,
       shardId: shard.id,
-      position: positionOf(model, stream.name, shard, input, now),
+      position,
       emptyPages: model.emptyPagesWhileBehind,
       createdAt: now,
     }),

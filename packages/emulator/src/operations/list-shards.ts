@@ -5,7 +5,7 @@ import type { Model } from "../model/model.ts";
 import type { Shard } from "../model/shard.ts";
 import type { Stream } from "../model/stream.ts";
 import { formatToken, parseToken } from "../model/token.ts";
-import { describeShard } from "./streams.ts";
+import { describeShard, listedShards } from "./streams.ts";
 
 const MAX_RESULTS = 1000;
 /** How long a NextToken can be used, in milliseconds. */
@@ -29,13 +29,14 @@ export function listShards(model: Model, input: Input<"ListShards">): Output<"Li
   const now = model.streams.now();
   const { stream, after, filter } =
     input.NextToken === undefined ? start(model, input) : resume(model, input, now);
-  const shards = stream
-    .shards(now)
-    .filter((shard) => shard.id > after && matches(shard, stream, filter, now));
+  const { shards: listed, seenAt } = listedShards(model, stream);
+  const shards = listed.filter(
+    (shard) => shard.id > after && matches(shard, seenAt, filter, stream.horizon(now)),
+  );
   const page = shards.slice(0, Math.min(input.MaxResults ?? MAX_RESULTS, MAX_RESULTS));
   const more = page.length < shards.length;
   return {
-    Shards: page.map(describeShard),
+    Shards: page.map((shard) => describeShard(shard, seenAt)),
     ...(more ? { NextToken: nextToken(stream, page.at(-1)!.id, filter, now) } : {}),
   };
 }
@@ -98,12 +99,11 @@ function nextToken(
 
 function matches(
   shard: Shard,
-  stream: Stream,
+  seenAt: number,
   filter: ShardFilter | undefined,
-  now: number,
+  horizon: number,
 ): boolean {
-  const closedAt = shard.closedAt ?? Infinity;
-  const horizon = stream.horizon(now);
+  const closedAt = shard.closedAtAsOf(seenAt) ?? Infinity;
   // Before the horizon is the horizon.
   const at = Math.max(filter?.Timestamp?.getTime() ?? 0, horizon);
   switch (filter?.Type) {
@@ -113,7 +113,7 @@ function matches(
     case "AFTER_SHARD_ID":
       return shard.id > filter.ShardId!;
     case "AT_LATEST":
-      return shard.closedAt === undefined;
+      return closedAt === Infinity;
     case "AT_TRIM_HORIZON":
     case "AT_TIMESTAMP":
       return shard.createdAt <= at && closedAt >= at;

@@ -5,6 +5,7 @@ import { HASH_KEYS, hashKeyOf } from "../model/hash-key.ts";
 import type { Model } from "../model/model.ts";
 import { parseSequenceNumber } from "../model/sequence-number.ts";
 import type { Stream } from "../model/stream.ts";
+import { endDryRun } from "./dry-run.ts";
 
 /** All data and partition keys of one PutRecords, in bytes. */
 const MAX_REQUEST_SIZE = 10 * 1024 * 1024;
@@ -19,7 +20,9 @@ export function putRecord(model: Model, input: Input<"PutRecord">): Output<"PutR
         `under account ${model.streams.account} is invalid.`,
     );
   }
-  const result = write(model, stream, place(stream, input));
+  const placed = place(stream, input);
+  endDryRun(input);
+  const result = write(model, stream, placed);
   if (result.SequenceNumber === undefined) {
     throw serviceError("ProvisionedThroughputExceededException", result.ErrorMessage);
   }
@@ -33,6 +36,7 @@ export function putRecords(model: Model, input: Input<"PutRecords">): Output<"Pu
   if (placed.reduce((sum, record) => sum + record.size, 0) > MAX_REQUEST_SIZE) {
     throw serviceError("InvalidArgumentException", "Records size exceeds 10 MB limit");
   }
+  endDryRun(input);
   const results = placed.map((record) => write(model, stream, record));
   return {
     FailedRecordCount: results.filter((result) => result.ErrorCode !== undefined).length,

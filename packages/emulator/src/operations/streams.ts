@@ -4,17 +4,26 @@ import { serviceError } from "../errors.ts";
 import { DEFAULT_MAX_RECORD_SIZE, type Model } from "../model/model.ts";
 import type { Shard } from "../model/shard.ts";
 import type { Stream } from "../model/stream.ts";
+import type { Streams } from "../model/streams.ts";
 import { formatToken, parseToken } from "../model/token.ts";
 
 const MAX_PER_PAGE = 100;
 
 export function createStream({ streams }: Model, input: Input<"CreateStream">): Empty {
+  const mode = input.StreamModeDetails?.StreamMode ?? "PROVISIONED";
+  if (mode !== "PROVISIONED") {
+    const message = `StreamMode ${mode} is not emulated: only PROVISIONED is.`;
+    throw serviceError("InvalidArgumentException", message);
+  }
+  if (input.ShardCount === undefined) {
+    const message = "ShardCount must be provided for a stream in PROVISIONED mode.";
+    throw serviceError("InvalidArgumentException", message);
+  }
   const maxRecordSize =
     input.MaxRecordSizeInKiB === undefined
       ? DEFAULT_MAX_RECORD_SIZE
       : input.MaxRecordSizeInKiB * 1024;
-  // The default is the on-demand mode's number of shards at birth.
-  streams.create(input.StreamName!, input.ShardCount ?? 4, maxRecordSize);
+  streams.create(input.StreamName!, input.ShardCount, maxRecordSize);
   return {};
 }
 
@@ -24,18 +33,17 @@ export function deleteStream({ streams }: Model, input: Input<"DeleteStream">): 
 }
 
 export function describeStream(
-  { streams }: Model,
+  model: Model,
   input: Input<"DescribeStream">,
 ): Output<"DescribeStream"> {
-  const stream = streams.find(input);
-  const shards = visibleShards(stream, streams.now()).filter(
-    (shard) => shard.id > (input.ExclusiveStartShardId ?? ""),
-  );
+  const stream = model.streams.find(input);
+  const listed = listedShards(model, stream);
+  const shards = listed.shards.filter((shard) => shard.id > (input.ExclusiveStartShardId ?? ""));
   const page = shards.slice(0, Math.min(input.Limit ?? MAX_PER_PAGE, MAX_PER_PAGE));
   return {
     StreamDescription: {
       ...describe(stream),
-      Shards: page.map(describeShard),
+      Shards: page.map((shard) => describeShard(shard, listed.seenAt)),
       HasMoreShards: page.length < shards.length,
     },
   };
@@ -87,24 +95,24 @@ export function increaseStreamRetentionPeriod(
   { streams }: Model,
   input: Input<"IncreaseStreamRetentionPeriod">,
 ): Empty {
-  return changeRetention(streams.findActive(input), input.RetentionPeriodHours!, 1);
+  return changeRetention(streams, input, 1);
 }
 
 export function decreaseStreamRetentionPeriod(
   { streams }: Model,
   input: Input<"DecreaseStreamRetentionPeriod">,
 ): Empty {
-  return changeRetention(streams.findActive(input), input.RetentionPeriodHours!, -1);
+  return changeRetention(streams, input, -1);
 }
 
-/** A shard as DescribeStream and ListShards show it. */
-export function describeShard(shard: Shard): ShardDescription {
+/** A shard as a listing shows it that knows of closings until `seenAt`. */
+export function describeShard(shard: Shard, seenAt: number): ShardDescription {
   const [parent, adjacent] = shard.parents;
-  const ending = shard.endingSequenceNumber;
+  const ending = shard.closedAtAsOf(seenAt) === undefined ? undefined : shard.endingSequenceNumber;
   return {
     ShardId: shard.id,
-    ...(parent ? { ParentShardId: parent.id } : {}),
-    ...(adjacent ? { AdjacentParentShardId: adjacent.id } : {}),
+    ...(parent ? { ParentShardId: parent } : {}),
+    ...(adjacent ? { AdjacentParentShardId: adjacent } : {}),
     HashKeyRange: {
       StartingHashKey: shard.range.start.toString(),
       EndingHashKey: shard.range.end.toString(),
@@ -116,8 +124,18 @@ export function describeShard(shard: Shard): ShardDescription {
   };
 }
 
-function visibleShards(stream: Stream, now: number): readonly Shard[] {
-  return stream.status === "CREATING" ? [] : stream.shards(now);
+/** The shards that listings show now, which is what there was at `seenAt`. */
+export function listedShards(
+  { streams, listingLagMs }: Model,
+  stream: Stream,
+): { readonly shards: readonly Shard[]; readonly seenAt: number } {
+  const now = streams.now();
+  const seenAt = now - listingLagMs;
+  if (stream.status === "CREATING") return { shards: [], seenAt };
+  const shards = stream
+    .shards(now)
+    .filter(({ parents, createdAt }) => parents.length === 0 || createdAt <= seenAt);
+  return { shards, seenAt };
 }
 
 function describe(stream: Stream) {
@@ -133,7 +151,13 @@ function describe(stream: Stream) {
   };
 }
 
-function changeRetention(stream: Stream, hours: number, direction: 1 | -1): Empty {
+function changeRetention(
+  streams: Streams,
+  input: Input<"IncreaseStreamRetentionPeriod">,
+  direction: 1 | -1,
+): Empty {
+  const stream = streams.findActive(input);
+  const hours = input.RetentionPeriodHours!;
   const current = stream.retentionHours;
   if (hours < 24 || (hours - current) * direction < 0) {
     throw serviceError(
@@ -146,6 +170,6 @@ function changeRetention(stream: Stream, hours: number, direction: 1 | -1): Empt
             `(${current} hours). Use ${direction > 0 ? "Decrease" : "Increase"}RetentionPeriod API.`,
     );
   }
-  stream.retentionHours = hours;
+  stream.setRetention(hours, streams.now());
   return {};
 }
