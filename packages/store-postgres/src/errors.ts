@@ -104,6 +104,8 @@ export const TEXTS: readonly (readonly [RegExp, StoreFailure])[] = [
   ],
   [/Connection terminated|not queryable|^timeout exceeded|^timeout expired/, CONNECTION],
   [/^Query read timeout/, CONNECTION],
+  // The server answered with an error before TLS began: it cannot fork, or is starting.
+  [/^There was an error establishing an SSL connection/, CONNECTION],
   [/^SASL|[Pp]assword must be a string/, CREDENTIALS],
 ];
 

@@ -25,7 +25,15 @@ import { Leases } from "./leases.ts";
 import { Listener } from "./listener.ts";
 import { checkOptions, type PostgresStoreOptions } from "./options.ts";
 import { applicationOf, checkpointOf } from "./rows.ts";
-import { ddl, inspect, inspectionOf, LOCK_SETUP, missing, refusedSetup } from "./schema.ts";
+import {
+  ddl,
+  inspect,
+  inspectionOf,
+  LOCK_SETUP,
+  missing,
+  refusedSetup,
+  type MissingSteps,
+} from "./schema.ts";
 import * as sql from "./statements.ts";
 import { tablesOf } from "./tables.ts";
 import { Workers } from "./workers.ts";
@@ -71,17 +79,20 @@ export class PostgresStore implements LeaseStore {
    * somebody else's
    */
   async setup(options?: CallOptions): Promise<void> {
-    const steps = await this.#missing(options);
-    if (steps === undefined) return;
+    const { required, storage } = await this.#missing(options);
+    const steps = [...required, ...storage];
+    if (steps.length === 0) return;
     try {
       // Others' writes may hold a lock on the table, and another's set-up holds the first one.
       const waiting = { ...options, lockTimeoutMs: this.#setupTimeoutMs };
       await this.#connection.run(() => [LOCK_SETUP, ...steps], waiting);
     } catch (error) {
       if (!KcError.is(error) || error.code !== "STORE_ACCESS_DENIED") throw error;
+      // The tables are whole: how they are stored is their owner's to say.
+      if (required.length === 0) return;
       throw refusedSetup(error.cause, this.#connection.where, steps);
     }
-    if ((await this.#missing(options)) === undefined) return;
+    if ((await this.#missing(options)).required.length === 0) return;
     throw new StoreError(
       "STORE_SCHEMA",
       `${this.#connection.where}: it was changed during setup()`,
@@ -238,8 +249,7 @@ export class PostgresStore implements LeaseStore {
     return this.#connection.close();
   }
 
-  /** The statements that bring the schema up to date; undefined if it is. */
-  async #missing(options: CallOptions | undefined): Promise<readonly string[] | undefined> {
+  async #missing(options: CallOptions | undefined): Promise<MissingSteps> {
     const { tables } = this.#calls;
     const rows = await this.#connection.run((quote) => inspect(tables, quote), options);
     return missing(inspectionOf(rows), tables, this.#connection.where);

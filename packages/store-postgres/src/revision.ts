@@ -1,6 +1,13 @@
 import type { Place } from "./calls.ts";
 
 /**
+ * A hint costs nothing if nobody hears it; a full queue would cost the transaction. Postgres fills its
+ * queue while any session that listens has a transaction open, whoever's that is: from half of it on
+ * there are no hints, and changes are seen by heartbeats.
+ */
+const FULLEST_QUEUE = 0.5;
+
+/**
  * A part of a WITH that raises the revision by one, if the part called `changed` has any rows. It
  * comes last in its transaction: the row is locked until the commit, and nobody who holds it waits
  * for anything else. `count(*)`, not `EXISTS`: all of `changed` is done, and its rows are locked,
@@ -13,7 +20,11 @@ export function bumpRevision(
   changed: string,
   hint: "with a hint" | "without a hint",
 ): string {
-  const told = hint === "with a hint" ? `, pg_notify(${quote(channel)}, '')::text AS told` : "";
+  const told =
+    hint === "with a hint"
+      ? `, CASE WHEN pg_notification_queue_usage() < ${FULLEST_QUEUE}
+        THEN pg_notify(${quote(channel)}, '')::text END AS told`
+      : "";
   return `bumped AS (
       INSERT INTO ${tables.revisions} AS r (namespace, revision)
       SELECT ${quote(namespace)}, 1 FROM (SELECT count(*) AS rows FROM ${changed}) AS c WHERE rows > 0

@@ -4,6 +4,7 @@ import {
   checkpointAt,
   isSequenceNumber,
   SHARD_END,
+  shardEndAt,
   StoreError,
   type ApplicationRow,
   type Checkpoint,
@@ -11,14 +12,18 @@ import {
 } from "@kc/core";
 import type { PostgresRow } from "./client.ts";
 
-/** A checkpoint as the statements take it. A shard's end takes the row's number, 0 if there is none. */
+/** Go's column cannot be empty. */
+const NO_NUMBER = "0";
+
+/** A checkpoint as the statements take it. A shard's end without a number takes the row's, 0 if there is none. */
 export function checkpointJson(checkpoint: Checkpoint): {
   readonly sequence_number: string;
   readonly sub_sequence_number: number | null;
   readonly shard_end: boolean;
 } {
   if (checkpoint.kind === "shard-end") {
-    return { sequence_number: "0", sub_sequence_number: null, shard_end: true };
+    const sequence_number = checkpoint.sequenceNumber ?? NO_NUMBER;
+    return { sequence_number, sub_sequence_number: null, shard_end: true };
   }
   return {
     sequence_number: checkpoint.sequenceNumber,
@@ -29,8 +34,9 @@ export function checkpointJson(checkpoint: Checkpoint): {
 
 /** @throws StoreError STORE_CORRUPT if somebody else wrote what no checkpoint can be. */
 export function checkpointOf(row: PostgresRow): Checkpoint {
-  if (row["shard_end"] === "true") return SHARD_END;
   const sequenceNumber = row["sequence_number"] ?? "";
+  const isEnd = row["shard_end"] === "true";
+  if (isEnd && sequenceNumber === NO_NUMBER) return SHARD_END;
   if (!isSequenceNumber(sequenceNumber)) {
     throw new StoreError(
       "STORE_CORRUPT",
@@ -38,6 +44,7 @@ export function checkpointOf(row: PostgresRow): Checkpoint {
       row["shard_id"] ? { shardId: row["shard_id"] } : {},
     );
   }
+  if (isEnd) return shardEndAt(sequenceNumber);
   const sub = row["sub_sequence_number"] ?? null;
   return checkpointAt(
     sub === null ? { sequenceNumber } : { sequenceNumber, subSequenceNumber: Number(sub) },

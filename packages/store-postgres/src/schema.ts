@@ -59,11 +59,25 @@ export function schemaSteps(tables: Tables): readonly string[] {
   ];
 }
 
+/** Tables whose few rows are written again and again. */
+const REWRITTEN = ["checkpoints", "leases", "workers", "revisions"] as const;
+
+/**
+ * Half of each page is left free, so that a row's next version finds room beside it and no index has
+ * to change (HOT); vacuum comes by the number of dead versions, since a share of so few rows is soon
+ * reached.
+ */
+const STORAGE =
+  "fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000";
+
+function storageStep(table: string): string {
+  return `ALTER TABLE ${table}\n  SET (${STORAGE})`;
+}
+
 /** The steps as a script, as the README shows it. */
 export function ddl(tables: Tables): string {
-  return schemaSteps(tables)
-    .map((step) => `${step};`)
-    .join("\n");
+  const storage = REWRITTEN.map((name) => storageStep(tables[name]));
+  return [...schemaSteps(tables), ...storage].map((step) => `${step};`).join("\n");
 }
 
 const TEXT: readonly string[] = ["text", "character varying"];
@@ -132,9 +146,11 @@ interface TableFound {
   readonly columns: ReadonlyMap<string, string>;
   /** The columns of each unique index, sorted. */
   readonly keys: readonly string[];
+  /** Somebody has said how full its pages may be: it stays as it is. */
+  readonly hasFillfactor: boolean;
 }
 
-/** Three statements, for `inspectionOf`. */
+/** Four statements, for `inspectionOf`. */
 export function inspect(tables: Tables, quote: (value: string) => string): readonly string[] {
   const found = NAMES.map((name) => `(${quote(name)}, to_regclass(${quote(tables[name])}))`);
   const values = `(VALUES ${found.join(", ")}) AS t (name, oid)`;
@@ -149,16 +165,19 @@ export function inspect(tables: Tables, quote: (value: string) => string): reado
         WHERE a.attrelid = t.oid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])) AS key
       FROM ${values} JOIN pg_index AS i ON i.indrelid = t.oid
       WHERE i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL`,
+    `SELECT t.name FROM ${values} JOIN pg_class AS c ON c.oid = t.oid
+      WHERE c.reloptions::text LIKE '%fillfactor=%' OR c.relkind <> 'r'`,
   ];
 }
 
-export function inspectionOf([first, columns, keys]: readonly PostgresRows[]): Inspection {
+export function inspectionOf([first, columns, keys, filled]: readonly PostgresRows[]): Inspection {
   const table = (name: Table): TableFound | undefined => {
     const own = columns!.filter((row) => row["name"] === name);
     if (own.length === 0) return undefined;
     return {
       columns: new Map(own.map((row) => [String(row["column"]), String(row["type"])])),
       keys: keys!.filter((row) => row["name"] === name).map((row) => String(row["key"])),
+      hasFillfactor: filled!.some((row) => row["name"] === name),
     };
   };
   return {
@@ -174,15 +193,19 @@ export function inspectionOf([first, columns, keys]: readonly PostgresRows[]): I
   };
 }
 
+/** Statements that bring the tables up to date. */
+export interface MissingSteps {
+  /** Without these the store cannot work. */
+  readonly required: readonly string[];
+  /** Without these it works, and its tables grow. */
+  readonly storage: readonly string[];
+}
+
 /**
- * Is every table there, whole? Undefined; otherwise what has to be done before the store can work.
+ * What has to be done before every table is there, whole.
  * @throws StoreError STORE_SCHEMA where the steps would not help: a table is somebody else's
  */
-export function missing(
-  inspection: Inspection,
-  tables: Tables,
-  where: string,
-): readonly string[] | undefined {
+export function missing(inspection: Inspection, tables: Tables, where: string): MissingSteps {
   const { checkpoints } = inspection.tables;
   if (checkpoints === undefined && inspection.hasFolded) {
     throw new StoreError(
@@ -201,9 +224,12 @@ export function missing(
   const complete = NAMES.every((name) =>
     Object.keys(COLUMNS[name]).every((column) => inspection.tables[name]?.columns.has(column)),
   );
-  if (complete) return undefined;
+  const storage = REWRITTEN.filter((name) => inspection.tables[name]?.hasFillfactor !== true).map(
+    (name) => storageStep(tables[name]),
+  );
+  if (complete) return { required: [], storage };
   const createSchema = inspection.hasSchema ? [] : [`CREATE SCHEMA IF NOT EXISTS ${tables.schema}`];
-  return [...createSchema, ...schemaSteps(tables)];
+  return { required: [...createSchema, ...schemaSteps(tables)], storage };
 }
 
 /** What the steps cannot mend: only columns of ours can be added to a table that is there. */

@@ -32,11 +32,11 @@ const order = (row: string): string => {
     CASE WHEN ${ended} THEN 0 ELSE coalesce(${sub}, 9223372036854775807) END)`;
 };
 
-/** A shard's end keeps the number that it came after; 0 if there was none. */
+/** A shard's end has the number of its last record, or keeps the one that stood there, or has 0. */
 const SET_CHECKPOINT = `sequence_number = CASE WHEN excluded.kc_shard_end
-      THEN c.sequence_number ELSE excluded.sequence_number END,
+      THEN greatest(c.sequence_number, excluded.sequence_number) ELSE excluded.sequence_number END,
     kc_at = CASE WHEN excluded.kc_shard_end
-      THEN c.sequence_number ELSE excluded.sequence_number END,
+      THEN greatest(c.sequence_number, excluded.sequence_number) ELSE excluded.sequence_number END,
     kc_sub_sequence_number = excluded.kc_sub_sequence_number,
     kc_shard_end = excluded.kc_shard_end`;
 

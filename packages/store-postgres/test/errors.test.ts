@@ -112,6 +112,7 @@ describe("errors of the network, of TLS, and of the driver", () => {
     ["timeout exceeded when trying to connect", PASSING],
     ["timeout expired", PASSING],
     ["Query read timeout", PASSING],
+    ["There was an error establishing an SSL connection", PASSING],
     ["Cannot use a pool after calling end on the pool", CLOSED],
     ["SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a string", DENIED],
     ["anything else", FAILED],
@@ -121,7 +122,7 @@ describe("errors of the network, of TLS, and of the driver", () => {
   });
 
   it("has a text for each pattern", () => {
-    expect(TEXTS).toHaveLength(4);
+    expect(TEXTS).toHaveLength(5);
   });
 
   it.each([new RangeError("other"), "a text", undefined, { code: 5 }])("%o", (error) => {

@@ -1,0 +1,109 @@
+import { appendFileSync } from "node:fs";
+import { join } from "node:path";
+import { shardEndAt } from "@kc/core";
+import { startPostgres } from "@kc-internal/test-services";
+import pg from "pg";
+import { expect, inject, onTestFinished, test } from "vitest";
+import { SCOPE, SHARD, storedNumber, WORKER } from "./support/leases.ts";
+import { at, open } from "./support/open.ts";
+import { eventually } from "./support/poll.ts";
+
+const SHARDS = 200;
+const ROUNDS = 50;
+
+test("checkpoints and heartbeats are rewritten in place: no index entry, no growth", async () => {
+  const { store, admin, schema } = await open(inject("postgres"));
+  const shardIds = Array.from({ length: SHARDS }, (_, n) => `${SHARD}-${n}`);
+  await store.joinWorker(SCOPE, WORKER);
+  const write = (n: number) =>
+    store.setCheckpoints(
+      SCOPE,
+      shardIds.map((shardId) => ({ ...at(n), shardId })),
+    );
+  await write(1);
+  for (let n = 2; n <= ROUNDS + 1; n += 1) {
+    await write(n);
+    await store.heartbeat(SCOPE, WORKER);
+  }
+  const statistics = async (table: string): Promise<{ updated: number; hot: number }> => {
+    const { rows } = await admin.query<{ updated: string; hot: string }>(
+      `SELECT n_tup_upd AS updated, n_tup_hot_upd AS hot FROM pg_stat_user_tables
+       WHERE schemaname = $1 AND relname = $2`,
+      [schema, table],
+    );
+    return { updated: Number(rows[0]?.updated), hot: Number(rows[0]?.hot) };
+  };
+  for (const [table, updates] of [
+    ["kinesis_consumer", SHARDS * ROUNDS],
+    ["kinesis_consumer_workers", ROUNDS],
+  ] as const) {
+    const { updated, hot } = await eventually(
+      `all updates of ${table} are in the statistics`,
+      () => statistics(table),
+      (seen) => seen.updated >= updates,
+    );
+    // Pages that were filled before are pruned when they are next looked at.
+    expect(hot / updated, table).toBeGreaterThan(0.98);
+  }
+});
+
+test("setup() leaves a table alone whose owner has said how full its pages may be", async () => {
+  const { store, admin, schema } = await open(inject("postgres"));
+  await admin.query(`ALTER TABLE ${schema}.kinesis_consumer SET (fillfactor = 70)`);
+  await admin.query(`ALTER TABLE ${schema}.kinesis_consumer_leases RESET (fillfactor)`);
+  const options = async (table: string): Promise<unknown> => {
+    const { rows } = await admin.query<{ reloptions: readonly string[] }>(
+      "SELECT reloptions FROM pg_class WHERE oid = $1::regclass",
+      [`${schema}.${table}`],
+    );
+    return rows[0]!.reloptions.find((option) => option.startsWith("fillfactor"));
+  };
+  await store.setup();
+  expect(await options("kinesis_consumer")).toBe("fillfactor=70");
+  expect(await options("kinesis_consumer_leases")).toBe("fillfactor=50");
+});
+
+test("a queue of hints that somebody else has filled fails no change", async () => {
+  const server = await startPostgres();
+  onTestFinished(() => server.close());
+  const first = new pg.Client({ connectionString: server.connectionString });
+  await first.connect();
+  const { rows } = await first.query<{ data_directory: string }>("SHOW data_directory");
+  await first.end();
+  await server.stop();
+  const settings = join(rows[0]!.data_directory, "postgresql.auto.conf");
+  appendFileSync(settings, "max_notify_queue_pages = 64\n");
+  await server.restart();
+  const { store, admin } = await open(server);
+  const listener = new pg.Client({ connectionString: server.connectionString });
+  onTestFinished(() => listener.end());
+  await listener.connect();
+  await listener.query("LISTEN somebody");
+  await listener.query("BEGIN; SELECT 1");
+  let error: unknown;
+  for (let n = 0; n < 1000 && error === undefined; n += 1) {
+    error = await admin.query("SELECT pg_notify('somebody', repeat('x', 7000))").then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+  }
+  expect(error, "the queue is full").toMatchObject({ code: "54000" });
+  expect(await store.joinWorker(SCOPE, WORKER)).toMatchObject({ outcome: "joined" });
+  await store.putShards(SCOPE, [{ shardId: SHARD, lineage: "{}" }]);
+  expect(await store.acquireLeases(SCOPE, WORKER, [SHARD])).toHaveLength(1);
+});
+
+test("a shard's end has its last record's number in Go's column, or keeps the one that stood there", async () => {
+  const { store, admin, schema } = await open(inject("postgres"));
+  const end = (sequenceNumber?: string) => ({
+    shardId: SHARD,
+    checkpoint: shardEndAt(sequenceNumber),
+  });
+  await store.setCheckpoint(SCOPE, at(9));
+  await store.setCheckpoint(SCOPE, end("16"));
+  expect(await storedNumber(admin, schema, SHARD)).toBe("16");
+  expect(await store.getCheckpoint(SCOPE, SHARD)).toEqual(shardEndAt("16"));
+  await store.resetCheckpoint(SCOPE, SHARD, at(9).checkpoint);
+  await store.setCheckpoint(SCOPE, end());
+  expect(await storedNumber(admin, schema, SHARD)).toBe("9");
+});
