@@ -11,15 +11,19 @@ import {
 } from "./options.ts";
 import type { ConsumerRecord } from "./record.ts";
 import { recordsOf } from "./scan/records.ts";
-import { Scan } from "./scan/scan.ts";
+import { Scan, type ScanStatus } from "./scan/scan.ts";
 import type { KinesisClientLike } from "./kinesis/stream-client.ts";
 import type { ConsumerEvent } from "./telemetry/events.ts";
-import {
-  healthOf,
-  type ConsumerStatus,
-  type Health,
-  type HealthThresholds,
-} from "./telemetry/status.ts";
+import { healthOf, type Health, type HealthThresholds } from "./telemetry/health.ts";
+import type { ConsumerStatus } from "./telemetry/status.ts";
+
+const IDLE: ScanStatus = {
+  state: "idle",
+  stage: undefined,
+  shards: [],
+  troubles: [],
+  bufferedBytes: 0,
+};
 
 export interface ScanOptions {
   /** Stops the scan: no further record is started, running handlers end, checkpoints are flushed. */
@@ -73,7 +77,7 @@ export class Consumer {
       stream: scope.streamName,
       application: scope.application,
       droppedFigures: telemetry.dropped,
-      ...(this.#current?.status() ?? { state: "idle", shards: [], bufferedBytes: 0 }),
+      ...(this.#current?.status() ?? IDLE),
     };
   }
 

@@ -59,7 +59,9 @@ export {
   type LeaseMessage,
   type PollMessage,
 } from "./telemetry/channels.ts";
-export type { ConsumerStatus, Health, HealthThresholds, ShardStatus } from "./telemetry/status.ts";
+export type { Health, HealthThresholds } from "./telemetry/health.ts";
+export type { ConsumerStatus, ScanStage, ShardStatus } from "./telemetry/status.ts";
+export type { CallTrouble } from "./telemetry/troubles.ts";
 export type { Telemetry } from "./telemetry/telemetry.ts";
 export { AllGroup } from "./groups/all-group.ts";
 export { LeaseGroup, type LeaseGroupOptions } from "./groups/leases/lease-group.ts";

@@ -165,7 +165,7 @@ export function resolveOptions(options: ConsumerOptions | LeasingConsumerOptions
     keepsProgress: options.store !== undefined,
     group,
     client: options.client,
-    telemetry: new Telemetry({ counter, logger }, { stream: streamName, application }),
+    telemetry: new Telemetry({ counter, logger }, { stream: streamName, application }, clock),
     clock,
     random,
     start: resolveStart(start),

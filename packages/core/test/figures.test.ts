@@ -235,7 +235,11 @@ test("a shard that is read again here in time keeps its counters", async () => {
   const clock = new FakeClock();
   const counter = new MemoryCounter();
   const telemetry = new Telemetry({ counter }, { stream: "s", application: "a" });
-  const reporter = new Reporter(clock, telemetry, () => ({ shards: [], bufferedBytes: 0 }));
+  const reporter = new Reporter(clock, telemetry, () => ({
+    shards: [],
+    troubles: [],
+    bufferedBytes: 0,
+  }));
   reporter.start();
   telemetry.add("records", 1, { shardId: SHARD });
   reporter.ended(SHARD);

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { checkpointAt, MemoryStore, StoreError, type ConsumerStatus } from "../src/index.ts";
-import { healthOf } from "../src/telemetry/status.ts";
+import { healthOf } from "../src/telemetry/health.ts";
 import { gate, keyOf } from "./support/calls.ts";
 import { RecordingStore } from "./support/recording-store.ts";
 import { World } from "./support/world.ts";
@@ -11,15 +11,18 @@ test("a consumer that does not scan is idle, and not alive", async () => {
   const world = await World.of();
   const consumer = world.consumer();
   const idle = { stream: "orders", application: "billing", state: "idle", shards: [] };
-  expect(consumer.status()).toEqual({ ...idle, bufferedBytes: 0, droppedFigures: 0 });
+  const none = { troubles: [], bufferedBytes: 0, droppedFigures: 0 };
+  expect(consumer.status()).toEqual({ ...idle, ...none, stage: undefined });
   expect(consumer.health()).toEqual({
     alive: false,
     ready: false,
+    reasons: ["no scan is under way"],
     stuckShards: [],
+    unreadShards: [],
     laggingShards: [],
   });
   const run = await world.run(consumer);
-  expect(consumer.status().state).toBe("running");
+  expect(consumer.status()).toMatchObject({ state: "running", stage: "reading" });
   expect(consumer.health()).toMatchObject({ alive: true, ready: true });
   await run.stop();
   expect(consumer.status()).toMatchObject(idle);
@@ -44,6 +47,7 @@ test("a shard's status says where it is, what the store knows, and since when", 
     acknowledged: undefined,
     unflushedForMs: 100,
     sinceLastPollMs: 100,
+    unreadForMs: 0,
     error: undefined,
     owner: undefined,
   });
@@ -67,12 +71,18 @@ test("the lag of a stuck handler grows, in status and metrics; another shard's d
   expect(other).toMatchObject({ shardId: OTHER, state: "reading", lagMs: 0 });
   expect(world.counter.gauge("lag")[SHARD]).toBeGreaterThan(118_000);
   expect(world.counter.gauge("lag")[OTHER]).toBe(0);
-  expect(consumer.health()).toMatchObject({ alive: false, stuckShards: [SHARD] });
-  expect(consumer.health({ stuckAfterMs: 200_000 })).toMatchObject({ alive: true, ready: true });
-  expect(consumer.health({ stuckAfterMs: 200_000, laggingAfterMs: 60_000 })).toEqual({
+  expect(consumer.health({ stuckAfterMs: 60_000 })).toMatchObject({
+    alive: false,
+    ready: false,
+    stuckShards: [SHARD],
+  });
+  expect(consumer.health()).toMatchObject({ alive: true, ready: true });
+  expect(consumer.health({ laggingAfterMs: 60_000 })).toEqual({
     alive: true,
     ready: false,
+    reasons: [`shards are far behind: ${SHARD}`],
     stuckShards: [],
+    unreadShards: [],
     laggingShards: [SHARD],
   });
 
@@ -165,12 +175,14 @@ test("memory of pages is told while they wait, and so are figures that the count
   expect(consumer.status().droppedFigures).toBeGreaterThan(2);
 });
 
-test("a status without shards is alive while it runs: nothing was granted yet", () => {
+test("a worker without shards is ready: it stands by", () => {
   const status: ConsumerStatus = {
     stream: "s",
     application: "a",
     state: "running",
+    stage: "reading",
     shards: [],
+    troubles: [],
     bufferedBytes: 0,
     droppedFigures: 0,
   };

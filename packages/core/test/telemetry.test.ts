@@ -315,17 +315,24 @@ test("a counter and a logger that both throw do not chase each other", async () 
   expect(run.error).toBeUndefined();
 });
 
-test("one shard's retries are logged with its shard, once quietly and then aloud", async () => {
+test("one shard's failing calls are logged with the shard: quietly, then aloud, once, and their end", async () => {
   const world = await World.of({ shards: 2 });
   const logger = new MemoryLogger();
-  world.kinesis.faults.fail({ where: isFor(SHARD), times: 3, error: "InternalFailure" });
+  const operation = "GetRecords";
+  const where = isFor(SHARD);
+  world.kinesis.faults.fail({ operation, where, times: 4, error: "InternalFailure" });
   const run = await world.start({ logger });
-  await world.clock.advance(5000);
+  await world.clock.advance(10_000);
   await run.stop();
 
-  const retried = logger.lines.filter(({ message }) => /it is retried/.test(message));
-  expect(retried.map(({ level }) => level)).toEqual(["debug", "warn", "warn"]);
-  for (const { fields } of retried) expect(fields).toMatchObject({ shardId: SHARD });
+  const lines = logger.lines.filter(({ fields }) => fields["operation"] === operation);
+  expect(lines.map(({ level, message }) => `${level}: ${message}`)).toEqual([
+    "debug: a call failed; it is tried again",
+    "warn: a call keeps failing; it is tried again until it is answered",
+    "info: a call is answered again",
+  ]);
+  for (const { fields } of lines) expect(fields).toMatchObject({ shardId: SHARD });
+  expect(lines[2]!.fields).toMatchObject({ failures: 4 });
 });
 
 /** Where pino writes to: its lines, parsed. */

@@ -4,6 +4,7 @@ import { callWithin } from "../deadline.ts";
 import { describeError, KcError, StoreError } from "../errors.ts";
 import { classifySdkError } from "../sdk-failure.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
+import type { Call } from "../telemetry/troubles.ts";
 import type { CallOptions, Store } from "./store.ts";
 
 /** Waits stay well below a stop's time, so that a store that is back is found before that is over. */
@@ -44,8 +45,10 @@ export class StoreCalls<S extends Store = Store> {
     signal: AbortSignal,
     attempt: (options: Required<CallOptions>) => Promise<T>,
   ): Promise<T> {
+    const { troubles } = this.#telemetry;
+    const call: Call = { service: "store", operation };
     try {
-      return await callWithin((inner) => attempt({ signal: inner }), {
+      const answer = await callWithin((inner) => attempt({ signal: inner }), {
         clock: this.#clock,
         signal,
         timeoutMs: this.#timeoutMs,
@@ -56,9 +59,13 @@ export class StoreCalls<S extends Store = Store> {
             { retryable: true },
           ),
       });
+      troubles.answered(call);
+      return answer;
     } catch (thrown) {
       signal.throwIfAborted();
-      throw toStoreError(operation, thrown);
+      const error = toStoreError(operation, thrown);
+      if (error.retryable) troubles.failed(call, error);
+      throw error;
     }
   }
 
@@ -78,12 +85,6 @@ export class StoreCalls<S extends Store = Store> {
         if (signal.aborted || !KcError.is(error) || !error.retryable) throw error;
         const waitMs = backoffMs(failures, BACKOFF, this.#random);
         this.#telemetry.add("retries", 1, { operation, error: error.code });
-        this.#telemetry.warn("the store failed; the call is retried", {
-          operation,
-          failures,
-          waitMs: Math.round(waitMs),
-          error,
-        });
         await sleep(this.#clock, waitMs, signal);
         signal.throwIfAborted();
       }

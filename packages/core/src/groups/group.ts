@@ -20,6 +20,12 @@ export interface AnyGroup {
   /** Refuses what it cannot work with. @throws ConfigError */
   validate?(store: Store | undefined): void;
 
+  /**
+   * What the running group lacks before it can grant shards, for the consumer's status; undefined =
+   * nothing. A group without it is taken to lack shards until it has granted one.
+   */
+  readonly lacks?: "membership" | "shards" | undefined;
+
   /** Runs until the signal aborts. Rejects on an error that the group cannot survive. */
   run(host: GroupHost, signal: AbortSignal): Promise<void>;
 }

@@ -13,6 +13,7 @@ import { sleep, type Clock } from "../clock.ts";
 import { callWithin } from "../deadline.ts";
 import { describeError, KcError } from "../errors.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
+import type { Call } from "../telemetry/troubles.ts";
 import { classify } from "./classify.ts";
 import type { RecordsPage } from "./records-page.ts";
 import { fromListing, type Shard } from "./shard.ts";
@@ -226,13 +227,16 @@ export class StreamClient {
     shardId: string | undefined,
     attempt: () => Promise<Output>,
   ): Promise<Output> {
+    const call: Call = { service: "kinesis", operation, shardId };
     let failures = 0;
     /** By the monotonic clock: a wall clock that is set must not end a scan. */
     let doubtedSince: number | undefined;
     for (;;) {
       signal.throwIfAborted();
       try {
-        return await attempt();
+        const answer = await attempt();
+        this.#telemetry.troubles.answered(call);
+        return answer;
       } catch (error) {
         signal.throwIfAborted();
         const failure = classify(error);
@@ -250,16 +254,7 @@ export class StreamClient {
         const waitMs = backoffMs(failures, BACKOFF, this.#random);
         const name = error instanceof Error ? error.name : "Error";
         this.#telemetry.add("retries", 1, { operation, error: name });
-        this.#telemetry[failures === 1 ? "debug" : "warn"](
-          "a call to Kinesis failed; it is retried",
-          {
-            operation,
-            shardId,
-            failures,
-            waitMs: Math.round(waitMs),
-            error,
-          },
-        );
+        this.#telemetry.troubles.failed(call, error);
         await sleep(this.#clock, waitMs, signal);
       }
     }

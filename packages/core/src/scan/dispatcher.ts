@@ -7,6 +7,7 @@ import { tracedHandler } from "../telemetry/channels.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { HandledFigures } from "./handled-figures.ts";
 import type { Page } from "./polling-reader.ts";
+import type { Totals } from "./scan-log.ts";
 import type { Turns } from "./turns.ts";
 
 /** The clock is read once in so many records at most: reading it costs ten times the other checks. */
@@ -28,6 +29,8 @@ export interface DispatcherOptions {
   /** Shared by all shards of the scan. */
   readonly turns: Turns;
   readonly telemetry: Telemetry;
+  /** The scan's, to be added to. */
+  readonly totals: Totals;
 }
 
 /**
@@ -49,7 +52,8 @@ export class Dispatcher {
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.#turnBegan = this.#checkedAt = options.clock.monotonic();
-    this.#figures = new HandledFigures(options.context.shardId, options.telemetry, options.clock);
+    const { context, telemetry, clock, totals } = options;
+    this.#figures = new HandledFigures(context.shardId, telemetry, clock, totals);
   }
 
   /** Records of the page in hand that are not handled yet, as of the last look at the clock. */

@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
+import type { Totals } from "./scan-log.ts";
 
 /** What is handled is told at least so often, in milliseconds, however long its page takes. */
 const TELL_AFTER_MS = 1000;
@@ -16,13 +17,15 @@ export class HandledFigures {
   readonly #shardId: string;
   readonly #telemetry: Telemetry;
   readonly #clock: Clock;
+  readonly #totals: Totals;
   #since = 0;
   #began = false;
 
-  constructor(shardId: string, telemetry: Telemetry, clock: Clock) {
+  constructor(shardId: string, telemetry: Telemetry, clock: Clock, totals: Totals) {
     this.#shardId = shardId;
     this.#telemetry = telemetry;
     this.#clock = clock;
+    this.#totals = totals;
   }
 
   /** Another page begins. */
@@ -50,6 +53,8 @@ export class HandledFigures {
   #tell(now: number): void {
     const shardId = this.#shardId;
     this.#began = true;
+    this.#totals.records += this.records;
+    this.#totals.bytes += this.bytes;
     this.#telemetry.add("records", this.records, { shardId });
     this.#telemetry.add("bytes", this.bytes, { shardId });
     this.#telemetry.record("handler_duration", (now - this.#since) / this.records, {});

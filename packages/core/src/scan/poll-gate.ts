@@ -1,5 +1,4 @@
 import { Stopwatch, type Clock } from "../clock.ts";
-import { describeError } from "../errors.ts";
 import { classify } from "../kinesis/classify.ts";
 import type { RecordsPage } from "../kinesis/records-page.ts";
 import { pollChannel, type PollMessage } from "../telemetry/channels.ts";
@@ -47,7 +46,6 @@ export class PollGate {
   #polled = false;
   /** When the next page should come: the lag that was told last holds until then. */
   #dueAt: number;
-  #error: string | undefined;
   /** What the pace depends on; the page itself is the handler's, and is not kept. */
   #last: { recordsInPage: number; millisBehindLatest: number; heldBytes: number } | undefined;
 
@@ -63,9 +61,14 @@ export class PollGate {
     return this.#polled ? this.#sinceLastPoll.elapsed() : undefined;
   }
 
-  /** Why the last request failed; undefined = it did not. */
-  get error(): string | undefined {
-    return this.#error;
+  /** Has a request been answered? */
+  get answered(): boolean {
+    return this.#last !== undefined;
+  }
+
+  /** How long a page has been due. */
+  overdueMs(now: number): number {
+    return Math.max(0, now - this.#dueAt);
   }
 
   /** The shard is no longer read: all its memory is given back. */
@@ -75,7 +78,7 @@ export class PollGate {
 
   /** How far the shard is behind its tip, if all that was read is handled. */
   lagMs(now: number): number {
-    return (this.#last?.millisBehindLatest ?? 0) + Math.max(0, now - this.#dueAt);
+    return (this.#last?.millisBehindLatest ?? 0) + this.overdueMs(now);
   }
 
   /** Waits until the interval says that it is time, or the signal aborts. */
@@ -148,8 +151,6 @@ export class PollGate {
     this.#quota.received(payloadBytes);
     this.#countHiddenRetries(attempts);
     if (recordsInPage === 0) telemetry.add("empty_polls", 1, { shardId });
-    if (this.#error !== undefined) telemetry.emit({ kind: "shard-recovered", shardId });
-    this.#error = undefined;
     this.#last = { recordsInPage, millisBehindLatest, heldBytes };
     // The next one is asked for when the queue has room: until then the page itself tells the lag.
     this.#dueAt = this.#options.clock.monotonic();
@@ -160,11 +161,6 @@ export class PollGate {
     const { shardId, telemetry } = this.#options;
     const failure = classify(error);
     this.#countHiddenRetries(attemptsOf(error));
-    // Made anew at once: no trouble.
-    if (failure === "expired-iterator") return;
-    const text = describeError(error);
-    if (this.#error === undefined) telemetry.emit({ kind: "shard-troubled", shardId, error: text });
-    this.#error = text;
     if (failure !== "throttled") return;
     this.#quota.refused();
     telemetry.add("throttles", 1, { shardId });

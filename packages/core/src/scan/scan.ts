@@ -14,13 +14,20 @@ import type { Shard } from "../kinesis/shard.ts";
 import { StreamClient, type KinesisClientLike } from "../kinesis/stream-client.ts";
 import type { ResolvedOptions } from "../options.ts";
 import { Reporter } from "../telemetry/reporter.ts";
-import type { ConsumerStatus } from "../telemetry/status.ts";
+import type { ConsumerStatus, ScanStage } from "../telemetry/status.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
+import { Watch } from "../telemetry/watch.ts";
 import type { SharedReading } from "./poll-gate.ts";
 import { ReadBudget } from "./read-budget.ts";
+import { ScanLog } from "./scan-log.ts";
 import { LAST_FLUSH_MS, ShardScan } from "./shard-scan.ts";
 import { Turns } from "./turns.ts";
 import { Wakeups } from "./wakeups.ts";
+
+export type ScanStatus = Pick<
+  ConsumerStatus,
+  "state" | "stage" | "shards" | "troubles" | "bufferedBytes"
+>;
 
 /**
  * One run of a consumer: opens the application, lets the group grant shards, reads them, and brings
@@ -36,6 +43,7 @@ export class Scan implements GroupHost {
   readonly discoveryIntervalMs: number;
   readonly drainTimeoutMs: number;
   readonly #options: ResolvedOptions;
+  readonly #client: KinesisClientLike;
   readonly #handler: Handler;
   readonly #stream: StreamClient;
   readonly #calls: StoreCalls;
@@ -50,17 +58,25 @@ export class Scan implements GroupHost {
   readonly #scans = new Map<string, ShardScan>();
   /** Those that are read, in the order in which they were granted. */
   readonly #running = new Set<ShardScan>();
+  /** Those that were given up, and whose handler has not returned. */
+  readonly #abandoned = new Set<ShardScan>();
   readonly #granted = new Set<string>();
   readonly #reads = new Set<Promise<ShardOutcome>>();
   readonly #reporter: Reporter;
+  readonly #watch: Watch;
+  readonly #log: ScanLog;
   readonly #undrained: UndrainedShard[] = [];
+  #group: AnyGroup | undefined;
+  #described = false;
   #application: ApplicationStart | undefined;
+  #hasRead = false;
   #error: KcError | undefined;
   #cancelDeadline: (() => void) | undefined;
 
   constructor(options: ResolvedOptions, client: KinesisClientLike, handler: Handler) {
     const { clock, random, telemetry, store, scope } = options;
     this.#options = options;
+    this.#client = client;
     this.#handler = handler;
     this.scope = scope;
     this.store = store;
@@ -80,6 +96,8 @@ export class Scan implements GroupHost {
     // Every shard listens to both; Node takes more than ten listeners for a leak.
     setMaxListeners(0, this.#stop.signal, this.#deadline.signal);
     this.#reporter = new Reporter(clock, telemetry, () => this.status());
+    this.#watch = new Watch(clock, telemetry, () => this.status());
+    this.#log = new ScanLog(telemetry, clock);
     this.#turns = new Turns(clock);
     this.#reading = {
       budget: new ReadBudget(options.maxBufferedBytes),
@@ -109,6 +127,7 @@ export class Scan implements GroupHost {
     const returned = new AbortController();
     const overtime = aborted(this.#deadline.signal);
     this.#reporter.start();
+    this.#watch.start();
     this.telemetry.emit({ kind: "scan-begun" });
     try {
       const work = this.#work(group).finally(() => returned.abort());
@@ -125,20 +144,30 @@ export class Scan implements GroupHost {
     } finally {
       signal?.removeEventListener("abort", onAbort);
       this.#reporter.stop();
+      this.#watch.stop();
       this.#stop.abort();
       this.#cancelDeadline?.();
       this.#checkpointer.close();
       this.#over.abort(new Error("the scan is over"));
+      this.telemetry.troubles.clear();
     }
     const error = this.#firstError();
+    this.#log.ended(this.#granted.size, error);
     this.telemetry.emit({ kind: "scan-ended", error });
     if (error) throw error;
   }
 
-  status(): Pick<ConsumerStatus, "state" | "shards" | "bufferedBytes"> {
+  status(): ScanStatus {
+    const shards = [...this.#running].map((scan) => scan.status());
+    for (const scan of this.#abandoned) {
+      const status = scan.status();
+      if (status.handlingForMs > 0) shards.push(status);
+    }
     return {
       state: this.#stop.signal.aborted ? "stopping" : "running",
-      shards: [...this.#running].map((scan) => scan.status()),
+      stage: this.#stage(),
+      shards,
+      troubles: this.telemetry.troubles.list,
       bufferedBytes: this.#reading.budget.used,
     };
   }
@@ -165,8 +194,11 @@ export class Scan implements GroupHost {
 
   async #work(group: AnyGroup): Promise<void> {
     const { signal } = this.#stop;
+    this.#group = group;
     try {
+      await this.#log.begun({ ...this.#options, client: this.#client, group });
       const description = await this.#stream.describe(signal);
+      this.#described = true;
       this.#application = await openApplication({
         calls: this.#calls,
         scope: this.scope,
@@ -201,6 +233,7 @@ export class Scan implements GroupHost {
       clock: this.clock,
       turns: this.#turns,
       telemetry: this.telemetry,
+      totals: this.#log.totals,
       stop,
       deadline: this.#deadline.signal,
       onFailure: (error) => this.#fail(error),
@@ -213,16 +246,33 @@ export class Scan implements GroupHost {
     this.telemetry.emit({ kind: "shard-begun", shardId, owner: assignment.fence?.owner });
     const outcome = await scan.run();
     this.#running.delete(scan);
+    this.#hasRead ||= scan.hasRead;
+    this.#abandoned.add(scan);
+    this.telemetry.troubles.forget(shardId);
     this.#reporter.ended(shardId);
     const { acknowledged } = scan;
     this.telemetry.emit({ kind: "shard-over", shardId, outcome: outcome.kind, acknowledged });
     void scan.idle.then(() => {
+      this.#abandoned.delete(scan);
       if (this.#scans.get(shardId) === scan) this.#scans.delete(shardId);
     });
     if (outcome.kind === "forced" && this.#deadline.signal.aborted) {
       this.#undrained.push({ shardId, acknowledged, waitingFor: scan.waitingFor });
     }
     return outcome;
+  }
+
+  #stage(): ScanStage {
+    if (!this.#described) return "describing";
+    if (this.#application === undefined || this.#group === undefined) return "opening";
+    const lacks = "lacks" in this.#group ? this.#group.lacks : this.#lacksShards();
+    if (lacks !== undefined) return lacks === "membership" ? "joining" : "listing";
+    this.#hasRead ||= [...this.#running].some(({ hasRead }) => hasRead);
+    return this.#running.size > 0 && !this.#hasRead ? "polling" : "reading";
+  }
+
+  #lacksShards(): "shards" | undefined {
+    return this.#granted.size === 0 ? "shards" : undefined;
   }
 
   /** The first error wins; what fails after it is logged. */
@@ -243,6 +293,7 @@ export class Scan implements GroupHost {
     const { drainTimeoutMs } = this.#options;
     this.telemetry.emit({ kind: "scan-stopping", error: this.#error });
     this.#stop.abort(reason);
+    this.#log.stopping(this.status().shards, drainTimeoutMs);
     this.#cancelDeadline = this.clock.setTimer(
       () => this.#deadline.abort(new Error(`the stop's ${drainTimeoutMs} ms are over`)),
       drainTimeoutMs,

@@ -10,6 +10,7 @@ import type { PollOptions } from "./pacing.ts";
 import { PageQueue } from "./page-queue.ts";
 import { PollGate, type SharedReading } from "./poll-gate.ts";
 import { PollingReader, type Page } from "./polling-reader.ts";
+import type { Totals } from "./scan-log.ts";
 import type { Turns } from "./turns.ts";
 
 export interface ShardReadingOptions {
@@ -25,6 +26,7 @@ export interface ShardReadingOptions {
   readonly clock: Clock;
   readonly turns: Turns;
   readonly telemetry: Telemetry;
+  readonly totals: Totals;
   /** Aborts when no further record is to be begun. */
   readonly stop: AbortSignal;
 }
@@ -32,7 +34,7 @@ export interface ShardReadingOptions {
 /** What the stations say of themselves. */
 export type ReadingStatus = Pick<
   ShardStatus,
-  "state" | "lagMs" | "handlingForMs" | "recordsInFlight" | "sinceLastPollMs" | "error"
+  "state" | "lagMs" | "handlingForMs" | "recordsInFlight" | "sinceLastPollMs" | "unreadForMs"
 >;
 
 /**
@@ -75,6 +77,11 @@ export class ShardReading {
     this.#pages.reopen();
   }
 
+  /** Has a request of it been answered? */
+  get hasRead(): boolean {
+    return this.#gate.answered;
+  }
+
   /** @param now by the monotonic clock */
   status(now: number): ReadingStatus {
     const { oldest, recordsAhead } = this.#pages;
@@ -88,7 +95,7 @@ export class ShardReading {
       handlingForMs: now - (handlingSince ?? now),
       recordsInFlight: recordsLeft + recordsAhead,
       sinceLastPollMs: this.#gate.sinceLastPollMs,
-      error: this.#gate.error,
+      unreadForMs: oldest === undefined ? this.#gate.overdueMs(now) : 0,
     };
   }
 }

@@ -13,7 +13,8 @@ import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { PollOptions } from "./pacing.ts";
 import type { SharedReading } from "./poll-gate.ts";
 import type { Page } from "./polling-reader.ts";
-import { ShardReading } from "./shard-reading.ts";
+import { ShardReading, type ReadingStatus } from "./shard-reading.ts";
+import type { Totals } from "./scan-log.ts";
 import type { Turns } from "./turns.ts";
 
 /** How long the last flush may take once a deadline has passed, in milliseconds. */
@@ -32,6 +33,7 @@ export interface ShardScanOptions {
   readonly clock: Clock;
   readonly turns: Turns;
   readonly telemetry: Telemetry;
+  readonly totals: Totals;
   /** Aborts when the consumer stops: start no further record. */
   readonly stop: AbortSignal;
   /** Aborts when the time that a stop has is over. */
@@ -83,22 +85,31 @@ export class ShardScan {
   }
 
   status(): ShardStatus {
-    const now = this.#options.clock.monotonic();
+    const { clock, telemetry } = this.#options;
+    const now = clock.monotonic();
     const reading = this.#reading?.status(now);
+    const waiting = now - this.#grantedAt;
+    const unreadForMs = this.#stop.signal.aborted ? 0 : (reading?.unreadForMs ?? waiting);
     return {
       shardId: this.shardId,
-      lagMs: now - this.#grantedAt,
+      lagMs: waiting,
       handlingForMs: 0,
       recordsInFlight: 0,
       sinceLastPollMs: undefined,
-      error: undefined,
       ...reading,
-      state: this.#stop.signal.aborted ? "draining" : (reading?.state ?? "waiting"),
+      state: this.#state(reading),
+      unreadForMs,
+      error: telemetry.troubles.ofShard(this.shardId),
       position: this.#progress.position,
       acknowledged: this.#progress.acknowledged,
       unflushedForMs: this.#progress.unflushedForMs(now),
       owner: this.#assignment.fence?.owner,
     };
+  }
+
+  /** Has a request of it been answered? */
+  get hasRead(): boolean {
+    return this.#reading?.hasRead ?? false;
   }
 
   /** What a stop that ran out of time was waiting for. */
@@ -120,6 +131,11 @@ export class ShardScan {
     this.#cancelTimer?.();
     this.#progress.close(new LeaseLostError(this.shardId, "it is no longer read here"));
     return outcome;
+  }
+
+  #state(reading: ReadingStatus | undefined): ShardStatus["state"] {
+    if (this.#abandon.signal.aborted) return "abandoned";
+    return this.#stop.signal.aborted ? "draining" : (reading?.state ?? "waiting");
   }
 
   /** A handler that was given up may still be running; the shard's next one waits for it. */

@@ -22,7 +22,15 @@ export type ConsumerEvent =
       readonly waitingFor: "store" | "lease";
     }
   | { readonly kind: "shard-resumed"; readonly shardId: string }
-  /** GetRecords fails; it is tried again and again, and told once. */
+  /** A call for the stream as a whole fails; it is tried again and again, and told once. */
+  | { readonly kind: "stream-troubled"; readonly operation: string; readonly error: string }
+  /** It is answered, after so many milliseconds. */
+  | { readonly kind: "stream-recovered"; readonly operation: string; readonly forMs: number }
+  /** A call of the store fails; it is tried again and again, and told once. */
+  | { readonly kind: "store-troubled"; readonly operation: string; readonly error: string }
+  /** It is answered, after so many milliseconds. */
+  | { readonly kind: "store-recovered"; readonly operation: string; readonly forMs: number }
+  /** GetRecords or GetShardIterator fails; it is tried again and again, and told once. */
   | { readonly kind: "shard-troubled"; readonly shardId: string; readonly error: string }
   | { readonly kind: "shard-recovered"; readonly shardId: string }
   /** The record in hand is finished, and what is finished is flushed. */

@@ -156,7 +156,7 @@ export const METRICS = {
     unit: "{shard}",
     attributes: ["state"],
     description:
-      "Shards in this process's hand, by state: waiting, reading, handling, paused or draining",
+      "Shards in this process's hand, by state: waiting, reading, handling, paused, draining, or abandoned with a handler that has not returned",
   },
   lag: {
     kind: "gauge",
@@ -172,6 +172,21 @@ export const METRICS = {
     attributes: ["shardId"],
     fold: "max",
     description: "How long finished work has waited for the store",
+  },
+  unread_age: {
+    kind: "gauge",
+    unit: "ms",
+    attributes: ["shardId"],
+    fold: "max",
+    description:
+      "How long GetRecords has been due without a reply: it fails, hangs, or waits for its turn, quota or memory",
+  },
+  outage_age: {
+    kind: "gauge",
+    unit: "ms",
+    attributes: ["operation"],
+    description:
+      "How long a call for the whole stream, or of the store, has failed; absent while it is answered",
   },
   records_in_flight: {
     kind: "gauge",

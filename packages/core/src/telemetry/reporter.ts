@@ -3,6 +3,7 @@ import { EventLoopDelay } from "./event-loop-delay.ts";
 import { METRICS } from "./metrics.ts";
 import { SHARD_STATES, type ConsumerStatus, type ShardStatus } from "./status.ts";
 import type { Telemetry } from "./telemetry.ts";
+import type { CallTrouble } from "./troubles.ts";
 
 /** How often figures that change by themselves are told, in milliseconds. */
 const INTERVAL_MS = 1000;
@@ -12,12 +13,13 @@ const KEEPS_COUNTERS_MS = 5 * 60_000;
 /** What is told of each shard. */
 const SHARD_GAUGES = {
   lag: ({ lagMs }: ShardStatus) => Math.round(lagMs),
+  unread_age: ({ unreadForMs }: ShardStatus) => Math.round(unreadForMs),
   checkpoint_age: ({ unflushedForMs }: ShardStatus) => Math.round(unflushedForMs),
   records_in_flight: ({ recordsInFlight }: ShardStatus) => recordsInFlight,
 };
 const SHARD_GAUGE_NAMES = Object.keys(SHARD_GAUGES) as (keyof typeof SHARD_GAUGES)[];
 
-export type Reported = Pick<ConsumerStatus, "shards" | "bufferedBytes">;
+export type Reported = Pick<ConsumerStatus, "shards" | "troubles" | "bufferedBytes">;
 
 /**
  * Tells the counter each second how things stand, whether anything is read or not: the lag of a
@@ -30,6 +32,8 @@ export class Reporter {
   readonly #status: () => Reported;
   /** Since when shards are no longer read here. */
   readonly #over = new Map<string, number>();
+  /** Operations whose outage was told last. */
+  #outages: readonly string[] = [];
   #eventLoop: EventLoopDelay | undefined;
   #cancel: (() => void) | undefined;
   #toldDropped: number;
@@ -52,6 +56,7 @@ export class Reporter {
     this.#eventLoop?.stop();
     for (const state of SHARD_STATES) this.#telemetry.remove("shards", { state });
     this.#telemetry.remove("buffer_bytes", {});
+    this.#tellOutages([]);
     if (!this.#telemetry.perShard)
       for (const name of SHARD_GAUGE_NAMES) this.#telemetry.remove(name, {});
   }
@@ -74,14 +79,17 @@ export class Reporter {
     }, INTERVAL_MS);
   }
 
-  #tell({ shards, bufferedBytes }: Reported): void {
+  #tell({ shards, troubles, bufferedBytes }: Reported): void {
     const telemetry = this.#telemetry;
     for (const state of SHARD_STATES) {
       const inState = shards.filter((shard) => shard.state === state);
       telemetry.set("shards", inState.length, { state });
     }
     telemetry.set("buffer_bytes", bufferedBytes, {});
-    for (const name of SHARD_GAUGE_NAMES) this.#tellShards(name, shards);
+    // The gauges of a shard that is not read here would hide those of whoever reads it.
+    const read = shards.filter(({ state }) => state !== "abandoned");
+    for (const name of SHARD_GAUGE_NAMES) this.#tellShards(name, read);
+    this.#tellOutages(troubles);
     telemetry.record("event_loop_delay", this.#eventLoop!.takeLongest(), {});
     this.#tellDropped();
     this.#forget();
@@ -101,6 +109,17 @@ export class Reporter {
         ? Math.max(0, ...values)
         : values.reduce((sum, value) => sum + value, 0);
     this.#telemetry.set(name, folded, {});
+  }
+
+  #tellOutages(troubles: readonly CallTrouble[]): void {
+    for (const { operation, forMs } of troubles) {
+      this.#telemetry.set("outage_age", forMs, { operation });
+    }
+    const operations = troubles.map(({ operation }) => operation);
+    for (const operation of this.#outages) {
+      if (!operations.includes(operation)) this.#telemetry.remove("outage_age", { operation });
+    }
+    this.#outages = operations;
   }
 
   #tellDropped(): void {

@@ -1,4 +1,5 @@
 import type { Checkpoint } from "../checkpoints/position.ts";
+import type { CallTrouble } from "./troubles.ts";
 
 /** What a consumer is doing now. Plain data: it can be sent as JSON. */
 export interface ConsumerStatus {
@@ -6,7 +7,12 @@ export interface ConsumerStatus {
   readonly application: string;
   /** `idle`: no scan is under way. `stopping`: no further record is begun. */
   readonly state: "idle" | "running" | "stopping";
+  /** How far its start has come; undefined = no scan is under way. */
+  readonly stage: ScanStage | undefined;
+  /** Those that are read here, and those whose handler runs on although they no longer are. */
   readonly shards: readonly ShardStatus[];
+  /** Calls for the stream or the application as a whole that fail now; empty = all are answered. */
+  readonly troubles: readonly CallTrouble[];
   /** Memory of pages that are handled, wait, or are on their way, in bytes. */
   readonly bufferedBytes: number;
   /** Figures that the counter threw at, or could not deliver. */
@@ -14,11 +20,27 @@ export interface ConsumerStatus {
 }
 
 /**
+ * `describing` the stream, which is the first call to Kinesis; `opening` the application in the
+ * store; `joining` the group; `listing`: no shards are known; `polling`: there are shards, and none
+ * was read yet; `reading`: the start is over. A worker that is out of its group begins again at
+ * `joining`.
+ */
+export type ScanStage = "describing" | "opening" | "joining" | "listing" | "polling" | "reading";
+
+/**
  * `waiting`: for an earlier handler of this shard. `reading`: nothing is in hand. `handling`: the
  * handler is called. `paused`: records wait for the store, or for the lease. `draining`: the last
- * record is finished and flushed.
+ * record is finished and flushed. `abandoned`: it is no longer read here, and its handler has not
+ * returned.
  */
-export const SHARD_STATES = ["waiting", "reading", "handling", "paused", "draining"] as const;
+export const SHARD_STATES = [
+  "waiting",
+  "reading",
+  "handling",
+  "paused",
+  "draining",
+  "abandoned",
+] as const;
 
 export interface ShardStatus {
   readonly shardId: string;
@@ -40,37 +62,13 @@ export interface ShardStatus {
   readonly unflushedForMs: number;
   /** Since the last GetRecords began, in milliseconds; undefined = there was none. */
   readonly sinceLastPollMs: number | undefined;
-  /** Why the shard is not read at the moment; undefined = it is, or was at the last try. */
+  /**
+   * How long GetRecords has been due without a reply, in milliseconds: it fails, hangs, or waits for
+   * its turn, for quota or for memory. 0 = it is not due, or records wait for the handler.
+   */
+  readonly unreadForMs: number;
+  /** What the last call for the shard failed with; undefined = it was answered. */
   readonly error: string | undefined;
   /** Who holds the lease; undefined without one. */
   readonly owner: string | undefined;
-}
-
-export interface HealthThresholds {
-  /** A handler that finishes no record for so long is stuck. @default 60000 */
-  readonly stuckAfterMs?: number;
-  /** A shard that is further behind is lagging. @default Infinity */
-  readonly laggingAfterMs?: number;
-}
-
-/** For a probe: `alive` for liveness (restart me), `ready` for readiness. */
-export interface Health {
-  /** A scan runs, and no handler is stuck. */
-  readonly alive: boolean;
-  /** Alive, not stopping, and no shard is lagging. */
-  readonly ready: boolean;
-  readonly stuckShards: readonly string[];
-  readonly laggingShards: readonly string[];
-}
-
-/** What a status means, pure. */
-export function healthOf(status: ConsumerStatus, thresholds: HealthThresholds = {}): Health {
-  const { stuckAfterMs = 60_000, laggingAfterMs = Infinity } = thresholds;
-  const ids = (is: (shard: ShardStatus) => boolean): string[] =>
-    status.shards.filter(is).map(({ shardId }) => shardId);
-  const stuckShards = ids(({ handlingForMs }) => handlingForMs > stuckAfterMs);
-  const laggingShards = ids(({ lagMs }) => lagMs > laggingAfterMs);
-  const alive = status.state !== "idle" && stuckShards.length === 0;
-  const ready = alive && status.state === "running" && laggingShards.length === 0;
-  return { alive, ready, stuckShards, laggingShards };
 }

@@ -1,9 +1,11 @@
+import { systemClock, type Clock } from "../clock.ts";
 import type { Counter } from "./counter.ts";
 import { EventFeed, type ConsumerEvent } from "./events.ts";
 import { lineFields } from "./log-fields.ts";
 import type { LogFields, Logger } from "./logger.ts";
 import type { CounterName, GaugeName, HistogramName, MetricAttributes } from "./metrics.ts";
 import { ShardSeries } from "./shard-series.ts";
+import { Troubles } from "./troubles.ts";
 
 export type OwnAttributes<Name extends CounterName | GaugeName | HistogramName> = Omit<
   MetricAttributes<Name>,
@@ -24,6 +26,8 @@ export interface Source {
 export class Telemetry {
   readonly source: Source;
   readonly feed = new EventFeed();
+  /** The calls that fail now. */
+  readonly troubles: Troubles;
   readonly #counter: Counter | undefined;
   readonly #logger: Logger | undefined;
   readonly #series: ShardSeries;
@@ -32,8 +36,10 @@ export class Telemetry {
   constructor(
     sinks: { readonly counter?: Counter | undefined; readonly logger?: Logger | undefined },
     source: Source,
+    clock: Clock = systemClock,
   ) {
     this.source = source;
+    this.troubles = new Troubles(this, clock);
     this.#counter = sinks.counter;
     this.#logger = sinks.logger;
     this.#series = new ShardSeries(source, sinks.counter?.perShard ?? true);
@@ -42,6 +48,11 @@ export class Telemetry {
   /** Is there a counter that figures go to? */
   get counts(): boolean {
     return this.#counter !== undefined;
+  }
+
+  /** Is there a logger that lines go to? */
+  get logs(): boolean {
+    return this.#logger !== undefined;
   }
 
   /** Are the figures of shards told apart? */

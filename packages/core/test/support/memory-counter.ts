@@ -47,13 +47,13 @@ export class MemoryCounter implements Counter {
     return this.#values.get(name) ?? [];
   }
 
-  /** The values of all series of a gauge, by shard id or state, or by "" where it has neither. */
+  /** The values of all series of a gauge, by shard id, state or operation, or by "" without. */
   gauge(name: string): Readonly<Record<string, number>> {
     const series: Record<string, number> = {};
     for (const [key, value] of this.#gauges) {
       const [gauge, attributes] = JSON.parse(key) as [string, [string, string][]];
-      const { shardId, state } = Object.fromEntries(attributes);
-      if (gauge === name) series[shardId ?? state ?? ""] = value;
+      const { shardId, state, operation } = Object.fromEntries(attributes);
+      if (gauge === name) series[shardId ?? state ?? operation ?? ""] = value;
     }
     return series;
   }

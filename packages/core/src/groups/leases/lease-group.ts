@@ -101,6 +101,11 @@ export class LeaseGroup implements LeasingGroup {
     return groupStatus(this.workerId, this.#membership, this.#coordinator);
   }
 
+  get lacks(): "membership" | "shards" | undefined {
+    if (this.#coordinator === undefined) return "membership";
+    return this.#coordinator.view.shards.size === 0 ? "shards" : undefined;
+  }
+
   async run(host: GroupHost, signal: AbortSignal): Promise<void> {
     const { store, clock, random, telemetry } = host;
     if (!isLeaseStore(store)) return this.validate(store);

@@ -1,0 +1,147 @@
+import type { Clock } from "../clock.ts";
+import { describeError } from "../errors.ts";
+import type { ConsumerEvent } from "./events.ts";
+import type { LogFields } from "./logger.ts";
+
+/** What is called, and for which shard; without one it concerns the stream or application as a whole. */
+export interface Call {
+  readonly service: "kinesis" | "store";
+  readonly operation: string;
+  readonly shardId?: string | undefined;
+}
+
+/** A call that fails, and is tried again until it answers. */
+export interface CallTrouble {
+  readonly service: "kinesis" | "store";
+  /** As in the metric `retries`: `DescribeStreamSummary`, `joinWorker` … */
+  readonly operation: string;
+  /** What the last try failed with. */
+  readonly error: string;
+  /** Tries that failed since the last answer. */
+  readonly failures: number;
+  /** Since the first of them, in milliseconds. */
+  readonly forMs: number;
+}
+
+interface Entry {
+  readonly call: Call;
+  readonly since: number;
+  failures: number;
+  error: string;
+  /** Names of the errors that were logged aloud: each is logged once until the call answers. */
+  readonly told: Set<string>;
+}
+
+const NO_SHARD = "";
+
+/** Where changes are told. */
+export interface TroubleSink {
+  emit(event: ConsumerEvent): void;
+  debug(message: string, fields: LogFields): void;
+  info(message: string, fields: LogFields): void;
+  warn(message: string, fields: LogFields): void;
+}
+
+/**
+ * The calls that fail now, and since when. A call that fails once may have met anything, so that is
+ * logged as debug; one that fails again is a warning, once for each kind of error, and its end is
+ * told. However long an outage is, it costs a few lines for each call.
+ */
+export class Troubles {
+  readonly #sink: TroubleSink;
+  readonly #clock: Clock;
+  /** By shard, or NO_SHARD, and then by call. */
+  readonly #entries = new Map<string, Map<string, Entry>>();
+
+  constructor(sink: TroubleSink, clock: Clock) {
+    this.#sink = sink;
+    this.#clock = clock;
+  }
+
+  /** A try of the call failed, and is followed by another. */
+  failed(call: Call, error: unknown): void {
+    const { shardId = NO_SHARD } = call;
+    const text = describeError(error);
+    let entries = this.#entries.get(shardId);
+    if (entries === undefined) this.#entries.set(shardId, (entries = new Map<string, Entry>()));
+    let entry = entries.get(keyOf(call));
+    if (entry === undefined) {
+      entry = { call, since: this.#clock.monotonic(), failures: 0, error: text, told: new Set() };
+      entries.set(keyOf(call), entry);
+      this.#tellBegun(call, text, entries.size);
+    }
+    entry.failures += 1;
+    entry.error = text;
+    this.#log(entry, error);
+  }
+
+  /** The call was answered. Costs nothing while none fails. */
+  answered(call: Call): void {
+    const { shardId = NO_SHARD } = call;
+    const entries = this.#entries.size === 0 ? undefined : this.#entries.get(shardId);
+    const entry = entries?.get(keyOf(call));
+    if (entries === undefined || entry === undefined) return;
+    entries.delete(keyOf(call));
+    if (entries.size === 0) this.#entries.delete(shardId);
+    const { failures, told } = entry;
+    const forMs = this.#forMs(entry);
+    if (told.size > 0) this.#sink.info("a call is answered again", { ...call, failures, forMs });
+    this.#tellOver(call, forMs, entries.size);
+  }
+
+  /** The shard is no longer read here. */
+  forget(shardId: string): void {
+    this.#entries.delete(shardId);
+  }
+
+  /** The scan is over, and nothing is called any more. */
+  clear(): void {
+    this.#entries.clear();
+  }
+
+  /** Those of calls for the stream or application as a whole. */
+  get list(): readonly CallTrouble[] {
+    return [...(this.#entries.get(NO_SHARD)?.values() ?? [])].map((entry) => {
+      const { call, error, failures } = entry;
+      const { service, operation } = call;
+      return { service, operation, error, failures, forMs: this.#forMs(entry) };
+    });
+  }
+
+  /** What a call for the shard failed with last; undefined = all are answered. */
+  ofShard(shardId: string): string | undefined {
+    const [entry] = this.#entries.get(shardId)?.values() ?? [];
+    return entry?.error;
+  }
+
+  #forMs({ since }: Entry): number {
+    return Math.round(this.#clock.monotonic() - since);
+  }
+
+  #tellBegun({ service, operation, shardId }: Call, error: string, failing: number): void {
+    if (shardId === undefined) {
+      const kind = service === "kinesis" ? "stream-troubled" : "store-troubled";
+      this.#sink.emit({ kind, operation, error });
+    } else if (failing === 1) this.#sink.emit({ kind: "shard-troubled", shardId, error });
+  }
+
+  #tellOver({ service, operation, shardId }: Call, forMs: number, failing: number): void {
+    if (shardId === undefined) {
+      const kind = service === "kinesis" ? "stream-recovered" : "store-recovered";
+      this.#sink.emit({ kind, operation, forMs });
+    } else if (failing === 0) this.#sink.emit({ kind: "shard-recovered", shardId });
+  }
+
+  #log({ call, failures, told }: Entry, error: unknown): void {
+    const fields = { ...call, failures, error };
+    if (failures === 1) return this.#sink.debug("a call failed; it is tried again", fields);
+    const name = error instanceof Error ? error.name : "Error";
+    if (told.has(name)) return;
+    told.add(name);
+    this.#sink.warn("a call keeps failing; it is tried again until it is answered", fields);
+  }
+}
+
+function keyOf({ service, operation }: Call): string {
+  return `${service} ${operation}`;
+}

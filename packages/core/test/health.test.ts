@@ -1,0 +1,455 @@
+import { expect, test, vi } from "vitest";
+import {
+  LeaseGroup,
+  MemoryStore,
+  StoreError,
+  type Consumer,
+  type ConsumerEvent,
+  type Health,
+} from "../src/index.ts";
+import { gate, isFor, keyOf } from "./support/calls.ts";
+import { GroupWorld, OUTAGE } from "./support/group-world.ts";
+import { MemoryCounter } from "./support/memory-counter.ts";
+import { MemoryLogger } from "./support/memory-logger.ts";
+import { RecordingStore } from "./support/recording-store.ts";
+import { World } from "./support/world.ts";
+
+/** One test for each row of the table in `docs/health.md`. */
+const [SHARD, OTHER] = ["shardId-000000000000", "shardId-000000000001"];
+const FIVE_MINUTES = 5 * 60_000;
+
+function eventsOf(consumer: Consumer): ConsumerEvent[] {
+  const heard: ConsumerEvent[] = [];
+  void (async () => {
+    for await (const event of consumer.events()) heard.push(event);
+  })();
+  return heard;
+}
+
+const credentials = Object.assign(new Error("Could not load credentials from any providers"), {
+  name: "CredentialsProviderError",
+});
+
+test("a stream that cannot be described: alive, not ready, and the cause is told everywhere", async () => {
+  const world = await World.of();
+  const consumer = world.consumer();
+  const heard = eventsOf(consumer);
+  const lift = world.kinesis.faults.fail({
+    operation: "DescribeStreamSummary",
+    times: Infinity,
+    error: credentials,
+  });
+  await world.run(consumer);
+  await world.clock.advance(65_000);
+
+  expect(consumer.status()).toMatchObject({ state: "running", stage: "describing", shards: [] });
+  expect(consumer.status().troubles).toEqual([
+    {
+      service: "kinesis",
+      operation: "DescribeStreamSummary",
+      error: expect.stringMatching(/^CredentialsProviderError: Could not load/),
+      failures: expect.any(Number),
+      forMs: 65_000,
+    },
+  ]);
+  expect(consumer.health()).toMatchObject({
+    alive: true,
+    ready: false,
+    reasons: [
+      expect.stringMatching(
+        /^the stream is not described yet for 65 s: DescribeStreamSummary: CredentialsProviderError/,
+      ),
+    ],
+  });
+  expect(heard).toEqual([
+    { kind: "scan-begun" },
+    {
+      kind: "stream-troubled",
+      operation: "DescribeStreamSummary",
+      error: expect.stringMatching(/Could not load/),
+    },
+  ]);
+  expect(world.counter.gauge("outage_age")).toEqual({ DescribeStreamSummary: 65_000 });
+  expect(world.logger.find("warn", /keeps failing/)).toHaveLength(1);
+  expect(world.logger.find("warn", /not described yet/)[0]!.fields).toMatchObject({
+    operation: "DescribeStreamSummary",
+    why: expect.stringMatching(/Could not load/),
+  });
+
+  lift();
+  await world.clock.advance(60_000);
+  expect(consumer.health()).toMatchObject({ alive: true, ready: true, reasons: [] });
+  expect(consumer.status()).toMatchObject({ stage: "reading", troubles: [] });
+  expect(heard).toContainEqual({
+    kind: "stream-recovered",
+    operation: "DescribeStreamSummary",
+    forMs: expect.any(Number),
+  });
+  expect(world.counter.gauge("outage_age")).toEqual({});
+  expect(world.logger.find("info", /answered again|the start is over/)).toHaveLength(2);
+});
+
+test("without a logger, a start that fails for a minute is one process warning, with its cause", async () => {
+  const warned = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
+  const world = await World.of();
+  const target = { operation: "DescribeStreamSummary", times: Infinity } as const;
+  world.kinesis.faults.fail({ ...target, error: credentials });
+  await world.start({ logger: undefined } as object);
+  await world.clock.advance(55_000);
+  expect(warned).not.toHaveBeenCalled();
+  await world.clock.advance(3_600_000);
+
+  const [call, ...others] = warned.mock.calls;
+  expect(others).toEqual([]);
+  expect(call).toEqual([
+    expect.stringMatching(
+      /^the consumer of stream "orders" .* the stream is not described yet: .*Could not load cred/,
+    ),
+    { type: "KinesisConsumerWarning", code: "KC_NOT_READING" },
+  ]);
+  vi.restoreAllMocks();
+});
+
+test("a start that gets on needs no process warning", async () => {
+  const warned = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
+  const world = await World.of();
+  await world.start({ logger: undefined } as object);
+  await world.clock.advance(300_000);
+  expect(warned).not.toHaveBeenCalled();
+  vi.restoreAllMocks();
+});
+
+test("a store that is away at the start: not ready, and the store's call is named", async () => {
+  const world = await World.of();
+  const store = new RecordingStore(world.clock);
+  const back = store.let("openApplication", async () => {
+    throw new StoreError("STORE_UNAVAILABLE", "away", { retryable: true });
+  });
+  const consumer = world.consumer({ store });
+  const heard = eventsOf(consumer);
+  await world.run(consumer);
+  await world.clock.advance(65_000);
+
+  expect(consumer.status()).toMatchObject({ stage: "opening" });
+  expect(consumer.health()).toMatchObject({
+    alive: true,
+    ready: false,
+    reasons: [expect.stringMatching(/not opened in the store yet.*openApplication: .*away/)],
+  });
+  expect(heard.at(-1)).toMatchObject({ kind: "store-troubled", operation: "openApplication" });
+  expect(world.counter.gauge("outage_age")).toMatchObject({ openApplication: 65_000 });
+  back();
+  await world.clock.advance(10_000);
+  expect(consumer.health().ready).toBe(true);
+  expect(heard).toContainEqual(expect.objectContaining({ kind: "store-recovered" }));
+});
+
+test("a worker that cannot join its group is not ready, and says why", async () => {
+  const group = await GroupWorld.of({ shards: 2 });
+  const { world } = group;
+  const store = new MemoryStore({ data: group.data });
+  vi.spyOn(store, "joinWorker").mockRejectedValue(OUTAGE);
+  const consumer = world.consumer({ store, group: new LeaseGroup({ workerId: "a" }) });
+  await world.run(consumer);
+  await world.clock.advance(65_000);
+
+  expect(consumer.status()).toMatchObject({ stage: "joining", shards: [] });
+  expect(consumer.health()).toMatchObject({
+    alive: true,
+    ready: false,
+    reasons: [expect.stringMatching(/not joined its group yet.*joinWorker: /)],
+  });
+});
+
+test("a listing that fails: at the start nothing is read; later on, what is known is read on", async () => {
+  const world = await World.of();
+  const target = { operation: "ListShards", times: Infinity } as const;
+  const error = "LimitExceededException";
+  const lift = world.kinesis.faults.fail({ ...target, error });
+  const consumer = world.consumer({ start: "TRIM_HORIZON" });
+  const run = await world.run(consumer);
+  await world.clock.advance(5000);
+  expect(consumer.status()).toMatchObject({ stage: "listing" });
+  expect(consumer.health()).toMatchObject({
+    alive: true,
+    ready: false,
+    reasons: [expect.stringMatching(/no shards are known yet.*ListShards: LimitExceeded/)],
+  });
+  lift();
+  await world.clock.advance(10_000);
+  expect(consumer.health().ready).toBe(true);
+
+  world.kinesis.faults.fail({ ...target, error });
+  await world.clock.advance(70_000);
+  expect(consumer.health().ready).toBe(true);
+  await world.clock.advance(30_000);
+  expect(consumer.health()).toMatchObject({
+    alive: true,
+    ready: false,
+    reasons: [expect.stringMatching(/^a call fails for \d\d s: ListShards: LimitExceeded/)],
+    unreadShards: [],
+  });
+  await world.put("a", "1");
+  await world.clock.advance(1000);
+  expect(run.texts).toEqual(["1"]);
+});
+
+test("shards that were never read make no consumer ready, however well the rest goes", async () => {
+  const world = await World.of({ shards: 2 });
+  const lift = world.kinesis.faults.fail({
+    operation: "GetRecords",
+    times: Infinity,
+    error: "InternalFailure",
+  });
+  const consumer = world.consumer();
+  await world.run(consumer);
+  await world.clock.advance(1000);
+  expect(consumer.status()).toMatchObject({ stage: "polling" });
+  expect(consumer.health()).toMatchObject({
+    alive: true,
+    ready: false,
+    reasons: [expect.stringMatching(/^no shard was read yet: InternalFailure/)],
+  });
+  lift();
+  await world.clock.advance(40_000);
+  expect(consumer.health()).toMatchObject({ alive: true, ready: true });
+});
+
+test("an outage of Kinesis: alive whatever it lasts, not ready after a minute, ready when it is over", async () => {
+  const world = await World.of({ shards: 2 });
+  const consumer = world.consumer();
+  await world.run(consumer);
+  await world.clock.advance(5000);
+  const lift = world.kinesis.faults.fail({ times: Infinity, error: "ServiceUnavailable" });
+  await world.clock.advance(50_000);
+  expect(consumer.health()).toMatchObject({ alive: true, ready: true });
+  await world.clock.advance(3_600_000);
+
+  expect(consumer.health()).toMatchObject({
+    alive: true,
+    ready: false,
+    unreadShards: [SHARD, OTHER],
+    stuckShards: [],
+  });
+  expect(consumer.health().reasons[0]).toMatch(
+    /^shards get no reply of GetRecords: shardId-000000000000, shardId-000000000001: ServiceUn/,
+  );
+  expect(world.counter.gauge("unread_age")[SHARD]).toBeGreaterThan(3_600_000);
+  lift();
+  await world.clock.advance(60_000);
+  expect(consumer.health()).toMatchObject({ alive: true, ready: true, reasons: [] });
+  expect(world.counter.gauge("unread_age")).toEqual({ [SHARD]: 0, [OTHER]: 0 });
+});
+
+test("one shard whose polls hang is named; the others are read on", async () => {
+  const world = await World.of({ shards: 2 });
+  const consumer = world.consumer({ start: "TRIM_HORIZON" });
+  const run = await world.run(consumer);
+  await world.clock.advance(1000);
+  world.kinesis.faults.delay({
+    operation: "GetRecords",
+    where: isFor(SHARD),
+    times: Infinity,
+    ms: 1e9,
+  });
+  await world.clock.advance(65_000);
+  expect(consumer.health()).toMatchObject({ alive: true, ready: false, unreadShards: [SHARD] });
+  expect(consumer.status().shards[0]!.error).toMatch(/did not answer/);
+  expect(world.logger.find("warn", /shards get no reply/)).toHaveLength(1);
+  await world.put(keyOf(1, 2), "1");
+  await world.clock.advance(1000);
+  expect(run.texts).toEqual(["1"]);
+});
+
+test("a stuck handler is logged after a minute and not alive after five, until it returns", async () => {
+  const world = await World.of({ shards: 2 });
+  const stuck = gate();
+  const consumer = world.consumer({ start: "TRIM_HORIZON" });
+  await world.put(keyOf(0, 2), "stuck");
+  await world.run(consumer, () => stuck.opened);
+  await world.clock.advance(59_000);
+  expect(world.logger.find("warn", /a handler does not return/)).toHaveLength(0);
+  await world.clock.advance(6000);
+  const [line] = world.logger.find("warn", /a handler does not return/);
+  expect(line!.fields).toMatchObject({ shardId: SHARD, forMs: expect.any(Number) });
+  expect(consumer.health()).toMatchObject({ alive: true, ready: true });
+  await world.clock.advance(FIVE_MINUTES);
+  expect(consumer.health()).toEqual({
+    alive: false,
+    ready: false,
+    reasons: [`a handler does not return for 365 s: ${SHARD}`],
+    stuckShards: [SHARD],
+    unreadShards: [],
+    laggingShards: [],
+  } satisfies Health);
+  await world.clock.advance(3_600_000 - FIVE_MINUTES);
+  expect(world.logger.find("warn", /a handler does not return/)).toHaveLength(7);
+
+  stuck.open();
+  await world.clock.advance(10_000);
+  expect(consumer.health()).toMatchObject({ alive: true, ready: true });
+  expect(world.logger.find("info", /the handler has returned/)).toHaveLength(1);
+});
+
+test("a stuck handler stays in sight when its lease is gone, until it returns", async () => {
+  const group = await GroupWorld.of({ shards: 1 });
+  const { world } = group;
+  const stuck = gate();
+  const counter = new MemoryCounter();
+  const a = await group.join("a", { consumer: { counter } }, () => stuck.opened);
+  await world.clock.advance(3000);
+  await group.put(0, 1);
+  await world.clock.advance(3000);
+  const b = await group.join("b");
+  a.link.state = "cut";
+  await world.clock.advance(30_000);
+  a.link.state = "whole";
+  await world.clock.advance(30_000);
+
+  const { consumer } = a.run;
+  expect(group.owners["00"]).toBe("b");
+  expect(b.run.texts).toEqual(["0"]);
+  expect(consumer.status().shards).toMatchObject([{ shardId: SHARD, state: "abandoned" }]);
+  expect(counter.gauge("shards")).toMatchObject({ abandoned: 1 });
+  expect(counter.gauge("lag")).toEqual({});
+  expect(consumer.health({ stuckAfterMs: 60_000 })).toMatchObject({
+    alive: false,
+    ready: false,
+    stuckShards: [SHARD],
+    unreadShards: [],
+  });
+  stuck.open();
+  await world.clock.advance(3000);
+  expect(consumer.status().shards).toEqual([]);
+  expect(consumer.health({ stuckAfterMs: 60_000 })).toMatchObject({ alive: true, ready: true });
+});
+
+test("a shard that came back waits for its own earlier handler, and both are in sight", async () => {
+  const group = await GroupWorld.of({ shards: 1 });
+  const { world } = group;
+  const stuck = gate();
+  const a = await group.join("a", {}, () => stuck.opened);
+  await world.clock.advance(3000);
+  await group.put(0, 1);
+  await world.clock.advance(3000);
+  const b = await group.join("b");
+  a.link.state = "cut";
+  await world.clock.advance(30_000);
+  a.link.state = "whole";
+  await b.run.stop();
+  await world.clock.advance(90_000);
+
+  const { consumer } = a.run;
+  const states = consumer.status().shards.map(({ shardId, state }) => [shardId, state]);
+  expect(states).toEqual([
+    [SHARD, "waiting"],
+    [SHARD, "abandoned"],
+  ]);
+  expect(consumer.health()).toMatchObject({ ready: false, unreadShards: [SHARD] });
+  stuck.open();
+  await world.clock.advance(3000);
+  expect(consumer.health()).toMatchObject({ alive: true, ready: true });
+});
+
+test("a store that is away: not ready after a minute, by what waits for it", async () => {
+  const world = await World.of();
+  const store = new RecordingStore(world.clock);
+  const consumer = world.consumer({ store, start: "TRIM_HORIZON", maxUnflushedMs: 5000 });
+  const heard = eventsOf(consumer);
+  await world.run(consumer);
+  const back = store.let("setCheckpoints", async () => {
+    throw new StoreError("STORE_UNAVAILABLE", "away", { retryable: true });
+  });
+  await world.put("a", "1");
+  await world.clock.advance(10_000);
+  await world.put("a", "2");
+  await world.clock.advance(70_000);
+
+  expect(consumer.status().shards[0]).toMatchObject({ state: "paused", unreadForMs: 0 });
+  expect(consumer.health()).toMatchObject({
+    alive: true,
+    ready: false,
+    reasons: [
+      `the store does not take what is finished: ${SHARD}`,
+      expect.stringMatching(/^a call fails for \d\d s: setCheckpoints: StoreError: away/),
+    ],
+  });
+  expect(heard).toContainEqual(
+    expect.objectContaining({ kind: "store-troubled", operation: "setCheckpoints" }),
+  );
+  back();
+  await world.clock.advance(10_000);
+  expect(consumer.health()).toMatchObject({ alive: true, ready: true });
+});
+
+test("heartbeats that do not get through: the outage is told, and the worker is not ready", async () => {
+  const group = await GroupWorld.of({ shards: 1 });
+  const { world } = group;
+  const a = await group.join("a");
+  await world.clock.advance(5000);
+  const { consumer } = a.run;
+  expect(consumer.health()).toMatchObject({ alive: true, ready: true });
+  a.link.state = "hangs";
+  await world.clock.advance(80_000);
+  expect(consumer.health()).toMatchObject({ alive: true, ready: false });
+  expect(consumer.status().troubles.map(({ operation }) => operation)).toContain("heartbeat");
+  expect(world.counter.gauge("outage_age")["heartbeat"]).toBeGreaterThan(60_000);
+});
+
+test("an hour's outage costs a few lines for each shard, not one for each try", async () => {
+  const world = await World.of({ shards: 40 });
+  const logger = new MemoryLogger();
+  const run = await world.start({ logger });
+  await world.clock.advance(5000);
+  const lift = world.kinesis.faults.fail({ times: Infinity, error: "ServiceUnavailable" });
+  await world.clock.advance(3_600_000);
+  lift();
+  await world.clock.advance(60_000);
+  await run.stop();
+
+  const aloud = logger.lines.filter(({ level }) => level !== "debug");
+  const ofShards = aloud.filter(({ fields }) => fields["shardId"] !== undefined);
+  expect(ofShards.filter(({ level }) => level === "warn")).toHaveLength(40);
+  expect(logger.find("info", /is answered again/).length).toBeGreaterThanOrEqual(40);
+  expect(aloud.length).toBeLessThan(140);
+});
+
+test("the log says once what begins, what a stop waits for, and what was done", async () => {
+  const world = await World.of({ shards: 2 });
+  const stuck = gate();
+  const store = new MemoryStore();
+  const stream = `arn:aws:kinesis:us-east-1:000000000000:stream/orders`;
+  await world.put(keyOf(0, 2), "one", "two", "three");
+  const run = await world.start({ store, stream, start: "TRIM_HORIZON" }, (record) =>
+    record.text() === "three" ? stuck.opened : undefined,
+  );
+  await world.clock.advance(1000);
+  run.abort();
+  await world.clock.advance(16_000);
+  stuck.open();
+  await run.stop();
+
+  const [begun] = world.logger.find("info", /^the scan begins$/);
+  expect(begun!.fields).toEqual({
+    stream: "orders",
+    application: "billing",
+    version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+    region: "us-east-1",
+    store: "MemoryStore",
+    group: "AllGroup",
+  });
+  expect(world.logger.find("info", /^records in hand are finished/)[0]!.fields).toMatchObject({
+    shards: 2,
+    handling: 1,
+    drainTimeoutMs: 20_000,
+  });
+  expect(world.logger.find("warn", /^the scan stops, and waits/)[0]!.fields).toMatchObject({
+    shards: [SHARD],
+    count: 1,
+  });
+  expect(world.logger.find("info", /^the scan has ended$/)[0]!.fields).toMatchObject({
+    records: 3,
+    bytes: 11,
+    shards: 2,
+  });
+});
