@@ -2,7 +2,8 @@ import { setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { CallLimit, StoreError, type CallOptions } from "@kc/core";
-import { isContention, refusalsOf, toStoreError, type Refusal } from "./errors.ts";
+import { Concurrency } from "./concurrency.ts";
+import { isContention, isThrottle, refusalsOf, toStoreError, type Refusal } from "./errors.ts";
 import type { CheckedOptions } from "./options.ts";
 
 /** The part of the SDK's `DynamoDBClient` that is used. Structural, so that another copy fits. */
@@ -23,6 +24,8 @@ const LONGEST_WAIT_MS = 500;
  */
 export class Client {
   readonly table: string;
+  /** Of the requests that one call makes at once. */
+  readonly concurrency: Concurrency = new Concurrency();
   readonly #timeoutMs: number;
   readonly #given: DynamoDBClientLike | undefined;
   #own: DynamoDBClient | undefined;
@@ -73,8 +76,11 @@ export class Client {
   async #send(command: object, { signal }: CallOptions = {}): Promise<unknown> {
     for (let tries = 1; ; tries += 1) {
       try {
-        return await this.#request(command, signal);
+        const output = await this.#request(command, signal);
+        this.concurrency.answered();
+        return output;
       } catch (error) {
+        if (error instanceof StoreError && isThrottle(error.cause)) this.concurrency.throttled();
         const contention = error instanceof StoreError && isContention(error.cause);
         if (!contention || tries === TRIES) throw error;
       }

@@ -1,4 +1,3 @@
-import { setMaxListeners } from "node:events";
 import type { GetItemCommandOutput, QueryCommandOutput } from "@aws-sdk/client-dynamodb";
 import {
   advanceOutcome,
@@ -22,14 +21,14 @@ import {
 import { Client } from "./client.ts";
 import { DynamoDBLeases } from "./leases.ts";
 import { checkShardId, Namespaces } from "./namespaces.ts";
-import { checkOptions, type DynamoDBStoreOptions } from "./options.ts";
+import { checkOptions, checkWeight, type DynamoDBStoreOptions } from "./options.ts";
 import { inParallel } from "./parallel.ts";
+import { PartitionMemory } from "./partition-memory.ts";
+import { relayed } from "./relay.ts";
 import { applicationOf, shardStateOf, writerOf, type Item } from "./rows.ts";
 import { setUpTable } from "./schema.ts";
 import * as statements from "./statements.ts";
 
-/** Requests of one bulk write that are under way at once. */
-const CONCURRENCY = 16;
 /** Each of these lost to another writer who moved the shard meanwhile. */
 const TRIES = 30;
 
@@ -50,6 +49,7 @@ export class DynamoDBStore implements LeaseStore {
   };
   readonly #client: Client;
   readonly #namespaces: Namespaces;
+  readonly #memories: Map<string, PartitionMemory> = new Map();
 
   /** @throws ConfigError if an option is wrong. */
   constructor(options: DynamoDBStoreOptions) {
@@ -122,19 +122,33 @@ export class DynamoDBStore implements LeaseStore {
     return singleResult(write, await this.#write(scope, write, claimed, options));
   }
 
-  /** Each by itself, some at once. The first failure ends it; what was written by then stays. */
+  /**
+   * Each by itself, some at once. What fails does not hold up the others; then the call rejects, and
+   * the next one leaves out what was written by this one.
+   */
   async setCheckpoints(
     scope: StoreScope,
     writes: readonly CheckpointWrite[],
     options?: CallOptions,
   ): Promise<readonly BulkCheckpointResult[]> {
     const claimed = await this.#isClaimed(scope, options);
-    // One listener on the caller's signal, however many requests there are.
-    const signal = options?.signal && AbortSignal.any([options.signal]);
-    if (signal) setMaxListeners(0, signal);
-    return inParallel(writes, CONCURRENCY, (write) =>
-      this.#write(scope, write, claimed, signal && { signal }),
-    );
+    const { acknowledged } = this.#memory(scope);
+    return relayed(options, async (own) => {
+      const known = writes.map((write) => acknowledged.resultOf(write));
+      const { answers, failure } = await inParallel(
+        acknowledged.outstanding(writes),
+        this.#client.concurrency,
+        async (write) => {
+          const result = await this.#write(scope, write, claimed, own);
+          acknowledged.add(write, result);
+          return result;
+        },
+      );
+      own.signal?.throwIfAborted();
+      if (failure !== undefined) throw failure.error;
+      acknowledged.clear();
+      return writes.map((write, index) => answers.get(write) ?? known[index]!);
+    });
   }
 
   async resetCheckpoint(
@@ -155,17 +169,22 @@ export class DynamoDBStore implements LeaseStore {
       ),
       options,
     );
-    if (refusals === undefined) return;
+    if (refusals === undefined) {
+      this.#memory(scope).acknowledged.clear();
+      await this.#leases(scope, options).changed();
+      return;
+    }
     this.#learn(scope, refusals[statements.ACTION.application]?.item);
     const owner = refusals[statements.ACTION.lease]?.item?.["kc_owner"]?.S;
     throw new LeaseLostError(shardId, `${owner} holds it: stop it, or force the reset`);
   }
 
-  joinWorker(
+  async joinWorker(
     scope: StoreScope,
     worker: WorkerMembership,
     options?: CallOptions,
   ): ReturnType<LeaseStore["joinWorker"]> {
+    checkWeight(worker.weight);
     return this.#leases(scope, options).join(worker);
   }
 
@@ -198,7 +217,7 @@ export class DynamoDBStore implements LeaseStore {
     shards: readonly ShardLineage[],
     options?: CallOptions,
   ): Promise<void> {
-    return this.#leases(scope, options).put(shards);
+    return relayed(options, (own) => this.#leases(scope, own).put(shards));
   }
 
   listLeases(scope: StoreScope, options?: CallOptions): ReturnType<LeaseStore["listLeases"]> {
@@ -211,7 +230,7 @@ export class DynamoDBStore implements LeaseStore {
     shardIds: readonly string[],
     options?: CallOptions,
   ): Promise<readonly AcquiredLease[]> {
-    return this.#leases(scope, options).acquire(worker, shardIds);
+    return relayed(options, (own) => this.#leases(scope, own).acquire(worker, shardIds));
   }
 
   releaseLeases(
@@ -219,7 +238,7 @@ export class DynamoDBStore implements LeaseStore {
     held: readonly { readonly shardId: string; readonly fence: Fence }[],
     options?: CallOptions,
   ): Promise<readonly string[]> {
-    return this.#leases(scope, options).release(held);
+    return relayed(options, (own) => this.#leases(scope, own).release(held));
   }
 
   removeShards(
@@ -227,7 +246,7 @@ export class DynamoDBStore implements LeaseStore {
     shardIds: readonly string[],
     options?: CallOptions,
   ): Promise<void> {
-    return this.#leases(scope, options).remove(shardIds);
+    return relayed(options, (own) => this.#leases(scope, own).remove(shardIds));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -235,14 +254,15 @@ export class DynamoDBStore implements LeaseStore {
   }
 
   #leases(scope: StoreScope, options: CallOptions | undefined): DynamoDBLeases {
-    // One listener on the caller's signal, however many requests there are.
-    const signal = options?.signal && AbortSignal.any([options.signal]);
-    if (signal) setMaxListeners(0, signal);
-    return new DynamoDBLeases(
-      this.#client,
-      this.#namespaces.partition(scope),
-      signal && { signal },
-    );
+    const partition = this.#namespaces.partition(scope);
+    return new DynamoDBLeases(this.#client, partition, this.#memory(scope), options);
+  }
+
+  #memory(scope: StoreScope): PartitionMemory {
+    const { namespace } = this.#namespaces.partition(scope);
+    let memory = this.#memories.get(namespace);
+    if (memory === undefined) this.#memories.set(namespace, (memory = new PartitionMemory()));
+    return memory;
   }
 
   async #write(

@@ -91,6 +91,11 @@ export function isContention(error: unknown): boolean {
   return meaning === THROTTLED || meaning === CONFLICT;
 }
 
+/** Has the table, the partition or the account no capacity left? */
+export function isThrottle(error: unknown): boolean {
+  return meaningOf(error) === THROTTLED;
+}
+
 /** What the SDK threw, as a StoreError. A KcError is left as it is. */
 export function toStoreError(error: unknown, table: string): KcError {
   if (KcError.is(error)) return error;

@@ -18,8 +18,16 @@ import {
 import type { Client } from "./client.ts";
 import * as statements from "./lease-statements.ts";
 import { inParallel } from "./parallel.ts";
+import type { PartitionMemory } from "./partition-memory.ts";
 import { shardStateOf, type Item } from "./rows.ts";
-import { OWN_PREFIX, readItem, readPage, type Partition } from "./statements.ts";
+import {
+  leaseOf as leaseKeyOf,
+  OWN_PREFIX,
+  readItem,
+  readPage,
+  readRange,
+  type Partition,
+} from "./statements.ts";
 
 type Answer<Name extends keyof LeaseStore> = LeaseStore[Name] extends (
   ...parameters: never[]
@@ -27,44 +35,59 @@ type Answer<Name extends keyof LeaseStore> = LeaseStore[Name] extends (
   ? Result
   : never;
 
-/** Requests of one call that are under way at once. */
-const CONCURRENCY = 16;
+/** So many items are read one by one, at once. For more of them one query is faster. */
+const READ_ONE_BY_ONE = 16;
 
 /**
  * Workers and leases of one partition. No transaction spans them all, so a claim goes in steps: the
  * leases as they stand; then the workers that live; then each claim by itself, if its lease still is
  * as it was read. An owner that was read and does not live afterwards is dead for ever.
  *
- * The revision follows each change in a request of its own. If a process dies in between, the change
- * is seen with the next listing that comes in any case.
+ * The revision follows each change in a request of its own. If that fails, the next heartbeat makes up
+ * for it; if the process dies in between, its eviction raises the revision.
  */
 export class DynamoDBLeases {
   readonly #client: Client;
   readonly #partition: Partition;
+  readonly #memory: PartitionMemory;
   readonly #options: CallOptions | undefined;
 
-  constructor(client: Client, partition: Partition, options: CallOptions | undefined) {
+  constructor(
+    client: Client,
+    partition: Partition,
+    memory: PartitionMemory,
+    options: CallOptions | undefined,
+  ) {
     this.#client = client;
     this.#partition = partition;
+    this.#memory = memory;
     this.#options = options;
   }
 
   async join(worker: WorkerMembership): Answer<"joinWorker"> {
+    // Whatever was read before may be of a table that was restored since.
+    this.#memory.revision = undefined;
     const put = statements.putWorker(this.#partition, worker);
     const refusals = await this.#client.write(put, this.#options);
-    if (refusals === undefined) return { outcome: "joined", revision: await this.#changed() };
+    if (refusals === undefined) return { outcome: "joined", revision: await this.changed() };
     const incarnation = refusals[0]?.item?.["kc_incarnation"]?.S ?? "";
     return incarnation === worker.incarnation
-      ? { outcome: "joined", revision: await this.#revision() }
+      ? { outcome: "joined", revision: await this.#readRevision() }
       : { outcome: "duplicate", incarnation };
   }
 
+  /**
+   * One request: the revision is the last that was read, as a rule by the look at the workers that
+   * goes with each heartbeat.
+   */
   async beat(worker: WorkerIdentity): Answer<"heartbeat"> {
+    if (this.#memory.owesRevision) await this.changed();
     const update = statements.beat(this.#partition, worker);
     const output = await this.#client.update<UpdateItemCommandOutput>(update, this.#options);
     if (output === undefined) return { outcome: "evicted" };
     const counter = Number(output.Attributes?.["kc_counter"]?.N);
-    return { outcome: "alive", counter, revision: await this.#revision() };
+    const revision = this.#memory.revision ?? (await this.#readRevision());
+    return { outcome: "alive", counter, revision };
   }
 
   /** One query: the revision's item comes before the workers'. */
@@ -72,14 +95,15 @@ export class DynamoDBLeases {
     const [first, ...rest] = await this.#query(statements.GROUP);
     const isGroup = first?.["shard_id"]?.S === statements.GROUP;
     const items = isGroup || first === undefined ? rest : [first, ...rest];
-    return { revision: isGroup ? revisionOf(first) : 0, workers: items.map(workerOf) };
+    const revision = this.#learn(isGroup ? first : undefined);
+    return { revision, workers: items.map(workerOf) };
   }
 
   async evict(worker: WorkerIdentity & { readonly counter: number }): Answer<"evictWorker"> {
     const remove = statements.removeWorker(this.#partition, worker);
     const refusals = await this.#client.write(remove, this.#options);
     if (refusals === undefined) {
-      await this.#changed();
+      await this.changed();
       return "evicted";
     }
     const { S: standing } = refusals[0]?.item?.["kc_incarnation"] ?? {};
@@ -88,7 +112,7 @@ export class DynamoDBLeases {
 
   async leave({ workerId, incarnation }: WorkerIdentity): Promise<void> {
     const remove = statements.removeWorker(this.#partition, { workerId, incarnation });
-    if ((await this.#client.write(remove, this.#options)) === undefined) await this.#changed();
+    if ((await this.#client.write(remove, this.#options)) === undefined) await this.changed();
   }
 
   async put(shards: readonly ShardLineage[]): Promise<void> {
@@ -101,8 +125,8 @@ export class DynamoDBLeases {
     const rows = new Map<string, Item>();
     const shards = new Map<string, Item>();
     for (const item of await this.#query()) {
-      const key = item["shard_id"]?.S ?? "";
-      if (key === statements.GROUP) revision = revisionOf(item);
+      const key = keyOf(item);
+      if (key === statements.GROUP) revision = this.#learn(item);
       else if (key.startsWith(statements.LEASE_PREFIX)) rows.set(shardIdOf(item), item);
       else if (!key.startsWith(OWN_PREFIX)) shards.set(key, item);
     }
@@ -125,12 +149,10 @@ export class DynamoDBLeases {
       statements.claim(this.#partition, lease, owner),
     );
     const held = [...own, ...claimed.map((lease) => ({ ...lease, epoch: lease.epoch + 1 }))];
-    return inParallel(held, CONCURRENCY, async ({ shardId, epoch }): Promise<AcquiredLease> => {
-      const { Item: item } = await this.#client.read<GetItemCommandOutput>(
-        readItem(this.#partition, shardId),
-        this.#options,
-      );
-      return { shardId, fence: { epoch, owner }, checkpoint: shardStateOf(item).checkpoint };
+    const items = await this.#items(held.map(({ shardId }) => shardId));
+    return held.map(({ shardId, epoch }): AcquiredLease => {
+      const { checkpoint } = shardStateOf(items.get(shardId));
+      return { shardId, fence: { epoch, owner }, checkpoint };
     });
   }
 
@@ -160,51 +182,98 @@ export class DynamoDBLeases {
     readonly living: ReadonlySet<string>;
     readonly isFree: (lease: statements.ReadLease) => boolean;
   }> {
-    const wanted = new Set(shardIds);
-    const items = await this.#query(statements.LEASE_PREFIX);
-    const stood = items.map(leaseOf).filter(({ shardId }) => wanted.has(shardId));
+    const items = await this.#items(shardIds.map(leaseKeyOf));
+    const stood = [...items.values()].map(leaseOf);
     const { workers } = await this.listWorkers();
     const living = new Set(workers.map(ownerOf));
     return { stood, living, isFree: ({ owner }) => owner === undefined || !living.has(owner) };
   }
 
-  /** One conditional request for each, some at once; answers with those that were not refused. */
+  /**
+   * One conditional request for each, some at once; answers with those that were not refused. What
+   * was done is told to the others even if the rest failed.
+   */
   async #each<Value>(
     values: readonly Value[],
     request: (value: Value) => object,
   ): Promise<readonly Value[]> {
-    const refusals = await inParallel(values, CONCURRENCY, (value) =>
+    const { answers, failure } = await inParallel(values, this.#client.concurrency, (value) =>
       this.#client.write(request(value), this.#options),
     );
-    const done = values.filter((_, index) => refusals[index] === undefined);
-    if (done.length > 0) await this.#changed();
+    const done = values.filter((value) => answers.has(value) && answers.get(value) === undefined);
+    if (done.length > 0) this.#memory.owesRevision = true;
+    this.#options?.signal?.throwIfAborted();
+    if (this.#memory.owesRevision) await this.changed();
+    if (failure !== undefined) throw failure.error;
     return done;
   }
 
-  async #changed(): Promise<number> {
+  /** Raises the revision: whoever looks next reads the leases. */
+  async changed(): Promise<number> {
+    this.#memory.owesRevision = true;
     const next = statements.nextRevision(this.#partition);
     const { Attributes } = await this.#client.read<UpdateItemCommandOutput>(next, this.#options);
-    return revisionOf(Attributes);
+    this.#memory.owesRevision = false;
+    return this.#learn(Attributes);
   }
 
-  async #revision(): Promise<number> {
+  async #readRevision(): Promise<number> {
     const { Item: item } = await this.#client.read<GetItemCommandOutput>(
       readItem(this.#partition, statements.GROUP),
       this.#options,
     );
-    return revisionOf(item);
+    return this.#learn(item);
+  }
+
+  /** The revision of the group's item. Answers may come out of order: it goes back for none. */
+  #learn(group: Item | undefined): number {
+    const revision = Number(group?.["kc_revision"]?.N ?? 0);
+    this.#memory.revision = Math.max(revision, this.#memory.revision ?? 0);
+    return revision;
+  }
+
+  /** Those of the items that are there. */
+  async #items(sortKeys: readonly string[]): Promise<ReadonlyMap<string, Item>> {
+    if (sortKeys.length > READ_ONE_BY_ONE) {
+      const sorted = sortKeys.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+      const range = [sorted[0]!, sorted.at(-1)!] as const;
+      const wanted = new Set(sortKeys);
+      const items = await this.#pages((after) => readRange(this.#partition, range, after));
+      return new Map(
+        items.map((item) => [keyOf(item), item] as const).filter(([key]) => wanted.has(key)),
+      );
+    }
+    const { answers, failure } = await inParallel(
+      sortKeys,
+      this.#client.concurrency,
+      async (sortKey) => {
+        const read = readItem(this.#partition, sortKey);
+        return (await this.#client.read<GetItemCommandOutput>(read, this.#options)).Item;
+      },
+    );
+    if (failure !== undefined) throw failure.error;
+    const items = [...answers].flatMap(([sortKey, item]) =>
+      item === undefined ? [] : [[sortKey, item] as const],
+    );
+    return new Map(items);
   }
 
   /** The items of the partition, all or those whose sort key begins so, in its order. */
-  async #query(prefix?: string): Promise<readonly Item[]> {
+  #query(prefix?: string): Promise<readonly Item[]> {
+    return this.#pages((after) =>
+      prefix === undefined
+        ? readPage(this.#partition, after)
+        : statements.readPrefix(this.#partition, prefix, after),
+    );
+  }
+
+  async #pages(
+    query: (after: QueryCommandOutput["LastEvaluatedKey"]) => object,
+  ): Promise<readonly Item[]> {
     const items: Item[] = [];
     let after: QueryCommandOutput["LastEvaluatedKey"];
     do {
-      const query =
-        prefix === undefined
-          ? readPage(this.#partition, after)
-          : statements.readPrefix(this.#partition, prefix, after);
-      const page = await this.#client.read<QueryCommandOutput>(query, this.#options);
+      const page = await this.#client.read<QueryCommandOutput>(query(after), this.#options);
       items.push(...(page.Items ?? []));
       after = page.LastEvaluatedKey;
     } while (after !== undefined);
@@ -212,12 +281,10 @@ export class DynamoDBLeases {
   }
 }
 
-function revisionOf(item: Item | undefined): number {
-  return Number(item?.["kc_revision"]?.N ?? 0);
-}
+const keyOf = (item: Item): string => item["shard_id"]?.S ?? "";
 
 function shardIdOf(item: Item): string {
-  return (item["shard_id"]?.S ?? "").slice(statements.LEASE_PREFIX.length);
+  return keyOf(item).slice(statements.LEASE_PREFIX.length);
 }
 
 function leaseOf(item: Item): statements.ReadLease {
@@ -231,7 +298,7 @@ function leaseOf(item: Item): statements.ReadLease {
 function workerOf(item: Item): WorkerRow {
   const maxShards = item["kc_max_shards"]?.N;
   return {
-    workerId: (item["shard_id"]?.S ?? "").slice(statements.WORKER_PREFIX.length),
+    workerId: keyOf(item).slice(statements.WORKER_PREFIX.length),
     incarnation: item["kc_incarnation"]?.S ?? "",
     counter: Number(item["kc_counter"]?.N ?? 0),
     weight: Number(item["kc_weight"]?.N ?? 1),

@@ -34,6 +34,8 @@ const TABLE_NAME = /^[A-Za-z0-9_.-]{3,255}$/;
 const TABLE_ARN = /^arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:[0-9]{12}:table\/[A-Za-z0-9_.-]{3,255}$/;
 const MIN_TIMEOUT_MS = 100;
 const MAX_TIMEOUT_MS = 600_000;
+const MIN_NUMBER = 1e-130;
+const MAX_NUMBER = 9.9e125;
 /** DynamoDB's limit for a partition key. */
 const MAX_NAMESPACE_BYTES = 2048;
 
@@ -62,6 +64,16 @@ export function checkOptions(options: DynamoDBStoreOptions): CheckedOptions {
     );
   }
   return { table, client, namespace, timeoutMs };
+}
+
+/** @throws ConfigError for a weight that is none of DynamoDB's numbers. */
+export function checkWeight(weight: number): void {
+  if (weight >= MIN_NUMBER && weight <= MAX_NUMBER) return;
+  throw new ConfigError(
+    "weight",
+    `DynamoDB keeps numbers from ${MIN_NUMBER} to ${MAX_NUMBER}, and not ${weight}: weights are ` +
+      "shares, so divide those of all workers by the same",
+  );
 }
 
 function checkNamespace(namespace: unknown): void {

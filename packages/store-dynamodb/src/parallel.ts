@@ -1,26 +1,56 @@
+import { KcError } from "@kc/core";
+import type { Concurrency } from "./concurrency.ts";
+
+/** So many failures with nothing in between say that the others would fail too. */
+const FAILURES_IN_A_ROW = 4;
+
+/** What became of each value. */
+export interface Parallel<Value, Answer> {
+  /** Those that did not fail and were not left out. */
+  readonly answers: ReadonlyMap<Value, Answer>;
+  /** Undefined = all have an answer. Of several the first that no retry mends, else the first. */
+  readonly failure: { readonly error: unknown } | undefined;
+}
+
 /**
- * The answers of `work` on each value, in their order, with so many under way at once. After a
- * failure none is begun; it rejects with the first one when those under way have ended.
+ * `work` on each value, some at once. It goes on past a failure: one item that fails must not starve
+ * those behind it. It resolves when what was begun has ended.
  */
 export async function inParallel<Value, Answer>(
   values: readonly Value[],
-  concurrency: number,
+  concurrency: Concurrency,
   work: (value: Value) => Promise<Answer>,
-): Promise<readonly Answer[]> {
-  const answers: Answer[] = [];
+): Promise<Parallel<Value, Answer>> {
+  const answers = new Map<Value, Answer>();
   const failures: unknown[] = [];
-  const rest = values.entries();
-  const one = async (): Promise<void> => {
-    for (const [index, value] of rest) {
-      try {
-        answers[index] = await work(value);
-      } catch (error) {
-        failures.push(error);
-      }
-      if (failures.length > 0) return;
+  let inARow = 0;
+  const one = async (value: Value): Promise<void> => {
+    try {
+      answers.set(value, await work(value));
+      inARow = 0;
+    } catch (error) {
+      failures.push(error);
+      inARow += 1;
     }
   };
-  await Promise.all(Array.from({ length: concurrency }, one));
-  if (failures.length > 0) throw failures[0];
-  return answers;
+  await new Promise<void>((resolve) => {
+    const rest = values.values();
+    let underWay = 0;
+    const begin = (): void => {
+      while (underWay < concurrency.limit && inARow < FAILURES_IN_A_ROW) {
+        const { value, done } = rest.next();
+        if (done === true) break;
+        underWay += 1;
+        void one(value).then(() => {
+          underWay -= 1;
+          begin();
+        });
+      }
+      if (underWay === 0) resolve();
+    };
+    begin();
+  });
+  const lasting = failures.find((error) => !KcError.is(error) || !error.retryable);
+  const failed = failures.length > 0;
+  return { answers, failure: failed ? { error: lasting ?? failures[0] } : undefined };
 }

@@ -3,7 +3,7 @@ import {
   applicationColumns,
   checkpointAt,
   isSequenceNumber,
-  SHARD_END,
+  shardEndAt,
   StoreError,
   type ApplicationRow,
   type Checkpoint,
@@ -32,6 +32,8 @@ export function writerOf(fence: Fence | undefined): string {
 
 /** A shard's end: after every digit, as text. */
 const END = "~";
+/** What Go's attribute holds of a shard that ended, and whose last number is not known. */
+export const NO_NUMBER = "0";
 /** No sub-sequence number, which is the whole record: after every digit too. */
 const WHOLE = "~";
 const ORDERED = /^(\d{3}):(\d+)\.(?:(\d{16})|~)$/;
@@ -47,14 +49,9 @@ export function orderedText(checkpoint: Checkpoint): string {
   return `${length}:${number}.${sub === undefined ? WHOLE : String(sub).padStart(16, "0")}`;
 }
 
-/** The number that a checkpoint sets; a shard's end leaves the number that stands. */
-export function numberOf(checkpoint: Checkpoint): string | undefined {
-  return checkpoint.kind === "position" ? checkpoint.sequenceNumber : undefined;
-}
-
 /** The attributes of a shard that nobody holds, its key left out. */
 export function shardItem(checkpoint: Checkpoint): Item {
-  const number = { S: numberOf(checkpoint) ?? "0" };
+  const number = { S: checkpoint.sequenceNumber ?? NO_NUMBER };
   return {
     sequence_number: number,
     kc_at: number,
@@ -83,7 +80,7 @@ export function shardStateOf(item: Item | undefined): ShardState {
 }
 
 function checkpointOf(ordered: string, sequenceNumber: string, item: Item): Checkpoint {
-  if (ordered === END) return SHARD_END;
+  if (ordered === END) return shardEndAt(sequenceNumber === NO_NUMBER ? undefined : sequenceNumber);
   const [, , number, sub] = ORDERED.exec(ordered) ?? [];
   if (number !== sequenceNumber) throw corrupt(item);
   return checkpointAt(

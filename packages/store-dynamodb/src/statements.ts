@@ -9,7 +9,7 @@ import {
   type TransactWriteItem,
 } from "@aws-sdk/client-dynamodb";
 import type { ApplicationRow, Checkpoint, Fence, StoreScope } from "@kc/core";
-import { applicationItem, numberOf, orderedText, shardItem, writerOf, type Item } from "./rows.ts";
+import { applicationItem, NO_NUMBER, orderedText, shardItem, writerOf, type Item } from "./rows.ts";
 
 /** Every request of the store's daily work. What stands where is told in `schema.ts`. */
 
@@ -54,6 +54,25 @@ export const readPage = (
     ExclusiveStartKey: after,
   });
 
+/** One page of the items from the first to the last sort key. */
+export const readRange = (
+  { table, namespace }: Partition,
+  [first, last]: readonly [string, string],
+  after: Record<string, AttributeValue> | undefined,
+): QueryCommand =>
+  new QueryCommand({
+    TableName: table,
+    KeyConditionExpression: "#namespace = :namespace AND shard_id BETWEEN :first AND :last",
+    ExpressionAttributeNames: { "#namespace": "namespace" },
+    ExpressionAttributeValues: {
+      ":namespace": { S: namespace },
+      ":first": { S: first },
+      ":last": { S: last },
+    },
+    ConsistentRead: true,
+    ExclusiveStartKey: after,
+  });
+
 export const putApplication = (partition: Partition, row: ApplicationRow): PutItemCommand => {
   const { TableName, Key } = at(partition, APPLICATION);
   return new PutItemCommand({
@@ -64,19 +83,19 @@ export const putApplication = (partition: Partition, row: ApplicationRow): PutIt
   });
 };
 
-/** A shard's item, set to a checkpoint. A shard's end keeps the number that stands, or makes it 0. */
+/** A shard's item, set to a checkpoint. An end without a number keeps the one that stands. */
 function setCheckpoint(
   checkpoint: Checkpoint,
   writer: string,
 ): { UpdateExpression: string; values: Record<string, AttributeValue> } {
-  const number = numberOf(checkpoint);
+  const number = checkpoint.sequenceNumber;
   const numbers = number === undefined ? "if_not_exists(sequence_number, :number)" : ":number";
   return {
     UpdateExpression:
       `SET sequence_number = ${numbers}, kc_at = ${numbers}, ` +
       `kc_checkpoint = :checkpoint, kc_writer = :writer`,
     values: {
-      ":number": { S: number ?? "0" },
+      ":number": { S: number ?? NO_NUMBER },
       ":checkpoint": { S: orderedText(checkpoint) },
       ":writer": { S: writer },
     },

@@ -145,7 +145,7 @@ describe("rights that are taken away", () => {
     const { service, store } = await behindFront();
     service.fault = () => ({ error: "AccessDeniedException" });
     await expect(store.setCheckpoints(scope, flush(1))).rejects.toMatchObject(denied);
-    expect(service.requests.length).toBeLessThanOrEqual(16);
+    expect(service.requests.length).toBeLessThanOrEqual(36);
   });
 });
 

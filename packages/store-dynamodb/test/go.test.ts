@@ -1,5 +1,5 @@
 import { CreateTableCommand, GetItemCommand } from "@aws-sdk/client-dynamodb";
-import { SHARD_END, type Checkpoint } from "@kc/core";
+import { SHARD_END, shardEndAt, type Checkpoint } from "@kc/core";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { DynamoDBStore } from "../src/index.ts";
 import { applicationRow, at, namespace, number, scope, shardId } from "./support/fixture.ts";
@@ -114,7 +114,20 @@ describe.each([true, false])("with the application opened: %s", (opened) => {
     await goWrites(number(5));
     expect(await write(SHARD_END)).toStrictEqual({ outcome: "written", stored: SHARD_END });
     expect(await goReads()).toBe(number(5));
-    expect(await write(SHARD_END)).toStrictEqual({ outcome: "same", stored: SHARD_END });
+    expect(await write(SHARD_END)).toStrictEqual({
+      outcome: "same",
+      stored: shardEndAt(number(5)),
+    });
+  });
+
+  it("writes the number of a shard's last record with its end, flushed or not", async () => {
+    await write(at(5));
+    const end = shardEndAt(number(9));
+    expect(await write(end)).toStrictEqual({ outcome: "written", stored: end });
+    expect(await goReads()).toBe(number(9));
+    expect(await store.getCheckpoint(scope, shardId)).toStrictEqual(end);
+    await store.resetCheckpoint(scope, shardId, shardEndAt(number(7)));
+    expect(await goReads()).toBe(number(7));
   });
 
   it("believes nothing that stands beside another number", async () => {

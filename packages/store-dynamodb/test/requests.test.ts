@@ -85,7 +85,7 @@ describe("what a call sends", () => {
     expect(spy.take()).toStrictEqual(["PutItem", "PutItem"]);
   });
 
-  it("at most sixteen writes of a bulk at once", async () => {
+  it("at most thirty-two writes of a bulk at once", async () => {
     const { spy, store, open } = await spied();
     await open();
     let [now, most] = [0, 0];
@@ -104,7 +104,7 @@ describe("what a call sends", () => {
       scope,
       writes.map(({ shardId: each }) => ({ shardId: each, checkpoint: at(2) })),
     );
-    expect(most).toBe(16);
+    expect(most).toBe(32);
   });
 
   it("no warning of too many listeners, whatever the signal's owner allows", async () => {

@@ -1,4 +1,4 @@
-import { compareCheckpoints, SHARD_END, type Checkpoint } from "@kc/core";
+import { compareCheckpoints, SHARD_END, shardEndAt, type Checkpoint } from "@kc/core";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { orderedText, shardItem, shardStateOf } from "../src/rows.ts";
@@ -64,7 +64,7 @@ describe("a shard's item", () => {
     [
       "at its end",
       { sequence_number: { S: "7" }, ...ours, kc_checkpoint: { S: "~" } },
-      SHARD_END,
+      shardEndAt("7"),
       "free",
     ],
     [
