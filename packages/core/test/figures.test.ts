@@ -1,6 +1,6 @@
 import { FakeClock } from "@kc/emulator";
 import { expect, test, vi } from "vitest";
-import { LeaseNews } from "../src/groups/leases/lease-news.ts";
+import { LeaseReporter } from "../src/groups/leases/lease-reporter.ts";
 import { MemoryStore } from "../src/index.ts";
 import { EventLoopDelay } from "../src/telemetry/event-loop-delay.ts";
 import { Reporter } from "../src/telemetry/reporter.ts";
@@ -266,10 +266,10 @@ test("series that are over are forgotten: ended again, a shard has only what cam
 
 test("a lease that was lost was not given back", () => {
   const counter = new MemoryCounter();
-  const news = new LeaseNews(new Telemetry({ counter }, { stream: "s", application: "a" }));
+  const reporter = new LeaseReporter(new Telemetry({ counter }, { stream: "s", application: "a" }));
   const lease = { shardId: SHARD, fence: { epoch: 1, owner: "w#1" } };
-  news.givenBack(lease, "lost");
-  news.givenBack(lease, "forced");
+  reporter.givenBack(lease, "lost");
+  reporter.givenBack(lease, "forced");
   expect(counter.total("leases_lost")).toBe(1);
   expect(counter.total("leases_released")).toBe(1);
   expect(counter.total("handoffs_forced")).toBe(1);

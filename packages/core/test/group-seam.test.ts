@@ -5,7 +5,6 @@ import {
   StoreError,
   type ConsumerOptions,
   type HandlerContext,
-  type Revocation,
 } from "../src/index.ts";
 import { sleep } from "../src/clock.ts";
 import { failing, late, RecordingStore } from "./support/recording-store.ts";
@@ -296,6 +295,26 @@ test("a group that gives leases back when its last shard is out is waited for", 
   await seam.end();
 });
 
+test("a lease that is lost during its hand-over is told at once, as lost", async () => {
+  const seam = await Seam.of();
+  const { world, store, group } = seam;
+  seam.slow = (text) => text === "2";
+  const grant = group.grant(SHARD);
+  await world.put("a", "1", "2");
+  await world.clock.advance(1000);
+  grant.handOff(20_000);
+  await world.clock.advance(1000);
+  grant.lose("evicted");
+  await world.clock.advance(0);
+
+  expect(grant.outcome).toMatchObject({ kind: "lost" });
+  const { signal } = seam.contexts[1]!;
+  expect(signal.reason).toMatchObject({ code: "LEASE_LOST", shardId: SHARD });
+  await seam.end();
+  await world.clock.advance(60_000);
+  expect(store.bulkWrites).toEqual([]);
+});
+
 test("a stop waits for a handler that was given up before", async () => {
   const seam = await Seam.of();
   const { world, run, group } = seam;
@@ -369,22 +388,25 @@ test("a hand-off during a stop is over with the stop", async () => {
   expect(world.clock.pendingTimers).toBe(0);
 });
 
-test.each<Revocation>([
-  { kind: "hand-off", deadlineMs: 5000 },
-  { kind: "lost", detail: "evicted" },
-])("a shard that was revoked before its reading began delivers nothing: $kind", async (revoked) => {
-  const { world, run, group } = await Seam.of();
-  await world.put("a", "1");
-  const kind = revoked.kind === "lost" ? "lost" : "released";
-  const before = group.grant(SHARD, { revoked });
-  await world.clock.advance(1000);
-  expect(before.outcome).toMatchObject({ kind });
-  expect(world.kinesis.countOf("GetShardIterator")).toBe(0);
-  expect(run.texts).toEqual([]);
-});
+test.each([
+  { takenBack: "handed over", kind: "released" },
+  { takenBack: "lost", kind: "lost" },
+] as const)(
+  "a shard that was $takenBack before its reading began delivers nothing",
+  async (own) => {
+    const { takenBack, kind } = own;
+    const { world, run, group } = await Seam.of();
+    await world.put("a", "1");
+    const before = group.grant(SHARD, { takenBack });
+    await world.clock.advance(1000);
+    expect(before.outcome).toMatchObject({ kind });
+    expect(world.kinesis.countOf("GetShardIterator")).toBe(0);
+    expect(run.texts).toEqual([]);
+  },
+);
 
 test.each(["hand-off", "lost"] as const)(
-  "a shard that is revoked while its first iterator is on its way delivers nothing: %s",
+  "a shard that is taken back while its first iterator is on its way delivers nothing: %s",
   async (kind) => {
     const { world, run, group } = await Seam.of();
     await world.put("a", "1");

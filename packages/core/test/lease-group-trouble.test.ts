@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { sleep } from "../src/clock.ts";
-import { ownerOf } from "../src/index.ts";
+import { MemoryStore, ownerOf } from "../src/index.ts";
 import { GroupWorld, handled, range, SCOPE, type Member } from "./support/group-world.ts";
 
 /** Its process is gone: nothing of it reaches the store or the stream any more. */
@@ -278,4 +278,90 @@ test("200 workers that start at once do not stampede: a few calls each, and noth
   expect(shards.map(({ epoch }) => epoch)).toEqual(shards.map(() => 1));
   for (const { link } of members) expect(link.calls.length).toBeLessThan(60);
   expect(kinesis.countOf("ListShards")).toBeLessThan(5);
+});
+
+test("an eviction that fails is tried once a heartbeat, and holds nothing else up", async () => {
+  const group = await GroupWorld.of({ shards: 2 });
+  const { clock } = group.world;
+  const [a, b] = [await group.join("a"), await group.join("b")];
+  await clock.advance(4000);
+  kill(b);
+  a.link.state = "cut";
+  a.link.only = ["evictWorker"];
+  await clock.advance(12_000);
+  a.link.calls.length = 0;
+  await group.world.split("shardId-000000000000");
+  await group.world.split("shardId-000000000001");
+  await clock.advance(10_000);
+  const evictions = a.link.calls.filter((call) => call === "evictWorker");
+  expect(evictions.length).toBeGreaterThan(5);
+  expect(evictions.length).toBeLessThanOrEqual(15);
+  expect(a.link.calls.length).toBeLessThan(60);
+  expect(a.reads, "it claims what is free meanwhile").toEqual(expect.arrayContaining(["02"]));
+  a.link.state = "whole";
+  await clock.advance(2000);
+  expect(group.shares["b"]).toBeUndefined();
+});
+
+test("a first look while many join is not taken for an eviction", async () => {
+  const group = await GroupWorld.of({ shards: 2 });
+  const { clock, logger } = group.world;
+  await group.join("a");
+  await clock.advance(4000);
+  const store = new MemoryStore({ data: group.data });
+  let joined = 0;
+  const churn = async (): Promise<void> => {
+    for (; joined < 400; joined += 1) {
+      const worker = { workerId: `w${joined}`, incarnation: "i", weight: 1, maxShards: 1 };
+      await store.joinWorker(SCOPE, worker);
+      await sleep(clock, 25);
+    }
+  };
+  const churning = churn();
+  const b = await group.join("b", {}, undefined, (link) => {
+    link.delays = () => ({ there: 20, back: 20 });
+  });
+  await clock.advance(9000);
+  expect(joined).toBeGreaterThan(300);
+  expect(b.link.calls.filter((call) => call === "joinWorker")).toHaveLength(1);
+  expect(logger.find("warn", /is out of the group/)).toEqual([]);
+  await clock.advance(2000);
+  await churning;
+});
+
+test("a join whose reply was lost counts from its first call: nobody is evicted before its own deadline", async () => {
+  const group = await GroupWorld.of({ shards: 1, push: false });
+  const { clock } = group.world;
+  await group.join("b");
+  await clock.advance(4000);
+  const left: number[] = [];
+  const a = await group.join("a", {}, undefined, (link) => {
+    link.state = "lost";
+    link.only = ["joinWorker"];
+  });
+  group.onEvict = () => left.push(a.group.status().remainingMs);
+  await clock.advance(7000);
+  a.link.state = "whole";
+  while (a.group.status().state !== "member") await clock.advance(10);
+  a.link.only = undefined;
+  a.link.state = "cut";
+  await clock.advance(20_000);
+  expect(left).toEqual([0]);
+});
+
+test("a store so slow that a round takes most of a lease: the dead are evicted all the same", async () => {
+  const group = await GroupWorld.of({ shards: 4, push: false });
+  const { clock } = group.world;
+  const [a, b] = [await group.join("a"), await group.join("b")];
+  await clock.advance(4000);
+  const slow = new Set(["listWorkers", "listLeases", "acquireLeases", "releaseLeases"]);
+  b.link.delays = (name) => (slow.has(name) ? { there: 1200, back: 1200 } : { there: 0, back: 0 });
+  const data = group.data.application(SCOPE);
+  kill(a);
+  // Something changes all the time, so that each round reads all there is.
+  for (let n = 0; n < 8; n += 1) {
+    data.revision += 1;
+    await clock.advance(6000);
+  }
+  expect(group.shares).toEqual({ b: 4 });
 });

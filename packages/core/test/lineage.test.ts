@@ -3,11 +3,10 @@ import {
   announced,
   discovered,
   formatLineage,
-  hasUnknownChildren,
+  needsListing,
   isReadable,
   leasedShards,
   parseLineage,
-  type LeasedShard,
   type Lineage,
 } from "../src/groups/leases/lineage.ts";
 import type { Checkpoint, LeaseRow, Shard } from "../src/index.ts";
@@ -67,7 +66,7 @@ test("the first listing makes rows that were there at the start, later ones do n
   const first = discovered(
     {
       listing: [shard("a"), shard("b", "old")],
-      before: new Map(),
+      gone: new Set(),
       checkpoints: new Map([["old", END]]),
     },
     new Map(),
@@ -78,7 +77,7 @@ test("the first listing makes rows that were there at the start, later ones do n
   ]);
   const known = leasedShards([row("a")]);
   const later = discovered(
-    { listing: [shard("a"), shard("b", "a")], before: known, checkpoints: NONE },
+    { listing: [shard("a"), shard("b", "a")], gone: new Set(), checkpoints: NONE },
     known,
   );
   expect(later.put.map(parseLineage)).toEqual([
@@ -93,7 +92,7 @@ test("a listing confirms what was announced, and keeps what was known of it", ()
   expect(announced([shard("a")], leasedShards([row("a")]))).toEqual([]);
   const shards = leasedShards([row("a"), { ...row("c"), ...child }]);
   const { put, gone } = discovered(
-    { listing: [shard("a"), shard("b"), shard("c", "a", "b")], before: shards, checkpoints: NONE },
+    { listing: [shard("a"), shard("b"), shard("c", "a", "b")], gone: new Set(), checkpoints: NONE },
     shards,
   );
   expect(put.map(({ shardId }) => shardId)).toEqual(["b", "c"]);
@@ -101,38 +100,30 @@ test("a listing confirms what was announced, and keeps what was known of it", ()
   expect(gone).toEqual([]);
 });
 
-test("gone is what an earlier listing named; what came meanwhile is not", () => {
-  const before = leasedShards([
-    row("old"),
-    row("held", { owner: "w#1" }),
-    row("said", { listed: false }),
-  ]);
-  const now: ReadonlyMap<string, LeasedShard> = leasedShards([
-    row("old"),
-    row("held", { owner: "w#1" }),
-    row("said", { listed: false }),
-    row("young"),
-  ]);
-  const { gone } = discovered({ listing: [], before, checkpoints: NONE }, now);
-  expect(gone.map(({ shardId }) => shardId)).toEqual(["old", "held"]);
-});
-
-test("a shard that was only announced, and never listed, is gone once its child is listed without it", () => {
+test("gone are listed shards that two listings missed, and of those announced only ancestors", () => {
   const announcedOnly = { listed: false, afterParent: true, atStart: false };
   const shards = leasedShards([
+    row("old"),
+    row("held", { owner: "w#1" }),
+    row("missed-once"),
     row("first", { ...announcedOnly, checkpoint: END }),
     row("second", { ...announcedOnly, parents: ["first", "other"] }),
     row("third", { parents: ["second"] }),
     row("fresh", { ...announcedOnly, parents: ["third"] }),
   ]);
   const listing = [shard("third", "second")];
-  const { gone } = discovered({ listing, before: new Map(), checkpoints: NONE }, shards);
-  expect(gone.map(({ shardId }) => shardId)).toEqual(["first", "second"]);
+  const missing = new Set(["old", "held", "first", "second", "fresh"]);
+  const { gone } = discovered({ listing, gone: missing, checkpoints: NONE }, shards);
+  expect(gone.map(({ shardId }) => shardId)).toEqual(["old", "held", "first", "second"]);
 });
 
-test("an ended shard that no row names as a parent has children to be found", () => {
-  expect(hasUnknownChildren(leasedShards([row("a")]))).toBe(false);
-  expect(hasUnknownChildren(leasedShards([row("a", { checkpoint: END })]))).toBe(true);
+test("a listing is needed where rows lack all shards, a shard's children, or a parent that is waited for", () => {
+  expect(needsListing(leasedShards([]))).toBe(true);
+  const child = { parents: ["a", "b"], listed: false };
+  expect(needsListing(leasedShards([row("a"), row("c", child)]))).toBe(true);
+  expect(needsListing(leasedShards([row("a"), row("b"), row("c", child)]))).toBe(false);
+  expect(needsListing(leasedShards([row("a")]))).toBe(false);
+  expect(needsListing(leasedShards([row("a", { checkpoint: END })]))).toBe(true);
   const rows = [row("a", { checkpoint: END }), row("c", { parents: ["a"] })];
-  expect(hasUnknownChildren(leasedShards(rows))).toBe(false);
+  expect(needsListing(leasedShards(rows))).toBe(false);
 });

@@ -7,7 +7,7 @@ import type { Telemetry } from "../telemetry/telemetry.ts";
 
 /**
  * Decides which shards this process reads, and when. It grants a shard by calling `host.read`, and
- * takes it back by aborting the assignment's `revoked` signal. A group must
+ * takes it back by aborting the assignment's `handOff` or `lost` signal. A group must
  * - grant a shard only when every parent has ended, or is gone by a complete listing that names the
  *   shard itself and is in nobody's hands any more;
  * - never grant a shard that it has granted and not yet seen settled;
@@ -26,7 +26,10 @@ export interface AnyGroup {
    */
   readonly lacks?: "membership" | "shards" | undefined;
 
-  /** Runs until the signal aborts. Rejects on an error that the group cannot survive. */
+  /**
+   * Runs until the signal aborts. Rejects on an error that ends it at once; one that still has
+   * leases to give back tells `host.fail` and goes on until they are.
+   */
   run(host: GroupHost, signal: AbortSignal): Promise<void>;
 }
 
@@ -52,8 +55,14 @@ export interface GroupHost {
   /** How long a shard that is handed over may take to finish its record in hand, in milliseconds. */
   readonly drainTimeoutMs: number;
 
-  /** Aborts when the scan is over: a group has until then to give its leases back. */
+  /**
+   * Aborts when the scan is over: a group has until then to give its leases back, and calls neither
+   * store nor stream afterwards.
+   */
   readonly over: AbortSignal;
+
+  /** Stops the scan because of an error, which it rejects with: the signal of `run` aborts. */
+  fail(error: unknown): void;
 
   /** One complete, unfiltered listing of the stream's shards; passing errors are retried. */
   listShards(signal: AbortSignal): Promise<readonly Shard[]>;
@@ -61,7 +70,7 @@ export interface GroupHost {
   /** All checkpoints of the application; passing errors are retried. */
   loadCheckpoints(signal: AbortSignal): Promise<ReadonlyMap<string, Checkpoint>>;
 
-  /** Reads a shard until it ends, is revoked, is lost, or the consumer stops. Never rejects. */
+  /** Reads a shard until it ends, is handed over, is lost, or the consumer stops. Never rejects. */
   read(assignment: ShardAssignment): Promise<ShardOutcome>;
 }
 
@@ -81,19 +90,24 @@ export interface ShardAssignment {
   readonly fence?: Fence;
   /**
    * Milliseconds left in which new records may start; 0 or less freezes the shard until a heartbeat
-   * is acknowledged or the shard is revoked. Default: for ever.
+   * is acknowledged or the shard is taken back. Default: for ever.
    */
   readonly remainingMs?: () => number;
-  /** Aborts when the shard is to be given up; its reason is a `Revocation`. */
-  readonly revoked?: AbortSignal;
+  /** Aborts when the shard is to be given up in peace; its reason is a `HandOff`. */
+  readonly handOff?: AbortSignal;
+  /**
+   * Aborts when somebody else may own the shard already, also during a hand-off: it is stopped at
+   * once, and nothing more is written. Its reason is a `LeaseLostError`.
+   */
+  readonly lost?: AbortSignal;
 }
 
-/** Why an assignment is taken back. */
-export type Revocation =
-  /** In peace: finish the record in hand within `deadlineMs`, flush, let go. */
-  | { readonly kind: "hand-off"; readonly deadlineMs: number }
-  /** Somebody else may own it already: stop at once, write nothing. */
-  | { readonly kind: "lost"; readonly detail: string };
+/** Why an assignment is taken back: finish the record in hand in that time, flush, let go. */
+export interface HandOff {
+  readonly kind: "hand-off";
+  /** In milliseconds. */
+  readonly deadlineMs: number;
+}
 
 /** How the reading of an assignment came to its end. */
 export type ShardOutcome =
@@ -101,9 +115,9 @@ export type ShardOutcome =
   | { readonly kind: "ended"; readonly children: readonly Shard[] }
   /** Retention removed the shard from the stream, with what was unread in it. */
   | { readonly kind: "aged-out" }
-  /** Revoked; everything that was delivered is finished, and flushed unless it was skipped. */
+  /** Handed over; everything that was delivered is finished, and flushed unless it was skipped. */
   | { readonly kind: "released"; readonly checkpoint: Checkpoint | undefined }
-  /** Revoked; the deadline passed with a handler or a flush still under way. */
+  /** Handed over; the deadline passed with a handler or a flush still under way. */
   | { readonly kind: "forced"; readonly checkpoint: Checkpoint | undefined }
   /** The lease is gone: a fence was refused, or the group said so. */
   | { readonly kind: "lost"; readonly detail: string }

@@ -176,6 +176,10 @@ export class Scan implements GroupHost {
     return this.#over.signal;
   }
 
+  fail(error: unknown): void {
+    this.#fail(toKcError(error, "GROUP_FAILED", "the group failed"));
+  }
+
   async listShards(signal: AbortSignal): Promise<readonly Shard[]> {
     return this.#stream.listShards(signal);
   }
@@ -211,9 +215,7 @@ export class Scan implements GroupHost {
       });
       await group.run(this, signal);
     } catch (error) {
-      if (!(signal.aborted && error === signal.reason)) {
-        this.#fail(toKcError(error, "GROUP_FAILED", "the group failed"));
-      }
+      if (!(signal.aborted && error === signal.reason)) this.fail(error);
     }
   }
 

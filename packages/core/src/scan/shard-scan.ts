@@ -5,7 +5,7 @@ import { startPosition, type ApplicationStart } from "../checkpoints/start-posit
 import type { Clock } from "../clock.ts";
 import { aborted } from "../deadline.ts";
 import { describeError, KcError, LeaseLostError } from "../errors.ts";
-import type { Revocation, ShardAssignment, ShardOutcome } from "../groups/group.ts";
+import type { HandOff, ShardAssignment, ShardOutcome } from "../groups/group.ts";
 import type { Handler } from "../handler.ts";
 import type { StreamClient } from "../kinesis/stream-client.ts";
 import type { ShardStatus } from "../telemetry/status.ts";
@@ -47,8 +47,8 @@ export interface ShardScanOptions {
 /**
  * Reads one assignment, from grant to outcome:
  * reading → (last page handled, its end checkpointed) ended;
- * reading → (consumer stops | revoked in peace) draining → (record in hand done, flushed) stopped
- * or released, or → (deadline) forced; from anywhere → (fence refused | revoked as lost) lost, and
+ * reading → (consumer stops | handed over) draining → (record in hand done, flushed) stopped
+ * or released, or → (deadline) forced; from anywhere → (fence refused | lease lost) lost, and
  * → (handler, store or stream fails) failed.
  */
 export class ShardScan {
@@ -220,7 +220,7 @@ export class ShardScan {
   /** The record in hand is done; what is done goes to the store. */
   async #drained(): Promise<ShardOutcome> {
     await this.#progress.flush();
-    return this.#assignment.revoked?.aborted
+    return this.#assignment.handOff?.aborted
       ? { kind: "released", checkpoint: this.acknowledged }
       : { kind: "stopped" };
   }
@@ -257,24 +257,23 @@ export class ShardScan {
 
   #listen(): () => void {
     const { stop, deadline, clock } = this.#options;
-    const { revoked } = this.#assignment;
-    const { lost } = this.#progress;
+    const { handOff, lost } = this.#assignment;
+    const refused = this.#progress.lost;
     const onStop = (): void => this.#drain(stop.reason);
     const onDeadline = (): void => this.#force(deadline.reason);
-    const onLost = (): void => this.#lose(lost.reason as LeaseLostError);
-    const onRevoked = (): void => {
-      const revocation = revoked?.reason as Revocation;
-      if (revocation.kind === "lost") {
-        return this.#lose(new LeaseLostError(this.shardId, revocation.detail));
-      }
-      this.#drain(revocation);
-      this.#cancelTimer = clock.setTimer(() => this.#force(revocation), revocation.deadlineMs);
+    const onLost = (): void => this.#lose(lost?.reason as LeaseLostError);
+    const onRefused = (): void => this.#lose(refused.reason as LeaseLostError);
+    const onHandOff = (): void => {
+      const reason = handOff?.reason as HandOff;
+      this.#drain(reason);
+      this.#cancelTimer = clock.setTimer(() => this.#force(reason), reason.deadlineMs);
     };
     const subscriptions: readonly (readonly [AbortSignal | undefined, () => void])[] = [
       [stop, onStop],
       [deadline, onDeadline],
+      [refused, onRefused],
       [lost, onLost],
-      [revoked, onRevoked],
+      [handOff, onHandOff],
     ];
     for (const [signal, listener] of subscriptions) {
       if (signal?.aborted) listener();

@@ -1,9 +1,11 @@
+import { sleep } from "../../src/clock.ts";
 import {
   LeaseGroup,
   MemoryStore,
   MemoryStoreData,
   ownerOf,
   StoreError,
+  type Clock,
   type ConsumerOptions,
   type Handler,
   type LeaseGroupOptions,
@@ -39,10 +41,19 @@ export class Member {
 /** What lies between one process and the store. */
 export class Link {
   /** `cut`: calls fail. `hangs`: they never answer. `lost`: they take effect and their replies fail. */
-  state: "whole" | "cut" | "hangs" | "lost" = "whole";
+  state: "whole" | "cut" | "hangs" | "lost" | "fails" = "whole";
+  /** What calls are refused with that `fail`: for good. */
+  failure: Error = new Error("for good");
   /** Of these operations alone; undefined = of all. */
   only: readonly string[] | undefined;
+  /** How long a call is on its way to the store, and its reply on the way back, in milliseconds. */
+  delays: ((name: string) => { readonly there: number; readonly back: number }) | undefined;
   readonly calls: string[] = [];
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   over(store: LeaseStore): LeaseStore {
     return new Proxy(store, {
@@ -50,20 +61,28 @@ export class Link {
         const member: unknown = Reflect.get(target, name, target);
         if (typeof member !== "function") return member;
         if (name === "watch") return member.bind(target);
-        return (...parameters: unknown[]) =>
-          this.#call(String(name), () => member.apply(target, parameters) as Promise<unknown>);
+        return (...parameters: unknown[]) => {
+          // What is on its way arrives, whether its caller has given up or not.
+          const sent = this.delays
+            ? parameters.filter((given) => !isCallOptions(given))
+            : parameters;
+          return this.#call(String(name), () => member.apply(target, sent) as Promise<unknown>);
+        };
       },
     });
   }
 
   async #call(name: string, call: () => Promise<unknown>): Promise<unknown> {
     this.calls.push(name);
+    if (this.delays) return this.#slowly(call, this.delays(name));
     if (this.only !== undefined && !this.only.includes(name)) return call();
     switch (this.state) {
       case "whole":
         return call();
       case "cut":
         throw OUTAGE;
+      case "fails":
+        throw this.failure;
       case "hangs":
         return new Promise(() => {});
       case "lost":
@@ -71,12 +90,29 @@ export class Link {
         throw OUTAGE;
     }
   }
+
+  async #slowly(
+    call: () => Promise<unknown>,
+    { there, back }: { readonly there: number; readonly back: number },
+  ): Promise<unknown> {
+    await sleep(this.#clock, there);
+    const answer = await call();
+    await sleep(this.#clock, back);
+    return answer;
+  }
+}
+
+function isCallOptions(given: unknown): boolean {
+  return typeof given === "object" && given !== null && "signal" in given;
 }
 
 /** A stream, and one database that every member shares. */
 export class GroupWorld {
   readonly world: World;
   readonly data: MemoryStoreData = new MemoryStoreData();
+  readonly members: Member[] = [];
+  /** Told when an eviction takes effect. */
+  onEvict: (workerId: string) => void = () => {};
   /** With push, or by polling alone. */
   readonly #push: boolean;
 
@@ -100,13 +136,22 @@ export class GroupWorld {
       readonly consumer?: Omit<Partial<ConsumerOptions>, "store" | "group">;
     } = {},
     handler?: Handler,
+    prepare: (link: Link) => void = () => {},
   ): Promise<Member> {
     const { consumer, ...own } = options;
     const group = new LeaseGroup({ workerId, ...own });
-    const link = new Link();
+    const link = new Link(this.world.clock);
+    prepare(link);
     const store: LeaseStore = new MemoryStore({ data: this.data });
     if (!this.#push) Object.assign(store, { watch: undefined });
+    const evictWorker = store.evictWorker.bind(store);
+    store.evictWorker = async (scope, worker, call) => {
+      const outcome = await evictWorker(scope, worker, call);
+      if (outcome === "evicted") this.onEvict(worker.workerId);
+      return outcome;
+    };
     const member = new Member(group, link);
+    this.members.push(member);
     member.run = await this.world.start(
       { store: link.over(store), group, start: "TRIM_HORIZON", ...consumer },
       handler,

@@ -1,19 +1,20 @@
-import type {
-  Checkpoint,
-  Fence,
-  Group,
-  GroupHost,
-  MemoryStoreData,
-  Revocation,
-  Shard,
-  ShardOutcome,
+import {
+  LeaseLostError,
+  type Checkpoint,
+  type Fence,
+  type Group,
+  type GroupHost,
+  type HandOff,
+  type MemoryStoreData,
+  type Shard,
+  type ShardOutcome,
 } from "../../src/index.ts";
 
 export interface GrantOptions {
   readonly presentAtStart?: boolean;
   readonly afterParent?: boolean;
-  /** Revoked before it is read at all. */
-  readonly revoked?: Revocation;
+  /** Taken back before it is read at all. */
+  readonly takenBack?: "handed over" | "lost";
 }
 
 /** A group that does what a test tells it, in the place of a LeaseGroup. */
@@ -56,8 +57,10 @@ export class Grant {
   remainingMs = Infinity;
   /** Undefined while it is read. */
   outcome: ShardOutcome | undefined;
-  readonly #revocation = new AbortController();
+  readonly #handOff = new AbortController();
+  readonly #lost = new AbortController();
   readonly #lose: () => void;
+  readonly #shardId: string;
 
   constructor(host: GroupHost, data: MemoryStoreData, shard: Shard, options: GrantOptions) {
     const row = data.shard(host.scope, shard.shardId);
@@ -65,10 +68,12 @@ export class Grant {
       epoch: (row.epoch += 1),
       owner: (row.owner = owner),
     });
+    this.#shardId = shard.shardId;
     this.#lose = () => void claim("w2#b");
     this.fence = claim("w1#a");
     this.checkpoint = row.checkpoint;
-    if (options.revoked) this.#revoke(options.revoked);
+    if (options.takenBack === "handed over") this.handOff();
+    if (options.takenBack === "lost") this.lose();
     void host
       .read({
         shardId: shard.shardId,
@@ -77,27 +82,24 @@ export class Grant {
         afterParent: options.afterParent ?? false,
         fence: this.fence,
         remainingMs: () => this.remainingMs,
-        revoked: this.#revocation.signal,
+        handOff: this.#handOff.signal,
+        lost: this.#lost.signal,
       })
       .then((outcome) => (this.outcome = outcome));
   }
 
   handOff(deadlineMs = 5000): void {
-    this.#revoke({ kind: "hand-off", deadlineMs });
+    this.#handOff.abort({ kind: "hand-off", deadlineMs } satisfies HandOff);
   }
 
   /** Another worker has claimed it. */
   lose(detail = "evicted"): void {
     this.#lose();
-    this.#revoke({ kind: "lost", detail });
+    this.#lost.abort(new LeaseLostError(this.#shardId, detail));
   }
 
   /** Another worker has claimed it, and this one does not know. */
   loseUnawares(): void {
     this.#lose();
-  }
-
-  #revoke(revocation: Revocation): void {
-    this.#revocation.abort(revocation);
   }
 }

@@ -1,32 +1,42 @@
-import { sleep, type Clock } from "../../clock.ts";
+import type { Clock } from "../../clock.ts";
 
-/** A wait that anybody may shorten. */
+/** A wait that anybody may shorten. One waits at a time. */
 export class Alarm {
   readonly #clock: Clock;
   #at = Infinity;
-  #moved = new AbortController();
+  #wake: (() => void) | undefined;
+  #cancelTimer: (() => void) | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** Ring in so many milliseconds, or sooner if that was asked for already. */
+  /** Rings in so many milliseconds, or sooner if that was asked for already. */
   ring(inMs: number): void {
     const at = this.#clock.monotonic() + inMs;
     if (at >= this.#at) return;
     this.#at = at;
-    this.#moved.abort();
+    this.#setTimer();
   }
 
-  /** Waits until it rings, `ms` milliseconds at the most, or until the signal aborts. */
-  async wait(ms: number, signal: AbortSignal): Promise<void> {
+  /** Waits until it rings, `ms` milliseconds at the most. `Infinity` waits for a ring alone. */
+  async wait(ms: number): Promise<void> {
     this.ring(ms);
-    for (;;) {
-      const left = this.#at - this.#clock.monotonic();
-      if (left <= 0 || signal.aborted) break;
-      this.#moved = new AbortController();
-      await sleep(this.#clock, left, AbortSignal.any([signal, this.#moved.signal]));
-    }
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      this.#setTimer();
+    });
+    this.#wake = undefined;
     this.#at = Infinity;
+  }
+
+  #setTimer(): void {
+    const wake = this.#wake;
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    if (wake === undefined || this.#at === Infinity) return;
+    const left = this.#at - this.#clock.monotonic();
+    if (left <= 0) wake();
+    else this.#cancelTimer = this.#clock.setTimer(wake, left);
   }
 }

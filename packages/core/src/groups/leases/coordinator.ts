@@ -1,17 +1,17 @@
-import { ownerOf, type LeaseStore } from "../../checkpoints/lease-store.ts";
+import type { LeaseStore } from "../../checkpoints/lease-store.ts";
 import type { StoreCalls } from "../../checkpoints/store-calls.ts";
 import { KcError, StoreRegressedError } from "../../errors.ts";
 import type { GroupHost } from "../group.ts";
 import { Alarm } from "./alarm.ts";
-import { dutiesOf } from "./duties.ts";
 import { GroupFigures } from "./group-figures.ts";
-import { Hands, type HeldLease } from "./hands.ts";
-import { hasUnknownChildren, type LeasedShard } from "./lineage.ts";
+import { GroupView, type View } from "./group-view.ts";
+import { HeldLeases, type HeldLease } from "./held-leases.ts";
 import { LeaseMoves } from "./lease-moves.ts";
-import { LeaseNews } from "./lease-news.ts";
-import { Lookout, type View } from "./lookout.ts";
+import { LeaseReporter } from "./lease-reporter.ts";
+import { needsListing, type LeasedShard } from "./lineage.ts";
 import type { Membership, MembershipEnd } from "./membership.ts";
-import { FIRST_GATHER_MS, GATHER_MS, type LeaseTiming } from "./timing.ts";
+import { roundPlanOf } from "./round-plan.ts";
+import { FIRST_GATHER_MS, GATHER_MS, LISTER_PATIENCE_MS, type LeaseTiming } from "./timing.ts";
 
 export interface CoordinatorOptions {
   readonly host: GroupHost;
@@ -21,43 +21,47 @@ export interface CoordinatorOptions {
 }
 
 /**
- * What one incarnation does about shards, in rounds, one after another: give back what is finished,
- * look at the rows, plan, hand over, claim. A round comes with each heartbeat, and sooner when the
- * store hints at a change or a shard's reading has ended.
+ * What one incarnation does about shards, in rounds, one after another: look at the rows, plan, hand
+ * over, claim, give back what is finished, evict who is silent. A round comes with each heartbeat, and
+ * sooner when the store hints at a change or a shard's reading has ended.
  *
  * Its calls follow one another, so that a look sees whatever was claimed and given back before it.
  * A call that fails leaves its work to the next round, which goes by the rows alone: what took
  * effect although its reply was lost is found there.
+ *
+ * member → (the scan stops, or an error that no retry mends stops it) leaving: it beats on, and gives
+ * back what is finished → (all is finished) over; from anywhere → (evicted, regressed, or the scan is
+ * over) over.
  */
 export class Coordinator {
   readonly #options: CoordinatorOptions;
-  readonly #owner: string;
   readonly #alarm: Alarm;
-  readonly #hands: Hands;
-  readonly #lookout: Lookout;
+  readonly #held: HeldLeases;
+  readonly #group: GroupView;
   readonly #moves: LeaseMoves;
-  readonly #news: LeaseNews;
+  readonly #reporter: LeaseReporter;
   readonly #figures: GroupFigures;
   /** Aborts with this incarnation's end. */
   readonly #over = new AbortController();
   readonly #claimFirstFrom: number;
+  /** Since when the rows have lacked what a listing would bring, by the monotonic clock. */
+  #lackingSince: number | undefined;
   #failures = 0;
   #end: MembershipEnd | undefined;
-  #failure: { readonly error: unknown } | undefined;
+  #hasFailed = false;
 
   constructor(options: CoordinatorOptions) {
-    const { host, membership } = options;
+    const { host } = options;
     this.#options = options;
-    this.#owner = ownerOf(membership.worker);
-    this.#news = new LeaseNews(host.telemetry);
+    this.#reporter = new LeaseReporter(host.telemetry);
     this.#figures = new GroupFigures(host.telemetry, host.clock);
     this.#alarm = new Alarm(host.clock);
-    this.#hands = new Hands(
+    this.#held = new HeldLeases(
       host.clock,
       (assignment) => host.read(assignment),
       () => this.#alarm.ring(0),
     );
-    this.#lookout = new Lookout({
+    this.#group = new GroupView({
       ...options,
       over: this.#over.signal,
       onNews: () => this.#alarm.ring(0),
@@ -65,65 +69,78 @@ export class Coordinator {
     });
     this.#moves = new LeaseMoves({
       ...options,
-      hands: this.#hands,
+      held: this.#held,
       over: this.#over.signal,
-      news: this.#news,
-      silentSince: (owner) => this.#lookout.silentSince(owner),
-      onMove: () => this.#lookout.expectChange(),
+      reporter: this.#reporter,
+      silentSince: (owner) => this.#group.silentSince(owner),
+      onMove: () => this.#group.expectChange(),
     });
     this.#claimFirstFrom = host.clock.monotonic() + FIRST_GATHER_MS;
   }
 
   get view(): View {
-    return this.#lookout.view;
+    return this.#group.view;
   }
 
   get leases(): readonly HeldLease[] {
-    return [...this.#hands];
+    return [...this.#held];
   }
 
   /**
-   * Resolves when the signal has aborted and all was given back, or when the membership has ended by
-   * itself and all was given up. @throws StoreError that no retry mends
+   * Resolves when the signal has aborted and nothing is read any more, or when the membership has
+   * ended by itself and all was given up. What is still held then goes with the membership.
    */
   async run(signal: AbortSignal): Promise<MembershipEnd> {
-    const { host, membership, timing } = this.#options;
+    const { host, membership } = this.#options;
     const over = this.#over.signal;
-    const beating = membership.beat(over).then(
-      (end) => this.#finish(end),
-      (error: unknown) => this.#fail(error),
-    );
-    this.#watchForHints();
     const onStop = (): void => this.#alarm.ring(0);
+    const onScanOver = (): void => this.#finish("stopped");
     signal.addEventListener("abort", onStop, { once: true });
+    host.over.addEventListener("abort", onScanOver, { once: true });
+    if (host.over.aborted) onScanOver();
+    const beating = membership
+      .beat(over, (error) => this.#fail(error))
+      .then((end) => this.#finish(end));
+    void this.#watchForHints();
     try {
       while (!over.aborted) {
-        await this.#round(signal);
-        if (signal.aborted && this.#hands.size === 0) this.#finish("stopped");
-        const untilDueMs = Math.max(1, this.#lookout.nextDue - host.clock.monotonic());
-        // Workers that were started together do not look together for ever.
-        const untilNextMs = timing.heartbeatMs * (0.9 + 0.2 * host.random());
-        await this.#alarm.wait(Math.min(untilNextMs, untilDueMs), over);
+        await (signal.aborted ? this.#leave() : this.#round(signal));
+        await this.#alarm.wait(this.#untilNextMs());
       }
       await beating;
-      // The scan stops by it, and what is in hand is finished and flushed while its fences hold.
-      if (this.#failure) throw this.#failure.error;
-      await this.#giveUp();
-      return this.#end ?? "stopped";
+      if (this.#end !== "stopped") await this.#giveUp();
+      return this.#end!;
     } finally {
       signal.removeEventListener("abort", onStop);
+      host.over.removeEventListener("abort", onScanOver);
       this.#figures.end();
     }
   }
 
-  #watchForHints(): void {
+  /** The membership's row is gone by `leave`, and with it every lease that was still held. */
+  left(): void {
+    this.#moves.reportGivenBack(this.#held.settled());
+  }
+
+  /** With the next heartbeat, or when a silent worker is due. */
+  #untilNextMs(): number {
+    const { host, timing } = this.#options;
+    // Workers that were started together do not look together for ever.
+    const untilNextMs = timing.heartbeatMs * (0.9 + 0.2 * host.random());
+    if (this.#failures > 0) return untilNextMs;
+    return Math.min(untilNextMs, Math.max(1, this.#group.nextDue - host.clock.monotonic()));
+  }
+
+  async #watchForHints(): Promise<void> {
     const { host, calls } = this.#options;
     const onHint = (): void => this.#alarm.ring(GATHER_MS);
-    calls.store.watch?.(host.scope, onHint, this.#over.signal).catch((error: unknown) => {
+    try {
+      await calls.store.watch?.(host.scope, onHint, this.#over.signal);
+    } catch (error) {
       host.telemetry.warn("the store's push does not work: changes are seen by heartbeats alone", {
         error,
       });
-    });
+    }
   }
 
   #finish(end: MembershipEnd): void {
@@ -132,10 +149,11 @@ export class Coordinator {
     this.#alarm.ring(0);
   }
 
+  /** The scan stops by it, and what is in hand is finished and flushed while heartbeats go on. */
   #fail(error: unknown): void {
-    this.#failure ??= { error };
-    this.#over.abort(new Error("this worker's membership has failed"));
-    this.#alarm.ring(0);
+    if (this.#hasFailed) return;
+    this.#hasFailed = true;
+    this.#options.host.fail(error);
   }
 
   /** Whatever is still in hand may be another's: nothing more is begun, nothing more is written. */
@@ -144,87 +162,124 @@ export class Coordinator {
       this.#end === "regressed"
         ? "the store went back to an earlier state, in which another may hold it"
         : "this worker was silent for a lease's duration, and was evicted";
-    const forEver = new AbortController().signal;
-    for (const lease of this.#hands) lease.revoke({ kind: "lost", detail });
-    while (this.#hands.settled().length < this.#hands.size) {
-      await this.#alarm.wait(Infinity, forEver);
-    }
-    for (const lease of this.#hands) this.#news.lost(lease);
+    for (const lease of this.#held) lease.lose(detail);
+    while (this.#held.settled().length < this.#held.size) await this.#alarm.wait(Infinity);
+    for (const lease of this.#held) this.#reporter.lost(lease);
   }
 
   async #round(stop: AbortSignal): Promise<void> {
     const { telemetry } = this.#options.host;
     try {
-      await this.#moves.announceChildren(this.view.shards);
-      // A shard that ended stays in hand until its children are claimed: they go to the same worker.
-      await this.#moves.giveBack(
-        this.#hands.settled().filter(({ outcome }) => outcome?.kind !== "ended"),
-      );
-      const news = await this.#lookout.look();
-      if (!this.#isMember()) return this.#finish("evicted");
-      if (!stop.aborted) this.#discover();
-      if (news) await this.#act(stop);
-      await this.#moves.giveBack(this.#hands.settled());
-      this.#figures.update(this.view, this.#hands.size, this.#isLowest());
+      const changed = await this.#group.look();
+      if (!this.#group.isListed) return this.#finish("evicted");
+      if (stop.aborted) return;
+      this.#discover();
+      if (await this.#moves.announceChildren(this.view.shards)) this.#alarm.ring(0);
+      if (changed) await this.#act(stop);
+      const finished = this.#held.settled().filter((lease) => this.#mayGo(lease));
+      await this.#moves.giveBack(finished, (lease) => this.#isGone(lease));
+      this.#figures.update(this.view, this.#held.size, this.#rank() === 0);
+      if (await this.#group.evictOverdue()) this.#alarm.ring(0);
       if (this.#failures > 0) telemetry.info("leases are coordinated again");
       this.#failures = 0;
     } catch (error) {
-      if (this.#over.signal.aborted) return;
-      this.#lookout.expectChange();
       this.#onRoundFailed(error);
     }
   }
 
+  /** The scan stops: nothing is looked at any more, and what is finished is given back at once. */
+  async #leave(): Promise<void> {
+    try {
+      await this.#moves.announceChildren(this.view.shards);
+      await this.#moves.giveBack(this.#held.settled(), () => false);
+    } catch (error) {
+      this.#onRoundFailed(error);
+    }
+    // What could not be given back goes with this worker's row.
+    if (this.#held.settled().length === this.#held.size) this.#finish("stopped");
+  }
+
   #onRoundFailed(error: unknown): void {
     const { telemetry } = this.#options.host;
-    if (error instanceof StoreRegressedError && this.#lookout.view.revision > 0) {
+    if (this.#over.signal.aborted) return;
+    this.#group.expectChange();
+    this.#failures += 1;
+    if (error instanceof StoreRegressedError && this.view.revision > 0) {
       telemetry.error("all leases are given up", { error });
       telemetry.add("errors", 1, { error: error.code });
       return this.#finish("regressed");
     }
     if (!KcError.is(error) || !error.retryable) return this.#fail(error);
-    this.#failures += 1;
     telemetry.add("retries", 1, { operation: "leases", error: error.code });
     if (this.#failures === 1) telemetry.warn("leases cannot be coordinated for now", { error });
   }
 
-  #isLowest(): boolean {
+  /** How many workers come before this one. */
+  #rank(): number {
     const { workerId } = this.#options.membership.worker;
-    return this.view.workers.every((row) => workerId <= row.workerId);
+    return this.view.workers.filter((row) => row.workerId < workerId).length;
   }
 
-  #isMember(): boolean {
-    return this.view.workers.some((row) => ownerOf(row) === this.#owner);
-  }
-
-  /** One worker lists the stream's shards for all: the one with the lowest id. */
+  /**
+   * One worker lists the stream's shards for all: the one with the lowest id. It may be unable to, so
+   * where the rows go on lacking something, the next ones list too, one after another.
+   */
   #discover(): void {
-    if (this.#isLowest()) this.#lookout.discover(hasUnknownChildren(this.view.shards));
+    if (this.view.workers.length === 0) return;
+    const now = this.#options.host.clock.monotonic();
+    const lacking = needsListing(this.view.shards);
+    this.#lackingSince = lacking ? (this.#lackingSince ?? now) : undefined;
+    const isTurn = now - (this.#lackingSince ?? now) >= this.#rank() * LISTER_PATIENCE_MS;
+    const isAsked = this.#held.settled().some(({ outcome }) => outcome?.kind === "aged-out");
+    if (this.#rank() === 0 || (lacking && isTurn) || isAsked) {
+      this.#group.discover(lacking || isAsked);
+    }
+  }
+
+  /**
+   * A shard that ended stays in hand until its children are in the view, and so were claimed: they go
+   * to the same worker. One that Kinesis does not know stays until listings say whether it is gone,
+   * or was too young: else it would be claimed, and asked for, again and again.
+   */
+  #mayGo(lease: HeldLease): boolean {
+    const { outcome, shardId, settledAt } = lease;
+    if (outcome?.kind === "ended") {
+      return outcome.children.every((child) => this.view.shards.has(child.shardId));
+    }
+    if (outcome?.kind !== "aged-out") return true;
+    return this.#isGone(lease) || this.#group.listings.names(shardId, settledAt);
+  }
+
+  /** Of a child that only its parent's last page has named listings prove nothing: they may lag. */
+  #isGone({ shardId, outcome }: HeldLease): boolean {
+    return (
+      outcome?.kind === "aged-out" &&
+      this.view.shards.get(shardId)?.listed !== false &&
+      this.#group.listings.isGone(shardId)
+    );
   }
 
   async #act(stop: AbortSignal): Promise<void> {
     const { clock } = this.#options.host;
     const { shards } = this.view;
-    for (const lease of this.#hands) this.#checkRow(lease, shards.get(lease.shardId));
-    if (stop.aborted) return;
-    const duties = dutiesOf(this.#options.membership.worker, this.view, (shardId) =>
-      this.#hands.has(shardId),
+    for (const lease of this.#held) this.#checkRow(lease, shards.get(lease.shardId));
+    const plan = roundPlanOf(this.#options.membership.worker, this.view, (shardId) =>
+      this.#held.has(shardId),
     );
-    this.#moves.handOver(duties.handOver);
+    this.#moves.handOver(plan.handOver);
     const gatherMs = this.#claimFirstFrom - clock.monotonic();
     if (gatherMs > 0 && isFirstStart(this.view)) {
-      this.#lookout.expectChange();
+      this.#group.expectChange();
       return this.#alarm.ring(gatherMs);
     }
-    await this.#moves.claim(duties, shards);
+    if (!stop.aborted) await this.#moves.claim(plan, shards);
   }
 
   /** A row that names another, or another epoch, says that the lease in hand is gone. */
   #checkRow(lease: HeldLease, row: LeasedShard | undefined): void {
     const { owner, epoch } = lease.fence;
     if (lease.outcome !== undefined || (row?.owner === owner && row.epoch === epoch)) return;
-    const detail = `its row names ${row?.owner ?? "nobody"} with epoch ${row?.epoch ?? 0}`;
-    lease.revoke({ kind: "lost", detail });
+    lease.lose(`its row names ${row?.owner ?? "nobody"} with epoch ${row?.epoch ?? 0}`);
   }
 }
 

@@ -2,29 +2,28 @@ import type { Checkpoint } from "../../checkpoints/position.ts";
 import { Stopwatch } from "../../clock.ts";
 import type { Shard } from "../../kinesis/shard.ts";
 import type { GroupHost } from "../group.ts";
+import { CONFIRM_MS, ListingHistory } from "../listing-history.ts";
 import type { LeasedShard } from "./lineage.ts";
-
-/** Children that nobody announced are looked for so often, in milliseconds. */
-const HURRIED_MS = 5000;
 
 /** One complete listing that brought something new, and what was known when it was asked for. */
 export interface Discovery {
   readonly listing: readonly Shard[];
-  /** Rows of shards that the listing must name, unless retention took them. */
-  readonly before: ReadonlyMap<string, LeasedShard>;
   /** Loaded where the listing names a new shard. */
   readonly checkpoints: ReadonlyMap<string, Checkpoint>;
+  /** Shards that had a row and are gone from the stream, as two listings said. */
+  readonly gone: ReadonlySet<string>;
 }
 
 /**
  * Lists the stream's shards in the background, one listing at a time: it may take as long as it
- * likes, rounds go on. Of all workers the one with the lowest id does it.
+ * likes, rounds go on.
  */
 export class ShardDiscovery {
   readonly #host: GroupHost;
   readonly #signal: AbortSignal;
   readonly #onNews: () => void;
   readonly #onFailure: (error: unknown) => void;
+  readonly #history = new ListingHistory();
   readonly #sinceListing: Stopwatch;
   #everListed = false;
   #busy = false;
@@ -32,7 +31,9 @@ export class ShardDiscovery {
 
   constructor(options: {
     readonly host: GroupHost;
+    /** Ends with this incarnation. */
     readonly signal: AbortSignal;
+    /** A listing has brought something new. */
     readonly onNews: () => void;
     readonly onFailure: (error: unknown) => void;
   }) {
@@ -43,21 +44,24 @@ export class ShardDiscovery {
     this.#sinceListing = new Stopwatch(options.host.clock);
   }
 
+  /** What the listings of this worker have said. */
+  get history(): ListingHistory {
+    return this.#history;
+  }
+
   /** Begins a listing if one is due. `hurried` = there is reason to expect something new. */
   begin(before: ReadonlyMap<string, LeasedShard>, hurried: boolean): void {
     const { discoveryIntervalMs } = this.#host;
-    const everyMs = hurried ? Math.min(HURRIED_MS, discoveryIntervalMs) : discoveryIntervalMs;
+    const everyMs = hurried ? Math.min(CONFIRM_MS, discoveryIntervalMs) : discoveryIntervalMs;
     const due = !this.#everListed || this.#sinceListing.elapsed() >= everyMs;
     if (this.#busy || this.#found || !due) return;
     this.#busy = true;
     this.#everListed = true;
     this.#sinceListing.restart();
     this.#list(before).then(
-      (found) => {
+      () => {
         this.#busy = false;
-        if (found === undefined) return;
-        this.#found = found;
-        this.#onNews();
+        if (this.#found) this.#onNews();
       },
       (error: unknown) => {
         this.#busy = false;
@@ -66,23 +70,26 @@ export class ShardDiscovery {
     );
   }
 
-  get hasFound(): boolean {
-    return this.#found !== undefined;
+  /** The listing that is not acted on yet. */
+  get found(): Discovery | undefined {
+    return this.#found;
   }
 
-  /** The listing that is not acted on yet, once. */
-  take(): Discovery | undefined {
-    const found = this.#found;
+  /** The rows have what was found. */
+  settle(): void {
     this.#found = undefined;
-    return found;
   }
 
-  async #list(before: ReadonlyMap<string, LeasedShard>): Promise<Discovery | undefined> {
+  async #list(before: ReadonlyMap<string, LeasedShard>): Promise<void> {
+    const { clock } = this.#host;
+    const asked = clock.monotonic();
     const listing = await this.#host.listShards(this.#signal);
+    const came = clock.monotonic();
+    this.#history.add(listing, before.keys(), { asked, came });
     const isNew = listing.some(({ shardId }) => before.get(shardId)?.listed !== true);
-    const listedBefore = [...before.values()].filter(({ listed }) => listed).length;
-    if (!isNew && listedBefore === listing.length) return undefined;
+    const gone = new Set([...before.keys()].filter((shardId) => this.#history.isGone(shardId)));
+    if (!isNew && gone.size === 0) return;
     const checkpoints = isNew ? await this.#host.loadCheckpoints(this.#signal) : new Map();
-    return { listing, before, checkpoints };
+    this.#found = { listing, checkpoints, gone };
   }
 }

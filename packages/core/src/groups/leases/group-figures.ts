@@ -2,7 +2,7 @@ import { ownerOf } from "../../checkpoints/lease-store.ts";
 import type { Clock } from "../../clock.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import { isReadable } from "./lineage.ts";
-import type { View } from "./lookout.ts";
+import type { View } from "./group-view.ts";
 
 /**
  * What the counter is told of the group after each round. Shards that nobody holds are told by the

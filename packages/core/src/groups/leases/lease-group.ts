@@ -9,7 +9,7 @@ import { ConfigError, KcError, StoreRegressedError } from "../../errors.ts";
 import type { GroupHost, LeasingGroup } from "../group.ts";
 import { Coordinator } from "./coordinator.ts";
 import { groupStatus, type LeaseGroupStatus } from "./group-status.ts";
-import { NOTHING, type View } from "./lookout.ts";
+import { NOTHING, type View } from "./group-view.ts";
 import { Membership } from "./membership.ts";
 import { leaseTiming, type LeaseTiming } from "./timing.ts";
 
@@ -56,9 +56,10 @@ export class LeaseGroup implements LeasingGroup {
   readonly #weight: number;
   readonly #maxShards: number | undefined;
   readonly #timing: LeaseTiming;
-  /** The incarnations that this process has had. */
+  /** The incarnations that this process has had, and has not left for certain. */
   readonly #earlier = new Set<string>();
-  #running = false;
+  /** The scan that this group works for. */
+  #host: GroupHost | undefined;
   #membership: Membership | undefined;
   #coordinator: Coordinator | undefined;
 
@@ -109,10 +110,15 @@ export class LeaseGroup implements LeasingGroup {
   async run(host: GroupHost, signal: AbortSignal): Promise<void> {
     const { store, clock, random, telemetry } = host;
     if (!isLeaseStore(store)) return this.validate(store);
-    if (this.#running) {
+    if (this.#host) {
       throw new KcError("SCAN_ACTIVE", "this LeaseGroup runs already; give each consumer its own");
     }
-    this.#running = true;
+    this.#host = host;
+    const end = (): void => {
+      if (this.#host !== host) return;
+      this.#host = this.#membership = this.#coordinator = undefined;
+    };
+    host.over.addEventListener("abort", end, { once: true });
     const timing = this.#timing;
     const timeoutMs = timing.callTimeoutMs;
     const calls = new StoreCalls<LeaseStore>({ store, clock, random, telemetry, timeoutMs });
@@ -121,8 +127,8 @@ export class LeaseGroup implements LeasingGroup {
         known = await this.#live(host, calls, known, signal);
       }
     } finally {
-      this.#running = false;
-      this.#membership = this.#coordinator = undefined;
+      host.over.removeEventListener("abort", end);
+      end();
     }
   }
 
@@ -151,23 +157,47 @@ export class LeaseGroup implements LeasingGroup {
     this.#membership = membership;
     this.#coordinator = undefined;
     const { workerId, incarnation } = membership.worker;
-    await membership.join(signal);
-    if (membership.revision < known.revision) await refuseEmptied(host, calls, known, signal);
+    this.#earlier.add(incarnation);
+    try {
+      await membership.join(signal);
+      if (membership.revision < known.revision) await refuseEmptied(host, calls, known, signal);
+    } catch (error) {
+      await this.#leave(membership, host);
+      throw error;
+    }
     telemetry.info("joined the group", { workerId, incarnation });
     const coordinator = new Coordinator({ host, calls, membership, timing: this.#timing });
     this.#coordinator = coordinator;
-    this.#earlier.add(incarnation);
     const end = await coordinator.run(signal);
     const { view } = coordinator;
     if (end === "stopped") {
-      await membership.leave(host.over);
-      telemetry.info("left the group", { workerId, incarnation });
+      if (await this.#leave(membership, host)) coordinator.left();
     } else {
       telemetry.warn("this worker is out of the group and joins again", { workerId, end });
       // A store that forgets its workers at once is not asked without a pause.
       await sleep(clock, this.#timing.heartbeatMs, signal);
     }
     return view;
+  }
+
+  /**
+   * Removes the worker's row within the stop's time. Where that fails, the others wait for a lease
+   * until they evict it. True = it is gone.
+   */
+  async #leave(membership: Membership, { over, telemetry }: GroupHost): Promise<boolean> {
+    const { workerId, incarnation } = membership.worker;
+    try {
+      await membership.leave(over);
+      this.#earlier.delete(incarnation);
+      telemetry.info("left the group", { workerId, incarnation });
+      return true;
+    } catch (error) {
+      telemetry.warn("this worker could not leave: its shards are free once it is evicted", {
+        workerId,
+        error,
+      });
+      return false;
+    }
   }
 }
 

@@ -1,27 +1,27 @@
 import { ownerOf, type AcquiredLease, type LeaseStore } from "../../checkpoints/lease-store.ts";
 import type { StoreCalls } from "../../checkpoints/store-calls.ts";
 import type { GroupHost } from "../group.ts";
-import type { Duties } from "./duties.ts";
-import type { Hands, HeldLease } from "./hands.ts";
+import type { RoundPlan } from "./round-plan.ts";
+import type { HeldLeases, HeldLease } from "./held-leases.ts";
 import { announced, type LeasedShard } from "./lineage.ts";
-import type { LeaseNews } from "./lease-news.ts";
+import type { LeaseReporter } from "./lease-reporter.ts";
 import type { Membership } from "./membership.ts";
 
 export interface LeaseMovesOptions {
   readonly host: GroupHost;
   readonly calls: StoreCalls<LeaseStore>;
   readonly membership: Membership;
-  readonly hands: Hands;
+  readonly held: HeldLeases;
   /** Ends with this incarnation. */
   readonly over: AbortSignal;
-  readonly news: LeaseNews;
+  readonly reporter: LeaseReporter;
   /** When a worker that is gone gave its last sign of life, by the monotonic clock. */
   readonly silentSince: (owner: string) => number | undefined;
   /** Told before each call that changes rows: it may take effect although its reply is lost. */
   readonly onMove: () => void;
 }
 
-/** The steps by which leases come into this worker's hands and leave them, each told to log and counter. */
+/** The steps by which leases come to this worker and leave it, each told to log and counter. */
 export class LeaseMoves {
   readonly #options: LeaseMovesOptions;
 
@@ -29,50 +29,58 @@ export class LeaseMoves {
     this.#options = options;
   }
 
-  /** Before their parent's lease is given back: whoever looks then must find them. */
-  async announceChildren(shards: ReadonlyMap<string, LeasedShard>): Promise<void> {
-    const { host, calls, hands } = this.#options;
-    const children = hands
+  /** Makes rows for the children of shards that have ended. True = some had none. */
+  async announceChildren(shards: ReadonlyMap<string, LeasedShard>): Promise<boolean> {
+    const { host, calls, held } = this.#options;
+    const children = held
       .settled()
       .flatMap(({ outcome }) =>
         outcome?.kind === "ended" ? announced(outcome.children, shards) : [],
       );
-    if (children.length === 0) return;
+    if (children.length === 0) return false;
     await this.#call("putShards", (call) => calls.store.putShards(host.scope, children, call));
+    return true;
   }
 
-  /** Of those whose reading has ended. */
-  async giveBack(leases: readonly HeldLease[]): Promise<void> {
+  /** Gives back leases whose reading has ended; of shards that are gone from the stream the row goes too. */
+  async giveBack(
+    leases: readonly HeldLease[],
+    isGone: (lease: HeldLease) => boolean,
+  ): Promise<void> {
     if (leases.length === 0) return;
-    const { host, calls, hands, news } = this.#options;
+    const { host, calls, held } = this.#options;
     const { scope } = host;
     await this.#call("releaseLeases", (call) => calls.store.releaseLeases(scope, leases, call));
-    const agedOut = leases.filter(({ outcome }) => outcome?.kind === "aged-out");
-    if (agedOut.length > 0) {
-      const shardIds = agedOut.map(({ shardId }) => shardId);
-      await this.#call("removeShards", (call) => calls.store.removeShards(scope, shardIds, call));
+    const gone = leases.filter(isGone).map(({ shardId }) => shardId);
+    if (gone.length > 0) {
+      await this.#call("removeShards", (call) => calls.store.removeShards(scope, gone, call));
     }
-    hands.forget(leases);
-    for (const lease of leases) news.givenBack(lease, lease.outcome!.kind);
+    held.forget(leases);
+    this.reportGivenBack(leases);
   }
 
-  handOver(shards: Duties["handOver"]): void {
-    const { hands, host } = this.#options;
+  /** The store knows, by whichever call, that they are not ours any more. */
+  reportGivenBack(leases: readonly HeldLease[]): void {
+    for (const lease of leases) this.#options.reporter.givenBack(lease, lease.outcome!.kind);
+  }
+
+  handOver(shards: RoundPlan["handOver"]): void {
+    const { held, host } = this.#options;
     const { telemetry, drainTimeoutMs } = host;
     for (const { shardId, to } of shards) {
-      const lease = hands.get(shardId);
+      const lease = held.get(shardId);
       if (lease === undefined || lease.revoked || lease.outcome) continue;
       telemetry.info("handing a shard over", {
         shardId,
         to: to ?? "nobody: all are at their limit",
       });
-      lease.revoke({ kind: "hand-off", deadlineMs: drainTimeoutMs });
+      lease.handOff({ kind: "hand-off", deadlineMs: drainTimeoutMs });
     }
   }
 
   /** A row that names us without our knowing is claimed again, or given back to who should have it. */
   async claim(
-    { claim, giveBack }: Duties,
+    { claim, giveBack }: RoundPlan,
     shards: ReadonlyMap<string, LeasedShard>,
   ): Promise<void> {
     const { host, calls, membership } = this.#options;
@@ -89,13 +97,17 @@ export class LeaseMoves {
   }
 
   #grant(lease: AcquiredLease, { owner, atStart, afterParent }: LeasedShard): void {
-    const { host, membership, hands, news, silentSince } = this.#options;
+    const { host, membership, held, reporter, silentSince } = this.#options;
     const claimed = whyClaimed(owner, ownerOf(membership.worker), lease.fence.epoch);
     const since = claimed.reason === "taken-over" ? silentSince(owner!) : undefined;
-    news.acquired(lease, claimed, since === undefined ? undefined : host.clock.monotonic() - since);
+    reporter.acquired(
+      lease,
+      claimed,
+      since === undefined ? undefined : host.clock.monotonic() - since,
+    );
     const remainingMs = (): number => membership.remainingMs();
     const grant = { presentAtStart: atStart, afterParent, remainingMs };
-    hands.grant(lease, grant, claimed.why);
+    held.grant(lease, grant, claimed.why);
   }
 
   #call<T>(

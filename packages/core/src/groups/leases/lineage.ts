@@ -92,17 +92,26 @@ export function announced(
     }));
 }
 
-/** A shard that ended has children: if no row names it as a parent, they are not known yet. */
-export function hasUnknownChildren(shards: ReadonlyMap<string, LeasedShard>): boolean {
+/**
+ * Is something missing in the rows that a listing would bring? All of them, the children of a shard
+ * that ended, or a parent that somebody waits for.
+ */
+export function needsListing(shards: ReadonlyMap<string, LeasedShard>): boolean {
+  if (shards.size === 0) return true;
   const parents = new Set<string>();
-  for (const shard of shards.values()) for (const parent of shard.parents) parents.add(parent);
+  for (const { parents: own, listed } of shards.values()) {
+    for (const parent of own) {
+      if (!listed && !shards.has(parent)) return true;
+      parents.add(parent);
+    }
+  }
   for (const { shardId, ended } of shards.values()) if (ended && !parents.has(shardId)) return true;
   return false;
 }
 
-/** What one complete, unfiltered listing changes in the rows, pure. */
+/** What a complete listing, and those before it, change in the rows, pure. */
 export function discovered(
-  { listing, before, checkpoints }: Discovery,
+  { listing, gone, checkpoints }: Discovery,
   shards: ReadonlyMap<string, LeasedShard>,
 ): { readonly put: readonly ShardLineage[]; readonly gone: readonly LeasedShard[] } {
   const listed = new Set(listing.map(({ shardId }) => shardId));
@@ -120,17 +129,18 @@ export function discovered(
       return { shardId, lineage };
     });
   const past = ancestors(listing, shards);
-  const gone = [...shards.values()].filter(
-    ({ shardId }) =>
-      !listed.has(shardId) && (before.get(shardId)?.listed === true || past.has(shardId)),
-  );
-  return { put, gone };
+  return {
+    put,
+    gone: [...shards.values()].filter(
+      (shard) => gone.has(shard.shardId) && (shard.listed || past.has(shard.shardId)),
+    ),
+  };
 }
 
 /**
- * All that come before the shards that are listed. One of them that is not listed itself is gone, even
- * if it was only announced and no listing ever named it. Of others that were only announced a listing
- * proves nothing: it may lag.
+ * All that come before the shards that are listed. One of them that is gone from the listings is gone,
+ * even if it was only announced and no listing ever named it. Of others that were only announced
+ * listings prove nothing: they may lag.
  */
 function ancestors(
   listing: readonly Shard[],

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { LeaseStore, WorkerMembership, WorkerRow } from "../../checkpoints/lease-store.ts";
 import type { StoreCalls } from "../../checkpoints/store-calls.ts";
-import type { StoreScope } from "../../checkpoints/store.ts";
+import type { CallOptions, StoreScope } from "../../checkpoints/store.ts";
 import { sleep, Stopwatch, type Clock } from "../../clock.ts";
 import { KcError } from "../../errors.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
@@ -12,8 +12,8 @@ export interface MembershipOptions {
   readonly workerId: string;
   readonly weight: number;
   readonly maxShards: number | undefined;
-  /** The incarnations that this process had before. */
-  readonly earlier: ReadonlySet<string>;
+  /** The incarnations that this process had before, and has not left for certain. */
+  readonly earlier: Set<string>;
   readonly timing: LeaseTiming;
   readonly calls: StoreCalls<LeaseStore>;
   readonly scope: StoreScope;
@@ -44,17 +44,24 @@ export type MembershipEnd =
  * regressed, or → (left) stopped. Whoever comes back is a new incarnation, a new membership.
  *
  * It may start records until its own deadline: a lease's duration less a margin, counted from
- * *before* its last acknowledged heartbeat was sent. An observer counts from after that heartbeat
- * arrived, and so comes later, whatever the clocks say.
+ * *before* its last acknowledged heartbeat was sent; until the first one, from before it asked to
+ * join, since a call that failed may have entered it. See `WorkerWatch` for the other side.
  */
 export class Membership {
   readonly worker: WorkerMembership;
   readonly #options: MembershipOptions;
-  /** Runs since before the last acknowledged call was sent. */
+  /** Runs since before the last acknowledged heartbeat was sent, or the first join. */
   #sinceSent: Stopwatch;
+  /** Since when heartbeats have followed one another without a gap, by the monotonic clock. */
+  #steadySince = Infinity;
   #counter = 0;
   #revision = 0;
   #alive = false;
+  /** Calls that may still enter this incarnation, whether their callers wait or gave up. */
+  readonly #entering = new Set<Promise<unknown>>();
+  #asked = false;
+  /** When a look at a namesake came last. */
+  #lookedAt = -Infinity;
 
   constructor(options: MembershipOptions) {
     const { workerId, weight, maxShards, clock } = options;
@@ -69,6 +76,15 @@ export class Membership {
     return this.#alive ? leaseMs - marginMs - this.#sinceSent.elapsed() : 0;
   }
 
+  /**
+   * Since when this worker has reached the store with its heartbeats, by the monotonic clock;
+   * Infinity = it does not now. Who cannot beat must not count others' silence.
+   */
+  get steadySince(): number {
+    const isGap = this.#sinceSent.elapsed() > this.#options.timing.longestGapMs;
+    return isGap ? Infinity : this.#steadySince;
+  }
+
   /** The revision that the store told last, at the join or with a heartbeat. */
   get revision(): number {
     return this.#revision;
@@ -76,22 +92,20 @@ export class Membership {
 
   /**
    * Enters this worker. An id that lives already is waited for: if its counter stands still for a
-   * lease, it is what a crash left behind, and is evicted.
+   * lease, it is what a crash left behind, and is evicted. If it rejects, the worker may be entered
+   * all the same: `leave` takes it back.
    * @throws KcError WORKER_ID_IN_USE if its counter goes on; StoreError; the signal's reason
    */
   async join(signal: AbortSignal): Promise<void> {
-    const { calls, scope, clock, timing } = this.#options;
+    const { calls, clock, timing } = this.#options;
     const watch = new WorkerWatch(timing);
     let namesake: Namesake | undefined;
+    this.#sinceSent = new Stopwatch(clock);
     for (;;) {
-      const sent = new Stopwatch(clock);
-      const answer = await calls.retry("joinWorker", signal, (call) => {
-        sent.restart();
-        return calls.store.joinWorker(scope, this.worker, call);
-      });
+      const answer = await calls.retry("joinWorker", signal, (call) => this.#enter(call));
       if (answer.outcome === "joined") {
         this.#alive = true;
-        this.#sinceSent = sent;
+        this.#steadySince = clock.monotonic();
         this.#revision = answer.revision;
         return;
       }
@@ -101,12 +115,15 @@ export class Membership {
     }
   }
 
-  /** Beats until the membership ends or the signal aborts. @throws StoreError that no retry mends */
-  async beat(signal: AbortSignal): Promise<MembershipEnd> {
+  /**
+   * Beats until the membership ends or the signal aborts. `onFailure` is told of an error that no
+   * retry mends; it beats on, as long as what this worker holds is not given back.
+   */
+  async beat(signal: AbortSignal, onFailure: (error: unknown) => void): Promise<MembershipEnd> {
     const { calls, scope, clock, timing, telemetry } = this.#options;
     let failures = 0;
     for (let sent = this.#sinceSent; ;) {
-      await sleep(clock, timing.heartbeatMs - sent.elapsed(), signal);
+      await sleep(clock, Math.max(0, timing.heartbeatMs - sent.elapsed()), signal);
       if (signal.aborted) return "stopped";
       sent = new Stopwatch(clock);
       try {
@@ -118,26 +135,46 @@ export class Membership {
         if (older) return this.#end("regressed");
         this.#counter = answer.counter;
         this.#revision = answer.revision;
+        if (this.steadySince === Infinity) this.#steadySince = clock.monotonic();
         this.#sinceSent = sent;
         if (failures > 0) telemetry.info("heartbeats reach the store again", { failures });
         failures = 0;
       } catch (error) {
         if (signal.aborted) return "stopped";
-        if (!KcError.is(error) || !error.retryable) throw error;
         failures += 1;
-        telemetry.add("retries", 1, { operation: "heartbeat", error: error.code });
-        if (failures === 1) telemetry.warn("a heartbeat did not reach the store", { error });
+        if (!KcError.is(error) || !error.retryable) onFailure(error);
+        else {
+          telemetry.add("retries", 1, { operation: "heartbeat", error: error.code });
+          if (failures === 1) telemetry.warn("a heartbeat did not reach the store", { error });
+        }
       }
     }
   }
 
-  /** Removes this incarnation's row, which frees whatever it still held. */
+  /**
+   * Removes this incarnation's row, which frees whatever it still held. A call to join that is still
+   * under way comes first: it may enter this worker although nobody waits for it any more.
+   */
   async leave(signal: AbortSignal): Promise<void> {
-    const { calls, scope } = this.#options;
+    const { calls, scope, clock, timing } = this.#options;
     this.#end("stopped");
+    if (!this.#asked) return;
+    const settled = new AbortController();
+    void Promise.allSettled(this.#entering).then(() => settled.abort());
+    if (this.#entering.size > 0) await sleep(clock, timing.callTimeoutMs, settled.signal);
     await calls.retry("leaveWorker", signal, (call) =>
       calls.store.leaveWorker(scope, this.worker, call),
     );
+  }
+
+  #enter(call: Required<CallOptions>): ReturnType<LeaseStore["joinWorker"]> {
+    const { calls, scope } = this.#options;
+    this.#asked = true;
+    const entering = calls.store.joinWorker(scope, this.worker, call);
+    const forget = (): void => void this.#entering.delete(entering);
+    this.#entering.add(entering);
+    entering.then(forget, forget);
+    return entering;
   }
 
   #end(end: MembershipEnd): MembershipEnd {
@@ -148,7 +185,8 @@ export class Membership {
   /** True = it was this very process, which is not there any more and need not be waited for. */
   async #leaveEarlier(incarnation: string, signal: AbortSignal): Promise<boolean> {
     const { calls, scope, earlier } = this.#options;
-    if (!earlier.has(incarnation)) return false;
+    // Asked once: one that stays is waited for like anybody else.
+    if (!earlier.delete(incarnation)) return false;
     const { workerId } = this.worker;
     await calls.retry("leaveWorker", signal, (call) =>
       calls.store.leaveWorker(scope, { workerId, incarnation }, call),
@@ -164,10 +202,15 @@ export class Membership {
   ): Promise<Namesake | undefined> {
     const { calls, scope, clock, timing, telemetry } = this.#options;
     const { workerId } = this.worker;
-    const asOf = clock.monotonic();
-    const { workers } = await calls.retry("listWorkers", signal, (call) =>
-      calls.store.listWorkers(scope, call),
-    );
+    let asked = 0;
+    const { workers } = await calls.retry("listWorkers", signal, (call) => {
+      asked = clock.monotonic();
+      return calls.store.listWorkers(scope, call);
+    });
+    const came = clock.monotonic();
+    const isGap = asked - this.#lookedAt > timing.longestGapMs;
+    if (isGap) this.#steadySince = came;
+    this.#lookedAt = came;
     const standing = workers.filter((row) => row.workerId === workerId);
     const [row] = standing;
     const known = row !== undefined && row.incarnation === before?.row.incarnation;
@@ -185,7 +228,7 @@ export class Membership {
         waitMs: timing.leaseMs,
       });
     }
-    watch.observe(standing, asOf);
+    watch.observe(standing, { asked, came, steadySince: this.#steadySince });
     for (const { worker } of watch.overdue()) {
       await calls.retry("evictWorker", signal, (call) =>
         calls.store.evictWorker(scope, worker, call),

@@ -5,7 +5,7 @@ export interface LeaseTiming {
   readonly heartbeatMs: number;
   /** How much sooner than the others a worker takes itself for dead: clocks go differently fast. */
   readonly marginMs: number;
-  /** An observer that has not looked for so long begins anew. */
+  /** A worker whose heartbeats were not acknowledged for so long judges nobody. */
   readonly longestGapMs: number;
   /** One call to the store. A heartbeat that hangs must leave room for others before the deadline. */
   readonly callTimeoutMs: number;
@@ -15,7 +15,7 @@ export function leaseTiming(leaseMs: number, heartbeatMs: number): LeaseTiming {
   return {
     leaseMs,
     heartbeatMs,
-    marginMs: heartbeatMs,
+    marginMs: leaseMs / 10,
     longestGapMs: leaseMs / 2,
     callTimeoutMs: leaseMs / 4,
   };
@@ -27,3 +27,5 @@ export const GATHER_MS = 50;
 export const FIRST_GATHER_MS = 2000;
 /** The leases are listed every so many rounds, whether the revision has changed or not. */
 export const ROUNDS_BETWEEN_LISTINGS = 30;
+/** Where the rows lack something, each worker waits so long for the one before it to list the shards. */
+export const LISTER_PATIENCE_MS = 10_000;

@@ -1,38 +1,48 @@
-import { ownerOf, type WorkerIdentity, type WorkerRow } from "../../checkpoints/lease-store.ts";
+import { ownerOf, type WorkerRow } from "../../checkpoints/lease-store.ts";
 
-/** One incarnation as it was seen to stand still. */
+/** One incarnation whose counter stands still. */
 export interface StillWorker {
   readonly worker: WorkerRow;
-  /** Since when, by the observer's monotonic clock. */
+  /** When the first look came that showed this counter, by the observer's monotonic clock. */
   readonly since: number;
 }
 
+/** When a listing of the workers was made, by the observer's monotonic clock. */
+export interface LookTimes {
+  readonly asked: number;
+  readonly came: number;
+  /** Since when the observer itself has reached the store. Infinity = it does not now. */
+  readonly steadySince: number;
+}
+
+/** How long a worker that is gone is remembered, in leases. */
 const LEASES_REMEMBERED = 10;
 
 /**
- * Watches workers' counters by this machine's own monotonic clock, pure. A worker whose counter has
- * stood still for a whole lease may be evicted; how its own clock goes does not matter.
+ * Watches workers' counters by this machine's own monotonic clock, pure. A worker may be evicted if
+ * its counter stood still for a whole lease: from when the look that first showed the counter *came*
+ * to when the last one was *asked for*. The heartbeat behind the counter was sent before the first
+ * look came, and no later heartbeat had taken effect when the last one was asked for. So the worker
+ * itself, which counts from before it sent a heartbeat, is past its deadline, whatever the delays.
  *
- * Only what was looked at counts: after a gap in the observations (the store was away, or this
- * process stood still) every worker gets its whole time anew, since nobody could beat or nobody saw.
+ * Time in which the observer did not reach the store itself counts for nobody: others may have been
+ * as unable to beat.
  */
 export class WorkerWatch {
   readonly #leaseMs: number;
-  readonly #longestGapMs: number;
   readonly #seen = new Map<string, StillWorker>();
-  /** Since when those that are listed no more were silent; kept for some leases' time. */
+  /** Since when those that are listed no more were silent. */
   readonly #gone = new Map<string, number>();
-  #observedAt = -Infinity;
+  #asked = -Infinity;
+  #steadySince = Infinity;
 
-  constructor(options: { readonly leaseMs: number; readonly longestGapMs: number }) {
+  constructor(options: { readonly leaseMs: number }) {
     this.#leaseMs = options.leaseMs;
-    this.#longestGapMs = options.longestGapMs;
   }
 
-  /** @param asOf when the listing was asked for: what it tells is at least as young */
-  observe(workers: readonly WorkerRow[], asOf: number): void {
-    if (asOf - this.#observedAt > this.#longestGapMs) this.#seen.clear();
-    this.#observedAt = asOf;
+  observe(workers: readonly WorkerRow[], { asked, came, steadySince }: LookTimes): void {
+    this.#asked = asked;
+    this.#steadySince = steadySince;
     const listed = new Map(workers.map((worker) => [ownerOf(worker), worker]));
     for (const [owner, { since }] of this.#seen) {
       if (listed.has(owner)) continue;
@@ -40,11 +50,11 @@ export class WorkerWatch {
       this.#gone.set(owner, since);
     }
     for (const [owner, since] of this.#gone) {
-      if (asOf - since > LEASES_REMEMBERED * this.#leaseMs) this.#gone.delete(owner);
+      if (came - since > LEASES_REMEMBERED * this.#leaseMs) this.#gone.delete(owner);
     }
     for (const [owner, worker] of listed) {
       if (this.#seen.get(owner)?.worker.counter === worker.counter) continue;
-      this.#seen.set(owner, { worker, since: asOf });
+      this.#seen.set(owner, { worker, since: came });
     }
   }
 
@@ -53,28 +63,21 @@ export class WorkerWatch {
     return this.#gone.get(owner);
   }
 
-  /** Gives a worker its whole time anew. */
-  forget(worker: WorkerIdentity): void {
-    this.#seen.delete(ownerOf(worker));
-  }
-
-  /** Gives every worker its whole time anew. */
-  forgetAll(): void {
-    this.#seen.clear();
-  }
-
-  /** Those whose counter has stood still for a lease's duration. */
+  /** Those whose counter has stood still for a lease. */
   overdue(): readonly StillWorker[] {
-    return [...this.#seen.values()].filter(
-      ({ since }) => this.#observedAt - since >= this.#leaseMs,
-    );
+    return [...this.#seen.values()].filter((still) => this.#dueAt(still) <= this.#asked);
   }
 
-  /** When to look again for somebody who stands still, by the monotonic clock; Infinity = nobody. */
+  /**
+   * When the next worker is due if it stays still, by the monotonic clock; Infinity = none. One that
+   * is overdue already is not meant.
+   */
   nextDue(): number {
-    const stillSince = [...this.#seen.values()]
-      .map(({ since }) => since)
-      .filter((since) => since < this.#observedAt);
-    return Math.min(...stillSince) + this.#leaseMs;
+    const dues = [...this.#seen.values()].map((still) => this.#dueAt(still));
+    return Math.min(...dues.filter((due) => due > this.#asked));
+  }
+
+  #dueAt({ since }: StillWorker): number {
+    return Math.max(since, this.#steadySince) + this.#leaseMs;
   }
 }

@@ -1,6 +1,7 @@
 import type { AcquiredLease } from "../../checkpoints/lease-store.ts";
 import { Stopwatch, type Clock } from "../../clock.ts";
-import type { Revocation, ShardAssignment, ShardOutcome } from "../group.ts";
+import { LeaseLostError } from "../../errors.ts";
+import type { HandOff, ShardAssignment, ShardOutcome } from "../group.ts";
 
 /** A lease in hand, from its grant until the store knows that it was given back. */
 export interface HeldLease extends AcquiredLease {
@@ -8,20 +9,24 @@ export interface HeldLease extends AcquiredLease {
   readonly since: Stopwatch;
   /** Why it came here, for status and log. */
   readonly why: string;
-  /** Set once it is to be given up. */
-  revoked: Revocation | undefined;
+  /** Set once it is to be handed over, or is lost. */
+  revoked: boolean;
   /** How its reading ended; undefined while it is read. */
   outcome: ShardOutcome | undefined;
-  readonly revoke: (revocation: Revocation) => void;
+  /** When that was, by the monotonic clock. */
+  settledAt: number;
+  readonly handOff: (handOff: HandOff) => void;
+  /** Also during a hand-off: whoever reads it is told at once. */
+  readonly lose: (detail: string) => void;
 }
 
-export type Grant = Omit<ShardAssignment, "shardId" | "fence" | "checkpoint" | "revoked">;
+export type Grant = Pick<ShardAssignment, "presentAtStart" | "afterParent" | "remainingMs">;
 
 /**
  * What this incarnation holds: granted → reading → (outcome) settled → (given back) forgotten. A
  * lease that is settled is still in hand: nobody else reads it, and neither do we.
  */
-export class Hands {
+export class HeldLeases {
   readonly #leases = new Map<string, HeldLease>();
   readonly #clock: Clock;
   readonly #read: (assignment: ShardAssignment) => Promise<ShardOutcome>;
@@ -60,16 +65,22 @@ export class Hands {
 
   grant(lease: AcquiredLease, grant: Grant, why: string): void {
     const { shardId, fence, checkpoint } = lease;
-    const controller = new AbortController();
+    const handOff = new AbortController();
+    const lost = new AbortController();
     const held: HeldLease = {
       ...lease,
       since: new Stopwatch(this.#clock),
       why,
-      revoked: undefined,
+      revoked: false,
       outcome: undefined,
-      revoke: (revocation) => {
-        held.revoked ??= revocation;
-        controller.abort(held.revoked);
+      settledAt: Infinity,
+      handOff: (reason) => {
+        held.revoked = true;
+        handOff.abort(reason);
+      },
+      lose: (detail) => {
+        held.revoked = true;
+        lost.abort(new LeaseLostError(shardId, detail));
       },
     };
     this.#leases.set(shardId, held);
@@ -77,9 +88,17 @@ export class Hands {
     const reading: Promise<ShardOutcome> =
       checkpoint?.kind === "shard-end"
         ? Promise.resolve({ kind: "ended", children: [] })
-        : this.#read({ shardId, fence, checkpoint, ...grant, revoked: controller.signal });
+        : this.#read({
+            shardId,
+            fence,
+            checkpoint,
+            ...grant,
+            handOff: handOff.signal,
+            lost: lost.signal,
+          });
     void reading.then((outcome) => {
       held.outcome = outcome;
+      held.settledAt = this.#clock.monotonic();
       this.#onSettled();
     });
   }

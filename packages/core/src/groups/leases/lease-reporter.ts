@@ -8,7 +8,7 @@ export interface LeaseAndFence {
 }
 
 /** Each lease that comes into this worker's hand, or leaves it, told to log, counter and channel. */
-export class LeaseNews {
+export class LeaseReporter {
   readonly #telemetry: Telemetry;
 
   constructor(telemetry: Telemetry) {

@@ -1,11 +1,11 @@
 import { ownerOf, type WorkerIdentity } from "../../checkpoints/lease-store.ts";
 import type { Fence } from "../../checkpoints/store.ts";
 import { isReadable, type LeasedShard } from "./lineage.ts";
-import type { View } from "./lookout.ts";
+import type { View } from "./group-view.ts";
 import { plan } from "./plan.ts";
 
 /** What the plan asks of one worker. */
-export interface Duties {
+export interface RoundPlan {
   /** Of what it has in hand: what is planned for another, or beyond everybody's limit. */
   readonly handOver: readonly { readonly shardId: string; readonly to: string | undefined }[];
   /** What is planned for it and free, or names it already without its knowing. */
@@ -15,11 +15,11 @@ export interface Duties {
 }
 
 /** Pure: what one worker has to do, by the rows and by what it has in hand. */
-export function dutiesOf(
+export function roundPlanOf(
   worker: WorkerIdentity,
   { workers, shards }: View,
   inHand: (shardId: string) => boolean,
-): Duties {
+): RoundPlan {
   const alive = new Map(workers.map((row) => [ownerOf(row), row.workerId]));
   const holder = (shard: LeasedShard | undefined): string | undefined =>
     shard?.owner === undefined ? undefined : alive.get(shard.owner);

@@ -2,6 +2,7 @@ import { ownerOf, type LeaseStore, type WorkerRow } from "../../checkpoints/leas
 import type { StoreCalls } from "../../checkpoints/store-calls.ts";
 import { StoreRegressedError } from "../../errors.ts";
 import type { GroupHost } from "../group.ts";
+import type { ListingHistory } from "../listing-history.ts";
 import { ShardDiscovery } from "./discovery.ts";
 import { discovered, leasedShards, type LeasedShard } from "./lineage.ts";
 import type { Membership } from "./membership.ts";
@@ -21,33 +22,34 @@ const MOST_TRIES = 5;
 /** Before the first look. */
 export const NOTHING: View = { revision: 0, workers: [], shards: new Map() };
 
-export interface LookoutOptions {
+export interface GroupViewOptions {
   readonly host: GroupHost;
   readonly calls: StoreCalls<LeaseStore>;
   readonly membership: Membership;
   readonly timing: LeaseTiming;
   /** Ends with this incarnation. */
   readonly over: AbortSignal;
-  /** There is something new to see. */
+  /** A listing of the stream's shards has brought something new. */
   readonly onNews: () => void;
   readonly onFailure: (error: unknown) => void;
 }
 
 /**
  * Keeps a view of the application's rows: asks for the workers each time, and for the leases only
- * when the revision says that something has changed. On the way it evicts who stands still, and puts
- * what a listing of the stream has found into the rows.
+ * when the revision says that something has changed. What a listing of the stream has found is put
+ * into the rows on the way, and workers that stand still are watched.
  */
-export class Lookout {
-  readonly #options: LookoutOptions;
+export class GroupView {
+  readonly #options: GroupViewOptions;
   readonly #owner: string;
   readonly #watch: WorkerWatch;
   readonly #discovery: ShardDiscovery;
   #view: View = NOTHING;
   #isStale = true;
+  #isListed = true;
   #looks = 0;
 
-  constructor(options: LookoutOptions) {
+  constructor(options: GroupViewOptions) {
     const { host, membership, timing, over, onNews, onFailure } = options;
     this.#options = options;
     this.#owner = ownerOf(membership.worker);
@@ -55,8 +57,14 @@ export class Lookout {
     this.#discovery = new ShardDiscovery({ host, signal: over, onNews, onFailure });
   }
 
+  /** The last view of one moment. */
   get view(): View {
     return this.#view;
+  }
+
+  /** Did the last listing of the workers name this one? */
+  get isListed(): boolean {
+    return this.#isListed;
   }
 
   /** When somebody who stands still is due, by the monotonic clock; Infinity = nobody does. */
@@ -67,6 +75,11 @@ export class Lookout {
   /** When a worker that is gone gave its last sign of life, by the monotonic clock. */
   silentSince(owner: string): number | undefined {
     return this.#watch.silentSince(owner);
+  }
+
+  /** What this worker's listings of the stream have said. */
+  get listings(): ListingHistory {
+    return this.#discovery.history;
   }
 
   /** The rows have changed, or may have: the next look reads them whatever the revision says. */
@@ -82,18 +95,17 @@ export class Lookout {
     const { host, calls, membership, over } = this.#options;
     const { scope, clock } = host;
     for (let tries = 0; tries < MOST_TRIES; tries += 1) {
-      const asOf = clock.monotonic();
+      const asked = clock.monotonic();
       const { revision, workers } = await calls.once("listWorkers", over, (call) =>
         calls.store.listWorkers(scope, call),
       );
       this.#refuseOlder(revision);
-      // Who may be dead itself must not judge others: their heartbeats may not arrive either.
-      if (membership.remainingMs() > 0) this.#watch.observe(workers, asOf);
-      else this.#watch.forgetAll();
-      if (await this.#evictOverdue()) continue;
+      const { steadySince } = membership;
+      this.#watch.observe(workers, { asked, came: clock.monotonic(), steadySince });
+      this.#isListed = workers.some((row) => ownerOf(row) === this.#owner);
       this.#looks += 1;
       const unchanged = revision === this.#view.revision && !this.#isStale;
-      if (unchanged && !this.#discovery.hasFound && this.#looks % ROUNDS_BETWEEN_LISTINGS !== 0) {
+      if (unchanged && !this.#discovery.found && this.#looks % ROUNDS_BETWEEN_LISTINGS !== 0) {
         this.#view = { ...this.#view, workers };
         return false;
       }
@@ -114,7 +126,31 @@ export class Lookout {
 
   /** Lists the stream's shards if that is due. `hurried` = something new is expected. */
   discover(hurried: boolean): void {
-    this.#discovery.begin(this.#view.shards, hurried);
+    const { shards } = this.#view;
+    const isUnsure = [...this.listings.absent()].some(
+      (shardId) => shards.get(shardId)?.listed && !this.listings.isGone(shardId),
+    );
+    this.#discovery.begin(shards, hurried || isUnsure);
+  }
+
+  /** Evicts whoever has stood still for a lease. True = somebody is gone. @throws StoreError */
+  async evictOverdue(): Promise<boolean> {
+    const { host, calls, over } = this.#options;
+    let evicted = false;
+    for (const { worker, since } of this.#watch.overdue()) {
+      if (ownerOf(worker) === this.#owner) continue;
+      const outcome = await calls.once("evictWorker", over, (call) =>
+        calls.store.evictWorker(host.scope, worker, call),
+      );
+      if (outcome !== "evicted") continue;
+      evicted = true;
+      host.telemetry.add("evictions", 1, {});
+      host.telemetry.warn("a worker was silent for a lease's duration: it is evicted", {
+        worker: ownerOf(worker),
+        silentForMs: Math.round(host.clock.monotonic() - since),
+      });
+    }
+    return evicted;
   }
 
   #refuseOlder(revision: number): void {
@@ -127,31 +163,9 @@ export class Lookout {
     );
   }
 
-  /** True = somebody is gone, and the rows have to be read anew. */
-  async #evictOverdue(): Promise<boolean> {
-    const { host, calls, over } = this.#options;
-    let changed = false;
-    for (const { worker } of this.#watch.overdue()) {
-      if (ownerOf(worker) === this.#owner) continue;
-      const answer = await calls.once("evictWorker", over, (call) =>
-        calls.store.evictWorker(host.scope, worker, call),
-      );
-      changed = true;
-      if (answer !== "evicted") {
-        this.#watch.forget(worker);
-        continue;
-      }
-      host.telemetry.add("evictions", 1, {});
-      host.telemetry.warn("a worker was silent for a lease's duration: it is evicted", {
-        worker: ownerOf(worker),
-      });
-    }
-    return changed;
-  }
-
   /** True = the rows have changed by what a listing found. */
   async #applyListing(): Promise<boolean> {
-    const found = this.#discovery.take();
+    const { found } = this.#discovery;
     if (found === undefined) return false;
     const { host, calls, over } = this.#options;
     const { scope, telemetry } = host;
@@ -167,6 +181,7 @@ export class Lookout {
         calls.store.removeShards(scope, shardIds, call),
       );
     }
+    this.#discovery.settle();
     for (const { shardId, ended } of gone) {
       if (ended) continue;
       telemetry.add("trimmed", 1, { shardId });
