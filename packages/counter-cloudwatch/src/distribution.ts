@@ -1,5 +1,5 @@
-/** Below the 150 that PutMetricData takes for one metric. */
-const MOST_VALUES = 100;
+/** Values of an interval that are told apart: seven decades within four percent. */
+const MOST_VALUES = 500;
 
 /** Values, and how often each came. */
 export interface Distribution {
@@ -56,4 +56,31 @@ export class DistributionBuilder {
     this.#buckets = new Map();
     for (const [index, { count, sum }] of finer) this.#put(Math.floor(index / 2), count, sum);
   }
+}
+
+/**
+ * The values themselves, each as often as it came, in order. Where that are more than `most`, the mean
+ * of each of `most` equal shares of them: the mean of all is exact, and percentiles are as far off as
+ * a share is wide. (A few of the values picked instead would leave out the rare large ones, or count
+ * them many times over.)
+ */
+export function samplesOf({ values, counts, count }: Distribution, most: number): number[] {
+  const inOrder = values
+    .map((value, i) => ({ value, left: counts[i]! }))
+    .toSorted((a, b) => a.value - b.value);
+  const samples = Math.min(count, most);
+  const share = count / samples;
+  let at = 0;
+  return Array.from({ length: samples }, () => {
+    let sum = 0;
+    for (let missing = share; missing > share * 1e-9 && at < inOrder.length;) {
+      const each = inOrder[at]!;
+      const taken = Math.min(missing, each.left);
+      sum += each.value * taken;
+      missing -= taken;
+      each.left -= taken;
+      if (each.left <= share * 1e-9) at += 1;
+    }
+    return sum / share;
+  });
 }

@@ -1,12 +1,16 @@
+import { once } from "node:events";
 import type { Writable } from "node:stream";
 import type { Datum } from "./aggregate.ts";
+import { samplesOf } from "./distribution.ts";
 import { cloudWatchName } from "./names.ts";
 import type { Layout, OnLost, Sink } from "./sink.ts";
 
 /** The specification's, of one metric in a document. Of metrics it allows a hundred: there are fewer. */
 const MOST_VALUES = 100;
-/** Of a histogram, in an interval: beyond, so many that are spread like all of them. */
+/** Of a histogram, in an interval: beyond, each stands for an equal share of all of them. */
 const MOST_SAMPLES = 1000;
+/** How long a stream that is full may take to drain, in milliseconds. */
+const DRAIN_MS = 1000;
 
 /** A metric in a document. */
 interface Target {
@@ -16,7 +20,7 @@ interface Target {
 
 /**
  * Writes the embedded metric format, a line a document: figures with the same dimensions share one.
- * A stream that does not take them in time gets no more until it does.
+ * A stream that is full is waited for; one that does not drain in time gets no more until it does.
  */
 export class EmfSink implements Sink {
   readonly #output: Writable;
@@ -24,6 +28,7 @@ export class EmfSink implements Sink {
   readonly #layout: Layout;
   readonly #onLost: OnLost;
   #failed = false;
+  #isStuck = false;
   readonly #onError = (): void => {
     this.#failed = true;
   };
@@ -39,7 +44,7 @@ export class EmfSink implements Sink {
 
   async send(data: readonly Datum[], at: Date): Promise<void> {
     for (const document of documentsOf(data)) {
-      if (!this.#takes()) {
+      if (!(this.#takes() || (await this.#drains()))) {
         this.#onLost(document.length);
         continue;
       }
@@ -54,8 +59,22 @@ export class EmfSink implements Sink {
   }
 
   #takes(): boolean {
-    const { writable, writableLength } = this.#output;
-    return writable && !this.#failed && writableLength <= this.#maxBufferedBytes;
+    return this.#works && this.#output.writableLength <= this.#maxBufferedBytes;
+  }
+
+  get #works(): boolean {
+    return this.#output.writable && !this.#failed;
+  }
+
+  /** Waits for a stream that is full, once: after a wait in vain it is stuck until it has drained. */
+  async #drains(): Promise<boolean> {
+    if (this.#isStuck || !this.#works) return false;
+    this.#isStuck = true;
+    this.#output.once("drain", () => (this.#isStuck = false));
+    const signal = AbortSignal.timeout(DRAIN_MS);
+    // A time-out, or the stream's error: either way it has not drained.
+    await once(this.#output, "drain", { signal }).catch(() => undefined);
+    return this.#takes();
   }
 
   #format(document: readonly Target[], at: Date): object {
@@ -99,11 +118,7 @@ function documentsOf(data: readonly Datum[]): readonly (readonly Target[])[] {
 /** A distribution as arrays of values: the format knows no counts. */
 function valuesOf(figure: Datum["figure"]): readonly Target["value"][] {
   if (typeof figure === "number") return [figure];
-  const { values, counts, count } = figure;
-  const share = Math.min(1, MOST_SAMPLES / count);
-  const samples = values.flatMap((value, i) =>
-    Array<number>(Math.max(1, Math.round(counts[i]! * share))).fill(value),
-  );
+  const samples = samplesOf(figure, MOST_SAMPLES);
   const arrays: number[][] = [];
   for (let from = 0; from < samples.length; from += MOST_VALUES) {
     arrays.push(samples.slice(from, from + MOST_VALUES));

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { METRICS, type MetricName } from "@kc/core";
 
 /** How a metric stands in CloudWatch. */
@@ -28,9 +29,18 @@ export function cloudWatchDimensions(
 /** The longest that CloudWatch takes. */
 const LONGEST_VALUE = 1024;
 
+const HASH_LENGTH = 8;
+
+/** What has to be changed gets a hash of what it was: names that differ stay series that differ. */
 function dimensionValue(text: string): string {
   const printable = text.replaceAll(/[^\x20-\x7e]/g, "_").replace(/^:/, "_");
-  return printable.trim() === "" ? "-" : printable.slice(0, LONGEST_VALUE);
+  if (printable.trim() === "") return text === "" ? "-" : hashOf(text);
+  if (printable === text && text.length <= LONGEST_VALUE) return text;
+  return `${printable.slice(0, LONGEST_VALUE - HASH_LENGTH - 1)}-${hashOf(text)}`;
+}
+
+function hashOf(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, HASH_LENGTH);
 }
 
 function pascal(name: string): string {

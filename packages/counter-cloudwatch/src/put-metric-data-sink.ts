@@ -1,3 +1,4 @@
+import { CallLimit } from "@kc/core";
 import type { Datum } from "./aggregate.ts";
 import { cloudWatchName } from "./names.ts";
 import type { Layout, OnLost, Sink } from "./sink.ts";
@@ -25,7 +26,8 @@ interface MetricDatum {
   Counts?: number[];
 }
 
-/** The service's: metrics and bytes of one request, these with room for what is around them. */
+/** The service's: values of one datum; data and bytes of one request, these with room for what is around them. */
+const MOST_VALUES = 150;
 const MOST_METRICS = 1000;
 const MOST_BYTES = 900_000;
 
@@ -44,35 +46,45 @@ export class PutMetricDataSink implements Sink {
   }
 
   async send(data: readonly Datum[], at: Date): Promise<void> {
-    for (const MetricData of requestsOf(data.map((datum) => this.#format(datum, at)))) {
+    for (const MetricData of requestsOf(data.flatMap((datum) => this.#format(datum, at)))) {
+      // The SDK hears of an abort only once it has credentials: a provider that hangs must not end this.
+      const limit = new CallLimit({
+        timeoutMs: this.#timeoutMs,
+        onTimeout: () => new Error(`PutMetricData did not answer within ${this.#timeoutMs} ms`),
+        signals: [],
+      });
       try {
-        await this.#client.putMetricData(
-          { Namespace: this.#layout.namespace, MetricData },
-          { abortSignal: AbortSignal.timeout(this.#timeoutMs) },
-        );
+        const Namespace = this.#layout.namespace;
+        const options = { abortSignal: limit.signal };
+        await limit.wait(this.#client.putMetricData({ Namespace, MetricData }, options));
       } catch {
         // Told by the count of what was lost; the SDK has tried more than once.
         this.#onLost(MetricData.length);
+      } finally {
+        limit.stop();
       }
     }
   }
 
   close(): void {}
 
-  #format({ metric, dimensions, figure }: Datum, at: Date): MetricDatum {
+  /** Several, if it has more values than one may have: the service adds up what has one time and name. */
+  #format({ metric, dimensions, figure }: Datum, at: Date): MetricDatum[] {
     const { name, unit } = cloudWatchName(metric);
-    return {
+    const own = { ...this.#layout.dimensions, ...dimensions };
+    const base: MetricDatum = {
       MetricName: name,
       Unit: unit,
       Timestamp: at,
       StorageResolution: this.#layout.storageResolution,
-      Dimensions: Object.entries({ ...this.#layout.dimensions, ...dimensions }).map(
-        ([Name, Value]) => ({ Name, Value }),
-      ),
-      ...(typeof figure === "number"
-        ? { Value: figure }
-        : { Values: [...figure.values], Counts: [...figure.counts] }),
+      Dimensions: Object.entries(own).map(([Name, Value]) => ({ Name, Value })),
     };
+    if (typeof figure === "number") return [{ ...base, Value: figure }];
+    const parts = Array.from({ length: Math.ceil(figure.values.length / MOST_VALUES) }, (_, n) => {
+      const [from, to] = [n * MOST_VALUES, (n + 1) * MOST_VALUES];
+      return { Values: figure.values.slice(from, to), Counts: figure.counts.slice(from, to) };
+    });
+    return parts.map((part) => ({ ...base, ...part }));
   }
 }
 

@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { PassThrough, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { CloudWatch } from "@aws-sdk/client-cloudwatch";
 import { PutRecordCommand } from "@aws-sdk/client-kinesis";
 import { Consumer } from "@kc/core";
 import { FakeKinesis } from "@kc/emulator";
@@ -138,6 +139,23 @@ test("a stream that takes nothing is given no more than may wait, and what is lo
   expect(counter.dropped).toBe(before);
 });
 
+test("a stream that is full for a moment loses nothing", async () => {
+  let lines = 0;
+  const output = new Writable({
+    highWaterMark: 1,
+    write: (_chunk, _encoding, done) => {
+      lines += 1;
+      setImmediate(done);
+    },
+  });
+  await using counter = new CloudWatchCounter({ output, perShard: true, maxBufferedBytes: 5000 });
+  for (let n = 0; n < 500; n += 1) counter.set("lag", n, { ...SHARD, shardId: `shard-${n}` });
+  await counter.flush();
+  expect(counter.dropped).toBe(0);
+  await new Promise((resolve) => output.end(resolve));
+  expect(lines).toBe(500);
+});
+
 test("a stream that breaks, or was closed, costs figures and nothing else", async () => {
   const output = new Writable({ write: (_chunk, _encoding, done) => done(new Error("EPIPE")) });
   const counter = new CloudWatchCounter({ output });
@@ -165,6 +183,23 @@ test("PutMetricData gets what the interval has come to, values with their counts
     { MetricName: "Bytes", Unit: "Bytes", Value: 10 },
     { MetricName: "HandlerDuration", Unit: "Milliseconds", Values: [5, 900], Counts: [3, 1] },
   ]);
+});
+
+test("a histogram of more than 150 values is several data of the same name and time", async () => {
+  await using cloudWatch = await startCloudWatch();
+  const { client, requests } = cloudWatch;
+  await using counter = new CloudWatchCounter({ client });
+  let sum = 0;
+  for (let n = 0; n < 400; n += 1) {
+    counter.record("poll_duration", 1.03 ** n, WHERE);
+    sum += 1.03 ** n;
+  }
+  await counter.flush();
+  const data = requests.flatMap(({ MetricData }) => MetricData);
+  expect(data.map(({ Values }) => Values!.length)).toEqual([150, 150, 100]);
+  expect(new Set(data.map(({ MetricName }) => MetricName))).toEqual(new Set(["PollDuration"]));
+  const told = data.flatMap(({ Values, Counts }) => Values!.map((value, i) => value * Counts![i]!));
+  expect(told.reduce((total, each) => total + each, 0) / sum).toBeCloseTo(1, 9);
 });
 
 test("what is more than a request may hold is sent in several, each within the limits", async () => {
@@ -213,6 +248,44 @@ test("a call that hangs ends after its time, and what comes meanwhile waits for 
   await counter.flush();
   expect(cloudWatch.requests.at(-1)!.MetricData).toMatchObject([{ Value: 4 }]);
   expect(cloudWatch.mostAtOnce).toBe(1);
+});
+
+test("credentials that never come cost an interval, not the counter", async () => {
+  await using cloudWatch = await startCloudWatch();
+  let isAway = true;
+  const credentials = { accessKeyId: "any", secretAccessKey: "any" };
+  const hanging = new CloudWatch({
+    endpoint: "http://127.0.0.1:1",
+    region: "us-east-1",
+    credentials: () => (isAway ? new Promise(() => {}) : Promise.resolve(credentials)),
+  });
+  onTestFinished(() => hanging.destroy());
+  await using counter = new CloudWatchCounter({
+    client: {
+      putMetricData: (input, options) =>
+        (isAway ? hanging : cloudWatch.client).putMetricData(input, options),
+    },
+    timeoutMs: 50,
+  });
+  counter.add("records", 1, WHERE);
+  await counter.flush();
+  expect(counter.dropped).toBe(1);
+  isAway = false;
+  counter.add("records", 2, WHERE);
+  await counter.flush();
+  expect(cloudWatch.requests.at(-1)!.MetricData).toMatchObject([{ Value: 2 }]);
+});
+
+test("names of other alphabets stay apart", async () => {
+  const output = new Lines();
+  await using counter = new CloudWatchCounter({ output });
+  for (const application of ["größe", "grüße", "größer", "注文", "出荷"]) {
+    counter.add("records", 1, { stream: "orders", application });
+  }
+  await counter.flush();
+  const names = output.documents.map(({ Application }) => Application);
+  expect(new Set(names).size).toBe(5);
+  for (const name of names) expect(name).toMatch(/^[\x21-\x7e]{1,1024}$/);
 });
 
 test.each([

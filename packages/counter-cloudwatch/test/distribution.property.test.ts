@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { DistributionBuilder } from "../src/distribution.ts";
+import { DistributionBuilder, samplesOf } from "../src/distribution.ts";
 
 const value = fc.oneof(
   fc.constant(0),
@@ -10,11 +10,11 @@ const value = fc.oneof(
 
 test("whatever comes, there are few values, and count and sum are true", () => {
   fc.assert(
-    fc.property(fc.array(value, { minLength: 1, maxLength: 500 }), (recorded) => {
+    fc.property(fc.array(value, { minLength: 1, maxLength: 2000 }), (recorded) => {
       const builder = new DistributionBuilder();
       for (const each of recorded) builder.record(each);
       const { values, counts, count } = builder.build();
-      expect(values.length).toBeLessThanOrEqual(100);
+      expect(values.length).toBeLessThanOrEqual(500);
       expect(count).toBe(recorded.length);
       const sum = values.reduce((total, each, i) => total + each * counts[i]!, 0);
       const expected = recorded.reduce((total, each) => total + each, 0);
@@ -40,7 +40,62 @@ test("a millisecond and an hour in one interval: coarser, and the large stay lar
   const builder = new DistributionBuilder();
   for (let exponent = 0; exponent < 600; exponent += 1) builder.record(1.04 ** exponent);
   const { values } = builder.build();
-  expect(values.length).toBeGreaterThan(50);
-  expect(values.length).toBeLessThanOrEqual(100);
+  expect(values.length).toBeGreaterThan(250);
+  expect(values.length).toBeLessThanOrEqual(500);
   for (const [i, each] of values.entries()) if (i > 0) expect(each).toBeGreaterThan(values[i - 1]!);
+});
+
+const percentile = (sorted: readonly number[], p: number): number =>
+  sorted[Math.min(sorted.length - 1, Math.floor(p * sorted.length))]!;
+
+/** Mean, p50 and p99 of what was recorded, and of what is told of it. */
+function compared(recorded: readonly number[], most: number): Record<string, [number, number]> {
+  const builder = new DistributionBuilder();
+  for (const each of recorded) builder.record(each);
+  const told = samplesOf(builder.build(), most);
+  const sorted = recorded.toSorted((a, b) => a - b);
+  const mean = (values: readonly number[]): number =>
+    values.reduce((sum, each) => sum + each, 0) / values.length;
+  return {
+    mean: [mean(recorded), mean(told)],
+    p50: [percentile(sorted, 0.5), percentile(told, 0.5)],
+    p99: [percentile(sorted, 0.99), percentile(told, 0.99)],
+  };
+}
+
+/** In [0, 1), the same each time. */
+const evenly = (n: number): number => (n * 0.618_033_988_749_895) % 1;
+
+test.each<[string, (n: number) => number]>([
+  ["8 ms, and one in a thousand of 1 to 30 s", (n) => (n % 1000 ? 8 : 1000 + (n / 1000) * 966)],
+  ["even from 0 to 100", (n) => evenly(n) * 100],
+  ["exponential", (n) => -20 * Math.log(1 - evenly(n))],
+  ["log-normal", (n) => Math.exp(3 + 2 * Math.sqrt(-2 * Math.log(1 - evenly(n))) * Math.cos(n))],
+  ["microseconds, a few of them minutes", (n) => (n % 5000 ? 0.002 + evenly(n) / 1000 : 90_000)],
+])("of 30,000 values, a thousand tell mean, p50 and p99 within five percent: %s", (_, valueOf) => {
+  const figures = compared(
+    Array.from({ length: 30_000 }, (_each, n) => valueOf(n)),
+    1000,
+  );
+  for (const [figure, [expected, told]] of Object.entries(figures)) {
+    expect(Math.abs(told / expected - 1), `${figure}: ${told} for ${expected}`).toBeLessThan(0.05);
+  }
+});
+
+test("the mean that is told is that of all values, and as many are told as came, up to the limit", () => {
+  fc.assert(
+    fc.property(
+      fc.array(value, { minLength: 1, maxLength: 300 }),
+      fc.integer({ min: 1, max: 100 }),
+      (recorded, most) => {
+        const builder = new DistributionBuilder();
+        for (const each of recorded) builder.record(each);
+        const told = samplesOf(builder.build(), most);
+        expect(told).toHaveLength(Math.min(most, recorded.length));
+        const sum = told.reduce((total, each) => total + each, 0) / told.length;
+        const expected = recorded.reduce((total, each) => total + each, 0) / recorded.length;
+        expect(Math.abs(sum - expected)).toBeLessThanOrEqual(1e-6 * Math.max(1, expected));
+      },
+    ),
+  );
 });
