@@ -1,4 +1,4 @@
-import { systemClock, type Clock } from "./clock.ts";
+import { setTimer, systemClock, type Clock } from "./clock.ts";
 
 /**
  * How long one call goes on: until it answers, one of the signals aborts, or its time is over,
@@ -29,7 +29,7 @@ export class CallLimit {
       reject(reason);
       this.#over.abort(reason);
     };
-    const cancelTimer = clock.setTimer(() => end(onTimeout()), timeoutMs);
+    const cancelTimer = setTimer(clock, () => end(onTimeout()), timeoutMs);
     const forget = signals.map((signal) => {
       const onAbort = (): void => end(signal?.reason);
       if (signal?.aborted) onAbort();

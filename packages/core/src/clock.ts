@@ -7,7 +7,10 @@ export interface Clock {
   now(): number;
   /** Milliseconds from an arbitrary start; never goes backwards. */
   monotonic(): number;
-  /** Calls `callback` once, `ms` milliseconds from now. Returns the function that cancels it. */
+  /**
+   * Calls `callback` once, `ms` milliseconds from now: 0 to 2,147,483,647. Returns the function that
+   * cancels it.
+   */
   setTimer(callback: () => void, ms: number): () => void;
   /** Resolves after timers and I/O that were due had their turn. */
   yield(): Promise<void>;
@@ -24,6 +27,18 @@ export const systemClock: Clock = {
   yield: () => new Promise((resolve) => setImmediate(resolve)),
 };
 
+/** The longest timer of Node's, in milliseconds: it fires a longer one after 1 ms, with a warning. */
+export const MAX_TIMER_MS: number = 2 ** 31 - 1;
+
+/**
+ * Sets a timer for any wait: one below 0 is over at once, an infinite one never. One beyond
+ * `MAX_TIMER_MS` is cut there, after 25 days.
+ */
+export function setTimer(clock: Clock, callback: () => void, ms: number): () => void {
+  if (ms === Infinity) return () => {};
+  return clock.setTimer(callback, Math.min(Math.max(0, ms), MAX_TIMER_MS));
+}
+
 /**
  * Waits `ms` milliseconds, or until the signal aborts if that is sooner. It never rejects: whoever
  * waits looks at the signal afterwards, as it must in any case.
@@ -36,7 +51,7 @@ export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
       signal?.removeEventListener("abort", end);
       resolve();
     };
-    const cancel = clock.setTimer(end, ms);
+    const cancel = setTimer(clock, end, ms);
     signal?.addEventListener("abort", end, { once: true });
   });
 }

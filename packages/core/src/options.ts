@@ -2,7 +2,7 @@ import { inspect } from "node:util";
 import type { LeaseStore } from "./checkpoints/lease-store.ts";
 import { MemoryStore } from "./checkpoints/memory-store.ts";
 import type { StartPosition, Store, StoreScope } from "./checkpoints/store.ts";
-import { systemClock, type Clock } from "./clock.ts";
+import { MAX_TIMER_MS, systemClock, type Clock } from "./clock.ts";
 import { ConfigError } from "./errors.ts";
 import { AllGroup } from "./groups/all-group.ts";
 import type { AnyGroup, Group, LeasingGroup } from "./groups/group.ts";
@@ -97,7 +97,6 @@ const STREAM_ARN = /^arn:aws[a-z-]*:kinesis:[a-z0-9-]+:[0-9]{12}:stream\/[a-zA-Z
 /** Databases disagree on control characters: some cut a name at NUL, some refuse it. */
 const APPLICATION_NAME = /^\P{Cc}{1,255}$/u;
 const MIB = 1024 * 1024;
-const LONGEST_MS = 2 ** 31 - 1;
 
 const OPTION_NAMES: Readonly<Record<keyof ConsumerOptions, true>> = {
   stream: true,
@@ -264,10 +263,10 @@ function resolveReadShare(share: unknown): number {
 
 function duration(name: string, value: unknown, byDefault: number, least = 0): number {
   if (value === undefined) return byDefault;
-  if (typeof value === "number" && value >= least && value <= LONGEST_MS) return value;
+  if (typeof value === "number" && value >= least && value <= MAX_TIMER_MS) return value;
   throw new ConfigError(
     name,
-    `a number of milliseconds from ${least} to ${LONGEST_MS} is needed, not ${inspect(value)}`,
+    `a number of milliseconds from ${least} to ${MAX_TIMER_MS} is needed, not ${inspect(value)}`,
   );
 }
 

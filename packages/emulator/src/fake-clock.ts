@@ -1,4 +1,5 @@
 import type { Clock } from "./clock.ts";
+import { type Timer, TimerHeap } from "./timer-heap.ts";
 
 /** Taken at import, so that a test framework's fake timers do not reach it. */
 const realSetImmediate = globalThis.setImmediate;
@@ -8,10 +9,8 @@ const QUIET_TURNS = 5;
 /** Turns at one instant after which something must be looping without ever waiting. */
 const MAX_TURNS = 100_000;
 
-interface Timer {
-  readonly due: number;
-  readonly callback: () => void;
-}
+/** Node's longest timer: it fires a longer one after a millisecond, with a warning. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Thrown by `settle` and `advance` when work goes on for ever at one instant of virtual time. */
 export class UnsettledError extends Error {
@@ -26,7 +25,7 @@ export class UnsettledError extends Error {
  * I/O nor for real timers. What runs under it is deterministic.
  */
 export class FakeClock implements Clock {
-  readonly #timers = new Set<Timer>();
+  readonly #timers = new TimerHeap();
   #monotonic = 0;
   #wallOffset: number;
   #yielding = 0;
@@ -49,11 +48,14 @@ export class FakeClock implements Clock {
     return this.#monotonic;
   }
 
+  /** Throws RangeError for what Node warns of: `ms` is from 0 to 2,147,483,647. */
   setTimer(callback: () => void, ms: number): () => void {
-    const timer = { due: this.#monotonic + Math.max(0, ms || 0), callback };
-    this.#timers.add(timer);
+    if (!(ms >= 0 && ms <= MAX_TIMER_MS)) {
+      throw new RangeError(`FakeClock sets timers of 0 to ${MAX_TIMER_MS} ms, not of ${ms} ms`);
+    }
+    const timer = this.#timers.add(this.#monotonic + ms, callback);
     this.#activity++;
-    return () => void this.#timers.delete(timer);
+    return () => this.#timers.remove(timer);
   }
 
   yield(): Promise<void> {
@@ -110,7 +112,7 @@ export class FakeClock implements Clock {
   async #advance(target: number): Promise<void> {
     await this.settle();
     for (let timer = this.#next(target); timer !== undefined; timer = this.#next(target)) {
-      this.#timers.delete(timer);
+      this.#timers.remove(timer);
       this.#monotonic = Math.max(this.#monotonic, timer.due);
       timer.callback();
       await this.settle();
@@ -121,12 +123,7 @@ export class FakeClock implements Clock {
 
   /** The earliest timer due at or before `target`; of equals, the one set first. */
   #next(target: number): Timer | undefined {
-    let earliest: Timer | undefined;
-    for (const timer of this.#timers) {
-      if (timer.due <= target && (earliest === undefined || timer.due < earliest.due)) {
-        earliest = timer;
-      }
-    }
-    return earliest;
+    const { first } = this.#timers;
+    return first !== undefined && first.due <= target ? first : undefined;
   }
 }

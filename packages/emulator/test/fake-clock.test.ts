@@ -107,6 +107,20 @@ describe("FakeClock", () => {
     await loop;
   });
 
+  it.each([-1, Number.NaN, Infinity, -Infinity, 2 ** 31])("refuses a timer of %s ms", (ms) => {
+    const clock = new FakeClock();
+    expect(() => clock.setTimer(() => {}, ms)).toThrow(`not of ${ms} ms`);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it("takes the longest timer that Node takes, and one that is due now", async () => {
+    const clock = new FakeClock();
+    const ran: number[] = [];
+    for (const ms of [2 ** 31 - 1, 0]) clock.setTimer(() => ran.push(ms), ms);
+    await clock.advance(2 ** 31 - 1);
+    expect(ran).toEqual([0, 2 ** 31 - 1]);
+  });
+
   it.each([-1, Number.NaN, Infinity])("refuses to advance by %s", async (ms) => {
     await expect(new FakeClock().advance(ms)).rejects.toThrow(RangeError);
   });

@@ -1,4 +1,4 @@
-import type { Clock } from "../clock.ts";
+import { setTimer, type Clock } from "../clock.ts";
 import { LeaseLostError, StoreError, toKcError, type KcError } from "../errors.ts";
 import { checkpointChannel } from "../telemetry/channels.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
@@ -101,13 +101,11 @@ export class Checkpointer {
     this.#cancelTimer?.();
     this.#timerAt = at;
     const { clock } = this.#options;
-    this.#cancelTimer = clock.setTimer(
-      () => {
-        this.#timerAt = Infinity;
-        void this.#write();
-      },
-      Math.max(0, at - clock.monotonic()),
-    );
+    const ring = (): void => {
+      this.#timerAt = Infinity;
+      void this.#write();
+    };
+    this.#cancelTimer = setTimer(clock, ring, at - clock.monotonic());
   }
 
   /** The one writer. Whoever becomes due while it is under way is taken along in its next round. */

@@ -2,7 +2,7 @@ import type { Checkpointer } from "../checkpoints/checkpointer.ts";
 import type { Checkpoint } from "../checkpoints/position.ts";
 import type { ShardProgress } from "../checkpoints/shard-progress.ts";
 import { startPosition, type ApplicationStart } from "../checkpoints/start-position.ts";
-import type { Clock } from "../clock.ts";
+import { setTimer, type Clock } from "../clock.ts";
 import { aborted } from "../deadline.ts";
 import { describeError, KcError, LeaseLostError } from "../errors.ts";
 import type { HandOff, ShardAssignment, ShardOutcome } from "../groups/group.ts";
@@ -266,7 +266,7 @@ export class ShardScan {
     const onHandOff = (): void => {
       const reason = handOff?.reason as HandOff;
       this.#drain(reason);
-      this.#cancelTimer = clock.setTimer(() => this.#force(reason), reason.deadlineMs);
+      this.#cancelTimer = setTimer(clock, () => this.#force(reason), reason.deadlineMs);
     };
     const subscriptions: readonly (readonly [AbortSignal | undefined, () => void])[] = [
       [stop, onStop],

@@ -1,5 +1,5 @@
 import TinyQueue from "tinyqueue";
-import type { Clock } from "../clock.ts";
+import { setTimer, type Clock } from "../clock.ts";
 
 interface Sleeper {
   readonly at: number;
@@ -69,9 +69,6 @@ export class Wakeups {
     if (at === this.#armedFor) return;
     this.#cancel();
     this.#armedFor = at;
-    this.#cancel =
-      at === Infinity
-        ? () => {}
-        : this.#clock.setTimer(() => this.#wakeDue(), at - this.#clock.monotonic());
+    this.#cancel = setTimer(this.#clock, () => this.#wakeDue(), at - this.#clock.monotonic());
   }
 }

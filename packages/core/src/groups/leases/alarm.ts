@@ -1,4 +1,4 @@
-import type { Clock } from "../../clock.ts";
+import { setTimer, type Clock } from "../../clock.ts";
 
 /** A wait that anybody may shorten. One waits at a time. */
 export class Alarm {
@@ -34,9 +34,9 @@ export class Alarm {
     const wake = this.#wake;
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
-    if (wake === undefined || this.#at === Infinity) return;
+    if (wake === undefined) return;
     const left = this.#at - this.#clock.monotonic();
     if (left <= 0) wake();
-    else this.#cancelTimer = this.#clock.setTimer(wake, left);
+    else this.#cancelTimer = setTimer(this.#clock, wake, left);
   }
 }

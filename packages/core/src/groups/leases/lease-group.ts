@@ -4,7 +4,7 @@ import { inspect } from "node:util";
 import type { LeaseStore } from "../../checkpoints/lease-store.ts";
 import { StoreCalls } from "../../checkpoints/store-calls.ts";
 import type { Store } from "../../checkpoints/store.ts";
-import { sleep } from "../../clock.ts";
+import { MAX_TIMER_MS, sleep } from "../../clock.ts";
 import { ConfigError, KcError, StoreRegressedError } from "../../errors.ts";
 import type { GroupHost, LeasingGroup } from "../group.ts";
 import { Coordinator } from "./coordinator.ts";
@@ -40,7 +40,6 @@ const OPTION_NAMES: Readonly<Record<keyof LeaseGroupOptions, true>> = {
   maxShards: true,
 };
 const WORKER_ID = /^[^#\p{Cc}]{1,200}$/u;
-const LONGEST_MS = 2 ** 31 - 1;
 
 /**
  * Shares an application's shards among all processes that run it, by leases in a `LeaseStore`. Each
@@ -74,7 +73,7 @@ export class LeaseGroup implements LeasingGroup {
     if (typeof workerId !== "string" || !WORKER_ID.test(workerId)) {
       throw new ConfigError("workerId", 'a name of 1 to 200 characters without "#" is needed');
     }
-    check("leaseMs", leaseMs, leaseMs >= 1000 && leaseMs <= LONGEST_MS, "from 1000 milliseconds");
+    check("leaseMs", leaseMs, leaseMs >= 1000 && leaseMs <= MAX_TIMER_MS, "from 1000 milliseconds");
     const most = `above 0 and at most a tenth of leaseMs (${leaseMs / 10}) milliseconds`;
     check("heartbeatMs", heartbeatMs, heartbeatMs > 0 && heartbeatMs <= leaseMs / 10, most);
     check("weight", weight, weight > 0 && weight < Infinity, "above 0");
