@@ -10,7 +10,7 @@ import {
   type ResolvedOptions,
 } from "./options.ts";
 import type { ConsumerRecord } from "./record.ts";
-import { recordsOf } from "./scan/records.ts";
+import { RecordIterator } from "./scan/records.ts";
 import { Scan, type ScanStatus } from "./scan/scan.ts";
 import type { KinesisClientLike } from "./kinesis/stream-client.ts";
 import type { ConsumerEvent } from "./telemetry/events.ts";
@@ -67,7 +67,7 @@ export class Consumer {
    * `break` and `throw` do not, and stop the scan before the loop is left.
    */
   records(options: ScanOptions = {}): AsyncGenerator<ConsumerRecord, void, undefined> {
-    return recordsOf((handler, signal) => this.scan(handler, { signal }), options.signal);
+    return new RecordIterator((handler, signal) => this.scan(handler, { signal }), options.signal);
   }
 
   /** What the consumer is doing now: a snapshot, made when it is asked for. */

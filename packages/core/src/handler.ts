@@ -15,7 +15,13 @@ export type Handler = (record: ConsumerRecord, context: HandlerContext) => unkno
 
 export interface HandlerContext {
   readonly shardId: string;
-  /** Aborts when the shard is lost, or when the deadline of a stop or hand-off is over. */
+  /**
+   * This record's own: made when it is asked for, so ask while the record is in hand. It aborts when
+   * the shard is lost, when the deadline of a stop or hand-off is over, and when no heartbeat was
+   * acknowledged for as long as the lease lasts. In the last case another worker may begin the same
+   * record; a handler that rejects then has not failed: its record comes again, here once a heartbeat
+   * has reached the store, or else there.
+   */
   readonly signal: AbortSignal;
   /** Present under a lease: lets a sink refuse a worker that was replaced. */
   readonly fence?: Fence;

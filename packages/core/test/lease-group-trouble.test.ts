@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { sleep } from "../src/clock.ts";
-import { MemoryStore, ownerOf } from "../src/index.ts";
+import { LeaseLostError, MemoryStore, ownerOf } from "../src/index.ts";
 import { GroupWorld, handled, range, SCOPE, type Member } from "./support/group-world.ts";
 
 /** Its process is gone: nothing of it reaches the store or the stream any more. */
@@ -50,12 +50,14 @@ test("a worker that alone lost the store stops at its deadline, is replaced, and
   expect(new Set(handled(a, b))).toEqual(new Set(range(0, 40)));
 });
 
-test("the handler's signal says why the shard was lost", async () => {
+test("the handler's signal says why the shard is lost, before another worker has it", async () => {
   const group = await GroupWorld.of({ shards: 1 });
   const { clock } = group.world;
-  const reasons: unknown[] = [];
+  const aborts: { reason: unknown; owners: unknown }[] = [];
   const a = await group.join("a", {}, (_record, { signal }) => {
-    signal.addEventListener("abort", () => reasons.push(signal.reason));
+    signal.addEventListener("abort", () => {
+      aborts.push({ reason: signal.reason, owners: group.owners });
+    });
     return sleep(clock, 60_000);
   });
   await clock.advance(2500);
@@ -66,7 +68,9 @@ test("the handler's signal says why the shard was lost", async () => {
   await clock.advance(13_000);
   a.link.state = "whole";
   await clock.advance(2000);
-  expect(String(reasons[0])).toMatch(/the lease was lost: .*evicted/);
+  expect(group.shares).toEqual({ b: 1 });
+  expect(aborts).toEqual([{ reason: expect.any(LeaseLostError), owners: { "00": "a" } }]);
+  expect(String(aborts[0]!.reason)).toMatch(/the lease was lost: no heartbeat was acknowledged/);
 });
 
 test("a store that is away for longer than the lease: all stop, none is evicted, all resume", async () => {

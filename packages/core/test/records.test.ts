@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { Readable } from "node:stream";
 import { expect, test } from "vitest";
 import { MemoryStore, MemoryStoreData, type ConsumerRecord } from "../src/index.ts";
 import { keyOf } from "./support/calls.ts";
@@ -218,4 +220,107 @@ test("records() that is never asked for one makes no call", async () => {
   await records.return();
 
   expect(world.kinesis.calls).toEqual([]);
+});
+
+const WAYS_OUT = [
+  ["return", (records: Records) => records.return(undefined)],
+  ["throw", (records: Records) => records.throw(new Error("enough")).catch(() => "thrown")],
+  ["await using", (records: Records) => records[Symbol.asyncDispose]()],
+] as const;
+type Records = AsyncGenerator<ConsumerRecord, void, undefined>;
+
+test.each(WAYS_OUT)(
+  "%s while the next record is waited for ends the wait, and the scan",
+  async (_, end) => {
+    const world = await World.of();
+    const store = new MemoryStore();
+    const consumer = world.consumer({ store, start: "TRIM_HORIZON" });
+    const records = consumer.records();
+    const waiting = records.next();
+    await world.clock.advance(1000);
+    const ending = end(records);
+    await world.clock.settle();
+    await ending;
+
+    expect(await waiting).toEqual({ done: true, value: undefined });
+    expect(await records.next()).toEqual({ done: true, value: undefined });
+    expect(consumer.status().state).toBe("idle");
+    expect(world.clock.pendingTimers).toBe(0);
+    await world.put("a", "later");
+    await world.clock.advance(10_000);
+    expect(await store.getCheckpoint(SCOPE, SHARD)).toBeUndefined();
+  },
+);
+
+test("a stream made of the records stops the consumer when it is destroyed, waiting or not", async () => {
+  for (const puts of [[], ["1", "2", "3"]]) {
+    const world = await World.of();
+    const store = new MemoryStore();
+    const consumer = world.consumer({ store, start: "TRIM_HORIZON" });
+    const stream = Readable.from(consumer.records(), { highWaterMark: 1 });
+    stream.on("data", () => stream.pause());
+    await world.put("a", ...puts);
+    await world.clock.advance(1000);
+    expect(consumer.status().state).toBe("running");
+    stream.destroy();
+    const closed = once(stream, "close");
+    await world.clock.advance(100);
+    await closed;
+
+    expect(consumer.status().state).toBe("idle");
+    expect(world.clock.pendingTimers).toBe(0);
+  }
+});
+
+test("several calls of next get a record each, in order, and all end with the scan", async () => {
+  const world = await World.of({ shards: 2 });
+  const stop = new AbortController();
+  const records = world.consumer().records({ signal: stop.signal });
+  const waiting = [1, 2, 3, 4].map(() => records.next());
+  await world.clock.advance(1000);
+  await world.put(keyOf(0, 2), "1", "2", "3");
+  const first = (await settled(world, Promise.all(waiting.slice(0, 3)))) as {
+    value: ConsumerRecord;
+  }[];
+  expect(first.map(({ value }) => value.text())).toEqual(["1", "2", "3"]);
+  stop.abort();
+
+  expect(await settled(world, waiting[3]!)).toEqual({ done: true, value: undefined });
+  expect(world.clock.pendingTimers).toBe(0);
+});
+
+test("what ended the scan is told once, also to who leaves the loop", async () => {
+  const world = await World.of();
+  world.kinesis.faults.fail({ operation: "GetRecords", call: 1, error: "ValidationException" });
+  const records = world.consumer().records();
+  await expect(settled(world, records.next())).rejects.toMatchObject({ code: "KINESIS_FAILED" });
+
+  expect(await records.return(undefined)).toEqual({ done: true, value: undefined });
+  expect(await records.next()).toEqual({ done: true, value: undefined });
+});
+
+test("a record that waits in line when its lease ends is not left out: it comes again", async () => {
+  const world = await World.of({ shards: 2 });
+  const data = new MemoryStoreData();
+  const group = new ScriptedGroup(data);
+  const store = new MemoryStore({ data });
+  await world.put(keyOf(0, 2), "in hand");
+  await world.put(keyOf(1, 2), "in line", "behind it");
+  const records = world.consumer({ store, group, start: "TRIM_HORIZON" }).records();
+  const first = records.next();
+  await world.clock.settle();
+  group.grant("shardId-000000000000");
+  await world.clock.advance(1000);
+  const late = group.grant("shardId-000000000001");
+  late.endsAt = world.clock.monotonic() + 5000;
+  await world.clock.advance(10_000);
+  late.endsAt = Infinity;
+  const seen = [await first];
+  for (let i = 0; i < 2; i += 1) seen.push(await settled(world, records.next()));
+  expect(seen.map(({ value }) => (value as ConsumerRecord).text())).toEqual([
+    "in hand",
+    "in line",
+    "behind it",
+  ]);
+  await settled(world, records.return(undefined));
 });

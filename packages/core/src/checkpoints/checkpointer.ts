@@ -138,7 +138,8 @@ export class Checkpointer {
       // Taken anew for each try: a retry carries what was finished meanwhile.
       const due = this.#due();
       if (due.length === 0) return () => {};
-      const writes = due.map((progress) => progress.take());
+      // Answers are told apart by their place: a store that sorts the list in place must not go unnoticed.
+      const writes = Object.freeze(due.map((progress) => Object.freeze(progress.take())));
       const results = await this.#send(writes, call);
       if (results.length !== writes.length) {
         throw new StoreError(

@@ -102,7 +102,7 @@ export class MemoryStore implements LeaseStore {
     if (shard.owner !== undefined && !options?.force) {
       throw new LeaseLostError(shardId, `${shard.owner} holds it; stop it, or force the reset`);
     }
-    shard.checkpoint = to && { ...to };
+    shard.checkpoint = to && Object.freeze({ ...to });
     shard.epoch += 1;
     shard.owner = undefined;
     application.revision += 1;
@@ -199,7 +199,7 @@ export class MemoryStore implements LeaseStore {
   #write(scope: StoreScope, write: CheckpointWrite): BulkCheckpointResult {
     const shard = this.#data.shard(scope, write.shardId);
     const result = writeOutcome(write, shard, shard.checkpoint);
-    if (result.outcome === "written") shard.checkpoint = { ...write.checkpoint };
+    if (result.outcome === "written") shard.checkpoint = Object.freeze({ ...write.checkpoint });
     return result;
   }
 

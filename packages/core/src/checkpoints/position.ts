@@ -35,14 +35,18 @@ export function isSequenceNumber(text: string): boolean {
 /** The checkpoint that says "everything up to and including this position is done". */
 export function checkpointAt(position: Position): Checkpoint {
   const { sequenceNumber, subSequenceNumber } = position;
-  return subSequenceNumber === undefined
-    ? { kind: "position", sequenceNumber }
-    : { kind: "position", sequenceNumber, subSequenceNumber };
+  return Object.freeze(
+    subSequenceNumber === undefined
+      ? { kind: "position", sequenceNumber }
+      : { kind: "position", sequenceNumber, subSequenceNumber },
+  );
 }
 
 /** The checkpoint that says "the shard was read to its end, and this was its last record". */
 export function shardEndAt(sequenceNumber: string | undefined): Checkpoint {
-  return sequenceNumber === undefined ? SHARD_END : { kind: "shard-end", sequenceNumber };
+  return sequenceNumber === undefined
+    ? SHARD_END
+    : Object.freeze({ kind: "shard-end", sequenceNumber });
 }
 
 /** Negative, zero or positive, as `a` lies before, at or after `b`. Both must be sequence numbers. */

@@ -15,7 +15,6 @@ export interface PageRecords {
 /** What a decoded record costs beside its data: two strings, a date, objects. An estimate, in bytes. */
 const RECORD_OVERHEAD_BYTES = 300;
 const EMPTY = new Uint8Array(0);
-const NEVER = new Date(0);
 
 /** Records that somebody else has decoded: the SDK, or a client that is not the SDK's. */
 export class DecodedRecords implements PageRecords {
@@ -50,7 +49,7 @@ export class DecodedRecords implements PageRecords {
       partitionKey: source.PartitionKey ?? "",
       sequenceNumber: source.SequenceNumber ?? "",
       subSequenceNumber: undefined,
-      approximateArrivalTimestamp: source.ApproximateArrivalTimestamp ?? NEVER,
+      approximateArrivalTimestamp: source.ApproximateArrivalTimestamp ?? new Date(0),
       shardId,
       millisBehindLatest,
       encryptionType: source.EncryptionType,

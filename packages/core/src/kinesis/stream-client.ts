@@ -67,8 +67,8 @@ export class StreamClient {
   readonly #slots = pLimit(MAX_CALLS_AT_ONCE);
   /** Wall-clock difference: the service's minus this machine's, from the last reply that told. */
   #serviceOffsetMs = 0;
-  /** The last complete listing. */
-  #listed: readonly Shard[] = [];
+  /** Of the shards in the last complete listing. */
+  #firstNumbers: ReadonlyMap<string, string | undefined> = new Map();
 
   constructor(options: {
     readonly id: StreamId;
@@ -121,7 +121,11 @@ export class StreamClient {
         );
         for (const shard of page.Shards ?? []) shards.push(fromListing(shard));
         token = page.NextToken ?? undefined;
-        if (token === undefined) return (this.#listed = shards);
+        if (token !== undefined) continue;
+        this.#firstNumbers = new Map(
+          shards.map((one) => [one.shardId, one.startingSequenceNumber]),
+        );
+        return shards;
       } catch (error) {
         if (!KcError.is(error) || classify(error.cause) !== "expired-token") throw error;
         this.#telemetry.warn("a listing of the shards took too long; it starts over");
@@ -138,9 +142,8 @@ export class StreamClient {
    * reason, or from another one if that did not name the shard. Undefined = the stream has no such shard.
    */
   async firstNumberOf(shardId: string, signal: AbortSignal): Promise<string | undefined> {
-    const is = (shard: Shard): boolean => shard.shardId === shardId;
-    const shard = this.#listed.find(is) ?? (await this.listShards(signal)).find(is);
-    return shard?.startingSequenceNumber;
+    if (!this.#firstNumbers.has(shardId)) await this.listShards(signal);
+    return this.#firstNumbers.get(shardId);
   }
 
   async getShardIterator(

@@ -1,16 +1,20 @@
+import type { Fence } from "../checkpoints/store.ts";
 import type { ShardProgress } from "../checkpoints/shard-progress.ts";
 import { sleep, type Clock } from "../clock.ts";
 import { describeError, KcError } from "../errors.ts";
 import { isPromiseLike, SkipCheckpoint, type Handler, type HandlerContext } from "../handler.ts";
-import type { ConsumerRecord } from "../record.ts";
 import { tracedHandler } from "../telemetry/channels.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { HandledFigures } from "./handled-figures.ts";
+import { RecordSignal } from "./record-signal.ts";
 import type { Page } from "./polling-reader.ts";
 import type { Totals } from "./scan-log.ts";
 import type { Turns } from "./turns.ts";
 
-/** The clock is read once in so many records at most: reading it costs ten times the other checks. */
+/**
+ * Of records that a handler is done with at once, the clock is read once in so many at most: reading it
+ * costs ten times the other checks.
+ */
 const RECORDS_BETWEEN_CHECKS = 16;
 /** After so long without a turn of the event loop, timers and other shards get theirs. */
 const TURN_MS = 10;
@@ -18,11 +22,15 @@ const TURN_MS = 10;
 const FROZEN_CHECK_MS = 50;
 
 export interface DispatcherOptions {
+  readonly shardId: string;
   readonly handler: Handler;
-  readonly context: HandlerContext;
+  /** Present under a lease. */
+  readonly fence: Fence | undefined;
   readonly progress: ShardProgress;
   /** Aborts when no further record is to be started. */
   readonly stop: AbortSignal;
+  /** Aborts when the shard is given up, with a record in hand or without. */
+  readonly abandon: AbortSignal;
   /** Milliseconds left of the right to start records. */
   readonly remainingMs: (() => number) | undefined;
   readonly clock: Clock;
@@ -34,13 +42,21 @@ export interface DispatcherOptions {
 }
 
 /**
- * Hands a shard's records to the handler, one at a time, in order. A handler that is not async costs
- * no promise; one that never gives way is interrupted between records so that the rest can live.
+ * Hands a shard's records to the handler, one at a time, in order. Before each start it asks whether
+ * there is a stop; before the first of a page, after each answer that was awaited, and once in 16
+ * records else, also whether the lease lasts, whether finished work waits for too long, and whose turn
+ * of the event loop it is.
+ *
+ * A handler that is not async costs no promise. Nothing is taken from what the handler has seen: it
+ * may write into its record and its context.
  */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #figures: HandledFigures;
-  #untilCheck = 0;
+  readonly #signal: RecordSignal;
+  readonly #context: HandlerContext;
+  /** Records begun since the last look at the clock. */
+  #sinceCheck = 0;
   #checkEvery = 0;
   #checkedAt: number;
   #turnBegan: number;
@@ -52,8 +68,10 @@ export class Dispatcher {
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.#turnBegan = this.#checkedAt = options.clock.monotonic();
-    const { context, telemetry, clock, totals } = options;
-    this.#figures = new HandledFigures(context.shardId, telemetry, clock, totals);
+    const { shardId, telemetry, clock, totals } = options;
+    this.#figures = new HandledFigures(shardId, telemetry, clock, totals);
+    this.#signal = new RecordSignal(options);
+    this.#context = contextOf(options, this.#signal);
   }
 
   /** Records of the page in hand that are not handled yet, as of the last look at the clock. */
@@ -73,40 +91,59 @@ export class Dispatcher {
 
   /** True = the page was handled, and reading goes on. @throws KcError HANDLER_FAILED, or the store's */
   async deliver(page: Page): Promise<boolean> {
-    const { context, progress, stop, telemetry } = this.#options;
-    const { shardId } = context;
+    const { shardId, progress, stop, telemetry } = this.#options;
     const { records, millisBehindLatest, first } = page;
     const figures = this.#figures;
-    const handler = tracedHandler(this.#options.handler, telemetry.source);
+    const context = this.#context;
+    const signal = this.#signal;
+    const handler = tracedHandler(this.#options.handler, { ...telemetry.source, shardId });
     this.#delivering = records.length > first;
+    let awaited = false;
     figures.begin();
     try {
       for (let index = first; index < records.length; index += 1) {
         // Pages of several shards that arrive together take turns from their first record on.
-        if (this.#untilCheck === 0 || index === first) {
+        if (awaited || this.#sinceCheck >= this.#checkEvery || index === first) {
           this.#left = records.length - index;
           const pause = this.#check();
           if (pause) await pause;
         }
-        this.#untilCheck -= 1;
+        this.#sinceCheck += 1;
         if (stop.aborted) return false;
 
         const record = records.record(index, shardId, millisBehindLatest);
+        const { sequenceNumber, subSequenceNumber } = record;
         figures.records += 1;
         figures.bytes += record.data.byteLength;
+        signal.begin();
         let answer: unknown;
         try {
           answer = handler(record, context);
-          if (isPromiseLike(answer)) answer = await answer;
+          awaited = isPromiseLike(answer);
+          if (awaited) answer = await answer;
         } catch (error) {
           // The handler followed the caller's own signal: a stop, and the record comes again.
           if (stop.aborted && error === stop.reason) return false;
+          if (signal.expired) {
+            telemetry.warn("a handler ended with its lease: its record comes again", {
+              shardId,
+              sequenceNumber,
+              error,
+            });
+            // The next look at the clock waits for the lease, or for the stop of the shard.
+            awaited = true;
+            index -= 1;
+            continue;
+          }
           telemetry.add("handler_errors", 1, { shardId });
-          throw handlerFailed(record, error);
+          throw handlerFailed(shardId, sequenceNumber, error);
         }
         if (answer !== SkipCheckpoint) {
-          progress.done(record.sequenceNumber, record.subSequenceNumber);
-          if (progress.writeThrough) await this.#writeThrough();
+          progress.done(sequenceNumber, subSequenceNumber);
+          if (progress.writeThrough) {
+            await this.#writeThrough();
+            awaited = true;
+          }
         }
       }
       // A stop that came with the last record: a shard whose end is next must not end by it, since
@@ -115,6 +152,7 @@ export class Dispatcher {
     } finally {
       this.#delivering = false;
       this.#left = 0;
+      signal.close();
       figures.end();
     }
   }
@@ -125,11 +163,12 @@ export class Dispatcher {
     const now = clock.monotonic();
     const turnIsOver = now - this.#turnBegan > TURN_MS;
     // As many records as fit into what is left of the turn, going by the last ones.
-    const handled = this.#checkEvery - this.#untilCheck;
+    const handled = this.#sinceCheck;
     const recordMs = handled > 0 ? (now - this.#checkedAt) / handled : Infinity;
     const leftMs = turnIsOver ? TURN_MS : TURN_MS - (now - this.#turnBegan);
     const fitting = Math.max(1, Math.floor(leftMs / recordMs) || 0);
-    this.#untilCheck = this.#checkEvery = Math.min(RECORDS_BETWEEN_CHECKS, fitting);
+    this.#checkEvery = Math.min(RECORDS_BETWEEN_CHECKS, fitting);
+    this.#sinceCheck = 0;
     this.#checkedAt = now;
     this.#figures.tellIfDue(now);
     const frozen = remainingMs !== undefined && remainingMs() <= 0;
@@ -152,8 +191,7 @@ export class Dispatcher {
   }
 
   async #pause(waitingFor: "store" | "lease", until: () => Promise<void>): Promise<void> {
-    const { context, telemetry } = this.#options;
-    const { shardId } = context;
+    const { shardId, telemetry } = this.#options;
     this.#paused = true;
     telemetry.emit({ kind: "shard-paused", shardId, waitingFor });
     await until();
@@ -176,8 +214,7 @@ export class Dispatcher {
 
   /** The store lags behind: nothing new is begun until it has caught up, or the scan stops. */
   async #untilFlushed(): Promise<void> {
-    const { context, progress, stop, telemetry } = this.#options;
-    const { shardId } = context;
+    const { shardId, progress, stop, telemetry } = this.#options;
     telemetry.warn("finished work waits for the store for too long: delivery pauses", { shardId });
     let cancel = (): void => {};
     const stopped = new Promise<void>((resolve) => {
@@ -190,7 +227,21 @@ export class Dispatcher {
   }
 }
 
-function handlerFailed({ shardId, sequenceNumber }: ConsumerRecord, error: unknown): KcError {
+/**
+ * What the handler sees beside its record. The signal is an own property, so that a copy of the context
+ * has it; the fence is a copy, since the store compares the original.
+ */
+function contextOf({ shardId, fence }: DispatcherOptions, own: RecordSignal): HandlerContext {
+  return {
+    shardId,
+    get signal() {
+      return own.signal;
+    },
+    ...(fence === undefined ? {} : { fence: { ...fence } }),
+  };
+}
+
+function handlerFailed(shardId: string, sequenceNumber: string, error: unknown): KcError {
   return new KcError(
     "HANDLER_FAILED",
     `${shardId}: the handler failed at ${sequenceNumber}: ${describeError(error)}`,

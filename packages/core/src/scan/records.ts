@@ -1,69 +1,149 @@
 import { SkipCheckpoint, type Handler } from "../handler.ts";
 import type { ConsumerRecord } from "../record.ts";
 
+type RecordResult = IteratorResult<ConsumerRecord, undefined>;
+
 interface Offer {
   readonly record: ConsumerRecord;
   /** Aborts when the record is somebody else's: its shard was lost while it waited in line. */
   readonly signal: AbortSignal;
   readonly answer: (outcome?: typeof SkipCheckpoint) => void;
+  readonly reject: (reason: unknown) => void;
 }
+
+interface Request {
+  readonly resolve: (result: RecordResult) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const DONE: RecordResult = { done: true, value: undefined };
 
 /**
  * A scan turned round, for `for await`. Each shard offers its next record and waits; asking for the
- * following one acknowledges the last. Leaving the loop, by `break` or a throw, acknowledges nothing
- * and stops the scan.
+ * following one acknowledges the last. `return` and `throw` acknowledge nothing and stop the scan, a
+ * `next` that still waits included: an async generator would keep them until that had its record.
+ *
+ * new → (next) running → (return, throw, the caller's signal) stopping → (the scan has settled) over.
  */
-export async function* recordsOf(
-  scan: (handler: Handler, signal: AbortSignal) => Promise<void>,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<ConsumerRecord, void, undefined> {
-  const stop = new AbortController();
-  const offers: Offer[] = [];
-  let wake = (): void => {};
-  const decline = (): void => {
-    for (const { answer } of offers.splice(0)) answer(SkipCheckpoint);
-    wake();
-  };
-  const onAbort = (): void => stop.abort(signal?.reason);
-  stop.signal.addEventListener("abort", decline, { once: true });
-  if (signal?.aborted) onAbort();
-  signal?.addEventListener("abort", onAbort, { once: true });
+export class RecordIterator implements AsyncGenerator<ConsumerRecord, undefined, undefined> {
+  readonly #scan: (handler: Handler, signal: AbortSignal) => Promise<void>;
+  readonly #signal: AbortSignal | undefined;
+  readonly #stop = new AbortController();
+  readonly #onAbort = (): void => this.#decline(this.#signal?.reason);
+  /** Records that shards offer, in order. */
+  readonly #offers: Offer[] = [];
+  /** Calls of `next` that wait, in order. */
+  readonly #requests: Request[] = [];
+  #inHand: Offer | undefined;
+  /** Settles with the scan, and never rejects. Undefined = it has not begun. */
+  #scanning: Promise<void> | undefined;
+  #over = false;
+  /** What the scan was rejected with, until somebody was told. */
+  #failure: { readonly error: unknown } | undefined;
 
-  let running = true;
-  const handler: Handler = (record, { signal: lost }) =>
-    stop.signal.aborted
-      ? SkipCheckpoint
-      : new Promise((resolve) => {
-          offers.push({ record, signal: lost, answer: resolve });
-          wake();
-        });
-  const scanning = scan(handler, stop.signal).finally(() => {
-    running = false;
-    wake();
-  });
-  // Its failure is thrown below, where the loop ends.
-  scanning.catch(() => {});
+  constructor(
+    scan: (handler: Handler, signal: AbortSignal) => Promise<void>,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#scan = scan;
+    this.#signal = signal;
+  }
 
-  let inHand: Offer | undefined;
-  try {
-    while (running && !stop.signal.aborted) {
-      inHand = offers.shift();
-      if (inHand === undefined) {
-        await new Promise<void>((resolve) => (wake = resolve));
-        continue;
-      }
-      if (inHand.signal.aborted) {
-        inHand.answer(SkipCheckpoint);
-        continue;
-      }
-      yield inHand.record;
-      inHand.answer();
-      inHand = undefined;
+  /** The next record; the last one is acknowledged. @throws KcError of what ended the scan, once */
+  async next(): Promise<RecordResult> {
+    if (this.#over) return this.#rest();
+    return new Promise<RecordResult>((resolve, reject) => {
+      this.#requests.push({ resolve, reject });
+      this.#begin();
+      this.#serve();
+    });
+  }
+
+  /** Stops the scan, and resolves when it has come to rest. @throws KcError of what went wrong until then */
+  async return(): Promise<RecordResult> {
+    await this.#end();
+    return this.#rest();
+  }
+
+  /** As `return`, but rejects with `error`. */
+  async throw(error: unknown): Promise<RecordResult> {
+    await this.#end();
+    throw error;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return();
+  }
+
+  #begin(): void {
+    if (this.#scanning !== undefined) return;
+    if (this.#signal?.aborted) this.#onAbort();
+    this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
+    const handler: Handler = (record, { signal }) => this.#offer(record, signal);
+    this.#scanning = this.#scan(handler, this.#stop.signal).then(
+      () => this.#settle(),
+      (error: unknown) => {
+        this.#failure = { error };
+        this.#settle();
+      },
+    );
+  }
+
+  #offer(record: ConsumerRecord, signal: AbortSignal): unknown {
+    if (this.#stop.signal.aborted) return SkipCheckpoint;
+    return new Promise((answer, reject) => {
+      this.#offers.push({ record, signal, answer, reject });
+      this.#serve();
+    });
+  }
+
+  #serve(): void {
+    while (this.#requests.length > 0) {
+      this.#inHand?.answer();
+      this.#inHand = this.#takeOffer();
+      if (this.#inHand === undefined) return;
+      this.#requests.shift()!.resolve({ done: false, value: this.#inHand.record });
     }
-  } finally {
-    inHand?.answer(SkipCheckpoint);
-    signal?.removeEventListener("abort", onAbort);
-    stop.abort();
-    await scanning;
+  }
+
+  #takeOffer(): Offer | undefined {
+    for (;;) {
+      const offer = this.#offers.shift();
+      if (!offer?.signal.aborted) return offer;
+      offer.reject(offer.signal.reason);
+    }
+  }
+
+  /** The scan stops; what waits in line comes again. */
+  #decline(reason?: unknown): void {
+    this.#stop.abort(reason);
+    for (const { answer } of this.#offers.splice(0)) answer(SkipCheckpoint);
+  }
+
+  async #end(): Promise<void> {
+    this.#inHand?.answer(SkipCheckpoint);
+    this.#inHand = undefined;
+    this.#decline();
+    for (const { resolve } of this.#requests.splice(0)) resolve(DONE);
+    if (this.#scanning === undefined) this.#over = true;
+    await this.#scanning;
+  }
+
+  #settle(): void {
+    this.#over = true;
+    this.#inHand = undefined;
+    this.#signal?.removeEventListener("abort", this.#onAbort);
+    for (const { resolve, reject } of this.#requests.splice(0)) this.#rest().then(resolve, reject);
+  }
+
+  async #rest(): Promise<RecordResult> {
+    const failure = this.#failure;
+    this.#failure = undefined;
+    if (failure) throw failure.error;
+    return DONE;
   }
 }

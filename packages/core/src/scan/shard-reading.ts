@@ -1,7 +1,8 @@
+import type { Fence } from "../checkpoints/store.ts";
 import type { ShardProgress } from "../checkpoints/shard-progress.ts";
 import type { ApplicationStart } from "../checkpoints/start-position.ts";
 import type { Clock } from "../clock.ts";
-import type { Handler, HandlerContext } from "../handler.ts";
+import type { Handler } from "../handler.ts";
 import type { IteratorPosition, StreamClient } from "../kinesis/stream-client.ts";
 import type { ShardStatus } from "../telemetry/status.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
@@ -14,8 +15,10 @@ import type { Totals } from "./scan-log.ts";
 import type { Turns } from "./turns.ts";
 
 export interface ShardReadingOptions {
+  readonly shardId: string;
   readonly handler: Handler;
-  readonly context: HandlerContext;
+  /** Present under a lease. */
+  readonly fence: Fence | undefined;
   readonly start: IteratorPosition;
   readonly application: ApplicationStart;
   readonly poll: PollOptions & { readonly maxRecords: number; readonly readShare: number };
@@ -29,6 +32,8 @@ export interface ShardReadingOptions {
   readonly totals: Totals;
   /** Aborts when no further record is to be begun. */
   readonly stop: AbortSignal;
+  /** Aborts when the shard is given up, with a record in hand or without. */
+  readonly abandon: AbortSignal;
 }
 
 /** What the stations say of themselves. */
@@ -47,11 +52,10 @@ export class ShardReading {
   readonly #dispatcher: Dispatcher;
 
   constructor(options: ShardReadingOptions) {
-    const { context, poll, reading, stop } = options;
-    const { shardId } = context;
-    this.#gate = new PollGate({ ...options, ...poll, shardId, shared: reading });
+    const { poll, reading, stop } = options;
+    this.#gate = new PollGate({ ...options, ...poll, shared: reading });
     const { maxRecords } = poll;
-    const reader = new PollingReader({ ...options, shardId, maxRecords, gate: this.#gate });
+    const reader = new PollingReader({ ...options, maxRecords, gate: this.#gate });
     this.#pages = new PageQueue(reader, stop);
     this.#dispatcher = new Dispatcher(options);
   }

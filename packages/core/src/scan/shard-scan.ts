@@ -58,7 +58,7 @@ export class ShardScan {
   readonly #progress: ShardProgress;
   /** Start no further record. */
   readonly #stop = new AbortController();
-  /** The handler's own signal. */
+  /** The shard is given up, with a handler under way or without. */
   readonly #abandon = new AbortController();
   readonly #givenUp: Promise<ShardOutcome>;
   readonly #grantedAt: number;
@@ -156,14 +156,15 @@ export class ShardScan {
       from: start.ShardIteratorType,
       sequenceNumber: start.StartingSequenceNumber,
     });
-    const signal = this.#abandon.signal;
     const reading = new ShardReading({
       ...this.#options,
-      context: { shardId, signal, ...(fence === undefined ? {} : { fence }) },
+      shardId,
+      fence,
       start,
       remainingMs,
       progress: this.#progress,
       stop: this.#stop.signal,
+      abandon: this.#abandon.signal,
     });
     this.#reading = reading;
     let last = this.#assignment.checkpoint?.sequenceNumber;

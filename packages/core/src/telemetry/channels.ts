@@ -59,11 +59,14 @@ const handleChannel: TracingChannel<unknown, HandleMessage> = tracingChannel(CHA
  * The handler, told about to whoever listens; itself if nobody does. Asked for once a page. It is
  * told as Node tells a promise, or a call that is none: then `end` comes with the result.
  */
-export function tracedHandler(handler: Handler, source: Source): Handler {
+export function tracedHandler(
+  handler: Handler,
+  source: Source & { readonly shardId: string },
+): Handler {
   if (!handleChannel.hasSubscribers) return handler;
   const { start, end, asyncStart, asyncEnd, error } = handleChannel;
   return (record, context) => {
-    const message: HandleMessage = { ...source, shardId: context.shardId, record };
+    const message: HandleMessage = { ...source, record };
     const fail = (thrown: unknown): void => {
       message.error = thrown;
       error.publish(message);

@@ -53,8 +53,8 @@ export class ScriptedGroup implements Group {
 export class Grant {
   readonly fence: Fence;
   readonly checkpoint: Checkpoint | undefined;
-  /** What the lease has left; 0 freezes it. */
-  remainingMs = Infinity;
+  /** When the lease ends, by the world's clock. */
+  endsAt = Infinity;
   /** Undefined while it is read. */
   outcome: ShardOutcome | undefined;
   readonly #handOff = new AbortController();
@@ -81,7 +81,7 @@ export class Grant {
         presentAtStart: options.presentAtStart ?? true,
         afterParent: options.afterParent ?? false,
         fence: this.fence,
-        remainingMs: () => this.remainingMs,
+        remainingMs: () => this.endsAt - host.clock.monotonic(),
         handOff: this.#handOff.signal,
         lost: this.#lost.signal,
       })

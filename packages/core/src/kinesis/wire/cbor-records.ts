@@ -1,3 +1,4 @@
+import { markAsUntransferable } from "node:worker_threads";
 import { ConsumerRecord } from "../../record.ts";
 import type { PageRecords } from "../page-records.ts";
 import { ARRAY, BYTES, MAP, TEXT, type CborReader } from "./cbor-reader.ts";
@@ -24,7 +25,6 @@ const LEAST_RECORD_BYTES = 20;
 const MOST_DIGITS = 129;
 const NOT_THERE = -1;
 const EMPTY = new Uint8Array(0);
-const NEVER = new Date(0);
 
 /**
  * The records of a page in CBOR. They are all found and checked when the page comes, for a page is
@@ -41,6 +41,8 @@ export class CborRecords implements PageRecords {
   /** Takes the list that comes next. @throws Error if there is a record that cannot be one */
   constructor(bytes: Uint8Array, reader: CborReader) {
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    // One record's data, handed over to a worker thread, would take the whole page with it.
+    markAsUntransferable(bytes.buffer);
     const length = reader.readHead(ARRAY);
     const expected = Math.min(Math.max(length, 16), bytes.byteLength / LEAST_RECORD_BYTES + 1);
     this.#spans = new Int32Array(expected * FIELDS);
@@ -85,7 +87,7 @@ export class CborRecords implements PageRecords {
       partitionKey: keyStart === NOT_THERE ? "" : bytes.toString("utf8", keyStart, spans[at + 5]),
       sequenceNumber: bytes.toString("latin1", spans[at], spans[at + 1]),
       subSequenceNumber: undefined,
-      approximateArrivalTimestamp: Number.isNaN(arrival) ? NEVER : new Date(arrival),
+      approximateArrivalTimestamp: new Date(Number.isNaN(arrival) ? 0 : arrival),
       shardId,
       millisBehindLatest,
       encryptionType:

@@ -1,0 +1,86 @@
+import type { Clock } from "../clock.ts";
+import { LeaseLostError } from "../errors.ts";
+
+/** Timers take no longer waits, in milliseconds. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+export interface RecordSignalOptions {
+  readonly shardId: string;
+  /** Aborts when the shard is given up, whatever its handler is doing. */
+  readonly abandon: AbortSignal;
+  /** Milliseconds left of the lease; undefined = there is none. */
+  readonly remainingMs: (() => number) | undefined;
+  readonly clock: Clock;
+}
+
+/**
+ * `context.signal`: one for each record that asks for it, so that what is called with it leaves its
+ * listeners on a signal that dies with the record. It aborts when the shard is given up, and at the
+ * end of the lease, when another worker may begin the same record.
+ */
+export class RecordSignal {
+  readonly #options: RecordSignalOptions;
+  #inHand = false;
+  #controller: AbortController | undefined;
+  #expired = false;
+  #cancelTimer: (() => void) | undefined;
+
+  constructor(options: RecordSignalOptions) {
+    this.#options = options;
+    options.abandon.addEventListener(
+      "abort",
+      () => {
+        this.#controller?.abort(options.abandon.reason);
+        this.close();
+      },
+      { once: true },
+    );
+  }
+
+  /** Of the record in hand; without one, the shard's. */
+  get signal(): AbortSignal {
+    const { abandon } = this.#options;
+    if (!this.#inHand || abandon.aborted) return abandon;
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#cancelTimer === undefined) this.#watchLease();
+    }
+    return this.#controller.signal;
+  }
+
+  /** Did the signal of the record in hand abort because the lease ended? */
+  get expired(): boolean {
+    return this.#expired;
+  }
+
+  /** A record is handed over. Called for each: no allocation. */
+  begin(): void {
+    this.#inHand = true;
+    this.#controller = undefined;
+    this.#expired = false;
+  }
+
+  /** No record is in hand. */
+  close(): void {
+    this.#inHand = false;
+    this.#controller = undefined;
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+  }
+
+  /** One timer for all records of a page: it moves with the heartbeats. */
+  #watchLease(): void {
+    const { shardId, remainingMs, clock } = this.#options;
+    this.#cancelTimer = undefined;
+    if (remainingMs === undefined || this.#controller === undefined) return;
+    const leftMs = remainingMs();
+    if (leftMs > 0) {
+      const waitMs = Math.min(leftMs, LONGEST_TIMER_MS);
+      this.#cancelTimer = clock.setTimer(() => this.#watchLease(), waitMs);
+      return;
+    }
+    this.#expired = true;
+    const detail = "no heartbeat was acknowledged in time: another worker may read the shard";
+    this.#controller.abort(new LeaseLostError(shardId, detail));
+  }
+}
