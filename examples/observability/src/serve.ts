@@ -20,11 +20,11 @@ export async function serve(consumer: Consumer, port: number): Promise<Served> {
       response.writeHead(200, { "content-type": register.contentType }).end(metrics);
     },
     "/live": (response) => {
-      const health = consumer.health({ stuckAfterMs: 60_000 });
+      const health = consumer.health();
       json(response, health, health.alive ? 200 : 503);
     },
     "/ready": (response) => {
-      const health = consumer.health({ laggingAfterMs: 60_000 });
+      const health = consumer.health();
       json(response, health, health.ready ? 200 : 503);
     },
     "/status": (response) => json(response, consumer.status()),

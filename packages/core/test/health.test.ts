@@ -324,6 +324,32 @@ test("a stuck handler stays in sight when its lease is gone, until it returns", 
   expect(consumer.health({ stuckAfterMs: 60_000 })).toMatchObject({ alive: true, ready: true });
 });
 
+test("stuck handlers that hold all memory are named, and the memory is told", async () => {
+  const world = await World.of({ shards: 6, quotas: false });
+  for (let shard = 0; shard < 6; shard += 1) {
+    await world.put(keyOf(shard, 6), ...Array<string>(6).fill("x".repeat(1_000_000)));
+  }
+  const maxBufferedBytes = 16 * 1024 * 1024;
+  const consumer = world.consumer({ start: "TRIM_HORIZON", maxBufferedBytes });
+  const stuck = gate();
+  const run = await world.run(consumer, () => stuck.opened);
+  await world.clock.advance(FIVE_MINUTES + 10_000);
+
+  const health = consumer.health();
+  expect(health).toMatchObject({ alive: false, ready: false });
+  expect(health.stuckShards.length).toBeGreaterThan(1);
+  // Those that get no memory for a page are not silent either.
+  expect([...health.stuckShards, ...health.unreadShards].toSorted()).toEqual(
+    await world.shardIds(),
+  );
+  expect(consumer.status().bufferedBytes).toBeGreaterThan(10_000_000);
+  expect(world.counter.gauge("buffer_bytes")[""]).toBeGreaterThan(10_000_000);
+  stuck.open();
+  await world.clock.advance(30_000);
+  expect(run.records).toHaveLength(36);
+  expect(consumer.health()).toMatchObject({ alive: true, ready: true });
+});
+
 test("a shard that came back waits for its own earlier handler, and both are in sight", async () => {
   const group = await GroupWorld.of({ shards: 1 });
   const { world } = group;
