@@ -1,8 +1,10 @@
+import type { FakeClock } from "@kc/emulator";
 import { expect, test, vi } from "vitest";
 import {
   LeaseGroup,
   MemoryStore,
   StoreError,
+  type Clock,
   type Consumer,
   type ConsumerEvent,
   type Health,
@@ -420,6 +422,85 @@ test("heartbeats that do not get through: the outage is told, and the worker is 
   expect(consumer.health()).toMatchObject({ alive: true, ready: false });
   expect(consumer.status().troubles.map(({ operation }) => operation)).toContain("heartbeat");
   expect(world.counter.gauge("outage_age")["heartbeat"]).toBeGreaterThan(60_000);
+});
+
+test("a worker whose shards are still another's is not ready; one that is to spare is", async () => {
+  const group = await GroupWorld.of({ shards: 2 });
+  const { clock } = group.world;
+  const busy = gate();
+  const a = await group.join("a", {}, () => busy.opened);
+  await clock.advance(3000);
+  await group.put(0, 10);
+  await clock.advance(1000);
+  const b = await group.join("b");
+  await clock.advance(5000);
+  expect(b.run.consumer.status()).toMatchObject({ stage: "listing", shards: [] });
+  expect(b.run.consumer.health()).toMatchObject({ alive: true, ready: false });
+  busy.open();
+  await clock.advance(5000);
+  expect(group.shares).toEqual({ a: 1, b: 1 });
+  expect(b.run.consumer.health()).toMatchObject({ alive: true, ready: true });
+
+  const spare = await group.join("c");
+  await clock.advance(5000);
+  expect(spare.run.consumer.status()).toMatchObject({ stage: "reading", shards: [] });
+  expect(spare.run.consumer.health()).toMatchObject({ alive: true, ready: true });
+  expect(a.run.consumer.health()).toMatchObject({ alive: true, ready: true });
+});
+
+/** A clock whose timers wait while the process is said to be blocked. */
+function blockable(clock: FakeClock): Clock & { blocked: boolean } {
+  const held: (() => void)[] = [];
+  let isBlocked = false;
+  return {
+    now: () => clock.now(),
+    monotonic: () => clock.monotonic(),
+    setTimer: (callback, ms) => clock.setTimer(() => (isBlocked ? held.push(callback) : callback()), ms), // prettier-ignore
+    yield: () => clock.yield(),
+    get blocked() {
+      return isBlocked;
+    },
+    set blocked(value) {
+      isBlocked = value;
+      for (const callback of held.splice(0)) callback();
+    },
+  };
+}
+
+test.each([
+  ["a blocked event loop", true],
+  ["a store out of reach", false],
+])("a worker that was evicted says why: %s", async (_why, blocks) => {
+  const group = await GroupWorld.of({ shards: 2 });
+  const { world } = group;
+  const logger = new MemoryLogger();
+  const clock = blockable(world.clock);
+  const a = await group.join("a", { consumer: { logger, clock } });
+  const b = await group.join("b");
+  await world.clock.advance(5000);
+  if (blocks) clock.blocked = true;
+  else a.link.state = "cut";
+  await world.clock.advance(15_000);
+  expect(group.shares).toEqual({ b: 2 });
+  if (blocks) clock.blocked = false;
+  else a.link.state = "whole";
+  await world.clock.advance(15_000);
+
+  const [line] = logger.find("warn", /^this worker is out of the group/);
+  const { silentForMs, failedHeartbeats, eventLoopBlockedMs } = line!.fields;
+  expect(line!.fields).toMatchObject({ workerId: "a", end: "evicted" });
+  expect(silentForMs).toBeGreaterThan(10_000);
+  if (blocks) {
+    expect(failedHeartbeats).toBe(0);
+    expect(eventLoopBlockedMs).toBeGreaterThan(10_000);
+  } else {
+    expect(failedHeartbeats).toBeGreaterThan(5);
+    expect(eventLoopBlockedMs).toBe(0);
+  }
+  const [evicts] = world.logger.find("warn", /it is evicted$/);
+  expect(evicts!.fields).toMatchObject({ silentForMs: expect.any(Number) });
+  expect(group.shares).toEqual({ a: 1, b: 1 });
+  expect(b.run.settled).toBeUndefined();
 });
 
 test("an hour's outage costs a few lines for each shard, not one for each try", async () => {

@@ -46,6 +46,8 @@ export class Coordinator {
   readonly #claimFirstFrom: number;
   /** Since when the rows have lacked what a listing would bring, by the monotonic clock. */
   #lackingSince: number | undefined;
+  /** How many shards are planned for this worker; undefined = no shards are known. */
+  #share: number | undefined;
   #failures = 0;
   #end: MembershipEnd | undefined;
   #hasFailed = false;
@@ -80,6 +82,11 @@ export class Coordinator {
 
   get view(): View {
     return this.#group.view;
+  }
+
+  /** Is it not known yet what this worker is to read, or has it none of that? */
+  get lacksShards(): boolean {
+    return this.#share === undefined || (this.#share > 0 && this.#held.size === 0);
   }
 
   get leases(): readonly HeldLease[] {
@@ -168,7 +175,6 @@ export class Coordinator {
   }
 
   async #round(stop: AbortSignal): Promise<void> {
-    const { telemetry } = this.#options.host;
     try {
       const changed = await this.#group.look();
       if (!this.#group.isListed) return this.#finish("evicted");
@@ -180,7 +186,6 @@ export class Coordinator {
       await this.#moves.giveBack(finished, (lease) => this.#isGone(lease));
       this.#figures.update(this.view, this.#held.size, this.#rank() === 0);
       if (await this.#group.evictOverdue()) this.#alarm.ring(0);
-      if (this.#failures > 0) telemetry.info("leases are coordinated again");
       this.#failures = 0;
     } catch (error) {
       this.#onRoundFailed(error);
@@ -211,7 +216,6 @@ export class Coordinator {
     }
     if (!KcError.is(error) || !error.retryable) return this.#fail(error);
     telemetry.add("retries", 1, { operation: "leases", error: error.code });
-    if (this.#failures === 1) telemetry.warn("leases cannot be coordinated for now", { error });
   }
 
   /** How many workers come before this one. */
@@ -266,6 +270,7 @@ export class Coordinator {
     const plan = roundPlanOf(this.#options.membership.worker, this.view, (shardId) =>
       this.#held.has(shardId),
     );
+    this.#share = this.view.shards.size === 0 ? undefined : plan.share;
     this.#moves.handOver(plan.handOver);
     const gatherMs = this.#claimFirstFrom - clock.monotonic();
     if (gatherMs > 0 && isFirstStart(this.view)) {

@@ -103,7 +103,7 @@ export class LeaseGroup implements LeasingGroup {
 
   get lacks(): "membership" | "shards" | undefined {
     if (this.#coordinator === undefined) return "membership";
-    return this.#coordinator.view.shards.size === 0 ? "shards" : undefined;
+    return this.#coordinator.lacksShards ? "shards" : undefined;
   }
 
   async run(host: GroupHost, signal: AbortSignal): Promise<void> {
@@ -172,7 +172,12 @@ export class LeaseGroup implements LeasingGroup {
     if (end === "stopped") {
       if (await this.#leave(membership, host)) coordinator.left();
     } else {
-      telemetry.warn("this worker is out of the group and joins again", { workerId, end });
+      const { silence } = membership;
+      telemetry.warn("this worker is out of the group and joins again", {
+        workerId,
+        end,
+        ...silence,
+      });
       // A store that forgets its workers at once is not asked without a pause.
       await sleep(clock, this.#timing.heartbeatMs, signal);
     }

@@ -30,6 +30,16 @@ interface Namesake {
 /** Fewer may have been on their way when their process died, or come from a store that went back. */
 const BEATS_OF_THE_LIVING = 3;
 
+/** What a worker knows of its own silence. */
+export interface Silence {
+  /** Since its last acknowledged heartbeat was sent. */
+  readonly silentForMs: number;
+  /** Heartbeats that failed since: the store, or the way to it. */
+  readonly failedHeartbeats: number;
+  /** How late the event loop was for one of them, at most: a handler that blocks, a stopped process. */
+  readonly eventLoopBlockedMs: number;
+}
+
 /** How a membership came to its end. */
 export type MembershipEnd =
   /** This incarnation's row is gone: it was silent for a lease's duration. */
@@ -60,6 +70,10 @@ export class Membership {
   /** Calls that may still enter this incarnation, whether their callers wait or gave up. */
   readonly #entering = new Set<Promise<unknown>>();
   #asked = false;
+  /** Heartbeats that failed since the last one that was acknowledged. */
+  #failures = 0;
+  /** How late the event loop was for a heartbeat since then, at most. */
+  #lateMs = 0;
   /** When a look at a namesake came last. */
   #lookedAt = -Infinity;
 
@@ -83,6 +97,15 @@ export class Membership {
   get steadySince(): number {
     const isGap = this.#sinceSent.elapsed() > this.#options.timing.longestGapMs;
     return isGap ? Infinity : this.#steadySince;
+  }
+
+  /** What there was since the last heartbeat that the store acknowledged: why it may be evicted. */
+  get silence(): Silence {
+    return {
+      silentForMs: Math.round(this.#sinceSent.elapsed()),
+      failedHeartbeats: this.#failures,
+      eventLoopBlockedMs: Math.round(this.#lateMs),
+    };
   }
 
   /** The revision that the store told last, at the join or with a heartbeat. */
@@ -121,9 +144,11 @@ export class Membership {
    */
   async beat(signal: AbortSignal, onFailure: (error: unknown) => void): Promise<MembershipEnd> {
     const { calls, scope, clock, timing, telemetry } = this.#options;
-    let failures = 0;
     for (let sent = this.#sinceSent; ;) {
-      await sleep(clock, Math.max(0, timing.heartbeatMs - sent.elapsed()), signal);
+      const waitMs = Math.max(0, timing.heartbeatMs - sent.elapsed());
+      const dueAt = clock.monotonic() + waitMs;
+      await sleep(clock, waitMs, signal);
+      this.#lateMs = Math.max(this.#lateMs, clock.monotonic() - dueAt);
       if (signal.aborted) return "stopped";
       sent = new Stopwatch(clock);
       try {
@@ -137,16 +162,12 @@ export class Membership {
         this.#revision = answer.revision;
         if (this.steadySince === Infinity) this.#steadySince = clock.monotonic();
         this.#sinceSent = sent;
-        if (failures > 0) telemetry.info("heartbeats reach the store again", { failures });
-        failures = 0;
+        this.#failures = this.#lateMs = 0;
       } catch (error) {
         if (signal.aborted) return "stopped";
-        failures += 1;
+        this.#failures += 1;
         if (!KcError.is(error) || !error.retryable) onFailure(error);
-        else {
-          telemetry.add("retries", 1, { operation: "heartbeat", error: error.code });
-          if (failures === 1) telemetry.warn("a heartbeat did not reach the store", { error });
-        }
+        else telemetry.add("retries", 1, { operation: "heartbeat", error: error.code });
       }
     }
   }

@@ -6,6 +6,8 @@ import { plan } from "./plan.ts";
 
 /** What the plan asks of one worker. */
 export interface RoundPlan {
+  /** How many shards are planned for it, whoever has them now. */
+  readonly share: number;
   /** Of what it has in hand: what is planned for another, or beyond everybody's limit. */
   readonly handOver: readonly { readonly shardId: string; readonly to: string | undefined }[];
   /** What is planned for it and free, or names it already without its knowing. */
@@ -36,6 +38,7 @@ export function roundPlanOf(
   const isForUs = ({ shardId }: LeasedShard): boolean => planned.get(shardId) === worker.workerId;
   const unknown = ({ shardId, owner }: LeasedShard): boolean => owner === own && !inHand(shardId);
   return {
+    share: readable.filter(isForUs).length,
     handOver: readable
       .filter((shard) => inHand(shard.shardId) && !isForUs(shard))
       .map(({ shardId }) => ({ shardId, to: planned.get(shardId) })),
