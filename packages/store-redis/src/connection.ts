@@ -1,8 +1,9 @@
 import { setMaxListeners } from "node:events";
 import { CallLimit, StoreError, type CallOptions } from "@kc/core";
 import { Redis, type RedisOptions } from "ioredis";
-import type { RedisClient } from "./client.ts";
+import type { RedisClient, RedisNode } from "./client.ts";
 import { isNoScript, isNotPrimary, toStoreError } from "./errors.ts";
+import { listen } from "./listener.ts";
 import type { CheckedOptions, RedisConnection } from "./options.ts";
 import type { Script } from "./statements.ts";
 
@@ -14,23 +15,6 @@ export interface ScriptCall {
 
 type Command = readonly [name: "evalsha" | "eval" | "scan", args: string[]];
 type Reply = { readonly value: unknown } | { readonly error: unknown };
-
-/** A subscriber waits for ever: it is made again whenever it breaks, and says nothing meanwhile. */
-const SUBSCRIBER = {
-  server: {
-    lazyConnect: false,
-    enableOfflineQueue: true,
-    maxRetriesPerRequest: null,
-    autoResubscribe: true,
-    socketTimeout: undefined,
-    retryStrategy: (attempt: number) => Math.min(50 * attempt, 1000),
-  },
-  cluster: {
-    lazyConnect: false,
-    enableOfflineQueue: true,
-    clusterRetryStrategy: (attempt: number) => Math.min(50 * attempt, 1000),
-  },
-} as const;
 
 /** So many keys are looked at in one round trip: about a millisecond of the server's time. */
 const SCAN_COUNT = "1000";
@@ -93,9 +77,7 @@ export class Connection {
    */
   async scan(pattern: string): Promise<ReadonlySet<string>> {
     const found = new Set<string>();
-    const nodes = await this.#within({}, async () => {
-      return this.#client.isCluster ? this.#client.nodes!("master") : [this.#client];
-    });
+    const nodes = await this.#within({}, async () => this.#masters());
     for (const node of nodes) {
       let cursor = "0";
       do {
@@ -109,30 +91,42 @@ export class Connection {
     return found;
   }
 
+  /** A section of INFO, of every node of a cluster. */
+  info(section: string, options?: CallOptions): Promise<readonly string[]> {
+    return this.#within(options, async () => {
+      const replies = this.#masters().map((node) => node.call("info", [section]));
+      return (await Promise.all(replies)).map(String);
+    });
+  }
+
   /**
    * Calls `onMessage` for whatever is published on the channel, until the signal aborts or the store
    * is closed; and each time the connection is there again, since something may have been missed.
    */
   async subscribe(channel: string, onMessage: () => void, signal: AbortSignal): Promise<void> {
     this.#closing.signal.throwIfAborted();
-    if (signal.aborted) return;
-    const subscriber = this.isCluster
-      ? this.#client.duplicate(undefined, SUBSCRIBER.cluster)
-      : this.#client.duplicate(SUBSCRIBER.server);
-    subscriber.on("error", () => undefined);
-    subscriber.on("message", onMessage);
-    subscriber.on("ready", onMessage);
-    const ended = AbortSignal.any([signal, this.#closing.signal]);
-    const over = new Promise<void>((resolve) => {
-      ended.addEventListener("abort", () => resolve(), { once: true });
-    });
+    const signals = [signal, this.#closing.signal];
+    const over = new AbortController();
+    const end = (): void => over.abort();
+    for (const each of signals) each.addEventListener("abort", end);
+    if (signal.aborted) end();
     try {
-      await Promise.race([subscriber.subscribe(channel), over]);
-      await over;
+      await listen({
+        channel,
+        onMessage,
+        signal: over.signal,
+        silentMs: this.#timeoutMs,
+        node: async () => {
+          // In a cluster each node hears what is published on any.
+          if (this.isCluster) await this.#whenReady();
+          return sample(this.#masters());
+        },
+        isReplaceable: this.isCluster,
+      });
     } catch (error) {
-      if (!ended.aborted) throw toStoreError(error, this.#where);
+      if (!over.signal.aborted) throw toStoreError(error, this.#where);
     } finally {
-      subscriber.disconnect();
+      for (const each of signals) each.removeEventListener("abort", end);
     }
   }
 
@@ -148,17 +142,27 @@ export class Connection {
     this.#own?.disconnect();
   }
 
+  #masters(): readonly RedisNode[] {
+    return this.isCluster ? this.#client.nodes!("master") : [this.#client as RedisNode];
+  }
+
+  /**
+   * Pipelines, of one command each in a cluster: they find their nodes by their keys. The driver's
+   * own pipelining, which `enableAutoPipelining` asks for, takes the script for the key (ioredis 5).
+   */
   async #send(commands: readonly Command[]): Promise<Reply[]> {
-    if (this.isCluster || commands.length === 1) {
-      const settled = commands.map(([name, args]) =>
-        this.#client.call(name, args).then(ok, failed),
-      );
-      return Promise.all(settled);
-    }
+    if (!this.isCluster) return this.#pipe(commands);
+    const replies = await Promise.all(commands.map((command) => this.#pipe([command])));
+    return replies.flat();
+  }
+
+  async #pipe(commands: readonly Command[]): Promise<Reply[]> {
     const pipeline = this.#client.pipeline(commands.map(([name, args]) => [name, ...args]));
-    const results = (await pipeline.exec()) ?? [];
+    const results = await pipeline
+      .exec()
+      .catch((error: unknown) => commands.map(() => [error, undefined] as const));
     return commands.map((_, index) => {
-      const [error, value] = results[index] ?? [new Error("Command aborted by the driver")];
+      const [error, value] = results?.[index] ?? [new Error("Command aborted by the driver")];
       return error === null ? { value } : { error };
     });
   }
@@ -260,12 +264,14 @@ function openOwn(connection: RedisConnection, timeoutMs: number): Redis {
   return client;
 }
 
+function sample<Value>(values: readonly Value[]): Value | undefined {
+  return values[Math.floor(Math.random() * values.length)];
+}
+
 function addressOf({ options }: Redis): string {
   return options.path ?? `${options.host}:${options.port}`;
 }
 
-const ok = (value: unknown): Reply => ({ value });
-const failed = (error: unknown): Reply => ({ error });
 const errorOf = (reply: Reply | undefined): unknown =>
   reply && "error" in reply ? reply.error : undefined;
 

@@ -24,6 +24,7 @@ end
 
 local function answer(reply)
   redis.call('PERSIST', KEYS[1])
+  redis.call('PERSIST', KEYS[2])
   return reply
 end
 
@@ -132,9 +133,10 @@ export const CLAIM: Script = script(
 local shard = read()
 if shard.epoch ~= ARGV[1] or shard.owner ~= ARGV[2] then return answer('held', shard) end
 redis.call('HSET', KEYS[2], 'owner', ARGV[3])
-redis.call('HINCRBY', KEYS[2], 'epoch', 1)
-keep()
-return answer('claimed', read())`,
+shard.owner = ARGV[3]
+shard.epoch = tostring(redis.call('HINCRBY', KEYS[2], 'epoch', 1))
+keep(shard)
+return answer('claimed', shard)`,
 );
 
 /** ARGV: epoch and owner of the fence. */
@@ -144,7 +146,8 @@ export const RELEASE: Script = script(
 local shard = read()
 if shard.epoch ~= ARGV[1] or shard.owner ~= ARGV[2] then return answer('held', shard) end
 redis.call('HDEL', KEYS[2], 'owner')
-return answer('released', read())`,
+shard.owner = ''
+return answer('released', shard)`,
 );
 
 /**

@@ -12,7 +12,7 @@ import {
 } from "@kc/core";
 import type { Connection } from "./connection.ts";
 import * as lua from "./lease-statements.ts";
-import type { Memory } from "./memory.ts";
+import { REMEMBERED_S, type Memory } from "./memory.ts";
 import { textsOf, type ShardReply } from "./rows.ts";
 import type { Script } from "./statements.ts";
 
@@ -21,9 +21,6 @@ type Answer<Name extends keyof LeaseStore> = LeaseStore[Name] extends (
 ) => infer Result
   ? Result
   : never;
-
-/** A removed shard's epoch is remembered so long, in seconds. */
-const REMEMBERED_S = 86_400;
 
 /**
  * Workers and leases of one application. In a cluster the group and each shard have slots of their
@@ -163,7 +160,7 @@ export class RedisLeases {
     const released = leases
       .filter((_, index) => textsOf(replies[index])[0] === "released")
       .map(({ shardId }) => shardId);
-    if (released.length > 0) await this.#group(lua.CHANGED, ["1"]);
+    if (released.length > 0) await this.changed();
     return released;
   }
 
@@ -186,6 +183,11 @@ export class RedisLeases {
       .map(([index]) => shardIds[index]!);
     if (removed.length > 0) await this.#group(lua.REMOVE_LINEAGES, removed);
     return removed;
+  }
+
+  /** Leases have changed otherwise than here: others should look. */
+  async changed(): Promise<void> {
+    await this.#group(lua.CHANGED, ["1"]);
   }
 
   async #living(): Promise<ReadonlySet<string>> {

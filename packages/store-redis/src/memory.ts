@@ -1,6 +1,15 @@
 import { compareCheckpoints, type Checkpoint } from "@kc/core";
 import type { ApplicationKeys } from "./keys.ts";
-import { checkpointArguments, type ShardReply } from "./rows.ts";
+import { checkpointArguments } from "./rows.ts";
+
+/** A removed shard's epoch is remembered so long in Redis, in seconds. */
+export const REMEMBERED_S = 86_400;
+
+/**
+ * What was seen of a shard counts for half as long as a removed shard's epoch is remembered: by then
+ * "less than what was seen" may be a shard that another process removed.
+ */
+const COUNTS_FOR_MS = (REMEMBERED_S * 1000) / 2;
 
 /**
  * What this store has seen of one application. A server that lost writes (emptied, restored, failed
@@ -18,7 +27,7 @@ export class Memory {
   /** The search that is under way. */
   searching: Promise<void> | undefined;
   readonly #leased = new Set<string>();
-  readonly #shards = new Map<string, Pick<ShardReply, "checkpoint" | "epoch">>();
+  readonly #shards = new Map<string, Seen & { readonly at: Instant }>();
 
   constructor(keys: ApplicationKeys) {
     this.keys = keys;
@@ -26,7 +35,8 @@ export class Memory {
 
   /** A shard's place as a script takes it. */
   shard(shardId: string): readonly string[] {
-    const seen = this.#shards.get(shardId);
+    let seen = this.#shards.get(shardId);
+    if (seen !== undefined && millisSince(seen.at) > COUNTS_FOR_MS) seen = undefined;
     return [...checkpointArguments(seen?.checkpoint), seen === undefined ? "" : String(seen.epoch)];
   }
 
@@ -54,12 +64,30 @@ export class Memory {
   }
 
   /** Replies may come out of order: an older one does not take anything back. */
-  learn(shardId: string, { checkpoint, epoch }: Pick<ShardReply, "checkpoint" | "epoch">): void {
+  learn(shardId: string, { checkpoint, epoch }: Seen): void {
     const seen = this.#shards.get(shardId);
-    if (seen !== undefined && !isLater({ checkpoint, epoch }, seen)) return;
-    this.#shards.set(shardId, { checkpoint, epoch });
+    const at = instant();
+    if (
+      seen === undefined ||
+      millisSince(seen.at) > COUNTS_FOR_MS ||
+      isLater({ checkpoint, epoch }, seen)
+    ) {
+      this.#shards.set(shardId, { checkpoint, epoch, at });
+    } else {
+      this.#shards.set(shardId, { ...seen, at });
+    }
   }
 }
+
+/** By both clocks: the one stands still while the machine sleeps, the other can be set. */
+interface Instant {
+  readonly wall: number;
+  readonly monotonic: number;
+}
+
+const instant = (): Instant => ({ wall: Date.now(), monotonic: performance.now() });
+const millisSince = ({ wall, monotonic }: Instant): number =>
+  Math.max(Date.now() - wall, performance.now() - monotonic);
 
 type Seen = { readonly checkpoint: Checkpoint | undefined; readonly epoch: number };
 

@@ -19,6 +19,7 @@ import {
   type WorkerMembership,
 } from "@kc/core";
 import { Connection } from "./connection.ts";
+import { refuseEviction } from "./eviction.ts";
 import { ApplicationKeys } from "./keys.ts";
 import { RedisLeases } from "./leases.ts";
 import { Memory } from "./memory.ts";
@@ -61,6 +62,7 @@ export class RedisStore implements LeaseStore {
     options?: CallOptions,
   ): Promise<{ outcome: "created" | "existing"; row: ApplicationRow }> {
     const memory = this.#memory(scope);
+    await refuseEviction(this.#connection, options);
     const [outcome, text = ""] = await this.#application(
       lua.OPEN_APPLICATION,
       memory,
@@ -157,6 +159,7 @@ export class RedisStore implements LeaseStore {
     if (shard?.outcome === "lease-lost") {
       throw new LeaseLostError(shardId, `${shard.owner} holds it: stop it, or force the reset`);
     }
+    await this.#leases(scope, options).changed();
   }
 
   joinWorker(

@@ -1,17 +1,20 @@
 import {
   checkpointAt,
   isSequenceNumber,
-  SHARD_END,
+  shardEndAt,
   StoreError,
   type ApplicationRow,
   type Checkpoint,
   type StartPosition,
 } from "@kc/core";
 
+/** What Go's key holds of a shard that ended, and whose last number is not known. */
+const NO_NUMBER = "0";
+
 /** Number, sub-sequence number, '1' for a shard's end. All empty = no checkpoint. */
 export function checkpointArguments(checkpoint: Checkpoint | undefined): readonly string[] {
   if (checkpoint === undefined) return ["", "", ""];
-  if (checkpoint.kind === "shard-end") return ["", "", "1"];
+  if (checkpoint.kind === "shard-end") return [checkpoint.sequenceNumber ?? "", "", "1"];
   return [checkpoint.sequenceNumber, String(checkpoint.subSequenceNumber ?? ""), ""];
 }
 
@@ -41,7 +44,7 @@ export function shardOf(shardId: string, reply: unknown): ShardReply {
   }
   return {
     outcome,
-    checkpoint: end === "1" ? SHARD_END : number === "" ? undefined : positionOf(number, sub),
+    checkpoint: number === "" ? undefined : checkpointOf(number, sub, end === "1"),
     epoch: Number(epoch),
     owner: owner === "" ? undefined : owner,
     byGo: byGo === "1",
@@ -54,7 +57,8 @@ export function textsOf(reply: unknown): readonly string[] {
   return Array.isArray(reply) ? reply.map(String) : [];
 }
 
-function positionOf(sequenceNumber: string, sub: string | undefined): Checkpoint {
+function checkpointOf(sequenceNumber: string, sub: string | undefined, ended: boolean): Checkpoint {
+  if (ended) return shardEndAt(sequenceNumber === NO_NUMBER ? undefined : sequenceNumber);
   return checkpointAt(
     sub ? { sequenceNumber, subSequenceNumber: Number(sub) } : { sequenceNumber },
   );

@@ -17,17 +17,19 @@ export function script(...parts: readonly string[]): Script {
 /**
  * KEYS: the checkpoint, which is Go's, and its companion, which is ours. The companion says which
  * number its sub-sequence number and its shard end belong to (`at`): beside another number, which
- * Go wrote, they count for nothing. It also has the shard's lease.
+ * Go wrote, they count for nothing. Where the checkpoint's key is gone (evicted, expired, deleted by
+ * hand), `at` is the number. It also has the shard's lease.
  *
  * Each script writes, if only by PERSIST: so a server that has become a replica refuses it and
- * answers nothing stale. PERSIST changes nothing but a time to live, and progress has none. It comes
- * last, since after a first write Redis no longer heeds its maxmemory. Numbers are texts throughout: as doubles, or by the server's
- * collation, they would be compared wrongly. An empty text stands for what is absent.
+ * answers nothing stale. PERSIST changes nothing but a time to live, and only a removed shard has
+ * one. It comes last, since after a first write Redis no longer heeds its maxmemory. Numbers are texts throughout:
+ * as doubles, or by the server's collation, they would be compared wrongly. An empty text stands for what is absent.
  */
 export const SHARD = `
 local function read()
-  local number = redis.call('GET', KEYS[1]) or ''
+  local number = redis.call('GET', KEYS[1])
   local beside = redis.call('HMGET', KEYS[2], 'at', 'sub', 'end', 'epoch', 'owner', 'gone')
+  number = number or beside[1] or ''
   local ours = beside[1] == number
   return {
     number = number,
@@ -40,9 +42,15 @@ local function read()
   }
 end
 
+local function tell(outcome, shard)
+  return {outcome, shard.number, shard.sub, shard.ended, shard.epoch, shard.owner, shard.byGo, shard.gone}
+end
+
+-- Of a shard that was not written.
 local function answer(outcome, shard)
   redis.call('PERSIST', KEYS[1])
-  return {outcome, shard.number, shard.sub, shard.ended, shard.epoch, shard.owner, shard.byGo, shard.gone}
+  if shard.gone == '' then redis.call('PERSIST', KEYS[2]) end
+  return tell(outcome, shard)
 end
 
 local function isNumber(text)
@@ -77,13 +85,14 @@ local function hasRegressed(shard, seen)
 end
 
 -- A shard that was removed is there again.
-local function keep()
-  redis.call('HDEL', KEYS[2], 'gone')
+local function keep(shard)
+  if shard.gone ~= '' then redis.call('HDEL', KEYS[2], 'gone') end
   redis.call('PERSIST', KEYS[2])
+  shard.gone = ''
 end
 
 local function write(shard, to)
-  if to.ended == '1' then
+  if to.ended == '1' and to.number == '' then
     -- Go's key holds a number whatever happens: its last one, or one before all others.
     to.number = isNumber(shard.number) and shard.number or '0'
   end
@@ -93,7 +102,8 @@ local function write(shard, to)
     redis.call('SET', KEYS[1], to.number)
   end
   redis.call('HSET', KEYS[2], 'at', to.number, 'sub', to.sub, 'end', to.ended)
-  keep()
+  keep(shard)
+  shard.number, shard.sub, shard.ended, shard.byGo = to.number, to.sub, to.ended, ''
 end
 `;
 
@@ -125,7 +135,7 @@ if shard.number ~= '' then
   if order < 0 then return answer('behind', shard) end
 end
 write(shard, to)
-return answer('written', read())`,
+return tell('written', shard)`,
 );
 
 /** ARGV: where to, all empty = no checkpoint; '1' = whoever holds the shard loses it. */
@@ -136,9 +146,10 @@ local shard = read()
 local to = {number = ARGV[1], sub = ARGV[2], ended = ARGV[3]}
 if shard.owner ~= '' and ARGV[4] ~= '1' then return answer('lease-lost', shard) end
 write(shard, to)
-redis.call('HINCRBY', KEYS[2], 'epoch', 1)
+shard.epoch = tostring(redis.call('HINCRBY', KEYS[2], 'epoch', 1))
 redis.call('HDEL', KEYS[2], 'owner')
-return answer('reset', read())`,
+shard.owner = ''
+return tell('reset', shard)`,
 );
 
 /** KEYS: the application's hash. ARGV: its row as the caller has seen it, '' = not at all. */

@@ -1,6 +1,8 @@
 import { leaseStoreConformance, storeConformance } from "@kc/conformance";
 import type { StoreScope } from "@kc/core";
 import { startRedisCluster, type RedisClusterServer } from "@kc-internal/test-services";
+import { Cluster } from "ioredis";
+import { Cluster as Cluster5 } from "ioredis-5";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import type { RedisStore } from "../src/index.ts";
 import { ApplicationKeys } from "../src/keys.ts";
@@ -152,6 +154,48 @@ describe("a node that is killed", () => {
     for (const { outcome } of answers) expect(["written", "same"]).toContain(outcome);
     expect((await recovered(() => open().getCheckpoints(scope))).size).toBe(shards.length);
   }, 60_000);
+});
+
+describe("a client with the driver's own pipelining", () => {
+  it.each([
+    ["ioredis", Cluster],
+    ["ioredis 5", Cluster5],
+  ] as const)("of %s finds the nodes of all shards", async (_driver, Driver) => {
+    const startup = cluster.nodes.map(({ host, port }) => ({ host, port }));
+    const client = new Driver(startup, { enableAutoPipelining: true });
+    client.on("error", () => undefined);
+    onTestFinished(() => client.disconnect());
+    const store = openStore({ client, timeoutMs: 4000 });
+    for (const n of [1, 2]) {
+      const answers = await store.setCheckpoints(
+        scope,
+        shards.map((shardId) => writeOf(at(n), shardId)),
+      );
+      expect(new Set(answers.map(({ outcome }) => outcome))).toStrictEqual(new Set(["written"]));
+    }
+    expect(await store.getCheckpoints(scope)).toStrictEqual(
+      new Map(shards.map((shardId) => [shardId, at(2)])),
+    );
+  });
+});
+
+describe("a watch", () => {
+  it("hears on whatever node it listens, and listens to another one when that is gone", async () => {
+    const store = open();
+    let hints = 0;
+    const stop = new AbortController();
+    const watched = store.watch(scope, () => (hints += 1), stop.signal);
+    const join = (workerId: string) =>
+      store.joinWorker(scope, { workerId, incarnation: "1", weight: 1, maxShards: undefined });
+    await expect.poll(() => hints, { timeout: 10_000 }).toBeGreaterThan(0);
+    for (const { client } of nodes) {
+      hints = 0;
+      await client.call("CLIENT", "KILL", "TYPE", "pubsub");
+      for (let n = 0; hints < 2; n += 1) await join(`${client.options.port}-${n}`);
+    }
+    stop.abort();
+    await watched;
+  }, 30_000);
 });
 
 describe("a client that reads from replicas", () => {

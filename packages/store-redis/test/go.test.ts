@@ -1,4 +1,4 @@
-import type { ApplicationRow, StoreScope } from "@kc/core";
+import { shardEndAt, type ApplicationRow, type StoreScope } from "@kc/core";
 import { startRedis, type RedisServer } from "@kc-internal/test-services";
 import type { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -123,6 +123,20 @@ describe("what Go finds after us", () => {
     await client.expire(goKey(), 1000);
     await store.getCheckpoint(scope, SHARD);
     expect(await client.ttl(goKey())).toBe(-1);
+  });
+
+  it("is the number of a shard's last record at its end, flushed or not", async () => {
+    await open().setCheckpoint(scope, writeOf(at(5)));
+    const end = shardEndAt(numberAt(9));
+    const store = open();
+    expect(await store.setCheckpoint(scope, writeOf(end))).toStrictEqual({
+      outcome: "written",
+      stored: end,
+    });
+    expect(await goReads()).toBe(numberAt(9));
+    expect(await open().getCheckpoint(scope, SHARD)).toStrictEqual(end);
+    await store.resetCheckpoint(scope, SHARD, shardEndAt(numberAt(7)));
+    expect(await goReads()).toBe(numberAt(7));
   });
 
   it("is 0 for a shard that ended without a record", async () => {
