@@ -54,7 +54,14 @@ export class PrometheusCounter implements KcCounter {
         throw new ConfigError("prefix", `the registry has another kind of metric named ${name}`);
       }
       const help = METRICS[metric].description;
-      const configuration = { name, help, labelNames: [...labels], registers: [registry] };
+      const configuration = {
+        name,
+        help,
+        labelNames: [...labels],
+        registers: [registry],
+        // How prom-client's AggregatorRegistry folds the processes of a cluster: the largest lag, not a sum.
+        aggregator: foldOf(metric),
+      };
       this.#instruments.set(metric, {
         metric:
           standing ??
@@ -118,6 +125,12 @@ function checkOptions(options: PrometheusCounterOptions): Required<PrometheusCou
     throw new ConfigError("buckets", "numbers of seconds above 0 are needed, ascending");
   }
   return { registry, prefix, perShard, buckets };
+}
+
+/** What all processes tell alike (the workers) and how long something has lasted cannot be added up. */
+function foldOf(metric: MetricName): "sum" | "max" {
+  const { kind, unit } = METRICS[metric];
+  return metric === "workers" || (kind === "gauge" && unit === "ms") ? "max" : "sum";
 }
 
 function isAscending(buckets: unknown): boolean {

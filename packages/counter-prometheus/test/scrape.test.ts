@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { CreateStreamCommand, PutRecordCommand } from "@aws-sdk/client-kinesis";
 import { Consumer, METRICS } from "@kc/core";
 import { FakeKinesis } from "@kc/emulator";
-import { Gauge, Registry } from "prom-client";
+import { AggregatorRegistry, Gauge, type MetricObject, Registry } from "prom-client";
 import { expect, onTestFinished, test } from "vitest";
 import { PrometheusCounter, type PrometheusCounterOptions } from "../src/index.ts";
 
@@ -25,6 +25,26 @@ async function scrape(registry: Registry): Promise<ReadonlyMap<string, number>> 
     }),
   );
 }
+
+test("the processes of a cluster are folded: the largest lag, the sum of records", async () => {
+  const worker = async (lag: number, records: number): Promise<MetricObject[]> => {
+    const registry = new Registry();
+    const counter = new PrometheusCounter({ registry, perShard: false });
+    const where = { stream: "orders", application: "billing" };
+    counter.set("lag", lag, where);
+    counter.set("workers", 2, where);
+    counter.set("leases_held", 3, where);
+    counter.add("records", records, where);
+    return registry.getMetricsAsJSON();
+  };
+  const both = [await worker(1000, 5), await worker(3000, 7)];
+  const samples = await scrape(AggregatorRegistry.aggregate(both));
+  const of = (name: string) => [...samples].find(([series]) => series.startsWith(`${name}{`))?.[1];
+  expect(of("kinesis_lag_seconds")).toBe(3);
+  expect(of("kinesis_workers")).toBe(2);
+  expect(of("kinesis_leases_held")).toBe(6);
+  expect(of("kinesis_records_total")).toBe(12);
+});
 
 test("two consumers' figures stand in one registry, as a scrape reads it", async () => {
   const registry = new Registry();

@@ -1,5 +1,7 @@
 import type { Counter, CounterName, GaugeName, HistogramName, MetricAttributes } from "@kc/core";
+import type { SocketOptions } from "node:dgram";
 import { StatsD } from "hot-shots";
+import { keptLookup } from "./lookup.ts";
 import { checkOptions, type StatsdClient, type StatsdCounterOptions } from "./options.ts";
 
 export type { StatsdClient, StatsdCounterOptions } from "./options.ts";
@@ -36,10 +38,14 @@ export class StatsdCounter implements Counter, AsyncDisposable {
         ...source,
         maxBufferSize: DATAGRAM_BYTES,
         bufferFlushInterval: DATAGRAM_WITHIN_MS,
-        // A name is looked up once in a while, not for each figure.
-        cacheDns: true,
         errorHandler: () => (this.#dropped += 1),
-        udpSocketOptions: { type: source.host.includes(":") ? "udp6" : "udp4" },
+        // With `DD_*` in the environment hot-shots would send tags to a server that knows none.
+        ...(tags === "none" ? { datadog: false, includeDataDogTags: false } : {}),
+        udpSocketOptions: {
+          type: source.host.includes(":") ? "udp6" : "udp4",
+          // Node calls it with a family in the place of options.
+          lookup: keptLookup() as unknown as NonNullable<SocketOptions["lookup"]>,
+        },
       });
       this.#own.socket.unref?.();
     }

@@ -1,7 +1,11 @@
+import dns from "node:dns";
+import { syncBuiltinESMExports } from "node:module";
 import { StatsD } from "hot-shots";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { StatsdCounter, type StatsdCounterOptions } from "../src/index.ts";
 import { startServer, type TestServer } from "./support/server.ts";
+
+type Answer = (error: null, address: string, family: number) => void;
 
 const ATTRIBUTES = { shardId: "shardId-0", stream: "my.orders", application: "bil:ling" };
 
@@ -27,6 +31,38 @@ test("a server without tags gets them in the name, in a fixed order", async () =
   counter.set("lag", 1500, ATTRIBUTES);
   await until("lag");
   expect(lines).toEqual(["kinesis.lag.bil_ling.shardId-0.my_orders:1500|g"]);
+});
+
+test("a server without tags gets none from the environment either", async () => {
+  vi.stubEnv("DD_ENV", "production").stubEnv("DD_TAGS", "team:a");
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const { port, until, lines } = await server();
+  await using counter = new StatsdCounter({ port, tags: "none" });
+  counter.set("lag", 1500, ATTRIBUTES);
+  await until("lag");
+  expect(lines).toEqual(["kinesis.lag.bil_ling.shardId-0.my_orders:1500|g"]);
+});
+
+test("a name is looked up in the socket's family, and then kept", async () => {
+  const lookups: unknown[] = [];
+  vi.spyOn(dns, "lookup").mockImplementation(((name: string, family: number, answer: Answer) => {
+    if (name !== "localhost") return answer(null, name, 4);
+    lookups.push(family);
+    answer(null, family === 4 ? "127.0.0.1" : "::1", family === 4 ? 4 : 6);
+  }) as unknown as typeof dns.lookup);
+  syncBuiltinESMExports();
+  onTestFinished(() => {
+    vi.restoreAllMocks();
+    syncBuiltinESMExports();
+  });
+  const { port, until } = await server();
+  await using counter = new StatsdCounter({ host: "localhost", port });
+  for (const name of ["records", "bytes", "batches"] as const) {
+    counter.add(name, 1, ATTRIBUTES);
+    await until(`kinesis.${name}`);
+  }
+  expect(lookups).toEqual([4]);
+  expect(counter.dropped).toBe(0);
 });
 
 test("a duration is a timing, its fraction included", async () => {
