@@ -16,7 +16,8 @@ export function keptLookup(): (hostname: string, family: 4 | 6, callback: Callba
   return (hostname, family, callback) => {
     const known = kept.get(hostname);
     if (known !== undefined && performance.now() < known.until) {
-      return callback(null, known.address, family);
+      process.nextTick(callback, null, known.address, family);
+      return;
     }
     lookup(hostname, family, (error, address) => {
       if (error === null) kept.set(hostname, { address, until: performance.now() + KEPT_MS });

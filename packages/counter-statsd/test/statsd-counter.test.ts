@@ -46,9 +46,9 @@ test("a server without tags gets none from the environment either", async () => 
 test("a name is looked up in the socket's family, and then kept", async () => {
   const lookups: unknown[] = [];
   vi.spyOn(dns, "lookup").mockImplementation(((name: string, family: number, answer: Answer) => {
-    if (name !== "localhost") return answer(null, name, 4);
-    lookups.push(family);
-    answer(null, family === 4 ? "127.0.0.1" : "::1", family === 4 ? 4 : 6);
+    if (name === "localhost") lookups.push(family);
+    const local = family === 4 ? "127.0.0.1" : "::1";
+    process.nextTick(answer, null, name === "localhost" ? local : name, family);
   }) as unknown as typeof dns.lookup);
   syncBuiltinESMExports();
   onTestFinished(() => {
