@@ -29,6 +29,7 @@ export {
 } from "./checkpoints/write-outcome.ts";
 export { classifySdkError, type SdkFailure } from "./sdk-failure.ts";
 export { lastingFailure, passingFailure, type StoreFailure } from "./checkpoints/store-failure.ts";
+export { RefusalGrace } from "./checkpoints/refusal-grace.ts";
 export { MemoryStore } from "./checkpoints/memory-store.ts";
 export {
   MemoryStoreData,

@@ -1,70 +1,45 @@
-import { KcError, namespaceOf, type CallOptions, type ShardLease, type StoreScope } from "@kc/core";
+import { KcError, namespaceOf, type CallOptions, type StoreScope } from "@kc/core";
 import type { Connection, Lane } from "./connection.ts";
-import type { MysqlRow, Session, TransactionOptions } from "./database.ts";
+import type { Session } from "./database.ts";
+import { isDuplicate } from "./errors.ts";
 import type { Limits } from "./inspection.ts";
+import { raiseRevision } from "./lease-statements.ts";
+import { look, type Look, type Wanted } from "./look.ts";
 import { checkFit, type Touched } from "./names.ts";
-import { checkPlace, leaseOf, textOf } from "./rows.ts";
 import { readLimits } from "./schema.ts";
-import * as sql from "./statements.ts";
+import type { Place, Tables } from "./sql.ts";
 
-/** Shards of one transaction: it is to stay short. */
+/** Shards of one statement: it is to stay short. */
 const SHARDS_AT_ONCE = 1000;
 
-/** What the calls of a store have in common: the tables, the namespace, and the locks of shards. */
+/** One call under way: a connection, and where its rows stand. */
+export interface Call {
+  readonly session: Session;
+  readonly place: Place;
+  readonly look: (wanted: Wanted) => Promise<Look>;
+  /** A statement that changes workers or leases. Answers how many rows it changed. */
+  readonly change: (sql: string) => Promise<number>;
+  /** Raises the revision, if something was changed: at the latest at the call's end. */
+  readonly settle: () => Promise<void>;
+}
+
+/** What the calls of a store have in common: the tables, the namespace, and the revision. */
 export class Calls {
-  readonly tables: sql.Tables;
+  readonly tables: Tables;
   readonly #connection: Connection;
   readonly #namespace: string | undefined;
   /** Undefined until the schema has been seen to be right. */
   #limits: Limits | undefined;
+  /**
+   * The namespaces in which a change stands, or may stand, whose revision was not raised yet. If the
+   * call is given up, the next one does it, a heartbeat for instance.
+   */
+  readonly #owed = new Set<string>();
 
-  constructor(connection: Connection, tables: sql.Tables, namespace: string | undefined) {
+  constructor(connection: Connection, tables: Tables, namespace: string | undefined) {
     this.#connection = connection;
     this.tables = tables;
     this.#namespace = namespace;
-  }
-
-  /** Runs `work` in a transaction that holds the shards' locks. */
-  locked<Answer>(
-    scope: StoreScope,
-    touched: readonly Touched[],
-    options: CallOptions | undefined,
-    work: (
-      session: Session,
-      namespace: string,
-      leases: ReadonlyMap<string, ShardLease>,
-    ) => Promise<Answer>,
-    transaction?: TransactionOptions,
-  ): Promise<Answer> {
-    const shardIds = [...new Set(touched.map(({ shardId }) => shardId))];
-    return this.run(scope, touched, options, async (session, namespace) => {
-      for (;;) {
-        const leases = new Map<string, ShardLease>();
-        const done = await session.transaction(async () => {
-          for (const row of await session.query(sql.lockShards(this.tables, namespace, shardIds))) {
-            leases.set(textOf(row["shard_id"])!, leaseOf(row));
-          }
-          return leases.size === shardIds.length
-            ? { answer: await work(session, namespace, leases) }
-            : undefined;
-        }, transaction);
-        if (done) return done.answer;
-        const missing = shardIds.filter((shardId) => !leases.has(shardId));
-        await session.query(sql.addShards(this.tables, namespace, missing));
-      }
-    });
-  }
-
-  /** @throws NamespaceConflictError if another has the namespace. */
-  async readCheckpoints(
-    session: Session,
-    scope: StoreScope,
-    namespace: string,
-    shardIds?: readonly string[],
-  ): Promise<readonly MysqlRow[]> {
-    const rows = await session.query(sql.readCheckpoints(this.tables, namespace, shardIds));
-    checkPlace(rows, scope, namespace);
-    return rows;
   }
 
   /** As the connection's `run`, once the schema is known to be right. */
@@ -72,7 +47,7 @@ export class Calls {
     scope: StoreScope,
     touched: readonly Touched[],
     options: CallOptions | undefined,
-    work: (session: Session, namespace: string) => Promise<Answer>,
+    work: (call: Call) => Promise<Answer>,
     lane?: Lane,
   ): Promise<Answer> {
     const namespace = this.#namespace ?? namespaceOf(scope);
@@ -81,7 +56,11 @@ export class Calls {
         async (session) => {
           this.#limits ??= await readLimits(session, this.tables);
           checkFit(this.#limits, namespace, touched);
-          return work(session, namespace);
+          const place = { tables: this.tables, namespace, asShardId: this.#limits.asShardId };
+          const call = this.#call(session, place, scope);
+          const answer = await work(call);
+          await call.settle();
+          return answer;
         },
         options,
         lane,
@@ -92,16 +71,46 @@ export class Calls {
       throw error;
     }
   }
+
+  #call(session: Session, place: Place, scope: StoreScope): Call {
+    const owed = this.#owed;
+    return {
+      session,
+      place,
+      look: (wanted) => look(session, place, scope, wanted),
+      change: async (sql) => {
+        try {
+          const changed = await session.write(sql);
+          if (changed > 0) owed.add(place.namespace);
+          return changed;
+        } catch (error) {
+          if (!isDuplicate(error)) owed.add(place.namespace);
+          throw error;
+        }
+      },
+      settle: async () => {
+        if (!owed.has(place.namespace)) return;
+        await session.write(raiseRevision(place));
+        owed.delete(place.namespace);
+      },
+    };
+  }
 }
 
-/** Sorted as locks are taken, in parts that one transaction handles. */
+/** Sorted as locks are taken, in parts that one statement handles, in which each shard stands once. */
 export function* inParts<Item extends { readonly shardId: string }>(
   items: readonly Item[],
 ): Generator<readonly Item[]> {
   const sorted = items.toSorted((a, b) => compareText(a.shardId, b.shardId));
-  for (let start = 0; start < sorted.length; start += SHARDS_AT_ONCE) {
-    yield sorted.slice(start, start + SHARDS_AT_ONCE);
+  let part: Item[] = [];
+  for (const item of sorted) {
+    if (part.length === SHARDS_AT_ONCE || part.at(-1)?.shardId === item.shardId) {
+      yield part;
+      part = [];
+    }
+    part.push(item);
   }
+  if (part.length > 0) yield part;
 }
 
 function compareText(a: string, b: string): number {

@@ -1,14 +1,16 @@
 import { setMaxListeners } from "node:events";
 import { Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { CallLimit, StoreError, type CallOptions } from "@kc/core";
+import { CallLimit, RefusalGrace, StoreError, type CallOptions } from "@kc/core";
 import { createPool, type Pool, type PoolOptions } from "mysql2/promise";
-import { Session, type MysqlConnection, type MysqlPool } from "./database.ts";
+import { Session, UnfitConnection, type MysqlConnection, type MysqlPool } from "./database.ts";
 import { isLock, toStoreError } from "./errors.ts";
 import type { CheckedOptions } from "./options.ts";
 
-/** Between two tries for a lock: a transaction takes a few milliseconds. */
+/** Between two tries for a lock: a statement takes a few milliseconds. */
 const PAUSE_MS = 10;
+/** A pool that gives as many connections one after another that do not commit is set up so. */
+const MOST_UNFIT = 20;
 /** How long connections of our own may take to say goodbye. */
 const FAREWELL_MS = 1000;
 
@@ -20,15 +22,18 @@ export type Lane = "work" | "heartbeat";
  * others wait their turn here, so that a pool of one is enough and the owner's work finds the rest
  * of it free.
  *
- * A call ends in one of three ways. It is answered: the connection goes back. It meets a lock: it is
- * rolled back, and tried again until its time is over. Anything else, an abort and a time-out
- * included: the connection is destroyed unless nothing is open on it, and the server rolls back.
+ * Each statement is a transaction of its own. A call ends in one of four ways. It is answered: the
+ * connection goes back. It meets a lock: it is tried again until its time is over. The connection is
+ * unfit: it is destroyed, the server rolls back, and the call is tried on another. Anything else, an
+ * abort and a time-out included: the connection is destroyed unless it is idle.
  */
 export class Connection {
   readonly #options: CheckedOptions;
   readonly #closing = new AbortController();
+  readonly #grace = new RefusalGrace();
   #pool: MysqlPool | undefined;
   #own: OwnPool | undefined;
+  readonly #prepared = new WeakSet();
   readonly #turns: Record<Lane, Promise<void>> = {
     work: Promise.resolve(),
     heartbeat: Promise.resolve(),
@@ -41,7 +46,7 @@ export class Connection {
   }
 
   /**
-   * `work` is run again after a lock: what it did before was rolled back.
+   * `work` is run again after a lock or on another connection: it begins by looking at what stands.
    * @throws KcError for everything but an abort, which rejects with the signal's reason.
    */
   async run<Answer>(
@@ -63,9 +68,11 @@ export class Connection {
     this.#turns[lane] = new Promise((resolve) => (done = resolve));
     try {
       await limit.wait(before);
-      return await this.#attempts(work, limit, (error) => (lock = error));
+      const answer = await this.#attempts(work, limit, (error) => (lock = error));
+      this.#grace.answered();
+      return answer;
     } catch (error) {
-      throw limit.signal.aborted ? limit.signal.reason : toStoreError(error);
+      throw limit.signal.aborted ? limit.signal.reason : this.#grace.weigh(toStoreError(error));
     } finally {
       void before.then(done);
       limit.stop();
@@ -84,14 +91,20 @@ export class Connection {
     limit: CallLimit,
     onLock: (error: unknown) => void,
   ): Promise<Answer> {
-    for (;;) {
+    for (let unfit = 0; ;) {
       const connection = await this.#connect(limit);
-      const session = new Session(connection, limit);
+      const session = new Session(connection, limit, this.#prepared.has(keyOf(connection)));
       try {
+        if (this.#own !== undefined) await this.#prepare(connection, session);
         const answer = await work(session);
         connection.release();
         return answer;
       } catch (error) {
+        if (error instanceof UnfitConnection) {
+          discard(connection);
+          if ((unfit += 1) < MOST_UNFIT) continue;
+          throw neverFit(error);
+        }
         // After trouble with the server another connection, which may lead to another server.
         const healthy = isLock(error) || !toStoreError(error).retryable;
         if (session.idle && healthy) connection.release();
@@ -101,6 +114,12 @@ export class Connection {
       }
       await limit.wait(delay(PAUSE_MS * (0.5 + Math.random())));
     }
+  }
+
+  async #prepare(connection: MysqlConnection, session: Session): Promise<void> {
+    if (this.#prepared.has(keyOf(connection))) return;
+    await session.prepare();
+    this.#prepared.add(keyOf(connection));
   }
 
   async #connect(limit: CallLimit): Promise<MysqlConnection> {
@@ -150,6 +169,17 @@ class OwnPool {
     farewell.abort();
     for (const socket of this.#sockets) socket.destroy();
   }
+}
+
+/** The pool wraps a connection anew each time. */
+const keyOf = (connection: MysqlConnection): object => connection.connection ?? connection;
+
+function neverFit(error: UnfitConnection): StoreError {
+  return new StoreError(
+    "STORE_FAILED",
+    `MySQL: ${error.message} on each connection of this pool: give the store a pool of its own`,
+    { cause: error },
+  );
 }
 
 /** mysql2's own `destroy` waits for the server's side to close, which a dead server never does. */

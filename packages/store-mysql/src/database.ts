@@ -1,5 +1,5 @@
-import { KcError, type CallLimit } from "@kc/core";
-import { isLock } from "./errors.ts";
+import type { CallLimit } from "@kc/core";
+import { isInTransaction } from "./errors.ts";
 
 /** The part of a pool of `mysql2/promise` that is used here, whichever copy it comes from. */
 export interface MysqlPool {
@@ -32,34 +32,89 @@ export interface MysqlQuery {
 /** One answer's row: every value as the text that the server sent. */
 export type MysqlRow = Readonly<Record<string, string | null>>;
 
-export interface TransactionOptions {
-  /**
-   * For who reads rows that it does not lock. At the level of the pool's owner it might see a change
-   * that is rolled back, or wait for one. Costs a round trip, and holds for this transaction alone.
-   */
-  readonly isolated?: boolean;
+/**
+ * What a connection was left in by the pool's owner: what is written on it is not committed, and what
+ * is read may be old. It must be given up: the server then rolls back what was done on it.
+ */
+export class UnfitConnection extends Error {
+  override readonly name = "UnfitConnection";
 }
+
+/** For the one transaction that follows. At READ UNCOMMITTED a row might be read that is taken back. */
+const ISOLATION = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";
+
+/**
+ * MariaDB alone reads what stands in such a comment. A statement waits a second for a lock, so that
+ * one whose caller gave up does not wait on for long; it assigns from left to right in every sql_mode;
+ * and a join by keys is no unsafe update.
+ */
+const IN_MARIADB =
+  "/*M! SET STATEMENT innodb_lock_wait_timeout = 1, sql_mode = 'STRICT_ALL_TABLES', " +
+  "sql_safe_updates = 0 FOR */ ";
+
+const IN_TRANSACTION = 1;
+const AUTOCOMMIT = 2;
 
 /** A connection for the length of one call. Once that is over nothing is sent. */
 export class Session {
   readonly #connection: MysqlConnection;
   readonly #limit: CallLimit;
-  #inTransaction = false;
-  #unanswered = 0;
+  /** Undecided: a statement without its answer, or a setting whose statement has not come. */
+  #open = 0;
+  /** Has the server said that nothing is open on it, and that each statement commits by itself? */
+  #fit: boolean;
 
-  constructor(connection: MysqlConnection, limit: CallLimit) {
+  /** `prepared`: `prepare()` was called on it, and nobody else uses it. */
+  constructor(connection: MysqlConnection, limit: CallLimit, prepared: boolean) {
     this.#connection = connection;
     this.#limit = limit;
+    this.#fit = prepared;
   }
 
-  /** Is nothing open on the connection: no transaction, no statement without its answer? */
+  /** Sets a connection of a pool of our own, once: a read on it is then one round trip. */
+  async prepare(): Promise<void> {
+    await this.define("SET SESSION autocommit = 1, innodb_lock_wait_timeout = 1");
+    await this.define("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ");
+  }
+
+  /** Is there nothing on the connection that another user of it would meet? */
   get idle(): boolean {
-    return !this.#inTransaction && this.#unanswered === 0;
+    return this.#open === 0;
+  }
+
+  /**
+   * What was committed when the statement began. On a pool that was handed in a first read takes two
+   * round trips: of a connection's state the server says nothing with rows.
+   * @throws UnfitConnection
+   */
+  async read(sql: string): Promise<readonly MysqlRow[]> {
+    if (this.#fit) {
+      const rows = rowsOf(await this.#query(sql));
+      if (rows[0]?.["uncommitted"] !== "1") return rows;
+    }
+    this.#open += 1;
+    this.#check(await this.#query(ISOLATION));
+    const rows = rowsOf(await this.#query(sql));
+    this.#open -= 1;
+    return rows;
+  }
+
+  /** How many rows were changed, or found. Committed when it answers. @throws UnfitConnection */
+  write(sql: string): Promise<number> {
+    return this.define(IN_MARIADB + sql);
+  }
+
+  /** A statement that sets or defines something, as it stands. @throws UnfitConnection */
+  async define(sql: string): Promise<number> {
+    const answer = await this.#query(sql);
+    this.#check(answer);
+    this.#fit = true;
+    return answer.affectedRows ?? 0;
   }
 
   /** By mysql2's `query`, not `execute`: prepared statements are a session's state. */
-  async query(sql: string): Promise<readonly MysqlRow[]> {
-    this.#unanswered += 1;
+  async #query(sql: string): Promise<Answer> {
+    this.#open += 1;
     const answer = this.#connection
       .query({
         sql,
@@ -67,31 +122,30 @@ export class Session {
         nestTables: false,
         typeCast: (field) => field.string(),
       })
-      .finally(() => (this.#unanswered -= 1));
-    const [rows] = await this.#limit.wait(answer);
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- by typeCast all are texts
-    return Array.isArray(rows) ? (rows as MysqlRow[]) : [];
-  }
-
-  /** Rolled back if `work` throws because of a lock, or throws an error of our own. */
-  async transaction<Answer>(
-    work: () => Promise<Answer>,
-    { isolated = false }: TransactionOptions = {},
-  ): Promise<Answer> {
-    this.#inTransaction = true;
+      .finally(() => (this.#open -= 1));
     try {
-      if (isolated) await this.query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
-      await this.query("START TRANSACTION");
-      const answer = await work();
-      await this.query("COMMIT");
-      this.#inTransaction = false;
-      return answer;
+      const [rows] = await this.#limit.wait(answer);
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- mysql2's answers to one statement
+      return rows as Answer;
     } catch (error) {
-      if (KcError.is(error) || isLock(error)) {
-        await this.query("ROLLBACK");
-        this.#inTransaction = false;
-      }
+      if (isInTransaction(error))
+        throw new UnfitConnection("a transaction is open", { cause: error });
       throw error;
     }
   }
+
+  #check({ serverStatus = AUTOCOMMIT }: Answer): void {
+    if ((serverStatus & AUTOCOMMIT) === 0) throw new UnfitConnection("autocommit is off");
+    if ((serverStatus & IN_TRANSACTION) !== 0) throw new UnfitConnection("a transaction is open");
+  }
+}
+
+/** Rows, all of whose values are texts, or what the server says of a change. */
+type Answer = readonly MysqlRow[] & {
+  readonly affectedRows?: number;
+  readonly serverStatus?: number;
+};
+
+function rowsOf(answer: Answer): readonly MysqlRow[] {
+  return Array.isArray(answer) ? answer : [];
 }

@@ -16,6 +16,9 @@ const READ_ONLY = passingFailure(
   "the server is read-only: a replica, or a primary that is failing over",
 );
 const NO_ROOM = passingFailure("the server has no room left: make some");
+const NOT_READY = passingFailure(
+  "the node, or the proxy before the server, cannot serve now: it joins its cluster, or fails over",
+);
 const LOGIN = lastingFailure("STORE_ACCESS_DENIED", "check user, password, host and TLS");
 const RIGHTS = lastingFailure(
   "STORE_ACCESS_DENIED",
@@ -30,24 +33,30 @@ const ENDED = lastingFailure("STORE_CLOSED", "the pool was closed by its owner")
 
 /**
  * The server's error numbers and names, and what each means for a checkpoint. Those from 2000 to 2999
- * are a client's: proxies between us and the server pass them on.
+ * are a client's: proxies between us and the server pass them on. Those from 9000 on are a proxy's own.
  */
 export const SERVER_ERRORS: readonly (readonly [number, string, StoreFailure])[] = [
+  [3, "EE_WRITE", NO_ROOM],
   [1020, "ER_CHECKREAD", LOCK],
   [1021, "ER_DISK_FULL", NO_ROOM],
+  [1026, "ER_ERROR_ON_WRITE", NO_ROOM],
+  [1030, "ER_GET_ERRNO", NO_ROOM],
   [1037, "ER_OUTOFMEMORY", NO_ROOM],
+  [1038, "ER_OUT_OF_SORTMEMORY", NO_ROOM],
   [1040, "ER_CON_COUNT_ERROR", OVERLOADED],
   [1041, "ER_OUT_OF_RESOURCES", NO_ROOM],
   [1043, "ER_HANDSHAKE_ERROR", UNREACHABLE],
   [1044, "ER_DBACCESS_DENIED_ERROR", LOGIN],
   [1045, "ER_ACCESS_DENIED_ERROR", LOGIN],
   [1046, "ER_NO_DB_ERROR", NO_DATABASE],
+  [1047, "ER_UNKNOWN_COM_ERROR", NOT_READY],
   [1049, "ER_BAD_DB_ERROR", NO_DATABASE],
   [1053, "ER_SERVER_SHUTDOWN", STOPPING],
   [1054, "ER_BAD_FIELD_ERROR", SCHEMA],
   [1114, "ER_RECORD_FILE_FULL", NO_ROOM],
   [1129, "ER_HOST_IS_BLOCKED", UNREACHABLE],
   [1130, "ER_HOST_NOT_PRIVILEGED", LOGIN],
+  [1135, "ER_CANT_CREATE_THREAD", OVERLOADED],
   [1142, "ER_TABLEACCESS_DENIED_ERROR", RIGHTS],
   [1143, "ER_COLUMNACCESS_DENIED_ERROR", RIGHTS],
   [1146, "ER_NO_SUCH_TABLE", SCHEMA],
@@ -61,12 +70,15 @@ export const SERVER_ERRORS: readonly (readonly [number, string, StoreFailure])[]
   [1184, "ER_NEW_ABORTING_CONNECTION", STOPPING],
   [1203, "ER_TOO_MANY_USER_CONNECTIONS", OVERLOADED],
   [1205, "ER_LOCK_WAIT_TIMEOUT", LOCK],
+  [1206, "ER_LOCK_TABLE_FULL", NO_ROOM],
   [1213, "ER_LOCK_DEADLOCK", LOCK],
   [1226, "ER_USER_LIMIT_REACHED", OVERLOADED],
   [1227, "ER_SPECIFIC_ACCESS_DENIED_ERROR", RIGHTS],
   [1290, "ER_OPTION_PREVENTS_STATEMENT", READ_ONLY],
   [1317, "ER_QUERY_INTERRUPTED", TOO_SLOW],
   [1364, "ER_NO_DEFAULT_FOR_FIELD", SCHEMA],
+  [1412, "ER_TABLE_DEF_CHANGED", LOCK],
+  [1637, "ER_TOO_MANY_CONCURRENT_TRXS", OVERLOADED],
   [1698, "ER_ACCESS_DENIED_NO_PASSWORD_ERROR", LOGIN],
   [1792, "ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION", READ_ONLY],
   [1836, "ER_READ_ONLY_MODE", READ_ONLY],
@@ -77,11 +89,16 @@ export const SERVER_ERRORS: readonly (readonly [number, string, StoreFailure])[]
   [2006, "CR_SERVER_GONE_ERROR", UNREACHABLE],
   [2013, "CR_SERVER_LOST", UNREACHABLE],
   [3024, "ER_QUERY_TIMEOUT", TOO_SLOW],
+  [3032, "ER_SERVER_OFFLINE_MODE", STOPPING],
+  [3100, "ER_RUN_HOOK_ERROR", NOT_READY],
+  [3101, "ER_TRANSACTION_ROLLBACK_DURING_COMMIT", LOCK],
   [3118, "ER_ACCOUNT_HAS_BEEN_LOCKED", LOGIN],
   [3159, "ER_SECURE_TRANSPORT_REQUIRED", LOGIN],
   [3169, "ER_SESSION_WAS_KILLED", STOPPING],
   [3572, "ER_LOCK_NOWAIT", LOCK],
   [4031, "ER_CLIENT_INTERACTION_TIMEOUT", STOPPING],
+  [9001, "ER_PROXYSQL_MAX_CONN_TIMEOUT", NOT_READY],
+  [9501, "ER_RDS_PROXY", NOT_READY],
 ];
 
 /** Errors of the network and of mysql2. */
@@ -134,6 +151,11 @@ export function isDuplicateColumn(error: unknown): boolean {
 
 export function isMissingTable(error: unknown): boolean {
   return serverNumber(error) === 1146;
+}
+
+/** Is a transaction of somebody else's open on the connection? */
+export function isInTransaction(error: unknown): boolean {
+  return serverNumber(error) === 1568;
 }
 
 /** What mysql2 threw, as a StoreError. A KcError is left as it is. */

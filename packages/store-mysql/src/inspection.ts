@@ -1,12 +1,13 @@
 import { StoreError } from "@kc/core";
 import type { MysqlRow } from "./database.ts";
-import { literal, TABLE_NAMES, type TableName, type Tables } from "./statements.ts";
+import { literal, TABLE_NAMES, type TableName, type Tables } from "./sql.ts";
 
 interface Column {
   readonly name: string;
   readonly type: string;
   readonly length: number;
   readonly characterSet: string | null;
+  readonly collation: string | null;
   readonly inKey: boolean;
 }
 
@@ -24,6 +25,8 @@ export interface Limits {
   readonly shardIdLength: number;
   readonly digits: number;
   readonly unicode: boolean;
+  /** As `Place` has it. */
+  readonly asShardId: (expression: string) => string;
 }
 
 /** One row for each column; one row if there is no table. */
@@ -31,28 +34,23 @@ export function readSchema({ names, database }: Tables): string {
   const schema = database === undefined ? "DATABASE()" : literal(database);
   return `SELECT t.table_name AS table_name, t.engine AS engine, c.column_name AS column_name,
       c.column_type AS column_type, c.character_maximum_length AS length,
-      c.character_set_name AS character_set, c.column_key AS column_key,
-      @@lower_case_table_names AS folds_names, @@autocommit AS autocommit
+      c.character_set_name AS character_set, c.collation_name AS collation,
+      c.column_key AS column_key, @@lower_case_table_names AS folds_names
     FROM (SELECT 1 AS one) AS one
     LEFT JOIN information_schema.tables AS t
       ON t.table_schema = ${schema} AND t.table_name IN (${Object.values(names).map(literal).join(", ")})
     LEFT JOIN information_schema.columns AS c
-      ON c.table_schema = t.table_schema AND c.table_name = t.table_name`;
+      ON c.table_schema = t.table_schema AND c.table_name = t.table_name
+    LIMIT 18446744073709551615`;
 }
 
-/** @throws StoreError STORE_FAILED if the pool's connections do not commit what they write. */
 export function inspect(rows: readonly MysqlRow[], { names }: Tables): Inspection {
-  if (rows[0]?.["autocommit"] === "0") {
-    throw new StoreError(
-      "STORE_FAILED",
-      "MySQL: autocommit is off on this pool's connections: give the store a pool of its own",
-    );
-  }
   const fold = (name: string): string =>
     rows[0]?.["folds_names"] === "0" ? name : name.toLowerCase();
   const found = (name: string): TableFound | undefined => {
     const own = rows.filter(({ table_name: table }) => table != null && fold(table) === fold(name));
-    return own[0] && { engine: own[0]["engine"] ?? "", columns: own.map(columnOf) };
+    const columns = own.filter(({ column_name: column }) => column != null).map(columnOf);
+    return own[0] && { engine: own[0]["engine"] ?? "", columns };
   };
   const inspection: { -readonly [Table in TableName]?: TableFound } = {};
   for (const table of TABLE_NAMES) {
@@ -68,6 +66,7 @@ function columnOf(row: MysqlRow): Column {
     type: (row["column_type"] ?? "").toLowerCase(),
     length: Number(row["length"]),
     characterSet: row["character_set"] ?? null,
+    collation: row["collation"] ?? null,
     inKey: row["column_key"] === "PRI",
   };
 }
@@ -88,7 +87,16 @@ export function limitsOf({ columns }: TableFound, table: string): Limits {
     shardIdLength: charactersOf(names[1]),
     digits: Number(digits),
     unicode: names.every(({ characterSet }) => (characterSet ?? "utf8mb4") === "utf8mb4"),
+    asShardId: conversionTo(names[1]),
   };
+}
+
+/** What makes a text of ours one that this column's key finds. */
+function conversionTo({ characterSet, collation }: Column): Limits["asShardId"] {
+  if (characterSet === null || collation === null) {
+    return (expression) => `CAST(CONVERT(${expression} USING utf8mb4) AS BINARY)`;
+  }
+  return (expression) => `CONVERT(${expression} USING ${characterSet}) COLLATE ${collation}`;
 }
 
 /** A binary column's length is in bytes. */

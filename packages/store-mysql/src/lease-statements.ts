@@ -1,117 +1,138 @@
 /**
- * The SQL of workers and leases. Who changes any of them locks workers' rows first, then leases', in
- * the order of shards, then the revision's, and writes no checkpoint of a shard that it has not
- * locked.
+ * The SQL that changes workers and leases. Each statement is a transaction of its own, and a
+ * compare-and-set: it changes what still stands as it was looked at, in the order of shards. An
+ * incarnation whose row is gone never comes back, so whoever looked may decide by it which lease is
+ * free, without a lock; and an epoch with its owner stands once.
+ *
+ * Whoever changes a lease sets its copy in the checkpoint's row in the same statement.
  *
  * A lease's row has a lineage. One without was made by a write of a checkpoint, for its lock.
  */
-import type { ShardLineage, WorkerIdentity, WorkerMembership } from "@kc/core";
-import { hex, list, literal, PLACE, type Tables } from "./statements.ts";
-
-/** The place, the revision, and each worker: always one row at least, all of one moment. */
-export function readGroup(tables: Tables, namespace: string, worker?: WorkerIdentity): string {
-  const own = worker === undefined ? "" : `AND ${isWorker("w", worker)}`;
-  return `SELECT ${PLACE}, r.revision, ${hex("w.worker_id")} AS worker_id,
-      ${hex("w.incarnation")} AS incarnation, w.weight, w.max_shards, w.counter
-    FROM (SELECT 1 AS one) AS one
-    LEFT JOIN ${tables.applications} AS a ON a.namespace = ${literal(namespace)}
-    LEFT JOIN ${tables.revisions} AS r ON r.namespace = ${literal(namespace)}
-    LEFT JOIN ${tables.workers} AS w ON w.namespace = ${literal(namespace)} ${own}`;
-}
-
-const isWorker = (row: string, { workerId, incarnation }: WorkerIdentity): string =>
-  `${row}.worker_id = ${literal(workerId)} AND ${row}.incarnation = ${literal(incarnation)}`;
+import type { ShardLease, ShardLineage, WorkerIdentity, WorkerMembership } from "@kc/core";
+import { isWorker, list, literal, valuesTable, WRITABLE, type Place } from "./sql.ts";
+import type { CheckpointColumns } from "./statements.ts";
 
 /** Fails with ER_DUP_ENTRY where one stands under that id. */
-export function putWorker({ workers }: Tables, namespace: string, own: WorkerMembership): string {
+export function putWorker({ tables, namespace }: Place, own: WorkerMembership): string {
   const { workerId, incarnation, weight, maxShards = null } = own;
   const names = list([namespace, workerId, incarnation]);
   // With an exponent it is a double from the start, exact to its last bit.
-  return `INSERT INTO ${workers} (namespace, worker_id, incarnation, weight, max_shards, counter)
-    VALUES (${names}, ${weight.toExponential()}, ${literal(maxShards)}, 0)`;
+  return `INSERT INTO ${tables.workers}
+      (namespace, worker_id, incarnation, weight, max_shards, counter)
+    SELECT ${names}, ${weight.toExponential()}, ${literal(maxShards)}, 0 FROM DUAL WHERE ${WRITABLE}`;
 }
 
-/** One row by its key: it waits for nobody but this very worker's eviction. */
-export function beat({ workers }: Tables, namespace: string, worker: WorkerIdentity): string {
-  return `UPDATE ${workers} AS w SET w.counter = w.counter + 1
-    WHERE w.namespace = ${literal(namespace)} AND ${isWorker("w", worker)}`;
+/** One row by its key: it waits for nobody but this very worker's claim or eviction. */
+export function beat({ tables, namespace }: Place, worker: WorkerIdentity): string {
+  return `UPDATE ${tables.workers} AS w SET w.counter = w.counter + 1
+    WHERE w.namespace = ${literal(namespace)} AND ${isWorker("w", worker)} AND ${WRITABLE}`;
 }
 
-/** As with shards, the caller waits by trying again. */
-export function lockWorker({ workers }: Tables, namespace: string, worker: WorkerIdentity): string {
-  return `SELECT w.counter FROM ${workers} AS w
-    WHERE w.namespace = ${literal(namespace)} AND ${isWorker("w", worker)} FOR UPDATE NOWAIT`;
-}
-
-/** Only under the worker's lock. */
+/** With a counter, only while it is that. */
 export function deleteWorker(
-  { workers }: Tables,
-  namespace: string,
-  { workerId }: WorkerIdentity,
+  { tables, namespace }: Place,
+  worker: WorkerIdentity,
+  counter?: number,
 ): string {
-  return `DELETE FROM ${workers}
-    WHERE namespace = ${literal(namespace)} AND worker_id = ${literal(workerId)}`;
+  const unmoved = counter === undefined ? "" : `AND w.counter = ${counter}`;
+  return `DELETE w FROM ${tables.workers} AS w FORCE INDEX (PRIMARY)
+    WHERE w.namespace = ${literal(namespace)} AND ${isWorker("w", worker)} ${unmoved} AND ${WRITABLE}`;
 }
+
+/** After the change that it tells of: whoever reads a revision sees the changes that it stands for. */
+export function raiseRevision({ tables, namespace }: Place): string {
+  const { revisions } = tables;
+  return `INSERT INTO ${revisions} (namespace, revision)
+    SELECT ${literal(namespace)}, 1 FROM DUAL WHERE ${WRITABLE}
+    ON DUPLICATE KEY UPDATE ${revisions}.revision = ${revisions}.revision + 1`;
+}
+
+/** New rows are free; of those that stand the lineage is replaced. */
+export function putShards({ tables, namespace }: Place, shards: readonly ShardLineage[]): string {
+  const { leases } = tables;
+  const rows = shards.map(({ shardId, lineage }) => [shardId, lineage]);
+  return `INSERT INTO ${leases} (namespace, shard_id, epoch, lineage)
+    SELECT ${literal(namespace)}, x.shard_id, 0, x.lineage
+    FROM ${valuesTable("x", ["shard_id", "lineage"], rows)} WHERE ${WRITABLE}
+    ON DUPLICATE KEY UPDATE ${leases}.lineage = VALUES(lineage)`;
+}
+
+/** Lease rows of shards that have none, so that there is something to lock. */
+export function addLeases({ tables, namespace }: Place, shardIds: readonly string[]): string {
+  const { leases } = tables;
+  const rows = shardIds.map((shardId) => [shardId]);
+  return `INSERT INTO ${leases} (namespace, shard_id, epoch)
+    SELECT ${literal(namespace)}, x.shard_id, 0
+    FROM ${valuesTable("x", ["shard_id"], rows)} WHERE ${WRITABLE}
+    ON DUPLICATE KEY UPDATE ${leases}.epoch = ${leases}.epoch`;
+}
+
+/** A lease as it was looked at. */
+export interface SeenLease extends ShardLease {
+  readonly shardId: string;
+}
+
+/** Rows `x` of leases that were seen, and the rows `l` that still are as they were. */
+function seen({ tables, namespace }: Place, leases: readonly SeenLease[]): string {
+  const rows = leases.map(({ shardId, epoch, owner = null }) => [shardId, epoch, owner]);
+  return `${valuesTable("x", ["shard_id", "epoch", "owner"], rows)}
+    STRAIGHT_JOIN ${tables.leases} AS l FORCE INDEX (PRIMARY)
+      ON l.namespace = ${literal(namespace)} AND l.shard_id = x.shard_id
+        AND l.epoch = x.epoch AND l.owner <=> x.owner`;
+}
+
+/** The checkpoint's row of a lease `l`, if there is one. */
+const withCheckpoint = ({ tables, namespace, asShardId }: Place): string =>
+  `LEFT JOIN ${tables.checkpoints} AS c FORCE INDEX (PRIMARY)
+      ON c.namespace = ${literal(namespace)} AND c.shard_id = ${asShardId("l.shard_id")}`;
 
 /**
- * The last statement of its transaction: who holds this row waits for nothing but its commit. So
- * whoever reads a revision sees the changes that it stands for.
+ * Gives leases to a worker whose row is there. The row is read under a shared lock, at every
+ * isolation level: an eviction comes before the claim, and then nothing is claimed, or after it.
  */
-export function raiseRevision({ revisions }: Tables, namespace: string): string {
-  return `INSERT INTO ${revisions} (namespace, revision) VALUES (${literal(namespace)}, 1)
-    ON DUPLICATE KEY UPDATE revision = revision + 1`;
-}
-
-/** The place, the revision, and each lease: always one row at least, all of one moment. */
-export function readLeases(tables: Tables, namespace: string): string {
-  return `SELECT ${PLACE}, r.revision, ${hex("l.shard_id")} AS shard_id, l.epoch,
-      ${hex("l.owner")} AS owner, ${hex("l.lineage")} AS lineage
-    FROM (SELECT 1 AS one) AS one
-    LEFT JOIN ${tables.applications} AS a ON a.namespace = ${literal(namespace)}
-    LEFT JOIN ${tables.revisions} AS r ON r.namespace = ${literal(namespace)}
-    LEFT JOIN ${tables.leases} AS l
-      ON l.namespace = ${literal(namespace)} AND l.lineage IS NOT NULL`;
-}
-
-export function putShards(
-  { leases }: Tables,
-  namespace: string,
-  shards: readonly ShardLineage[],
-): string {
-  const rows = shards.map(
-    ({ shardId, lineage }) => `(${list([namespace, shardId])}, 0, ${literal(lineage)})`,
-  );
-  return `INSERT INTO ${leases} (namespace, shard_id, epoch, lineage) VALUES ${rows.join(", ")}
-    ON DUPLICATE KEY UPDATE lineage = VALUES(lineage)`;
-}
-
-/** Only under the shards' locks. */
 export function takeLeases(
-  { leases }: Tables,
-  namespace: string,
-  shardIds: readonly string[],
+  place: Place,
+  worker: WorkerIdentity,
   owner: string,
+  leases: readonly SeenLease[],
 ): string {
-  return `UPDATE ${leases} SET owner = ${literal(owner)}, epoch = epoch + 1
-    WHERE namespace = ${literal(namespace)} AND shard_id IN (${list(shardIds)})`;
+  const { tables, namespace } = place;
+  return `UPDATE ${tables.workers} AS w FORCE INDEX (PRIMARY)
+    STRAIGHT_JOIN ${seen(place, leases)}
+    ${withCheckpoint(place)}
+    SET l.owner = ${literal(owner)}, l.epoch = x.epoch + 1,
+      c.kc_owner = ${literal(owner)}, c.kc_epoch = x.epoch + 1
+    WHERE w.namespace = ${literal(namespace)} AND ${isWorker("w", worker)} AND ${WRITABLE}`;
 }
 
-/** Only under the shards' locks. */
-export function freeLeases(
-  { leases }: Tables,
-  namespace: string,
-  shardIds: readonly string[],
-): string {
-  return `UPDATE ${leases} SET owner = NULL
-    WHERE namespace = ${literal(namespace)} AND shard_id IN (${list(shardIds)})`;
+export function freeLeases(place: Place, leases: readonly SeenLease[]): string {
+  return `UPDATE ${seen(place, leases)}
+    ${withCheckpoint(place)}
+    SET l.owner = NULL, c.kc_owner = NULL, c.kc_epoch = x.epoch
+    WHERE ${WRITABLE}`;
 }
 
-/** Only under the shards' locks. */
-export function deleteLeases(
-  { leases }: Tables,
-  namespace: string,
-  shardIds: readonly string[],
+/** Takes a lease away, so that whoever held it is fenced out, and puts the checkpoint that stands. */
+export function resetLease(
+  place: Place,
+  lease: SeenLease,
+  to: CheckpointColumns | undefined,
 ): string {
-  return `DELETE FROM ${leases}
-    WHERE namespace = ${literal(namespace)} AND shard_id IN (${list(shardIds)})`;
+  const position =
+    to === undefined
+      ? ""
+      : `, c.sequence_number = ${to.sequenceNumber}, c.kc_at = ${literal(to.at)},
+      c.kc_sub_sequence_number = ${literal(to.subSequenceNumber)},
+      c.kc_shard_end = ${literal(to.shardEnd)}, c.kc_write = NULL`;
+  return `UPDATE ${seen(place, [lease])}
+    ${withCheckpoint(place)}
+    SET l.owner = NULL, l.epoch = x.epoch + 1, c.kc_owner = NULL, c.kc_epoch = x.epoch + 1${position}
+    WHERE ${WRITABLE}`;
+}
+
+/** With their checkpoints. */
+export function deleteLeases(place: Place, leases: readonly SeenLease[]): string {
+  return `DELETE l, c FROM ${seen(place, leases)}
+    ${withCheckpoint(place)}
+    WHERE ${WRITABLE}`;
 }

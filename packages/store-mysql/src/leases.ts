@@ -9,19 +9,14 @@ import {
   type WorkerIdentity,
 } from "@kc/core";
 import { inParts, type Calls } from "./calls.ts";
-import type { Session, TransactionOptions } from "./database.ts";
 import * as sql from "./lease-statements.ts";
+import { leaseRows, type Look } from "./look.ts";
 import { checkWorker } from "./names.ts";
-import { checkPlace, checkpointsOf, leasesOf, revisionOf, workersOf } from "./rows.ts";
-import { deleteCheckpoints, lockShards } from "./statements.ts";
-
-/** Who lives is read without a lock: an eviction that is undecided has not happened. */
-const ISOLATED: TransactionOptions = { isolated: true };
 
 /**
- * Leases of shards: `LeaseStore` says what each call does. Shards come in parts, each a transaction
- * that locks their rows, looks at the workers only then (whoever holds one of these leases joined
- * before), and raises the revision last.
+ * Leases of shards: `LeaseStore` says what each call does. Shards come in parts, each a look and a
+ * statement that changes what still is as it was looked at. If all of it has changed meanwhile, it is
+ * looked at again.
  */
 export class Leases {
   readonly #calls: Calls;
@@ -35,34 +30,18 @@ export class Leases {
     shards: readonly ShardLineage[],
     options: CallOptions | undefined,
   ): Promise<void> {
-    const { tables } = this.#calls;
     const once = [...new Map(shards.map((shard) => [shard.shardId, shard])).values()];
     for (const part of inParts(await this.#changed(scope, once, options))) {
-      const shardIds = part.map(({ shardId }) => shardId);
-      await this.#calls.run(scope, part, options, (session, namespace) =>
-        session.transaction(async () => {
-          await session.query(lockShards(tables, namespace, shardIds));
-          await session.query(sql.putShards(tables, namespace, part));
-          await session.query(sql.raiseRevision(tables, namespace));
-        }),
-      );
+      await this.#calls.run(scope, part, options, async ({ place, change }) => {
+        await change(sql.putShards(place, part));
+      });
     }
   }
 
   list(scope: StoreScope, options: CallOptions | undefined): ReturnType<LeaseStore["listLeases"]> {
-    return this.#calls.run(scope, [], options, async (session, namespace) => {
-      const rows = await session.query(sql.readLeases(this.#calls.tables, namespace));
-      checkPlace(rows, scope, namespace);
-      const leases = leasesOf(rows);
-      // A join would compare Go's column with ours, and no key helps where their collations differ.
-      const found = checkpointsOf(await this.#calls.readCheckpoints(session, scope, namespace));
-      return {
-        revision: revisionOf(rows),
-        leases: leases.map((lease) => ({
-          ...lease,
-          checkpoint: found.get(lease.shardId)?.checkpoint,
-        })),
-      };
+    return this.#calls.run(scope, [], options, async (call) => {
+      const seen = await call.look({ leases: "all", checkpoints: "all" });
+      return { revision: seen.revision, leases: leaseRows(seen) };
     });
   }
 
@@ -72,37 +51,33 @@ export class Leases {
     shardIds: readonly string[],
     options: CallOptions | undefined,
   ): Promise<readonly AcquiredLease[]> {
-    const { tables } = this.#calls;
     const owner = ownerOf(worker);
     const acquired: AcquiredLease[] = [];
     for (const part of inParts(named(shardIds))) {
-      const got = await this.#locked(
-        scope,
-        part,
-        options,
-        async (session, namespace, leases) => {
-          checkWorker(worker);
-          const alive = await this.#alive(session, scope, namespace);
+      const ids = idsOf(part);
+      const got = await this.#calls.run(scope, part, options, async ({ place, look, change }) => {
+        checkWorker(worker);
+        for (;;) {
+          const seen = await look({ workers: "all", leases: ids });
+          const alive = aliveIn(seen);
           if (!alive.has(owner)) return [];
-          const rows = leases.filter((lease) => lease.owner === owner || isFree(lease, alive));
-          const free = idsOf(rows.filter((lease) => lease.owner !== owner));
-          if (rows.length === 0) return [];
-          const stored = checkpointsOf(
-            await this.#calls.readCheckpoints(session, scope, namespace, idsOf(rows)),
-          );
+          const leases = leaseRows(seen);
+          const free = leases.filter((lease) => isFree(lease, alive));
+          const none = free.length === 0 && !leases.some((lease) => lease.owner === owner);
+          if (none) return [];
           if (free.length > 0) {
-            await session.query(sql.takeLeases(tables, namespace, free, owner));
-            await session.query(sql.raiseRevision(tables, namespace));
+            const claim = sql.takeLeases(place, worker, owner, free);
+            if ((await change(claim)) === 0) continue;
           }
-          return rows.map(({ shardId, epoch, owner: before }) => ({
-            shardId,
-            fence: { epoch: before === owner ? epoch : epoch + 1, owner },
-            checkpoint: stored.get(shardId)?.checkpoint,
-          }));
-        },
-        ISOLATED,
-      );
-      acquired.push(...got);
+          // After the claim: with what whoever held these wrote at last.
+          const after = await look({ workers: worker, leases: ids, checkpoints: ids });
+          if (after.workers.length === 0) return [];
+          return leaseRows(after).filter((lease) => lease.owner === owner);
+        }
+      });
+      for (const { shardId, epoch, checkpoint } of got) {
+        acquired.push({ shardId, fence: { epoch, owner }, checkpoint });
+      }
     }
     return acquired;
   }
@@ -112,24 +87,24 @@ export class Leases {
     leases: readonly { readonly shardId: string; readonly fence: Fence }[],
     options: CallOptions | undefined,
   ): Promise<readonly string[]> {
-    const { tables } = this.#calls;
     const released: string[] = [];
     for (const part of inParts(leases)) {
-      const back = await this.#locked(scope, part, options, async (session, namespace, rows) => {
-        const standing = new Map(rows.map((row) => [row.shardId, row]));
-        const own = part.filter(({ shardId, fence: { epoch, owner } }) => {
-          const row = standing.get(shardId);
-          return row?.owner === owner && row.epoch === epoch;
-        });
-        const shardIds = [...new Set(idsOf(own))];
-        if (shardIds.length === 0) return [];
-        await session.query(sql.freeLeases(tables, namespace, shardIds));
-        await session.query(sql.raiseRevision(tables, namespace));
-        return shardIds;
+      const ids = idsOf(part);
+      const back = await this.#calls.run(scope, part, options, async ({ place, look, change }) => {
+        for (;;) {
+          const { leases: standing } = await look({ leases: ids });
+          const held = part.flatMap(({ shardId, fence: { epoch, owner } }) => {
+            const lease = standing.get(shardId);
+            const holds = lease?.owner === owner && lease.epoch === epoch;
+            return holds ? [{ shardId, epoch, owner }] : [];
+          });
+          if (held.length === 0) return [];
+          if ((await change(sql.freeLeases(place, held))) > 0) return idsOf(held);
+        }
       });
       released.push(...back);
     }
-    return released;
+    return [...new Set(released)];
   }
 
   async remove(
@@ -137,18 +112,24 @@ export class Leases {
     shardIds: readonly string[],
     options: CallOptions | undefined,
   ): Promise<void> {
-    const { tables } = this.#calls;
     for (const part of inParts(named(shardIds))) {
-      const work: Parameters<Calls["locked"]>[3] = async (session, namespace, leases) => {
-        const alive = await this.#alive(session, scope, namespace);
-        const free = [...leases].filter(([, lease]) => isFree(lease, alive)).map(([id]) => id);
-        if (free.length === 0) return;
-        await session.query(sql.deleteLeases(tables, namespace, free));
-        await session.query(deleteCheckpoints(tables, namespace, free));
-        await session.query(sql.raiseRevision(tables, namespace));
-      };
-      // A checkpoint without a lease's row gets one first, so that there is something to lock.
-      await this.#calls.locked(scope, part, options, work, ISOLATED);
+      const ids = idsOf(part);
+      await this.#calls.run(scope, part, options, async ({ session, place, look, change }) => {
+        for (;;) {
+          const seen = await look({ workers: "all", leases: ids, checkpoints: ids });
+          // A checkpoint without a lease's row gets one first, so that there is something to lock.
+          const alone = ids.filter((id) => seen.stored.has(id) && !seen.leases.has(id));
+          if (alone.length > 0) {
+            await session.write(sql.addLeases(place, alone));
+            continue;
+          }
+          const alive = aliveIn(seen);
+          const free = [...seen.leases].flatMap(([shardId, lease]) =>
+            isFree(lease, alive) ? [{ shardId, ...lease }] : [],
+          );
+          if (free.length === 0 || (await change(sql.deleteLeases(place, free))) > 0) return;
+        }
+      });
     }
   }
 
@@ -158,46 +139,15 @@ export class Leases {
     shards: readonly ShardLineage[],
     options: CallOptions | undefined,
   ): Promise<readonly ShardLineage[]> {
-    return this.#calls.run(scope, shards, options, async (session, namespace) => {
-      const rows = await session.query(sql.readLeases(this.#calls.tables, namespace));
-      checkPlace(rows, scope, namespace);
-      const lineages = new Map(leasesOf(rows).map(({ shardId, lineage }) => [shardId, lineage]));
-      return shards.filter(({ shardId, lineage }) => lineages.get(shardId) !== lineage);
+    return this.#calls.run(scope, shards, options, async ({ look }) => {
+      const { leases } = await look({ leases: "all" });
+      return shards.filter(({ shardId, lineage }) => leases.get(shardId)?.lineage !== lineage);
     });
   }
-
-  /** Runs `work` in a transaction that holds the locks of those shards that have leases. */
-  #locked<Answer>(
-    scope: StoreScope,
-    shards: readonly { readonly shardId: string }[],
-    options: CallOptions | undefined,
-    work: (
-      session: Session,
-      namespace: string,
-      leases: ReturnType<typeof leasesOf>,
-    ) => Promise<Answer>,
-    transaction?: TransactionOptions,
-  ): Promise<Answer> {
-    const { tables } = this.#calls;
-    return this.#calls.run(scope, shards, options, (session, namespace) =>
-      session.transaction(async () => {
-        const locked = await session.query(lockShards(tables, namespace, idsOf(shards)));
-        return work(session, namespace, leasesOf(locked));
-      }, transaction),
-    );
-  }
-
-  /** The owners whose workers have rows. */
-  async #alive(
-    session: Session,
-    scope: StoreScope,
-    namespace: string,
-  ): Promise<ReadonlySet<string>> {
-    const rows = await session.query(sql.readGroup(this.#calls.tables, namespace));
-    checkPlace(rows, scope, namespace);
-    return new Set(workersOf(rows).map(ownerOf));
-  }
 }
+
+/** The owners whose workers have rows. */
+const aliveIn = ({ workers }: Look): ReadonlySet<string> => new Set(workers.map(ownerOf));
 
 const idsOf = (rows: readonly { readonly shardId: string }[]): readonly string[] =>
   rows.map(({ shardId }) => shardId);

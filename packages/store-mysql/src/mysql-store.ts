@@ -1,7 +1,5 @@
 import {
-  LeaseLostError,
   singleResult,
-  writeOutcome,
   type AcquiredLease,
   type ApplicationRow,
   type BulkCheckpointResult,
@@ -16,22 +14,23 @@ import {
   type WorkerIdentity,
   type WorkerMembership,
 } from "@kc/core";
-import { Calls, inParts } from "./calls.ts";
+import { Calls } from "./calls.ts";
+import { Checkpoints } from "./checkpoints.ts";
 import { Connection } from "./connection.ts";
 import { isDuplicate } from "./errors.ts";
-import { raiseRevision } from "./lease-statements.ts";
 import { Leases } from "./leases.ts";
 import { checkOptions, type MysqlStoreOptions } from "./options.ts";
-import { applicationOf, applicationValues, checkpointsOf, columnsOf } from "./rows.ts";
+import { applicationOf, applicationValues } from "./rows.ts";
 import { migrate } from "./schema.ts";
+import { tablesOf, type Tables } from "./sql.ts";
 import * as sql from "./statements.ts";
 import { Workers } from "./workers.ts";
 
 /**
  * Progress and leases in MySQL or MariaDB, in a table of the Go library's or one of its own.
  *
- * Whoever changes a shard first locks its row in the lease table, which is there for every shard that
- * was ever written: so a write, a claim and a reset of one shard come one after another.
+ * Each change is one statement that commits by itself: no transaction is open between two messages,
+ * so a process that freezes or is lost holds no lock.
  */
 export class MysqlStore implements LeaseStore {
   readonly capabilities: LeaseStore["capabilities"] = {
@@ -41,8 +40,9 @@ export class MysqlStore implements LeaseStore {
     flush: "together",
   };
   readonly #connection: Connection;
-  readonly #tables: sql.Tables;
+  readonly #tables: Tables;
   readonly #calls: Calls;
+  readonly #checkpoints: Checkpoints;
   readonly #workers: Workers;
   readonly #leases: Leases;
 
@@ -50,8 +50,9 @@ export class MysqlStore implements LeaseStore {
   constructor(options: MysqlStoreOptions) {
     const checked = checkOptions(options);
     this.#connection = new Connection(checked);
-    this.#tables = sql.tablesOf(checked.table, checked.database);
+    this.#tables = tablesOf(checked.table, checked.database);
     this.#calls = new Calls(this.#connection, this.#tables, checked.namespace);
+    this.#checkpoints = new Checkpoints(this.#calls);
     this.#workers = new Workers(this.#calls);
     this.#leases = new Leases(this.#calls);
   }
@@ -65,14 +66,15 @@ export class MysqlStore implements LeaseStore {
     row: ApplicationRow,
     options?: CallOptions,
   ): Promise<{ outcome: "created" | "existing"; row: ApplicationRow }> {
-    return this.#calls.run(scope, [], options, async (session, namespace) => {
+    return this.#calls.run(scope, [], options, async ({ session, place, look }) => {
       for (;;) {
-        const [found] = await session.query(sql.readApplication(this.#tables, namespace));
+        const read = sql.readApplication(place.tables, place.namespace);
+        const [found] = await session.read(read);
         if (found) return { outcome: "existing", row: applicationOf(found) };
-        const put = sql.putApplication(this.#tables, namespace, applicationValues(row));
         try {
-          await session.query(put);
-          return { outcome: "created", row };
+          const put = sql.putApplication(place.tables, place.namespace, applicationValues(row));
+          if ((await session.write(put)) > 0) return { outcome: "created", row };
+          await look({}); // a server that takes no writes puts no row: this says so
         } catch (error) {
           if (!isDuplicate(error)) throw error;
         }
@@ -85,22 +87,14 @@ export class MysqlStore implements LeaseStore {
     shardId: string,
     options?: CallOptions,
   ): Promise<Checkpoint | undefined> {
-    return this.#calls.run(scope, [{ shardId }], options, async (session, namespace) => {
-      const found = checkpointsOf(
-        await this.#calls.readCheckpoints(session, scope, namespace, [shardId]),
-      );
-      return found.get(shardId)?.checkpoint;
-    });
+    return this.#checkpoints.get(scope, shardId, options);
   }
 
   getCheckpoints(
     scope: StoreScope,
     options?: CallOptions,
   ): Promise<ReadonlyMap<string, Checkpoint>> {
-    return this.#calls.run(scope, [], options, async (session, namespace) => {
-      const found = checkpointsOf(await this.#calls.readCheckpoints(session, scope, namespace));
-      return new Map([...found].map(([shardId, { checkpoint }]) => [shardId, checkpoint]));
-    });
+    return this.#checkpoints.all(scope, options);
   }
 
   async setCheckpoint(
@@ -112,41 +106,21 @@ export class MysqlStore implements LeaseStore {
     return singleResult(write, result);
   }
 
-  async setCheckpoints(
+  setCheckpoints(
     scope: StoreScope,
     writes: readonly CheckpointWrite[],
     options?: CallOptions,
   ): Promise<readonly BulkCheckpointResult[]> {
-    const results: BulkCheckpointResult[] = [];
-    const numbered = writes.map((write, index) => ({ ...write, index }));
-    for (const some of inParts(numbered)) {
-      const answers = await this.#advance(scope, some, options);
-      some.forEach(({ index }, i) => (results[index] = answers[i]!));
-    }
-    return results;
+    return this.#checkpoints.set(scope, writes, options);
   }
 
-  async resetCheckpoint(
+  resetCheckpoint(
     scope: StoreScope,
     shardId: string,
     to: Checkpoint | undefined,
     options?: CallOptions & { readonly force?: boolean },
   ): Promise<void> {
-    const touched = [{ shardId, checkpoint: to }];
-    await this.#calls.locked(scope, touched, options, async (session, namespace, leases) => {
-      const { owner } = leases.get(shardId)!;
-      if (owner !== undefined && options?.force !== true) {
-        throw new LeaseLostError(shardId, `${owner} holds it: stop it, or force the reset`);
-      }
-      await this.#calls.readCheckpoints(session, scope, namespace, [shardId]);
-      await session.query(sql.deleteCheckpoints(this.#tables, namespace, [shardId]));
-      if (to) {
-        const row = columnsOf(shardId, to, undefined);
-        await session.query(sql.writeCheckpoints(this.#tables, namespace, [row]));
-      }
-      await session.query(sql.raiseEpoch(this.#tables, namespace, shardId));
-      await session.query(raiseRevision(this.#tables, namespace));
-    });
+    return this.#checkpoints.reset(scope, shardId, to, options);
   }
 
   joinWorker(
@@ -220,35 +194,5 @@ export class MysqlStore implements LeaseStore {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#connection.close();
-  }
-
-  /** Some writes in one transaction, sorted by shard. */
-  #advance(
-    scope: StoreScope,
-    writes: readonly CheckpointWrite[],
-    options: CallOptions | undefined,
-  ): Promise<readonly BulkCheckpointResult[]> {
-    return this.#calls.locked(scope, writes, options, async (session, namespace, leases) => {
-      const rowsBefore = await this.#calls.readCheckpoints(session, scope, namespace, [
-        ...leases.keys(),
-      ]);
-      const before = checkpointsOf(rowsBefore);
-      const rows = new Map<string, sql.CheckpointColumns>();
-      const results = writes.map((write) => {
-        const { shardId, checkpoint } = write;
-        const stored = before.get(shardId);
-        const result = writeOutcome(write, leases.get(shardId)!, stored?.checkpoint);
-        if (result.outcome === "written") {
-          const row = columnsOf(shardId, checkpoint, stored);
-          rows.set(shardId, row);
-          before.set(shardId, { checkpoint, sequenceNumber: String(row.sequenceNumber) });
-        }
-        return result;
-      });
-      if (rows.size > 0) {
-        await session.query(sql.writeCheckpoints(this.#tables, namespace, [...rows.values()]));
-      }
-      return results;
-    });
   }
 }

@@ -5,11 +5,10 @@ import {
   checkpointAt,
   isSequenceNumber,
   NamespaceConflictError,
-  SHARD_END,
+  shardEndAt,
   StoreError,
   type ApplicationRow,
   type Checkpoint,
-  type LeaseRow,
   type ShardLease,
   type StoreScope,
   type WorkerRow,
@@ -17,10 +16,16 @@ import {
 import type { MysqlRow } from "./database.ts";
 import type { CheckpointColumns } from "./statements.ts";
 
-/** What stands in a shard's row. Of a shard's end the number that stands beside it is kept. */
+/** What stands in a shard's row of the checkpoints. */
 export interface StoredCheckpoint {
   readonly checkpoint: Checkpoint;
-  readonly sequenceNumber: string;
+  /** The mark of the write that put it there, in digits; undefined = another's. */
+  readonly write: string | undefined;
+}
+
+/** What stands in a shard's row of the leases. */
+export interface StoredLease extends ShardLease {
+  readonly lineage: string | undefined;
 }
 
 /** Text that came as the hexadecimal of its UTF-8. */
@@ -29,15 +34,20 @@ export function textOf(hex: string | null | undefined): string | undefined {
 }
 
 /**
- * Looks at the answer of `readCheckpoints` for who has the namespace.
+ * Looks for who has the namespace, in the place's row and the checkpoints'.
  * @throws NamespaceConflictError if another scope has it, or one that differs in case and whose rows
  * this table's collation takes for ours.
  * @throws StoreError STORE_UNAVAILABLE from a server that is read-only
  */
-export function checkPlace(rows: readonly MysqlRow[], scope: StoreScope, namespace: string): void {
-  refuseReplica(rows[0]);
-  checkClaim(claimOf(rows[0]), scope, `namespace "${namespace}"`, "`namespace` or `table`");
-  for (const row of rows) {
+export function checkPlace(
+  place: MysqlRow | undefined,
+  checkpoints: readonly MysqlRow[],
+  scope: StoreScope,
+  namespace: string,
+): void {
+  refuseReplica(place);
+  checkClaim(claimOf(place), scope, `namespace "${namespace}"`, "`namespace` or `table`");
+  for (const row of checkpoints) {
     const found = textOf(row["namespace"]) ?? namespace;
     if (found === namespace) continue;
     throw new NamespaceConflictError(
@@ -47,7 +57,7 @@ export function checkPlace(rows: readonly MysqlRow[], scope: StoreScope, namespa
   }
 }
 
-/** The checkpoints in the answer of `readCheckpoints`, by shard. @throws StoreError STORE_CORRUPT */
+/** By shard. @throws StoreError STORE_CORRUPT */
 export function checkpointsOf(rows: readonly MysqlRow[]): Map<string, StoredCheckpoint> {
   const checkpoints = new Map<string, StoredCheckpoint>();
   for (const row of rows) {
@@ -57,10 +67,8 @@ export function checkpointsOf(rows: readonly MysqlRow[]): Map<string, StoredChec
   return checkpoints;
 }
 
-function refuseReplica(row: MysqlRow | undefined): void {
-  // 0 and 1; a name in MariaDB 12.
-  const writable = (value: string | null | undefined): boolean => value === "0" || value === "OFF";
-  if (writable(row?.["read_only"]) && writable(row?.["innodb_read_only"])) return;
+function refuseReplica(place: MysqlRow | undefined): void {
+  if (place?.["writable"] === "1") return;
   throw new StoreError(
     "STORE_UNAVAILABLE",
     "MySQL: the server is read-only: a replica, whose checkpoints may be old ones, or a primary " +
@@ -85,22 +93,23 @@ function storedOf(row: MysqlRow, shardId: string): StoredCheckpoint {
     );
   }
   const ours = row["is_current"] === "1";
-  if (ours && row["kc_shard_end"] === "1") return { checkpoint: SHARD_END, sequenceNumber };
+  const write = row["kc_write"] ?? undefined;
+  if (ours && row["kc_shard_end"] === "1") {
+    return { checkpoint: shardEndAt(sequenceNumber === NONE ? undefined : sequenceNumber), write };
+  }
   const sub = (ours && row["kc_sub_sequence_number"]) || undefined;
   const position =
     sub === undefined ? { sequenceNumber } : { sequenceNumber, subSequenceNumber: Number(sub) };
-  return { checkpoint: checkpointAt(position), sequenceNumber };
+  return { checkpoint: checkpointAt(position), write };
 }
 
-/** `before` is what stands there: beside a shard's end its number stays, 0 if there is none. */
-export function columnsOf(
-  shardId: string,
-  checkpoint: Checkpoint,
-  before: StoredCheckpoint | undefined,
-): CheckpointColumns {
-  const stands = BigInt(before?.sequenceNumber ?? "0");
+/** Beside the end of a shard whose last number is not known. */
+const NONE = "0";
+
+export function columnsOf(shardId: string, checkpoint: Checkpoint): CheckpointColumns {
   if (checkpoint.kind === "shard-end") {
-    return { shardId, sequenceNumber: stands, at: stands, subSequenceNumber: null, shardEnd: 1 };
+    const number = BigInt(checkpoint.sequenceNumber ?? NONE);
+    return { shardId, sequenceNumber: number, at: number, subSequenceNumber: null, shardEnd: 1 };
   }
   const sequenceNumber = BigInt(checkpoint.sequenceNumber);
   const subSequenceNumber = checkpoint.subSequenceNumber ?? null;
@@ -108,24 +117,17 @@ export function columnsOf(
   return { shardId, sequenceNumber, at, subSequenceNumber, shardEnd: null };
 }
 
-export function leaseOf(row: MysqlRow): ShardLease {
-  return { epoch: Number(row["epoch"]), owner: textOf(row["owner"]) };
+/** By shard. */
+export function leasesOf(rows: readonly MysqlRow[]): ReadonlyMap<string, StoredLease> {
+  return new Map(
+    rows.map((row) => {
+      const epoch = Number(row["epoch"]);
+      const lease = { epoch, owner: textOf(row["owner"]), lineage: textOf(row["lineage"]) };
+      return [textOf(row["shard_id"]) ?? "", lease];
+    }),
+  );
 }
 
-export function revisionOf([row]: readonly MysqlRow[]): number {
-  return Number(row?.["revision"] ?? 0);
-}
-
-/** The leases in an answer: rows without a lineage are locks alone. */
-export function leasesOf(rows: readonly MysqlRow[]): readonly Omit<LeaseRow, "checkpoint">[] {
-  return rows.flatMap((row) => {
-    const [shardId, lineage] = [textOf(row["shard_id"]), textOf(row["lineage"])];
-    if (shardId === undefined || lineage === undefined) return [];
-    return [{ shardId, lineage, ...leaseOf(row) }];
-  });
-}
-
-/** The workers in an answer of `readGroup`. */
 export function workersOf(rows: readonly MysqlRow[]): readonly WorkerRow[] {
   return rows.flatMap((row) => {
     const [workerId, incarnation] = [textOf(row["worker_id"]), textOf(row["incarnation"])];

@@ -9,7 +9,7 @@ import {
   type Inspection,
   type Limits,
 } from "./inspection.ts";
-import type { TableName, Tables } from "./statements.ts";
+import type { TableName, Tables } from "./sql.ts";
 
 /**
  * MySQL has no transactions over DDL: a half-done upgrade is possible, and a version's number would
@@ -38,6 +38,9 @@ export const SCHEMA: readonly TableShape[] = [
       ["kc_at", "decimal(65,0) NULL"],
       ["kc_sub_sequence_number", "bigint unsigned NULL"],
       ["kc_shard_end", "tinyint NULL"],
+      ["kc_epoch", "bigint unsigned NULL"],
+      ["kc_owner", "varchar(512) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL"],
+      ["kc_write", "bigint unsigned NULL"],
     ],
     key: ["namespace", "shard_id"],
   },
@@ -91,10 +94,10 @@ export const SCHEMA: readonly TableShape[] = [
 
 /** Brings the schema up to `SCHEMA`. Another process may do the same at the same time. */
 export async function migrate(session: Session, tables: Tables): Promise<void> {
-  const inspection = inspect(await session.query(readSchema(tables)), tables);
+  const inspection = inspect(await session.read(readSchema(tables)), tables);
   for (const statement of missingParts(inspection, tables)) {
     try {
-      await session.query(statement);
+      await session.define(statement);
     } catch (error) {
       if (isDuplicateColumn(error)) continue;
       if (isLock(error)) throw error;
@@ -110,11 +113,11 @@ export async function migrate(session: Session, tables: Tables): Promise<void> {
 
 /** @throws StoreError STORE_SCHEMA if something is missing, or is not what it has to be. */
 export async function readLimits(session: Session, tables: Tables): Promise<Limits> {
-  const inspection = inspect(await session.query(readSchema(tables)), tables);
-  const unseen = SCHEMA.find(({ table }) => inspection[table] === undefined);
-  // The catalogue does not show tables that one may not use: the server says which it is.
+  const inspection = inspect(await session.read(readSchema(tables)), tables);
+  const unseen = SCHEMA.find(({ table }) => !inspection[table]?.columns.length);
+  // The catalogue does not show what one may not use: the server says what it is.
   if (unseen) {
-    await session.query(`SELECT 1 FROM ${tables[unseen.table]} LIMIT 0`).catch(unlessMissing);
+    await session.read(`SELECT 1 FROM ${tables[unseen.table]} LIMIT 0`).catch(unlessMissing);
   }
   return checkSchema(inspection, tables);
 }

@@ -1,65 +1,10 @@
 /**
- * The SQL of checkpoints; that of leases is in `lease-statements.ts`. Values stand in the statements as hexadecimal literals or as digits, and answers come
- * back as hexadecimal or digits too: no sql_mode, character set or option of a pool changes them.
+ * The SQL that changes checkpoints. That of leases is in `lease-statements.ts`, what is read in
+ * `look.ts`. Each statement is a transaction of its own: none stays open between two messages, so a
+ * client that freezes or dies holds nothing.
  */
-
-export const TABLE_NAMES = [
-  "checkpoints",
-  "leases",
-  "applications",
-  "workers",
-  "revisions",
-] as const;
-export type TableName = (typeof TABLE_NAMES)[number];
-
-/** How statements call the tables: quoted, with the database where one was given. */
-export interface Tables extends Readonly<Record<TableName, string>> {
-  /** How the server's catalogue calls them. */
-  readonly names: Readonly<Record<TableName, string>>;
-  /** Undefined = the connection's. */
-  readonly database: string | undefined;
-}
-
-export function tablesOf(table: string, database: string | undefined): Tables {
-  const names = {
-    checkpoints: table,
-    leases: `${table}_leases`,
-    applications: `${table}_applications`,
-    workers: `${table}_workers`,
-    revisions: `${table}_revisions`,
-  };
-  const quoted = (name: string): string =>
-    database === undefined ? identifier(name) : `${identifier(database)}.${identifier(name)}`;
-  return {
-    checkpoints: quoted(names.checkpoints),
-    leases: quoted(names.leases),
-    applications: quoted(names.applications),
-    workers: quoted(names.workers),
-    revisions: quoted(names.revisions),
-    names,
-    database,
-  };
-}
-
-/** Backticks are an identifier's quotes in every sql_mode. */
-function identifier(name: string): string {
-  return `\`${name.replaceAll("`", "``")}\``;
-}
-
-/** A value's literal. A whole number of up to 65 digits is an exact decimal. */
-export function literal(value: string | number | bigint | null): string {
-  if (value === null) return "NULL";
-  if (typeof value === "string") return `_utf8mb4 X'${Buffer.from(value).toString("hex")}'`;
-  return String(value);
-}
-
-export const list = (values: readonly string[]): string => values.map(literal).join(", ");
-export const hex = (column: string): string => `HEX(CONVERT(${column} USING utf8mb4))`;
-
-/** Is this the primary, and who has the namespace: of a row `a` of the applications. */
-export const PLACE = `@@global.read_only AS read_only,
-      @@global.innodb_read_only AS innodb_read_only,
-      ${hex("a.application")} AS application, ${hex("a.stream_name")} AS stream_name`;
+import type { StoreScope } from "@kc/core";
+import { hex, literal, valuesTable, WRITABLE, type Place, type Tables } from "./sql.ts";
 
 /** What one shard's row of the checkpoints is to hold, in digits. */
 export interface CheckpointColumns {
@@ -71,95 +16,122 @@ export interface CheckpointColumns {
   readonly shardEnd: 1 | null;
 }
 
-/**
- * Who has the namespace, and its checkpoints: of all shards, or of some. Always one row at least.
- * Reads no row's lock: under the shards' locks it sees what was committed before they were taken.
- */
-export function readCheckpoints(
-  { checkpoints, applications }: Tables,
-  namespace: string,
-  shardIds?: readonly string[],
-): string {
-  const some = shardIds === undefined ? "" : `AND c.shard_id IN (${list(shardIds)})`;
-  return `SELECT ${PLACE}, ${hex("c.namespace")} AS namespace, ${hex("c.shard_id")} AS shard_id,
-      CAST(c.sequence_number AS CHAR) AS sequence_number, c.kc_at = c.sequence_number AS is_current,
-      c.kc_sub_sequence_number, c.kc_shard_end
-    FROM (SELECT 1 AS one) AS one
-    LEFT JOIN ${applications} AS a ON a.namespace = ${literal(namespace)}
-    LEFT JOIN ${checkpoints} AS c ON c.namespace = ${literal(namespace)} ${some}`;
+/** A write, with the lease that it must find. */
+export interface FencedColumns extends CheckpointColumns {
+  /** Null = whatever it is. */
+  readonly epoch: number | null;
+  /** Null = nobody may hold the shard. */
+  readonly owner: string | null;
 }
 
-/**
- * Locks the shards' lease rows until the transaction ends. NOWAIT: the caller waits by trying again,
- * so that a call which gave up leaves nothing waiting in the server.
- */
-export function lockShards(
-  { leases }: Tables,
-  namespace: string,
-  shardIds: readonly string[],
-): string {
-  return `SELECT ${hex("l.shard_id")} AS shard_id, l.epoch, ${hex("l.owner")} AS owner,
-      ${hex("l.lineage")} AS lineage
-    FROM ${leases} AS l FORCE INDEX (PRIMARY)
-    WHERE l.namespace = ${literal(namespace)} AND l.shard_id IN (${list(shardIds)})
-    ORDER BY l.shard_id FOR UPDATE NOWAIT`;
-}
-
-/** Lease rows of shards that nobody ever held, so that there is something to lock. */
-export function addShards(
-  { leases }: Tables,
-  namespace: string,
-  shardIds: readonly string[],
-): string {
-  const rows = shardIds.map((shardId) => `(${list([namespace, shardId])}, 0)`);
-  return `INSERT INTO ${leases} (namespace, shard_id, epoch) VALUES ${rows.join(", ")}
-    ON DUPLICATE KEY UPDATE epoch = epoch`;
-}
+const LARGEST_SUB = "18446744073709551615";
 
 /**
- * Only under the shards' locks. GREATEST: if Go's library has moved a number further since it was
- * read, that number stays, and what we add belongs to another one. Both are decimals of the column's
- * type: with a value of any other type MariaDB compares doubles.
+ * Moves those checkpoints forward whose lease is that of the write, and marks each row that it moved
+ * with `write`.
+ *
+ * The lease's row decides, under a shared lock for the length of this statement, whatever the
+ * isolation level: either a claim waits for this write, and answers with it, or this write sees the
+ * claim. The copy of the lease in the checkpoint's row is put where Go's library has wiped it: a
+ * claim changes it too, so that servers which compare written rows when they commit (Galera, Group
+ * Replication) let only one of the two through.
+ *
+ * Assignments are made in their order: the first says whether the row moves, in `kc_write`, and the
+ * others go by that. GREATEST keeps an end's number from going back.
  */
-export function writeCheckpoints(
-  { checkpoints }: Tables,
-  namespace: string,
-  rows: readonly CheckpointColumns[],
+export function advance(
+  { tables, namespace }: Place,
+  scope: StoreScope,
+  writes: readonly FencedColumns[],
+  write: bigint,
 ): string {
-  const values = rows.map(
-    ({ shardId, sequenceNumber, at, subSequenceNumber, shardEnd }) =>
-      `(${[namespace, shardId, sequenceNumber, at, subSequenceNumber, shardEnd].map(literal).join(", ")})`,
+  const { checkpoints, leases, applications } = tables;
+  const rows = writes.map(
+    ({ shardId, sequenceNumber, at, subSequenceNumber, shardEnd, epoch, owner }) =>
+      [shardId, sequenceNumber, at, subSequenceNumber, shardEnd, epoch, owner] as const,
   );
-  return `INSERT INTO ${checkpoints}
-      (namespace, shard_id, sequence_number, kc_at, kc_sub_sequence_number, kc_shard_end)
-    VALUES ${values.join(", ")}
+  const columns = ["shard_id", "n", "at_n", "sub", "ended", "epoch", "owner"];
+  const c = checkpoints;
+  const set = (column: string, value: string): string =>
+    `${c}.${column} = IF(${c}.kc_write <=> VALUES(kc_write), ${value}, ${c}.${column})`;
+  return `INSERT INTO ${checkpoints} (namespace, shard_id, sequence_number, kc_at,
+      kc_sub_sequence_number, kc_shard_end, kc_epoch, kc_owner, kc_write)
+    SELECT ${literal(namespace)}, x.shard_id, x.n, x.at_n, x.sub, x.ended, l.epoch, l.owner, ${write}
+    FROM ${valuesTable("x", columns, rows)}
+    STRAIGHT_JOIN ${leases} AS l FORCE INDEX (PRIMARY)
+      ON l.namespace = ${literal(namespace)} AND l.shard_id = x.shard_id
+    WHERE l.owner <=> x.owner AND (x.epoch IS NULL OR l.epoch = x.epoch) AND ${WRITABLE}
+      AND NOT EXISTS (SELECT 1 FROM ${applications} AS a WHERE a.namespace = ${literal(namespace)}
+        AND (a.application <> ${literal(scope.application)}
+          OR a.stream_name <> ${literal(scope.streamName)}))
+    LOCK IN SHARE MODE
     ON DUPLICATE KEY UPDATE
-      sequence_number = GREATEST(sequence_number, VALUES(sequence_number)),
-      kc_at = VALUES(kc_at),
-      kc_sub_sequence_number = VALUES(kc_sub_sequence_number),
-      kc_shard_end = VALUES(kc_shard_end)`;
+      ${c}.kc_write = IF(${moves(c)}, VALUES(kc_write), ${c}.kc_write),
+      ${set("sequence_number", `GREATEST(${c}.sequence_number, VALUES(sequence_number))`)},
+      ${set("kc_at", `IF(VALUES(kc_at) IS NULL, NULL, ${c}.sequence_number)`)},
+      ${set("kc_sub_sequence_number", "VALUES(kc_sub_sequence_number)")},
+      ${set("kc_shard_end", "VALUES(kc_shard_end)")},
+      ${c}.kc_epoch = IF(${isOurs(c)}, VALUES(kc_epoch), ${c}.kc_epoch),
+      ${c}.kc_owner = IF(${isOurs(c)}, VALUES(kc_owner), ${c}.kc_owner)`;
 }
 
-export function deleteCheckpoints(
-  { checkpoints }: Tables,
-  namespace: string,
-  shardIds: readonly string[],
-): string {
-  return `DELETE FROM ${checkpoints}
-    WHERE namespace = ${literal(namespace)} AND shard_id IN (${list(shardIds)})`;
+/** A collation that ignores case takes another namespace's row for ours. */
+const isOurs = (row: string): string => `${hex(`${row}.namespace`)} = ${hex("VALUES(namespace)")}`;
+
+/**
+ * Does the write come after what stands there, in core's order? What was added to Go's columns counts
+ * only while `kc_at` is the number. Numbers are compared as the column's own type: with a value of
+ * any other type MariaDB compares doubles.
+ */
+function moves(row: string): string {
+  const counts = `${row}.kc_at <=> ${row}.sequence_number`;
+  const sub = `IF(${counts}, COALESCE(${row}.kc_sub_sequence_number, ${LARGEST_SUB}), ${LARGEST_SUB})`;
+  return `${isOurs(row)}
+        AND IF(${counts}, ${row}.kc_shard_end IS NULL, TRUE)
+        AND (VALUES(kc_shard_end) IS NOT NULL
+          OR VALUES(sequence_number) > ${row}.sequence_number
+          OR (VALUES(sequence_number) = ${row}.sequence_number
+            AND COALESCE(VALUES(kc_sub_sequence_number), ${LARGEST_SUB}) > ${sub}))`;
 }
 
-/** Takes the lease away: whoever held it is fenced out. */
-export function raiseEpoch({ leases }: Tables, namespace: string, shardId: string): string {
-  return `UPDATE ${leases} SET epoch = epoch + 1, owner = NULL
-    WHERE namespace = ${literal(namespace)} AND shard_id = ${literal(shardId)}`;
+/** A lease that was freed for a reset, and no claim has come since. */
+export interface Freed {
+  readonly shardId: string;
+  readonly epoch: number;
+}
+
+const stillFree = ({ namespace }: Place, { shardId, epoch }: Freed): string =>
+  `l.namespace = ${literal(namespace)} AND l.shard_id = ${literal(shardId)}
+      AND l.epoch = ${epoch} AND l.owner IS NULL AND ${WRITABLE}`;
+
+/** The first checkpoint of a shard whose lease was freed. One that came meanwhile is later, and stays. */
+export function putCheckpoint(place: Place, row: CheckpointColumns, freed: Freed): string {
+  const { tables, namespace } = place;
+  const { shardId, sequenceNumber, at, subSequenceNumber, shardEnd } = row;
+  const values = [namespace, shardId, sequenceNumber, at, subSequenceNumber, shardEnd].map(literal);
+  return `INSERT INTO ${tables.checkpoints} (namespace, shard_id, sequence_number, kc_at,
+      kc_sub_sequence_number, kc_shard_end, kc_epoch, kc_owner)
+    SELECT ${values.join(", ")}, l.epoch, l.owner
+    FROM ${tables.leases} AS l FORCE INDEX (PRIMARY)
+    WHERE ${stillFree(place, freed)}
+    LOCK IN SHARE MODE
+    ON DUPLICATE KEY UPDATE ${tables.checkpoints}.kc_epoch = VALUES(kc_epoch)`;
+}
+
+/** The checkpoint of a shard whose lease was freed. */
+export function deleteCheckpoint(place: Place, freed: Freed): string {
+  const { tables, namespace } = place;
+  return `DELETE c FROM ${tables.leases} AS l FORCE INDEX (PRIMARY)
+    STRAIGHT_JOIN ${tables.checkpoints} AS c FORCE INDEX (PRIMARY)
+      ON c.namespace = ${literal(namespace)} AND c.shard_id = ${literal(freed.shardId)}
+    WHERE ${stillFree(place, freed)}`;
 }
 
 export function readApplication({ applications }: Tables, namespace: string): string {
   return `SELECT ${hex("application")} AS application, ${hex("stream_name")} AS stream_name,
       ${hex("stream_arn")} AS stream_arn, stream_created_at, ${hex("start")} AS start,
       start_timestamp, started_at, migrated
-    FROM ${applications} WHERE namespace = ${literal(namespace)}`;
+    FROM ${applications} WHERE namespace = ${literal(namespace)} LIMIT 1`;
 }
 
 /** Fails with ER_DUP_ENTRY where one stands already. `values` in the order of the columns. */
@@ -170,5 +142,5 @@ export function putApplication(
 ): string {
   return `INSERT INTO ${applications} (namespace, application, stream_name, stream_arn,
       stream_created_at, start, start_timestamp, started_at, migrated)
-    VALUES (${[namespace, ...values].map(literal).join(", ")})`;
+    SELECT ${[namespace, ...values].map(literal).join(", ")} FROM DUAL WHERE ${WRITABLE}`;
 }

@@ -5,13 +5,11 @@ import type {
   WorkerIdentity,
   WorkerMembership,
 } from "@kc/core";
-import type { Calls } from "./calls.ts";
+import type { Call, Calls } from "./calls.ts";
 import type { Lane } from "./connection.ts";
-import type { MysqlRow, Session } from "./database.ts";
 import { isDuplicate } from "./errors.ts";
 import * as sql from "./lease-statements.ts";
 import { checkWorker } from "./names.ts";
-import { checkPlace, revisionOf, workersOf } from "./rows.ts";
 
 /**
  * The rows of workers: `LeaseStore` says what each call does. A heartbeat is an update and a look, a
@@ -29,24 +27,13 @@ export class Workers {
     worker: WorkerMembership,
     options: CallOptions | undefined,
   ): ReturnType<LeaseStore["joinWorker"]> {
-    return this.#run(scope, worker, options, async (session, namespace) => {
-      const read = (): Promise<readonly MysqlRow[]> => this.#read(session, scope, namespace);
-      await read(); // before anything is written: whose is the namespace?
+    return this.#run(scope, worker, options, async (call) => {
+      await call.look({}); // before anything is written: whose is the namespace?
       for (;;) {
-        const entered = await session.transaction(async () => {
-          try {
-            await session.query(sql.putWorker(this.#calls.tables, namespace, worker));
-          } catch (error) {
-            if (isDuplicate(error)) return false;
-            throw error;
-          }
-          await session.query(sql.raiseRevision(this.#calls.tables, namespace));
-          return true;
-        });
-        const rows = await read();
-        const revision = revisionOf(rows);
+        const entered = await enter(call, worker);
+        const { revision, workers } = await call.look({ workers: "all" });
         if (entered) return { outcome: "joined", revision };
-        const standing = workersOf(rows).find(({ workerId }) => workerId === worker.workerId);
+        const standing = workers.find(({ workerId }) => workerId === worker.workerId);
         if (standing === undefined) continue; // it has left meanwhile: the id is free
         const { incarnation } = standing;
         if (incarnation === worker.incarnation) return { outcome: "joined", revision };
@@ -60,26 +47,26 @@ export class Workers {
     worker: WorkerIdentity,
     options: CallOptions | undefined,
   ): ReturnType<LeaseStore["heartbeat"]> {
-    const work = async (
-      session: Session,
-      namespace: string,
-    ): ReturnType<LeaseStore["heartbeat"]> => {
-      await session.query(sql.beat(this.#calls.tables, namespace, worker));
-      const rows = await this.#read(session, scope, namespace, worker);
-      const [row] = workersOf(rows);
+    const work = async ({
+      session,
+      place,
+      look,
+    }: Call): Promise<Awaited<ReturnType<LeaseStore["heartbeat"]>>> => {
+      await session.write(sql.beat(place, worker));
+      const { revision, workers } = await look({ workers: worker });
+      const [row] = workers;
       if (row === undefined) return { outcome: "evicted" };
-      return { outcome: "alive", counter: row.counter, revision: revisionOf(rows) };
+      return { outcome: "alive", counter: row.counter, revision };
     };
     return this.#run(scope, worker, options, work, "heartbeat");
   }
 
   list(scope: StoreScope, options: CallOptions | undefined): ReturnType<LeaseStore["listWorkers"]> {
-    const work = async (
-      session: Session,
-      namespace: string,
-    ): ReturnType<LeaseStore["listWorkers"]> => {
-      const rows = await this.#read(session, scope, namespace);
-      return { revision: revisionOf(rows), workers: workersOf(rows) };
+    const work = async ({
+      look,
+    }: Call): Promise<Awaited<ReturnType<LeaseStore["listWorkers"]>>> => {
+      const { revision, workers } = await look({ workers: "all" });
+      return { revision, workers };
     };
     return this.#run(scope, undefined, options, work, "heartbeat");
   }
@@ -100,49 +87,47 @@ export class Workers {
     await this.#remove(scope, worker, options);
   }
 
-  /** Looks under the row's lock. With a counter, only while it is that. */
+  /** With a counter, only while it is that. */
   #remove(
     scope: StoreScope,
     worker: WorkerIdentity,
     options: CallOptions | undefined,
     counter?: number,
   ): Promise<"evicted" | "moved" | "gone"> {
-    const { tables } = this.#calls;
-    return this.#run(scope, worker, options, (session, namespace) =>
-      session.transaction(async () => {
-        const [row] = await session.query(sql.lockWorker(tables, namespace, worker));
-        await this.#read(session, scope, namespace, worker);
+    return this.#run(scope, worker, options, async ({ place, look, change }) => {
+      for (;;) {
+        const [row] = (await look({ workers: worker })).workers;
         if (row === undefined) return "gone";
-        if (counter !== undefined && Number(row["counter"]) !== counter) return "moved";
-        await session.query(sql.deleteWorker(tables, namespace, worker));
-        await session.query(sql.raiseRevision(tables, namespace));
-        return "evicted";
-      }),
-    );
-  }
-
-  async #read(
-    session: Session,
-    scope: StoreScope,
-    namespace: string,
-    worker?: WorkerIdentity,
-  ): Promise<readonly MysqlRow[]> {
-    const rows = await session.query(sql.readGroup(this.#calls.tables, namespace, worker));
-    checkPlace(rows, scope, namespace);
-    return rows;
+        if (counter !== undefined && row.counter !== counter) return "moved";
+        if ((await change(sql.deleteWorker(place, worker, counter))) > 0) return "evicted";
+      }
+    });
   }
 
   #run<Answer>(
     scope: StoreScope,
     worker: WorkerIdentity | undefined,
     options: CallOptions | undefined,
-    work: (session: Session, namespace: string) => Promise<Answer>,
+    work: (call: Call) => Promise<Answer>,
     lane: Lane = "work",
   ): Promise<Answer> {
-    const checked = async (session: Session, namespace: string): Promise<Answer> => {
+    const checked = async (call: Call): Promise<Answer> => {
       if (worker !== undefined) checkWorker(worker);
-      return work(session, namespace);
+      return work(call);
     };
     return this.#calls.run(scope, [], options, checked, lane);
+  }
+}
+
+/** False if a row stands under that id. The revision that the answer names is the one after it. */
+async function enter({ place, change, settle }: Call, worker: WorkerMembership): Promise<boolean> {
+  try {
+    await change(sql.putWorker(place, worker));
+    return true;
+  } catch (error) {
+    if (isDuplicate(error)) return false;
+    throw error;
+  } finally {
+    await settle();
   }
 }

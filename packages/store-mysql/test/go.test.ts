@@ -1,4 +1,4 @@
-import { SHARD_END, type Checkpoint } from "@kc/core";
+import { SHARD_END, shardEndAt, type Checkpoint } from "@kc/core";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { MysqlStore } from "../src/index.ts";
 import { SERVERS, ownDatabase, type Database } from "./support/servers.ts";
@@ -83,6 +83,25 @@ describe.each(SERVERS)("beside the Go library on $name", ({ address }) => {
     expect(await goReads(), "a shard's end without a number").toBe("0");
   });
 
+  it("a shard's end leaves Go the number of its last record, never a smaller one", async () => {
+    await ours();
+    await set(at(5));
+    const end = shardEndAt(numberAt(9));
+    expect(await set(end)).toStrictEqual({ outcome: "written", stored: end });
+    expect(await goReads()).toBe(numberAt(9));
+    expect(await set(SHARD_END), "all ends are the same").toStrictEqual({
+      outcome: "same",
+      stored: end,
+    });
+    expect(await set(shardEndAt(numberAt(12)))).toStrictEqual({ outcome: "same", stored: end });
+    expect(await goReads()).toBe(numberAt(9));
+    await store.resetCheckpoint(SCOPE, SHARD, at(7));
+    expect(await set(shardEndAt(numberAt(6)))).toMatchObject({ outcome: "written" });
+    expect(await goReads()).toBe(numberAt(7));
+    await store.resetCheckpoint(SCOPE, SHARD, end);
+    expect(await get()).toStrictEqual(end);
+  });
+
   it.each([
     ["a shard's end", [at(5), SHARD_END]],
     ["a shard's end without a number", [SHARD_END]],
@@ -136,7 +155,10 @@ describe.each(SERVERS)("beside the Go library on $name", ({ address }) => {
     try {
       await go.query("START TRANSACTION");
       const row = [NAMESPACE, SHARD, numberAt(9)];
-      await go.query("REPLACE INTO kinesis_consumer VALUES (?, ?, ?, NULL, NULL, NULL)", row);
+      await go.query(
+        "REPLACE INTO kinesis_consumer (namespace, shard_id, sequence_number) VALUES (?, ?, ?)",
+        row,
+      );
       const go9 = untilWaiting(database).then(() => go.query("COMMIT"));
       await Promise.all([set(at(5, 5)), go9]);
     } finally {
@@ -161,7 +183,7 @@ describe.each(SERVERS)("beside the Go library on $name", ({ address }) => {
 function untilWaiting(database: Database): Promise<void> {
   return until("a write that waits", async () => {
     const state = await database.processes();
-    const write = "INSERT INTO `kinesis_consumer`\n";
-    return { done: state.some(({ statement }) => statement.startsWith(write)), state };
+    const write = "INSERT INTO `kinesis_consumer` (";
+    return { done: state.some(({ statement }) => statement.includes(write)), state };
   });
 }

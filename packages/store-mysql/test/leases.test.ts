@@ -2,7 +2,18 @@ import type { WorkerMembership } from "@kc/core";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import type { MysqlStore } from "../src/index.ts";
 import { ownDatabase, ownPool, SERVERS, type Database } from "./support/servers.ts";
-import { at, NAMESPACE, openStore, SCOPE, shard, SHARD, WORKER, writeOf } from "./support/store.ts";
+import { watched } from "./support/statements.ts";
+import {
+  at,
+  NAMESPACE,
+  openStore,
+  SCOPE,
+  shard,
+  SHARD,
+  UNAVAILABLE,
+  WORKER,
+  writeOf,
+} from "./support/store.ts";
 
 const worker = (workerId: string, incarnation = "1"): WorkerMembership => ({
   ...WORKER,
@@ -53,18 +64,20 @@ describe.each(SERVERS)("leases on $name", ({ address }) => {
       statements = 0;
       return answer;
     };
-    await counted("a join", 6, own.joinWorker(SCOPE, WORKER));
+    await counted("a join", 5, own.joinWorker(SCOPE, WORKER));
     await counted("a heartbeat", 2, own.heartbeat(SCOPE, WORKER));
-    await counted("the workers", 1, own.listWorkers(SCOPE));
-    await counted("new shards", 6, own.putShards(SCOPE, rowsOf(shardIds)));
-    await counted("the same shards", 1, own.putShards(SCOPE, rowsOf(shardIds)));
-    const held = await counted("a claim", 8, own.acquireLeases(SCOPE, WORKER, shardIds));
+    await counted("the workers", 2, own.listWorkers(SCOPE));
+    await counted("new shards", 4, own.putShards(SCOPE, rowsOf(shardIds)));
+    await counted("the same shards", 2, own.putShards(SCOPE, rowsOf(shardIds)));
+    const held = await counted("a claim", 5, own.acquireLeases(SCOPE, WORKER, shardIds));
     expect(held).toHaveLength(300);
+    const writes = held.map(({ shardId, fence }) => ({ ...writeOf(at(1), shardId), fence }));
+    await counted("a flush", 2, own.setCheckpoints(SCOPE, writes));
     await counted("the leases", 2, own.listLeases(SCOPE));
-    await counted("a release", 5, own.releaseLeases(SCOPE, held));
-    await counted("a removal", 8, own.removeShards(SCOPE, shardIds));
-    await counted("an eviction", 6, own.evictWorker(SCOPE, { ...WORKER, counter: 1 }));
-    await counted("a leave", 6, own.leaveWorker(SCOPE, WORKER));
+    await counted("a release", 4, own.releaseLeases(SCOPE, held));
+    await counted("a removal", 4, own.removeShards(SCOPE, shardIds));
+    await counted("an eviction", 4, own.evictWorker(SCOPE, { ...WORKER, counter: 1 }));
+    await counted("a leave", 2, own.leaveWorker(SCOPE, WORKER));
   });
 
   it("of 10,000 shards are put, claimed, listed, given back and removed", async () => {
@@ -131,6 +144,36 @@ describe.each(SERVERS)("leases on $name", ({ address }) => {
     expect(await claim).toEqual([]);
     const [lease] = (await store.listLeases(SCOPE)).leases;
     expect(lease).toMatchObject({ owner: "late#1", epoch: 1 });
+  });
+
+  it("are seen with no revision that is taken back, in a pool of READ UNCOMMITTED", async () => {
+    const pool = ownPool({ ...database.options, connectionLimit: 1 });
+    pool.on("connection", (connection) => {
+      void connection.query("SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED");
+    });
+    const dirty = openStore({ pool });
+    await store.joinWorker(SCOPE, WORKER);
+    const { revision } = await store.listWorkers(SCOPE);
+    await hold("UPDATE kinesis_consumer_revisions SET revision = 99");
+    expect(await dirty.heartbeat(SCOPE, WORKER)).toMatchObject({ revision });
+    expect((await dirty.listWorkers(SCOPE)).revision).toBe(revision);
+    expect((await dirty.listLeases(SCOPE)).revision).toBe(revision);
+  });
+
+  it("whose change was not followed by its revision get it from the next heartbeat", async () => {
+    const { pool, watch } = await watched(ownPool({ ...database.options, connectionLimit: 1 }));
+    const cut = openStore({ pool, timeoutMs: 500 });
+    await cut.joinWorker(SCOPE, WORKER);
+    await cut.putShards(SCOPE, rowsOf([SHARD]));
+    const { revision } = await store.listWorkers(SCOPE);
+    watch((sql) => (sql.includes("INTO `kinesis_consumer_revisions`") ? "unsent" : "sent"));
+    await expect(cut.acquireLeases(SCOPE, WORKER, [SHARD])).rejects.toMatchObject(UNAVAILABLE);
+    expect((await store.listLeases(SCOPE)).leases).toMatchObject([{ owner: "worker#1" }]);
+    expect((await store.listWorkers(SCOPE)).revision).toBe(revision);
+    await cut.heartbeat(SCOPE, WORKER);
+    expect((await store.listWorkers(SCOPE)).revision).toBe(revision + 1);
+    await cut.heartbeat(SCOPE, WORKER);
+    expect((await store.listWorkers(SCOPE)).revision).toBe(revision + 1);
   });
 
   it.each(["READ UNCOMMITTED", "SERIALIZABLE"])(

@@ -2,6 +2,8 @@ import { Buffer } from "node:buffer";
 import type { ApplicationRow } from "@kc/core";
 import { createPool as createCallbackPool, type PoolOptions } from "mysql2";
 import { beforeEach, describe, expect, it } from "vitest";
+import type { Pool } from "mysql2/promise";
+import type { MysqlStore } from "../src/index.ts";
 import { SERVERS, ownDatabase, ownPool, type Database } from "./support/servers.ts";
 import {
   at,
@@ -11,6 +13,7 @@ import {
   SHARD,
   shard,
   UNAVAILABLE,
+  WORKER,
   writeOf,
 } from "./support/store.ts";
 
@@ -55,6 +58,9 @@ const SESSIONS: readonly string[] = [
   "SET time_zone = '+09:00'",
   "SET NAMES latin1",
   "SET sql_safe_updates = 1",
+  "SET completion_type = 1",
+  "SET sql_select_limit = 1",
+  "SET /*!80000 sql_mode = '' */ /*M! sql_mode = 'SIMULTANEOUS_ASSIGNMENT' */",
 ];
 
 describe.each(SERVERS)("a pool that was handed in, on $name", ({ address }) => {
@@ -88,6 +94,30 @@ describe.each(SERVERS)("a pool that was handed in, on $name", ({ address }) => {
     });
     await store.resetCheckpoint(SCOPE, SHARD, at(0, 7));
     expect(await store.getCheckpoint(SCOPE, SHARD)).toStrictEqual(at(0, 7));
+    await expectLeases(store);
+  }
+
+  async function expectLeases(store: MysqlStore): Promise<void> {
+    const ids = [SHARD, shard(1), shard(5)];
+    const rows = ids.map((shardId) => ({ shardId, lineage: "{}" }));
+    await store.joinWorker(SCOPE, WORKER);
+    await store.putShards(SCOPE, rows);
+    const held = await store.acquireLeases(SCOPE, WORKER, ids);
+    expect(held.map(({ checkpoint }) => checkpoint)).toStrictEqual([at(0, 7), at(2, 0), undefined]);
+    const flush = held.map(({ shardId, fence }) => ({ ...writeOf(at(8, 1), shardId), fence }));
+    const written = { outcome: "written", stored: at(8, 1) };
+    expect(await store.setCheckpoints(SCOPE, flush)).toStrictEqual(held.map(() => written));
+    const { leases, revision } = await store.listLeases(SCOPE);
+    const standing = held.map(({ shardId, fence: { epoch, owner } }) => {
+      return { shardId, lineage: "{}", epoch, owner, checkpoint: at(8, 1) };
+    });
+    expect(leases).toStrictEqual(standing);
+    const beat = await store.heartbeat(SCOPE, WORKER);
+    expect(beat).toStrictEqual({ outcome: "alive", counter: 1, revision });
+    expect(await store.releaseLeases(SCOPE, held)).toStrictEqual(ids);
+    await store.removeShards(SCOPE, ids);
+    expect(await store.evictWorker(SCOPE, { ...WORKER, counter: 1 })).toBe("evicted");
+    expect((await store.listWorkers(SCOPE)).revision).toBeGreaterThan(revision);
   }
 
   it.each(Object.entries(POOLS))("works with %s", async (_name, options) => {
@@ -115,12 +145,75 @@ describe.each(SERVERS)("a pool that was handed in, on $name", ({ address }) => {
     const pool = ownPool(database.options);
     pool.on("connection", (connection) => void connection.query("SET autocommit = 0"));
     const store = openStore({ pool });
-    const text = "autocommit is off";
+    const text = "autocommit is off on each connection";
     await expectFailure(store.setup(), { code: "STORE_FAILED", retryable: false, text });
     await expectFailure(store.getCheckpoints(SCOPE), {
       code: "STORE_FAILED",
       retryable: false,
       text,
+    });
+  });
+
+  describe("with a connection that its owner left in", () => {
+    let pool: Pool;
+    let store: MysqlStore;
+    let other: MysqlStore;
+
+    /** On the pool's one connection, which then goes back. */
+    async function leave(...statements: readonly string[]): Promise<void> {
+      const connection = await pool.getConnection();
+      for (const statement of statements) await connection.query(statement);
+      connection.release();
+    }
+
+    beforeEach(async () => {
+      pool = ownPool({ ...database.options, connectionLimit: 1 });
+      store = openStore({ pool });
+      await store.setup();
+      other = openStore({ connection: database.options });
+      await other.joinWorker(SCOPE, WORKER);
+      await database.admin.query("CREATE TABLE orders (id int PRIMARY KEY)");
+    });
+
+    const TRANSACTION = [
+      "START TRANSACTION",
+      "INSERT INTO orders VALUES (1)",
+      "SELECT COUNT(*) FROM kinesis_consumer",
+    ];
+
+    it("a transaction reads nothing old on it", async () => {
+      await leave(...TRANSACTION);
+      await other.setCheckpoint(SCOPE, writeOf(at(100)));
+      expect(await store.getCheckpoint(SCOPE, SHARD)).toStrictEqual(at(100));
+      await leave(...TRANSACTION);
+      await other.openApplication(SCOPE, ROW);
+      expect(await store.openApplication(SCOPE, ROW)).toMatchObject({ outcome: "existing" });
+    });
+
+    it.each([
+      ["a transaction", TRANSACTION],
+      ["autocommit off", ["SET SESSION autocommit = 0", "INSERT INTO orders VALUES (1)"]],
+    ])("%s commits what it writes, and nothing of its owner's", async (_what, statements) => {
+      await leave(...statements);
+      await store.setCheckpoint(SCOPE, writeOf(at(7)));
+      expect(await other.getCheckpoint(SCOPE, SHARD)).toStrictEqual(at(7));
+      await leave(...statements);
+      const mine = await store.heartbeat(SCOPE, WORKER);
+      const { workers } = await other.listWorkers(SCOPE);
+      expect(mine).toMatchObject({ outcome: "alive", counter: workers[0]!.counter });
+      await leave(...statements);
+      await store.putShards(SCOPE, [{ shardId: SHARD, lineage: "{}" }]);
+      expect((await other.listLeases(SCOPE)).leases).toHaveLength(1);
+      const [orders] = await database.admin.query("SELECT * FROM orders");
+      expect(orders, "the owner's half-done work").toStrictEqual([]);
+    });
+
+    it("a limit of rows gets all of them", async () => {
+      const writes = Array.from({ length: 20 }, (_, n) => writeOf(at(n), shard(n)));
+      await store.setCheckpoints(SCOPE, writes);
+      await leave("SET SESSION sql_select_limit = 10");
+      expect((await store.getCheckpoints(SCOPE)).size).toBe(20);
+      expect(await store.setCheckpoints(SCOPE, writes)).toHaveLength(20);
     });
   });
 

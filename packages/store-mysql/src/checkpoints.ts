@@ -1,0 +1,161 @@
+import { randomBytes } from "node:crypto";
+import {
+  LeaseLostError,
+  writeOutcome,
+  type BulkCheckpointResult,
+  type CallOptions,
+  type Checkpoint,
+  type CheckpointWrite,
+  type StoreScope,
+} from "@kc/core";
+import { inParts, type Call, type Calls } from "./calls.ts";
+import { addLeases, resetLease } from "./lease-statements.ts";
+import type { Look } from "./look.ts";
+import { columnsOf } from "./rows.ts";
+import { advance, deleteCheckpoint, putCheckpoint } from "./statements.ts";
+
+const FREE = { epoch: 0, owner: undefined } as const;
+
+/** The rows of checkpoints: `Store` says what each call does. */
+export class Checkpoints {
+  readonly #calls: Calls;
+
+  constructor(calls: Calls) {
+    this.#calls = calls;
+  }
+
+  get(
+    scope: StoreScope,
+    shardId: string,
+    options: CallOptions | undefined,
+  ): Promise<Checkpoint | undefined> {
+    return this.#calls.run(scope, [{ shardId }], options, async (call) => {
+      const { checkpoints } = await call.look({ checkpoints: [shardId] });
+      return checkpoints.get(shardId)?.checkpoint;
+    });
+  }
+
+  all(
+    scope: StoreScope,
+    options: CallOptions | undefined,
+  ): Promise<ReadonlyMap<string, Checkpoint>> {
+    return this.#calls.run(scope, [], options, async (call) => {
+      const { checkpoints } = await call.look({ checkpoints: "all" });
+      return new Map([...checkpoints].map(([shardId, { checkpoint }]) => [shardId, checkpoint]));
+    });
+  }
+
+  async set(
+    scope: StoreScope,
+    writes: readonly CheckpointWrite[],
+    options: CallOptions | undefined,
+  ): Promise<readonly BulkCheckpointResult[]> {
+    const results: BulkCheckpointResult[] = [];
+    const numbered = writes.map((write, index) => ({ ...write, index }));
+    for (const part of inParts(numbered)) {
+      await this.#calls.run(scope, part, options, async (call) => {
+        for (let open = part; open.length > 0;) {
+          const answers = await moveForward(call, scope, open);
+          open = open.filter(({ index }, i) => {
+            const answer = answers[i];
+            if (answer !== undefined) results[index] = answer;
+            return answer === undefined;
+          });
+        }
+      });
+    }
+    return results;
+  }
+
+  async reset(
+    scope: StoreScope,
+    shardId: string,
+    to: Checkpoint | undefined,
+    options: (CallOptions & { readonly force?: boolean }) | undefined,
+  ): Promise<void> {
+    const force = options?.force === true;
+    await this.#calls.run(scope, [{ shardId, checkpoint: to }], options, async (call) => {
+      for (let done = false; !done;) done = await reset(call, shardId, to, force);
+    });
+  }
+}
+
+/**
+ * One statement, and one look at what it left: whether a row was moved by it is told by its mark, not
+ * by counts, which depend on a flag of the connection. Undefined = to be tried again: something else
+ * came in between.
+ */
+async function moveForward(
+  { session, place, look }: Call,
+  scope: StoreScope,
+  writes: readonly CheckpointWrite[],
+): Promise<readonly (BulkCheckpointResult | undefined)[]> {
+  const mark = randomBytes(8).readBigUInt64BE();
+  const rows = writes.map(({ shardId, checkpoint, fence }) => ({
+    ...columnsOf(shardId, checkpoint),
+    epoch: fence?.epoch ?? null,
+    owner: fence?.owner ?? null,
+  }));
+  await session.write(advance(place, scope, rows, mark));
+  const shardIds = writes.map(({ shardId }) => shardId);
+  const { leases, checkpoints } = await look({ leases: shardIds, checkpoints: shardIds });
+  const missing = writes.filter(({ shardId, fence }) => !fence && !leases.has(shardId));
+  if (missing.length > 0) {
+    await session.write(
+      addLeases(
+        place,
+        missing.map(({ shardId }) => shardId),
+      ),
+    );
+  }
+  return writes.map((each) => {
+    const stored = checkpoints.get(each.shardId);
+    if (stored?.write === String(mark)) return { outcome: "written", stored: stored.checkpoint };
+    const result = writeOutcome(each, leases.get(each.shardId) ?? FREE, stored?.checkpoint);
+    return result.outcome === "written" ? undefined : result;
+  });
+}
+
+/**
+ * Takes the lease away first, together with the checkpoint's change where its row stands; then only
+ * while nobody has claimed it removes the row, or makes it. If that is lost in between, the lease is
+ * free, the checkpoint as it was, and the call may be repeated. False = to be tried again.
+ * @throws LeaseLostError
+ */
+async function reset(
+  { session, place, look, change }: Call,
+  shardId: string,
+  to: Checkpoint | undefined,
+  force: boolean,
+): Promise<boolean> {
+  const shardIds = [shardId];
+  const wanted = { leases: shardIds, checkpoints: shardIds };
+  const lease = (await look(wanted)).leases.get(shardId);
+  if (lease === undefined) {
+    await session.write(addLeases(place, shardIds));
+    return false;
+  }
+  const { epoch, owner } = lease;
+  if (owner !== undefined && !force) {
+    throw new LeaseLostError(shardId, `${owner} holds it: stop it, or force the reset`);
+  }
+  const row = to && columnsOf(shardId, to);
+  if ((await change(resetLease(place, { shardId, epoch, owner }, row))) === 0) return false;
+  const freed = { shardId, epoch: epoch + 1 };
+  await session.write(
+    row === undefined ? deleteCheckpoint(place, freed) : putCheckpoint(place, row, freed),
+  );
+  return isReset(await look(wanted), shardId, freed.epoch, to);
+}
+
+/** Another's claim in between would stand on the checkpoint that was to go. */
+function isReset(
+  { leases, stored }: Look,
+  shardId: string,
+  epoch: number,
+  to: Checkpoint | undefined,
+): boolean {
+  const lease = leases.get(shardId);
+  if (lease?.owner === undefined && lease?.epoch === epoch) return true;
+  return stored.has(shardId) === (to !== undefined);
+}

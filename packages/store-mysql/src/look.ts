@@ -1,0 +1,186 @@
+/** What stands in the tables at one moment, by one statement, which waits for nobody's lock. */
+import type { LeaseRow, StoreScope, WorkerIdentity, WorkerRow } from "@kc/core";
+import type { MysqlRow, Session } from "./database.ts";
+import {
+  checkPlace,
+  checkpointsOf,
+  leasesOf,
+  textOf,
+  workersOf,
+  type StoredCheckpoint,
+  type StoredLease,
+} from "./rows.ts";
+import { hex, isWorker, list, literal, WRITABLE, type Place } from "./sql.ts";
+
+/** Which rows: all of the namespace, or some. Absent = none. */
+export interface Wanted {
+  readonly workers?: "all" | WorkerIdentity;
+  readonly leases?: "all" | readonly string[];
+  readonly checkpoints?: "all" | readonly string[];
+}
+
+export interface Look {
+  /** 0 where nothing was ever written. */
+  readonly revision: number;
+  readonly workers: readonly WorkerRow[];
+  /** By shard. One without a lineage was made by a write of a checkpoint, for its lock. */
+  readonly leases: ReadonlyMap<string, StoredLease>;
+  /** The shards that have a row, whatever stands in it. */
+  readonly stored: ReadonlySet<string>;
+  /** By shard. @throws StoreError STORE_CORRUPT, when it is asked for */
+  readonly checkpoints: ReadonlyMap<string, StoredCheckpoint>;
+}
+
+/**
+ * @throws NamespaceConflictError if another scope has the namespace
+ * @throws StoreError STORE_UNAVAILABLE from a server that is read-only
+ */
+export async function look(
+  session: Session,
+  place: Place,
+  scope: StoreScope,
+  wanted: Wanted,
+): Promise<Look> {
+  const rows = await session.read(lookStatement(place, wanted));
+  const of = (what: What): readonly MysqlRow[] =>
+    rows.filter((row) => row["what"] === String(WHAT[what]));
+  const [head] = of("place");
+  const checkpoints = of("checkpoint");
+  checkPlace(head, checkpoints, scope, place.namespace);
+  return {
+    revision: Number(head?.["revision"] ?? 0),
+    workers: workersOf(of("worker")),
+    leases: leasesOf(of("lease")),
+    stored: new Set(checkpoints.map((row) => textOf(row["shard_id"]) ?? "")),
+    get checkpoints() {
+      return checkpointsOf(checkpoints);
+    },
+  };
+}
+
+/** The leases that a group sees. */
+export function leaseRows({ leases, checkpoints }: Look): readonly LeaseRow[] {
+  return [...leases].flatMap(([shardId, { lineage, epoch, owner }]) => {
+    if (lineage === undefined) return [];
+    const checkpoint = checkpoints.get(shardId)?.checkpoint;
+    return [{ shardId, lineage, epoch, owner, checkpoint }];
+  });
+}
+
+const WHAT = { place: 1, worker: 2, lease: 3, checkpoint: 4 } as const;
+type What = keyof typeof WHAT;
+
+/** MySQL reads the first comment, MariaDB the second. */
+const ISOLATION = "/*!80000 @@transaction_isolation */ /*M! @@tx_isolation */";
+
+/** Each part of the statement fills those of its own. */
+const COLUMNS = [
+  "what",
+  "writable",
+  "uncommitted",
+  "application",
+  "stream_name",
+  "revision",
+  "worker_id",
+  "incarnation",
+  "weight",
+  "max_shards",
+  "counter",
+  "shard_id",
+  "epoch",
+  "owner",
+  "lineage",
+  "namespace",
+  "sequence_number",
+  "is_current",
+  "kc_sub_sequence_number",
+  "kc_shard_end",
+  "kc_write",
+] as const;
+type Column = (typeof COLUMNS)[number];
+
+function part(
+  what: What,
+  columns: Readonly<Partial<Record<Column, string>>>,
+  from: string,
+): string {
+  const values = { ...columns, what: String(WHAT[what]) };
+  const selected = COLUMNS.map((column) => `${values[column] ?? "NULL"} AS ${column}`);
+  return `SELECT ${selected.join(", ")} FROM ${from}`;
+}
+
+/** With a LIMIT: without one `sql_select_limit` would be it, and rows be missing without a word. */
+export function lookStatement(place: Place, { workers, leases, checkpoints }: Wanted): string {
+  const parts = [placePart(place)];
+  if (workers !== undefined) parts.push(workersPart(place, workers));
+  if (leases !== undefined) parts.push(leasesPart(place, leases));
+  if (checkpoints !== undefined) parts.push(checkpointsPart(place, checkpoints));
+  return `${parts.join("\nUNION ALL ")}\nLIMIT 18446744073709551615`;
+}
+
+/** Is this the primary, who has the namespace, and the revision: always one row. */
+function placePart({ tables, namespace }: Place): string {
+  return part(
+    "place",
+    {
+      writable: `(${WRITABLE})`,
+      uncommitted: `${ISOLATION} = 'READ-UNCOMMITTED'`,
+      application: hex("a.application"),
+      stream_name: hex("a.stream_name"),
+      revision: "r.revision",
+    },
+    `(SELECT 1 AS one) AS one
+    LEFT JOIN ${tables.applications} AS a ON a.namespace = ${literal(namespace)}
+    LEFT JOIN ${tables.revisions} AS r ON r.namespace = ${literal(namespace)}`,
+  );
+}
+
+function workersPart({ tables, namespace }: Place, workers: "all" | WorkerIdentity): string {
+  const own = workers === "all" ? "" : `AND ${isWorker("w", workers)}`;
+  return part(
+    "worker",
+    {
+      worker_id: hex("w.worker_id"),
+      incarnation: hex("w.incarnation"),
+      weight: "w.weight",
+      max_shards: "w.max_shards",
+      counter: "w.counter",
+    },
+    `${tables.workers} AS w WHERE w.namespace = ${literal(namespace)} ${own}`,
+  );
+}
+
+function leasesPart({ tables, namespace }: Place, shardIds: "all" | readonly string[]): string {
+  return part(
+    "lease",
+    {
+      shard_id: hex("l.shard_id"),
+      epoch: "l.epoch",
+      owner: hex("l.owner"),
+      lineage: hex("l.lineage"),
+    },
+    `${tables.leases} AS l WHERE l.namespace = ${literal(namespace)} ${some("l", shardIds)}`,
+  );
+}
+
+function checkpointsPart(
+  { tables, namespace }: Place,
+  shardIds: "all" | readonly string[],
+): string {
+  return part(
+    "checkpoint",
+    {
+      namespace: hex("c.namespace"),
+      shard_id: hex("c.shard_id"),
+      sequence_number: "CAST(c.sequence_number AS CHAR)",
+      is_current: "c.kc_at = c.sequence_number",
+      kc_sub_sequence_number: "c.kc_sub_sequence_number",
+      kc_shard_end: "c.kc_shard_end",
+      kc_write: "c.kc_write",
+    },
+    `${tables.checkpoints} AS c WHERE c.namespace = ${literal(namespace)} ${some("c", shardIds)}`,
+  );
+}
+
+const some = (row: string, shardIds: "all" | readonly string[]): string =>
+  shardIds === "all" ? "" : `AND ${row}.shard_id IN (${list(shardIds)})`;
