@@ -9,7 +9,12 @@ import { setTimer, systemClock, type Clock } from "./clock.ts";
 export class CallLimit {
   readonly #over = new AbortController();
   readonly #ended: Promise<never>;
-  readonly #stop: () => void;
+  readonly #clock: Clock;
+  readonly #since: number;
+  readonly #onTimeout: () => void;
+  readonly #forget: readonly (() => void)[];
+  #endsAt: number;
+  #cancelTimer: () => void;
 
   /** `onTimeout` makes the reason after `timeoutMs` milliseconds; a signal brings its own. */
   constructor(options: {
@@ -29,17 +34,17 @@ export class CallLimit {
       reject(reason);
       this.#over.abort(reason);
     };
-    const cancelTimer = setTimer(clock, () => end(onTimeout()), timeoutMs);
-    const forget = signals.map((signal) => {
+    this.#clock = clock;
+    this.#since = clock.monotonic();
+    this.#endsAt = this.#since + timeoutMs;
+    this.#onTimeout = () => end(onTimeout());
+    this.#cancelTimer = setTimer(clock, this.#onTimeout, timeoutMs);
+    this.#forget = signals.map((signal) => {
       const onAbort = (): void => end(signal?.reason);
       if (signal?.aborted) onAbort();
       signal?.addEventListener("abort", onAbort, { once: true });
       return () => signal?.removeEventListener("abort", onAbort);
     });
-    this.#stop = () => {
-      cancelTimer();
-      for (const each of forget) each();
-    };
   }
 
   /** Aborts when the call is over before its answer. Its `reason` says why. */
@@ -52,8 +57,18 @@ export class CallLimit {
     return Promise.race([this.#ended, work]);
   }
 
+  /** The call may take `timeoutMs` milliseconds from its beginning, if that is less than before. */
+  shorten(timeoutMs: number): void {
+    const endsAt = this.#since + timeoutMs;
+    if (endsAt >= this.#endsAt || this.#over.signal.aborted) return;
+    this.#endsAt = endsAt;
+    this.#cancelTimer();
+    this.#cancelTimer = setTimer(this.#clock, this.#onTimeout, endsAt - this.#clock.monotonic());
+  }
+
   /** The call has ended. */
   stop(): void {
-    this.#stop();
+    this.#cancelTimer();
+    for (const each of this.#forget) each();
   }
 }

@@ -12,6 +12,7 @@ import { ScriptedGroup } from "./support/scripted-group.ts";
 import { World, type Run } from "./support/world.ts";
 
 const SHARD = "shardId-000000000000";
+const OUTAGE = new StoreError("STORE_UNAVAILABLE", "", { retryable: true });
 const at = (sequenceNumber: string | undefined) =>
   checkpointAt({ sequenceNumber: sequenceNumber! });
 
@@ -119,26 +120,59 @@ test("a hand-off whose deadline a handler misses is forced: its signal aborts, f
   expect(run.settled).toBeUndefined();
 });
 
-test("a hand-off during a store outage is forced a second after its deadline, with what the store knows", async () => {
+test("a hand-off during a store outage waits for the store: finished work is not dropped while the lease is held", async () => {
   const seam = await Seam.of({ flushIntervalMs: 1000 });
   const { world, store } = seam;
   const grant = seam.group.grant(SHARD);
-  const [first] = await world.put("a", "1");
+  await world.put("a", "1");
   await world.clock.advance(2000);
-  store.let(
-    "setCheckpoints",
-    failing(new StoreError("STORE_UNAVAILABLE", "", { retryable: true })),
-  );
-  await world.put("a", "2");
+  const mend = store.let("setCheckpoints", failing(OUTAGE));
+  const [second] = await world.put("a", "2");
   await world.clock.advance(2000);
   grant.handOff(5000);
-  await world.clock.advance(5999);
-  expect(grant.outcome).toBeUndefined();
-  await world.clock.advance(1);
-  expect(grant.outcome).toEqual({ kind: "forced", checkpoint: at(first) });
-  const tries = store.bulkWrites.length;
   await world.clock.advance(60_000);
-  expect(store.bulkWrites).toHaveLength(tries);
+  expect(grant.outcome).toBeUndefined();
+  mend();
+  await world.clock.advance(5000);
+  expect(grant.outcome).toEqual({ kind: "released", checkpoint: at(second) });
+  expect(store.stored(SHARD)).toEqual(at(second));
+});
+
+test("a hand-off that is forced during an outage keeps what was finished before the handler in hand", async () => {
+  const seam = await Seam.of({ flushIntervalMs: 1000 });
+  const { world, store } = seam;
+  seam.slow = (text) => text === "2";
+  const grant = seam.group.grant(SHARD);
+  const mend = store.let("setCheckpoints", failing(OUTAGE));
+  const [first] = await world.put("a", "1", "2");
+  await world.clock.advance(2000);
+  grant.handOff(5000);
+  await world.clock.advance(5000);
+  expect(seam.contexts[1]!.signal.aborted).toBe(true);
+  await world.clock.advance(60_000);
+  expect(grant.outcome).toBeUndefined();
+  mend();
+  await world.clock.advance(5000);
+  expect(grant.outcome).toEqual({ kind: "forced", checkpoint: at(first) });
+});
+
+test("a hand-off that waits for the store ends with a stop's deadline, or when the lease is lost", async () => {
+  for (const end of ["stop", "loss"] as const) {
+    const seam = await Seam.of({ flushIntervalMs: 1000, drainTimeoutMs: 3000 });
+    const { world, store } = seam;
+    const grant = seam.group.grant(SHARD);
+    store.let("setCheckpoints", failing(OUTAGE));
+    await world.put("a", "1");
+    await world.clock.advance(2000);
+    grant.handOff(5000);
+    await world.clock.advance(20_000);
+    if (end === "stop") seam.run.abort();
+    else grant.lose();
+    await world.clock.advance(end === "stop" ? 3999 : 0);
+    expect(grant.outcome?.kind).toBe(end === "stop" ? undefined : "lost");
+    await world.clock.advance(1);
+    expect(grant.outcome).toMatchObject({ kind: end === "stop" ? "forced" : "lost" });
+  }
 });
 
 test("a lost shard stops at once: the signal aborts with the reason, nothing more is begun or written", async () => {

@@ -3,6 +3,7 @@ import { LeaseLostError, StoreError, toKcError, type KcError } from "../errors.t
 import { checkpointChannel } from "../telemetry/channels.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { formatCheckpoint, type Checkpoint } from "./position.ts";
+import { Patience } from "./patience.ts";
 import { ShardProgress } from "./shard-progress.ts";
 import type { StoreCalls } from "./store-calls.ts";
 import type {
@@ -21,6 +22,8 @@ export interface CheckpointerOptions {
   readonly telemetry: Telemetry;
   readonly flushIntervalMs: number;
   readonly maxUnflushedMs: number;
+  /** One write may take so long at most, in milliseconds. */
+  readonly mostMs: () => number;
   /** Aborts when the scan is over: no retry goes on past it. */
   readonly over: AbortSignal;
   /** A failure of the store that no retry mends. Called once. */
@@ -30,12 +33,14 @@ export interface CheckpointerOptions {
 /**
  * Brings finished work to the store: coalesced, at most one periodic write a shard and interval,
  * all shards that are due in one bulk call, one call at a time. A passing failure is retried with
- * whatever has been done by then; a lasting one ends the scan. Nothing is ever dropped in silence.
+ * whatever has been done by then, and so is a call that takes much longer than others did: writes are
+ * monotonic and fenced, so that one which takes effect late does no harm. A lasting failure ends the scan. Nothing is ever dropped in silence.
  */
 export class Checkpointer {
   readonly #options: CheckpointerOptions;
   readonly #dirty = new Set<ShardProgress>();
   readonly #startedAt: number;
+  readonly #patience: Patience;
   #writing = false;
   #failure: KcError | undefined;
   #cancelTimer: (() => void) | undefined;
@@ -44,6 +49,7 @@ export class Checkpointer {
   constructor(options: CheckpointerOptions) {
     this.#options = options;
     this.#startedAt = options.clock.monotonic();
+    this.#patience = new Patience(options.clock, options.mostMs);
   }
 
   /** A shard's place in the checkpointer, for as long as this process reads the shard. */
@@ -78,6 +84,7 @@ export class Checkpointer {
     if (this.#failure) return progress.fail(this.#failure);
     progress.dueAt = 0;
     this.#dirty.add(progress);
+    this.#patience.hurry();
     void this.#write();
   }
 
@@ -134,7 +141,7 @@ export class Checkpointer {
 
   async #writeDue(): Promise<void> {
     const { calls, over } = this.#options;
-    const acknowledge = await calls.retry("setCheckpoints", over, async (call) => {
+    const send = async (call: CallOptions): Promise<() => void> => {
       // Taken anew for each try: a retry carries what was finished meanwhile.
       const due = this.#due();
       if (due.length === 0) return () => {};
@@ -150,7 +157,8 @@ export class Checkpointer {
       return () => {
         results.forEach((result, i) => this.#acknowledge(due[i]!, writes[i]!, result));
       };
-    });
+    };
+    const acknowledge = await calls.retry("setCheckpoints", over, send, this.#patience);
     // Not in the call itself: an answer that comes after its time-out has been overtaken.
     acknowledge();
   }

@@ -1,15 +1,16 @@
 import { backoffMs, type BackoffPolicy } from "../backoff.ts";
-import { sleep, type Clock } from "../clock.ts";
-import { callWithin } from "../deadline.ts";
+import type { Clock } from "../clock.ts";
 import { describeError, KcError, StoreError } from "../errors.ts";
 import { classifySdkError } from "../sdk-failure.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Call } from "../telemetry/troubles.ts";
+import { fixedPatience, type Patience } from "./patience.ts";
 import type { CallOptions, Store } from "./store.ts";
 
 /** Waits stay well below a stop's time, so that a store that is back is found before that is over. */
 const BACKOFF: BackoffPolicy = { baseMs: 100, maxMs: 5000 };
-const CALL_TIMEOUT_MS = 30_000;
+/** One call to the store may take so long, in milliseconds, unless a group needs its answer sooner. */
+export const CALL_TIMEOUT_MS = 30_000;
 
 export interface StoreCallsOptions<S extends Store> {
   readonly store: S;
@@ -39,26 +40,24 @@ export class StoreCalls<S extends Store = Store> {
     this.#timeoutMs = options.timeoutMs ?? CALL_TIMEOUT_MS;
   }
 
-  /** One try. @throws StoreError, `retryable` if it was a passing failure; the signal's reason */
+  /**
+   * One try, within a fixed time or by the caller's patience.
+   * @throws StoreError, `retryable` if it was a passing failure; the signal's reason
+   */
   async once<T>(
     operation: string,
     signal: AbortSignal,
     attempt: (options: Required<CallOptions>) => Promise<T>,
+    patience: Patience = fixedPatience(this.#clock, this.#timeoutMs),
   ): Promise<T> {
     const { troubles } = this.#telemetry;
     const call: Call = { service: "store", operation };
+    signal.throwIfAborted();
+    const since = this.#clock.monotonic();
+    const limit = patience.begin(signal, (ms) => timeoutError(operation, ms));
     try {
-      const answer = await callWithin((inner) => attempt({ signal: inner }), {
-        clock: this.#clock,
-        signal,
-        timeoutMs: this.#timeoutMs,
-        onTimeout: () =>
-          new StoreError(
-            "STORE_UNAVAILABLE",
-            `${operation} did not answer within ${this.#timeoutMs} ms`,
-            { retryable: true },
-          ),
-      });
+      const answer = await limit.wait(attempt({ signal: limit.signal }));
+      patience.answered(this.#clock.monotonic() - since);
       troubles.answered(call);
       return answer;
     } catch (thrown) {
@@ -66,6 +65,8 @@ export class StoreCalls<S extends Store = Store> {
       const error = toStoreError(operation, thrown);
       if (error.retryable) troubles.failed(call, error);
       throw error;
+    } finally {
+      patience.end();
     }
   }
 
@@ -77,19 +78,25 @@ export class StoreCalls<S extends Store = Store> {
     operation: string,
     signal: AbortSignal,
     attempt: (options: Required<CallOptions>) => Promise<T>,
+    patience: Patience = fixedPatience(this.#clock, this.#timeoutMs),
   ): Promise<T> {
     for (let failures = 1; ; failures += 1) {
       try {
-        return await this.once(operation, signal, attempt);
+        return await this.once(operation, signal, attempt, patience);
       } catch (error) {
         if (signal.aborted || !KcError.is(error) || !error.retryable) throw error;
         const waitMs = backoffMs(failures, BACKOFF, this.#random);
         this.#telemetry.add("retries", 1, { operation, error: error.code });
-        await sleep(this.#clock, waitMs, signal);
+        await patience.pause(waitMs, signal);
         signal.throwIfAborted();
       }
     }
   }
+}
+
+function timeoutError(operation: string, ms: number): StoreError {
+  const message = `${operation} did not answer within ${Math.round(ms)} ms`;
+  return new StoreError("STORE_UNAVAILABLE", message, { retryable: true });
 }
 
 /** Our adapters throw typed errors; of a stranger's, network trouble and throttles are known to pass. */

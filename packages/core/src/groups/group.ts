@@ -27,6 +27,12 @@ export interface AnyGroup {
   readonly lacks?: "membership" | "shards" | undefined;
 
   /**
+   * One write of checkpoints may take so long at most, in milliseconds, so that it fits the group's own
+   * deadlines. @default 30000
+   */
+  readonly storeTimeoutMs?: number;
+
+  /**
    * Runs until the signal aborts. Rejects on an error that ends it at once; one that still has
    * leases to give back tells `host.fail` and goes on until they are.
    */

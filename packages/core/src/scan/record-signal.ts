@@ -1,8 +1,5 @@
-import type { Clock } from "../clock.ts";
+import { setTimer, type Clock } from "../clock.ts";
 import { LeaseLostError } from "../errors.ts";
-
-/** Timers take no longer waits, in milliseconds. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export interface RecordSignalOptions {
   readonly shardId: string;
@@ -75,8 +72,7 @@ export class RecordSignal {
     if (remainingMs === undefined || this.#controller === undefined) return;
     const leftMs = remainingMs();
     if (leftMs > 0) {
-      const waitMs = Math.min(leftMs, LONGEST_TIMER_MS);
-      this.#cancelTimer = clock.setTimer(() => this.#watchLease(), waitMs);
+      this.#cancelTimer = setTimer(clock, () => this.#watchLease(), leftMs);
       return;
     }
     this.#expired = true;

@@ -3,7 +3,7 @@ import { openApplication } from "../checkpoints/application.ts";
 import { Checkpointer } from "../checkpoints/checkpointer.ts";
 import type { Checkpoint } from "../checkpoints/position.ts";
 import type { ApplicationStart } from "../checkpoints/start-position.ts";
-import { StoreCalls } from "../checkpoints/store-calls.ts";
+import { CALL_TIMEOUT_MS, StoreCalls } from "../checkpoints/store-calls.ts";
 import type { Store, StoreScope } from "../checkpoints/store.ts";
 import { sleep, type Clock } from "../clock.ts";
 import { aborted } from "../deadline.ts";
@@ -114,6 +114,7 @@ export class Scan implements GroupHost {
       telemetry,
       flushIntervalMs: options.flushIntervalMs,
       maxUnflushedMs: options.maxUnflushedMs,
+      mostMs: () => this.#group?.storeTimeoutMs ?? CALL_TIMEOUT_MS,
       over: this.#over.signal,
       onFailure: (error) => this.#fail(error),
     });

@@ -261,13 +261,21 @@ export class ShardScan {
     const { handOff, lost } = this.#assignment;
     const refused = this.#progress.lost;
     const onStop = (): void => this.#drain(stop.reason);
-    const onDeadline = (): void => this.#force(deadline.reason);
+    const onDeadline = (): void => {
+      this.#force(deadline.reason);
+      this.#cancelTimer?.();
+      this.#cancelTimer = clock.setTimer(() => this.#giveUpNow(), LAST_FLUSH_MS);
+    };
     const onLost = (): void => this.#lose(lost?.reason as LeaseLostError);
     const onRefused = (): void => this.#lose(refused.reason as LeaseLostError);
     const onHandOff = (): void => {
       const reason = handOff?.reason as HandOff;
       this.#drain(reason);
-      this.#cancelTimer = setTimer(clock, () => this.#force(reason), reason.deadlineMs);
+      const onOvertime = (): void => {
+        // Only the store is waited for: it must answer before the lease can be given back.
+        if (!this.#progress.awaited) this.#force(reason);
+      };
+      this.#cancelTimer = setTimer(clock, onOvertime, reason.deadlineMs);
     };
     const subscriptions: readonly (readonly [AbortSignal | undefined, () => void])[] = [
       [stop, onStop],
@@ -293,15 +301,17 @@ export class ShardScan {
     this.#options.telemetry.emit({ kind: "shard-draining", shardId: this.shardId });
   }
 
-  /** The deadline is over: the handler is told, and what is finished gets one last flush. */
+  /** The deadline is over: the handler is told, and what is finished is flushed. */
   #force(reason: unknown): void {
-    const giveUp = (): void => this.#giveUp({ kind: "forced", checkpoint: this.acknowledged });
     if (this.#abandon.signal.aborted) return;
     this.#waitingFor = this.#progress.awaited ? "flush" : "handler";
     this.#abandon.abort(reason);
-    this.#cancelTimer?.();
-    this.#cancelTimer = this.#options.clock.setTimer(giveUp, LAST_FLUSH_MS);
+    const giveUp = (): void => this.#giveUpNow();
     void this.#progress.flush().then(giveUp, giveUp);
+  }
+
+  #giveUpNow(): void {
+    this.#giveUp({ kind: "forced", checkpoint: this.acknowledged });
   }
 
   /** Somebody else may own the shard already: nothing more is begun, nothing more is written. */

@@ -101,6 +101,11 @@ export class LeaseGroup implements LeasingGroup {
     return groupStatus(this.workerId, this.#membership, this.#coordinator);
   }
 
+  /** A write that hangs must leave room for others before the lease ends. */
+  get storeTimeoutMs(): number {
+    return this.#timing.callTimeoutMs;
+  }
+
   get lacks(): "membership" | "shards" | undefined {
     if (this.#coordinator === undefined) return "membership";
     return this.#coordinator.lacksShards ? "shards" : undefined;
