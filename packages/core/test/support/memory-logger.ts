@@ -25,6 +25,17 @@ export class MemoryLogger implements Logger {
     this.#add("error", message, fields);
   }
 
+  /** The same log for one consumer, whose messages `onLine` is told of. */
+  tellingOf(onLine: (message: string) => void): Logger {
+    const tell =
+      (level: keyof Logger) =>
+      (message: string, fields?: LogFields): void => {
+        this.#add(level, message, fields);
+        onLine(message);
+      };
+    return { debug: tell("debug"), info: tell("info"), warn: tell("warn"), error: tell("error") };
+  }
+
   /** The lines of a level whose message matches. */
   find(level: keyof Logger, pattern: RegExp): LogLine[] {
     return this.lines.filter((line) => line.level === level && pattern.test(line.message));

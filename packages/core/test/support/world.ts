@@ -19,6 +19,7 @@ import {
 } from "../../src/index.ts";
 import { MemoryCounter } from "./memory-counter.ts";
 import { MemoryLogger } from "./memory-logger.ts";
+import { Rest } from "./rest.ts";
 
 export const STREAM = "orders";
 
@@ -31,12 +32,17 @@ export class World {
   readonly counter = new MemoryCounter();
   readonly logger = new MemoryLogger();
   readonly #runs: Run[] = [];
+  readonly #rest: Rest;
 
   private constructor(options: FakeKinesisOptions) {
     this.kinesis = new FakeKinesis({ clock: this.clock, ...options });
+    this.#rest = new Rest(this.clock, this.kinesis);
   }
 
-  /** A stream of `shards` shards. Whatever still runs at the test's end is stopped. */
+  /**
+   * A stream of `shards` shards. Whatever still runs at the test's end is stopped, and must leave
+   * nothing behind.
+   */
   static async of(options: FakeKinesisOptions & { shards?: number } = {}): Promise<World> {
     const { shards = 1, ...fake } = options;
     const world = new World(fake);
@@ -47,21 +53,28 @@ export class World {
     onTestFinished(async () => {
       world.kinesis.faults.clear();
       for (const run of world.#runs) await run.stop();
+      await world.#rest.assert(world.#runs);
     });
     return world;
   }
 
   consumer(options: AnyOptions = {}): Consumer {
-    return new Consumer({
+    const { store, group } = options;
+    if (group) this.#rest.watch(group);
+    const consumer = new Consumer({
       stream: STREAM,
       application: "billing",
       client: this.kinesis,
       clock: this.clock,
       counter: this.counter,
-      logger: this.logger,
+      logger: this.logger.tellingOf((message) => {
+        if (message === "the scan has ended") this.#rest.look(consumer);
+      }),
       random: () => 0.5,
       ...options,
+      ...(store ? { store: this.#rest.counting(store) } : {}),
     } as ConsumerOptions);
+    return consumer;
   }
 
   /** Starts a scan and lets it come to where it waits for the clock. */
@@ -154,6 +167,11 @@ export class Run {
   readonly #world: World;
   readonly #controller = new AbortController();
   readonly #promise: Promise<void>;
+  /** Stops it. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
   /** `undefined` while it runs. */
   settled: { readonly error: unknown } | undefined;
 
