@@ -410,6 +410,26 @@ test("a store that is away: not ready after a minute, by what waits for it", asy
   expect(consumer.health()).toMatchObject({ alive: true, ready: true });
 });
 
+test("a store that is away while each record waits for it: no handler is stuck, nobody restarts", async () => {
+  const world = await World.of();
+  const store = new RecordingStore(world.clock);
+  const consumer = world.consumer({ store, start: "TRIM_HORIZON", flushIntervalMs: 0 });
+  const run = await world.run(consumer);
+  const back = store.let("setCheckpoints", async () => {
+    throw new StoreError("STORE_UNAVAILABLE", "away", { retryable: true });
+  });
+  await world.put("a", "1", "2");
+  await world.clock.advance(FIVE_MINUTES + 60_000);
+
+  expect(consumer.status().shards[0]).toMatchObject({ state: "paused", handlingForMs: 0 });
+  expect(consumer.health()).toMatchObject({ alive: true, ready: false, stuckShards: [] });
+  expect(world.logger.find("warn", /a handler does not return/)).toEqual([]);
+  back();
+  await world.clock.advance(10_000);
+  expect(run.texts).toEqual(["1", "2"]);
+  expect(consumer.health()).toMatchObject({ alive: true, ready: true });
+});
+
 test("heartbeats that do not get through: the outage is told, and the worker is not ready", async () => {
   const group = await GroupWorld.of({ shards: 1 });
   const { world } = group;

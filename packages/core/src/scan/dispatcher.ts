@@ -208,8 +208,14 @@ export class Dispatcher {
   async #writeThrough(): Promise<void> {
     const { clock, progress } = this.#options;
     const since = clock.monotonic();
-    await progress.flush();
-    this.#figures.pause(clock.monotonic() - since);
+    this.#paused = true;
+    try {
+      await progress.flush();
+    } finally {
+      this.#paused = false;
+      this.#checkedAt = clock.monotonic();
+    }
+    this.#figures.pause(this.#checkedAt - since);
   }
 
   /** The store lags behind: nothing new is begun until it has caught up, or the scan stops. */

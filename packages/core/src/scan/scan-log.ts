@@ -23,7 +23,7 @@ export class ScanLog {
     this.#since = new Stopwatch(clock);
   }
 
-  /** Waits for the client to say which Region it calls. */
+  /** Nobody waits for it: a client may take long to say which Region it calls. */
   async begun(options: {
     readonly streamId: StreamId;
     readonly client: KinesisClientLike;

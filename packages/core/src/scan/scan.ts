@@ -159,11 +159,7 @@ export class Scan implements GroupHost {
   }
 
   status(): ScanStatus {
-    const shards = [...this.#running].map((scan) => scan.status());
-    for (const scan of this.#abandoned) {
-      const status = scan.status();
-      if (status.handlingForMs > 0) shards.push(status);
-    }
+    const shards = [...this.#running, ...this.#abandoned].map((scan) => scan.status());
     return {
       state: this.#stop.signal.aborted ? "stopping" : "running",
       stage: this.#stage(),
@@ -201,7 +197,7 @@ export class Scan implements GroupHost {
     const { signal } = this.#stop;
     this.#group = group;
     try {
-      await this.#log.begun({ ...this.#options, client: this.#client, group });
+      void this.#log.begun({ ...this.#options, client: this.#client, group });
       const description = await this.#stream.describe(signal);
       this.#described = true;
       this.#application = await openApplication({
@@ -250,7 +246,7 @@ export class Scan implements GroupHost {
     const outcome = await scan.run();
     this.#running.delete(scan);
     this.#hasRead ||= scan.hasRead;
-    this.#abandoned.add(scan);
+    if (scan.isHandling) this.#abandoned.add(scan);
     this.telemetry.troubles.forget(shardId);
     this.#reporter.ended(shardId);
     const { acknowledged } = scan;

@@ -86,6 +86,11 @@ export class ShardReading {
     return this.#gate.answered;
   }
 
+  /** Has the handler records in hand? */
+  get isHandling(): boolean {
+    return this.#dispatcher.handlingSince !== undefined;
+  }
+
   /** @param now by the monotonic clock */
   status(now: number): ReadingStatus {
     const { oldest, recordsAhead } = this.#pages;

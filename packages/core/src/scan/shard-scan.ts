@@ -112,6 +112,11 @@ export class ShardScan {
     return this.#reading?.hasRead ?? false;
   }
 
+  /** Is a handler at its records, whether it is still read here or not? */
+  get isHandling(): boolean {
+    return this.#reading?.isHandling ?? false;
+  }
+
   /** What a stop that ran out of time was waiting for. */
   get waitingFor(): "handler" | "flush" {
     return this.#waitingFor;
