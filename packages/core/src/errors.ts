@@ -1,4 +1,7 @@
 import { formatCheckpoint, type Checkpoint } from "./checkpoints/position.ts";
+import { describeError } from "./describe-error.ts";
+
+export { describeError };
 
 /**
  * Every code an error of this library can carry. `docs/errors.md` has a heading for each: what
@@ -125,9 +128,4 @@ export class DrainTimeoutError extends KcError {
 export function toKcError(error: unknown, code: KcErrorCode, prefix: string): KcError {
   if (KcError.is(error)) return error;
   return new KcError(code, `${prefix}: ${describeError(error)}`, { cause: error });
-}
-
-/** `Name: message` of anything that can be thrown. */
-export function describeError(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }

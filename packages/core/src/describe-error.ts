@@ -1,0 +1,78 @@
+import { inspect } from "node:util";
+
+/** What a text of somebody else's may take up in a message, in UTF-16 units. */
+const LONGEST_TEXT = 1000;
+const LONGEST_NAME = 80;
+const LINKS_TOLD = 3;
+/** Would break a log line in two, colour it, or turn its direction round. */
+const UNPRINTABLE = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
+
+/**
+ * `Name: message`, and the causes where they say more, of anything that can be thrown: in one line,
+ * of at most about 1,000 characters, control characters escaped. Never throws.
+ */
+export function describeError(error: unknown): string {
+  const told: string[] = [];
+  let link = error;
+  for (let depth = 0; depth < LINKS_TOLD && (depth === 0 || link !== undefined); depth += 1) {
+    const { text, cause } = read(link);
+    if (!told.some((earlier) => earlier.includes(text))) told.push(text);
+    link = cause;
+  }
+  return printable(told.join(", caused by "), LONGEST_TEXT);
+}
+
+/** The `name` of what was thrown, as a short text; `Error` where it has none. Never throws. */
+export function nameOfError(error: unknown): string {
+  const name = totally(() => (error as { readonly name?: unknown }).name, undefined);
+  return typeof name === "string" && name !== "" ? printable(name, LONGEST_NAME) : "Error";
+}
+
+function read(link: unknown): { readonly text: string; readonly cause: unknown } {
+  return {
+    text: totally(() => describeLink(link), "an error that cannot be read"),
+    cause: totally(() => causeOf(link), undefined),
+  };
+}
+
+function describeLink(error: unknown): string {
+  if (typeof error === "string") return error;
+  if (!(error instanceof Error)) {
+    return inspect(error, { depth: 1, breakLength: Infinity, maxStringLength: LONGEST_TEXT });
+  }
+  const { message, code } = error as { readonly message: unknown; readonly code?: unknown };
+  const text = String(message);
+  const tells = typeof code !== "string" || text.includes(code) || code.startsWith("ERR_");
+  return `${nameOfError(error)}: ${tells ? text : `${text} (${code})`}`;
+}
+
+/** Of several that failed together the first stands for all. */
+function causeOf(error: unknown): unknown {
+  if (typeof error !== "object" || error === null) return undefined;
+  const { cause, errors } = error as { readonly cause?: unknown; readonly errors?: unknown };
+  return cause ?? (Array.isArray(errors) ? errors[0] : undefined);
+}
+
+function printable(text: string, longest: number): string {
+  const cut =
+    text.length > longest
+      ? `${text.slice(0, longest)}… (${text.length - longest} characters more)`
+      : text;
+  return cut.replaceAll(UNPRINTABLE, (character) => {
+    const escaped = JSON.stringify(character).slice(1, -1);
+    return escaped === character ? `\\u${hex(character)}` : escaped;
+  });
+}
+
+function hex(character: string): string {
+  return character.charCodeAt(0).toString(16).padStart(4, "0");
+}
+
+/** A getter, a proxy or a `toString` of a stranger's may throw. */
+function totally<T>(read: () => T, otherwise: T): T {
+  try {
+    return read();
+  } catch {
+    return otherwise;
+  }
+}
