@@ -4,6 +4,7 @@ import { inspect } from "node:util";
 const LONGEST_TEXT = 1000;
 const LONGEST_NAME = 80;
 const LINKS_TOLD = 3;
+const SYSTEM_CODE = /^E[A-Z]+$/;
 /** Would break a log line in two, colour it, or turn its direction round. */
 const UNPRINTABLE = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
 
@@ -42,8 +43,8 @@ function describeLink(error: unknown): string {
   }
   const { message, code } = error as { readonly message: unknown; readonly code?: unknown };
   const text = String(message);
-  const tells = typeof code !== "string" || text.includes(code) || code.startsWith("ERR_");
-  return `${nameOfError(error)}: ${tells ? text : `${text} (${code})`}`;
+  const adds = typeof code === "string" && SYSTEM_CODE.test(code) && !text.includes(code);
+  return `${nameOfError(error)}: ${adds ? `${text} (${code})` : text}`;
 }
 
 /** Of several that failed together the first stands for all. */
@@ -69,9 +70,9 @@ function hex(character: string): string {
 }
 
 /** A getter, a proxy or a `toString` of a stranger's may throw. */
-function totally<T>(read: () => T, otherwise: T): T {
+function totally<T>(answer: () => T, otherwise: T): T {
   try {
-    return read();
+    return answer();
   } catch {
     return otherwise;
   }

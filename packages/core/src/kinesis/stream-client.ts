@@ -8,12 +8,14 @@ import {
   type ListShardsCommandOutput,
 } from "@aws-sdk/client-kinesis";
 import pLimit from "p-limit";
-import { backoffMs, type BackoffPolicy } from "../backoff.ts";
+import { backoffMs } from "../backoff.ts";
 import { sleep, type Clock } from "../clock.ts";
 import { callWithin } from "../deadline.ts";
-import { describeError, KcError } from "../errors.ts";
+import { KcError } from "../errors.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
-import type { Call } from "../telemetry/troubles.ts";
+import { callFailure, type CallTarget } from "./call-failure.ts";
+import { BACKOFF, CallRetry, type RetriedCall } from "./call-retry.ts";
+import { targetOf } from "./call-target.ts";
 import { classify } from "./classify.ts";
 import type { RecordsPage } from "./records-page.ts";
 import { fromListing, type Shard } from "./shard.ts";
@@ -46,13 +48,9 @@ export type IteratorPosition = Pick<
 /** Goes around one try of a call. */
 export type Attempt<Output, Answer> = (send: () => Promise<Output>) => Promise<Answer>;
 
-const BACKOFF: BackoffPolicy = { baseMs: 200, maxMs: 30_000 };
 const CALL_TIMEOUT_MS = 30_000;
 /** Below the 50 sockets of the SDK's HTTP/1.1 handler, which others may use too. */
 const MAX_CALLS_AT_ONCE = 40;
-/** Rights take a while to spread, and what nobody knows may pass: after this, it is taken to last. */
-const DOUBTED_FOR_MS = 60_000;
-
 /**
  * The calls of one stream. Passing errors are retried here, without limit, until the signal
  * aborts; what comes out is a result, the signal's abort, or an error that a retry would not mend.
@@ -64,6 +62,10 @@ export class StreamClient {
   readonly #random: () => number;
   readonly #telemetry: Telemetry;
   readonly #wire: Wire;
+  readonly #retry: CallRetry;
+  #target: CallTarget;
+  /** The service has told us of the stream: that it is not there is news, and is doubted. */
+  #wasThere = false;
   readonly #slots = pLimit(MAX_CALLS_AT_ONCE);
   /** Wall-clock difference: the service's minus this machine's, from the last reply that told. */
   #serviceOffsetMs = 0;
@@ -84,6 +86,15 @@ export class StreamClient {
     this.#random = options.random;
     this.#telemetry = options.telemetry;
     this.#wire = new Wire(options.wire, options.telemetry);
+    this.#retry = new CallRetry({ ...options, target: () => this.#target });
+    const stream = "StreamARN" in options.id ? options.id.StreamARN : options.id.StreamName;
+    this.#target = { stream };
+    void targetOf(options.client, stream).then((target) => (this.#target = target));
+  }
+
+  /** Where the calls go, as far as it is known. */
+  get target(): CallTarget {
+    return this.#target;
   }
 
   /** The service's time of day as far as its replies have told; this machine's until then. */
@@ -94,12 +105,14 @@ export class StreamClient {
   async describe(signal: AbortSignal): Promise<StreamDescription> {
     const command = new DescribeStreamSummaryCommand(this.id);
     this.#readServiceTime(command);
+    const call = this.#onStream("DescribeStreamSummary");
     const { StreamDescriptionSummary: summary } =
-      await this.#callOnStream<DescribeStreamSummaryCommandOutput>(
-        "DescribeStreamSummary",
-        command,
-        signal,
+      await this.#call<DescribeStreamSummaryCommandOutput>(call, command, signal).catch(
+        (error: unknown) => {
+          throw this.#asFailure("DescribeStreamSummary", error, signal);
+        },
       );
+    this.#wasThere = true;
     return {
       streamARN: summary?.StreamARN ?? "",
       creationTimestamp: summary?.StreamCreationTimestamp,
@@ -113,8 +126,8 @@ export class StreamClient {
     let restarts = 0;
     for (;;) {
       try {
-        const page: ListShardsCommandOutput = await this.#callOnStream(
-          "ListShards",
+        const page: ListShardsCommandOutput = await this.#call(
+          this.#onStream("ListShards"),
           // A token stands for the stream: the service refuses a name or an ARN beside it.
           new ListShardsCommand(token === undefined ? this.id : { NextToken: token }),
           signal,
@@ -127,7 +140,7 @@ export class StreamClient {
         );
         return shards;
       } catch (error) {
-        if (!KcError.is(error) || classify(error.cause) !== "expired-token") throw error;
+        if (classify(error) !== "expired-token") throw this.#asFailure("ListShards", error, signal);
         this.#telemetry.warn("a listing of the shards took too long; it starts over");
         shards = [];
         token = undefined;
@@ -153,10 +166,9 @@ export class StreamClient {
   ): Promise<string> {
     const command = new GetShardIteratorCommand({ ...this.id, ShardId: shardId, ...position });
     const { ShardIterator } = await this.#call<{ ShardIterator?: string }>(
-      "GetShardIterator",
+      this.#onShard("GetShardIterator", shardId),
       command,
       signal,
-      shardId,
     );
     if (ShardIterator) return ShardIterator;
     throw new KcError("KINESIS_FAILED", `${shardId}: GetShardIterator answered no iterator`, {
@@ -176,40 +188,32 @@ export class StreamClient {
     const input = { ShardIterator: iterator, Limit: limit, ...arn };
     const send = (command: object): Promise<GetRecordsCommandOutput> =>
       this.#send("GetRecords", command, signal);
-    return this.#retry("GetRecords", signal, shardId, () =>
+    return this.#retry.run(this.#onShard("GetRecords", shardId), signal, () =>
       attempt(() => this.#wire.getRecords(input, send)),
     );
   }
 
-  /** A call that concerns the stream as a whole: its failures are told as the stream's. */
-  async #callOnStream<Output>(
-    operation: string,
-    command: object,
-    signal: AbortSignal,
-  ): Promise<Output> {
-    try {
-      return await this.#call<Output>(operation, command, signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      if (KcError.is(error)) throw error;
-      const missing = classify(error) === "not-found";
-      throw new KcError(
-        missing ? "STREAM_NOT_FOUND" : "KINESIS_FAILED",
-        missing
-          ? `stream ${streamNameOf(this.id)} does not exist in this account and Region (${describeError(error)})`
-          : `${operation} on stream ${streamNameOf(this.id)}: ${describeError(error)}`,
-        { cause: error },
-      );
-    }
+  #onStream(operation: string): RetriedCall {
+    return { operation, doubtsNotFound: () => this.#wasThere };
   }
 
-  #call<Output>(
-    operation: string,
-    command: object,
-    signal: AbortSignal,
-    shardId?: string,
-  ): Promise<Output> {
-    return this.#retry(operation, signal, shardId, () => this.#send(operation, command, signal));
+  /** A shard is gone only once a complete listing no longer names it. */
+  #onShard(operation: string, shardId: string): RetriedCall & { readonly shardId: string } {
+    const doubtsNotFound = async (signal: AbortSignal): Promise<boolean> => {
+      const listing = await this.listShards(signal);
+      return listing.some((shard) => shard.shardId === shardId);
+    };
+    return { operation, shardId, doubtsNotFound };
+  }
+
+  /** What a call that concerns the stream as a whole failed with, told as the stream's. */
+  #asFailure(operation: string, error: unknown, signal: AbortSignal): unknown {
+    if (KcError.is(error) || (signal.aborted && error === signal.reason)) return error;
+    return callFailure({ operation, target: this.#target, triedForMs: 0 }, error);
+  }
+
+  #call<Output>(call: RetriedCall, command: object, signal: AbortSignal): Promise<Output> {
+    return this.#retry.run(call, signal, () => this.#send(call.operation, command, signal));
   }
 
   /** One try: in its turn, and within its time. */
@@ -224,45 +228,6 @@ export class StreamClient {
     );
   }
 
-  async #retry<Output>(
-    operation: string,
-    signal: AbortSignal,
-    shardId: string | undefined,
-    attempt: () => Promise<Output>,
-  ): Promise<Output> {
-    const call: Call = { service: "kinesis", operation, shardId };
-    let failures = 0;
-    /** By the monotonic clock: a wall clock that is set must not end a scan. */
-    let doubtedSince: number | undefined;
-    for (;;) {
-      signal.throwIfAborted();
-      try {
-        const answer = await attempt();
-        this.#telemetry.troubles.answered(call);
-        return answer;
-      } catch (error) {
-        signal.throwIfAborted();
-        const failure = classify(error);
-        if (failure === "denied" || failure === "unknown") {
-          const now = this.#clock.monotonic();
-          doubtedSince ??= now;
-          if (now - doubtedSince >= DOUBTED_FOR_MS) {
-            throw failure === "denied" ? this.#deniedError(operation, error, shardId) : error;
-          }
-        } else {
-          doubtedSince = undefined;
-          if (failure !== "throttled" && failure !== "passing") throw error;
-        }
-        failures += 1;
-        const waitMs = backoffMs(failures, BACKOFF, this.#random);
-        const name = error instanceof Error ? error.name : "Error";
-        this.#telemetry.add("retries", 1, { operation, error: name });
-        this.#telemetry.troubles.failed(call, error);
-        await sleep(this.#clock, waitMs, signal);
-      }
-    }
-  }
-
   /** Reads the reply's Date header, through the one hook that every SDK command has. */
   #readServiceTime(command: DescribeStreamSummaryCommand): void {
     command.middlewareStack.add(
@@ -274,17 +239,6 @@ export class StreamClient {
         return output;
       },
       { step: "deserialize", name: "kcServiceTime", override: true },
-    );
-  }
-
-  #deniedError(operation: string, cause: unknown, shardId: string | undefined): KcError {
-    const where = shardId === undefined ? "" : `${shardId}: `;
-    return new KcError(
-      "KINESIS_ACCESS_DENIED",
-      `${where}${operation} has been refused for ${DOUBTED_FOR_MS / 1000} s: ` +
-        `${describeError(cause)}. Grant kinesis:${operation} on the stream (and kms:Decrypt on ` +
-        `its key, if it is encrypted) to the credentials in use.`,
-      { cause, ...(shardId === undefined ? {} : { shardId }) },
     );
   }
 }

@@ -1,6 +1,7 @@
 import { compareSequenceNumbers } from "../checkpoints/position.ts";
 import { restartPosition, type ApplicationStart } from "../checkpoints/start-position.ts";
 import { describeError, KcError } from "../errors.ts";
+import { callFailure } from "../kinesis/call-failure.ts";
 import { classify, classifyRefusal } from "../kinesis/classify.ts";
 import type { PageRecords } from "../kinesis/page-records.ts";
 import type { Shard } from "../kinesis/shard.ts";
@@ -78,7 +79,7 @@ export class PollingReader {
         );
       } catch (error) {
         signal.throwIfAborted();
-        if (classify(error) === "not-found" && (await this.#agedOut(signal))) return undefined;
+        if (classify(error) === "not-found") return this.#agedOut();
         await this.#recover(error, signal);
         // A service that refuses each new iterator alike is asked within the quota.
         await gate.untilAllowed(signal);
@@ -113,20 +114,17 @@ export class PollingReader {
       : stream.getShardIterator(shardId, this.#position, signal);
   }
 
-  /** Judged by a complete listing alone. If the stream is gone too, that is the error. */
-  async #agedOut(signal: AbortSignal): Promise<boolean> {
-    const { stream, shardId, telemetry } = this.#options;
-    const listing = await stream.listShards(signal);
-    if (listing.some((shard) => shard.shardId === shardId)) return false;
+  /** The stream client has asked a complete listing. */
+  #agedOut(): undefined {
+    const { shardId, telemetry } = this.#options;
     telemetry.add("trimmed", 1, { shardId });
     telemetry.error("the shard is no longer part of the stream: retention took it, read or not", {
       shardId,
     });
-    return true;
   }
 
   async #recover(error: unknown, signal: AbortSignal): Promise<void> {
-    const { shardId, telemetry } = this.#options;
+    const { shardId, stream, telemetry } = this.#options;
     const failure = classify(error);
     if (failure === "expired-iterator") {
       this.#iterator = undefined;
@@ -141,10 +139,8 @@ export class PollingReader {
       return;
     }
     if (KcError.is(error)) throw error;
-    throw new KcError("KINESIS_FAILED", `${shardId}: ${describeError(error)}`, {
-      shardId,
-      cause: error,
-    });
+    const operation = this.#iterator === undefined ? "GetShardIterator" : "GetRecords";
+    throw callFailure({ operation, shardId, target: stream.target, triedForMs: 0 }, error);
   }
 
   /**

@@ -1,5 +1,5 @@
 import type { Clock } from "../clock.ts";
-import { describeError } from "../errors.ts";
+import { describeError, nameOfError } from "../describe-error.ts";
 import type { ConsumerEvent } from "./events.ts";
 import type { LogFields } from "./logger.ts";
 
@@ -34,6 +34,10 @@ interface Entry {
 
 const NO_SHARD = "";
 
+/** Lines of level `warn` until all calls are answered again, and for a minute at least. */
+const MOST_TOLD = 5;
+const TOLD_AGAIN_AFTER_MS = 60_000;
+
 /** Where changes are told. */
 export interface TroubleSink {
   emit(event: ConsumerEvent): void;
@@ -45,7 +49,8 @@ export interface TroubleSink {
 /**
  * The calls that fail now, and since when. A call that fails once may have met anything, so that is
  * logged as debug; one that fails again is a warning, once for each kind of error, and its end is
- * told. However long an outage is, it costs a few lines for each call.
+ * told. However long an outage is, and however many shards it befalls, that is a handful of lines: the
+ * others are lines of level debug, and `Reporter` counts what has failed for long.
  */
 export class Troubles {
   readonly #sink: TroubleSink;
@@ -53,13 +58,16 @@ export class Troubles {
   /** By shard, or NO_SHARD, and then by call. */
   readonly #entries = new Map<string, Map<string, Entry>>();
 
+  #told = 0;
+  #toldSince = -Infinity;
+
   constructor(sink: TroubleSink, clock: Clock) {
     this.#sink = sink;
     this.#clock = clock;
   }
 
-  /** A try of the call failed, and is followed by another. */
-  failed(call: Call, error: unknown): void {
+  /** A try of the call failed, and is followed by another. `more` goes into the log line. */
+  failed(call: Call, error: unknown, more: LogFields = {}): void {
     const { shardId = NO_SHARD } = call;
     const text = describeError(error);
     let entries = this.#entries.get(shardId);
@@ -72,7 +80,7 @@ export class Troubles {
     }
     entry.failures += 1;
     entry.error = text;
-    this.#log(entry, error);
+    this.#log(entry, error, more);
   }
 
   /** The call was answered. Costs nothing while none fails. */
@@ -132,13 +140,23 @@ export class Troubles {
     } else if (failing === 0) this.#sink.emit({ kind: "shard-recovered", shardId });
   }
 
-  #log({ call, failures, told }: Entry, error: unknown): void {
-    const fields = { ...call, failures, error };
-    if (failures === 1) return this.#sink.debug("a call failed; it is tried again", fields);
-    const name = error instanceof Error ? error.name : "Error";
-    if (told.has(name)) return;
-    told.add(name);
-    this.#sink.warn("a call keeps failing; it is tried again until it is answered", fields);
+  #log({ call, failures, told }: Entry, error: unknown, more: LogFields): void {
+    const fields = { ...call, failures, error, ...more };
+    const name = nameOfError(error);
+    if (failures > 1 && !told.has(name) && this.#mayTell()) {
+      told.add(name);
+      this.#sink.warn("a call keeps failing; it is tried again until it is answered", fields);
+    } else if (failures <= 2) this.#sink.debug("a call failed; it is tried again", fields);
+  }
+
+  #mayTell(): boolean {
+    const now = this.#clock.monotonic();
+    if (this.#entries.size === 1 && now - this.#toldSince >= TOLD_AGAIN_AFTER_MS) {
+      this.#told = 0;
+      this.#toldSince = now;
+    }
+    this.#told += 1;
+    return this.#told <= MOST_TOLD;
   }
 }
 
