@@ -523,24 +523,6 @@ test.each([
   expect(b.run.settled).toBeUndefined();
 });
 
-test("an hour's outage costs a few lines for each shard, not one for each try", async () => {
-  const world = await World.of({ shards: 40 });
-  const logger = new MemoryLogger();
-  const run = await world.start({ logger });
-  await world.clock.advance(5000);
-  const lift = world.kinesis.faults.fail({ times: Infinity, error: "ServiceUnavailable" });
-  await world.clock.advance(3_600_000);
-  lift();
-  await world.clock.advance(60_000);
-  await run.stop();
-
-  const aloud = logger.lines.filter(({ level }) => level !== "debug");
-  const ofShards = aloud.filter(({ fields }) => fields["shardId"] !== undefined);
-  expect(ofShards.filter(({ level }) => level === "warn")).toHaveLength(40);
-  expect(logger.find("info", /is answered again/).length).toBeGreaterThanOrEqual(40);
-  expect(aloud.length).toBeLessThan(140);
-});
-
 test("the log says once what begins, what a stop waits for, and what was done", async () => {
   const world = await World.of({ shards: 2 });
   const stuck = gate();
