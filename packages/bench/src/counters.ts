@@ -114,9 +114,9 @@ function gauges(counters: Readonly<Record<string, Counter>>): Record<string, num
   const measure = (counter: Counter): number => {
     const before = process.cpuUsage();
     for (const attributes of shards) {
-      counter.set("lag", 5, attributes);
-      counter.set("checkpoint_age", 5, attributes);
-      counter.set("records_in_flight", 5, attributes);
+      counter.set?.("lag", 5, attributes);
+      counter.set?.("checkpoint_age", 5, attributes);
+      counter.set?.("records_in_flight", 5, attributes);
     }
     const { user, system } = process.cpuUsage(before);
     return (user + system) / shards.length;

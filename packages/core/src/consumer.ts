@@ -1,4 +1,3 @@
-import { KinesisClient } from "@aws-sdk/client-kinesis";
 import { ConfigError, KcError } from "./errors.ts";
 import type { AnyGroup } from "./groups/group.ts";
 import { OneShard } from "./groups/one-shard.ts";
@@ -10,8 +9,10 @@ import {
   type ResolvedOptions,
 } from "./options.ts";
 import type { ConsumerRecord } from "./record.ts";
+import { checkScanOptions, checkThresholds, type ScanOptions } from "./scan-options.ts";
 import { RecordIterator } from "./scan/records.ts";
 import { Scan, type ScanStatus } from "./scan/scan.ts";
+import { connectsForEachCall, ownClient } from "./kinesis/own-client.ts";
 import type { KinesisClientLike } from "./kinesis/stream-client.ts";
 import type { ConsumerEvent } from "./telemetry/events.ts";
 import { healthOf, type Health, type HealthThresholds } from "./telemetry/health.ts";
@@ -25,11 +26,6 @@ const IDLE: ScanStatus = {
   bufferedBytes: 0,
 };
 
-export interface ScanOptions {
-  /** Stops the scan: no further record is started, running handlers end, checkpoints are flushed. */
-  readonly signal?: AbortSignal;
-}
-
 /**
  * Reads a Kinesis data stream. One scan at a time; a consumer whose scan has ended can scan again,
  * and goes on where it stopped.
@@ -38,6 +34,8 @@ export class Consumer {
   readonly #options: ResolvedOptions;
   #scanning = false;
   #current: Scan | undefined;
+  /** Handlers that a scan gave up and that still run, by shard. */
+  readonly #unfinished = new Map<string, Promise<unknown>>();
   #warned = false;
 
   /** @throws ConfigError that names the option */
@@ -50,7 +48,7 @@ export class Consumer {
    * Resolves after the signal aborted and everything came to rest; rejects with a KcError on the
    * first error that is not a passing one.
    */
-  scan(handler: Handler, options: ScanOptions = {}): Promise<void> {
+  async scan(handler: Handler, options: ScanOptions = {}): Promise<void> {
     return this.#scan(this.#options.group, handler, options);
   }
 
@@ -67,7 +65,8 @@ export class Consumer {
    * `break` and `throw` do not, and stop the scan before the loop is left.
    */
   records(options: ScanOptions = {}): AsyncGenerator<ConsumerRecord, void, undefined> {
-    return new RecordIterator((handler, signal) => this.scan(handler, { signal }), options.signal);
+    const { signal } = checkScanOptions(options);
+    return new RecordIterator((handler, stop) => this.scan(handler, { signal: stop }), signal);
   }
 
   /** What the consumer is doing now: a snapshot, made when it is asked for. */
@@ -86,15 +85,16 @@ export class Consumer {
    * is left. A reader that lags a thousand events behind is told how many it missed.
    */
   events(options: ScanOptions = {}): AsyncIterableIterator<ConsumerEvent> {
-    return this.#options.telemetry.feed.read(options.signal);
+    return this.#options.telemetry.feed.read(checkScanOptions(options).signal);
   }
 
   /** For a liveness or readiness probe. */
-  health(thresholds?: HealthThresholds): Health {
-    return healthOf(this.status(), thresholds);
+  health(thresholds: HealthThresholds = {}): Health {
+    return healthOf(this.status(), checkThresholds(thresholds));
   }
 
-  async #scan(group: AnyGroup, handler: Handler, { signal }: ScanOptions): Promise<void> {
+  async #scan(group: AnyGroup, handler: Handler, options: ScanOptions): Promise<void> {
+    const { signal } = checkScanOptions(options);
     if (typeof handler !== "function") throw new ConfigError("handler", "a function is needed");
     if (this.#scanning) {
       throw new KcError(
@@ -121,21 +121,38 @@ export class Consumer {
     handler: Handler,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    this.#current = new Scan(this.#options, client, handler);
-    return this.#current.run(group, signal);
+    const scan = new Scan(this.#options, client, handler, this.#unfinished);
+    this.#current = scan;
+    return scan.run(group, signal).finally(() => this.#keepUnfinished(scan));
+  }
+
+  #keepUnfinished(scan: Scan): void {
+    for (const [shardId, idle] of scan.unfinished) {
+      this.#unfinished.set(shardId, idle);
+      void idle.then(() => {
+        if (this.#unfinished.get(shardId) === idle) this.#unfinished.delete(shardId);
+      });
+    }
   }
 
   #warnOnce(): void {
-    if (this.#options.keepsProgress || this.#warned) return;
+    if (this.#warned) return;
     this.#warned = true;
-    this.#options.telemetry.warn(
-      "no store: progress is kept in memory, and is gone with the process",
-    );
+    const { client, keepsProgress, telemetry } = this.#options;
+    if (!keepsProgress) {
+      telemetry.warn("no store: progress is kept in memory, and is gone with the process");
+    }
+    if (connectsForEachCall(client ?? {})) {
+      telemetry.warn(
+        "the client opens a connection for each call, as the SDK does for Kinesis by default: give it " +
+          "`requestHandler: new NodeHttpHandler()` of @smithy/node-http-handler",
+      );
+    }
   }
 }
 
-async function withOwnClient(use: (client: KinesisClient) => Promise<void>): Promise<void> {
-  const client = new KinesisClient({});
+async function withOwnClient(use: (client: KinesisClientLike) => Promise<void>): Promise<void> {
+  const client = ownClient();
   try {
     await use(client);
   } finally {

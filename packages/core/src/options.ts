@@ -6,6 +6,7 @@ import { MAX_TIMER_MS, systemClock, type Clock } from "./clock.ts";
 import { ConfigError } from "./errors.ts";
 import { AllGroup } from "./groups/all-group.ts";
 import type { AnyGroup, Group, LeasingGroup } from "./groups/group.ts";
+import { checkOptionNames } from "./option-names.ts";
 import { streamNameOf, type KinesisClientLike, type StreamId } from "./kinesis/stream-client.ts";
 import type { WireOption } from "./kinesis/wire/wire.ts";
 import type { Counter } from "./telemetry/counter.ts";
@@ -125,12 +126,7 @@ const OPTION_NAMES: Readonly<Record<keyof ConsumerOptions, true>> = {
 
 /** Checks every option and fills in the defaults. @throws ConfigError that names the option */
 export function resolveOptions(options: ConsumerOptions | LeasingConsumerOptions): ResolvedOptions {
-  if (typeof options !== "object" || options === null) {
-    throw new ConfigError("options", "an object with at least `stream` is needed");
-  }
-  for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(OPTION_NAMES, name)) throw new ConfigError(name, "there is no such option");
-  }
+  checkOptionNames(options, Object.keys(OPTION_NAMES), "options");
   const streamId = resolveStream(options.stream);
   const streamName = streamNameOf(streamId);
   const application = resolveApplication(options);
@@ -150,7 +146,7 @@ export function resolveOptions(options: ConsumerOptions | LeasingConsumerOptions
   requireCapabilities(store);
   requireMethods("group", group, ["run"]);
   requireMethods("client", options.client, ["send"]);
-  requireMethods("counter", options.counter, ["add", "set", "record", "remove"]);
+  requireMethods("counter", options.counter, ["add"]);
   requireMethods("logger", options.logger, ["debug", "info", "warn", "error"]);
   requireMethods("clock", clock, ["now", "monotonic", "setTimer", "yield"]);
   requireFunction("random", random);
@@ -289,9 +285,15 @@ function requireMethods(name: string, value: unknown, methods: readonly string[]
 }
 
 function requireCapabilities({ capabilities }: { capabilities?: Store["capabilities"] }): void {
-  if (typeof capabilities?.flushIntervalMs !== "number") {
-    throw new ConfigError("store", "its capabilities are missing: see StoreCapabilities");
-  }
+  const { flushIntervalMs, flush } = capabilities ?? {};
+  const isInterval =
+    typeof flushIntervalMs === "number" && flushIntervalMs >= 0 && flushIntervalMs <= MAX_TIMER_MS;
+  if (isInterval && (flush === "together" || flush === "spread")) return;
+  throw new ConfigError(
+    "store",
+    `its capabilities are missing or wrong: flushIntervalMs is a number from 0 to ${MAX_TIMER_MS}, and ` +
+      `flush "together" or "spread": see StoreCapabilities`,
+  );
 }
 
 function requireFunction(name: string, value: unknown): void {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { constants } from "node:os";
 import { inspect } from "node:util";
 import { ConfigError } from "./errors.ts";
@@ -27,6 +28,8 @@ export function stopSignal({
   }
   const names: readonly NodeJS.Signals[] = [...signals];
   const stopping = new AbortController();
+  // One signal may stop any number of consumers: that is no leak.
+  setMaxListeners(0, stopping.signal);
   const onSignal = (name: NodeJS.Signals): void => {
     for (const each of names) process.off(each, onSignal);
     stopping.abort(new DOMException(`the process got ${name}`, "AbortError"));

@@ -91,3 +91,16 @@ async function run(
   }
   return { lines, ended: await exit };
 }
+
+test("one signal may stop any number of consumers: Node sees no leak in it", async () => {
+  const warnings: Error[] = [];
+  const onWarning = (warning: Error): void => void warnings.push(warning);
+  process.on("warning", onWarning);
+  const signal = stopSignal({ signals: ["SIGUSR2"] });
+  for (let consumers = 0; consumers < 11; consumers += 1)
+    signal.addEventListener("abort", () => {});
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off("warning", onWarning);
+  process.removeAllListeners("SIGUSR2");
+  expect(warnings).toEqual([]);
+});

@@ -136,8 +136,8 @@ test("a counter's names and attributes are typed", () => {
   expectTypeOf<MetricAttributes<"handler_duration">>().not.toHaveProperty("shardId");
   expectTypeOf<Parameters<Counter["add"]>[0]>().not.toEqualTypeOf<string>();
   expectTypeOf<"lag">().not.toExtend<Parameters<Counter["add"]>[0]>();
-  expectTypeOf<"lag">().toExtend<Parameters<Counter["set"]>[0]>();
-  expectTypeOf<"poll_duration">().toExtend<Parameters<Counter["record"]>[0]>();
+  expectTypeOf<"lag">().toExtend<Parameters<NonNullable<Counter["set"]>>[0]>();
+  expectTypeOf<"poll_duration">().toExtend<Parameters<NonNullable<Counter["record"]>>[0]>();
 });
 
 test("console fits as a logger as it is", async () => {

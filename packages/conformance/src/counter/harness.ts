@@ -1,10 +1,13 @@
 import type { Counter, CounterName, GaugeName, HistogramName, MetricAttributes } from "@kc/core";
 import type { Scenario } from "../scenario.ts";
 
+/** A counter that takes figures of every kind. */
+export type WholeCounter = Counter & Required<Pick<Counter, "set" | "record" | "remove">>;
+
 /** Makes an adapter's counters on one registry (or agent, or log) and reads back what it shows. */
 export interface CounterHarness extends AsyncDisposable {
   /** One more counter on the same registry, as a second consumer of the process would make it. */
-  open(): Counter;
+  open(): WholeCounter;
 
   /**
    * The total of a counter, or a gauge's value, as the metrics' reader would see it now; undefined

@@ -1,5 +1,5 @@
-import { Stopwatch, type Clock } from "../clock.ts";
-import { KcError, NamespaceConflictError } from "../errors.ts";
+import { sleep, Stopwatch, type Clock } from "../clock.ts";
+import { ConfigError, KcError, NamespaceConflictError } from "../errors.ts";
 import type { StreamDescription } from "../kinesis/stream-client.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { ApplicationStart } from "./start-position.ts";
@@ -8,23 +8,30 @@ import type { ApplicationRow, StartPosition, StoreScope } from "./store.ts";
 
 /** The service's clock is read to the second and its machines differ a little. */
 const START_MARGIN_MS = 5000;
+/** A clock that is a little fast is waited for; a start further ahead than this is a mistake. */
+const START_MAY_BE_AHEAD_MS = 5 * 60_000;
+/** The machines of the service differ a little. */
+const SERVICE_SPREAD_MS = 1000;
 
 /**
  * Opens the application in its store: the first start is recorded before anything is read, and each
- * later one is held against that record.
- * @throws NamespaceConflictError, KcError STREAM_RECREATED, StoreError
+ * later one is held against that record. A start that lies a little ahead of the service's clock is
+ * waited for before anything is written.
+ * @throws ConfigError for a start far ahead, NamespaceConflictError, KcError STREAM_RECREATED, StoreError
  */
 export async function openApplication(options: {
   readonly calls: StoreCalls;
   readonly scope: StoreScope;
   readonly description: StreamDescription;
   readonly start: StartPosition;
-  readonly serviceNow: Date;
+  /** By the service's clock. */
+  readonly serviceNow: () => Date;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
   readonly signal: AbortSignal;
 }): Promise<ApplicationStart> {
   const { calls, scope, description, start, telemetry, signal } = options;
+  await untilReadable(start, options);
   const sinceOpened = new Stopwatch(options.clock);
   const proposed = (migrated: boolean): ApplicationRow => ({
     ...scope,
@@ -33,7 +40,7 @@ export async function openApplication(options: {
       ? {}
       : { streamCreationTimestamp: description.creationTimestamp }),
     start,
-    startedAt: new Date(options.serviceNow.getTime() - START_MARGIN_MS),
+    startedAt: new Date(options.serviceNow().getTime() - START_MARGIN_MS),
     migrated,
   });
   const checkpoints = await calls.retry("getCheckpoints", signal, (call) =>
@@ -44,6 +51,7 @@ export async function openApplication(options: {
   );
   refuseAnotherStream(row, scope, description);
   const firstStart = outcome === "created";
+  if (!firstStart) await untilReadable(row.start, options);
   if (firstStart && row.migrated) {
     telemetry.warn(
       "checkpoints without an application row, as the Go library leaves them: reading goes on " +
@@ -58,6 +66,28 @@ export async function openApplication(options: {
     });
   }
   return { row, firstStart, sinceOpened };
+}
+
+/** The service refuses to read from a time that has not come. */
+async function untilReadable(
+  start: StartPosition,
+  { serviceNow, clock, telemetry, signal }: Parameters<typeof openApplication>[0],
+): Promise<void> {
+  if (typeof start === "string") return;
+  const aheadMs = start.timestamp.getTime() - serviceNow().getTime();
+  if (aheadMs <= 0) return;
+  if (aheadMs > START_MAY_BE_AHEAD_MS) {
+    throw new ConfigError(
+      "start.timestamp",
+      `${start.timestamp.toISOString()} lies ${Math.round(aheadMs / 1000)} s ahead of the service's ` +
+        `clock: nothing can be read from there yet. Set this machine's clock, or start at "LATEST". ` +
+        `If an earlier start has left it in the store, delete the application's row there.`,
+    );
+  }
+  const waitMs = aheadMs + SERVICE_SPREAD_MS;
+  telemetry.warn("`start` lies ahead of the service's clock, and is waited for", { waitMs });
+  await sleep(clock, waitMs, signal);
+  signal.throwIfAborted();
 }
 
 function refuseAnotherStream(

@@ -1,6 +1,7 @@
 import type { Stopwatch } from "../clock.ts";
 import type { IteratorPosition } from "../kinesis/stream-client.ts";
-import type { Checkpoint } from "./position.ts";
+import type { Shard } from "../kinesis/shard.ts";
+import { compareSequenceNumbers, type Checkpoint } from "./position.ts";
 import type { ApplicationRow } from "./store.ts";
 
 /** What is known of an application's first start when a shard's reading begins. */
@@ -10,6 +11,33 @@ export interface ApplicationStart {
   readonly firstStart: boolean;
   /** Runs since the application was opened. */
   readonly sinceOpened: Stopwatch;
+}
+
+/**
+ * Does the shard follow others that were read: is a parent of it listed or checkpointed, or is it
+ * younger than every checkpoint? Numbers of one stream grow with time over all of its shards: one
+ * that begins above all that was read was made later, though all its ancestors may have expired.
+ */
+export function follows(
+  { parentShardIds, startingSequenceNumber: first }: Followed,
+  isListed: (shardId: string) => boolean,
+  checkpoints: ReadonlyMap<string, Checkpoint>,
+): boolean {
+  if (parentShardIds.some((id) => isListed(id) || checkpoints.has(id))) return true;
+  // Those that the stream was created with differ in their numbers too.
+  if (parentShardIds.length === 0 || first === undefined || checkpoints.size === 0) return false;
+  for (const checkpoint of checkpoints.values()) {
+    if (!isBelow(checkpoint, first)) return false;
+  }
+  return true;
+}
+
+type Followed = Pick<Shard, "parentShardIds" | "startingSequenceNumber">;
+
+/** An end without a number proves nothing. */
+function isBelow(checkpoint: Checkpoint, sequenceNumber: string): boolean {
+  const { sequenceNumber: at } = checkpoint as { readonly sequenceNumber?: string };
+  return at !== undefined && compareSequenceNumbers(at, sequenceNumber) < 0;
 }
 
 /** What is known of the shard; see `ShardAssignment`. */

@@ -1,5 +1,6 @@
 import { sleep, Stopwatch } from "../clock.ts";
 import type { Checkpoint } from "../checkpoints/position.ts";
+import { follows } from "../checkpoints/start-position.ts";
 import type { Shard } from "../kinesis/shard.ts";
 import type { Group, GroupHost, ShardAssignment, ShardOutcome } from "./group.ts";
 import { ShardGraph } from "./shard-graph.ts";
@@ -48,7 +49,7 @@ export class AllGroup implements Group {
         shardId: shard.shardId,
         checkpoint: checkpoints.get(shard.shardId),
         presentAtStart: presentAtStart?.has(shard.shardId) ?? false,
-        afterParent: shard.parentShardIds.some((id) => graph.knows(id) || checkpoints.has(id)),
+        afterParent: follows(shard, (id) => graph.knows(id), checkpoints),
       };
       void host.read(assignment).then((outcome) => settle(shard.shardId, outcome));
     };

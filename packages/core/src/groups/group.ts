@@ -90,7 +90,7 @@ export interface ShardAssignment {
    * a shard that appeared later is read from its first record.
    */
   readonly presentAtStart: boolean;
-  /** Has it a parent that is still listed (and so was read before it), or has a checkpoint? */
+  /** Does it come after shards that were read; see `follows` in `start-position.ts`. */
   readonly afterParent: boolean;
   /** Present when a lease is behind it: every checkpoint carries it, and the handler sees it. */
   readonly fence?: Fence;

@@ -1,3 +1,4 @@
+import { follows } from "../checkpoints/start-position.ts";
 import { KcError } from "../errors.ts";
 import type { Group, GroupHost } from "./group.ts";
 
@@ -26,7 +27,7 @@ export class OneShard implements Group {
       host.telemetry.info("the shard has been read to its end before", { shardId });
       return;
     }
-    const afterParent = shard.parentShardIds.some((id) => checkpoints.has(id));
+    const afterParent = follows(shard, () => false, checkpoints);
     await host.read({ shardId, checkpoint, presentAtStart: true, afterParent });
   }
 }

@@ -16,6 +16,11 @@ export interface PageRecords {
 const RECORD_OVERHEAD_BYTES = 300;
 const EMPTY = new Uint8Array(0);
 
+/** The quota counts a key in UTF-8. */
+function keyBytes(key: string | undefined): number {
+  return key === undefined || key === null ? 0 : Buffer.byteLength(key);
+}
+
 /** Records that somebody else has decoded: the SDK, or a client that is not the SDK's. */
 export class DecodedRecords implements PageRecords {
   readonly payloadBytes: number;
@@ -25,7 +30,7 @@ export class DecodedRecords implements PageRecords {
     this.#records = records;
     let bytes = 0;
     for (const { Data, PartitionKey } of records) {
-      bytes += (Data?.byteLength ?? 0) + (PartitionKey?.length ?? 0);
+      bytes += (Data?.byteLength ?? 0) + keyBytes(PartitionKey);
     }
     this.payloadBytes = bytes;
   }

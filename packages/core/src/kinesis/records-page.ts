@@ -1,5 +1,6 @@
 import type { GetRecordsCommandOutput } from "@aws-sdk/client-kinesis";
 import type { PageRecords } from "./page-records.ts";
+import { announcedShards, lagOf } from "./reply-shapes.ts";
 import { fromChildShard, type Shard } from "./shard.ts";
 
 /** What one GetRecords brought. */
@@ -18,8 +19,8 @@ export function recordsPage(reply: GetRecordsCommandOutput, records: PageRecords
   return {
     records,
     nextShardIterator: reply.NextShardIterator ?? undefined,
-    millisBehindLatest: reply.MillisBehindLatest ?? 0,
-    children: (reply.ChildShards ?? []).map(fromChildShard),
+    millisBehindLatest: lagOf(reply.MillisBehindLatest),
+    children: announcedShards(reply.ChildShards).map(fromChildShard),
     attempts: reply.$metadata?.attempts ?? 1,
   };
 }

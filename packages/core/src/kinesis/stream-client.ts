@@ -19,6 +19,7 @@ import { targetOf } from "./call-target.ts";
 import { classify } from "./classify.ts";
 import type { RecordsPage } from "./records-page.ts";
 import { fromListing, type Shard } from "./shard.ts";
+import { listedShards, streamSummary, UnexpectedReplyError } from "./reply-shapes.ts";
 import { Wire, type WireOption } from "./wire/wire.ts";
 
 /**
@@ -106,16 +107,19 @@ export class StreamClient {
     const command = new DescribeStreamSummaryCommand(this.id);
     this.#readServiceTime(command);
     const call = this.#onStream("DescribeStreamSummary");
-    const { StreamDescriptionSummary: summary } =
-      await this.#call<DescribeStreamSummaryCommandOutput>(call, command, signal).catch(
-        (error: unknown) => {
-          throw this.#asFailure("DescribeStreamSummary", error, signal);
-        },
-      );
+    const summary = await this.#call(
+      call,
+      command,
+      signal,
+      ({ StreamDescriptionSummary }: DescribeStreamSummaryCommandOutput) =>
+        streamSummary(StreamDescriptionSummary),
+    ).catch((error: unknown) => {
+      throw this.#asFailure("DescribeStreamSummary", error, signal);
+    });
     this.#wasThere = true;
     return {
-      streamARN: summary?.StreamARN ?? "",
-      creationTimestamp: summary?.StreamCreationTimestamp,
+      streamARN: summary.StreamARN ?? "",
+      creationTimestamp: summary.StreamCreationTimestamp,
     };
   }
 
@@ -126,14 +130,18 @@ export class StreamClient {
     let restarts = 0;
     for (;;) {
       try {
-        const page: ListShardsCommandOutput = await this.#call(
+        const page = await this.#call(
           this.#onStream("ListShards"),
           // A token stands for the stream: the service refuses a name or an ARN beside it.
           new ListShardsCommand(token === undefined ? this.id : { NextToken: token }),
           signal,
+          ({ Shards, NextToken }: ListShardsCommandOutput) => ({
+            shards: listedShards(Shards).map(fromListing),
+            token: NextToken ?? undefined,
+          }),
         );
-        for (const shard of page.Shards ?? []) shards.push(fromListing(shard));
-        token = page.NextToken ?? undefined;
+        shards.push(...page.shards);
+        token = page.token;
         if (token !== undefined) continue;
         this.#firstNumbers = new Map(
           shards.map((one) => [one.shardId, one.startingSequenceNumber]),
@@ -165,15 +173,15 @@ export class StreamClient {
     signal: AbortSignal,
   ): Promise<string> {
     const command = new GetShardIteratorCommand({ ...this.id, ShardId: shardId, ...position });
-    const { ShardIterator } = await this.#call<{ ShardIterator?: string }>(
+    return this.#call(
       this.#onShard("GetShardIterator", shardId),
       command,
       signal,
+      ({ ShardIterator }: { ShardIterator?: string }) => {
+        if (ShardIterator) return ShardIterator;
+        throw new UnexpectedReplyError("the reply of GetShardIterator has no iterator");
+      },
     );
-    if (ShardIterator) return ShardIterator;
-    throw new KcError("KINESIS_FAILED", `${shardId}: GetShardIterator answered no iterator`, {
-      shardId,
-    });
   }
 
   /** `attempt` goes around each try: it waits for its turn, and counts what the try costs. */
@@ -212,8 +220,16 @@ export class StreamClient {
     return callFailure({ operation, target: this.#target, triedForMs: 0 }, error);
   }
 
-  #call<Output>(call: RetriedCall, command: object, signal: AbortSignal): Promise<Output> {
-    return this.#retry.run(call, signal, () => this.#send(call.operation, command, signal));
+  /** `read` takes the answer out of a reply; a reply that is none is a failed try. */
+  #call<Output, Answer>(
+    call: RetriedCall,
+    command: object,
+    signal: AbortSignal,
+    read: (output: Output) => Answer,
+  ): Promise<Answer> {
+    return this.#retry.run(call, signal, async () =>
+      read(await this.#send(call.operation, command, signal)),
+    );
   }
 
   /** One try: in its turn, and within its time. */

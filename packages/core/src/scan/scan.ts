@@ -45,6 +45,7 @@ export class Scan implements GroupHost {
   readonly #options: ResolvedOptions;
   readonly #client: KinesisClientLike;
   readonly #handler: Handler;
+  readonly #earlier: ReadonlyMap<string, Promise<unknown>>;
   readonly #stream: StreamClient;
   readonly #calls: StoreCalls;
   readonly #checkpointer: Checkpointer;
@@ -73,11 +74,21 @@ export class Scan implements GroupHost {
   #error: KcError | undefined;
   #cancelDeadline: (() => void) | undefined;
 
-  constructor(options: ResolvedOptions, client: KinesisClientLike, handler: Handler) {
+  /**
+   * @param earlier handlers that an earlier scan gave up and that still run, by shard: reading waits
+   * for them
+   */
+  constructor(
+    options: ResolvedOptions,
+    client: KinesisClientLike,
+    handler: Handler,
+    earlier: ReadonlyMap<string, Promise<unknown>> = new Map(),
+  ) {
     const { clock, random, telemetry, store, scope } = options;
     this.#options = options;
     this.#client = client;
     this.#handler = handler;
+    this.#earlier = earlier;
     this.scope = scope;
     this.store = store;
     this.clock = clock;
@@ -169,6 +180,11 @@ export class Scan implements GroupHost {
     };
   }
 
+  /** Shards whose handler still runs although it was given up, and when it no longer does. */
+  get unfinished(): ReadonlyMap<string, Promise<unknown>> {
+    return new Map([...this.#scans].map(([shardId, { idle }]) => [shardId, idle]));
+  }
+
   get over(): AbortSignal {
     return this.#over.signal;
   }
@@ -205,7 +221,7 @@ export class Scan implements GroupHost {
         scope: this.scope,
         description,
         start: this.#options.start,
-        serviceNow: this.#stream.serviceNow(),
+        serviceNow: () => this.#stream.serviceNow(),
         clock: this.clock,
         telemetry: this.telemetry,
         signal,
@@ -236,7 +252,7 @@ export class Scan implements GroupHost {
       stop,
       deadline: this.#deadline.signal,
       onFailure: (error) => this.#fail(error),
-      previous: this.#scans.get(shardId)?.idle,
+      previous: this.#scans.get(shardId)?.idle ?? this.#earlier.get(shardId),
     });
     this.#scans.set(shardId, scan);
     this.#granted.add(shardId);

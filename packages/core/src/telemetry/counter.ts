@@ -3,7 +3,8 @@ import type { CounterName, GaugeName, HistogramName, MetricAttributes } from "./
 /**
  * Where figures go. Called a few times for each page, not for each record, and once a second for
  * each shard. It must not block; if it throws, the scan goes on, what it threw at is counted, and
- * the first failure is logged. Figures of one series come with one and the same attributes object.
+ * the first failure is logged. Only `add` is needed: figures of the other kinds are then left out.
+ * Figures of one series come with one and the same attributes object.
  */
 export interface Counter {
   /** Adds to a counter. `value` is a whole number above 0. */
@@ -14,10 +15,10 @@ export interface Counter {
   ): void;
 
   /** Sets a gauge. */
-  set<Name extends GaugeName>(name: Name, value: number, attributes: MetricAttributes<Name>): void;
+  set?<Name extends GaugeName>(name: Name, value: number, attributes: MetricAttributes<Name>): void;
 
   /** Puts one value into a histogram. */
-  record<Name extends HistogramName>(
+  record?<Name extends HistogramName>(
     name: Name,
     value: number,
     attributes: MetricAttributes<Name>,
@@ -27,7 +28,7 @@ export interface Counter {
    * A series is over: its shard is no longer read here. It may begin again, a counter then at 0.
    * Told of series that never began, too.
    */
-  remove<Name extends CounterName | GaugeName>(
+  remove?<Name extends CounterName | GaugeName>(
     name: Name,
     attributes: MetricAttributes<Name>,
   ): void;

@@ -73,22 +73,22 @@ export class Telemetry {
   }
 
   set<Name extends GaugeName>(name: Name, value: number, own: OwnAttributes<Name>): void {
-    this.#tell((counter) => counter.set(name, value, this.#series.attributes(name, own)));
+    this.#tell((counter) => counter.set?.(name, value, this.#series.attributes(name, own)));
   }
 
   record<Name extends HistogramName>(name: Name, value: number, own: OwnAttributes<Name>): void {
-    this.#tell((counter) => counter.record(name, value, this.#series.attributes(name, own)));
+    this.#tell((counter) => counter.record?.(name, value, this.#series.attributes(name, own)));
   }
 
   /** A gauge is over. */
   remove<Name extends GaugeName>(name: Name, own: OwnAttributes<Name>): void {
-    this.#tell((counter) => counter.remove(name, this.#series.attributes(name, own)));
+    this.#tell((counter) => counter.remove?.(name, this.#series.attributes(name, own)));
   }
 
   /** Every series of a shard is over. */
   removeShard(shardId: string): void {
     for (const [name, attributes] of this.#series.take(shardId)) {
-      this.#tell((counter) => counter.remove(name, attributes));
+      this.#tell((counter) => counter.remove?.(name, attributes));
     }
   }
 

@@ -5,6 +5,7 @@ import type { LeaseStore } from "../../checkpoints/lease-store.ts";
 import { StoreCalls } from "../../checkpoints/store-calls.ts";
 import type { Store } from "../../checkpoints/store.ts";
 import { MAX_TIMER_MS, sleep } from "../../clock.ts";
+import { checkOptionNames } from "../../option-names.ts";
 import { ConfigError, KcError, StoreRegressedError } from "../../errors.ts";
 import type { GroupHost, LeasingGroup } from "../group.ts";
 import { Coordinator } from "./coordinator.ts";
@@ -64,10 +65,7 @@ export class LeaseGroup implements LeasingGroup {
 
   /** @throws ConfigError that names the option */
   constructor(options: LeaseGroupOptions = {}) {
-    for (const name of Object.keys(options)) {
-      if (!Object.hasOwn(OPTION_NAMES, name))
-        throw new ConfigError(name, "there is no such option");
-    }
+    checkOptionNames(options, Object.keys(OPTION_NAMES), "options");
     const { leaseMs = 10_000, weight = 1, maxShards } = options;
     const { heartbeatMs = leaseMs / 10, workerId = uniqueWorkerId() } = options;
     if (typeof workerId !== "string" || !WORKER_ID.test(workerId)) {

@@ -1,4 +1,5 @@
 import type { LeaseRow, ShardLineage } from "../../checkpoints/lease-store.ts";
+import { follows } from "../../checkpoints/start-position.ts";
 import { StoreError } from "../../errors.ts";
 import type { Shard } from "../../kinesis/shard.ts";
 import type { Discovery } from "./discovery.ts";
@@ -117,14 +118,14 @@ export function discovered(
   const listed = new Set(listing.map(({ shardId }) => shardId));
   const put = listing
     .filter(({ shardId }) => shards.get(shardId)?.listed !== true)
-    .map(({ shardId, parentShardIds: parents }) => {
+    .map((shard) => {
+      const { shardId, parentShardIds: parents } = shard;
       const known = shards.get(shardId);
       const lineage = formatLineage({
         parents,
         listed: true,
         atStart: known?.atStart ?? shards.size === 0,
-        afterParent:
-          known?.afterParent ?? parents.some((id) => listed.has(id) || checkpoints.has(id)),
+        afterParent: known?.afterParent ?? follows(shard, (id) => listed.has(id), checkpoints),
       });
       return { shardId, lineage };
     });

@@ -18,11 +18,13 @@ interface HttpMessage {
 }
 
 const CBOR_CONTENT_TYPE = "application/x-amz-cbor-1.1";
+const JSON_CONTENT_TYPE = "application/x-amz-json-1.1";
 
 /**
  * Takes the encoding of one command into our own hands, inside the user's own client: signing,
  * retries, endpoint and whatever middleware the user added stay as they are. The SDK is handed an
- * empty reply; errors, and whatever cannot be read, are left to it, so that they are told as ever.
+ * empty reply; errors, and whatever cannot be read, are left to it, so that they are told as ever. So is
+ * everything of a client that speaks another protocol than JSON 1.1, the SDK's default.
  * @returns what the last reply brought; undefined = the SDK's own output has it
  */
 export function decodeOurselves(
@@ -33,6 +35,7 @@ export function decodeOurselves(
     command.middlewareStack.add(
       (next) => (args) => {
         const request = args.request as HttpMessage;
+        if (!speaks(request, JSON_CONTENT_TYPE)) return next(args);
         request.headers["content-type"] = CBOR_CONTENT_TYPE;
         request.body = encodeCborRequest(args.input as unknown as Record<string, string | number>);
         return next(args);
@@ -46,6 +49,8 @@ export function decodeOurselves(
     (next) => async (args) => {
       reply = undefined;
       const result = await next(args);
+      const request = args.request as HttpMessage;
+      if (!speaks(request, JSON_CONTENT_TYPE) && !speaks(request, CBOR_CONTENT_TYPE)) return result;
       reply = await takeReply(result.response as HttpMessage);
       return result;
     },
@@ -53,6 +58,11 @@ export function decodeOurselves(
     { step: "deserialize", priority: "low", name: "kcDecode", override: true },
   );
   return () => reply;
+}
+
+/** A client may be configured for another protocol: that one's messages are the SDK's alone. */
+function speaks({ headers }: HttpMessage, contentType: string): boolean {
+  return headers["content-type"] === contentType;
 }
 
 /** Takes the page out of a reply; undefined = the SDK is left to make of it what it can. */

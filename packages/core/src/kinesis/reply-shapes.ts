@@ -1,0 +1,44 @@
+/**
+ * What a reply has to look like before anything is made of it, pure. An endpoint that answers `{}`
+ * is not a stream without shards, and a child without an id is no shard.
+ */
+
+/** A reply that is none of Kinesis'. Nobody said why: it is tried again for a limited time. */
+export class UnexpectedReplyError extends Error {
+  override readonly name = "UnexpectedReplyError";
+}
+
+/** The entries of one page of ListShards. @throws UnexpectedReplyError */
+export function listedShards<T>(shards: readonly T[] | null | undefined): readonly T[] {
+  if (Array.isArray(shards) && shards.every(isShard)) return shards as readonly T[];
+  throw new UnexpectedReplyError(
+    "the reply of ListShards names no shards: is the endpoint that of Kinesis?",
+  );
+}
+
+/** The description of a stream. @throws UnexpectedReplyError */
+export function streamSummary<T>(summary: T | null | undefined): T {
+  if (typeof summary === "object" && summary !== null) return summary;
+  throw new UnexpectedReplyError(
+    "the reply of DescribeStreamSummary describes no stream: is the endpoint that of Kinesis?",
+  );
+}
+
+/** The children in a last page; none, so that a listing is asked, if one of them is malformed. */
+export function announcedShards<T>(children: readonly T[] | null | undefined): readonly T[] {
+  return Array.isArray(children) && children.every(isShard) ? (children as readonly T[]) : [];
+}
+
+/** A lag in milliseconds; 0 where none is told. */
+export function lagOf(millisBehindLatest: unknown): number {
+  const isLag = typeof millisBehindLatest === "number" && millisBehindLatest >= 0;
+  return isLag && millisBehindLatest < Infinity ? millisBehindLatest : 0;
+}
+
+function isShard(shard: unknown): boolean {
+  if (typeof shard !== "object" || shard === null) return false;
+  const { ShardId, ParentShards } = shard as { ShardId?: unknown; ParentShards?: unknown };
+  const hasId = typeof ShardId === "string" && ShardId !== "";
+  const parents = ParentShards ?? [];
+  return hasId && Array.isArray(parents) && parents.every((id) => typeof id === "string");
+}

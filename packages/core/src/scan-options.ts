@@ -1,0 +1,48 @@
+import { inspect } from "node:util";
+import { ConfigError } from "./errors.ts";
+import { checkOptionNames } from "./option-names.ts";
+import type { HealthThresholds } from "./telemetry/health.ts";
+
+export interface ScanOptions {
+  /** Stops the scan: no further record is started, running handlers end, checkpoints are flushed. */
+  readonly signal?: AbortSignal;
+}
+
+const SCAN_OPTIONS: Readonly<Record<keyof ScanOptions, true>> = { signal: true };
+const THRESHOLDS: Readonly<Record<keyof HealthThresholds, true>> = {
+  stuckAfterMs: true,
+  troubledAfterMs: true,
+  laggingAfterMs: true,
+};
+
+/** The options of `scan`, `scanShard`, `records` and `events`, checked. @throws ConfigError */
+export function checkScanOptions(options: ScanOptions): ScanOptions {
+  if (isSignal(options)) throw new ConfigError("signal", "a signal is handed over as { signal }");
+  checkOptionNames(options, Object.keys(SCAN_OPTIONS), "options");
+  const { signal } = options;
+  if (signal === undefined || isSignal(signal)) return options;
+  const isController = isSignal((signal as { readonly signal?: unknown } | null)?.signal);
+  throw new ConfigError(
+    "signal",
+    isController
+      ? "an AbortSignal is needed, not its controller: hand over controller.signal"
+      : `an AbortSignal is needed, not ${inspect(signal, { depth: 0 })}`,
+  );
+}
+
+/** The thresholds of `health`, checked. @throws ConfigError */
+export function checkThresholds(thresholds: HealthThresholds): HealthThresholds {
+  checkOptionNames(thresholds, Object.keys(THRESHOLDS), "thresholds");
+  for (const [name, value] of Object.entries(thresholds) as [string, unknown][]) {
+    if (value === undefined || (typeof value === "number" && value >= 0)) continue;
+    throw new ConfigError(name, `a number of milliseconds from 0 is needed, not ${inspect(value)}`);
+  }
+  return thresholds;
+}
+
+/** Told by what it can do: another realm's signal is none of our class. */
+function isSignal(value: unknown): value is AbortSignal {
+  if (typeof value !== "object" || value === null) return false;
+  const { aborted, addEventListener } = value as Partial<AbortSignal>;
+  return typeof aborted === "boolean" && typeof addEventListener === "function";
+}

@@ -1,0 +1,61 @@
+import { expect, test } from "vitest";
+import { recordsPage } from "../src/kinesis/records-page.ts";
+import { DecodedRecords } from "../src/kinesis/page-records.ts";
+import { World } from "./support/world.ts";
+
+const RECORDS = new DecodedRecords([]);
+const METADATA = { $metadata: {} };
+
+test.each([
+  [null],
+  [{}],
+  [{ ShardId: "" }],
+  [{ ShardId: 7 }],
+  [{ ShardId: "a", ParentShards: [1] }],
+])(
+  "a last page whose children are malformed names none, so that a listing is asked: %o",
+  (child) => {
+    const reply = { ...METADATA, Records: [], ChildShards: [{ ShardId: "b" }, child] as never };
+    expect(recordsPage(reply, RECORDS).children).toEqual([]);
+  },
+);
+
+test.each([Number.NaN, -1, Infinity, null, "7"])("a lag of %o is none", (lag) => {
+  const reply = { ...METADATA, Records: [], MillisBehindLatest: lag as never };
+  expect(recordsPage(reply, RECORDS).millisBehindLatest).toBe(0);
+});
+
+test.each([
+  ["DescribeStreamSummary", {}],
+  ["ListShards", {}],
+  ["ListShards", { Shards: [{ ShardId: "" }] }],
+  ["ListShards", { Shards: [null] }],
+  ["GetShardIterator", {}],
+] as const)(
+  "an endpoint that answers %s with %o is no stream without shards: it is tried for a minute, then named",
+  async (operation, reply) => {
+    const world = await World.of();
+    const client = {
+      send: async (command: { readonly constructor: { readonly name: string } }) =>
+        command.constructor.name === `${operation}Command`
+          ? { $metadata: { httpStatusCode: 200 }, ...reply }
+          : world.kinesis.send(command as never),
+    };
+    const run = await world.start({ client });
+    await world.clock.advance(59_000);
+    expect(run.settled).toBeUndefined();
+    await world.clock.advance(31_000);
+
+    expect(run.error).toMatchObject({
+      code: "KINESIS_FAILED",
+      message: expect.stringContaining(`the reply of ${operation}`),
+    });
+  },
+);
+
+test("a key counts by its bytes", () => {
+  const Data = new Uint8Array(3);
+  expect(new DecodedRecords([{ Data, PartitionKey: "é€", SequenceNumber: "1" }]).payloadBytes).toBe(
+    8,
+  );
+});
