@@ -1,13 +1,24 @@
 import { parseArgs } from "node:util";
+import { longRun } from "./long-run.ts";
 import { tell } from "./story.ts";
 
-/** `--seeds N` stories from `--seed S` on; stops at the first that breaks a promise, and shows it. */
+/**
+ * `--seeds N` stories from `--seed S` on; stops at the first that breaks a promise, and shows it.
+ * `--days N`: one worker for so many virtual days instead; prints its footprint after each, as JSON.
+ */
 const { values } = parseArgs({
   options: {
     seeds: { type: "string", default: "100" },
     seed: { type: "string", default: "1" },
+    days: { type: "string" },
   },
 });
+if (values.days !== undefined) {
+  const days = Number(values.days);
+  if (!Number.isInteger(days) || days < 1) throw new Error("--days takes a whole number, from 1");
+  console.log(JSON.stringify(await longRun(days)));
+  process.exit();
+}
 const first = Number(values.seed);
 const count = Number(values.seeds);
 if (!Number.isInteger(first) || !Number.isInteger(count) || count < 1) {

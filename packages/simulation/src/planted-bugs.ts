@@ -54,9 +54,9 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   "flush after release": [
     {
       file: "core/groups/leases/lease-moves.js",
-      find: 'lease.revoke({ kind: "hand-off", deadlineMs: drainTimeoutMs });',
+      find: 'lease.handOff({ kind: "hand-off", deadlineMs: drainTimeoutMs });',
       replace:
-        'lease.revoke({ kind: "hand-off", deadlineMs: drainTimeoutMs }); lease.outcome = { kind: "released" };',
+        'lease.handOff({ kind: "hand-off", deadlineMs: drainTimeoutMs }); lease.outcome = { kind: "released" };',
     },
   ],
   "a deadline by the wall clock alone": [
@@ -76,8 +76,8 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   "an eviction too soon": [
     {
       file: "core/groups/leases/worker-watch.js",
-      find: "this.#observedAt - since >= this.#leaseMs",
-      replace: "this.#observedAt - since >= this.#leaseMs / 4",
+      find: "return Math.max(since, this.#steadySince) + this.#leaseMs;",
+      replace: "return Math.max(since, this.#steadySince) + this.#leaseMs / 4;",
     },
   ],
   "LATEST for children": [
@@ -110,7 +110,7 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
       replace: "if (this.#isFree(shard)) {",
     },
     {
-      file: "core/groups/leases/duties.js",
+      file: "core/groups/leases/round-plan.js",
       find: "holder(shard) === undefined || unknown(shard)",
       replace: "true",
     },
@@ -122,7 +122,7 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
       replace: "return true;",
     },
     {
-      file: "core/groups/leases/duties.js",
+      file: "core/groups/leases/round-plan.js",
       find: "holder(shard) === undefined || unknown(shard)",
       replace: "true",
     },
@@ -134,14 +134,14 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
       replace: "",
     },
     {
-      file: "core/groups/leases/duties.js",
+      file: "core/groups/leases/round-plan.js",
       find: ".filter((shard) => unknown(shard) && !isForUs(shard))",
       replace: ".filter(() => false)",
     },
   ],
   "a claim whose reply was lost is never reconciled": [
     {
-      file: "core/groups/leases/duties.js",
+      file: "core/groups/leases/round-plan.js",
       find: "owner === own && !inHand(shardId);",
       replace: "false;",
     },
@@ -154,7 +154,7 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
     },
     {
       file: "core/groups/leases/coordinator.js",
-      find: "if (!this.#isMember())",
+      find: "if (!this.#group.isListed)",
       replace: "if (false)",
     },
   ],
@@ -165,9 +165,9 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
       replace: "shards.get(parent)?.ended ?? true",
     },
     {
-      file: "core/groups/leases/discovery.js",
-      find: "const HURRIED_MS = 5000;",
-      replace: "const HURRIED_MS = 10000;",
+      file: "core/groups/listing-history.js",
+      find: "export const CONFIRM_MS = 5000;",
+      replace: "export const CONFIRM_MS = 10000;",
     },
   ],
   "a parent that aged out blocks its children": [
@@ -180,13 +180,70 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   "a worker that stops and keeps its row": [
     {
       file: "core/groups/leases/lease-group.js",
-      find: "await membership.leave(host.over);",
+      find: "await membership.leave(over);",
       replace: "",
     },
     {
-      file: "core/groups/leases/lookout.js",
-      find: "if (await this.#evictOverdue())",
+      file: "core/groups/leases/coordinator.js",
+      find: "if (await this.#group.evictOverdue())",
       replace: "if (false)",
+    },
+  ],
+  "a shard that ends keeps its memory": [
+    {
+      file: "core/scan/shard-scan.js",
+      find: "reading.close();\n                    return await this.#ended",
+      replace: "return await this.#ended",
+    },
+    {
+      file: "core/scan/shard-scan.js",
+      find: "finally {\n            reading.close();",
+      replace: "finally {",
+    },
+  ],
+  "a silence that is counted from the asking": [
+    {
+      file: "core/groups/leases/worker-watch.js",
+      find: "this.#seen.set(owner, { worker, since: came });",
+      replace: "this.#seen.set(owner, { worker, since: asked });",
+    },
+    {
+      file: "core/groups/leases/worker-watch.js",
+      find: "this.#steadySince = steadySince;",
+      replace: "this.#steadySince = steadySince; this.#asked = came;",
+    },
+  ],
+  "a clock that is looked at once in 16 records, awaited or not": [
+    {
+      file: "core/scan/dispatcher.js",
+      find: "if (awaited || this.#sinceCheck",
+      replace: "if (this.#sinceCheck",
+    },
+  ],
+  "a group that outlives its scan": [
+    {
+      file: "core/groups/leases/lease-group.js",
+      find: "await membership.leave(over);",
+      replace: "await membership.leave(new AbortController().signal);",
+    },
+  ],
+  "a group that fails for good and stops beating": [
+    {
+      file: "core/groups/leases/coordinator.js",
+      find: "this.#hasFailed = true;",
+      replace: "this.#hasFailed = true; this.#over.abort(error);",
+    },
+  ],
+  "a lease that is lost in its hand-over is not told": [
+    {
+      file: "core/groups/leases/held-leases.js",
+      find: "lost.abort(new LeaseLostError(shardId, detail));",
+      replace: "if (!handOff.signal.aborted) lost.abort(new LeaseLostError(shardId, detail));",
+    },
+    {
+      file: "core/scan/record-signal.js",
+      find: "const leftMs = remainingMs();",
+      replace: "const leftMs = 60_000;",
     },
   ],
 };

@@ -16,6 +16,18 @@ export interface Weather {
   away: boolean;
   /** The part of the calls that something happens to. */
   trouble: number;
+  /** The part of the calls that take nearly as long as their callers wait. */
+  slow: number;
+}
+
+/** What happened on one process's way to the store. */
+export interface StoreEvents {
+  /** A call takes effect at this moment. */
+  onEffect(operation: string, parameters: readonly unknown[], answer: unknown): void;
+  /** A heartbeat or a join has come back, which was sent at that time of the world's. */
+  onAcknowledged(sentAt: number): void;
+  /** A call is made. */
+  onCall(operation: string): void;
 }
 
 export interface StoreLinkOptions {
@@ -24,14 +36,19 @@ export interface StoreLinkOptions {
   readonly process: Process;
   readonly random: Random;
   readonly weather: Weather;
-  readonly ownWeather: { readonly away: boolean };
-  /** Told of each call at the moment at which it takes effect. */
-  readonly onEffect: (operation: string, parameters: readonly unknown[], answer: unknown) => void;
-  /** A heartbeat or a join has come back, which was sent at that time of the world's. */
-  readonly onAcknowledged: (sentAt: number) => void;
+  readonly ownWeather: { readonly away: boolean; readonly refused: boolean };
+  readonly events: StoreEvents;
   /** Without push, changes are seen by polling. */
   readonly push: boolean;
 }
+
+/** What a claim is refused with for good. */
+export const REFUSED: StoreError = new StoreError("STORE_FAILED", "the simulated store's rights", {
+  retryable: false,
+});
+
+/** A quarter of the lease, which is when the group's calls time out. */
+const SLOWEST_MS = 1250;
 
 const OUTAGE = (): StoreError =>
   new StoreError("STORE_UNAVAILABLE", "the simulated network", { retryable: true });
@@ -41,7 +58,7 @@ const OUTAGE = (): StoreError =>
  * after their caller gave up, or twice.
  */
 export function storeLink(options: StoreLinkOptions): LeaseStore {
-  const { data, clock, process, random, weather, ownWeather, onEffect, push } = options;
+  const { data, clock, process, random, weather, ownWeather, events, push } = options;
   const store = new MemoryStore({ data });
   const wait = (ms: number): Promise<void> =>
     new Promise((resolve) => void clock.setTimer(resolve, ms));
@@ -53,13 +70,22 @@ export function storeLink(options: StoreLinkOptions): LeaseStore {
     const effect = async (): Promise<unknown> => {
       const method = store[operation as keyof MemoryStore] as (...p: unknown[]) => Promise<unknown>;
       const answer = await method.apply(store, [...sent]);
-      onEffect(operation, sent, answer);
+      events.onEffect(operation, sent, answer);
       return answer;
     };
     await wait(random.between(1, 20));
     if (weather.away || ownWeather.away) {
       await wait(random.between(1, 400));
       throw OUTAGE();
+    }
+    if (ownWeather.refused && operation === "acquireLeases") throw REFUSED;
+    if (random.chance(weather.slow)) {
+      // What a look finds may be as old as the way back is long, and as young as the way there.
+      const there = random.between(0, SLOWEST_MS - 50);
+      await wait(there);
+      const answer = await effect();
+      await wait(random.between(0, SLOWEST_MS - 50 - there));
+      return answer;
     }
     if (!random.chance(weather.trouble)) return effect();
     switch (random.between(1, 5)) {
@@ -91,9 +117,10 @@ export function storeLink(options: StoreLinkOptions): LeaseStore {
           target.watch(scope, () => process.pass(onHint), signal);
       }
       return async (...parameters: unknown[]) => {
+        events.onCall(String(name));
         const sentAt = clock.monotonic();
         const answer = await process.through(call(String(name), parameters));
-        if (isAcknowledged(answer)) options.onAcknowledged(sentAt);
+        if (isAcknowledged(answer)) events.onAcknowledged(sentAt);
         return answer;
       };
     },

@@ -6,9 +6,9 @@ import {
   PutRecordCommand,
   SplitShardCommand,
 } from "@aws-sdk/client-kinesis";
-import { MemoryStoreData, ownerOf } from "@kc/core";
+import { MemoryStoreData, ownerOf, type WorkerIdentity } from "@kc/core";
 import { FakeClock, FakeKinesis } from "@kc/emulator";
-import { Ledger, Violation } from "./ledger.ts";
+import { dataOf, Ledger, Violation } from "./ledger.ts";
 import { Random } from "./random.ts";
 import type { Weather } from "./store-link.ts";
 import { LEASE_MS, SCOPE, STREAM, Worker } from "./worker.ts";
@@ -16,8 +16,14 @@ import { LEASE_MS, SCOPE, STREAM, Worker } from "./worker.ts";
 const KEYS = Array.from({ length: 12 }, (_, index) => `k${index}`);
 const MOST_WORKERS = 8;
 const MOST_SHARDS = 8;
-/** How long everything must have come to rest after the last fault. */
-const QUIET_MS = 60_000;
+const MIB = 1024 * 1024;
+/**
+ * How long everything must have come to rest after the last fault: a call of Kinesis's that hangs is
+ * given up after 30 s.
+ */
+const QUIET_MS = 90_000;
+/** Long enough for what a process that died has left on its way. */
+const AFTERWARDS_MS = 60_000;
 
 /** What happened, and when: the same for the same seed. */
 export interface Outcome {
@@ -48,6 +54,8 @@ class Story {
   readonly #nights: number;
   /** How often shards are split and merged, beside the other events. */
   readonly #reshards: number;
+  /** How many records may be large, of up to 10 MiB. */
+  #largeRecords: number;
   readonly #start: "LATEST" | "TRIM_HORIZON";
   readonly #workers: Worker[] = [];
   readonly #trace: string[] = [];
@@ -58,15 +66,23 @@ class Story {
     this.#seed = seed;
     this.#random = new Random(seed);
     const random = this.#random;
-    this.#weather = { away: false, trouble: random.pick([0, 0.02, 0.1]) };
+    this.#weather = {
+      away: false,
+      trouble: random.pick([0, 0.02, 0.1]),
+      slow: random.pick([0, 0, 0.3]),
+    };
     this.#push = random.chance(0.5);
     this.#reshards = random.pick([6, 6, 40]);
+    this.#largeRecords = random.pick([0, 0, 0, 4]);
     this.#nights = random.pick([0, 0, 0, 3]);
     this.#start = random.pick(["LATEST", "TRIM_HORIZON"]);
     this.#kinesis = new FakeKinesis({
       clock: this.#clock,
       transitionMs: random.pick([0, 300]),
+      listingLagMs: random.pick([0, 0, 1000, 8000]),
       omitChildShards: random.chance(0.2),
+      // Large records take a shard's writing up for many seconds.
+      quotas: { writes: this.#largeRecords === 0 },
       maxRecordsPerPage: random.between(2, 50),
     });
   }
@@ -84,7 +100,13 @@ class Story {
   async run(): Promise<void> {
     const random = this.#random;
     const shards = random.between(1, 4);
-    await this.#kinesis.send(new CreateStreamCommand({ StreamName: STREAM, ShardCount: shards }));
+    await this.#kinesis.send(
+      new CreateStreamCommand({
+        StreamName: STREAM,
+        ShardCount: shards,
+        MaxRecordSizeInKiB: 10_240,
+      }),
+    );
     await this.#clock.advance(60_000);
     for (let n = random.between(1, 4); n > 0; n -= 1) this.#join();
     // A start at LATEST promises what comes after it.
@@ -110,10 +132,13 @@ class Story {
       [6, () => this.#note(`${worker.id} is killed`, () => worker.kill())],
       [8, () => this.#freeze(worker)],
       [5, () => this.#cutOff(worker)],
+      [5, () => this.#cutOffAfterHeartbeat(worker)],
+      [8, () => this.#slowHandler(worker)],
       [2, () => this.#setClock(worker)],
+      [2, () => this.#refuse(worker)],
       [3, () => this.#outage()],
       [2, () => this.#failOver()],
-      [6, () => this.#kinesisFault()],
+      [8, () => this.#kinesisFault(worker)],
       [this.#nights, () => this.#sleepOver()],
     ];
     let roll = random.next() * events.reduce((sum, [weight]) => sum + weight, 0);
@@ -145,7 +170,12 @@ class Story {
           weather: this.#weather,
           ledger: this.#ledger,
           start: this.#start,
+          link: {
+            latencyMs: this.#random.pick([0, 0, 10, 150]),
+            bandwidth: this.#random.pick([undefined, undefined, 4 * MIB]),
+          },
           push: this.#push,
+          onEvicted: (evicted) => this.#judgeEviction(evicted),
           onViolation: (error) => (this.#violation ??= error),
         }),
       );
@@ -164,6 +194,32 @@ class Story {
     this.#note(`${worker.id} alone is cut off for ${ms} ms`, () => (worker.weather.away = true));
     if (this.#random.chance(0.3)) this.#setClock(worker);
     this.#clock.setTimer(() => (worker.weather.away = false), ms);
+  }
+
+  /** The longest that a worker can be cut off for without being told: right after a heartbeat. */
+  #cutOffAfterHeartbeat(worker: Worker): void {
+    const ms = this.#random.between(LEASE_MS, 4 * LEASE_MS);
+    worker.onHeartbeat = () => {
+      this.#note(`${worker.id} is cut off after its heartbeat for ${ms} ms`);
+      worker.weather.away = true;
+      this.#clock.setTimer(() => (worker.weather.away = false), ms);
+    };
+  }
+
+  /** The store refuses its claims for good: it ends by that, and leaves the group. */
+  #refuse(worker: Worker): void {
+    this.#note(`${worker.id}'s claims are refused for good`, () => {
+      worker.weather.refused = true;
+    });
+  }
+
+  /** Its handler turns from fast to slow, and back. */
+  #slowHandler(worker: Worker): void {
+    const ms = this.#random.pick([50, 400, 1500, 4000]);
+    const forMs = this.#random.between(2000, 20_000);
+    this.#note(`${worker.id}'s handler takes ${ms} ms a record for ${forMs} ms`, () => {
+      worker.slow = { until: this.#clock.monotonic() + forMs, ms };
+    });
   }
 
   #setClock(worker: Worker): void {
@@ -210,24 +266,30 @@ class Story {
     if (this.#random.chance(0.5)) this.#join();
   }
 
-  #kinesisFault(): void {
-    const [operation, error] = this.#random.pick([
+  #kinesisFault({ id, kinesis: { faults } }: Worker): void {
+    const random = this.#random;
+    const [operation, error] = random.pick([
       ["GetRecords", "ExpiredIteratorException"],
       ["GetRecords", "ProvisionedThroughputExceededException"],
       ["GetShardIterator", "ProvisionedThroughputExceededException"],
       ["ListShards", "LimitExceededException"],
     ] as const);
-    const times = this.#random.between(1, 4);
-    this.#note(`${operation} fails ${times} times: ${error}`, () =>
-      this.#kinesis.faults.fail({ operation, error, times }),
-    );
+    const times = random.between(1, 4);
+    const ms = random.between(100, 8000);
+    const [what, plan] = random.pick([
+      [`${times} times: ${error}`, () => faults.fail({ operation, error, times })],
+      ["without a reply", () => faults.hang({ operation })],
+      ["by a connection that breaks", () => faults.drop({ operation, times })],
+      [`in a black hole of ${ms} ms`, () => faults.blackHole({ ms })],
+    ] as const);
+    this.#note(`${operation} fails for ${id} ${what}`, plan);
   }
 
   async #put(count: number): Promise<void> {
     for (let n = 0; n < count; n += 1) {
       const key = this.#random.pick(KEYS);
       const number = this.#ledger.nextNumber(key);
-      const Data = Buffer.from(`${key}:${number}`);
+      const Data = dataOf(key, number, this.#nextSize());
       const { ShardId, SequenceNumber } = await this.#kinesis.send(
         new PutRecordCommand({ StreamName: STREAM, PartitionKey: key, Data }),
       );
@@ -235,6 +297,12 @@ class Story {
       this.#records += 1;
     }
     this.#note(`${count} records are put`);
+  }
+
+  #nextSize(): number {
+    if (this.#largeRecords === 0 || !this.#random.chance(0.1)) return 0;
+    this.#largeRecords -= 1;
+    return this.#random.between(1, 10) * MIB - 1000;
   }
 
   async #reshard(): Promise<void> {
@@ -290,10 +358,15 @@ class Story {
     this.#note("faults stop");
     this.#kinesis.faults.clear();
     this.#weather.trouble = 0;
+    this.#weather.slow = 0;
     this.#weather.away = false;
-    for (const { process, weather } of this.#workers) {
-      process.thaw();
-      weather.away = false;
+    for (const worker of this.#workers) {
+      worker.process.thaw();
+      worker.kinesis.faults.clear();
+      worker.weather.away = false;
+      worker.weather.refused = false;
+      worker.onHeartbeat = undefined;
+      worker.slow = { until: -Infinity, ms: 0 };
     }
     this.#join();
     await this.#advance(QUIET_MS);
@@ -306,7 +379,34 @@ class Story {
     const stuck = this.#workers.filter(({ process, ended }) => process.state !== "dead" && !ended);
     if (stuck.length > 0) this.#break(`${stuck.map(({ id }) => id).join(", ")} does not stop`);
     const failed = this.#workers.filter(({ ended }) => ended?.error !== undefined);
+    if (this.#violation) return;
+    await this.#judgeRest();
     this.#note(`ended; ${failed.length} stops ran out of time`);
+  }
+
+  /** Who has stopped holds nothing and waits for nothing; that it calls nobody is seen at each call. */
+  async #judgeRest(): Promise<void> {
+    await this.#advance(AFTERWARDS_MS);
+    if (this.#clock.pendingTimers > 0) {
+      this.#break(`${this.#clock.pendingTimers} timers are set when all has stopped`);
+    }
+    for (const { id, process, group, held } of this.#workers) {
+      if (process.state === "dead") continue;
+      if (group.status().state !== "idle") this.#break(`${id}'s group is not idle`);
+      if (held > 0) this.#break(`${id} stopped and holds ${held} bytes`);
+    }
+  }
+
+  /** Whoever is evicted has begun nothing for a while: its own deadline comes first. */
+  #judgeEviction({ workerId, incarnation }: WorkerIdentity): void {
+    if (this.#ledger.lenient) return;
+    for (const { id, alive, group } of this.#workers) {
+      if (id !== workerId || !alive) continue;
+      const status = group.status();
+      if (status.incarnation === incarnation && status.remainingMs > 0) {
+        this.#break(`${id} is evicted ${status.remainingMs} ms before its own deadline`);
+      }
+    }
   }
 
   async #judgeBalance(): Promise<void> {

@@ -6,19 +6,23 @@ import {
   type BulkCheckpointResult,
   type CheckpointWrite,
   type ConsumerRecord,
+  type ConsumerStatus,
   type HandlerContext,
   type MemoryStoreData,
+  type WorkerIdentity,
 } from "@kc/core";
 import type { FakeClock, FakeKinesis } from "@kc/emulator";
 import { Violation, type Ledger, type Running } from "./ledger.ts";
 import { Process } from "./process.ts";
 import type { Random } from "./random.ts";
-import { storeLink, writtenOf, type Weather } from "./store-link.ts";
+import { REFUSED, storeLink, writtenOf, type Weather } from "./store-link.ts";
 
 export const STREAM = "orders";
 export const SCOPE = { application: "billing", streamName: STREAM };
 export const LEASE_MS = 5000;
 const DRAIN_MS = 4000;
+
+const SILENT = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 export interface WorkerOptions {
   readonly id: string;
@@ -29,7 +33,11 @@ export interface WorkerOptions {
   readonly weather: Weather;
   readonly ledger: Ledger;
   readonly start: "LATEST" | "TRIM_HORIZON";
+  /** How far away Kinesis is, and how many bytes a second come from there. */
+  readonly link: { readonly latencyMs: number; readonly bandwidth: number | undefined };
   readonly push: boolean;
+  /** Somebody evicts this incarnation, at this moment. */
+  readonly onEvicted: (worker: WorkerIdentity) => void;
   readonly onViolation: (error: Error) => void;
 }
 
@@ -39,7 +47,15 @@ export class Worker {
   readonly process: Process;
   readonly group: LeaseGroup;
   /** Its own way to the store, beside everybody's. */
-  readonly weather: { away: boolean } = { away: false };
+  readonly weather = { away: false, refused: false };
+  /** Its own way to Kinesis, with its own faults. */
+  readonly kinesis: FakeKinesis;
+  /** Until then, by the world's clock, each record takes so long. */
+  slow: { readonly until: number; readonly ms: number } = { until: -Infinity, ms: 0 };
+  /** Told once, when the next heartbeat has come back. */
+  onHeartbeat: (() => void) | undefined;
+  /** What its scan held when it ended, in bytes. */
+  held = 0;
   readonly #options: WorkerOptions;
   readonly #stop = new AbortController();
   #sentAt = 0;
@@ -54,6 +70,12 @@ export class Worker {
     const rate = 1 + (random.next() - 0.5) * 0.04;
     this.process = new Process(clock, { rate, skewMs: random.between(-600_000, 0) });
     this.group = new LeaseGroup({ workerId: id, leaseMs: LEASE_MS });
+    const { latencyMs, bandwidth } = options.link;
+    this.kinesis = options.kinesis.connect({
+      latency: () => random.between(latencyMs / 2, latencyMs),
+      ...(bandwidth === undefined ? {} : { bandwidth }),
+      random: random.next,
+    });
     void this.#run();
   }
 
@@ -82,22 +104,37 @@ export class Worker {
   }
 
   async #run(): Promise<void> {
-    const { kinesis, start, onViolation } = this.#options;
-    const consumer = new Consumer({
+    const { start, onViolation } = this.#options;
+    const consumer: Consumer = new Consumer({
       stream: STREAM,
       application: SCOPE.application,
       store: storeLink({
         ...this.#options,
         process: this.process,
         ownWeather: this.weather,
-        onEffect: this.#onEffect,
-        // Replies come in any order.
-        onAcknowledged: (sentAt) => (this.#sentAt = Math.max(this.#sentAt, sentAt)),
+        events: {
+          onEffect: this.#onEffect,
+          onAcknowledged: (sentAt) => {
+            // Replies come in any order.
+            this.#sentAt = Math.max(this.#sentAt, sentAt);
+            this.onHeartbeat?.();
+            this.onHeartbeat = undefined;
+          },
+          onCall: (operation) => this.#count(operation),
+        },
       }),
       group: this.group,
       client: {
-        send: ((...call: Parameters<FakeKinesis["send"]>) =>
-          this.process.through(kinesis.send(...call) as unknown as Promise<unknown>)) as never,
+        send: ((...call: Parameters<FakeKinesis["send"]>) => {
+          this.#count(call[0].constructor.name);
+          return this.process.through(this.kinesis.send(...call) as unknown as Promise<unknown>);
+        }) as never,
+      },
+      logger: {
+        ...SILENT,
+        info: (message) => {
+          if (message === "the scan has ended") this.#lookAtEnd(consumer.status());
+        },
       },
       clock: this.process,
       random: this.#options.random.next,
@@ -114,6 +151,7 @@ export class Worker {
         (reason: unknown) => reason,
       );
     this.ended = { error };
+    if (error === REFUSED) return this.#leftBehind();
     const isLateStop = this.#stop.signal.aborted && error instanceof DrainTimeoutError;
     if (error !== undefined && !isLateStop) {
       onViolation(error instanceof Error ? error : new Error("the scan failed", { cause: error }));
@@ -133,11 +171,38 @@ export class Worker {
     } catch (error) {
       return onViolation(error as Error);
     }
-    if (random.chance(0.3)) {
+    const { until, ms: slowMs } = this.slow;
+    if (this.#options.clock.monotonic() < until) {
+      await new Promise<void>((resolve) => void this.process.setTimer(resolve, slowMs));
+    } else if (random.chance(0.3)) {
       const ms = random.chance(0.05) ? random.between(1000, 8000) : random.between(1, 50);
       await new Promise<void>((resolve) => void this.process.setTimer(resolve, ms));
     }
     ledger.finished(record, running);
+  }
+
+  /** A worker that the store refuses for good must have left the group, if it could. */
+  #leftBehind(): void {
+    const { data, weather, onViolation } = this.#options;
+    if (weather.away || this.weather.away || weather.trouble > 0) return;
+    const rows = [...data.application(SCOPE).workers.values()];
+    if (rows.some(({ workerId }) => workerId === this.id)) {
+      onViolation(new Violation(`${this.id} is refused, ends, and is still a member`));
+    }
+  }
+
+  /** A handler that outlives its scan keeps its page. */
+  #lookAtEnd({ bufferedBytes, shards }: ConsumerStatus): void {
+    this.held = shards.some(({ handlingForMs }) => handlingForMs > 0) ? 0 : bufferedBytes;
+  }
+
+  /** A call is made: never again once the scan has settled. */
+  #count(what: string): void {
+    if (this.ended) {
+      this.#options.onViolation(
+        new Violation(`${this.id}: ${what} is called after the scan's end`),
+      );
+    }
   }
 
   readonly #onEffect = (
@@ -145,8 +210,11 @@ export class Worker {
     parameters: readonly unknown[],
     answer: unknown,
   ): void => {
-    const { ledger, onViolation } = this.#options;
+    const { ledger, onEvicted, onViolation } = this.#options;
     try {
+      if (operation === "evictWorker" && answer === "evicted") {
+        onEvicted(parameters[1] as WorkerIdentity);
+      }
       if (operation === "acquireLeases") {
         for (const lease of answer as readonly AcquiredLease[]) ledger.granted(lease);
       }

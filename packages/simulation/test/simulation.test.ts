@@ -2,12 +2,18 @@ import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
+import { longRun } from "../src/long-run.ts";
 import { PLANTED_BUGS } from "../src/planted-bugs.ts";
 import { tell } from "../src/story.ts";
 
 const MAIN = fileURLToPath(new URL("../dist/main.js", import.meta.url));
 const PLANT = fileURLToPath(new URL("../dist/plant.js", import.meta.url));
-const SEEDS = 1000;
+/** `npm run sim -- --seeds 1000` tells more. */
+const SEEDS = 200;
+/** A planted bug must be found within so many. */
+const SEEDS_TO_FIND = 1000;
+/** `npm run sim -- --days 30` goes on for longer. */
+const DAYS = 4;
 /** Against hangs alone. */
 const TIMEOUT_MS = 20 * 60_000;
 
@@ -43,12 +49,30 @@ it("a seed tells the same story each time", async () => {
   }
 });
 
+it(
+  "a worker holds no more after days of resharding than after the first ones",
+  async () => {
+    const { handled, put, days, left } = await longRun(DAYS);
+    expect(handled).toBe(put);
+    // Two days fill the stream's retention, and the rows of shards with it.
+    const [, early] = days;
+    const late = days.at(-1)!;
+    expect(late.bufferedBytes).toBe(0);
+    expect(late.timers).toBeLessThanOrEqual(early!.timers);
+    expect(late.series).toBeLessThanOrEqual(early!.series);
+    expect(late.rows).toBeLessThanOrEqual(early!.rows);
+    expect(late.heapBytes - early!.heapBytes).toBeLessThan(4 * 1024 * 1024);
+    expect(left.timers).toBe(0);
+  },
+  TIMEOUT_MS,
+);
+
 describe("a planted bug is found:", () => {
   // Each in a process of its own: some at once.
   it.concurrent.each(Object.keys(PLANTED_BUGS))(
     "%s",
     async (bug) => {
-      const output = await simulate(1, SEEDS, bug);
+      const output = await simulate(1, SEEDS_TO_FIND, bug);
       const [, story] = /story (\d+): Violation/.exec(output) ?? [];
       expect(Number(story), output.slice(-2000)).toBeGreaterThan(0);
     },
