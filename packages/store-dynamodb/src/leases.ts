@@ -16,6 +16,7 @@ import {
   type WorkerRow,
 } from "@kc/core";
 import type { Client } from "./client.ts";
+import type { Refusal } from "./errors.ts";
 import * as statements from "./lease-statements.ts";
 import { inParallel } from "./parallel.ts";
 import type { PartitionMemory } from "./partition-memory.ts";
@@ -68,7 +69,7 @@ export class DynamoDBLeases {
     // Whatever was read before may be of a table that was restored since.
     this.#memory.revision = undefined;
     const put = statements.putWorker(this.#partition, worker);
-    const refusals = await this.#client.write(put, this.#options);
+    const refusals = await this.#change(put);
     if (refusals === undefined) return { outcome: "joined", revision: await this.changed() };
     const incarnation = refusals[0]?.item?.["kc_incarnation"]?.S ?? "";
     return incarnation === worker.incarnation
@@ -101,7 +102,7 @@ export class DynamoDBLeases {
 
   async evict(worker: WorkerIdentity & { readonly counter: number }): Answer<"evictWorker"> {
     const remove = statements.removeWorker(this.#partition, worker);
-    const refusals = await this.#client.write(remove, this.#options);
+    const refusals = await this.#change(remove);
     if (refusals === undefined) {
       await this.changed();
       return "evicted";
@@ -112,7 +113,7 @@ export class DynamoDBLeases {
 
   async leave({ workerId, incarnation }: WorkerIdentity): Promise<void> {
     const remove = statements.removeWorker(this.#partition, { workerId, incarnation });
-    if ((await this.#client.write(remove, this.#options)) === undefined) await this.changed();
+    if ((await this.#change(remove)) === undefined) await this.changed();
   }
 
   async put(shards: readonly ShardLineage[]): Promise<void> {
@@ -198,14 +199,25 @@ export class DynamoDBLeases {
     request: (value: Value) => object,
   ): Promise<readonly Value[]> {
     const { answers, failure } = await inParallel(values, this.#client.concurrency, (value) =>
-      this.#client.write(request(value), this.#options),
+      this.#change(request(value)),
     );
     const done = values.filter((value) => answers.has(value) && answers.get(value) === undefined);
     if (done.length > 0) this.#memory.owesRevision = true;
     this.#options?.signal?.throwIfAborted();
-    if (this.#memory.owesRevision) await this.changed();
-    if (failure !== undefined) throw failure.error;
-    return done;
+    if (done.length > 0) await this.changed();
+    if (failure === undefined) return done;
+    this.#memory.owesRevision = true;
+    throw failure.error;
+  }
+
+  /** What fails may have been done all the same: its revision is owed. */
+  async #change(request: object): Promise<readonly Refusal[] | undefined> {
+    try {
+      return await this.#client.write(request, this.#options);
+    } catch (error) {
+      this.#memory.owesRevision = true;
+      throw error;
+    }
   }
 
   /** Raises the revision: whoever looks next reads the leases. */

@@ -10,7 +10,7 @@ import { writerOf } from "./rows.ts";
 export class PartitionMemory {
   /** The last revision that was read; undefined = none was. */
   revision: number | undefined;
-  /** A change was made whose revision could not be raised: the next heartbeat does. */
+  /** A change stands, or may stand, whose revision was not raised: the next heartbeat does. */
   owesRevision = false;
   readonly acknowledged: Acknowledged = new Acknowledged();
 }

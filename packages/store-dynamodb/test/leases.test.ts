@@ -142,6 +142,23 @@ describe("the revision", () => {
     expect((await store.listWorkers(scope)).revision).toBe(revision + 1);
   });
 
+  it("follows a change whose answer was lost with the next heartbeat", async () => {
+    const { spy, store, shardIds } = await given(1);
+    const { revision } = await store.listWorkers(scope);
+    spy.after = (name) => {
+      if (name !== "TransactWriteItems") return;
+      throw Object.assign(new Error("planted"), { name: "TimeoutError" });
+    };
+    await expect(store.acquireLeases(scope, me, shardIds)).rejects.toMatchObject({
+      retryable: true,
+    });
+    spy.after = () => undefined;
+    expect((await store.listLeases(scope)).leases).toMatchObject([{ owner }]);
+    await store.heartbeat(scope, me);
+    await store.heartbeat(scope, me);
+    expect((await store.listWorkers(scope)).revision).toBe(revision + 1);
+  });
+
   it("follows a change whose neighbour failed", async () => {
     const { spy, store, shardIds } = await given(2);
     const { revision } = await store.listWorkers(scope);

@@ -1,4 +1,5 @@
 import {
+  classifySdkError,
   describeError,
   KcError,
   lastingFailure,
@@ -93,22 +94,11 @@ export const MESSAGES: readonly (readonly [RegExp, StoreFailure])[] = [
   ],
   [/Too many Cluster redirections/, passingFailure("the cluster is being changed")],
   [/sentinels are unreachable/i, passingFailure("no sentinel can be reached")],
+  [
+    /upstream failure|no (?:healthy )?upstream/i,
+    passingFailure("the proxy before the server cannot reach it"),
+  ],
 ];
-
-/** Codes of Node's network errors. */
-export const NETWORK_CODES: ReadonlySet<string> = new Set([
-  "ECONNREFUSED",
-  "ECONNRESET",
-  "ECONNABORTED",
-  "EPIPE",
-  "ETIMEDOUT",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "EHOSTUNREACH",
-  "EHOSTDOWN",
-  "ENETUNREACH",
-  "ENETDOWN",
-]);
 
 const UNREACHABLE = passingFailure("the server cannot be reached");
 const UNKNOWN = lastingFailure("STORE_FAILED", "the call failed in a way that is not known here");
@@ -136,15 +126,15 @@ export function toStoreError(error: unknown, where: string): KcError {
 
 function meaningOf(error: unknown): StoreFailure {
   if (!(error instanceof Error)) return UNKNOWN;
-  const { code, lastNodeError } = error as Error & { code?: unknown; lastNodeError?: unknown };
+  const { lastNodeError } = error as Error & { lastNodeError?: unknown };
   // A cluster's "Failed to refresh slots cache." hides why: a wrong password, for one.
   if (lastNodeError instanceof Error) return meaningOf(lastNodeError);
-  if (typeof code === "string" && NETWORK_CODES.has(code)) return UNREACHABLE;
   const { message } = error;
   return (
     BY_CODE.get(replyCode(message) ?? "") ??
     MESSAGES.find(([text]) => text.test(message))?.[1] ??
-    UNKNOWN
+    // Node's codes mean the same for every connection.
+    (classifySdkError(error) === "passing" ? UNREACHABLE : UNKNOWN)
   );
 }
 

@@ -10,7 +10,7 @@ import {
   type WorkerMembership,
   type WorkerRow,
 } from "@kc/core";
-import type { Connection } from "./connection.ts";
+import type { Connection, ScriptCall } from "./connection.ts";
 import * as lua from "./lease-statements.ts";
 import { REMEMBERED_S, type Memory } from "./memory.ts";
 import { textsOf, type ShardReply } from "./rows.ts";
@@ -65,6 +65,7 @@ export class RedisLeases {
   }
 
   async beat({ workerId, incarnation }: WorkerIdentity): Answer<"heartbeat"> {
+    if (this.#memory.owesRevision) await this.changed();
     const [outcome, counter, revision] = await this.#group(lua.BEAT, [workerId, incarnation]);
     if (outcome !== "alive") return { outcome: "evicted" };
     return { outcome, counter: Number(counter), revision: Number(revision) };
@@ -128,17 +129,16 @@ export class RedisLeases {
     if (!living.has(owner)) return [];
     const free = [...stood.entries()].filter(([, shard]) => isFree(shard, living));
     const claimedIds = free.map(([index]) => shardIds[index]!);
-    const replies = await this.#connection.run(
+    const replies = await this.#change(
       lua.CLAIM,
       free.map(([index, shard]) => ({
         keys: this.#memory.keys.shard(shardIds[index]!),
         args: [String(shard.epoch), shard.owner ?? "", owner],
       })),
-      this.#options,
     );
     const after = [...stood];
     for (const [n, shard] of this.#learn(claimedIds, replies).entries()) after[free[n]![0]] = shard;
-    if (replies.length > 0) await this.#group(lua.CHANGED, [""]);
+    if (replies.length > 0) await this.#raise("");
     return after.flatMap((shard, index): AcquiredLease[] => {
       if (shard.owner !== owner) return [];
       const fence = { epoch: shard.epoch, owner };
@@ -149,13 +149,12 @@ export class RedisLeases {
   async release(
     leases: readonly { readonly shardId: string; readonly fence: Fence }[],
   ): Promise<readonly string[]> {
-    const replies = await this.#connection.run(
+    const replies = await this.#change(
       lua.RELEASE,
       leases.map(({ shardId, fence: { epoch, owner } }) => ({
         keys: this.#memory.keys.shard(shardId),
         args: [String(epoch), owner],
       })),
-      this.#options,
     );
     const released = leases
       .filter((_, index) => textsOf(replies[index])[0] === "released")
@@ -170,13 +169,12 @@ export class RedisLeases {
     const stood = await this.#read(shardIds);
     const living = await this.#living();
     const free = [...stood.entries()].filter(([, shard]) => isFree(shard, living));
-    const replies = await this.#connection.run(
+    const replies = await this.#change(
       lua.REMOVE_SHARD,
       free.map(([index, { epoch, owner }]) => ({
         keys: this.#memory.keys.shard(shardIds[index]!),
         args: [String(epoch), owner ?? "", String(REMEMBERED_S)],
       })),
-      this.#options,
     );
     const removed = free
       .filter((_, n) => textsOf(replies[n])[0] === "removed")
@@ -187,7 +185,23 @@ export class RedisLeases {
 
   /** Leases have changed otherwise than here: others should look. */
   async changed(): Promise<void> {
-    await this.#group(lua.CHANGED, ["1"]);
+    await this.#raise("1");
+  }
+
+  async #raise(hinted: "" | "1"): Promise<void> {
+    this.#memory.owesRevision = true;
+    await this.#group(lua.CHANGED, [hinted]);
+    this.#memory.owesRevision = false;
+  }
+
+  /** What fails may have been done all the same, of some shards: its revision is owed. */
+  async #change(script: Script, calls: readonly ScriptCall[]): Promise<readonly unknown[]> {
+    try {
+      return await this.#connection.run(script, calls, this.#options);
+    } catch (error) {
+      this.#memory.owesRevision = true;
+      throw error;
+    }
   }
 
   async #living(): Promise<ReadonlySet<string>> {

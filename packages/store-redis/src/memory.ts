@@ -24,6 +24,8 @@ export class Memory {
   readonly listed: Set<string> = new Set();
   /** Has this store looked for Go's checkpoints? */
   searched = false;
+  /** A change stands, or may stand, whose revision was not raised: the next heartbeat does. */
+  owesRevision = false;
   /** The search that is under way. */
   searching: Promise<void> | undefined;
   readonly #leased = new Set<string>();

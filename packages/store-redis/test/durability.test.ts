@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { SHARD_END, shardEndAt, type ApplicationRow, type StoreScope } from "@kc/core";
-import { startRedis } from "@kc-internal/test-services";
+import { startProxy, startRedis } from "@kc-internal/test-services";
 import type { Redis } from "ioredis";
-import { beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { beforeEach, describe, expect, inject, it, onTestFinished, vi } from "vitest";
 import { ApplicationKeys } from "../src/keys.ts";
+import { recovered } from "./support/recovered.ts";
 import {
   at,
   connect,
@@ -169,4 +170,23 @@ it("a reset moves the revision, forced or not", async () => {
   await store.resetCheckpoint(scope, SHARD, at(1), { force: true });
   await store.resetCheckpoint(scope, SHARD, at(2));
   expect((await store.listWorkers(scope)).revision).toBe(revision + 2);
+});
+
+it("a revision that could not follow a change follows with the next heartbeat", async () => {
+  const proxy = await startProxy(inject("redis"));
+  onTestFinished(() => proxy.close());
+  const store = openStore({ connection: `redis://${proxy.host}:${proxy.port}`, timeoutMs: 500 });
+  const direct = openStore({ client });
+  await store.joinWorker(scope, worker);
+  await store.putShards(scope, [{ shardId: SHARD, lineage: "{}" }]);
+  const leases = await store.acquireLeases(scope, worker, [SHARD]);
+  const { revision } = await store.listWorkers(scope);
+  proxy.blackhole();
+  const released = store.releaseLeases(scope, leases);
+  await expectFailure(released, { code: "STORE_UNAVAILABLE", retryable: true });
+  await proxy.restore();
+  expect((await direct.listWorkers(scope)).revision).toBe(revision);
+  await recovered(() => store.heartbeat(scope, worker));
+  await store.heartbeat(scope, worker);
+  expect((await direct.listWorkers(scope)).revision).toBe(revision + 1);
 });

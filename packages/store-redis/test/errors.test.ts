@@ -1,6 +1,6 @@
 import { KcError } from "@kc/core";
 import { describe, expect, it } from "vitest";
-import { isNoScript, MESSAGES, NETWORK_CODES, REPLY_CODES, toStoreError } from "../src/errors.ts";
+import { isNoScript, MESSAGES, REPLY_CODES, toStoreError } from "../src/errors.ts";
 
 const unavailable = ["STORE_UNAVAILABLE", true] as const;
 const denied = ["STORE_ACCESS_DENIED", false] as const;
@@ -48,6 +48,8 @@ const TEXTS = [
   ["Cluster is ended.", ...unavailable],
   ["Too many Cluster redirections. Last error: ReplyError: TRYAGAIN Multiple …", ...unavailable],
   ["All sentinels are unreachable. Retrying from scratch after 10ms.", ...unavailable],
+  ["upstream failure", ...unavailable],
+  ["no upstream host", ...unavailable],
   ["ERR something else", ...failed],
 ] as const;
 
@@ -63,6 +65,11 @@ const NETWORK = [
   "EHOSTDOWN",
   "ENETUNREACH",
   "ENETDOWN",
+  "EPROTO",
+  "EPERM",
+  "EMFILE",
+  "ENOBUFS",
+  "ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC",
 ];
 
 describe("Redis's error codes", () => {
@@ -99,11 +106,18 @@ describe("errors without a code", () => {
   });
 
   it("are told by Node's code", () => {
-    expect([...NETWORK_CODES]).toStrictEqual(NETWORK);
     for (const code of NETWORK) {
-      const mapped = toStoreError(Object.assign(new Error("connect"), { code }), "Redis");
+      const mapped = toStoreError(
+        Object.assign(new Error("connect"), { code, syscall: "connect" }),
+        "Redis",
+      );
       expect(mapped, code).toMatchObject({ code: "STORE_UNAVAILABLE", retryable: true });
     }
+  });
+
+  it("of a certificate that is not trusted last", () => {
+    const error = Object.assign(new Error("self-signed"), { code: "DEPTH_ZERO_SELF_SIGNED_CERT" });
+    expect(toStoreError(error, "Redis")).toMatchObject({ code: "STORE_FAILED", retryable: false });
   });
 
   it("of a cluster are told by its last node's", () => {

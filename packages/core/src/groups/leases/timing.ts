@@ -25,7 +25,10 @@ export function leaseTiming(leaseMs: number, heartbeatMs: number): LeaseTiming {
 export const GATHER_MS = 50;
 /** A first worker waits for those that are started with it, so that shards need not move at once. */
 export const FIRST_GATHER_MS = 2000;
-/** The leases are listed every so many rounds, whether the revision has changed or not. */
-export const ROUNDS_BETWEEN_LISTINGS = 30;
+/**
+ * The leases are listed every so many rounds, whether the revision has changed or not. It follows every
+ * change, at the latest with a heartbeat or an eviction: this is for what nobody has thought of.
+ */
+export const ROUNDS_BETWEEN_LISTINGS = 300;
 /** Where the rows lack something, each worker waits so long for the one before it to list the shards. */
 export const LISTER_PATIENCE_MS = 10_000;
