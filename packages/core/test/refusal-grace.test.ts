@@ -28,3 +28,12 @@ it("other errors stay as they are", () => {
   const schema = new StoreError("STORE_SCHEMA", "no table");
   expect(grace.weigh(schema)).toBe(schema);
 });
+
+it("codes that an adapter names pass for a minute too", () => {
+  const schema = new StoreError("STORE_SCHEMA", "the table is being restored");
+  const grace = new RefusalGrace(new FakeClock(), ["STORE_ACCESS_DENIED", "STORE_SCHEMA"]);
+  expect(grace.weigh(schema)).toBe(schema);
+  grace.answered();
+  expect(grace.weigh(schema)).toMatchObject({ code: "STORE_SCHEMA", retryable: true });
+  expect(grace.weigh(refused)).toMatchObject({ retryable: true });
+});

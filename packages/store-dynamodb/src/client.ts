@@ -1,7 +1,7 @@
 import { setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { CallLimit, StoreError, type CallOptions } from "@kc/core";
+import { CallLimit, RefusalGrace, StoreError, systemClock, type CallOptions } from "@kc/core";
 import { Concurrency } from "./concurrency.ts";
 import { isContention, isThrottle, refusalsOf, toStoreError, type Refusal } from "./errors.ts";
 import type { CheckedOptions } from "./options.ts";
@@ -29,6 +29,8 @@ export class Client {
   readonly #timeoutMs: number;
   readonly #given: DynamoDBClientLike | undefined;
   #own: DynamoDBClient | undefined;
+  /** A table that is being restored is missing meanwhile. */
+  readonly #grace = new RefusalGrace(systemClock, ["STORE_ACCESS_DENIED", "STORE_SCHEMA"]);
   readonly #closing: AbortController = new AbortController();
 
   constructor({ table, client, timeoutMs }: CheckedOptions) {
@@ -100,10 +102,13 @@ export class Client {
     });
     try {
       const client = this.#given ?? (this.#own ??= new DynamoDBClient());
-      return await limit.wait(client.send(command, { abortSignal: limit.signal }));
+      const output = await limit.wait(client.send(command, { abortSignal: limit.signal }));
+      this.#grace.answered();
+      return output;
     } catch (error) {
       if (limit.signal.aborted) throw limit.signal.reason;
-      throw toStoreError(error, this.table);
+      if (refusalsOf(error) !== undefined) this.#grace.answered();
+      throw this.#grace.weigh(toStoreError(error, this.table));
     } finally {
       limit.stop();
     }

@@ -1,6 +1,6 @@
 import type { StoreError } from "@kc/core";
 import { startDynamoDbLocal, startProxy } from "@kc-internal/test-services";
-import { describe, expect, inject, it, onTestFinished } from "vitest";
+import { describe, expect, inject, it, onTestFinished, vi } from "vitest";
 import { DynamoDBStore } from "../src/index.ts";
 import { applicationRow, at, openTable, scope, shardId } from "./support/fixture.ts";
 import { startFaultyService, type FaultyService } from "./support/service.ts";
@@ -121,9 +121,11 @@ describe("a request that the service refuses in passing", () => {
 
 describe("rights that are taken away", () => {
   it.each(["AccessDeniedException", "UnrecognizedClientException", "InvalidSignatureException"])(
-    "%s is lasting: it is not tried again, and is over when they are back",
+    "%s passes for a minute on a store that has worked, then lasts, and is over when they are back",
     async (error) => {
       const { service, store } = await behindFront();
+      vi.useFakeTimers({ toFake: ["performance"] });
+      onTestFinished(() => void vi.useRealTimers());
       service.fault = () => ({ error });
       const calls = [
         () => store.openApplication(scope, applicationRow()),
@@ -134,17 +136,35 @@ describe("rights that are taken away", () => {
         () => store.resetCheckpoint(scope, shardId, undefined),
         () => store.setup(),
       ];
-      for (const call of calls) await expect(call()).rejects.toMatchObject(denied);
-      expect(service.requests).toHaveLength(calls.length);
+      for (const retryable of [true, false]) {
+        for (const call of calls) {
+          await expect(call()).rejects.toMatchObject({ ...denied, retryable });
+        }
+        vi.advanceTimersByTime(60_000);
+      }
+      expect(service.requests).toHaveLength(2 * calls.length);
       service.fault = () => undefined;
       expect((await store.setCheckpoint(scope, write)).outcome).toBe("written");
     },
   );
 
+  it("that were never there are lasting", async () => {
+    const service = await startFaultyService();
+    const client = connect(service, { maxAttempts: 1 });
+    onTestFinished(() => client.destroy());
+    service.fault = () => ({ error: "AccessDeniedException" });
+    const store = new DynamoDBStore({ client, table: "checkpoints" });
+    await expect(store.getCheckpoints(scope)).rejects.toMatchObject(denied);
+    await expect(store.getCheckpoints(scope)).rejects.toMatchObject(denied);
+  });
+
   it("end a bulk write at once, not shard by shard", async () => {
     const { service, store } = await behindFront();
     service.fault = () => ({ error: "AccessDeniedException" });
-    await expect(store.setCheckpoints(scope, flush(1))).rejects.toMatchObject(denied);
+    await expect(store.setCheckpoints(scope, flush(1))).rejects.toMatchObject({
+      ...denied,
+      retryable: true,
+    });
     expect(service.requests.length).toBeLessThanOrEqual(36);
   });
 });
@@ -284,8 +304,11 @@ describe("a server", () => {
     await expect(store.getCheckpoints(scope)).rejects.toMatchObject(unavailable);
     // DynamoDB Local keeps its tables in memory: it comes back with none.
     await server.restart();
-    const lost = untilDone(() => store.getCheckpoints(scope));
-    await expect(lost).rejects.toMatchObject({ code: "STORE_SCHEMA", retryable: false });
+    const untilMissing = async (): Promise<unknown> => {
+      const error: unknown = await store.getCheckpoints(scope).catch((reason: unknown) => reason);
+      return (error as Partial<StoreError>).code;
+    };
+    await expect.poll(untilMissing, { timeout: 20_000 }).toBe("STORE_SCHEMA");
     await store.setup();
     const answers = await store.setCheckpoints(scope, flush(2));
     expect(answers.map(({ outcome }) => outcome)).toStrictEqual(Array(SHARDS).fill("written"));
@@ -296,6 +319,8 @@ describe("a table", () => {
   it("that is dropped under a store is missed by every call, with what to deploy", async () => {
     const { table, store } = await openTable();
     await store.openApplication(scope, applicationRow());
+    vi.useFakeTimers({ toFake: ["performance"] });
+    onTestFinished(() => void vi.useRealTimers());
     await table.drop();
     const calls = [
       () => store.openApplication(scope, applicationRow()),
@@ -305,12 +330,16 @@ describe("a table", () => {
       () => store.setCheckpoints(scope, [write]),
       () => store.resetCheckpoint(scope, shardId, at(1)),
     ];
-    for (const call of calls) {
-      await expect(call()).rejects.toMatchObject({
-        code: "STORE_SCHEMA",
-        retryable: false,
-        message: expect.stringContaining(`TableName: ${table.name}`),
-      });
+    // It may be one that is being restored: for a minute.
+    for (const retryable of [true, false]) {
+      for (const call of calls) {
+        await expect(call()).rejects.toMatchObject({
+          code: "STORE_SCHEMA",
+          retryable,
+          message: expect.stringContaining(`TableName: ${table.name}`),
+        });
+      }
+      vi.advanceTimersByTime(60_000);
     }
     await store.setup();
     expect((await store.setCheckpoint(scope, write)).outcome).toBe("written");

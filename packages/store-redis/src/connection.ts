@@ -1,5 +1,5 @@
 import { setMaxListeners } from "node:events";
-import { CallLimit, StoreError, type CallOptions } from "@kc/core";
+import { CallLimit, RefusalGrace, StoreError, type CallOptions } from "@kc/core";
 import { Redis, type RedisOptions } from "ioredis";
 import type { RedisClient, RedisNode } from "./client.ts";
 import { isNoScript, isNotPrimary, toStoreError } from "./errors.ts";
@@ -34,6 +34,7 @@ export class Connection {
   readonly #where: string = "Redis";
   readonly #timeoutMs: number;
   readonly #closing = new AbortController();
+  readonly #grace = new RefusalGrace();
   #becomingReady: Promise<void> | undefined;
 
   constructor({ source, timeoutMs }: CheckedOptions) {
@@ -185,10 +186,12 @@ export class Connection {
       return work(limit.signal);
     };
     try {
-      return await limit.wait(begin());
+      const answer = await limit.wait(begin());
+      this.#grace.answered();
+      return answer;
     } catch (error) {
       if (signal?.aborted && error === signal.reason) throw error;
-      throw toStoreError(error, this.#where);
+      throw this.#grace.weigh(toStoreError(error, this.#where));
     } finally {
       limit.stop();
     }
