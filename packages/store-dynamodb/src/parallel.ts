@@ -1,5 +1,6 @@
 import { KcError } from "@kc/core";
 import type { Concurrency } from "./concurrency.ts";
+import { isThrottle } from "./errors.ts";
 
 /** So many failures with nothing in between say that the others would fail too. */
 const FAILURES_IN_A_ROW = 4;
@@ -14,7 +15,8 @@ export interface Parallel<Value, Answer> {
 
 /**
  * `work` on each value, some at once. It goes on past a failure: one item that fails must not starve
- * those behind it. It resolves when what was begun has ended.
+ * those behind it. One that was throttled gets another turn after them. It resolves when what was begun
+ * has ended.
  */
 export async function inParallel<Value, Answer>(
   values: readonly Value[],
@@ -22,26 +24,26 @@ export async function inParallel<Value, Answer>(
   work: (value: Value) => Promise<Answer>,
 ): Promise<Parallel<Value, Answer>> {
   const answers = new Map<Value, Answer>();
-  const failures: unknown[] = [];
+  const failures = new Map<Value, unknown>();
+  const queue = [...values];
   let inARow = 0;
   const one = async (value: Value): Promise<void> => {
     try {
       answers.set(value, await work(value));
+      failures.delete(value);
       inARow = 0;
     } catch (error) {
-      failures.push(error);
+      failures.set(value, error);
       inARow += 1;
+      if (KcError.is(error) && isThrottle(error.cause)) queue.push(value);
     }
   };
   await new Promise<void>((resolve) => {
-    const rest = values.values();
-    let underWay = 0;
+    let [next, underWay] = [0, 0];
     const begin = (): void => {
-      while (underWay < concurrency.limit && inARow < FAILURES_IN_A_ROW) {
-        const { value, done } = rest.next();
-        if (done === true) break;
+      while (next < queue.length && underWay < concurrency.limit && inARow < FAILURES_IN_A_ROW) {
         underWay += 1;
-        void one(value).then(() => {
+        void one(queue[next++]!).then(() => {
           underWay -= 1;
           begin();
         });
@@ -50,7 +52,10 @@ export async function inParallel<Value, Answer>(
     };
     begin();
   });
-  const lasting = failures.find((error) => !KcError.is(error) || !error.retryable);
-  const failed = failures.length > 0;
-  return { answers, failure: failed ? { error: lasting ?? failures[0] } : undefined };
+  const errors = [...failures.values()];
+  const lasting = errors.find((error) => !KcError.is(error) || !error.retryable);
+  return {
+    answers,
+    failure: errors.length > 0 ? { error: lasting ?? errors[0] } : undefined,
+  };
 }

@@ -116,6 +116,19 @@ describe("a table with less capacity than a flush needs", () => {
   });
 });
 
+describe("a shard that was throttled for long", () => {
+  it("gets another turn after the others, within the call", async () => {
+    const shardIds = ids(20);
+    const { service, store } = await behindFront(shardIds);
+    let left = 8; // as often as one request is tried
+    service.fault = (_operation, body) =>
+      body.includes(`"${shardIds[3]}"`) && left-- > 0 ? THROTTLED : undefined;
+    const answers = await store.setCheckpoints(scope, flush(shardIds, 1));
+    expect(answers).toStrictEqual(shardIds.map(() => ({ outcome: "written", stored: at(1) })));
+    expect(left).toBeLessThan(0);
+  });
+});
+
 describe("one shard that fails", () => {
   it("for good is told when all others are written", async () => {
     const shardIds = ids(60);
