@@ -1,12 +1,15 @@
-import { SkipCheckpoint, type Handler } from "../handler.ts";
+import { SkipCheckpoint, type Handler, type HandlerContext } from "../handler.ts";
 import type { ConsumerRecord } from "../record.ts";
 
 type RecordResult = IteratorResult<ConsumerRecord, undefined>;
 
 interface Offer {
   readonly record: ConsumerRecord;
-  /** Aborts when the record is somebody else's: its shard was lost while it waited in line. */
-  readonly signal: AbortSignal;
+  /**
+   * Aborts when the record is somebody else's: its shard was lost while it waited in line. Undefined =
+   * it does not have to wait. Making a signal costs more than all the rest.
+   */
+  readonly signal: AbortSignal | undefined;
   readonly answer: (outcome?: typeof SkipCheckpoint) => void;
   readonly reject: (reason: unknown) => void;
 }
@@ -83,7 +86,7 @@ export class RecordIterator implements AsyncGenerator<ConsumerRecord, undefined,
     if (this.#scanning !== undefined) return;
     if (this.#signal?.aborted) this.#onAbort();
     this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
-    const handler: Handler = (record, { signal }) => this.#offer(record, signal);
+    const handler: Handler = (record, context) => this.#offer(record, context);
     this.#scanning = this.#scan(handler, this.#stop.signal).then(
       () => this.#settle(),
       (error: unknown) => {
@@ -93,8 +96,9 @@ export class RecordIterator implements AsyncGenerator<ConsumerRecord, undefined,
     );
   }
 
-  #offer(record: ConsumerRecord, signal: AbortSignal): unknown {
+  #offer(record: ConsumerRecord, context: HandlerContext): unknown {
     if (this.#stop.signal.aborted) return SkipCheckpoint;
+    const signal = this.#requests.length > 0 ? undefined : context.signal;
     return new Promise((answer, reject) => {
       this.#offers.push({ record, signal, answer, reject });
       this.#serve();
@@ -113,7 +117,7 @@ export class RecordIterator implements AsyncGenerator<ConsumerRecord, undefined,
   #takeOffer(): Offer | undefined {
     for (;;) {
       const offer = this.#offers.shift();
-      if (!offer?.signal.aborted) return offer;
+      if (!offer?.signal?.aborted) return offer;
       offer.reject(offer.signal.reason);
     }
   }
