@@ -147,3 +147,23 @@ test("one listing that misses shards takes nothing away", async () => {
   expect([...rows.keys()]).toEqual([S0]);
   expect(a.reads).toEqual(["00"]);
 });
+
+test("a shard that no listing ever named and retention took does not hold up its children", async () => {
+  const group = await GroupWorld.of({ shards: 1 });
+  const { world } = group;
+  const a = await group.join("a", { consumer: { discoveryIntervalMs: 86_400_000 } });
+  await world.clock.advance(4000);
+  await world.split(S0);
+  await world.clock.advance(2000);
+  expect(Object.keys(group.owners)).toEqual(["00", "01", "02"]);
+  a.link.state = "hangs";
+  await a.run.stop();
+  const [first] = await world.openShardIds();
+  await world.split(first!);
+  await world.clock.advance(25 * 3_600_000);
+  await group.put(0, 10);
+  const b = await group.join("b");
+  await world.clock.advance(30_000);
+  expect(handled(b)).toEqual(range(0, 10));
+  expect(Object.keys(group.owners)).not.toContain("01");
+});

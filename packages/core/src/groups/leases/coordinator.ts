@@ -251,16 +251,11 @@ export class Coordinator {
       return outcome.children.every((child) => this.view.shards.has(child.shardId));
     }
     if (outcome?.kind !== "aged-out") return true;
-    return this.#isGone(lease) || this.#group.listings.names(shardId, settledAt);
+    return this.#isGone(lease) || this.#group.isNamed(shardId, settledAt);
   }
 
-  /** Of a child that only its parent's last page has named listings prove nothing: they may lag. */
   #isGone({ shardId, outcome }: HeldLease): boolean {
-    return (
-      outcome?.kind === "aged-out" &&
-      this.view.shards.get(shardId)?.listed !== false &&
-      this.#group.listings.isGone(shardId)
-    );
+    return outcome?.kind === "aged-out" && this.#group.isGone(shardId);
   }
 
   async #act(stop: AbortSignal): Promise<void> {

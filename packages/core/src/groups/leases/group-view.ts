@@ -2,7 +2,6 @@ import { ownerOf, type LeaseStore, type WorkerRow } from "../../checkpoints/leas
 import type { StoreCalls } from "../../checkpoints/store-calls.ts";
 import { StoreRegressedError } from "../../errors.ts";
 import type { GroupHost } from "../group.ts";
-import type { ListingHistory } from "../listing-history.ts";
 import { ShardDiscovery } from "./discovery.ts";
 import { discovered, leasedShards, type LeasedShard } from "./lineage.ts";
 import type { Membership } from "./membership.ts";
@@ -45,6 +44,8 @@ export class GroupView {
   readonly #watch: WorkerWatch;
   readonly #discovery: ShardDiscovery;
   #view: View = NOTHING;
+  /** Shards that are gone from the stream by what the listings said, whoever holds them. */
+  #gone: ReadonlySet<string> = new Set();
   #isStale = true;
   #isListed = true;
   #looks = 0;
@@ -77,9 +78,14 @@ export class GroupView {
     return this.#watch.silentSince(owner);
   }
 
-  /** What this worker's listings of the stream have said. */
-  get listings(): ListingHistory {
-    return this.#discovery.history;
+  /** Is the shard gone from the stream, by this worker's own listings? */
+  isGone(shardId: string): boolean {
+    return this.#gone.has(shardId);
+  }
+
+  /** Has a listing of this worker that was asked for after that moment named the shard? */
+  isNamed(shardId: string, after: number): boolean {
+    return this.#discovery.history.names(shardId, after);
   }
 
   /** The rows have changed, or may have: the next look reads them whatever the revision says. */
@@ -126,11 +132,9 @@ export class GroupView {
 
   /** Lists the stream's shards if that is due. `hurried` = something new is expected. */
   discover(hurried: boolean): void {
-    const { shards } = this.#view;
-    const isUnsure = [...this.listings.absent()].some(
-      (shardId) => shards.get(shardId)?.listed && !this.listings.isGone(shardId),
-    );
-    this.#discovery.begin(shards, hurried || isUnsure);
+    const { history } = this.#discovery;
+    const isUnsure = [...history.absent()].some((shardId) => !history.isGone(shardId));
+    this.#discovery.begin(this.#view.shards, hurried || isUnsure);
   }
 
   /** Evicts whoever has stood still for a lease. True = somebody is gone. @throws StoreError */
@@ -170,6 +174,7 @@ export class GroupView {
     const { host, calls, over } = this.#options;
     const { scope, telemetry } = host;
     const { put, gone: all } = discovered(found, this.#view.shards);
+    this.#gone = new Set(all.map(({ shardId }) => shardId));
     const living = new Set(this.#view.workers.map(ownerOf));
     const gone = all.filter(({ owner }) => owner === undefined || !living.has(owner));
     if (put.length > 0) {
