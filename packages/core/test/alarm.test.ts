@@ -1,6 +1,6 @@
 import { FakeClock } from "@kc/emulator";
 import { expect, test } from "vitest";
-import { Alarm } from "../src/groups/leases/alarm.ts";
+import { Alarm } from "../src/groups/alarm.ts";
 
 /** Starts a wait, and tells whether it is over. */
 function waiting(alarm: Alarm, ms: number): { over: boolean } {

@@ -1,6 +1,6 @@
 import { FakeClock } from "@kc/emulator";
 import { expect, it } from "vitest";
-import { Alarm } from "../src/groups/leases/alarm.ts";
+import { Alarm } from "../src/groups/alarm.ts";
 import { MAX_TIMER_MS, setTimer, sleep, systemClock } from "../src/clock.ts";
 import { Wakeups } from "../src/scan/wakeups.ts";
 import { World } from "./support/world.ts";

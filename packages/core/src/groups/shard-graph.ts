@@ -2,26 +2,32 @@ import type { Shard } from "../kinesis/shard.ts";
 
 /**
  * The lineage of a stream's shards, pure: which may be read now. A child waits until every parent
- * that is still there has ended. A parent has aged out when a complete listing names the child and
- * not the parent; one made before the child was born proves nothing.
+ * that is still there has ended. A parent has aged out when a listing names the child, and the parent
+ * was never known or is forgotten; a listing made before the child was born proves nothing.
  */
 export class ShardGraph {
-  #listed: ReadonlyMap<string, Shard> = new Map();
+  readonly #listed = new Map<string, Shard>();
   /** Told by a parent's last page and not listed yet: a listing lags behind. */
   readonly #announced = new Map<string, Shard>();
   readonly #ended = new Set<string>();
 
-  /** Takes one complete, unfiltered listing. Anything less must not come here. */
+  /** Takes what a listing names. What it does not name stays until it is forgotten. */
   list(shards: readonly Shard[]): void {
-    this.#listed = new Map(shards.map((shard) => [shard.shardId, shard]));
-    for (const shardId of this.#announced.keys()) {
-      if (this.#listed.has(shardId)) this.#announced.delete(shardId);
+    for (const shard of shards) {
+      this.#listed.set(shard.shardId, shard);
+      this.#announced.delete(shard.shardId);
     }
   }
 
-  /** Retention took the shard, as a complete listing told. */
+  /** Retention took the shard: it blocks no child any more. */
   forget(shardId: string): void {
+    this.#listed.delete(shardId);
     this.#announced.delete(shardId);
+  }
+
+  /** Nothing keeps its end any more: were it listed again, it would be read again. */
+  forgetEnd(shardId: string): void {
+    this.#ended.delete(shardId);
   }
 
   /** The shard was read to its end; `children` are those its last page named, if it named any. */
@@ -51,5 +57,15 @@ export class ShardGraph {
   /** Is the shard still part of the stream? */
   knows(shardId: string): boolean {
     return this.#listed.has(shardId) || this.#announced.has(shardId);
+  }
+
+  hasEnded(shardId: string): boolean {
+    return this.#ended.has(shardId);
+  }
+
+  childrenOf(shardId: string): string[] {
+    return [...this.#listed.values(), ...this.#announced.values()]
+      .filter(({ parentShardIds }) => parentShardIds.includes(shardId))
+      .map((child) => child.shardId);
   }
 }

@@ -2,7 +2,7 @@ import type { LeaseStore } from "../../checkpoints/lease-store.ts";
 import type { StoreCalls } from "../../checkpoints/store-calls.ts";
 import { KcError, StoreRegressedError } from "../../errors.ts";
 import type { GroupHost } from "../group.ts";
-import { Alarm } from "./alarm.ts";
+import { Alarm } from "../alarm.ts";
 import { GroupFigures } from "./group-figures.ts";
 import { GroupView, type View } from "./group-view.ts";
 import { HeldLeases, type HeldLease } from "./held-leases.ts";

@@ -8,6 +8,7 @@ import { MAX_TIMER_MS, sleep } from "../../clock.ts";
 import { checkOptionNames } from "../../option-names.ts";
 import { ConfigError, KcError, StoreRegressedError } from "../../errors.ts";
 import type { GroupHost, LeasingGroup } from "../group.ts";
+import { isLeaseStore } from "../is-lease-store.ts";
 import { Coordinator } from "./coordinator.ts";
 import { groupStatus, type LeaseGroupStatus } from "./group-status.ts";
 import { NOTHING, type View } from "./group-view.ts";
@@ -227,10 +228,6 @@ async function refuseEmptied(
     `the store has lost everything of application "${scope.application}" on ${scope.streamName}: it ` +
       `was emptied, or is another one. Bring it back, or start anew to read from the start once more`,
   );
-}
-
-function isLeaseStore(store: Store | undefined): store is LeaseStore {
-  return store?.capabilities.leases === true;
 }
 
 function uniqueWorkerId(): string {

@@ -1,4 +1,4 @@
-import { setTimer, type Clock } from "../../clock.ts";
+import { setTimer, type Clock } from "../clock.ts";
 
 /** A wait that anybody may shorten. One waits at a time. */
 export class Alarm {
