@@ -247,6 +247,7 @@ test.each([
   [{ leaseMs: 999 }, "leaseMs"],
   [{ leaseMs: 5000, heartbeatMs: 501 }, "heartbeatMs"],
   [{ heartbeatMs: 0 }, "heartbeatMs"],
+  [{ heartbeatMs: 99 }, "heartbeatMs"],
   [{ weight: 0 }, "weight"],
   [{ weight: Number.NaN }, "weight"],
   [{ maxShards: 0 }, "maxShards"],

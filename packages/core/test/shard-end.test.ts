@@ -1,6 +1,11 @@
 import { ListShardsCommand, type GetRecordsCommand } from "@aws-sdk/client-kinesis";
 import { expect, test } from "vitest";
-import { shardEndAt, SkipCheckpoint, type Checkpoint } from "../src/index.ts";
+import {
+  shardEndAt,
+  SkipCheckpoint,
+  type Checkpoint,
+  type KinesisClientLike,
+} from "../src/index.ts";
 import { gate } from "./support/calls.ts";
 import { late, RecordingStore } from "./support/recording-store.ts";
 import { ScriptedGroup } from "./support/scripted-group.ts";
@@ -195,4 +200,27 @@ test("a reply without a next iterator on an open shard is no end: reading goes o
   expect(run.texts).toEqual(["1", "2"]);
   expect(closed).toEqual([]);
   expect(world.logger.find("warn", /the shard is open/)).toHaveLength(3);
+});
+
+test("an open shard is not ended by one listing that misses it", async () => {
+  const world = await World.of();
+  let isCut = true;
+  let isMissed = true;
+  const client: KinesisClientLike = {
+    send: async (command, options) => {
+      const output = await world.kinesis.send(command, options);
+      if ("NextShardIterator" in output && isCut) {
+        isCut = false;
+        return { ...output, NextShardIterator: undefined };
+      }
+      if (!("Shards" in output) || isCut || !isMissed) return output;
+      isMissed = false;
+      return { ...output, Shards: [] };
+    },
+  };
+  const run = await world.start({ client, start: "TRIM_HORIZON" });
+  await world.put("a", "1");
+  await world.clock.advance(10_000);
+  expect([isCut, isMissed]).toEqual([false, false]);
+  expect(run.texts).toEqual(["1"]);
 });

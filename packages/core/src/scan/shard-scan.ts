@@ -2,10 +2,11 @@ import type { Checkpointer } from "../checkpoints/checkpointer.ts";
 import type { Checkpoint } from "../checkpoints/position.ts";
 import type { ShardProgress } from "../checkpoints/shard-progress.ts";
 import { startPosition, type ApplicationStart } from "../checkpoints/start-position.ts";
-import { setTimer, type Clock } from "../clock.ts";
+import { sleep, setTimer, type Clock } from "../clock.ts";
 import { aborted } from "../deadline.ts";
 import { describeError, KcError, LeaseLostError } from "../errors.ts";
 import type { HandOff, ShardAssignment, ShardOutcome } from "../groups/group.ts";
+import { CONFIRM_MS } from "../groups/listing-history.ts";
 import type { Handler } from "../handler.ts";
 import type { StreamClient } from "../kinesis/stream-client.ts";
 import type { ShardStatus } from "../telemetry/status.ts";
@@ -194,16 +195,26 @@ export class ShardScan {
     }
   }
 
-  /** No next iterator means the end; where no children confirm that, the listing must. */
+  /**
+   * No next iterator means the end; where no children confirm that, listings must: one that says so,
+   * or two, some time apart, that do not name the shard any more.
+   */
   async #isClosed(page: Page): Promise<boolean> {
     if (page.children.length > 0) return true;
-    const listing = await this.#options.stream.listShards(this.#stop.signal);
-    const listed = listing.find(({ shardId }) => shardId === this.shardId);
-    if (listed === undefined || listed.closed) return true;
-    this.#options.telemetry.warn("no next iterator, but the shard is open: reading on", {
-      shardId: this.shardId,
-    });
-    return false;
+    const { stream, clock, telemetry } = this.#options;
+    const { shardId } = this;
+    const stop = this.#stop.signal;
+    for (let missed = 0; missed < 2; missed += 1) {
+      if (missed > 0) await sleep(clock, CONFIRM_MS, stop);
+      stop.throwIfAborted();
+      const listing = await stream.listShards(stop);
+      const listed = listing.find((shard) => shard.shardId === shardId);
+      if (listed === undefined) continue;
+      if (listed.closed) return true;
+      telemetry.warn("no next iterator, but the shard is open: reading on", { shardId });
+      return false;
+    }
+    return true;
   }
 
   /** @param sequenceNumber the last record's */

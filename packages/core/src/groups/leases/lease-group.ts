@@ -26,7 +26,7 @@ export interface LeaseGroupOptions {
    * 1000. A handler must give way to the event loop within that time. @default 10000
    */
   readonly leaseMs?: number;
-  /** From one heartbeat to the next, in milliseconds; at most a tenth of `leaseMs`. @default leaseMs / 10 */
+  /** From one heartbeat to the next, in milliseconds: 100 to a tenth of `leaseMs`. @default leaseMs / 10 */
   readonly heartbeatMs?: number;
   /** This worker's share of the shards beside the others' weights; above 0. @default 1 */
   readonly weight?: number;
@@ -41,6 +41,7 @@ const OPTION_NAMES: Readonly<Record<keyof LeaseGroupOptions, true>> = {
   weight: true,
   maxShards: true,
 };
+const LEAST_HEARTBEAT_MS = 100;
 const WORKER_ID = /^[^#\p{Cc}]{1,200}$/u;
 
 /**
@@ -73,8 +74,9 @@ export class LeaseGroup implements LeasingGroup {
       throw new ConfigError("workerId", 'a name of 1 to 200 characters without "#" is needed');
     }
     check("leaseMs", leaseMs, leaseMs >= 1000 && leaseMs <= MAX_TIMER_MS, "from 1000 milliseconds");
-    const most = `above 0 and at most a tenth of leaseMs (${leaseMs / 10}) milliseconds`;
-    check("heartbeatMs", heartbeatMs, heartbeatMs > 0 && heartbeatMs <= leaseMs / 10, most);
+    const bounds = `from ${LEAST_HEARTBEAT_MS} to a tenth of leaseMs (${leaseMs / 10}) milliseconds`;
+    const isWithin = heartbeatMs >= LEAST_HEARTBEAT_MS && heartbeatMs <= leaseMs / 10;
+    check("heartbeatMs", heartbeatMs, isWithin, bounds);
     check("weight", weight, weight > 0 && weight < Infinity, "above 0");
     if (maxShards !== undefined) {
       check("maxShards", maxShards, Number.isInteger(maxShards) && maxShards >= 1, "whole, from 1");
