@@ -3,6 +3,7 @@ import { listen } from "./http/dual-server.ts";
 import { createHandler } from "./http/handler.ts";
 import { Link, type LinkOptions } from "./link.ts";
 import type { ModelOptions } from "./model/model.ts";
+import { checkNames } from "./option-names.ts";
 import { Service } from "./service.ts";
 
 /** `latency`, `bandwidth` and faults are those of the server: all of its clients share them. */
@@ -29,6 +30,7 @@ export interface Emulator extends AsyncDisposable {
  * with Node's error (`code: 'EADDRINUSE'`, …) if it cannot listen, RangeError for bad options.
  */
 export async function startEmulator(options: EmulatorOptions = {}): Promise<Emulator> {
+  checkNames("startEmulator", options);
   const { port = 0, host = "127.0.0.1" } = options;
   const service = new Service(options);
   const link = new Link(service.clock, options);

@@ -7,6 +7,7 @@ import { serviceError } from "./errors.ts";
 import type { Faults } from "./faults.ts";
 import { Link, type LinkOptions } from "./link.ts";
 import type { ModelOptions } from "./model/model.ts";
+import { checkNames } from "./option-names.ts";
 import { isOperationName } from "./operations/operations.ts";
 import { InjectedFault, Service } from "./service.ts";
 
@@ -42,6 +43,7 @@ export class FakeKinesis implements Pick<KinesisClient, "send" | "destroy"> {
       this.#service = options.service;
       this.#link = options.link;
     } else {
+      checkNames("FakeKinesis", options);
       this.#service = new Service(options);
       this.#link = new Link(this.#service.clock, options);
     }

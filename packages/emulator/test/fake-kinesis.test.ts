@@ -7,7 +7,7 @@ import {
   type KinesisClient,
 } from "@aws-sdk/client-kinesis";
 import { describe, expect, expectTypeOf, it } from "vitest";
-import { FakeKinesis, type FakeKinesisOptions } from "../src/index.ts";
+import { FakeKinesis, startEmulator, type FakeKinesisOptions } from "../src/index.ts";
 import { bytes, setup } from "./setup.ts";
 
 describe("send", () => {
@@ -145,4 +145,10 @@ it.each([
   { streams: { s: 0 } },
 ] satisfies FakeKinesisOptions[])("refuses the options %j", (options) => {
   expect(() => new FakeKinesis(options)).toThrow(RangeError);
+});
+
+it("refuses an option that there is not, as the server does", async () => {
+  const typo: object = { stream: "orders" };
+  expect(() => new FakeKinesis(typo)).toThrow("FakeKinesis: there is no option 'stream'");
+  await expect(startEmulator(typo)).rejects.toThrow("startEmulator: there is no option 'stream'");
 });
