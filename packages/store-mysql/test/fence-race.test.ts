@@ -2,8 +2,9 @@ import type { CheckpointWrite, Fence } from "@kc/core";
 import type { Pool, RowDataPacket } from "mysql2/promise";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { MysqlStore } from "../src/index.ts";
-import { SERVERS, ownDatabase, ownPool } from "./support/servers.ts";
+import { SERVERS, ownDatabase, ownPool, type Database } from "./support/servers.ts";
 import { NAMESPACE, openStore, SCOPE, shard, WORKER } from "./support/store.ts";
+import { until } from "./support/until.ts";
 
 const ROUNDS = 1000;
 /** Races at once, each on a shard of its own. */
@@ -48,13 +49,19 @@ type Write = (shardId: string, fence: Fence | undefined) => Promise<boolean>;
 
 describe.each(SERVERS)("on $name", ({ address }) => {
   let pool: Pool;
+  let database: Database;
   let stores: readonly MysqlStore[];
   /** Other processes, which claim. */
   let claimers: readonly MysqlStore[];
 
   beforeEach(async () => {
-    const { options } = await ownDatabase(address);
+    database = await ownDatabase(address);
+    const { options } = database;
     pool = ownPool({ ...options, connectionLimit: 3 * LANES });
+    // The weaker level: at REPEATABLE READ the servers lock what such a statement reads unasked.
+    pool.on("connection", (connection) => {
+      void connection.query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED");
+    });
     stores = Array.from({ length: LANES }, () => openStore({ pool }));
     await stores[0]!.setup();
     for (const store of stores) await store.getCheckpoints(SCOPE);
@@ -174,6 +181,35 @@ describe.each(SERVERS)("on $name", ({ address }) => {
       );
       expect(broken).toBeGreaterThan(0);
     });
+  });
+
+  it("a write that waits behind a claim sees it, though it began before the claim's end", async () => {
+    const shardId = shard(0);
+    const claimer = claimers[0]!;
+    await claimer.putShards(SCOPE, [{ shardId, lineage: "{}" }]);
+    await pool.query(`UPDATE kinesis_consumer_leases SET epoch = 1, owner = 'old#1'`);
+    const before = { kind: "position", sequenceNumber: "5" } as const;
+    await stores[0]!.setCheckpoint(SCOPE, { shardId, checkpoint: before, fence: OLD });
+    const holder = await pool.getConnection();
+    const waiting = (statement: string): Promise<void> =>
+      until(`a waiting ${statement}`, async () => {
+        const state = await database.processes();
+        return { done: state.some((each) => each.statement.includes(statement)), state };
+      });
+    try {
+      await holder.query("START TRANSACTION");
+      await holder.query("SELECT * FROM kinesis_consumer FOR UPDATE");
+      const claiming = claimer.acquireLeases(SCOPE, WORKER, [shardId]);
+      await waiting("UPDATE `kinesis_consumer_workers`");
+      const writing = stores[0]!.setCheckpoints(SCOPE, [seven(shardId, OLD)]);
+      await waiting("INSERT INTO `kinesis_consumer` (");
+      await holder.query("COMMIT");
+      expect(await claiming).toMatchObject([{ checkpoint: before }]);
+      expect(await writing).toStrictEqual([{ outcome: "lease-lost" }]);
+      expect(await stored(pool, shardId)).toBe("5");
+    } finally {
+      holder.destroy();
+    }
   });
 
   it("a forced reset decides its races with writes of the owner whom it fences out", async () => {
