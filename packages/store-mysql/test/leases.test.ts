@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import type { MysqlStore } from "../src/index.ts";
 import { ownDatabase, ownPool, SERVERS, type Database } from "./support/servers.ts";
 import { watched } from "./support/statements.ts";
+import { until } from "./support/until.ts";
 import {
   at,
   NAMESPACE,
@@ -144,6 +145,26 @@ describe.each(SERVERS)("leases on $name", ({ address }) => {
     expect(await claim).toEqual([]);
     const [lease] = (await store.listLeases(SCOPE)).leases;
     expect(lease).toMatchObject({ owner: "late#1", epoch: 1 });
+  });
+
+  it("are not claimed by a worker whose eviction comes first, at the weaker isolation level", async () => {
+    const pool = ownPool({ ...database.options, connectionLimit: 1 });
+    pool.on("connection", (connection) => {
+      void connection.query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED");
+    });
+    const claimer = openStore({ pool });
+    await claimer.joinWorker(SCOPE, WORKER);
+    await claimer.putShards(SCOPE, rowsOf([SHARD]));
+    const holder = await hold("DELETE FROM kinesis_consumer_workers");
+    const claim = claimer.acquireLeases(SCOPE, WORKER, [SHARD]);
+    await until("a claim that waits", async () => {
+      const state = await database.processes();
+      return { done: state.some(({ statement }) => statement.includes("STRAIGHT_JOIN")), state };
+    });
+    await holder.query("COMMIT");
+    expect(await claim).toEqual([]);
+    const { leases } = await store.listLeases(SCOPE);
+    expect(leases).toMatchObject([{ owner: undefined, epoch: 0 }]);
   });
 
   it("are seen with no revision that is taken back, in a pool of READ UNCOMMITTED", async () => {
