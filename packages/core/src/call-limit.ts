@@ -1,5 +1,8 @@
 import { setTimer, systemClock, type Clock } from "./clock.ts";
 
+/** However often its time begins anew, a call ends after so many times as long. */
+const MOST_TIMES = 10;
+
 /**
  * How long one call goes on: until it answers, one of the signals aborts, or its time is over,
  * whichever is first. It holds even if what is called heeds no signal.
@@ -7,14 +10,16 @@ import { setTimer, systemClock, type Clock } from "./clock.ts";
  * `stop()` when the call has ended: until then it keeps a timer and a listener on each signal.
  */
 export class CallLimit {
+  readonly #clock: Clock;
   readonly #over = new AbortController();
   readonly #ended: Promise<never>;
-  readonly #clock: Clock;
-  readonly #since: number;
+  readonly #began: number;
   readonly #onTimeout: () => void;
   readonly #forget: readonly (() => void)[];
-  #endsAt: number;
-  #cancelTimer: () => void;
+  #timeoutMs: number;
+  /** When its time began, the last time. */
+  #renewedAt: number;
+  #cancelTimer: () => void = () => {};
 
   /** `onTimeout` makes the reason after `timeoutMs` milliseconds; a signal brings its own. */
   constructor(options: {
@@ -35,10 +40,10 @@ export class CallLimit {
       this.#over.abort(reason);
     };
     this.#clock = clock;
-    this.#since = clock.monotonic();
-    this.#endsAt = this.#since + timeoutMs;
+    this.#began = this.#renewedAt = clock.monotonic();
+    this.#timeoutMs = timeoutMs;
     this.#onTimeout = () => end(onTimeout());
-    this.#cancelTimer = setTimer(clock, this.#onTimeout, timeoutMs);
+    this.#setTimer();
     this.#forget = signals.map((signal) => {
       const onAbort = (): void => end(signal?.reason);
       if (signal?.aborted) onAbort();
@@ -59,16 +64,32 @@ export class CallLimit {
 
   /** The call may take `timeoutMs` milliseconds from its beginning, if that is less than before. */
   shorten(timeoutMs: number): void {
-    const endsAt = this.#since + timeoutMs;
-    if (endsAt >= this.#endsAt || this.#over.signal.aborted) return;
-    this.#endsAt = endsAt;
+    if (timeoutMs >= this.#timeoutMs || this.#over.signal.aborted) return;
+    this.#timeoutMs = timeoutMs;
     this.#cancelTimer();
-    this.#cancelTimer = setTimer(this.#clock, this.#onTimeout, endsAt - this.#clock.monotonic());
+    this.#setTimer();
+  }
+
+  /** Its time begins anew: there was a sign that the call goes on. Ten times over at most. */
+  renew(): void {
+    this.#renewedAt = this.#clock.monotonic();
   }
 
   /** The call has ended. */
   stop(): void {
     this.#cancelTimer();
     for (const each of this.#forget) each();
+  }
+
+  /** Looks at the time when it was to be over, and waits for what was added since. */
+  #setTimer(): void {
+    const last = this.#began + (MOST_TIMES - 1) * this.#timeoutMs;
+    const leftMs = (): number =>
+      Math.min(this.#renewedAt, last) + this.#timeoutMs - this.#clock.monotonic();
+    this.#cancelTimer = setTimer(
+      this.#clock,
+      () => (leftMs() >= 1 ? this.#setTimer() : this.#onTimeout()),
+      leftMs(),
+    );
   }
 }

@@ -24,6 +24,7 @@ const IDLE: ScanStatus = {
   shards: [],
   troubles: [],
   bufferedBytes: 0,
+  pollDelayMs: 0,
 };
 
 /**

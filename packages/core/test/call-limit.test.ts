@@ -70,3 +70,32 @@ test("the reason comes before the error of what was called and heeded the signal
   caller.abort("why");
   await expect(ended).rejects.toBe("why");
 });
+
+test("a sign of life begins its time anew, ten times over at most", async () => {
+  const clock = new FakeClock();
+  const call = limit(clock);
+  const ended = call.wait(never).catch((reason: unknown) => reason);
+  await clock.advance(600);
+  call.renew();
+  await clock.advance(999);
+  expect(call.signal.aborted).toBe(false);
+  for (let at = 1599; at < 9999; at += 700) {
+    call.renew();
+    await clock.advance(700);
+  }
+  call.renew();
+  expect(call.signal.aborted).toBe(false);
+  await clock.advance(1);
+  expect(await ended).toBe(TIMEOUT);
+  expect(clock.pendingTimers).toBe(0);
+});
+
+test("without another sign it ends its time after the last one", async () => {
+  const clock = new FakeClock();
+  const call = limit(clock);
+  const ended = call.wait(never).catch((reason: unknown) => reason);
+  await clock.advance(600);
+  call.renew();
+  await clock.advance(1000);
+  expect(await ended).toBe(TIMEOUT);
+});

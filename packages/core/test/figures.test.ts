@@ -239,6 +239,7 @@ test("a shard that is read again here in time keeps its counters", async () => {
     shards: [],
     troubles: [],
     bufferedBytes: 0,
+    pollDelayMs: 0,
   }));
   reporter.start();
   telemetry.add("records", 1, { shardId: SHARD });

@@ -19,6 +19,7 @@ const state: fc.Arbitrary<PollState> = fc.record({
   recordsInPage: fc.integer({ min: 0, max: 10_000 }),
   millisBehindLatest: fc.integer({ min: 0, max: 1e9 }),
   shards: fc.integer({ min: 1, max: 20_000 }),
+  idlePollsPerSecond: fc.double({ min: 1, max: 1e5, noNaN: true }),
   chance: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
 });
 const atOnce = { sinceLastPollMs: 0 };
@@ -59,8 +60,10 @@ test("an idle shard strays a tenth from its interval, which is the idle one wher
   fc.assert(
     fc.property(options, state, (poll, at) => {
       const intervalMs = Math.max(poll.scanIntervalMs, POLL_FLOOR_MS);
-      const many = (at.shards * 1000) / intervalMs > 1000;
-      const effectiveMs = many ? Math.max(intervalMs, poll.idleIntervalMs) : intervalMs;
+      const many = (at.shards * 1000) / intervalMs > Math.min(1000, at.idlePollsPerSecond);
+      // No shorter than the calls allow.
+      const possibleMs = (at.shards * 1000) / at.idlePollsPerSecond;
+      const effectiveMs = many ? Math.max(intervalMs, poll.idleIntervalMs, possibleMs) : intervalMs;
       const delay = nextPollDelayMs(poll, { ...at, ...idle });
       expect(delay).toBeGreaterThanOrEqual(Math.max(POLL_FLOOR_MS, 0.9 * effectiveMs) - 1e-6);
       expect(delay).toBeLessThanOrEqual(Math.max(POLL_FLOOR_MS, 1.1 * effectiveMs) + 1e-6);

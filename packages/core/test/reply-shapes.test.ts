@@ -16,13 +16,13 @@ test.each([
   "a last page whose children are malformed names none, so that a listing is asked: %o",
   (child) => {
     const reply = { ...METADATA, Records: [], ChildShards: [{ ShardId: "b" }, child] as never };
-    expect(recordsPage(reply, RECORDS).children).toEqual([]);
+    expect(recordsPage(reply, RECORDS, NaN).children).toEqual([]);
   },
 );
 
 test.each([Number.NaN, -1, Infinity, null, "7"])("a lag of %o is none", (lag) => {
   const reply = { ...METADATA, Records: [], MillisBehindLatest: lag as never };
-  expect(recordsPage(reply, RECORDS).millisBehindLatest).toBe(0);
+  expect(recordsPage(reply, RECORDS, NaN).millisBehindLatest).toBe(0);
 });
 
 test.each([

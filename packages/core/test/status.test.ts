@@ -11,7 +11,7 @@ test("a consumer that does not scan is idle, and not alive", async () => {
   const world = await World.of();
   const consumer = world.consumer();
   const idle = { stream: "orders", application: "billing", state: "idle", shards: [] };
-  const none = { troubles: [], bufferedBytes: 0, droppedFigures: 0 };
+  const none = { troubles: [], bufferedBytes: 0, pollDelayMs: 0, droppedFigures: 0 };
   expect(consumer.status()).toEqual({ ...idle, ...none, stage: undefined });
   expect(consumer.health()).toEqual({
     alive: false,
@@ -184,6 +184,7 @@ test("a worker without shards is ready: it stands by", () => {
     shards: [],
     troubles: [],
     bufferedBytes: 0,
+    pollDelayMs: 0,
     droppedFigures: 0,
   };
   expect(healthOf(status)).toMatchObject({ alive: true, ready: true });

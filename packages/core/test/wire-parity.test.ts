@@ -235,7 +235,7 @@ function clientOf(port: number): KinesisClient {
 async function outcomeOf(given: Reply, protocol: WireProtocol | "sdk"): Promise<unknown> {
   reply = given;
   const command = new GetRecordsCommand({ ShardIterator: "AAAA", Limit: 10 });
-  const decoded = protocol === "sdk" ? undefined : decodeOurselves(command, protocol);
+  const decoded = protocol === "sdk" ? undefined : decodeOurselves(command, protocol, () => {});
   try {
     const output = await client.send(command);
     const read = decoded?.();
@@ -316,7 +316,7 @@ test("an abort while the body comes is the SDK's own abort", async () => {
     const { port } = hanging.address() as { port: number };
     const other = clientOf(port);
     const command = new GetRecordsCommand({ ShardIterator: "AAAA" });
-    if (protocol === "cbor") decodeOurselves(command, protocol);
+    if (protocol === "cbor") decodeOurselves(command, protocol, () => {});
     const thrown: unknown = await other.send(command, { abortSignal: stop.signal }).then(
       () => "answered",
       (rejected: unknown) => rejected,

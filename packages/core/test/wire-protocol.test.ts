@@ -45,8 +45,10 @@ test.each(["auto", "cbor", "json"] as const)(
 
     const telemetry = new Telemetry({}, { stream: "orders", application: "billing" }, systemClock);
     const wire = new Wire(option, telemetry);
-    const page = await wire.getRecords({ ShardIterator: "first", Limit: 10 }, (command) =>
-      client.send(command),
+    const page = await wire.getRecords(
+      { ShardIterator: "first", Limit: 10 },
+      (command) => client.send(command),
+      () => {},
     );
 
     expect(page).toMatchObject({ nextShardIterator: "next", millisBehindLatest: 7 });

@@ -3,7 +3,8 @@ import { GetRecordsCommand, KinesisClient } from "@aws-sdk/client-kinesis";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { Encoder, Tag } from "cbor-x";
 import fc from "fast-check";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from "vitest";
+import { NoRoomError } from "../src/kinesis/records-page.ts";
 import { decodeOurselves } from "../src/kinesis/wire/middleware.ts";
 import { Wire, type WireOption } from "../src/kinesis/wire/wire.ts";
 import { Telemetry } from "../src/telemetry/telemetry.ts";
@@ -92,7 +93,11 @@ function wireOf(option: WireOption): {
   const wire = new Wire(option, telemetry);
   const read = async (): Promise<number> => {
     const input = { ShardIterator: "AAAA" };
-    const { records } = await wire.getRecords(input, (command) => client.send(command));
+    const { records } = await wire.getRecords(
+      input,
+      (command) => client.send(command),
+      () => {},
+    );
     return records.length;
   };
   return { read, counter, logger };
@@ -184,10 +189,97 @@ test("a client that runs no middleware is taken at its word", async () => {
   }
 });
 
+test.each(["cbor", "json", "sdk"] as const)(
+  "%s: a reply is told of before its body is read, and its body is not read if that is refused",
+  async (option) => {
+    const told: number[] = [];
+    let closed = 0;
+    const page = Buffer.alloc(8 * 2 ** 20, " ");
+    const large = createServer((request, response) => {
+      // A connection whose reply was read is kept.
+      request.socket.once("close", () => (closed += 1));
+      request.resume().on("end", () => {
+        const type = String(request.headers["content-type"]);
+        response.writeHead(200, { "content-type": type, "content-length": page.byteLength });
+        response.end(page);
+      });
+    });
+    await new Promise<void>((resolve) => large.listen(0, "127.0.0.1", resolve));
+    const { port } = large.address() as { port: number };
+    const own = new KinesisClient({
+      endpoint: `http://127.0.0.1:${port}`,
+      region: "us-east-1",
+      credentials: { accessKeyId: "a", secretAccessKey: "b" },
+      requestHandler: new NodeHttpHandler(),
+    });
+    onTestFinished(() => {
+      own.destroy();
+      large.close();
+    });
+    const telemetry = new Telemetry({}, { stream: "s", application: "a" });
+    const reading = new Wire(option, telemetry).getRecords(
+      { ShardIterator: "AAAA" },
+      (command) => own.send(command),
+      (bytes) => {
+        told.push(bytes);
+        throw new NoRoomError(bytes);
+      },
+    );
+    await expect(reading).rejects.toBeInstanceOf(NoRoomError);
+    // Once: it is not tried again.
+    expect(told).toEqual([option === "cbor" ? page.byteLength : 2 * page.byteLength]);
+    await vi.waitFor(() => expect(closed).toBe(1));
+  },
+);
+
+test.each(["cbor", "json"] as const)(
+  "%s: each part of a reply is a sign of life",
+  async (option) => {
+    const parts = Array.from({ length: 5 }, () => Buffer.alloc(1000, " "));
+    let told = 0;
+    let next = (): void => {};
+    const dripping = createServer((request, response) => {
+      request.resume().on("end", () => {
+        response.writeHead(200, { "content-type": JSON_TYPE });
+        next = () => {
+          if (response.writableEnded) return;
+          const part = parts.pop();
+          if (part === undefined) response.end(IN_JSON);
+          else response.write(part);
+        };
+        next();
+      });
+    });
+    await new Promise<void>((resolve) => dripping.listen(0, "127.0.0.1", resolve));
+    const { port } = dripping.address() as { port: number };
+    const own = new KinesisClient({
+      endpoint: `http://127.0.0.1:${port}`,
+      region: "us-east-1",
+      credentials: { accessKeyId: "a", secretAccessKey: "b" },
+      requestHandler: new NodeHttpHandler(),
+    });
+    onTestFinished(() => {
+      own.destroy();
+      dripping.close();
+    });
+    const telemetry = new Telemetry({}, { stream: "s", application: "a" });
+    const { records } = await new Wire(option, telemetry).getRecords(
+      { ShardIterator: "AAAA" },
+      (command) => own.send(command),
+      () => {
+        told += 1;
+        next();
+      },
+    );
+    expect(records).toHaveLength(5);
+    expect(told).toBeGreaterThanOrEqual(6);
+  },
+);
+
 test("the data are views on the page, and a copy stands alone", async () => {
   answer = (type) => (type === CBOR_TYPE ? okCbor : okJson);
   const command = new GetRecordsCommand({ ShardIterator: "AAAA" });
-  const reply = decodeOurselves(command, "cbor");
+  const reply = decodeOurselves(command, "cbor", () => {});
   await client.send(command);
   const { records } = reply()!;
   const [first, second] = [0, 1].map((index) => records.record(index, "shardId-0", 0).data);

@@ -1,5 +1,5 @@
 import type { Stopwatch } from "../clock.ts";
-import type { IteratorPosition } from "../kinesis/stream-client.ts";
+import type { IteratorPosition } from "../kinesis/shard-calls.ts";
 import type { Shard } from "../kinesis/shard.ts";
 import { compareSequenceNumbers, type Checkpoint } from "./position.ts";
 import type { ApplicationRow } from "./store.ts";

@@ -13,6 +13,7 @@ export const BACKOFF: BackoffPolicy = { baseMs: 200, maxMs: 30_000 };
 export const DOUBTED_FOR_MS = 60_000;
 
 export interface RetriedCall {
+  /** What is called now: one attempt may make several calls. */
   readonly operation: string;
   readonly shardId?: string | undefined;
   /** Is there evidence against a reply that says that the stream or shard does not exist? */
@@ -51,8 +52,12 @@ export class CallRetry {
     signal: AbortSignal,
     attempt: () => Promise<Output>,
   ): Promise<Output> {
-    const { operation, shardId } = call;
-    const troubled: Call = { service: "kinesis", operation, shardId };
+    const troubled = (): Call => ({
+      service: "kinesis",
+      operation: call.operation,
+      shardId: call.shardId,
+    });
+    let failed = "";
     let failures = 0;
     /** By the monotonic clock: a wall clock that is set must not end a scan. */
     let doubtedSince: number | undefined;
@@ -60,10 +65,16 @@ export class CallRetry {
       signal.throwIfAborted();
       try {
         const answer = await attempt();
-        this.#telemetry.troubles.answered(troubled);
+        this.#telemetry.troubles.answered(troubled());
         return answer;
       } catch (error) {
         signal.throwIfAborted();
+        if (call.operation !== failed) {
+          // What failed before was answered.
+          failed = call.operation;
+          failures = 0;
+          doubtedSince = undefined;
+        }
         const failure = classify(error);
         const doubted = await isDoubted(failure, call, signal);
         const now = this.#clock.monotonic();
@@ -76,7 +87,7 @@ export class CallRetry {
             : callFailure({ ...call, target: this.#target(), triedForMs }, error);
         }
         failures += 1;
-        await this.#pause(troubled, failures, error, signal);
+        await this.#pause(troubled(), failures, error, signal);
       }
     }
   }

@@ -13,10 +13,33 @@ export interface RecordsPage {
   readonly children: readonly Shard[];
   /** The requests it took: the SDK's own retries count against the quota too. */
   readonly attempts: number;
+  /**
+   * By the service's clock: what was put until then is in this page or came before it. Undefined
+   * = the reply did not say that there is nothing more, or not when.
+   */
+  readonly completeUntil: Date | undefined;
 }
 
-export function recordsPage(reply: GetRecordsCommandOutput, records: PageRecords): RecordsPage {
+/** There is no memory for a reply: it was given up, read or not. The same call gives it again. */
+export class NoRoomError extends Error {
+  /** What the page takes up. */
+  readonly bytes: number;
+
+  constructor(bytes: number) {
+    super(`there is no room for a page of ${bytes} bytes`);
+    this.bytes = bytes;
+  }
+}
+
+/** @param servedAt when the service made the reply, in milliseconds since the epoch; NaN = unknown */
+export function recordsPage(
+  reply: GetRecordsCommandOutput,
+  records: PageRecords,
+  servedAt: number,
+): RecordsPage {
+  const complete = reply.MillisBehindLatest === 0 && !Number.isNaN(servedAt);
   return {
+    completeUntil: complete ? new Date(servedAt) : undefined,
     records,
     nextShardIterator: reply.NextShardIterator ?? undefined,
     millisBehindLatest: lagOf(reply.MillisBehindLatest),

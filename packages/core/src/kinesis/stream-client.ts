@@ -1,25 +1,24 @@
 import {
   DescribeStreamSummaryCommand,
-  GetShardIteratorCommand,
   ListShardsCommand,
   type DescribeStreamSummaryCommandOutput,
-  type GetRecordsCommandOutput,
-  type GetShardIteratorCommandInput,
   type ListShardsCommandOutput,
 } from "@aws-sdk/client-kinesis";
-import pLimit from "p-limit";
 import { backoffMs } from "../backoff.ts";
+import { CallLimit } from "../call-limit.ts";
 import { sleep, type Clock } from "../clock.ts";
-import { callWithin } from "../deadline.ts";
 import { KcError } from "../errors.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { callFailure, type CallTarget } from "./call-failure.ts";
+import { CallLine } from "./call-line.ts";
 import { BACKOFF, CallRetry, type RetriedCall } from "./call-retry.ts";
 import { targetOf } from "./call-target.ts";
+import { Caller, type Turn } from "./call-turn.ts";
 import { classify } from "./classify.ts";
-import type { RecordsPage } from "./records-page.ts";
+import { ShardCalls } from "./shard-calls.ts";
 import { fromListing, type Shard } from "./shard.ts";
-import { listedShards, streamSummary, UnexpectedReplyError } from "./reply-shapes.ts";
+import { listedShards, streamSummary } from "./reply-shapes.ts";
+import type { StreamId } from "./stream-id.ts";
 import { Wire, type WireOption } from "./wire/wire.ts";
 
 /**
@@ -32,26 +31,18 @@ export interface KinesisClientLike {
   send(command: any, options?: { abortSignal?: AbortSignal }): Promise<any>;
 }
 
-/** The stream as every call names it: by name, or by ARN where the user gave one. */
-export type StreamId = { readonly StreamName: string } | { readonly StreamARN: string };
-
 export interface StreamDescription {
   readonly streamARN: string;
   /** Some emulators do not tell it. */
   readonly creationTimestamp: Date | undefined;
 }
 
-export type IteratorPosition = Pick<
-  GetShardIteratorCommandInput,
-  "ShardIteratorType" | "StartingSequenceNumber" | "Timestamp"
->;
-
-/** Goes around one try of a call. */
-export type Attempt<Output, Answer> = (send: () => Promise<Output>) => Promise<Answer>;
-
+/** Without a sign of life from the service for so long, a call has failed. */
 const CALL_TIMEOUT_MS = 30_000;
-/** Below the 50 sockets of the SDK's HTTP/1.1 handler, which others may use too. */
-const MAX_CALLS_AT_ONCE = 40;
+/** Together the 50 sockets of the SDK's HTTP/1.1 handler, behind which calls would queue unseen. */
+const SHARD_CALLS = { prompt: 40, late: 8 };
+const STREAM_CALLS = { prompt: 2, late: 0 };
+
 /**
  * The calls of one stream. Passing errors are retried here, without limit, until the signal
  * aborts; what comes out is a result, the signal's abort, or an error that a retry would not mend.
@@ -67,7 +58,9 @@ export class StreamClient {
   #target: CallTarget;
   /** The service has told us of the stream: that it is not there is news, and is doubted. */
   #wasThere = false;
-  readonly #slots = pLimit(MAX_CALLS_AT_ONCE);
+  /** The calls for shards; those for the stream as a whole do not wait behind them. */
+  readonly line: CallLine;
+  readonly #streamLine: CallLine;
   /** Wall-clock difference: the service's minus this machine's, from the last reply that told. */
   #serviceOffsetMs = 0;
   /** Of the shards in the last complete listing. */
@@ -88,6 +81,8 @@ export class StreamClient {
     this.#telemetry = options.telemetry;
     this.#wire = new Wire(options.wire, options.telemetry);
     this.#retry = new CallRetry({ ...options, target: () => this.#target });
+    this.line = new CallLine(options.clock, SHARD_CALLS);
+    this.#streamLine = new CallLine(options.clock, STREAM_CALLS);
     const stream = "StreamARN" in options.id ? options.id.StreamARN : options.id.StreamName;
     this.#target = { stream };
     void targetOf(options.client, stream).then((target) => (this.#target = target));
@@ -167,38 +162,36 @@ export class StreamClient {
     return this.#firstNumbers.get(shardId);
   }
 
-  async getShardIterator(
+  /**
+   * Tries one shard's calls until they pass, without limit for passing errors. `attempt` is one try:
+   * it makes its calls through what it is handed, and waits there for its turn.
+   */
+  callShard<Answer>(
     shardId: string,
-    position: IteratorPosition,
     signal: AbortSignal,
-  ): Promise<string> {
-    const command = new GetShardIteratorCommand({ ...this.id, ShardId: shardId, ...position });
-    return this.#call(
-      this.#onShard("GetShardIterator", shardId),
-      command,
-      signal,
-      ({ ShardIterator }: { ShardIterator?: string }) => {
-        if (ShardIterator) return ShardIterator;
-        throw new UnexpectedReplyError("the reply of GetShardIterator has no iterator");
-      },
-    );
-  }
-
-  /** `attempt` goes around each try: it waits for its turn, and counts what the try costs. */
-  async getRecords<Answer>(
-    shardId: string,
-    iterator: string,
-    limit: number,
-    signal: AbortSignal,
-    attempt: Attempt<RecordsPage, Answer>,
+    attempt: (calls: ShardCalls) => Promise<Answer>,
   ): Promise<Answer> {
-    const arn = "StreamARN" in this.id ? this.id : {};
-    const input = { ShardIterator: iterator, Limit: limit, ...arn };
-    const send = (command: object): Promise<GetRecordsCommandOutput> =>
-      this.#send("GetRecords", command, signal);
-    return this.#retry.run(this.#onShard("GetRecords", shardId), signal, () =>
-      attempt(() => this.#wire.getRecords(input, send)),
-    );
+    const call = this.#onShard(shardId);
+    return this.#retry.run(call, signal, async () => {
+      const calls = new ShardCalls({
+        stream: this.id,
+        shardId,
+        line: this.line,
+        wire: this.#wire,
+        signal,
+        send: (operation, command, turn) => {
+          call.operation = operation;
+          return this.#send(operation, command, turn, signal);
+        },
+        answered: (operation) =>
+          this.#telemetry.troubles.answered({ service: "kinesis", operation, shardId }),
+      });
+      try {
+        return await attempt(calls);
+      } finally {
+        calls.end();
+      }
+    });
   }
 
   #onStream(operation: string): RetriedCall {
@@ -206,12 +199,12 @@ export class StreamClient {
   }
 
   /** A shard is gone only once a complete listing no longer names it. */
-  #onShard(operation: string, shardId: string): RetriedCall & { readonly shardId: string } {
+  #onShard(shardId: string): RetriedCall & { operation: string } {
     const doubtsNotFound = async (signal: AbortSignal): Promise<boolean> => {
       const listing = await this.listShards(signal);
       return listing.some((shard) => shard.shardId === shardId);
     };
-    return { operation, shardId, doubtsNotFound };
+    return { operation: "GetRecords", shardId, doubtsNotFound };
   }
 
   /** What a call that concerns the stream as a whole failed with, told as the stream's. */
@@ -227,21 +220,37 @@ export class StreamClient {
     signal: AbortSignal,
     read: (output: Output) => Answer,
   ): Promise<Answer> {
-    return this.#retry.run(call, signal, async () =>
-      read(await this.#send(call.operation, command, signal)),
-    );
+    return this.#retry.run(call, signal, async () => {
+      const turn = await this.#streamLine.enter(new Caller(), signal);
+      try {
+        return read(await this.#send(call.operation, command, turn, signal));
+      } finally {
+        turn.leave();
+      }
+    });
   }
 
-  /** One try: in its turn, and within its time. */
-  #send<Output>(operation: string, command: object, signal: AbortSignal): Promise<Output> {
-    return this.#slots(() =>
-      callWithin<Output>((abortSignal) => this.#client.send(command, { abortSignal }), {
-        clock: this.#clock,
-        signal,
-        timeoutMs: CALL_TIMEOUT_MS,
-        onTimeout: () => timeoutError(operation),
-      }),
-    );
+  /** One call, in its turn: it fails after a while without a sign of life. */
+  async #send<Output>(
+    operation: string,
+    command: object,
+    turn: Turn,
+    signal: AbortSignal,
+  ): Promise<Output> {
+    const limit = new CallLimit({
+      clock: this.#clock,
+      timeoutMs: CALL_TIMEOUT_MS,
+      onTimeout: () => timeoutError(operation),
+      signals: [signal, turn.signal],
+    });
+    try {
+      turn.called(() => limit.renew());
+      const work: Promise<Output> = this.#client.send(command, { abortSignal: limit.signal });
+      return await limit.wait(work);
+    } finally {
+      if (!limit.signal.aborted) turn.heard();
+      limit.stop();
+    }
   }
 
   /** Reads the reply's Date header, through the one hook that every SDK command has. */
@@ -263,9 +272,4 @@ function timeoutError(operation: string): Error {
   const error = new Error(`${operation} did not answer within ${CALL_TIMEOUT_MS} ms`);
   error.name = "TimeoutError";
   return error;
-}
-
-/** `orders`, of `orders` or `arn:aws:kinesis:eu-west-1:123456789012:stream/orders`. */
-export function streamNameOf(id: StreamId): string {
-  return "StreamName" in id ? id.StreamName : id.StreamARN.slice(id.StreamARN.indexOf("/") + 1);
 }

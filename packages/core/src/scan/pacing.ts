@@ -21,6 +21,8 @@ export interface PollState {
   readonly millisBehindLatest: number;
   /** How many shards this scan reads. */
   readonly shards: number;
+  /** How many polls of idle shards a second has room for, all shards together. */
+  readonly idlePollsPerSecond: number;
   /** A random number in [0, 1). */
   readonly chance: number;
 }
@@ -29,7 +31,7 @@ export interface PollState {
  * How long to wait before the next poll of a shard, pure. With `immediateRescan` a page that
  * brought records and is still behind is followed at once, an empty one as soon as the shard's
  * quota allows. All else waits for the interval; no interval is shorter than the quota's 200 ms. An
- * idle shard's interval has jitter, and is widened where the shards are many.
+ * idle shard's interval has jitter, and is widened where the shards are many, or the calls are slow.
  */
 export function nextPollDelayMs(options: PollOptions, state: PollState): number {
   const { recordsInPage, millisBehindLatest, sinceLastPollMs } = state;
@@ -40,17 +42,27 @@ export function nextPollDelayMs(options: PollOptions, state: PollState): number 
   const intervalMs = catchingUp
     ? POLL_FLOOR_MS
     : idle
-      ? idlePaceMs(options, state)
+      ? jitteredIdlePaceMs(options, state)
       : Math.max(options.scanIntervalMs, POLL_FLOOR_MS);
   return Math.max(0, intervalMs - sinceLastPollMs);
 }
 
-function idlePaceMs(
+/** The interval of an idle shard before jitter. */
+export function idlePaceMs(
   { scanIntervalMs, idleIntervalMs }: PollOptions,
-  { shards, chance }: PollState,
+  shards: number,
+  idlePollsPerSecond: number,
 ): number {
   const intervalMs = Math.max(scanIntervalMs, POLL_FLOOR_MS);
-  const tooMany = (shards * 1000) / intervalMs > MAX_POLLS_PER_SECOND;
-  const widenedMs = tooMany ? Math.max(intervalMs, idleIntervalMs) : intervalMs;
-  return Math.max(POLL_FLOOR_MS, widenedMs * (1 - JITTER + 2 * JITTER * chance));
+  const perSecond = Math.min(MAX_POLLS_PER_SECOND, idlePollsPerSecond);
+  if ((shards * 1000) / intervalMs <= perSecond) return intervalMs;
+  return Math.max(intervalMs, idleIntervalMs, (shards * 1000) / idlePollsPerSecond);
+}
+
+function jitteredIdlePaceMs(
+  options: PollOptions,
+  { shards, idlePollsPerSecond, chance }: PollState,
+): number {
+  const intervalMs = idlePaceMs(options, shards, idlePollsPerSecond);
+  return Math.max(POLL_FLOOR_MS, intervalMs * (1 - JITTER + 2 * JITTER * chance));
 }

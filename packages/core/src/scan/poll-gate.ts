@@ -1,18 +1,25 @@
 import { Stopwatch, type Clock } from "../clock.ts";
 import { classify } from "../kinesis/classify.ts";
-import type { RecordsPage } from "../kinesis/records-page.ts";
+import { Caller } from "../kinesis/call-turn.ts";
+import { NoRoomError, type RecordsPage } from "../kinesis/records-page.ts";
+import type { ShardCalls } from "../kinesis/shard-calls.ts";
 import { pollChannel, type PollMessage } from "../telemetry/channels.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { nextPollDelayMs, POLL_FLOOR_MS, type PollOptions } from "./pacing.ts";
-import { ReadAccount, type ReadBudget, type Reservation } from "./read-budget.ts";
+import { PageSize, type FirstPages } from "./page-size.ts";
+import type { PollPace } from "./poll-pace.ts";
+import type { ReadAccount, Reservation } from "./read-account.ts";
+import type { ReadBudget } from "./read-budget.ts";
 import { ReadQuota } from "./read-quota.ts";
 import type { Wakeups } from "./wakeups.ts";
 
 /** What all shards of a scan share when they read. */
 export interface SharedReading {
   readonly budget: ReadBudget;
+  readonly firstPages: FirstPages;
   readonly wakeups: Wakeups;
   readonly random: () => number;
+  readonly pace: PollPace;
   /** How many shards this scan reads now. */
   readonly shards: () => number;
 }
@@ -27,6 +34,9 @@ export interface PolledPage extends RecordsPage {
 
 export interface PollGateOptions extends PollOptions {
   readonly shardId: string;
+  readonly maxRecords: number;
+  /** The shard's memory. */
+  readonly account: ReadAccount;
   /** The part of the shard's quota that this consumer may use. */
   readonly readShare: number;
   readonly shared: SharedReading;
@@ -41,16 +51,18 @@ export interface PollGateOptions extends PollOptions {
 export class PollGate {
   readonly #options: PollGateOptions;
   readonly #quota: ReadQuota;
-  readonly #account = new ReadAccount();
+  readonly #size: PageSize;
+  readonly #caller = new Caller();
   readonly #sinceLastPoll: Stopwatch;
   #polled = false;
   /** When the next page should come: the lag that was told last holds until then. */
   #dueAt: number;
   /** What the pace depends on; the page itself is the handler's, and is not kept. */
-  #last: { recordsInPage: number; millisBehindLatest: number; heldBytes: number } | undefined;
+  #last: { recordsInPage: number; millisBehindLatest: number } | undefined;
 
   constructor(options: PollGateOptions) {
     this.#options = options;
+    this.#size = new PageSize(options.maxRecords, options.shared.firstPages);
     this.#quota = new ReadQuota(options.clock, options.readShare);
     this.#sinceLastPoll = new Stopwatch(options.clock);
     this.#dueAt = options.clock.monotonic();
@@ -71,11 +83,6 @@ export class PollGate {
     return Math.max(0, now - this.#dueAt);
   }
 
-  /** The shard is no longer read: all its memory is given back. */
-  close(): void {
-    this.#account.close();
-  }
-
   /** How far the shard is behind its tip, if all that was read is handled. */
   lagMs(now: number): number {
     return (this.#last?.millisBehindLatest ?? 0) + this.overdueMs(now);
@@ -85,10 +92,12 @@ export class PollGate {
   async untilDue(signal: AbortSignal): Promise<void> {
     const { shared, clock } = this.#options;
     if (this.#last === undefined) return;
+    shared.pace.check();
     const delayMs = nextPollDelayMs(this.#options, {
       ...this.#last,
       sinceLastPollMs: this.#sinceLastPoll.elapsed(),
       shards: shared.shards(),
+      idlePollsPerSecond: shared.pace.idlePollsPerSecond,
       chance: shared.random(),
     });
     this.#dueAt = clock.monotonic() + delayMs;
@@ -101,21 +110,55 @@ export class PollGate {
     await this.#options.shared.wakeups.sleep(waitMs, signal);
   }
 
-  /** One request, once quota and memory have room for it. @throws the signal's reason, what `send` throws */
-  async poll(send: () => Promise<RecordsPage>, signal: AbortSignal): Promise<PolledPage> {
-    const memory = await this.#admit(signal);
+  /**
+   * One request, in its turn, once quota and memory have room for it: then only is the iterator
+   * asked for. Undefined = there was no room for the reply. @throws the signal's reason, what the
+   * calls throw
+   */
+  async poll(
+    calls: ShardCalls,
+    iterator: () => Promise<string>,
+    signal: AbortSignal,
+  ): Promise<PolledPage | undefined> {
+    const { memory, limit } = await this.#admit(signal);
+    try {
+      await calls.enter(this.#caller);
+      const from = await iterator();
+      return this.#accept(
+        await this.#request(
+          () => calls.getRecords(from, limit, (bytes) => memory.fits(bytes)),
+          limit,
+        ),
+        memory,
+      );
+    } catch (error) {
+      memory.release();
+      if (error instanceof NoRoomError) return undefined;
+      throw error;
+    }
+  }
+
+  /** GetRecords itself: what it costs counts, whatever comes of it. */
+  async #request(send: () => Promise<RecordsPage>, limit: number): Promise<RecordsPage> {
+    const { clock, telemetry } = this.#options;
     this.#sinceLastPoll.restart();
     this.#polled = true;
     this.#quota.sent();
-    const since = this.#options.clock.monotonic();
+    const since = clock.monotonic();
     try {
-      return this.#accept(await this.#send(send), memory);
+      return await this.#send(send);
     } catch (error) {
-      memory.release();
-      if (!signal.aborted) this.#fail(error);
+      this.#countHiddenRetries(attemptsOf(error));
+      if (error instanceof NoRoomError) {
+        this.#size.gaveUp(error.bytes, limit);
+        this.#quota.received(error.bytes);
+      } else if (classify(error) === "throttled") {
+        this.#countThrottles(1);
+      } else if (error instanceof Error && error.name === "TimeoutError") {
+        this.#size.tookTooLong(limit);
+      }
       throw error;
     } finally {
-      const { clock, telemetry } = this.#options;
       telemetry.record("poll_duration", clock.monotonic() - since, {});
     }
   }
@@ -134,45 +177,49 @@ export class PollGate {
     }, message);
   }
 
-  async #admit(signal: AbortSignal): Promise<Reservation> {
-    const { budget, wakeups } = this.#options.shared;
+  async #admit(
+    signal: AbortSignal,
+  ): Promise<{ readonly memory: Reservation; readonly limit: number }> {
+    const { account, shared } = this.#options;
+    const { pauseMs } = this.#size;
+    if (pauseMs > 0) await shared.wakeups.sleep(pauseMs, signal);
     for (let waitMs = this.#quota.delayMs(); waitMs > 0; waitMs = this.#quota.delayMs()) {
-      await wakeups.sleep(waitMs, signal);
+      await shared.wakeups.sleep(waitMs, signal);
       signal.throwIfAborted();
     }
-    return budget.reserve(this.#account, this.#last?.heldBytes, signal);
+    const wanted = this.#size.reserveBytes;
+    const memory = await account.reserve(wanted, signal);
+    const limit = this.#size.limitFor(memory.bytes, wanted);
+    memory.least = limit === 1;
+    return { memory, limit };
   }
 
   #accept(page: RecordsPage, memory: Reservation): PolledPage {
     const { records, millisBehindLatest, attempts } = page;
     const { length: recordsInPage, heldBytes, payloadBytes } = records;
-    const { shardId, telemetry } = this.#options;
-    memory.hold(heldBytes);
+    const { shardId, clock, telemetry } = this.#options;
+    memory.arrived();
+    this.#size.came(heldBytes, recordsInPage);
     this.#quota.received(payloadBytes);
     this.#countHiddenRetries(attempts);
     if (recordsInPage === 0) telemetry.add("empty_polls", 1, { shardId });
-    this.#last = { recordsInPage, millisBehindLatest, heldBytes };
+    this.#last = { recordsInPage, millisBehindLatest };
     // The next one is asked for when the queue has room: until then the page itself tells the lag.
-    this.#dueAt = this.#options.clock.monotonic();
+    this.#dueAt = clock.monotonic();
     return { ...page, receivedAt: this.#dueAt, memory };
-  }
-
-  #fail(error: unknown): void {
-    const { shardId, telemetry } = this.#options;
-    const failure = classify(error);
-    this.#countHiddenRetries(attemptsOf(error));
-    if (failure !== "throttled") return;
-    this.#quota.refused();
-    telemetry.add("throttles", 1, { shardId });
   }
 
   /** What the SDK repeated unasked was, more often than not, refused by the quota. */
   #countHiddenRetries(attempts: number): void {
     if (attempts <= 1) return;
-    const { shardId, telemetry } = this.#options;
     this.#quota.sent(attempts - 1);
+    this.#countThrottles(attempts - 1);
+  }
+
+  #countThrottles(calls: number): void {
+    const { shardId, telemetry } = this.#options;
     this.#quota.refused();
-    telemetry.add("throttles", attempts - 1, { shardId });
+    telemetry.add("throttles", calls, { shardId });
   }
 }
 

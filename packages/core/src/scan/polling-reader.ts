@@ -5,10 +5,11 @@ import { callFailure } from "../kinesis/call-failure.ts";
 import { classify, classifyRefusal } from "../kinesis/classify.ts";
 import type { PageRecords } from "../kinesis/page-records.ts";
 import type { Shard } from "../kinesis/shard.ts";
-import type { IteratorPosition, StreamClient } from "../kinesis/stream-client.ts";
+import type { IteratorPosition, ShardCalls } from "../kinesis/shard-calls.ts";
+import type { StreamClient } from "../kinesis/stream-client.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { PolledPage, PollGate } from "./poll-gate.ts";
-import type { Reservation } from "./read-budget.ts";
+import type { Reservation } from "./read-account.ts";
 
 /** One reply's records. */
 export interface Page {
@@ -33,7 +34,6 @@ export interface PollingReaderOptions {
   readonly shardId: string;
   readonly start: IteratorPosition;
   readonly application: ApplicationStart;
-  readonly maxRecords: number;
   readonly stream: StreamClient;
   readonly gate: PollGate;
   readonly telemetry: Telemetry;
@@ -66,17 +66,15 @@ export class PollingReader {
    * stream. Passing errors are retried inside. @throws the signal's reason, KcError
    */
   async next(signal: AbortSignal): Promise<Page | undefined> {
-    const { stream, shardId, maxRecords, gate } = this.#options;
+    const { stream, shardId, gate } = this.#options;
     await gate.untilDue(signal);
     for (;;) {
       signal.throwIfAborted();
       try {
-        this.#iterator ??= await this.#makeIterator(signal);
-        return this.#accept(
-          await stream.getRecords(shardId, this.#iterator, maxRecords, signal, (send) =>
-            gate.poll(send, signal),
-          ),
+        const page = await stream.callShard(shardId, signal, (calls) =>
+          gate.poll(calls, () => this.#makeIterator(calls), signal),
         );
+        if (page !== undefined) return this.#accept(page);
       } catch (error) {
         signal.throwIfAborted();
         if (classify(error) === "not-found") return this.#agedOut();
@@ -92,6 +90,15 @@ export class PollingReader {
     this.#iterator = undefined;
   }
 
+  /** What was read after this record was given up: read on from there. */
+  rewind(sequenceNumber: string): void {
+    this.#iterator = undefined;
+    this.#position = {
+      ShardIteratorType: "AFTER_SEQUENCE_NUMBER",
+      StartingSequenceNumber: sequenceNumber,
+    };
+  }
+
   #accept(page: PolledPage): Page {
     const { records, millisBehindLatest, children, receivedAt, memory } = page;
     const first = this.#firstToDeliver(records);
@@ -104,14 +111,18 @@ export class PollingReader {
     return { records, first, millisBehindLatest, end, children, receivedAt, memory };
   }
 
-  async #makeIterator(signal: AbortSignal): Promise<string> {
-    const { stream, shardId, application } = this.#options;
-    const iterator = await stream.getShardIterator(shardId, this.#position, signal);
-    if (this.#position.ShardIteratorType !== "LATEST") return iterator;
+  async #makeIterator(calls: ShardCalls): Promise<string> {
+    if (this.#iterator !== undefined) return this.#iterator;
+    const { application } = this.#options;
+    const inTime = (): boolean => application.sinceOpened.elapsed() <= LATEST_MAY_TAKE_MS;
+    if (this.#position.ShardIteratorType === "LATEST" && inTime()) {
+      const latest = await calls.getShardIterator(this.#position);
+      // It is asked for once: what comes after it would be jumped over.
+      this.#position = restartPosition(this.#position, application.row);
+      if (inTime()) return (this.#iterator = latest);
+    }
     this.#position = restartPosition(this.#position, application.row);
-    return application.sinceOpened.elapsed() <= LATEST_MAY_TAKE_MS
-      ? iterator
-      : stream.getShardIterator(shardId, this.#position, signal);
+    return (this.#iterator = await calls.getShardIterator(this.#position));
   }
 
   /** The stream client has asked a complete listing. */

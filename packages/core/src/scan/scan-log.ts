@@ -1,7 +1,8 @@
 import type { StoreScope } from "../checkpoints/store.ts";
 import { Stopwatch, type Clock } from "../clock.ts";
 import type { KcError } from "../errors.ts";
-import type { KinesisClientLike, StreamId } from "../kinesis/stream-client.ts";
+import type { KinesisClientLike } from "../kinesis/stream-client.ts";
+import type { StreamId } from "../kinesis/stream-id.ts";
 import type { ShardStatus } from "../telemetry/status.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { version } from "../version.ts";

@@ -18,6 +18,8 @@ import type { ConsumerStatus, ScanStage } from "../telemetry/status.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { Watch } from "../telemetry/watch.ts";
 import type { SharedReading } from "./poll-gate.ts";
+import { FirstPages } from "./page-size.ts";
+import { PollPace } from "./poll-pace.ts";
 import { ReadBudget } from "./read-budget.ts";
 import { ScanLog } from "./scan-log.ts";
 import { LAST_FLUSH_MS, ShardScan } from "./shard-scan.ts";
@@ -26,7 +28,7 @@ import { Wakeups } from "./wakeups.ts";
 
 export type ScanStatus = Pick<
   ConsumerStatus,
-  "state" | "stage" | "shards" | "troubles" | "bufferedBytes"
+  "state" | "stage" | "shards" | "troubles" | "bufferedBytes" | "pollDelayMs"
 >;
 
 /**
@@ -110,11 +112,15 @@ export class Scan implements GroupHost {
     this.#watch = new Watch(clock, telemetry, () => this.status());
     this.#log = new ScanLog(telemetry, clock);
     this.#turns = new Turns(clock);
+    const shards = (): number => this.#running.size;
+    const { line } = this.#stream;
     this.#reading = {
-      budget: new ReadBudget(options.maxBufferedBytes),
+      budget: new ReadBudget(options.maxBufferedBytes, clock),
+      firstPages: new FirstPages(),
       wakeups: new Wakeups(clock),
       random,
-      shards: () => this.#running.size,
+      shards,
+      pace: new PollPace({ poll: options, line, shards, clock, telemetry }),
     };
     this.#calls = new StoreCalls({ store, clock, random, telemetry });
     this.#checkpointer = new Checkpointer({
@@ -177,6 +183,7 @@ export class Scan implements GroupHost {
       shards,
       troubles: this.telemetry.troubles.list,
       bufferedBytes: this.#reading.budget.used,
+      pollDelayMs: this.#reading.pace.delayMs,
     };
   }
 

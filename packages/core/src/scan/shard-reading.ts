@@ -3,7 +3,8 @@ import type { ShardProgress } from "../checkpoints/shard-progress.ts";
 import type { ApplicationStart } from "../checkpoints/start-position.ts";
 import type { Clock } from "../clock.ts";
 import type { Handler } from "../handler.ts";
-import type { IteratorPosition, StreamClient } from "../kinesis/stream-client.ts";
+import type { IteratorPosition } from "../kinesis/shard-calls.ts";
+import type { StreamClient } from "../kinesis/stream-client.ts";
 import type { ShardStatus } from "../telemetry/status.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { Dispatcher } from "./dispatcher.ts";
@@ -11,6 +12,7 @@ import type { PollOptions } from "./pacing.ts";
 import { PageQueue } from "./page-queue.ts";
 import { PollGate, type SharedReading } from "./poll-gate.ts";
 import { PollingReader, type Page } from "./polling-reader.ts";
+import type { ReadAccount } from "./read-account.ts";
 import type { Totals } from "./scan-log.ts";
 import type { Turns } from "./turns.ts";
 
@@ -47,16 +49,18 @@ export type ReadingStatus = Pick<
  * opens it closes it: until then it may hold memory of the whole scan.
  */
 export class ShardReading {
+  readonly #account: ReadAccount;
   readonly #gate: PollGate;
   readonly #pages: PageQueue;
   readonly #dispatcher: Dispatcher;
 
   constructor(options: ShardReadingOptions) {
     const { poll, reading, stop } = options;
-    this.#gate = new PollGate({ ...options, ...poll, shared: reading });
-    const { maxRecords } = poll;
-    const reader = new PollingReader({ ...options, maxRecords, gate: this.#gate });
-    this.#pages = new PageQueue(reader, stop);
+    const account = reading.budget.open();
+    this.#account = account;
+    this.#gate = new PollGate({ ...options, ...poll, account, shared: reading });
+    const reader = new PollingReader({ ...options, gate: this.#gate });
+    this.#pages = new PageQueue({ reader, account, stop });
     this.#dispatcher = new Dispatcher(options);
   }
 
@@ -73,7 +77,7 @@ export class ShardReading {
   /** Reading is over, whatever ended it. Idempotent. */
   close(): void {
     this.#pages.close();
-    this.#gate.close();
+    this.#account.close();
   }
 
   /** What looked like the shard's end was none. */

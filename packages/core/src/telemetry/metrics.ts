@@ -201,6 +201,13 @@ export const METRICS = {
     attributes: [],
     description: "Memory of pages that are handled, wait, or are on their way",
   },
+  poll_delay: {
+    kind: "gauge",
+    unit: "ms",
+    attributes: [],
+    description:
+      "How much later than their intervals say shards are polled, since they are too many for the calls, or the calls too slow",
+  },
   handler_duration: {
     kind: "histogram",
     unit: "ms",

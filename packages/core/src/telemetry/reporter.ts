@@ -19,7 +19,10 @@ const SHARD_GAUGES = {
 };
 const SHARD_GAUGE_NAMES = Object.keys(SHARD_GAUGES) as (keyof typeof SHARD_GAUGES)[];
 
-export type Reported = Pick<ConsumerStatus, "shards" | "troubles" | "bufferedBytes">;
+export type Reported = Pick<
+  ConsumerStatus,
+  "shards" | "troubles" | "bufferedBytes" | "pollDelayMs"
+>;
 
 /**
  * Tells the counter each second how things stand, whether anything is read or not: the lag of a
@@ -57,6 +60,7 @@ export class Reporter {
     for (const state of SHARD_STATES) this.#telemetry.remove("shards", { state });
     this.#telemetry.remove("buffer_bytes", {});
     this.#tellOutages([]);
+    this.#telemetry.remove("poll_delay", {});
     if (!this.#telemetry.perShard)
       for (const name of SHARD_GAUGE_NAMES) this.#telemetry.remove(name, {});
   }
@@ -79,13 +83,14 @@ export class Reporter {
     }, INTERVAL_MS);
   }
 
-  #tell({ shards, troubles, bufferedBytes }: Reported): void {
+  #tell({ shards, troubles, bufferedBytes, pollDelayMs }: Reported): void {
     const telemetry = this.#telemetry;
     for (const state of SHARD_STATES) {
       const inState = shards.filter((shard) => shard.state === state);
       telemetry.set("shards", inState.length, { state });
     }
     telemetry.set("buffer_bytes", bufferedBytes, {});
+    telemetry.set("poll_delay", Math.round(pollDelayMs), {});
     // The gauges of a shard that is not read here would hide those of whoever reads it.
     const read = shards.filter(({ state }) => state !== "abandoned");
     for (const name of SHARD_GAUGE_NAMES) this.#tellShards(name, read);

@@ -15,6 +15,11 @@ export interface ConsumerStatus {
   readonly troubles: readonly CallTrouble[];
   /** Memory of pages that are handled, wait, or are on their way, in bytes. */
   readonly bufferedBytes: number;
+  /**
+   * How much later than their intervals say shards are polled, in milliseconds, because they are too
+   * many for the calls, or the calls too slow.
+   */
+  readonly pollDelayMs: number;
   /** Figures that the counter threw at, or could not deliver. */
   readonly droppedFigures: number;
 }

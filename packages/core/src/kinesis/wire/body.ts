@@ -6,37 +6,65 @@ const LONGEST_ANNOUNCED = 16 * 1024 * 1024;
 /**
  * A reply's whole body, in memory of its own: records that are views on it share it with nothing
  * else. Rejects with what breaks the stream off.
+ * @param onBytes told before memory is taken for so many bytes; what it throws breaks the body off
  */
-export async function readBody(body: unknown, contentLength: number): Promise<Uint8Array> {
+export async function readBody(
+  body: unknown,
+  contentLength: number,
+  onBytes: (bytes: number) => void,
+): Promise<Uint8Array> {
   if (body === undefined || body === null) return new Uint8Array(0);
   if (body instanceof Uint8Array) return body;
-  const collected = new Collected(Math.min(contentLength, LONGEST_ANNOUNCED));
-  if (isReadable(body)) {
-    await new Promise<void>((resolve, reject) => {
-      body.on("data", (chunk: Uint8Array) => collected.add(chunk));
-      body.once("end", resolve);
-      body.once("error", reject);
-      body.once("close", () => reject(brokenOff()));
-    });
-  } else {
-    for await (const chunk of body as AsyncIterable<Uint8Array>) collected.add(chunk);
+  try {
+    const expected = Math.min(contentLength, LONGEST_ANNOUNCED);
+    onBytes(expected);
+    const collected = new Collected(expected, onBytes);
+    await collect(body, collected);
+    return collected.bytes();
+  } catch (error) {
+    // What is left of it must not keep the connection.
+    if (isReadable(body)) body.destroy();
+    throw error;
   }
-  return collected.bytes();
+}
+
+async function collect(body: unknown, collected: Collected): Promise<void> {
+  if (!isReadable(body)) {
+    for await (const chunk of body as AsyncIterable<Uint8Array>) collected.add(chunk);
+    return;
+  }
+  await new Promise<void>((resolve, reject) => {
+    body.on("data", (chunk: Uint8Array) => {
+      try {
+        collected.add(chunk);
+      } catch (error) {
+        reject(error);
+      }
+    });
+    body.once("end", resolve);
+    body.once("error", reject);
+    body.once("close", () => reject(brokenOff()));
+  });
 }
 
 /** Chunks in one piece of memory, which is large enough from the start if the length was told. */
 class Collected {
+  readonly #onBytes: (bytes: number) => void;
   #bytes: Uint8Array;
   #length = 0;
 
-  constructor(expected: number) {
+  constructor(expected: number, onBytes: (bytes: number) => void) {
+    this.#onBytes = onBytes;
     this.#bytes = memory(expected);
   }
 
   add(chunk: Uint8Array): void {
     const length = this.#length + chunk.byteLength;
-    if (length > this.#bytes.byteLength) {
-      const larger = memory(Math.max(2 * this.#bytes.byteLength, length));
+    const fits = length <= this.#bytes.byteLength;
+    const needed = fits ? this.#bytes.byteLength : Math.max(2 * this.#bytes.byteLength, length);
+    this.#onBytes(needed);
+    if (!fits) {
+      const larger = memory(needed);
       larger.set(this.#bytes.subarray(0, this.#length));
       this.#bytes = larger;
     }

@@ -1,11 +1,12 @@
 import { Readable } from "node:stream";
 import type { GetRecordsCommand } from "@aws-sdk/client-kinesis";
 import { describeError } from "../../errors.ts";
+import { NoRoomError } from "../records-page.ts";
 import { readBody } from "./body.ts";
 import { looksLikeCbor, readCborReply, readCborValue } from "./cbor-reply.ts";
 import { encodeCborRequest } from "./cbor-request.ts";
 import { readJsonReply } from "./json-reply.ts";
-import { UnreadableReplyError, type RecordsReply } from "./records-reply.ts";
+import { UnreadableReplyError, type RecordsReply, type ReplyWatch } from "./records-reply.ts";
 
 /** What the request is written in. */
 export type WireProtocol = "cbor" | "json";
@@ -15,6 +16,11 @@ interface HttpMessage {
   statusCode?: number;
   headers: Record<string, string>;
   body?: unknown;
+}
+
+/** A reply of GetRecords, and when the service made it: milliseconds since the epoch, or NaN. */
+interface WireReply extends RecordsReply {
+  readonly servedAt: number;
 }
 
 const CBOR_CONTENT_TYPE = "application/x-amz-cbor-1.1";
@@ -30,7 +36,8 @@ const JSON_CONTENT_TYPE = "application/x-amz-json-1.1";
 export function decodeOurselves(
   command: GetRecordsCommand,
   protocol: WireProtocol,
-): () => RecordsReply | undefined {
+  watch: ReplyWatch,
+): () => WireReply | undefined {
   if (protocol === "cbor") {
     command.middlewareStack.add(
       (next) => (args) => {
@@ -44,14 +51,14 @@ export function decodeOurselves(
       { step: "build", priority: "high", name: "kcEncode", override: true },
     );
   }
-  let reply: RecordsReply | undefined;
+  let reply: WireReply | undefined;
   command.middlewareStack.add(
     (next) => async (args) => {
       reply = undefined;
       const result = await next(args);
       const request = args.request as HttpMessage;
       if (!speaks(request, JSON_CONTENT_TYPE) && !speaks(request, CBOR_CONTENT_TYPE)) return result;
-      reply = await takeReply(result.response as HttpMessage);
+      reply = await takeReply(result.response as HttpMessage, watch);
       return result;
     },
     // Next to the connection.
@@ -65,11 +72,33 @@ function speaks({ headers }: HttpMessage, contentType: string): boolean {
   return headers["content-type"] === contentType;
 }
 
+/** Only tells of the reply's beginning: the SDK reads it. */
+export function watchReply(command: GetRecordsCommand, watch: ReplyWatch): void {
+  command.middlewareStack.add(
+    (next) => async (args) => {
+      const result = await next(args);
+      const { statusCode = 0, headers, body } = result.response as HttpMessage;
+      try {
+        watch(statusCode >= 300 ? 0 : heldBytes(announcedBytes(headers), headers));
+      } catch (error) {
+        (body as Partial<Readable> | undefined)?.destroy?.();
+        throw error;
+      }
+      return result;
+    },
+    { step: "deserialize", priority: "low", name: "kcWatch", override: true },
+  );
+}
+
 /** Takes the page out of a reply; undefined = the SDK is left to make of it what it can. */
-async function takeReply(response: HttpMessage): Promise<RecordsReply | undefined> {
+async function takeReply(response: HttpMessage, watch: ReplyWatch): Promise<WireReply | undefined> {
   const { statusCode = 0, headers } = response;
-  const body = await readBody(response.body, Number(headers["content-length"]) || 0).catch(
-    (error: unknown) => failing(error),
+  const onBytes = (bytes: number): void => watch(statusCode >= 300 ? 0 : heldBytes(bytes, headers));
+  const body = await readBody(response.body, announcedBytes(headers), onBytes).catch(
+    (error: unknown) => {
+      if (error instanceof NoRoomError) throw error;
+      return failing(error);
+    },
   );
   response.body = body;
   if (!(body instanceof Uint8Array)) return undefined;
@@ -78,8 +107,18 @@ async function takeReply(response: HttpMessage): Promise<RecordsReply | undefine
     return undefined;
   }
   const reply = looksLikeCbor(body) ? readCbor(body, response) : readJson(body);
-  if (reply !== undefined) response.body = new Uint8Array(0);
-  return reply;
+  if (reply === undefined) return undefined;
+  response.body = new Uint8Array(0);
+  return { ...reply, servedAt: Date.parse(headers["date"] ?? "") };
+}
+
+function announcedBytes(headers: HttpMessage["headers"]): number {
+  return Number(headers["content-length"]) || 0;
+}
+
+/** Records in CBOR are views on the body; those in JSON are copied out of it. */
+function heldBytes(bodyBytes: number, headers: HttpMessage["headers"]): number {
+  return headers["content-type"]?.includes("cbor") ? bodyBytes : 2 * bodyBytes;
 }
 
 /** @throws UnreadableReplyError, since nobody else could read it */

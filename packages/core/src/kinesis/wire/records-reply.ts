@@ -9,6 +9,12 @@ export interface RecordsReply {
 }
 
 /**
+ * Told when a page's reply begins, and as its body comes, how much memory it takes up: what is
+ * announced, or what is here if that is more. What it throws ends the call.
+ */
+export type ReplyWatch = (bytes: number) => void;
+
+/**
  * A complete reply that cannot be what the service meant: none of it is used. To callers it is what
  * the SDK throws for a reply that it cannot parse.
  */

@@ -8,7 +8,8 @@ import type { Telemetry } from "../../telemetry/telemetry.ts";
 import { DecodedRecords } from "../page-records.ts";
 import { recordsPage, type RecordsPage } from "../records-page.ts";
 import { UnreadableReplyError } from "./records-reply.ts";
-import { decodeOurselves, type WireProtocol } from "./middleware.ts";
+import { decodeOurselves, watchReply, type WireProtocol } from "./middleware.ts";
+import type { ReplyWatch } from "./records-reply.ts";
 
 /**
  * What GetRecords speaks: CBOR, or JSON where that is not understood (`auto`); one of the two; or
@@ -34,16 +35,24 @@ export class Wire {
     this.#protocol = option === "json" ? "json" : "cbor";
   }
 
-  /** `send` carries a command out. Rejects with what it rejects with. */
-  async getRecords(input: GetRecordsCommandInput, send: Send): Promise<RecordsPage> {
-    if (this.#option === "sdk") return asRead(await send(new GetRecordsCommand(input)));
+  /** `send` carries a command out. Rejects with what it, or `watch`, rejects with. */
+  async getRecords(
+    input: GetRecordsCommandInput,
+    send: Send,
+    watch: ReplyWatch,
+  ): Promise<RecordsPage> {
+    if (this.#option === "sdk") {
+      const command = new GetRecordsCommand(input);
+      watchReply(command, watch);
+      return asRead(await send(command));
+    }
     const protocol = this.#protocol;
     try {
-      return await getRecordsIn(protocol, input, send);
+      return await getRecordsIn(protocol, input, send, watch);
     } catch (error) {
       const mayFallBack = this.#option === "auto" && protocol === "cbor";
       if (!mayFallBack || !speaksNoCbor(error)) throw error;
-      const output = await getRecordsIn("json", input, send);
+      const output = await getRecordsIn("json", input, send, watch);
       this.#fallBack(error);
       return output;
     }
@@ -63,18 +72,20 @@ async function getRecordsIn(
   protocol: WireProtocol,
   input: GetRecordsCommandInput,
   send: Send,
+  watch: ReplyWatch,
 ): Promise<RecordsPage> {
   const command = new GetRecordsCommand(input);
-  const replyOf = decodeOurselves(command, protocol);
+  const replyOf = decodeOurselves(command, protocol, watch);
   const output = await send(command);
   const reply = replyOf();
   // A client that runs no middleware has read the reply itself.
   if (reply === undefined) return asRead(output);
-  return recordsPage({ ...reply.members, $metadata: output.$metadata, Records: [] }, reply.records);
+  const { members, records, servedAt } = reply;
+  return recordsPage({ ...members, $metadata: output.$metadata, Records: [] }, records, servedAt);
 }
 
 function asRead(output: GetRecordsCommandOutput): RecordsPage {
-  return recordsPage(output, new DecodedRecords(output.Records ?? []));
+  return recordsPage(output, new DecodedRecords(output.Records ?? []), NaN);
 }
 
 const NOT_UNDERSTOOD = /^(?:Serialization|UnknownOperation)/;

@@ -1,0 +1,132 @@
+import type { Clock } from "../clock.ts";
+
+/** Who owns the memory that accounts have a part of. */
+export interface Lender {
+  /** Waits in line until there is room. */
+  ask(demand: Demand): void;
+  /** Nobody waits for it any more. */
+  withdraw(demand: Demand): void;
+  /** Gives a reservation another size; false = there is no room, and it keeps the one it has. */
+  resize(reservation: Reservation, bytes: number): boolean;
+  /** The account is not used any more. */
+  close(account: ReadAccount): void;
+}
+
+/** A page that waits for memory. */
+export interface Demand {
+  readonly account: ReadAccount;
+  readonly bytes: number;
+  readonly grant: (bytes: number) => Reservation;
+}
+
+/** Memory for one page: estimated while its call is under way, known once its reply begins. */
+export class Reservation {
+  readonly account: ReadAccount;
+  bytes = 0;
+  /** The smallest page there is was asked for: it may come although there is no room. */
+  least = false;
+  /** Counts as old: see `ReadBudget`. */
+  old = false;
+  stage: "under way" | "read ahead" | "in hand" | "released" = "under way";
+  /** When it came to this stage, by the monotonic clock. */
+  since: number;
+  readonly #lender: Lender;
+  readonly #clock: Clock;
+
+  constructor(account: ReadAccount, lender: Lender, clock: Clock) {
+    this.account = account;
+    this.#lender = lender;
+    this.#clock = clock;
+    this.since = clock.monotonic();
+  }
+
+  /** So much is needed; false = there is no room for it. */
+  fits(bytes: number): boolean {
+    if (this.stage === "released") return true;
+    return bytes === this.bytes || this.#lender.resize(this, bytes);
+  }
+
+  /** The page is here. */
+  arrived(): void {
+    this.#becomes("read ahead");
+  }
+
+  /** The handler begins with it. */
+  taken(): void {
+    this.#becomes("in hand");
+  }
+
+  /** The page was handled, or never came. Idempotent. */
+  release(): void {
+    if (this.stage === "released") return;
+    this.#lender.resize(this, 0);
+    this.#becomes("released");
+    this.account.reservations.delete(this);
+  }
+
+  #becomes(stage: Reservation["stage"]): void {
+    if (this.stage === "released") return;
+    this.stage = stage;
+    this.since = this.#clock.monotonic();
+  }
+}
+
+/** What one shard has of the memory. It owns its reservations: closing it releases them all. */
+export class ReadAccount {
+  /** Bytes of its pages, and of those that are under way. */
+  held = 0;
+  /** What it waits for: a shard reads one page at a time. */
+  demand: Demand | undefined;
+  readonly reservations = new Set<Reservation>();
+  /** Called when others need memory and the page in hand is old: what was read ahead can go. */
+  onPressure: () => void = () => {};
+  readonly #lender: Lender;
+  readonly #clock: Clock;
+  #closed = false;
+
+  constructor(lender: Lender, clock: Clock) {
+    this.#lender = lender;
+    this.#clock = clock;
+  }
+
+  /**
+   * Waits for memory for a page. It may get less than it asked for: then a smaller page must be
+   * asked for. 0 bytes are there at once. @throws the signal's reason
+   */
+  reserve(bytes: number, signal: AbortSignal): Promise<Reservation> {
+    return new Promise((resolve, reject) => {
+      signal.throwIfAborted();
+      const onAbort = (): void => {
+        this.demand = undefined;
+        this.#lender.withdraw(demand);
+        reject(signal.reason);
+      };
+      const demand: Demand = {
+        account: this,
+        bytes,
+        grant: (granted) => {
+          signal.removeEventListener("abort", onAbort);
+          this.demand = undefined;
+          const reservation = new Reservation(this, this.#lender, this.#clock);
+          this.reservations.add(reservation);
+          this.#lender.resize(reservation, granted);
+          // Its reader is about to see that it was closed.
+          if (this.#closed) reservation.release();
+          resolve(reservation);
+          return reservation;
+        },
+      };
+      if (bytes === 0) return void demand.grant(0);
+      this.demand = demand;
+      signal.addEventListener("abort", onAbort, { once: true });
+      this.#lender.ask(demand);
+    });
+  }
+
+  /** Nothing of the shard is in memory any more. Idempotent. */
+  close(): void {
+    this.#closed = true;
+    for (const reservation of this.reservations) reservation.release();
+    this.#lender.close(this);
+  }
+}
