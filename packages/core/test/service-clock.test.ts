@@ -1,6 +1,6 @@
 import { KinesisClient, PutRecordCommand } from "@aws-sdk/client-kinesis";
 import { startEmulator } from "@kc/emulator";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { Consumer, MemoryStore, MemoryStoreData, systemClock } from "../src/index.ts";
 
 const HOUR = 3_600_000;
@@ -35,4 +35,52 @@ test("the start is recorded by the service's clock, not by this machine's", asyn
   // The Date header tells whole seconds.
   expect(recorded).toBeGreaterThanOrEqual(earliest - 1000);
   expect(recorded).toBeLessThanOrEqual(serviceClock.now());
+});
+
+test("an idle shard without records is not read again from the first start when its iterator is lost", async () => {
+  let later = 0;
+  const clock = {
+    ...systemClock,
+    now: () => Date.now() + later,
+    monotonic: () => performance.now() + later,
+  };
+  const emulator = await startEmulator({ clock, streams: { orders: 1 } });
+  onTestFinished(() => emulator.close());
+  const client = new KinesisClient({
+    endpoint: emulator.url,
+    region: "us-east-1",
+    credentials: { accessKeyId: "test", secretAccessKey: "test" },
+    // The SDK takes any error for a matter of clocks that differ.
+    maxAttempts: 1,
+  });
+  onTestFinished(() => client.destroy());
+  const began = Date.now();
+  const consumer = new Consumer({ stream: "orders", client });
+  const stop = new AbortController();
+  const texts: string[] = [];
+  const scan = consumer.scan((record) => void texts.push(record.text()), { signal: stop.signal });
+  const iterators = (): number[] =>
+    emulator.kinesis.calls
+      .filter(({ operation }) => operation === "GetShardIterator")
+      .map(({ input }) => 1000 * Number(input["Timestamp"] ?? 0));
+  const polls = (): number => emulator.kinesis.countOf("GetRecords");
+  await vi.waitFor(() => expect(polls()).toBeGreaterThan(1), 10_000);
+  // Its iterator expires, and the next one shows that an hour was empty.
+  later = HOUR;
+  await vi.waitFor(() => expect(iterators()).toHaveLength(2), 10_000);
+  const empty = polls();
+  await vi.waitFor(() => expect(polls()).toBeGreaterThan(empty + 1), 10_000);
+  emulator.kinesis.faults.fail({ operation: "GetRecords", error: "ExpiredIteratorException" });
+  await vi.waitFor(() => expect(iterators()).toHaveLength(3), 10_000);
+  const Data = Buffer.from("1");
+  await client.send(new PutRecordCommand({ StreamName: "orders", PartitionKey: "a", Data }));
+  await vi.waitFor(() => expect(texts).toEqual(["1"]), 10_000);
+  stop.abort();
+  await scan;
+
+  const [, atFirst, again] = iterators();
+  expect(atFirst).toBeLessThan(began + HOUR / 2);
+  // Less five minutes: clocks differ.
+  expect(again).toBeGreaterThan(began + HOUR - 6 * 60_000);
+  expect(again).toBeLessThan(began + HOUR - 4 * 60_000);
 });

@@ -14,10 +14,10 @@ export interface RecordsPage {
   /** The requests it took: the SDK's own retries count against the quota too. */
   readonly attempts: number;
   /**
-   * By the service's clock: what was put until then is in this page or came before it. Undefined
-   * = the reply did not say that there is nothing more, or not when.
+   * What was put until then is in this page or came before it, by the service's clock, in milliseconds
+   * since the epoch. Undefined = the reply did not say that there is nothing more, or not when.
    */
-  readonly completeUntil: Date | undefined;
+  readonly completeUntil: number | undefined;
 }
 
 /** There is no memory for a reply: it was given up, read or not. The same call gives it again. */
@@ -39,7 +39,7 @@ export function recordsPage(
 ): RecordsPage {
   const complete = reply.MillisBehindLatest === 0 && !Number.isNaN(servedAt);
   return {
-    completeUntil: complete ? new Date(servedAt) : undefined,
+    completeUntil: complete ? servedAt : undefined,
     records,
     nextShardIterator: reply.NextShardIterator ?? undefined,
     millisBehindLatest: lagOf(reply.MillisBehindLatest),

@@ -27,6 +27,9 @@ export interface Page {
   readonly memory: Reservation;
 }
 
+/** Records' arrival times and a reply's date may come from clocks that differ by as much. */
+const SERVICE_CLOCKS_DIFFER_MS = 5 * 60_000;
+
 /** LATEST means the start; an iterator that comes so much later is made from the start's time. */
 const LATEST_MAY_TAKE_MS = 1000;
 
@@ -48,6 +51,8 @@ export class PollingReader {
   #iterator: string | undefined;
   /** Where an iterator would be made now. */
   #position: IteratorPosition;
+  /** As long as no record came: the shard was empty until then, by the service's clock. */
+  #emptyUntil: number | undefined;
   /** The checkpoint's own record, until the first page has shown whether it is still there. */
   #checkpointed: string | undefined;
 
@@ -102,6 +107,7 @@ export class PollingReader {
   #accept(page: PolledPage): Page {
     const { records, millisBehindLatest, children, receivedAt, memory } = page;
     const first = this.#firstToDeliver(records);
+    this.#emptyUntil = page.completeUntil ?? this.#emptyUntil;
     if (records.length > 0) {
       const last = records.sequenceNumber(records.length - 1);
       this.#position = { ShardIteratorType: "AFTER_SEQUENCE_NUMBER", StartingSequenceNumber: last };
@@ -113,6 +119,7 @@ export class PollingReader {
 
   async #makeIterator(calls: ShardCalls): Promise<string> {
     if (this.#iterator !== undefined) return this.#iterator;
+    this.#leaveOutEmpty();
     const { application } = this.#options;
     const inTime = (): boolean => application.sinceOpened.elapsed() <= LATEST_MAY_TAKE_MS;
     if (this.#position.ShardIteratorType === "LATEST" && inTime()) {
@@ -123,6 +130,15 @@ export class PollingReader {
     }
     this.#position = restartPosition(this.#position, application.row);
     return (this.#iterator = await calls.getShardIterator(this.#position));
+  }
+
+  /** An idle shard that has had no record is not walked through again from where it was begun. */
+  #leaveOutEmpty(): void {
+    const { StartingSequenceNumber, Timestamp } = this.#position;
+    if (this.#emptyUntil === undefined || StartingSequenceNumber !== undefined) return;
+    const from = this.#emptyUntil - SERVICE_CLOCKS_DIFFER_MS;
+    if (Timestamp !== undefined && from <= Timestamp.getTime()) return;
+    this.#position = { ShardIteratorType: "AT_TIMESTAMP", Timestamp: new Date(from) };
   }
 
   /** The stream client has asked a complete listing. */
