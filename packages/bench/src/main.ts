@@ -4,12 +4,14 @@ import { benchCheckpoint } from "./checkpoint.ts";
 import { benchCounters } from "./counters.ts";
 import { benchGroup } from "./group.ts";
 import { benchRead } from "./read/read.ts";
+import { benchShards } from "./shards.ts";
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<object>>> = {
   read: benchRead,
   checkpoint: benchCheckpoint,
   group: benchGroup,
   counters: benchCounters,
+  shards: benchShards,
 };
 
 const name = process.argv[2] ?? "";

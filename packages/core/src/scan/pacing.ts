@@ -54,9 +54,9 @@ export function idlePaceMs(
   idlePollsPerSecond: number,
 ): number {
   const intervalMs = Math.max(scanIntervalMs, POLL_FLOOR_MS);
-  const perSecond = Math.min(MAX_POLLS_PER_SECOND, idlePollsPerSecond);
-  if ((shards * 1000) / intervalMs <= perSecond) return intervalMs;
-  return Math.max(intervalMs, idleIntervalMs, (shards * 1000) / idlePollsPerSecond);
+  const tooMany = (shards * 1000) / intervalMs > MAX_POLLS_PER_SECOND;
+  const askedMs = tooMany ? Math.max(intervalMs, idleIntervalMs) : intervalMs;
+  return Math.max(askedMs, (shards * 1000) / idlePollsPerSecond);
 }
 
 function jitteredIdlePaceMs(
