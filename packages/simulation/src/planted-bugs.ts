@@ -234,16 +234,4 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
       replace: "this.#hasFailed = true; this.#over.abort(error);",
     },
   ],
-  "a lease that is lost in its hand-over is not told": [
-    {
-      file: "core/groups/leases/held-leases.js",
-      find: "lost.abort(new LeaseLostError(shardId, detail));",
-      replace: "if (!handOff.signal.aborted) lost.abort(new LeaseLostError(shardId, detail));",
-    },
-    {
-      file: "core/scan/record-signal.js",
-      find: "const leftMs = remainingMs();",
-      replace: "const leftMs = 60_000;",
-    },
-  ],
 };

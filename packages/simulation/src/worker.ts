@@ -20,7 +20,8 @@ import { REFUSED, storeLink, writtenOf, type Weather } from "./store-link.ts";
 export const STREAM = "orders";
 export const SCOPE = { application: "billing", streamName: STREAM };
 export const LEASE_MS = 5000;
-const DRAIN_MS = 4000;
+/** Below the lease, and above it: then a lease may be lost in its hand-over. */
+const DRAINS_MS = [4000, 10_000];
 
 const SILENT = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
@@ -141,7 +142,7 @@ export class Worker {
       start,
       scanIntervalMs: 1000,
       flushIntervalMs: this.#options.random.pick([0, 500, 1000, 5000]),
-      drainTimeoutMs: DRAIN_MS,
+      drainTimeoutMs: this.#options.random.pick(DRAINS_MS),
       discoveryIntervalMs: this.#options.random.pick([5000, 30_000]),
     });
     const error = await consumer
