@@ -3,7 +3,14 @@ import { setTimeout as delay } from "node:timers/promises";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { CallLimit, RefusalGrace, StoreError, systemClock, type CallOptions } from "@kc/core";
 import { Concurrency } from "./concurrency.ts";
-import { isContention, isThrottle, refusalsOf, toStoreError, type Refusal } from "./errors.ts";
+import {
+  hasOtherKeys,
+  isContention,
+  isThrottle,
+  refusalsOf,
+  toStoreError,
+  type Refusal,
+} from "./errors.ts";
 import type { CheckedOptions } from "./options.ts";
 
 /** The part of the SDK's `DynamoDBClient` that is used. Structural, so that another copy fits. */
@@ -108,7 +115,8 @@ export class Client {
     } catch (error) {
       if (limit.signal.aborted) throw limit.signal.reason;
       if (refusalsOf(error) !== undefined) this.#grace.answered();
-      throw this.#grace.weigh(toStoreError(error, this.table));
+      const failure = toStoreError(error, this.table);
+      throw hasOtherKeys(error) ? failure : this.#grace.weigh(failure);
     } finally {
       limit.stop();
     }

@@ -20,7 +20,8 @@ const DENIED = lastingFailure(
   "STORE_ACCESS_DENIED",
   "the credentials are wrong or lack a right: the README has the policy",
 );
-const SCHEMA = lastingFailure("STORE_SCHEMA", "the table is missing or has other keys");
+const MISSING = lastingFailure("STORE_SCHEMA", "the table is missing");
+const SCHEMA = lastingFailure("STORE_SCHEMA", "the table has other keys");
 const REFUSED = lastingFailure("STORE_FAILED", "the request was refused");
 const UNKNOWN = lastingFailure("STORE_FAILED", "the call failed in a way that is not known here");
 
@@ -31,8 +32,8 @@ export const ERROR_NAMES: Readonly<Record<string, StoreFailure>> = {
   TransactionInProgressException: CONFLICT,
   ReplicatedWriteConflictException: CONFLICT,
 
-  ResourceNotFoundException: SCHEMA,
-  TableNotFoundException: SCHEMA,
+  ResourceNotFoundException: MISSING,
+  TableNotFoundException: MISSING,
 
   ValidationException: REFUSED,
   ValidationError: REFUSED,
@@ -91,6 +92,11 @@ export function isContention(error: unknown): boolean {
   return meaning === THROTTLED || meaning === CONFLICT;
 }
 
+/** Has the table other keys than ours? Time does not change them. */
+export function hasOtherKeys(error: unknown): boolean {
+  return meaningOf(error) === SCHEMA;
+}
+
 /** Has the table, the partition or the account no capacity left? */
 export function isThrottle(error: unknown): boolean {
   return meaningOf(error) === THROTTLED;
@@ -101,7 +107,7 @@ export function toStoreError(error: unknown, table: string): KcError {
   if (KcError.is(error)) return error;
   const meaning = meaningOf(error);
   const { code, retryable, advice } = meaning;
-  const remedy = meaning === SCHEMA ? `\n${tableDefinition(table)}` : "";
+  const remedy = code === "STORE_SCHEMA" ? `\n${tableDefinition(table)}` : "";
   return new StoreError(
     code,
     `DynamoDB table ${table}: ${advice} (${describeError(error)})${remedy}`,
