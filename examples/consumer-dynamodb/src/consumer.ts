@@ -5,6 +5,7 @@ import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { KinesisClient } from "@aws-sdk/client-kinesis";
 import { Consumer, stopSignal } from "@kc/core";
 import { DynamoDBStore } from "@kc/store-dynamodb";
+import { NodeHttpHandler } from "@smithy/node-http-handler";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -22,7 +23,11 @@ const consumer = new Consumer({
   stream: positionals[0] ?? "",
   application: "example",
   store,
-  client: new KinesisClient(values.endpoint ? { endpoint: values.endpoint } : {}),
+  client: new KinesisClient({
+    // Keeps connections alive: the SDK's default for Kinesis opens one for each call.
+    requestHandler: new NodeHttpHandler(),
+    ...(values.endpoint ? { endpoint: values.endpoint } : {}),
+  }),
   logger: console,
   start: "TRIM_HORIZON",
 });

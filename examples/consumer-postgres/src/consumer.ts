@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { KinesisClient } from "@aws-sdk/client-kinesis";
 import { Consumer, stopSignal } from "@kc/core";
 import { PostgresStore } from "@kc/store-postgres";
+import { NodeHttpHandler } from "@smithy/node-http-handler";
 import pg from "pg";
 
 const { values, positionals } = parseArgs({
@@ -23,7 +24,11 @@ const consumer = new Consumer({
   stream: positionals[0] ?? "",
   application: "example",
   store,
-  client: new KinesisClient(values.endpoint ? { endpoint: values.endpoint } : {}),
+  client: new KinesisClient({
+    // Keeps connections alive: the SDK's default for Kinesis opens one for each call.
+    requestHandler: new NodeHttpHandler(),
+    ...(values.endpoint ? { endpoint: values.endpoint } : {}),
+  }),
   logger: console,
   start: "TRIM_HORIZON",
 });

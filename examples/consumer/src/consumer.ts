@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { KinesisClient } from "@aws-sdk/client-kinesis";
 import { Consumer, stopSignal } from "@kc/core";
 import { SqliteStore } from "@kc/store-sqlite";
+import { NodeHttpHandler } from "@smithy/node-http-handler";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -16,7 +17,11 @@ const consumer = new Consumer({
   stream: positionals[0] ?? "",
   application: "example",
   store,
-  client: new KinesisClient(values.endpoint ? { endpoint: values.endpoint } : {}),
+  client: new KinesisClient({
+    // Keeps connections alive: the SDK's default for Kinesis opens one for each call.
+    requestHandler: new NodeHttpHandler(),
+    ...(values.endpoint ? { endpoint: values.endpoint } : {}),
+  }),
   logger: console,
   start: "TRIM_HORIZON",
 });

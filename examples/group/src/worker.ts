@@ -7,6 +7,7 @@ import { openSync, writeSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { KinesisClient } from "@aws-sdk/client-kinesis";
 import { Consumer, LeaseGroup, stopSignal } from "@kc/core";
+import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { openStore } from "./stores.ts";
 
 const { values, positionals } = parseArgs({
@@ -27,7 +28,11 @@ const consumer = new Consumer({
   application: "group-example",
   store,
   group,
-  client: new KinesisClient(values.endpoint ? { endpoint: values.endpoint } : {}),
+  client: new KinesisClient({
+    // Keeps connections alive: the SDK's default for Kinesis opens one for each call.
+    requestHandler: new NodeHttpHandler(),
+    ...(values.endpoint ? { endpoint: values.endpoint } : {}),
+  }),
   logger: console,
   start: "TRIM_HORIZON",
 });

@@ -8,6 +8,7 @@ import { KinesisClient } from "@aws-sdk/client-kinesis";
 import { Consumer, LeaseGroup, stopSignal } from "@kc/core";
 import { PrometheusCounter } from "@kc/counter-prometheus";
 import { SqliteStore } from "@kc/store-sqlite";
+import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { handle } from "./handle.ts";
 import { serve } from "./serve.ts";
 
@@ -30,7 +31,11 @@ const consumer = new Consumer({
   store,
   // Short, so that a take-over is soon to be seen. The default of 10 s is kinder to long pauses.
   group: new LeaseGroup({ leaseMs: 3000, ...(values.id ? { workerId: values.id } : {}) }),
-  client: new KinesisClient(values.endpoint ? { endpoint: values.endpoint } : {}),
+  client: new KinesisClient({
+    // Keeps connections alive: the SDK's default for Kinesis opens one for each call.
+    requestHandler: new NodeHttpHandler(),
+    ...(values.endpoint ? { endpoint: values.endpoint } : {}),
+  }),
   counter: new PrometheusCounter(),
   start: "TRIM_HORIZON",
 });

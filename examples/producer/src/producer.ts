@@ -8,6 +8,7 @@ import {
   PutRecordsCommand,
   type PutRecordsRequestEntry,
 } from "@aws-sdk/client-kinesis";
+import { NodeHttpHandler } from "@smithy/node-http-handler";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -15,7 +16,11 @@ const { values, positionals } = parseArgs({
 });
 const stream = positionals[0];
 if (stream === undefined) throw new Error("usage: producer STREAM [--endpoint URL]");
-const client = new KinesisClient(values.endpoint ? { endpoint: values.endpoint } : {});
+const client = new KinesisClient({
+  // Keeps connections alive: the SDK's default for Kinesis opens one for each call.
+  requestHandler: new NodeHttpHandler(),
+  ...(values.endpoint ? { endpoint: values.endpoint } : {}),
+});
 
 let batch: PutRecordsRequestEntry[] = [];
 for await (const line of createInterface({ input: process.stdin })) {

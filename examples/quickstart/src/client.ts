@@ -2,16 +2,17 @@ import { KinesisClient } from "@aws-sdk/client-kinesis";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 
 /**
- * A client for the endpoint. Behind plain http:// stands an emulator: it takes any credentials, and
- * not all of them speak the HTTP/2 that the SDK would use.
+ * A client for the endpoint, which keeps its connections alive: the SDK's default for Kinesis opens
+ * one for each call. Behind plain http:// stands an emulator, which takes any credentials.
  */
 export function makeClient(endpoint: string): KinesisClient {
   const region = process.env["AWS_REGION"] ?? "us-east-1";
-  if (!endpoint.startsWith("http:")) return new KinesisClient({ region, endpoint });
+  const requestHandler = new NodeHttpHandler();
+  if (!endpoint.startsWith("http:")) return new KinesisClient({ region, endpoint, requestHandler });
   return new KinesisClient({
     region,
     endpoint,
-    requestHandler: new NodeHttpHandler({}),
+    requestHandler,
     credentials: { accessKeyId: "demo", secretAccessKey: "demo" },
   });
 }

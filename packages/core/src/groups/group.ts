@@ -70,6 +70,12 @@ export interface GroupHost {
   /** Stops the scan because of an error, which it rejects with: the signal of `run` aborts. */
   fail(error: unknown): void;
 
+  /** What keeps this process from reading what it was granted. */
+  blockage(): Blockage;
+
+  /** Resolves when Kinesis answers, and no handler runs any more whose shard was given up. @throws the signal's reason */
+  untilAble(signal: AbortSignal): Promise<void>;
+
   /** One complete, unfiltered listing of the stream's shards; passing errors are retried. */
   listShards(signal: AbortSignal): Promise<readonly Shard[]>;
 
@@ -78,6 +84,14 @@ export interface GroupHost {
 
   /** Reads a shard until it ends, is handed over, is lost, or the consumer stops. Never rejects. */
   read(assignment: ShardAssignment): Promise<ShardOutcome>;
+}
+
+/** Durations in milliseconds; 0 = nothing does. */
+export interface Blockage {
+  /** Since when calls for every shard that is read here have failed. */
+  readonly unreadForMs: number;
+  /** Since when a shard has waited for a handler of this process that had it before. */
+  readonly waitingForMs: number;
 }
 
 /** The right to read one shard, from a group to the scan. */

@@ -8,7 +8,13 @@ import type { Store, StoreScope } from "../checkpoints/store.ts";
 import { sleep, type Clock } from "../clock.ts";
 import { aborted } from "../deadline.ts";
 import { DrainTimeoutError, toKcError, type KcError, type UndrainedShard } from "../errors.ts";
-import type { AnyGroup, GroupHost, ShardAssignment, ShardOutcome } from "../groups/group.ts";
+import type {
+  AnyGroup,
+  Blockage,
+  GroupHost,
+  ShardAssignment,
+  ShardOutcome,
+} from "../groups/group.ts";
 import type { Handler } from "../handler.ts";
 import type { Shard } from "../kinesis/shard.ts";
 import { StreamClient, type KinesisClientLike } from "../kinesis/stream-client.ts";
@@ -198,6 +204,23 @@ export class Scan implements GroupHost {
 
   fail(error: unknown): void {
     this.#fail(toKcError(error, "GROUP_FAILED", "the group failed"));
+  }
+
+  blockage(): Blockage {
+    const shards = [...this.#running].map((scan) => scan.status());
+    const waiting = shards.filter(({ state }) => state === "waiting").map(({ lagMs }) => lagMs);
+    const unread = shards.map(({ error, unreadForMs }) => (error === undefined ? 0 : unreadForMs));
+    return {
+      unreadForMs: unread.length === 0 ? 0 : Math.min(...unread),
+      waitingForMs: Math.max(0, ...waiting),
+    };
+  }
+
+  async untilAble(signal: AbortSignal): Promise<void> {
+    await this.#stream.listShards(signal);
+    const idle = [...this.#earlier.values(), ...this.unfinished.values()];
+    await Promise.race([Promise.all(idle), aborted(signal)]);
+    signal.throwIfAborted();
   }
 
   async listShards(signal: AbortSignal): Promise<readonly Shard[]> {

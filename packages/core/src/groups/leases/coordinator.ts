@@ -10,6 +10,7 @@ import { LeaseMoves } from "./lease-moves.ts";
 import { LeaseReporter } from "./lease-reporter.ts";
 import { needsListing, type LeasedShard } from "./lineage.ts";
 import type { Membership, MembershipEnd } from "./membership.ts";
+import { ReadAbility } from "./read-ability.ts";
 import { roundPlanOf } from "./round-plan.ts";
 import { FIRST_GATHER_MS, GATHER_MS, LISTER_PATIENCE_MS, type LeaseTiming } from "./timing.ts";
 
@@ -18,6 +19,8 @@ export interface CoordinatorOptions {
   readonly calls: StoreCalls<LeaseStore>;
   readonly membership: Membership;
   readonly timing: LeaseTiming;
+  /** A worker that cannot read what it holds for so long gives it to the others, in milliseconds. */
+  readonly yieldAfterMs: number;
 }
 
 /**
@@ -29,8 +32,8 @@ export interface CoordinatorOptions {
  * A call that fails leaves its work to the next round, which goes by the rows alone: what took
  * effect although its reply was lost is found there.
  *
- * member → (the scan stops, or an error that no retry mends stops it) leaving: it beats on, and gives
- * back what is finished → (all is finished) over; from anywhere → (evicted, regressed, or the scan is
+ * member → (the scan stops, an error that no retry mends stops it, or it cannot read) leaving: it beats
+ * on, and gives back what is finished → (all is finished) over; from anywhere → (evicted, regressed, or the scan is
  * over) over.
  */
 export class Coordinator {
@@ -48,6 +51,8 @@ export class Coordinator {
   #lackingSince: number | undefined;
   /** How many shards are planned for this worker; undefined = no shards are known. */
   #share: number | undefined;
+  readonly #ability: ReadAbility;
+  #yields = false;
   #failures = 0;
   #end: MembershipEnd | undefined;
   #hasFailed = false;
@@ -77,6 +82,7 @@ export class Coordinator {
       silentSince: (owner) => this.#group.silentSince(owner),
       onMove: () => this.#group.expectChange(),
     });
+    this.#ability = new ReadAbility(host, options.yieldAfterMs);
     this.#claimFirstFrom = host.clock.monotonic() + FIRST_GATHER_MS;
   }
 
@@ -111,13 +117,14 @@ export class Coordinator {
     void this.#watchForHints();
     try {
       while (!over.aborted) {
-        await (signal.aborted ? this.#leave() : this.#round(signal));
+        await (signal.aborted || this.#yields ? this.#leave() : this.#round(signal));
         await this.#alarm.wait(this.#untilNextMs());
       }
       await beating;
-      if (this.#end !== "stopped") await this.#giveUp();
+      if (this.#end === "evicted" || this.#end === "regressed") await this.#giveUp();
       return this.#end!;
     } finally {
+      this.#ability.stop();
       signal.removeEventListener("abort", onStop);
       host.over.removeEventListener("abort", onScanOver);
       this.#figures.end();
@@ -187,9 +194,26 @@ export class Coordinator {
       this.#figures.update(this.view, this.#held.size, this.#rank() === 0);
       if (await this.#group.evictOverdue()) this.#alarm.ring(0);
       this.#failures = 0;
+      this.#yieldUnlessAble();
     } catch (error) {
       this.#onRoundFailed(error);
     }
+  }
+
+  /** What this worker cannot read goes to the others, if there are any. */
+  #yieldUnlessAble(): void {
+    const { host, membership } = this.#options;
+    const why = this.view.workers.length > 1 ? this.#ability.lacking() : undefined;
+    if (why === undefined) return;
+    host.telemetry.warn("this worker cannot read: it leaves its shards to the others", {
+      workerId: membership.worker.workerId,
+      why,
+    });
+    this.#yields = true;
+    for (const lease of this.#held) {
+      lease.handOff({ kind: "hand-off", deadlineMs: host.drainTimeoutMs });
+    }
+    this.#alarm.ring(0);
   }
 
   /** The scan stops: nothing is looked at any more, and what is finished is given back at once. */
@@ -201,7 +225,8 @@ export class Coordinator {
       this.#onRoundFailed(error);
     }
     // What could not be given back goes with this worker's row.
-    if (this.#held.settled().length === this.#held.size) this.#finish("stopped");
+    if (this.#held.settled().length < this.#held.size) return;
+    this.#finish(this.#yields ? "yielded" : "stopped");
   }
 
   #onRoundFailed(error: unknown): void {

@@ -32,6 +32,12 @@ export interface LeaseGroupOptions {
   readonly weight?: number;
   /** The most shards that this worker takes, a whole number from 1. @default no limit */
   readonly maxShards?: number;
+  /**
+   * A worker that cannot read its shards for so long, although it reaches the store, leaves them to the
+   * other workers, and joins again once it can; 1000 or more, in milliseconds. It cannot if Kinesis is
+   * out of its reach, or if a handler that had a shard before does not return. @default 60000
+   */
+  readonly yieldAfterMs?: number;
 }
 
 const OPTION_NAMES: Readonly<Record<keyof LeaseGroupOptions, true>> = {
@@ -40,6 +46,7 @@ const OPTION_NAMES: Readonly<Record<keyof LeaseGroupOptions, true>> = {
   heartbeatMs: true,
   weight: true,
   maxShards: true,
+  yieldAfterMs: true,
 };
 const LEAST_HEARTBEAT_MS = 100;
 const WORKER_ID = /^[^#\p{Cc}]{1,200}$/u;
@@ -49,14 +56,16 @@ const WORKER_ID = /^[^#\p{Cc}]{1,200}$/u;
  * shard is read by one worker at a time; shards are spread evenly, handed over when a worker comes or
  * goes, and taken over from one that has died. Each consumer needs a group of its own.
  *
- * A run is one membership after another: joining → member → (stop) leaving, or → (evicted, or the
- * store went back) everything given up → joining as a new incarnation.
+ * A run is one membership after another: joining → member → (stop) leaving, or → (cannot read) leaving →
+ * (can read again) joining, or → (evicted, or the store went back) everything given up → joining as a new
+ * incarnation.
  */
 export class LeaseGroup implements LeasingGroup {
   readonly needsLeases = true;
   readonly workerId: string;
   readonly #weight: number;
   readonly #maxShards: number | undefined;
+  readonly #yieldAfterMs: number;
   readonly #timing: LeaseTiming;
   /** The incarnations that this process has had, and has not left for certain. */
   readonly #earlier = new Set<string>();
@@ -68,7 +77,7 @@ export class LeaseGroup implements LeasingGroup {
   /** @throws ConfigError that names the option */
   constructor(options: LeaseGroupOptions = {}) {
     checkOptionNames(options, Object.keys(OPTION_NAMES), "options");
-    const { leaseMs = 10_000, weight = 1, maxShards } = options;
+    const { leaseMs = 10_000, weight = 1, maxShards, yieldAfterMs = 60_000 } = options;
     const { heartbeatMs = leaseMs / 10, workerId = uniqueWorkerId() } = options;
     if (typeof workerId !== "string" || !WORKER_ID.test(workerId)) {
       throw new ConfigError("workerId", 'a name of 1 to 200 characters without "#" is needed');
@@ -81,6 +90,9 @@ export class LeaseGroup implements LeasingGroup {
     if (maxShards !== undefined) {
       check("maxShards", maxShards, Number.isInteger(maxShards) && maxShards >= 1, "whole, from 1");
     }
+    const isYieldTime = yieldAfterMs >= 1000 && yieldAfterMs <= MAX_TIMER_MS;
+    check("yieldAfterMs", yieldAfterMs, isYieldTime, "from 1000 milliseconds");
+    this.#yieldAfterMs = yieldAfterMs;
     this.workerId = workerId;
     this.#weight = weight;
     this.#maxShards = maxShards;
@@ -171,12 +183,23 @@ export class LeaseGroup implements LeasingGroup {
       throw error;
     }
     telemetry.info("joined the group", { workerId, incarnation });
-    const coordinator = new Coordinator({ host, calls, membership, timing: this.#timing });
+    const coordinator = new Coordinator({
+      host,
+      calls,
+      membership,
+      timing: this.#timing,
+      yieldAfterMs: this.#yieldAfterMs,
+    });
     this.#coordinator = coordinator;
     const end = await coordinator.run(signal);
     const { view } = coordinator;
-    if (end === "stopped") {
+    if (end === "stopped" || end === "yielded") {
       if (await this.#leave(membership, host)) coordinator.left();
+      if (end === "yielded") {
+        this.#coordinator = undefined;
+        await host.untilAble(signal);
+        telemetry.info("this worker can read again: it joins its group", { workerId });
+      }
     } else {
       const { silence } = membership;
       telemetry.warn("this worker is out of the group and joins again", {

@@ -46,6 +46,8 @@ export type MembershipEnd =
   | "evicted"
   /** The store is older than what it had told: leases of this incarnation may be another's. */
   | "regressed"
+  /** This worker gave its shards to the others: it cannot read them. */
+  | "yielded"
   /** The signal aborted. */
   | "stopped";
 
