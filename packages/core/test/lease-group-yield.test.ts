@@ -89,6 +89,9 @@ test("a worker alone keeps its shards, and so does one whose listings are answer
   await group.world.clock.advance(10 * MINUTE);
   expect(group.shares).toEqual({ a: 2, b: 2 });
   expect(b.group.status().state).toBe("member");
+  for (const { logger } of [alone.world, group.world]) {
+    expect(logger.find("warn", /cannot read/)).toEqual([]);
+  }
 });
 
 test("a shard whose earlier handler does not return here is read by another worker", async () => {
