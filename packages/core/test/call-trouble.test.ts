@@ -1,4 +1,6 @@
 import { expect, test } from "vitest";
+import type { ConsumerEvent } from "../src/index.ts";
+import { Troubles, type Call } from "../src/telemetry/troubles.ts";
 import { isFor } from "./support/calls.ts";
 import { STREAM, World } from "./support/world.ts";
 
@@ -79,4 +81,23 @@ test("a stream that was there is given a minute before it is said to be gone", a
     code: "STREAM_NOT_FOUND",
     message: expect.stringContaining(`stream ${STREAM} does not exist`),
   });
+});
+
+test("calls that were given up are no trouble; one of two that fail is", async () => {
+  const world = await World.of();
+  const told: string[] = [];
+  const sink = {
+    debug() {},
+    info() {},
+    warn() {},
+    emit: ({ kind }: ConsumerEvent) => told.push(kind),
+  };
+  const troubles = new Troubles(sink, world.clock);
+  const calls = [1, 2].map((): Call => ({ service: "kinesis", operation: "ListShards" }));
+  for (const call of calls) troubles.failed(call, UNREACHABLE);
+  troubles.dropped(calls[0]!);
+  expect(troubles.list).toMatchObject([{ operation: "ListShards", failures: 2 }]);
+  troubles.dropped(calls[1]!);
+  expect(troubles.list).toEqual([]);
+  expect(told).toEqual(["stream-troubled", "stream-recovered"]);
 });

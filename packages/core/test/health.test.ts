@@ -562,3 +562,22 @@ test("the log says once what begins, what a stop waits for, and what was done", 
     shards: 2,
   });
 });
+
+test("a call that failed once and is not needed any more is no trouble", async () => {
+  const group = await GroupWorld.of({ shards: 2 });
+  const { clock } = group.world;
+  const [a, b] = [await group.join("a"), await group.join("b")];
+  await clock.advance(4000);
+  b.link.only = ["evictWorker"];
+  a.link.state = b.link.state = "cut";
+  const evictions = (): number => b.link.calls.filter((name) => name === "evictWorker").length;
+  while (evictions() === 0) await clock.advance(100);
+  // It beats again before the next try, and nobody is to be evicted.
+  a.link.state = "whole";
+  await clock.advance(2000);
+  b.link.state = "whole";
+  await clock.advance(120_000);
+  expect(group.shares).toEqual({ a: 1, b: 1 });
+  expect(b.run.consumer.status().troubles).toEqual([]);
+  expect(b.run.consumer.health()).toMatchObject({ ready: true, reasons: [] });
+});

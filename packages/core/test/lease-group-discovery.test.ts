@@ -1,7 +1,8 @@
 import type { ListShardsCommandOutput } from "@aws-sdk/client-kinesis";
 import { expect, test } from "vitest";
-import type { KinesisClientLike } from "../src/index.ts";
-import { GroupWorld, handled, range, SCOPE } from "./support/group-world.ts";
+import { LeaseGroup, MemoryStore, type KinesisClientLike } from "../src/index.ts";
+import { keyOf } from "./support/calls.ts";
+import { GroupWorld, handled, OUTAGE, range, SCOPE } from "./support/group-world.ts";
 
 type Send = KinesisClientLike["send"];
 
@@ -166,4 +167,23 @@ test("a shard that no listing ever named and retention took does not hold up its
   await world.clock.advance(30_000);
   expect(handled(b)).toEqual(range(0, 10));
   expect(Object.keys(group.owners)).not.toContain("01");
+});
+
+test("rows that a failed call made in part do not make the others' shards new: LATEST holds", async () => {
+  const group = await GroupWorld.of({ shards: 4 });
+  for (let shard = 0; shard < 4; shard += 1) await group.world.put(keyOf(shard, 4), "before");
+  await group.world.clock.advance(10_000);
+  const store = new MemoryStore({ data: group.data });
+  const putShards = store.putShards.bind(store);
+  let calls = 0;
+  store.putShards = async (scope, shards, call) => {
+    calls += 1;
+    await putShards(scope, calls === 1 ? shards.slice(0, 2) : shards, call);
+    if (calls === 1) throw OUTAGE;
+  };
+  const run = await group.world.start({ store, group: new LeaseGroup(), start: "LATEST" });
+  await group.world.clock.advance(10_000);
+  for (let shard = 0; shard < 4; shard += 1) await group.world.put(keyOf(shard, 4), "after");
+  await group.world.clock.advance(5000);
+  expect(run.texts).toEqual(["after", "after", "after", "after"]);
 });

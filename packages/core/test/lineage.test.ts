@@ -68,6 +68,7 @@ test("the first listing makes rows that were there at the start, later ones do n
       listing: [shard("a"), shard("b", "old")],
       gone: new Set(),
       checkpoints: new Map([["old", END]]),
+      isFirst: true,
     },
     new Map(),
   );
@@ -77,7 +78,12 @@ test("the first listing makes rows that were there at the start, later ones do n
   ]);
   const known = leasedShards([row("a")]);
   const later = discovered(
-    { listing: [shard("a"), shard("b", "a")], gone: new Set(), checkpoints: NONE },
+    {
+      listing: [shard("a"), shard("b", "a")],
+      gone: new Set(),
+      checkpoints: NONE,
+      isFirst: false,
+    },
     known,
   );
   expect(later.put.map(parseLineage)).toEqual([
@@ -92,7 +98,12 @@ test("a listing confirms what was announced, and keeps what was known of it", ()
   expect(announced([shard("a")], leasedShards([row("a")]))).toEqual([]);
   const shards = leasedShards([row("a"), { ...row("c"), ...child }]);
   const { put, gone } = discovered(
-    { listing: [shard("a"), shard("b"), shard("c", "a", "b")], gone: new Set(), checkpoints: NONE },
+    {
+      listing: [shard("a"), shard("b"), shard("c", "a", "b")],
+      gone: new Set(),
+      checkpoints: NONE,
+      isFirst: false,
+    },
     shards,
   );
   expect(put.map(({ shardId }) => shardId)).toEqual(["b", "c"]);
@@ -113,7 +124,10 @@ test("gone are listed shards that two listings missed, and of those announced on
   ]);
   const listing = [shard("third", "second")];
   const missing = new Set(["old", "held", "first", "second", "fresh"]);
-  const { gone } = discovered({ listing, gone: missing, checkpoints: NONE }, shards);
+  const { gone } = discovered(
+    { listing, gone: missing, checkpoints: NONE, isFirst: false },
+    shards,
+  );
   expect(gone.map(({ shardId }) => shardId)).toEqual(["old", "held", "first", "second"]);
 });
 

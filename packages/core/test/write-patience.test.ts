@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { checkpointAt, StoreError } from "../src/index.ts";
+import { sleep } from "../src/clock.ts";
+import { checkpointAt, LeaseGroup, MemoryStore, StoreError } from "../src/index.ts";
 import { keyOf } from "./support/calls.ts";
 import { GroupWorld } from "./support/group-world.ts";
 import { failing, hanging, late, RecordingStore } from "./support/recording-store.ts";
@@ -105,4 +106,24 @@ test("under a lease no write is waited for longer than a quarter of it", async (
   // Each is given 1 s, and followed by a wait of 5 s at most.
   const writes = member.link.calls.filter((name) => name === "setCheckpoints");
   expect(writes.length).toBeGreaterThanOrEqual(6);
+});
+
+test("a store that cannot take all shards in a quarter of the lease gets fewer at once", async () => {
+  const world = await World.of({ shards: 16 });
+  const { clock } = world;
+  const store = new MemoryStore();
+  const setCheckpoints = store.setCheckpoints.bind(store);
+  const sizes: number[] = [];
+  store.setCheckpoints = async (scope, writes, call) => {
+    sizes.push(writes.length);
+    await sleep(clock, 300 * writes.length);
+    return setCheckpoints(scope, writes, call);
+  };
+  const run = await world.start({ store, group: new LeaseGroup(), start: "TRIM_HORIZON" });
+  await clock.advance(4000);
+  for (let shard = 0; shard < 16; shard += 1) await world.put(keyOf(shard, 16), `${shard}`);
+  await clock.advance(20_000);
+  const { shards } = run.consumer.status();
+  expect(shards.filter(({ acknowledged }) => acknowledged === undefined)).toEqual([]);
+  expect(sizes).toEqual([16, 16, 8, 8]);
 });

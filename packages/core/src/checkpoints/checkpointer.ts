@@ -34,7 +34,9 @@ export interface CheckpointerOptions {
  * Brings finished work to the store: coalesced, at most one periodic write a shard and interval,
  * all shards that are due in one bulk call, one call at a time. A passing failure is retried with
  * whatever has been done by then, and so is a call that takes much longer than others did: writes are
- * monotonic and fenced, so that one which takes effect late does no harm. A lasting failure ends the scan. Nothing is ever dropped in silence.
+ * monotonic and fenced, so that one which takes effect late does no harm. One that takes all the time
+ * that there is goes on with half its shards. A lasting failure ends the scan. Nothing is ever dropped
+ * in silence.
  */
 export class Checkpointer {
   readonly #options: CheckpointerOptions;
@@ -42,6 +44,8 @@ export class Checkpointer {
   readonly #startedAt: number;
   readonly #patience: Patience;
   #writing = false;
+  /** How many shards one write carries at most: what the store has taken in time. */
+  #mostAtOnce = Infinity;
   #failure: KcError | undefined;
   #cancelTimer: (() => void) | undefined;
   #timerAt = Infinity;
@@ -141,10 +145,11 @@ export class Checkpointer {
 
   async #writeDue(): Promise<void> {
     const { calls, over } = this.#options;
-    const send = async (call: CallOptions): Promise<() => void> => {
+    const send = async (call: Required<CallOptions>): Promise<() => void> => {
       // Taken anew for each try: a retry carries what was finished meanwhile.
-      const due = this.#due();
+      const due = this.#due().slice(0, this.#mostAtOnce);
       if (due.length === 0) return () => {};
+      this.#halveIfTooSlow(due.length, call.signal);
       // Answers are told apart by their place: a store that sorts the list in place must not go unnoticed.
       const writes = Object.freeze(due.map((progress) => Object.freeze(progress.take())));
       const results = await this.#send(writes, call);
@@ -155,12 +160,24 @@ export class Checkpointer {
         );
       }
       return () => {
+        if (due.length === this.#mostAtOnce) this.#mostAtOnce *= 2;
         results.forEach((result, i) => this.#acknowledge(due[i]!, writes[i]!, result));
       };
     };
     const acknowledge = await calls.retry("setCheckpoints", over, send, this.#patience);
     // Not in the call itself: an answer that comes after its time-out has been overtaken.
     acknowledge();
+  }
+
+  /** A write that is given up after the longest time that one may take was too much for the store. */
+  #halveIfTooSlow(shards: number, givenUp: AbortSignal): void {
+    const { clock, mostMs } = this.#options;
+    const since = clock.monotonic();
+    const halve = (): void => {
+      const tookAll = clock.monotonic() - since >= mostMs();
+      if (tookAll) this.#mostAtOnce = Math.max(1, Math.floor(shards / 2));
+    };
+    givenUp.addEventListener("abort", halve, { once: true });
   }
 
   async #send(

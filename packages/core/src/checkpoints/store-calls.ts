@@ -31,6 +31,8 @@ export class StoreCalls<S extends Store = Store> {
   readonly #random: () => number;
   readonly #telemetry: Telemetry;
   readonly #timeoutMs: number;
+  /** Those whose last try failed, by operation. */
+  readonly #failing = new Map<string, Call>();
 
   constructor(options: StoreCallsOptions<S>) {
     this.store = options.store;
@@ -51,19 +53,23 @@ export class StoreCalls<S extends Store = Store> {
     patience: Patience = fixedPatience(this.#clock, this.#timeoutMs),
   ): Promise<T> {
     const { troubles } = this.#telemetry;
-    const call: Call = { service: "store", operation };
+    const call: Call = this.#failing.get(operation) ?? { service: "store", operation };
     signal.throwIfAborted();
     const since = this.#clock.monotonic();
     const limit = patience.begin(signal, (ms) => timeoutError(operation, ms));
     try {
       const answer = await limit.wait(attempt({ signal: limit.signal }));
       patience.answered(this.#clock.monotonic() - since);
+      this.#failing.delete(operation);
       troubles.answered(call);
       return answer;
     } catch (thrown) {
       signal.throwIfAborted();
       const error = toStoreError(operation, thrown);
-      if (error.retryable) troubles.failed(call, error);
+      if (error.retryable) {
+        this.#failing.set(operation, call);
+        troubles.failed(call, error);
+      }
       throw error;
     } finally {
       patience.end();
@@ -80,17 +86,34 @@ export class StoreCalls<S extends Store = Store> {
     attempt: (options: Required<CallOptions>) => Promise<T>,
     patience: Patience = fixedPatience(this.#clock, this.#timeoutMs),
   ): Promise<T> {
-    for (let failures = 1; ; failures += 1) {
-      try {
-        return await this.once(operation, signal, attempt, patience);
-      } catch (error) {
-        if (signal.aborted || !KcError.is(error) || !error.retryable) throw error;
-        const waitMs = backoffMs(failures, BACKOFF, this.#random);
-        this.#telemetry.add("retries", 1, { operation, error: error.code });
-        await patience.pause(waitMs, signal);
-        signal.throwIfAborted();
+    try {
+      for (let failures = 1; ; failures += 1) {
+        try {
+          return await this.once(operation, signal, attempt, patience);
+        } catch (error) {
+          if (signal.aborted || !KcError.is(error) || !error.retryable) throw error;
+          const waitMs = backoffMs(failures, BACKOFF, this.#random);
+          this.#telemetry.add("retries", 1, { operation, error: error.code });
+          await patience.pause(waitMs, signal);
+          signal.throwIfAborted();
+        }
       }
+    } finally {
+      this.#drop(operation);
     }
+  }
+
+  /** The caller is through: what failed and was not called again is not needed any more. */
+  settle(): void {
+    for (const operation of this.#failing.keys()) this.#drop(operation);
+  }
+
+  /** It is not tried any more. */
+  #drop(operation: string): void {
+    const call = this.#failing.get(operation);
+    if (call === undefined) return;
+    this.#failing.delete(operation);
+    this.#telemetry.troubles.dropped(call);
   }
 }
 

@@ -52,43 +52,43 @@ export class CallRetry {
     signal: AbortSignal,
     attempt: () => Promise<Output>,
   ): Promise<Output> {
-    const troubled = (): Call => ({
-      service: "kinesis",
-      operation: call.operation,
-      shardId: call.shardId,
-    });
-    let failed = "";
+    /** What failed last. */
+    let troubled: Call | undefined;
     let failures = 0;
     /** By the monotonic clock: a wall clock that is set must not end a scan. */
     let doubtedSince: number | undefined;
-    for (;;) {
-      signal.throwIfAborted();
-      try {
-        const answer = await attempt();
-        this.#telemetry.troubles.answered(troubled());
-        return answer;
-      } catch (error) {
+    try {
+      for (;;) {
         signal.throwIfAborted();
-        if (call.operation !== failed) {
-          // What failed before was answered.
-          failed = call.operation;
-          failures = 0;
-          doubtedSince = undefined;
+        try {
+          const answer = await attempt();
+          this.#telemetry.troubles.answered(callOf(call));
+          return answer;
+        } catch (error) {
+          signal.throwIfAborted();
+          if (call.operation !== troubled?.operation) {
+            // What failed before was answered.
+            troubled = callOf(call);
+            failures = 0;
+            doubtedSince = undefined;
+          }
+          const failure = classify(error);
+          const doubted = await isDoubted(failure, call, signal);
+          const now = this.#clock.monotonic();
+          doubtedSince = doubted ? (doubtedSince ?? now) : undefined;
+          const triedForMs = now - (doubtedSince ?? now);
+          const passes = failure === "throttled" || failure === "passing";
+          if ((!passes && !doubted) || triedForMs >= DOUBTED_FOR_MS) {
+            throw KcError.is(error) || isCallers(failure, call, doubted)
+              ? error
+              : callFailure({ ...call, target: this.#target(), triedForMs }, error);
+          }
+          failures += 1;
+          await this.#pause(troubled, failures, error, signal);
         }
-        const failure = classify(error);
-        const doubted = await isDoubted(failure, call, signal);
-        const now = this.#clock.monotonic();
-        doubtedSince = doubted ? (doubtedSince ?? now) : undefined;
-        const triedForMs = now - (doubtedSince ?? now);
-        const passes = failure === "throttled" || failure === "passing";
-        if ((!passes && !doubted) || triedForMs >= DOUBTED_FOR_MS) {
-          throw KcError.is(error) || isCallers(failure, call, doubted)
-            ? error
-            : callFailure({ ...call, target: this.#target(), triedForMs }, error);
-        }
-        failures += 1;
-        await this.#pause(troubled(), failures, error, signal);
       }
+    } finally {
+      if (signal.aborted && troubled) this.#telemetry.troubles.dropped(troubled);
     }
   }
 
@@ -104,6 +104,10 @@ export class CallRetry {
     });
     await sleep(this.#clock, backoffMs(failures, BACKOFF, this.#random), signal);
   }
+}
+
+function callOf({ operation, shardId }: RetriedCall): Call {
+  return { service: "kinesis", operation, shardId };
 }
 
 async function isDoubted(

@@ -24,11 +24,11 @@ export type ConsumerEvent =
   | { readonly kind: "shard-resumed"; readonly shardId: string }
   /** A call for the stream as a whole fails; it is tried again and again, and told once. */
   | { readonly kind: "stream-troubled"; readonly operation: string; readonly error: string }
-  /** It is answered, after so many milliseconds. */
+  /** It is answered, or not tried any more, after so many milliseconds. */
   | { readonly kind: "stream-recovered"; readonly operation: string; readonly forMs: number }
   /** A call of the store fails; it is tried again and again, and told once. */
   | { readonly kind: "store-troubled"; readonly operation: string; readonly error: string }
-  /** It is answered, after so many milliseconds. */
+  /** It is answered, or not tried any more, after so many milliseconds. */
   | { readonly kind: "store-recovered"; readonly operation: string; readonly forMs: number }
   /** GetRecords or GetShardIterator fails; it is tried again and again, and told once. */
   | { readonly kind: "shard-troubled"; readonly shardId: string; readonly error: string }

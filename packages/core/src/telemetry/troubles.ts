@@ -30,6 +30,8 @@ interface Entry {
   error: string;
   /** Names of the errors that were logged aloud: each is logged once until the call answers. */
   readonly told: Set<string>;
+  /** Who tries it: shards may share a call. */
+  readonly callers: Set<Call>;
 }
 
 const NO_SHARD = "";
@@ -66,7 +68,10 @@ export class Troubles {
     this.#clock = clock;
   }
 
-  /** A try of the call failed, and is followed by another. `more` goes into the log line. */
+  /**
+   * A try of the call failed, and is followed by another, told with the same object. `more` goes into
+   * the log line.
+   */
   failed(call: Call, error: unknown, more: LogFields = {}): void {
     const { shardId = NO_SHARD } = call;
     const text = describeError(error);
@@ -74,10 +79,12 @@ export class Troubles {
     if (entries === undefined) this.#entries.set(shardId, (entries = new Map<string, Entry>()));
     let entry = entries.get(keyOf(call));
     if (entry === undefined) {
-      entry = { call, since: this.#clock.monotonic(), failures: 0, error: text, told: new Set() };
+      const since = this.#clock.monotonic();
+      entry = { call, since, failures: 0, error: text, told: new Set(), callers: new Set() };
       entries.set(keyOf(call), entry);
       this.#tellBegun(call, text, entries.size);
     }
+    entry.callers.add(call);
     entry.failures += 1;
     entry.error = text;
     this.#log(entry, error, more);
@@ -85,16 +92,15 @@ export class Troubles {
 
   /** The call was answered. Costs nothing while none fails. */
   answered(call: Call): void {
-    const { shardId = NO_SHARD } = call;
-    const entries = this.#entries.size === 0 ? undefined : this.#entries.get(shardId);
-    const entry = entries?.get(keyOf(call));
-    if (entries === undefined || entry === undefined) return;
-    entries.delete(keyOf(call));
-    if (entries.size === 0) this.#entries.delete(shardId);
-    const { failures, told } = entry;
-    const forMs = this.#forMs(entry);
-    if (told.size > 0) this.#sink.info("a call is answered again", { ...call, failures, forMs });
-    this.#tellOver(call, forMs, entries.size);
+    const entry = this.#entryOf(call);
+    if (entry !== undefined) this.#end(entry, "a call is answered again");
+  }
+
+  /** Whoever made the call does not try it any more: it was given up, or is not needed. */
+  dropped(call: Call): void {
+    const entry = this.#entryOf(call);
+    if (!entry?.callers.delete(call) || entry.callers.size > 0) return;
+    this.#end(entry, "a call that failed is not tried any more");
   }
 
   /** The shard is no longer read here. */
@@ -120,6 +126,22 @@ export class Troubles {
   ofShard(shardId: string): string | undefined {
     const [entry] = this.#entries.get(shardId)?.values() ?? [];
     return entry?.error;
+  }
+
+  #entryOf(call: Call): Entry | undefined {
+    if (this.#entries.size === 0) return undefined;
+    return this.#entries.get(call.shardId ?? NO_SHARD)?.get(keyOf(call));
+  }
+
+  #end(entry: Entry, message: string): void {
+    const { call, failures, told } = entry;
+    const { shardId = NO_SHARD } = call;
+    const entries = this.#entries.get(shardId)!;
+    entries.delete(keyOf(call));
+    if (entries.size === 0) this.#entries.delete(shardId);
+    const forMs = this.#forMs(entry);
+    if (told.size > 0) this.#sink.info(message, { ...call, failures, forMs });
+    this.#tellOver(call, forMs, entries.size);
   }
 
   #forMs({ since }: Entry): number {

@@ -16,6 +16,7 @@ import { FIRST_GATHER_MS, GATHER_MS, LISTER_PATIENCE_MS, type LeaseTiming } from
 
 export interface CoordinatorOptions {
   readonly host: GroupHost;
+  /** Of the rounds alone. */
   readonly calls: StoreCalls<LeaseStore>;
   readonly membership: Membership;
   readonly timing: LeaseTiming;
@@ -193,6 +194,7 @@ export class Coordinator {
       await this.#moves.giveBack(finished, (lease) => this.#isGone(lease));
       this.#figures.update(this.view, this.#held.size, this.#rank() === 0);
       if (await this.#group.evictOverdue()) this.#alarm.ring(0);
+      this.#options.calls.settle();
       this.#failures = 0;
       this.#yieldUnlessAble();
     } catch (error) {

@@ -12,6 +12,8 @@ export interface Discovery {
   readonly checkpoints: ReadonlyMap<string, Checkpoint>;
   /** Shards that had a row and are gone from the stream, as two listings said. */
   readonly gone: ReadonlySet<string>;
+  /** No shard had a row when it was asked for: what it names was there at the start. */
+  readonly isFirst: boolean;
 }
 
 /**
@@ -90,6 +92,6 @@ export class ShardDiscovery {
     const gone = new Set([...before.keys()].filter((shardId) => this.#history.isGone(shardId)));
     if (!isNew && gone.size === 0) return;
     const checkpoints = isNew ? await this.#host.loadCheckpoints(this.#signal) : new Map();
-    this.#found = { listing, checkpoints, gone };
+    this.#found = { listing, checkpoints, gone, isFirst: before.size === 0 };
   }
 }

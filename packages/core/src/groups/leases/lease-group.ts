@@ -138,10 +138,13 @@ export class LeaseGroup implements LeasingGroup {
     host.over.addEventListener("abort", end, { once: true });
     const timing = this.#timing;
     const timeoutMs = timing.callTimeoutMs;
-    const calls = new StoreCalls<LeaseStore>({ store, clock, random, telemetry, timeoutMs });
+    const options = { store, clock, random, telemetry, timeoutMs };
+    const calls = new StoreCalls<LeaseStore>(options);
+    // Of their own: what a round needs no more is settled by it, and a heartbeat that fails is not.
+    const roundCalls = new StoreCalls<LeaseStore>(options);
     try {
       for (let known = NOTHING; !signal.aborted;) {
-        known = await this.#live(host, calls, known, signal);
+        known = await this.#live(host, { calls, roundCalls }, known, signal);
       }
     } finally {
       host.over.removeEventListener("abort", end);
@@ -155,7 +158,7 @@ export class LeaseGroup implements LeasingGroup {
    */
   async #live(
     host: GroupHost,
-    calls: StoreCalls<LeaseStore>,
+    { calls, roundCalls }: Record<"calls" | "roundCalls", StoreCalls<LeaseStore>>,
     known: View,
     signal: AbortSignal,
   ): Promise<View> {
@@ -185,7 +188,7 @@ export class LeaseGroup implements LeasingGroup {
     telemetry.info("joined the group", { workerId, incarnation });
     const coordinator = new Coordinator({
       host,
-      calls,
+      calls: roundCalls,
       membership,
       timing: this.#timing,
       yieldAfterMs: this.#yieldAfterMs,

@@ -112,7 +112,7 @@ export function needsListing(shards: ReadonlyMap<string, LeasedShard>): boolean 
 
 /** What a complete listing, and those before it, change in the rows, pure. */
 export function discovered(
-  { listing, gone, checkpoints }: Discovery,
+  { listing, gone, checkpoints, isFirst }: Discovery,
   shards: ReadonlyMap<string, LeasedShard>,
 ): { readonly put: readonly ShardLineage[]; readonly gone: readonly LeasedShard[] } {
   const listed = new Set(listing.map(({ shardId }) => shardId));
@@ -124,7 +124,8 @@ export function discovered(
       const lineage = formatLineage({
         parents,
         listed: true,
-        atStart: known?.atStart ?? shards.size === 0,
+        // Not by the rows that are there now: a call that failed may have made some of them.
+        atStart: known?.atStart ?? isFirst,
         afterParent: known?.afterParent ?? follows(shard, (id) => listed.has(id), checkpoints),
       });
       return { shardId, lineage };
