@@ -74,6 +74,35 @@ test("shards that the calls suffice for are polled at their intervals, and nothi
   expect(world.logger.find("warn", /polled later/)).toHaveLength(0);
 });
 
+test("once a network that stood still for 25 s goes on, idle shards are polled as before", async () => {
+  const shards = 40;
+  const world = await World.of({ shards });
+  let ms = 20;
+  const client = {
+    send: async (command: object, options?: { abortSignal?: AbortSignal }): Promise<unknown> => {
+      await later(world, ms);
+      return world.kinesis.send(command as GetRecordsCommand, options);
+    },
+  };
+  const delays: number[] = [];
+  const run = await world.start({ client }, (record) => {
+    delays.push(world.clock.now() - Number(record.text()));
+  });
+  await world.clock.advance(10_000);
+  ms = 25_000;
+  await world.clock.advance(1000);
+  ms = 20;
+  await world.clock.advance(25_000);
+  for (let i = 0; i < shards; i += 1) {
+    await world.put(keyOf(i, shards), `${world.clock.now()}`);
+    await world.clock.advance(200);
+  }
+  await world.clock.advance(60_000);
+
+  expect(run.records).toHaveLength(shards);
+  expect(Math.max(...delays)).toBeLessThan(500);
+});
+
 test.each([
   [100, 60],
   [400, 200],

@@ -140,6 +140,21 @@ test("old pages: what was read ahead behind them goes, and the others share what
   expect((await ask(others[2]!, 10 * MIB)).granted?.bytes).toBe(10 * MIB);
 });
 
+test("a reply that comes slowly, but goes on, keeps its memory", async () => {
+  const clock = new FakeClock();
+  const budget = new ReadBudget(16 * MIB, clock);
+  const [slow, other] = open(budget, 2);
+  const reply = (await ask(slow!, 10 * MIB)).granted!;
+  const waiting = await ask(other!, 10 * MIB);
+  for (let i = 0; i < 60; i += 1) {
+    await clock.advance(500);
+    expect(reply.fits(10 * MIB)).toBe(true);
+    expect(waiting.granted).toBeUndefined();
+  }
+  await clock.advance(3000);
+  expect(waiting.granted).toBeDefined();
+});
+
 test("a call that is long in coming keeps no memory from others", async () => {
   const clock = new FakeClock();
   const budget = new ReadBudget(16 * MIB, clock);

@@ -1,7 +1,9 @@
+import { GetRecordsCommand, type GetRecordsCommandOutput } from "@aws-sdk/client-kinesis";
 import { expect, test } from "vitest";
+import { MemoryStore } from "../src/index.ts";
 import { recordsPage } from "../src/kinesis/records-page.ts";
 import { DecodedRecords } from "../src/kinesis/page-records.ts";
-import { World } from "./support/world.ts";
+import { STREAM, World } from "./support/world.ts";
 
 const RECORDS = new DecodedRecords([]);
 const METADATA = { $metadata: {} };
@@ -50,6 +52,33 @@ test.each([
       code: "KINESIS_FAILED",
       message: expect.stringContaining(`the reply of ${operation}`),
     });
+  },
+);
+
+test.each([undefined, null, "", "abc"])(
+  "a record whose sequence number is %o is neither delivered nor checkpointed",
+  async (SequenceNumber) => {
+    const world = await World.of();
+    const store = new MemoryStore();
+    await world.put("a", "1", "2");
+    const client = {
+      send: async (command: object): Promise<unknown> => {
+        const reply: unknown = await world.kinesis.send(command as GetRecordsCommand);
+        if (!(command instanceof GetRecordsCommand)) return reply;
+        const { Records, ...rest } = reply as GetRecordsCommandOutput;
+        return { ...rest, Records: Records!.map((record) => ({ ...record, SequenceNumber })) };
+      },
+    };
+    const run = await world.start({ client, store, start: "TRIM_HORIZON" });
+    await world.clock.advance(90_000);
+
+    expect(run.error).toMatchObject({
+      code: "KINESIS_FAILED",
+      message: expect.stringContaining("without a sequence number"),
+    });
+    expect(run.texts).toEqual([]);
+    const scope = { application: "billing", streamName: STREAM };
+    expect(await store.getCheckpoint(scope, "shardId-000000000000")).toBeUndefined();
   },
 );
 

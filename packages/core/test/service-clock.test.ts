@@ -37,6 +37,38 @@ test("the start is recorded by the service's clock, not by this machine's", asyn
   expect(recorded).toBeLessThanOrEqual(serviceClock.now());
 });
 
+test("a wall clock that is set while the application is opened does not move its start", async () => {
+  let setBy = 0;
+  const clock = { ...systemClock, now: () => Date.now() + setBy };
+  const emulator = await startEmulator({ streams: { orders: 1 } });
+  onTestFinished(() => emulator.close());
+  const client = new KinesisClient({
+    endpoint: emulator.url,
+    region: "us-east-1",
+    credentials: { accessKeyId: "test", secretAccessKey: "test" },
+  });
+  onTestFinished(() => client.destroy());
+  const data = new MemoryStoreData();
+  class LateStore extends MemoryStore {
+    override async getCheckpoints(
+      ...call: Parameters<MemoryStore["getCheckpoints"]>
+    ): ReturnType<MemoryStore["getCheckpoints"]> {
+      setBy = HOUR;
+      return super.getCheckpoints(...call);
+    }
+  }
+  const store = new LateStore({ data });
+  const consumer = new Consumer({ stream: "orders", application: "billing", store, client, clock });
+  const stop = new AbortController();
+  const scan = consumer.scan(() => {}, { signal: stop.signal });
+  await vi.waitFor(() => expect(emulator.kinesis.countOf("GetRecords")).toBeGreaterThan(0), 10_000);
+  stop.abort();
+  await scan;
+
+  const { row } = data.application({ application: "billing", streamName: "orders" });
+  expect(row!.startedAt.getTime()).toBeLessThanOrEqual(Date.now());
+});
+
 test("an idle shard without records is not read again from the first start when its iterator is lost", async () => {
   let later = 0;
   const clock = {

@@ -1,4 +1,4 @@
-import { KinesisClient } from "@aws-sdk/client-kinesis";
+import { KinesisClient, ListShardsCommand } from "@aws-sdk/client-kinesis";
 import { expect, test, vi } from "vitest";
 import { Consumer } from "../src/index.ts";
 import { Telemetry } from "../src/telemetry/telemetry.ts";
@@ -101,6 +101,49 @@ test("LimitExceeded backs off, and a stream that is being changed is waited for"
 
   expect(await listing).toHaveLength(3);
   expect(world.kinesis.countOf("ListShards")).toBe(7);
+});
+
+test.each([
+  ["one and the same", () => "again", 1],
+  ["ever another", (page: number) => `page ${page}`, 1000],
+] as const)(
+  "a listing without an end, whose token is %s, is tried for a minute and then named",
+  async (_which, tokenOf, pages) => {
+    const world = await World.of();
+    let calls = 0;
+    const client = {
+      send: async (command: object): Promise<unknown> => {
+        if (!(command instanceof ListShardsCommand)) return world.kinesis.send(command as never);
+        calls += 1;
+        const reply = await world.kinesis.send(new ListShardsCommand({ StreamName: STREAM }));
+        return { ...reply, NextToken: tokenOf(calls) };
+      },
+    };
+    const run = await world.start({ client });
+    await world.clock.advance(90_000);
+
+    expect(run.error).toMatchObject({
+      code: "KINESIS_FAILED",
+      message: expect.stringContaining("without an end"),
+    });
+    expect(calls).toBeLessThan(pages + 30);
+  },
+);
+
+test("an empty token is none: the listing is complete", async () => {
+  const world = await World.of();
+  const client = {
+    send: async (command: object): Promise<unknown> => {
+      const reply: object = await world.kinesis.send(command as never);
+      return command instanceof ListShardsCommand ? { ...reply, NextToken: "" } : reply;
+    },
+  };
+  await world.put("a", "1");
+  const run = await world.start({ client, start: "TRIM_HORIZON" });
+  await world.clock.advance(1000);
+
+  expect(run.texts).toEqual(["1"]);
+  expect(world.kinesis.countOf("ListShards")).toBe(1);
 });
 
 test("discovery is one listing a period, whatever the number of shards", async () => {

@@ -12,6 +12,7 @@ import { MemoryCounter } from "./support/memory-counter.ts";
 import { MemoryLogger } from "./support/memory-logger.ts";
 import { World } from "./support/world.ts";
 
+const MIB = 2 ** 20;
 const JSON_TYPE = "application/x-amz-json-1.1";
 const CBOR_TYPE = "application/x-amz-cbor-1.1";
 const encoder = new Encoder({ useRecords: false, variableMapSize: true, tagUint8Array: false });
@@ -229,6 +230,28 @@ test.each(["cbor", "json", "sdk"] as const)(
     // Once: it is not tried again.
     expect(told).toEqual([option === "cbor" ? page.byteLength : 2 * page.byteLength]);
     await vi.waitFor(() => expect(closed).toBe(1));
+  },
+);
+
+test.each([
+  ["cbor", 200],
+  ["json", 200],
+  ["json", 500],
+] as const)(
+  "%s: a reply of %i that is longer than any is given up, whatever memory there is",
+  async (option, status) => {
+    answer = (type) => ({ status, type, body: Buffer.alloc(40 * MIB, " ") });
+    const telemetry = new Telemetry({}, { stream: "s", application: "a" });
+    let most = 0;
+    const page = new Wire(option, telemetry).getRecords(
+      { ShardIterator: "AAAA" },
+      (command) => client.send(command),
+      (bytes) => {
+        most = Math.max(most, bytes);
+      },
+    );
+    await expect(page).rejects.toMatchObject({ name: "UnexpectedReplyError" });
+    expect(most).toBeLessThanOrEqual(64 * MIB);
   },
 );
 

@@ -38,8 +38,9 @@ export class CallLine {
   /** … and for a late one, where whoever was answered, if slowly, goes first. */
   readonly #slow = new Set<Admit>();
   readonly #silent = new Set<Admit>();
-  /** What a reply takes to begin, and a turn takes in all. */
+  /** What a reply takes to begin. */
   #replyMs = FIRST_REPLY_MS;
+  /** What a turn takes in all. One counts for twice as much at most: a network that froze is no pace. */
   #turnMs = FIRST_TURN_MS;
   #waitMs = 0;
   #cancelWatch: (() => void) | undefined;
@@ -103,7 +104,7 @@ export class CallLine {
     turn.judge(this.#patienceMs);
     for (const ms of turn.repliesMs) this.#replyMs += (ms - this.#replyMs) * WEIGHT;
     const inTime = this.#prompt.delete(turn) && turn.answered;
-    if (inTime) this.#turnMs += (turn.tookMs - this.#turnMs) * WEIGHT;
+    if (inTime) this.#turnMs += Math.min(turn.tookMs - this.#turnMs, this.#turnMs) * WEIGHT;
     this.#late.delete(turn);
     this.#admit();
   }

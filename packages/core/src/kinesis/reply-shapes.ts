@@ -16,6 +16,40 @@ export function listedShards<T>(shards: readonly T[] | null | undefined): readon
   );
 }
 
+/** More pages than any stream has: 1,000 shards are on each. */
+const MOST_PAGES = 1000;
+
+/**
+ * The token of a listing's next page; undefined = there is none.
+ * @param earlier the tokens of the pages until now
+ * @throws UnexpectedReplyError for a listing without an end
+ */
+export function nextToken(
+  token: string | null | undefined,
+  earlier: ReadonlySet<string>,
+): string | undefined {
+  if (token === undefined || token === null || token === "") return undefined;
+  if (!earlier.has(token) && earlier.size < MOST_PAGES) return token;
+  throw new UnexpectedReplyError(
+    "ListShards names one page after another without an end: is the endpoint that of Kinesis?",
+  );
+}
+
+const SEQUENCE_NUMBER = /^\d{1,129}$/;
+
+/** The records that somebody else has decoded. @throws UnexpectedReplyError: a checkpoint is a number */
+export function numberedRecords<T extends { readonly SequenceNumber?: string | undefined }>(
+  records: readonly T[] | null | undefined,
+): readonly T[] {
+  const all = records ?? [];
+  const isNumbered = (record: T | null): boolean =>
+    SEQUENCE_NUMBER.test(record?.SequenceNumber ?? "");
+  if (Array.isArray(all) && all.every(isNumbered)) return all;
+  throw new UnexpectedReplyError(
+    "a reply of GetRecords has a record without a sequence number: is the endpoint that of Kinesis?",
+  );
+}
+
 /** The description of a stream. @throws UnexpectedReplyError */
 export function streamSummary<T>(summary: T | null | undefined): T {
   if (typeof summary === "object" && summary !== null) return summary;

@@ -17,7 +17,7 @@ import { Caller, type Turn } from "./call-turn.ts";
 import { classify } from "./classify.ts";
 import { ShardCalls } from "./shard-calls.ts";
 import { fromListing, type Shard } from "./shard.ts";
-import { listedShards, streamSummary } from "./reply-shapes.ts";
+import { listedShards, nextToken, streamSummary } from "./reply-shapes.ts";
 import type { StreamId } from "./stream-id.ts";
 import { Wire, type WireOption } from "./wire/wire.ts";
 
@@ -61,8 +61,8 @@ export class StreamClient {
   /** The calls for shards; those for the stream as a whole do not wait behind them. */
   readonly line: CallLine;
   readonly #streamLine: CallLine;
-  /** Wall-clock difference: the service's minus this machine's, from the last reply that told. */
-  #serviceOffsetMs = 0;
+  /** The service's time of day, and this machine's monotonic clock then, from the last reply that told. */
+  #served: { readonly at: number; readonly monotonic: number } | undefined;
   /** Of the shards in the last complete listing. */
   #firstNumbers: ReadonlyMap<string, string | undefined> = new Map();
 
@@ -93,9 +93,13 @@ export class StreamClient {
     return this.#target;
   }
 
-  /** The service's time of day as far as its replies have told; this machine's until then. */
+  /**
+   * The service's time of day as far as its replies have told; this machine's until then. A wall clock
+   * that is set afterwards changes nothing.
+   */
   serviceNow(): Date {
-    return new Date(this.#clock.now() + this.#serviceOffsetMs);
+    if (this.#served === undefined) return new Date(this.#clock.now());
+    return new Date(this.#served.at + this.#clock.monotonic() - this.#served.monotonic);
   }
 
   async describe(signal: AbortSignal): Promise<StreamDescription> {
@@ -122,6 +126,7 @@ export class StreamClient {
   async listShards(signal: AbortSignal): Promise<readonly Shard[]> {
     let shards: Shard[] = [];
     let token: string | undefined;
+    const tokens = new Set<string>();
     let restarts = 0;
     for (;;) {
       try {
@@ -132,12 +137,15 @@ export class StreamClient {
           signal,
           ({ Shards, NextToken }: ListShardsCommandOutput) => ({
             shards: listedShards(Shards).map(fromListing),
-            token: NextToken ?? undefined,
+            token: nextToken(NextToken, tokens),
           }),
         );
         shards.push(...page.shards);
         token = page.token;
-        if (token !== undefined) continue;
+        if (token !== undefined) {
+          tokens.add(token);
+          continue;
+        }
         this.#firstNumbers = new Map(
           shards.map((one) => [one.shardId, one.startingSequenceNumber]),
         );
@@ -147,6 +155,7 @@ export class StreamClient {
         this.#telemetry.warn("a listing of the shards took too long; it starts over");
         shards = [];
         token = undefined;
+        tokens.clear();
         restarts += 1;
         await sleep(this.#clock, backoffMs(restarts, BACKOFF, this.#random), signal);
       }
@@ -259,8 +268,8 @@ export class StreamClient {
       (next) => async (args) => {
         const output = await next(args);
         const { headers } = output.response as { headers?: Record<string, string> };
-        const served = Date.parse(headers?.["date"] ?? "");
-        if (!Number.isNaN(served)) this.#serviceOffsetMs = served - this.#clock.now();
+        const at = Date.parse(headers?.["date"] ?? "");
+        if (!Number.isNaN(at)) this.#served = { at, monotonic: this.#clock.monotonic() };
         return output;
       },
       { step: "deserialize", name: "kcServiceTime", override: true },

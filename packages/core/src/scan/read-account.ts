@@ -28,7 +28,7 @@ export class Reservation {
   /** Counts as old: see `ReadBudget`. */
   old = false;
   stage: "under way" | "read ahead" | "in hand" | "released" = "under way";
-  /** When it came to this stage, by the monotonic clock. */
+  /** When it came to this stage, or its reply went on, by the monotonic clock. */
   since: number;
   readonly #lender: Lender;
   readonly #clock: Clock;
@@ -40,9 +40,10 @@ export class Reservation {
     this.since = clock.monotonic();
   }
 
-  /** So much is needed; false = there is no room for it. */
+  /** The reply goes on, and so much is needed; false = there is no room for it. */
   fits(bytes: number): boolean {
     if (this.stage === "released") return true;
+    this.since = this.#clock.monotonic();
     return bytes === this.bytes || this.#lender.resize(this, bytes);
   }
 

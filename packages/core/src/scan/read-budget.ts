@@ -5,7 +5,7 @@ import { ReadAccount, type Demand, type Lender, type Reservation } from "./read-
 const LEFT_BY_READING_AHEAD = 1 / 4;
 /** How often things are looked at while a shard with nothing waits, in milliseconds. */
 const LOOK_MS = 1000;
-/** A call that was not answered for so long keeps no memory from others. */
+/** A call without a sign of life for so long keeps no memory from others. */
 const OLD_CALL_MS = 2000;
 /** A page that has been in hand for so long may stay there for good. */
 const OLD_PAGE_MS = 5000;
@@ -140,7 +140,7 @@ export class ReadBudget implements Lender {
     for (const account of this.#accounts) {
       for (const reservation of account.reservations) {
         const { stage, since, bytes } = reservation;
-        if (stage === "under way" && now - since >= OLD_CALL_MS) reservation.fits(0);
+        if (stage === "under way" && now - since >= OLD_CALL_MS) this.resize(reservation, 0);
         if (stage !== "in hand" || now - since < OLD_PAGE_MS) continue;
         if (!reservation.old) this.#oldBytes += bytes;
         reservation.old = true;

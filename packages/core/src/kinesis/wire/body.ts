@@ -1,11 +1,17 @@
 import type { Readable } from "node:stream";
+import { UnexpectedReplyError } from "../reply-shapes.ts";
 
-/** What is taken at its word of a reply's announced length: no reply of GetRecords is longer. */
-const LONGEST_ANNOUNCED = 16 * 1024 * 1024;
+const MIB = 1024 * 1024;
+
+/** What is taken at its word of a reply's announced length. */
+const LONGEST_ANNOUNCED = 16 * MIB;
+/** No reply of GetRecords is longer: 10 MiB of data in base64, and what JSON has beside them. */
+const LONGEST_BODY = 32 * MIB;
 
 /**
  * A reply's whole body, in memory of its own: records that are views on it share it with nothing
- * else. Rejects with what breaks the stream off.
+ * else. Rejects with what breaks the stream off, and with an UnexpectedReplyError if it is longer than
+ * any reply.
  * @param onBytes told before memory is taken for so many bytes; what it throws breaks the body off
  */
 export async function readBody(
@@ -60,8 +66,14 @@ class Collected {
 
   add(chunk: Uint8Array): void {
     const length = this.#length + chunk.byteLength;
-    const fits = length <= this.#bytes.byteLength;
-    const needed = fits ? this.#bytes.byteLength : Math.max(2 * this.#bytes.byteLength, length);
+    if (length > LONGEST_BODY) {
+      throw new UnexpectedReplyError(
+        `the reply goes on beyond ${LONGEST_BODY / MIB} MiB: is the endpoint that of Kinesis?`,
+      );
+    }
+    const had = this.#bytes.byteLength;
+    const fits = length <= had;
+    const needed = fits ? had : Math.min(LONGEST_BODY, Math.max(2 * had, length));
     this.#onBytes(needed);
     if (!fits) {
       const larger = memory(needed);

@@ -7,6 +7,7 @@ import { describeError } from "../../errors.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import { DecodedRecords } from "../page-records.ts";
 import { recordsPage, type RecordsPage } from "../records-page.ts";
+import { numberedRecords } from "../reply-shapes.ts";
 import { UnreadableReplyError } from "./records-reply.ts";
 import { decodeOurselves, watchReply, type WireProtocol } from "./middleware.ts";
 import type { ReplyWatch } from "./records-reply.ts";
@@ -85,7 +86,7 @@ async function getRecordsIn(
 }
 
 function asRead(output: GetRecordsCommandOutput): RecordsPage {
-  return recordsPage(output, new DecodedRecords(output.Records ?? []), NaN);
+  return recordsPage(output, new DecodedRecords(numberedRecords(output.Records)), NaN);
 }
 
 const NOT_UNDERSTOOD = /^(?:Serialization|UnknownOperation)/;
