@@ -2,6 +2,7 @@ import type { ListShardsCommandOutput } from "@aws-sdk/client-kinesis";
 import { expect, test } from "vitest";
 import { sleep } from "../src/clock.ts";
 import { MemoryStore, MemoryStoreData, type KinesisClientLike } from "../src/index.ts";
+import { keyOf } from "./support/calls.ts";
 import { World } from "./support/world.ts";
 
 const HOUR = 3_600_000;
@@ -111,6 +112,25 @@ test("a child that listings do not know yet is read once they do", async () => {
   await world.put("a", "1");
   await world.clock.advance(12_000);
   expect(run.texts).toEqual(["1"]);
+});
+
+test("a child that waits for its other parent is not taken for gone while listings lag", async () => {
+  const world = await World.of({ shards: 2 });
+  let lags = true;
+  const client = missing(world, (shardId) => lags && shardId === S2);
+  await world.put(keyOf(1, 2), "slow");
+  const run = await world.start(
+    { client, start: "TRIM_HORIZON", discoveryIntervalMs: 3000 },
+    ({ shardId }) => (shardId === S1 ? sleep(world.clock, 60_000) : undefined),
+  );
+  await world.clock.advance(1000);
+  await world.merge(S0, S1);
+  await world.put("a", "child");
+  await world.clock.advance(40_000);
+  lags = false;
+  await world.clock.advance(40_000);
+  expect(run.texts).toEqual(["slow", "child"]);
+  expect(world.counter.total("trimmed")).toBe(0);
 });
 
 test("rows of shards that have ended go once they are gone and their children have begun", async () => {

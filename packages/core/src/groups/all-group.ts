@@ -95,7 +95,10 @@ class AllShards {
         if (!this.#history.isGone(shardId)) this.#gone.delete(shardId);
       }
       const isNewlyGone = (shardId: string): boolean =>
-        this.#history.isGone(shardId) && !this.#gone.has(shardId) && !this.#granted.has(shardId);
+        this.#history.isGone(shardId) &&
+        !this.#gone.has(shardId) &&
+        !this.#granted.has(shardId) &&
+        !this.#graph.mayBeTooYoung(shardId);
       const gone = [...known].filter(isNewlyGone);
       if (gone.length > 0) void this.#forget(gone);
     } catch (error) {

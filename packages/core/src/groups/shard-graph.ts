@@ -59,6 +59,15 @@ export class ShardGraph {
     return this.#listed.has(shardId) || this.#announced.has(shardId);
   }
 
+  /**
+   * Was it told by a parent's last page alone, and no shard that comes after it is listed? That no
+   * listing names it proves nothing: they may lag.
+   */
+  mayBeTooYoung(shardId: string): boolean {
+    const isYoung = this.#announced.has(shardId);
+    return isYoung && this.childrenOf(shardId).every((child) => this.mayBeTooYoung(child));
+  }
+
   hasEnded(shardId: string): boolean {
     return this.#ended.has(shardId);
   }
