@@ -206,10 +206,11 @@ class Story {
     };
   }
 
-  /** The store refuses its claims for good: it ends by that, and leaves the group. */
+  /** The store refuses its claims for good: it ends by that, once its handlers have, and leaves. */
   #refuse(worker: Worker): void {
     this.#note(`${worker.id}'s claims are refused for good`, () => {
       worker.weather.refused = true;
+      worker.slow = { until: this.#clock.monotonic() + 30_000, ms: 3000 };
     });
   }
 
