@@ -10,7 +10,7 @@ import {
 } from "./options.ts";
 import type { ConsumerRecord } from "./record.ts";
 import { checkScanOptions, checkThresholds, type ScanOptions } from "./scan-options.ts";
-import { RecordIterator } from "./scan/records.ts";
+import { RecordIterator, type RecordLoop } from "./scan/records.ts";
 import { Scan, type ScanStatus } from "./scan/scan.ts";
 import { connectsForEachCall, ownClient } from "./kinesis/own-client.ts";
 import type { KinesisClientLike } from "./kinesis/stream-client.ts";
@@ -67,7 +67,12 @@ export class Consumer {
    */
   records(options: ScanOptions = {}): AsyncGenerator<ConsumerRecord, void, undefined> {
     const { signal } = checkScanOptions(options);
-    return new RecordIterator((handler, stop) => this.scan(handler, { signal: stop }), signal);
+    const { clock, group } = this.#options;
+    return new RecordIterator(
+      (handler, stop, loop) => this.#scan(group, handler, { signal: stop }, loop),
+      clock,
+      signal,
+    );
   }
 
   /** What the consumer is doing now: a snapshot, made when it is asked for. */
@@ -94,7 +99,12 @@ export class Consumer {
     return healthOf(this.status(), checkThresholds(thresholds));
   }
 
-  async #scan(group: AnyGroup, handler: Handler, options: ScanOptions): Promise<void> {
+  async #scan(
+    group: AnyGroup,
+    handler: Handler,
+    options: ScanOptions,
+    loop?: RecordLoop,
+  ): Promise<void> {
     const { signal } = checkScanOptions(options);
     if (typeof handler !== "function") throw new ConfigError("handler", "a function is needed");
     if (this.#scanning) {
@@ -108,21 +118,19 @@ export class Consumer {
     try {
       const { client } = this.#options;
       await (client === undefined
-        ? withOwnClient((own) => this.#run(own, group, handler, signal))
-        : this.#run(client, group, handler, signal));
+        ? withOwnClient((own) => this.#run(this.#scanOf(own, handler, loop), group, signal))
+        : this.#run(this.#scanOf(client, handler, loop), group, signal));
     } finally {
       this.#scanning = false;
       this.#current = undefined;
     }
   }
 
-  #run(
-    client: KinesisClientLike,
-    group: AnyGroup,
-    handler: Handler,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    const scan = new Scan(this.#options, client, handler, this.#unfinished);
+  #scanOf(client: KinesisClientLike, handler: Handler, loop: RecordLoop | undefined): Scan {
+    return new Scan(this.#options, client, handler, { earlier: this.#unfinished, loop });
+  }
+
+  #run(scan: Scan, group: AnyGroup, signal: AbortSignal | undefined): Promise<void> {
     this.#current = scan;
     return scan.run(group, signal).finally(() => this.#keepUnfinished(scan));
   }

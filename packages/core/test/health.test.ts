@@ -1,5 +1,6 @@
 import type { FakeClock } from "@kc/emulator";
 import { expect, test, vi } from "vitest";
+import { sleep } from "../src/clock.ts";
 import {
   LeaseGroup,
   MemoryStore,
@@ -13,7 +14,7 @@ import { gate, isFor, keyOf } from "./support/calls.ts";
 import { GroupWorld, OUTAGE } from "./support/group-world.ts";
 import { MemoryCounter } from "./support/memory-counter.ts";
 import { MemoryLogger } from "./support/memory-logger.ts";
-import { RecordingStore } from "./support/recording-store.ts";
+import { failing, RecordingStore } from "./support/recording-store.ts";
 import { World } from "./support/world.ts";
 
 /** One test for each row of the table in `docs/health.md`. */
@@ -580,4 +581,52 @@ test("a call that failed once and is not needed any more is no trouble", async (
   expect(group.shares).toEqual({ a: 1, b: 1 });
   expect(b.run.consumer.status().troubles).toEqual([]);
   expect(b.run.consumer.health()).toMatchObject({ ready: true, reasons: [] });
+});
+
+test("a loop of records() that is slow is not stuck, however many shards wait; one that stops is", async () => {
+  const world = await World.of({ shards: 10 });
+  const { clock } = world;
+  for (let shard = 0; shard < 10; shard += 1) await world.put(keyOf(shard, 10), "1", "2");
+  const consumer = world.consumer({ start: "TRIM_HORIZON" });
+  const stop = new AbortController();
+  let takesMs = 60_000;
+  const taken: string[] = [];
+  const read = async (): Promise<void> => {
+    for await (const record of consumer.records({ signal: stop.signal })) {
+      taken.push(record.shardId);
+      await sleep(clock, takesMs, stop.signal);
+    }
+  };
+  const reading = read();
+  await clock.advance(2 * FIVE_MINUTES);
+  expect(consumer.health()).toMatchObject({ alive: true, stuckShards: [] });
+  expect(new Set(taken).size).toBeGreaterThanOrEqual(9);
+  takesMs = Infinity;
+  await clock.advance(FIVE_MINUTES + 61_000);
+  expect(consumer.health().alive).toBe(false);
+  stop.abort();
+  await clock.advance(60_000);
+  await reading;
+});
+
+test("a shard at its end is not unread; an onShardClosed that does not return is stuck", async () => {
+  const world = await World.of();
+  const store = new RecordingStore(world.clock);
+  const hook = gate();
+  const run = await world.start({ store, onShardClosed: () => hook.opened });
+  await world.clock.advance(1000);
+  const mend = store.let("setCheckpoints", failing(OUTAGE));
+  await world.split(SHARD);
+  await world.clock.advance(120_000);
+  expect(run.consumer.health().reasons).toEqual([
+    expect.stringMatching(/^the store does not take what is finished/),
+    expect.stringMatching(/^a call fails/),
+  ]);
+  mend();
+  await world.clock.advance(FIVE_MINUTES + 10_000);
+  expect(run.consumer.health()).toMatchObject({ alive: false, stuckShards: [SHARD] });
+  expect(run.consumer.status().shards).toMatchObject([{ state: "handling", unreadForMs: 0 }]);
+  hook.open();
+  await world.clock.advance(10_000);
+  expect(run.consumer.health()).toMatchObject({ alive: true, ready: true });
 });

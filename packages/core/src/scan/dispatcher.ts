@@ -8,6 +8,7 @@ import type { Telemetry } from "../telemetry/telemetry.ts";
 import { HandledFigures } from "./handled-figures.ts";
 import { RecordSignal } from "./record-signal.ts";
 import type { Page } from "./polling-reader.ts";
+import type { RecordLoop } from "./records.ts";
 import type { Totals } from "./scan-log.ts";
 import type { Turns } from "./turns.ts";
 
@@ -39,6 +40,8 @@ export interface DispatcherOptions {
   readonly telemetry: Telemetry;
   /** The scan's, to be added to. */
   readonly totals: Totals;
+  /** What takes the records, if the handler only hands them on. */
+  readonly loop: RecordLoop | undefined;
 }
 
 /**
@@ -81,7 +84,8 @@ export class Dispatcher {
 
   /** Since when the handler has been at the records in hand; undefined = it has none. */
   get handlingSince(): number | undefined {
-    return this.#delivering && !this.#paused ? this.#checkedAt : undefined;
+    if (!this.#delivering || this.#paused) return undefined;
+    return Math.max(this.#checkedAt, this.#options.loop?.tookAt ?? -Infinity);
   }
 
   /** Do records wait for the store, or for the lease? */

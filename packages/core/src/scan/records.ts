@@ -1,3 +1,4 @@
+import type { Clock } from "../clock.ts";
 import { SkipCheckpoint, type Handler, type HandlerContext } from "../handler.ts";
 import type { ConsumerRecord } from "../record.ts";
 
@@ -19,6 +20,12 @@ interface Request {
   readonly reject: (error: unknown) => void;
 }
 
+/** One loop takes the records of all shards: those that wait in line for it are not stuck by themselves. */
+export interface RecordLoop {
+  /** When it took its last record, by the monotonic clock. */
+  readonly tookAt: number;
+}
+
 const DONE: RecordResult = { done: true, value: undefined };
 
 /**
@@ -28,8 +35,11 @@ const DONE: RecordResult = { done: true, value: undefined };
  *
  * new → (next) running → (return, throw, the caller's signal) stopping → (the scan has settled) over.
  */
-export class RecordIterator implements AsyncGenerator<ConsumerRecord, undefined, undefined> {
-  readonly #scan: (handler: Handler, signal: AbortSignal) => Promise<void>;
+export class RecordIterator
+  implements AsyncGenerator<ConsumerRecord, undefined, undefined>, RecordLoop
+{
+  readonly #scan: (handler: Handler, signal: AbortSignal, loop: RecordLoop) => Promise<void>;
+  readonly #clock: Clock;
   readonly #signal: AbortSignal | undefined;
   readonly #stop = new AbortController();
   readonly #onAbort = (): void => this.#decline(this.#signal?.reason);
@@ -43,13 +53,20 @@ export class RecordIterator implements AsyncGenerator<ConsumerRecord, undefined,
   #over = false;
   /** What the scan was rejected with, until somebody was told. */
   #failure: { readonly error: unknown } | undefined;
+  #tookAt = -Infinity;
 
   constructor(
-    scan: (handler: Handler, signal: AbortSignal) => Promise<void>,
+    scan: (handler: Handler, signal: AbortSignal, loop: RecordLoop) => Promise<void>,
+    clock: Clock,
     signal: AbortSignal | undefined,
   ) {
     this.#scan = scan;
+    this.#clock = clock;
     this.#signal = signal;
+  }
+
+  get tookAt(): number {
+    return this.#tookAt;
   }
 
   /** The next record; the last one is acknowledged. @throws KcError of what ended the scan, once */
@@ -87,7 +104,7 @@ export class RecordIterator implements AsyncGenerator<ConsumerRecord, undefined,
     if (this.#signal?.aborted) this.#onAbort();
     this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
     const handler: Handler = (record, context) => this.#offer(record, context);
-    this.#scanning = this.#scan(handler, this.#stop.signal).then(
+    this.#scanning = this.#scan(handler, this.#stop.signal, this).then(
       () => this.#settle(),
       (error: unknown) => {
         this.#failure = { error };
@@ -110,6 +127,7 @@ export class RecordIterator implements AsyncGenerator<ConsumerRecord, undefined,
       this.#inHand?.answer();
       this.#inHand = this.#takeOffer();
       if (this.#inHand === undefined) return;
+      this.#tookAt = this.#clock.monotonic();
       this.#requests.shift()!.resolve({ done: false, value: this.#inHand.record });
     }
   }

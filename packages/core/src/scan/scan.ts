@@ -24,6 +24,7 @@ import type { ConsumerStatus, ScanStage } from "../telemetry/status.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { Watch } from "../telemetry/watch.ts";
 import type { SharedReading } from "./poll-gate.ts";
+import type { RecordLoop } from "./records.ts";
 import { FirstPages } from "./page-size.ts";
 import { PollPace } from "./poll-pace.ts";
 import { ReadBudget } from "./read-budget.ts";
@@ -54,6 +55,7 @@ export class Scan implements GroupHost {
   readonly #client: KinesisClientLike;
   readonly #handler: Handler;
   readonly #earlier: ReadonlyMap<string, Promise<unknown>>;
+  readonly #loop: RecordLoop | undefined;
   readonly #stream: StreamClient;
   readonly #calls: StoreCalls;
   readonly #checkpointer: Checkpointer;
@@ -83,20 +85,24 @@ export class Scan implements GroupHost {
   #cancelDeadline: (() => void) | undefined;
 
   /**
-   * @param earlier handlers that an earlier scan gave up and that still run, by shard: reading waits
-   * for them
+   * @param of `earlier`: handlers that an earlier scan gave up and that still run, by shard: reading
+   * waits for them. `loop`: what takes the records, if the handler only hands them on
    */
   constructor(
     options: ResolvedOptions,
     client: KinesisClientLike,
     handler: Handler,
-    earlier: ReadonlyMap<string, Promise<unknown>> = new Map(),
+    of: {
+      readonly earlier: ReadonlyMap<string, Promise<unknown>>;
+      readonly loop: RecordLoop | undefined;
+    },
   ) {
     const { clock, random, telemetry, store, scope } = options;
     this.#options = options;
     this.#client = client;
     this.#handler = handler;
-    this.#earlier = earlier;
+    this.#earlier = of.earlier;
+    this.#loop = of.loop;
     this.scope = scope;
     this.store = store;
     this.clock = clock;
@@ -279,6 +285,7 @@ export class Scan implements GroupHost {
       turns: this.#turns,
       telemetry: this.telemetry,
       totals: this.#log.totals,
+      loop: this.#loop,
       stop,
       deadline: this.#deadline.signal,
       onFailure: (error) => this.#fail(error),

@@ -13,6 +13,7 @@ import { PageQueue } from "./page-queue.ts";
 import { PollGate, type SharedReading } from "./poll-gate.ts";
 import { PollingReader, type Page } from "./polling-reader.ts";
 import type { ReadAccount } from "./read-account.ts";
+import type { RecordLoop } from "./records.ts";
 import type { Totals } from "./scan-log.ts";
 import type { Turns } from "./turns.ts";
 
@@ -32,6 +33,8 @@ export interface ShardReadingOptions {
   readonly turns: Turns;
   readonly telemetry: Telemetry;
   readonly totals: Totals;
+  /** What takes the records, if the handler only hands them on. */
+  readonly loop: RecordLoop | undefined;
   /** Aborts when no further record is to be begun. */
   readonly stop: AbortSignal;
   /** Aborts when the shard is given up, with a record in hand or without. */

@@ -15,6 +15,7 @@ import type { PollOptions } from "./pacing.ts";
 import type { SharedReading } from "./poll-gate.ts";
 import type { Page } from "./polling-reader.ts";
 import { ShardReading, type ReadingStatus } from "./shard-reading.ts";
+import type { RecordLoop } from "./records.ts";
 import type { Totals } from "./scan-log.ts";
 import type { Turns } from "./turns.ts";
 
@@ -35,6 +36,8 @@ export interface ShardScanOptions {
   readonly turns: Turns;
   readonly telemetry: Telemetry;
   readonly totals: Totals;
+  /** What takes the records, if the handler only hands them on. */
+  readonly loop: RecordLoop | undefined;
   /** Aborts when the consumer stops: start no further record. */
   readonly stop: AbortSignal;
   /** Aborts when the time that a stop has is over. */
@@ -67,6 +70,10 @@ export class ShardScan {
   #idle: Promise<unknown> = Promise.resolve();
   /** Undefined until reading has begun. */
   #reading: ShardReading | undefined;
+  /** The last page was handled: nothing is to be read. */
+  #atEnd = false;
+  /** Since when the hook of a closed shard has been called, by the monotonic clock. */
+  #hookSince: number | undefined;
   #waitingFor: "handler" | "flush" = "handler";
   #cancelTimer: (() => void) | undefined;
 
@@ -90,7 +97,8 @@ export class ShardScan {
     const now = clock.monotonic();
     const reading = this.#reading?.status(now);
     const waiting = now - this.#grantedAt;
-    const unreadForMs = this.#stop.signal.aborted ? 0 : (reading?.unreadForMs ?? waiting);
+    const unreadForMs =
+      this.#stop.signal.aborted || this.#atEnd ? 0 : (reading?.unreadForMs ?? waiting);
     return {
       shardId: this.shardId,
       lagMs: waiting,
@@ -98,6 +106,8 @@ export class ShardScan {
       recordsInFlight: 0,
       sinceLastPollMs: undefined,
       ...reading,
+      ...(this.#atEnd && { lagMs: 0 }),
+      ...(this.#hookSince !== undefined && { handlingForMs: now - this.#hookSince }),
       state: this.#state(reading),
       unreadForMs,
       error: telemetry.troubles.ofShard(this.shardId),
@@ -115,7 +125,7 @@ export class ShardScan {
 
   /** Is a handler at its records, whether it is still read here or not? */
   get isHandling(): boolean {
-    return this.#reading?.isHandling ?? false;
+    return this.#hookSince !== undefined || (this.#reading?.isHandling ?? false);
   }
 
   /** What a stop that ran out of time was waiting for. */
@@ -141,7 +151,8 @@ export class ShardScan {
 
   #state(reading: ReadingStatus | undefined): ShardStatus["state"] {
     if (this.#abandon.signal.aborted) return "abandoned";
-    return this.#stop.signal.aborted ? "draining" : (reading?.state ?? "waiting");
+    if (this.#stop.signal.aborted) return "draining";
+    return this.#hookSince === undefined ? (reading?.state ?? "waiting") : "handling";
   }
 
   /** A handler that was given up may still be running; the shard's next one waits for it. */
@@ -182,12 +193,14 @@ export class ShardScan {
         if (records.length > 0) last = records.sequenceNumber(records.length - 1);
         if (!(await reading.deliver(page))) return await this.#drained();
         if (!page.end) continue;
+        this.#atEnd = true;
         if (await this.#isClosed(page)) {
           // A shard without records has the number with which they would begin.
           last ??= await this.#options.stream.firstNumberOf(shardId, this.#stop.signal);
           reading.close();
           return await this.#ended(page, last);
         }
+        this.#atEnd = false;
         reading.reopen();
       }
     } finally {
@@ -225,11 +238,14 @@ export class ShardScan {
       shardId,
       children: page.children.map((child) => child.shardId),
     });
+    this.#hookSince = this.#options.clock.monotonic();
     try {
       await this.#options.onShardClosed?.(shardId);
     } catch (error) {
       const message = `${shardId}: onShardClosed failed: ${describeError(error)}`;
       throw new KcError("HOOK_FAILED", message, { shardId, cause: error });
+    } finally {
+      this.#hookSince = undefined;
     }
     return { kind: "ended", children: page.children };
   }
