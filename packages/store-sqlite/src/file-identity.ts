@@ -1,4 +1,4 @@
-import { statSync, type BigIntStats } from "node:fs";
+import { realpathSync, statSync, type BigIntStats } from "node:fs";
 import { resolve } from "node:path";
 import { StoreError, StoreRegressedError } from "@kc/core";
 
@@ -12,6 +12,7 @@ import { StoreError, StoreRegressedError } from "@kc/core";
  */
 export class FileIdentity {
   readonly #path: string;
+  readonly #logPath: string;
   readonly #file: string | undefined;
   readonly #log: string | undefined;
 
@@ -19,7 +20,9 @@ export class FileIdentity {
   constructor(path: string) {
     this.#path = resolve(path);
     this.#file = identity(this.#path);
-    this.#log = identity(`${this.#path}-wal`);
+    // SQLite follows symbolic links first: the log stands beside the file, not beside a link to it.
+    this.#logPath = `${realpathSync(this.#path)}-wal`;
+    this.#log = identity(this.#logPath);
   }
 
   /** @throws StoreError if a write would not be found by the next process that opens the path */
@@ -33,7 +36,7 @@ export class FileIdentity {
           "that the right file is in its place, and start again",
       );
     }
-    if (identity(`${path}-wal`) === this.#log) return;
+    if (identity(this.#logPath) === this.#log) return;
     throw new StoreError(
       "STORE_FAILED",
       `${path}: its write-ahead log was removed while it was open, and what is written here would ` +

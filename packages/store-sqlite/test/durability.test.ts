@@ -1,6 +1,14 @@
 import { createRequire } from "node:module";
 import { execFileSync } from "node:child_process";
-import { copyFileSync, existsSync, readFileSync, renameSync, rmSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { CheckpointWrite, StoreScope } from "@kc/core";
 import Libsql from "libsql";
@@ -65,6 +73,18 @@ describe("this process read the file and closed it, which drops the file's locks
     await expect(store.setCheckpoint(scope, at(2))).rejects.toMatchObject(logRemoved);
     await store[Symbol.asyncDispose]();
     expect(found()).toEqual([{ sequence_number: "1" }]);
+  });
+
+  it("so it is where the path is a symbolic link: the log stands beside the file", async () => {
+    const file = join(directory.path, "data", "b.db");
+    mkdirSync(join(directory.path, "data"));
+    symlinkSync(file, path);
+    const store = open();
+    await store.setCheckpoint(scope, at(1));
+    readFileSync(path);
+    expect(found()).toEqual([{ sequence_number: "1" }]);
+    expect(existsSync(`${file}-wal`)).toBe(false);
+    await expect(store.setCheckpoint(scope, at(2))).rejects.toMatchObject(logRemoved);
   });
 
   it("heartbeats and reads are refused too", async () => {
