@@ -19,6 +19,11 @@ export interface Call {
   readonly look: (wanted: Wanted) => Promise<Look>;
   /** A statement that changes workers or leases. Answers how many rows it changed. */
   readonly change: (sql: string) => Promise<number>;
+  /**
+   * What was to be changed is found done: by a call that was given up, for instance, whose statement
+   * took effect after its revision was raised. So it is raised once more.
+   */
+  readonly owe: () => void;
   /** Raises the revision, if something was changed: at the latest at the call's end. */
   readonly settle: () => Promise<void>;
 }
@@ -31,10 +36,10 @@ export class Calls {
   /** Undefined until the schema has been seen to be right. */
   #limits: Limits | undefined;
   /**
-   * The namespaces in which a change stands, or may stand, whose revision was not raised yet. If the
-   * call is given up, the next one does it, a heartbeat for instance.
+   * The namespaces in which a change stands, or may stand, whose revision was not raised yet, each
+   * with the last such change. If the call is given up, the next one does it, a heartbeat for instance.
    */
-  readonly #owed = new Set<string>();
+  readonly #owed = new Map<string, symbol>();
 
   constructor(connection: Connection, tables: Tables, namespace: string | undefined) {
     this.#connection = connection;
@@ -74,6 +79,7 @@ export class Calls {
 
   #call(session: Session, place: Place, scope: StoreScope): Call {
     const owed = this.#owed;
+    const owe = (): void => void owed.set(place.namespace, Symbol("change"));
     return {
       session,
       place,
@@ -81,17 +87,20 @@ export class Calls {
       change: async (sql) => {
         try {
           const changed = await session.write(sql);
-          if (changed > 0) owed.add(place.namespace);
+          if (changed > 0) owe();
           return changed;
         } catch (error) {
-          if (!isDuplicate(error)) owed.add(place.namespace);
+          if (!isDuplicate(error)) owe();
           throw error;
         }
       },
+      owe,
       settle: async () => {
-        if (!owed.has(place.namespace)) return;
+        const last = owed.get(place.namespace);
+        if (last === undefined) return;
         await session.write(raiseRevision(place));
-        owed.delete(place.namespace);
+        // In the other lane a change may have come since: it may be later than this revision.
+        if (owed.get(place.namespace) === last) owed.delete(place.namespace);
       },
     };
   }

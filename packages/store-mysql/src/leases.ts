@@ -90,13 +90,15 @@ export class Leases {
     const released: string[] = [];
     for (const part of inParts(leases)) {
       const ids = idsOf(part);
-      const back = await this.#calls.run(scope, part, options, async ({ place, look, change }) => {
+      const back = await this.#calls.run(scope, part, options, async (call) => {
+        const { place, look, change, owe } = call;
         for (;;) {
           const { leases: standing } = await look({ leases: ids });
           const held = part.flatMap(({ shardId, fence: { epoch, owner } }) => {
             const lease = standing.get(shardId);
-            const holds = lease?.owner === owner && lease.epoch === epoch;
-            return holds ? [{ shardId, epoch, owner }] : [];
+            if (lease?.epoch !== epoch) return [];
+            if (lease.owner === undefined) owe(); // given back before
+            return lease.owner === owner ? [{ shardId, epoch, owner }] : [];
           });
           if (held.length === 0) return [];
           if ((await change(sql.freeLeases(place, held))) > 0) return idsOf(held);

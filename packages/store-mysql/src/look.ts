@@ -3,6 +3,7 @@ import type { LeaseRow, StoreScope, WorkerIdentity, WorkerRow } from "@kc/core";
 import type { MysqlRow, Session } from "./database.ts";
 import {
   checkPlace,
+  checkShards,
   checkpointsOf,
   leasesOf,
   textOf,
@@ -33,7 +34,8 @@ export interface Look {
 
 /**
  * @throws NamespaceConflictError if another scope has the namespace
- * @throws StoreError STORE_UNAVAILABLE from a server that is read-only
+ * @throws StoreError STORE_UNAVAILABLE from a server that is read-only; STORE_SCHEMA from a table
+ * that cannot keep the shards apart
  */
 export async function look(
   session: Session,
@@ -47,11 +49,13 @@ export async function look(
   const [head] = of("place");
   const checkpoints = of("checkpoint");
   checkPlace(head, checkpoints, scope, place.namespace);
+  const stored = new Set(checkpoints.map((row) => textOf(row["shard_id"]) ?? ""));
+  if (Array.isArray(wanted.checkpoints)) checkShards(wanted.checkpoints, stored);
   return {
     revision: Number(head?.["revision"] ?? 0),
     workers: workersOf(of("worker")),
     leases: leasesOf(of("lease")),
-    stored: new Set(checkpoints.map((row) => textOf(row["shard_id"]) ?? "")),
+    stored,
     get checkpoints() {
       return checkpointsOf(checkpoints);
     },

@@ -57,6 +57,25 @@ export function checkPlace(
   }
 }
 
+/**
+ * @throws StoreError STORE_SCHEMA if this table's collation takes another shard's row for one that
+ * was asked for: the two cannot stand beside each other
+ */
+export function checkShards(shardIds: readonly string[], found: ReadonlySet<string>): void {
+  const asked = new Set(shardIds);
+  for (const shardId of found) {
+    if (asked.has(shardId)) continue;
+    const like =
+      shardIds.find((each) => each.toLowerCase() === shardId.toLowerCase()) ?? shardIds[0];
+    throw new StoreError(
+      "STORE_SCHEMA",
+      `MySQL: the row of shard "${shardId}" stands in the place of "${like}": this table ignores ` +
+        "case. ALTER TABLE … MODIFY shard_id varchar(255) COLLATE utf8mb4_bin, or use another table",
+      like === undefined ? {} : { shardId: like },
+    );
+  }
+}
+
 /** By shard. @throws StoreError STORE_CORRUPT */
 export function checkpointsOf(rows: readonly MysqlRow[]): Map<string, StoredCheckpoint> {
   const checkpoints = new Map<string, StoredCheckpoint>();

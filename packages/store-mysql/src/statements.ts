@@ -75,8 +75,11 @@ export function advance(
       ${c}.kc_owner = IF(${isOurs(c)}, VALUES(kc_owner), ${c}.kc_owner)`;
 }
 
-/** A collation that ignores case takes another namespace's row for ours. */
-const isOurs = (row: string): string => `${hex(`${row}.namespace`)} = ${hex("VALUES(namespace)")}`;
+/** A collation that ignores case takes another namespace's or shard's row for ours. */
+const isOurs = (row: string): string =>
+  ["namespace", "shard_id"]
+    .map((column) => `${hex(`${row}.${column}`)} = ${hex(`VALUES(${column})`)}`)
+    .join(" AND ");
 
 /**
  * Does the write come after what stands there, in core's order? What was added to Go's columns counts

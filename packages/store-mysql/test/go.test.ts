@@ -167,6 +167,23 @@ describe.each(SERVERS)("beside the Go library on $name", ({ address }) => {
     expect(await get()).toStrictEqual(at(9));
   });
 
+  it("a shard that the table takes for another is refused, and moves nothing", async () => {
+    await ours();
+    const [upper, lower] = ["shardId-A", "shardId-a"];
+    await store.setCheckpoint(SCOPE, writeOf(at(1), upper));
+    for (const call of [
+      () => store.setCheckpoint(SCOPE, writeOf(at(2), lower)),
+      () => store.getCheckpoint(SCOPE, lower),
+      () => store.resetCheckpoint(SCOPE, lower, at(2)),
+    ]) {
+      await expect(call()).rejects.toMatchObject({
+        code: "STORE_SCHEMA",
+        message: expect.stringContaining(`"${upper}" stands in the place of "${lower}"`),
+      });
+    }
+    expect(await store.getCheckpoint(SCOPE, upper)).toStrictEqual(at(1));
+  });
+
   it("a row of Go's that holds no sequence number is told, with its shard", async () => {
     await ours();
     await goWrites("-5");

@@ -1,4 +1,5 @@
 import type { WorkerMembership } from "@kc/core";
+import type { QueryOptions } from "mysql2";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import type { MysqlStore } from "../src/index.ts";
 import { ownDatabase, ownPool, SERVERS, type Database } from "./support/servers.ts";
@@ -179,6 +180,89 @@ describe.each(SERVERS)("leases on $name", ({ address }) => {
     expect(await dirty.heartbeat(SCOPE, WORKER)).toMatchObject({ revision });
     expect((await dirty.listWorkers(SCOPE)).revision).toBe(revision);
     expect((await dirty.listLeases(SCOPE)).revision).toBe(revision);
+  });
+
+  it("that a late release has freed are told of by its next try", async () => {
+    const { pool, watch } = await watched(ownPool({ ...database.options, connectionLimit: 1 }));
+    const own = openStore({ pool });
+    await own.joinWorker(SCOPE, WORKER);
+    await own.putShards(SCOPE, rowsOf([SHARD]));
+    const held = await own.acquireLeases(SCOPE, WORKER, [SHARD]);
+    let late = "";
+    const gaveUp = new AbortController();
+    watch((sql) => {
+      if (!sql.includes("SET l.owner = NULL")) return "sent";
+      late = sql;
+      gaveUp.abort();
+      return "unsent";
+    });
+    const release = own.releaseLeases(SCOPE, held, { signal: gaveUp.signal });
+    await expect(release).rejects.toThrow("aborted");
+    await own.heartbeat(SCOPE, WORKER); // it raises the revision
+    await database.admin.query(late);
+    const { revision } = await store.listWorkers(SCOPE);
+    expect(await own.releaseLeases(SCOPE, held)).toEqual([]);
+    expect((await store.listWorkers(SCOPE)).revision).toBeGreaterThan(revision);
+  });
+
+  it("that change while a heartbeat raises the revision get one of their own", async () => {
+    const pool = ownPool({ ...database.options, connectionLimit: 2 });
+    const gates = new Map<string, { reached: () => void; answered: Promise<void> }>();
+    /** The answer of the next such statement waits for `answer`. */
+    const holdBack = (text: string): { reached: Promise<void>; answer: () => void } => {
+      let answer = (): void => undefined;
+      const answered = new Promise<void>((resolve) => (answer = resolve));
+      const reached = new Promise<void>((resolve) =>
+        gates.set(text, { reached: resolve, answered }),
+      );
+      return { reached, answer };
+    };
+    const own = openStore({
+      pool: {
+        async getConnection() {
+          const connection = await pool.getConnection();
+          return {
+            connection: connection.connection,
+            release: () => connection.release(),
+            destroy: () => connection.destroy(),
+            async query(query) {
+              const answer = await connection.query(query as QueryOptions);
+              const text = [...gates.keys()].find((each) => query.sql.includes(each));
+              const gate = text === undefined ? undefined : gates.get(text);
+              if (text !== undefined) gates.delete(text);
+              gate?.reached();
+              await gate?.answered;
+              return answer;
+            },
+          };
+        },
+      },
+    });
+    await own.joinWorker(SCOPE, WORKER);
+    await own.joinWorker(SCOPE, worker("gone"));
+    await own.putShards(SCOPE, rowsOf([SHARD]));
+    const gaveUp = new AbortController();
+    const removal = holdBack("DELETE w FROM");
+    const leaving = own.leaveWorker(SCOPE, worker("gone"), gaveUp);
+    await removal.reached;
+    gaveUp.abort();
+    await expect(leaving).rejects.toThrow("aborted");
+
+    const raise = holdBack("INTO `kinesis_consumer_revisions`");
+    const beating = own.heartbeat(SCOPE, WORKER);
+    await raise.reached;
+    const { revision } = await store.listWorkers(SCOPE);
+    const claim = holdBack("AS w FORCE INDEX (PRIMARY)\n    STRAIGHT_JOIN");
+    const claiming = own.acquireLeases(SCOPE, WORKER, [SHARD]);
+    await claim.reached; // it stands
+    const look = holdBack("c.namespace =");
+    claim.answer();
+    await look.reached;
+    raise.answer();
+    await beating;
+    look.answer();
+    expect(await claiming).toHaveLength(1);
+    expect((await store.listWorkers(SCOPE)).revision).toBeGreaterThan(revision);
   });
 
   it("whose change was not followed by its revision get it from the next heartbeat", async () => {
