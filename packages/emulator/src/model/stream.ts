@@ -55,7 +55,7 @@ export class Stream {
     this.maxRecordSize = options.maxRecordSize;
     this.#quotas = options.quotas;
     this.#firstSecond = options.firstSecond;
-    this.#trimmedTo = options.createdAt;
+    this.#trimmedTo = -Infinity;
     this.#sweptAt = options.createdAt;
     this.#open = uniformRanges(options.shardCount).map((range) =>
       this.#addShard(range, [], options.createdAt),
