@@ -268,10 +268,7 @@ test("what was read ahead of a stuck handler and given up comes again, once and 
   expect(Array.from({ length: shards }, (_, shard) => of(shard))).toEqual(
     Array.from({ length: shards }, () => all),
   );
-  expect(world.iteratorTypes().slice(shards)).toEqual([
-    "AFTER_SEQUENCE_NUMBER",
-    "AFTER_SEQUENCE_NUMBER",
-  ]);
+  expect(world.iteratorTypes().slice(shards)).toEqual(["AT_SEQUENCE_NUMBER", "AT_SEQUENCE_NUMBER"]);
 });
 
 /** A client whose calls take `ms` milliseconds. */

@@ -80,7 +80,7 @@ test("an iterator that expires while pages wait is made anew after the last one 
 
   expect(run.texts).toEqual(["1", "2", "3", "4", "5"]);
   expect(world.counter.total("iterator_refreshes")).toBe(1);
-  expect(world.iteratorTypes()).toEqual(["TRIM_HORIZON", "AFTER_SEQUENCE_NUMBER"]);
+  expect(world.iteratorTypes()).toEqual(["TRIM_HORIZON", "AT_SEQUENCE_NUMBER"]);
 });
 
 test("an error of reading comes after the pages that were read before it", async () => {

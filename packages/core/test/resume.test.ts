@@ -45,6 +45,41 @@ test.each(["reject", "resume"] as const)(
   },
 );
 
+test.each(["reject", "resume"] as const)(
+  "what retention takes unread while a scan runs is told, where the service would %s",
+  async (trimmedSequenceNumbers) => {
+    const world = await World.of({ trimmedSequenceNumbers });
+    await world.put("a", "read");
+    const run = await world.start({ start: "TRIM_HORIZON", scanIntervalMs: 25 * HOUR });
+    await world.clock.advance(HOUR / 2);
+    await world.put("a", "trimmed unread");
+    await world.clock.advance(10 * HOUR);
+    await world.put("a", "the oldest one left");
+    await world.clock.advance(15 * HOUR);
+
+    expect(run.texts).toEqual(["read", "the oldest one left"]);
+    expect(world.logger.find("error", /may have been trimmed unread/)).toHaveLength(1);
+    expect(world.counter.total("trimmed")).toBe(1);
+  },
+);
+
+test.each(["reject", "resume"] as const)(
+  "an idle shard that has outlived its last record misses nothing, where the service would %s",
+  async (trimmedSequenceNumbers) => {
+    const world = await World.of({ trimmedSequenceNumbers });
+    await world.put("a", "read");
+    // Each poll finds its iterator expired.
+    const run = await world.start({ start: "TRIM_HORIZON", scanIntervalMs: 13 * HOUR });
+    await world.clock.advance(40 * HOUR);
+    await world.put("a", "after days");
+    await world.clock.advance(13 * HOUR);
+
+    expect(run.texts).toEqual(["read", "after days"]);
+    expect(world.logger.find("error", /./)).toEqual([]);
+    expect(world.counter.total("trimmed")).toBe(0);
+  },
+);
+
 test("a checkpoint of another shard is refused with what to do, not taken for trimmed", async () => {
   const world = await World.of({ shards: 2 });
   const store = new MemoryStore();

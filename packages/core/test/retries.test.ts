@@ -114,7 +114,7 @@ test("an expired iterator is made anew after the last delivered record, not afte
 
   expect(run.texts).toEqual(["0", "1", "2", "3"]);
   expect(lastIterator(world)).toMatchObject({
-    ShardIteratorType: "AFTER_SEQUENCE_NUMBER",
+    ShardIteratorType: "AT_SEQUENCE_NUMBER",
     StartingSequenceNumber: second,
   });
   expect(world.counter.total("iterator_refreshes")).toBe(1);

@@ -1,3 +1,4 @@
+import { Stopwatch, type Clock } from "../clock.ts";
 import { compareSequenceNumbers } from "../checkpoints/position.ts";
 import { restartPosition, type ApplicationStart } from "../checkpoints/start-position.ts";
 import { describeError, KcError } from "../errors.ts";
@@ -14,7 +15,7 @@ import type { Reservation } from "./read-account.ts";
 /** One reply's records. */
 export interface Page {
   readonly records: PageRecords;
-  /** Index of the first record to deliver: the checkpoint's own comes first, and was. */
+  /** Index of the first record to deliver: the one that reading goes on at was delivered before. */
   readonly first: number;
   readonly millisBehindLatest: number;
   /** The reply had no next iterator: the shard is closed, and this was its last page. */
@@ -30,6 +31,9 @@ export interface Page {
 /** Records' arrival times and a reply's date may come from clocks that differ by as much. */
 const SERVICE_CLOCKS_DIFFER_MS = 5 * 60_000;
 
+/** No stream keeps its records for less. */
+const LEAST_RETENTION_MS = 24 * 3_600_000;
+
 /** LATEST means the start; an iterator that comes so much later is made from the start's time. */
 const LATEST_MAY_TAKE_MS = 1000;
 
@@ -39,12 +43,14 @@ export interface PollingReaderOptions {
   readonly application: ApplicationStart;
   readonly stream: StreamClient;
   readonly gate: PollGate;
+  readonly clock: Clock;
   readonly telemetry: Telemetry;
 }
 
 /**
  * Reads one shard page by page with GetRecords. A page that was returned is accepted: an iterator
- * that expires is made anew after that page's last record, never further back, never at the tip.
+ * that expires is made anew at that page's last record, never further back, never at the tip. That
+ * record comes again and is dropped: if another one comes in its place, it was trimmed.
  */
 export class PollingReader {
   readonly #options: PollingReaderOptions;
@@ -53,13 +59,17 @@ export class PollingReader {
   #position: IteratorPosition;
   /** As long as no record came: the shard was empty until then, by the service's clock. */
   #emptyUntil: number | undefined;
-  /** The checkpoint's own record, until the first page has shown whether it is still there. */
-  #checkpointed: string | undefined;
+  /** The record at that place was delivered: it is not delivered again. */
+  #delivered: boolean;
+  /** The record that a new iterator was made at, until a page has shown whether it is still there. */
+  #expected: string | undefined;
+  /** Runs since the last reply that had nothing behind it; undefined = what was read was given up. */
+  #sinceCaughtUp: Stopwatch | undefined;
 
   constructor(options: PollingReaderOptions) {
     const { start } = options;
     this.#options = options;
-    this.#checkpointed = start.StartingSequenceNumber;
+    this.#delivered = start.ShardIteratorType === "AFTER_SEQUENCE_NUMBER";
     this.#position =
       start.StartingSequenceNumber === undefined
         ? start
@@ -98,23 +108,32 @@ export class PollingReader {
   /** What was read after this record was given up: read on from there. */
   rewind(sequenceNumber: string): void {
     this.#iterator = undefined;
-    this.#position = {
-      ShardIteratorType: "AFTER_SEQUENCE_NUMBER",
-      StartingSequenceNumber: sequenceNumber,
-    };
+    this.#goOnAt(sequenceNumber);
+    // Whatever later replies said is not true of this place.
+    this.#emptyUntil = this.#sinceCaughtUp = undefined;
   }
 
   #accept(page: PolledPage): Page {
     const { records, millisBehindLatest, children, receivedAt, memory } = page;
     const first = this.#firstToDeliver(records);
     this.#emptyUntil = page.completeUntil ?? this.#emptyUntil;
-    if (records.length > 0) {
-      const last = records.sequenceNumber(records.length - 1);
-      this.#position = { ShardIteratorType: "AFTER_SEQUENCE_NUMBER", StartingSequenceNumber: last };
+    // Having nothing more says nothing of what may be missing before it.
+    if (millisBehindLatest === 0 && (this.#expected === undefined || this.#missedNothing)) {
+      this.#sinceCaughtUp = new Stopwatch(this.#options.clock);
     }
+    if (records.length > 0) this.#goOnAt(records.sequenceNumber(records.length - 1));
     this.#iterator = page.nextShardIterator;
     const end = this.#iterator === undefined;
     return { records, first, millisBehindLatest, end, children, receivedAt, memory };
+  }
+
+  /** This record was delivered. */
+  #goOnAt(sequenceNumber: string): void {
+    this.#position = {
+      ShardIteratorType: "AT_SEQUENCE_NUMBER",
+      StartingSequenceNumber: sequenceNumber,
+    };
+    this.#delivered = true;
   }
 
   async #makeIterator(calls: ShardCalls): Promise<string> {
@@ -129,6 +148,7 @@ export class PollingReader {
       if (inTime()) return (this.#iterator = latest);
     }
     this.#position = restartPosition(this.#position, application.row);
+    this.#expected = this.#position.StartingSequenceNumber;
     return (this.#iterator = await calls.getShardIterator(this.#position));
   }
 
@@ -171,23 +191,29 @@ export class PollingReader {
   }
 
   /**
-   * A checkpoint is resumed *at* its record: some services answer a trimmed number with the oldest
+   * Reading goes on *at* the last record: some services answer a trimmed number with the oldest
    * record left, without a word, and that is how it shows.
    */
   #firstToDeliver(records: PageRecords): number {
-    const expected = this.#checkpointed;
+    const expected = this.#expected;
     if (expected === undefined || records.length === 0) return 0;
     if (records.sequenceNumber(0) !== expected) {
-      this.#tellTrimmed("the checkpoint's record is no longer there", expected);
+      this.#tellTrimmed("the record to go on at is no longer there", expected);
       return 0;
     }
-    this.#checkpointed = undefined;
-    return this.#options.start.ShardIteratorType === "AFTER_SEQUENCE_NUMBER" ? 1 : 0;
+    this.#expected = undefined;
+    return this.#delivered ? 1 : 0;
+  }
+
+  /** Whatever came since nothing was behind is too young to be trimmed. */
+  get #missedNothing(): boolean {
+    return (this.#sinceCaughtUp?.elapsed() ?? Infinity) < LEAST_RETENTION_MS;
   }
 
   #tellTrimmed(what: string, sequenceNumber: string): void {
     const { shardId, telemetry } = this.#options;
-    this.#checkpointed = undefined;
+    this.#expected = undefined;
+    if (this.#missedNothing) return;
     telemetry.add("trimmed", 1, { shardId });
     telemetry.error(
       `${what}: what followed it may have been trimmed unread, and reading goes on at the oldest ` +
