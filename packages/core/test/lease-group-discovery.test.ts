@@ -38,6 +38,7 @@ function deaf(group: GroupWorld): KinesisClientLike {
 }
 
 const S0 = "shardId-000000000000";
+const S1 = "shardId-000000000001";
 
 test("a listing whose rows could not be put is not dropped: the first record comes with the next round", async () => {
   const group = await GroupWorld.of({ shards: 2 });
@@ -186,4 +187,23 @@ test("rows that a failed call made in part do not make the others' shards new: L
   for (let shard = 0; shard < 4; shard += 1) await group.world.put(keyOf(shard, 4), "after");
   await group.world.clock.advance(5000);
   expect(run.texts).toEqual(["after", "after", "after", "after"]);
+});
+
+test("a worker that may not list the shards ends one without records all the same", async () => {
+  const group = await GroupWorld.of({ shards: 2 });
+  const denied = Object.assign(new Error("no"), { name: "AccessDeniedException" });
+  const client = seenBy(group, (send, command, options) =>
+    command.constructor.name === "ListShardsCommand"
+      ? Promise.reject(denied)
+      : send(command, options),
+  );
+  await group.join("a");
+  const b = await group.join("b", { consumer: { client } });
+  await group.world.clock.advance(6000);
+  expect(b.reads).toEqual(["01"]);
+  await group.world.split(S1);
+  await group.world.clock.advance(100_000);
+  expect(b.run.settled).toBeUndefined();
+  expect(group.data.application(SCOPE).shards.get(S1)!.checkpoint).toEqual({ kind: "shard-end" });
+  expect(b.reads.length).toBeGreaterThan(0);
 });

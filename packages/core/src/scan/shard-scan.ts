@@ -196,7 +196,7 @@ export class ShardScan {
         this.#atEnd = true;
         if (await this.#isClosed(page)) {
           // A shard without records has the number with which they would begin.
-          last ??= await this.#options.stream.firstNumberOf(shardId, this.#stop.signal);
+          last ??= await this.#firstNumber();
           reading.close();
           return await this.#ended(page, last);
         }
@@ -228,6 +228,23 @@ export class ShardScan {
       return false;
     }
     return true;
+  }
+
+  /** Of a shard without records: good to have for other readers of the store, and no more. */
+  async #firstNumber(): Promise<string | undefined> {
+    const { stream, telemetry } = this.#options;
+    const { shardId } = this;
+    const stop = this.#stop.signal;
+    try {
+      return await stream.firstNumberOf(shardId, stop);
+    } catch (error) {
+      stop.throwIfAborted();
+      telemetry.warn("the shards cannot be listed: a shard's end is stored without its number", {
+        shardId,
+        error,
+      });
+      return undefined;
+    }
   }
 
   /** @param sequenceNumber the last record's */
