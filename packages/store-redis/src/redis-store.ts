@@ -347,7 +347,9 @@ export class RedisStore implements LeaseStore {
         const stands = shard.checkpoint ? formatCheckpoint(shard.checkpoint) : "no checkpoint";
         throw regressed(`${shardId} has ${stands}, and was further on`);
       }
-      if (shard.outcome !== "lease-lost") memory.learn(shardId, shard);
+      // Its epoch is not remembered for ever: what was seen of it is no promise any more.
+      if (shard.gone) memory.forget(shardId);
+      else if (shard.outcome !== "lease-lost") memory.learn(shardId, shard);
       return shard;
     });
   }

@@ -145,6 +145,19 @@ describe("a shard that another process removed", () => {
     expect(await other.setCheckpoint(scope, writeOf(at(1)))).toMatchObject({ outcome: "written" });
   });
 
+  it("is none, and no lost one, for a store that looked at it since", async () => {
+    const [one, other] = [openStore({ client }), openStore({ client })];
+    await one.setCheckpoint(scope, writeOf(at(5)));
+    expect(await other.getCheckpoint(scope, SHARD)).toStrictEqual(at(5));
+    await one.removeShards(scope, [SHARD]);
+    expect(await other.getCheckpoints(scope)).toStrictEqual(new Map());
+    const [, companion] = keys.shard(SHARD);
+    await client.del(companion); // as its time to live does
+    expect(await other.getCheckpoints(scope)).toStrictEqual(new Map());
+    expect(await other.setCheckpoint(scope, writeOf(at(1)))).toMatchObject({ outcome: "written" });
+    expect(await one.getCheckpoints(scope)).toStrictEqual(new Map([[SHARD, at(1)]]));
+  });
+
   it("what was seen within the last hours counts, if only by a call that changed nothing", async () => {
     const store = openStore({ client });
     await store.setCheckpoint(scope, writeOf(at(5)));
