@@ -127,6 +127,27 @@ test("a deleted and recreated stream is refused with what to do, not read from i
   });
 });
 
+test.each([1, 2])(
+  "a stream of %i shards that is deleted and made anew with one under a scan is said to be another",
+  async (shards) => {
+    const world = await World.of({ shards });
+    const run = await world.start({ start: "TRIM_HORIZON" });
+    await world.put("a", "old");
+    await recreate(world);
+    await world.clock.advance(100);
+    await world.put("a", "new");
+    await world.clock.advance(45_000);
+
+    expect(run.texts).toEqual(["old"]);
+    expect(run.error).toMatchObject({
+      code: "STREAM_RECREATED",
+      retryable: false,
+      message: expect.stringMatching(/deleted and made anew.*[Uu]se another application name/),
+    });
+    expect(world.counter.total("trimmed")).toBe(0);
+  },
+);
+
 test("a stream recreated under a checkpoint without a row is refused by its number", async () => {
   const world = await World.of();
   const store = new MemoryStore();

@@ -1,6 +1,7 @@
 import { sleep, Stopwatch, type Clock } from "../clock.ts";
 import { ConfigError, KcError, NamespaceConflictError } from "../errors.ts";
 import type { StreamDescription } from "../kinesis/stream-client.ts";
+import { isOneCreation } from "../kinesis/stream-id.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { ApplicationStart } from "./start-position.ts";
 import type { StoreCalls } from "./store-calls.ts";
@@ -107,18 +108,13 @@ function refuseAnotherStream(
         `another table, key prefix or namespace.`,
     );
   }
-  const recorded = row.streamCreationTimestamp?.getTime();
-  // Stores and replies may cut or round to a second; nobody makes a stream anew within one.
-  if (
-    recorded !== undefined &&
-    creationTimestamp !== undefined &&
-    Math.abs(recorded - creationTimestamp.getTime()) > 1000
-  ) {
+  const recorded = row.streamCreationTimestamp;
+  if (!isOneCreation(recorded, creationTimestamp)) {
     throw new KcError(
       "STREAM_RECREATED",
-      `stream ${scope.streamName} was created at ${creationTimestamp.toISOString()}, but the ` +
+      `stream ${scope.streamName} was created at ${creationTimestamp?.toISOString()}, but the ` +
         `checkpoints of application "${scope.application}" belong to a stream of that name created ` +
-        `at ${new Date(recorded).toISOString()}: it was deleted and made anew, and they mean ` +
+        `at ${recorded?.toISOString()}: it was deleted and made anew, and they mean ` +
         `nothing here. Use another application name, or delete this application's rows.`,
     );
   }

@@ -18,7 +18,7 @@ import { classify } from "./classify.ts";
 import { ShardCalls } from "./shard-calls.ts";
 import { fromListing, type Shard } from "./shard.ts";
 import { listedShards, nextToken, streamSummary } from "./reply-shapes.ts";
-import type { StreamId } from "./stream-id.ts";
+import { isOneCreation, type StreamId } from "./stream-id.ts";
 import { Wire, type WireOption } from "./wire/wire.ts";
 
 /**
@@ -58,6 +58,8 @@ export class StreamClient {
   #target: CallTarget;
   /** The service has told us of the stream: that it is not there is news, and is doubted. */
   #wasThere = false;
+  /** As the service told it first. */
+  #createdAt: Date | undefined;
   /** The calls for shards; those for the stream as a whole do not wait behind them. */
   readonly line: CallLine;
   readonly #streamLine: CallLine;
@@ -116,6 +118,7 @@ export class StreamClient {
       throw this.#asFailure("DescribeStreamSummary", error, signal);
     });
     this.#wasThere = true;
+    this.#createdAt ??= summary.StreamCreationTimestamp;
     return {
       streamARN: summary.StreamARN ?? "",
       creationTimestamp: summary.StreamCreationTimestamp,
@@ -207,13 +210,26 @@ export class StreamClient {
     return { operation, doubtsNotFound: () => this.#wasThere };
   }
 
-  /** A shard is gone only once a complete listing no longer names it. */
+  /** A shard is gone only once a complete listing of the same stream no longer names it. */
   #onShard(shardId: string): RetriedCall & { operation: string } {
     const doubtsNotFound = async (signal: AbortSignal): Promise<boolean> => {
+      await this.#refuseAnother(signal);
       const listing = await this.listShards(signal);
       return listing.some((shard) => shard.shardId === shardId);
     };
     return { operation: "GetRecords", shardId, doubtsNotFound };
+  }
+
+  /** Shards of a stream that was made anew have the names of those that are read. */
+  async #refuseAnother(signal: AbortSignal): Promise<void> {
+    const { creationTimestamp } = await this.describe(signal);
+    if (isOneCreation(this.#createdAt, creationTimestamp)) return;
+    throw new KcError(
+      "STREAM_RECREATED",
+      `stream ${this.#target.stream} was deleted and made anew at ${creationTimestamp?.toISOString()} ` +
+        `while it was read: checkpoints of the earlier one mean nothing here. Use another application ` +
+        `name, or delete this application's rows.`,
+    );
   }
 
   /** What a call that concerns the stream as a whole failed with, told as the stream's. */
