@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { ConsumerEvent } from "../src/index.ts";
+import type { ConsumerEvent, LogFields } from "../src/index.ts";
 import { Troubles, type Call } from "../src/telemetry/troubles.ts";
 import { isFor } from "./support/calls.ts";
 import { STREAM, World } from "./support/world.ts";
@@ -100,4 +100,19 @@ test("calls that were given up are no trouble; one of two that fail is", async (
   troubles.dropped(calls[1]!);
   expect(troubles.list).toEqual([]);
   expect(told).toEqual(["stream-troubled", "stream-recovered"]);
+});
+
+test("one shard that fails for days keeps no later outage out of the log", async () => {
+  const world = await World.of();
+  const warned: unknown[] = [];
+  const warn = (_message: string, { operation }: LogFields): void => void warned.push(operation);
+  const troubles = new Troubles({ debug() {}, info() {}, warn, emit() {} }, world.clock);
+  const poll: Call = { service: "kinesis", operation: "GetRecords", shardId: SHARDS[0] };
+  const list: Call = { service: "kinesis", operation: "ListShards" };
+  for (let hour = 0; hour < 24; hour += 1) {
+    for (const call of [poll, list, list]) troubles.failed(call, UNREACHABLE);
+    troubles.answered(list);
+    await world.clock.advance(HOUR);
+  }
+  expect(warned.filter((operation) => operation === "ListShards")).toHaveLength(24);
 });

@@ -36,7 +36,10 @@ interface Entry {
 
 const NO_SHARD = "";
 
-/** Lines of level `warn` until all calls are answered again, and for a minute at least. */
+/**
+ * Lines of level `warn` until all calls are answered again, and for a minute at least. What begins a
+ * minute after all that fails already is another outage.
+ */
 const MOST_TOLD = 5;
 const TOLD_AGAIN_AFTER_MS = 60_000;
 
@@ -62,6 +65,8 @@ export class Troubles {
 
   #told = 0;
   #toldSince = -Infinity;
+  /** When a call began to fail last. */
+  #begunAt = -Infinity;
 
   constructor(sink: TroubleSink, clock: Clock) {
     this.#sink = sink;
@@ -80,6 +85,8 @@ export class Troubles {
     let entry = entries.get(keyOf(call));
     if (entry === undefined) {
       const since = this.#clock.monotonic();
+      if (since - this.#begunAt >= TOLD_AGAIN_AFTER_MS) this.#told = 0;
+      this.#begunAt = since;
       entry = { call, since, failures: 0, error: text, told: new Set(), callers: new Set() };
       entries.set(keyOf(call), entry);
       this.#tellBegun(call, text, entries.size);
