@@ -318,6 +318,10 @@ class Story {
           new SplitShardCommand({ StreamName: STREAM, ShardToSplit: shard.id, NewStartingHashKey }),
         );
         this.#note(`${shard.id} is split`);
+        // Now and then one half is merged before any listing has shown it: a child whose second parent
+        // nobody knows.
+        const neighbour = open[index + 1];
+        if (neighbour && this.#records % 3 === 0) await this.#mergeHalf(shard.end, neighbour.id);
       } else if (index > 0) {
         const left = open[index - 1]!.id;
         await this.#kinesis.send(
@@ -333,6 +337,21 @@ class Story {
       // It is being resharded still, or a planned fault fell on this call.
       if (!(error instanceof KinesisServiceException)) throw error;
     }
+  }
+
+  /** Merges the new shard that ends at this hash key with the one beside it. */
+  async #mergeHalf(end: bigint, neighbour: string): Promise<void> {
+    const half = (await this.#shards()).find((one) => one.end === end);
+    if (half === undefined) return;
+    await this.#put(12);
+    await this.#kinesis.send(
+      new MergeShardsCommand({
+        StreamName: STREAM,
+        ShardToMerge: half.id,
+        AdjacentShardToMerge: neighbour,
+      }),
+    );
+    this.#note(`${half.id} and ${neighbour} are merged`);
   }
 
   async #shards(): Promise<{ id: string; start: bigint; end: bigint }[]> {
