@@ -268,6 +268,19 @@ test("a passing failure in a round is seen and retried; a lasting one ends the s
   expect(a.run.error).toMatchObject({ code: "STORE_CORRUPT", shardId: "shardId-000000000001" });
 });
 
+test("a worker that is gone is seen by the list of workers, before the revision follows", async () => {
+  const group = await GroupWorld.of({ shards: 2 });
+  const { clock } = group.world;
+  const [, b] = [await group.join("a"), await group.join("b")];
+  await clock.advance(5000);
+  expect(group.shares).toEqual({ a: 1, b: 1 });
+  b.link.state = "cut";
+  // An eviction that took effect when nobody waited for it any more.
+  group.data.application(SCOPE).workers.delete("b");
+  await clock.advance(5000);
+  expect(group.shares).toEqual({ a: 2 });
+});
+
 test("200 workers that start at once do not stampede: a few calls each, and nothing moves", async () => {
   const group = await GroupWorld.of({ shards: 50 });
   const { clock, kinesis } = group.world;

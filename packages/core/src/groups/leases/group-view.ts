@@ -35,7 +35,7 @@ export interface GroupViewOptions {
 
 /**
  * Keeps a view of the application's rows: asks for the workers each time, and for the leases only
- * when the revision says that something has changed. What a listing of the stream has found is put
+ * when these are others or the revision says that something has changed. What a listing of the stream has found is put
  * into the rows on the way, and workers that stand still are watched.
  */
 export class GroupView {
@@ -110,7 +110,10 @@ export class GroupView {
       this.#watch.observe(workers, { asked, came: clock.monotonic(), steadySince });
       this.#isListed = workers.some((row) => ownerOf(row) === this.#owner);
       this.#looks += 1;
-      const unchanged = revision === this.#view.revision && !this.#isStale;
+      const unchanged =
+        revision === this.#view.revision &&
+        !this.#isStale &&
+        isSameGroup(workers, this.#view.workers);
       if (unchanged && !this.#discovery.found && this.#looks % ROUNDS_BETWEEN_LISTINGS !== 0) {
         this.#view = { ...this.#view, workers };
         return false;
@@ -194,4 +197,10 @@ export class GroupView {
     }
     return put.length > 0 || gone.length > 0;
   }
+}
+
+/** The revision follows a change in a call of its own, and may come late. */
+function isSameGroup(workers: readonly WorkerRow[], before: readonly WorkerRow[]): boolean {
+  const known = new Set(before.map(ownerOf));
+  return workers.length === known.size && workers.every((row) => known.has(ownerOf(row)));
 }
