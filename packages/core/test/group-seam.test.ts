@@ -2,11 +2,13 @@ import { expect, test } from "vitest";
 import {
   checkpointAt,
   LeaseLostError,
+  MemoryStoreData,
   StoreError,
   type ConsumerOptions,
   type HandlerContext,
 } from "../src/index.ts";
 import { sleep } from "../src/clock.ts";
+import { gate } from "./support/calls.ts";
 import { failing, late, RecordingStore } from "./support/recording-store.ts";
 import { ScriptedGroup } from "./support/scripted-group.ts";
 import { World, type Run } from "./support/world.ts";
@@ -511,4 +513,24 @@ test("a group that does not return after a stop is waited for a second past the 
   expect(run.settled).toEqual({ error: undefined });
   expect(world.logger.find("warn", /group did not return/)).toHaveLength(1);
   expect(world.clock.pendingTimers).toBe(0);
+});
+
+test("a hand-off that is over while the end is flushed gives up the hook that follows", async () => {
+  const world = await World.of();
+  const data = new MemoryStoreData();
+  const store = new RecordingStore(world.clock, { data });
+  store.let("setCheckpoints", late(world.clock, 1500), 1);
+  const group = new ScriptedGroup(data);
+  const hook = gate();
+  await world.start({ store, group, onShardClosed: () => hook.opened });
+  const grant = group.grant(SHARD);
+  await world.clock.advance(1000);
+  await world.split(SHARD);
+  while (store.countOf("setCheckpoints") === 0) await world.clock.advance(50);
+  grant.handOff(500);
+  await world.clock.advance(1400);
+  expect(grant.outcome, "the store has not answered").toBeUndefined();
+  await world.clock.advance(2000);
+  expect(grant.outcome).toEqual({ kind: "forced", checkpoint: store.stored(SHARD) });
+  hook.open();
 });

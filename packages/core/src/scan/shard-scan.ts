@@ -321,8 +321,10 @@ export class ShardScan {
       const reason = handOff?.reason as HandOff;
       this.#drain(reason);
       const onOvertime = (): void => {
-        // Only the store is waited for: it must answer before the lease can be given back.
-        if (!this.#progress.awaited) this.#force(reason);
+        if (!this.#progress.awaited) return this.#force(reason);
+        // Only the store is waited for: it must answer before the lease can be given back. What runs
+        // on after its answer, such as the hook of a closed shard, is given up.
+        this.#cancelTimer = setTimer(clock, onOvertime, LAST_FLUSH_MS);
       };
       this.#cancelTimer = setTimer(clock, onOvertime, reason.deadlineMs);
     };
