@@ -245,10 +245,11 @@ describe.each(SERVERS)("a pool that was handed in, on $name", ({ address }) => {
 
   it("that has no connection to spare is waited for, then told apart", async () => {
     const pool = ownPool({ ...database.options, connectionLimit: 1 });
-    const store = openStore({ pool, timeoutMs: 200 });
+    const store = openStore({ pool });
     await store.setup();
     const held = await pool.getConnection();
-    await expectFailure(store.getCheckpoints(SCOPE), { ...UNAVAILABLE, text: "200 ms" });
+    const hasty = openStore({ pool, timeoutMs: 200 });
+    await expectFailure(hasty.getCheckpoints(SCOPE), { ...UNAVAILABLE, text: "200 ms" });
     const controller = new AbortController();
     const reason = new Error("no more patience");
     const waiting = store.getCheckpoints(SCOPE, { signal: controller.signal });
