@@ -338,3 +338,27 @@ function nameOf(error: string | Error): string {
   if (typeof error === "string") return error;
   return "code" in error ? String(error.code) : `${error.name}: ${error.message}`;
 }
+
+test("a service that calls each new iterator expired is asked ever more rarely, and that is told", async () => {
+  const world = await World.of();
+  await world.put("a", "1");
+  const run = await world.start({ start: "TRIM_HORIZON" });
+  await world.clock.advance(1000);
+  const { faults } = world.kinesis;
+  const broken = faults.fail({
+    operation: "GetRecords",
+    error: "ExpiredIteratorException",
+    times: Infinity,
+  });
+  world.kinesis.resetCalls();
+  await world.clock.advance(600_000);
+  expect(world.kinesis.countOf("GetRecords")).toBeLessThan(60);
+  expect(world.kinesis.countOf("GetShardIterator")).toBeLessThan(60);
+  expect(run.consumer.status().shards[0]!.error).toMatch(/ExpiredIterator/);
+  expect(run.consumer.health().ready).toBe(false);
+  broken();
+  await world.put("a", "2");
+  await world.clock.advance(31_000);
+  expect(run.texts).toEqual(["1", "2"]);
+  expect(run.consumer.status().shards[0]!.error).toBeUndefined();
+});

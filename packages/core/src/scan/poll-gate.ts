@@ -1,4 +1,6 @@
+import { backoffMs } from "../backoff.ts";
 import { Stopwatch, type Clock } from "../clock.ts";
+import { BACKOFF } from "../kinesis/call-retry.ts";
 import { classify } from "../kinesis/classify.ts";
 import { Caller } from "../kinesis/call-turn.ts";
 import { NoRoomError, type RecordsPage } from "../kinesis/records-page.ts";
@@ -104,10 +106,15 @@ export class PollGate {
     await shared.wakeups.sleep(delayMs, signal);
   }
 
-  /** Waits until a request that is not due would be within the quota. */
-  async untilAllowed(signal: AbortSignal): Promise<void> {
-    const waitMs = POLL_FLOOR_MS - this.#sinceLastPoll.elapsed();
-    await this.#options.shared.wakeups.sleep(waitMs, signal);
+  /**
+   * Waits until a request that is not due would be within the quota; longer, if so many before it were
+   * refused in a row.
+   */
+  async untilAllowed(refused: number, signal: AbortSignal): Promise<void> {
+    const { random, wakeups } = this.#options.shared;
+    const quotaMs = POLL_FLOOR_MS - this.#sinceLastPoll.elapsed();
+    const backoff = refused > 1 ? backoffMs(refused - 1, BACKOFF, random) : 0;
+    await wakeups.sleep(Math.max(quotaMs, backoff), signal);
   }
 
   /**

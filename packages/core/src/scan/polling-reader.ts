@@ -9,6 +9,7 @@ import type { Shard } from "../kinesis/shard.ts";
 import type { IteratorPosition, ShardCalls } from "../kinesis/shard-calls.ts";
 import type { StreamClient } from "../kinesis/stream-client.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
+import type { Call } from "../telemetry/troubles.ts";
 import type { PolledPage, PollGate } from "./poll-gate.ts";
 import type { Reservation } from "./read-account.ts";
 
@@ -63,12 +64,16 @@ export class PollingReader {
   #delivered: boolean;
   /** The record that a new iterator was made at, until a page has shown whether it is still there. */
   #expected: string | undefined;
+  /** Iterators that expired one after another without a page between them. */
+  #refused = 0;
+  readonly #call: Call;
   /** Runs since the last reply that had nothing behind it; undefined = what was read was given up. */
   #sinceCaughtUp: Stopwatch | undefined;
 
   constructor(options: PollingReaderOptions) {
     const { start } = options;
     this.#options = options;
+    this.#call = { service: "kinesis", operation: "GetRecords", shardId: options.shardId };
     this.#delivered = start.ShardIteratorType === "AFTER_SEQUENCE_NUMBER";
     this.#position =
       start.StartingSequenceNumber === undefined
@@ -94,8 +99,7 @@ export class PollingReader {
         signal.throwIfAborted();
         if (classify(error) === "not-found") return this.#agedOut();
         await this.#recover(error, signal);
-        // A service that refuses each new iterator alike is asked within the quota.
-        await gate.untilAllowed(signal);
+        await gate.untilAllowed(this.#refused, signal);
       }
     }
   }
@@ -115,6 +119,7 @@ export class PollingReader {
 
   #accept(page: PolledPage): Page {
     const { records, millisBehindLatest, children, receivedAt, memory } = page;
+    this.#refused = 0;
     const first = this.#firstToDeliver(records);
     this.#emptyUntil = page.completeUntil ?? this.#emptyUntil;
     // Having nothing more says nothing of what may be missing before it.
@@ -175,7 +180,10 @@ export class PollingReader {
     const failure = classify(error);
     if (failure === "expired-iterator") {
       this.#iterator = undefined;
+      this.#refused += 1;
       telemetry.add("iterator_refreshes", 1, { shardId });
+      // One that was just made has not expired: something is wrong with the service.
+      if (this.#refused > 1) telemetry.troubles.failed(this.#call, error);
       return;
     }
     const sequenceNumber = this.#position.StartingSequenceNumber;
