@@ -42,7 +42,7 @@ export class Stream {
   #latestSecond = 0;
   #retentionHours = 24;
   /** The latest horizon that a change of retention has seen: what was gone then stays gone. */
-  #trimmedTo: number;
+  #trimmedTo = -Infinity;
   #sweptAt: number;
   /** In the order of their hash keys. */
   #open: readonly Shard[] = [];
@@ -55,7 +55,6 @@ export class Stream {
     this.maxRecordSize = options.maxRecordSize;
     this.#quotas = options.quotas;
     this.#firstSecond = options.firstSecond;
-    this.#trimmedTo = -Infinity;
     this.#sweptAt = options.createdAt;
     this.#open = uniformRanges(options.shardCount).map((range) =>
       this.#addShard(range, [], options.createdAt),
@@ -77,30 +76,30 @@ export class Stream {
   }
 
   setRetention(hours: number, now: number): void {
-    this.#trimmedTo = this.horizon(now);
+    this.#trimmedTo = this.#expiredBefore(now);
     this.#retentionHours = hours;
-    this.#trimmedTo = this.horizon(now);
+    this.#trimmedTo = this.#expiredBefore(now);
   }
 
   /** The oldest instant that retention still covers, in milliseconds since the epoch. */
   horizon(now: number): number {
-    return Math.max(this.#trimmedTo, now - this.#retentionHours * HOUR_MS);
+    return Math.max(this.createdAt, this.#expiredBefore(now));
   }
 
   /** The shards in the order of their ids, without those that ended before the horizon. */
   shards(now: number): readonly Shard[] {
     this.#sweep(now);
-    const horizon = this.horizon(now);
-    return [...this.#shards.values()].filter((shard) => !hasAgedOut(shard, horizon));
+    const expired = this.#expiredBefore(now);
+    return [...this.#shards.values()].filter((shard) => !hasAgedOut(shard, expired));
   }
 
   /** A shard that retention still covers, its expired records trimmed. */
   shard(id: string, now: number): Shard | undefined {
     this.#sweep(now);
     const shard = this.#shards.get(id);
-    const horizon = this.horizon(now);
-    if (shard === undefined || hasAgedOut(shard, horizon)) return undefined;
-    shard.trim(horizon);
+    const expired = this.#expiredBefore(now);
+    if (shard === undefined || hasAgedOut(shard, expired)) return undefined;
+    shard.trim(expired);
     return shard;
   }
 
@@ -187,14 +186,19 @@ export class Stream {
   #sweep(now: number): void {
     if (now - this.#sweptAt < SWEEP_MS) return;
     this.#sweptAt = now;
-    const horizon = this.horizon(now);
+    const expired = this.#expiredBefore(now);
     for (const shard of this.#shards.values()) {
-      shard.trim(horizon);
-      if (hasAgedOut(shard, horizon)) this.#shards.delete(shard.id);
+      shard.trim(expired);
+      if (hasAgedOut(shard, expired)) this.#shards.delete(shard.id);
     }
+  }
+
+  /** A clock that was set back to before the stream's creation lets nothing expire. */
+  #expiredBefore(now: number): number {
+    return Math.max(this.#trimmedTo, now - this.#retentionHours * HOUR_MS);
   }
 }
 
-function hasAgedOut(shard: Shard, horizon: number): boolean {
-  return (shard.closedAt ?? Infinity) < horizon;
+function hasAgedOut(shard: Shard, expiredBefore: number): boolean {
+  return (shard.closedAt ?? Infinity) < expiredBefore;
 }
