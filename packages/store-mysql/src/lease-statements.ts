@@ -9,7 +9,7 @@
  * A lease's row has a lineage. One without was made by a write of a checkpoint, for its lock.
  */
 import type { ShardLease, ShardLineage, WorkerIdentity, WorkerMembership } from "@kc/core";
-import { isWorker, list, literal, valuesTable, WRITABLE, type Place } from "./sql.ts";
+import { called, isWorker, list, literal, valuesTable, WRITABLE, type Place } from "./sql.ts";
 import type { CheckpointColumns } from "./statements.ts";
 
 /** Fails with ER_DUP_ENTRY where one stands under that id. */
@@ -34,9 +34,11 @@ export function deleteWorker(
   worker: WorkerIdentity,
   counter?: number,
 ): string {
-  const unmoved = counter === undefined ? "" : `AND w.counter = ${counter}`;
-  return `DELETE w FROM ${tables.workers} AS w FORCE INDEX (PRIMARY)
-    WHERE w.namespace = ${literal(namespace)} AND ${isWorker("w", worker)} ${unmoved} AND ${WRITABLE}`;
+  const { workers } = tables;
+  const unmoved = counter === undefined ? "" : `AND ${workers}.counter = ${counter}`;
+  return `DELETE ${workers} FROM ${workers} FORCE INDEX (PRIMARY)
+    WHERE ${workers}.namespace = ${literal(namespace)} AND ${isWorker(workers, worker)} ${unmoved}
+      AND ${WRITABLE}`;
 }
 
 /** After the change that it tells of: whoever reads a revision sees the changes that it stands for. */
@@ -73,18 +75,18 @@ export interface SeenLease extends ShardLease {
 }
 
 /** Rows `x` of leases that were seen, and the rows `l` that still are as they were. */
-function seen({ tables, namespace }: Place, leases: readonly SeenLease[]): string {
+function seen({ tables, namespace }: Place, leases: readonly SeenLease[], l = "l"): string {
   const rows = leases.map(({ shardId, epoch, owner = null }) => [shardId, epoch, owner]);
   return `${valuesTable("x", ["shard_id", "epoch", "owner"], rows)}
-    STRAIGHT_JOIN ${tables.leases} AS l FORCE INDEX (PRIMARY)
-      ON l.namespace = ${literal(namespace)} AND l.shard_id = x.shard_id
-        AND l.epoch = x.epoch AND l.owner <=> x.owner`;
+    STRAIGHT_JOIN ${called(tables.leases, l)} FORCE INDEX (PRIMARY)
+      ON ${l}.namespace = ${literal(namespace)} AND ${l}.shard_id = x.shard_id
+        AND ${l}.epoch = x.epoch AND ${l}.owner <=> x.owner`;
 }
 
 /** The checkpoint's row of a lease `l`, if there is one. */
-const withCheckpoint = ({ tables, namespace, asShardId }: Place): string =>
-  `LEFT JOIN ${tables.checkpoints} AS c FORCE INDEX (PRIMARY)
-      ON c.namespace = ${literal(namespace)} AND c.shard_id = ${asShardId("l.shard_id")}`;
+const withCheckpoint = ({ tables, namespace, asShardId }: Place, l = "l", c = "c"): string =>
+  `LEFT JOIN ${called(tables.checkpoints, c)} FORCE INDEX (PRIMARY)
+      ON ${c}.namespace = ${literal(namespace)} AND ${c}.shard_id = ${asShardId(`${l}.shard_id`)}`;
 
 /**
  * Gives leases to a worker whose row is there. The row is read under a shared lock, at every
@@ -132,7 +134,8 @@ export function resetLease(
 
 /** With their checkpoints. */
 export function deleteLeases(place: Place, leases: readonly SeenLease[]): string {
-  return `DELETE l, c FROM ${seen(place, leases)}
-    ${withCheckpoint(place)}
+  const { leases: l, checkpoints: c } = place.tables;
+  return `DELETE ${l}, ${c} FROM ${seen(place, leases, l)}
+    ${withCheckpoint(place, l, c)}
     WHERE ${WRITABLE}`;
 }

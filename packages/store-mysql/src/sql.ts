@@ -74,6 +74,13 @@ export const hex = (column: string): string => `HEX(CONVERT(${column} USING utf8
 export const isWorker = (row: string, { workerId, incarnation }: WorkerIdentity): string =>
   `${row}.worker_id = ${literal(workerId)} AND ${row}.incarnation = ${literal(incarnation)}`;
 
+/**
+ * A table under an alias, or under its own name. What a DELETE of several tables names must be the
+ * latter: the server looks for an alias in the connection's database, which may have none.
+ */
+export const called = (table: string, name: string): string =>
+  table === name ? table : `${table} AS ${name}`;
+
 /** Rows of values as a table: they are joined with one look-up by the key for each, in their order. */
 export function valuesTable(
   alias: string,

@@ -124,9 +124,11 @@ export function putCheckpoint(place: Place, row: CheckpointColumns, freed: Freed
 /** The checkpoint of a shard whose lease was freed. */
 export function deleteCheckpoint(place: Place, freed: Freed): string {
   const { tables, namespace } = place;
-  return `DELETE c FROM ${tables.leases} AS l FORCE INDEX (PRIMARY)
-    STRAIGHT_JOIN ${tables.checkpoints} AS c FORCE INDEX (PRIMARY)
-      ON c.namespace = ${literal(namespace)} AND c.shard_id = ${literal(freed.shardId)}
+  // Under its own name: see `called`.
+  const c = tables.checkpoints;
+  return `DELETE ${c} FROM ${tables.leases} AS l FORCE INDEX (PRIMARY)
+    STRAIGHT_JOIN ${c} FORCE INDEX (PRIMARY)
+      ON ${c}.namespace = ${literal(namespace)} AND ${c}.shard_id = ${literal(freed.shardId)}
     WHERE ${stillFree(place, freed)}`;
 }
 

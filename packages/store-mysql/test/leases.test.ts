@@ -48,6 +48,28 @@ describe.each(SERVERS)("leases on $name", ({ address }) => {
     return holder;
   }
 
+  it("work in a database that the option alone names, on connections that have none", async () => {
+    const { database: name, ...server } = database.options;
+    const own = openStore({ connection: server, database: name! });
+    await own.joinWorker(SCOPE, WORKER);
+    await own.joinWorker(SCOPE, worker("other"));
+    await own.putShards(SCOPE, rowsOf(shards(3)));
+    const held = await own.acquireLeases(SCOPE, WORKER, shards(3));
+    expect(held).toHaveLength(3);
+    const [{ fence }] = held as [(typeof held)[0]];
+    const [write] = await own.setCheckpoints(SCOPE, [{ ...writeOf(at(5)), fence }]);
+    expect(write).toMatchObject({ outcome: "written" });
+    expect(await own.releaseLeases(SCOPE, held.slice(1))).toHaveLength(2);
+    await own.resetCheckpoint(SCOPE, SHARD, undefined, { force: true });
+    expect(await own.getCheckpoint(SCOPE, SHARD)).toBeUndefined();
+    await own.removeShards(SCOPE, shards(3));
+    expect((await own.listLeases(SCOPE)).leases).toEqual([]);
+    expect(await own.evictWorker(SCOPE, { ...worker("other"), counter: 0 })).toBe("evicted");
+    expect(await own.heartbeat(SCOPE, WORKER)).toMatchObject({ outcome: "alive" });
+    await own.leaveWorker(SCOPE, WORKER);
+    expect((await own.listWorkers(SCOPE)).workers).toEqual([]);
+  });
+
   it("take few round trips, whatever number of shards a call is about", async () => {
     const pool = ownPool({ ...database.options, connectionLimit: 1 });
     const own = openStore({ pool });
