@@ -4,5 +4,8 @@ import project from "../../vitest.alone.ts";
 const SERVERS = ["postgres", "mariadb", "redis", "redis-cluster", "dynamodb"];
 
 export default mergeConfig(project, {
-  test: { globalSetup: SERVERS.map((name) => `@kc-internal/test-services/setup/${name}`) },
+  test: {
+    maxConcurrency: 3,
+    globalSetup: SERVERS.map((name) => `@kc-internal/test-services/setup/${name}`),
+  },
 });

@@ -4,7 +4,7 @@ import { setTimeout as after } from "node:timers/promises";
 import { CreateStreamCommand, PutRecordsCommand } from "@aws-sdk/client-kinesis";
 import type { Checkpoint } from "@kc/core";
 import { startEmulator, type FakeKinesis } from "@kc/emulator";
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, test } from "vitest";
 import { STORES } from "./support/addresses.ts";
 import { bundleConsumer, ConsumerProcess, removeBundle } from "./support/processes.ts";
 import { openStore } from "./support/stores.ts";
@@ -22,10 +22,11 @@ afterAll(() => removeBundle(bundle));
 
 const name = (): string => `kc_${randomBytes(4).toString("hex")}`;
 
-test.each(STORES)(
+// Some at once: they wait for processes to start, most of the time.
+test.concurrent.for(STORES)(
   `on %s: killed ${KILLS} times, each start goes on exactly after the stored checkpoint`,
   { timeout: 240_000 },
-  async (_, newAddress) => {
+  async ([, newAddress], { expect, onTestFinished }) => {
     const address = await newAddress(bundle.directory);
     const { store, close } = openStore(address);
     const emulator = await startEmulator({ quotas: false });
