@@ -99,8 +99,8 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   "an iterator that is made anew from an older place": [
     {
       file: "core/scan/polling-reader.js",
-      find: "if (records.length > 0) {",
-      replace: "if (false) {",
+      find: "this.#goOnAt(records.sequenceNumber(records.length - 1));",
+      replace: "void 0;",
     },
   ],
   "two workers on one lease": [
