@@ -264,7 +264,7 @@ describe.each(SERVERS)("leases on $name", ({ address }) => {
     await own.joinWorker(SCOPE, worker("gone"));
     await own.putShards(SCOPE, rowsOf([SHARD]));
     const gaveUp = new AbortController();
-    const removal = holdBack("DELETE w FROM");
+    const removal = holdBack("DELETE `kinesis_consumer_workers`");
     const leaving = own.leaveWorker(SCOPE, worker("gone"), gaveUp);
     await removal.reached;
     gaveUp.abort();
