@@ -72,7 +72,8 @@ export class RecordSignal {
     if (remainingMs === undefined || this.#controller === undefined) return;
     const leftMs = remainingMs();
     if (leftMs > 0) {
-      this.#cancelTimer = setTimer(clock, () => this.#watchLease(), leftMs);
+      // Whole milliseconds: a timer may come a hair before its time, and is then set once more.
+      this.#cancelTimer = setTimer(clock, () => this.#watchLease(), Math.ceil(leftMs));
       return;
     }
     this.#expired = true;

@@ -1,0 +1,28 @@
+import { FakeClock } from "@kc/emulator";
+import { expect, test } from "vitest";
+import { LeaseLostError } from "../src/index.ts";
+import { RecordSignal } from "../src/scan/record-signal.ts";
+
+test("a lease whose end is less than a clock can tell apart away ends the signal, and makes no loop", async () => {
+  const clock = new FakeClock();
+  await clock.advance(1_000_000);
+  const end = clock.monotonic() + 10;
+  let looks = 0;
+  const record = new RecordSignal({
+    shardId: "shardId-000000000000",
+    abandon: new AbortController().signal,
+    // Another clock's: it lags by a trillionth of a millisecond.
+    remainingMs: () => {
+      looks += 1;
+      if (looks > 100) throw new Error("it loops");
+      return clock.monotonic() < end + 0.5 ? Math.max(end - clock.monotonic(), 1e-12) : 0;
+    },
+    clock,
+  });
+  record.begin();
+  const { signal } = record;
+  await clock.advance(20);
+  expect(signal.aborted).toBe(true);
+  expect(signal.reason).toBeInstanceOf(LeaseLostError);
+  expect(clock.pendingTimers).toBe(0);
+});
