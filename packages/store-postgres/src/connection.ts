@@ -1,6 +1,6 @@
 import { setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
-import { CallLimit, StoreError, type CallOptions } from "@kc/core";
+import { CallLimit, RefusalGrace, StoreError, type CallOptions } from "@kc/core";
 import pg from "pg";
 import {
   rowsOf,
@@ -34,6 +34,7 @@ export class Connection {
   readonly #end: () => Promise<void>;
   readonly #timeoutMs: number;
   readonly #closing = new AbortController();
+  readonly #grace = new RefusalGrace();
   #closed: Promise<void> | undefined;
 
   constructor({ source, timeoutMs }: CheckedOptions, where: string, ddl: string) {
@@ -75,7 +76,9 @@ export class Connection {
     try {
       for (let attempt = 1; ; attempt += 1) {
         try {
-          return await this.#attempt(make, Math.min(lockTimeoutMs, this.#timeoutMs), limit);
+          const rows = await this.#attempt(make, Math.min(lockTimeoutMs, this.#timeoutMs), limit);
+          this.#grace.answered();
+          return rows;
         } catch (error) {
           if (attempt === ATTEMPTS || !isConflict(error)) throw error;
         }
@@ -83,7 +86,7 @@ export class Connection {
       }
     } catch (error) {
       if (limit.signal.aborted) throw limit.signal.reason;
-      throw toStoreError(error, this.where, this.#ddl);
+      throw this.#grace.weigh(toStoreError(error, this.where, this.#ddl));
     } finally {
       limit.stop();
     }

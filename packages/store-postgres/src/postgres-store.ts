@@ -21,6 +21,7 @@ import {
 import { Calls } from "./calls.ts";
 import type { PostgresRows } from "./client.ts";
 import { Connection } from "./connection.ts";
+import { sqlState } from "./errors.ts";
 import { Leases } from "./leases.ts";
 import { Listener } from "./listener.ts";
 import { checkOptions, type PostgresStoreOptions } from "./options.ts";
@@ -80,18 +81,9 @@ export class PostgresStore implements LeaseStore {
    */
   async setup(options?: CallOptions): Promise<void> {
     const { required, storage } = await this.#missing(options);
-    const steps = [...required, ...storage];
-    if (steps.length === 0) return;
-    try {
-      // Others' writes may hold a lock on the table, and another's set-up holds the first one.
-      const waiting = { ...options, lockTimeoutMs: this.#setupTimeoutMs };
-      await this.#connection.run(() => [LOCK_SETUP, ...steps], waiting);
-    } catch (error) {
-      if (!KcError.is(error) || error.code !== "STORE_ACCESS_DENIED") throw error;
-      // The tables are whole: how they are stored is their owner's to say.
-      if (required.length === 0) return;
-      throw refusedSetup(error.cause, this.#connection.where, steps);
-    }
+    if (required.length > 0) await this.#create(required, storage, options);
+    if (storage.length > 0) await this.#setStorage(storage, options);
+    if (required.length === 0) return;
     if ((await this.#missing(options)).required.length === 0) return;
     throw new StoreError(
       "STORE_SCHEMA",
@@ -247,6 +239,42 @@ export class PostgresStore implements LeaseStore {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#connection.close();
+  }
+
+  async #create(
+    required: readonly string[],
+    storage: readonly string[],
+    options: CallOptions | undefined,
+  ): Promise<void> {
+    try {
+      // Others' writes may hold a lock on the table, and another's set-up holds the first one.
+      const waiting = { ...options, lockTimeoutMs: this.#setupTimeoutMs };
+      await this.#connection.run(() => [LOCK_SETUP, ...required], waiting);
+    } catch (error) {
+      if (!KcError.is(error) || error.code !== "STORE_ACCESS_DENIED") throw error;
+      throw refusedSetup(error.cause, this.#connection.where, [...required, ...storage]);
+    }
+  }
+
+  /**
+   * The tables are whole. How they are stored is their owner's to say: a user who may not alter them
+   * does without. So does one who meets a lock (a VACUUM, an index that is being built); the next
+   * setup() tries again.
+   */
+  async #setStorage(storage: readonly string[], options: CallOptions | undefined): Promise<void> {
+    try {
+      await this.#connection.run(() => [LOCK_SETUP, ...storage], options);
+    } catch (error) {
+      if (!KcError.is(error)) throw error;
+      if (error.code === "STORE_ACCESS_DENIED") return;
+      if (sqlState(error.cause) !== "55P03") throw error;
+      process.emitWarning(
+        `${this.#connection.where}: another transaction holds a lock, so setup() left out how the ` +
+          `tables are stored: they grow more than they need to. Run setup() again, or\n` +
+          storage.map((step) => `${step};`).join("\n"),
+        { type: "KinesisConsumerWarning", code: "KC_POSTGRES_STORAGE" },
+      );
+    }
   }
 
   async #missing(options: CallOptions | undefined): Promise<MissingSteps> {

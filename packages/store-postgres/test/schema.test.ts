@@ -285,11 +285,21 @@ describe("rights", () => {
     await store.removeShards(SCOPE, ["b"]);
     expect(await store.heartbeat(SCOPE, WORKER)).toMatchObject({ outcome: "alive", counter: 1 });
     expect(await store.evictWorker(SCOPE, { ...WORKER, counter: 1 })).toBe("evicted");
+  });
 
+  test("that are taken away from a store that has worked are refused for a minute", async () => {
+    const opened = await open(inject("postgres"));
+    const { admin, schema } = opened;
+    const user = await role(opened);
+    await admin.query(`GRANT USAGE ON SCHEMA ${schema} TO ${user};
+      GRANT ALL ON ALL TABLES IN SCHEMA ${schema} TO ${user}`);
+    const store = await storeOf(opened, user);
+    await store.setCheckpoint(SCOPE, at(1));
     await admin.query(`REVOKE UPDATE ON ${schema}.kinesis_consumer FROM ${user}`);
-    expect(await failure(store.setCheckpoint(SCOPE, at(3)))).toMatchObject(DENIED);
+    const passing = { ...DENIED, retryable: true };
+    expect(await failure(store.setCheckpoint(SCOPE, at(2)))).toMatchObject(passing);
     await admin.query(`GRANT UPDATE ON ${schema}.kinesis_consumer TO ${user}`);
-    expect((await store.setCheckpoint(SCOPE, at(3))).outcome).toBe("written");
+    expect((await store.setCheckpoint(SCOPE, at(2))).outcome).toBe("written");
   });
 });
 

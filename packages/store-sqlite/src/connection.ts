@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import { StoreError, type CallOptions } from "@kc/core";
+import { RefusalGrace, StoreError, type CallOptions } from "@kc/core";
 import Libsql from "libsql";
 import { Session, type SqliteDatabase } from "./database.ts";
 import { isLock, toStoreError } from "./errors.ts";
@@ -22,6 +22,7 @@ export class Connection {
   /** Did this store open the database itself? */
   readonly owned: boolean;
   readonly #options: CheckedOptions;
+  readonly #grace = new RefusalGrace();
   #file: OpenFile | undefined;
   #session: Session | undefined;
   #closed = false;
@@ -52,9 +53,12 @@ export class Connection {
         const answer = work(session);
         // Before the answer counts: what went into a file that is no longer there must not.
         this.#file?.identity.check();
+        this.#grace.answered();
         return answer;
       } catch (error) {
-        if (!isLock(error) || performance.now() >= deadline) throw toStoreError(error, this.where);
+        if (!isLock(error) || performance.now() >= deadline) {
+          throw this.#grace.weigh(toStoreError(error, this.where));
+        }
       }
       await pause(signal);
     }

@@ -61,6 +61,22 @@ export const RESULT_CODES: readonly (readonly [number, string, StoreFailure])[] 
   [26, "SQLITE_NOTADB", lastingFailure("STORE_CORRUPT", RESTORE)],
 ];
 
+/** What Node's look at the file may fail with, and the result code that means the same. */
+export const FILE_ERRORS: readonly (readonly [string, number])[] = [
+  ["EACCES", 3],
+  ["EPERM", 3],
+  ["ELOOP", 14],
+  ["ENAMETOOLONG", 14],
+  ["ENOENT", 14],
+  ["ENOTDIR", 14],
+  ["EIO", 10],
+  ["ESTALE", 10],
+  ["EMFILE", 7],
+  ["ENFILE", 7],
+  ["ENOMEM", 7],
+];
+
+const BY_FILE_ERROR = new Map(FILE_ERRORS);
 const BY_NUMBER = new Map(RESULT_CODES.map((row) => [row[0], row]));
 const BY_NAME = new Map(RESULT_CODES.map((row) => [row[1], row]));
 
@@ -72,7 +88,7 @@ const SCHEMA = lastingFailure(
 );
 const UNKNOWN = lastingFailure("STORE_FAILED", "the call failed in a way that is not known here");
 
-/** The row of `RESULT_CODES` for an error of either driver, whatever its extended code. */
+/** The row of `RESULT_CODES` for an error of either driver or of Node, whatever its extended code. */
 function resultCode(error: unknown): (typeof RESULT_CODES)[number] | undefined {
   if (!(error instanceof Error)) return undefined;
   const { code, rawCode } = error as Error & { code?: unknown; rawCode?: unknown };
@@ -81,6 +97,8 @@ function resultCode(error: unknown): (typeof RESULT_CODES)[number] | undefined {
   if (typeof code === "string" && code.startsWith("SQLITE_")) {
     return BY_NAME.get(code.split("_").slice(0, 2).join("_"));
   }
+  const ofFile = typeof code === "string" ? BY_FILE_ERROR.get(code) : undefined;
+  if (ofFile !== undefined) return BY_NUMBER.get(ofFile);
   // libsql's failure to open a file has the number in its text alone: `…/a.db: 14")`.
   const opening = /ConnectionFailed\(.*: (\d+)"\)$/s.exec(error.message);
   return opening === null ? undefined : BY_NUMBER.get(Number(opening[1]) & 0xff);

@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import { execFileSync } from "node:child_process";
 import {
+  chmodSync,
   copyFileSync,
   existsSync,
   mkdirSync,
@@ -95,6 +96,32 @@ describe("this process read the file and closed it, which drops the file's locks
     found();
     await expect(store.heartbeat(scope, worker)).rejects.toMatchObject(logRemoved);
     await expect(store.listWorkers(scope)).rejects.toMatchObject(logRemoved);
+  });
+});
+
+describe("a directory that this user may not enter", () => {
+  /** Root may enter any: it steps back for the time. */
+  async function asAnybody<Answer>(work: () => Promise<Answer>): Promise<Answer> {
+    const isRoot = process.geteuid!() === 0;
+    if (isRoot) process.seteuid!(65_534);
+    try {
+      return await work();
+    } finally {
+      if (isRoot) process.seteuid!(0);
+    }
+  }
+
+  it("is refused: for a minute if it was open before, for good if it never was", async () => {
+    const store = open();
+    await store.setCheckpoint(scope, at(1));
+    chmodSync(directory.path, 0o000);
+    const denied = { code: "STORE_ACCESS_DENIED", retryable: true };
+    const refused = async (each: SqliteStore, error: object): Promise<void> =>
+      expect(each.setCheckpoint(scope, at(2))).rejects.toMatchObject(error);
+    await asAnybody(() => refused(store, denied));
+    await asAnybody(() => refused(open(), { ...denied, retryable: false }));
+    chmodSync(directory.path, 0o700);
+    expect(await store.setCheckpoint(scope, at(2))).toMatchObject({ outcome: "written" });
   });
 });
 
