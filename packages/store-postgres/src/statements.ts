@@ -92,8 +92,10 @@ function freeLeases(place: Place, shardIds: readonly string[]): string {
  *
  * `held` locks leases, and after a wait for a lock Postgres looks at the row as it then is: either a
  * claim waits for this write, or this write sees the claim. `EXISTS (lease)` would look at the row
- * as it was. The rows that did not move are locked as well: the last statement reads what they were
- * compared with. (`held` and `moved` are not joined: Postgres expects one row of each, and would
+ * as it was. Two writers of a shard wait for each other here, as they would at the checkpoint's row:
+ * a shared lock would make a multixact of the two, and each one brings the server nearer to a vacuum
+ * of all its tables. The rows that did not move are locked as well: the last statement reads what they
+ * were compared with. (`held` and `moved` are not joined: Postgres expects one row of each, and would
  * compare each with each.)
  */
 export function advance(place: Place, writes: readonly CheckpointWrite[]): string[] {
@@ -121,7 +123,7 @@ export function advance(place: Place, writes: readonly CheckpointWrite[]): strin
       WHERE l.owner IS NOT DISTINCT FROM w.owner AND (w.owner IS NULL OR l.epoch = w.epoch)
         AND NOT ${foreign(place)}
       ORDER BY w.shard_id
-      FOR SHARE OF l
+      FOR NO KEY UPDATE OF l
     ), moved AS (
       INSERT INTO ${tables.checkpoints} AS c (${INSERT_COLUMNS})
       SELECT ${quote(namespace)}, shard_id, sequence_number, sequence_number,

@@ -51,6 +51,13 @@ test("every call is one round trip, whatever number of shards it is about", asyn
   await once("new shards", store.putShards(SCOPE, rowsOf(shardIds)));
   const held = await once("a claim", store.acquireLeases(SCOPE, WORKER, shardIds));
   expect(held).toHaveLength(300);
+  const writes = held.map(({ shardId, fence }) => ({ ...at(1, shardId), fence }));
+  await once("a flush", store.setCheckpoints(SCOPE, writes));
+  await once(
+    "a flush of one",
+    store.setCheckpoint(SCOPE, { ...writes[0]!, ...at(2, writes[0]!.shardId) }),
+  );
+  await once("a flush without leases", store.setCheckpoints(SCOPE, [at(1, "free")]));
   await once("the leases", store.listLeases(SCOPE));
   await once("a release", store.releaseLeases(SCOPE, held));
   await once("a removal", store.removeShards(SCOPE, shardIds));

@@ -86,7 +86,10 @@ export async function recovers(store: Store, n: number): Promise<void> {
 }
 
 /** Resolves when as many sessions as that wait for a lock on this schema's tables. */
-export async function untilWaiting({ admin, schema }: Opened, count: number): Promise<void> {
+export async function untilWaiting(
+  { admin, schema }: Pick<Opened, "admin" | "schema">,
+  count: number,
+): Promise<void> {
   await eventually(
     "sessions that wait for a lock",
     async () => {
