@@ -20,7 +20,7 @@ export function describeError(error: unknown): string {
     if (!told.some((earlier) => earlier.includes(text))) told.push(text);
     link = cause;
   }
-  return printable(told.join(", caused by "), LONGEST_TEXT);
+  return printable(told.join(", caused by "));
 }
 
 /** The `name` of what was thrown, as a short text; `Error` where it has none. Never throws. */
@@ -44,7 +44,8 @@ function describeLink(error: unknown): string {
   const { message, code } = error as { readonly message: unknown; readonly code?: unknown };
   const text = String(message);
   const adds = typeof code === "string" && SYSTEM_CODE.test(code) && !text.includes(code);
-  return `${nameOfError(error)}: ${adds ? `${text} (${code})` : text}`;
+  if (adds) return `${nameOfError(error)}: ${text} (${code})`;
+  return text === "" ? nameOfError(error) : `${nameOfError(error)}: ${text}`;
 }
 
 /** Of several that failed together the first stands for all. */
@@ -54,7 +55,8 @@ function causeOf(error: unknown): unknown {
   return cause ?? (Array.isArray(errors) ? errors[0] : undefined);
 }
 
-function printable(text: string, longest: number): string {
+/** A text in one line, cut after `longest` UTF-16 units, control characters escaped. */
+export function printable(text: string, longest = LONGEST_TEXT): string {
   const cut =
     text.length > longest
       ? `${text.slice(0, longest)}… (${text.length - longest} characters more)`

@@ -1,7 +1,7 @@
 import { formatCheckpoint, type Checkpoint } from "./checkpoints/position.ts";
-import { describeError } from "./describe-error.ts";
+import { describeError, printable } from "./describe-error.ts";
 
-export { describeError };
+export { describeError, printable };
 
 /**
  * Every code an error of this library can carry. `docs/errors.md` has a heading for each: what
@@ -67,8 +67,9 @@ export class ConfigError extends KcError {
   /** The option's name, as in `scanIntervalMs` or `start.timestamp`. */
   readonly option: string;
 
+  /** `message` may quote what was given: it is cut, and control characters are escaped. */
   constructor(option: string, message: string) {
-    super("CONFIG_INVALID", `${option}: ${message}`);
+    super("CONFIG_INVALID", printable(`${option}: ${message}`));
     this.option = option;
   }
 }

@@ -1,4 +1,5 @@
 export * from "./errors.ts";
+export { codeOfError, typeOfError, withoutMessage } from "./without-message.ts";
 export { CallLimit } from "./call-limit.ts";
 export { stopSignal } from "./stop-signal.ts";
 export { systemClock, type Clock } from "./clock.ts";

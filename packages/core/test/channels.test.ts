@@ -86,6 +86,23 @@ test.each([
   expect(run.error).toMatchObject({ code: "HANDLER_FAILED" });
 });
 
+test("a record waits for whatever its handler answers with, whether anybody listens or not", async () => {
+  const world = await World.of();
+  trace<HandleMessage>(CHANNELS.handle);
+  let resolve = (): void => {};
+  /** Its `then` answers with nothing, unlike a promise's. */
+  // oxlint-disable-next-line unicorn/no-thenable
+  const answer = { then: (done: () => void): void => void (resolve = done) };
+  await world.put("a", "1", "2");
+  const run = await world.start({ start: "TRIM_HORIZON" }, () => answer);
+  await world.clock.advance(1000);
+  expect(run.texts).toEqual(["1"]);
+  resolve();
+  await world.clock.advance(1000);
+  expect(run.texts).toEqual(["1", "2"]);
+  resolve();
+});
+
 test("the handler runs in what a listener has bound to its start", async () => {
   const world = await World.of();
   const store = new AsyncLocalStorage<string>();

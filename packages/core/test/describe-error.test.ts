@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { describeError } from "../src/errors.ts";
+import { Consumer } from "../src/index.ts";
 import { World } from "./support/world.ts";
 
 const hostile = (): never => {
@@ -88,6 +89,11 @@ test.each([
   expect(cause).toBe(thrown);
   expect(message.length).toBeLessThan(1300);
   expect(message).not.toContain("\n");
+});
+
+test("what a ConfigError quotes is cut, and in one line", () => {
+  const refused = (): unknown => new Consumer({ stream: `a\n\u001b[31m${"b".repeat(1e6)}` });
+  expect(refused).toThrow(/^stream: "a\\n\\u001b\[31mb+… \(\d+ characters more\)$/);
 });
 
 function coded(message: string, code: string): Error {

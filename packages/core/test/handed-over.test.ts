@@ -42,7 +42,7 @@ test("a failure is told of the record that was handed over, whatever the handler
   expect(run.error).toMatchObject({
     code: "HANDLER_FAILED",
     shardId: SHARD,
-    message: expect.stringContaining(`${SHARD}: the handler failed at ${number}:`),
+    message: expect.stringContaining(`${SHARD}: the handler failed at ${number}: Error`),
   });
 });
 

@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { expect, test } from "vitest";
 import { MemoryStore, SkipCheckpoint } from "../src/index.ts";
 import { gapsOf, isFor, keyOf, pollsOf } from "./support/calls.ts";
@@ -362,3 +363,33 @@ test("a service that calls each new iterator expired is asked ever more rarely, 
   expect(run.texts).toEqual(["1", "2"]);
   expect(run.consumer.status().shards[0]!.error).toBeUndefined();
 });
+
+test("a reply that broke off is quoted nowhere: not in the log, the status or the error", async () => {
+  const world = await World.of();
+  const body = '{"Records":[{"PartitionKey":secret-key';
+  const fault = { operation: "GetRecords", error: asTheSdkFails(body) } as const;
+  expect(fault.error.message, "what JSON.parse says").toContain("secret");
+  world.kinesis.faults.fail({ ...fault, times: 3 });
+  const run = await world.start({ start: "TRIM_HORIZON" });
+  await world.clock.advance(500);
+  const shown = inspect([world.logger.lines, run.consumer.status()], {
+    depth: Infinity,
+    showHidden: true,
+  });
+  expect(shown).toContain("the reply is not JSON");
+  expect(shown).not.toContain("secret");
+  await world.clock.advance(10_000);
+  expect(run.settled).toBeUndefined();
+});
+
+/** What the SDK rejects with when a reply is not JSON. */
+function asTheSdkFails(body: string): Error {
+  try {
+    return JSON.parse(body) as never;
+  } catch (error) {
+    const metadata = { $metadata: { httpStatusCode: 200 } };
+    return Object.defineProperty(Object.assign(error as Error, metadata), "$responseBodyText", {
+      value: body,
+    });
+  }
+}

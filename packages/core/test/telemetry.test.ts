@@ -8,6 +8,7 @@ import {
   METRICS,
   SkipCheckpoint,
   type Counter,
+  type Handler,
   type Logger,
   type MetricAttributes,
 } from "../src/index.ts";
@@ -172,7 +173,7 @@ test("each line takes one on the console, whatever its error carries", async () 
   expect(lines.filter((line) => line.includes("\n"))).toEqual([]);
   const failure = lines.find((line) => line.startsWith("the scan stops"));
   expect(failure).toContain("stream: 'orders', application: 'billing'");
-  expect(failure).toContain("cannot handle this");
+  expect(failure).toMatch(/the handler failed at \d+: Error'/);
 });
 
 test("a logger that writes JSON has an error's text", async () => {
@@ -183,13 +184,13 @@ test("a logger that writes JSON has an error's text", async () => {
   const world = await World.of();
   await world.put("a", "1");
   await world.start({ logger, start: "TRIM_HORIZON" }, () => {
-    throw new Error("cannot handle this");
+    throw new RangeError("cannot handle this");
   });
 
   const failure = lines.find((line) => line.includes("the scan stops"));
   expect(JSON.parse(failure!)).toMatchObject({
     stream: STREAM,
-    error: expect.stringMatching(/^KcError: .*cannot handle this$/),
+    error: expect.stringMatching(/^KcError: .*: RangeError$/),
   });
 });
 
@@ -200,7 +201,7 @@ test("fromPino writes the message, the fields, and an error with its stack and c
   await world.start(
     { logger: fromPino(pino({ level: "debug" }, into(written))), start: "TRIM_HORIZON" },
     () => {
-      throw new Error("cannot handle this");
+      throw new RangeError("cannot handle this");
     },
   );
 
@@ -215,10 +216,20 @@ test("fromPino writes the message, the fields, and an error with its stack and c
     level: 50,
     err: {
       code: "HANDLER_FAILED",
-      stack: expect.stringContaining("cannot handle this"),
+      message: expect.stringMatching(/the handler failed at \d+: RangeError/),
+      stack: expect.stringMatching(/caused by: RangeError\n +at .*telemetry\.test/),
     },
   });
 });
+
+/** Handlers whose errors quote the record. */
+const QUOTING: readonly Handler[] = [
+  (record) => JSON.parse(record.text()),
+  (record) => Promise.reject(new TypeError(`not this: ${record.partitionKey}`)),
+  (record) => { throw record.text(); }, // prettier-ignore
+  (record) => { throw new Error(`no\n    at ${record.text()}\n    at all`, { cause: new Error(record.text()) }); }, // prettier-ignore
+  (record) => { throw Object.assign(new Error(record.text()), { message: "changed" }); }, // prettier-ignore
+];
 
 test("no line of any log carries a record's data or its partition key", async () => {
   const world = await World.of({ shards: 2, trimmedSequenceNumbers: "reject" });
@@ -248,6 +259,12 @@ test("no line of any log carries a record's data or its partition key", async ()
   await third.stop();
   const json = await world.start({ store }, (record) => record.json());
   await world.clock.advance(1000);
+  for (const fail of QUOTING) {
+    await world.start({ store, logger: pinoLogger }, fail);
+    await world.clock.advance(1000);
+    await world.start({ store }, fail);
+    await world.clock.advance(1000);
+  }
   const looped = async (): Promise<void> => {
     const consumer = world.consumer({ store, logger: pinoLogger });
     for await (const record of consumer.records()) record.json();
@@ -258,7 +275,8 @@ test("no line of any log carries a record's data or its partition key", async ()
 
   expect(json.error).toMatchObject({
     code: "HANDLER_FAILED",
-    message: expect.stringMatching(/JSON/),
+    message: expect.stringMatching(/SyntaxError$/),
+    cause: expect.objectContaining({ message: expect.stringMatching(/is not JSON/) }),
   });
   const logged = inspect([world.logger.lines, written], { depth: Infinity, showHidden: true });
   expect(world.logger.lines.length).toBeGreaterThan(8);

@@ -22,12 +22,13 @@ import {
 } from "@opentelemetry/api";
 import {
   checkpointAttributes,
-  fail,
+  failCall,
+  failHandling,
   handleAttributes,
   leaseAttributes,
   pollAttributes,
 } from "./spans.ts";
-import { onCalls, onMessages } from "./subscribe.ts";
+import { type Call, failed, onCalls, onMessages } from "./subscribe.ts";
 
 export type TracedOperation = keyof typeof CHANNELS;
 
@@ -96,13 +97,13 @@ export class OpenTelemetryTracing implements Disposable {
         return onCalls<HandleMessage>(
           name,
           (message) => this.#beginHandle(message),
-          ({ record, error }) => this.#end(record, error),
+          (message) => this.#end(message.record, message, failHandling),
         );
       case "checkpoint":
         return onCalls<CheckpointMessage>(
           name,
           (message) => this.#beginCheckpoint(message),
-          (message) => this.#end(message, message.error),
+          (message) => this.#end(message, message, failCall),
         );
       case "lease":
         return onMessages<LeaseMessage>(name, (message) => this.#tellLease(message));
@@ -111,7 +112,7 @@ export class OpenTelemetryTracing implements Disposable {
 
   /** A span for each poll of an idle shard, four times a second, would bury the others. */
   #endPoll(message: PollMessage): void {
-    if (message.error === undefined && message.records === 0) return;
+    if (!failed(message) && message.records === 0) return;
     const span = this.#tracer.startSpan(
       `GetRecords ${message.stream}`,
       {
@@ -121,8 +122,7 @@ export class OpenTelemetryTracing implements Disposable {
       },
       ROOT_CONTEXT,
     );
-    if (message.error !== undefined) fail(span, message.error);
-    span.end();
+    endSpan(span, message, failCall);
   }
 
   #beginHandle(message: HandleMessage): void {
@@ -158,12 +158,11 @@ export class OpenTelemetryTracing implements Disposable {
       .end();
   }
 
-  #end(of: object, error: unknown): void {
+  #end(of: object, message: Call, fail: Fail): void {
     const span = this.#spans.get(of);
     if (span === undefined) return;
     this.#spans.delete(of);
-    if (error !== undefined) fail(span, error);
-    span.end();
+    endSpan(span, message, fail);
   }
 
   #linksOf(record: ConsumerRecord): Link[] {
@@ -176,6 +175,17 @@ export class OpenTelemetryTracing implements Disposable {
       diag.warn("@kc/counter-opentelemetry: extract failed; the span has no link", error);
       return [];
     }
+  }
+}
+
+type Fail = (span: Span, error: unknown) => void;
+
+/** Whatever cannot be told of the failure, the span ends. */
+function endSpan(span: Span, message: Call, fail: Fail): void {
+  try {
+    if (failed(message)) fail(span, message.error);
+  } finally {
+    span.end();
   }
 }
 

@@ -1,3 +1,4 @@
+import { codeOfError, describeError, typeOfError, withoutMessage } from "@kc/core";
 import type { CheckpointMessage, HandleMessage, LeaseMessage, PollMessage } from "@kc/core";
 import { type Attributes, type Span, SpanStatusCode } from "@opentelemetry/api";
 import { openTelemetryAttributes, SYSTEM } from "./names.ts";
@@ -53,10 +54,20 @@ export function leaseAttributes(message: LeaseMessage): Attributes {
   };
 }
 
-export function fail(span: Span, error: unknown): void {
-  const thrown = error instanceof Error ? error : new Error(String(error));
-  const code = (thrown as { readonly code?: unknown }).code;
-  span.recordException(thrown);
-  span.setStatus({ code: SpanStatusCode.ERROR, message: thrown.message });
-  span.setAttribute("error.type", typeof code === "string" ? code : thrown.name);
+/** A handler's error without its message, which may quote the record. */
+export function failHandling(span: Span, error: unknown): void {
+  const { stack = "" } = withoutMessage(error);
+  fail(span, error, typeOfError(error), stack);
+}
+
+/** Calls carry no record's data: their errors say what they have to say. */
+export function failCall(span: Span, error: unknown): void {
+  fail(span, error, describeError(error), withoutMessage(error).stack ?? "");
+}
+
+function fail(span: Span, error: unknown, message: string, stack: string): void {
+  const type = codeOfError(error) ?? withoutMessage(error).name;
+  span.setStatus({ code: SpanStatusCode.ERROR, message });
+  span.setAttribute("error.type", type);
+  span.recordException({ name: type, message, stack });
 }

@@ -2,9 +2,14 @@ import { channel, tracingChannel } from "node:diagnostics_channel";
 import { diag } from "@opentelemetry/api";
 
 /** What `node:diagnostics_channel` adds to a message once the call has ended. */
-interface Call {
+export interface Call {
   result?: unknown;
   error?: unknown;
+}
+
+/** A handler may throw `undefined`: that there is an error counts, not what it is. */
+export function failed(message: Call): boolean {
+  return "error" in message;
 }
 
 /** Hears of each call on a tracing channel twice, async or not. Answers with what ends it. */
@@ -19,7 +24,7 @@ export function onCalls<Message extends Call>(
     start: guarded(begin),
     // Of a promise there is neither yet.
     end: (message: Message): void => {
-      if ("result" in message || "error" in message) ended(message);
+      if ("result" in message || failed(message)) ended(message);
     },
     asyncStart: (): void => {},
     asyncEnd: ended,

@@ -2,7 +2,15 @@ import { tracingChannel } from "node:diagnostics_channel";
 import { PutRecordCommand } from "@aws-sdk/client-kinesis";
 import { CHANNELS, Consumer, LeaseGroup, MemoryStore, type Handler } from "@kc/core";
 import { FakeKinesis } from "@kc/emulator";
-import { context, diag, propagation, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
+import {
+  context,
+  diag,
+  propagation,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+} from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import { W3CTraceContextPropagator } from "@opentelemetry/core";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
@@ -18,6 +26,7 @@ import { startOtlp } from "./support/otlp.ts";
 
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
 const SHARD = "shardId-000000000000";
+const ignore = (): void => {};
 
 beforeAll(() => {
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
@@ -130,9 +139,81 @@ test("a handler that fails ends its span with the error", async () => {
   });
   expect(error).toMatchObject({ code: "HANDLER_FAILED" });
   const [span] = spans("process");
-  expect(span!.status).toEqual({ code: SpanStatusCode.ERROR, message: "no stock" });
+  expect(span!.status).toEqual({ code: SpanStatusCode.ERROR, message: "Error (E_STOCK)" });
   expect(span!.attributes["error.type"]).toBe("E_STOCK");
   expect(span!.events.map(({ name }) => name)).toEqual(["exception"]);
+  expect(span!.events[0]!.attributes?.["exception.stacktrace"]).toMatch(
+    /^Error .*\n +at .*\.test\.ts/,
+  );
+});
+
+test("no span carries a record's data: a handler's error is told without its message", async () => {
+  const { spans } = traced();
+  await scan(["secret-data"], (record) => JSON.parse(record.text()));
+  await scan(["secret-data"], async (record) => {
+    throw new Error(`line 1\n    at ${record.text()}`);
+  });
+  const told = spans("").map(({ attributes, status, events }) => ({ attributes, status, events }));
+  expect(told.filter(({ status }) => status.code === SpanStatusCode.ERROR)).toHaveLength(2);
+  expect(JSON.stringify(told)).toContain("SyntaxError");
+  expect(JSON.stringify(told)).not.toContain("secret");
+});
+
+const hostile = (): never => {
+  throw new Error("a getter that throws");
+};
+
+test.each<readonly [string, unknown]>([
+  ["nothing", undefined],
+  ["null", null],
+  ["a text", "no"],
+  ["a symbol", Symbol("no")],
+  ["an object without a prototype", Object.create(null)],
+  [
+    "an error whose code cannot be read",
+    Object.defineProperty(new Error(), "code", { get: hostile }),
+  ],
+  ["a proxy that refuses", new Proxy({}, { get: hostile, getPrototypeOf: hostile })],
+])("a handler that throws %s ends its span as failed, async or not", async (_what, thrown) => {
+  const { tracing, spans } = traced();
+  const failing = tracing.handler((record) => {
+    if (record.text() === "async") return Promise.reject(thrown);
+    throw thrown;
+  });
+  // Called at once, and not by an async function around it.
+  for (const text of ["sync", "async"]) await scan([text], failing);
+  expect(spans("process").map(({ status }) => status.code)).toEqual([
+    SpanStatusCode.ERROR,
+    SpanStatusCode.ERROR,
+  ]);
+  for (const { attributes } of spans("process"))
+    expect(attributes["error.type"]).toBeTypeOf("string");
+});
+
+test("a span that cannot be told of a failure ends all the same", async () => {
+  diag.setLogger({ error: ignore, warn: ignore, info: ignore, debug: ignore, verbose: ignore });
+  onTestFinished(() => diag.disable());
+  const provider = new BasicTracerProvider();
+  const tracer = provider.getTracer("test");
+  const begun: Span[] = [];
+  traced({
+    tracerProvider: {
+      getTracer: () => ({
+        startSpan: (...args) => {
+          const span = tracer.startSpan(...args);
+          span.setStatus = hostile;
+          begun.push(span);
+          return span;
+        },
+        startActiveSpan: ignore,
+      }),
+    },
+    operations: ["handle"],
+  });
+  await scan(["1"], () => {
+    throw new Error("no");
+  });
+  expect(begun.map((span) => span.isRecording())).toEqual([false]);
 });
 
 test("polls that bring something, writes of checkpoints and leases have spans; idle polls have none", async () => {

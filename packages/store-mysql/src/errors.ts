@@ -3,6 +3,7 @@ import {
   KcError,
   lastingFailure,
   passingFailure,
+  printable,
   StoreError,
   type StoreFailure,
 } from "@kc/core";
@@ -185,6 +186,6 @@ function meaningOf(error: unknown): StoreFailure {
 function describe(error: unknown): string {
   const { code } = Object(error) as { code?: unknown };
   return typeof code === "string" && error instanceof Error
-    ? `${code}: ${error.message}`
+    ? `${code}: ${printable(error.message)}`
     : describeError(error);
 }

@@ -53,6 +53,9 @@ const MAX_DATABASE_LENGTH = 64;
 const MAX_NAMESPACE_LENGTH = 384;
 const PLAIN_TEXT = /^[^\p{Cc}\p{Surrogate}]+$/u;
 
+/** The one that mysql2 brings along. */
+const TLS_PROFILE = "Amazon RDS";
+
 /** @throws ConfigError for each option that is missing, of the wrong kind, or out of bounds. */
 export function checkOptions(options: MysqlStoreOptions): CheckedOptions {
   for (const name of Object.keys(options)) {
@@ -95,12 +98,28 @@ function checkSource({ pool, connection }: MysqlStoreOptions): CheckedOptions["s
     if (!/^(mysql|mariadb):\/\//.test(connection) || !URL.canParse(connection)) {
       throw new ConfigError("connection", "must be a mysql:// URL, or mysql2's pool options");
     }
+    checkTls(new URL(connection).searchParams.get("ssl"));
     return { connection: { uri: connection } };
   }
   if (typeof connection !== "object" || connection === null) {
     throw new ConfigError("connection", "give a pool of mysql2, or how to connect");
   }
   return { connection };
+}
+
+/** mysql2 takes a text that is no JSON for a profile's name, and quotes it: there may be a key in it. */
+function checkTls(ssl: string | null): void {
+  if (ssl === null || ssl === TLS_PROFILE || isJson(ssl)) return;
+  throw new ConfigError("connection", `its ssl must be an object in JSON, or "${TLS_PROFILE}"`);
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function checkPool(pool: MysqlPool | MysqlCallbackPool | null): MysqlPool {

@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { ConfigError } from "@kc/core";
 import { createPool as createCallbackPool } from "mysql2";
 import { createPool } from "mysql2/promise";
@@ -59,9 +60,13 @@ describe("an option is refused by its name", () => {
     expect(refused(options)).toMatchObject({ code: "CONFIG_INVALID", option });
   });
 
-  it("without a word of the password", () => {
-    const secret = "mysqlx://me:secret@127.0.0.1/app";
-    expect(refused({ connection: secret }).message).not.toContain("secret");
+  it.each([
+    ["password", "mysqlx://me:secret@127.0.0.1/app"],
+    ["ssl", "mysql://me@127.0.0.1/app?ssl=secret"],
+    ["ssl that is no JSON", 'mysql://me@127.0.0.1/app?ssl={"key":secret'],
+  ])("without a word of the %s", (_what, url) => {
+    expect(refused({ connection: url })).toMatchObject({ option: "connection" });
+    expect(inspect(refused({ connection: url }))).not.toContain("secret");
   });
 });
 

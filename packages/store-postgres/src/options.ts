@@ -117,7 +117,7 @@ function checkName(option: "table" | "schema", name: unknown, maxBytes: number):
   if (typeof name === "string" && name.includes(".")) {
     throw new ConfigError(
       option,
-      `must be one name, not ${name}: the schema is the option "schema"`,
+      'must be one name, without a dot: the schema is the option "schema"',
     );
   }
   if (typeof name !== "string" || !NAME.test(name) || Buffer.byteLength(name) > maxBytes) {

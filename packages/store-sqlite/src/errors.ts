@@ -3,6 +3,7 @@ import {
   KcError,
   lastingFailure,
   passingFailure,
+  printable,
   StoreError,
   type StoreFailure,
 } from "@kc/core";
@@ -130,6 +131,6 @@ function meaningOf(error: unknown): StoreFailure {
 function describe(error: unknown): string {
   const name = resultCode(error)?.[1];
   return name !== undefined && error instanceof Error
-    ? `${name}: ${error.message}`
+    ? `${name}: ${printable(error.message)}`
     : describeError(error);
 }

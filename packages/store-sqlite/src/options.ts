@@ -75,7 +75,8 @@ function checkPath(path: unknown): string {
     throw new ConfigError("path", "nothing would be kept: use core's MemoryStore instead");
   }
   if (URL_SCHEME.test(path) || path.includes("\0")) {
-    throw new ConfigError("path", `must be a plain path of a local file, not ${path}`);
+    // Not the text itself: there may be a token in it.
+    throw new ConfigError("path", "must be a plain path of a local file, not a URL, without a NUL");
   }
   return path;
 }

@@ -26,6 +26,7 @@ describe("new SqliteStore", () => {
     ["path", { path: 5 }, "give the path"],
     ["path", { path: ":memory:" }, "MemoryStore"],
     ["path", { path: "libsql://host/db" }, "plain path"],
+    ["path", { path: "libsql://host/db?authToken=secret" }, "plain path"],
     ["path", { path: "file:a.db?mode=ro" }, "plain path"],
     ["path", { path: "a\0.db" }, "plain path"],
     ["path", { path: "a.db", database }, "not both"],
@@ -41,6 +42,7 @@ describe("new SqliteStore", () => {
     const error = construct(options);
     expect(error).toBeInstanceOf(ConfigError);
     expect(error).toMatchObject({ option, message: expect.stringContaining(text) });
+    expect(String(error)).not.toContain("secret");
   });
 
   it("opens nothing and makes nothing before the first call", async () => {

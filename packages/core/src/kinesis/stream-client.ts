@@ -19,6 +19,7 @@ import { ShardCalls } from "./shard-calls.ts";
 import { fromListing, type Shard } from "./shard.ts";
 import { listedShards, nextToken, streamSummary } from "./reply-shapes.ts";
 import { isOneCreation, type StreamId } from "./stream-id.ts";
+import { withoutReply } from "./unquoted-reply.ts";
 import { Wire, type WireOption } from "./wire/wire.ts";
 
 /**
@@ -272,6 +273,8 @@ export class StreamClient {
       turn.called(() => limit.renew());
       const work: Promise<Output> = this.#client.send(command, { abortSignal: limit.signal });
       return await limit.wait(work);
+    } catch (error) {
+      throw withoutReply(error);
     } finally {
       if (!limit.signal.aborted) turn.heard();
       limit.stop();

@@ -1,11 +1,12 @@
 import type { Fence } from "../checkpoints/store.ts";
 import type { ShardProgress } from "../checkpoints/shard-progress.ts";
 import { sleep, type Clock } from "../clock.ts";
-import { describeError, KcError } from "../errors.ts";
+import { KcError } from "../errors.ts";
 import { isPromiseLike, SkipCheckpoint, type Handler, type HandlerContext } from "../handler.ts";
 import { tracedHandler } from "../telemetry/channels.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { HandledFigures } from "./handled-figures.ts";
+import { typeOfError, withoutMessage } from "../without-message.ts";
 import { RecordSignal } from "./record-signal.ts";
 import type { Page } from "./polling-reader.ts";
 import type { RecordLoop } from "./records.ts";
@@ -132,7 +133,7 @@ export class Dispatcher {
             telemetry.warn("a handler ended with its lease: its record comes again", {
               shardId,
               sequenceNumber,
-              error,
+              error: withoutMessage(error),
             });
             // The next look at the clock waits for the lease, or for the stop of the shard.
             awaited = true;
@@ -251,10 +252,11 @@ function contextOf({ shardId, fence }: DispatcherOptions, own: RecordSignal): Ha
   };
 }
 
+/** The handler's own message stays in the cause alone: it may quote the record. */
 function handlerFailed(shardId: string, sequenceNumber: string, error: unknown): KcError {
   return new KcError(
     "HANDLER_FAILED",
-    `${shardId}: the handler failed at ${sequenceNumber}: ${describeError(error)}`,
+    `${shardId}: the handler failed at ${sequenceNumber}: ${typeOfError(error)}`,
     { shardId, cause: error },
   );
 }

@@ -79,7 +79,8 @@ export function tracedHandler(
       try {
         const answer = handler(record, context);
         if (!isPromiseLike(answer)) return (message.result = answer);
-        return answer.then(
+        // Of its own `then` nobody knows what it answers with: the record must wait for it all the same.
+        return Promise.resolve(answer).then(
           (result) => {
             message.result = result;
             settle();
