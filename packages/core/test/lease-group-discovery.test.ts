@@ -207,3 +207,31 @@ test("a worker that may not list the shards ends one without records all the sam
   expect(group.data.application(SCOPE).shards.get(S1)!.checkpoint).toEqual({ kind: "shard-end" });
   expect(b.reads.length).toBeGreaterThan(0);
 });
+
+test("what a listing says of a child stays, whatever its parent's reader announces at a stop", async () => {
+  const group = await GroupWorld.of({ shards: 2 });
+  const { world } = group;
+  await group.join("a", { consumer: { discoveryIntervalMs: 1000 } });
+  const b = await group.join("b");
+  await world.clock.advance(6000);
+  expect(b.reads).toEqual(["01"]);
+  b.link.state = "hangs";
+  b.link.only = ["listWorkers", "listLeases"];
+  await world.clock.advance(2000);
+  await world.split(S1);
+  await world.clock.advance(1500);
+  const rows = group.data.application(SCOPE).shards;
+  const listed = (): unknown[] =>
+    ["shardId-000000000002", "shardId-000000000003"].map((child) => {
+      const { lineage } = rows.get(child)!;
+      return (JSON.parse(lineage!) as { listed: unknown }).listed;
+    });
+  expect(listed(), "the listing came first").toEqual([true, true]);
+  b.link.calls.length = 0;
+  b.run.abort();
+  for (let ms = 0; ms < 5000 && !b.link.calls.includes("releaseLeases"); ms += 1) {
+    await world.clock.advance(1);
+    expect(listed()).toEqual([true, true]);
+  }
+  expect(b.link.calls).toContain("putShards");
+});

@@ -94,6 +94,8 @@ test("the first listing makes rows that were there at the start, later ones do n
 test("a listing confirms what was announced, and keeps what was known of it", () => {
   const children = announced([shard("c", "a", "b")], leasedShards([row("a")]));
   const [child] = children;
+  const both = announced([shard("c", "a", "b"), shard("c", "a", "b")], leasedShards([row("a")]));
+  expect(both, "announced by both parents").toEqual(children);
   expect(parseLineage(child!)).toMatchObject({ listed: false, afterParent: true, atStart: false });
   expect(announced([shard("a")], leasedShards([row("a")]))).toEqual([]);
   const shards = leasedShards([row("a"), { ...row("c"), ...child }]);
@@ -106,7 +108,10 @@ test("a listing confirms what was announced, and keeps what was known of it", ()
     },
     shards,
   );
-  expect(put.map(({ shardId }) => shardId)).toEqual(["b", "c"]);
+  expect(put.map(({ shardId, replaces }) => [shardId, replaces])).toEqual([
+    ["b", undefined],
+    ["c", child!.lineage],
+  ]);
   expect(parseLineage(put[1]!)).toMatchObject({ listed: true, afterParent: true, atStart: false });
   expect(gone).toEqual([]);
 });

@@ -13,7 +13,7 @@ import {
   type Fence,
   type LeaseStore,
   type SetCheckpointResult,
-  type ShardLineage,
+  type ShardPut,
   type StoreScope,
   type WorkerIdentity,
   type WorkerMembership,
@@ -212,11 +212,7 @@ export class DynamoDBStore implements LeaseStore {
     return this.#leases(scope, options).leave(worker);
   }
 
-  putShards(
-    scope: StoreScope,
-    shards: readonly ShardLineage[],
-    options?: CallOptions,
-  ): Promise<void> {
+  putShards(scope: StoreScope, shards: readonly ShardPut[], options?: CallOptions): Promise<void> {
     return relayed(options, (own) => this.#leases(scope, own).put(shards));
   }
 

@@ -6,7 +6,7 @@ import {
   UpdateItemCommand,
   type AttributeValue,
 } from "@aws-sdk/client-dynamodb";
-import type { Fence, ShardLineage, WorkerIdentity, WorkerMembership } from "@kc/core";
+import type { Fence, ShardPut, WorkerIdentity, WorkerMembership } from "@kc/core";
 import { FREE, writerOf } from "./rows.ts";
 import { at, leaseOf, OWN_PREFIX, TELL, type Partition } from "./statements.ts";
 
@@ -91,16 +91,21 @@ export const removeWorker = (
     ...TELL,
   });
 
-/** Refused where the lineage stands there already. */
+/** Refused where the row is not as its caller saw it. */
 export const putLineage = (
   partition: Partition,
-  { shardId, lineage }: ShardLineage,
+  { shardId, lineage, replaces }: ShardPut,
 ): UpdateItemCommand =>
   new UpdateItemCommand({
     ...at(partition, leaseOf(shardId)),
     UpdateExpression: "SET kc_lineage = :lineage, kc_epoch = if_not_exists(kc_epoch, :zero)",
-    ConditionExpression: "attribute_not_exists(kc_lineage) OR kc_lineage <> :lineage",
-    ExpressionAttributeValues: { ":lineage": { S: lineage }, ":zero": { N: "0" } },
+    ConditionExpression:
+      replaces === undefined ? "attribute_not_exists(kc_lineage)" : "kc_lineage = :replaces",
+    ExpressionAttributeValues: {
+      ":lineage": { S: lineage },
+      ":zero": { N: "0" },
+      ...(replaces === undefined ? {} : { ":replaces": { S: replaces } }),
+    },
   });
 
 /** The lease, and its copy beside the checkpoint, if the lease is as it was read. */

@@ -10,7 +10,7 @@ import {
   type Fence,
   type LeaseRow,
   type LeaseStore,
-  type ShardLineage,
+  type ShardPut,
   type WorkerIdentity,
   type WorkerMembership,
   type WorkerRow,
@@ -116,7 +116,7 @@ export class DynamoDBLeases {
     if ((await this.#change(remove)) === undefined) await this.changed();
   }
 
-  async put(shards: readonly ShardLineage[]): Promise<void> {
+  async put(shards: readonly ShardPut[]): Promise<void> {
     await this.#each(shards, (shard) => statements.putLineage(this.#partition, shard));
   }
 

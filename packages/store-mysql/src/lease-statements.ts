@@ -8,7 +8,13 @@
  *
  * A lease's row has a lineage. One without was made by a write of a checkpoint, for its lock.
  */
-import type { ShardLease, ShardLineage, WorkerIdentity, WorkerMembership } from "@kc/core";
+import type {
+  ShardLease,
+  ShardLineage,
+  ShardPut,
+  WorkerIdentity,
+  WorkerMembership,
+} from "@kc/core";
 import { called, isWorker, list, literal, valuesTable, WRITABLE, type Place } from "./sql.ts";
 import type { CheckpointColumns } from "./statements.ts";
 
@@ -49,14 +55,27 @@ export function raiseRevision({ tables, namespace }: Place): string {
     ON DUPLICATE KEY UPDATE ${revisions}.revision = ${revisions}.revision + 1`;
 }
 
-/** New rows are free; of those that stand the lineage is replaced. */
-export function putShards({ tables, namespace }: Place, shards: readonly ShardLineage[]): string {
+/** New rows are free. Of those that stand, one without a lineage gets it. */
+export function makeLeases({ tables, namespace }: Place, shards: readonly ShardLineage[]): string {
   const { leases } = tables;
   const rows = shards.map(({ shardId, lineage }) => [shardId, lineage]);
   return `INSERT INTO ${leases} (namespace, shard_id, epoch, lineage)
     SELECT ${literal(namespace)}, x.shard_id, 0, x.lineage
     FROM ${valuesTable("x", ["shard_id", "lineage"], rows)} WHERE ${WRITABLE}
-    ON DUPLICATE KEY UPDATE ${leases}.lineage = VALUES(lineage)`;
+    ON DUPLICATE KEY UPDATE ${leases}.lineage = COALESCE(${leases}.lineage, VALUES(lineage))`;
+}
+
+/** Of the rows whose lineage still is as it was seen. */
+export function replaceLineages(
+  { tables, namespace }: Place,
+  shards: readonly Required<ShardPut>[],
+): string {
+  const rows = shards.map(({ shardId, lineage, replaces }) => [shardId, lineage, replaces]);
+  return `UPDATE ${valuesTable("x", ["shard_id", "lineage", "replaces"], rows)}
+    STRAIGHT_JOIN ${tables.leases} AS l FORCE INDEX (PRIMARY)
+      ON l.namespace = ${literal(namespace)} AND l.shard_id = x.shard_id AND l.lineage = x.replaces
+    SET l.lineage = x.lineage
+    WHERE ${WRITABLE}`;
 }
 
 /** Lease rows of shards that have none, so that there is something to lock. */

@@ -4,7 +4,7 @@ import {
   type CallOptions,
   type Fence,
   type LeaseStore,
-  type ShardLineage,
+  type ShardPut,
   type StoreScope,
   type WorkerIdentity,
 } from "@kc/core";
@@ -27,13 +27,15 @@ export class Leases {
 
   async put(
     scope: StoreScope,
-    shards: readonly ShardLineage[],
+    shards: readonly ShardPut[],
     options: CallOptions | undefined,
   ): Promise<void> {
-    const once = [...new Map(shards.map((shard) => [shard.shardId, shard])).values()];
-    for (const part of inParts(await this.#changed(scope, once, options))) {
+    for (const part of inParts(await this.#asSeen(scope, shards, options))) {
       await this.#calls.run(scope, part, options, async ({ place, change }) => {
-        await change(sql.putShards(place, part));
+        const unseen = part.filter(({ replaces }) => replaces === undefined);
+        if (unseen.length > 0) await change(sql.makeLeases(place, unseen));
+        const seen = part.filter(replacesOne);
+        if (seen.length > 0) await change(sql.replaceLineages(place, seen));
       });
     }
   }
@@ -135,15 +137,15 @@ export class Leases {
     }
   }
 
-  /** Those that have no row, or another lineage. Mostly none: then nothing is locked. */
-  #changed(
+  /** Those whose rows are as their callers saw them. Mostly none: then nothing is locked. */
+  #asSeen(
     scope: StoreScope,
-    shards: readonly ShardLineage[],
+    shards: readonly ShardPut[],
     options: CallOptions | undefined,
-  ): Promise<readonly ShardLineage[]> {
+  ): Promise<readonly ShardPut[]> {
     return this.#calls.run(scope, shards, options, async ({ look }) => {
       const { leases } = await look({ leases: "all" });
-      return shards.filter(({ shardId, lineage }) => leases.get(shardId)?.lineage !== lineage);
+      return shards.filter(({ shardId, replaces }) => leases.get(shardId)?.lineage === replaces);
     });
   }
 }
@@ -162,4 +164,8 @@ function isFree(
   alive: ReadonlySet<string>,
 ): boolean {
   return owner === undefined || !alive.has(owner);
+}
+
+function replacesOne(shard: ShardPut): shard is Required<ShardPut> {
+  return shard.replaces !== undefined;
 }

@@ -9,7 +9,7 @@ import {
   type Fence,
   type LeaseStore,
   type SetCheckpointResult,
-  type ShardLineage,
+  type ShardPut,
   type StoreScope,
   type WorkerIdentity,
   type WorkerMembership,
@@ -155,11 +155,7 @@ export class MysqlStore implements LeaseStore {
     return this.#workers.leave(scope, worker, options);
   }
 
-  putShards(
-    scope: StoreScope,
-    shards: readonly ShardLineage[],
-    options?: CallOptions,
-  ): Promise<void> {
+  putShards(scope: StoreScope, shards: readonly ShardPut[], options?: CallOptions): Promise<void> {
     return this.#leases.put(scope, shards, options);
   }
 

@@ -38,10 +38,15 @@ const STATEMENTS: Readonly<Record<string, (place: Place) => string>> = {
   "a removal": (place) => leases.deleteLeases(place, held),
   "a reset": (place) => leases.resetLease(place, held[0]!, columnsOf(SOME[0]!, at(2))),
   "a reset's removal": (place) => deleteCheckpoint(place, { shardId: SOME[0]!, epoch: 1 }),
-  "new lineages": (place) =>
-    leases.putShards(
+  "new leases": (place) =>
+    leases.makeLeases(
       place,
       SOME.map((shardId) => ({ shardId, lineage: "x" })),
+    ),
+  "new lineages": (place) =>
+    leases.replaceLineages(
+      place,
+      SOME.map((shardId) => ({ shardId, lineage: "x", replaces: "{}" })),
     ),
 };
 

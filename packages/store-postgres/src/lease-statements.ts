@@ -6,7 +6,7 @@
  *
  * A lease's row has a lineage. One without was made by a write of a checkpoint, for its lock.
  */
-import { ownerOf, type Fence, type ShardLineage, type WorkerIdentity } from "@kc/core";
+import { ownerOf, type Fence, type ShardPut, type WorkerIdentity } from "@kc/core";
 import type { Place } from "./calls.ts";
 import { bumpRevision, readRevision } from "./revision.ts";
 import { CHECKPOINT, claim, foreign } from "./statements.ts";
@@ -34,22 +34,36 @@ function lock(place: Place, rows: string, condition = "true"): string {
     ) AS locked`;
 }
 
-export function putShards(place: Place, shards: readonly ShardLineage[]): string[] {
+export function putShards(place: Place, shards: readonly ShardPut[]): string[] {
   const { tables, namespace, quote } = place;
-  const lineages = new Map(shards.map(({ shardId, lineage }) => [shardId, lineage]));
-  const rows = Array.from(lineages, ([shard_id, lineage]) => ({ shard_id, lineage }));
+  const rows = shards.map(({ shardId, lineage, replaces }) => ({
+    shard_id: shardId,
+    lineage,
+    replaces,
+  }));
+  const put = `json_to_recordset(${quote(JSON.stringify(rows))})
+        AS w (shard_id text, lineage text, replaces text)`;
+  const isAsSeen = "l.lineage = w.replaces";
   return [
     claim(place),
-    // Those that stand as they are to be are neither written nor locked.
-    `WITH changed AS (
+    lock(place, put, isAsSeen),
+    // A row that stands is neither written nor locked where no lineage is to be replaced.
+    `WITH made AS (
       INSERT INTO ${tables.leases} AS l (namespace, shard_id, epoch, lineage)
       SELECT ${quote(namespace)}, w.shard_id, 0, w.lineage
-      FROM json_to_recordset(${quote(JSON.stringify(rows))}) AS w (shard_id text, lineage text)
-      LEFT JOIN ${tables.leases} AS l ON ${ofLease(place)}
-      WHERE l.lineage IS DISTINCT FROM w.lineage AND NOT ${foreign(place)}
+      FROM ${put} LEFT JOIN ${tables.leases} AS l ON ${ofLease(place)}
+      WHERE w.replaces IS NULL AND l.lineage IS NULL AND NOT ${foreign(place)}
       ORDER BY w.shard_id
       ON CONFLICT (namespace, shard_id) DO UPDATE SET lineage = excluded.lineage
+        WHERE l.lineage IS NULL
       RETURNING l.shard_id
+    ), replaced AS (
+      UPDATE ${tables.leases} AS l SET lineage = w.lineage
+      FROM ${put}
+      WHERE ${ofLease(place)} AND ${isAsSeen} AND NOT ${foreign(place)}
+      RETURNING l.shard_id
+    ), changed AS (
+      SELECT FROM made UNION ALL SELECT FROM replaced
     ), ${bumpRevision(place, "changed", "with a hint")}
     SELECT FROM bumped`,
   ];

@@ -5,7 +5,7 @@ import type {
   Fence,
   LeaseRow,
   LeaseStore,
-  ShardLineage,
+  ShardPut,
   StoreScope,
   WorkerIdentity,
 } from "@kc/core";
@@ -24,7 +24,7 @@ export class Leases {
 
   async put(
     scope: StoreScope,
-    shards: readonly ShardLineage[],
+    shards: readonly ShardPut[],
     options: CallOptions | undefined,
   ): Promise<void> {
     await this.#calls.runClaimed(scope, options, (place) => sql.putShards(place, shards));

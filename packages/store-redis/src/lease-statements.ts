@@ -80,13 +80,14 @@ if isThere(ARGV[1], ARGV[2]) then remove(ARGV[1]) end
 return answer({})`,
 );
 
-/** ARGV: shards and lineages in turn. */
+/** ARGV: shard, lineage, and the lineage to be replaced after a '=' ('' = there is none) in turn. */
 export const PUT_LINEAGES: Script = script(
   GROUP,
   `
 local new = false
-for i = 1, #ARGV, 2 do
-  if redis.call('HGET', KEYS[2], ARGV[i]) ~= ARGV[i + 1] then
+for i = 1, #ARGV, 3 do
+  local standing = redis.call('HGET', KEYS[2], ARGV[i])
+  if (standing and '=' .. standing or '') == ARGV[i + 2] then
     redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
     new = true
   end

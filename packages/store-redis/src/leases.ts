@@ -5,7 +5,7 @@ import {
   type Fence,
   type LeaseRow,
   type LeaseStore,
-  type ShardLineage,
+  type ShardPut,
   type WorkerIdentity,
   type WorkerMembership,
   type WorkerRow,
@@ -99,8 +99,12 @@ export class RedisLeases {
     await this.#group(lua.LEAVE, [workerId, incarnation]);
   }
 
-  async put(shards: readonly ShardLineage[]): Promise<void> {
-    const args = shards.flatMap(({ shardId, lineage }) => [shardId, lineage]);
+  async put(shards: readonly ShardPut[]): Promise<void> {
+    const args = shards.flatMap(({ shardId, lineage, replaces }) => [
+      shardId,
+      lineage,
+      replaces === undefined ? "" : `=${replaces}`,
+    ]);
     if (args.length > 0) await this.#group(lua.PUT_LINEAGES, args);
   }
 

@@ -35,11 +35,17 @@ export const EVICT_WORKER = `DELETE FROM kc_workers WHERE ${WORKER} AND counter 
 
 export const REMOVE_WORKER = `DELETE FROM kc_workers WHERE ${WORKER} RETURNING worker_id`;
 
-/** Values: the scope, then an array of shard id and lineage for each. Rows of those that are new come back. */
-export const PUT_SHARDS = `INSERT INTO kc_checkpoints (application, stream_name, shard_id, lineage)
+/** Values: the scope, then an array of shard id and lineage for each. A checkpoint alone has a row too. */
+export const MAKE_LEASES = `INSERT INTO kc_checkpoints (application, stream_name, shard_id, lineage)
     SELECT ?, ?, value ->> 0, value ->> 1 FROM json_each(?) WHERE true
   ON CONFLICT (application, stream_name, shard_id) DO UPDATE SET lineage = excluded.lineage
-    WHERE kc_checkpoints.lineage IS NOT excluded.lineage
+    WHERE kc_checkpoints.lineage IS NULL
+  RETURNING shard_id`;
+
+/** Values: an array of shard id, lineage and the one that it replaces for each, then the scope. */
+export const REPLACE_LINEAGES = `UPDATE kc_checkpoints SET lineage = put.value ->> 1
+  FROM json_each(?) AS put
+  WHERE ${SCOPE} AND shard_id = put.value ->> 0 AND lineage = put.value ->> 2
   RETURNING shard_id`;
 
 export const READ_LEASES = `SELECT * FROM kc_checkpoints WHERE ${SCOPE} AND lineage IS NOT NULL`;

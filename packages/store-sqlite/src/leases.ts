@@ -4,7 +4,7 @@ import {
   type Fence,
   type LeaseRow,
   type LeaseStore,
-  type ShardLineage,
+  type ShardPut,
   type StoreScope,
   type WorkerIdentity,
   type WorkerMembership,
@@ -72,9 +72,13 @@ export class SqliteLeases {
     if (this.#query(sql.REMOVE_WORKER, workerId, incarnation).length > 0) this.changed();
   }
 
-  put(shards: readonly ShardLineage[]): void {
-    const rows = shards.map(({ shardId, lineage }) => [shardId, lineage]);
-    if (this.#query(sql.PUT_SHARDS, JSON.stringify(rows)).length > 0) this.changed();
+  put(shards: readonly ShardPut[]): void {
+    const rows = shards.map(({ shardId, lineage, replaces }) => [shardId, lineage, replaces]);
+    const unseen = JSON.stringify(rows.filter(([, , replaces]) => replaces === undefined));
+    const seen = JSON.stringify(rows.filter(([, , replaces]) => replaces !== undefined));
+    const made = this.#query(sql.MAKE_LEASES, unseen);
+    const replaced = this.#session.query(sql.REPLACE_LINEAGES, [seen, ...this.#scope]);
+    if (made.length + replaced.length > 0) this.changed();
   }
 
   listLeases(): Answer<"listLeases"> {

@@ -4,7 +4,7 @@ import {
   type AcquiredLease,
   type Fence,
   type LeaseStore,
-  type ShardLineage,
+  type ShardPut,
   writeOutcome,
   type ApplicationRow,
   type BulkCheckpointResult,
@@ -170,11 +170,7 @@ export class SqliteStore implements LeaseStore {
     return this.#change(scope, options, (leases) => leases.leave(worker));
   }
 
-  putShards(
-    scope: StoreScope,
-    shards: readonly ShardLineage[],
-    options?: CallOptions,
-  ): Promise<void> {
+  putShards(scope: StoreScope, shards: readonly ShardPut[], options?: CallOptions): Promise<void> {
     return this.#change(scope, options, (leases) => leases.put(shards));
   }
 

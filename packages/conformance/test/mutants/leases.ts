@@ -5,6 +5,7 @@ import {
   StoreError,
   type LeaseStore,
   type MemoryApplication,
+  type ShardPut,
   type StoreScope,
 } from "@kc/core";
 import type { LeaseStoreHarness } from "../../src/index.ts";
@@ -107,6 +108,17 @@ function meddling<Name extends keyof LeaseStore>(
         },
       ),
   };
+}
+
+/** So put that they replace whatever stands. */
+function asTheyStand(
+  { shards }: MemoryApplication,
+  rows: readonly ShardPut[],
+): readonly ShardPut[] {
+  return rows.map(({ shardId, lineage }) => {
+    const replaces = shards.get(shardId)?.lineage;
+    return { shardId, lineage, ...(replaces !== undefined && { replaces }) };
+  });
 }
 
 const quiet = (name: string, operation: LeaseOperationName | "resetCheckpoint"): LeaseMutant =>
@@ -269,13 +281,75 @@ export const leaseMutants: readonly LeaseMutant[] = [
     for (const { shardId } of rows) shards.get(shardId)!.owner = undefined;
   }),
   mutant(
-    "keeps the first lineage for ever",
+    "replaces the lineage of rows that are there",
     "shards.put",
+    class extends ReferenceLeaseStore {
+      override async putShards(...[scope, rows]: Parameters<LeaseStore["putShards"]>) {
+        await super.putShards(scope, asTheyStand(this.rows(scope), rows));
+      }
+    },
+  ),
+  mutant(
+    "keeps the first lineage for ever",
+    "shards.replace",
     class extends ReferenceLeaseStore {
       override async putShards(...[scope, rows]: Parameters<LeaseStore["putShards"]>) {
         const { shards } = this.rows(scope);
         const unknown = rows.filter(({ shardId }) => shards.get(shardId)?.lineage === undefined);
         await super.putShards(scope, unknown);
+      }
+    },
+  ),
+  mutant(
+    "replaces whatever lineage stands",
+    "shards.replace",
+    class extends ReferenceLeaseStore {
+      override async putShards(...[scope, rows]: Parameters<LeaseStore["putShards"]>) {
+        const { shards } = this.rows(scope);
+        const named = rows.filter(
+          ({ shardId, replaces }) => replaces !== undefined && shards.has(shardId),
+        );
+        const others = rows.filter((row) => !named.includes(row));
+        await super.putShards(scope, [...asTheyStand(this.rows(scope), named), ...others]);
+      }
+    },
+  ),
+  mutant(
+    "makes the row of a shard whose lineage is to be replaced",
+    "shards.replace",
+    class extends ReferenceLeaseStore {
+      override async putShards(...[scope, rows]: Parameters<LeaseStore["putShards"]>) {
+        await super.putShards(scope, rows);
+        await super.putShards(
+          scope,
+          rows.map(({ shardId, lineage }) => ({ shardId, lineage })),
+        );
+      }
+    },
+  ),
+  mutant(
+    "takes an empty lineage for none",
+    "shards.replace",
+    class extends ReferenceLeaseStore {
+      override async putShards(...[scope, rows]: Parameters<LeaseStore["putShards"]>) {
+        await super.putShards(
+          scope,
+          rows.map(({ replaces, ...row }) => (replaces ? { ...row, replaces } : row)),
+        );
+      }
+    },
+  ),
+  mutant(
+    "looks for rows first and puts them later",
+    "shards.put-race",
+    class extends ReferenceLeaseStore {
+      override async putShards(...[scope, rows]: Parameters<LeaseStore["putShards"]>) {
+        const { shards } = this.rows(scope);
+        const found = rows.filter(
+          ({ shardId, replaces }) => shards.get(shardId)?.lineage === replaces,
+        );
+        await roundTrip();
+        await super.putShards(scope, asTheyStand(this.rows(scope), found));
       }
     },
   ),

@@ -66,14 +66,11 @@ export interface LeaseStore extends Store {
   leaveWorker(scope: StoreScope, worker: WorkerIdentity, options?: CallOptions): Promise<void>;
 
   /**
-   * Makes the rows of shards that have none, free and with epoch 0, and replaces the lineage of
-   * those that have. Owner, epoch and checkpoint of a row that is there are left as they are.
+   * Puts the rows of different shards, each in one compare-and-set on what its caller saw: makes a
+   * row, free and with epoch 0, where there is none; sets the lineage of a row that still has the one
+   * to be replaced. Any other row is left as it is, and so are owner, epoch and checkpoint of all.
    */
-  putShards(
-    scope: StoreScope,
-    shards: readonly ShardLineage[],
-    options?: CallOptions,
-  ): Promise<void>;
+  putShards(scope: StoreScope, shards: readonly ShardPut[], options?: CallOptions): Promise<void>;
 
   /** Every lease's row, with the shard's checkpoint. The revision is not newer than the rows. */
   listLeases(
@@ -138,6 +135,11 @@ export interface ShardLineage {
   readonly shardId: string;
   /** Core's own note of what a listing told of the shard: stores keep it as it is. */
   readonly lineage: string;
+}
+
+export interface ShardPut extends ShardLineage {
+  /** The lineage that the caller saw in the shard's row. @default it saw no row */
+  readonly replaces?: string;
 }
 
 export interface LeaseRow extends ShardLineage {

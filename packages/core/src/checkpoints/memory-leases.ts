@@ -3,7 +3,7 @@ import {
   type AcquiredLease,
   type LeaseRow,
   type LeaseStore,
-  type ShardLineage,
+  type ShardPut,
   type WorkerIdentity,
   type WorkerMembership,
   type WorkerRow,
@@ -63,10 +63,10 @@ export class MemoryLeases {
     this.#changed();
   }
 
-  put(shards: readonly ShardLineage[]): void {
-    for (const { shardId, lineage } of shards) {
+  put(shards: readonly ShardPut[]): void {
+    for (const { shardId, lineage, replaces } of shards) {
+      if (this.#application.shards.get(shardId)?.lineage !== replaces) continue;
       const shard = this.#application.shard(shardId);
-      if (shard.lineage === lineage) continue;
       shard.lineage = lineage;
       this.#changed();
     }

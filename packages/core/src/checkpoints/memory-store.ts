@@ -3,7 +3,7 @@ import { LeaseLostError, StoreError } from "../errors.ts";
 import type {
   AcquiredLease,
   LeaseStore,
-  ShardLineage,
+  ShardPut,
   WorkerIdentity,
   WorkerMembership,
 } from "./lease-store.ts";
@@ -149,7 +149,7 @@ export class MemoryStore implements LeaseStore {
 
   async putShards(
     scope: StoreScope,
-    shards: readonly ShardLineage[],
+    shards: readonly ShardPut[],
     options?: CallOptions,
   ): Promise<void> {
     this.#leases(scope, options).put(shards);

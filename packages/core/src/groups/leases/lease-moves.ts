@@ -34,11 +34,10 @@ export class LeaseMoves {
     const { host, calls, held } = this.#options;
     const children = held
       .settled()
-      .flatMap(({ outcome }) =>
-        outcome?.kind === "ended" ? announced(outcome.children, shards) : [],
-      );
-    if (children.length === 0) return false;
-    await this.#call("putShards", (call) => calls.store.putShards(host.scope, children, call));
+      .flatMap(({ outcome }) => (outcome?.kind === "ended" ? outcome.children : []));
+    const put = announced(children, shards);
+    if (put.length === 0) return false;
+    await this.#call("putShards", (call) => calls.store.putShards(host.scope, put, call));
     return true;
   }
 

@@ -1,4 +1,4 @@
-import type { LeaseRow, ShardLineage } from "../../checkpoints/lease-store.ts";
+import type { LeaseRow, ShardLineage, ShardPut } from "../../checkpoints/lease-store.ts";
 import { follows } from "../../checkpoints/start-position.ts";
 import { StoreError } from "../../errors.ts";
 import type { Shard } from "../../kinesis/shard.ts";
@@ -80,12 +80,14 @@ export function isReadable(shard: LeasedShard, shards: ReadonlyMap<string, Lease
   return shard.parents.every((parent) => shards.get(parent)?.ended ?? shard.listed);
 }
 
-/** The children that a shard's last page announced, for those that have no rows yet. */
+/** The children that shards' last pages announced, for those that have no rows yet. */
 export function announced(
   children: readonly Shard[],
   shards: ReadonlyMap<string, LeasedShard>,
-): ShardLineage[] {
-  return children
+): ShardPut[] {
+  // Both parents of a merged shard announce it.
+  const named = new Map(children.map((child) => [child.shardId, child]));
+  return [...named.values()]
     .filter(({ shardId }) => !shards.has(shardId))
     .map(({ shardId, parentShardIds: parents }) => ({
       shardId,
@@ -114,7 +116,7 @@ export function needsListing(shards: ReadonlyMap<string, LeasedShard>): boolean 
 export function discovered(
   { listing, gone, checkpoints, isFirst }: Discovery,
   shards: ReadonlyMap<string, LeasedShard>,
-): { readonly put: readonly ShardLineage[]; readonly gone: readonly LeasedShard[] } {
+): { readonly put: readonly ShardPut[]; readonly gone: readonly LeasedShard[] } {
   const listed = new Set(listing.map(({ shardId }) => shardId));
   const put = listing
     .filter(({ shardId }) => shards.get(shardId)?.listed !== true)
@@ -128,7 +130,7 @@ export function discovered(
         atStart: known?.atStart ?? isFirst,
         afterParent: known?.afterParent ?? follows(shard, (id) => listed.has(id), checkpoints),
       });
-      return { shardId, lineage };
+      return { shardId, lineage, ...(known && { replaces: known.lineage }) };
     });
   const past = ancestors(listing, shards);
   return {
