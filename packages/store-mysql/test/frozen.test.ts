@@ -30,7 +30,10 @@ const CALLS: Readonly<Record<string, Call>> = {
   "a removal": (store, scope) => store.removeShards(scope, [DONE]),
   "a reset": (store, scope) => store.resetCheckpoint(scope, IDS[0]!, undefined, { force: true }),
   "new shards": (store, scope) =>
-    store.putShards(scope, [...ROWS, { shardId: NEXT, lineage: "changed" }]),
+    store.putShards(scope, [
+      { shardId: shard(7), lineage: "{}" },
+      { shardId: NEXT, lineage: "changed", replaces: "{}" },
+    ]),
   "a heartbeat": (store, scope) => store.heartbeat(scope, FROZEN),
   "a join": (store, scope) => store.joinWorker(scope, { ...FROZEN, workerId: "joins" }),
   "an eviction": (store, scope) => store.evictWorker(scope, { ...FROZEN, counter: 0 }),
@@ -98,7 +101,10 @@ async function expectOthersGoOn(other: MysqlStore, scope: StoreScope): Promise<v
   expect(new Set(answers.map(({ outcome }) => outcome))).toStrictEqual(new Set(["written"]));
   expect(await other.releaseLeases(scope, claimed)).toHaveLength(claimed.length);
   await other.removeShards(scope, [DONE]);
-  await other.putShards(scope, [{ shardId: NEXT, lineage: "later" }]);
+  await other.putShards(scope, [
+    { shardId: shard(7), lineage: "{}" },
+    { shardId: NEXT, lineage: "later", replaces: "{}" },
+  ]);
   await other.resetCheckpoint(scope, IDS[0]!, at(0));
   await other.leaveWorker(scope, OTHER);
 }
