@@ -21,7 +21,7 @@ export {
   applicationOfColumns,
   type ApplicationColumns,
 } from "./checkpoints/application-columns.ts";
-export { checkClaim, namespaceOf } from "./checkpoints/namespace.ts";
+export { checkClaim, checkScope, namespaceOf } from "./checkpoints/namespace.ts";
 export {
   advanceOutcome,
   singleResult,

@@ -97,7 +97,7 @@ export interface ResolvedOptions {
 const STREAM_NAME = /^[a-zA-Z0-9_.-]{1,128}$/;
 const STREAM_ARN = /^arn:aws[a-z-]*:kinesis:[a-z0-9-]+:[0-9]{12}:stream\/[a-zA-Z0-9_.-]{1,128}$/;
 /** Databases disagree on control characters: some cut a name at NUL, some refuse it. */
-const APPLICATION_NAME = /^\P{Cc}{1,255}$/u;
+const APPLICATION_NAME = /^[^\p{Cc}\p{Surrogate}]{1,255}$/u;
 const MIB = 1024 * 1024;
 
 const OPTION_NAMES: Readonly<Record<keyof ConsumerOptions, true>> = {
@@ -207,7 +207,7 @@ function resolveApplication({
   if (typeof application !== "string" || !APPLICATION_NAME.test(application)) {
     throw new ConfigError(
       "application",
-      "a name of 1 to 255 characters, none of them a control character, is needed: the store keeps " +
+      "a name of 1 to 255 characters, none a control character or half of a surrogate pair, is needed: the store keeps " +
         "this consumer's progress under it",
     );
   }

@@ -43,6 +43,7 @@ const BAD: readonly (readonly [why: string, option: string, options: Record<stri
   ["a switch that is no boolean", "immediateRescan", { immediateRescan: "yes" }],
   ["an empty application", "application", { application: "" }],
   ["an application with a NUL in it", "application", { application: "a\0b" }],
+  ["an application with half a surrogate pair", "application", { application: "a\ud800" }],
   ["a store without an application", "application", { store: new MemoryStore() }],
   ["a store of null", "store", { store: null, application: "billing" }],
   ["a store that is none", "store", { store: {}, application: "billing" }],

@@ -77,7 +77,8 @@ export function checkWeight(weight: number): void {
 }
 
 function checkNamespace(namespace: unknown): void {
-  const bytes = typeof namespace === "string" ? Buffer.byteLength(namespace) : 0;
+  const isText = typeof namespace === "string" && !/\p{Surrogate}/u.test(namespace);
+  const bytes = isText ? Buffer.byteLength(namespace) : 0;
   if (bytes === 0 || bytes > MAX_NAMESPACE_BYTES) {
     throw new ConfigError("namespace", `must be a text of 1 to ${MAX_NAMESPACE_BYTES} bytes`);
   }

@@ -2,17 +2,15 @@ import { setMaxListeners } from "node:events";
 import { Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { CallLimit, RefusalGrace, StoreError, type CallOptions } from "@kc/core";
-import { createPool, type Pool, type PoolOptions } from "mysql2/promise";
 import { Session, UnfitConnection, type MysqlConnection, type MysqlPool } from "./database.ts";
 import { isLock, toStoreError } from "./errors.ts";
 import type { CheckedOptions } from "./options.ts";
+import { OwnPool } from "./own-pool.ts";
 
 /** Between two tries for a lock: a statement takes a few milliseconds. */
 const PAUSE_MS = 10;
 /** A pool that gives as many connections one after another that do not commit is set up so. */
 const MOST_UNFIT = 20;
-/** How long connections of our own may take to say goodbye. */
-const FAREWELL_MS = 1000;
 
 /** Calls of one lane come one after another. `heartbeat` is for those that may not wait for a flush. */
 export type Lane = "work" | "heartbeat";
@@ -142,32 +140,6 @@ export class Connection {
     if ("pool" in source) return source.pool;
     this.#own = new OwnPool({ connectTimeout: timeoutMs, ...source.connection });
     return this.#own.pool;
-  }
-}
-
-/** A pool that this store made, with its sockets: a dead server answers no goodbye. */
-class OwnPool {
-  readonly pool: Pool;
-  readonly #sockets = new Set<Socket>();
-
-  constructor(options: PoolOptions) {
-    this.pool = createPool({ connectionLimit: 2, ...options });
-    this.pool.on("connection", (connection) => {
-      const socket = socketOf(connection);
-      if (socket === undefined) return;
-      this.#sockets.add(socket);
-      socket.once("close", () => this.#sockets.delete(socket));
-    });
-  }
-
-  async close(): Promise<void> {
-    const farewell = new AbortController();
-    await Promise.race([
-      this.pool.end().catch(() => undefined),
-      delay(FAREWELL_MS, undefined, { signal: farewell.signal }).catch(() => undefined),
-    ]);
-    farewell.abort();
-    for (const socket of this.#sockets) socket.destroy();
   }
 }
 

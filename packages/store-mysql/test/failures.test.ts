@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { createServer, type AddressInfo, type Socket } from "node:net";
 import { startProxy, type Lifecycle, type MysqlAddress } from "@kc-internal/test-services";
 import type { Pool } from "mysql2/promise";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
@@ -436,3 +438,24 @@ describe.each(SERVERS)("$name", ({ name, start }) => {
     });
   });
 });
+
+it("a dispose does not wait for a connect that hangs, and leaves no socket behind", async () => {
+  const server = await startSilent();
+  const connection = { host: "127.0.0.1", port: server.port, user: "billing", database: "billing" };
+  const store = openStore({ connection, timeoutMs: 600_000 });
+  const call = expectFailure(store.getCheckpoints(SCOPE), CLOSED);
+  const [socket] = await server.connected;
+  const closed = once(socket, "close");
+  await store[Symbol.asyncDispose]();
+  await call;
+  await closed;
+});
+
+/** Accepts connections and never says a word. */
+async function startSilent() {
+  const server = createServer((socket) => socket.resume()).listen(0, "127.0.0.1");
+  onTestFinished(() => void server.close());
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  return { port, connected: once(server, "connection") as Promise<[Socket]> };
+}

@@ -27,7 +27,7 @@ export class Calls {
     this.#namespace = namespace;
   }
 
-  run(
+  async run(
     scope: StoreScope,
     options: CallOptions | undefined,
     make: (place: Place) => readonly string[],

@@ -1,7 +1,6 @@
 import { setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { CallLimit, RefusalGrace, StoreError, type CallOptions } from "@kc/core";
-import pg from "pg";
 import {
   rowsOf,
   type PostgresClient,
@@ -11,6 +10,7 @@ import {
 } from "./client.ts";
 import { isConflict, keepsConnection, toStoreError } from "./errors.ts";
 import type { CheckedOptions } from "./options.ts";
+import { OwnPool } from "./own-pool.ts";
 
 /** Below a heartbeat: who waits for a lock holds others. */
 const LOCK_TIMEOUT_MS = 900;
@@ -46,9 +46,9 @@ export class Connection {
       this.#pool = source.pool;
       this.#end = async () => undefined;
     } else {
-      const pool = makePool(source.connection, timeoutMs);
-      this.#pool = pool;
-      this.#end = () => pool.end();
+      const own = new OwnPool(source.connection, timeoutMs);
+      this.#pool = own.pool;
+      this.#end = () => own.close();
     }
   }
 
@@ -174,18 +174,4 @@ function checkServer(row: PostgresRow | undefined): void {
   if (row?.["own_transaction"] !== "true") {
     refuse("a connection of the pool came with a transaction that its owner left open");
   }
-}
-
-/** `pg` connects at the first call. What breaks an idle connection is met by the next call. */
-function makePool(connection: Readonly<Record<string, unknown>>, timeoutMs: number): pg.Pool {
-  const pool = new pg.Pool({
-    fallback_application_name: "@kc/store-postgres",
-    keepAlive: true,
-    ...connection,
-    max: 2,
-    connectionTimeoutMillis: timeoutMs,
-    allowExitOnIdle: true,
-  });
-  pool.on("error", () => undefined);
-  return pool;
 }

@@ -80,7 +80,7 @@ const MAX_TIMEOUT_MS = 600_000;
 const MAX_NAME_BYTES = 63;
 const LONGEST_SUFFIX = "_applications";
 const NAME = /^[\p{L}_][\p{L}\p{M}\p{N}_$-]*$/u;
-const NAMESPACE = /^\P{Cc}{1,255}$/u;
+const NAMESPACE = /^[^\p{Cc}\p{Surrogate}]{1,255}$/u;
 
 /** @throws ConfigError for each option that is missing, of the wrong kind, or out of bounds. */
 export function checkOptions(options: PostgresStoreOptions): CheckedOptions {

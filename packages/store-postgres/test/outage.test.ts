@@ -1,7 +1,10 @@
+import { once } from "node:events";
+import { createServer, type AddressInfo, type Socket } from "node:net";
 import { startPostgres, startProxy, type PostgresServer } from "@kc-internal/test-services";
-import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from "vitest";
+import { PostgresStore } from "../src/index.ts";
 import { SCOPE, SHARD } from "./support/leases.ts";
-import { at, failure, open, recovers, UNAVAILABLE, untilWaiting } from "./support/open.ts";
+import { at, CLOSED, failure, open, recovers, UNAVAILABLE, untilWaiting } from "./support/open.ts";
 import { eventually } from "./support/poll.ts";
 
 describe("the server", () => {
@@ -137,3 +140,24 @@ describe("the wire", () => {
     await recovers(store, 3);
   });
 });
+
+test("a dispose does not wait for a connect that hangs, and leaves no socket behind", async () => {
+  const server = await startSilent();
+  const connection = { host: "127.0.0.1", port: server.port, user: "billing", database: "billing" };
+  const store = new PostgresStore({ connection, timeoutMs: 600_000 });
+  const call = failure(store.getCheckpoints(SCOPE));
+  const [socket] = await server.connected;
+  const closed = once(socket, "close");
+  await store[Symbol.asyncDispose]();
+  expect(await call).toMatchObject(CLOSED);
+  await closed;
+});
+
+/** Accepts connections and never says a word. */
+async function startSilent() {
+  const server = createServer((socket) => socket.resume()).listen(0, "127.0.0.1");
+  onTestFinished(() => void server.close());
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  return { port, connected: once(server, "connection") as Promise<[Socket]> };
+}

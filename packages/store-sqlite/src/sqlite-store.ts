@@ -1,4 +1,5 @@
 import {
+  checkScope,
   LeaseLostError,
   singleResult,
   type AcquiredLease,
@@ -62,7 +63,7 @@ export class SqliteStore implements LeaseStore {
     options?: CallOptions,
   ): Promise<{ outcome: "created" | "existing"; row: ApplicationRow }> {
     const key = [scope.application, scope.streamName];
-    return this.#run(options, (session) =>
+    return this.#run(scope, options, (session) =>
       session.write(() => {
         const put = session.query(sql.PUT_APPLICATION, [...key, ...applicationValues(row)]);
         const [stands] = session.query(sql.READ_APPLICATION, key);
@@ -79,7 +80,7 @@ export class SqliteStore implements LeaseStore {
     shardId: string,
     options?: CallOptions,
   ): Promise<Checkpoint | undefined> {
-    return this.#run(options, (session) =>
+    return this.#run(scope, options, (session) =>
       checkpointOf(readShards(session, scope, [shardId]).get(shardId)),
     );
   }
@@ -88,7 +89,7 @@ export class SqliteStore implements LeaseStore {
     scope: StoreScope,
     options?: CallOptions,
   ): Promise<ReadonlyMap<string, Checkpoint>> {
-    return this.#run(options, (session) => {
+    return this.#run(scope, options, (session) => {
       const checkpoints = new Map<string, Checkpoint>();
       for (const row of session.query(sql.READ_CHECKPOINTS, [
         scope.application,
@@ -116,7 +117,9 @@ export class SqliteStore implements LeaseStore {
     writes: readonly CheckpointWrite[],
     options?: CallOptions,
   ): Promise<readonly BulkCheckpointResult[]> {
-    return this.#run(options, (session) => session.write(() => advance(session, scope, writes)));
+    return this.#run(scope, options, (session) =>
+      session.write(() => advance(session, scope, writes)),
+    );
   }
 
   resetCheckpoint(
@@ -126,7 +129,7 @@ export class SqliteStore implements LeaseStore {
     options?: CallOptions & { readonly force?: boolean },
   ): Promise<void> {
     const values = [scope.application, scope.streamName, shardId, ...checkpointValues(to)];
-    return this.#run(options, (session) =>
+    return this.#run(scope, options, (session) =>
       session.write(() => {
         const { owner } = leaseOf(readShards(session, scope, [shardId]).get(shardId));
         if (owner !== undefined && options?.force !== true) {
@@ -155,7 +158,7 @@ export class SqliteStore implements LeaseStore {
   }
 
   listWorkers(scope: StoreScope, options?: CallOptions): ReturnType<LeaseStore["listWorkers"]> {
-    return this.#run(options, (session) => new SqliteLeases(session, scope).listWorkers());
+    return this.#run(scope, options, (session) => new SqliteLeases(session, scope).listWorkers());
   }
 
   evictWorker(
@@ -175,7 +178,7 @@ export class SqliteStore implements LeaseStore {
   }
 
   listLeases(scope: StoreScope, options?: CallOptions): ReturnType<LeaseStore["listLeases"]> {
-    return this.#run(options, (session) => new SqliteLeases(session, scope).listLeases());
+    return this.#run(scope, options, (session) => new SqliteLeases(session, scope).listLeases());
   }
 
   acquireLeases(
@@ -213,16 +216,18 @@ export class SqliteStore implements LeaseStore {
     options: CallOptions | undefined,
     work: (leases: SqliteLeases) => Answer,
   ): Promise<Answer> {
-    return this.#run(options, (session) =>
+    return this.#run(scope, options, (session) =>
       session.write(() => work(new SqliteLeases(session, scope))),
     );
   }
 
   /** As the connection's `run`, once the schema is known to be right. */
-  #run<Answer>(
+  async #run<Answer>(
+    scope: StoreScope,
     options: CallOptions | undefined,
     work: (session: Session) => Answer,
   ): Promise<Answer> {
+    checkScope(scope);
     return this.#connection.run((session) => {
       if (!this.#schemaChecked) {
         if (this.#connection.owned && isEmptyDatabase(session)) migrate(session, SCHEMA_STEPS);

@@ -69,6 +69,11 @@ export const scopeMutants: readonly Mutant[] = [
   naming("escapes what it does not like", "scope.odd-names", (name) =>
     name.replaceAll(/[^\p{L}\p{N}-]/gu, ""),
   ),
+  naming(
+    "writes names in UTF-8, in which halves of pairs are the same",
+    "scope.half-pairs",
+    (name) => Buffer.from(name).toString(),
+  ),
   naming("does not tell cases apart", "scope.case", (name) => name.toLowerCase()),
   naming("does not tell accents apart", "scope.case", (name) =>
     name.normalize("NFD").replaceAll(/\p{M}/gu, ""),

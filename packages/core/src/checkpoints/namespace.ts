@@ -1,9 +1,25 @@
-import { NamespaceConflictError } from "../errors.ts";
+import { ConfigError, NamespaceConflictError } from "../errors.ts";
 import type { StoreScope } from "./store.ts";
 
-/** The Go library's name for a scope's checkpoints. `a-b` on `c` and `a` on `b-c` share one. */
-export function namespaceOf({ application, streamName }: StoreScope): string {
-  return `${application}-${streamName}`;
+/**
+ * For stores that write names in UTF-8, where every half of a surrogate pair becomes the same character.
+ * @throws ConfigError for a name with such a half: it would share its rows with others
+ */
+export function checkScope(scope: StoreScope): void {
+  for (const name of ["application", "streamName"] as const) {
+    if (/\p{Surrogate}/u.test(scope[name])) {
+      throw new ConfigError(name, "has half of a surrogate pair in it, which UTF-8 cannot keep");
+    }
+  }
+}
+
+/**
+ * The Go library's name for a scope's checkpoints. `a-b` on `c` and `a` on `b-c` share one.
+ * @throws ConfigError as `checkScope` does
+ */
+export function namespaceOf(scope: StoreScope): string {
+  checkScope(scope);
+  return `${scope.application}-${scope.streamName}`;
 }
 
 /**

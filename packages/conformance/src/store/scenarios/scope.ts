@@ -65,6 +65,13 @@ async function meet(harness: StoreHarness, [first, second]: ScopePair): Promise<
   return row.application !== second.application;
 }
 
+/** A checkpoint of a shard that no other scope has. */
+async function writeFirst(harness: StoreHarness, scope: StoreScope): Promise<void> {
+  const store = await harness.open();
+  const shardId = `${SHARD}-${Buffer.from(scope.application, "utf16le").toString("hex")}`;
+  await store.setCheckpoint(scope, { shardId, checkpoint: at(1) });
+}
+
 type ScopePair = readonly [StoreScope, StoreScope];
 
 const JOINED: readonly ScopePair[] = ["-", ":", "/", "#", "|", ".", "_", " ", ",", '","'].map(
@@ -128,6 +135,26 @@ export const scopeScenarios: readonly StoreScenario[] = [
           "tab\tand\nline",
         ),
       ),
+  },
+  {
+    key: "scope.half-pairs",
+    title: "names that differ in half of a surrogate pair are apart, or refused",
+    async run({ harness }) {
+      const names = applications("a\ud800", "a\udfff", "a\ufffd");
+      const answers = await Promise.allSettled(names.map((scope) => writeFirst(harness, scope)));
+      for (const answer of answers) {
+        if (answer.status === "rejected") {
+          const code = KcError.is(answer.reason) ? answer.reason.code : undefined;
+          expect(code, `the code of ${String(answer.reason)}`).toBe("CONFIG_INVALID");
+        }
+      }
+      const kept = names.filter((_, index) => answers[index]!.status === "fulfilled");
+      const reader = await harness.open();
+      for (const scope of kept) {
+        const { size } = await reader.getCheckpoints(scope);
+        expect(size, `the checkpoints of ${JSON.stringify(scope)}`).toBe(1);
+      }
+    },
   },
   {
     key: "scope.case",

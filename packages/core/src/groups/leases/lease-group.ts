@@ -49,7 +49,7 @@ const OPTION_NAMES: Readonly<Record<keyof LeaseGroupOptions, true>> = {
   yieldAfterMs: true,
 };
 const LEAST_HEARTBEAT_MS = 100;
-const WORKER_ID = /^[^#\p{Cc}]{1,200}$/u;
+const WORKER_ID = /^[^#\p{Cc}\p{Surrogate}]{1,200}$/u;
 
 /**
  * Shares an application's shards among all processes that run it, by leases in a `LeaseStore`. Each
