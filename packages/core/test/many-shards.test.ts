@@ -1,6 +1,7 @@
 import { GetRecordsCommand, GetShardIteratorCommand } from "@aws-sdk/client-kinesis";
 import { expect, test } from "vitest";
 import { gate, keyOf, taking } from "./support/calls.ts";
+import { FreezingClock } from "./support/freezing-clock.ts";
 import { World } from "./support/world.ts";
 
 const MIB = 2 ** 20;
@@ -102,6 +103,28 @@ test("once a network that stood still for 25 s goes on, idle shards are polled a
   expect(run.records).toHaveLength(shards);
   expect(Math.max(...delays)).toBeLessThan(500);
 });
+
+test("once a process that stood still for 25 s goes on, 1,000 shards are polled as fast as the calls allow", async () => {
+  const shards = 1000;
+  const world = await World.of({ shards });
+  const clock = new FreezingClock(world.clock);
+  const polled = new Set<unknown>();
+  const client = {
+    send: async (command: object, options?: { abortSignal?: AbortSignal }): Promise<unknown> => {
+      if (command instanceof GetRecordsCommand) polled.add(shardOf(command.input.ShardIterator));
+      await new Promise<void>((resolve) => void clock.setTimer(resolve, 100));
+      return world.kinesis.send(command as GetRecordsCommand, options);
+    },
+  };
+  await world.start({ client, clock });
+  await world.clock.advance(30_000);
+  clock.freeze(25_000);
+  polled.clear();
+  // 40 calls at a time, of 100 ms each.
+  await world.clock.advance(2600);
+
+  expect(polled.size).toBe(shards);
+}, 30_000);
 
 test.each([
   [100, 60],

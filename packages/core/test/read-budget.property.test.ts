@@ -18,7 +18,7 @@ interface Asked {
 
 /** Asks, and tells whether it was let through at once. */
 async function ask(account: ReadAccount, bytes: number, signal = forEver): Promise<Asked> {
-  const asked: Asked = { granted: undefined, promise: account.reserve(bytes, signal) };
+  const asked: Asked = { granted: undefined, promise: account.reserve(bytes, 0, signal) };
   asked.promise.then(
     (reservation) => (asked.granted = reservation),
     () => {},
@@ -54,10 +54,10 @@ test("who holds nothing goes before who reads ahead, although it asked later", a
   const budget = new ReadBudget(16 * MIB, new FakeClock());
   const [a, b, c] = open(budget, 3);
   const inHand = await ask(a!, MIB);
-  const other = await ask(b!, 14 * MIB);
+  const other = await ask(b!, 12 * MIB);
   const ahead = await ask(a!, 2 * MIB);
   const nothing = await ask(c!, 2 * MIB);
-  other.granted!.fits(12 * MIB);
+  other.granted!.fits(11 * MIB);
   await turn();
   expect([ahead.granted, nothing.granted].map(Boolean)).toEqual([false, true]);
   inHand.granted!.release();
@@ -68,13 +68,13 @@ test("who holds nothing goes before who reads ahead, although it asked later", a
   expect(ahead.granted).toBeDefined();
 });
 
-test("reading ahead leaves a quarter to who holds nothing", async () => {
+test("reading ahead leaves room to who holds nothing", async () => {
   const budget = new ReadBudget(16 * MIB, new FakeClock());
   const [a, b] = open(budget, 2);
   await ask(a!, 8 * MIB);
   expect((await ask(a!, 4 * MIB)).granted).toBeDefined();
   expect((await ask(a!, 1)).granted).toBeUndefined();
-  expect((await ask(b!, 4 * MIB)).granted).toBeDefined();
+  expect((await ask(b!, 2 * MIB)).granted).toBeDefined();
 });
 
 test("who stops waiting leaves the line, and lets those behind it through", async () => {
@@ -89,20 +89,20 @@ test("who stops waiting leaves the line, and lets those behind it through", asyn
   await expect(leaver.promise).rejects.toThrow("stopped");
   await turn();
   expect(next.granted).toBeDefined();
-  await expect(b!.reserve(0, stop.signal)).rejects.toThrow("stopped");
+  await expect(b!.reserve(0, 0, stop.signal)).rejects.toThrow("stopped");
 });
 
 test("a page that turns out too large does not fit; one record does, one such page at a time", async () => {
   const budget = new ReadBudget(16 * MIB, new FakeClock());
   const [a, b, c, d] = open(budget, 4);
-  await ask(a!, 15 * MIB);
+  await ask(a!, 14 * MIB);
   const [large, record, another] = [await ask(b!, 0), await ask(c!, 0), await ask(d!, 0)];
   record.granted!.least = another.granted!.least = true;
-  expect(large.granted!.fits(2 * MIB)).toBe(false);
-  expect(record.granted!.fits(2 * MIB)).toBe(true);
-  expect(another.granted!.fits(2 * MIB)).toBe(false);
+  expect(large.granted!.fits(3 * MIB)).toBe(false);
+  expect(record.granted!.fits(3 * MIB)).toBe(true);
+  expect(another.granted!.fits(3 * MIB)).toBe(false);
   record.granted!.release();
-  expect(another.granted!.fits(2 * MIB)).toBe(true);
+  expect(another.granted!.fits(3 * MIB)).toBe(true);
   expect(budget.used).toBe(17 * MIB);
 });
 
@@ -124,7 +124,7 @@ test("old pages: what was read ahead behind them goes, and the others share what
   const stuck = open(budget, 6);
   for (const [index, account] of stuck.entries()) {
     account.onPressure = () => pressed.push(index);
-    (await ask(account, 10 * MIB)).granted!.taken();
+    (await ask(account, 9 * MIB)).granted!.taken();
   }
   const others = open(budget, 3);
   const asked = [await ask(others[0]!, 10 * MIB), await ask(others[1]!, 10 * MIB)];
@@ -133,7 +133,8 @@ test("old pages: what was read ahead behind them goes, and the others share what
   expect(asked.map(({ granted }) => granted)).toEqual([undefined, undefined]);
   await clock.advance(1000);
   expect(pressed).toEqual([0, 1, 2, 3, 4, 5]);
-  expect(asked.map(({ granted }) => granted?.bytes)).toEqual([MIB, MIB]);
+  const third = Math.floor((10 * MIB) / 3);
+  expect(asked.map(({ granted }) => granted?.bytes)).toEqual([third, third]);
   expect(clock.pendingTimers).toBe(0);
 
   for (const account of stuck) account.close();
@@ -169,11 +170,11 @@ test("a call that is long in coming keeps no memory from others", async () => {
 test("ten thousand that wait are let through without being looked at again and again", async () => {
   const budget = new ReadBudget(16 * MIB, new FakeClock());
   const holder = budget.open();
-  const held = await ask(holder, 16 * MIB);
+  const held = await ask(holder, 14 * MIB);
   let reads = 0;
   for (const account of open(budget, 10_000)) {
     // Each look at one that waits reads what it asks for.
-    const asked = account.reserve(16 * MIB, forEver);
+    const asked = account.reserve(16 * MIB, 0, forEver);
     const { demand } = account;
     Object.defineProperty(demand, "bytes", { get: () => ((reads += 1), 16 * MIB) });
     void asked.then((reservation) => reservation.release());
@@ -205,7 +206,7 @@ test("whatever comes, memory is within the whole and one record's page, nobody w
       const check = (): void => expect(budget.used).toBeLessThanOrEqual(max + 10 * MIB);
       const shard = async (account: ReadAccount, own: typeof pages): Promise<void> => {
         for (const { expected, actual, least, handledAfter } of own) {
-          const reservation = await account.reserve(expected, forEver);
+          const reservation = await account.reserve(expected, 0, forEver);
           reservation.least = least;
           check();
           if (reservation.fits(actual)) {

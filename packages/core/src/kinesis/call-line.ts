@@ -40,8 +40,10 @@ export class CallLine {
   readonly #silent = new Set<Admit>();
   /** What a reply takes to begin. */
   #replyMs = FIRST_REPLY_MS;
-  /** What a turn takes in all. One counts for twice as much at most: a network that froze is no pace. */
+  /** What a turn takes in all. */
   #turnMs = FIRST_TURN_MS;
+  /** When a turn that took far longer than usual counted last. */
+  #outlierAt = -Infinity;
   #waitMs = 0;
   #cancelWatch: (() => void) | undefined;
 
@@ -104,9 +106,22 @@ export class CallLine {
     turn.judge(this.#patienceMs);
     for (const ms of turn.repliesMs) this.#replyMs += (ms - this.#replyMs) * WEIGHT;
     const inTime = this.#prompt.delete(turn) && turn.answered;
-    if (inTime) this.#turnMs += Math.min(turn.tookMs - this.#turnMs, this.#turnMs) * WEIGHT;
+    if (inTime) this.#learnPace(turn);
     this.#late.delete(turn);
     this.#admit();
+  }
+
+  /**
+   * A network, or a process, that stood still is no pace. A turn counts for twice as much as usual
+   * at most, and of turns that stood still together only one counts.
+   */
+  #learnPace({ since, tookMs }: Turn): void {
+    const more = tookMs - this.#turnMs;
+    if (more > this.#turnMs) {
+      if (since < this.#outlierAt) return;
+      this.#outlierAt = this.#clock.monotonic();
+    }
+    this.#turnMs += Math.min(more, this.#turnMs) * WEIGHT;
   }
 
   /** Looks again when the first call under way will be late, for as long as anybody waits. */

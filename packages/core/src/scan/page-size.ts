@@ -43,16 +43,25 @@ export class PageSize {
     this.#firstPages = firstPages;
   }
 
-  /** The memory to reserve, in bytes; 0 for a page that is going to be small. */
+  /** The memory to reserve, in bytes; 0 for a page that is going to be small, if there is room. */
   get reserveBytes(): number {
     const expected = this.#expected ?? this.#firstPages.bytes;
-    return expected <= SMALL_PAGE_BYTES ? 0 : Math.ceil(expected);
+    return expected <= SMALL_PAGE_BYTES && this.#givenUp === 0 ? 0 : Math.ceil(expected);
+  }
+
+  /** What a page of a single record takes up, going by the last pages; 0 = not known. */
+  get leastBytes(): number {
+    return Math.min(this.reserveBytes, Math.ceil(this.#knownRecordBytes));
+  }
+
+  get #knownRecordBytes(): number {
+    return this.#recordBytes ?? this.#firstPages.recordBytes;
   }
 
   /** How many records to ask for, with so much memory where `wanted` was asked for. */
   limitFor(granted: number, wanted: number): number {
     if (granted >= wanted) return this.#limit;
-    const recordBytes = this.#recordBytes ?? this.#firstPages.recordBytes;
+    const recordBytes = this.#knownRecordBytes;
     const fitting =
       recordBytes > 0 ? granted / recordBytes : this.#limit * (granted / Math.max(1, wanted));
     return Math.max(1, Math.min(this.#limit, Math.floor(fitting)));
@@ -79,6 +88,8 @@ export class PageSize {
   gaveUp(bytes: number, asked: number): void {
     if (this.#expected === undefined) this.#firstPages.learn(bytes, undefined);
     this.#expected = bytes;
+    // There were as many records as were asked for, or fewer and larger ones.
+    this.#recordBytes = Math.max(this.#knownRecordBytes, bytes / asked);
     this.#givenUp += 1;
     if (this.#givenUp > 1) this.tookTooLong(asked);
   }

@@ -195,7 +195,7 @@ export class PollGate {
       signal.throwIfAborted();
     }
     const wanted = this.#size.reserveBytes;
-    const memory = await account.reserve(wanted, signal);
+    const memory = await account.reserve(wanted, this.#size.leastBytes, signal);
     const limit = this.#size.limitFor(memory.bytes, wanted);
     memory.least = limit === 1;
     return { memory, limit };

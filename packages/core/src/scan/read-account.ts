@@ -16,6 +16,8 @@ export interface Lender {
 export interface Demand {
   readonly account: ReadAccount;
   readonly bytes: number;
+  /** What the smallest page takes up, as far as it is known: a single record. */
+  readonly least: number;
   readonly grant: (bytes: number) => Reservation;
 }
 
@@ -23,7 +25,9 @@ export interface Demand {
 export class Reservation {
   readonly account: ReadAccount;
   bytes = 0;
-  /** The smallest page there is was asked for: it may come although there is no room. */
+  /** What it was given when it was asked for. */
+  readonly granted: number;
+  /** For a single record: it may come although there is no room. */
   least = false;
   /** Counts as old: see `ReadBudget`. */
   old = false;
@@ -33,8 +37,9 @@ export class Reservation {
   readonly #lender: Lender;
   readonly #clock: Clock;
 
-  constructor(account: ReadAccount, lender: Lender, clock: Clock) {
+  constructor(account: ReadAccount, granted: number, lender: Lender, clock: Clock) {
     this.account = account;
+    this.granted = granted;
     this.#lender = lender;
     this.#clock = clock;
     this.since = clock.monotonic();
@@ -81,6 +86,8 @@ export class ReadAccount {
   readonly reservations = new Set<Reservation>();
   /** Called when others need memory and the page in hand is old: what was read ahead can go. */
   onPressure: () => void = () => {};
+  /** Is the handler at the page in hand? Else the page waits, as others do: for the store, the lease. */
+  isHandling: () => boolean = () => true;
   readonly #lender: Lender;
   readonly #clock: Clock;
   #closed = false;
@@ -91,10 +98,10 @@ export class ReadAccount {
   }
 
   /**
-   * Waits for memory for a page. It may get less than it asked for: then a smaller page must be
-   * asked for. 0 bytes are there at once. @throws the signal's reason
+   * Waits for memory for a page. It may get less than it asked for, down to `least`: then a smaller
+   * page must be asked for. 0 bytes are there at once. @throws the signal's reason
    */
-  reserve(bytes: number, signal: AbortSignal): Promise<Reservation> {
+  reserve(bytes: number, least: number, signal: AbortSignal): Promise<Reservation> {
     return new Promise((resolve, reject) => {
       signal.throwIfAborted();
       const onAbort = (): void => {
@@ -105,10 +112,12 @@ export class ReadAccount {
       const demand: Demand = {
         account: this,
         bytes,
+        least,
         grant: (granted) => {
           signal.removeEventListener("abort", onAbort);
           this.demand = undefined;
-          const reservation = new Reservation(this, this.#lender, this.#clock);
+          const reservation = new Reservation(this, granted, this.#lender, this.#clock);
+          reservation.least = granted > 0 && granted <= least;
           this.reservations.add(reservation);
           this.#lender.resize(reservation, granted);
           // Its reader is about to see that it was closed.

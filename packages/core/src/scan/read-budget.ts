@@ -1,25 +1,33 @@
 import type { Clock } from "../clock.ts";
 import { ReadAccount, type Demand, type Lender, type Reservation } from "./read-account.ts";
 
-/** Reading ahead leaves this part of the memory to shards that hold nothing. */
-const LEFT_BY_READING_AHEAD = 1 / 4;
+/** Reading ahead uses this part of the memory at most. */
+const PART_FOR_READING_AHEAD = 3 / 4;
+/** All pages use this part at most: the rest is shared out evenly where there are old pages. */
+const PART_FOR_ALL = 7 / 8;
 /** How often things are looked at while a shard with nothing waits, in milliseconds. */
 const LOOK_MS = 1000;
 /** A call without a sign of life for so long keeps no memory from others. */
 const OLD_CALL_MS = 2000;
-/** A page that has been in hand for so long may stay there for good. */
+/** A page that has been in hand for so long is old: it may stay there for good. */
 const OLD_PAGE_MS = 5000;
-/** Where there are old pages, what they leave is shared out by this part. */
+/** The part of the free memory that a page may get where there are old pages. */
 const PART_BESIDE_OLD = 1 / 4;
+/** A page may turn out so many times as large as it was let through for: records differ. */
+const DIFFERENCE = 2;
 
 /**
  * The memory that pages may take up, over all shards of a scan: those being handled, those read
- * ahead, and those under way. It is `maxBytes` at most, and one page that holds a single record: a
- * reply for which there turns out to be no room is given up.
+ * ahead, and those under way. A reply for which there turns out to be no room is given up.
  *
  * A shard that holds nothing goes before those that read ahead. Handlers that are stuck hold up
- * their own shards, and not the rest: when others wait, what was read ahead for them is given up,
- * and each new page gets but a part of what the old ones leave.
+ * their own shards, and not the rest. When others wait, what was read ahead for the stuck ones is
+ * given up, and new pages are small enough that each shard can have one. A shard that holds nothing
+ * can always have a page of a single record in the end, room or not: one such page at a time, and
+ * the next one when the handler has been at it for long.
+ *
+ * So the bound is `maxBytes`, one record, and one record for each handler that takes longer than
+ * `OLD_PAGE_MS`.
  */
 export class ReadBudget implements Lender {
   readonly #maxBytes: number;
@@ -29,9 +37,11 @@ export class ReadBudget implements Lender {
   readonly #empty = new Set<Demand>();
   readonly #ahead = new Set<Demand>();
   #used = 0;
-  /** Of pages that are old, as of the last look. */
-  #oldBytes = 0;
-  /** The page that came although there was no room. */
+  /** Shards that hold something. */
+  #holders = 0;
+  /** Pages that are old, as of the last look. */
+  #oldPages = 0;
+  /** The page for which there is no room. It is not old. */
   #exceeding: Reservation | undefined;
   #cancelLook: (() => void) | undefined;
 
@@ -71,11 +81,14 @@ export class ReadBudget implements Lender {
     const { account, old } = reservation;
     const more = bytes - reservation.bytes;
     if (more > 0 && !this.#mayGrow(reservation, more)) return false;
+    const held = account.held + more;
+    this.#holders += Number(held > 0) - Number(account.held > 0);
+    account.held = held;
     reservation.bytes = bytes;
-    account.held += more;
     this.#used += more;
-    if (old) this.#oldBytes += more;
     if (more >= 0) return true;
+    if (old && bytes === 0) this.#oldPages -= 1;
+    if (this.#exceeding === reservation && bytes === 0) this.#exceeding = undefined;
     if (this.#used <= this.#maxBytes) this.#exceeding = undefined;
     const { demand } = account;
     if (account.held === 0 && demand !== undefined && this.#ahead.delete(demand)) {
@@ -86,30 +99,34 @@ export class ReadBudget implements Lender {
   }
 
   #mayGrow(reservation: Reservation, more: number): boolean {
-    if (this.#fits(more)) return true;
-    const { account, bytes, least } = reservation;
+    const { account, granted, least } = reservation;
+    const used = this.#used + more;
+    const bytes = reservation.bytes + more;
+    if (used <= this.#maxBytes * PART_FOR_ALL) return true;
+    const isDue = least || bytes <= Math.max(granted * DIFFERENCE, this.#evenShare);
+    if (isDue && used <= this.#maxBytes) return true;
     // Whatever is larger than all the memory comes alone.
-    const alone = this.#used === bytes;
-    const exceeds = least && account.held === bytes && this.#exceeding === undefined;
-    if (!alone && !exceeds && this.#exceeding !== reservation) return false;
-    this.#exceeding = reservation;
+    const alone = used === bytes;
+    const exceeds = least && account.held === reservation.bytes;
+    const isFree = this.#exceeding === undefined || this.#exceeding === reservation;
+    if (!alone && !(exceeds && isFree)) return false;
+    if (used > this.#maxBytes) this.#exceeding = reservation;
     return true;
-  }
-
-  #fits(bytes: number): boolean {
-    return this.#used + bytes <= this.#maxBytes;
   }
 
   /** Lets through who may go now; whoever goes first and may not holds up those behind. */
   #grant(): void {
     for (const demand of this.#empty) {
-      const bytes = Math.min(demand.bytes, this.#largestPage);
-      if (!this.#fits(bytes)) break;
+      const { least } = demand;
+      const bytes = Math.max(least, Math.min(demand.bytes, this.#largestPage));
+      const part = this.#oldPages === 0 ? PART_FOR_ALL : 1;
+      const fits = this.#used + bytes <= this.#maxBytes * part;
+      if (!fits && (bytes > least || this.#exceeding !== undefined)) break;
       this.#empty.delete(demand);
       demand.grant(bytes);
     }
     for (const demand of this.#ahead) {
-      const room = this.#maxBytes * (1 - LEFT_BY_READING_AHEAD) - this.#used;
+      const room = this.#maxBytes * PART_FOR_READING_AHEAD - this.#used;
       if (this.#empty.size > 0 || demand.bytes > room) break;
       this.#ahead.delete(demand);
       demand.grant(demand.bytes);
@@ -117,9 +134,16 @@ export class ReadBudget implements Lender {
     this.#planLook();
   }
 
+  /** What a shard that holds nothing may ask for. */
   get #largestPage(): number {
-    if (this.#oldBytes === 0) return this.#maxBytes;
-    return Math.max(0, Math.floor((this.#maxBytes - this.#oldBytes) * PART_BESIDE_OLD));
+    if (this.#oldPages === 0) return this.#maxBytes * PART_FOR_ALL;
+    const free = this.#maxBytes * PART_FOR_ALL - this.#used;
+    return Math.max(0, Math.floor(Math.max(free * PART_BESIDE_OLD, this.#evenShare)));
+  }
+
+  /** Of a shard that holds nothing: it stays the same however many others have taken theirs. */
+  get #evenShare(): number {
+    return (this.#maxBytes - this.#used) / Math.max(1, this.#accounts.size - this.#holders);
   }
 
   #planLook(): void {
@@ -142,8 +166,11 @@ export class ReadBudget implements Lender {
         const { stage, since, bytes } = reservation;
         if (stage === "under way" && now - since >= OLD_CALL_MS) this.resize(reservation, 0);
         if (stage !== "in hand" || now - since < OLD_PAGE_MS) continue;
-        if (!reservation.old) this.#oldBytes += bytes;
-        reservation.old = true;
+        if (!reservation.old && bytes > 0) {
+          reservation.old = true;
+          this.#oldPages += 1;
+        }
+        if (this.#exceeding === reservation && account.isHandling()) this.#exceeding = undefined;
         account.onPressure();
       }
     }
