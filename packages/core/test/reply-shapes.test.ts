@@ -23,7 +23,8 @@ test.each([
 );
 
 test.each([Number.NaN, -1, Infinity, null, "7"])("a lag of %o is none", (lag) => {
-  const reply = { ...METADATA, Records: [], MillisBehindLatest: lag as never };
+  const MillisBehindLatest = lag as never;
+  const reply = { ...METADATA, Records: [], NextShardIterator: "next", MillisBehindLatest };
   expect(recordsPage(reply, RECORDS, NaN).millisBehindLatest).toBe(0);
 });
 
@@ -33,6 +34,8 @@ test.each([
   ["ListShards", { Shards: [{ ShardId: "" }] }],
   ["ListShards", { Shards: [null] }],
   ["GetShardIterator", {}],
+  ["GetRecords", {}],
+  ["GetRecords", { Records: [], NextShardIterator: "", MillisBehindLatest: 0 }],
 ] as const)(
   "an endpoint that answers %s with %o is no stream without shards: it is tried for a minute, then named",
   async (operation, reply) => {
@@ -46,6 +49,8 @@ test.each([
     const run = await world.start({ client });
     await world.clock.advance(59_000);
     expect(run.settled).toBeUndefined();
+    expect(world.logger.find("warn", /keeps failing/)).toHaveLength(1);
+    expect(run.consumer.health().ready).toBe(false);
     await world.clock.advance(31_000);
 
     expect(run.error).toMatchObject({

@@ -1,6 +1,6 @@
 import type { GetRecordsCommandOutput } from "@aws-sdk/client-kinesis";
 import type { PageRecords } from "./page-records.ts";
-import { announcedShards, lagOf } from "./reply-shapes.ts";
+import { announcedShards, lagOf, nextIterator } from "./reply-shapes.ts";
 import { fromChildShard, type Shard } from "./shard.ts";
 
 /** What one GetRecords brought. */
@@ -31,7 +31,10 @@ export class NoRoomError extends Error {
   }
 }
 
-/** @param servedAt when the service made the reply, in milliseconds since the epoch; NaN = unknown */
+/**
+ * @param servedAt when the service made the reply, in milliseconds since the epoch; NaN = unknown
+ * @throws UnexpectedReplyError for a reply that is none of GetRecords
+ */
 export function recordsPage(
   reply: GetRecordsCommandOutput,
   records: PageRecords,
@@ -41,7 +44,7 @@ export function recordsPage(
   return {
     completeUntil: complete ? servedAt : undefined,
     records,
-    nextShardIterator: reply.NextShardIterator ?? undefined,
+    nextShardIterator: nextIterator(reply, records.length),
     millisBehindLatest: lagOf(reply.MillisBehindLatest),
     children: announcedShards(reply.ChildShards).map(fromChildShard),
     attempts: reply.$metadata?.attempts ?? 1,

@@ -50,6 +50,30 @@ export function numberedRecords<T extends { readonly SequenceNumber?: string | u
   );
 }
 
+/** What a reply of GetRecords says beside its records. */
+interface RecordsReplyShape {
+  readonly NextShardIterator?: string | null | undefined;
+  readonly MillisBehindLatest?: unknown;
+  readonly ChildShards?: unknown;
+}
+
+/**
+ * Where reading goes on; undefined = the shard is closed, and this was its last page.
+ * @param records how many the reply brought
+ * @throws UnexpectedReplyError for an empty iterator, and for a reply that says nothing at all
+ */
+export function nextIterator(reply: RecordsReplyShape, records: number): string | undefined {
+  const { NextShardIterator, MillisBehindLatest, ChildShards } = reply;
+  const next = NextShardIterator ?? undefined;
+  const saysNothing = records === 0 && (MillisBehindLatest ?? ChildShards ?? next) === undefined;
+  if (next !== "" && !saysNothing) return next;
+  throw new UnexpectedReplyError(
+    next === ""
+      ? "the reply of GetRecords has an empty iterator: is the endpoint that of Kinesis?"
+      : "the reply of GetRecords says nothing: is the endpoint that of Kinesis?",
+  );
+}
+
 /** The description of a stream. @throws UnexpectedReplyError */
 export function streamSummary<T>(summary: T | null | undefined): T {
   if (typeof summary === "object" && summary !== null) return summary;
