@@ -73,6 +73,39 @@ test("the handler's signal says why the shard is lost, before another worker has
   expect(String(aborts[0]!.reason)).toMatch(/the lease was lost: no heartbeat was acknowledged/);
 });
 
+test("a worker that is evicted during a hand-off loses that shard at once, and joins again", async () => {
+  const group = await GroupWorld.of({ shards: 2 });
+  const { clock } = group.world;
+  const a = await group.join("a", {}, () => sleep(clock, 60_000));
+  await clock.advance(4000);
+  await group.put(0, 20);
+  await clock.advance(1000);
+  await group.join("b");
+  await clock.advance(500);
+  a.link.state = "cut";
+  await clock.advance(13_000);
+  expect(group.shares).toEqual({ b: 2 });
+  a.link.state = "whole";
+  await clock.advance(3000);
+  expect(group.data.application(SCOPE).workers.has("a"), "before drainTimeoutMs is over").toBe(
+    true,
+  );
+});
+
+test("a look that does not name this worker ends its membership, whatever the other calls take", async () => {
+  const group = await GroupWorld.of({ shards: 2 });
+  const { clock } = group.world;
+  const a = await group.join("a");
+  await clock.advance(4000);
+  a.link.only = ["heartbeat", "listLeases"];
+  a.link.state = "hangs";
+  const { workers } = group.data.application(SCOPE);
+  workers.delete("a");
+  group.data.application(SCOPE).revision += 1;
+  await clock.advance(2500);
+  expect(workers.has("a"), "it has joined again").toBe(true);
+});
+
 test("a store that is away for longer than the lease: all stop, none is evicted, all resume", async () => {
   const group = await GroupWorld.of({ shards: 4 });
   const { clock } = group.world;

@@ -227,6 +227,13 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
       replace: "await membership.leave(new AbortController().signal);",
     },
   ],
+  "a lease that is lost during its hand-off and is still handed off": [
+    {
+      file: "core/groups/leases/held-leases.js",
+      find: "lost.abort(",
+      replace: "if (!handOff.signal.aborted) lost.abort(",
+    },
+  ],
   "a group that fails for good and stops beating": [
     {
       file: "core/groups/leases/coordinator.js",

@@ -13,15 +13,22 @@ export class Process implements Clock {
   #skewMs: number;
   #state: "running" | "frozen" | "dead" = "running";
   #waiting: (() => void)[] = [];
+  #runningSince: number;
 
   constructor(world: FakeClock, options: { readonly rate: number; readonly skewMs: number }) {
     this.#world = world;
     this.#rate = options.rate;
     this.#skewMs = options.skewMs;
+    this.#runningSince = world.monotonic();
   }
 
   get state(): "running" | "frozen" | "dead" {
     return this.#state;
+  }
+
+  /** Since when it has run without a break, by the world's clock; Infinity = it does not run. */
+  get runningSince(): number {
+    return this.#state === "running" ? this.#runningSince : Infinity;
   }
 
   freeze(): void {
@@ -31,6 +38,7 @@ export class Process implements Clock {
   thaw(): void {
     if (this.#state !== "frozen") return;
     this.#state = "running";
+    this.#runningSince = this.#world.monotonic();
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const pass of waiting) pass();

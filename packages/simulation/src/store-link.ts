@@ -2,6 +2,7 @@ import {
   MemoryStore,
   StoreError,
   type BulkCheckpointResult,
+  type CallOptions,
   type CheckpointWrite,
   type LeaseStore,
   type MemoryStoreData,
@@ -26,6 +27,8 @@ export interface StoreEvents {
   onEffect(operation: string, parameters: readonly unknown[], answer: unknown): void;
   /** A heartbeat or a join has come back, which was sent at that time of the world's. */
   onAcknowledged(sentAt: number): void;
+  /** An answer has come back, and its caller still waits for it. */
+  onAnswer(operation: string, answer: unknown): void;
   /** A call is made. */
   onCall(operation: string): void;
 }
@@ -121,6 +124,7 @@ export function storeLink(options: StoreLinkOptions): LeaseStore {
         const sentAt = clock.monotonic();
         const answer = await process.through(call(String(name), parameters));
         if (isAcknowledged(answer)) events.onAcknowledged(sentAt);
+        if (!isGivenUp(parameters.at(-1))) events.onAnswer(String(name), answer);
         return answer;
       };
     },
@@ -130,6 +134,10 @@ export function storeLink(options: StoreLinkOptions): LeaseStore {
 function isAcknowledged(answer: unknown): boolean {
   const outcome = (answer as { readonly outcome?: string } | undefined)?.outcome;
   return outcome === "alive" || outcome === "joined";
+}
+
+function isGivenUp(options: unknown): boolean {
+  return (options as CallOptions | undefined)?.signal?.aborted === true;
 }
 
 /** The writes of a bulk call that took effect. */

@@ -133,6 +133,7 @@ class Story {
       [8, () => this.#freeze(worker)],
       [5, () => this.#cutOff(worker)],
       [5, () => this.#cutOffAfterHeartbeat(worker)],
+      [4, () => this.#cutOffInHandOff(worker)],
       [8, () => this.#slowHandler(worker)],
       [2, () => this.#setClock(worker)],
       [2, () => this.#refuse(worker)],
@@ -206,6 +207,20 @@ class Story {
     };
   }
 
+  /** It is evicted while one of its shards is handed over and waits for a handler. */
+  async #cutOffInHandOff(worker: Worker): Promise<void> {
+    worker.slow = { until: this.#clock.monotonic() + 20_000, ms: 12_000 };
+    await this.#put(12);
+    await this.#advance(2000);
+    worker.onHandOff = () => {
+      const ms = this.#random.between(LEASE_MS, LEASE_MS + 3000);
+      this.#note(`${worker.id} is cut off in its hand-off for ${ms} ms`);
+      worker.weather.away = true;
+      this.#clock.setTimer(() => (worker.weather.away = false), ms);
+    };
+    if (this.#alive().length < MOST_WORKERS) this.#join();
+  }
+
   /** The store refuses its claims for good: it ends by that, once its handlers have, and leaves. */
   #refuse(worker: Worker): void {
     this.#note(`${worker.id}'s claims are refused for good`, () => {
@@ -216,7 +231,7 @@ class Story {
 
   /** Its handler turns from fast to slow, and back. */
   #slowHandler(worker: Worker): void {
-    const ms = this.#random.pick([50, 400, 1500, 4000]);
+    const ms = this.#random.pick([50, 400, 1500, 4000, 12_000]);
     const forMs = this.#random.between(2000, 20_000);
     this.#note(`${worker.id}'s handler takes ${ms} ms a record for ${forMs} ms`, () => {
       worker.slow = { until: this.#clock.monotonic() + forMs, ms };
@@ -385,7 +400,7 @@ class Story {
       worker.kinesis.faults.clear();
       worker.weather.away = false;
       worker.weather.refused = false;
-      worker.onHeartbeat = undefined;
+      worker.onHeartbeat = worker.onHandOff = undefined;
       worker.slow = { until: -Infinity, ms: 0 };
     }
     this.#join();

@@ -12,6 +12,7 @@ import {
   type WorkerIdentity,
 } from "@kc/core";
 import type { FakeClock, FakeKinesis } from "@kc/emulator";
+import { EvictionJudge, evictedBy } from "./eviction-judge.ts";
 import { Violation, type Ledger, type Running } from "./ledger.ts";
 import { Process } from "./process.ts";
 import type { Random } from "./random.ts";
@@ -55,10 +56,14 @@ export class Worker {
   slow: { readonly until: number; readonly ms: number } = { until: -Infinity, ms: 0 };
   /** Told once, when the next heartbeat has come back. */
   onHeartbeat: (() => void) | undefined;
+  /** Called once, when the next hand-off of a shard begins. */
+  onHandOff: (() => void) | undefined;
   /** What its scan held when it ended, in bytes. */
   held = 0;
   readonly #options: WorkerOptions;
   readonly #stop = new AbortController();
+  /** The signals of the records that are in its handler. */
+  readonly #signals = new Set<AbortSignal>();
   #sentAt = 0;
   /** Undefined while it runs. */
   ended: { readonly error: unknown } | undefined;
@@ -106,6 +111,14 @@ export class Worker {
 
   async #run(): Promise<void> {
     const { start, onViolation } = this.#options;
+    const judge = new EvictionJudge({
+      workerId: this.id,
+      clock: this.#options.clock,
+      process: this.process,
+      isScanning: () => this.ended === undefined && consumer.status().state === "running",
+      signals: () => this.#signals,
+      onViolation,
+    });
     const consumer: Consumer = new Consumer({
       stream: STREAM,
       application: SCOPE.application,
@@ -121,7 +134,14 @@ export class Worker {
             this.onHeartbeat?.();
             this.onHeartbeat = undefined;
           },
-          onCall: (operation) => this.#count(operation),
+          onAnswer: (operation, answer) => {
+            const incarnation = evictedBy(operation, answer, this.group.status());
+            if (incarnation !== undefined) judge.evicted(incarnation);
+          },
+          onCall: (operation) => {
+            this.#count(operation);
+            if (operation === "joinWorker") judge.joining();
+          },
         },
       }),
       group: this.group,
@@ -135,6 +155,9 @@ export class Worker {
         ...SILENT,
         info: (message) => {
           if (message === "the scan has ended") this.#lookAtEnd(consumer.status());
+          if (message !== "handing a shard over") return;
+          this.onHandOff?.();
+          this.onHandOff = undefined;
         },
       },
       clock: this.process,
@@ -172,6 +195,7 @@ export class Worker {
     } catch (error) {
       return onViolation(error as Error);
     }
+    this.#signals.add(running.signal);
     const { until, ms: slowMs } = this.slow;
     if (this.#options.clock.monotonic() < until) {
       await new Promise<void>((resolve) => void this.process.setTimer(resolve, slowMs));
@@ -179,6 +203,7 @@ export class Worker {
       const ms = random.chance(0.05) ? random.between(1000, 8000) : random.between(1, 50);
       await new Promise<void>((resolve) => void this.process.setTimer(resolve, ms));
     }
+    this.#signals.delete(running.signal);
     ledger.finished(record, running);
   }
 

@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
@@ -66,6 +67,16 @@ it(
   },
   TIMEOUT_MS,
 );
+
+it("every planted bug's text is in the built file once", () => {
+  for (const [bug, edits] of Object.entries(PLANTED_BUGS)) {
+    for (const { file, find } of edits) {
+      const built = new URL(`../../${file.replace("/", "/dist/")}`, import.meta.url);
+      const text = readFileSync(built, "utf8");
+      expect(text.split(find).length - 1, `${bug}: ${file}: ${find}`).toBe(1);
+    }
+  }
+});
 
 describe("a planted bug is found:", () => {
   // Each in a process of its own: some at once.

@@ -109,6 +109,8 @@ export class GroupView {
       const { steadySince } = membership;
       this.#watch.observe(workers, { asked, came: clock.monotonic(), steadySince });
       this.#isListed = workers.some((row) => ownerOf(row) === this.#owner);
+      // This incarnation is dead: it needs no lease, and the calls for them could only delay its end.
+      if (!this.#isListed) return false;
       this.#looks += 1;
       const unchanged =
         revision === this.#view.revision &&

@@ -1,0 +1,90 @@
+import { KcError, type LeaseGroupStatus, type WorkerRow } from "@kc/core";
+import type { FakeClock } from "@kc/emulator";
+import { Violation } from "./ledger.ts";
+import type { Process } from "./process.ts";
+
+/** From the store's answer until the handlers' signals have aborted, in milliseconds. */
+const ABORT_MS = 100;
+/** From the store's answer until the worker asks to join again: it waits a heartbeat, by its own clock. */
+const REJOIN_MS = 1000;
+
+export interface EvictionJudgeOptions {
+  readonly workerId: string;
+  readonly clock: FakeClock;
+  readonly process: Process;
+  /** Does its scan run, and has nothing stopped it? */
+  readonly isScanning: () => boolean;
+  /** The signals of the records that are in its handlers. */
+  readonly signals: () => Iterable<AbortSignal>;
+  readonly onViolation: (error: Error) => void;
+}
+
+/**
+ * What a worker does once the store has told it that its row is gone: its handlers learn at once that
+ * their leases are lost, whatever else their shards were about to do, and it joins again.
+ */
+export class EvictionJudge {
+  readonly #options: EvictionJudgeOptions;
+  #evicted: string | undefined;
+  #joins = 0;
+
+  constructor(options: EvictionJudgeOptions) {
+    this.#options = options;
+  }
+
+  /** It asks to join. */
+  joining(): void {
+    this.#joins += 1;
+  }
+
+  /** It learns that the row of its incarnation is gone. */
+  evicted(incarnation: string): void {
+    if (this.#evicted === incarnation) return;
+    this.#evicted = incarnation;
+    const { workerId, isScanning, signals, onViolation } = this.#options;
+    const joins = this.#joins;
+    const open = [...signals()].filter(({ aborted }) => !aborted);
+    this.#afterRunning(ABORT_MS, () => {
+      for (const { aborted, reason } of open) {
+        if (aborted && KcError.is(reason) && reason.code === "LEASE_LOST") continue;
+        const what = aborted ? String(reason) : "nothing";
+        onViolation(new Violation(`${workerId} is evicted, and a handler is told ${what}`));
+      }
+    });
+    this.#afterRunning(REJOIN_MS, () => {
+      if (this.#joins > joins || !isScanning()) return;
+      onViolation(new Violation(`${workerId} is evicted, and does not join again`));
+    });
+  }
+
+  /** Judges once the process has run for so long without a break. */
+  #afterRunning(ms: number, judge: () => void): void {
+    const { clock, process } = this.#options;
+    const began = clock.monotonic();
+    const check = (): void => {
+      if (process.state === "dead") return;
+      const leftMs = Math.max(began, process.runningSince) + ms - clock.monotonic();
+      if (leftMs <= 0) judge();
+      else clock.setTimer(check, Math.min(leftMs, ms));
+    };
+    clock.setTimer(check, ms);
+  }
+}
+
+/** The incarnation whose row is gone by this answer, if it is the one that asked. */
+export function evictedBy(
+  operation: string,
+  answer: unknown,
+  { incarnation, state }: Pick<LeaseGroupStatus, "incarnation" | "state">,
+): string | undefined {
+  if (state !== "member" || incarnation === undefined) return undefined;
+  const { outcome, workers } = (answer ?? {}) as {
+    readonly outcome?: string;
+    readonly workers?: readonly WorkerRow[];
+  };
+  const isGone =
+    operation === "heartbeat"
+      ? outcome === "evicted"
+      : operation === "listWorkers" && !workers!.some((row) => row.incarnation === incarnation);
+  return isGone ? incarnation : undefined;
+}
