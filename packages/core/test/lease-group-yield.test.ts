@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { KinesisClientLike } from "../src/index.ts";
-import { GroupWorld, handled, range } from "./support/group-world.ts";
+import { GroupWorld, handled, range, SCOPE, type Member } from "./support/group-world.ts";
 
 /** A client whose way to Kinesis can be cut. */
 class CutClient implements KinesisClientLike {
@@ -54,20 +54,95 @@ test("a worker that has lost Kinesis leaves its shards to those who can read, an
   expect(handled(a, b)).toEqual(range(0, 80));
 });
 
-test("an outage of Kinesis for all loses nothing, and all read their shards again after it", async () => {
+/** Two workers of two shards each, each with a way to Kinesis of its own. */
+async function twoWorkers(): Promise<{
+  readonly group: GroupWorld;
+  readonly members: readonly [Member, Member];
+  readonly clients: readonly [CutClient, CutClient];
+}> {
   const group = await GroupWorld.of({ shards: 4 });
   const { world } = group;
   const clients = [new CutClient(world.kinesis), new CutClient(world.kinesis)] as const;
   const a = await group.join("a", { consumer: { client: clients[0] } });
   const b = await group.join("b", { consumer: { client: clients[1] } });
   await world.clock.advance(10_000);
+  expect(group.shares).toEqual({ a: 2, b: 2 });
+  return { group, members: [a, b], clients };
+}
+
+/** What the shards' rows tell of them. */
+function lineages(group: GroupWorld): string {
+  const { shards } = group.data.application(SCOPE);
+  return [...shards.values()].map(({ lineage }) => lineage).join();
+}
+
+test("an outage of Kinesis for all moves no shard, and all read their own again with the next retry", async () => {
+  const { group, members, clients } = await twoWorkers();
+  const { clock, logger } = group.world;
+  const { owners } = group;
   for (const client of clients) client.isCut = true;
   await group.put(0, 40);
-  await world.clock.advance(10 * MINUTE);
+  for (let minute = 0; minute < 10; minute += 1) {
+    await clock.advance(MINUTE);
+    expect(group.owners).toEqual(owners);
+  }
+  expect(lineages(group)).toMatch(/"unreadBy":"a#.*"unreadBy":"b#/);
   for (const client of clients) client.isCut = false;
-  await world.clock.advance(2 * MINUTE);
+  await clock.advance(30_000);
+  expect(handled(...members)).toEqual(range(0, 40));
+  await clock.advance(5 * MINUTE);
+  expect(group.owners).toEqual(owners);
+  expect(lineages(group)).not.toMatch(/unreadBy|readableBy/);
+  expect(logger.find("warn", /cannot read/)).toEqual([]);
+});
+
+test("once one of all reaches Kinesis again, the others leave their shards to it", async () => {
+  const { group, members, clients } = await twoWorkers();
+  const { clock } = group.world;
+  for (const client of clients) client.isCut = true;
+  await group.put(0, 40);
+  await clock.advance(5 * MINUTE);
   expect(group.shares).toEqual({ a: 2, b: 2 });
-  expect(handled(a, b)).toEqual(range(0, 40));
+  clients[1].isCut = false;
+  await clock.advance(MINUTE);
+  expect(group.shares).toEqual({ b: 4 });
+  expect(handled(...members)).toEqual(range(0, 40));
+});
+
+test("a worker that reaches Kinesis again soon after another keeps its shards", async () => {
+  const { group, clients } = await twoWorkers();
+  const { clock } = group.world;
+  const { owners } = group;
+  for (const client of clients) client.isCut = true;
+  await clock.advance(5 * MINUTE);
+  clients[1].isCut = false;
+  await clock.advance(8000);
+  expect(lineages(group)).toMatch(/"readableBy":"b#/);
+  clients[0].isCut = false;
+  await clock.advance(5 * MINUTE);
+  expect(group.owners).toEqual(owners);
+});
+
+test("a worker without shards answers too, and one that is gone does not", async () => {
+  const group = await GroupWorld.of({ shards: 1 });
+  const { world } = group;
+  const clients = [new CutClient(world.kinesis), new CutClient(world.kinesis)] as const;
+  await group.join("a", { consumer: { client: clients[0] } });
+  await world.clock.advance(10_000);
+  const b = await group.join("b", { consumer: { client: clients[1] } });
+  for (const client of clients) client.isCut = true;
+  await world.clock.advance(2 * MINUTE);
+  const application = group.data.application(SCOPE);
+  const [shard] = [...application.shards.values()];
+  shard!.lineage = JSON.stringify({ ...JSON.parse(shard!.lineage!), readableBy: "c#gone" });
+  application.revision += 1;
+  await world.clock.advance(2 * MINUTE);
+  expect(group.shares, "c lives no more").toEqual({ a: 1 });
+  await group.put(0, 10);
+  clients[1].isCut = false;
+  await world.clock.advance(MINUTE);
+  expect(group.shares).toEqual({ b: 1 });
+  expect(handled(b)).toEqual(range(0, 10));
 });
 
 test("a worker alone keeps its shards, and so does one whose listings are answered", async () => {

@@ -234,6 +234,13 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
       replace: "if (!handOff.signal.aborted) lost.abort(",
     },
   ],
+  "a worker that leaves its shards although nobody else reaches Kinesis": [
+    {
+      file: "core/groups/leases/read-ability.js",
+      find: "if (this.#wasAnswered)",
+      replace: "if (this.#isCutOff)",
+    },
+  ],
   "a group that fails for good and stops beating": [
     {
       file: "core/groups/leases/coordinator.js",

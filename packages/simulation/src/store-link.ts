@@ -11,10 +11,12 @@ import type { FakeClock } from "@kc/emulator";
 import type { Process } from "./process.ts";
 import type { Random } from "./random.ts";
 
-/** How the way to the store is, for one process or for all. */
+/** How the ways to the store and to Kinesis are, for all processes. */
 export interface Weather {
   /** Nobody reaches the store. */
   away: boolean;
+  /** Nobody reaches Kinesis. */
+  kinesisAway: boolean;
   /** The part of the calls that something happens to. */
   trouble: number;
   /** The part of the calls that take nearly as long as their callers wait. */

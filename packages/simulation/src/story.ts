@@ -52,6 +52,8 @@ class Story {
   readonly #push: boolean;
   /** How often nobody is there for longer than the stream keeps its records. */
   readonly #nights: number;
+  /** How often Kinesis is away for everybody. */
+  readonly #outages: number;
   /** How often shards are split and merged, beside the other events. */
   readonly #reshards: number;
   /** How many records may be large, of up to 10 MiB. */
@@ -68,6 +70,7 @@ class Story {
     const random = this.#random;
     this.#weather = {
       away: false,
+      kinesisAway: false,
       trouble: random.pick([0, 0.02, 0.1]),
       slow: random.pick([0, 0, 0.3]),
     };
@@ -75,6 +78,7 @@ class Story {
     this.#reshards = random.pick([6, 6, 40]);
     this.#largeRecords = random.pick([0, 0, 0, 4]);
     this.#nights = random.pick([0, 0, 0, 3]);
+    this.#outages = random.pick([0, 0, 0, 3]);
     this.#start = random.pick(["LATEST", "TRIM_HORIZON"]);
     this.#kinesis = new FakeKinesis({
       clock: this.#clock,
@@ -141,6 +145,7 @@ class Story {
       [2, () => this.#failOver()],
       [8, () => this.#kinesisFault(worker)],
       [this.#nights, () => this.#sleepOver()],
+      [this.#outages, () => this.#kinesisOutage()],
     ];
     let roll = random.next() * events.reduce((sum, [weight]) => sum + weight, 0);
     for (const [weight, act] of events) {
@@ -280,6 +285,15 @@ class Story {
     this.#ledger.trim();
     this.#join();
     if (this.#random.chance(0.5)) this.#join();
+  }
+
+  /** Nobody reaches Kinesis for ten minutes: nobody leaves, since nobody could read in its place. */
+  async #kinesisOutage(): Promise<void> {
+    const ms = 600_000;
+    this.#note(`Kinesis is away for ${ms} ms`, () => (this.#weather.kinesisAway = true));
+    for (const { kinesis } of this.#workers) kinesis.faults.blackHole({ ms });
+    await this.#advance(ms);
+    this.#weather.kinesisAway = false;
   }
 
   #kinesisFault({ id, kinesis: { faults } }: Worker): void {

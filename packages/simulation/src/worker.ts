@@ -24,6 +24,9 @@ export const LEASE_MS = 5000;
 /** Below the lease, and above it: then a lease may be lost in its hand-over. */
 const DRAINS_MS = [4000, 10_000];
 
+/** Why a worker leaves its shards to others. */
+const CUT_OFF = "Kinesis cannot be reached from here";
+
 const SILENT = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 export interface WorkerOptions {
@@ -153,6 +156,10 @@ export class Worker {
       },
       logger: {
         ...SILENT,
+        warn: (message, fields) => {
+          if (!this.#options.weather.kinesisAway || fields?.["why"] !== CUT_OFF) return;
+          onViolation(new Violation(`${this.id}, where nobody reaches Kinesis: ${message}`));
+        },
         info: (message) => {
           if (message === "the scan has ended") this.#lookAtEnd(consumer.status());
           if (message !== "handing a shard over") return;

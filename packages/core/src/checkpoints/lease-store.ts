@@ -133,7 +133,7 @@ export interface WorkerRow extends WorkerMembership {
 
 export interface ShardLineage {
   readonly shardId: string;
-  /** Core's own note of what a listing told of the shard: stores keep it as it is. */
+  /** Core's own note of what a listing told of the shard, and of who can read it: stores keep it as it is. */
   readonly lineage: string;
 }
 

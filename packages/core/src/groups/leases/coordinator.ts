@@ -83,7 +83,11 @@ export class Coordinator {
       silentSince: (owner) => this.#group.silentSince(owner),
       onMove: () => this.#group.expectChange(),
     });
-    this.#ability = new ReadAbility(host, options.yieldAfterMs);
+    this.#ability = new ReadAbility({
+      ...options,
+      worker: options.membership.worker,
+      put: (shards) => this.#moves.put(shards),
+    });
     this.#claimFirstFrom = host.clock.monotonic() + FIRST_GATHER_MS;
   }
 
@@ -194,18 +198,18 @@ export class Coordinator {
       await this.#moves.giveBack(finished, (lease) => this.#isGone(lease));
       this.#figures.update(this.view, this.#held.size, this.#rank() === 0);
       if (await this.#group.evictOverdue()) this.#alarm.ring(0);
+      await this.#yieldUnlessAble();
       this.#options.calls.settle();
       this.#failures = 0;
-      this.#yieldUnlessAble();
     } catch (error) {
       this.#onRoundFailed(error);
     }
   }
 
-  /** What this worker cannot read goes to the others, if there are any. */
-  #yieldUnlessAble(): void {
+  /** What this worker cannot read goes to the others, if they can. */
+  async #yieldUnlessAble(): Promise<void> {
     const { host, membership } = this.#options;
-    const why = this.view.workers.length > 1 ? this.#ability.lacking() : undefined;
+    const why = await this.#ability.lacking(this.view, (shardId) => this.#held.has(shardId));
     if (why === undefined) return;
     host.telemetry.warn("this worker cannot read: it leaves its shards to the others", {
       workerId: membership.worker.workerId,

@@ -35,7 +35,8 @@ export interface LeaseGroupOptions {
   /**
    * A worker that cannot read its shards for so long, although it reaches the store, leaves them to the
    * other workers, and joins again once it can; 1000 or more, in milliseconds. It cannot if Kinesis is
-   * out of its reach, or if a handler that had a shard before does not return. @default 60000
+   * out of its reach and not out of another worker's, or if a handler that had a shard before does not
+   * return. @default 60000
    */
   readonly yieldAfterMs?: number;
 }

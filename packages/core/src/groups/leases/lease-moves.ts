@@ -1,4 +1,9 @@
-import { ownerOf, type AcquiredLease, type LeaseStore } from "../../checkpoints/lease-store.ts";
+import {
+  ownerOf,
+  type AcquiredLease,
+  type LeaseStore,
+  type ShardPut,
+} from "../../checkpoints/lease-store.ts";
 import type { StoreCalls } from "../../checkpoints/store-calls.ts";
 import type { GroupHost } from "../group.ts";
 import type { RoundPlan } from "./round-plan.ts";
@@ -31,14 +36,19 @@ export class LeaseMoves {
 
   /** Makes rows for the children of shards that have ended. True = some had none. */
   async announceChildren(shards: ReadonlyMap<string, LeasedShard>): Promise<boolean> {
-    const { host, calls, held } = this.#options;
-    const children = held
+    const children = this.#options.held
       .settled()
       .flatMap(({ outcome }) => (outcome?.kind === "ended" ? outcome.children : []));
     const put = announced(children, shards);
     if (put.length === 0) return false;
-    await this.#call("putShards", (call) => calls.store.putShards(host.scope, put, call));
+    await this.put(put);
     return true;
+  }
+
+  /** Makes rows for shards, or replaces what their rows tell of them. */
+  async put(shards: readonly ShardPut[]): Promise<void> {
+    const { host, calls } = this.#options;
+    await this.#call("putShards", (call) => calls.store.putShards(host.scope, shards, call));
   }
 
   /** Gives back leases whose reading has ended; of shards that are gone from the stream the row goes too. */

@@ -16,17 +16,25 @@ export interface Lineage {
   readonly atStart: boolean;
   /** Had it a parent that was still listed, or had a checkpoint? */
   readonly afterParent: boolean;
+  /** The owner that holds it and does not reach Kinesis, by its own note. */
+  readonly unreadBy?: string | undefined;
+  /** A worker that reaches Kinesis, as an owner: it noted so after it had seen `unreadBy`. */
+  readonly readableBy?: string | undefined;
 }
 
-export function formatLineage({ parents, listed, atStart, afterParent }: Lineage): string {
-  return JSON.stringify({ parents, listed, atStart, afterParent });
+export function formatLineage(of: Lineage): string {
+  const { parents, listed, atStart, afterParent, unreadBy, readableBy } = of;
+  return JSON.stringify({ parents, listed, atStart, afterParent, unreadBy, readableBy });
 }
 
 /** @throws StoreError STORE_CORRUPT */
 export function parseLineage({ shardId, lineage }: ShardLineage): Lineage {
   try {
-    const { parents, listed, atStart, afterParent } = JSON.parse(lineage) as Lineage;
-    if (Array.isArray(parents)) return { parents, listed, atStart, afterParent };
+    const told = JSON.parse(lineage) as Lineage;
+    const { parents, listed, atStart, afterParent, unreadBy, readableBy } = told;
+    if (Array.isArray(parents)) {
+      return { parents, listed, atStart, afterParent, unreadBy, readableBy };
+    }
   } catch {
     // Told below.
   }
@@ -52,7 +60,7 @@ export function leasedShards(
   for (const row of rows) {
     const { shardId, owner, epoch, checkpoint, lineage } = row;
     const before = known.get(shardId);
-    const { parents, listed, atStart, afterParent } =
+    const { parents, listed, atStart, afterParent, unreadBy, readableBy } =
       before?.lineage === lineage ? before : parseLineage(row);
     const ended = checkpoint?.kind === "shard-end";
     shards.set(shardId, {
@@ -65,6 +73,8 @@ export function leasedShards(
       listed,
       atStart,
       afterParent,
+      unreadBy,
+      readableBy,
       ended,
     });
   }
