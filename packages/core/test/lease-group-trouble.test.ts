@@ -164,6 +164,33 @@ test("a claim whose reply was lost is adopted, or given back where it is planned
   expect(epochs.toSorted(), "adopting takes no new epoch").toEqual([1, 2]);
 });
 
+test("a release that arrives late takes no lease that was claimed again meanwhile", async () => {
+  const group = await GroupWorld.of({ shards: 2 });
+  const { clock, logger } = group.world;
+  const a = await group.join("a");
+  a.link.state = "lost";
+  a.link.only = ["acquireLeases"];
+  await clock.advance(2500);
+  expect(group.shares, "it does not know of its leases").toEqual({ a: 2 });
+  let releases = 0;
+  a.link.delays = (name) => {
+    if (name === "releaseLeases") releases += 1;
+    return { there: name === "releaseLeases" && releases === 1 ? 8000 : 0, back: 0 };
+  };
+  const b = await group.join("b");
+  await clock.advance(200);
+  expect(releases, "one is planned for b").toBe(1);
+  await b.run.stop();
+  await clock.advance(5000);
+  expect(a.reads).toEqual(["00", "01"]);
+  await clock.advance(10_000);
+  expect(a.reads).toEqual(["00", "01"]);
+  const lost = logger
+    .find("info", /given back/)
+    .filter(({ fields }) => fields["reason"] === "lost");
+  expect(lost).toEqual([]);
+});
+
 test("a worker id used twice: the second is refused while the first lives", async () => {
   const group = await GroupWorld.of({ shards: 2 });
   const first = await group.join("a");

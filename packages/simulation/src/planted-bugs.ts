@@ -111,7 +111,7 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
     },
     {
       file: "core/groups/leases/round-plan.js",
-      find: "holder(shard) === undefined || unknown(shard)",
+      find: "holder(shard) === undefined || adoptable(shard)",
       replace: "true",
     },
   ],
@@ -123,7 +123,7 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
     },
     {
       file: "core/groups/leases/round-plan.js",
-      find: "holder(shard) === undefined || unknown(shard)",
+      find: "holder(shard) === undefined || adoptable(shard)",
       replace: "true",
     },
   ],
@@ -135,7 +135,7 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
     },
     {
       file: "core/groups/leases/round-plan.js",
-      find: ".filter((shard) => unknown(shard) && !isForUs(shard))",
+      find: ".filter((shard) => unknown(shard) && !adoptable(shard))",
       replace: ".filter(() => false)",
     },
   ],

@@ -287,12 +287,17 @@ class Story {
     if (this.#random.chance(0.5)) this.#join();
   }
 
-  /** Nobody reaches Kinesis for ten minutes: nobody leaves, since nobody could read in its place. */
+  /**
+   * Nobody reaches Kinesis for ten minutes: nobody leaves, since nobody could read in its place. Only
+   * at the beginning somebody may, by what another worker noted just before.
+   */
   async #kinesisOutage(): Promise<void> {
     const ms = 600_000;
-    this.#note(`Kinesis is away for ${ms} ms`, () => (this.#weather.kinesisAway = true));
+    this.#note(`Kinesis is away for ${ms} ms`);
     for (const { kinesis } of this.#workers) kinesis.faults.blackHole({ ms });
-    await this.#advance(ms);
+    await this.#advance(60_000);
+    this.#weather.kinesisAway = true;
+    await this.#advance(ms - 60_000);
     this.#weather.kinesisAway = false;
   }
 

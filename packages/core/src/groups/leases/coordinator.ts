@@ -293,8 +293,11 @@ export class Coordinator {
     const { clock } = this.#options.host;
     const { shards } = this.view;
     for (const lease of this.#held) this.#checkRow(lease, shards.get(lease.shardId));
-    const plan = roundPlanOf(this.#options.membership.worker, this.view, (shardId) =>
-      this.#held.has(shardId),
+    const plan = roundPlanOf(
+      this.#options.membership.worker,
+      this.view,
+      (shardId) => this.#held.has(shardId),
+      (shard) => this.#moves.isReleasing(shard),
     );
     this.#share = this.view.shards.size === 0 ? undefined : plan.share;
     this.#moves.handOver(plan.handOver);

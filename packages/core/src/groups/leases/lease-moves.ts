@@ -29,6 +29,8 @@ export interface LeaseMovesOptions {
 /** The steps by which leases come to this worker and leave it, each told to log and counter. */
 export class LeaseMoves {
   readonly #options: LeaseMovesOptions;
+  /** Epochs of leases whose release was called and not answered, by shard: it may take effect yet. */
+  readonly #releasing = new Map<string, number>();
 
   constructor(options: LeaseMovesOptions) {
     this.#options = options;
@@ -87,6 +89,14 @@ export class LeaseMoves {
     }
   }
 
+  /**
+   * May its lease still be released by an earlier call? Then it is released by an answered one and
+   * claimed with the next epoch, which the earlier call does not name.
+   */
+  isReleasing({ shardId, epoch }: LeasedShard): boolean {
+    return this.#releasing.get(shardId) === epoch;
+  }
+
   /** A row that names us without our knowing is claimed again, or given back to who should have it. */
   async claim(
     { claim, giveBack }: RoundPlan,
@@ -94,9 +104,11 @@ export class LeaseMoves {
   ): Promise<void> {
     const { host, calls, membership } = this.#options;
     if (giveBack.length > 0) {
+      for (const { shardId, fence } of giveBack) this.#releasing.set(shardId, fence.epoch);
       await this.#call("releaseLeases", (call) =>
         calls.store.releaseLeases(host.scope, giveBack, call),
       );
+      for (const { shardId } of giveBack) this.#releasing.delete(shardId);
     }
     if (claim.length === 0) return;
     const acquired = await this.#call("acquireLeases", (call) =>

@@ -22,10 +22,10 @@ export function reachNotes({ workers, shards }: View, worker: WorkerIdentity): R
   const living = new Set(workers.map(ownerOf));
   const isAnswered = ({ unreadBy, readableBy }: LeasedShard): boolean =>
     readableBy !== undefined && readableBy !== unreadBy && living.has(readableBy);
-  const noted = [...shards.values()].filter(({ unreadBy }) => living.has(unreadBy ?? ""));
-  const own = noted.filter(({ unreadBy }) => unreadBy === self);
+  const marked = [...shards.values()].filter(({ unreadBy }) => living.has(unreadBy ?? ""));
+  const own = marked.filter(({ unreadBy }) => unreadBy === self);
   return {
-    open: noted.filter((shard) => shard.unreadBy !== self && !isAnswered(shard)),
+    open: marked.filter((shard) => shard.unreadBy !== self && !isAnswered(shard)),
     own,
     isAnswered: own.some(isAnswered),
   };

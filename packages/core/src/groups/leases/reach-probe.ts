@@ -28,9 +28,9 @@ export class ReachProbe {
     return this.#listing?.answered ?? false;
   }
 
-  /** Has it had no answer in time? */
-  get hasFailed(): boolean {
-    return !this.isAnswered && (this.ageMs ?? 0) >= LISTING_MS;
+  /** Is its time over, with an answer or without? */
+  get isOver(): boolean {
+    return (this.ageMs ?? 0) >= LISTING_MS;
   }
 
   /** Begins a new listing in place of the one before. */

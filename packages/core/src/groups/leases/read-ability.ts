@@ -74,10 +74,13 @@ export class ReadAbility {
     else if (probe.isAnswered) {
       this.#isCutOff = this.#wasAnswered = false;
       if (probe.ageMs >= yieldAfterMs) probe.stop();
-    } else if (probe.hasFailed) {
+    } else if (this.#isCutOff && isAnswered && !this.#wasAnswered) {
+      // At once: the two listings should show the same moment.
+      this.#wasAnswered = true;
+      probe.begin();
+    } else if (probe.isOver) {
       if (this.#wasAnswered) return "Kinesis cannot be reached from here";
       this.#isCutOff = true;
-      this.#wasAnswered = isAnswered;
       probe.begin();
     }
     return undefined;
@@ -94,7 +97,7 @@ export class ReadAbility {
   #answers({ open }: ReachNotes): ShardPut[] {
     const probe = this.#probeForOthers;
     if (open.length === 0) probe.stop();
-    else if (probe.ageMs === undefined || probe.hasFailed) probe.begin();
+    else if (probe.ageMs === undefined || probe.isOver) probe.begin();
     if (!probe.isAnswered) return [];
     const readableBy = ownerOf(this.#options.worker);
     return open.map((shard) => noted(shard, { unreadBy: shard.unreadBy, readableBy }));

@@ -12,7 +12,10 @@ export interface RoundPlan {
   readonly handOver: readonly { readonly shardId: string; readonly to: string | undefined }[];
   /** What is planned for it and free, or names it already without its knowing. */
   readonly claim: readonly string[];
-  /** Rows that name it without its knowing, planned for another: from a claim whose reply was lost. */
+  /**
+   * Rows that name it without its knowing, from a claim whose reply was lost: planned for another, or
+   * about to be released by a call that was not answered.
+   */
   readonly giveBack: readonly { readonly shardId: string; readonly fence: Fence }[];
 }
 
@@ -21,6 +24,7 @@ export function roundPlanOf(
   worker: WorkerIdentity,
   { workers, shards }: View,
   inHand: (shardId: string) => boolean,
+  isReleasing: (shard: LeasedShard) => boolean,
 ): RoundPlan {
   const alive = new Map(workers.map((row) => [ownerOf(row), row.workerId]));
   const holder = (shard: LeasedShard | undefined): string | undefined =>
@@ -37,6 +41,8 @@ export function roundPlanOf(
   const own = ownerOf(worker);
   const isForUs = ({ shardId }: LeasedShard): boolean => planned.get(shardId) === worker.workerId;
   const unknown = ({ shardId, owner }: LeasedShard): boolean => owner === own && !inHand(shardId);
+  const adoptable = (shard: LeasedShard): boolean =>
+    unknown(shard) && isForUs(shard) && !isReleasing(shard);
   return {
     share: readable.filter(isForUs).length,
     handOver: readable
@@ -44,10 +50,10 @@ export function roundPlanOf(
       .map(({ shardId }) => ({ shardId, to: planned.get(shardId) })),
     claim: readable
       .filter((shard) => isForUs(shard) && !inHand(shard.shardId))
-      .filter((shard) => holder(shard) === undefined || unknown(shard))
+      .filter((shard) => holder(shard) === undefined || adoptable(shard))
       .map(({ shardId }) => shardId),
     giveBack: [...shards.values()]
-      .filter((shard) => unknown(shard) && !isForUs(shard))
+      .filter((shard) => unknown(shard) && !adoptable(shard))
       .map(({ shardId, epoch }) => ({ shardId, fence: { epoch, owner: own } })),
   };
 }
