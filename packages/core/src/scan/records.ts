@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import { SkipCheckpoint, type Handler, type HandlerContext } from "../handler.ts";
+import { listenTo } from "../own-listener.ts";
 import type { ConsumerRecord } from "../record.ts";
 
 type RecordResult = IteratorResult<ConsumerRecord, undefined>;
@@ -43,6 +44,7 @@ export class RecordIterator
   readonly #signal: AbortSignal | undefined;
   readonly #stop = new AbortController();
   readonly #onAbort = (): void => this.#decline(this.#signal?.reason);
+  #unlisten: (() => void) | undefined;
   /** Records that shards offer, in order. */
   readonly #offers: Offer[] = [];
   /** Calls of `next` that wait, in order. */
@@ -102,7 +104,7 @@ export class RecordIterator
   #begin(): void {
     if (this.#scanning !== undefined) return;
     if (this.#signal?.aborted) this.#onAbort();
-    this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
+    this.#unlisten = this.#signal && listenTo(this.#signal, this.#onAbort);
     const handler: Handler = (record, context) => this.#offer(record, context);
     this.#scanning = this.#scan(handler, this.#stop.signal, this).then(
       () => this.#settle(),
@@ -158,7 +160,7 @@ export class RecordIterator
   #settle(): void {
     this.#over = true;
     this.#inHand = undefined;
-    this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#unlisten?.();
     for (const { resolve, reject } of this.#requests.splice(0)) this.#rest().then(resolve, reject);
   }
 

@@ -29,6 +29,7 @@ import { FirstPages } from "./page-size.ts";
 import { PollPace } from "./poll-pace.ts";
 import { ReadBudget } from "./read-budget.ts";
 import { ScanLog } from "./scan-log.ts";
+import { listenTo } from "../own-listener.ts";
 import { LAST_FLUSH_MS, ShardScan } from "./shard-scan.ts";
 import { Turns } from "./turns.ts";
 import { Wakeups } from "./wakeups.ts";
@@ -153,7 +154,7 @@ export class Scan implements GroupHost {
   async run(group: AnyGroup, signal: AbortSignal | undefined): Promise<void> {
     const onAbort = (): void => this.#beginStop(signal?.reason);
     if (signal?.aborted) return;
-    signal?.addEventListener("abort", onAbort, { once: true });
+    const unlisten = signal && listenTo(signal, onAbort);
     const returned = new AbortController();
     const overtime = aborted(this.#deadline.signal);
     this.#reporter.start();
@@ -172,7 +173,7 @@ export class Scan implements GroupHost {
       await sleep(this.clock, LAST_FLUSH_MS, returned.signal);
       if (!returned.signal.aborted) this.telemetry.warn("the group did not return from the stop");
     } finally {
-      signal?.removeEventListener("abort", onAbort);
+      unlisten?.();
       this.#reporter.stop();
       this.#watch.stop();
       this.#stop.abort();

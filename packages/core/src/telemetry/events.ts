@@ -1,6 +1,7 @@
 import type { Checkpoint } from "../checkpoints/position.ts";
 import type { KcError } from "../errors.ts";
 import type { ShardOutcome } from "../groups/group.ts";
+import { listenTo } from "../own-listener.ts";
 
 /** What changes in a consumer's status; what it is now, `consumer.status()` says. */
 export type ConsumerEvent =
@@ -62,11 +63,11 @@ export class EventFeed {
   read(signal: AbortSignal | undefined): AsyncIterableIterator<ConsumerEvent> {
     const reader = new EventReader(() => {
       this.#readers.delete(reader);
-      signal?.removeEventListener("abort", end);
+      unlisten?.();
     });
     const end = (): void => reader.end();
     this.#readers.add(reader);
-    signal?.addEventListener("abort", end, { once: true });
+    const unlisten = signal && listenTo(signal, end);
     if (signal?.aborted) end();
     return reader;
   }

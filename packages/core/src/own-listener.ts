@@ -1,0 +1,25 @@
+import { getMaxListeners, setMaxListeners } from "node:events";
+
+/**
+ * Listens for the abort of a caller's signal, until the function that it returns is called. One
+ * signal may stop any number of consumers, and Node takes more than ten listeners for a leak: each
+ * of ours raises that limit by one while it listens. The caller's own listeners count as before.
+ */
+export function listenTo(signal: AbortSignal, onAbort: () => void): () => void {
+  changeLimit(signal, 1);
+  signal.addEventListener("abort", onAbort, { once: true });
+  let listens = true;
+  return () => {
+    if (!listens) return;
+    listens = false;
+    signal.removeEventListener("abort", onAbort);
+    changeLimit(signal, -1);
+  };
+}
+
+/** 0 means that there is no limit; a signal that is none of Node's has none. */
+function changeLimit(signal: AbortSignal, by: number): void {
+  if (!(signal instanceof EventTarget)) return;
+  const limit = getMaxListeners(signal);
+  if (limit > 0) setMaxListeners(limit + by, signal);
+}

@@ -1,0 +1,35 @@
+import { getMaxListeners } from "node:events";
+import { setImmediate } from "node:timers/promises";
+import { expect, onTestFinished, test } from "vitest";
+import { World } from "./support/world.ts";
+
+test("any number of scans, loops and readers of events on one signal of the caller's is no leak", async () => {
+  const warnings: Error[] = [];
+  const onWarning = (warning: Error): void => void warnings.push(warning);
+  process.on("warning", onWarning);
+  onTestFinished(() => void process.off("warning", onWarning));
+  const world = await World.of();
+  const stop = new AbortController();
+  const { signal } = stop;
+  const limit = getMaxListeners(signal);
+  const ends: Promise<unknown>[] = [];
+  for (let i = 0; i < 12; i += 1) {
+    const scanning = world.consumer({ application: `scan-${i}` });
+    ends.push(scanning.scan(() => {}, { signal }));
+    ends.push(scanning.events({ signal }).next());
+    ends.push(
+      world
+        .consumer({ application: `loop-${i}` })
+        .records({ signal })
+        .next(),
+    );
+  }
+  await world.clock.advance(1000);
+  await setImmediate();
+  stop.abort();
+  await world.clock.advance(1000);
+  await Promise.all(ends);
+
+  expect(warnings).toEqual([]);
+  expect(getMaxListeners(signal)).toBe(limit);
+});
