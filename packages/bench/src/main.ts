@@ -1,6 +1,7 @@
 /** `npm run bench -- NAME`: progress on standard error, one JSON object as the last line. */
 import { cpus } from "node:os";
 import { benchCheckpoint } from "./checkpoint.ts";
+import { benchStores } from "./costs/costs.ts";
 import { benchCounters } from "./counters.ts";
 import { benchGroup } from "./group.ts";
 import { benchRead } from "./read/read.ts";
@@ -12,6 +13,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<object>>> = {
   group: benchGroup,
   counters: benchCounters,
   shards: benchShards,
+  stores: benchStores,
 };
 
 const name = process.argv[2] ?? "";

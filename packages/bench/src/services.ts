@@ -7,6 +7,8 @@ import { fileURLToPath } from "node:url";
 export interface Services extends AsyncDisposable {
   readonly postgres: string;
   readonly mariadb: string;
+  /** Absent where it is not to be had. */
+  readonly mysql?: string;
   readonly redis: string;
   readonly dynamodb: string;
 }

@@ -104,12 +104,21 @@ export class Session {
     return this.define(IN_MARIADB + sql);
   }
 
+  /** As `write`, of an `INSERT … SELECT … ON DUPLICATE KEY UPDATE`. @throws UnfitConnection */
+  async upsert(sql: string): Promise<Upserted> {
+    return upsertedIn(await this.#change(IN_MARIADB + sql));
+  }
+
   /** A statement that sets or defines something, as it stands. @throws UnfitConnection */
   async define(sql: string): Promise<number> {
+    return (await this.#change(sql)).affectedRows ?? 0;
+  }
+
+  async #change(sql: string): Promise<Answer> {
     const answer = await this.#query(sql);
     this.#check(answer);
     this.#fit = true;
-    return answer.affectedRows ?? 0;
+    return answer;
   }
 
   /** By mysql2's `query`, not `execute`: prepared statements are a session's state. */
@@ -140,9 +149,24 @@ export class Session {
   }
 }
 
+/** What the server counted in an upsert: the same whatever the connection's flags are. */
+export interface Upserted {
+  /** Rows that the SELECT gave; undefined where the answer does not say, behind a proxy for instance. */
+  readonly rows: number | undefined;
+  /** Rows that stood, and were changed. */
+  readonly changed: number | undefined;
+}
+
+/** `Records: 3  Duplicates: 2  Warnings: 0`, in whatever language the server speaks. */
+function upsertedIn({ info = "" }: Answer): Upserted {
+  const [rows, changed] = info.match(/\d+/g)?.map(Number) ?? [];
+  return { rows, changed };
+}
+
 /** Rows, all of whose values are texts, or what the server says of a change. */
 type Answer = readonly MysqlRow[] & {
   readonly affectedRows?: number;
+  readonly info?: string;
   readonly serverStatus?: number;
 };
 

@@ -37,7 +37,8 @@ const LARGEST_SUB = "18446744073709551615";
  * Replication) let only one of the two through.
  *
  * Assignments are made in their order: the first says whether the row moves, in `kc_write`, and the
- * others go by that. GREATEST keeps an end's number from going back.
+ * others go by that. So a row is changed if it moves, and left as it is otherwise: the server's count
+ * of changed rows tells whether all of them moved. GREATEST keeps an end's number from going back.
  */
 export function advance(
   { tables, namespace }: Place,
@@ -71,8 +72,8 @@ export function advance(
       ${set("kc_at", `IF(VALUES(kc_at) IS NULL, NULL, ${c}.sequence_number)`)},
       ${set("kc_sub_sequence_number", "VALUES(kc_sub_sequence_number)")},
       ${set("kc_shard_end", "VALUES(kc_shard_end)")},
-      ${c}.kc_epoch = IF(${isOurs(c)}, VALUES(kc_epoch), ${c}.kc_epoch),
-      ${c}.kc_owner = IF(${isOurs(c)}, VALUES(kc_owner), ${c}.kc_owner)`;
+      ${set("kc_epoch", "VALUES(kc_epoch)")},
+      ${set("kc_owner", "VALUES(kc_owner)")}`;
 }
 
 /** A collation that ignores case takes another namespace's or shard's row for ours. */

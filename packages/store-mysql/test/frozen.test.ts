@@ -25,6 +25,8 @@ const flushOf = (held: readonly AcquiredLease[], n: number) =>
 
 const CALLS: Readonly<Record<string, Call>> = {
   "a flush": (store, scope, held) => store.setCheckpoints(scope, flushOf(held, 2)),
+  "a flush that moves nothing": (store, scope, held) =>
+    store.setCheckpoints(scope, flushOf(held, 1)),
   "a claim": (store, scope) => store.acquireLeases(scope, FROZEN, [NEXT]),
   "a release": (store, scope, held) => store.releaseLeases(scope, held),
   "a removal": (store, scope) => store.removeShards(scope, [DONE]),
@@ -83,7 +85,7 @@ describe.each(SERVERS)("a process that stands still on $name", ({ address }) => 
           await expectOthersGoOn(other, scope);
         }
       }
-      expect(places, "places at which it stood still").toBeGreaterThan(2);
+      expect(places, "places at which it stood still").toBeGreaterThan(1);
     },
     120_000,
   );

@@ -95,8 +95,13 @@ describe.each(SERVERS)("leases on $name", ({ address }) => {
     await counted("the same shards", 2, own.putShards(SCOPE, rowsOf(shardIds)));
     const held = await counted("a claim", 5, own.acquireLeases(SCOPE, WORKER, shardIds));
     expect(held).toHaveLength(300);
-    const writes = held.map(({ shardId, fence }) => ({ ...writeOf(at(1), shardId), fence }));
-    await counted("a flush", 2, own.setCheckpoints(SCOPE, writes));
+    const writes = (n: number) =>
+      held.map(({ shardId, fence }) => ({ ...writeOf(at(n), shardId), fence }));
+    await counted("a first flush", 2, own.setCheckpoints(SCOPE, writes(1)));
+    const flushed = await counted("a flush", 1, own.setCheckpoints(SCOPE, writes(2)));
+    expect(flushed.every(({ outcome }) => outcome === "written")).toBe(true);
+    const again = await counted("the same flush", 2, own.setCheckpoints(SCOPE, writes(2)));
+    expect(again.every(({ outcome }) => outcome === "same")).toBe(true);
     await counted("the leases", 2, own.listLeases(SCOPE));
     await counted("a release", 4, own.releaseLeases(SCOPE, held));
     await counted("a removal", 4, own.removeShards(SCOPE, shardIds));

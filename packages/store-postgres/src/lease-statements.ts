@@ -71,9 +71,15 @@ export function putShards(place: Place, shards: readonly ShardPut[]): string[] {
 
 const LEASE = "l.shard_id, l.owner, l.epoch::text AS epoch, l.lineage";
 
+/**
+ * Leases `l` with their checkpoints `c`. One look-up a shard: OFFSET 0 keeps Postgres from comparing
+ * each with each, which it does where it expects few rows, in tables that were not analyzed yet.
+ */
 function withCheckpoint({ tables }: Place): string {
-  return `${tables.leases} AS l LEFT JOIN ${tables.checkpoints} AS c
-      ON c.namespace = l.namespace AND c.shard_id = l.shard_id`;
+  return `${tables.leases} AS l LEFT JOIN LATERAL (
+        SELECT * FROM ${tables.checkpoints} AS c
+        WHERE c.namespace = l.namespace AND c.shard_id = l.shard_id OFFSET 0
+      ) AS c ON true`;
 }
 
 export function listLeases(place: Place): string[] {
@@ -106,8 +112,7 @@ export function acquire(
       RETURNING l.shard_id
     ), ${bumpRevision(place, "changed", "without a hint")}
     SELECT FROM bumped`,
-    // After the locks: with what whoever held these wrote at last. One look-up a shard: OFFSET 0
-    // keeps Postgres from comparing each with each, which it would where it expects few rows.
+    // After the locks: with what whoever held these wrote at last. One look-up a shard, as above.
     `SELECT l.* FROM (SELECT DISTINCT shard_id FROM ${rows}) AS w
       CROSS JOIN LATERAL (
         SELECT ${LEASE}, ${CHECKPOINT} FROM ${withCheckpoint(place)}

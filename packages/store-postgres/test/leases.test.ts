@@ -1,7 +1,10 @@
 import type { LeaseStore, WorkerMembership } from "@kc/core";
+import pg from "pg";
 import { describe, expect, inject, onTestFinished, test } from "vitest";
 import { PostgresStore } from "../src/index.ts";
-import { SCOPE, SHARD, WORKER } from "./support/leases.ts";
+import { listLeases } from "../src/lease-statements.ts";
+import { tablesOf } from "../src/tables.ts";
+import { NAMESPACE, SCOPE, SHARD, WORKER } from "./support/leases.ts";
 import { at, open, untilWaiting, type Opened } from "./support/open.ts";
 
 const worker = (workerId: string, incarnation = "1"): WorkerMembership => ({
@@ -63,6 +66,32 @@ test("every call is one round trip, whatever number of shards it is about", asyn
   await once("a removal", store.removeShards(SCOPE, shardIds));
   await once("an eviction", store.evictWorker(SCOPE, { ...WORKER, counter: 1 }));
   await once("a leave", store.leaveWorker(SCOPE, WORKER));
+});
+
+test("a listing looks each checkpoint up by its key, in tables that nobody has analyzed", async () => {
+  const { store, admin, schema } = await open(inject("postgres"));
+  for (const table of ["kinesis_consumer", "kinesis_consumer_leases"]) {
+    await admin.query(`ALTER TABLE ${schema}.${table} SET (autovacuum_enabled = off)`);
+  }
+  const shardIds = Array.from({ length: 2000 }, (_, n) => `shard-${n}`);
+  await store.joinWorker(SCOPE, WORKER);
+  await store.putShards(SCOPE, rowsOf(shardIds));
+  await store.setCheckpoints(
+    SCOPE,
+    shardIds.map((shardId) => at(1, shardId)),
+  );
+  const tables = tablesOf({ table: "kinesis_consumer", schema });
+  const [, , list] = listLeases({
+    tables,
+    scope: SCOPE,
+    namespace: NAMESPACE,
+    channel: "",
+    quote: (value) => pg.escapeLiteral(value),
+  });
+  const { rows } = await admin.query<Record<"QUERY PLAN", string>>(`EXPLAIN ANALYZE ${list}`);
+  const plan = rows.map((row) => row["QUERY PLAN"]).join("\n");
+  expect(plan).toContain("rows=2000");
+  expect(plan, "each compared with each").not.toContain("Rows Removed by Join Filter");
 });
 
 test("10,000 shards are put, claimed, listed, given back and removed within the time of a call", async () => {

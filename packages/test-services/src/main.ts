@@ -1,11 +1,13 @@
 /**
  * `npm run services`: every server that the tests use, or those that `--only` names, for a person,
- * until Ctrl-C. `--json` prints the addresses as one line of JSON instead, and ends with standard
+ * until Ctrl-C. Oracle's MySQL is left out, with a word, where it is not to be had. `--json` prints the addresses as one line of JSON instead, and ends with standard
  * input.
  */
 import { parseArgs } from "node:util";
 import { startDynamoDbLocal } from "./dynamodb-local.ts";
 import { startMariadb } from "./mariadb.ts";
+import { NoMysqlError } from "./mysql-program.ts";
+import { startMysql } from "./mysql.ts";
 import { startPostgres } from "./postgres.ts";
 import { startRedisCluster } from "./redis-cluster.ts";
 import { startRedis } from "./redis.ts";
@@ -15,15 +17,21 @@ type Started = {
   readonly server: { close(): Promise<void> };
 };
 
-const STARTS: Readonly<Record<string, () => Promise<Started>>> = {
+const STARTS: Readonly<Record<string, () => Promise<Started | undefined>>> = {
   postgres: async () =>
     startPostgres().then((server) => ({ server, urls: server.connectionString })),
   mariadb: async () => startMariadb().then((server) => ({ server, urls: server.uri })),
+  mysql: async () => startMysql().then((server) => ({ server, urls: server.uri }), unlessMissing),
   redis: async () => startRedis().then((server) => ({ server, urls: server.url })),
   redisCluster: async () =>
     startRedisCluster().then((server) => ({ server, urls: server.nodes.map(({ url }) => url) })),
   dynamodb: async () => startDynamoDbLocal().then((server) => ({ server, urls: server.endpoint })),
 };
+
+function unlessMissing(error: unknown): undefined {
+  if (!(error instanceof NoMysqlError)) throw error;
+  console.error(error.message);
+}
 
 const { values } = parseArgs({
   options: { json: { type: "boolean", default: false }, only: { type: "string", multiple: true } },
@@ -34,8 +42,13 @@ if (unknown !== undefined) {
   console.error(`there is no ${unknown}: ${Object.keys(STARTS).join(", ")}`);
   process.exit(2);
 }
-const started = await Promise.all(names.map(async (name) => STARTS[name]!()));
-const addresses = Object.fromEntries(started.map(({ urls }, i) => [names[i]!, urls]));
+const attempts = await Promise.all(
+  names.map(async (name) => ({ name, ...(await STARTS[name]!()) })),
+);
+const started = attempts.flatMap(({ name, server, urls }) =>
+  server === undefined || urls === undefined ? [] : [{ name, server, urls }],
+);
+const addresses = Object.fromEntries(started.map(({ name, urls }) => [name, urls]));
 
 const stopped = new Promise<void>((resolve) => {
   process.once("SIGINT", () => resolve());
