@@ -32,13 +32,15 @@ interface Grant {
   readonly epoch: number;
   checkpoint: Checkpoint | undefined;
   /** The number handled last, by key. */
-  readonly last: Map<string, number>;
+  last: Map<string, number>;
   /** Records that were started past the worker's own deadline. */
   late: number;
   /** The store went back since: the same lease may be granted to the same worker once more. */
   wentBack: boolean;
-  /** It was; so reading may begin again there. */
-  again: { readonly checkpoint: Checkpoint | undefined } | undefined;
+  /** It was; so reading may begin again there, and `last` is how far it would be if it had. */
+  again:
+    | { readonly checkpoint: Checkpoint | undefined; readonly last: Map<string, number> }
+    | undefined;
   /** The store has lost it: its epoch may be granted once more. */
   isVoid: boolean;
 }
@@ -94,7 +96,7 @@ export class Ledger {
       }
     }
     const known = this.#grants.get(id);
-    if (known?.wentBack === true) known.again = { checkpoint };
+    if (known?.wentBack === true) known.again = { checkpoint, last: new Map() };
     if (known === undefined || known.last.size === 0 || known.isVoid) {
       const { epoch } = fence;
       this.#grants.set(id, {
@@ -134,16 +136,13 @@ export class Ledger {
     const what = `${running.worker}: ${key}:${number} of ${shardId}`;
     const highest = this.#started.get(key) ?? 0;
     if (number > highest + 1) throw new Violation(`${what} came after ${key}:${highest}`);
-    if (grant.again && number === this.#firstAfter(shardId, grant.again.checkpoint, key)) {
-      grant.checkpoint = grant.again.checkpoint;
-      grant.again = undefined;
-      grant.last.clear();
-    }
-    const before = grant.last.get(key);
-    const expected =
-      before === undefined ? this.#firstAfter(shardId, grant.checkpoint, key) : before + 1;
-    if (number !== expected) throw new Violation(`${what} came where ${key}:${expected} was next`);
-    grant.last.set(key, number);
+    const { again } = grant;
+    if (again && number !== this.#expected(again, shardId, key)) again.last.clear();
+    else again?.last.set(key, number);
+    const expected = this.#expected(grant, shardId, key);
+    if (number === expected) grant.last.set(key, number);
+    else if (again && again.last.size > 0) Object.assign(grant, again, { again: undefined });
+    else throw new Violation(`${what} came where ${key}:${expected} was next`);
     if (number <= highest) this.repeats += 1;
     this.#started.set(key, Math.max(highest, number));
     if (running.isZombie() && (grant.late += 1) > LATE_RECORDS) {
@@ -188,6 +187,15 @@ export class Ledger {
         (one) => !this.#finished.has(one),
       ),
     );
+  }
+
+  #expected(
+    { checkpoint, last }: Pick<Grant, "checkpoint" | "last">,
+    shardId: string,
+    key: string,
+  ): number | undefined {
+    const before = last.get(key);
+    return before === undefined ? this.#firstAfter(shardId, checkpoint, key) : before + 1;
   }
 
   #firstAfter(
