@@ -1,7 +1,8 @@
+import { isDeepStrictEqual } from "node:util";
 import { FakeClock } from "@kc/emulator";
 import { expect, test, vi } from "vitest";
 import { LeaseReporter } from "../src/groups/leases/lease-reporter.ts";
-import { MemoryStore } from "../src/index.ts";
+import { METRICS, MemoryStore, StoreError, type Counter } from "../src/index.ts";
 import { EventLoopDelay } from "../src/telemetry/event-loop-delay.ts";
 import { Reporter } from "../src/telemetry/reporter.ts";
 import { ShardSeries } from "../src/telemetry/shard-series.ts";
@@ -255,14 +256,104 @@ test("a shard that is read again here in time keeps its counters", async () => {
 });
 
 test("series that are over are forgotten: ended again, a shard has only what came since", () => {
-  const series = new ShardSeries({ stream: "s", application: "a" }, true);
-  series.attributes("records", { shardId: SHARD });
-  series.attributes("lag", { shardId: SHARD });
-  expect(series.take(SHARD).map(([name]) => name)).toEqual(["records", "lag"]);
-  const attributes = series.attributes("lag", { shardId: SHARD });
-  expect(series.attributes("lag", { shardId: SHARD })).toBe(attributes);
-  expect(series.take(SHARD)).toEqual([["lag", attributes]]);
+  const series = new ShardSeries({ stream: "s", application: "a" }, true, {});
+  series.of("records", { shardId: SHARD });
+  series.of("lag", { shardId: SHARD });
+  expect(series.take(SHARD).map(({ name }) => name)).toEqual(["records", "lag"]);
+  const lag = series.of("lag", { shardId: SHARD });
+  expect(series.of("lag", { shardId: SHARD }).attributes).toBe(lag.attributes);
+  expect(series.take(SHARD)).toEqual([lag]);
   expect(series.take(OTHER)).toEqual([]);
+});
+
+test("what two consumers of a process report alike is folded, and over when the last has ended it", () => {
+  const registry = {};
+  const shown = new MemoryCounter();
+  const worker = (): Telemetry => {
+    const counter: Counter = {
+      registry,
+      add: (...figure) => shown.add(...figure),
+      set: (...figure) => shown.set(...figure),
+      remove: (...figure) => shown.remove(...figure),
+    };
+    return new Telemetry({ counter }, { stream: "s", application: "a" });
+  };
+  const [one, two, three] = [worker(), worker(), worker()];
+  const shard = { shardId: SHARD };
+  for (const each of [one, two]) each.add("records", 5, shard);
+  one.set("shards", 3, { state: "reading" });
+  two.set("shards", 4, { state: "reading" });
+  one.set("lag", 9000, shard);
+  two.set("lag", 1000, shard);
+  expect(shown.gauge("shards")).toEqual({ reading: 7 });
+  expect(shown.gauge("lag")).toEqual({ [SHARD]: 9000 });
+
+  one.remove("lag", shard);
+  one.remove("shards", { state: "reading" });
+  one.removeShard(SHARD);
+  expect(shown.gauge("lag")).toEqual({ [SHARD]: 1000 });
+  expect(shown.gauge("shards")).toEqual({ reading: 4 });
+  expect(shown.total("records", shard)).toBe(10);
+  // A scan that is over ends nothing, and keeps nothing from being ended.
+  three.add("records", 1, shard);
+  three.leave();
+  two.remove("lag", shard);
+  two.removeShard(SHARD);
+  expect(shown.seriesOf(SHARD)).toEqual([]);
+});
+
+test("counters are shown as 0 before they count, those of a shard with its beginning", async () => {
+  const world = await World.of();
+  const told: string[] = [];
+  const counter: Counter = {
+    add: (name, value, attributes) => void told.push(JSON.stringify([name, value, attributes])),
+  };
+  await world.put("a", "1");
+  const run = await world.start({ counter, start: "TRIM_HORIZON" });
+  const first = (name: string): string | undefined =>
+    told.find((line) => line.startsWith(`["${name}"`));
+  const names = Object.entries(METRICS).flatMap(([name, { kind, attributes }]) =>
+    kind === "counter" && (attributes.length === 0 || attributes.join() === "shardId")
+      ? [name]
+      : [],
+  );
+  expect(names).toContain("leases_lost");
+  expect(names).toContain("evictions");
+  for (const name of names) expect(first(name), name).toMatch(/^\["\w+",0,/);
+  for (const outcome of ["written", "same", "behind", "lost", "failed"]) {
+    expect(told.find((line) => line.includes(`"${outcome}"`))).toMatch(/^\["checkpoints",0,/);
+  }
+  await run.stop();
+});
+
+test("calls are timed apart by what they failed with", async () => {
+  const world = await World.of();
+  const told: unknown[] = [];
+  const counter: Counter = {
+    add: () => {},
+    record: (name, _value, attributes) =>
+      void told.push([name, "error" in attributes ? attributes.error : undefined]),
+  };
+  const store = new (class extends MemoryStore {
+    override async setCheckpoints(
+      ...call: Parameters<MemoryStore["setCheckpoints"]>
+    ): ReturnType<MemoryStore["setCheckpoints"]> {
+      if (
+        told.some((each) => isDeepStrictEqual(each, ["checkpoint_duration", "STORE_UNAVAILABLE"]))
+      ) {
+        return super.setCheckpoints(...call);
+      }
+      throw new StoreError("STORE_UNAVAILABLE", "away", { retryable: true });
+    }
+  })();
+  await world.put("a", "1");
+  world.kinesis.faults.fail({ operation: "GetRecords", error: "InternalFailure" });
+  await world.start({ counter, store, start: "TRIM_HORIZON" });
+  await world.clock.advance(10_000);
+  expect(told).toContainEqual(["poll_duration", "InternalFailure"]);
+  expect(told).toContainEqual(["poll_duration", undefined]);
+  expect(told).toContainEqual(["checkpoint_duration", "STORE_UNAVAILABLE"]);
+  expect(told).toContainEqual(["checkpoint_duration", undefined]);
 });
 
 test("a lease that was lost was not given back", () => {

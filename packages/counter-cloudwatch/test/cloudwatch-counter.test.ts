@@ -218,6 +218,32 @@ test("what is more than a request may hold is sent in several, each within the l
   expect(requests.flatMap(({ MetricData }) => MetricData)).toHaveLength(3700);
 });
 
+test("a request is within the limit in the widest encoding, a form, too", async () => {
+  await using cloudWatch = await startCloudWatch();
+  const { client, requests } = cloudWatch;
+  await using counter = new CloudWatchCounter({ client });
+  for (let application = 0; application < 80; application += 1) {
+    const where = { ...WHERE, application: `a%${application}` };
+    for (let n = 0; n < 500; n += 1) counter.record("poll_duration", 1.03 ** n, where);
+  }
+  await counter.flush();
+  expect(counter.dropped).toBe(0);
+  const bytes = requests.map((request) => formOf("", request).join("&").length);
+  expect(Math.max(...bytes)).toBeLessThan(1_000_000);
+  expect(Math.max(...bytes)).toBeGreaterThan(500_000);
+});
+
+/** As the query protocol writes a request. */
+function formOf(name: string, value: unknown): string[] {
+  if (typeof value !== "object" || value === null) {
+    return [`${name}=${encodeURIComponent(String(value))}`];
+  }
+  return Object.entries(value).flatMap(([key, each]) => {
+    const part = Array.isArray(value) ? `member.${Number(key) + 1}` : key;
+    return formOf(name === "" ? part : `${name}.${part}`, each);
+  });
+}
+
 test("refused figures are counted, and the next interval's are sent", async () => {
   await using cloudWatch = await startCloudWatch();
   await using counter = new CloudWatchCounter({ client: cloudWatch.client });

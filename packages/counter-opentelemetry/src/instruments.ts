@@ -1,21 +1,36 @@
-import { METRICS, type MetricName } from "@kc/core";
-import type {
-  Attributes,
-  Histogram,
-  Meter,
-  MeterProvider,
-  MetricOptions,
+import { METRICS, type MetricDefinition, type MetricName } from "@kc/core";
+import {
+  type Attributes,
+  type BatchObservableResult,
+  diag,
+  type Histogram,
+  type Meter,
+  type MeterProvider,
+  type MetricOptions,
+  type ObservableGauge,
 } from "@opentelemetry/api";
-import { openTelemetryAttributes, openTelemetryName, type OpenTelemetryName } from "./names.ts";
+import {
+  openTelemetryAttributes,
+  openTelemetryName,
+  type OpenTelemetryName,
+  SYSTEM,
+} from "./names.ts";
 
-/** As the semantic conventions have them, and on to what a slow handler takes; in seconds. */
+/** From a handler that only counts to a take-over that took minutes; in seconds. */
 const BOUNDARIES = [
-  0.001, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 30, 60,
+  0.000005, 0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
+  0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600,
 ];
+/**
+ * The SDK's limit of series for each instrument is 2,000, those included that are over. What comes
+ * beyond loses its attributes.
+ */
+const MANY_SERIES = 1600;
 
 interface Point {
   value: number;
   readonly attributes: Attributes;
+  readonly source: Known["source"];
   /** Has it been told to an SDK? */
   told: boolean;
   /** It is told once more, and no more after that. */
@@ -32,6 +47,8 @@ type Figures = Readonly<Record<string, string>>;
 export class Instruments {
   static readonly #ofProvider = new WeakMap<MeterProvider, Instruments>();
   readonly #points = new Map<MetricName, Map<string, Point>>();
+  /** Keys of the series that there have been, up to where a warning is due. */
+  readonly #seen = new Map<MetricName, Set<string>>();
   readonly #histograms = new Map<
     MetricName,
     OpenTelemetryName & { readonly histogram: Histogram }
@@ -50,8 +67,11 @@ export class Instruments {
     for (const metric of Object.keys(METRICS) as MetricName[]) this.#make(meter, metric);
   }
 
+  /** A counter that begins again before its end was observed goes on: the SDK has seen no other. */
   add(metric: MetricName, value: number, figures: Figures): void {
-    this.#point(metric, figures).value += value;
+    const point = this.#point(metric, figures);
+    point.value += value;
+    point.over = false;
   }
 
   set(metric: MetricName, value: number, figures: Figures): void {
@@ -66,19 +86,18 @@ export class Instruments {
   }
 
   /**
-   * Told no more, a series is over by the specification. The SDK repeats its last value for ever all
-   * the same, if temporality is cumulative: of a gauge, let that be 0, and not the lag of a shard
-   * that another process reads.
+   * Not observed any more, a series is over by the specification. The SDK repeats its last value for
+   * ever all the same, if temporality is cumulative: let that be 0, and not the lag of a shard that
+   * another process reads. And it compares what begins again with the last value, so that a counter
+   * must have been seen at 0 before it counts from there.
    */
   remove(metric: MetricName, figures: Figures): void {
     const points = this.#points.get(metric)!;
     const { key } = known(figures);
     const point = points.get(key);
     if (point === undefined) return;
-    if (METRICS[metric].kind === "gauge" && point.told) {
-      point.value = 0;
-      point.over = true;
-    } else points.delete(key);
+    if (point.told) point.over = true;
+    else points.delete(key);
   }
 
   #make(meter: Meter, metric: MetricName): void {
@@ -88,7 +107,9 @@ export class Instruments {
     const options: MetricOptions = { unit, description };
     if (kind === "histogram") {
       const advice = { explicitBucketBoundaries: BOUNDARIES };
-      const histogram = meter.createHistogram(name, { ...options, advice });
+      // Two metrics may have one name, told apart by an attribute: the SDK warns of a second instrument.
+      const standing = [...this.#histograms.values()].find((each) => each.name === name);
+      const histogram = standing?.histogram ?? meter.createHistogram(name, { ...options, advice });
       this.#histograms.set(metric, { ...named, histogram });
       return;
     }
@@ -98,29 +119,85 @@ export class Instruments {
       kind === "counter"
         ? meter.createObservableCounter(name, options)
         : meter.createObservableGauge(name, options);
-    instrument.addCallback((result) => {
+    const largest = METRICS[metric].attributes.join() === "shardId" && foldsToMax(metric);
+    const max = largest
+      ? meter.createObservableGauge(`${name}.max`, {
+          unit,
+          description: `${description}. The largest over all shards`,
+        })
+      : undefined;
+    const observe = (result: BatchObservableResult): void => {
+      if (max !== undefined) observeLargest(result, max, points.values(), factor);
       for (const [key, point] of points) {
-        result.observe(point.value * factor, point.attributes);
+        result.observe(instrument, valueOf(point) * factor, point.attributes);
         point.told = true;
         if (point.over) points.delete(key);
       }
-    });
+    };
+    meter.addBatchObservableCallback(observe, max === undefined ? [instrument] : [instrument, max]);
+  }
+
+  /** Warns once of each instrument that comes near the SDK's limit. */
+  #count(metric: MetricName, key: string): void {
+    let keys = this.#seen.get(metric);
+    if (keys === undefined) this.#seen.set(metric, (keys = new Set<string>()));
+    if (keys.size === MANY_SERIES) return;
+    keys.add(key);
+    if (keys.size < MANY_SERIES) return;
+    const { name } = openTelemetryName(metric);
+    diag.warn(
+      `@kc/counter-opentelemetry: ${name} has had ${MANY_SERIES} series. At 2,000, those that are over ` +
+        "included, the SDK shows new ones without attributes: give it a View with a higher " +
+        "aggregationCardinalityLimit, or the counter perShard: false",
+    );
   }
 
   #point(metric: MetricName, figures: Figures): Point {
     const points = this.#points.get(metric)!;
-    const { key, attributes } = known(figures);
+    const { key, attributes, source } = known(figures);
     let point = points.get(key);
     if (point === undefined) {
       const all = { ...attributes, ...openTelemetryName(metric).attributes };
-      points.set(key, (point = { value: 0, attributes: all, told: false, over: false }));
+      points.set(key, (point = { value: 0, attributes: all, source, told: false, over: false }));
+      this.#count(metric, key);
     }
     return point;
   }
 }
 
+function valueOf({ value, over }: Point): number {
+  return over ? 0 : value;
+}
+
+function foldsToMax(metric: MetricName): boolean {
+  const { fold }: MetricDefinition = METRICS[metric];
+  return fold === "max";
+}
+
+/** One series for each stream and application: it has its place whatever the limit of series. */
+function observeLargest(
+  result: BatchObservableResult,
+  max: ObservableGauge,
+  points: Iterable<Point>,
+  factor: number,
+): void {
+  const largest = new Map<string, { value: number; readonly attributes: Attributes }>();
+  for (const point of points) {
+    const value = valueOf(point);
+    const { attributes, key } = point.source;
+    const sofar = largest.get(key);
+    if (sofar === undefined) largest.set(key, { value, attributes });
+    else sofar.value = Math.max(sofar.value, value);
+  }
+  for (const { value, attributes } of largest.values()) {
+    result.observe(max, value * factor, attributes);
+  }
+}
+
 interface Known {
   readonly attributes: Attributes;
+  /** Stream and application alone. */
+  readonly source: { readonly attributes: Attributes; readonly key: string };
   /** The same for the same attributes, in whatever order they come. */
   readonly key: string;
 }
@@ -133,7 +210,12 @@ function known(figures: Figures): Known {
   if (found === undefined) {
     const attributes = openTelemetryAttributes(figures);
     const sorted = Object.entries(figures).toSorted(([a], [b]) => (a < b ? -1 : 1));
-    seen.set(figures, (found = { attributes, key: JSON.stringify(sorted) }));
+    const { stream = "", application = "" } = figures;
+    const source = {
+      attributes: { ...SYSTEM, ...openTelemetryAttributes({ stream, application }) },
+      key: JSON.stringify([stream, application]),
+    };
+    seen.set(figures, (found = { attributes, source, key: JSON.stringify(sorted) }));
   }
   return found;
 }

@@ -42,6 +42,11 @@ export class OpenTelemetryCounter implements Counter {
     this.#meterProvider = meterProvider;
   }
 
+  /** The provider; where that is the global one, whatever stands for it. */
+  get registry(): object {
+    return this.#meterProvider ?? metrics;
+  }
+
   add<Name extends CounterName>(
     name: Name,
     value: number,

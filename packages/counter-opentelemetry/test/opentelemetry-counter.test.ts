@@ -1,7 +1,7 @@
 import { PutRecordCommand } from "@aws-sdk/client-kinesis";
 import { Consumer, METRICS, type MetricName } from "@kc/core";
 import { FakeKinesis } from "@kc/emulator";
-import { metrics } from "@opentelemetry/api";
+import { diag, metrics } from "@opentelemetry/api";
 import { OTLPMetricExporter } from "@opentelemetry/exporter-metrics-otlp-http";
 import {
   AggregationTemporality,
@@ -125,6 +125,59 @@ test("with delta temporality, a gauge that begins again before anybody looked go
   counter.set("lag", 2000, SHARD);
   await shown.collect();
   expect(await shown.read("lag", SHARD)).toBe(2);
+});
+
+test("with delta temporality, a counter that is over and begins again loses nothing", async () => {
+  await using shown = new TestMetrics(AggregationTemporality.DELTA);
+  const counter = new OpenTelemetryCounter({ meterProvider: shown.provider });
+  const totals: unknown[] = [];
+  const collect = async (): Promise<void> => void totals.push(await shown.read("records", SHARD));
+  counter.add("records", 7, SHARD);
+  await collect();
+  counter.remove("records", SHARD);
+  await collect();
+  await collect();
+  counter.add("records", 10, SHARD);
+  await collect();
+  // Over, and begun again before anybody looked.
+  counter.remove("records", SHARD);
+  counter.add("records", 12, SHARD);
+  await collect();
+  expect(totals).toEqual([7, 7, undefined, 10, 22]);
+});
+
+test("the largest lag is shown however many shards there have been, and 0 once none is read", async () => {
+  const warned: string[] = [];
+  const warn = (text: string): void => void warned.push(text);
+  const ignore = (): void => {};
+  diag.setLogger({ error: ignore, warn, info: ignore, debug: ignore, verbose: ignore });
+  onTestFinished(() => diag.disable());
+  await using shown = new TestMetrics(AggregationTemporality.CUMULATIVE);
+  const counter = new OpenTelemetryCounter({ meterProvider: shown.provider });
+  const shard = (n: number) => ({ ...WHERE, shardId: `shardId-${n}` });
+  const largest = async (): Promise<unknown> =>
+    (await shown.collect()).find(({ name }) => name === "kinesis.consumer.lag.max");
+  // A hundred at a time, as reshards bring them.
+  for (let first = 0; first < 2500; first += 100) {
+    const shards = Array.from({ length: 100 }, (_, n) => shard(first + n));
+    for (const each of shards) counter.set("lag", first === 2400 ? 3_600_000 : 1000, each);
+    await shown.collect();
+    if (first < 2400) for (const each of shards) counter.remove("lag", each);
+  }
+  counter.set("lag", 1000, { ...WHERE, application: "audit", shardId: "shardId-1" });
+  expect(await shown.read("lag", shard(2499)), "the SDK's limit").toBeUndefined();
+  expect(await largest()).toEqual({
+    name: "kinesis.consumer.lag.max",
+    attributes: {
+      "messaging.system": "aws.kinesis",
+      "messaging.destination.name": "orders",
+      "messaging.consumer.group.name": "billing",
+    },
+    value: 3600,
+  });
+  expect(warned).toEqual([expect.stringMatching(/kinesis\.consumer\.lag has had 1600 series/)]);
+  for (let n = 2400; n < 2500; n += 1) counter.remove("lag", shard(n));
+  expect(await largest()).toMatchObject({ value: 0 });
 });
 
 test("without a meter provider, the global one counts that is there when the first figure comes", async () => {

@@ -6,6 +6,7 @@ import {
   type GaugeName,
   type HistogramName,
   type MetricAttributes,
+  type MetricDefinition,
   type MetricName,
 } from "@kc/core";
 import { Counter, Gauge, Histogram, register, type Registry } from "prom-client";
@@ -18,13 +19,17 @@ export interface PrometheusCounterOptions {
   readonly prefix?: string;
   /** False = shards are not told apart: fewer series. @default true */
   readonly perShard?: boolean;
-  /** The upper bounds of the histograms' buckets, in seconds, ascending. @default 0.001 to 60 */
+  /** The upper bounds of the histograms' buckets, in seconds, ascending. @default 5 µs to 10 min */
   readonly buckets?: readonly number[];
 }
 
 const OPTION_NAMES = new Set(["registry", "prefix", "perShard", "buckets"]);
 const PREFIX = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
-const BUCKETS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+/** From a handler that only counts to a take-over that took minutes. */
+const BUCKETS = [
+  0.000005, 0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
+  0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600,
+];
 
 interface Instrument<Kind> {
   readonly metric: Kind;
@@ -40,27 +45,34 @@ const KINDS = { counter: Counter, gauge: Gauge, histogram: Histogram };
  */
 export class PrometheusCounter implements KcCounter {
   readonly perShard: boolean;
+  readonly registry: Registry;
   readonly #instruments = new Map<MetricName, Instrument<Counter | Gauge | Histogram>>();
 
-  /** @throws ConfigError if an option is wrong, or a metric of another kind has one of the names */
+  /** @throws ConfigError if an option is wrong, or another metric has one of the names */
   constructor(options: PrometheusCounterOptions = {}) {
-    const { registry, prefix, perShard, buckets } = checkOptions(options);
+    const { registry, prefix, perShard, buckets = BUCKETS } = checkOptions(options);
     this.perShard = perShard;
+    this.registry = registry;
     for (const metric of Object.keys(METRICS) as MetricName[]) {
       const Kind = KINDS[METRICS[metric].kind];
       const { name, labels, factor } = prometheusName(metric, prefix);
       const standing = registry.getSingleMetric(name);
-      if (standing !== undefined && !(standing instanceof Kind)) {
-        throw new ConfigError("prefix", `the registry has another kind of metric named ${name}`);
+      if (standing !== undefined) {
+        if (!(standing instanceof Kind) || !hasLabels(standing, labels)) {
+          throw new ConfigError("prefix", `the registry has another metric named ${name}`);
+        }
+        if (options.buckets !== undefined && !hasBuckets(standing, buckets)) {
+          throw new ConfigError("buckets", `the registry has ${name} with other buckets`);
+        }
       }
-      const help = METRICS[metric].description;
+      const { description: help, fold = "sum" }: MetricDefinition = METRICS[metric];
       const configuration = {
         name,
         help,
         labelNames: [...labels],
         registers: [registry],
         // How prom-client's AggregatorRegistry folds the processes of a cluster: the largest lag, not a sum.
-        aggregator: foldOf(metric),
+        aggregator: fold,
       };
       this.#instruments.set(metric, {
         metric:
@@ -109,11 +121,14 @@ export class PrometheusCounter implements KcCounter {
   }
 }
 
-function checkOptions(options: PrometheusCounterOptions): Required<PrometheusCounterOptions> {
+type Checked = Required<Omit<PrometheusCounterOptions, "buckets">> &
+  Pick<PrometheusCounterOptions, "buckets">;
+
+function checkOptions(options: PrometheusCounterOptions): Checked {
   for (const name of Object.keys(options)) {
     if (!OPTION_NAMES.has(name)) throw new ConfigError(name, "there is no such option");
   }
-  const { registry = register, prefix = "kinesis_", perShard = true, buckets = BUCKETS } = options;
+  const { registry = register, prefix = "kinesis_", perShard = true, buckets } = options;
   if (typeof registry?.registerMetric !== "function") {
     throw new ConfigError("registry", "a Registry of prom-client is needed");
   }
@@ -121,16 +136,32 @@ function checkOptions(options: PrometheusCounterOptions): Required<PrometheusCou
     throw new ConfigError("prefix", "must begin a metric's name: letters, digits, _ and :");
   }
   if (typeof perShard !== "boolean") throw new ConfigError("perShard", "true or false is needed");
-  if (!isAscending(buckets)) {
+  if (buckets !== undefined && !isAscending(buckets)) {
     throw new ConfigError("buckets", "numbers of seconds above 0 are needed, ascending");
   }
-  return { registry, prefix, perShard, buckets };
+  return { registry, prefix, perShard, ...(buckets === undefined ? {} : { buckets }) };
 }
 
-/** What all processes tell alike (the workers) and how long something has lasted cannot be added up. */
-function foldOf(metric: MetricName): "sum" | "max" {
-  const { kind, unit } = METRICS[metric];
-  return metric === "workers" || (kind === "gauge" && unit === "ms") ? "max" : "sum";
+/** What prom-client's typings leave out of a metric that is registered already. */
+interface Registered {
+  readonly labelNames?: readonly string[];
+  readonly upperBounds?: readonly number[];
+}
+
+/** A label that the metric has not would be refused with each figure. */
+function hasLabels(standing: object, labels: readonly string[]): boolean {
+  const { labelNames }: Registered = standing;
+  return isSame(labelNames?.toSorted(), labels.toSorted());
+}
+
+/** Metrics that are no histograms have no buckets to differ in. */
+function hasBuckets(standing: object, buckets: readonly number[]): boolean {
+  const { upperBounds }: Registered = standing;
+  return upperBounds === undefined || isSame(upperBounds, buckets);
+}
+
+function isSame(a: readonly unknown[] = [], b: readonly unknown[] = []): boolean {
+  return a.length === b.length && a.every((each, i) => each === b[i]);
 }
 
 function isAscending(buckets: unknown): boolean {

@@ -2,9 +2,9 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { CreateStreamCommand, PutRecordCommand } from "@aws-sdk/client-kinesis";
-import { Consumer, METRICS } from "@kc/core";
-import { FakeKinesis } from "@kc/emulator";
-import { AggregatorRegistry, Gauge, type MetricObject, Registry } from "prom-client";
+import { Consumer, LeaseGroup, MemoryStore, METRICS } from "@kc/core";
+import { FakeClock, FakeKinesis } from "@kc/emulator";
+import { AggregatorRegistry, Counter, Gauge, type MetricObject, Registry } from "prom-client";
 import { expect, onTestFinished, test } from "vitest";
 import { PrometheusCounter, type PrometheusCounterOptions } from "../src/index.ts";
 
@@ -113,6 +113,82 @@ test("a metric of another kind under one of the names is refused, and not writte
   const gauge = new Gauge({ name: "kinesis_records_total", help: "-", registers: [registry] });
   expect(() => new PrometheusCounter({ registry })).toThrow(/kinesis_records_total/);
   expect(gauge).toBe(registry.getSingleMetric("kinesis_records_total"));
+});
+
+test("a metric with other labels under one of the names is refused, and not written to", () => {
+  const registry = new Registry();
+  const theirs = new Counter({
+    name: "kinesis_records_total",
+    help: "-",
+    labelNames: ["a"],
+    registers: [registry],
+  });
+  expect(() => new PrometheusCounter({ registry })).toThrow(/prefix: .*kinesis_records_total/);
+  expect(registry.getSingleMetric("kinesis_records_total")).toBe(theirs);
+});
+
+test("a second counter's buckets are not ignored: others than the first one's are refused", () => {
+  const registry = new Registry();
+  expect(new PrometheusCounter({ registry, buckets: [0.1, 1] }).registry).toBe(registry);
+  expect(() => new PrometheusCounter({ registry, buckets: [0.1, 1, 10] })).toThrow(
+    expect.objectContaining({ code: "CONFIG_INVALID", option: "buckets" }),
+  );
+  for (const options of [{ registry, buckets: [0.1, 1] }, { registry }]) {
+    expect(() => new PrometheusCounter(options)).not.toThrow();
+  }
+});
+
+test("one of two workers in a process stops: the other's counters and gauges stay", async () => {
+  const clock = new FakeClock();
+  const registry = new Registry();
+  const kinesis = new FakeKinesis({ clock, streams: { orders: 2 } });
+  const put = (): Promise<unknown> =>
+    Promise.all(
+      ["a", "b", "c", "d"].map((PartitionKey) =>
+        kinesis.send(
+          new PutRecordCommand({ StreamName: "orders", PartitionKey, Data: Buffer.from("1") }),
+        ),
+      ),
+    );
+  const store = new MemoryStore();
+  const worker = (workerId: string) => {
+    const stop = new AbortController();
+    const counter = new PrometheusCounter({ registry });
+    const group = new LeaseGroup({ workerId });
+    const consumer = new Consumer({
+      stream: "orders",
+      application: "billing",
+      client: kinesis,
+      counter,
+      clock,
+      store,
+      group,
+      start: "TRIM_HORIZON",
+    });
+    const scan = consumer.scan(() => {}, { signal: stop.signal });
+    return { stop: () => stop.abort(), scan };
+  };
+  const workers = [worker("one"), worker("two")];
+  await clock.advance(60_000);
+  await put();
+  await clock.advance(5000);
+  const total = async (name: string): Promise<number> =>
+    [...(await scrape(registry))]
+      .filter(([series]) => series.startsWith(`${name}{`))
+      .reduce((sum, [, value]) => sum + value, 0);
+  expect(await total("kinesis_records_total")).toBe(4);
+  expect(await total("kinesis_leases_held")).toBe(2);
+  workers[0]!.stop();
+  // Whatever ends later with the first one's shards.
+  for (let minute = 0; minute < 10; minute += 1) await clock.advance(60_000);
+  await put();
+  await clock.advance(5000);
+  expect(await total("kinesis_records_total")).toBe(8);
+  expect(await total("kinesis_leases_held")).toBe(2);
+  workers[1]!.stop();
+  await clock.advance(60_000);
+  await Promise.all(workers.map(({ scan }) => scan));
+  expect(await total("kinesis_leases_held")).toBe(0);
 });
 
 test("a stream that is made meanwhile needs no other counter", async () => {

@@ -1,7 +1,9 @@
 import { setTimer, type Clock } from "../clock.ts";
+import { nameOfError } from "../describe-error.ts";
 import { LeaseLostError, StoreError, toKcError, type KcError } from "../errors.ts";
 import { checkpointChannel } from "../telemetry/channels.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
+import { codeOfError } from "../without-message.ts";
 import { formatCheckpoint, type Checkpoint } from "./position.ts";
 import { Patience } from "./patience.ts";
 import { ShardProgress } from "./shard-progress.ts";
@@ -187,17 +189,19 @@ export class Checkpointer {
     const { calls, scope, clock, telemetry } = this.#options;
     const send = () => calls.store.setCheckpoints(scope, writes, call);
     const since = clock.monotonic();
+    let failed: { readonly error: string } | undefined;
     try {
       if (!checkpointChannel.hasSubscribers) return await send();
       const checkpoints = writes.map(({ shardId, checkpoint }) => ({ shardId, checkpoint }));
       return await checkpointChannel.tracePromise(send, { ...telemetry.source, checkpoints });
     } catch (error) {
+      failed = { error: codeOfError(error) ?? nameOfError(error) };
       for (const { shardId } of writes) {
         telemetry.add("checkpoints", 1, { shardId, outcome: "failed" });
       }
       throw error;
     } finally {
-      telemetry.record("checkpoint_duration", clock.monotonic() - since, {});
+      telemetry.record("checkpoint_duration", clock.monotonic() - since, failed ?? {});
     }
   }
 

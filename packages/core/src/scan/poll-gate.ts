@@ -1,5 +1,6 @@
 import { backoffMs } from "../backoff.ts";
 import { Stopwatch, type Clock } from "../clock.ts";
+import { nameOfError } from "../describe-error.ts";
 import { BACKOFF } from "../kinesis/call-retry.ts";
 import { classify } from "../kinesis/classify.ts";
 import { Caller } from "../kinesis/call-turn.ts";
@@ -152,9 +153,11 @@ export class PollGate {
     this.#polled = true;
     this.#quota.sent();
     const since = clock.monotonic();
+    let failed: { readonly error: string } | undefined;
     try {
       return await this.#send(send);
     } catch (error) {
+      failed = { error: nameOfError(error) };
       this.#countHiddenRetries(attemptsOf(error));
       if (error instanceof NoRoomError) {
         this.#size.gaveUp(error.bytes, limit);
@@ -166,7 +169,7 @@ export class PollGate {
       }
       throw error;
     } finally {
-      telemetry.record("poll_duration", clock.monotonic() - since, {});
+      telemetry.record("poll_duration", clock.monotonic() - since, failed ?? {});
     }
   }
 

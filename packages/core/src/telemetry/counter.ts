@@ -7,7 +7,10 @@ import type { CounterName, GaugeName, HistogramName, MetricAttributes } from "./
  * Figures of one series come with one and the same attributes object.
  */
 export interface Counter {
-  /** Adds to a counter. `value` is a whole number above 0. */
+  /**
+   * Adds to a counter. `value` is a whole number from 0: with 0 a series appears before it counts, since
+   * what is first seen above 0 has no rate.
+   */
   add<Name extends CounterName>(
     name: Name,
     value: number,
@@ -38,6 +41,12 @@ export interface Counter {
    * the sum over all shards of the process. @default true
    */
   readonly perShard?: boolean;
+
+  /**
+   * Where its series stand. Two consumers of one process may report the same series to one registry: then a
+   * gauge is folded, and a series is removed by the last of them. @default the counter itself
+   */
+  readonly registry?: object;
 
   /** Figures that it took and could not deliver, since it was made. @default 0 */
   readonly dropped?: number;

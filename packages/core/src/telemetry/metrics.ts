@@ -129,18 +129,21 @@ export const METRICS = {
     kind: "gauge",
     unit: "{lease}",
     attributes: [],
+    fold: "sum",
     description: "Leases in this worker's hand",
   },
   workers: {
     kind: "gauge",
     unit: "{worker}",
     attributes: [],
+    fold: "max",
     description: "Workers of the application that live, as this one sees it",
   },
   unassigned_shards: {
     kind: "gauge",
     unit: "{shard}",
     attributes: [],
+    fold: "max",
     description:
       "Shards that could be read and that no worker holds; told by the worker with the lowest id alone",
   },
@@ -148,6 +151,7 @@ export const METRICS = {
     kind: "gauge",
     unit: "ms",
     attributes: [],
+    fold: "max",
     description:
       "How long the oldest of these has had no worker; told by the worker with the lowest id alone",
   },
@@ -155,6 +159,7 @@ export const METRICS = {
     kind: "gauge",
     unit: "{shard}",
     attributes: ["state"],
+    fold: "sum",
     description:
       "Shards in this process's hand, by state: waiting, reading, handling, paused, draining, or abandoned with a handler that has not returned",
   },
@@ -185,6 +190,7 @@ export const METRICS = {
     kind: "gauge",
     unit: "ms",
     attributes: ["operation"],
+    fold: "max",
     description:
       "How long a call for the whole stream, or of the store, has failed; absent while it is answered",
   },
@@ -199,12 +205,14 @@ export const METRICS = {
     kind: "gauge",
     unit: "By",
     attributes: [],
+    fold: "sum",
     description: "Memory of pages that are handled, wait, or are on their way",
   },
   poll_delay: {
     kind: "gauge",
     unit: "ms",
     attributes: [],
+    fold: "max",
     description:
       "How much later than their intervals say shards are polled, since they are too many for the calls, or the calls too slow",
   },
@@ -218,14 +226,17 @@ export const METRICS = {
   poll_duration: {
     kind: "histogram",
     unit: "ms",
-    attributes: [],
-    description: "What a try of GetRecords takes, failures included",
+    attributes: ["error"],
+    optional: ["error"],
+    description: "What a try of GetRecords takes; with `error` if it failed",
   },
   checkpoint_duration: {
     kind: "histogram",
     unit: "ms",
-    attributes: [],
-    description: "What a write of checkpoints takes, however many it carries, failures included",
+    attributes: ["error"],
+    optional: ["error"],
+    description:
+      "What a write of checkpoints takes, however many it carries; with `error` if it failed",
   },
   event_loop_delay: {
     kind: "histogram",
@@ -247,7 +258,9 @@ export interface MetricDefinition {
   /** UCUM, as OpenTelemetry writes units. */
   readonly unit: string;
   readonly attributes: readonly string[];
-  /** What a gauge of a shard becomes where the figures of shards are folded into one. */
+  /** Attributes that not every figure has; `shardId` is absent wherever shards are folded. */
+  readonly optional?: readonly string[];
+  /** What a gauge becomes where the figures of shards, or of consumers in one process, are folded. */
   readonly fold?: "sum" | "max";
   readonly description: string;
 }
@@ -264,12 +277,16 @@ export type GaugeName = OfKind<"gauge">;
 export type HistogramName = OfKind<"histogram">;
 
 type OwnAttribute<Name extends MetricName> = Metrics[Name]["attributes"][number];
+type OptionalAttribute<Name extends MetricName> =
+  | Extract<OwnAttribute<Name>, "shardId">
+  | (Metrics[Name] extends { readonly optional: readonly (infer Attribute extends string)[] }
+      ? Attribute
+      : never);
 
 /**
  * The attributes of one metric: its own, and those that every metric carries. `shardId` is absent
- * where the figures of shards are folded.
+ * where the figures of shards are folded, `error` where nothing failed.
  */
 export type MetricAttributes<Name extends MetricName = MetricName> = Readonly<
-  Record<Exclude<OwnAttribute<Name>, "shardId"> | "stream" | "application", string>
-> &
-  ("shardId" extends OwnAttribute<Name> ? { readonly shardId?: string } : unknown);
+  Record<Exclude<OwnAttribute<Name>, OptionalAttribute<Name>> | "stream" | "application", string>
+> & { readonly [Attribute in OptionalAttribute<Name>]?: string };

@@ -1,6 +1,7 @@
 import type { Clock } from "../clock.ts";
 import { EventLoopDelay } from "./event-loop-delay.ts";
 import { METRICS } from "./metrics.ts";
+import { foldValues } from "./shard-series.ts";
 import { SHARD_STATES, type ConsumerStatus, type ShardStatus } from "./status.ts";
 import type { Telemetry } from "./telemetry.ts";
 import type { CallTrouble } from "./troubles.ts";
@@ -17,6 +18,15 @@ const SHARD_GAUGES = {
   checkpoint_age: ({ unflushedForMs }: ShardStatus) => Math.round(unflushedForMs),
   records_in_flight: ({ recordsInFlight }: ShardStatus) => recordsInFlight,
 };
+/** What is counted of each shard. */
+const SHARD_COUNTERS = Object.entries(METRICS)
+  .filter(([, { kind, attributes }]) => kind === "counter" && attributes.join() === "shardId")
+  .map(([name]) => name as "records");
+/** What is counted of the whole consumer. */
+const OWN_COUNTERS = Object.entries(METRICS)
+  .filter(([, { kind, attributes }]) => kind === "counter" && attributes.length === 0)
+  .map(([name]) => name as "evictions");
+const OUTCOMES = ["written", "same", "behind", "lost", "failed"];
 const SHARD_GAUGE_NAMES = Object.keys(SHARD_GAUGES) as (keyof typeof SHARD_GAUGES)[];
 
 export type Reported = Pick<
@@ -50,6 +60,7 @@ export class Reporter {
 
   start(): void {
     if (!this.#telemetry.counts) return;
+    for (const name of OWN_COUNTERS) this.#telemetry.begin(name, {});
     this.#eventLoop = new EventLoopDelay();
     this.#schedule();
   }
@@ -63,10 +74,15 @@ export class Reporter {
     this.#telemetry.remove("poll_delay", {});
     if (!this.#telemetry.perShard)
       for (const name of SHARD_GAUGE_NAMES) this.#telemetry.remove(name, {});
+    this.#telemetry.leave();
   }
 
+  /** Its counters are shown as 0 from now on, unless they have counted before. */
   begun(shardId: string): void {
+    if (!this.#telemetry.counts) return;
     this.#over.delete(shardId);
+    for (const name of SHARD_COUNTERS) this.#telemetry.begin(name, { shardId });
+    for (const outcome of OUTCOMES) this.#telemetry.begin("checkpoints", { shardId, outcome });
   }
 
   /** Its gauges are over now, its counters once whoever collects has seen the last of them. */
@@ -108,12 +124,7 @@ export class Reporter {
       }
       return;
     }
-    const values = shards.map(valueOf);
-    const folded =
-      METRICS[name].fold === "max"
-        ? Math.max(0, ...values)
-        : values.reduce((sum, value) => sum + value, 0);
-    this.#telemetry.set(name, folded, {});
+    this.#telemetry.set(name, foldValues(name, shards.map(valueOf)), {});
   }
 
   #tellOutages(troubles: readonly CallTrouble[]): void {

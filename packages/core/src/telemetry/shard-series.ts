@@ -1,56 +1,123 @@
-import type { MetricAttributes, MetricName } from "./metrics.ts";
+import {
+  METRICS,
+  type MetricAttributes,
+  type MetricDefinition,
+  type MetricName,
+} from "./metrics.ts";
 import type { OwnAttributes, Source } from "./telemetry.ts";
 
 type Attributes = Readonly<Record<string, string>>;
-/** One of a shard's; which counter or gauge it is, the compiler need not know. */
-type Series = readonly [name: "lag", attributes: MetricAttributes<"lag">];
+/** Whoever reports a series, and a gauge's value by it. */
+type Reporters = Map<ShardSeries, number | undefined>;
+
+/** One series as one consumer reports it. */
+interface Series {
+  readonly name: MetricName;
+  readonly attributes: Attributes;
+  /** The same for every consumer that reports it. */
+  readonly key: string;
+  readonly reporters: Reporters;
+}
+
+type SeriesOf<Name extends MetricName> = Series & { readonly attributes: MetricAttributes<Name> };
 
 /** Whose series those without a shard are. */
 const NO_SHARD = "";
+
+/** The series of each registry that consumers of this process report now, by key. */
+const registries = new WeakMap<object, Map<string, Reporters>>();
 
 /**
  * The attributes of every figure, made once for each series: adapters may keep by the object what
  * they have made of it. And, of each shard, which series it has begun, so that they can be ended with
  * it. Folded, a shard's figures are those of all, and none of them ends with it.
+ *
+ * Two consumers of one process may report the same series: two workers of an application, of which one
+ * takes a shard over from the other. Then a gauge is folded, and a series is over when the last of them
+ * has ended it.
  */
 export class ShardSeries {
   readonly perShard: boolean;
   readonly #source: Source;
-  readonly #shards = new Map<string, Map<string, Attributes>>();
+  readonly #shared: Map<string, Reporters>;
+  readonly #shards = new Map<string, Map<string, Series>>();
 
-  constructor(source: Source, perShard: boolean) {
+  /** `registry` = where the series stand. */
+  constructor(source: Source, perShard: boolean, registry: object) {
     this.#source = source;
     this.perShard = perShard;
+    let shared = registries.get(registry);
+    if (shared === undefined) registries.set(registry, (shared = new Map<string, Reporters>()));
+    this.#shared = shared;
   }
 
-  /** A figure's own attributes, and those that all have. */
-  attributes<Name extends MetricName>(
-    name: Name,
-    own: OwnAttributes<Name>,
-  ): MetricAttributes<Name> {
-    return this.#attributes(name, own);
+  of<Name extends MetricName>(name: Name, own: OwnAttributes<Name>): SeriesOf<Name> {
+    return this.#of(name, own);
   }
 
-  /** All series of a shard, which are forgotten here. */
+  /** A gauge's value as all consumers report it, this one with `value`. */
+  fold({ name, reporters }: Series, value: number): number {
+    reporters.set(this, value);
+    return reporters.size === 1 ? value : folded(name, reporters)!;
+  }
+
+  /** This consumer reports the gauge no more for now. What the others report; undefined = nothing. */
+  withdraw({ name, reporters }: Series): number | undefined {
+    reporters.set(this, undefined);
+    return folded(name, reporters);
+  }
+
+  /** All series of a shard, which are forgotten here. Those that nobody else reports are over. */
   take(shardId: string): readonly Series[] {
-    const shard = this.#shards.get(shardId) ?? [];
+    const series = [...(this.#shards.get(shardId)?.values() ?? [])];
     this.#shards.delete(shardId);
-    return [...shard].map(([key, attributes]) => [nameOf(key), attributes] as unknown as Series);
+    for (const each of series) this.#leave(each);
+    return series;
   }
 
-  #attributes(name: string, own: Attributes): Attributes {
+  /** The scan is over: nothing is reported until it begins again, and what was counted stays. */
+  leave(): void {
+    for (const shardId of this.#shards.keys()) this.take(shardId);
+  }
+
+  #of(name: MetricName, own: Attributes): Series {
     const { shardId, ...others } = own;
     const told = this.perShard ? own : others;
     const whose = (this.perShard && shardId) || NO_SHARD;
     let shard = this.#shards.get(whose);
-    if (shard === undefined) this.#shards.set(whose, (shard = new Map<string, Attributes>()));
+    if (shard === undefined) this.#shards.set(whose, (shard = new Map<string, Series>()));
     const key = [name, ...Object.values(others)].join(" ");
-    let attributes = shard.get(key);
-    if (attributes === undefined) shard.set(key, (attributes = { ...told, ...this.#source }));
-    return attributes;
+    let series = shard.get(key);
+    if (series === undefined) shard.set(key, (series = this.#begin(name, told, whose)));
+    return series;
+  }
+
+  #begin(name: MetricName, told: Attributes, whose: string): Series {
+    const attributes = { ...told, ...this.#source };
+    const key = JSON.stringify([name, attributes]);
+    // What is counted of the whole consumer has no end: it needs no owner.
+    const isOwned = whose !== NO_SHARD || METRICS[name].kind === "gauge";
+    const reporters: Reporters =
+      (isOwned && this.#shared.get(key)) || new Map<ShardSeries, number>();
+    if (isOwned) this.#shared.set(key, reporters.set(this, undefined));
+    return { name, attributes, key, reporters };
+  }
+
+  #leave({ key, reporters }: Series): void {
+    reporters.delete(this);
+    if (reporters.size === 0) this.#shared.delete(key);
   }
 }
 
-function nameOf(key: string): string {
-  return key.split(" ", 1)[0]!;
+/** Undefined = nobody reports a value. */
+function folded(name: MetricName, reporters: Reporters): number | undefined {
+  const values = [...reporters.values()].filter((value) => value !== undefined);
+  return values.length === 0 ? undefined : foldValues(name, values);
+}
+
+/** What a gauge of these values comes to; 0 of none. */
+export function foldValues(name: MetricName, values: readonly number[]): number {
+  const { fold }: MetricDefinition = METRICS[name];
+  const combine = (a: number, b: number): number => (fold === "max" ? Math.max(a, b) : a + b);
+  return values.reduce(combine, 0);
 }

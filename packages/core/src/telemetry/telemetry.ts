@@ -42,7 +42,9 @@ export class Telemetry {
     this.troubles = new Troubles(this, clock);
     this.#counter = sinks.counter;
     this.#logger = sinks.logger;
-    this.#series = new ShardSeries(source, sinks.counter?.perShard ?? true);
+    const { counter } = sinks;
+    const registry = counter?.registry ?? counter ?? this;
+    this.#series = new ShardSeries(source, counter?.perShard ?? true, registry);
   }
 
   /** Is there a counter that figures go to? */
@@ -67,29 +69,52 @@ export class Telemetry {
     return this.#thrown + undelivered;
   }
 
+  /** A counter is shown as 0 before it counts: what rises from nothing has no rate. */
+  begin<Name extends CounterName>(name: Name, own: OwnAttributes<Name>): void {
+    this.#tell((counter) => counter.add(name, 0, this.#series.of(name, own).attributes));
+  }
+
   add<Name extends CounterName>(name: Name, value: number, own: OwnAttributes<Name>): void {
     if (value === 0) return;
-    this.#tell((counter) => counter.add(name, value, this.#series.attributes(name, own)));
+    this.#tell((counter) => counter.add(name, value, this.#series.of(name, own).attributes));
   }
 
   set<Name extends GaugeName>(name: Name, value: number, own: OwnAttributes<Name>): void {
-    this.#tell((counter) => counter.set?.(name, value, this.#series.attributes(name, own)));
+    this.#tell((counter) => {
+      const series = this.#series.of(name, own);
+      return counter.set?.(name, this.#series.fold(series, value), series.attributes);
+    });
   }
 
   record<Name extends HistogramName>(name: Name, value: number, own: OwnAttributes<Name>): void {
-    this.#tell((counter) => counter.record?.(name, value, this.#series.attributes(name, own)));
+    this.#tell((counter) => counter.record?.(name, value, this.#series.of(name, own).attributes));
   }
 
-  /** A gauge is over. */
+  /** A gauge is over, unless another consumer reports it too. */
   remove<Name extends GaugeName>(name: Name, own: OwnAttributes<Name>): void {
-    this.#tell((counter) => counter.remove?.(name, this.#series.attributes(name, own)));
+    this.#tell((counter) => {
+      const series = this.#series.of(name, own);
+      const others = this.#series.withdraw(series);
+      return others === undefined
+        ? counter.remove?.(name, series.attributes)
+        : counter.set?.(name, others, series.attributes);
+    });
   }
 
-  /** Every series of a shard is over. */
+  /** Every series of a shard is over, unless another consumer reports it too. */
   removeShard(shardId: string): void {
-    for (const [name, attributes] of this.#series.take(shardId)) {
-      this.#tell((counter) => counter.remove?.(name, attributes));
+    for (const { name, attributes, reporters } of this.#series.take(shardId)) {
+      if (reporters.size > 0) continue;
+      // Of a shard there are counters and gauges alone.
+      this.#tell((counter) =>
+        counter.remove?.(name as "lag", attributes as MetricAttributes<"lag">),
+      );
     }
+  }
+
+  /** The scan is over: its series stay as they are, and are ended by whoever reports them still. */
+  leave(): void {
+    this.#series.leave();
   }
 
   emit(event: ConsumerEvent): void {

@@ -55,17 +55,21 @@ export class TestMetrics implements AsyncDisposable {
     const metrics = this.#exporter
       .getMetrics()
       .flatMap(({ scopeMetrics }) => scopeMetrics.flatMap((scope) => scope.metrics));
-    return metrics.flatMap(({ descriptor: { name }, dataPoints, ...data }) =>
+    const shown = metrics.flatMap(({ descriptor: { name }, dataPoints, ...data }) =>
       dataPoints.map(({ attributes, value }) => {
         const isSum = "isMonotonic" in data;
         if (!isSum || this.#temporality === AggregationTemporality.CUMULATIVE) {
           return { name, attributes, value };
         }
         const key = JSON.stringify([name, attributes]);
-        const total = (this.#totals.get(key) ?? 0) + (value as number);
-        this.#totals.set(key, total);
-        return { name, attributes, value: total };
+        return { name, attributes, value: (this.#totals.get(key) ?? 0) + (value as number), key };
       }),
     );
+    // A series that an export leaves out is over: it begins at 0 again.
+    this.#totals.clear();
+    for (const { key, value } of shown as readonly { key?: string; value: unknown }[]) {
+      if (key !== undefined) this.#totals.set(key, value as number);
+    }
+    return shown;
   }
 }
