@@ -1,13 +1,23 @@
 import { describe, expect, it } from "vitest";
 import { LEASE_STORE_SCENARIOS, leaseStoreConformance, runScenario } from "../src/index.ts";
-import {
-  leaseHarness,
-  leaseLifecycleMutants,
-  leaseMutants,
-  workerMutants,
-} from "./mutants/leases.ts";
+import { claimMutants } from "./mutants/claims.ts";
+import { leaseApplicationMutants } from "./mutants/lease-application.ts";
+import { leaseExtentMutants } from "./mutants/lease-extent.ts";
+import { leaseLifecycleMutants } from "./mutants/lease-lifecycle.ts";
+import { leaseRaceMutants } from "./mutants/lease-races.ts";
+import { shardMutants } from "./mutants/shards.ts";
+import { workerMutants } from "./mutants/workers.ts";
+import { leaseHarness } from "./support/reference-lease-store.ts";
 
-const MUTANTS = [...workerMutants, ...leaseMutants, ...leaseLifecycleMutants];
+const MUTANTS = [
+  workerMutants,
+  shardMutants,
+  claimMutants,
+  leaseRaceMutants,
+  leaseExtentMutants,
+  leaseApplicationMutants,
+  leaseLifecycleMutants,
+].flat();
 
 leaseStoreConformance("the lease store that the mutants are made from", () => leaseHarness());
 

@@ -132,6 +132,7 @@ export const CLAIM: Script = script(
   SHARD,
   `
 local shard = read()
+if shard.gone == 'removing' then return answer('held', shard) end
 if shard.epoch ~= ARGV[1] or shard.owner ~= ARGV[2] then return answer('held', shard) end
 redis.call('HSET', KEYS[2], 'owner', ARGV[3])
 shard.owner = ARGV[3]
@@ -153,7 +154,8 @@ return answer('released', shard)`,
 
 /**
  * ARGV: the epoch and owner that were read; how long to remember, in seconds. What stays behind for a
- * while is the next epoch: who has seen the shard takes it for removed, not for lost.
+ * while is the next epoch: who has seen the shard takes it for removed, not for lost. While the lease's
+ * row is there still, in its own slot, nobody may claim the shard.
  */
 export const REMOVE_SHARD: Script = script(
   SHARD,
@@ -161,7 +163,16 @@ export const REMOVE_SHARD: Script = script(
 local shard = read()
 if shard.epoch ~= ARGV[1] or shard.owner ~= ARGV[2] then return answer('held', shard) end
 redis.call('DEL', KEYS[1], KEYS[2])
-redis.call('HSET', KEYS[2], 'epoch', tonumber(shard.epoch) + 1, 'gone', '1')
+redis.call('HSET', KEYS[2], 'epoch', tonumber(shard.epoch) + 1, 'gone', 'removing')
 redis.call('EXPIRE', KEYS[2], ARGV[3])
 return answer('removed', read())`,
+);
+
+/** Of a shard that was removed: its lease's row is gone too. One that is put again may be claimed. */
+export const END_REMOVAL: Script = script(
+  SHARD,
+  `
+local shard = read()
+if shard.gone == 'removing' then redis.call('HSET', KEYS[2], 'gone', '1') end
+return answer('removed', shard)`,
 );

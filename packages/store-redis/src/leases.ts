@@ -24,8 +24,8 @@ type Answer<Name extends keyof LeaseStore> = LeaseStore[Name] extends (
 
 /**
  * Workers and leases of one application. In a cluster the group and each shard have slots of their
- * own, so that a claim takes three steps: the shards as they stand; then the workers that live; then
- * for each shard a claim that compares what was read first. An owner that was read and does not live
+ * own, so that a claim takes four steps: the shards as they stand; which have rows; the workers that
+ * live; then for each shard a claim that compares what was read first. An owner that was read and does not live
  * afterwards is dead for ever, and nobody else can have claimed in between, since that raises the
  * epoch.
  */
@@ -125,9 +125,11 @@ export class RedisLeases {
 
   async acquire(worker: WorkerIdentity, wanted: readonly string[]): Answer<"acquireLeases"> {
     if (wanted.length === 0) return [];
+    const read = await this.#read(wanted);
+    // After the look at the shards: where one had been removed by then, a row that stands now is a new one.
     const present = await this.#group(lua.HAVE_LINEAGES, wanted);
     const shardIds = wanted.filter((_, index) => present[index] === "1");
-    const stood = await this.#read(shardIds);
+    const stood = read.filter((_, index) => present[index] === "1");
     const living = await this.#living();
     const owner = ownerOf(worker);
     if (!living.has(owner)) return [];
@@ -183,7 +185,10 @@ export class RedisLeases {
     const removed = free
       .filter((_, n) => textsOf(replies[n])[0] === "removed")
       .map(([index]) => shardIds[index]!);
-    if (removed.length > 0) await this.#group(lua.REMOVE_LINEAGES, removed);
+    if (removed.length === 0) return removed;
+    await this.#group(lua.REMOVE_LINEAGES, removed);
+    const ended = removed.map((shardId) => ({ keys: this.#memory.keys.shard(shardId), args: [] }));
+    await this.#change(lua.END_REMOVAL, ended);
     return removed;
   }
 

@@ -48,7 +48,7 @@ export function shardOf(shardId: string, reply: unknown): ShardReply {
     epoch: Number(epoch),
     owner: owner === "" ? undefined : owner,
     byGo: byGo === "1",
-    gone: gone === "1",
+    gone: gone !== undefined && gone !== "",
   };
 }
 

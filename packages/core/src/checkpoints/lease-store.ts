@@ -36,7 +36,10 @@ export interface LeaseStore extends Store {
     | { readonly outcome: "duplicate"; readonly incarnation: string }
   >;
 
-  /** Adds one to the worker's counter. `evicted` = this incarnation's row is gone: it is dead. */
+  /**
+   * Adds one to the worker's counter. `evicted` = this incarnation's row is gone: it is dead. The
+   * revision is not older than any that this store object has answered before.
+   */
   heartbeat(
     scope: StoreScope,
     worker: WorkerIdentity,
@@ -81,7 +84,8 @@ export interface LeaseStore extends Store {
   /**
    * Claims those of the shards whose leases are free, each with epoch + 1, for a worker whose row is
    * there: without one it gets nothing. A lease that this incarnation holds already is answered as
-   * it stands. A shard without a row is passed over. No two calls get one lease.
+   * it stands. A shard without a row is passed over. No two calls get one lease. A claim that meets its
+   * worker's eviction may answer either way: what it has put its name to is free.
    */
   acquireLeases(
     scope: StoreScope,

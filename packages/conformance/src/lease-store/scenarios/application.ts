@@ -1,5 +1,7 @@
+import { ownerOf } from "@kc/core";
+import { setImmediate as othersTurn } from "node:timers/promises";
 import { expect } from "vitest";
-import { at, SCOPE, SHARD } from "../../store/fixtures.ts";
+import { at, SCOPE, shard, SHARD } from "../../store/fixtures.ts";
 import { A, acquire, B, given, leases, LINEAGE, revision, worker } from "../fixtures.ts";
 import type { LeaseStoreScenario } from "../harness.ts";
 
@@ -40,7 +42,7 @@ export const leaseApplicationScenarios: readonly LeaseStoreScenario[] = [
     title: "applications and streams share neither workers nor leases nor the revision",
     async run({ harness }) {
       const store = await harness.open();
-      await given(store, [A], [SHARD]);
+      await given(store, [A], [SHARD, shard(1)]);
       await acquire(store, A, SHARD);
       for (const other of [
         { ...SCOPE, application: "shipping" },
@@ -54,10 +56,76 @@ export const leaseApplicationScenarios: readonly LeaseStoreScenario[] = [
           outcome: "joined",
         });
         await store.leaveWorker(other, worker(A.workerId, 2));
-        await store.removeShards(other, [SHARD]);
+        await store.joinWorker(other, A);
+        expect(await store.acquireLeases(other, A, [SHARD, shard(1)]), what).toStrictEqual([]);
+        expect(await store.evictWorker(other, { ...A, counter: 0 }), what).toBe("evicted");
+        await store.removeShards(other, [SHARD, shard(1)]);
       }
       expect((await store.listWorkers(SCOPE)).workers.length).toBe(1);
-      expect((await leases(store)).length).toBe(1);
+      expect((await leases(store)).map(({ owner }) => owner)).toStrictEqual([
+        ownerOf(A),
+        undefined,
+      ]);
+    },
+  },
+  {
+    key: "revision.lists",
+    title: "whoever lists beside changes gets no revision without the changes that it stands for",
+    async run({ harness }) {
+      const [store, looker] = [await harness.open(), await harness.open()];
+      /** For each change the revision that stood when it was over, and what it made. */
+      const changes: { readonly revision: number; readonly made: string }[] = [];
+      const looks: { readonly revision: number; readonly seen: ReadonlySet<string> }[] = [];
+      let over = false;
+      const look = async (): Promise<void> => {
+        for (; !over; await othersTurn()) {
+          const [{ revision: workersAt, workers }, { revision: leasesAt, leases: rows }] =
+            await Promise.all([looker.listWorkers(SCOPE), looker.listLeases(SCOPE)]);
+          const ids = workers.map(({ workerId }) => workerId);
+          looks.push({ revision: workersAt, seen: new Set(ids) });
+          const shardIds = rows.map(({ shardId }) => shardId);
+          const owned = rows.filter(({ owner }) => owner).map(({ shardId }) => `held ${shardId}`);
+          looks.push({ revision: leasesAt, seen: new Set([...shardIds, ...owned]) });
+        }
+      };
+      const change = async (): Promise<void> => {
+        await store.joinWorker(SCOPE, A);
+        for (let n = 0; n < 8; n += 1) {
+          await store.putShards(SCOPE, [{ shardId: shard(n), lineage: LINEAGE }]);
+          changes.push({ revision: await revision(store), made: shard(n) });
+          await store.acquireLeases(SCOPE, A, [shard(n)]);
+          changes.push({ revision: await revision(store), made: `held ${shard(n)}` });
+          await store.joinWorker(SCOPE, worker(`worker-${n}`));
+          changes.push({ revision: await revision(store), made: `worker-${n}` });
+        }
+        over = true;
+      };
+      await Promise.all([change().finally(() => (over = true)), look(), look()]);
+      for (const { revision: at, seen } of looks) {
+        const isOfWorkers = [...seen].some((made) => made.startsWith("worker"));
+        for (const { revision: stood, made } of changes) {
+          if (at < stood || made.startsWith("worker") !== isOfWorkers) continue;
+          expect(seen, `${made} of revision ${stood}, in a list of ${at}`).toContain(made);
+        }
+      }
+    },
+  },
+  {
+    key: "revision.heartbeats",
+    title: "a heartbeat names no revision older than one that this process has read before",
+    async run({ harness }) {
+      const [store, other] = [await harness.open(), await harness.open()];
+      await given(store, [A]);
+      for (let n = 0; n < 20; n += 1) {
+        await other.putShards(SCOPE, [{ shardId: shard(n), lineage: LINEAGE }]);
+        const change = other.joinWorker(SCOPE, worker("other", n));
+        const read = await (n % 2 === 0 ? store.listWorkers(SCOPE) : store.listLeases(SCOPE));
+        const answer = await store.heartbeat(SCOPE, A);
+        const named = answer.outcome === "alive" ? answer.revision : -1;
+        expect(named, `after ${read.revision} was read`).toBeGreaterThanOrEqual(read.revision);
+        await change;
+        await other.leaveWorker(SCOPE, worker("other", n));
+      }
     },
   },
 ];

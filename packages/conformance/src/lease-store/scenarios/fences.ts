@@ -1,8 +1,15 @@
-import { compareCheckpoints, KcError, type CheckpointWrite, type LeaseStore } from "@kc/core";
+import {
+  compareCheckpoints,
+  KcError,
+  type AcquiredLease,
+  type BulkCheckpointResult,
+  type CheckpointWrite,
+  type LeaseStore,
+} from "@kc/core";
 import { expect } from "vitest";
 import { rejection } from "../../expectations.ts";
 import { at, SCOPE, shard, SHARD } from "../../store/fixtures.ts";
-import { A, acquire, B, given, leases } from "../fixtures.ts";
+import { A, acquire, B, given, leases, LINEAGE } from "../fixtures.ts";
 import type { LeaseStoreScenario } from "../harness.ts";
 
 async function expectLost(store: LeaseStore, write: CheckpointWrite, what: string): Promise<void> {
@@ -11,6 +18,12 @@ async function expectLost(store: LeaseStore, write: CheckpointWrite, what: strin
   expect(await store.setCheckpoints(SCOPE, [write]), `${what}, in bulk`).toStrictEqual([
     { outcome: "lease-lost" },
   ]);
+}
+
+/** The answer of a single write, as in bulk. */
+function lostLease(error: unknown): readonly BulkCheckpointResult[] {
+  if (KcError.is(error) && error.code === "LEASE_LOST") return [{ outcome: "lease-lost" }];
+  throw error;
 }
 
 export const leaseFenceScenarios: readonly LeaseStoreScenario[] = [
@@ -45,6 +58,44 @@ export const leaseFenceScenarios: readonly LeaseStoreScenario[] = [
     },
   },
   {
+    key: "lease-fence.unclaimed",
+    title: "who was evicted writes, and gives back, what nobody has claimed yet",
+    async run({ harness }) {
+      const store = await harness.open();
+      await given(store, [A, B], [SHARD, shard(1)]);
+      const held = await acquire(store, A, SHARD, shard(1));
+      await store.evictWorker(SCOPE, { ...A, counter: 0 });
+      const [{ fence }] = held as [AcquiredLease];
+      const write = { shardId: SHARD, checkpoint: at(1), fence };
+      await expect(store.setCheckpoint(SCOPE, write)).resolves.toMatchObject({
+        outcome: "written",
+      });
+      const further = { ...write, checkpoint: at(2) };
+      const written = [{ outcome: "written", stored: at(2) }];
+      expect(await store.setCheckpoints(SCOPE, [further]), "in bulk").toStrictEqual(written);
+      await expectLost(store, { shardId: SHARD, checkpoint: at(3) }, "a write without a fence");
+      expect(await store.releaseLeases(SCOPE, [held[1]!])).toStrictEqual([shard(1)]);
+      const [claimed] = await acquire(store, B, SHARD);
+      expect(claimed?.checkpoint, "the claim has it").toStrictEqual(at(2));
+    },
+  },
+  {
+    key: "lease-fence.covered",
+    title: "a lost fence is told for a position that stands already, or lies behind",
+    async run({ harness }) {
+      const store = await harness.open();
+      await given(store, [A, B], [SHARD]);
+      const [old] = await acquire(store, A, SHARD);
+      const own = { shardId: SHARD, fence: old!.fence };
+      await store.setCheckpoint(SCOPE, { ...own, checkpoint: at(5) });
+      await store.evictWorker(SCOPE, { ...A, counter: 0 });
+      await acquire(store, B, SHARD);
+      for (const n of [5, 4, 6]) {
+        await expectLost(store, { ...own, checkpoint: at(n) }, `position ${n} where 5 stands`);
+      }
+    },
+  },
+  {
     key: "lease-fence.race",
     title: "a zombie's write that meets a claim is either in the claim's checkpoint or refused",
     async run({ harness }) {
@@ -55,8 +106,11 @@ export const leaseFenceScenarios: readonly LeaseStoreScenario[] = [
       await store.evictWorker(SCOPE, { ...A, counter: 0 });
       await Promise.all(
         held.map(async ({ shardId, fence }, index) => {
-          const write = (n: number) =>
-            zombies.setCheckpoints(SCOPE, [{ shardId, checkpoint: at(n), fence }]);
+          const write = (n: number) => {
+            const late = { shardId, checkpoint: at(n), fence };
+            if (index % 2 === 0) return zombies.setCheckpoints(SCOPE, [late]);
+            return zombies.setCheckpoint(SCOPE, late).then((answer) => [answer], lostLease);
+          };
           const first = index % 3 === 0 ? [await write(1)] : [];
           const before = write(2);
           const claim = store.acquireLeases(SCOPE, B, [shardId]);
@@ -91,6 +145,13 @@ export const leaseFenceScenarios: readonly LeaseStoreScenario[] = [
       const write = { shardId: SHARD, checkpoint: at(2), fence: held!.fence };
       await expectLost(store, write, "the fence of before");
       expect((await leases(store))[0]?.owner, "its owner").toBeUndefined();
+      await store.resetCheckpoint(SCOPE, SHARD, undefined);
+      await store.resetCheckpoint(SCOPE, shard(1), undefined);
+      const left = (await leases(store)).map(({ shardId, lineage }) => ({ shardId, lineage }));
+      expect(left, "no row is made or removed").toStrictEqual([
+        { shardId: SHARD, lineage: LINEAGE },
+      ]);
+      await store.resetCheckpoint(SCOPE, SHARD, at(1));
       const [next] = await acquire(store, B, SHARD);
       expect(next!.fence.epoch, "the next epoch").toBeGreaterThan(held!.fence.epoch);
       expect(next!.checkpoint).toStrictEqual(at(1));

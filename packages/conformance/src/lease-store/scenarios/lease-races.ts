@@ -1,7 +1,7 @@
-import type { ShardPut } from "@kc/core";
+import { ownerOf, type ShardPut } from "@kc/core";
 import { expect } from "vitest";
-import { SCOPE, shard } from "../../store/fixtures.ts";
-import { byShard, given, leases, worker } from "../fixtures.ts";
+import { at, SCOPE, shard } from "../../store/fixtures.ts";
+import { A, acquire, B, byShard, given, leases, worker } from "../fixtures.ts";
 import type { LeaseStoreScenario } from "../harness.ts";
 
 export const leaseRaceScenarios: readonly LeaseStoreScenario[] = [
@@ -68,6 +68,123 @@ export const leaseRaceScenarios: readonly LeaseStoreScenario[] = [
         expect(stand, "what stands").toStrictEqual(all.map(({ fence }) => fence));
         const released = await stores[1]!.releaseLeases(SCOPE, all);
         expect(released.toSorted()).toStrictEqual(shardIds);
+      }
+    },
+  },
+  {
+    key: "acquire.evict-race",
+    title: "a claim that meets its worker's eviction holds nothing back: another gets every shard",
+    async run({ harness }) {
+      const [store, other] = [await harness.open(), await harness.open()];
+      const shardIds = Array.from({ length: 10 }, (_, index) => shard(index));
+      await given(store, [B], shardIds);
+      for (let round = 1; round <= 10; round += 1) {
+        const victim = worker("victim", round);
+        await given(store, [victim]);
+        const evict = () => other.evictWorker(SCOPE, { ...victim, counter: 0 });
+        const first = round % 2 === 0 ? evict() : undefined;
+        const claim = store.acquireLeases(SCOPE, victim, shardIds);
+        const [got, outcome] = await Promise.all([claim, first ?? evict()]);
+        expect(outcome, "a claim is no heartbeat").toBe("evicted");
+        const { workers } = await other.listWorkers(SCOPE);
+        expect(workers, "nor a join").toStrictEqual([{ ...B, counter: 0 }]);
+        const taken = await acquire(other, B, ...shardIds);
+        expect(taken.map(({ shardId }) => shardId)).toStrictEqual(shardIds);
+        const late = got.map((lease) => ({ ...lease, checkpoint: at(9) }));
+        const answers = await store.setCheckpoints(SCOPE, late);
+        expect(answers).toStrictEqual(late.map(() => ({ outcome: "lease-lost" })));
+        await other.releaseLeases(SCOPE, taken);
+      }
+    },
+  },
+  {
+    key: "shards.replace-race",
+    title: "a lineage that is replaced while the shard is claimed takes the lease from nobody",
+    async run({ harness }) {
+      const [store, other] = [await harness.open(), await harness.open()];
+      const shardIds = Array.from({ length: 10 }, (_, index) => shard(index));
+      await given(store, [A], shardIds);
+      for (let round = 1; round <= 10; round += 1) {
+        const lineage = `of round ${round}`;
+        const before = await leases(store);
+        const put = before.map((row) => ({ shardId: row.shardId, lineage, replaces: row.lineage }));
+        const claims = () => other.acquireLeases(SCOPE, A, shardIds);
+        const first = round % 2 === 0 ? claims() : undefined;
+        const replaced = store.putShards(SCOPE, put);
+        const got = byShard(await (first ?? claims()));
+        await replaced;
+        const fence = { epoch: round, owner: ownerOf(A) };
+        expect(got.map((lease) => lease.fence)).toStrictEqual(shardIds.map(() => fence));
+        const stand = shardIds.map((shardId) => ({
+          shardId,
+          ...fence,
+          lineage,
+          checkpoint: undefined,
+        }));
+        expect(await leases(store)).toStrictEqual(stand);
+        await store.releaseLeases(SCOPE, got);
+      }
+    },
+  },
+  {
+    key: "shards.remove-race",
+    title:
+      "of a removal and a claim that meet one wins: the row is gone, or held with its checkpoint",
+    async run({ harness }) {
+      const [store, other] = [await harness.open(), await harness.open()];
+      const shardIds = Array.from({ length: 10 }, (_, index) => shard(index));
+      for (let round = 1; round <= 10; round += 1) {
+        const [before, claimer] = [worker("before", round), worker("claimer", round)];
+        await given(store, [before, claimer], shardIds);
+        const held = await acquire(store, before, ...shardIds);
+        const writes = held.map((lease) => ({ ...lease, checkpoint: at(round) }));
+        await store.setCheckpoints(SCOPE, writes);
+        await store.leaveWorker(SCOPE, before);
+        const claims = () => other.acquireLeases(SCOPE, claimer, shardIds);
+        const first = round % 2 === 0 ? claims() : undefined;
+        const removal = store.removeShards(SCOPE, shardIds);
+        const got = byShard(await (first ?? claims()));
+        await removal;
+        const stand = await leases(store);
+        const standing = stand.map(({ shardId, owner, epoch, checkpoint }) => ({
+          shardId,
+          fence: { epoch, owner },
+          checkpoint,
+        }));
+        expect(standing, "what stands is what was claimed").toStrictEqual(got);
+        for (const { shardId, checkpoint } of got) {
+          expect(checkpoint, shardId).toStrictEqual(at(round));
+        }
+        const found = await store.getCheckpoints(SCOPE);
+        expect([...found.keys()].toSorted()).toStrictEqual(got.map(({ shardId }) => shardId));
+        await store.leaveWorker(SCOPE, claimer);
+        await store.removeShards(SCOPE, shardIds);
+      }
+    },
+  },
+  {
+    key: "release.race",
+    title: "a late release that meets another's claim takes the lease from nobody",
+    async run({ harness }) {
+      const [store, other] = [await harness.open(), await harness.open()];
+      const shardIds = Array.from({ length: 10 }, (_, index) => shard(index));
+      await given(store, [B], shardIds);
+      for (let round = 1; round <= 10; round += 1) {
+        const late = worker("late", round);
+        await given(store, [late]);
+        const held = await acquire(store, late, ...shardIds);
+        await store.evictWorker(SCOPE, { ...late, counter: 0 });
+        const releases = () => store.releaseLeases(SCOPE, held);
+        const first = round % 2 === 0 ? releases() : undefined;
+        const claim = other.acquireLeases(SCOPE, B, shardIds);
+        await (first ?? releases());
+        const got = byShard(await claim);
+        const stand = (await leases(store)).filter(({ owner }) => owner === ownerOf(B));
+        const standing = stand.map(({ shardId, epoch }) => ({ shardId, epoch }));
+        expect(standing, "what it claimed it holds").toStrictEqual(
+          got.map(({ shardId, fence }) => ({ shardId, epoch: fence.epoch })),
+        );
+        await other.releaseLeases(SCOPE, got);
       }
     },
   },

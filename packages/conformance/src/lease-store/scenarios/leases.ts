@@ -10,18 +10,22 @@ export const leaseScenarios: readonly LeaseStoreScenario[] = [
     title: "a free lease goes to who claims it, with the next epoch and the shard's checkpoint",
     async run({ harness }) {
       const store = await harness.open();
-      await given(store, [A, B], [shard(0), shard(1)]);
-      await store.setCheckpoint(SCOPE, { shardId: shard(1), checkpoint: at(5) });
+      await given(store, [A, B], [shard(0), shard(1), shard(2)]);
+      await store.setCheckpoint(SCOPE, { shardId: shard(1), checkpoint: at(5, 6) });
+      await store.setCheckpoint(SCOPE, { shardId: shard(2), checkpoint: { kind: "shard-end" } });
       const owner = ownerOf(A);
-      const acquired = await acquire(store, A, shard(0), shard(1));
+      const acquired = await acquire(store, A, shard(0), shard(1), shard(2));
       expect(acquired).toStrictEqual([
         { shardId: shard(0), fence: { epoch: 1, owner }, checkpoint: undefined },
-        { shardId: shard(1), fence: { epoch: 1, owner }, checkpoint: at(5) },
+        { shardId: shard(1), fence: { epoch: 1, owner }, checkpoint: at(5, 6) },
+        { shardId: shard(2), fence: { epoch: 1, owner }, checkpoint: { kind: "shard-end" } },
       ]);
       await store.releaseLeases(SCOPE, acquired);
-      const [next] = await acquire(store, B, shard(1));
-      expect(next?.fence).toStrictEqual({ epoch: 2, owner: ownerOf(B) });
-      expect((await leases(store)).map((row) => row.owner)).toStrictEqual([undefined, ownerOf(B)]);
+      const next = await acquire(store, B, shard(1));
+      const fence = { epoch: 2, owner: ownerOf(B) };
+      expect(next).toStrictEqual([{ ...acquired[1], fence }]);
+      const owners = (await leases(store)).map((row) => row.owner);
+      expect(owners).toStrictEqual([undefined, ownerOf(B), undefined]);
     },
   },
   {
@@ -58,6 +62,31 @@ export const leaseScenarios: readonly LeaseStoreScenario[] = [
       await given(store, [worker(A.workerId, 2)]);
       expect(await acquire(store, A, SHARD), "another has its id").toStrictEqual([]);
       expect((await leases(store))[0]).toMatchObject({ owner: undefined, epoch: 0 });
+    },
+  },
+  {
+    key: "acquire.reborn",
+    title: "what a dead incarnation held is free although its worker's id lives again",
+    async run({ harness }) {
+      const store = await harness.open();
+      await given(store, [A, B], [shard(0), shard(1), shard(2), shard(3)]);
+      const held = await acquire(store, A, shard(0), shard(1), shard(2));
+      await store.evictWorker(SCOPE, { ...A, counter: 0 });
+      const again = worker(A.workerId, 2);
+      await given(store, [again]);
+      expect(await acquire(store, A, shard(3)), "the dead one's claim").toStrictEqual([]);
+      await store.removeShards(SCOPE, [shard(2)]);
+      const ids = (await leases(store)).map(({ shardId }) => shardId);
+      expect(ids, "removed").toStrictEqual([shard(0), shard(1), shard(3)]);
+      const [own] = await acquire(store, again, shard(0));
+      expect(own?.fence, "its own").toStrictEqual({ epoch: 2, owner: ownerOf(again) });
+      const [other] = await acquire(store, B, shard(0), shard(1));
+      expect(other?.fence, "another's").toStrictEqual({ epoch: 2, owner: ownerOf(B) });
+      const late = held.map((lease) => ({ ...lease, checkpoint: at(9) })).slice(0, 2);
+      expect(await store.setCheckpoints(SCOPE, late), "the dead one's writes").toStrictEqual([
+        { outcome: "lease-lost" },
+        { outcome: "lease-lost" },
+      ]);
     },
   },
   {

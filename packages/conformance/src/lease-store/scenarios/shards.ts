@@ -28,6 +28,14 @@ export const shardScenarios: readonly LeaseStoreScenario[] = [
       const third = { shardId: shard(2), ...NEVER_HELD, lineage };
       const held = { ...stand[0]!, owner: ownerOf(A), epoch: 1 };
       expect(await leases(store), "put again").toStrictEqual([held, stand[1], third]);
+      await store.releaseLeases(SCOPE, [
+        { shardId: shard(0), fence: { epoch: 1, owner: ownerOf(A) } },
+      ]);
+      await store.putShards(SCOPE, [{ shardId: shard(0), lineage }]);
+      const free = { ...stand[0]!, epoch: 1 };
+      expect(await leases(store), "put alone").toStrictEqual([free, stand[1], third]);
+      expect(await store.getCheckpoints(SCOPE), "rows are no checkpoints").toStrictEqual(new Map());
+      expect(await store.getCheckpoint(SCOPE, shard(0))).toBeUndefined();
     },
   },
   {
@@ -37,7 +45,9 @@ export const shardScenarios: readonly LeaseStoreScenario[] = [
       const store = await harness.open();
       await given(store, [A], [shard(0), shard(1)]);
       await store.setCheckpoint(SCOPE, { shardId: shard(3), checkpoint: at(3) });
-      await acquire(store, A, shard(0));
+      const [own] = await acquire(store, A, shard(0));
+      const { fence } = own!;
+      await store.setCheckpoint(SCOPE, { shardId: shard(0), checkpoint: at(7, 1), fence });
       const lineage = `{"parents":["é'\\"$"],"n":1}`;
       await store.putShards(SCOPE, [
         { shardId: shard(0), lineage, replaces: LINEAGE },
@@ -46,7 +56,7 @@ export const shardScenarios: readonly LeaseStoreScenario[] = [
         { shardId: shard(3), lineage, replaces: LINEAGE },
         { shardId: shard(4), lineage },
       ]);
-      const held = { owner: ownerOf(A), epoch: 1, checkpoint: undefined, lineage };
+      const held = { owner: ownerOf(A), epoch: 1, checkpoint: at(7, 1), lineage };
       expect(await leases(store)).toStrictEqual([
         { shardId: shard(0), ...held },
         { shardId: shard(1), ...NEVER_HELD },
@@ -72,6 +82,38 @@ export const shardScenarios: readonly LeaseStoreScenario[] = [
         { shardId: shard(0), ...NEVER_HELD, checkpoint: at(3, 4) },
         { shardId: shard(1), ...NEVER_HELD, checkpoint: { kind: "shard-end" } },
       ]);
+    },
+  },
+  {
+    key: "shards.none",
+    title: "calls about no shards do nothing and answer with nothing",
+    async run({ harness }) {
+      const store = await harness.open();
+      await given(store, [A, B], [shard(0), shard(1)]);
+      await acquire(store, A, shard(0));
+      const before = await leases(store);
+      await store.putShards(SCOPE, []);
+      expect(await store.acquireLeases(SCOPE, B, [])).toStrictEqual([]);
+      expect(await store.releaseLeases(SCOPE, [])).toStrictEqual([]);
+      await store.removeShards(SCOPE, []);
+      expect(await leases(store)).toStrictEqual(before);
+    },
+  },
+  {
+    key: "shards.lineage",
+    title: "a lineage of 4,000 characters is kept as it is, and compared to its end",
+    async run({ harness }) {
+      const store = await harness.open();
+      const long = `é🦊"'\\\n${"p".repeat(4000)}`;
+      const others = [`${long} `, `${long}x`, long.replace("é", "e"), long.toUpperCase()];
+      await store.putShards(SCOPE, [{ shardId: shard(0), lineage: long }]);
+      for (const replaces of others) {
+        await store.putShards(SCOPE, [{ shardId: shard(0), lineage: "{}", replaces }]);
+      }
+      expect((await leases(store))[0]?.lineage, "its own").toBe(long);
+      const next = `${long}y`;
+      await store.putShards(SCOPE, [{ shardId: shard(0), lineage: next, replaces: long }]);
+      expect((await leases(store))[0]?.lineage, "replaced").toBe(next);
     },
   },
   {
@@ -104,6 +146,40 @@ export const shardScenarios: readonly LeaseStoreScenario[] = [
         shardId: shard(0),
         ...NEVER_HELD,
       });
+    },
+  },
+  {
+    key: "shards.remove-checkpoint",
+    title: "a checkpoint without a lease's row is removed too",
+    async run({ harness }) {
+      const store = await harness.open();
+      for (const index of [0, 1]) {
+        await store.setCheckpoint(SCOPE, { shardId: shard(index), checkpoint: at(index) });
+      }
+      await store.removeShards(SCOPE, [shard(0)]);
+      expect(await store.getCheckpoints(SCOPE)).toStrictEqual(new Map([[shard(1), at(1)]]));
+    },
+  },
+  {
+    key: "shards.remove-fence",
+    title: "a shard that was removed and put again is nobody's: no fence of before writes it",
+    async run({ harness }) {
+      const store = await harness.open();
+      await given(store, [A, B], [shard(0)]);
+      const [old] = await acquire(store, A, shard(0));
+      await store.evictWorker(SCOPE, { ...A, counter: 0 });
+      await store.removeShards(SCOPE, [shard(0)]);
+      const late = { shardId: shard(0), checkpoint: at(9), fence: old!.fence };
+      const lost = [{ outcome: "lease-lost" }];
+      expect(await store.setCheckpoints(SCOPE, [late]), "without a row").toStrictEqual(lost);
+      await given(store, [], [shard(0)]);
+      expect(await store.setCheckpoints(SCOPE, [late]), "put again").toStrictEqual(lost);
+      expect(await store.releaseLeases(SCOPE, [old!]), "a late release").toStrictEqual([]);
+      const [own] = await acquire(store, B, shard(0));
+      expect(own?.checkpoint).toBeUndefined();
+      expect(await store.setCheckpoints(SCOPE, [late]), "claimed").toStrictEqual(lost);
+      const write = { ...late, fence: own!.fence };
+      expect(await store.setCheckpoint(SCOPE, write)).toMatchObject({ outcome: "written" });
     },
   },
 ];

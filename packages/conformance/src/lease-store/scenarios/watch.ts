@@ -1,6 +1,7 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { expect } from "vitest";
 import { SCOPE, shard } from "../../store/fixtures.ts";
-import { A, LINEAGE, worker } from "../fixtures.ts";
+import { A, B, LINEAGE, worker } from "../fixtures.ts";
 import type { LeaseStoreScenario } from "../harness.ts";
 
 export const watchScenarios: readonly LeaseStoreScenario[] = [
@@ -28,7 +29,9 @@ export const watchScenarios: readonly LeaseStoreScenario[] = [
           await heard.within(10_000, before);
           expect(heard.since(before), what).toBe(true);
         };
-        await hears("a join", () => other.joinWorker(SCOPE, A));
+        await hears("a join", () => other.joinWorker(SCOPE, B));
+        await hears("a leave", () => other.leaveWorker(SCOPE, B));
+        await other.joinWorker(SCOPE, A);
         await hears("a new shard", () =>
           other.putShards(SCOPE, [{ shardId: shard(1), lineage: LINEAGE }]),
         );
@@ -39,6 +42,29 @@ export const watchScenarios: readonly LeaseStoreScenario[] = [
         stop.abort();
         await watching;
       }
+      const before = heard.count;
+      await other.joinWorker(SCOPE, B);
+      await heard.within(100, before);
+      expect(heard.since(before), "a join after its signal aborted").toBe(false);
+    },
+  },
+  {
+    key: "watch.ends",
+    title:
+      "a watch goes on until its signal aborts, and then resolves; one aborted before does too",
+    async run({ harness }) {
+      const store = await harness.open();
+      if (store.watch === undefined) return;
+      let over = false;
+      const stop = new AbortController();
+      const watching = store.watch(SCOPE, () => {}, stop.signal).then(() => (over = true));
+      await store.joinWorker(SCOPE, A);
+      await store.leaveWorker(SCOPE, A);
+      await delay(100);
+      expect(over, "over by itself").toBe(false);
+      stop.abort();
+      const aborted = store.watch(SCOPE, () => {}, AbortSignal.abort());
+      await Promise.all([watching, aborted]);
     },
   },
 ];

@@ -57,18 +57,18 @@ export const bulkScenarios: readonly StoreScenario[] = [
   },
   {
     key: "bulk.thousand",
-    title: "1,000 shards are written and read in one call each",
+    title: "1,200 shards are written and read in one call each",
     async run({ harness }) {
       const store = await harness.open();
-      const writes: CheckpointWrite[] = Array.from({ length: 1000 }, (_, index) => ({
+      const writes: CheckpointWrite[] = Array.from({ length: 1200 }, (_, index) => ({
         shardId: shard(index),
         checkpoint: at(index),
       }));
       const answers = await store.setCheckpoints(SCOPE, writes);
       const written = answers.filter(({ outcome }) => outcome === "written").length;
-      expect(written, "writes answered with 'written'").toBe(1000);
+      expect(written, "writes answered with 'written'").toBe(1200);
       const found = await store.getCheckpoints(SCOPE);
-      expect(found.size, "shards read back").toBe(1000);
+      expect(found.size, "shards read back").toBe(1200);
       for (const { shardId, checkpoint } of writes) {
         expect(found.get(shardId), shardId).toStrictEqual(checkpoint);
       }

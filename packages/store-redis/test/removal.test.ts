@@ -1,0 +1,62 @@
+import { expect, it } from "vitest";
+import { REMOVE_LINEAGES } from "../src/lease-statements.ts";
+import { connect, openStore, ownScope, SHARD } from "./support/redis.ts";
+
+const WORKER = { workerId: "w", incarnation: "1", weight: 1, maxShards: undefined };
+
+function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
+  let open = (): void => {};
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  return { opened, open };
+}
+
+/** A client that stands still before it removes rows of leases, until it may go on. */
+function haltingClient() {
+  const client = connect();
+  const pipeline = client.pipeline.bind(client);
+  const reached = gate();
+  const go = gate();
+  Reflect.set(client, "pipeline", (commands: unknown[][]) => {
+    const queued = pipeline(commands);
+    if (!commands.some((parts) => parts.includes(REMOVE_LINEAGES.sha))) return queued;
+    const exec = async () => {
+      reached.open();
+      await go.opened;
+      return queued.exec();
+    };
+    return { exec };
+  });
+  return { client, reached: reached.opened, go: go.open };
+}
+
+it("a shard whose removal is under way is claimed by nobody, and can be put and claimed after it", async () => {
+  const { client, reached, go } = haltingClient();
+  const scope = ownScope();
+  const [remover, store] = [openStore({ client }), openStore({ client: connect() })];
+  await store.joinWorker(scope, WORKER);
+  await store.putShards(scope, [{ shardId: SHARD, lineage: "{}" }]);
+  const removal = remover.removeShards(scope, [SHARD]);
+  await reached;
+  expect((await store.listLeases(scope)).leases, "its row is there still").toHaveLength(1);
+  expect(await store.acquireLeases(scope, WORKER, [SHARD])).toStrictEqual([]);
+  go();
+  await removal;
+  expect((await store.listLeases(scope)).leases).toStrictEqual([]);
+  await store.putShards(scope, [{ shardId: SHARD, lineage: "{}" }]);
+  expect(await store.acquireLeases(scope, WORKER, [SHARD])).toHaveLength(1);
+});
+
+it("a removal that stopped half-way is done by the next one", async () => {
+  const { client, reached } = haltingClient();
+  const scope = ownScope();
+  const [remover, store] = [openStore({ client }), openStore({ client: connect() })];
+  await store.joinWorker(scope, WORKER);
+  await store.putShards(scope, [{ shardId: SHARD, lineage: "{}" }]);
+  const stopped = remover.removeShards(scope, [SHARD]).catch(() => "stopped");
+  await reached;
+  await remover[Symbol.asyncDispose]();
+  expect(await stopped).toBe("stopped");
+  await store.removeShards(scope, [SHARD]);
+  await store.putShards(scope, [{ shardId: SHARD, lineage: "{}" }]);
+  expect(await store.acquireLeases(scope, WORKER, [SHARD])).toHaveLength(1);
+});
