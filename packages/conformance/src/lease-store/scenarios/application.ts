@@ -101,11 +101,11 @@ export const leaseApplicationScenarios: readonly LeaseStoreScenario[] = [
         over = true;
       };
       await Promise.all([change().finally(() => (over = true)), look(), look()]);
-      for (const { revision: at, seen } of looks) {
+      for (const { revision: named, seen } of looks) {
         const isOfWorkers = [...seen].some((made) => made.startsWith("worker"));
         for (const { revision: stood, made } of changes) {
-          if (at < stood || made.startsWith("worker") !== isOfWorkers) continue;
-          expect(seen, `${made} of revision ${stood}, in a list of ${at}`).toContain(made);
+          if (named < stood || made.startsWith("worker") !== isOfWorkers) continue;
+          expect(seen, `${made} of revision ${stood}, in a list of ${named}`).toContain(made);
         }
       }
     },
