@@ -26,6 +26,9 @@ export interface LeaseStore extends Store {
   /**
    * Enters a worker, with its counter at 0. `joined` too if this very incarnation is there already.
    * `duplicate` = the worker id lives under another incarnation: nothing was changed.
+   *
+   * A store remembers nothing of those that are gone. So a call that takes effect after its
+   * incarnation was evicted puts the row back: nobody beats for it, and it is evicted again.
    */
   joinWorker(
     scope: StoreScope,
