@@ -3,7 +3,7 @@ import { LEASE_STORE_SCENARIOS, leaseStoreConformance, runScenario } from "../sr
 import { claimMutants } from "./mutants/claims.ts";
 import { leaseApplicationMutants } from "./mutants/lease-application.ts";
 import { leaseExtentMutants } from "./mutants/lease-extent.ts";
-import { leaseLifecycleMutants } from "./mutants/lease-lifecycle.ts";
+import { leaseLifecycleMutants, leaseRestartMutants } from "./mutants/lease-lifecycle.ts";
 import { leaseRaceMutants } from "./mutants/lease-races.ts";
 import { shardMutants } from "./mutants/shards.ts";
 import { workerMutants } from "./mutants/workers.ts";
@@ -17,6 +17,7 @@ const MUTANTS = [
   leaseExtentMutants,
   leaseApplicationMutants,
   leaseLifecycleMutants,
+  leaseRestartMutants,
 ].flat();
 
 leaseStoreConformance("the lease store that the mutants are made from", () => leaseHarness());

@@ -1,10 +1,53 @@
-import type { MemoryStoreData } from "@kc/core";
+import type { LeaseStore, MemoryApplication, MemoryStoreData } from "@kc/core";
 import { LEASE_OPERATION_NAMES } from "../../src/lease-store/operations.ts";
 import {
+  broken,
   leaseHarness,
+  meddling,
+  mutant,
   ReferenceLeaseStore,
   type LeaseMutant,
 } from "../support/reference-lease-store.ts";
+
+/** The rows of one application, emptied. */
+function empty({ workers, shards }: MemoryApplication): void {
+  workers.clear();
+  shards.clear();
+}
+
+export const leaseRestartMutants: readonly LeaseMutant[] = [
+  mutant(
+    "lets workers leave with the process that entered them",
+    "lease-restart.everything",
+    class extends ReferenceLeaseStore {
+      readonly #entered: Parameters<LeaseStore["joinWorker"]>[] = [];
+      override joinWorker(...call: Parameters<LeaseStore["joinWorker"]>) {
+        this.#entered.push(call);
+        return super.joinWorker(...call);
+      }
+      override async [Symbol.asyncDispose]() {
+        for (const [scope, worker] of this.#entered) await super.leaveWorker(scope, worker);
+        await super[Symbol.asyncDispose]();
+      }
+    },
+  ),
+  meddling(
+    "begins a group anew with its application",
+    "lease-setup.kept",
+    "openApplication",
+    empty,
+  ),
+  broken(
+    "begins a group anew when it is opened again",
+    "lease-setup.kept",
+    "openApplication",
+    async (open, rows, call) => {
+      const answer = await open(...call);
+      if (answer.outcome === "existing") empty(rows);
+      return answer;
+    },
+  ),
+];
 
 export const leaseLifecycleMutants: readonly LeaseMutant[] = LEASE_OPERATION_NAMES.flatMap(
   (name) => [

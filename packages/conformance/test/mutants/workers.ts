@@ -1,4 +1,4 @@
-import type { LeaseStore } from "@kc/core";
+import { ownerOf, type LeaseStore } from "@kc/core";
 import {
   broken,
   mutant,
@@ -287,6 +287,25 @@ export const workerMutants: readonly LeaseMutant[] = [
       await roundTrip();
       workers.delete(workerId);
       return "evicted";
+    },
+  ),
+  meddling(
+    "forgets a worker's limit with its heartbeat",
+    "worker.join",
+    "heartbeat",
+    (rows, call) => {
+      const row = rows.workers.get(call[1].workerId);
+      if (row) rows.workers.set(row.workerId, { ...row, maxShards: undefined });
+    },
+  ),
+  meddling(
+    "forgets the checkpoints of who is evicted",
+    "evict.still",
+    "evictWorker",
+    (rows, call) => {
+      const owner = ownerOf(call[1]);
+      for (const shard of rows.shards.values())
+        if (shard.owner === owner) shard.checkpoint = undefined;
     },
   ),
 ];

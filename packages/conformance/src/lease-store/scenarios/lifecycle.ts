@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import { expectStoreError, onceRecovered, rejection } from "../../expectations.ts";
-import { SCOPE, shard, SHARD } from "../../store/fixtures.ts";
+import { applicationRow, SCOPE, shard, SHARD } from "../../store/fixtures.ts";
 import { A, acquire, given, leases } from "../fixtures.ts";
 import type { LeaseStoreScenario } from "../harness.ts";
 import { LEASE_OPERATION_NAMES, LEASE_OPERATIONS } from "../operations.ts";
@@ -61,6 +61,34 @@ const outageTrait: readonly LeaseStoreScenario[] = LEASE_OPERATION_NAMES.map((na
 }));
 
 export const leaseLifecycleScenarios: readonly LeaseStoreScenario[] = [
+  {
+    key: "lease-restart.everything",
+    title: "workers and leases outlive the process that made them",
+    async run({ harness }) {
+      const { store, everything } = await prepare(harness);
+      await store.heartbeat(SCOPE, A);
+      const before = await everything();
+      await store[Symbol.asyncDispose]();
+      const after = await harness.open();
+      const { revision, workers } = await after.listWorkers(SCOPE);
+      expect({ revision, workers, leases: await leases(after) }).toStrictEqual(before);
+      const answer = await after.heartbeat(SCOPE, A);
+      expect(answer, "it was not evicted").toMatchObject({ outcome: "alive", counter: 2 });
+    },
+  },
+  {
+    key: "lease-setup.kept",
+    title: "setup() and the opening of an application leave workers and leases as they are",
+    async run({ harness }) {
+      const { store, everything } = await prepare(harness);
+      const before = await everything();
+      await store.openApplication(SCOPE, applicationRow());
+      expect(await everything(), "first opened").toStrictEqual(before);
+      await store.openApplication(SCOPE, applicationRow());
+      await store.setup?.();
+      expect(await everything(), "opened and set up again").toStrictEqual(before);
+    },
+  },
   ...closedTrait,
   ...abortTrait,
   ...outageTrait,

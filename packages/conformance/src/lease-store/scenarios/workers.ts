@@ -26,6 +26,11 @@ export const workerScenarios: readonly LeaseStoreScenario[] = [
         { ...limited, counter: 0 },
         { ...A, counter: 0 },
       ]);
+      await store.heartbeat(SCOPE, limited);
+      expect((await listed(other))[0], "after a heartbeat").toStrictEqual({
+        ...limited,
+        counter: 1,
+      });
     },
   },
   {
@@ -167,6 +172,8 @@ export const workerScenarios: readonly LeaseStoreScenario[] = [
       const store = await harness.open();
       await given(store, [A, B], [SHARD]);
       const [held] = await acquire(store, A, SHARD);
+      const write = { shardId: SHARD, checkpoint: at(4, 2), fence: held!.fence };
+      await store.setCheckpoint(SCOPE, write);
       await store.heartbeat(SCOPE, A);
       expect(await store.evictWorker(SCOPE, { ...A, counter: 1 })).toBe("evicted");
       expect(await store.heartbeat(SCOPE, A)).toStrictEqual({ outcome: "evicted" });
@@ -177,6 +184,7 @@ export const workerScenarios: readonly LeaseStoreScenario[] = [
       );
       const [claimed] = await acquire(store, B, SHARD);
       expect(claimed?.fence.epoch).toBe(held!.fence.epoch + 1);
+      expect(claimed?.checkpoint, "nor a checkpoint").toStrictEqual(at(4, 2));
     },
   },
   {
