@@ -4,6 +4,7 @@ export {
   leaseStoreConformance,
   LEASE_STORE_SCENARIOS,
 } from "./lease-store/lease-store-conformance.ts";
+export { leaseStoreRound } from "./lease-store/round.ts";
 export type { LeaseStoreHarness, LeaseStoreScenario } from "./lease-store/harness.ts";
 export { counterConformance } from "./counter/counter-conformance.ts";
 export { COUNTER_SCENARIOS } from "./counter/scenarios.ts";

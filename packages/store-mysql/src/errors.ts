@@ -14,12 +14,17 @@ const OVERLOADED = passingFailure("the server or the pool has no connection to s
 const STOPPING = passingFailure("the server is shutting down, or ended the connection");
 const TOO_SLOW = passingFailure("the server cancelled the statement");
 const READ_ONLY = passingFailure(
-  "the server is read-only: a replica, or a primary that is failing over",
+  "the server is read-only: a replica, a primary that is failing over, or transaction_read_only is on",
 );
 const NO_ROOM = passingFailure("the server has no room left: make some");
 const NOT_READY = passingFailure(
   "the node, or the proxy before the server, cannot serve now: it joins its cluster, or fails over",
 );
+const LIMITED = lastingFailure(
+  "STORE_FAILED",
+  "sql_big_selects is off and max_join_size too small for 1,000 shards: raise it for this user",
+);
+const TOO_LARGE = lastingFailure("STORE_FAILED", "raise max_allowed_packet: 1 MB is enough");
 const LOGIN = lastingFailure("STORE_ACCESS_DENIED", "check user, password, host and TLS");
 const RIGHTS = lastingFailure(
   "STORE_ACCESS_DENIED",
@@ -54,6 +59,7 @@ export const SERVER_ERRORS: readonly (readonly [number, string, StoreFailure])[]
   [1049, "ER_BAD_DB_ERROR", NO_DATABASE],
   [1053, "ER_SERVER_SHUTDOWN", STOPPING],
   [1054, "ER_BAD_FIELD_ERROR", SCHEMA],
+  [1104, "ER_TOO_BIG_SELECT", LIMITED],
   [1114, "ER_RECORD_FILE_FULL", NO_ROOM],
   [1129, "ER_HOST_IS_BLOCKED", UNREACHABLE],
   [1130, "ER_HOST_NOT_PRIVILEGED", LOGIN],
@@ -62,6 +68,7 @@ export const SERVER_ERRORS: readonly (readonly [number, string, StoreFailure])[]
   [1143, "ER_COLUMNACCESS_DENIED_ERROR", RIGHTS],
   [1146, "ER_NO_SUCH_TABLE", SCHEMA],
   [1152, "ER_ABORTING_CONNECTION", STOPPING],
+  [1153, "ER_NET_PACKET_TOO_LARGE", TOO_LARGE],
   [1158, "ER_NET_READ_ERROR", UNREACHABLE],
   [1159, "ER_NET_READ_INTERRUPTED", UNREACHABLE],
   [1160, "ER_NET_ERROR_ON_WRITE", UNREACHABLE],
@@ -82,9 +89,12 @@ export const SERVER_ERRORS: readonly (readonly [number, string, StoreFailure])[]
   [1637, "ER_TOO_MANY_CONCURRENT_TRXS", OVERLOADED],
   [1698, "ER_ACCESS_DENIED_NO_PASSWORD_ERROR", LOGIN],
   [1792, "ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION", READ_ONLY],
+  [1820, "ER_MUST_CHANGE_PASSWORD", LOGIN],
   [1836, "ER_READ_ONLY_MODE", READ_ONLY],
+  [1862, "ER_MUST_CHANGE_PASSWORD_LOGIN", LOGIN],
   [1927, "ER_CONNECTION_KILLED", STOPPING],
   [1969, "ER_STATEMENT_TIMEOUT", TOO_SLOW],
+  [1999, "ER_TENCENTDB_PROXY", NOT_READY],
   [2002, "CR_CONNECTION_ERROR", UNREACHABLE],
   [2003, "CR_CONN_HOST_ERROR", UNREACHABLE],
   [2006, "CR_SERVER_GONE_ERROR", UNREACHABLE],
@@ -99,6 +109,8 @@ export const SERVER_ERRORS: readonly (readonly [number, string, StoreFailure])[]
   [3572, "ER_LOCK_NOWAIT", LOCK],
   [4031, "ER_CLIENT_INTERACTION_TIMEOUT", STOPPING],
   [9001, "ER_PROXYSQL_MAX_CONN_TIMEOUT", NOT_READY],
+  [9002, "ER_PROXYSQL_MAX_CONN_FAILURE", NOT_READY],
+  [9004, "ER_PROXYSQL_BACKEND_OFFLINE", NOT_READY],
   [9501, "ER_RDS_PROXY", NOT_READY],
 ];
 

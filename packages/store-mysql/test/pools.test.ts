@@ -44,6 +44,10 @@ const POOLS: Readonly<Record<string, PoolOptions>> = {
   "another character set": { charset: "latin1_swedish_ci" },
   "several statements": { multipleStatements: true },
   "objects as text": { stringifyObjects: true },
+  "dates as texts": { dateStrings: ["DATE", "DATETIME"] },
+  "big numbers as texts": { supportBigNumbers: true, bigNumberStrings: true },
+  compression: { compress: true },
+  "no idle connection": { maxIdle: 1, idleTimeout: 1 },
   "another time zone": { timezone: "-11:00", dateStrings: true },
 };
 
@@ -54,11 +58,24 @@ const SESSIONS: readonly string[] = [
   "SET sql_mode = 'ONLY_FULL_GROUP_BY,STRICT_ALL_TABLES'",
   "SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED",
   "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+  "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
   "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE",
   "SET time_zone = '+09:00'",
   "SET NAMES latin1",
   "SET sql_safe_updates = 1",
+  "SET sql_mode = 'TRADITIONAL,PAD_CHAR_TO_FULL_LENGTH,HIGH_NOT_PRECEDENCE,NO_UNSIGNED_SUBTRACTION'",
+  "SET sql_mode = 'ANSI,REAL_AS_FLOAT,IGNORE_SPACE,NO_ZERO_DATE,NO_ZERO_IN_DATE'",
+  "SET NAMES utf8mb3",
+  "SET NAMES utf8mb4 COLLATE utf8mb4_general_ci",
+  "SET collation_connection = latin1_german2_ci",
+  "SET character_set_results = NULL",
+  "SET character_set_connection = ucs2",
+  "SET innodb_lock_wait_timeout = 1",
+  "SET group_concat_max_len = 4",
+  "SET foreign_key_checks = 0, unique_checks = 0",
+  "SET sql_auto_is_null = 1",
   "SET completion_type = 1",
+  "SET completion_type = 2",
   "SET sql_select_limit = 1",
   "SET /*!80000 sql_mode = '' */ /*M! sql_mode = 'SIMULTANEOUS_ASSIGNMENT' */",
 ];
@@ -128,6 +145,20 @@ describe.each(SERVERS)("a pool that was handed in, on $name", ({ address }) => {
     const pool = ownPool(database.options);
     pool.on("connection", (connection) => void connection.query(statement));
     await expectToWork(pool);
+  });
+
+  it.each([
+    ["SET SESSION TRANSACTION READ ONLY", UNAVAILABLE, "transaction_read_only"],
+    [
+      "SET sql_big_selects = 0, max_join_size = 1",
+      { code: "STORE_FAILED", retryable: false },
+      "max_join_size",
+    ],
+  ] as const)("is refused by name after %s", async (statement, error, text) => {
+    await openStore({ connection: database.options }).setup();
+    const pool = ownPool(database.options);
+    pool.on("connection", (connection) => void connection.query(statement));
+    await expectFailure(openStore({ pool }).joinWorker(SCOPE, WORKER), { ...error, text });
   });
 
   it("keeps names in UTF-8, whatever the connection's character set", async () => {

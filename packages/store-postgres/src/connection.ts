@@ -155,14 +155,15 @@ function transaction(lockTimeoutMs: number, statementTimeoutMs: number): readonl
     "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
     `SET LOCAL lock_timeout = ${lockTimeoutMs}`,
     `SET LOCAL statement_timeout = ${statementTimeoutMs}`,
-    `SELECT pg_is_in_recovery()::text AS standby,
+    `SELECT pg_is_in_recovery()::text AS standby, current_setting('client_encoding') AS encoding,
       (now() = statement_timestamp())::text AS own_transaction`,
   ];
 }
 
 /**
- * A standby answers reads with what it has got so far: that could be taken for no checkpoint. And
- * what is written in a transaction that somebody left open is not kept: it began before this text.
+ * A standby answers reads with what it has got so far: that could be taken for no checkpoint. What is
+ * written in a transaction that somebody left open is not kept: it began before this text. And in
+ * another encoding names become others, whose rows nobody else finds: `pg` sends UTF-8 whatever is set.
  */
 function checkServer(row: PostgresRow | undefined): void {
   const refuse = (why: string): never => {
@@ -174,4 +175,10 @@ function checkServer(row: PostgresRow | undefined): void {
   if (row?.["own_transaction"] !== "true") {
     refuse("a connection of the pool came with a transaction that its owner left open");
   }
+  const encoding = row?.["encoding"] ?? "";
+  if (encoding === "UTF8" || encoding === "SQL_ASCII") return;
+  throw new StoreError(
+    "STORE_FAILED",
+    `a connection of the pool has client_encoding ${encoding}: pg speaks UTF8, so do not set another`,
+  );
 }

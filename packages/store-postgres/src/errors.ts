@@ -31,7 +31,12 @@ export const SQLSTATES: readonly (readonly [string, StoreFailure])[] = [
     "25001",
     passingFailure("a connection of the pool came with a transaction that its owner left open"),
   ],
-  ["25006", passingFailure("this server is read-only: a standby, or a failover is under way")],
+  [
+    "25006",
+    passingFailure(
+      "this server is read-only: a standby, a failover, or default_transaction_read_only is on",
+    ),
+  ],
   [
     "25P02",
     passingFailure("a connection of the pool came with a transaction that its owner left open"),

@@ -88,7 +88,7 @@ export class Connection {
 
   #database(): SqliteDatabase {
     const { source } = this.#options;
-    if (!("path" in source)) return source.database;
+    if (!("path" in source)) return refuseOff(source.database);
     const { path, mustExist } = source;
     if (mustExist && !existsSync(path)) {
       throw new StoreError(
@@ -99,6 +99,18 @@ export class Connection {
     this.#file = openFile(path);
     return this.#file.database;
   }
+}
+
+/** Without a journal a write that fails half-way is not undone. */
+function refuseOff(database: SqliteDatabase): SqliteDatabase {
+  if (!database.open) return database;
+  const [row] = new Session(database).query("PRAGMA journal_mode");
+  if (row?.["journal_mode"] !== "off") return database;
+  throw new StoreError(
+    "STORE_FAILED",
+    "the SQLite database that was handed in has journal_mode = OFF, so no write can be rolled " +
+      "back: set WAL, or another",
+  );
 }
 
 interface OpenFile {
