@@ -27,6 +27,18 @@ const mutant = (name: string, caughtBy: string, Class: ReferenceCounterClass): C
   makeHarness: async () => counterHarness(Class),
 });
 
+/** What a mutant keeps beside a registry. */
+function kept<Value extends object>(make: () => Value): (registry: ReferenceRegistry) => Value {
+  const all = new WeakMap<ReferenceRegistry, Value>();
+  return (registry) => {
+    let value = all.get(registry);
+    if (value === undefined) all.set(registry, (value = make()));
+    return value;
+  };
+}
+
+const totalsOf = kept(() => new Map<string, number>());
+const placesOf = kept(() => new Set<string>());
 const registered = new WeakSet<ReferenceRegistry>();
 const oneRegistry = new ReferenceRegistry();
 
@@ -209,6 +221,131 @@ const MUTANTS: readonly CounterMutant[] = [
         }
       },
     ),
+  ),
+  mutant(
+    "takes 0 for nothing",
+    "add.zero",
+    class extends ReferenceCounter {
+      override add(name: string, value: number, attributes: Attributes): void {
+        if (value !== 0) super.add(name, value, attributes);
+      }
+    },
+  ),
+  mutant(
+    "sets a counter back when 0 is added",
+    "add.zero",
+    class extends ReferenceCounter {
+      override add(name: string, value: number, attributes: Attributes): void {
+        if (value === 0) super.set(name, 0, attributes);
+        else super.add(name, value, attributes);
+      }
+    },
+  ),
+  mutant(
+    "keeps 2,000 series",
+    "many.live",
+    class extends ReferenceCounter {
+      override add(name: string, value: number, attributes: Attributes): void {
+        const { series } = this.registry;
+        if (series.size < 2000 || series.has(this.key(name, attributes)))
+          super.add(name, value, attributes);
+      }
+    },
+  ),
+  mutant(
+    "lets series that are over keep their place",
+    "many.ended",
+    class extends ReferenceCounter {
+      override set(name: string, value: number, attributes: Attributes): void {
+        const places = placesOf(this.registry);
+        places.add(this.key(name, attributes));
+        if (places.size <= 2000) super.set(name, value, attributes);
+      }
+    },
+  ),
+  mutant(
+    "wraps gauges at 32 bits",
+    "set.large",
+    class extends ReferenceCounter {
+      override set(name: string, value: number, attributes: Attributes): void {
+        super.set(name, value | 0, attributes);
+      }
+    },
+  ),
+  mutant(
+    "stops its histograms at 1,000 values",
+    "record.many",
+    class extends ReferenceCounter {
+      override record(name: string, value: number, attributes: Attributes): void {
+        const { count = 0 } = this.registry.histograms.get(this.key(name, attributes)) ?? {};
+        if (count < 1000) super.record(name, value, attributes);
+      }
+    },
+  ),
+  mutant(
+    "goes on with the total of a counter that was over",
+    "remove.restart",
+    class extends ReferenceCounter {
+      override remove(name: string, attributes: Attributes): void {
+        const key = this.key(name, attributes);
+        totalsOf(this.registry).set(key, this.registry.series.get(key) ?? 0);
+        super.remove(name, attributes);
+      }
+
+      override add(name: string, value: number, attributes: Attributes): void {
+        const key = this.key(name, attributes);
+        const before = totalsOf(this.registry).get(key) ?? 0;
+        totalsOf(this.registry).delete(key);
+        super.add(name, value + before, attributes);
+      }
+    },
+  ),
+  mutant(
+    "leaves a gauge away that is set to what it was",
+    "remove.same",
+    class extends ReferenceCounter {
+      override set(name: string, value: number, attributes: Attributes): void {
+        const last = totalsOf(this.registry);
+        const key = this.key(name, attributes);
+        if (last.get(key) !== value) super.set(name, value, attributes);
+        last.set(key, value);
+      }
+    },
+  ),
+  mutant(
+    "removes a shard from every application",
+    "remove.others",
+    class extends ReferenceCounter {
+      override remove(name: string, attributes: Attributes): void {
+        for (const application of ["billing", "audit"])
+          super.remove(name, { ...attributes, application });
+      }
+    },
+  ),
+  mutant(
+    "removes a shard from every stream",
+    "remove.others",
+    class extends ReferenceCounter {
+      override remove(name: string, attributes: Attributes): void {
+        for (const stream of ["orders", "refunds"]) super.remove(name, { ...attributes, stream });
+      }
+    },
+  ),
+  mutant(
+    "ends only what it began itself",
+    "remove.handles",
+    class extends ReferenceCounter {
+      readonly #begun = new Set<string>();
+
+      override set(name: string, value: number, attributes: Attributes): void {
+        this.#begun.add(this.key(name, attributes));
+        super.set(name, value, attributes);
+      }
+
+      override remove(name: string, attributes: Attributes): void {
+        if (this.#begun.has(this.key(name, attributes))) super.remove(name, attributes);
+      }
+    },
   ),
   mutant(
     "refuses a line break in an attribute",

@@ -7,6 +7,11 @@ const WHERE = { stream: "orders", application: "billing" } as const;
 const SHARD_0 = { ...WHERE, shardId: "shardId-000000000000" } as const;
 const SHARD_1 = { ...WHERE, shardId: "shardId-000000000001" } as const;
 
+/** Series that live, or have been, at once. */
+const MANY = 3000;
+/** Whoever collects keeps up: datagrams that nobody reads are lost. */
+const BETWEEN_READS = 100;
+
 /** What can stand in an attribute: error texts and names that other systems chose. */
 const ODD_VALUES = [
   "",
@@ -26,6 +31,18 @@ const ODD_VALUES = [
 ];
 
 const addScenarios: readonly CounterScenario[] = [
+  {
+    key: "add.zero",
+    title: "a counter that 0 is added to is shown as 0, and goes on from what it has",
+    async run({ harness }) {
+      const counter = harness.open();
+      counter.add("records", 0, SHARD_0);
+      expect(await harness.read("records", SHARD_0), "before it counts").toBe(0);
+      counter.add("records", 5, SHARD_0);
+      counter.add("records", 0, SHARD_0);
+      expect(await harness.read("records", SHARD_0), "once it counts").toBe(5);
+    },
+  },
   {
     key: "add.total",
     title: "additions to a series make its total",
@@ -79,7 +96,52 @@ const addScenarios: readonly CounterScenario[] = [
   },
 ];
 
+const shardNumber = (n: number) => ({
+  ...WHERE,
+  shardId: `shardId-${String(n).padStart(12, "0")}`,
+});
+
+const manyScenarios: readonly CounterScenario[] = [
+  {
+    key: "many.live",
+    title: "3,000 series are shown, each with its own figure",
+    async run({ harness }) {
+      const counter = harness.open();
+      for (let n = 0; n < MANY; n += 1) {
+        counter.add("records", n + 1, shardNumber(n));
+        if (n % BETWEEN_READS === 0) await harness.read("records", shardNumber(n));
+      }
+      for (const n of [0, 1, 1999, 2000, MANY - 1]) {
+        expect(await harness.read("records", shardNumber(n)), `series ${n}`).toBe(n + 1);
+      }
+    },
+  },
+  {
+    key: "many.ended",
+    title: "a series is shown after 3,000 that are over",
+    async run({ harness }) {
+      const counter = harness.open();
+      for (let n = 0; n < MANY; n += 1) {
+        counter.set("lag", 1, shardNumber(n));
+        if (n % BETWEEN_READS === 0) await harness.read("lag", shardNumber(n));
+        counter.remove("lag", shardNumber(n));
+      }
+      counter.set("lag", 7, shardNumber(MANY));
+      expect(await harness.read("lag", shardNumber(MANY))).toBe(7);
+    },
+  },
+];
+
 const setScenarios: readonly CounterScenario[] = [
+  {
+    key: "set.large",
+    title: "a gauge shows values beyond 32 bits",
+    async run({ harness }) {
+      const counter = harness.open();
+      counter.set("buffer_bytes", 2 ** 33 + 1, WHERE);
+      expect(await harness.read("buffer_bytes", WHERE)).toBe(2 ** 33 + 1);
+    },
+  },
   {
     key: "set.last",
     title: "a gauge shows the last value, lower ones and 0 too",
@@ -94,6 +156,22 @@ const setScenarios: readonly CounterScenario[] = [
 ];
 
 const recordScenarios: readonly CounterScenario[] = [
+  {
+    key: "record.many",
+    title: "10,000 values are all counted and summed up",
+    async run({ harness }) {
+      const counter = harness.open();
+      for (let n = 1; n <= 10_000; n += 1) {
+        counter.record("poll_duration", n, WHERE);
+        if (n % BETWEEN_READS === 0) await harness.readHistogram("poll_duration", WHERE);
+      }
+      const reading = await harness.readHistogram("poll_duration", WHERE);
+      // Some formats carry a limited number of values: what they come to on average is true.
+      const { count = 0, sum = 0 } = reading ?? {};
+      expect(sum / count, "the mean").toBeCloseTo(5000.5, 3);
+      expect(count, "its count").toBeGreaterThanOrEqual(1000);
+    },
+  },
   {
     key: "record.values",
     title: "a histogram counts its values and sums them up, 0 and fractions too",
@@ -123,6 +201,56 @@ const recordScenarios: readonly CounterScenario[] = [
 ];
 
 const removeScenarios: readonly CounterScenario[] = [
+  {
+    key: "remove.restart",
+    title: "a counter that is removed and begins again begins at 0",
+    async run({ harness }) {
+      const counter = harness.open();
+      counter.add("records", 7, SHARD_0);
+      expect(await harness.read("records", SHARD_0), "before it is over").toBe(7);
+      counter.remove("records", SHARD_0);
+      await harness.read("records", SHARD_0);
+      counter.add("records", 2, SHARD_0);
+      expect(await harness.read("records", SHARD_0)).toBe(2);
+    },
+  },
+  {
+    key: "remove.same",
+    title: "a gauge that is removed and set to the same value is shown again",
+    async run({ harness }) {
+      const counter = harness.open();
+      counter.set("lag", 7, SHARD_0);
+      expect(await harness.read("lag", SHARD_0), "before it is over").toBe(7);
+      counter.remove("lag", SHARD_0);
+      counter.set("lag", 7, SHARD_0);
+      expect(await harness.read("lag", SHARD_0)).toBe(7);
+    },
+  },
+  {
+    key: "remove.others",
+    title: "what is removed of one application or stream stays of the others",
+    async run({ harness }) {
+      const counter = harness.open();
+      const others = [
+        { ...SHARD_0, application: "audit" },
+        { ...SHARD_0, stream: "refunds" },
+      ];
+      for (const attributes of [SHARD_0, ...others]) counter.set("lag", 7, attributes);
+      counter.remove("lag", SHARD_0);
+      for (const attributes of others) expect(await harness.read("lag", attributes)).toBe(7);
+    },
+  },
+  {
+    key: "remove.handles",
+    title: "a series that one counter of a registry began is ended by another",
+    async run({ harness }) {
+      const [one, other] = [harness.open(), harness.open()];
+      one.set("lag", 7, SHARD_0);
+      expect(await harness.read("lag", SHARD_0), "before it is over").toBe(7);
+      other.remove("lag", SHARD_0);
+      expect(await harness.read("lag", SHARD_0)).toBeUndefined();
+    },
+  },
   {
     key: "remove.gauge",
     title: "a gauge that is removed is shown no more, and it alone",
@@ -267,6 +395,7 @@ const oddScenarios: readonly CounterScenario[] = [
 /** Every promise of a Counter. */
 export const COUNTER_SCENARIOS: readonly CounterScenario[] = collectScenarios(
   addScenarios,
+  manyScenarios,
   setScenarios,
   recordScenarios,
   removeScenarios,

@@ -5,6 +5,7 @@ import {
   InMemoryMetricExporter,
   MeterProvider,
   PeriodicExportingMetricReader,
+  type ViewOptions,
 } from "@opentelemetry/sdk-metrics";
 import { openTelemetryAttributes, openTelemetryName } from "../../src/index.ts";
 
@@ -24,14 +25,14 @@ export class TestMetrics implements AsyncDisposable {
   /** What deltas have come to. */
   readonly #totals = new Map<string, number>();
 
-  constructor(temporality: AggregationTemporality) {
+  constructor(temporality: AggregationTemporality, views: readonly ViewOptions[] = []) {
     this.#temporality = temporality;
     this.#exporter = new InMemoryMetricExporter(temporality);
     const reader = new PeriodicExportingMetricReader({
       exporter: this.#exporter,
       exportIntervalMillis: 2 ** 30,
     });
-    this.provider = new MeterProvider({ readers: [reader] });
+    this.provider = new MeterProvider({ readers: [reader], views: [...views] });
   }
 
   /** What one series has come to by the latest export; undefined = that has no such series. */
