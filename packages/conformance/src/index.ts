@@ -6,6 +6,15 @@ export {
 } from "./lease-store/lease-store-conformance.ts";
 export { leaseStoreRound } from "./lease-store/round.ts";
 export type { LeaseStoreHarness, LeaseStoreScenario } from "./lease-store/harness.ts";
+export {
+  frozenClientConformance,
+  FROZEN_CLIENT_SCENARIOS,
+} from "./frozen-client/frozen-client-conformance.ts";
+export type {
+  FrozenClientHarness,
+  FrozenClientScenario,
+  ServerAddress,
+} from "./frozen-client/harness.ts";
 export { counterConformance } from "./counter/counter-conformance.ts";
 export { COUNTER_SCENARIOS } from "./counter/scenarios.ts";
 export type { CounterHarness, CounterScenario, HistogramReading } from "./counter/harness.ts";

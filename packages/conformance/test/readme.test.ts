@@ -1,6 +1,11 @@
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
-import { COUNTER_SCENARIOS, LEASE_STORE_SCENARIOS, STORE_SCENARIOS } from "../src/index.ts";
+import {
+  COUNTER_SCENARIOS,
+  FROZEN_CLIENT_SCENARIOS,
+  LEASE_STORE_SCENARIOS,
+  STORE_SCENARIOS,
+} from "../src/index.ts";
 
 const read = (name: string): string => readFileSync(new URL(name, import.meta.url), "utf8");
 
@@ -12,9 +17,12 @@ it.each(["./readme/store.test.ts", "./readme/counter.test.ts"])(
 );
 
 it("the README names every theme", () => {
-  const themes = [...STORE_SCENARIOS, ...LEASE_STORE_SCENARIOS, ...COUNTER_SCENARIOS].map(
-    ({ key }) => key.split(".")[0]!,
-  );
+  const themes = [
+    ...STORE_SCENARIOS,
+    ...LEASE_STORE_SCENARIOS,
+    ...FROZEN_CLIENT_SCENARIOS,
+    ...COUNTER_SCENARIOS,
+  ].map(({ key }) => key.split(".")[0]!);
   const named = new Set(
     [...read("../README.md").matchAll(/^\| `([\w-]+)\.`/gm)].map(([, name]) => name),
   );

@@ -1,5 +1,5 @@
 import { ListTablesCommand } from "@aws-sdk/client-dynamodb";
-import type { LeaseStoreHarness } from "@kc/conformance";
+import type { FrozenClientHarness, LeaseStoreHarness, ServerAddress } from "@kc/conformance";
 import { startProxy } from "@kc-internal/test-services";
 import { inject } from "vitest";
 import { DynamoDBStore } from "../../src/index.ts";
@@ -42,6 +42,30 @@ export async function dynamodbHarness(): Promise<LeaseStoreHarness> {
       await proxy.close();
       await table.drop();
       admin.destroy();
+    },
+  };
+}
+
+/** No table at first. */
+export async function frozenClientHarness(): Promise<FrozenClientHarness> {
+  const server = inject("dynamodb");
+  const table = newTableName();
+  const closers: (() => unknown)[] = [];
+  const openAt = async ([address]: readonly ServerAddress[]): Promise<DynamoDBStore> => {
+    const client = connect(address);
+    const store = new DynamoDBStore({ client, table });
+    closers.push(
+      () => store[Symbol.asyncDispose](),
+      () => client.destroy(),
+    );
+    return store;
+  };
+  return {
+    servers: [server],
+    open: () => openAt([server]),
+    openAt,
+    async [Symbol.asyncDispose]() {
+      for (const close of closers) await close();
     },
   };
 }

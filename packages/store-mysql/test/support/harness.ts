@@ -1,4 +1,4 @@
-import type { LeaseStoreHarness } from "@kc/conformance";
+import type { FrozenClientHarness, LeaseStoreHarness, ServerAddress } from "@kc/conformance";
 import { startProxy, type MysqlAddress } from "@kc-internal/test-services";
 import { createPool, type Pool } from "mysql2/promise";
 import { MysqlStore } from "../../src/index.ts";
@@ -58,6 +58,26 @@ export async function mysqlHarness(
     },
     async [Symbol.asyncDispose]() {
       for (const close of closers) await close();
+    },
+  };
+}
+
+/** An empty database. A client that is to stand still has a pool of the store's own. */
+export async function frozenClientHarness(server: MysqlAddress): Promise<FrozenClientHarness> {
+  const database = await createDatabase(server);
+  const stores: MysqlStore[] = [];
+  const openAt = async ([address]: readonly ServerAddress[]): Promise<MysqlStore> => {
+    const store = new MysqlStore({ connection: { ...database.options, ...address }, timeoutMs });
+    stores.push(store);
+    return store;
+  };
+  return {
+    servers: [server],
+    open: () => openAt([server]),
+    openAt,
+    async [Symbol.asyncDispose]() {
+      for (const store of stores) await store[Symbol.asyncDispose]();
+      await database.drop();
     },
   };
 }

@@ -1,8 +1,10 @@
-import type { LeaseStoreHarness } from "@kc/conformance";
+import type { FrozenClientHarness, LeaseStoreHarness, ServerAddress } from "@kc/conformance";
 import { startProxy, type Address } from "@kc-internal/test-services";
 import pg from "pg";
 import { PostgresStore, type PostgresStoreOptions } from "../../src/index.ts";
 import { testDatabase } from "./database.ts";
+
+type Server = Address & { readonly user: string; readonly database: string };
 
 /**
  * A schema that every handle reaches through a proxy of the harness's own. A handle has a pool of
@@ -10,7 +12,7 @@ import { testDatabase } from "./database.ts";
  */
 export async function postgresHarness(
   form: "pool" | "connection",
-  { host, port, user, database }: Address & { readonly user: string; readonly database: string },
+  { host, port, user, database }: Server,
   listenConnection?: string,
 ): Promise<LeaseStoreHarness> {
   const { schema, admin, ...own } = await testDatabase();
@@ -57,6 +59,28 @@ export async function postgresHarness(
     async [Symbol.asyncDispose]() {
       await proxy.close();
       for (const close of closers) await close();
+      await own[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** An empty schema. A client that is to stand still has a pool of the store's own. */
+export async function frozenClientHarness(server: Server): Promise<FrozenClientHarness> {
+  const { schema, ...own } = await testDatabase();
+  const { user, database } = server;
+  const stores: PostgresStore[] = [];
+  const openAt = async ([address]: readonly ServerAddress[]): Promise<PostgresStore> => {
+    const { host, port } = address!;
+    const store = new PostgresStore({ connection: { host, port, user, database }, schema });
+    stores.push(store);
+    return store;
+  };
+  return {
+    servers: [server],
+    open: () => openAt([server]),
+    openAt,
+    async [Symbol.asyncDispose]() {
+      for (const store of stores) await store[Symbol.asyncDispose]();
       await own[Symbol.asyncDispose]();
     },
   };

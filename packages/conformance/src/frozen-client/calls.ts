@@ -1,0 +1,92 @@
+import {
+  compareCheckpoints,
+  type AcquiredLease,
+  type CallOptions,
+  type Checkpoint,
+  type CheckpointWrite,
+  type LeaseStore,
+  type StoreScope,
+} from "@kc/core";
+import { worker, LINEAGE } from "../lease-store/fixtures.ts";
+import type { LeaseOperationName } from "../lease-store/operations.ts";
+import { applicationRow, at, shard } from "../store/fixtures.ts";
+import type { OperationName } from "../store/operations.ts";
+
+export const FROZEN = worker("frozen");
+/** Shards that it holds, one that is free, one that is done with, one without a row. */
+export const HELD: readonly string[] = [0, 1, 2, 3, 4].map(shard);
+export const [FREE, DONE, NEW] = [shard(5), shard(6), shard(7)];
+
+/** What the worker that will stand still has, and calls with. */
+export interface Before {
+  readonly store: LeaseStore;
+  readonly scope: StoreScope;
+  readonly held: readonly AcquiredLease[];
+}
+
+export type Call = (before: Before, options: CallOptions) => Promise<unknown>;
+
+/** What it wrote before, and what it writes in the call: more than whoever takes its shards. */
+const [BEFORE, LATE] = [1, 9].map((n) => at(n));
+
+function writesOf(leases: readonly AcquiredLease[], checkpoint: Checkpoint): CheckpointWrite[] {
+  return leases.map(({ shardId, fence }) => ({ shardId, fence, checkpoint }));
+}
+
+/** What who has claimed its shards writes: beyond `LATE` if that was written before the claim. */
+export function takenOver(leases: readonly AcquiredLease[]): readonly CheckpointWrite[] {
+  return leases.map(({ shardId, fence, checkpoint }) => {
+    const isLate = checkpoint !== undefined && compareCheckpoints(checkpoint, LATE!) >= 0;
+    return { shardId, fence, checkpoint: at(isLate ? 10 : 3) };
+  });
+}
+
+/** It has joined, claimed and flushed, and is about to make the call in which it stands still. */
+export async function givenWorker(store: LeaseStore, scope: StoreScope): Promise<Before> {
+  await store.openApplication(scope, applicationRow(scope));
+  await store.joinWorker(scope, FROZEN);
+  const rows = [...HELD, FREE, DONE].map((shardId) => ({ shardId, lineage: LINEAGE }));
+  await store.putShards(scope, rows);
+  const held = await store.acquireLeases(scope, FROZEN, HELD);
+  await store.setCheckpoints(scope, writesOf(held, BEFORE!));
+  return { store, scope, held };
+}
+
+/** Every operation of a LeaseStore, as one call that changes something where it can. */
+export const CALLS: Readonly<Record<OperationName | LeaseOperationName, Call>> = {
+  openApplication: ({ store, scope }, options) => {
+    const other = { ...scope, application: `${scope.application}-2` };
+    return store.openApplication(other, applicationRow(other), options);
+  },
+  getCheckpoint: ({ store, scope }, options) => store.getCheckpoint(scope, HELD[0]!, options),
+  getCheckpoints: ({ store, scope }, options) => store.getCheckpoints(scope, options),
+  setCheckpoint: ({ store, scope, held }, options) =>
+    store.setCheckpoint(scope, writesOf(held, LATE!)[0]!, options),
+  setCheckpoints: ({ store, scope, held }, options) =>
+    store.setCheckpoints(scope, writesOf(held, LATE!), options),
+  resetCheckpoint: ({ store, scope }, options) =>
+    store.resetCheckpoint(scope, DONE, at(1), options),
+  joinWorker: ({ store, scope }, options) => store.joinWorker(scope, worker("joins"), options),
+  heartbeat: ({ store, scope }, options) => store.heartbeat(scope, FROZEN, options),
+  listWorkers: ({ store, scope }, options) => store.listWorkers(scope, options),
+  evictWorker: ({ store, scope }, options) =>
+    store.evictWorker(scope, { ...FROZEN, counter: 0 }, options),
+  leaveWorker: ({ store, scope }, options) => store.leaveWorker(scope, FROZEN, options),
+  putShards: ({ store, scope }, options) =>
+    store.putShards(
+      scope,
+      [
+        { shardId: NEW, lineage: LINEAGE },
+        { shardId: FREE, lineage: '{"parents":["changed"]}', replaces: LINEAGE },
+      ],
+      options,
+    ),
+  listLeases: ({ store, scope }, options) => store.listLeases(scope, options),
+  acquireLeases: ({ store, scope }, options) => store.acquireLeases(scope, FROZEN, [FREE], options),
+  releaseLeases: ({ store, scope, held }, options) => store.releaseLeases(scope, held, options),
+  removeShards: ({ store, scope }, options) => store.removeShards(scope, [DONE], options),
+};
+
+/** The call that takes a lease from whoever has it, also when it comes late. */
+export const forcedReset: Call = ({ store, scope }, options) =>
+  store.resetCheckpoint(scope, HELD[0]!, undefined, { ...options, force: true });

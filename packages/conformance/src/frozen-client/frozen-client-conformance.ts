@@ -1,0 +1,164 @@
+import type { CallOptions, LeaseStore, StoreScope } from "@kc/core";
+import { expect } from "vitest";
+import { registerScenarios, type ConformanceOptions } from "../register.ts";
+import { collectScenarios } from "../scenario.ts";
+import { CALLS, forcedReset, givenWorker, type Call } from "./calls.ts";
+import type { FrozenClientHarness, FrozenClientScenario } from "./harness.ts";
+import { deadline, expectToGoOn, expectToHold, expectToLeave } from "./others.ts";
+import { Wire, type Moment } from "./wire.ts";
+
+const LEASE_MS = 10_000;
+/** More messages than any call has. */
+const MOST_MESSAGES = 200;
+
+/** Before and after each message of a call. `visit` says whether the call has come so far. */
+async function atEachMoment(visit: (moment: Moment) => Promise<boolean>): Promise<void> {
+  for (const when of ["before", "after"] as const) {
+    let message = 0;
+    while (await visit({ message, when })) {
+      message += 1;
+      expect(message, "messages of one call").toBeLessThan(MOST_MESSAGES);
+    }
+    expect(message, "messages of one call").toBeGreaterThan(0);
+  }
+}
+
+/** One call of a client that stands still in it. */
+interface Attempt {
+  readonly moment: Moment;
+  /** What happens before the call; answers with the call. */
+  readonly prepare: (
+    store: LeaseStore,
+  ) => Promise<(options: CallOptions) => Promise<unknown> | undefined>;
+  /** What others do; `wake` resolves when the client has gone on and its call is over. */
+  readonly meanwhile: (wake: () => Promise<void>) => Promise<void>;
+}
+
+/** Answers whether the call came as far as the moment. */
+async function attempt(
+  harness: FrozenClientHarness,
+  { moment, prepare, meanwhile }: Attempt,
+): Promise<boolean> {
+  const wire = await Wire.open(harness.servers);
+  const store = await harness.openAt(wire.addresses);
+  const end = new AbortController();
+  let ended: Promise<unknown> = Promise.resolve();
+  try {
+    const call = await prepare(store);
+    const still = wire.standStillAt(moment).then(() => true);
+    ended = Promise.resolve(call({ signal: end.signal })).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    if (!(await Promise.race([still, ended.then(() => false)]))) {
+      expect(await ended, "the call's failure where nothing stands still").toBeUndefined();
+      return false;
+    }
+    await meanwhile(async () => {
+      wire.wake();
+      // Whatever it answers: what others hold decides.
+      await ended;
+    });
+    return true;
+  } finally {
+    end.abort(new Error("the scenario is over"));
+    await ended;
+    await wire.close();
+    await store[Symbol.asyncDispose]();
+  }
+}
+
+/** @param late what its call does when it wakes: nothing to what others hold, or what it says */
+function standsStill(key: string, title: string, call: Call, late: "harmless" | "forced") {
+  const scenario: FrozenClientScenario = {
+    key: `frozen.${key}`,
+    title,
+    async run({ harness }) {
+      const { leaseMs = LEASE_MS } = harness;
+      const other = await harness.open();
+      await other.setup?.();
+      await atEachMoment((moment) => {
+        const application = `${moment.when}-${moment.message}`;
+        const scope: StoreScope = { application, streamName: "orders" };
+        return attempt(harness, {
+          moment,
+          async prepare(store) {
+            const before = await givenWorker(store, scope);
+            return (options) => call(before, options);
+          },
+          async meanwhile(wake) {
+            const written = await expectToGoOn(other, scope, leaseMs);
+            if (late === "harmless") {
+              await wake();
+              await expectToHold(other, scope, written, leaseMs);
+            }
+            await expectToLeave(other, scope, written, leaseMs);
+          },
+        });
+      });
+    },
+  };
+  return scenario;
+}
+
+const setupScenario: FrozenClientScenario = {
+  key: "frozen.setup",
+  title: "who stands still in the first setup() keeps nobody from setting up and working",
+  async run({ harness: first, make }) {
+    if (!("setup" in (await first.open()))) return;
+    await atEachMoment(async (moment) => {
+      const harness = await make();
+      const { leaseMs = LEASE_MS } = harness;
+      return attempt(harness, {
+        moment,
+        prepare: async (store) => (options) => store.setup?.(options),
+        async meanwhile(wake) {
+          const other = await harness.open();
+          const scope: StoreScope = { application: "billing", streamName: "orders" };
+          const { options, answer } = deadline(leaseMs);
+          await answer("setup", other.setup?.(options) ?? Promise.resolve());
+          await givenWorker(other, scope);
+          const written = await expectToGoOn(other, scope, leaseMs);
+          await wake();
+          await expectToHold(other, scope, written, leaseMs);
+        },
+      });
+    });
+  },
+};
+
+/**
+ * A client that stands still in the middle of any call, before or after any message, holds nothing
+ * that others need; and what it sends when it wakes takes nothing from them.
+ */
+export const FROZEN_CLIENT_SCENARIOS: readonly FrozenClientScenario[] =
+  collectScenarios<FrozenClientHarness>([
+    ...Object.entries(CALLS).map(([name, call]) =>
+      standsStill(
+        name,
+        `who stands still in ${name} holds nothing that others need, and takes nothing back when it wakes`,
+        call,
+        "harmless",
+      ),
+    ),
+    standsStill(
+      "forced-reset",
+      "who stands still in a forced resetCheckpoint holds nothing that others need",
+      forcedReset,
+      "forced",
+    ),
+    setupScenario,
+  ]);
+
+/**
+ * Registers the suite of clients that freeze or are lost, for a LeaseStore with a server: each call
+ * is made over a TCP connection that goes dead at each of its messages in turn.
+ * @throws Error if `knownGaps` has a key that names no scenario, or an empty reason.
+ */
+export function frozenClientConformance(
+  name: string,
+  makeHarness: () => Promise<FrozenClientHarness>,
+  options?: ConformanceOptions,
+): void {
+  registerScenarios(name, FROZEN_CLIENT_SCENARIOS, makeHarness, options);
+}

@@ -1,0 +1,106 @@
+import type { CallOptions, CheckpointWrite, LeaseStore, StoreScope } from "@kc/core";
+import { expect } from "vitest";
+import { byShard, LINEAGE, worker } from "../lease-store/fixtures.ts";
+import { applicationRow, at, shard } from "../store/fixtures.ts";
+import { DONE, FREE, HELD, NEW, takenOver } from "./calls.ts";
+
+export const OTHER = worker("other");
+
+/** Calls of another worker, each of which must end before the lease's length is over. */
+interface Deadline {
+  readonly options: CallOptions;
+  readonly answer: <T>(what: string, call: Promise<T>) => Promise<T>;
+}
+
+export function deadline(leaseMs: number): Deadline {
+  return {
+    options: { signal: AbortSignal.timeout(leaseMs) },
+    answer: (what, call) =>
+      call.catch((error: unknown) =>
+        expect.fail(`another worker's ${what} must pass within ${leaseMs} ms: ${String(error)}`),
+      ),
+  };
+}
+
+/**
+ * Another worker does all that a group needs: it evicts the one that is silent, claims its shards
+ * and writes them. Answers with what it holds and has written then.
+ */
+export async function expectToGoOn(
+  store: LeaseStore,
+  scope: StoreScope,
+  leaseMs: number,
+): Promise<readonly CheckpointWrite[]> {
+  const { options, answer } = deadline(leaseMs);
+  await answer("openApplication", store.openApplication(scope, applicationRow(scope), options));
+  const joined = await answer("joinWorker", store.joinWorker(scope, OTHER, options));
+  expect(joined.outcome).toBe("joined");
+  for (;;) {
+    const { workers } = await answer("listWorkers", store.listWorkers(scope, options));
+    const silent = workers.find(({ workerId }) => workerId !== OTHER.workerId);
+    if (silent === undefined) break;
+    // `moved` and `gone`: what it had sent before it stood still came only now.
+    await answer("evictWorker", store.evictWorker(scope, silent, options));
+  }
+  await answer("listLeases", store.listLeases(scope, options));
+  const shards = [...HELD, FREE, DONE];
+  const held = await answer("acquireLeases", store.acquireLeases(scope, OTHER, shards, options));
+  const ids = held.map(({ shardId }) => shardId);
+  expect(ids, "the shards that the other worker claims").toEqual(
+    expect.arrayContaining([...HELD, FREE]),
+  );
+  const writes = takenOver(held);
+  const results = await answer("setCheckpoints", store.setCheckpoints(scope, writes, options));
+  expect(new Set(results.map(({ outcome }) => outcome))).toStrictEqual(new Set(["written"]));
+  await answer("setCheckpoint", store.setCheckpoint(scope, writes[0]!, options));
+  await answer("getCheckpoint", store.getCheckpoint(scope, HELD[0]!, options));
+  await answer("getCheckpoints", store.getCheckpoints(scope, options));
+  const beat = await answer("heartbeat", store.heartbeat(scope, OTHER, options));
+  expect(beat.outcome).toBe("alive");
+  const rows = [NEW, shard(8)].map((shardId) => ({ shardId, lineage: LINEAGE }));
+  await answer("putShards", store.putShards(scope, rows, options));
+  await answer("resetCheckpoint", store.resetCheckpoint(scope, shard(8), at(0), options));
+  await answer("removeShards", store.removeShards(scope, [NEW, shard(8)], options));
+  return writes;
+}
+
+/** What it holds and wrote stands, whatever came late from the worker that was evicted. */
+export async function expectToHold(
+  store: LeaseStore,
+  scope: StoreScope,
+  written: readonly CheckpointWrite[],
+  leaseMs: number,
+): Promise<void> {
+  const { options, answer } = deadline(leaseMs);
+  const ids = new Set(written.map(({ shardId }) => shardId));
+  const { leases } = await answer("listLeases", store.listLeases(scope, options));
+  const found = byShard(leases)
+    .filter(({ shardId }) => ids.has(shardId))
+    .map(({ shardId, epoch, owner, checkpoint }) => ({ shardId, epoch, owner, checkpoint }));
+  const expected = byShard(written).map(({ shardId, fence, checkpoint }) => ({
+    shardId,
+    ...fence,
+    checkpoint,
+  }));
+  expect(found, "what the other worker holds and wrote").toStrictEqual(expected);
+  const read = await answer("getCheckpoints", store.getCheckpoints(scope, options));
+  for (const { shardId, checkpoint } of written) {
+    expect(read.get(shardId), shardId).toStrictEqual(checkpoint);
+  }
+  const beat = await answer("heartbeat", store.heartbeat(scope, OTHER, options));
+  expect(beat.outcome).toBe("alive");
+}
+
+/** It gives all back and leaves. */
+export async function expectToLeave(
+  store: LeaseStore,
+  scope: StoreScope,
+  written: readonly CheckpointWrite[],
+  leaseMs: number,
+): Promise<void> {
+  const { options, answer } = deadline(leaseMs);
+  const held = written.map(({ shardId, fence }) => ({ shardId, fence: fence! }));
+  const released = await answer("releaseLeases", store.releaseLeases(scope, held, options));
+  expect(released).toHaveLength(held.length);
+  await answer("leaveWorker", store.leaveWorker(scope, OTHER, options));
+}
