@@ -9,12 +9,14 @@ export interface Served {
   close(): void;
 }
 
+type Page = (response: ServerResponse) => void | Promise<void>;
+
 /**
  * `/metrics` for Prometheus, `/live` and `/ready` for the probes of an orchestrator, `/status` for
  * people. On this machine's own address alone: in a container, listen on the container's.
  */
 export async function serve(consumer: Consumer, port: number): Promise<Served> {
-  const pages: Readonly<Record<string, (response: ServerResponse) => unknown>> = {
+  const pages: Readonly<Record<string, Page>> = {
     "/metrics": async (response) => {
       const metrics = await register.metrics();
       response.writeHead(200, { "content-type": register.contentType }).end(metrics);
@@ -32,7 +34,7 @@ export async function serve(consumer: Consumer, port: number): Promise<Served> {
   const server = createServer((request, response) => {
     const page = pages[request.url ?? ""];
     if (page === undefined) json(response, Object.keys(pages), 404);
-    else page(response);
+    else void answer(page, response);
   });
   await once(server.listen(port, "127.0.0.1"), "listening");
   const { port: listening } = server.address() as AddressInfo;
@@ -43,6 +45,17 @@ export async function serve(consumer: Consumer, port: number): Promise<Served> {
       server.closeAllConnections();
     },
   };
+}
+
+/** A page that cannot be made is an error of that request alone: the worker reads on. */
+async function answer(page: Page, response: ServerResponse): Promise<void> {
+  try {
+    await page(response);
+  } catch (error) {
+    console.error("a page could not be made", error);
+    if (!response.headersSent) response.writeHead(500);
+    response.end();
+  }
 }
 
 function json(response: ServerResponse, body: unknown, status = 200): void {
