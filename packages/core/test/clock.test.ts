@@ -56,9 +56,10 @@ it("a wait beyond the longest timer ends at its own moment all the same", async 
 
 it("the longest interval and its jitter do not make polls follow one another", async () => {
   const world = await World.of();
-  await world.start({ scanIntervalMs: MAX_TIMER_MS, random: () => 0.99 });
+  const run = await world.start({ scanIntervalMs: MAX_TIMER_MS, random: () => 0.99 });
   await world.clock.advance(3_600_000);
   expect(world.kinesis.countOf("GetRecords")).toBe(1);
+  expect(run.settled).toBeUndefined();
 });
 
 it("no wait makes Node warn", async () => {

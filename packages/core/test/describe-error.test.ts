@@ -63,11 +63,17 @@ test.each(THROWN)("%s is told in one short line", (_what, thrown, text) => {
 });
 
 test("whatever is thrown, there is one printable line of bounded length", () => {
+  // Any code point, control characters among them.
+  const text = fc.string({ unit: "binary" });
+  const error = fc.tuple(text, text).map(([name, message]) => {
+    return Object.assign(new Error(message), { name });
+  });
+  const anything = fc.anything({ withNullPrototype: true, withBigInt: true });
   fc.assert(
-    fc.property(fc.anything({ withNullPrototype: true, withBigInt: true }), (thrown) => {
-      const text = describeError(thrown);
-      expect(text).not.toMatch(/[\p{Cc}\u2028\u2029]/u);
-      expect(text.length).toBeLessThan(7000);
+    fc.property(fc.oneof(anything, text, error), (thrown) => {
+      const line = describeError(thrown);
+      expect(line).not.toMatch(/[\p{Cc}\u2028\u2029]/u);
+      expect(line.length).toBeLessThan(7000);
     }),
   );
 });

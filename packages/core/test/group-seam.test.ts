@@ -159,12 +159,17 @@ test("a hand-off that is forced during an outage keeps what was finished before 
 });
 
 test("a hand-off that waits for the store ends with a stop's deadline, or when the lease is lost", async () => {
-  for (const end of ["stop", "loss"] as const) {
+  const cases = (["stop", "loss"] as const).flatMap((end) =>
+    [false, true].map((handling) => ({ end, handling })),
+  );
+  for (const { end, handling } of cases) {
     const seam = await Seam.of({ flushIntervalMs: 1000, drainTimeoutMs: 3000 });
     const { world, store } = seam;
     const grant = seam.group.grant(SHARD);
     store.let("setCheckpoints", failing(OUTAGE));
-    await world.put("a", "1");
+    // With a handler in hand the hand-off is forced, and then waits for the store.
+    seam.slow = (text) => handling && text === "2";
+    await world.put("a", "1", "2");
     await world.clock.advance(2000);
     grant.handOff(5000);
     await world.clock.advance(20_000);
@@ -174,6 +179,7 @@ test("a hand-off that waits for the store ends with a stop's deadline, or when t
     expect(grant.outcome?.kind).toBe(end === "stop" ? undefined : "lost");
     await world.clock.advance(1);
     expect(grant.outcome).toMatchObject({ kind: end === "stop" ? "forced" : "lost" });
+    if (handling) await seam.end();
   }
 });
 

@@ -67,8 +67,14 @@ test("a shard that ends while a round is looking is given back after its childre
   const parents = range(0, 4).map((n) => `shardId-00000000000${n}`);
   for (let ms = 0; ms < 5000 && a.run.texts.length < 10; ms += 10) {
     await world.clock.advance(10);
-    const freed = parents.filter((shardId) => rows.get(shardId)!.owner === undefined);
-    if (freed.length > 0) expect(rows.size, "their children have rows").toBe(12);
+    for (const parent of parents.filter((id) => rows.get(id)!.owner === undefined)) {
+      const children = [...rows.values()].filter(({ lineage }) => lineage?.includes(parent));
+      expect(children.length, "its children have rows").toBe(2);
+      expect(
+        children.map(({ owner }) => owner),
+        "and are claimed",
+      ).not.toContain(undefined);
+    }
   }
   expect(handled(a)).toEqual(range(0, 10));
 });

@@ -5,6 +5,21 @@ import { GroupWorld, handled, range, SCOPE } from "./support/group-world.ts";
 
 const workers = (group: GroupWorld): string[] => [...group.data.application(SCOPE).workers.keys()];
 
+test("store calls that hang at a stop end with the scan: no heartbeat follows", async () => {
+  const group = await GroupWorld.of({ shards: 2 });
+  const { clock } = group.world;
+  const a = await group.join("a", { consumer: { drainTimeoutMs: 100 } });
+  await clock.advance(4000);
+  a.link.state = "hangs";
+  a.link.only = ["releaseLeases"];
+  let calls: number | undefined;
+  void a.run.ended.then(() => (calls = a.link.calls.length));
+  a.run.abort();
+  await clock.advance(60_000);
+  expect(calls).toBeDefined();
+  expect(a.link.calls.slice(calls)).toEqual([]);
+});
+
 test("a stop while the store is away ends with the scan: no call follows, and the group can run again", async () => {
   const group = await GroupWorld.of({ shards: 2 });
   const { clock } = group.world;
@@ -36,17 +51,12 @@ test("a scan can begin the moment that the one before has settled", async () => 
   await clock.advance(4000);
   a.link.state = "hangs";
   a.link.only = ["releaseLeases"];
-  const stopped = a.run.consumer;
-  const settled = new Promise<unknown>((resolve) => {
-    const look = (): void => {
-      if (a.run.settled === undefined) return void clock.setTimer(look, 100);
-      const stop = new AbortController();
-      stopped.scan(() => {}, { signal: stop.signal }).then(resolve, resolve);
-      clock.setTimer(() => stop.abort(), 2000);
-    };
-    look();
-  });
+  const stop = new AbortController();
+  const again = a.run.ended.then(() => a.run.consumer.scan(() => {}, { signal: stop.signal }));
+  const settled = again.catch((error: unknown) => error);
   a.run.abort();
+  await clock.advance(8000);
+  stop.abort();
   await clock.advance(10_000);
   expect(await settled).toBeUndefined();
 });
@@ -98,35 +108,43 @@ test("a stop while this worker joins leaves no ghost, also if the join takes eff
   expect(b.reads).toEqual(["00", "01"]);
 });
 
-test("a failure that lasts ends the scan in order: it beats until all is finished, gives back and leaves", async () => {
-  const group = await GroupWorld.of({ shards: 4 });
-  const { clock } = group.world;
-  const running = new Set<string>();
-  let overlaps = 0;
-  const slow = async (record: { partitionKey: string; text(): string }): Promise<void> => {
-    if (running.has(record.partitionKey)) overlaps += 1;
-    running.add(record.partitionKey);
-    await sleep(clock, Number(record.text()) < 10 ? 15_000 : 0);
-    running.delete(record.partitionKey);
-  };
-  const [a, b] = [await group.join("a", {}, slow), await group.join("b", {}, slow)];
-  await clock.advance(4000);
-  await group.put(0, 10);
-  await clock.advance(500);
-  const inHand = a.run.texts.length;
-  a.link.failure = new StoreError("STORE_ACCESS_DENIED", "the grant was revoked");
-  a.link.state = "fails";
-  a.link.only = ["listWorkers", "listLeases"];
-  await clock.advance(14_000);
-  expect(a.run.settled, "its handlers run").toBeUndefined();
-  expect(workers(group)).toEqual(["a", "b"]);
-  await clock.advance(2000);
-  expect(a.run.error).toMatchObject({ code: "STORE_ACCESS_DENIED" });
-  expect(workers(group)).toEqual(["b"]);
-  await clock.advance(120_000);
-  expect(handled(a, b), "what was in hand was finished and flushed").toEqual(range(0, 10));
-  expect([inHand > 0, overlaps]).toEqual([true, 0]);
-});
+test.each([
+  ["looks", ["listWorkers", "listLeases"]],
+  ["a heartbeat", ["heartbeat"]],
+])(
+  "a failure of %s that lasts ends the scan in order: it beats until all is finished, gives back and leaves",
+  async (_what, operations) => {
+    const group = await GroupWorld.of({ shards: 4 });
+    const { clock } = group.world;
+    const running = new Set<string>();
+    let overlaps = 0;
+    const slow = async (record: { partitionKey: string; text(): string }): Promise<void> => {
+      if (running.has(record.partitionKey)) overlaps += 1;
+      running.add(record.partitionKey);
+      await sleep(clock, Number(record.text()) < 10 ? 15_000 : 0);
+      running.delete(record.partitionKey);
+    };
+    const [a, b] = [await group.join("a", {}, slow), await group.join("b", {}, slow)];
+    await clock.advance(4000);
+    await group.put(0, 10);
+    await clock.advance(500);
+    const inHand = a.run.texts.length;
+    a.link.failure = new StoreError("STORE_ACCESS_DENIED", "the grant was revoked");
+    a.link.state = "fails";
+    a.link.only = operations;
+    await clock.advance(2000);
+    a.link.state = "whole";
+    await clock.advance(12_000);
+    expect(a.run.settled, "its handlers run").toBeUndefined();
+    expect(workers(group)).toEqual(["a", "b"]);
+    await clock.advance(2000);
+    expect(a.run.error).toMatchObject({ code: "STORE_ACCESS_DENIED" });
+    expect(workers(group)).toEqual(["b"]);
+    await clock.advance(120_000);
+    expect(handled(a, b), "what was in hand was finished and flushed").toEqual(range(0, 10));
+    expect([inHand > 0, overlaps]).toEqual([true, 0]);
+  },
+);
 
 test("a push that throws at once leaves no heartbeat behind, and the scan goes on without it", async () => {
   const group = await GroupWorld.of({ shards: 1 });

@@ -106,6 +106,31 @@ test("a look that does not name this worker ends its membership, whatever the ot
   expect(workers.has("a"), "it has joined again").toBe(true);
 });
 
+test("a worker that is evicted during a hand-over tells its handlers at once, as lost", async () => {
+  const group = await GroupWorld.of({ shards: 2 });
+  const { clock } = group.world;
+  const reasons: unknown[] = [];
+  const a = await group.join("a", {}, (_record, { signal }) => {
+    signal.addEventListener("abort", () => reasons.push(signal.reason));
+    return sleep(clock, 60_000);
+  });
+  await clock.advance(2500);
+  await group.put(0, 10);
+  await clock.advance(1000);
+  await group.join("b");
+  await clock.advance(3000);
+  const states = a.run.consumer.status().shards.map(({ state }) => state);
+  expect(states.toSorted(), "one is handed over").toEqual(["draining", "handling"]);
+
+  const evictor = new MemoryStore({ data: group.data });
+  await evictor.evictWorker(SCOPE, group.data.application(SCOPE).workers.get("a")!);
+  await clock.advance(1500);
+  expect(reasons.map(String)).toEqual([
+    expect.stringMatching(/evicted/),
+    expect.stringMatching(/evicted/),
+  ]);
+});
+
 test("a store that is away for longer than the lease: all stop, none is evicted, all resume", async () => {
   const group = await GroupWorld.of({ shards: 4 });
   const { clock } = group.world;

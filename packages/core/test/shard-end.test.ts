@@ -52,7 +52,9 @@ test("a shard that has no more records after its checkpoint carries that one's n
   const numbers = await world.put("a", "1", "2");
   await world.clock.advance(1000);
   await first.stop();
+  await world.clock.advance(23 * HOUR);
   await world.split(SHARD);
+  await world.clock.advance(2 * HOUR);
   await world.start({ store });
   await world.clock.advance(1000);
   expect(store.stored(SHARD)).toEqual(shardEndAt(numbers[1]));

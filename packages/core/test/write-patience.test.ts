@@ -77,7 +77,10 @@ test.each([1000, 0])(
     const store = new RecordingStore(world.clock);
     store.let("setCheckpoints", late(world.clock, 7000));
     const run = await world.start({ store, flushIntervalMs });
-    for (let i = 0; i < 4; i += 1) await world.put(keyOf(i, 4), "1");
+    for (let i = 0; i < 4; i += 1) {
+      await world.put(keyOf(i, 4), "1");
+      await world.clock.advance(1500);
+    }
     await world.clock.advance(MINUTE);
     const given = world.counter.total("retries");
     expect(given).toBeLessThanOrEqual(2);

@@ -166,7 +166,8 @@ export class Run {
   readonly consumer: Consumer;
   readonly #world: World;
   readonly #controller = new AbortController();
-  readonly #promise: Promise<void>;
+  /** Resolves the moment that the scan has settled. */
+  readonly ended: Promise<void>;
   /** Stops it. */
   get signal(): AbortSignal {
     return this.#controller.signal;
@@ -182,7 +183,7 @@ export class Run {
       this.records.push(record);
       return handler(record, context);
     };
-    this.#promise = consumer.scan(recording, { signal: this.#controller.signal }).then(
+    this.ended = consumer.scan(recording, { signal: this.#controller.signal }).then(
       () => void (this.settled = { error: undefined }),
       (error: unknown) => void (this.settled = { error }),
     );
@@ -208,6 +209,6 @@ export class Run {
     for (let i = 0; i < 600 && this.settled === undefined; i += 1) {
       await this.#world.clock.advance(100);
     }
-    await this.#promise;
+    await this.ended;
   }
 }
