@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { LeaseStoreHarness } from "@kc/conformance";
+import type { FrozenClientHarness, LeaseStoreHarness, ServerAddress } from "@kc/conformance";
 import { startProxy, type Address, type RedisClusterServer } from "@kc-internal/test-services";
 import { Cluster, type ClusterOptions, Redis } from "ioredis";
 import { RedisStore } from "../../src/index.ts";
@@ -21,12 +21,7 @@ export async function clusterHarness(cluster: RedisClusterServer): Promise<Lease
   const proxies = await Promise.all(cluster.nodes.map((node) => startProxy(node)));
   const keyPrefix = `${randomUUID()}:`;
   const closers: (() => unknown)[] = proxies.map((proxy) => () => proxy.close());
-  const natMap = Object.fromEntries(
-    cluster.nodes.map(({ host, port }, index) => {
-      const proxy = proxies[index]!;
-      return [`${host}:${port}`, { host: proxy.host, port: proxy.port }];
-    }),
-  );
+  const natMap = natMapOf(cluster.nodes, proxies);
   const borrow = (): Cluster => {
     const client = connectCluster({ nodes: proxies }, { natMap });
     closers.unshift(() => client.disconnect());
@@ -55,6 +50,44 @@ export async function clusterHarness(cluster: RedisClusterServer): Promise<Lease
       const client = borrow();
       return { store: openOn(client), clientWorks: async () => (await client.get("a")) === null };
     },
+    async [Symbol.asyncDispose]() {
+      for (const close of closers) await close();
+    },
+  };
+}
+
+/** Each node is found at the address that leads to it. */
+function natMapOf(
+  nodes: readonly Address[],
+  addresses: readonly Address[],
+): Record<string, Address> {
+  const entries = nodes.map(({ host, port }, index): [string, Address] => {
+    const address = addresses[index]!;
+    return [`${host}:${port}`, { host: address.host, port: address.port }];
+  });
+  return Object.fromEntries(entries);
+}
+
+/** Keys of its own on a cluster; a client that stands still does so towards all nodes. */
+export async function frozenClusterHarness({
+  nodes,
+}: RedisClusterServer): Promise<FrozenClientHarness> {
+  const keyPrefix = `${randomUUID()}:`;
+  const closers: (() => unknown)[] = [];
+  const openAt = async (addresses: readonly ServerAddress[]): Promise<RedisStore> => {
+    const natMap = natMapOf(nodes, addresses);
+    const client = connectCluster({ nodes: addresses }, { natMap });
+    const store = new RedisStore({ client, keyPrefix, timeoutMs: 2000 });
+    closers.push(
+      () => store[Symbol.asyncDispose](),
+      () => client.disconnect(),
+    );
+    return store;
+  };
+  return {
+    servers: nodes,
+    open: () => openAt(nodes),
+    openAt,
     async [Symbol.asyncDispose]() {
       for (const close of closers) await close();
     },

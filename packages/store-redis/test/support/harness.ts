@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { LeaseStoreHarness } from "@kc/conformance";
+import type { FrozenClientHarness, LeaseStoreHarness, ServerAddress } from "@kc/conformance";
 import { startProxy } from "@kc-internal/test-services";
 import { Redis } from "ioredis";
 import { Redis as Redis5 } from "ioredis-5";
@@ -60,6 +60,27 @@ export async function redisHarness(
     },
     async [Symbol.asyncDispose]() {
       for (const close of closers) await close();
+    },
+  };
+}
+
+/** Keys of its own. A client that is to stand still has a connection of the store's own. */
+export async function frozenClientHarness(): Promise<FrozenClientHarness> {
+  const keyPrefix = `${randomUUID()}:`;
+  const server = inject("redis");
+  const stores: RedisStore[] = [];
+  const openAt = async ([address]: readonly ServerAddress[]): Promise<RedisStore> => {
+    const { host, port } = address!;
+    const store = new RedisStore({ connection: `redis://${host}:${port}`, keyPrefix, timeoutMs });
+    stores.push(store);
+    return store;
+  };
+  return {
+    servers: [server],
+    open: () => openAt([server]),
+    openAt,
+    async [Symbol.asyncDispose]() {
+      for (const store of stores) await store[Symbol.asyncDispose]();
     },
   };
 }
