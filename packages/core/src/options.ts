@@ -1,4 +1,5 @@
 import { inspect } from "node:util";
+import { checkedStore } from "./checkpoints/checked-store.ts";
 import type { LeaseStore } from "./checkpoints/lease-store.ts";
 import { MemoryStore } from "./checkpoints/memory-store.ts";
 import type { StartPosition, Store, StoreScope } from "./checkpoints/store.ts";
@@ -157,7 +158,7 @@ export function resolveOptions(options: ConsumerOptions | LeasingConsumerOptions
   return {
     streamId,
     scope: { application, streamName },
-    store,
+    store: checkedStore(store),
     keepsProgress: options.store !== undefined,
     group,
     client: options.client,

@@ -1,6 +1,7 @@
 import { GetRecordsCommand, type GetRecordsCommandOutput } from "@aws-sdk/client-kinesis";
 import { expect, test } from "vitest";
-import { MemoryStore } from "../src/index.ts";
+import { MemoryStore, type Shard } from "../src/index.ts";
+import { announcedShards, refuseCycle, UnexpectedReplyError } from "../src/kinesis/reply-shapes.ts";
 import { recordsPage } from "../src/kinesis/records-page.ts";
 import { DecodedRecords } from "../src/kinesis/page-records.ts";
 import { STREAM, World } from "./support/world.ts";
@@ -92,4 +93,24 @@ test("a key counts by its bytes", () => {
   expect(new DecodedRecords([{ Data, PartitionKey: "é€", SequenceNumber: "1" }]).payloadBytes).toBe(
     8,
   );
+});
+
+test("a listing in which a shard waits for itself is refused, however long the way round is", () => {
+  const shard = (shardId: string, ...parentShardIds: string[]): Shard => ({
+    shardId,
+    parentShardIds,
+    closed: false,
+    hashKeyRange: undefined,
+  });
+  const chain = Array.from({ length: 10_000 }, (_, i) => shard(`${i}`, `${i + 1}`));
+  expect(() => refuseCycle(chain)).not.toThrow();
+  expect(() => refuseCycle([shard("a"), shard("b", "a"), shard("c", "a", "b")])).not.toThrow();
+  for (const listing of [
+    [shard("a", "a")],
+    [shard("a", "gone", "b"), shard("b", "a")],
+    [...chain, shard("10000", "0")],
+  ]) {
+    expect(() => refuseCycle(listing)).toThrow(UnexpectedReplyError);
+  }
+  expect(announcedShards([{ ShardId: "a", ParentShards: ["a"] }])).toEqual([]);
 });

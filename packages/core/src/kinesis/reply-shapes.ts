@@ -1,3 +1,6 @@
+import type { Shard } from "./shard.ts";
+import { shardInCycle } from "./shard-cycle.ts";
+
 /**
  * What a reply has to look like before anything is made of it, pure. An endpoint that answers `{}`
  * is not a stream without shards, and a child without an id is no shard.
@@ -13,6 +16,15 @@ export function listedShards<T>(shards: readonly T[] | null | undefined): readon
   if (Array.isArray(shards) && shards.every(isShard)) return shards as readonly T[];
   throw new UnexpectedReplyError(
     "the reply of ListShards names no shards: is the endpoint that of Kinesis?",
+  );
+}
+
+/** @throws UnexpectedReplyError for a complete listing in which a shard waits for itself */
+export function refuseCycle(listing: readonly Shard[]): void {
+  const parents = listing.map(({ shardId, parentShardIds }) => [shardId, parentShardIds] as const);
+  if (shardInCycle(new Map(parents)) === undefined) return;
+  throw new UnexpectedReplyError(
+    "ListShards names a shard among its own ancestors: is the endpoint that of Kinesis?",
   );
 }
 
@@ -98,5 +110,9 @@ function isShard(shard: unknown): boolean {
   const { ShardId, ParentShards } = shard as { ShardId?: unknown; ParentShards?: unknown };
   const hasId = typeof ShardId === "string" && ShardId !== "";
   const parents = ParentShards ?? [];
-  return hasId && Array.isArray(parents) && parents.every((id) => typeof id === "string");
+  return (
+    hasId &&
+    Array.isArray(parents) &&
+    parents.every((id) => typeof id === "string" && id !== ShardId)
+  );
 }

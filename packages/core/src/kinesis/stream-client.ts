@@ -17,7 +17,7 @@ import { Caller, type Turn } from "./call-turn.ts";
 import { classify } from "./classify.ts";
 import { ShardCalls } from "./shard-calls.ts";
 import { fromListing, type Shard } from "./shard.ts";
-import { listedShards, nextToken, streamSummary } from "./reply-shapes.ts";
+import { listedShards, refuseCycle, nextToken, streamSummary } from "./reply-shapes.ts";
 import { isOneCreation, type StreamId } from "./stream-id.ts";
 import { withoutReply } from "./unquoted-reply.ts";
 import { Wire, type WireOption } from "./wire/wire.ts";
@@ -139,12 +139,14 @@ export class StreamClient {
           // A token stands for the stream: the service refuses a name or an ARN beside it.
           new ListShardsCommand(token === undefined ? this.id : { NextToken: token }),
           signal,
-          ({ Shards, NextToken }: ListShardsCommandOutput) => ({
-            shards: listedShards(Shards).map(fromListing),
-            token: nextToken(NextToken, tokens),
-          }),
+          ({ Shards, NextToken }: ListShardsCommandOutput) => {
+            const all = [...shards, ...listedShards(Shards).map(fromListing)];
+            const next = nextToken(NextToken, tokens);
+            if (next === undefined) refuseCycle(all);
+            return { shards: all, token: next };
+          },
         );
-        shards.push(...page.shards);
+        shards = page.shards;
         token = page.token;
         if (token !== undefined) {
           tokens.add(token);

@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { inspect } from "node:util";
 import type { LeaseStore } from "../../checkpoints/lease-store.ts";
 import { StoreCalls } from "../../checkpoints/store-calls.ts";
+import { MOST_WEIGHT } from "../../checkpoints/stored-rows.ts";
 import type { Store } from "../../checkpoints/store.ts";
 import { MAX_TIMER_MS, sleep } from "../../clock.ts";
 import { checkOptionNames } from "../../option-names.ts";
@@ -28,7 +29,7 @@ export interface LeaseGroupOptions {
   readonly leaseMs?: number;
   /** From one heartbeat to the next, in milliseconds: 100 to a tenth of `leaseMs`. @default leaseMs / 10 */
   readonly heartbeatMs?: number;
-  /** This worker's share of the shards beside the others' weights; above 0. @default 1 */
+  /** This worker's share of the shards beside the others' weights; above 0, at most 1e9. @default 1 */
   readonly weight?: number;
   /** The most shards that this worker takes, a whole number from 1. @default no limit */
   readonly maxShards?: number;
@@ -87,7 +88,7 @@ export class LeaseGroup implements LeasingGroup {
     const bounds = `from ${LEAST_HEARTBEAT_MS} to a tenth of leaseMs (${leaseMs / 10}) milliseconds`;
     const isWithin = heartbeatMs >= LEAST_HEARTBEAT_MS && heartbeatMs <= leaseMs / 10;
     check("heartbeatMs", heartbeatMs, isWithin, bounds);
-    check("weight", weight, weight > 0 && weight < Infinity, "above 0");
+    check("weight", weight, weight > 0 && weight <= MOST_WEIGHT, `above 0, at most ${MOST_WEIGHT}`);
     if (maxShards !== undefined) {
       check("maxShards", maxShards, Number.isInteger(maxShards) && maxShards >= 1, "whole, from 1");
     }

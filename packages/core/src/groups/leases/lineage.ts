@@ -1,7 +1,9 @@
 import type { LeaseRow, ShardLineage, ShardPut } from "../../checkpoints/lease-store.ts";
 import { follows } from "../../checkpoints/start-position.ts";
-import { StoreError } from "../../errors.ts";
+import { corruptLease } from "../../checkpoints/stored-rows.ts";
+import { printable } from "../../describe-error.ts";
 import type { Shard } from "../../kinesis/shard.ts";
+import { shardInCycle } from "../../kinesis/shard-cycle.ts";
 import type { Discovery } from "./discovery.ts";
 
 /** What the workers of an application tell each other of a shard, in its lease's row. */
@@ -29,20 +31,26 @@ export function formatLineage(of: Lineage): string {
 
 /** @throws StoreError STORE_CORRUPT */
 export function parseLineage({ shardId, lineage }: ShardLineage): Lineage {
+  const parsed = parsedOf(lineage);
+  if (parsed !== undefined) return parsed;
+  throw corruptLease(shardId, `${JSON.stringify(printable(lineage, 80))} as its lineage`);
+}
+
+function parsedOf(text: string): Lineage | undefined {
+  let members: unknown;
   try {
-    const told = JSON.parse(lineage) as Lineage;
-    const { parents, listed, atStart, afterParent, unreadBy, readableBy } = told;
-    if (Array.isArray(parents)) {
-      return { parents, listed, atStart, afterParent, unreadBy, readableBy };
-    }
+    members = JSON.parse(text);
   } catch {
-    // Told below.
+    return undefined;
   }
-  throw new StoreError(
-    "STORE_CORRUPT",
-    `${shardId}: the lease's row holds ${JSON.stringify(lineage)} where its lineage should be`,
-    { shardId },
-  );
+  if (typeof members !== "object" || members === null) return undefined;
+  const { parents, listed, atStart, afterParent, unreadBy, readableBy } = members as Lineage;
+  const isLineage =
+    Array.isArray(parents) &&
+    parents.every((parent) => typeof parent === "string") &&
+    [listed, atStart, afterParent].every((flag) => typeof flag === "boolean") &&
+    [unreadBy, readableBy].every((owner) => owner === undefined || typeof owner === "string");
+  return isLineage ? { parents, listed, atStart, afterParent, unreadBy, readableBy } : undefined;
 }
 
 /** A lease's row, understood. */
@@ -51,7 +59,10 @@ export interface LeasedShard extends LeaseRow, Lineage {
   readonly ended: boolean;
 }
 
-/** @param known an earlier answer: a lineage that has not changed is not parsed again */
+/**
+ * @param known an earlier answer: a lineage that has not changed is not parsed again
+ * @throws StoreError STORE_CORRUPT for what is no lineage, and for a shard that is its own ancestor
+ */
 export function leasedShards(
   rows: readonly LeaseRow[],
   known: ReadonlyMap<string, LeasedShard> = new Map(),
@@ -78,6 +89,10 @@ export function leasedShards(
       ended,
     });
   }
+  const own = shardInCycle(
+    new Map(rows.map(({ shardId }) => [shardId, shards.get(shardId)!.parents])),
+  );
+  if (own !== undefined) throw corruptLease(own, "itself among its ancestors");
   return shards;
 }
 

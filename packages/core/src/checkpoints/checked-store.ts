@@ -1,0 +1,73 @@
+import type { LeaseStore } from "./lease-store.ts";
+import type { Store } from "./store.ts";
+import {
+  checkAcquired,
+  checkApplication,
+  checkCheckpoint,
+  checkCounter,
+  checkLease,
+  checkRevision,
+  checkWorker,
+  checkWritten,
+} from "./stored-rows.ts";
+
+type Call<Name extends keyof LeaseStore> = NonNullable<LeaseStore[Name]>;
+type Answer<Name extends keyof LeaseStore> =
+  Call<Name> extends (...given: never[]) => Promise<infer Value> ? Value : never;
+type Given<Name extends keyof LeaseStore> =
+  Call<Name> extends (...given: infer Values) => unknown ? Values : never;
+
+/** What each call's answer must look like. Calls that answer with no row are not here. */
+const CHECKS: {
+  readonly [Name in keyof LeaseStore]?: (answer: Answer<Name>, given: Given<Name>) => void;
+} = {
+  openApplication: ({ row }) => checkApplication(row),
+  getCheckpoint: (checkpoint, [, shardId]) => {
+    if (checkpoint !== undefined) checkCheckpoint(shardId, checkpoint);
+  },
+  getCheckpoints: (all) =>
+    all.forEach((checkpoint, shardId) => checkCheckpoint(shardId, checkpoint)),
+  setCheckpoints: (results, [, writes]) =>
+    results.forEach((result, i) => checkWritten(result, writes[i]?.shardId ?? "")),
+  joinWorker: (answer) => {
+    if (answer.outcome === "joined") checkRevision(answer.revision);
+  },
+  heartbeat: (answer, [, { workerId }]) => {
+    if (answer.outcome !== "alive") return;
+    checkCounter(workerId, answer.counter);
+    checkRevision(answer.revision);
+  },
+  listWorkers: ({ revision, workers }) => {
+    checkRevision(revision);
+    workers.forEach(checkWorker);
+  },
+  listLeases: ({ revision, leases }) => {
+    checkRevision(revision);
+    leases.forEach(checkLease);
+  },
+  acquireLeases: (leases) => leases.forEach(checkAcquired),
+};
+
+/**
+ * The store as the rest of core sees it: every answer has been checked, and calls go through as they
+ * are. The one door through which rows come in.
+ */
+export function checkedStore<S extends Store>(store: S): S {
+  // Not a proxy of the store itself: a frozen one would not let its methods be replaced.
+  return new Proxy({} as S, {
+    has: (_target, name) => name in store,
+    get: (_target, name) => {
+      const member: unknown = Reflect.get(store, name, store);
+      if (typeof member !== "function") return member;
+      const check = CHECKS[name as keyof LeaseStore] as
+        | ((answer: unknown, given: unknown) => void)
+        | undefined;
+      if (check === undefined) return member.bind(store) as unknown;
+      return async (...given: unknown[]) => {
+        const answer: unknown = await Reflect.apply(member, store, given);
+        check(answer, given);
+        return answer;
+      };
+    },
+  });
+}

@@ -1,0 +1,29 @@
+/**
+ * A shard that comes before itself, by its parents and theirs; undefined = there is none. It could
+ * never be read: it would wait for itself. Pure.
+ */
+export function shardInCycle(
+  parentsOf: ReadonlyMap<string, readonly string[]>,
+): string | undefined {
+  const done = new Set<string>();
+  const under = new Set<string>();
+  for (const start of parentsOf.keys()) {
+    const path = [start];
+    while (path.length > 0) {
+      const shardId = path.at(-1)!;
+      const next = done.has(shardId)
+        ? undefined
+        : parentsOf.get(shardId)?.find((parent) => !done.has(parent));
+      if (next === undefined) {
+        done.add(shardId);
+        under.delete(shardId);
+        path.pop();
+      } else {
+        under.add(shardId);
+        if (under.has(next)) return next;
+        path.push(next);
+      }
+    }
+  }
+  return undefined;
+}
