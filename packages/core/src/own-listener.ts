@@ -17,9 +17,19 @@ export function listenTo(signal: AbortSignal, onAbort: () => void): () => void {
   };
 }
 
-/** 0 means that there is no limit; a signal that is none of Node's has none. */
+/** A signal that is none of Node's has no limit. */
 function changeLimit(signal: AbortSignal, by: number): void {
   if (!(signal instanceof EventTarget)) return;
-  const limit = getMaxListeners(signal);
+  const limit = limitOf(signal);
   if (limit > 0) setMaxListeners(limit + by, signal);
+}
+
+/** 0 = there is no limit. */
+function limitOf(signal: EventTarget): number {
+  try {
+    return getMaxListeners(signal);
+  } catch {
+    // Node 20 answers so to a limit of 0.
+    return 0;
+  }
 }

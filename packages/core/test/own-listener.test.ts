@@ -1,4 +1,4 @@
-import { getMaxListeners } from "node:events";
+import { getMaxListeners, setMaxListeners } from "node:events";
 import { setImmediate } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { World } from "./support/world.ts";
@@ -32,4 +32,21 @@ test("any number of scans, loops and readers of events on one signal of the call
 
   expect(warnings).toEqual([]);
   expect(getMaxListeners(signal)).toBe(limit);
+});
+
+test("a signal without a limit of listeners stops a scan, a loop and a reader of events", async () => {
+  const world = await World.of();
+  const stop = new AbortController();
+  const { signal } = stop;
+  setMaxListeners(0, signal);
+  const consumer = world.consumer({ application: "scan" });
+  const ends = [
+    consumer.scan(() => {}, { signal }),
+    consumer.events({ signal }).next(),
+    world.consumer({ application: "loop" }).records({ signal }).next(),
+  ];
+  await world.clock.advance(1000);
+  stop.abort();
+  await world.clock.advance(1000);
+  await Promise.all(ends);
 });
