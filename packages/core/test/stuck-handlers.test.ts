@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { LargeShards } from "./support/large-shards.ts";
+import { LargeShards, shardNumber } from "./support/large-shards.ts";
 import { World } from "./support/world.ts";
 
 const KIB = 1024;
@@ -31,7 +31,7 @@ async function expectOthersToGoOn(of: Case): Promise<void> {
   const never = new Promise<void>(() => {});
   const scan = consumer.scan(
     ({ shardId }) => {
-      const shard = Number(shardId.slice(-6));
+      const shard = shardNumber(shardId);
       if (shard < stuck) return never;
       handled[shard]! += 1;
     },
@@ -92,3 +92,57 @@ test("however many handlers are stuck, and however large records and memory are,
   );
   await fc.assert(fc.asyncProperty(cases, expectOthersToGoOn), { numRuns: 20 });
 }, 120_000);
+
+test("stuck handlers that hold more than all memory leave small records of the other shards their pace", async () => {
+  const world = await World.of({ shards: 20 });
+  const recordBytes = (shard: number): number => (shard < 3 ? 9 * MIB : KIB);
+  const client = new LargeShards(world, { recordBytes, backlog: 100, perSecond: 20 });
+  const handled = Array.from({ length: 20 }, () => 0);
+  const maxBufferedBytes = 16 * MIB;
+  const consumer = world.consumer({ client, start: "TRIM_HORIZON", maxBufferedBytes });
+  const stop = new AbortController();
+  const never = new Promise<void>(() => {});
+  const scan = consumer.scan(
+    ({ shardId }) => {
+      const shard = shardNumber(shardId);
+      if (shard < 3) return never;
+      handled[shard]! += 1;
+    },
+    { signal: stop.signal },
+  );
+  const ended = scan.catch((error: unknown) => error);
+  await world.clock.advance(120_000);
+  const { bufferedBytes } = consumer.status();
+  expect(bufferedBytes).toBeGreaterThan(27 * MIB);
+  expect(bufferedBytes).toBeLessThan(28 * MIB);
+  expect(Math.min(...handled.slice(3))).toBeGreaterThan(client.count - 10 * 20);
+  stop.abort();
+  await world.clock.advance(60_000);
+  expect(await ended).toMatchObject({ code: "DRAIN_TIMEOUT" });
+});
+
+test("a slow loop of records() holds no more memory however many shards wait in line for it", async () => {
+  const world = await World.of({ shards: 30 });
+  const recordBytes = 9 * MIB;
+  const client = new LargeShards(world, { recordBytes, backlog: 3, perSecond: 0 });
+  const maxBufferedBytes = 16 * MIB;
+  const consumer = world.consumer({ client, start: "TRIM_HORIZON", maxBufferedBytes });
+  const records = consumer.records();
+  const from = new Set<string>();
+  let mostBytes = 0;
+  for (let i = 0; i < 40; i += 1) {
+    const next = records.next();
+    await world.clock.advance(10);
+    for (let seconds = 0; seconds < 20; seconds += 1) {
+      await world.clock.advance(1000);
+      mostBytes = Math.max(mostBytes, consumer.status().bufferedBytes);
+    }
+    from.add((await next).value!.shardId);
+  }
+  const returned = records.return();
+  await world.clock.advance(60_000);
+  await returned;
+  expect(from.size).toBe(30);
+  // The one that came without room, and another one while the loop is at that.
+  expect(mostBytes).toBeLessThanOrEqual(maxBufferedBytes + 2 * (recordBytes + OVERHEAD_BYTES));
+});

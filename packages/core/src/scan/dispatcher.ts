@@ -89,6 +89,12 @@ export class Dispatcher {
     return Math.max(this.#checkedAt, this.#options.loop?.tookAt ?? -Infinity);
   }
 
+  /** Is the handler at a record now? One that only hands its record on waits in line for the loop. */
+  get isAtRecord(): boolean {
+    const { loop, shardId } = this.#options;
+    return this.handlingSince !== undefined && (loop?.isAt(shardId) ?? true);
+  }
+
   /** Do records wait for the store, or for the lease? */
   get paused(): boolean {
     return this.#paused;

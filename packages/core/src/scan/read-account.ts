@@ -31,6 +31,8 @@ export class Reservation {
   least = false;
   /** Counts as old: see `ReadBudget`. */
   old = false;
+  /** Takes no room from others: see `ReadBudget`. */
+  beside = false;
   stage: "under way" | "read ahead" | "in hand" | "released" = "under way";
   /** When it came to this stage, or its reply went on, by the monotonic clock. */
   since: number;
@@ -86,7 +88,7 @@ export class ReadAccount {
   readonly reservations = new Set<Reservation>();
   /** Called when others need memory and the page in hand is old: what was read ahead can go. */
   onPressure: () => void = () => {};
-  /** Is the handler at the page in hand? Else the page waits, as others do: for the store, the lease. */
+  /** Is the handler at the page in hand? Else the page waits, as others do: for the store, the lease, the loop. */
   isHandling: () => boolean = () => true;
   readonly #lender: Lender;
   readonly #clock: Clock;

@@ -23,8 +23,8 @@ const DIFFERENCE = 2;
  * A shard that holds nothing goes before those that read ahead. Handlers that are stuck hold up
  * their own shards, and not the rest. When others wait, what was read ahead for the stuck ones is
  * given up, and new pages are small enough that each shard can have one. A shard that holds nothing
- * can always have a page of a single record in the end, room or not: one such page at a time, and
- * the next one when the handler has been at it for long.
+ * can always have a page of a single record in the end, room or not: one such page at a time. Once the
+ * handler has been at it for long, it takes no room from others any more, and the next one may come.
  *
  * So the bound is `maxBytes`, one record, and one record for each handler that takes longer than
  * `OLD_PAGE_MS`.
@@ -37,6 +37,8 @@ export class ReadBudget implements Lender {
   readonly #empty = new Set<Demand>();
   readonly #ahead = new Set<Demand>();
   #used = 0;
+  /** The part of it that is taken up by records without room whose handlers take long. */
+  #besideBytes = 0;
   /** Shards that hold something. */
   #holders = 0;
   /** Pages that are old, as of the last look. */
@@ -86,10 +88,11 @@ export class ReadBudget implements Lender {
     account.held = held;
     reservation.bytes = bytes;
     this.#used += more;
+    if (reservation.beside) this.#besideBytes += more;
     if (more >= 0) return true;
     if (old && bytes === 0) this.#oldPages -= 1;
     if (this.#exceeding === reservation && bytes === 0) this.#exceeding = undefined;
-    if (this.#used <= this.#maxBytes) this.#exceeding = undefined;
+    if (this.#inRoom <= this.#maxBytes) this.#exceeding = undefined;
     const { demand } = account;
     if (account.held === 0 && demand !== undefined && this.#ahead.delete(demand)) {
       this.#empty.add(demand);
@@ -98,15 +101,20 @@ export class ReadBudget implements Lender {
     return true;
   }
 
+  /** Bytes of all pages that take room from others. */
+  get #inRoom(): number {
+    return this.#used - this.#besideBytes;
+  }
+
   #mayGrow(reservation: Reservation, more: number): boolean {
     const { account, granted, least } = reservation;
-    const used = this.#used + more;
+    const used = this.#inRoom + more;
     const bytes = reservation.bytes + more;
     if (used <= this.#maxBytes * PART_FOR_ALL) return true;
     const isDue = least || bytes <= Math.max(granted * DIFFERENCE, this.#evenShare);
     if (isDue && used <= this.#maxBytes) return true;
     // Whatever is larger than all the memory comes alone.
-    const alone = used === bytes;
+    const alone = this.#used + more === bytes;
     const exceeds = least && account.held === reservation.bytes;
     const isFree = this.#exceeding === undefined || this.#exceeding === reservation;
     if (!alone && !(exceeds && isFree)) return false;
@@ -120,13 +128,13 @@ export class ReadBudget implements Lender {
       const { least } = demand;
       const bytes = Math.max(least, Math.min(demand.bytes, this.#largestPage));
       const part = this.#oldPages === 0 ? PART_FOR_ALL : 1;
-      const fits = this.#used + bytes <= this.#maxBytes * part;
+      const fits = this.#inRoom + bytes <= this.#maxBytes * part;
       if (!fits && (bytes > least || this.#exceeding !== undefined)) break;
       this.#empty.delete(demand);
       demand.grant(bytes);
     }
     for (const demand of this.#ahead) {
-      const room = this.#maxBytes * PART_FOR_READING_AHEAD - this.#used;
+      const room = this.#maxBytes * PART_FOR_READING_AHEAD - this.#inRoom;
       if (this.#empty.size > 0 || demand.bytes > room) break;
       this.#ahead.delete(demand);
       demand.grant(demand.bytes);
@@ -137,13 +145,13 @@ export class ReadBudget implements Lender {
   /** What a shard that holds nothing may ask for. */
   get #largestPage(): number {
     if (this.#oldPages === 0) return this.#maxBytes * PART_FOR_ALL;
-    const free = this.#maxBytes * PART_FOR_ALL - this.#used;
+    const free = this.#maxBytes * PART_FOR_ALL - this.#inRoom;
     return Math.max(0, Math.floor(Math.max(free * PART_BESIDE_OLD, this.#evenShare)));
   }
 
   /** Of a shard that holds nothing: it stays the same however many others have taken theirs. */
   get #evenShare(): number {
-    return (this.#maxBytes - this.#used) / Math.max(1, this.#accounts.size - this.#holders);
+    return (this.#maxBytes - this.#inRoom) / Math.max(1, this.#accounts.size - this.#holders);
   }
 
   #planLook(): void {
@@ -170,10 +178,17 @@ export class ReadBudget implements Lender {
           reservation.old = true;
           this.#oldPages += 1;
         }
-        if (this.#exceeding === reservation && account.isHandling()) this.#exceeding = undefined;
+        if (this.#exceeding === reservation && account.isHandling()) this.#putBeside(reservation);
         account.onPressure();
       }
     }
     this.#grant();
+  }
+
+  /** The next page without room may come. */
+  #putBeside(reservation: Reservation): void {
+    this.#exceeding = undefined;
+    reservation.beside = true;
+    this.#besideBytes += reservation.bytes;
   }
 }

@@ -6,6 +6,7 @@ import type { ConsumerRecord } from "../record.ts";
 type RecordResult = IteratorResult<ConsumerRecord, undefined>;
 
 interface Offer {
+  readonly shardId: string;
   readonly record: ConsumerRecord;
   /**
    * Aborts when the record is somebody else's: its shard was lost while it waited in line. Undefined =
@@ -25,6 +26,8 @@ interface Request {
 export interface RecordLoop {
   /** When it took its last record, by the monotonic clock. */
   readonly tookAt: number;
+  /** Is it at a record of this shard? */
+  isAt(shardId: string): boolean;
 }
 
 const DONE: RecordResult = { done: true, value: undefined };
@@ -69,6 +72,10 @@ export class RecordIterator
 
   get tookAt(): number {
     return this.#tookAt;
+  }
+
+  isAt(shardId: string): boolean {
+    return this.#inHand?.shardId === shardId;
   }
 
   /** The next record; the last one is acknowledged. @throws KcError of what ended the scan, once */
@@ -117,9 +124,10 @@ export class RecordIterator
 
   #offer(record: ConsumerRecord, context: HandlerContext): unknown {
     if (this.#stop.signal.aborted) return SkipCheckpoint;
+    const { shardId } = context;
     const signal = this.#requests.length > 0 ? undefined : context.signal;
     return new Promise((answer, reject) => {
-      this.#offers.push({ record, signal, answer, reject });
+      this.#offers.push({ shardId, record, signal, answer, reject });
       this.#serve();
     });
   }

@@ -65,7 +65,7 @@ export class ShardReading {
     const reader = new PollingReader({ ...options, gate: this.#gate });
     this.#pages = new PageQueue({ reader, account, stop });
     this.#dispatcher = new Dispatcher(options);
-    account.isHandling = () => this.isHandling;
+    account.isHandling = () => this.#dispatcher.isAtRecord;
   }
 
   /** As `PageQueue.next`. */

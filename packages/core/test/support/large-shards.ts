@@ -6,7 +6,8 @@ const MIB = 2 ** 20;
 const REPLY_BYTES = 10 * MIB;
 
 export interface LargeShardsOptions {
-  readonly recordBytes: number;
+  /** Of all shards, or of each by its number. */
+  readonly recordBytes: number | ((shard: number) => number);
   /** Records in each shard at the beginning. */
   readonly backlog: number;
   /** Records that come into each shard every second. */
@@ -20,13 +21,12 @@ export interface LargeShardsOptions {
 export class LargeShards {
   readonly #world: World;
   readonly #options: LargeShardsOptions;
-  readonly #data: Uint8Array;
+  readonly #data = new Uint8Array(REPLY_BYTES);
   readonly #began: number;
 
   constructor(world: World, options: LargeShardsOptions) {
     this.#world = world;
     this.#options = options;
-    this.#data = new Uint8Array(options.recordBytes);
     this.#began = world.clock.monotonic();
   }
 
@@ -39,14 +39,14 @@ export class LargeShards {
 
   readonly send = async (command: object): Promise<unknown> => {
     if (command instanceof GetShardIteratorCommand) {
-      const { StartingSequenceNumber } = command.input;
-      return { ShardIterator: StartingSequenceNumber ?? "1" };
+      const { ShardId, StartingSequenceNumber } = command.input;
+      return { ShardIterator: `${shardNumber(ShardId!)}:${StartingSequenceNumber ?? 1}` };
     }
     if (!(command instanceof GetRecordsCommand)) return this.#world.kinesis.send(command as never);
     await new Promise<void>((resolve) => void this.#world.clock.setTimer(resolve, 10));
     const { ShardIterator, Limit } = command.input;
-    const first = Number(ShardIterator);
-    const { recordBytes } = this.#options;
+    const [shard, first] = ShardIterator!.split(":").map(Number) as [number, number];
+    const recordBytes = this.#recordBytes(shard);
     const fitting = Math.max(1, Math.floor(REPLY_BYTES / recordBytes));
     const left = this.count + 1 - first;
     const length = Math.min(Limit!, fitting, left);
@@ -54,11 +54,20 @@ export class LargeShards {
       Records: Array.from({ length }, (_, index) => ({
         SequenceNumber: `${first + index}`,
         PartitionKey: "key",
-        Data: this.#data,
+        Data: this.#data.subarray(0, recordBytes),
       })),
-      NextShardIterator: `${first + length}`,
+      NextShardIterator: `${shard}:${first + length}`,
       MillisBehindLatest: length < left ? 1000 : 0,
       $metadata: {},
     };
   };
+
+  #recordBytes(shard: number): number {
+    const { recordBytes } = this.#options;
+    return typeof recordBytes === "number" ? recordBytes : recordBytes(shard);
+  }
+}
+
+export function shardNumber(shardId: string): number {
+  return Number(shardId.slice(-6));
 }
