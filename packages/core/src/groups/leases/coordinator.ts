@@ -5,6 +5,7 @@ import type { GroupHost } from "../group.ts";
 import { Alarm } from "../alarm.ts";
 import { GroupFigures } from "./group-figures.ts";
 import { GroupView, type View } from "./group-view.ts";
+import { HintPace } from "./hint-pace.ts";
 import { HeldLeases, type HeldLease } from "./held-leases.ts";
 import { LeaseMoves } from "./lease-moves.ts";
 import { LeaseReporter } from "./lease-reporter.ts";
@@ -45,6 +46,7 @@ export class Coordinator {
   readonly #moves: LeaseMoves;
   readonly #reporter: LeaseReporter;
   readonly #figures: GroupFigures;
+  readonly #hints: HintPace;
   /** Aborts with this incarnation's end. */
   readonly #over = new AbortController();
   readonly #claimFirstFrom: number;
@@ -64,6 +66,7 @@ export class Coordinator {
     this.#reporter = new LeaseReporter(host.telemetry);
     this.#figures = new GroupFigures(host.telemetry, host.clock);
     this.#alarm = new Alarm(host.clock);
+    this.#hints = new HintPace(GATHER_MS, options.timing.heartbeatMs);
     this.#held = new HeldLeases(
       host.clock,
       (assignment) => host.read(assignment),
@@ -152,7 +155,7 @@ export class Coordinator {
 
   async #watchForHints(): Promise<void> {
     const { host, calls } = this.#options;
-    const onHint = (): void => this.#alarm.ring(GATHER_MS);
+    const onHint = (): void => this.#alarm.ring(this.#hints.hint());
     try {
       await calls.store.watch?.(host.scope, onHint, this.#over.signal);
     } catch (error) {
@@ -189,6 +192,7 @@ export class Coordinator {
   async #round(stop: AbortSignal): Promise<void> {
     try {
       const changed = await this.#group.look();
+      this.#hints.looked(changed);
       if (!this.#group.isListed) return this.#finish("evicted");
       if (stop.aborted) return;
       this.#discover();
