@@ -249,3 +249,23 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
     },
   ],
 };
+
+/**
+ * The first story that found a bug, of 1,000 that were told with it. A test begins there: what comes
+ * before finds nothing as long as the stories are the same.
+ */
+export const FOUND_BY: Readonly<Record<string, number>> = {
+  "no fence": 27,
+  "a fence that looks first and writes later": 8,
+  "child before parent": 8,
+  "flush after release": 7,
+  "a deadline by the wall clock alone": 18,
+  "an iterator that is made anew from an older place": 12,
+  "a claim whose reply was lost is never reconciled": 41,
+  "an announced child whose other parent is taken for gone": 71,
+  "a parent that aged out blocks its children": 17,
+  "a silence that is counted from the asking": 325,
+  "a lease that is lost during its hand-off and is still handed off": 65,
+  "a worker that leaves its shards although nobody else reaches Kinesis": 8,
+  "a group that fails for good and stops beating": 43,
+};
