@@ -96,6 +96,27 @@ test("an outage of Kinesis for all moves no shard, and all read their own again 
   expect(logger.find("warn", /cannot read/)).toEqual([]);
 });
 
+test("a worker that has lost Kinesis leaves its shards also while a handler is at records that came before", async () => {
+  const group = await GroupWorld.of({ shards: 4 });
+  const { world } = group;
+  const client = new CutClient(world.kinesis);
+  const a = await group.join("a");
+  let stuckShard: string | undefined;
+  await group.join("b", { consumer: { client } }, ({ shardId }) => {
+    stuckShard ??= shardId;
+    return shardId === stuckShard ? new Promise<void>(() => {}) : undefined;
+  });
+  await world.clock.advance(10_000);
+  await group.put(0, 40);
+  await world.clock.advance(5000);
+  expect(stuckShard).toBeDefined();
+  client.isCut = true;
+  await group.put(40, 40);
+  await world.clock.advance(3 * MINUTE);
+  expect(group.shares).toEqual({ a: 4 });
+  expect(handled(a).filter((number) => number >= 40)).toEqual(range(40, 40));
+});
+
 test("once one of all reaches Kinesis again, the others leave their shards to it", async () => {
   const { group, members, clients } = await twoWorkers();
   const { clock } = group.world;

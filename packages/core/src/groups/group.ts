@@ -88,7 +88,10 @@ export interface GroupHost {
 
 /** Durations in milliseconds; 0 = nothing does. */
 export interface Blockage {
-  /** Since when calls for every shard that is read here have failed. */
+  /**
+   * Since when no shard that is read here has had a page that was due, if calls for one of them fail.
+   * Shards that have nothing to ask for say nothing.
+   */
   readonly unreadForMs: number;
   /** Since when a shard has waited for a handler of this process that had it before. */
   readonly waitingForMs: number;

@@ -214,11 +214,15 @@ export class Scan implements GroupHost {
   }
 
   blockage(): Blockage {
-    const shards = [...this.#running].map((scan) => scan.status());
-    const waiting = shards.filter(({ state }) => state === "waiting").map(({ lagMs }) => lagMs);
-    const unread = shards.map(({ error, unreadForMs }) => (error === undefined ? 0 : unreadForMs));
+    const now = this.clock.monotonic();
+    const scans = [...this.#running];
+    const waiting = scans
+      .map((scan) => scan.status())
+      .filter(({ state }) => state === "waiting")
+      .map(({ lagMs }) => lagMs);
+    const unread = Math.min(...scans.map((scan) => scan.unansweredForMs(now)));
     return {
-      unreadForMs: unread.length === 0 ? 0 : Math.min(...unread),
+      unreadForMs: scans.some(({ fails }) => fails) && unread < Infinity ? unread : 0,
       waitingForMs: Math.max(0, ...waiting),
     };
   }

@@ -99,6 +99,16 @@ export class ShardReading {
     return this.#dispatcher.handlingSince !== undefined;
   }
 
+  /** Has it a page whose records are not all handled? It can wait with the next one. */
+  get hasPage(): boolean {
+    return this.#pages.oldest !== undefined;
+  }
+
+  /** How long the next page has been due. @param now by the monotonic clock */
+  overdueMs(now: number): number {
+    return this.#gate.overdueMs(now);
+  }
+
   /** @param now by the monotonic clock */
   status(now: number): ReadingStatus {
     const { oldest, recordsAhead } = this.#pages;

@@ -118,6 +118,21 @@ export class ShardScan {
     };
   }
 
+  /**
+   * For how long its next page has been due, in milliseconds; Infinity = none is asked for now; 0 = it
+   * comes, as far as is known. @param now by the monotonic clock
+   */
+  unansweredForMs(now: number): number {
+    const reading = this.#reading;
+    if (reading === undefined || this.#stop.signal.aborted || this.#atEnd) return Infinity;
+    return this.fails || reading.hasPage ? reading.overdueMs(now) : 0;
+  }
+
+  /** Do calls for it fail? */
+  get fails(): boolean {
+    return this.#options.telemetry.troubles.ofShard(this.shardId) !== undefined;
+  }
+
   /** Has a request of it been answered? */
   get hasRead(): boolean {
     return this.#reading?.hasRead ?? false;
