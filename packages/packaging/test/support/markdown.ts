@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 
 export const ROOT: string = fileURLToPath(new URL("../../../../", import.meta.url));
 
-const NOT_OURS = new Set([".git", ".turbo", "node_modules", "dist"]);
+const NOT_OURS = new Set([".git", ".turbo", "node_modules", "dist", "generated"]);
 
 /** Every Markdown file of the repository, by its path from the root. */
 export function markdownFiles(directory: string = ROOT): string[] {
