@@ -16,7 +16,7 @@ import {
   section,
   tableRows,
 } from "./support/markdown.ts";
-import { membersOf, unionOf } from "./support/sources.ts";
+import { allSources, membersOf, unionOf } from "./support/sources.ts";
 import { complaints, writeBlocks } from "./support/typescript-blocks.ts";
 
 const REPOSITORY = "https://github.com/kc-js/kc/blob/main/";
@@ -142,6 +142,16 @@ describe("docs/groups.md", () => {
     const status = membersOf("packages/core/src/groups/leases/group-status.ts", "LeaseGroupStatus");
     const members = status.map(({ name }) => `\`${name}\``);
     expect(rows.toSorted()).toEqual(members.toSorted());
+  });
+});
+
+describe("docs/troubleshooting.md", () => {
+  test("each message that it explains is one of the source's, in alphabetical order", () => {
+    const sources = allSources();
+    const messages = headings(section(prose("docs/troubleshooting.md"), "By message"), 3);
+    expect(messages.length).toBeGreaterThan(20);
+    expect(messages.filter((message) => !sources.includes(message))).toEqual([]);
+    expect(messages).toEqual(messages.toSorted());
   });
 });
 

@@ -1,4 +1,6 @@
-import { read } from "./markdown.ts";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { read, ROOT } from "./markdown.ts";
 
 /** A member of an options type, with what its comment names as the default. */
 export interface Member {
@@ -29,4 +31,20 @@ export function unionOf(file: string, name: string): string[] {
   const members = [...body.matchAll(/"([^"]+)"/g)].map(([, member = ""]) => member);
   if (members.length === 0) throw new Error(`${file}: nothing was found in ${name}`);
   return members;
+}
+
+/** The text of every source file of the packages. */
+export function allSources(): string {
+  const packages = join(ROOT, "packages");
+  return readdirSync(packages)
+    .flatMap((name) => sourceFiles(join(packages, name, "src")))
+    .map((file) => readFileSync(file, "utf8"))
+    .join("\n");
+}
+
+function sourceFiles(directory: string): string[] {
+  if (!existsSync(directory)) return [];
+  return readdirSync(directory, { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".ts"))
+    .map((file) => join(directory, file));
 }
