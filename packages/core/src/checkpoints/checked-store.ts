@@ -58,7 +58,8 @@ export function checkedStore<S extends Store>(store: S): S {
     has: (_target, name) => name in store,
     get: (_target, name) => {
       const member: unknown = Reflect.get(store, name, store);
-      if (typeof member !== "function") return member;
+      // By its constructor's name a store is named in the log.
+      if (typeof member !== "function" || name === "constructor") return member;
       const check = CHECKS[name as keyof LeaseStore] as
         | ((answer: unknown, given: unknown) => void)
         | undefined;
