@@ -19,7 +19,22 @@ it("a refusal passes for a minute, once the store has answered, and then lasts",
   await clock.advance(1);
   expect(grace.weigh(refused)).toBe(refused);
   grace.answered();
-  expect(grace.weigh(refused), "an answer begins it anew").toMatchObject(passing);
+  await clock.advance(30_000);
+  expect(grace.weigh(refused), "after answers alone it begins anew").toMatchObject(passing);
+});
+
+it("a call that is refused each time has one minute, whatever is answered meanwhile", async () => {
+  const clock = new FakeClock();
+  const grace = new RefusalGrace(clock);
+  const retryable: boolean[] = [];
+  for (let second = 0; second <= 60; second += 5) {
+    grace.answered();
+    const error = grace.weigh(refused);
+    retryable.push(error.retryable);
+    grace.answered();
+    await clock.advance(5000);
+  }
+  expect(retryable).toStrictEqual([...Array<boolean>(12).fill(true), false]);
 });
 
 it("other errors stay as they are", () => {

@@ -61,7 +61,8 @@ export class Calls {
         async (session) => {
           this.#limits ??= await readLimits(session, this.tables);
           checkFit(this.#limits, namespace, touched);
-          const place = { tables: this.tables, namespace, asShardId: this.#limits.asShardId };
+          const { asShardId, hasOthersColumns } = this.#limits;
+          const place = { tables: this.tables, namespace, asShardId, hasOthersColumns };
           const call = this.#call(session, place, scope);
           const answer = await work(call);
           await call.settle();

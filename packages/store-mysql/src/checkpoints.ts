@@ -82,7 +82,7 @@ export class Checkpoints {
 
 /**
  * One statement. If the server says that it found and changed as many rows as there are writes, all of
- * them moved: so a steady flush is one round trip. Else a look at what it left tells them apart: a row
+ * them moved: so a steady flush is one round trip. Else, or where a trigger may have changed them, a look at what it left tells them apart: a row
  * that was moved has the statement's mark. Undefined = to be tried again: something else came in
  * between.
  */
@@ -98,7 +98,8 @@ async function moveForward(
     owner: fence?.owner ?? null,
   }));
   const counted = await session.upsert(advance(place, scope, rows, mark));
-  if (counted.rows === writes.length && counted.changed === writes.length) {
+  const allMoved = counted.rows === writes.length && counted.changed === writes.length;
+  if (allMoved && !place.hasOthersColumns) {
     return writes.map(({ checkpoint }) => ({ outcome: "written", stored: checkpoint }));
   }
   const shardIds = writes.map(({ shardId }) => shardId);

@@ -25,7 +25,8 @@ export interface Limits {
   readonly shardIdLength: number;
   readonly digits: number;
   readonly unicode: boolean;
-  /** As `Place` has it. */
+  /** This and the next as `Place` has them. */
+  readonly hasOthersColumns: boolean;
   readonly asShardId: (expression: string) => string;
 }
 
@@ -71,7 +72,12 @@ function columnOf(row: MysqlRow): Column {
   };
 }
 
-export function limitsOf({ columns }: TableFound, table: string): Limits {
+/** @param ours the columns that this package knows */
+export function limitsOf(
+  { columns }: TableFound,
+  table: string,
+  ours: ReadonlySet<string>,
+): Limits {
   const column = (name: string): Column => columns.find((each) => each.name === name)!;
   const names = [column("namespace"), column("shard_id")] as const;
   const digits = /^decimal\((\d+),0\)/.exec(column("sequence_number").type)?.[1];
@@ -86,6 +92,7 @@ export function limitsOf({ columns }: TableFound, table: string): Limits {
     namespaceLength: charactersOf(names[0]),
     shardIdLength: charactersOf(names[1]),
     digits: Number(digits),
+    hasOthersColumns: columns.some(({ name }) => !ours.has(name)),
     unicode: names.every(({ characterSet }) => (characterSet ?? "utf8mb4") === "utf8mb4"),
     asShardId: conversionTo(names[1]),
   };

@@ -92,6 +92,12 @@ export const SCHEMA: readonly TableShape[] = [
   },
 ];
 
+const CHECKPOINT_COLUMNS: ReadonlySet<string> = new Set(
+  SCHEMA.filter(({ table }) => table === "checkpoints").flatMap(({ columns, added }) =>
+    [...columns, ...added].map(([name]) => name),
+  ),
+);
+
 /** Brings the schema up to `SCHEMA`. Another process may do the same at the same time. */
 export async function migrate(session: Session, tables: Tables): Promise<void> {
   const inspection = inspect(await session.read(readSchema(tables)), tables);
@@ -181,5 +187,5 @@ export function checkSchema(inspection: Inspection, tables: Tables): Limits {
       throw schemaError(`${tables[table]} needs the primary key (${key.join(", ")})`);
     }
   }
-  return limitsOf(inspection.checkpoints!, tables.checkpoints);
+  return limitsOf(inspection.checkpoints!, tables.checkpoints, CHECKPOINT_COLUMNS);
 }

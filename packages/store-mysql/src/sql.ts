@@ -57,6 +57,8 @@ export interface Place {
    * character set or collation, and an id of ours would find no row of it by its key.
    */
   readonly asShardId: (expression: string) => string;
+  /** Has the checkpoints' table columns of its owner's? A trigger may then change a row that does not move. */
+  readonly hasOthersColumns: boolean;
 }
 
 export type Value = string | number | bigint | null;

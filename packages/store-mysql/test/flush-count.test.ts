@@ -65,6 +65,21 @@ describe.each(SERVERS)("a flush is answered by counts on $name", ({ address }) =
     expect(await outcomes(store, writes(leases, 6, 6, 6))).toEqual(Array(3).fill("written"));
   });
 
+  it("that count no row as moved which a trigger of the table's owner changed", async () => {
+    const setup = openStore({ connection: database.options });
+    const leases = await claimed(setup);
+    await database.admin.query(
+      "ALTER TABLE kinesis_consumer ADD COLUMN tries int NOT NULL DEFAULT 0",
+    );
+    await database.admin.query(
+      "CREATE TRIGGER tried BEFORE UPDATE ON kinesis_consumer FOR EACH ROW SET NEW.tries = OLD.tries + 1",
+    );
+    const store = openStore({ connection: database.options });
+    expect(await outcomes(store, writes(leases, 5, 5, 5))).toEqual(Array(3).fill("written"));
+    expect(await outcomes(store, writes(leases, 4, 5, 6))).toEqual(["behind", "same", "written"]);
+    expect(await outcomes(store, writes(leases, 4, 4, 4))).toEqual(Array(3).fill("behind"));
+  });
+
   it("in whatever language the server speaks, without a look", async () => {
     const { pool, watch } = await watched(ownPool({ ...database.options, connectionLimit: 1 }));
     const store = openStore({ pool });

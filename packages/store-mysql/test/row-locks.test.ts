@@ -77,8 +77,8 @@ describe.each(SERVERS)("row locks on $name", ({ address }) => {
         );
       }
       const tables = tablesOf("kinesis_consumer", undefined);
-      const { asShardId } = await limits(database.admin);
-      place = { tables, namespace: NAMESPACE, asShardId };
+      const { asShardId, hasOthersColumns } = await limits(database.admin);
+      place = { tables, namespace: NAMESPACE, asShardId, hasOthersColumns };
     });
 
     it.each(Object.entries(STATEMENTS))(

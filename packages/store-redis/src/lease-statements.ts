@@ -8,7 +8,8 @@ import { script, SHARD, type Script } from "./statements.ts";
  */
 
 /**
- * KEYS: the group's hash, whose name is the channel of its hints too; the lineages. Each script
+ * KEYS: the group's hash, whose name is the channel of its hints too; the lineages. A field `r:` of the
+ * group and a shard is the note of a removal that is under way. Each script
  * writes, if only by PERSIST, so that a replica refuses it. A hint that may not be published is none.
  */
 const GROUP = `
@@ -105,21 +106,50 @@ table.insert(reply, 1, revision())
 return answer(reply)`,
 );
 
-/** ARGV: shards. '1' for each that has a lineage, '' for the others. */
+/**
+ * ARGV: shards. For each '1' if it has a lineage, 'removing' if that has a note of a removal, '' if it
+ * has none.
+ */
 export const HAVE_LINEAGES: Script = script(
   GROUP,
   `
 local reply = {}
-for i = 1, #ARGV do reply[i] = redis.call('HEXISTS', KEYS[2], ARGV[i]) == 1 and '1' or '' end
+for i = 1, #ARGV do
+  reply[i] = ''
+  if redis.call('HEXISTS', KEYS[2], ARGV[i]) == 1 then
+    reply[i] = redis.call('HEXISTS', KEYS[1], 'r:' .. ARGV[i]) == 1 and 'removing' or '1'
+  end
+end
 return answer(reply)`,
 );
 
-/** ARGV: shards. */
-export const REMOVE_LINEAGES: Script = script(
+/** Notes that lineages are being removed, in the place of another removal's note. ARGV: its own name, shards. */
+export const NOTE_REMOVAL: Script = script(
+  GROUP,
+  `
+for i = 2, #ARGV do
+  if redis.call('HEXISTS', KEYS[2], ARGV[i]) == 1 then
+    redis.call('HSET', KEYS[1], 'r:' .. ARGV[i], ARGV[1])
+  end
+end
+return answer({})`,
+);
+
+/**
+ * Ends a removal: takes its notes away, and of shards that were removed the lineage. Where its note is
+ * gone, another removal has ended since, and the lineage is that of a new row. ARGV: the removal's name,
+ * then a shard and '1' if it was removed in turn.
+ */
+export const END_REMOVAL: Script = script(
   GROUP,
   `
 local removed = 0
-for i = 1, #ARGV do removed = removed + redis.call('HDEL', KEYS[2], ARGV[i]) end
+for i = 2, #ARGV, 2 do
+  if redis.call('HGET', KEYS[1], 'r:' .. ARGV[i]) == ARGV[1] then
+    redis.call('HDEL', KEYS[1], 'r:' .. ARGV[i])
+    if ARGV[i + 1] == '1' then removed = removed + redis.call('HDEL', KEYS[2], ARGV[i]) end
+  end
+end
 if removed > 0 then changed(true) end
 return answer({})`,
 );
@@ -132,7 +162,6 @@ export const CLAIM: Script = script(
   SHARD,
   `
 local shard = read()
-if shard.gone == 'removing' then return answer('held', shard) end
 if shard.epoch ~= ARGV[1] or shard.owner ~= ARGV[2] then return answer('held', shard) end
 redis.call('HSET', KEYS[2], 'owner', ARGV[3])
 shard.owner = ARGV[3]
@@ -154,8 +183,7 @@ return answer('released', shard)`,
 
 /**
  * ARGV: the epoch and owner that were read; how long to remember, in seconds. What stays behind for a
- * while is the next epoch: who has seen the shard takes it for removed, not for lost. While the lease's
- * row is there still, in its own slot, nobody may claim the shard.
+ * while is the next epoch: who has seen the shard takes it for removed, not for lost.
  */
 export const REMOVE_SHARD: Script = script(
   SHARD,
@@ -163,16 +191,7 @@ export const REMOVE_SHARD: Script = script(
 local shard = read()
 if shard.epoch ~= ARGV[1] or shard.owner ~= ARGV[2] then return answer('held', shard) end
 redis.call('DEL', KEYS[1], KEYS[2])
-redis.call('HSET', KEYS[2], 'epoch', tonumber(shard.epoch) + 1, 'gone', 'removing')
+redis.call('HSET', KEYS[2], 'epoch', tonumber(shard.epoch) + 1, 'gone', '1')
 redis.call('EXPIRE', KEYS[2], ARGV[3])
 return answer('removed', read())`,
-);
-
-/** Of a shard that was removed: its lease's row is gone too. One that is put again may be claimed. */
-export const END_REMOVAL: Script = script(
-  SHARD,
-  `
-local shard = read()
-if shard.gone == 'removing' then redis.call('HSET', KEYS[2], 'gone', '1') end
-return answer('removed', shard)`,
 );

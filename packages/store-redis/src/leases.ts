@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import {
   ownerOf,
   type AcquiredLease,
@@ -126,10 +127,13 @@ export class RedisLeases {
   async acquire(worker: WorkerIdentity, wanted: readonly string[]): Answer<"acquireLeases"> {
     if (wanted.length === 0) return [];
     const read = await this.#read(wanted);
-    // After the look at the shards: where one had been removed by then, a row that stands now is a new one.
-    const present = await this.#group(lua.HAVE_LINEAGES, wanted);
-    const shardIds = wanted.filter((_, index) => present[index] === "1");
-    const stood = read.filter((_, index) => present[index] === "1");
+    // After the look at the shards: where one was gone by then and no removal is noted any more, that
+    // removal has taken its row away, and one that stands now is a new one.
+    const rows = await this.#group(lua.HAVE_LINEAGES, wanted);
+    const isThere = (index: number): boolean =>
+      rows[index] === "1" || (rows[index] === "removing" && !read[index]!.gone);
+    const shardIds = wanted.filter((_, index) => isThere(index));
+    const stood = read.filter((_, index) => isThere(index));
     const living = await this.#living();
     const owner = ownerOf(worker);
     if (!living.has(owner)) return [];
@@ -169,9 +173,15 @@ export class RedisLeases {
     return released;
   }
 
-  /** Answers with the shards that are gone. */
+  /**
+   * Answers with the shards that are gone. A removal notes itself beside the leases' rows first: until
+   * a row is gone too, nobody claims its shard; and a removal that stood still in between takes no row
+   * that was put after another one.
+   */
   async remove(shardIds: readonly string[]): Promise<readonly string[]> {
     if (shardIds.length === 0) return [];
+    const name = randomUUID();
+    await this.#group(lua.NOTE_REMOVAL, [name, ...shardIds]);
     const stood = await this.#read(shardIds);
     const living = await this.#living();
     const free = [...stood.entries()].filter(([, shard]) => isFree(shard, living));
@@ -185,10 +195,9 @@ export class RedisLeases {
     const removed = free
       .filter((_, n) => textsOf(replies[n])[0] === "removed")
       .map(([index]) => shardIds[index]!);
-    if (removed.length === 0) return removed;
-    await this.#group(lua.REMOVE_LINEAGES, removed);
-    const ended = removed.map((shardId) => ({ keys: this.#memory.keys.shard(shardId), args: [] }));
-    await this.#change(lua.END_REMOVAL, ended);
+    const gone = new Set(removed);
+    const ends = shardIds.flatMap((shardId) => [shardId, gone.has(shardId) ? "1" : ""]);
+    await this.#group(lua.END_REMOVAL, [name, ...ends]);
     return removed;
   }
 

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { REMOVE_LINEAGES } from "../src/lease-statements.ts";
+import { END_REMOVAL } from "../src/lease-statements.ts";
 import { connect, openStore, ownScope, SHARD } from "./support/redis.ts";
 
 const WORKER = { workerId: "w", incarnation: "1", weight: 1, maxShards: undefined };
@@ -10,19 +10,23 @@ function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
   return { opened, open };
 }
 
-/** A client that stands still before it removes rows of leases, until it may go on. */
-function haltingClient() {
+/**
+ * A client that stands still before it removes rows of leases, until it may go on; or once the server has
+ * done it, before its answer.
+ */
+function haltingClient(when: "before" | "after" = "before") {
   const client = connect();
   const pipeline = client.pipeline.bind(client);
   const reached = gate();
   const go = gate();
   Reflect.set(client, "pipeline", (commands: unknown[][]) => {
     const queued = pipeline(commands);
-    if (!commands.some((parts) => parts.includes(REMOVE_LINEAGES.sha))) return queued;
+    if (!commands.some((parts) => parts.includes(END_REMOVAL.sha))) return queued;
     const exec = async () => {
+      const done = when === "after" ? await queued.exec() : undefined;
       reached.open();
       await go.opened;
-      return queued.exec();
+      return done ?? queued.exec();
     };
     return { exec };
   });
@@ -57,6 +61,37 @@ it("a removal that stopped half-way is done by the next one", async () => {
   await remover[Symbol.asyncDispose]();
   expect(await stopped).toBe("stopped");
   await store.removeShards(scope, [SHARD]);
+  await store.putShards(scope, [{ shardId: SHARD, lineage: "{}" }]);
+  expect(await store.acquireLeases(scope, WORKER, [SHARD])).toHaveLength(1);
+});
+
+it("a removal that stood still takes no row that was put and claimed after another removal", async () => {
+  const { client, reached, go } = haltingClient();
+  const scope = ownScope();
+  const [remover, store] = [openStore({ client }), openStore({ client: connect() })];
+  await store.joinWorker(scope, WORKER);
+  await store.putShards(scope, [{ shardId: SHARD, lineage: "{}" }]);
+  const late = remover.removeShards(scope, [SHARD]);
+  await reached;
+  await store.removeShards(scope, [SHARD]);
+  await store.putShards(scope, [{ shardId: SHARD, lineage: "{}" }]);
+  const [lease] = await store.acquireLeases(scope, WORKER, [SHARD]);
+  go();
+  await late;
+  const { leases } = await store.listLeases(scope);
+  expect(leases.map(({ owner, epoch }) => ({ owner, epoch }))).toStrictEqual([lease!.fence]);
+});
+
+it("a remover that is lost once the row is gone keeps nobody from claiming a new one", async () => {
+  const { client, reached } = haltingClient("after");
+  const scope = ownScope();
+  const [remover, store] = [openStore({ client }), openStore({ client: connect() })];
+  await store.joinWorker(scope, WORKER);
+  await store.putShards(scope, [{ shardId: SHARD, lineage: "{}" }]);
+  const lost = remover.removeShards(scope, [SHARD]).catch(() => "lost");
+  await reached;
+  await remover[Symbol.asyncDispose]();
+  expect(await lost).toBe("lost");
   await store.putShards(scope, [{ shardId: SHARD, lineage: "{}" }]);
   expect(await store.acquireLeases(scope, WORKER, [SHARD])).toHaveLength(1);
 });
