@@ -182,8 +182,8 @@ return answer('released', shard)`,
 );
 
 /**
- * ARGV: the epoch and owner that were read; how long to remember, in seconds. What stays behind for a
- * while is the next epoch: who has seen the shard takes it for removed, not for lost.
+ * ARGV: the epoch and owner that were read; how long to remember, in seconds; the removal's name. What
+ * stays behind for a while is the next epoch: who has seen the shard takes it for removed, not for lost.
  */
 export const REMOVE_SHARD: Script = script(
   SHARD,
@@ -191,7 +191,7 @@ export const REMOVE_SHARD: Script = script(
 local shard = read()
 if shard.epoch ~= ARGV[1] or shard.owner ~= ARGV[2] then return answer('held', shard) end
 redis.call('DEL', KEYS[1], KEYS[2])
-redis.call('HSET', KEYS[2], 'epoch', tonumber(shard.epoch) + 1, 'gone', '1')
+redis.call('HSET', KEYS[2], 'epoch', tonumber(shard.epoch) + 1, 'gone', ARGV[4])
 redis.call('EXPIRE', KEYS[2], ARGV[3])
 return answer('removed', read())`,
 );

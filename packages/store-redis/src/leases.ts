@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import {
   ownerOf,
   type AcquiredLease,
@@ -178,9 +177,8 @@ export class RedisLeases {
    * a row is gone too, nobody claims its shard; and a removal that stood still in between takes no row
    * that was put after another one.
    */
-  async remove(shardIds: readonly string[]): Promise<readonly string[]> {
+  async remove(name: string, shardIds: readonly string[]): Promise<readonly string[]> {
     if (shardIds.length === 0) return [];
-    const name = randomUUID();
     await this.#group(lua.NOTE_REMOVAL, [name, ...shardIds]);
     const stood = await this.#read(shardIds);
     const living = await this.#living();
@@ -189,7 +187,7 @@ export class RedisLeases {
       lua.REMOVE_SHARD,
       free.map(([index, { epoch, owner }]) => ({
         keys: this.#memory.keys.shard(shardIds[index]!),
-        args: [String(epoch), owner ?? "", String(REMEMBERED_S)],
+        args: [String(epoch), owner ?? "", String(REMEMBERED_S), name],
       })),
     );
     const removed = free

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import {
   checkClaim,
   formatCheckpoint,
@@ -129,6 +130,16 @@ export class RedisStore implements LeaseStore {
     writes: readonly CheckpointWrite[],
     options?: CallOptions,
   ): Promise<readonly BulkCheckpointResult[]> {
+    return this.#advance(scope, writes, new Map(), options);
+  }
+
+  /** @param relisted the removals after which this call has listed shards anew, by shard */
+  async #advance(
+    scope: StoreScope,
+    writes: readonly CheckpointWrite[],
+    relisted: ReadonlyMap<string, string | undefined>,
+    options: CallOptions | undefined,
+  ): Promise<readonly BulkCheckpointResult[]> {
     const memory = this.#memory(scope);
     const shardIds = writes.map(({ shardId }) => shardId);
     await this.#list(scope, memory, shardIds, options);
@@ -138,10 +149,22 @@ export class RedisStore implements LeaseStore {
         ...memory.shard(shardId),
         ...checkpointArguments(checkpoint),
         ...(fence === undefined ? ["", ""] : [String(fence.epoch), fence.owner]),
+        relisted.get(shardId) ?? "",
       ],
     }));
     const replies = await this.#connection.run(lua.ADVANCE_SHARD, calls, options);
-    return this.#learn(memory, shardIds, replies).map(resultOf);
+    const shards = this.#learn(memory, shardIds, replies);
+    const gone = new Map(
+      shards.flatMap((shard, i) =>
+        shard.outcome === "gone" ? [[shardIds[i]!, shard.gone] as const] : [],
+      ),
+    );
+    if (gone.size === 0) return shards.map(resultOf);
+    const open = writes.filter(({ shardId }) => gone.has(shardId));
+    const again = (await this.#advance(scope, open, gone, options)).values();
+    return shards.map((shard) =>
+      shard.outcome === "gone" ? again.next().value! : resultOf(shard),
+    );
   }
 
   async resetCheckpoint(
@@ -151,6 +174,7 @@ export class RedisStore implements LeaseStore {
     options?: CallOptions & { readonly force?: boolean },
   ): Promise<void> {
     const memory = this.#memory(scope);
+    memory.listed.delete(shardId); // it may have been removed since
     await this.#list(scope, memory, [shardId], options);
     const args = [...checkpointArguments(to), options?.force === true ? "1" : ""];
     const keys = memory.keys.shard(shardId);
@@ -225,9 +249,11 @@ export class RedisStore implements LeaseStore {
     options?: CallOptions,
   ): Promise<void> {
     const memory = this.#memory(scope);
-    const removed = await this.#leases(scope, options).remove(shardIds);
+    const name = randomUUID();
+    await this.#application(lua.NOTE_REMOVALS, memory, [name, ...shardIds], options);
+    const removed = await this.#leases(scope, options).remove(name, shardIds);
     if (removed.length === 0) return;
-    await this.#application(lua.REMOVE_SHARDS, memory, removed, options);
+    await this.#application(lua.REMOVE_SHARDS, memory, [name, ...removed], options);
     for (const shardId of removed) memory.forget(shardId);
   }
 

@@ -28,8 +28,8 @@ export interface ShardReply {
   readonly owner: string | undefined;
   /** Its number is not the one that this store wrote. */
   readonly byGo: boolean;
-  /** It was removed, and its epoch is remembered for a while. */
-  readonly gone: boolean;
+  /** By which removal it was removed, its epoch remembered for a while; undefined = it stands. */
+  readonly gone: string | undefined;
 }
 
 /** @throws StoreError STORE_CORRUPT if somebody else wrote what no checkpoint can be. */
@@ -48,7 +48,7 @@ export function shardOf(shardId: string, reply: unknown): ShardReply {
     epoch: Number(epoch),
     owner: owner === "" ? undefined : owner,
     byGo: byGo === "1",
-    gone: gone !== undefined && gone !== "",
+    gone: gone === "" ? undefined : gone,
   };
 }
 

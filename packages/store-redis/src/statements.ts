@@ -116,7 +116,10 @@ local seen = {number = ARGV[1], sub = ARGV[2], ended = ARGV[3], epoch = ARGV[4]}
 return answer(hasRegressed(shard, seen) and 'regressed' or 'read', shard)`,
 );
 
-/** Moves a checkpoint forward, or not. ARGV: as in READ_SHARD; then the write; then its fence. */
+/**
+ * Moves a checkpoint forward, or not. ARGV: as in READ_SHARD; then the write; then its fence; then the
+ * removal after which the caller has listed the shard ('' = none): a removed shard's name may be gone.
+ */
 export const ADVANCE_SHARD: Script = script(
   SHARD,
   `
@@ -128,6 +131,7 @@ if hasRegressed(shard, seen) then return answer('regressed', shard) end
 if owner ~= shard.owner or (owner ~= '' and epoch ~= shard.epoch) then
   return answer('lease-lost', shard)
 end
+if shard.gone ~= ARGV[10] and shard.gone ~= '' then return answer('gone', shard) end
 if shard.number ~= '' and not isNumber(shard.number) then return answer('corrupt', shard) end
 if shard.number ~= '' then
   local order = compare(to, shard)
@@ -195,10 +199,24 @@ for i = 3, #ARGV do redis.call('HSET', KEYS[1], 'shard:' .. ARGV[i], '') end
 return answer('added')`,
 );
 
-/** Forgets shards, from ARGV[2] on, that were removed. */
+/** Notes beside the names of shards, from ARGV[3] on, that the removal of ARGV[2] is under way. */
+export const NOTE_REMOVALS: Script = script(
+  APPLICATION,
+  `
+for i = 3, #ARGV do
+  local name = 'shard:' .. ARGV[i]
+  if redis.call('HEXISTS', KEYS[1], name) == 1 then redis.call('HSET', KEYS[1], name, ARGV[2]) end
+end
+return answer('noted')`,
+);
+
+/** Forgets shards, from ARGV[3] on, that ARGV[2] has removed, unless they were noted anew since. */
 export const REMOVE_SHARDS: Script = script(
   APPLICATION,
   `
-for i = 2, #ARGV do redis.call('HDEL', KEYS[1], 'shard:' .. ARGV[i]) end
+for i = 3, #ARGV do
+  local name = 'shard:' .. ARGV[i]
+  if redis.call('HGET', KEYS[1], name) == ARGV[2] then redis.call('HDEL', KEYS[1], name) end
+end
 return answer('removed')`,
 );

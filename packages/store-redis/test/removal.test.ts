@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import { END_REMOVAL } from "../src/lease-statements.ts";
+import { REMOVE_SHARDS, type Script } from "../src/statements.ts";
 import { connect, openStore, ownScope, SHARD } from "./support/redis.ts";
 
 const WORKER = { workerId: "w", incarnation: "1", weight: 1, maxShards: undefined };
@@ -11,17 +12,17 @@ function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
 }
 
 /**
- * A client that stands still before it removes rows of leases, until it may go on; or once the server has
+ * A client that stands still before it removes rows of leases, or another step, until it may go on; or once the server has
  * done it, before its answer.
  */
-function haltingClient(when: "before" | "after" = "before") {
+function haltingClient(when: "before" | "after" = "before", at: Script = END_REMOVAL) {
   const client = connect();
   const pipeline = client.pipeline.bind(client);
   const reached = gate();
   const go = gate();
   Reflect.set(client, "pipeline", (commands: unknown[][]) => {
     const queued = pipeline(commands);
-    if (!commands.some((parts) => parts.includes(END_REMOVAL.sha))) return queued;
+    if (!commands.some((parts) => parts.includes(at.sha))) return queued;
     const exec = async () => {
       const done = when === "after" ? await queued.exec() : undefined;
       reached.open();
@@ -94,4 +95,37 @@ it("a remover that is lost once the row is gone keeps nobody from claiming a new
   expect(await lost).toBe("lost");
   await store.putShards(scope, [{ shardId: SHARD, lineage: "{}" }]);
   expect(await store.acquireLeases(scope, WORKER, [SHARD])).toHaveLength(1);
+});
+
+const OTHER = "shardId-other";
+const at = (n: number, shardId: string = SHARD) =>
+  ({ shardId, checkpoint: { kind: "position", sequenceNumber: String(n) } }) as const;
+
+it("a checkpoint that is written after its shard's removal is listed again", async () => {
+  const scope = ownScope();
+  const open = () => openStore({ client: connect() });
+  const writer = open();
+  await writer.setCheckpoints(scope, [at(1), at(1, OTHER)]);
+  await writer.getCheckpoints(scope);
+  await open().removeShards(scope, [SHARD]);
+  const answers = await writer.setCheckpoints(scope, [at(2, OTHER), at(2)]);
+  expect(answers.map(({ outcome }) => outcome)).toStrictEqual(["written", "written"]);
+  expect([...(await open().getCheckpoints(scope)).keys()].toSorted()).toStrictEqual(
+    [SHARD, OTHER].toSorted(),
+  );
+});
+
+it("a removal that stood still takes no name that was listed after it", async () => {
+  const { client, reached, go } = haltingClient("before", REMOVE_SHARDS);
+  const scope = ownScope();
+  const open = () => openStore({ client: connect() });
+  const [remover, store] = [openStore({ client }), open()];
+  await store.setCheckpoints(scope, [at(1), at(1, OTHER)]);
+  await store.getCheckpoints(scope);
+  const late = remover.removeShards(scope, [SHARD]);
+  await reached;
+  await store.setCheckpoint(scope, at(2));
+  go();
+  await late;
+  expect((await open().getCheckpoints(scope)).has(SHARD)).toBe(true);
 });
