@@ -137,15 +137,24 @@ export class Leases {
     }
   }
 
-  /** Those whose rows are as their callers saw them. Mostly none: then nothing is locked. */
+  /**
+   * Those whose rows are as their callers saw them. Mostly none: then nothing is locked. A row that is
+   * as it was to become may be a late statement's, or that of a process which ended before it raised
+   * the revision.
+   */
   #asSeen(
     scope: StoreScope,
     shards: readonly ShardPut[],
     options: CallOptions | undefined,
   ): Promise<readonly ShardPut[]> {
-    return this.#calls.run(scope, shards, options, async ({ look }) => {
+    return this.#calls.run(scope, shards, options, async ({ look, owe }) => {
       const { leases } = await look({ leases: "all" });
-      return shards.filter(({ shardId, replaces }) => leases.get(shardId)?.lineage === replaces);
+      const lineageOf = (shardId: string): string | undefined => leases.get(shardId)?.lineage;
+      const asSeen = shards.filter(({ shardId, replaces }) => lineageOf(shardId) === replaces);
+      const isDone = ({ shardId, lineage, replaces }: ShardPut): boolean =>
+        lineage !== replaces && lineageOf(shardId) === lineage;
+      if (shards.some(isDone)) owe();
+      return asSeen;
     });
   }
 }

@@ -92,7 +92,8 @@ describe.each(SERVERS)("leases on $name", ({ address }) => {
     await counted("a heartbeat", 2, own.heartbeat(SCOPE, WORKER));
     await counted("the workers", 2, own.listWorkers(SCOPE));
     await counted("new shards", 4, own.putShards(SCOPE, rowsOf(shardIds)));
-    await counted("the same shards", 2, own.putShards(SCOPE, rowsOf(shardIds)));
+    // Whose revision may be owed: whoever puts them has not seen them.
+    await counted("the same shards", 3, own.putShards(SCOPE, rowsOf(shardIds)));
     const held = await counted("a claim", 5, own.acquireLeases(SCOPE, WORKER, shardIds));
     expect(held).toHaveLength(300);
     const writes = (n: number) =>
@@ -231,6 +232,37 @@ describe.each(SERVERS)("leases on $name", ({ address }) => {
     expect(await own.releaseLeases(SCOPE, held)).toEqual([]);
     expect((await store.listWorkers(SCOPE)).revision).toBeGreaterThan(revision);
   });
+
+  it.each([
+    ["makes a row", "{}", undefined],
+    ["replaces a lineage", '{"parents":[]}', "{}"],
+  ])(
+    "are put by a late call that %s: its next try raises the revision",
+    async (_, lineage, replaces) => {
+      const { pool, watch } = await watched(ownPool({ ...database.options, connectionLimit: 1 }));
+      const own = openStore({ pool });
+      await own.joinWorker(SCOPE, WORKER);
+      if (replaces !== undefined) {
+        await own.putShards(SCOPE, [{ shardId: SHARD, lineage: replaces }]);
+      }
+      const put = [{ shardId: SHARD, lineage, ...(replaces === undefined ? {} : { replaces }) }];
+      let late = "";
+      const gaveUp = new AbortController();
+      watch((sql) => {
+        if (!/INSERT INTO `kinesis_consumer_leases`|SET l.lineage/.test(sql)) return "sent";
+        late = sql;
+        gaveUp.abort();
+        return "unsent";
+      });
+      const putting = own.putShards(SCOPE, put, { signal: gaveUp.signal });
+      await expect(putting).rejects.toThrow("aborted");
+      await own.heartbeat(SCOPE, WORKER); // it raises the revision
+      await database.admin.query(late);
+      const { revision } = await store.listWorkers(SCOPE);
+      await own.putShards(SCOPE, put);
+      expect((await store.listWorkers(SCOPE)).revision).toBeGreaterThan(revision);
+    },
+  );
 
   it("that change while a heartbeat raises the revision get one of their own", async () => {
     const pool = ownPool({ ...database.options, connectionLimit: 2 });
