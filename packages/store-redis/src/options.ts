@@ -30,8 +30,8 @@ export type RedisStoreOptions = {
   readonly timeoutMs?: number;
   /**
    * Whether checkpoints that Go's library wrote are looked for, by SCAN, when an application is read
-   * for the first time and after Go has written again. `false` for who never ran Go on this database
-   * and does not want, or may not, SCAN it. @default true
+   * for the first time, after Go has written again, and where all known shards have ended. `false`
+   * for who never ran Go on this database and does not want, or may not, SCAN it. @default true
    */
   readonly searchForGo?: boolean;
 } & (

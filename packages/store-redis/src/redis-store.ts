@@ -95,9 +95,7 @@ export class RedisStore implements LeaseStore {
   ): Promise<ReadonlyMap<string, Checkpoint>> {
     const memory = this.#memory(scope);
     const searched = await this.#readApplication(scope, memory, options);
-    if (!memory.searched && (!searched || memory.listed.size === 0)) {
-      await this.#searchForGo(memory, options);
-    }
+    if (!memory.searched && !searched) await this.#searchForGo(memory, options);
 
     const checkpoints = new Map<string, Checkpoint>();
     const read = async (shardIds: readonly string[]): Promise<boolean> => {
@@ -108,8 +106,11 @@ export class RedisStore implements LeaseStore {
       return shards.some(({ byGo }) => byGo);
     };
     const shardIds = [...new Set([...memory.listed, ...memory.shardIds])];
-    if ((await read(shardIds)) && !memory.searched) {
-      // Go has been at work since, and may have met new shards.
+    const goWrote = await read(shardIds);
+    const isAnyOpen = [...checkpoints.values()].some(({ kind }) => kind === "position");
+    if ((goWrote || !isAnyOpen) && !memory.searched) {
+      // Go has been at work since, and may have met new shards. Where all that are known have ended,
+      // it had nothing to write there: it would be seen in none of them.
       await this.#searchForGo(memory, options);
       await read([...memory.listed].filter((shardId) => !shardIds.includes(shardId)));
     }

@@ -197,6 +197,21 @@ describe("when Go has written again", () => {
     );
   });
 
+  it("its new shards are found too if all that we know have ended, and Go had nothing to write there", async () => {
+    const store = open();
+    await store.getCheckpoints(scope);
+    await store.openApplication(scope, row());
+    const end = shardEndAt(numberAt(2));
+    await store.setCheckpoint(scope, writeOf(end));
+    await goWrites(numberAt(3), "shardId-000000000007");
+    expect(await open().getCheckpoints(scope)).toStrictEqual(
+      new Map([
+        [SHARD, end],
+        ["shardId-000000000007", at(3)],
+      ]),
+    );
+  });
+
   it("for the first time after our start, its shards are found too", async () => {
     const store = open();
     await store.getCheckpoints(scope);

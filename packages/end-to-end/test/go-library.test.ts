@@ -1,0 +1,259 @@
+import { spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import {
+  CreateStreamCommand,
+  ListShardsCommand,
+  PutRecordCommand,
+  SplitShardCommand,
+} from "@aws-sdk/client-kinesis";
+import { Consumer } from "@kc/core";
+import { startEmulator, type Emulator } from "@kc/emulator";
+import { createConnection } from "mysql2/promise";
+import { describe, expect, inject, onTestFinished, test } from "vitest";
+import { buildGoConsumer, readByGo, type GoTask } from "./support/go-library.ts";
+import { openStore, type StoreAddress } from "./support/stores.ts";
+
+const asked = process.env["KC_GO_LIBRARY"];
+/** Versions, or absolute paths of checkouts, of the Go library. They are downloaded and built. */
+const VERSIONS = (asked ?? "v0.3.6,v0.5.0").split(",");
+const HAS_GO = spawnSync("go", ["version"]).status === 0;
+const WHY_NOT =
+  asked === undefined
+    ? "KC_GO_LIBRARY names no versions, such as v0.3.6,v0.5.0"
+    : HAS_GO
+      ? undefined
+      : "there is no `go` on the path";
+if (WHY_NOT !== undefined) console.warn(`The Go library is NOT tried: ${WHY_NOT}`);
+
+const SCOPE = { application: "billing", streamName: "orders" };
+const StreamName = SCOPE.streamName;
+type Place = Pick<GoTask, "kind" | "address" | "table"> & { readonly ours: StoreAddress };
+
+const PLACES: Readonly<Record<string, () => Promise<Place>>> = {
+  Postgres: async () => {
+    const { connectionString } = inject("postgres");
+    const table = name();
+    return {
+      kind: "postgres",
+      address: `${connectionString}?sslmode=disable`,
+      table,
+      ours: { kind: "postgres", connectionString, table },
+    };
+  },
+  MariaDB: () => mysql(inject("mariadb")),
+  ...(inject("mysql") === undefined ? {} : { MySQL: () => mysql(inject("mysql")!) }),
+  Redis: async () => {
+    const { url } = inject("redis");
+    return {
+      kind: "redis",
+      address: new URL(url).host,
+      table: "",
+      ours: { kind: "redis", url, keyPrefix: "" },
+    };
+  },
+  DynamoDB: async () => {
+    const { endpoint } = inject("dynamodb");
+    const table = name();
+    return {
+      kind: "dynamodb",
+      address: endpoint,
+      table,
+      ours: { kind: "dynamodb", endpoint, table },
+    };
+  },
+};
+
+async function mysql({ uri }: { readonly uri: string }): Promise<Place> {
+  const database = name();
+  const connection = await createConnection(uri);
+  await connection.query(`CREATE DATABASE ${database}`);
+  await connection.end();
+  const { host, username } = new URL(uri);
+  const address = `${username}@tcp(${host})/${database}`;
+  return {
+    kind: "mysql",
+    address,
+    table: "kinesis_consumer",
+    ours: { kind: "mysql", uri, database },
+  };
+}
+
+const name = (): string => `kc_${randomBytes(4).toString("hex")}`;
+
+describe.skipIf(WHY_NOT !== undefined).for(VERSIONS)("the Go library %s", (version) => {
+  let building: Promise<string> | undefined;
+  test.for(Object.keys(PLACES))(
+    "on %s: reads on after our checkpoints, and we after its",
+    { timeout: 900_000 },
+    async (kind) => {
+      const program = await (building ??= buildGoConsumer(version));
+      const application = name();
+      const { ours, ...place } = await PLACES[kind]!();
+      const emulator = await startEmulator({ quotas: false });
+      onTestFinished(() => emulator.close());
+      const stream = new Stream(emulator);
+      await stream.create(3);
+      const task = { ...place, application, stream: StreamName, endpoint: emulator.url };
+      const [middle, ended, empty] = [0, 1, 2].map(shardId) as [string, string, string];
+
+      // One shard that is open, one that ends after its records, one that ends without any.
+      await stream.put(middle, 3);
+      await stream.put(ended, 3);
+      await stream.split(ended);
+      await stream.split(empty);
+      const first = [...stream.since(middle, 0), ...stream.since(ended, 0)];
+      expect(await readByUs(ours, emulator, application, first.length)).toStrictEqual(first);
+
+      // Go reads what is new, and nothing twice.
+      const second = [middle, ...[3, 4, 5, 6].map(shardId)];
+      for (const id of second) await stream.put(id, 3);
+      const byGo = await readByGo(program, task);
+      const expected = second.flatMap((id) => stream.since(id, id === middle ? 3 : 0));
+      expect.soft(byGo.failures).toStrictEqual([]);
+      expect.soft(byGo.records).toStrictEqual(expected);
+
+      // Back: the same, after Go's numbers.
+      for (const id of second) await stream.put(id, 2);
+      const third = second.flatMap((id) => stream.since(id, id === middle ? 6 : 3));
+      expect.soft(await readByUs(ours, emulator, application, third.length)).toStrictEqual(third);
+
+      // Go comes to a shard's end, which it cannot write; its children are new to both.
+      await stream.put(middle, 1);
+      await stream.split(middle);
+      await stream.put(shardId(7), 2);
+      const atEnd = await readByGo(program, task);
+      expect.soft(atEnd.failures).toStrictEqual([]);
+      const fourth = [...stream.since(middle, 8), ...stream.since(shardId(7), 0)];
+      expect.soft(atEnd.records).toStrictEqual(fourth);
+      await stream.put(shardId(7), 1);
+      await stream.put(shardId(8), 1);
+      const fifth = [...stream.since(shardId(7), 2), ...stream.since(shardId(8), 0)];
+      expect.soft(await readByUs(ours, emulator, application, fifth.length)).toStrictEqual(fifth);
+    },
+  );
+
+  test.for(Object.keys(PLACES))(
+    "on %s: shards that Go alone has met are gone on with, once all of ours have ended",
+    { timeout: 900_000 },
+    async (kind) => {
+      const program = await (building ??= buildGoConsumer(version));
+      const application = name();
+      const { ours, ...place } = await PLACES[kind]!();
+      const emulator = await startEmulator({ quotas: false });
+      onTestFinished(() => emulator.close());
+      const stream = new Stream(emulator);
+      await stream.create(1);
+      await stream.put(shardId(0), 3);
+      await stream.split(shardId(0));
+      expect(await readByUs(ours, emulator, application, 3)).toHaveLength(3);
+
+      const children = [shardId(1), shardId(2)];
+      for (const id of children) await stream.put(id, 3);
+      const task = { ...place, application, stream: StreamName, endpoint: emulator.url };
+      const { records, failures } = await readByGo(program, task);
+      expect(failures).toStrictEqual([]);
+      expect(records).toStrictEqual(children.flatMap((id) => stream.since(id, 0)));
+
+      for (const id of children) await stream.put(id, 2);
+      const left = children.flatMap((id) => stream.since(id, 3));
+      expect(await readByUs(ours, emulator, application, left.length)).toStrictEqual(left);
+    },
+  );
+});
+
+const shardId = (n: number): string => `shardId-${String(n).padStart(12, "0")}`;
+
+/** A stream whose records are named after their shard and their place in it. */
+class Stream {
+  readonly #kinesis: Emulator["kinesis"];
+  readonly #put = new Map<string, string[]>();
+
+  constructor({ kinesis }: Emulator) {
+    this.#kinesis = kinesis;
+  }
+
+  async create(shards: number): Promise<void> {
+    await this.#kinesis.send(new CreateStreamCommand({ StreamName, ShardCount: shards }));
+  }
+
+  async put(id: string, count: number): Promise<void> {
+    const { Shards = [] } = await this.#kinesis.send(new ListShardsCommand({ StreamName }));
+    const range = Shards.find(({ ShardId }) => ShardId === id)!.HashKeyRange!;
+    for (let n = 0; n < count; n += 1) {
+      const all = this.#put.get(id) ?? [];
+      const data = `${Number(id.slice(-3))}.${all.length}`;
+      await this.#kinesis.send(
+        new PutRecordCommand({
+          StreamName,
+          Data: Buffer.from(data),
+          PartitionKey: "any",
+          ExplicitHashKey: range.StartingHashKey!,
+        }),
+      );
+      this.#put.set(id, [...all, `${id} ${data}`]);
+    }
+  }
+
+  async split(id: string): Promise<void> {
+    const { Shards = [] } = await this.#kinesis.send(new ListShardsCommand({ StreamName }));
+    const { StartingHashKey, EndingHashKey } = Shards.find(
+      ({ ShardId }) => ShardId === id,
+    )!.HashKeyRange!;
+    const middle = (BigInt(StartingHashKey!) + BigInt(EndingHashKey!)) / 2n;
+    await this.#kinesis.send(
+      new SplitShardCommand({ StreamName, ShardToSplit: id, NewStartingHashKey: String(middle) }),
+    );
+  }
+
+  /** What was put into a shard, without the first ones. */
+  since(id: string, first: number): readonly string[] {
+    return (this.#put.get(id) ?? []).slice(first);
+  }
+}
+
+/** Stops once that many records were handled and every ended shard's end is stored. */
+async function readByUs(
+  address: StoreAddress,
+  { kinesis }: Emulator,
+  application: string,
+  count: number,
+): Promise<readonly string[]> {
+  const { store, close } = openStore(address);
+  await store.setup?.();
+  const records: string[] = [];
+  const stop = new AbortController();
+  const consumer = new Consumer({
+    stream: StreamName,
+    application,
+    store,
+    client: kinesis,
+    start: "TRIM_HORIZON",
+    immediateRescan: true,
+  });
+  const scanning = consumer.scan(
+    async (record) => {
+      records.push(`${record.shardId} ${Buffer.from(record.data).toString()}`);
+    },
+    { signal: stop.signal },
+  );
+  const scope = { ...SCOPE, application };
+  await expect
+    .poll(
+      async () => {
+        const { Shards = [] } = await kinesis.send(new ListShardsCommand({ StreamName }));
+        const checkpoints = await store.getCheckpoints(scope);
+        const open = Shards.filter(
+          ({ ShardId, SequenceNumberRange }) =>
+            SequenceNumberRange?.EndingSequenceNumber !== undefined &&
+            checkpoints.get(ShardId!)?.kind !== "shard-end",
+        );
+        return records.length >= count && open.length === 0;
+      },
+      { timeout: 30_000, interval: 100 },
+    )
+    .toBe(true);
+  stop.abort();
+  await scanning;
+  await close();
+  return records.toSorted((a, b) => a.slice(0, 20).localeCompare(b.slice(0, 20)));
+}
