@@ -20,6 +20,9 @@ const NO_ROOM = passingFailure("the server has no room left: make some");
 const NOT_READY = passingFailure(
   "the node, or the proxy before the server, cannot serve now: it joins its cluster, or fails over",
 );
+const LOCKED_TO_HOSTGROUP = passingFailure(
+  "ProxySQL has locked the connection to another hostgroup: route all statements of this user to the writer",
+);
 const LIMITED = lastingFailure(
   "STORE_FAILED",
   "sql_big_selects is off and max_join_size too small for 1,000 shards: raise it for this user",
@@ -60,6 +63,7 @@ export const SERVER_ERRORS: readonly (readonly [number, string, StoreFailure])[]
   [1053, "ER_SERVER_SHUTDOWN", STOPPING],
   [1054, "ER_BAD_FIELD_ERROR", SCHEMA],
   [1104, "ER_TOO_BIG_SELECT", LIMITED],
+  [1105, "ER_UNKNOWN_ERROR", NOT_READY],
   [1114, "ER_RECORD_FILE_FULL", NO_ROOM],
   [1129, "ER_HOST_IS_BLOCKED", UNREACHABLE],
   [1130, "ER_HOST_NOT_PRIVILEGED", LOGIN],
@@ -111,6 +115,7 @@ export const SERVER_ERRORS: readonly (readonly [number, string, StoreFailure])[]
   [9001, "ER_PROXYSQL_MAX_CONN_TIMEOUT", NOT_READY],
   [9002, "ER_PROXYSQL_MAX_CONN_FAILURE", NOT_READY],
   [9004, "ER_PROXYSQL_BACKEND_OFFLINE", NOT_READY],
+  [9006, "ER_PROXYSQL_LOCKED_TO_HOSTGROUP", LOCKED_TO_HOSTGROUP],
   [9501, "ER_RDS_PROXY", NOT_READY],
 ];
 

@@ -101,7 +101,10 @@ export const NETWORK_CODES: readonly (readonly [string, StoreFailure])[] = [
   ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", CERTIFICATE],
 ];
 
-/** `pg` has no codes for its own errors. */
+/**
+ * `pg` has no codes for its own errors. Proxies have codes that say little: PgBouncer's own is 08P01
+ * for most of them, RDS Proxy's documents name texts alone. So texts count before a code's class.
+ */
 export const TEXTS: readonly (readonly [RegExp, StoreFailure])[] = [
   [
     /Cannot use a pool after calling end/,
@@ -112,6 +115,14 @@ export const TEXTS: readonly (readonly [RegExp, StoreFailure])[] = [
   // The server answered with an error before TLS began: it cannot fork, or is starting.
   [/^There was an error establishing an SSL connection/, CONNECTION],
   [/^SASL|[Pp]assword must be a string/, CREDENTIALS],
+  [
+    /waiting to acquire (?:a )?database connection/i,
+    passingFailure("RDS Proxy has no connection to the server to spare, or the server is away"),
+  ],
+  [
+    /^password authentication failed|^IAM authentication failed|no credentials for the role|requires TLS connections/i,
+    CREDENTIALS,
+  ],
 ];
 
 const UNKNOWN = lastingFailure("STORE_FAILED", "the call failed in a way that is not known here");
@@ -161,13 +172,11 @@ export function howToSetUp(ddl: string): string {
 
 function meaningOf(error: unknown): StoreFailure {
   const state = sqlState(error);
-  if (state !== undefined) {
-    return BY_SQLSTATE.get(state) ?? BY_CLASS.get(state.slice(0, 2)) ?? UNKNOWN;
-  }
   const text = error instanceof Error ? error.message : "";
   return (
-    BY_NETWORK_CODE.get(codeOf(error) ?? "") ??
+    (state === undefined ? BY_NETWORK_CODE.get(codeOf(error) ?? "") : BY_SQLSTATE.get(state)) ??
     TEXTS.find(([pattern]) => pattern.test(text))?.[1] ??
+    BY_CLASS.get(state?.slice(0, 2) ?? "") ??
     UNKNOWN
   );
 }

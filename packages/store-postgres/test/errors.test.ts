@@ -121,8 +121,23 @@ describe("errors of the network, of TLS, and of the driver", () => {
     expect(keepsConnection(new Error(text))).toBe(false);
   });
 
+  it.each([
+    ["XX000", "Timed-out waiting to acquire database connection", PASSING],
+    ["08000", "Timed-out waiting to acquire database connection", PASSING],
+    ["XX000", "This RDS proxy has no credentials for the role a. Check …", DENIED],
+    ["XX000", "IAM authentication failed for the role a. Check …", DENIED],
+    ["XX000", "This RDS Proxy requires TLS connections.", DENIED],
+    ["08P01", "password authentication failed", DENIED],
+    ["08P01", "SASL authentication failed", DENIED],
+    ["08P01", "server login has been failing, try again later (server_login_retry)", PASSING],
+    ["57014", "Timed-out waiting to acquire database connection", PASSING],
+    ["42P01", "password authentication failed", SCHEMA],
+  ])("of a proxy: %s %s", (code, text, expected) => {
+    expect(map(Object.assign(new Error(text), { code }))).toEqual(expected);
+  });
+
   it("has a text for each pattern", () => {
-    expect(TEXTS).toHaveLength(5);
+    expect(TEXTS).toHaveLength(7);
   });
 
   it.each([new RangeError("other"), "a text", undefined, { code: 5 }])("%o", (error) => {
