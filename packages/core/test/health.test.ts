@@ -340,17 +340,34 @@ test("stuck handlers that hold all memory are named, and the memory is told", as
 
   const health = consumer.health();
   expect(health).toMatchObject({ alive: false, ready: false });
-  expect(health.stuckShards.length).toBeGreaterThan(1);
-  // Those that get no memory for a page are not silent either.
-  expect([...health.stuckShards, ...health.unreadShards].toSorted()).toEqual(
-    await world.shardIds(),
-  );
+  // In the end each shard gets a page of one record, whatever the others hold.
+  expect(health.stuckShards).toEqual(await world.shardIds());
   expect(consumer.status().bufferedBytes).toBeGreaterThan(10_000_000);
   expect(world.counter.gauge("buffer_bytes")[""]).toBeGreaterThan(10_000_000);
   stuck.open();
   await world.clock.advance(30_000);
   expect(run.records).toHaveLength(36);
   expect(consumer.health()).toMatchObject({ alive: true, ready: true });
+});
+
+test("shards for which stuck handlers have left no memory yet are unread", async () => {
+  const count = 40;
+  const world = await World.of({ shards: count, quotas: false });
+  for (let shard = 0; shard < count; shard += 1) {
+    await world.put(keyOf(shard, count), "x".repeat(1_000_000));
+  }
+  const maxBufferedBytes = 16 * 1024 * 1024;
+  const consumer = world.consumer({ start: "TRIM_HORIZON", maxBufferedBytes });
+  const stuck = gate();
+  await world.run(consumer, () => stuck.opened);
+  await world.clock.advance(70_000);
+
+  const waiting = consumer.status().shards.filter(({ state }) => state === "reading");
+  expect(waiting.length).toBeGreaterThan(0);
+  expect(consumer.health().unreadShards).toEqual(waiting.map(({ shardId }) => shardId));
+  stuck.open();
+  await world.clock.advance(3000);
+  expect(consumer.health()).toMatchObject({ alive: true, ready: true, unreadShards: [] });
 });
 
 test("a shard that came back waits for its own earlier handler, and both are in sight", async () => {
