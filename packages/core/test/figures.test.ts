@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { FakeClock } from "@kc/emulator";
 import { expect, test, vi } from "vitest";
 import { LeaseReporter } from "../src/groups/leases/lease-reporter.ts";
-import { METRICS, MemoryStore, StoreError, type Counter } from "../src/index.ts";
+import { METRICS, MemoryStore, StoreError, type Counter, type Handler } from "../src/index.ts";
 import { EventLoopDelay } from "../src/telemetry/event-loop-delay.ts";
 import { Reporter } from "../src/telemetry/reporter.ts";
 import { ShardSeries } from "../src/telemetry/shard-series.ts";
@@ -383,4 +383,41 @@ test("a second of the event loop is told with the longest time it was held up", 
   expect(world.counter.values("event_loop_delay")).toHaveLength(3);
   expect(cleared).toHaveBeenCalledTimes(1);
   vi.restoreAllMocks();
+});
+
+test("a handler that returns after its scan is over keeps no series of its shard for ever", async () => {
+  const world = await World.of({ shards: 1 });
+  await world.put("key", "one");
+  let open = (): void => {};
+  const stuck = new Promise<void>((resolve) => (open = resolve));
+  const removed: string[] = [];
+  const counter: Counter = {
+    add: () => {},
+    remove: (name) => void removed.push(name),
+  };
+  const scanOf = async (handler: Handler, act: () => Promise<void>): Promise<unknown> => {
+    const consumer = world.consumer({ counter, start: "TRIM_HORIZON" });
+    const stop = new AbortController();
+    const ended = consumer.scan(handler, { signal: stop.signal }).catch((error: unknown) => error);
+    await world.clock.advance(5000);
+    await act();
+    stop.abort();
+    await world.clock.advance(60_000);
+    return ended;
+  };
+  const error = await scanOf(
+    () => stuck,
+    async () => {},
+  );
+  expect(error).toMatchObject({ code: "DRAIN_TIMEOUT" });
+  open();
+  await world.clock.advance(1000);
+  await scanOf(
+    () => {},
+    async () => {
+      await world.split(SHARD);
+      await world.clock.advance(6 * 60_000);
+    },
+  );
+  expect(removed).toEqual(expect.arrayContaining(["records", "bytes"]));
 });

@@ -60,6 +60,7 @@ export class Reporter {
 
   start(): void {
     if (!this.#telemetry.counts) return;
+    this.#telemetry.enter();
     for (const name of OWN_COUNTERS) this.#telemetry.begin(name, {});
     this.#eventLoop = new EventLoopDelay();
     this.#schedule();

@@ -41,6 +41,8 @@ export class ShardSeries {
   readonly #source: Source;
   readonly #shared: Map<string, Reporters>;
   readonly #shards = new Map<string, Map<string, Series>>();
+  /** Does a scan run? What a handler counts that returns after it ends nobody would end. */
+  #reports = true;
 
   /** `registry` = where the series stand. */
   constructor(source: Source, perShard: boolean, registry: object) {
@@ -75,8 +77,15 @@ export class ShardSeries {
     return series;
   }
 
+  /** A scan begins. */
+  enter(): void {
+    this.leave();
+    this.#reports = true;
+  }
+
   /** The scan is over: nothing is reported until it begins again, and what was counted stays. */
   leave(): void {
+    this.#reports = false;
     for (const shardId of this.#shards.keys()) this.take(shardId);
   }
 
@@ -96,7 +105,8 @@ export class ShardSeries {
     const attributes = { ...told, ...this.#source };
     const key = JSON.stringify([name, attributes]);
     // What is counted of the whole consumer has no end: it needs no owner.
-    const isOwned = whose !== NO_SHARD || METRICS[name].kind === "gauge";
+    const hasEnd = whose !== NO_SHARD || METRICS[name].kind === "gauge";
+    const isOwned = this.#reports && hasEnd;
     const reporters: Reporters =
       (isOwned && this.#shared.get(key)) || new Map<ShardSeries, number>();
     if (isOwned) this.#shared.set(key, reporters.set(this, undefined));
@@ -105,7 +115,8 @@ export class ShardSeries {
 
   #leave({ key, reporters }: Series): void {
     reporters.delete(this);
-    if (reporters.size === 0) this.#shared.delete(key);
+    const isOwned = this.#shared.get(key) === reporters;
+    if (isOwned && reporters.size === 0) this.#shared.delete(key);
   }
 }
 

@@ -112,6 +112,11 @@ export class Telemetry {
     }
   }
 
+  /** A scan begins, and ends its series by `leave`. */
+  enter(): void {
+    this.#series.enter();
+  }
+
   /** The scan is over: its series stay as they are, and are ended by whoever reports them still. */
   leave(): void {
     this.#series.leave();
