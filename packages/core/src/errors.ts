@@ -7,29 +7,32 @@ export { describeError, printable };
  * Every code an error of this library can carry. `docs/errors.md` has a heading for each: what
  * happened, and what to do.
  */
-export type KcErrorCode =
-  | "CONFIG_INVALID"
-  | "SCAN_ACTIVE"
-  | "HANDLER_FAILED"
-  | "HOOK_FAILED"
-  | "GROUP_FAILED"
-  | "DRAIN_TIMEOUT"
-  | "STREAM_NOT_FOUND"
-  | "STREAM_RECREATED"
-  | "SHARD_NOT_FOUND"
-  | "CHECKPOINT_REFUSED"
-  | "KINESIS_ACCESS_DENIED"
-  | "KINESIS_FAILED"
-  | "STORE_UNAVAILABLE"
-  | "STORE_ACCESS_DENIED"
-  | "STORE_SCHEMA"
-  | "STORE_CORRUPT"
-  | "STORE_FAILED"
-  | "STORE_CLOSED"
-  | "STORE_REGRESSED"
-  | "NAMESPACE_CONFLICT"
-  | "LEASE_LOST"
-  | "WORKER_ID_IN_USE";
+export type KcErrorCode = (typeof KC_ERROR_CODES)[number];
+
+export const KC_ERROR_CODES = [
+  "CONFIG_INVALID",
+  "SCAN_ACTIVE",
+  "HANDLER_FAILED",
+  "HOOK_FAILED",
+  "GROUP_FAILED",
+  "DRAIN_TIMEOUT",
+  "STREAM_NOT_FOUND",
+  "STREAM_RECREATED",
+  "SHARD_NOT_FOUND",
+  "CHECKPOINT_REFUSED",
+  "KINESIS_ACCESS_DENIED",
+  "KINESIS_FAILED",
+  "STORE_UNAVAILABLE",
+  "STORE_ACCESS_DENIED",
+  "STORE_SCHEMA",
+  "STORE_CORRUPT",
+  "STORE_FAILED",
+  "STORE_CLOSED",
+  "STORE_REGRESSED",
+  "NAMESPACE_CONFLICT",
+  "LEASE_LOST",
+  "WORKER_ID_IN_USE",
+] as const;
 
 export interface KcErrorOptions {
   /** Would the same call pass a little later, with nothing changed? Default false. */

@@ -182,6 +182,29 @@ test("a closed shard's gauges end at once, its counters when whoever collects ha
   await run.stop();
 });
 
+test("what a scan left of shards ends during a later one that does not read them, whoever runs it", async () => {
+  const world = await World.of();
+  const { counter } = world;
+  const store = new MemoryStore();
+  await world.put("a", "1");
+  const run = await world.start({ store, start: "TRIM_HORIZON" });
+  await world.clock.advance(2000);
+  await world.split(SHARD);
+  await world.clock.advance(60_000);
+  await run.stop();
+  await world.clock.advance(60 * 60_000);
+  expect(counter.total("records", { shardId: SHARD }), "nothing reports").toBe(1);
+  const next = await world.start({ store });
+  await world.put("a", "2");
+  await world.clock.advance(2000);
+  expect(counter.seriesOf(SHARD)).toEqual([]);
+  await world.clock.advance(10 * 60_000);
+  const children = ["shardId-000000000001", "shardId-000000000002"];
+  const counted = children.map((shardId) => counter.total("records", { shardId }));
+  expect(counted.toSorted()).toEqual([0, 1]);
+  await next.stop();
+});
+
 test("folded, figures of shards are told without the shard: sums, and the largest lag", async () => {
   const world = await World.of({ shards: 2, maxRecordsPerPage: 1 });
   const counter = new MemoryCounter({ perShard: false });
@@ -296,7 +319,7 @@ test("what two consumers of a process report alike is folded, and over when the 
   expect(shown.total("records", shard)).toBe(10);
   // A scan that is over ends nothing, and keeps nothing from being ended.
   three.add("records", 1, shard);
-  three.leave();
+  three.leave(0);
   two.remove("lag", shard);
   two.removeShard(SHARD);
   expect(shown.seriesOf(SHARD)).toEqual([]);
@@ -320,8 +343,17 @@ test("counters are shown as 0 before they count, those of a shard with its begin
   expect(names).toContain("leases_lost");
   expect(names).toContain("evictions");
   for (const name of names) expect(first(name), name).toMatch(/^\["\w+",0,/);
-  for (const outcome of ["written", "same", "behind", "lost", "failed"]) {
-    expect(told.find((line) => line.includes(`"${outcome}"`))).toMatch(/^\["checkpoints",0,/);
+  const valued = [
+    ["checkpoints", "outcome", METRICS.checkpoints.values.outcome],
+    ["errors", "error", METRICS.errors.values.error],
+    ["leases_acquired", "reason", METRICS.leases_acquired.values.reason],
+    ["leases_released", "reason", METRICS.leases_released.values.reason],
+  ] as const;
+  for (const [name, attribute, values] of valued) {
+    for (const value of values) {
+      const line = told.find((each) => each.includes(`"${attribute}":"${value}"`));
+      expect(line, value).toMatch(new RegExp(`^\\["${name}",0,`));
+    }
   }
   await run.stop();
 });

@@ -1,3 +1,5 @@
+import { KC_ERROR_CODES } from "../errors.ts";
+
 /**
  * Every metric, in one map: the names and attributes that counters are typed by, and the table in
  * `docs/metrics.md`. Each carries `stream` and `application` beside what is listed. Histograms are
@@ -45,6 +47,7 @@ export const METRICS = {
     kind: "counter",
     unit: "{checkpoint}",
     attributes: ["shardId", "outcome"],
+    values: { outcome: ["written", "same", "behind", "lost", "failed"] },
     description:
       "Checkpoint writes, by what became of them: written, same, behind another's, lost with the lease, or failed",
   },
@@ -64,6 +67,7 @@ export const METRICS = {
     kind: "counter",
     unit: "{error}",
     attributes: ["error"],
+    values: { error: [...KC_ERROR_CODES, "LOGGER_FAILED"] },
     description:
       "Errors that ended a scan or came while it stopped, by code; LOGGER_FAILED for each line that the logger threw at",
   },
@@ -96,6 +100,7 @@ export const METRICS = {
     kind: "counter",
     unit: "{lease}",
     attributes: ["reason"],
+    values: { reason: ["new", "given-back", "taken-over", "adopted"] },
     description:
       "Leases that this worker claimed: never held before, given back by another, taken over from one that died, or adopted after a lost reply",
   },
@@ -103,6 +108,7 @@ export const METRICS = {
     kind: "counter",
     unit: "{lease}",
     attributes: ["reason"],
+    values: { reason: ["released", "stopped", "ended", "aged-out", "forced", "failed"] },
     description:
       "Leases that this worker gave back: handed over, at a stop, at the shard's end, or gone with the shard",
   },
@@ -258,6 +264,8 @@ export interface MetricDefinition {
   /** UCUM, as OpenTelemetry writes units. */
   readonly unit: string;
   readonly attributes: readonly string[];
+  /** What an attribute can be, where that is known before it counts. */
+  readonly values?: Readonly<Record<string, readonly string[]>>;
   /** Attributes that not every figure has; `shardId` is absent wherever shards are folded. */
   readonly optional?: readonly string[];
   /** What a gauge becomes where the figures of shards, or of consumers in one process, are folded. */

@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
 import { EventLoopDelay } from "./event-loop-delay.ts";
-import { METRICS } from "./metrics.ts";
+import { METRICS, type MetricDefinition } from "./metrics.ts";
 import { foldValues } from "./shard-series.ts";
 import { SHARD_STATES, type ConsumerStatus, type ShardStatus } from "./status.ts";
 import type { Telemetry } from "./telemetry.ts";
@@ -18,15 +18,8 @@ const SHARD_GAUGES = {
   checkpoint_age: ({ unflushedForMs }: ShardStatus) => Math.round(unflushedForMs),
   records_in_flight: ({ recordsInFlight }: ShardStatus) => recordsInFlight,
 };
-/** What is counted of each shard. */
-const SHARD_COUNTERS = Object.entries(METRICS)
-  .filter(([, { kind, attributes }]) => kind === "counter" && attributes.join() === "shardId")
-  .map(([name]) => name as "records");
-/** What is counted of the whole consumer. */
-const OWN_COUNTERS = Object.entries(METRICS)
-  .filter(([, { kind, attributes }]) => kind === "counter" && attributes.length === 0)
-  .map(([name]) => name as "evictions");
-const OUTCOMES = ["written", "same", "behind", "lost", "failed"];
+const SHARD_COUNTERS = knownCounters(true);
+const OWN_COUNTERS = knownCounters(false);
 const SHARD_GAUGE_NAMES = Object.keys(SHARD_GAUGES) as (keyof typeof SHARD_GAUGES)[];
 
 export type Reported = Pick<
@@ -60,8 +53,8 @@ export class Reporter {
 
   start(): void {
     if (!this.#telemetry.counts) return;
-    this.#telemetry.enter();
-    for (const name of OWN_COUNTERS) this.#telemetry.begin(name, {});
+    this.#telemetry.enter(this.#clock.monotonic());
+    for (const { name, own } of OWN_COUNTERS) this.#telemetry.begin(name, own);
     this.#eventLoop = new EventLoopDelay();
     this.#schedule();
   }
@@ -75,15 +68,14 @@ export class Reporter {
     this.#telemetry.remove("poll_delay", {});
     if (!this.#telemetry.perShard)
       for (const name of SHARD_GAUGE_NAMES) this.#telemetry.remove(name, {});
-    this.#telemetry.leave();
+    this.#telemetry.leave(this.#clock.monotonic());
   }
 
   /** Its counters are shown as 0 from now on, unless they have counted before. */
   begun(shardId: string): void {
     if (!this.#telemetry.counts) return;
     this.#over.delete(shardId);
-    for (const name of SHARD_COUNTERS) this.#telemetry.begin(name, { shardId });
-    for (const outcome of OUTCOMES) this.#telemetry.begin("checkpoints", { shardId, outcome });
+    for (const { name, own } of SHARD_COUNTERS) this.#telemetry.begin(name, { ...own, shardId });
   }
 
   /** Its gauges are over now, its counters once whoever collects has seen the last of them. */
@@ -152,5 +144,33 @@ export class Reporter {
       this.#over.delete(shardId);
       this.#telemetry.removeShard(shardId);
     }
+    this.#telemetry.removeLeft(now - KEEPS_COUNTERS_MS);
   }
+}
+
+interface KnownCounter {
+  readonly name: "checkpoints";
+  readonly own: { readonly outcome: string };
+}
+
+/** The counters whose attributes are known before they count: once for each of their values. */
+function knownCounters(ofShards: boolean): readonly KnownCounter[] {
+  const all: readonly (readonly [string, MetricDefinition])[] = Object.entries(METRICS);
+  return all
+    .filter(
+      ([, { kind, attributes }]) =>
+        kind === "counter" && attributes.includes("shardId") === ofShards,
+    )
+    .flatMap(([name, { attributes, values = {} }]) => {
+      const others = attributes.filter((attribute) => attribute !== "shardId");
+      const each = others.reduce<object[]>(
+        (sofar, attribute) =>
+          sofar.flatMap((own) =>
+            (values[attribute] ?? []).map((value) => ({ ...own, [attribute]: value })),
+          ),
+        [{}],
+      );
+      // The compiler knows neither names nor attributes in a loop over all metrics.
+      return each.map((own) => ({ name, own }) as KnownCounter);
+    });
 }

@@ -11,7 +11,7 @@ type Attributes = Readonly<Record<string, string>>;
 type Reporters = Map<ShardSeries, number | undefined>;
 
 /** One series as one consumer reports it. */
-interface Series {
+export interface Series {
   readonly name: MetricName;
   readonly attributes: Attributes;
   /** The same for every consumer that reports it. */
@@ -24,8 +24,15 @@ type SeriesOf<Name extends MetricName> = Series & { readonly attributes: MetricA
 /** Whose series those without a shard are. */
 const NO_SHARD = "";
 
-/** The series of each registry that consumers of this process report now, by key. */
-const registries = new WeakMap<object, Map<string, Reporters>>();
+/** The series of one registry that there are by consumers of this process, by key. */
+interface Shared {
+  /** They are reported now. */
+  readonly live: Map<string, Reporters>;
+  /** They stand as the last scan that reported them left them, in the order in which they were left. */
+  readonly left: Map<string, { readonly series: Series; readonly since: number }>;
+}
+
+const registries = new WeakMap<object, Shared>();
 
 /**
  * The attributes of every figure, made once for each series: adapters may keep by the object what
@@ -39,7 +46,7 @@ const registries = new WeakMap<object, Map<string, Reporters>>();
 export class ShardSeries {
   readonly perShard: boolean;
   readonly #source: Source;
-  readonly #shared: Map<string, Reporters>;
+  readonly #shared: Shared;
   readonly #shards = new Map<string, Map<string, Series>>();
   /** Does a scan run? What a handler counts that returns after it ends nobody would end. */
   #reports = true;
@@ -49,7 +56,8 @@ export class ShardSeries {
     this.#source = source;
     this.perShard = perShard;
     let shared = registries.get(registry);
-    if (shared === undefined) registries.set(registry, (shared = new Map<string, Reporters>()));
+    if (shared === undefined)
+      registries.set(registry, (shared = { live: new Map(), left: new Map() }));
     this.#shared = shared;
   }
 
@@ -78,15 +86,32 @@ export class ShardSeries {
   }
 
   /** A scan begins. */
-  enter(): void {
-    this.leave();
+  enter(now: number): void {
+    this.leave(now);
     this.#reports = true;
   }
 
-  /** The scan is over: nothing is reported until it begins again, and what was counted stays. */
-  leave(): void {
+  /** The scan is over: nothing is reported until it begins again, and what was counted stays for now. */
+  leave(now: number): void {
     this.#reports = false;
-    for (const shardId of this.#shards.keys()) this.take(shardId);
+    for (const shardId of this.#shards.keys()) {
+      for (const series of this.take(shardId)) {
+        if (shardId === NO_SHARD || this.#shared.live.has(series.key)) continue;
+        this.#shared.left.delete(series.key);
+        this.#shared.left.set(series.key, { series, since: now });
+      }
+    }
+  }
+
+  /** The series that were left until this time, and not begun again. They are over. */
+  takeLeft(until: number): readonly Series[] {
+    const over: Series[] = [];
+    for (const [key, { series, since }] of this.#shared.left) {
+      if (since > until) break;
+      this.#shared.left.delete(key);
+      over.push(series);
+    }
+    return over;
   }
 
   #of(name: MetricName, own: Attributes): Series {
@@ -108,15 +133,18 @@ export class ShardSeries {
     const hasEnd = whose !== NO_SHARD || METRICS[name].kind === "gauge";
     const isOwned = this.#reports && hasEnd;
     const reporters: Reporters =
-      (isOwned && this.#shared.get(key)) || new Map<ShardSeries, number>();
-    if (isOwned) this.#shared.set(key, reporters.set(this, undefined));
+      (isOwned && this.#shared.live.get(key)) || new Map<ShardSeries, number>();
+    if (isOwned) {
+      this.#shared.live.set(key, reporters.set(this, undefined));
+      this.#shared.left.delete(key);
+    }
     return { name, attributes, key, reporters };
   }
 
   #leave({ key, reporters }: Series): void {
     reporters.delete(this);
-    const isOwned = this.#shared.get(key) === reporters;
-    if (isOwned && reporters.size === 0) this.#shared.delete(key);
+    const isOwned = this.#shared.live.get(key) === reporters;
+    if (isOwned && reporters.size === 0) this.#shared.live.delete(key);
   }
 }
 

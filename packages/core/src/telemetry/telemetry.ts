@@ -4,7 +4,7 @@ import { EventFeed, type ConsumerEvent } from "./events.ts";
 import { lineFields } from "./log-fields.ts";
 import type { LogFields, Logger } from "./logger.ts";
 import type { CounterName, GaugeName, HistogramName, MetricAttributes } from "./metrics.ts";
-import { ShardSeries } from "./shard-series.ts";
+import { type Series, ShardSeries } from "./shard-series.ts";
 import { Troubles } from "./troubles.ts";
 
 export type OwnAttributes<Name extends CounterName | GaugeName | HistogramName> = Omit<
@@ -103,23 +103,26 @@ export class Telemetry {
 
   /** Every series of a shard is over, unless another consumer reports it too. */
   removeShard(shardId: string): void {
-    for (const { name, attributes, reporters } of this.#series.take(shardId)) {
-      if (reporters.size > 0) continue;
-      // Of a shard there are counters and gauges alone.
-      this.#tell((counter) =>
-        counter.remove?.(name as "lag", attributes as MetricAttributes<"lag">),
-      );
-    }
+    for (const series of this.#series.take(shardId))
+      if (series.reporters.size === 0) this.#remove(series);
   }
 
-  /** A scan begins, and ends its series by `leave`. */
-  enter(): void {
-    this.#series.enter();
+  /** A scan begins, and ends its series by `leave`. `now` = the clock's monotonic time. */
+  enter(now: number): void {
+    this.#series.enter(now);
   }
 
-  /** The scan is over: its series stay as they are, and are ended by whoever reports them still. */
-  leave(): void {
-    this.#series.leave();
+  /**
+   * The scan is over: its series stay as they are. Whoever reports them still ends them; else a scan that
+   * reports to the same registry does, by `removeLeft`.
+   */
+  leave(now: number): void {
+    this.#series.leave(now);
+  }
+
+  /** The series are over that scans left until this time, and that nobody has reported since. */
+  removeLeft(until: number): void {
+    for (const series of this.#series.takeLeft(until)) this.#remove(series);
   }
 
   emit(event: ConsumerEvent): void {
@@ -140,6 +143,11 @@ export class Telemetry {
 
   error(message: string, fields: LogFields = {}): void {
     this.#log("error", message, fields);
+  }
+
+  /** Of a shard there are counters and gauges alone. */
+  #remove({ name, attributes }: Series): void {
+    this.#tell((counter) => counter.remove?.(name as "lag", attributes as MetricAttributes<"lag">));
   }
 
   #tell(figure: (counter: Counter) => unknown): void {

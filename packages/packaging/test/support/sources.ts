@@ -25,14 +25,6 @@ export function membersOf(file: string, name: string): Member[] {
   return members;
 }
 
-/** The members of an exported union of string literals. */
-export function unionOf(file: string, name: string): string[] {
-  const body = new RegExp(`^export type ${name} =([^;]*);`, "m").exec(read(file))?.[1] ?? "";
-  const members = [...body.matchAll(/"([^"]+)"/g)].map(([, member = ""]) => member);
-  if (members.length === 0) throw new Error(`${file}: nothing was found in ${name}`);
-  return members;
-}
-
 /** The text of every source file of the packages. */
 export function allSources(): string {
   const packages = join(ROOT, "packages");
