@@ -2,12 +2,10 @@ import type { Counter, CounterName, GaugeName, HistogramName, MetricAttributes }
 import type { SocketOptions } from "node:dgram";
 import { StatsD } from "hot-shots";
 import { keptLookup } from "./lookup.ts";
+import { namePart, tagValue } from "./names.ts";
 import { checkOptions, type StatsdClient, type StatsdCounterOptions } from "./options.ts";
 
 export type { StatsdClient, StatsdCounterOptions } from "./options.ts";
-
-/** What stands for something in a datagram, and may not stand in a name or a tag. */
-const RESERVED = /[:|#,@\s]/g;
 
 /** Below what an Ethernet frame carries in one piece. */
 const DATAGRAM_BYTES = 1400;
@@ -89,19 +87,14 @@ export class StatsdCounter implements Counter, AsyncDisposable {
   #nameOf(name: string, attributes: Readonly<Record<string, string>>): string {
     if (this.#tags === "dogstatsd") return this.#prefix + name;
     const parts = Object.entries(attributes).toSorted(([a], [b]) => (a < b ? -1 : 1));
-    // A dot parts what Graphite shows as folders: within a value it would make more of them.
-    const values = parts.map(([, value]) => clean(value).replaceAll(".", "_"));
+    const values = parts.map(([, value]) => namePart(value));
     return [this.#prefix + name, ...values].join(".");
   }
 
   #tagsOf(attributes: Readonly<Record<string, string>>): Record<string, string> {
     if (this.#tags === "none") return {};
     const tags: Record<string, string> = {};
-    for (const name in attributes) tags[name] = clean(attributes[name]!);
+    for (const name in attributes) tags[name] = tagValue(attributes[name]!);
     return tags;
   }
-}
-
-function clean(text: string): string {
-  return text.replaceAll(RESERVED, "_");
 }

@@ -1,5 +1,6 @@
 import { counterConformance, type CounterHarness } from "@kc/conformance";
 import { StatsdCounter } from "../src/index.ts";
+import { tagValue } from "../src/names.ts";
 import { startServer, type Sample } from "./support/server.ts";
 
 /** A server that adds up what it hears, as a StatsD server does. */
@@ -18,9 +19,7 @@ async function makeHarness(): Promise<CounterHarness> {
       counter.set("buffer_bytes", 1, { stream: "-", application });
       await server.until(application);
     }
-    const tags = Object.entries(attributes).map(
-      ([tag, value]) => `${tag}:${value.replaceAll(/[:|#,@\s]/g, "_")}`,
-    );
+    const tags = Object.entries(attributes).map(([tag, value]) => `${tag}:${tagValue(value)}`);
     return server
       .samples()
       .filter((one) => one.name === `kinesis.${name}`)

@@ -21,16 +21,29 @@ test("attributes are tags, without what stands for something in a datagram", asy
   counter.add("records", 7, ATTRIBUTES);
   await until("records");
   expect(lines).toEqual([
-    "app.records:7|c|#shardId:shardId-0,stream:my.orders,application:bil_ling",
+    "app.records:7|c|#shardId:shardId-0,stream:my.orders,application:bil_ling-972ff989",
   ]);
 });
+
+test.each(["dogstatsd", "none"] as const)(
+  "names that differ in reserved characters alone stay series that differ, tags: %s",
+  async (tags) => {
+    const { port, until, lines } = await server();
+    await using counter = new StatsdCounter({ port, tags });
+    for (const application of ["a:b", "a|b", "a_b"])
+      counter.add("records", 1, { ...ATTRIBUTES, application });
+    counter.add("bytes", 1, ATTRIBUTES);
+    await until("bytes");
+    expect(new Set(lines.filter((line) => line.includes("records"))).size).toBe(3);
+  },
+);
 
 test("a server without tags gets them in the name, in a fixed order", async () => {
   const { port, until, lines } = await server();
   await using counter = new StatsdCounter({ port, tags: "none" });
   counter.set("lag", 1500, ATTRIBUTES);
   await until("lag");
-  expect(lines).toEqual(["kinesis.lag.bil_ling.shardId-0.my_orders:1500|g"]);
+  expect(lines).toEqual(["kinesis.lag.bil_ling-972ff989.shardId-0.my_orders-491a2b29:1500|g"]);
 });
 
 test("a server without tags gets none from the environment either", async () => {
@@ -40,7 +53,7 @@ test("a server without tags gets none from the environment either", async () => 
   await using counter = new StatsdCounter({ port, tags: "none" });
   counter.set("lag", 1500, ATTRIBUTES);
   await until("lag");
-  expect(lines).toEqual(["kinesis.lag.bil_ling.shardId-0.my_orders:1500|g"]);
+  expect(lines).toEqual(["kinesis.lag.bil_ling-972ff989.shardId-0.my_orders-491a2b29:1500|g"]);
 });
 
 test("a name is looked up in the socket's family, and then kept", async () => {
@@ -72,7 +85,7 @@ test("a duration is a timing, its fraction included", async () => {
   counter.record("handler_duration", 0.25, { stream, application });
   await until("handler");
   expect(lines).toEqual([
-    "kinesis.handler_duration:0.25|ms|#stream:my.orders,application:bil_ling",
+    "kinesis.handler_duration:0.25|ms|#stream:my.orders,application:bil_ling-972ff989",
   ]);
 });
 
