@@ -1,4 +1,5 @@
 import {
+  classifySdkError,
   describeError,
   KcError,
   lastingFailure,
@@ -196,7 +197,11 @@ function meaningOf(error: unknown): StoreFailure {
   const byNumber = number === undefined ? undefined : BY_NUMBER.get(number);
   const { code } = error as Error & { code?: unknown };
   const byCode = typeof code === "string" ? BY_CODE.get(code) : undefined;
-  return byNumber ?? byCode ?? BY_TEXT.get(error.message) ?? UNKNOWN;
+  const known = byNumber ?? byCode ?? BY_TEXT.get(error.message);
+  if (known !== undefined) return known;
+  // The network has more than the table names: no buffers, a firewall's refusal.
+  const isNetwork = number === undefined && classifySdkError(error) === "passing";
+  return isNetwork ? UNREACHABLE : UNKNOWN;
 }
 
 /** The server's messages quote statements no further than names: no value of ours is in them. */

@@ -170,6 +170,11 @@ describe("errors of the network and of mysql2", () => {
     expect(isLock(clientError(name))).toBe(false);
   });
 
+  it.each(["ENFILE", "ENOBUFS", "EPERM", "EACCES", "EPROTO"])("%s of a connect passes", (code) => {
+    const refused = Object.assign(clientError(code), { errno: -1, syscall: "connect" });
+    expect(toStoreError(refused)).toMatchObject({ code: "STORE_UNAVAILABLE", retryable: true });
+  });
+
   it.each(TEXTS)("%s is %s, retryable %s", (text, code, retryable) => {
     expect(toStoreError(new Error(text))).toMatchObject({ code, retryable });
   });

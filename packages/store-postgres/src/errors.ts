@@ -1,4 +1,5 @@
 import {
+  classifySdkError,
   describeError,
   KcError,
   lastingFailure,
@@ -135,9 +136,9 @@ const SQLSTATE = /^[0-9A-Z]{5}$/;
 /** The server's own code; undefined where the error did not come from the server. */
 export function sqlState(error: unknown): string | undefined {
   const code = codeOf(error);
-  // Node's EPIPE has five letters as well.
+  // Node's EPIPE and EPERM have five letters as well.
   if (code === undefined || !SQLSTATE.test(code) || BY_NETWORK_CODE.has(code)) return undefined;
-  return code;
+  return Object(error).syscall === undefined ? code : undefined;
 }
 
 /** Would the same transaction go through if it were run again at once? */
@@ -177,7 +178,8 @@ function meaningOf(error: unknown): StoreFailure {
     (state === undefined ? BY_NETWORK_CODE.get(codeOf(error) ?? "") : BY_SQLSTATE.get(state)) ??
     TEXTS.find(([pattern]) => pattern.test(text))?.[1] ??
     BY_CLASS.get(state?.slice(0, 2) ?? "") ??
-    UNKNOWN
+    // No more descriptors, a firewall's refusal, and whatever else the network has.
+    (state === undefined && classifySdkError(error) === "passing" ? CONNECTION : UNKNOWN)
   );
 }
 

@@ -105,6 +105,15 @@ describe("errors of the network, of TLS, and of the driver", () => {
     expect(keepsConnection(coded(code))).toBe(false);
   });
 
+  it.each(["EMFILE", "ENFILE", "ENOBUFS", "EPERM", "EACCES", "EPROTO"])(
+    "%s of a connect passes",
+    (code) => {
+      const refused = Object.assign(coded(code), { errno: -1, syscall: "connect" });
+      expect(map(refused)).toEqual(PASSING);
+      expect(keepsConnection(refused)).toBe(false);
+    },
+  );
+
   it.each([
     ["Connection terminated unexpectedly", PASSING],
     ["Connection terminated due to connection timeout", PASSING],
