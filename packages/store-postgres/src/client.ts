@@ -17,6 +17,39 @@ export interface PostgresClient {
   release(destroy?: boolean): void;
 }
 
+type Connect = (
+  done: (error: Error | undefined, client: PostgresClient | undefined) => void,
+) => Promise<PostgresClient> | undefined;
+
+/** `pg` emits what happens to a connection in use: without a listener the process would end. */
+const ignore = (): void => undefined;
+
+/**
+ * Takes a connection out, with a listener for its errors. By a callback, which `pg` calls at once: who
+ * awaits its promise comes too late for a server that ends the connection in the moment it is ready.
+ */
+export function takeOut(pool: PostgresPool): Promise<PostgresClient> {
+  return new Promise((resolve, reject) => {
+    const take = (client: PostgresClient): void => {
+      client.on("error", ignore);
+      resolve(client);
+    };
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a pool without callbacks answers by its promise
+    const connect = pool.connect.bind(pool) as Connect;
+    const answer = connect((error, client) => {
+      if (client === undefined) reject(error);
+      else take(client);
+    });
+    answer?.then(take, reject);
+  });
+}
+
+/** Gives a connection back, or closes it: one that is closed may still have something to tell. */
+export function giveBack(client: PostgresClient, whole: boolean): void {
+  client.release(!whole);
+  if (whole) client.removeListener("error", ignore);
+}
+
 /** Every column is asked for as text: type parsers that the user has set are never met. */
 export type PostgresRow = Readonly<Record<string, string | null>>;
 

@@ -2,7 +2,9 @@ import { setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { CallLimit, RefusalGrace, StoreError, type CallOptions } from "@kc/core";
 import {
+  giveBack,
   rowsOf,
+  takeOut,
   type PostgresClient,
   type PostgresPool,
   type PostgresRow,
@@ -110,9 +112,6 @@ export class Connection {
     limit: CallLimit,
   ): Promise<readonly PostgresRows[]> {
     const client = await this.#checkOut(limit);
-    // `pg` emits what happens to a connection in use: without a listener the process would end.
-    const ignore = (): void => undefined;
-    client.on("error", ignore);
     let whole = false;
     try {
       const before = transaction(lockTimeoutMs, this.#timeoutMs);
@@ -126,19 +125,18 @@ export class Connection {
       whole = !limit.signal.aborted && keepsConnection(error);
       throw error;
     } finally {
-      client.release(!whole);
-      if (whole) client.removeListener("error", ignore);
+      giveBack(client, whole);
     }
   }
 
   /** A connection that comes when nobody waits any more goes back at once. */
   async #checkOut(limit: CallLimit): Promise<PostgresClient> {
-    const pending = this.#pool.connect();
+    const pending = takeOut(this.#pool);
     try {
       return await limit.wait(pending);
     } catch (error) {
       pending.then(
-        (client) => client.release(),
+        (client) => giveBack(client, true),
         () => undefined, // it failed, and nobody waits for it
       );
       throw error;

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer, type AddressInfo, type Socket } from "node:net";
 import { startPostgres, startProxy, type PostgresServer } from "@kc-internal/test-services";
+import pg from "pg";
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from "vitest";
 import { PostgresStore } from "../src/index.ts";
 import { SCOPE, SHARD } from "./support/leases.ts";
@@ -161,3 +162,33 @@ async function startSilent() {
   const { port } = server.address() as AddressInfo;
   return { port, connected: once(server, "connection") as Promise<[Socket]> };
 }
+
+describe("a server that ends a connection in the moment it is ready", () => {
+  const message = (type: string, body: Buffer): Buffer => {
+    const head = Buffer.alloc(5, type);
+    head.writeInt32BE(body.length + 4, 1);
+    return Buffer.concat([head, body]);
+  };
+  const ENDED = Buffer.concat([
+    message("R", Buffer.alloc(4)), // no password is asked for
+    message("Z", Buffer.from("I")), // ready
+    message("E", Buffer.from("SFATAL\0VFATAL\0C57P01\0Mterminating connection\0\0")),
+  ]);
+
+  test.each(["connection", "pool"] as const)("ends no process, by a %s", async (form) => {
+    const server = createServer((socket) => {
+      socket.on("error", () => undefined);
+      socket.once("data", () => socket.end(ENDED));
+    });
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    onTestFinished(() => void server.close());
+    const { port } = server.address() as AddressInfo;
+    const connection = { host: "127.0.0.1", port, user: "postgres", database: "postgres" };
+    const pool = new pg.Pool(connection);
+    onTestFinished(() => pool.end());
+    pool.on("error", () => undefined);
+    const store = new PostgresStore(form === "pool" ? { pool } : { connection });
+    onTestFinished(() => store[Symbol.asyncDispose]());
+    expect(await failure(store.getCheckpoints(SCOPE))).toMatchObject(UNAVAILABLE);
+  });
+});
