@@ -149,8 +149,9 @@ export class PostgresStore implements LeaseStore {
       const stood = stored.get(shardId);
       if (stood === undefined) return { outcome: "lease-lost" };
       if (moved.has(shardId)) return { outcome: "written", stored: checkpoint };
-      const same = compareCheckpoints(checkpoint, stood) === 0;
-      return { outcome: same ? "same" : "behind", stored: stood };
+      const order = compareCheckpoints(checkpoint, stood);
+      if (order > 0) throw this.#refusedByTrigger(shardId);
+      return { outcome: order === 0 ? "same" : "behind", stored: stood };
     });
   }
 
@@ -271,6 +272,16 @@ export class PostgresStore implements LeaseStore {
         { type: "KinesisConsumerWarning", code: "KC_POSTGRES_STORAGE" },
       );
     }
+  }
+
+  /** The row was locked and compared: nothing else keeps a write that is further on. */
+  #refusedByTrigger(shardId: string): StoreError {
+    return new StoreError(
+      "STORE_FAILED",
+      `${this.#connection.where}: the checkpoint of ${shardId} was not written, though it is further ` +
+        `on: a trigger or rule of the table's owner keeps it from being written. Drop it`,
+      { shardId },
+    );
   }
 
   async #missing(options: CallOptions | undefined): Promise<MissingSteps> {

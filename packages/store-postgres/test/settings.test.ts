@@ -81,3 +81,18 @@ describe("under a setting of its server, role or pool", () => {
     for (const name of names) expect(section).toContain(`\`${name}\``);
   });
 });
+
+test("a trigger that keeps a write away is named: the write is not taken for one that was behind", async () => {
+  const { store, admin, schema } = await open(inject("postgres"));
+  await store.setCheckpoint(SCOPE, at(1));
+  await admin.query(`
+    CREATE FUNCTION ${schema}.keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+    CREATE TRIGGER keep BEFORE UPDATE ON ${schema}.kinesis_consumer
+      FOR EACH ROW EXECUTE FUNCTION ${schema}.keep()`);
+  expect(await failure(store.setCheckpoint(SCOPE, at(2)))).toMatchObject({
+    code: "STORE_FAILED",
+    retryable: false,
+    message: expect.stringContaining("trigger"),
+  });
+  expect(await store.setCheckpoint(SCOPE, at(1))).toMatchObject({ outcome: "same" });
+});
