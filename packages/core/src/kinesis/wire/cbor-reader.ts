@@ -11,6 +11,10 @@ export const TAG = 6;
 
 const INDEFINITE = 31;
 const BREAK = 0xff;
+/** So many values of a reply are made at most, its records apart: a reply has a few dozen. */
+const MOST_VALUES = 100_000;
+/** So deep do values lie in each other at most: those of a reply lie in four. */
+const MOST_DEPTH = 64;
 /** Up to here, finding out in JavaScript whether a text is ASCII is worth it. */
 const SHORT_TEXT = 32;
 
@@ -19,14 +23,16 @@ export const UNTIL_BREAK = -1;
 
 /**
  * Reads CBOR (RFC 8949) from one piece of memory, value by value; byte strings are views on it.
- * Every length is checked against what is left, so that no reply can make it allocate more than it
- * brought.
+ * Every length is checked against what is left, and values are counted, for even an empty map of one
+ * byte takes fifty bytes of memory.
  */
 export class CborReader {
   readonly #bytes: Buffer;
   readonly #memory: ArrayBufferLike;
   readonly #offset: number;
   #at = 0;
+  #values = 0;
+  #depth = 0;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -114,9 +120,55 @@ export class CborReader {
     return new Uint8Array(this.#memory, this.#offset + this.#take(length), length);
   }
 
-  /** Any value: maps as objects, tags dropped. @throws CborError; RangeError if they lie too deep in each other */
+  /** Any value: maps as objects, tags dropped. @throws CborError, for too many and too deep ones too */
   readValue(): unknown {
+    this.#enter();
+    this.#count();
+    const value = this.#readAny(this.peekType());
+    this.#depth -= 1;
+    return value;
+  }
+
+  /** Takes any value and makes nothing of it. @throws CborError */
+  skipValue(): void {
     const type = this.peekType();
+    if (type === BYTES || type === TEXT) return this.#skipString(type);
+    if (type !== ARRAY && type !== MAP && type !== TAG) {
+      if (type < BYTES) this.#definite(type);
+      else this.#readSimple();
+      return;
+    }
+    this.#enter();
+    if (type === TAG) {
+      this.#definite(type);
+      this.skipValue();
+    } else {
+      const length = this.readHead(type);
+      for (let left = length; this.hasMore(left, length); left -= 1) {
+        if (type === MAP) this.skipValue();
+        this.skipValue();
+      }
+    }
+    this.#depth -= 1;
+  }
+
+  #skipString(type: number): void {
+    const length = this.readHead(type);
+    if (length !== UNTIL_BREAK) return void this.#take(length);
+    while (this.hasMore(0, UNTIL_BREAK)) this.#take(this.#definite(type));
+  }
+
+  #enter(): void {
+    this.#depth += 1;
+    if (this.#depth > MOST_DEPTH) throw new CborError("values lie too deep in each other");
+  }
+
+  #count(): void {
+    this.#values += 1;
+    if (this.#values > MOST_VALUES) throw new CborError("it has more values than any reply");
+  }
+
+  #readAny(type: number): unknown {
     if (type === 0) return this.#definite(type);
     if (type === 1) return -1 - this.#definite(type);
     if (type === BYTES) return this.readBytes();
@@ -214,6 +266,7 @@ export class CborReader {
   #chunks(type: number): Buffer {
     const chunks: Uint8Array[] = [];
     while (this.hasMore(0, UNTIL_BREAK)) {
+      this.#count();
       const length = this.readHead(type);
       if (length === UNTIL_BREAK) throw new CborError("a chunk without an end");
       const start = this.#take(length);

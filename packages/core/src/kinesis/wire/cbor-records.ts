@@ -126,8 +126,8 @@ export class CborRecords implements PageRecords {
       const type = name === DATA ? BYTES : TEXT;
       const isThere = name === SEQUENCE_NUMBER || name === DATA || reader.peekType() === type;
       if (name === NOT_THERE || !isThere) {
-        const other = reader.readValue();
-        if (name !== NOT_THERE && other !== null) throw new Error("a record's text is none");
+        if (name === NOT_THERE) reader.skipValue();
+        else if (reader.readValue() !== null) throw new Error("a record's text is none");
         continue;
       }
       const field = at + FIELD_OF[name]!;

@@ -1,7 +1,7 @@
 import { DecodedRecords } from "../page-records.ts";
 import { ARRAY, CborError, CborReader, MAP } from "./cbor-reader.ts";
 import { CborRecords } from "./cbor-records.ts";
-import { membersOf, type RecordsReply } from "./records-reply.ts";
+import { isMember, membersOf, type RecordsReply } from "./records-reply.ts";
 
 /** Does it begin with a map, as every reply in CBOR does, and none in JSON can? */
 export function looksLikeCbor(bytes: Uint8Array): boolean {
@@ -24,8 +24,11 @@ export function readCborReply(bytes: Uint8Array): RecordsReply {
   const length = reader.readHead(MAP);
   for (let left = length; reader.hasMore(left, length); left -= 1) {
     const name = reader.readText();
-    if (name === "Records" && reader.peekType() === ARRAY) records = new CborRecords(bytes, reader);
-    else members.set(name, reader.readValue());
+    if (name === "Records" && reader.peekType() === ARRAY) {
+      if (records !== undefined) throw new CborError("two lists of records");
+      records = new CborRecords(bytes, reader);
+    } else if (name === "Records" || isMember(name)) members.set(name, reader.readValue());
+    else reader.skipValue();
   }
   if (!reader.atEnd) throw new CborError("more follows it");
   // A list of records may be null, which is to say that there are none.

@@ -33,6 +33,11 @@ const MEMBERS: readonly (readonly [string, (value: unknown) => boolean])[] = [
   ["ChildShards", Array.isArray],
 ];
 
+/** Is it a member, beside the records, that anything is made of? */
+export function isMember(name: string): boolean {
+  return MEMBERS.some(([member]) => member === name);
+}
+
 /** The members beside the records; what is null is not there. @throws Error for one of a wrong kind */
 export function membersOf(reply: ReadonlyMap<string, unknown>): RecordsReply["members"] {
   const members: Record<string, unknown> = {};
