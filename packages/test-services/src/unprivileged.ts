@@ -1,26 +1,43 @@
 import { execFile } from "node:child_process";
+import { existsSync, realpathSync, statSync } from "node:fs";
+import { dirname, isAbsolute } from "node:path";
 import { promisify } from "node:util";
 
 /** Who servers run as when the tests run as root, as they do in containers: Postgres refuses root. */
 export const unprivileged = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : undefined;
 
 /**
- * A command line that runs a program as that user, who may still read every file: a repository
- * that was cloned into a directory which only root can enter holds some of the programs.
+ * A command line that runs a program as that user, without any capability: who connects to a server of
+ * the tests must not read root's files by it. One exception: a repository that was cloned into a
+ * directory which only root can enter holds some of the programs, and they need to be read.
  */
 export function asUnprivileged(command: readonly string[]): readonly string[] {
   if (unprivileged === undefined) return command;
+  const { uid, gid } = unprivileged;
+  const isHidden = command.some((part) => isAbsolute(part) && !isReachable(part));
+  const capabilities = isHidden
+    ? // Without the first bit, access(2) would not heed the capability.
+      ["--securebits=+no_setuid_fixup", "--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+    : ["--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"];
   return [
     "setpriv",
-    `--reuid=${unprivileged.uid}`,
-    `--regid=${unprivileged.gid}`,
+    `--reuid=${uid}`,
+    `--regid=${gid}`,
     "--clear-groups",
-    // Without this bit, access(2) would not heed the capability.
-    "--securebits=+no_setuid_fixup",
-    "--inh-caps=+dac_override",
-    "--ambient-caps=+dac_override",
+    ...capabilities,
     ...command,
   ];
+}
+
+/** May that user enter every directory on the way to a file? */
+function isReachable(path: string): boolean {
+  if (!existsSync(path)) return true;
+  for (let at = dirname(realpathSync(path)); ; at = dirname(at)) {
+    const { uid, mode } = statSync(at);
+    const mayEnter = uid === unprivileged?.uid ? 0o100 : 0o001;
+    if ((mode & mayEnter) === 0) return false;
+    if (at === dirname(at)) return true;
+  }
 }
 
 export interface RunOptions {

@@ -40,6 +40,14 @@ test("its connections are served by processes of their own: SKIP LOCKED skips", 
   await holder.query("DROP TABLE locked");
 });
 
+test("its processes have no capability: who connects reads no file of another user by it", async () => {
+  const shared = await client(inject("postgres"));
+  const { rows } = await shared.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
+  const status = readFileSync(`/proc/${rows[0]!.pid}/status`, "utf8");
+  expect(/^CapEff:\t(.*)$/m.exec(status)?.[1]).toBe("0000000000000000");
+  expect(/^CapAmb:\t(.*)$/m.exec(status)?.[1]).toBe("0000000000000000");
+});
+
 describe("a Postgres of one's own", () => {
   let server: PostgresServer;
   beforeAll(async () => {
