@@ -10,8 +10,8 @@ Amazon Kinesis Data Streams in memory, for the unmodified SDK.
   --host <address>    on which address (default 127.0.0.1: this machine alone)
   --streams <list>    streams that exist from the start, with their number of
                       shards: orders:4,clicks:2 (default none)
-  --quotas <which>    which of the service's quotas are enforced:
-                      all, none, reads or writes (default all)
+  --quotas <which>    which of a shard's quotas are enforced: all, none,
+                      reads or writes (default all)
   --help              this text
 `;
 

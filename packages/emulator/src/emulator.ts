@@ -1,6 +1,7 @@
 import { Connection, FakeKinesis } from "./fake-kinesis.ts";
 import { listen } from "./http/dual-server.ts";
 import { createHandler } from "./http/handler.ts";
+import { isFromThisMachine, isLoopback } from "./http/request-origin.ts";
 import { Link, type LinkOptions } from "./link.ts";
 import type { ModelOptions } from "./model/model.ts";
 import { checkNames } from "./option-names.ts";
@@ -34,7 +35,8 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
   const { port = 0, host = "127.0.0.1" } = options;
   const service = new Service(options);
   const link = new Link(service.clock, options);
-  const server = await listen(createHandler(service, link), port, host);
+  const mayAnswer = isLoopback(host) ? isFromThisMachine : () => true;
+  const server = await listen(createHandler(service, link, mayAnswer), port, host);
   let closed: Promise<void> | undefined;
   const close = (): Promise<void> => (closed ??= server.close());
   return {

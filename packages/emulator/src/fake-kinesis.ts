@@ -59,7 +59,7 @@ export class FakeKinesis implements Pick<KinesisClient, "send" | "destroy"> {
     return this.#link.faults;
   }
 
-  /** The latest calls, oldest first; at least 1,000 are kept. */
+  /** The latest calls, oldest first; at least 1,000 are kept, and 10,000 records' keys. */
   get calls(): readonly Call[] {
     return this.#service.calls.entries;
   }

@@ -1,4 +1,5 @@
 import { Decoder, Encoder, Tag } from "cbor-x";
+import { checkCborShape } from "./cbor-shape.ts";
 import type { Protocol } from "./protocol.ts";
 
 const decoder = new Decoder({ useRecords: false, mapsAsObjects: true });
@@ -20,7 +21,10 @@ export const cborProtocol: Protocol = {
         : undefined;
     },
   },
-  decode: (body) => decoder.decode(body) as unknown,
+  decode(body) {
+    checkCborShape(body);
+    return decoder.decode(body) as unknown;
+  },
   encode: (output) => encoder.encode(toCbor(output)),
 };
 

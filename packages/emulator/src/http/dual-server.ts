@@ -7,6 +7,7 @@ import {
   createServer as createHttp2Server,
   type Http2ServerRequest,
   type Http2ServerResponse,
+  type ServerHttp2Session,
 } from "node:http2";
 import { createServer, type AddressInfo, type Socket } from "node:net";
 
@@ -19,6 +20,18 @@ export interface DualServer {
   close(): Promise<void>;
 }
 
+/** How long a client may take, in milliseconds. */
+export interface Patience {
+  /** From the connection to the first bytes, and for a request's headers. */
+  readonly headersMs: number;
+  /** For a whole request. */
+  readonly requestMs: number;
+  /** Without any byte, on an HTTP/2 connection. */
+  readonly idleMs: number;
+}
+
+const PATIENCE: Patience = { headersMs: 20_000, requestMs: 60_000, idleMs: 120_000 };
+
 /**
  * HTTP/1.1 and HTTP/2 with prior knowledge (h2c, what the SDK's default handler speaks over
  * `http://`) on one port: a connection that begins with `PRI` is HTTP/2.
@@ -27,9 +40,22 @@ export async function listen(
   handle: (request: Request, response: Response) => void,
   port: number,
   host: string,
+  { headersMs, requestMs, idleMs }: Patience = PATIENCE,
 ): Promise<DualServer> {
-  const http1 = createHttp1Server({ keepAliveTimeout: 60_000 }, handle);
+  const http1 = createHttp1Server(
+    {
+      keepAliveTimeout: 60_000,
+      headersTimeout: headersMs,
+      requestTimeout: requestMs,
+      connectionsCheckingInterval: headersMs / 2,
+    },
+    handle,
+  );
+  // It never listens itself, and looks for slow requests only from this event on.
+  http1.emit("listening");
   const http2 = createHttp2Server(handle);
+  http2.setTimeout(idleMs);
+  http2.on("timeout", (session: ServerHttp2Session) => session.close());
   const sockets = new Set<Socket>();
 
   const server = createServer({ noDelay: true }, (socket) => {
@@ -37,9 +63,12 @@ export async function listen(
     socket.once("close", () => sockets.delete(socket));
     // A client that goes away is no concern of the server's.
     socket.on("error", () => socket.destroy());
+    const slow = setTimeout(() => socket.destroy(), headersMs);
+    socket.once("close", () => clearTimeout(slow));
     const peek = (): void => {
       const head = socket.read(3) as Buffer | null;
       if (head === null) return;
+      clearTimeout(slow);
       socket.off("readable", peek);
       socket.unshift(head);
       (head.toString("latin1") === "PRI" ? http2 : http1).emit("connection", socket);
@@ -59,6 +88,8 @@ export async function listen(
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
+        // Ends its look for slow requests.
+        http1.close();
         for (const socket of sockets) socket.destroy();
       }),
   };

@@ -5,12 +5,15 @@ import { isOperationName } from "../operations/operations.ts";
 import { InjectedFault, type Service } from "../service.ts";
 import { breakConnection, type Request, type Response } from "./dual-server.ts";
 import { cborProtocol } from "./cbor-protocol.ts";
+import type { OriginHeaders } from "./request-origin.ts";
 import { jsonProtocol } from "./json-protocol.ts";
 import type { Protocol } from "./protocol.ts";
 
 const TARGET_PREFIX = "Kinesis_20131202.";
 /** 500 records of 10 MiB in all, in base64, and room for their keys. */
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
+/** A longer one is read so far, so that its client gets the answer; then the connection is broken. */
+const MOST_SWALLOWED_BYTES = 4 * MAX_BODY_BYTES;
 
 const protocols: ReadonlyMap<string, Protocol> = new Map(
   [jsonProtocol, cborProtocol].map((protocol) => [protocol.contentType, protocol]),
@@ -23,10 +26,14 @@ interface Reply {
   readonly body: string | Uint8Array;
 }
 
-/** The HTTP face of a service: takes a request apart, has it carried out, writes the reply. */
+/**
+ * The HTTP face of a service: takes a request apart, has it carried out, writes the reply.
+ * @param mayAnswer by its headers; what it refuses is not carried out
+ */
 export function createHandler(
   service: Service,
   link: Link,
+  mayAnswer: (headers: OriginHeaders) => boolean,
 ): (request: Request, response: Response) => void {
   return (request, response) => {
     const gone = new AbortController();
@@ -34,10 +41,13 @@ export function createHandler(
     // Reads and writes fail only because the client went away.
     request.on("error", () => {});
     response.on("error", () => {});
-    answer(service, link, request, gone.signal)
-      .then(async (reply) => {
-        writeHead(service, response, reply);
-        await writeBody(link, response, reply.body, gone.signal);
+    const reply = mayAnswer(request.headers)
+      ? answer(service, link, request, gone.signal)
+      : Promise.resolve(FOREIGN);
+    reply
+      .then(async (made) => {
+        writeHead(service, response, made);
+        await writeBody(link, response, made.body, gone.signal);
       })
       .catch((error: unknown) => {
         if (gone.signal.aborted) return;
@@ -50,6 +60,13 @@ export function createHandler(
       });
   };
 }
+
+const FOREIGN: Reply = {
+  status: 403,
+  body:
+    "kc-emulator listens for this machine alone: call it by localhost or an address, and from no page " +
+    "of another host. With --host it listens for others.\n",
+};
 
 class ConnectionBreak extends Error {}
 
@@ -148,6 +165,7 @@ async function readBody(request: Request): Promise<Buffer | undefined> {
   for await (const chunk of request as AsyncIterable<Buffer>) {
     length += chunk.length;
     if (length <= MAX_BODY_BYTES) chunks.push(chunk);
+    else if (length > MOST_SWALLOWED_BYTES) throw new ConnectionBreak();
   }
   return length <= MAX_BODY_BYTES ? Buffer.concat(chunks, length) : undefined;
 }
