@@ -6,6 +6,7 @@ export {
 export { startKinesalite, startKinesisLocal, type Witness } from "./kinesis-witnesses.ts";
 export { type MariadbServer, startMariadb } from "./mariadb.ts";
 export type { MysqlAddress } from "./mysql-address.ts";
+export { mutated, seeded } from "./mutator.ts";
 export { NoMysqlError } from "./mysql-program.ts";
 export { type MysqlServer, startMysql } from "./mysql.ts";
 export { type PgBouncerOptions, type PgBouncerServer, startPgBouncer } from "./pgbouncer.ts";
