@@ -28,7 +28,7 @@ export {
   writeOutcome,
   type ShardLease,
 } from "./checkpoints/write-outcome.ts";
-export { classifySdkError, type SdkFailure } from "./sdk-failure.ts";
+export { classifySdkError, withoutResponse, type SdkFailure } from "./sdk-failure.ts";
 export { lastingFailure, passingFailure, type StoreFailure } from "./checkpoints/store-failure.ts";
 export { RefusalGrace } from "./checkpoints/refusal-grace.ts";
 export { MemoryStore } from "./checkpoints/memory-store.ts";

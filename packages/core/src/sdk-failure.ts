@@ -204,3 +204,16 @@ function causesOf(error: unknown): readonly SdkError[] {
 function isText(value: unknown): value is string {
   return typeof value === "string";
 }
+
+/**
+ * The SDK hangs the HTTP response on its errors, and with it the connection and the request's headers,
+ * a session token among them. A copy of such an error without it; any other as it is.
+ */
+export function withoutResponse(error: unknown): unknown {
+  if (!(error instanceof Error) || !Object.hasOwn(error, "$response")) return error;
+  const kept: PropertyDescriptorMap = Object.getOwnPropertyDescriptors(error);
+  delete kept["$response"];
+  // An accessor that answers for the error alone, in some versions of Node.
+  kept["stack"] = { value: error.stack, configurable: true, writable: true };
+  return Object.create(Object.getPrototypeOf(error) as object, kept);
+}

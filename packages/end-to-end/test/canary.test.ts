@@ -118,8 +118,11 @@ async function toldBy(
   })();
   let error: unknown;
   let isSettled = false;
+  const handle = ({ data }: { readonly data: Uint8Array }): never => {
+    throw new Error(`no card: ${Buffer.from(data).toString()}`);
+  };
   const scan = consumer
-    .scan((record) => void JSON.parse(Buffer.from(record.data).toString()), { signal: stop.signal })
+    .scan(handle, { signal: stop.signal })
     .catch((thrown: unknown) => (error = thrown))
     .finally(() => (isSettled = true));
   const deadline = performance.now() + 30_000;

@@ -5,6 +5,7 @@ import {
   lastingFailure,
   passingFailure,
   StoreError,
+  withoutResponse,
   type SdkFailure,
   type StoreFailure,
 } from "@kc/core";
@@ -111,7 +112,7 @@ export function toStoreError(error: unknown, table: string): KcError {
   return new StoreError(
     code,
     `DynamoDB table ${table}: ${advice} (${describeError(error)})${remedy}`,
-    { retryable, cause: error },
+    { retryable, cause: withoutResponse(error) },
   );
 }
 

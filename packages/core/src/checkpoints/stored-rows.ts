@@ -1,7 +1,7 @@
 import { printable } from "../describe-error.ts";
 import { StoreError } from "../errors.ts";
 import type { AcquiredLease, LeaseRow, WorkerRow } from "./lease-store.ts";
-import { isSequenceNumber, type Checkpoint } from "./position.ts";
+import { isSequenceNumber, type Checkpoint, type Position } from "./position.ts";
 import type { ApplicationRow, BulkCheckpointResult } from "./store.ts";
 
 /**
@@ -53,10 +53,12 @@ export function checkAcquired({ shardId, fence, checkpoint }: AcquiredLease): vo
 /** @throws StoreError STORE_CORRUPT */
 export function checkCheckpoint(shardId: string, checkpoint: Checkpoint): void {
   checkShardId(shardId);
-  const { kind, sequenceNumber } = checkpoint;
+  const isThere = typeof checkpoint === "object" && checkpoint !== null;
+  const { kind, sequenceNumber } = isThere ? checkpoint : ({} as Partial<Checkpoint>);
   const isEndAlone = kind === "shard-end" && sequenceNumber === undefined;
-  const sub = kind === "position" ? checkpoint.subSequenceNumber : undefined;
+  const sub = kind === "position" ? (checkpoint as Position).subSequenceNumber : undefined;
   const problem =
+    problemOf("checkpoint", checkpoint, isThere) ??
     problemOf("kind of checkpoint", kind, kind === "position" || kind === "shard-end") ??
     problemOf("sequence number", sequenceNumber, isEndAlone || isNumberText(sequenceNumber)) ??
     problemOf("sub-sequence number", sub, sub === undefined || isCount(sub, 0));

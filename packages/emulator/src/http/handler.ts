@@ -158,14 +158,14 @@ async function writeBody(
   response.end();
 }
 
-/** The whole body; `undefined` if it is too long. */
+/** The whole body; `undefined` if it is too long. One that goes on and on breaks its connection. */
 async function readBody(request: Request): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     length += chunk.length;
     if (length <= MAX_BODY_BYTES) chunks.push(chunk);
-    else if (length > MOST_SWALLOWED_BYTES) throw new ConnectionBreak();
+    else if (length > MOST_SWALLOWED_BYTES) breakConnection(request);
   }
   return length <= MAX_BODY_BYTES ? Buffer.concat(chunks, length) : undefined;
 }
