@@ -32,10 +32,10 @@ const EMPTY_TEXT_IN_CHUNKS = Buffer.concat([
 test("members that nobody asks for are skipped: 8 MiB of empty maps take no memory", () => {
   const unknown = reply("Unknown", many(EMPTY_MAP, 8 * MIB));
   expect(heapOf(() => readCborReply(unknown))).toBeLessThan(8 * MIB);
-  const record = Buffer.from([
-    ...[0xa3, 0x6e, ...Buffer.from("SequenceNumber"), 0x61, 0x31],
-    ...[0x64, ...Buffer.from("Data"), 0x40, 0x67, ...Buffer.from("Unknown")],
-  ]);
+  const text = (value: string): Buffer =>
+    Buffer.concat([Buffer.from([0x60 + value.length]), Buffer.from(value)]);
+  const members = [text("SequenceNumber"), text("1"), text("Data"), Buffer.from([0x40])];
+  const record = Buffer.concat([Buffer.from([0xa3]), ...members, text("Unknown")]);
   const inRecord = reply(
     "Records",
     Buffer.concat([Buffer.from([0x81]), record, many(EMPTY_MAP, 8 * MIB)]),

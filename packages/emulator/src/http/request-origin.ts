@@ -10,7 +10,7 @@ export interface OriginHeaders {
 
 /** Is it an address of this machine alone? */
 export function isLoopback(host: string): boolean {
-  return host === "::1" || host === "localhost" || /^127\./.test(host);
+  return host === "::1" || host === "localhost" || host.startsWith("127.");
 }
 
 /**
