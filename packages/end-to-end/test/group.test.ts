@@ -1,7 +1,3 @@
-import { spawn, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import {
   CreateStreamCommand,
@@ -13,7 +9,6 @@ import {
 import {
   startMariadb,
   startPostgres,
-  startProxy,
   startRedis,
   type Lifecycle,
 } from "@kc-internal/test-services";
@@ -21,10 +16,10 @@ import { startEmulator, type FakeKinesis } from "@kc/emulator";
 import { createConnection } from "mysql2/promise";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { STORES } from "./support/addresses.ts";
+import { through } from "./support/cable.ts";
+import { Fleet } from "./support/fleet.ts";
 import { bundleConsumer, removeBundle } from "./support/processes.ts";
 import { openStore, type StoreAddress } from "./support/stores.ts";
-import { judge, readJournal, type Verdict } from "./support/verdict.ts";
-import type { WorkerTask } from "./support/worker.ts";
 
 const SHARDS = 16;
 const KEYS = 200;
@@ -39,103 +34,8 @@ beforeAll(async () => {
 });
 afterAll(() => removeBundle(bundle));
 
-/** The processes of one application, and what is done to them. */
-class Fleet {
-  readonly #task: Omit<WorkerTask, "workerId" | "journal">;
-  readonly #children = new Map<string, ChildProcess>();
-  readonly violent = new Set<string>();
-  readonly exitCodes = new Map<string, number | null>();
-  #started = 0;
-
-  constructor(task: Omit<WorkerTask, "workerId" | "journal">) {
-    this.#task = task;
-  }
-
-  #journal(workerId: string): string {
-    return join(bundle.directory, `${workerId}.journal`);
-  }
-
-  start(): void {
-    this.#started += 1;
-    const workerId = `${this.#task.store.kind.replace(" ", "-")}-${this.#started}`;
-    const journal = this.#journal(workerId);
-    writeFileSync(journal, "");
-    const task: WorkerTask = { ...this.#task, workerId, journal };
-    const child = spawn(process.execPath, [bundle.program, JSON.stringify(task)], {
-      stdio: ["ignore", "inherit", "inherit"],
-      env: { ...process.env, AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: "true" },
-    });
-    this.#children.set(workerId, child);
-  }
-
-  /** The oldest that still runs. */
-  get #oldest(): [string, ChildProcess] {
-    return [...this.#children].find(([, child]) => child.exitCode === null && !child.signalCode)!;
-  }
-
-  async kill(): Promise<void> {
-    const [id, child] = this.#oldest;
-    this.violent.add(id);
-    child.kill("SIGKILL");
-    await once(child, "exit");
-    this.#children.delete(id);
-    this.start();
-  }
-
-  /** Stands still for longer than its lease, and goes on. */
-  async freeze(ms: number): Promise<void> {
-    const [id, child] = this.#oldest;
-    this.violent.add(id);
-    child.kill("SIGSTOP");
-    setTimeout(() => child.kill("SIGCONT"), ms);
-  }
-
-  /** One stops in peace, another takes its place: a step of a rolling deploy. */
-  async replace(): Promise<void> {
-    const [id, child] = [...this.#children].find(([each]) => !this.violent.has(each))!;
-    this.start();
-    await this.#stop(id, child);
-  }
-
-  async untilReady(): Promise<void> {
-    const deadline = performance.now() + 30_000;
-    for (const [id, child] of this.#children) {
-      if (child.exitCode !== null) throw new Error(`${id} ended with ${child.exitCode}`);
-      while (readFileSync(this.#journal(id)).length === 0) {
-        if (performance.now() > deadline) throw new Error(`${id} does not start`);
-        await after(20);
-      }
-    }
-  }
-
-  async stop(): Promise<void> {
-    await Promise.all([...this.#children].map(([id, child]) => this.#stop(id, child)));
-  }
-
-  end(): void {
-    for (const child of this.#children.values()) child.kill("SIGKILL");
-  }
-
-  async #stop(id: string, child: ChildProcess): Promise<void> {
-    child.kill("SIGTERM");
-    await once(child, "exit");
-    this.exitCodes.set(id, child.exitCode);
-    this.#children.delete(id);
-  }
-
-  judge(put: ReadonlyMap<string, number>): Verdict {
-    const workers = Array.from({ length: this.#started }, (_, index) => {
-      return `${this.#task.store.kind.replace(" ", "-")}-${index + 1}`;
-    });
-    const handlings = workers.flatMap((id) => {
-      return readJournal(id, readFileSync(this.#journal(id), "latin1"));
-    });
-    return judge(put, handlings, this.violent);
-  }
-}
-
 test.each(STORES)(
-  `on %s: 4 processes share ${SHARDS} shards; killed, frozen, replaced and resharded, they lose nothing`,
+  `on %s: 4 processes share ${SHARDS} shards; killed, frozen, cut off, replaced and resharded, they lose nothing`,
   { timeout: 240_000 },
   async (_, newAddress) => tell(await newAddress(bundle.directory)),
 );
@@ -150,11 +50,7 @@ test.each(REMOTE)(
   { timeout: 240_000 },
   async (_, newAddress) => {
     const address = await newAddress(bundle.directory);
-    await tell(await farAway(address), {
-      feed: LARGE,
-      latencyMs: ROUND_TRIP_MS / 2,
-      near: address,
-    });
+    await tell(address, { feed: LARGE, latencyMs: ROUND_TRIP_MS / 2 });
   },
 );
 
@@ -215,17 +111,15 @@ interface Story {
   readonly feed?: Feed;
   /** Happens to the server meanwhile. */
   readonly interlude?: () => Promise<void>;
-  /** From the processes to Kinesis, one way. */
+  /** From the processes to Kinesis and to the store, one way. */
   readonly latencyMs?: number;
-  /** The store's address for the test itself, where the processes have another. */
-  readonly near?: StoreAddress;
 }
 
 /** Four processes, records all the while, and what befalls them; then the ledger's verdict. */
 async function tell(address: StoreAddress, story: Story = {}): Promise<void> {
   const { feed: toPut = { records: RECORDS, bytes: 0 }, interlude, latencyMs = 0 } = story;
   const { records } = toPut;
-  const { store, close } = openStore(story.near ?? address);
+  const { store, close } = openStore(address);
   const emulator = await startEmulator({ quotas: false });
   onTestFinished(async () => {
     await emulator.close();
@@ -233,17 +127,17 @@ async function tell(address: StoreAddress, story: Story = {}): Promise<void> {
   });
   await store.setup?.();
   const { kinesis, url } = emulator;
-  const endpoint = latencyMs === 0 ? url : await through(url, latencyMs);
+  const endpoint = latencyMs === 0 ? url : (await through(url, latencyMs)).url;
   await kinesis.send(new CreateStreamCommand({ StreamName, ShardCount: SHARDS }));
-  const fleet = new Fleet({ endpoint, store: address });
+  const fleet = new Fleet({ ...bundle, endpoint, address, latencyMs, store });
   onTestFinished(() => fleet.end());
-  for (let n = 0; n < 4; n += 1) fleet.start();
+  for (let n = 0; n < 4; n += 1) await fleet.start();
 
   const put = new Map<string, number>();
   const events = shuffled<() => Promise<void>>([
     () => fleet.replace(),
     () => fleet.replace(),
-    () => fleet.freeze(5000),
+    () => fleet.silence(),
     () => fleet.kill(),
     () => split(kinesis),
     () => merge(kinesis),
@@ -269,33 +163,9 @@ async function tell(address: StoreAddress, story: Story = {}): Promise<void> {
     overlaps: [],
   });
   for (const [id, code] of fleet.exitCodes) expect(code, `${id}'s exit code`).toBe(0);
-  // What came after the last flush of the two: half a second of their share, and the freeze's.
+  // What came after the last flush of three: half a second of their share, and what the cut-off one
+  // had until its deadline.
   expect(repeats).toBeLessThan(records / 4);
-}
-
-/** The same address by way of a proxy with latency. */
-async function farAway(address: StoreAddress): Promise<StoreAddress> {
-  const latencyMs = ROUND_TRIP_MS / 2;
-  switch (address.kind) {
-    case "postgres":
-      return { ...address, connectionString: await through(address.connectionString, latencyMs) };
-    case "mysql":
-      return { ...address, uri: await through(address.uri, latencyMs) };
-    case "redis":
-      return { ...address, url: await through(address.url, latencyMs) };
-    case "dynamodb":
-      return { ...address, endpoint: await through(address.endpoint, latencyMs) };
-    default:
-      throw new Error(`${address.kind} has no single address`);
-  }
-}
-
-async function through(url: string, latencyMs: number): Promise<string> {
-  const behind = new URL(url);
-  const target = { host: behind.hostname, port: Number(behind.port) };
-  const proxy = await startProxy(target, { latencyMs });
-  onTestFinished(() => proxy.close());
-  return Object.assign(behind, { hostname: proxy.host, port: String(proxy.port) }).href;
 }
 
 function shuffled<T>(items: readonly T[]): T[] {

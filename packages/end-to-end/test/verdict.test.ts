@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { judge, readJournal, type Handling } from "./support/verdict.ts";
+import { judge, readJournal, type Disturbed, type Handling } from "./support/verdict.ts";
 
 const PUT = new Map([["k", 3]]);
 
@@ -13,7 +13,10 @@ const handling = (number: number, worker: string, from: number, to?: number): Ha
   endedAt: to === undefined ? undefined : BigInt(to),
 });
 const WELL = [handling(1, "a", 1, 2), handling(2, "a", 3, 4), handling(3, "b", 5, 6)];
-const nobody: ReadonlySet<string> = new Set();
+const none: ReadonlySet<string> = new Set();
+const nobody: Disturbed = { violent: none, cutOff: none };
+const violent: Disturbed = { ...nobody, violent: new Set(["a"]) };
+const cutOff: Disturbed = { ...nobody, cutOff: new Set(["a"]) };
 const PEACE = { lost: [], outOfOrder: [], repeatedInPeace: [], overlaps: [], repeats: 0 };
 
 test("what was handled once and in order is well", () => {
@@ -36,13 +39,15 @@ test("a repeat after a process that stopped in peace is told, after one that was
     repeats: 1,
     repeatedInPeace: ["k:2 by b after a"],
   });
-  expect(judge(PUT, again, new Set(["a"]))).toEqual({ ...PEACE, repeats: 1 });
+  expect(judge(PUT, again, violent)).toEqual({ ...PEACE, repeats: 1 });
+  expect(judge(PUT, again, cutOff)).toEqual({ ...PEACE, repeats: 1 });
 });
 
 test("two handlers of a key at once are told, unless the earlier one's process was frozen", () => {
   const both = [handling(1, "a", 1, 2), handling(2, "a", 3, 9), handling(3, "b", 5, 6)];
   expect(judge(PUT, both, nobody).overlaps).toEqual(["k:3 by b and a"]);
-  expect(judge(PUT, both, new Set(["a"])).overlaps).toEqual([]);
+  expect(judge(PUT, both, cutOff).overlaps).toEqual(["k:3 by b and a"]);
+  expect(judge(PUT, both, violent).overlaps).toEqual([]);
 });
 
 test("a journal is read to its last whole line", () => {

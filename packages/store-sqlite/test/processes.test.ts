@@ -122,3 +122,47 @@ describe("kill -9", () => {
     expectWholeFile();
   });
 });
+
+describe("SIGSTOP", () => {
+  const next = { shardId, checkpoint: checkpointAt({ sequenceNumber: "2" }) };
+
+  /** A process that is stopped in the middle of a transaction, and a store of another one. */
+  async function stopInTransaction(): Promise<{ stopped: Worker; other: SqliteStore }> {
+    const [stopped] = await start("hold-lock", 1);
+    stopped!.go();
+    await stopped!.message("acknowledged");
+    stopped!.child.kill("SIGSTOP");
+    return { stopped: stopped!, other: new SqliteStore({ path, busyTimeoutMs: 50 }) };
+  }
+
+  it("in the middle of a transaction keeps the others from writing, not from reading", async () => {
+    const { stopped, other } = await stopInTransaction();
+    for (let attempt = 0; attempt < 2; attempt++) {
+      const refused = other.setCheckpoint(scope, next);
+      await expect(refused).rejects.toMatchObject({ code: "STORE_UNAVAILABLE", retryable: true });
+    }
+    const read = await other.getCheckpoint(scope, shardId);
+    expect(read).toStrictEqual(checkpointAt({ sequenceNumber: "1" }));
+
+    await stopped.kill();
+    const answer = await other.setCheckpoint(scope, next);
+    expect(answer).toStrictEqual({ outcome: "written", stored: next.checkpoint });
+    await other[Symbol.asyncDispose]();
+    expectWholeFile();
+  });
+
+  it("in the middle of a transaction ends it late: what it commits then is kept", async () => {
+    const { stopped, other } = await stopInTransaction();
+    const patient = new SqliteStore({ path, busyTimeoutMs: 30_000 });
+    await expect(other.setCheckpoint(scope, next)).rejects.toMatchObject({ retryable: true });
+    const waiting = patient.setCheckpoint(scope, next);
+    stopped.child.kill("SIGCONT");
+    stopped.child.send("commit");
+
+    const stored = checkpointAt({ sequenceNumber: "999" });
+    expect(await waiting).toStrictEqual({ outcome: "behind", stored });
+    await patient[Symbol.asyncDispose]();
+    await other[Symbol.asyncDispose]();
+    expectWholeFile();
+  });
+});

@@ -43,11 +43,18 @@ export function readJournal(worker: string, text: string): Handling[] {
   return [...handlings, ...open.values()];
 }
 
-/** @param violent processes that were killed or frozen: what they had begun may come again */
+/** What was done to processes: what they had handled last may come again. */
+export interface Disturbed {
+  /** Killed or frozen: what they had begun may also be under way elsewhere. */
+  readonly violent: ReadonlySet<string>;
+  /** Without their store for longer than a lease: they stop by their own deadline. */
+  readonly cutOff: ReadonlySet<string>;
+}
+
 export function judge(
   put: ReadonlyMap<string, number>,
   handlings: readonly Handling[],
-  violent: ReadonlySet<string>,
+  { violent, cutOff }: Disturbed,
 ): Verdict {
   const byKey = groupByKey(handlings);
   const lost: string[] = [];
@@ -68,7 +75,8 @@ export function judge(
       if (earlier === undefined && one.number !== highest + 1) outOfOrder.push(what);
       if (earlier !== undefined) {
         repeats += 1;
-        if (!violent.has(earlier.worker)) repeatedInPeace.push(`${what} after ${earlier.worker}`);
+        const inPeace = !violent.has(earlier.worker) && !cutOff.has(earlier.worker);
+        if (inPeace) repeatedInPeace.push(`${what} after ${earlier.worker}`);
       }
       highest = Math.max(highest, one.number);
       before.set(one.number, one);

@@ -5,14 +5,8 @@
 import { openSync, writeSync } from "node:fs";
 import { KinesisClient } from "@aws-sdk/client-kinesis";
 import { Consumer, LeaseGroup } from "@kc/core";
-import { openStore, type StoreAddress } from "./stores.ts";
-
-export interface WorkerTask {
-  readonly workerId: string;
-  readonly endpoint: string;
-  readonly store: StoreAddress;
-  readonly journal: string;
-}
+import { openStore } from "./stores.ts";
+import { LEASE_MS, type WorkerTask } from "./worker-task.ts";
 
 const { workerId, endpoint, store: address, journal } = JSON.parse(process.argv[2]!) as WorkerTask;
 const stop = new AbortController();
@@ -35,7 +29,7 @@ await new Consumer({
   stream: "orders",
   application: "billing",
   store,
-  group: new LeaseGroup({ workerId, leaseMs: 3000 }),
+  group: new LeaseGroup({ workerId, leaseMs: LEASE_MS }),
   client,
   start: "TRIM_HORIZON",
   immediateRescan: true,

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { checkpointAt } from "@kc/core";
 import Libsql from "libsql";
 import { SqliteStore } from "../../src/index.ts";
@@ -45,13 +46,15 @@ const TASKS: Record<Task, () => Promise<unknown>> = {
       process.send?.({ acknowledged: n });
     }
   },
-  /** Stops in the middle of a transaction that has changed rows. */
+  /** Waits in the middle of a transaction that has changed rows; commits it with the next message. */
   "hold-lock": async () => {
     await write(1);
     const database = new Libsql(path);
     database.exec("BEGIN IMMEDIATE; UPDATE kc_checkpoints SET sequence_number = '999'");
     process.send?.({ acknowledged: 0 });
-    await new Promise(() => process.channel?.ref());
+    process.channel?.ref();
+    await once(process, "message");
+    database.exec("COMMIT");
   },
 };
 
