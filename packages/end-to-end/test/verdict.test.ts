@@ -14,7 +14,7 @@ const handling = (number: number, worker: string, from: number, to?: number): Ha
 });
 const WELL = [handling(1, "a", 1, 2), handling(2, "a", 3, 4), handling(3, "b", 5, 6)];
 const none: ReadonlySet<string> = new Set();
-const nobody: Disturbed = { violent: none, cutOff: none };
+const nobody: Disturbed = { violent: none, cutOff: none, resumedAt: new Map() };
 const violent: Disturbed = { ...nobody, violent: new Set(["a"]) };
 const cutOff: Disturbed = { ...nobody, cutOff: new Set(["a"]) };
 const PEACE = { lost: [], outOfOrder: [], repeatedInPeace: [], overlaps: [], repeats: 0 };
@@ -48,6 +48,31 @@ test("two handlers of a key at once are told, unless the earlier one's process w
   expect(judge(PUT, both, nobody).overlaps).toEqual(["k:3 by b and a"]);
   expect(judge(PUT, both, cutOff).overlaps).toEqual(["k:3 by b and a"]);
   expect(judge(PUT, both, violent).overlaps).toEqual([]);
+});
+
+test("one record of a frozen process may begin when it goes on, a second one is reported", () => {
+  const resumed = (at: number): Disturbed => ({
+    ...nobody,
+    violent: new Set(["b"]),
+    resumedAt: new Map([["b", BigInt(at)]]),
+  });
+  const late = [
+    handling(1, "a", 1, 2),
+    handling(2, "a", 3, 4),
+    handling(2, "b", 6, 8),
+    handling(3, "a", 5, 9),
+  ];
+  expect(judge(PUT, late, resumed(6))).toEqual({ ...PEACE, repeats: 1 });
+  // Before it was frozen it had no right to that.
+  expect(judge(PUT, late, resumed(7)).repeatedInPeace).toEqual(["k:2 by b after a"]);
+  expect(judge(PUT, [...late, handling(3, "b", 10, 11)], resumed(6))).toEqual({
+    ...PEACE,
+    repeats: 2,
+    repeatedInPeace: ["k:3 by b after a"],
+  });
+  // Whoever began beside it is compared with the others all the same.
+  const beside = [...late, handling(3, "c", 8, 10)];
+  expect(judge(PUT, beside, resumed(6)).overlaps).toEqual(["k:3 by c and a"]);
 });
 
 test("a journal is read to its last whole line", () => {

@@ -39,6 +39,7 @@ export class Fleet {
   readonly #workers: Worker[] = [];
   readonly #violent = new Set<string>();
   readonly #cutOff = new Set<string>();
+  readonly #resumedAt = new Map<string, bigint>();
   readonly exitCodes = new Map<string, number | null>();
   readonly #ids: string[] = [];
 
@@ -85,6 +86,7 @@ export class Fleet {
     if (cutOff !== undefined) this.#cutOff.add(cutOff.id);
     cutOff?.cable.proxy?.blackhole();
     await this.#untilTakenOver(silent);
+    this.#resumedAt.set(frozen!.id, process.hrtime.bigint());
     frozen!.child.kill("SIGCONT");
     await cutOff?.cable.proxy?.restore();
     await this.#untilJoined(silent, new Set(before.values()));
@@ -118,7 +120,11 @@ export class Fleet {
     const handlings = this.#ids.flatMap((id) => {
       return readJournal(id, readFileSync(this.#journal(id), "latin1"));
     });
-    return judge(put, handlings, { violent: this.#violent, cutOff: this.#cutOff });
+    return judge(put, handlings, {
+      violent: this.#violent,
+      cutOff: this.#cutOff,
+      resumedAt: this.#resumedAt,
+    });
   }
 
   #journal(id: string): string {

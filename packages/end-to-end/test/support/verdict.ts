@@ -15,7 +15,7 @@ export interface Verdict {
   readonly lost: readonly string[];
   /** First deliveries that came before an earlier record of their key. */
   readonly outOfOrder: readonly string[];
-  /** Records that were handled again although the process before had stopped in peace. */
+  /** Records that were handled again although nothing had been done to the process before. */
   readonly repeatedInPeace: readonly string[];
   /** Handlers of one key at once, none of whose processes was killed or frozen. */
   readonly overlaps: readonly string[];
@@ -49,14 +49,20 @@ export interface Disturbed {
   readonly violent: ReadonlySet<string>;
   /** Without their store for longer than a lease: they stop by their own deadline. */
   readonly cutOff: ReadonlySet<string>;
+  /**
+   * When frozen processes went on, by the clock that all share. One that was stopped after it had
+   * looked at its deadline, and before its handler began, begins that one record when it goes on.
+   */
+  readonly resumedAt: ReadonlyMap<string, bigint>;
 }
 
 export function judge(
   put: ReadonlyMap<string, number>,
   handlings: readonly Handling[],
-  { violent, cutOff }: Disturbed,
+  { violent, cutOff, resumedAt }: Disturbed,
 ): Verdict {
   const byKey = groupByKey(handlings);
+  const inHand = firstAfter(resumedAt, handlings);
   const lost: string[] = [];
   const outOfOrder: string[] = [];
   const repeatedInPeace: string[] = [];
@@ -75,11 +81,14 @@ export function judge(
       if (earlier === undefined && one.number !== highest + 1) outOfOrder.push(what);
       if (earlier !== undefined) {
         repeats += 1;
-        const inPeace = !violent.has(earlier.worker) && !cutOff.has(earlier.worker);
+        const inPeace =
+          !violent.has(earlier.worker) && !cutOff.has(earlier.worker) && !inHand.has(one);
         if (inPeace) repeatedInPeace.push(`${what} after ${earlier.worker}`);
       }
       highest = Math.max(highest, one.number);
       before.set(one.number, one);
+      // Its own end says nothing of the other's, which is still under way.
+      if (inHand.has(one)) continue;
       const isOver = running?.endedAt !== undefined && running.endedAt <= one.beganAt;
       if (running && !isOver && !violent.has(running.worker) && running.worker !== one.worker) {
         overlaps.push(`${what} and ${running.worker}`);
@@ -88,6 +97,21 @@ export function judge(
     }
   }
   return { lost, outOfOrder, repeatedInPeace, overlaps, repeats };
+}
+
+/** Of each frozen process, what its handler began first after it went on. */
+function firstAfter(
+  resumedAt: ReadonlyMap<string, bigint>,
+  handlings: readonly Handling[],
+): ReadonlySet<Handling> {
+  const first = new Map<string, Handling>();
+  for (const one of handlings) {
+    const from = resumedAt.get(one.worker);
+    if (from === undefined || one.beganAt < from) continue;
+    const before = first.get(one.worker);
+    if (before === undefined || one.beganAt < before.beganAt) first.set(one.worker, one);
+  }
+  return new Set(first.values());
 }
 
 function groupByKey(handlings: readonly Handling[]): Map<string, Handling[]> {
