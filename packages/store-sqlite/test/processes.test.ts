@@ -159,8 +159,8 @@ describe("SIGSTOP", () => {
     stopped.child.kill("SIGCONT");
     stopped.child.send("commit");
 
-    const stored = checkpointAt({ sequenceNumber: "999" });
-    expect(await waiting).toStrictEqual({ outcome: "behind", stored });
+    const late = checkpointAt({ sequenceNumber: "999" });
+    expect(await waiting).toStrictEqual({ outcome: "behind", stored: late });
     await patient[Symbol.asyncDispose]();
     await other[Symbol.asyncDispose]();
     expectWholeFile();
