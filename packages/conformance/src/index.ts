@@ -17,6 +17,11 @@ export type {
 } from "./frozen-client/harness.ts";
 export { counterConformance } from "./counter/counter-conformance.ts";
 export { COUNTER_SCENARIOS } from "./counter/scenarios.ts";
-export type { CounterHarness, CounterScenario, HistogramReading } from "./counter/harness.ts";
+export type {
+  CounterHarness,
+  CounterScenario,
+  HistogramBucket,
+  HistogramReading,
+} from "./counter/harness.ts";
 export type { ConformanceOptions } from "./register.ts";
 export { runScenario, type KnownGaps, type Scenario, type ScenarioContext } from "./scenario.ts";

@@ -1,41 +1,16 @@
 import { METRICS } from "@kc/core";
 import { describe, expect, it } from "vitest";
-import {
-  COUNTER_SCENARIOS,
-  counterConformance,
-  runScenario,
-  type CounterHarness,
-} from "../src/index.ts";
+import { COUNTER_SCENARIOS, counterConformance, runScenario } from "../src/index.ts";
+import { HISTOGRAM_MUTANTS } from "./mutants/histograms.ts";
+import { SERIES_MUTANTS } from "./mutants/series.ts";
+import { counterMutant as mutant, kept, type CounterMutant } from "./support/counter-mutant.ts";
 import {
   counterHarness,
   ReferenceCounter,
   ReferenceRegistry,
-  type ReferenceCounterClass,
 } from "./support/reference-counter.ts";
 
 type Attributes = Readonly<Record<string, string>>;
-
-interface CounterMutant {
-  readonly name: string;
-  readonly caughtBy: string;
-  readonly makeHarness: () => Promise<CounterHarness>;
-}
-
-const mutant = (name: string, caughtBy: string, Class: ReferenceCounterClass): CounterMutant => ({
-  name,
-  caughtBy,
-  makeHarness: async () => counterHarness(Class),
-});
-
-/** What a mutant keeps beside a registry. */
-function kept<Value extends object>(make: () => Value): (registry: ReferenceRegistry) => Value {
-  const all = new WeakMap<ReferenceRegistry, Value>();
-  return (registry) => {
-    let value = all.get(registry);
-    if (value === undefined) all.set(registry, (value = make()));
-    return value;
-  };
-}
 
 const totalsOf = kept(() => new Map<string, number>());
 const placesOf = kept(() => new Set<string>());
@@ -43,6 +18,8 @@ const registered = new WeakSet<ReferenceRegistry>();
 const oneRegistry = new ReferenceRegistry();
 
 const MUTANTS: readonly CounterMutant[] = [
+  ...SERIES_MUTANTS,
+  ...HISTOGRAM_MUTANTS,
   mutant(
     "shows the last addition",
     "add.total",
@@ -107,35 +84,6 @@ const MUTANTS: readonly CounterMutant[] = [
       override set(name: string, value: number, attributes: Attributes): void {
         if (value === 0) super.remove(name, attributes);
         else super.set(name, value, attributes);
-      }
-    },
-  ),
-  mutant(
-    "leaves a value of 0 out of a histogram",
-    "record.values",
-    class extends ReferenceCounter {
-      override record(name: string, value: number, attributes: Attributes): void {
-        if (value !== 0) super.record(name, value, attributes);
-      }
-    },
-  ),
-  mutant(
-    "rounds what it records",
-    "record.values",
-    class extends ReferenceCounter {
-      override record(name: string, value: number, attributes: Attributes): void {
-        super.record(name, Math.round(value), attributes);
-      }
-    },
-  ),
-  mutant(
-    "keeps one histogram for all",
-    "record.series",
-    class extends ReferenceCounter {
-      override record(_name: string, value: number, attributes: Attributes): void {
-        for (const name of ["handler_duration", "poll_duration"]) {
-          super.record(name, value, attributes);
-        }
       }
     },
   ),
@@ -269,16 +217,6 @@ const MUTANTS: readonly CounterMutant[] = [
     class extends ReferenceCounter {
       override set(name: string, value: number, attributes: Attributes): void {
         super.set(name, value | 0, attributes);
-      }
-    },
-  ),
-  mutant(
-    "stops its histograms at 1,000 values",
-    "record.many",
-    class extends ReferenceCounter {
-      override record(name: string, value: number, attributes: Attributes): void {
-        const { count = 0 } = this.registry.histograms.get(this.key(name, attributes)) ?? {};
-        if (count < 1000) super.record(name, value, attributes);
       }
     },
   ),

@@ -13,11 +13,18 @@ interface Sent {
   readonly counts: readonly number[];
 }
 
-/** What CloudWatch would make of what was sent: sums of counters, and gauges that are still told. */
+/** Values that lie so near each other may be sent as their mean, or stand for an equal share of all. */
+const SPREAD = 1.05;
+
+/**
+ * What CloudWatch would make of what was sent: sums of counters, and gauges that are still told.
+ * `mostValues` = as many of a histogram in an interval may be a sample.
+ */
 function harness(
   open: () => CloudWatchCounter,
   sent: () => readonly Sent[],
   close: () => Promise<void>,
+  mostValues: number = Infinity,
 ): CounterHarness {
   const counters: CloudWatchCounter[] = [];
   const flush = async (): Promise<number> => {
@@ -58,10 +65,23 @@ function harness(
       return all.length === 0 ? undefined : total(all, (value) => value);
     },
     async readHistogram(metric, attributes) {
-      await flush();
+      const before = await flush();
       const all = ofSeries(metric, attributes, 0);
       if (all.length === 0) return undefined;
-      return { count: total(all, () => 1), sum: total(all, (value) => value) };
+      const buckets = all.flatMap(({ values, counts }) =>
+        values.map((value, i) => ({
+          from: value / SPREAD,
+          to: value * SPREAD,
+          count: counts[i]!,
+        })),
+      );
+      const ofInterval = total(ofSeries(metric, attributes, before), () => 1);
+      return {
+        count: total(all, () => 1),
+        sum: total(all, (value) => value),
+        isSample: ofInterval >= mostValues,
+        buckets,
+      };
     },
     async [Symbol.asyncDispose]() {
       for (const counter of counters) await counter[Symbol.asyncDispose]();
@@ -95,6 +115,7 @@ counterConformance(
       () => new CloudWatchCounter({ output, perShard: true }),
       sent,
       async () => {},
+      1000,
     );
   },
   { knownGaps },

@@ -8,14 +8,18 @@ import { TestMetrics } from "./support/metrics.ts";
 const inUnitOf = (metric: MetricName, value: number): number =>
   Math.round((value / openTelemetryName(metric).factor) * 1e6) / 1e6;
 
+const bucketsOf = (metric: MetricName, { buckets: { boundaries, counts } }: Histogram) =>
+  counts.map((count, i) => ({
+    from: i === 0 ? 0 : inUnitOf(metric, boundaries[i - 1]!),
+    to: i === boundaries.length ? Infinity : inUnitOf(metric, boundaries[i]!),
+    count,
+  }));
+
 /** The README's, for many shards. */
 const VIEWS = [{ meterName: "@kc/counter-opentelemetry", aggregationCardinalityLimit: 20_000 }];
 
 const harnessOf = (temporality: AggregationTemporality) => async (): Promise<CounterHarness> => {
   const metrics = new TestMetrics(temporality, VIEWS);
-  const isDelta = temporality === AggregationTemporality.DELTA;
-  /** What deltas have come to. */
-  const histograms = new Map<string, { readonly count: number; readonly sum: number }>();
   return {
     open: () => new OpenTelemetryCounter({ meterProvider: metrics.provider }),
     async read(metric, attributes) {
@@ -26,12 +30,9 @@ const harnessOf = (temporality: AggregationTemporality) => async (): Promise<Cou
     },
     async readHistogram(metric, attributes) {
       const value = (await metrics.read(metric, attributes)) as Histogram | undefined;
-      const key = JSON.stringify([metric, attributes]);
-      if (value === undefined) return histograms.get(key);
-      const { count, sum } = (isDelta && histograms.get(key)) || { count: 0, sum: 0 };
-      const total = { count: count + value.count, sum: sum + inUnitOf(metric, value.sum ?? 0) };
-      histograms.set(key, total);
-      return total;
+      if (value === undefined) return undefined;
+      const sum = inUnitOf(metric, value.sum ?? 0);
+      return { count: value.count, sum, buckets: bucketsOf(metric, value) };
     },
     [Symbol.asyncDispose]: () => metrics[Symbol.asyncDispose](),
   };

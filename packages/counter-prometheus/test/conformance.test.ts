@@ -38,7 +38,15 @@ async function makeHarness(): Promise<CounterHarness> {
       const part = (suffix: string): number | undefined =>
         shown.find(({ metricName }) => metricName === `${name}_${suffix}`)?.value;
       const [count, sum] = [part("count"), part("sum")];
-      return count && sum !== undefined ? { count, sum: inUnitOf(metric, sum) } : undefined;
+      if (!count || sum === undefined) return undefined;
+      // Each has the values of those before it too.
+      const cumulative = shown.filter(({ metricName }) => metricName === `${name}_bucket`);
+      const buckets = cumulative.map(({ labels, value }, i) => ({
+        from: i === 0 ? 0 : inUnitOf(metric, Number(cumulative[i - 1]!.labels["le"])),
+        to: labels["le"] === "+Inf" ? Infinity : inUnitOf(metric, Number(labels["le"])),
+        count: value - (cumulative[i - 1]?.value ?? 0),
+      }));
+      return { count, sum: inUnitOf(metric, sum), buckets };
     },
     async [Symbol.asyncDispose]() {
       registry.clear();

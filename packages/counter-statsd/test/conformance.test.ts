@@ -41,7 +41,9 @@ async function makeHarness(): Promise<CounterHarness> {
     async readHistogram(name, attributes) {
       const own = await samplesOf(name, attributes);
       if (own.some(({ type }) => type !== "ms")) throw new Error("not a timing");
-      return own.length === 0 ? undefined : { count: own.length, sum: sumOf(own) };
+      if (own.length === 0) return undefined;
+      const buckets = own.map(({ value }) => ({ from: value, to: value, count: 1 }));
+      return { count: own.length, sum: sumOf(own), buckets };
     },
     async [Symbol.asyncDispose]() {
       for (const counter of counters) await counter[Symbol.asyncDispose]();

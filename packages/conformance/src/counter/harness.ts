@@ -29,6 +29,23 @@ export interface CounterHarness extends AsyncDisposable {
 export interface HistogramReading {
   readonly count: number;
   readonly sum: number;
+  /**
+   * True = the format carries a part of the values, with the mean and the quantiles of all: `count` may be
+   * smaller than what was recorded, but not below 1,000 of 10,000. @default false
+   */
+  readonly isSample?: boolean;
+  /**
+   * Where the values lie; together they have `count`. The suite takes quantiles from them. Absent = the
+   * format tells no more than count and sum.
+   */
+  readonly buckets?: readonly HistogramBucket[];
+}
+
+/** A range of values, in the unit of core's map, and how many lie in it. An exact value: `from` is `to`. */
+export interface HistogramBucket {
+  readonly from: number;
+  readonly to: number;
+  readonly count: number;
 }
 
 export type CounterScenario = Scenario<CounterHarness>;

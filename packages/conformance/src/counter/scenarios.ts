@@ -1,16 +1,11 @@
-import { METRICS, type MetricAttributes } from "@kc/core";
+import { METRICS } from "@kc/core";
 import { expect } from "vitest";
 import { collectScenarios } from "../scenario.ts";
+import { SHARD_0, WHERE } from "./attributes.ts";
+import { FIGURE_SCENARIOS } from "./figures.ts";
 import type { CounterScenario } from "./harness.ts";
-
-const WHERE = { stream: "orders", application: "billing" } as const;
-const SHARD_0 = { ...WHERE, shardId: "shardId-000000000000" } as const;
-const SHARD_1 = { ...WHERE, shardId: "shardId-000000000001" } as const;
-
-/** Series that live, or have been, at once. */
-const MANY = 3000;
-/** Whoever collects keeps up: datagrams that nobody reads are lost. */
-const BETWEEN_READS = 100;
+import { HISTOGRAM_SCENARIOS } from "./histograms.ts";
+import { REMOVAL_SCENARIOS } from "./removals.ts";
 
 /** What can stand in an attribute: error texts and names that other systems chose. */
 const ODD_VALUES = [
@@ -28,271 +23,6 @@ const ODD_VALUES = [
   "注文🦊",
   "constructor",
   "x".repeat(1000),
-];
-
-const addScenarios: readonly CounterScenario[] = [
-  {
-    key: "add.zero",
-    title: "a counter that 0 is added to is shown as 0, and goes on from what it has",
-    async run({ harness }) {
-      const counter = harness.open();
-      counter.add("records", 0, SHARD_0);
-      expect(await harness.read("records", SHARD_0), "before it counts").toBe(0);
-      counter.add("records", 5, SHARD_0);
-      counter.add("records", 0, SHARD_0);
-      expect(await harness.read("records", SHARD_0), "once it counts").toBe(5);
-    },
-  },
-  {
-    key: "add.total",
-    title: "additions to a series make its total",
-    async run({ harness }) {
-      const counter = harness.open();
-      for (const value of [1, 10_000, 3]) counter.add("records", value, SHARD_0);
-      expect(await harness.read("records", SHARD_0)).toBe(10_004);
-    },
-  },
-  {
-    key: "add.none",
-    title: "a series that nothing was added to is absent, or 0",
-    async run({ harness }) {
-      harness.open().add("records", 5, SHARD_0);
-      expect((await harness.read("records", SHARD_1)) ?? 0).toBe(0);
-      expect((await harness.read("bytes", SHARD_0)) ?? 0).toBe(0);
-    },
-  },
-  {
-    key: "add.series",
-    title: "series differ by every attribute, in whatever order these are given",
-    async run({ harness }) {
-      const counter = harness.open();
-      const others: readonly MetricAttributes<"checkpoints">[] = [
-        { ...SHARD_0, outcome: "written" },
-        { ...SHARD_0, outcome: "same" },
-        { ...SHARD_1, outcome: "written" },
-        { ...SHARD_0, outcome: "written", stream: "refunds" },
-        { ...SHARD_0, outcome: "written", application: "audit" },
-      ];
-      for (const [index, attributes] of others.entries()) {
-        counter.add("checkpoints", index + 1, attributes);
-        const turned = Object.fromEntries(Object.entries(attributes).toReversed());
-        counter.add("checkpoints", 100, { ...turned, ...attributes });
-      }
-      for (const [index, attributes] of others.entries()) {
-        const total = await harness.read("checkpoints", attributes);
-        expect(total, JSON.stringify(attributes)).toBe(101 + index);
-      }
-    },
-  },
-  {
-    key: "add.large",
-    title: "totals of many terabytes are exact",
-    async run({ harness }) {
-      const counter = harness.open();
-      counter.add("bytes", 2 ** 45, SHARD_0);
-      counter.add("bytes", 1, SHARD_0);
-      expect(await harness.read("bytes", SHARD_0)).toBe(2 ** 45 + 1);
-    },
-  },
-];
-
-const shardNumber = (n: number) => ({
-  ...WHERE,
-  shardId: `shardId-${String(n).padStart(12, "0")}`,
-});
-
-const manyScenarios: readonly CounterScenario[] = [
-  {
-    key: "many.live",
-    title: "3,000 series are shown, each with its own figure",
-    async run({ harness }) {
-      const counter = harness.open();
-      for (let n = 0; n < MANY; n += 1) {
-        counter.add("records", n + 1, shardNumber(n));
-        if (n % BETWEEN_READS === 0) await harness.read("records", shardNumber(n));
-      }
-      for (const n of [0, 1, 1999, 2000, MANY - 1]) {
-        expect(await harness.read("records", shardNumber(n)), `series ${n}`).toBe(n + 1);
-      }
-    },
-  },
-  {
-    key: "many.ended",
-    title: "a series is shown after 3,000 that are over",
-    async run({ harness }) {
-      const counter = harness.open();
-      for (let n = 0; n < MANY; n += 1) {
-        counter.set("lag", 1, shardNumber(n));
-        if (n % BETWEEN_READS === 0) await harness.read("lag", shardNumber(n));
-        counter.remove("lag", shardNumber(n));
-      }
-      counter.set("lag", 7, shardNumber(MANY));
-      expect(await harness.read("lag", shardNumber(MANY))).toBe(7);
-    },
-  },
-];
-
-const setScenarios: readonly CounterScenario[] = [
-  {
-    key: "set.large",
-    title: "a gauge shows values beyond 32 bits",
-    async run({ harness }) {
-      const counter = harness.open();
-      counter.set("buffer_bytes", 2 ** 33 + 1, WHERE);
-      expect(await harness.read("buffer_bytes", WHERE)).toBe(2 ** 33 + 1);
-    },
-  },
-  {
-    key: "set.last",
-    title: "a gauge shows the last value, lower ones and 0 too",
-    async run({ harness }) {
-      const counter = harness.open();
-      for (const value of [0, 86_400_000, 250, 0]) {
-        counter.set("lag", value, SHARD_0);
-        expect(await harness.read("lag", SHARD_0)).toBe(value);
-      }
-    },
-  },
-];
-
-const recordScenarios: readonly CounterScenario[] = [
-  {
-    key: "record.many",
-    title: "10,000 values are all counted and summed up",
-    async run({ harness }) {
-      const counter = harness.open();
-      for (let n = 1; n <= 10_000; n += 1) {
-        counter.record("poll_duration", n, WHERE);
-        if (n % BETWEEN_READS === 0) await harness.readHistogram("poll_duration", WHERE);
-      }
-      const reading = await harness.readHistogram("poll_duration", WHERE);
-      // Some formats carry a limited number of values: what they come to on average is true.
-      const { count = 0, sum = 0 } = reading ?? {};
-      expect(sum / count, "the mean").toBeCloseTo(5000.5, 3);
-      expect(count, "its count").toBeGreaterThanOrEqual(1000);
-    },
-  },
-  {
-    key: "record.values",
-    title: "a histogram counts its values and sums them up, 0 and fractions too",
-    async run({ harness }) {
-      const counter = harness.open();
-      for (const value of [0, 0.25, 3, 3, 60_000]) {
-        counter.record("handler_duration", value, WHERE);
-      }
-      const reading = await harness.readHistogram("handler_duration", WHERE);
-      expect(reading?.count, "its count").toBe(5);
-      expect(reading?.sum, "its sum").toBeCloseTo(60_006.25, 3);
-    },
-  },
-  {
-    key: "record.series",
-    title: "histograms differ by name and attributes",
-    async run({ harness }) {
-      const counter = harness.open();
-      counter.record("handler_duration", 1, WHERE);
-      counter.record("poll_duration", 2, WHERE);
-      counter.record("handler_duration", 4, { ...WHERE, application: "audit" });
-      const reading = await harness.readHistogram("handler_duration", WHERE);
-      expect(reading?.count, "its count").toBe(1);
-      expect(reading?.sum, "its sum").toBeCloseTo(1, 3);
-    },
-  },
-];
-
-const removeScenarios: readonly CounterScenario[] = [
-  {
-    key: "remove.restart",
-    title: "a counter that is removed and begins again begins at 0",
-    async run({ harness }) {
-      const counter = harness.open();
-      counter.add("records", 7, SHARD_0);
-      expect(await harness.read("records", SHARD_0), "before it is over").toBe(7);
-      counter.remove("records", SHARD_0);
-      await harness.read("records", SHARD_0);
-      counter.add("records", 2, SHARD_0);
-      expect(await harness.read("records", SHARD_0)).toBe(2);
-    },
-  },
-  {
-    key: "remove.same",
-    title: "a gauge that is removed and set to the same value is shown again",
-    async run({ harness }) {
-      const counter = harness.open();
-      counter.set("lag", 7, SHARD_0);
-      expect(await harness.read("lag", SHARD_0), "before it is over").toBe(7);
-      counter.remove("lag", SHARD_0);
-      counter.set("lag", 7, SHARD_0);
-      expect(await harness.read("lag", SHARD_0)).toBe(7);
-    },
-  },
-  {
-    key: "remove.others",
-    title: "what is removed of one application or stream stays of the others",
-    async run({ harness }) {
-      const counter = harness.open();
-      const others = [
-        { ...SHARD_0, application: "audit" },
-        { ...SHARD_0, stream: "refunds" },
-      ];
-      for (const attributes of [SHARD_0, ...others]) counter.set("lag", 7, attributes);
-      counter.remove("lag", SHARD_0);
-      for (const attributes of others) expect(await harness.read("lag", attributes)).toBe(7);
-    },
-  },
-  {
-    key: "remove.handles",
-    title: "a series that one counter of a registry began is ended by another",
-    async run({ harness }) {
-      const [one, other] = [harness.open(), harness.open()];
-      one.set("lag", 7, SHARD_0);
-      expect(await harness.read("lag", SHARD_0), "before it is over").toBe(7);
-      other.remove("lag", SHARD_0);
-      expect(await harness.read("lag", SHARD_0)).toBeUndefined();
-    },
-  },
-  {
-    key: "remove.gauge",
-    title: "a gauge that is removed is shown no more, and it alone",
-    async run({ harness }) {
-      const counter = harness.open();
-      counter.set("lag", 7, SHARD_0);
-      counter.set("lag", 8, SHARD_1);
-      expect(await harness.read("lag", SHARD_0), "before it is over").toBe(7);
-      counter.remove("lag", SHARD_0);
-      expect(await harness.read("lag", SHARD_0), "the series that is over").toBeUndefined();
-      expect(await harness.read("lag", SHARD_1), "another").toBe(8);
-    },
-  },
-  {
-    key: "remove.counter",
-    title: "a counter that is removed is shown no more, and it alone",
-    async run({ harness }) {
-      const counter = harness.open();
-      const written = { ...SHARD_0, outcome: "written" };
-      const same = { ...SHARD_0, outcome: "same" };
-      counter.add("checkpoints", 7, written);
-      counter.add("checkpoints", 8, same);
-      expect(await harness.read("checkpoints", written), "before it is over").toBe(7);
-      counter.remove("checkpoints", written);
-      expect(await harness.read("checkpoints", written), "the one that is over").toBeUndefined();
-      expect(await harness.read("checkpoints", same), "another").toBe(8);
-    },
-  },
-  {
-    key: "remove.again",
-    title: "a series that is over, or never was, can be removed again, and a gauge set again",
-    async run({ harness }) {
-      const counter = harness.open();
-      const remove = (): void => counter.remove("lag", SHARD_0);
-      expect(remove, "removing a series that never was").not.toThrow();
-      counter.set("lag", 1, SHARD_0);
-      remove();
-      expect(remove, "removing a series twice").not.toThrow();
-      counter.set("lag", 2, SHARD_0);
-      expect(await harness.read("lag", SHARD_0)).toBe(2);
-    },
-  },
 ];
 
 const foldedScenarios: readonly CounterScenario[] = [
@@ -322,6 +52,29 @@ const sharedScenarios: readonly CounterScenario[] = [
       expect(() => harness.open().add("records", 2, SHARD_0), "a second counter").not.toThrow();
       one.add("records", 4, SHARD_0);
       expect(await harness.read("records", SHARD_0)).toBe(7);
+    },
+  },
+  {
+    key: "shared.gauge",
+    title: "a gauge shows what any counter of a registry set last",
+    async run({ harness }) {
+      const [one, other] = [harness.open(), harness.open()];
+      one.set("lag", 7, SHARD_0);
+      expect(await harness.read("lag", SHARD_0), "by the one").toBe(7);
+      other.set("lag", 8, SHARD_0);
+      expect(await harness.read("lag", SHARD_0), "by the other").toBe(8);
+    },
+  },
+  {
+    key: "shared.histogram",
+    title: "two counters on one registry record into the same histograms",
+    async run({ harness }) {
+      const [one, other] = [harness.open(), harness.open()];
+      one.record("handler_duration", 1, WHERE);
+      other.record("handler_duration", 2, WHERE);
+      one.record("handler_duration", 4, WHERE);
+      const reading = await harness.readHistogram("handler_duration", WHERE);
+      expect(reading).toMatchObject({ count: 3, sum: expect.closeTo(7, 3) });
     },
   },
   {
@@ -378,6 +131,23 @@ const oddScenarios: readonly CounterScenario[] = [
     },
   },
   {
+    key: "odd.frozen",
+    title: "attributes may be frozen: a series' object is shared by all calls",
+    async run({ harness }) {
+      const counter = harness.open();
+      const [shard, where] = [Object.freeze({ ...SHARD_0 }), Object.freeze({ ...WHERE })];
+      expect(() => {
+        counter.add("records", 1, shard);
+        counter.set("lag", 2, shard);
+        counter.record("poll_duration", 3, where);
+      }, "frozen attributes").not.toThrow();
+      expect(await harness.read("records", shard), "a counter").toBe(1);
+      expect(await harness.read("lag", shard), "a gauge").toBe(2);
+      const histogram = await harness.readHistogram("poll_duration", where);
+      expect(histogram?.count, "a histogram").toBe(1);
+    },
+  },
+  {
     key: "odd.synchronous",
     title: "every method answers with nothing, at once",
     async run({ harness }) {
@@ -394,11 +164,9 @@ const oddScenarios: readonly CounterScenario[] = [
 
 /** Every promise of a Counter. */
 export const COUNTER_SCENARIOS: readonly CounterScenario[] = collectScenarios(
-  addScenarios,
-  manyScenarios,
-  setScenarios,
-  recordScenarios,
-  removeScenarios,
+  FIGURE_SCENARIOS,
+  HISTOGRAM_SCENARIOS,
+  REMOVAL_SCENARIOS,
   foldedScenarios,
   sharedScenarios,
   metricScenarios,

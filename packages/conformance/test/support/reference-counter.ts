@@ -6,7 +6,13 @@ type Attributes = Readonly<Record<string, string>>;
 /** Where counters put their figures: what a registry or an agent is to a real adapter. */
 export class ReferenceRegistry {
   readonly series: Map<string, number> = new Map();
-  readonly histograms: Map<string, HistogramReading> = new Map();
+  readonly histograms: Map<string, ReferenceHistogram> = new Map();
+}
+
+export interface ReferenceHistogram {
+  count: number;
+  sum: number;
+  readonly values: number[];
 }
 
 /** A counter that keeps every promise, in small steps: each mutant breaks one of them. */
@@ -28,8 +34,11 @@ export class ReferenceCounter implements Counter {
 
   record(name: string, value: number, attributes: Attributes): void {
     const key = this.key(name, attributes);
-    const { count, sum } = this.registry.histograms.get(key) ?? { count: 0, sum: 0 };
-    this.registry.histograms.set(key, { count: count + 1, sum: sum + value });
+    const histogram = this.registry.histograms.get(key) ?? { count: 0, sum: 0, values: [] };
+    histogram.count += 1;
+    histogram.sum += value;
+    histogram.values.push(value);
+    this.registry.histograms.set(key, histogram);
   }
 
   remove(name: string, attributes: Attributes): void {
@@ -50,12 +59,19 @@ export function counterHarness(
   return {
     open: () => new Class(registry),
     read: async (name, attributes) => registry.series.get(seriesKey(name, attributes)),
-    readHistogram: async (name, attributes) => registry.histograms.get(seriesKey(name, attributes)),
+    readHistogram: async (name, attributes) => {
+      const histogram = registry.histograms.get(seriesKey(name, attributes));
+      return histogram && readingOf(histogram);
+    },
     async [Symbol.asyncDispose]() {
       registry.series.clear();
       registry.histograms.clear();
     },
   };
+}
+
+export function readingOf({ count, sum, values }: ReferenceHistogram): HistogramReading {
+  return { count, sum, buckets: values.map((value) => ({ from: value, to: value, count: 1 })) };
 }
 
 export function seriesKey(name: string, attributes: Attributes): string {

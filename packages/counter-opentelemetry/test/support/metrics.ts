@@ -2,6 +2,8 @@ import type { MetricName } from "@kc/core";
 import type { Attributes } from "@opentelemetry/api";
 import {
   AggregationTemporality,
+  DataPointType,
+  type Histogram,
   InMemoryMetricExporter,
   MeterProvider,
   PeriodicExportingMetricReader,
@@ -24,6 +26,7 @@ export class TestMetrics implements AsyncDisposable {
   readonly #exporter: InMemoryMetricExporter;
   /** What deltas have come to. */
   readonly #totals = new Map<string, number>();
+  readonly #histograms = new Map<string, Shown & { readonly value: Histogram }>();
 
   constructor(temporality: AggregationTemporality, views: readonly ViewOptions[] = []) {
     this.#temporality = temporality;
@@ -56,13 +59,17 @@ export class TestMetrics implements AsyncDisposable {
     const metrics = this.#exporter
       .getMetrics()
       .flatMap(({ scopeMetrics }) => scopeMetrics.flatMap((scope) => scope.metrics));
+    const isCumulative = this.#temporality === AggregationTemporality.CUMULATIVE;
     const shown = metrics.flatMap(({ descriptor: { name }, dataPoints, ...data }) =>
-      dataPoints.map(({ attributes, value }) => {
+      dataPoints.flatMap(({ attributes, value }) => {
+        const isHistogram = data.dataPointType === DataPointType.HISTOGRAM;
         const isSum = "isMonotonic" in data;
-        if (!isSum || this.#temporality === AggregationTemporality.CUMULATIVE) {
-          return { name, attributes, value };
-        }
+        if (isCumulative || !(isSum || isHistogram)) return { name, attributes, value };
         const key = JSON.stringify([name, attributes]);
+        if (isHistogram) {
+          this.#addHistogram(key, { name, attributes, value: value as Histogram });
+          return [];
+        }
         return { name, attributes, value: (this.#totals.get(key) ?? 0) + (value as number), key };
       }),
     );
@@ -71,6 +78,24 @@ export class TestMetrics implements AsyncDisposable {
     for (const { key, value } of shown as readonly { key?: string; value: unknown }[]) {
       if (key !== undefined) this.#totals.set(key, value as number);
     }
-    return shown;
+    return [...shown, ...this.#histograms.values()];
+  }
+
+  /** An export leaves out what nothing was recorded into since the last one. */
+  #addHistogram(key: string, delta: Shown & { readonly value: Histogram }): void {
+    const before = this.#histograms.get(key)?.value;
+    const { value } = delta;
+    const { boundaries, counts } = value.buckets;
+    this.#histograms.set(key, {
+      ...delta,
+      value: {
+        count: value.count + (before?.count ?? 0),
+        sum: (value.sum ?? 0) + (before?.sum ?? 0),
+        buckets: {
+          boundaries,
+          counts: counts.map((count, i) => count + (before?.buckets.counts[i] ?? 0)),
+        },
+      },
+    });
   }
 }
