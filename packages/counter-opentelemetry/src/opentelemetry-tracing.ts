@@ -7,6 +7,7 @@ import {
   type Handler,
   type LeaseMessage,
   type PollMessage,
+  typeOfError,
 } from "@kc/core";
 import {
   context,
@@ -40,7 +41,7 @@ export interface OpenTelemetryTracingOptions {
   /**
    * For records that carry their producer's trace context: answers with the headers that the global
    * propagator reads (`traceparent`, `tracestate`), or undefined. The record's span is linked to it.
-   * If it throws, there is no link. @default none
+   * If it throws, there is no link, and OpenTelemetry's `diag` gets the error's type. @default none
    */
   readonly extract?: (record: ConsumerRecord) => Readonly<Record<string, string>> | undefined;
 }
@@ -172,7 +173,9 @@ export class OpenTelemetryTracing implements Disposable {
       const producer = trace.getSpanContext(propagation.extract(ROOT_CONTEXT, headers));
       return producer === undefined ? [] : [{ context: producer }];
     } catch (error) {
-      diag.warn("@kc/counter-opentelemetry: extract failed; the span has no link", error);
+      // What a parser throws may quote the record.
+      const type = typeOfError(error);
+      diag.warn(`@kc/counter-opentelemetry: extract failed; the span has no link: ${type}`);
       return [];
     }
   }

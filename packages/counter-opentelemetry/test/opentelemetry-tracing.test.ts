@@ -262,8 +262,8 @@ test("an extract that throws costs the link, and a tracer that throws the span, 
   diag.setLogger({ error: warned, warn: warned, info: nothing, debug: nothing, verbose: nothing });
   onTestFinished(() => diag.disable());
   const { spans } = traced({
-    extract: () => {
-      throw new Error("no JSON");
+    extract: ({ data }) => {
+      throw new SyntaxError(`no JSON: ${Buffer.from(data).toString()}`);
     },
   });
   const broken = new OpenTelemetryTracing({
@@ -277,9 +277,11 @@ test("an extract that throws costs the link, and a tracer that throws the span, 
     },
   });
   onTestFinished(() => broken[Symbol.dispose]());
-  expect(await scan(["1", "2"], () => {})).toBeUndefined();
+  expect(await scan(["card-1", "card-2"], () => {})).toBeUndefined();
   expect(spans("process").map(({ links }) => links)).toEqual([[], []]);
-  expect(warned.mock.calls.flat().join()).toMatch(/extract failed.*no JSON/s);
+  expect(warned.mock.calls.flat().join()).toMatch(/extract failed.*SyntaxError/s);
+  // It may quote the record, as JSON.parse does.
+  expect(warned.mock.calls.flat().join()).not.toContain("card");
   expect(warned.mock.calls.flat().join()).toMatch(/could not be made.*broken/s);
 });
 
