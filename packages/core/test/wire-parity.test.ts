@@ -304,6 +304,22 @@ test.each([
   });
 });
 
+test.each([
+  [200, "cbor", "passing"],
+  [200, "json", "passing"],
+  [429, "json", "throttled"],
+] as const)(
+  "status %i in JSON with a million objects is parsed by nobody, the request in %s",
+  async (status, protocol, meaning) => {
+    const Unknown = Array<object>(1_000_000).fill({});
+    expect(await outcomeOf(failed(status, { ...json, Unknown }), protocol)).toMatchObject({
+      error: { name: "SyntaxError" },
+      $metadata: { httpStatusCode: status },
+      meaning,
+    });
+  },
+);
+
 test("an abort while the body comes is the SDK's own abort", async () => {
   const outcomes = [];
   for (const protocol of ["sdk", "cbor"] as const) {

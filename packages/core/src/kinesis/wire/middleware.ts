@@ -6,6 +6,7 @@ import { readBody } from "./body.ts";
 import { looksLikeCbor, readCborReply, readCborValue } from "./cbor-reply.ts";
 import { encodeCborRequest } from "./cbor-request.ts";
 import { readJsonReply } from "./json-reply.ts";
+import { checkJsonShape } from "./json-shape.ts";
 import { UnreadableReplyError, type RecordsReply, type ReplyWatch } from "./records-reply.ts";
 
 /** What the request is written in. */
@@ -102,11 +103,13 @@ async function takeReply(response: HttpMessage, watch: ReplyWatch): Promise<Wire
   );
   response.body = body;
   if (!(body instanceof Uint8Array)) return undefined;
+  const isCbor = looksLikeCbor(body);
+  if (!isCbor) orUnreadable(response, () => checkJsonShape(body));
   if (statusCode >= 300) {
-    if (looksLikeCbor(body)) response.body = errorAsJson(body);
+    if (isCbor) response.body = errorAsJson(body);
     return undefined;
   }
-  const reply = looksLikeCbor(body) ? readCbor(body, response) : readJson(body);
+  const reply = isCbor ? orUnreadable(response, () => readCborReply(body)) : readJson(body);
   if (reply === undefined) return undefined;
   response.body = new Uint8Array(0);
   return { ...reply, servedAt: Date.parse(headers["date"] ?? "") };
@@ -121,10 +124,10 @@ function heldBytes(bodyBytes: number, headers: HttpMessage["headers"]): number {
   return headers["content-type"]?.includes("cbor") ? bodyBytes : 2 * bodyBytes;
 }
 
-/** @throws UnreadableReplyError, since nobody else could read it */
-function readCbor(body: Uint8Array, { statusCode, headers }: HttpMessage): RecordsReply {
+/** @throws UnreadableReplyError for what is not to be left to the SDK */
+function orUnreadable<T>({ statusCode, headers }: HttpMessage, read: () => T): T {
   try {
-    return readCborReply(body);
+    return read();
   } catch (error) {
     throw new UnreadableReplyError(describeError(error), {
       httpStatusCode: statusCode ?? 0,
