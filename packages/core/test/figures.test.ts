@@ -9,6 +9,8 @@ import { ShardSeries } from "../src/telemetry/shard-series.ts";
 import { Telemetry } from "../src/telemetry/telemetry.ts";
 import { gate, isFor, keyOf } from "./support/calls.ts";
 import { MemoryCounter } from "./support/memory-counter.ts";
+import { RecordingStore } from "./support/recording-store.ts";
+import { ScriptedGroup } from "./support/scripted-group.ts";
 import { World } from "./support/world.ts";
 
 const SHARD = "shardId-000000000000";
@@ -452,4 +454,28 @@ test("a handler that returns after its scan is over keeps no series of its shard
     },
   );
   expect(removed).toEqual(expect.arrayContaining(["records", "bytes"]));
+});
+
+test("a handler that returns long after its shard was given up keeps no series of it, though the scan goes on", async () => {
+  const world = await World.of();
+  const { counter } = world;
+  const store = new RecordingStore(world.clock);
+  const group = new ScriptedGroup(store.data);
+  let open = (): void => {};
+  const stuck = new Promise<void>((resolve) => (open = resolve));
+  const run = await world.start({ group, store, start: "TRIM_HORIZON" }, () => stuck);
+  const grant = group.grant(SHARD);
+  await world.put("a", "1");
+  await world.clock.advance(1000);
+  grant.handOff(5000);
+  await world.clock.advance(10 * 60_000);
+  expect(grant.outcome).toMatchObject({ kind: "forced" });
+  expect(counter.seriesOf(SHARD)).toEqual([]);
+  open();
+  await world.clock.advance(1000);
+  // What it has done is counted all the same.
+  expect(counter.total("records", { shardId: SHARD })).toBe(1);
+  await world.clock.advance(6 * 60_000);
+  expect(counter.seriesOf(SHARD)).toEqual([]);
+  await run.stop();
 });

@@ -311,7 +311,9 @@ export class Scan implements GroupHost {
     this.telemetry.emit({ kind: "shard-over", shardId, outcome: outcome.kind, acknowledged });
     void scan.idle.then(() => {
       this.#abandoned.delete(scan);
-      if (this.#scans.get(shardId) === scan) this.#scans.delete(shardId);
+      if (this.#scans.get(shardId) !== scan) return;
+      this.#scans.delete(shardId);
+      this.#reporter.returned(shardId);
     });
     if (outcome.kind === "forced" && this.#deadline.signal.aborted) {
       this.#undrained.push({ shardId, acknowledged, waitingFor: scan.waitingFor });

@@ -82,7 +82,12 @@ export class Reporter {
   ended(shardId: string): void {
     if (!this.#telemetry.perShard) return;
     for (const name of SHARD_GAUGE_NAMES) this.#telemetry.remove(name, { shardId });
-    this.#over.set(shardId, this.#clock.monotonic());
+    this.returned(shardId);
+  }
+
+  /** No handler is at its records any more: one that was given up may have counted long after the end. */
+  returned(shardId: string): void {
+    if (this.#telemetry.perShard) this.#over.set(shardId, this.#clock.monotonic());
   }
 
   #schedule(): void {
