@@ -1,4 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { FakeClock } from "@kc/emulator";
 import { expect, test, vi } from "vitest";
 import { LeaseReporter } from "../src/groups/leases/lease-reporter.ts";
@@ -478,4 +480,24 @@ test("a handler that returns long after its shard was given up keeps no series o
   await world.clock.advance(6 * 60_000);
   expect(counter.seriesOf(SHARD)).toEqual([]);
   await run.stop();
+});
+
+test("without a counter, nothing is kept of the shards that have ended", () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const clock = new FakeClock();
+  const telemetry = new Telemetry({}, { stream: "orders", application: "billing" }, clock);
+  const reporter = new Reporter(clock, telemetry, () => {
+    throw new Error("nobody asks");
+  });
+  reporter.start();
+  collect();
+  const before = process.memoryUsage().heapUsed;
+  for (let shard = 0; shard < 100_000; shard += 1) {
+    reporter.begun(`shardId-${shard}`);
+    reporter.ended(`shardId-${shard}`);
+  }
+  collect();
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(1_000_000);
+  reporter.stop();
 });

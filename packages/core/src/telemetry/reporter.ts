@@ -80,14 +80,19 @@ export class Reporter {
 
   /** Its gauges are over now, its counters once whoever collects has seen the last of them. */
   ended(shardId: string): void {
-    if (!this.#telemetry.perShard) return;
+    if (!this.#tellsShards) return;
     for (const name of SHARD_GAUGE_NAMES) this.#telemetry.remove(name, { shardId });
     this.returned(shardId);
   }
 
   /** No handler is at its records any more: one that was given up may have counted long after the end. */
   returned(shardId: string): void {
-    if (this.#telemetry.perShard) this.#over.set(shardId, this.#clock.monotonic());
+    if (this.#tellsShards) this.#over.set(shardId, this.#clock.monotonic());
+  }
+
+  /** Are there series of shards, which end? */
+  get #tellsShards(): boolean {
+    return this.#telemetry.counts && this.#telemetry.perShard;
   }
 
   #schedule(): void {
