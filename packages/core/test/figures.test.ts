@@ -501,3 +501,26 @@ test("without a counter, nothing is kept of the shards that have ended", () => {
   expect(process.memoryUsage().heapUsed - before).toBeLessThan(1_000_000);
   reporter.stop();
 });
+
+test("whoever answers with ever new names of errors makes a bounded number of series", async () => {
+  const world = await World.of();
+  for (let call = 1; call <= 60; call += 1) {
+    const error = Object.assign(new Error("no"), {
+      name: `Hostile${call}`,
+      $metadata: { httpStatusCode: 500 },
+    });
+    world.kinesis.faults.fail({ operation: "GetRecords", call, error });
+  }
+  const series = new Set<unknown>();
+  const note = (name: string, _value: number, attributes: object): void =>
+    void series.add(`${name} ${"error" in attributes ? String(attributes.error) : ""}`);
+  const counter: Counter = { add: note, record: note };
+  const run = await world.start({ counter, start: "TRIM_HORIZON" });
+  await world.put("a", "1");
+  await world.clock.advance(30 * 60_000);
+  expect(run.texts).toEqual(["1"]);
+  expect([...series].filter((each) => String(each).includes("Hostile"))).toHaveLength(2 * 50);
+  expect(series).toContain("retries other");
+  expect(series).toContain("poll_duration other");
+  await run.stop();
+});

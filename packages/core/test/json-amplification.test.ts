@@ -14,8 +14,9 @@ test.each([
 
 test("a page of 10,000 records is read, whatever brackets, quotes and backslashes its keys have", () => {
   const key = '[{"\\'.repeat(50);
-  const record = { SequenceNumber: "1", Data: "eA==", PartitionKey: key };
-  const bytes = Buffer.from(JSON.stringify({ Records: Array(10_000).fill(record) }));
+  const record = (): object => ({ SequenceNumber: "1", Data: "eA==", PartitionKey: key });
+  const Records = Array.from({ length: 10_000 }, record);
+  const bytes = Buffer.from(JSON.stringify({ Records }));
   expect(() => checkJsonShape(bytes)).not.toThrow();
   expect(readJsonReply(bytes).records.length).toBe(10_000);
 });

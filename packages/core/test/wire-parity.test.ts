@@ -311,7 +311,7 @@ test.each([
 ] as const)(
   "status %i in JSON with a million objects is parsed by nobody, the request in %s",
   async (status, protocol, meaning) => {
-    const Unknown = Array<object>(1_000_000).fill({});
+    const Unknown = Array.from({ length: 1_000_000 }, () => ({}));
     expect(await outcomeOf(failed(status, { ...json, Unknown }), protocol)).toMatchObject({
       error: { name: "SyntaxError" },
       $metadata: { httpStatusCode: status },

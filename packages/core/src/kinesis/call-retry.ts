@@ -1,6 +1,5 @@
 import { backoffMs, type BackoffPolicy } from "../backoff.ts";
 import { sleep, type Clock } from "../clock.ts";
-import { nameOfError } from "../describe-error.ts";
 import { KcError } from "../errors.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Call } from "../telemetry/troubles.ts";
@@ -94,7 +93,8 @@ export class CallRetry {
 
   async #pause(call: Call, failures: number, error: unknown, signal: AbortSignal): Promise<void> {
     const { operation } = call;
-    this.#telemetry.add("retries", 1, { operation, error: nameOfError(error) });
+    const name = this.#telemetry.errorNames.of(error);
+    this.#telemetry.add("retries", 1, { operation, error: name });
     const { region, endpoint } = this.#target();
     this.#telemetry.troubles.failed(call, error, {
       region,

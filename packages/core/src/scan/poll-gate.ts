@@ -1,6 +1,5 @@
 import { backoffMs } from "../backoff.ts";
 import { Stopwatch, type Clock } from "../clock.ts";
-import { nameOfError } from "../describe-error.ts";
 import { BACKOFF } from "../kinesis/call-retry.ts";
 import { classify } from "../kinesis/classify.ts";
 import { Caller } from "../kinesis/call-turn.ts";
@@ -157,7 +156,7 @@ export class PollGate {
     try {
       return await this.#send(send);
     } catch (error) {
-      failed = { error: nameOfError(error) };
+      failed = { error: telemetry.errorNames.of(error) };
       this.#countHiddenRetries(attemptsOf(error));
       if (error instanceof NoRoomError) {
         this.#size.gaveUp(error.bytes, limit);

@@ -1,5 +1,6 @@
 import { systemClock, type Clock } from "../clock.ts";
 import type { Counter } from "./counter.ts";
+import { ErrorNames } from "./error-names.ts";
 import { EventFeed, type ConsumerEvent } from "./events.ts";
 import { lineFields } from "./log-fields.ts";
 import type { LogFields, Logger } from "./logger.ts";
@@ -26,6 +27,8 @@ export interface Source {
 export class Telemetry {
   readonly source: Source;
   readonly feed = new EventFeed();
+  /** Names of what calls to Kinesis fail with, for metrics. */
+  readonly errorNames = new ErrorNames();
   /** The calls that fail now. */
   readonly troubles: Troubles;
   readonly #counter: Counter | undefined;
