@@ -29,6 +29,9 @@ export class EmfSink implements Sink {
   readonly #onLost: OnLost;
   #failed = false;
   #isStuck = false;
+  /** Documents that the stream has not called back for; those that failed stay. */
+  #pending = 0;
+  #isClosed = false;
   readonly #onError = (): void => {
     this.#failed = true;
   };
@@ -48,14 +51,23 @@ export class EmfSink implements Sink {
         this.#onLost(document.length);
         continue;
       }
+      this.#pending += 1;
       this.#output.write(`${JSON.stringify(this.#format(document, at))}\n`, (error) => {
-        if (error) this.#onLost(document.length);
+        if (error) return this.#onLost(document.length);
+        this.#pending -= 1;
+        this.#leave();
       });
     }
   }
 
   close(): void {
-    this.#output.off("error", this.#onError);
+    this.#isClosed = true;
+    this.#leave();
+  }
+
+  /** What the last documents fail with must not end the process: until then the stream is listened to. */
+  #leave(): void {
+    if (this.#isClosed && this.#pending === 0) this.#output.off("error", this.#onError);
   }
 
   #takes(): boolean {

@@ -169,6 +169,30 @@ test("a stream that breaks, or was closed, costs figures and nothing else", asyn
   await counter[Symbol.asyncDispose]();
 });
 
+test("what the last documents fail with ends no process, though the counter is disposed of", async () => {
+  const output = new Writable({
+    write: (_chunk, _encoding, done) => void setImmediate(() => done(new Error("EPIPE"))),
+  });
+  const broken = new Promise((resolve) => output.once("close", resolve));
+  const counter = new CloudWatchCounter({ output });
+  counter.add("records", 3, WHERE);
+  await counter[Symbol.asyncDispose]();
+  // An error that nobody listens to would be thrown here.
+  await broken;
+  expect(counter.dropped).toBe(1);
+});
+
+test("once all is written, a stream is listened to no more", async () => {
+  const output = new Writable({
+    write: (_chunk, _encoding, done) => void setImmediate(() => done()),
+  });
+  const counter = new CloudWatchCounter({ output });
+  counter.add("records", 3, WHERE);
+  await counter[Symbol.asyncDispose]();
+  await new Promise((resolve) => output.end(resolve));
+  expect(output.listenerCount("error")).toBe(0);
+});
+
 test("PutMetricData gets what the interval has come to, values with their counts", async () => {
   await using cloudWatch = await startCloudWatch();
   await using counter = new CloudWatchCounter({ client: cloudWatch.client, namespace: "Mine" });
