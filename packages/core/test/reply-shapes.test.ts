@@ -14,7 +14,9 @@ test.each([
   [{}],
   [{ ShardId: "" }],
   [{ ShardId: 7 }],
+  [{ ShardId: "a\nb" }],
   [{ ShardId: "a", ParentShards: [1] }],
+  [{ ShardId: "a", ParentShards: ["b c"] }],
 ])(
   "a last page whose children are malformed names none, so that a listing is asked: %o",
   (child) => {
@@ -33,6 +35,10 @@ test.each([
   ["DescribeStreamSummary", {}],
   ["ListShards", {}],
   ["ListShards", { Shards: [{ ShardId: "" }] }],
+  ["ListShards", { Shards: [{ ShardId: "a b" }] }],
+  ["ListShards", { Shards: [{ ShardId: "a\u001b[31m" }] }],
+  ["ListShards", { Shards: [{ ShardId: "a".repeat(129) }] }],
+  ["ListShards", { Shards: [{ ShardId: "a", ParentShardId: "b\n" }] }],
   ["ListShards", { Shards: [null] }],
   ["GetShardIterator", {}],
   ["GetRecords", {}],

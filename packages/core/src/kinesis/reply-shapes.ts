@@ -105,14 +105,28 @@ export function lagOf(millisBehindLatest: unknown): number {
   return isLag && millisBehindLatest < Infinity ? millisBehindLatest : 0;
 }
 
+/** The service's own pattern. An id stands in log lines, messages, metrics and rows as it is. */
+const SHARD_ID = /^[\w.-]{1,128}$/;
+
 function isShard(shard: unknown): boolean {
   if (typeof shard !== "object" || shard === null) return false;
-  const { ShardId, ParentShards } = shard as { ShardId?: unknown; ParentShards?: unknown };
-  const hasId = typeof ShardId === "string" && ShardId !== "";
+  const { ShardId, ParentShardId, AdjacentParentShardId, ParentShards } = shard as Partial<
+    Record<"ShardId" | "ParentShardId" | "AdjacentParentShardId" | "ParentShards", unknown>
+  >;
   const parents = ParentShards ?? [];
   return (
-    hasId &&
+    isShardId(ShardId) &&
     Array.isArray(parents) &&
-    parents.every((id) => typeof id === "string" && id !== ShardId)
+    parents.every((id) => id !== ShardId) &&
+    [ParentShardId, AdjacentParentShardId, ...(parents as unknown[])].every(isParent)
   );
+}
+
+function isShardId(id: unknown): boolean {
+  return typeof id === "string" && SHARD_ID.test(id);
+}
+
+/** None may be an empty text, or null. */
+function isParent(id: unknown): boolean {
+  return (id ?? "") === "" || isShardId(id);
 }
