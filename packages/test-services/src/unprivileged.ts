@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
 import { existsSync, realpathSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, isAbsolute } from "node:path";
 import { promisify } from "node:util";
 
@@ -8,13 +9,16 @@ export const unprivileged = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_53
 
 /**
  * A command line that runs a program as that user, without any capability: who connects to a server of
- * the tests must not read root's files by it. One exception: a repository that was cloned into a
- * directory which only root can enter holds some of the programs, and they need to be read.
+ * the tests must not read root's files by it. One exception: the repository, which holds some of the
+ * programs, or the directory for temporary files lies in a directory which only root can enter.
  */
 export function asUnprivileged(command: readonly string[]): readonly string[] {
   if (unprivileged === undefined) return command;
   const { uid, gid } = unprivileged;
-  const isHidden = command.some((part) => isAbsolute(part) && !isReachable(part));
+  const programs = command
+    .filter((part) => isAbsolute(part) && existsSync(part))
+    .map((part) => dirname(realpathSync(part)));
+  const isHidden = [tmpdir(), ...programs].some((directory) => !isReachable(directory));
   const capabilities = isHidden
     ? // Without the first bit, access(2) would not heed the capability.
       ["--securebits=+no_setuid_fixup", "--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
@@ -29,10 +33,9 @@ export function asUnprivileged(command: readonly string[]): readonly string[] {
   ];
 }
 
-/** May that user enter every directory on the way to a file? */
-function isReachable(path: string): boolean {
-  if (!existsSync(path)) return true;
-  for (let at = dirname(realpathSync(path)); ; at = dirname(at)) {
+/** May that user enter a directory, and every one on the way to it? */
+function isReachable(directory: string): boolean {
+  for (let at = realpathSync(directory); ; at = dirname(at)) {
     const { uid, mode } = statSync(at);
     const mayEnter = uid === unprivileged?.uid ? 0o100 : 0o001;
     if ((mode & mayEnter) === 0) return false;
