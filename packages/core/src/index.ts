@@ -1,6 +1,4 @@
 export * from "./errors.ts";
-export { codeOfError, typeOfError, withoutMessage } from "./without-message.ts";
-export { CallLimit } from "./call-limit.ts";
 export { stopSignal } from "./stop-signal.ts";
 export { systemClock, type Clock } from "./clock.ts";
 export {
@@ -16,21 +14,6 @@ export {
 } from "./checkpoints/position.ts";
 export type * from "./checkpoints/store.ts";
 export * from "./checkpoints/lease-store.ts";
-export {
-  applicationColumns,
-  applicationOfColumns,
-  type ApplicationColumns,
-} from "./checkpoints/application-columns.ts";
-export { checkClaim, checkScope, namespaceOf } from "./checkpoints/namespace.ts";
-export {
-  advanceOutcome,
-  singleResult,
-  writeOutcome,
-  type ShardLease,
-} from "./checkpoints/write-outcome.ts";
-export { classifySdkError, withoutResponse, type SdkFailure } from "./sdk-failure.ts";
-export { lastingFailure, passingFailure, type StoreFailure } from "./checkpoints/store-failure.ts";
-export { RefusalGrace } from "./checkpoints/refusal-grace.ts";
 export { MemoryStore } from "./checkpoints/memory-store.ts";
 export {
   MemoryStoreData,

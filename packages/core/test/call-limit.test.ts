@@ -1,6 +1,6 @@
 import { FakeClock } from "@kc/emulator";
 import { expect, test } from "vitest";
-import { CallLimit } from "../src/index.ts";
+import { CallLimit } from "../src/adapter.ts";
 
 const TIMEOUT = new Error("no answer");
 const never = new Promise<never>(() => {});

@@ -1,6 +1,7 @@
 import { FakeClock } from "@kc/emulator";
 import { expect, it } from "vitest";
-import { RefusalGrace, StoreError } from "../src/index.ts";
+import { RefusalGrace } from "../src/adapter.ts";
+import { StoreError } from "../src/index.ts";
 
 const refused = new StoreError("STORE_ACCESS_DENIED", "denied", { cause: "the server" });
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { codeOfError, typeOfError, withoutMessage } from "../src/index.ts";
+import { codeOfError, typeOfError, withoutMessage } from "../src/adapter.ts";
 
 const hostile = (): never => {
   throw new Error("a getter that throws");

@@ -1,4 +1,4 @@
-import { CallLimit } from "@kc/core";
+import { CallLimit } from "@kc/core/adapter";
 import type { Datum } from "./aggregate.ts";
 import { cloudWatchName } from "./names.ts";
 import type { Layout, OnLost, Sink } from "./sink.ts";

@@ -1,4 +1,5 @@
-import { codeOfError, describeError, typeOfError, withoutMessage } from "@kc/core";
+import { describeError } from "@kc/core";
+import { codeOfError, typeOfError, withoutMessage } from "@kc/core/adapter";
 import type { CheckpointMessage, HandleMessage, LeaseMessage, PollMessage } from "@kc/core";
 import { type Attributes, type Span, SpanStatusCode } from "@opentelemetry/api";
 import { openTelemetryAttributes, SYSTEM } from "./names.ts";

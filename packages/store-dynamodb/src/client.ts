@@ -1,7 +1,8 @@
 import { setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { CallLimit, RefusalGrace, StoreError, systemClock, type CallOptions } from "@kc/core";
+import { StoreError, systemClock, type CallOptions } from "@kc/core";
+import { CallLimit, RefusalGrace } from "@kc/core/adapter";
 import { Concurrency } from "./concurrency.ts";
 import {
   hasOtherKeys,

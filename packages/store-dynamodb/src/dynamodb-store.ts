@@ -1,8 +1,6 @@
 import type { GetItemCommandOutput, QueryCommandOutput } from "@aws-sdk/client-dynamodb";
 import {
-  advanceOutcome,
   LeaseLostError,
-  singleResult,
   StoreError,
   type AcquiredLease,
   type ApplicationRow,
@@ -18,6 +16,7 @@ import {
   type WorkerIdentity,
   type WorkerMembership,
 } from "@kc/core";
+import { advanceOutcome, singleResult } from "@kc/core/adapter";
 import { Client } from "./client.ts";
 import { DynamoDBLeases } from "./leases.ts";
 import { checkShardId, Namespaces } from "./namespaces.ts";

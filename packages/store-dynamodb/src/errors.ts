@@ -1,14 +1,12 @@
+import { describeError, KcError, StoreError } from "@kc/core";
 import {
   classifySdkError,
-  describeError,
-  KcError,
   lastingFailure,
   passingFailure,
-  StoreError,
   withoutResponse,
   type SdkFailure,
   type StoreFailure,
-} from "@kc/core";
+} from "@kc/core/adapter";
 import type { Item } from "./rows.ts";
 import { tableDefinition } from "./schema.ts";
 

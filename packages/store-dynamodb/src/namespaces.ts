@@ -1,4 +1,5 @@
-import { checkClaim, ConfigError, namespaceOf, type StoreScope } from "@kc/core";
+import { ConfigError, type StoreScope } from "@kc/core";
+import { checkClaim, namespaceOf } from "@kc/core/adapter";
 import { OWN_PREFIX, type Partition } from "./statements.ts";
 
 /**

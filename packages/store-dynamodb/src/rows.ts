@@ -1,6 +1,5 @@
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import {
-  applicationColumns,
   checkpointAt,
   isSequenceNumber,
   shardEndAt,
@@ -10,6 +9,7 @@ import {
   type Fence,
   type StartPosition,
 } from "@kc/core";
+import { applicationColumns } from "@kc/core/adapter";
 
 export type Item = Readonly<Record<string, AttributeValue>>;
 

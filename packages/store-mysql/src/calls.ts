@@ -1,4 +1,5 @@
-import { KcError, namespaceOf, type CallOptions, type StoreScope } from "@kc/core";
+import { KcError, type CallOptions, type StoreScope } from "@kc/core";
+import { namespaceOf } from "@kc/core/adapter";
 import type { Connection, Lane } from "./connection.ts";
 import type { Session } from "./database.ts";
 import { isDuplicate } from "./errors.ts";

@@ -1,13 +1,13 @@
 import { randomBytes } from "node:crypto";
 import {
   LeaseLostError,
-  writeOutcome,
   type BulkCheckpointResult,
   type CallOptions,
   type Checkpoint,
   type CheckpointWrite,
   type StoreScope,
 } from "@kc/core";
+import { writeOutcome } from "@kc/core/adapter";
 import { inParts, type Call, type Calls } from "./calls.ts";
 import { addLeases, resetLease } from "./lease-statements.ts";
 import type { Look } from "./look.ts";

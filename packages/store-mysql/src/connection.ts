@@ -1,7 +1,8 @@
 import { setMaxListeners } from "node:events";
 import { Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { CallLimit, RefusalGrace, StoreError, type CallOptions } from "@kc/core";
+import { StoreError, type CallOptions } from "@kc/core";
+import { CallLimit, RefusalGrace } from "@kc/core/adapter";
 import { Session, UnfitConnection, type MysqlConnection, type MysqlPool } from "./database.ts";
 import { isLock, toStoreError } from "./errors.ts";
 import type { CheckedOptions } from "./options.ts";

@@ -1,4 +1,4 @@
-import type { CallLimit } from "@kc/core";
+import type { CallLimit } from "@kc/core/adapter";
 import { isInTransaction } from "./errors.ts";
 
 /** The part of a pool of `mysql2/promise` that is used here, whichever copy it comes from. */

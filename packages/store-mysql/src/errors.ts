@@ -1,13 +1,10 @@
+import { describeError, KcError, printable, StoreError } from "@kc/core";
 import {
   classifySdkError,
-  describeError,
-  KcError,
   lastingFailure,
   passingFailure,
-  printable,
-  StoreError,
   type StoreFailure,
-} from "@kc/core";
+} from "@kc/core/adapter";
 
 const LOCK = passingFailure("another transaction holds the lock");
 const UNREACHABLE = passingFailure("the server cannot be reached");

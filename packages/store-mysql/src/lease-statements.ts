@@ -8,13 +8,8 @@
  *
  * A lease's row has a lineage. One without was made by a write of a checkpoint, for its lock.
  */
-import type {
-  ShardLease,
-  ShardLineage,
-  ShardPut,
-  WorkerIdentity,
-  WorkerMembership,
-} from "@kc/core";
+import type { ShardLineage, ShardPut, WorkerIdentity, WorkerMembership } from "@kc/core";
+import type { ShardLease } from "@kc/core/adapter";
 import { called, isWorker, list, literal, valuesTable, WRITABLE, type Place } from "./sql.ts";
 import type { CheckpointColumns } from "./statements.ts";
 

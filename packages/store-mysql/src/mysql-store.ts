@@ -1,5 +1,4 @@
 import {
-  singleResult,
   type AcquiredLease,
   type ApplicationRow,
   type BulkCheckpointResult,
@@ -14,6 +13,7 @@ import {
   type WorkerIdentity,
   type WorkerMembership,
 } from "@kc/core";
+import { singleResult } from "@kc/core/adapter";
 import { Calls } from "./calls.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { Connection } from "./connection.ts";

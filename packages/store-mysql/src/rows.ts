@@ -1,7 +1,4 @@
 import {
-  applicationColumns,
-  applicationOfColumns,
-  checkClaim,
   checkpointAt,
   isSequenceNumber,
   NamespaceConflictError,
@@ -9,10 +6,15 @@ import {
   StoreError,
   type ApplicationRow,
   type Checkpoint,
-  type ShardLease,
   type StoreScope,
   type WorkerRow,
 } from "@kc/core";
+import {
+  applicationColumns,
+  applicationOfColumns,
+  checkClaim,
+  type ShardLease,
+} from "@kc/core/adapter";
 import type { MysqlRow } from "./database.ts";
 import type { CheckpointColumns } from "./statements.ts";
 

@@ -9,7 +9,7 @@ import { advance, deleteCheckpoint } from "../src/statements.ts";
 import { columnsOf } from "../src/rows.ts";
 import { SERVERS, ownDatabase, type Database } from "./support/servers.ts";
 import { at, NAMESPACE, openStore, SCOPE, shard, WORKER, writeOf } from "./support/store.ts";
-import { CallLimit } from "@kc/core";
+import { CallLimit } from "@kc/core/adapter";
 
 const IDS = Array.from({ length: 100 }, (_, index) => shard(index));
 const SOME = IDS.slice(20, 70);

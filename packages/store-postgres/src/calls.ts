@@ -1,4 +1,5 @@
-import { checkClaim, namespaceOf, type CallOptions, type StoreScope } from "@kc/core";
+import { type CallOptions, type StoreScope } from "@kc/core";
+import { checkClaim, namespaceOf } from "@kc/core/adapter";
 import type { PostgresRows } from "./client.ts";
 import type { Connection } from "./connection.ts";
 import { claimOf } from "./rows.ts";

@@ -1,6 +1,7 @@
 import { setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
-import { CallLimit, RefusalGrace, StoreError, type CallOptions } from "@kc/core";
+import { StoreError, type CallOptions } from "@kc/core";
+import { CallLimit, RefusalGrace } from "@kc/core/adapter";
 import {
   giveBack,
   rowsOf,

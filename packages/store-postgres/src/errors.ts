@@ -1,12 +1,10 @@
+import { describeError, KcError, StoreError } from "@kc/core";
 import {
   classifySdkError,
-  describeError,
-  KcError,
   lastingFailure,
   passingFailure,
-  StoreError,
   type StoreFailure,
-} from "@kc/core";
+} from "@kc/core/adapter";
 
 const CONNECTION = passingFailure("the connection to the server failed");
 const CREDENTIALS = lastingFailure(

@@ -2,7 +2,6 @@ import {
   compareCheckpoints,
   KcError,
   LeaseLostError,
-  singleResult,
   StoreError,
   type AcquiredLease,
   type ApplicationRow,
@@ -18,6 +17,7 @@ import {
   type WorkerIdentity,
   type WorkerMembership,
 } from "@kc/core";
+import { singleResult } from "@kc/core/adapter";
 import { Calls } from "./calls.ts";
 import type { PostgresRows } from "./client.ts";
 import { Connection } from "./connection.ts";

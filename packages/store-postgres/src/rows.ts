@@ -1,6 +1,4 @@
 import {
-  applicationColumns,
-  applicationOfColumns,
   checkpointAt,
   isSequenceNumber,
   SHARD_END,
@@ -10,6 +8,7 @@ import {
   type Checkpoint,
   type StoreScope,
 } from "@kc/core";
+import { applicationColumns, applicationOfColumns } from "@kc/core/adapter";
 import type { PostgresRow } from "./client.ts";
 
 /** Go's column cannot be empty. */

@@ -1,5 +1,6 @@
 import { setMaxListeners } from "node:events";
-import { CallLimit, RefusalGrace, StoreError, type CallOptions } from "@kc/core";
+import { StoreError, type CallOptions } from "@kc/core";
+import { CallLimit, RefusalGrace } from "@kc/core/adapter";
 import { Redis, type RedisOptions } from "ioredis";
 import type { RedisClient, RedisNode } from "./client.ts";
 import { isNoScript, isNotPrimary, toStoreError } from "./errors.ts";

@@ -1,12 +1,10 @@
+import { describeError, KcError, StoreError } from "@kc/core";
 import {
   classifySdkError,
-  describeError,
-  KcError,
   lastingFailure,
   passingFailure,
-  StoreError,
   type StoreFailure,
-} from "@kc/core";
+} from "@kc/core/adapter";
 import { loggable } from "./driver-error.ts";
 
 const RIGHTS = "give this user the commands and keys that the README of @kc/store-redis lists";

@@ -1,9 +1,7 @@
 import { randomUUID } from "node:crypto";
 import {
-  checkClaim,
   formatCheckpoint,
   LeaseLostError,
-  singleResult,
   StoreRegressedError,
   type AcquiredLease,
   type ApplicationRow,
@@ -19,6 +17,7 @@ import {
   type WorkerIdentity,
   type WorkerMembership,
 } from "@kc/core";
+import { checkClaim, singleResult } from "@kc/core/adapter";
 import { Connection } from "./connection.ts";
 import { refuseEviction } from "./eviction.ts";
 import { ApplicationKeys } from "./keys.ts";

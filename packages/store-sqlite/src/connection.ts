@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import { RefusalGrace, StoreError, type CallOptions } from "@kc/core";
+import { StoreError, type CallOptions } from "@kc/core";
+import { RefusalGrace } from "@kc/core/adapter";
 import Libsql from "libsql";
 import { Session, type SqliteDatabase } from "./database.ts";
 import { isLock, toStoreError } from "./errors.ts";

@@ -1,12 +1,5 @@
-import {
-  describeError,
-  KcError,
-  lastingFailure,
-  passingFailure,
-  printable,
-  StoreError,
-  type StoreFailure,
-} from "@kc/core";
+import { describeError, KcError, printable, StoreError } from "@kc/core";
+import { lastingFailure, passingFailure, type StoreFailure } from "@kc/core/adapter";
 
 const REPORT = "this is a fault of this package or its driver: please report it";
 const RESTORE = "the file is damaged or not a SQLite database: restore it, or use another path";

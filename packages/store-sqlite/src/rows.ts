@@ -1,6 +1,4 @@
 import {
-  applicationColumns,
-  applicationOfColumns,
   checkpointAt,
   isSequenceNumber,
   SHARD_END,
@@ -8,10 +6,10 @@ import {
   StoreError,
   type ApplicationRow,
   type Checkpoint,
-  type ShardLease,
   type StoreScope,
   type WorkerRow,
 } from "@kc/core";
+import { applicationColumns, applicationOfColumns, type ShardLease } from "@kc/core/adapter";
 import type { SqliteRow, SqliteValue } from "./database.ts";
 
 /** `sequence_number`, `sub_sequence_number`, `shard_end`: all empty = no checkpoint. An end may have a number. */

@@ -1,12 +1,9 @@
 import {
-  checkScope,
   LeaseLostError,
-  singleResult,
   type AcquiredLease,
   type Fence,
   type LeaseStore,
   type ShardPut,
-  writeOutcome,
   type ApplicationRow,
   type BulkCheckpointResult,
   type CallOptions,
@@ -17,6 +14,7 @@ import {
   type WorkerIdentity,
   type WorkerMembership,
 } from "@kc/core";
+import { checkScope, singleResult, writeOutcome } from "@kc/core/adapter";
 import { Connection } from "./connection.ts";
 import type { Session, SqliteRow } from "./database.ts";
 import { SqliteLeases } from "./leases.ts";
