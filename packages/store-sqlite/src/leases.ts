@@ -73,12 +73,17 @@ export class SqliteLeases {
   }
 
   put(shards: readonly ShardPut[]): void {
-    const rows = shards.map(({ shardId, lineage, replaces }) => [shardId, lineage, replaces]);
-    const unseen = JSON.stringify(rows.filter(([, , replaces]) => replaces === undefined));
-    const seen = JSON.stringify(rows.filter(([, , replaces]) => replaces !== undefined));
-    const made = this.#query(sql.MAKE_LEASES, unseen);
-    const replaced = this.#session.query(sql.REPLACE_LINEAGES, [seen, ...this.#scope]);
-    if (made.length + replaced.length > 0) this.changed();
+    const unseen = shards.filter(({ replaces }) => replaces === undefined);
+    const seen = shards.filter(({ replaces }) => replaces !== undefined);
+    const rows = (puts: readonly ShardPut[]): string =>
+      JSON.stringify(puts.map(({ shardId, lineage, replaces }) => [shardId, lineage, replaces]));
+    let changes = 0;
+    if (unseen.length > 0) changes += this.#query(sql.MAKE_LEASES, rows(unseen)).length;
+    if (seen.length > 0) {
+      const values = [rows(seen), ...this.#scope];
+      changes += this.#session.query(sql.REPLACE_LINEAGES, values).length;
+    }
+    if (changes > 0) this.changed();
   }
 
   listLeases(): Answer<"listLeases"> {
