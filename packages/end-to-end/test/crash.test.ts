@@ -9,7 +9,7 @@ import { STORES } from "./support/addresses.ts";
 import { bundleConsumer, ConsumerProcess, removeBundle } from "./support/processes.ts";
 import { openStore } from "./support/stores.ts";
 
-const KILLS = 20;
+const KILLS = 12;
 /** Enough that no run comes to their end before it is killed. */
 const RECORDS = 12_000;
 const SCOPE = { application: "billing", streamName: "orders" };
