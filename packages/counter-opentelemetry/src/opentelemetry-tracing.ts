@@ -7,8 +7,8 @@ import {
   type Handler,
   type LeaseMessage,
   type PollMessage,
-  typeOfError,
 } from "@kc/core";
+import { typeOfError } from "@kc/core/adapter";
 import {
   context,
   diag,
