@@ -11,6 +11,8 @@ import type { CheckedOptions } from "./options.ts";
 /** SQLite's own wait for a lock blocks the event loop: it gets this much of it at a time. */
 const BLOCKING_WAIT_MS = 10;
 const PAUSE_MS = 10;
+/** The log is cut to this size when it begins again: a long read of somebody else makes it grow. */
+const LOG_BYTES = 8 * 2 ** 20;
 
 /**
  * The connection of one store, opened by the first call and kept. A call that meets another
@@ -133,7 +135,7 @@ function openFile(path: string): OpenFile {
         `${path}: this filesystem cannot hold a write-ahead log: use a local disk`,
       );
     }
-    database.exec("PRAGMA synchronous = FULL");
+    database.exec(`PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${LOG_BYTES}`);
     // The first read opens the log.
     database.exec("SELECT count(*) FROM sqlite_master");
     return { database, identity: new FileIdentity(path) };

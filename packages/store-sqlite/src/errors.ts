@@ -74,6 +74,9 @@ const BY_FILE_ERROR = new Map(FILE_ERRORS);
 const BY_NUMBER = new Map(RESULT_CODES.map((row) => [row[0], row]));
 const BY_NAME = new Map(RESULT_CODES.map((row) => [row[1], row]));
 
+/** better-sqlite3's own refusal, a TypeError, while its owner iterates over a statement's rows. */
+const ITERATING_TEXT = /^This database connection is busy executing a query/;
+
 /** SQLite has no codes for these: all are SQLITE_ERROR, told apart by SQLite's own fixed texts. */
 const SCHEMA_TEXT = /no such (?:table|column)|has no column named|kc_\w+ already exists/;
 const SCHEMA = lastingFailure(
@@ -93,6 +96,7 @@ function resultCode(error: unknown): (typeof RESULT_CODES)[number] | undefined {
   }
   const ofFile = typeof code === "string" ? BY_FILE_ERROR.get(code) : undefined;
   if (ofFile !== undefined) return BY_NUMBER.get(ofFile);
+  if (ITERATING_TEXT.test(error.message)) return BY_NAME.get("SQLITE_LOCKED");
   // libsql's failure to open a file has the number in its text alone: `…/a.db: 14")`.
   const opening = /ConnectionFailed\(.*: (\d+)"\)$/s.exec(error.message);
   return opening === null ? undefined : BY_NUMBER.get(Number(opening[1]) & 0xff);

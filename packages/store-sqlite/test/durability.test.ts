@@ -8,12 +8,13 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
 } from "node:fs";
 import { join } from "node:path";
 import type { CheckpointWrite, StoreScope } from "@kc/core";
 import Libsql from "libsql";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { SqliteStore } from "../src/index.ts";
 import { temporaryDirectory } from "./support/files.ts";
 
@@ -149,6 +150,25 @@ describe("a file that is replaced or removed", () => {
       code: "STORE_REGRESSED",
       message: expect.stringContaining("removed"),
     });
+  });
+});
+
+describe("the log", () => {
+  it("that grew while another connection read for long shrinks again once the read is over", async () => {
+    const store = open();
+    await store.setCheckpoint(scope, at(1));
+    const logBytes = () => statSync(`${path}-wal`).size;
+    const most = 8 * 2 ** 20;
+    const [reader, writer] = [new Libsql(path), new Libsql(path)];
+    onTestFinished(() => [reader, writer].forEach((each) => each.close()));
+    reader.exec("BEGIN");
+    reader.prepare("SELECT count(*) FROM kc_checkpoints").all();
+    writer.exec(`CREATE TABLE filler AS SELECT zeroblob(${2 * most}) AS data`);
+    expect(logBytes()).toBeGreaterThan(most);
+    reader.exec("COMMIT");
+    // The first write copies the log into the file, the second one begins it again.
+    for (const position of [2, 3]) await store.setCheckpoint(scope, at(position));
+    expect(logBytes()).toBeLessThanOrEqual(most);
   });
 });
 

@@ -78,6 +78,15 @@ describe("errors without a code of their own", () => {
     expect(mapped).toMatchObject({ code: "STORE_ACCESS_DENIED", retryable: false });
   });
 
+  it("a better-sqlite3 database over whose rows its owner iterates is locked until that is over", () => {
+    const error = new TypeError("This database connection is busy executing a query");
+    expect(isLock(error)).toBe(true);
+    expect(toStoreError(error, "a.db")).toMatchObject({
+      code: "STORE_UNAVAILABLE",
+      retryable: true,
+    });
+  });
+
   it.each([new RangeError("other"), "a text", undefined])("%s is STORE_FAILED", (error) => {
     const mapped = toStoreError(error, "a.db");
     expect(mapped).toMatchObject({ code: "STORE_FAILED", retryable: false });
