@@ -2,6 +2,7 @@ import { METRICS, type MetricDefinition, type MetricName } from "@kc/core";
 import {
   type Attributes,
   type BatchObservableResult,
+  createNoopMeter,
   diag,
   type Histogram,
   type Meter,
@@ -46,6 +47,8 @@ type Figures = Readonly<Record<string, string>>;
  */
 export class Instruments {
   static readonly #ofProvider = new WeakMap<MeterProvider, Instruments>();
+  /** False = nobody has set up an SDK: what is counted goes nowhere. */
+  readonly leadSomewhere: boolean;
   readonly #points = new Map<MetricName, Map<string, Point>>();
   /** Keys of the series that there have been, up to where a warning is due. */
   readonly #seen = new Map<MetricName, Set<string>>();
@@ -64,6 +67,7 @@ export class Instruments {
   }
 
   private constructor(meter: Meter) {
+    this.leadSomewhere = meter !== createNoopMeter();
     for (const metric of Object.keys(METRICS) as MetricName[]) this.#make(meter, metric);
   }
 
@@ -98,6 +102,23 @@ export class Instruments {
     if (point === undefined) return;
     if (point.told) point.over = true;
     else points.delete(key);
+  }
+
+  /** Totals and gauges that another provider was to be told are told to this one. */
+  takeOver(before: Instruments): void {
+    for (const [metric, points] of before.#points) {
+      const own = this.#points.get(metric)!;
+      for (const [key, point] of points) {
+        points.delete(key);
+        const standing = own.get(key);
+        if (standing === undefined) {
+          own.set(key, point);
+          this.#count(metric, key);
+        } else if (METRICS[metric].kind === "counter") {
+          standing.value += point.value;
+        }
+      }
+    }
   }
 
   #make(meter: Meter, metric: MetricName): void {

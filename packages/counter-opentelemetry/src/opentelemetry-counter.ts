@@ -10,7 +10,7 @@ import { metrics, type MeterProvider } from "@opentelemetry/api";
 import { Instruments } from "./instruments.ts";
 
 export interface OpenTelemetryCounterOptions {
-  /** @default the global one, as it is when the first figure comes */
+  /** @default the global one, which may be set while a consumer runs */
   readonly meterProvider?: MeterProvider;
   /** False = shards are not told apart: fewer series. @default true */
   readonly perShard?: boolean;
@@ -74,9 +74,17 @@ export class OpenTelemetryCounter implements Counter {
     this.#shared().remove(name, attributes);
   }
 
-  /** The SDK is often set up after this was made: the provider is looked up when it is needed. */
+  /**
+   * The SDK is often set up after this was made, and not rarely after a scan has begun. The API has no
+   * meter that begins to count then, as it has tracers: so the provider is looked up until there is one.
+   */
   #shared(): Instruments {
-    this.#instruments ??= Instruments.of(this.#meterProvider ?? metrics.getMeterProvider());
-    return this.#instruments;
+    if (this.#instruments?.leadSomewhere) return this.#instruments;
+    const found = Instruments.of(this.#meterProvider ?? metrics.getMeterProvider());
+    if (this.#instruments !== undefined && found !== this.#instruments) {
+      found.takeOver(this.#instruments);
+    }
+    this.#instruments = found;
+    return found;
   }
 }

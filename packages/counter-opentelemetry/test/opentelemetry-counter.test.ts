@@ -189,6 +189,26 @@ test("without a meter provider, the global one counts that is there when the fir
   expect(await shown.read("records", SHARD)).toBe(3);
 });
 
+test("an SDK that is set up while a consumer runs is told the totals and gauges from before", async () => {
+  const counters = [new OpenTelemetryCounter(), new OpenTelemetryCounter()] as const;
+  for (const counter of counters) counter.add("records", 3, SHARD);
+  counters[0].set("lag", 9000, SHARD);
+  counters[0].set("lag", 7000, { ...SHARD, shardId: "shardId-000000000001" });
+  counters[0].remove("lag", { ...SHARD, shardId: "shardId-000000000001" });
+  await using shown = new TestMetrics(AggregationTemporality.CUMULATIVE);
+  metrics.setGlobalMeterProvider(shown.provider);
+  onTestFinished(() => metrics.disable());
+  counters[0].record("poll_duration", 1000, SHARD);
+  expect(await shown.read("lag", SHARD)).toBe(9);
+  expect(await shown.read("records", SHARD)).toBe(6);
+  for (const counter of counters) counter.add("records", 1, SHARD);
+  expect(await shown.read("records", SHARD)).toBe(8);
+  expect(await shown.read("poll_duration", SHARD)).toMatchObject({ count: 1, sum: 1 });
+  expect(
+    (await shown.collect()).filter(({ name }) => name === "kinesis.consumer.lag"),
+  ).toHaveLength(1);
+});
+
 test("without an SDK, figures go nowhere, and nothing is thrown", () => {
   const counter = new OpenTelemetryCounter({ perShard: false });
   expect(counter.perShard).toBe(false);
