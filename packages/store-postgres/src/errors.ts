@@ -15,6 +15,10 @@ const CERTIFICATE = lastingFailure(
   "STORE_ACCESS_DENIED",
   "the server's certificate is not trusted: see `ssl`",
 );
+const DAMAGED = lastingFailure(
+  "STORE_CORRUPT",
+  "the server says that a table or an index is damaged: restore it, or rebuild the index",
+);
 const WRONG_TABLE = lastingFailure("STORE_SCHEMA", "the tables are missing or are not the store's");
 
 /** Postgres's error codes (SQLSTATE), and what each means for a checkpoint. */
@@ -65,6 +69,8 @@ export const SQLSTATES: readonly (readonly [string, StoreFailure])[] = [
   ["57P02", passingFailure("the server crashed and recovers")],
   ["57P03", passingFailure("the server is starting, stopping or recovering")],
   ["57P05", passingFailure("the server ended an idle session")],
+  ["XX001", DAMAGED],
+  ["XX002", DAMAGED],
 ];
 
 /** Classes of SQLSTATE, its first two characters: what the table above does not name. */
@@ -75,6 +81,8 @@ export const CLASSES: readonly (readonly [string, StoreFailure])[] = [
   ["53", passingFailure("the server lacks resources")],
   ["57", passingFailure("the server was interfered with")],
   ["58", passingFailure("the server's system fails")],
+  // Poolers of hosted Postgres say everything by XX000: no session left, a server that is away.
+  ["XX", passingFailure("the server, or a pooler before it, failed within itself")],
 ];
 
 /** Node's codes for sockets, names and TLS. */
@@ -102,7 +110,7 @@ export const NETWORK_CODES: readonly (readonly [string, StoreFailure])[] = [
 
 /**
  * `pg` has no codes for its own errors. Proxies have codes that say little: PgBouncer's own is 08P01
- * for most of them, RDS Proxy's documents name texts alone. So texts count before a code's class.
+ * for most of them, Supavisor's XX000, RDS Proxy's documents name texts alone. So texts count before a code's class.
  */
 export const TEXTS: readonly (readonly [RegExp, StoreFailure])[] = [
   [
@@ -119,7 +127,7 @@ export const TEXTS: readonly (readonly [RegExp, StoreFailure])[] = [
     passingFailure("RDS Proxy has no connection to the server to spare, or the server is away"),
   ],
   [
-    /^password authentication failed|^IAM authentication failed|no credentials for the role|requires TLS connections/i,
+    /^password authentication failed|^Tenant or user not found|^IAM authentication failed|no credentials for the role|requires TLS connections/i,
     CREDENTIALS,
   ],
 ];
@@ -151,7 +159,7 @@ export function isConflict(error: unknown): boolean {
  */
 export function keepsConnection(error: unknown): boolean {
   const code = sqlState(error);
-  return code !== undefined && !/^(?:08|25|57P)/.test(code);
+  return code !== undefined && !/^(?:08|25|57P|XX)/.test(code);
 }
 
 /** What a driver threw, as a StoreError. `where` names the table. A KcError is left as it is. */

@@ -1,7 +1,7 @@
-import { Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { toStoreError } from "./errors.ts";
+import { wireOf } from "./wire.ts";
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5000;
@@ -63,7 +63,7 @@ export class Listener {
     stop: AbortSignal,
     onListening: () => void,
   ): Promise<void> {
-    const socket = new Socket();
+    const socket = wireOf(this.#connection);
     const client = new pg.Client({
       fallback_application_name: "@kc/store-postgres",
       keepAlive: true,
@@ -97,7 +97,8 @@ export class Listener {
       clearInterval(check);
       // Not waited for, and the socket is closed without the server: a dead one says no goodbye.
       client.end().catch(() => undefined);
-      socket.destroySoon();
+      if (socket.destroySoon) socket.destroySoon();
+      else socket.destroy();
     }
   }
 }

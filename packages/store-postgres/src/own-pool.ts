@@ -1,6 +1,6 @@
-import { Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
+import { wireOf, type Wire } from "./wire.ts";
 
 /** How long connections may take to say goodbye. */
 const FAREWELL_MS = 1000;
@@ -11,16 +11,15 @@ const FAREWELL_MS = 1000;
  */
 export class OwnPool {
   readonly pool: pg.Pool;
-  readonly #sockets = new Set<Socket>();
+  readonly #sockets = new Set<Wire>();
 
   /** `pg` connects at the first call. What breaks an idle connection is met by the next call. */
   constructor(connection: Readonly<Record<string, unknown>>, timeoutMs: number) {
-    const { stream = () => new Socket() } = connection;
     this.pool = new pg.Pool({
       fallback_application_name: "@kc/store-postgres",
       keepAlive: true,
       ...connection,
-      stream: () => this.#keep(typeof stream === "function" ? stream(connection) : stream),
+      stream: () => this.#keep(wireOf(connection)),
       max: 2,
       connectionTimeoutMillis: timeoutMs,
       allowExitOnIdle: true,
@@ -38,7 +37,7 @@ export class OwnPool {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  #keep(socket: Socket): Socket {
+  #keep(socket: Wire): Wire {
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket));
     return socket;

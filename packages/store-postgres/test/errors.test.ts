@@ -13,6 +13,7 @@ import {
 const DENIED = ["STORE_ACCESS_DENIED", false] as const;
 const SCHEMA = ["STORE_SCHEMA", false] as const;
 const PASSING = ["STORE_UNAVAILABLE", true] as const;
+const CORRUPT = ["STORE_CORRUPT", false] as const;
 const FAILED = ["STORE_FAILED", false] as const;
 const CLOSED = ["STORE_CLOSED", false] as const;
 
@@ -50,6 +51,8 @@ const EXPECTED = [
   ["57P02", PASSING, false], // crash_shutdown
   ["57P03", PASSING, false], // cannot_connect_now
   ["57P05", PASSING, false], // idle_session_timeout
+  ["XX001", CORRUPT, false], // data_corrupted
+  ["XX002", CORRUPT, false], // index_corrupted
 ] as const;
 
 const BY_CLASS = [
@@ -64,7 +67,7 @@ const BY_CLASS = [
   ["58030", PASSING, true], // io_error
   ["22021", FAILED, true],
   ["42601", FAILED, true],
-  ["XX000", FAILED, true],
+  ["XX000", PASSING, false], // internal_error, Supavisor's own
 ] as const;
 
 const coded = (code: string): Error => Object.assign(new Error("a text"), { code });
@@ -87,7 +90,7 @@ describe("the server's errors", () => {
 
   it("are all in the table", () => {
     expect(SQLSTATES.map(([code]) => code)).toEqual(EXPECTED.map(([code]) => code));
-    expect(CLASSES.map(([code]) => code)).toEqual(["08", "28", "40", "53", "57", "58"]);
+    expect(CLASSES.map(([code]) => code)).toEqual(["08", "28", "40", "53", "57", "58", "XX"]);
   });
 
   it("of a wrong schema hold the script to run", () => {
@@ -136,6 +139,8 @@ describe("errors of the network, of TLS, and of the driver", () => {
     ["XX000", "This RDS proxy has no credentials for the role a. Check …", DENIED],
     ["XX000", "IAM authentication failed for the role a. Check …", DENIED],
     ["XX000", "This RDS Proxy requires TLS connections.", DENIED],
+    ["XX000", "(ECHECKOUTTIMEOUT) unable to check out connection from the pool", PASSING],
+    ["XX000", "Tenant or user not found", DENIED],
     ["08P01", "password authentication failed", DENIED],
     ["08P01", "SASL authentication failed", DENIED],
     ["08P01", "server login has been failing, try again later (server_login_retry)", PASSING],

@@ -133,6 +133,27 @@ test("a dispose ends a watch with STORE_CLOSED", async () => {
   expect(await failure(late)).toMatchObject(CLOSED);
 });
 
+test("a watch goes where the option `stream` leads, at each connection: connectors and tunnels set it", async () => {
+  const opened = await open(inject("postgres"));
+  const { host, port } = inject("postgres");
+  const sockets: Socket[] = [];
+  const stream = (): Socket => {
+    const socket = new Socket();
+    const connect = socket.connect.bind(socket);
+    Object.assign(socket, { connect: () => connect(port, host) });
+    sockets.push(socket);
+    return socket;
+  };
+  const { user, database } = inject("postgres");
+  const nowhere = { host: "tunnel.invalid", user, database, application_name: opened.schema };
+  const watch = watcher(opened, { ...nowhere, stream });
+  await watch.heard(0);
+  const before = watch.hints();
+  sockets[0]!.destroy();
+  await watch.heard(before);
+  expect(sockets).toHaveLength(2);
+});
+
 test("a watch that can never work says so", async () => {
   const opened = await open(inject("postgres"));
   const { host, port, database } = inject("postgres");
