@@ -71,9 +71,14 @@ export class Session {
     this.#fit = prepared;
   }
 
-  /** Sets a connection of a pool of our own, once: a read on it is then one round trip. */
+  /**
+   * Sets a connection of a pool of our own, once: a read on it is then one round trip. MySQL lets a
+   * statement wait for a table's lock, or the server's, although its client is gone: by default a year.
+   */
   async prepare(): Promise<void> {
-    await this.define("SET SESSION autocommit = 1, innodb_lock_wait_timeout = 1");
+    await this.define(
+      "SET SESSION autocommit = 1, innodb_lock_wait_timeout = 1, lock_wait_timeout = 1",
+    );
     await this.define("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ");
   }
 

@@ -261,6 +261,33 @@ describe.each(SERVERS)("$name", ({ name, start }) => {
       });
     });
 
+    // A migration of the table, and a backup: both may last for hours, and max_connections is soon reached.
+    it.each(["LOCK TABLES kinesis_consumer WRITE", "FLUSH TABLES WITH READ LOCK"])(
+      "by %s leaves no statement that waits in the server",
+      async (lock) => {
+        await open();
+        const connection = database.options;
+        const from = name === "MariaDB" ? { pool: ownPool(connection) } : { connection };
+        const store = openStore({ ...from, timeoutMs });
+        await flush(store, 1);
+        const other = await database.admin.getConnection();
+        try {
+          await other.query(lock);
+          for (let n = 2; n < 4; n++) {
+            await expectFailure(flush(store, n), UNAVAILABLE);
+          }
+          await until("nothing waits in the server", async () => {
+            const state = await database.processes();
+            const waits = state.some(({ statement }) => statement.includes("kinesis_consumer"));
+            return { done: !waits, state };
+          });
+        } finally {
+          other.destroy();
+        }
+        await recovered(() => flush(store, 4));
+      },
+    );
+
     it("lets the call through when it is given back in time", async () => {
       const pool = ownPool({ ...database.options, connectionLimit: 1 });
       const store = openStore({ pool, timeoutMs: 60_000 });
