@@ -45,7 +45,7 @@ export class Connection {
       this.#client = source.client;
     } else {
       this.#client = this.#own = openOwn(source.connection, timeoutMs);
-      this.#where = `Redis at ${addressOf(this.#own)}`;
+      this.#where = `Redis ${placeOf(this.#own)}`;
     }
   }
 
@@ -272,8 +272,11 @@ function sample<Value>(values: readonly Value[]): Value | undefined {
   return values[Math.floor(Math.random() * values.length)];
 }
 
-function addressOf({ options }: Redis): string {
-  return options.path ?? `${options.host}:${options.port}`;
+function placeOf({ options }: Redis): string {
+  const { sentinels, name, path, host, port } = options;
+  if (!sentinels?.length) return `at ${path ?? `${host}:${port}`}`;
+  const asked = sentinels.map((sentinel) => `${sentinel.host ?? host}:${sentinel.port ?? 26_379}`);
+  return `primary ${name} of ${asked.join(", ")}`;
 }
 
 const errorOf = (reply: Reply | undefined): unknown =>

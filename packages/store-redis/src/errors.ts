@@ -81,6 +81,7 @@ export const MESSAGES: readonly (readonly [RegExp, StoreFailure])[] = [
     /subscriber mode|monitoring mode/i,
     lastingFailure("STORE_FAILED", "hand in a client of normal mode"),
   ],
+  [/sentinels are unreachable/i, passingFailure("no sentinel can be reached")],
   [
     /Connection is closed|Stream isn't writeable|Command aborted|max retries per request/,
     passingFailure("the connection broke"),
@@ -91,7 +92,6 @@ export const MESSAGES: readonly (readonly [RegExp, StoreFailure])[] = [
     passingFailure("no node of the cluster can be reached"),
   ],
   [/Too many Cluster redirections/, passingFailure("the cluster is being changed")],
-  [/sentinels are unreachable/i, passingFailure("no sentinel can be reached")],
   [
     /upstream failure|no (?:healthy )?upstream/i,
     passingFailure("the proxy before the server cannot reach it"),

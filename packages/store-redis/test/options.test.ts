@@ -1,6 +1,6 @@
 import { ConfigError } from "@kc/core";
 import { Cluster, Redis } from "ioredis";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it, onTestFinished } from "vitest";
 import { RedisStore } from "../src/index.ts";
 
 /** Called as from JavaScript, where no compiler looks on. */
@@ -54,6 +54,20 @@ describe("new RedisStore", () => {
     const error = construct(options);
     expect(error).toBeInstanceOf(ConfigError);
     expect(error).toMatchObject({ option, message: expect.stringContaining(text) });
+  });
+
+  it("asks sentinels for the primary, and says so where none answers", async () => {
+    const sentinels = [node];
+    const store = new RedisStore({ connection: { sentinels, name: "orders" }, timeoutMs: 5000 });
+    onTestFinished(() => store[Symbol.asyncDispose]());
+    const scope = { application: "billing", streamName: "orders" };
+    await expect(store.getCheckpoints(scope)).rejects.toMatchObject({
+      code: "STORE_UNAVAILABLE",
+      retryable: true,
+      message: expect.stringMatching(
+        /^Redis primary orders of 127\.0\.0\.1:1: no sentinel can be reached/,
+      ),
+    });
   });
 
   it("keeps a password out of its errors", () => {
