@@ -7,7 +7,7 @@ if (process.env["KC_GO_LIBRARY"] !== undefined) SERVERS.push("mysql");
 
 export default mergeConfig(project, {
   test: {
-    maxConcurrency: 3,
+    maxConcurrency: 4,
     globalSetup: SERVERS.map((name) => `@kc-internal/test-services/setup/${name}`),
   },
 });
