@@ -169,3 +169,7 @@ test("a frozen store, and one with private members, work behind the door", async
   }
   expect("watch" in checkedStore(frozen)).toBe(false);
 });
+
+test("a store is still an object behind the door: a text is made of it as of any other", () => {
+  expect(String(checkedStore(new MemoryStore()))).toBe("[object Object]");
+});

@@ -60,10 +60,9 @@ export function checkedStore<S extends Store>(store: S): S {
       const member: unknown = Reflect.get(store, name, store);
       // By its constructor's name a store is named in the log.
       if (typeof member !== "function" || name === "constructor") return member;
-      const check = CHECKS[name as keyof LeaseStore] as
-        | ((answer: unknown, given: unknown) => void)
-        | undefined;
-      if (check === undefined) return member.bind(store) as unknown;
+      // A store has members of every object too, such as toString.
+      if (!Object.hasOwn(CHECKS, name)) return member.bind(store) as unknown;
+      const check = CHECKS[name as keyof LeaseStore] as (answer: unknown, given: unknown) => void;
       return async (...given: unknown[]) => {
         const answer: unknown = await Reflect.apply(member, store, given);
         check(answer, given);

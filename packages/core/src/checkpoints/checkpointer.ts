@@ -1,5 +1,4 @@
 import { setTimer, type Clock } from "../clock.ts";
-import { nameOfError } from "../describe-error.ts";
 import { LeaseLostError, StoreError, toKcError, type KcError } from "../errors.ts";
 import { checkpointChannel } from "../telemetry/channels.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
@@ -195,7 +194,7 @@ export class Checkpointer {
       const checkpoints = writes.map(({ shardId, checkpoint }) => ({ shardId, checkpoint }));
       return await checkpointChannel.tracePromise(send, { ...telemetry.source, checkpoints });
     } catch (error) {
-      failed = { error: codeOfError(error) ?? nameOfError(error) };
+      failed = { error: codeOfError(error) ?? telemetry.errorNames.of(error) };
       for (const { shardId } of writes) {
         telemetry.add("checkpoints", 1, { shardId, outcome: "failed" });
       }
