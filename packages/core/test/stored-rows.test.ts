@@ -171,5 +171,6 @@ test("a frozen store, and one with private members, work behind the door", async
 });
 
 test("a store is still an object behind the door: a text is made of it as of any other", () => {
-  expect(String(checkedStore(new MemoryStore()))).toBe("[object Object]");
+  const store: unknown = checkedStore(new MemoryStore());
+  expect(String(store)).toBe("[object Object]");
 });
