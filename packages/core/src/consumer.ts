@@ -10,7 +10,7 @@ import {
 } from "./options.ts";
 import type { ConsumerRecord } from "./record.ts";
 import { checkScanOptions, checkThresholds, type ScanOptions } from "./scan-options.ts";
-import { RecordIterator, type RecordLoop } from "./scan/records.ts";
+import { RecordIterator, type RecordLoop } from "./delivery/record-iterator.ts";
 import { Scan, type ScanStatus } from "./scan/scan.ts";
 import { connectsForEachCall, ownClient } from "./kinesis/own-client.ts";
 import type { KinesisClientLike } from "./kinesis/stream-client.ts";

@@ -2,7 +2,7 @@ import { FakeClock } from "@kc/emulator";
 import { expect, it } from "vitest";
 import { Alarm } from "../src/groups/alarm.ts";
 import { MAX_TIMER_MS, setTimer, sleep, systemClock } from "../src/clock.ts";
-import { Wakeups } from "../src/scan/wakeups.ts";
+import { SharedTimer } from "../src/reading/shared-timer.ts";
 import { World } from "./support/world.ts";
 
 const nothing = (): void => {};
@@ -46,7 +46,7 @@ it("an alarm that nobody set waits without a timer", async () => {
 
 it("a wait beyond the longest timer ends at its own moment all the same", async () => {
   const clock = new FakeClock();
-  const wakeups = new Wakeups(clock);
+  const wakeups = new SharedTimer(clock);
   let endedAt: number | undefined;
   const asleep = wakeups.sleep(MAX_TIMER_MS + 1000, new AbortController().signal);
   void asleep.then(() => (endedAt = clock.monotonic()));

@@ -6,7 +6,7 @@ import {
   POLL_FLOOR_MS,
   type PollOptions,
   type PollState,
-} from "../src/scan/pacing.ts";
+} from "../src/reading/pacing.ts";
 
 const interval = fc.integer({ min: 0, max: 100_000 });
 const options: fc.Arbitrary<PollOptions> = fc.record({

@@ -2,8 +2,8 @@ import { setMaxListeners } from "node:events";
 import { FakeClock } from "@kc/emulator";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { ReadAccount, Reservation } from "../src/scan/read-account.ts";
-import { ReadBudget } from "../src/scan/read-budget.ts";
+import type { ReadAccount, Reservation } from "../src/reading/read-account.ts";
+import { ReadBudget } from "../src/reading/read-budget.ts";
 
 const MIB = 2 ** 20;
 const forEver = new AbortController().signal;

@@ -1,7 +1,7 @@
 import { FakeClock } from "@kc/emulator";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { ReadQuota } from "../src/scan/read-quota.ts";
+import { ReadQuota } from "../src/reading/read-quota.ts";
 
 const MIB = 2 ** 20;
 

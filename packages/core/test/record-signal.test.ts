@@ -1,7 +1,7 @@
 import { FakeClock } from "@kc/emulator";
 import { expect, test } from "vitest";
 import { LeaseLostError } from "../src/index.ts";
-import { RecordSignal } from "../src/scan/record-signal.ts";
+import { RecordSignal } from "../src/delivery/record-signal.ts";
 
 test("a lease whose end is less than a clock can tell apart away ends the signal, and makes no loop", async () => {
   const clock = new FakeClock();

@@ -90,7 +90,7 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   ],
   "checkpoint before completion": [
     {
-      file: "core/scan/dispatcher.js",
+      file: "core/delivery/one-by-one.js",
       find: "answer = handler(record, context);",
       replace:
         "progress.done(record.sequenceNumber, record.subSequenceNumber); answer = handler(record, context);",
@@ -98,7 +98,7 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   ],
   "an iterator that is made anew from an older place": [
     {
-      file: "core/scan/polling-reader.js",
+      file: "core/reading/polling-reader.js",
       find: "this.#goOnAt(records.sequenceNumber(records.length - 1));",
       replace: "void 0;",
     },
@@ -215,7 +215,7 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   ],
   "a clock that is looked at once in 16 records, awaited or not": [
     {
-      file: "core/scan/dispatcher.js",
+      file: "core/delivery/one-by-one.js",
       find: "if (awaited || this.#sinceCheck",
       replace: "if (this.#sinceCheck",
     },

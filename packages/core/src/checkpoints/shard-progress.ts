@@ -102,7 +102,7 @@ export class ShardProgress {
     this.#done += 1;
     this.#sequenceNumber = sequenceNumber;
     this.#subSequenceNumber = subSequenceNumber;
-    if (this.#dirtySince === undefined) this.#soil();
+    if (this.#dirtySince === undefined) this.#markDirty();
   }
 
   /**
@@ -113,7 +113,7 @@ export class ShardProgress {
     if (this.#closed) return Promise.reject(this.#closed);
     this.#done += 1;
     this.#end = shardEndAt(sequenceNumber);
-    if (this.#dirtySince === undefined) this.#soil();
+    if (this.#dirtySince === undefined) this.#markDirty();
     return this.flush();
   }
 
@@ -173,7 +173,7 @@ export class ShardProgress {
     this.fail(reason);
   }
 
-  #soil(): void {
+  #markDirty(): void {
     this.#dirtySince = this.#options.clock.monotonic();
     this.#options.onDirty(this);
   }

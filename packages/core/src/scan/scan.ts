@@ -23,16 +23,16 @@ import { Reporter } from "../telemetry/reporter.ts";
 import type { ConsumerStatus, ScanStage } from "../telemetry/status.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { Watch } from "../telemetry/watch.ts";
-import type { SharedReading } from "./poll-gate.ts";
-import type { RecordLoop } from "./records.ts";
-import { FirstPages } from "./page-size.ts";
-import { PollPace } from "./poll-pace.ts";
-import { ReadBudget } from "./read-budget.ts";
+import type { SharedReading } from "../reading/poll-gate.ts";
+import type { RecordLoop } from "../delivery/record-iterator.ts";
+import { FirstPages } from "../reading/page-size.ts";
+import { PollPace } from "../reading/poll-pace.ts";
+import { ReadBudget } from "../reading/read-budget.ts";
 import { ScanLog } from "./scan-log.ts";
 import { listenTo } from "../own-listener.ts";
 import { LAST_FLUSH_MS, ShardScan } from "./shard-scan.ts";
-import { Turns } from "./turns.ts";
-import { Wakeups } from "./wakeups.ts";
+import { LoopTurns } from "../delivery/loop-turns.ts";
+import { SharedTimer } from "../reading/shared-timer.ts";
 
 export type ScanStatus = Pick<
   ConsumerStatus,
@@ -60,7 +60,7 @@ export class Scan implements GroupHost {
   readonly #stream: StreamClient;
   readonly #calls: StoreCalls;
   readonly #checkpointer: Checkpointer;
-  readonly #turns: Turns;
+  readonly #turns: LoopTurns;
   readonly #reading: SharedReading;
   readonly #stop = new AbortController();
   /** The stop's time is over: handlers are given up, and finished work gets a last flush. */
@@ -124,13 +124,13 @@ export class Scan implements GroupHost {
     this.#reporter = new Reporter(clock, telemetry, () => this.status());
     this.#watch = new Watch(clock, telemetry, () => this.status());
     this.#log = new ScanLog(telemetry, clock);
-    this.#turns = new Turns(clock);
+    this.#turns = new LoopTurns(clock);
     const shards = (): number => this.#running.size;
     const { line } = this.#stream;
     this.#reading = {
       budget: new ReadBudget(options.maxBufferedBytes, clock),
       firstPages: new FirstPages(),
-      wakeups: new Wakeups(clock),
+      timer: new SharedTimer(clock),
       random,
       shards,
       pace: new PollPace({ poll: options, line, shards, clock, telemetry }),

@@ -7,15 +7,15 @@ import type { IteratorPosition } from "../kinesis/shard-calls.ts";
 import type { StreamClient } from "../kinesis/stream-client.ts";
 import type { ShardStatus } from "../telemetry/status.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
-import { Dispatcher } from "./dispatcher.ts";
-import type { PollOptions } from "./pacing.ts";
-import { PageQueue } from "./page-queue.ts";
-import { PollGate, type SharedReading } from "./poll-gate.ts";
-import { PollingReader, type Page } from "./polling-reader.ts";
-import type { ReadAccount } from "./read-account.ts";
-import type { RecordLoop } from "./records.ts";
+import { Dispatcher } from "../delivery/one-by-one.ts";
+import type { PollOptions } from "../reading/pacing.ts";
+import { PageQueue } from "../reading/page-queue.ts";
+import { PollGate, type SharedReading } from "../reading/poll-gate.ts";
+import { PollingReader, type Page } from "../reading/polling-reader.ts";
+import type { ReadAccount } from "../reading/read-account.ts";
+import type { RecordLoop } from "../delivery/record-iterator.ts";
 import type { Totals } from "./scan-log.ts";
-import type { Turns } from "./turns.ts";
+import type { LoopTurns } from "../delivery/loop-turns.ts";
 
 export interface ShardReadingOptions {
   readonly shardId: string;
@@ -30,7 +30,7 @@ export interface ShardReadingOptions {
   readonly progress: ShardProgress;
   readonly remainingMs: (() => number) | undefined;
   readonly clock: Clock;
-  readonly turns: Turns;
+  readonly turns: LoopTurns;
   readonly telemetry: Telemetry;
   readonly totals: Totals;
   /** What takes the records, if the handler only hands them on. */

@@ -11,13 +11,13 @@ import type { Handler } from "../handler.ts";
 import type { StreamClient } from "../kinesis/stream-client.ts";
 import type { ShardStatus } from "../telemetry/status.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
-import type { PollOptions } from "./pacing.ts";
-import type { SharedReading } from "./poll-gate.ts";
-import type { Page } from "./polling-reader.ts";
+import type { PollOptions } from "../reading/pacing.ts";
+import type { SharedReading } from "../reading/poll-gate.ts";
+import type { Page } from "../reading/polling-reader.ts";
 import { ShardReading, type ReadingStatus } from "./shard-reading.ts";
-import type { RecordLoop } from "./records.ts";
+import type { RecordLoop } from "../delivery/record-iterator.ts";
 import type { Totals } from "./scan-log.ts";
-import type { Turns } from "./turns.ts";
+import type { LoopTurns } from "../delivery/loop-turns.ts";
 
 /** How long the last flush may take once a deadline has passed, in milliseconds. */
 export const LAST_FLUSH_MS = 1000;
@@ -33,7 +33,7 @@ export interface ShardScanOptions {
   readonly stream: StreamClient;
   readonly checkpointer: Checkpointer;
   readonly clock: Clock;
-  readonly turns: Turns;
+  readonly turns: LoopTurns;
   readonly telemetry: Telemetry;
   readonly totals: Totals;
   /** What takes the records, if the handler only hands them on. */
@@ -290,7 +290,7 @@ export class ShardScan {
       : { kind: "stopped" };
   }
 
-  /** Turns what ended the reading into its outcome. */
+  /** LoopTurns what ended the reading into its outcome. */
   async #settle(thrown: unknown): Promise<ShardOutcome> {
     // Whoever gave the shard up has the outcome already; the handler only followed its signal.
     if (this.#abandon.signal.aborted) return this.#givenUp;

@@ -3,7 +3,7 @@ import type { StoreCalls } from "../../checkpoints/store-calls.ts";
 import { KcError, StoreRegressedError } from "../../errors.ts";
 import type { GroupHost } from "../group.ts";
 import { Alarm } from "../alarm.ts";
-import { GroupFigures } from "./group-figures.ts";
+import { GroupMetrics } from "./group-metrics.ts";
 import { GroupView, type View } from "./group-view.ts";
 import { HintPace } from "./hint-pace.ts";
 import { HeldLeases, type HeldLease } from "./held-leases.ts";
@@ -45,7 +45,7 @@ export class Coordinator {
   readonly #group: GroupView;
   readonly #moves: LeaseMoves;
   readonly #reporter: LeaseReporter;
-  readonly #figures: GroupFigures;
+  readonly #figures: GroupMetrics;
   readonly #hints: HintPace;
   /** Aborts with this incarnation's end. */
   readonly #over = new AbortController();
@@ -64,7 +64,7 @@ export class Coordinator {
     const { host } = options;
     this.#options = options;
     this.#reporter = new LeaseReporter(host.telemetry);
-    this.#figures = new GroupFigures(host.telemetry, host.clock);
+    this.#figures = new GroupMetrics(host.telemetry, host.clock);
     this.#alarm = new Alarm(host.clock);
     this.#hints = new HintPace(GATHER_MS, options.timing.heartbeatMs);
     this.#held = new HeldLeases(

@@ -8,7 +8,7 @@ import type { View } from "./group-view.ts";
  * What the counter is told of the group after each round. Shards that nobody holds are told by the
  * worker with the lowest id alone: a sum over all workers would count them many times.
  */
-export class GroupFigures {
+export class GroupMetrics {
   readonly #telemetry: Telemetry;
   readonly #clock: Clock;
   /** Since when each shard has had no worker, by the monotonic clock. */

@@ -2,17 +2,17 @@ import { setMaxListeners } from "node:events";
 import { FakeClock } from "@kc/emulator";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Wakeups } from "../src/scan/wakeups.ts";
+import { SharedTimer } from "../src/reading/shared-timer.ts";
 
 const forEver = new AbortController().signal;
 setMaxListeners(0, forEver);
 
 test("a thousand waits set one timer, and each ends at its own moment", async () => {
   const clock = new FakeClock();
-  const wakeups = new Wakeups(clock);
+  const timer = new SharedTimer(clock);
   const woken: number[] = [];
   for (let ms = 1000; ms >= 1; ms -= 1) {
-    void wakeups.sleep(ms, forEver).then(() => woken.push(clock.monotonic()));
+    void timer.sleep(ms, forEver).then(() => woken.push(clock.monotonic()));
   }
   expect(clock.pendingTimers).toBe(1);
   await clock.advance(1000);
@@ -22,18 +22,18 @@ test("a thousand waits set one timer, and each ends at its own moment", async ()
 
 test("a wait that was aborted leaves no timer, and the next one moves up", async () => {
   const clock = new FakeClock();
-  const wakeups = new Wakeups(clock);
+  const timer = new SharedTimer(clock);
   const stop = new AbortController();
-  const aborted = wakeups.sleep(10, stop.signal);
+  const aborted = timer.sleep(10, stop.signal);
   let woken = 0;
-  void wakeups.sleep(1000, forEver).then(() => (woken = clock.monotonic()));
+  void timer.sleep(1000, forEver).then(() => (woken = clock.monotonic()));
   stop.abort();
   await aborted;
   await clock.advance(1000);
   expect(woken).toBe(1000);
 
   const last = new AbortController();
-  const sleeping = wakeups.sleep(10, last.signal);
+  const sleeping = timer.sleep(10, last.signal);
   expect(clock.pendingTimers).toBe(1);
   last.abort();
   await sleeping;
@@ -49,13 +49,13 @@ test("whatever sleeps and aborts come, each wait ends when it is due or aborted,
   await fc.assert(
     fc.asyncProperty(fc.array(sleeper, { maxLength: 20 }), async (sleepers) => {
       const clock = new FakeClock();
-      const wakeups = new Wakeups(clock);
+      const timer = new SharedTimer(clock);
       const ends: number[] = [];
       for (const [index, { begins, ms, aborts }] of sleepers.entries()) {
         const stop = new AbortController();
         if (aborts !== undefined) clock.setTimer(() => stop.abort(), aborts);
         clock.setTimer(() => {
-          void wakeups.sleep(ms, stop.signal).then(() => (ends[index] = clock.monotonic()));
+          void timer.sleep(ms, stop.signal).then(() => (ends[index] = clock.monotonic()));
         }, begins);
       }
       await clock.advance(1000);

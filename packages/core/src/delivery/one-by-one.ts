@@ -5,13 +5,13 @@ import { KcError } from "../errors.ts";
 import { isPromiseLike, SkipCheckpoint, type Handler, type HandlerContext } from "../handler.ts";
 import { tracedHandler } from "../telemetry/channels.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
-import { HandledFigures } from "./handled-figures.ts";
+import { HandledMetrics } from "./handled-metrics.ts";
 import { typeOfError, withoutMessage } from "../without-message.ts";
 import { RecordSignal } from "./record-signal.ts";
-import type { Page } from "./polling-reader.ts";
-import type { RecordLoop } from "./records.ts";
-import type { Totals } from "./scan-log.ts";
-import type { Turns } from "./turns.ts";
+import type { Page } from "../reading/polling-reader.ts";
+import type { RecordLoop } from "./record-iterator.ts";
+import type { Totals } from "../scan/scan-log.ts";
+import type { LoopTurns } from "./loop-turns.ts";
 
 /**
  * Of records that a handler is done with at once, the clock is read once in so many at most: reading it
@@ -37,7 +37,7 @@ export interface DispatcherOptions {
   readonly remainingMs: (() => number) | undefined;
   readonly clock: Clock;
   /** Shared by all shards of the scan. */
-  readonly turns: Turns;
+  readonly turns: LoopTurns;
   readonly telemetry: Telemetry;
   /** The scan's, to be added to. */
   readonly totals: Totals;
@@ -56,7 +56,7 @@ export interface DispatcherOptions {
  */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
-  readonly #figures: HandledFigures;
+  readonly #figures: HandledMetrics;
   readonly #signal: RecordSignal;
   readonly #context: HandlerContext;
   /** Records begun since the last look at the clock. */
@@ -73,7 +73,7 @@ export class Dispatcher {
     this.#options = options;
     this.#turnBegan = this.#checkedAt = options.clock.monotonic();
     const { shardId, telemetry, clock, totals } = options;
-    this.#figures = new HandledFigures(shardId, telemetry, clock, totals);
+    this.#figures = new HandledMetrics(shardId, telemetry, clock, totals);
     this.#signal = new RecordSignal(options);
     this.#context = contextOf(options, this.#signal);
   }

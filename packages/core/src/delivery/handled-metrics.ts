@@ -1,6 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
-import type { Totals } from "./scan-log.ts";
+import type { Totals } from "../scan/scan-log.ts";
 
 /** What is handled is told at least so often, in milliseconds, however long its page takes. */
 const TELL_AFTER_MS = 1000;
@@ -9,7 +9,7 @@ const TELL_AFTER_MS = 1000;
  * What the handler was given since the counter was told last. Counting is two additions for each
  * record; the counter is told once for each page, and each second of a page that takes longer.
  */
-export class HandledFigures {
+export class HandledMetrics {
   /** Added to for each record that is begun. */
   records = 0;
   /** Their data. */

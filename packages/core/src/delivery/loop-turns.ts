@@ -4,7 +4,7 @@ import type { Clock } from "../clock.ts";
  * Hands out the event loop's rounds, one to each shard that asks, in order. Shards that gave way
  * together would come back together, and all compute before the next timer.
  */
-export class Turns {
+export class LoopTurns {
   readonly #clock: Clock;
   #last: Promise<void> = Promise.resolve();
 

@@ -13,13 +13,13 @@ import type { PollPace } from "./poll-pace.ts";
 import type { ReadAccount, Reservation } from "./read-account.ts";
 import type { ReadBudget } from "./read-budget.ts";
 import { ReadQuota } from "./read-quota.ts";
-import type { Wakeups } from "./wakeups.ts";
+import type { SharedTimer } from "./shared-timer.ts";
 
 /** What all shards of a scan share when they read. */
 export interface SharedReading {
   readonly budget: ReadBudget;
   readonly firstPages: FirstPages;
-  readonly wakeups: Wakeups;
+  readonly timer: SharedTimer;
   readonly random: () => number;
   readonly pace: PollPace;
   /** How many shards this scan reads now. */
@@ -103,7 +103,7 @@ export class PollGate {
       chance: shared.random(),
     });
     this.#dueAt = clock.monotonic() + delayMs;
-    await shared.wakeups.sleep(delayMs, signal);
+    await shared.timer.sleep(delayMs, signal);
   }
 
   /**
@@ -111,10 +111,10 @@ export class PollGate {
    * refused in a row.
    */
   async untilAllowed(refused: number, signal: AbortSignal): Promise<void> {
-    const { random, wakeups } = this.#options.shared;
+    const { random, timer } = this.#options.shared;
     const quotaMs = POLL_FLOOR_MS - this.#sinceLastPoll.elapsed();
     const backoff = refused > 1 ? backoffMs(refused - 1, BACKOFF, random) : 0;
-    await wakeups.sleep(Math.max(quotaMs, backoff), signal);
+    await timer.sleep(Math.max(quotaMs, backoff), signal);
   }
 
   /**
@@ -191,9 +191,9 @@ export class PollGate {
   ): Promise<{ readonly memory: Reservation; readonly limit: number }> {
     const { account, shared } = this.#options;
     const { pauseMs } = this.#size;
-    if (pauseMs > 0) await shared.wakeups.sleep(pauseMs, signal);
+    if (pauseMs > 0) await shared.timer.sleep(pauseMs, signal);
     for (let waitMs = this.#quota.delayMs(); waitMs > 0; waitMs = this.#quota.delayMs()) {
-      await shared.wakeups.sleep(waitMs, signal);
+      await shared.timer.sleep(waitMs, signal);
       signal.throwIfAborted();
     }
     const wanted = this.#size.reserveBytes;

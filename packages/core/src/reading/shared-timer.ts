@@ -7,7 +7,7 @@ interface Sleeper {
 }
 
 /** The waits of all shards of a scan, behind one timer: a thousand shards set no thousand timers. */
-export class Wakeups {
+export class SharedTimer {
   readonly #clock: Clock;
   readonly #sleepers = new TinyQueue<Sleeper>([], (a, b) => a.at - b.at);
   readonly #awake = new Set<Sleeper>();
