@@ -14,5 +14,14 @@ export {
   writeOutcome,
   type ShardLease,
 } from "./checkpoints/write-outcome.ts";
+export { checkOptionNames } from "./options/option-names.ts";
+export {
+  checkBoolean,
+  checkFunction,
+  checkMethods,
+  checkOneOf,
+  checkWholeNumber,
+  type Bounds,
+} from "./options/option-values.ts";
 export { classifySdkError, withoutResponse, type SdkFailure } from "./sdk-failure.ts";
 export { codeOfError, typeOfError, withoutMessage } from "./without-message.ts";

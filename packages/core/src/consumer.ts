@@ -2,14 +2,10 @@ import { ConfigError, KcError } from "./errors.ts";
 import type { AnyGroup } from "./groups/group.ts";
 import { OneShard } from "./groups/one-shard.ts";
 import type { Handler } from "./handler.ts";
-import {
-  resolveOptions,
-  type ConsumerOptions,
-  type LeasingConsumerOptions,
-  type ResolvedOptions,
-} from "./options.ts";
+import type { ConsumerOptions, LeasingConsumerOptions } from "./options/consumer-options.ts";
+import { resolveOptions, type ResolvedOptions } from "./options/resolve-options.ts";
 import type { ConsumerRecord } from "./record.ts";
-import { checkScanOptions, checkThresholds, type ScanOptions } from "./scan-options.ts";
+import { checkScanOptions, checkThresholds, type ScanOptions } from "./options/scan-options.ts";
 import { RecordIterator, type RecordLoop } from "./delivery/record-iterator.ts";
 import { Scan, type ScanStatus } from "./scan/scan.ts";
 import { connectsForEachCall, ownClient } from "./kinesis/own-client.ts";

@@ -2,6 +2,7 @@ import { setMaxListeners } from "node:events";
 import { constants } from "node:os";
 import { inspect } from "node:util";
 import { ConfigError } from "./errors.ts";
+import { checkOptionNames } from "./options/option-names.ts";
 
 /** What no process can listen to. */
 const UNHEARD: ReadonlySet<unknown> = new Set(["SIGKILL", "SIGSTOP"]);
@@ -17,13 +18,15 @@ const UNHEARD: ReadonlySet<unknown> = new Set(["SIGKILL", "SIGSTOP"]);
  * @param options `signals`: those to listen to. Default SIGTERM and SIGINT
  * @throws ConfigError `signals`, if the list is empty or names what cannot be listened to
  */
-export function stopSignal({
-  signals = ["SIGTERM", "SIGINT"],
-}: { readonly signals?: readonly NodeJS.Signals[] } = {}): AbortSignal {
+export function stopSignal(
+  options: { readonly signals?: readonly NodeJS.Signals[] } = {},
+): AbortSignal {
+  checkOptionNames("stopSignal", options, ["signals"]);
+  const { signals = ["SIGTERM", "SIGINT"] } = options;
   const isHeard = (name: unknown): boolean =>
     typeof name === "string" && Object.hasOwn(constants.signals, name) && !UNHEARD.has(name);
   if (!Array.isArray(signals) || signals.length === 0 || !signals.every(isHeard)) {
-    const what = 'one or more names such as "SIGTERM" are needed';
+    const what = 'must be a list of one or more names such as "SIGTERM"';
     throw new ConfigError("signals", `${what}, not ${inspect(signals)}`);
   }
   const names: readonly NodeJS.Signals[] = [...signals];

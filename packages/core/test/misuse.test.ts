@@ -71,7 +71,9 @@ test.each([
 
 test("nothing is suggested for what is like no option", () => {
   const options = { stream: STREAM, colour: "red" } as unknown as ConsumerOptions;
-  expect(() => new Consumer(options)).toThrow(/^colour: there is no such option$/);
+  expect(() => new Consumer(options)).toThrow(
+    /^colour: Consumer has no such option; its options are stream, application/,
+  );
 });
 
 test("a group is told of its options as a consumer is", () => {

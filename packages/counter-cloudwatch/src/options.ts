@@ -1,5 +1,6 @@
 import type { Writable } from "node:stream";
 import { ConfigError, METRICS, type MetricName } from "@kc/core";
+import { checkBoolean, checkMethods, checkOptionNames, checkWholeNumber } from "@kc/core/adapter";
 import { cloudWatchDimensions, cloudWatchName } from "./names.ts";
 import type { CloudWatchLike } from "./put-metric-data-sink.ts";
 
@@ -41,7 +42,7 @@ export interface CheckedOptions {
     | { readonly client: CloudWatchLike; readonly timeoutMs: number };
 }
 
-const OPTION_NAMES = new Set([
+const OPTION_NAMES = [
   "namespace",
   "intervalMs",
   "dimensions",
@@ -50,7 +51,7 @@ const OPTION_NAMES = new Set([
   "maxBufferedBytes",
   "client",
   "timeoutMs",
-]);
+];
 const LONGEST_MS = 2 ** 31 - 1;
 const MIB = 1024 * 1024;
 /** Of the thirty that CloudWatch takes; the others are for a figure's own. */
@@ -58,9 +59,7 @@ const MOST_DIMENSIONS = 20;
 
 /** @throws ConfigError that names the option */
 export function checkOptions(options: CloudWatchCounterOptions): CheckedOptions {
-  for (const name of Object.keys(options)) {
-    if (!OPTION_NAMES.has(name)) throw new ConfigError(name, "there is no such option");
-  }
+  checkOptionNames("CloudWatchCounter", options, OPTION_NAMES);
   const { namespace = "Kinesis/Consumer", dimensions = {}, perShard = false } = options;
   const isNamespace = typeof namespace === "string" && /^[\w./#:-]{1,255}$/.test(namespace);
   if (!isNamespace || namespace.startsWith("AWS/") || namespace.startsWith(":")) {
@@ -69,7 +68,7 @@ export function checkOptions(options: CloudWatchCounterOptions): CheckedOptions 
       "1 to 255 letters, digits and . - _ / # : are needed, not AWS's own",
     );
   }
-  if (typeof perShard !== "boolean") throw new ConfigError("perShard", "true or false is needed");
+  checkBoolean("perShard", perShard);
   return {
     namespace,
     intervalMs: atLeast("intervalMs", options.intervalMs, 60_000, 1000),
@@ -83,9 +82,7 @@ function checkWayOut(options: CloudWatchCounterOptions): CheckedOptions["to"] {
   const { client, output, timeoutMs, maxBufferedBytes } = options;
   if (client === undefined) {
     if (timeoutMs !== undefined) throw new ConfigError("timeoutMs", "it needs a client");
-    if (output !== undefined && typeof (output as Partial<Writable>)?.write !== "function") {
-      throw new ConfigError("output", "a Writable is needed");
-    }
+    if (output !== undefined) checkMethods("output", output, ["write"], "a Writable");
     return {
       output: output ?? process.stdout,
       maxBufferedBytes: atLeast("maxBufferedBytes", maxBufferedBytes, MIB, 0),
@@ -94,9 +91,7 @@ function checkWayOut(options: CloudWatchCounterOptions): CheckedOptions["to"] {
   for (const name of ["output", "maxBufferedBytes"] as const) {
     if (options[name] !== undefined) throw new ConfigError(name, "give a client or this, not both");
   }
-  if (typeof client?.putMetricData !== "function") {
-    throw new ConfigError("client", "a CloudWatch of @aws-sdk/client-cloudwatch is needed");
-  }
+  checkMethods("client", client, ["putMetricData"], "a CloudWatch of @aws-sdk/client-cloudwatch");
   return { client, timeoutMs: atLeast("timeoutMs", timeoutMs, 10_000, 1) };
 }
 
@@ -131,8 +126,5 @@ function checkDimensions(dimensions: unknown): Readonly<Record<string, string>> 
 
 function atLeast(name: string, value: unknown, byDefault: number, least: number): number {
   if (value === undefined) return byDefault;
-  if (Number.isInteger(value) && Number(value) >= least && Number(value) <= LONGEST_MS) {
-    return Number(value);
-  }
-  throw new ConfigError(name, `a whole number from ${least} to ${LONGEST_MS} is needed`);
+  return checkWholeNumber(name, value, { least, most: LONGEST_MS });
 }

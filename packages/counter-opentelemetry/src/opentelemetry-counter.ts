@@ -1,11 +1,5 @@
-import {
-  ConfigError,
-  type Counter,
-  type CounterName,
-  type GaugeName,
-  type HistogramName,
-  type MetricAttributes,
-} from "@kc/core";
+import type { Counter, CounterName, GaugeName, HistogramName, MetricAttributes } from "@kc/core";
+import { checkBoolean, checkMethods, checkOptionNames } from "@kc/core/adapter";
 import { metrics, type MeterProvider } from "@opentelemetry/api";
 import { Instruments } from "./instruments.ts";
 
@@ -16,7 +10,7 @@ export interface OpenTelemetryCounterOptions {
   readonly perShard?: boolean;
 }
 
-const OPTION_NAMES = new Set(["meterProvider", "perShard"]);
+const OPTION_NAMES = ["meterProvider", "perShard"];
 
 /**
  * A consumer's figures by OpenTelemetry, under the names of its semantic conventions for messaging
@@ -30,14 +24,17 @@ export class OpenTelemetryCounter implements Counter {
 
   /** @throws ConfigError if an option is wrong */
   constructor(options: OpenTelemetryCounterOptions = {}) {
-    for (const name of Object.keys(options)) {
-      if (!OPTION_NAMES.has(name)) throw new ConfigError(name, "there is no such option");
-    }
+    checkOptionNames("OpenTelemetryCounter", options, OPTION_NAMES);
     const { meterProvider, perShard = true } = options;
-    if (meterProvider !== undefined && typeof meterProvider?.getMeter !== "function") {
-      throw new ConfigError("meterProvider", "a MeterProvider of OpenTelemetry is needed");
+    if (meterProvider !== undefined) {
+      checkMethods(
+        "meterProvider",
+        meterProvider,
+        ["getMeter"],
+        "a MeterProvider of OpenTelemetry",
+      );
     }
-    if (typeof perShard !== "boolean") throw new ConfigError("perShard", "true or false is needed");
+    checkBoolean("perShard", perShard);
     this.perShard = perShard;
     this.#meterProvider = meterProvider;
   }

@@ -8,7 +8,7 @@ import {
   type LeaseMessage,
   type PollMessage,
 } from "@kc/core";
-import { typeOfError } from "@kc/core/adapter";
+import { checkFunction, checkMethods, checkOptionNames, typeOfError } from "@kc/core/adapter";
 import {
   context,
   diag,
@@ -46,7 +46,7 @@ export interface OpenTelemetryTracingOptions {
   readonly extract?: (record: ConsumerRecord) => Readonly<Record<string, string>> | undefined;
 }
 
-const OPTION_NAMES = new Set(["tracerProvider", "operations", "extract"]);
+const OPTION_NAMES = ["tracerProvider", "operations", "extract"];
 const OPERATIONS = Object.keys(CHANNELS) as TracedOperation[];
 
 /**
@@ -197,18 +197,17 @@ function checkOptions(options: OpenTelemetryTracingOptions): {
   readonly operations: readonly TracedOperation[];
   readonly extract: OpenTelemetryTracingOptions["extract"];
 } {
-  for (const name of Object.keys(options)) {
-    if (!OPTION_NAMES.has(name)) throw new ConfigError(name, "there is no such option");
-  }
+  checkOptionNames("OpenTelemetryTracing", options, OPTION_NAMES);
   const { tracerProvider = trace.getTracerProvider(), operations = OPERATIONS, extract } = options;
-  if (typeof tracerProvider?.getTracer !== "function") {
-    throw new ConfigError("tracerProvider", "a TracerProvider of OpenTelemetry is needed");
-  }
+  checkMethods(
+    "tracerProvider",
+    tracerProvider,
+    ["getTracer"],
+    "a TracerProvider of OpenTelemetry",
+  );
   if (!Array.isArray(operations) || !operations.every((each) => OPERATIONS.includes(each))) {
-    throw new ConfigError("operations", `a list of ${OPERATIONS.join(", ")} is needed`);
+    throw new ConfigError("operations", `must be a list of some of ${OPERATIONS.join(", ")}`);
   }
-  if (extract !== undefined && typeof extract !== "function") {
-    throw new ConfigError("extract", "a function is needed");
-  }
+  if (extract !== undefined) checkFunction("extract", extract);
   return { tracerProvider, operations, extract };
 }

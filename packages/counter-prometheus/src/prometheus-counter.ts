@@ -9,6 +9,7 @@ import {
   type MetricDefinition,
   type MetricName,
 } from "@kc/core";
+import { checkBoolean, checkMethods, checkOptionNames } from "@kc/core/adapter";
 import { Counter, Gauge, Histogram, register, type Registry } from "prom-client";
 import { labelOf, prometheusName } from "./names.ts";
 
@@ -23,7 +24,7 @@ export interface PrometheusCounterOptions {
   readonly buckets?: readonly number[];
 }
 
-const OPTION_NAMES = new Set(["registry", "prefix", "perShard", "buckets"]);
+const OPTION_NAMES = ["registry", "prefix", "perShard", "buckets"];
 const PREFIX = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
 /** From a handler that only counts to a take-over that took minutes. */
 const BUCKETS = [
@@ -125,19 +126,15 @@ type Checked = Required<Omit<PrometheusCounterOptions, "buckets">> &
   Pick<PrometheusCounterOptions, "buckets">;
 
 function checkOptions(options: PrometheusCounterOptions): Checked {
-  for (const name of Object.keys(options)) {
-    if (!OPTION_NAMES.has(name)) throw new ConfigError(name, "there is no such option");
-  }
+  checkOptionNames("PrometheusCounter", options, OPTION_NAMES);
   const { registry = register, prefix = "kinesis_", perShard = true, buckets } = options;
-  if (typeof registry?.registerMetric !== "function") {
-    throw new ConfigError("registry", "a Registry of prom-client is needed");
-  }
+  checkMethods("registry", registry, ["registerMetric"], "a Registry of prom-client");
   if (typeof prefix !== "string" || !PREFIX.test(prefix)) {
     throw new ConfigError("prefix", "must begin a metric's name: letters, digits, _ and :");
   }
-  if (typeof perShard !== "boolean") throw new ConfigError("perShard", "true or false is needed");
+  checkBoolean("perShard", perShard);
   if (buckets !== undefined && !isAscending(buckets)) {
-    throw new ConfigError("buckets", "numbers of seconds above 0 are needed, ascending");
+    throw new ConfigError("buckets", "must be ascending numbers of seconds above 0");
   }
   return { registry, prefix, perShard, ...(buckets === undefined ? {} : { buckets }) };
 }

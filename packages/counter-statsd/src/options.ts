@@ -1,4 +1,11 @@
 import { ConfigError } from "@kc/core";
+import {
+  checkBoolean,
+  checkMethods,
+  checkOneOf,
+  checkOptionNames,
+  checkWholeNumber,
+} from "@kc/core/adapter";
 
 /** The part of a `hot-shots` client that is used here. */
 export interface StatsdClient {
@@ -40,37 +47,28 @@ export interface CheckedOptions {
   readonly source: StatsdClient | { readonly host: string; readonly port: number };
 }
 
-const OPTION_NAMES = new Set(["prefix", "tags", "perShard", "host", "port", "client"]);
+const OPTION_NAMES = ["prefix", "tags", "perShard", "host", "port", "client"];
 
 /** @throws ConfigError that names the option */
 export function checkOptions(options: StatsdCounterOptions): CheckedOptions {
-  for (const name of Object.keys(options)) {
-    if (!OPTION_NAMES.has(name)) throw new ConfigError(name, "there is no such option");
-  }
+  checkOptionNames("StatsdCounter", options, OPTION_NAMES);
   const { prefix = "kinesis.", tags = "dogstatsd", perShard = true, client, host, port } = options;
   if (typeof prefix !== "string" || !/^[\w.-]*$/.test(prefix)) {
     throw new ConfigError("prefix", "must be letters, digits, `_`, `-` and `.`");
   }
-  if (tags !== "dogstatsd" && tags !== "none") {
-    throw new ConfigError("tags", '"dogstatsd" or "none" is needed');
-  }
-  if (typeof perShard !== "boolean") throw new ConfigError("perShard", "true or false is needed");
+  checkOneOf("tags", tags, ["dogstatsd", "none"]);
+  checkBoolean("perShard", perShard);
   if (client !== undefined) {
     if (host !== undefined || port !== undefined) {
       throw new ConfigError("client", "give a client, or host and port, not both");
     }
-    for (const method of ["increment", "gauge", "timing"] as const) {
-      if (typeof client?.[method] === "function") continue;
-      throw new ConfigError("client", `a client of hot-shots is needed; ${method} is missing`);
-    }
+    checkMethods("client", client, ["increment", "gauge", "timing"], "a client of hot-shots");
     return { prefix, tags, perShard, source: client };
   }
   const source = { host: host ?? "127.0.0.1", port: port ?? 8125 };
   if (typeof source.host !== "string" || source.host === "") {
-    throw new ConfigError("host", "a server's name or address is needed");
+    throw new ConfigError("host", "must be a server's name or address");
   }
-  if (!Number.isInteger(source.port) || source.port < 1 || source.port > 65_535) {
-    throw new ConfigError("port", "a UDP port from 1 to 65535 is needed");
-  }
+  checkWholeNumber("port", source.port, { least: 1, most: 65_535 });
   return { prefix, tags, perShard, source };
 }

@@ -24,13 +24,27 @@ const OF_A_SERVER: Readonly<Record<keyof EmulatorOptions, true>> = {
   port: true,
 };
 
-/** Throws RangeError for an option that there is not: a typo would pass for the default. */
-export function checkNames(of: "FakeKinesis" | "startEmulator", options: object): void {
-  const names = of === "FakeKinesis" ? OF_A_FAKE : OF_A_SERVER;
-  for (const name of Object.keys(options)) {
-    if (Object.hasOwn(names, name)) continue;
-    throw new RangeError(
-      `${of}: there is no option '${name}', only ${Object.keys(names).join(", ")}`,
-    );
+/**
+ * Refuses an option that does not exist: a misspelled one would be ignored, and its default used.
+ * @throws TypeError for what is not an object, RangeError for an unknown option
+ */
+export function checkNames(of: "FakeKinesis" | "startEmulator", options: unknown): void {
+  const names = Object.keys(of === "FakeKinesis" ? OF_A_FAKE : OF_A_SERVER);
+  if (typeof options !== "object" || options === null) {
+    const given = options === null ? "null" : typeof options;
+    throw new TypeError(`${of} takes an object, not ${given}; its members are ${names.join(", ")}`);
   }
+  for (const name of Object.keys(options)) {
+    if (names.includes(name)) continue;
+    const meant = names.find((each) => beginAlike(each, name));
+    const hint = meant === undefined ? "" : ` Did you mean '${meant}'?`;
+    throw new RangeError(`${of}: there is no option '${name}', only ${names.join(", ")}.${hint}`);
+  }
+}
+
+const LETTERS_COMPARED = 4;
+
+function beginAlike(a: string, b: string): boolean {
+  const start = (name: string): string => name.slice(0, LETTERS_COMPARED).toLowerCase();
+  return start(a) === start(b);
 }

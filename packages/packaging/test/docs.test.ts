@@ -67,7 +67,7 @@ describe("docs/errors.md", () => {
 
 describe("docs/configuration.md", () => {
   const page = prose("docs/configuration.md");
-  const core = membersOf("packages/core/src/options.ts", "ConsumerOptions");
+  const core = membersOf("packages/core/src/options/consumer-options.ts", "ConsumerOptions");
 
   test("has a heading for each option of Consumer, and no other", () => {
     const documented = headings(section(page, "Consumer"), 3);

@@ -1,4 +1,5 @@
 import { ConfigError } from "@kc/core";
+import { checkMethods, checkOptionNames, checkWholeNumber } from "@kc/core/adapter";
 import type { DynamoDBClientLike } from "./client.ts";
 
 export interface DynamoDBStoreOptions {
@@ -32,8 +33,7 @@ export interface CheckedOptions {
 const OPTION_NAMES = ["table", "client", "namespace", "timeoutMs"];
 const TABLE_NAME = /^[A-Za-z0-9_.-]{3,255}$/;
 const TABLE_ARN = /^arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:[0-9]{12}:table\/[A-Za-z0-9_.-]{3,255}$/;
-const MIN_TIMEOUT_MS = 100;
-const MAX_TIMEOUT_MS = 600_000;
+const TIMEOUT = { least: 100, most: 600_000 };
 const MIN_NUMBER = 1e-130;
 const MAX_NUMBER = 9.9e125;
 /** DynamoDB's limit for a partition key. */
@@ -41,11 +41,7 @@ const MAX_NAMESPACE_BYTES = 2048;
 
 /** @throws ConfigError for each option that is missing, of the wrong kind, or out of bounds. */
 export function checkOptions(options: DynamoDBStoreOptions): CheckedOptions {
-  for (const name of Object.keys(options)) {
-    if (!OPTION_NAMES.includes(name)) {
-      throw new ConfigError(name, `is no option of DynamoDBStore: ${OPTION_NAMES.join(", ")} are`);
-    }
-  }
+  checkOptionNames("DynamoDBStore", options, OPTION_NAMES);
   const { table, client, namespace, timeoutMs = 5000 } = options;
   if (typeof table !== "string" || !(TABLE_NAME.test(table) || TABLE_ARN.test(table))) {
     throw new ConfigError(
@@ -53,16 +49,9 @@ export function checkOptions(options: DynamoDBStoreOptions): CheckedOptions {
       `must be a table's name (3 to 255 of A-Z a-z 0-9 _ . -) or its ARN, not ${table}`,
     );
   }
-  if (client !== undefined && typeof client?.send !== "function") {
-    throw new ConfigError("client", "must be a DynamoDBClient, or have its `send`");
-  }
+  if (client !== undefined) checkMethods("client", client, ["send"], "a DynamoDBClient");
   if (namespace !== undefined) checkNamespace(namespace);
-  if (!Number.isInteger(timeoutMs) || timeoutMs < MIN_TIMEOUT_MS || timeoutMs > MAX_TIMEOUT_MS) {
-    throw new ConfigError(
-      "timeoutMs",
-      `must be a whole number of milliseconds from ${MIN_TIMEOUT_MS} to ${MAX_TIMEOUT_MS}, not ${timeoutMs}`,
-    );
-  }
+  checkWholeNumber("timeoutMs", timeoutMs, TIMEOUT, "milliseconds");
   return { table, client, namespace, timeoutMs };
 }
 

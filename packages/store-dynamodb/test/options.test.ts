@@ -31,7 +31,7 @@ describe("new DynamoDBStore", () => {
     ["timeoutMs", { table: "checkpoints", timeoutMs: 600_001 }, "100 to 600000"],
     ["timeoutMs", { table: "checkpoints", timeoutMs: 1000.5 }, "100 to 600000"],
     ["timeoutMs", { table: "checkpoints", timeoutMs: "5000" }, "100 to 600000"],
-    ["timeout", { table: "checkpoints", timeout: 5 }, "table, client, namespace, timeoutMs"],
+    ["timeout", { table: "checkpoints", timeout: 5 }, "did you mean timeoutMs?"],
   ])("refuses a wrong %s: %o", (option, options, text) => {
     const error = construct(options);
     expect(error).toBeInstanceOf(ConfigError);

@@ -1,4 +1,5 @@
 import { ConfigError } from "@kc/core";
+import { checkOptionNames, checkWholeNumber } from "@kc/core/adapter";
 import type { PoolOptions } from "mysql2/promise";
 import type { MysqlCallbackPool, MysqlPool } from "./database.ts";
 
@@ -46,7 +47,7 @@ export interface CheckedOptions {
 }
 
 const OPTION_NAMES = ["pool", "connection", "table", "database", "namespace", "timeoutMs"];
-const MAX_TIMEOUT_MS = 600_000;
+const TIMEOUT = { least: 1, most: 600_000 };
 /** An identifier has 64; the longest companion's name ends in `_applications`. */
 const MAX_TABLE_LENGTH = 51;
 const MAX_DATABASE_LENGTH = 64;
@@ -58,18 +59,9 @@ const TLS_PROFILE = "Amazon RDS";
 
 /** @throws ConfigError for each option that is missing, of the wrong kind, or out of bounds. */
 export function checkOptions(options: MysqlStoreOptions): CheckedOptions {
-  for (const name of Object.keys(options)) {
-    if (!OPTION_NAMES.includes(name)) {
-      throw new ConfigError(name, `is no option of MysqlStore: ${OPTION_NAMES.join(", ")} are`);
-    }
-  }
+  checkOptionNames("MysqlStore", options, OPTION_NAMES);
   const { table = "kinesis_consumer", database, namespace, timeoutMs = 5000 } = options;
-  if (!Number.isInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > MAX_TIMEOUT_MS) {
-    throw new ConfigError(
-      "timeoutMs",
-      `must be a whole number of milliseconds from 1 to ${MAX_TIMEOUT_MS}, not ${timeoutMs}`,
-    );
-  }
+  checkWholeNumber("timeoutMs", timeoutMs, TIMEOUT, "milliseconds");
   if (typeof table === "string" && table.includes(".")) {
     throw new ConfigError("table", `${table}: give the database by the option 'database'`);
   }

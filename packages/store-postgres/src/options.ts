@@ -1,4 +1,5 @@
 import { ConfigError } from "@kc/core";
+import { checkMethods, checkOptionNames, checkWholeNumber } from "@kc/core/adapter";
 import type { PostgresPool } from "./client.ts";
 
 /** A connection string, or what `pg` takes to make a connection; other options of `pg` pass too. */
@@ -74,8 +75,7 @@ const OPTION_NAMES = [
   "timeoutMs",
   "listenConnection",
 ];
-const MIN_TIMEOUT_MS = 100;
-const MAX_TIMEOUT_MS = 600_000;
+const TIMEOUT = { least: 100, most: 600_000 };
 /** Postgres cuts longer names off without a word. */
 const MAX_NAME_BYTES = 63;
 const LONGEST_SUFFIX = "_applications";
@@ -84,23 +84,14 @@ const NAMESPACE = /^[^\p{Cc}\p{Surrogate}]{1,255}$/u;
 
 /** @throws ConfigError for each option that is missing, of the wrong kind, or out of bounds. */
 export function checkOptions(options: PostgresStoreOptions): CheckedOptions {
-  for (const name of Object.keys(options)) {
-    if (!OPTION_NAMES.includes(name)) {
-      throw new ConfigError(name, `is no option of PostgresStore: ${OPTION_NAMES.join(", ")} are`);
-    }
-  }
+  checkOptionNames("PostgresStore", options, OPTION_NAMES);
   const { table = "kinesis_consumer", schema, namespace, timeoutMs = 5000 } = options;
   checkName("table", table, MAX_NAME_BYTES - LONGEST_SUFFIX.length);
   if (schema !== undefined) checkName("schema", schema, MAX_NAME_BYTES);
   if (namespace !== undefined && (typeof namespace !== "string" || !NAMESPACE.test(namespace))) {
     throw new ConfigError("namespace", "must be 1 to 255 characters, no control character");
   }
-  if (!Number.isInteger(timeoutMs) || timeoutMs < MIN_TIMEOUT_MS || timeoutMs > MAX_TIMEOUT_MS) {
-    throw new ConfigError(
-      "timeoutMs",
-      `must be a whole number of milliseconds from ${MIN_TIMEOUT_MS} to ${MAX_TIMEOUT_MS}, not ${timeoutMs}`,
-    );
-  }
+  checkWholeNumber("timeoutMs", timeoutMs, TIMEOUT, "milliseconds");
   const { listenConnection } = options;
   const listen =
     listenConnection === undefined
@@ -134,7 +125,7 @@ function checkSource({ pool, connection }: PostgresStoreOptions): CheckedOptions
     if (connection !== undefined) {
       throw new ConfigError("connection", "give a pool or a connection, not both");
     }
-    if (typeof pool?.connect !== "function") throw new ConfigError("pool", "must be a pool of pg");
+    checkMethods("pool", pool, ["connect"], "a pool of pg");
     return { pool };
   }
   const advice = "give a pool, a connection string, or pg's own options";

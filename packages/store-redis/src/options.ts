@@ -1,4 +1,5 @@
 import { ConfigError } from "@kc/core";
+import { checkBoolean, checkMethods, checkOptionNames, checkWholeNumber } from "@kc/core/adapter";
 import type { RedisClient } from "./client.ts";
 import { hashTag } from "./keys.ts";
 
@@ -58,25 +59,14 @@ export interface CheckedOptions {
 }
 
 const OPTION_NAMES = ["client", "connection", "keyPrefix", "timeoutMs", "searchForGo"];
-const MAX_TIMEOUT_MS = 600_000;
+const TIMEOUT = { least: 1, most: 600_000 };
 
 /** @throws ConfigError for each option that is missing, of the wrong kind, or out of bounds. */
 export function checkOptions(options: RedisStoreOptions): CheckedOptions {
-  for (const name of Object.keys(options)) {
-    if (!OPTION_NAMES.includes(name)) {
-      throw new ConfigError(name, `is no option of RedisStore: ${OPTION_NAMES.join(", ")} are`);
-    }
-  }
+  checkOptionNames("RedisStore", options, OPTION_NAMES);
   const { timeoutMs = 5000, searchForGo = true } = options;
-  if (!Number.isInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > MAX_TIMEOUT_MS) {
-    throw new ConfigError(
-      "timeoutMs",
-      `must be a whole number of milliseconds from 1 to ${MAX_TIMEOUT_MS}, not ${timeoutMs}`,
-    );
-  }
-  if (typeof searchForGo !== "boolean") {
-    throw new ConfigError("searchForGo", `must be true or false, not ${String(searchForGo)}`);
-  }
+  checkWholeNumber("timeoutMs", timeoutMs, TIMEOUT, "milliseconds");
+  checkBoolean("searchForGo", searchForGo);
   return {
     source: checkSource(options),
     keyPrefix: checkKeyPrefix(options.keyPrefix ?? ""),
@@ -125,10 +115,8 @@ function isPercentEncoded(text: string): boolean {
 }
 
 function checkClient(client: RedisClient): RedisClient {
-  const methods = ["call", "pipeline", "connect", "on", "off"] as const;
-  if (methods.some((method) => typeof client?.[method] !== "function")) {
-    throw new ConfigError("client", "must be a Redis or a Cluster of ioredis 5 or 6");
-  }
+  const methods = ["call", "pipeline", "connect", "on", "off"];
+  checkMethods("client", client, methods, "a Redis or a Cluster of ioredis 5 or 6");
   if (client.options.keyPrefix) {
     // It would come before the hash tags of our keys, and take them to another slot than Go's keys.
     throw new ConfigError(

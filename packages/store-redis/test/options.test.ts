@@ -34,7 +34,7 @@ describe("new RedisStore", () => {
     ["connection", { connection: `${url}?keyPrefix=a` }, "give that to RedisStore"],
     ["connection", { connection: { keyPrefix: "a" } }, "give that to RedisStore"],
     ["connection", { connection: url, client }, "not both"],
-    ["url", { url }, "client, connection, keyPrefix"],
+    ["url", { url }, "did you mean connection?"],
     ["client", { client: {} }, "a Redis or a Cluster"],
     ["client", { client: null }, "a Redis or a Cluster"],
     ["client", { client: prefixed }, "give that to RedisStore"],

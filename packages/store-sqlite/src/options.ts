@@ -1,4 +1,5 @@
 import { ConfigError } from "@kc/core";
+import { checkBoolean, checkMethods, checkOptionNames, checkWholeNumber } from "@kc/core/adapter";
 import type { SqliteDatabase } from "./database.ts";
 
 export type SqliteStoreOptions = {
@@ -31,28 +32,15 @@ export interface CheckedOptions {
 }
 
 const OPTION_NAMES = ["path", "mustExist", "database", "busyTimeoutMs"];
-const MAX_BUSY_TIMEOUT_MS = 600_000;
+const BUSY_TIMEOUT = { least: 0, most: 600_000 };
 /** `libsql:`, `https:`, `file:`: libsql would go to the network, or read parameters. Not `C:`. */
 const URL_SCHEME = /^[a-z][a-z0-9+.-]+:/i;
 
 /** @throws ConfigError for each option that is missing, of the wrong kind, or out of bounds. */
 export function checkOptions(options: SqliteStoreOptions): CheckedOptions {
-  for (const name of Object.keys(options)) {
-    if (!OPTION_NAMES.includes(name)) {
-      throw new ConfigError(name, `is no option of SqliteStore: ${OPTION_NAMES.join(", ")} are`);
-    }
-  }
+  checkOptionNames("SqliteStore", options, OPTION_NAMES);
   const { busyTimeoutMs = 5000 } = options;
-  if (
-    !Number.isInteger(busyTimeoutMs) ||
-    busyTimeoutMs < 0 ||
-    busyTimeoutMs > MAX_BUSY_TIMEOUT_MS
-  ) {
-    throw new ConfigError(
-      "busyTimeoutMs",
-      `must be a whole number of milliseconds from 0 to ${MAX_BUSY_TIMEOUT_MS}, not ${busyTimeoutMs}`,
-    );
-  }
+  checkWholeNumber("busyTimeoutMs", busyTimeoutMs, BUSY_TIMEOUT, "milliseconds");
   if (options.database !== undefined) {
     if (options.path !== undefined) {
       throw new ConfigError("path", "give a path or an open database, not both");
@@ -63,8 +51,11 @@ export function checkOptions(options: SqliteStoreOptions): CheckedOptions {
     return { source: { database: checkDatabase(options.database) }, busyTimeoutMs };
   }
   const { mustExist = false } = options;
-  if (typeof mustExist !== "boolean") throw new ConfigError("mustExist", "must be true or false");
-  return { source: { path: checkPath(options.path), mustExist }, busyTimeoutMs };
+  const source = {
+    path: checkPath(options.path),
+    mustExist: checkBoolean("mustExist", mustExist),
+  };
+  return { source, busyTimeoutMs };
 }
 
 function checkPath(path: unknown): string {
@@ -82,9 +73,7 @@ function checkPath(path: unknown): string {
 }
 
 function checkDatabase(database: SqliteDatabase): SqliteDatabase {
-  const methods = ["prepare", "exec"] as const;
-  if (methods.some((method) => typeof database?.[method] !== "function")) {
-    throw new ConfigError("database", "must be an open libsql or better-sqlite3 database");
-  }
+  const what = "an open libsql or better-sqlite3 database";
+  checkMethods("database", database, ["prepare", "exec"], what);
   return database;
 }

@@ -32,7 +32,7 @@ describe("new SqliteStore", () => {
     ["path", { path: "a.db", database }, "not both"],
     ["database", { database: {} }, "libsql or better-sqlite3"],
     ["database", { database: null }, "libsql or better-sqlite3"],
-    ["busyTimeout", { path: "a.db", busyTimeout: 5 }, "path, mustExist, database, busyTimeoutMs"],
+    ["busyTimeout", { path: "a.db", busyTimeout: 5 }, "did you mean busyTimeoutMs?"],
     ["busyTimeoutMs", { path: "a.db", busyTimeoutMs: -1 }, "0 to 600000"],
     ["busyTimeoutMs", { path: "a.db", busyTimeoutMs: 600_001 }, "0 to 600000"],
     ["busyTimeoutMs", { path: "a.db", busyTimeoutMs: 0.5 }, "0 to 600000"],

@@ -7,6 +7,7 @@ import type {
   WorkerIdentity,
   WorkerMembership,
 } from "./lease-store.ts";
+import { checkOptionNames } from "../options/option-names.ts";
 import { MemoryStoreData } from "./memory-data.ts";
 import { MemoryLeases } from "./memory-leases.ts";
 import type { Checkpoint } from "./position.ts";
@@ -36,6 +37,7 @@ export class MemoryStore implements LeaseStore {
   #closed = false;
 
   constructor(options: { readonly data?: MemoryStoreData } = {}) {
+    checkOptionNames("MemoryStore", options, ["data"]);
     this.#data = options.data ?? new MemoryStoreData();
   }
 

@@ -18,7 +18,7 @@ import type {
 import type { Handler } from "../handler.ts";
 import type { Shard } from "../kinesis/shard.ts";
 import { StreamClient, type KinesisClientLike } from "../kinesis/stream-client.ts";
-import type { ResolvedOptions } from "../options.ts";
+import type { ResolvedOptions } from "../options/resolve-options.ts";
 import { Reporter } from "../telemetry/reporter.ts";
 import type { ConsumerStatus, ScanStage } from "../telemetry/status.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";

@@ -6,7 +6,7 @@ import { StoreCalls } from "../../checkpoints/store-calls.ts";
 import { MOST_WEIGHT } from "../../checkpoints/stored-rows.ts";
 import type { Store } from "../../checkpoints/store.ts";
 import { MAX_TIMER_MS, sleep } from "../../clock.ts";
-import { checkOptionNames } from "../../option-names.ts";
+import { checkOptionNames } from "../../options/option-names.ts";
 import { ConfigError, KcError, StoreRegressedError } from "../../errors.ts";
 import type { GroupHost, LeasingGroup } from "../group.ts";
 import { isLeaseStore } from "../is-lease-store.ts";
@@ -78,7 +78,7 @@ export class LeaseGroup implements LeasingGroup {
 
   /** @throws ConfigError that names the option */
   constructor(options: LeaseGroupOptions = {}) {
-    checkOptionNames(options, Object.keys(OPTION_NAMES), "options");
+    checkOptionNames("LeaseGroup", options, Object.keys(OPTION_NAMES));
     const { leaseMs = 10_000, weight = 1, maxShards, yieldAfterMs = 60_000 } = options;
     const { heartbeatMs = leaseMs / 10, workerId = uniqueWorkerId() } = options;
     if (typeof workerId !== "string" || !WORKER_ID.test(workerId)) {

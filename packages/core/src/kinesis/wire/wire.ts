@@ -16,7 +16,9 @@ import type { ReplyWatch } from "./records-reply.ts";
  * What GetRecords speaks: CBOR, or JSON where that is not understood (`auto`); one of the two; or
  * JSON as the SDK itself reads it.
  */
-export type WireOption = "auto" | "cbor" | "json" | "sdk";
+export const WIRE_OPTIONS = ["auto", "cbor", "json", "sdk"] as const;
+
+export type WireOption = (typeof WIRE_OPTIONS)[number];
 
 type Send = (command: GetRecordsCommand) => Promise<GetRecordsCommandOutput>;
 

@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
-import { ConfigError } from "./errors.ts";
+import { ConfigError } from "../errors.ts";
 import { checkOptionNames } from "./option-names.ts";
-import type { HealthThresholds } from "./telemetry/health.ts";
+import type { HealthThresholds } from "../telemetry/health.ts";
 
 export interface ScanOptions {
   /** Stops the scan: no further record is started, running handlers end, checkpoints are flushed. */
@@ -17,30 +17,33 @@ const THRESHOLDS: Readonly<Record<keyof HealthThresholds, true>> = {
 
 /** The options of `scan`, `scanShard`, `records` and `events`, checked. @throws ConfigError */
 export function checkScanOptions(options: ScanOptions): ScanOptions {
-  if (isSignal(options)) throw new ConfigError("signal", "a signal is handed over as { signal }");
-  checkOptionNames(options, Object.keys(SCAN_OPTIONS), "options");
+  if (isSignal(options)) throw new ConfigError("signal", "pass the signal as { signal }");
+  checkOptionNames("a scan", options, Object.keys(SCAN_OPTIONS));
   const { signal } = options;
   if (signal === undefined || isSignal(signal)) return options;
   const isController = isSignal((signal as { readonly signal?: unknown } | null)?.signal);
   throw new ConfigError(
     "signal",
     isController
-      ? "an AbortSignal is needed, not its controller: hand over controller.signal"
-      : `an AbortSignal is needed, not ${inspect(signal, { depth: 0 })}`,
+      ? "must be an AbortSignal, not its controller: pass controller.signal"
+      : `must be an AbortSignal, not ${inspect(signal, { depth: -1 })}`,
   );
 }
 
 /** The thresholds of `health`, checked. @throws ConfigError */
 export function checkThresholds(thresholds: HealthThresholds): HealthThresholds {
-  checkOptionNames(thresholds, Object.keys(THRESHOLDS), "thresholds");
+  checkOptionNames("health()", thresholds, Object.keys(THRESHOLDS), "thresholds");
   for (const [name, value] of Object.entries(thresholds) as [string, unknown][]) {
     if (value === undefined || (typeof value === "number" && value >= 0)) continue;
-    throw new ConfigError(name, `a number of milliseconds from 0 is needed, not ${inspect(value)}`);
+    throw new ConfigError(
+      name,
+      `must be a number of milliseconds of at least 0, not ${inspect(value, { depth: -1 })}`,
+    );
   }
   return thresholds;
 }
 
-/** Told by what it can do: another realm's signal is none of our class. */
+/** By its members: a signal of another realm is not an instance of this realm's class. */
 function isSignal(value: unknown): value is AbortSignal {
   if (typeof value !== "object" || value === null) return false;
   const { aborted, addEventListener } = value as Partial<AbortSignal>;

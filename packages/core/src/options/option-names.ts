@@ -1,0 +1,80 @@
+import { ConfigError } from "../errors.ts";
+
+/** Common names of other libraries for options of ours; the text before the comma is our option. */
+const SYNONYMS: Readonly<Record<string, string>> = {
+  arn: "stream",
+  batchSize: "maxRecords",
+  connectionString: "connection",
+  credentials: "client, which carries the credentials",
+  endpoint: "client, which carries the endpoint",
+  file: "path",
+  filename: "path",
+  leaseDuration: "leaseMs",
+  limit: "maxRecords",
+  prefix: "keyPrefix",
+  region: "client, which carries the Region",
+  url: "connection",
+};
+
+/**
+ * Refuses a value that is not an object, and an option that does not exist. A misspelled option
+ * would otherwise be ignored, and its default used.
+ * @param of what takes the options, for the message: `Consumer`
+ * @param known the names of its options
+ * @param what the parameter's name
+ * @throws ConfigError
+ */
+export function checkOptionNames(
+  of: string,
+  options: unknown,
+  known: readonly string[],
+  what = "options",
+): void {
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    const given = options === null ? "null" : Array.isArray(options) ? "an array" : typeof options;
+    throw new ConfigError(
+      what,
+      `${of} takes an object, not ${given}; its members are ${known.join(", ")}`,
+    );
+  }
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name)) {
+      throw new ConfigError(name, `${of} has no such option; ${suggestion(name, known)}`);
+    }
+  }
+}
+
+function suggestion(name: string, known: readonly string[]): string {
+  const synonym = Object.hasOwn(SYNONYMS, name) ? SYNONYMS[name]! : "";
+  const meant = known.includes(synonym.split(",")[0]!) ? synonym : nearest(name, known);
+  return meant === undefined ? `its options are ${known.join(", ")}` : `did you mean ${meant}?`;
+}
+
+/** The option that begins like the name, or differs from it in a few letters. */
+function nearest(name: string, known: readonly string[]): string | undefined {
+  const lower = name.toLowerCase();
+  const most = Math.max(1, Math.floor(name.length / 4));
+  const near = known
+    .map((option) => ({ option, edits: editsBetween(lower, option.toLowerCase()) }))
+    .filter(({ option, edits }) => edits <= most || beginsLike(lower, option.toLowerCase()))
+    .toSorted((a, b) => a.edits - b.edits);
+  return near[0]?.option;
+}
+
+function beginsLike(name: string, option: string): boolean {
+  return name.length >= 4 && (option.startsWith(name) || name.startsWith(option));
+}
+
+/** Letters to insert, remove or replace. */
+function editsBetween(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= from.length; i += 1) {
+    const next = [i];
+    for (let j = 1; j <= to.length; j += 1) {
+      const replaced = row[j - 1]! + (from[i - 1] === to[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, row[j]! + 1, next[j - 1]! + 1));
+    }
+    row = next;
+  }
+  return row[to.length]!;
+}

@@ -1,0 +1,88 @@
+import { inspect } from "node:util";
+import { MAX_TIMER_MS } from "../clock.ts";
+import { ConfigError } from "../errors.ts";
+
+/** Bounds of a number, both included. */
+export interface Bounds {
+  readonly least: number;
+  readonly most: number;
+}
+
+/** @throws ConfigError that names the option, unless the value is true or false */
+export function checkBoolean(name: string, value: unknown): boolean {
+  if (typeof value === "boolean") return value;
+  throw new ConfigError(name, `must be true or false, not ${shown(value)}`);
+}
+
+/**
+ * @param unit what is counted, for the message: `milliseconds`
+ * @throws ConfigError that names the option, unless the value is a whole number within the bounds
+ */
+export function checkWholeNumber(
+  name: string,
+  value: unknown,
+  { least, most }: Bounds,
+  unit?: string,
+): number {
+  if (Number.isInteger(value) && Number(value) >= least && Number(value) <= most) {
+    return Number(value);
+  }
+  const range = most === Infinity ? `of at least ${least}` : `from ${least} to ${most}`;
+  const what = `a whole number${unit === undefined ? "" : ` of ${unit}`}`;
+  throw new ConfigError(name, `must be ${what} ${range}, not ${shown(value)}`);
+}
+
+/**
+ * A time in milliseconds, fractions included, that a timer can wait.
+ * @throws ConfigError that names the option
+ */
+export function checkDuration(name: string, value: unknown, least = 0): number {
+  if (typeof value === "number" && value >= least && value <= MAX_TIMER_MS) return value;
+  throw new ConfigError(
+    name,
+    `must be a number of milliseconds from ${least} to ${MAX_TIMER_MS}, not ${shown(value)}`,
+  );
+}
+
+/** @throws ConfigError that names the option, unless the value is one of these */
+export function checkOneOf<Value extends string>(
+  name: string,
+  value: unknown,
+  values: readonly Value[],
+): Value {
+  const found = values.find((each) => each === value);
+  if (found !== undefined) return found;
+  const list = values.map((each) => `"${each}"`).join(", ");
+  throw new ConfigError(name, `must be one of ${list}, not ${shown(value)}`);
+}
+
+/** @throws ConfigError that names the option, unless the value is a function */
+export function checkFunction(name: string, value: unknown): void {
+  if (typeof value === "function") return;
+  throw new ConfigError(name, `must be a function, not ${shown(value)}`);
+}
+
+/**
+ * @param what what the value must be, for the message: `a pool of pg`
+ * @throws ConfigError that names the option and the missing method
+ */
+export function checkMethods(
+  name: string,
+  value: unknown,
+  methods: readonly string[],
+  what: string,
+): void {
+  const missing = methods.find((method) => typeof memberOf(value, method) !== "function");
+  if (missing === undefined) return;
+  throw new ConfigError(name, `must be ${what}; the method ${missing} is missing`);
+}
+
+function memberOf(value: unknown, name: string): unknown {
+  if (value === undefined || value === null) return undefined;
+  return (value as Readonly<Record<string, unknown>>)[name];
+}
+
+/** Members of an object are not shown: an object in the wrong place may hold a secret. */
+function shown(value: unknown): string {
+  return inspect(value, { depth: -1, breakLength: Infinity, maxStringLength: 40 });
+}
