@@ -1,12 +1,10 @@
-import { Decoder, Encoder, Tag } from "cbor-x";
+import { Decoder } from "cbor-x";
 import { checkCborShape } from "./cbor-shape.ts";
+import { CborWriter } from "./cbor-writer.ts";
 import type { Protocol } from "./protocol.ts";
 
-const decoder = new Decoder({ useRecords: false, mapsAsObjects: true });
-const encoder = new Encoder({ useRecords: false, variableMapSize: true, tagUint8Array: false });
-
-/** What CBOR's tag 1 stands for: a moment since the epoch. AWS counts it in milliseconds. */
-const EPOCH_TAG = 1;
+// Java clients write the milliseconds of a timestamp as an integer of 64 bits.
+const decoder = new Decoder({ useRecords: false, mapsAsObjects: true, int64AsNumber: true });
 
 /** AWS CBOR 1.1, which the service's Java client speaks: blobs as they are. */
 export const cborProtocol: Protocol = {
@@ -25,14 +23,9 @@ export const cborProtocol: Protocol = {
     checkCborShape(body);
     return decoder.decode(body) as unknown;
   },
-  encode: (output) => encoder.encode(toCbor(output)),
+  encode(output) {
+    const writer = new CborWriter();
+    writer.write(output);
+    return writer.bytes;
+  },
 };
-
-/** Dates as milliseconds under tag 1; members that are not there are left out. */
-function toCbor(value: unknown): unknown {
-  if (typeof value !== "object" || value === null || value instanceof Uint8Array) return value;
-  if (value instanceof Date) return new Tag(value.getTime(), EPOCH_TAG);
-  if (Array.isArray(value)) return value.map(toCbor);
-  const members = Object.entries(value).filter(([, member]) => member !== undefined);
-  return Object.fromEntries(members.map(([name, member]) => [name, toCbor(member)]));
-}
