@@ -8,7 +8,7 @@ import type { Faults } from "./faults.ts";
 import { Link, type LinkOptions } from "./link.ts";
 import type { ModelOptions } from "./model/model.ts";
 import { checkNames } from "./option-names.ts";
-import { isOperationName } from "./operations/operations.ts";
+import { isOperationName, whyNotServed } from "./operations/operations.ts";
 import { InjectedFault, Service } from "./service.ts";
 
 export type FakeKinesisOptions = ModelOptions & LinkOptions;
@@ -97,7 +97,7 @@ export class FakeKinesis implements Pick<KinesisClient, "send" | "destroy"> {
   async #send(command: SdkCommand, signal?: AbortSignal): Promise<ServiceOutputTypes> {
     const operation = command.constructor.name.replace(/Command$/, "");
     if (!isOperationName(operation)) {
-      throw new TypeError(`FakeKinesis does not know the command '${command.constructor.name}'`);
+      throw new TypeError(`FakeKinesis: ${whyNotServed(operation)}`);
     }
     const requestId = this.#service.nextRequestId();
     try {

@@ -11,14 +11,6 @@ describe("CreateStream", () => {
     });
   });
 
-  it("refuses by name the mode that is not emulated", async () => {
-    const { kinesis } = setup();
-    const StreamModeDetails = { StreamMode: "ON_DEMAND" } as const;
-    await expect(
-      kinesis.send(new CreateStreamCommand({ StreamName: "t", StreamModeDetails })),
-    ).rejects.toThrow("StreamMode ON_DEMAND is not emulated");
-  });
-
   it("numbers the records of a stream made anew above the old one's, within one second too", async () => {
     const { kinesis, put } = setup();
     const numbers: string[] = [];

@@ -3,6 +3,7 @@ import {
   IncreaseStreamRetentionPeriodCommand,
 } from "@aws-sdk/client-kinesis";
 import { describe, expect, it } from "vitest";
+import { defaultSettings } from "../src/model/stream-settings.ts";
 import { Stream } from "../src/model/stream.ts";
 import { setup } from "./setup.ts";
 
@@ -47,11 +48,12 @@ describe("retention", () => {
       createdAt: START,
       incarnation: 0,
       firstSecond: 0,
-      maxRecordSize: 1024,
+      settings: defaultSettings(),
       quotas: {},
     });
     const [split, open] = stream.openShards;
-    for (const shard of [split!, open!]) shard.append("k", new Uint8Array(10), 11, START);
+    const record = { partitionKey: "k", data: new Uint8Array(10), size: 11, encrypted: false };
+    for (const shard of [split!, open!]) shard.append(record, START);
     stream.split(split!, split!.range.end / 2n, START);
     const later = START + 25 * HOUR_MS;
     // Somebody looks at another shard.

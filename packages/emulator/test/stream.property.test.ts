@@ -3,9 +3,11 @@ import { expect, it } from "vitest";
 import { HASH_KEYS } from "../src/model/hash-key.ts";
 import { parseSequenceNumber } from "../src/model/sequence-number.ts";
 import type { Shard } from "../src/model/shard.ts";
+import { defaultSettings } from "../src/model/stream-settings.ts";
 import { Stream } from "../src/model/stream.ts";
 
 const START = Date.UTC(2026, 0, 1);
+const RECORD = { partitionKey: "key", data: new Uint8Array(), size: 0, encrypted: false };
 
 type Step =
   | { readonly kind: "split"; readonly shard: number; readonly at: bigint }
@@ -34,7 +36,7 @@ function replay(shardCount: number, steps: readonly Step[]): Stream {
     createdAt: START,
     incarnation: 0,
     firstSecond: 0,
-    maxRecordSize: 1,
+    settings: defaultSettings(),
     quotas: {},
   });
   let now = START;
@@ -42,7 +44,7 @@ function replay(shardCount: number, steps: readonly Step[]): Stream {
     const open = stream.openShards;
     if (one.kind === "put") {
       now += one.later;
-      stream.route(one.hashKey).append("key", new Uint8Array(), 0, now);
+      stream.route(one.hashKey).append(RECORD, now);
     } else if (one.kind === "scale") {
       stream.scale(one.count, now);
     } else {

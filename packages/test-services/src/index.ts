@@ -17,6 +17,7 @@ export {
   type PrometheusServer,
   startPrometheus,
 } from "./prometheus.ts";
+export { NoPythonError, pythonWithAws } from "./python.ts";
 export { signalTree, type TreeSignal } from "./process-tree.ts";
 export { type Proxy, type ProxyOptions, startProxy } from "./proxy.ts";
 export {

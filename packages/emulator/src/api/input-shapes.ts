@@ -1,99 +1,103 @@
 import type { OperationName } from "./operation-types.ts";
+import {
+  anyInteger,
+  boolean,
+  byArn,
+  byNameOrArn,
+  byResource,
+  dryRun,
+  hashKey,
+  integer,
+  keyId,
+  limit,
+  type Members,
+  oneOf,
+  record,
+  required,
+  sequenceNumber,
+  shardId,
+  shardLevelMetrics,
+  streamArn,
+  streamName,
+  tagKey,
+  tagKeys,
+  tags,
+  timestamp,
+  token,
+} from "./shapes.ts";
 
-/** What the service accepts as one member of a request. */
-export type Shape = { readonly required?: true } & (
-  | { readonly type: "string"; readonly length?: Bounds; readonly pattern?: RegExp }
-  | { readonly type: "enum"; readonly values: readonly string[] }
-  | { readonly type: "integer"; readonly range: Bounds }
-  | { readonly type: "boolean" }
-  | { readonly type: "blob" }
-  | { readonly type: "timestamp" }
-  | { readonly type: "list"; readonly length: Bounds; readonly member: Shape }
-  | { readonly type: "structure"; readonly members: Members }
-);
-export type Members = Readonly<Record<string, Shape>>;
-/** Smallest and largest, both allowed. */
-type Bounds = readonly [number, number];
+const distribution = oneOf("AUTO", "USER_PARTITION_KEY");
+const maxRecordSize = integer(1024, 10_240);
+const warmThroughput = integer(0);
+const streamMode: Members = { StreamMode: required(oneOf("PROVISIONED", "ON_DEMAND")) };
 
-const name = /^[a-zA-Z0-9_.-]+$/;
-const hashKey: Shape = { type: "string", pattern: /^(0|[1-9]\d{0,38})$/ };
-const sequenceNumber: Shape = { type: "string", pattern: /^(0|[1-9]\d{0,128})$/ };
-const shardId: Shape = { type: "string", pattern: name, length: [1, 128] };
-const token: Shape = { type: "string", length: [1, 1_048_576] };
-const limit: Shape = { type: "integer", range: [1, 10_000] };
-const timestamp: Shape = { type: "timestamp" };
-const retentionHours: Shape = { type: "integer", range: [1, 8760], required: true };
-/** Asks whether the request would succeed, and does nothing. */
-const dryRun: Shape = { type: "boolean" };
-const streamName: Shape = { type: "string", pattern: name, length: [1, 128] };
-
-/** Every operation on a stream takes its name or its ARN. */
-const stream: Members = {
-  StreamName: streamName,
-  StreamARN: {
-    type: "string",
-    pattern: /^arn:aws[^:]*:kinesis:[^:]+:\d{12}:stream\/\S+$/,
-    length: [1, 2048],
-  },
+const tagsOf: Members = { Tags: required(tags) };
+const tagKeysOf: Members = { TagKeys: required(tagKeys) };
+const retention: Members = { ...byNameOrArn, RetentionPeriodHours: required(anyInteger) };
+const encryption: Members = {
+  ...byNameOrArn,
+  EncryptionType: required(oneOf("NONE", "KMS")),
+  KeyId: required(keyId),
+};
+const monitoring: Members = {
+  ...byNameOrArn,
+  ShardLevelMetrics: required({
+    type: "list",
+    length: [1, 7],
+    member: oneOf(...shardLevelMetrics, "ALL"),
+  }),
 };
 
-const record: Members = {
-  Data: { type: "blob", required: true },
-  PartitionKey: { type: "string", length: [1, 256], required: true },
-  ExplicitHashKey: hashKey,
-};
-
-const iteratorTypes = [
-  "AT_SEQUENCE_NUMBER",
-  "AFTER_SEQUENCE_NUMBER",
-  "TRIM_HORIZON",
-  "LATEST",
-  "AT_TIMESTAMP",
-];
-
-const filterTypes = [
-  "AFTER_SHARD_ID",
-  "AT_TRIM_HORIZON",
-  "FROM_TRIM_HORIZON",
-  "AT_LATEST",
-  "AT_TIMESTAMP",
-  "FROM_TIMESTAMP",
-];
-
-/** The members of each operation's request; unknown ones are ignored, as the service does. */
+/**
+ * The members of each operation's request, with all constraints of the service's model; unknown
+ * members are ignored, as the service does.
+ */
 export const inputShapes: Readonly<Record<OperationName, Members>> = {
+  AddTagsToStream: { ...byNameOrArn, ...tagsOf },
   CreateStream: {
-    StreamName: { ...streamName, required: true },
-    ShardCount: { type: "integer", range: [1, 100_000] },
-    MaxRecordSizeInKiB: { type: "integer", range: [1024, 10_240] },
-    StreamModeDetails: {
-      type: "structure",
-      members: {
-        StreamMode: { type: "enum", values: ["PROVISIONED", "ON_DEMAND"], required: true },
-      },
-    },
+    StreamName: required(streamName),
+    ShardCount: integer(1),
+    StreamModeDetails: { type: "structure", members: streamMode },
+    Tags: tags,
+    WarmThroughputMiBps: warmThroughput,
+    MaxRecordSizeInKiB: maxRecordSize,
+    RecordDistributionStrategy: distribution,
   },
-  DecreaseStreamRetentionPeriod: { ...stream, RetentionPeriodHours: retentionHours },
-  DeleteStream: { ...stream, EnforceConsumerDeletion: { type: "boolean" } },
-  DescribeStream: { ...stream, Limit: limit, ExclusiveStartShardId: shardId },
-  DescribeStreamSummary: stream,
+  DecreaseStreamRetentionPeriod: retention,
+  DeleteResourcePolicy: byResource,
+  DeleteStream: { ...byNameOrArn, EnforceConsumerDeletion: boolean },
+  DescribeAccountSettings: {},
+  DescribeLimits: {},
+  DescribeStream: { ...byNameOrArn, Limit: limit, ExclusiveStartShardId: shardId },
+  DescribeStreamSummary: byNameOrArn,
+  DisableEnhancedMonitoring: monitoring,
+  EnableEnhancedMonitoring: monitoring,
   GetRecords: {
-    StreamARN: stream["StreamARN"]!,
-    ShardIterator: { type: "string", length: [1, 512], required: true },
+    ...byArn,
+    ShardIterator: required({ type: "string", length: [1, 512] }),
     Limit: limit,
-    DryRun: dryRun,
+    ...dryRun,
   },
+  GetResourcePolicy: byResource,
   GetShardIterator: {
-    ...stream,
-    ShardId: { ...shardId, required: true },
-    ShardIteratorType: { type: "enum", values: iteratorTypes, required: true },
+    ...byNameOrArn,
+    ShardId: required(shardId),
+    ShardIteratorType: required(
+      oneOf(
+        "AT_SEQUENCE_NUMBER",
+        "AFTER_SEQUENCE_NUMBER",
+        "TRIM_HORIZON",
+        "LATEST",
+        "AT_TIMESTAMP",
+      ),
+    ),
     StartingSequenceNumber: sequenceNumber,
     Timestamp: timestamp,
-    DryRun: dryRun,
+    ...dryRun,
   },
-  IncreaseStreamRetentionPeriod: { ...stream, RetentionPeriodHours: retentionHours },
+  IncreaseStreamRetentionPeriod: retention,
   ListShards: {
-    ...stream,
+    ...byNameOrArn,
     NextToken: token,
     ExclusiveStartShardId: shardId,
     MaxResults: limit,
@@ -101,42 +105,77 @@ export const inputShapes: Readonly<Record<OperationName, Members>> = {
     ShardFilter: {
       type: "structure",
       members: {
-        Type: { type: "enum", values: filterTypes, required: true },
+        Type: required(
+          oneOf(
+            "AFTER_SHARD_ID",
+            "AT_TRIM_HORIZON",
+            "FROM_TRIM_HORIZON",
+            "AT_LATEST",
+            "AT_TIMESTAMP",
+            "FROM_TIMESTAMP",
+          ),
+        ),
         ShardId: shardId,
         Timestamp: timestamp,
       },
     },
   },
   ListStreams: { Limit: limit, ExclusiveStartStreamName: streamName, NextToken: token },
+  ListTagsForResource: byResource,
+  ListTagsForStream: { ...byNameOrArn, ExclusiveStartTagKey: tagKey, Limit: integer(1, 50) },
   MergeShards: {
-    ...stream,
-    ShardToMerge: { ...shardId, required: true },
-    AdjacentShardToMerge: { ...shardId, required: true },
+    ...byNameOrArn,
+    ShardToMerge: required(shardId),
+    AdjacentShardToMerge: required(shardId),
   },
   PutRecord: {
-    ...stream,
+    ...byNameOrArn,
     ...record,
     SequenceNumberForOrdering: sequenceNumber,
-    DryRun: dryRun,
+    ...dryRun,
   },
   PutRecords: {
-    ...stream,
-    Records: {
+    ...byNameOrArn,
+    Records: required({
       type: "list",
       length: [1, 500],
       member: { type: "structure", members: record },
-      required: true,
-    },
-    DryRun: dryRun,
+    }),
+    ...dryRun,
   },
+  PutResourcePolicy: { ...byResource, Policy: required({ type: "string" }) },
+  RemoveTagsFromStream: { ...byNameOrArn, ...tagKeysOf },
   SplitShard: {
-    ...stream,
-    ShardToSplit: { ...shardId, required: true },
-    NewStartingHashKey: { ...hashKey, required: true },
+    ...byNameOrArn,
+    ShardToSplit: required(shardId),
+    NewStartingHashKey: required(hashKey),
   },
+  StartStreamEncryption: encryption,
+  StopStreamEncryption: encryption,
+  TagResource: { ...byResource, ...tagsOf },
+  UntagResource: { ...byResource, ...tagKeysOf },
+  UpdateAccountSettings: {
+    MinimumThroughputBillingCommitment: required({
+      type: "structure",
+      members: { Status: required(oneOf("ENABLED", "DISABLED")) },
+    }),
+  },
+  UpdateMaxRecordSize: { ...byArn, MaxRecordSizeInKiB: required(maxRecordSize) },
   UpdateShardCount: {
-    ...stream,
-    TargetShardCount: { type: "integer", range: [1, 100_000], required: true },
-    ScalingType: { type: "enum", values: ["UNIFORM_SCALING"], required: true },
+    ...byNameOrArn,
+    TargetShardCount: required(integer(1)),
+    ScalingType: required(oneOf("UNIFORM_SCALING")),
   },
+  UpdateStreamMode: {
+    ...byArn,
+    StreamARN: required(streamArn),
+    StreamModeDetails: required({ type: "structure", members: streamMode }),
+    WarmThroughputMiBps: warmThroughput,
+  },
+  UpdateStreamRecordDistributionStrategy: {
+    ...byArn,
+    StreamARN: required(streamArn),
+    RecordDistributionStrategy: required(distribution),
+  },
+  UpdateStreamWarmThroughput: { ...byNameOrArn, WarmThroughputMiBps: required(warmThroughput) },
 };

@@ -1,53 +1,72 @@
-import type {
-  CreateStreamInput,
-  DecreaseStreamRetentionPeriodInput,
-  DeleteStreamInput,
-  DescribeStreamInput,
-  DescribeStreamOutput,
-  DescribeStreamSummaryInput,
-  DescribeStreamSummaryOutput,
-  GetRecordsInput,
-  GetRecordsOutput,
-  GetShardIteratorInput,
-  GetShardIteratorOutput,
-  IncreaseStreamRetentionPeriodInput,
-  ListShardsInput,
-  ListShardsOutput,
-  ListStreamsInput,
-  ListStreamsOutput,
-  MergeShardsInput,
-  PutRecordInput,
-  PutRecordOutput,
-  PutRecordsInput,
-  PutRecordsOutput,
-  SplitShardInput,
-  UpdateShardCountInput,
-  UpdateShardCountOutput,
-} from "@aws-sdk/client-kinesis";
+import type * as sdk from "@aws-sdk/client-kinesis";
 
 /** An operation's reply when it has nothing to say. */
 export type Empty = Record<string, never>;
 
 /** What each operation takes and gives, in the SDK's own shapes. */
 export interface OperationTypes {
-  CreateStream: { input: CreateStreamInput; output: Empty };
-  DecreaseStreamRetentionPeriod: { input: DecreaseStreamRetentionPeriodInput; output: Empty };
-  DeleteStream: { input: DeleteStreamInput; output: Empty };
-  DescribeStream: { input: DescribeStreamInput; output: DescribeStreamOutput };
-  DescribeStreamSummary: { input: DescribeStreamSummaryInput; output: DescribeStreamSummaryOutput };
-  GetRecords: { input: GetRecordsInput; output: GetRecordsOutput };
-  GetShardIterator: { input: GetShardIteratorInput; output: GetShardIteratorOutput };
-  IncreaseStreamRetentionPeriod: { input: IncreaseStreamRetentionPeriodInput; output: Empty };
-  ListShards: { input: ListShardsInput; output: ListShardsOutput };
-  ListStreams: { input: ListStreamsInput; output: ListStreamsOutput };
-  MergeShards: { input: MergeShardsInput; output: Empty };
-  PutRecord: { input: PutRecordInput; output: PutRecordOutput };
-  PutRecords: { input: PutRecordsInput; output: PutRecordsOutput };
-  SplitShard: { input: SplitShardInput; output: Empty };
-  UpdateShardCount: { input: UpdateShardCountInput; output: UpdateShardCountOutput };
+  AddTagsToStream: { input: sdk.AddTagsToStreamInput; output: Empty };
+  CreateStream: { input: sdk.CreateStreamInput; output: Empty };
+  DecreaseStreamRetentionPeriod: { input: sdk.DecreaseStreamRetentionPeriodInput; output: Empty };
+  DeleteResourcePolicy: { input: sdk.DeleteResourcePolicyInput; output: Empty };
+  DeleteStream: { input: sdk.DeleteStreamInput; output: Empty };
+  DescribeAccountSettings: {
+    input: sdk.DescribeAccountSettingsInput;
+    output: sdk.DescribeAccountSettingsOutput;
+  };
+  DescribeLimits: { input: sdk.DescribeLimitsInput; output: sdk.DescribeLimitsOutput };
+  DescribeStream: { input: sdk.DescribeStreamInput; output: sdk.DescribeStreamOutput };
+  DescribeStreamSummary: {
+    input: sdk.DescribeStreamSummaryInput;
+    output: sdk.DescribeStreamSummaryOutput;
+  };
+  DisableEnhancedMonitoring: {
+    input: sdk.DisableEnhancedMonitoringInput;
+    output: sdk.EnhancedMonitoringOutput;
+  };
+  EnableEnhancedMonitoring: {
+    input: sdk.EnableEnhancedMonitoringInput;
+    output: sdk.EnhancedMonitoringOutput;
+  };
+  GetRecords: { input: sdk.GetRecordsInput; output: sdk.GetRecordsOutput };
+  GetResourcePolicy: { input: sdk.GetResourcePolicyInput; output: sdk.GetResourcePolicyOutput };
+  GetShardIterator: { input: sdk.GetShardIteratorInput; output: sdk.GetShardIteratorOutput };
+  IncreaseStreamRetentionPeriod: { input: sdk.IncreaseStreamRetentionPeriodInput; output: Empty };
+  ListShards: { input: sdk.ListShardsInput; output: sdk.ListShardsOutput };
+  ListStreams: { input: sdk.ListStreamsInput; output: sdk.ListStreamsOutput };
+  ListTagsForResource: {
+    input: sdk.ListTagsForResourceInput;
+    output: sdk.ListTagsForResourceOutput;
+  };
+  ListTagsForStream: { input: sdk.ListTagsForStreamInput; output: sdk.ListTagsForStreamOutput };
+  MergeShards: { input: sdk.MergeShardsInput; output: Empty };
+  PutRecord: { input: sdk.PutRecordInput; output: sdk.PutRecordOutput };
+  PutRecords: { input: sdk.PutRecordsInput; output: sdk.PutRecordsOutput };
+  PutResourcePolicy: { input: sdk.PutResourcePolicyInput; output: Empty };
+  RemoveTagsFromStream: { input: sdk.RemoveTagsFromStreamInput; output: Empty };
+  SplitShard: { input: sdk.SplitShardInput; output: Empty };
+  StartStreamEncryption: { input: sdk.StartStreamEncryptionInput; output: Empty };
+  StopStreamEncryption: { input: sdk.StopStreamEncryptionInput; output: Empty };
+  TagResource: { input: sdk.TagResourceInput; output: Empty };
+  UntagResource: { input: sdk.UntagResourceInput; output: Empty };
+  UpdateAccountSettings: {
+    input: sdk.UpdateAccountSettingsInput;
+    output: sdk.UpdateAccountSettingsOutput;
+  };
+  UpdateMaxRecordSize: { input: sdk.UpdateMaxRecordSizeInput; output: Empty };
+  UpdateShardCount: { input: sdk.UpdateShardCountInput; output: sdk.UpdateShardCountOutput };
+  UpdateStreamMode: { input: sdk.UpdateStreamModeInput; output: Empty };
+  UpdateStreamRecordDistributionStrategy: {
+    input: sdk.UpdateStreamRecordDistributionStrategyInput;
+    output: Empty;
+  };
+  UpdateStreamWarmThroughput: {
+    input: sdk.UpdateStreamWarmThroughputInput;
+    output: sdk.UpdateStreamWarmThroughputOutput;
+  };
 }
 
-/** The operations that the emulator knows, by the service's names. */
+/** The operations that the emulator serves, by the service's names. */
 export type OperationName = keyof OperationTypes;
 
 export type Input<Name extends OperationName = OperationName> = OperationTypes[Name]["input"];

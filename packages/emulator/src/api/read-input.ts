@@ -1,12 +1,15 @@
 import { serviceError } from "../errors.ts";
-import { inputShapes, type Members, type Shape } from "./input-shapes.ts";
+import { inputShapes } from "./input-shapes.ts";
 import type { Input, OperationName } from "./operation-types.ts";
+import { MAX_INTEGER, type Bounds, type Members, type Shape } from "./shapes.ts";
 
 /** How a protocol writes what JSON has no type for. `undefined` says: this is not one. */
 export interface ValueReader {
   blob(value: unknown): Uint8Array | undefined;
   timestamp(value: unknown): Date | undefined;
 }
+
+const regularExpressions = new Map<string, RegExp>();
 
 /** Values as the SDK's commands carry them. */
 export const sdkValues: ValueReader = {
@@ -70,9 +73,12 @@ function readValue(
     case "string":
       if (typeof value !== "string") throw wrongType(at, "a string");
       if (shape.length) checkBounds(value.length, shape.length, "length", at, value, problems);
-      if (shape.pattern && !shape.pattern.test(value)) {
-        const constraint = `Member must satisfy regular expression pattern: ${shape.pattern.source}`;
-        refuse(problems, at, value, constraint);
+      // An ARN's pattern takes the square of the length: it is not applied to what is too long.
+      if (shape.pattern && !(shape.length && value.length > shape.length[1])) {
+        if (!regularExpression(shape.pattern).test(value)) {
+          const constraint = `Member must satisfy regular expression pattern: ${shape.pattern}`;
+          refuse(problems, at, value, constraint);
+        }
       }
       return value;
     case "enum":
@@ -83,14 +89,19 @@ function readValue(
       }
       return value;
     case "integer":
-      if (typeof value !== "number" || !Number.isFinite(value)) throw wrongType(at, "an integer");
+      if (typeof value !== "number" || !(Math.abs(value) <= MAX_INTEGER + 1)) {
+        throw wrongType(at, "an integer of 32 bits");
+      }
       checkBounds(Math.floor(value), shape.range, "value", at, String(value), problems);
       return Math.floor(value);
     case "boolean":
       if (typeof value !== "boolean") throw wrongType(at, "a boolean");
       return value;
-    case "blob":
-      return values.blob(value) ?? raise(wrongType(at, "a blob"));
+    case "blob": {
+      const bytes = values.blob(value) ?? raise(wrongType(at, "a blob"));
+      checkBounds(bytes.length, shape.length, "length", at, "[bytes]", problems);
+      return bytes;
+    }
     case "timestamp":
       return values.timestamp(value) ?? raise(wrongType(at, "a timestamp"));
     case "list":
@@ -99,14 +110,36 @@ function readValue(
       return value.map((member: unknown, index) =>
         readValue(shape.member, member, `${at}.${index + 1}.member`, values, problems),
       );
+    case "map":
+      return readMap(shape, value, at, values, problems);
     case "structure":
       return readMembers(shape.members, value, `${at}.`, values, problems);
   }
 }
 
+function readMap(
+  shape: Extract<Shape, { type: "map" }>,
+  value: unknown,
+  at: string,
+  values: ValueReader,
+  problems: string[],
+): Readonly<Record<string, unknown>> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw wrongType(at, "a map");
+  }
+  const entries = Object.entries(value);
+  checkBounds(entries.length, shape.length, "length", at, "{...}", problems);
+  return Object.fromEntries(
+    entries.map(([key, member]) => {
+      readValue(shape.key, key, `${at}.key`, values, problems);
+      return [key, readValue(shape.value, member, `${at}.${key}.value`, values, problems)];
+    }),
+  );
+}
+
 function checkBounds(
   size: number,
-  [least, most]: readonly [number, number],
+  [least, most]: Bounds,
   what: "length" | "value",
   at: string,
   value: string,
@@ -121,6 +154,16 @@ function checkBounds(
 function refuse(problems: string[], at: string, value: string, constraint: string): void {
   const shown = value === "null" ? value : `'${value}'`;
   problems.push(`Value ${shown} at '${at}' failed to satisfy constraint: ${constraint}`);
+}
+
+/** The whole text has to match. */
+function regularExpression(pattern: string): RegExp {
+  let compiled = regularExpressions.get(pattern);
+  if (compiled === undefined) {
+    compiled = new RegExp(`^(?:${pattern})$`);
+    regularExpressions.set(pattern, compiled);
+  }
+  return compiled;
 }
 
 function wrongType(at: string, expected: string): Error {

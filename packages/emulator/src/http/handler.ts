@@ -1,7 +1,7 @@
 import { KinesisServiceException } from "@aws-sdk/client-kinesis";
 import { serviceError } from "../errors.ts";
 import type { Link } from "../link.ts";
-import { isOperationName } from "../operations/operations.ts";
+import { isOperationName, whyNotServed } from "../operations/operations.ts";
 import { InjectedFault, type Service } from "../service.ts";
 import { breakConnection, type Request, type Response } from "./dual-server.ts";
 import { cborProtocol } from "./cbor-protocol.ts";
@@ -86,7 +86,7 @@ async function answer(
     const target = String(request.headers["x-amz-target"] ?? "");
     const operation = target.startsWith(TARGET_PREFIX) ? target.slice(TARGET_PREFIX.length) : "";
     if (!isOperationName(operation)) {
-      throw serviceError("UnknownOperationException", `Unknown operation '${target}'`);
+      throw serviceError("UnknownOperationException", whyNotServed(operation || target));
     }
     const input = decode(protocol, body);
     const caller = { link, values: protocol.values, signal };

@@ -1,5 +1,7 @@
 import { type Clock, createSystemClock } from "../clock.ts";
+import { Account } from "./account.ts";
 import type { Quotas } from "./quotas.ts";
+import { defaultSettings } from "./stream-settings.ts";
 import { Streams } from "./streams.ts";
 
 /** What the emulated service is like. */
@@ -38,15 +40,13 @@ export interface ModelOptions {
 export interface Model {
   readonly clock: Clock;
   readonly streams: Streams;
+  readonly account: Account;
   readonly listingLagMs: number;
   readonly maxRecordsPerPage: number;
   readonly emptyPagesWhileBehind: number;
   readonly omitChildShards: boolean;
   readonly trimmedSequenceNumbers: "resume" | "reject";
 }
-
-/** Bytes of data and partition key, unless CreateStream says otherwise. */
-export const DEFAULT_MAX_RECORD_SIZE: number = 1024 * 1024;
 
 /** Throws RangeError for an option that makes no sense. */
 export function createModel(options: ModelOptions): Model {
@@ -63,6 +63,7 @@ export function createModel(options: ModelOptions): Model {
       transitionMs: atLeast(0, "transitionMs", options.transitionMs ?? 0),
       quotas: typeof quotas === "boolean" ? { reads: quotas, writes: quotas } : quotas,
     }),
+    account: new Account(),
     listingLagMs: atLeast(0, "listingLagMs", options.listingLagMs ?? 0),
     maxRecordsPerPage: atLeast(1, "maxRecordsPerPage", options.maxRecordsPerPage ?? 10_000),
     emptyPagesWhileBehind: atLeast(0, "emptyPagesWhileBehind", options.emptyPagesWhileBehind ?? 0),
@@ -71,7 +72,7 @@ export function createModel(options: ModelOptions): Model {
   };
   for (const [name, shardCount] of Object.entries(options.streams ?? {})) {
     atLeast(1, `streams.${name}`, shardCount);
-    model.streams.create(name, shardCount, DEFAULT_MAX_RECORD_SIZE, 0);
+    model.streams.create(name, shardCount, defaultSettings(), 0);
   }
   return model;
 }

@@ -10,13 +10,19 @@ import {
 /** A record at rest. */
 export interface StoredRecord {
   readonly sequenceNumber: string;
-  readonly partitionKey: string;
+  /** Absent if the producer gave none, which a stream of distribution AUTO allows. */
+  readonly partitionKey: string | undefined;
   readonly data: Uint8Array;
+  /** Whether the stream was encrypted when the record was written. */
+  readonly encrypted: boolean;
   /** Milliseconds since the epoch; never decreases within a shard. */
   readonly arrivedAt: number;
   /** Data and partition key, in bytes. */
   readonly size: number;
 }
+
+/** What a producer writes. */
+export type NewRecord = Omit<StoredRecord, "sequenceNumber" | "arrivedAt">;
 
 export interface ShardOptions {
   readonly identity: ShardIdentity;
@@ -82,13 +88,20 @@ export class Shard {
   }
 
   /** Writes a record and returns it. */
-  append(partitionKey: string, data: Uint8Array, size: number, now: number): StoredRecord {
+  append(record: NewRecord, now: number): StoredRecord {
     if (this.#closed !== undefined) throw new Error(`${this.id} is closed`);
     const arrivedAt = Math.max(now, this.createdAt, this.#records.at(-1)?.arrivedAt ?? 0);
     const sequenceNumber = this.#number(BigInt(this.next), arrivedAt);
-    const record = { sequenceNumber, partitionKey, data, arrivedAt, size };
-    this.#records.push(record);
-    return record;
+    const stored = {
+      sequenceNumber,
+      partitionKey: record.partitionKey,
+      data: record.data,
+      encrypted: record.encrypted,
+      arrivedAt,
+      size: record.size,
+    };
+    this.#records.push(stored);
+    return stored;
   }
 
   /** The record at a position; `undefined` if there is none. */

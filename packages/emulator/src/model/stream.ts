@@ -1,6 +1,7 @@
 import { uniformRanges, type HashKeyRange } from "./hash-key.ts";
 import type { Quotas } from "./quotas.ts";
 import { Shard } from "./shard.ts";
+import type { StreamSettings } from "./stream-settings.ts";
 
 const HOUR_MS = 3_600_000;
 /** How often shards that nobody reads are looked through for what retention took. */
@@ -18,8 +19,7 @@ export interface StreamOptions {
   readonly incarnation: number;
   /** No shard is created before this second since the epoch, so that sequence numbers grow. */
   readonly firstSecond: number;
-  /** Bytes of data and partition key. */
-  readonly maxRecordSize: number;
+  readonly settings: StreamSettings;
   readonly quotas: Quotas;
 }
 
@@ -32,13 +32,14 @@ export class Stream {
   readonly arn: string;
   readonly createdAt: number;
   readonly incarnation: number;
-  readonly maxRecordSize: number;
+  readonly settings: StreamSettings;
   status: StreamStatus = "ACTIVE";
   readonly #quotas: Quotas;
   readonly #firstSecond: number;
   /** By their ids, in the order of those; without what has aged out. */
   readonly #shards = new Map<string, Shard>();
   #shardCount = 0;
+  #turn = -1;
   #latestSecond = 0;
   #retentionHours = 24;
   /** The latest horizon that a change of retention has seen: what was gone then stays gone. */
@@ -52,7 +53,7 @@ export class Stream {
     this.arn = options.arn;
     this.createdAt = options.createdAt;
     this.incarnation = options.incarnation;
-    this.maxRecordSize = options.maxRecordSize;
+    this.settings = options.settings;
     this.#quotas = options.quotas;
     this.#firstSecond = options.firstSecond;
     this.#sweptAt = options.createdAt;
@@ -118,6 +119,12 @@ export class Stream {
       else high = middle - 1;
     }
     return this.#open[low]!;
+  }
+
+  /** The open shards one after another, where no key decides. */
+  nextShard(): Shard {
+    this.#turn = (this.#turn + 1) % this.#open.length;
+    return this.#open[this.#turn]!;
   }
 
   /** Splits an open shard in two; `hashKey` is where the second one starts. */

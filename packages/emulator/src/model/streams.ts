@@ -1,7 +1,11 @@
 import type { Clock } from "../clock.ts";
 import { serviceError } from "../errors.ts";
 import type { Quotas } from "./quotas.ts";
+import type { StreamSettings } from "./stream-settings.ts";
 import { Stream, type StreamStatus } from "./stream.ts";
+
+/** Open shards of an account in one Region. */
+export const SHARD_LIMIT = 20_000;
 
 export interface StreamsOptions {
   readonly clock: Clock;
@@ -47,6 +51,22 @@ export class Streams {
     return [...this.#streams.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
   }
 
+  get openShardCount(): number {
+    return this.list().reduce((sum, stream) => sum + stream.openShards.length, 0);
+  }
+
+  /** Throws LimitExceededException if so many more open shards are too many for the account. */
+  checkShardLimit(added: number): void {
+    if (added <= 0 || this.openShardCount + added <= SHARD_LIMIT) return;
+    throw serviceError(
+      "LimitExceededException",
+      `This request would exceed the shard limit for the account ${this.account} in ` +
+        `${this.#options.region}. Current shard count for the account: ${this.openShardCount}. ` +
+        `Limit: ${SHARD_LIMIT}. Number of additional shards that would have resulted from this ` +
+        `request: ${added}.`,
+    );
+  }
+
   /** The stream of a name, if there is one. */
   get(name: string): Stream | undefined {
     this.#endTransitions();
@@ -79,7 +99,7 @@ export class Streams {
     return stream;
   }
 
-  create(name: string, shardCount: number, maxRecordSize: number, transitionMs?: number): void {
+  create(name: string, shardCount: number, settings: StreamSettings, transitionMs?: number): void {
     this.#endTransitions();
     if (this.#streams.has(name)) {
       const message = `Stream ${name} under account ${this.account} already exists.`;
@@ -93,7 +113,7 @@ export class Streams {
       createdAt: this.now(),
       incarnation: earlier.count,
       firstSecond: earlier.latestSecond + 1,
-      maxRecordSize,
+      settings,
       quotas: this.#options.quotas,
     });
     this.#streams.set(name, stream);

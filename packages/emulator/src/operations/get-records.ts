@@ -87,12 +87,14 @@ function lag(shard: Shard, position: number, now: number): number {
 }
 
 function toOutput(record: StoredRecord): Record {
-  return {
+  const output: Record = {
     SequenceNumber: record.sequenceNumber,
     ApproximateArrivalTimestamp: new Date(record.arrivedAt),
     Data: record.data,
     PartitionKey: record.partitionKey,
   };
+  if (record.encrypted) output.EncryptionType = "KMS";
+  return output;
 }
 
 function children(stream: Stream, shard: Shard): ChildShard[] {

@@ -5,7 +5,7 @@ import type { Model } from "../model/model.ts";
 import type { Shard } from "../model/shard.ts";
 import type { Stream } from "../model/stream.ts";
 import { formatToken, parseToken } from "../model/token.ts";
-import { describeShard, listedShards } from "./streams.ts";
+import { describeShard, listedShards } from "./describe-stream.ts";
 
 const MAX_RESULTS = 1000;
 /** How long a NextToken can be used, in milliseconds. */

@@ -1,19 +1,31 @@
 import type { Input, OperationName, Output } from "../api/operation-types.ts";
 import type { Model } from "../model/model.ts";
+import { describeAccountSettings, describeLimits, updateAccountSettings } from "./account.ts";
+import { createStream, deleteStream } from "./create-stream.ts";
+import { describeStream, describeStreamSummary, listStreams } from "./describe-stream.ts";
+import { startStreamEncryption, stopStreamEncryption } from "./encryption.ts";
 import { getRecords } from "./get-records.ts";
 import { getShardIterator } from "./get-shard-iterator.ts";
 import { listShards } from "./list-shards.ts";
+import { disableEnhancedMonitoring, enableEnhancedMonitoring } from "./monitoring.ts";
 import { putRecord, putRecords } from "./put-records.ts";
 import { mergeShards, splitShard, updateShardCount } from "./resharding.ts";
+import { deleteResourcePolicy, getResourcePolicy, putResourcePolicy } from "./resources.ts";
+import { decreaseStreamRetentionPeriod, increaseStreamRetentionPeriod } from "./retention.ts";
 import {
-  createStream,
-  decreaseStreamRetentionPeriod,
-  deleteStream,
-  describeStream,
-  describeStreamSummary,
-  increaseStreamRetentionPeriod,
-  listStreams,
-} from "./streams.ts";
+  updateMaxRecordSize,
+  updateStreamMode,
+  updateStreamRecordDistributionStrategy,
+  updateStreamWarmThroughput,
+} from "./stream-capacity.ts";
+import {
+  addTagsToStream,
+  listTagsForResource,
+  listTagsForStream,
+  removeTagsFromStream,
+  tagResource,
+  untagResource,
+} from "./tags.ts";
 
 type Operations = {
   readonly [Name in OperationName]: (model: Model, input: Input<Name>) => Output<Name>;
@@ -21,23 +33,76 @@ type Operations = {
 
 /** Every operation: a synchronous step from one state of the model to the next. */
 export const operations: Operations = {
+  AddTagsToStream: addTagsToStream,
   CreateStream: createStream,
   DecreaseStreamRetentionPeriod: decreaseStreamRetentionPeriod,
+  DeleteResourcePolicy: deleteResourcePolicy,
   DeleteStream: deleteStream,
+  DescribeAccountSettings: describeAccountSettings,
+  DescribeLimits: describeLimits,
   DescribeStream: describeStream,
   DescribeStreamSummary: describeStreamSummary,
+  DisableEnhancedMonitoring: disableEnhancedMonitoring,
+  EnableEnhancedMonitoring: enableEnhancedMonitoring,
   GetRecords: getRecords,
+  GetResourcePolicy: getResourcePolicy,
   GetShardIterator: getShardIterator,
   IncreaseStreamRetentionPeriod: increaseStreamRetentionPeriod,
   ListShards: listShards,
   ListStreams: listStreams,
+  ListTagsForResource: listTagsForResource,
+  ListTagsForStream: listTagsForStream,
   MergeShards: mergeShards,
   PutRecord: putRecord,
   PutRecords: putRecords,
+  PutResourcePolicy: putResourcePolicy,
+  RemoveTagsFromStream: removeTagsFromStream,
   SplitShard: splitShard,
+  StartStreamEncryption: startStreamEncryption,
+  StopStreamEncryption: stopStreamEncryption,
+  TagResource: tagResource,
+  UntagResource: untagResource,
+  UpdateAccountSettings: updateAccountSettings,
+  UpdateMaxRecordSize: updateMaxRecordSize,
   UpdateShardCount: updateShardCount,
+  UpdateStreamMode: updateStreamMode,
+  UpdateStreamRecordDistributionStrategy: updateStreamRecordDistributionStrategy,
+  UpdateStreamWarmThroughput: updateStreamWarmThroughput,
+};
+
+/** The operations of the service that the emulator refuses by name, and what they belong to. */
+const refused: Readonly<Record<string, string>> = {
+  DeregisterStreamConsumer: "enhanced fan-out",
+  DescribeStreamConsumer: "enhanced fan-out",
+  ListStreamConsumers: "enhanced fan-out",
+  RegisterStreamConsumer: "enhanced fan-out",
+  SubscribeToShard: "enhanced fan-out",
+  CreateChannel: "channels",
+  DeleteChannel: "channels",
+  DescribeChannel: "channels",
+  ListChannels: "channels",
+  UpdateChannel: "channels",
+  AcknowledgeDeadLetterQueueRecords: "queues",
+  AcknowledgeQueueRecords: "queues",
+  CreateQueue: "queues",
+  DeleteQueue: "queues",
+  DescribeQueue: "queues",
+  ListQueues: "queues",
+  ReceiveDeadLetterQueueRecords: "queues",
+  ReceiveQueueRecords: "queues",
+  RestoreDeadLetterQueueRecords: "queues",
+  UpdateDeadLetterQueueRecordsVisibility: "queues",
+  UpdateQueue: "queues",
+  UpdateQueueRecordsVisibility: "queues",
 };
 
 export function isOperationName(name: string): name is OperationName {
   return Object.hasOwn(operations, name);
+}
+
+/** Why an operation is not served; of which kind it is where the service has it. */
+export function whyNotServed(name: string): string {
+  return Object.hasOwn(refused, name)
+    ? `${name} is not emulated (${refused[name]}).`
+    : `Unknown operation '${name}'.`;
 }

@@ -13,6 +13,13 @@ const MAX_REQUEST_SIZE = 10 * 1024 * 1024;
 export function putRecord(model: Model, input: Input<"PutRecord">): Output<"PutRecord"> {
   const stream = writable(model, input);
   const ordering = input.SequenceNumberForOrdering;
+  if (ordering !== undefined && stream.settings.distribution === "AUTO") {
+    throw serviceError(
+      "InvalidArgumentException",
+      `SequenceNumberForOrdering is not supported on stream ${stream.name} under account ` +
+        `${model.streams.account}: its record distribution strategy is AUTO.`,
+    );
+  }
   if (ordering !== undefined && parseSequenceNumber(ordering) === undefined) {
     throw serviceError(
       "InvalidArgumentException",
@@ -26,7 +33,11 @@ export function putRecord(model: Model, input: Input<"PutRecord">): Output<"PutR
   if (result.SequenceNumber === undefined) {
     throw serviceError("ProvisionedThroughputExceededException", result.ErrorMessage);
   }
-  return { ShardId: result.ShardId, SequenceNumber: result.SequenceNumber };
+  return {
+    ShardId: result.ShardId,
+    SequenceNumber: result.SequenceNumber,
+    ...encryptionType(stream),
+  };
 }
 
 export function putRecords(model: Model, input: Input<"PutRecords">): Output<"PutRecords"> {
@@ -41,14 +52,16 @@ export function putRecords(model: Model, input: Input<"PutRecords">): Output<"Pu
   return {
     FailedRecordCount: results.filter((result) => result.ErrorCode !== undefined).length,
     Records: results,
+    ...encryptionType(stream),
   };
 }
 
 interface PlacedRecord {
-  readonly partitionKey: string;
+  readonly partitionKey: string | undefined;
   readonly data: Uint8Array;
   readonly size: number;
-  readonly hashKey: bigint;
+  /** `undefined` where no key decides about the shard. */
+  readonly hashKey: bigint | undefined;
 }
 
 /** A stream takes records when it is ACTIVE or UPDATING; otherwise it is not there yet, or gone. */
@@ -60,21 +73,35 @@ function writable({ streams }: Model, input: Input<"PutRecord" | "PutRecords">):
 }
 
 function place(stream: Stream, entry: PutRecordsRequestEntry): PlacedRecord {
-  const partitionKey = entry.PartitionKey!;
+  const partitionKey = entry.PartitionKey;
   const data = entry.Data!;
-  const size = data.length + Buffer.byteLength(partitionKey);
-  if (size > stream.maxRecordSize) {
+  const { maxRecordSize, distribution } = stream.settings;
+  if (data.length > maxRecordSize) {
     throw serviceError(
       "ValidationException",
       "1 validation error detected: Value at 'data' failed to satisfy constraint: " +
-        `Member must have length less than or equal to ${stream.maxRecordSize}`,
+        `Member must have length less than or equal to ${maxRecordSize}`,
+    );
+  }
+  const size = data.length + (partitionKey === undefined ? 0 : Buffer.byteLength(partitionKey));
+  if (size > maxRecordSize) {
+    throw invalid(
+      `The record's data of ${data.length} bytes and partition key of ${size - data.length} bytes ` +
+        `exceed the maximum record size of ${maxRecordSize} bytes of stream ${stream.name}.`,
+    );
+  }
+  if (distribution === "AUTO") return { partitionKey, data, size, hashKey: undefined };
+  if (partitionKey === undefined) {
+    throw serviceError(
+      "ValidationException",
+      "1 validation error detected: Value null at 'partitionKey' failed to satisfy constraint: " +
+        "Member must not be null",
     );
   }
   const explicit = entry.ExplicitHashKey;
   const hashKey = explicit === undefined ? hashKeyOf(partitionKey) : BigInt(explicit);
   if (hashKey >= HASH_KEYS) {
-    throw serviceError(
-      "InvalidArgumentException",
+    throw invalid(
       "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. " +
         `Specified value was ${explicit}`,
     );
@@ -83,7 +110,7 @@ function place(stream: Stream, entry: PutRecordsRequestEntry): PlacedRecord {
 }
 
 function write(model: Model, stream: Stream, record: PlacedRecord): PutRecordsResultEntry {
-  const shard = stream.route(record.hashKey);
+  const shard = record.hashKey === undefined ? stream.nextShard() : stream.route(record.hashKey);
   if (!shard.quotas.admitWrite(record.size, model.clock.monotonic())) {
     return {
       ErrorCode: "ProvisionedThroughputExceededException",
@@ -94,6 +121,17 @@ function write(model: Model, stream: Stream, record: PlacedRecord): PutRecordsRe
   }
   const now = model.streams.now();
   shard.trim(stream.horizon(now));
-  const stored = shard.append(record.partitionKey, record.data, record.size, now);
+  const { partitionKey, data, size } = record;
+  const encrypted = stream.settings.keyId !== undefined;
+  const stored = shard.append({ partitionKey, data, size, encrypted }, now);
   return { ShardId: shard.id, SequenceNumber: stored.sequenceNumber };
+}
+
+/** As with the service, it is only there when the stream is encrypted. */
+function encryptionType(stream: Stream): { EncryptionType?: "KMS" } {
+  return stream.settings.keyId === undefined ? {} : { EncryptionType: "KMS" };
+}
+
+function invalid(message: string): Error {
+  return serviceError("InvalidArgumentException", message);
 }

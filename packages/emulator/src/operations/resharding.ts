@@ -3,10 +3,10 @@ import { serviceError } from "../errors.ts";
 import type { Model } from "../model/model.ts";
 import type { Shard } from "../model/shard.ts";
 import type { Stream } from "../model/stream.ts";
-import type { Streams } from "../model/streams.ts";
+import type { StreamReference, Streams } from "../model/streams.ts";
 
 export function splitShard({ streams }: Model, input: Input<"SplitShard">): Empty {
-  const stream = streams.findActive(input);
+  const stream = provisioned(streams, input, "SplitShard");
   const shard = openShard(streams, stream, input.ShardToSplit!);
   const hashKey = BigInt(input.NewStartingHashKey!);
   const { start, end } = shard.range;
@@ -17,12 +17,13 @@ export function splitShard({ streams }: Model, input: Input<"SplitShard">): Empt
         `shard's StartingHashKey ${start} and less than the shard's EndingHashKey ${end}.`,
     );
   }
+  streams.checkShardLimit(1);
   streams.transition(stream, "UPDATING", (now) => stream.split(shard, hashKey, now));
   return {};
 }
 
 export function mergeShards({ streams }: Model, input: Input<"MergeShards">): Empty {
-  const stream = streams.findActive(input);
+  const stream = provisioned(streams, input, "MergeShards");
   const shard = openShard(streams, stream, input.ShardToMerge!);
   const adjacent = openShard(streams, stream, input.AdjacentShardToMerge!);
   if (
@@ -42,7 +43,7 @@ export function updateShardCount(
   { streams }: Model,
   input: Input<"UpdateShardCount">,
 ): Output<"UpdateShardCount"> {
-  const stream = streams.findActive(input);
+  const stream = provisioned(streams, input, "UpdateShardCount");
   const current = stream.openShards.length;
   const target = input.TargetShardCount!;
   const [direction, limit] = target > current ? ["up over", "double"] : ["down below", "half"];
@@ -52,6 +53,7 @@ export function updateShardCount(
         `Current open shard count: ${current} Target shard count: ${target}`,
     );
   }
+  streams.checkShardLimit(target - current);
   streams.transition(stream, "UPDATING", (now) => stream.scale(target, now));
   return {
     StreamName: stream.name,
@@ -59,6 +61,16 @@ export function updateShardCount(
     CurrentShardCount: current,
     TargetShardCount: target,
   };
+}
+
+/** The service itself scales a stream in ON_DEMAND mode. */
+function provisioned(streams: Streams, input: StreamReference, operation: string): Stream {
+  const stream = streams.findActive(input);
+  if (stream.settings.mode === "PROVISIONED") return stream;
+  const message =
+    `Request is invalid. Reason: ${operation} is not supported for stream ${stream.name} under ` +
+    `account ${streams.account}, which is in ON_DEMAND mode.`;
+  throw serviceError("ValidationException", message);
 }
 
 function openShard(streams: Streams, stream: Stream, id: string): Shard {

@@ -1,36 +1,13 @@
 import type { Shard as ShardDescription, StreamStatus } from "@aws-sdk/client-kinesis";
-import type { Empty, Input, Output } from "../api/operation-types.ts";
+import type { Input, Output } from "../api/operation-types.ts";
 import { serviceError } from "../errors.ts";
-import { DEFAULT_MAX_RECORD_SIZE, type Model } from "../model/model.ts";
+import type { Model } from "../model/model.ts";
 import type { Shard } from "../model/shard.ts";
 import type { Stream } from "../model/stream.ts";
-import type { Streams } from "../model/streams.ts";
 import { formatToken, parseToken } from "../model/token.ts";
+import { metricNames } from "./monitoring.ts";
 
 const MAX_PER_PAGE = 100;
-
-export function createStream({ streams }: Model, input: Input<"CreateStream">): Empty {
-  const mode = input.StreamModeDetails?.StreamMode ?? "PROVISIONED";
-  if (mode !== "PROVISIONED") {
-    const message = `StreamMode ${mode} is not emulated: only PROVISIONED is.`;
-    throw serviceError("InvalidArgumentException", message);
-  }
-  if (input.ShardCount === undefined) {
-    const message = "ShardCount must be provided for a stream in PROVISIONED mode.";
-    throw serviceError("InvalidArgumentException", message);
-  }
-  const maxRecordSize =
-    input.MaxRecordSizeInKiB === undefined
-      ? DEFAULT_MAX_RECORD_SIZE
-      : input.MaxRecordSizeInKiB * 1024;
-  streams.create(input.StreamName!, input.ShardCount, maxRecordSize);
-  return {};
-}
-
-export function deleteStream({ streams }: Model, input: Input<"DeleteStream">): Empty {
-  streams.delete(streams.findActive(input, "UPDATING"));
-  return {};
-}
 
 export function describeStream(
   model: Model,
@@ -50,16 +27,24 @@ export function describeStream(
 }
 
 export function describeStreamSummary(
-  { streams }: Model,
+  { streams, account }: Model,
   input: Input<"DescribeStreamSummary">,
 ): Output<"DescribeStreamSummary"> {
   const stream = streams.find(input);
+  const { mode, distribution, maxRecordSize, warmThroughput } = stream.settings;
+  const onDemand = mode === "ON_DEMAND";
+  const current = stream.openShards.length;
   return {
     StreamDescriptionSummary: {
       ...describe(stream),
-      OpenShardCount: stream.status === "CREATING" ? 0 : stream.openShards.length,
+      OpenShardCount: stream.status === "CREATING" ? 0 : current,
       ConsumerCount: 0,
-      MaxRecordSizeInKiB: stream.maxRecordSize / 1024,
+      ChannelCount: 0,
+      MaxRecordSizeInKiB: maxRecordSize / 1024,
+      ...(onDemand ? { RecordDistributionStrategy: distribution } : {}),
+      ...(onDemand && account.hasCommitment(streams.now())
+        ? { WarmThroughput: { TargetMiBps: warmThroughput ?? current, CurrentMiBps: current } }
+        : {}),
     },
   };
 }
@@ -89,20 +74,6 @@ export function listStreams(
     HasMoreStreams: more,
     ...(more ? { NextToken: formatToken([page.at(-1)!.name]) } : {}),
   };
-}
-
-export function increaseStreamRetentionPeriod(
-  { streams }: Model,
-  input: Input<"IncreaseStreamRetentionPeriod">,
-): Empty {
-  return changeRetention(streams, input, 1);
-}
-
-export function decreaseStreamRetentionPeriod(
-  { streams }: Model,
-  input: Input<"DecreaseStreamRetentionPeriod">,
-): Empty {
-  return changeRetention(streams, input, -1);
 }
 
 /** A shard as a listing shows it that knows of closings until `seenAt`. */
@@ -139,37 +110,17 @@ export function listedShards(
 }
 
 function describe(stream: Stream) {
+  const { mode, keyId, shardLevelMetrics } = stream.settings;
   return {
     StreamName: stream.name,
     StreamARN: stream.arn,
     StreamStatus: stream.status satisfies StreamStatus,
-    StreamModeDetails: { StreamMode: "PROVISIONED" as const },
+    StreamModeDetails: { StreamMode: mode },
     RetentionPeriodHours: stream.retentionHours,
     StreamCreationTimestamp: new Date(stream.createdAt),
-    EnhancedMonitoring: [{ ShardLevelMetrics: [] }],
-    EncryptionType: "NONE" as const,
+    EnhancedMonitoring: [{ ShardLevelMetrics: metricNames(shardLevelMetrics) }],
+    ...(keyId === undefined
+      ? { EncryptionType: "NONE" as const }
+      : { EncryptionType: "KMS" as const, KeyId: keyId }),
   };
-}
-
-function changeRetention(
-  streams: Streams,
-  input: Input<"IncreaseStreamRetentionPeriod">,
-  direction: 1 | -1,
-): Empty {
-  const stream = streams.findActive(input);
-  const hours = input.RetentionPeriodHours!;
-  const current = stream.retentionHours;
-  if (hours < 24 || (hours - current) * direction < 0) {
-    throw serviceError(
-      "InvalidArgumentException",
-      hours < 24
-        ? `Minimum allowed retention period is 24 hours. Requested retention period (${hours} ` +
-            "hours) is too short."
-        : `Requested retention period (${hours} hours) for stream ${stream.name} can not be ` +
-            `${direction > 0 ? "shorter" : "longer"} than existing retention period ` +
-            `(${current} hours). Use ${direction > 0 ? "Decrease" : "Increase"}RetentionPeriod API.`,
-    );
-  }
-  stream.setRetention(hours, streams.now());
-  return {};
 }

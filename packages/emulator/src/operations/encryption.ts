@@ -1,0 +1,26 @@
+import type { Empty, Input } from "../api/operation-types.ts";
+import { serviceError } from "../errors.ts";
+import type { Model } from "../model/model.ts";
+
+export function startStreamEncryption(model: Model, input: Input<"StartStreamEncryption">): Empty {
+  return encrypt(model, input, input.KeyId!);
+}
+
+export function stopStreamEncryption(model: Model, input: Input<"StopStreamEncryption">): Empty {
+  return encrypt(model, input, undefined);
+}
+
+/** Sets the key of the records that are written from now on. No key is asked for. */
+function encrypt(
+  { streams }: Model,
+  input: Input<"StartStreamEncryption">,
+  keyId: string | undefined,
+): Empty {
+  const stream = streams.findActive(input);
+  if (input.EncryptionType !== "KMS") {
+    const message = `EncryptionType ${input.EncryptionType} is invalid: KMS is the only valid one.`;
+    throw serviceError("InvalidArgumentException", message);
+  }
+  streams.transition(stream, "UPDATING", () => void (stream.settings.keyId = keyId));
+  return {};
+}
