@@ -3,7 +3,7 @@ import { serviceError } from "../errors.ts";
 import type { Model } from "../model/model.ts";
 
 export function startStreamEncryption(model: Model, input: Input<"StartStreamEncryption">): Empty {
-  return encrypt(model, input, input.KeyId!);
+  return encrypt(model, input, input.KeyId);
 }
 
 export function stopStreamEncryption(model: Model, input: Input<"StopStreamEncryption">): Empty {
