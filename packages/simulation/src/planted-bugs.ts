@@ -46,7 +46,7 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   ],
   "child before parent": [
     {
-      file: "core/groups/leases/lineage.js",
+      file: "core/groups/leases/leased-shard.js",
       find: "return shard.parents.every((parent) => shards.get(parent)?.ended ?? shard.listed);",
       replace: "return true;",
     },
@@ -160,7 +160,7 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   ],
   "an announced child whose other parent is taken for gone": [
     {
-      file: "core/groups/leases/lineage.js",
+      file: "core/groups/leases/leased-shard.js",
       find: "shards.get(parent)?.ended ?? shard.listed",
       replace: "shards.get(parent)?.ended ?? true",
     },
@@ -172,7 +172,7 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   ],
   "a parent that aged out blocks its children": [
     {
-      file: "core/groups/leases/lineage.js",
+      file: "core/groups/leases/leased-shard.js",
       find: "shards.get(parent)?.ended ?? shard.listed",
       replace: "shards.get(parent)?.ended ?? false",
     },
