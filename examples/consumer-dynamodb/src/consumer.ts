@@ -39,5 +39,5 @@ await consumer.scan(
   { signal: stopSignal() },
 );
 
-await store[Symbol.asyncDispose]();
+await store.close();
 dynamodb.destroy();

@@ -36,5 +36,5 @@ await consumer.scan(
   { signal: stopSignal() },
 );
 
-await store[Symbol.asyncDispose]();
+await store.close();
 await pool.end();

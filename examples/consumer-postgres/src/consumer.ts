@@ -40,5 +40,5 @@ await consumer.scan(
   { signal: stopSignal() },
 );
 
-await store[Symbol.asyncDispose]();
+await store.close();
 await pool.end();

@@ -34,4 +34,4 @@ await consumer.scan(
   { signal: stopSignal() },
 );
 
-await store[Symbol.asyncDispose]();
+await store.close();

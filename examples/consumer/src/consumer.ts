@@ -33,4 +33,4 @@ await consumer.scan(
   { signal: stopSignal() },
 );
 
-await store[Symbol.asyncDispose]();
+await store.close();

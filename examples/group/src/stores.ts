@@ -19,7 +19,7 @@ const STORES: Readonly<Record<string, () => Promise<OpenStore>>> = {
   sqlite: async () => {
     const store = new SqliteStore({ path: "group.sqlite" });
     await store.setup();
-    return { store, close: () => store[Symbol.asyncDispose]() };
+    return { store, close: () => store.close() };
   },
   postgres: async () => {
     const pool = new pg.Pool({
@@ -30,7 +30,7 @@ const STORES: Readonly<Record<string, () => Promise<OpenStore>>> = {
     const store = new PostgresStore({ pool });
     await store.setup();
     const close = async (): Promise<void> => {
-      await store[Symbol.asyncDispose]();
+      await store.close();
       await pool.end();
     };
     return { store, close };
@@ -40,7 +40,7 @@ const STORES: Readonly<Record<string, () => Promise<OpenStore>>> = {
     const store = new MysqlStore({ pool });
     await store.setup();
     const close = async (): Promise<void> => {
-      await store[Symbol.asyncDispose]();
+      await store.close();
       await pool.end();
     };
     return { store, close };
@@ -49,14 +49,14 @@ const STORES: Readonly<Record<string, () => Promise<OpenStore>>> = {
     const store = new RedisStore({
       connection: process.env["REDIS_URL"] ?? "redis://localhost:6379",
     });
-    return { store, close: () => store[Symbol.asyncDispose]() };
+    return { store, close: () => store.close() };
   },
   dynamodb: async () => {
     const client = new DynamoDBClient();
     const store = new DynamoDBStore({ client, table: "kinesis-checkpoints" });
     await store.setup();
     const close = async (): Promise<void> => {
-      await store[Symbol.asyncDispose]();
+      await store.close();
       client.destroy();
     };
     return { store, close };

@@ -52,4 +52,4 @@ await consumer.scan(handle, { signal });
 
 server.close();
 process.disconnect?.();
-await store[Symbol.asyncDispose]();
+await store.close();

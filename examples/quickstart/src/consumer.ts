@@ -54,7 +54,7 @@ try {
   console.error(KcError.is(error) ? `${error.code}: ${error.message}` : error);
   process.exitCode = 1;
 } finally {
-  await store[Symbol.asyncDispose]();
+  await store.close();
   client.destroy();
   process.disconnect?.();
 }

@@ -16,6 +16,7 @@ export class CloudWatchCounter implements Counter, AsyncDisposable {
   readonly #sink: Sink;
   readonly #timer: NodeJS.Timeout;
   #sending: Promise<void> | undefined;
+  #closed: Promise<void> | undefined;
   #dropped = 0;
 
   /** @throws ConfigError if an option is wrong */
@@ -79,8 +80,18 @@ export class CloudWatchCounter implements Counter, AsyncDisposable {
     return sending;
   }
 
-  /** Tells what has come, and ends the timer. Stream and client stay open: they are yours. */
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Reports the last interval, and ends the timer. Stream and client stay open: they are yours. Idempotent. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  /** The same as `close()`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
     clearInterval(this.#timer);
     await this.flush();
     this.#sink.close();

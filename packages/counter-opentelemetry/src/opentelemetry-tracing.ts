@@ -80,9 +80,14 @@ export class OpenTelemetryTracing implements Disposable {
     };
   }
 
-  /** Makes no more spans. Those that are open are not ended. */
-  [Symbol.dispose](): void {
+  /** Makes no more spans. Those that are open are not ended. Idempotent. */
+  close(): void {
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
+  }
+
+  /** The same as `close()`, for `using`. */
+  [Symbol.dispose](): void {
+    this.close();
   }
 
   #subscribe(operation: TracedOperation): () => void {

@@ -77,11 +77,16 @@ export class StatsdCounter implements Counter, AsyncDisposable {
   /** StatsD's server forgets by its own rules what it is told no more. */
   remove(): void {}
 
-  /** Closes the socket that it made, after what was told has been sent. */
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Sends what waits, then closes the socket that it made. Idempotent. */
+  async close(): Promise<void> {
     const own = this.#own;
     if (own === undefined) return;
     await new Promise<void>((resolve) => own.close(() => resolve()));
+  }
+
+  /** The same as `close()`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   #nameOf(name: string, attributes: Readonly<Record<string, string>>): string {

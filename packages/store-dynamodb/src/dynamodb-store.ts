@@ -244,8 +244,12 @@ export class DynamoDBStore implements LeaseStore {
     return relayed(options, (own) => this.#leases(scope, own).remove(shardIds));
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  async close(): Promise<void> {
     this.#client.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   #leases(scope: StoreScope, options: CallOptions | undefined): DynamoDBLeases {

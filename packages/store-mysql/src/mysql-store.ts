@@ -188,7 +188,11 @@ export class MysqlStore implements LeaseStore {
     return this.#leases.remove(scope, shardIds, options);
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
+  close(): Promise<void> {
     return this.#connection.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 }

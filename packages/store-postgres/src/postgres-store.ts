@@ -234,8 +234,12 @@ export class PostgresStore implements LeaseStore {
     return this.#leases.remove(scope, shardIds, options);
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
+  close(): Promise<void> {
     return this.#connection.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   async #create(

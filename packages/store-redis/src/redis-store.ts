@@ -262,8 +262,12 @@ export class RedisStore implements LeaseStore {
     return this.#connection.subscribe(this.#memory(scope).keys.group, onHint, signal);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  async close(): Promise<void> {
     this.#connection.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   #memory(scope: StoreScope): Memory {

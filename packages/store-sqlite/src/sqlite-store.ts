@@ -204,8 +204,12 @@ export class SqliteStore implements LeaseStore {
     return this.#change(scope, options, (leases) => leases.remove(shardIds));
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  async close(): Promise<void> {
     this.#connection.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   /** One write transaction on workers and leases. */

@@ -25,9 +25,9 @@ export const leaseRestartMutants: readonly LeaseMutant[] = [
         this.#entered.push(call);
         return super.joinWorker(...call);
       }
-      override async [Symbol.asyncDispose]() {
+      override async close() {
         for (const [scope, worker] of this.#entered) await super.leaveWorker(scope, worker);
-        await super[Symbol.asyncDispose]();
+        await super.close();
       }
     },
   ),
@@ -57,7 +57,7 @@ export const leaseLifecycleMutants: readonly LeaseMutant[] = LEASE_OPERATION_NAM
       makeHarness: () =>
         leaseHarness(
           class extends ReferenceLeaseStore {
-            override async [Symbol.asyncDispose]() {}
+            override async close() {}
           },
         ),
     },

@@ -155,9 +155,19 @@ export const disposeMutants: readonly Mutant[] = [
     "closes its client twice",
     "dispose.twice",
     class extends ReferenceStore {
-      override async [Symbol.asyncDispose](): Promise<void> {
+      override async close(): Promise<void> {
         if (this.closed) throw new Error("Called end on pool more than once");
-        await super[Symbol.asyncDispose]();
+        await super.close();
+      }
+    },
+  ),
+  mutant(
+    "goes on after close()",
+    "dispose.close",
+    class extends ReferenceStore {
+      override async close(): Promise<void> {}
+      override async [Symbol.asyncDispose](): Promise<void> {
+        this.closed = true;
       }
     },
   ),
@@ -165,9 +175,9 @@ export const disposeMutants: readonly Mutant[] = [
     "shares one connection between handles, and closes it",
     ["dispose.one-handle", "dispose.borrowed-client"],
     class extends ReferenceStore {
-      override async [Symbol.asyncDispose](): Promise<void> {
+      override async close(): Promise<void> {
         this.server.reachable = false;
-        await super[Symbol.asyncDispose]();
+        await super.close();
       }
     },
   ),
@@ -184,8 +194,8 @@ export const disposeMutants: readonly Mutant[] = [
     "drops the last bulk write when it is disposed of",
     "restart.everything",
     class extends ReferenceStore {
-      override async [Symbol.asyncDispose](): Promise<void> {
-        await super[Symbol.asyncDispose]();
+      override async close(): Promise<void> {
+        await super.close();
         const last = [...this.server.checkpoints.keys()].at(-1);
         if (last !== undefined) this.server.checkpoints.delete(last);
       }

@@ -129,7 +129,9 @@ function networkedStore({ host, port }: ServerAddress, protocol: Protocol): Leas
     has: () => true,
     get(_, name) {
       if (name === "then") return undefined;
-      if (name === Symbol.asyncDispose) return async () => void socket.destroy();
+      if (name === "close" || name === Symbol.asyncDispose) {
+        return async () => void socket.destroy();
+      }
       return (...parameters: unknown[]) => {
         const [options] = parameters.splice(-1) as [{ signal?: AbortSignal } | undefined];
         const isOptions = options !== undefined && "signal" in options;

@@ -122,8 +122,12 @@ export class ReferenceStore implements Store {
     else this.server.checkpoints.set(key, this.encode(to));
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  async close(): Promise<void> {
     this.closed = true;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   /** What every operation does first. */

@@ -194,8 +194,12 @@ export class MemoryStore implements LeaseStore {
     watchers.delete(onHint);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  async close(): Promise<void> {
     this.#closed = true;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   #write(scope: StoreScope, write: CheckpointWrite): BulkCheckpointResult {

@@ -71,6 +71,9 @@ export interface Store {
   ): Promise<void>;
 
   /** Closes what this store opened, never what it was given. Idempotent. */
+  close(): Promise<void>;
+
+  /** The same as `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 

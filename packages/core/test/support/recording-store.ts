@@ -109,6 +109,8 @@ export class RecordingStore implements Store {
     return this.#inner.resetCheckpoint(scope, shardId, to);
   }
 
+  async close(): Promise<void> {}
+
   async [Symbol.asyncDispose](): Promise<void> {}
 
   async #call<Answer>(operation: Operation, answer: () => Promise<Answer>): Promise<Answer> {

@@ -38,6 +38,19 @@ export const lifecycleScenarios: readonly StoreScenario[] = [
     },
   },
   {
+    key: "dispose.close",
+    title: "close() closes the store as disposing of it does, and both may follow each other",
+    async run({ harness }) {
+      const store = await harness.open();
+      await store.getCheckpoint(SCOPE, SHARD);
+      await expect(store.close(), "close").resolves.toBeUndefined();
+      const closed = await rejection(store.getCheckpoint(SCOPE, SHARD), "a call after close");
+      expectStoreError(closed, CLOSED, "a call after close");
+      await expect(store[Symbol.asyncDispose](), "dispose after close").resolves.toBeUndefined();
+      await expect(store.close(), "close again").resolves.toBeUndefined();
+    },
+  },
+  {
     key: "dispose.one-handle",
     title: "disposing of one handle leaves another working",
     async run({ harness }) {
