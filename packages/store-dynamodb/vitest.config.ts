@@ -2,5 +2,5 @@ import { mergeConfig } from "vitest/config";
 import project from "../../vitest.package.ts";
 
 export default mergeConfig(project, {
-  test: { globalSetup: ["@kc-internal/test-services/setup/dynamodb"], testTimeout: 30_000 },
+  test: { globalSetup: ["@kc-internal/test-services/setup/dynamodb"] },
 });

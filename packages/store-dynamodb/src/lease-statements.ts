@@ -128,6 +128,7 @@ export const claim = (
             ":next": { N: String(fence.epoch) },
             ":new": { S: owner },
           },
+          ...TELL,
         },
       },
       setWriter(partition, lease.shardId, writerOf(fence)),

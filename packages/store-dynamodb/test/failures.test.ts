@@ -1,6 +1,10 @@
 import type { StoreError } from "@kc/core";
-import { startDynamoDbLocal, startProxy } from "@kc-internal/test-services";
-import { describe, expect, inject, it, onTestFinished, vi } from "vitest";
+import {
+  startDynamoDbLocal,
+  startProxy,
+  type DynamoDbLocalServer,
+} from "@kc-internal/test-services";
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished, vi } from "vitest";
 import { DynamoDBStore } from "../src/index.ts";
 import { applicationRow, at, openTable, scope, shardId } from "./support/fixture.ts";
 import { startFaultyService, type FaultyService } from "./support/service.ts";
@@ -11,7 +15,8 @@ const unavailable = { code: "STORE_UNAVAILABLE", retryable: true } as const;
 const denied = { code: "STORE_ACCESS_DENIED", retryable: false } as const;
 const closed = { code: "STORE_CLOSED", retryable: false } as const;
 
-const SHARDS = 300;
+/** More than a store asks for at once. */
+const SHARDS = 80;
 const flush = (n: number) =>
   Array.from({ length: SHARDS }, (_, index) => ({
     shardId: `shardId-${String(index).padStart(12, "0")}`,
@@ -165,7 +170,7 @@ describe("rights that are taken away", () => {
       ...denied,
       retryable: true,
     });
-    expect(service.requests.length).toBeLessThanOrEqual(36);
+    expect(service.requests.length).toBeLessThanOrEqual(36); // 32 at once, and four in a row
   });
 });
 
@@ -265,25 +270,28 @@ describe("a connection", () => {
 });
 
 describe("a server", () => {
-  async function ownServer(timeoutMs: number) {
-    const server = await startDynamoDbLocal();
+  let server: DynamoDbLocalServer;
+
+  beforeAll(async () => {
+    server = await startDynamoDbLocal();
+  });
+  afterAll(() => server.close());
+
+  async function openOn(table: string, timeoutMs: number): Promise<DynamoDBStore> {
     const client = connect(server);
-    onTestFinished(async () => {
-      client.destroy();
-      await server.close();
-    });
+    onTestFinished(() => client.destroy());
     // A server that has just begun is slow.
-    const first = new DynamoDBStore({ client, table: "checkpoints", timeoutMs: 60_000 });
+    const first = new DynamoDBStore({ client, table, timeoutMs: 60_000 });
     await first.setup();
     await first.openApplication(scope, applicationRow());
     await first.setCheckpoints(scope, flush(1));
-    const store = new DynamoDBStore({ client, table: "checkpoints", timeoutMs });
+    const store = new DynamoDBStore({ client, table, timeoutMs });
     await untilDone(() => store.openApplication(scope, applicationRow()));
-    return { server, store };
+    return store;
   }
 
   it("that is frozen for longer than the time-out fails in passing, and keeps what it had", async () => {
-    const { server, store } = await ownServer(300);
+    const store = await openOn("frozen", 300);
     const flushing = store.setCheckpoints(scope, flush(2));
     server.freeze();
     await expect(flushing).rejects.toMatchObject(unavailable);
@@ -298,7 +306,7 @@ describe("a server", () => {
   });
 
   it("that is killed in the middle of a flush fails in passing; a table that is gone does not", async () => {
-    const { server, store } = await ownServer(5000);
+    const store = await openOn("killed", 5000);
     const flushing = store.setCheckpoints(scope, flush(2));
     await Promise.all([expect(flushing).rejects.toMatchObject(unavailable), server.kill()]);
     await expect(store.getCheckpoints(scope)).rejects.toMatchObject(unavailable);

@@ -1,18 +1,59 @@
 import { LeaseLostError, type Fence } from "@kc/core";
 import { describe, expect, it } from "vitest";
+import { DynamoDBStore } from "../src/index.ts";
 import { applicationRow, at, namespace, number, openTable, scope } from "./support/fixture.ts";
+import { SpyClient } from "./support/spy.ts";
 
 /** Of each kind. */
-const ROUNDS = 500;
+const ROUNDS = 60;
 /** So many shards race at once. */
 const LANES = 10;
 
 const fenceOf = (owner: string, epoch: number): Fence => ({ owner: `${owner}#${epoch}`, epoch });
 
+describe("a claim that comes before any one request of a write", () => {
+  it.each([
+    ["fenced", "of the shard as it stands"],
+    ["fenced", "after Go has wiped the shard's item"],
+    ["unfenced", "of the shard as it stands"],
+    ["unfenced", "after Go has wiped the shard's item"],
+  ] as const)("fences it out: a %s one %s", async (kind, state) => {
+    const { table } = await openTable();
+    const spy = new SpyClient(table.client);
+    const store = new DynamoDBStore({ client: spy, table: table.name });
+    await store.openApplication(scope, applicationRow());
+    const [before, after] = [fenceOf("a", 1), fenceOf("b", 2)];
+    let claims = 0;
+    for (let due = 0; due === claims; due += 1) {
+      const shardId = `shardId-${due}`;
+      if (kind === "fenced") await table.claim(namespace, shardId, before);
+      const first = { shardId, checkpoint: at(1), ...(kind === "fenced" && { fence: before }) };
+      await store.setCheckpoint(scope, first);
+      if (state !== "of the shard as it stands") {
+        await table.put(namespace, shardId, { sequence_number: { S: number(1) } });
+      }
+      let requests = 0;
+      spy.before = async () => {
+        if (requests++ !== due) return;
+        await table.claim(namespace, shardId, after);
+        claims += 1;
+      };
+      const late = store.setCheckpoint(scope, { ...first, checkpoint: at(2) });
+      const outcome = await late.catch((error: unknown) => error);
+      spy.before = () => undefined;
+      if (due === claims) expect(outcome).toMatchObject({ outcome: "written" });
+      else expect(outcome).toBeInstanceOf(LeaseLostError);
+      const stands = at(due === claims ? 2 : 1);
+      expect(await store.getCheckpoint(scope, shardId)).toStrictEqual(stands);
+    }
+    // Where the copy of the lease is gone, a refused write is followed by a transaction.
+    expect(claims).toBe(state === "of the shard as it stands" ? 1 : 2);
+  });
+});
+
 describe("a claim that races with a write", () => {
   it.each(["fenced", "unfenced"] as const)(
     "decides it: once the claim is made, no %s write of before lands",
-    { timeout: 120_000 },
     async (kind) => {
       const { table, store } = await openTable();
       await store.openApplication(scope, applicationRow());

@@ -91,6 +91,23 @@ describe("a claim", () => {
     });
   });
 
+  it("that meets a late one of its own answers with what that one got", async () => {
+    const { table, spy, store, shardIds } = await given(20);
+    const earlier = new DynamoDBStore({ client: table.client, table: table.name });
+    let isLate = true;
+    spy.before = async (name) => {
+      if (name !== "TransactWriteItems" || !isLate) return;
+      isLate = false;
+      await earlier.acquireLeases(scope, me, shardIds.slice(0, 5));
+    };
+    const leases = await store.acquireLeases(scope, me, shardIds);
+    expect(leases.map(({ shardId }) => shardId).toSorted()).toStrictEqual(shardIds);
+    for (const { shardId, fence, checkpoint } of leases) {
+      expect(fence, shardId).toStrictEqual({ epoch: 1, owner });
+      expect(checkpoint, shardId).toStrictEqual(at(1));
+    }
+  });
+
   it("that was given up is gone on with: what it got is not claimed again, and is told", async () => {
     const { spy, store, shardIds } = await given(100);
     const abort = new AbortController();

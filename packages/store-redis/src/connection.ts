@@ -6,6 +6,8 @@ import type { RedisClient, RedisNode } from "./client.ts";
 import { isNoScript, isNotPrimary, toStoreError } from "./errors.ts";
 import { listen } from "./listener.ts";
 import type { CheckedOptions, RedisConnection } from "./options.ts";
+import { refusedScript, refusedSubscription } from "./refusal.ts";
+import { scanned } from "./replies.ts";
 import type { Script } from "./statements.ts";
 
 /** One call of a script. */
@@ -69,7 +71,14 @@ export class Connection {
         for (const [position, index] of unknown.entries()) replies[index] = again[position]!;
       }
       if (replies.some((reply) => isNotPrimary(errorOf(reply)))) this.#leave();
-      return replies.map(valueOf);
+      const values = replies.map((reply, index) => {
+        if (!("error" in reply)) return reply.value;
+        const refused = refusedScript(reply.error, script, calls[index]!.keys);
+        throw toStoreError(reply.error, this.#where, refused);
+      });
+      // An answer to INFO or SCAN proves nothing: they need no right to any key.
+      this.#grace.answered();
+      return values;
     });
   }
 
@@ -84,10 +93,9 @@ export class Connection {
       let cursor = "0";
       do {
         const args = [cursor, "MATCH", pattern, "COUNT", SCAN_COUNT];
-        const reply = await this.#within({}, () => node.call("scan", args));
-        const [next, keys] = reply as [unknown, readonly unknown[]];
-        for (const key of keys) found.add(String(key));
-        cursor = String(next);
+        const page = scanned(await this.#within({}, () => node.call("scan", args)));
+        for (const key of page.keys) found.add(key);
+        cursor = page.cursor;
       } while (cursor !== "0");
     }
     return found;
@@ -126,7 +134,8 @@ export class Connection {
         isReplaceable: this.isCluster,
       });
     } catch (error) {
-      if (!over.signal.aborted) throw toStoreError(error, this.#where);
+      if (over.signal.aborted) return;
+      throw toStoreError(error, this.#where, refusedSubscription(channel));
     } finally {
       for (const each of signals) each.removeEventListener("abort", end);
     }
@@ -187,9 +196,7 @@ export class Connection {
       return work(limit.signal);
     };
     try {
-      const answer = await limit.wait(begin());
-      this.#grace.answered();
-      return answer;
+      return await limit.wait(begin());
     } catch (error) {
       if (signal?.aborted && error === signal.reason) throw error;
       throw this.#grace.weigh(toStoreError(error, this.#where));
@@ -281,8 +288,3 @@ function placeOf({ options }: Redis): string {
 
 const errorOf = (reply: Reply | undefined): unknown =>
   reply && "error" in reply ? reply.error : undefined;
-
-function valueOf(reply: Reply): unknown {
-  if ("error" in reply) throw reply.error;
-  return reply.value;
-}

@@ -111,12 +111,17 @@ export function isNotPrimary(error: unknown): boolean {
   return error instanceof Error && NOT_PRIMARY.has(replyCode(error.message) ?? "");
 }
 
-/** What the driver threw, as a StoreError. `where` names the server. A KcError is left as it is. */
-export function toStoreError(error: unknown, where: string): KcError {
+/**
+ * What the driver threw, as a StoreError. A KcError is left as it is.
+ * @param where names the server
+ * @param refused what the user may not do, where that is why
+ */
+export function toStoreError(error: unknown, where: string, refused?: string): KcError {
   if (KcError.is(error)) return error;
   const { code, retryable, advice } = meaningOf(error);
   const cause = loggable(error);
-  return new StoreError(code, `${where}: ${advice} (${describeError(cause)})`, {
+  const named = advice === RIGHTS && refused !== undefined ? `: it may not ${refused}` : "";
+  return new StoreError(code, `${where}: ${advice}${named} (${describeError(cause)})`, {
     retryable,
     cause,
   });

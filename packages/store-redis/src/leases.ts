@@ -13,7 +13,8 @@ import {
 import type { Connection, ScriptCall } from "./connection.ts";
 import * as lua from "./lease-statements.ts";
 import { REMEMBERED_S, type Memory } from "./memory.ts";
-import { textsOf, type ShardReply } from "./rows.ts";
+import { textsOf } from "./replies.ts";
+import type { ShardReply } from "./rows.ts";
 import type { Script } from "./statements.ts";
 
 type Answer<Name extends keyof LeaseStore> = LeaseStore[Name] extends (

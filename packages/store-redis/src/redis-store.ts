@@ -24,12 +24,12 @@ import { ApplicationKeys } from "./keys.ts";
 import { RedisLeases } from "./leases.ts";
 import { Memory } from "./memory.ts";
 import { checkOptions, type CheckedOptions, type RedisStoreOptions } from "./options.ts";
+import { textsOf } from "./replies.ts";
 import {
   applicationOf,
   applicationText,
   checkpointArguments,
   shardOf,
-  textsOf,
   type ShardReply,
 } from "./rows.ts";
 import { findShards, untilAborted } from "./search.ts";

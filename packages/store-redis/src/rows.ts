@@ -7,6 +7,7 @@ import {
   type Checkpoint,
   type StartPosition,
 } from "@kc/core";
+import { textsOf } from "./replies.ts";
 
 /** What Go's key holds of a shard that ended, and whose last number is not known. */
 const NO_NUMBER = "0";
@@ -50,11 +51,6 @@ export function shardOf(shardId: string, reply: unknown): ShardReply {
     byGo: byGo === "1",
     gone: gone === "" ? undefined : gone,
   };
-}
-
-/** What a script says of an application: its outcome, its row as text ("" = none), more. */
-export function textsOf(reply: unknown): readonly string[] {
-  return Array.isArray(reply) ? reply.map(String) : [];
 }
 
 function checkpointOf(sequenceNumber: string, sub: string | undefined, ended: boolean): Checkpoint {

@@ -1,4 +1,4 @@
-import { leaseStoreConformance, storeConformance } from "@kc/conformance";
+import { leaseStoreConformance, leaseStoreRound, storeConformance } from "@kc/conformance";
 import type { StoreScope } from "@kc/core";
 import { startRedisCluster, type RedisClusterServer } from "@kc-internal/test-services";
 import { Cluster } from "ioredis";
@@ -199,6 +199,12 @@ describe("a watch", () => {
 });
 
 describe("a client that reads from replicas", () => {
+  it.each(["slave", "all"] as const)("by scaleReads: %s works", async (scaleReads) => {
+    const client = connectCluster(cluster, { scaleReads });
+    onTestFinished(() => client.disconnect());
+    await leaseStoreRound(openStore({ client, timeoutMs: 4000 }), scope);
+  });
+
   it("is not asked to: no call of the store is one that ioredis would send to a replica", async () => {
     const routed: string[] = [];
     // Called for commands that may go to a replica, and no others.

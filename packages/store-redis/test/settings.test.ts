@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { leaseStoreRound } from "@kc/conformance";
 import { startRedis, type RedisServer } from "@kc-internal/test-services";
-import { Redis, type RedisOptions } from "ioredis";
+import { Command, Redis, type RedisOptions } from "ioredis";
+import { Command as Command5, Redis as Redis5 } from "ioredis-5";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { connect, expectFailure, openStore, ownScope } from "./support/redis.ts";
 
@@ -64,7 +65,23 @@ const CLIENTS: Readonly<Record<string, RedisOptions>> = {
   connectionName: { connectionName: "billing" },
   autoResubscribe: { autoResubscribe: false, autoResendUnfulfilledCommands: false },
   showFriendlyErrorStack: { showFriendlyErrorStack: true },
+  "protocol: 2": { protocol: 2 },
+  "protocol: 3": { protocol: 3, stringNumbers: true, enableAutoPipelining: true },
+  replyMapping: { protocol: 3, replyMapping: "resp3" },
+  blockingTimeout: { blockingTimeout: 100 },
+  disableClientInfo: { disableClientInfo: true },
+  clientInfoTag: { clientInfoTag: "billing" },
 };
+
+/** What is refused, by name, at the first call. */
+const CLIENTS_REFUSED: readonly (readonly [string, RedisOptions, string])[] = [
+  ["monitor", { monitor: true }, "hand in a client of normal mode"],
+  [
+    "scripts",
+    { scripts: { evalsha: { lua: "return 1", numberOfKeys: 0 } } },
+    "the reply to EVALSHA",
+  ],
+];
 
 async function configure(...settings: readonly (readonly [string, string])[]): Promise<void> {
   const before = await Promise.all(settings.map(([name]) => admin.config("GET", name)));
@@ -108,11 +125,46 @@ describe("a client with", () => {
     onTestFinished(() => client.disconnect());
     await leaseStoreRound(openStore({ client }), ownScope());
   });
+
+  it.each(CLIENTS_REFUSED)("%s is refused by name", async (_name, options, text) => {
+    const client = new Redis(server.url, { ...options } as object);
+    client.on("error", () => undefined);
+    onTestFinished(() => client.disconnect());
+    const call = openStore({ client }).getCheckpoints(ownScope());
+    await expectFailure(call, { code: "STORE_FAILED", retryable: false, text });
+  });
+});
+
+/** A program may alter the replies of all its clients: those that the store sees are refused. */
+describe.each([
+  ["6", Command, () => new Redis(server.url)],
+  ["5", Command5, () => new Redis5(server.url)],
+] as const)("ioredis %s whose replies are altered", (_version, Commands, open) => {
+  it.each(["evalsha", "scan"])("of %s is refused by name", async (command) => {
+    Commands.setReplyTransformer(command, (reply: unknown) => ({ reply }));
+    onTestFinished(() => Commands.setReplyTransformer(command, (reply: unknown) => reply));
+    const client = open();
+    onTestFinished(() => client.disconnect());
+    const call = openStore({ client }).getCheckpoints(ownScope());
+    const text = `the reply to ${command.toUpperCase()} is not the server's`;
+    await expectFailure(call, { code: "STORE_FAILED", retryable: false, text });
+  });
+
+  it("of commands that only scripts call works", async () => {
+    Commands.setReplyTransformer("hgetall", () => ({}));
+    onTestFinished(() => Commands.setReplyTransformer("hgetall", (reply: unknown) => reply));
+    const client = open();
+    onTestFinished(() => client.disconnect());
+    await leaseStoreRound(openStore({ client }), ownScope());
+  });
 });
 
 it("the README says what becomes of each setting", () => {
   const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
   const section = readme.split("## Settings")[1]!.split("\n## ")[0]!;
-  const names = [...WORKS, ...REFUSED].map(([name]) => name);
-  for (const name of [...names, ...Object.keys(CLIENTS)]) expect(section).toContain(`\`${name}\``);
+  const names = [...WORKS, ...REFUSED, ...CLIENTS_REFUSED].map(([name]) => name);
+  for (const name of [...names, ...Object.keys(CLIENTS), "scaleReads"]) {
+    expect(section).toContain(`\`${name}\``);
+  }
+  expect(section).toContain("setReplyTransformer");
 });

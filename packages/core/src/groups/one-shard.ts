@@ -1,6 +1,5 @@
 import { follows } from "../checkpoints/start-position.ts";
 import { KcError } from "../errors.ts";
-import type { HashKeyRange } from "../kinesis/hash-key-range.ts";
 import type { Group, GroupHost } from "./group.ts";
 
 /** The group of `scanShard`: one shard, whatever its parents, until its end. */
@@ -29,7 +28,6 @@ export class OneShard implements Group {
       return;
     }
     const afterParent = follows(shard, () => false, checkpoints);
-    const hashKeyRange = (): HashKeyRange | undefined => shard.hashKeyRange;
-    await host.read({ shardId, checkpoint, presentAtStart: true, afterParent, hashKeyRange });
+    await host.read({ shardId, checkpoint, presentAtStart: true, afterParent });
   }
 }

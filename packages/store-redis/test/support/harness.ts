@@ -21,11 +21,13 @@ export async function redisHarness(
   const url = `redis://${proxy.host}:${proxy.port}`;
   const keyPrefix = `${randomUUID()}:`;
   const closers: (() => unknown)[] = [() => proxy.close()];
+  const borrowed: (Redis | Redis5)[] = [];
 
   const borrow = (): Redis | Redis5 => {
     const client = form === "client of ioredis 5" ? new Redis5(url) : new Redis(url);
     // Told by the store's errors; ioredis would print each one.
     client.on("error", () => undefined);
+    borrowed.push(client);
     closers.unshift(() => client.disconnect());
     return client;
   };
@@ -45,7 +47,15 @@ export async function redisHarness(
           timeoutMs,
         }),
       ),
-    breakConnection: () => proxy.cut(),
+    async breakConnection() {
+      // A client that has not noticed yet keeps what it is given, and the call ends by its time-out:
+      // `failures.test.ts` proves that once.
+      const noticed = borrowed
+        .filter(({ status }) => status === "ready")
+        .map((client) => new Promise<void>((resolve) => client.once("close", () => resolve())));
+      await proxy.cut();
+      await Promise.all(noticed);
+    },
     restore: () => proxy.restore(),
     async grantLease(scope, shardId, { epoch, owner }) {
       const [, companion] = new ApplicationKeys(keyPrefix, scope).shard(shardId);

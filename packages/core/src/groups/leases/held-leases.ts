@@ -20,10 +20,7 @@ export interface HeldLease extends AcquiredLease {
   readonly lose: (detail: string) => void;
 }
 
-export type Grant = Pick<
-  ShardAssignment,
-  "presentAtStart" | "afterParent" | "hashKeyRange" | "remainingMs"
->;
+export type Grant = Pick<ShardAssignment, "presentAtStart" | "afterParent" | "remainingMs">;
 
 /**
  * What this incarnation holds: granted → reading → (outcome) settled → (given back) forgotten. A

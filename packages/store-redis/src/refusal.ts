@@ -1,0 +1,30 @@
+import type { Script } from "./statements.ts";
+
+/**
+ * What a user may not do, for the error's message. A server names a command that it refuses, but up
+ * to Redis 7.0 only the line if a script calls it. It never names the key or the channel: their
+ * forms are what an ACL's patterns are made from, and say nothing of the data.
+ */
+export function refusedScript(error: unknown, script: Script, keys: readonly string[]): string {
+  const message = error instanceof Error ? error.message : "";
+  const named = /run the '([\w|]+)' command/.exec(message)?.[1]?.toUpperCase();
+  const commands = named ?? commandsAt(message, script) ?? "EVALSHA";
+  return `${commands} on ${keys.map(formOf).join(" and ")}`;
+}
+
+export function refusedSubscription(channel: string): string {
+  return `SUBSCRIBE to ${formOf(channel)}`;
+}
+
+function commandsAt(message: string, { lua }: Script): string | undefined {
+  const line = /@user_script: ?(\d+)/.exec(message)?.[1];
+  if (line === undefined) return undefined;
+  const calls = lua.split("\n")[Number(line) - 1]?.matchAll(/redis\.p?call\('(\w+)'/g) ?? [];
+  return [...calls].map(([, command]) => command).join(" or ") || undefined;
+}
+
+/** See `ApplicationKeys`. */
+function formOf(key: string): string {
+  const own = /:kc\/\w+$/.exec(key)?.[0];
+  return own === undefined ? "…:checkpoint:…" : `{…:checkpoint:…}${own}`;
+}
