@@ -1,5 +1,7 @@
+import { compareCheckpoints, type CheckpointWrite } from "@kc/core";
 import { describe, expect, it } from "vitest";
 import { FROZEN_CLIENT_SCENARIOS, frozenClientConformance, runScenario } from "../src/index.ts";
+import { at } from "../src/store/fixtures.ts";
 import { networkedHarness, oneMessage, type Protocol } from "./support/networked-store.ts";
 
 frozenClientConformance("a store over a network", () => networkedHarness());
@@ -19,9 +21,15 @@ const unfenced: Protocol = (call, values) =>
 const isForced = (values: readonly unknown[]): boolean =>
   (values.at(-1) as { force?: boolean } | undefined)?.force === true;
 
+/** What the worker has written before it stands still. */
+const isRepeated = (values: readonly unknown[]): boolean => {
+  const [write] = values[1] as readonly CheckpointWrite[];
+  return compareCheckpoints(write!.checkpoint, at(1)) === 0;
+};
+
 const MUTANTS: readonly (readonly [name: string, caughtBy: string, protocol: Protocol])[] = [
   ...FROZEN_CLIENT_SCENARIOS.map(({ key }) => key.replace("frozen.", ""))
-    .filter((operation) => operation !== "forced-reset")
+    .filter((operation) => operation !== "forced-reset" && operation !== "repeated-flush")
     .map(
       (operation) =>
         [
@@ -34,6 +42,11 @@ const MUTANTS: readonly (readonly [name: string, caughtBy: string, protocol: Pro
     "keeps a transaction open between two messages of a forced reset",
     "frozen.forced-reset",
     locking("resetCheckpoint", isForced),
+  ],
+  [
+    "keeps a transaction open between two messages of a flush that moves nothing",
+    "frozen.repeated-flush",
+    locking("setCheckpoints", isRepeated),
   ],
   ["writes whatever its fence", "frozen.setCheckpoints", unfenced],
 ];

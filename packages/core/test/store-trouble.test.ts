@@ -60,6 +60,52 @@ test("work goes on while the store is away, pauses when too much waits, and resu
   expect(world.logger.find("info", /delivery resumes/)).toHaveLength(1);
 });
 
+test("a write that fails by itself holds up its own shard alone, and is tried again", async () => {
+  const world = await World.of({ shards: 2 });
+  const store = new RecordingStore(world.clock);
+  const locked = new StoreError("STORE_UNAVAILABLE", "another transaction has locked the row", {
+    retryable: true,
+    shardId: SHARD,
+  });
+  store.failing.set(SHARD, locked);
+  const run = await world.start({ store, maxUnflushedMs: 10_000, immediateRescan: true });
+  const keys = ["a", "b", "c", "d", "e", "f"];
+  for (let i = 0; i < 40; i += 1) {
+    for (const key of keys) await world.put(key, `${i}`);
+    await world.clock.advance(1000);
+  }
+  const handled = (shardId: string) => run.records.filter((each) => each.shardId === shardId);
+  const other = run.records.find(({ shardId }) => shardId !== SHARD)!.shardId;
+  const failed = (shardId: string) =>
+    world.counter.total("checkpoints", { shardId, outcome: "failed" });
+  expect(run.settled).toBeUndefined();
+  expect(store.stored(SHARD)).toBeUndefined();
+  const perSecond = handled(other).length / 40;
+  expect(handled(SHARD).length, "pauses").toBeLessThan(14 * (keys.length - perSecond));
+  expect([failed(SHARD) > 5, failed(other)]).toEqual([true, 0]);
+  await world.clock.advance(6000);
+  const last = handled(other).at(-1)!;
+  expect(new Set(handled(other).map(({ data }) => data.toString())).size).toBe(40);
+  expect(store.stored(other)).toEqual(checkpointAt({ sequenceNumber: last.sequenceNumber }));
+
+  store.failing.clear();
+  await world.clock.advance(30_000);
+  expect(run.records).toHaveLength(40 * keys.length);
+  const stands = handled(SHARD).at(-1)!.sequenceNumber;
+  expect(store.stored(SHARD)).toEqual(checkpointAt({ sequenceNumber: stands }));
+});
+
+test("a write that fails by itself for good rejects the scan", async () => {
+  const world = await World.of();
+  const store = new RecordingStore(world.clock);
+  const error = new StoreError("STORE_CORRUPT", "a row that cannot be", { shardId: SHARD });
+  store.failing.set(SHARD, error);
+  const run = await world.start({ store });
+  await world.put("a", "1");
+  await world.clock.advance(5000);
+  expect(run.error).toBe(error);
+});
+
 test.each([
   ["authentication", new StoreError("STORE_ACCESS_DENIED", "password authentication failed")],
   ["a missing table", new StoreError("STORE_SCHEMA", "no such table")],

@@ -87,6 +87,10 @@ export const CALLS: Readonly<Record<OperationName | LeaseOperationName, Call>> =
   removeShards: ({ store, scope }, options) => store.removeShards(scope, [DONE], options),
 };
 
+/** A flush again, whose answer was lost, for instance: it finds all of it written. */
+export const repeatedFlush: Call = ({ store, scope, held }, options) =>
+  store.setCheckpoints(scope, writesOf(held, BEFORE!), options);
+
 /** The call that takes a lease from whoever has it, also when it comes late. */
 export const forcedReset: Call = ({ store, scope }, options) =>
   store.resetCheckpoint(scope, HELD[0]!, undefined, { ...options, force: true });

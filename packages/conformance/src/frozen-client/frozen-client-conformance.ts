@@ -2,7 +2,7 @@ import type { CallOptions, LeaseStore, StoreScope } from "@kc/core";
 import { expect } from "vitest";
 import { registerScenarios, type ConformanceOptions } from "../register.ts";
 import { collectScenarios } from "../scenario.ts";
-import { CALLS, forcedReset, givenWorker, type Call } from "./calls.ts";
+import { CALLS, forcedReset, givenWorker, repeatedFlush, type Call } from "./calls.ts";
 import type { FrozenClientHarness, FrozenClientScenario } from "./harness.ts";
 import { deadline, expectToGoOn, expectToHold, expectToLeave } from "./others.ts";
 import { Wire, type Moment } from "./wire.ts";
@@ -140,6 +140,12 @@ export const FROZEN_CLIENT_SCENARIOS: readonly FrozenClientScenario[] =
         call,
         "harmless",
       ),
+    ),
+    standsStill(
+      "repeated-flush",
+      "who stands still in setCheckpoints that moves nothing holds nothing that others need",
+      repeatedFlush,
+      "harmless",
     ),
     standsStill(
       "forced-reset",

@@ -23,6 +23,16 @@ export interface StoreHarness extends AsyncDisposable {
   grantLease?(scope: StoreScope, shardId: string, fence: Fence): Promise<void>;
 
   /**
+   * Another program's transaction locks this shard's row of the checkpoints or of the leases, until
+   * what it answers with is called. Both rows stand there. Absent = the database locks no rows.
+   */
+  lockRow?(
+    scope: StoreScope,
+    shardId: string,
+    row: "checkpoint" | "lease",
+  ): Promise<() => Promise<void>>;
+
+  /**
    * True where the store joins an application's and a stream's name to one namespace: two scopes can
    * meet there. The first to open it has it, and the other is refused. @default false: kept apart
    */

@@ -81,6 +81,44 @@ export const bulkMutants: readonly Mutant[] = [
       }
     },
   ),
+  mutant(
+    "fails all writes for one locked row",
+    "bulk.locked-rows",
+    class extends ReferenceStore {
+      override async setCheckpoints(...call: Parameters<ReferenceStore["setCheckpoints"]>) {
+        const answers = await super.setCheckpoints(...call);
+        const failed = answers.find((answer) => answer.outcome === "failed");
+        if (failed) throw failed.error;
+        return answers;
+      }
+    },
+  ),
+  mutant(
+    "passes over a locked row and calls its write done",
+    "bulk.locked-rows",
+    class extends ReferenceStore {
+      override async setCheckpoints(...call: Parameters<ReferenceStore["setCheckpoints"]>) {
+        const answers = await super.setCheckpoints(...call);
+        return answers.map((answer, index) =>
+          answer.outcome === "failed"
+            ? ({ outcome: "written", stored: call[1][index]!.checkpoint } as const)
+            : answer,
+        );
+      }
+    },
+  ),
+  mutant(
+    "takes a locked row for a lost lease",
+    "bulk.locked-rows",
+    class extends ReferenceStore {
+      override async setCheckpoints(...call: Parameters<ReferenceStore["setCheckpoints"]>) {
+        const answers = await super.setCheckpoints(...call);
+        return answers.map((answer) =>
+          answer.outcome === "failed" ? ({ outcome: "lease-lost" } as const) : answer,
+        );
+      }
+    },
+  ),
 ];
 
 /** Answers with rows that were changed on their way in. */

@@ -21,6 +21,8 @@ export class ReferenceServer {
   checkpoints: Map<string, string> = new Map();
   applications: Map<string, string> = new Map();
   leases: Map<string, Fence> = new Map();
+  /** The keys of shards that another transaction has locked. */
+  locked: Set<string> = new Set();
   reachable = true;
 }
 
@@ -93,6 +95,7 @@ export class ReferenceStore implements Store {
   ): Promise<SetCheckpointResult> {
     await this.enter("setCheckpoint", options);
     const result = this.advance(scope, write);
+    if (result.outcome === "failed") throw result.error;
     if (result.outcome !== "lease-lost") return result;
     throw new LeaseLostError(write.shardId, "another fence stands in the store");
   }
@@ -153,6 +156,7 @@ export class ReferenceStore implements Store {
     { shardId, checkpoint, fence }: CheckpointWrite,
   ): BulkCheckpointResult {
     const key = this.shardKey(scope, shardId);
+    if (this.server.locked.has(key)) return { outcome: "failed", error: lockedRow(shardId) };
     if (!this.holds(this.server.leases.get(key), fence)) return { outcome: "lease-lost" };
     const stored = this.read(key);
     const order = stored === undefined ? 1 : this.compare(checkpoint, stored);
@@ -202,6 +206,11 @@ export class ReferenceStore implements Store {
   }
 }
 
+function lockedRow(shardId: string): StoreError {
+  const text = "another transaction has locked the row";
+  return new StoreError("STORE_UNAVAILABLE", text, { retryable: true, shardId });
+}
+
 /** The manifest's other answer: it knows nothing of fences. */
 export class FencelessStore extends ReferenceStore {
   override readonly capabilities: StoreCapabilities = {
@@ -233,6 +242,11 @@ export function referenceHarness(
     },
     async grantLease(scope, shardId, fence) {
       server.leases.set(new Class(server).shardKey(scope, shardId), fence);
+    },
+    async lockRow(scope, shardId) {
+      const key = new Class(server).shardKey(scope, shardId);
+      server.locked.add(key);
+      return async () => void server.locked.delete(key);
     },
     openOnBorrowedClient: async () => ({
       store: new Class(server),

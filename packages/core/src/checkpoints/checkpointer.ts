@@ -36,8 +36,8 @@ export interface CheckpointerOptions {
  * all shards that are due in one bulk call, one call at a time. A passing failure is retried with
  * whatever has been done by then, and so is a call that takes much longer than others did: writes are
  * monotonic and fenced, so that one which takes effect late does no harm. One that takes all the time
- * that there is goes on with half its shards. A lasting failure ends the scan. Nothing is ever dropped
- * in silence.
+ * that there is goes on with half its shards. Where the store says which shards a failure concerns, the
+ * others are acknowledged. A lasting failure ends the scan. Nothing is ever dropped in silence.
  */
 export class Checkpointer {
   readonly #options: CheckpointerOptions;
@@ -160,10 +160,15 @@ export class Checkpointer {
           `setCheckpoints answered ${results.length} results for ${writes.length} writes`,
         );
       }
-      return () => {
+      const acknowledge = (): void => {
         if (due.length === this.#mostAtOnce) this.#mostAtOnce *= 2;
         results.forEach((result, i) => this.#acknowledge(due[i]!, writes[i]!, result));
       };
+      const failed = results.find((result) => result.outcome === "failed");
+      if (failed === undefined) return acknowledge;
+      // The others are done with. These stay due, and are tried again as after any failure.
+      if (!call.signal.aborted) acknowledge();
+      throw failed.error;
     };
     const acknowledge = await calls.retry("setCheckpoints", over, send, this.#patience);
     // Not in the call itself: an answer that comes after its time-out has been overtaken.
@@ -211,6 +216,10 @@ export class Checkpointer {
   ): void {
     const { shardId } = progress;
     const { telemetry } = this.#options;
+    if (result.outcome === "failed") {
+      telemetry.add("checkpoints", 1, { shardId, outcome: "failed" });
+      return;
+    }
     if (result.outcome === "lease-lost") {
       this.#dirty.delete(progress);
       telemetry.add("checkpoints", 1, { shardId, outcome: "lost" });

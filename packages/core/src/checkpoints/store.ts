@@ -1,3 +1,4 @@
+import type { KcError } from "../errors.ts";
 import type { Checkpoint } from "./position.ts";
 
 /**
@@ -49,7 +50,9 @@ export interface Store {
 
   /**
    * Several writes, of different shards, in one round trip where the database can. Each is atomic
-   * by itself. Answers in the order of the writes; a lost fence is an outcome here, not an error.
+   * by itself. Answers in the order of the writes. A lost fence is an outcome here, not an error, and
+   * so is a failure of some of the writes: the others need not wait for those.
+   * @throws StoreError if it failed for all of them, or nothing is known of any
    */
   setCheckpoints(
     scope: StoreScope,
@@ -135,7 +138,20 @@ export interface SetCheckpointResult {
   readonly stored: Checkpoint;
 }
 
-export type BulkCheckpointResult = SetCheckpointResult | { readonly outcome: "lease-lost" };
+export type BulkCheckpointResult =
+  | SetCheckpointResult
+  | { readonly outcome: "lease-lost" }
+  | FailedWrite;
+
+/**
+ * One write of several that failed by itself, such as one whose row another transaction has locked.
+ * With a retryable error the consumer sends it again; any other ends the scan.
+ */
+export interface FailedWrite {
+  readonly outcome: "failed";
+  /** Names the shard. */
+  readonly error: KcError;
+}
 
 /** Where a first start begins to read. */
 export type StartPosition = "LATEST" | "TRIM_HORIZON" | { readonly timestamp: Date };

@@ -1,5 +1,5 @@
 import { printable } from "../describe-error.ts";
-import { StoreError } from "../errors.ts";
+import { KcError, StoreError } from "../errors.ts";
 import type { AcquiredLease, LeaseRow, WorkerRow } from "./lease-store.ts";
 import { isSequenceNumber, type Checkpoint, type Position } from "./position.ts";
 import type { ApplicationRow, BulkCheckpointResult } from "./store.ts";
@@ -70,6 +70,7 @@ export function checkCheckpoint(shardId: string, checkpoint: Checkpoint): void {
 export function checkWritten(result: BulkCheckpointResult, shardId: string): void {
   const { outcome } = result;
   if (outcome === "lease-lost") return;
+  if (outcome === "failed" && KcError.is(result.error)) return;
   if (outcome === "written" || outcome === "same" || outcome === "behind") {
     return checkCheckpoint(shardId, result.stored);
   }

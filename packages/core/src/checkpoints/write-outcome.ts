@@ -40,11 +40,15 @@ function holds(fence: Fence | undefined, lease: ShardLease): boolean {
     : lease.owner === fence.owner && lease.epoch === fence.epoch;
 }
 
-/** The bulk form's answer to one write, as `setCheckpoint` gives it. @throws LeaseLostError */
+/**
+ * The bulk form's answer to one write, as `setCheckpoint` gives it.
+ * @throws LeaseLostError; the error of a write that failed
+ */
 export function singleResult(
   { shardId }: CheckpointWrite,
   result: BulkCheckpointResult | undefined,
 ): SetCheckpointResult {
+  if (result?.outcome === "failed") throw result.error;
   if (result !== undefined && result.outcome !== "lease-lost") return result;
   throw new LeaseLostError(shardId, "the fence is not the one that stands in the store");
 }

@@ -9,6 +9,7 @@ import {
   type Clock,
   type SetCheckpointResult,
   type Store,
+  type StoreError,
   type StoreCapabilities,
   type StoreScope,
 } from "../../src/index.ts";
@@ -33,6 +34,8 @@ export class RecordingStore implements Store {
   readonly data: MemoryStoreData;
   /** Every bulk write that reached the store, whatever became of it. */
   readonly bulkWrites: BulkWrite[] = [];
+  /** The shards whose writes fail by themselves, and what each fails with. */
+  readonly failing = new Map<string, StoreError>();
   readonly #inner: MemoryStore;
   readonly #clock: Clock;
   readonly #counts = new Map<Operation, number>();
@@ -100,9 +103,14 @@ export class RecordingStore implements Store {
     writes: readonly CheckpointWrite[],
   ): Promise<readonly BulkCheckpointResult[]> {
     this.bulkWrites.push({ at: this.#clock.monotonic(), writes });
-    return this.#call<readonly BulkCheckpointResult[]>("setCheckpoints", () =>
-      this.#inner.setCheckpoints(scope, writes),
-    );
+    return this.#call<readonly BulkCheckpointResult[]>("setCheckpoints", async () => {
+      const passing = writes.filter(({ shardId }) => !this.failing.has(shardId));
+      const results = [...(await this.#inner.setCheckpoints(scope, passing))];
+      return writes.map(({ shardId }) => {
+        const error = this.failing.get(shardId);
+        return error === undefined ? results.shift()! : { outcome: "failed", error };
+      });
+    });
   }
 
   resetCheckpoint(scope: StoreScope, shardId: string, to: Checkpoint | undefined): Promise<void> {

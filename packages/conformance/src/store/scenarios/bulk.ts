@@ -1,5 +1,6 @@
-import { SHARD_END, type CheckpointWrite } from "@kc/core";
+import { SHARD_END, type BulkCheckpointResult, type CheckpointWrite } from "@kc/core";
 import { expect } from "vitest";
+import { expectStoreError } from "../../expectations.ts";
 import { at, SCOPE, shard } from "../fixtures.ts";
 import type { StoreScenario } from "../harness.ts";
 
@@ -74,4 +75,61 @@ export const bulkScenarios: readonly StoreScenario[] = [
       }
     },
   },
+  {
+    key: "bulk.locked-rows",
+    title: "rows that another transaction has locked fail their own writes alone, in passing",
+    async run({ harness }) {
+      if (harness.lockRow === undefined) return;
+      const store = await harness.open();
+      const shardIds = Array.from({ length: 20 }, (_, index) => shard(index));
+      const locked = [shardIds[3]!, shardIds[11]!];
+      const write = (n: number) => {
+        const writes = shardIds.map((shardId) => ({ shardId, checkpoint: at(n) }));
+        return withinThreeTries(() => store.setCheckpoints(SCOPE, writes));
+      };
+      await write(1);
+      const unlock = [
+        await harness.lockRow(SCOPE, locked[0]!, "checkpoint"),
+        await harness.lockRow(SCOPE, locked[1]!, "lease"),
+      ];
+      for (const n of [2, 3]) {
+        for (const [i, answer] of (await write(n)).entries()) {
+          if (locked.includes(shardIds[i]!)) expectFailed(answer, shardIds[i]!);
+          // `same`: a try before wrote it, and failed in passing.
+          else expect({ ...answer, outcome: "written" }).toStrictEqual(written(n));
+        }
+        const stands = await store.getCheckpoints(SCOPE);
+        for (const shardId of shardIds) {
+          const expected = at(locked.includes(shardId) ? 1 : n);
+          expect(stands.get(shardId), shardId).toStrictEqual(expected);
+        }
+      }
+      for (const each of unlock) await each();
+      const answers = await write(4);
+      expect(answers, "once they are free").toStrictEqual(shardIds.map(() => written(4)));
+    },
+  },
 ];
+
+/** A store may have to meet a lock before it knows of it. */
+async function withinThreeTries<Answer>(call: () => Promise<Answer>): Promise<Answer> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await call();
+    } catch (error) {
+      expectStoreError(error, { retryable: true }, "a bulk write that meets a locked row");
+      if (tries === 3) expect.fail(`one locked row fails all writes: ${String(error)}`);
+    }
+  }
+}
+
+function written(n: number): BulkCheckpointResult {
+  return { outcome: "written", stored: at(n) };
+}
+
+function expectFailed(answer: BulkCheckpointResult, shardId: string): void {
+  expect(answer.outcome, `the write of ${shardId}, whose row is locked`).toBe("failed");
+  const error = answer.outcome === "failed" ? answer.error : undefined;
+  expectStoreError(error, { code: "STORE_UNAVAILABLE", retryable: true }, shardId);
+  expect(error, "its error names the shard").toMatchObject({ shardId });
+}
