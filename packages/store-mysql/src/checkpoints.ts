@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import {
   LeaseLostError,
+  StoreError,
   type BulkCheckpointResult,
   type CallOptions,
   type Checkpoint,
@@ -9,16 +10,23 @@ import {
 } from "@kc/core";
 import { writeOutcome } from "@kc/core/adapter";
 import { inParts, type Call, type Calls } from "./calls.ts";
+import { isDeadlock } from "./errors.ts";
 import { addLeases, resetLease } from "./lease-statements.ts";
 import type { Look } from "./look.ts";
-import { columnsOf } from "./rows.ts";
-import { advance, deleteCheckpoint, putCheckpoint } from "./statements.ts";
+import { columnsOf, freeRows } from "./rows.ts";
+import { advance, deleteCheckpoint, lockFreeRows, putCheckpoint } from "./statements.ts";
 
 const FREE = { epoch: 0, owner: undefined } as const;
+const NONE: ReadonlySet<string> = new Set();
 
 /** The rows of checkpoints: `Store` says what each call does. */
 export class Checkpoints {
   readonly #calls: Calls;
+  /**
+   * A write of several shards has met a lock, or was not answered. Until one is and meets none, each
+   * write first looks which rows are locked.
+   */
+  #meetsLocks = false;
 
   constructor(calls: Calls) {
     this.#calls = calls;
@@ -54,17 +62,47 @@ export class Checkpoints {
     const numbered = writes.map((write, index) => ({ ...write, index }));
     for (const part of inParts(numbered)) {
       await this.#calls.run(scope, part, options, async (call) => {
-        for (let open = part; open.length > 0;) {
-          const answers = await moveForward(call, scope, open);
-          open = open.filter(({ index }, i) => {
-            const answer = answers[i];
-            if (answer !== undefined) results[index] = answer;
-            return answer === undefined;
-          });
+        const locked = await this.#lockedAmong(call, part);
+        for (const { shardId, index } of part) {
+          if (locked.has(shardId)) results[index] = lockedRow(shardId);
         }
+        let open = part.filter(({ shardId }) => !locked.has(shardId));
+        try {
+          while (open.length > 0) {
+            const answers = await moveForward(call, scope, open);
+            open = open.filter(({ index }, i) => {
+              const answer = answers[i];
+              if (answer !== undefined) results[index] = answer;
+              return answer === undefined;
+            });
+          }
+        } catch (error) {
+          // Who has to give way to another goes first the next time.
+          if (!isDeadlock(error)) this.#meetsLocks = true;
+          throw error;
+        }
+        this.#meetsLocks = locked.size > 0;
       });
     }
     return results;
+  }
+
+  /**
+   * Two round trips, of a write that has met a lock: the rows that stand there, without those that
+   * could be locked as the write would lock them.
+   */
+  async #lockedAmong(
+    { look, session, place }: Call,
+    writes: readonly CheckpointWrite[],
+  ): Promise<ReadonlySet<string>> {
+    if (!this.#meetsLocks || writes.length < 2) return NONE;
+    const shardIds = writes.map(({ shardId }) => shardId);
+    const { leases, stored } = await look({ leases: shardIds, checkpoints: shardIds });
+    const free = freeRows(await session.read(lockFreeRows(place, shardIds)));
+    return new Set([
+      ...[...leases.keys()].filter((shardId) => !free.leases.has(shardId)),
+      ...[...stored].filter((shardId) => !free.checkpoints.has(shardId)),
+    ]);
   }
 
   async reset(
@@ -80,11 +118,19 @@ export class Checkpoints {
   }
 }
 
+function lockedRow(shardId: string): BulkCheckpointResult {
+  const text =
+    `MySQL: another transaction has locked the row of ${shardId}, or of its lease. It is written once ` +
+    "that transaction is over";
+  const error = new StoreError("STORE_UNAVAILABLE", text, { retryable: true, shardId });
+  return { outcome: "failed", error };
+}
+
 /**
  * One statement. If the server says that it found and changed as many rows as there are writes, all of
- * them moved: so a steady flush is one round trip. Else, or where a trigger may have changed them, a look at what it left tells them apart: a row
- * that was moved has the statement's mark. Undefined = to be tried again: something else came in
- * between.
+ * them moved: so a steady flush is one round trip. Else, or where a trigger may have changed them, a
+ * look at what it left tells them apart: a row that was moved has the statement's mark. Undefined = to
+ * be tried again: something else came in between.
  */
 async function moveForward(
   { session, place, look }: Call,

@@ -155,6 +155,11 @@ export function isLock(error: unknown): boolean {
   return meaningOf(error) === LOCK;
 }
 
+/** Did this transaction have to give way to another one? Nobody need hold a lock any more. */
+export function isDeadlock(error: unknown): boolean {
+  return isLock(error) && serverNumber(error) !== 1205;
+}
+
 /** Did another connection put this row first? */
 export function isDuplicate(error: unknown): boolean {
   return serverNumber(error) === 1062;

@@ -30,6 +30,16 @@ export interface StoredLease extends ShardLease {
   readonly lineage: string | undefined;
 }
 
+/** What `lockFreeRows` answers: the shards whose row of each table nobody else has locked. */
+export function freeRows(rows: readonly MysqlRow[]): {
+  readonly leases: ReadonlySet<string>;
+  readonly checkpoints: ReadonlySet<string>;
+} {
+  const shards = (what: string): ReadonlySet<string> =>
+    new Set(rows.flatMap((row) => (row["what"] === what ? [textOf(row["shard_id"]) ?? ""] : [])));
+  return { leases: shards("lease"), checkpoints: shards("checkpoint") };
+}
+
 /** Text that came as the hexadecimal of its UTF-8. */
 export function textOf(hex: string | null | undefined): string | undefined {
   return typeof hex === "string" ? Buffer.from(hex, "hex").toString("utf8") : undefined;

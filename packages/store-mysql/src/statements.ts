@@ -98,6 +98,29 @@ function moves(row: string): string {
             AND COALESCE(VALUES(kc_sub_sequence_number), ${LARGEST_SUB}) > ${sub}))`;
 }
 
+/** MySQL reads the first comment, MariaDB the second. */
+const SHARED_LOCK = "/*!80000 FOR SHARE */ /*M! LOCK IN SHARE MODE */";
+
+/**
+ * The rows of leases and checkpoints that nobody else has locked, in the way that `advance` locks
+ * them. The locks end with this statement.
+ */
+export function lockFreeRows(
+  { tables, namespace, asShardId }: Place,
+  shardIds: readonly string[],
+): string {
+  const rows = shardIds.map((shardId) => [shardId]);
+  const select = (what: "lease" | "checkpoint", table: string, id: string): string =>
+    `SELECT '${what}' AS what, ${hex("r.shard_id")} AS shard_id
+    FROM ${valuesTable("x", ["shard_id"], rows)}
+    STRAIGHT_JOIN ${table} AS r FORCE INDEX (PRIMARY)
+      ON r.namespace = ${literal(namespace)} AND r.shard_id = ${id}`;
+  return `(${select("lease", tables.leases, "x.shard_id")} ${SHARED_LOCK} SKIP LOCKED)
+    UNION ALL
+    (${select("checkpoint", tables.checkpoints, asShardId("x.shard_id"))} FOR UPDATE SKIP LOCKED)
+    LIMIT 18446744073709551615`;
+}
+
 /** A lease that was freed for a reset, and no claim has come since. */
 export interface Freed {
   readonly shardId: string;

@@ -5,7 +5,7 @@ import type { Place } from "../src/sql.ts";
 import { tablesOf } from "../src/sql.ts";
 import { readLimits } from "../src/schema.ts";
 import { Session } from "../src/database.ts";
-import { advance, deleteCheckpoint } from "../src/statements.ts";
+import { advance, deleteCheckpoint, lockFreeRows } from "../src/statements.ts";
 import { columnsOf } from "../src/rows.ts";
 import { SERVERS, ownDatabase, type Database } from "./support/servers.ts";
 import { at, NAMESPACE, openStore, SCOPE, shard, WORKER, writeOf } from "./support/store.ts";
@@ -33,6 +33,7 @@ const STATEMENTS: Readonly<Record<string, (place: Place) => string>> = {
       SOME.map((id) => ({ ...columnsOf(id, at(5)), ...OWNER })),
       1n,
     ),
+  "a look for locked rows": (place) => lockFreeRows(place, SOME),
   "a claim": (place) => leases.takeLeases(place, WORKER, "worker#1", held),
   "a release": (place) => leases.freeLeases(place, held),
   "a removal": (place) => leases.deleteLeases(place, held),

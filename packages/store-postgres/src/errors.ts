@@ -153,6 +153,11 @@ export function isConflict(error: unknown): boolean {
   return code === "40001" || code === "40P01";
 }
 
+/** Did it wait for another transaction's lock until `lock_timeout`? */
+export function isLockTimeout(error: unknown): boolean {
+  return sqlState(error) === "55P03";
+}
+
 /**
  * Is the connection as good as before? Not after trouble of its own, and not to a server that has
  * become a standby: a new connection finds the primary.

@@ -1,7 +1,5 @@
 import {
-  compareCheckpoints,
   KcError,
-  LeaseLostError,
   StoreError,
   type AcquiredLease,
   type ApplicationRow,
@@ -19,13 +17,13 @@ import {
 } from "@kc/core";
 import { singleResult } from "@kc/core/adapter";
 import { Calls } from "./calls.ts";
-import type { PostgresRows } from "./client.ts";
+import { Checkpoints } from "./checkpoints.ts";
 import { Connection } from "./connection.ts";
-import { sqlState } from "./errors.ts";
+import { isLockTimeout } from "./errors.ts";
 import { Leases } from "./leases.ts";
 import { Listener } from "./listener.ts";
 import { checkOptions, type PostgresStoreOptions } from "./options.ts";
-import { applicationOf, checkpointOf } from "./rows.ts";
+import { applicationOf } from "./rows.ts";
 import {
   ddl,
   inspect,
@@ -35,7 +33,7 @@ import {
   refusedSetup,
   type MissingSteps,
 } from "./schema.ts";
-import * as sql from "./statements.ts";
+import { openApplication } from "./statements.ts";
 import { tablesOf } from "./tables.ts";
 import { Workers } from "./workers.ts";
 
@@ -55,6 +53,7 @@ export class PostgresStore implements LeaseStore {
   readonly watch?: NonNullable<LeaseStore["watch"]>;
   readonly #connection: Connection;
   readonly #calls: Calls;
+  readonly #checkpoints: Checkpoints;
   readonly #workers: Workers;
   readonly #leases: Leases;
   readonly #setupTimeoutMs: number;
@@ -66,6 +65,7 @@ export class PostgresStore implements LeaseStore {
     this.#setupTimeoutMs = checked.timeoutMs;
     this.#connection = new Connection(checked, tables.checkpoints, ddl(tables));
     this.#calls = new Calls(this.#connection, tables, checked.namespace);
+    this.#checkpoints = new Checkpoints(this.#calls);
     this.#workers = new Workers(this.#calls);
     this.#leases = new Leases(this.#calls);
     if (checked.listen === undefined) return;
@@ -97,7 +97,7 @@ export class PostgresStore implements LeaseStore {
     options?: CallOptions,
   ): Promise<{ outcome: "created" | "existing"; row: ApplicationRow }> {
     const [put, [stands] = []] = await this.#calls.run(scope, options, (place) =>
-      sql.openApplication(place, row),
+      openApplication(place, row),
     );
     return {
       outcome: put!.length === 1 ? "created" : "existing",
@@ -105,23 +105,19 @@ export class PostgresStore implements LeaseStore {
     };
   }
 
-  async getCheckpoint(
+  getCheckpoint(
     scope: StoreScope,
     shardId: string,
     options?: CallOptions,
   ): Promise<Checkpoint | undefined> {
-    const [row] = await this.#calls
-      .runClaimed(scope, options, (place) => sql.readCheckpoint(place, shardId))
-      .then(([rows]) => rows!);
-    return row && checkpointOf(row);
+    return this.#checkpoints.get(scope, shardId, options);
   }
 
-  async getCheckpoints(
+  getCheckpoints(
     scope: StoreScope,
     options?: CallOptions,
   ): Promise<ReadonlyMap<string, Checkpoint>> {
-    const [rows] = await this.#calls.runClaimed(scope, options, sql.readCheckpoints);
-    return byShard(rows!);
+    return this.#checkpoints.all(scope, options);
   }
 
   async setCheckpoint(
@@ -133,40 +129,21 @@ export class PostgresStore implements LeaseStore {
     return singleResult(write, result);
   }
 
-  async setCheckpoints(
+  setCheckpoints(
     scope: StoreScope,
     writes: readonly CheckpointWrite[],
     options?: CallOptions,
   ): Promise<readonly BulkCheckpointResult[]> {
-    const [, done, stands] = await this.#calls.runClaimed(scope, options, (place) =>
-      sql.advance(place, writes),
-    );
-    const shards = (what: string): ReadonlySet<string | null | undefined> =>
-      new Set(done!.filter((row) => row["what"] === what).map((row) => row["shard_id"]));
-    const [held, moved] = [shards("held"), shards("moved")];
-    const stored = byShard(stands!.filter((row) => held.has(row["shard_id"])));
-    return writes.map(({ shardId, checkpoint }) => {
-      const stood = stored.get(shardId);
-      if (stood === undefined) return { outcome: "lease-lost" };
-      if (moved.has(shardId)) return { outcome: "written", stored: checkpoint };
-      const order = compareCheckpoints(checkpoint, stood);
-      if (order > 0) throw this.#refusedByTrigger(shardId);
-      return { outcome: order === 0 ? "same" : "behind", stored: stood };
-    });
+    return this.#checkpoints.set(scope, writes, options);
   }
 
-  async resetCheckpoint(
+  resetCheckpoint(
     scope: StoreScope,
     shardId: string,
     to: Checkpoint | undefined,
     options?: CallOptions & { readonly force?: boolean },
   ): Promise<void> {
-    const [, lease, done] = await this.#calls.runClaimed(scope, options, (place) =>
-      sql.reset(place, shardId, to, options?.force === true),
-    );
-    if (done!.length > 0) return;
-    const owner = String(lease![0]?.["owner"]);
-    throw new LeaseLostError(shardId, `${owner} holds it: stop it, or force the reset`);
+    return this.#checkpoints.reset(scope, shardId, to, options);
   }
 
   joinWorker(
@@ -268,7 +245,7 @@ export class PostgresStore implements LeaseStore {
     } catch (error) {
       if (!KcError.is(error)) throw error;
       if (error.code === "STORE_ACCESS_DENIED") return;
-      if (sqlState(error.cause) !== "55P03") throw error;
+      if (!isLockTimeout(error.cause)) throw error;
       process.emitWarning(
         `${this.#connection.where}: another transaction holds a lock, so setup() left out how the ` +
           `tables are stored: they grow more than they need to. Run setup() again, or\n` +
@@ -278,23 +255,9 @@ export class PostgresStore implements LeaseStore {
     }
   }
 
-  /** The row was locked and compared: nothing else keeps a write that is further on. */
-  #refusedByTrigger(shardId: string): StoreError {
-    return new StoreError(
-      "STORE_FAILED",
-      `${this.#connection.where}: the checkpoint of ${shardId} was not written, though it is further ` +
-        `on: a trigger or rule of the table's owner keeps it from being written. Drop it`,
-      { shardId },
-    );
-  }
-
   async #missing(options: CallOptions | undefined): Promise<MissingSteps> {
     const { tables } = this.#calls;
     const rows = await this.#connection.run((quote) => inspect(tables, quote), options);
     return missing(inspectionOf(rows), tables, this.#connection.where);
   }
-}
-
-function byShard(rows: PostgresRows): ReadonlyMap<string, Checkpoint> {
-  return new Map(rows.map((row) => [String(row["shard_id"]), checkpointOf(row)]));
 }

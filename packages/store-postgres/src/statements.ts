@@ -140,6 +140,25 @@ export function advance(place: Place, writes: readonly CheckpointWrite[]): strin
 }
 
 /**
+ * The claim, and the shards of which a row is locked by another transaction, in the way that a write
+ * would wait for. What is not locked is, until this call's end.
+ */
+export function readLocked(place: Place, shardIds: readonly string[]): string[] {
+  const { tables, namespace, quote } = place;
+  const these = `namespace = ${quote(namespace)} AND shard_id =
+      ANY (ARRAY(SELECT json_array_elements_text(${quote(JSON.stringify(shardIds))})))`;
+  const free = (table: string): string =>
+    `SELECT shard_id FROM ${table} WHERE ${these} FOR NO KEY UPDATE SKIP LOCKED`;
+  const locked = (table: string, name: string): string =>
+    `SELECT shard_id FROM ${table} WHERE ${these} AND shard_id NOT IN (SELECT shard_id FROM ${name})`;
+  return [
+    claim(place),
+    `WITH l AS (${free(tables.leases)}), c AS (${free(tables.checkpoints)})
+    ${locked(tables.leases, "l")} UNION ${locked(tables.checkpoints, "c")}`,
+  ];
+}
+
+/**
  * The claim; a free lease if there is none; the lease's owner, locked; and then the reset, which
  * answers with a row if it was done. The lock comes first in a statement of its own: the next one
  * sees the checkpoint of whoever held it until then.

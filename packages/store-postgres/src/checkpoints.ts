@@ -1,0 +1,147 @@
+import {
+  compareCheckpoints,
+  KcError,
+  LeaseLostError,
+  StoreError,
+  type BulkCheckpointResult,
+  type CallOptions,
+  type Checkpoint,
+  type CheckpointWrite,
+  type StoreScope,
+} from "@kc/core";
+import type { Calls } from "./calls.ts";
+import type { PostgresRows } from "./client.ts";
+import { isLockTimeout } from "./errors.ts";
+import { checkpointOf } from "./rows.ts";
+import * as sql from "./statements.ts";
+
+/** The rows of checkpoints: `Store` says what each call does. */
+export class Checkpoints {
+  readonly #calls: Calls;
+  /**
+   * A write of several shards has met a lock, and failed for all of them. Until one meets none, each
+   * write first looks which rows are locked.
+   */
+  #meetsLocks = false;
+
+  constructor(calls: Calls) {
+    this.#calls = calls;
+  }
+
+  async get(
+    scope: StoreScope,
+    shardId: string,
+    options: CallOptions | undefined,
+  ): Promise<Checkpoint | undefined> {
+    const [rows] = await this.#calls.runClaimed(scope, options, (place) =>
+      sql.readCheckpoint(place, shardId),
+    );
+    const [row] = rows!;
+    return row && checkpointOf(row);
+  }
+
+  async all(
+    scope: StoreScope,
+    options: CallOptions | undefined,
+  ): Promise<ReadonlyMap<string, Checkpoint>> {
+    const [rows] = await this.#calls.runClaimed(scope, options, sql.readCheckpoints);
+    return byShard(rows!);
+  }
+
+  async set(
+    scope: StoreScope,
+    writes: readonly CheckpointWrite[],
+    options: CallOptions | undefined,
+  ): Promise<readonly BulkCheckpointResult[]> {
+    if (writes.length < 2) return this.#advance(scope, writes, options);
+    try {
+      if (this.#meetsLocks) return await this.#passOverLocked(scope, writes, options);
+      return await this.#advance(scope, writes, options);
+    } catch (error) {
+      if (KcError.is(error) && isLockTimeout(error.cause)) this.#meetsLocks = true;
+      throw error;
+    }
+  }
+
+  async reset(
+    scope: StoreScope,
+    shardId: string,
+    to: Checkpoint | undefined,
+    options: (CallOptions & { readonly force?: boolean }) | undefined,
+  ): Promise<void> {
+    const [, lease, done] = await this.#calls.runClaimed(scope, options, (place) =>
+      sql.reset(place, shardId, to, options?.force === true),
+    );
+    if (done!.length > 0) return;
+    const owner = String(lease![0]?.["owner"]);
+    throw new LeaseLostError(shardId, `${owner} holds it: stop it, or force the reset`);
+  }
+
+  async #advance(
+    scope: StoreScope,
+    writes: readonly CheckpointWrite[],
+    options: CallOptions | undefined,
+  ): Promise<readonly BulkCheckpointResult[]> {
+    const [, done, stands] = await this.#calls.runClaimed(scope, options, (place) =>
+      sql.advance(place, writes),
+    );
+    const shards = (what: string): ReadonlySet<string | null | undefined> =>
+      new Set(done!.filter((row) => row["what"] === what).map((row) => row["shard_id"]));
+    const [held, moved] = [shards("held"), shards("moved")];
+    const stored = byShard(stands!.filter((row) => held.has(row["shard_id"])));
+    return writes.map(({ shardId, checkpoint }) => {
+      const stood = stored.get(shardId);
+      if (stood === undefined) return { outcome: "lease-lost" };
+      if (moved.has(shardId)) return { outcome: "written", stored: checkpoint };
+      const order = compareCheckpoints(checkpoint, stood);
+      if (order > 0) throw this.#refusedByTrigger(shardId);
+      return { outcome: order === 0 ? "same" : "behind", stored: stood };
+    });
+  }
+
+  /** Two round trips. The writes whose rows are locked fail at once; the others do not wait for them. */
+  async #passOverLocked(
+    scope: StoreScope,
+    writes: readonly CheckpointWrite[],
+    options: CallOptions | undefined,
+  ): Promise<readonly BulkCheckpointResult[]> {
+    const [rows] = await this.#calls.runClaimed(scope, options, (place) =>
+      sql.readLocked(
+        place,
+        writes.map(({ shardId }) => shardId),
+      ),
+    );
+    const locked = new Set(rows!.map((row) => row["shard_id"]));
+    const open = writes.filter(({ shardId }) => !locked.has(shardId));
+    const results = (await this.#advance(scope, open, options)).values();
+    this.#meetsLocks = locked.size > 0;
+    return writes.map(({ shardId }) =>
+      locked.has(shardId)
+        ? { outcome: "failed", error: this.#locked(shardId) }
+        : results.next().value!,
+    );
+  }
+
+  #locked(shardId: string): StoreError {
+    return new StoreError(
+      "STORE_UNAVAILABLE",
+      `${this.#calls.connection.where}: another transaction has locked the row of ${shardId}, or of ` +
+        `its lease. It is written once that transaction is over`,
+      { retryable: true, shardId },
+    );
+  }
+
+  /** The row was locked and compared: nothing else keeps a write that is further on. */
+  #refusedByTrigger(shardId: string): StoreError {
+    return new StoreError(
+      "STORE_FAILED",
+      `${this.#calls.connection.where}: the checkpoint of ${shardId} was not written, though it is further ` +
+        `on: a trigger or rule of the table's owner keeps it from being written. Drop it`,
+      { shardId },
+    );
+  }
+}
+
+function byShard(rows: PostgresRows): ReadonlyMap<string, Checkpoint> {
+  return new Map(rows.map((row) => [String(row["shard_id"]), checkpointOf(row)]));
+}
