@@ -68,8 +68,8 @@ async function mysql({ uri }: { readonly uri: string }): Promise<Place> {
   const connection = await createConnection(uri);
   await connection.query(`CREATE DATABASE ${database}`);
   await connection.end();
-  const { host, username } = new URL(uri);
-  const address = `${username}@tcp(${host})/${database}`;
+  const { host, username, password } = new URL(uri);
+  const address = `${username}:${password}@tcp(${host})/${database}`;
   return {
     kind: "mysql",
     address,

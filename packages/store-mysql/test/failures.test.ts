@@ -235,13 +235,14 @@ describe.each(SERVERS)("$name", ({ name, start }) => {
       "on %s is waited for, then told as passing; reads do not wait",
       async (table) => {
         const store = await open();
-        await flush(store, 1);
+        const write = (n: number) => store.setCheckpoint(SCOPE, writeOf(at(n)));
+        await write(1);
         await whileLocked(table, async () => {
-          await expectFailure(flush(store, 2), { ...UNAVAILABLE, text: "a lock was held" });
-          expect(await standing(store)).toBe(1);
+          await expectFailure(write(2), { ...UNAVAILABLE, text: "a lock was held" });
+          expect(await store.getCheckpoint(SCOPE, SHARD)).toStrictEqual(at(1));
         });
-        await recovered(() => flush(store, 2));
-        expect(await standing(store)).toBe(2);
+        await recovered(() => write(2));
+        expect(await store.getCheckpoint(SCOPE, SHARD)).toStrictEqual(at(2));
       },
     );
 
@@ -253,7 +254,9 @@ describe.each(SERVERS)("$name", ({ name, start }) => {
       const store = openStore({ ...from, timeoutMs });
       await flush(store, 1);
       await whileLocked("kinesis_consumer_leases", async () => {
-        for (let n = 2; n < 4; n++) await expectFailure(flush(store, n), UNAVAILABLE);
+        for (let n = 2; n < 4; n++) {
+          await expectFailure(store.setCheckpoint(SCOPE, writeOf(at(n))), UNAVAILABLE);
+        }
         await until("nothing waits in the server", async () => {
           const { done, state } = await waiting();
           return { done: !done, state };
@@ -292,14 +295,14 @@ describe.each(SERVERS)("$name", ({ name, start }) => {
       const pool = ownPool({ ...database.options, connectionLimit: 1 });
       const store = openStore({ pool, timeoutMs: 60_000 });
       await store.setup();
-      await flush(store, 1);
+      await store.setCheckpoint(SCOPE, writeOf(at(1)));
       await whileLocked("kinesis_consumer_leases", async (unlock) => {
-        const flushing = flush(store, 2);
+        const writing = store.setCheckpoint(SCOPE, writeOf(at(2)));
         await until("a write that waits", waiting);
         await unlock();
-        await flushing;
+        await writing;
       });
-      expect(await standing(store)).toBe(2);
+      expect(await store.getCheckpoint(SCOPE, SHARD)).toStrictEqual(at(2));
     });
 
     it("lets an abort end the wait with its reason, and others get another connection", async () => {
@@ -346,7 +349,7 @@ describe.each(SERVERS)("$name", ({ name, start }) => {
 
   describe("refusals", () => {
     /** A user of this database alone, with these rights. */
-    async function userWith(rights: string, password = ""): Promise<string> {
+    async function userWith(rights: string, password = server.password): Promise<string> {
       const user = database.name.slice(0, 20);
       await database.admin.query(`CREATE USER ${user}@'%' IDENTIFIED BY '${password}'`);
       onTestFinished(async () => void (await database.admin.query(`DROP USER ${user}@'%'`)));

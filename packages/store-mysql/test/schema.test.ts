@@ -38,7 +38,9 @@ describe.each(SERVERS)("the schema on $name", ({ address }) => {
   /** Somebody with these rights alone, in this database. */
   async function userWith(rights: string, on = "*"): Promise<{ user: string; host: string }> {
     const user = database.name.slice(0, 20);
-    await database.admin.query(`CREATE USER IF NOT EXISTS ${user}@'%'`);
+    await database.admin.query(
+      `CREATE USER IF NOT EXISTS ${user}@'%' IDENTIFIED BY '${address.password}'`,
+    );
     await database.admin.query(`GRANT ${rights} ON ${database.name}.${on} TO ${user}@'%'`);
     return { ...database.options, user, host: address.host };
   }
@@ -326,11 +328,12 @@ describe.each(SERVERS)("the schema on $name", ({ address }) => {
   });
 
   it("in no database, or in one that is not there, is refused", async () => {
-    const { host, port, user } = address;
-    const nowhere = openStore({ connection: { host, port, user } });
+    const { host, port, user, password } = address;
+    const server = { host, port, user, password };
+    const nowhere = openStore({ connection: server });
     await expectFailure(nowhere.setup(), { ...WRONG_SCHEMA, text: "name the database" });
     await expectFailure(nowhere.getCheckpoints(SCOPE), WRONG_SCHEMA);
-    const missing = openStore({ connection: { host, port, user, database: "not_there" } });
+    const missing = openStore({ connection: { ...server, database: "not_there" } });
     await expectFailure(missing.getCheckpoints(SCOPE), WRONG_SCHEMA);
   });
 });

@@ -17,7 +17,7 @@ const RECORDS = 600;
 test("no checkpoint ever covers a record that was not handled, whatever befalls the server", async () => {
   const server = await startPostgres();
   onTestFinished(() => server.close());
-  const { user, database } = server;
+  const { user, password, database } = server;
   const { admin, schema } = await open(server);
   await using proxy = await startProxy(server);
   const kinesis = new FakeKinesis({ quotas: false });
@@ -47,7 +47,7 @@ test("no checkpoint ever covers a record that was not handled, whatever befalls 
 
   const start = (): { stop: () => Promise<void> } => {
     const store = new PostgresStore({
-      connection: { host: proxy.host, port: proxy.port, user, database },
+      connection: { host: proxy.host, port: proxy.port, user, password, database },
       schema,
       timeoutMs: 500,
     });

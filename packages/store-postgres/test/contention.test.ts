@@ -190,8 +190,8 @@ describe("another transaction", () => {
        CREATE TRIGGER check_isolation BEFORE INSERT ON ${schema}.kinesis_consumer
          FOR EACH ROW EXECUTE FUNCTION ${schema}.check()`,
     );
-    const { host, port, database } = inject("postgres");
-    const pool = new pg.Pool({ host, port, database, user, max: 8 });
+    const { host, port, password, database } = inject("postgres");
+    const pool = new pg.Pool({ host, port, database, user, password, max: 8 });
     onTestFinished(() => pool.end());
     const store = new PostgresStore({ pool, schema });
     const writes = Array.from({ length: 100 }, (_, n) => store.setCheckpoint(SCOPE, at(n)));

@@ -64,8 +64,8 @@ describe("new PostgresStore", () => {
   });
 
   it("takes a connection string, and pg's own options", async () => {
-    const { connectionString, host, port, user, database } = inject("postgres");
-    for (const connection of [connectionString, { host, port, user, database }]) {
+    const { connectionString, host, port, user, password, database } = inject("postgres");
+    for (const connection of [connectionString, { host, port, user, password, database }]) {
       await using store = new PostgresStore({ connection, table: "never_made" });
       const error = await store
         .getCheckpoints({ application: "a", streamName: "b" })

@@ -99,7 +99,7 @@ test("a call is one message to the server", async () => {
 test("a user or a database that is not there: lasting; no connection left for it: passing", async () => {
   const server = inject("postgres");
   const opened = await open(server);
-  const { host, port, user, database } = server;
+  const { host, port, user, password, database } = server;
   const crowded = await role(opened, "CONNECTION LIMIT 0");
   const cases = [
     [{ user: "nobody_at_all" }, DENIED],
@@ -109,7 +109,7 @@ test("a user or a database that is not there: lasting; no connection left for it
     [{ host: "host.invalid" }, UNAVAILABLE],
   ] as const;
   for (const [own, expected] of cases) {
-    const connection = { host, port, user, database, ...own };
+    const connection = { host, port, user, password, database, ...own };
     await using store = new PostgresStore({ connection, schema: opened.schema });
     expect(await failure(store.getCheckpoints(SCOPE)), JSON.stringify(own)).toMatchObject(expected);
   }

@@ -18,8 +18,8 @@ const storeOn = ({ pool, schema }: Opened, own: Partial<PostgresStoreOptions>): 
 
 /** A store of a user who has rights of its own alone. */
 async function storeOf(opened: Opened, user: string, table?: string): Promise<PostgresStore> {
-  const { host, port, database } = inject("postgres");
-  const pool = new pg.Pool({ host, port, database, user, max: 2 });
+  const { host, port, password, database } = inject("postgres");
+  const pool = new pg.Pool({ host, port, database, user, password, max: 2 });
   onTestFinished(() => pool.end());
   return new PostgresStore({ pool, schema: opened.schema, ...(table ? { table } : {}) });
 }

@@ -34,9 +34,10 @@ async function listeners({ admin, schema }: Opened): Promise<number> {
   return rowCount ?? 0;
 }
 
-const own = ({ schema }: Opened, port?: number): PostgresConnection => {
-  const { host, user, database, ...server } = inject("postgres");
-  return { host, user, database, port: port ?? server.port, application_name: schema };
+const own = ({ schema }: Opened, port?: number): PostgresConnection & object => {
+  const { host, user, password, database, ...server } = inject("postgres");
+  const application_name = schema;
+  return { host, user, password, database, port: port ?? server.port, application_name };
 };
 
 test("there is no watch without a connection for it", async () => {
@@ -144,8 +145,7 @@ test("a watch goes where the option `stream` leads, at each connection: connecto
     sockets.push(socket);
     return socket;
   };
-  const { user, database } = inject("postgres");
-  const nowhere = { host: "tunnel.invalid", user, database, application_name: opened.schema };
+  const nowhere = { ...own(opened), host: "tunnel.invalid" };
   const watch = watcher(opened, { ...nowhere, stream });
   await watch.heard(0);
   const before = watch.hints();
@@ -156,7 +156,6 @@ test("a watch goes where the option `stream` leads, at each connection: connecto
 
 test("a watch that can never work says so", async () => {
   const opened = await open(inject("postgres"));
-  const { host, port, database } = inject("postgres");
-  const nobody = { host, port, database, user: "nobody_there" };
+  const nobody = { ...own(opened), user: "nobody_there" };
   expect(await watcher(opened, nobody).watching).toMatchObject(DENIED);
 });

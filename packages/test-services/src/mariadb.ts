@@ -3,14 +3,37 @@ import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { freePort } from "./free-port.ts";
 import { type MysqlAddress, mysqlAddress, writeInitFile } from "./mysql-address.ts";
-import { type Program, program } from "./programs.ts";
+import { joinPaths, type Program, program } from "./programs.ts";
+import { randomPassword } from "./random-password.ts";
 import { type Lifecycle, launch } from "./server-process.ts";
 import { runUnprivileged } from "./unprivileged.ts";
 import { openWorkplace } from "./workplace.ts";
 
 export interface MariadbServer extends MysqlAddress, Lifecycle {}
 
-export async function startMariadb(): Promise<MariadbServer> {
+export function startMariadb(): Promise<MariadbServer> {
+  return launchMariadb({ name: "MariaDB", ready: "ready for connections" });
+}
+
+export interface MariadbLaunch {
+  readonly name: string;
+  /** What it prints when it serves. */
+  readonly ready: string;
+  /** The rest of its command line. */
+  readonly settings?: readonly string[];
+  /** Where it finds what it starts. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** A node of a cluster has the users of all others. @default one of its own */
+  readonly password?: string;
+}
+
+export async function launchMariadb({
+  name,
+  ready,
+  settings = [],
+  env = {},
+  password = randomPassword(),
+}: MariadbLaunch): Promise<MariadbServer> {
   const mariadbd = await program("mariadbd");
   const base = dirname(dirname(mariadbd.path));
   const workplace = openWorkplace("mariadb");
@@ -26,7 +49,7 @@ export async function startMariadb(): Promise<MariadbServer> {
   const host = "127.0.0.1";
   const port = await freePort();
   const server = await launch({
-    name: "MariaDB",
+    name,
     workplace,
     command: [
       mariadbd.path,
@@ -35,16 +58,17 @@ export async function startMariadb(): Promise<MariadbServer> {
       `--port=${port}`,
       `--socket=${join(workplace.directory, "socket")}`,
       `--pid-file=${join(workplace.directory, "pid")}`,
-      `--init-file=${writeInitFile(workplace.directory)}`,
+      `--init-file=${writeInitFile(workplace.directory, password)}`,
       "--skip-name-resolve",
       // Written at each commit, so that it survives kill -9, but not synced.
       "--innodb-flush-log-at-trx-commit=2",
+      ...settings,
     ],
-    env: mariadbd.env,
-    ready: (output) => output.includes("ready for connections"),
+    env: joinPaths(mariadbd.env, env),
+    ready: (output) => output.includes(ready),
     stopSignal: "SIGTERM",
   });
-  return Object.assign(server, mysqlAddress(host, port));
+  return Object.assign(server, mysqlAddress(host, port, password));
 }
 
 /** As `mariadb-install-db` does, which asks for programs of other packages. */
@@ -67,8 +91,11 @@ async function createSystemTables(
   await runUnprivileged([path, ...common, "--bootstrap", "--max-allowed-packet=8M"], {
     cwd: directory,
     env,
-    input: ["CREATE DATABASE mysql;", "USE mysql;", "SET @auth_root_socket = NULL;", ...sql].join(
-      "\n",
-    ),
+    input: [
+      "CREATE DATABASE mysql;",
+      "USE mysql;", // Root without a password is this machine's user of this name, which there is not.
+      "SET @auth_root_socket = 'no-user';",
+      ...sql,
+    ].join("\n"),
   });
 }

@@ -3,22 +3,27 @@ import { join } from "node:path";
 import type { Address } from "./server-process.ts";
 
 export interface MysqlAddress extends Address {
-  /** May do everything and needs no password. */
+  /** May do everything. */
   readonly user: string;
+  /** Empty = none, on a server that the environment names. */
+  readonly password: string;
   readonly uri: string;
 }
 
 const USER = "tests";
 
-export function mysqlAddress(host: string, port: number): MysqlAddress {
-  return { host, port, user: USER, uri: `mysql://${USER}@${host}:${port}` };
+export function mysqlAddress(host: string, port: number, password: string): MysqlAddress {
+  return { host, port, user: USER, password, uri: `mysql://${USER}:${password}@${host}:${port}` };
 }
 
-/** The file with what a server does at each start: a new one knows only users of its own host. */
-export function writeInitFile(directory: string): string {
+/**
+ * The file with what a server does at each start: a new one knows only users of its own host. Only the
+ * server's user can enter the directory.
+ */
+export function writeInitFile(directory: string, password: string): string {
   const file = join(directory, "init.sql");
   const statements = [
-    `CREATE USER IF NOT EXISTS ${USER}@'%';`,
+    `CREATE USER IF NOT EXISTS ${USER}@'%' IDENTIFIED BY '${password}';`,
     `GRANT ALL ON *.* TO ${USER}@'%' WITH GRANT OPTION;`,
   ];
   // It reads one statement a line.

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { freePort } from "./free-port.ts";
 import { type MysqlAddress, mysqlAddress, writeInitFile } from "./mysql-address.ts";
 import { mysqlProgram } from "./mysql-program.ts";
+import { randomPassword } from "./random-password.ts";
 import { type Lifecycle, launch } from "./server-process.ts";
 import { runUnprivileged } from "./unprivileged.ts";
 import { openWorkplace } from "./workplace.ts";
@@ -19,7 +20,9 @@ export async function startMysql(): Promise<MysqlServer> {
     `--basedir=${base}`,
     `--datadir=${workplace.data}`,
   ];
+  // Its root has no password, and comes in by the socket alone, in a directory that no other user can enter.
   await runUnprivileged([...mysqld, "--initialize-insecure"], { cwd: workplace.directory });
+  const password = randomPassword();
 
   const host = "127.0.0.1";
   const port = await freePort();
@@ -32,7 +35,7 @@ export async function startMysql(): Promise<MysqlServer> {
       `--port=${port}`,
       `--socket=${join(workplace.directory, "socket")}`,
       `--pid-file=${join(workplace.directory, "pid")}`,
-      `--init-file=${writeInitFile(workplace.directory)}`,
+      `--init-file=${writeInitFile(workplace.directory, password)}`,
       "--mysqlx=OFF",
       "--skip-name-resolve",
       "--skip-log-bin",
@@ -42,5 +45,5 @@ export async function startMysql(): Promise<MysqlServer> {
     ready: (output) => output.includes("ready for connections"),
     stopSignal: "SIGTERM",
   });
-  return Object.assign(server, mysqlAddress(host, port));
+  return Object.assign(server, mysqlAddress(host, port, password));
 }

@@ -20,11 +20,14 @@ export async function startPgBouncer(
   { poolSize = 20 }: PgBouncerOptions = {},
 ): Promise<PgBouncerServer> {
   const { path, env } = await program("pgbouncer");
-  const { user, database } = postgres;
+  const { user, password, database } = postgres;
   const host = "127.0.0.1";
   const port = await freePort();
   const workplace = openWorkplace("pgbouncer");
   const configuration = join(workplace.directory, "pgbouncer.ini");
+  // Only the server's user can enter the directory.
+  const users = join(workplace.directory, "users.txt");
+  writeFileSync(users, `"${user}" "${password}"\n`);
   writeFileSync(
     configuration,
     `[databases]
@@ -33,7 +36,8 @@ export async function startPgBouncer(
 listen_addr = ${host}
 listen_port = ${port}
 unix_socket_dir =
-auth_type = any
+auth_type = scram-sha-256
+auth_file = ${users}
 admin_users = ${user}
 pool_mode = transaction
 default_pool_size = ${poolSize}
@@ -48,6 +52,6 @@ max_client_conn = 1000
     ready: (output) => output.includes("process up"),
     stopSignal: "SIGTERM",
   });
-  const connectionString = `postgresql://${user}@${host}:${port}/${database}`;
-  return Object.assign(server, { host, port, user, database, connectionString });
+  const connectionString = `postgresql://${user}:${password}@${host}:${port}/${database}`;
+  return Object.assign(server, { host, port, user, password, database, connectionString });
 }

@@ -1,13 +1,16 @@
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { freePort } from "./free-port.ts";
+import { randomPassword } from "./random-password.ts";
 import { type Address, type Lifecycle, launch } from "./server-process.ts";
 import { runUnprivileged } from "./unprivileged.ts";
 import { openWorkplace } from "./workplace.ts";
 
 export interface PostgresAddress extends Address {
-  /** A superuser who needs no password. */
+  /** A superuser. */
   readonly user: string;
+  /** Empty = none, on a server that the environment names. */
+  readonly password: string;
   /** The database that every server has. Tests make their own. */
   readonly database: string;
   readonly connectionString: string;
@@ -19,12 +22,17 @@ export async function startPostgres(): Promise<PostgresServer> {
   const { initdb, postgres } = await programs();
   const workplace = openWorkplace("postgres");
   const user = "postgres";
+  const password = randomPassword();
+  // Only the server's user can enter the directory.
+  const passwordFile = join(workplace.directory, "password");
+  writeFileSync(passwordFile, password);
   await runUnprivileged(
     [
       initdb,
       `--pgdata=${workplace.data}`,
       `--username=${user}`,
-      "--auth=trust",
+      "--auth=scram-sha-256",
+      `--pwfile=${passwordFile}`,
       "--encoding=UTF8",
       "--no-locale",
       "--no-sync",
@@ -52,8 +60,9 @@ export async function startPostgres(): Promise<PostgresServer> {
     // A fast shutdown: clients are told and disconnected.
     stopSignal: "SIGINT",
   });
-  const connectionString = `postgresql://${user}@${host}:${port}/postgres`;
-  return Object.assign(server, { host, port, user, database: "postgres", connectionString });
+  const database = "postgres";
+  const connectionString = `postgresql://${user}:${password}@${host}:${port}/${database}`;
+  return Object.assign(server, { host, port, user, password, database, connectionString });
 }
 
 interface Programs {

@@ -39,6 +39,20 @@ export async function program(name: ProgramName): Promise<Program> {
   return { path: found(unpacked, name), env: { LD_LIBRARY_PATH: libraries(root) } };
 }
 
+/** For programs of both: what is searched in order, in the first's places and then the second's. */
+export function joinPaths(a: Program["env"], b: Program["env"]): Program["env"] {
+  const names = new Set([...Object.keys(a), ...Object.keys(b)]);
+  const joined = (name: string): string =>
+    [a[name], b[name]].filter((each) => each !== undefined).join(delimiter);
+  return Object.fromEntries([...names].map((name) => [name, joined(name)]));
+}
+
+/** Where the programs and libraries of unpacked packages are found. */
+export function environmentOf(root: string): Program["env"] {
+  const path = [...binaries(root), process.env["PATH"]].join(delimiter);
+  return { PATH: path, LD_LIBRARY_PATH: libraries(root) };
+}
+
 function found(paths: readonly string[], name: string): string {
   const path = paths.find((each) => existsSync(each));
   if (path === undefined) throw new Error(`No ${name} among ${paths.join(", ")}`);

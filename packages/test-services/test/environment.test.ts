@@ -10,12 +10,19 @@ describe("a server that the environment names", () => {
     [
       "postgres",
       POSTGRES,
-      { host: "db.example", port: 6543, user: "me", database: "app", connectionString: POSTGRES },
+      {
+        host: "db.example",
+        port: 6543,
+        user: "me",
+        password: "secret",
+        database: "app",
+        connectionString: POSTGRES,
+      },
     ],
     [
       "mariadb",
       "mysql://root@localhost",
-      { host: "localhost", port: 3306, user: "root", uri: "mysql://root@localhost" },
+      { host: "localhost", port: 3306, user: "root", password: "", uri: "mysql://root@localhost" },
     ],
     ["redis", "redis://localhost", { host: "localhost", port: 6379, url: "redis://localhost" }],
     [

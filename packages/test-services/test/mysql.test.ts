@@ -2,8 +2,8 @@ import { type Connection, createConnection } from "mysql2/promise";
 import { describe, expect, inject, onTestFinished, test } from "vitest";
 import { type MysqlAddress, startMariadb } from "../src/index.ts";
 
-async function connect({ host, port, user }: MysqlAddress): Promise<Connection> {
-  const connection = await createConnection({ host, port, user });
+async function connect({ host, port, user, password }: MysqlAddress): Promise<Connection> {
+  const connection = await createConnection({ host, port, user, password });
   // Told of a connection that breaks; without a listener the process would end.
   connection.on("error", () => undefined);
   onTestFinished(() => connection.destroy());
@@ -40,6 +40,12 @@ describe.each(servers)("$name", ({ shared, version }) => {
     expect(await value(connection, "SELECT VERSION()")).toMatch(version);
     await connection.query("CREATE DATABASE of_this_file");
     await connection.query("DROP DATABASE of_this_file");
+  });
+
+  test.each(["tests", "root", ""])("lets nobody in without the password: '%s'", async (user) => {
+    const { host, port } = shared;
+    const connecting = createConnection({ host, port, user });
+    await expect(connecting).rejects.toThrow(/Access denied|not allowed to connect/);
   });
 
   test("skips what another connection has locked", async () => {

@@ -1,7 +1,13 @@
 import { existsSync, readFileSync } from "node:fs";
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from "vitest";
-import { type PostgresAddress, type PostgresServer, startPostgres } from "../src/index.ts";
+import {
+  type PgBouncerServer,
+  type PostgresAddress,
+  type PostgresServer,
+  startPgBouncer,
+  startPostgres,
+} from "../src/index.ts";
 
 /** Those that run. Read at once: a process started to look would look too late. */
 function running(pids: readonly number[]): number[] {
@@ -38,6 +44,20 @@ test("its connections are served by processes of their own: SKIP LOCKED skips", 
   expect(rows).toEqual([]);
   await holder.query("ROLLBACK");
   await holder.query("DROP TABLE locked");
+});
+
+test.each<[string, () => Promise<PostgresAddress | PgBouncerServer>]>([
+  ["Postgres", async () => inject("postgres")],
+  ["PgBouncer before it", () => startPgBouncer(inject("postgres"))],
+])("%s lets nobody in without the password", async (_, start) => {
+  const server = await start();
+  if ("close" in server) onTestFinished(() => server.close());
+  for (const user of [server.user, "nobody_there"]) {
+    const { host, port, database } = server;
+    const stranger = new Client({ host, port, database, user, password: "guessed" });
+    stranger.on("error", () => undefined);
+    await expect(stranger.connect()).rejects.toThrow(/password authentication failed|SASL/);
+  }
 });
 
 test("its processes have no capability: who connects reads no file of another user by it", async () => {

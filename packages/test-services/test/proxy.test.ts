@@ -32,9 +32,9 @@ test("what is sent to one side comes out at the other", async () => {
 });
 
 test("a driver works through it", async () => {
-  const { user, database, ...target } = inject("postgres");
+  const { user, password, database, ...target } = inject("postgres");
   await using behind = await startProxy(target);
-  const client = new Client({ host: behind.host, port: behind.port, user, database });
+  const client = new Client({ host: behind.host, port: behind.port, user, password, database });
   await client.connect();
   const { rows } = await client.query("SELECT repeat('x', 1000000) AS large");
   expect(rows).toEqual([{ large: "x".repeat(1_000_000) }]);
@@ -42,9 +42,9 @@ test("a driver works through it", async () => {
 });
 
 test("with latency a reply comes no sooner than both ways take, and whole", async () => {
-  const { user, database, ...target } = inject("postgres");
+  const { user, password, database, ...target } = inject("postgres");
   await using behind = await startProxy(target, { latencyMs: 40 });
-  const client = new Client({ host: behind.host, port: behind.port, user, database });
+  const client = new Client({ host: behind.host, port: behind.port, user, password, database });
   await client.connect();
   const since = performance.now();
   const { rows } = await client.query("SELECT repeat('x', 9000000) AS large");

@@ -32,16 +32,17 @@ export interface Database {
   drop(): Promise<void>;
 }
 
-export async function createDatabase({ host, port, user }: MysqlAddress): Promise<Database> {
+export async function createDatabase(address: MysqlAddress): Promise<Database> {
   const name = `kc_${randomUUID().replaceAll("-", "")}`;
-  const server = { host, port, user, connectionLimit: 3, multipleStatements: true };
+  const { host, port, user, password } = address;
+  const server = { host, port, user, password, connectionLimit: 3, multipleStatements: true };
   const outside = createPool(server);
   await outside.query(`CREATE DATABASE ${name}`);
   const bigNumbers = { supportBigNumbers: true, bigNumberStrings: true };
   const admin = createPool({ ...server, ...bigNumbers, database: name });
   return {
     name,
-    options: { host, port, user, database: name },
+    options: { host, port, user, password, database: name },
     admin,
     async processes() {
       const [rows] = await outside.query<RowDataPacket[]>(

@@ -1,10 +1,8 @@
 import type { FrozenClientHarness, LeaseStoreHarness, ServerAddress } from "@kc/conformance";
-import { startProxy, type Address } from "@kc-internal/test-services";
+import { startProxy, type PostgresAddress } from "@kc-internal/test-services";
 import pg from "pg";
 import { PostgresStore, type PostgresStoreOptions } from "../../src/index.ts";
 import { testDatabase } from "./database.ts";
-
-type Server = Address & { readonly user: string; readonly database: string };
 
 /**
  * A schema that every handle reaches through a proxy of the harness's own. A handle has a pool of
@@ -12,13 +10,13 @@ type Server = Address & { readonly user: string; readonly database: string };
  */
 export async function postgresHarness(
   form: "pool" | "connection",
-  { host, port, user, database }: Server,
+  { host, port, user, password, database }: PostgresAddress,
   listenConnection?: string,
 ): Promise<LeaseStoreHarness> {
   const { schema, admin, ...own } = await testDatabase();
   const proxy = await startProxy({ host, port });
   const closers: (() => Promise<unknown>)[] = [];
-  const connection = { host: proxy.host, port: proxy.port, user, database };
+  const connection = { host: proxy.host, port: proxy.port, user, password, database };
 
   const borrow = (): pg.Pool => {
     const pool = new pg.Pool({ ...connection, max: 1 });
@@ -49,6 +47,23 @@ export async function postgresHarness(
         [`${application}-${streamName}`, shardId, epoch, owner],
       );
     },
+    async lockRow({ application, streamName }, shardId, row) {
+      const table = row === "lease" ? "kinesis_consumer_leases" : "kinesis_consumer";
+      const other = await admin.connect();
+      await other.query("BEGIN");
+      await other.query(
+        `SELECT FROM ${schema}.${table} WHERE namespace = $1 AND shard_id = $2 FOR UPDATE`,
+        [`${application}-${streamName}`, shardId],
+      );
+      let isHeld = true;
+      const unlock = async (): Promise<void> => {
+        if (isHeld) await other.query("ROLLBACK");
+        if (isHeld) other.release();
+        isHeld = false;
+      };
+      closers.push(unlock);
+      return unlock;
+    },
     async openOnBorrowedClient() {
       const pool = borrow();
       return {
@@ -65,13 +80,14 @@ export async function postgresHarness(
 }
 
 /** An empty schema. A client that is to stand still has a pool of the store's own. */
-export async function frozenClientHarness(server: Server): Promise<FrozenClientHarness> {
+export async function frozenClientHarness(server: PostgresAddress): Promise<FrozenClientHarness> {
   const { schema, ...own } = await testDatabase();
-  const { user, database } = server;
+  const { user, password, database } = server;
   const stores: PostgresStore[] = [];
   const openAt = async ([address]: readonly ServerAddress[]): Promise<PostgresStore> => {
     const { host, port } = address!;
-    const store = new PostgresStore({ connection: { host, port, user, database }, schema });
+    const connection = { host, port, user, password, database };
+    const store = new PostgresStore({ connection, schema });
     stores.push(store);
     return store;
   };

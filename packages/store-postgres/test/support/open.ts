@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { KcError, type CheckpointWrite, type Store } from "@kc/core";
 import type { PostgresAddress } from "@kc-internal/test-services";
 import pg from "pg";
-import { onTestFinished } from "vitest";
+import { inject, onTestFinished } from "vitest";
 import { PostgresStore } from "../../src/index.ts";
 import { SCOPE, SHARD } from "./leases.ts";
 import { eventually } from "./poll.ts";
@@ -40,8 +40,8 @@ export async function open(
   await admin.query(`CREATE SCHEMA ${schema}`);
   await new PostgresStore({ pool: admin, schema }).setup();
   const { timeoutMs = 5000, user = server.user, port = server.port } = own;
-  const { host, database } = server;
-  const connection = { host, port, user, database };
+  const { host, password, database } = server;
+  const connection = { host, port, user, password, database };
   const pool = new pg.Pool({ ...connection, max: 1, connectionTimeoutMillis: timeoutMs });
   pool.on("error", () => undefined); // as its owner has to
   const store = new PostgresStore({ pool, schema, timeoutMs });
@@ -54,10 +54,12 @@ export async function open(
   return { store, pool, admin, schema };
 }
 
-/** A role that may log in, and what it owns; its name is its own. */
+/** A role that may log in, by the same password as the shared server's superuser. Its name is its own. */
 export async function role({ admin }: Opened, options = ""): Promise<string> {
   const name = `role_${randomBytes(6).toString("hex")}`;
-  await admin.query(`CREATE ROLE ${name} LOGIN ${options}`);
+  await admin.query(
+    `CREATE ROLE ${name} LOGIN PASSWORD '${inject("postgres").password}' ${options}`,
+  );
   return name;
 }
 

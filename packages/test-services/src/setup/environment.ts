@@ -33,10 +33,11 @@ const READ: { readonly [Name in keyof Services]: (value: string) => Services[Nam
   mariadb: mysqlOf,
   mysql: mysqlOf,
   postgres: (value) => {
-    const { username, pathname } = new URL(value);
+    const { username, password, pathname } = new URL(value);
     return {
       ...hostOf(value, ["postgres:", "postgresql:"], 5432),
       user: decodeURIComponent(username),
+      password: decodeURIComponent(password),
       database: decodeURIComponent(pathname.slice(1)) || "postgres",
       connectionString: value,
     };
@@ -46,8 +47,13 @@ const READ: { readonly [Name in keyof Services]: (value: string) => Services[Nam
 };
 
 function mysqlOf(value: string): NonNullable<Services["mysql"]> {
-  const user = decodeURIComponent(new URL(value).username);
-  return { ...hostOf(value, ["mysql:", "mariadb:"], 3306), user, uri: value };
+  const { username, password } = new URL(value);
+  return {
+    ...hostOf(value, ["mysql:", "mariadb:"], 3306),
+    user: decodeURIComponent(username),
+    password: decodeURIComponent(password),
+    uri: value,
+  };
 }
 
 function hostOf(
