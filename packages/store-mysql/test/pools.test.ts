@@ -1,9 +1,10 @@
 import { Buffer } from "node:buffer";
 import type { ApplicationRow } from "@kc/core";
-import { createPool as createCallbackPool, type PoolOptions } from "mysql2";
+import { createPool as createCallbackPool } from "mysql2";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Pool } from "mysql2/promise";
 import type { MysqlStore } from "../src/index.ts";
+import { POOLS, REFUSED, SESSIONS } from "./support/settings.ts";
 import { SERVERS, ownDatabase, ownPool, type Database } from "./support/servers.ts";
 import {
   at,
@@ -26,59 +27,6 @@ const ROW: ApplicationRow = {
   startedAt: new Date(1_700_000_000_789),
   migrated: true,
 };
-
-/** What a pool's owner may have set for purposes of their own. */
-const POOLS: Readonly<Record<string, PoolOptions>> = {
-  "one connection": { connectionLimit: 1 },
-  "decimals as doubles": { decimalNumbers: true },
-  "big numbers as they may be": { supportBigNumbers: true, bigNumberStrings: false },
-  "rows as arrays": { rowsAsArray: true },
-  "nested tables": { nestTables: true },
-  "joined table names": { nestTables: "_" },
-  "no type cast": { typeCast: false },
-  "a type cast of their own": { typeCast: () => "theirs" },
-  "named placeholders": { namedPlaceholders: true },
-  "a format of their own": { queryFormat: (sql: string) => sql.replaceAll("?", "theirs") },
-  "found rows": { flags: ["FOUND_ROWS"] },
-  "no found rows": { flags: ["-FOUND_ROWS"] },
-  "another character set": { charset: "latin1_swedish_ci" },
-  "several statements": { multipleStatements: true },
-  "objects as text": { stringifyObjects: true },
-  "dates as texts": { dateStrings: ["DATE", "DATETIME"] },
-  "big numbers as texts": { supportBigNumbers: true, bigNumberStrings: true },
-  compression: { compress: true },
-  "no idle connection": { maxIdle: 1, idleTimeout: 1 },
-  "another time zone": { timezone: "-11:00", dateStrings: true },
-};
-
-/** What a session may have been set to, by the pool's owner or the server. */
-const SESSIONS: readonly string[] = [
-  "SET sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT'",
-  "SET sql_mode = ''",
-  "SET sql_mode = 'ONLY_FULL_GROUP_BY,STRICT_ALL_TABLES'",
-  "SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED",
-  "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-  "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
-  "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE",
-  "SET time_zone = '+09:00'",
-  "SET NAMES latin1",
-  "SET sql_safe_updates = 1",
-  "SET sql_mode = 'TRADITIONAL,PAD_CHAR_TO_FULL_LENGTH,HIGH_NOT_PRECEDENCE,NO_UNSIGNED_SUBTRACTION'",
-  "SET sql_mode = 'ANSI,REAL_AS_FLOAT,IGNORE_SPACE,NO_ZERO_DATE,NO_ZERO_IN_DATE'",
-  "SET NAMES utf8mb3",
-  "SET NAMES utf8mb4 COLLATE utf8mb4_general_ci",
-  "SET collation_connection = latin1_german2_ci",
-  "SET character_set_results = NULL",
-  "SET character_set_connection = ucs2",
-  "SET innodb_lock_wait_timeout = 1",
-  "SET group_concat_max_len = 4",
-  "SET foreign_key_checks = 0, unique_checks = 0",
-  "SET sql_auto_is_null = 1",
-  "SET completion_type = 1",
-  "SET completion_type = 2",
-  "SET sql_select_limit = 1",
-  "SET /*!80000 sql_mode = '' */ /*M! sql_mode = 'SIMULTANEOUS_ASSIGNMENT' */",
-];
 
 describe.each(SERVERS)("a pool that was handed in, on $name", ({ address }) => {
   let database: Database;
@@ -147,14 +95,7 @@ describe.each(SERVERS)("a pool that was handed in, on $name", ({ address }) => {
     await expectToWork(pool);
   });
 
-  it.each([
-    ["SET SESSION TRANSACTION READ ONLY", UNAVAILABLE, "transaction_read_only"],
-    [
-      "SET sql_big_selects = 0, max_join_size = 1",
-      { code: "STORE_FAILED", retryable: false },
-      "max_join_size",
-    ],
-  ] as const)("is refused by name after %s", async (statement, error, text) => {
+  it.each(REFUSED)("is refused by name after %s", async (statement, error, text) => {
     await openStore({ connection: database.options }).setup();
     const pool = ownPool(database.options);
     pool.on("connection", (connection) => void connection.query(statement));

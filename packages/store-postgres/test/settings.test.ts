@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { leaseStoreRound } from "@kc/conformance";
+import { startPgBouncer } from "@kc-internal/test-services";
 import pg from "pg";
 import { describe, expect, inject, onTestFinished, test } from "vitest";
 import { PostgresStore } from "../src/index.ts";
@@ -74,10 +75,20 @@ describe("under a setting of its server, role or pool", () => {
     expect(await failure(store.setCheckpoint(SCOPE, at(1)))).toMatchObject(refused);
   });
 
+  test("pool_mode = statement of PgBouncer the store works: a call is one message", async () => {
+    const { schema } = await open(inject("postgres"));
+    await using pooler = await startPgBouncer(inject("postgres"), { poolMode: "statement" });
+    const { connectionString: connection } = pooler;
+    await using store = new PostgresStore({ connection, schema });
+    await store.setup();
+    await leaseStoreRound(store);
+  });
+
   test("that was tried, the README says what becomes of it", () => {
     const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
     const section = readme.split("## Settings")[1]!.split("\n## ")[0]!;
-    const names = ["search_path", ...WORKS.map(([name]) => name), ...REFUSED.map(([name]) => name)];
+    const others = ["search_path", "pool_mode", "standby.signal"];
+    const names = [...others, ...WORKS.map(([name]) => name), ...REFUSED.map(([name]) => name)];
     for (const name of names) expect(section).toContain(`\`${name}\``);
   });
 });

@@ -6,6 +6,7 @@ import Libsql from "libsql";
 import { Session, type SqliteDatabase } from "./database.ts";
 import { isLock, toStoreError } from "./errors.ts";
 import { FileIdentity } from "./file-identity.ts";
+import { filesystemOf, refuseNetwork } from "./filesystem.ts";
 import type { CheckedOptions } from "./options.ts";
 
 /** SQLite's own wait for a lock blocks the event loop: it gets this much of it at a time. */
@@ -126,6 +127,7 @@ interface OpenFile {
  * before it is acknowledged.
  */
 function openFile(path: string): OpenFile {
+  refuseNetwork(path, filesystemOf(path));
   const database = new Libsql(path, { timeout: BLOCKING_WAIT_MS });
   try {
     const [row] = new Session(database).query("PRAGMA journal_mode = WAL");

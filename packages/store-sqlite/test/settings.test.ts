@@ -1,8 +1,9 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { leaseStoreRound } from "@kc/conformance";
 import Libsql from "libsql";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { filesystemOf, refuseNetwork } from "../src/filesystem.ts";
 import { SqliteStore } from "../src/index.ts";
 import { temporaryDirectory } from "./support/files.ts";
 
@@ -86,10 +87,61 @@ describe("a database that was handed in", () => {
   });
 });
 
+describe("the filesystem of a path", () => {
+  it.each([
+    ["NFS", 0x6969],
+    ["SMB", 0xff534d42],
+    ["SMB", 0xfe534d42],
+    ["AFS", 0x5346414f],
+    ["Ceph", 0x00c36400],
+    ["Lustre", 0x0bd00bd0],
+  ])("of a network, %s, is refused by name", (name, filesystem) => {
+    const refused = {
+      code: "STORE_FAILED",
+      retryable: false,
+      message: expect.stringContaining(name),
+    };
+    expect(catchError(() => refuseNetwork(path, filesystem))).toMatchObject(refused);
+  });
+
+  it("is looked at before the file is made, and of a link's target once it is", () => {
+    const local = filesystemOf(directory.path);
+    expect(filesystemOf(path)).toBe(local);
+    symlinkSync("/proc/version", path);
+    expect(filesystemOf(path)).toBe(process.platform === "linux" ? 0x9fa0 : undefined);
+    expect(catchError(() => refuseNetwork(path, local))).toBeUndefined();
+  });
+});
+
+function catchError(work: () => void): unknown {
+  try {
+    work();
+  } catch (error) {
+    return error;
+  }
+}
+
+it("opened read-only is refused by name at the first write, which is a consumer's first call", async () => {
+  const writable = new SqliteStore({ path });
+  await writable.setup();
+  await writable[Symbol.asyncDispose]();
+  const database = new Libsql(`file:${path}?mode=ro`);
+  const store = new SqliteStore({ database });
+  const start = { start: "LATEST", startedAt: new Date(), migrated: false } as const;
+  await expect(
+    store.openApplication(scope, { ...scope, ...start, streamARN: "arn:aws:kinesis:::orders" }),
+  ).rejects.toMatchObject({
+    code: "STORE_ACCESS_DENIED",
+    retryable: false,
+    message: expect.stringContaining("SQLITE_READONLY"),
+  });
+  database.close();
+});
+
 it("the README says what becomes of each setting", () => {
   const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
   const section = readme.split("## Settings")[1]!.split("\n## ")[0]!;
-  for (const name of [...WORKS.map(([each]) => each), "query_only"]) {
-    expect(section).toContain(`\`${name}\``);
+  for (const name of [...WORKS.map(([each]) => each), "query_only", "mode=ro", "NFS"]) {
+    expect(section).toMatch(new RegExp(`\\b${name}\\b`));
   }
 });

@@ -11,8 +11,9 @@ import { openWorkplace } from "./workplace.ts";
 
 export interface MariadbServer extends MysqlAddress, Lifecycle {}
 
-export function startMariadb(): Promise<MariadbServer> {
-  return launchMariadb({ name: "MariaDB", ready: "ready for connections" });
+/** `settings`: the rest of its command line, such as `--lower-case-table-names=1`. */
+export function startMariadb(settings: readonly string[] = []): Promise<MariadbServer> {
+  return launchMariadb({ name: "MariaDB", ready: "ready for connections", settings });
 }
 
 export interface MariadbLaunch {

@@ -9,8 +9,11 @@ import { openWorkplace } from "./workplace.ts";
 
 export interface MysqlServer extends MysqlAddress, Lifecycle {}
 
-/** Oracle's MySQL. @throws NoMysqlError if it is not to be had on this machine */
-export async function startMysql(): Promise<MysqlServer> {
+/**
+ * Oracle's MySQL. `settings`: the rest of its command line, from its first start on.
+ * @throws NoMysqlError if it is not to be had on this machine
+ */
+export async function startMysql(settings: readonly string[] = []): Promise<MysqlServer> {
   const { command, base } = await mysqlProgram();
   const workplace = openWorkplace("mysql");
   const mysqld = [
@@ -19,6 +22,7 @@ export async function startMysql(): Promise<MysqlServer> {
     "--secure-file-priv=NULL",
     `--basedir=${base}`,
     `--datadir=${workplace.data}`,
+    ...settings,
   ];
   // Its root has no password, and comes in by the socket alone, in a directory that no other user can enter.
   await runUnprivileged([...mysqld, "--initialize-insecure"], { cwd: workplace.directory });

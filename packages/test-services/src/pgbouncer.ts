@@ -12,12 +12,13 @@ export interface PgBouncerServer extends PostgresAddress, Lifecycle {}
 export interface PgBouncerOptions {
   /** The connections to Postgres for each database. @default 20 */
   readonly poolSize?: number;
+  /** What a client has a connection to Postgres for. @default "transaction" */
+  readonly poolMode?: "transaction" | "statement";
 }
 
-/** In transaction mode: a client has a connection to Postgres only for as long as a transaction. */
 export async function startPgBouncer(
   postgres: PostgresAddress,
-  { poolSize = 20 }: PgBouncerOptions = {},
+  { poolSize = 20, poolMode = "transaction" }: PgBouncerOptions = {},
 ): Promise<PgBouncerServer> {
   const { path, env } = await program("pgbouncer");
   const { user, password, database } = postgres;
@@ -39,7 +40,7 @@ unix_socket_dir =
 auth_type = scram-sha-256
 auth_file = ${users}
 admin_users = ${user}
-pool_mode = transaction
+pool_mode = ${poolMode}
 default_pool_size = ${poolSize}
 max_client_conn = 1000
 `,

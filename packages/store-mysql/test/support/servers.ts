@@ -12,7 +12,7 @@ export interface Server {
   readonly name: string;
   readonly address: MysqlAddress;
   /** One more, to be broken. */
-  readonly start: () => Promise<MysqlAddress & Lifecycle>;
+  readonly start: (settings?: readonly string[]) => Promise<MysqlAddress & Lifecycle>;
 }
 
 /** Every server that is to be had here. Where MySQL is not, the set-up says so. */

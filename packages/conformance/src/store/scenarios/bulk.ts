@@ -96,7 +96,7 @@ export const bulkScenarios: readonly StoreScenario[] = [
         for (const [i, answer] of (await write(n)).entries()) {
           if (locked.includes(shardIds[i]!)) expectFailed(answer, shardIds[i]!);
           // `same`: a try before wrote it, and failed in passing.
-          else expect({ ...answer, outcome: "written" }).toStrictEqual(written(n));
+          else expect({ ...answer, outcome: "written" }).toStrictEqual(moved(n));
         }
         const stands = await store.getCheckpoints(SCOPE);
         for (const shardId of shardIds) {
@@ -106,7 +106,7 @@ export const bulkScenarios: readonly StoreScenario[] = [
       }
       for (const each of unlock) await each();
       const answers = await write(4);
-      expect(answers, "once they are free").toStrictEqual(shardIds.map(() => written(4)));
+      expect(answers, "once they are free").toStrictEqual(shardIds.map(() => moved(4)));
     },
   },
 ];
@@ -123,7 +123,7 @@ async function withinThreeTries<Answer>(call: () => Promise<Answer>): Promise<An
   }
 }
 
-function written(n: number): BulkCheckpointResult {
+function moved(n: number): BulkCheckpointResult {
   return { outcome: "written", stored: at(n) };
 }
 
