@@ -7,6 +7,7 @@ import { resolveOptions, type ResolvedOptions } from "./options/resolve-options.
 import type { ConsumerRecord } from "./record.ts";
 import { checkScanOptions, checkThresholds, type ScanOptions } from "./options/scan-options.ts";
 import { RecordIterator, type RecordLoop } from "./delivery/record-iterator.ts";
+import { oneByOne } from "./delivery/one-by-one.ts";
 import { Scan, type ScanStatus } from "./scan/scan.ts";
 import { connectsForEachCall, ownClient } from "./kinesis/own-client.ts";
 import type { KinesisClientLike } from "./kinesis/stream-client.ts";
@@ -123,7 +124,7 @@ export class Consumer {
   }
 
   #scanOf(client: KinesisClientLike, handler: Handler, loop: RecordLoop | undefined): Scan {
-    return new Scan(this.#options, client, handler, { earlier: this.#unfinished, loop });
+    return new Scan(this.#options, client, oneByOne(handler, loop), this.#unfinished);
   }
 
   #run(scan: Scan, group: AnyGroup, signal: AbortSignal | undefined): Promise<void> {

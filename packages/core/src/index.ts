@@ -21,6 +21,7 @@ export {
   type MemoryShard,
 } from "./checkpoints/memory-data.ts";
 export type * from "./groups/group.ts";
+export type { HashKeyRange } from "./kinesis/hash-key-range.ts";
 export type { Shard } from "./kinesis/shard.ts";
 export { ConsumerRecord, type RecordFields } from "./record.ts";
 export { SkipCheckpoint, type Handler, type HandlerContext } from "./handler.ts";

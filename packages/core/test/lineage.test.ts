@@ -1,14 +1,7 @@
 import { expect, test } from "vitest";
-import {
-  announced,
-  discovered,
-  formatLineage,
-  needsListing,
-  isReadable,
-  leasedShards,
-  parseLineage,
-  type Lineage,
-} from "../src/groups/leases/lineage.ts";
+import { isReadable, leasedShards, needsListing } from "../src/groups/leases/leased-shard.ts";
+import { formatLineage, parseLineage, type Lineage } from "../src/groups/leases/lineage.ts";
+import { announced, discovered } from "../src/groups/leases/listing-changes.ts";
 import type { Checkpoint, LeaseRow, Shard } from "../src/index.ts";
 
 const END: Checkpoint = { kind: "shard-end" };
@@ -40,9 +33,19 @@ const readable = (...rows: LeaseRow[]): string[] => {
 const NONE: ReadonlyMap<string, Checkpoint> = new Map();
 
 test("a lineage survives its row, and what is none is refused", () => {
-  const lineage = { parents: ["a", "b"], listed: false, atStart: true, afterParent: true };
+  const hashKeyRange = { startingHashKey: "0", endingHashKey: "9".repeat(39) };
+  const flags = { listed: false, atStart: true, afterParent: true };
+  const lineage = { parents: ["a", "b"], ...flags, hashKeyRange };
   expect(parseLineage({ shardId: "s", lineage: formatLineage(lineage) })).toEqual(lineage);
-  for (const text of ["", "{}", "null", "[1]", '{"parents":1}']) {
+  const range = (of: unknown): string => JSON.stringify({ ...lineage, hashKeyRange: of });
+  const damaged = [
+    range(null),
+    range({}),
+    range({ startingHashKey: "0", endingHashKey: 9 }),
+    range({ startingHashKey: "9", endingHashKey: "0" }),
+    range({ startingHashKey: "0", endingHashKey: "9".repeat(40) }),
+  ];
+  for (const text of ["", "{}", "null", "[1]", '{"parents":1}', ...damaged]) {
     expect(() => parseLineage({ shardId: "s", lineage: text })).toThrow(
       expect.objectContaining({ code: "STORE_CORRUPT", shardId: "s" }),
     );
@@ -114,6 +117,33 @@ test("a listing confirms what was announced, and keeps what was known of it", ()
   ]);
   expect(parseLineage(put[1]!)).toMatchObject({ listed: true, afterParent: true, atStart: false });
   expect(gone).toEqual([]);
+});
+
+test("a listing adds the hash keys that a row lacks, corrects others, and keeps the row's notes", () => {
+  const before =
+    '{"parents":["p"],"listed":true,"atStart":true,"afterParent":true,"unreadBy":"w#1"}';
+  const hashKeyRange = { startingHashKey: "0", endingHashKey: "9" };
+  const change = (listing: Shard, lineage: string) => {
+    const shards = leasedShards([row("c", { lineage })]);
+    const news = { listing: [listing], gone: new Set<string>(), checkpoints: NONE, isFirst: false };
+    return discovered(news, shards).put;
+  };
+  const listing = { ...shard("c", "p"), hashKeyRange };
+  const [put] = change(listing, before);
+  expect(put).toMatchObject({ shardId: "c", replaces: before });
+  const wanted = { parents: ["p"], listed: true, atStart: true, afterParent: true, hashKeyRange };
+  expect(parseLineage(put!)).toEqual({ ...wanted, unreadBy: "w#1" });
+  expect(change(listing, put!.lineage), "it is there").toEqual([]);
+  expect(change(shard("c", "p"), put!.lineage), "the listing has none").toEqual([]);
+  const other = { startingHashKey: "0", endingHashKey: "5" };
+  const [corrected] = change({ ...listing, hashKeyRange: other }, put!.lineage);
+  expect(parseLineage(corrected!)).toMatchObject({ hashKeyRange: other, unreadBy: "w#1" });
+});
+
+test("members that a later version may write are ignored", () => {
+  const lineage = '{"parents":[],"listed":true,"atStart":true,"afterParent":false,"later":{"a":1}}';
+  const known = { parents: [], listed: true, atStart: true, afterParent: false };
+  expect(parseLineage({ shardId: "s", lineage })).toEqual(known);
 });
 
 test("gone are listed shards that two listings missed, and of those announced only ancestors", () => {

@@ -46,7 +46,7 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   ],
   "child before parent": [
     {
-      file: "core/groups/leases/lineage.js",
+      file: "core/groups/leases/leased-shard.js",
       find: "return shard.parents.every((parent) => shards.get(parent)?.ended ?? shard.listed);",
       replace: "return true;",
     },
@@ -91,15 +91,15 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   "checkpoint before completion": [
     {
       file: "core/delivery/one-by-one.js",
-      find: "answer = handler(record, context);",
+      find: "answer = call.begin(record);",
       replace:
-        "progress.done(record.sequenceNumber, record.subSequenceNumber); answer = handler(record, context);",
+        "progress.advance(sequenceNumber, subSequenceNumber, 1); answer = call.begin(record);",
     },
   ],
   "an iterator that is made anew from an older place": [
     {
-      file: "core/reading/polling-reader.js",
-      find: "this.#goOnAt(records.sequenceNumber(records.length - 1));",
+      file: "core/reading/resume-point.js",
+      find: "this.#continueAt(records.sequenceNumber(records.length - 1));",
       replace: "void 0;",
     },
   ],
@@ -160,7 +160,7 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   ],
   "an announced child whose other parent is taken for gone": [
     {
-      file: "core/groups/leases/lineage.js",
+      file: "core/groups/leases/leased-shard.js",
       find: "shards.get(parent)?.ended ?? shard.listed",
       replace: "shards.get(parent)?.ended ?? true",
     },
@@ -172,7 +172,7 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   ],
   "a parent that aged out blocks its children": [
     {
-      file: "core/groups/leases/lineage.js",
+      file: "core/groups/leases/leased-shard.js",
       find: "shards.get(parent)?.ended ?? shard.listed",
       replace: "shards.get(parent)?.ended ?? false",
     },
@@ -191,13 +191,13 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   ],
   "a shard that ends keeps its memory": [
     {
-      file: "core/scan/shard-scan.js",
-      find: "reading.close();\n                    return await this.#ended",
-      replace: "return await this.#ended",
+      file: "core/scan/shard-run.js",
+      find: "reader.close();\n                return this.#end",
+      replace: "return this.#end",
     },
     {
-      file: "core/scan/shard-scan.js",
-      find: "finally {\n            reading.close();",
+      file: "core/scan/shard-run.js",
+      find: "finally {\n            reader.close();",
       replace: "finally {",
     },
   ],
@@ -215,9 +215,9 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   ],
   "a clock that is looked at once in 16 records, awaited or not": [
     {
-      file: "core/delivery/one-by-one.js",
-      find: "if (awaited || this.#sinceCheck",
-      replace: "if (this.#sinceCheck",
+      file: "core/delivery/start-gate.js",
+      find: "look || this.#started >= this.#fitting",
+      replace: "this.#started >= this.#fitting",
     },
   ],
   "a group that outlives its scan": [

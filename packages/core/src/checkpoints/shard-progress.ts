@@ -24,7 +24,7 @@ interface Waiter {
 
 /**
  * How far one shard's work is done, and how far the store knows it:
- * clean → (done) dirty → (taken, acknowledged) clean, or dirty again if more was done meanwhile;
+ * clean → (advance) dirty → (taken, acknowledged) clean, or dirty again if more was done meanwhile;
  * from anywhere → (lost, closed) over, after which nothing is written.
  */
 export class ShardProgress {
@@ -96,10 +96,13 @@ export class ShardProgress {
     return this.#lost.signal;
   }
 
-  /** This record, and all before it, are done. Called for each record: no allocation. */
-  done(sequenceNumber: string, subSequenceNumber: number | undefined): void {
+  /**
+   * This record, and all before it, are done. Called for each record: no allocation.
+   * @param records how many are done that were not
+   */
+  advance(sequenceNumber: string, subSequenceNumber: number | undefined, records: number): void {
     if (this.#closed) return;
-    this.#done += 1;
+    this.#done += records;
     this.#sequenceNumber = sequenceNumber;
     this.#subSequenceNumber = subSequenceNumber;
     if (this.#dirtySince === undefined) this.#markDirty();

@@ -1,13 +1,13 @@
 import type { Clock } from "../clock.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
-import type { Totals } from "../scan/scan-log.ts";
+import type { Totals } from "../telemetry/totals.ts";
 
-/** What is handled is told at least so often, in milliseconds, however long its page takes. */
-const TELL_AFTER_MS = 1000;
+/** What is handled is reported at least so often, in milliseconds, however long its page takes. */
+const REPORT_AFTER_MS = 1000;
 
 /**
- * What the handler was given since the counter was told last. Counting is two additions for each
- * record; the counter is told once for each page, and each second of a page that takes longer.
+ * What the handler was given since the last report. Counting is two additions for each record; it is
+ * reported once for each page, and each second of a page that takes longer.
  */
 export class HandledMetrics {
   /** Added to for each record that is begun. */
@@ -21,11 +21,16 @@ export class HandledMetrics {
   #since = 0;
   #began = false;
 
-  constructor(shardId: string, telemetry: Telemetry, clock: Clock, totals: Totals) {
-    this.#shardId = shardId;
-    this.#telemetry = telemetry;
-    this.#clock = clock;
-    this.#totals = totals;
+  constructor(shard: {
+    readonly shardId: string;
+    readonly telemetry: Telemetry;
+    readonly clock: Clock;
+    readonly totals: Totals;
+  }) {
+    this.#shardId = shard.shardId;
+    this.#telemetry = shard.telemetry;
+    this.#clock = shard.clock;
+    this.#totals = shard.totals;
   }
 
   /** Another page begins. */
@@ -40,17 +45,17 @@ export class HandledMetrics {
   }
 
   /** The page takes a while. */
-  tellIfDue(now: number): void {
-    if (now - this.#since >= TELL_AFTER_MS && this.records > 0) this.#tell(now);
+  reportIfDue(now: number): void {
+    if (now - this.#since >= REPORT_AFTER_MS && this.records > 0) this.#report(now);
   }
 
   /** The page was handled, or given up. */
   end(): void {
-    if (this.records > 0) this.#tell(this.#clock.monotonic());
+    if (this.records > 0) this.#report(this.#clock.monotonic());
     if (this.#began) this.#telemetry.add("batches", 1, { shardId: this.#shardId });
   }
 
-  #tell(now: number): void {
+  #report(now: number): void {
     const shardId = this.#shardId;
     this.#began = true;
     this.#totals.records += this.records;

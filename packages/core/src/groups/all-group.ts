@@ -141,6 +141,7 @@ class AllShards {
         checkpoint: this.#checkpoints.get(shardId),
         presentAtStart: this.#presentAtStart?.has(shardId) ?? false,
         afterParent: follows(shard, (id) => this.#graph.knows(id), this.#checkpoints),
+        hashKeyRange: () => shard.hashKeyRange,
       })
       .then((outcome) => this.#settle(shardId, outcome));
   }

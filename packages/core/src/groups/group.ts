@@ -2,6 +2,7 @@ import type { Clock } from "../clock.ts";
 import type { Checkpoint } from "../checkpoints/position.ts";
 import type { Fence, Store, StoreScope } from "../checkpoints/store.ts";
 import type { KcError } from "../errors.ts";
+import type { HashKeyRange } from "../kinesis/hash-key-range.ts";
 import type { Shard } from "../kinesis/shard.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 
@@ -109,6 +110,11 @@ export interface ShardAssignment {
   readonly presentAtStart: boolean;
   /** Does it come after shards that were read; see `follows` in `start-position.ts`. */
   readonly afterParent: boolean;
+  /**
+   * The shard's hash keys; undefined = not known, or not known yet: a row of an earlier version has
+   * none until the next listing.
+   */
+  readonly hashKeyRange: () => HashKeyRange | undefined;
   /** Present when a lease is behind it: every checkpoint carries it, and the handler sees it. */
   readonly fence?: Fence;
   /**

@@ -1,5 +1,6 @@
 import { follows } from "../checkpoints/start-position.ts";
 import { KcError } from "../errors.ts";
+import type { HashKeyRange } from "../kinesis/hash-key-range.ts";
 import type { Group, GroupHost } from "./group.ts";
 
 /** The group of `scanShard`: one shard, whatever its parents, until its end. */
@@ -28,6 +29,7 @@ export class OneShard implements Group {
       return;
     }
     const afterParent = follows(shard, () => false, checkpoints);
-    await host.read({ shardId, checkpoint, presentAtStart: true, afterParent });
+    const hashKeyRange = (): HashKeyRange | undefined => shard.hashKeyRange;
+    await host.read({ shardId, checkpoint, presentAtStart: true, afterParent, hashKeyRange });
   }
 }

@@ -1,3 +1,5 @@
+import { isHashKeyRange, type HashKeyRange } from "./hash-key-range.ts";
+
 /** A shard as the stream's listing describes it. */
 export interface Shard {
   readonly shardId: string;
@@ -5,10 +7,10 @@ export interface Shard {
   readonly parentShardIds: readonly string[];
   /** A closed shard takes no more records; it has an end that can be read to. */
   readonly closed: boolean;
-  /** Where its numbers begin. A page that announces a child does not tell. */
+  /** Where its numbers begin. A page that announces a child does not say so. */
   readonly startingSequenceNumber?: string;
-  /** First and last hash key, inclusive, as decimal strings of up to 39 digits. */
-  readonly hashKeyRange: { readonly start: string; readonly end: string } | undefined;
+  /** Undefined where the service gives none (some emulators). */
+  readonly hashKeyRange: HashKeyRange | undefined;
 }
 
 interface SdkShard {
@@ -54,9 +56,9 @@ export function fromChildShard(child: SdkChildShard): Shard {
   };
 }
 
-function hashKeyRange(range: SdkHashKeyRange | undefined): Shard["hashKeyRange"] {
-  const { StartingHashKey: start, EndingHashKey: end } = range ?? {};
-  return start === undefined || end === undefined ? undefined : { start, end };
+function hashKeyRange(given: SdkHashKeyRange | undefined): HashKeyRange | undefined {
+  const range = { startingHashKey: given?.StartingHashKey, endingHashKey: given?.EndingHashKey };
+  return isHashKeyRange(range) ? range : undefined;
 }
 
 /** kinesalite writes some absent fields as null. */

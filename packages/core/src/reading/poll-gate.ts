@@ -8,29 +8,17 @@ import type { ShardCalls } from "../kinesis/shard-calls.ts";
 import { pollChannel, type PollMessage } from "../telemetry/channels.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { nextPollDelayMs, POLL_FLOOR_MS, type PollOptions } from "./pacing.ts";
-import { PageSize, type FirstPages } from "./page-size.ts";
-import type { PollPace } from "./poll-pace.ts";
+import { PageSize } from "./page-size.ts";
 import type { ReadAccount, Reservation } from "./read-account.ts";
-import type { ReadBudget } from "./read-budget.ts";
 import { ReadQuota } from "./read-quota.ts";
-import type { SharedTimer } from "./shared-timer.ts";
+import type { SharedReading } from "./shared-reading.ts";
 
-/** What all shards of a scan share when they read. */
-export interface SharedReading {
-  readonly budget: ReadBudget;
-  readonly firstPages: FirstPages;
-  readonly timer: SharedTimer;
-  readonly random: () => number;
-  readonly pace: PollPace;
-  /** How many shards this scan reads now. */
-  readonly shards: () => number;
-}
-
-/** A page, and the memory that is held for it. */
-export interface PolledPage extends RecordsPage {
-  /** When it came, by the monotonic clock. */
+/** One answered GetRecords. */
+export interface PolledReply {
+  readonly reply: RecordsPage;
+  /** When it was complete, by the monotonic clock. */
   readonly receivedAt: number;
-  /** To be released once the page was handled, or is given up. */
+  /** What its records take up. Its taker releases it. */
   readonly memory: Reservation;
 }
 
@@ -57,9 +45,9 @@ export class PollGate {
   readonly #caller = new Caller();
   readonly #sinceLastPoll: Stopwatch;
   #polled = false;
-  /** When the next page should come: the lag that was told last holds until then. */
+  /** When the next page should come: the lag of the last reply holds until then. */
   #dueAt: number;
-  /** What the pace depends on; the page itself is the handler's, and is not kept. */
+  /** What the pace depends on. The page itself is the handler's, and is not kept. */
   #last: { recordsInPage: number; millisBehindLatest: number } | undefined;
 
   constructor(options: PollGateOptions) {
@@ -126,7 +114,7 @@ export class PollGate {
     calls: ShardCalls,
     iterator: () => Promise<string>,
     signal: AbortSignal,
-  ): Promise<PolledPage | undefined> {
+  ): Promise<PolledReply | undefined> {
     const { memory, limit } = await this.#admit(signal);
     try {
       await calls.enter(this.#caller);
@@ -172,7 +160,7 @@ export class PollGate {
     }
   }
 
-  /** Told about to whoever listens. */
+  /** Reported to whoever subscribes to the channel. */
   #send(send: () => Promise<RecordsPage>): Promise<RecordsPage> {
     if (!pollChannel.hasSubscribers) return send();
     const { shardId, telemetry } = this.#options;
@@ -203,8 +191,8 @@ export class PollGate {
     return { memory, limit };
   }
 
-  #accept(page: RecordsPage, memory: Reservation): PolledPage {
-    const { records, millisBehindLatest, attempts } = page;
+  #accept(reply: RecordsPage, memory: Reservation): PolledReply {
+    const { records, millisBehindLatest, attempts } = reply;
     const { length: recordsInPage, heldBytes, payloadBytes } = records;
     const { shardId, clock, telemetry } = this.#options;
     memory.arrived();
@@ -213,9 +201,9 @@ export class PollGate {
     this.#countHiddenRetries(attempts);
     if (recordsInPage === 0) telemetry.add("empty_polls", 1, { shardId });
     this.#last = { recordsInPage, millisBehindLatest };
-    // The next one is asked for when the queue has room: until then the page itself tells the lag.
+    // The next one is asked for when there is room ahead: until then the page itself shows the lag.
     this.#dueAt = clock.monotonic();
-    return { ...page, receivedAt: this.#dueAt, memory };
+    return { reply, receivedAt: this.#dueAt, memory };
   }
 
   /** What the SDK repeated unasked was, more often than not, refused by the quota. */

@@ -5,7 +5,7 @@ import { idlePaceMs, type PollOptions } from "./pacing.ts";
 
 /** The part of the calls that idle shards may use: the rest is for those that have records. */
 const PART_FOR_IDLE = 0.8;
-/** Shards that are polled so much later than was asked for are told of, in milliseconds … */
+/** A delay of so many milliseconds is reported … */
 const LATE_MS = 1000;
 /** … once it has lasted for so long: a start takes its time. */
 const LASTING_MS = 30_000;
@@ -23,7 +23,7 @@ export interface PollPaceOptions {
 export class PollPace {
   readonly #options: PollPaceOptions;
   #lateSince: number | undefined;
-  #told = false;
+  #reported = false;
 
   constructor(options: PollPaceOptions) {
     this.#options = options;
@@ -44,14 +44,14 @@ export class PollPace {
 
   /** Says once that the shards are too many for the calls, or the calls too slow. */
   check(): void {
-    if (this.#told) return;
+    if (this.#reported) return;
     const { shards, line, clock, telemetry } = this.#options;
     const { delayMs } = this;
     const now = clock.monotonic();
     if (delayMs < LATE_MS) this.#lateSince = undefined;
     else this.#lateSince ??= now;
     if (this.#lateSince === undefined || now - this.#lateSince < LASTING_MS) return;
-    this.#told = true;
+    this.#reported = true;
     telemetry.warn(
       "shards are polled later than their intervals say: they are too many for 40 calls at a time. " +
         "Share them among more processes, or be nearer to the service",

@@ -5,13 +5,8 @@ import type { KinesisClientLike } from "../kinesis/stream-client.ts";
 import type { StreamId } from "../kinesis/stream-id.ts";
 import type { ShardStatus } from "../telemetry/status.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
+import type { Totals } from "../telemetry/totals.ts";
 import { version } from "../version.ts";
-
-/** What a scan has handed to the handler, over all shards. */
-export interface Totals {
-  records: number;
-  bytes: number;
-}
 
 /** What the log says of a scan as a whole: its beginning, its stop, and its end. */
 export class ScanLog {

@@ -80,6 +80,7 @@ export class Grant {
         checkpoint: this.checkpoint,
         presentAtStart: options.presentAtStart ?? true,
         afterParent: options.afterParent ?? false,
+        hashKeyRange: () => shard.hashKeyRange,
         fence: this.fence,
         remainingMs: () => this.endsAt - host.clock.monotonic(),
         handOff: this.#handOff.signal,

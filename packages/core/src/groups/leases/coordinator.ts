@@ -9,7 +9,7 @@ import { HintPace } from "./hint-pace.ts";
 import { HeldLeases, type HeldLease } from "./held-leases.ts";
 import { LeaseMoves } from "./lease-moves.ts";
 import { LeaseReporter } from "./lease-reporter.ts";
-import { needsListing, type LeasedShard } from "./lineage.ts";
+import { needsListing, type LeasedShard } from "./leased-shard.ts";
 import type { Membership, MembershipEnd } from "./membership.ts";
 import { ReadAbility } from "./read-ability.ts";
 import { roundPlanOf } from "./round-plan.ts";
@@ -84,6 +84,7 @@ export class Coordinator {
       over: this.#over.signal,
       reporter: this.#reporter,
       silentSince: (owner) => this.#group.silentSince(owner),
+      row: (shardId) => this.view.shards.get(shardId),
       onMove: () => this.#group.expectChange(),
     });
     this.#ability = new ReadAbility({

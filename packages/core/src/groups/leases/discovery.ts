@@ -1,20 +1,8 @@
-import type { Checkpoint } from "../../checkpoints/position.ts";
 import { Stopwatch } from "../../clock.ts";
-import type { Shard } from "../../kinesis/shard.ts";
 import type { GroupHost } from "../group.ts";
 import { CONFIRM_MS, ListingHistory } from "../listing-history.ts";
-import type { LeasedShard } from "./lineage.ts";
-
-/** One complete listing that brought something new, and what was known when it was asked for. */
-export interface Discovery {
-  readonly listing: readonly Shard[];
-  /** Loaded where the listing names a new shard. */
-  readonly checkpoints: ReadonlyMap<string, Checkpoint>;
-  /** Shards that had a row and are gone from the stream, as two listings said. */
-  readonly gone: ReadonlySet<string>;
-  /** No shard had a row when it was asked for: what it names was there at the start. */
-  readonly isFirst: boolean;
-}
+import type { LeasedShard } from "./leased-shard.ts";
+import { isNews, type ListingNews } from "./listing-changes.ts";
 
 /**
  * Lists the stream's shards in the background, one listing at a time: it may take as long as it
@@ -29,7 +17,7 @@ export class ShardDiscovery {
   readonly #sinceListing: Stopwatch;
   #everListed = false;
   #busy = false;
-  #found: Discovery | undefined;
+  #found: ListingNews | undefined;
 
   constructor(options: {
     readonly host: GroupHost;
@@ -73,7 +61,7 @@ export class ShardDiscovery {
   }
 
   /** The listing that is not acted on yet. */
-  get found(): Discovery | undefined {
+  get found(): ListingNews | undefined {
     return this.#found;
   }
 
@@ -88,7 +76,7 @@ export class ShardDiscovery {
     const listing = await this.#host.listShards(this.#signal);
     const came = clock.monotonic();
     this.#history.add(listing, before.keys(), { asked, came });
-    const isNew = listing.some(({ shardId }) => before.get(shardId)?.listed !== true);
+    const isNew = listing.some((shard) => isNews(shard, before.get(shard.shardId)));
     const gone = new Set([...before.keys()].filter((shardId) => this.#history.isGone(shardId)));
     if (!isNew && gone.size === 0) return;
     const checkpoints = isNew ? await this.#host.loadCheckpoints(this.#signal) : new Map();

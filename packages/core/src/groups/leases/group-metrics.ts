@@ -1,7 +1,7 @@
 import { ownerOf } from "../../checkpoints/lease-store.ts";
 import type { Clock } from "../../clock.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
-import { isReadable } from "./lineage.ts";
+import { isReadable } from "./leased-shard.ts";
 import type { View } from "./group-view.ts";
 
 /**

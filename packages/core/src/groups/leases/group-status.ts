@@ -1,6 +1,6 @@
 import { ownerOf } from "../../checkpoints/lease-store.ts";
 import type { Coordinator } from "./coordinator.ts";
-import { isReadable } from "./lineage.ts";
+import { isReadable } from "./leased-shard.ts";
 import type { Membership } from "./membership.ts";
 
 /** What one worker knows of its application. Plain data: it can be sent as JSON. */

@@ -20,7 +20,10 @@ export interface HeldLease extends AcquiredLease {
   readonly lose: (detail: string) => void;
 }
 
-export type Grant = Pick<ShardAssignment, "presentAtStart" | "afterParent" | "remainingMs">;
+export type Grant = Pick<
+  ShardAssignment,
+  "presentAtStart" | "afterParent" | "hashKeyRange" | "remainingMs"
+>;
 
 /**
  * What this incarnation holds: granted → reading → (outcome) settled → (given back) forgotten. A

@@ -8,7 +8,8 @@ import type { StoreCalls } from "../../checkpoints/store-calls.ts";
 import type { GroupHost } from "../group.ts";
 import type { RoundPlan } from "./round-plan.ts";
 import type { HeldLeases, HeldLease } from "./held-leases.ts";
-import { announced, type LeasedShard } from "./lineage.ts";
+import type { LeasedShard } from "./leased-shard.ts";
+import { announced } from "./listing-changes.ts";
 import type { LeaseReporter } from "./lease-reporter.ts";
 import type { Membership } from "./membership.ts";
 
@@ -22,6 +23,8 @@ export interface LeaseMovesOptions {
   readonly reporter: LeaseReporter;
   /** When a worker that is gone gave its last sign of life, by the monotonic clock. */
   readonly silentSince: (owner: string) => number | undefined;
+  /** A shard's row, as the last look found it. */
+  readonly row: (shardId: string) => LeasedShard | undefined;
   /** Told before each call that changes rows: it may take effect although its reply is lost. */
   readonly onMove: () => void;
 }
@@ -117,7 +120,7 @@ export class LeaseMoves {
     for (const lease of acquired) this.#grant(lease, shards.get(lease.shardId)!);
   }
 
-  #grant(lease: AcquiredLease, { owner, atStart, afterParent }: LeasedShard): void {
+  #grant(lease: AcquiredLease, { owner, ...row }: LeasedShard): void {
     const { host, membership, held, reporter, silentSince } = this.#options;
     const claimed = whyClaimed(owner, ownerOf(membership.worker), lease.fence.epoch);
     const since = claimed.reason === "taken-over" ? silentSince(owner!) : undefined;
@@ -126,9 +129,18 @@ export class LeaseMoves {
       claimed,
       since === undefined ? undefined : host.clock.monotonic() - since,
     );
-    const remainingMs = (): number => membership.remainingMs();
-    const grant = { presentAtStart: atStart, afterParent, remainingMs };
-    held.grant(lease, grant, claimed.why);
+    let { hashKeyRange } = row;
+    held.grant(
+      lease,
+      {
+        presentAtStart: row.atStart,
+        afterParent: row.afterParent,
+        // A row of an earlier version gets it later, and may lose it again to such a version.
+        hashKeyRange: () => (hashKeyRange ??= this.#options.row(lease.shardId)?.hashKeyRange),
+        remainingMs: () => membership.remainingMs(),
+      },
+      claimed.why,
+    );
   }
 
   #call<T>(

@@ -1,6 +1,7 @@
 import { ownerOf, type ShardPut, type WorkerIdentity } from "../../checkpoints/lease-store.ts";
 import type { View } from "./group-view.ts";
-import { formatLineage, type LeasedShard, type Lineage } from "./lineage.ts";
+import type { LeasedShard } from "./leased-shard.ts";
+import { formatLineage, type Lineage } from "./lineage.ts";
 
 /**
  * What the rows say about who reaches Kinesis, as one worker sees it. A worker that does not notes so

@@ -1,6 +1,6 @@
 import { ownerOf, type WorkerIdentity } from "../../checkpoints/lease-store.ts";
 import type { Fence } from "../../checkpoints/store.ts";
-import { isReadable, type LeasedShard } from "./lineage.ts";
+import { isReadable, type LeasedShard } from "./leased-shard.ts";
 import type { View } from "./group-view.ts";
 import { plan } from "./plan.ts";
 

@@ -15,7 +15,7 @@ export function readJsonReply({ buffer, byteOffset, byteLength }: Uint8Array): R
   return { records: new DecodedRecords(records as SdkRecord[]), members: membersOf(members) };
 }
 
-/** LoopTurns blobs and times into what they are, in place. */
+/** Turns blobs and times into what they are, in place. */
 function readRecord(record: unknown): void {
   if (typeof record !== "object" || record === null) throw new Error("a record is no object");
   const members = record as Record<string, unknown>;

@@ -1,0 +1,58 @@
+import type { ShardProgress } from "../checkpoints/shard-progress.ts";
+import type { Fence } from "../checkpoints/store.ts";
+import type { Clock } from "../clock.ts";
+import type { Page } from "../reading/shard-reader.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
+import type { Totals } from "../telemetry/totals.ts";
+import type { LoopTurns } from "./loop-turns.ts";
+
+/** Takes the pages of one shard, and brings their records to the handler. */
+export interface Delivery {
+  /**
+   * Takes a page over. Resolves when there is room for the next page, which may be before this one is
+   * handled. @throws the reason of `stop`; KcError HANDLER_FAILED; the store's
+   */
+  accept(page: Page): Promise<void>;
+  /** Resolves when all that was accepted is handled. @throws as `accept` */
+  settle(): Promise<void>;
+  /** @param now by the monotonic clock */
+  status(now: number): DeliveryStatus;
+  /** Nothing more starts: memory of pages is released. Idempotent. */
+  close(): void;
+}
+
+export interface DeliveryStatus {
+  /** `idle`: no record is in hand. `paused`: records wait for the store or for the lease. */
+  readonly state: "idle" | "handling" | "paused";
+  /** Since when the handler has been at the records in hand, in milliseconds; 0 = it is at none. */
+  readonly handlingForMs: number;
+  /** Accepted records that are not handled yet. */
+  readonly recordsInFlight: number;
+  /** The first accepted page that is not handled. */
+  readonly oldest: Page | undefined;
+  /** Is the handler at a record now? Else the records in hand wait, as other shards' do. */
+  readonly isAtRecord: boolean;
+}
+
+/** Opens the delivery of one shard. */
+export type OpenDelivery = (shard: DeliveredShard) => Delivery;
+
+/** What a delivery has to know of its shard. */
+export interface DeliveredShard {
+  readonly shardId: string;
+  /** Present under a lease. */
+  readonly fence: Fence | undefined;
+  readonly progress: ShardProgress;
+  /** Aborts when no further record is to be started. */
+  readonly stop: AbortSignal;
+  /** Aborts when the shard is given up, with records in hand or without. */
+  readonly abandon: AbortSignal;
+  /** Milliseconds left of the right to start records. */
+  readonly remainingMs: (() => number) | undefined;
+  readonly clock: Clock;
+  /** Shared by all shards of the scan. */
+  readonly turns: LoopTurns;
+  readonly telemetry: Telemetry;
+  /** The scan's, to be added to. */
+  readonly totals: Totals;
+}

@@ -1,0 +1,127 @@
+import { sleep } from "../clock.ts";
+import type { DeliveredShard } from "./delivery.ts";
+import type { HandledMetrics } from "./handled-metrics.ts";
+
+/**
+ * Of records that a handler is done with at once, the clock is read once in so many at most: reading
+ * it costs ten times the other checks.
+ */
+const RECORDS_BETWEEN_LOOKS = 16;
+/** After so long without a turn of the event loop, timers and other shards get theirs. */
+const TURN_MS = 10;
+/** How often a frozen lease is looked at. */
+const FROZEN_LOOK_MS = 50;
+
+/**
+ * Asked before each start of a record, attempts included: does the lease last, has finished work
+ * waited too long for the store, whose turn of the event loop is it? A stop is its caller's to see.
+ */
+export class StartGate {
+  readonly #shard: DeliveredShard;
+  readonly #metrics: HandledMetrics;
+  /** Records started since the last look at the clock. */
+  #started = 0;
+  /** So many are started before the next look. */
+  #fitting = 0;
+  #lookedAt: number;
+  #turnBegan: number;
+  #paused = false;
+
+  constructor(shard: DeliveredShard, metrics: HandledMetrics) {
+    this.#shard = shard;
+    this.#metrics = metrics;
+    this.#turnBegan = this.#lookedAt = shard.clock.monotonic();
+  }
+
+  /** When the clock was read last, by itself. */
+  get lookedAt(): number {
+    return this.#lookedAt;
+  }
+
+  /** Do records wait for the store, or for the lease? */
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /**
+   * Undefined = a record may start now; else when it may.
+   * @param look looks at the clock in any case: an answer was awaited, or a page begins
+   */
+  ask(look: boolean): Promise<void> | undefined {
+    const wait = look || this.#started >= this.#fitting ? this.#look() : undefined;
+    this.#started += 1;
+    return wait;
+  }
+
+  /** All that is done goes to the store before another record starts. @throws KcError, the store's */
+  async untilWritten(): Promise<void> {
+    const { clock, progress } = this.#shard;
+    const since = clock.monotonic();
+    this.#paused = true;
+    try {
+      await progress.flush();
+    } finally {
+      this.#paused = false;
+      this.#lookedAt = clock.monotonic();
+    }
+    this.#metrics.pause(this.#lookedAt - since);
+  }
+
+  #look(): Promise<void> | undefined {
+    const { clock, progress, remainingMs } = this.#shard;
+    const now = clock.monotonic();
+    const turnIsOver = now - this.#turnBegan > TURN_MS;
+    // As many records as fit into what is left of the turn, going by the last ones.
+    const recordMs = this.#started > 0 ? (now - this.#lookedAt) / this.#started : Infinity;
+    const leftMs = turnIsOver ? TURN_MS : TURN_MS - (now - this.#turnBegan);
+    const fitting = Math.max(1, Math.floor(leftMs / recordMs) || 0);
+    this.#fitting = Math.min(RECORDS_BETWEEN_LOOKS, fitting);
+    this.#started = 0;
+    this.#lookedAt = now;
+    this.#metrics.reportIfDue(now);
+    const frozen = remainingMs !== undefined && remainingMs() <= 0;
+    return turnIsOver || frozen || progress.overdue(now) ? this.#wait() : undefined;
+  }
+
+  async #wait(): Promise<void> {
+    const { clock, turns, progress, remainingMs } = this.#shard;
+    const since = clock.monotonic();
+    await turns.next();
+    if (progress.overdue(clock.monotonic())) {
+      await this.#pause("store", () => this.#untilFlushed());
+    }
+    if (remainingMs !== undefined && remainingMs() <= 0) {
+      await this.#pause("lease", () => this.#untilRenewed(remainingMs));
+    }
+    this.#turnBegan = this.#lookedAt = clock.monotonic();
+    this.#metrics.pause(this.#turnBegan - since);
+  }
+
+  async #pause(waitingFor: "store" | "lease", until: () => Promise<void>): Promise<void> {
+    const { shardId, telemetry } = this.#shard;
+    this.#paused = true;
+    telemetry.emit({ kind: "shard-paused", shardId, waitingFor });
+    await until();
+    this.#paused = false;
+    telemetry.emit({ kind: "shard-resumed", shardId });
+  }
+
+  async #untilRenewed(remainingMs: () => number): Promise<void> {
+    const { clock, stop } = this.#shard;
+    while (remainingMs() <= 0 && !stop.aborted) await sleep(clock, FROZEN_LOOK_MS, stop);
+  }
+
+  /** The store lags behind: nothing starts until it has caught up, or the shard stops. */
+  async #untilFlushed(): Promise<void> {
+    const { shardId, progress, stop, telemetry } = this.#shard;
+    telemetry.warn("finished work waits for the store for too long: delivery pauses", { shardId });
+    let cancel = (): void => {};
+    const stopped = new Promise<void>((resolve) => {
+      cancel = resolve;
+      stop.addEventListener("abort", cancel, { once: true });
+    });
+    await Promise.race([progress.flush(), stopped]);
+    stop.removeEventListener("abort", cancel);
+    if (!stop.aborted) telemetry.info("the store has caught up: delivery resumes", { shardId });
+  }
+}

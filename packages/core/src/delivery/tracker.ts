@@ -1,0 +1,138 @@
+import type { ShardProgress } from "../checkpoints/shard-progress.ts";
+import type { Page } from "../reading/shard-reader.ts";
+
+const UNFINISHED = 0;
+const DONE = 1;
+const SKIPPED = 2;
+
+interface OpenPage {
+  readonly page: Page;
+  /** Ordinals from here on belong to the pages after it. Infinity = it is the newest one. */
+  end: number;
+  /** Of its records that were started, those that are not finished. */
+  unfinished: number;
+}
+
+/**
+ * Which records of one shard are in flight. Each started record has an ordinal, and may finish in any
+ * order. Progress is the watermark: the last record that is done with all before it finished. A page's
+ * memory is released when the last of its records is finished.
+ *
+ * Called for each record: it allocates nothing, but to hold more records in flight than ever before.
+ */
+export class Tracker {
+  readonly #progress: ShardProgress;
+  /** Accepted pages that are not finished, in order. */
+  readonly #pages: OpenPage[] = [];
+  /** Ordinals are indices into the rings, modulo their size: a power of two. */
+  #sequenceNumbers: string[] = [""];
+  #subSequenceNumbers: (number | undefined)[] = [undefined];
+  #states = new Uint8Array(1);
+  /** The next record's ordinal. */
+  #next = 0;
+  /** The lowest unfinished ordinal. */
+  #low = 0;
+
+  constructor(progress: ShardProgress) {
+    this.#progress = progress;
+  }
+
+  /** Records that were started and are not finished. Those behind the first unfinished one count. */
+  get inFlight(): number {
+    return this.#next - this.#low;
+  }
+
+  /** The first page that is not finished. */
+  get oldest(): Page | undefined {
+    return this.#pages[0]?.page;
+  }
+
+  /** A page is in hand: the records that start now are its own. */
+  accept(page: Page): void {
+    page.memory.taken();
+    this.#pages.push({ page, end: Infinity, unfinished: 0 });
+  }
+
+  /** No further record of the newest page starts. */
+  pageOver(): void {
+    const newest = this.#pages.at(-1)!;
+    newest.end = this.#next;
+    if (newest.unfinished === 0) this.#release(newest);
+  }
+
+  /** A record of the newest page starts: its ordinal. */
+  start(sequenceNumber: string, subSequenceNumber: number | undefined): number {
+    const ordinal = this.#next;
+    if (ordinal - this.#low === this.#states.length) this.#grow();
+    const slot = ordinal & (this.#states.length - 1);
+    this.#sequenceNumbers[slot] = sequenceNumber;
+    this.#subSequenceNumbers[slot] = subSequenceNumber;
+    this.#states[slot] = UNFINISHED;
+    this.#next = ordinal + 1;
+    this.#pages[this.#pages.length - 1]!.unfinished += 1;
+    return ordinal;
+  }
+
+  /** The record's work is done. */
+  done(ordinal: number): void {
+    this.#finish(ordinal, DONE);
+  }
+
+  /** The record is finished, but only a later one that is done moves the checkpoint past it. */
+  skipped(ordinal: number): void {
+    this.#finish(ordinal, SKIPPED);
+  }
+
+  /** Nothing more starts: all memory is released. Idempotent. */
+  close(): void {
+    for (const { page } of this.#pages.splice(0)) page.memory.release();
+  }
+
+  #finish(ordinal: number, state: number): void {
+    this.#states[ordinal & (this.#states.length - 1)] = state;
+    if (ordinal === this.#low) this.#raise();
+    let index = 0;
+    while (index < this.#pages.length && this.#pages[index]!.end <= ordinal) index += 1;
+    const page = this.#pages[index];
+    // After close() the pages are gone.
+    if (page === undefined) return;
+    page.unfinished -= 1;
+    if (page.unfinished === 0 && page.end !== Infinity) this.#release(page);
+  }
+
+  #raise(): void {
+    const mask = this.#states.length - 1;
+    let records = 0;
+    let last = -1;
+    for (; this.#low < this.#next; this.#low += 1) {
+      const slot = this.#low & mask;
+      if (this.#states[slot] === UNFINISHED) break;
+      if (this.#states[slot] === SKIPPED) continue;
+      records += 1;
+      last = slot;
+    }
+    if (last < 0) return;
+    this.#progress.advance(this.#sequenceNumbers[last]!, this.#subSequenceNumbers[last], records);
+  }
+
+  #release(page: OpenPage): void {
+    this.#pages.splice(this.#pages.indexOf(page), 1);
+    page.page.memory.release();
+  }
+
+  #grow(): void {
+    const size = this.#states.length;
+    const states = new Uint8Array(2 * size);
+    const sequenceNumbers = Array.from<string>({ length: 2 * size }).fill("");
+    const subSequenceNumbers = Array.from<number | undefined>({ length: 2 * size });
+    for (let ordinal = this.#low; ordinal < this.#next; ordinal += 1) {
+      const [from, to] = [ordinal & (size - 1), ordinal & (2 * size - 1)];
+      states[to] = this.#states[from]!;
+      sequenceNumbers[to] = this.#sequenceNumbers[from]!;
+      subSequenceNumbers[to] = this.#subSequenceNumbers[from];
+    }
+    this.#states = states;
+    this.#sequenceNumbers = sequenceNumbers;
+    this.#subSequenceNumbers = subSequenceNumbers;
+  }
+}

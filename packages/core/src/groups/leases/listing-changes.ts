@@ -1,0 +1,92 @@
+import type { ShardPut } from "../../checkpoints/lease-store.ts";
+import type { Checkpoint } from "../../checkpoints/position.ts";
+import { follows } from "../../checkpoints/start-position.ts";
+import { isSameRange } from "../../kinesis/hash-key-range.ts";
+import type { Shard } from "../../kinesis/shard.ts";
+import type { LeasedShard } from "./leased-shard.ts";
+import { formatLineage } from "./lineage.ts";
+
+/** One complete listing that brought something new, and what was known when it was requested. */
+export interface ListingNews {
+  readonly listing: readonly Shard[];
+  /** Loaded where the listing changes a row. */
+  readonly checkpoints: ReadonlyMap<string, Checkpoint>;
+  /** Shards that had a row and are gone from the stream, by two listings. */
+  readonly gone: ReadonlySet<string>;
+  /** No shard had a row when it was requested: what it names was there at the start. */
+  readonly isFirst: boolean;
+}
+
+/** Rows for the children that shards' last pages announced, where they have none yet. Pure. */
+export function announced(
+  children: readonly Shard[],
+  shards: ReadonlyMap<string, LeasedShard>,
+): ShardPut[] {
+  // Both parents of a merged shard announce it.
+  const named = new Map(children.map((child) => [child.shardId, child]));
+  return [...named.values()]
+    .filter(({ shardId }) => !shards.has(shardId))
+    .map(({ shardId, parentShardIds: parents, hashKeyRange }) => {
+      const known = { listed: false, atStart: false, afterParent: true };
+      return { shardId, lineage: formatLineage({ parents, ...known, hashKeyRange }) };
+    });
+}
+
+/** Does a row lack what the listing says of the shard? */
+export function isNews(
+  { hashKeyRange }: Pick<Shard, "hashKeyRange">,
+  row: Pick<LeasedShard, "listed" | "hashKeyRange"> | undefined,
+): boolean {
+  if (row?.listed !== true) return true;
+  return hashKeyRange !== undefined && !isSameRange(hashKeyRange, row.hashKeyRange);
+}
+
+/** What a complete listing, and those before it, change in the rows. Pure. */
+export function discovered(
+  { listing, gone, checkpoints, isFirst }: ListingNews,
+  shards: ReadonlyMap<string, LeasedShard>,
+): { readonly put: readonly ShardPut[]; readonly gone: readonly LeasedShard[] } {
+  const listed = new Set(listing.map(({ shardId }) => shardId));
+  const put = listing
+    .filter((shard) => isNews(shard, shards.get(shard.shardId)))
+    .map((shard) => {
+      const { shardId, parentShardIds: parents } = shard;
+      const known = shards.get(shardId);
+      const lineage = formatLineage({
+        ...known,
+        parents,
+        listed: true,
+        // Not by the rows that are there now: a call that failed may have made some of them.
+        atStart: known?.atStart ?? isFirst,
+        afterParent: known?.afterParent ?? follows(shard, (id) => listed.has(id), checkpoints),
+        hashKeyRange: shard.hashKeyRange ?? known?.hashKeyRange,
+      });
+      return { shardId, lineage, ...(known && { replaces: known.lineage }) };
+    });
+  const past = ancestors(listing, shards);
+  return {
+    put,
+    gone: [...shards.values()].filter(
+      (shard) => gone.has(shard.shardId) && (shard.listed || past.has(shard.shardId)),
+    ),
+  };
+}
+
+/**
+ * All that come before the shards that are listed. One of them that is gone from the listings is gone,
+ * even if it was only announced and no listing ever named it. Of others that were only announced
+ * listings prove nothing: they may lag.
+ */
+function ancestors(
+  listing: readonly Shard[],
+  shards: ReadonlyMap<string, LeasedShard>,
+): ReadonlySet<string> {
+  const found = new Set<string>();
+  const queue = listing.flatMap(({ parentShardIds }) => parentShardIds);
+  for (let shardId = queue.pop(); shardId !== undefined; shardId = queue.pop()) {
+    if (found.has(shardId)) continue;
+    found.add(shardId);
+    queue.push(...(shards.get(shardId)?.parents ?? []));
+  }
+  return found;
+}

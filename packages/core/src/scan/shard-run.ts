@@ -1,0 +1,315 @@
+import type { Checkpointer } from "../checkpoints/checkpointer.ts";
+import type { Checkpoint } from "../checkpoints/position.ts";
+import type { ShardProgress } from "../checkpoints/shard-progress.ts";
+import { startPosition, type ApplicationStart } from "../checkpoints/start-position.ts";
+import type { Clock } from "../clock.ts";
+import { aborted } from "../deadline.ts";
+import type { Delivery, OpenDelivery } from "../delivery/delivery.ts";
+import type { LoopTurns } from "../delivery/loop-turns.ts";
+import { describeError, KcError, LeaseLostError } from "../errors.ts";
+import type { ShardAssignment, ShardOutcome } from "../groups/group.ts";
+import type { Shard } from "../kinesis/shard.ts";
+import type { StreamClient } from "../kinesis/stream-client.ts";
+import type { OpenReader, ReadStart, ShardReader } from "../reading/shard-reader.ts";
+import type { ShardStatus } from "../telemetry/status.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
+import type { Totals } from "../telemetry/totals.ts";
+import { firstNumber, isConfirmed } from "./shard-end.ts";
+import { ShardLife } from "./shard-life.ts";
+
+export interface ShardRunOptions {
+  readonly openReader: OpenReader;
+  readonly openDelivery: OpenDelivery;
+  readonly onShardClosed: ((shardId: string) => unknown) | undefined;
+  readonly application: ApplicationStart;
+  /** Nobody has held the shard before. */
+  readonly firstGrant: boolean;
+  readonly stream: StreamClient;
+  readonly checkpointer: Checkpointer;
+  readonly clock: Clock;
+  readonly turns: LoopTurns;
+  readonly telemetry: Telemetry;
+  readonly totals: Totals;
+  /** Aborts when the consumer stops: start no further record. */
+  readonly stop: AbortSignal;
+  /** Aborts when the time that a stop has is over. */
+  readonly deadline: AbortSignal;
+  /** Called at once when this shard fails, before its finished work is flushed. */
+  readonly onFailure: (error: KcError) => void;
+  /** Settles when no handler of the shard's earlier run is called any more. Reading waits for it. */
+  readonly previous: Promise<unknown> | undefined;
+}
+
+/** What the work is at. */
+type Step =
+  /** A handler of an earlier run still has a record of this shard. */
+  | { readonly kind: "waiting" }
+  | { readonly kind: "reading" }
+  /** The last page is handled: its end is confirmed and stored. */
+  | { readonly kind: "ending" }
+  /** The hook of a closed shard has been called, `since` by the monotonic clock. */
+  | { readonly kind: "closing"; readonly since: number };
+
+/**
+ * Reads one assignment, from grant to outcome: waiting → reading ⇄ ending → closing. How long it
+ * may go on is decided beside it, by `ShardLife`.
+ */
+export class ShardRun {
+  readonly shardId: string;
+  readonly #assignment: ShardAssignment;
+  readonly #options: ShardRunOptions;
+  readonly #progress: ShardProgress;
+  readonly #life: ShardLife;
+  readonly #grantedAt: number;
+  #step: Step = { kind: "waiting" };
+  /** The last record that the service sent; undefined = not known. */
+  #last: string | undefined;
+  #reader: ShardReader | undefined;
+  #delivery: Delivery | undefined;
+  #idle: Promise<unknown> = Promise.resolve();
+
+  constructor(assignment: ShardAssignment, options: ShardRunOptions) {
+    const { shardId, fence, checkpoint } = assignment;
+    this.shardId = shardId;
+    this.#assignment = assignment;
+    this.#options = options;
+    this.#progress = options.checkpointer.open(shardId, fence, checkpoint);
+    this.#life = new ShardLife({ ...options, assignment, progress: this.#progress });
+    this.#last = checkpoint?.sequenceNumber;
+    this.#grantedAt = options.clock.monotonic();
+  }
+
+  /** Settles when no handler of this run is called any more: never, if one never returns. */
+  get idle(): Promise<unknown> {
+    return this.#idle;
+  }
+
+  /** Do calls for it fail? */
+  get fails(): boolean {
+    return this.#options.telemetry.troubles.ofShard(this.shardId) !== undefined;
+  }
+
+  /** What a stop that ran out of time was waiting for. */
+  get waitingFor(): "handler" | "flush" {
+    return this.#life.waitingFor;
+  }
+
+  get acknowledged(): Checkpoint | undefined {
+    return this.#progress.acknowledged;
+  }
+
+  /** Has a request of it been answered? */
+  get hasRead(): boolean {
+    return this.#reader?.status(this.#options.clock.monotonic()).answered ?? false;
+  }
+
+  /** Is a handler or the hook at it, whether it is still read here or not? */
+  get isHandling(): boolean {
+    if (this.#step.kind === "closing") return true;
+    return this.#delivery?.status(this.#options.clock.monotonic()).state === "handling";
+  }
+
+  /**
+   * For how long its next page has been due, in milliseconds; Infinity = none is asked for now; 0 = it
+   * comes, as far as is known. @param now by the monotonic clock
+   */
+  unansweredForMs(now: number): number {
+    const reader = this.#reader?.status(now);
+    const isAsked = this.#step.kind === "reading" && !this.#life.stop.aborted;
+    if (reader === undefined || !isAsked) return Infinity;
+    const hasPage = reader.hasPage || this.#delivery?.status(now).oldest !== undefined;
+    return this.fails || hasPage ? reader.overdueMs : 0;
+  }
+
+  status(): ShardStatus {
+    const { clock, telemetry } = this.#options;
+    const now = clock.monotonic();
+    const work = this.#workStatus(now);
+    const { stop, abandon } = this.#life;
+    return {
+      shardId: this.shardId,
+      ...work,
+      state: abandon.aborted ? "abandoned" : stop.aborted ? "draining" : work.state,
+      unreadForMs: stop.aborted ? 0 : work.unreadForMs,
+      error: telemetry.troubles.ofShard(this.shardId),
+      position: this.#progress.position,
+      acknowledged: this.#progress.acknowledged,
+      unflushedForMs: this.#progress.unflushedForMs(now),
+      owner: this.#assignment.fence?.owner,
+    };
+  }
+
+  /** Reads until there is an outcome. Called once; never rejects. */
+  async run(): Promise<ShardOutcome> {
+    const life = this.#life;
+    life.open();
+    const work = this.#work().catch((error: unknown) => this.#settle(error));
+    this.#idle = Promise.all([this.#options.previous, work]);
+    try {
+      return await Promise.race([work, life.givenUp]);
+    } finally {
+      life.close();
+      this.#progress.close(new LeaseLostError(this.shardId, "it is no longer read here"));
+    }
+  }
+
+  /** A handler that was given up may still be called; the shard's next one waits for it. */
+  async #work(): Promise<ShardOutcome> {
+    const { stop, abandon } = this.#life;
+    await Promise.race([this.#options.previous, aborted(stop)]);
+    stop.throwIfAborted();
+    const { openReader, openDelivery, clock, turns, telemetry, totals } = this.#options;
+    const { shardId, fence, remainingMs } = this.#assignment;
+    const progress = this.#progress;
+    const shard = { shardId, fence, remainingMs, progress, stop, abandon };
+    const delivery = openDelivery({ ...shard, clock, turns, telemetry, totals });
+    const reader = openReader({
+      shardId,
+      start: this.#start(),
+      stop,
+      isHandling: () => delivery.status(clock.monotonic()).isAtRecord,
+    });
+    this.#delivery = delivery;
+    this.#reader = reader;
+    this.#step = { kind: "reading" };
+    try {
+      return await this.#read(reader, delivery);
+    } finally {
+      reader.close();
+      delivery.close();
+    }
+  }
+
+  #start(): ReadStart {
+    const { application, firstGrant, telemetry } = this.#options;
+    const { shardId } = this;
+    const { checkpoint } = this.#assignment;
+    const from = startPosition(application, { ...this.#assignment, firstGrant });
+    telemetry.info("reading a shard", {
+      shardId,
+      from: from.ShardIteratorType,
+      sequenceNumber: from.StartingSequenceNumber,
+    });
+    return { from, delivered: checkpoint?.kind === "position" ? checkpoint : undefined };
+  }
+
+  async #read(reader: ShardReader, delivery: Delivery): Promise<ShardOutcome> {
+    for (;;) {
+      const page = await reader.next();
+      if (page === undefined) {
+        await delivery.settle();
+        return { kind: "aged-out" };
+      }
+      this.#last = page.lastSequenceNumber ?? this.#last;
+      await delivery.accept(page);
+      if (page.end === undefined) continue;
+      await delivery.settle();
+      this.#step = { kind: "ending" };
+      const options = { ...this.#options, shardId: this.shardId, stop: this.#life.stop };
+      if (page.end.children.length > 0 || (await isConfirmed(options))) {
+        // A shard without records has the number with which they would begin.
+        this.#last ??= await firstNumber(options);
+        reader.close();
+        return this.#end(page.end.children);
+      }
+      this.#step = { kind: "reading" };
+      reader.reopen();
+    }
+  }
+
+  async #end(children: readonly Shard[]): Promise<ShardOutcome> {
+    const { shardId } = this;
+    const { telemetry, clock, onShardClosed } = this.#options;
+    await this.#progress.end(this.#last);
+    telemetry.info("a shard was read to its end", {
+      shardId,
+      children: children.map((child) => child.shardId),
+    });
+    this.#step = { kind: "closing", since: clock.monotonic() };
+    try {
+      await onShardClosed?.(shardId);
+    } catch (error) {
+      const message = `${shardId}: onShardClosed failed: ${describeError(error)}`;
+      throw new KcError("HOOK_FAILED", message, { shardId, cause: error });
+    } finally {
+      this.#step = { kind: "ending" };
+    }
+    return { kind: "ended", children };
+  }
+
+  /** Turns what ended the work into its outcome. */
+  async #settle(thrown: unknown): Promise<ShardOutcome> {
+    const { stop, abandon, givenUp } = this.#life;
+    // Whoever gave the shard up has the outcome already; the handler only followed its signal.
+    if (abandon.aborted) return givenUp;
+    if (!stop.aborted || thrown !== stop.reason) return this.#failed(thrown);
+    try {
+      await this.#progress.flush();
+    } catch (error) {
+      return this.#failed(error);
+    }
+    return this.#assignment.handOff?.aborted
+      ? { kind: "released", checkpoint: this.acknowledged }
+      : { kind: "stopped" };
+  }
+
+  async #failed(thrown: unknown): Promise<ShardOutcome> {
+    const { abandon, givenUp } = this.#life;
+    if (abandon.aborted) return givenUp;
+    const { shardId } = this;
+    const { onFailure, telemetry } = this.#options;
+    const error = KcError.is(thrown)
+      ? thrown
+      : new KcError("KINESIS_FAILED", `${shardId}: ${describeError(thrown)}`, {
+          shardId,
+          cause: thrown,
+        });
+    onFailure(error);
+    // What was finished before the failure is kept; a store that fails too has said so itself.
+    await this.#progress.flush().catch((flushError: unknown) => {
+      telemetry.warn("finished work was not flushed and will repeat", {
+        shardId,
+        error: flushError,
+      });
+    });
+    return { kind: "failed", error };
+  }
+
+  /** What the stations say of themselves, as one. */
+  #workStatus(now: number): WorkStatus {
+    const reader = this.#reader?.status(now);
+    const delivery = this.#delivery?.status(now);
+    if (reader === undefined || delivery === undefined) {
+      const waitedMs = now - this.#grantedAt;
+      return { ...WAITING, lagMs: waitedMs, unreadForMs: waitedMs };
+    }
+    const step = this.#step;
+    const isClosing = step.kind === "closing";
+    const { oldest } = delivery;
+    const atEnd = isClosing || step.kind === "ending";
+    return {
+      state: isClosing ? "handling" : delivery.state === "idle" ? "reading" : delivery.state,
+      lagMs: atEnd
+        ? 0
+        : oldest === undefined
+          ? reader.lagMs
+          : oldest.millisBehindLatest + now - oldest.receivedAt,
+      handlingForMs: isClosing ? now - step.since : delivery.handlingForMs,
+      recordsInFlight: delivery.recordsInFlight + reader.recordsAhead,
+      sinceLastPollMs: reader.sinceLastPollMs,
+      unreadForMs: atEnd || oldest !== undefined || reader.hasPage ? 0 : reader.overdueMs,
+    };
+  }
+}
+
+type WorkStatus = Pick<
+  ShardStatus,
+  "state" | "lagMs" | "handlingForMs" | "recordsInFlight" | "sinceLastPollMs" | "unreadForMs"
+>;
+
+const WAITING = {
+  state: "waiting",
+  handlingForMs: 0,
+  recordsInFlight: 0,
+  sinceLastPollMs: undefined,
+} as const;

@@ -1,0 +1,337 @@
+import { setMaxListeners } from "node:events";
+import { expect, test } from "vitest";
+import { Checkpointer } from "../src/checkpoints/checkpointer.ts";
+import { StoreCalls } from "../src/checkpoints/store-calls.ts";
+import { sleep, Stopwatch } from "../src/clock.ts";
+import type {
+  DeliveredShard,
+  Delivery,
+  DeliveryStatus,
+  OpenDelivery,
+} from "../src/delivery/delivery.ts";
+import { HandledMetrics } from "../src/delivery/handled-metrics.ts";
+import { HandlerCall } from "../src/delivery/handler-call.ts";
+import { LoopTurns } from "../src/delivery/loop-turns.ts";
+import { oneByOne } from "../src/delivery/one-by-one.ts";
+import { StartGate } from "../src/delivery/start-gate.ts";
+import { Tracker } from "../src/delivery/tracker.ts";
+import { ConsumerRecord, MemoryStore, type Handler } from "../src/index.ts";
+import { DecodedRecords } from "../src/kinesis/page-records.ts";
+import { StreamClient } from "../src/kinesis/stream-client.ts";
+import { resolveOptions } from "../src/options/resolve-options.ts";
+import { ReadBudget } from "../src/reading/read-budget.ts";
+import { PageCursor, type RecordCursor } from "../src/reading/record-cursor.ts";
+import type { Page, ReaderStatus, ReadShard, ShardReader } from "../src/reading/shard-reader.ts";
+import { ResumePoint } from "../src/reading/resume-point.ts";
+import { Scan } from "../src/scan/scan.ts";
+import { ShardRun } from "../src/scan/shard-run.ts";
+import { STREAM, World } from "./support/world.ts";
+
+/** A delivery as simple as one by key can be: each key is a chain of its own. */
+class ByKey implements Delivery {
+  readonly #shard: DeliveredShard;
+  readonly #tracker: Tracker;
+  readonly #gate: StartGate;
+  readonly #metrics: HandledMetrics;
+  readonly #handler: Handler;
+  readonly #lanes = new Map<string, Promise<void>>();
+
+  constructor(handler: Handler, shard: DeliveredShard) {
+    this.#shard = shard;
+    this.#handler = handler;
+    this.#tracker = new Tracker(shard.progress);
+    this.#metrics = new HandledMetrics(shard);
+    this.#gate = new StartGate(shard, this.#metrics);
+  }
+
+  async accept(page: Page): Promise<void> {
+    this.#tracker.accept(page);
+    this.#metrics.begin();
+    for (let record = page.records.current(); record; record = page.records.current()) {
+      const ordinal = this.#tracker.start(record.sequenceNumber, record.subSequenceNumber);
+      const before = this.#lanes.get(record.partitionKey) ?? Promise.resolve();
+      const lane = before.then(() => this.#handle(record, ordinal));
+      lane.catch(() => {});
+      this.#lanes.set(record.partitionKey, lane);
+      page.records.advance();
+    }
+    this.#tracker.pageOver();
+    this.#shard.stop.throwIfAborted();
+  }
+
+  async settle(): Promise<void> {
+    await Promise.all(this.#lanes.values());
+  }
+
+  status(): DeliveryStatus {
+    const handles = this.#tracker.inFlight > 0;
+    return {
+      state: handles ? "handling" : "idle",
+      handlingForMs: 0,
+      recordsInFlight: this.#tracker.inFlight,
+      oldest: this.#tracker.oldest,
+      isAtRecord: handles,
+    };
+  }
+
+  close(): void {
+    this.#tracker.close();
+    this.#metrics.end();
+  }
+
+  async #handle(record: ConsumerRecord, ordinal: number): Promise<void> {
+    const wait = this.#gate.ask(true);
+    if (wait) await wait;
+    this.#shard.stop.throwIfAborted();
+    const call = new HandlerCall(this.#handler, this.#shard);
+    call.open();
+    try {
+      await call.begin(record);
+      this.#tracker.done(ordinal);
+    } finally {
+      call.close();
+    }
+  }
+}
+
+test("a delivery by key fits behind the seam: keys side by side, each in order, and the checkpoint behind both", async () => {
+  const world = await World.of();
+  const store = new MemoryStore();
+  const { clock } = world;
+  const order: string[] = [];
+  const handler: Handler = async (record) => {
+    await sleep(clock, record.partitionKey === "slow" ? 1000 : 10);
+    order.push(record.text());
+  };
+  const options = resolveOptions({
+    stream: STREAM,
+    application: "billing",
+    client: world.kinesis,
+    clock,
+    store,
+    start: "TRIM_HORIZON",
+  });
+  const openDelivery: OpenDelivery = (shard) => new ByKey(handler, shard);
+  const [first] = await world.put("slow", "s1");
+  await world.put("fast", "f1", "f2");
+  const [last] = await world.put("slow", "s2");
+  const stop = new AbortController();
+  const scan = new Scan(options, world.kinesis, openDelivery, new Map());
+  const ended = scan.run(options.group, stop.signal);
+  await clock.advance(500);
+  expect(order).toEqual(["f1", "f2"]);
+  expect(scan.status().shards[0]).toMatchObject({ recordsInFlight: 4, position: undefined });
+  await clock.advance(600);
+  expect(scan.status().shards[0]!.position).not.toMatchObject({ sequenceNumber: last });
+  expect(scan.status().shards[0]!.position).toBeDefined();
+  await clock.advance(1000);
+  expect(order).toEqual(["f1", "f2", "s1", "s2"]);
+  expect(scan.status().shards[0]).toMatchObject({ position: { sequenceNumber: last } });
+  expect(scan.status().bufferedBytes).toBe(0);
+  stop.abort();
+  await clock.settle();
+  await ended;
+  const shardId = "shardId-000000000000";
+  const stored = await store.getCheckpoints({ application: "billing", streamName: STREAM });
+  expect(stored.get(shardId)).toMatchObject({ sequenceNumber: last });
+  expect(first).toBeDefined();
+});
+
+/** A reader to which somebody else pushes replies, as fan-out does. It resumes as polling does. */
+class PushedReader implements ShardReader {
+  readonly #shard: ReadShard;
+  readonly #resume: ResumePoint;
+  readonly #account;
+  readonly #pages: Page[] = [];
+  #wake: () => void = () => {};
+
+  constructor(shard: ReadShard, world: World) {
+    this.#shard = shard;
+    this.#resume = new ResumePoint(shard.start, world.clock);
+    this.#resume.resumed();
+    this.#account = new ReadBudget(2 ** 20, world.clock).open();
+    shard.stop.addEventListener("abort", () => this.#wake(), { once: true });
+  }
+
+  async push(numbers: readonly string[], end: boolean): Promise<void> {
+    const records = new DecodedRecords(
+      numbers.map((SequenceNumber) => ({
+        SequenceNumber,
+        PartitionKey: "key",
+        Data: Buffer.from(SequenceNumber),
+      })),
+    );
+    const cursor: RecordCursor = new PageCursor(records, this.#shard.shardId, 0);
+    this.#resume.accept({ records, millisBehindLatest: 0, completeUntil: undefined }, cursor);
+    const memory = await this.#account.reserve(records.heldBytes, 0, this.#shard.stop);
+    memory.arrived();
+    this.#pages.push({
+      records: cursor,
+      lastSequenceNumber: numbers.at(-1),
+      millisBehindLatest: 0,
+      receivedAt: 0,
+      end: end
+        ? {
+            children: [
+              { shardId: "shardId-000000000001", parentShardIds: [this.#shard.shardId] },
+            ] as never,
+          }
+        : undefined,
+      memory,
+    });
+    this.#wake();
+  }
+
+  async next(): Promise<Page | undefined> {
+    for (;;) {
+      this.#shard.stop.throwIfAborted();
+      const page = this.#pages.shift();
+      if (page) return page;
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+
+  reopen(): void {}
+
+  status(): ReaderStatus {
+    return {
+      recordsAhead: this.#pages.reduce((sum, { records }) => sum + records.left, 0),
+      lagMs: 0,
+      hasPage: this.#pages.length > 0,
+      overdueMs: 0,
+      sinceLastPollMs: undefined,
+      answered: true,
+    };
+  }
+
+  close(): void {
+    this.#account.close();
+  }
+}
+
+test("a reader that replies are pushed to fits behind the seam: it resumes, ends, and its end is stored", async () => {
+  const world = await World.of();
+  const { clock } = world;
+  const store = new MemoryStore();
+  const options = resolveOptions({ stream: STREAM, application: "billing", clock, store });
+  const { telemetry, random, scope } = options;
+  const never = new AbortController().signal;
+  setMaxListeners(0, never);
+  const calls = new StoreCalls({ store, clock, random, telemetry });
+  const seen: string[] = [];
+  let reader: PushedReader | undefined;
+  const run = new ShardRun(
+    {
+      shardId: "shardId-000000000000",
+      checkpoint: { kind: "position", sequenceNumber: "10" },
+      presentAtStart: true,
+      afterParent: false,
+      hashKeyRange: () => undefined,
+    },
+    {
+      openReader: (shard) => (reader = new PushedReader(shard, world)),
+      openDelivery: oneByOne((record) => void seen.push(record.text()), undefined),
+      onShardClosed: undefined,
+      application: {
+        row: { start: "TRIM_HORIZON", startedAt: new Date(0), migrated: false } as never,
+        firstStart: false,
+        sinceOpened: new Stopwatch(clock),
+      },
+      firstGrant: true,
+      stream: new StreamClient({ ...options, id: options.streamId, client: world.kinesis }),
+      checkpointer: new Checkpointer({
+        ...options,
+        calls,
+        scope,
+        mostMs: () => 1000,
+        over: never,
+        onFailure: (error) => expect.unreachable(String(error)),
+      }),
+      clock,
+      turns: new LoopTurns(clock),
+      telemetry,
+      totals: { records: 0, bytes: 0 },
+      stop: never,
+      deadline: never,
+      onFailure: (error) => expect.unreachable(String(error)),
+      previous: undefined,
+    },
+  );
+  const outcome = run.run();
+  await clock.settle();
+  await reader!.push(["10", "11"], false);
+  await clock.settle();
+  expect(seen).toEqual(["11"]);
+  await reader!.push(["12"], true);
+  await clock.advance(6000);
+  expect(await outcome).toMatchObject({ kind: "ended" });
+  expect(seen).toEqual(["11", "12"]);
+  const stored = await store.getCheckpoints(scope);
+  expect(stored.get("shardId-000000000000")).toEqual({ kind: "shard-end", sequenceNumber: "12" });
+});
+
+/** A cursor that makes two records of each: what an aggregate will be. */
+class Pairs implements RecordCursor {
+  readonly #inner: PageCursor;
+  #sub = 0;
+
+  constructor(inner: PageCursor) {
+    this.#inner = inner;
+  }
+
+  get left(): number {
+    return this.#inner.left;
+  }
+
+  current(): ConsumerRecord | undefined {
+    const record = this.#inner.current();
+    // Every field is the instance's own.
+    // oxlint-disable-next-line typescript/no-misused-spread
+    return record && new ConsumerRecord({ ...record, subSequenceNumber: this.#sub });
+  }
+
+  advance(): void {
+    this.#sub = 1 - this.#sub;
+    if (this.#sub === 0) this.#inner.advance();
+  }
+
+  dropThrough({
+    sequenceNumber,
+    subSequenceNumber = 1,
+  }: {
+    sequenceNumber: string;
+    subSequenceNumber?: number;
+  }): void {
+    for (;;) {
+      const record = this.current();
+      if (record?.sequenceNumber !== sequenceNumber || this.#sub > subSequenceNumber) return;
+      this.advance();
+    }
+  }
+}
+
+test("a cursor may make several records of one, and reading resumes inside of it", () => {
+  const records = new DecodedRecords(
+    ["1", "2"].map((SequenceNumber) => ({
+      SequenceNumber,
+      PartitionKey: "key",
+      Data: Buffer.from("x"),
+    })),
+  );
+  const cursor = new Pairs(new PageCursor(records, "shardId-000000000000", 0));
+  const from = { ShardIteratorType: "AT_SEQUENCE_NUMBER", StartingSequenceNumber: "1" } as const;
+  const resume = new ResumePoint(
+    { from, delivered: { sequenceNumber: "1", subSequenceNumber: 0 } },
+    { monotonic: () => 0, now: () => 0 } as never,
+  );
+  resume.resumed();
+  expect(
+    resume.accept({ records, millisBehindLatest: 0, completeUntil: undefined }, cursor),
+  ).toBeUndefined();
+  const places: string[] = [];
+  for (let record = cursor.current(); record; record = cursor.current()) {
+    places.push(`${record.sequenceNumber}.${record.subSequenceNumber}`);
+    cursor.advance();
+  }
+  expect(places).toEqual(["1.1", "2.0", "2.1"]);
+});

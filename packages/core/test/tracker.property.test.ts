@@ -1,0 +1,115 @@
+import { FakeClock } from "@kc/emulator";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { ShardProgress } from "../src/checkpoints/shard-progress.ts";
+import { Tracker } from "../src/delivery/tracker.ts";
+import type { Page } from "../src/reading/shard-reader.ts";
+
+/** A shard's progress that nobody writes. */
+function progress(): ShardProgress {
+  return new ShardProgress({
+    shardId: "shardId-000000000000",
+    fence: undefined,
+    acknowledged: undefined,
+    writeThrough: false,
+    phaseMs: 0,
+    maxUnflushedMs: Infinity,
+    clock: new FakeClock(),
+    onDirty: () => {},
+    onFlush: () => {},
+  });
+}
+
+/** A page that notes what becomes of its memory. */
+function page(): { readonly page: Page; readonly memory: string[] } {
+  const memory: string[] = [];
+  const reservation = { taken: () => memory.push("taken"), release: () => memory.push("released") };
+  return { page: { memory: reservation } as unknown as Page, memory };
+}
+
+const number = (ordinal: number): string => String(1000 + ordinal);
+
+/** Pages of so many records, the order in which they finish, and which of them are skipped. */
+const stories = fc.array(fc.nat({ max: 6 }), { minLength: 1, maxLength: 6 }).chain((sizes) => {
+  const count = sizes.reduce((sum, size) => sum + size, 0);
+  const ordinals = Array.from({ length: count }, (_, i) => i);
+  return fc.record({
+    sizes: fc.constant(sizes),
+    order: fc.shuffledSubarray(ordinals, { minLength: count, maxLength: count }),
+    skipped: fc.subarray(ordinals),
+  });
+});
+
+test("the watermark is the last record that is done with all before it finished, in whatever order they finish", () => {
+  fc.assert(
+    fc.property(stories, ({ sizes, order, skipped }) => {
+      const shard = progress();
+      const tracker = new Tracker(shard);
+      const pages = sizes.map(() => page());
+      const pageOf: number[] = [];
+      for (const [index, size] of sizes.entries()) {
+        tracker.accept(pages[index]!.page);
+        for (let i = 0; i < size; i += 1) {
+          expect(tracker.start(number(pageOf.length), undefined)).toBe(pageOf.length);
+          pageOf.push(index);
+        }
+        tracker.pageOver();
+      }
+      const finished = new Set<number>();
+      const left = [...sizes];
+      const isReleased = (index: number): boolean => pages[index]!.memory.includes("released");
+      for (const ordinal of order) {
+        expect(isReleased(pageOf[ordinal]!)).toBe(false);
+        if (skipped.includes(ordinal)) tracker.skipped(ordinal);
+        else tracker.done(ordinal);
+        finished.add(ordinal);
+        left[pageOf[ordinal]!]! -= 1;
+
+        let low = 0;
+        while (finished.has(low)) low += 1;
+        const done = [...finished].filter((each) => each < low && !skipped.includes(each));
+        const watermark = done.length > 0 ? number(Math.max(...done)) : undefined;
+        expect(shard.position?.sequenceNumber).toBe(watermark);
+        expect(tracker.inFlight).toBe(order.length - low);
+        expect(isReleased(pageOf[ordinal]!)).toBe(left[pageOf[ordinal]!] === 0);
+      }
+      for (const { memory } of pages) expect(memory).toEqual(["taken", "released"]);
+      expect(tracker.oldest).toBeUndefined();
+    }),
+  );
+});
+
+test("records that start while others are in flight are told apart, however many they are", () => {
+  const shard = progress();
+  const tracker = new Tracker(shard);
+  tracker.accept(page().page);
+  const first = tracker.start(number(0), 7);
+  for (let i = 1; i < 1000; i += 1) tracker.done(tracker.start(number(i), i));
+  expect(shard.position).toBeUndefined();
+  expect(tracker.inFlight).toBe(1000);
+  tracker.done(first);
+  expect(shard.position).toMatchObject({ sequenceNumber: number(999), subSequenceNumber: 999 });
+  expect(tracker.inFlight).toBe(0);
+});
+
+test("a page's memory is held until its last record is finished, and no page outlives the tracker", () => {
+  const tracker = new Tracker(progress());
+  const [older, newer, unread] = [page(), page(), page()];
+  tracker.accept(older.page);
+  const slow = tracker.start(number(0), undefined);
+  tracker.pageOver();
+  tracker.accept(newer.page);
+  tracker.done(tracker.start(number(1), undefined));
+  expect(newer.memory).toEqual(["taken"]);
+  tracker.pageOver();
+  expect(newer.memory).toEqual(["taken", "released"]);
+  expect(tracker.oldest).toBe(older.page);
+  tracker.accept(unread.page);
+  tracker.close();
+  expect([older.memory, unread.memory]).toEqual([
+    ["taken", "released"],
+    ["taken", "released"],
+  ]);
+  tracker.done(slow);
+  expect(older.memory).toHaveLength(2);
+});
