@@ -30,6 +30,11 @@ export class CallLog {
     return this.#counts.get(operation) ?? 0;
   }
 
+  /** How often each operation was called since the start or the last `clear()`. */
+  get counts(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#counts);
+  }
+
   add(operation: OperationName, input: Readonly<Record<string, unknown>>, at: number): Call {
     this.#counts.set(operation, this.countOf(operation) + 1);
     if (this.#entries.length >= 2 * KEPT) this.#keep(KEPT);

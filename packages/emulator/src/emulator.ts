@@ -1,11 +1,13 @@
 import { Connection, FakeKinesis } from "./fake-kinesis.ts";
 import { listen } from "./http/dual-server.ts";
 import { createHandler } from "./http/handler.ts";
+import type { RequestLogEntry } from "./http/request-log.ts";
 import { isFromThisMachine, isLoopback } from "./http/request-origin.ts";
 import { Link, type LinkOptions } from "./link.ts";
 import type { ModelOptions } from "./model/model.ts";
 import { checkNames } from "./option-names.ts";
 import { Service } from "./service.ts";
+import { loadSnapshot, saveSnapshot } from "./snapshot.ts";
 
 /** `latency`, `bandwidth` and faults are those of the server: all of its clients share them. */
 export interface EmulatorOptions extends ModelOptions, LinkOptions {
@@ -13,6 +15,13 @@ export interface EmulatorOptions extends ModelOptions, LinkOptions {
   readonly port?: number;
   /** The address to listen on. Default `127.0.0.1`: this machine alone can connect. */
   readonly host?: string;
+  /**
+   * A file that keeps the streams and their records: it is read at the start, if it is there, and
+   * written by `close()`. Default: none.
+   */
+  readonly snapshot?: string;
+  /** Gets each request that is over. It must not throw. Default: none. */
+  readonly onRequest?: (entry: RequestLogEntry) => void;
 }
 
 /** A running emulator. */
@@ -20,28 +29,46 @@ export interface Emulator extends AsyncDisposable {
   /** Give it to the SDK's client as `endpoint`; any credentials will do. */
   readonly url: string;
   readonly port: number;
+  /** The streams that there are now: their names, and the numbers of their open shards. */
+  readonly streams: Readonly<Record<string, number>>;
   /** The same streams without HTTP in between; plans the faults and logs the calls of both. */
   readonly kinesis: FakeKinesis;
-  /** Breaks open connections and stops listening. May be called again. */
+  /**
+   * Breaks open connections, stops listening and writes the snapshot. May be called again. Rejects
+   * with Node's error if the snapshot cannot be written.
+   */
   close(): Promise<void>;
 }
 
 /**
  * Starts Kinesis as an HTTP server for the unmodified SDK: HTTP/1.1 and h2c on one port. Rejects
- * with Node's error (`code: 'EADDRINUSE'`, …) if it cannot listen, RangeError for bad options.
+ * with Node's error (`code: 'EADDRINUSE'`, …) if it cannot listen, RangeError for bad options, Error
+ * for a snapshot that cannot be read.
  */
 export async function startEmulator(options: EmulatorOptions = {}): Promise<Emulator> {
   checkNames("startEmulator", options);
-  const { port = 0, host = "127.0.0.1" } = options;
+  const { port = 0, host = "127.0.0.1", snapshot, onRequest } = options;
+  if (onRequest !== undefined && typeof onRequest !== "function") {
+    throw new RangeError("onRequest: a function");
+  }
   const service = new Service(options);
+  if (snapshot !== undefined) await loadSnapshot(service.streams, snapshot);
   const link = new Link(service.clock, options);
   const mayAnswer = isLoopback(host) ? isFromThisMachine : () => true;
-  const server = await listen(createHandler(service, link, mayAnswer), port, host);
+  const server = await listen(createHandler(service, link, mayAnswer, onRequest), port, host);
   let closed: Promise<void> | undefined;
-  const close = (): Promise<void> => (closed ??= server.close());
+  const end = async (): Promise<void> => {
+    await server.close();
+    if (snapshot !== undefined) await saveSnapshot(service.streams, snapshot);
+  };
+  const close = (): Promise<void> => (closed ??= end());
   return {
     url: `http://${host.includes(":") ? `[${host}]` : host}:${server.port}`,
     port: server.port,
+    get streams() {
+      const all = service.streams.list();
+      return Object.fromEntries(all.map(({ name, openShards }) => [name, openShards.length]));
+    },
     kinesis: new FakeKinesis(new Connection(service, link)),
     close,
     [Symbol.asyncDispose]: close,

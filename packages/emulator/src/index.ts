@@ -6,6 +6,7 @@ export type { ServiceErrorName } from "./errors.ts";
 export { FakeClock, UnsettledError } from "./fake-clock.ts";
 export { FakeKinesis, type FakeKinesisOptions } from "./fake-kinesis.ts";
 export type { Faults, FaultTarget, ReplyFaultTarget } from "./faults.ts";
+export type { RequestLogEntry } from "./http/request-log.ts";
 export type { LinkOptions } from "./link.ts";
 export type { ModelOptions } from "./model/model.ts";
 export type { Quotas } from "./model/quotas.ts";

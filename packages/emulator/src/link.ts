@@ -29,13 +29,12 @@ export class Link {
   /** Bytes a second; `undefined` without a limit. */
   readonly bandwidth: number | undefined;
   readonly #clock: Clock;
-  readonly #latency: (call: Call) => number;
+  #latency: (call: Call) => number;
   readonly #pipe: Pipe | undefined;
 
   /** Throws RangeError for an option that makes no sense. */
   constructor(clock: Clock, options: LinkOptions) {
     const { latency = 0, bandwidth, random = Math.random } = options;
-    if (typeof latency === "number") checkLatency(latency);
     if (bandwidth !== undefined && !(bandwidth > 0 && Number.isFinite(bandwidth))) {
       throw new RangeError(`bandwidth: bytes a second, above 0, not ${bandwidth}`);
     }
@@ -43,8 +42,13 @@ export class Link {
     this.faults = new Faults(clock, random);
     this.bandwidth = bandwidth;
     this.#clock = clock;
-    this.#latency = typeof latency === "number" ? () => latency : latency;
+    this.#latency = asFunction(latency);
     this.#pipe = bandwidth === undefined ? undefined : new Pipe(clock, bandwidth);
+  }
+
+  /** Changes the latency of the calls that begin from now on. Throws RangeError. */
+  setLatency(latency: NonNullable<LinkOptions["latency"]>): void {
+    this.#latency = asFunction(latency);
   }
 
   /** The latency of one way of this call, in milliseconds. */
@@ -69,6 +73,12 @@ export class Link {
     await this.#pipe.pass(bytes, signal);
     if (this.faults.blackHoledSince(since)) await never(signal);
   }
+}
+
+function asFunction(latency: NonNullable<LinkOptions["latency"]>): (call: Call) => number {
+  if (typeof latency === "function") return latency;
+  checkLatency(latency);
+  return () => latency;
 }
 
 function checkLatency(ms: number): number {

@@ -21,7 +21,9 @@ const OF_A_FAKE: Readonly<Record<keyof FakeKinesisOptions, true>> = {
 const OF_A_SERVER: Readonly<Record<keyof EmulatorOptions, true>> = {
   ...OF_A_FAKE,
   host: true,
+  onRequest: true,
   port: true,
+  snapshot: true,
 };
 
 /**

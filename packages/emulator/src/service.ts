@@ -6,6 +6,7 @@ import { serviceError, type ServiceErrorName } from "./errors.ts";
 import type { ReplyFault } from "./faults.ts";
 import type { Link } from "./link.ts";
 import { createModel, type Model, type ModelOptions } from "./model/model.ts";
+import type { Streams } from "./model/streams.ts";
 import { operations } from "./operations/operations.ts";
 import { never, wait } from "./waiting.ts";
 
@@ -39,6 +40,10 @@ export class Service {
 
   get clock(): Clock {
     return this.#model.clock;
+  }
+
+  get streams(): Streams {
+    return this.#model.streams;
   }
 
   /** The service's time in milliseconds since the epoch. */

@@ -41,16 +41,18 @@ describe("retention", () => {
   });
 
   it("frees the records of shards that nobody reads any more, open and closed", () => {
-    const stream = new Stream({
-      name: "s",
-      arn: "arn",
-      shardCount: 2,
-      createdAt: START,
-      incarnation: 0,
-      firstSecond: 0,
-      settings: defaultSettings(),
-      quotas: {},
-    });
+    const stream = Stream.create(
+      {
+        name: "s",
+        arn: "arn",
+        createdAt: START,
+        incarnation: 0,
+        firstSecond: 0,
+        settings: defaultSettings(),
+        quotas: {},
+      },
+      2,
+    );
     const [split, open] = stream.openShards;
     const record = { partitionKey: "k", data: new Uint8Array(10), size: 11, encrypted: false };
     for (const shard of [split!, open!]) shard.append(record, START);

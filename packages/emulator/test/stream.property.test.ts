@@ -29,16 +29,18 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 /** Applies the steps that make sense at their place and returns the stream. */
 function replay(shardCount: number, steps: readonly Step[]): Stream {
-  const stream = new Stream({
-    name: "s",
-    arn: "arn",
+  const stream = Stream.create(
+    {
+      name: "s",
+      arn: "arn",
+      createdAt: START,
+      incarnation: 0,
+      firstSecond: 0,
+      settings: defaultSettings(),
+      quotas: {},
+    },
     shardCount,
-    createdAt: START,
-    incarnation: 0,
-    firstSecond: 0,
-    settings: defaultSettings(),
-    quotas: {},
-  });
+  );
   let now = START;
   for (const one of steps) {
     const open = stream.openShards;

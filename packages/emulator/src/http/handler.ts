@@ -3,37 +3,31 @@ import { serviceError } from "../errors.ts";
 import type { Link } from "../link.ts";
 import { isOperationName, whyNotServed } from "../operations/operations.ts";
 import { InjectedFault, type Service } from "../service.ts";
-import { breakConnection, type Request, type Response } from "./dual-server.ts";
+import { answerAdmin } from "./admin.ts";
 import { cborProtocol } from "./cbor-protocol.ts";
-import type { OriginHeaders } from "./request-origin.ts";
+import { breakConnection, type Request, type Response } from "./dual-server.ts";
 import { jsonProtocol } from "./json-protocol.ts";
 import type { Protocol } from "./protocol.ts";
+import { readBody } from "./read-body.ts";
+import type { Reply } from "./reply.ts";
+import type { RequestLogEntry } from "./request-log.ts";
+import type { OriginHeaders } from "./request-origin.ts";
 
 const TARGET_PREFIX = "Kinesis_20131202.";
-/** 500 records of 10 MiB in all, in base64, and room for their keys. */
-const MAX_BODY_BYTES = 16 * 1024 * 1024;
-/** A longer one is read so far, so that its client gets the answer; then the connection is broken. */
-const MOST_SWALLOWED_BYTES = 4 * MAX_BODY_BYTES;
-
 const protocols: ReadonlyMap<string, Protocol> = new Map(
   [jsonProtocol, cborProtocol].map((protocol) => [protocol.contentType, protocol]),
 );
 
-/** A reply on its way out. */
-interface Reply {
-  readonly status: number;
-  readonly contentType?: string;
-  readonly body: string | Uint8Array;
-}
-
 /**
  * The HTTP face of a service: takes a request apart, has it carried out, writes the reply.
  * @param mayAnswer by its headers; what it refuses is not carried out
+ * @param log gets each request when it is over
  */
 export function createHandler(
   service: Service,
   link: Link,
   mayAnswer: (headers: OriginHeaders) => boolean,
+  log: ((entry: RequestLogEntry) => void) | undefined,
 ): (request: Request, response: Response) => void {
   return (request, response) => {
     const gone = new AbortController();
@@ -41,11 +35,27 @@ export function createHandler(
     // Reads and writes fail only because the client went away.
     request.on("error", () => {});
     response.on("error", () => {});
+    let sent: Reply | undefined;
+    if (log !== undefined) {
+      const at = service.now();
+      const since = performance.now();
+      response.once("close", () => {
+        log({
+          at,
+          operation: nameOf(request),
+          status: sent?.status ?? 0,
+          error: sent?.error,
+          ms: performance.now() - since,
+          replyBytes: sent === undefined ? 0 : Buffer.byteLength(sent.body),
+        });
+      });
+    }
     const reply = mayAnswer(request.headers)
       ? answer(service, link, request, gone.signal)
       : Promise.resolve(FOREIGN);
     reply
       .then(async (made) => {
+        sent = made;
         writeHead(service, response, made);
         await writeBody(link, response, made.body, gone.signal);
       })
@@ -53,12 +63,25 @@ export function createHandler(
         if (gone.signal.aborted) return;
         if (error instanceof ConnectionBreak) breakConnection(request);
         else {
-          const body = String(error);
-          writeHead(service, response, { status: 500, body });
-          response.end(body);
+          sent = { status: 500, body: String(error) };
+          writeHead(service, response, sent);
+          response.end(sent.body);
         }
       });
   };
+}
+
+/** What a request asks for, as its client wrote it: printable, and bounded. */
+function nameOf(request: Request): string {
+  const target = targetOf(request);
+  const name = target.startsWith(TARGET_PREFIX)
+    ? target.slice(TARGET_PREFIX.length)
+    : `${request.method} ${request.url}`;
+  return name.slice(0, 100).replaceAll(/[^\x21-\x7e ]/g, "?");
+}
+
+function targetOf(request: Request): string {
+  return String(request.headers["x-amz-target"] ?? "");
 }
 
 const FOREIGN: Reply = {
@@ -78,12 +101,14 @@ async function answer(
 ): Promise<Reply> {
   const body = await readBody(request);
   if (body === undefined) return xml(413, "RequestEntityTooLarge");
+  const admin = answerAdmin(request.method ?? "", request.url ?? "", { service, link, body });
+  if (admin !== undefined) return admin;
   if (request.method !== "POST") return xml(403, "AccessDeniedException");
   const contentType = (request.headers["content-type"] ?? "").split(";")[0]!.trim();
   const protocol = protocols.get(contentType);
   if (protocol === undefined) return xml(404, "UnknownOperationException");
   try {
-    const target = String(request.headers["x-amz-target"] ?? "");
+    const target = targetOf(request);
     const operation = target.startsWith(TARGET_PREFIX) ? target.slice(TARGET_PREFIX.length) : "";
     if (!isOperationName(operation)) {
       throw serviceError("UnknownOperationException", whyNotServed(operation || target));
@@ -100,6 +125,7 @@ async function answer(
       status: failure.$metadata.httpStatusCode ?? 500,
       contentType,
       body: protocol.encode(members),
+      error: failure.name,
     };
   }
 }
@@ -127,7 +153,7 @@ function asServiceError(error: unknown): KinesisServiceException {
 
 /** How the service answers what it cannot even take for a request of some protocol. */
 function xml(status: number, type: string): Reply {
-  return { status, body: `<${type}/>\n` };
+  return { status, body: `<${type}/>\n`, error: type };
 }
 
 function writeHead(service: Service, response: Response, reply: Reply): void {
@@ -156,16 +182,4 @@ async function writeBody(
     (response as NodeJS.WritableStream).write(slice);
   }
   response.end();
-}
-
-/** The whole body; `undefined` if it is too long. One that goes on and on breaks its connection. */
-async function readBody(request: Request): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length <= MAX_BODY_BYTES) chunks.push(chunk);
-    else if (length > MOST_SWALLOWED_BYTES) breakConnection(request);
-  }
-  return length <= MAX_BODY_BYTES ? Buffer.concat(chunks, length) : undefined;
 }

@@ -34,6 +34,14 @@ export interface ShardOptions {
   readonly quotas: Quotas;
 }
 
+/** A shard without its records, as JSON can hold it. */
+export interface ShardState extends Pick<ShardOptions, "identity" | "parents" | "createdAt"> {
+  readonly range: readonly [string, string];
+  readonly closedAt?: number;
+  /** The position of the oldest record. */
+  readonly first: number;
+}
+
 /**
  * A shard: records in order of arrival, cut off at the front by retention. A record's *ordinal*
  * (1 for the first that was ever written) is its position; a position beyond the last record is
@@ -61,6 +69,42 @@ export class Shard {
     this.createdAt = options.createdAt;
     this.quotas = new ShardQuotas(options.quotas);
     this.startingSequenceNumber = this.#number(0n, options.createdAt);
+  }
+
+  /** A shard as `state` described it, without records. */
+  static restore(state: ShardState, quotas: Quotas): Shard {
+    const [start, end] = state.range;
+    const shard = new Shard({
+      ...state,
+      range: { start: BigInt(start), end: BigInt(end) },
+      quotas,
+    });
+    shard.#first = state.first;
+    if (state.closedAt !== undefined) shard.close(state.closedAt);
+    return shard;
+  }
+
+  /** All that `restore` needs. */
+  state(): ShardState {
+    const { identity, range, parents, createdAt, closedAt } = this;
+    return {
+      identity,
+      range: [String(range.start), String(range.end)],
+      parents,
+      createdAt,
+      ...(closedAt === undefined ? {} : { closedAt }),
+      first: this.#first,
+    };
+  }
+
+  /** The records, from the oldest one on. */
+  get records(): readonly StoredRecord[] {
+    return this.#records;
+  }
+
+  /** Puts back a record that `records` had, behind those that are there. */
+  restoreRecord(record: StoredRecord): void {
+    this.#records.push(record);
   }
 
   /** Milliseconds since the epoch; `undefined` while the shard is open. */

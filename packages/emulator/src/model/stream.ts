@@ -1,6 +1,6 @@
 import { uniformRanges, type HashKeyRange } from "./hash-key.ts";
 import type { Quotas } from "./quotas.ts";
-import { Shard } from "./shard.ts";
+import { Shard, type ShardState } from "./shard.ts";
 import type { StreamSettings } from "./stream-settings.ts";
 
 const HOUR_MS = 3_600_000;
@@ -12,7 +12,6 @@ export type StreamStatus = "CREATING" | "ACTIVE" | "UPDATING" | "DELETING";
 export interface StreamOptions {
   readonly name: string;
   readonly arn: string;
-  readonly shardCount: number;
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
   /** How many streams of this name there were before. */
@@ -21,6 +20,18 @@ export interface StreamOptions {
   readonly firstSecond: number;
   readonly settings: StreamSettings;
   readonly quotas: Quotas;
+}
+
+/** A stream without its records, as JSON can hold it. */
+export interface StreamState extends Omit<StreamOptions, "arn" | "quotas" | "settings"> {
+  readonly settings: Omit<StreamSettings, "tags" | "shardLevelMetrics">;
+  readonly tags: readonly (readonly [string, string])[];
+  readonly shardLevelMetrics: readonly string[];
+  readonly shardCount: number;
+  readonly latestSecond: number;
+  readonly retentionHours: number;
+  readonly trimmedTo: number;
+  readonly shards: readonly ShardState[];
 }
 
 /**
@@ -57,9 +68,55 @@ export class Stream {
     this.#quotas = options.quotas;
     this.#firstSecond = options.firstSecond;
     this.#sweptAt = options.createdAt;
-    this.#open = uniformRanges(options.shardCount).map((range) =>
-      this.#addShard(range, [], options.createdAt),
+  }
+
+  /** A new stream of so many equal shards. */
+  static create(options: StreamOptions, shardCount: number): Stream {
+    const stream = new Stream(options);
+    stream.#open = uniformRanges(shardCount).map((range) =>
+      stream.#addShard(range, [], options.createdAt),
     );
+    return stream;
+  }
+
+  /** A stream as `state` described it. */
+  static restore(state: StreamState, arn: string, quotas: Quotas): Stream {
+    const { settings, tags, shardLevelMetrics } = state;
+    const stream = new Stream({
+      ...state,
+      arn,
+      quotas,
+      settings: { ...settings, tags: new Map(tags), shardLevelMetrics: new Set(shardLevelMetrics) },
+    });
+    for (const each of state.shards) {
+      const shard = Shard.restore(each, quotas);
+      stream.#shards.set(shard.id, shard);
+    }
+    stream.#shardCount = state.shardCount;
+    stream.#latestSecond = state.latestSecond;
+    stream.#retentionHours = state.retentionHours;
+    stream.#trimmedTo = state.trimmedTo;
+    stream.#open = byHashKey([...stream.#shards.values()].filter((shard) => !shard.closedAt));
+    return stream;
+  }
+
+  /** All that `restore` needs. */
+  state(now: number): StreamState {
+    const { tags, shardLevelMetrics, ...settings } = this.settings;
+    return {
+      name: this.name,
+      createdAt: this.createdAt,
+      incarnation: this.incarnation,
+      firstSecond: this.#firstSecond,
+      settings,
+      tags: [...tags],
+      shardLevelMetrics: [...shardLevelMetrics],
+      shardCount: this.#shardCount,
+      latestSecond: this.#latestSecond,
+      retentionHours: this.#retentionHours,
+      trimmedTo: this.#expiredBefore(now),
+      shards: this.shards(now).map((shard) => shard.state()),
+    };
   }
 
   /** The open shards, in the order of their hash keys. */
@@ -164,9 +221,10 @@ export class Stream {
   #replace(parents: readonly Shard[], ranges: readonly HashKeyRange[], now: number): void {
     for (const parent of parents) parent.close(now);
     const children = ranges.map((range) => this.#addShard(range, parents, now));
-    this.#open = [...this.#open.filter((shard) => !parents.includes(shard)), ...children].toSorted(
-      (a, b) => (a.range.start < b.range.start ? -1 : 1),
-    );
+    this.#open = byHashKey([
+      ...this.#open.filter((shard) => !parents.includes(shard)),
+      ...children,
+    ]);
   }
 
   #addShard(range: HashKeyRange, parents: readonly Shard[], now: number): Shard {
@@ -204,6 +262,10 @@ export class Stream {
   #expiredBefore(now: number): number {
     return Math.max(this.#trimmedTo, now - this.#retentionHours * HOUR_MS);
   }
+}
+
+function byHashKey(shards: readonly Shard[]): readonly Shard[] {
+  return shards.toSorted((one, other) => (one.range.start < other.range.start ? -1 : 1));
 }
 
 function hasAgedOut(shard: Shard, expiredBefore: number): boolean {

@@ -2,10 +2,13 @@ import type { Clock } from "../clock.ts";
 import { serviceError } from "../errors.ts";
 import type { Quotas } from "./quotas.ts";
 import type { StreamSettings } from "./stream-settings.ts";
-import { Stream, type StreamStatus } from "./stream.ts";
+import { Stream, type StreamState, type StreamStatus } from "./stream.ts";
 
 /** Open shards of an account in one Region. */
 export const SHARD_LIMIT = 20_000;
+
+/** A name, how many streams of it are gone, and their latest shard's second. */
+export type EarlierStreams = readonly [name: string, count: number, latestSecond: number];
 
 export interface StreamsOptions {
   readonly clock: Clock;
@@ -106,18 +109,42 @@ export class Streams {
       throw serviceError("ResourceInUseException", message);
     }
     const earlier = this.#earlier.get(name) ?? { count: 0, latestSecond: 0 };
-    const stream = new Stream({
+    const options = {
       name,
       arn: this.arnOf(name),
-      shardCount,
       createdAt: this.now(),
       incarnation: earlier.count,
       firstSecond: earlier.latestSecond + 1,
       settings,
       quotas: this.#options.quotas,
-    });
+    };
+    const stream = Stream.create(options, shardCount);
     this.#streams.set(name, stream);
     this.transition(stream, "CREATING", () => {}, transitionMs);
+  }
+
+  /** Puts back a stream that `Stream.state` described; one of the same name is replaced. */
+  restore(state: StreamState): Stream {
+    const stream = Stream.restore(state, this.arnOf(state.name), this.#options.quotas);
+    this.#streams.set(state.name, stream);
+    return stream;
+  }
+
+  /** The names of streams that are gone, and what keeps the next ones' sequence numbers above theirs. */
+  get earlier(): readonly EarlierStreams[] {
+    return [...this.#earlier].map(([name, { count, latestSecond }]) => [name, count, latestSecond]);
+  }
+
+  restoreEarlier(earlier: readonly EarlierStreams[]): void {
+    for (const [name, count, latestSecond] of earlier) {
+      this.#earlier.set(name, { count, latestSecond });
+    }
+  }
+
+  /** Ends all transitions now, as if their time were over. */
+  endTransitions(): void {
+    for (const { end } of this.#transitions.values()) end();
+    this.#transitions.clear();
   }
 
   delete(stream: Stream): void {

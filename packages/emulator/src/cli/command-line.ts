@@ -1,0 +1,74 @@
+import { parseArgs } from "node:util";
+import type { EmulatorOptions } from "../emulator.ts";
+import { type Setting, type Settings, settings } from "./settings.ts";
+import { UsageError } from "./usage-error.ts";
+
+/** The environment variable of a setting: `KC_EMULATOR_LISTING_LAG` for `--listing-lag`. */
+export function variableOf(flag: string): string {
+  return `KC_EMULATOR_${flag.toUpperCase().replaceAll("-", "_")}`;
+}
+
+const synopsisOf = ({ flag, argument }: Setting): string =>
+  argument === undefined ? `--${flag}` : `--${flag} <${argument}>`;
+
+export const usage: string = `Usage: kc-emulator [options]
+
+Amazon Kinesis Data Streams in memory, for every client of AWS.
+
+${settings.map((setting) => `  ${synopsisOf(setting).padEnd(20)} ${setting.help}`).join("\n")}
+  -v, --version        the version
+  -h, --help           this text
+
+Each option is also an environment variable: ${variableOf("port")} is --port. An option
+comes before its variable.
+`;
+
+type Command = "help" | "version" | Settings;
+
+/** Reads the command line and the environment. Throws UsageError. */
+export function parseCommandLine(
+  args: readonly string[],
+  environment: Readonly<Record<string, string | undefined>> = {},
+): Command {
+  const values = parse(args);
+  if (values["help"] === true) return "help";
+  if (values["version"] === true) return "version";
+  let options: EmulatorOptions = { port: 4567 };
+  let result: Settings = { options, faults: [], log: false };
+  for (const { flag, read } of settings) {
+    const variable = variableOf(flag);
+    const given = values[flag];
+    const [name, text] =
+      given === undefined ? [variable, environment[variable]] : [`--${flag}`, String(given)];
+    if (text === undefined) continue;
+    try {
+      const part = read(text);
+      options = { ...options, ...part.options };
+      result = { ...result, ...part, options };
+    } catch (error) {
+      throw new UsageError(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  return result;
+}
+
+function parse(args: readonly string[]): Readonly<Record<string, unknown>> {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        ...Object.fromEntries(
+          settings.map(({ flag, argument }) => [
+            flag,
+            { type: argument === undefined ? ("boolean" as const) : ("string" as const) },
+          ]),
+        ),
+        version: { type: "boolean", short: "v" },
+        help: { type: "boolean", short: "h" },
+      },
+    });
+    return values;
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}

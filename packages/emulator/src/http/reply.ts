@@ -1,0 +1,12 @@
+/** A reply on its way out. */
+export interface Reply {
+  readonly status: number;
+  readonly contentType?: string;
+  readonly body: string | Uint8Array;
+  /** The name of the error that it is. */
+  readonly error?: string;
+}
+
+export function jsonReply(status: number, value: object): Reply {
+  return { status, contentType: "application/json", body: `${JSON.stringify(value)}\n` };
+}
