@@ -29,7 +29,9 @@ export function planFault(faults: Faults, rule: FaultRule): void {
   }
   const operation = members["operation"];
   if (operation !== undefined && !(typeof operation === "string" && isOperationName(operation))) {
-    throw new RangeError(`operation: one that the emulator serves, not ${String(operation)}`);
+    throw new RangeError(
+      `operation: one that the emulator serves, not ${JSON.stringify(operation)}`,
+    );
   }
   const target = {
     ...members,

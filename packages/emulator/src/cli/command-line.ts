@@ -1,5 +1,4 @@
 import { parseArgs } from "node:util";
-import type { EmulatorOptions } from "../emulator.ts";
 import { type Setting, type Settings, settings } from "./settings.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -33,26 +32,29 @@ export function parseCommandLine(
   const values = parse(args);
   if (values["help"] === true) return "help";
   if (values["version"] === true) return "version";
-  let options: EmulatorOptions = { port: 4567 };
-  let result: Settings = { options, faults: [], log: false };
-  for (const { flag, read } of settings) {
+  const parts = settings.flatMap(({ flag, read }) => {
     const variable = variableOf(flag);
     const given = values[flag];
-    const [name, text] =
-      given === undefined ? [variable, environment[variable]] : [`--${flag}`, String(given)];
-    if (text === undefined) continue;
-    try {
-      const part = read(text);
-      options = { ...options, ...part.options };
-      result = { ...result, ...part, options };
-    } catch (error) {
-      throw new UsageError(`${name}: ${error instanceof Error ? error.message : String(error)}`);
-    }
-  }
-  return result;
+    const name = given === undefined ? variable : `--${flag}`;
+    const text = given === undefined ? environment[variable] : `${given}`;
+    return text === undefined ? [] : [readAs(name, () => read(text))];
+  });
+  return {
+    options: Object.assign({ port: 4567 }, ...parts.map(({ options }) => options)),
+    faults: parts.flatMap(({ faults = [] }) => faults),
+    log: parts.some(({ log }) => log === true),
+  };
 }
 
-function parse(args: readonly string[]): Readonly<Record<string, unknown>> {
+function readAs<Value>(name: string, read: () => Value): Value {
+  try {
+    return read();
+  } catch (error) {
+    throw new UsageError(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function parse(args: readonly string[]): Readonly<Record<string, string | boolean | undefined>> {
   try {
     const { values } = parseArgs({
       args: [...args],
