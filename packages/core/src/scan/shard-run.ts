@@ -16,6 +16,7 @@ import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Totals } from "../telemetry/totals.ts";
 import { firstNumber, isConfirmed } from "./shard-end.ts";
 import { ShardLife } from "./shard-life.ts";
+import { workStatus, type Step } from "./work-status.ts";
 
 export interface ShardRunOptions {
   readonly openReader: OpenReader;
@@ -39,16 +40,6 @@ export interface ShardRunOptions {
   /** Settles when no handler of the shard's earlier run is called any more. Reading waits for it. */
   readonly previous: Promise<unknown> | undefined;
 }
-
-/** What the work is at. */
-type Step =
-  /** A handler of an earlier run still has a record of this shard. */
-  | { readonly kind: "waiting" }
-  | { readonly kind: "reading" }
-  /** The last page is handled: its end is confirmed and stored. */
-  | { readonly kind: "ending" }
-  /** The hook of a closed shard has been called, `since` by the monotonic clock. */
-  | { readonly kind: "closing"; readonly since: number };
 
 /**
  * Reads one assignment, from grant to outcome: waiting → reading ⇄ ending → closing. How long it
@@ -124,7 +115,12 @@ export class ShardRun {
   status(): ShardStatus {
     const { clock, telemetry } = this.#options;
     const now = clock.monotonic();
-    const work = this.#workStatus(now);
+    const work = workStatus(now, {
+      grantedAt: this.#grantedAt,
+      step: this.#step,
+      reader: this.#reader?.status(now),
+      delivery: this.#delivery?.status(now),
+    });
     const { stop, abandon } = this.#life;
     return {
       shardId: this.shardId,
@@ -274,42 +270,4 @@ export class ShardRun {
     });
     return { kind: "failed", error };
   }
-
-  /** What the stations say of themselves, as one. */
-  #workStatus(now: number): WorkStatus {
-    const reader = this.#reader?.status(now);
-    const delivery = this.#delivery?.status(now);
-    if (reader === undefined || delivery === undefined) {
-      const waitedMs = now - this.#grantedAt;
-      return { ...WAITING, lagMs: waitedMs, unreadForMs: waitedMs };
-    }
-    const step = this.#step;
-    const isClosing = step.kind === "closing";
-    const { oldest } = delivery;
-    const atEnd = isClosing || step.kind === "ending";
-    return {
-      state: isClosing ? "handling" : delivery.state === "idle" ? "reading" : delivery.state,
-      lagMs: atEnd
-        ? 0
-        : oldest === undefined
-          ? reader.lagMs
-          : oldest.millisBehindLatest + now - oldest.receivedAt,
-      handlingForMs: isClosing ? now - step.since : delivery.handlingForMs,
-      recordsInFlight: delivery.recordsInFlight + reader.recordsAhead,
-      sinceLastPollMs: reader.sinceLastPollMs,
-      unreadForMs: atEnd || oldest !== undefined || reader.hasPage ? 0 : reader.overdueMs,
-    };
-  }
 }
-
-type WorkStatus = Pick<
-  ShardStatus,
-  "state" | "lagMs" | "handlingForMs" | "recordsInFlight" | "sinceLastPollMs" | "unreadForMs"
->;
-
-const WAITING = {
-  state: "waiting",
-  handlingForMs: 0,
-  recordsInFlight: 0,
-  sinceLastPollMs: undefined,
-} as const;

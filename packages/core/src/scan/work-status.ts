@@ -1,0 +1,54 @@
+import type { DeliveryStatus } from "../delivery/delivery.ts";
+import type { ReaderStatus } from "../reading/shard-reader.ts";
+import type { ShardStatus } from "../telemetry/status.ts";
+
+/** What the work is at. */
+export type Step =
+  /** A handler of an earlier run still has a record of this shard. */
+  | { readonly kind: "waiting" }
+  | { readonly kind: "reading" }
+  /** The last page is handled: its end is confirmed and stored. */
+  | { readonly kind: "ending" }
+  /** The hook of a closed shard has been called, `since` by the monotonic clock. */
+  | { readonly kind: "closing"; readonly since: number };
+
+export interface Work {
+  /** When the shard was granted, by the monotonic clock. */
+  readonly grantedAt: number;
+  readonly step: Step;
+  /** Undefined until reading begins. */
+  readonly reader: ReaderStatus | undefined;
+  readonly delivery: DeliveryStatus | undefined;
+}
+
+export type WorkStatus = Pick<
+  ShardStatus,
+  "state" | "lagMs" | "handlingForMs" | "recordsInFlight" | "sinceLastPollMs" | "unreadForMs"
+>;
+
+/** What reader and delivery report, as one; pure. @param now by the monotonic clock */
+export function workStatus(now: number, { grantedAt, step, reader, delivery }: Work): WorkStatus {
+  if (reader === undefined || delivery === undefined) {
+    return {
+      state: "waiting",
+      lagMs: now - grantedAt,
+      handlingForMs: 0,
+      recordsInFlight: 0,
+      sinceLastPollMs: undefined,
+      unreadForMs: now - grantedAt,
+    };
+  }
+  const { oldest } = delivery;
+  const work = {
+    state: delivery.state === "idle" ? ("reading" as const) : delivery.state,
+    lagMs:
+      oldest === undefined ? reader.lagMs : oldest.millisBehindLatest + now - oldest.receivedAt,
+    handlingForMs: delivery.handlingForMs,
+    recordsInFlight: delivery.recordsInFlight + reader.recordsAhead,
+    sinceLastPollMs: reader.sinceLastPollMs,
+    unreadForMs: oldest !== undefined || reader.hasPage ? 0 : reader.overdueMs,
+  };
+  if (step.kind === "ending") return { ...work, lagMs: 0, unreadForMs: 0 };
+  if (step.kind !== "closing") return work;
+  return { ...work, state: "handling", lagMs: 0, handlingForMs: now - step.since, unreadForMs: 0 };
+}
