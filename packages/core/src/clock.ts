@@ -40,8 +40,8 @@ export function setTimer(clock: Clock, callback: () => void, ms: number): () => 
 }
 
 /**
- * Waits `ms` milliseconds, or until the signal aborts if that is sooner. It never rejects: whoever
- * waits looks at the signal afterwards, as it must in any case.
+ * Waits `ms` milliseconds, or until the signal aborts if that is sooner. It never rejects: the
+ * caller checks the signal afterwards, as it must in any case.
  */
 export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

@@ -85,7 +85,7 @@ export class Consumer {
 
   /**
    * What changes in the status, from now on, through all scans: ends by the signal, or when the loop
-   * is left. A reader that lags a thousand events behind is told how many it missed.
+   * is left. A reader that lags a thousand events behind gets the number of those it missed.
    */
   events(options: ScanOptions = {}): AsyncIterableIterator<ConsumerEvent> {
     return this.#options.telemetry.feed.read(checkScanOptions(options).signal);

@@ -37,7 +37,7 @@ export class HandlerCall {
   }
 
   /**
-   * The handler threw, or rejected. Returns if its lease had ended: the record comes again.
+   * The handler threw, or rejected. Returns if its lease had ended: the record is delivered again.
    * @throws the reason of `stop`, if the handler followed it; KcError HANDLER_FAILED
    */
   failed(sequenceNumber: string, error: unknown): void {

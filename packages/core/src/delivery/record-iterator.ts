@@ -9,8 +9,8 @@ interface Offer {
   readonly shardId: string;
   readonly record: ConsumerRecord;
   /**
-   * Aborts when the record is somebody else's: its shard was lost while it waited in line. Undefined =
-   * it does not have to wait. Making a signal costs more than all the rest.
+   * Aborts when another worker owns the record: its shard was lost while it waited. Undefined = it does
+   * not have to wait. Creating a signal costs more than all the rest.
    */
   readonly signal: AbortSignal | undefined;
   readonly answer: (outcome?: typeof SkipCheckpoint) => void;
@@ -22,7 +22,7 @@ interface Request {
   readonly reject: (error: unknown) => void;
 }
 
-/** One loop takes the records of all shards: those that wait in line for it are not stuck by themselves. */
+/** One loop takes the records of all shards. A shard that waits for it is not stuck itself. */
 export interface RecordLoop {
   /** When it took its last record, by the monotonic clock. */
   readonly tookAt: number;
@@ -33,9 +33,9 @@ export interface RecordLoop {
 const DONE: RecordResult = { done: true, value: undefined };
 
 /**
- * A scan turned round, for `for await`. Each shard offers its next record and waits; asking for the
- * following one acknowledges the last. `return` and `throw` acknowledge nothing and stop the scan, a
- * `next` that still waits included: an async generator would keep them until that had its record.
+ * A scan as an async iterator. Each shard offers its next record and waits. Asking for the next record
+ * acknowledges the last one. `return` and `throw` acknowledge nothing and stop the scan, even while a
+ * `next` waits: an async generator would queue them behind it.
  *
  * new → (next) running → (return, throw, the caller's signal) stopping → (the scan has settled) over.
  */
@@ -56,7 +56,7 @@ export class RecordIterator
   /** Settles with the scan, and never rejects. Undefined = it has not begun. */
   #scanning: Promise<void> | undefined;
   #over = false;
-  /** What the scan was rejected with, until somebody was told. */
+  /** What the scan was rejected with, until a caller gets it. */
   #failure: { readonly error: unknown } | undefined;
   #tookAt = -Infinity;
 
@@ -150,7 +150,7 @@ export class RecordIterator
     }
   }
 
-  /** The scan stops; what waits in line comes again. */
+  /** The scan stops. Records that wait are delivered again by a later scan. */
   #decline(reason?: unknown): void {
     this.#stop.abort(reason);
     for (const { answer } of this.#offers.splice(0)) answer(SkipCheckpoint);

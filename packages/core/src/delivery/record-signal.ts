@@ -5,15 +5,15 @@ export interface RecordSignalOptions {
   readonly shardId: string;
   /** Aborts when the shard is given up, whatever its handler is doing. */
   readonly abandon: AbortSignal;
-  /** Milliseconds left of the lease; undefined = there is none. */
+  /** Milliseconds left of the lease; undefined = no lease. */
   readonly remainingMs: (() => number) | undefined;
   readonly clock: Clock;
 }
 
 /**
- * `context.signal`: one for each record that asks for it, so that what is called with it leaves its
- * listeners on a signal that dies with the record. It aborts when the shard is given up, and at the
- * end of the lease, when another worker may begin the same record.
+ * `context.signal`: created for each record whose handler asks for it, so that listeners are left on a
+ * signal that ends with the record. It aborts when the shard is given up, and at the end of the lease,
+ * when another worker may start the same record.
  */
 export class RecordSignal {
   readonly #options: RecordSignalOptions;
@@ -72,7 +72,7 @@ export class RecordSignal {
     if (remainingMs === undefined || this.#controller === undefined) return;
     const leftMs = remainingMs();
     if (leftMs > 0) {
-      // Whole milliseconds: a timer may come a hair before its time, and is then set once more.
+      // Whole milliseconds: a timer may fire slightly early, and is then set again.
       this.#cancelTimer = setTimer(clock, () => this.#watchLease(), Math.ceil(leftMs));
       return;
     }

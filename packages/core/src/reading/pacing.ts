@@ -1,10 +1,10 @@
 /** A shard serves five GetRecords calls a second, to all applications together. */
 export const POLL_FLOOR_MS = 200;
 
-/** What a scan polls without a second thought: an empty GetRecords costs about 0.4 ms of CPU. */
+/** A scan polls so often without widening intervals: an empty GetRecords costs about 0.4 ms of CPU. */
 const MAX_POLLS_PER_SECOND = 1000;
 
-/** How far the polls of shards that are idle stray from their interval, so as not to be in step. */
+/** The jitter of idle shards' intervals, so that their polls spread. */
 const JITTER = 0.1;
 
 export interface PollOptions {
@@ -13,25 +13,25 @@ export interface PollOptions {
   readonly immediateRescan: boolean;
 }
 
-/** What is known when a page is here and the next poll is to be timed. */
+/** What the time of the next poll depends on. */
 export interface PollState {
-  /** Since the last poll *began*: a slow handler uses the interval up, and makes no burst. */
+  /** Since the last poll *began*: a slow handler uses up the interval, and causes no burst. */
   readonly sinceLastPollMs: number;
   readonly recordsInPage: number;
   readonly millisBehindLatest: number;
   /** How many shards this scan reads. */
   readonly shards: number;
-  /** How many polls of idle shards a second has room for, all shards together. */
+  /** How many polls of idle shards fit into a second, all shards together. */
   readonly idlePollsPerSecond: number;
   /** A random number in [0, 1). */
   readonly chance: number;
 }
 
 /**
- * How long to wait before the next poll of a shard, pure. With `immediateRescan` a page that
- * brought records and is still behind is followed at once, an empty one as soon as the shard's
- * quota allows. All else waits for the interval; no interval is shorter than the quota's 200 ms. An
- * idle shard's interval has jitter, and is widened where the shards are many, or the calls are slow.
+ * How long to wait before the next poll of a shard, pure. With `immediateRescan`, a page
+ * with records that is still behind is followed at once, an empty one as soon as the shard's quota
+ * allows. All else waits for the interval. No interval is shorter than the quota's 200 ms. An idle
+ * shard's interval has jitter, and is wider if there are many shards or the calls are slow.
  */
 export function nextPollDelayMs(options: PollOptions, state: PollState): number {
   const { recordsInPage, millisBehindLatest, sinceLastPollMs } = state;

@@ -1,34 +1,34 @@
 const MIB = 1024 * 1024;
 
-/** A page that is expected to be no larger gets no memory before its reply begins. */
+/** A page that is expected to be no larger reserves no memory before its reply begins. */
 const SMALL_PAGE_BYTES = 64 * 1024;
 /** No page is expected to be larger. */
 const LARGEST_PAGE_BYTES = 10 * MIB;
-/** What is expected of the next page, going by the last one. */
+/** The next page is expected to be so many times as large as the last one. */
 const GROWTH = 1.25;
-/** A page that was too large is followed by one of so many times fewer records. */
+/** After a page that was too large, so many times fewer records are requested. */
 const STEP_DOWN = 10;
 const STEP_UP = 2;
-/** The weight of one shard's first page in what is expected of the others'. */
+/** The weight of one shard's first page in the estimate for the others'. */
 const WEIGHT = 1 / 4;
 
-/** Pages that are given up one after another are asked for at ever longer intervals. */
+/** Pages that are dropped one after another are requested at ever longer intervals. */
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 5000;
 
-/** What is known of the pages of a scan's shards when nothing is known of a shard's own. */
+/** What the first pages of other shards suggest for a shard that has had none. */
 export class FirstPages {
   bytes = 0;
   recordBytes = 0;
 
-  /** @param records undefined = the page was given up, and nobody knows */
+  /** @param records undefined = the page was dropped, and the number is not known */
   learn(bytes: number, records: number | undefined): void {
     this.bytes += (bytes - this.bytes) * WEIGHT;
     if (records !== undefined && records > 0) this.recordBytes = bytes / records;
   }
 }
 
-/** How large the next page of one shard is going to be, and how many records it is asked for. */
+/** Estimates the next page of one shard, and how many records to request. */
 export class PageSize {
   readonly #maxRecords: number;
   readonly #firstPages: FirstPages;
@@ -43,13 +43,13 @@ export class PageSize {
     this.#firstPages = firstPages;
   }
 
-  /** The memory to reserve, in bytes; 0 for a page that is going to be small, if there is room. */
+  /** The memory to reserve, in bytes; 0 for a page that is expected to be small. */
   get reserveBytes(): number {
     const expected = this.#expected ?? this.#firstPages.bytes;
     return expected <= SMALL_PAGE_BYTES && this.#givenUp === 0 ? 0 : Math.ceil(expected);
   }
 
-  /** What a page of a single record takes up, going by the last pages; 0 = not known. */
+  /** The size of a page of a single record, by the last pages; 0 = not known. */
   get leastBytes(): number {
     return Math.min(this.reserveBytes, Math.ceil(this.#knownRecordBytes));
   }
@@ -58,7 +58,7 @@ export class PageSize {
     return this.#recordBytes ?? this.#firstPages.recordBytes;
   }
 
-  /** How many records to ask for, with so much memory where `wanted` was asked for. */
+  /** How many records to request with `granted` bytes of memory, where `wanted` bytes were asked for. */
   limitFor(granted: number, wanted: number): number {
     if (granted >= wanted) return this.#limit;
     const recordBytes = this.#knownRecordBytes;
@@ -84,11 +84,11 @@ export class PageSize {
     this.#givenUp = 0;
   }
 
-  /** There was no room for a page of `asked` records: the next one waits for it, or is smaller. */
+  /** There was no room for a page of `asked` records: the next request waits for room, or is smaller. */
   gaveUp(bytes: number, asked: number): void {
     if (this.#expected === undefined) this.#firstPages.learn(bytes, undefined);
     this.#expected = bytes;
-    // There were as many records as were asked for, or fewer and larger ones.
+    // It had as many records as requested, or fewer and larger ones.
     this.#recordBytes = Math.max(this.#knownRecordBytes, bytes / asked);
     this.#givenUp += 1;
     if (this.#givenUp > 1) this.tookTooLong(asked);

@@ -18,7 +18,7 @@ export interface PolledReply {
   readonly reply: RecordsPage;
   /** When it was complete, by the monotonic clock. */
   readonly receivedAt: number;
-  /** What its records take up. Its taker releases it. */
+  /** The memory of its records. Its taker releases it. */
   readonly memory: Reservation;
 }
 
@@ -36,7 +36,7 @@ export interface PollGateOptions extends PollOptions {
 
 /**
  * When one shard may be polled: as its interval, its quota and the scan's memory allow. It counts
- * what each request costs, and knows how long none was answered.
+ * what each request costs, and since when none was answered.
  */
 export class PollGate {
   readonly #options: PollGateOptions;
@@ -95,8 +95,8 @@ export class PollGate {
   }
 
   /**
-   * Waits until a request that is not due would be within the quota; longer, if so many before it were
-   * refused in a row.
+   * Waits until a request outside the interval is within the quota, and longer after several refusals
+   * in a row.
    */
   async untilAllowed(refused: number, signal: AbortSignal): Promise<void> {
     const { random, timer } = this.#options.shared;
@@ -106,8 +106,8 @@ export class PollGate {
   }
 
   /**
-   * One request, in its turn, once quota and memory have room for it: then only is the iterator
-   * asked for. Undefined = there was no room for the reply. @throws the signal's reason, what the
+   * One request, in its turn, once quota and memory have room for it. Only then is the iterator
+   * requested. Undefined = there was no room for the reply. @throws the signal's reason, what the
    * calls throw
    */
   async poll(
@@ -133,7 +133,7 @@ export class PollGate {
     }
   }
 
-  /** GetRecords itself: what it costs counts, whatever comes of it. */
+  /** GetRecords itself. It counts against the quota, answered or not. */
   async #request(send: () => Promise<RecordsPage>, limit: number): Promise<RecordsPage> {
     const { clock, telemetry } = this.#options;
     this.#sinceLastPoll.restart();
@@ -206,7 +206,7 @@ export class PollGate {
     return { reply, receivedAt: this.#dueAt, memory };
   }
 
-  /** What the SDK repeated unasked was, more often than not, refused by the quota. */
+  /** Requests that the SDK repeated by itself were most likely refused by the quota. */
   #countHiddenRetries(attempts: number): void {
     if (attempts <= 1) return;
     this.#quota.sent(attempts - 1);

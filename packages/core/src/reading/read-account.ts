@@ -1,12 +1,12 @@
 import type { Clock } from "../clock.ts";
 
-/** Who owns the memory that accounts have a part of. */
+/** Owns the memory, and grants it to accounts. */
 export interface Lender {
-  /** Waits in line until there is room. */
+  /** Queues a demand until there is room. */
   ask(demand: Demand): void;
-  /** Nobody waits for it any more. */
+  /** Drops a queued demand. */
   withdraw(demand: Demand): void;
-  /** Gives a reservation another size; false = there is no room, and it keeps the one it has. */
+  /** Changes the size of a reservation; false = there is no room, and the size stays. */
   resize(reservation: Reservation, bytes: number): boolean;
   /** The account is not used any more. */
   close(account: ReadAccount): void;
@@ -16,7 +16,7 @@ export interface Lender {
 export interface Demand {
   readonly account: ReadAccount;
   readonly bytes: number;
-  /** What the smallest page takes up, as far as it is known: a single record. */
+  /** The size of the smallest page, a single record, as far as it is known. */
   readonly least: number;
   readonly grant: (bytes: number) => Reservation;
 }
@@ -25,16 +25,16 @@ export interface Demand {
 export class Reservation {
   readonly account: ReadAccount;
   bytes = 0;
-  /** What it was given when it was asked for. */
+  /** The size that was granted first. */
   readonly granted: number;
-  /** For a single record: it may come although there is no room. */
+  /** For a single record: such a page may come without room. */
   least = false;
   /** Counts as old: see `ReadBudget`. */
   old = false;
   /** Takes no room from others: see `ReadBudget`. */
   beside = false;
   stage: "under way" | "read ahead" | "in hand" | "released" = "under way";
-  /** When it came to this stage, or its reply went on, by the monotonic clock. */
+  /** When this stage began, or data came last, by the monotonic clock. */
   since: number;
   readonly #lender: Lender;
   readonly #clock: Clock;
@@ -47,19 +47,19 @@ export class Reservation {
     this.since = clock.monotonic();
   }
 
-  /** The reply goes on, and so much is needed; false = there is no room for it. */
+  /** The reply needs so much; false = there is no room for it. */
   fits(bytes: number): boolean {
     if (this.stage === "released") return true;
     this.since = this.#clock.monotonic();
     return bytes === this.bytes || this.#lender.resize(this, bytes);
   }
 
-  /** The page is here. */
+  /** The page was received. */
   arrived(): void {
     this.#becomes("read ahead");
   }
 
-  /** The handler begins with it. */
+  /** The page is in delivery. */
   taken(): void {
     this.#becomes("in hand");
   }
@@ -79,16 +79,16 @@ export class Reservation {
   }
 }
 
-/** What one shard has of the memory. It owns its reservations: closing it releases them all. */
+/** One shard's part of the memory. It owns its reservations: closing it releases them all. */
 export class ReadAccount {
   /** Bytes of its pages, and of those that are under way. */
   held = 0;
   /** What it waits for: a shard reads one page at a time. */
   demand: Demand | undefined;
   readonly reservations = new Set<Reservation>();
-  /** Called when others need memory and the page in hand is old: what was read ahead can go. */
+  /** Called when others need memory and the page in hand is old: pages read ahead can be dropped. */
   onPressure: () => void = () => {};
-  /** Is the handler at the page in hand? Else the page waits, as others do: for the store, the lease, the loop. */
+  /** Is the handler at the page in hand? Else the page waits too: for the store, the lease, or the loop. */
   isHandling: () => boolean = () => true;
   readonly #lender: Lender;
   readonly #clock: Clock;
@@ -100,8 +100,8 @@ export class ReadAccount {
   }
 
   /**
-   * Waits for memory for a page. It may get less than it asked for, down to `least`: then a smaller
-   * page must be asked for. 0 bytes are there at once. @throws the signal's reason
+   * Waits for memory for a page. It may grant less than `bytes`, down to `least`: then the caller must
+   * request a smaller page. 0 bytes are granted at once. @throws the signal's reason
    */
   reserve(bytes: number, least: number, signal: AbortSignal): Promise<Reservation> {
     return new Promise((resolve, reject) => {
@@ -122,7 +122,7 @@ export class ReadAccount {
           reservation.least = granted > 0 && granted <= least;
           this.reservations.add(reservation);
           this.#lender.resize(reservation, granted);
-          // Its reader is about to see that it was closed.
+          // The reader has not yet seen that the account is closed.
           if (this.#closed) reservation.release();
           resolve(reservation);
           return reservation;

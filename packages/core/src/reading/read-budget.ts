@@ -3,28 +3,28 @@ import { ReadAccount, type Demand, type Lender, type Reservation } from "./read-
 
 /** Reading ahead uses this part of the memory at most. */
 const PART_FOR_READING_AHEAD = 3 / 4;
-/** All pages use this part at most: the rest is shared out evenly where there are old pages. */
+/** All pages together use this part at most. The rest is divided evenly once there are old pages. */
 const PART_FOR_ALL = 7 / 8;
-/** How often things are looked at while a shard with nothing waits, in milliseconds. */
+/** How often the pages are checked while a shard without a page waits, in milliseconds. */
 const LOOK_MS = 1000;
-/** A call without a sign of life for so long keeps no memory from others. */
+/** A call that has received no data for so long keeps no memory from other shards. */
 const OLD_CALL_MS = 2000;
-/** A page that has been in hand for so long is old: it may stay there for good. */
+/** A page that has been with the handler for so long is old: its handler may be stuck. */
 const OLD_PAGE_MS = 5000;
 /** The part of the free memory that a page may get where there are old pages. */
 const PART_BESIDE_OLD = 1 / 4;
-/** A page may turn out so many times as large as it was let through for: records differ. */
+/** A page may be so many times as large as its estimate, because records differ. */
 const DIFFERENCE = 2;
 
 /**
- * The memory that pages may take up, over all shards of a scan: those being handled, those read
- * ahead, and those under way. A reply for which there turns out to be no room is given up.
+ * The memory that pages may take up, over all shards of a scan: pages in the handler, pages read
+ * ahead, and pages under way. A reply that does not fit is dropped, and requested again later.
  *
- * A shard that holds nothing goes before those that read ahead. Handlers that are stuck hold up
- * their own shards, and not the rest. When others wait, what was read ahead for the stuck ones is
- * given up, and new pages are small enough that each shard can have one. A shard that holds nothing
- * can always have a page of a single record in the end, room or not: one such page at a time. Once the
- * handler has been at it for long, it takes no room from others any more, and the next one may come.
+ * A shard without a page goes before shards that read ahead. A stuck handler blocks its own shard,
+ * and no other. While other shards wait, the pages read ahead for stuck handlers are dropped, and new
+ * pages are small enough that each shard can have one. A shard without a page always gets a page of a
+ * single record in the end, even without room: one such page at a time. Once its handler has taken
+ * long, that page no longer counts against the room, and the next such page may come.
  *
  * So the bound is `maxBytes`, one record, and one record for each handler that takes longer than
  * `OLD_PAGE_MS`.
@@ -33,15 +33,15 @@ export class ReadBudget implements Lender {
   readonly #maxBytes: number;
   readonly #clock: Clock;
   readonly #accounts = new Set<ReadAccount>();
-  /** Those that wait, in the order of asking: shards that hold nothing, shards that read ahead. */
+  /** Demands that wait, in order: of shards without a page, of shards that read ahead. */
   readonly #empty = new Set<Demand>();
   readonly #ahead = new Set<Demand>();
   #used = 0;
-  /** The part of it that is taken up by records without room whose handlers take long. */
+  /** The part of it that pages without room take up whose handlers take long. */
   #besideBytes = 0;
-  /** Shards that hold something. */
+  /** Shards with at least one page. */
   #holders = 0;
-  /** Pages that are old, as of the last look. */
+  /** Old pages, as of the last check. */
   #oldPages = 0;
   /** The page for which there is no room. It is not old. */
   #exceeding: Reservation | undefined;
@@ -113,7 +113,7 @@ export class ReadBudget implements Lender {
     if (used <= this.#maxBytes * PART_FOR_ALL) return true;
     const isDue = least || bytes <= Math.max(granted * DIFFERENCE, this.#evenShare);
     if (isDue && used <= this.#maxBytes) return true;
-    // Whatever is larger than all the memory comes alone.
+    // A page larger than all the memory comes alone.
     const alone = this.#used + more === bytes;
     const exceeds = least && account.held === reservation.bytes;
     const isFree = this.#exceeding === undefined || this.#exceeding === reservation;
@@ -122,7 +122,7 @@ export class ReadBudget implements Lender {
     return true;
   }
 
-  /** Lets through who may go now; whoever goes first and may not holds up those behind. */
+  /** Grants what fits now, in order. The first demand that does not fit blocks those behind it. */
   #grant(): void {
     for (const demand of this.#empty) {
       const { least } = demand;
@@ -142,14 +142,14 @@ export class ReadBudget implements Lender {
     this.#planLook();
   }
 
-  /** What a shard that holds nothing may ask for. */
+  /** The largest page that a shard without a page may ask for. */
   get #largestPage(): number {
     if (this.#oldPages === 0) return this.#maxBytes * PART_FOR_ALL;
     const free = this.#maxBytes * PART_FOR_ALL - this.#inRoom;
     return Math.max(0, Math.floor(Math.max(free * PART_BESIDE_OLD, this.#evenShare)));
   }
 
-  /** Of a shard that holds nothing: it stays the same however many others have taken theirs. */
+  /** For a shard without a page. It does not depend on how many others have their share. */
   get #evenShare(): number {
     return (this.#maxBytes - this.#inRoom) / Math.max(1, this.#accounts.size - this.#holders);
   }
@@ -166,7 +166,7 @@ export class ReadBudget implements Lender {
     }
   }
 
-  /** Shards that hold nothing wait: what others hold without need goes. */
+  /** Shards without a page wait: what others hold without need is dropped. */
   #look(): void {
     const now = this.#clock.monotonic();
     for (const account of this.#accounts) {

@@ -1,26 +1,26 @@
 import type { Clock } from "../clock.ts";
 
-/** What a shard serves, to all applications that poll it together. */
+/** What one shard serves to all applications together. */
 const CALLS_PER_SECOND = 5;
 const BYTES_PER_SECOND = 2 * 1024 * 1024;
 
-/** What a refused call leaves of what was thought to be ours: others read the shard too. */
+/** A refused call reduces our assumed part to so much: other readers exist. */
 const AFTER_REFUSAL = 0.75;
 const LEAST_LEFT = 0.2;
-/** What comes back in a second without a refusal. */
+/** So much of it comes back in a second without a refusal. */
 const RECOVERY_PER_SECOND = 0.05;
 
 /**
- * When one shard may be read next, so that its quota is kept and not run into. It counts every
- * request, those that the SDK repeats unasked included, and every byte of every reply. Refusals say
- * that others read the shard too: we make room, and take it back bit by bit.
+ * When one shard may be read next within its quota. It counts every request, including those that the
+ * SDK repeats by itself, and every byte of every reply. A refusal means that other readers exist: our
+ * part shrinks, and grows back slowly.
  */
 export class ReadQuota {
   readonly #clock: Clock;
   readonly #calls: Bucket;
   readonly #bytes: Bucket;
   #at: number;
-  /** The part of our share that is really there. */
+  /** The part of our share that we use now. */
   #left = 1;
 
   /** @param share the part of the shard that is ours, above 0, at most 1 */
@@ -47,7 +47,7 @@ export class ReadQuota {
     this.#bytes.spend(bytes);
   }
 
-  /** The shard's quota was used up, by whomever. */
+  /** The service refused a call: the shard's quota was used up. */
   refused(): void {
     this.#refill();
     this.#left = Math.max(LEAST_LEFT, this.#left * AFTER_REFUSAL);
@@ -64,8 +64,8 @@ export class ReadQuota {
 }
 
 /**
- * Holds a second's worth. Once overdrawn it must be whole again before anything passes: that is how
- * the service was seen to count, where nothing passes for 5 s after a reply of 10 MiB.
+ * Holds one second's quota. Once overdrawn, it must be full again before anything passes. The service
+ * was seen to count in this way: after a reply of 10 MiB nothing passes for 5 s.
  */
 class Bucket {
   readonly #perSecond: number;

@@ -6,7 +6,7 @@ import type { ConsumerRecord } from "../record.ts";
 export interface RecordCursor {
   /** Stream records that are not passed yet. */
   readonly left: number;
-  /** The record at the cursor, made anew by each call; undefined = the page is over. */
+  /** The record at the cursor, created by each call; undefined = the page is over. */
   current(): ConsumerRecord | undefined;
   /** Passes the record at the cursor. */
   advance(): void;
@@ -40,7 +40,7 @@ export class PageCursor implements RecordCursor {
     this.#index += 1;
   }
 
-  /** A record is never delivered in part here: one whose parts are not all done comes again whole. */
+  /** A record is delivered as a whole here: if only a part of it was done, it is delivered again. */
   dropThrough({ sequenceNumber, subSequenceNumber }: Position): void {
     const atMost = subSequenceNumber === undefined ? 0 : -1;
     while (

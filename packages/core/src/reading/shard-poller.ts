@@ -172,8 +172,8 @@ export class ShardPoller {
     if (refused === "unknown" && (await this.#isOfShard(sequenceNumber, signal))) return;
     const why = {
       "another-shard": "it belongs to another shard",
-      "another-stream": "the stream was deleted and made anew, or it belongs to another stream",
-      unknown: "it is none of this shard's",
+      "another-stream": "the stream was deleted and recreated, or it belongs to another stream",
+      unknown: "it does not belong to this shard",
     }[refused];
     throw new KcError(
       refused === "another-stream" ? "STREAM_RECREATED" : "CHECKPOINT_REFUSED",

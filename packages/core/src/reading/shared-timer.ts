@@ -19,8 +19,8 @@ export class SharedTimer {
   }
 
   /**
-   * Waits `ms` milliseconds, or until the signal aborts if that is sooner. It never rejects: whoever
-   * waits looks at the signal afterwards.
+   * Waits `ms` milliseconds, or until the signal aborts if that is sooner. It never rejects: the caller
+   * checks the signal afterwards.
    */
   sleep(ms: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {

@@ -19,7 +19,7 @@ export class ScanLog {
     this.#since = new Stopwatch(clock);
   }
 
-  /** Nobody waits for it: a client may take long to say which Region it calls. */
+  /** It is not awaited: a client may take long to resolve its Region. */
   async begun(options: {
     readonly streamId: StreamId;
     readonly client: KinesisClientLike;
@@ -38,7 +38,7 @@ export class ScanLog {
     });
   }
 
-  /** No further record is begun. */
+  /** No further record starts. */
   stopping(shards: readonly ShardStatus[], drainTimeoutMs: number): void {
     this.#telemetry.info("records in hand are finished and flushed, then the scan ends", {
       shards: shards.length,
@@ -61,7 +61,7 @@ export class ScanLog {
   }
 }
 
-/** Of the stream's ARN, or as the client resolves it; undefined where neither tells. */
+/** Of the stream's ARN, or as the client resolves it; undefined if neither has one. */
 async function regionOf(id: StreamId, client: KinesisClientLike): Promise<string | undefined> {
   if ("StreamARN" in id) return id.StreamARN.split(":")[3];
   const { config } = client as { readonly config?: { readonly region?: unknown } };

@@ -45,7 +45,7 @@ export class Scan {
   readonly #stop = new AbortController();
   /** The stop's time is over: handlers are given up, and finished work gets a last flush. */
   readonly #deadline = new AbortController();
-  /** The scan is over: the store is left alone. */
+  /** The scan is over: the store is not called any more. */
   readonly #over = new AbortController();
   readonly #reporter: Reporter;
   readonly #watch: Watch;

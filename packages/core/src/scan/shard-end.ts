@@ -32,8 +32,8 @@ export async function isConfirmed(options: ShardEndOptions): Promise<boolean> {
 }
 
 /**
- * The number that a shard without records begins with. Other readers of the store are glad of it;
- * without it, the end is stored all the same. @throws the reason of `stop`
+ * The number that a shard without records begins with. Other readers of the store may use it;
+ * the end is stored without it too. @throws the reason of `stop`
  */
 export async function firstNumber(options: ShardEndOptions): Promise<string | undefined> {
   const { shardId, stream, telemetry, stop } = options;

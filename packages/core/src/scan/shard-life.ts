@@ -59,7 +59,7 @@ export class ShardLife {
     return this.#abandon.signal;
   }
 
-  /** What a shard that was forced was waiting for then. */
+  /** What a forced shard was waiting for. */
   get waitingFor(): "handler" | "flush" {
     return this.#waitingFor;
   }
@@ -106,7 +106,7 @@ export class ShardLife {
     this.#cancelTimer = setTimer(clock, onOvertime, reason.deadlineMs);
   }
 
-  /** The consumer's stop has taken its time. */
+  /** The deadline of the consumer's stop is over. */
   #overtime(reason: unknown): void {
     this.#force(reason);
     this.#cancelTimer?.();
@@ -128,7 +128,7 @@ export class ShardLife {
 
   #lose(error: LeaseLostError): void {
     const { assignment, progress, onFailure } = this.#options;
-    // Without a lease there was none to lose: the store says that another deploy holds one.
+    // Without a lease, the refusal means that another deployment holds one.
     if (assignment.fence === undefined) onFailure(error);
     progress.close(error);
     this.#stop.abort(error);

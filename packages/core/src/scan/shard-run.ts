@@ -23,7 +23,7 @@ export interface ShardRunOptions {
   readonly openDelivery: OpenDelivery;
   readonly onShardClosed: ((shardId: string) => unknown) | undefined;
   readonly application: ApplicationStart;
-  /** Nobody has held the shard before. */
+  /** No worker has held the shard before. */
   readonly firstGrant: boolean;
   readonly stream: StreamClient;
   readonly checkpointer: Checkpointer;
@@ -42,8 +42,8 @@ export interface ShardRunOptions {
 }
 
 /**
- * Reads one assignment, from grant to outcome: waiting → reading ⇄ ending → closing. How long it
- * may go on is decided beside it, by `ShardLife`.
+ * Reads one assignment, from grant to outcome: waiting → reading ⇄ ending → closing. `ShardLife`
+ * decides how long that may take.
  */
 export class ShardRun {
   readonly shardId: string;
