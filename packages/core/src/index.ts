@@ -37,7 +37,7 @@ export {
   type MetricName,
   type Metrics,
 } from "./telemetry/metrics.ts";
-export type { ConsumerEvent } from "./telemetry/events.ts";
+export type { ConsumerEvent, ShardOutcomeKind } from "./telemetry/events.ts";
 export {
   CHANNELS,
   type CheckpointMessage,

@@ -1,28 +1,12 @@
 import { Connection, FakeKinesis } from "./fake-kinesis.ts";
 import { listen } from "./http/dual-server.ts";
 import { createHandler } from "./http/handler.ts";
-import type { RequestLogEntry } from "./http/request-log.ts";
 import { isFromThisMachine, isLoopback } from "./http/request-origin.ts";
-import { Link, type LinkOptions } from "./link.ts";
-import type { ModelOptions } from "./model/model.ts";
+import { Link } from "./link.ts";
 import { checkNames } from "./option-names.ts";
+import type { EmulatorOptions } from "./options.ts";
 import { Service } from "./service.ts";
 import { loadSnapshot, saveSnapshot } from "./snapshot.ts";
-
-/** `latency`, `bandwidth` and faults are those of the server: all of its clients share them. */
-export interface EmulatorOptions extends ModelOptions, LinkOptions {
-  /** Default 0: any free port. */
-  readonly port?: number;
-  /** The address to listen on. Default `127.0.0.1`: this machine alone can connect. */
-  readonly host?: string;
-  /**
-   * A file that keeps the streams and their records: it is read at the start, if it is there, and
-   * written by `close()`. Default: none.
-   */
-  readonly snapshot?: string;
-  /** Gets each request that is over. It must not throw. Default: none. */
-  readonly onRequest?: (entry: RequestLogEntry) => void;
-}
 
 /** A running emulator. */
 export interface Emulator extends AsyncDisposable {

@@ -6,12 +6,10 @@ import type { Call } from "./call-log.ts";
 import { serviceError } from "./errors.ts";
 import type { Faults } from "./faults.ts";
 import { Link, type LinkOptions } from "./link.ts";
-import type { ModelOptions } from "./model/model.ts";
 import { checkNames } from "./option-names.ts";
+import type { FakeKinesisOptions } from "./options.ts";
 import { isOperationName, whyNotServed } from "./operations/operations.ts";
 import { InjectedFault, Service } from "./service.ts";
-
-export type FakeKinesisOptions = ModelOptions & LinkOptions;
 
 /** A client's place: a service that runs, and the link to it. */
 export class Connection {

@@ -1,12 +1,13 @@
 export type { Input, OperationName, OperationTypes, Output } from "./api/operation-types.ts";
 export type { Call } from "./call-log.ts";
-export { type Emulator, type EmulatorOptions, startEmulator } from "./emulator.ts";
+export { type Emulator, startEmulator } from "./emulator.ts";
 export type { Clock } from "./clock.ts";
 export type { ServiceErrorName } from "./errors.ts";
 export { FakeClock, UnsettledError } from "./fake-clock.ts";
-export { FakeKinesis, type FakeKinesisOptions } from "./fake-kinesis.ts";
+export { FakeKinesis } from "./fake-kinesis.ts";
 export type { Faults, FaultTarget, ReplyFaultTarget } from "./faults.ts";
 export type { RequestLogEntry } from "./http/request-log.ts";
 export type { LinkOptions } from "./link.ts";
 export type { ModelOptions } from "./model/model.ts";
+export type { EmulatorOptions, FakeKinesisOptions } from "./options.ts";
 export type { Quotas } from "./model/quotas.ts";

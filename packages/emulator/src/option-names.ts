@@ -1,5 +1,4 @@
-import type { EmulatorOptions } from "./emulator.ts";
-import type { FakeKinesisOptions } from "./fake-kinesis.ts";
+import type { EmulatorOptions, FakeKinesisOptions } from "./options.ts";
 
 const OF_A_FAKE: Readonly<Record<keyof FakeKinesisOptions, true>> = {
   account: true,

@@ -97,7 +97,7 @@ describe("docs/configuration.md", () => {
     ["PostgresStore", "packages/store-postgres/src/options.ts", "PostgresStoreOptions"],
     ["RedisStore", "packages/store-redis/src/options.ts", "RedisStoreOptions"],
     ["FakeKinesis", "packages/emulator/src/model/model.ts", "ModelOptions"],
-    ["startEmulator", "packages/emulator/src/emulator.ts", "EmulatorOptions"],
+    ["startEmulator", "packages/emulator/src/options.ts", "EmulatorOptions"],
   ] as const;
 
   test.each(others)("has a row for each option of %s", (heading, file, type) => {

@@ -12,14 +12,7 @@ import {
   toStoreError,
   type Refusal,
 } from "./errors.ts";
-import type { CheckedOptions } from "./options.ts";
-
-/** The part of the SDK's `DynamoDBClient` that is used. Structural, so that another copy fits. */
-export interface DynamoDBClientLike {
-  // The SDK's `send` is overloaded for each command; its callers name the output.
-  // oxlint-disable-next-line typescript/no-explicit-any
-  send(command: any, options?: { abortSignal?: AbortSignal }): Promise<any>;
-}
+import type { CheckedOptions, DynamoDBClientLike } from "./options.ts";
 
 /** Throttled and conflicting requests are sent so often, with a random wait in between. */
 const TRIES = 8;

@@ -8,7 +8,7 @@ import {
   type StoreFailure,
 } from "@kc/core/adapter";
 import type { Item } from "./rows.ts";
-import { tableDefinition } from "./schema.ts";
+import { tableDefinition } from "./table-definition.ts";
 
 const THROTTLED = passingFailure(
   "DynamoDB throttles: the table's, the partition's or the account's limit",

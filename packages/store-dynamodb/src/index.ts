@@ -1,3 +1,2 @@
 export { DynamoDBStore } from "./dynamodb-store.ts";
-export type { DynamoDBStoreOptions } from "./options.ts";
-export type { DynamoDBClientLike } from "./client.ts";
+export type { DynamoDBClientLike, DynamoDBStoreOptions } from "./options.ts";

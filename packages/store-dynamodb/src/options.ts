@@ -1,6 +1,12 @@
 import { ConfigError } from "@kc/core";
 import { checkMethods, checkOptionNames, checkWholeNumber } from "@kc/core/adapter";
-import type { DynamoDBClientLike } from "./client.ts";
+
+/** The part of the SDK's `DynamoDBClient` that is used. Structural, so that another copy fits. */
+export interface DynamoDBClientLike {
+  // The SDK's `send` is overloaded for each command; its callers name the output.
+  // oxlint-disable-next-line typescript/no-explicit-any
+  send(command: any, options?: { abortSignal?: AbortSignal }): Promise<any>;
+}
 
 export interface DynamoDBStoreOptions {
   /** The table's name, or its ARN (a table of another account). */

@@ -7,6 +7,7 @@ import {
 } from "@aws-sdk/client-dynamodb";
 import { KcError, StoreError, type CallOptions } from "@kc/core";
 import type { Client } from "./client.ts";
+import { tableDefinition } from "./table-definition.ts";
 
 /**
  * The table is Go's: one item for each shard. Beside Go's `sequence_number` it holds, put by us and
@@ -35,25 +36,6 @@ const ATTRIBUTES = [
 
 const READY_WITHIN_MS = 120_000;
 const POLL_MS = 500;
-
-/** What to make, where setup() may not: for the messages of errors. */
-export function tableDefinition(table: string): string {
-  const name = table.split("/").at(-1);
-  return `Run \`await store.setup()\` once with the right to create tables, or deploy (CloudFormation):
-  Checkpoints:
-    Type: AWS::DynamoDB::Table
-    DeletionPolicy: Retain
-    UpdateReplacePolicy: Retain
-    Properties:
-      TableName: ${name}
-      BillingMode: PAY_PER_REQUEST
-      AttributeDefinitions:
-        - { AttributeName: namespace, AttributeType: S }
-        - { AttributeName: shard_id, AttributeType: S }
-      KeySchema:
-        - { AttributeName: namespace, KeyType: HASH }
-        - { AttributeName: shard_id, KeyType: RANGE }`;
-}
 
 /** Makes the table unless it is there, waits until it can be used, and holds its keys against ours. */
 export async function setUpTable(client: Client, options: CallOptions = {}): Promise<void> {

@@ -28,4 +28,4 @@ export {
 } from "./redis-cluster.ts";
 export { type RedisAddress, type RedisOptions, type RedisServer, startRedis } from "./redis.ts";
 export type { Address, Lifecycle } from "./server-process.ts";
-export type { Services } from "./setup/services.ts";
+export type { Services } from "./setup/addresses.ts";

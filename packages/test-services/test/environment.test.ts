@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { startRedis } from "../src/index.ts";
 import { addressFromEnvironment, VARIABLES } from "../src/setup/environment.ts";
-import { shared, type Services } from "../src/setup/services.ts";
+import type { Services } from "../src/setup/addresses.ts";
+import { shared } from "../src/setup/services.ts";
 
 const POSTGRES = "postgresql://me:secret@db.example:6543/app";
 

@@ -2,7 +2,7 @@ import { channel, tracingChannel, type TracingChannel } from "node:diagnostics_c
 import type { Checkpoint } from "../checkpoints/position.ts";
 import { isPromiseLike, type Handler } from "../handler.ts";
 import type { ConsumerRecord } from "../record.ts";
-import type { Source } from "./telemetry.ts";
+import type { Source } from "./source.ts";
 
 /**
  * The names under which `node:diagnostics_channel` tells what is being done. The first three are

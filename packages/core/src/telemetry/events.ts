@@ -1,7 +1,16 @@
 import type { Checkpoint } from "../checkpoints/position.ts";
 import type { KcError } from "../errors.ts";
-import type { ShardOutcome } from "../groups/group.ts";
 import { listenTo } from "../own-listener.ts";
+
+/** How the reading of a shard ended; `ShardOutcome` has the details. */
+export type ShardOutcomeKind =
+  | "ended"
+  | "aged-out"
+  | "released"
+  | "forced"
+  | "lost"
+  | "stopped"
+  | "failed";
 
 /** What changes in a consumer's status; what it is now, `consumer.status()` says. */
 export type ConsumerEvent =
@@ -40,7 +49,7 @@ export type ConsumerEvent =
   | {
       readonly kind: "shard-over";
       readonly shardId: string;
-      readonly outcome: ShardOutcome["kind"];
+      readonly outcome: ShardOutcomeKind;
       readonly acknowledged: Checkpoint | undefined;
     }
   /** Whoever reads the events was so slow that so many were left out here. */

@@ -2,7 +2,7 @@ import { inspect } from "node:util";
 import { describeError, KcError } from "../errors.ts";
 import { withoutMessage } from "../without-message.ts";
 import type { LogFields } from "./logger.ts";
-import type { Source } from "./telemetry.ts";
+import type { Source } from "./source.ts";
 
 /**
  * The fields of one log line, as the logger gets them: `stream` and `application`, then the line's

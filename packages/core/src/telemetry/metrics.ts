@@ -298,3 +298,9 @@ type OptionalAttribute<Name extends MetricName> =
 export type MetricAttributes<Name extends MetricName = MetricName> = Readonly<
   Record<Exclude<OwnAttribute<Name>, OptionalAttribute<Name>> | "stream" | "application", string>
 > & { readonly [Attribute in OptionalAttribute<Name>]?: string };
+
+/** Those that a metric has beside the source's. */
+export type OwnAttributes<Name extends MetricName> = Omit<
+  MetricAttributes<Name>,
+  "stream" | "application"
+>;

@@ -3,8 +3,9 @@ import {
   type MetricAttributes,
   type MetricDefinition,
   type MetricName,
+  type OwnAttributes,
 } from "./metrics.ts";
-import type { OwnAttributes, Source } from "./telemetry.ts";
+import type { Source } from "./source.ts";
 
 type Attributes = Readonly<Record<string, string>>;
 /** Whoever reports a series, and a gauge's value by it. */

@@ -4,20 +4,16 @@ import { ErrorNames } from "./error-names.ts";
 import { EventFeed, type ConsumerEvent } from "./events.ts";
 import { lineFields } from "./log-fields.ts";
 import type { LogFields, Logger } from "./logger.ts";
-import type { CounterName, GaugeName, HistogramName, MetricAttributes } from "./metrics.ts";
+import type {
+  CounterName,
+  GaugeName,
+  HistogramName,
+  MetricAttributes,
+  OwnAttributes,
+} from "./metrics.ts";
 import { type Series, ShardSeries } from "./shard-series.ts";
+import type { Source } from "./source.ts";
 import { Troubles } from "./troubles.ts";
-
-export type OwnAttributes<Name extends CounterName | GaugeName | HistogramName> = Omit<
-  MetricAttributes<Name>,
-  "stream" | "application"
->;
-
-/** Whose figures, lines and events these are. */
-export interface Source {
-  readonly stream: string;
-  readonly application: string;
-}
 
 /**
  * The user's counter and logger behind one guard: a sink that throws, or is async after all and

@@ -3,7 +3,12 @@ import type { FakeClock, FakeKinesis } from "@kc/emulator";
 import { expect } from "vitest";
 import type { AnyGroup } from "../../src/groups/group.ts";
 import { LeaseGroup, type Consumer, type Store } from "../../src/index.ts";
-import type { Run } from "./world.ts";
+
+/** A scan that has settled. */
+interface SettledRun {
+  readonly consumer: Consumer;
+  readonly signal: AbortSignal;
+}
 
 /** Long enough for whatever a handler or a lost reply still waits for. */
 const WHILE_MS = 2 * 3_600_000;
@@ -55,8 +60,7 @@ export class Rest {
     this.#held.set(consumer, { bytes, handlers });
   }
 
-  /** Asserts it of scans that have settled. */
-  async assert(runs: readonly Run[]): Promise<void> {
+  async assert(runs: readonly SettledRun[]): Promise<void> {
     const before = this.#calls;
     await this.#clock.advance(WHILE_MS);
     const after = this.#calls;

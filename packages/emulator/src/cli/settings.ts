@@ -1,4 +1,4 @@
-import type { EmulatorOptions } from "../emulator.ts";
+import type { EmulatorOptions } from "../options.ts";
 import { type FaultRule, planFault } from "../fault-rule.ts";
 import { Faults } from "../faults.ts";
 import { createSystemClock } from "../clock.ts";

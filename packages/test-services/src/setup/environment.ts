@@ -1,4 +1,4 @@
-import type { Services } from "./services.ts";
+import type { Services } from "./addresses.ts";
 
 /** Where a server that is there already is named: a URL, or several with commas between them. */
 export const VARIABLES: Readonly<Record<keyof Services, string>> = {

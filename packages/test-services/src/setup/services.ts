@@ -1,25 +1,6 @@
 import type { TestProject } from "vitest/node";
+import type { Services } from "./addresses.ts";
 import { addressFromEnvironment, VARIABLES } from "./environment.ts";
-import type { DynamoDbAddress } from "../dynamodb-local.ts";
-import type { MysqlAddress } from "../mysql-address.ts";
-import type { PostgresAddress } from "../postgres.ts";
-import type { RedisClusterAddress } from "../redis-cluster.ts";
-import type { RedisAddress } from "../redis.ts";
-
-/** What the modules beside this one provide: `inject("redis")` in a test is that server's address. */
-export interface Services {
-  readonly dynamodb: DynamoDbAddress;
-  readonly mariadb: MysqlAddress;
-  /** Undefined where the real MySQL is not to be had. */
-  readonly mysql: MysqlAddress | undefined;
-  readonly postgres: PostgresAddress;
-  readonly redis: RedisAddress;
-  readonly redisCluster: RedisClusterAddress;
-}
-
-declare module "vitest" {
-  interface ProvidedContext extends Services {}
-}
 
 /**
  * A global set-up of vitest: one server for all tests of a project. The one that the environment
