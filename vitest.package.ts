@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { defineProject, type UserProjectConfigExport } from "vitest/config";
 
 // "import" and "default" hold in any case. Named here they would also hold where a dependency calls
@@ -10,6 +11,9 @@ const project: UserProjectConfigExport = defineProject({
   ssr: { resolve: { conditions } },
   test: {
     include: ["test/**/*.test.ts"],
+    setupFiles: [fileURLToPath(new URL("vitest.warnings.ts", import.meta.url))],
+    // The SDK's word on Node 20 is known: it is tested as the floor.
+    env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: "true" },
     // Against hangs alone: nothing here is proved by how fast a machine is.
     testTimeout: 60_000,
     hookTimeout: 60_000,

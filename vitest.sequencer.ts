@@ -1,7 +1,8 @@
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** Files that take a minute or more: begun last, one of them would run alone at the end. */
-const LONG = /store-(redis|dynamodb|mysql)\/test\/(conformance|failures|frozen-client|fence)/;
+const LONG =
+  /store-(redis|dynamodb|mysql)\/test\/(conformance|failures|frozen-client|fence)|packaging\/test\/install/;
 
 /** Long files first, without a cache of durations: a clean checkout has none. */
 export class LongFirst extends BaseSequencer {

@@ -1,1 +1,5 @@
-export { default } from "../../vitest.package.ts";
+import { mergeConfig } from "vitest/config";
+import project from "../../vitest.package.ts";
+
+// The programs that tests start side by side share two cores with other files.
+export default mergeConfig(project, { test: { maxConcurrency: 3 } });

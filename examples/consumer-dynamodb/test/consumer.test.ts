@@ -20,6 +20,7 @@ test(
     const { kinesis, url } = emulator;
     await kinesis.send(new CreateStreamCommand({ StreamName: "orders", ShardCount: 2 }));
     const env = {
+      ...process.env,
       AWS_REGION: "us-east-1",
       AWS_ACCESS_KEY_ID: "any",
       AWS_SECRET_ACCESS_KEY: "any",

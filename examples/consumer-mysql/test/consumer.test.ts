@@ -25,6 +25,7 @@ test("it prints each record once over two starts, and its progress stands in Go'
   const run = async (records: number): Promise<readonly string[]> => {
     const child = spawn(process.execPath, [PROGRAM, "orders", "--endpoint", url], {
       env: {
+        ...process.env,
         AWS_REGION: "us-east-1",
         AWS_ACCESS_KEY_ID: "any",
         AWS_SECRET_ACCESS_KEY: "any",

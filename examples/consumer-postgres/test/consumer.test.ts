@@ -17,6 +17,7 @@ test("it prints each record, stops at SIGINT, and goes on there at its next star
   const { kinesis, url } = emulator;
   await kinesis.send(new CreateStreamCommand({ StreamName: "orders", ShardCount: 2 }));
   const env = {
+    ...process.env,
     AWS_REGION: "us-east-1",
     AWS_ACCESS_KEY_ID: "any",
     AWS_SECRET_ACCESS_KEY: "any",

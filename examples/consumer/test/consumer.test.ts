@@ -10,7 +10,12 @@ import { startEmulator } from "@kc/emulator";
 import { expect, onTestFinished, test } from "vitest";
 
 const PROGRAM = fileURLToPath(new URL("../dist/consumer.js", import.meta.url));
-const env = { AWS_REGION: "us-east-1", AWS_ACCESS_KEY_ID: "any", AWS_SECRET_ACCESS_KEY: "any" };
+const env = {
+  ...process.env,
+  AWS_REGION: "us-east-1",
+  AWS_ACCESS_KEY_ID: "any",
+  AWS_SECRET_ACCESS_KEY: "any",
+};
 
 test(
   "it prints each record, stops at SIGINT, and goes on there at its next start",

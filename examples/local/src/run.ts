@@ -18,6 +18,9 @@ import { runGroup } from "./group.ts";
 import { runProgram } from "./program.ts";
 import { startService } from "./service.ts";
 
+// The word of the SDK on Node 20 is no part of what is shown.
+process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] ??= "true";
+
 const STREAM = "orders";
 const CONSUMERS = {
   consumer: undefined,

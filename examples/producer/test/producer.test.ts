@@ -10,7 +10,12 @@ import { startEmulator } from "@kc/emulator";
 import { expect, onTestFinished, test } from "vitest";
 
 const PROGRAM = fileURLToPath(new URL("../dist/producer.js", import.meta.url));
-const env = { AWS_REGION: "us-east-1", AWS_ACCESS_KEY_ID: "any", AWS_SECRET_ACCESS_KEY: "any" };
+const env = {
+  ...process.env,
+  AWS_REGION: "us-east-1",
+  AWS_ACCESS_KEY_ID: "any",
+  AWS_SECRET_ACCESS_KEY: "any",
+};
 
 test(
   "every line becomes a record, though the shard's quota refuses some at first",

@@ -13,6 +13,9 @@ import { Interrupted, Life } from "./life.ts";
 import { printProof, say } from "./screen.ts";
 import { DemoStream } from "./stream.ts";
 
+// The word of the SDK on Node 20 is no part of what is shown.
+process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] ??= "true";
+
 const { values } = parseArgs({
   options: {
     endpoint: { type: "string" },

@@ -15,8 +15,6 @@ export class Run {
   constructor(options: ConsumerArguments) {
     this.#child = spawn(process.execPath, [PROGRAM, JSON.stringify(options)], {
       stdio: ["ignore", "inherit", "inherit", "ipc"],
-      // The demo has shown the SDK's word on old Node versions once already.
-      env: { ...process.env, AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: "true" },
     });
     this.#exited = once(this.#child, "exit");
     this.#child.on("message", ({ shardId, lagMs }: ConsumerReport) => {

@@ -31,7 +31,7 @@ function trace<Message extends object>(name: string): Told<Message>[] {
     asyncEnd: tell("asyncEnd"),
     error: tell("error"),
   };
-  const traced = tracingChannel<unknown, object>(name);
+  const traced = tracingChannel<object, object>(name);
   traced.subscribe(subscribers);
   onTestFinished(() => traced.unsubscribe(subscribers));
   return told;

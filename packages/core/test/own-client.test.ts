@@ -8,6 +8,7 @@ import { KinesisClient } from "@aws-sdk/client-kinesis";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { startEmulator } from "@kc/emulator";
 import { expect, onTestFinished, test, vi } from "vitest";
+import type { ExpectedWarnings } from "../../../vitest.warnings.ts";
 import { Consumer } from "../src/index.ts";
 import { connectsForEachCall } from "../src/kinesis/own-client.ts";
 import { MemoryCounter } from "./support/memory-counter.ts";
@@ -15,31 +16,38 @@ import { MemoryLogger } from "./support/memory-logger.ts";
 import { World } from "./support/world.ts";
 
 const SHARDS = 4;
+// Node says once that certificates are not verified.
+const warnings: ExpectedWarnings = ["Warning"];
+const unverified = { timeout: 30_000, meta: { warnings } };
 
-test("a client of the consumer's own keeps its TLS connections for all of its calls", async () => {
-  const emulator = await startEmulator({ streams: { orders: SHARDS } });
-  onTestFinished(() => emulator.close());
-  const front = await tlsBefore(Number(new URL(emulator.url).port));
-  vi.stubEnv("AWS_ENDPOINT_URL", front.url);
-  vi.stubEnv("AWS_REGION", "us-east-1");
-  vi.stubEnv("AWS_ACCESS_KEY_ID", "test");
-  vi.stubEnv("AWS_SECRET_ACCESS_KEY", "test");
-  // The certificate is nobody's.
-  vi.stubEnv("NODE_TLS_REJECT_UNAUTHORIZED", "0");
-  onTestFinished(() => void vi.unstubAllEnvs());
+test(
+  "a client of the consumer's own keeps its TLS connections for all of its calls",
+  unverified,
+  async () => {
+    const emulator = await startEmulator({ streams: { orders: SHARDS } });
+    onTestFinished(() => emulator.close());
+    const front = await tlsBefore(Number(new URL(emulator.url).port));
+    vi.stubEnv("AWS_ENDPOINT_URL", front.url);
+    vi.stubEnv("AWS_REGION", "us-east-1");
+    vi.stubEnv("AWS_ACCESS_KEY_ID", "test");
+    vi.stubEnv("AWS_SECRET_ACCESS_KEY", "test");
+    // The certificate is nobody's.
+    vi.stubEnv("NODE_TLS_REJECT_UNAUTHORIZED", "0");
+    onTestFinished(() => void vi.unstubAllEnvs());
 
-  const counter = new MemoryCounter();
-  const logger = new MemoryLogger();
-  const consumer = new Consumer({ stream: "orders", counter, logger });
-  const stop = new AbortController();
-  const scan = consumer.scan(() => {}, { signal: stop.signal });
-  await vi.waitUntil(() => counter.total("empty_polls") >= 6 * SHARDS, { timeout: 20_000 });
-  stop.abort();
-  await scan;
+    const counter = new MemoryCounter();
+    const logger = new MemoryLogger();
+    const consumer = new Consumer({ stream: "orders", counter, logger });
+    const stop = new AbortController();
+    const scan = consumer.scan(() => {}, { signal: stop.signal });
+    await vi.waitUntil(() => counter.total("empty_polls") >= 6 * SHARDS, { timeout: 20_000 });
+    stop.abort();
+    await scan;
 
-  expect(front.connections()).toBeLessThanOrEqual(2 * SHARDS);
-  expect(logger.find("warn", /opens a connection for each call/)).toEqual([]);
-}, 30_000);
+    expect(front.connections()).toBeLessThanOrEqual(2 * SHARDS);
+    expect(logger.find("warn", /opens a connection for each call/)).toEqual([]);
+  },
+);
 
 test("a client that opens a connection for each call is told of, once", async () => {
   const http2 = new KinesisClient({ region: "us-east-1" });

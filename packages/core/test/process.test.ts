@@ -80,6 +80,7 @@ interface Child {
 function run(emulator: Emulator, ending: "abort" | "break"): Child {
   const child = spawn(process.execPath, [program, ending], {
     env: {
+      ...process.env,
       AWS_ENDPOINT_URL_KINESIS: emulator.url,
       AWS_REGION: "us-east-1",
       AWS_ACCESS_KEY_ID: "test",

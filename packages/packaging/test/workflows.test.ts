@@ -11,6 +11,7 @@ interface Step {
 
 interface Job {
   readonly permissions?: Readonly<Record<string, string>>;
+  readonly strategy?: { readonly matrix: Readonly<Record<string, readonly string[]>> };
   readonly steps: readonly Step[];
 }
 
@@ -41,6 +42,15 @@ test.each(FILES)("%s keeps no credentials in the work tree", (file) => {
   for (const step of steps(read(file)))
     if (step.uses?.startsWith("actions/checkout@") === true)
       expect(step.with).toMatchObject({ "persist-credentials": false });
+});
+
+test("the tests run on each Node version that the documents name", () => {
+  const matrix = read("ci.yml").jobs["test"]?.strategy?.matrix;
+  expect(matrix).toEqual({ node: ["20.19", "22", "24", "26"] });
+  const file = (path: string): string => readFileSync(new URL(`../../${path}`, DIRECTORY), "utf8");
+  expect(file("docs/versions.md")).toContain("22, 24 and 26; 20.19 is the floor");
+  expect(file(".ci/platforms")).toContain("for major in 22 24 26;");
+  expect(file("package.json")).toContain('"node": ">=20.19"');
 });
 
 test("a job that may write or publish runs no build, no test and no install script", () => {

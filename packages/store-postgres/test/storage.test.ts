@@ -4,6 +4,7 @@ import { shardEndAt } from "@kc/core";
 import { startPostgres } from "@kc-internal/test-services";
 import pg from "pg";
 import { expect, inject, onTestFinished, test } from "vitest";
+import type { ExpectedWarnings } from "../../../vitest.warnings.ts";
 import { SCOPE, SHARD, storedNumber, WORKER } from "./support/leases.ts";
 import { at, open, untilWaiting, type Opened } from "./support/open.ts";
 import { PostgresStore } from "../src/index.ts";
@@ -107,37 +108,44 @@ test("setup() leaves a table alone whose owner has said how full its pages may b
   expect(await options("kinesis_consumer_leases")).toBe("fillfactor=30");
 });
 
-test("setup() goes on without the storage of a table that somebody has locked, and says so", async () => {
-  const { store, pool, admin, schema } = await open(inject("postgres"));
-  const table = `${schema}.kinesis_consumer_leases`;
-  await admin.query(`ALTER TABLE ${table} RESET (fillfactor)`);
-  const holder = await admin.connect();
-  await holder.query(`BEGIN; LOCK TABLE ${table} IN SHARE UPDATE EXCLUSIVE MODE`); // as VACUUM does
-  const warnings: Error[] = [];
-  const listen = (warning: Error): void => void warnings.push(warning);
-  process.on("warning", listen);
-  onTestFinished(() => void process.off("warning", listen));
-  try {
+const expected: ExpectedWarnings = ["KC_POSTGRES_STORAGE"];
+const locked = { meta: { warnings: expected } };
+
+test(
+  "setup() goes on without the storage of a table that somebody has locked, and says so",
+  locked,
+  async () => {
+    const { store, pool, admin, schema } = await open(inject("postgres"));
+    const table = `${schema}.kinesis_consumer_leases`;
+    await admin.query(`ALTER TABLE ${table} RESET (fillfactor)`);
+    const holder = await admin.connect();
+    await holder.query(`BEGIN; LOCK TABLE ${table} IN SHARE UPDATE EXCLUSIVE MODE`); // as VACUUM does
+    const warnings: Error[] = [];
+    const listen = (warning: Error): void => void warnings.push(warning);
+    process.on("warning", listen);
+    onTestFinished(() => void process.off("warning", listen));
+    try {
+      await store.setup();
+    } finally {
+      await holder.query("ROLLBACK");
+      holder.release();
+    }
+    await eventually(
+      "the warning",
+      () => warnings.length,
+      (count) => count > 0,
+    );
+    expect(warnings).toMatchObject([
+      { code: "KC_POSTGRES_STORAGE", message: expect.stringContaining("Run setup() again") },
+    ]);
+    expect((await store.setCheckpoint(SCOPE, at(1))).outcome).toBe("written");
     await store.setup();
-  } finally {
-    await holder.query("ROLLBACK");
-    holder.release();
-  }
-  await eventually(
-    "the warning",
-    () => warnings.length,
-    (count) => count > 0,
-  );
-  expect(warnings).toMatchObject([
-    { code: "KC_POSTGRES_STORAGE", message: expect.stringContaining("Run setup() again") },
-  ]);
-  expect((await store.setCheckpoint(SCOPE, at(1))).outcome).toBe("written");
-  await store.setup();
-  const { rows } = await pool.query("SELECT reloptions FROM pg_class WHERE oid = $1::regclass", [
-    table,
-  ]);
-  expect(rows[0].reloptions).toContain("fillfactor=30");
-});
+    const { rows } = await pool.query("SELECT reloptions FROM pg_class WHERE oid = $1::regclass", [
+      table,
+    ]);
+    expect(rows[0].reloptions).toContain("fillfactor=30");
+  },
+);
 
 test("a queue of hints that somebody else has filled fails no change", async () => {
   const server = await startPostgres();

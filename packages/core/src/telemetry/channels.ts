@@ -48,12 +48,12 @@ export interface LeaseMessage extends Source {
   readonly epoch: number;
 }
 
-export const pollChannel: TracingChannel<unknown, PollMessage> = tracingChannel(CHANNELS.poll);
-export const checkpointChannel: TracingChannel<unknown, CheckpointMessage> = tracingChannel(
+export const pollChannel: TracingChannel<object, PollMessage> = tracingChannel(CHANNELS.poll);
+export const checkpointChannel: TracingChannel<object, CheckpointMessage> = tracingChannel(
   CHANNELS.checkpoint,
 );
 export const leaseChannel = channel(CHANNELS.lease);
-const handleChannel: TracingChannel<unknown, HandleMessage> = tracingChannel(CHANNELS.handle);
+const handleChannel: TracingChannel<object, HandleMessage> = tracingChannel(CHANNELS.handle);
 
 /**
  * The handler, told about to whoever listens; itself if nobody does. Asked for once a page. It is

@@ -57,7 +57,6 @@ export class Fleet {
     const task: WorkerTask = { endpoint, store: cable.address, workerId: id, journal };
     const child = spawn(process.execPath, [program, JSON.stringify(task)], {
       stdio: ["ignore", "inherit", "inherit"],
-      env: { ...process.env, AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: "true" },
     });
     this.#workers.push({ id, child, cable });
   }

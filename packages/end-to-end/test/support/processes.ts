@@ -54,7 +54,6 @@ export class ConsumerProcess {
     this.#journal = task.journal;
     this.#child = spawn(process.execPath, [program, JSON.stringify(task)], {
       stdio: ["ignore", "inherit", "inherit"],
-      env: { ...process.env, AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: "true" },
     });
   }
 
