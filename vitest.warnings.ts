@@ -4,11 +4,9 @@ import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { afterAll, afterEach } from "vitest";
 
-/**
- * A process warning fails the test that it came in, and so does one of a Node process that a test
- * started. A test that expects warnings names their codes or names in `meta.warnings`: each of
- * them has to come, and no other.
- */
+// A process warning fails the test that it came in, and so does one of a Node process that the test started.
+
+/** The codes, or else the names, of the warnings that a test expects: each has to come, and no other. */
 export type ExpectedWarnings = readonly string[];
 
 declare module "vitest" {
