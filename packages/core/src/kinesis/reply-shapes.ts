@@ -30,17 +30,21 @@ export function refuseCycle(listing: readonly Shard[]): void {
 
 /** More pages than any stream has: 1,000 shards are on each. */
 const MOST_PAGES = 1000;
+/** Characters of a token. */
+const MOST_TOKEN = 1_048_576;
 
 /**
  * The token of a listing's next page; undefined = there is none.
  * @param earlier the tokens of the pages until now
  * @throws UnexpectedReplyError for a listing without an end
  */
-export function nextToken(
-  token: string | null | undefined,
-  earlier: ReadonlySet<string>,
-): string | undefined {
-  if (token === undefined || token === null || token === "") return undefined;
+export function nextToken(token: unknown, earlier: ReadonlySet<string>): string | undefined {
+  if (isAbsent(token)) return undefined;
+  if (typeof token !== "string" || token.length > MOST_TOKEN) {
+    throw new UnexpectedReplyError(
+      "the reply of ListShards has a malformed token: is the endpoint that of Kinesis?",
+    );
+  }
   if (!earlier.has(token) && earlier.size < MOST_PAGES) return token;
   throw new UnexpectedReplyError(
     "ListShards names one page after another without an end: is the endpoint that of Kinesis?",
@@ -86,9 +90,22 @@ export function nextIterator(reply: RecordsReplyShape, records: number): string 
   );
 }
 
-/** The description of a stream. @throws UnexpectedReplyError */
-export function streamSummary<T>(summary: T | null | undefined): T {
-  if (typeof summary === "object" && summary !== null) return summary;
+interface Summary {
+  readonly StreamARN?: string | null | undefined;
+  readonly StreamCreationTimestamp?: Date | null | undefined;
+}
+
+/**
+ * The description of a stream. Some emulators leave out its ARN, or its time.
+ * @throws UnexpectedReplyError
+ */
+export function streamSummary<T extends Summary>(summary: T | null | undefined): T {
+  const { StreamARN: arn, StreamCreationTimestamp: time } = summary ?? {};
+  const isSound =
+    isObject(summary) &&
+    (isAbsent(arn) || (typeof arn === "string" && STREAM_ARN.test(arn))) &&
+    ((time ?? undefined) === undefined || (time instanceof Date && !Number.isNaN(time.getTime())));
+  if (isSound) return summary as T;
   throw new UnexpectedReplyError(
     "the reply of DescribeStreamSummary describes no stream: is the endpoint that of Kinesis?",
   );
@@ -105,20 +122,21 @@ export function lagOf(millisBehindLatest: unknown): number {
   return isLag && millisBehindLatest < Infinity ? millisBehindLatest : 0;
 }
 
+/** Printable: an ARN stands in log lines, messages and rows as it is. */
+const STREAM_ARN = /^[\x21-\x7e]{1,2048}$/;
 /** The service's own pattern. An id stands in log lines, messages, metrics and rows as it is. */
 const SHARD_ID = /^[\w.-]{1,128}$/;
 
 function isShard(shard: unknown): boolean {
-  if (typeof shard !== "object" || shard === null) return false;
-  const { ShardId, ParentShardId, AdjacentParentShardId, ParentShards } = shard as Partial<
-    Record<"ShardId" | "ParentShardId" | "AdjacentParentShardId" | "ParentShards", unknown>
-  >;
+  if (!isObject(shard)) return false;
+  const { ShardId, ParentShardId, AdjacentParentShardId, ParentShards } = shard;
   const parents = ParentShards ?? [];
   return (
     isShardId(ShardId) &&
     Array.isArray(parents) &&
     parents.every((id) => id !== ShardId) &&
-    [ParentShardId, AdjacentParentShardId, ...(parents as unknown[])].every(isParent)
+    [ParentShardId, AdjacentParentShardId, ...(parents as unknown[])].every(isParent) &&
+    isSequenceNumberRange(shard["SequenceNumberRange"])
   );
 }
 
@@ -128,5 +146,25 @@ function isShardId(id: unknown): boolean {
 
 /** None may be an empty text, or null. */
 function isParent(id: unknown): boolean {
-  return (id ?? "") === "" || isShardId(id);
+  return isAbsent(id) || isShardId(id);
+}
+
+/** Either end may be absent; the first is not above the last. */
+function isSequenceNumberRange(range: unknown): boolean {
+  if (range === undefined || range === null) return true;
+  if (!isObject(range)) return false;
+  const { StartingSequenceNumber: first, EndingSequenceNumber: last } = range;
+  const ends = [first, last].filter((end) => !isAbsent(end));
+  if (!ends.every((end) => typeof end === "string" && SEQUENCE_NUMBER.test(end))) return false;
+  const [start, end] = ends as string[];
+  return end === undefined || BigInt(start!) <= BigInt(end);
+}
+
+/** Some emulators write what is absent as null, or as an empty text. */
+function isAbsent(value: unknown): boolean {
+  return value === undefined || value === null || value === "";
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -119,11 +119,9 @@ export class StreamClient {
       throw this.#asFailure("DescribeStreamSummary", error, signal);
     });
     this.#wasThere = true;
-    this.#createdAt ??= summary.StreamCreationTimestamp;
-    return {
-      streamARN: summary.StreamARN ?? "",
-      creationTimestamp: summary.StreamCreationTimestamp,
-    };
+    const creationTimestamp = summary.StreamCreationTimestamp ?? undefined;
+    this.#createdAt ??= creationTimestamp;
+    return { streamARN: summary.StreamARN ?? "", creationTimestamp };
   }
 
   /** One complete, unfiltered listing; a token that expires on the way makes it start over. */
@@ -142,8 +140,10 @@ export class StreamClient {
           ({ Shards, NextToken }: ListShardsCommandOutput) => {
             const all = [...shards, ...listedShards(Shards).map(fromListing)];
             const next = nextToken(NextToken, tokens);
-            if (next === undefined) refuseCycle(all);
-            return { shards: all, token: next };
+            if (next !== undefined) return { shards: all, token: next };
+            const each = eachOnce(all);
+            refuseCycle(each);
+            return { shards: each, token: next };
           },
         );
         shards = page.shards;
@@ -296,6 +296,11 @@ export class StreamClient {
       { step: "deserialize", name: "kcServiceTime", override: true },
     );
   }
+}
+
+/** A shard that is listed twice is what was said of it last. */
+function eachOnce(shards: readonly Shard[]): Shard[] {
+  return [...new Map(shards.map((one) => [one.shardId, one])).values()];
 }
 
 function timeoutError(operation: string): Error {
