@@ -14,33 +14,38 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { stopSignal } from "@kc/core";
-import { page } from "./page.ts";
+import { PAGE } from "./page.ts";
 import { startTraffic, STREAM } from "./traffic.ts";
+import { watch } from "./watch.ts";
+
+const NAMES = ["worker-1", "worker-2"];
 
 const { values } = parseArgs({ options: { port: { type: "string", default: "9463" } } });
 const port = Number(values.port);
 const signal = stopSignal();
 const directory = mkdtempSync(join(tmpdir(), "kc-observability-"));
 const emulator = await startTraffic(signal);
-const workers = ["worker-1", "worker-2"].map(startWorker);
+const workers = NAMES.map(startWorker);
 // However this process ends: a port that is taken, say.
 process.on("exit", () => {
   for (const worker of workers) worker.kill();
 });
 const urls = await Promise.all(workers.map(urlOf));
 
+const overview = watch(
+  workers.map(({ pid }, index) => ({ name: NAMES[index]!, pid, url: urls[index]! })),
+  signal,
+);
+
 const server = createServer((request, response) => {
-  if (request.url !== "/status") {
-    response.writeHead(200, { "content-type": "text/html" }).end(page(urls));
-    return;
-  }
-  void Promise.allSettled(urls.map(async (url) => (await fetch(`${url}/status`)).json())).then(
-    (answers) => {
-      const told = answers.filter((answer) => answer.status === "fulfilled");
-      response.writeHead(200, { "content-type": "application/json" });
-      response.end(JSON.stringify(told.map(({ value }) => value)));
-    },
-  );
+  // The page only shows: whatever else is asked for is refused.
+  if (request.method !== "GET") response.writeHead(405, { allow: "GET" }).end();
+  else if (request.url === "/overview") {
+    response.writeHead(200, { "content-type": "application/json" });
+    response.end(JSON.stringify(overview.snapshot));
+  } else if (request.url === "/") {
+    response.writeHead(200, { "content-type": "text/html; charset=utf-8" }).end(PAGE);
+  } else response.writeHead(404).end();
 });
 await once(server.listen(port, "127.0.0.1"), "listening");
 const { port: listening } = server.address() as AddressInfo;

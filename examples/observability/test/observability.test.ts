@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { NoPrometheusError, promtool, startPrometheus } from "@kc-internal/test-services";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Snapshot } from "../src/overview.ts";
 
 const here = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url));
 const alerts = readFileSync(here("alerts.yml"), "utf8");
@@ -64,16 +65,38 @@ afterAll(async () => {
   expect(await stop(), "the program's exit code").toBe(0);
 });
 
-test("the page shows both workers, and their shards", async () => {
-  expect(await (await fetch(page)).text()).toContain(JSON.stringify(workers));
+async function overview(): Promise<Snapshot> {
+  return (await (await fetch(`${page}/overview`)).json()) as Snapshot;
+}
+
+test("the page shows both workers, their shards, totals, rates and history", async () => {
+  expect(await (await fetch(page)).text()).toContain("<title>orders");
   await until(async () => {
-    const told = (await (await fetch(`${page}/status`)).json()) as { shards: object[] }[];
-    return told.length === 2 && told.every(({ shards }) => shards.length === 2);
+    const { workers: rows, shards, samples } = await overview();
+    return (
+      rows.every(({ state, shards: held }) => state === "running" && held === 2) &&
+      rows.every(({ records }) => records > 0) &&
+      shards.length === 4 &&
+      shards.every(({ lagMs }) => lagMs !== undefined) &&
+      samples.some(
+        ({ recordsPerSecond, lagMs }) => recordsPerSecond > 0 && Object.keys(lagMs).length === 4,
+      )
+    );
   });
+  const { workers: rows } = await overview();
+  expect(rows.map(({ pid, url }) => [pid, url])).toEqual(
+    processes.map((pid, i) => [pid, workers[i]]),
+  );
   for (const url of workers) {
     expect((await fetch(`${url}/live`)).status).toBe(200);
     expect((await fetch(`${url}/nothing`)).status).toBe(404);
   }
+});
+
+test("the page only shows: it takes no other request than one to read", async () => {
+  expect((await fetch(page, { method: "POST" })).status).toBe(405);
+  expect((await fetch(`${page}/nothing`)).status).toBe(404);
+  expect(new URL(page).hostname).toBe("127.0.0.1");
 });
 
 test("where its port is taken it says so, and leaves no worker behind", async () => {
@@ -154,12 +177,22 @@ scrape_configs: [{ job_name: kinesis, static_configs: [{ targets: ${targets} }] 
 
 test("a worker that is killed is taken over, and the other's metrics say so", async () => {
   process.kill(processes[1]!, "SIGKILL");
+  // First of all it is said who is missing; then who reads instead.
+  await until(async () => (await overview()).workers[1]!.state === "no answer");
   const metrics = async (): Promise<string> => (await fetch(`${workers[0]!}/metrics`)).text();
   await until(async () => /kinesis_leases_held{.*} 4\n/.test(await metrics()));
   const told = await metrics();
   expect(told).toMatch(/kinesis_evictions_total{.*} 1\n/);
   expect(told).toMatch(/kinesis_leases_acquired_total{reason="taken-over".*} 2\n/);
   expect(told).toMatch(/kinesis_takeover_duration_seconds_count{.*} 2\n/);
+  await until(async () => (await overview()).shards.every(({ worker }) => worker === "worker-1"));
+  const { workers: rows, events } = await overview();
+  const texts = events.map(({ text }) => text);
+  expect(texts).toContain(`worker-2 (process ${processes[1]}) does not answer`);
+  expect(
+    texts.filter((text) => /^worker-1 reads .*, which worker-2 read$/.test(text)),
+  ).toHaveLength(2);
+  expect(rows[1]!.records, "what it had handled stays in the total").toBeGreaterThan(0);
 });
 
 test("every alert is silent, and then it is not", async ({ skip }) => {
