@@ -105,7 +105,7 @@ export function streamSummary<T extends Summary>(summary: T | null | undefined):
     isObject(summary) &&
     (isAbsent(arn) || (typeof arn === "string" && STREAM_ARN.test(arn))) &&
     ((time ?? undefined) === undefined || (time instanceof Date && !Number.isNaN(time.getTime())));
-  if (isSound) return summary as T;
+  if (isSound) return summary;
   throw new UnexpectedReplyError(
     "the reply of DescribeStreamSummary describes no stream: is the endpoint that of Kinesis?",
   );
