@@ -24,20 +24,20 @@ interface Cost {
   readonly microsPerRecord: number;
 }
 
-interface Figures {
+interface Measures {
   readonly coalesced: Cost;
   readonly oneWriteARecord: Cost;
   readonly timesAsLong: number;
 }
 
 /** What a checkpoint costs on each store: coalesced by the checkpointer, or written each record. */
-export async function benchCheckpoint(): Promise<{ stores: Record<string, Figures> }> {
+export async function benchCheckpoint(): Promise<{ stores: Record<string, Measures> }> {
   await using services = await startServices();
   const directory = mkdtempSync(join(tmpdir(), "kc-bench-"));
-  const stores: Record<string, Figures> = {};
+  const stores: Record<string, Measures> = {};
   try {
     for (const [name, open] of Object.entries(await openers(services, directory))) {
-      stores[name] = await figuresOf(open);
+      stores[name] = await measuresOf(open);
       console.error(name, stores[name]);
     }
   } finally {
@@ -46,7 +46,7 @@ export async function benchCheckpoint(): Promise<{ stores: Record<string, Figure
   return { stores };
 }
 
-async function figuresOf(open: () => Store): Promise<Figures> {
+async function measuresOf(open: () => Store): Promise<Measures> {
   const rounds: { readonly coalesced: Cost; readonly each: Cost }[] = [];
   for (let round = 0; round < ROUNDS; round += 1) {
     rounds.push({

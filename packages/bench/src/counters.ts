@@ -32,7 +32,7 @@ const GAUGES = { shards: 1000, seconds: 20 } as const;
  */
 export async function benchCounters(): Promise<object> {
   const { counters, close } = await makeCounters();
-  const figures: Record<string, unknown> = {};
+  const measures: Record<string, unknown> = {};
   for (const [name, size] of Object.entries(PAGES)) {
     console.error(`pages of ${name}`);
     const pages = { shards: SHARDS, ...size };
@@ -49,12 +49,12 @@ export async function benchCounters(): Promise<object> {
       each,
       Number(((micros - none!) * pages.records).toFixed(1)),
     ]);
-    figures[`pages of ${name}`] = { ...comparison, microsMorePerPage: Object.fromEntries(more) };
+    measures[`pages of ${name}`] = { ...comparison, microsMorePerPage: Object.fromEntries(more) };
   }
   console.error("gauges, once a second");
-  figures["microsPerShardAndSecond"] = gauges(counters);
+  measures["microsPerShardAndSecond"] = gauges(counters);
   await close();
-  return figures;
+  return measures;
 }
 
 async function makeCounters(): Promise<{
@@ -104,7 +104,7 @@ function listening(contestant: Contestant): Contestant {
   };
 }
 
-/** The three gauges of each shard, as they are told once a second. */
+/** The three gauges of each shard, as they are reported once a second. */
 function gauges(counters: Readonly<Record<string, Counter>>): Record<string, number> {
   const shards = Array.from({ length: GAUGES.shards }, (_, i) => ({
     shardId: `shardId-${String(i).padStart(12, "0")}`,
@@ -121,13 +121,13 @@ function gauges(counters: Readonly<Record<string, Counter>>): Record<string, num
     const { user, system } = process.cpuUsage(before);
     return (user + system) / shards.length;
   };
-  const told: Record<string, number[]> = {};
+  const reported: Record<string, number[]> = {};
   for (let second = 0; second < GAUGES.seconds; second += 1) {
     for (const [name, counter] of Object.entries(counters)) {
-      (told[name] ??= []).push(measure(counter));
+      (reported[name] ??= []).push(measure(counter));
     }
   }
   return Object.fromEntries(
-    Object.entries(told).map(([name, micros]) => [name, Number(median(micros).toFixed(2))]),
+    Object.entries(reported).map(([name, micros]) => [name, Number(median(micros).toFixed(2))]),
   );
 }

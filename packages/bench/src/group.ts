@@ -14,7 +14,7 @@ const HEARTBEAT_MS = LEASE_MS / 10;
 /** How long the calls of a steady group are counted, in milliseconds. */
 const STEADY_MS = 5000;
 
-interface Figures {
+interface Measures {
   /** From the call of scan() to the new worker's holding its half, in milliseconds. */
   readonly joinToBalanceMs: number;
   readonly joinToFirstRecordMs: number;
@@ -27,11 +27,11 @@ interface Figures {
 /** What it takes to share shards: the time of joins and take-overs, and the calls in between. */
 export async function benchGroup(): Promise<object> {
   const directory = mkdtempSync(join(tmpdir(), "kc-bench-"));
-  const stores: Record<string, Figures> = {};
+  const stores: Record<string, Measures> = {};
   try {
     await using services = await startServices();
     for (const [name, open] of Object.entries(await openers(services, directory))) {
-      stores[name] = await figuresOf(open);
+      stores[name] = await measuresOf(open);
       console.error(name, stores[name]);
     }
   } finally {
@@ -47,7 +47,7 @@ export async function benchGroup(): Promise<object> {
   };
 }
 
-async function figuresOf(open: () => LeaseStore): Promise<Figures> {
+async function measuresOf(open: () => LeaseStore): Promise<Measures> {
   const balance: number[] = [];
   const first: number[] = [];
   const takeOver: number[] = [];
@@ -81,7 +81,7 @@ async function figuresOf(open: () => LeaseStore): Promise<Figures> {
 
 /** The calls are core's, the same for each store: counted on the one in memory. */
 async function steadyCalls(): Promise<Record<string, number>> {
-  const figures: Record<string, number> = {};
+  const measures: Record<string, number> = {};
   for (const shards of [10, 100, 1000]) {
     for (const workers of [1, 4, 16]) {
       const data = new MemoryStoreData();
@@ -95,11 +95,11 @@ async function steadyCalls(): Promise<Record<string, number>> {
       await team.pause(STEADY_MS);
       const heartbeats = ((performance.now() - began) / HEARTBEAT_MS) * workers;
       const name = `${shards} shards, ${workers} workers`;
-      figures[name] = Number(((team.calls - before) / heartbeats).toFixed(2));
-      console.error(name, figures[name]);
+      measures[name] = Number(((team.calls - before) / heartbeats).toFixed(2));
+      console.error(name, measures[name]);
     }
   }
-  return figures;
+  return measures;
 }
 
 /** 10,000 shards and 200 workers, a quarter of which has just joined. */

@@ -1,13 +1,13 @@
 /**
- * Handles records, and tells how many. What it does before it calls `begin` (connections, iterators,
+ * Handles records, and returns how many. What it does before it calls `begin` (connections, iterators,
  * the first page) is not counted.
  */
 export type Contestant = (begin: () => void) => Promise<{ readonly records: number }>;
 
 export interface Comparison {
-  /** Median of each contestant's figures. */
+  /** Median of each contestant's measures. */
   readonly cpuMicrosPerRecord: Readonly<Record<string, number>>;
-  /** Median, over the rounds, of the first contestant's figure divided by each other's. */
+  /** Median, over the rounds, of the first contestant's measure divided by each other's. */
   readonly ratioToFirst: Readonly<Record<string, number>>;
   readonly rounds: number;
 }
@@ -21,16 +21,16 @@ export async function compare(
   rounds: number,
 ): Promise<Comparison> {
   const names = Object.keys(contestants);
-  const figures: Record<string, number>[] = [];
+  const measures: Record<string, number>[] = [];
   for (let round = 0; round <= rounds; round += 1) {
-    const figure: Record<string, number> = {};
-    for (const name of names) figure[name] = await cpuPerRecord(contestants[name]!);
-    if (round > 0) figures.push(figure);
-    console.error(round === 0 ? "warm-up" : `round ${round}`, figure);
+    const measure: Record<string, number> = {};
+    for (const name of names) measure[name] = await cpuPerRecord(contestants[name]!);
+    if (round > 0) measures.push(measure);
+    console.error(round === 0 ? "warm-up" : `round ${round}`, measure);
   }
   const [first] = names;
-  const over = (of: (figure: Record<string, number>) => number): number =>
-    Number(median(figures.map(of)).toFixed(3));
+  const over = (of: (measure: Record<string, number>) => number): number =>
+    Number(median(measures.map(of)).toFixed(3));
   return {
     cpuMicrosPerRecord: Object.fromEntries(names.map((name) => [name, over((f) => f[name]!)])),
     ratioToFirst: Object.fromEntries(

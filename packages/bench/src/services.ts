@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
-/** Where the databases listen, as `npm run services` tells it. */
+/** Where the databases listen, as `npm run services` prints it. */
 export interface Services extends AsyncDisposable {
   readonly postgres: string;
   readonly mariadb: string;

@@ -71,7 +71,7 @@ class ManyShards {
     );
   }
 
-  /** Puts records for `seconds`, and tells how long those of shards from `from` on took to arrive. */
+  /** Puts records for `seconds`, and returns how long those of shards from `from` on took to arrive. */
   async produce(seconds: number, from = 0): Promise<Delays> {
     this.#delays = [];
     const steps = seconds * 10;

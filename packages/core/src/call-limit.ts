@@ -1,6 +1,6 @@
 import { setTimer, systemClock, type Clock } from "./clock.ts";
 
-/** However often its time begins anew, a call ends after so many times as long. */
+/** However often its time starts over, a call ends after so many times as long. */
 const MOST_TIMES = 10;
 
 /**
@@ -70,7 +70,7 @@ export class CallLimit {
     this.#setTimer();
   }
 
-  /** Its time begins anew: there was a sign that the call goes on. Ten times over at most. */
+  /** Its time starts over: there was a sign that the call goes on. Ten times over at most. */
   renew(): void {
     this.#renewedAt = this.#clock.monotonic();
   }

@@ -249,7 +249,7 @@ test("a place that another application holds is refused", async () => {
   expect(run.error).toMatchObject({ code: "NAMESPACE_CONFLICT" });
 });
 
-test("a stream that was deleted and made anew is refused, with what to do", async () => {
+test("a stream that was deleted and recreated is refused, with what to do", async () => {
   const world = await World.of();
   const data = new MemoryStoreData();
   await (await world.start({ store: new MemoryStore({ data }) })).stop();

@@ -40,7 +40,7 @@ test("a join that takes effect after its worker's eviction keeps nothing from th
   expect(handled(b)).toEqual(range(0, 40));
 });
 
-test("a worker that beats again after such a join takes itself for evicted, and joins anew", async () => {
+test("a worker that beats again after such a join takes itself for evicted, and joins again", async () => {
   const { group, a, b } = await evictedBeforeItsFirstJoin();
   const { clock } = group.world;
   await clock.advance(LATE_MS - 32_000 + 500);

@@ -257,7 +257,7 @@ test("a heartbeat of the dead process that arrives late is not taken for its lif
   expect(second.reads).toEqual(["00", "01"]);
 });
 
-test("a store that went back is noticed: everything is given up, claimed anew, and nothing lost", async () => {
+test("a store that went back is noticed: everything is given up, claimed again, and nothing lost", async () => {
   const group = await GroupWorld.of({ shards: 2 });
   const { clock, logger } = group.world;
   const a = await group.join("a");

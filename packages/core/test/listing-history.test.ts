@@ -24,7 +24,7 @@ test("a shard is gone when two listings, some time apart, did not name it", () =
   expect([history.isGone("a"), history.isGone("b")]).toEqual([false, true]);
 });
 
-test("a listing that names it in between begins anew, and what was not known is not missed", () => {
+test("a listing that names it in between starts over, and what was not known is not missed", () => {
   const history = new ListingHistory();
   history.add(shards(), ["a"], at(0));
   history.add(shards("a"), ["a"], at(10_000));

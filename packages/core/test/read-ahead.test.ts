@@ -66,7 +66,7 @@ test("a stop drops what was only read ahead: the next start delivers it, once an
   expect(second.texts).toEqual(["3", "4", "5", "6"]);
 });
 
-test("an iterator that expires while pages wait is made anew after the last one read, not handled", async () => {
+test("an iterator that expires while pages wait is recreated after the last one read, not handled", async () => {
   const world = await World.of({ maxRecordsPerPage: 1 });
   await world.put("a", "1", "2", "3", "4", "5");
   const stuck = gate();

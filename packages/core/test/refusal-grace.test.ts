@@ -21,7 +21,7 @@ it("a refusal passes for a minute, once the store has answered, and then lasts",
   expect(grace.weigh(refused)).toBe(refused);
   grace.answered();
   await clock.advance(30_000);
-  expect(grace.weigh(refused), "after answers alone it begins anew").toMatchObject(passing);
+  expect(grace.weigh(refused), "after answers alone it starts over").toMatchObject(passing);
 });
 
 it("a call that is refused each time has one minute, whatever is answered meanwhile", async () => {

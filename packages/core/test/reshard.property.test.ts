@@ -19,7 +19,7 @@ type Step =
   | { readonly do: "store"; readonly how: "fails" | "hangs" | "late" | "loses its reply" }
   | { readonly do: "stop" | "crash"; readonly awayMs: number };
 
-/** The first one most, for it alone makes an iterator anew. */
+/** The first one most, for it alone recreates an iterator. */
 const FAULTS = [
   ["GetRecords", "ExpiredIteratorException"],
   ["GetRecords", "ExpiredIteratorException"],

@@ -123,12 +123,12 @@ test("a deleted and recreated stream is refused with what to do, not read from i
   expect(run.texts).toEqual([]);
   expect(run.error).toMatchObject({
     code: "STREAM_RECREATED",
-    message: expect.stringMatching(/deleted and made anew.*[Uu]se another application name/),
+    message: expect.stringMatching(/deleted and recreated.*[Uu]se another application name/),
   });
 });
 
 test.each([1, 2])(
-  "a stream of %i shards that is deleted and made anew with one under a scan is said to be another",
+  "a stream of %i shards that is deleted and recreated with one under a scan is said to be another",
   async (shards) => {
     const world = await World.of({ shards });
     const run = await world.start({ start: "TRIM_HORIZON" });
@@ -142,7 +142,7 @@ test.each([1, 2])(
     expect(run.error).toMatchObject({
       code: "STREAM_RECREATED",
       retryable: false,
-      message: expect.stringMatching(/deleted and made anew.*[Uu]se another application name/),
+      message: expect.stringMatching(/deleted and recreated.*[Uu]se another application name/),
     });
     expect(world.counter.total("trimmed")).toBe(0);
   },

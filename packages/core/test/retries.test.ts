@@ -102,7 +102,7 @@ test("a throttle keeps its iterator and spends no GetShardIterator call", async 
   expect(new Set(iterators.slice(0, 6)).size).toBe(1);
 });
 
-test("an expired iterator is made anew after the last delivered record, not after the checkpoint", async () => {
+test("an expired iterator is recreated after the last delivered record, not after the checkpoint", async () => {
   const world = await World.of();
   await world.put("a", "0");
   const run = await world.start({ start: "TRIM_HORIZON", flushIntervalMs: 100_000 });
@@ -121,7 +121,7 @@ test("an expired iterator is made anew after the last delivered record, not afte
   expect(world.counter.total("iterator_refreshes")).toBe(1);
 });
 
-test("skipped records move the place an iterator is made anew at, though not the checkpoint", async () => {
+test("skipped records move the place an iterator is recreated at, though not the checkpoint", async () => {
   const world = await World.of();
   const store = new MemoryStore();
   const [start] = await world.put("a", "before");

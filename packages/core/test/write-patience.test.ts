@@ -11,7 +11,7 @@ const MINUTE = 60_000;
 const at = (sequenceNumber: string | undefined) =>
   checkpointAt({ sequenceNumber: sequenceNumber! });
 
-test("a write that hangs is sent anew within seconds, with what was done meanwhile", async () => {
+test("a write that hangs is sent again within seconds, with what was done meanwhile", async () => {
   const world = await World.of();
   const store = new RecordingStore(world.clock);
   store.let("setCheckpoints", hanging, 1);

@@ -2,24 +2,24 @@ import type { MetricName } from "@kc/core";
 import { type Distribution, DistributionBuilder } from "./distribution.ts";
 import { cloudWatchDimensions } from "./names.ts";
 
-/** One series' figures of an interval. */
+/** One series' values of an interval. */
 export interface Datum {
   readonly metric: MetricName;
   readonly dimensions: Readonly<Record<string, string>>;
-  readonly figure: number | Distribution;
+  readonly value: number | Distribution;
 }
 
-interface Series<Figure> {
+interface Series<Value> {
   readonly metric: MetricName;
   readonly dimensions: Readonly<Record<string, string>>;
-  figure: Figure;
+  value: Value;
 }
 
 type Attributes = Readonly<Record<string, string>>;
 
 /**
  * What has come since the last interval's end: counters as what was added, gauges as they stand,
- * histograms as their values. One figure for each series, however many were told.
+ * histograms as their values. One value for each series, however many were reported.
  */
 export class Aggregate {
   #sums = new Map<string, Series<number>>();
@@ -27,19 +27,19 @@ export class Aggregate {
   readonly #gauges = new Map<string, Series<number>>();
 
   add(metric: MetricName, value: number, attributes: Attributes): void {
-    seriesOf(this.#sums, metric, attributes, () => 0).figure += value;
+    seriesOf(this.#sums, metric, attributes, () => 0).value += value;
   }
 
   set(metric: MetricName, value: number, attributes: Attributes): void {
-    seriesOf(this.#gauges, metric, attributes, () => 0).figure = value;
+    seriesOf(this.#gauges, metric, attributes, () => 0).value = value;
   }
 
   record(metric: MetricName, value: number, attributes: Attributes): void {
     const make = (): DistributionBuilder => new DistributionBuilder();
-    seriesOf(this.#distributions, metric, attributes, make).figure.record(value);
+    seriesOf(this.#distributions, metric, attributes, make).value.record(value);
   }
 
-  /** A gauge is told no more. What a counter has counted is: it is a part of the interval's sum. */
+  /** A gauge is not reported any more. What a counter has counted still is: it is part of the interval's sum. */
   remove(metric: MetricName, attributes: Attributes): void {
     this.#gauges.delete(`${metric} ${known(attributes).key}`);
   }
@@ -51,22 +51,22 @@ export class Aggregate {
     this.#distributions = new Map();
     const built = [...distributions.values()].map((one) => ({
       ...one,
-      figure: one.figure.build(),
+      value: one.value.build(),
     }));
     return [...sums.values(), ...this.#gauges.values(), ...built];
   }
 }
 
-function seriesOf<Figure>(
-  all: Map<string, Series<Figure>>,
+function seriesOf<Value>(
+  all: Map<string, Series<Value>>,
   metric: MetricName,
   attributes: Attributes,
-  make: () => Figure,
-): Series<Figure> {
+  make: () => Value,
+): Series<Value> {
   const { dimensions, key: own } = known(attributes);
   const key = `${metric} ${own}`;
   let series = all.get(key);
-  if (series === undefined) all.set(key, (series = { metric, dimensions, figure: make() }));
+  if (series === undefined) all.set(key, (series = { metric, dimensions, value: make() }));
   return series;
 }
 

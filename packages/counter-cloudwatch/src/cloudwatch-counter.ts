@@ -6,7 +6,7 @@ import { PutMetricDataSink } from "./put-metric-data-sink.ts";
 import type { Sink } from "./sink.ts";
 
 /**
- * A consumer's figures in CloudWatch: gathered in memory, and told once an interval, as documents of
+ * A consumer's metrics in CloudWatch: gathered in memory, and reported once an interval, as documents of
  * the embedded metric format on standard output or another stream, or by PutMetricData. What an
  * interval's end cannot deliver is lost, and counted; nothing waits for it.
  */
@@ -28,18 +28,18 @@ export class CloudWatchCounter implements Counter, AsyncDisposable {
       dimensions,
       storageResolution: intervalMs < 60_000 ? 1 : 60,
     } as const;
-    const onLost = (figures: number): void => void (this.#dropped += figures);
+    const onLost = (values: number): void => void (this.#dropped += values);
     this.#sink =
       "client" in to
         ? new PutMetricDataSink(to.client, to.timeoutMs, layout, onLost)
         : new EmfSink(to.output, to.maxBufferedBytes, layout, onLost);
     this.#timer = setInterval(() => {
-      // A call that is still under way: what comes meanwhile is told with the next.
+      // A call is still under way: what comes meanwhile is reported with the next one.
       if (this.#sending === undefined) void this.flush();
     }, intervalMs).unref();
   }
 
-  /** Figures of intervals that could not be delivered. */
+  /** Values of intervals that could not be delivered. */
   get dropped(): number {
     return this.#dropped;
   }
@@ -71,7 +71,7 @@ export class CloudWatchCounter implements Counter, AsyncDisposable {
     this.#aggregate.remove(name, attributes);
   }
 
-  /** Tells what has come so far: at the end of a Lambda's call, say. Never rejects. */
+  /** Reports what has come so far, for example at the end of a Lambda invocation. Never rejects. */
   flush(): Promise<void> {
     const sending = this.#send(this.#sending).finally(() => {
       if (this.#sending === sending) this.#sending = undefined;

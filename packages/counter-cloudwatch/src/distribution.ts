@@ -1,4 +1,4 @@
-/** Values of an interval that are told apart: seven decades within four percent. */
+/** Values of an interval that stay distinct: seven decades within four percent. */
 const MOST_VALUES = 500;
 
 /** Values, and how often each came. */
@@ -15,7 +15,7 @@ interface Bucket {
 }
 
 /**
- * Gathers values of 0 and above. Those that lie within some percent of each other are told as their
+ * Gathers values of 0 and above. Those that lie within some percent of each other are reported as their
  * mean, so that count and sum stay true whatever comes; the more they are spread, the coarser.
  */
 export class DistributionBuilder {

@@ -19,7 +19,7 @@ interface Target {
 }
 
 /**
- * Writes the embedded metric format, a line a document: figures with the same dimensions share one.
+ * Writes the embedded metric format, one line for each document: metrics with the same dimensions share one.
  * A stream that is full is waited for; one that does not drain in time gets no more until it does.
  */
 export class EmfSink implements Sink {
@@ -113,11 +113,11 @@ export class EmfSink implements Sink {
   }
 }
 
-/** Figures with the same dimensions share a document; a metric stands in it once. */
+/** Metrics with the same dimensions share a document. Each metric is in it once. */
 function documentsOf(data: readonly Datum[]): readonly (readonly Target[])[] {
   const documents = new Map<string, Target[]>();
   for (const datum of data) {
-    for (const [part, value] of valuesOf(datum.figure).entries()) {
+    for (const [part, value] of valuesOf(datum.value).entries()) {
       const key = JSON.stringify([part, datum.dimensions]);
       const document = documents.get(key);
       if (document === undefined) documents.set(key, [{ datum, value }]);
@@ -128,9 +128,9 @@ function documentsOf(data: readonly Datum[]): readonly (readonly Target[])[] {
 }
 
 /** A distribution as arrays of values: the format knows no counts. */
-function valuesOf(figure: Datum["figure"]): readonly Target["value"][] {
-  if (typeof figure === "number") return [figure];
-  const samples = samplesOf(figure, MOST_SAMPLES);
+function valuesOf(value: Datum["value"]): readonly Target["value"][] {
+  if (typeof value === "number") return [value];
+  const samples = samplesOf(value, MOST_SAMPLES);
   const arrays: number[][] = [];
   for (let from = 0; from < samples.length; from += MOST_VALUES) {
     arrays.push(samples.slice(from, from + MOST_VALUES));

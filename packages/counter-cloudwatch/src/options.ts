@@ -7,17 +7,17 @@ import type { CloudWatchLike } from "./put-metric-data-sink.ts";
 export type CloudWatchCounterOptions = {
   /** @default "Kinesis/Consumer" */
   readonly namespace?: string;
-  /** How often figures are told, 1000 or more, in milliseconds. @default 60000 */
+  /** How often metrics are reported, 1000 or more, in milliseconds. @default 60000 */
   readonly intervalMs?: number;
-  /** On every figure beside its own, 20 at most: a service, an environment. @default none */
+  /** On every metric beside its own, 20 at most: a service, an environment. @default none */
   readonly dimensions?: Readonly<Record<string, string>>;
-  /** True = shards are told apart: each figure of each shard is a metric that is billed. @default false */
+  /** True = metrics are split by shard: each metric of each shard is billed. @default false */
   readonly perShard?: boolean;
 } & (
   | {
       /** Where the embedded metric format is written. It stays yours. @default process.stdout */
       readonly output?: Writable;
-      /** What may wait in the output; beyond it, figures are dropped. @default 1 MiB */
+      /** What may wait in the output; beyond it, metrics are dropped. @default 1 MiB */
       readonly maxBufferedBytes?: number;
       readonly client?: never;
       readonly timeoutMs?: never;
@@ -54,7 +54,7 @@ const OPTION_NAMES = [
 ];
 const LONGEST_MS = 2 ** 31 - 1;
 const MIB = 1024 * 1024;
-/** Of the thirty that CloudWatch takes; the others are for a figure's own. */
+/** Of the thirty that CloudWatch takes; the others are for a metric's own. */
 const MOST_DIMENSIONS = 20;
 
 /** @throws ConfigError that names the option */
@@ -115,7 +115,7 @@ function checkDimensions(dimensions: unknown): Readonly<Record<string, string>> 
   ]);
   for (const [name, value] of entries) {
     if (!/^[\x21-\x7e]{1,250}$/.test(name) || name.startsWith(":") || taken.has(name)) {
-      throw new ConfigError("dimensions", `"${name}" cannot be a name, or is a figure's own`);
+      throw new ConfigError("dimensions", `"${name}" cannot be a name, or belongs to a metric`);
     }
     if (typeof value !== "string" || !/^(?!:)[\x20-\x7e]{1,1024}$/.test(value) || !value.trim()) {
       throw new ConfigError("dimensions", `${name}: 1 to 1024 printable characters are needed`);

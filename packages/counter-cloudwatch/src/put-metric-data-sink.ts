@@ -31,7 +31,7 @@ const MOST_VALUES = 150;
 const MOST_METRICS = 1000;
 const MOST_BYTES = 900_000;
 
-/** Calls PutMetricData, as often as an interval's figures need, one call after the other. */
+/** Calls PutMetricData, as often as an interval's metrics need, one call after the other. */
 export class PutMetricDataSink implements Sink {
   readonly #client: CloudWatchLike;
   readonly #timeoutMs: number;
@@ -58,7 +58,7 @@ export class PutMetricDataSink implements Sink {
         const options = { abortSignal: limit.signal };
         await limit.wait(this.#client.putMetricData({ Namespace, MetricData }, options));
       } catch {
-        // Told by the count of what was lost; the SDK has tried more than once.
+        // The count of lost values reports it. The SDK has tried more than once.
         this.#onLost(MetricData.length);
       } finally {
         limit.stop();
@@ -69,7 +69,7 @@ export class PutMetricDataSink implements Sink {
   close(): void {}
 
   /** Several, if it has more values than one may have: the service adds up what has one time and name. */
-  #format({ metric, dimensions, figure }: Datum, at: Date): MetricDatum[] {
+  #format({ metric, dimensions, value }: Datum, at: Date): MetricDatum[] {
     const { name, unit } = cloudWatchName(metric);
     const own = { ...this.#layout.dimensions, ...dimensions };
     const base: MetricDatum = {
@@ -79,10 +79,10 @@ export class PutMetricDataSink implements Sink {
       StorageResolution: this.#layout.storageResolution,
       Dimensions: Object.entries(own).map(([Name, Value]) => ({ Name, Value })),
     };
-    if (typeof figure === "number") return [{ ...base, Value: figure }];
-    const parts = Array.from({ length: Math.ceil(figure.values.length / MOST_VALUES) }, (_, n) => {
+    if (typeof value === "number") return [{ ...base, Value: value }];
+    const parts = Array.from({ length: Math.ceil(value.values.length / MOST_VALUES) }, (_, n) => {
       const [from, to] = [n * MOST_VALUES, (n + 1) * MOST_VALUES];
-      return { Values: figure.values.slice(from, to), Counts: figure.counts.slice(from, to) };
+      return { Values: value.values.slice(from, to), Counts: value.counts.slice(from, to) };
     });
     return parts.map((part) => ({ ...base, ...part }));
   }

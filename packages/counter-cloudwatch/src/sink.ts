@@ -1,6 +1,6 @@
 import type { Datum } from "./aggregate.ts";
 
-/** Where the figures of an interval go. */
+/** Where the metrics of an interval go. */
 export interface Sink {
   /** Resolves when they are sent, or lost. Never rejects. */
   send(data: readonly Datum[], at: Date): Promise<void>;
@@ -8,12 +8,12 @@ export interface Sink {
   close(): void;
 }
 
-/** Told how many figures are lost. */
-export type OnLost = (figures: number) => void;
+/** Called with the number of lost values. */
+export type OnLost = (values: number) => void;
 
 export interface Layout {
   readonly namespace: string;
-  /** On every figure, beside its own. */
+  /** On every metric beside its own. */
   readonly dimensions: Readonly<Record<string, string>>;
   /** Of CloudWatch's storage, in seconds: 1 for intervals below a minute. */
   readonly storageResolution: 1 | 60;

@@ -69,7 +69,7 @@ test("a consumer's figures are told with its shards folded, unless they are aske
   expect(told.documents.filter((document) => "ShardId" in document).length).toBeGreaterThan(0);
 });
 
-test("counters begin anew with each interval, gauges stand until they are over", async () => {
+test("counters start over with each interval, gauges stand until they are over", async () => {
   const output = new Lines();
   await using counter = new CloudWatchCounter({ output });
   counter.add("records", 3, WHERE);

@@ -32,18 +32,18 @@ interface Point {
   value: number;
   readonly attributes: Attributes;
   readonly source: Known["source"];
-  /** Has it been told to an SDK? */
-  told: boolean;
-  /** It is told once more, and no more after that. */
+  /** Has it been reported to an SDK? */
+  reported: boolean;
+  /** It is reported once more, and not after that. */
   over: boolean;
 }
 
-type Figures = Readonly<Record<string, string>>;
+type CoreAttributes = Readonly<Record<string, string>>;
 
 /**
  * The instruments of one meter provider, and what they show. Counters and gauges are observed: a
  * synchronous one would show each series for ever. All counters on a provider share them, since what
- * two callbacks tell of one series is not added up.
+ * two callbacks report for one series is not added up.
  */
 export class Instruments {
   static readonly #ofProvider = new WeakMap<MeterProvider, Instruments>();
@@ -72,21 +72,21 @@ export class Instruments {
   }
 
   /** A counter that begins again before its end was observed goes on: the SDK has seen no other. */
-  add(metric: MetricName, value: number, figures: Figures): void {
-    const point = this.#point(metric, figures);
+  add(metric: MetricName, value: number, given: CoreAttributes): void {
+    const point = this.#point(metric, given);
     point.value += value;
     point.over = false;
   }
 
-  set(metric: MetricName, value: number, figures: Figures): void {
-    const point = this.#point(metric, figures);
+  set(metric: MetricName, value: number, given: CoreAttributes): void {
+    const point = this.#point(metric, given);
     point.value = value;
     point.over = false;
   }
 
-  record(metric: MetricName, value: number, figures: Figures): void {
+  record(metric: MetricName, value: number, given: CoreAttributes): void {
     const { histogram, factor, attributes } = this.#histograms.get(metric)!;
-    histogram.record(value * factor, { ...known(figures).attributes, ...attributes });
+    histogram.record(value * factor, { ...known(given).attributes, ...attributes });
   }
 
   /**
@@ -95,16 +95,16 @@ export class Instruments {
    * another process reads. And it compares what begins again with the last value, so that a counter
    * must have been seen at 0 before it counts from there.
    */
-  remove(metric: MetricName, figures: Figures): void {
+  remove(metric: MetricName, given: CoreAttributes): void {
     const points = this.#points.get(metric)!;
-    const { key } = known(figures);
+    const { key } = known(given);
     const point = points.get(key);
     if (point === undefined) return;
-    if (point.told) point.over = true;
+    if (point.reported) point.over = true;
     else points.delete(key);
   }
 
-  /** Totals and gauges that another provider was to be told are told to this one. */
+  /** Totals and gauges of another provider are reported to this one. */
   takeOver(before: Instruments): void {
     for (const [metric, points] of before.#points) {
       const own = this.#points.get(metric)!;
@@ -128,7 +128,7 @@ export class Instruments {
     const options: MetricOptions = { unit, description };
     if (kind === "histogram") {
       const advice = { explicitBucketBoundaries: BOUNDARIES };
-      // Two metrics may have one name, told apart by an attribute: the SDK warns of a second instrument.
+      // Two metrics may have one name, distinguished by an attribute: the SDK warns of a second instrument.
       const standing = [...this.#histograms.values()].find((each) => each.name === name);
       const histogram = standing?.histogram ?? meter.createHistogram(name, { ...options, advice });
       this.#histograms.set(metric, { ...named, histogram });
@@ -151,7 +151,7 @@ export class Instruments {
       if (max !== undefined) observeLargest(result, max, points.values(), factor);
       for (const [key, point] of points) {
         result.observe(instrument, valueOf(point) * factor, point.attributes);
-        point.told = true;
+        point.reported = true;
         if (point.over) points.delete(key);
       }
     };
@@ -173,13 +173,16 @@ export class Instruments {
     );
   }
 
-  #point(metric: MetricName, figures: Figures): Point {
+  #point(metric: MetricName, given: CoreAttributes): Point {
     const points = this.#points.get(metric)!;
-    const { key, attributes, source } = known(figures);
+    const { key, attributes, source } = known(given);
     let point = points.get(key);
     if (point === undefined) {
       const all = { ...attributes, ...openTelemetryName(metric).attributes };
-      points.set(key, (point = { value: 0, attributes: all, source, told: false, over: false }));
+      points.set(
+        key,
+        (point = { value: 0, attributes: all, source, reported: false, over: false }),
+      );
       this.#count(metric, key);
     }
     return point;
@@ -224,19 +227,19 @@ interface Known {
 }
 
 /** Core hands over the same object for the same series. */
-const seen = new WeakMap<Figures, Known>();
+const seen = new WeakMap<CoreAttributes, Known>();
 
-function known(figures: Figures): Known {
-  let found = seen.get(figures);
+function known(given: CoreAttributes): Known {
+  let found = seen.get(given);
   if (found === undefined) {
-    const attributes = openTelemetryAttributes(figures);
-    const sorted = Object.entries(figures).toSorted(([a], [b]) => (a < b ? -1 : 1));
-    const { stream = "", application = "" } = figures;
+    const attributes = openTelemetryAttributes(given);
+    const sorted = Object.entries(given).toSorted(([a], [b]) => (a < b ? -1 : 1));
+    const { stream = "", application = "" } = given;
     const source = {
       attributes: { ...SYSTEM, ...openTelemetryAttributes({ stream, application }) },
       key: JSON.stringify([stream, application]),
     };
-    seen.set(figures, (found = { attributes, source, key: JSON.stringify(sorted) }));
+    seen.set(given, (found = { attributes, source, key: JSON.stringify(sorted) }));
   }
   return found;
 }

@@ -67,7 +67,7 @@ export function openTelemetryName(metric: MetricName): OpenTelemetryName {
   return { name, unit: isDuration ? "s" : unit, factor, attributes: SYSTEM };
 }
 
-/** A figure's attributes by the semantic conventions, or under `kinesis.consumer.`. */
+/** A metric's attributes by the semantic conventions, or under `kinesis.consumer.`. */
 export function openTelemetryAttributes(
   attributes: Readonly<Record<string, string>>,
 ): Record<string, string> {

@@ -6,15 +6,15 @@ import { Instruments } from "./instruments.ts";
 export interface OpenTelemetryCounterOptions {
   /** @default the global one, which may be set while a consumer runs */
   readonly meterProvider?: MeterProvider;
-  /** False = shards are not told apart: fewer series. @default true */
+  /** False = series are not split by shard: fewer series. @default true */
   readonly perShard?: boolean;
 }
 
 const OPTION_NAMES = ["meterProvider", "perShard"];
 
 /**
- * A consumer's figures by OpenTelemetry, under the names of its semantic conventions for messaging
- * where there are any. Several consumers share a meter provider. Where figures go, and when, is the
+ * A consumer's metrics by OpenTelemetry, under the names of its semantic conventions for messaging
+ * where there are any. Several consumers share a meter provider. Where metrics go, and when, is the
  * business of the SDK that the process has set up; without one they go nowhere, at no cost.
  */
 export class OpenTelemetryCounter implements Counter {

@@ -188,7 +188,7 @@ export class OpenTelemetryTracing implements Disposable {
 
 type Fail = (span: Span, error: unknown) => void;
 
-/** Whatever cannot be told of the failure, the span ends. */
+/** The span ends, even if the failure cannot be described. */
 function endSpan(span: Span, message: Call, fail: Fail): void {
   try {
     if (failed(message)) fail(span, message.error);

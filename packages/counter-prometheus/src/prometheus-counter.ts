@@ -18,7 +18,7 @@ export interface PrometheusCounterOptions {
   readonly registry?: Registry;
   /** Stands before every metric's name: letters, digits, `_` and `:`. @default "kinesis_" */
   readonly prefix?: string;
-  /** False = shards are not told apart: fewer series. @default true */
+  /** False = series are not split by shard: fewer series. @default true */
   readonly perShard?: boolean;
   /** The upper bounds of the histograms' buckets, in seconds, ascending. @default 5 µs to 10 min */
   readonly buckets?: readonly number[];
@@ -40,7 +40,7 @@ interface Instrument<Kind> {
 const KINDS = { counter: Counter, gauge: Gauge, histogram: Histogram };
 
 /**
- * A consumer's figures in a Prometheus registry. All metrics are registered when it is made, so that
+ * A consumer's metrics in a Prometheus registry. All metrics are registered when it is made, so that
  * a scrape names them before the first record. Several consumers, each with a counter of its own or
  * all with one, share a registry: their series differ by `stream` and `application`.
  */
@@ -145,7 +145,7 @@ interface Registered {
   readonly upperBounds?: readonly number[];
 }
 
-/** A label that the metric has not would be refused with each figure. */
+/** A label that the metric does not have would be refused with each value. */
 function hasLabels(standing: object, labels: readonly string[]): boolean {
   const { labelNames }: Registered = standing;
   return isSame(labelNames?.toSorted(), labels.toSorted());

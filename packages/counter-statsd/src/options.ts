@@ -22,7 +22,7 @@ export type StatsdCounterOptions = {
    * `none`: they are parts of the name, for a server that knows no tags. @default "dogstatsd"
    */
   readonly tags?: "dogstatsd" | "none";
-  /** False = shards are not told apart: fewer series. @default true */
+  /** False = series are not split by shard: fewer series. @default true */
   readonly perShard?: boolean;
 } & (
   | {

@@ -12,9 +12,9 @@ const DATAGRAM_BYTES = 1400;
 const DATAGRAM_WITHIN_MS = 100;
 
 /**
- * A consumer's figures as StatsD datagrams over UDP, several in one, without waiting for anybody: where
+ * A consumer's metrics as StatsD datagrams over UDP, several in one, without waiting for anybody: where
  * no server listens, they are gone. A histogram's value is a timing. StatsD cannot end a series; one
- * that is over is told no more.
+ * that is over is not reported any more.
  */
 export class StatsdCounter implements Counter, AsyncDisposable {
   readonly perShard: boolean;
@@ -74,7 +74,7 @@ export class StatsdCounter implements Counter, AsyncDisposable {
     this.#client.timing(this.#nameOf(name, attributes), value, this.#tagsOf(attributes));
   }
 
-  /** StatsD's server forgets by its own rules what it is told no more. */
+  /** The StatsD server forgets by its own rules what is not reported any more. */
   remove(): void {}
 
   /** Sends what waits, then closes the socket that it made. Idempotent. */

@@ -11,7 +11,7 @@ describe("CreateStream", () => {
     });
   });
 
-  it("numbers the records of a stream made anew above the old one's, within one second too", async () => {
+  it("numbers the records of a stream recreated above the old one's, within one second too", async () => {
     const { kinesis, put } = setup();
     const numbers: string[] = [];
     for (let round = 0; round < 3; round++) {

@@ -83,7 +83,7 @@ describe("reading", () => {
     ).rejects.toThrow(InvalidArgumentException);
   });
 
-  it("tells a sequence number of a stream that was deleted and made anew", async () => {
+  it("tells a sequence number of a stream that was deleted and recreated", async () => {
     const { kinesis, put, iterator, read } = setup();
     const { SequenceNumber } = await put("a");
     const old = await iterator();

@@ -83,7 +83,7 @@ it("the next run has the streams, shards, records and settings of the last one",
     await kinesis.send(new sdk.DeleteStreamCommand(s));
   });
   await run(file, HOUR_MS, async (kinesis) => {
-    // The option's stream, made anew.
+    // The option's stream, recreated.
     const fourth = await put(kinesis, "fourth");
     expect(BigInt(fourth.SequenceNumber!)).toBeGreaterThan(BigInt(number!));
   });

@@ -20,7 +20,7 @@ export interface EvictionJudgeOptions {
 }
 
 /**
- * What a worker does once the store has told it that its row is gone: its handlers learn at once that
+ * What a worker does once the store has reported that its row is gone: its handlers learn at once that
  * their leases are lost, whatever else their shards were about to do, and it joins again.
  */
 export class EvictionJudge {
@@ -48,7 +48,7 @@ export class EvictionJudge {
       for (const { aborted, reason } of open) {
         if (aborted && KcError.is(reason) && reason.code === "LEASE_LOST") continue;
         const what = aborted ? String(reason) : "nothing";
-        onViolation(new Violation(`${workerId} is evicted, and a handler is told ${what}`));
+        onViolation(new Violation(`${workerId} is evicted, and a handler gets ${what}`));
       }
     });
     this.#afterRunning(REJOIN_MS, () => {

@@ -84,7 +84,7 @@ export class Ledger {
     records.push(record);
   }
 
-  /** The store has granted a lease; or told again of one that stands. */
+  /** The store has granted a lease; or reported one again that exists. */
   granted({ shardId, fence, checkpoint }: AcquiredLease): void {
     const id = `${shardId} ${fence.owner} ${fence.epoch}`;
     for (const [other, grant] of this.#grants) {

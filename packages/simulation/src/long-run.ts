@@ -20,7 +20,7 @@ const RECORDS_AN_HOUR = 20;
 export interface Footprint {
   readonly bufferedBytes: number;
   readonly timers: number;
-  /** Series that the counter was told of and not told to remove. */
+  /** Series that were reported to the counter and not removed. */
   readonly series: number;
   readonly rows: number;
   /** After a garbage collection. */

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { longRun } from "./long-run.ts";
-import { tell } from "./story.ts";
+import { runStory } from "./story.ts";
 
 /**
  * `--seeds N` stories from `--seed S` on; stops at the first that breaks a promise, and shows it.
@@ -28,7 +28,7 @@ const began = performance.now();
 let records = 0;
 let repeats = 0;
 for (let seed = first; seed < first + count; seed += 1) {
-  const outcome = await tell(seed);
+  const outcome = await runStory(seed);
   records += outcome.records;
   repeats += outcome.repeats;
   if (outcome.violation === undefined) continue;

@@ -96,7 +96,7 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
         "progress.advance(sequenceNumber, subSequenceNumber, 1); answer = call.begin(record);",
     },
   ],
-  "an iterator that is made anew from an older place": [
+  "an iterator that is recreated from an older place": [
     {
       file: "core/reading/resume-point.js",
       find: "this.#continueAt(records.sequenceNumber(records.length - 1));",
@@ -251,7 +251,7 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
 };
 
 /**
- * The first story that found a bug, of 1,000 that were told with it. A test begins there: what comes
+ * The first story that found a bug, of 1,000 that were run with it. A test begins there: what comes
  * before finds nothing as long as the stories are the same.
  */
 export const FOUND_BY: Readonly<Record<string, number>> = {
@@ -260,7 +260,7 @@ export const FOUND_BY: Readonly<Record<string, number>> = {
   "child before parent": 8,
   "flush after release": 7,
   "a deadline by the wall clock alone": 18,
-  "an iterator that is made anew from an older place": 12,
+  "an iterator that is recreated from an older place": 12,
   "a claim whose reply was lost is never reconciled": 41,
   "an announced child whose other parent is taken for gone": 71,
   "a parent that aged out blocks its children": 17,

@@ -91,7 +91,7 @@ export class Process implements Clock {
 
   /**
    * Somebody sets this machine's clock. It is never ahead of the service's: the simulated client
-   * brings no Date header, so that a worker's own clock tells when the application began.
+   * brings no Date header, so that a worker's own clock decides when the application began.
    */
   jumpWall(ms: number): void {
     this.#skewMs = Math.min(0, this.#skewMs + ms);

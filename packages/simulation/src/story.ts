@@ -35,7 +35,7 @@ export interface Outcome {
 }
 
 /** One seed's story: workers come, go, die and freeze, the stream is resharded, everything fails. */
-export async function tell(seed: number): Promise<Outcome> {
+export async function runStory(seed: number): Promise<Outcome> {
   const story = new Story(seed);
   await story.run();
   return story.outcome;
@@ -202,7 +202,7 @@ class Story {
     this.#clock.setTimer(() => (worker.weather.away = false), ms);
   }
 
-  /** The longest that a worker can be cut off for without being told: right after a heartbeat. */
+  /** The longest that a worker can be cut off for without a sign: right after a heartbeat. */
   #cutOffAfterHeartbeat(worker: Worker): void {
     const ms = this.#random.between(LEASE_MS, 4 * LEASE_MS);
     worker.onHeartbeat = () => {
@@ -255,7 +255,7 @@ class Story {
   }
 
   /**
-   * The store goes over to a copy that lagged. For two leases' time what it had told is void, and two
+   * The store goes over to a copy that lagged. For two leases' time what it had answered is void, and two
    * workers may hold one lease.
    */
   #failOver(): void {
@@ -451,7 +451,7 @@ class Story {
     }
   }
 
-  /** Whoever is evicted has begun nothing for a while: its own deadline comes first. */
+  /** A worker that is evicted has started nothing for a while: its own deadline comes first. */
   #judgeEviction({ workerId, incarnation }: WorkerIdentity): void {
     if (this.#ledger.lenient) return;
     for (const { id, alive, group } of this.#workers) {

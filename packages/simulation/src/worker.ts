@@ -57,7 +57,7 @@ export class Worker {
   readonly kinesis: FakeKinesis;
   /** Until then, by the world's clock, each record takes so long. */
   slow: { readonly until: number; readonly ms: number } = { until: -Infinity, ms: 0 };
-  /** Told once, when the next heartbeat has come back. */
+  /** Called once, when the next heartbeat has come back. */
   onHeartbeat: (() => void) | undefined;
   /** Called once, when the next hand-off of a shard begins. */
   onHandOff: (() => void) | undefined;
@@ -104,7 +104,7 @@ export class Worker {
 
   /** SIGTERM. */
   stop(): void {
-    this.#stop.abort(new Error(`${this.id} is told to stop`));
+    this.#stop.abort(new Error(`${this.id} is asked to stop`));
   }
 
   /** kill -9. */

@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 import { longRun } from "../src/long-run.ts";
 import { FOUND_BY, PLANTED_BUGS } from "../src/planted-bugs.ts";
-import { tell } from "../src/story.ts";
+import { runStory } from "../src/story.ts";
 
 const MAIN = fileURLToPath(new URL("../dist/main.js", import.meta.url));
 const PLANT = fileURLToPath(new URL("../dist/plant.js", import.meta.url));
@@ -44,7 +44,7 @@ it(
 
 it("a seed tells the same story each time", async () => {
   for (const seed of [3, 14, 27]) {
-    const [one, other] = [await tell(seed), await tell(seed)];
+    const [one, other] = [await runStory(seed), await runStory(seed)];
     expect(one.trace.length).toBeGreaterThan(10);
     expect(other).toEqual(one);
   }

@@ -13,7 +13,7 @@ const PER_STEP = 50;
 
 /**
  * A consumer reads while its store is cut off, half-open, throttled, and while replies are lost; it
- * is started anew in between, and a shard is split. At every look at the table the checkpoints
+ * is restarted in between, and a shard is split. At every look at the table the checkpoints
  * covered nothing but records that had been handled.
  */
 test("no checkpoint ever covers a record that was not handled, whatever befalls the table", async () => {

@@ -70,7 +70,7 @@ describe("setup()", () => {
     ]);
   });
 
-  it("makes a table anew that was being deleted", async () => {
+  it("creates a table again that was being deleted", async () => {
     await store.setup();
     spy.take();
     let left = 1;

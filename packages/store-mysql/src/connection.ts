@@ -144,7 +144,7 @@ export class Connection {
   }
 }
 
-/** The pool wraps a connection anew each time. */
+/** The pool wraps a connection again each time. */
 const keyOf = (connection: MysqlConnection): object => connection.connection ?? connection;
 
 function neverFit(error: UnfitConnection): StoreError {

@@ -7,7 +7,7 @@ import type { Tables } from "./tables.ts";
  * The schema's history, as statements that do nothing where they have been done: a step that was
  * released is never edited, and steps only add, so that two versions of this package can work on
  * one schema. Postgres's own catalogue says which are needed: a table that the Go library's user
- * has made anew is seen there, and a version number of ours would not tell.
+ * has recreated is seen there, and a version number of ours would not tell.
  *
  * The first table is the Go library's. What is added to it is nullable.
  */

@@ -11,7 +11,7 @@ import { eventually } from "./support/poll.ts";
 const RECORDS = 600;
 
 /**
- * A consumer reads while its server is killed, its wire cut and half-open, and it is started anew in
+ * A consumer reads while its server is killed, its wire cut and half-open, and it is restarted in
  * between. Whatever the table said at any time, the records up to there had been handled.
  */
 test("no checkpoint ever covers a record that was not handled, whatever befalls the server", async () => {

@@ -30,7 +30,7 @@ beforeEach(async () => {
   store = new Store({ pool: opened.pool, schema: opened.schema, table: "go_checkpoints" });
 });
 
-/** The Go library's own read: undefined = it starts anew. */
+/** The Go library's own read: undefined = it starts over. */
 async function goGet(shardId: string = SHARD): Promise<string | undefined> {
   const { rows } = await opened.admin.query<{ sequence_number: string }>(
     `SELECT sequence_number FROM ${table} WHERE namespace=$1 AND shard_id=$2;`,

@@ -194,7 +194,7 @@ test("a claim that waits for a lease sees who joined and claimed it meanwhile", 
   expect((await store.listLeases(SCOPE)).leases[0]).toMatchObject({ owner: "late#1", epoch: 1 });
 });
 
-/** As core does: what waited for too long behind the others, on a slow machine, is asked anew. */
+/** As core does: what waited for too long behind the others, on a slow machine, is asked again. */
 function patient(store: PostgresStore): PostgresStore {
   return new Proxy(store, {
     get(target, name) {

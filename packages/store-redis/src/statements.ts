@@ -210,7 +210,7 @@ end
 return answer('noted')`,
 );
 
-/** Forgets shards, from ARGV[3] on, that ARGV[2] has removed, unless they were noted anew since. */
+/** Forgets shards, from ARGV[3] on, that ARGV[2] has removed, unless they were noted again since. */
 export const REMOVE_SHARDS: Script = script(
   APPLICATION,
   `

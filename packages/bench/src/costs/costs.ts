@@ -26,7 +26,7 @@ const OPERATIONS = ["claim", "flush", "heartbeatAndLook", "listing"] as const;
 type Operation = (typeof OPERATIONS)[number];
 
 /** What a call costs: medians, and whatever the server counts. */
-type Figures = Readonly<Record<string, number>>;
+type Measures = Readonly<Record<string, number>>;
 
 /** What flushes, heartbeats and claims cost each store and its server. */
 export async function benchStores(): Promise<object> {
@@ -36,9 +36,9 @@ export async function benchStores(): Promise<object> {
     await using services = await startServices();
     for (const [name, make] of Object.entries(subjects(services, directory))) {
       await using subject = await make();
-      const shards: Record<string, Record<Operation, Figures>> = {};
+      const shards: Record<string, Record<Operation, Measures>> = {};
       for (const count of SHARDS) {
-        shards[count] = await figuresOf(subject, count);
+        shards[count] = await measuresOf(subject, count);
         console.error(name, count, shards[count]);
       }
       stores[name] = {
@@ -73,7 +73,7 @@ function subjects(
   };
 }
 
-async function figuresOf(subject: Subject, count: number): Promise<Record<Operation, Figures>> {
+async function measuresOf(subject: Subject, count: number): Promise<Record<Operation, Measures>> {
   const scope = { application: `of-${count}`, streamName: STREAM };
   const shardIds = Array.from(
     { length: count },
@@ -95,7 +95,7 @@ async function figuresOf(subject: Subject, count: number): Promise<Record<Operat
     );
     const group = new Group(store, scope, shardIds);
     await group.round((_, call) => call()); // the first checkpoints of all are dearer
-    const rounds: Record<Operation, Figures>[] = [];
+    const rounds: Record<Operation, Measures>[] = [];
     for (let round = 0; round < ROUNDS; round += 1) {
       rounds.push(await group.round((_, call) => measured(subject.meter, call)));
     }
@@ -114,7 +114,7 @@ async function trafficOf(
   subject: Subject,
   scope: StoreScope,
   shardIds: readonly string[],
-): Promise<Record<Operation, Figures> | undefined> {
+): Promise<Record<Operation, Measures> | undefined> {
   if (subject.url === undefined) return undefined;
   await using relay: Relay = await startRelay(subject.url);
   return await withStore(subject.open(relay.url), async (store) => {
@@ -132,7 +132,7 @@ async function locksOf(
   { locks }: Subject,
   scope: StoreScope,
   shardIds: readonly string[],
-): Promise<Record<Operation, Figures> | undefined> {
+): Promise<Record<Operation, Measures> | undefined> {
   if (locks === undefined) return undefined;
   return withStore(locks.open(), async (store) => {
     const group = new Group(store, scope, shardIds);
@@ -203,7 +203,10 @@ class Group {
 }
 
 /** One call: its time, the longest block of the event loop in it, and what the server counts. */
-async function measured(meter: () => Promise<Counts>, call: () => Promise<void>): Promise<Figures> {
+async function measured(
+  meter: () => Promise<Counts>,
+  call: () => Promise<void>,
+): Promise<Measures> {
   const before = await meter();
   let longest = 0;
   let last = performance.now();
@@ -226,7 +229,7 @@ async function measured(meter: () => Promise<Counts>, call: () => Promise<void>)
   return { ms, longestBlockMs: longest, ...Object.fromEntries(counts) };
 }
 
-function medians(rounds: readonly Figures[]): Figures {
+function medians(rounds: readonly Measures[]): Measures {
   const names = Object.keys(rounds[0]!);
   return Object.fromEntries(
     names.map((name) => [name, Number(median(rounds.map((round) => round[name]!)).toFixed(1))]),
@@ -240,10 +243,10 @@ function byOperation<Value>(of: (operation: Operation) => Value): Record<Operati
   >;
 }
 
-function months(shards: Readonly<Record<string, Record<Operation, Figures>>>): object {
+function months(shards: Readonly<Record<string, Record<Operation, Measures>>>): object {
   const month = (count: number): object => {
     const { flush, heartbeatAndLook, listing } = shards[count]!;
-    const units = ({ writeUnits = 0, readUnits = 0 }: Figures, per = 1): Units => ({
+    const units = ({ writeUnits = 0, readUnits = 0 }: Measures, per = 1): Units => ({
       writeUnits: writeUnits / per,
       readUnits: readUnits / per,
     });

@@ -12,10 +12,10 @@ export interface Subject extends AsyncDisposable {
   /** What the server, or a client of it, has counted so far. */
   readonly meter: () => Promise<Counts>;
   /**
-   * A store that runs each change in a transaction first, which is rolled back: `take` tells how many
+   * A store that runs each change in a transaction first, which is rolled back: `take` returns how many
    * rows those held locked since the last time.
    */
   readonly locks?: { readonly open: () => LeaseStore; readonly take: () => number };
-  /** What is told once, at the end. */
+  /** What is reported once, at the end. */
   readonly closing?: () => Promise<object>;
 }

@@ -20,28 +20,28 @@ const SIZES = {
  * means. One run, in turn, medians of ratios within a round.
  */
 export async function benchRead(): Promise<object> {
-  const figures: Record<string, unknown> = {};
+  const measures: Record<string, unknown> = {};
   for (const [name, size] of Object.entries(SIZES)) {
     console.error(name);
-    figures[name] = await compareOver({ shards: SHARDS, ...size });
+    measures[name] = await compareOver({ shards: SHARDS, ...size });
   }
   const tls = selfSigned();
-  if (tls === undefined) figures["over TLS"] = "not measured: there is no openssl here";
+  if (tls === undefined) measures["over TLS"] = "not measured: there is no openssl here";
   else {
     for (const [name, size] of Object.entries(SIZES)) {
       console.error(`${name} over TLS`);
-      figures[`${name} over TLS`] = await compareOver({ shards: SHARDS, ...size, tls });
+      measures[`${name} over TLS`] = await compareOver({ shards: SHARDS, ...size, tls });
     }
   }
   console.error("own share");
-  figures["own share, 1 KiB x 2000"] = await ownShare();
+  measures["own share, 1 KiB x 2000"] = await ownShare();
   console.error("peers");
-  figures["peers, 1 KiB x 2000"] = await peers();
+  measures["peers, 1 KiB x 2000"] = await peers();
   console.error("memory with a stuck handler");
-  figures["memory"] = await measureStuck();
+  measures["memory"] = await measureStuck();
   console.error("1000 idle shards");
-  figures["1000 idle shards"] = await measureIdle();
-  return figures;
+  measures["1000 idle shards"] = await measureIdle();
+  return measures;
 }
 
 async function compareOver(pages: Canned["pages"]): Promise<Comparison> {

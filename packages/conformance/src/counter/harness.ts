@@ -1,7 +1,7 @@
 import type { Counter, CounterName, GaugeName, HistogramName, MetricAttributes } from "@kc/core";
 import type { Scenario } from "../scenario.ts";
 
-/** A counter that takes figures of every kind. */
+/** A counter that takes metrics of every kind. */
 export type WholeCounter = Counter & Required<Pick<Counter, "set" | "record" | "remove">>;
 
 /** Makes an adapter's counters on one registry (or agent, or log) and reads back what it shows. */
@@ -36,7 +36,7 @@ export interface HistogramReading {
   readonly isSample?: boolean;
   /**
    * Where the values lie; together they have `count`. The suite takes quantiles from them. Absent = the
-   * format tells no more than count and sum.
+   * format has no more than count and sum.
    */
   readonly buckets?: readonly HistogramBucket[];
 }

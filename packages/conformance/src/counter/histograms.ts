@@ -3,12 +3,12 @@ import { WHERE } from "./attributes.ts";
 import { DISTRIBUTIONS, quantile, VALUES } from "./distributions.ts";
 import type { CounterScenario, HistogramBucket, HistogramReading } from "./harness.ts";
 
-/** Whoever collects keeps up: datagrams that nobody reads are lost. */
+/** The collector must keep up: datagrams that nobody reads are lost. */
 const AT_ONCE = 100;
 const BETWEEN_READS = 1000;
 /** A p99 of fewer values is chance. */
 const SMALLEST_SAMPLE = 1000;
-/** A bucket that is wider tells no order of magnitude. */
+/** A wider bucket does not even give an order of magnitude. */
 const WIDEST_BUCKET = 4;
 /** Adapters that show seconds divide and multiply. */
 const ROUNDING = 1e-6;

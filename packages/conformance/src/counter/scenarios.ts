@@ -94,7 +94,7 @@ const metricScenarios: readonly CounterScenario[] = Object.entries(METRICS).map(
     title: `${name} is shown under its own attributes`,
     async run({ harness }) {
       const counter = harness.open();
-      // The map's names and kinds cannot be told apart by the compiler in a loop over them.
+      // In a loop over the map, the compiler cannot connect names and kinds.
       const attributes = Object.fromEntries([
         ...own.map((attribute) => [attribute, `some-${attribute}`]),
         ...Object.entries(WHERE),

@@ -26,7 +26,7 @@ export interface Before {
 
 export type Call = (before: Before, options: CallOptions) => Promise<unknown>;
 
-/** What it wrote before, and what it writes in the call: more than whoever takes its shards. */
+/** What it wrote before, and what it writes in the call: more than the worker that takes its shards. */
 const [BEFORE, LATE] = [1, 9].map((n) => at(n));
 
 function writesOf(leases: readonly AcquiredLease[], checkpoint: Checkpoint): CheckpointWrite[] {
@@ -91,6 +91,6 @@ export const CALLS: Readonly<Record<OperationName | LeaseOperationName, Call>> =
 export const repeatedFlush: Call = ({ store, scope, held }, options) =>
   store.setCheckpoints(scope, writesOf(held, BEFORE!), options);
 
-/** The call that takes a lease from whoever has it, also when it comes late. */
+/** The call that takes a lease from its owner, even if it arrives late. */
 export const forcedReset: Call = ({ store, scope }, options) =>
   store.resetCheckpoint(scope, HELD[0]!, undefined, { ...options, force: true });

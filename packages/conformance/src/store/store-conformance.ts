@@ -33,7 +33,7 @@ export const STORE_SCENARIOS: readonly StoreScenario[] = collectScenarios(
 );
 
 /**
- * Registers the suite that every Store passes. `makeHarness` is called for each scenario anew.
+ * Registers the suite that every Store passes. `makeHarness` is called again for each scenario.
  * @throws Error if `knownGaps` has a key that names no scenario, or an empty reason.
  */
 export function storeConformance(

@@ -180,7 +180,7 @@ export const claimMutants: readonly LeaseMutant[] = [
     },
   ),
   mutant(
-    "begins the epochs anew with a release",
+    "restarts the epochs with a release",
     "release.fence",
     class extends ReferenceLeaseStore {
       override async releaseLeases(...[scope, leases]: Parameters<LeaseStore["releaseLeases"]>) {

@@ -31,14 +31,9 @@ export const leaseRestartMutants: readonly LeaseMutant[] = [
       }
     },
   ),
-  meddling(
-    "begins a group anew with its application",
-    "lease-setup.kept",
-    "openApplication",
-    empty,
-  ),
+  meddling("restarts a group with its application", "lease-setup.kept", "openApplication", empty),
   broken(
-    "begins a group anew when it is opened again",
+    "restarts a group when it is opened again",
     "lease-setup.kept",
     "openApplication",
     async (open, rows, call) => {

@@ -151,7 +151,7 @@ export const shardMutants: readonly LeaseMutant[] = [
     },
   ),
   meddling(
-    "starts the epoch anew of a free row that is put again",
+    "restarts the epoch of a free row that is put again",
     "shards.put",
     "putShards",
     ({ shards }, [, rows]) => {

@@ -25,7 +25,7 @@ export const workerMutants: readonly LeaseMutant[] = [
     },
   ),
   meddling(
-    "starts the counter anew when a join is repeated",
+    "restarts the counter when a join is repeated",
     "worker.join-again",
     "joinWorker",
     ({ workers }, [, worker]) => {
@@ -209,7 +209,7 @@ export const workerMutants: readonly LeaseMutant[] = [
     },
   ),
   meddling(
-    "starts the counter anew when another incarnation wants its id",
+    "restarts the counter when another incarnation wants its id",
     "worker.duplicate",
     "joinWorker",
     ({ workers }, [, { workerId, incarnation }]) => {

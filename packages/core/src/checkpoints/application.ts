@@ -114,7 +114,7 @@ function refuseAnotherStream(
       "STREAM_RECREATED",
       `stream ${scope.streamName} was created at ${creationTimestamp?.toISOString()}, but the ` +
         `checkpoints of application "${scope.application}" belong to a stream of that name created ` +
-        `at ${recorded?.toISOString()}: it was deleted and made anew, and they mean ` +
+        `at ${recorded?.toISOString()}: it was deleted and recreated, and they mean ` +
         `nothing here. Use another application name, or delete this application's rows.`,
     );
   }

@@ -147,7 +147,7 @@ export class Checkpointer {
   async #writeDue(): Promise<void> {
     const { calls, over } = this.#options;
     const send = async (call: Required<CallOptions>): Promise<() => void> => {
-      // Taken anew for each try: a retry carries what was finished meanwhile.
+      // Taken again for each try: a retry carries what was finished meanwhile.
       const due = this.#due().slice(0, this.#mostAtOnce);
       if (due.length === 0) return () => {};
       this.#halveIfTooSlow(due.length, call.signal);

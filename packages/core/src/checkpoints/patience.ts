@@ -10,7 +10,7 @@ const TIMES_THE_USUAL = 4;
 const HURRIED_PAUSE_MS = 100;
 
 /**
- * How long a try may take before it is sent anew: a few times what the last ones took, and twice as
+ * How long a try may take before it is sent again: a few times what the last ones took, and twice as
  * long after each that was given up, so that a reply that never comes costs seconds and a store that
  * is slow is waited for. A caller in a hurry ends what has been waited for too long already.
  */

@@ -9,7 +9,7 @@ const QUIET_MS = 30_000;
 /**
  * A refused access, for an adapter whose store has worked before: passwords are rotated and grants are
  * replaced while a consumer runs. So STORE_ACCESS_DENIED passes for a minute, counted from the first
- * refusal. It begins anew once calls have been answered and none was refused for half a minute: a call
+ * refusal. It starts over once calls have been answered and none was refused for half a minute: a call
  * that is refused each time has one minute, even if other calls are answered meanwhile. A store that has
  * never answered was set up wrongly: there it lasts.
  * An adapter may name other codes beside it.

@@ -77,7 +77,7 @@ export class StoreCalls<S extends Store = Store> {
   }
 
   /**
-   * `attempt` is called anew for each try, so that a retried flush can carry what was done since.
+   * `attempt` is called again for each try, so that a retried flush can carry what was done since.
    * @throws StoreError that a retry would not mend; the signal's reason.
    */
   async retry<T>(

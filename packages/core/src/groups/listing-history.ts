@@ -6,7 +6,7 @@ export const CONFIRM_MS = 5000;
 /**
  * What complete, unfiltered listings of the stream have said, one after another, pure. A shard is
  * gone if two of them, some time apart, do not name it. One proves nothing: it may lag behind a
- * reshard, or miss a shard, and what is forgotten is read anew or not at all.
+ * reshard, or miss a shard, and what is forgotten is read again or not at all.
  */
 export class ListingHistory {
   #named: ReadonlySet<string> = new Set();

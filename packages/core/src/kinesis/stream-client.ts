@@ -223,13 +223,13 @@ export class StreamClient {
     return { operation: "GetRecords", shardId, doubtsNotFound };
   }
 
-  /** Shards of a stream that was made anew have the names of those that are read. */
+  /** Shards of a stream that was recreated have the names of those that are read. */
   async #refuseAnother(signal: AbortSignal): Promise<void> {
     const { creationTimestamp } = await this.describe(signal);
     if (isOneCreation(this.#createdAt, creationTimestamp)) return;
     throw new KcError(
       "STREAM_RECREATED",
-      `stream ${this.#target.stream} was deleted and made anew at ${creationTimestamp?.toISOString()} ` +
+      `stream ${this.#target.stream} was deleted and recreated at ${creationTimestamp?.toISOString()} ` +
         `while it was read: checkpoints of the earlier one mean nothing here. Use another application ` +
         `name, or delete this application's rows.`,
     );

@@ -75,7 +75,7 @@ export const METRICS = {
     kind: "counter",
     unit: "{iterator}",
     attributes: ["shardId"],
-    description: "Iterators that expired and were made anew after the last record delivered",
+    description: "Iterators that expired and were recreated after the last record delivered",
   },
   wire_fallbacks: {
     kind: "counter",

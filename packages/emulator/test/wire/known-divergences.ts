@@ -92,7 +92,7 @@ export const knownDivergences: Partial<Record<TargetName, Readonly<Record<string
       reason: "it does not look into sequence numbers",
       failsWith: /promise resolved/,
     },
-    "a sequence number of a stream that was made anew is refused": {
+    "a sequence number of a stream that was recreated is refused": {
       reason: "it does not look into sequence numbers",
       failsWith: /promise resolved/,
     },

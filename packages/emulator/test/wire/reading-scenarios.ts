@@ -100,13 +100,13 @@ export const readingScenarios: Scenarios = {
     });
   },
 
-  "a sequence number of a stream that was made anew is refused": async ({ client }) => {
+  "a sequence number of a stream that was recreated is refused": async ({ client }) => {
     const stream = await new WireStream(client).create(1);
     const { SequenceNumber } = await stream.put("a");
     await client.send(new DeleteStreamCommand({ StreamName: stream.name }));
     // Sequence numbers tell streams apart by the second of their creation.
     await untilAfter(Math.ceil(Date.now() / 1000) * 1000);
-    await until("the stream can be made anew", () =>
+    await until("the stream can be recreated", () =>
       client.send(new CreateStreamCommand({ StreamName: stream.name, ShardCount: 1 })).then(
         () => ({ done: true as const, value: undefined }),
         (state: unknown) => ({ done: false as const, state }),

@@ -142,7 +142,7 @@ export const shardScenarios: readonly LeaseStoreScenario[] = [
         new Map([2, 3].map((index) => [shard(index), at(index)])),
       );
       await given(store, [], [shard(0)]);
-      expect((await leases(store))[0], "made anew").toStrictEqual({
+      expect((await leases(store))[0], "recreated").toStrictEqual({
         shardId: shard(0),
         ...NEVER_HELD,
       });

@@ -16,7 +16,7 @@ export const watchScenarios: readonly LeaseStoreScenario[] = [
       const heard = hints();
       const watching = store.watch(SCOPE, heard.hint, stop.signal);
       try {
-        // The watch may still be on its way: whoever comes and goes until it is heard.
+        // The watch may not listen yet: workers come and go until it reports one.
         for (let n = 1; !heard.since(0); n += 1) {
           await other.joinWorker(SCOPE, worker("knocking", n));
           await other.leaveWorker(SCOPE, worker("knocking", n));

@@ -91,11 +91,11 @@ export const workerRaceScenarios: readonly LeaseStoreScenario[] = [
         const answers = await Promise.all(observe);
         const evictions = answers.filter((answer) => answer === "evicted").length;
         const { outcome } = await beat;
-        const told = `${answers.join(", ")}, heartbeat ${outcome}`;
-        expect(evictions, told).toBe(outcome === "alive" ? 0 : 1);
+        const context = `${answers.join(", ")}, heartbeat ${outcome}`;
+        expect(evictions, context).toBe(outcome === "alive" ? 0 : 1);
         const { workers } = await stores[0]!.listWorkers(SCOPE);
         const stands = outcome === "alive" ? [{ ...victim, counter: 1 }] : [];
-        expect(workers, told).toStrictEqual(stands);
+        expect(workers, context).toStrictEqual(stands);
         await stores[0]!.leaveWorker(SCOPE, victim);
       }
     },

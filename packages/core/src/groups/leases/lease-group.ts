@@ -256,7 +256,7 @@ async function refuseEmptied(
   if (leases.length > 0 || known.shards.size === 0) return;
   throw new StoreRegressedError(
     `the store has lost everything of application "${scope.application}" on ${scope.streamName}: it ` +
-      `was emptied, or is another one. Bring it back, or start anew to read from the start once more`,
+      `was emptied, or is another one. Bring it back, or start over to read from the start once more`,
   );
 }
 
