@@ -6,6 +6,7 @@ import {
   CONFLICT,
   DENIED,
   expectFailure,
+  failure,
   openStore,
   SCOPE,
   SHARD,
@@ -85,6 +86,61 @@ describe.each(SERVERS)("the schema on $name", ({ address }) => {
     await store.removeShards(SCOPE, ["b"]);
     expect(await store.heartbeat(SCOPE, WORKER)).toMatchObject({ outcome: "alive", counter: 1 });
     expect(await store.evictWorker(SCOPE, { ...WORKER, counter: 1 })).toBe("evicted");
+
+    // A flush that meets a lock takes no other right either.
+    const ids = ["c", "d"];
+    const flush = (n: number) =>
+      store.setCheckpoints(
+        SCOPE,
+        ids.map((shardId) => writeOf(at(n), shardId)),
+      );
+    await flush(1);
+    const other = await database.admin.getConnection();
+    await other.query("START TRANSACTION");
+    await other.query(
+      "SELECT * FROM kinesis_consumer WHERE namespace = 'billing-orders' AND shard_id = 'd' FOR UPDATE",
+    );
+    const outcomes = (await flush(2)).map(({ outcome }) => outcome);
+    other.destroy();
+    expect(outcomes).toStrictEqual(["written", "failed"]);
+  });
+
+  it("of one tenant is out of reach of another's rights", async () => {
+    for (const table of ["kinesis_consumer", "others"]) {
+      await openStore({ connection: database.options, table }).setup();
+    }
+    const users = README_RIGHTS.map(([, rights, table]) => userWith(rights!, table));
+    const [connection] = await Promise.all(users);
+    const store = openStore({ connection: connection!, table: "others" });
+    // It sees no table that it has no right on.
+    for (const call of ["getCheckpoints", "listLeases", "listWorkers", "setup"] as const) {
+      const error = await failure(store[call](SCOPE));
+      expect(["STORE_ACCESS_DENIED", "STORE_SCHEMA"], error.message).toContain(error.code);
+    }
+    await expect(store.setCheckpoint(SCOPE, writeOf(at(1)))).rejects.toThrow();
+    const [rows] = await database.admin.query("SELECT * FROM others");
+    expect(rows).toStrictEqual([]);
+    const own = openStore({ connection: connection! });
+    expect((await own.setCheckpoint(SCOPE, writeOf(at(1)))).outcome).toBe("written");
+  });
+
+  it.each([
+    ["leases", "epoch = -1"],
+    ["leases", "lineage = REPEAT('x', 65536)"],
+    ["workers", "weight = 0"],
+    ["workers", "max_shards = 0"],
+    ["workers", "counter = -1"],
+    ["revisions", "revision = -1"],
+  ])("refuses a row of %s with %s, whoever writes it", async (table, assignment) => {
+    await createTables();
+    const store = openStore({ connection: database.options });
+    await store.joinWorker(SCOPE, WORKER);
+    await store.putShards(SCOPE, [{ shardId: SHARD, lineage: "" }]);
+    const update = database.admin.query(`UPDATE kinesis_consumer_${table} SET ${assignment}`);
+    // Out of the column's range, too long for it, or against its CHECK.
+    await expect(update).rejects.toMatchObject({
+      errno: expect.toSatisfy((errno: number) => [1264, 1406, 3819, 4025].includes(errno)),
+    });
   });
 
   it("of a time without leases is completed, and what it holds goes on", async () => {

@@ -37,24 +37,24 @@ export function schemaSteps(tables: Tables): readonly string[] {
     `CREATE TABLE IF NOT EXISTS ${tables.leases} (
   namespace text NOT NULL,
   shard_id text NOT NULL,
-  epoch bigint NOT NULL,
+  epoch bigint NOT NULL CHECK (epoch >= 0),
   owner text,
   PRIMARY KEY (namespace, shard_id)
 )`,
     `ALTER TABLE ${tables.leases}
-  ADD COLUMN IF NOT EXISTS lineage text`,
+  ADD COLUMN IF NOT EXISTS lineage text CHECK (length(lineage) <= 65536)`,
     `CREATE TABLE IF NOT EXISTS ${tables.workers} (
   namespace text NOT NULL,
   worker_id text NOT NULL,
   incarnation text NOT NULL,
-  weight double precision NOT NULL,
-  max_shards bigint,
-  counter bigint NOT NULL,
+  weight double precision NOT NULL CHECK (weight > 0 AND weight <= 1e9),
+  max_shards bigint CHECK (max_shards >= 1),
+  counter bigint NOT NULL CHECK (counter >= 0),
   PRIMARY KEY (namespace, worker_id)
 )`,
     `CREATE TABLE IF NOT EXISTS ${tables.revisions} (
   namespace text PRIMARY KEY,
-  revision bigint NOT NULL
+  revision bigint NOT NULL CHECK (revision >= 0)
 )`,
   ];
 }

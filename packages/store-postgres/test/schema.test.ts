@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import type { KcError } from "@kc/core";
 import pg from "pg";
 import { describe, expect, inject, onTestFinished, test } from "vitest";
@@ -252,6 +253,36 @@ describe("values", () => {
   });
 });
 
+const README = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+
+/** The rights that the README says are enough. */
+async function grantAsInReadme({ admin, schema }: Opened, user: string): Promise<void> {
+  const grants = README.match(/^GRANT .+ TO consumer;$/gm) ?? [];
+  expect(grants).toHaveLength(6);
+  for (const grant of grants) {
+    const on = grant
+      .replace("SCHEMA public", `SCHEMA ${schema}`)
+      .replace("ON kin", `ON ${schema}.kin`);
+    await admin.query(on.replace("TO consumer", `TO ${user}`));
+  }
+}
+
+test.each([
+  ["leases", "epoch = -1"],
+  ["leases", "lineage = repeat('x', 65537)"],
+  ["workers", "weight = 0"],
+  ["workers", "weight = 'NaN'"],
+  ["workers", "max_shards = 0"],
+  ["workers", "counter = -1"],
+  ["revisions", "revision = -1"],
+])("a row of %s with %s is refused, whoever writes it", async (table, assignment) => {
+  const { store, admin, schema } = await open(inject("postgres"));
+  await store.joinWorker(SCOPE, WORKER);
+  await store.putShards(SCOPE, [{ shardId: SHARD, lineage: "" }]);
+  const update = admin.query(`UPDATE ${schema}.kinesis_consumer_${table} SET ${assignment}`);
+  await expect(update).rejects.toMatchObject({ code: "23514" });
+});
+
 describe("rights", () => {
   test("a user without any is denied, and works with those of the README", async () => {
     const opened = await open(inject("postgres"));
@@ -259,12 +290,7 @@ describe("rights", () => {
     const user = await role(opened);
     const store = await storeOf(opened, user);
     expect(await failure(store.getCheckpoints(SCOPE))).toMatchObject(DENIED);
-    await admin.query(`GRANT USAGE ON SCHEMA ${schema} TO ${user};
-      GRANT SELECT, INSERT, UPDATE, DELETE ON ${schema}.kinesis_consumer TO ${user};
-      GRANT SELECT, INSERT ON ${schema}.kinesis_consumer_applications TO ${user};
-      GRANT SELECT, INSERT, UPDATE, DELETE ON ${schema}.kinesis_consumer_leases TO ${user};
-      GRANT SELECT, INSERT, UPDATE, DELETE ON ${schema}.kinesis_consumer_workers TO ${user};
-      GRANT SELECT, INSERT, UPDATE ON ${schema}.kinesis_consumer_revisions TO ${user}`);
+    await grantAsInReadme(opened, user);
     await store.setup();
     const row = {
       ...SCOPE,
@@ -285,6 +311,38 @@ describe("rights", () => {
     await store.removeShards(SCOPE, ["b"]);
     expect(await store.heartbeat(SCOPE, WORKER)).toMatchObject({ outcome: "alive", counter: 1 });
     expect(await store.evictWorker(SCOPE, { ...WORKER, counter: 1 })).toBe("evicted");
+
+    // A flush that meets a lock takes no other right either.
+    const flush = (n: number) => store.setCheckpoints(SCOPE, [at(n, "c"), at(n, "d")]);
+    await flush(1);
+    const other = await admin.connect();
+    await other.query(
+      `BEGIN; SELECT FROM ${schema}.kinesis_consumer WHERE shard_id = 'd' FOR UPDATE`,
+    );
+    await failure(flush(2));
+    const outcomes = (await flush(3)).map(({ outcome }) => outcome);
+    await other.query("ROLLBACK");
+    other.release();
+    expect(outcomes).toEqual(["written", "failed"]);
+  });
+
+  test("of a tenant end at its own schema", async () => {
+    const [own, others] = [await open(inject("postgres")), await open(inject("postgres"))];
+    const user = await role(own);
+    await grantAsInReadme(own, user);
+    const store = await storeOf(others, user);
+    const calls = {
+      getCheckpoints: () => store.getCheckpoints(SCOPE),
+      setCheckpoint: () => store.setCheckpoint(SCOPE, at(1)),
+      listLeases: () => store.listLeases(SCOPE),
+      listWorkers: () => store.listWorkers(SCOPE),
+      joinWorker: () => store.joinWorker(SCOPE, WORKER),
+      setup: () => store.setup(),
+    };
+    for (const [name, call] of Object.entries(calls)) {
+      expect(await failure(call()), name).toMatchObject(DENIED);
+    }
+    expect((await (await storeOf(own, user)).setCheckpoint(SCOPE, at(1))).outcome).toBe("written");
   });
 
   test("that are taken away from a store that has worked are refused for a minute", async () => {

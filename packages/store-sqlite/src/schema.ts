@@ -14,9 +14,9 @@ export const SCHEMA_STEPS: readonly string[] = [
      stream_name TEXT NOT NULL,
      shard_id TEXT NOT NULL,
      sequence_number TEXT,
-     sub_sequence_number INTEGER,
-     shard_end INTEGER NOT NULL DEFAULT 0,
-     epoch INTEGER NOT NULL DEFAULT 0,
+     sub_sequence_number INTEGER CHECK (sub_sequence_number >= 0),
+     shard_end INTEGER NOT NULL DEFAULT 0 CHECK (shard_end IN (0, 1)),
+     epoch INTEGER NOT NULL DEFAULT 0 CHECK (epoch >= 0),
      owner TEXT,
      PRIMARY KEY (application, stream_name, shard_id)
    ) STRICT, WITHOUT ROWID;
@@ -32,21 +32,21 @@ export const SCHEMA_STEPS: readonly string[] = [
      PRIMARY KEY (application, stream_name)
    ) STRICT, WITHOUT ROWID;`,
   // Leases: a row with a lineage is a lease's row. Workers that live, and the group's revision.
-  `ALTER TABLE kc_checkpoints ADD COLUMN lineage TEXT;
+  `ALTER TABLE kc_checkpoints ADD COLUMN lineage TEXT CHECK (length(lineage) <= 65536);
    CREATE TABLE kc_workers (
      application TEXT NOT NULL,
      stream_name TEXT NOT NULL,
      worker_id TEXT NOT NULL,
      incarnation TEXT NOT NULL,
-     counter INTEGER NOT NULL,
-     weight REAL NOT NULL,
-     max_shards INTEGER,
+     counter INTEGER NOT NULL CHECK (counter >= 0),
+     weight REAL NOT NULL CHECK (weight > 0 AND weight <= 1e9),
+     max_shards INTEGER CHECK (max_shards >= 1),
      PRIMARY KEY (application, stream_name, worker_id)
    ) STRICT, WITHOUT ROWID;
    CREATE TABLE kc_groups (
      application TEXT NOT NULL,
      stream_name TEXT NOT NULL,
-     revision INTEGER NOT NULL,
+     revision INTEGER NOT NULL CHECK (revision >= 0),
      PRIMARY KEY (application, stream_name)
    ) STRICT, WITHOUT ROWID;`,
 ];

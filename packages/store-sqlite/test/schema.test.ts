@@ -156,3 +156,23 @@ describe("an upgrade", () => {
     expect(await store.getCheckpoints(scope)).toStrictEqual(new Map());
   });
 });
+
+it.each([
+  "kc_checkpoints SET epoch = -1",
+  "kc_checkpoints SET shard_end = 2",
+  "kc_checkpoints SET sub_sequence_number = -1",
+  "kc_checkpoints SET lineage = printf('%.*c', 65537, 'x')",
+  "kc_workers SET weight = 0",
+  "kc_workers SET max_shards = 0",
+  "kc_workers SET counter = -1",
+  "kc_groups SET revision = -1",
+])("UPDATE %s is refused, whoever writes it", async (update) => {
+  await store.joinWorker(scope, {
+    workerId: "worker",
+    incarnation: "1",
+    weight: 1,
+    maxShards: undefined,
+  });
+  await store.putShards(scope, [{ shardId: write.shardId, lineage: "" }]);
+  expect(() => database.exec(`UPDATE ${update}`)).toThrow("CHECK constraint failed");
+});

@@ -13,4 +13,4 @@ await consumer.scan(
   },
   { signal: stop.signal },
 );
-await store[Symbol.asyncDispose]();
+await store.close();
