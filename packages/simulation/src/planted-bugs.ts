@@ -191,6 +191,11 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   ],
   "a shard that ends keeps its memory": [
     {
+      file: "core/delivery/tracker.js",
+      find: "page.page.memory.release();",
+      replace: "if (page.page.end === undefined) page.page.memory.release();",
+    },
+    {
       file: "core/scan/shard-run.js",
       find: "reader.close();\n                return this.#end",
       replace: "return this.#end",
