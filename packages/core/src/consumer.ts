@@ -9,7 +9,7 @@ import { checkScanOptions, checkThresholds, type ScanOptions } from "./options/s
 import { RecordIterator, type RecordLoop } from "./delivery/record-iterator.ts";
 import { oneByOne } from "./delivery/one-by-one.ts";
 import { Scan, type ScanStatus } from "./scan/scan.ts";
-import { connectsForEachCall, ownClient } from "./kinesis/own-client.ts";
+import { ownClient, warnOfClosedConnections } from "./kinesis/connections.ts";
 import type { KinesisClientLike } from "./kinesis/stream-client.ts";
 import type { ConsumerEvent } from "./telemetry/events.ts";
 import { healthOf, type Health, type HealthThresholds } from "./telemetry/health.ts";
@@ -148,11 +148,8 @@ export class Consumer {
     if (!keepsProgress) {
       telemetry.warn("no store: progress is kept in memory, and is gone with the process");
     }
-    if (connectsForEachCall(client ?? {})) {
-      telemetry.warn(
-        "the client opens a connection for each call, as the SDK does for Kinesis by default: give it " +
-          "`requestHandler: new NodeHttpHandler()` of @smithy/node-http-handler",
-      );
+    if (client !== undefined) {
+      void warnOfClosedConnections(client, (message) => telemetry.warn(message));
     }
   }
 }

@@ -1,0 +1,62 @@
+import { Agent as HttpAgent } from "node:http";
+import { Agent as HttpsAgent } from "node:https";
+import { KinesisClient } from "@aws-sdk/client-kinesis";
+import { NodeHttpHandler } from "@smithy/node-http-handler";
+
+/** More than the calls that are in flight at once, so that no call waits for a socket. */
+const MAX_SOCKETS = 50;
+const CONNECTION_TIMEOUT_MS = 5000;
+
+/**
+ * The client of a consumer that was created without one. Region, credentials and endpoint come from
+ * the environment. It keeps connections alive and resumes TLS sessions. The SDK's default for Kinesis,
+ * HTTP/2, opens a connection for each call. The caller limits how long a call may take.
+ */
+export function ownClient(): KinesisClient {
+  const sockets = { keepAlive: true, maxSockets: MAX_SOCKETS };
+  return new KinesisClient({
+    requestHandler: new NodeHttpHandler({
+      httpAgent: new HttpAgent(sockets),
+      httpsAgent: new HttpsAgent(sockets),
+      connectionTimeout: CONNECTION_TIMEOUT_MS,
+    }),
+  });
+}
+
+/** Clients of which a warning was written. */
+const reported = new WeakSet<object>();
+
+/**
+ * Warns, once for each client of the process, if the client closes its connection after each call.
+ * Such a poll costs a TCP and a TLS handshake.
+ */
+export async function warnOfClosedConnections(
+  client: object,
+  warn: (message: string) => void,
+): Promise<void> {
+  if (!(await closesConnections(client)) || reported.has(client)) return;
+  reported.add(client);
+  warn(
+    "the Kinesis client opens a connection for each call, as the SDK's default does. Create it with " +
+      "`requestHandler: new NodeHttpHandler()` of @smithy/node-http-handler",
+  );
+}
+
+/** The parts of the SDK's HTTP/2 handler that say how it uses connections. */
+interface Http2Handler {
+  readonly metadata?: { readonly handlerProtocol?: unknown };
+  readonly configProvider?: Promise<{ readonly disableConcurrentStreams?: boolean } | undefined>;
+}
+
+/**
+ * Without concurrent streams, the SDK's HTTP/2 handler closes its session after each call. Its default
+ * for Kinesis is without. The client may be of another SDK version: what cannot be read is the default.
+ */
+async function closesConnections(client: object): Promise<boolean> {
+  const { config } = client as { readonly config?: { readonly requestHandler?: Http2Handler } };
+  const handler = config?.requestHandler;
+  if (handler?.metadata?.handlerProtocol !== "h2") return false;
+  // A provider that fails, fails the calls too: they report it.
+  const options = await handler.configProvider?.catch(() => undefined);
+  return options?.disableConcurrentStreams ?? options === undefined;
+}
