@@ -1,6 +1,7 @@
 /** `npm run bench -- NAME`: progress on standard error, one JSON object as the last line. */
 import { cpus } from "node:os";
 import { benchCheckpoint } from "./checkpoint.ts";
+import { benchConnections } from "./connections/connections.ts";
 import { benchStores } from "./costs/costs.ts";
 import { benchCounters } from "./counters.ts";
 import { benchGroup } from "./group.ts";
@@ -9,6 +10,7 @@ import { benchShards } from "./shards.ts";
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<object>>> = {
   read: benchRead,
+  connections: benchConnections,
   checkpoint: benchCheckpoint,
   group: benchGroup,
   counters: benchCounters,

@@ -18,38 +18,42 @@ const unverified = { timeout: 30_000, meta: { warnings } };
 const CLOSES = /opens a connection for each call/;
 
 test(
-  "a client of the consumer's own keeps its TLS connections for all of its calls",
+  "a client of the consumer's own keeps its TLS connections, and resumes their sessions once they closed",
   unverified,
   async () => {
-    const { front, counter, logger } = await ownClientBehindTls();
+    const emulator = await startEmulator({ streams: { orders: SHARDS } });
+    onTestFinished(() => emulator.close());
+    const front = await tlsBefore(Number(new URL(emulator.url).port));
+    vi.stubEnv("AWS_ENDPOINT_URL", front.url);
+    vi.stubEnv("AWS_REGION", "us-east-1");
+    vi.stubEnv("AWS_ACCESS_KEY_ID", "test");
+    vi.stubEnv("AWS_SECRET_ACCESS_KEY", "test");
+    // The certificate is nobody's.
+    vi.stubEnv("NODE_TLS_REJECT_UNAUTHORIZED", "0");
+    onTestFinished(() => void vi.unstubAllEnvs());
+
+    const counter = new MemoryCounter();
+    const logger = new MemoryLogger();
+    const polls = async (count: number): Promise<void> => {
+      const enough = counter.total("empty_polls") + count;
+      await vi.waitUntil(() => counter.total("empty_polls") >= enough, { timeout: 20_000 });
+    };
     const consumer = new Consumer({ stream: "orders", counter, logger });
     const stop = new AbortController();
     const scan = consumer.scan(() => {}, { signal: stop.signal });
-    await vi.waitUntil(() => counter.total("empty_polls") >= 6 * SHARDS, { timeout: 20_000 });
+    await polls(6 * SHARDS);
+    const [connections, resumed] = [front.connections(), front.resumed()];
+    front.cut();
+    await polls(2 * SHARDS);
     stop.abort();
     await scan;
 
-    expect(front.connections()).toBeLessThanOrEqual(2 * SHARDS);
+    expect(connections).toBeLessThanOrEqual(2 * SHARDS);
+    expect(front.connections()).toBeGreaterThan(connections);
+    expect(front.resumed() - resumed).toBe(front.connections() - connections);
     expect(logger.find("warn", CLOSES)).toEqual([]);
   },
 );
-
-test("TLS sessions are resumed where connections were closed", unverified, async () => {
-  const { front, counter, logger } = await ownClientBehindTls();
-  const stop = new AbortController();
-  const scan = new Consumer({ stream: "orders", counter, logger }).scan(() => {}, {
-    signal: stop.signal,
-  });
-  await vi.waitUntil(() => counter.total("empty_polls") >= 2 * SHARDS, { timeout: 20_000 });
-  const [connections, resumed] = [front.connections(), front.resumed()];
-  const polls = counter.total("empty_polls");
-  front.cut();
-  await vi.waitUntil(() => counter.total("empty_polls") >= polls + 2 * SHARDS, { timeout: 20_000 });
-  stop.abort();
-  await scan;
-  expect(front.connections()).toBeGreaterThan(connections);
-  expect(front.resumed() - resumed).toBe(front.connections() - connections);
-});
 
 test("a client that closes its connections is reported once, whatever consumers use it", async () => {
   const http2 = new KinesisClient({ region: "us-east-1" });
@@ -74,28 +78,6 @@ test("a client that keeps its connections is not reported", async () => {
   }
   expect(world.logger.find("warn", CLOSES)).toEqual([]);
 });
-
-/** The environment leads a consumer without a client to an emulator, over TLS. */
-async function ownClientBehindTls(): Promise<{
-  front: TlsFront;
-  counter: MemoryCounter;
-  logger: MemoryLogger;
-}> {
-  const emulator = await startEmulator({ streams: { orders: SHARDS } });
-  onTestFinished(() => emulator.close());
-  const front = await tlsBefore(Number(new URL(emulator.url).port));
-  vi.stubEnv("AWS_ENDPOINT_URL", front.url);
-  vi.stubEnv("AWS_REGION", "us-east-1");
-  vi.stubEnv("AWS_ACCESS_KEY_ID", "test");
-  vi.stubEnv("AWS_SECRET_ACCESS_KEY", "test");
-  // The certificate is nobody's.
-  vi.stubEnv("NODE_TLS_REJECT_UNAUTHORIZED", "0");
-  onTestFinished(() => void vi.unstubAllEnvs());
-
-  const counter = new MemoryCounter();
-  const logger = new MemoryLogger();
-  return { front, counter, logger };
-}
 
 interface TlsFront {
   readonly url: string;

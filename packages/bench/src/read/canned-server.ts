@@ -3,8 +3,15 @@
  * encoded beforehand, and is empty from there on: every contestant has the same work to do.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import {
+  createSecureServer,
+  createServer as createHttp2Server,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+} from "node:http2";
 import { createServer as createTlsServer } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Server } from "node:net";
+import type { TLSSocket } from "node:tls";
 import { Encoder, Tag } from "cbor-x";
 
 export interface CannedPages {
@@ -15,6 +22,16 @@ export interface CannedPages {
   readonly records: number;
   readonly bytes: number;
   readonly tls?: { readonly key: string; readonly cert: string };
+  /** Speaks HTTP/2 alone. */
+  readonly http2?: boolean;
+}
+
+/** What the server counted since its start. */
+export interface ServerCounts {
+  readonly polls: number;
+  readonly connections: number;
+  /** Connections that resumed an earlier TLS session. */
+  readonly resumed: number;
 }
 
 const JSON_TYPE = "application/x-amz-json-1.1";
@@ -101,6 +118,8 @@ const OTHERS: Readonly<Record<string, object>> = {
   GetShardIterator: { ShardIterator: iterator(0) },
 };
 let polls = 0;
+let connections = 0;
+let resumed = 0;
 
 function shardId(index: number): string {
   return `shardId-${String(index).padStart(12, "0")}`;
@@ -114,7 +133,10 @@ function shard(ShardId: string): object {
   };
 }
 
-function answer(request: IncomingMessage, response: ServerResponse): void {
+function answer(
+  request: IncomingMessage | Http2ServerRequest,
+  response: ServerResponse | Http2ServerResponse,
+): void {
   let sent = "";
   request.setEncoding("latin1");
   request.on("data", (chunk: string) => (sent += chunk));
@@ -136,11 +158,23 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
   });
 }
 
-const server = pages.tls ? createTlsServer(pages.tls, answer) : createServer(answer);
-server.keepAliveTimeout = 60_000;
+function listener(): Server {
+  const { tls, http2 } = pages;
+  if (http2) return tls ? createSecureServer(tls, answer) : createHttp2Server(answer);
+  const keepAliveTimeout = 60_000;
+  return tls
+    ? createTlsServer({ ...tls, keepAliveTimeout }, answer)
+    : createServer({ keepAliveTimeout }, answer);
+}
+
+const server = listener();
+server.on(pages.tls ? "secureConnection" : "connection", (socket: Partial<TLSSocket>) => {
+  connections += 1;
+  if (socket.isSessionReused?.() === true) resumed += 1;
+});
 server.listen(0, "127.0.0.1", () => {
   const { port } = server.address() as AddressInfo;
   process.send?.({ url: `${pages.tls ? "https" : "http"}://127.0.0.1:${port}` });
 });
-process.on("message", () => process.send?.({ polls }));
+process.on("message", () => process.send?.({ polls, connections, resumed } satisfies ServerCounts));
 process.on("disconnect", () => process.exit());

@@ -5,7 +5,7 @@ import { Agent as HttpsAgent } from "node:https";
 import { fileURLToPath } from "node:url";
 import { KinesisClient } from "@aws-sdk/client-kinesis";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
-import type { CannedPages } from "./canned-server.ts";
+import type { CannedPages, ServerCounts } from "./canned-server.ts";
 
 export const STREAM = "bench";
 const CONNECTIONS = 50;
@@ -34,7 +34,7 @@ export class Canned implements AsyncDisposable {
     return new Canned(child, url, pages);
   }
 
-  /** As a user would make it, over HTTP/1.1: what it costs is the same for every contestant. */
+  /** The client that the documents recommend, for every contestant. */
   client(): KinesisClient {
     const { agent } = this;
     return new KinesisClient({
@@ -47,11 +47,11 @@ export class Canned implements AsyncDisposable {
     });
   }
 
-  /** How many GetRecords it has answered. */
-  async polls(): Promise<number> {
-    this.#process.send("polls");
-    const [{ polls }] = (await once(this.#process, "message")) as [{ polls: number }];
-    return polls;
+  /** What it has counted since its start. */
+  async counts(): Promise<ServerCounts> {
+    this.#process.send("counts");
+    const [counts] = (await once(this.#process, "message")) as [ServerCounts];
+    return counts;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

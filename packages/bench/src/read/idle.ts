@@ -13,9 +13,9 @@ export async function measureIdle(): Promise<object> {
   const single = await measure({ url: one.url, ...options });
   let before = 0;
   const many = await measure({ url: canned.url, ...options }, async () => {
-    before = await canned.polls();
+    before = (await canned.counts()).polls;
   });
-  const polls = (await canned.polls()) - before;
+  const polls = (await canned.counts()).polls - before;
   return {
     pollsPerShardAndInterval: rounded(
       (polls * EFFECTIVE_INTERVAL_SECONDS) / (SHARDS * many.seconds),

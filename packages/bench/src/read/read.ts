@@ -20,28 +20,29 @@ const SIZES = {
  * means. One run, in turn, medians of ratios within a round.
  */
 export async function benchRead(): Promise<object> {
-  const measures: Record<string, unknown> = {};
-  for (const [name, size] of Object.entries(SIZES)) {
-    console.error(name);
-    measures[name] = await compareOver({ shards: SHARDS, ...size });
-  }
+  const results: Record<string, unknown> = {};
   const tls = selfSigned();
-  if (tls === undefined) measures["over TLS"] = "not measured: there is no openssl here";
-  else {
-    for (const [name, size] of Object.entries(SIZES)) {
-      console.error(`${name} over TLS`);
-      measures[`${name} over TLS`] = await compareOver({ shards: SHARDS, ...size, tls });
+  if (tls === undefined) results["over TLS"] = "not measured: there is no openssl here";
+  for (const certificate of tls === undefined ? [undefined] : [tls, undefined]) {
+    for (const [size, pages] of Object.entries(SIZES)) {
+      const name = certificate === undefined ? size : `${size} over TLS`;
+      console.error(name);
+      results[name] = await compareOver({
+        shards: SHARDS,
+        ...pages,
+        ...(certificate === undefined ? {} : { tls: certificate }),
+      });
     }
   }
   console.error("own share");
-  measures["own share, 1 KiB x 2000"] = await ownShare();
+  results["own share, 1 KiB x 2000"] = await ownShare();
   console.error("peers");
-  measures["peers, 1 KiB x 2000"] = await peers();
+  results["peers, 1 KiB x 2000"] = await peers();
   console.error("memory with a stuck handler");
-  measures["memory"] = await measureStuck();
+  results["memory"] = await measureStuck();
   console.error("1000 idle shards");
-  measures["1000 idle shards"] = await measureIdle();
-  return measures;
+  results["1000 idle shards"] = await measureIdle();
+  return results;
 }
 
 async function compareOver(pages: Canned["pages"]): Promise<Comparison> {
