@@ -1,6 +1,6 @@
 import { FakeClock } from "@kc/emulator";
 import { expect, it } from "vitest";
-import { Alarm } from "../src/groups/alarm.ts";
+import { WakeTimer } from "../src/groups/wake-timer.ts";
 import { MAX_TIMER_MS, setTimer, sleep, systemClock } from "../src/clock.ts";
 import { SharedTimer } from "../src/reading/shared-timer.ts";
 import { World } from "./support/world.ts";
@@ -32,16 +32,16 @@ it("an infinite sleep ends by its signal", async () => {
   await asleep;
 });
 
-it("an alarm that nobody set waits without a timer", async () => {
+it("a wake timer that nobody set waits without a timer", async () => {
   const clock = new FakeClock();
-  const alarm = new Alarm(clock);
-  let rang = false;
-  void alarm.wait(Infinity).then(() => (rang = true));
+  const timer = new WakeTimer(clock);
+  let woke = false;
+  void timer.wait(Infinity).then(() => (woke = true));
   await clock.settle();
   expect(clock.pendingTimers).toBe(0);
-  alarm.ring(50);
+  timer.wakeIn(50);
   await clock.advance(50);
-  expect(rang).toBe(true);
+  expect(woke).toBe(true);
 });
 
 it("a wait beyond the longest timer ends at its own moment all the same", async () => {

@@ -54,9 +54,8 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   "flush after release": [
     {
       file: "core/groups/leases/lease-moves.js",
-      find: 'lease.handOff({ kind: "hand-off", deadlineMs: drainTimeoutMs });',
-      replace:
-        'lease.handOff({ kind: "hand-off", deadlineMs: drainTimeoutMs }); lease.outcome = { kind: "released" };',
+      find: "lease.handOver(drainTimeoutMs);",
+      replace: 'lease.handOver(drainTimeoutMs); lease.settle({ kind: "released" }, 0);',
     },
   ],
   "a deadline by the wall clock alone": [
@@ -153,7 +152,7 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
       replace: 'if (answer.outcome === "evicted") continue; if (false)',
     },
     {
-      file: "core/groups/leases/coordinator.js",
+      file: "core/groups/leases/round.js",
       find: "if (!this.#group.isListed)",
       replace: "if (false)",
     },
@@ -184,7 +183,7 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
       replace: "",
     },
     {
-      file: "core/groups/leases/coordinator.js",
+      file: "core/groups/leases/round.js",
       find: "if (await this.#group.evictOverdue())",
       replace: "if (false)",
     },
@@ -234,9 +233,9 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   ],
   "a lease that is lost during its hand-off and is still handed off": [
     {
-      file: "core/groups/leases/held-leases.js",
-      find: "lost.abort(",
-      replace: "if (!handOff.signal.aborted) lost.abort(",
+      file: "core/groups/leases/held-lease.js",
+      find: "this.#lost.abort(",
+      replace: "if (!this.#handOff.signal.aborted) this.#lost.abort(",
     },
   ],
   "a worker that leaves its shards although nobody else reaches Kinesis": [

@@ -2,7 +2,7 @@ import type { Checkpoint } from "../checkpoints/position.ts";
 import { follows } from "../checkpoints/start-position.ts";
 import { Stopwatch } from "../clock.ts";
 import type { Shard } from "../kinesis/shard.ts";
-import { Alarm } from "./alarm.ts";
+import { WakeTimer } from "./wake-timer.ts";
 import type { Group, GroupHost, ShardOutcome } from "./group.ts";
 import { isLeaseStore } from "./is-lease-store.ts";
 import { CONFIRM_MS, ListingHistory } from "./listing-history.ts";
@@ -23,7 +23,7 @@ export class AllGroup implements Group {
 class AllShards {
   readonly #host: GroupHost;
   readonly #signal: AbortSignal;
-  readonly #alarm: Alarm;
+  readonly #timer: WakeTimer;
   readonly #graph = new ShardGraph();
   readonly #history = new ListingHistory();
   readonly #granted = new Set<string>();
@@ -44,12 +44,12 @@ class AllShards {
   constructor(host: GroupHost, signal: AbortSignal) {
     this.#host = host;
     this.#signal = signal;
-    this.#alarm = new Alarm(host.clock);
+    this.#timer = new WakeTimer(host.clock);
     this.#sinceListing = new Stopwatch(host.clock);
   }
 
   async run(): Promise<void> {
-    const onStop = (): void => this.#alarm.ring(0);
+    const onStop = (): void => this.#timer.wakeIn(0);
     this.#signal.addEventListener("abort", onStop, { once: true });
     try {
       while (!this.#signal.aborted) {
@@ -57,7 +57,7 @@ class AllShards {
         if (this.#untilListingMs() <= 0) void this.#list();
         this.#grantReadable();
         if (await this.#recognise()) this.#grantReadable();
-        await this.#alarm.wait(this.#untilListingMs());
+        await this.#timer.wait(this.#untilListingMs());
       }
     } finally {
       this.#signal.removeEventListener("abort", onStop);
@@ -105,7 +105,7 @@ class AllShards {
       if (!this.#signal.aborted) this.#failure = { error };
     }
     this.#isListing = false;
-    this.#alarm.ring(0);
+    this.#timer.wakeIn(0);
   }
 
   /** Loads the checkpoints if a shard came that they were not loaded for. True = one did. */
@@ -153,7 +153,7 @@ class AllShards {
     // The service names the children in the last page. Where it did not, a listing does.
     this.#listingIsDue ||=
       outcome.kind === "aged-out" || (outcome.kind === "ended" && outcome.children.length === 0);
-    this.#alarm.ring(0);
+    this.#timer.wakeIn(0);
   }
 
   /** Retention took them, as listings agree. The rows of those that had ended go too. */

@@ -1,23 +1,16 @@
 import type { AcquiredLease } from "../../checkpoints/lease-store.ts";
 import { Stopwatch, type Clock } from "../../clock.ts";
-import { LeaseLostError } from "../../errors.ts";
-import type { HandOff, ShardAssignment, ShardOutcome } from "../group.ts";
+import type { ShardAssignment, ShardOutcome } from "../group.ts";
+import { HeldLease, type SettledLease } from "./held-lease.ts";
+import type { LeasedShard } from "./leased-shard.ts";
+import type { LeaseReporter } from "./lease-reporter.ts";
 
-/** A lease in hand, from its grant until the store knows that it was given back. */
-export interface HeldLease extends AcquiredLease {
-  /** Runs since it was granted. */
-  readonly since: Stopwatch;
-  /** Why it came here, for status and log. */
-  readonly why: string;
-  /** Set once it is to be handed over, or is lost. */
-  revoked: boolean;
-  /** How its reading ended; undefined while it is read. */
-  outcome: ShardOutcome | undefined;
-  /** When that was, by the monotonic clock. */
-  settledAt: number;
-  readonly handOff: (handOff: HandOff) => void;
-  /** Also during a hand-off: whoever reads it is told at once. */
-  readonly lose: (detail: string) => void;
+export interface HeldLeasesOptions {
+  readonly clock: Clock;
+  readonly read: (assignment: ShardAssignment) => Promise<ShardOutcome>;
+  readonly reporter: LeaseReporter;
+  /** The reading of a shard has ended. */
+  readonly onSettled: () => void;
 }
 
 export type Grant = Pick<
@@ -25,24 +18,13 @@ export type Grant = Pick<
   "presentAtStart" | "afterParent" | "hashKeyRange" | "remainingMs"
 >;
 
-/**
- * What this incarnation holds: granted → reading → (outcome) settled → (given back) forgotten. A
- * lease that is settled is still in hand: nobody else reads it, and neither do we.
- */
+/** What this incarnation holds. A lease comes in by `grant` and goes out by `end`. */
 export class HeldLeases {
+  readonly #options: HeldLeasesOptions;
   readonly #leases = new Map<string, HeldLease>();
-  readonly #clock: Clock;
-  readonly #read: (assignment: ShardAssignment) => Promise<ShardOutcome>;
-  readonly #onSettled: () => void;
 
-  constructor(
-    clock: Clock,
-    read: (assignment: ShardAssignment) => Promise<ShardOutcome>,
-    onSettled: () => void,
-  ) {
-    this.#clock = clock;
-    this.#read = read;
-    this.#onSettled = onSettled;
+  constructor(options: HeldLeasesOptions) {
+    this.#options = options;
   }
 
   get size(): number {
@@ -62,52 +44,56 @@ export class HeldLeases {
   }
 
   /** Those whose reading has ended. */
-  settled(): readonly HeldLease[] {
-    return [...this.#leases.values()].filter(({ outcome }) => outcome !== undefined);
+  settled(): readonly SettledLease[] {
+    return [...this.#leases.values()].filter((lease) => lease.isSettled());
   }
 
-  grant(lease: AcquiredLease, grant: Grant, why: string): void {
-    const { shardId, fence, checkpoint } = lease;
-    const handOff = new AbortController();
-    const lost = new AbortController();
-    const held: HeldLease = {
-      ...lease,
-      since: new Stopwatch(this.#clock),
-      why,
-      revoked: false,
-      outcome: undefined,
-      settledAt: Infinity,
-      handOff: (reason) => {
-        held.revoked = true;
-        handOff.abort(reason);
-      },
-      lose: (detail) => {
-        held.revoked = true;
-        lost.abort(new LeaseLostError(shardId, detail));
-      },
-    };
-    this.#leases.set(shardId, held);
-    // Its end stands in the store: somebody finished it between our look and our claim.
-    const reading: Promise<ShardOutcome> =
-      checkpoint?.kind === "shard-end"
-        ? Promise.resolve({ kind: "ended", children: [] })
-        : this.#read({
-            shardId,
-            fence,
-            checkpoint,
-            ...grant,
-            handOff: handOff.signal,
-            lost: lost.signal,
-          });
-    void reading.then((outcome) => {
-      held.outcome = outcome;
-      held.settledAt = this.#clock.monotonic();
-      this.#onSettled();
-    });
+  get areSettled(): boolean {
+    return this.settled().length === this.size;
   }
 
-  /** The store knows that these are not ours any more. */
-  forget(leases: readonly HeldLease[]): void {
-    for (const { shardId } of leases) this.#leases.delete(shardId);
+  grant(acquired: AcquiredLease, grant: Grant, why: string): void {
+    const lease = new HeldLease(acquired, why, new Stopwatch(this.#options.clock));
+    this.#leases.set(lease.shardId, lease);
+    void this.#read(lease, grant);
+  }
+
+  /** A row that names another owner or epoch proves that the lease in hand is gone. */
+  checkRows(rows: ReadonlyMap<string, LeasedShard>): void {
+    for (const lease of this.#leases.values()) {
+      const row = rows.get(lease.shardId);
+      const { owner, epoch } = lease.fence;
+      if (row?.owner === owner && row.epoch === epoch) continue;
+      lease.lose(`its row names ${row?.owner ?? "nobody"} with epoch ${row?.epoch ?? 0}`);
+    }
+  }
+
+  /**
+   * They are not ours any more. `given-back`: the store knows it, by whichever call. `lost`: this
+   * incarnation is dead, and so are its leases.
+   */
+  end(leases: readonly SettledLease[], by: "given-back" | "lost"): void {
+    const { reporter } = this.#options;
+    for (const lease of leases) {
+      this.#leases.delete(lease.shardId);
+      if (by === "lost") reporter.lost(lease);
+      else reporter.givenBack(lease, lease.state.outcome.kind);
+    }
+  }
+
+  async #read(lease: HeldLease, grant: Grant): Promise<void> {
+    const { clock, read, onSettled } = this.#options;
+    const { shardId, fence, checkpoint, signals } = lease;
+    let outcome: ShardOutcome = { kind: "stopped" };
+    try {
+      outcome =
+        checkpoint?.kind === "shard-end"
+          ? // Another worker finished it between our look and our claim.
+            { kind: "ended", children: [] }
+          : await read({ shardId, fence, checkpoint, ...grant, ...signals });
+    } finally {
+      lease.settle(outcome, clock.monotonic());
+      onSettled();
+    }
   }
 }

@@ -7,7 +7,8 @@ import {
 import type { StoreCalls } from "../../checkpoints/store-calls.ts";
 import type { GroupHost } from "../group.ts";
 import type { RoundPlan } from "./round-plan.ts";
-import type { HeldLeases, HeldLease } from "./held-leases.ts";
+import type { SettledLease } from "./held-lease.ts";
+import type { HeldLeases } from "./held-leases.ts";
 import type { LeasedShard } from "./leased-shard.ts";
 import { announced } from "./listing-changes.ts";
 import type { LeaseReporter } from "./lease-reporter.ts";
@@ -25,11 +26,11 @@ export interface LeaseMovesOptions {
   readonly silentSince: (owner: string) => number | undefined;
   /** A shard's row, as the last look found it. */
   readonly row: (shardId: string) => LeasedShard | undefined;
-  /** Told before each call that changes rows: it may take effect although its reply is lost. */
+  /** Called before each call that changes rows: it may take effect although its reply is lost. */
   readonly onMove: () => void;
 }
 
-/** The steps by which leases come to this worker and leave it, each told to log and counter. */
+/** The steps by which leases come to this worker and leave it. */
 export class LeaseMoves {
   readonly #options: LeaseMovesOptions;
   /** Epochs of leases whose release was called and not answered, by shard: it may take effect yet. */
@@ -39,18 +40,18 @@ export class LeaseMoves {
     this.#options = options;
   }
 
-  /** Makes rows for the children of shards that have ended. True = some had none. */
+  /** Creates rows for the children of shards that have ended. True = some had none. */
   async announceChildren(shards: ReadonlyMap<string, LeasedShard>): Promise<boolean> {
     const children = this.#options.held
       .settled()
-      .flatMap(({ outcome }) => (outcome?.kind === "ended" ? outcome.children : []));
+      .flatMap(({ state }) => (state.outcome.kind === "ended" ? state.outcome.children : []));
     const put = announced(children, shards);
     if (put.length === 0) return false;
     await this.put(put);
     return true;
   }
 
-  /** Makes rows for shards, or replaces what their rows tell of them. */
+  /** Creates rows of shards, or replaces their lineages. */
   async put(shards: readonly ShardPut[]): Promise<void> {
     const { host, calls } = this.#options;
     await this.#call("putShards", (call) => calls.store.putShards(host.scope, shards, call));
@@ -58,8 +59,8 @@ export class LeaseMoves {
 
   /** Gives back leases whose reading has ended; of shards that are gone from the stream the row goes too. */
   async giveBack(
-    leases: readonly HeldLease[],
-    isGone: (lease: HeldLease) => boolean,
+    leases: readonly SettledLease[],
+    isGone: (lease: SettledLease) => boolean,
   ): Promise<void> {
     if (leases.length === 0) return;
     const { host, calls, held } = this.#options;
@@ -69,13 +70,7 @@ export class LeaseMoves {
     if (gone.length > 0) {
       await this.#call("removeShards", (call) => calls.store.removeShards(scope, gone, call));
     }
-    held.forget(leases);
-    this.reportGivenBack(leases);
-  }
-
-  /** The store knows, by whichever call, that they are not ours any more. */
-  reportGivenBack(leases: readonly HeldLease[]): void {
-    for (const lease of leases) this.#options.reporter.givenBack(lease, lease.outcome!.kind);
+    held.end(leases, "given-back");
   }
 
   handOver(shards: RoundPlan["handOver"]): void {
@@ -83,12 +78,12 @@ export class LeaseMoves {
     const { telemetry, drainTimeoutMs } = host;
     for (const { shardId, to } of shards) {
       const lease = held.get(shardId);
-      if (lease === undefined || lease.revoked || lease.outcome) continue;
+      if (lease?.state.kind !== "reading") continue;
       telemetry.info("handing a shard over", {
         shardId,
         to: to ?? "nobody: all are at their limit",
       });
-      lease.handOff({ kind: "hand-off", deadlineMs: drainTimeoutMs });
+      lease.handOver(drainTimeoutMs);
     }
   }
 

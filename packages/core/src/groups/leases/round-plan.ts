@@ -57,3 +57,10 @@ export function roundPlanOf(
       .map(({ shardId, epoch }) => ({ shardId, fence: { epoch, owner: own } })),
   };
 }
+
+/** Nobody holds anything yet: others may be about to join. Pure. */
+export function isFirstStart({ workers, shards }: View): boolean {
+  if (workers.length === 1) return true;
+  for (const { epoch } of shards.values()) if (epoch > 0) return false;
+  return true;
+}

@@ -1,7 +1,7 @@
 import { setTimer, type Clock } from "../clock.ts";
 
-/** A wait that anybody may shorten. One waits at a time. */
-export class Alarm {
+/** A wait that anybody may shorten. One caller waits at a time. */
+export class WakeTimer {
   readonly #clock: Clock;
   #at = Infinity;
   #wake: (() => void) | undefined;
@@ -11,17 +11,17 @@ export class Alarm {
     this.#clock = clock;
   }
 
-  /** Rings in so many milliseconds, or sooner if that was asked for already. */
-  ring(inMs: number): void {
-    const at = this.#clock.monotonic() + inMs;
+  /** Ends the wait, or the next one, in `ms` milliseconds. An earlier time that is set already stays. */
+  wakeIn(ms: number): void {
+    const at = this.#clock.monotonic() + ms;
     if (at >= this.#at) return;
     this.#at = at;
     this.#setTimer();
   }
 
-  /** Waits until it rings, `ms` milliseconds at the most. `Infinity` waits for a ring alone. */
+  /** Waits until it is woken, `ms` milliseconds at most. `Infinity` = until it is woken. */
   async wait(ms: number): Promise<void> {
-    this.ring(ms);
+    this.wakeIn(ms);
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
       this.#setTimer();
