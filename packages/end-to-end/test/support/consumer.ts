@@ -2,6 +2,7 @@
 import { openSync, writeSync } from "node:fs";
 import { KinesisClient } from "@aws-sdk/client-kinesis";
 import { Consumer } from "@kc/core";
+import { silentLogger } from "./silent-logger.ts";
 import { openStore, type StoreAddress } from "./stores.ts";
 
 export interface ConsumerTask {
@@ -26,6 +27,7 @@ await new Consumer({
   application: "billing",
   store,
   client,
+  logger: silentLogger,
   start: "TRIM_HORIZON",
   immediateRescan: true,
   maxRecords: 50,

@@ -5,6 +5,7 @@
 import { openSync, writeSync } from "node:fs";
 import { KinesisClient } from "@aws-sdk/client-kinesis";
 import { Consumer, LeaseGroup } from "@kc/core";
+import { silentLogger } from "./silent-logger.ts";
 import { openStore } from "./stores.ts";
 import { LEASE_MS, type WorkerTask } from "./worker-task.ts";
 
@@ -31,6 +32,7 @@ await new Consumer({
   store,
   group: new LeaseGroup({ workerId, leaseMs: LEASE_MS }),
   client,
+  logger: silentLogger,
   start: "TRIM_HORIZON",
   immediateRescan: true,
   maxRecords: 500,
