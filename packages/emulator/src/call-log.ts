@@ -1,9 +1,14 @@
+import { inputShapes } from "./api/input-shapes.ts";
 import type { OperationName } from "./api/operation-types.ts";
+import type { Members, Shape } from "./api/shapes.ts";
 
 /** A request that was made, whatever became of it. */
 export interface Call {
   readonly operation: OperationName;
-  /** The request's members; `Data` is left out. */
+  /**
+   * The request's members that the service's model knows, as they came: `Data` is left out, and so is
+   * what is of another type. A text ends after 2,048 characters, a list after 500 entries.
+   */
   readonly input: Readonly<Record<string, unknown>>;
   /** When it was made: the service's time, in milliseconds since the epoch. */
   readonly at: number;
@@ -13,6 +18,9 @@ export interface Call {
 const KEPT = 1000;
 /** So many records' partition keys are kept at most, beside those of the latest call. */
 const MOST_RECORDS = 20_000;
+/** Of a text, or of a list or map; but for policies, no valid member is longer. */
+const MOST_CHARACTERS = 2048;
+const MOST_ENTRIES = 500;
 
 /** The latest requests in order of arrival, and how many there were of each operation. */
 export class CallLog {
@@ -35,12 +43,13 @@ export class CallLog {
     return Object.fromEntries(this.#counts);
   }
 
-  add(operation: OperationName, input: Readonly<Record<string, unknown>>, at: number): Call {
+  add(operation: OperationName, request: Readonly<Record<string, unknown>>, at: number): Call {
+    const input = loggedMembers(inputShapes[operation], request);
     this.#counts.set(operation, this.countOf(operation) + 1);
     if (this.#entries.length >= 2 * KEPT) this.#keep(KEPT);
     this.#records += recordsIn(input);
     if (this.#records > MOST_RECORDS) this.#keep(this.#latest(MOST_RECORDS / 2 - recordsIn(input)));
-    const call = { operation, input: withoutData(input), at };
+    const call = { operation, input, at };
     this.#entries.push(call);
     return call;
   }
@@ -70,9 +79,51 @@ function recordsIn(input: Readonly<Record<string, unknown>>): number {
   return Array.isArray(records) ? records.length : 0;
 }
 
-/** Payloads would keep the memory of a thousand requests. */
-function withoutData(input: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  const { Data: _, ...rest } = input;
-  const records = rest["Records"];
-  return Array.isArray(records) ? { ...rest, Records: records.map(withoutData) } : rest;
+/** What is kept of a request has a bound, whatever the request brought. */
+function loggedMembers(
+  members: Members,
+  value: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
+  const kept: Record<string, unknown> = {};
+  for (const name in members) {
+    const member = logged(members[name]!, value[name]);
+    if (member !== undefined) kept[name] = member;
+  }
+  return kept;
+}
+
+function logged(shape: Shape, value: unknown): unknown {
+  switch (shape.type) {
+    case "blob":
+      return undefined;
+    case "structure":
+      return isObject(value) ? loggedMembers(shape.members, value) : undefined;
+    case "list":
+      return Array.isArray(value)
+        ? value.slice(0, MOST_ENTRIES).map((entry) => logged(shape.member, entry))
+        : undefined;
+    case "map":
+      return isObject(value)
+        ? Object.fromEntries(
+            Object.entries(value)
+              .slice(0, MOST_ENTRIES)
+              .map(([key, entry]) => [cut(key), logged(shape.value, entry)]),
+          )
+        : undefined;
+    default:
+      if (typeof value === "string") return cut(value);
+      return typeof value === "number" || typeof value === "boolean" || value instanceof Date
+        ? value
+        : undefined;
+  }
+}
+
+/** By way of bytes: a slice would keep the memory of the whole text. */
+function cut(text: string): string {
+  if (text.length <= MOST_CHARACTERS) return text;
+  return Buffer.from(text.slice(0, MOST_CHARACTERS)).toString();
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
 }

@@ -5,11 +5,15 @@ import { MAX_INTEGER, type Bounds, type Members, type Shape } from "./shapes.ts"
 
 /** How a protocol writes what JSON has no type for. `undefined` says: this is not one. */
 export interface ValueReader {
+  /** In memory of its own: a record is kept for longer than its request. */
   blob(value: unknown): Uint8Array | undefined;
+  /** A `Date` that is not valid counts as none. */
   timestamp(value: unknown): Date | undefined;
 }
 
 const regularExpressions = new Map<string, RegExp>();
+/** Larger quotations of a request say no more. */
+const MOST_QUOTED = 1024;
 
 /** Values as the SDK's commands carry them. */
 export const sdkValues: ValueReader = {
@@ -44,14 +48,11 @@ function readMembers(
   values: ValueReader,
   problems: string[],
 ): Record<string, unknown> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw wrongType(path, "a structure");
-  }
-  const source = value as Record<string, unknown>;
+  if (!isStructure(value)) throw wrongType(path, "a structure");
   const result: Record<string, unknown> = {};
   for (const name in members) {
     const shape = members[name]!;
-    const member = source[name];
+    const member = value[name];
     const at = `${path}${name[0]!.toLowerCase()}${name.slice(1)}`;
     if (member === undefined || member === null) {
       if (shape.required) refuse(problems, at, "null", "Member must not be null");
@@ -103,7 +104,7 @@ function readValue(
       return bytes;
     }
     case "timestamp":
-      return values.timestamp(value) ?? raise(wrongType(at, "a timestamp"));
+      return readTimestamp(values.timestamp(value), at);
     case "list":
       if (!Array.isArray(value)) throw wrongType(at, "a list");
       checkBounds(value.length, shape.length, "length", at, "[...]", problems);
@@ -124,17 +125,28 @@ function readMap(
   values: ValueReader,
   problems: string[],
 ): Readonly<Record<string, unknown>> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw wrongType(at, "a map");
-  }
+  if (!isStructure(value)) throw wrongType(at, "a map");
   const entries = Object.entries(value);
   checkBounds(entries.length, shape.length, "length", at, "{...}", problems);
   return Object.fromEntries(
     entries.map(([key, member]) => {
       readValue(shape.key, key, `${at}.key`, values, problems);
-      return [key, readValue(shape.value, member, `${at}.${key}.value`, values, problems)];
+      return [key, readValue(shape.value, member, `${at}.${cut(key)}.value`, values, problems)];
     }),
   );
+}
+
+/** CBOR has objects that are none: bytes, moments, tags. */
+function isStructure(value: unknown): value is Readonly<Record<string, unknown>> {
+  if (typeof value !== "object" || value === null) return false;
+  const isOther = Array.isArray(value) || ArrayBuffer.isView(value) || value instanceof Date;
+  return !isOther;
+}
+
+/** A number may be finite and beyond every `Date`. */
+function readTimestamp(time: Date | undefined, at: string): Date {
+  if (time === undefined || Number.isNaN(time.getTime())) throw wrongType(at, "a timestamp");
+  return time;
 }
 
 function checkBounds(
@@ -152,8 +164,12 @@ function checkBounds(
 }
 
 function refuse(problems: string[], at: string, value: string, constraint: string): void {
-  const shown = value === "null" ? value : `'${value}'`;
+  const shown = value === "null" ? value : `'${cut(value)}'`;
   problems.push(`Value ${shown} at '${at}' failed to satisfy constraint: ${constraint}`);
+}
+
+function cut(text: string): string {
+  return text.length > MOST_QUOTED ? `${text.slice(0, MOST_QUOTED)}...` : text;
 }
 
 /** The whole text has to match. */

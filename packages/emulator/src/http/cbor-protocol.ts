@@ -6,7 +6,8 @@ import type { Protocol } from "./protocol.ts";
 export const cborProtocol: Protocol = {
   contentType: "application/x-amz-cbor-1.1",
   values: {
-    blob: (value) => (value instanceof Uint8Array ? value : undefined),
+    // The reader's are views of the whole body.
+    blob: (value) => (value instanceof Uint8Array ? new Uint8Array(value) : undefined),
     // With or without its tag it is in milliseconds.
     timestamp(value) {
       const milliseconds = value instanceof Date ? value.getTime() : value;

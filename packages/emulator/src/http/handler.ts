@@ -1,25 +1,15 @@
-import { KinesisServiceException } from "@aws-sdk/client-kinesis";
-import { serviceError } from "../errors.ts";
 import type { Link } from "../link.ts";
-import { isOperationName, whyNotServed } from "../operations/operations.ts";
-import { InjectedFault, type Service } from "../service.ts";
+import type { Service } from "../service.ts";
 import { answerAdmin } from "./admin.ts";
-import { cborProtocol } from "./cbor-protocol.ts";
+import { answer, ConnectionBreak, TARGET_PREFIX } from "./answer.ts";
 import { breakConnection, type Request, type Response } from "./dual-server.ts";
-import { jsonProtocol } from "./json-protocol.ts";
-import type { Protocol } from "./protocol.ts";
 import { readBody } from "./read-body.ts";
 import type { Reply } from "./reply.ts";
 import type { RequestLogEntry } from "./request-log.ts";
 import type { OriginHeaders } from "./request-origin.ts";
 
-const TARGET_PREFIX = "Kinesis_20131202.";
-const protocols: ReadonlyMap<string, Protocol> = new Map(
-  [jsonProtocol, cborProtocol].map((protocol) => [protocol.contentType, protocol]),
-);
-
 /**
- * The HTTP face of a service: takes a request apart, has it carried out, writes the reply.
+ * The HTTP face of a service: reads a request, and sends what the service answers.
  * @param mayAnswer by its headers; what it refuses is not carried out
  * @param log gets each request when it is over
  */
@@ -51,7 +41,7 @@ export function createHandler(
       });
     }
     const reply = mayAnswer(request.headers)
-      ? answer(service, link, request, gone.signal)
+      ? read(service, link, request, gone.signal)
       : Promise.resolve(FOREIGN);
     reply
       .then(async (made) => {
@@ -91,69 +81,18 @@ const FOREIGN: Reply = {
     "of another host. With --host it listens for others.\n",
 };
 
-class ConnectionBreak extends Error {}
-
-async function answer(
+async function read(
   service: Service,
   link: Link,
   request: Request,
   signal: AbortSignal,
 ): Promise<Reply> {
   const body = await readBody(request);
-  if (body === undefined) return xml(413, "RequestEntityTooLarge");
-  const admin = answerAdmin(request.method ?? "", request.url ?? "", { service, link, body });
+  const { method = "", url = "", headers } = request;
+  const admin = body && answerAdmin(method, url, { service, link, body });
   if (admin !== undefined) return admin;
-  if (request.method !== "POST") return xml(403, "AccessDeniedException");
-  const contentType = (request.headers["content-type"] ?? "").split(";")[0]!.trim();
-  const protocol = protocols.get(contentType);
-  if (protocol === undefined) return xml(404, "UnknownOperationException");
-  try {
-    const target = targetOf(request);
-    const operation = target.startsWith(TARGET_PREFIX) ? target.slice(TARGET_PREFIX.length) : "";
-    if (!isOperationName(operation)) {
-      throw serviceError("UnknownOperationException", whyNotServed(operation || target));
-    }
-    const input = decode(protocol, body);
-    const caller = { link, values: protocol.values, signal };
-    const output = await service.handle(operation, input, caller);
-    return { status: 200, contentType, body: protocol.encode(output) };
-  } catch (error) {
-    if (error instanceof InjectedFault) return actOut(error.fault);
-    const failure = asServiceError(error);
-    const members = { __type: failure.name, message: failure.message };
-    return {
-      status: failure.$metadata.httpStatusCode ?? 500,
-      contentType,
-      body: protocol.encode(members),
-      error: failure.name,
-    };
-  }
-}
-
-function decode(protocol: Protocol, body: Buffer): unknown {
-  try {
-    return protocol.decode(body);
-  } catch {
-    throw serviceError("SerializationException", `The body is not ${protocol.contentType}`);
-  }
-}
-
-function actOut(fault: InjectedFault["fault"]): Reply {
-  if (fault.kind === "dropped connection") throw new ConnectionBreak();
-  const title = `${fault.status} Service Unavailable`;
-  const body = `<html><head><title>${title}</title></head><body><h1>${title}</h1></body></html>\n`;
-  return { status: fault.status, contentType: "text/html", body };
-}
-
-/** An injected error that is not the service's can only be shown as a failure of the service. */
-function asServiceError(error: unknown): KinesisServiceException {
-  if (error instanceof KinesisServiceException) return error;
-  return serviceError("InternalFailure", error instanceof Error ? error.message : String(error));
-}
-
-/** How the service answers what it cannot even take for a request of some protocol. */
-function xml(status: number, type: string): Reply {
-  return { status, body: `<${type}/>\n`, error: type };
+  const contentType = headers["content-type"] ?? "";
+  return answer(service, link, { method, contentType, target: targetOf(request), body }, signal);
 }
 
 function writeHead(service: Service, response: Response, reply: Reply): void {

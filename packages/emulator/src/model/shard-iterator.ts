@@ -30,10 +30,10 @@ export function formatShardIterator(iterator: ShardIterator): string {
 
 /** Throws InvalidArgumentException for what is no iterator, ExpiredIteratorException after 5 min. */
 export function parseShardIterator(text: string, now: number): ShardIterator {
-  const fields = parseToken(text, 6);
+  const fields = parseToken(text, ["text", "count", "text", "count", "count", "count"]);
   if (fields === undefined)
     throw serviceError("InvalidArgumentException", "Invalid ShardIterator.");
-  const createdAt = Number(fields[5]);
+  const [streamName, incarnation, shardId, position, emptyPages, createdAt] = fields;
   if (now - createdAt > LIFETIME_MS) {
     throw serviceError(
       "ExpiredIteratorException",
@@ -42,14 +42,7 @@ export function parseShardIterator(text: string, now: number): ShardIterator {
         `${LIFETIME_MS} milliseconds.`,
     );
   }
-  return {
-    streamName: String(fields[0]),
-    incarnation: Number(fields[1]),
-    shardId: String(fields[2]),
-    position: Number(fields[3]),
-    emptyPages: Number(fields[4]),
-    createdAt,
-  };
+  return { streamName, incarnation, shardId, position, emptyPages, createdAt };
 }
 
 /** `Thu Jan 22 01:22:02 UTC 2015`, as the service writes it. */

@@ -3,18 +3,50 @@ const PREFIX = Buffer.from([0, 0, 0, 0, 0, 0, 0, 1]);
 
 export type TokenField = string | number | null;
 
+/** What a field may be; `count` is an integer of at least 0. */
+interface Fields {
+  readonly text: string;
+  readonly count: number;
+  readonly "text or null": string | null;
+  readonly "number or null": number | null;
+}
+export type FieldKind = keyof Fields;
+type FieldsOf<Kinds extends readonly FieldKind[]> = {
+  readonly [Index in keyof Kinds]: Fields[Kinds[Index]];
+};
+
 export function formatToken(fields: readonly TokenField[]): string {
   return Buffer.concat([PREFIX, Buffer.from(JSON.stringify(fields))]).toString("base64");
 }
 
-/** The fields of a token of `length` fields; `undefined` for anything else. */
-export function parseToken(text: string, length: number): TokenField[] | undefined {
+/** The fields of a token that has these kinds of fields; `undefined` for anything else. */
+export function parseToken<const Kinds extends readonly FieldKind[]>(
+  text: string,
+  kinds: Kinds,
+): FieldsOf<Kinds> | undefined {
   const bytes = Buffer.from(text, "base64");
   if (!bytes.subarray(0, 8).equals(PREFIX) || bytes.toString("base64") !== text) return undefined;
   try {
     const fields: unknown = JSON.parse(bytes.toString("utf8", 8));
-    return Array.isArray(fields) && fields.length === length ? fields : undefined;
+    const isOne =
+      Array.isArray(fields) &&
+      fields.length === kinds.length &&
+      kinds.every((kind, index) => isOf(kind, fields[index]));
+    return isOne ? (fields as unknown as FieldsOf<Kinds>) : undefined;
   } catch {
     return undefined;
+  }
+}
+
+function isOf(kind: FieldKind, field: unknown): boolean {
+  switch (kind) {
+    case "text":
+      return typeof field === "string";
+    case "count":
+      return Number.isSafeInteger(field) && Number(field) >= 0;
+    case "text or null":
+      return field === null || typeof field === "string";
+    case "number or null":
+      return field === null || Number.isFinite(field);
   }
 }

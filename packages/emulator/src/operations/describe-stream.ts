@@ -55,11 +55,11 @@ export function listStreams(
 ): Output<"ListStreams"> {
   let after = input.ExclusiveStartStreamName ?? "";
   if (input.NextToken !== undefined) {
-    const [name] = parseToken(input.NextToken, 1) ?? [];
-    if (typeof name !== "string") {
+    const fields = parseToken(input.NextToken, ["text"]);
+    if (fields === undefined) {
       throw serviceError("InvalidArgumentException", "Invalid NextToken.");
     }
-    after = name;
+    [after] = fields;
   }
   const rest = streams.list().filter((stream) => stream.name > after);
   const page = rest.slice(0, Math.min(input.Limit ?? MAX_PER_PAGE, MAX_PER_PAGE));

@@ -18,6 +18,17 @@ const BESIDE_NO_TOKEN = [
   "ExclusiveStartShardId",
 ] as const;
 
+/** Stream, incarnation, the last shard, when it was made, and the filter. */
+const TOKEN = [
+  "text",
+  "count",
+  "text",
+  "count",
+  "text or null",
+  "text or null",
+  "number or null",
+] as const;
+
 /** Where a listing goes on: a NextToken's content. */
 interface Listing {
   readonly stream: Stream;
@@ -64,20 +75,20 @@ function start({ streams }: Model, input: Input<"ListShards">): Listing {
 function resume({ streams }: Model, input: Input<"ListShards">, now: number): Listing {
   const named = BESIDE_NO_TOKEN.find((member) => input[member] !== undefined);
   if (named !== undefined) throw invalid(`NextToken and ${named} cannot be provided together.`);
-  const fields = parseToken(input.NextToken!, 7);
+  const fields = parseToken(input.NextToken!, TOKEN);
   if (fields === undefined) throw invalid("Invalid NextToken.");
   const [name, incarnation, after, createdAt, type, shardId, timestamp] = fields;
-  if (now - Number(createdAt) > TOKEN_LIFETIME_MS) {
+  if (now - createdAt > TOKEN_LIFETIME_MS) {
     throw serviceError("ExpiredNextTokenException", "The NextToken has expired.");
   }
-  const stream = streams.find({ StreamName: String(name) });
+  const stream = streams.find({ StreamName: name });
   if (stream.incarnation !== incarnation) throw invalid("Invalid NextToken.");
   const filter = {
     Type: type as ShardFilter["Type"],
-    ...(shardId === null ? {} : { ShardId: String(shardId) }),
-    ...(timestamp === null ? {} : { Timestamp: new Date(Number(timestamp)) }),
+    ...(shardId === null ? {} : { ShardId: shardId }),
+    ...(timestamp === null ? {} : { Timestamp: new Date(timestamp) }),
   };
-  return { stream, after: String(after), filter: type === null ? undefined : filter };
+  return { stream, after, filter: type === null ? undefined : filter };
 }
 
 function nextToken(
