@@ -7,7 +7,7 @@ export interface Call {
   readonly operation: OperationName;
   /**
    * The request's members that the service's model knows, as they came: `Data` is left out, and so is
-   * what is of another type. A text ends after 2,048 characters, a list after 500 entries.
+   * what is of another type. A text, a list or a map ends where the model does, a text after 2,048 characters.
    */
   readonly input: Readonly<Record<string, unknown>>;
   /** When it was made: the service's time, in milliseconds since the epoch. */
@@ -18,9 +18,8 @@ export interface Call {
 const KEPT = 1000;
 /** So many records' partition keys are kept at most, beside those of the latest call. */
 const MOST_RECORDS = 20_000;
-/** Of a text, or of a list or map; but for policies, no valid member is longer. */
+/** Policies and tokens may be longer; other texts end where the model says. */
 const MOST_CHARACTERS = 2048;
-const MOST_ENTRIES = 500;
 
 /** The latest requests in order of arrival, and how many there were of each operation. */
 export class CallLog {
@@ -100,18 +99,18 @@ function logged(shape: Shape, value: unknown): unknown {
       return isObject(value) ? loggedMembers(shape.members, value) : undefined;
     case "list":
       return Array.isArray(value)
-        ? value.slice(0, MOST_ENTRIES).map((entry) => logged(shape.member, entry))
+        ? value.slice(0, shape.length[1]).map((entry) => logged(shape.member, entry))
         : undefined;
     case "map":
       return isObject(value)
         ? Object.fromEntries(
             Object.entries(value)
-              .slice(0, MOST_ENTRIES)
-              .map(([key, entry]) => [cut(key), logged(shape.value, entry)]),
+              .slice(0, shape.length[1])
+              .map(([key, entry]) => [cut(key, shape.key), logged(shape.value, entry)]),
           )
         : undefined;
     default:
-      if (typeof value === "string") return cut(value);
+      if (typeof value === "string") return cut(value, shape);
       return typeof value === "number" || typeof value === "boolean" || value instanceof Date
         ? value
         : undefined;
@@ -119,9 +118,10 @@ function logged(shape: Shape, value: unknown): unknown {
 }
 
 /** By way of bytes: a slice would keep the memory of the whole text. */
-function cut(text: string): string {
-  if (text.length <= MOST_CHARACTERS) return text;
-  return Buffer.from(text.slice(0, MOST_CHARACTERS)).toString();
+function cut(text: string, shape: Shape): string {
+  const bound = shape.type === "string" ? shape.length?.[1] : undefined;
+  const most = Math.min(bound ?? MOST_CHARACTERS, MOST_CHARACTERS);
+  return text.length <= most ? text : Buffer.from(text.slice(0, most)).toString();
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -162,9 +162,15 @@ export class Requests {
       if (typeof entry === "object" && entry !== null) {
         this.#change(shape.member.members, entry as Structure);
       }
-    } else if (this.#below(8) === 0) delete structure[name];
-    else if (this.#below(8) === 0) structure[name] = null;
-    else structure[name] = this.#below(2) === 0 ? this.#one(HOSTILE) : this.#edge(shape, given);
+    } else this.#replace(structure, name, shape);
+  }
+
+  #replace(structure: Structure, name: string, shape: Shape): void {
+    const kind = this.#below(8);
+    if (kind === 0) delete structure[name];
+    else if (kind === 1) structure[name] = null;
+    else if (kind < 5) structure[name] = this.#one(HOSTILE);
+    else structure[name] = this.#edge(shape, structure[name]);
   }
 
   /** A value at one of the ends of what a member may be, or just beyond. */
@@ -200,7 +206,10 @@ export class Requests {
         return Array.from({ length }, () => structuredClone(entries[0]) as unknown);
       }
       case "map":
-        return { [" ".repeat(this.#below(200))]: this.#one(HOSTILE), key: "value" };
+        if (this.#below(2) === 0) return { [" ".repeat(this.#below(200))]: this.#one(HOSTILE) };
+        return Object.fromEntries(
+          Array.from({ length: shape.length[1] + this.#below(2) }, (_, n) => [`key-${n}`, "value"]),
+        );
       case "structure":
         return {};
     }
