@@ -195,6 +195,13 @@ test("a worker that is killed is taken over, and the other's metrics say so", as
   expect(rows[1]!.records, "what it had handled stays in the total").toBeGreaterThan(0);
 });
 
+test("the page on troubleshooting says of every alert what it means and what to do", () => {
+  const names = [...alerts.matchAll(/alert: (\w+)/g)].map(([, name]) => name!);
+  const troubleshooting = readFileSync(here("../../docs/troubleshooting.md"), "utf8");
+  const rows = [...troubleshooting.matchAll(/^\| `(Kinesis\w+)` +\| .+ \| .+ \|$/gm)];
+  expect(rows.map(([, name]) => name)).toEqual(names.toSorted());
+});
+
 test("every alert is silent, and then it is not", async ({ skip }) => {
   const names = [...alerts.matchAll(/alert: (\w+)/g)].map(([, name]) => name!);
   const tested = readFileSync(here("alerts.test.yml"), "utf8");
