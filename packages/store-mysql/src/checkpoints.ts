@@ -60,6 +60,7 @@ export class Checkpoints {
   ): Promise<readonly BulkCheckpointResult[]> {
     const results: BulkCheckpointResult[] = [];
     const numbered = writes.map((write, index) => ({ ...write, index }));
+    let meetsLocks = false;
     for (const part of inParts(numbered)) {
       await this.#calls.run(scope, part, options, async (call) => {
         const locked = await this.#lockedAmong(call, part);
@@ -81,9 +82,10 @@ export class Checkpoints {
           if (!isDeadlock(error)) this.#meetsLocks = true;
           throw error;
         }
-        this.#meetsLocks = locked.size > 0;
+        meetsLocks ||= locked.size > 0;
       });
     }
+    if (writes.length > 1) this.#meetsLocks = meetsLocks;
     return results;
   }
 
