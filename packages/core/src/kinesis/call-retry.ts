@@ -3,7 +3,8 @@ import { sleep, type Clock } from "../clock.ts";
 import { KcError } from "../errors.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Call } from "../telemetry/troubles.ts";
-import { adviceOn, callFailure, httpStatusOf, type CallTarget } from "./call-failure.ts";
+import { adviceOn, httpStatusOf } from "./call-advice.ts";
+import { callFailure, type CallTarget } from "./call-failure.ts";
 import { classify, type KinesisFailure } from "./classify.ts";
 
 /** Waits between the tries of a call. */

@@ -5,7 +5,9 @@ interface ConfiguredClient {
   readonly config?: {
     readonly region?: unknown;
     readonly endpoint?: unknown;
-    readonly isCustomEndpoint?: unknown;
+    readonly ignoreConfiguredEndpointUrls?: unknown;
+    /** Reads the environment and the profile. */
+    readonly serviceConfiguredEndpoint?: unknown;
   };
 }
 
@@ -17,20 +19,24 @@ interface Endpoint {
 }
 
 /**
- * Where a client's calls go, for messages alone. The client may be another copy of the SDK, or none
- * of it: what cannot be read is left out.
+ * Where a client's calls go, for messages alone. The client may be of another SDK version, or not of
+ * the SDK: what cannot be read is left out.
  */
 export async function targetOf(client: unknown, stream: string): Promise<CallTarget> {
   const { config } = client as ConfiguredClient;
-  const [region, endpoint] = await Promise.all([asked(config?.region), asked(config?.endpoint)]);
+  const [region, endpoint, configured] = await Promise.all([
+    asked(config?.region),
+    asked(config?.endpoint),
+    asked(config?.ignoreConfiguredEndpointUrls ? undefined : config?.serviceConfiguredEndpoint),
+  ]);
   return {
     stream,
     region: typeof region === "string" ? region : undefined,
-    endpoint: endpointText(endpoint),
+    endpoint: endpointText(endpoint) ?? urlText(configured),
   };
 }
 
-/** Undefined where there is none: the failing call itself says so better. */
+/** Undefined if there is none or its provider fails: the call fails too, and reports it. */
 async function asked(provider: unknown): Promise<unknown> {
   try {
     return await (typeof provider === "function" ? (provider as () => unknown)() : provider);
@@ -46,4 +52,11 @@ function endpointText(endpoint: unknown): string | undefined {
   const portText = typeof port === "number" ? `:${port}` : "";
   const pathText = typeof path === "string" && path !== "/" ? path : "";
   return `${protocol}//${hostname}${portText}${pathText}`;
+}
+
+/** Without user, password and query. */
+function urlText(endpoint: unknown): string | undefined {
+  if (typeof endpoint !== "string" || !URL.canParse(endpoint)) return undefined;
+  const { protocol, host, pathname } = new URL(endpoint);
+  return `${protocol}//${host}${pathname === "/" ? "" : pathname}`;
 }
