@@ -7,12 +7,14 @@ import { Concurrency } from "./concurrency.ts";
 import {
   hasOtherKeys,
   isContention,
+  isMissing,
   isThrottle,
   refusalsOf,
   toStoreError,
   type Refusal,
 } from "./errors.ts";
 import type { CheckedOptions, DynamoDBClientLike } from "./options.ts";
+import { checkRegion, isArn, regionOf } from "./region.ts";
 
 /** Throttled and conflicting requests are sent so often, with a random wait in between. */
 const TRIES = 8;
@@ -103,13 +105,16 @@ export class Client {
     });
     try {
       const client = this.#given ?? (this.#own ??= new DynamoDBClient());
+      if (isArn(this.table)) await limit.wait(checkRegion(this.table, client));
       const output = await limit.wait(client.send(command, { abortSignal: limit.signal }));
       this.#grace.answered();
       return output;
     } catch (error) {
       if (limit.signal.aborted) throw limit.signal.reason;
       if (refusalsOf(error) !== undefined) this.#grace.answered();
-      const failure = toStoreError(error, this.table);
+      const client = this.#given ?? this.#own;
+      const region = client && isMissing(error) ? await regionOf(client) : undefined;
+      const failure = toStoreError(error, this.table, region);
       throw hasOtherKeys(error) ? failure : this.#grace.weigh(failure);
     } finally {
       limit.stop();

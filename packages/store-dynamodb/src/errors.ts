@@ -96,20 +96,29 @@ export function hasOtherKeys(error: unknown): boolean {
   return meaningOf(error) === SCHEMA;
 }
 
+/** Is there no such table where the request went? */
+export function isMissing(error: unknown): boolean {
+  return meaningOf(error) === MISSING;
+}
+
 /** Has the table, the partition or the account no capacity left? */
 export function isThrottle(error: unknown): boolean {
   return meaningOf(error) === THROTTLED;
 }
 
-/** What the SDK threw, as a StoreError. A KcError is left as it is. */
-export function toStoreError(error: unknown, table: string): KcError {
+/**
+ * What the SDK threw, as a StoreError. A KcError is left as it is.
+ * @param region where the table was looked for, for the message
+ */
+export function toStoreError(error: unknown, table: string, region?: string): KcError {
   if (KcError.is(error)) return error;
   const meaning = meaningOf(error);
   const { code, retryable, advice } = meaning;
   const remedy = code === "STORE_SCHEMA" ? `\n${tableDefinition(table)}` : "";
+  const where = region === undefined ? table : `${table} in ${region}`;
   return new StoreError(
     code,
-    `DynamoDB table ${table}: ${advice} (${describeError(error)})${remedy}`,
+    `DynamoDB table ${where}: ${advice} (${describeError(error)})${remedy}`,
     { retryable, cause: withoutResponse(error) },
   );
 }

@@ -1,6 +1,5 @@
 import {
   DeleteItemCommand,
-  PutItemCommand,
   QueryCommand,
   TransactWriteItemsCommand,
   UpdateItemCommand,
@@ -8,7 +7,7 @@ import {
 } from "@aws-sdk/client-dynamodb";
 import type { Fence, ShardPut, WorkerIdentity, WorkerMembership } from "@kc/core";
 import { FREE, writerOf } from "./rows.ts";
-import { at, leaseOf, OWN_PREFIX, TELL, type Partition } from "./statements.ts";
+import { at, create, leaseOf, OWN_PREFIX, TELL, type Partition } from "./statements.ts";
 
 /** Every request about workers and leases. */
 
@@ -48,21 +47,13 @@ export const nextRevision = (partition: Partition): UpdateItemCommand =>
     ReturnValues: "UPDATED_NEW",
   });
 
-export const putWorker = (partition: Partition, worker: WorkerMembership): PutItemCommand => {
-  const { TableName, Key } = at(partition, workerOf(worker.workerId));
-  return new PutItemCommand({
-    TableName,
-    Item: {
-      ...Key,
-      kc_incarnation: { S: worker.incarnation },
-      kc_counter: { N: "0" },
-      kc_weight: { N: String(worker.weight) },
-      ...(worker.maxShards === undefined ? {} : { kc_max_shards: { N: String(worker.maxShards) } }),
-    },
-    ConditionExpression: "attribute_not_exists(shard_id)",
-    ...TELL,
+export const putWorker = (partition: Partition, worker: WorkerMembership): UpdateItemCommand =>
+  create(partition, workerOf(worker.workerId), {
+    kc_incarnation: { S: worker.incarnation },
+    kc_counter: { N: "0" },
+    kc_weight: { N: String(worker.weight) },
+    ...(worker.maxShards === undefined ? {} : { kc_max_shards: { N: String(worker.maxShards) } }),
   });
-};
 
 export const beat = (
   partition: Partition,

@@ -1,6 +1,5 @@
 import {
   GetItemCommand,
-  PutItemCommand,
   QueryCommand,
   TransactWriteItemsCommand,
   UpdateItemCommand,
@@ -73,15 +72,25 @@ export const readRange = (
     ExclusiveStartKey: after,
   });
 
-export const putApplication = (partition: Partition, row: ApplicationRow): PutItemCommand => {
-  const { TableName, Key } = at(partition, APPLICATION);
-  return new PutItemCommand({
-    TableName,
-    Item: { ...Key, ...applicationItem(row) },
+/**
+ * Makes an item unless it is there. No PutItem: a table without our sort key would take that, and keep
+ * one item in the place of all.
+ */
+export const create = (partition: Partition, sortKey: string, item: Item): UpdateItemCommand => {
+  const entries = Object.entries(item);
+  return new UpdateItemCommand({
+    ...at(partition, sortKey),
+    UpdateExpression: `SET ${entries.map(([name]) => `${name} = :${name}`).join(", ")}`,
     ConditionExpression: "attribute_not_exists(shard_id)",
+    ExpressionAttributeValues: Object.fromEntries(
+      entries.map(([name, value]) => [`:${name}`, value]),
+    ),
     ...TELL,
   });
 };
+
+export const putApplication = (partition: Partition, row: ApplicationRow): UpdateItemCommand =>
+  create(partition, APPLICATION, applicationItem(row));
 
 /** A shard's item, set to a checkpoint. An end without a number keeps the one that stands. */
 function setCheckpoint(

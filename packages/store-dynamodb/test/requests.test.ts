@@ -1,9 +1,11 @@
 import { readFileSync } from "node:fs";
 import type {
+  AttributeValue,
   ConsumedCapacity,
   DynamoDBClient,
   TransactWriteItemsCommandInput,
 } from "@aws-sdk/client-dynamodb";
+import { leaseStoreRound } from "@kc/conformance";
 import { SHARD_END } from "@kc/core";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { DynamoDBStore } from "../src/index.ts";
@@ -20,6 +22,13 @@ import { SpyClient } from "./support/spy.ts";
 import { connect } from "./support/table.ts";
 
 const README = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+
+/** Where a request names the partition key. */
+interface Named {
+  readonly Key?: Record<string, AttributeValue>;
+  readonly Item?: Record<string, AttributeValue>;
+  readonly ExpressionAttributeValues?: Record<string, AttributeValue>;
+}
 
 /** A store that tells what it sends. */
 async function spied() {
@@ -78,11 +87,11 @@ describe("what a call sends", () => {
     expect(spy.take()).toStrictEqual(["GetItem", "Query"]);
   });
 
-  it("an application is opened by one PutItem, whether it is there or not", async () => {
+  it("an application is opened by one UpdateItem, whether it is there or not", async () => {
     const { spy, store } = await spied();
     await store.openApplication(scope, applicationRow());
     await store.openApplication(scope, applicationRow());
-    expect(spy.take()).toStrictEqual(["PutItem", "PutItem"]);
+    expect(spy.take()).toStrictEqual(["UpdateItem", "UpdateItem"]);
   });
 
   it("at most thirty-two writes of a bulk at once", async () => {
@@ -184,25 +193,35 @@ describe("what a call costs", () => {
 });
 
 describe("the README's policy", () => {
-  it("allows what a consumer and a reset send, and no more", async () => {
+  it("allows what consumers, groups and resets send, and no more, each to the application's own key", async () => {
     const { spy, store } = await spied();
-    const allowed = /"Action": (\[[^\]]*\])/.exec(README)?.[1] ?? "";
-    const used = new Set<string>();
+    const [policy] = /\{\s+"Version"[^]*?\n\}/.exec(README)!;
+    const { Statement } = JSON.parse(policy) as {
+      Statement: { Action: string[]; Condition: Record<string, Record<string, string[]>> }[];
+    };
+    const [{ Action, Condition }] = Statement as [(typeof Statement)[0]];
+    const actions = new Set<string>();
+    const keys = new Set<string | undefined>();
+    const note = (action: string, input: Named): void => {
+      actions.add(`dynamodb:${action}`);
+      const { Key, Item, ExpressionAttributeValues: values } = input;
+      keys.add((Key ?? Item)?.["namespace"]?.S ?? values?.[":namespace"]?.S);
+    };
     spy.before = (name) => {
-      if (name !== "TransactWriteItems") return void used.add(name);
+      if (name !== "TransactWriteItems") return note(name, spy.input as Named);
       const { TransactItems = [] } = spy.input as TransactWriteItemsCommandInput;
-      for (const action of TransactItems.flatMap((each) => Object.keys(each))) {
-        used.add(action === "ConditionCheck" ? "ConditionCheckItem" : `${action}Item`);
+      for (const each of TransactItems) {
+        const [[kind, input]] = Object.entries(each) as [[string, Named]];
+        note(kind === "ConditionCheck" ? "ConditionCheckItem" : `${kind}Item`, input);
       }
     };
-    await store.getCheckpoints(scope);
-    await store.openApplication(scope, applicationRow());
-    await store.getCheckpoint(scope, shardId);
-    await store.setCheckpoint(scope, { shardId, checkpoint: at(1) });
+    await leaseStoreRound(store, scope);
     await store.resetCheckpoint(scope, shardId, at(0));
-    await store.resetCheckpoint(scope, shardId, undefined);
-    expect([...used].map((name) => `dynamodb:${name}`).toSorted()).toStrictEqual(
-      (JSON.parse(allowed) as string[]).toSorted(),
-    );
+    await store.resetCheckpoint(scope, shardId, undefined, { force: true });
+    expect([...actions].toSorted()).toStrictEqual(Action.toSorted());
+    expect([...keys]).toStrictEqual([namespace]);
+    expect(Condition["ForAllValues:StringEquals"]).toStrictEqual({
+      "dynamodb:LeadingKeys": [...keys],
+    });
   });
 });
