@@ -208,7 +208,7 @@ describe("the README's policy", () => {
       keys.add((Key ?? Item)?.["namespace"]?.S ?? values?.[":namespace"]?.S);
     };
     spy.before = (name) => {
-      if (name !== "TransactWriteItems") return note(name, spy.input as Named);
+      if (name !== "TransactWriteItems") return note(name, spy.input);
       const { TransactItems = [] } = spy.input as TransactWriteItemsCommandInput;
       for (const each of TransactItems) {
         const [[kind, input]] = Object.entries(each) as [[string, Named]];

@@ -40,3 +40,17 @@ test.each([
   await server.restart();
   expect(await client(server).get("answer")).toBe(kept);
 });
+
+test("whoever connects to a Redis of the tests writes no file elsewhere, and loads no code", async () => {
+  const redis = client(inject("redis"));
+  for (const [command, ...args] of [
+    ["CONFIG", "SET", "dir", "/tmp"],
+    ["CONFIG", "SET", "dbfilename", "other"],
+    ["MODULE", "LOAD", "/tmp/module.so"],
+    ["DEBUG", "RELOAD"],
+  ] as const) {
+    await expect(redis.call(command, ...args), `${command} ${args[0]}`).rejects.toThrow(
+      /protected config|not allowed/,
+    );
+  }
+});
