@@ -25,19 +25,19 @@ export interface CheckpointerOptions {
   readonly maxUnflushedMs: number;
   /** One write may take so long at most, in milliseconds. */
   readonly mostMs: () => number;
-  /** Aborts when the scan is over: no retry goes on past it. */
+  /** Aborts when the scan is over: no retry continues after it. */
   readonly over: AbortSignal;
-  /** A failure of the store that no retry mends. Called once. */
+  /** A failure of the store that a retry does not fix. Called once. */
   readonly onFailure: (error: KcError) => void;
 }
 
 /**
- * Brings finished work to the store: coalesced, at most one periodic write a shard and interval,
- * all shards that are due in one bulk call, one call at a time. A passing failure is retried with
- * whatever has been done by then, and so is a call that takes much longer than others did: writes are
- * monotonic and fenced, so that one which takes effect late does no harm. One that takes all the time
- * that there is goes on with half its shards. Where the store says which shards a failure concerns, the
- * others are acknowledged. A lasting failure ends the scan. Nothing is ever dropped in silence.
+ * Writes finished work to the store: coalesced, at most one periodic write a shard and interval, all
+ * shards that are due in one bulk call, one call at a time. A passing failure is retried with what is
+ * finished by then, and so is a call that takes much longer than others did. Writes are monotonic and
+ * fenced, so one that takes effect late does no harm. After a call that took the longest time allowed,
+ * the next one carries half as many shards. Where the store says which shards a failure concerns, the
+ * others are acknowledged. A lasting failure ends the scan.
  */
 export class Checkpointer {
   readonly #options: CheckpointerOptions;
@@ -113,14 +113,14 @@ export class Checkpointer {
     this.#cancelTimer?.();
     this.#timerAt = at;
     const { clock } = this.#options;
-    const ring = (): void => {
+    const write = (): void => {
       this.#timerAt = Infinity;
       void this.#write();
     };
-    this.#cancelTimer = setTimer(clock, ring, at - clock.monotonic());
+    this.#cancelTimer = setTimer(clock, write, at - clock.monotonic());
   }
 
-  /** The one writer. Whoever becomes due while it is under way is taken along in its next round. */
+  /** The one writer. Its next round takes the shards that become due meanwhile. */
   async #write(): Promise<void> {
     if (this.#writing) return;
     this.#writing = true;
@@ -151,7 +151,7 @@ export class Checkpointer {
       const due = this.#due().slice(0, this.#mostAtOnce);
       if (due.length === 0) return () => {};
       this.#halveIfTooSlow(due.length, call.signal);
-      // Answers are told apart by their place: a store that sorts the list in place must not go unnoticed.
+      // Answers belong to writes by their position. Frozen, so that a store that sorts the list fails.
       const writes = Object.freeze(due.map((progress) => Object.freeze(progress.take())));
       const results = await this.#send(writes, call);
       if (results.length !== writes.length) {
@@ -175,7 +175,7 @@ export class Checkpointer {
     acknowledge();
   }
 
-  /** A write that is given up after the longest time that one may take was too much for the store. */
+  /** A write that is given up after the longest time allowed carried too many shards. */
   #halveIfTooSlow(shards: number, givenUp: AbortSignal): void {
     const { clock, mostMs } = this.#options;
     const since = clock.monotonic();
@@ -241,7 +241,7 @@ export class Checkpointer {
     }
   }
 
-  /** From here on nothing is tried any more: a lasting failure, or the scan is over. */
+  /** Nothing is tried any more: a lasting failure, or the scan is over. */
   #fail(thrown: unknown): void {
     const { over, onFailure } = this.#options;
     const error = toKcError(thrown, "STORE_FAILED", "setCheckpoints");

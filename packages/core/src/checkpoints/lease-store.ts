@@ -12,7 +12,7 @@ import type { CallOptions, Fence, Store, StoreCapabilities, StoreScope } from ".
  * - A **lease**'s row stands from `putShards` until `removeShards`. It is *free* if it has no owner,
  *   or one whose worker's row is gone. So eviction is one step, however many leases it frees.
  * - The **revision** of the application grows whenever a worker comes or goes, or a lease's row is
- *   made, changed or removed. Heartbeats do not move it. It may grow without a change, and by more
+ *   created, changed or removed. Heartbeats do not move it. It may grow without a change, and by more
  *   than one.
  *
  * A lease's life: free → (acquire, epoch + 1) held → (release) free, or held → its owner's row goes
@@ -28,7 +28,7 @@ export interface LeaseStore extends Store {
    * `duplicate` = the worker id lives under another incarnation: nothing was changed.
    *
    * A store remembers nothing of those that are gone. So a call that takes effect after its
-   * incarnation was evicted puts the row back: nobody beats for it, and it is evicted again.
+   * incarnation was evicted puts the row back. No heartbeat follows, and it is evicted again.
    */
   joinWorker(
     scope: StoreScope,
@@ -112,9 +112,9 @@ export interface LeaseStore extends Store {
   ): Promise<void>;
 
   /**
-   * Optional push: calls `onHint` when a worker came or went, or a lease was made or given back,
+   * Optional push: calls `onHint` when a worker came or went, or a lease was created or given back,
    * until the signal aborts; then it resolves. Only a hint: it may come late, twice or never, and a
-   * watch whose connection broke goes on by itself. It rejects only if it can never work.
+   * watch whose connection broke reconnects by itself. It rejects only if it can never work.
    */
   watch?(scope: StoreScope, onHint: () => void, signal: AbortSignal): Promise<void>;
 }
@@ -140,7 +140,7 @@ export interface WorkerRow extends WorkerMembership {
 
 export interface ShardLineage {
   readonly shardId: string;
-  /** Core's own note of what a listing told of the shard, and of who can read it: stores keep it as it is. */
+  /** Core's own text about the shard. Stores keep it unchanged. */
   readonly lineage: string;
 }
 

@@ -21,7 +21,7 @@ export class MemoryApplication {
   readonly workers: Map<string, WorkerRow> = new Map();
   readonly watchers: Set<() => void> = new Set();
 
-  /** A shard's row, made if it is not there. */
+  /** A shard's row, created if there is none. */
   shard(shardId: string): MemoryShard {
     let shard = this.shards.get(shardId);
     if (shard === undefined) {
@@ -43,7 +43,7 @@ export class MemoryStoreData {
     return found;
   }
 
-  /** A shard's row, made if it is not there. */
+  /** A shard's row, created if there is none. */
   shard(scope: StoreScope, shardId: string): MemoryShard {
     return this.application(scope).shard(shardId);
   }

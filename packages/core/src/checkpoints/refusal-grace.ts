@@ -34,7 +34,7 @@ export class RefusalGrace {
     this.#answered = true;
   }
 
-  /** The error as it is to be thrown: a refusal within its minute is `retryable`. */
+  /** The error to throw: a refusal within its minute is `retryable`. */
   weigh(error: KcError): KcError {
     if (!this.#codes.includes(error.code) || error.retryable || !this.#worked) return error;
     const now = this.#clock.monotonic();

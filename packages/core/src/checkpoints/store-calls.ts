@@ -78,7 +78,7 @@ export class StoreCalls<S extends Store = Store> {
 
   /**
    * `attempt` is called again for each try, so that a retried flush can carry what was done since.
-   * @throws StoreError that a retry would not mend; the signal's reason.
+   * @throws StoreError that a retry does not fix; the signal's reason.
    */
   async retry<T>(
     operation: string,

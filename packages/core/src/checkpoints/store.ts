@@ -2,7 +2,7 @@ import type { KcError } from "../errors.ts";
 import type { Checkpoint } from "./position.ts";
 
 /**
- * Where progress is kept. A store writes when it is asked to: coalescing, flush intervals and
+ * Where progress is kept. A store writes when it is called: coalescing, flush intervals and
  * retries live once, in the checkpointer. What every store must keep is proved by the suite in
  * `@kc/conformance`; `docs/writing-a-store.md` walks through it.
  */
@@ -11,7 +11,7 @@ export interface Store {
 
   /**
    * Makes or upgrades the schema. Idempotent, and safe when several processes call it at once.
-   * Never called by the consumer: a store must also work on a schema that somebody else made.
+   * Never called by the consumer: a store must also work on a schema that others created.
    */
   setup?(options?: CallOptions): Promise<void>;
 
@@ -80,7 +80,7 @@ export interface Store {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** What a store can do, as data: core and the conformance suite read it, nobody probes. */
+/** What a store can do, as data: core and the conformance suite read it. */
 export interface StoreCapabilities {
   /** True for a `LeaseStore`. */
   readonly leases: boolean;
@@ -164,7 +164,7 @@ export interface ApplicationRow {
   readonly application: string;
   readonly streamName: string;
   readonly streamARN: string;
-  /** Absent where the service does not tell it (some emulators). */
+  /** Absent where the service does not give it (some emulators). */
   readonly streamCreationTimestamp?: Date;
   readonly start: StartPosition;
   /** The service's clock at the first start, minus 5 s. */

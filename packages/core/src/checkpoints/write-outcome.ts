@@ -33,7 +33,7 @@ export function advanceOutcome(
   return { outcome: order === 0 ? "same" : "behind", stored };
 }
 
-/** Without a fence, only a shard that nobody holds can be written. */
+/** Without a fence, only a shard that no worker holds can be written. */
 function holds(fence: Fence | undefined, lease: ShardLease): boolean {
   return fence === undefined
     ? lease.owner === undefined

@@ -163,7 +163,7 @@ class AllShards {
       const isUnread = this.#graph.knows(shardId) && !this.#graph.hasEnded(shardId);
       this.#gone.add(shardId);
       this.#graph.forget(shardId);
-      // Of one that was being read its reader has told.
+      // The reader of a shard reports it.
       if (!isUnread || this.#doubted.delete(shardId)) continue;
       telemetry.add("trimmed", 1, { shardId });
       telemetry.warn("retention took a shard that was not read to its end", { shardId });

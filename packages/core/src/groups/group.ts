@@ -10,7 +10,7 @@ import type { Telemetry } from "../telemetry/telemetry.ts";
  * Decides which shards this process reads, and when. It grants a shard by calling `host.read`, and
  * takes it back by aborting the assignment's `handOff` or `lost` signal. A group must
  * - grant a shard only when every parent has ended, or is gone by a complete listing that names the
- *   shard itself and is in nobody's hands any more;
+ *   shard itself and is not read by anybody any more;
  * - never grant a shard that it has granted and not yet seen settled;
  * - return from `run` soon after `signal` aborts. The scan itself waits for the shards.
  */
@@ -35,7 +35,7 @@ export interface AnyGroup {
 
   /**
    * Runs until the signal aborts. Rejects on an error that ends it at once; one that still has
-   * leases to give back tells `host.fail` and goes on until they are.
+   * leases to give back calls `host.fail` and continues until they are.
    */
   run(host: GroupHost, signal: AbortSignal): Promise<void>;
 }
@@ -125,7 +125,7 @@ export interface ShardAssignment {
   /** Aborts when the shard is to be given up in peace; its reason is a `HandOff`. */
   readonly handOff?: AbortSignal;
   /**
-   * Aborts when somebody else may own the shard already, also during a hand-off: it is stopped at
+   * Aborts when another worker may own the shard already, also during a hand-off: it is stopped at
    * once, and nothing more is written. Its reason is a `LeaseLostError`.
    */
   readonly lost?: AbortSignal;

@@ -4,7 +4,7 @@ import type { Shard } from "../kinesis/shard.ts";
 export const CONFIRM_MS = 5000;
 
 /**
- * What complete, unfiltered listings of the stream have said, one after another, pure. A shard is
+ * What complete, unfiltered listings of the stream named, one after another. Pure. A shard is
  * gone if two of them, some time apart, do not name it. One proves nothing: it may lag behind a
  * reshard, or miss a shard, and what is forgotten is read again or not at all.
  */
@@ -14,7 +14,7 @@ export class ListingHistory {
   /** When the first listing came that did not name a shard, by the monotonic clock. */
   #absentSince: ReadonlyMap<string, number> = new Map();
 
-  /** @param known the shards that were known when the listing was asked for */
+  /** @param known the shards that were known when the listing was requested */
   add(
     listing: readonly Shard[],
     known: Iterable<string>,
@@ -29,7 +29,7 @@ export class ListingHistory {
     this.#absentSince = absent;
   }
 
-  /** Does the last listing name the shard, and was it asked for after that moment? */
+  /** Does the last listing name the shard, and was it requested after that moment? */
   names(shardId: string, after: number): boolean {
     return this.#asked >= after && this.#named.has(shardId);
   }

@@ -7,7 +7,7 @@ import type { Shard } from "../kinesis/shard.ts";
  */
 export class ShardGraph {
   readonly #listed = new Map<string, Shard>();
-  /** Told by a parent's last page and not listed yet: a listing lags behind. */
+  /** Announced by a parent's last page and not listed yet: listings lag. */
   readonly #announced = new Map<string, Shard>();
   readonly #ended = new Set<string>();
 
@@ -25,7 +25,7 @@ export class ShardGraph {
     this.#announced.delete(shardId);
   }
 
-  /** Nothing keeps its end any more: were it listed again, it would be read again. */
+  /** Forgets its end. If it were listed again, it would be read again. */
   forgetEnd(shardId: string): void {
     this.#ended.delete(shardId);
   }
@@ -60,8 +60,8 @@ export class ShardGraph {
   }
 
   /**
-   * Was it told by a parent's last page alone, and no shard that comes after it is listed? That no
-   * listing names it proves nothing: they may lag.
+   * Was it announced by a parent's last page alone, and no later shard is listed? Then a listing without
+   * it proves nothing: listings may lag.
    */
   mayBeTooYoung(shardId: string): boolean {
     const isYoung = this.#announced.has(shardId);

@@ -5,7 +5,7 @@ import type { ConsumerRecord } from "../record.ts";
 import type { Source } from "./source.ts";
 
 /**
- * The names under which `node:diagnostics_channel` tells what is being done. The first three are
+ * The channels of `node:diagnostics_channel` that report what is being done. The first three are
  * tracing channels (`tracing:kc:poll:start` and so on), the last is a plain one.
  */
 export const CHANNELS = {
@@ -56,8 +56,8 @@ export const leaseChannel = channel(CHANNELS.lease);
 const handleChannel: TracingChannel<object, HandleMessage> = tracingChannel(CHANNELS.handle);
 
 /**
- * The handler, told about to whoever listens; itself if nobody does. Asked for once a page. It is
- * told as Node tells a promise, or a call that is none: then `end` comes with the result.
+ * The handler, whose calls are published if the channel has subscribers. Requested once a page. A call is
+ * published as Node publishes a promise, or a synchronous call: then `end` comes with the result.
  */
 export function tracedHandler(
   handler: Handler,
@@ -79,7 +79,7 @@ export function tracedHandler(
       try {
         const answer = handler(record, context);
         if (!isPromiseLike(answer)) return (message.result = answer);
-        // Of its own `then` nobody knows what it answers with: the record must wait for it all the same.
+        // It is not known what a `then` of its own resolves with, but the record must wait for it.
         return Promise.resolve(answer).then(
           (result) => {
             message.result = result;

@@ -1,9 +1,9 @@
 import type { CounterName, GaugeName, HistogramName, MetricAttributes } from "./metrics.ts";
 
 /**
- * Where figures go. Called a few times for each page, not for each record, and once a second for
- * each shard. It must not block; if it throws, the scan goes on, what it threw at is counted, and
- * the first failure is logged. Only `add` is needed: figures of the other kinds are then left out.
+ * Where metrics go. Called a few times for each page, not for each record, and once a second for
+ * each shard. It must not block. If it throws, the scan continues, the failed call is counted, and the
+ * first failure is logged. Only `add` is needed: without the others, metrics of those kinds are left out.
  * Figures of one series come with one and the same attributes object.
  */
 export interface Counter {
@@ -37,7 +37,7 @@ export interface Counter {
   ): void;
 
   /**
-   * False = shards are not told apart: counters come without `shardId`, gauges as the largest or
+   * False = shards are not separated: counters come without `shardId`, gauges as the largest or
    * the sum over all shards of the process. @default true
    */
   readonly perShard?: boolean;

@@ -4,7 +4,7 @@ import { nameOfError } from "../describe-error.ts";
 const MOST_NAMES = 50;
 
 /**
- * Names of errors as an attribute of metrics. The SDK takes a name from the reply, so whoever answers in the
+ * Names of errors as an attribute of metrics. The SDK takes a name from the reply, so a server that answers in the
  * place of the service can make up new ones for ever: beyond 50, a new name is `other`.
  */
 export class ErrorNames {

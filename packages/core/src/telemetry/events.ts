@@ -32,15 +32,15 @@ export type ConsumerEvent =
       readonly waitingFor: "store" | "lease";
     }
   | { readonly kind: "shard-resumed"; readonly shardId: string }
-  /** A call for the stream as a whole fails; it is tried again and again, and told once. */
+  /** A call for the stream as a whole fails. It is retried until it is answered, and reported once. */
   | { readonly kind: "stream-troubled"; readonly operation: string; readonly error: string }
   /** It is answered, or not tried any more, after so many milliseconds. */
   | { readonly kind: "stream-recovered"; readonly operation: string; readonly forMs: number }
-  /** A call of the store fails; it is tried again and again, and told once. */
+  /** A call of the store fails. It is retried until it is answered, and reported once. */
   | { readonly kind: "store-troubled"; readonly operation: string; readonly error: string }
   /** It is answered, or not tried any more, after so many milliseconds. */
   | { readonly kind: "store-recovered"; readonly operation: string; readonly forMs: number }
-  /** GetRecords or GetShardIterator fails; it is tried again and again, and told once. */
+  /** GetRecords or GetShardIterator fails. It is retried until it is answered, and reported once. */
   | { readonly kind: "shard-troubled"; readonly shardId: string; readonly error: string }
   | { readonly kind: "shard-recovered"; readonly shardId: string }
   /** The record in hand is finished, and what is finished is flushed. */
@@ -52,7 +52,7 @@ export type ConsumerEvent =
       readonly outcome: ShardOutcomeKind;
       readonly acknowledged: Checkpoint | undefined;
     }
-  /** Whoever reads the events was so slow that so many were left out here. */
+  /** The reader was too slow: so many events were left out here. */
   | { readonly kind: "events-missed"; readonly count: number };
 
 type Result = IteratorResult<ConsumerEvent, undefined>;
@@ -60,7 +60,7 @@ type Result = IteratorResult<ConsumerEvent, undefined>;
 /** Events that wait for a reader; what comes beyond is left out, and counted. */
 const MOST_WAITING = 1000;
 
-/** Events on their way to whoever reads them; nothing is made for nobody. */
+/** Events on their way to their readers. Without readers nothing is kept. */
 export class EventFeed {
   readonly #readers = new Set<EventReader>();
 

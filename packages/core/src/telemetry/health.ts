@@ -17,7 +17,7 @@ export type Observed = Pick<ConsumerStatus, "state" | "stage" | "shards" | "trou
 
 /** For a probe: `alive` for liveness (restart me), `ready` for readiness. */
 export interface Health {
-  /** A scan runs, and no handler is stuck: what a restart would mend. */
+  /** A scan runs, and no handler is stuck, which a restart would fix. */
   readonly alive: boolean;
   /** Its start is over, and nothing has kept it from reading, handling and flushing for long. */
   readonly ready: boolean;
@@ -113,9 +113,9 @@ function describeCondition({ message, details }: Condition): string {
   const { shardId, shards, count, operation, forMs, why } = details;
   const more = shards !== undefined && count! > shards.length ? ` and ${count! - shards.length} more` : ""; // prettier-ignore
   const what = [shardId, shards && `${shards.join(", ")}${more}`, operation, why];
-  const told = what.filter((part) => part !== undefined).join(": ");
+  const reason = what.filter((part) => part !== undefined).join(": ");
   const since = forMs === undefined ? "" : ` for ${Math.round(forMs / 1000)} s`;
-  return `${message}${since}${told === "" ? "" : `: ${told}`}`;
+  return `${message}${since}${reason === "" ? "" : `: ${reason}`}`;
 }
 
 function troubledShards({ shards }: Observed, thresholds: HealthThresholds) {

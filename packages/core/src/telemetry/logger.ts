@@ -1,5 +1,5 @@
 /**
- * Where log lines go; `console` fits as it is, and prints one line for each. Fields hold ids,
+ * Where log lines go. `console` can be passed, and prints one line for each. Fields hold ids,
  * positions, counts and errors, never a record's data or partition key. Where there is an error,
  * `error` is its text on one line, and `err` the error itself.
  */

@@ -3,7 +3,7 @@ import { KC_ERROR_CODES } from "../errors.ts";
 /**
  * Every metric, in one map: the names and attributes that counters are typed by, and the table in
  * `docs/metrics.md`. Each carries `stream` and `application` beside what is listed. Histograms are
- * not told by shard: a shard's lag shows which one is slow, at a fraction of the series.
+ * not reported by shard: a shard's lag shows which one is slow, at a fraction of the series.
  */
 export const METRICS = {
   records: {
@@ -94,7 +94,7 @@ export const METRICS = {
     kind: "counter",
     unit: "{figure}",
     attributes: [],
-    description: "Figures that the counter threw at, or could not deliver",
+    description: "Values that the counter threw at, or could not deliver",
   },
   leases_acquired: {
     kind: "counter",
@@ -151,7 +151,7 @@ export const METRICS = {
     attributes: [],
     fold: "max",
     description:
-      "Shards that could be read and that no worker holds; told by the worker with the lowest id alone",
+      "Shards that could be read and that no worker holds; reported by the worker with the lowest id alone",
   },
   unassigned_age: {
     kind: "gauge",
@@ -159,7 +159,7 @@ export const METRICS = {
     attributes: [],
     fold: "max",
     description:
-      "How long the oldest of these has had no worker; told by the worker with the lowest id alone",
+      "How long the oldest of these has had no worker; reported by the worker with the lowest id alone",
   },
   shards: {
     kind: "gauge",
@@ -266,9 +266,9 @@ export interface MetricDefinition {
   readonly attributes: readonly string[];
   /** What an attribute can be, where that is known before it counts. */
   readonly values?: Readonly<Record<string, readonly string[]>>;
-  /** Attributes that not every figure has; `shardId` is absent wherever shards are folded. */
+  /** Attributes that not every value has; `shardId` is absent wherever shards are folded. */
   readonly optional?: readonly string[];
-  /** What a gauge becomes where the figures of shards, or of consumers in one process, are folded. */
+  /** How a gauge's values of several shards, or of several consumers in one process, are folded. */
   readonly fold?: "sum" | "max";
   readonly description: string;
 }
@@ -293,7 +293,7 @@ type OptionalAttribute<Name extends MetricName> =
 
 /**
  * The attributes of one metric: its own, and those that every metric carries. `shardId` is absent
- * where the figures of shards are folded, `error` where nothing failed.
+ * where shards are folded, `error` where nothing failed.
  */
 export type MetricAttributes<Name extends MetricName = MetricName> = Readonly<
   Record<Exclude<OwnAttribute<Name>, OptionalAttribute<Name>> | "stream" | "application", string>

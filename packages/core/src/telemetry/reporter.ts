@@ -6,12 +6,12 @@ import { SHARD_STATES, type ConsumerStatus, type ShardStatus } from "./status.ts
 import type { Telemetry } from "./telemetry.ts";
 import type { CallTrouble } from "./troubles.ts";
 
-/** How often figures that change by themselves are told, in milliseconds. */
+/** How often metrics that change by themselves are reported, in milliseconds. */
 const INTERVAL_MS = 1000;
-/** What was counted of a shard stays so long after it was read last: whoever collects must see it. */
+/** How long a shard's counters stay after it was read last, so that they are collected, in milliseconds. */
 const KEEPS_COUNTERS_MS = 5 * 60_000;
 
-/** What is told of each shard. */
+/** What is reported of each shard. */
 const SHARD_GAUGES = {
   lag: ({ lagMs }: ShardStatus) => Math.round(lagMs),
   unread_age: ({ unreadForMs }: ShardStatus) => Math.round(unreadForMs),
@@ -38,17 +38,17 @@ export class Reporter {
   readonly #status: () => Reported;
   /** Since when shards are no longer read here. */
   readonly #over = new Map<string, number>();
-  /** Operations whose outage was told last. */
+  /** Operations whose outage was reported last. */
   #outages: readonly string[] = [];
   #eventLoop: EventLoopDelay | undefined;
   #cancel: (() => void) | undefined;
-  #toldDropped: number;
+  #reportedDropped: number;
 
   constructor(clock: Clock, telemetry: Telemetry, status: () => Reported) {
     this.#clock = clock;
     this.#telemetry = telemetry;
     this.#status = status;
-    this.#toldDropped = telemetry.dropped;
+    this.#reportedDropped = telemetry.dropped;
   }
 
   start(): void {
@@ -64,7 +64,7 @@ export class Reporter {
     this.#eventLoop?.stop();
     for (const state of SHARD_STATES) this.#telemetry.remove("shards", { state });
     this.#telemetry.remove("buffer_bytes", {});
-    this.#tellOutages([]);
+    this.#reportOutages([]);
     this.#telemetry.remove("poll_delay", {});
     if (!this.#telemetry.perShard)
       for (const name of SHARD_GAUGE_NAMES) this.#telemetry.remove(name, {});
@@ -78,31 +78,31 @@ export class Reporter {
     for (const { name, own } of SHARD_COUNTERS) this.#telemetry.begin(name, { ...own, shardId });
   }
 
-  /** Its gauges are over now, its counters once whoever collects has seen the last of them. */
+  /** Its gauges end now, its counters once their last values can have been collected. */
   ended(shardId: string): void {
-    if (!this.#tellsShards) return;
+    if (!this.#reportsShards) return;
     for (const name of SHARD_GAUGE_NAMES) this.#telemetry.remove(name, { shardId });
     this.returned(shardId);
   }
 
   /** No handler is at its records any more: one that was given up may have counted long after the end. */
   returned(shardId: string): void {
-    if (this.#tellsShards) this.#over.set(shardId, this.#clock.monotonic());
+    if (this.#reportsShards) this.#over.set(shardId, this.#clock.monotonic());
   }
 
   /** Are there series of shards, which end? */
-  get #tellsShards(): boolean {
+  get #reportsShards(): boolean {
     return this.#telemetry.counts && this.#telemetry.perShard;
   }
 
   #schedule(): void {
     this.#cancel = this.#clock.setTimer(() => {
       this.#schedule();
-      this.#tell(this.#status());
+      this.#report(this.#status());
     }, INTERVAL_MS);
   }
 
-  #tell({ shards, troubles, bufferedBytes, pollDelayMs }: Reported): void {
+  #report({ shards, troubles, bufferedBytes, pollDelayMs }: Reported): void {
     const telemetry = this.#telemetry;
     for (const state of SHARD_STATES) {
       const inState = shards.filter((shard) => shard.state === state);
@@ -110,16 +110,16 @@ export class Reporter {
     }
     telemetry.set("buffer_bytes", bufferedBytes, {});
     telemetry.set("poll_delay", Math.round(pollDelayMs), {});
-    // The gauges of a shard that is not read here would hide those of whoever reads it.
+    // The gauges of a shard that is not read here would hide those of its reader.
     const read = shards.filter(({ state }) => state !== "abandoned");
-    for (const name of SHARD_GAUGE_NAMES) this.#tellShards(name, read);
-    this.#tellOutages(troubles);
+    for (const name of SHARD_GAUGE_NAMES) this.#reportShards(name, read);
+    this.#reportOutages(troubles);
     telemetry.record("event_loop_delay", this.#eventLoop!.takeLongest(), {});
-    this.#tellDropped();
+    this.#reportDropped();
     this.#forget();
   }
 
-  #tellShards(name: keyof typeof SHARD_GAUGES, shards: readonly ShardStatus[]): void {
+  #reportShards(name: keyof typeof SHARD_GAUGES, shards: readonly ShardStatus[]): void {
     const valueOf = SHARD_GAUGES[name];
     if (this.#telemetry.perShard) {
       for (const shard of shards) {
@@ -130,7 +130,7 @@ export class Reporter {
     this.#telemetry.set(name, foldValues(name, shards.map(valueOf)), {});
   }
 
-  #tellOutages(troubles: readonly CallTrouble[]): void {
+  #reportOutages(troubles: readonly CallTrouble[]): void {
     for (const { operation, forMs } of troubles) {
       this.#telemetry.set("outage_age", forMs, { operation });
     }
@@ -141,10 +141,10 @@ export class Reporter {
     this.#outages = operations;
   }
 
-  #tellDropped(): void {
+  #reportDropped(): void {
     const dropped = this.#telemetry.dropped;
-    this.#telemetry.add("dropped_figures", dropped - this.#toldDropped, {});
-    this.#toldDropped = dropped;
+    this.#telemetry.add("dropped_figures", dropped - this.#reportedDropped, {});
+    this.#reportedDropped = dropped;
   }
 
   #forget(): void {

@@ -8,7 +8,7 @@ import {
 import type { Source } from "./source.ts";
 
 type Attributes = Readonly<Record<string, string>>;
-/** Whoever reports a series, and a gauge's value by it. */
+/** The consumers that report a series, each with its value of a gauge. */
 type Reporters = Map<ShardSeries, number | undefined>;
 
 /** One series as one consumer reports it. */
@@ -22,7 +22,7 @@ export interface Series {
 
 type SeriesOf<Name extends MetricName> = Series & { readonly attributes: MetricAttributes<Name> };
 
-/** Whose series those without a shard are. */
+/** The key of series without a shard. */
 const NO_SHARD = "";
 
 /** The series of one registry that there are by consumers of this process, by key. */
@@ -36,9 +36,9 @@ interface Shared {
 const registries = new WeakMap<object, Shared>();
 
 /**
- * The attributes of every figure, made once for each series: adapters may keep by the object what
- * they have made of it. And, of each shard, which series it has begun, so that they can be ended with
- * it. Folded, a shard's figures are those of all, and none of them ends with it.
+ * The attributes of every metric, one object for each series: adapters may use the object as a key for
+ * what they derive from it. And, of each shard, which series it has begun, so that they can be ended with
+ * it. Folded, shards share their series, and none of them ends with a shard.
  *
  * Two consumers of one process may report the same series: two workers of an application, of which one
  * takes a shard over from the other. Then a gauge is folded, and a series is over when the last of them
@@ -49,7 +49,7 @@ export class ShardSeries {
   readonly #source: Source;
   readonly #shared: Shared;
   readonly #shards = new Map<string, Map<string, Series>>();
-  /** Does a scan run? What a handler counts that returns after it ends nobody would end. */
+  /** Does a scan run? Nothing would end a series of a handler that returns later. */
   #reports = true;
 
   /** `registry` = where the series stand. */
@@ -117,18 +117,18 @@ export class ShardSeries {
 
   #of(name: MetricName, own: Attributes): Series {
     const { shardId, ...others } = own;
-    const told = this.perShard ? own : others;
+    const reported = this.perShard ? own : others;
     const whose = (this.perShard && shardId) || NO_SHARD;
     let shard = this.#shards.get(whose);
     if (shard === undefined) this.#shards.set(whose, (shard = new Map<string, Series>()));
     const key = [name, ...Object.values(others)].join(" ");
     let series = shard.get(key);
-    if (series === undefined) shard.set(key, (series = this.#begin(name, told, whose)));
+    if (series === undefined) shard.set(key, (series = this.#begin(name, reported, whose)));
     return series;
   }
 
-  #begin(name: MetricName, told: Attributes, whose: string): Series {
-    const attributes = { ...told, ...this.#source };
+  #begin(name: MetricName, reported: Attributes, whose: string): Series {
+    const attributes = { ...reported, ...this.#source };
     const key = JSON.stringify([name, attributes]);
     // What is counted of the whole consumer has no end: it needs no owner.
     const hasEnd = whose !== NO_SHARD || METRICS[name].kind === "gauge";
@@ -149,7 +149,7 @@ export class ShardSeries {
   }
 }
 
-/** Undefined = nobody reports a value. */
+/** Undefined = no consumer reports a value. */
 function folded(name: MetricName, reporters: Reporters): number | undefined {
   const values = [...reporters.values()].filter((value) => value !== undefined);
   return values.length === 0 ? undefined : foldValues(name, values);

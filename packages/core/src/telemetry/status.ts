@@ -20,7 +20,7 @@ export interface ConsumerStatus {
    * many for the calls, or the calls too slow.
    */
   readonly pollDelayMs: number;
-  /** Figures that the counter threw at, or could not deliver. */
+  /** Values that the counter threw at, or could not deliver. */
   readonly droppedFigures: number;
 }
 

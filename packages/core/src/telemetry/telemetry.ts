@@ -17,8 +17,7 @@ import { Troubles } from "./troubles.ts";
 
 /**
  * The user's counter and logger behind one guard: a sink that throws, or is async after all and
- * rejects, never stops the scan. A failing counter is told to the logger, once; a failing logger to
- * the counter, each time.
+ * rejects, never stops the scan. A counter's first failure is logged. Each failure of the logger is counted.
  */
 export class Telemetry {
   readonly source: Source;
@@ -46,52 +45,52 @@ export class Telemetry {
     this.#series = new ShardSeries(source, counter?.perShard ?? true, registry);
   }
 
-  /** Is there a counter that figures go to? */
+  /** Is there a counter? */
   get counts(): boolean {
     return this.#counter !== undefined;
   }
 
-  /** Is there a logger that lines go to? */
+  /** Is there a logger? */
   get logs(): boolean {
     return this.#logger !== undefined;
   }
 
-  /** Are the figures of shards told apart? */
+  /** Do shards have series of their own? */
   get perShard(): boolean {
     return this.#series.perShard;
   }
 
-  /** Figures that the counter threw at, or could not deliver. */
+  /** Calls that the counter threw in, and values that it could not deliver. */
   get dropped(): number {
     let undelivered = 0;
-    this.#tell((counter) => void (undelivered = counter.dropped ?? 0));
+    this.#report((counter) => void (undelivered = counter.dropped ?? 0));
     return this.#thrown + undelivered;
   }
 
-  /** A counter is shown as 0 before it counts: what rises from nothing has no rate. */
+  /** A counter is shown as 0 before it counts: a series that begins with a value has no rate. */
   begin<Name extends CounterName>(name: Name, own: OwnAttributes<Name>): void {
-    this.#tell((counter) => counter.add(name, 0, this.#series.of(name, own).attributes));
+    this.#report((counter) => counter.add(name, 0, this.#series.of(name, own).attributes));
   }
 
   add<Name extends CounterName>(name: Name, value: number, own: OwnAttributes<Name>): void {
     if (value === 0) return;
-    this.#tell((counter) => counter.add(name, value, this.#series.of(name, own).attributes));
+    this.#report((counter) => counter.add(name, value, this.#series.of(name, own).attributes));
   }
 
   set<Name extends GaugeName>(name: Name, value: number, own: OwnAttributes<Name>): void {
-    this.#tell((counter) => {
+    this.#report((counter) => {
       const series = this.#series.of(name, own);
       return counter.set?.(name, this.#series.fold(series, value), series.attributes);
     });
   }
 
   record<Name extends HistogramName>(name: Name, value: number, own: OwnAttributes<Name>): void {
-    this.#tell((counter) => counter.record?.(name, value, this.#series.of(name, own).attributes));
+    this.#report((counter) => counter.record?.(name, value, this.#series.of(name, own).attributes));
   }
 
   /** A gauge is over, unless another consumer reports it too. */
   remove<Name extends GaugeName>(name: Name, own: OwnAttributes<Name>): void {
-    this.#tell((counter) => {
+    this.#report((counter) => {
       const series = this.#series.of(name, own);
       const others = this.#series.withdraw(series);
       return others === undefined
@@ -119,7 +118,7 @@ export class Telemetry {
     this.#series.leave(now);
   }
 
-  /** The series are over that scans left until this time, and that nobody has reported since. */
+  /** Ends the series that scans left until this time, and that were not reported since. */
   removeLeft(until: number): void {
     for (const series of this.#series.takeLeft(until)) this.#remove(series);
   }
@@ -146,14 +145,16 @@ export class Telemetry {
 
   /** Of a shard there are counters and gauges alone. */
   #remove({ name, attributes }: Series): void {
-    this.#tell((counter) => counter.remove?.(name as "lag", attributes as MetricAttributes<"lag">));
+    this.#report((counter) =>
+      counter.remove?.(name as "lag", attributes as MetricAttributes<"lag">),
+    );
   }
 
-  #tell(figure: (counter: Counter) => unknown): void {
+  #report(call: (counter: Counter) => unknown): void {
     const counter = this.#counter;
     if (counter === undefined) return;
     guard(
-      () => figure(counter),
+      () => call(counter),
       (error) => this.#onCounterFailure(error),
     );
   }
@@ -170,7 +171,7 @@ export class Telemetry {
   #onCounterFailure(error: unknown): void {
     this.#thrown += 1;
     if (this.#thrown > 1) return;
-    this.warn("the counter throws; figures are missing from here on", { error });
+    this.warn("the counter throws: from now on metrics are missing", { error });
   }
 }
 

@@ -28,8 +28,8 @@ interface Entry {
   readonly since: number;
   failures: number;
   error: string;
-  /** Names of the errors that were logged aloud: each is logged once until the call answers. */
-  readonly told: Set<string>;
+  /** Names of the errors that were logged as warnings: each is logged once until the call is answered. */
+  readonly warned: Set<string>;
   /** Who tries it: shards may share a call. */
   readonly callers: Set<Call>;
 }
@@ -40,10 +40,10 @@ const NO_SHARD = "";
  * Lines of level `warn` until all calls are answered again, and for a minute at least. What begins a
  * minute after all that fails already is another outage.
  */
-const MOST_TOLD = 5;
-const TOLD_AGAIN_AFTER_MS = 60_000;
+const MOST_WARNINGS = 5;
+const WARNINGS_AGAIN_AFTER_MS = 60_000;
 
-/** Where changes are told. */
+/** Where changes are reported. */
 export interface TroubleSink {
   emit(event: ConsumerEvent): void;
   debug(message: string, fields: LogFields): void;
@@ -53,9 +53,9 @@ export interface TroubleSink {
 
 /**
  * The calls that fail now, and since when. A call that fails once may have met anything, so that is
- * logged as debug; one that fails again is a warning, once for each kind of error, and its end is
- * told. However long an outage is, and however many shards it befalls, that is a handful of lines: the
- * others are lines of level debug, and `Reporter` counts what has failed for long.
+ * logged as debug. One that fails again is a warning, once for each kind of error, and its end is
+ * logged. An outage of any length and of any number of shards is a handful of lines. The others are of
+ * level debug, and `Reporter` counts what has failed for long.
  */
 export class Troubles {
   readonly #sink: TroubleSink;
@@ -63,8 +63,8 @@ export class Troubles {
   /** By shard, or NO_SHARD, and then by call. */
   readonly #entries = new Map<string, Map<string, Entry>>();
 
-  #told = 0;
-  #toldSince = -Infinity;
+  #warnings = 0;
+  #warnedSince = -Infinity;
   /** When a call began to fail last. */
   #begunAt = -Infinity;
 
@@ -74,7 +74,7 @@ export class Troubles {
   }
 
   /**
-   * A try of the call failed, and is followed by another, told with the same object. `more` goes into
+   * A try of the call failed, and is followed by another, reported with the same object. `more` goes into
    * the log line.
    */
   failed(call: Call, error: unknown, more: LogFields = {}): void {
@@ -85,11 +85,11 @@ export class Troubles {
     let entry = entries.get(keyOf(call));
     if (entry === undefined) {
       const since = this.#clock.monotonic();
-      if (since - this.#begunAt >= TOLD_AGAIN_AFTER_MS) this.#told = 0;
+      if (since - this.#begunAt >= WARNINGS_AGAIN_AFTER_MS) this.#warnings = 0;
       this.#begunAt = since;
-      entry = { call, since, failures: 0, error: text, told: new Set(), callers: new Set() };
+      entry = { call, since, failures: 0, error: text, warned: new Set(), callers: new Set() };
       entries.set(keyOf(call), entry);
-      this.#tellBegun(call, text, entries.size);
+      this.#reportBegun(call, text, entries.size);
     }
     entry.callers.add(call);
     entry.failures += 1;
@@ -141,51 +141,51 @@ export class Troubles {
   }
 
   #end(entry: Entry, message: string): void {
-    const { call, failures, told } = entry;
+    const { call, failures, warned } = entry;
     const { shardId = NO_SHARD } = call;
     const entries = this.#entries.get(shardId)!;
     entries.delete(keyOf(call));
     if (entries.size === 0) this.#entries.delete(shardId);
     const forMs = this.#forMs(entry);
-    if (told.size > 0) this.#sink.info(message, { ...call, failures, forMs });
-    this.#tellOver(call, forMs, entries.size);
+    if (warned.size > 0) this.#sink.info(message, { ...call, failures, forMs });
+    this.#reportOver(call, forMs, entries.size);
   }
 
   #forMs({ since }: Entry): number {
     return Math.round(this.#clock.monotonic() - since);
   }
 
-  #tellBegun({ service, operation, shardId }: Call, error: string, failing: number): void {
+  #reportBegun({ service, operation, shardId }: Call, error: string, failing: number): void {
     if (shardId === undefined) {
       const kind = service === "kinesis" ? "stream-troubled" : "store-troubled";
       this.#sink.emit({ kind, operation, error });
     } else if (failing === 1) this.#sink.emit({ kind: "shard-troubled", shardId, error });
   }
 
-  #tellOver({ service, operation, shardId }: Call, forMs: number, failing: number): void {
+  #reportOver({ service, operation, shardId }: Call, forMs: number, failing: number): void {
     if (shardId === undefined) {
       const kind = service === "kinesis" ? "stream-recovered" : "store-recovered";
       this.#sink.emit({ kind, operation, forMs });
     } else if (failing === 0) this.#sink.emit({ kind: "shard-recovered", shardId });
   }
 
-  #log({ call, failures, told }: Entry, error: unknown, more: LogFields): void {
+  #log({ call, failures, warned }: Entry, error: unknown, more: LogFields): void {
     const fields = { ...call, failures, error, ...more };
     const name = nameOfError(error);
-    if (failures > 1 && !told.has(name) && this.#mayTell()) {
-      told.add(name);
+    if (failures > 1 && !warned.has(name) && this.#mayWarn()) {
+      warned.add(name);
       this.#sink.warn("a call keeps failing; it is tried again until it is answered", fields);
     } else if (failures <= 2) this.#sink.debug("a call failed; it is tried again", fields);
   }
 
-  #mayTell(): boolean {
+  #mayWarn(): boolean {
     const now = this.#clock.monotonic();
-    if (this.#entries.size === 1 && now - this.#toldSince >= TOLD_AGAIN_AFTER_MS) {
-      this.#told = 0;
-      this.#toldSince = now;
+    if (this.#entries.size === 1 && now - this.#warnedSince >= WARNINGS_AGAIN_AFTER_MS) {
+      this.#warnings = 0;
+      this.#warnedSince = now;
     }
-    this.#told += 1;
-    return this.#told <= MOST_TOLD;
+    this.#warnings += 1;
+    return this.#warnings <= MOST_WARNINGS;
   }
 }
 

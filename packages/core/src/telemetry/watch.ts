@@ -5,11 +5,11 @@ import type { Telemetry } from "./telemetry.ts";
 /** How often it looks, in milliseconds. */
 const LOOKS_EVERY_MS = 5000;
 const MINUTE_MS = 60_000;
-/** What lasts is told again so often. */
+/** What lasts is logged again so often. */
 const AGAIN_MS = 10 * MINUTE_MS;
 
-/** What the log tells of; calls that fail tell of themselves. */
-const TOLD: Partial<
+/** The conditions that are logged. `Troubles` logs calls that fail. */
+const LOGGED: Partial<
   Record<
     Condition["kind"],
     { readonly afterMs: number; readonly everyMs: number; readonly over?: string }
@@ -25,13 +25,12 @@ const TOLD: Partial<
 interface Seen {
   readonly condition: Condition;
   readonly since: number;
-  toldAt: number | undefined;
+  loggedAt: number | undefined;
 }
 
 /**
- * Tells the log what keeps the consumer from its work for long: once, then seldom, and when it is
- * over. A start that does not get on is a process warning where there is no logger: otherwise
- * nobody would ever learn why nothing happens.
+ * Logs what keeps the consumer from its work for long: once, then seldom, and when it is over. Without
+ * a logger, a start that does not progress is a process warning, so that its cause can be found.
  */
 export class Watch {
   readonly #clock: Clock;
@@ -64,31 +63,31 @@ export class Watch {
     for (const condition of conditionsOf(this.#status(), { stuckAfterMs: MINUTE_MS })) {
       const key = `${condition.kind} ${condition.of ?? ""}`;
       keys.add(key);
-      const { since = now, toldAt } = this.#seen.get(key) ?? {};
-      const seen = { condition, since, toldAt };
+      const { since = now, loggedAt } = this.#seen.get(key) ?? {};
+      const seen = { condition, since, loggedAt };
       this.#seen.set(key, seen);
-      this.#tellIfDue(seen, now);
+      this.#logIfDue(seen, now);
     }
     for (const [key, seen] of this.#seen) {
       if (keys.has(key)) continue;
       this.#seen.delete(key);
-      this.#tellOver(seen);
+      this.#logOver(seen);
     }
   }
 
-  #tellIfDue(seen: Seen, now: number): void {
-    const { condition, since, toldAt } = seen;
-    const told = TOLD[condition.kind];
-    if (told === undefined || now - since < told.afterMs) return;
-    if (toldAt !== undefined && now - toldAt < told.everyMs) return;
-    seen.toldAt = now;
+  #logIfDue(seen: Seen, now: number): void {
+    const { condition, since, loggedAt } = seen;
+    const logged = LOGGED[condition.kind];
+    if (logged === undefined || now - since < logged.afterMs) return;
+    if (loggedAt !== undefined && now - loggedAt < logged.everyMs) return;
+    seen.loggedAt = now;
     this.#telemetry.warn(condition.message, { ...condition.details });
     if (condition.kind === "starting") this.#warnProcess(condition, now - since);
   }
 
-  #tellOver({ condition, toldAt }: Seen): void {
-    const over = TOLD[condition.kind]?.over;
-    if (toldAt === undefined || over === undefined) return;
+  #logOver({ condition, loggedAt }: Seen): void {
+    const over = LOGGED[condition.kind]?.over;
+    if (loggedAt === undefined || over === undefined) return;
     const { shardId } = condition.details;
     this.#telemetry.info(over, { shardId });
   }

@@ -5,8 +5,7 @@ import type { LeasedShard } from "./leased-shard.ts";
 import { isNews, type ListingNews } from "./listing-changes.ts";
 
 /**
- * Lists the stream's shards in the background, one listing at a time: it may take as long as it
- * likes, rounds go on.
+ * Lists the stream's shards in the background, one listing at a time. Rounds do not wait for it.
  */
 export class ShardDiscovery {
   readonly #host: GroupHost;

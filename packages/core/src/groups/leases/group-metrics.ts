@@ -5,8 +5,8 @@ import { isReadable } from "./leased-shard.ts";
 import type { View } from "./group-view.ts";
 
 /**
- * What the counter is told of the group after each round. Shards that nobody holds are told by the
- * worker with the lowest id alone: a sum over all workers would count them many times.
+ * The group's metrics, reported after each round. Only the worker with the lowest id reports unassigned
+ * shards: a sum over all workers would count them many times.
  */
 export class GroupMetrics {
   readonly #telemetry: Telemetry;
@@ -14,14 +14,14 @@ export class GroupMetrics {
   /** Since when each shard has had no worker, by the monotonic clock. */
   readonly #unassigned = new Map<string, number>();
   #view: View | undefined;
-  #tells = false;
+  #reportsUnassigned = false;
 
   constructor(telemetry: Telemetry, clock: Clock) {
     this.#telemetry = telemetry;
     this.#clock = clock;
   }
 
-  update(view: View, held: number, tellsUnassigned: boolean): void {
+  update(view: View, held: number, isReporter: boolean): void {
     if (!this.#telemetry.counts) return;
     this.#telemetry.set("leases_held", held, {});
     this.#telemetry.set("workers", view.workers.length, {});
@@ -29,7 +29,7 @@ export class GroupMetrics {
       this.#look(view);
     }
     this.#view = view;
-    if (tellsUnassigned) this.#tellUnassigned();
+    if (isReporter) this.#reportUnassigned();
     else this.#forgetUnassigned();
   }
 
@@ -53,16 +53,16 @@ export class GroupMetrics {
     }
   }
 
-  #tellUnassigned(): void {
-    this.#tells = true;
+  #reportUnassigned(): void {
+    this.#reportsUnassigned = true;
     const oldest = Math.min(...this.#unassigned.values(), this.#clock.monotonic());
     this.#telemetry.set("unassigned_shards", this.#unassigned.size, {});
     this.#telemetry.set("unassigned_age", Math.round(this.#clock.monotonic() - oldest), {});
   }
 
   #forgetUnassigned(): void {
-    if (!this.#tells) return;
-    this.#tells = false;
+    if (!this.#reportsUnassigned) return;
+    this.#reportsUnassigned = false;
     this.#telemetry.remove("unassigned_shards", {});
     this.#telemetry.remove("unassigned_age", {});
   }

@@ -20,7 +20,7 @@ export interface LeaseGroupStatus {
 
 export interface LeasedShardStatus {
   readonly shardId: string;
-  /** The worker that holds it; undefined = nobody who lives. */
+  /** The worker that holds it; undefined = no live worker. */
   readonly owner: string | undefined;
   readonly epoch: number;
   /** `waiting`: for a parent's end. `free`: to be claimed. `held`: by its owner. */

@@ -35,9 +35,9 @@ export interface GroupViewOptions {
 }
 
 /**
- * Keeps a view of the application's rows: asks for the workers each time, and for the leases only
- * when these are others or the revision says that something has changed. What a listing of the stream has found is put
- * into the rows on the way, and workers that stand still are watched.
+ * Keeps a view of the application's rows. It reads the workers each time, and the leases only when the
+ * workers or the revision have changed. It puts what a listing of the stream found into the rows, and
+ * watches workers whose counters stand still.
  */
 export class GroupView {
   readonly #options: GroupViewOptions;
@@ -45,7 +45,7 @@ export class GroupView {
   readonly #watch: WorkerWatch;
   readonly #discovery: ShardDiscovery;
   #view: View = NOTHING;
-  /** Shards that are gone from the stream by what the listings said, whoever holds them. */
+  /** Shards that are gone from the stream by the listings, held or not. */
   #gone: ReadonlySet<string> = new Set();
   #isStale = true;
   #isListed = true;
@@ -69,7 +69,7 @@ export class GroupView {
     return this.#isListed;
   }
 
-  /** When somebody who stands still is due, by the monotonic clock; Infinity = nobody does. */
+  /** When a worker whose counter stands still is due, by the monotonic clock; Infinity = none is. */
   get nextDue(): number {
     return this.#watch.nextDue();
   }
@@ -84,7 +84,7 @@ export class GroupView {
     return this.#gone.has(shardId);
   }
 
-  /** Has a listing of this worker that was asked for after that moment named the shard? */
+  /** Has a listing of this worker that was requested after that moment named the shard? */
   isNamed(shardId: string, after: number): boolean {
     return this.#discovery.history.names(shardId, after);
   }
@@ -96,7 +96,7 @@ export class GroupView {
 
   /**
    * True = there is something new in the view.
-   * @throws StoreRegressedError if the store has lost what it had told; StoreError
+   * @throws StoreRegressedError if the store has lost what it had answered; StoreError
    */
   async look(): Promise<boolean> {
     const { host, calls, membership, over } = this.#options;
@@ -143,7 +143,7 @@ export class GroupView {
     this.#discovery.begin(this.#view.shards, hurried || isUnsure);
   }
 
-  /** Evicts whoever has stood still for a lease. True = somebody is gone. @throws StoreError */
+  /** Evicts workers whose counters stood still for a lease. True = one is evicted. @throws StoreError */
   async evictOverdue(): Promise<boolean> {
     const { host, calls, over } = this.#options;
     let evicted = false;
@@ -168,8 +168,8 @@ export class GroupView {
     if (revision >= known) return;
     const { application, streamName } = this.#options.host.scope;
     throw new StoreRegressedError(
-      `the store told revision ${known} of application "${application}" on ${streamName}, and now ` +
-        `tells ${revision}: it was emptied, or went back to an earlier state`,
+      `the store had revision ${known} of application "${application}" on ${streamName}, and now ` +
+        `has ${revision}: it was emptied, or went back to an earlier state`,
     );
   }
 

@@ -1,8 +1,8 @@
 /**
  * How soon a hint of the store is followed by a look. One that brought news is followed by the next
  * without delay; each one in a row that brought none makes the next wait twice as long, up to a
- * heartbeat, when a look comes in any case. So whoever may hint, and whatever hints, does not multiply
- * the calls to the store.
+ * heartbeat, when a look comes in any case. So hints, wherever they come from, do not multiply the calls to
+ * the store.
  */
 export class HintPace {
   readonly #leastMs: number;

@@ -111,7 +111,7 @@ export class LeaseGroup implements LeasingGroup {
     );
   }
 
-  /** What this worker knows of the application, made when it is asked for. */
+  /** What this worker knows of the application, computed by this call. */
   status(): LeaseGroupStatus {
     return groupStatus(this.workerId, this.#membership, this.#coordinator);
   }
@@ -240,8 +240,8 @@ export class LeaseGroup implements LeasingGroup {
 }
 
 /**
- * The store has gone back since it was last seen. What it still has is gone on with, and repeats;
- * where nothing is left, going on would be a first start that nobody asked for.
+ * The store has gone back since it was last seen. What it still has is used, and records repeat.
+ * If nothing is left, to continue would be an unwanted first start.
  * @throws StoreRegressedError
  */
 async function refuseEmptied(

@@ -7,7 +7,7 @@ export interface LeaseAndFence {
   readonly fence: Fence;
 }
 
-/** Each lease that comes into this worker's hand, or leaves it, told to log, counter and channel. */
+/** Reports each lease that this worker gets or loses to log, counter and channel. */
 export class LeaseReporter {
   readonly #telemetry: Telemetry;
 

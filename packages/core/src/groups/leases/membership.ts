@@ -44,7 +44,7 @@ export interface Silence {
 export type MembershipEnd =
   /** This incarnation's row is gone: it was silent for a lease's duration. */
   | "evicted"
-  /** The store is older than what it had told: leases of this incarnation may be another's. */
+  /** The store is older than what it had answered: leases of this incarnation may be another's. */
   | "regressed"
   /** This worker gave its shards to the others: it cannot read them. */
   | "yielded"
@@ -110,7 +110,7 @@ export class Membership {
     };
   }
 
-  /** The revision that the store told last, at the join or with a heartbeat. */
+  /** The last revision of the store, from the join or a heartbeat. */
   get revision(): number {
     return this.#revision;
   }
@@ -119,7 +119,7 @@ export class Membership {
    * Enters this worker. An id that lives already is waited for: if its counter stands still for a
    * lease, it is what a crash left behind, and is evicted. If it rejects, the worker may be entered
    * all the same: `leave` takes it back.
-   * @throws KcError WORKER_ID_IN_USE if its counter goes on; StoreError; the signal's reason
+   * @throws KcError WORKER_ID_IN_USE if its counter moves; StoreError; the signal's reason
    */
   async join(signal: AbortSignal): Promise<void> {
     const { calls, clock, timing } = this.#options;
@@ -141,8 +141,8 @@ export class Membership {
   }
 
   /**
-   * Beats until the membership ends or the signal aborts. `onFailure` is told of an error that no
-   * retry mends; it beats on, as long as what this worker holds is not given back.
+   * Sends heartbeats until the membership ends or the signal aborts. `onFailure` gets an error that a
+   * retry does not fix. Heartbeats continue, until what this worker holds is given back.
    */
   async beat(signal: AbortSignal, onFailure: (error: unknown) => void): Promise<MembershipEnd> {
     const { calls, scope, clock, timing, telemetry } = this.#options;
@@ -176,7 +176,7 @@ export class Membership {
 
   /**
    * Removes this incarnation's row, which frees whatever it still held. A call to join that is still
-   * under way comes first: it may enter this worker although nobody waits for it any more.
+   * under way comes first: it may enter this worker although its caller gave up.
    */
   async leave(signal: AbortSignal): Promise<void> {
     const { calls, scope, clock, timing } = this.#options;

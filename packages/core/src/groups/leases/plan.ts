@@ -6,7 +6,7 @@ export interface PlanWorker {
   readonly maxShards: number | undefined;
 }
 
-/** A shard that somebody should read now: neither ended nor waiting for a parent. */
+/** A shard that can be read now: neither ended nor waiting for a parent. */
 export interface PlanShard {
   readonly shardId: string;
   /** The live worker that holds it; undefined = it is free. */

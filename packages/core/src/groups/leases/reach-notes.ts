@@ -9,7 +9,7 @@ import { formatLineage, type Lineage } from "./lineage.ts";
  * it began when it had seen the first note. Notes of workers that are gone count for nothing.
  */
 export interface ReachNotes {
-  /** Rows in which another worker notes that it does not reach Kinesis, and nobody that he does. */
+  /** Rows in which another worker notes that it does not reach Kinesis, and no worker notes that it does. */
   readonly open: readonly LeasedShard[];
   /** Rows in which this worker notes that it does not. */
   readonly own: readonly LeasedShard[];

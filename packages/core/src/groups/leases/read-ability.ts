@@ -16,7 +16,7 @@ export interface ReadAbilityOptions {
  * Whether this worker can read what it holds, and whether others could. It leaves its shards to them
  * - if none of its shards has had a reply for `yieldAfterMs`, a listing of the stream is not answered
  *   either, and another worker has shown since that its own listing is. A last listing begins after
- *   that: in an outage for everybody nobody leaves, and at its end everybody is answered;
+ *   that: in an outage for all, no worker leaves, and at its end all are answered;
  * - if a shard has waited so long for a handler of this process that had it before and never returned.
  *
  * able → (unread, listing not answered) cut off: it notes so, and lists again and again → (another
@@ -39,7 +39,7 @@ export class ReadAbility {
 
   /**
    * Called once a round, with the shards that this worker holds. Answers why it should leave them to
-   * others; undefined = it can read, it is not certain yet, or nobody else can. @throws StoreError
+   * others; undefined = it can read, it is not certain yet, or no other worker can. @throws StoreError
    */
   async lacking(view: View, held: (shardId: string) => boolean): Promise<string | undefined> {
     const notes = reachNotes(view, this.#options.worker);

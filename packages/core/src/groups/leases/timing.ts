@@ -3,9 +3,9 @@ export interface LeaseTiming {
   /** How long a worker may be silent before the others evict it. */
   readonly leaseMs: number;
   readonly heartbeatMs: number;
-  /** How much sooner than the others a worker takes itself for dead: clocks go differently fast. */
+  /** How much earlier than the others a worker considers itself dead: clocks differ in speed. */
   readonly marginMs: number;
-  /** A worker whose heartbeats were not acknowledged for so long judges nobody. */
+  /** A worker whose heartbeats were not acknowledged for so long evicts no other. */
   readonly longestGapMs: number;
   /** One call to the store. A heartbeat that hangs must leave room for others before the deadline. */
   readonly callTimeoutMs: number;
@@ -27,7 +27,7 @@ export const GATHER_MS = 50;
 export const FIRST_GATHER_MS = 2000;
 /**
  * The leases are listed every so many rounds, whether the revision has changed or not. It follows every
- * change, at the latest with a heartbeat or an eviction: this is for what nobody has thought of.
+ * change, at the latest with a heartbeat or an eviction: this is a safety net.
  */
 export const ROUNDS_BETWEEN_LISTINGS = 300;
 /** Where the rows lack something, each worker waits so long for the one before it to list the shards. */

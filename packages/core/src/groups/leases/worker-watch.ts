@@ -21,12 +21,12 @@ const LEASES_REMEMBERED = 10;
 /**
  * Watches workers' counters by this machine's own monotonic clock, pure. A worker may be evicted if
  * its counter stood still for a whole lease: from when the look that first showed the counter *came*
- * to when the last one was *asked for*. The heartbeat behind the counter was sent before the first
- * look came, and no later heartbeat had taken effect when the last one was asked for. So the worker
+ * to when the last one was *requested*. The heartbeat behind the counter was sent before the first
+ * look came, and no later heartbeat had taken effect when the last one was requested. So the worker
  * itself, which counts from before it sent a heartbeat, is past its deadline, whatever the delays.
  *
- * Time in which the observer did not reach the store itself counts for nobody: others may have been
- * as unable to beat.
+ * Time in which the observer did not reach the store itself does not count: others may have been
+ * unable to send heartbeats too.
  */
 export class WorkerWatch {
   readonly #leaseMs: number;
