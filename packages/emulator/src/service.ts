@@ -73,8 +73,11 @@ export class Service {
     const faults = link.faults.befalling(operation, members);
     const oneWay = link.oneWayOf(call);
     await link.travel(oneWay, signal);
-    const carryOut = (): Output<Name> =>
-      operations[operation](this.#model, readInput(operation, request, caller.values));
+    const carryOut = (): Output<Name> => {
+      const input = readInput(operation, request, caller.values);
+      this.#model.callQuotas.admit(operation, input, this.#model.streams);
+      return operations[operation](this.#model, input);
+    };
     try {
       for (const fault of faults) {
         if (fault.kind === "delay") await wait(this.clock, fault.ms, signal);

@@ -10,7 +10,11 @@ describe("the command line", () => {
 
   it("takes what the server takes, and faults", () => {
     const args = ["--port", "0", "--host", "::1", "--streams", "orders:4,clicks:2", "--log"];
-    const service = ["--region=eu-west-1", "--account=123456789012", "--quotas=reads"];
+    const service = [
+      "--region=eu-west-1",
+      "--account=123456789012",
+      "--quotas=reads,control-plane",
+    ];
     const times = ["--transition=500", "--listing-lag=50", "--latency=10", "--bandwidth=1000"];
     const faults = "fail,error=InternalFailure,chance=0.05; hang,operation=GetRecords,call=9";
     const rest = ["--faults", faults, "--snapshot", "streams.kc"];
@@ -21,7 +25,7 @@ describe("the command line", () => {
         streams: { orders: 4, clicks: 2 },
         region: "eu-west-1",
         account: "123456789012",
-        quotas: { writes: false },
+        quotas: { reads: true, writes: false, controlPlane: true },
         transitionMs: 500,
         listingLagMs: 50,
         latency: 10,
@@ -70,7 +74,7 @@ describe("the command line", () => {
     [["--streams", "orders:0"], "--streams: a number from 1"],
     [["--streams", "a b:1"], "name:shards"],
     [["--streams", "a:1,a:2"], "'a' is there twice"],
-    [["--quotas", "some"], "--quotas: one of all, none, reads, writes, not 'some'"],
+    [["--quotas", "some"], "--quotas: one of reads, writes, control-plane, not 'some'"],
     [["--account", "1"], "--account: 12 digits, not '1'"],
     [["--latency", "-1"], "--latency"],
     [["--faults", "explode"], "--faults: fault: one of fail, drop,"],

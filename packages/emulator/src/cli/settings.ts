@@ -1,3 +1,4 @@
+import type { Quotas } from "../model/quotas.ts";
 import type { EmulatorOptions } from "../options.ts";
 import { type FaultRule, planFault } from "../fault-rule.ts";
 import { Faults } from "../faults.ts";
@@ -25,7 +26,7 @@ export interface Setting {
   };
 }
 
-const QUOTAS = { all: true, none: false, reads: { writes: false }, writes: { reads: false } };
+const QUOTAS = { reads: "reads", writes: "writes", "control-plane": "controlPlane" } as const;
 
 /** Every setting, in the order of the help. `read` throws an error that says what it expects. */
 export const settings: readonly Setting[] = [
@@ -50,8 +51,8 @@ export const settings: readonly Setting[] = [
   {
     flag: "quotas",
     argument: "which",
-    help: "which quotas are enforced: all, none, reads or writes (default all)",
-    read: (text) => ({ options: { quotas: oneOf(QUOTAS, text) } }),
+    help: "which quotas are enforced: all, none, or of reads,writes,control-plane (default all)",
+    read: (text) => ({ options: { quotas: readQuotas(text) } }),
   },
   {
     flag: "region",
@@ -107,6 +108,13 @@ export const settings: readonly Setting[] = [
     read: (text) => ({ log: oneOf({ true: true, false: false }, text) }),
   },
 ];
+
+function readQuotas(text: string): boolean | Quotas {
+  if (text === "all" || text === "none") return text === "all";
+  const enforced = new Set(text.split(",").map((name) => oneOf(QUOTAS, name)));
+  const entries = Object.values(QUOTAS).map((name) => [name, enforced.has(name)] as const);
+  return Object.fromEntries(entries);
+}
 
 function readStreams(list: string): Record<string, number> {
   const streams: Record<string, number> = {};

@@ -1,5 +1,6 @@
 import { type Clock, createSystemClock } from "../clock.ts";
 import { Account } from "./account.ts";
+import { CallQuotas } from "./call-quotas.ts";
 import type { Quotas } from "./quotas.ts";
 import { defaultSettings } from "./stream-settings.ts";
 import { Streams } from "./streams.ts";
@@ -41,6 +42,7 @@ export interface Model {
   readonly clock: Clock;
   readonly streams: Streams;
   readonly account: Account;
+  readonly callQuotas: CallQuotas;
   readonly listingLagMs: number;
   readonly maxRecordsPerPage: number;
   readonly emptyPagesWhileBehind: number;
@@ -53,7 +55,7 @@ export function createModel(options: ModelOptions): Model {
   const clock = options.clock ?? createSystemClock();
   const account = options.account ?? "000000000000";
   if (!/^\d{12}$/.test(account)) throw new RangeError(`account: 12 digits, not '${account}'`);
-  const quotas = options.quotas ?? true;
+  const quotas = asQuotas(options.quotas ?? true);
   const model = {
     clock,
     streams: new Streams({
@@ -61,9 +63,10 @@ export function createModel(options: ModelOptions): Model {
       account,
       region: options.region ?? "us-east-1",
       transitionMs: atLeast(0, "transitionMs", options.transitionMs ?? 0),
-      quotas: typeof quotas === "boolean" ? { reads: quotas, writes: quotas } : quotas,
+      quotas,
     }),
     account: new Account(),
+    callQuotas: new CallQuotas(clock, quotas.controlPlane !== false),
     listingLagMs: atLeast(0, "listingLagMs", options.listingLagMs ?? 0),
     maxRecordsPerPage: atLeast(1, "maxRecordsPerPage", options.maxRecordsPerPage ?? 10_000),
     emptyPagesWhileBehind: atLeast(0, "emptyPagesWhileBehind", options.emptyPagesWhileBehind ?? 0),
@@ -75,6 +78,11 @@ export function createModel(options: ModelOptions): Model {
     model.streams.create(name, shardCount, defaultSettings(), 0);
   }
   return model;
+}
+
+function asQuotas(quotas: boolean | Quotas): Quotas {
+  if (typeof quotas !== "boolean") return quotas;
+  return { reads: quotas, writes: quotas, controlPlane: quotas };
 }
 
 function atLeast(least: number, name: string, value: number): number {

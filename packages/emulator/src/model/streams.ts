@@ -76,6 +76,12 @@ export class Streams {
     return this.#streams.get(name);
   }
 
+  /** The stream that a request names, if it names one that there is. */
+  named({ StreamName: name, StreamARN: arn }: StreamReference): Stream | undefined {
+    const found = name ?? arn?.slice(arn.indexOf("/") + 1);
+    return found === undefined ? undefined : this.get(found);
+  }
+
   /** The stream that a request means. Throws ResourceNotFound- or InvalidArgumentException. */
   find(reference: StreamReference): Stream {
     const name = this.#nameOf(reference);

@@ -28,6 +28,8 @@ export function createStream(model: Model, input: Input<"CreateStream">): Empty 
   if (input.Tags !== undefined) addTags(model, name, settings.tags, input.Tags);
   const shards = Math.max(shardCount, settings.warmThroughput ?? 0);
   streams.checkShardLimit(shards);
+  const creating = streams.list().filter(({ status }) => status === "CREATING");
+  model.callQuotas.admitCreating(creating.length);
   streams.create(name, shards, settings);
   return {};
 }

@@ -3,16 +3,17 @@ import { serviceError } from "../errors.ts";
 import type { Model } from "../model/model.ts";
 
 export function startStreamEncryption(model: Model, input: Input<"StartStreamEncryption">): Empty {
-  return encrypt(model, input, input.KeyId);
+  return encrypt(model, "StartStreamEncryption", input, input.KeyId);
 }
 
 export function stopStreamEncryption(model: Model, input: Input<"StopStreamEncryption">): Empty {
-  return encrypt(model, input, undefined);
+  return encrypt(model, "StopStreamEncryption", input, undefined);
 }
 
 /** Sets the key of the records that are written from now on. No key is asked for. */
 function encrypt(
-  { streams }: Model,
+  { streams, callQuotas }: Model,
+  operation: "StartStreamEncryption" | "StopStreamEncryption",
   input: Input<"StartStreamEncryption">,
   keyId: string | undefined,
 ): Empty {
@@ -21,6 +22,7 @@ function encrypt(
     const message = `EncryptionType ${input.EncryptionType} is invalid: KMS is the only valid one.`;
     throw serviceError("InvalidArgumentException", message);
   }
+  callQuotas.admitToday(operation, stream);
   streams.transition(stream, "UPDATING", () => void (stream.settings.keyId = keyId));
   return {};
 }

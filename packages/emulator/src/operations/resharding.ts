@@ -40,7 +40,7 @@ export function mergeShards({ streams }: Model, input: Input<"MergeShards">): Em
 }
 
 export function updateShardCount(
-  { streams }: Model,
+  { streams, callQuotas }: Model,
   input: Input<"UpdateShardCount">,
 ): Output<"UpdateShardCount"> {
   const stream = provisioned(streams, input, "UpdateShardCount");
@@ -54,6 +54,7 @@ export function updateShardCount(
     );
   }
   streams.checkShardLimit(target - current);
+  callQuotas.admitToday("UpdateShardCount", stream);
   streams.transition(stream, "UPDATING", (now) => stream.scale(target, now));
   return {
     StreamName: stream.name,

@@ -15,6 +15,7 @@ export function updateStreamMode(model: Model, input: Input<"UpdateStreamMode">)
   const mode = input.StreamModeDetails!.StreamMode!;
   const warmThroughput = input.WarmThroughputMiBps;
   if (warmThroughput !== undefined) checkWarmThroughput(model, mode, warmThroughput);
+  model.callQuotas.admitToday("UpdateStreamMode", stream);
   streams.transition(stream, "UPDATING", (now) => {
     const { settings } = stream;
     settings.mode = mode;

@@ -41,8 +41,7 @@ export class FuzzedService {
     this.wire = WIRES[name];
     this.#protocol = name === "json" ? jsonProtocol : cborProtocol;
     const clock = new FakeClock();
-    const quotas = { reads: false, writes: false };
-    this.#service = new Service({ clock, streams: { s: 2, u: 1 }, quotas });
+    this.#service = new Service({ clock, streams: { s: 2, u: 1 }, quotas: false });
     this.#link = new Link(clock, {});
     this.tokens = tokenRequests(this.#service.now());
   }
