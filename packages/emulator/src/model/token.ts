@@ -1,6 +1,9 @@
 /** Opaque tokens: eight fixed bytes, as the service's iterators start with, then a JSON array. */
 const PREFIX = Buffer.from([0, 0, 0, 0, 0, 0, 0, 1]);
 
+/** Names of streams and ids of shards are no longer. */
+const MOST_TEXT = 128;
+
 export type TokenField = string | number | null;
 
 /** What a field may be; `count` is an integer of at least 0. */
@@ -41,11 +44,11 @@ export function parseToken<const Kinds extends readonly FieldKind[]>(
 function isOf(kind: FieldKind, field: unknown): boolean {
   switch (kind) {
     case "text":
-      return typeof field === "string";
+      return typeof field === "string" && field.length <= MOST_TEXT;
     case "count":
       return Number.isSafeInteger(field) && Number(field) >= 0;
     case "text or null":
-      return field === null || typeof field === "string";
+      return field === null || isOf("text", field);
     case "number or null":
       return field === null || Number.isFinite(field);
   }
