@@ -74,6 +74,18 @@ describe("a stream in ON_DEMAND mode", () => {
   });
 });
 
+it("a change of mode leaves unequal shards as they are", async () => {
+  const { kinesis } = setup();
+  const split = { ShardToSplit: SHARD, NewStartingHashKey: "7" };
+  await kinesis.send(new SplitShardCommand({ StreamName: "s", ...split }));
+  const shards = async () =>
+    (await kinesis.send(new ListShardsCommand({ StreamName: "s" }))).Shards!;
+  const before = await shards();
+  const arn = StreamARN.replace(/d$/, "s");
+  await kinesis.send(new UpdateStreamModeCommand({ StreamARN: arn, ...ON_DEMAND }));
+  expect(await shards()).toEqual(before);
+});
+
 describe("warm throughput", () => {
   const warm = (WarmThroughputMiBps: number) =>
     new UpdateStreamWarmThroughputCommand({ StreamName, WarmThroughputMiBps });

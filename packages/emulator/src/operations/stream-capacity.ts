@@ -15,14 +15,16 @@ export function updateStreamMode(model: Model, input: Input<"UpdateStreamMode">)
   const mode = input.StreamModeDetails!.StreamMode!;
   const warmThroughput = input.WarmThroughputMiBps;
   if (warmThroughput !== undefined) checkWarmThroughput(model, mode, warmThroughput);
+  streams.checkShardLimit((warmThroughput ?? 0) - stream.openShards.length);
   model.callQuotas.admitToday("UpdateStreamMode", stream);
   streams.transition(stream, "UPDATING", (now) => {
     const { settings } = stream;
     settings.mode = mode;
     settings.warmThroughput = warmThroughput;
     if (mode === "PROVISIONED") settings.distribution = "USER_PARTITION_KEY";
-    const shards = Math.max(stream.openShards.length, warmThroughput ?? 0);
-    stream.scale(shards, now);
+    if (warmThroughput !== undefined && warmThroughput > stream.openShards.length) {
+      stream.scale(warmThroughput, now);
+    }
   });
   return {};
 }
