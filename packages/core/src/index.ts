@@ -50,7 +50,8 @@ export type { ConsumerStatus, ScanStage, ShardStatus } from "./telemetry/status.
 export type { CallTrouble } from "./telemetry/troubles.ts";
 export type { Telemetry } from "./telemetry/telemetry.ts";
 export { AllGroup } from "./groups/all-group.ts";
-export { LeaseGroup, type LeaseGroupOptions } from "./groups/leases/lease-group.ts";
+export { LeaseGroup } from "./groups/leases/lease-group.ts";
+export type { LeaseGroupOptions } from "./groups/leases/lease-group-options.ts";
 export type { LeaseGroupStatus, LeasedShardStatus } from "./groups/leases/group-status.ts";
 export { Consumer } from "./consumer.ts";
 export type { ScanOptions } from "./options/scan-options.ts";

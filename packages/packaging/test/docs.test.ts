@@ -118,7 +118,7 @@ describe("docs/configuration.md", () => {
 
 describe("docs/groups.md", () => {
   const options = section(prose("docs/groups.md"), "LeaseGroup");
-  const file = "packages/core/src/groups/leases/lease-group.ts";
+  const file = "packages/core/src/groups/leases/lease-group-options.ts";
   const source = membersOf(file, "LeaseGroupOptions");
 
   test("has a row and a heading for each option of LeaseGroup, and no other", () => {

@@ -1,57 +1,19 @@
-import { randomBytes } from "node:crypto";
-import { hostname } from "node:os";
-import { inspect } from "node:util";
 import type { LeaseStore } from "../../checkpoints/lease-store.ts";
 import { StoreCalls } from "../../checkpoints/store-calls.ts";
-import { MOST_WEIGHT } from "../../checkpoints/stored-rows.ts";
 import type { Store } from "../../checkpoints/store.ts";
-import { MAX_TIMER_MS, sleep } from "../../clock.ts";
-import { checkOptionNames } from "../../options/option-names.ts";
+import { sleep } from "../../clock.ts";
 import { ConfigError, KcError, StoreRegressedError } from "../../errors.ts";
 import type { GroupHost, LeasingGroup } from "../group.ts";
 import { isLeaseStore } from "../is-lease-store.ts";
 import { Coordinator } from "./coordinator.ts";
 import { groupStatus, type LeaseGroupStatus } from "./group-status.ts";
 import { NOTHING, type View } from "./group-view.ts";
+import {
+  checkLeaseGroupOptions,
+  type CheckedLeaseGroupOptions,
+  type LeaseGroupOptions,
+} from "./lease-group-options.ts";
 import { Membership } from "./membership.ts";
-import { leaseTiming, type LeaseTiming } from "./timing.ts";
-
-export interface LeaseGroupOptions {
-  /**
-   * This process's name among the workers of the application, without `#` and control characters.
-   * Two that live at once must differ. @default the host's name and a random suffix
-   */
-  readonly workerId?: string;
-  /**
-   * How long a worker may be silent before the others take its shards, in milliseconds; at least
-   * 1000. A handler must give way to the event loop within that time. @default 10000
-   */
-  readonly leaseMs?: number;
-  /** From one heartbeat to the next, in milliseconds: 100 to a tenth of `leaseMs`. @default leaseMs / 10 */
-  readonly heartbeatMs?: number;
-  /** This worker's share of the shards beside the others' weights; above 0, at most 1e9. @default 1 */
-  readonly weight?: number;
-  /** The most shards that this worker takes, a whole number from 1. @default no limit */
-  readonly maxShards?: number;
-  /**
-   * A worker that cannot read its shards for so long, although it reaches the store, leaves them to the
-   * other workers, and joins again once it can; 1000 or more, in milliseconds. It cannot if Kinesis is
-   * out of its reach and not out of another worker's, or if a handler that had a shard before does not
-   * return. @default 60000
-   */
-  readonly yieldAfterMs?: number;
-}
-
-const OPTION_NAMES: Readonly<Record<keyof LeaseGroupOptions, true>> = {
-  workerId: true,
-  leaseMs: true,
-  heartbeatMs: true,
-  weight: true,
-  maxShards: true,
-  yieldAfterMs: true,
-};
-const LEAST_HEARTBEAT_MS = 100;
-const WORKER_ID = /^[^#\p{Cc}\p{Surrogate}]{1,200}$/u;
 
 /**
  * Shares an application's shards among all processes that run it, by leases in a `LeaseStore`. Each
@@ -65,10 +27,7 @@ const WORKER_ID = /^[^#\p{Cc}\p{Surrogate}]{1,200}$/u;
 export class LeaseGroup implements LeasingGroup {
   readonly needsLeases = true;
   readonly workerId: string;
-  readonly #weight: number;
-  readonly #maxShards: number | undefined;
-  readonly #yieldAfterMs: number;
-  readonly #timing: LeaseTiming;
+  readonly #options: CheckedLeaseGroupOptions;
   /** The incarnations that this process has had, and has not left for certain. */
   readonly #earlier = new Set<string>();
   /** The scan that this group works for. */
@@ -78,27 +37,8 @@ export class LeaseGroup implements LeasingGroup {
 
   /** @throws ConfigError that names the option */
   constructor(options: LeaseGroupOptions = {}) {
-    checkOptionNames("LeaseGroup", options, Object.keys(OPTION_NAMES));
-    const { leaseMs = 10_000, weight = 1, maxShards, yieldAfterMs = 60_000 } = options;
-    const { heartbeatMs = leaseMs / 10, workerId = uniqueWorkerId() } = options;
-    if (typeof workerId !== "string" || !WORKER_ID.test(workerId)) {
-      throw new ConfigError("workerId", 'a name of 1 to 200 characters without "#" is needed');
-    }
-    check("leaseMs", leaseMs, leaseMs >= 1000 && leaseMs <= MAX_TIMER_MS, "from 1000 milliseconds");
-    const bounds = `from ${LEAST_HEARTBEAT_MS} to a tenth of leaseMs (${leaseMs / 10}) milliseconds`;
-    const isWithin = heartbeatMs >= LEAST_HEARTBEAT_MS && heartbeatMs <= leaseMs / 10;
-    check("heartbeatMs", heartbeatMs, isWithin, bounds);
-    check("weight", weight, weight > 0 && weight <= MOST_WEIGHT, `above 0, at most ${MOST_WEIGHT}`);
-    if (maxShards !== undefined) {
-      check("maxShards", maxShards, Number.isInteger(maxShards) && maxShards >= 1, "whole, from 1");
-    }
-    const isYieldTime = yieldAfterMs >= 1000 && yieldAfterMs <= MAX_TIMER_MS;
-    check("yieldAfterMs", yieldAfterMs, isYieldTime, "from 1000 milliseconds");
-    this.#yieldAfterMs = yieldAfterMs;
-    this.workerId = workerId;
-    this.#weight = weight;
-    this.#maxShards = maxShards;
-    this.#timing = leaseTiming(leaseMs, heartbeatMs);
+    this.#options = checkLeaseGroupOptions(options);
+    this.workerId = this.#options.workerId;
   }
 
   /** @throws ConfigError if the store has no leases */
@@ -118,7 +58,7 @@ export class LeaseGroup implements LeasingGroup {
 
   /** A write that hangs must leave room for others before the lease ends. */
   get storeTimeoutMs(): number {
-    return this.#timing.callTimeoutMs;
+    return this.#options.timing.callTimeoutMs;
   }
 
   get lacks(): "membership" | "shards" | undefined {
@@ -138,7 +78,7 @@ export class LeaseGroup implements LeasingGroup {
       this.#host = this.#membership = this.#coordinator = undefined;
     };
     host.over.addEventListener("abort", end, { once: true });
-    const timing = this.#timing;
+    const timing = this.#options.timing;
     const timeoutMs = timing.callTimeoutMs;
     const options = { store, clock, random, telemetry, timeoutMs };
     const calls = new StoreCalls<LeaseStore>(options);
@@ -167,10 +107,10 @@ export class LeaseGroup implements LeasingGroup {
     const { clock, scope, telemetry } = host;
     const membership = new Membership({
       workerId: this.workerId,
-      weight: this.#weight,
-      maxShards: this.#maxShards,
+      weight: this.#options.weight,
+      maxShards: this.#options.maxShards,
       earlier: this.#earlier,
-      timing: this.#timing,
+      timing: this.#options.timing,
       calls,
       scope,
       clock,
@@ -192,8 +132,8 @@ export class LeaseGroup implements LeasingGroup {
       host,
       calls: roundCalls,
       membership,
-      timing: this.#timing,
-      yieldAfterMs: this.#yieldAfterMs,
+      timing: this.#options.timing,
+      yieldAfterMs: this.#options.yieldAfterMs,
     });
     this.#coordinator = coordinator;
     const end = await coordinator.run(signal);
@@ -213,7 +153,7 @@ export class LeaseGroup implements LeasingGroup {
         ...silence,
       });
       // A store that forgets its workers at once is not asked without a pause.
-      await sleep(clock, this.#timing.heartbeatMs, signal);
+      await sleep(clock, this.#options.timing.heartbeatMs, signal);
     }
     return view;
   }
@@ -256,18 +196,6 @@ async function refuseEmptied(
   if (leases.length > 0 || known.shards.size === 0) return;
   throw new StoreRegressedError(
     `the store has lost everything of application "${scope.application}" on ${scope.streamName}: it ` +
-      `was emptied, or is another one. Bring it back, or start over to read from the start once more`,
+      `was emptied, or is another one. Restore it, or start again to read from the application's start once more`,
   );
-}
-
-function uniqueWorkerId(): string {
-  const name = hostname()
-    .replaceAll(/[#\p{Cc}]/gu, "-")
-    .slice(0, 190);
-  return `${name || "worker"}-${randomBytes(4).toString("hex")}`;
-}
-
-function check(name: string, value: unknown, holds: boolean, what: string): void {
-  if (typeof value === "number" && holds) return;
-  throw new ConfigError(name, `a number ${what} is needed, not ${inspect(value)}`);
 }

@@ -1,18 +1,18 @@
 import { randomUUID } from "node:crypto";
-import type { LeaseStore, WorkerMembership, WorkerRow } from "../../checkpoints/lease-store.ts";
+import type { LeaseStore, WorkerMembership } from "../../checkpoints/lease-store.ts";
 import type { StoreCalls } from "../../checkpoints/store-calls.ts";
 import type { CallOptions, StoreScope } from "../../checkpoints/store.ts";
 import { sleep, Stopwatch, type Clock } from "../../clock.ts";
 import { KcError } from "../../errors.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
+import { Namesake } from "./namesake.ts";
 import type { LeaseTiming } from "./timing.ts";
-import { WorkerWatch } from "./worker-watch.ts";
 
 export interface MembershipOptions {
   readonly workerId: string;
   readonly weight: number;
   readonly maxShards: number | undefined;
-  /** The incarnations that this process had before, and has not left for certain. */
+  /** This process's earlier incarnations that may not have left. */
   readonly earlier: Set<string>;
   readonly timing: LeaseTiming;
   readonly calls: StoreCalls<LeaseStore>;
@@ -20,15 +20,6 @@ export interface MembershipOptions {
   readonly clock: Clock;
   readonly telemetry: Telemetry;
 }
-
-/** Who has this worker's id, as it was seen last, and in how many looks it had beaten. */
-interface Namesake {
-  readonly row: WorkerRow;
-  readonly beats: number;
-}
-
-/** Fewer may have been on their way when their process died, or come from a store that went back. */
-const BEATS_OF_THE_LIVING = 3;
 
 /** What a worker knows of its own silence. */
 export interface Silence {
@@ -76,8 +67,6 @@ export class Membership {
   #failures = 0;
   /** How late the event loop was for a heartbeat since then, at most. */
   #lateMs = 0;
-  /** When a look at a namesake came last. */
-  #lookedAt = -Infinity;
 
   constructor(options: MembershipOptions) {
     const { workerId, weight, maxShards, clock } = options;
@@ -122,9 +111,8 @@ export class Membership {
    * @throws KcError WORKER_ID_IN_USE if its counter moves; StoreError; the signal's reason
    */
   async join(signal: AbortSignal): Promise<void> {
-    const { calls, clock, timing } = this.#options;
-    const watch = new WorkerWatch(timing);
-    let namesake: Namesake | undefined;
+    const { calls, clock } = this.#options;
+    const namesake = new Namesake(this.#options);
     this.#sinceSent = new Stopwatch(clock);
     for (;;) {
       const answer = await calls.retry("joinWorker", signal, (call) => this.#enter(call));
@@ -134,9 +122,7 @@ export class Membership {
         this.#revision = answer.revision;
         return;
       }
-      if (!(await this.#leaveEarlier(answer.incarnation, signal))) {
-        namesake = await this.#waitFor(namesake, watch, signal);
-      }
+      if (!(await this.#leaveEarlier(answer.incarnation, signal))) await namesake.look(signal);
     }
   }
 
@@ -215,54 +201,5 @@ export class Membership {
       calls.store.leaveWorker(scope, { workerId, incarnation }, call),
     );
     return true;
-  }
-
-  /** Looks at who has this worker's id. */
-  async #waitFor(
-    before: Namesake | undefined,
-    watch: WorkerWatch,
-    signal: AbortSignal,
-  ): Promise<Namesake | undefined> {
-    const { calls, scope, clock, timing, telemetry } = this.#options;
-    const { workerId } = this.worker;
-    let asked = 0;
-    const { workers } = await calls.retry("listWorkers", signal, (call) => {
-      asked = clock.monotonic();
-      return calls.store.listWorkers(scope, call);
-    });
-    const came = clock.monotonic();
-    const isGap = asked - this.#lookedAt > timing.longestGapMs;
-    if (isGap) this.#steadySince = came;
-    this.#lookedAt = came;
-    const standing = workers.filter((row) => row.workerId === workerId);
-    const [row] = standing;
-    const known = row !== undefined && row.incarnation === before?.row.incarnation;
-    const beats = known ? before.beats + Number(row.counter !== before.row.counter) : 0;
-    if (beats >= BEATS_OF_THE_LIVING) {
-      throw new KcError(
-        "WORKER_ID_IN_USE",
-        `worker "${workerId}" is a live member of application "${scope.application}" already: give ` +
-          `each process a workerId of its own, or leave the option out`,
-      );
-    }
-    if (row !== undefined && !known) {
-      telemetry.warn("this worker id is there already: waiting until it leaves or proves dead", {
-        workerId,
-        waitMs: timing.leaseMs,
-      });
-    }
-    watch.observe(standing, { asked, came, steadySince: this.#steadySince });
-    for (const { worker } of watch.overdue()) {
-      await calls.retry("evictWorker", signal, (call) =>
-        calls.store.evictWorker(scope, worker, call),
-      );
-      telemetry.info("what was left of an earlier process of this worker id is evicted", {
-        workerId,
-      });
-      return undefined;
-    }
-    await sleep(clock, timing.heartbeatMs, signal);
-    signal.throwIfAborted();
-    return row && { row, beats };
   }
 }
