@@ -1,6 +1,7 @@
-import { backoffMs, type BackoffPolicy } from "../backoff.ts";
+import type { BackoffPolicy } from "../backoff.ts";
 import type { Clock } from "../clock.ts";
 import { describeError, KcError, StoreError } from "../errors.ts";
+import { retry } from "../retry.ts";
 import { classifySdkError } from "../sdk-failure.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Call } from "../telemetry/troubles.ts";
@@ -86,18 +87,20 @@ export class StoreCalls<S extends Store = Store> {
     attempt: (options: Required<CallOptions>) => Promise<T>,
     patience: Patience = fixedPatience(this.#clock, this.#timeoutMs),
   ): Promise<T> {
+    let failures = 0;
     try {
-      for (let failures = 1; ; failures += 1) {
-        try {
-          return await this.once(operation, signal, attempt, patience);
-        } catch (error) {
-          if (signal.aborted || !KcError.is(error) || !error.retryable) throw error;
-          const waitMs = backoffMs(failures, BACKOFF, this.#random);
+      return await retry({
+        signal,
+        backoff: BACKOFF,
+        random: this.#random,
+        attempt: () => this.once(operation, signal, attempt, patience),
+        onFailure: (error) => {
+          if (!KcError.is(error) || !error.retryable) throw error;
           this.#telemetry.add("retries", 1, { operation, error: error.code });
-          await patience.pause(waitMs, signal);
-          signal.throwIfAborted();
-        }
-      }
+          return (failures += 1);
+        },
+        pause: (ms) => patience.pause(ms, signal),
+      });
     } finally {
       this.#drop(operation);
     }

@@ -1,6 +1,7 @@
-import { backoffMs, type BackoffPolicy } from "../backoff.ts";
+import type { BackoffPolicy } from "../backoff.ts";
 import { sleep, type Clock } from "../clock.ts";
 import { KcError } from "../errors.ts";
+import { retry } from "../retry.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Call } from "../telemetry/troubles.ts";
 import { adviceOn, httpStatusOf } from "./call-advice.ts";
@@ -52,47 +53,44 @@ export class CallRetry {
     signal: AbortSignal,
     attempt: () => Promise<Output>,
   ): Promise<Output> {
-    /** What failed last. */
-    let troubled: Call | undefined;
-    let failures = 0;
-    /** By the monotonic clock: a wall clock that is set must not end a scan. */
-    let doubtedSince: number | undefined;
+    const tries = new FailedTries(call);
     try {
-      for (;;) {
-        signal.throwIfAborted();
-        try {
-          const answer = await attempt();
-          this.#telemetry.troubles.answered(callOf(call));
-          return answer;
-        } catch (error) {
-          signal.throwIfAborted();
-          if (call.operation !== troubled?.operation) {
-            // What failed before was answered.
-            troubled = callOf(call);
-            failures = 0;
-            doubtedSince = undefined;
-          }
-          const failure = classify(error);
-          const doubted = await isDoubted(failure, call, signal);
-          const now = this.#clock.monotonic();
-          doubtedSince = doubted ? (doubtedSince ?? now) : undefined;
-          const triedForMs = now - (doubtedSince ?? now);
-          const passes = failure === "throttled" || failure === "passing";
-          if ((!passes && !doubted) || triedForMs >= DOUBTED_FOR_MS) {
-            throw KcError.is(error) || isCallers(failure, call, doubted)
-              ? error
-              : callFailure({ ...call, target: this.#target(), triedForMs }, error);
-          }
-          failures += 1;
-          await this.#pause(troubled, failures, error, signal);
-        }
-      }
+      const answer = await retry({
+        signal,
+        backoff: BACKOFF,
+        random: this.#random,
+        attempt,
+        onFailure: (error) => this.#onFailure(tries, call, error, signal),
+        pause: (ms) => sleep(this.#clock, ms, signal),
+      });
+      this.#telemetry.troubles.answered(callOf(call));
+      return answer;
     } finally {
-      if (signal.aborted && troubled) this.#telemetry.troubles.dropped(troubled);
+      if (signal.aborted && tries.last) this.#telemetry.troubles.dropped(tries.last);
     }
   }
 
-  async #pause(call: Call, failures: number, error: unknown, signal: AbortSignal): Promise<void> {
+  async #onFailure(
+    tries: FailedTries,
+    call: RetriedCall,
+    error: unknown,
+    signal: AbortSignal,
+  ): Promise<number> {
+    const last = tries.failed();
+    const failure = classify(error);
+    const doubted = await isDoubted(failure, call, signal);
+    const triedForMs = tries.doubtedForMs(doubted, this.#clock.monotonic());
+    const passes = failure === "throttled" || failure === "passing";
+    if ((!passes && !doubted) || triedForMs >= DOUBTED_FOR_MS) {
+      throw KcError.is(error) || isCallers(failure, call, doubted)
+        ? error
+        : callFailure({ ...call, target: this.#target(), triedForMs }, error);
+    }
+    this.#report(last, error);
+    return tries.failures;
+  }
+
+  #report(call: Call, error: unknown): void {
     const { operation } = call;
     const name = this.#telemetry.errorNames.of(error);
     this.#telemetry.add("retries", 1, { operation, error: name });
@@ -103,7 +101,36 @@ export class CallRetry {
       httpStatus: httpStatusOf(error),
       advice: adviceOn(error, operation) || undefined,
     });
-    await sleep(this.#clock, backoffMs(failures, BACKOFF, this.#random), signal);
+  }
+}
+
+/** The tries of one call that failed in a row. Once a later operation fails, the one before was answered. */
+class FailedTries {
+  readonly #call: RetriedCall;
+  /** What failed last. */
+  last: Call | undefined;
+  failures = 0;
+  /** By the monotonic clock: a wall clock that is set must not end a scan. */
+  #doubtedSince: number | undefined;
+
+  constructor(call: RetriedCall) {
+    this.#call = call;
+  }
+
+  failed(): Call {
+    if (this.last?.operation !== this.#call.operation) {
+      this.last = callOf(this.#call);
+      this.failures = 0;
+      this.#doubtedSince = undefined;
+    }
+    this.failures += 1;
+    return this.last;
+  }
+
+  /** For how long the answers have been doubted, in milliseconds. */
+  doubtedForMs(doubted: boolean, now: number): number {
+    this.#doubtedSince = doubted ? (this.#doubtedSince ?? now) : undefined;
+    return now - (this.#doubtedSince ?? now);
   }
 }
 
