@@ -3,7 +3,7 @@ import { inspect } from "node:util";
 /** What a text of somebody else's may take up in a message, in UTF-16 units. */
 const LONGEST_TEXT = 1000;
 const LONGEST_NAME = 80;
-const LINKS_TOLD = 3;
+const LINKS_SHOWN = 3;
 const SYSTEM_CODE = /^E[A-Z]+$/;
 /** Would break a log line in two, colour it, or turn its direction round. */
 const UNPRINTABLE = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
@@ -13,14 +13,14 @@ const UNPRINTABLE = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
  * of at most about 1,000 characters, control characters escaped. Never throws.
  */
 export function describeError(error: unknown): string {
-  const told: string[] = [];
+  const texts: string[] = [];
   let link = error;
-  for (let depth = 0; depth < LINKS_TOLD && (depth === 0 || link !== undefined); depth += 1) {
+  for (let depth = 0; depth < LINKS_SHOWN && (depth === 0 || link !== undefined); depth += 1) {
     const { text, cause } = read(link);
-    if (!told.some((earlier) => earlier.includes(text))) told.push(text);
+    if (!texts.some((earlier) => earlier.includes(text))) texts.push(text);
     link = cause;
   }
-  return printable(told.join(", caused by "));
+  return printable(texts.join(", caused by "));
 }
 
 /** The `name` of what was thrown, as a short text; `Error` where it has none. Never throws. */

@@ -53,7 +53,7 @@ const NAMES: Readonly<Record<Exclude<SdkFailure, "unknown">, readonly string[]>>
     "InvalidIdentityTokenException",
     "ProviderError",
     "TokenProviderError",
-    // A clock that is off: NTP, and the SDK's own correction, mend it.
+    // A clock that is wrong: NTP, and the SDK's own correction, fix it.
     "RequestExpired",
     "RequestInTheFuture",
     "RequestTimeTooSkewed",
@@ -121,7 +121,7 @@ const NETWORK_CODES: ReadonlySet<string> = new Set([
 const NETWORK_FAMILY = /^(?:EAI|ERR_SSL|ERR_TLS|ERR_HTTP2|HPE|ERR_SOCKET|ERR_STREAM|UND_ERR)_/;
 /** What a system call of the network failed with, whatever it is: a firewall answers EPERM. */
 const NETWORK_CALL = /^(?:connect|getaddrinfo|query|socket$)/;
-/** A certificate that is not trusted does not mend itself, unless a proxy does. */
+/** An untrusted certificate stays untrusted, unless a proxy caused it. */
 const CERTIFICATE = /CERT|UNABLE_TO_VERIFY_LEAF_SIGNATURE|HOSTNAME_MISMATCH|_UNKNOWN_CA$/;
 
 /** Node's and the SDK's words for a broken connection, where they give it no code. */

@@ -7,7 +7,7 @@ const LEAST_PATIENCE_MS = 250;
 const PATIENCE = 8;
 /** The weight of one call in what is usual. */
 const WEIGHT = 1 / 16;
-/** Taken for usual until replies have told. */
+/** The usual values until the first replies. */
 const FIRST_REPLY_MS = 100;
 const FIRST_TURN_MS = 25;
 

@@ -33,7 +33,7 @@ export class NoRoomError extends Error {
 
 /**
  * @param servedAt when the service made the reply, in milliseconds since the epoch; NaN = unknown
- * @throws UnexpectedReplyError for a reply that is none of GetRecords
+ * @throws UnexpectedReplyError for a reply that is not one of GetRecords
  */
 export function recordsPage(
   reply: GetRecordsCommandOutput,

@@ -6,7 +6,7 @@ import { shardInCycle } from "./shard-cycle.ts";
  * is not a stream without shards, and a child without an id is no shard.
  */
 
-/** A reply that is none of Kinesis'. Nobody said why: it is tried again for a limited time. */
+/** A reply that Kinesis does not give. Its cause is not known, so it is tried again for a limited time. */
 export class UnexpectedReplyError extends Error {
   override readonly name = "UnexpectedReplyError";
 }
@@ -34,7 +34,7 @@ const MOST_PAGES = 1000;
 const MOST_TOKEN = 1_048_576;
 
 /**
- * The token of a listing's next page; undefined = there is none.
+ * The token of a listing's next page; undefined = this was the last page.
  * @param earlier the tokens of the pages until now
  * @throws UnexpectedReplyError for a listing without an end
  */
@@ -116,7 +116,7 @@ export function announcedShards<T>(children: readonly T[] | null | undefined): r
   return Array.isArray(children) && children.every(isShard) ? (children as readonly T[]) : [];
 }
 
-/** A lag in milliseconds; 0 where none is told. */
+/** A lag in milliseconds; 0 if the reply has none. */
 export function lagOf(millisBehindLatest: unknown): number {
   const isLag = typeof millisBehindLatest === "number" && millisBehindLatest >= 0;
   return isLag && millisBehindLatest < Infinity ? millisBehindLatest : 0;

@@ -1,13 +1,11 @@
 import {
   DescribeStreamSummaryCommand,
-  ListShardsCommand,
   type DescribeStreamSummaryCommandOutput,
-  type ListShardsCommandOutput,
 } from "@aws-sdk/client-kinesis";
-import { backoffMs } from "../backoff.ts";
 import { CallLimit } from "../call-limit.ts";
 import { sleep, type Clock } from "../clock.ts";
 import { KcError } from "../errors.ts";
+import { retry } from "../retry.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { callFailure, type CallTarget } from "./call-failure.ts";
 import { CallLine } from "./call-line.ts";
@@ -15,9 +13,11 @@ import { BACKOFF, CallRetry, type RetriedCall } from "./call-retry.ts";
 import { targetOf } from "./call-target.ts";
 import { Caller, type Turn } from "./call-turn.ts";
 import { classify } from "./classify.ts";
+import { ServiceClock } from "./service-clock.ts";
 import { ShardCalls } from "./shard-calls.ts";
-import { fromListing, type Shard } from "./shard.ts";
-import { listedShards, refuseCycle, nextToken, streamSummary } from "./reply-shapes.ts";
+import { readListing } from "./shard-listing.ts";
+import type { Shard } from "./shard.ts";
+import { streamSummary } from "./reply-shapes.ts";
 import { isOneCreation, type StreamId } from "./stream-id.ts";
 import { withoutReply } from "./unquoted-reply.ts";
 import { Wire, type WireOption } from "./wire/wire.ts";
@@ -34,19 +34,19 @@ export interface KinesisClientLike {
 
 export interface StreamDescription {
   readonly streamARN: string;
-  /** Some emulators do not tell it. */
+  /** Some emulators do not report it. */
   readonly creationTimestamp: Date | undefined;
 }
 
-/** Without a sign of life from the service for so long, a call has failed. */
+/** A call fails after so long without any byte from the service. */
 const CALL_TIMEOUT_MS = 30_000;
 /** Together the 50 sockets of the SDK's HTTP/1.1 handler, behind which calls would queue unseen. */
 const SHARD_CALLS = { prompt: 40, late: 8 };
 const STREAM_CALLS = { prompt: 2, late: 0 };
 
 /**
- * The calls of one stream. Passing errors are retried here, without limit, until the signal
- * aborts; what comes out is a result, the signal's abort, or an error that a retry would not mend.
+ * The calls of one stream. It retries passing errors without limit until the signal aborts. Callers
+ * get a result, the signal's reason, or an error that a retry would not fix.
  */
 export class StreamClient {
   readonly id: StreamId;
@@ -57,15 +57,14 @@ export class StreamClient {
   readonly #wire: Wire;
   readonly #retry: CallRetry;
   #target: CallTarget;
-  /** The service has told us of the stream: that it is not there is news, and is doubted. */
+  /** The service has described the stream. A reply that it does not exist is doubted from then on. */
   #wasThere = false;
-  /** As the service told it first. */
+  /** As the service reported it first. */
   #createdAt: Date | undefined;
   /** The calls for shards; those for the stream as a whole do not wait behind them. */
   readonly line: CallLine;
   readonly #streamLine: CallLine;
-  /** The service's time of day, and this machine's monotonic clock then, from the last reply that told. */
-  #served: { readonly at: number; readonly monotonic: number } | undefined;
+  readonly #serviceClock: ServiceClock;
   /** Of the shards in the last complete listing. */
   #firstNumbers: ReadonlyMap<string, string | undefined> = new Map();
 
@@ -84,6 +83,7 @@ export class StreamClient {
     this.#telemetry = options.telemetry;
     this.#wire = new Wire(options.wire, options.telemetry);
     this.#retry = new CallRetry({ ...options, target: () => this.#target });
+    this.#serviceClock = new ServiceClock(options.clock);
     this.line = new CallLine(options.clock, SHARD_CALLS);
     this.#streamLine = new CallLine(options.clock, STREAM_CALLS);
     const stream = "StreamARN" in options.id ? options.id.StreamARN : options.id.StreamName;
@@ -96,18 +96,14 @@ export class StreamClient {
     return this.#target;
   }
 
-  /**
-   * The service's time of day as far as its replies have told; this machine's until then. A wall clock
-   * that is set afterwards changes nothing.
-   */
+  /** The service's time of day, as far as its replies have reported it. */
   serviceNow(): Date {
-    if (this.#served === undefined) return new Date(this.#clock.now());
-    return new Date(this.#served.at + this.#clock.monotonic() - this.#served.monotonic);
+    return this.#serviceClock.now();
   }
 
   async describe(signal: AbortSignal): Promise<StreamDescription> {
     const command = new DescribeStreamSummaryCommand(this.id);
-    this.#readServiceTime(command);
+    this.#serviceClock.readFrom(command);
     const call = this.#onStream("DescribeStreamSummary");
     const summary = await this.#call(
       call,
@@ -124,48 +120,25 @@ export class StreamClient {
     return { streamARN: summary.StreamARN ?? "", creationTimestamp };
   }
 
-  /** One complete, unfiltered listing; a token that expires on the way makes it start over. */
+  /** One complete, unfiltered listing. It starts over if its token expires on the way. */
   async listShards(signal: AbortSignal): Promise<readonly Shard[]> {
-    let shards: Shard[] = [];
-    let token: string | undefined;
-    const tokens = new Set<string>();
+    const call = this.#onStream("ListShards");
     let restarts = 0;
-    for (;;) {
-      try {
-        const page = await this.#call(
-          this.#onStream("ListShards"),
-          // A token stands for the stream: the service refuses a name or an ARN beside it.
-          new ListShardsCommand(token === undefined ? this.id : { NextToken: token }),
-          signal,
-          ({ Shards, NextToken }: ListShardsCommandOutput) => {
-            const all = [...shards, ...listedShards(Shards).map(fromListing)];
-            const next = nextToken(NextToken, tokens);
-            if (next !== undefined) return { shards: all, token: next };
-            const each = eachOnce(all);
-            refuseCycle(each);
-            return { shards: each, token: next };
-          },
-        );
-        shards = page.shards;
-        token = page.token;
-        if (token !== undefined) {
-          tokens.add(token);
-          continue;
-        }
-        this.#firstNumbers = new Map(
-          shards.map((one) => [one.shardId, one.startingSequenceNumber]),
-        );
-        return shards;
-      } catch (error) {
+    const shards = await retry({
+      signal,
+      backoff: BACKOFF,
+      random: this.#random,
+      attempt: () =>
+        readListing(this.id, (command, read) => this.#call(call, command, signal, read)),
+      onFailure: (error) => {
         if (classify(error) !== "expired-token") throw this.#asFailure("ListShards", error, signal);
         this.#telemetry.warn("a listing of the shards took too long; it starts over");
-        shards = [];
-        token = undefined;
-        tokens.clear();
-        restarts += 1;
-        await sleep(this.#clock, backoffMs(restarts, BACKOFF, this.#random), signal);
-      }
-    }
+        return (restarts += 1);
+      },
+      pause: (ms) => sleep(this.#clock, ms, signal),
+    });
+    this.#firstNumbers = new Map(shards.map((one) => [one.shardId, one.startingSequenceNumber]));
+    return shards;
   }
 
   /**
@@ -235,13 +208,13 @@ export class StreamClient {
     );
   }
 
-  /** What a call that concerns the stream as a whole failed with, told as the stream's. */
+  /** The error of a call for the stream as a whole. */
   #asFailure(operation: string, error: unknown, signal: AbortSignal): unknown {
     if (KcError.is(error) || (signal.aborted && error === signal.reason)) return error;
     return callFailure({ operation, target: this.#target, triedForMs: 0 }, error);
   }
 
-  /** `read` takes the answer out of a reply; a reply that is none is a failed try. */
+  /** `read` takes the answer out of a reply. What it throws is a failed try. */
   #call<Output, Answer>(
     call: RetriedCall,
     command: object,
@@ -282,25 +255,6 @@ export class StreamClient {
       limit.stop();
     }
   }
-
-  /** Reads the reply's Date header, through the one hook that every SDK command has. */
-  #readServiceTime(command: DescribeStreamSummaryCommand): void {
-    command.middlewareStack.add(
-      (next) => async (args) => {
-        const output = await next(args);
-        const { headers } = output.response as { headers?: Record<string, string> };
-        const at = Date.parse(headers?.["date"] ?? "");
-        if (!Number.isNaN(at)) this.#served = { at, monotonic: this.#clock.monotonic() };
-        return output;
-      },
-      { step: "deserialize", name: "kcServiceTime", override: true },
-    );
-  }
-}
-
-/** A shard that is listed twice is what was said of it last. */
-function eachOnce(shards: readonly Shard[]): Shard[] {
-  return [...new Map(shards.map((one) => [one.shardId, one])).values()];
 }
 
 function timeoutError(operation: string): Error {

@@ -28,8 +28,8 @@ export function streamNameOf(id: StreamId): string {
 }
 
 /**
- * Were both told of one stream, or was it deleted and recreated under its name? Stores and replies may
- * cut or round to a second; nobody recreates a stream within one. Some emulators tell no time.
+ * Do both times belong to one stream, or was it deleted and recreated under its name? Stores and
+ * replies may round to a second, and nobody recreates a stream within one. Some emulators report no time.
  */
 export function isOneCreation(a: Date | undefined, b: Date | undefined): boolean {
   return a === undefined || b === undefined || Math.abs(a.getTime() - b.getTime()) <= 1000;

@@ -12,7 +12,7 @@ const LONGEST_BODY = 32 * MIB;
  * A reply's whole body, in memory of its own: records that are views on it share it with nothing
  * else. Rejects with what breaks the stream off, and with an UnexpectedReplyError if it is longer than
  * any reply.
- * @param onBytes told before memory is taken for so many bytes; what it throws breaks the body off
+ * @param onBytes called before memory is allocated for so many bytes; what it throws breaks the body off
  */
 export async function readBody(
   body: unknown,
@@ -53,7 +53,7 @@ async function collect(body: unknown, collected: Collected): Promise<void> {
   });
 }
 
-/** Chunks in one piece of memory, which is large enough from the start if the length was told. */
+/** Chunks in one piece of memory, which is large enough from the start if the length was announced. */
 class Collected {
   readonly #onBytes: (bytes: number) => void;
   #bytes: Uint8Array;

@@ -18,7 +18,7 @@ const MOST_DEPTH = 64;
 /** Up to here, finding out in JavaScript whether a text is ASCII is worth it. */
 const SHORT_TEXT = 32;
 
-/** Stands for a length that is only told by a break at the end. */
+/** Stands for a length that only a break at the end shows. */
 export const UNTIL_BREAK = -1;
 
 /**
@@ -79,7 +79,7 @@ export class CborReader {
   }
 
   /**
-   * Takes a text that is one of these names, and tells which; -1 for another. A record's names are
+   * Takes a text that is one of these names, and returns its index; -1 for another. A record's names are
    * read as often as its members: making a text of each costs more than all else of a record.
    */
   readName(names: readonly Uint8Array[]): number {
@@ -93,7 +93,7 @@ export class CborReader {
     return -1;
   }
 
-  /** Takes a text or byte string of a record and tells where its content begins. */
+  /** Takes a text or byte string of a record and returns where its content begins. */
   skipString(type: number): number {
     const length = this.readHead(type);
     if (length === UNTIL_BREAK) throw new CborError("a record's member in chunks");

@@ -16,7 +16,7 @@ export function readCborValue(bytes: Uint8Array): unknown {
   return value;
 }
 
-/** A page; its records are found and checked, and read when their turn comes. @throws Error for what is none */
+/** A page; its records are found and checked, and read when their turn comes. @throws Error for another reply */
 export function readCborReply(bytes: Uint8Array): RecordsReply {
   const reader = new CborReader(bytes);
   const members = new Map<string, unknown>();

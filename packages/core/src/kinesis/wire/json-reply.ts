@@ -4,7 +4,7 @@ import { checkArrival, membersOf, type RecordsReply } from "./records-reply.ts";
 
 const DIGITS = /^\d{1,129}$/;
 
-/** A page in JSON: data in base64, times in seconds with a fraction. @throws Error for what is none */
+/** A page in JSON: data in base64, times in seconds with a fraction. @throws Error for another reply */
 export function readJsonReply({ buffer, byteOffset, byteLength }: Uint8Array): RecordsReply {
   const reply: unknown = JSON.parse(Buffer.from(buffer, byteOffset, byteLength).toString());
   if (typeof reply !== "object" || reply === null) throw new Error("it is no object");

@@ -30,7 +30,7 @@ const JSON_CONTENT_TYPE = "application/x-amz-json-1.1";
 /**
  * Takes the encoding of one command into our own hands, inside the user's own client: signing,
  * retries, endpoint and whatever middleware the user added stay as they are. The SDK is handed an
- * empty reply; errors, and whatever cannot be read, are left to it, so that they are told as ever. So is
+ * empty reply; errors, and whatever cannot be read, are left to it, so that it reports them as usual. So is
  * everything of a client that speaks another protocol than JSON 1.1, the SDK's default.
  * @returns what the last reply brought; undefined = the SDK's own output has it
  */
@@ -48,7 +48,7 @@ export function decodeOurselves(
         request.body = encodeCborRequest(args.input as unknown as Record<string, string | number>);
         return next(args);
       },
-      // Before the body's length is told.
+      // Before the body's length is reported.
       { step: "build", priority: "high", name: "kcEncode", override: true },
     );
   }
@@ -73,7 +73,7 @@ function speaks({ headers }: HttpMessage, contentType: string): boolean {
   return headers["content-type"] === contentType;
 }
 
-/** Only tells of the reply's beginning: the SDK reads it. */
+/** Only reports the reply's beginning: the SDK reads it. */
 export function watchReply(command: GetRecordsCommand, watch: ReplyWatch): void {
   command.middlewareStack.add(
     (next) => async (args) => {

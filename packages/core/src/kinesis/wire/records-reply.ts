@@ -50,7 +50,7 @@ export function membersOf(reply: ReadonlyMap<string, unknown>): RecordsReply["me
   return members;
 }
 
-/** Kinesis began in 2013; the other end only tells milliseconds from microseconds. */
+/** Kinesis began in 2013; the other end only distinguishes milliseconds from microseconds. */
 const FIRST_ARRIVAL = Date.UTC(2013, 0);
 const LAST_ARRIVAL = Date.UTC(2200, 0);
 
