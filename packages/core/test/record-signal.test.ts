@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { FakeClock } from "@kc/emulator";
 import { expect, test } from "vitest";
 import { LeaseLostError } from "../src/index.ts";
@@ -25,4 +26,20 @@ test("a lease whose end is less than a clock can tell apart away ends the signal
   expect(signal.aborted).toBe(true);
   expect(signal.reason).toBeInstanceOf(LeaseLostError);
   expect(clock.pendingTimers).toBe(0);
+});
+
+test("a record that is over leaves no listener on its shard's signal, whether it asked for its own or not", () => {
+  const clock = new FakeClock();
+  const { signal: abandon } = new AbortController();
+  const shard = { shardId: "shardId-000000000000", abandon, remainingMs: undefined, clock };
+  const listeners = (): number => getEventListeners(abandon, "abort").length;
+  const record = new RecordSignal(shard);
+  record.begin();
+  expect(listeners()).toBe(0);
+  const { signal } = record;
+  record.begin();
+  expect(record.signal).not.toBe(signal);
+  expect(listeners()).toBe(1);
+  record.close();
+  expect(listeners()).toBe(0);
 });

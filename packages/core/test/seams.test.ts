@@ -74,7 +74,8 @@ class ByKey implements Delivery {
     };
   }
 
-  close(): void {
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#lanes.values());
     this.#tracker.close();
     this.#metrics.end();
   }

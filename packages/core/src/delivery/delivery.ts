@@ -17,8 +17,11 @@ export interface Delivery {
   settle(): Promise<void>;
   /** @param now by the monotonic clock */
   status(now: number): DeliveryStatus;
-  /** Nothing more starts: memory of pages is released. Idempotent. */
-  close(): void;
+  /**
+   * Nothing more starts. Resolves when no handler is called any more: the records in hand are done or
+   * have failed, and the memory of their pages is released. Never rejects. Idempotent.
+   */
+  close(): Promise<void>;
 }
 
 export interface DeliveryStatus {
@@ -47,6 +50,11 @@ export interface DeliveredShard {
   readonly stop: AbortSignal;
   /** Aborts when the shard is given up, with records in hand or without. */
   readonly abandon: AbortSignal;
+  /**
+   * Reports a failure at once, when no call of `accept` is there to throw it. The reason of `stop` is no
+   * failure.
+   */
+  readonly fail: (error: unknown) => void;
   /** Milliseconds left of the right to start records. */
   readonly remainingMs: (() => number) | undefined;
   readonly clock: Clock;

@@ -69,7 +69,8 @@ class OneByOne implements Delivery {
     };
   }
 
-  close(): void {
+  /** `accept` is over: no record is in hand. */
+  async close(): Promise<void> {
     this.#tracker.close();
   }
 

@@ -21,17 +21,14 @@ export class RecordSignal {
   #controller: AbortController | undefined;
   #expired = false;
   #cancelTimer: (() => void) | undefined;
+  #listens = false;
+  readonly #onAbandon = (): void => {
+    this.#controller?.abort(this.#options.abandon.reason);
+    this.close();
+  };
 
   constructor(options: RecordSignalOptions) {
     this.#options = options;
-    options.abandon.addEventListener(
-      "abort",
-      () => {
-        this.#controller?.abort(options.abandon.reason);
-        this.close();
-      },
-      { once: true },
-    );
   }
 
   /** Of the record in hand; without one, the shard's. */
@@ -40,6 +37,7 @@ export class RecordSignal {
     if (!this.#inHand || abandon.aborted) return abandon;
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
+      this.#listen();
       if (this.#cancelTimer === undefined) this.#watchLease();
     }
     return this.#controller.signal;
@@ -63,6 +61,15 @@ export class RecordSignal {
     this.#controller = undefined;
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
+    this.#options.abandon.removeEventListener("abort", this.#onAbandon);
+    this.#listens = false;
+  }
+
+  /** One listener for all records of a page, and none where no handler asks. */
+  #listen(): void {
+    if (this.#listens) return;
+    this.#listens = true;
+    this.#options.abandon.addEventListener("abort", this.#onAbandon, { once: true });
   }
 
   /** One timer for all records of a page: it moves with the heartbeats. */

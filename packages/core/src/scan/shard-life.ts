@@ -1,6 +1,7 @@
+import { setMaxListeners } from "node:events";
 import type { ShardProgress } from "../checkpoints/shard-progress.ts";
 import { setTimer, type Clock } from "../clock.ts";
-import type { KcError, LeaseLostError } from "../errors.ts";
+import { describeError, KcError, type LeaseLostError } from "../errors.ts";
 import type { HandOff, ShardAssignment, ShardOutcome } from "../groups/group.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 
@@ -44,11 +45,14 @@ export class ShardLife {
   readonly #unlisten: (() => void)[] = [];
   #giveUp: (outcome: ShardOutcome) => void = () => {};
   #waitingFor: "handler" | "flush" = "handler";
+  #failure: KcError | undefined;
   #cancelTimer: (() => void) | undefined;
 
   constructor(options: ShardLifeOptions) {
     this.#options = options;
     this.givenUp = new Promise((resolve) => (this.#giveUp = resolve));
+    // Every record in hand may listen to both; Node takes more than ten listeners for a leak.
+    setMaxListeners(0, this.stop, this.abandon);
   }
 
   get stop(): AbortSignal {
@@ -62,6 +66,29 @@ export class ShardLife {
   /** What a forced shard was waiting for. */
   get waitingFor(): "handler" | "flush" {
     return this.#waitingFor;
+  }
+
+  /** What the shard's work failed with; undefined = it did not fail. */
+  get failure(): KcError | undefined {
+    return this.#failure;
+  }
+
+  /**
+   * The work failed: reported at once, so that the whole scan stops. The first failure counts. Neither
+   * the reason of `stop` nor what comes after `abandon` is a failure.
+   */
+  fail(thrown: unknown): void {
+    const { assignment, onFailure } = this.#options;
+    const { shardId } = assignment;
+    if (this.abandon.aborted || this.#failure !== undefined) return;
+    if (this.stop.aborted && thrown === this.stop.reason) return;
+    this.#failure = KcError.is(thrown)
+      ? thrown
+      : new KcError("KINESIS_FAILED", `${shardId}: ${describeError(thrown)}`, {
+          shardId,
+          cause: thrown,
+        });
+    onFailure(this.#failure);
   }
 
   /** Listens to whatever may end it, from now until `close`. */

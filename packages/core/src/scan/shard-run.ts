@@ -139,7 +139,7 @@ export class ShardRun {
   async run(): Promise<ShardOutcome> {
     const life = this.#life;
     life.open();
-    const work = this.#work().catch((error: unknown) => this.#settle(error));
+    const work = this.#work();
     this.#idle = Promise.all([this.#options.previous, work]);
     try {
       return await Promise.race([work, life.givenUp]);
@@ -149,31 +149,56 @@ export class ShardRun {
     }
   }
 
-  /** A handler that was given up may still be called; the shard's next one waits for it. */
   async #work(): Promise<ShardOutcome> {
-    const { stop, abandon } = this.#life;
+    try {
+      return await this.#read();
+    } catch (error) {
+      // Before the records in hand are waited for: a handler may never return.
+      this.#life.fail(error);
+    } finally {
+      // Closing the reader releases the memory of all pages, those in hand too.
+      await this.#delivery?.close();
+      this.#reader?.close();
+    }
+    return this.#settle();
+  }
+
+  async #read(): Promise<ShardOutcome> {
+    const { stop } = this.#life;
+    // A handler that an earlier run gave up may still be called.
     await Promise.race([this.#options.previous, aborted(stop)]);
     stop.throwIfAborted();
-    const { openReader, openDelivery, clock, turns, telemetry, totals } = this.#options;
-    const { shardId, fence, remainingMs } = this.#assignment;
-    const progress = this.#progress;
-    const shard = { shardId, fence, remainingMs, progress, stop, abandon };
-    const delivery = openDelivery({ ...shard, clock, turns, telemetry, totals });
+    const delivery = this.#openDelivery();
+    this.#delivery = delivery;
+    const { openReader, clock } = this.#options;
     const reader = openReader({
-      shardId,
+      shardId: this.shardId,
       start: this.#start(),
       stop,
       isHandling: () => delivery.status(clock.monotonic()).isAtRecord,
     });
-    this.#delivery = delivery;
     this.#reader = reader;
     this.#step = { kind: "reading" };
-    try {
-      return await this.#read(reader, delivery);
-    } finally {
-      reader.close();
-      delivery.close();
-    }
+    return this.#deliver(reader, delivery);
+  }
+
+  #openDelivery(): Delivery {
+    const { openDelivery, clock, turns, telemetry, totals } = this.#options;
+    const { shardId, fence, remainingMs } = this.#assignment;
+    const { stop, abandon } = this.#life;
+    return openDelivery({
+      shardId,
+      fence,
+      remainingMs,
+      progress: this.#progress,
+      stop,
+      abandon,
+      fail: (error) => this.#life.fail(error),
+      clock,
+      turns,
+      telemetry,
+      totals,
+    });
   }
 
   #start(): ReadStart {
@@ -189,7 +214,7 @@ export class ShardRun {
     return { from, delivered: checkpoint?.kind === "position" ? checkpoint : undefined };
   }
 
-  async #read(reader: ShardReader, delivery: Delivery): Promise<ShardOutcome> {
+  async #deliver(reader: ShardReader, delivery: Delivery): Promise<ShardOutcome> {
     for (;;) {
       const page = await reader.next();
       if (page === undefined) {
@@ -233,41 +258,23 @@ export class ShardRun {
     return { kind: "ended", children };
   }
 
-  /** Turns what ended the work into its outcome. */
-  async #settle(thrown: unknown): Promise<ShardOutcome> {
-    const { stop, abandon, givenUp } = this.#life;
-    // Whoever gave the shard up has the outcome already; the handler only followed its signal.
-    if (abandon.aborted) return givenUp;
-    if (!stop.aborted || thrown !== stop.reason) return this.#failed(thrown);
+  /** What is finished is flushed; then it is known how the shard's reading ended. */
+  async #settle(): Promise<ShardOutcome> {
+    const { shardId } = this;
+    const life = this.#life;
+    // Whoever gave the shard up has the outcome already; the handlers only followed its signal.
+    if (life.abandon.aborted) return life.givenUp;
     try {
       await this.#progress.flush();
     } catch (error) {
-      return this.#failed(error);
+      if (life.abandon.aborted) return life.givenUp;
+      life.fail(error);
+      const { telemetry } = this.#options;
+      telemetry.warn("finished work was not flushed and will repeat", { shardId, error });
     }
+    if (life.failure !== undefined) return { kind: "failed", error: life.failure };
     return this.#assignment.handOff?.aborted
       ? { kind: "released", checkpoint: this.acknowledged }
       : { kind: "stopped" };
-  }
-
-  async #failed(thrown: unknown): Promise<ShardOutcome> {
-    const { abandon, givenUp } = this.#life;
-    if (abandon.aborted) return givenUp;
-    const { shardId } = this;
-    const { onFailure, telemetry } = this.#options;
-    const error = KcError.is(thrown)
-      ? thrown
-      : new KcError("KINESIS_FAILED", `${shardId}: ${describeError(thrown)}`, {
-          shardId,
-          cause: thrown,
-        });
-    onFailure(error);
-    // What was finished before the failure is kept; a store that fails too has said so itself.
-    await this.#progress.flush().catch((flushError: unknown) => {
-      telemetry.warn("finished work was not flushed and will repeat", {
-        shardId,
-        error: flushError,
-      });
-    });
-    return { kind: "failed", error };
   }
 }
