@@ -1,8 +1,9 @@
-import { setTimer, type Clock } from "../clock.ts";
+import type { Clock } from "../clock.ts";
 import { LeaseLostError, StoreError, toKcError, type KcError } from "../errors.ts";
 import { checkpointChannel } from "../telemetry/channels.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { codeOfError } from "../without-message.ts";
+import { FlushSchedule } from "./flush-schedule.ts";
 import { formatCheckpoint, type Checkpoint } from "./position.ts";
 import { Patience } from "./patience.ts";
 import { ShardProgress } from "./shard-progress.ts";
@@ -41,19 +42,17 @@ export interface CheckpointerOptions {
  */
 export class Checkpointer {
   readonly #options: CheckpointerOptions;
-  readonly #dirty = new Set<ShardProgress>();
-  readonly #startedAt: number;
+  readonly #schedule: FlushSchedule;
   readonly #patience: Patience;
   #writing = false;
   /** How many shards one write carries at most: what the store has taken in time. */
   #mostAtOnce = Infinity;
   #failure: KcError | undefined;
-  #cancelTimer: (() => void) | undefined;
-  #timerAt = Infinity;
 
   constructor(options: CheckpointerOptions) {
     this.#options = options;
-    this.#startedAt = options.clock.monotonic();
+    const { clock, flushIntervalMs } = options;
+    this.#schedule = new FlushSchedule(clock, flushIntervalMs, () => void this.#write());
     this.#patience = new Patience(options.clock, options.mostMs);
   }
 
@@ -73,82 +72,45 @@ export class Checkpointer {
       phaseMs: spread ? random() * flushIntervalMs : 0,
       maxUnflushedMs,
       clock,
-      onDirty: (progress) => this.#schedule(progress, this.#nextTick(progress.phaseMs)),
+      onDirty: (progress) => {
+        if (!this.#failure) this.#schedule.addAtTick(progress);
+      },
       onFlush: (progress) => this.#flushNow(progress),
     });
   }
 
   /** Ends the timer. What is unflushed by then stays so. */
   close(): void {
-    this.#cancelTimer?.();
-    this.#timerAt = Infinity;
-    this.#dirty.clear();
+    this.#schedule.clear();
   }
 
   #flushNow(progress: ShardProgress): void {
     if (this.#failure) return progress.fail(this.#failure);
-    progress.dueAt = 0;
-    this.#dirty.add(progress);
+    this.#schedule.addNow(progress);
     this.#patience.hurry();
     void this.#write();
-  }
-
-  #schedule(progress: ShardProgress, dueAt: number): void {
-    if (this.#failure) return;
-    progress.dueAt = Math.min(progress.dueAt, dueAt);
-    this.#dirty.add(progress);
-    this.#arm(progress.dueAt);
-  }
-
-  /** Ticks lie on one grid for all shards, so that a bulk write gathers whatever is due. */
-  #nextTick(phaseMs: number): number {
-    const { clock, flushIntervalMs } = this.#options;
-    if (flushIntervalMs === 0) return 0;
-    const since = clock.monotonic() - this.#startedAt - phaseMs;
-    return this.#startedAt + phaseMs + (Math.floor(since / flushIntervalMs) + 1) * flushIntervalMs;
-  }
-
-  #arm(at: number): void {
-    if (this.#writing || at >= this.#timerAt) return;
-    this.#cancelTimer?.();
-    this.#timerAt = at;
-    const { clock } = this.#options;
-    const write = (): void => {
-      this.#timerAt = Infinity;
-      void this.#write();
-    };
-    this.#cancelTimer = setTimer(clock, write, at - clock.monotonic());
   }
 
   /** The one writer. Its next round takes the shards that become due meanwhile. */
   async #write(): Promise<void> {
     if (this.#writing) return;
     this.#writing = true;
+    this.#schedule.pause();
     try {
-      while (this.#due().length > 0) await this.#writeDue();
+      while (this.#schedule.due().length > 0) await this.#writeDue();
     } catch (error) {
       this.#fail(error);
     } finally {
       this.#writing = false;
     }
-    for (const progress of this.#dirty) this.#arm(progress.dueAt);
-  }
-
-  #due(): ShardProgress[] {
-    const now = this.#options.clock.monotonic();
-    const due: ShardProgress[] = [];
-    for (const progress of this.#dirty) {
-      if (progress.closed) this.#dirty.delete(progress);
-      else if (progress.dueAt <= now) due.push(progress);
-    }
-    return due;
+    this.#schedule.resume();
   }
 
   async #writeDue(): Promise<void> {
     const { calls, over } = this.#options;
     const send = async (call: Required<CallOptions>): Promise<() => void> => {
       // Taken again for each try: a retry carries what was finished meanwhile.
-      const due = this.#due().slice(0, this.#mostAtOnce);
+      const due = this.#schedule.due().slice(0, this.#mostAtOnce);
       if (due.length === 0) return () => {};
       this.#halveIfTooSlow(due.length, call.signal);
       // Answers belong to writes by their position. Frozen, so that a store that sorts the list fails.
@@ -221,7 +183,7 @@ export class Checkpointer {
       return;
     }
     if (result.outcome === "lease-lost") {
-      this.#dirty.delete(progress);
+      this.#schedule.delete(progress);
       telemetry.add("checkpoints", 1, { shardId, outcome: "lost" });
       progress.lose(new LeaseLostError(shardId, "the store refused this worker's checkpoint"));
       return;
@@ -235,9 +197,10 @@ export class Checkpointer {
         stored: formatCheckpoint(result.stored),
       });
     }
-    this.#dirty.delete(progress);
+    this.#schedule.delete(progress);
     if (progress.acknowledge(write.checkpoint, result)) {
-      this.#schedule(progress, progress.awaited ? 0 : this.#nextTick(progress.phaseMs));
+      if (progress.awaited) this.#schedule.addNow(progress);
+      else this.#schedule.addAtTick(progress);
     }
   }
 
@@ -246,8 +209,8 @@ export class Checkpointer {
     const { over, onFailure } = this.#options;
     const error = toKcError(thrown, "STORE_FAILED", "setCheckpoints");
     this.#failure = error;
-    for (const progress of this.#dirty) progress.fail(error);
-    this.#dirty.clear();
+    for (const progress of this.#schedule) progress.fail(error);
+    this.#schedule.clear();
     if (!over.aborted) onFailure(error);
   }
 }
