@@ -18,7 +18,7 @@ export class Board {
     this.#say = say;
   }
 
-  /** Takes what a worker told, and says what is new in it. */
+  /** Takes a report of a worker, and returns what is new in it. */
   update(status: LeaseGroupStatus): void {
     const { workerId, state, shards } = status;
     this.#statuses.set(workerId, status);

@@ -38,7 +38,7 @@ export class WorkerProcess {
     this.#child.on("message", onStatus);
   }
 
-  /** Has it ended without being told to? */
+  /** Has it ended without a stop? */
   get hasEnded(): boolean {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }

@@ -6,7 +6,7 @@ import { createConnection } from "mysql2/promise";
 
 export type ServiceName = "postgres" | "mariadb" | "redis" | "dynamodb";
 
-/** A database for one run, and how an example is told of it. */
+/** A database for one run, and the environment that leads an example to it. */
 export interface Service {
   readonly says: string;
   readonly env: Readonly<Record<string, string>>;

@@ -1,4 +1,4 @@
-/** What the demo tells its consumer process, as JSON in the first argument. */
+/** What the demo passes to its consumer process, as JSON in the first argument. */
 export interface ConsumerArguments {
   readonly endpoint: string;
   readonly stream: string;
@@ -8,7 +8,7 @@ export interface ConsumerArguments {
   readonly journal: string;
 }
 
-/** What the consumer process tells the demo. `null` = the shard is no longer read. */
+/** What the consumer process reports to the demo. `null` = the shard is no longer read. */
 export interface ConsumerReport {
   readonly kind: "lag";
   readonly shardId: string;

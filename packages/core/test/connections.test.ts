@@ -68,6 +68,26 @@ test("a client that closes its connections is reported once, whatever consumers 
   expect(world.logger.find("warn", /requestHandler: new NodeHttpHandler\(\)/)).toHaveLength(1);
 });
 
+test.each([
+  ["is not there", () => undefined],
+  ["is not a promise", () => "soon"],
+  ["fails", () => Promise.reject(new Error("no profile"))],
+])(
+  "a handler of HTTP/2 whose configuration %s counts as the SDK's default",
+  async (_what, options) => {
+    const requestHandler = {
+      metadata: { handlerProtocol: "h2" },
+      get configProvider() {
+        return options();
+      },
+    };
+    const world = await World.of();
+    const client = { config: { requestHandler }, send: world.kinesis.send.bind(world.kinesis) };
+    await (await world.run(world.consumer({ client }))).stop();
+    expect(world.logger.find("warn", CLOSES)).toHaveLength(1);
+  },
+);
+
 test("a client that keeps its connections is not reported", async () => {
   const handlers = [new NodeHttpHandler(), new NodeHttp2Handler(), new NodeHttp2Handler({})];
   const world = await World.of();

@@ -45,7 +45,8 @@ export async function warnOfClosedConnections(
 /** The parts of the SDK's HTTP/2 handler that say how it uses connections. */
 interface Http2Handler {
   readonly metadata?: { readonly handlerProtocol?: unknown };
-  readonly configProvider?: Promise<{ readonly disableConcurrentStreams?: boolean } | undefined>;
+  /** A promise of its options. */
+  readonly configProvider?: unknown;
 }
 
 /**
@@ -56,7 +57,8 @@ async function closesConnections(client: object): Promise<boolean> {
   const { config } = client as { readonly config?: { readonly requestHandler?: Http2Handler } };
   const handler = config?.requestHandler;
   if (handler?.metadata?.handlerProtocol !== "h2") return false;
-  // A provider that fails, fails the calls too: they report it.
-  const options = await handler.configProvider?.catch(() => undefined);
-  return options?.disableConcurrentStreams ?? options === undefined;
+  // Options that cannot be had fail the calls too: they report it.
+  const options = await Promise.resolve(handler.configProvider).catch(() => undefined);
+  if (typeof options !== "object" || options === null) return true;
+  return (options as { disableConcurrentStreams?: unknown }).disableConcurrentStreams === true;
 }
