@@ -18,7 +18,7 @@ export class Board {
     this.#say = say;
   }
 
-  /** Takes a report of a worker, and returns what is new in it. */
+  /** Takes a report of a worker, and prints what is new in it. */
   update(status: LeaseGroupStatus): void {
     const { workerId, state, shards } = status;
     this.#statuses.set(workerId, status);
