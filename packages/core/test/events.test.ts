@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
-import { MemoryStore, type ConsumerEvent } from "../src/index.ts";
+import { MemoryStore, StoreError, type ConsumerEvent } from "../src/index.ts";
 import { EventFeed } from "../src/telemetry/events.ts";
 import { gate, isFor } from "./support/calls.ts";
 import { GroupWorld } from "./support/group-world.ts";
+import { failing, RecordingStore } from "./support/recording-store.ts";
 import { World } from "./support/world.ts";
 
 const SHARD = "shardId-000000000000";
@@ -64,6 +65,20 @@ test("a shard's end, its children and a failure are told", async () => {
     kind: "scan-ended",
     error: expect.objectContaining({ code: "HANDLER_FAILED" }),
   });
+});
+
+test("a shard whose finished work the store refuses for good has failed, though the refusal stopped its scan", async () => {
+  const world = await World.of();
+  const store = new RecordingStore(world.clock);
+  const error = new StoreError("STORE_SCHEMA", "no such table");
+  store.let("setCheckpoints", failing(error));
+  const consumer = world.consumer({ store });
+  const heard = listen(consumer.events());
+  const run = await world.run(consumer);
+  await world.put("a", "1");
+  await world.clock.advance(10_000);
+  expect(run.error).toBe(error);
+  expect(heard).toContainEqual(expect.objectContaining({ kind: "shard-over", outcome: "failed" }));
 });
 
 test("trouble with a shard is told once, and when it is over; an iterator that expires is none", async () => {

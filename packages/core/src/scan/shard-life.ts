@@ -74,14 +74,13 @@ export class ShardLife {
   }
 
   /**
-   * The work failed: reported at once, so that the whole scan stops. The first failure counts. Neither
-   * the reason of `stop` nor what comes after `abandon` is a failure.
+   * The work failed: reported at once, so that the whole scan stops. The first failure counts; what
+   * comes after `abandon` is none.
    */
   fail(thrown: unknown): void {
     const { assignment, onFailure } = this.#options;
     const { shardId } = assignment;
     if (this.abandon.aborted || this.#failure !== undefined) return;
-    if (this.stop.aborted && thrown === this.stop.reason) return;
     this.#failure = KcError.is(thrown)
       ? thrown
       : new KcError("KINESIS_FAILED", `${shardId}: ${describeError(thrown)}`, {

@@ -154,7 +154,7 @@ export class ShardRun {
       return await this.#read();
     } catch (error) {
       // Before the records in hand are waited for: a handler may never return.
-      this.#life.fail(error);
+      this.#fail(error);
     } finally {
       // Closing the reader releases the memory of all pages, those in hand too.
       await this.#delivery?.close();
@@ -193,12 +193,18 @@ export class ShardRun {
       progress: this.#progress,
       stop,
       abandon,
-      fail: (error) => this.#life.fail(error),
+      fail: (error) => this.#fail(error),
       clock,
       turns,
       telemetry,
       totals,
     });
+  }
+
+  /** Something threw while the shard was read. The reason of the stop is no failure. */
+  #fail(thrown: unknown): void {
+    const { stop } = this.#life;
+    if (!stop.aborted || thrown !== stop.reason) this.#life.fail(thrown);
   }
 
   #start(): ReadStart {
@@ -268,6 +274,7 @@ export class ShardRun {
       await this.#progress.flush();
     } catch (error) {
       if (life.abandon.aborted) return life.givenUp;
+      // Even if it is what stopped the scan: this shard's own work is not stored.
       life.fail(error);
       const { telemetry } = this.#options;
       telemetry.warn("finished work was not flushed and will repeat", { shardId, error });
