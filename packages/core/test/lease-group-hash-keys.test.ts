@@ -178,6 +178,23 @@ test("a worker of the version before may write the rows: shards stay, and the ne
   expect(watched.assignments).toHaveLength(2);
 });
 
+test("an upgrade that the store does not take holds up no claim, and comes later", async () => {
+  const group = await GroupWorld.of({ shards: 2 });
+  const { world, data } = group;
+  for (const shardId of await world.shardIds()) data.shard(SCOPE, shardId).lineage = ROW_BEFORE;
+  await group.put(0, 10);
+  const a = await group.join("a", {}, undefined, (link) => {
+    link.state = "cut";
+    link.only = ["putShards"];
+  });
+  await world.clock.advance(5000);
+  expect(handled(a)).toEqual(range(0, 10));
+  a.link.state = "whole";
+  await world.clock.advance(60_000);
+  const ranges = Object.values(await listed(world));
+  expect(lineages(group).map(({ hashKeyRange }) => hashKeyRange)).toEqual(ranges);
+});
+
 test.each([
   ["none", undefined],
   ["null", null],

@@ -126,7 +126,7 @@ test("a listing adds the hash keys that a row lacks, corrects others, and keeps 
   const change = (listing: Shard, lineage: string) => {
     const shards = leasedShards([row("c", { lineage })]);
     const news = { listing: [listing], gone: new Set<string>(), checkpoints: NONE, isFirst: false };
-    return discovered(news, shards).put;
+    return discovered(news, shards).refresh;
   };
   const listing = { ...shard("c", "p"), hashKeyRange };
   const [put] = change(listing, before);

@@ -1,4 +1,9 @@
-import { ownerOf, type LeaseStore, type WorkerRow } from "../../checkpoints/lease-store.ts";
+import {
+  ownerOf,
+  type LeaseStore,
+  type ShardPut,
+  type WorkerRow,
+} from "../../checkpoints/lease-store.ts";
 import type { StoreCalls } from "../../checkpoints/store-calls.ts";
 import { StoreRegressedError } from "../../errors.ts";
 import type { GroupHost } from "../group.ts";
@@ -18,6 +23,9 @@ export interface View {
 
 /** Workers and leases are read again so often until they are of one moment. */
 const MOST_TRIES = 5;
+
+/** So many rows are brought up to date in one round, so that claims and evictions do not wait. */
+const MOST_REFRESHED = 500;
 
 /** Before the first look. */
 export const NOTHING: View = { revision: 0, workers: [], shards: new Map() };
@@ -47,6 +55,8 @@ export class GroupView {
   #view: View = NOTHING;
   /** Shards that are gone from the stream by the listings, held or not. */
   #gone: ReadonlySet<string> = new Set();
+  /** Rows that the last listing brings up to date, when there is time for it. */
+  #refresh: ShardPut[] = [];
   #isStale = true;
   #isListed = true;
   #looks = 0;
@@ -136,6 +146,13 @@ export class GroupView {
     return false;
   }
 
+  /**
+   * Some of the rows to bring up to date, once. If they cannot be put, the next listing finds them again.
+   */
+  takeRefresh(): readonly ShardPut[] {
+    return this.#refresh.splice(0, MOST_REFRESHED);
+  }
+
   /** Lists the stream's shards if that is due. `hurried` = something new is expected. */
   discover(hurried: boolean): void {
     const { history } = this.#discovery;
@@ -179,7 +196,8 @@ export class GroupView {
     if (found === undefined) return false;
     const { host, calls, over } = this.#options;
     const { scope, telemetry } = host;
-    const { put, gone: all } = discovered(found, this.#view.shards);
+    const { put, refresh, gone: all } = discovered(found, this.#view.shards);
+    this.#refresh = [...refresh];
     this.#gone = new Set(all.map(({ shardId }) => shardId));
     const living = new Set(this.#view.workers.map(ownerOf));
     const gone = all.filter(({ owner }) => owner === undefined || !living.has(owner));

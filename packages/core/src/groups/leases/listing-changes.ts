@@ -41,13 +41,21 @@ export function isNews(
   return hashKeyRange !== undefined && !isSameRange(hashKeyRange, row.hashKeyRange);
 }
 
+export interface ListingChanges {
+  /** Rows of shards that no listing had named. */
+  readonly put: readonly ShardPut[];
+  /** Rows that lack hash keys, or have others. They can wait: their shards can be read. */
+  readonly refresh: readonly ShardPut[];
+  readonly gone: readonly LeasedShard[];
+}
+
 /** What a complete listing, and those before it, change in the rows. Pure. */
 export function discovered(
   { listing, gone, checkpoints, isFirst }: ListingNews,
   shards: ReadonlyMap<string, LeasedShard>,
-): { readonly put: readonly ShardPut[]; readonly gone: readonly LeasedShard[] } {
+): ListingChanges {
   const listed = new Set(listing.map(({ shardId }) => shardId));
-  const put = listing
+  const changes = listing
     .filter((shard) => isNews(shard, shards.get(shard.shardId)))
     .map((shard) => {
       const { shardId, parentShardIds: parents } = shard;
@@ -65,7 +73,8 @@ export function discovered(
     });
   const past = ancestors(listing, shards);
   return {
-    put,
+    put: changes.filter(({ shardId }) => shards.get(shardId)?.listed !== true),
+    refresh: changes.filter(({ shardId }) => shards.get(shardId)?.listed === true),
     gone: [...shards.values()].filter(
       (shard) => gone.has(shard.shardId) && (shard.listed || past.has(shard.shardId)),
     ),

@@ -116,6 +116,8 @@ export class Round {
     this.#metrics.update(this.view, held.size, this.#rank === 0);
     if (await this.#group.evictOverdue()) wakeIn(0);
     const isAble = await this.#isAble();
+    const refresh = this.#group.takeRefresh();
+    if (isAble && refresh.length > 0) await this.#moves.put(refresh);
     calls.settle();
     return isAble ? undefined : "cannot-read";
   }
