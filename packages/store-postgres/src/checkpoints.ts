@@ -12,17 +12,15 @@ import {
 import type { Calls } from "./calls.ts";
 import type { PostgresRows } from "./client.ts";
 import { isLockTimeout } from "./errors.ts";
+import { LockedShards } from "./locked-shards.ts";
 import { checkpointOf } from "./rows.ts";
 import * as sql from "./statements.ts";
 
 /** The rows of checkpoints: `Store` says what each call does. */
 export class Checkpoints {
   readonly #calls: Calls;
-  /**
-   * A write of several shards has met a lock, and failed for all of them. Until one meets none, each
-   * write first looks which rows are locked.
-   */
-  #meetsLocks = false;
+  /** A write of several shards, one of which is among these, first looks which rows are locked. */
+  readonly #maybeLocked = new LockedShards();
 
   constructor(calls: Calls) {
     this.#calls = calls;
@@ -53,12 +51,12 @@ export class Checkpoints {
     writes: readonly CheckpointWrite[],
     options: CallOptions | undefined,
   ): Promise<readonly BulkCheckpointResult[]> {
-    if (writes.length < 2) return this.#advance(scope, writes, options);
+    const looks = writes.length > 1 && this.#maybeLocked.hasSome(scope, writes);
     try {
-      if (this.#meetsLocks) return await this.#passOverLocked(scope, writes, options);
+      if (looks) return await this.#passOverLocked(scope, writes, options);
       return await this.#advance(scope, writes, options);
     } catch (error) {
-      if (KcError.is(error) && isLockTimeout(error.cause)) this.#meetsLocks = true;
+      if (KcError.is(error) && isLockTimeout(error.cause)) this.#maybeLocked.add(scope, writes);
       throw error;
     }
   }
@@ -85,6 +83,7 @@ export class Checkpoints {
     const [, done, stands] = await this.#calls.runClaimed(scope, options, (place) =>
       sql.advance(place, writes),
     );
+    this.#maybeLocked.delete(scope, writes);
     const shards = (what: string): ReadonlySet<string | null | undefined> =>
       new Set(done!.filter((row) => row["what"] === what).map((row) => row["shard_id"]));
     const [held, moved] = [shards("held"), shards("moved")];
@@ -113,8 +112,11 @@ export class Checkpoints {
     );
     const locked = new Set(rows!.map((row) => row["shard_id"]));
     const open = writes.filter(({ shardId }) => !locked.has(shardId));
+    this.#maybeLocked.add(
+      scope,
+      writes.filter(({ shardId }) => locked.has(shardId)),
+    );
     const results = (await this.#advance(scope, open, options)).values();
-    this.#meetsLocks = locked.size > 0;
     return writes.map(({ shardId }) =>
       locked.has(shardId)
         ? { outcome: "failed", error: this.#locked(shardId) }

@@ -1,10 +1,11 @@
-import type {
-  ApplicationRow,
-  CallOptions,
-  Checkpoint,
-  CheckpointWrite,
-  SetCheckpointResult,
-  StoreScope,
+import {
+  StoreError,
+  type ApplicationRow,
+  type CallOptions,
+  type Checkpoint,
+  type CheckpointWrite,
+  type SetCheckpointResult,
+  type StoreScope,
 } from "@kc/core";
 import { mutant, type Mutant } from "../support/mutant.ts";
 import { ReferenceStore, roundTrip } from "../support/reference-store.ts";
@@ -116,6 +117,25 @@ export const bulkMutants: readonly Mutant[] = [
         return answers.map((answer) =>
           answer.outcome === "failed" ? ({ outcome: "lease-lost" } as const) : answer,
         );
+      }
+    },
+  ),
+  mutant(
+    "forgets a locked row once any other flush has met none",
+    "bulk.locked-rows-beside",
+    class extends ReferenceStore {
+      #meetsLocks = false;
+
+      override async setCheckpoints(...call: Parameters<ReferenceStore["setCheckpoints"]>) {
+        const locked = call[1].some(({ shardId }) =>
+          this.server.locked.has(this.shardKey(call[0], shardId)),
+        );
+        const knew = this.#meetsLocks;
+        this.#meetsLocks = locked;
+        if (locked && !knew) {
+          throw new StoreError("STORE_UNAVAILABLE", "a lock's time is over", { retryable: true });
+        }
+        return super.setCheckpoints(...call);
       }
     },
   ),

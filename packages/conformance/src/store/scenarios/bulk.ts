@@ -109,6 +109,30 @@ export const bulkScenarios: readonly StoreScenario[] = [
       expect(answers, "once they are free").toStrictEqual(shardIds.map(() => moved(4)));
     },
   },
+  {
+    key: "bulk.locked-rows-beside",
+    title: "a flush that meets a lock goes on, though another flush of the same store meets none",
+    async run({ harness }) {
+      if (harness.lockRow === undefined) return;
+      const store = await harness.open();
+      const write = (n: number, ...shards: readonly number[]) =>
+        store.setCheckpoints(
+          SCOPE,
+          shards.map((index) => ({ shardId: shard(index), checkpoint: at(n) })),
+        );
+      await write(1, 0, 1);
+      const unlock = await harness.lockRow(SCOPE, shard(0), "checkpoint");
+      let n = 1;
+      const answers = await withinThreeTries(async () => {
+        n += 1;
+        expect(await write(n, 2, 3), "the other flush").toStrictEqual([moved(n), moved(n)]);
+        return write(2, 0, 1);
+      });
+      expectFailed(answers[0]!, shard(0));
+      expect(await store.getCheckpoint(SCOPE, shard(1)), "its other shard").toStrictEqual(at(2));
+      await unlock();
+    },
+  },
 ];
 
 /** A store may have to meet a lock before it knows of it. */
