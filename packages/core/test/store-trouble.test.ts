@@ -95,6 +95,55 @@ test("a write that fails by itself holds up its own shard alone, and is tried ag
   expect(store.stored(SHARD)).toEqual(checkpointAt({ sequenceNumber: stands }));
 });
 
+test("a shard whose write is never answered does not keep the others from being written", async () => {
+  const world = await World.of({ shards: 4 });
+  const store = new RecordingStore(world.clock);
+  store.let("setCheckpoints", hanging, Infinity, (writes) =>
+    writes.some(({ shardId }) => shardId === SHARD),
+  );
+  const run = await world.start({ store });
+  for (const key of ["a", "b", "c", "d", "e", "f", "g", "h"]) await world.put(key, "1");
+  await world.clock.advance(5 * MINUTE);
+  const shards = new Set(run.records.map(({ shardId }) => shardId));
+  expect(shards.size).toBe(4);
+  for (const shardId of shards) {
+    expect(store.stored(shardId) === undefined, shardId).toBe(shardId === SHARD);
+  }
+});
+
+test("a write that fails for good rejects the scan, though another one fails in passing", async () => {
+  const world = await World.of({ shards: 2 });
+  const store = new RecordingStore(world.clock);
+  const error = new StoreError("STORE_CORRUPT", "a row that cannot be");
+  store.failing.set(SHARD, outage);
+  store.failing.set("shardId-000000000001", error);
+  const run = await world.start({ store });
+  for (const key of ["a", "b", "c", "d", "e", "f"]) await world.put(key, "1");
+  await world.clock.advance(5000);
+  expect(run.error).toBe(error);
+});
+
+test("a stop waits for the shard alone whose write fails by itself", async () => {
+  const world = await World.of({ shards: 2 });
+  const store = new RecordingStore(world.clock);
+  store.failing.set(SHARD, outage);
+  const run = await world.start({ store, drainTimeoutMs: 20_000 });
+  for (let i = 0; i < 60; i += 1) {
+    for (const key of ["a", "b", "c", "d", "e", "f"]) await world.put(key, `${i}`);
+    await world.clock.advance(500);
+  }
+  const stopping = run.stop();
+  await world.clock.advance(200);
+  const last = run.records.findLast(({ shardId }) => shardId !== SHARD)!;
+  const position = checkpointAt({ sequenceNumber: last.sequenceNumber });
+  expect(store.stored(last.shardId)).toEqual(position);
+  expect(run.settled).toBeUndefined();
+  store.failing.clear();
+  await world.clock.advance(5000);
+  await stopping;
+  expect(store.stored(SHARD)).toBeDefined();
+});
+
 test("a write that fails by itself for good rejects the scan", async () => {
   const world = await World.of();
   const store = new RecordingStore(world.clock);

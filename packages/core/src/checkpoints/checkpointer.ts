@@ -110,7 +110,7 @@ export class Checkpointer {
     const { calls, over } = this.#options;
     const send = async (call: Required<CallOptions>): Promise<() => void> => {
       // Taken again for each try: a retry carries what was finished meanwhile.
-      const due = this.#schedule.due().slice(0, this.#mostAtOnce);
+      const due = this.#schedule.take(this.#mostAtOnce);
       if (due.length === 0) return () => {};
       this.#halveIfTooSlow(due.length, call.signal);
       // Answers belong to writes by their position. Frozen, so that a store that sorts the list fails.
@@ -126,11 +126,11 @@ export class Checkpointer {
         if (due.length === this.#mostAtOnce) this.#mostAtOnce *= 2;
         results.forEach((result, i) => this.#acknowledge(due[i]!, writes[i]!, result));
       };
-      const failed = results.find((result) => result.outcome === "failed");
-      if (failed === undefined) return acknowledge;
+      const errors = results.flatMap((each) => (each.outcome === "failed" ? [each.error] : []));
+      if (errors.length === 0) return acknowledge;
       // The others are done with. These stay due, and are tried again as after any failure.
       if (!call.signal.aborted) acknowledge();
-      throw failed.error;
+      throw errors.find(({ retryable }) => !retryable) ?? errors[0]!;
     };
     const acknowledge = await calls.retry("setCheckpoints", over, send, this.#patience);
     // Not in the call itself: an answer that comes after its time-out has been overtaken.

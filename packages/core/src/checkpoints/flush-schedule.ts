@@ -54,6 +54,16 @@ export class FlushSchedule {
     return due;
   }
 
+  /** So many of the shards that are due. They go behind the others: no failing shard is always first. */
+  take(most: number): ShardProgress[] {
+    const taken = this.due().slice(0, most);
+    for (const progress of taken) {
+      this.#shards.delete(progress);
+      this.#shards.add(progress);
+    }
+    return taken;
+  }
+
   /** Sets no timer until `resume`. */
   pause(): void {
     this.#isPaused = true;

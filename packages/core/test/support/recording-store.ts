@@ -39,8 +39,12 @@ export class RecordingStore implements Store {
   readonly #inner: MemoryStore;
   readonly #clock: Clock;
   readonly #counts = new Map<Operation, number>();
-  readonly #behaviours: { readonly operation: Operation; left: number; readonly act: Behaviour }[] =
-    [];
+  readonly #behaviours: {
+    readonly operation: Operation;
+    left: number;
+    readonly act: Behaviour;
+    readonly of: (writes: readonly CheckpointWrite[]) => boolean;
+  }[] = [];
 
   constructor(clock: Clock, options: Partial<StoreCapabilities> & { data?: MemoryStoreData } = {}) {
     const { data = new MemoryStoreData(), ...capabilities } = options;
@@ -50,9 +54,17 @@ export class RecordingStore implements Store {
     this.capabilities = { ...this.#inner.capabilities, ...capabilities };
   }
 
-  /** The next `times` calls of an operation behave like this; returns what ends it. */
-  let(operation: Operation, act: Behaviour, times = Infinity): () => void {
-    const behaviour = { operation, left: times, act };
+  /**
+   * The next `times` calls of an operation behave like this; returns what ends it.
+   * @param of which calls, by their writes
+   */
+  let(
+    operation: Operation,
+    act: Behaviour,
+    times = Infinity,
+    of: (writes: readonly CheckpointWrite[]) => boolean = () => true,
+  ): () => void {
+    const behaviour = { operation, left: times, act, of };
     this.#behaviours.push(behaviour);
     return () => void (behaviour.left = 0);
   }
@@ -103,14 +115,15 @@ export class RecordingStore implements Store {
     writes: readonly CheckpointWrite[],
   ): Promise<readonly BulkCheckpointResult[]> {
     this.bulkWrites.push({ at: this.#clock.monotonic(), writes });
-    return this.#call<readonly BulkCheckpointResult[]>("setCheckpoints", async () => {
+    const write = async (): Promise<readonly BulkCheckpointResult[]> => {
       const passing = writes.filter(({ shardId }) => !this.failing.has(shardId));
       const results = [...(await this.#inner.setCheckpoints(scope, passing))];
       return writes.map(({ shardId }) => {
         const error = this.failing.get(shardId);
         return error === undefined ? results.shift()! : { outcome: "failed", error };
       });
-    });
+    };
+    return this.#call("setCheckpoints", write, writes);
   }
 
   resetCheckpoint(scope: StoreScope, shardId: string, to: Checkpoint | undefined): Promise<void> {
@@ -121,9 +134,15 @@ export class RecordingStore implements Store {
 
   async [Symbol.asyncDispose](): Promise<void> {}
 
-  async #call<Answer>(operation: Operation, answer: () => Promise<Answer>): Promise<Answer> {
+  async #call<Answer>(
+    operation: Operation,
+    answer: () => Promise<Answer>,
+    writes: readonly CheckpointWrite[] = [],
+  ): Promise<Answer> {
     this.#counts.set(operation, this.countOf(operation) + 1);
-    const behaviour = this.#behaviours.find((one) => one.operation === operation && one.left > 0);
+    const behaviour = this.#behaviours.find(
+      (one) => one.operation === operation && one.left > 0 && one.of(writes),
+    );
     if (behaviour === undefined) return answer();
     behaviour.left -= 1;
     return behaviour.act(answer);
