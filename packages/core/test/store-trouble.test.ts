@@ -132,12 +132,17 @@ test("a stop waits for the shard alone whose write fails by itself", async () =>
     for (const key of ["a", "b", "c", "d", "e", "f"]) await world.put(key, `${i}`);
     await world.clock.advance(500);
   }
+  const before = store.bulkWrites.length;
   const stopping = run.stop();
-  await world.clock.advance(200);
+  await world.clock.advance(4000);
   const last = run.records.findLast(({ shardId }) => shardId !== SHARD)!;
   const position = checkpointAt({ sequenceNumber: last.sequenceNumber });
   expect(store.stored(last.shardId)).toEqual(position);
   expect(run.settled).toBeUndefined();
+  const [, ...retries] = store.bulkWrites.slice(before);
+  expect(retries.length).toBeGreaterThan(0);
+  const retried = retries.flatMap(({ writes }) => writes.map(({ shardId }) => shardId));
+  expect(new Set(retried)).toEqual(new Set([SHARD]));
   store.failing.clear();
   await world.clock.advance(5000);
   await stopping;
