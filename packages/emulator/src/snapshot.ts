@@ -6,14 +6,19 @@ import type { StreamState } from "./model/stream.ts";
 import type { EarlierStreams, Streams } from "./model/streams.ts";
 
 /** The first line of a snapshot: what this version writes, and the only one that it reads. */
-const FORMAT = "kc-emulator snapshot 1";
+const FORMAT = "kc-emulator snapshot 2";
 
 /** So many characters are written at once, or one line. */
 const CHUNK_LENGTH = 2 ** 20;
 
 /** A line for each stream, and after it a line for each of its records: a file may be large. */
 type Line =
-  | { readonly format: string; readonly earlier: readonly EarlierStreams[] }
+  | {
+      readonly format: string;
+      /** The service's time, in milliseconds since the epoch. */
+      readonly savedAt: number;
+      readonly earlier: readonly EarlierStreams[];
+    }
   | { readonly stream: StreamState }
   | { readonly shard: string; readonly record: Omit<StoredRecord, "data">; readonly data: string };
 
@@ -41,7 +46,7 @@ export async function saveSnapshot(streams: Streams, path: string): Promise<void
 function* linesOf(streams: Streams): Generator<Line> {
   streams.endTransitions();
   const now = streams.now();
-  yield { format: FORMAT, earlier: streams.earlier };
+  yield { format: FORMAT, savedAt: now, earlier: streams.earlier };
   for (const stream of streams.list()) {
     yield { stream: stream.state(now) };
     for (const shard of stream.shards(now)) {
@@ -64,8 +69,8 @@ function* chunksOf(lines: Iterable<Line>): Generator<string> {
 }
 
 /**
- * Puts back what `saveSnapshot` has written; a file that is not there is an empty one. Streams that
- * exist already and are in the file are replaced. Rejects with an Error that names the line, or
+ * Puts back what `saveSnapshot` has written; a file that is not there is an empty one. The service's
+ * time goes on from the time of writing if the clock is behind it. Streams that exist already and are in the file are replaced. Rejects with an Error that names the line, or
  * with Node's error.
  */
 export async function loadSnapshot(streams: Streams, path: string): Promise<void> {
@@ -80,8 +85,10 @@ export async function loadSnapshot(streams: Streams, path: string): Promise<void
         const format = "format" in line ? line.format : text.slice(0, 100);
         if (format !== FORMAT) throw new Error(`it begins with '${format}', not '${FORMAT}'`);
       }
-      if ("format" in line) streams.restoreEarlier(line.earlier);
-      else if ("stream" in line) {
+      if ("format" in line) {
+        streams.continueFrom(line.savedAt);
+        streams.restoreEarlier(line.earlier);
+      } else if ("stream" in line) {
         const stream = streams.restore(line.stream);
         shards = new Map(stream.shards(streams.now()).map((shard) => [shard.id, shard]));
       } else shards.get(line.shard)?.restoreRecord(recordOf(line));

@@ -190,3 +190,23 @@ it("StreamId is taken, and has to look like one", async () => {
     kinesis.send(new sdk.ListShardsCommand({ ...s, StreamId: "not one" })),
   ).rejects.toThrow(sdk.ValidationException);
 });
+
+it("a shard that was split or merged is refused with the service's reason", async () => {
+  const { kinesis } = setup({ streams: { s: 3 } });
+  const [first, second, third] = [0, 1, 2].map((index) => `shardId-00000000000${index}`);
+  await kinesis.send(
+    new sdk.SplitShardCommand({ ...s, ShardToSplit: first, NewStartingHashKey: "7" }),
+  );
+  await kinesis.send(
+    new sdk.MergeShardsCommand({ ...s, ShardToMerge: second, AdjacentShardToMerge: third }),
+  );
+  for (const ShardToSplit of [first, second]) {
+    const again = new sdk.SplitShardCommand({ ...s, ShardToSplit, NewStartingHashKey: "7" });
+    await expect(kinesis.send(again)).rejects.toMatchObject({
+      name: "InvalidArgumentException",
+      message:
+        `Shard ${ShardToSplit} in stream s under account 000000000000 has already been merged or ` +
+        "split, and thus is not eligible for merging or splitting.",
+    });
+  }
+});

@@ -15,7 +15,11 @@ function directory(): string {
   return made;
 }
 
-async function run(snapshot: string, at: number, work: (kinesis: FakeKinesis) => Promise<void>) {
+async function run(
+  snapshot: string,
+  at: number,
+  work: (kinesis: FakeKinesis, clock: FakeClock) => Promise<void>,
+) {
   const clock = new FakeClock({ now: Date.UTC(2026, 0, 1) + at });
   const emulator = await startEmulator({
     clock,
@@ -24,12 +28,22 @@ async function run(snapshot: string, at: number, work: (kinesis: FakeKinesis) =>
     quotas: false,
     streams: { s: 1 },
   });
-  await work(emulator.kinesis);
+  await work(emulator.kinesis, clock);
   await emulator.close();
 }
 
 const put = (kinesis: FakeKinesis, text: string) =>
   kinesis.send(new sdk.PutRecordCommand({ ...s, PartitionKey: "k", Data: bytes(text) }));
+
+const split = (kinesis: FakeKinesis) =>
+  kinesis.send(new sdk.SplitShardCommand({ ...s, ShardToSplit: SHARD, NewStartingHashKey: "7" }));
+
+async function openShards(kinesis: FakeKinesis): Promise<(string | undefined)[]> {
+  const { Shards } = await kinesis.send(new sdk.ListShardsCommand(s));
+  return Shards!
+    .filter((shard) => shard.SequenceNumberRange!.EndingSequenceNumber === undefined)
+    .map(({ ShardId }) => ShardId);
+}
 
 async function read(kinesis: FakeKinesis, input: Partial<sdk.GetShardIteratorInput> = {}) {
   const { ShardIterator } = await kinesis.send(
@@ -55,8 +69,7 @@ it("the next run has the streams, shards, records and settings of the last one",
     ({ SequenceNumber: number } = await put(kinesis, "first"));
     await put(kinesis, "second");
     // Under way when the emulator stops.
-    const split = { ShardToSplit: SHARD, NewStartingHashKey: "7" };
-    await kinesis.send(new sdk.SplitShardCommand({ ...s, ...split }));
+    await split(kinesis);
     before = (await read(kinesis)).Records;
   });
   await run(file, HOUR_MS, async (kinesis) => {
@@ -86,6 +99,31 @@ it("the next run has the streams, shards, records and settings of the last one",
     // The option's stream, recreated.
     const fourth = await put(kinesis, "fourth");
     expect(BigInt(fourth.SequenceNumber!)).toBeGreaterThan(BigInt(number!));
+  });
+});
+
+it("a reshard that was under way is over in the next run, however soon that begins", async () => {
+  const file = join(directory(), "streams");
+  await run(file, 0, async (kinesis) => void (await split(kinesis)));
+  await run(file, 0, async (kinesis) => {
+    expect(await openShards(kinesis)).toEqual(["shardId-000000000001", "shardId-000000000002"]);
+  });
+});
+
+it("time goes on from the last run where the clock is behind it", async () => {
+  const file = join(directory(), "streams");
+  await run(file, 0, async (kinesis) => void (await put(kinesis, "first")));
+  await run(file, -24 * HOUR_MS, async (kinesis, clock) => {
+    const first = (await read(kinesis)).Records![0]!.ApproximateArrivalTimestamp!;
+    await clock.advance(1000);
+    await put(kinesis, "second");
+    const page = await read(kinesis, { ShardIteratorType: "AT_TIMESTAMP", Timestamp: first });
+    expect(page.Records!.map((record) => +record.ApproximateArrivalTimestamp! - +first)).toEqual([
+      0, 1000,
+    ]);
+    await split(kinesis);
+    await clock.advance(1000);
+    expect(await openShards(kinesis)).toEqual(["shardId-000000000001", "shardId-000000000002"]);
   });
 });
 

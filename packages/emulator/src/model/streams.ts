@@ -30,9 +30,12 @@ export class Streams {
   readonly #streams = new Map<string, Stream>();
   /** By name: how many streams there were, and their latest shard's second. */
   readonly #earlier = new Map<string, { readonly count: number; readonly latestSecond: number }>();
-  readonly #transitions = new Map<Stream, { readonly due: number; readonly end: () => void }>();
+  readonly #transitions = new Map<
+    Stream,
+    { readonly due: number; readonly end: (at: number) => void }
+  >();
   /** The wall clock minus the monotonic one, once: the service's clock does not jump. */
-  readonly #epoch: number;
+  #epoch: number;
 
   constructor(options: StreamsOptions) {
     this.#options = options;
@@ -46,6 +49,11 @@ export class Streams {
   /** The service's time, in whole milliseconds since the epoch. */
   now(): number {
     return Math.floor(this.#epoch + this.#options.clock.monotonic());
+  }
+
+  /** Sets the service's clock to `time` if it is behind it. Nothing restored lies in the future then. */
+  continueFrom(time: number): void {
+    this.#epoch = Math.max(this.#epoch, time - this.#options.clock.monotonic());
   }
 
   /** All streams, in the order of their names. */
@@ -147,9 +155,11 @@ export class Streams {
     }
   }
 
-  /** Ends all transitions now, as if their time were over. */
+  /** Ends all transitions now, before they are due. */
   endTransitions(): void {
-    for (const { end } of this.#transitions.values()) end();
+    this.#endTransitions();
+    const now = this.now();
+    for (const { end } of this.#transitions.values()) end(now);
     this.#transitions.clear();
   }
 
@@ -165,16 +175,16 @@ export class Streams {
   transition(
     stream: Stream,
     status: StreamStatus,
-    end: (now: number) => void,
+    end: (at: number) => void,
     ms: number = this.#options.transitionMs,
   ): void {
     const due = this.now() + ms;
     stream.status = status;
     this.#transitions.set(stream, {
       due,
-      end: () => {
+      end: (at) => {
         stream.status = "ACTIVE";
-        end(due);
+        end(at);
       },
     });
     this.#endTransitions();
@@ -206,7 +216,7 @@ export class Streams {
     for (const [stream, { due, end }] of this.#transitions) {
       if (due > now) continue;
       this.#transitions.delete(stream);
-      end();
+      end(due);
     }
   }
 }

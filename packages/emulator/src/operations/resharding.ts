@@ -81,7 +81,10 @@ function openShard(streams: Streams, stream: Stream, id: string): Shard {
     throw serviceError("ResourceNotFoundException", `Could not find shard ${id} ${where}.`);
   }
   if (shard.closedAt !== undefined) {
-    throw invalid(`Shard ${id} ${where} is closed: only open shards can be split or merged.`);
+    throw invalid(
+      `Shard ${id} ${where} has already been merged or split, and thus is not eligible for ` +
+        "merging or splitting.",
+    );
   }
   return shard;
 }
