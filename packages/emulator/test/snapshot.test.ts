@@ -110,6 +110,19 @@ it("a reshard that was under way is over in the next run, however soon that begi
   });
 });
 
+it("a shard that was closed at the epoch stays closed", async () => {
+  const file = join(directory(), "streams");
+  const epoch = -Date.UTC(2026, 0, 1);
+  await run(file, epoch, async (kinesis) => void (await split(kinesis)));
+  await run(file, epoch, async (kinesis) => {
+    expect((await put(kinesis, "text")).ShardId).toBe("shardId-000000000002");
+    const { StreamDescriptionSummary: summary } = await kinesis.send(
+      new sdk.DescribeStreamSummaryCommand(s),
+    );
+    expect(summary!.OpenShardCount).toBe(2);
+  });
+});
+
 it("time goes on from the last run where the clock is behind it", async () => {
   const file = join(directory(), "streams");
   await run(file, 0, async (kinesis) => void (await put(kinesis, "first")));

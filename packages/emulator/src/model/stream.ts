@@ -96,7 +96,9 @@ export class Stream {
     stream.#latestSecond = state.latestSecond;
     stream.#retentionHours = state.retentionHours;
     stream.#trimmedTo = state.trimmedTo;
-    stream.#open = byHashKey([...stream.#shards.values()].filter((shard) => !shard.closedAt));
+    stream.#open = byHashKey(
+      [...stream.#shards.values()].filter((shard) => shard.closedAt === undefined),
+    );
     return stream;
   }
 
