@@ -9,7 +9,7 @@ import {
   type Inspection,
   type Limits,
 } from "./inspection.ts";
-import type { TableName, Tables } from "./sql.ts";
+import { identifier, type TableName, type Tables } from "./sql.ts";
 
 /**
  * MySQL has no transactions over DDL: a half-done upgrade is possible, and a version's number would
@@ -23,6 +23,8 @@ interface TableShape {
   /** Nullable: these are added to a table that Go's library made, or an older version of this package. */
   readonly added: readonly Column[];
   readonly key: readonly string[];
+  /** What rows of a table that `setup()` creates must fulfil. */
+  readonly checks: readonly string[];
 }
 
 type Column = readonly [name: string, type: string];
@@ -43,6 +45,7 @@ export const SCHEMA: readonly TableShape[] = [
       ["kc_write", "bigint unsigned NULL"],
     ],
     key: ["namespace", "shard_id"],
+    checks: [],
   },
   {
     table: "leases",
@@ -54,6 +57,7 @@ export const SCHEMA: readonly TableShape[] = [
     ],
     added: [["lineage", "text NULL"]],
     key: ["namespace", "shard_id"],
+    checks: [],
   },
   {
     table: "applications",
@@ -70,6 +74,7 @@ export const SCHEMA: readonly TableShape[] = [
     ],
     added: [],
     key: ["namespace"],
+    checks: [],
   },
   {
     table: "workers",
@@ -77,18 +82,20 @@ export const SCHEMA: readonly TableShape[] = [
       NAMESPACE,
       ["worker_id", "varchar(255) NOT NULL"],
       ["incarnation", "varchar(255) NOT NULL"],
-      ["weight", "double NOT NULL CHECK (weight > 0 AND weight <= 1e9)"],
-      ["max_shards", "bigint NULL CHECK (max_shards >= 1)"],
-      ["counter", "bigint NOT NULL CHECK (counter >= 0)"],
+      ["weight", "double NOT NULL"],
+      ["max_shards", "bigint NULL"],
+      ["counter", "bigint NOT NULL"],
     ],
     added: [],
     key: ["namespace", "worker_id"],
+    checks: ["weight > 0 AND weight <= 1e9", "max_shards >= 1", "counter >= 0"],
   },
   {
     table: "revisions",
-    columns: [NAMESPACE, ["revision", "bigint NOT NULL CHECK (revision >= 0)"]],
+    columns: [NAMESPACE, ["revision", "bigint NOT NULL"]],
     added: [],
     key: ["namespace"],
+    checks: ["revision >= 0"],
   },
 ];
 
@@ -137,9 +144,10 @@ function unlessMissing(error: unknown): void {
  * @throws StoreError STORE_SCHEMA if a table of that name is somebody else's
  */
 export function missingParts(inspection: Inspection, tables: Tables): readonly string[] {
-  return SCHEMA.flatMap(({ table, columns, added, key }) => {
+  return SCHEMA.flatMap((shape) => {
+    const { table, columns, added } = shape;
     const standing = inspection[table];
-    if (standing === undefined) return [createTable(tables[table], [...columns, ...added], key)];
+    if (standing === undefined) return [createTable(shape, tables)];
     const names = new Set(standing.columns.map(({ name }) => name));
     const lacking = columns.filter(([name]) => !names.has(name)).map(([name]) => name);
     if (lacking.length > 0) {
@@ -154,11 +162,20 @@ export function missingParts(inspection: Inspection, tables: Tables): readonly s
   });
 }
 
-/** utf8mb4_bin on every server: case and accents count. Spaces at the end are refused elsewhere. */
-function createTable(name: string, columns: readonly Column[], key: readonly string[]): string {
-  const lines = columns.map(([column, type]) => `  ${column} ${type},\n`).join("");
+/**
+ * utf8mb4_bin on every server: case and accents count. Spaces at the end are refused elsewhere. Checks
+ * have short names: those that MySQL makes up are too long for a long table's name.
+ */
+function createTable({ table, columns, added, key, checks }: TableShape, tables: Tables): string {
+  const parts = [
+    ...[...columns, ...added].map(([column, type]) => `${column} ${type}`),
+    `PRIMARY KEY (${key.join(", ")})`,
+    ...checks.map((check, i) => {
+      return `CONSTRAINT ${identifier(`${tables.names[table]}_${i + 1}`)} CHECK (${check})`;
+    }),
+  ];
   return (
-    `CREATE TABLE IF NOT EXISTS ${name} (\n${lines}  PRIMARY KEY (${key.join(", ")})\n` +
+    `CREATE TABLE IF NOT EXISTS ${tables[table]} (\n${parts.map((part) => `  ${part}`).join(",\n")}\n` +
     ") ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
   );
 }

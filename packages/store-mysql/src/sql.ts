@@ -44,7 +44,7 @@ export function tablesOf(table: string, database: string | undefined): Tables {
 }
 
 /** Backticks are an identifier's quotes in every sql_mode. */
-function identifier(name: string): string {
+export function identifier(name: string): string {
   return `\`${name.replaceAll("`", "``")}\``;
 }
 

@@ -110,11 +110,11 @@ test("changes of others are not heard: another application's, and what was rolle
   const watch = watcher(opened, own(opened));
   await watch.heard(0);
   const before = watch.hints();
-  await admin.query(`ALTER TABLE ${schema}.kinesis_consumer_revisions ADD CHECK (revision < 1)`);
-  await failure(store.joinWorker(SCOPE, WORKER));
   await admin.query(
-    `ALTER TABLE ${schema}.kinesis_consumer_revisions DROP CONSTRAINT kinesis_consumer_revisions_revision_check`,
+    `ALTER TABLE ${schema}.kinesis_consumer_revisions ADD CONSTRAINT never CHECK (revision < 1)`,
   );
+  await failure(store.joinWorker(SCOPE, WORKER));
+  await admin.query(`ALTER TABLE ${schema}.kinesis_consumer_revisions DROP CONSTRAINT never`);
   await store.joinWorker({ ...SCOPE, application: "audit" }, WORKER);
   await store.heartbeat({ ...SCOPE, application: "audit" }, WORKER);
   await store.joinWorker(SCOPE, WORKER);
