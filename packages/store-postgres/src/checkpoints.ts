@@ -56,7 +56,7 @@ export class Checkpoints {
       if (looks) return await this.#passOverLocked(scope, writes, options);
       return await this.#advance(scope, writes, options);
     } catch (error) {
-      if (KcError.is(error) && isLockTimeout(error.cause)) this.#maybeLocked.add(scope, writes);
+      if (metLock(error)) this.#maybeLocked.add(scope, writes);
       throw error;
     }
   }
@@ -98,30 +98,44 @@ export class Checkpoints {
     });
   }
 
-  /** Two round trips. The writes whose rows are locked fail at once; the others do not wait for them. */
+  /**
+   * Two round trips. The writes whose rows are locked fail at once; the others do not wait for them. One
+   * more for shards that have no row: another transaction may have put one, and no look shows that.
+   */
   async #passOverLocked(
     scope: StoreScope,
     writes: readonly CheckpointWrite[],
     options: CallOptions | undefined,
   ): Promise<readonly BulkCheckpointResult[]> {
+    const shardIds = writes.map(({ shardId }) => shardId);
     const [rows] = await this.#calls.runClaimed(scope, options, (place) =>
-      sql.readLocked(
-        place,
-        writes.map(({ shardId }) => shardId),
-      ),
+      sql.readRowStates(place, shardIds),
     );
-    const locked = new Set(rows!.map((row) => row["shard_id"]));
-    const open = writes.filter(({ shardId }) => !locked.has(shardId));
-    this.#maybeLocked.add(
-      scope,
-      writes.filter(({ shardId }) => locked.has(shardId)),
-    );
-    const results = (await this.#advance(scope, open, options)).values();
-    return writes.map(({ shardId }) =>
-      locked.has(shardId)
-        ? { outcome: "failed", error: this.#locked(shardId) }
-        : results.next().value!,
-    );
+    const states = new Map(rows!.map((row) => [row["shard_id"], row["state"]]));
+    const of = (state: sql.RowState): readonly CheckpointWrite[] =>
+      writes.filter(({ shardId }) => states.get(shardId) === state);
+    const results = new Map<string, BulkCheckpointResult>();
+    const keep = (
+      some: readonly CheckpointWrite[],
+      answers: readonly BulkCheckpointResult[],
+    ): void => some.forEach(({ shardId }, i) => results.set(shardId, answers[i]!));
+    const fail = (some: readonly CheckpointWrite[]): void => {
+      this.#maybeLocked.add(scope, some);
+      keep(
+        some,
+        some.map(({ shardId }) => ({ outcome: "failed", error: this.#locked(shardId) })),
+      );
+    };
+    fail(of("locked"));
+    keep(of("free"), await this.#advance(scope, of("free"), options));
+    const absent = of("absent");
+    try {
+      if (absent.length > 0) keep(absent, await this.#advance(scope, absent, options));
+    } catch (error) {
+      if (!metLock(error)) throw error;
+      fail(absent);
+    }
+    return shardIds.map((shardId) => results.get(shardId)!);
   }
 
   #locked(shardId: string): StoreError {
@@ -143,6 +157,8 @@ export class Checkpoints {
     );
   }
 }
+
+const metLock = (error: unknown): boolean => KcError.is(error) && isLockTimeout(error.cause);
 
 function byShard(rows: PostgresRows): ReadonlyMap<string, Checkpoint> {
   return new Map(rows.map((row) => [String(row["shard_id"]), checkpointOf(row)]));

@@ -139,22 +139,32 @@ export function advance(place: Place, writes: readonly CheckpointWrite[]): strin
   ];
 }
 
+/** What a write of a shard would find: a row that it would wait for, or lacks, or has for itself. */
+export type RowState = "locked" | "absent" | "free";
+
 /**
- * The claim, and the shards of which a row is locked by another transaction, in the way that a write
- * would wait for. What is not locked is, until this call's end.
+ * The claim, and the state of each of these shards: `locked` if another transaction has locked a row
+ * of it, in the way that a write would wait for; else `absent` if a row of it is missing. What is free
+ * is locked until this call's end.
  */
-export function readLocked(place: Place, shardIds: readonly string[]): string[] {
+export function readRowStates(place: Place, shardIds: readonly string[]): string[] {
   const { tables, namespace, quote } = place;
+  const ids = quote(JSON.stringify(shardIds));
   const these = `namespace = ${quote(namespace)} AND shard_id =
-      ANY (ARRAY(SELECT json_array_elements_text(${quote(JSON.stringify(shardIds))})))`;
+      ANY (ARRAY(SELECT json_array_elements_text(${ids})))`;
   const free = (table: string): string =>
     `SELECT shard_id FROM ${table} WHERE ${these} FOR NO KEY UPDATE SKIP LOCKED`;
-  const locked = (table: string, name: string): string =>
-    `SELECT shard_id FROM ${table} WHERE ${these} AND shard_id NOT IN (SELECT shard_id FROM ${name})`;
+  const all = (table: string): string => `SELECT shard_id FROM ${table} WHERE ${these}`;
   return [
     claim(place),
-    `WITH l AS (${free(tables.leases)}), c AS (${free(tables.checkpoints)})
-    ${locked(tables.leases, "l")} UNION ${locked(tables.checkpoints, "c")}`,
+    `WITH l AS (${free(tables.leases)}), c AS (${free(tables.checkpoints)}),
+      all_l AS (${all(tables.leases)}), all_c AS (${all(tables.checkpoints)})
+    SELECT shard_id, CASE
+        WHEN (shard_id IN (TABLE all_l) AND shard_id NOT IN (TABLE l))
+          OR (shard_id IN (TABLE all_c) AND shard_id NOT IN (TABLE c)) THEN 'locked'
+        WHEN shard_id NOT IN (TABLE all_l) OR shard_id NOT IN (TABLE all_c) THEN 'absent'
+        ELSE 'free' END AS state
+    FROM json_array_elements_text(${ids}) AS w (shard_id)`,
   ];
 }
 

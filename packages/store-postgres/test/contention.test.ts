@@ -69,6 +69,31 @@ describe("a lock that somebody else holds", () => {
     await call;
   });
 
+  test("on a row that is not committed yet holds up its own shard alone", async () => {
+    const opened = await open(inject("postgres"));
+    const { store, schema } = opened;
+    const flush = (n: number) =>
+      store.setCheckpoints(
+        SCOPE,
+        ["a", "b", "c"].map((shardId) => at(n, shardId)),
+      );
+    const namespace = `${SCOPE.application}-${SCOPE.streamName}`;
+    await store.setCheckpoints(SCOPE, [at(1, "a"), at(1, "c")]);
+    const locker = await lock(
+      opened,
+      `INSERT INTO ${schema}.kinesis_consumer (namespace, shard_id, sequence_number)
+        VALUES ('${namespace}', 'b', 1)`,
+    );
+    expect(await failure(flush(2))).toMatchObject(UNAVAILABLE);
+    expect(await flush(2)).toMatchObject([
+      { outcome: "written" },
+      { outcome: "failed", error: { ...UNAVAILABLE, shardId: "b" } },
+      { outcome: "written" },
+    ]);
+    await locker.query("COMMIT");
+    expect(await flush(3)).toMatchObject([1, 2, 3].map(() => ({ outcome: "written" })));
+  });
+
   test("an aborted call ends at once with its reason, and a pool of one goes on", async () => {
     const opened = await open(inject("postgres"));
     const { store, pool, schema } = opened;
