@@ -7,7 +7,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,9 +24,12 @@ const { values } = parseArgs({ options: { port: { type: "string", default: "9463
 const port = Number(values.port);
 const signal = stopSignal();
 const directory = mkdtempSync(join(tmpdir(), "kc-observability-"));
+const server = createServer();
+// First of all: a port that is taken is reported before a worker finds the next one taken.
+await once(server.listen(port, "127.0.0.1"), "listening");
 const emulator = await startTraffic(signal);
 const workers = NAMES.map(startWorker);
-// However this process ends: a port that is taken, say.
+// However this process ends: because a worker's port is taken, for example.
 process.on("exit", () => {
   for (const worker of workers) worker.kill();
 });
@@ -37,7 +40,7 @@ const overview = watch(
   signal,
 );
 
-const server = createServer((request, response) => {
+server.on("request", (request: IncomingMessage, response: ServerResponse) => {
   // The page only shows: whatever else is asked for is refused.
   if (request.method !== "GET") response.writeHead(405, { allow: "GET" }).end();
   else if (request.url === "/overview") {
@@ -47,7 +50,6 @@ const server = createServer((request, response) => {
     response.writeHead(200, { "content-type": "text/html; charset=utf-8" }).end(PAGE);
   } else response.writeHead(404).end();
 });
-await once(server.listen(port, "127.0.0.1"), "listening");
 const { port: listening } = server.address() as AddressInfo;
 console.log(`Look at      http://127.0.0.1:${listening}`);
 for (const [index, url] of urls.entries()) {

@@ -1,7 +1,12 @@
 import { GetRecordsCommand, type GetRecordsCommandOutput } from "@aws-sdk/client-kinesis";
 import { expect, test } from "vitest";
 import { MemoryStore, type Shard } from "../src/index.ts";
-import { announcedShards, refuseCycle, UnexpectedReplyError } from "../src/kinesis/reply-shapes.ts";
+import {
+  announcedShards,
+  listedShards,
+  refuseCycle,
+  UnexpectedReplyError,
+} from "../src/kinesis/reply-shapes.ts";
 import { recordsPage } from "../src/kinesis/records-page.ts";
 import { DecodedRecords } from "../src/kinesis/page-records.ts";
 import { STREAM, World } from "./support/world.ts";
@@ -119,4 +124,15 @@ test("a listing in which a shard waits for itself is refused, however long the w
     expect(() => refuseCycle(listing)).toThrow(UnexpectedReplyError);
   }
   expect(announcedShards([{ ShardId: "a", ParentShards: ["a"] }])).toEqual([]);
+});
+
+test("a closed shard may end at any number: kinesis-local writes 2^63 - 1", () => {
+  const shard = {
+    ShardId: "shardId-000000000000",
+    SequenceNumberRange: {
+      StartingSequenceNumber: "49680644681248204460341428787470057444828157051332984834",
+      EndingSequenceNumber: "9223372036854775807",
+    },
+  };
+  expect(listedShards([shard])).toEqual([shard]);
 });

@@ -8,7 +8,7 @@ import { startKinesalite, startKinesisLocal } from "@kc-internal/test-services";
 import { Consumer, type ConsumerRecord, type Logger, type WireOption } from "@kc/core";
 import { startEmulator } from "@kc/emulator";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 
 /**
  * The same stream read in CBOR, in JSON and by the SDK, from our own server and from two that
@@ -24,7 +24,8 @@ const SERVERS = {
 
 const FALLBACK = "the endpoint does not speak CBOR as Kinesis does: records come as JSON";
 
-const CONNECTS = "the client opens a connection for each call";
+/** Reported once for each client. */
+const CONNECTS = "the Kinesis client opens a connection for each call";
 
 const STREAM = "orders";
 /** Every byte there is, text outside ASCII, nothing at all, and lengths around CBOR's limits. */
@@ -46,18 +47,20 @@ async function ours(): Promise<AsyncDisposable & { readonly url: string }> {
 }
 
 describe.each(Object.keys(SERVERS) as (keyof typeof SERVERS)[])("%s", (name) => {
+  const { start, faulty, handler: ownHandler } = SERVERS[name];
   let server: AsyncDisposable & { readonly url: string };
-  let client: KinesisClient;
 
-  beforeAll(async () => {
-    const { start, handler } = SERVERS[name];
-    server = await start();
-    client = new KinesisClient({
+  const connect = (): KinesisClient =>
+    new KinesisClient({
       endpoint: server.url,
       region: "us-east-1",
       credentials: { accessKeyId: "any", secretAccessKey: "any" },
-      ...(handler === undefined ? {} : { requestHandler: handler() }),
+      ...(ownHandler === undefined ? {} : { requestHandler: ownHandler() }),
     });
+
+  beforeAll(async () => {
+    server = await start();
+    const client = connect();
     await client.send(new CreateStreamCommand({ StreamName: STREAM, ShardCount: 1 }));
     for (;;) {
       const { StreamDescriptionSummary } = await client.send(
@@ -71,17 +74,16 @@ describe.each(Object.keys(SERVERS) as (keyof typeof SERVERS)[])("%s", (name) => 
         Records: DATA.map((Data, i) => ({ Data, PartitionKey: `key-注文-${i}` })),
       }),
     );
-  });
-
-  afterAll(async () => {
     client.destroy();
-    await server[Symbol.asyncDispose]();
   });
 
-  const { faulty, handler: ownHandler } = SERVERS[name];
+  afterAll(() => server[Symbol.asyncDispose]());
+
   const wires: readonly WireOption[] = faulty ? ["auto", "json"] : ["auto", "cbor", "json"];
   test.each(wires)("%s gives what the SDK gives", async (wire) => {
     const began = Date.now();
+    const client = connect();
+    onTestFinished(() => client.destroy());
     const { records, warnings } = await readAll(client, wire);
     expect(records.map(essence)).toEqual((await readAll(client, "sdk")).records.map(essence));
     expect(records.map(({ data }) => Buffer.from(data))).toEqual(

@@ -201,8 +201,8 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
     },
     {
       file: "core/scan/shard-run.js",
-      find: "finally {\n            reader.close();",
-      replace: "finally {",
+      find: "this.#reader?.close();",
+      replace: "",
     },
   ],
   "a silence that is counted from the asking": [

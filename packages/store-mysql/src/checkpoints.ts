@@ -10,14 +10,15 @@ import {
 } from "@kc/core";
 import { writeOutcome } from "@kc/core/adapter";
 import { inParts, type Call, type Calls } from "./calls.ts";
-import { isDeadlock } from "./errors.ts";
+import { isDeadlock, isLock } from "./errors.ts";
 import { addLeases, resetLease } from "./lease-statements.ts";
 import type { Look } from "./look.ts";
 import { columnsOf, freeRows } from "./rows.ts";
 import { advance, deleteCheckpoint, lockFreeRows, putCheckpoint } from "./statements.ts";
 
 const FREE = { epoch: 0, owner: undefined } as const;
-const NONE: ReadonlySet<string> = new Set();
+
+type Numbered = CheckpointWrite & { readonly index: number };
 
 /** The rows of checkpoints: `Store` says what each call does. */
 export class Checkpoints {
@@ -60,29 +61,36 @@ export class Checkpoints {
   ): Promise<readonly BulkCheckpointResult[]> {
     const results: BulkCheckpointResult[] = [];
     const numbered = writes.map((write, index) => ({ ...write, index }));
+    const move = async (call: Call, some: readonly Numbered[]): Promise<void> => {
+      for (let open = some; open.length > 0;) {
+        const answers = await moveForward(call, scope, open);
+        open = open.filter(({ index }, i) => {
+          const answer = answers[i];
+          if (answer !== undefined) results[index] = answer;
+          return answer === undefined;
+        });
+      }
+    };
+    const fail = (some: readonly Numbered[]): void => {
+      for (const { shardId, index } of some) results[index] = lockedRow(shardId);
+      meetsLocks ||= some.length > 0;
+    };
     let meetsLocks = false;
     for (const part of inParts(numbered)) {
       await this.#calls.run(scope, part, options, async (call) => {
-        const locked = await this.#lockedAmong(call, part);
-        for (const { shardId, index } of part) {
-          if (locked.has(shardId)) results[index] = lockedRow(shardId);
-        }
-        let open = part.filter(({ shardId }) => !locked.has(shardId));
+        const { locked, absent, free } = await this.#sorted(call, part);
+        fail(locked);
         try {
-          while (open.length > 0) {
-            const answers = await moveForward(call, scope, open);
-            open = open.filter(({ index }, i) => {
-              const answer = answers[i];
-              if (answer !== undefined) results[index] = answer;
-              return answer === undefined;
-            });
-          }
+          await move(call, free);
+          await move(call, absent).catch((error: unknown) => {
+            if (!isLock(error) || isDeadlock(error)) throw error;
+            fail(absent);
+          });
         } catch (error) {
           // Who has to give way to another goes first the next time.
           if (!isDeadlock(error)) this.#meetsLocks = true;
           throw error;
         }
-        meetsLocks ||= locked.size > 0;
       });
     }
     if (writes.length > 1) this.#meetsLocks = meetsLocks;
@@ -90,21 +98,27 @@ export class Checkpoints {
   }
 
   /**
-   * Two round trips, of a write that has met a lock: the rows that stand there, without those that
-   * could be locked as the write would lock them.
+   * Two round trips, of a write that has met a lock: `locked` are those with a row that could not be
+   * locked as the write would lock it; `absent` those that lack a row, which another transaction may
+   * have put: no look shows that.
    */
-  async #lockedAmong(
+  async #sorted(
     { look, session, place }: Call,
-    writes: readonly CheckpointWrite[],
-  ): Promise<ReadonlySet<string>> {
-    if (!this.#meetsLocks || writes.length < 2) return NONE;
+    writes: readonly Numbered[],
+  ): Promise<Record<"locked" | "absent" | "free", readonly Numbered[]>> {
+    if (!this.#meetsLocks || writes.length < 2) return { locked: [], absent: [], free: writes };
     const shardIds = writes.map(({ shardId }) => shardId);
     const { leases, stored } = await look({ leases: shardIds, checkpoints: shardIds });
     const free = freeRows(await session.read(lockFreeRows(place, shardIds)));
-    return new Set([
-      ...[...leases.keys()].filter((shardId) => !free.leases.has(shardId)),
-      ...[...stored].filter((shardId) => !free.checkpoints.has(shardId)),
-    ]);
+    const isLocked = (id: string): boolean =>
+      (leases.has(id) && !free.leases.has(id)) || (stored.has(id) && !free.checkpoints.has(id));
+    const isAbsent = (id: string): boolean => !leases.has(id) || !stored.has(id);
+    const open = writes.filter(({ shardId }) => !isLocked(shardId));
+    return {
+      locked: writes.filter(({ shardId }) => isLocked(shardId)),
+      absent: open.filter(({ shardId }) => isAbsent(shardId)),
+      free: open.filter(({ shardId }) => !isAbsent(shardId)),
+    };
   }
 
   async reset(

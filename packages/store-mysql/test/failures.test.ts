@@ -246,6 +246,38 @@ describe.each(SERVERS)("$name", ({ name, start }) => {
       },
     );
 
+    it("on a row that is not committed yet holds up its own shard alone", async () => {
+      const store = await open();
+      const flush = (n: number) =>
+        store.setCheckpoints(
+          SCOPE,
+          ["a", "b", "c"].map((shardId) => writeOf(at(n), shardId)),
+        );
+      await store.setCheckpoints(SCOPE, [writeOf(at(1), "a"), writeOf(at(1), "c")]);
+      const other = await database.admin.getConnection();
+      try {
+        await other.query("START TRANSACTION");
+        await other.query(
+          "INSERT INTO kinesis_consumer (namespace, shard_id, sequence_number) VALUES (?, 'b', 1)",
+          [`${SCOPE.application}-${SCOPE.streamName}`],
+        );
+        let outcomes: string[] = [];
+        await until("the other shards are written", async () => {
+          const results = await flush(2).catch(() => []);
+          outcomes = results.map(({ outcome }) => outcome);
+          return { done: outcomes.length > 0, state: outcomes };
+        });
+        expect([outcomes[0], outcomes[2]]).not.toContain("failed");
+        expect(outcomes[1]).toBe("failed");
+        expect(await store.getCheckpoint(SCOPE, "a")).toStrictEqual(at(2));
+        await other.query("COMMIT");
+      } finally {
+        other.destroy();
+      }
+      await recovered(() => store.setCheckpoint(SCOPE, writeOf(at(3), "b")));
+      expect((await flush(4)).map(({ outcome }) => outcome)).toEqual(Array(3).fill("written"));
+    });
+
     it("leaves no statement in the server that waits long after its call gave up", async () => {
       await open();
       // On MySQL, a limit of ours is possible on connections of our own alone.

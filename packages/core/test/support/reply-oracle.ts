@@ -40,8 +40,7 @@ function isSoundRange(range: unknown): boolean {
   if (range === undefined || range === null) return true;
   if (!isMembers(range)) return false;
   const { StartingSequenceNumber: start, EndingSequenceNumber: end } = range;
-  if (![start, end].every((one) => isAbsent(one) || isText(one, NUMBER))) return false;
-  return isAbsent(start) || isAbsent(end) || BigInt(start as string) <= BigInt(end as string);
+  return [start, end].every((one) => isAbsent(one) || isText(one, NUMBER));
 }
 
 /**
