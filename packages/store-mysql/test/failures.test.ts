@@ -248,7 +248,7 @@ describe.each(SERVERS)("$name", ({ name, start }) => {
 
     it("on a row that is not committed yet holds up its own shard alone", async () => {
       const store = await open();
-      const flush = (n: number) =>
+      const flushAll = (n: number) =>
         store.setCheckpoints(
           SCOPE,
           ["a", "b", "c"].map((shardId) => writeOf(at(n), shardId)),
@@ -263,7 +263,7 @@ describe.each(SERVERS)("$name", ({ name, start }) => {
         );
         let outcomes: string[] = [];
         await until("the other shards are written", async () => {
-          const results = await flush(2).catch(() => []);
+          const results = await flushAll(2).catch(() => []);
           outcomes = results.map(({ outcome }) => outcome);
           return { done: outcomes.length > 0, state: outcomes };
         });
@@ -275,7 +275,7 @@ describe.each(SERVERS)("$name", ({ name, start }) => {
         other.destroy();
       }
       await recovered(() => store.setCheckpoint(SCOPE, writeOf(at(3), "b")));
-      expect((await flush(4)).map(({ outcome }) => outcome)).toEqual(Array(3).fill("written"));
+      expect((await flushAll(4)).map(({ outcome }) => outcome)).toEqual(Array(3).fill("written"));
     });
 
     it("leaves no statement in the server that waits long after its call gave up", async () => {
