@@ -37,7 +37,7 @@ const consumer = new Consumer({
   start: "TRIM_HORIZON",
 });
 
-// For whoever started this process and wants to see who owns what; nobody has to.
+// For the process that started this one, if it wants to see who owns what.
 const telling = setInterval(() => process.send?.(group.status()), 100);
 
 // Stands for your work: what it has done outlives the process.

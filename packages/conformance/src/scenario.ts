@@ -1,6 +1,6 @@
 /** One promise of a contract, as data: adapters name it by its key, a runner runs it. */
 export interface Scenario<Harness> {
-  /** Stable, `theme.promise`: it stands in other people's `knownGaps`. */
+  /** Stable, `theme.promise`: other people's code has it in `knownGaps`. */
   readonly key: string;
   /** What an adapter that passes has proved, in one sentence. */
   readonly title: string;

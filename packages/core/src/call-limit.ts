@@ -32,7 +32,7 @@ export class CallLimit {
     const { timeoutMs, onTimeout, signals, clock = systemClock } = options;
     let reject: (reason: unknown) => void = () => undefined;
     this.#ended = new Promise((_resolve, rejectEnded) => (reject = rejectEnded));
-    // It may end while nobody waits.
+    // It may end while no caller waits.
     this.#ended.catch(() => undefined);
     const end = (reason: unknown): void => {
       // Who waits learns of it first, then what was called: its own error does not come between.

@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
 
-/** What a text of somebody else's may take up in a message, in UTF-16 units. */
+/** How much of a foreign text a message quotes, in UTF-16 units. */
 const LONGEST_TEXT = 1000;
 const LONGEST_NAME = 80;
 const LINKS_SHOWN = 3;
@@ -48,7 +48,7 @@ function describeLink(error: unknown): string {
   return text === "" ? nameOfError(error) : `${nameOfError(error)}: ${text}`;
 }
 
-/** Of several that failed together the first stands for all. */
+/** If several failed together, the first is described. */
 function causeOf(error: unknown): unknown {
   if (typeof error !== "object" || error === null) return undefined;
   const { cause, errors } = error as { readonly cause?: unknown; readonly errors?: unknown };

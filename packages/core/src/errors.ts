@@ -38,7 +38,7 @@ export interface KcErrorOptions {
   /** Would the same call pass a little later, with nothing changed? Default false. */
   readonly retryable?: boolean;
   readonly cause?: unknown;
-  /** The shard it happened to. Its id stands in the message too. */
+  /** The shard it happened to. The message has its id too. */
   readonly shardId?: string;
 }
 

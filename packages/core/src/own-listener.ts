@@ -17,7 +17,7 @@ export function listenTo(signal: AbortSignal, onAbort: () => void): () => void {
   };
 }
 
-/** A signal that is none of Node's has no limit. */
+/** Only Node's own signals have a limit. */
 function changeLimit(signal: AbortSignal, by: number): void {
   if (!(signal instanceof EventTarget)) return;
   const limit = limitOf(signal);

@@ -179,7 +179,7 @@ function classifyStatus(status: number, name: unknown): SdkFailure {
   if (status === 429) return "throttled";
   if (status === 401 || status === 403) return "denied";
   if (status === 408 || status >= 500) return "passing";
-  // A reply that broke off, or a page of somebody in between: it is no JSON.
+  // A reply that broke off, or a page of a proxy: it is not JSON.
   return name === "SyntaxError" ? "passing" : "unknown";
 }
 

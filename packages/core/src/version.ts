@@ -7,7 +7,7 @@ export function version(): string | undefined {
     const { name, version: own } = JSON.parse(file) as { name?: string; version?: string };
     return name === "@kc/core" ? own : undefined;
   } catch {
-    // There is no such file beside a bundle. The version is told for people alone.
+    // There is no such file beside a bundle. The version is for people alone.
     return undefined;
   }
 }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { METRICS, type MetricName } from "@kc/core";
 
-/** How a metric stands in CloudWatch. */
+/** A metric's name and attributes in CloudWatch. */
 export interface CloudWatchName {
   readonly name: string;
   readonly unit: "Bytes" | "Count" | "Milliseconds";

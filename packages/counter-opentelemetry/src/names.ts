@@ -1,6 +1,6 @@
 import { METRICS, type MetricName } from "@kc/core";
 
-/** How a metric stands in OpenTelemetry. */
+/** A metric's name and attributes in OpenTelemetry. */
 export interface OpenTelemetryName {
   readonly name: string;
   /** UCUM. */

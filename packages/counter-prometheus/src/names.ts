@@ -1,6 +1,6 @@
 import { METRICS, type MetricName } from "@kc/core";
 
-/** How a metric stands in Prometheus. */
+/** A metric's name and attributes in Prometheus. */
 export interface PrometheusName {
   readonly name: string;
   /** In the order in which they are registered. */

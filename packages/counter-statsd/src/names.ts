@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 
-/** What stands for something in a datagram, and may not stand in a name or a tag. */
+/** Characters with a meaning in a datagram: a name or a tag may not have them. */
 const RESERVED = /[:|#,@\s]/g;
 /** A dot separates what Graphite shows as folders: within a value it would make more of them. */
 const RESERVED_IN_NAME = /[:|#,@\s.]/g;

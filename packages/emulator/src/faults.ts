@@ -89,7 +89,7 @@ export class Faults {
   }
 
   /**
-   * For `ms` milliseconds from now nothing gets through, in neither direction, and nobody is told.
+   * For `ms` milliseconds from now nothing gets through in either direction, and neither side notices.
    * A call that is under way at any moment of it ends only when its caller aborts it.
    */
   blackHole({ ms }: { readonly ms: number }): () => void {

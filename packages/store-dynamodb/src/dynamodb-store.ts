@@ -82,7 +82,7 @@ export class DynamoDBStore implements LeaseStore {
   ): Promise<Checkpoint | undefined> {
     checkShardId(shardId);
     const item = await this.#read(scope, shardId, options);
-    // After it: what was read while nobody had claimed the namespace is nobody else's.
+    // After it: what was read before the namespace was claimed belongs to no other scope.
     await this.#isClaimed(scope, options);
     return shardStateOf(item).checkpoint;
   }
@@ -272,7 +272,7 @@ export class DynamoDBStore implements LeaseStore {
   ): Promise<BulkCheckpointResult> {
     checkShardId(shardId);
     const partition = this.#namespaces.partition(scope);
-    /** What is known to stand there: nothing, until a refusal tells. */
+    /** What is known to be stored: nothing, until a refusal returns it. */
     let item: Item | undefined;
     if (claimed) {
       const advance = statements.advance(partition, shardId, checkpoint, fence);
@@ -314,7 +314,7 @@ export class DynamoDBStore implements LeaseStore {
     return item;
   }
 
-  /** False = nobody has claimed it. @throws NamespaceConflictError if another scope has. */
+  /** False = it is not claimed. @throws NamespaceConflictError if another scope has. */
   async #isClaimed(scope: StoreScope, options: CallOptions | undefined): Promise<boolean> {
     if (this.#namespaces.isClaimed(scope)) return true;
     this.#learn(scope, await this.#read(scope, statements.APPLICATION, options));

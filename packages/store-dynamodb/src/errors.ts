@@ -48,7 +48,7 @@ const MEANINGS: Readonly<Record<SdkFailure, StoreFailure>> = {
   unknown: UNKNOWN,
 };
 
-/** ValidationException has no codes for these: told apart by the service's own texts. */
+/** ValidationException has no codes for these: the service's own texts distinguish them. */
 const KEY_TEXT =
   /key element|missing the key|missed key schema|type mismatch for key|conditions on the keys|required keys/i;
 

@@ -183,7 +183,7 @@ export class DynamoDBLeases {
     );
   }
 
-  /** The leases first, then who lives: whoever held one then and does not live now is dead. */
+  /** The leases first, then the workers: a worker that held a lease then and has no row now is dead. */
   async #read(shardIds: readonly string[]): Promise<{
     readonly stood: readonly statements.ReadLease[];
     readonly living: ReadonlySet<string>;
@@ -198,7 +198,7 @@ export class DynamoDBLeases {
 
   /**
    * One conditional request for each, some at once; answers with those that were not refused. What
-   * was done is told to the others even if the rest failed.
+   * was done is announced to the others even if the rest failed.
    * @param isDone of one that was refused: was it done before, as its item shows?
    */
   async #each<Value>(
@@ -233,7 +233,7 @@ export class DynamoDBLeases {
     }
   }
 
-  /** Raises the revision: whoever looks next reads the leases. */
+  /** Raises the revision: the next look reads the leases. */
   async changed(): Promise<number> {
     this.#memory.owesRevision = true;
     const next = statements.nextRevision(this.#partition);

@@ -61,7 +61,7 @@ export function checkOptions(options: DynamoDBStoreOptions): CheckedOptions {
   return { table, client, namespace, timeoutMs };
 }
 
-/** @throws ConfigError for a weight that is none of DynamoDB's numbers. */
+/** @throws ConfigError for a weight that is not a number of DynamoDB's. */
 export function checkWeight(weight: number): void {
   if (weight >= MIN_NUMBER && weight <= MAX_NUMBER) return;
   throw new ConfigError(

@@ -9,7 +9,7 @@ const FAILURES_IN_A_ROW = 4;
 export interface Parallel<Value, Answer> {
   /** Those that did not fail and were not left out. */
   readonly answers: ReadonlyMap<Value, Answer>;
-  /** Undefined = all have an answer. Of several the first that no retry mends, else the first. */
+  /** Undefined = all have an answer. Of several errors, the first that a retry does not help with, else the first. */
   readonly failure: { readonly error: unknown } | undefined;
 }
 

@@ -49,7 +49,7 @@ export function orderedText(checkpoint: Checkpoint): string {
   return `${length}:${number}.${sub === undefined ? WHOLE : String(sub).padStart(16, "0")}`;
 }
 
-/** The attributes of a shard that nobody holds, its key left out. */
+/** The attributes of a shard without an owner, without its key. */
 export function shardItem(checkpoint: Checkpoint): Item {
   const number = { S: checkpoint.sequenceNumber ?? NO_NUMBER };
   return {

@@ -10,7 +10,7 @@ import {
 import type { ApplicationRow, Checkpoint, Fence, StoreScope } from "@kc/core";
 import { applicationItem, NO_NUMBER, orderedText, shardItem, writerOf, type Item } from "./rows.ts";
 
-/** Every request of the store's daily work. What stands where is told in `schema.ts`. */
+/** Every request of the store's daily work. `schema.ts` describes the items. */
 
 /** A table's partition: everything of one application on one stream. */
 export interface Partition {
@@ -33,7 +33,7 @@ export const at = (
   Key: { namespace: { S: namespace }, shard_id: { S: sortKey } },
 });
 
-/** A failed condition tells what stands, without a read of its own. */
+/** A failed condition returns the stored item, without a read of its own. */
 export const TELL = { ReturnValuesOnConditionCheckFailure: "ALL_OLD" } as const;
 
 export const readItem = (partition: Partition, sortKey: string): GetItemCommand =>
@@ -223,7 +223,7 @@ function leaseIs(fence: Fence | undefined): Condition & { ConditionExpression: s
   };
 }
 
-/** The namespace is nobody's, or has become this scope's since it was looked at. */
+/** The namespace has no owner, or has become this scope's since the look. */
 function claimable(partition: Partition, scope: StoreScope | undefined): TransactWriteItem[] {
   if (scope === undefined) return [];
   const check = {

@@ -145,7 +145,7 @@ function lockedRow(shardId: string): BulkCheckpointResult {
 /**
  * One statement. If the server says that it found and changed as many rows as there are writes, all of
  * them moved: so a steady flush is one round trip. Else, or where a trigger may have changed them, a
- * look at what it left tells them apart: a row that was moved has the statement's mark. Undefined = to
+ * look at what it left distinguishes them: a row that was moved has the statement's mark. Undefined = to
  * be tried again: something else came in between.
  */
 async function moveForward(

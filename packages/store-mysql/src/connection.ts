@@ -45,7 +45,7 @@ export class Connection {
   }
 
   /**
-   * `work` is run again after a lock or on another connection: it begins by looking at what stands.
+   * `work` is run again after a lock or on another connection: it begins with a look at the tables.
    * @throws KcError for everything but an abort, which rejects with the signal's reason.
    */
   async run<Answer>(

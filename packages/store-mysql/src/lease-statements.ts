@@ -42,7 +42,7 @@ export function deleteWorker(
       AND ${WRITABLE}`;
 }
 
-/** After the change that it tells of: whoever reads a revision sees the changes that it stands for. */
+/** After the change that it announces: a reader of a revision sees the changes that it stands for. */
 export function raiseRevision({ tables, namespace }: Place): string {
   const { revisions } = tables;
   return `INSERT INTO ${revisions} (namespace, revision)
@@ -128,7 +128,7 @@ export function freeLeases(place: Place, leases: readonly SeenLease[]): string {
     WHERE ${WRITABLE}`;
 }
 
-/** Takes a lease away, so that whoever held it is fenced out, and puts the checkpoint that stands. */
+/** Takes a lease away, so that its owner is fenced out, and writes the checkpoint of an existing row. */
 export function resetLease(
   place: Place,
   lease: SeenLease,

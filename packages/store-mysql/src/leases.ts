@@ -71,7 +71,7 @@ export class Leases {
             const claim = sql.takeLeases(place, worker, owner, free);
             if ((await change(claim)) === 0) continue;
           }
-          // After the claim: with what whoever held these wrote at last.
+          // After the claim: with the last writes of the former owners.
           const after = await look({ workers: worker, leases: ids, checkpoints: ids });
           if (after.workers.length === 0) return [];
           return leaseRows(after).filter((lease) => lease.owner === owner);

@@ -1,4 +1,4 @@
-/** What stands in the tables at one moment, by one statement, which waits for nobody's lock. */
+/** The content of the tables at one moment, by one statement that waits for no lock. */
 import type { LeaseRow, StoreScope, WorkerIdentity, WorkerRow } from "@kc/core";
 import type { MysqlRow, Session } from "./database.ts";
 import {
@@ -26,7 +26,7 @@ export interface Look {
   readonly workers: readonly WorkerRow[];
   /** By shard. One without a lineage was made by a write of a checkpoint, for its lock. */
   readonly leases: ReadonlyMap<string, StoredLease>;
-  /** The shards that have a row, whatever stands in it. */
+  /** The shards that have a row, whatever it contains. */
   readonly stored: ReadonlySet<string>;
   /** By shard. @throws StoreError STORE_CORRUPT, when it is asked for */
   readonly checkpoints: ReadonlyMap<string, StoredCheckpoint>;

@@ -18,19 +18,19 @@ import {
 import type { MysqlRow } from "./database.ts";
 import type { CheckpointColumns } from "./statements.ts";
 
-/** What stands in a shard's row of the checkpoints. */
+/** A shard's row of the checkpoints. */
 export interface StoredCheckpoint {
   readonly checkpoint: Checkpoint;
   /** The mark of the write that put it there, in digits; undefined = another's. */
   readonly write: string | undefined;
 }
 
-/** What stands in a shard's row of the leases. */
+/** A shard's row of the leases. */
 export interface StoredLease extends ShardLease {
   readonly lineage: string | undefined;
 }
 
-/** What `lockFreeRows` answers: the shards whose row of each table nobody else has locked. */
+/** What `lockFreeRows` answers: the shards whose row of each table is not locked by others. */
 export function freeRows(rows: readonly MysqlRow[]): {
   readonly leases: ReadonlySet<string>;
   readonly checkpoints: ReadonlySet<string>;
@@ -46,7 +46,7 @@ export function textOf(hex: string | null | undefined): string | undefined {
 }
 
 /**
- * Looks for who has the namespace, in the place's row and the checkpoints'.
+ * Finds the owner of the namespace, in the place's row and the checkpoints'.
  * @throws NamespaceConflictError if another scope has it, or one that differs in case and whose rows
  * this table's collation takes for ours.
  * @throws StoreError STORE_UNAVAILABLE from a server that is read-only

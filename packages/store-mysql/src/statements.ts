@@ -20,7 +20,7 @@ export interface CheckpointColumns {
 export interface FencedColumns extends CheckpointColumns {
   /** Null = whatever it is. */
   readonly epoch: number | null;
-  /** Null = nobody may hold the shard. */
+  /** Null = no worker may hold the shard. */
   readonly owner: string | null;
 }
 
@@ -38,7 +38,7 @@ const LARGEST_SUB = "18446744073709551615";
  *
  * Assignments are made in their order: the first says whether the row moves, in `kc_write`, and the
  * others go by that. So a row is changed if it moves, and left as it is otherwise: the server's count
- * of changed rows tells whether all of them moved. GREATEST keeps an end's number from going back.
+ * of changed rows shows whether all of them moved. GREATEST keeps an end's number from going back.
  */
 export function advance(
   { tables, namespace }: Place,
@@ -102,7 +102,7 @@ function moves(row: string): string {
 const SHARED_LOCK = "/*!80000 FOR SHARE */ /*M! LOCK IN SHARE MODE */";
 
 /**
- * The rows of leases and checkpoints that nobody else has locked, in the way that `advance` locks
+ * The rows of leases and checkpoints that others have not locked, in the way that `advance` locks
  * them. The locks end with this statement.
  */
 export function lockFreeRows(

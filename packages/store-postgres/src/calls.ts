@@ -10,7 +10,7 @@ export interface Place {
   readonly tables: Tables;
   readonly scope: StoreScope;
   readonly namespace: string;
-  /** The name under which changes of this namespace are told to who listens. */
+  /** The channel on which changes of this namespace are announced. */
   readonly channel: string;
   /** The driver's quoting of values. */
   readonly quote: (value: string) => string;

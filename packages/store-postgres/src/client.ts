@@ -44,7 +44,7 @@ export function takeOut(pool: PostgresPool): Promise<PostgresClient> {
   });
 }
 
-/** Gives a connection back, or closes it: one that is closed may still have something to tell. */
+/** Gives a connection back, or closes it: a closed one may still emit an error. */
 export function giveBack(client: PostgresClient, whole: boolean): void {
   client.release(!whole);
   if (whole) client.removeListener("error", ignore);

@@ -130,7 +130,7 @@ export class Connection {
     }
   }
 
-  /** A connection that comes when nobody waits any more goes back at once. */
+  /** A connection that comes when no caller waits any more goes back at once. */
   async #checkOut(limit: CallLimit): Promise<PostgresClient> {
     const pending = takeOut(this.#pool);
     try {

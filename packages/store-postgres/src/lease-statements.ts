@@ -112,7 +112,7 @@ export function acquire(
       RETURNING l.shard_id
     ), ${bumpRevision(place, "changed", "without a hint")}
     SELECT FROM bumped`,
-    // After the locks: with what whoever held these wrote at last. One look-up a shard, as above.
+    // After the locks: with the last writes of the former owners. One look-up a shard, as above.
     `SELECT l.* FROM (SELECT DISTINCT shard_id FROM ${rows}) AS w
       CROSS JOIN LATERAL (
         SELECT ${LEASE}, ${CHECKPOINT} FROM ${withCheckpoint(place)}

@@ -6,7 +6,7 @@ import { wireOf } from "./wire.ts";
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5000;
 const CONNECT_TIMEOUT_MS = 5000;
-/** So often the server is asked for a sign of life: a half-open connection tells nothing. */
+/** How often the server is asked for a sign of life: a half-open connection shows nothing. */
 const CHECK_MS = 15_000;
 const CHECK_TIMEOUT_MS = 5000;
 

@@ -1,7 +1,7 @@
 import type { Place } from "./calls.ts";
 
 /**
- * A hint costs nothing if nobody hears it; a full queue would cost the transaction. Postgres fills its
+ * A hint costs nothing without listeners; a full queue would cost the transaction. Postgres fills its
  * queue while any session that listens has a transaction open, whoever's that is: from half of it on
  * there are no hints, and changes are seen by heartbeats.
  */
@@ -11,7 +11,7 @@ const FULLEST_QUEUE = 0.5;
  * A part of a WITH that raises the revision by one, if the part called `changed` has any rows. It
  * comes last in its transaction: the row is locked until the commit, and nobody who holds it waits
  * for anything else. `count(*)`, not `EXISTS`: all of `changed` is done, and its rows are locked,
- * before this row is. So whoever reads a revision sees the changes that it stands for.
+ * before this row is. So a reader of a revision sees the changes that it stands for.
  *
  * The hint is sent by Postgres when the transaction commits, and never if it does not.
  */

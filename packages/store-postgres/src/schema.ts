@@ -7,7 +7,7 @@ import type { Tables } from "./tables.ts";
  * The schema's history, as statements that do nothing where they have been done: a step that was
  * released is never edited, and steps only add, so that two versions of this package can work on
  * one schema. Postgres's own catalogue says which are needed: a table that the Go library's user
- * has recreated is seen there, and a version number of ours would not tell.
+ * has recreated is seen there, and a version number of ours would not show it.
  *
  * The first table is the Go library's. What is added to it is nullable.
  */
@@ -232,7 +232,7 @@ export function missing(inspection: Inspection, tables: Tables, where: string): 
   return { required: [...createSchema, ...schemaSteps(tables)], storage };
 }
 
-/** What the steps cannot mend: only columns of ours can be added to a table that is there. */
+/** What the steps cannot fix: only our own columns can be added to an existing table. */
 function problemsOf(name: Table, inspection: Inspection, tables: Tables): readonly string[] {
   const found = inspection.tables[name];
   if (found === undefined) return [];

@@ -4,7 +4,7 @@
  * Under READ COMMITTED each statement sees what was committed before it began, those included that
  * committed while the one before waited for a lock.
  *
- * Values stand in the text, quoted by the driver: a text of several statements has no parameters.
+ * The text contains the values, quoted by the driver: a text of several statements has no parameters.
  */
 import type { ApplicationRow, Checkpoint, CheckpointWrite } from "@kc/core";
 import type { Place } from "./calls.ts";
@@ -43,7 +43,7 @@ const SET_CHECKPOINT = `sequence_number = CASE WHEN excluded.kc_shard_end
 const INSERT_COLUMNS =
   "namespace, shard_id, sequence_number, kc_at, kc_sub_sequence_number, kc_shard_end";
 
-/** Whose the namespace is: no row if it is nobody's yet. */
+/** The owner of the namespace: no row if it has none yet. */
 export function claim({ tables, namespace, quote }: Place): string {
   return `SELECT application, stream_name FROM ${tables.applications}
     WHERE namespace = ${quote(namespace)}`;
@@ -171,7 +171,7 @@ export function readRowStates(place: Place, shardIds: readonly string[]): string
 /**
  * The claim; a free lease if there is none; the lease's owner, locked; and then the reset, which
  * answers with a row if it was done. The lock comes first in a statement of its own: the next one
- * sees the checkpoint of whoever held it until then.
+ * sees the checkpoint of its owner until then.
  */
 export function reset(
   place: Place,

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 
-/** The tables of a store, each as it stands in SQL: quoted, with its schema if one was given. */
+/** The tables of a store, each as SQL needs it: quoted, with its schema if one was given. */
 export interface Tables {
   readonly checkpoints: string;
   readonly applications: string;
@@ -11,7 +11,7 @@ export interface Tables {
   readonly schema: string | undefined;
   /** What unquoted SQL would call the checkpoints' table: another one, if the name has capitals. */
   readonly folded: string;
-  /** Where changes of a namespace are told: 35 letters and digits. Whose they are stays untold. */
+  /** The channel for changes of a namespace: 35 letters and digits that do not reveal the namespace. */
   channelOf(namespace: string): string;
 }
 

@@ -1,6 +1,6 @@
 import { describeError } from "@kc/core";
 
-/** What tells where and why; nothing else of a driver's error is kept. */
+/** What shows where and why; nothing else of a driver's error is kept. */
 const FIELDS = ["code", "errno", "syscall", "address", "port", "hostname"] as const;
 const NESTED = ["cause", "lastNodeError", "lastError"] as const;
 const LISTS = ["errors", "previousErrors"] as const;

@@ -44,7 +44,7 @@ export class ApplicationKeys {
     return `${this.#base.replaceAll(/[\\*?[\]]/g, String.raw`\$&`)}:*`;
   }
 
-  /** Whose checkpoint a key is; undefined for a key that is none of this application's. */
+  /** Whose checkpoint a key is; undefined for a key of another application. */
   shardIdOf(key: string): string | undefined {
     if (!key.startsWith(`${this.#base}:`)) return undefined;
     return decode(key.slice(this.#base.length + 1));

@@ -29,7 +29,7 @@ export interface ShardReply {
   readonly owner: string | undefined;
   /** Its number is not the one that this store wrote. */
   readonly byGo: boolean;
-  /** By which removal it was removed, its epoch remembered for a while; undefined = it stands. */
+  /** By which removal it was removed, its epoch remembered for a while; undefined = it was not removed. */
   readonly gone: string | undefined;
 }
 
@@ -74,7 +74,7 @@ export function applicationText(row: ApplicationRow): string {
   return JSON.stringify({ version: VERSION, ...row });
 }
 
-/** @throws StoreError if the text is none of ours, or a newer version's. */
+/** @throws StoreError if the text is not ours, or of a newer version. */
 export function applicationOf(text: string): ApplicationRow {
   const { version, application, streamName, streamARN, migrated, ...times } = parse(text);
   if (version > VERSION) {

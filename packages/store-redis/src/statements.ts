@@ -23,7 +23,7 @@ export function script(...parts: readonly string[]): Script {
  * Each script writes, if only by PERSIST: so a server that has become a replica refuses it and
  * answers nothing stale. PERSIST changes nothing but a time to live, and only a removed shard has
  * one. It comes last, since after a first write Redis no longer heeds its maxmemory. Numbers are texts throughout:
- * as doubles, or by the server's collation, they would be compared wrongly. An empty text stands for what is absent.
+ * as doubles, or by the server's collation, they would be compared wrongly. An empty text means that a value is absent.
  */
 export const SHARD = `
 local function read()
@@ -142,7 +142,7 @@ write(shard, to)
 return tell('written', shard)`,
 );
 
-/** ARGV: where to, all empty = no checkpoint; '1' = whoever holds the shard loses it. */
+/** ARGV: where to, all empty = no checkpoint; '1' = the shard's owner loses it. */
 export const RESET_SHARD: Script = script(
   SHARD,
   `
@@ -168,7 +168,7 @@ end
 if ARGV[1] ~= '' and row ~= ARGV[1] then return answer('regressed') end
 `;
 
-/** Puts the row of ARGV[2] unless one stands there. */
+/** Puts the row of ARGV[2] unless there is one. */
 export const OPEN_APPLICATION: Script = script(
   APPLICATION,
   `

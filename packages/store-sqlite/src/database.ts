@@ -18,7 +18,7 @@ export interface SqliteStatement {
 
 export type SqliteValue = string | number | null;
 
-/** One answer's row; whole numbers are bigints where the database was told so. */
+/** One answer's row; whole numbers are bigints where the database is set so. */
 export type SqliteRow = Readonly<Record<string, string | number | bigint | null>>;
 
 /**

@@ -77,7 +77,7 @@ const BY_NAME = new Map(RESULT_CODES.map((row) => [row[1], row]));
 /** better-sqlite3's own refusal, a TypeError, while its owner iterates over a statement's rows. */
 const ITERATING_TEXT = /^This database connection is busy executing a query/;
 
-/** SQLite has no codes for these: all are SQLITE_ERROR, told apart by SQLite's own fixed texts. */
+/** SQLite has no codes for these: all are SQLITE_ERROR, and SQLite's own fixed texts distinguish them. */
 const SCHEMA_TEXT = /no such (?:table|column)|has no column named|kc_\w+ already exists/;
 const SCHEMA = lastingFailure(
   "STORE_SCHEMA",

@@ -38,7 +38,7 @@ export function checkpointOf(row: SqliteRow | undefined): Checkpoint | undefined
   );
 }
 
-/** Who may write a shard's checkpoint. No row is a shard that nobody ever held. */
+/** Who may write a shard's checkpoint. No row: no worker ever held the shard. */
 export function leaseOf(row: SqliteRow | undefined): ShardLease {
   const owner = row?.["owner"] ?? null;
   return {

@@ -5,7 +5,7 @@ import type { Session } from "./database.ts";
  * The schema's history: step n brings version n - 1 to n. A step that was released is never edited.
  *
  * A checkpoint is absent (no number, no end), a position, or a shard's end. `epoch` and `owner` are
- * the fence: they stand in the checkpoint's own row, so that one statement can compare and write.
+ * the fence: they are in the checkpoint's own row, so that one statement can compare and write.
  * Times are milliseconds since 1970.
  */
 export const SCHEMA_STEPS: readonly string[] = [

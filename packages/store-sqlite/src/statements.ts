@@ -13,7 +13,7 @@ const order = (row: string): string =>
   `(${row}.shard_end, coalesce(length(${row}.sequence_number), 0),
     coalesce(${row}.sequence_number, ''), coalesce(${row}.sub_sequence_number, 9223372036854775807))`;
 
-/** The checkpoint and its fence, which stand in one row. Values: the scope, then the shard ids. */
+/** The checkpoint and its fence, which are in one row. Values: the scope, then the shard ids. */
 export const READ_SHARDS = `SELECT shard_id, ${COLUMNS}, epoch, owner FROM kc_checkpoints
   WHERE application = ? AND stream_name = ? AND shard_id IN (SELECT value FROM json_each(?))`;
 
@@ -34,7 +34,7 @@ export const ADVANCE_CHECKPOINTS = `INSERT INTO kc_checkpoints
   WHERE ${order("excluded")} > ${order("kc_checkpoints")}
   RETURNING shard_id`;
 
-/** The row stays when its checkpoint goes: its epoch fences out whoever held the shard. */
+/** The row stays when its checkpoint goes: its epoch fences out the former owner. */
 export const RESET_CHECKPOINT = `INSERT INTO kc_checkpoints
     (application, stream_name, shard_id, ${COLUMNS}, epoch) VALUES (?, ?, ?, ?, ?, ?, 1)
   ON CONFLICT (application, stream_name, shard_id) DO UPDATE SET

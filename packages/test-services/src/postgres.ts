@@ -57,7 +57,7 @@ export async function startPostgres(): Promise<PostgresServer> {
       "--fsync=off",
     ],
     ready: (output) => output.includes("database system is ready to accept connections"),
-    // A fast shutdown: clients are told and disconnected.
+    // A fast shutdown: clients get a message and are disconnected.
     stopSignal: "SIGINT",
   });
   const database = "postgres";

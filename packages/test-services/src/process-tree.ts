@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
  * their ids. A process
  * group would not do: Postgres puts each of its backends into one of its own. Parents are stopped
  * before their children are listed, so that none is born meanwhile. On a busy machine a process runs
- * on for a while after it was told to stop, so its threads are looked at until none does.
+ * on for a while after it was asked to stop, so its threads are looked at until none does.
  */
 export const SIGNAL_TREE = `
 runs() { cat "/proc/$1/task/"*/stat 2>/dev/null | sed 's/.*) //' | grep -q '^[^TtZX]'; }

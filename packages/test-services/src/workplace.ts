@@ -7,7 +7,7 @@ import { SIGNAL_TREE } from "./process-tree.ts";
 import { unprivileged } from "./unprivileged.ts";
 
 /**
- * Is told on its standard input, line by line, which process is the server's (an empty line: none).
+ * Reads from its standard input, line by line, which process is the server's (an empty line: none).
  * The input ends when the process that holds the other end calls `close` or dies, however it dies:
  * then the server is killed and its directory removed. Postgres also leaves a piece of System V
  * shared memory behind when it is killed.

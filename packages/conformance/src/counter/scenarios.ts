@@ -7,7 +7,7 @@ import type { CounterScenario } from "./harness.ts";
 import { HISTOGRAM_SCENARIOS } from "./histograms.ts";
 import { REMOVAL_SCENARIOS } from "./removals.ts";
 
-/** What can stand in an attribute: error texts and names that other systems chose. */
+/** What an attribute can contain: error texts and names that other systems chose. */
 const ODD_VALUES = [
   "",
   " ",

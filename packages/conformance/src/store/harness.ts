@@ -24,7 +24,7 @@ export interface StoreHarness extends AsyncDisposable {
 
   /**
    * Another program's transaction locks this shard's row of the checkpoints or of the leases, until
-   * what it answers with is called. Both rows stand there. Absent = the database locks no rows.
+   * what it answers with is called. Both rows exist. Absent = the database locks no rows.
    */
   lockRow?(
     scope: StoreScope,

@@ -86,7 +86,7 @@ export class ShardProgress {
     return Math.max(0, this.#taken - 1);
   }
 
-  /** Is somebody waiting for the next acknowledgement? */
+  /** Does a caller wait for the next acknowledgement? */
   get awaited(): boolean {
     return this.#waiters.length > 0;
   }

@@ -16,7 +16,7 @@ export interface Store {
   setup?(options?: CallOptions): Promise<void>;
 
   /**
-   * Puts the application row unless one stands there already, in one atomic step, and answers
+   * Puts the application row unless there is one already, in one atomic step, and answers
    * with the row that stands afterwards. Of two callers at once exactly one gets `created`.
    */
   openApplication(
@@ -39,7 +39,7 @@ export interface Store {
   ): Promise<ReadonlyMap<string, Checkpoint>>;
 
   /**
-   * Writes a checkpoint unless one further on stands there: monotonic and fenced, in one atomic
+   * Writes a checkpoint unless a later one is stored: monotonic and fenced, in one atomic
    * step. @throws LeaseLostError if the fence no longer holds.
    */
   setCheckpoint(
@@ -64,7 +64,7 @@ export interface Store {
    * The one way back: puts the checkpoint to `to`, or removes it (`undefined` = the shard is read
    * from the application's start again). A store with fences throws LeaseLostError while a worker
    * holds the shard, unless `force`; it raises the shard's epoch and takes the lease away, so that
-   * whoever held it is fenced out.
+   * its former owner is fenced out.
    */
   resetCheckpoint(
     scope: StoreScope,
@@ -128,7 +128,7 @@ export interface Fence {
   readonly owner: string;
 }
 
-/** `stored` is what stands in the store after the call. */
+/** `stored` is what the store has after the call. */
 export interface SetCheckpointResult {
   /**
    * `written`: it moved forward. `same`: it stood there already (a retry after a lost reply): a

@@ -11,7 +11,7 @@ export interface ShardLease {
 }
 
 /**
- * What becomes of a write, given what stands there: for stores that look and write within one
+ * What becomes of a write, given what is stored: for stores that look and write within one
  * transaction.
  */
 export function writeOutcome(

@@ -24,7 +24,7 @@ export class HandlerCall {
     this.#context = contextOf(shard, this.#signal);
   }
 
-  /** A page begins: whether somebody traces the handler is asked once for all its records. */
+  /** A page begins: whether the handler is traced is asked once for all its records. */
   open(): void {
     const { shardId, telemetry } = this.#shard;
     this.#traced = tracedHandler(this.#handler, { ...telemetry.source, shardId });

@@ -70,7 +70,7 @@ export function adviceOn(error: unknown, operation: string): string {
   return typeof advice === "string" ? advice : advice(failed);
 }
 
-/** HTTP status of an error that the service, or somebody in its place, answered with. */
+/** HTTP status of an error reply of the service, or of a proxy in its place. */
 export function httpStatusOf(error: unknown): number | undefined {
   const { $metadata } = (error ?? {}) as { readonly $metadata?: { httpStatusCode?: unknown } };
   const status = $metadata?.httpStatusCode;

@@ -35,7 +35,7 @@ export class CallLine {
   readonly #late = new Set<Turn>();
   /** Those that wait, in the order of coming: for a prompt turn … */
   readonly #waiting = new Set<Admit>();
-  /** … and for a late one, where whoever was answered, if slowly, goes first. */
+  /** … and for a late one, where a shard that was answered, if slowly, goes first. */
   readonly #slow = new Set<Admit>();
   readonly #silent = new Set<Admit>();
   /** What a reply takes to begin. */

@@ -10,7 +10,7 @@ import { classify, type KinesisFailure } from "./classify.ts";
 
 /** Waits between the tries of a call. */
 export const BACKOFF: BackoffPolicy = { baseMs: 200, maxMs: 30_000 };
-/** Rights take a while to spread, and what nobody knows may pass: after this, it is taken to last. */
+/** Rights take a while to spread, and an unknown failure may pass: after this time, it counts as lasting. */
 export const DOUBTED_FOR_MS = 60_000;
 
 export interface RetriedCall {
@@ -23,7 +23,7 @@ export interface RetriedCall {
 
 /**
  * One policy for all calls of a stream. What passes is tried again without limit, until the signal
- * aborts; what the service refuses or nobody knows, for a minute.
+ * aborts; a refusal, or an unknown failure, for a minute.
  */
 export class CallRetry {
   readonly #clock: Clock;

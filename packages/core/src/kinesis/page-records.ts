@@ -21,7 +21,7 @@ function keyBytes(key: string | undefined): number {
   return key === undefined || key === null ? 0 : Buffer.byteLength(key);
 }
 
-/** Records that somebody else has decoded: the SDK, or a client that is not the SDK's. */
+/** Records that the SDK has decoded, or a client that is not the SDK's. */
 export class DecodedRecords implements PageRecords {
   readonly payloadBytes: number;
   readonly #records: readonly SdkRecord[];

@@ -1,5 +1,5 @@
 /**
- * A shard that comes before itself, by its parents and theirs; undefined = there is none. It could
+ * A shard that is its own ancestor; undefined = no shard is. It could
  * never be read: it would wait for itself. Pure.
  */
 export function shardInCycle(

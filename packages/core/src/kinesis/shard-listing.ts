@@ -18,7 +18,7 @@ export async function readListing(stream: StreamId, call: CallAndRead): Promise<
   let shards: readonly Shard[] = [];
   let token: string | undefined;
   do {
-    // A token stands for the stream: the service refuses a name or an ARN beside it.
+    // A token identifies the stream: the service refuses a name or an ARN beside it.
     const command = new ListShardsCommand(token === undefined ? stream : { NextToken: token });
     const page = await call(command, ({ Shards, NextToken }: ListShardsCommandOutput) => {
       const all = [...shards, ...listedShards(Shards).map(fromListing)];

@@ -29,7 +29,7 @@ export function streamNameOf(id: StreamId): string {
 
 /**
  * Do both times belong to one stream, or was it deleted and recreated under its name? Stores and
- * replies may round to a second, and nobody recreates a stream within one. Some emulators report no time.
+ * replies may round to a second, and a stream is not recreated within one. Some emulators report no time.
  */
 export function isOneCreation(a: Date | undefined, b: Date | undefined): boolean {
   return a === undefined || b === undefined || Math.abs(a.getTime() - b.getTime()) <= 1000;

@@ -160,7 +160,7 @@ export class PollGate {
     }
   }
 
-  /** Reported to whoever subscribes to the channel. */
+  /** Reported to the subscribers of the channel. */
   #send(send: () => Promise<RecordsPage>): Promise<RecordsPage> {
     if (!pollChannel.hasSubscribers) return send();
     const { shardId, telemetry } = this.#options;

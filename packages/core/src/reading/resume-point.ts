@@ -20,7 +20,7 @@ export interface PageFacts {
 }
 
 /**
- * Where the reading of one shard continues, whoever reads it; it makes no calls. Reading continues
+ * Where the reading of one shard continues, for any kind of reader. It makes no calls. Reading continues
  * *at* the last delivered record, which must come first and is dropped. If another record comes in
  * its place, it was trimmed: some services answer a trimmed number with the oldest record left, and
  * say nothing.

@@ -136,7 +136,7 @@ function readMap(
   );
 }
 
-/** CBOR has objects that are none: bytes, moments, tags. */
+/** CBOR has objects that are not structures: bytes, moments, tags. */
 function isStructure(value: unknown): value is Readonly<Record<string, unknown>> {
   if (typeof value !== "object" || value === null) return false;
   const isOther = Array.isArray(value) || ArrayBuffer.isView(value) || value instanceof Date;

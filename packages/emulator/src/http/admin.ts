@@ -35,7 +35,7 @@ const routes: Readonly<Record<string, (request: AdminRequest) => Reply>> = {
   },
 };
 
-/** The reply to a request that is none of the service's; `undefined` where it may be one. */
+/** The reply to a request that is not for the service; `undefined` where it may be one. */
 export function answerAdmin(method: string, url: string, request: AdminRequest): Reply | undefined {
   const path = url.split("?")[0]!;
   const name = `${method} ${path}`;

@@ -12,7 +12,7 @@ const MAP = 5;
 const TAG = 6;
 const INDEFINITE = 31;
 const BREAK = 0xff;
-/** What CBOR's tag 1 stands for: a moment since the epoch. AWS counts it in milliseconds. */
+/** CBOR's tag 1: a moment since the epoch. AWS counts it in milliseconds. */
 const EPOCH_TAG = 1;
 
 /**

@@ -4,7 +4,7 @@ import { formatToken, parseToken } from "./token.ts";
 /** How long an iterator can be used, in milliseconds. */
 const LIFETIME_MS = 300_000;
 
-/** What an iterator stands for. */
+/** What an iterator means. */
 export interface ShardIterator {
   readonly streamName: string;
   readonly incarnation: number;

@@ -16,7 +16,7 @@ export interface StreamSettings {
   readonly shardLevelMetrics: Set<string>;
 }
 
-/** What the service sets a stream to unless it is told otherwise. */
+/** The service's defaults for a stream. */
 export function defaultSettings(): StreamSettings {
   return {
     mode: "PROVISIONED",

@@ -210,7 +210,7 @@ export class Streams {
     return found;
   }
 
-  /** Transitions end by themselves: whoever looks first after the due time brings them about. */
+  /** Transitions end by themselves: the first call after the due time carries them out. */
   #endTransitions(): void {
     const now = this.now();
     for (const [stream, { due, end }] of this.#transitions) {

@@ -10,7 +10,7 @@ import { describeShard, listedShards } from "./describe-stream.ts";
 const MAX_RESULTS = 1000;
 /** How long a NextToken can be used, in milliseconds. */
 const TOKEN_LIFETIME_MS = 300_000;
-/** What a token stands for already: the service refuses them together. */
+/** What a token contains already: the service refuses them together. */
 const BESIDE_NO_TOKEN = [
   "StreamName",
   "StreamARN",

@@ -19,7 +19,7 @@ export const concurrencyScenarios: readonly StoreScenario[] = [
     title: "200 writers on one shard leave the furthest, with outcomes that monotonicity allows",
     async run({ harness }) {
       const stores = await openMany(harness, 4);
-      // 100 positions, each written by two: of a pair at most one may be told 'written'.
+      // 100 positions, each written by two: of a pair at most one may get 'written'.
       const positions = [...scattered(100), ...scattered(100)];
       const answers = await Promise.all(
         positions.map(async (n, index) => {

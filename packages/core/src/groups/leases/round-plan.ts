@@ -6,7 +6,7 @@ import { plan } from "./plan.ts";
 
 /** What the plan asks of one worker. */
 export interface RoundPlan {
-  /** How many shards are planned for it, whoever has them now. */
+  /** How many shards are planned for it, whether it has them now or not. */
   readonly share: number;
   /** Of what it has in hand: what is planned for another, or beyond everybody's limit. */
   readonly handOver: readonly { readonly shardId: string; readonly to: string | undefined }[];

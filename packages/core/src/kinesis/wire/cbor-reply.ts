@@ -31,7 +31,7 @@ export function readCborReply(bytes: Uint8Array): RecordsReply {
     else reader.skipValue();
   }
   if (!reader.atEnd) throw new CborError("more follows it");
-  // A list of records may be null, which is to say that there are none.
+  // A list of records may be null, which means that there are no records.
   if ((members.get("Records") ?? undefined) !== undefined) throw new Error("Records is no list");
   return { records: records ?? new DecodedRecords([]), members: membersOf(members) };
 }
