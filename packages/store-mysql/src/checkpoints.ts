@@ -78,7 +78,7 @@ export class Checkpoints {
     let meetsLocks = false;
     for (const part of inParts(numbered)) {
       await this.#calls.run(scope, part, options, async (call) => {
-        const { locked, absent, free } = await this.#sorted(call, part);
+        const { locked, absent, free } = await this.#byState(call, part);
         fail(locked);
         try {
           await move(call, free);
@@ -102,7 +102,7 @@ export class Checkpoints {
    * locked as the write would lock it; `absent` those that lack a row, which another transaction may
    * have put: no look shows that.
    */
-  async #sorted(
+  async #byState(
     { look, session, place }: Call,
     writes: readonly Numbered[],
   ): Promise<Record<"locked" | "absent" | "free", readonly Numbered[]>> {

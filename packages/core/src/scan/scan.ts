@@ -17,7 +17,7 @@ import { openSharedReading, type SharedReading } from "../reading/shared-reading
 import { Reporter } from "../telemetry/reporter.ts";
 import type { ConsumerStatus, ScanStage } from "../telemetry/status.ts";
 import { Watch } from "../telemetry/watch.ts";
-import { ScanHost } from "./group-host.ts";
+import { groupHost } from "./group-host.ts";
 import { ScanLog } from "./scan-log.ts";
 import { LAST_FLUSH_MS } from "./shard-life.ts";
 import { ShardRuns } from "./shard-runs.ts";
@@ -158,21 +158,18 @@ export class Scan {
       void this.#log.begun({ ...options, client: this.#client, group });
       const description = await this.#stream.describe(signal);
       this.#described = true;
-      this.#application = await openApplication({
+      const application = await openApplication({
         ...options,
         calls: this.#calls,
         description,
         serviceNow: () => this.#stream.serviceNow(),
         signal,
       });
-      const host = new ScanHost({
-        options,
-        stream: this.#stream,
-        calls: this.#calls,
-        runs: this.#runs,
+      this.#application = application;
+      const host = groupHost(options, this.#stream, this.#calls, this.#runs, {
         over: this.#over.signal,
         fail,
-        read: (assignment) => this.#read(assignment, this.#application!),
+        read: (assignment) => this.#read(assignment, application),
       });
       await group.run(host, signal);
     } catch (error) {
