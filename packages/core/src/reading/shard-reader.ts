@@ -1,4 +1,5 @@
 import type { Position } from "../checkpoints/position.ts";
+import type { HashKeyRange } from "../kinesis/hash-key-range.ts";
 import type { IteratorPosition } from "../kinesis/shard-calls.ts";
 import type { Shard } from "../kinesis/shard.ts";
 import type { Reservation } from "./read-account.ts";
@@ -55,6 +56,8 @@ export type OpenReader = (shard: ReadShard) => ShardReader;
 export interface ReadShard {
   readonly shardId: string;
   readonly start: ReadStart;
+  /** As `ShardAssignment.hashKeyRange`: it may become known while the shard is read. */
+  readonly hashKeyRange: () => HashKeyRange | undefined;
   /** Aborts when nothing more is to be delivered: nothing more is read, and nothing waits. */
   readonly stop: AbortSignal;
   /** Is the handler at a record of this shard? Else its pages wait, as others do. */

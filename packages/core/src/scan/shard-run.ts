@@ -174,6 +174,7 @@ export class ShardRun {
     const reader = openReader({
       shardId: this.shardId,
       start: this.#start(),
+      hashKeyRange: this.#assignment.hashKeyRange,
       stop,
       isHandling: () => delivery.status(clock.monotonic()).isAtRecord,
     });
