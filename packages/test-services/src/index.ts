@@ -28,4 +28,5 @@ export {
 } from "./redis-cluster.ts";
 export { type RedisAddress, type RedisOptions, type RedisServer, startRedis } from "./redis.ts";
 export type { Address, Lifecycle } from "./server-process.ts";
+export { type SqsS3Address, type SqsS3Server, startSqsS3 } from "./sqs-s3.ts";
 export type { Services } from "./setup/addresses.ts";

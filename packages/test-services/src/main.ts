@@ -11,6 +11,7 @@ import { startMysql } from "./mysql.ts";
 import { startPostgres } from "./postgres.ts";
 import { startRedisCluster } from "./redis-cluster.ts";
 import { startRedis } from "./redis.ts";
+import { startSqsS3 } from "./sqs-s3.ts";
 
 type Started = {
   readonly urls: string | readonly string[];
@@ -26,6 +27,7 @@ const STARTS: Readonly<Record<string, () => Promise<Started | undefined>>> = {
   redisCluster: async () =>
     startRedisCluster().then((server) => ({ server, urls: server.nodes.map(({ url }) => url) })),
   dynamodb: async () => startDynamoDbLocal().then((server) => ({ server, urls: server.endpoint })),
+  sqsS3: async () => startSqsS3().then((server) => ({ server, urls: server.endpoint })),
 };
 
 function unlessMissing(error: unknown): undefined {

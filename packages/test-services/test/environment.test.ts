@@ -41,6 +41,11 @@ describe("a server that the environment names", () => {
       "http://localhost:8001",
       { host: "localhost", port: 8001, endpoint: "http://localhost:8001" },
     ],
+    [
+      "sqsS3",
+      "http://localhost:4566",
+      { host: "localhost", port: 4566, endpoint: "http://localhost:4566" },
+    ],
   ])("%s is found by its URL", (name, url, address) => {
     expect(addressFromEnvironment(name, { [VARIABLES[name]]: url })).toEqual(address);
   });

@@ -3,6 +3,7 @@ import type { MysqlAddress } from "../mysql-address.ts";
 import type { PostgresAddress } from "../postgres.ts";
 import type { RedisClusterAddress } from "../redis-cluster.ts";
 import type { RedisAddress } from "../redis.ts";
+import type { SqsS3Address } from "../sqs-s3.ts";
 
 /** What the modules beside this one provide: `inject("redis")` in a test is that server's address. */
 export interface Services {
@@ -13,6 +14,7 @@ export interface Services {
   readonly postgres: PostgresAddress;
   readonly redis: RedisAddress;
   readonly redisCluster: RedisClusterAddress;
+  readonly sqsS3: SqsS3Address;
 }
 
 declare module "vitest" {

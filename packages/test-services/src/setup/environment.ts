@@ -8,6 +8,7 @@ export const VARIABLES: Readonly<Record<keyof Services, string>> = {
   postgres: "KC_POSTGRES_URL",
   redis: "KC_REDIS_URL",
   redisCluster: "KC_REDIS_CLUSTER_URLS",
+  sqsS3: "KC_SQS_S3_URL",
 };
 
 /**
@@ -44,6 +45,7 @@ const READ: { readonly [Name in keyof Services]: (value: string) => Services[Nam
   },
   redis: (value) => ({ ...hostOf(value, ["redis:", "rediss:"], 6379), url: value }),
   redisCluster: (value) => ({ nodes: value.split(",").map((url) => READ.redis(url)) }),
+  sqsS3: (value) => ({ ...hostOf(value, ["http:", "https:"], 80), endpoint: value }),
 };
 
 function mysqlOf(value: string): NonNullable<Services["mysql"]> {
