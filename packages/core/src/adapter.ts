@@ -24,4 +24,5 @@ export {
   type Bounds,
 } from "./options/option-values.ts";
 export { classifySdkError, withoutResponse, type SdkFailure } from "./sdk-failure.ts";
+export { sdkTarget, type SdkTarget } from "./sdk-target.ts";
 export { codeOfError, typeOfError, withoutMessage } from "./without-message.ts";

@@ -1,8 +1,12 @@
 import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
-import { createSecureServer as createHttp2Server } from "node:http2";
+import {
+  constants,
+  createSecureServer as createHttp2Server,
+  createServer as createPlainHttp2Server,
+} from "node:http2";
 import { createServer as createSecureServer } from "node:https";
-import type { AddressInfo, Server } from "node:net";
+import { createServer as createTcpServer, type AddressInfo, type Server } from "node:net";
 import {
   DescribeStreamSummaryCommand,
   KinesisClient,
@@ -11,11 +15,12 @@ import {
 import { startEmulator } from "@kc/emulator";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { expect, onTestFinished, test, vi } from "vitest";
-import type { KcError } from "../src/index.ts";
+import { Consumer, type KcError } from "../src/index.ts";
 import { callFailure } from "../src/kinesis/call-failure.ts";
 import { classify, type KinesisFailure } from "../src/kinesis/classify.ts";
-import { targetOf } from "../src/kinesis/call-target.ts";
+import { sdkTarget } from "../src/sdk-target.ts";
 import { SELF_SIGNED } from "./support/certificate.ts";
+import { MemoryLogger } from "./support/memory-logger.ts";
 
 /** The unmodified SDK over real sockets, against endpoints that do not answer as Kinesis does. */
 interface Case {
@@ -38,14 +43,49 @@ const CASES: readonly Case[] = [
     endpoint: () => serving(page(200)),
     http2: true,
     code: "KINESIS_FAILED",
-    says: [/NodeHttpHandler/],
+    failure: "not-http2",
+    says: [/What answers does not speak HTTP\/2: .* NodeHttpHandler/],
   },
   {
     what: "an endpoint that speaks HTTP/1.1 over TLS only, to a client of HTTP/2",
     endpoint: selfSigned,
     http2: true,
     code: "KINESIS_FAILED",
+    failure: "not-http2",
+    says: [/What answers does not speak HTTP\/2: .* NodeHttpHandler/],
+  },
+  {
+    what: "an endpoint that answers HTTP/2 with HTML and no head, as Python's server does",
+    endpoint: () =>
+      answeringRaw("<!DOCTYPE HTML><html><body>Invalid HTTP version (2.0)</body></html>"),
+    http2: true,
+    code: "KINESIS_FAILED",
+    failure: "not-http2",
     says: [/NodeHttpHandler/],
+  },
+  {
+    what: "an endpoint that asks for HTTP/1.1 in HTTP/2",
+    endpoint: () => resettingStreams(constants.NGHTTP2_HTTP_1_1_REQUIRED),
+    http2: true,
+    code: "KINESIS_FAILED",
+    failure: "not-http2",
+    says: [/NodeHttpHandler/],
+  },
+  {
+    what: "an endpoint that closes the connection at the first bytes of HTTP/2",
+    endpoint: () => answeringRaw(""),
+    http2: true,
+    code: "KINESIS_FAILED",
+    failure: "passing",
+    says: [/If the endpoint does not speak HTTP\/2, .* NodeHttpHandler/],
+  },
+  {
+    what: "an endpoint that resets a stream of HTTP/2",
+    endpoint: () => resettingStreams(constants.NGHTTP2_PROTOCOL_ERROR),
+    http2: true,
+    code: "KINESIS_FAILED",
+    failure: "passing",
+    says: [/NGHTTP2_PROTOCOL_ERROR\)$/],
   },
   {
     what: "a certificate that nobody trusts",
@@ -137,6 +177,26 @@ test("the endpoint of the environment stands in the message", async () => {
   });
 });
 
+test("the first line of the log names the Region and the endpoint", async () => {
+  const emulator = await startEmulator({ streams: { orders: 1 } });
+  onTestFinished(() => emulator.close());
+  const client = new KinesisClient({
+    endpoint: emulator.url,
+    region: "eu-west-1",
+    credentials: { accessKeyId: "test", secretAccessKey: "test" },
+    requestHandler: new NodeHttpHandler(),
+  });
+  onTestFinished(() => client.destroy());
+  const logger = new MemoryLogger();
+  const stop = new AbortController();
+  const consumer = new Consumer({ stream: "orders", client, logger });
+  const scan = consumer.scan(() => {}, { signal: stop.signal });
+  const begun = await vi.waitUntil(() => logger.find("info", /^the scan begins$/)[0]);
+  stop.abort();
+  await scan;
+  expect(begun.fields).toMatchObject({ region: "eu-west-1", endpoint: emulator.url });
+});
+
 test("an ARN's account and Region stand in the message", () => {
   const stream = "arn:aws:kinesis:eu-west-1:123456789012:stream/orders";
   const notFound = Object.assign(new Error("no"), { name: "ResourceNotFoundException" });
@@ -177,7 +237,7 @@ async function failureOf(config: KinesisClientConfig): Promise<KcError> {
     () => expect.fail("the call was answered"),
     (error: unknown) => error,
   );
-  const target = await targetOf(client, "orders");
+  const target = { stream: "orders", ...(await sdkTarget(client)) };
   return callFailure({ operation, target, triedForMs: 60_000 }, thrown);
 }
 
@@ -205,6 +265,22 @@ async function selfSigned(): Promise<string> {
 
 async function selfSignedHttp2(): Promise<string> {
   return `https://127.0.0.1:${await listening(createHttp2Server(SELF_SIGNED))}`;
+}
+
+/** Answers the first bytes of a connection with the text, and closes it. */
+async function answeringRaw(text: string): Promise<string> {
+  const server = createTcpServer((socket) => socket.once("data", () => socket.end(text)));
+  return `http://127.0.0.1:${await listening(server)}`;
+}
+
+/** Speaks HTTP/2, and resets each stream. */
+async function resettingStreams(code: number): Promise<string> {
+  const server = createPlainHttp2Server();
+  server.on("stream", (stream) => {
+    stream.on("error", () => {});
+    stream.close(code);
+  });
+  return `http://127.0.0.1:${await listening(server)}`;
 }
 
 async function listening(server: Server & { closeAllConnections?: () => void }): Promise<number> {

@@ -27,6 +27,12 @@ const PASSING = [
   new Error("HTTP/2 stream is abnormally aborted in mid-communication with result code 8."),
 ] as const;
 
+/** As the SDK's HTTP/2 handler throws it when a reply is HTTP/1.1. */
+const NOT_HTTP2 = Object.assign(new Error("Protocol error"), {
+  code: "ERR_HTTP2_ERROR",
+  errno: -505,
+});
+
 test.each(PASSING.map((error) => [nameOf(error), error] as const))(
   "%s passes: every call is tried again until it answers",
   async (_name, error) => {
@@ -249,6 +255,42 @@ test("a wall clock that is set makes no minute of a second", async () => {
   expect(run.settled).toBeUndefined();
   expect(run.texts).toEqual(["1"]);
 });
+
+test("an endpoint that never spoke HTTP/2 fails after a minute, with the handler that it needs", async () => {
+  const world = await World.of();
+  world.kinesis.faults.fail({ times: Infinity, error: NOT_HTTP2 });
+  const run = await world.start();
+  await world.clock.advance(59_000);
+  expect(run.settled).toBeUndefined();
+  expect(world.logger.find("warn", /^a call keeps failing/)[0]!.fields).toMatchObject({
+    advice: expect.stringContaining("NodeHttpHandler"),
+  });
+  await world.clock.advance(31_000);
+
+  expect(run.error).toMatchObject({
+    code: "KINESIS_FAILED",
+    message: expect.stringContaining("pass a client with the NodeHttpHandler"),
+  });
+});
+
+test.each(["an answer", "a refusal"])(
+  "an endpoint that does not speak HTTP/2 any more, after %s, is retried without limit",
+  async (first) => {
+    const world = await World.of();
+    await world.put("a", "1");
+    const error = "AccessDeniedException";
+    if (first === "a refusal") world.kinesis.faults.fail({ times: 1, error });
+    world.kinesis.faults.fail({ call: 2, times: 30, error: NOT_HTTP2 });
+    const run = await world.start({ start: "TRIM_HORIZON", random: () => 0.9 });
+    await world.clock.advance(300_000);
+    expect(run.settled).toBeUndefined();
+    expect(run.texts).toEqual([]);
+    await world.clock.advance(3_600_000);
+
+    expect(run.settled).toBeUndefined();
+    expect(run.texts).toEqual(["1"]);
+  },
+);
 
 test("a permission that takes half a minute to spread is waited for", async () => {
   const world = await World.of();

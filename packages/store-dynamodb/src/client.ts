@@ -2,7 +2,7 @@ import { setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { StoreError, systemClock, type CallOptions } from "@kc/core";
-import { CallLimit, RefusalGrace } from "@kc/core/adapter";
+import { CallLimit, RefusalGrace, sdkTarget } from "@kc/core/adapter";
 import { Concurrency } from "./concurrency.ts";
 import {
   hasOtherKeys,
@@ -14,7 +14,7 @@ import {
   type Refusal,
 } from "./errors.ts";
 import type { CheckedOptions, DynamoDBClientLike } from "./options.ts";
-import { checkRegion, isArn, regionOf } from "./region.ts";
+import { checkRegion, isArn } from "./region.ts";
 
 /** Throttled and conflicting requests are sent so often, with a random wait in between. */
 const TRIES = 8;
@@ -113,8 +113,8 @@ export class Client {
       if (limit.signal.aborted) throw limit.signal.reason;
       if (refusalsOf(error) !== undefined) this.#grace.answered();
       const client = this.#given ?? this.#own;
-      const region = client && isMissing(error) ? await regionOf(client) : undefined;
-      const failure = toStoreError(error, this.table, region);
+      const target = client && isMissing(error) ? await sdkTarget(client) : undefined;
+      const failure = toStoreError(error, this.table, target);
       throw hasOtherKeys(error) ? failure : this.#grace.weigh(failure);
     } finally {
       limit.stop();

@@ -5,6 +5,7 @@ import {
   passingFailure,
   withoutResponse,
   type SdkFailure,
+  type SdkTarget,
   type StoreFailure,
 } from "@kc/core/adapter";
 import type { Item } from "./rows.ts";
@@ -108,14 +109,19 @@ export function isThrottle(error: unknown): boolean {
 
 /**
  * What the SDK threw, as a StoreError. A KcError is left as it is.
- * @param region where the table was looked for, for the message
+ * @param target where the request went, for the message
  */
-export function toStoreError(error: unknown, table: string, region?: string): KcError {
+export function toStoreError(error: unknown, table: string, target: SdkTarget = {}): KcError {
   if (KcError.is(error)) return error;
   const meaning = meaningOf(error);
   const { code, retryable, advice } = meaning;
   const remedy = code === "STORE_SCHEMA" ? `\n${tableDefinition(table)}` : "";
-  const where = region === undefined ? table : `${table} in ${region}`;
+  const { region, endpoint } = target;
+  const where = [
+    table,
+    region === undefined ? "" : ` in ${region}`,
+    endpoint === undefined ? "" : ` at ${endpoint}`,
+  ].join("");
   return new StoreError(
     code,
     `DynamoDB table ${where}: ${advice} (${describeError(error)})${remedy}`,

@@ -115,12 +115,16 @@ describe("a client with", () => {
     });
   });
 
-  it("another Region than that of the table finds none, and says where it looked", async () => {
+  it("another Region than that of the table finds none, and names the Region and the endpoint", async () => {
     const client = connect(undefined, { region: "eu-west-1" });
+    const { protocol, hostname, port } = await client.config.endpoint!();
+    const endpoint = `${protocol}//${hostname}:${port}`;
     const call = new DynamoDBStore({ client, table: "of-us-east-1" }).getCheckpoints(scope);
     await expect(call).rejects.toMatchObject({
       code: "STORE_SCHEMA",
-      message: expect.stringContaining("of-us-east-1 in eu-west-1: the table is missing"),
+      message: expect.stringContaining(
+        `of-us-east-1 in eu-west-1 at ${endpoint}: the table is missing`,
+      ),
     });
   });
 

@@ -43,7 +43,11 @@ const ADVICE: readonly (readonly [
     "The endpoint does not speak TLS: is it meant to be http://?",
   ],
   [
-    ({ text }) => /ERR_HTTP2|HTTP\/2|^Error: Protocol error|no application protocol/i.test(text),
+    ({ failure }) => failure === "not-http2",
+    "What answers does not speak HTTP/2: pass a client with the NodeHttpHandler",
+  ],
+  [
+    ({ text }) => text.includes("http2 request did not get a response"),
     "If the endpoint does not speak HTTP/2, pass a client with the NodeHttpHandler",
   ],
   [

@@ -1,16 +1,14 @@
 import { ConfigError, describeError, KcError, type KcErrorCode } from "../errors.ts";
+import type { SdkTarget } from "../sdk-target.ts";
 import { adviceOn, httpStatusOf } from "./call-advice.ts";
 import { classify } from "./classify.ts";
 
 const REGION_MISSING = /region is missing/i;
 
 /** Where calls go, as far as it is known, for messages. */
-export interface CallTarget {
+export interface CallTarget extends SdkTarget {
   /** The stream's name or ARN. */
   readonly stream: string;
-  readonly region?: string | undefined;
-  /** Only if the client or the environment has one. */
-  readonly endpoint?: string | undefined;
 }
 
 export interface FailedCall {

@@ -30,6 +30,8 @@ export class CallRetry {
   readonly #random: () => number;
   readonly #telemetry: Telemetry;
   readonly #target: () => CallTarget;
+  /** There was a reply, of whatever kind: the endpoint and the client speak one protocol. */
+  #replied = false;
 
   constructor(options: {
     readonly clock: Clock;
@@ -63,6 +65,7 @@ export class CallRetry {
         onFailure: (error) => this.#onFailure(tries, call, error, signal),
         pause: (ms) => sleep(this.#clock, ms, signal),
       });
+      this.#replied = true;
       this.#telemetry.troubles.answered(callOf(call));
       return answer;
     } finally {
@@ -78,9 +81,13 @@ export class CallRetry {
   ): Promise<number> {
     const last = tries.failed();
     const failure = classify(error);
-    const doubted = await isDoubted(failure, call, signal);
+    this.#replied ||= httpStatusOf(error) !== undefined;
+    const passes =
+      failure === "throttled" ||
+      failure === "passing" ||
+      (failure === "not-http2" && this.#replied);
+    const doubted = !passes && (await isDoubted(failure, call, signal));
     const triedForMs = tries.doubtedForMs(doubted, this.#clock.monotonic());
-    const passes = failure === "throttled" || failure === "passing";
     if ((!passes && !doubted) || triedForMs >= DOUBTED_FOR_MS) {
       throw KcError.is(error) || isCallers(failure, call, doubted)
         ? error
@@ -144,7 +151,7 @@ async function isDoubted(
   signal: AbortSignal,
 ): Promise<boolean> {
   if (failure === "not-found") return (await doubtsNotFound?.(signal)) ?? false;
-  return failure === "denied" || failure === "unknown";
+  return failure === "denied" || failure === "unknown" || failure === "not-http2";
 }
 
 /** What only the caller can judge: it knows what the iterator, token, argument or shard means. */

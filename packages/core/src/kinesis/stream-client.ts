@@ -6,11 +6,11 @@ import { CallLimit } from "../call-limit.ts";
 import { sleep, type Clock } from "../clock.ts";
 import { KcError } from "../errors.ts";
 import { retry } from "../retry.ts";
+import { sdkTarget } from "../sdk-target.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { callFailure, type CallTarget } from "./call-failure.ts";
 import { CallLine } from "./call-line.ts";
 import { BACKOFF, CallRetry, type RetriedCall } from "./call-retry.ts";
-import { targetOf } from "./call-target.ts";
 import { Caller, type Turn } from "./call-turn.ts";
 import { classify } from "./classify.ts";
 import { ServiceClock } from "./service-clock.ts";
@@ -88,7 +88,7 @@ export class StreamClient {
     this.#streamLine = new CallLine(options.clock, STREAM_CALLS);
     const stream = "StreamARN" in options.id ? options.id.StreamARN : options.id.StreamName;
     this.#target = { stream };
-    void targetOf(options.client, stream).then((target) => (this.#target = target));
+    void sdkTarget(options.client).then((target) => (this.#target = { stream, ...target }));
   }
 
   /** Where the calls go, as far as it is known. */

@@ -3,6 +3,7 @@ import { Stopwatch, type Clock } from "../clock.ts";
 import type { KcError } from "../errors.ts";
 import type { KinesisClientLike } from "../kinesis/stream-client.ts";
 import type { StreamId } from "../kinesis/stream-id.ts";
+import { sdkTarget } from "../sdk-target.ts";
 import type { ShardStatus } from "../telemetry/status.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Totals } from "../telemetry/totals.ts";
@@ -29,9 +30,11 @@ export class ScanLog {
   }): Promise<void> {
     const { streamId, client, store, group } = options;
     if (!this.#telemetry.logs) return;
+    const { region, endpoint } = await sdkTarget(client);
     this.#telemetry.info("the scan begins", {
       version: version(),
-      region: await regionOf(streamId, client),
+      region: "StreamARN" in streamId ? streamId.StreamARN.split(":")[3] : region,
+      endpoint,
       store: nameOf(store),
       group: nameOf(group),
       workerId: (group as { readonly workerId?: string }).workerId,
@@ -58,20 +61,6 @@ export class ScanLog {
       forMs,
       code: error?.code,
     });
-  }
-}
-
-/** Of the stream's ARN, or as the client resolves it; undefined if neither has one. */
-async function regionOf(id: StreamId, client: KinesisClientLike): Promise<string | undefined> {
-  if ("StreamARN" in id) return id.StreamARN.split(":")[3];
-  const { config } = client as { readonly config?: { readonly region?: unknown } };
-  try {
-    const region: unknown =
-      typeof config?.region === "function" ? await config.region() : config?.region;
-    return typeof region === "string" ? region : undefined;
-  } catch {
-    // No Region is configured: the first call says so.
-    return undefined;
   }
 }
 

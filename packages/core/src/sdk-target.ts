@@ -1,5 +1,3 @@
-import type { CallTarget } from "./call-failure.ts";
-
 /** The parts of an SDK client's configuration that say where its calls go. */
 interface ConfiguredClient {
   readonly config?: {
@@ -18,11 +16,18 @@ interface Endpoint {
   readonly path?: unknown;
 }
 
+/** Where an SDK client's calls go, as far as it is known. */
+export interface SdkTarget {
+  readonly region?: string | undefined;
+  /** Only if the client, the environment or the profile has one. Without user, password and query. */
+  readonly endpoint?: string | undefined;
+}
+
 /**
- * Where a client's calls go, for messages alone. The client may be of another SDK version, or not of
- * the SDK: what cannot be read is left out.
+ * Where the calls of an AWS SDK client go, for messages and logs. The client may be of another SDK
+ * version, or not of the SDK: what cannot be read is undefined. Never rejects.
  */
-export async function targetOf(client: unknown, stream: string): Promise<CallTarget> {
+export async function sdkTarget(client: unknown): Promise<SdkTarget> {
   const { config } = client as ConfiguredClient;
   const [region, endpoint, configured] = await Promise.all([
     asked(config?.region),
@@ -30,7 +35,6 @@ export async function targetOf(client: unknown, stream: string): Promise<CallTar
     asked(config?.ignoreConfiguredEndpointUrls ? undefined : config?.serviceConfiguredEndpoint),
   ]);
   return {
-    stream,
     region: typeof region === "string" ? region : undefined,
     endpoint: endpointText(endpoint) ?? urlText(configured),
   };
@@ -54,7 +58,6 @@ function endpointText(endpoint: unknown): string | undefined {
   return `${protocol}//${hostname}${portText}${pathText}`;
 }
 
-/** Without user, password and query. */
 function urlText(endpoint: unknown): string | undefined {
   if (typeof endpoint !== "string" || !URL.canParse(endpoint)) return undefined;
   const { protocol, host, pathname } = new URL(endpoint);
