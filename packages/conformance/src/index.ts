@@ -15,6 +15,11 @@ export type {
   FrozenClientScenario,
   ServerAddress,
 } from "./frozen-client/harness.ts";
+export {
+  deadLetterConformance,
+  DEAD_LETTER_SCENARIOS,
+} from "./dead-letters/dead-letter-conformance.ts";
+export type { DeadLetterHarness, DeadLetterScenario } from "./dead-letters/harness.ts";
 export { counterConformance } from "./counter/counter-conformance.ts";
 export { COUNTER_SCENARIOS } from "./counter/scenarios.ts";
 export type {

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import {
   COUNTER_SCENARIOS,
+  DEAD_LETTER_SCENARIOS,
   FROZEN_CLIENT_SCENARIOS,
   LEASE_STORE_SCENARIOS,
   STORE_SCENARIOS,
@@ -9,7 +10,7 @@ import {
 
 const read = (name: string): string => readFileSync(new URL(name, import.meta.url), "utf8");
 
-it.each(["./readme/store.test.ts", "./readme/counter.test.ts"])(
+it.each(["./readme/store.test.ts", "./readme/counter.test.ts", "./readme/dead-letters.test.ts"])(
   "the README shows %s as it runs here",
   (name) => {
     expect(read("../README.md")).toContain(`\`\`\`ts\n${read(name)}\`\`\``);
@@ -22,6 +23,7 @@ it("the README names every theme", () => {
     ...LEASE_STORE_SCENARIOS,
     ...FROZEN_CLIENT_SCENARIOS,
     ...COUNTER_SCENARIOS,
+    ...DEAD_LETTER_SCENARIOS,
   ].map(({ key }) => key.split(".")[0]!);
   const named = new Set(
     [...read("../README.md").matchAll(/^\| `([\w-]+)\.`/gm)].map(([, name]) => name),

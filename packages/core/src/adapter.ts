@@ -7,6 +7,7 @@ export {
 } from "./checkpoints/application-columns.ts";
 export { checkClaim, checkScope, namespaceOf } from "./checkpoints/namespace.ts";
 export { RefusalGrace } from "./checkpoints/refusal-grace.ts";
+export { deadLetterId, pointerTo } from "./delivery/dead-letter.ts";
 export { lastingFailure, passingFailure, type StoreFailure } from "./checkpoints/store-failure.ts";
 export {
   advanceOutcome,

@@ -29,6 +29,16 @@ export function nameOfError(error: unknown): string {
   return typeof name === "string" && name !== "" ? printable(name, LONGEST_NAME) : "Error";
 }
 
+/** What was thrown says: an error's message, anything else as a text. In one line. Never throws. */
+export function messageOfError(error: unknown): string {
+  const text = totally(() => {
+    if (!(error instanceof Error)) return describeLink(error);
+    const { message } = error as { readonly message: unknown };
+    return String(message);
+  }, "an error that cannot be read");
+  return printable(text);
+}
+
 function read(link: unknown): { readonly text: string; readonly cause: unknown } {
   return {
     text: totally(() => describeLink(link), "an error that cannot be read"),

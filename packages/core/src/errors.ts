@@ -32,6 +32,10 @@ export const KC_ERROR_CODES = [
   "NAMESPACE_CONFLICT",
   "LEASE_LOST",
   "WORKER_ID_IN_USE",
+  "DEAD_LETTERS_UNAVAILABLE",
+  "DEAD_LETTERS_REFUSED",
+  "DEAD_LETTERS_CORRUPT",
+  "DEAD_LETTERS_CLOSED",
 ] as const;
 
 export interface KcErrorOptions {
@@ -79,6 +83,9 @@ export class ConfigError extends KcError {
 
 /** What a store throws. `retryable` says whether the outage is a passing one. */
 export class StoreError extends KcError {}
+
+/** What a `DeadLetterQueue` throws. `retryable` says whether the outage is a passing one. */
+export class DeadLetterError extends KcError {}
 
 /** The fence no longer holds: another worker owns the shard, and this write was refused. */
 export class LeaseLostError extends KcError {

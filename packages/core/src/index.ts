@@ -1,4 +1,5 @@
 export * from "./errors.ts";
+export { NonRetriableError, RetryAfterError } from "./handler-errors.ts";
 export { stopSignal } from "./stop-signal.ts";
 export { systemClock, type Clock } from "./clock.ts";
 export {
@@ -25,6 +26,17 @@ export type { HashKeyRange } from "./kinesis/hash-key-range.ts";
 export type { Shard } from "./kinesis/shard.ts";
 export { ConsumerRecord, type RecordFields } from "./record.ts";
 export { SkipCheckpoint, type Handler, type HandlerContext } from "./handler.ts";
+export type {
+  DeadLetter,
+  DeadLetterFailure,
+  DeadLetterListOptions,
+  DeadLetterPage,
+  DeadLetterQueue,
+  DeadLetterReason,
+  ReadableDeadLetterQueue,
+} from "./delivery/dead-letter.ts";
+export { decodeDeadLetter, encodeDeadLetter } from "./delivery/dead-letter-json.ts";
+export { MemoryDeadLetterQueue } from "./delivery/memory-dead-letter-queue.ts";
 export type { Counter } from "./telemetry/counter.ts";
 export { fromPino, type LogFields, type Logger, type PinoLike } from "./telemetry/logger.ts";
 export {

@@ -1,0 +1,74 @@
+import { createHash } from "node:crypto";
+import type { DeadLetter, DeadLetterQueue, ReadableDeadLetterQueue } from "@kc/core";
+import { deadLetterId } from "@kc/core/adapter";
+import { expect } from "vitest";
+import type { DeadLetterHarness } from "./harness.ts";
+
+const FIRST = 49_590_338_271_490_256_608_559_692_538_361_571_095_921_575_989_136_588_898n;
+
+/** A letter like those that core makes; another `index` is another record. */
+export function letterAt(index: number, own: Partial<DeadLetter> = {}): DeadLetter {
+  const key = {
+    streamName: "orders",
+    application: "billing",
+    shardId: "shardId-000000000007",
+    sequenceNumber: String(FIRST + BigInt(index)),
+  };
+  return {
+    id: deadLetterId({ ...key, ...own }),
+    ...key,
+    partitionKey: `customer-${index}`,
+    data: new TextEncoder().encode(`{"order":${index}}`),
+    approximateArrivalTimestamp: new Date(Date.UTC(2026, 10, 28, 9, 0, 0, index % 1000)),
+    attempts: 3,
+    firstFailedAt: new Date(Date.UTC(2026, 10, 28, 9, 0, 1, index % 1000)),
+    reason: "attempts",
+    error: { name: "TypeError", message: "no such customer" },
+    ...own,
+  };
+}
+
+export function lettersUpTo(count: number): DeadLetter[] {
+  return Array.from({ length: count }, (_, index) => letterAt(index));
+}
+
+/** Sends the letters under a signal that does not abort. */
+export function send(queue: DeadLetterQueue, letters: readonly DeadLetter[]): Promise<void> {
+  return queue.send(letters, { signal: new AbortController().signal });
+}
+
+/** Fails unless these letters are held, each once, or at least once where repeats are kept. */
+export async function expectHeld(
+  harness: DeadLetterHarness,
+  expected: readonly DeadLetter[],
+  what = "the letters that are held",
+): Promise<void> {
+  const held = await harness.letters();
+  const letters = harness.keepsRepeats ? firstOfEach(held) : held;
+  expect(sorted(letters).map(plain), what).toStrictEqual(sorted(expected).map(plain));
+}
+
+/** The queue as one whose letters can be read back; undefined = it has none of these methods. */
+export function readable(queue: DeadLetterQueue): ReadableDeadLetterQueue | undefined {
+  return "list" in queue ? (queue as ReadableDeadLetterQueue) : undefined;
+}
+
+export function sorted(letters: readonly DeadLetter[]): readonly DeadLetter[] {
+  return letters.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/** For comparisons: data as text, since a Buffer is a Uint8Array too, and large data make long diffs. */
+export function plain({ data, ...letter }: DeadLetter): object {
+  return { ...letter, data: data === undefined ? "a pointer" : bytesAsText(data) };
+}
+
+function bytesAsText(data: Uint8Array): string {
+  if (data.length > 1000) {
+    return `${data.length} bytes with the hash ${createHash("sha1").update(data).digest("hex")}`;
+  }
+  return `bytes ${data.join(" ")}`;
+}
+
+function firstOfEach(letters: readonly DeadLetter[]): readonly DeadLetter[] {
+  return [...new Map(letters.map((letter) => [letter.id, letter])).values()];
+}
