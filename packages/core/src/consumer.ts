@@ -5,9 +5,15 @@ import type { Handler } from "./handler.ts";
 import type { ConsumerOptions, LeasingConsumerOptions } from "./options/consumer-options.ts";
 import { resolveOptions, type ResolvedOptions } from "./options/resolve-options.ts";
 import type { ConsumerRecord } from "./record.ts";
-import { checkScanOptions, checkThresholds, type ScanOptions } from "./options/scan-options.ts";
+import {
+  checkScanOptions,
+  checkShardIds,
+  checkThresholds,
+  type ScanOptions,
+} from "./options/scan-options.ts";
 import { RecordIterator, type RecordLoop } from "./delivery/record-iterator.ts";
 import { oneByOne } from "./delivery/one-by-one.ts";
+import { Pauses } from "./delivery/pauses.ts";
 import { Scan, type ScanStatus } from "./scan/scan.ts";
 import { ownClient, warnOfClosedConnections } from "./kinesis/connections.ts";
 import type { KinesisClientLike } from "./kinesis/stream-client.ts";
@@ -30,6 +36,7 @@ const IDLE: ScanStatus = {
  */
 export class Consumer {
   readonly #options: ResolvedOptions;
+  readonly #pauses = new Pauses();
   #scanning = false;
   #current: Scan | undefined;
   /** Handlers that a scan gave up and that still run, by shard. */
@@ -91,6 +98,16 @@ export class Consumer {
     return this.#options.telemetry.feed.read(checkScanOptions(options).signal);
   }
 
+  /**
+   * Starts no further record of these shards, by default of any, until the returned function is called.
+   * Records in hand are finished, leases are kept, checkpoints are flushed, and reading stops once the
+   * memory for pages is full. A pause lasts through scans; of several, a shard needs all to be over.
+   * @throws ConfigError
+   */
+  pause(shardIds?: readonly string[]): () => void {
+    return this.#pauses.add(shardIds === undefined ? undefined : checkShardIds(shardIds));
+  }
+
   /** For a liveness or readiness probe. */
   health(thresholds: HealthThresholds = {}): Health {
     return healthOf(this.status(), checkThresholds(thresholds));
@@ -124,7 +141,7 @@ export class Consumer {
   }
 
   #scanOf(client: KinesisClientLike, handler: Handler, loop: RecordLoop | undefined): Scan {
-    return new Scan(this.#options, client, oneByOne(handler, loop), this.#unfinished);
+    return new Scan(this.#options, client, oneByOne(handler, loop), this.#unfinished, this.#pauses);
   }
 
   #run(scan: Scan, group: AnyGroup, signal: AbortSignal | undefined): Promise<void> {

@@ -23,6 +23,8 @@ export interface HandlerContext {
    * has reached the store, or else there.
    */
   readonly signal: AbortSignal;
+  /** Which call of the handler for this record it is; 1 = the first. */
+  readonly attempt: number;
   /** Present under a lease: lets a sink refuse a worker that was replaced. */
   readonly fence?: Fence;
 }

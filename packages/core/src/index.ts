@@ -49,7 +49,7 @@ export {
   type MetricName,
   type Metrics,
 } from "./telemetry/metrics.ts";
-export type { ConsumerEvent, ShardOutcomeKind } from "./telemetry/events.ts";
+export type { ConsumerEvent, PauseReason, ShardOutcomeKind } from "./telemetry/events.ts";
 export {
   CHANNELS,
   type CheckpointMessage,
@@ -58,7 +58,7 @@ export {
   type PollMessage,
 } from "./telemetry/channels.ts";
 export type { Health, HealthThresholds } from "./telemetry/health.ts";
-export type { ConsumerStatus, ScanStage, ShardStatus } from "./telemetry/status.ts";
+export type { ConsumerStatus, RetryStatus, ScanStage, ShardStatus } from "./telemetry/status.ts";
 export type { CallTrouble } from "./telemetry/troubles.ts";
 export type { Telemetry } from "./telemetry/telemetry.ts";
 export { AllGroup } from "./groups/all-group.ts";

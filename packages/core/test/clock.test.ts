@@ -2,7 +2,7 @@ import { FakeClock } from "@kc/emulator";
 import { expect, it } from "vitest";
 import { WakeTimer } from "../src/groups/wake-timer.ts";
 import { MAX_TIMER_MS, setTimer, sleep, systemClock } from "../src/clock.ts";
-import { SharedTimer } from "../src/reading/shared-timer.ts";
+import { SharedTimer } from "../src/shared-timer.ts";
 import { World } from "./support/world.ts";
 
 const nothing = (): void => {};

@@ -1,6 +1,7 @@
 import { onTestFinished, expect, test } from "vitest";
 import { sleep } from "../src/clock.ts";
 import type { OpenDelivery } from "../src/delivery/delivery.ts";
+import { Pauses } from "../src/delivery/pauses.ts";
 import { MemoryStore, MemoryStoreData, type Group, type Handler } from "../src/index.ts";
 import { resolveOptions } from "../src/options/resolve-options.ts";
 import { Scan } from "../src/scan/scan.ts";
@@ -30,7 +31,7 @@ class ConcurrentScan {
       ...(group && { group }),
     });
     const openDelivery: OpenDelivery = (shard) => new ConcurrentDelivery(options, shard);
-    this.scan = new Scan(resolved, world.kinesis, openDelivery, new Map());
+    this.scan = new Scan(resolved, world.kinesis, openDelivery, new Map(), new Pauses());
     this.ended = this.scan.run(resolved.group, this.stop.signal).then(
       () => void (this.settled = { error: undefined }),
       (error: unknown) => void (this.settled = { error }),

@@ -2,14 +2,14 @@ import { getEventListeners } from "node:events";
 import { FakeClock } from "@kc/emulator";
 import { expect, test } from "vitest";
 import { LeaseLostError } from "../src/index.ts";
-import { RecordSignal } from "../src/delivery/record-signal.ts";
+import { RecordSignal, RecordSignals } from "../src/delivery/record-signal.ts";
 
 test("a lease whose end is less than a clock can tell apart away ends the signal, and makes no loop", async () => {
   const clock = new FakeClock();
   await clock.advance(1_000_000);
   const end = clock.monotonic() + 10;
   let looks = 0;
-  const record = new RecordSignal({
+  const signals = new RecordSignals({
     shardId: "shardId-000000000000",
     abandon: new AbortController().signal,
     // Another clock's: it lags by a trillionth of a millisecond.
@@ -20,6 +20,7 @@ test("a lease whose end is less than a clock can tell apart away ends the signal
     },
     clock,
   });
+  const record = new RecordSignal(signals);
   record.begin();
   const { signal } = record;
   await clock.advance(20);
@@ -33,13 +34,15 @@ test("a record that is over leaves no listener on its shard's signal, whether it
   const { signal: abandon } = new AbortController();
   const shard = { shardId: "shardId-000000000000", abandon, remainingMs: undefined, clock };
   const listeners = (): number => getEventListeners(abandon, "abort").length;
-  const record = new RecordSignal(shard);
+  const signals = new RecordSignals(shard);
+  const record = new RecordSignal(signals);
   record.begin();
   expect(listeners()).toBe(0);
   const { signal } = record;
   record.begin();
   expect(record.signal).not.toBe(signal);
   expect(listeners()).toBe(1);
-  record.close();
+  record.end();
+  signals.close();
   expect(listeners()).toBe(0);
 });

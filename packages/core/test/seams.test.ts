@@ -13,6 +13,8 @@ import { HandledMetrics } from "../src/delivery/handled-metrics.ts";
 import { HandlerCall } from "../src/delivery/handler-call.ts";
 import { LoopTurns } from "../src/delivery/loop-turns.ts";
 import { oneByOne } from "../src/delivery/one-by-one.ts";
+import { Pauses } from "../src/delivery/pauses.ts";
+import { RecordSignals } from "../src/delivery/record-signal.ts";
 import { StartGate } from "../src/delivery/start-gate.ts";
 import { Tracker } from "../src/delivery/tracker.ts";
 import { ConsumerRecord, MemoryStore, type Handler } from "../src/index.ts";
@@ -25,6 +27,8 @@ import type { Page, ReaderStatus, ReadShard, ShardReader } from "../src/reading/
 import { ResumePoint } from "../src/reading/resume-point.ts";
 import { Scan } from "../src/scan/scan.ts";
 import { ShardRun } from "../src/scan/shard-run.ts";
+import { SharedTimer } from "../src/shared-timer.ts";
+import { tracedHandler } from "../src/telemetry/channels.ts";
 import { STREAM, World } from "./support/world.ts";
 
 /** A delivery as simple as one by key can be: each key is a chain of its own. */
@@ -67,6 +71,9 @@ class ByKey implements Delivery {
     const handles = this.#tracker.inFlight > 0;
     return {
       state: handles ? "handling" : "idle",
+      pausedBy: undefined,
+      retry: undefined,
+      keysHeldUp: 0,
       handlingForMs: 0,
       recordsInFlight: this.#tracker.inFlight,
       oldest: this.#tracker.oldest,
@@ -84,13 +91,18 @@ class ByKey implements Delivery {
     const wait = this.#gate.ask(true);
     if (wait) await wait;
     this.#shard.stop.throwIfAborted();
-    const call = new HandlerCall(this.#handler, this.#shard);
+    const call = new HandlerCall(
+      this.#handler,
+      tracedHandler,
+      this.#shard,
+      new RecordSignals(this.#shard),
+    );
     call.open();
     try {
-      await call.begin(record);
+      await call.begin(record, 1);
       this.#tracker.done(ordinal);
     } finally {
-      call.close();
+      call.end();
     }
   }
 }
@@ -117,7 +129,7 @@ test("a delivery by key fits behind the seam: keys side by side, each in order, 
   await world.put("fast", "f1", "f2");
   const [last] = await world.put("slow", "s2");
   const stop = new AbortController();
-  const scan = new Scan(options, world.kinesis, openDelivery, new Map());
+  const scan = new Scan(options, world.kinesis, openDelivery, new Map(), new Pauses());
   const ended = scan.run(options.group, stop.signal);
   await clock.advance(500);
   expect(order).toEqual(["f1", "f2"]);
@@ -249,7 +261,11 @@ test("a reader that replies are pushed to fits behind the seam: it resumes, ends
         onFailure: (error) => expect.unreachable(String(error)),
       }),
       clock,
+      random,
+      drainTimeoutMs: 5000,
       turns: new LoopTurns(clock),
+      timer: new SharedTimer(clock),
+      pauses: new Pauses(),
       telemetry,
       totals: { records: 0, bytes: 0 },
       stop: never,

@@ -2,7 +2,7 @@ import { setMaxListeners } from "node:events";
 import { FakeClock } from "@kc/emulator";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { SharedTimer } from "../src/reading/shared-timer.ts";
+import { SharedTimer } from "../src/shared-timer.ts";
 
 const forEver = new AbortController().signal;
 setMaxListeners(0, forEver);

@@ -21,10 +21,15 @@ function progress(): ShardProgress {
 }
 
 /** A page that notes what becomes of its memory. */
-function page(): { readonly page: Page; readonly memory: string[] } {
+function page(receivedAt = 0): { readonly page: Page; readonly memory: string[] } {
   const memory: string[] = [];
-  const reservation = { taken: () => memory.push("taken"), release: () => memory.push("released") };
-  return { page: { memory: reservation } as unknown as Page, memory };
+  const reservation = {
+    taken: () => memory.push("taken"),
+    release: () => memory.push("released"),
+    hold: (bytes: number) => bytes <= 1000 && memory.push(`held ${bytes}`) > 0,
+    shrinkTo: (bytes: number) => memory.push(`shrunk to ${bytes}`),
+  };
+  return { page: { memory: reservation, receivedAt } as unknown as Page, memory };
 }
 
 const number = (ordinal: number): string => String(1000 + ordinal);
@@ -94,7 +99,7 @@ test("records that start while others are in flight are told apart, however many
 
 test("a page's memory is held until its last record is finished, and no page outlives the tracker", () => {
   const tracker = new Tracker(progress());
-  const [older, newer, unread] = [page(), page(), page()];
+  const [older, newer, unread] = [page(7), page(), page()];
   tracker.accept(older.page);
   const slow = tracker.start(number(0), undefined);
   tracker.pageOver();
@@ -103,7 +108,7 @@ test("a page's memory is held until its last record is finished, and no page out
   expect(newer.memory).toEqual(["taken"]);
   tracker.pageOver();
   expect(newer.memory).toEqual(["taken", "released"]);
-  expect(tracker.oldest).toBe(older.page);
+  expect(tracker.oldest).toMatchObject({ receivedAt: 7 });
   tracker.accept(unread.page);
   tracker.close();
   expect([older.memory, unread.memory]).toEqual([
@@ -112,4 +117,28 @@ test("a page's memory is held until its last record is finished, and no page out
   ]);
   tracker.done(slow);
   expect(older.memory).toHaveLength(2);
+});
+
+test("a page that is needed for no record any more shrinks to the copies of those that wait", () => {
+  const shard = progress();
+  const tracker = new Tracker(shard);
+  const { page: own, memory } = page(7);
+  tracker.accept(own);
+  const [first, second, third] = [0, 1, 2].map((each) => tracker.start(number(each), undefined));
+  expect(tracker.detach(second!, 5000)).toBe(false);
+  expect(tracker.detach(second!, 50)).toBe(true);
+  expect(tracker.detach(third!, 30)).toBe(true);
+  tracker.pageOver();
+  expect(memory).toEqual(["taken", "held 50", "held 30"]);
+  tracker.done(first!);
+  expect(memory.at(-1)).toBe("shrunk to 80");
+  expect(shard.position).toMatchObject({ sequenceNumber: number(0) });
+  // The page's age counts until its last record is finished.
+  expect(tracker.oldest).toMatchObject({ receivedAt: 7 });
+  tracker.done(third!);
+  expect(shard.position).toMatchObject({ sequenceNumber: number(0) });
+  tracker.done(second!);
+  expect(memory.at(-1)).toBe("released");
+  expect(shard.position).toMatchObject({ sequenceNumber: number(2) });
+  expect(tracker.oldest).toBeUndefined();
 });

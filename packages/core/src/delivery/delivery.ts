@@ -2,9 +2,14 @@ import type { ShardProgress } from "../checkpoints/shard-progress.ts";
 import type { Fence } from "../checkpoints/store.ts";
 import type { Clock } from "../clock.ts";
 import type { Page } from "../reading/shard-reader.ts";
+import type { SharedTimer } from "../shared-timer.ts";
+import type { PauseReason } from "../telemetry/events.ts";
+import type { RetryStatus } from "../telemetry/status.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Totals } from "../telemetry/totals.ts";
 import type { LoopTurns } from "./loop-turns.ts";
+import type { Pauses } from "./pauses.ts";
+import type { PageAge } from "./tracker.ts";
 
 /** Takes the pages of one shard, and brings their records to the handler. */
 export interface Delivery {
@@ -25,15 +30,26 @@ export interface Delivery {
 }
 
 export interface DeliveryStatus {
-  /** `idle`: no record is in hand. `paused`: records wait for the store or for the lease. */
-  readonly state: "idle" | "handling" | "paused";
+  /**
+   * `idle`: no record is in hand. `paused`: records wait for what `pausedBy` says. `retrying`: the handler
+   * is called for none, and some wait for their next attempt, or for the dead-letter queue.
+   */
+  readonly state: "idle" | "handling" | "retrying" | "paused";
+  readonly pausedBy: PauseReason | undefined;
+  /** The next attempt of a record that failed; undefined = none waits for one. */
+  readonly retry: RetryStatus | undefined;
+  /** Keys whose later records wait, since one of theirs has failed. */
+  readonly keysHeldUp: number;
   /** Since when the handler has been at the records in hand, in milliseconds; 0 = it is at none. */
   readonly handlingForMs: number;
   /** Accepted records that are not handled yet. */
   readonly recordsInFlight: number;
   /** The first accepted page that is not handled. */
-  readonly oldest: Page | undefined;
-  /** Is the handler at a record now? Else the records in hand wait, as other shards' do. */
+  readonly oldest: PageAge | undefined;
+  /**
+   * Is the handler at a record now, or has the user paused the shard? Either may take as long as it likes.
+   * Else the records in hand wait, as other shards' do.
+   */
   readonly isAtRecord: boolean;
 }
 
@@ -58,8 +74,16 @@ export interface DeliveredShard {
   /** Milliseconds left of the right to start records. */
   readonly remainingMs: (() => number) | undefined;
   readonly clock: Clock;
-  /** Shared by all shards of the scan. */
+  /** The service's time of day: the age of records is judged by it. */
+  readonly serviceNow: () => Date;
+  /** Numbers in [0, 1), for jitter. */
+  readonly random: () => number;
+  /** How long a handler is waited for that should have returned, in milliseconds. */
+  readonly drainTimeoutMs: number;
+  /** These are shared by all shards of the scan. */
   readonly turns: LoopTurns;
+  readonly timer: SharedTimer;
+  readonly pauses: Pauses;
   readonly telemetry: Telemetry;
   /** The scan's, to be added to. */
   readonly totals: Totals;

@@ -1,46 +1,67 @@
 import { KcError } from "../errors.ts";
-import type { Handler, HandlerContext } from "../handler.ts";
-import type { ConsumerRecord } from "../record.ts";
-import { tracedHandler } from "../telemetry/channels.ts";
+import type { HandlerContext } from "../handler.ts";
+import type { Source } from "../telemetry/source.ts";
 import { typeOfError, withoutMessage } from "../without-message.ts";
 import type { DeliveredShard } from "./delivery.ts";
-import { RecordSignal } from "./record-signal.ts";
+import { RecordSignal, type RecordSignals } from "./record-signal.ts";
+
+/** The user's handler, of records or of batches. */
+export type HandlerOf<Work> = (work: Work, context: HandlerContext) => unknown;
+
+/** How calls of a handler are published: see `tracedHandler`. */
+export type Trace<Work> = (
+  handler: HandlerOf<Work>,
+  source: Source & { readonly shardId: string },
+) => HandlerOf<Work>;
 
 /**
- * The call of the user's handler: one record at a time, with the context that belongs to it. Nothing
- * is taken from what the handler has seen: it may write into its record and its context.
+ * One call of the user's handler at a time, with the context that belongs to it; a delivery that makes
+ * several calls at once has as many of these. Nothing is taken from what the handler has seen: it may
+ * write into its record and its context.
  */
-export class HandlerCall {
+export class HandlerCall<Work> {
   readonly #shard: DeliveredShard;
-  readonly #handler: Handler;
+  readonly #handler: HandlerOf<Work>;
+  readonly #trace: Trace<Work>;
   readonly #signal: RecordSignal;
   readonly #context: HandlerContext;
-  #traced: Handler;
+  #traced: HandlerOf<Work>;
+  #attempt = 1;
 
-  constructor(handler: Handler, shard: DeliveredShard) {
+  constructor(
+    handler: HandlerOf<Work>,
+    trace: Trace<Work>,
+    shard: DeliveredShard,
+    signals: RecordSignals,
+  ) {
     this.#handler = this.#traced = handler;
+    this.#trace = trace;
     this.#shard = shard;
-    this.#signal = new RecordSignal(shard);
-    this.#context = contextOf(shard, this.#signal);
+    this.#signal = new RecordSignal(signals);
+    this.#context = this.#newContext();
   }
 
   /** A page begins: whether the handler is traced is asked once for all its records. */
   open(): void {
     const { shardId, telemetry } = this.#shard;
-    this.#traced = tracedHandler(this.#handler, { ...telemetry.source, shardId });
-  }
-
-  /** The handler's answer, as it is: a promise, or something else. @throws what the handler throws */
-  begin(record: ConsumerRecord): unknown {
-    this.#signal.begin();
-    return this.#traced(record, this.#context);
+    this.#traced = this.#trace(this.#handler, { ...telemetry.source, shardId });
   }
 
   /**
-   * The handler threw, or rejected. Returns if its lease had ended: the record is delivered again.
-   * @throws the reason of `stop`, if the handler followed it; KcError HANDLER_FAILED
+   * The handler's answer, as it is: a promise, or something else. @throws what the handler throws
+   * @param attempt 1 = the first
    */
-  failed(sequenceNumber: string, error: unknown): void {
+  begin(work: Work, attempt: number): unknown {
+    this.#signal.begin();
+    this.#attempt = attempt;
+    return this.#traced(work, this.#context);
+  }
+
+  /**
+   * The handler threw, or rejected. True = its lease had ended: the work is delivered again, and has not
+   * failed. @throws the reason of `stop`, if the handler followed it
+   */
+  hasExpired(sequenceNumber: string, error: unknown): boolean {
     const { shardId, stop, telemetry } = this.#shard;
     if (stop.aborted && error === stop.reason) throw error;
     if (this.#signal.expired) {
@@ -49,34 +70,45 @@ export class HandlerCall {
         sequenceNumber,
         error: withoutMessage(error),
       });
-      return;
+      return true;
     }
     telemetry.add("handler_errors", 1, { shardId });
-    throw handlerFailed(shardId, sequenceNumber, error);
+    return false;
   }
 
-  /** No record is in hand. */
-  close(): void {
-    this.#signal.close();
+  /** The handler has taken too long: its signal aborts. */
+  abort(reason: unknown): void {
+    this.#signal.abort(reason);
   }
-}
 
-/**
- * What the handler sees beside its record. The signal is an own property, so that a copy of the context
- * has it; the fence is a copy, since the store compares the original.
- */
-function contextOf({ shardId, fence }: DeliveredShard, own: RecordSignal): HandlerContext {
-  return {
-    shardId,
-    get signal() {
-      return own.signal;
-    },
-    ...(fence === undefined ? {} : { fence: { ...fence } }),
-  };
+  /** Nothing is in hand. */
+  end(): void {
+    this.#signal.end();
+  }
+
+  /**
+   * What the handler sees beside its record. Signal and attempt are own properties, so that a copy of the
+   * context has them; the fence is a copy, since the store compares the original.
+   */
+  #newContext(): HandlerContext {
+    const { shardId, fence } = this.#shard;
+    const signal = (): AbortSignal => this.#signal.signal;
+    const attempt = (): number => this.#attempt;
+    return {
+      shardId,
+      get signal() {
+        return signal();
+      },
+      get attempt() {
+        return attempt();
+      },
+      ...(fence === undefined ? {} : { fence: { ...fence } }),
+    };
+  }
 }
 
 /** The handler's own message stays in the cause alone: it may quote the record. */
-function handlerFailed(shardId: string, sequenceNumber: string, error: unknown): KcError {
+export function handlerFailed(shardId: string, sequenceNumber: string, error: unknown): KcError {
   return new KcError(
     "HANDLER_FAILED",
     `${shardId}: the handler failed at ${sequenceNumber}: ${typeOfError(error)}`,

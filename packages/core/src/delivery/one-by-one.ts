@@ -1,9 +1,12 @@
 import { isPromiseLike, SkipCheckpoint, type Handler } from "../handler.ts";
 import type { Page } from "../reading/shard-reader.ts";
+import { tracedHandler } from "../telemetry/channels.ts";
+import type { ConsumerRecord } from "../record.ts";
 import type { DeliveredShard, Delivery, DeliveryStatus, OpenDelivery } from "./delivery.ts";
 import { HandledMetrics } from "./handled-metrics.ts";
-import { HandlerCall } from "./handler-call.ts";
+import { HandlerCall, handlerFailed } from "./handler-call.ts";
 import type { RecordLoop } from "./record-iterator.ts";
+import { RecordSignals } from "./record-signal.ts";
 import { StartGate } from "./start-gate.ts";
 import { Tracker } from "./tracker.ts";
 
@@ -21,7 +24,8 @@ class OneByOne implements Delivery {
   readonly #loop: RecordLoop | undefined;
   readonly #metrics: HandledMetrics;
   readonly #gate: StartGate;
-  readonly #call: HandlerCall;
+  readonly #signals: RecordSignals;
+  readonly #call: HandlerCall<ConsumerRecord>;
   readonly #tracker: Tracker;
   /** The page in hand. */
   #page: Page | undefined;
@@ -31,7 +35,8 @@ class OneByOne implements Delivery {
     this.#loop = loop;
     this.#metrics = new HandledMetrics(shard);
     this.#gate = new StartGate(shard, this.#metrics);
-    this.#call = new HandlerCall(handler, shard);
+    this.#signals = new RecordSignals(shard);
+    this.#call = new HandlerCall(handler, tracedHandler, shard, this.#signals);
     this.#tracker = new Tracker(shard.progress);
   }
 
@@ -49,7 +54,8 @@ class OneByOne implements Delivery {
       stop.throwIfAborted();
     } finally {
       this.#page = undefined;
-      this.#call.close();
+      this.#call.end();
+      this.#signals.close();
       this.#metrics.end();
     }
   }
@@ -58,14 +64,19 @@ class OneByOne implements Delivery {
   async settle(): Promise<void> {}
 
   status(now: number): DeliveryStatus {
-    const { paused } = this.#gate;
+    const { pausedBy } = this.#gate;
     const since = this.#handlingSince;
     return {
-      state: paused ? "paused" : since === undefined ? "idle" : "handling",
+      state: pausedBy !== undefined ? "paused" : since === undefined ? "idle" : "handling",
+      pausedBy,
+      retry: undefined,
+      keysHeldUp: 0,
       handlingForMs: now - (since ?? now),
       recordsInFlight: this.#page?.records.left ?? 0,
       oldest: this.#tracker.oldest,
-      isAtRecord: since !== undefined && (this.#loop?.isAt(this.#shard.shardId) ?? true),
+      isAtRecord:
+        pausedBy === "user" ||
+        (since !== undefined && (this.#loop?.isAt(this.#shard.shardId) ?? true)),
     };
   }
 
@@ -75,7 +86,7 @@ class OneByOne implements Delivery {
   }
 
   async #handle({ records }: Page): Promise<void> {
-    const { stop, progress } = this.#shard;
+    const { shardId, stop, progress } = this.#shard;
     const gate = this.#gate;
     const call = this.#call;
     const metrics = this.#metrics;
@@ -96,11 +107,13 @@ class OneByOne implements Delivery {
       if (ordinal < 0) ordinal = tracker.start(sequenceNumber, subSequenceNumber);
       let answer: unknown;
       try {
-        answer = call.begin(record);
+        answer = call.begin(record, 1);
         look = isPromiseLike(answer);
         if (look) answer = await answer;
       } catch (error) {
-        call.failed(sequenceNumber, error);
+        if (!call.hasExpired(sequenceNumber, error)) {
+          throw handlerFailed(shardId, sequenceNumber, error);
+        }
         // The gate waits for the lease, or the shard stops.
         look = true;
         continue;
@@ -120,7 +133,7 @@ class OneByOne implements Delivery {
 
   /** Undefined = no record is in hand, or those in hand wait. */
   get #handlingSince(): number | undefined {
-    if (this.#page === undefined || this.#gate.paused) return undefined;
+    if (this.#page === undefined || this.#gate.pausedBy !== undefined) return undefined;
     return Math.max(this.#gate.lookedAt, this.#loop?.tookAt ?? -Infinity);
   }
 }

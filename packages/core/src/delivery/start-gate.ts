@@ -1,4 +1,5 @@
 import { sleep } from "../clock.ts";
+import type { PauseReason } from "../telemetry/events.ts";
 import type { DeliveredShard } from "./delivery.ts";
 import type { HandledMetrics } from "./handled-metrics.ts";
 
@@ -14,7 +15,8 @@ const FROZEN_LOOK_MS = 50;
 
 /**
  * Asked before each start of a record, attempts included: does the lease last, has finished work
- * waited too long for the store, whose turn of the event loop is it? A stop is its caller's to see.
+ * waited too long for the store, has the user paused the shard, whose turn of the event loop is it? A
+ * stop is its caller's to see.
  */
 export class StartGate {
   readonly #shard: DeliveredShard;
@@ -25,7 +27,7 @@ export class StartGate {
   #fitting = 0;
   #lookedAt: number;
   #turnBegan: number;
-  #paused = false;
+  #pausedBy: PauseReason | undefined;
 
   constructor(shard: DeliveredShard, metrics: HandledMetrics) {
     this.#shard = shard;
@@ -38,9 +40,9 @@ export class StartGate {
     return this.#lookedAt;
   }
 
-  /** Do records wait for the store, or for the lease? */
-  get paused(): boolean {
-    return this.#paused;
+  /** What records wait for; undefined = they do not have to wait. */
+  get pausedBy(): PauseReason | undefined {
+    return this.#pausedBy;
   }
 
   /**
@@ -48,7 +50,8 @@ export class StartGate {
    * @param look looks at the clock in any case: an answer was awaited, or a page begins
    */
   ask(look: boolean): Promise<void> | undefined {
-    const wait = look || this.#started >= this.#fitting ? this.#look() : undefined;
+    const isDue = look || this.#started >= this.#fitting || this.#shard.pauses.any;
+    const wait = isDue ? this.#look() : undefined;
     this.#started += 1;
     return wait;
   }
@@ -57,18 +60,18 @@ export class StartGate {
   async untilWritten(): Promise<void> {
     const { clock, progress } = this.#shard;
     const since = clock.monotonic();
-    this.#paused = true;
+    this.#pausedBy = "store";
     try {
       await progress.flush();
     } finally {
-      this.#paused = false;
+      this.#pausedBy = undefined;
       this.#lookedAt = clock.monotonic();
     }
     this.#metrics.pause(this.#lookedAt - since);
   }
 
   #look(): Promise<void> | undefined {
-    const { clock, progress, remainingMs } = this.#shard;
+    const { shardId, clock, progress, pauses, remainingMs } = this.#shard;
     const now = clock.monotonic();
     const turnIsOver = now - this.#turnBegan > TURN_MS;
     // As many records as fit into what is left of the turn, going by the last ones.
@@ -80,16 +83,21 @@ export class StartGate {
     this.#lookedAt = now;
     this.#metrics.reportIfDue(now);
     const frozen = remainingMs !== undefined && remainingMs() <= 0;
-    return turnIsOver || frozen || progress.overdue(now) ? this.#wait() : undefined;
+    const held = frozen || progress.overdue(now) || pauses.holds(shardId);
+    return turnIsOver || held ? this.#wait() : undefined;
   }
 
   async #wait(): Promise<void> {
-    const { clock, turns, progress, remainingMs } = this.#shard;
+    const { shardId, clock, turns, stop, progress, pauses, remainingMs } = this.#shard;
     const since = clock.monotonic();
     await turns.next();
     if (progress.overdue(clock.monotonic())) {
       await this.#pause("store", () => this.#untilFlushed());
     }
+    if (pauses.holds(shardId)) {
+      await this.#pause("user", () => pauses.untilResumed(shardId, stop));
+    }
+    // Last, since the lease may end while the others are waited for.
     if (remainingMs !== undefined && remainingMs() <= 0) {
       await this.#pause("lease", () => this.#untilRenewed(remainingMs));
     }
@@ -97,12 +105,12 @@ export class StartGate {
     this.#metrics.pause(this.#turnBegan - since);
   }
 
-  async #pause(waitingFor: "store" | "lease", until: () => Promise<void>): Promise<void> {
+  async #pause(waitingFor: PauseReason, until: () => Promise<void>): Promise<void> {
     const { shardId, telemetry } = this.#shard;
-    this.#paused = true;
+    this.#pausedBy = waitingFor;
     telemetry.emit({ kind: "shard-paused", shardId, waitingFor });
     await until();
-    this.#paused = false;
+    this.#pausedBy = undefined;
     telemetry.emit({ kind: "shard-resumed", shardId });
   }
 

@@ -1,22 +1,33 @@
 import type { ShardProgress } from "../checkpoints/shard-progress.ts";
+import type { Reservation } from "../reading/read-account.ts";
 import type { Page } from "../reading/shard-reader.ts";
 
 const UNFINISHED = 0;
-const DONE = 1;
-const SKIPPED = 2;
+/** Unfinished, in a copy of its own: see `detach`. */
+const DETACHED = 1;
+const DONE = 2;
+const SKIPPED = 3;
 
-interface OpenPage {
-  readonly page: Page;
+/** How old a page is. */
+export type PageAge = Pick<Page, "millisBehindLatest" | "receivedAt">;
+
+/** Without the records of its page, so that a record in a copy keeps no page alive. */
+interface OpenPage extends PageAge {
+  readonly memory: Reservation;
   /** Ordinals from here on belong to the pages after it. Infinity = it is the newest one. */
   end: number;
   /** Of its records that were started, those that are not finished. */
   unfinished: number;
+  /** Of these, those that have copies of their own, and what copies were ever made, in bytes. */
+  detached: number;
+  copiedBytes: number;
 }
 
 /**
  * Which records of one shard are in flight. Each started record has an ordinal, and may finish in any
  * order. Progress is the watermark: the last record that is done with all before it finished. A page's
- * memory is released when the last of its records is finished.
+ * memory is released when the last of its records is finished; when all that are left have copies of
+ * their own, it shrinks to these.
  *
  * Called for each record: it allocates nothing, but to hold more records in flight than ever before.
  */
@@ -43,21 +54,29 @@ export class Tracker {
   }
 
   /** The first page that is not finished. */
-  get oldest(): Page | undefined {
-    return this.#pages[0]?.page;
+  get oldest(): PageAge | undefined {
+    return this.#pages[0];
   }
 
   /** A page is in hand: the records that start now are its own. */
-  accept(page: Page): void {
-    page.memory.taken();
-    this.#pages.push({ page, end: Infinity, unfinished: 0 });
+  accept({ memory, millisBehindLatest, receivedAt }: Page): void {
+    memory.taken();
+    this.#pages.push({
+      memory,
+      millisBehindLatest,
+      receivedAt,
+      end: Infinity,
+      unfinished: 0,
+      detached: 0,
+      copiedBytes: 0,
+    });
   }
 
   /** No further record of the newest page starts. */
   pageOver(): void {
     const newest = this.#pages.at(-1)!;
     newest.end = this.#next;
-    if (newest.unfinished === 0) this.#release(newest);
+    this.#settle(newest);
   }
 
   /** A record of the newest page starts: its ordinal. */
@@ -73,6 +92,20 @@ export class Tracker {
     return ordinal;
   }
 
+  /**
+   * The record will wait: may it lie in a copy of so many bytes? Then its page is not kept for it. False =
+   * there is no memory for a copy. To be called once for a record.
+   */
+  detach(ordinal: number, bytes: number): boolean {
+    const page = this.#pageOf(ordinal);
+    if (page === undefined || !page.memory.hold(bytes)) return false;
+    this.#states[ordinal & (this.#states.length - 1)] = DETACHED;
+    page.detached += 1;
+    page.copiedBytes += bytes;
+    this.#settle(page);
+    return true;
+  }
+
   /** The record's work is done. */
   done(ordinal: number): void {
     this.#finish(ordinal, DONE);
@@ -85,19 +118,19 @@ export class Tracker {
 
   /** Nothing more starts: all memory is released. Idempotent. */
   close(): void {
-    for (const { page } of this.#pages.splice(0)) page.memory.release();
+    for (const { memory } of this.#pages.splice(0)) memory.release();
   }
 
   #finish(ordinal: number, state: number): void {
-    this.#states[ordinal & (this.#states.length - 1)] = state;
+    const slot = ordinal & (this.#states.length - 1);
+    const wasDetached = this.#states[slot] === DETACHED;
+    this.#states[slot] = state;
     if (ordinal === this.#low) this.#raise();
-    let index = 0;
-    while (index < this.#pages.length && this.#pages[index]!.end <= ordinal) index += 1;
-    const page = this.#pages[index];
-    // After close() the pages are gone.
+    const page = this.#pageOf(ordinal);
     if (page === undefined) return;
     page.unfinished -= 1;
-    if (page.unfinished === 0 && page.end !== Infinity) this.#release(page);
+    if (wasDetached) page.detached -= 1;
+    if (page.unfinished === page.detached) this.#settle(page);
   }
 
   #raise(): void {
@@ -106,7 +139,7 @@ export class Tracker {
     let last = -1;
     for (; this.#low < this.#next; this.#low += 1) {
       const slot = this.#low & mask;
-      if (this.#states[slot] === UNFINISHED) break;
+      if (this.#states[slot]! < DONE) break;
       if (this.#states[slot] === SKIPPED) continue;
       records += 1;
       last = slot;
@@ -115,9 +148,20 @@ export class Tracker {
     this.#progress.advance(this.#sequenceNumbers[last]!, this.#subSequenceNumbers[last], records);
   }
 
-  #release(page: OpenPage): void {
+  /** Undefined after `close`. */
+  #pageOf(ordinal: number): OpenPage | undefined {
+    const pages = this.#pages;
+    let index = 0;
+    while (index < pages.length && pages[index]!.end <= ordinal) index += 1;
+    return pages[index];
+  }
+
+  /** Gives back what no record of the page needs any more. */
+  #settle(page: OpenPage): void {
+    if (page.end === Infinity || page.unfinished > page.detached) return;
+    if (page.unfinished > 0) return page.memory.shrinkTo(page.copiedBytes);
     this.#pages.splice(this.#pages.indexOf(page), 1);
-    page.page.memory.release();
+    page.memory.release();
   }
 
   #grow(): void {

@@ -30,6 +30,16 @@ export function checkScanOptions(options: ScanOptions): ScanOptions {
   );
 }
 
+/** The shards of `pause`, checked. @throws ConfigError */
+export function checkShardIds(shardIds: readonly string[]): readonly string[] {
+  const isList = Array.isArray(shardIds) && shardIds.length > 0;
+  if (isList && shardIds.every((id) => typeof id === "string" && id !== "")) return shardIds;
+  throw new ConfigError(
+    "shardIds",
+    `must be a list of shards' ids, not ${inspect(shardIds, { depth: 0 })}; without it all shards pause`,
+  );
+}
+
 /** The thresholds of `health`, checked. @throws ConfigError */
 export function checkThresholds(thresholds: HealthThresholds): HealthThresholds {
   checkOptionNames("health()", thresholds, Object.keys(THRESHOLDS), "thresholds");

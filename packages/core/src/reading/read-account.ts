@@ -64,6 +64,16 @@ export class Reservation {
     this.#becomes("in hand");
   }
 
+  /** So many bytes are needed beside the page, for a copy of a part of it; false = there is no room. */
+  hold(bytes: number): boolean {
+    return this.stage !== "released" && this.#lender.resize(this, this.bytes + bytes);
+  }
+
+  /** No more than so many bytes are needed any more. */
+  shrinkTo(bytes: number): void {
+    if (this.stage !== "released" && bytes < this.bytes) this.#lender.resize(this, bytes);
+  }
+
   /** The page was handled, or never came. Idempotent. */
   release(): void {
     if (this.stage === "released") return;

@@ -5,7 +5,7 @@ import type { PollOptions } from "./pacing.ts";
 import { FirstPages } from "./page-size.ts";
 import { PollPace } from "./poll-pace.ts";
 import { ReadBudget } from "./read-budget.ts";
-import { SharedTimer } from "./shared-timer.ts";
+import { SharedTimer } from "../shared-timer.ts";
 
 /** What all shards of a scan share when they read. */
 export interface SharedReading {

@@ -7,6 +7,7 @@ import { sleep } from "../clock.ts";
 import { aborted } from "../deadline.ts";
 import type { OpenDelivery } from "../delivery/delivery.ts";
 import { LoopTurns } from "../delivery/loop-turns.ts";
+import type { Pauses } from "../delivery/pauses.ts";
 import { DrainTimeoutError, toKcError, type KcError } from "../errors.ts";
 import type { AnyGroup, ShardAssignment, ShardOutcome } from "../groups/group.ts";
 import { StreamClient, type KinesisClientLike } from "../kinesis/stream-client.ts";
@@ -40,6 +41,7 @@ export class Scan {
   readonly #calls: StoreCalls;
   readonly #checkpointer: Checkpointer;
   readonly #turns: LoopTurns;
+  readonly #pauses: Pauses;
   readonly #reading: SharedReading;
   readonly #runs: ShardRuns;
   readonly #stop = new AbortController();
@@ -56,12 +58,13 @@ export class Scan {
   #error: KcError | undefined;
   #cancelDeadline: (() => void) | undefined;
 
-  /** @param earlier as in `ShardRunsOptions` */
+  /** @param earlier as in `ShardRunsOptions`  @param pauses of the consumer */
   constructor(
     options: ResolvedOptions,
     client: KinesisClientLike,
     openDelivery: OpenDelivery,
     earlier: ReadonlyMap<string, Promise<unknown>>,
+    pauses: Pauses,
   ) {
     const { clock, random, telemetry, store, scope } = options;
     this.#options = options;
@@ -73,6 +76,7 @@ export class Scan {
     this.#reporter = new Reporter(clock, telemetry, () => this.status());
     this.#watch = new Watch(clock, telemetry, () => this.status());
     this.#log = new ScanLog(telemetry, clock);
+    this.#pauses = pauses;
     this.#turns = new LoopTurns(clock);
     this.#runs = new ShardRuns({
       telemetry,
@@ -180,7 +184,7 @@ export class Scan {
   async #read(assignment: ShardAssignment, application: ApplicationStart): Promise<ShardOutcome> {
     const { signal: stop } = this.#stop;
     if (stop.aborted) return { kind: "stopped" };
-    const { clock, telemetry, onShardClosed, ...poll } = this.#options;
+    const { clock, random, telemetry, drainTimeoutMs, onShardClosed, ...poll } = this.#options;
     const stream = this.#stream;
     const polling = { application, poll, shared: this.#reading, stream, clock, telemetry };
     return this.#runs.read(assignment, {
@@ -191,7 +195,11 @@ export class Scan {
       stream,
       checkpointer: this.#checkpointer,
       clock,
+      random,
+      drainTimeoutMs,
       turns: this.#turns,
+      timer: this.#reading.timer,
+      pauses: this.#pauses,
       telemetry,
       totals: this.#log.totals,
       stop,

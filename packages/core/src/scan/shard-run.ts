@@ -6,11 +6,13 @@ import type { Clock } from "../clock.ts";
 import { aborted } from "../deadline.ts";
 import type { Delivery, OpenDelivery } from "../delivery/delivery.ts";
 import type { LoopTurns } from "../delivery/loop-turns.ts";
+import type { Pauses } from "../delivery/pauses.ts";
 import { describeError, KcError, LeaseLostError } from "../errors.ts";
 import type { ShardAssignment, ShardOutcome } from "../groups/group.ts";
 import type { Shard } from "../kinesis/shard.ts";
 import type { StreamClient } from "../kinesis/stream-client.ts";
 import type { OpenReader, ReadStart, ShardReader } from "../reading/shard-reader.ts";
+import type { SharedTimer } from "../shared-timer.ts";
 import type { ShardStatus } from "../telemetry/status.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Totals } from "../telemetry/totals.ts";
@@ -28,7 +30,11 @@ export interface ShardRunOptions {
   readonly stream: StreamClient;
   readonly checkpointer: Checkpointer;
   readonly clock: Clock;
+  readonly random: () => number;
+  readonly drainTimeoutMs: number;
   readonly turns: LoopTurns;
+  readonly timer: SharedTimer;
+  readonly pauses: Pauses;
   readonly telemetry: Telemetry;
   readonly totals: Totals;
   /** Aborts when the consumer stops: start no further record. */
@@ -184,10 +190,11 @@ export class ShardRun {
   }
 
   #openDelivery(): Delivery {
-    const { openDelivery, clock, turns, telemetry, totals } = this.#options;
+    const { openDelivery, stream } = this.#options;
     const { shardId, fence, remainingMs } = this.#assignment;
     const { stop, abandon } = this.#life;
     return openDelivery({
+      ...this.#options,
       shardId,
       fence,
       remainingMs,
@@ -195,10 +202,7 @@ export class ShardRun {
       stop,
       abandon,
       fail: (error) => this.#fail(error),
-      clock,
-      turns,
-      telemetry,
-      totals,
+      serviceNow: () => stream.serviceNow(),
     });
   }
 

@@ -23,7 +23,15 @@ export interface Work {
 
 export type WorkStatus = Pick<
   ShardStatus,
-  "state" | "lagMs" | "handlingForMs" | "recordsInFlight" | "sinceLastPollMs" | "unreadForMs"
+  | "state"
+  | "pausedBy"
+  | "retry"
+  | "keysHeldUp"
+  | "lagMs"
+  | "handlingForMs"
+  | "recordsInFlight"
+  | "sinceLastPollMs"
+  | "unreadForMs"
 >;
 
 /** What reader and delivery report, as one; pure. @param now by the monotonic clock */
@@ -31,6 +39,9 @@ export function workStatus(now: number, { grantedAt, step, reader, delivery }: W
   if (reader === undefined || delivery === undefined) {
     return {
       state: "waiting",
+      pausedBy: undefined,
+      retry: undefined,
+      keysHeldUp: 0,
       lagMs: now - grantedAt,
       handlingForMs: 0,
       recordsInFlight: 0,
@@ -41,6 +52,9 @@ export function workStatus(now: number, { grantedAt, step, reader, delivery }: W
   const { oldest } = delivery;
   const work = {
     state: delivery.state === "idle" ? ("reading" as const) : delivery.state,
+    pausedBy: delivery.pausedBy,
+    retry: delivery.retry,
+    keysHeldUp: delivery.keysHeldUp,
     lagMs:
       oldest === undefined ? reader.lagMs : oldest.millisBehindLatest + now - oldest.receivedAt,
     handlingForMs: delivery.handlingForMs,

@@ -12,6 +12,9 @@ export type ShardOutcomeKind =
   | "stopped"
   | "failed";
 
+/** What records of a shard wait for: the store, the lease, or the user who has paused it. */
+export type PauseReason = "store" | "lease" | "user";
+
 /** What changes in a consumer's status; what it is now, `consumer.status()` says. */
 export type ConsumerEvent =
   | { readonly kind: "scan-begun" }
@@ -25,11 +28,11 @@ export type ConsumerEvent =
       readonly shardId: string;
       readonly owner: string | undefined;
     }
-  /** Records wait until the store has caught up, or a heartbeat has renewed the lease. */
+  /** Records wait until the store has caught up, a heartbeat has renewed the lease, or the user resumes. */
   | {
       readonly kind: "shard-paused";
       readonly shardId: string;
-      readonly waitingFor: "store" | "lease";
+      readonly waitingFor: PauseReason;
     }
   | { readonly kind: "shard-resumed"; readonly shardId: string }
   /** A call for the stream as a whole fails. It is retried until it is answered, and reported once. */

@@ -121,7 +121,7 @@ function describeCondition({ message, details }: Condition): string {
 function troubledShards({ shards }: Observed, thresholds: HealthThresholds) {
   const { stuckAfterMs = 300_000, troubledAfterMs = 60_000 } = thresholds;
   const { laggingAfterMs = Infinity } = thresholds;
-  const read = shards.filter(({ state }) => state !== "abandoned");
+  const read = shards.filter(({ state, pausedBy }) => state !== "abandoned" && pausedBy !== "user");
   return {
     stuck: shards.filter(({ handlingForMs }) => handlingForMs > stuckAfterMs),
     unread: read.filter(({ unreadForMs }) => unreadForMs > troubledAfterMs),

@@ -167,7 +167,7 @@ export const METRICS = {
     attributes: ["state"],
     fold: "sum",
     description:
-      "Shards in this process's hand, by state: waiting, reading, handling, paused, draining, or abandoned with a handler that has not returned",
+      "Shards in this process's hand, by state: waiting, reading, handling, retrying, paused, draining, or abandoned with a handler that has not returned",
   },
   lag: {
     kind: "gauge",

@@ -1,4 +1,5 @@
 import type { Checkpoint } from "../checkpoints/position.ts";
+import type { PauseReason } from "./events.ts";
 import type { CallTrouble } from "./troubles.ts";
 
 /** What a consumer is doing now. Plain data: it can be sent as JSON. */
@@ -32,16 +33,26 @@ export interface ConsumerStatus {
  */
 export type ScanStage = "describing" | "opening" | "joining" | "listing" | "polling" | "reading";
 
+/** The next attempt of a record that failed. */
+export interface RetryStatus {
+  /** 2 = the first one after the failure. */
+  readonly attempt: number;
+  /** In milliseconds; 0 = it is due. */
+  readonly nextAttemptInMs: number;
+}
+
 /**
  * `waiting`: for an earlier handler of this shard. `reading`: nothing is in hand. `handling`: the
- * handler is called. `paused`: records wait for the store, or for the lease. `draining`: the last
- * record is finished and flushed. `abandoned`: it is no longer read here, and its handler has not
- * returned.
+ * handler is called. `retrying`: it is called for no record, and some wait for their next attempt, or
+ * for the dead-letter queue. `paused`: records wait for the store, for the lease, or for the user who has
+ * paused the shard. `draining`: the records in hand are finished and flushed. `abandoned`: it is no longer
+ * read here, and its handler has not returned.
  */
 export const SHARD_STATES = [
   "waiting",
   "reading",
   "handling",
+  "retrying",
   "paused",
   "draining",
   "abandoned",
@@ -50,12 +61,18 @@ export const SHARD_STATES = [
 export interface ShardStatus {
   readonly shardId: string;
   readonly state: (typeof SHARD_STATES)[number];
+  /** What its records wait for; undefined = they do not have to wait. */
+  readonly pausedBy: PauseReason | undefined;
+  /** The next attempt of a record that failed; undefined = none waits for one. */
+  readonly retry: RetryStatus | undefined;
+  /** Keys whose later records wait, since one of theirs has failed and is not done yet. */
+  readonly keysHeldUp: number;
   /**
    * How far behind the tip of the shard its handled records are, in milliseconds. It grows while
    * nothing of the shard is read or handled.
    */
   readonly lagMs: number;
-  /** How long the handler has been at the records in hand without finishing one; 0 = it has none. */
+  /** How long the handler has been at the record in hand, or at the oldest of these; 0 = it has none. */
   readonly handlingForMs: number;
   /** Records that were read and are not handled yet. */
   readonly recordsInFlight: number;

@@ -1,10 +1,12 @@
 import { setTimer } from "../../src/clock.ts";
 import type { DeliveredShard, Delivery, DeliveryStatus } from "../../src/delivery/delivery.ts";
 import { HandledMetrics } from "../../src/delivery/handled-metrics.ts";
-import { HandlerCall } from "../../src/delivery/handler-call.ts";
+import { HandlerCall, handlerFailed } from "../../src/delivery/handler-call.ts";
+import { RecordSignals } from "../../src/delivery/record-signal.ts";
 import { StartGate } from "../../src/delivery/start-gate.ts";
 import { Tracker } from "../../src/delivery/tracker.ts";
 import type { ConsumerRecord, Handler } from "../../src/index.ts";
+import { tracedHandler } from "../../src/telemetry/channels.ts";
 import type { Page } from "../../src/reading/shard-reader.ts";
 
 interface Job {
@@ -30,7 +32,8 @@ export class ConcurrentDelivery implements Delivery {
   /** By key: the first one is running, ready, or waits for its next attempt. */
   readonly #lanes = new Map<string, Job[]>();
   readonly #ready: Job[] = [];
-  readonly #calls: HandlerCall[] = [];
+  readonly #calls: HandlerCall<ConsumerRecord>[] = [];
+  readonly #signals: RecordSignals;
   #running = 0;
   #accepted = 0;
   #starting = false;
@@ -44,8 +47,9 @@ export class ConcurrentDelivery implements Delivery {
     this.#metrics = new HandledMetrics(shard);
     this.#gate = new StartGate(shard, this.#metrics);
     this.#tracker = new Tracker(shard.progress);
+    this.#signals = new RecordSignals(shard);
     for (let i = 0; i < options.concurrency; i += 1) {
-      this.#calls.push(new HandlerCall(options.handler, shard));
+      this.#calls.push(new HandlerCall(options.handler, tracedHandler, shard, this.#signals));
     }
     shard.stop.addEventListener("abort", () => this.#wake(), { once: true });
   }
@@ -80,7 +84,10 @@ export class ConcurrentDelivery implements Delivery {
   status(): DeliveryStatus {
     const handles = this.#running > 0;
     return {
-      state: this.#gate.paused ? "paused" : handles ? "handling" : "idle",
+      state: this.#gate.pausedBy ? "paused" : handles ? "handling" : "idle",
+      pausedBy: this.#gate.pausedBy,
+      retry: undefined,
+      keysHeldUp: 0,
       handlingForMs: 0,
       recordsInFlight: this.#accepted,
       oldest: this.#tracker.oldest,
@@ -93,6 +100,7 @@ export class ConcurrentDelivery implements Delivery {
     for (const cancel of this.#cancels) cancel();
     while (this.#running > 0) await new Promise<void>((resolve) => (this.#wake = resolve));
     this.#tracker.close();
+    this.#signals.close();
     this.#metrics.end();
   }
 
@@ -128,7 +136,7 @@ export class ConcurrentDelivery implements Delivery {
     job.attempts += 1;
     try {
       call.open();
-      await call.begin(record);
+      await call.begin(record, job.attempts);
       this.#tracker.done(ordinal);
       this.#accepted -= 1;
       const lane = this.#lanes.get(record.partitionKey)!;
@@ -137,7 +145,10 @@ export class ConcurrentDelivery implements Delivery {
       else this.#lanes.delete(record.partitionKey);
     } catch (error) {
       try {
-        call.failed(record.sequenceNumber, error);
+        const { shardId } = this.#shard;
+        if (!call.hasExpired(record.sequenceNumber, error)) {
+          throw handlerFailed(shardId, record.sequenceNumber, error);
+        }
         this.#ready.unshift(job);
       } catch (failure) {
         if (job.attempts >= maxAttempts) this.#shard.fail(failure);
@@ -155,7 +166,7 @@ export class ConcurrentDelivery implements Delivery {
         }
       }
     } finally {
-      call.close();
+      call.end();
       this.#calls.push(call);
       this.#running -= 1;
       this.#wake();

@@ -1,5 +1,5 @@
 import TinyQueue from "tinyqueue";
-import { setTimer, type Clock } from "../clock.ts";
+import { setTimer, type Clock } from "./clock.ts";
 
 interface Sleeper {
   readonly at: number;

@@ -1,0 +1,117 @@
+import { expect, test } from "vitest";
+import { Consumer, MemoryStore, MemoryStoreData } from "../src/index.ts";
+import { keyOf } from "./support/calls.ts";
+import { ScriptedGroup } from "./support/scripted-group.ts";
+import { World } from "./support/world.ts";
+
+const SHARD = "shardId-000000000000";
+
+test("a paused shard starts no record, not even the next one of its page, until it is resumed; others go on", async () => {
+  const world = await World.of({ shards: 2 });
+  await world.put(keyOf(0, 2), "1", "2", "3");
+  let resume = (): void => {};
+  const consumer = world.consumer({ start: "TRIM_HORIZON", store: new MemoryStore() });
+  const run = await world.run(consumer, (record) => {
+    if (record.text() === "1") resume = consumer.pause([SHARD]);
+  });
+  await world.put(keyOf(1, 2), "other");
+  await world.clock.advance(60_000);
+  expect(run.texts).toEqual(["1", "other"]);
+  expect(consumer.status().shards).toMatchObject([
+    { state: "paused", pausedBy: "user", handlingForMs: 0, unflushedForMs: 0 },
+    { state: "reading", pausedBy: undefined },
+  ]);
+  resume();
+  await world.clock.advance(100);
+  expect(run.texts).toEqual(["1", "other", "2", "3"]);
+  expect(consumer.status().shards[0]).toMatchObject({ state: "reading", pausedBy: undefined });
+});
+
+test("what the user has paused is no trouble: the consumer stays ready, however far the shard lags", async () => {
+  const world = await World.of();
+  const consumer = world.consumer({ start: "TRIM_HORIZON" });
+  const kinds: string[] = [];
+  void (async () => {
+    for await (const event of consumer.events()) {
+      kinds.push("waitingFor" in event ? `${event.kind} ${event.waitingFor}` : event.kind);
+    }
+  })();
+  consumer.pause();
+  await world.run(consumer);
+  await world.put("a", "1");
+  await world.clock.advance(3_600_000);
+  expect(consumer.status().shards[0]!.lagMs).toBeGreaterThan(3_000_000);
+  expect(consumer.health({ laggingAfterMs: 1000 })).toMatchObject({ ready: true, reasons: [] });
+  expect(kinds).toContain("shard-paused user");
+  expect(kinds).not.toContain("shard-resumed");
+});
+
+test("of several pauses a shard needs all to be over, and resuming twice is resuming once", async () => {
+  const world = await World.of();
+  const consumer = world.consumer({ start: "TRIM_HORIZON" });
+  const all = consumer.pause();
+  const own = consumer.pause([SHARD]);
+  const run = await world.run(consumer);
+  await world.put("a", "1");
+  all();
+  all();
+  await world.clock.advance(1000);
+  expect(run.texts).toEqual([]);
+  own();
+  await world.clock.advance(1000);
+  expect(run.texts).toEqual(["1"]);
+});
+
+test("a stop does not wait for a pause, and a pause lasts through the next scan", async () => {
+  const world = await World.of();
+  const consumer = world.consumer({ start: "TRIM_HORIZON" });
+  const resume = consumer.pause();
+  const first = await world.run(consumer);
+  await world.put("a", "1");
+  await world.clock.advance(1000);
+  first.abort();
+  await world.clock.advance(10);
+  expect(first.settled).toEqual({ error: undefined });
+  const second = await world.run(consumer);
+  await world.clock.advance(1000);
+  resume();
+  await world.clock.advance(1000);
+  expect([first.texts, second.texts]).toEqual([[], ["1"]]);
+});
+
+test("a record whose lease ends while the user has paused its shard does not start when the pause ends", async () => {
+  const world = await World.of();
+  const { clock } = world;
+  const data = new MemoryStoreData();
+  const group = new ScriptedGroup(data);
+  const consumer = world.consumer({
+    start: "TRIM_HORIZON",
+    store: new MemoryStore({ data }),
+    group,
+  });
+  const resume = consumer.pause();
+  const run = await world.run(consumer);
+  await world.put("a", "1");
+  const grant = group.grant(SHARD);
+  grant.endsAt = clock.monotonic() + 10_000;
+  await clock.advance(60_000);
+  resume();
+  await clock.advance(1000);
+  expect(run.texts).toEqual([]);
+  expect(consumer.status().shards[0]).toMatchObject({ state: "paused", pausedBy: "lease" });
+  grant.endsAt = Infinity;
+  await clock.advance(1000);
+  expect(run.texts).toEqual(["1"]);
+});
+
+test.each([
+  ["a shard's id alone", SHARD],
+  ["no shard", []],
+  ["a number", [1]],
+  ["null", null],
+])("pause refuses %s, and says what to pass", (_, shardIds) => {
+  const consumer = new Consumer({ stream: "orders", application: "billing" });
+  expect(() => consumer.pause(shardIds as unknown as string[])).toThrow(
+    /shardIds: must be a list of shards/,
+  );
+});
