@@ -51,7 +51,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
     port: server.port,
     get streams() {
       const all = service.streams.list();
-      return Object.fromEntries(all.map(({ name, openShards }) => [name, openShards.length]));
+      return Object.fromEntries(all.map(({ name, open }) => [name, open.count]));
     },
     kinesis: new FakeKinesis(new Connection(service, link)),
     close,

@@ -53,13 +53,13 @@ describe("retention", () => {
       },
       2,
     );
-    const [split, open] = stream.openShards;
+    const [split, open] = stream.open.all;
     const record = { partitionKey: "k", data: new Uint8Array(10), size: 11, encrypted: false };
     for (const shard of [split!, open!]) shard.append(record, START);
     stream.split(split!, split!.range.end / 2n, START);
     const later = START + 25 * HOUR_MS;
     // Somebody looks at another shard.
-    const [child] = stream.openShards;
+    const [child] = stream.open.all;
     stream.shard(child!.id, later);
     expect([split!, open!].map((shard) => shard.next - shard.first)).toEqual([0, 0]);
     expect(stream.childrenOf(split!)).toHaveLength(2);

@@ -43,10 +43,10 @@ function replay(shardCount: number, steps: readonly Step[]): Stream {
   );
   let now = START;
   for (const one of steps) {
-    const open = stream.openShards;
+    const open = stream.open.all;
     if (one.kind === "put") {
       now += one.later;
-      stream.route(one.hashKey).append(RECORD, now);
+      stream.open.route(one.hashKey).append(RECORD, now);
     } else if (one.kind === "scale") {
       stream.scale(one.count, now);
     } else {
@@ -73,13 +73,13 @@ it("open shards share out all hash keys, without gap or overlap, after any resha
     fc.property(history, hashKey, ([count, steps], key) => {
       const stream = replay(count, steps);
       let next = 0n;
-      for (const { range } of stream.openShards) {
+      for (const { range } of stream.open.all) {
         expect(range.start).toBe(next);
         expect(range.end).toBeGreaterThanOrEqual(range.start);
         next = range.end + 1n;
       }
       expect(next).toBe(HASH_KEYS);
-      const { range } = stream.route(key);
+      const { range } = stream.open.route(key);
       expect(key >= range.start && key <= range.end).toBe(true);
     }),
   );

@@ -1,9 +1,10 @@
 import { uniformRanges, type HashKeyRange } from "./hash-key.ts";
+import { OpenShards } from "./open-shards.ts";
 import type { Quotas } from "./quotas.ts";
+import { Retention } from "./retention.ts";
 import { Shard, type ShardState } from "./shard.ts";
 import type { StreamSettings } from "./stream-settings.ts";
 
-const HOUR_MS = 3_600_000;
 /** How often shards that nobody reads are looked through for what retention took. */
 const SWEEP_MS = 60_000;
 
@@ -34,10 +35,7 @@ export interface StreamState extends Omit<StreamOptions, "arn" | "quotas" | "set
   readonly shards: readonly ShardState[];
 }
 
-/**
- * A stream: its shards, open and closed. The open ones always share out all hash keys without gap
- * or overlap; a split or a merge closes parents and opens children.
- */
+/** A stream: its shards, open and closed. A split or a merge closes parents and opens children. */
 export class Stream {
   readonly name: string;
   readonly arn: string;
@@ -49,15 +47,11 @@ export class Stream {
   readonly #firstSecond: number;
   /** By their ids, in the order of those; without what has aged out. */
   readonly #shards = new Map<string, Shard>();
+  #open = new OpenShards([]);
+  #retention = new Retention();
   #shardCount = 0;
-  #turn = -1;
   #latestSecond = 0;
-  #retentionHours = 24;
-  /** The latest horizon that a change of retention has seen: what was gone then stays gone. */
-  #trimmedTo = -Infinity;
   #sweptAt: number;
-  /** In the order of their hash keys. */
-  #open: readonly Shard[] = [];
 
   constructor(options: StreamOptions) {
     this.name = options.name;
@@ -73,9 +67,9 @@ export class Stream {
   /** A new stream of so many equal shards. */
   static create(options: StreamOptions, shardCount: number): Stream {
     const stream = new Stream(options);
-    stream.#open = uniformRanges(shardCount).map((range) =>
-      stream.#addShard(range, [], options.createdAt),
-    );
+    const { createdAt } = options;
+    const shards = uniformRanges(shardCount).map((range) => stream.#addShard(range, [], createdAt));
+    stream.#open = new OpenShards(shards);
     return stream;
   }
 
@@ -94,11 +88,9 @@ export class Stream {
     }
     stream.#shardCount = state.shardCount;
     stream.#latestSecond = state.latestSecond;
-    stream.#retentionHours = state.retentionHours;
-    stream.#trimmedTo = state.trimmedTo;
-    stream.#open = byHashKey(
-      [...stream.#shards.values()].filter((shard) => shard.closedAt === undefined),
-    );
+    stream.#retention = new Retention(state.retentionHours, state.trimmedTo);
+    const open = [...stream.#shards.values()].filter((shard) => shard.closedAt === undefined);
+    stream.#open = new OpenShards(open);
     return stream;
   }
 
@@ -115,15 +107,18 @@ export class Stream {
       shardLevelMetrics: [...shardLevelMetrics],
       shardCount: this.#shardCount,
       latestSecond: this.#latestSecond,
-      retentionHours: this.#retentionHours,
-      trimmedTo: this.#expiredBefore(now),
+      retentionHours: this.#retention.hours,
+      trimmedTo: this.#retention.expiredBefore(now),
       shards: this.shards(now).map((shard) => shard.state()),
     };
   }
 
-  /** The open shards, in the order of their hash keys. */
-  get openShards(): readonly Shard[] {
+  get open(): OpenShards {
     return this.#open;
+  }
+
+  get retention(): Retention {
+    return this.#retention;
   }
 
   /** The second since the epoch in which the latest shard counts as created. */
@@ -131,25 +126,15 @@ export class Stream {
     return this.#latestSecond;
   }
 
-  get retentionHours(): number {
-    return this.#retentionHours;
-  }
-
-  setRetention(hours: number, now: number): void {
-    this.#trimmedTo = this.#expiredBefore(now);
-    this.#retentionHours = hours;
-    this.#trimmedTo = this.#expiredBefore(now);
-  }
-
   /** The oldest instant that retention still covers, in milliseconds since the epoch. */
   horizon(now: number): number {
-    return Math.max(this.createdAt, this.#expiredBefore(now));
+    return Math.max(this.createdAt, this.#retention.expiredBefore(now));
   }
 
   /** The shards in the order of their ids, without those that ended before the horizon. */
   shards(now: number): readonly Shard[] {
     this.#sweep(now);
-    const expired = this.#expiredBefore(now);
+    const expired = this.#retention.expiredBefore(now);
     return [...this.#shards.values()].filter((shard) => !hasAgedOut(shard, expired));
   }
 
@@ -157,7 +142,7 @@ export class Stream {
   shard(id: string, now: number): Shard | undefined {
     this.#sweep(now);
     const shard = this.#shards.get(id);
-    const expired = this.#expiredBefore(now);
+    const expired = this.#retention.expiredBefore(now);
     if (shard === undefined || hasAgedOut(shard, expired)) return undefined;
     shard.trim(expired);
     return shard;
@@ -166,24 +151,6 @@ export class Stream {
   /** The shards that a shard was split or merged into. */
   childrenOf(shard: Shard): readonly Shard[] {
     return [...this.#shards.values()].filter(({ parents }) => parents.includes(shard.id));
-  }
-
-  /** The open shard that a hash key belongs to. */
-  route(hashKey: bigint): Shard {
-    let low = 0;
-    let high = this.#open.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1;
-      if (this.#open[middle]!.range.start <= hashKey) low = middle;
-      else high = middle - 1;
-    }
-    return this.#open[low]!;
-  }
-
-  /** The open shards one after another, where no key decides. */
-  nextShard(): Shard {
-    this.#turn = (this.#turn + 1) % this.#open.length;
-    return this.#open[this.#turn]!;
   }
 
   /** Splits an open shard in two; `hashKey` is where the second one starts. */
@@ -210,23 +177,22 @@ export class Stream {
   scale(count: number, now: number): void {
     for (const target of uniformRanges(count)) {
       // The previous target's cut, or hash key 0, is where this one starts.
-      const last = this.route(target.end);
+      const last = this.#open.route(target.end);
       if (last.range.end > target.end) this.split(last, target.end + 1n, now);
       for (;;) {
-        const shard = this.route(target.start);
+        const shard = this.#open.route(target.start);
         if (shard.range.end === target.end) break;
-        this.merge(shard, this.route(shard.range.end + 1n), now);
+        this.merge(shard, this.#open.route(shard.range.end + 1n), now);
       }
     }
   }
 
   #replace(parents: readonly Shard[], ranges: readonly HashKeyRange[], now: number): void {
     for (const parent of parents) parent.close(now);
-    const children = ranges.map((range) => this.#addShard(range, parents, now));
-    this.#open = byHashKey([
-      ...this.#open.filter((shard) => !parents.includes(shard)),
-      ...children,
-    ]);
+    this.#open.replace(
+      parents,
+      ranges.map((range) => this.#addShard(range, parents, now)),
+    );
   }
 
   #addShard(range: HashKeyRange, parents: readonly Shard[], now: number): Shard {
@@ -253,21 +219,12 @@ export class Stream {
   #sweep(now: number): void {
     if (now - this.#sweptAt < SWEEP_MS) return;
     this.#sweptAt = now;
-    const expired = this.#expiredBefore(now);
+    const expired = this.#retention.expiredBefore(now);
     for (const shard of this.#shards.values()) {
       shard.trim(expired);
       if (hasAgedOut(shard, expired)) this.#shards.delete(shard.id);
     }
   }
-
-  /** A clock that was set back to before the stream's creation lets nothing expire. */
-  #expiredBefore(now: number): number {
-    return Math.max(this.#trimmedTo, now - this.#retentionHours * HOUR_MS);
-  }
-}
-
-function byHashKey(shards: readonly Shard[]): readonly Shard[] {
-  return shards.toSorted((one, other) => (one.range.start < other.range.start ? -1 : 1));
 }
 
 function hasAgedOut(shard: Shard, expiredBefore: number): boolean {

@@ -63,7 +63,7 @@ export class Streams {
   }
 
   get openShardCount(): number {
-    return this.list().reduce((sum, stream) => sum + stream.openShards.length, 0);
+    return this.list().reduce((sum, stream) => sum + stream.open.count, 0);
   }
 
   /** Throws LimitExceededException if so many more open shards are too many for the account. */

@@ -33,7 +33,7 @@ export function describeStreamSummary(
   const stream = streams.find(input);
   const { mode, distribution, maxRecordSize, warmThroughput } = stream.settings;
   const onDemand = mode === "ON_DEMAND";
-  const current = stream.openShards.length;
+  const current = stream.open.count;
   return {
     StreamDescriptionSummary: {
       ...describe(stream),
@@ -116,7 +116,7 @@ function describe(stream: Stream) {
     StreamARN: stream.arn,
     StreamStatus: stream.status satisfies StreamStatus,
     StreamModeDetails: { StreamMode: mode },
-    RetentionPeriodHours: stream.retentionHours,
+    RetentionPeriodHours: stream.retention.hours,
     StreamCreationTimestamp: new Date(stream.createdAt),
     EnhancedMonitoring: [{ ShardLevelMetrics: metricNames(shardLevelMetrics) }],
     ...(keyId === undefined

@@ -110,7 +110,8 @@ function place(stream: Stream, entry: PutRecordsRequestEntry): PlacedRecord {
 }
 
 function write(model: Model, stream: Stream, record: PlacedRecord): PutRecordsResultEntry {
-  const shard = record.hashKey === undefined ? stream.nextShard() : stream.route(record.hashKey);
+  const shard =
+    record.hashKey === undefined ? stream.open.next() : stream.open.route(record.hashKey);
   if (!shard.quotas.admitWrite(record.size, model.clock.monotonic())) {
     return {
       ErrorCode: "ProvisionedThroughputExceededException",

@@ -44,7 +44,7 @@ export function updateShardCount(
   input: Input<"UpdateShardCount">,
 ): Output<"UpdateShardCount"> {
   const stream = provisioned(streams, input, "UpdateShardCount");
-  const current = stream.openShards.length;
+  const current = stream.open.count;
   const target = input.TargetShardCount!;
   const [direction, limit] = target > current ? ["up over", "double"] : ["down below", "half"];
   if (target > current * 2 || target < current / 2) {

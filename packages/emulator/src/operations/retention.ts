@@ -26,7 +26,7 @@ function changeRetention(
 ): Empty {
   const stream = streams.findActive(input);
   const hours = input.RetentionPeriodHours!;
-  const current = stream.retentionHours;
+  const current = stream.retention.hours;
   const requested = `Requested retention period (${hours} hours)`;
   if (hours < MIN_HOURS) {
     throw invalid(
@@ -45,7 +45,7 @@ function changeRetention(
         `(${current} hours). Use ${direction > 0 ? "Decrease" : "Increase"}RetentionPeriod API.`,
     );
   }
-  stream.setRetention(hours, streams.now());
+  stream.retention.set(hours, streams.now());
   return {};
 }
 

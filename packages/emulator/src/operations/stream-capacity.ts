@@ -15,14 +15,14 @@ export function updateStreamMode(model: Model, input: Input<"UpdateStreamMode">)
   const mode = input.StreamModeDetails!.StreamMode!;
   const warmThroughput = input.WarmThroughputMiBps;
   if (warmThroughput !== undefined) checkWarmThroughput(model, mode, warmThroughput);
-  streams.checkShardLimit((warmThroughput ?? 0) - stream.openShards.length);
+  streams.checkShardLimit((warmThroughput ?? 0) - stream.open.count);
   model.callQuotas.admitToday("UpdateStreamMode", stream);
   streams.transition(stream, "UPDATING", (now) => {
     const { settings } = stream;
     settings.mode = mode;
     settings.warmThroughput = warmThroughput;
     if (mode === "PROVISIONED") settings.distribution = "USER_PARTITION_KEY";
-    if (warmThroughput !== undefined && warmThroughput > stream.openShards.length) {
+    if (warmThroughput !== undefined && warmThroughput > stream.open.count) {
       stream.scale(warmThroughput, now);
     }
   });
@@ -49,8 +49,8 @@ export function updateStreamWarmThroughput(
   const { settings } = stream;
   const target = input.WarmThroughputMiBps!;
   checkWarmThroughput(model, settings.mode, target);
-  const current = settings.warmThroughput ?? stream.openShards.length;
-  streams.checkShardLimit(target - stream.openShards.length);
+  const current = settings.warmThroughput ?? stream.open.count;
+  streams.checkShardLimit(target - stream.open.count);
   streams.transition(stream, "UPDATING", (now) => {
     settings.warmThroughput = target;
     stream.scale(Math.max(1, target), now);
