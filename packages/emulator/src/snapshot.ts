@@ -11,14 +11,16 @@ const FORMAT = "kc-emulator snapshot 2";
 /** So many characters are written at once, or one line. */
 const CHUNK_LENGTH = 2 ** 20;
 
-/** A line for each stream, and after it a line for each of its records: a file may be large. */
+/** The first line. */
+interface Head {
+  readonly format: string;
+  /** The service's time, in milliseconds since the epoch. */
+  readonly savedAt: number;
+  readonly earlier: readonly EarlierStreams[];
+}
+
+/** After the first line, one for each stream, and after it one for each of its records: a file may be large. */
 type Line =
-  | {
-      readonly format: string;
-      /** The service's time, in milliseconds since the epoch. */
-      readonly savedAt: number;
-      readonly earlier: readonly EarlierStreams[];
-    }
   | { readonly stream: StreamState }
   | { readonly shard: string; readonly record: Omit<StoredRecord, "data">; readonly data: string };
 
@@ -43,7 +45,7 @@ export async function saveSnapshot(streams: Streams, path: string): Promise<void
   }
 }
 
-function* linesOf(streams: Streams): Generator<Line> {
+function* linesOf(streams: Streams): Generator<Head | Line> {
   streams.endTransitions();
   const now = streams.now();
   yield { format: FORMAT, savedAt: now, earlier: streams.earlier };
@@ -57,7 +59,7 @@ function* linesOf(streams: Streams): Generator<Line> {
   }
 }
 
-function* chunksOf(lines: Iterable<Line>): Generator<string> {
+function* chunksOf(lines: Iterable<object>): Generator<string> {
   let chunk = "";
   for (const line of lines) {
     chunk += `${JSON.stringify(line)}\n`;
@@ -70,8 +72,8 @@ function* chunksOf(lines: Iterable<Line>): Generator<string> {
 
 /**
  * Puts back what `saveSnapshot` has written; a file that is not there is an empty one. The service's
- * time goes on from the time of writing if the clock is behind it. Streams that exist already and are in the file are replaced. Rejects with an Error that names the line, or
- * with Node's error.
+ * time goes on from the time of writing if the clock is behind it. Streams that exist already and are
+ * in the file are replaced. Rejects with an Error that names the line, or with Node's error.
  */
 export async function loadSnapshot(streams: Streams, path: string): Promise<void> {
   let number = 0;
@@ -80,15 +82,14 @@ export async function loadSnapshot(streams: Streams, path: string): Promise<void
   try {
     for await (const text of createInterface({ input, crlfDelay: Infinity })) {
       number += 1;
-      const line = JSON.parse(text) as Line;
       if (number === 1) {
-        const format = "format" in line ? line.format : text.slice(0, 100);
-        if (format !== FORMAT) throw new Error(`it begins with '${format}', not '${FORMAT}'`);
+        const { savedAt, earlier } = readHead(text);
+        streams.continueFrom(savedAt);
+        streams.restoreEarlier(earlier);
+        continue;
       }
-      if ("format" in line) {
-        streams.continueFrom(line.savedAt);
-        streams.restoreEarlier(line.earlier);
-      } else if ("stream" in line) {
+      const line = JSON.parse(text) as Line;
+      if ("stream" in line) {
         const stream = streams.restore(line.stream);
         shards = new Map(stream.shards(streams.now()).map((shard) => [shard.id, shard]));
       } else shards.get(line.shard)?.restoreRecord(recordOf(line));
@@ -100,6 +101,21 @@ export async function loadSnapshot(streams: Streams, path: string): Promise<void
   } finally {
     input.destroy();
   }
+}
+
+/** Throws an Error that names the member that is missing or of another type. */
+function readHead(text: string): Head {
+  const { format, savedAt, earlier } = (JSON.parse(text) ?? {}) as Partial<Head>;
+  if (format !== FORMAT) {
+    throw new Error(`it begins with '${format ?? text.slice(0, 100)}', not '${FORMAT}'`);
+  }
+  if (!Number.isSafeInteger(savedAt)) {
+    throw new Error(`savedAt: a time in milliseconds, not ${JSON.stringify(savedAt)}`);
+  }
+  if (!Array.isArray(earlier)) {
+    throw new Error(`earlier: a list of streams that are gone, not ${JSON.stringify(earlier)}`);
+  }
+  return { format, savedAt: savedAt!, earlier };
 }
 
 function recordOf(line: Extract<Line, { shard: string }>): StoredRecord {

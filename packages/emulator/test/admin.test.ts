@@ -1,3 +1,4 @@
+import { EventEmitter, once } from "node:events";
 import { ListStreamsCommand } from "@aws-sdk/client-kinesis";
 import { expect, it, onTestFinished } from "vitest";
 import {
@@ -105,7 +106,9 @@ it("is for this machine alone, as the streams are", async () => {
 
 it("hands each request that is over to onRequest", async () => {
   const entries: RequestLogEntry[] = [];
-  const emulator = await start({ onRequest: (entry) => entries.push(entry) });
+  const log = new EventEmitter();
+  const emulator = await start({ onRequest: (entry) => log.emit(`${entries.push(entry)} over`) });
+  const bothOver = once(log, "2 over");
   const response = await fetch(emulator.url, {
     method: "POST",
     headers: {
@@ -117,7 +120,7 @@ it("hands each request that is over to onRequest", async () => {
   const body = await response.text();
   emulator.kinesis.faults.drop();
   await list(emulator).catch(() => "the connection broke");
-  while (entries.length < 2) await new Promise(setImmediate);
+  await bothOver;
   expect(entries).toMatchObject([
     {
       operation: "DescribeStreamSummary",

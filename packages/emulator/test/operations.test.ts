@@ -81,6 +81,23 @@ describe("tags", () => {
     const { Tags } = await kinesis.send(new sdk.ListTagsForResourceCommand(resource));
     expect(Tags).toHaveLength(49);
   });
+
+  it.each([
+    new sdk.CreateStreamCommand({ StreamName: "t", ShardCount: 1, Tags: { "aws:team": "a" } }),
+    new sdk.AddTagsToStreamCommand({ ...s, Tags: { team: "a", "aws:team": "a" } }),
+    new sdk.TagResourceCommand({ ...resource, Tags: { team: "a", "aws:team": "a" } }),
+  ])("are refused where a key begins with aws:, which is the service's own prefix", async (add) => {
+    const { kinesis } = setup();
+    await expect(kinesis.send(add as sdk.TagResourceCommand)).rejects.toMatchObject({
+      name: "InvalidArgumentException",
+      message: expect.stringContaining("aws:team"),
+    });
+    expect(await kinesis.send(new sdk.ListStreamsCommand({}))).toMatchObject({
+      StreamNames: ["s"],
+    });
+    const { Tags } = await kinesis.send(new sdk.ListTagsForResourceCommand(resource));
+    expect(Tags).toEqual([]);
+  });
 });
 
 it("a resource policy is kept until it is deleted, and has to be one", async () => {
@@ -174,9 +191,12 @@ it("limits count open shards and on-demand streams, and hold for requests", asyn
     OnDemandStreamCount: 1,
     OnDemandStreamCountLimit: 50,
   });
-  await expect(
-    kinesis.send(new sdk.CreateStreamCommand({ StreamName: "u", ShardCount: 2 ** 31 - 1 })),
-  ).rejects.toThrow(sdk.LimitExceededException);
+  const create = (ShardCount: number) =>
+    kinesis.send(new sdk.CreateStreamCommand({ StreamName: "u", ShardCount }));
+  await expect(create(20_000 - 7 + 1)).rejects.toThrow(sdk.LimitExceededException);
+  // Refused before any shard is made.
+  await expect(create(2 ** 31 - 1)).rejects.toThrow(sdk.LimitExceededException);
+  await create(20_000 - 7);
 });
 
 it("StreamId is taken, and has to look like one", async () => {

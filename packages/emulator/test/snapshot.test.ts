@@ -159,6 +159,26 @@ it("a file that is no snapshot is refused with its line, and stays as it is", as
   expect(readFileSync(file, "utf8")).toBe('{"stream":{}}\n');
 });
 
+it.each([
+  [
+    '{"format":"kc-emulator snapshot 2","earlier":[]}',
+    "savedAt: a time in milliseconds, not undefined",
+  ],
+  [
+    '{"format":"kc-emulator snapshot 2","savedAt":"today","earlier":[]}',
+    'savedAt: a time in milliseconds, not "today"',
+  ],
+  [
+    '{"format":"kc-emulator snapshot 2","savedAt":1767225600000}',
+    "earlier: a list of streams that are gone, not undefined",
+  ],
+  ["null", "it begins with 'null'"],
+])("a first line that lacks what it has to say is refused by name: %s", async (line, message) => {
+  const file = join(directory(), "streams");
+  writeFileSync(file, `${line}\n`);
+  await expect(startEmulator({ snapshot: file })).rejects.toThrow(`${file}, line 1: ${message}`);
+});
+
 it("a snapshot that cannot be written fails close(), and leaves no other file", async () => {
   const place = directory();
   const emulator = await startEmulator({ snapshot: join(place, "none", "streams") });

@@ -5,6 +5,8 @@ import type { Model } from "../model/model.ts";
 import { findResource } from "./resources.ts";
 
 const MAX_TAGS = 50;
+/** Keys with this prefix are the service's own: nobody else sets them. */
+const RESERVED = "aws:";
 const ALLOWED = /^[\p{L}\p{N}\p{Z}_.:/=+\-@]*$/u;
 
 export function addTagsToStream(model: Model, input: Input<"AddTagsToStream">): Empty {
@@ -51,7 +53,7 @@ export function listTagsForResource(
   return { Tags: sorted(findResource(model, input).settings.tags) };
 }
 
-/** Throws InvalidArgumentException, and adds none, for too many tags or a character in them. */
+/** Throws InvalidArgumentException, and adds none, for too many tags, a reserved key or a character in them. */
 export function addTags(
   { streams }: Model,
   streamName: string,
@@ -60,6 +62,10 @@ export function addTags(
 ): void {
   const refused = `Failed to add tags to stream ${streamName} under account ${streams.account} because`;
   for (const [key, value] of Object.entries(added)) {
+    if (key.startsWith(RESERVED)) {
+      const message = `${refused} the tag key ${key} begins with ${RESERVED}, which is reserved.`;
+      throw serviceError("InvalidArgumentException", message);
+    }
     if (ALLOWED.test(key) && ALLOWED.test(value)) continue;
     const message = `${refused} some tags contain characters that are not allowed: letters, digits, spaces and _ . : / = + - @ are.`;
     throw serviceError("InvalidArgumentException", message);
