@@ -107,7 +107,10 @@ function recipe(part: string): string {
   return found.text;
 }
 /** A recipe's command, with the tools' programs in place of npx. */
-const command = (part: string): string => recipe(part).replaceAll("npx ", `${tool(".bin")}/`);
+const command = (part: string): string =>
+  recipe(part)
+    .trim()
+    .replaceAll("npx ", `${tool(".bin")}/`);
 
 describe.concurrent("a bundle", () => {
   const reads = async (bundle: string): Promise<void> => {
@@ -125,19 +128,20 @@ describe.concurrent("a bundle", () => {
     await project.run("sh", ["-c", command("npx rollup")]);
     await reads("dist/rolled.mjs");
   });
+
+  test("by the recipe for webpack reads a stream", async () => {
+    project.write("webpack.config.mjs", recipe("webpack.config.mjs"));
+    await project.run("sh", ["-c", command("npx webpack")]);
+    await reads("dist/packed.mjs");
+  });
 });
 
 describe.concurrent("Jest", () => {
-  const ESM = { NODE_OPTIONS: "--experimental-vm-modules" };
-
   test("runs a test as an ES module by the recipe", async () => {
     project.write("jest-esm/consumer.test.mjs", JEST);
     project.write("jest-esm/jest.config.mjs", recipe("jest.config.mjs"));
-    await project.run(
-      tool(".bin/jest"),
-      ["--rootDir", "jest-esm", "-c", "jest-esm/jest.config.mjs"],
-      ESM,
-    );
+    const jest = command("npx jest");
+    await project.run("sh", ["-c", `${jest} --rootDir jest-esm -c jest-esm/jest.config.mjs`]);
   });
 
   test("runs a test as CommonJS by the recipe with a transformer", async () => {
