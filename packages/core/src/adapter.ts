@@ -7,7 +7,14 @@ export {
 } from "./checkpoints/application-columns.ts";
 export { checkClaim, checkScope, namespaceOf } from "./checkpoints/namespace.ts";
 export { RefusalGrace } from "./checkpoints/refusal-grace.ts";
+export { checkListOptions } from "./delivery/dead-letter-list.ts";
 export { deadLetterId, pointerTo } from "./delivery/dead-letter.ts";
+export {
+  LetterCalls,
+  type LetterCallsOptions,
+  type LetterFailure,
+} from "./delivery/letter-calls.ts";
+export { letterText, requestsOf, type LetterText } from "./delivery/letter-requests.ts";
 export { lastingFailure, passingFailure, type StoreFailure } from "./checkpoints/store-failure.ts";
 export {
   advanceOutcome,
@@ -15,6 +22,7 @@ export {
   writeOutcome,
   type ShardLease,
 } from "./checkpoints/write-outcome.ts";
+export { relayed } from "./relay.ts";
 export { checkOptionNames } from "./options/option-names.ts";
 export {
   checkBoolean,

@@ -131,6 +131,12 @@ describe("a letter as JSON", () => {
     }
   });
 
+  it("comes back with the data of the largest record", () => {
+    const letter = letterOf("no", { data: new Uint8Array(10 * 2 ** 20).fill(7) });
+    const { data } = decodeDeadLetter(encodeDeadLetter(letter));
+    expect(Buffer.compare(data!, letter.data!)).toBe(0);
+  });
+
   it("leaves out what a later version has added", () => {
     const letter = letterOf("no");
     const later = { ...(JSON.parse(encodeDeadLetter(letter)) as object), worker: "w-1" };

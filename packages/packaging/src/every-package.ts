@@ -1,10 +1,19 @@
 /** A user's first file for each package, checked against the declarations that are published. */
 import { storeConformance } from "@kc/conformance";
-import { Consumer, MemoryStore, type ConsumerRecord, type Counter, type Store } from "@kc/core";
+import {
+  Consumer,
+  MemoryStore,
+  type ConsumerRecord,
+  type Counter,
+  type DeadLetterQueue,
+  type Store,
+} from "@kc/core";
 import { CloudWatchCounter } from "@kc/counter-cloudwatch";
 import { OpenTelemetryCounter, OpenTelemetryTracing } from "@kc/counter-opentelemetry";
 import { PrometheusCounter } from "@kc/counter-prometheus";
 import { StatsdCounter } from "@kc/counter-statsd";
+import { S3DeadLetterQueue } from "@kc/dead-letter-s3";
+import { SqsDeadLetterQueue } from "@kc/dead-letter-sqs";
 import { FakeClock, FakeKinesis, startEmulator, type Emulator } from "@kc/emulator";
 import { DynamoDBStore } from "@kc/store-dynamodb";
 import { MysqlStore } from "@kc/store-mysql";
@@ -27,6 +36,12 @@ export const counters: readonly Counter[] = [
   new OpenTelemetryCounter(),
   new PrometheusCounter(),
   new StatsdCounter(),
+];
+export const queues: readonly DeadLetterQueue[] = [
+  new SqsDeadLetterQueue({
+    queueUrl: "https://sqs.eu-west-1.amazonaws.com/111122223333/orders-dead",
+  }),
+  new S3DeadLetterQueue({ bucket: "acme-dead-letters" }),
 ];
 export const tracing: OpenTelemetryTracing = new OpenTelemetryTracing();
 export const consumers: readonly Consumer[] = stores.map(

@@ -2,6 +2,8 @@ import { MemoryStore } from "@kc/core";
 import { CloudWatchCounter } from "@kc/counter-cloudwatch";
 import { OpenTelemetryTracing } from "@kc/counter-opentelemetry";
 import { StatsdCounter } from "@kc/counter-statsd";
+import { S3DeadLetterQueue } from "@kc/dead-letter-s3";
+import { SqsDeadLetterQueue } from "@kc/dead-letter-sqs";
 import { startEmulator } from "@kc/emulator";
 import { DynamoDBStore } from "@kc/store-dynamodb";
 import { MysqlStore } from "@kc/store-mysql";
@@ -26,6 +28,11 @@ const OPENED: Readonly<
   MysqlStore: () => new MysqlStore({ connection: "mysql://localhost/app" }),
   RedisStore: () => new RedisStore({ connection: "redis://localhost:6379" }),
   DynamoDBStore: () => new DynamoDBStore({ table: "kinesis-checkpoints" }),
+  SqsDeadLetterQueue: () =>
+    new SqsDeadLetterQueue({
+      queueUrl: "https://sqs.eu-west-1.amazonaws.com/111122223333/orders-dead",
+    }),
+  S3DeadLetterQueue: () => new S3DeadLetterQueue({ bucket: "acme-dead-letters" }),
   CloudWatchCounter: () => new CloudWatchCounter(),
   StatsdCounter: () => new StatsdCounter(),
   OpenTelemetryTracing: () => new OpenTelemetryTracing(),

@@ -3,6 +3,8 @@ import { CloudWatchCounter } from "@kc/counter-cloudwatch";
 import { OpenTelemetryCounter, OpenTelemetryTracing } from "@kc/counter-opentelemetry";
 import { PrometheusCounter } from "@kc/counter-prometheus";
 import { StatsdCounter } from "@kc/counter-statsd";
+import { S3DeadLetterQueue } from "@kc/dead-letter-s3";
+import { SqsDeadLetterQueue } from "@kc/dead-letter-sqs";
 import { FakeKinesis, startEmulator } from "@kc/emulator";
 import { DynamoDBStore } from "@kc/store-dynamodb";
 import { MysqlStore } from "@kc/store-mysql";
@@ -24,6 +26,8 @@ const TAKERS: readonly (readonly [string, Make, wrong: string, meant: string])[]
   ["MysqlStore", (options) => new MysqlStore(options), "tableName", "table"],
   ["RedisStore", (options) => new RedisStore(options), "url", "connection"],
   ["DynamoDBStore", (options) => new DynamoDBStore(options), "region", "client"],
+  ["SqsDeadLetterQueue", (options) => new SqsDeadLetterQueue(options), "queueURL", "queueUrl"],
+  ["S3DeadLetterQueue", (options) => new S3DeadLetterQueue(options), "bucketName", "bucket"],
   ["CloudWatchCounter", (options) => new CloudWatchCounter(options), "interval", "intervalMs"],
   ["OpenTelemetryCounter", (options) => new OpenTelemetryCounter(options), "pershard", "perShard"],
   [
@@ -65,7 +69,16 @@ test.each(TAKERS)(
 );
 
 test("a constructor without its needed options says what it takes", () => {
-  const makes = [Consumer, SqliteStore, PostgresStore, MysqlStore, RedisStore, DynamoDBStore];
+  const makes = [
+    Consumer,
+    SqliteStore,
+    PostgresStore,
+    MysqlStore,
+    RedisStore,
+    DynamoDBStore,
+    SqsDeadLetterQueue,
+    S3DeadLetterQueue,
+  ];
   for (const Made of makes as unknown as readonly (new () => unknown)[]) {
     expect(() => new Made()).toThrow(/^options: \w+ takes an object, not undefined/);
   }

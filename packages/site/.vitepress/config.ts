@@ -23,6 +23,7 @@ const sidebar: DefaultTheme.SidebarItem[] = [
     items: [
       page("Delivery semantics", "/delivery-semantics"),
       page("Many processes", "/groups"),
+      page("Dead letters", "/dead-letters"),
       page("Tuning", "/tuning"),
       page("Metrics and logs", "/metrics"),
       page("Health", "/health"),

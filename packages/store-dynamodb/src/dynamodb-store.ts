@@ -16,14 +16,13 @@ import {
   type WorkerIdentity,
   type WorkerMembership,
 } from "@kc/core";
-import { advanceOutcome, singleResult } from "@kc/core/adapter";
+import { advanceOutcome, relayed, singleResult } from "@kc/core/adapter";
 import { Client } from "./client.ts";
 import { DynamoDBLeases } from "./leases.ts";
 import { checkShardId, Namespaces } from "./namespaces.ts";
 import { checkOptions, checkWeight, type DynamoDBStoreOptions } from "./options.ts";
 import { inParallel } from "./parallel.ts";
 import { PartitionMemory } from "./partition-memory.ts";
-import { relayed } from "./relay.ts";
 import { applicationOf, shardStateOf, writerOf, type Item } from "./rows.ts";
 import { setUpTable } from "./schema.ts";
 import * as statements from "./statements.ts";

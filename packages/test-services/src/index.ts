@@ -3,6 +3,7 @@ export {
   type DynamoDbLocalServer,
   startDynamoDbLocal,
 } from "./dynamodb-local.ts";
+export { type Front, type FrontAnswer, type FrontRequest, startFront } from "./front.ts";
 export { type GaleraCluster, NoGaleraError, startGalera } from "./galera.ts";
 export { startKinesalite, startKinesisLocal, type Witness } from "./kinesis-witnesses.ts";
 export { type MariadbServer, startMariadb } from "./mariadb.ts";

@@ -13,11 +13,14 @@ export interface SqsS3Server extends SqsS3Address, Lifecycle {}
 
 const FAUXQS = fileURLToPath(new URL("../node_modules/fauxqs/dist/app.js", import.meta.url));
 
-/** Its own command listens on every address of the machine. */
+/** Its own command listens on every address of the machine, and takes no object above 11 MiB. */
 const PROGRAM = `
 const [path, port] = process.argv.slice(1);
 const { buildApp } = await import(path);
-await buildApp({ logger: false }).listen({ port: Number(port), host: "127.0.0.1" });
+const app = buildApp({ logger: false });
+app.removeContentTypeParser("");
+app.addContentTypeParser("*", { parseAs: "buffer", bodyLimit: 2 ** 26 }, (_, body, done) => done(null, body));
+await app.listen({ port: Number(port), host: "127.0.0.1" });
 console.log("ready");`;
 
 export async function startSqsS3(): Promise<SqsS3Server> {

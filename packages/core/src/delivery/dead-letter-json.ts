@@ -27,7 +27,8 @@ const MEMBERS: Readonly<Record<Exclude<keyof DeadLetter, "error" | "reason">, Me
 
 type MemberType = "text" | "text?" | "number" | "number?" | "bytes?" | "time" | "time?";
 
-const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+/** Without groups: a pattern that repeats one runs out of stack in a text of megabytes. */
+const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 
 /**
  * A letter as JSON: the members of `DeadLetter`, data in base64 (absent in a pointer), times in ISO 8601.
@@ -89,7 +90,7 @@ function memberOf(
       break;
     }
     case "bytes?":
-      if (typeof value === "string" && BASE64.test(value)) {
+      if (typeof value === "string" && value.length % 4 === 0 && BASE64.test(value)) {
         return new Uint8Array(Buffer.from(value, "base64"));
       }
       break;

@@ -1,6 +1,6 @@
 import { DeadLetterError } from "../errors.ts";
 import { checkOptionNames } from "../options/option-names.ts";
-import { checkWholeNumber } from "../options/option-values.ts";
+import { checkListOptions } from "./dead-letter-list.ts";
 import type {
   DeadLetter,
   DeadLetterListOptions,
@@ -33,9 +33,7 @@ export class MemoryDeadLetterQueue implements ReadableDeadLetterQueue {
 
   async list(options: DeadLetterListOptions = {}): Promise<DeadLetterPage> {
     this.#enter();
-    checkOptionNames("list()", options, ["application", "limit", "after"]);
-    const { application, limit = 100, after = "" } = options;
-    checkWholeNumber("limit", limit, { least: 1, most: 1000 });
+    const { application, limit, after = "" } = checkListOptions(options);
     const rest = [...this.#letters.values()]
       .filter((letter) => application === undefined || letter.application === application)
       .filter(({ id }) => id > after)

@@ -1,5 +1,5 @@
 import { setMaxListeners } from "node:events";
-import type { CallOptions } from "@kc/core";
+import type { CallOptions } from "./checkpoints/store.ts";
 
 /**
  * One listener on the caller's signal, however many requests `work` makes: Node warns of the

@@ -1,0 +1,106 @@
+import { startFront, type Front, type FrontAnswer } from "@kc-internal/test-services";
+import { expect, inject, onTestFinished, test } from "vitest";
+import { S3DeadLetterQueue } from "../src/index.ts";
+import { connect, openBucket, type TestBucket } from "./support/bucket.ts";
+import { letterAt, send } from "./support/letters.ts";
+
+async function openBehindFront(timeoutMs = 5000): Promise<{
+  readonly front: Front;
+  readonly bucket: TestBucket;
+  readonly queue: S3DeadLetterQueue;
+}> {
+  const front = await startFront(inject("sqsS3"));
+  const bucket = await openBucket();
+  const client = connect(front);
+  onTestFinished(async () => {
+    client.destroy();
+    await front[Symbol.asyncDispose]();
+  });
+  const queue = new S3DeadLetterQueue({ bucket: bucket.name, client, timeoutMs });
+  return { front, bucket, queue };
+}
+
+function refusal(status: number, code: string): FrontAnswer {
+  return {
+    status,
+    headers: { "content-type": "application/xml" },
+    body: `<?xml version="1.0" encoding="UTF-8"?><Error><Code>${code}</Code><Message>planted</Message></Error>`,
+  };
+}
+
+const letters = Array.from({ length: 20 }, (_, index) => letterAt(index));
+
+test.each([
+  [503, "SlowDown", "DEAD_LETTERS_UNAVAILABLE", "throttles"],
+  [500, "InternalError", "DEAD_LETTERS_UNAVAILABLE", "cannot be reached, or fails"],
+  [409, "OperationAborted", "DEAD_LETTERS_UNAVAILABLE", "another write"],
+  [403, "AccessDenied", "DEAD_LETTERS_REFUSED", "s3:PutObject on"],
+  [403, "SignatureDoesNotMatch", "DEAD_LETTERS_REFUSED", "the credentials are wrong"],
+  [400, "AuthorizationHeaderMalformed", "DEAD_LETTERS_REFUSED", "another Region"],
+  [301, "PermanentRedirect", "DEAD_LETTERS_REFUSED", "another Region"],
+  [400, "KMS.DisabledException", "DEAD_LETTERS_REFUSED", "kms:GenerateDataKey"],
+])("an answer of %i %s is %s: %s", async (status, error, code, text) => {
+  const { front, queue } = await openBehindFront();
+  front.answer = () => refusal(status, error);
+  await expect(send(queue, letters)).rejects.toMatchObject({
+    code,
+    retryable: code === "DEAD_LETTERS_UNAVAILABLE",
+    message: expect.stringContaining(text),
+  });
+});
+
+test("a bucket that is not there is named", async () => {
+  const client = connect();
+  onTestFinished(() => client.destroy());
+  const queue = new S3DeadLetterQueue({ bucket: "nobody-made-it", client });
+  const missing = {
+    code: "DEAD_LETTERS_REFUSED",
+    message: expect.stringContaining("S3 bucket nobody-made-it: there is no such bucket"),
+  };
+  await expect(send(queue, letters)).rejects.toMatchObject(missing);
+  await expect(queue.list()).rejects.toMatchObject(missing);
+});
+
+test("after a failure no other letter is begun, and the same letters are held once afterwards", async () => {
+  const { front, bucket, queue } = await openBehindFront();
+  front.answer = () => (front.requests.length === 3 ? refusal(503, "SlowDown") : undefined);
+  await expect(send(queue, letters)).rejects.toMatchObject({ retryable: true });
+  const begun = front.requests.length;
+  expect(begun).toBeLessThan(letters.length);
+  await send(queue, letters);
+  expect(front.requests).toHaveLength(begun + letters.length);
+  expect(await bucket.keys()).toHaveLength(letters.length);
+});
+
+test("requests that are never answered end by their time, or before by the signal", async () => {
+  const { front, queue } = await openBehindFront(100);
+  front.answer = () => "silence";
+  await expect(send(queue, letters)).rejects.toMatchObject({
+    code: "DEAD_LETTERS_UNAVAILABLE",
+    retryable: true,
+    message: expect.stringContaining("no answer within 100 ms"),
+  });
+  const patient = await openBehindFront(600_000);
+  patient.front.answer = () => "silence";
+  const stop = new AbortController();
+  const call = send(patient.queue, letters, stop.signal);
+  stop.abort(new Error("the shard stops"));
+  await expect(call).rejects.toThrow("the shard stops");
+});
+
+test("letters that cannot be removed reject the call with what S3 said of the first", async () => {
+  const { front, queue } = await openBehindFront();
+  await send(queue, letters);
+  front.answer = ({ method, url }) =>
+    method === "POST" && url.includes("delete")
+      ? {
+          status: 200,
+          headers: { "content-type": "application/xml" },
+          body: "<DeleteResult><Error><Key>k</Key><Code>AccessDenied</Code><Message>planted</Message></Error></DeleteResult>",
+        }
+      : undefined;
+  await expect(queue.remove([letterAt(1).id])).rejects.toMatchObject({
+    code: "DEAD_LETTERS_REFUSED",
+    message: expect.stringContaining("s3:DeleteObject"),
+  });
+});

@@ -1,0 +1,6 @@
+import { mergeConfig } from "vitest/config";
+import project from "../../vitest.package.ts";
+
+export default mergeConfig(project, {
+  test: { globalSetup: ["@kc-internal/test-services/setup/sqs-s3"] },
+});

@@ -1,0 +1,2 @@
+export type { SqsClientLike, SqsDeadLetterQueueOptions } from "./options.ts";
+export { SqsDeadLetterQueue } from "./sqs-dead-letter-queue.ts";

@@ -1,0 +1,62 @@
+import { ConfigError } from "@kc/core";
+import { checkMethods, checkOptionNames, checkWholeNumber } from "@kc/core/adapter";
+
+/** The part of the SDK's `SQSClient` that is used. Structural, so that another copy fits. */
+export interface SqsClientLike {
+  // The SDK's `send` is overloaded for each command; its callers name the output.
+  // oxlint-disable-next-line typescript/no-explicit-any
+  send(command: any, options?: { abortSignal?: AbortSignal }): Promise<any>;
+}
+
+export interface SqsDeadLetterQueueOptions {
+  /** The queue's URL. One that ends in `.fifo` is a FIFO queue. */
+  readonly queueUrl: string;
+  /**
+   * An `SQSClient` of the SDK, which stays yours: it is never destroyed here.
+   * @default one of our own, with the Region and the credentials of the environment
+   */
+  readonly client?: SqsClientLike;
+  /**
+   * The longest message, in bytes, its attributes included; together the messages of one request are no
+   * longer either. 16,384 to 1,048,576. A letter that is longer goes as a pointer to its record. Set it
+   * to the queue's `MaximumMessageSize`, which is 262,144 for queues that were made before August 2025.
+   * @default 1048576
+   */
+  readonly maxMessageBytes?: number;
+  /**
+   * How long a request to SQS may take, with the retries that the SDK hides in it, in milliseconds, 100
+   * to 600,000. @default 5000
+   */
+  readonly timeoutMs?: number;
+}
+
+export interface CheckedOptions {
+  readonly queueUrl: string;
+  readonly isFifo: boolean;
+  readonly client: SqsClientLike | undefined;
+  readonly maxMessageBytes: number;
+  readonly timeoutMs: number;
+}
+
+const OPTION_NAMES = ["queueUrl", "client", "maxMessageBytes", "timeoutMs"];
+/** The service's limit for a message and for a request. */
+const MIB = 1_048_576;
+/** A pointer with its attributes fits into the least. */
+const MESSAGE_BYTES = { least: 16_384, most: MIB };
+const TIMEOUT = { least: 100, most: 600_000 };
+
+/** @throws ConfigError for each option that is missing, of the wrong kind, or out of bounds. */
+export function checkOptions(options: SqsDeadLetterQueueOptions): CheckedOptions {
+  checkOptionNames("SqsDeadLetterQueue", options, OPTION_NAMES);
+  const { queueUrl, client, maxMessageBytes = MIB, timeoutMs = 5000 } = options;
+  if (typeof queueUrl !== "string" || !/^https?:\/\/[^/\s]+\/\S+$/.test(queueUrl)) {
+    throw new ConfigError(
+      "queueUrl",
+      `must be a queue's URL, as https://sqs.{region}.amazonaws.com/{account}/{queue}, not ${queueUrl}`,
+    );
+  }
+  if (client !== undefined) checkMethods("client", client, ["send"], "an SQSClient");
+  checkWholeNumber("maxMessageBytes", maxMessageBytes, MESSAGE_BYTES, "bytes");
+  checkWholeNumber("timeoutMs", timeoutMs, TIMEOUT, "milliseconds");
+  return { queueUrl, isFifo: queueUrl.endsWith(".fifo"), client, maxMessageBytes, timeoutMs };
+}
