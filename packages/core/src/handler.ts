@@ -11,7 +11,10 @@ export const SkipCheckpoint: unique symbol = Symbol.for("@kc/SkipCheckpoint");
  * Called for one record of a shard at a time, in order. Sync or async; a throw or rejection stops
  * the scan with a `HANDLER_FAILED` error that names the shard and has what was thrown as its cause.
  */
-export type Handler = (record: ConsumerRecord, context: HandlerContext) => unknown;
+export type Handler<Value = unknown> = (
+  record: ConsumerRecord<Value>,
+  context: HandlerContext,
+) => unknown;
 
 export interface HandlerContext {
   readonly shardId: string;

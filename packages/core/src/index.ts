@@ -35,6 +35,13 @@ export type {
   DeadLetterReason,
   ReadableDeadLetterQueue,
 } from "./delivery/dead-letter.ts";
+export type { BatchAnswer, BatchItemFailure } from "./delivery/batch-outcome.ts";
+export type {
+  Decoder,
+  StandardIssue,
+  StandardResult,
+  StandardSchemaV1,
+} from "./delivery/decode.ts";
 export { decodeDeadLetter, encodeDeadLetter } from "./delivery/dead-letter-json.ts";
 export { MemoryDeadLetterQueue } from "./delivery/memory-dead-letter-queue.ts";
 export type { Counter } from "./telemetry/counter.ts";
@@ -66,6 +73,12 @@ export { LeaseGroup } from "./groups/leases/lease-group.ts";
 export type { LeaseGroupOptions } from "./groups/leases/lease-group-options.ts";
 export type { LeaseGroupStatus, LeasedShardStatus } from "./groups/leases/group-status.ts";
 export { Consumer } from "./consumer.ts";
+export type {
+  BatchOptions,
+  DeliveryOptions,
+  Ordering,
+  RetryOptions,
+} from "./options/delivery-options.ts";
 export type { ScanOptions } from "./options/scan-options.ts";
 export type { ConsumerOptions, LeasingConsumerOptions } from "./options/consumer-options.ts";
 export type { WireOption } from "./kinesis/wire/wire.ts";

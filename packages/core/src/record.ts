@@ -1,7 +1,7 @@
 const decoder = new TextDecoder();
 
-/** One record as the handler gets it. */
-export class ConsumerRecord {
+/** One record as the handler gets it. `Value` is what `decode` makes of it. */
+export class ConsumerRecord<Value = unknown> {
   /** The bytes as they were put. May be a view on the whole page's memory: see `copy()`. */
   readonly data: Uint8Array;
   /** Empty where the stream's mode has none. */
@@ -16,8 +16,10 @@ export class ConsumerRecord {
   /** How far the page that brought this record was behind the shard's tip, in milliseconds. */
   readonly millisBehindLatest: number;
   readonly encryptionType: "NONE" | "KMS" | undefined;
+  /** What `decode` made of the record; undefined without it. */
+  readonly value: Value;
 
-  constructor(fields: RecordFields) {
+  constructor(fields: RecordFields<Value>) {
     this.data = fields.data;
     this.partitionKey = fields.partitionKey;
     this.sequenceNumber = fields.sequenceNumber;
@@ -26,6 +28,8 @@ export class ConsumerRecord {
     this.shardId = fields.shardId;
     this.millisBehindLatest = fields.millisBehindLatest;
     this.encryptionType = fields.encryptionType;
+    // Without a decoder, Value is undefined or unknown.
+    this.value = fields.value as Value;
   }
 
   /** The data as UTF-8 text; malformed bytes become U+FFFD. */
@@ -43,14 +47,14 @@ export class ConsumerRecord {
   }
 
   /** The same record with data of its own, to be kept for longer than its page. */
-  copy(): ConsumerRecord {
+  copy(): ConsumerRecord<Value> {
     // Every field is the instance's own.
     // oxlint-disable-next-line typescript/no-misused-spread
     return new ConsumerRecord({ ...this, data: this.data.slice() });
   }
 }
 
-export interface RecordFields {
+export interface RecordFields<Value = unknown> {
   readonly data: Uint8Array;
   readonly partitionKey: string;
   readonly sequenceNumber: string;
@@ -59,4 +63,5 @@ export interface RecordFields {
   readonly shardId: string;
   readonly millisBehindLatest: number;
   readonly encryptionType: "NONE" | "KMS" | undefined;
+  readonly value?: Value;
 }

@@ -15,10 +15,17 @@ const THRESHOLDS: Readonly<Record<keyof HealthThresholds, true>> = {
   laggingAfterMs: true,
 };
 
-/** The options of `scan`, `scanShard`, `records` and `events`, checked. @throws ConfigError */
-export function checkScanOptions(options: ScanOptions): ScanOptions {
+/**
+ * The options of `records` and `events`, checked; of other calls, those that all have.
+ * @param names what options there are
+ * @throws ConfigError
+ */
+export function checkScanOptions(
+  options: ScanOptions,
+  names: readonly string[] = Object.keys(SCAN_OPTIONS),
+): ScanOptions {
   if (isSignal(options)) throw new ConfigError("signal", "pass the signal as { signal }");
-  checkOptionNames("a scan", options, Object.keys(SCAN_OPTIONS));
+  checkOptionNames("a scan", options, names);
   const { signal } = options;
   if (signal === undefined || isSignal(signal)) return options;
   const isController = isSignal((signal as { readonly signal?: unknown } | null)?.signal);

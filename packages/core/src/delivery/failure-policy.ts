@@ -1,0 +1,110 @@
+import { MAX_TIMER_MS } from "../clock.ts";
+import { ConfigError, KcError } from "../errors.ts";
+import { NonRetriableError, RetryAfterError } from "../handler-errors.ts";
+import type { ConsumerRecord } from "../record.ts";
+import type { DeadLetterReason } from "./dead-letter.ts";
+import { DecoderRefusal, UndecodableError } from "./decode.ts";
+
+/** `RetryOptions` with every default filled in. */
+export interface RetryPolicy {
+  readonly maxAttempts: number;
+  readonly minDelayMs: number;
+  readonly maxDelayMs: number;
+  readonly factor: number;
+  readonly shouldRetry: ((error: unknown, record: ConsumerRecord) => boolean) | undefined;
+}
+
+export interface FailurePolicy {
+  readonly retry: RetryPolicy;
+  /** Infinity = none is too old. */
+  readonly maxRecordAgeMs: number;
+}
+
+export interface FailedAttempt {
+  /** 1 = the first. */
+  readonly attempt: number;
+  /** What was thrown. */
+  readonly error: unknown;
+  readonly record: ConsumerRecord;
+  /** How long ago the record arrived, by the service's clock. */
+  readonly ageMs: number;
+}
+
+export type Verdict =
+  | { readonly kind: "retry"; readonly afterMs: number }
+  | { readonly kind: "give-up"; readonly reason: DeadLetterReason };
+
+/**
+ * What follows a failed attempt. An error says first whether another attempt makes sense, then attempts
+ * and age are looked at: a record that would be too old at its next attempt is given up now.
+ * @param random numbers in [0, 1)
+ * @throws KcError that ends the scan, whatever `onFailure` is: `decode` is async, `shouldRetry` failed
+ */
+export function verdictOf(
+  { attempt, error, record, ageMs }: FailedAttempt,
+  { retry, maxRecordAgeMs }: FailurePolicy,
+  random: () => number,
+): Verdict {
+  const decided = decidedBy(error);
+  if (decided !== undefined) return { kind: "give-up", reason: decided };
+  if (attempt >= retry.maxAttempts) return { kind: "give-up", reason: "attempts" };
+  if (!asksForRetry(retry, error, record)) return { kind: "give-up", reason: "non-retriable" };
+  const afterMs = delayOf(error) ?? retryDelayMs(attempt, retry, random);
+  if (ageMs + afterMs > maxRecordAgeMs) return { kind: "give-up", reason: "age" };
+  return { kind: "retry", afterMs };
+}
+
+/**
+ * The wait after so many failed attempts: random between the least delay and a bound that grows with
+ * each, so that handlers that failed together do not come back together. At least 1 ms.
+ */
+export function retryDelayMs(
+  attempts: number,
+  { minDelayMs, maxDelayMs, factor }: RetryPolicy,
+  random: () => number,
+): number {
+  const bound = Math.min(maxDelayMs, minDelayMs * factor ** Math.min(attempts, 100));
+  return Math.max(1, minDelayMs + random() * (bound - minDelayMs));
+}
+
+function asksForRetry(
+  { shouldRetry }: RetryPolicy,
+  error: unknown,
+  record: ConsumerRecord,
+): boolean {
+  if (shouldRetry === undefined) return true;
+  let answer: unknown;
+  try {
+    answer = shouldRetry(error, record);
+  } catch (cause) {
+    const { shardId } = record;
+    const message = `${shardId}: retry.shouldRetry failed at ${record.sequenceNumber}`;
+    throw new KcError("HANDLER_FAILED", message, { shardId, cause });
+  }
+  if (typeof answer === "boolean") return answer;
+  throw new ConfigError("retry.shouldRetry", `must answer true or false, not ${typeof answer}`);
+}
+
+/** Why no attempt makes sense; undefined = the error does not say. @throws the refusal of a decoder */
+function decidedBy(error: unknown): DeadLetterReason | undefined {
+  if (readable(() => error instanceof DecoderRefusal)) throw error;
+  if (readable(() => error instanceof UndecodableError)) return "undecodable";
+  if (readable(() => NonRetriableError.is(error))) return "non-retriable";
+  return undefined;
+}
+
+/** The delay that the handler asked for; undefined = none, or one that no timer can wait. */
+function delayOf(error: unknown): number | undefined {
+  const delayMs = readable(() => (RetryAfterError.is(error) ? error.delayMs : undefined));
+  if (typeof delayMs !== "number" || !(delayMs >= 0)) return undefined;
+  return Math.min(Math.max(1, delayMs), MAX_TIMER_MS);
+}
+
+/** A proxy or a getter of a stranger's may throw: then the error asks for nothing. */
+function readable<Value>(read: () => Value): Value | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,181 @@
+import { ConfigError } from "../errors.ts";
+import type { Decoder } from "../delivery/decode.ts";
+import type { DeadLetterQueue } from "../delivery/dead-letter.ts";
+import type { RetryPolicy } from "../delivery/failure-policy.ts";
+import type { ConsumerRecord } from "../record.ts";
+import type { BatchOptions, DeliveryOptions, Ordering, RetryOptions } from "./delivery-options.ts";
+import { checkOptionNames } from "./option-names.ts";
+import {
+  checkBoolean,
+  checkDuration,
+  checkFunction,
+  checkMethods,
+  checkOneOf,
+  checkWholeNumber,
+} from "./option-values.ts";
+import { checkScanOptions } from "./scan-options.ts";
+
+/** The options of a delivery, checked, with every default filled in. */
+export interface ResolvedDelivery {
+  readonly signal: AbortSignal | undefined;
+  readonly concurrency: number;
+  readonly ordering: Ordering;
+  readonly key: ((record: ConsumerRecord) => string) | undefined;
+  readonly retry: RetryPolicy;
+  /** Infinity = none is too old. */
+  readonly maxRecordAgeMs: number;
+  readonly handlerTimeoutMs: number | undefined;
+  readonly onFailure: "stop" | "skip" | DeadLetterQueue;
+  readonly decode: Decoder<unknown> | undefined;
+}
+
+export interface ResolvedBatches extends ResolvedDelivery {
+  readonly maxRecords: number;
+  readonly maxBytes: number;
+  readonly maxWaitMs: number;
+  readonly bisect: boolean;
+}
+
+const DELIVERY: Readonly<Record<keyof DeliveryOptions, true>> = {
+  signal: true,
+  concurrency: true,
+  ordering: true,
+  key: true,
+  retry: true,
+  maxRecordAgeMs: true,
+  handlerTimeoutMs: true,
+  onFailure: true,
+  decode: true,
+};
+const BATCHES: Readonly<Record<keyof BatchOptions, true>> = {
+  ...DELIVERY,
+  maxRecords: true,
+  maxBytes: true,
+  maxWaitMs: true,
+  bisect: true,
+};
+const RETRY: Readonly<Record<keyof RetryOptions, true>> = {
+  maxAttempts: true,
+  minDelayMs: true,
+  maxDelayMs: true,
+  factor: true,
+  shouldRetry: true,
+};
+
+const MOST_IN_FLIGHT = 10_000;
+const MIB = 1024 * 1024;
+
+/** Of `scan` and `scanShard`. @throws ConfigError that names the option */
+export function resolveDelivery<Value>(options: DeliveryOptions<Value>): ResolvedDelivery {
+  return resolve(options, Object.keys(DELIVERY));
+}
+
+/** Of `scanBatch`. @throws ConfigError that names the option */
+export function resolveBatches<Value>(options: BatchOptions<Value>): ResolvedBatches {
+  const delivery = resolve(options, Object.keys(BATCHES));
+  const { maxRecords = 100, maxBytes = 6 * MIB, maxWaitMs = 0, bisect = false } = options;
+  checkBoolean("bisect", bisect);
+  if (maxRecords === 1 && bisect) {
+    throw new ConfigError("bisect", "a batch of 1 record cannot be halved: leave bisect out");
+  }
+  return {
+    ...delivery,
+    maxRecords: checkWholeNumber("maxRecords", maxRecords, { least: 1, most: MOST_IN_FLIGHT }),
+    maxBytes: checkWholeNumber("maxBytes", maxBytes, { least: 1, most: Infinity }, "bytes"),
+    maxWaitMs: checkDuration("maxWaitMs", maxWaitMs),
+    bisect,
+  };
+}
+
+function resolve<Value>(
+  options: DeliveryOptions<Value>,
+  names: readonly string[],
+): ResolvedDelivery {
+  const { signal } = checkScanOptions(options, names);
+  const { concurrency = 1, key, retry, maxRecordAgeMs, handlerTimeoutMs, decode } = options;
+  const { ordering = "key", onFailure = "stop" } = options;
+  const resolved: ResolvedDelivery = {
+    signal,
+    concurrency: checkWholeNumber("concurrency", concurrency, { least: 1, most: MOST_IN_FLIGHT }),
+    ordering: checkOneOf("ordering", ordering, ["key", "shard", "none"]),
+    key,
+    retry: resolveRetry(retry),
+    maxRecordAgeMs:
+      maxRecordAgeMs === undefined ? Infinity : checkDuration("maxRecordAgeMs", maxRecordAgeMs, 1),
+    handlerTimeoutMs:
+      handlerTimeoutMs === undefined
+        ? undefined
+        : checkDuration("handlerTimeoutMs", handlerTimeoutMs, 1),
+    onFailure: checkOnFailure(onFailure),
+    decode: checkDecode(decode),
+  };
+  if (key !== undefined) checkFunction("key", key);
+  checkTogether(resolved);
+  return resolved;
+}
+
+/** Combinations of which one part would have no effect, or a bad one. */
+function checkTogether(options: ResolvedDelivery): void {
+  const { concurrency, ordering, key, maxRecordAgeMs, onFailure } = options;
+  if (ordering === "shard" && concurrency > 1) {
+    throw new ConfigError(
+      "concurrency",
+      `in the order of the shard one is handled at a time: leave out concurrency, or take ` +
+        `ordering "key" or "none"`,
+    );
+  }
+  if (key !== undefined && ordering !== "key") {
+    throw new ConfigError(
+      "key",
+      `has no effect with ordering "${ordering}": leave one of them out`,
+    );
+  }
+  if (maxRecordAgeMs !== Infinity && onFailure === "stop") {
+    throw new ConfigError(
+      "maxRecordAgeMs",
+      `an old record would end every scan: it needs onFailure: "skip", or a dead-letter queue`,
+    );
+  }
+}
+
+function resolveRetry(retry: RetryOptions | undefined): RetryPolicy {
+  const once = { maxAttempts: 1, minDelayMs: 0, maxDelayMs: 0, factor: 1, shouldRetry: undefined };
+  if (retry === undefined) return once;
+  checkOptionNames("retry", retry, Object.keys(RETRY), "retry");
+  const { maxAttempts = 3, minDelayMs = 100, factor = 2, shouldRetry } = retry;
+  if (maxAttempts !== Infinity) {
+    checkWholeNumber("retry.maxAttempts", maxAttempts, { least: 1, most: Infinity });
+  }
+  checkDuration("retry.minDelayMs", minDelayMs);
+  const { maxDelayMs = Math.max(30_000, minDelayMs) } = retry;
+  checkDuration("retry.maxDelayMs", maxDelayMs);
+  if (maxDelayMs < minDelayMs) {
+    throw new ConfigError(
+      "retry.maxDelayMs",
+      `must be at least minDelayMs, which is ${minDelayMs}`,
+    );
+  }
+  if (typeof factor !== "number" || !(factor >= 1 && factor <= 1000)) {
+    throw new ConfigError("retry.factor", `must be a number from 1 to 1000, not ${String(factor)}`);
+  }
+  if (shouldRetry !== undefined) checkFunction("retry.shouldRetry", shouldRetry);
+  return { maxAttempts, minDelayMs, maxDelayMs, factor, shouldRetry };
+}
+
+function checkOnFailure(onFailure: unknown): "stop" | "skip" | DeadLetterQueue {
+  if (typeof onFailure === "string") {
+    return checkOneOf<"stop" | "skip">("onFailure", onFailure, ["stop", "skip"]);
+  }
+  checkMethods("onFailure", onFailure, ["send"], `"stop", "skip" or a dead-letter queue`);
+  return onFailure as DeadLetterQueue;
+}
+
+function checkDecode<Value>(decode: Decoder<Value> | undefined): Decoder<unknown> | undefined {
+  if (decode === undefined) return undefined;
+  // Schemas of some libraries are functions themselves.
+  const schema = (decode as Partial<Record<"~standard", { readonly validate?: unknown }>> | null)?.[
+    "~standard"
+  ];
+  if (typeof decode === "function" || typeof schema?.validate === "function") return decode;
+  throw new ConfigError("decode", "must be a function, or a schema with the member ~standard");
+}
