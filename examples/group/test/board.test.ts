@@ -4,7 +4,7 @@ import { Board } from "../src/board.ts";
 
 type Owners = Readonly<Record<number, string | undefined>>;
 
-/** What a worker tells, all of whose shards came here by their first claim. */
+/** What a worker reports whose shards all came here by their first claim. */
 const status = (
   workerId: string,
   workers: string[],
@@ -27,7 +27,7 @@ const status = (
   })),
 });
 
-test("each change is one line, told once, by its new owner", () => {
+test("each change is one line, reported once, by its new owner", () => {
   const lines: string[] = [];
   const board = new Board((line) => lines.push(line.replaceAll(/ +/g, " ")));
   board.update(status("a", ["a", "b"], { 0: "a", 1: "b" }));

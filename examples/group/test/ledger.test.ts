@@ -27,7 +27,7 @@ test("a record that was never handled is missing, one that was never put is too 
   expect(judge(put, more, kill)).toMatchObject({ missing: 0, distinct: 5, good: false });
 });
 
-test("a key's record that comes after a later one is out of order, whoever handled it", () => {
+test("a key's record that comes after a later one is out of order, whichever worker handled it", () => {
   const handled = journal("a s 1 k", "a s 10 k", "b s 3 k", "b s 2 other");
   expect(judge(put, handled, kill)).toMatchObject({ outOfOrder: 1, keys: 2, good: false });
 });

@@ -21,7 +21,7 @@ interface Dashboard {
 
 /** What is not to be seen where nothing fails and nobody comes or goes. */
 const RARE =
-  /kinesis_(errors|handler_errors|trimmed|dropped_figures|leases_released|leases_lost|handoffs_forced|evictions|takeover_duration|outage_age)_/;
+  /kinesis_(errors|handler_errors|trimmed|dropped_metrics|leases_released|leases_lost|handoffs_forced|evictions|takeover_duration|outage_age)_/;
 
 const expressions = dashboard.panels
   .flatMap(({ title, targets = [] }) => targets.map(({ expr }) => ({ title, expr })))

@@ -225,7 +225,7 @@ const STORIES: readonly Story[] = [
       return world.start("one", () => {}, { counterOf: (registry) => new Failing({ registry }) });
     },
     incident: (_world, recording) => recording.run(15),
-    fired: ["KinesisFiguresDropped"],
+    fired: ["KinesisMetricsDropped"],
   },
 ];
 

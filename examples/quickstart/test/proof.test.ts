@@ -26,6 +26,6 @@ test("repeats count for the run that repeated, and not as disorder", () => {
   expect(proof.keysOutOfOrder).toBe(0);
 });
 
-test("a record that this producer never put is told apart", () => {
+test("a record that this producer never put is recognized", () => {
   expect(prove(put, handle(1, "a", "7")).unknown).toBe(1);
 });

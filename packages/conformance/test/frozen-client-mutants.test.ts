@@ -6,7 +6,7 @@ import { networkedHarness, oneMessage, type Protocol } from "./support/networked
 
 frozenClientConformance("a store over a network", () => networkedHarness());
 
-/** A transaction of three messages: whoever stands still in it has the lock. */
+/** A transaction of three messages: a client that stops within it keeps the lock. */
 const locking =
   (operation: string, isMeant: (values: readonly unknown[]) => boolean = () => true): Protocol =>
   (call, values) =>

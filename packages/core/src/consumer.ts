@@ -85,7 +85,7 @@ export class Consumer {
     return {
       stream: scope.streamName,
       application: scope.application,
-      droppedFigures: telemetry.dropped,
+      droppedMetrics: telemetry.dropped,
       ...(this.#current?.status() ?? IDLE),
     };
   }

@@ -113,5 +113,5 @@ test("a counter that can add and nothing else is counted with", async () => {
 });
 
 function consumerDropped(consumer: Consumer): number {
-  return consumer.status().droppedFigures;
+  return consumer.status().droppedMetrics;
 }

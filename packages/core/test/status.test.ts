@@ -11,7 +11,7 @@ test("a consumer that does not scan is idle, and not alive", async () => {
   const world = await World.of();
   const consumer = world.consumer();
   const idle = { stream: "orders", application: "billing", state: "idle", shards: [] };
-  const none = { troubles: [], bufferedBytes: 0, pollDelayMs: 0, droppedFigures: 0 };
+  const none = { troubles: [], bufferedBytes: 0, pollDelayMs: 0, droppedMetrics: 0 };
   expect(consumer.status()).toEqual({ ...idle, ...none, stage: undefined });
   expect(consumer.health()).toEqual({
     alive: false,
@@ -156,7 +156,7 @@ test("a stop is seen: the consumer stops, the shard drains", async () => {
   expect(world.clock.pendingTimers).toBe(0);
 });
 
-test("memory of pages is told while they wait, and so are figures that the counter threw at", async () => {
+test("the memory of waiting pages is reported, and so are values that the counter threw at", async () => {
   const world = await World.of({ maxRecordsPerPage: 1 });
   const stuck = gate();
   const counter = {
@@ -175,7 +175,7 @@ test("memory of pages is told while they wait, and so are figures that the count
   stuck.open();
   await world.clock.advance(1000);
   expect(consumer.status().bufferedBytes).toBeLessThan(1000);
-  expect(consumer.status().droppedFigures).toBeGreaterThan(2);
+  expect(consumer.status().droppedMetrics).toBeGreaterThan(2);
 });
 
 test("a worker without shards is ready: it stands by", () => {
@@ -188,7 +188,7 @@ test("a worker without shards is ready: it stands by", () => {
     troubles: [],
     bufferedBytes: 0,
     pollDelayMs: 0,
-    droppedFigures: 0,
+    droppedMetrics: 0,
   };
   expect(healthOf(status)).toMatchObject({ alive: true, ready: true });
 });

@@ -100,7 +100,7 @@ test("lag disappears even if the handler never returns", async () => {
   expect(world.counter.gauge("shards")).toEqual({});
 });
 
-test("every figure has a name and attributes of the one map, and the stream and application", async () => {
+test("every value has a name and attributes of the one map, and the stream and application", async () => {
   const world = await World.of();
   const seen: (readonly [string, object])[] = [];
   const counter: Counter = {

@@ -16,7 +16,7 @@ const DIMENSIONS = { Stream: "orders", Application: "billing" };
 const WHERE = { stream: "orders", application: "billing" };
 const SHARD = { ...WHERE, shardId: "shardId-000000000000" };
 
-test("an interval's figures are one line for each set of dimensions", async () => {
+test("an interval's metrics are one line for each set of dimensions", async () => {
   const output = new Lines();
   await using counter = new CloudWatchCounter({ output, dimensions: { Service: "api" } });
   counter.add("records", 3, WHERE);
@@ -27,8 +27,8 @@ test("an interval's figures are one line for each set of dimensions", async () =
   await counter.flush();
 
   expect(output.documents).toHaveLength(2);
-  const [figures, retries] = output.documents;
-  expect(figures).toMatchObject({
+  const [records, retries] = output.documents;
+  expect(records).toMatchObject({
     Service: "api",
     Stream: "orders",
     Application: "billing",
@@ -36,7 +36,7 @@ test("an interval's figures are one line for each set of dimensions", async () =
     Lag: 1500,
     HandlerDuration: [0.5],
   });
-  expect(directiveOf(figures!)).toEqual({
+  expect(directiveOf(records!)).toEqual({
     Namespace: "Kinesis/Consumer",
     Dimensions: [["Service", "Stream", "Application"]],
     Metrics: [
@@ -48,7 +48,7 @@ test("an interval's figures are one line for each set of dimensions", async () =
   expect(retries).toMatchObject({ Operation: "GetRecords", Error: "TimeoutError", Retries: 1 });
 });
 
-test("a consumer's figures are told with its shards folded, unless they are asked for", async () => {
+test("a consumer's metrics are reported with its shards folded, unless shards are asked for", async () => {
   const kinesis = new FakeKinesis({ streams: { orders: 2 } });
   const Data = Buffer.from("three");
   await kinesis.send(new PutRecordCommand({ StreamName: "orders", PartitionKey: "a", Data }));
@@ -100,7 +100,7 @@ test("a histogram of many values is several lines of a hundred, and at most a th
   expect(values.filter((value) => Math.round(value) === 10)).toHaveLength(500);
 });
 
-test("told apart, each shard has a line of its own", async () => {
+test("with perShard, each shard has its own line", async () => {
   const output = new Lines();
   await using counter = new CloudWatchCounter({ output, perShard: true });
   for (let n = 0; n < 300; n += 1) counter.set("lag", n, { ...WHERE, shardId: `shard-${n}` });
@@ -108,7 +108,7 @@ test("told apart, each shard has a line of its own", async () => {
   expect(output.documents).toHaveLength(300);
 });
 
-test("figures are told at each interval, by themselves", async () => {
+test("metrics are written at each interval without a call", async () => {
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
   const output = new Lines();
@@ -156,7 +156,7 @@ test("a stream that is full for a moment loses nothing", async () => {
   expect(lines).toBe(500);
 });
 
-test("a stream that breaks, or was closed, costs figures and nothing else", async () => {
+test("a stream that breaks or was closed loses metrics and nothing else", async () => {
   const output = new Writable({ write: (_chunk, _encoding, done) => done(new Error("EPIPE")) });
   const counter = new CloudWatchCounter({ output });
   counter.add("records", 1, WHERE);
@@ -268,7 +268,7 @@ function formOf(name: string, value: unknown): string[] {
   });
 }
 
-test("refused figures are counted, and the next interval's are sent", async () => {
+test("refused metrics are counted, and the next interval's are sent", async () => {
   await using cloudWatch = await startCloudWatch();
   await using counter = new CloudWatchCounter({ client: cloudWatch.client });
   cloudWatch.answers = "refuses";
@@ -341,7 +341,7 @@ test("names of other alphabets stay apart", async () => {
 test.each([
   ["ends by itself, without the interval that is not over", "", 0],
   [
-    "tells what has come when it disposes of the counter",
+    "writes what it has when it disposes of the counter",
     "await counter[Symbol.asyncDispose]();",
     1,
   ],

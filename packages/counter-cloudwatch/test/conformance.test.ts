@@ -17,7 +17,7 @@ interface Sent {
 const SPREAD = 1.05;
 
 /**
- * What CloudWatch would make of what was sent: sums of counters, and gauges that are still told.
+ * What CloudWatch shows of what was sent: sums of counters, and gauges that are still reported.
  * `mostValues` = as many of a histogram in an interval may be a sample.
  */
 function harness(

@@ -48,7 +48,7 @@ test("a millisecond and an hour in one interval: coarser, and the large stay lar
 const percentile = (sorted: readonly number[], p: number): number =>
   sorted[Math.min(sorted.length - 1, Math.floor(p * sorted.length))]!;
 
-/** Mean, p50 and p99 of what was recorded, and of what is told of it. */
+/** Mean, p50 and p99 of what was recorded, and of what was reported of it. */
 function compared(recorded: readonly number[], most: number): Record<string, [number, number]> {
   const builder = new DistributionBuilder();
   for (const each of recorded) builder.record(each);
@@ -72,17 +72,19 @@ test.each<[string, (n: number) => number]>([
   ["exponential", (n) => -20 * Math.log(1 - evenly(n))],
   ["log-normal", (n) => Math.exp(3 + 2 * Math.sqrt(-2 * Math.log(1 - evenly(n))) * Math.cos(n))],
   ["microseconds, a few of them minutes", (n) => (n % 5000 ? 0.002 + evenly(n) / 1000 : 90_000)],
-])("of 30,000 values, a thousand tell mean, p50 and p99 within five percent: %s", (_, valueOf) => {
-  const figures = compared(
+])("of 30,000 values, a thousand show mean, p50 and p99 within five percent: %s", (_, valueOf) => {
+  const statistics = compared(
     Array.from({ length: 30_000 }, (_each, n) => valueOf(n)),
     1000,
   );
-  for (const [figure, [expected, told]] of Object.entries(figures)) {
-    expect(Math.abs(told / expected - 1), `${figure}: ${told} for ${expected}`).toBeLessThan(0.05);
+  for (const [name, [expected, reported]] of Object.entries(statistics)) {
+    expect(Math.abs(reported / expected - 1), `${name}: ${reported} for ${expected}`).toBeLessThan(
+      0.05,
+    );
   }
 });
 
-test("the mean that is told is that of all values, and as many are told as came, up to the limit", () => {
+test("the reported mean is that of all values, and every value is reported, up to the limit", () => {
   fc.assert(
     fc.property(
       fc.array(value, { minLength: 1, maxLength: 300 }),

@@ -4,7 +4,7 @@ import { AggregationTemporality, type Histogram } from "@opentelemetry/sdk-metri
 import { OpenTelemetryCounter, openTelemetryName } from "../src/index.ts";
 import { TestMetrics } from "./support/metrics.ts";
 
-/** Seconds are shown, milliseconds were told: what a division leaves beyond them is no figure. */
+/** Values are recorded in milliseconds and shown in seconds. Digits that the division adds do not count. */
 const inUnitOf = (metric: MetricName, value: number): number =>
   Math.round((value / openTelemetryName(metric).factor) * 1e6) / 1e6;
 

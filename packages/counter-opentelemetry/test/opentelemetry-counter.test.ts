@@ -37,7 +37,7 @@ interface Point {
   readonly count?: number;
 }
 
-test("a consumer's figures arrive at an OTLP receiver, named by the semantic conventions", async () => {
+test("a consumer's metrics arrive at an OTLP receiver, named by the semantic conventions", async () => {
   await using receiver = await startOtlp();
   const reader = new PeriodicExportingMetricReader({
     exporter: new OTLPMetricExporter({ url: `${receiver.url}/v1/metrics` }),
@@ -99,7 +99,7 @@ test("names and attributes that the semantic conventions have are theirs, letter
   }
 });
 
-test("a gauge that is over is told once more, as 0: an SDK that repeats it repeats no lag", async () => {
+test("a gauge that ended is reported once more, as 0: an SDK that repeats it repeats no lag", async () => {
   await using shown = new TestMetrics(AggregationTemporality.CUMULATIVE);
   const counter = new OpenTelemetryCounter({ meterProvider: shown.provider });
   counter.set("lag", 9000, SHARD);
@@ -180,7 +180,7 @@ test("the largest lag is shown however many shards there have been, and 0 once n
   expect(await largest()).toMatchObject({ value: 0 });
 });
 
-test("without a meter provider, the global one counts that is there when the first figure comes", async () => {
+test("without a meter provider, the counter uses the global one at the first value", async () => {
   const counter = new OpenTelemetryCounter();
   await using shown = new TestMetrics(AggregationTemporality.CUMULATIVE);
   metrics.setGlobalMeterProvider(shown.provider);
@@ -189,7 +189,7 @@ test("without a meter provider, the global one counts that is there when the fir
   expect(await shown.read("records", SHARD)).toBe(3);
 });
 
-test("an SDK that is set up while a consumer runs is told the totals and gauges from before", async () => {
+test("an SDK that is set up while a consumer runs gets the totals and gauges from before", async () => {
   const counters = [new OpenTelemetryCounter(), new OpenTelemetryCounter()] as const;
   for (const counter of counters) counter.add("records", 3, SHARD);
   counters[0].set("lag", 9000, SHARD);
@@ -209,7 +209,7 @@ test("an SDK that is set up while a consumer runs is told the totals and gauges 
   ).toHaveLength(1);
 });
 
-test("without an SDK, figures go nowhere, and nothing is thrown", () => {
+test("without an SDK, metrics go nowhere, and nothing is thrown", () => {
   const counter = new OpenTelemetryCounter({ perShard: false });
   expect(counter.perShard).toBe(false);
   counter.add("records", 3, WHERE);

@@ -147,7 +147,7 @@ test("a handler that fails ends its span with the error", async () => {
   );
 });
 
-test("no span carries a record's data: a handler's error is told without its message", async () => {
+test("no span carries a record's data: a handler's error is recorded without its message", async () => {
   const { spans } = traced();
   await scan(["secret-data"], (record) => JSON.parse(record.text()));
   await scan(["secret-data"], async (record) => {
@@ -190,7 +190,7 @@ test.each<readonly [string, unknown]>([
     expect(attributes["error.type"]).toBeTypeOf("string");
 });
 
-test("a span that cannot be told of a failure ends all the same", async () => {
+test("a span that cannot record a failure ends all the same", async () => {
   diag.setLogger({ error: ignore, warn: ignore, info: ignore, debug: ignore, verbose: ignore });
   onTestFinished(() => diag.disable());
   const provider = new BasicTracerProvider();

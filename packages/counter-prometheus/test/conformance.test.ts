@@ -10,7 +10,7 @@ type Value = { metricName?: string; labels: Record<string, unknown>; value: numb
 
 const PREFIX = "kinesis_";
 
-/** Seconds are shown, milliseconds were told: what a division leaves beyond them is no figure. */
+/** Values are recorded in milliseconds and shown in seconds. Digits that the division adds do not count. */
 const inUnitOf = (metric: MetricName, value: number): number =>
   Math.round((value / prometheusName(metric, PREFIX).factor) * 1e6) / 1e6;
 

@@ -46,7 +46,7 @@ test("the processes of a cluster are folded: the largest lag, the sum of records
   expect(of("kinesis_records_total")).toBe(12);
 });
 
-test("two consumers' figures stand in one registry, as a scrape reads it", async () => {
+test("two consumers' metrics are in one registry, as a scrape reads it", async () => {
   const registry = new Registry();
   const kinesis = new FakeKinesis({ streams: { orders: 1 } });
   for (const text of ["1", "22", "333"]) {
@@ -218,7 +218,7 @@ test("durations fall into buckets of seconds, the user's if they are given", asy
   expect(["0.1", "1", "+Inf"].map(count)).toEqual([1, 2, 3]);
 });
 
-test("folded, a shard's figures stand under no shard", async () => {
+test("folded, a shard's metrics have no shard", async () => {
   const registry = new Registry();
   const kinesis = new FakeKinesis({ streams: { orders: 2 } });
   await kinesis.send(

@@ -12,7 +12,7 @@ async function makeHarness(): Promise<CounterHarness> {
     name: string,
     attributes: Readonly<Record<string, string>>,
   ): Promise<readonly Sample[]> => {
-    // Each counter's socket keeps its order: what comes after this marker was told after it.
+    // Each counter's socket keeps its order: what comes after this marker was sent after it.
     reads += 1;
     for (const [index, counter] of counters.entries()) {
       const application = `marker-${reads}-${index}`;
@@ -52,7 +52,7 @@ async function makeHarness(): Promise<CounterHarness> {
   };
 }
 
-const reason = "StatsD has no way to end a series: its server forgets one that is told no more";
+const reason = "StatsD has no way to end a series: its server forgets one that is no longer sent";
 
 counterConformance("StatsdCounter", makeHarness, {
   knownGaps: {

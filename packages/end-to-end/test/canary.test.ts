@@ -91,7 +91,7 @@ function everything(value: unknown): string {
   return `${inspect(value, options)}\n${json}`;
 }
 
-/** Runs a consumer until `isOver`, and answers with all that it has told. */
+/** Runs a consumer until `isOver`, and returns all that it has reported. */
 async function toldBy(
   store: Store | undefined,
   isOver: (told: readonly unknown[]) => boolean,
@@ -138,7 +138,7 @@ async function toldBy(
 }
 
 test.each(STORES)(
-  "no password or key of a store is in anything that is told: %s",
+  "no password or key of a store is in anything that is reported: %s",
   async (_what, open) => {
     const store = open();
     onTestFinished(() => store[Symbol.asyncDispose]());
@@ -151,7 +151,7 @@ test.each(STORES)(
   },
 );
 
-test("no data and no partition key is in anything that is told, whatever the handler throws", async () => {
+test("no data and no partition key is in anything that is reported, whatever the handler throws", async () => {
   const { told, error } = await toldBy(undefined, () => false);
   if (!KcError.is(error)) throw new Error("the scan did not fail", { cause: error });
   expect(error.code).toBe("HANDLER_FAILED");

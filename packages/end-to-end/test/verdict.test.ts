@@ -33,7 +33,7 @@ test("a first delivery before an earlier record is out of order", () => {
   expect(judge(PUT, swapped, nobody).outOfOrder.length).toBeGreaterThan(0);
 });
 
-test("a repeat after a process that stopped in peace is told, after one that was killed counted", () => {
+test("a repeat after a clean stop is reported, one after a kill is counted", () => {
   const again = [...WELL.slice(0, 2), handling(2, "b", 5, 6), handling(3, "b", 7, 8)];
   expect(judge(PUT, again, nobody)).toMatchObject({
     repeats: 1,
@@ -43,7 +43,7 @@ test("a repeat after a process that stopped in peace is told, after one that was
   expect(judge(PUT, again, cutOff)).toEqual({ ...PEACE, repeats: 1 });
 });
 
-test("two handlers of a key at once are told, unless the earlier one's process was frozen", () => {
+test("two handlers of a key at once are reported, unless the earlier one's process was frozen", () => {
   const both = [handling(1, "a", 1, 2), handling(2, "a", 3, 9), handling(3, "b", 5, 6)];
   expect(judge(PUT, both, nobody).overlaps).toEqual(["k:3 by b and a"]);
   expect(judge(PUT, both, cutOff).overlaps).toEqual(["k:3 by b and a"]);
@@ -70,7 +70,7 @@ test("one record of a frozen process may begin when it goes on, a second one is 
     repeats: 2,
     repeatedInPeace: ["k:3 by b after a"],
   });
-  // Whoever began beside it is compared with the others all the same.
+  // One that began beside it is compared with the others all the same.
   const beside = [...late, handling(3, "c", 8, 10)];
   expect(judge(PUT, beside, resumed(6)).overlaps).toEqual(["k:3 by c and a"]);
 });

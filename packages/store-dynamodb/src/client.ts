@@ -93,7 +93,7 @@ export class Client {
     }
   }
 
-  /** Ends in time even if the client heeds no signal; the SDK drops the connection of an abort. */
+  /** Ends in time even if the client ignores the signal. The SDK drops the connection of an aborted call. */
   async #request(command: object, signal: AbortSignal | undefined): Promise<unknown> {
     const closing = this.#closing.signal;
     closing.throwIfAborted();

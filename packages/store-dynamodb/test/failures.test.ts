@@ -261,7 +261,7 @@ describe("a connection", () => {
     expect((await next.getCheckpoints(scope)).size).toBe(SHARDS);
   });
 
-  it("of a client that heeds no signal ends with the time-out all the same", async () => {
+  it("of a client that ignores its signal ends with the time-out all the same", async () => {
     const { table } = await openTable();
     const client = { send: () => new Promise<never>(() => {}) };
     const store = new DynamoDBStore({ client, table: table.name, timeoutMs: 100 });

@@ -175,7 +175,7 @@ describe("beside Go's items", () => {
     });
   });
 
-  it("what is no checkpoint says which shard to reset, and a reset mends it", async () => {
+  it("a value that is no checkpoint names the shard to reset, and a reset fixes it", async () => {
     await goWrites("SHARD_END");
     const corrupt = { code: "STORE_CORRUPT", retryable: false };
     await expect(store.getCheckpoint(scope, shardId)).rejects.toMatchObject(corrupt);

@@ -45,7 +45,7 @@ describe("a heartbeat and a look", () => {
     }
   });
 
-  it("tell what others changed: the look at once, the next heartbeat too", async () => {
+  it("report what others changed: the look at once, and the next heartbeat", async () => {
     const { table, store } = await given(3);
     const other = new DynamoDBStore({ client: table.client, table: table.name });
     const { revision } = await store.listWorkers(scope);
@@ -54,7 +54,7 @@ describe("a heartbeat and a look", () => {
     expect(await store.heartbeat(scope, me)).toMatchObject({ revision: revision + 1 });
   });
 
-  it("of a worker that has read nothing yet tell the revision that stands", async () => {
+  it("of a worker that has read nothing yet return the present revision", async () => {
     const { table, store } = await given(3);
     const { revision } = await store.listWorkers(scope);
     const fresh = new DynamoDBStore({ client: table.client, table: table.name });
@@ -108,7 +108,7 @@ describe("a claim", () => {
     }
   });
 
-  it("that was given up is gone on with: what it got is not claimed again, and is told", async () => {
+  it("that was given up is continued: what it got is not claimed again, and is reported", async () => {
     const { spy, store, shardIds } = await given(100);
     const abort = new AbortController();
     let claims = 0;

@@ -30,7 +30,7 @@ interface Named {
   readonly ExpressionAttributeValues?: Record<string, AttributeValue>;
 }
 
-/** A store that tells what it sends. */
+/** A store that records what it sends. */
 async function spied() {
   const { table } = await openTable();
   const spy = new SpyClient(table.client);
@@ -134,7 +134,7 @@ describe("what a call sends", () => {
 });
 
 describe("what a call costs", () => {
-  /** The capacity that each answered request consumed, as the service tells it. */
+  /** The capacity that each answered request consumed, as the service reports it. */
   function metered(client: DynamoDBClient): { take(): readonly (number | undefined)[] } {
     const units: (number | undefined)[] = [];
     client.middlewareStack.add(

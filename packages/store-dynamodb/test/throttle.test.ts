@@ -130,7 +130,7 @@ describe("a shard that was throttled for long", () => {
 });
 
 describe("one shard that fails", () => {
-  it("for good is told when all others are written", async () => {
+  it("that does not end is reported when all others are written", async () => {
     const shardIds = ids(60);
     const { table, direct, store } = await behindFront(shardIds);
     await table.put(namespace, shardIds[3]!, { sequence_number: { S: "no number" } });

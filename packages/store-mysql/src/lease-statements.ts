@@ -1,10 +1,10 @@
 /**
  * The SQL that changes workers and leases. Each statement is a transaction of its own, and a
  * compare-and-set: it changes what still stands as it was looked at, in the order of shards. An
- * incarnation whose row is gone never comes back, so whoever looked may decide by it which lease is
+ * incarnation whose row is gone never comes back, so a caller that looked may decide by it which lease is
  * free, without a lock; and an epoch with its owner stands once.
  *
- * Whoever changes a lease sets its copy in the checkpoint's row in the same statement.
+ * Each change of a lease sets its copy in the checkpoint's row in the same statement.
  *
  * A lease's row has a lineage. One without was made by a write of a checkpoint, for its lock.
  */

@@ -138,7 +138,7 @@ describe("the server's errors", () => {
     [1062, isDuplicate],
     [1568, isInTransaction],
     [1146, isMissingTable],
-  ] as const)("%i is told apart", (number, is) => {
+  ] as const)("%i is recognized", (number, is) => {
     expect(is(serverError(number))).toBe(true);
     expect(is(serverError(number + 1))).toBe(false);
   });

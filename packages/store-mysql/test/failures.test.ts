@@ -232,7 +232,7 @@ describe.each(SERVERS)("$name", ({ name, start }) => {
     };
 
     it.each(["kinesis_consumer_leases", "kinesis_consumer"])(
-      "on %s is waited for, then told as passing; reads do not wait",
+      "on %s is waited for, then reported as passing; reads do not wait",
       async (table) => {
         const store = await open();
         const write = (n: number) => store.setCheckpoint(SCOPE, writeOf(at(n)));

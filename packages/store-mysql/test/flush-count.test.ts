@@ -7,7 +7,7 @@ import { at, openStore, SCOPE, shard, WORKER, writeOf } from "./support/store.ts
 
 const IDS = [shard(0), shard(1), shard(2)];
 
-/** Whether all moved is told by the server's counts, which must not mistake one write for another. */
+/** The server's counts show whether all moved. They must not mistake one write for another. */
 describe.each(SERVERS)("a flush is answered by counts on $name", ({ address }) => {
   let database: Database;
 
@@ -40,7 +40,7 @@ describe.each(SERVERS)("a flush is answered by counts on $name", ({ address }) =
   it.each([
     ["with found rows counted", ["+FOUND_ROWS"]],
     ["with changed rows counted", ["-FOUND_ROWS"]],
-  ])("that tell apart what moved, %s", async (_title, flags) => {
+  ])("that show what moved, %s", async (_title, flags) => {
     const store = openStore({ pool: ownPool({ ...database.options, flags }) });
     const leases = await claimed(store);
     expect(await outcomes(store, writes(leases, 5, 5, 5))).toEqual(Array(3).fill("written"));

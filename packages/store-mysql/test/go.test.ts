@@ -171,7 +171,7 @@ describe.each(SERVERS)("beside the Go library on $name", ({ address }) => {
     await ours();
     const [upper, lower] = ["shardId-A", "shardId-a"];
     await store.setCheckpoint(SCOPE, writeOf(at(1), upper));
-    // Our table of leases tells the two apart, so the write gets as far as Go's table.
+    // Our table of leases keeps both, so the write gets as far as Go's table.
     await store.putShards(SCOPE, [{ shardId: lower, lineage: "{}" }]);
     for (const call of [
       () => store.setCheckpoint(SCOPE, writeOf(at(2), lower)),
@@ -186,7 +186,7 @@ describe.each(SERVERS)("beside the Go library on $name", ({ address }) => {
     expect(await store.getCheckpoint(SCOPE, upper)).toStrictEqual(at(1));
   });
 
-  it("a row of Go's that holds no sequence number is told, with its shard", async () => {
+  it("a row of Go's without a sequence number is reported with its shard", async () => {
     await ours();
     await goWrites("-5");
     await expect(get()).rejects.toMatchObject({

@@ -92,7 +92,7 @@ describe.each(SERVERS)("leases on $name", ({ address }) => {
     await counted("a heartbeat", 2, own.heartbeat(SCOPE, WORKER));
     await counted("the workers", 2, own.listWorkers(SCOPE));
     await counted("new shards", 4, own.putShards(SCOPE, rowsOf(shardIds)));
-    // Whose revision may be owed: whoever puts them has not seen them.
+    // Their revision may still be owed: who puts them has not seen them.
     await counted("the same shards", 3, own.putShards(SCOPE, rowsOf(shardIds)));
     const held = await counted("a claim", 5, own.acquireLeases(SCOPE, WORKER, shardIds));
     expect(held).toHaveLength(300);
@@ -210,7 +210,7 @@ describe.each(SERVERS)("leases on $name", ({ address }) => {
     expect((await dirty.listLeases(SCOPE)).revision).toBe(revision);
   });
 
-  it("that a late release has freed are told of by its next try", async () => {
+  it("that a late release has freed are reported by its next try", async () => {
     const { pool, watch } = await watched(ownPool({ ...database.options, connectionLimit: 1 }));
     const own = openStore({ pool });
     await own.joinWorker(SCOPE, WORKER);
@@ -362,7 +362,7 @@ describe.each(SERVERS)("leases on $name", ({ address }) => {
     },
   );
 
-  it("of a worker that beats while others would evict it: it is told, or it lives", async () => {
+  it("of a worker that beats while others would evict it: it is refused, or it lives", async () => {
     const observers = [1, 2].map(() => openStore({ connection: database.options }));
     const tally = { alive: 0, evicted: 0 };
     for (let round = 0; round < 100; round += 1) {

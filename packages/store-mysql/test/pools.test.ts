@@ -215,7 +215,7 @@ describe.each(SERVERS)("a pool that was handed in, on $name", ({ address }) => {
     expect({ most, held }).toStrictEqual({ most: 1, held: 0 });
   });
 
-  it("that has no connection to spare is waited for, then told apart", async () => {
+  it("that has no connection to spare is waited for, then reported by name", async () => {
     const pool = ownPool({ ...database.options, connectionLimit: 1 });
     const store = openStore({ pool });
     await store.setup();

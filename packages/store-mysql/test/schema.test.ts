@@ -138,7 +138,7 @@ describe.each(SERVERS)("the schema on $name", ({ address }) => {
     ["workers", "max_shards = 0"],
     ["workers", "counter = -1"],
     ["revisions", "revision = -1"],
-  ])("refuses a row of %s with %s, whoever writes it", async (table, assignment) => {
+  ])("refuses a row of %s with %s from every writer", async (table, assignment) => {
     await createTables();
     const store = openStore({ connection: database.options });
     await store.joinWorker(SCOPE, WORKER);
@@ -212,7 +212,7 @@ describe.each(SERVERS)("the schema on $name", ({ address }) => {
     await store.setup();
   });
 
-  it("that one may not see is told apart from none", async () => {
+  it("that one may not see is not taken for a missing one", async () => {
     await createTables();
     await database.admin.query("CREATE TABLE other (id int)");
     const store = openStore({ connection: await userWith("SELECT", "other") });

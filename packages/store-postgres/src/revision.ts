@@ -2,7 +2,7 @@ import type { Place } from "./calls.ts";
 
 /**
  * A hint costs nothing without listeners; a full queue would cost the transaction. Postgres fills its
- * queue while any session that listens has a transaction open, whoever's that is: from half of it on
+ * queue while any session that listens, of any user, has a transaction open: from half of it on
  * there are no hints, and changes are seen by heartbeats.
  */
 const FULLEST_QUEUE = 0.5;

@@ -28,7 +28,7 @@ export class Workers {
       sql.join(place, worker),
     );
     const incarnation = standing![0]?.["incarnation"];
-    // Whoever was in the way has left between two statements: the id is free now.
+    // The worker in the way has left between two statements: the id is free now.
     if (typeof incarnation !== "string") return this.join(scope, worker, options);
     if (incarnation !== worker.incarnation) return { outcome: "duplicate", incarnation };
     return { outcome: "joined", revision: revisionOf(revision!) };

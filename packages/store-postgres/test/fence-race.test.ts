@@ -221,7 +221,7 @@ test("bulk writes race claims of their shards without a deadlock", async () => {
   expect(beyond, "acknowledged after the claim").toEqual([]);
 });
 
-test("a fence that is lost is told apart from trouble", async () => {
+test("a lost fence is distinguished from trouble", async () => {
   await grant(pool, database.schema, "lost", OLD);
   await claim(pool, database.schema, "lost", "new#1");
   const error = await store

@@ -139,7 +139,7 @@ describe("a heartbeat", () => {
     },
   );
 
-  test("that an eviction overtakes is told, and one that is first saves the worker", async () => {
+  test("that an eviction overtakes is refused, and one that is first saves the worker", async () => {
     const opened = await open(inject("postgres"));
     const { store, schema } = opened;
     const observer = another(opened);

@@ -20,7 +20,7 @@ test("a pool whose connections are all in use: passing, and the one that comes l
   expect((await store.setCheckpoint(SCOPE, at(1))).outcome).toBe("written");
 });
 
-test("a pool that its owner ended is told apart from an outage", async () => {
+test("a pool that its owner ended is distinguished from an outage", async () => {
   const { store, pool } = await open(inject("postgres"));
   await store.getCheckpoints(SCOPE);
   await pool.end();

@@ -46,7 +46,7 @@ describe("setup()", () => {
       "progress_workers",
     ]);
     await store.setCheckpoint(SCOPE, at(1));
-    // Whoever made a table would meet this lock.
+    // Any creation of a table would meet this lock.
     const locker = await opened.admin.connect();
     await locker.query(`BEGIN; LOCK TABLE ${opened.schema}.progress IN ROW EXCLUSIVE MODE`);
     await store.setup();
@@ -275,7 +275,7 @@ test.each([
   ["workers", "max_shards = 0"],
   ["workers", "counter = -1"],
   ["revisions", "revision = -1"],
-])("a row of %s with %s is refused, whoever writes it", async (table, assignment) => {
+])("a row of %s with %s is refused from every writer", async (table, assignment) => {
   const { store, admin, schema } = await open(inject("postgres"));
   await store.joinWorker(SCOPE, WORKER);
   await store.putShards(SCOPE, [{ shardId: SHARD, lineage: "" }]);
@@ -367,7 +367,7 @@ test.each([
   "kinesis_consumer_applications",
   "kinesis_consumer_revisions",
 ])(
-  "%s was dropped while the store is open: the error holds the script that mends it",
+  "%s was dropped while the store is open: the error has the script that fixes it",
   async (table) => {
     const { store, admin, schema } = await open(inject("postgres"));
     await store.setCheckpoint(SCOPE, at(1));

@@ -211,7 +211,7 @@ export class Connection {
    */
   #leave(): void {
     if (this.#own?.status !== "ready" || this.#becomingReady !== undefined) return;
-    this.#nextReady().catch(() => undefined); // the calls that wait are told why
+    this.#nextReady().catch(() => undefined); // the calls that wait get the reason
     this.#own.disconnect(true);
   }
 
@@ -270,7 +270,7 @@ function openOwn(connection: RedisConnection, timeoutMs: number): Redis {
     typeof connection === "string"
       ? new Redis(connection, options)
       : new Redis({ ...connection, ...options });
-  // Whoever waits for the connection learns of it; without a listener ioredis prints each one.
+  // Those that wait for the connection get the error. Without a listener ioredis prints each one.
   client.on("error", () => undefined);
   return client;
 }

@@ -133,7 +133,7 @@ export class RedisStore implements LeaseStore {
     return this.#advance(scope, writes, new Map(), options);
   }
 
-  /** @param relisted the removals after which this call has listed shards anew, by shard */
+  /** @param relisted the removals after which this call has listed shards again, by shard */
   async #advance(
     scope: StoreScope,
     writes: readonly CheckpointWrite[],

@@ -22,7 +22,7 @@ export function script(...parts: readonly string[]): Script {
  *
  * Each script writes, if only by PERSIST: so a server that has become a replica refuses it and
  * answers nothing stale. PERSIST changes nothing but a time to live, and only a removed shard has
- * one. It comes last, since after a first write Redis no longer heeds its maxmemory. Numbers are texts throughout:
+ * one. It comes last, since after a first write Redis ignores its maxmemory. Numbers are texts throughout:
  * as doubles, or by the server's collation, they would be compared wrongly. An empty text means that a value is absent.
  */
 export const SHARD = `

@@ -118,7 +118,7 @@ describe("a server that deletes what it likes when memory runs short", () => {
     expect(await store.openApplication(scope, row())).toMatchObject({ outcome: "existing" });
   });
 
-  it("cannot be told apart without the right to INFO, and is let through", async () => {
+  it("cannot be checked without the right to INFO, and is let through", async () => {
     const name = `kc-${randomUUID()}`;
     await client.acl("SETUSER", name, "on", ">pass", "~*", "+@all", "-info");
     const limited = client.duplicate({ username: name, password: "pass", enableReadyCheck: false });

@@ -100,12 +100,12 @@ describe("errors without a code", () => {
     expect(toStoreError(new Error(text), "Redis")).toMatchObject({ code, retryable });
   });
 
-  it("are told by texts each of which is tried here", () => {
+  it("are recognized by texts, and each text is tried here", () => {
     const used = MESSAGES.filter(([text]) => TEXTS.some(([message]) => text.test(message)));
     expect(used).toHaveLength(MESSAGES.length);
   });
 
-  it("are told by Node's code", () => {
+  it("are recognized by Node's code", () => {
     for (const code of NETWORK) {
       const mapped = toStoreError(
         Object.assign(new Error("connect"), { code, syscall: "connect" }),
@@ -120,7 +120,7 @@ describe("errors without a code", () => {
     expect(toStoreError(error, "Redis")).toMatchObject({ code: "STORE_FAILED", retryable: false });
   });
 
-  it("of a cluster are told by its last node's", () => {
+  it("of a cluster are recognized by its last node's", () => {
     const lastNodeError = new Error("WRONGPASS invalid username-password pair");
     const error = Object.assign(new Error("Failed to refresh slots cache."), { lastNodeError });
     expect(toStoreError(error, "Redis")).toMatchObject({ code: "STORE_ACCESS_DENIED" });

@@ -361,7 +361,7 @@ describe("a client that was handed in", () => {
 });
 
 describe("two stores whose prefixes make one key", () => {
-  it("are told so, by each call", async () => {
+  it("are reported by each call", async () => {
     const one = openStore({ client: admin, keyPrefix: "eu:" });
     const other = openStore({ client: admin });
     const theirs = { ...scope, application: `eu:${scope.application}` };

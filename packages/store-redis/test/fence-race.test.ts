@@ -5,7 +5,7 @@ import { at, connect, openStore, ownScope, SHARD, writeOf } from "./support/redi
 
 const ROUNDS = 1000;
 
-/** Takes the lease as another worker will, and tells what checkpoint it found. */
+/** Takes the lease as another worker does, and returns the checkpoint that it found. */
 const CLAIM = `
 redis.call('HSET', KEYS[2], 'epoch', ARGV[1], 'owner', ARGV[2])
 return redis.call('GET', KEYS[1])`;

@@ -74,7 +74,7 @@ describe("a shard that is less far than this store has seen", () => {
     await expectRegressed(store.setCheckpoint(scope, writeOf(at(11))));
   });
 
-  it("was told 'behind' before: what stood there counts", async () => {
+  it("was told 'behind' before: what the store had counts", async () => {
     await openStore({ client }).setCheckpoint(scope, writeOf(at(10)));
     await store.setCheckpoint(scope, writeOf(at(5)));
     await client.set(keys.shard(SHARD)[0], numberAt(7));

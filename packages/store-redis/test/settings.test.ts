@@ -6,7 +6,7 @@ import { Command as Command5, Redis as Redis5 } from "ioredis-5";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { connect, expectFailure, openStore, ownScope } from "./support/redis.ts";
 
-/** Of this file alone: it is configured anew for each test. */
+/** For this file alone: each test configures it again. */
 let server: RedisServer;
 let admin: Redis;
 

@@ -106,7 +106,7 @@ describe("a tenant with the README's rights on its own keys", () => {
   });
 
   it.each(CALLS)(
-    "may not %s another's application, and is told which right it lacks",
+    "may not %s another's application, and the error names the missing right",
     async (_, call) => {
       for (const scope of OTHERS) {
         await givenApplication(scope);

@@ -238,7 +238,7 @@ describe("a database that was handed in", () => {
     expect(await store.openApplication(scope, row)).toStrictEqual({ outcome: "created", row });
   });
 
-  it("that its owner closed is told apart from an outage", async () => {
+  it("that its owner closed is distinguished from an outage", async () => {
     const database = new Libsql(path);
     const store = open({ database });
     await store.setup();

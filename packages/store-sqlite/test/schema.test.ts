@@ -166,7 +166,7 @@ it.each([
   "kc_workers SET max_shards = 0",
   "kc_workers SET counter = -1",
   "kc_groups SET revision = -1",
-])("UPDATE %s is refused, whoever writes it", async (update) => {
+])("UPDATE %s is refused from every writer", async (update) => {
   await store.joinWorker(scope, {
     workerId: "worker",
     incarnation: "1",

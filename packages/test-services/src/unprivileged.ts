@@ -20,7 +20,7 @@ export function asUnprivileged(command: readonly string[]): readonly string[] {
     .map((part) => dirname(realpathSync(part)));
   const isHidden = [tmpdir(), ...programs].some((directory) => !isReachable(directory));
   const capabilities = isHidden
-    ? // Without the first bit, access(2) would not heed the capability.
+    ? // Without the first bit, access(2) would ignore the capability.
       ["--securebits=+no_setuid_fixup", "--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
     : ["--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"];
   return [

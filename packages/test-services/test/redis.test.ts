@@ -41,7 +41,7 @@ test.each([
   expect(await client(server).get("answer")).toBe(kept);
 });
 
-test("whoever connects to a Redis of the tests writes no file elsewhere, and loads no code", async () => {
+test("a client of a test's Redis writes no file elsewhere, and loads no code", async () => {
   const redis = client(inject("redis"));
   for (const [command, ...args] of [
     ["CONFIG", "SET", "dir", "/tmp"],

@@ -2,7 +2,7 @@ import { METRICS } from "@kc/core";
 import { expect } from "vitest";
 import { collectScenarios } from "../scenario.ts";
 import { SHARD_0, WHERE } from "./attributes.ts";
-import { FIGURE_SCENARIOS } from "./figures.ts";
+import { VALUE_SCENARIOS } from "./values.ts";
 import type { CounterScenario } from "./harness.ts";
 import { HISTOGRAM_SCENARIOS } from "./histograms.ts";
 import { REMOVAL_SCENARIOS } from "./removals.ts";
@@ -28,7 +28,7 @@ const ODD_VALUES = [
 const foldedScenarios: readonly CounterScenario[] = [
   {
     key: "folded.shards",
-    title: "figures of shards without the attribute shardId are series of their own",
+    title: "metrics of shards without the attribute shardId are separate series",
     async run({ harness }) {
       const counter = harness.open();
       counter.add("records", 1, SHARD_0);
@@ -164,7 +164,7 @@ const oddScenarios: readonly CounterScenario[] = [
 
 /** Every promise of a Counter. */
 export const COUNTER_SCENARIOS: readonly CounterScenario[] = collectScenarios(
-  FIGURE_SCENARIOS,
+  VALUE_SCENARIOS,
   HISTOGRAM_SCENARIOS,
   REMOVAL_SCENARIOS,
   foldedScenarios,

@@ -74,14 +74,14 @@ export const scopeMutants: readonly Mutant[] = [
     "scope.half-pairs",
     (name) => Buffer.from(name).toString(),
   ),
-  naming("does not tell cases apart", "scope.case", (name) => name.toLowerCase()),
-  naming("does not tell accents apart", "scope.case", (name) =>
+  naming("confuses cases", "scope.case", (name) => name.toLowerCase()),
+  naming("confuses accents", "scope.case", (name) =>
     name.normalize("NFD").replaceAll(/\p{M}/gu, ""),
   ),
   naming("pads names with spaces", "scope.spaces", (name) => name.trimEnd()),
   naming("cuts names at 128 characters", "scope.long-names", (name) => name.slice(0, 128)),
   mutant(
-    "does not tell the cases of shard ids apart",
+    "confuses the cases of shard ids",
     "scope.shard-names",
     class extends ReferenceStore {
       override shardKey(scope: StoreScope, shardId: string): string {

@@ -66,7 +66,7 @@ export const workerMutants: readonly LeaseMutant[] = [
     },
   ),
   mutant(
-    "enters whoever beats",
+    "enters every worker that beats",
     "worker.unknown",
     class extends ReferenceLeaseStore {
       override async heartbeat(...[scope, worker, options]: Parameters<LeaseStore["heartbeat"]>) {
@@ -101,7 +101,7 @@ export const workerMutants: readonly LeaseMutant[] = [
     shards.forEach((shard) => void (shard.epoch += 1)),
   ),
   mutant(
-    "evicts whoever is named",
+    "evicts every worker that is named",
     "evict.moved",
     class extends ReferenceLeaseStore {
       override async evictWorker(...[scope, worker]: Parameters<LeaseStore["evictWorker"]>) {

@@ -3,7 +3,7 @@ import type { CounterHarness, HistogramReading } from "../../src/index.ts";
 
 type Attributes = Readonly<Record<string, string>>;
 
-/** Where counters put their figures: what a registry or an agent is to a real adapter. */
+/** Where counters put their values: what a registry or an agent is to a real adapter. */
 export class ReferenceRegistry {
   readonly series: Map<string, number> = new Map();
   readonly histograms: Map<string, ReferenceHistogram> = new Map();

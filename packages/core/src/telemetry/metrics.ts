@@ -90,9 +90,9 @@ export const METRICS = {
     description:
       "Checkpoints and shards that retention has overtaken: records may have been lost unread",
   },
-  dropped_figures: {
+  dropped_metrics: {
     kind: "counter",
-    unit: "{figure}",
+    unit: "{value}",
     attributes: [],
     description: "Values that the counter threw at, or could not deliver",
   },

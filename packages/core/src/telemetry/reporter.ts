@@ -143,7 +143,7 @@ export class Reporter {
 
   #reportDropped(): void {
     const dropped = this.#telemetry.dropped;
-    this.#telemetry.add("dropped_figures", dropped - this.#reportedDropped, {});
+    this.#telemetry.add("dropped_metrics", dropped - this.#reportedDropped, {});
     this.#reportedDropped = dropped;
   }
 

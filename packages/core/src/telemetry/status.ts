@@ -22,7 +22,7 @@ export interface ConsumerStatus {
    */
   readonly pollDelayMs: number;
   /** Values that the counter threw at, or could not deliver. */
-  readonly droppedFigures: number;
+  readonly droppedMetrics: number;
 }
 
 /**

@@ -39,7 +39,7 @@ export function removeBundle({ directory }: { directory: string }): void {
   rmSync(directory, { recursive: true, force: true });
 }
 
-/** One handler call, as the journal tells it. */
+/** One handler call, as the journal records it. */
 export interface Handled {
   readonly shardId: string;
   readonly sequenceNumber: string;

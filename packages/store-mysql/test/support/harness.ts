@@ -4,7 +4,7 @@ import { createPool, type Pool } from "mysql2/promise";
 import { MysqlStore } from "../../src/index.ts";
 import { createDatabase } from "./servers.ts";
 
-/** Long enough for a busy machine, short enough for an outage that is told by silence alone. */
+/** Long enough for a busy machine, short enough for an outage that shows by silence alone. */
 const timeoutMs = 4000;
 
 /**

@@ -2,7 +2,7 @@ import type { Pool } from "mysql2/promise";
 
 export type Fate = "sent" | "unanswered" | "unsent";
 
-/** A pool of one connection whose statements are watched: each is told before it is sent. */
+/** A pool of one connection whose statements are watched: each is reported before it is sent. */
 export interface WatchedPool {
   readonly pool: Pool;
   /**

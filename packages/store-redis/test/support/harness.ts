@@ -7,7 +7,7 @@ import { inject } from "vitest";
 import { RedisStore } from "../../src/index.ts";
 import { ApplicationKeys } from "../../src/keys.ts";
 
-/** Long enough for a busy machine, short enough for an outage that is told by silence alone. */
+/** Long enough for a busy machine, short enough for an outage that shows by silence alone. */
 const timeoutMs = 2000;
 
 /**

@@ -17,7 +17,7 @@ const write = async (n: number): Promise<string> => {
 };
 
 const TASKS: Record<Task, () => Promise<unknown>> = {
-  /** Writes 1 to 100, jumping back and forth, and tells each outcome. */
+  /** Writes 1 to 100, jumping back and forth, and reports each outcome. */
   race: async () => {
     const outcomes: [number, string][] = [];
     for (let index = 0; index < 100; index++) {

@@ -70,7 +70,7 @@ export const leaseApplicationScenarios: readonly LeaseStoreScenario[] = [
   },
   {
     key: "revision.lists",
-    title: "whoever lists beside changes gets no revision without the changes that it stands for",
+    title: "a listing beside changes has no revision without the changes that it stands for",
     async run({ harness }) {
       const [store, looker] = [await harness.open(), await harness.open()];
       /** For each change the revision that stood when it was over, and what it made. */

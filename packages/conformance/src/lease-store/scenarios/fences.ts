@@ -81,7 +81,7 @@ export const leaseFenceScenarios: readonly LeaseStoreScenario[] = [
   },
   {
     key: "lease-fence.covered",
-    title: "a lost fence is told for a position that stands already, or lies behind",
+    title: "a lost fence is reported also for a position that is already stored or is behind it",
     async run({ harness }) {
       const store = await harness.open();
       await given(store, [A, B], [SHARD]);

@@ -8,7 +8,8 @@ import type { LeaseStoreScenario } from "../harness.ts";
 export const workerRaceScenarios: readonly LeaseStoreScenario[] = [
   {
     key: "worker.join-race",
-    title: "of several incarnations that join under one id at once one does; the others are told",
+    title:
+      "of several incarnations that join under one id at once, one joins and the others are refused",
     async run({ harness }) {
       const stores = [await harness.open(), await harness.open(), await harness.open()];
       for (let round = 0; round < 20; round += 1) {
@@ -78,7 +79,7 @@ export const workerRaceScenarios: readonly LeaseStoreScenario[] = [
   {
     key: "evict.race",
     title:
-      "of many observers one evicts; a heartbeat among them either saves the worker or is told",
+      "of many observers one evicts; a heartbeat among them either saves the worker or is refused",
     async run({ harness }) {
       const stores = [await harness.open(), await harness.open(), await harness.open()];
       for (let round = 1; round <= 20; round += 1) {

@@ -140,7 +140,7 @@ export const workerScenarios: readonly LeaseStoreScenario[] = [
   },
   {
     key: "worker.unknown",
-    title: "an incarnation without a row is told that it is evicted, whoever has its id now",
+    title: "an incarnation without a row learns that it is evicted, whichever one has its id now",
     async run({ harness }) {
       const store = await harness.open();
       expect(await store.heartbeat(SCOPE, A)).toStrictEqual({ outcome: "evicted" });

@@ -72,8 +72,7 @@ export const checkpointScenarios: readonly StoreScenario[] = [
   },
   {
     key: "checkpoint.big-numbers",
-    title:
-      "neighbouring 56-digit numbers, equal as doubles, are told apart and kept digit by digit",
+    title: "neighbouring 56-digit numbers, equal as doubles, stay distinct and exact",
     async run({ harness }) {
       await expectAscending(await harness.open(), [at(0), at(1), at(2)]);
     },

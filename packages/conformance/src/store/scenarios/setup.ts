@@ -33,7 +33,7 @@ export const setupScenarios: readonly StoreScenario[] = [
   },
   {
     key: "setup.refused",
-    title: "setup() heeds an aborted signal, and rejects with STORE_CLOSED after dispose",
+    title: "setup() ends with an aborted signal, and rejects with STORE_CLOSED after dispose",
     async run({ harness }) {
       const store = await harness.open();
       // The other answer: a store that needs no setup has none to refuse.

@@ -121,7 +121,7 @@ const shardNumber = (n: number) => ({
 const manySeries: readonly CounterScenario[] = [
   {
     key: "many.live",
-    title: "3,000 series are shown, each with its own figure",
+    title: "3,000 series are shown, each with its own value",
     async run({ harness }) {
       const counter = harness.open();
       for (let n = 0; n < MANY; n += 1) {
@@ -182,8 +182,4 @@ const gauges: readonly CounterScenario[] = [
   },
 ];
 
-export const FIGURE_SCENARIOS: readonly CounterScenario[] = [
-  ...additions,
-  ...manySeries,
-  ...gauges,
-];
+export const VALUE_SCENARIOS: readonly CounterScenario[] = [...additions, ...manySeries, ...gauges];

@@ -209,7 +209,7 @@ test("what a scan left of shards ends during a later one that does not read them
   await next.stop();
 });
 
-test("folded, figures of shards are told without the shard: sums, and the largest lag", async () => {
+test("folded, metrics of shards are reported without the shard: sums, and the largest lag", async () => {
   const world = await World.of({ shards: 2, maxRecordsPerPage: 1 });
   const counter = new MemoryCounter({ perShard: false });
   await world.put(keyOf(0, 2), "1", "2");
@@ -231,7 +231,7 @@ test("folded, figures of shards are told without the shard: sums, and the larges
   expect(counter.gauge("lag")).toEqual({});
 });
 
-test("figures that were dropped are counted, the adapter's own too", async () => {
+test("values that were dropped are counted, the adapter's too", async () => {
   const world = await World.of();
   const counter = new MemoryCounter();
   counter.dropped = 5;
@@ -239,8 +239,8 @@ test("figures that were dropped are counted, the adapter's own too", async () =>
   const run = await world.run(consumer);
   counter.dropped = 12;
   await world.clock.advance(2500);
-  expect(counter.total("dropped_figures")).toBe(7);
-  expect(consumer.status().droppedFigures).toBe(12);
+  expect(counter.total("dropped_metrics")).toBe(7);
+  expect(consumer.status().droppedMetrics).toBe(12);
   await run.stop();
 });
 
@@ -256,7 +256,7 @@ test("a counter that throws when it is asked what it dropped does not stop the s
   await world.clock.advance(2500);
   await run.stop();
   expect(run.error).toBeUndefined();
-  expect(counter.total("dropped_figures")).toBeGreaterThan(0);
+  expect(counter.total("dropped_metrics")).toBeGreaterThan(0);
 });
 
 test("a shard that is read again here in time keeps its counters", async () => {
