@@ -5,6 +5,7 @@ export { systemClock, type Clock } from "./clock.ts";
 export {
   checkpointAt,
   compareCheckpoints,
+  comparePositions,
   compareSequenceNumbers,
   formatCheckpoint,
   isSequenceNumber,

@@ -49,15 +49,15 @@ class ByKey implements Delivery {
   }
 
   async accept(page: Page): Promise<void> {
-    this.#tracker.accept(page);
+    const records = this.#tracker.accept(page);
     this.#metrics.begin();
-    for (let record = page.records.current(); record; record = page.records.current()) {
+    for (let record = records.current(); record; record = records.current()) {
       const ordinal = this.#tracker.start(record.sequenceNumber, record.subSequenceNumber);
       const before = this.#lanes.get(record.partitionKey) ?? Promise.resolve();
       const lane = before.then(() => this.#handle(record, ordinal));
       lane.catch(() => {});
       this.#lanes.set(record.partitionKey, lane);
-      page.records.advance();
+      records.advance();
     }
     this.#tracker.pageOver();
     this.#shard.stop.throwIfAborted();

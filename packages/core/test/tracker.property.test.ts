@@ -11,6 +11,7 @@ function progress(): ShardProgress {
     shardId: "shardId-000000000000",
     fence: undefined,
     acknowledged: undefined,
+    maxAheadBytes: 0,
     writeThrough: false,
     phaseMs: 0,
     maxUnflushedMs: Infinity,

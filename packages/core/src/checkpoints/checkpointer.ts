@@ -62,21 +62,32 @@ export class Checkpointer {
     fence: Fence | undefined,
     acknowledged: Checkpoint | undefined,
   ): ShardProgress {
-    const { calls, random, flushIntervalMs, maxUnflushedMs, clock } = this.#options;
-    const spread = calls.store.capabilities.flush === "spread";
-    return new ShardProgress({
+    const { calls, random, flushIntervalMs, maxUnflushedMs, clock, telemetry } = this.#options;
+    const { flush, maxAheadBytes = 0 } = calls.store.capabilities;
+    const spread = flush === "spread";
+    const progress = new ShardProgress({
       shardId,
       fence,
       acknowledged,
+      maxAheadBytes,
       writeThrough: flushIntervalMs === 0,
       phaseMs: spread ? random() * flushIntervalMs : 0,
       maxUnflushedMs,
       clock,
-      onDirty: (progress) => {
-        if (!this.#failure) this.#schedule.addAtTick(progress);
+      onDirty: (dirty) => {
+        if (!this.#failure) this.#schedule.addAtTick(dirty);
       },
-      onFlush: (progress) => this.#flushNow(progress),
+      onFlush: (flushed) => this.#flushNow(flushed),
     });
+    const isAhead = acknowledged?.kind === "position" && acknowledged.ahead !== undefined;
+    if (isAhead && progress.resumed === undefined) {
+      telemetry.add("ahead_dropped", 1, { shardId });
+      telemetry.warn(
+        "the checkpoint's text of what is done beyond its position is damaged: these records repeat",
+        { shardId, position: formatCheckpoint(acknowledged) },
+      );
+    }
+    return progress;
   }
 
   /** Ends the timer. What is unflushed by then stays so. */
@@ -198,7 +209,7 @@ export class Checkpointer {
       });
     }
     this.#schedule.delete(progress);
-    if (progress.acknowledge(write.checkpoint, result)) {
+    if (progress.acknowledge(result)) {
       if (progress.awaited) this.#schedule.addNow(progress);
       else this.#schedule.addAtTick(progress);
     }

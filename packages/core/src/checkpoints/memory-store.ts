@@ -32,6 +32,7 @@ export class MemoryStore implements LeaseStore {
     fences: true,
     flushIntervalMs: 1000,
     flush: "together",
+    maxAheadBytes: 4096,
   };
   readonly #data: MemoryStoreData;
   #closed = false;

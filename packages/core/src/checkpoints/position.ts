@@ -12,7 +12,14 @@ export interface Position {
 
 /** The last position whose work is done, or the fact that the shard was read to its end. */
 export type Checkpoint =
-  | ({ readonly kind: "position" } & Position)
+  | ({
+      readonly kind: "position";
+      /**
+       * Which records after the position are done too: a text of printable ASCII that core writes and
+       * reads. It belongs to this very position. Absent = none is, or it is not known.
+       */
+      readonly ahead?: string;
+    } & Position)
   | {
       readonly kind: "shard-end";
       /**
@@ -32,14 +39,18 @@ export function isSequenceNumber(text: string): boolean {
   return SEQUENCE_NUMBER.test(text);
 }
 
-/** The checkpoint that says "everything up to and including this position is done". */
-export function checkpointAt(position: Position): Checkpoint {
+/**
+ * The checkpoint that says "everything up to and including this position is done".
+ * @param ahead what else is done: see `Checkpoint`
+ */
+export function checkpointAt(position: Position, ahead?: string): Checkpoint {
   const { sequenceNumber, subSequenceNumber } = position;
-  return Object.freeze(
-    subSequenceNumber === undefined
-      ? { kind: "position", sequenceNumber }
-      : { kind: "position", sequenceNumber, subSequenceNumber },
-  );
+  return Object.freeze({
+    kind: "position",
+    sequenceNumber,
+    ...(subSequenceNumber === undefined ? {} : { subSequenceNumber }),
+    ...(ahead === undefined ? {} : { ahead }),
+  });
 }
 
 /** The checkpoint that says "the shard was read to its end, and this was its last record". */
@@ -54,19 +65,28 @@ export function compareSequenceNumbers(a: string, b: string): number {
   return a.length - b.length || (a < b ? -1 : a > b ? 1 : 0);
 }
 
+/** Order of positions. No sub-sequence number means the whole record: it comes after its user records. */
+export function comparePositions(a: Position, b: Position): number {
+  return (
+    compareSequenceNumbers(a.sequenceNumber, b.sequenceNumber) ||
+    compareSub(a.subSequenceNumber, b.subSequenceNumber)
+  );
+}
+
 /**
- * Order of checkpoints: by sequence number, then sub-sequence number; a shard's end comes after
- * every number, and all ends are the same. No sub-sequence number means the whole record, so it comes after each user record
- * of that sequence number.
+ * Order of checkpoints: by position; at one position by `ahead`, byte by byte, and none comes before
+ * any: more records done make a greater text. A shard's end comes after every position, and all ends
+ * are the same.
  */
 export function compareCheckpoints(a: Checkpoint, b: Checkpoint): number {
   if (a.kind === "shard-end" || b.kind === "shard-end") {
     return Number(a.kind === "shard-end") - Number(b.kind === "shard-end");
   }
-  return (
-    compareSequenceNumbers(a.sequenceNumber, b.sequenceNumber) ||
-    compareSub(a.subSequenceNumber, b.subSequenceNumber)
-  );
+  return comparePositions(a, b) || compareText(a.ahead ?? "", b.ahead ?? "");
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b);
 }
 
 function compareSub(a: number | undefined, b: number | undefined): number {

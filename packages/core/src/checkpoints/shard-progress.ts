@@ -1,12 +1,23 @@
 import type { Clock } from "../clock.ts";
 import type { LeaseLostError } from "../errors.ts";
-import { checkpointAt, compareCheckpoints, shardEndAt, type Checkpoint } from "./position.ts";
+import type { Ahead } from "./ahead.ts";
+import { decodeAhead } from "./ahead-text.ts";
+import {
+  checkpointAt,
+  compareCheckpoints,
+  comparePositions,
+  shardEndAt,
+  type Checkpoint,
+  type Position,
+} from "./position.ts";
 import type { CheckpointWrite, Fence, SetCheckpointResult } from "./store.ts";
 
 export interface ShardProgressOptions {
   readonly shardId: string;
   readonly fence: Fence | undefined;
   readonly acknowledged: Checkpoint | undefined;
+  /** As in `StoreCapabilities`; 0 = the store keeps no `ahead`. */
+  readonly maxAheadBytes: number;
   /** Each write is awaited before the next record (`flushIntervalMs: 0`). */
   readonly writeThrough: boolean;
   /** This shard's moment within the flush interval. */
@@ -35,8 +46,12 @@ export class ShardProgress {
   dueAt = Infinity;
   readonly #options: ShardProgressOptions;
   readonly #lost = new AbortController();
+  /** What is done beyond the position that the shard was resumed at; undefined = nothing is known to be. */
+  readonly resumed: Ahead | undefined;
   #sequenceNumber = "";
   #subSequenceNumber: number | undefined;
+  /** What is done beyond the position. */
+  #ahead: (watermark: Position) => string | undefined = () => undefined;
   /** Set by the shard's end. */
   #end: Checkpoint | undefined;
   #dirtySince: number | undefined;
@@ -44,6 +59,9 @@ export class ShardProgress {
   /** How many were done since the write before, and of these, how many the last one took. */
   #done = 0;
   #taken = 0;
+  /** Grows with each change; and how far it had grown when the last write was taken. */
+  #changes = 0;
+  #takenChanges = 0;
   #acknowledged: Checkpoint | undefined;
   #wasBehind = false;
   #closed: Error | undefined;
@@ -54,7 +72,21 @@ export class ShardProgress {
     this.shardId = options.shardId;
     this.writeThrough = options.writeThrough;
     this.phaseMs = options.phaseMs;
-    this.#acknowledged = options.acknowledged;
+    const { acknowledged } = options;
+    this.#acknowledged = acknowledged;
+    if (acknowledged?.kind === "position" && acknowledged.ahead !== undefined) {
+      this.resumed = decodeAhead(acknowledged, acknowledged.ahead);
+    }
+  }
+
+  /** Most bytes of what is done beyond the position; 0 = the store does not keep it. */
+  get maxAheadBytes(): number {
+    return this.#options.maxAheadBytes;
+  }
+
+  /** Where the text of what is done beyond the position is to be had, when it is written. */
+  aheadFrom(source: (watermark: Position) => string | undefined): void {
+    if (this.#options.maxAheadBytes > 0) this.#ahead = source;
   }
 
   /** What the store has acknowledged. */
@@ -64,7 +96,8 @@ export class ShardProgress {
 
   /** The last that is done; undefined = nothing was. */
   get position(): Checkpoint | undefined {
-    return this.#end || this.#sequenceNumber !== "" ? this.#checkpoint() : undefined;
+    if (this.#end) return this.#end;
+    return this.#sequenceNumber === "" ? undefined : this.#watermark;
   }
 
   /** How long finished work has waited for the store, in milliseconds. */
@@ -103,9 +136,17 @@ export class ShardProgress {
   advance(sequenceNumber: string, subSequenceNumber: number | undefined, records: number): void {
     if (this.#closed) return;
     this.#done += records;
+    this.#changes += 1;
     this.#sequenceNumber = sequenceNumber;
     this.#subSequenceNumber = subSequenceNumber;
     if (this.#dirtySince === undefined) this.#markDirty();
+  }
+
+  /** A record beyond the position is done. Called for each record: no allocation. */
+  touch(): void {
+    if (this.#closed || this.#options.maxAheadBytes === 0) return;
+    this.#changes += 1;
+    if (this.#dirtySince === undefined && this.#hasWatermark) this.#markDirty();
   }
 
   /**
@@ -115,6 +156,7 @@ export class ShardProgress {
   end(sequenceNumber: string | undefined): Promise<void> {
     if (this.#closed) return Promise.reject(this.#closed);
     this.#done += 1;
+    this.#changes += 1;
     this.#end = shardEndAt(sequenceNumber);
     if (this.#dirtySince === undefined) this.#markDirty();
     return this.flush();
@@ -139,18 +181,19 @@ export class ShardProgress {
   take(): CheckpointWrite {
     this.#takenAt = this.#options.clock.monotonic();
     this.#taken = this.#done;
+    this.#takenChanges = this.#changes;
     const { shardId, fence } = this.#options;
     const checkpoint = this.#checkpoint();
     return fence === undefined ? { shardId, checkpoint } : { shardId, checkpoint, fence };
   }
 
-  /** The store answered to `written`. True = more was done meanwhile, and is to be written. */
-  acknowledge(written: Checkpoint, { outcome, stored }: SetCheckpointResult): boolean {
+  /** The store answered to the write that was taken last. True = more was done meanwhile, and is to be written. */
+  acknowledge({ outcome, stored }: SetCheckpointResult): boolean {
     this.#acknowledged = stored;
     this.#done -= this.#taken;
     this.#wasBehind ||= outcome === "behind";
     this.dueAt = Infinity;
-    if (this.#isCurrent(written)) {
+    if (this.#takenChanges === this.#changes) {
       this.#dirtySince = undefined;
       for (const { resolve } of this.#settleWaiters()) resolve();
       return false;
@@ -183,15 +226,31 @@ export class ShardProgress {
 
   #checkpoint(): Checkpoint {
     if (this.#end) return this.#end;
+    const position = this.#watermark;
+    if (position.kind === "shard-end") return position;
+    const ahead = this.#ahead(position);
+    const checkpoint = ahead === undefined ? position : checkpointAt(position, ahead);
+    // Of many runs the furthest do not fit, and the store may know of more.
+    const stands = this.#acknowledged;
+    const knowsMore =
+      stands?.kind === "position" &&
+      comparePositions(stands, position) === 0 &&
+      compareCheckpoints(stands, checkpoint) > 0;
+    return knowsMore ? stands : checkpoint;
+  }
+
+  get #hasWatermark(): boolean {
+    return this.#sequenceNumber !== "" || this.#options.acknowledged?.kind === "position";
+  }
+
+  /** The last record that is done with all before it; before there is one, where the shard was resumed. */
+  get #watermark(): Checkpoint {
+    if (this.#sequenceNumber === "") return this.#options.acknowledged!;
     const sequenceNumber = this.#sequenceNumber;
     const subSequenceNumber = this.#subSequenceNumber;
     return checkpointAt(
       subSequenceNumber === undefined ? { sequenceNumber } : { sequenceNumber, subSequenceNumber },
     );
-  }
-
-  #isCurrent(written: Checkpoint): boolean {
-    return compareCheckpoints(written, this.#checkpoint()) === 0;
   }
 
   #settleWaiters(): Waiter[] {

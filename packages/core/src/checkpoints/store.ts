@@ -96,6 +96,11 @@ export interface StoreCapabilities {
    * of its own within the interval, for stores that pay or throttle by the item.
    */
   readonly flush: "together" | "spread";
+  /**
+   * The longest `ahead` of a checkpoint that the store keeps, in bytes. It belongs to its position: a
+   * writer that knows nothing of it and moves the position ends it. @default 0, and it is given none
+   */
+  readonly maxAheadBytes?: number;
 }
 
 export interface CallOptions {

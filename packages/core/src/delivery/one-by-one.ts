@@ -1,4 +1,5 @@
 import { isPromiseLike, SkipCheckpoint, type Handler } from "../handler.ts";
+import type { RecordCursor } from "../reading/record-cursor.ts";
 import type { Page } from "../reading/shard-reader.ts";
 import { tracedHandler } from "../telemetry/channels.ts";
 import type { ConsumerRecord } from "../record.ts";
@@ -42,12 +43,12 @@ class OneByOne implements Delivery {
 
   async accept(page: Page): Promise<void> {
     const { stop } = this.#shard;
-    this.#tracker.accept(page);
+    const records = this.#tracker.accept(page);
     if (page.records.left > 0) this.#page = page;
     this.#call.open();
     this.#metrics.begin();
     try {
-      await this.#handle(page);
+      await this.#handle(records);
       this.#tracker.pageOver();
       // A stop that came with the last record: a shard whose end is next must not end by it, since
       // that would acknowledge a record that was given back.
@@ -85,7 +86,7 @@ class OneByOne implements Delivery {
     this.#tracker.close();
   }
 
-  async #handle({ records }: Page): Promise<void> {
+  async #handle(records: RecordCursor): Promise<void> {
     const { shardId, stop, progress } = this.#shard;
     const gate = this.#gate;
     const call = this.#call;

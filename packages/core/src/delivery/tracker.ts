@@ -1,6 +1,10 @@
 import type { ShardProgress } from "../checkpoints/shard-progress.ts";
 import type { Reservation } from "../reading/read-account.ts";
+import type { RecordCursor } from "../reading/record-cursor.ts";
 import type { Page } from "../reading/shard-reader.ts";
+import type { ConsumerRecord } from "../record.ts";
+import { Beyond, type OpenRecords } from "./beyond.ts";
+import { UnfinishedRecords } from "./unfinished-records.ts";
 
 const UNFINISHED = 0;
 /** Unfinished, in a copy of its own: see `detach`. */
@@ -31,8 +35,9 @@ interface OpenPage extends PageAge {
  *
  * Called for each record: it allocates nothing, but to hold more records in flight than ever before.
  */
-export class Tracker {
+export class Tracker implements OpenRecords {
   readonly #progress: ShardProgress;
+  readonly #beyond: Beyond;
   /** Accepted pages that are not finished, in order. */
   readonly #pages: OpenPage[] = [];
   /** Ordinals are indices into the rings, modulo their size: a power of two. */
@@ -46,6 +51,7 @@ export class Tracker {
 
   constructor(progress: ShardProgress) {
     this.#progress = progress;
+    this.#beyond = new Beyond(progress, this);
   }
 
   /** Records that were started and are not finished. Those behind the first unfinished one count. */
@@ -58,8 +64,33 @@ export class Tracker {
     return this.#pages[0];
   }
 
-  /** A page is in hand: the records that start now are its own. */
-  accept({ memory, millisBehindLatest, receivedAt }: Page): void {
+  /** The number of the record that started last; undefined = none has. */
+  get newest(): string | undefined {
+    if (this.#next === 0) return undefined;
+    return this.#sequenceNumbers[(this.#next - 1) & (this.#states.length - 1)];
+  }
+
+  /** The records from the first unfinished one on. */
+  each(
+    use: (sequenceNumber: string, subSequenceNumber: number | undefined, done: boolean) => void,
+  ): void {
+    const mask = this.#states.length - 1;
+    for (let ordinal = this.#low; ordinal < this.#next; ordinal += 1) {
+      const slot = ordinal & mask;
+      use(
+        this.#sequenceNumbers[slot]!,
+        this.#subSequenceNumbers[slot],
+        this.#states[slot] === DONE,
+      );
+    }
+  }
+
+  /**
+   * A page is in hand: the records that start now are its own. Answers with those that are to be
+   * delivered: some may have been done before the shard was resumed.
+   */
+  accept(page: Page): RecordCursor {
+    const { memory, millisBehindLatest, receivedAt } = page;
     memory.taken();
     this.#pages.push({
       memory,
@@ -70,6 +101,16 @@ export class Tracker {
       detached: 0,
       copiedBytes: 0,
     });
+    if (!this.#beyond.isResumed) return page.records;
+    return new UnfinishedRecords(page.records, (record) => this.#passDone(record));
+  }
+
+  /**
+   * May the handler be called for this record now? Else what is done beyond the watermark would soon not
+   * fit into the checkpoint: records before the furthest done one have to be done first.
+   */
+  mayStart(ordinal: number): boolean {
+    return this.#beyond.mayStart(ordinal, ordinal - this.#low);
   }
 
   /** No further record of the newest page starts. */
@@ -108,7 +149,10 @@ export class Tracker {
 
   /** The record's work is done. */
   done(ordinal: number): void {
+    const isBeyond = ordinal !== this.#low;
+    if (isBeyond) this.#doneBeyond(ordinal);
     this.#finish(ordinal, DONE);
+    if (isBeyond) this.#progress.touch();
   }
 
   /** The record is finished, but only a later one that is done moves the checkpoint past it. */
@@ -119,6 +163,26 @@ export class Tracker {
   /** Nothing more starts: all memory is released. Idempotent. */
   close(): void {
     for (const { memory } of this.#pages.splice(0)) memory.release();
+  }
+
+  #passDone({ sequenceNumber, subSequenceNumber }: ConsumerRecord): boolean {
+    if (!this.#beyond.includes(sequenceNumber, subSequenceNumber)) return false;
+    this.#beyond.met();
+    const ordinal = this.start(sequenceNumber, subSequenceNumber);
+    if (ordinal !== this.#low) this.#doneBeyond(ordinal);
+    this.#finish(ordinal, DONE);
+    return true;
+  }
+
+  /** It makes a run of its own, makes one longer, or joins two. */
+  #doneBeyond(ordinal: number): void {
+    const runs = 1 - this.#isDoneBeyond(ordinal - 1) - this.#isDoneBeyond(ordinal + 1);
+    this.#beyond.done(ordinal, runs);
+  }
+
+  #isDoneBeyond(ordinal: number): 0 | 1 {
+    if (ordinal <= this.#low || ordinal >= this.#next) return 0;
+    return this.#states[ordinal & (this.#states.length - 1)] === DONE ? 1 : 0;
   }
 
   #finish(ordinal: number, state: number): void {
@@ -137,13 +201,20 @@ export class Tracker {
     const mask = this.#states.length - 1;
     let records = 0;
     let last = -1;
+    let runs = 0;
+    let wasDone = false;
+    const first = this.#low;
     for (; this.#low < this.#next; this.#low += 1) {
       const slot = this.#low & mask;
       if (this.#states[slot]! < DONE) break;
-      if (this.#states[slot] === SKIPPED) continue;
+      const isDone = this.#states[slot] === DONE;
+      if (isDone && !wasDone && this.#low !== first) runs += 1;
+      wasDone = isDone && this.#low !== first;
+      if (!isDone) continue;
       records += 1;
       last = slot;
     }
+    if (runs > 0) this.#beyond.passed(runs);
     if (last < 0) return;
     this.#progress.advance(this.#sequenceNumbers[last]!, this.#subSequenceNumbers[last], records);
   }

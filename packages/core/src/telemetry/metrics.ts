@@ -57,6 +57,13 @@ export const METRICS = {
     attributes: ["shardId"],
     description: "Checkpoints that were not written by themselves, since a later one covered them",
   },
+  ahead_dropped: {
+    kind: "counter",
+    unit: "{checkpoint}",
+    attributes: ["shardId"],
+    description:
+      "Checkpoints whose text of what is done beyond their position was damaged: those records repeat",
+  },
   retries: {
     kind: "counter",
     unit: "{call}",

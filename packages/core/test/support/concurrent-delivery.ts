@@ -55,9 +55,8 @@ export class ConcurrentDelivery implements Delivery {
   }
 
   async accept(page: Page): Promise<void> {
-    this.#tracker.accept(page);
+    const records = this.#tracker.accept(page);
     this.#metrics.begin();
-    const { records } = page;
     for (let record = records.current(); record; record = records.current()) {
       const { sequenceNumber, subSequenceNumber, partitionKey } = record;
       const ordinal = this.#tracker.start(sequenceNumber, subSequenceNumber);
@@ -118,7 +117,9 @@ export class ConcurrentDelivery implements Delivery {
         const wait = this.#gate.ask(true);
         if (wait) await wait;
         if (this.#closed || this.#shard.stop.aborted) return;
-        void this.#run(this.#ready.shift()!);
+        const index = this.#ready.findIndex(({ ordinal }) => this.#tracker.mayStart(ordinal));
+        if (index < 0) return;
+        void this.#run(this.#ready.splice(index, 1)[0]!);
       }
     } catch (error) {
       this.#shard.fail(error);

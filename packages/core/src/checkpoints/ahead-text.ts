@@ -1,0 +1,205 @@
+/** `Ahead` as a checkpoint carries it: a text, as short as it can be, pure. */
+import { Ahead, type CountedRun, type Interval, type Run } from "./ahead.ts";
+import type { Position } from "./position.ts";
+
+/** Longer texts are none of ours. */
+const LONGEST = 65_536;
+/** Fixed widths: of two texts of one position, the one with more records done is the greater text. */
+const COUNT_DIGITS = 5;
+const SHIFT_DIGITS = 2;
+const MOST_COUNTED = 36 ** COUNT_DIGITS - 1;
+/** Bits of the largest sequence number that a store keeps, and some more. */
+const MOST_BITS = 512;
+const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+const TEXT = /^([0-9a-z]{5})([0-9a-z]{2})([0-9a-z]{1,99})\.([\w-]+)(?:\.([\w-]+))?~[\w-]{5}$/;
+
+/**
+ * The text of as many runs as fit, the furthest left out first; undefined = nothing is done beyond the
+ * watermark, or nothing fits.
+ * @param runs in order, after the watermark
+ */
+export function encodeAhead(
+  watermark: Position,
+  runs: readonly CountedRun[],
+  maxBytes: number,
+): string | undefined {
+  const ends = runs.flatMap(({ done }, index) => (done === false ? [] : [index + 1]));
+  const from = BigInt(watermark.sequenceNumber);
+  const textOf = (end: number): string => {
+    const text = encode(from, runs.slice(0, end));
+    return `${text}~${digestOf(watermark, text)}`;
+  };
+  const whole = ends.length === 0 ? undefined : textOf(ends.at(-1)!);
+  if (whole === undefined || whole.length <= maxBytes) return whole;
+  let [fits, tooMany] = [0, ends.length];
+  while (tooMany - fits > 1) {
+    const middle = (fits + tooMany) >> 1;
+    if (textOf(ends[middle - 1]!).length <= maxBytes) fits = middle;
+    else tooMany = middle;
+  }
+  return fits === 0 ? undefined : textOf(ends[fits - 1]!);
+}
+
+/**
+ * How many records are done; by how many bits numbers are shifted; how far the last done one lies
+ * after the watermark; then where done and other records alternate, as differences of shifted numbers.
+ * An aggregate that is done in part is a run by itself, among those that are not done: which of its
+ * user records are done stands last.
+ */
+function encode(from: bigint, runs: readonly CountedRun[]): string {
+  const shift = shiftOf(from, runs);
+  const count = runs.reduce((sum, run) => sum + run.count, 0);
+  let [at, isDone, undone, lastPart] = [from >> shift, false, 0, 0];
+  let [borders, parts, afterPart] = ["", "", false];
+  const turn = (first: bigint): void => {
+    borders += digitsOf((first >> shift) - at);
+    at = first >> shift;
+    isDone = !isDone;
+    if (!isDone) undone += 1;
+  };
+  for (const { first, done } of runs) {
+    const isPart = typeof done !== "boolean";
+    if (isDone !== (done === true)) turn(first);
+    else if (isPart || (afterPart && !done)) {
+      turn(first);
+      turn(first);
+    }
+    if (isPart) {
+      parts += digitsOf(BigInt(undone - lastPart)) + partDigits(done);
+      lastPart = undone;
+    }
+    afterPart = isPart;
+  }
+  const head =
+    base36(Math.min(count, MOST_COUNTED), COUNT_DIGITS) + base36(Number(shift), SHIFT_DIGITS);
+  const furthest = (runs.at(-1)!.last - from).toString(36);
+  return `${head}${furthest}.${borders}${parts === "" ? "" : `.${parts}`}`;
+}
+
+/**
+ * Numbers of one shard lie far apart. So many bits are left out that a border still parts the record
+ * before it from the one behind it.
+ */
+function shiftOf(from: bigint, runs: readonly Run[]): bigint {
+  let shift = MOST_BITS;
+  let before: Run = { first: from, last: from, done: false };
+  for (const run of runs) {
+    const isBorder = run.done !== before.done || typeof run.done === "object";
+    // The aggregate that the watermark lies in has nothing before it.
+    if (isBorder && run.first !== before.last) {
+      shift = Math.min(shift, (run.first ^ before.last).toString(2).length - 1);
+    }
+    before = run;
+  }
+  return BigInt(shift);
+}
+
+/** @returns undefined for what `encodeAhead` did not write for this watermark: it was damaged */
+export function decodeAhead(watermark: Position, text: unknown): Ahead | undefined {
+  if (typeof text !== "string" || text.length > LONGEST) return undefined;
+  if (text.slice(-5) !== digestOf(watermark, text.slice(0, -6))) return undefined;
+  const [, count, shiftDigits, furthest, borders, parts = ""] = TEXT.exec(text) ?? [];
+  const shift = parseInt(shiftDigits ?? "", 36);
+  const deltas = numbersOf(borders ?? "");
+  const done = partsOf(numbersOf(parts));
+  if (!(shift <= MOST_BITS) || deltas === undefined || done === undefined) return undefined;
+  const from = BigInt(watermark.sequenceNumber);
+  const end = from + bigint36(furthest!);
+  const runs: Run[] = [];
+  let [first, at] = [from, from >> BigInt(shift)];
+  for (let index = 0; index <= deltas.length; index += 1) {
+    const delta = deltas[index];
+    if (delta !== undefined) at += delta;
+    const next = delta === undefined ? end + 1n : at << BigInt(shift);
+    const run = { first, last: next - 1n, done: index % 2 === 1 || (done.get(index / 2) ?? false) };
+    if (run.last > end) return undefined;
+    if (run.last >= run.first) runs.push(run);
+    if (next > first) first = next;
+  }
+  const last = runs.at(-1);
+  return last === undefined || last.done === false
+    ? undefined
+    : new Ahead(parseInt(count!, 36), runs);
+}
+
+/** 30 bits of FNV-1a: what was damaged, or belongs to another position, is not believed. */
+function digestOf({ sequenceNumber, subSequenceNumber: sub }: Position, text: string): string {
+  let hash = 0x811c9dc5;
+  for (const character of `${sequenceNumber}.${sub ?? ""}.${text}`) {
+    hash = Math.imul(hash ^ character.charCodeAt(0), 0x01000193);
+  }
+  let digest = "";
+  for (let bits = 0; bits < 30; bits += 6) digest += DIGITS[(hash >>> bits) & 63]!;
+  return digest;
+}
+
+/** How many intervals, then what lies between them and how long they are. */
+function partDigits(intervals: readonly Interval[]): string {
+  let text = digitsOf(BigInt(intervals.length));
+  let next = 0;
+  for (const { first, last } of intervals) {
+    text += digitsOf(BigInt(first - next)) + digitsOf(BigInt(last - first));
+    next = last + 1;
+  }
+  return text;
+}
+
+/** By the index of the run among those that are not done. */
+function partsOf(
+  numbers: readonly bigint[] | undefined,
+): ReadonlyMap<number, readonly Interval[]> | undefined {
+  if (numbers === undefined) return undefined;
+  const parts = new Map<number, readonly Interval[]>();
+  let [place, run] = [0, 0];
+  const read = (): number => Number(numbers[place++] ?? NaN);
+  while (place < numbers.length) {
+    run += read();
+    const length = read();
+    if (!(length <= numbers.length)) return undefined;
+    const intervals: Interval[] = [];
+    let next = 0;
+    for (let i = 0; i < length; i += 1) {
+      const first = next + read();
+      const last = first + read();
+      if (!Number.isSafeInteger(last)) return undefined;
+      intervals.push({ first, last });
+      next = last + 1;
+    }
+    parts.set(run, intervals);
+  }
+  return parts;
+}
+
+/** Five bits a digit, the lowest first; the sixth bit says that another digit follows. */
+function digitsOf(number: bigint): string {
+  let [rest, text] = [number, ""];
+  while (rest >= 32n) {
+    text += DIGITS[32 + Number(rest & 31n)]!;
+    rest >>= 5n;
+  }
+  return text + DIGITS[Number(rest)]!;
+}
+
+function numbersOf(text: string): readonly bigint[] | undefined {
+  const numbers: bigint[] = [];
+  let [number, bits] = [0n, 0n];
+  for (const digit of text) {
+    const value = DIGITS.indexOf(digit);
+    number |= BigInt(value & 31) << bits;
+    bits += 5n;
+    if (bits > MOST_BITS) return undefined;
+    if (value >= 32) continue;
+    numbers.push(number);
+    [number, bits] = [0n, 0n];
+  }
+  return bits === 0n ? numbers : undefined;
+}
+
+const base36 = (number: number, digits: number): string =>
+  number.toString(36).padStart(digits, "0");
+
+function bigint36(text: string): bigint {
+  let number = 0n;
+  for (const digit of text) number = number * 36n + BigInt(parseInt(digit, 36));
+  return number;
+}

@@ -1,0 +1,138 @@
+import type { Ahead, CountedRun, Interval, Run } from "./ahead.ts";
+
+/** A stream record some of whose user records were added. */
+interface Part {
+  readonly sequenceNumber: string;
+  /** User records that were added. */
+  records: number;
+  done: number;
+  /** Of these, how many have a sub-sequence number. */
+  numbered: number;
+  /** Was its last user record added, which counts as the whole record? */
+  isWhole: boolean;
+  /** Which are done, by their sub-sequence numbers. */
+  readonly intervals: { first: number; last: number }[];
+}
+
+interface OpenRun {
+  readonly first: string;
+  last: string;
+  /** The record before the last one; undefined = it is the only one. */
+  beforeLast: string | undefined;
+  /** What the last one has added to the count. */
+  lastCount: number;
+  readonly done: boolean | readonly Interval[];
+  count: number;
+}
+
+/** Gathers records, in order, into runs of records that are done and of records that are not. */
+export class Runs {
+  readonly #runs: OpenRun[] = [];
+  #part: Part | undefined;
+
+  /** The next record. Without a sub-sequence number it ends its stream record. */
+  add(sequenceNumber: string, subSequenceNumber: number | undefined, done: boolean): void {
+    if (this.#part !== undefined && this.#part.sequenceNumber !== sequenceNumber) this.#endPart();
+    if (this.#part === undefined && subSequenceNumber === undefined) {
+      return this.#append(sequenceNumber, done, done ? 1 : 0);
+    }
+    this.#part ??= {
+      sequenceNumber,
+      records: 0,
+      done: 0,
+      numbered: 0,
+      isWhole: false,
+      intervals: [],
+    };
+    const part = this.#part;
+    part.records += 1;
+    if (subSequenceNumber === undefined) part.isWhole = true;
+    if (!done) return;
+    part.done += 1;
+    if (subSequenceNumber === undefined) return;
+    part.numbered += 1;
+    addTo(part, subSequenceNumber, subSequenceNumber);
+  }
+
+  /**
+   * All runs: those of the records that were added, the last of which has this number, and behind it
+   * what an earlier checkpoint says.
+   * @param unmet how many records are done by the earlier checkpoint that were not added yet
+   */
+  end(last: string, earlier: Ahead | undefined, unmet: number): readonly CountedRun[] {
+    const theirs = earlier?.runAt(last);
+    if (theirs !== undefined) this.#mergePart(theirs);
+    this.#endPart();
+    const isJoined = theirs !== undefined && this.#runs.length > 0;
+    if (isJoined) this.#joinNewest(last, theirs);
+    const runs = this.#runs.map(({ first, last: end, done, count }) => ({
+      first: BigInt(first),
+      last: BigInt(end),
+      done,
+      count,
+    }));
+    const rest = earlier?.after(isJoined ? theirs.last : BigInt(last)) ?? [];
+    return [
+      ...runs,
+      ...rest.map((run, i) => ({ ...run, count: i === rest.length - 1 ? unmet : 0 })),
+    ];
+  }
+
+  /** User records of the newest record that are done, and come next. */
+  #mergePart({ done }: Run): void {
+    const part = this.#part;
+    if (part === undefined || part.isWhole || typeof done === "boolean") return;
+    for (const { first, last } of done) {
+      const next = (part.intervals.at(-1)?.last ?? -1) + 1;
+      if (last >= next) addTo(part, Math.max(next, first), last);
+    }
+  }
+
+  /**
+   * The newest record stays as the earlier checkpoint has it, together with the records behind it. What
+   * was done since is said once the next one was met: until then nobody knows where that begins, and a
+   * border right behind the newest record would make all borders as long as whole numbers.
+   */
+  #joinNewest(last: string, theirs: Run): void {
+    const run = this.#runs.at(-1)!;
+    const { done, beforeLast, lastCount } = run;
+    if (beforeLast === undefined) this.#runs.pop();
+    else {
+      run.last = beforeLast;
+      run.count -= lastCount;
+    }
+    const isPart = typeof done === "object" && typeof theirs.done === "object";
+    const joined = isPart ? done : theirs.done;
+    this.#append(last, joined, joined === false ? 0 : lastCount);
+    this.#runs.at(-1)!.last = String(theirs.last);
+  }
+
+  #endPart(): void {
+    const part = this.#part;
+    this.#part = undefined;
+    if (part === undefined) return;
+    const { sequenceNumber, records, done, isWhole, intervals } = part;
+    const isDone = isWhole && done === records;
+    if (isDone || intervals.length === 0) this.#append(sequenceNumber, isDone, isDone ? done : 0);
+    else this.#append(sequenceNumber, intervals, part.numbered);
+  }
+
+  #append(sequenceNumber: string, done: boolean | readonly Interval[], count: number): void {
+    const before = this.#runs.at(-1);
+    if (before === undefined || before.done !== done) {
+      const run = { first: sequenceNumber, last: sequenceNumber, beforeLast: undefined };
+      this.#runs.push({ ...run, done, count, lastCount: count });
+    } else {
+      before.beforeLast = before.last;
+      before.last = sequenceNumber;
+      before.lastCount = count;
+      before.count += count;
+    }
+  }
+}
+
+function addTo({ intervals }: Part, first: number, last: number): void {
+  const before = intervals.at(-1);
+  if (before !== undefined && first === before.last + 1) before.last = last;
+  else intervals.push({ first, last });
+}

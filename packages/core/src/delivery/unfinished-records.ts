@@ -1,0 +1,35 @@
+import type { Position } from "../checkpoints/position.ts";
+import type { RecordCursor } from "../reading/record-cursor.ts";
+import type { ConsumerRecord } from "../record.ts";
+
+/** A page's records without those that were done before the shard was resumed. */
+export class UnfinishedRecords implements RecordCursor {
+  readonly #records: RecordCursor;
+  readonly #passDone: (record: ConsumerRecord) => boolean;
+
+  /** @param passDone is the record done? Then it is noted, and passed */
+  constructor(records: RecordCursor, passDone: (record: ConsumerRecord) => boolean) {
+    this.#records = records;
+    this.#passDone = passDone;
+  }
+
+  get left(): number {
+    return this.#records.left;
+  }
+
+  current(): ConsumerRecord | undefined {
+    for (;;) {
+      const record = this.#records.current();
+      if (record === undefined || !this.#passDone(record)) return record;
+      this.#records.advance();
+    }
+  }
+
+  advance(): void {
+    this.#records.advance();
+  }
+
+  dropThrough(position: Position): void {
+    this.#records.dropThrough(position);
+  }
+}

@@ -1,0 +1,239 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { sleep } from "../src/clock.ts";
+import { Pauses } from "../src/delivery/pauses.ts";
+import { MemoryStore, MemoryStoreData, type Checkpoint, type Handler } from "../src/index.ts";
+import { resolveOptions } from "../src/options/resolve-options.ts";
+import { Scan } from "../src/scan/scan.ts";
+import { ConcurrentDelivery } from "./support/concurrent-delivery.ts";
+import { MemoryCounter } from "./support/memory-counter.ts";
+import { STREAM, World } from "./support/world.ts";
+
+const SCOPE = { application: "billing", streamName: STREAM };
+const SHARD = "shardId-000000000000";
+const FLUSH_MS = 1000;
+
+class BoundedStore extends MemoryStore {
+  override readonly capabilities;
+
+  constructor(data: MemoryStoreData, maxAheadBytes: number) {
+    super({ data });
+    this.capabilities = { ...new MemoryStore().capabilities, maxAheadBytes };
+  }
+}
+
+/** Processes one after another on one store. Each is killed: what it has not flushed is gone. */
+class Lives {
+  readonly world: World;
+  readonly data = new MemoryStoreData();
+  readonly counter = new MemoryCounter();
+  /** The text of each record whose handler has returned, and when; of all lives. */
+  readonly done: { readonly text: string; readonly at: number; readonly life: number }[] = [];
+  life = 0;
+  readonly #kills: (() => void)[] = [];
+
+  constructor(world: World) {
+    this.world = world;
+  }
+
+  begin(handler: Handler, options: { concurrency: number; maxAheadBytes?: number }): void {
+    const { world, data } = this;
+    const { clock } = world;
+    this.life += 1;
+    const { life } = this;
+    let killed = false;
+    const store = new BoundedStore(data, options.maxAheadBytes ?? 4096);
+    const resolved = resolveOptions({
+      stream: STREAM,
+      application: "billing",
+      client: world.kinesis,
+      clock,
+      store,
+      start: "TRIM_HORIZON",
+      counter: this.counter,
+      random: () => 0,
+      drainTimeoutMs: 1000,
+    });
+    const counted: Handler = async (record, context) => {
+      if (killed) return new Promise(() => {});
+      await handler(record, context);
+      if (killed) return new Promise(() => {});
+      this.done.push({ text: record.text(), at: clock.monotonic(), life });
+    };
+    const { concurrency } = options;
+    const scan = new Scan(
+      resolved,
+      world.kinesis,
+      (shard) => new ConcurrentDelivery({ handler: counted, concurrency }, shard),
+      new Map(),
+      new Pauses(),
+    );
+    const stop = new AbortController();
+    scan.run(resolved.group, stop.signal).catch(() => {});
+    this.#kills.push(() => {
+      killed = true;
+      void store.close();
+      stop.abort();
+    });
+  }
+
+  async kill(): Promise<void> {
+    for (const kill of this.#kills.splice(0)) kill();
+    await this.world.clock.advance(5000);
+  }
+
+  async stored(): Promise<Checkpoint | undefined> {
+    return new MemoryStore({ data: this.data }).getCheckpoint(SCOPE, SHARD);
+  }
+
+  times(text: string): number {
+    return this.done.filter((each) => each.text === text).length;
+  }
+}
+
+const texts = (from: number, to: number): string[] =>
+  Array.from({ length: to - from }, (_, i) => `r${from + i}`);
+
+test("after a kill, what was done and flushed beyond a record that is stuck is not delivered again", async () => {
+  const world = await World.of();
+  const { clock } = world;
+  const lives = new Lives(world);
+  await world.put("a", "r0");
+  await world.put("stuck", "stuck");
+  for (const text of texts(1, 150)) await world.put(text, text);
+  const handler: Handler = (record) => sleep(clock, record.text() === "stuck" ? 1e6 : 5);
+  lives.begin(handler, { concurrency: 20 });
+  await clock.advance(4000);
+  expect(lives.done).toHaveLength(150);
+  const stored = await lives.stored();
+  expect(stored).toMatchObject({ kind: "position", ahead: expect.any(String) as string });
+  await lives.kill();
+  lives.begin(() => sleep(clock, 5), { concurrency: 20 });
+  await clock.advance(4000);
+  expect(lives.done).toHaveLength(151);
+  expect(lives.times("stuck")).toBe(1);
+  expect(await lives.stored()).not.toHaveProperty("ahead");
+  await lives.kill();
+});
+
+test("whatever the kills, no record is lost, and only those repeat that were done since the last flush", async () => {
+  const life = fc.record({
+    takes: fc.array(fc.integer({ min: 1, max: 2500 }), { minLength: 1, maxLength: 30 }),
+    concurrency: fc.integer({ min: 1, max: 40 }),
+    until: fc.integer({ min: 100, max: 6000 }),
+    maxAheadBytes: fc.constantFrom(4096, 4096, 150),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(life, { minLength: 1, maxLength: 4 }), async (all) => {
+      const world = await World.of();
+      const { clock } = world;
+      const lives = new Lives(world);
+      const put = texts(0, 60);
+      for (const [i, text] of put.entries()) await world.put(`key-${i % 25}`, text);
+      // There is no checkpoint before the first record is done.
+      const tookOf = (text: string, takes: readonly number[]): number =>
+        text === "r0" ? 1 : takes[Number(text.slice(1)) % takes.length]!;
+      const flushed = new Map<string, number>();
+      for (const { takes, concurrency, until, maxAheadBytes } of all) {
+        const handler: Handler = (record) => sleep(clock, tookOf(record.text(), takes));
+        lives.begin(handler, { concurrency, maxAheadBytes });
+        await clock.advance(until);
+        const before = clock.monotonic() - 1.1 * FLUSH_MS;
+        await lives.kill();
+        for (const { text, at, life: of } of lives.done) {
+          if (of === lives.life && at < before) flushed.set(text, lives.times(text));
+        }
+      }
+      lives.begin(() => sleep(clock, 1), { concurrency: 1 });
+      await clock.advance(5000);
+      await lives.kill();
+      expect(new Set(lives.done.map(({ text }) => text))).toEqual(new Set(put));
+      for (const [text, times] of flushed) {
+        expect([text, lives.times(text)]).toEqual([text, times]);
+      }
+    }),
+    { numRuns: 20 },
+  );
+});
+
+test("where little fits into a checkpoint, records far beyond a stuck one wait, and it still holds all that is done", async () => {
+  const world = await World.of();
+  const { clock } = world;
+  const lives = new Lives(world);
+  await world.put("a", "r0");
+  // Every other record waits for one that is stuck: each one that is done is a run by itself.
+  for (const [i, text] of texts(1, 200).entries()) await world.put(i % 2 === 0 ? "k" : text, text);
+  const handler: Handler = (record) => sleep(clock, record.partitionKey === "k" ? 1e6 : 5);
+  lives.begin(handler, { concurrency: 4, maxAheadBytes: 150 });
+  await clock.advance(5000);
+  const done = lives.done.map(({ text }) => text);
+  expect(done.length).toBeGreaterThan(10);
+  expect(done.length).toBeLessThan(60);
+  await lives.kill();
+  lives.begin(() => sleep(clock, 5), { concurrency: 4, maxAheadBytes: 150 });
+  await clock.advance(5000);
+  for (const text of done) expect([text, lives.times(text)]).toEqual([text, 1]);
+  expect(lives.done).toHaveLength(200);
+  await lives.kill();
+});
+
+test("a store that keeps no text beyond the position is given none, and records repeat", async () => {
+  const world = await World.of();
+  const { clock } = world;
+  const lives = new Lives(world);
+  for (const text of texts(0, 10)) await world.put(text, text);
+  const handler: Handler = (record) => sleep(clock, record.text() === "r1" ? 1e6 : 5);
+  lives.begin(handler, { concurrency: 20, maxAheadBytes: 0 });
+  await clock.advance(3000);
+  expect(await lives.stored()).not.toHaveProperty("ahead");
+  await lives.kill();
+  lives.begin(() => sleep(clock, 5), { concurrency: 20, maxAheadBytes: 0 });
+  await clock.advance(3000);
+  expect(lives.times("r5")).toBe(2);
+  await lives.kill();
+});
+
+test("a text that was damaged, or belongs to another position, is dropped, counted, and its records repeat", async () => {
+  const world = await World.of();
+  const { clock } = world;
+  const lives = new Lives(world);
+  const numbers = await Promise.all(
+    texts(0, 10).map(async (text) => (await world.put(text, text))[0]!),
+  );
+  const handler: Handler = (record) => sleep(clock, record.text() === "r1" ? 1e6 : 5);
+  lives.begin(handler, { concurrency: 20 });
+  await clock.advance(3000);
+  await lives.kill();
+  const stored = (await lives.stored()) as { readonly ahead: string };
+  const [sequenceNumber] = numbers;
+  const application = lives.data.application(SCOPE);
+  for (const ahead of [`${stored.ahead.slice(0, -1)}-`, "", 7 as never, "\u0000"]) {
+    lives.done.length = 0;
+    application.shard(SHARD).checkpoint = {
+      kind: "position",
+      sequenceNumber: sequenceNumber!,
+      ahead,
+    };
+    const dropped = lives.counter.total("ahead_dropped");
+    lives.begin(() => sleep(clock, 5), { concurrency: 20 });
+    await clock.advance(3000);
+    expect(lives.done.map(({ text }) => text).toSorted()).toEqual(texts(1, 10));
+    expect(lives.counter.total("ahead_dropped")).toBe(dropped + 1);
+    await lives.kill();
+  }
+});
+
+test("a worker that takes a shard over passes what the one before it has done and flushed", async () => {
+  const world = await World.of();
+  const { clock } = world;
+  const lives = new Lives(world);
+  for (const text of texts(0, 40)) await world.put(text, text);
+  lives.begin((record) => sleep(clock, record.text() === "r3" ? 1e6 : 5), { concurrency: 20 });
+  await clock.advance(3000);
+  // The first one lives on: two deployments overlap, and each writes what it knows.
+  const first = lives.done.length;
+  lives.begin(() => sleep(clock, 5), { concurrency: 20 });
+  await clock.advance(3000);
+  expect(lives.done.slice(first).map(({ text }) => text)).toEqual(["r3"]);
+  await lives.kill();
+});
