@@ -10,7 +10,7 @@ import { expect, onTestFinished, test } from "vitest";
 const PROGRAM = fileURLToPath(new URL("../dist/consumer.js", import.meta.url));
 
 test(
-  "it prints each record, stops at SIGINT, and goes on there at its next start",
+  "it prints each record, stops at SIGINT, and continues there at its next start",
   { timeout: 60_000 },
   async () => {
     const dynamodb = await startDynamoDbLocal();

@@ -10,7 +10,7 @@ import { expect, onTestFinished, test } from "vitest";
 
 const PROGRAM = fileURLToPath(new URL("../dist/consumer.js", import.meta.url));
 
-test("it prints each record once over two starts, and its progress stands in Go's table", async () => {
+test("it prints each record once over two starts, and its progress is in Go's table", async () => {
   const mariadb = await startMariadb();
   onTestFinished(() => mariadb.close());
   const database = await createConnection(mariadb.uri);

@@ -9,7 +9,7 @@ import { expect, onTestFinished, test } from "vitest";
 
 const PROGRAM = fileURLToPath(new URL("../dist/consumer.js", import.meta.url));
 
-test("it prints each record, stops at SIGINT, and goes on there at its next start", async () => {
+test("it prints each record, stops at SIGINT, and continues there at its next start", async () => {
   const redis = await startRedis();
   onTestFinished(() => redis.close());
   const emulator = await startEmulator();

@@ -18,7 +18,7 @@ const env = {
 };
 
 test(
-  "it prints each record, stops at SIGINT, and goes on there at its next start",
+  "it prints each record, stops at SIGINT, and continues there at its next start",
   { timeout: 60_000 },
   async () => {
     const directory = mkdtempSync(join(tmpdir(), "kc-consumer-"));

@@ -38,7 +38,7 @@ export class Board {
     }
   }
 
-  /** A worker's process is gone; what it held stays its own until another says so. */
+  /** A worker's process is gone. It keeps its shards on the board until another worker reports them. */
   forget(workerId: string): void {
     this.#statuses.delete(workerId);
   }

@@ -30,7 +30,7 @@ test.each([
   expect(child.exitCode).toBe(0);
 });
 
-test("a name that is none of them is refused with the names there are", async () => {
+test("an unknown name is refused with the names that exist", async () => {
   const child = spawn(process.execPath, [PROGRAM, "nothing"], {
     stdio: ["ignore", "ignore", "pipe"],
   });
@@ -72,7 +72,7 @@ test("observability shows its page, and its exit code is passed on", async () =>
   expect(child.exitCode).toBe(0);
 });
 
-test("a store that is none of them is refused with those there are", async () => {
+test("an unknown store is refused with the stores that exist", async () => {
   const child = spawn(process.execPath, [PROGRAM, "group", "--store", "paper"], {
     stdio: ["ignore", "ignore", "pipe"],
   });

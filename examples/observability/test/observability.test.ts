@@ -19,7 +19,7 @@ interface Dashboard {
   }[];
 }
 
-/** What is not to be seen where nothing fails and nobody comes or goes. */
+/** Metrics that do not occur while nothing fails and no worker joins or leaves. */
 const RARE =
   /kinesis_(errors|handler_errors|trimmed|dropped_metrics|leases_released|leases_lost|handoffs_forced|evictions|takeover_duration|outage_age)_/;
 
@@ -99,7 +99,7 @@ test("the page only shows: it takes no other request than one to read", async ()
   expect(new URL(page).hostname).toBe("127.0.0.1");
 });
 
-test("where its port is taken it says so, and leaves no worker behind", async () => {
+test("where its port is taken, it reports that, and leaves no worker behind", async () => {
   const { port } = new URL(page);
   const program = spawn(process.execPath, [here("dist/observability.js"), "--port", port], {
     stdio: ["ignore", "ignore", "pipe"],

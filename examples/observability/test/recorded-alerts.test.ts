@@ -125,7 +125,7 @@ const STORIES: readonly Story[] = [
     fired: ["KinesisConsumerBehind"],
   },
   {
-    title: "a consumer goes on after thirteen hours",
+    title: "a consumer continues after thirteen hours",
     shards: 1,
     begin: (world, isIll) => world.start("one", () => (isIll() ? world.sleep(1000) : undefined)),
     async incident(world, recording, worker) {

@@ -16,7 +16,7 @@ test("a metric that cannot be collected is an error of its request, and ends no 
   const server = await serve(new Consumer({ stream: "orders", client }), 0);
   onTestFinished(() => server.close());
 
-  // A rejection that nobody handles would end the process, and fails this test.
+  // An unhandled rejection would end the process, and fails this test.
   expect((await fetch(`${server.url}/metrics`)).status).toBe(500);
   expect((await fetch(`${server.url}/live`)).status).toBe(503);
   expect(printed).toHaveBeenCalledOnce();

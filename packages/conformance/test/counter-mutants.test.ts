@@ -221,7 +221,7 @@ const MUTANTS: readonly CounterMutant[] = [
     },
   ),
   mutant(
-    "goes on with the total of a counter that was over",
+    "continues with the total of a counter that ended",
     "remove.restart",
     class extends ReferenceCounter {
       override remove(name: string, attributes: Attributes): void {

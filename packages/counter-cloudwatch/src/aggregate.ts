@@ -44,7 +44,7 @@ export class Aggregate {
     this.#gauges.delete(`${metric} ${known(attributes).key}`);
   }
 
-  /** The interval is over. To be read at once: gauges go on. */
+  /** The interval is over. The result must be read at once: gauges continue in the next interval. */
   take(): readonly Datum[] {
     const [sums, distributions] = [this.#sums, this.#distributions];
     this.#sums = new Map();

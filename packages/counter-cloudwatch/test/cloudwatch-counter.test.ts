@@ -177,7 +177,7 @@ test("what the last documents fail with ends no process, though the counter is d
   const counter = new CloudWatchCounter({ output });
   counter.add("records", 3, WHERE);
   await counter[Symbol.asyncDispose]();
-  // An error that nobody listens to would be thrown here.
+  // An error without a listener would be thrown here.
   await broken;
   expect(counter.dropped).toBe(1);
 });

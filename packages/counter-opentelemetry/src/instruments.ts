@@ -47,7 +47,7 @@ type CoreAttributes = Readonly<Record<string, string>>;
  */
 export class Instruments {
   static readonly #ofProvider = new WeakMap<MeterProvider, Instruments>();
-  /** False = nobody has set up an SDK: what is counted goes nowhere. */
+  /** False = no SDK is set up: what is counted goes nowhere. */
   readonly leadSomewhere: boolean;
   readonly #points = new Map<MetricName, Map<string, Point>>();
   /** Keys of the series that there have been, up to where a warning is due. */
@@ -71,7 +71,7 @@ export class Instruments {
     for (const metric of Object.keys(METRICS) as MetricName[]) this.#make(meter, metric);
   }
 
-  /** A counter that begins again before its end was observed goes on: the SDK has seen no other. */
+  /** A counter that begins again before its end was observed continues: the SDK has seen no end. */
   add(metric: MetricName, value: number, given: CoreAttributes): void {
     const point = this.#point(metric, given);
     point.value += value;

@@ -36,7 +36,7 @@ export type TracedOperation = keyof typeof CHANNELS;
 export interface OpenTelemetryTracingOptions {
   /** @default the global one */
   readonly tracerProvider?: TracerProvider;
-  /** What spans are made of. @default ["poll", "handle", "checkpoint", "lease"] */
+  /** Which spans are made. @default ["poll", "handle", "checkpoint", "lease"] */
   readonly operations?: readonly TracedOperation[];
   /**
    * For records that carry their producer's trace context: answers with the headers that the global
@@ -52,7 +52,7 @@ const OPERATIONS = Object.keys(CHANNELS) as TracedOperation[];
 /**
  * Makes spans of what the consumers of this process do, until it is disposed of: one for each record
  * in the handler, each poll that brings something or fails, each write of checkpoints, each lease
- * that comes or goes. They have no parent, since a scan goes on for days.
+ * that comes or goes. They have no parent, since a scan lasts for days.
  */
 export class OpenTelemetryTracing implements Disposable {
   readonly #tracer: Tracer;

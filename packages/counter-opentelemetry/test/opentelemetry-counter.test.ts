@@ -116,7 +116,7 @@ test("a gauge that ended is reported once more, as 0: an SDK that repeats it rep
   expect(await shown.read("lag", SHARD)).toBe(3);
 });
 
-test("with delta temporality, a gauge that begins again before anybody looked goes on", async () => {
+test("with delta temporality, a gauge that begins again before it was collected continues", async () => {
   await using shown = new TestMetrics(AggregationTemporality.DELTA);
   const counter = new OpenTelemetryCounter({ meterProvider: shown.provider });
   counter.set("lag", 9000, SHARD);

@@ -9,7 +9,7 @@ export interface PrometheusName {
   readonly factor: number;
 }
 
-/** What a unit of `METRICS` becomes: its base unit as a suffix, and how many of these it is. */
+/** What a unit of `METRICS` becomes: its base unit as a suffix, and the factor to it. */
 const UNITS: Readonly<Record<string, readonly [suffix: string, factor: number]>> = {
   ms: ["_seconds", 0.001],
   By: ["_bytes", 1],

@@ -89,7 +89,7 @@ test("a duration is a timing, its fraction included", async () => {
   ]);
 });
 
-test("where nobody listens, nothing is thrown and nothing waits", async () => {
+test("without a listener, nothing is thrown and nothing waits", async () => {
   const gone = await startServer();
   await gone[Symbol.asyncDispose]();
   await using counter = new StatsdCounter({ port: gone.port });

@@ -68,7 +68,7 @@ const STORES: readonly (readonly [string, () => Store])[] = [
   ],
   ["DynamoDB without the table", () => dynamodb(inject("dynamodb").endpoint)],
   ["DynamoDB out of reach", () => dynamodb("http://127.0.0.1:1")],
-  ["SQLite in a place that is none", () => new SqliteStore({ path: "/dev/null/no.sqlite" })],
+  ["SQLite at an impossible path", () => new SqliteStore({ path: "/dev/null/no.sqlite" })],
 ];
 
 /** All that any logger, or any listener, could write of it. */

@@ -24,7 +24,7 @@ const name = (): string => `kc_${randomBytes(4).toString("hex")}`;
 
 // Some at once: they wait for processes to start, most of the time.
 test.concurrent.for(STORES)(
-  `on %s: killed ${KILLS} times, each start goes on exactly after the stored checkpoint`,
+  `on %s: killed ${KILLS} times, each start continues exactly after the stored checkpoint`,
   { timeout: 240_000 },
   async ([, newAddress], { expect, onTestFinished }) => {
     const address = await newAddress(bundle.directory);
@@ -99,7 +99,7 @@ async function feed(kinesis: FakeKinesis): Promise<Map<string, string[]>> {
   return put;
 }
 
-/** Where in a shard reading goes on: the index after the checkpoint's record. */
+/** Where in a shard reading continues: the index after the checkpoint's record. */
 function next(
   all: readonly string[],
   checkpoints: ReadonlyMap<string, Checkpoint>,

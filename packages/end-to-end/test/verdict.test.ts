@@ -50,7 +50,7 @@ test("two handlers of a key at once are reported, unless the earlier one's proce
   expect(judge(PUT, both, violent).overlaps).toEqual([]);
 });
 
-test("one record of a frozen process may begin when it goes on, a second one is reported", () => {
+test("one record of a frozen process may begin when it continues, a second one is reported", () => {
   const resumed = (at: number): Disturbed => ({
     ...nobody,
     violent: new Set(["b"]),

@@ -185,7 +185,7 @@ async function moveForward(
 
 /**
  * Takes the lease away first, together with the checkpoint's change where its row stands; then only
- * while nobody has claimed it removes the row, or makes it. If that is lost in between, the lease is
+ * while no worker has claimed it removes the row, or makes it. If that is lost in between, the lease is
  * free, the checkpoint as it was, and the call may be repeated. False = to be tried again.
  * @throws LeaseLostError
  */

@@ -44,7 +44,7 @@ export class UnfitConnection extends Error {
 const ISOLATION = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";
 
 /**
- * MariaDB alone reads what stands in such a comment. A statement waits a second for a lock, so that
+ * MariaDB alone reads such a comment. A statement waits a second for a lock, so that
  * one whose caller gave up does not wait on for long; it assigns from left to right in every sql_mode;
  * and a join by keys is no unsafe update.
  */
@@ -64,7 +64,7 @@ export class Session {
   /** Has the server said that nothing is open on it, and that each statement commits by itself? */
   #fit: boolean;
 
-  /** `prepared`: `prepare()` was called on it, and nobody else uses it. */
+  /** `prepared`: `prepare()` was called on it, and no other call uses it. */
   constructor(connection: MysqlConnection, limit: CallLimit, prepared: boolean) {
     this.#connection = connection;
     this.#limit = limit;

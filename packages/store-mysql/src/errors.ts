@@ -155,7 +155,7 @@ export function isLock(error: unknown): boolean {
   return meaningOf(error) === LOCK;
 }
 
-/** Did this transaction have to give way to another one? Nobody need hold a lock any more. */
+/** Did this transaction have to give way to another one? That one's locks may be gone by now. */
 export function isDeadlock(error: unknown): boolean {
   return isLock(error) && serverNumber(error) !== 1205;
 }

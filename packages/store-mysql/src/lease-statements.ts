@@ -23,7 +23,7 @@ export function putWorker({ tables, namespace }: Place, own: WorkerMembership): 
     SELECT ${names}, ${weight.toExponential()}, ${literal(maxShards)}, 0 FROM DUAL WHERE ${WRITABLE}`;
 }
 
-/** One row by its key: it waits for nobody but this very worker's claim or eviction. */
+/** One row by its key. It waits only for a claim or an eviction of the same worker. */
 export function beat({ tables, namespace }: Place, worker: WorkerIdentity): string {
   return `UPDATE ${tables.workers} AS w SET w.counter = w.counter + 1
     WHERE w.namespace = ${literal(namespace)} AND ${isWorker("w", worker)} AND ${WRITABLE}`;

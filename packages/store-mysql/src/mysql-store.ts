@@ -74,7 +74,7 @@ export class MysqlStore implements LeaseStore {
         try {
           const put = sql.putApplication(place.tables, place.namespace, applicationValues(row));
           if ((await session.write(put)) > 0) return { outcome: "created", row };
-          await look({}); // a server that takes no writes puts no row: this says so
+          await look({}); // a server that takes no writes puts no row: this call reports it
         } catch (error) {
           if (!isDuplicate(error)) throw error;
         }

@@ -63,7 +63,7 @@ export function checkPlace(
     const found = textOf(row["namespace"]) ?? namespace;
     if (found === namespace) continue;
     throw new NamespaceConflictError(
-      `the namespace "${namespace}" is taken: the rows of "${found}" stand in its place. Give the ` +
+      `the namespace "${namespace}" is taken: the rows of "${found}" are in its place. Give the ` +
         "store another `namespace` or `table`, or the application another name.",
     );
   }
@@ -81,7 +81,7 @@ export function checkShards(shardIds: readonly string[], found: ReadonlySet<stri
       shardIds.find((each) => each.toLowerCase() === shardId.toLowerCase()) ?? shardIds[0];
     throw new StoreError(
       "STORE_SCHEMA",
-      `MySQL: the row of shard "${shardId}" stands in the place of "${like}": this table ignores ` +
+      `MySQL: the row of shard "${shardId}" is in the place of "${like}": this table ignores ` +
         "case. ALTER TABLE … MODIFY shard_id varchar(255) COLLATE utf8mb4_bin, or use another table",
       like === undefined ? {} : { shardId: like },
     );

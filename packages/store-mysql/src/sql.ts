@@ -1,5 +1,5 @@
 /**
- * What all statements are made of. They contain values as hexadecimal literals or as digits, and
+ * The parts of all statements. They contain values as hexadecimal literals or as digits, and
  * answers come back as hexadecimal or digits too: no sql_mode, character set or option of a pool
  * changes them.
  */

@@ -40,7 +40,7 @@ class Ledger {
     return this.#handled.size;
   }
 
-  /** What stands in the table says "done up to here": is it? */
+  /** The table says "done up to here". Is that true? */
   unhandledUpTo(shardId: string, checkpoint: string): readonly string[] {
     return (this.#put.get(shardId) ?? []).filter(
       (number) =>
@@ -123,7 +123,7 @@ describe.each(SERVERS)("a consumer on $name", ({ start }) => {
       await untilHandled(batches * BATCH + BATCH / 4, look);
       await begin();
       await ledger.put(BATCH / 2);
-      // Delivery goes on while flushes fail.
+      // Delivery continues while flushes fail.
       await untilHandled(batches * BATCH + (BATCH * 3) / 4, reach);
       await end();
       await untilHandled(++batches * BATCH, look);

@@ -389,7 +389,7 @@ describe.each(SERVERS)("$name", ({ name, start }) => {
       return user;
     }
 
-    it("rights that were revoked pass for a minute; granted again, it goes on", async () => {
+    it("revoked rights are retried for a minute; once they are granted again, it continues", async () => {
       await open();
       const user = await userWith("EXECUTE");
       // Rights on the whole database would hold for a connection as long as it is open.

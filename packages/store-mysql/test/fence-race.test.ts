@@ -161,7 +161,7 @@ describe.each(SERVERS)("on $name", ({ address }) => {
 
   describe.each([
     ["of a shard that another holds", OLD],
-    ["of a shard that nobody ever held", undefined],
+    ["of a shard that was never held", undefined],
   ])("a claim %s", (_title, fence) => {
     it.each([
       ["of the store's", (lane: number) => byAcquire(claimers[lane]!)],

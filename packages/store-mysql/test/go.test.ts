@@ -115,7 +115,7 @@ describe.each(SERVERS)("beside the Go library on $name", ({ address }) => {
       const stands = { kind: "position", sequenceNumber: number };
       expect(await get(), number).toStrictEqual(stands);
       expect(await store.getCheckpoints(SCOPE), number).toStrictEqual(new Map([[SHARD, stands]]));
-      expect(await set(at(7, 1)), "and it goes on").toStrictEqual({
+      expect(await set(at(7, 1)), "and it continues").toStrictEqual({
         outcome: "written",
         stored: at(7, 1),
       });
@@ -180,7 +180,7 @@ describe.each(SERVERS)("beside the Go library on $name", ({ address }) => {
     ]) {
       await expect(call()).rejects.toMatchObject({
         code: "STORE_SCHEMA",
-        message: expect.stringContaining(`"${upper}" stands in the place of "${lower}"`),
+        message: expect.stringContaining(`"${upper}" is in the place of "${lower}"`),
       });
     }
     expect(await store.getCheckpoint(SCOPE, upper)).toStrictEqual(at(1));

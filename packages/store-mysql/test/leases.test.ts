@@ -36,7 +36,7 @@ describe.each(SERVERS)("leases on $name", ({ address }) => {
     await store.setup();
   });
 
-  /** A transaction of somebody's that goes on until `ROLLBACK`. */
+  /** A transaction of another client that lasts until `ROLLBACK`. */
   async function hold(...statements: readonly string[]) {
     const holder = await database.admin.getConnection();
     onTestFinished(async () => {

@@ -150,7 +150,7 @@ describe.each(SERVERS)("the schema on $name", ({ address }) => {
     });
   });
 
-  it("of a time without leases is completed, and what it holds goes on", async () => {
+  it("of a version without leases is completed, and keeps its rows", async () => {
     await createTables();
     const store = openStore({ connection: database.options });
     await store.setCheckpoint(SCOPE, writeOf(at(3)));

@@ -95,7 +95,7 @@ describe.each(SERVERS)("beside the version before on $name", ({ address }) => {
     expect(await flush(lease!, at(6))).toBe("written");
   });
 
-  it("a lease that it gave back is nobody's: who writes without leases may", async () => {
+  it("a lease that it gave back is free: a write without leases is accepted", async () => {
     await flush(await claim(), at(1));
     await old(`UPDATE kinesis_consumer_leases SET owner = NULL WHERE ${row}`);
     const { outcome } = await store.setCheckpoint(SCOPE, writeOf(at(2)));

@@ -138,7 +138,7 @@ export class Connection {
     } catch (error) {
       pending.then(
         (client) => giveBack(client, true),
-        () => undefined, // it failed, and nobody waits for it
+        () => undefined, // it failed, and no call waits for it
       );
       throw error;
     }
@@ -160,9 +160,9 @@ function transaction(lockTimeoutMs: number, statementTimeoutMs: number): readonl
 }
 
 /**
- * A standby answers reads with what it has got so far: that could be taken for no checkpoint. What is
+ * A standby answers reads with what it has got so far: that could pass for "no checkpoint". What is
  * written in a transaction that somebody left open is not kept: it began before this text. And in
- * another encoding names become others, whose rows nobody else finds: `pg` sends UTF-8 whatever is set.
+ * another encoding names become others, whose rows no other client finds: `pg` sends UTF-8 whatever is set.
  */
 function checkServer(row: PostgresRow | undefined): void {
   const refuse = (why: string): never => {

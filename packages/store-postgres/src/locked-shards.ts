@@ -14,7 +14,7 @@ export class LockedShards {
     for (const shard of shards) this.#keys.add(keyOf(scope, shard));
   }
 
-  /** Is one of these shards among them? */
+  /** Is one of the shards among them? */
   hasSome(scope: StoreScope, shards: readonly Shard[]): boolean {
     return this.#keys.size > 0 && shards.some((shard) => this.#keys.has(keyOf(scope, shard)));
   }

@@ -73,7 +73,7 @@ export function readCheckpoints(place: Place): string[] {
 }
 
 /**
- * A free lease for each of these shards that has no lease at all: who writes without a fence locks
+ * A free lease for each shard that has no lease at all: a write without a fence locks
  * it, and so a first claim, which cannot lock a row that is not there, waits for that write.
  */
 function freeLeases(place: Place, shardIds: readonly string[]): string {

@@ -1,6 +1,6 @@
 /**
  * The SQL of workers' rows. Who changes one locks that row, and then the revision's. A heartbeat
- * locks its own row alone: it waits for nobody but an eviction of this very worker.
+ * locks its own row alone. It waits only for an eviction of the same worker.
  *
  * Only a join and a list look at who has the namespace: no other call finds a row of an incarnation
  * that did not join.

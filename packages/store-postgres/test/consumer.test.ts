@@ -94,7 +94,7 @@ test("no checkpoint ever covers a record that was not handled, whatever befalls 
       put.set(ShardId!, [...(put.get(ShardId!) ?? []), SequenceNumber!]);
     }
   };
-  /** A quarter of the records while this goes on, the table looked at all the time. */
+  /** A quarter of the records meanwhile. The table is read all the time. */
   let trouble = 0;
   const during = async (befall: () => Promise<void>): Promise<void> => {
     trouble += 1;

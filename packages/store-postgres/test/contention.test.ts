@@ -94,7 +94,7 @@ describe("a lock that somebody else holds", () => {
     expect(await flush(3)).toMatchObject([1, 2, 3].map(() => ({ outcome: "written" })));
   });
 
-  test("an aborted call ends at once with its reason, and a pool of one goes on", async () => {
+  test("an aborted call ends at once with its reason, and a pool of one still works", async () => {
     const opened = await open(inject("postgres"));
     const { store, pool, schema } = opened;
     await store.setCheckpoint(SCOPE, at(1));
@@ -110,7 +110,7 @@ describe("a lock that somebody else holds", () => {
     expect(pool.totalCount).toBe(1);
   });
 
-  test("a call that timed out does not go on in the server", async () => {
+  test("a call that timed out does not continue in the server", async () => {
     const { store, admin, schema } = await open(inject("postgres"), { timeoutMs: 300 });
     await admin.query(
       `CREATE FUNCTION ${schema}.crawl() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -122,7 +122,7 @@ describe("a lock that somebody else holds", () => {
     );
     expect(await failure(store.setCheckpoint(SCOPE, at(1)))).toMatchObject(UNAVAILABLE);
     await eventually(
-      "sessions that go on",
+      "sessions that continue",
       async () => {
         const { rows } = await admin.query(
           `SELECT query FROM pg_stat_activity WHERE state = 'active' AND query LIKE $1

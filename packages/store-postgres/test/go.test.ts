@@ -60,7 +60,7 @@ describe("a table that the Go library wrote", () => {
     expect(await goGet()).toBe(FIRST);
   });
 
-  test("is gone on from, where it lies", async () => {
+  test("continues where it is", async () => {
     await goSet(FIRST);
     await goSet("7", "shardId-000000000001");
     await store.setup();
@@ -73,7 +73,7 @@ describe("a table that the Go library wrote", () => {
     expect(await set(position("12"))).toEqual({ outcome: "behind", stored: position(FIRST) });
     expect(await set(position(FIRST))).toEqual({ outcome: "same", stored: position(FIRST) });
     expect(await set(position(NEXT))).toEqual({ outcome: "written", stored: position(NEXT) });
-    expect(await goGet(), "and Go goes on from there").toBe(NEXT);
+    expect(await goGet(), "and Go continues from there").toBe(NEXT);
   });
 });
 

@@ -23,7 +23,7 @@ function another({ schema }: Opened): PostgresStore {
   return store;
 }
 
-/** A transaction of somebody's that goes on until `ROLLBACK`. */
+/** A transaction of another client that lasts until `ROLLBACK`. */
 async function hold({ admin }: Opened, sql: string) {
   const holder = await admin.connect();
   onTestFinished(async () => {
@@ -68,7 +68,7 @@ test("every call is one round trip, whatever number of shards it is about", asyn
   await once("a leave", store.leaveWorker(SCOPE, WORKER));
 });
 
-test("a listing looks each checkpoint up by its key, in tables that nobody has analyzed", async () => {
+test("a listing looks each checkpoint up by its key, in tables that were never analyzed", async () => {
   const { store, admin, schema } = await open(inject("postgres"));
   for (const table of ["kinesis_consumer", "kinesis_consumer_leases"]) {
     await admin.query(`ALTER TABLE ${schema}.${table} SET (autovacuum_enabled = off)`);
@@ -124,7 +124,7 @@ describe("a heartbeat", () => {
     ],
   ];
   test.each(others)(
-    "waits for nobody who is in the middle of %s, nor do listings",
+    "does not wait for a client in the middle of %s, nor do listings",
     async (_, sql) => {
       const opened = await open(inject("postgres"));
       const { store, schema } = opened;

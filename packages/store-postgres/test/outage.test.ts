@@ -122,7 +122,7 @@ describe("the wire", () => {
     await recovers(store, 3);
   });
 
-  test("is cut in the middle of a call, on a pool that nobody listens to: passing", async () => {
+  test("is cut in the middle of a call, on a pool without a listener: passing", async () => {
     const server = inject("postgres");
     await using proxy = await startProxy(server);
     const opened = await open(server, { port: proxy.port });

@@ -55,7 +55,7 @@ describe("setup()", () => {
     expect(await store.getCheckpoint(SCOPE, SHARD)).toEqual(at(1).checkpoint);
   });
 
-  test("by ten processes at once succeeds for each, on a schema that nobody has made", async () => {
+  test("by ten processes at once succeeds for each, on a schema that does not exist", async () => {
     const { admin, schema } = await open(inject("postgres"));
     const { connectionString } = inject("postgres");
     const fresh = `${schema}_fresh`;
@@ -146,7 +146,7 @@ describe("setup()", () => {
     expect(await failure(store.setCheckpoint(SCOPE, at(1)))).toMatchObject(SCHEMA);
   });
 
-  test("completes tables of a time without leases, and what they hold goes on", async () => {
+  test("completes tables of a version without leases, and keeps their rows", async () => {
     const opened = await open(inject("postgres"));
     const { admin, schema, store } = opened;
     await store.setCheckpoint(SCOPE, at(3));

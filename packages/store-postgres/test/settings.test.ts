@@ -93,7 +93,7 @@ describe("under a setting of its server, role or pool", () => {
   });
 });
 
-test("a trigger that keeps a write away is named: the write is not taken for one that was behind", async () => {
+test("a trigger that suppresses a write is named: the write does not count as behind", async () => {
   const { store, admin, schema } = await open(inject("postgres"));
   await store.setCheckpoint(SCOPE, at(1));
   await admin.query(`

@@ -112,7 +112,7 @@ const expected: ExpectedWarnings = ["KC_POSTGRES_STORAGE"];
 const locked = { meta: { warnings: expected } };
 
 test(
-  "setup() goes on without the storage of a table that somebody has locked, and says so",
+  "setup() skips the storage of a table that another client has locked, and reports it",
   locked,
   async () => {
     const { store, pool, admin, schema } = await open(inject("postgres"));

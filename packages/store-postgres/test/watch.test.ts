@@ -45,7 +45,7 @@ test("there is no watch without a connection for it", async () => {
   expect(store.watch).toBeUndefined();
 });
 
-test("a watch whose connection was cut goes on by itself, and ends with its signal", async () => {
+test("a watch whose connection was cut reconnects, and ends with its signal", async () => {
   const opened = await open(inject("postgres"));
   const proxy = await startProxy(inject("postgres"));
   onTestFinished(() => proxy.close());
@@ -154,7 +154,7 @@ test("a watch goes where the option `stream` leads, at each connection: connecto
   expect(sockets).toHaveLength(2);
 });
 
-test("a watch that can never work says so", async () => {
+test("a watch that can never work rejects", async () => {
   const opened = await open(inject("postgres"));
   const nobody = { ...own(opened), user: "nobody_there" };
   expect(await watcher(opened, nobody).watching).toMatchObject(DENIED);

@@ -178,7 +178,7 @@ export class Connection {
     });
   }
 
-  /** `work` is begun when the client is ready. `ended` aborts when nobody waits for it any more. */
+  /** `work` is begun when the client is ready. `ended` aborts when no caller waits for it any more. */
   async #within<Answer>(
     { signal }: CallOptions = {},
     work: (ended: AbortSignal) => Promise<Answer>,
@@ -206,7 +206,7 @@ export class Connection {
   }
 
   /**
-   * After a failover the address may lead to another server, while nobody ends the connection to the
+   * After a failover the address may lead to another server, while the connection stays open to the
    * old one. A client that was handed in is its owner's to reconnect.
    */
   #leave(): void {

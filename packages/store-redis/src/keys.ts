@@ -6,7 +6,7 @@ import { ConfigError, type StoreScope } from "@kc/core";
  * A checkpoint is Go's own key, `{app}:checkpoint:{stream}:{shard}`, where the braces are
  * placeholders. Names of streams and shards are percent-encoded: those that Kinesis allows stay as
  * they are. So neither has a colon, a key read from its end names one shard of one stream of one
- * application, and `a` is never taken for `a:checkpoint:b`.
+ * application, and `a` is never confused with `a:checkpoint:b`.
  */
 export class ApplicationKeys {
   /** A hash: the application row, and the shards that have ever had a checkpoint. */
@@ -56,7 +56,7 @@ export function hashTag(key: string): string | undefined {
   return /^[^{]*\{([^}]+)\}/.exec(key)?.[1];
 }
 
-/** Another key in the same slot. No name of a shard has a slash, so it is nobody's checkpoint. */
+/** Another key in the same slot. No name of a shard has a slash, so it is the key of no checkpoint. */
 function companion(key: string, name: string): string {
   return hashTag(key) === undefined ? `{${key}}:kc/${name}` : `${key}:kc/${name}`;
 }

@@ -10,7 +10,7 @@ import { script, SHARD, type Script } from "./statements.ts";
 /**
  * KEYS: the group's hash, whose name is the channel of its hints too; the lineages. A field `r:` of the
  * group and a shard is the note of a removal that is under way. Each script
- * writes, if only by PERSIST, so that a replica refuses it. A hint that may not be published is none.
+ * writes, if only by PERSIST, so that a replica refuses it. A hint that may not be published is dropped.
  */
 const GROUP = `
 local function revision()

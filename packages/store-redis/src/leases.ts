@@ -27,7 +27,7 @@ type Answer<Name extends keyof LeaseStore> = LeaseStore[Name] extends (
  * Workers and leases of one application. In a cluster the group and each shard have slots of their
  * own, so that a claim takes four steps: the shards as they stand; which have rows; the workers that
  * live; then for each shard a claim that compares what was read first. An owner that was read and does not live
- * afterwards is dead for ever, and nobody else can have claimed in between, since that raises the
+ * afterwards is dead for ever, and no other worker can have claimed in between, since that raises the
  * epoch.
  */
 export class RedisLeases {
@@ -175,7 +175,7 @@ export class RedisLeases {
 
   /**
    * Answers with the shards that are gone. A removal notes itself beside the leases' rows first: until
-   * a row is gone too, nobody claims its shard; and a removal that stood still in between takes no row
+   * a row is gone too, no worker claims its shard; and a removal that stood still in between takes no row
    * that was put after another one.
    */
   async remove(name: string, shardIds: readonly string[]): Promise<readonly string[]> {

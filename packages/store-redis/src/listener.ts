@@ -19,7 +19,7 @@ export interface ListenOptions {
 
 /**
  * Hears a channel on a connection of its own, which is made again for as long as it takes. A silent one is
- * destroyed: otherwise a subscriber, to which nobody needs to say anything, would not learn that its server is gone.
+ * destroyed: otherwise a subscriber, to which no message may be due, would not learn that its server is gone.
  * @throws what a retry does not help with: rights that are missing, a client that was closed
  */
 export async function listen(options: ListenOptions): Promise<void> {

@@ -332,7 +332,7 @@ export class RedisStore implements LeaseStore {
   }
 
   /**
-   * A search that is under way is joined, and goes on when its caller's signal aborts: that of a
+   * A search that is under way is joined, and continues when its caller's signal aborts: that of a
    * large database takes longer than a consumer waits for one call.
    */
   async #searchForGo(memory: Memory, { signal }: CallOptions = {}): Promise<void> {
@@ -399,7 +399,7 @@ function resultOf({ outcome, checkpoint }: ShardReply): BulkCheckpointResult {
 function regressed(what: string): StoreRegressedError {
   return new StoreRegressedError(
     `Redis has less than it had acknowledged: ${what}. It was emptied, restored from a copy, or ` +
-      "failed over to a replica that lagged. To go on from what stands there now, start the " +
+      "failed over to a replica that lagged. To continue from its present state, start the " +
       "process again.",
   );
 }

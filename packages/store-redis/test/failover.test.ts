@@ -92,7 +92,7 @@ describe("a failover that ends no connection", () => {
     expect(new Set(answers.map(({ outcome }) => outcome))).toStrictEqual(new Set(["written"]));
   });
 
-  it("is followed where the old primary goes on, alone, and refuses what it cannot replicate", async () => {
+  it("is followed where the old primary continues alone, and refuses what it cannot replicate", async () => {
     const [primary, replica] = servers;
     const store = openStore({ connection: url, timeoutMs });
     await store.setCheckpoint(scope, writeOf(at(1)));

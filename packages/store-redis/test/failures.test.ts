@@ -276,7 +276,7 @@ describe("a server that refuses", () => {
     expect(await store.setCheckpoint(scope, writeOf(at(1)))).toMatchObject({ outcome: "written" });
   });
 
-  it("because the password is wrong, or there is none, denies access", async () => {
+  it("because the password is wrong or missing denies access", async () => {
     await admin.config("SET", "requirepass", "secret");
     try {
       const { host, port } = server;

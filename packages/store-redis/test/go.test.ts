@@ -239,7 +239,7 @@ describe("the search for Go's keys", () => {
     expect(await scans()).toBe(after);
   });
 
-  it("goes on when its caller gives up, and is joined by the next one", async () => {
+  it("continues when its caller gives up, and is joined by the next one", async () => {
     const others = Array.from({ length: 50_000 }, (_, n) => `${scope.application}-other-${n}`);
     await client.mset(Object.fromEntries(others.map((key) => [key, ""])));
     await goWrites(numberAt(1));
@@ -285,7 +285,7 @@ describe("the search for Go's keys", () => {
     expect(await scans()).toBe(before);
   });
 
-  it("finds what lies among 20,000 other keys, some of which vanish meanwhile", async () => {
+  it("finds keys among 20,000 others, some of which vanish meanwhile", async () => {
     await goWrites(numberAt(1));
     const others = Array.from({ length: 20_000 }, (_, n) => `${scope.application}-other-${n}`);
     await client.mset(Object.fromEntries(others.map((key) => [key, ""])));

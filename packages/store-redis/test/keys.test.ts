@@ -32,7 +32,7 @@ describe("keys", () => {
     expect(new Set([checkpoint, companion, keys.application]).size).toBe(3);
   });
 
-  it("of different names are different, and are nobody's companion", () => {
+  it("of different names are different, and are no companion of another key", () => {
     const parts = ["a", "b", "checkpoint", "a:checkpoint:b", "b:c", ":", "", "kc/shard", "{a}"];
     const scopes = parts.flatMap((application) =>
       parts.map((stream) => keysOf(application, stream)),

@@ -56,7 +56,7 @@ describe("new RedisStore", () => {
     expect(error).toMatchObject({ option, message: expect.stringContaining(text) });
   });
 
-  it("asks sentinels for the primary, and says so where none answers", async () => {
+  it("asks sentinels for the primary, and reports where none answers", async () => {
     const sentinels = [node];
     const store = new RedisStore({ connection: { sentinels, name: "orders" }, timeoutMs: 5000 });
     onTestFinished(() => store[Symbol.asyncDispose]());

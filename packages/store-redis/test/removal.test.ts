@@ -34,7 +34,7 @@ function haltingClient(when: "before" | "after" = "before", at: Script = END_REM
   return { client, reached: reached.opened, go: go.open };
 }
 
-it("a shard whose removal is under way is claimed by nobody, and can be put and claimed after it", async () => {
+it("a shard whose removal is under way cannot be claimed, and can be put and claimed after it", async () => {
   const { client, reached, go } = haltingClient();
   const scope = ownScope();
   const [remover, store] = [openStore({ client }), openStore({ client: connect() })];
@@ -83,7 +83,7 @@ it("a removal that stood still takes no row that was put and claimed after anoth
   expect(leases.map(({ owner, epoch }) => ({ owner, epoch }))).toStrictEqual([lease!.fence]);
 });
 
-it("a remover that is lost once the row is gone keeps nobody from claiming a new one", async () => {
+it("a remover that is lost once the row is gone does not prevent a claim of a new one", async () => {
   const { client, reached } = haltingClient("after");
   const scope = ownScope();
   const [remover, store] = [openStore({ client }), openStore({ client: connect() })];

@@ -12,7 +12,7 @@ const worker = (workerId: string) => ({
   maxShards: undefined,
 });
 
-it("a watch whose connection breaks goes on by itself, and says that something may be missed", async () => {
+it("a watch whose connection breaks reconnects, and reports that something may be missed", async () => {
   const proxy = await startProxy(inject("redis"));
   onTestFinished(() => proxy.close());
   const scope = ownScope();

@@ -59,7 +59,7 @@ export function schemaVersion(session: Session): number {
   return Number(row?.["version"] ?? 0);
 }
 
-/** Not one table, index or view: nobody has used this file for anything. */
+/** Not one table, index or view: the file is unused. */
 export function isEmptyDatabase(session: Session): boolean {
   return session.query("SELECT 1 FROM sqlite_master LIMIT 1").length === 0;
 }

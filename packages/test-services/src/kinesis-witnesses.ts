@@ -7,7 +7,7 @@ import { KinesisClient, ListStreamsCommand } from "@aws-sdk/client-kinesis";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { freePort } from "./free-port.ts";
 
-/** A stranger's Kinesis emulator: a second opinion on what ours, and our wire, make of the service. */
+/** A Kinesis emulator of another project: a second opinion on our emulator and our wire. */
 export interface Witness extends AsyncDisposable {
   readonly url: string;
 }

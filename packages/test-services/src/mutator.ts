@@ -9,7 +9,7 @@ export function seeded(seed: number): () => number {
   };
 }
 
-/** Bytes at which encodings turn: ends of ranges, heads of CBOR, what JSON is made of. */
+/** Bytes that matter to encodings: ends of ranges, heads of CBOR, the punctuation of JSON. */
 const EDGES = Buffer.concat([
   Buffer.from([0x00, 0x01, 0x18, 0x1b, 0x3b, 0x5f, 0x7f, 0x80, 0x9f, 0xa0, 0xbf, 0xc1, 0xf6, 0xf9]),
   Buffer.from([0xfb, 0xff]),

@@ -12,7 +12,7 @@ export interface MysqlProgram {
   readonly base: string;
 }
 
-/** The real MySQL is not to be had on this machine; MariaDB, which is, stands in for it. */
+/** The real MySQL is not available on this machine. MariaDB replaces it. */
 export class NoMysqlError extends Error {
   override readonly name = "NoMysqlError";
 }

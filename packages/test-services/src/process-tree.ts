@@ -33,7 +33,7 @@ export function signalTree(signal: TreeSignal, pid: number): readonly number[] {
 const GONE_WITHIN_MS = 10_000;
 
 /**
- * Until none of these processes runs any more. One that was killed takes a moment to let go of what
+ * Until none of the processes runs any more. One that was killed takes a moment to let go of what
  * it has, and Postgres does not start while a backend of its last life holds the shared memory.
  */
 export async function untilGone(pids: readonly number[]): Promise<void> {

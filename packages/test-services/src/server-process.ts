@@ -22,7 +22,7 @@ export interface Lifecycle extends AsyncDisposable {
   thaw(): void;
   /** Starts it again on the same data and port, after `stop` or `kill`. */
   restart(): Promise<void>;
-  /** Kills it and removes its data. A server that nobody closed ends with the process that began it. */
+  /** Kills it and removes its data. A server that was not closed ends with the process that started it. */
   close(): Promise<void>;
 }
 
@@ -138,7 +138,7 @@ async function untilReady(
 ): Promise<void> {
   let output = "";
   let end: string | undefined;
-  // Read to the end of its life: a server whose output nobody reads stands still one day.
+  // Read until it ends: a server whose output is not read stops when the pipe is full.
   const read = (chunk: Buffer): void => {
     output = (output + chunk.toString()).slice(-KEPT_OUTPUT);
   };

@@ -10,7 +10,7 @@ export const unprivileged = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_53
 /**
  * A command line that runs a program as that user, without any capability: who connects to a server of
  * the tests must not read root's files by it. One exception: the repository, which holds some of the
- * programs, or the directory for temporary files lies in a directory which only root can enter.
+ * programs, or the directory for temporary files is in a directory that only root can enter.
  */
 export function asUnprivileged(command: readonly string[]): readonly string[] {
   if (unprivileged === undefined) return command;

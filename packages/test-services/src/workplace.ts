@@ -35,7 +35,7 @@ export interface Workplace {
 export function openWorkplace(name: string): Workplace {
   const directory = mkdtempSync(join(tmpdir(), `kc-${name}-`));
   const data = join(directory, "data");
-  // Postgres insists on a directory that nobody else can read.
+  // Postgres requires a directory that no other user can read.
   mkdirSync(data, { mode: 0o700 });
   if (unprivileged !== undefined) {
     for (const each of [directory, data]) chownSync(each, unprivileged.uid, unprivileged.gid);

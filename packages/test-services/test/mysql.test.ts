@@ -22,7 +22,7 @@ const servers = [
     shared: inject("mariadb"),
     version: /^1\d\.\d+\.\d+-MariaDB/,
   },
-  // Where it is not to be had, the set-up has said so.
+  // Where it is not available, the set-up has reported it.
   ...(mysql === undefined
     ? []
     : [
@@ -42,7 +42,7 @@ describe.each(servers)("$name", ({ shared, version }) => {
     await connection.query("DROP DATABASE of_this_file");
   });
 
-  test.each(["tests", "root", ""])("lets nobody in without the password: '%s'", async (user) => {
+  test.each(["tests", "root", ""])("refuses a login without the password: '%s'", async (user) => {
     const { host, port } = shared;
     const connecting = createConnection({ host, port, user });
     await expect(connecting).rejects.toThrow(/Access denied|not allowed to connect/);

@@ -45,7 +45,7 @@ test("a server, even frozen, ends with the process that started it, killed witho
   await expect.poll(() => orphan.left(), { timeout: 10_000 }).toEqual([]);
 });
 
-test("a server that nobody closes does not keep its process from ending", async () => {
+test("a server that is not closed does not keep its process from ending", async () => {
   const orphan = await startOrphan("redis");
   const exit = once(orphan.process, "exit");
   orphan.process.disconnect();

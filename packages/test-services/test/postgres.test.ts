@@ -49,7 +49,7 @@ test("its connections are served by processes of their own: SKIP LOCKED skips", 
 test.each<[string, () => Promise<PostgresAddress | PgBouncerServer>]>([
   ["Postgres", async () => inject("postgres")],
   ["PgBouncer before it", () => startPgBouncer(inject("postgres"))],
-])("%s lets nobody in without the password", async (_, start) => {
+])("%s refuses a login without the password", async (_, start) => {
   const server = await start();
   if ("close" in server) onTestFinished(() => server.close());
   for (const user of [server.user, "nobody_there"]) {

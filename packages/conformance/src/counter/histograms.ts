@@ -3,7 +3,7 @@ import { WHERE } from "./attributes.ts";
 import { DISTRIBUTIONS, quantile, VALUES } from "./distributions.ts";
 import type { CounterScenario, HistogramBucket, HistogramReading } from "./harness.ts";
 
-/** The collector must keep up: datagrams that nobody reads are lost. */
+/** The collector must keep up: datagrams that are not read are lost. */
 const AT_ONCE = 100;
 const BETWEEN_READS = 1000;
 /** A p99 of fewer values is chance. */

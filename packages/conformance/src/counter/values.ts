@@ -5,7 +5,7 @@ import type { CounterScenario } from "./harness.ts";
 
 /** Series that live, or have been, at once. */
 const MANY = 3000;
-/** The collector must keep up: datagrams that nobody reads are lost. */
+/** The collector must keep up: datagrams that are not read are lost. */
 const BETWEEN_READS = 100;
 
 const additions: readonly CounterScenario[] = [

@@ -103,7 +103,8 @@ function standsStill(key: string, title: string, call: Call, late: "harmless" | 
 
 const setupScenario: FrozenClientScenario = {
   key: "frozen.setup",
-  title: "who stands still in the first setup() keeps nobody from setting up and working",
+  title:
+    "a client that stops within the first setup() does not keep others from setting up and working",
   async run({ harness: first, make }) {
     if (!("setup" in (await first.open()))) return;
     await atEachMoment(async (moment) => {

@@ -237,7 +237,7 @@ export const claimMutants: readonly LeaseMutant[] = [
     },
   ),
   broken(
-    "lets nobody claim a shard that ended",
+    "refuses each claim of a shard that ended",
     "acquire.free",
     "acquireLeases",
     async (acquire, { shards }, [scope, worker, ids]) =>
@@ -270,7 +270,7 @@ export const claimMutants: readonly LeaseMutant[] = [
     },
   ),
   broken(
-    "refuses who was evicted although nobody has claimed",
+    "refuses an evicted worker although no other has claimed",
     "lease-fence.unclaimed",
     "setCheckpoint",
     async (set, { workers }, [scope, write]) => {
@@ -280,7 +280,7 @@ export const claimMutants: readonly LeaseMutant[] = [
     },
   ),
   broken(
-    "refuses in bulk who was evicted although nobody has claimed",
+    "refuses an evicted worker in bulk although no other has claimed",
     "lease-fence.unclaimed",
     "setCheckpoints",
     async (set, { workers }, [scope, writes]) => {

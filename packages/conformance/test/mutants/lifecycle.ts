@@ -162,7 +162,7 @@ export const disposeMutants: readonly Mutant[] = [
     },
   ),
   mutant(
-    "goes on after close()",
+    "works after close()",
     "dispose.close",
     class extends ReferenceStore {
       override async close(): Promise<void> {}

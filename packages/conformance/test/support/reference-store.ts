@@ -97,7 +97,7 @@ export class ReferenceStore implements Store {
     const result = this.advance(scope, write);
     if (result.outcome === "failed") throw result.error;
     if (result.outcome !== "lease-lost") return result;
-    throw new LeaseLostError(write.shardId, "another fence stands in the store");
+    throw new LeaseLostError(write.shardId, "the store has another fence");
   }
 
   async setCheckpoints(

@@ -72,7 +72,7 @@ export class Fleet {
 
   /**
    * One process stands still, another one's connections to the store stay open and carry nothing,
-   * until the others have all their shards. Then both go on, and come back as new incarnations.
+   * until the others have all their shards. Then both continue, and come back as new incarnations.
    */
   async silence(): Promise<void> {
     const [frozen, ...others] = this.#workers;
@@ -132,7 +132,7 @@ export class Fleet {
 
   /**
    * Not within a write of SQLite's: the file has one lock, and who stands still with it keeps the
-   * others out until it goes on. So it is stopped while this process has the lock.
+   * others out until it continues. So it is stopped while this process has the lock.
    */
   #freeze({ child }: Worker): void {
     const { address } = this.#options;
@@ -149,7 +149,7 @@ export class Fleet {
     return new Map(workers.map(({ workerId, incarnation }) => [workerId, incarnation]));
   }
 
-  /** Until each of them is a member, by none of these incarnations. */
+  /** Until each of them is a member, under an incarnation that is not listed. */
   async #untilJoined(workers: readonly Worker[], old: ReadonlySet<string>): Promise<void> {
     await this.#until("all are members of the group", HANGS_AFTER_MS, async () => {
       const now = await this.#incarnations();
@@ -165,7 +165,7 @@ export class Fleet {
     });
   }
 
-  /** Until the others have every shard of these that is not at its end. */
+  /** Until the others have each of its shards that is not at its end. */
   async #untilTakenOver(workers: readonly Worker[]): Promise<void> {
     await this.#until("their shards are taken over", TAKEN_OVER_WITHIN_MS, async () => {
       const owners = await this.#owners();

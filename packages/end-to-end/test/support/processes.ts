@@ -15,7 +15,7 @@ const DRIVERS = ["libsql", "pg", "pg-native", /^mysql2/, "ioredis", /^@aws-sdk\/
 
 /**
  * A directory with the program, bundled from today's sources: a child process cannot read
- * TypeScript. It lies inside the package, where the drivers are found.
+ * TypeScript. It is inside the package, where the drivers are found.
  */
 export async function bundleConsumer(
   source: "consumer" | "worker" = "consumer",
@@ -72,7 +72,7 @@ export class ConsumerProcess {
     while (this.#lines() < count) {
       if (this.#child.exitCode !== null) throw new Error(`it ended with ${this.#child.exitCode}`);
       if (performance.now() > deadline) {
-        throw new Error(`it has handled ${this.#lines()} of ${count}, and goes on no more`);
+        throw new Error(`it has handled ${this.#lines()} of ${count}, and has stopped`);
       }
       await after(20);
     }

@@ -51,7 +51,7 @@ export interface Disturbed {
   readonly cutOff: ReadonlySet<string>;
   /**
    * When frozen processes went on, by the clock that all share. One that was stopped after it had
-   * looked at its deadline, and before its handler began, begins that one record when it goes on.
+   * looked at its deadline, and before its handler began, begins that one record when it continues.
    */
   readonly resumedAt: ReadonlyMap<string, bigint>;
 }

@@ -15,7 +15,7 @@ export interface Server {
   readonly start: (settings?: readonly string[]) => Promise<MysqlAddress & Lifecycle>;
 }
 
-/** Every server that is to be had here. Where MySQL is not, the set-up says so. */
+/** Every server that this machine has. The set-up reports a missing MySQL. */
 export const SERVERS: readonly Server[] = [
   { name: "MariaDB", address: inject("mariadb"), start: startMariadb },
   { name: "MySQL", address: inject("mysql"), start: startMysql },

@@ -54,7 +54,7 @@ export const extentScenarios: readonly LeaseStoreScenario[] = [
   },
   {
     key: "worker.long-life",
-    title: "a worker beats 300 times: its counter goes on, and eviction compares all of it",
+    title: "a worker beats 300 times: its counter keeps growing, and eviction compares all of it",
     async run({ harness }) {
       const store = await harness.open();
       await given(store, [A]);
@@ -69,7 +69,7 @@ export const extentScenarios: readonly LeaseStoreScenario[] = [
   },
   {
     key: "acquire.high-epochs",
-    title: "epochs go on beyond every size of an integer that is too small for them",
+    title: "epochs grow beyond the integer sizes that are too small for them",
     async run({ harness }) {
       const store = await harness.open();
       if (harness.grantLease === undefined) {

@@ -29,7 +29,8 @@ function lostLease(error: unknown): readonly BulkCheckpointResult[] {
 export const leaseFenceScenarios: readonly LeaseStoreScenario[] = [
   {
     key: "lease-fence.held",
-    title: "the fence that a claim answers with writes; without one nobody does while it is held",
+    title:
+      "the fence that a claim returns can write; while the lease is held, a write without a fence is refused",
     async run({ harness }) {
       const store = await harness.open();
       await given(store, [A], [SHARD]);
@@ -59,7 +60,7 @@ export const leaseFenceScenarios: readonly LeaseStoreScenario[] = [
   },
   {
     key: "lease-fence.unclaimed",
-    title: "who was evicted writes, and gives back, what nobody has claimed yet",
+    title: "an evicted worker writes, and gives back, what no other worker has claimed yet",
     async run({ harness }) {
       const store = await harness.open();
       await given(store, [A, B], [SHARD, shard(1)]);

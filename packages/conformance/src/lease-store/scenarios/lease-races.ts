@@ -11,7 +11,7 @@ export const leaseRaceScenarios: readonly LeaseStoreScenario[] = [
     async run({ harness }) {
       const stores = [await harness.open(), await harness.open()];
       const shardIds = Array.from({ length: 10 }, (_, index) => shard(index));
-      /** Both put; what each then reads is what stands in the end. */
+      /** Both put. What each then reads is what the store keeps. */
       const race = async (what: string, lineageOf: (name: string) => Omit<ShardPut, "shardId">) => {
         const seen = await Promise.all(
           stores.map(async (store, index) => {
@@ -99,7 +99,7 @@ export const leaseRaceScenarios: readonly LeaseStoreScenario[] = [
   },
   {
     key: "shards.replace-race",
-    title: "a lineage that is replaced while the shard is claimed takes the lease from nobody",
+    title: "a lineage that is replaced while the shard is claimed takes no lease away",
     async run({ harness }) {
       const [store, other] = [await harness.open(), await harness.open()];
       const shardIds = Array.from({ length: 10 }, (_, index) => shard(index));
@@ -164,7 +164,7 @@ export const leaseRaceScenarios: readonly LeaseStoreScenario[] = [
   },
   {
     key: "release.race",
-    title: "a late release that meets another's claim takes the lease from nobody",
+    title: "a late release that meets another's claim takes no lease away",
     async run({ harness }) {
       const [store, other] = [await harness.open(), await harness.open()];
       const shardIds = Array.from({ length: 10 }, (_, index) => shard(index));

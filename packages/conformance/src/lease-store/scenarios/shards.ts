@@ -162,7 +162,7 @@ export const shardScenarios: readonly LeaseStoreScenario[] = [
   },
   {
     key: "shards.remove-fence",
-    title: "a shard that was removed and put again is nobody's: no fence of before writes it",
+    title: "a shard that was removed and put again is free: no earlier fence writes it",
     async run({ harness }) {
       const store = await harness.open();
       await given(store, [A, B], [shard(0)]);

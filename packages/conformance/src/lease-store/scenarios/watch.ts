@@ -51,7 +51,7 @@ export const watchScenarios: readonly LeaseStoreScenario[] = [
   {
     key: "watch.ends",
     title:
-      "a watch goes on until its signal aborts, and then resolves; one aborted before does too",
+      "a watch lasts until its signal aborts, and then resolves; one aborted before resolves too",
     async run({ harness }) {
       const store = await harness.open();
       if (store.watch === undefined) return;

@@ -42,7 +42,7 @@ export const workerScenarios: readonly LeaseStoreScenario[] = [
       await store.heartbeat(SCOPE, A);
       expect(await store.joinWorker(SCOPE, A)).toStrictEqual(first);
       const { workers } = await store.listWorkers(SCOPE);
-      expect(workers, "the counter goes on").toStrictEqual([{ ...A, counter: 1 }]);
+      expect(workers, "the counter grows").toStrictEqual([{ ...A, counter: 1 }]);
     },
   },
   {

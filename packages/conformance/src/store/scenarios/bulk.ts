@@ -111,7 +111,8 @@ export const bulkScenarios: readonly StoreScenario[] = [
   },
   {
     key: "bulk.locked-rows-beside",
-    title: "a flush that meets a lock goes on, though another flush of the same store meets none",
+    title:
+      "a flush that meets a lock continues, although another flush of the same store meets none",
     async run({ harness }) {
       if (harness.lockRow === undefined) return;
       const store = await harness.open();

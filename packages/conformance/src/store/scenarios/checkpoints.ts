@@ -6,7 +6,7 @@ import type { StoreScenario } from "../harness.ts";
 const set = (store: Store, checkpoint: Checkpoint) =>
   store.setCheckpoint(SCOPE, { shardId: SHARD, checkpoint });
 
-/** Each of these comes after the one before it: all are written, and each is then refused. */
+/** Each comes after the one before it. All are written, and each is then refused. */
 async function expectAscending(store: Store, checkpoints: readonly Checkpoint[]): Promise<void> {
   let before: Checkpoint | undefined;
   let stored: Checkpoint | undefined;

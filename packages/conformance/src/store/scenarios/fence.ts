@@ -50,11 +50,15 @@ async function expectIgnored(store: Store): Promise<void> {
 export const fenceScenarios: readonly StoreScenario[] = [
   {
     key: "fence.nobody",
-    title: "with fences, one that nobody holds is refused; without them it is ignored",
+    title:
+      "a store with fences refuses a fence that no worker holds; a store without them ignores it",
     async run({ harness }) {
       const store = await harness.open();
       if (!store.capabilities.fences) return expectIgnored(store);
-      await expectLeaseLost(store.setCheckpoint(SCOPE, write(1, HELD)), "a fence of nobody");
+      await expectLeaseLost(
+        store.setCheckpoint(SCOPE, write(1, HELD)),
+        "a fence that no worker holds",
+      );
       const answers = await store.setCheckpoints(SCOPE, [write(1, HELD, shard(1))]);
       expect(answers, "in bulk").toStrictEqual([{ outcome: "lease-lost" }]);
       expect(await store.getCheckpoints(SCOPE), "nothing is written").toStrictEqual(new Map());

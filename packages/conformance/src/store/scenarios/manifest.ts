@@ -19,7 +19,7 @@ export const manifestScenarios: readonly StoreScenario[] = [
   {
     key: "manifest.leases",
     title:
-      "a store has every method of a LeaseStore, and fences, if it says so, and none if it does not",
+      "a store that declares leases has every method of a LeaseStore, and fences; any other has none",
     async run({ harness }) {
       const store = await harness.open();
       const { leases, fences } = store.capabilities;

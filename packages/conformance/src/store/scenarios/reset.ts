@@ -16,7 +16,7 @@ async function expectReset(store: Store, to: Checkpoint, next: Checkpoint): Prom
 export const resetScenarios: readonly StoreScenario[] = [
   {
     key: "reset.back",
-    title: "a reset goes back, and writing goes on from there",
+    title: "a reset goes back, and writing continues from there",
     async run({ harness }) {
       const store = await harness.open();
       await set(store, at(100));
