@@ -11,9 +11,13 @@ import {
   checkThresholds,
   type ScanOptions,
 } from "./options/scan-options.ts";
-import { RecordIterator, type RecordLoop } from "./delivery/record-iterator.ts";
+import { deliveryOf } from "./delivery/delivery-of.ts";
+import type { OpenDelivery } from "./delivery/delivery.ts";
 import { oneByOne } from "./delivery/one-by-one.ts";
 import { Pauses } from "./delivery/pauses.ts";
+import { RecordIterator } from "./delivery/record-iterator.ts";
+import type { DeliveryOptions } from "./options/delivery-options.ts";
+import { resolveDelivery } from "./options/resolve-delivery.ts";
 import { Scan, type ScanStatus } from "./scan/scan.ts";
 import { ownClient, warnOfClosedConnections } from "./kinesis/connections.ts";
 import type { KinesisClientLike } from "./kinesis/stream-client.ts";
@@ -49,20 +53,30 @@ export class Consumer {
   }
 
   /**
-   * Calls the handler for every record of every shard that the group grants, in each shard's order.
+   * Calls the handler for every record of every shard that the group grants: in each shard's order, or,
+   * with a `concurrency`, in the order of each key. `options` say how often a record is tried that the
+   * handler fails at, and what becomes of it in the end; by default the scan ends.
+   *
    * Resolves after the signal aborted and everything came to rest; rejects with a KcError on the
    * first error that is not a passing one.
    */
-  async scan(handler: Handler, options: ScanOptions = {}): Promise<void> {
-    return this.#scan(this.#options.group, handler, options);
+  async scan<Value = undefined>(
+    handler: Handler<Value>,
+    options: DeliveryOptions<Value> = {},
+  ): Promise<void> {
+    return this.#deliver(this.#options.group, handler, options);
   }
 
   /** Reads one shard, its parents unread or not. Resolves at its end too. */
-  async scanShard(shardId: string, handler: Handler, options: ScanOptions = {}): Promise<void> {
+  async scanShard<Value = undefined>(
+    shardId: string,
+    handler: Handler<Value>,
+    options: DeliveryOptions<Value> = {},
+  ): Promise<void> {
     if (typeof shardId !== "string" || shardId === "") {
       throw new ConfigError("shardId", "a shard's id is needed");
     }
-    return this.#scan(new OneShard(shardId), handler, options);
+    return this.#deliver(new OneShard(shardId), handler, options);
   }
 
   /**
@@ -73,7 +87,7 @@ export class Consumer {
     const { signal } = checkScanOptions(options);
     const { clock, group } = this.#options;
     return new RecordIterator(
-      (handler, stop, loop) => this.#scan(group, handler, { signal: stop }, loop),
+      (handler, stop, loop) => this.#scan(group, oneByOne(handler, loop), stop),
       clock,
       signal,
     );
@@ -113,14 +127,25 @@ export class Consumer {
     return healthOf(this.status(), checkThresholds(thresholds));
   }
 
+  async #deliver<Value>(
+    group: AnyGroup,
+    handler: Handler<Value>,
+    options: DeliveryOptions<Value>,
+  ): Promise<void> {
+    const policy = resolveDelivery(options);
+    if (typeof handler !== "function") throw new ConfigError("handler", "a function is needed");
+    const { scope, streamId } = this.#options;
+    const { application, streamName } = scope;
+    const streamARN = "StreamARN" in streamId ? streamId.StreamARN : undefined;
+    const source = { application, streamName, streamARN };
+    return this.#scan(group, deliveryOf(handler as Handler, policy, source), policy.signal);
+  }
+
   async #scan(
     group: AnyGroup,
-    handler: Handler,
-    options: ScanOptions,
-    loop?: RecordLoop,
+    openDelivery: OpenDelivery,
+    signal: AbortSignal | undefined,
   ): Promise<void> {
-    const { signal } = checkScanOptions(options);
-    if (typeof handler !== "function") throw new ConfigError("handler", "a function is needed");
     if (this.#scanning) {
       throw new KcError(
         "SCAN_ACTIVE",
@@ -132,16 +157,16 @@ export class Consumer {
     try {
       const { client } = this.#options;
       await (client === undefined
-        ? withOwnClient((own) => this.#run(this.#scanOf(own, handler, loop), group, signal))
-        : this.#run(this.#scanOf(client, handler, loop), group, signal));
+        ? withOwnClient((own) => this.#run(this.#scanOf(own, openDelivery), group, signal))
+        : this.#run(this.#scanOf(client, openDelivery), group, signal));
     } finally {
       this.#scanning = false;
       this.#current = undefined;
     }
   }
 
-  #scanOf(client: KinesisClientLike, handler: Handler, loop: RecordLoop | undefined): Scan {
-    return new Scan(this.#options, client, oneByOne(handler, loop), this.#unfinished, this.#pauses);
+  #scanOf(client: KinesisClientLike, openDelivery: OpenDelivery): Scan {
+    return new Scan(this.#options, client, openDelivery, this.#unfinished, this.#pauses);
   }
 
   #run(scan: Scan, group: AnyGroup, signal: AbortSignal | undefined): Promise<void> {

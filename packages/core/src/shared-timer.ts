@@ -10,7 +10,8 @@ interface Sleeper {
 export class SharedTimer {
   readonly #clock: Clock;
   readonly #sleepers = new TinyQueue<Sleeper>([], (a, b) => a.at - b.at);
-  readonly #awake = new Set<Sleeper>();
+  /** Those that were cancelled, and are still in the queue. */
+  readonly #cancelled = new Set<Sleeper>();
   #armedFor = Infinity;
   #cancel: () => void = () => {};
 
@@ -25,24 +26,36 @@ export class SharedTimer {
   sleep(ms: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       if (signal.aborted || ms <= 0) return resolve();
-      const onAbort = (): void => this.#leave(sleeper, resolve);
-      const sleeper: Sleeper = {
-        at: this.#clock.monotonic() + ms,
-        wake: () => {
-          signal.removeEventListener("abort", onAbort);
-          resolve();
-        },
+      const onAbort = (): void => {
+        cancel();
+        resolve();
       };
+      const cancel = this.after(ms, () => {
+        signal.removeEventListener("abort", onAbort);
+        resolve();
+      });
       signal.addEventListener("abort", onAbort, { once: true });
-      this.#sleepers.push(sleeper);
-      this.#arm();
     });
   }
 
-  #leave(sleeper: Sleeper, resolve: () => void): void {
-    this.#awake.add(sleeper);
-    resolve();
+  /** Calls `wake` once, after `ms` milliseconds. Returns what cancels it, which is idempotent. */
+  after(ms: number, wake: () => void): () => void {
+    let isOver = false;
+    const sleeper: Sleeper = {
+      at: this.#clock.monotonic() + ms,
+      wake: () => {
+        isOver = true;
+        wake();
+      },
+    };
+    this.#sleepers.push(sleeper);
     this.#arm();
+    return () => {
+      if (isOver) return;
+      isOver = true;
+      this.#cancelled.add(sleeper);
+      this.#arm();
+    };
   }
 
   #wakeDue(): void {
@@ -59,7 +72,7 @@ export class SharedTimer {
   #next(): Sleeper | undefined {
     for (;;) {
       const next = this.#sleepers.peek();
-      if (next === undefined || !this.#awake.delete(next)) return next;
+      if (next === undefined || !this.#cancelled.delete(next)) return next;
       this.#sleepers.pop();
     }
   }

@@ -28,7 +28,6 @@ import { ResumePoint } from "../src/reading/resume-point.ts";
 import { Scan } from "../src/scan/scan.ts";
 import { ShardRun } from "../src/scan/shard-run.ts";
 import { SharedTimer } from "../src/shared-timer.ts";
-import { tracedHandler } from "../src/telemetry/channels.ts";
 import { STREAM, World } from "./support/world.ts";
 
 /** A delivery as simple as one by key can be: each key is a chain of its own. */
@@ -91,15 +90,9 @@ class ByKey implements Delivery {
     const wait = this.#gate.ask(true);
     if (wait) await wait;
     this.#shard.stop.throwIfAborted();
-    const call = new HandlerCall(
-      this.#handler,
-      tracedHandler,
-      this.#shard,
-      new RecordSignals(this.#shard),
-    );
-    call.open();
+    const call = new HandlerCall(this.#shard, new RecordSignals(this.#shard));
     try {
-      await call.begin(record, 1);
+      await call.begin(this.#handler, record, 1);
       this.#tracker.done(ordinal);
     } finally {
       call.end();

@@ -1,6 +1,5 @@
 import { KcError } from "../errors.ts";
 import type { HandlerContext } from "../handler.ts";
-import type { Source } from "../telemetry/source.ts";
 import { typeOfError, withoutMessage } from "../without-message.ts";
 import type { DeliveredShard } from "./delivery.ts";
 import { RecordSignal, type RecordSignals } from "./record-signal.ts";
@@ -8,53 +7,31 @@ import { RecordSignal, type RecordSignals } from "./record-signal.ts";
 /** The user's handler, of records or of batches. */
 export type HandlerOf<Work> = (work: Work, context: HandlerContext) => unknown;
 
-/** How calls of a handler are published: see `tracedHandler`. */
-export type Trace<Work> = (
-  handler: HandlerOf<Work>,
-  source: Source & { readonly shardId: string },
-) => HandlerOf<Work>;
-
 /**
  * One call of the user's handler at a time, with the context that belongs to it; a delivery that makes
  * several calls at once has as many of these. Nothing is taken from what the handler has seen: it may
  * write into its record and its context.
  */
-export class HandlerCall<Work> {
+export class HandlerCall {
   readonly #shard: DeliveredShard;
-  readonly #handler: HandlerOf<Work>;
-  readonly #trace: Trace<Work>;
   readonly #signal: RecordSignal;
   readonly #context: HandlerContext;
-  #traced: HandlerOf<Work>;
   #attempt = 1;
 
-  constructor(
-    handler: HandlerOf<Work>,
-    trace: Trace<Work>,
-    shard: DeliveredShard,
-    signals: RecordSignals,
-  ) {
-    this.#handler = this.#traced = handler;
-    this.#trace = trace;
+  constructor(shard: DeliveredShard, signals: RecordSignals) {
     this.#shard = shard;
     this.#signal = new RecordSignal(signals);
     this.#context = this.#newContext();
-  }
-
-  /** A page begins: whether the handler is traced is asked once for all its records. */
-  open(): void {
-    const { shardId, telemetry } = this.#shard;
-    this.#traced = this.#trace(this.#handler, { ...telemetry.source, shardId });
   }
 
   /**
    * The handler's answer, as it is: a promise, or something else. @throws what the handler throws
    * @param attempt 1 = the first
    */
-  begin(work: Work, attempt: number): unknown {
+  begin<Work>(handler: HandlerOf<Work>, work: Work, attempt: number): unknown {
     this.#signal.begin();
     this.#attempt = attempt;
-    return this.#traced(work, this.#context);
+    return handler(work, this.#context);
   }
 
   /**

@@ -2,7 +2,6 @@ import { isPromiseLike, SkipCheckpoint, type Handler } from "../handler.ts";
 import type { RecordCursor } from "../reading/record-cursor.ts";
 import type { Page } from "../reading/shard-reader.ts";
 import { tracedHandler } from "../telemetry/channels.ts";
-import type { ConsumerRecord } from "../record.ts";
 import type { DeliveredShard, Delivery, DeliveryStatus, OpenDelivery } from "./delivery.ts";
 import { HandledMetrics } from "./handled-metrics.ts";
 import { HandlerCall, handlerFailed } from "./handler-call.ts";
@@ -26,7 +25,8 @@ class OneByOne implements Delivery {
   readonly #metrics: HandledMetrics;
   readonly #gate: StartGate;
   readonly #signals: RecordSignals;
-  readonly #call: HandlerCall<ConsumerRecord>;
+  readonly #call: HandlerCall;
+  readonly #handler: Handler;
   readonly #tracker: Tracker;
   /** The page in hand. */
   #page: Page | undefined;
@@ -37,7 +37,8 @@ class OneByOne implements Delivery {
     this.#metrics = new HandledMetrics(shard);
     this.#gate = new StartGate(shard, this.#metrics);
     this.#signals = new RecordSignals(shard);
-    this.#call = new HandlerCall(handler, tracedHandler, shard, this.#signals);
+    this.#call = new HandlerCall(shard, this.#signals);
+    this.#handler = handler;
     this.#tracker = new Tracker(shard.progress);
   }
 
@@ -45,7 +46,6 @@ class OneByOne implements Delivery {
     const { stop } = this.#shard;
     const records = this.#tracker.accept(page);
     if (page.records.left > 0) this.#page = page;
-    this.#call.open();
     this.#metrics.begin();
     try {
       await this.#handle(records);
@@ -87,7 +87,8 @@ class OneByOne implements Delivery {
   }
 
   async #handle(records: RecordCursor): Promise<void> {
-    const { shardId, stop, progress } = this.#shard;
+    const { shardId, stop, progress, telemetry } = this.#shard;
+    const handler = tracedHandler(this.#handler, { ...telemetry.source, shardId });
     const gate = this.#gate;
     const call = this.#call;
     const metrics = this.#metrics;
@@ -108,7 +109,7 @@ class OneByOne implements Delivery {
       if (ordinal < 0) ordinal = tracker.start(sequenceNumber, subSequenceNumber);
       let answer: unknown;
       try {
-        answer = call.begin(record, 1);
+        answer = call.begin(handler, record, 1);
         look = isPromiseLike(answer);
         if (look) answer = await answer;
       } catch (error) {

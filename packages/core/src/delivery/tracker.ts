@@ -113,6 +113,11 @@ export class Tracker implements OpenRecords {
     return this.#beyond.mayStart(ordinal, ordinal - this.#low);
   }
 
+  /** The same for the record that is started next. */
+  mayStartNext(): boolean {
+    return this.mayStart(this.#next);
+  }
+
   /** No further record of the newest page starts. */
   pageOver(): void {
     const newest = this.#pages.at(-1)!;

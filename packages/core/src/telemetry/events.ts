@@ -43,6 +43,10 @@ export type ConsumerEvent =
   | { readonly kind: "store-troubled"; readonly operation: string; readonly error: string }
   /** It is answered, or not tried any more, after so many milliseconds. */
   | { readonly kind: "store-recovered"; readonly operation: string; readonly forMs: number }
+  /** The dead-letter queue does not take letters: the keys of their records wait. Reported once. */
+  | { readonly kind: "dead-letters-troubled"; readonly operation: string; readonly error: string }
+  /** It takes them, or they are not sent any more, after so many milliseconds. */
+  | { readonly kind: "dead-letters-recovered"; readonly operation: string; readonly forMs: number }
   /** GetRecords or GetShardIterator fails. It is retried until it is answered, and reported once. */
   | { readonly kind: "shard-troubled"; readonly shardId: string; readonly error: string }
   | { readonly kind: "shard-recovered"; readonly shardId: string }

@@ -30,6 +30,26 @@ export const METRICS = {
     attributes: ["shardId"],
     description: "Records at which the handler threw or rejected",
   },
+  handler_attempts: {
+    kind: "counter",
+    unit: "{attempt}",
+    attributes: ["shardId"],
+    description: "Further attempts with records that the handler had failed at",
+  },
+  records_given_up: {
+    kind: "counter",
+    unit: "{record}",
+    attributes: ["shardId", "reason"],
+    values: { reason: ["attempts", "age", "non-retriable", "undecodable"] },
+    description:
+      "Records that were given up and are skipped, or go to the dead-letter queue: their attempts are over, they are too old, or another attempt makes no sense",
+  },
+  dead_letters: {
+    kind: "counter",
+    unit: "{letter}",
+    attributes: ["shardId"],
+    description: "Records whose letters the dead-letter queue has acknowledged",
+  },
   empty_polls: {
     kind: "counter",
     unit: "{poll}",
@@ -213,6 +233,14 @@ export const METRICS = {
     attributes: ["shardId"],
     fold: "sum",
     description: "Records that were read and are not handled yet",
+  },
+  keys_held_up: {
+    kind: "gauge",
+    unit: "{key}",
+    attributes: ["shardId"],
+    fold: "sum",
+    description:
+      "Keys whose later records wait, since one of theirs has failed and is not done yet",
   },
   buffer_bytes: {
     kind: "gauge",

@@ -17,6 +17,7 @@ const SHARD_GAUGES = {
   unread_age: ({ unreadForMs }: ShardStatus) => Math.round(unreadForMs),
   checkpoint_age: ({ unflushedForMs }: ShardStatus) => Math.round(unflushedForMs),
   records_in_flight: ({ recordsInFlight }: ShardStatus) => recordsInFlight,
+  keys_held_up: ({ keysHeldUp }: ShardStatus) => keysHeldUp,
 };
 const SHARD_COUNTERS = knownCounters(true);
 const OWN_COUNTERS = knownCounters(false);

@@ -3,16 +3,19 @@ import { describeError, nameOfError } from "../describe-error.ts";
 import type { ConsumerEvent } from "./events.ts";
 import type { LogFields } from "./logger.ts";
 
+/** Who is called. */
+export type Service = "kinesis" | "store" | "dead-letters";
+
 /** What is called, and for which shard; without one it concerns the stream or application as a whole. */
 export interface Call {
-  readonly service: "kinesis" | "store";
+  readonly service: Service;
   readonly operation: string;
   readonly shardId?: string | undefined;
 }
 
 /** A call that fails, and is tried again until it answers. */
 export interface CallTrouble {
-  readonly service: "kinesis" | "store";
+  readonly service: Service;
   /** As in the metric `retries`: `DescribeStreamSummary`, `joinWorker` … */
   readonly operation: string;
   /** What the last try failed with. */
@@ -35,6 +38,8 @@ interface Entry {
 }
 
 const NO_SHARD = "";
+/** How events name what is in trouble. */
+const WHOSE = { kinesis: "stream", store: "store", "dead-letters": "dead-letters" } as const;
 
 /**
  * Lines of level `warn` until all calls are answered again, and for a minute at least. What begins a
@@ -157,15 +162,13 @@ export class Troubles {
 
   #reportBegun({ service, operation, shardId }: Call, error: string, failing: number): void {
     if (shardId === undefined) {
-      const kind = service === "kinesis" ? "stream-troubled" : "store-troubled";
-      this.#sink.emit({ kind, operation, error });
+      this.#sink.emit({ kind: `${WHOSE[service]}-troubled`, operation, error });
     } else if (failing === 1) this.#sink.emit({ kind: "shard-troubled", shardId, error });
   }
 
   #reportOver({ service, operation, shardId }: Call, forMs: number, failing: number): void {
     if (shardId === undefined) {
-      const kind = service === "kinesis" ? "stream-recovered" : "store-recovered";
-      this.#sink.emit({ kind, operation, forMs });
+      this.#sink.emit({ kind: `${WHOSE[service]}-recovered`, operation, forMs });
     } else if (failing === 0) this.#sink.emit({ kind: "shard-recovered", shardId });
   }
 

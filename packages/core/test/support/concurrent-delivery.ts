@@ -6,7 +6,6 @@ import { RecordSignals } from "../../src/delivery/record-signal.ts";
 import { StartGate } from "../../src/delivery/start-gate.ts";
 import { Tracker } from "../../src/delivery/tracker.ts";
 import type { ConsumerRecord, Handler } from "../../src/index.ts";
-import { tracedHandler } from "../../src/telemetry/channels.ts";
 import type { Page } from "../../src/reading/shard-reader.ts";
 
 interface Job {
@@ -32,7 +31,7 @@ export class ConcurrentDelivery implements Delivery {
   /** By key: the first one is running, ready, or waits for its next attempt. */
   readonly #lanes = new Map<string, Job[]>();
   readonly #ready: Job[] = [];
-  readonly #calls: HandlerCall<ConsumerRecord>[] = [];
+  readonly #calls: HandlerCall[] = [];
   readonly #signals: RecordSignals;
   #running = 0;
   #accepted = 0;
@@ -49,7 +48,7 @@ export class ConcurrentDelivery implements Delivery {
     this.#tracker = new Tracker(shard.progress);
     this.#signals = new RecordSignals(shard);
     for (let i = 0; i < options.concurrency; i += 1) {
-      this.#calls.push(new HandlerCall(options.handler, tracedHandler, shard, this.#signals));
+      this.#calls.push(new HandlerCall(shard, this.#signals));
     }
     shard.stop.addEventListener("abort", () => this.#wake(), { once: true });
   }
@@ -136,8 +135,7 @@ export class ConcurrentDelivery implements Delivery {
     this.#running += 1;
     job.attempts += 1;
     try {
-      call.open();
-      await call.begin(record, job.attempts);
+      await call.begin(this.#options.handler, record, job.attempts);
       this.#tracker.done(ordinal);
       this.#accepted -= 1;
       const lane = this.#lanes.get(record.partitionKey)!;

@@ -17,6 +17,7 @@ import {
   type Handler,
   type LeasingConsumerOptions,
 } from "../../src/index.ts";
+import type { DeliveryOptions } from "../../src/options/delivery-options.ts";
 import { MemoryCounter } from "./memory-counter.ts";
 import { MemoryLogger } from "./memory-logger.ts";
 import { Rest } from "./rest.ts";
@@ -78,13 +79,17 @@ export class World {
   }
 
   /** Starts a scan and lets it come to where it waits for the clock. */
-  async start(options: AnyOptions = {}, handler?: Handler): Promise<Run> {
-    return this.run(this.consumer(options), handler);
+  async start(
+    options: AnyOptions = {},
+    handler?: Handler,
+    delivery?: DeliveryOptions,
+  ): Promise<Run> {
+    return this.run(this.consumer(options), handler, delivery);
   }
 
   /** The same with a consumer that is there already. */
-  async run(consumer: Consumer, handler?: Handler): Promise<Run> {
-    const run = new Run(this, consumer, handler);
+  async run(consumer: Consumer, handler?: Handler, delivery?: DeliveryOptions): Promise<Run> {
+    const run = new Run(this, consumer, handler, delivery);
     this.#runs.push(run);
     await this.clock.settle();
     return run;
@@ -176,14 +181,19 @@ export class Run {
   /** `undefined` while it runs. */
   settled: { readonly error: unknown } | undefined;
 
-  constructor(world: World, consumer: Consumer, handler: Handler = () => {}) {
+  constructor(
+    world: World,
+    consumer: Consumer,
+    handler: Handler = () => {},
+    delivery: DeliveryOptions = {},
+  ) {
     this.#world = world;
     this.consumer = consumer;
     const recording: Handler = (record, context) => {
       this.records.push(record);
       return handler(record, context);
     };
-    this.ended = consumer.scan(recording, { signal: this.#controller.signal }).then(
+    this.ended = consumer.scan(recording, { ...delivery, signal: this.#controller.signal }).then(
       () => void (this.settled = { error: undefined }),
       (error: unknown) => void (this.settled = { error }),
     );

@@ -1,0 +1,24 @@
+import type { ConsumerRecord } from "../record.ts";
+import type { Attempted } from "./failures.ts";
+import type { InLane } from "./lanes.ts";
+
+/** A record that has to wait: for its turn, for its handler, for its next attempt, for a queue. */
+export class RecordJob implements InLane<RecordJob>, Attempted {
+  /** As it was read, whatever a handler has written into it. */
+  record: ConsumerRecord;
+  /** The tracker's. */
+  readonly ordinal: number;
+  readonly key: string | undefined;
+  attempts = 0;
+  firstFailedAt: Date | undefined = undefined;
+  /** Does the record lie in a copy of its own? */
+  isDetached = false;
+  behind: RecordJob | undefined = undefined;
+  nextReady: RecordJob | undefined = undefined;
+
+  constructor(record: ConsumerRecord, ordinal: number, key: string | undefined) {
+    this.record = record;
+    this.ordinal = ordinal;
+    this.key = key;
+  }
+}
