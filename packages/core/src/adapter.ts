@@ -14,6 +14,13 @@ export {
   type LetterCallsOptions,
   type LetterFailure,
 } from "./delivery/letter-calls.ts";
+export {
+  StatementsDeadLetterTable,
+  type LetterLimits,
+  type LetterRow,
+  type LetterStatements,
+  type StoredLetter,
+} from "./delivery/letter-table.ts";
 export { letterText, requestsOf, type LetterText } from "./delivery/letter-requests.ts";
 export { lastingFailure, passingFailure, type StoreFailure } from "./checkpoints/store-failure.ts";
 export {

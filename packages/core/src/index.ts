@@ -34,6 +34,7 @@ export type {
   DeadLetterPage,
   DeadLetterQueue,
   DeadLetterReason,
+  DeadLetterTable,
   ReadableDeadLetterQueue,
 } from "./delivery/dead-letter.ts";
 export type { BatchAnswer, BatchItemFailure } from "./delivery/batch-outcome.ts";

@@ -12,6 +12,7 @@ import { CloudWatchCounter } from "@kc/counter-cloudwatch";
 import { OpenTelemetryCounter, OpenTelemetryTracing } from "@kc/counter-opentelemetry";
 import { PrometheusCounter } from "@kc/counter-prometheus";
 import { StatsdCounter } from "@kc/counter-statsd";
+import { KinesisDeadLetterQueue } from "@kc/dead-letter-kinesis";
 import { S3DeadLetterQueue } from "@kc/dead-letter-s3";
 import { SqsDeadLetterQueue } from "@kc/dead-letter-sqs";
 import { FakeClock, FakeKinesis, startEmulator, type Emulator } from "@kc/emulator";
@@ -41,6 +42,7 @@ export const queues: readonly DeadLetterQueue[] = [
   new SqsDeadLetterQueue({
     queueUrl: "https://sqs.eu-west-1.amazonaws.com/111122223333/orders-dead",
   }),
+  new KinesisDeadLetterQueue({ stream: "orders-dead" }),
   new S3DeadLetterQueue({ bucket: "acme-dead-letters" }),
 ];
 export const tracing: OpenTelemetryTracing = new OpenTelemetryTracing();

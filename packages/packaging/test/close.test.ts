@@ -2,6 +2,7 @@ import { MemoryStore } from "@kc/core";
 import { CloudWatchCounter } from "@kc/counter-cloudwatch";
 import { OpenTelemetryTracing } from "@kc/counter-opentelemetry";
 import { StatsdCounter } from "@kc/counter-statsd";
+import { KinesisDeadLetterQueue } from "@kc/dead-letter-kinesis";
 import { S3DeadLetterQueue } from "@kc/dead-letter-s3";
 import { SqsDeadLetterQueue } from "@kc/dead-letter-sqs";
 import { startEmulator } from "@kc/emulator";
@@ -32,6 +33,7 @@ const OPENED: Readonly<
     new SqsDeadLetterQueue({
       queueUrl: "https://sqs.eu-west-1.amazonaws.com/111122223333/orders-dead",
     }),
+  KinesisDeadLetterQueue: () => new KinesisDeadLetterQueue({ stream: "orders-dead" }),
   S3DeadLetterQueue: () => new S3DeadLetterQueue({ bucket: "acme-dead-letters" }),
   CloudWatchCounter: () => new CloudWatchCounter(),
   StatsdCounter: () => new StatsdCounter(),

@@ -3,6 +3,7 @@ import { CloudWatchCounter } from "@kc/counter-cloudwatch";
 import { OpenTelemetryCounter, OpenTelemetryTracing } from "@kc/counter-opentelemetry";
 import { PrometheusCounter } from "@kc/counter-prometheus";
 import { StatsdCounter } from "@kc/counter-statsd";
+import { KinesisDeadLetterQueue } from "@kc/dead-letter-kinesis";
 import { S3DeadLetterQueue } from "@kc/dead-letter-s3";
 import { SqsDeadLetterQueue } from "@kc/dead-letter-sqs";
 import { FakeKinesis, startEmulator } from "@kc/emulator";
@@ -27,6 +28,12 @@ const TAKERS: readonly (readonly [string, Make, wrong: string, meant: string])[]
   ["RedisStore", (options) => new RedisStore(options), "url", "connection"],
   ["DynamoDBStore", (options) => new DynamoDBStore(options), "region", "client"],
   ["SqsDeadLetterQueue", (options) => new SqsDeadLetterQueue(options), "queueURL", "queueUrl"],
+  [
+    "KinesisDeadLetterQueue",
+    (options) => new KinesisDeadLetterQueue(options),
+    "streamName",
+    "stream",
+  ],
   ["S3DeadLetterQueue", (options) => new S3DeadLetterQueue(options), "bucketName", "bucket"],
   ["CloudWatchCounter", (options) => new CloudWatchCounter(options), "interval", "intervalMs"],
   ["OpenTelemetryCounter", (options) => new OpenTelemetryCounter(options), "pershard", "perShard"],
@@ -78,6 +85,7 @@ test("a constructor without its needed options says what it takes", () => {
     DynamoDBStore,
     SqsDeadLetterQueue,
     S3DeadLetterQueue,
+    KinesisDeadLetterQueue,
   ];
   for (const Made of makes as unknown as readonly (new () => unknown)[]) {
     expect(() => new Made()).toThrow(/^options: \w+ takes an object, not undefined/);

@@ -8,6 +8,7 @@ import {
   type CallOptions,
   type Checkpoint,
   type CheckpointWrite,
+  type DeadLetterTable,
   type Fence,
   type LeaseStore,
   type SetCheckpointResult,
@@ -16,15 +17,16 @@ import {
   type WorkerIdentity,
   type WorkerMembership,
 } from "@kc/core";
-import { advanceOutcome, relayed, singleResult } from "@kc/core/adapter";
+import { advanceOutcome, relayed, singleResult, StatementsDeadLetterTable } from "@kc/core/adapter";
 import { Client } from "./client.ts";
+import { DynamoDBLetters } from "./dead-letters.ts";
 import { DynamoDBLeases } from "./leases.ts";
 import { checkShardId, Namespaces } from "./namespaces.ts";
 import { checkOptions, checkWeight, type DynamoDBStoreOptions } from "./options.ts";
 import { inParallel } from "./parallel.ts";
 import { PartitionMemory } from "./partition-memory.ts";
 import { applicationOf, shardStateOf, writerOf, type Item } from "./rows.ts";
-import { setUpTable } from "./schema.ts";
+import { checkpointsShape, setUpTable } from "./schema.ts";
 import * as statements from "./statements.ts";
 
 /** Each of these lost to another writer who moved the shard meanwhile. */
@@ -58,7 +60,7 @@ export class DynamoDBStore implements LeaseStore {
 
   /** Makes the table, on demand (PAY_PER_REQUEST), and waits until it is there. */
   setup(options?: CallOptions): Promise<void> {
-    return setUpTable(this.#client, options);
+    return setUpTable(this.#client, checkpointsShape(this.#client.table), options);
   }
 
   async openApplication(
@@ -241,6 +243,14 @@ export class DynamoDBStore implements LeaseStore {
     options?: CallOptions,
   ): Promise<void> {
     return relayed(options, (own) => this.#leases(scope, own).remove(shardIds));
+  }
+
+  /**
+   * Dead letters in a table of their own, `{table}-dead-letters`, which its own `setup()` makes.
+   * @throws ConfigError if that is longer than a table's name can be
+   */
+  deadLetters(): DeadLetterTable {
+    return new StatementsDeadLetterTable(new DynamoDBLetters(this.#client));
   }
 
   async close(): Promise<void> {

@@ -29,26 +29,38 @@ export const KEY_SCHEMA = [
   { AttributeName: "shard_id", KeyType: "RANGE" },
 ] as const;
 
-const ATTRIBUTES = [
-  { AttributeName: "namespace", AttributeType: "S" },
-  { AttributeName: "shard_id", AttributeType: "S" },
-] as const;
-
 const READY_WITHIN_MS = 120_000;
 const POLL_MS = 500;
 
+/** A table, and what its keys have to be. */
+export interface TableShape {
+  readonly table: string;
+  readonly keys: readonly { readonly AttributeName: string; readonly KeyType: "HASH" | "RANGE" }[];
+  /** How to make it, for the messages of errors. */
+  readonly definition: string;
+}
+
+/** The table of checkpoints. */
+export function checkpointsShape(table: string): TableShape {
+  return { table, keys: KEY_SCHEMA, definition: tableDefinition(table) };
+}
+
 /** Makes the table unless it is there, waits until it can be used, and holds its keys against ours. */
-export async function setUpTable(client: Client, options: CallOptions = {}): Promise<void> {
+export async function setUpTable(
+  client: Client,
+  shape: TableShape,
+  options: CallOptions = {},
+): Promise<void> {
   const deadline = performance.now() + READY_WITHIN_MS;
   for (;;) {
-    const description = await describe(client, options);
+    const description = await describe(client, shape, options);
     const status = description?.TableStatus;
-    if (status === "ACTIVE" || status === "UPDATING") return checkKeys(client.table, description);
-    if (description === undefined) await create(client, options);
+    if (status === "ACTIVE" || status === "UPDATING") return checkKeys(shape, description);
+    if (description === undefined) await create(client, shape, options);
     if (performance.now() > deadline) {
       throw new StoreError(
         "STORE_UNAVAILABLE",
-        `DynamoDB table ${client.table}: still ${status ?? "absent"} after ${READY_WITHIN_MS} ms`,
+        `DynamoDB table ${shape.table}: still ${status ?? "absent"} after ${READY_WITHIN_MS} ms`,
         { retryable: true },
       );
     }
@@ -58,11 +70,12 @@ export async function setUpTable(client: Client, options: CallOptions = {}): Pro
 
 async function describe(
   client: Client,
+  { table }: TableShape,
   options: CallOptions,
 ): Promise<TableDescription | undefined> {
   try {
     const { Table } = await client.read<DescribeTableCommandOutput>(
-      new DescribeTableCommand({ TableName: client.table }),
+      new DescribeTableCommand({ TableName: table }),
       options,
     );
     return Table;
@@ -72,14 +85,21 @@ async function describe(
   }
 }
 
-async function create(client: Client, options: CallOptions): Promise<void> {
+async function create(
+  client: Client,
+  { table, keys }: TableShape,
+  options: CallOptions,
+): Promise<void> {
   try {
     await client.read(
       new CreateTableCommand({
-        TableName: client.table,
+        TableName: table,
         BillingMode: "PAY_PER_REQUEST",
-        KeySchema: [...KEY_SCHEMA],
-        AttributeDefinitions: [...ATTRIBUTES],
+        KeySchema: [...keys],
+        AttributeDefinitions: keys.map(({ AttributeName }) => ({
+          AttributeName,
+          AttributeType: "S" as const,
+        })),
       }),
       options,
     );
@@ -89,20 +109,23 @@ async function create(client: Client, options: CallOptions): Promise<void> {
   }
 }
 
-/** @throws StoreError STORE_SCHEMA unless the table has Go's two keys, both of them strings. */
-export function checkKeys(table: string, description: TableDescription | undefined): void {
+/** @throws StoreError STORE_SCHEMA unless the table has these keys, all of them strings. */
+export function checkKeys(
+  { table, keys, definition }: TableShape,
+  description: TableDescription | undefined,
+): void {
   const types = new Map(
     description?.AttributeDefinitions?.map((each) => [each.AttributeName, each.AttributeType]),
   );
   const found = (description?.KeySchema ?? []).map(({ AttributeName: name, KeyType: kind }) => {
     return `${name} (${kind}, ${types.get(name)})`;
   });
-  const needed = KEY_SCHEMA.map(({ AttributeName: name, KeyType: kind }) => `${name} (${kind}, S)`);
+  const needed = keys.map(({ AttributeName: name, KeyType: kind }) => `${name} (${kind}, S)`);
   if (found.join() === needed.join()) return;
   throw new StoreError(
     "STORE_SCHEMA",
     `DynamoDB table ${table}: its keys are ${found.join(", ")}, and ${needed.join(", ")} are ` +
-      `needed: use another table. ${tableDefinition(table)}`,
+      `needed: use another table. ${definition}`,
   );
 }
 

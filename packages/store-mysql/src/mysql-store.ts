@@ -5,6 +5,7 @@ import {
   type CallOptions,
   type Checkpoint,
   type CheckpointWrite,
+  type DeadLetterTable,
   type Fence,
   type LeaseStore,
   type SetCheckpointResult,
@@ -13,10 +14,11 @@ import {
   type WorkerIdentity,
   type WorkerMembership,
 } from "@kc/core";
-import { singleResult } from "@kc/core/adapter";
+import { singleResult, StatementsDeadLetterTable } from "@kc/core/adapter";
 import { Calls } from "./calls.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { Connection } from "./connection.ts";
+import { MysqlLetters } from "./dead-letters.ts";
 import { isDuplicate } from "./errors.ts";
 import { Leases } from "./leases.ts";
 import { checkOptions, type MysqlStoreOptions } from "./options.ts";
@@ -186,6 +188,12 @@ export class MysqlStore implements LeaseStore {
     options?: CallOptions,
   ): Promise<void> {
     return this.#leases.remove(scope, shardIds, options);
+  }
+
+  /** Dead letters in a table beside the others, `{table}_dead_letters`, which its own `setup()` makes. */
+  deadLetters(): DeadLetterTable {
+    const letters = new MysqlLetters(this.#connection, this.#tables.deadLetters);
+    return new StatementsDeadLetterTable(letters);
   }
 
   close(): Promise<void> {

@@ -16,6 +16,8 @@ export type TableName = (typeof TABLE_NAMES)[number];
 
 /** How statements call the tables: quoted, with the database where one was given. */
 export interface Tables extends Readonly<Record<TableName, string>> {
+  /** Made on demand, by a set-up of its own. */
+  readonly deadLetters: string;
   /** How the server's catalogue calls them. */
   readonly names: Readonly<Record<TableName, string>>;
   /** Undefined = the connection's. */
@@ -38,6 +40,7 @@ export function tablesOf(table: string, database: string | undefined): Tables {
     applications: quoted(names.applications),
     workers: quoted(names.workers),
     revisions: quoted(names.revisions),
+    deadLetters: quoted(`${table}_dead_letters`),
     names,
     database,
   };

@@ -21,6 +21,14 @@ const LOCK_TIMEOUT_MS = 900;
 const ATTEMPTS = 5;
 const PAUSE_MS = 20;
 
+/** What a call is about, for the messages of its errors. */
+export interface Subject {
+  /** The table. */
+  readonly where: string;
+  /** What to do if it is missing or somebody else's. */
+  readonly remedy: string;
+}
+
 /** Statements that go to the server in one text. Values are put into it by `quote`. */
 export type MakeStatements = (quote: (value: string) => string) => readonly string[];
 
@@ -30,9 +38,7 @@ export type MakeStatements = (quote: (value: string) => string) => readonly stri
  * connection goes back to the pool only if it is known to be whole.
  */
 export class Connection {
-  /** The table, for messages. */
-  readonly where: string;
-  readonly #ddl: string;
+  readonly #subject: Subject;
   readonly #pool: PostgresPool;
   readonly #end: () => Promise<void>;
   readonly #timeoutMs: number;
@@ -40,9 +46,9 @@ export class Connection {
   readonly #grace = new RefusalGrace();
   #closed: Promise<void> | undefined;
 
-  constructor({ source, timeoutMs }: CheckedOptions, where: string, ddl: string) {
-    this.where = `Postgres table ${where}`;
-    this.#ddl = ddl;
+  /** `subject` is what calls are about that do not say so. */
+  constructor({ source, timeoutMs }: CheckedOptions, subject: Subject) {
+    this.#subject = subject;
     this.#timeoutMs = timeoutMs;
     setMaxListeners(0, this.#closing.signal); // each call under way listens
     if ("pool" in source) {
@@ -61,7 +67,11 @@ export class Connection {
    */
   async run(
     make: MakeStatements,
-    { signal, lockTimeoutMs = LOCK_TIMEOUT_MS }: CallOptions & { lockTimeoutMs?: number } = {},
+    {
+      signal,
+      lockTimeoutMs = LOCK_TIMEOUT_MS,
+      subject = this.#subject,
+    }: CallOptions & { lockTimeoutMs?: number; subject?: Subject } = {},
   ): Promise<readonly PostgresRows[]> {
     this.#closing.signal.throwIfAborted();
     signal?.throwIfAborted();
@@ -70,7 +80,7 @@ export class Connection {
       onTimeout: () =>
         new StoreError(
           "STORE_UNAVAILABLE",
-          `${this.where}: no answer within ${this.#timeoutMs} ms: the server or the network does ` +
+          `${subject.where}: no answer within ${this.#timeoutMs} ms: the server or the network does ` +
             `not answer, or all connections of the pool are in use`,
           { retryable: true },
         ),
@@ -89,10 +99,15 @@ export class Connection {
       }
     } catch (error) {
       if (limit.signal.aborted) throw limit.signal.reason;
-      throw this.#grace.weigh(toStoreError(error, this.where, this.#ddl));
+      throw this.#grace.weigh(toStoreError(error, subject.where, subject.remedy));
     } finally {
       limit.stop();
     }
+  }
+
+  /** The table, for messages. */
+  get where(): string {
+    return this.#subject.where;
   }
 
   /** Aborts with STORE_CLOSED when the store is disposed of. */

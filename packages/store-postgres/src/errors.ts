@@ -153,6 +153,11 @@ export function isConflict(error: unknown): boolean {
   return code === "40001" || code === "40P01";
 }
 
+/** Is there no table of that name? */
+export function isMissingTable(error: unknown): boolean {
+  return sqlState(error) === "42P01";
+}
+
 /** Did it wait for another transaction's lock until `lock_timeout`? */
 export function isLockTimeout(error: unknown): boolean {
   return sqlState(error) === "55P03";
@@ -167,19 +172,22 @@ export function keepsConnection(error: unknown): boolean {
   return code !== undefined && !/^(?:08|25|57P|XX)/.test(code);
 }
 
-/** What a driver threw, as a StoreError. `where` names the table. A KcError is left as it is. */
-export function toStoreError(error: unknown, where: string, ddl: string): KcError {
+/**
+ * What a driver threw, as a StoreError. `where` names the table, `remedy` says what to do if it is missing.
+ * A KcError is left as it is.
+ */
+export function toStoreError(error: unknown, where: string, remedy: string): KcError {
   if (KcError.is(error)) return error;
   const { code, retryable, advice } = meaningOf(error);
-  const remedy = code === "STORE_SCHEMA" ? `. ${howToSetUp(ddl)}` : "";
-  return new StoreError(code, `${where}: ${advice} (${describe(error)})${remedy}`, {
+  const whatToDo = code === "STORE_SCHEMA" && remedy !== "" ? `. ${remedy}` : "";
+  return new StoreError(code, `${where}: ${advice} (${describe(error)})${whatToDo}`, {
     retryable,
     cause: error,
   });
 }
 
-export function howToSetUp(ddl: string): string {
-  return `Run \`await store.setup()\` once, or as the tables' owner:\n${ddl}`;
+export function howToSetUp(ddl: string, call = "store.setup()"): string {
+  return `Run \`await ${call}\` once, or as the tables' owner:\n${ddl}`;
 }
 
 function meaningOf(error: unknown): StoreFailure {

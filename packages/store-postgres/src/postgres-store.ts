@@ -7,6 +7,7 @@ import {
   type CallOptions,
   type Checkpoint,
   type CheckpointWrite,
+  type DeadLetterTable,
   type Fence,
   type LeaseStore,
   type SetCheckpointResult,
@@ -15,11 +16,12 @@ import {
   type WorkerIdentity,
   type WorkerMembership,
 } from "@kc/core";
-import { singleResult } from "@kc/core/adapter";
+import { singleResult, StatementsDeadLetterTable } from "@kc/core/adapter";
 import { Calls } from "./calls.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { Connection } from "./connection.ts";
-import { isLockTimeout } from "./errors.ts";
+import { PostgresLetters } from "./dead-letters.ts";
+import { howToSetUp, isLockTimeout } from "./errors.ts";
 import { Leases } from "./leases.ts";
 import { Listener } from "./listener.ts";
 import { checkOptions, type PostgresStoreOptions } from "./options.ts";
@@ -63,7 +65,10 @@ export class PostgresStore implements LeaseStore {
     const checked = checkOptions(options);
     const tables = tablesOf(checked);
     this.#setupTimeoutMs = checked.timeoutMs;
-    this.#connection = new Connection(checked, tables.checkpoints, ddl(tables));
+    this.#connection = new Connection(checked, {
+      where: `Postgres table ${tables.checkpoints}`,
+      remedy: howToSetUp(ddl(tables)),
+    });
     this.#calls = new Calls(this.#connection, tables, checked.namespace);
     this.#checkpoints = new Checkpoints(this.#calls);
     this.#workers = new Workers(this.#calls);
@@ -211,6 +216,14 @@ export class PostgresStore implements LeaseStore {
     return this.#leases.remove(scope, shardIds, options);
   }
 
+  /** Dead letters in a table beside the others, `{table}_dead_letters`, which its own `setup()` makes. */
+  deadLetters(): DeadLetterTable {
+    const { deadLetters } = this.#calls.tables;
+    return new StatementsDeadLetterTable(
+      new PostgresLetters(this.#connection, deadLetters, this.#setupTimeoutMs),
+    );
+  }
+
   close(): Promise<void> {
     return this.#connection.close();
   }
@@ -230,7 +243,9 @@ export class PostgresStore implements LeaseStore {
       await this.#connection.run(() => [LOCK_SETUP, ...required], waiting);
     } catch (error) {
       if (!KcError.is(error) || error.code !== "STORE_ACCESS_DENIED") throw error;
-      throw refusedSetup(error.cause, this.#connection.where, [...required, ...storage]);
+      const script = [...required, ...storage].map((step) => `${step};`).join("\n");
+      const { where } = this.#connection;
+      throw refusedSetup(error.cause, { where, remedy: howToSetUp(script) });
     }
   }
 

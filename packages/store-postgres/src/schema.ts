@@ -1,6 +1,6 @@
 import { StoreError } from "@kc/core";
 import type { PostgresRows } from "./client.ts";
-import { howToSetUp } from "./errors.ts";
+import type { Subject } from "./connection.ts";
 import type { Tables } from "./tables.ts";
 
 /**
@@ -252,11 +252,10 @@ function problemsOf(name: Table, inspection: Inspection, tables: Tables): readon
 export const LOCK_SETUP = "SELECT pg_advisory_xact_lock(7164779031522165)";
 
 /** The error of a set-up by a user who may not make or alter tables. */
-export function refusedSetup(cause: unknown, where: string, steps: readonly string[]): StoreError {
-  const script = steps.map((step) => `${step};`).join("\n");
+export function refusedSetup(cause: unknown, { where, remedy }: Subject): StoreError {
   return new StoreError(
     "STORE_ACCESS_DENIED",
-    `${where}: this user may not make or alter the tables. ${howToSetUp(script)}`,
+    `${where}: this user may not make or alter the tables. ${remedy}`,
     { cause },
   );
 }

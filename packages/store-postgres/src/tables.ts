@@ -7,6 +7,8 @@ export interface Tables {
   readonly leases: string;
   readonly workers: string;
   readonly revisions: string;
+  /** Made on demand, and by none of the steps that make the others. */
+  readonly deadLetters: string;
   /** Quoted; undefined = wherever the search_path leads. */
   readonly schema: string | undefined;
   /** What unquoted SQL would call the checkpoints' table: another one, if the name has capitals. */
@@ -29,6 +31,7 @@ export function tablesOf({
     leases: prefix + quoteName(`${table}_leases`),
     workers: prefix + quoteName(`${table}_workers`),
     revisions: prefix + quoteName(`${table}_revisions`),
+    deadLetters: prefix + quoteName(`${table}_dead_letters`),
     schema: schema === undefined ? undefined : quoteName(schema),
     folded: prefix + quoteName(table.toLowerCase()),
     channelOf: (namespace) => {

@@ -2,6 +2,7 @@ import { KcError } from "@kc/core";
 import { describe, expect, it } from "vitest";
 import {
   CLASSES,
+  howToSetUp,
   isConflict,
   keepsConnection,
   NETWORK_CODES,
@@ -94,7 +95,7 @@ describe("the server's errors", () => {
   });
 
   it("of a wrong schema hold the script to run", () => {
-    const { message } = toStoreError(coded("42P01"), "x", "CREATE TABLE x;");
+    const { message } = toStoreError(coded("42P01"), "x", howToSetUp("CREATE TABLE x;"));
     expect(message).toContain("await store.setup()");
     expect(message).toMatch(/CREATE TABLE x;$/);
   });

@@ -9,6 +9,7 @@ import {
   type CallOptions,
   type Checkpoint,
   type CheckpointWrite,
+  type DeadLetterTable,
   type Fence,
   type LeaseStore,
   type SetCheckpointResult,
@@ -17,8 +18,9 @@ import {
   type WorkerIdentity,
   type WorkerMembership,
 } from "@kc/core";
-import { checkClaim, singleResult } from "@kc/core/adapter";
+import { checkClaim, singleResult, StatementsDeadLetterTable } from "@kc/core/adapter";
 import { Connection } from "./connection.ts";
+import { RedisLetters } from "./dead-letters.ts";
 import { refuseEviction } from "./eviction.ts";
 import { ApplicationKeys } from "./keys.ts";
 import { RedisLeases } from "./leases.ts";
@@ -260,6 +262,12 @@ export class RedisStore implements LeaseStore {
   /** On a connection of its own, which is made again for as long as it takes. */
   watch(scope: StoreScope, onHint: () => void, signal: AbortSignal): Promise<void> {
     return this.#connection.subscribe(this.#memory(scope).keys.group, onHint, signal);
+  }
+
+  /** Dead letters under the store's key prefix, in keys of their own. */
+  deadLetters(): DeadLetterTable {
+    const letters = new RedisLetters(this.#connection, this.#options.keyPrefix);
+    return new StatementsDeadLetterTable(letters);
   }
 
   async close(): Promise<void> {

@@ -23,8 +23,10 @@ function commandsAt(message: string, { lua }: Script): string | undefined {
   return [...calls].map(([, command]) => command).join(" or ") || undefined;
 }
 
-/** See `ApplicationKeys`. */
+/** See `ApplicationKeys` and `RedisLetters`. */
 function formOf(key: string): string {
+  const letters = /\{kc:dead-letters\}\/\w+$/.exec(key)?.[0];
+  if (letters !== undefined) return `…${letters}`;
   const own = /:kc\/\w+$/.exec(key)?.[0];
   return own === undefined ? "…:checkpoint:…" : `{…:checkpoint:…}${own}`;
 }

@@ -1,6 +1,6 @@
 /**
  * The part of a `libsql` or `better-sqlite3` database that is used here. Both fit as they are.
- * Values are bound as one array of strings, whole numbers and nulls: `libsql` aborts the process
+ * Values are bound as one array of strings, whole numbers, Buffers and nulls: `libsql` aborts the process
  * when it is given a boolean.
  */
 export interface SqliteDatabase {
@@ -16,11 +16,10 @@ export interface SqliteStatement {
   all(values: readonly SqliteValue[]): unknown[];
 }
 
-export type SqliteValue = string | number | null;
+export type SqliteValue = string | number | Buffer | null;
 
 /** One answer's row; whole numbers are bigints where the database is set so. */
 export type SqliteRow = Readonly<Record<string, string | number | bigint | null>>;
-
 /**
  * An open database with its prepared statements. Synchronous: nothing else of this process runs
  * between two calls, so only other processes are kept out by locks.

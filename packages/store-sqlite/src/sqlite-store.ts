@@ -9,13 +9,20 @@ import {
   type CallOptions,
   type Checkpoint,
   type CheckpointWrite,
+  type DeadLetterTable,
   type SetCheckpointResult,
   type StoreScope,
   type WorkerIdentity,
   type WorkerMembership,
 } from "@kc/core";
-import { checkScope, singleResult, writeOutcome } from "@kc/core/adapter";
+import {
+  checkScope,
+  singleResult,
+  StatementsDeadLetterTable,
+  writeOutcome,
+} from "@kc/core/adapter";
 import { Connection } from "./connection.ts";
+import { SqliteLetters } from "./dead-letters.ts";
 import type { Session, SqliteRow } from "./database.ts";
 import { SqliteLeases } from "./leases.ts";
 import { checkOptions, type SqliteStoreOptions } from "./options.ts";
@@ -202,6 +209,11 @@ export class SqliteStore implements LeaseStore {
     options?: CallOptions,
   ): Promise<void> {
     return this.#change(scope, options, (leases) => leases.remove(shardIds));
+  }
+
+  /** Dead letters in a table of the same file, `kc_dead_letters`, which its own `setup()` makes. */
+  deadLetters(): DeadLetterTable {
+    return new StatementsDeadLetterTable(new SqliteLetters(this.#connection));
   }
 
   async close(): Promise<void> {

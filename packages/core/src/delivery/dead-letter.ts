@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { CallOptions } from "../checkpoints/store.ts";
 import { messageOfError, nameOfError } from "../describe-error.ts";
 import type { ConsumerRecord } from "../record.ts";
 import { codeOfError } from "../without-message.ts";
@@ -89,6 +90,12 @@ export interface ReadableDeadLetterQueue extends DeadLetterQueue {
   get(id: string): Promise<DeadLetter | undefined>;
   /** Ids that are not there are ignored. */
   remove(ids: readonly string[]): Promise<void>;
+}
+
+/** Dead letters in a store's database, in a table of their own. Closing it leaves the store open. */
+export interface DeadLetterTable extends ReadableDeadLetterQueue {
+  /** Makes the table unless it is there. Idempotent. @throws StoreError */
+  setup(options?: CallOptions): Promise<void>;
 }
 
 /** What names a record for good. */

@@ -1,0 +1,65 @@
+import { ConfigError } from "@kc/core";
+import { checkMethods, checkOptionNames, checkWholeNumber } from "@kc/core/adapter";
+
+/** The part of the SDK's `KinesisClient` that is used. Structural, so that another copy fits. */
+export interface KinesisClientLike {
+  // The SDK's `send` is overloaded for each command; its callers name the output.
+  // oxlint-disable-next-line typescript/no-explicit-any
+  send(command: any, options?: { abortSignal?: AbortSignal }): Promise<any>;
+}
+
+export interface KinesisDeadLetterQueueOptions {
+  /** The stream's name, or its ARN (a stream of another account). Not the stream that is consumed. */
+  readonly stream: string;
+  /**
+   * A `KinesisClient` of the SDK, which stays yours: it is never destroyed here.
+   * @default one of our own, with the Region and the credentials of the environment
+   */
+  readonly client?: KinesisClientLike;
+  /**
+   * The longest record, in bytes, its partition key included, 16,384 to 10,485,760: what the stream takes.
+   * A letter that is longer goes as a pointer to its record. @default 1048576
+   */
+  readonly maxRecordBytes?: number;
+  /**
+   * How long a request to Kinesis may take, with the retries that the SDK hides in it, in milliseconds,
+   * 100 to 600,000. @default 10000
+   */
+  readonly timeoutMs?: number;
+}
+
+export interface CheckedOptions {
+  readonly stream: { readonly StreamName: string } | { readonly StreamARN: string };
+  readonly streamName: string;
+  readonly client: KinesisClientLike | undefined;
+  readonly maxRecordBytes: number;
+  readonly timeoutMs: number;
+}
+
+const OPTION_NAMES = ["stream", "client", "maxRecordBytes", "timeoutMs"];
+const NAME = /^[A-Za-z0-9_.-]{1,128}$/;
+const ARN = /^arn:aws[a-z-]*:kinesis:[a-z0-9-]+:\d{12}:stream\/([A-Za-z0-9_.-]{1,128})$/;
+const MIB = 1_048_576;
+/** A pointer with its partition key fits into the least. */
+const RECORD_BYTES = { least: 16_384, most: 10 * MIB };
+const TIMEOUT = { least: 100, most: 600_000 };
+
+/** @throws ConfigError for each option that is missing, of the wrong kind, or out of bounds. */
+export function checkOptions(options: KinesisDeadLetterQueueOptions): CheckedOptions {
+  checkOptionNames("KinesisDeadLetterQueue", options, OPTION_NAMES);
+  const { stream, client, maxRecordBytes = MIB, timeoutMs = 10_000 } = options;
+  const name = typeof stream === "string" ? (ARN.exec(stream)?.[1] ?? stream) : "";
+  if (!NAME.test(name)) {
+    throw new ConfigError("stream", `must be a stream's name or its ARN, not ${stream}`);
+  }
+  if (client !== undefined) checkMethods("client", client, ["send"], "a KinesisClient");
+  checkWholeNumber("maxRecordBytes", maxRecordBytes, RECORD_BYTES, "bytes");
+  checkWholeNumber("timeoutMs", timeoutMs, TIMEOUT, "milliseconds");
+  return {
+    stream: stream === name ? { StreamName: stream } : { StreamARN: stream },
+    streamName: name,
+    client,
+    maxRecordBytes,
+    timeoutMs,
+  };
+}

@@ -1,0 +1,154 @@
+import {
+  DeleteItemCommand,
+  GetItemCommand,
+  PutItemCommand,
+  ScanCommand,
+  type GetItemCommandOutput,
+  type ScanCommandOutput,
+} from "@aws-sdk/client-dynamodb";
+import { ConfigError, KcError, StoreError, type CallOptions } from "@kc/core";
+import {
+  relayed,
+  type LetterLimits,
+  type LetterRow,
+  type LetterStatements,
+  type StoredLetter,
+} from "@kc/core/adapter";
+import type { Client } from "./client.ts";
+import { inParallel } from "./parallel.ts";
+import type { Item } from "./rows.ts";
+import { setUpTable, type TableShape } from "./schema.ts";
+
+/** An item has at most 400 KB, with the names of its attributes. */
+const LIMITS: LetterLimits = { most: 100, maxBytes: 4_000_000, maxRowBytes: 350_000 };
+const KEYS = [{ AttributeName: "id", KeyType: "HASH" }] as const;
+const LONGEST_NAME = 255;
+
+/** The dead letters' table of one store: an item for each letter, by its id alone. */
+export class DynamoDBLetters implements LetterStatements {
+  readonly where: string;
+  readonly #client: Client;
+  readonly #shape: TableShape;
+
+  constructor(client: Client) {
+    const table = `${client.table}-dead-letters`;
+    const name = table.split("/").at(-1)!;
+    if (name.length > LONGEST_NAME) {
+      throw new ConfigError("table", `${name} is longer than a table's name can be: shorten yours`);
+    }
+    this.#client = client;
+    this.#shape = { table, keys: KEYS, definition: definitionOf(name) };
+    this.where = `DynamoDB table ${table}`;
+  }
+
+  async setup(options: CallOptions): Promise<void> {
+    await setUpTable(this.#client, this.#shape, options);
+  }
+
+  async limits(): Promise<LetterLimits> {
+    return LIMITS;
+  }
+
+  async put(rows: readonly LetterRow[], options: CallOptions): Promise<void> {
+    await this.#each(rows, options, ({ id, application, letter, data }) => {
+      const attributes = { id: { S: id }, application: { S: application }, letter: { S: letter } };
+      const Item = data === undefined ? attributes : { ...attributes, data: { B: data } };
+      return new PutItemCommand({ TableName: this.#shape.table, Item });
+    });
+  }
+
+  /** A scan, which reads the whole table in the end: letters are few. */
+  async page(
+    application: string | undefined,
+    after: string,
+    limit: number,
+  ): Promise<readonly (StoredLetter & { readonly id: string })[]> {
+    const found: Item[] = [];
+    let start: Item | undefined = after === "" ? undefined : { id: { S: after } };
+    do {
+      const page: ScanCommandOutput = await this.#read(
+        new ScanCommand({
+          TableName: this.#shape.table,
+          ConsistentRead: true,
+          Limit: limit,
+          ...(start !== undefined && { ExclusiveStartKey: start }),
+          ...(application !== undefined && {
+            FilterExpression: "application = :application",
+            ExpressionAttributeValues: { ":application": { S: application } },
+          }),
+        }),
+      );
+      found.push(...(page.Items ?? []));
+      start = page.LastEvaluatedKey;
+    } while (start !== undefined && found.length < limit);
+    return found.slice(0, limit).map((item) => ({ id: item["id"]?.S ?? "", ...storedOf(item) }));
+  }
+
+  async get(id: string): Promise<StoredLetter | undefined> {
+    if (id === "") return undefined; // no key can be
+    const Key = { id: { S: id } };
+    const { Item } = await this.#read<GetItemCommandOutput>(
+      new GetItemCommand({ TableName: this.#shape.table, Key, ConsistentRead: true }),
+    );
+    return Item && storedOf(Item);
+  }
+
+  async remove(ids: readonly string[]): Promise<void> {
+    const keys = [...new Set(ids)].filter((id) => id !== "");
+    await this.#each(keys, {}, (id) => {
+      return new DeleteItemCommand({ TableName: this.#shape.table, Key: { id: { S: id } } });
+    });
+  }
+
+  /** A request for each, some at once. */
+  async #each<Value>(
+    values: readonly Value[],
+    options: CallOptions,
+    command: (value: Value) => object,
+  ): Promise<void> {
+    await relayed(options, async (own) => {
+      const { failure } = await inParallel(values, this.#client.concurrency, (value) =>
+        this.#read(command(value), own),
+      );
+      own.signal?.throwIfAborted();
+      if (failure !== undefined) throw failure.error;
+    });
+  }
+
+  async #read<Output>(command: object, options?: CallOptions): Promise<Output> {
+    try {
+      return await this.#client.read<Output>(command, options);
+    } catch (error) {
+      if (!KcError.is(error) || error.code !== "STORE_SCHEMA") throw error;
+      const { retryable, cause } = error;
+      throw new StoreError(
+        error.code,
+        `${this.where}: it is missing, or has other keys. ${this.#shape.definition}`,
+        { retryable, cause },
+      );
+    }
+  }
+}
+
+function definitionOf(name: string): string {
+  return `Run \`await store.deadLetters().setup()\` once with the right to create tables, or deploy (CloudFormation):
+  DeadLetters:
+    Type: AWS::DynamoDB::Table
+    DeletionPolicy: Retain
+    UpdateReplacePolicy: Retain
+    Properties:
+      TableName: ${name}
+      BillingMode: PAY_PER_REQUEST
+      AttributeDefinitions:
+        - { AttributeName: id, AttributeType: S }
+      KeySchema:
+        - { AttributeName: id, KeyType: HASH }`;
+}
+
+function storedOf(item: Item): StoredLetter {
+  const data = item["data"]?.B;
+  return {
+    letter: item["letter"]?.S ?? "",
+    data: data === undefined ? undefined : new Uint8Array(data),
+  };
+}

@@ -1,0 +1,52 @@
+import { DeleteTableCommand, DescribeTableCommand } from "@aws-sdk/client-dynamodb";
+import type { DeadLetter } from "@kc/core";
+import { expect, onTestFinished, test } from "vitest";
+import { DynamoDBStore } from "../src/index.ts";
+import { connect, newTableName } from "./support/table.ts";
+
+const LETTER: DeadLetter = {
+  id: "38ec40c38b14a2ab34710232b3011479",
+  streamName: "orders",
+  application: "billing",
+  shardId: "shardId-000000000000",
+  sequenceNumber: "495903382714902566085596925383615710959215759891365888",
+  data: new TextEncoder().encode("an order"),
+  approximateArrivalTimestamp: new Date("2026-11-28T09:00:00.001Z"),
+  attempts: 3,
+  firstFailedAt: new Date("2026-11-28T09:00:02.003Z"),
+  reason: "attempts",
+  error: { name: "Error", message: "no stock" },
+};
+const send = (store: DynamoDBStore): Promise<void> =>
+  store.deadLetters().send([LETTER], { signal: new AbortController().signal });
+
+test("without their table dead letters are refused with its definition; its keys are checked by setup", async () => {
+  const client = connect();
+  const table = newTableName();
+  const store = new DynamoDBStore({ client, table });
+  onTestFinished(async () => {
+    await client.send(new DeleteTableCommand({ TableName: `${table}-dead-letters` }));
+    client.destroy();
+  });
+  const missing = {
+    code: "STORE_SCHEMA",
+    message: expect.stringContaining(`TableName: ${table}-dead-letters`),
+  };
+  await expect(send(store)).rejects.toMatchObject(missing);
+  await expect(store.deadLetters().list()).rejects.toMatchObject(missing);
+  await store.deadLetters().setup();
+  await store.deadLetters().setup();
+  await send(store);
+  expect(await store.deadLetters().get(LETTER.id)).toStrictEqual(LETTER);
+  const { Table } = await client.send(
+    new DescribeTableCommand({ TableName: `${table}-dead-letters` }),
+  );
+  expect(Table?.BillingModeSummary?.BillingMode).toBe("PAY_PER_REQUEST");
+  const letters = new DynamoDBStore({ client, table: `${table}-dead-letters` });
+  await expect(letters.setup()).rejects.toMatchObject({ code: "STORE_SCHEMA" });
+});
+
+test("a table whose dead letters' name would be too long has none", () => {
+  const store = new DynamoDBStore({ table: "t".repeat(243) });
+  expect(() => store.deadLetters()).toThrow(/longer than a table's name can be/);
+});

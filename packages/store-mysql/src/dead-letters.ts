@@ -1,0 +1,156 @@
+import { KcError, StoreError, type CallOptions } from "@kc/core";
+import type { LetterLimits, LetterRow, LetterStatements, StoredLetter } from "@kc/core/adapter";
+import type { Connection } from "./connection.ts";
+import type { MysqlRow, Session } from "./database.ts";
+import { hex, list, literal, WRITABLE } from "./sql.ts";
+
+/** Of one call: other calls of the store wait their turn meanwhile. */
+const MOST_ROWS = 20;
+const MIB = 1024 * 1024;
+/** Of a statement, beside what the row holds. */
+const BESIDE_ROW = 4096;
+
+/** The dead letters' table of one store. Each letter is a statement of its own. */
+export class MysqlLetters implements LetterStatements {
+  readonly where: string;
+  readonly #connection: Connection;
+  readonly #table: string;
+  readonly #ddl: string;
+
+  constructor(connection: Connection, table: string) {
+    this.#connection = connection;
+    this.#table = table;
+    this.where = `MySQL table ${table}`;
+    this.#ddl = `CREATE TABLE IF NOT EXISTS ${table} (
+  id varchar(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  application varchar(255) NOT NULL,
+  letter text NOT NULL,
+  data longblob NULL,
+  put_at timestamp(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3),
+  PRIMARY KEY (id)
+) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`;
+  }
+
+  /** Looks first: where the table is, this takes no right to create. */
+  async setup(options: CallOptions): Promise<void> {
+    const look = `SELECT id, application, letter, data, put_at FROM ${this.#table} LIMIT 0`;
+    await this.#connection
+      .run((session) => session.read(look), options)
+      .catch(async (error: unknown) => {
+        if (!isSchema(error)) throw error;
+        await this.#create(options);
+        await this.#run((session) => session.read(look), options);
+      });
+  }
+
+  /** In a statement a byte takes two, and a statement is no longer than a packet. */
+  async limits(options: CallOptions): Promise<LetterLimits> {
+    const [row] = await this.#run(
+      (session) => session.read("SELECT CONCAT(@@max_allowed_packet) AS packet"),
+      options,
+    );
+    const maxRowBytes = Math.floor((Number(row?.["packet"]) - BESIDE_ROW) / 2);
+    return { most: MOST_ROWS, maxBytes: Math.min(MIB, maxRowBytes), maxRowBytes };
+  }
+
+  async put(rows: readonly LetterRow[], options: CallOptions): Promise<void> {
+    await this.#run(async (session) => {
+      for (const row of rows) {
+        const { rows: taken } = await session.upsert(this.#put(row));
+        if (taken === 0) {
+          throw new StoreError("STORE_UNAVAILABLE", `${this.where}: the server is read-only`, {
+            retryable: true,
+          });
+        }
+      }
+    }, options);
+  }
+
+  async page(
+    application: string | undefined,
+    after: string,
+    limit: number,
+  ): Promise<readonly (StoredLetter & { readonly id: string })[]> {
+    // Spaces at the end of a text count only as bytes.
+    const own =
+      application === undefined
+        ? ""
+        : `AND CAST(application AS BINARY) = CAST(${literal(application)} AS BINARY)`;
+    const rows = await this.#run((session) =>
+      session.read(`${this.#select} WHERE id > ${ascii(after)} ${own} ORDER BY id LIMIT ${limit}`),
+    );
+    return rows.map((row) => ({ id: String(row["id"]), ...storedOf(row) }));
+  }
+
+  async get(id: string): Promise<StoredLetter | undefined> {
+    const [row] = await this.#run((session) =>
+      session.read(`${this.#select} WHERE id = ${ascii(id)}`),
+    );
+    return row && storedOf(row);
+  }
+
+  async remove(ids: readonly string[]): Promise<void> {
+    await this.#run((session) =>
+      session.write(`DELETE FROM ${this.#table} WHERE id IN (${list(ids)}) AND ${WRITABLE}`),
+    );
+  }
+
+  get #select(): string {
+    return `SELECT id, ${hex("letter")} AS letter, TO_BASE64(data) AS data FROM ${this.#table}`;
+  }
+
+  #put({ id, application, letter, data }: LetterRow): string {
+    const bytes = data === undefined ? "NULL" : `X'${Buffer.from(data).toString("hex")}'`;
+    const values = [literal(id), literal(application), literal(letter), bytes];
+    return `INSERT INTO ${this.#table} (id, application, letter, data)
+      SELECT ${values.join(", ")} FROM DUAL WHERE ${WRITABLE}
+      ON DUPLICATE KEY UPDATE letter = VALUES(letter), data = VALUES(data)`;
+  }
+
+  async #create(options: CallOptions): Promise<void> {
+    try {
+      await this.#connection.run((session) => session.define(this.#ddl), options);
+    } catch (error) {
+      if (!KcError.is(error) || error.code !== "STORE_ACCESS_DENIED") throw error;
+      throw new StoreError(
+        error.code,
+        `${this.where}: this user may not create it. The statement was:\n${this.#ddl};`,
+        { cause: error.cause },
+      );
+    }
+  }
+
+  async #run<Answer>(
+    work: (session: Session) => Promise<Answer>,
+    options?: CallOptions,
+  ): Promise<Answer> {
+    try {
+      return await this.#connection.run(work, options);
+    } catch (error) {
+      if (!isSchema(error)) throw error;
+      throw new StoreError(
+        "STORE_SCHEMA",
+        `${this.where}: it is missing or somebody else's: run ` +
+          `\`await store.deadLetters().setup()\` once, or\n${this.#ddl};`,
+        { cause: error },
+      );
+    }
+  }
+}
+
+function isSchema(error: unknown): boolean {
+  return KcError.is(error) && error.code === "STORE_SCHEMA";
+}
+
+/** By the column's own character set, so that the key is used. */
+function ascii(text: string): string {
+  return `CONVERT(${literal(text)} USING ascii)`;
+}
+
+function storedOf(row: MysqlRow): StoredLetter {
+  const data = row["data"] ?? null;
+  return {
+    letter: Buffer.from(row["letter"] ?? "", "hex").toString(),
+    data: data === null ? undefined : new Uint8Array(Buffer.from(data, "base64")),
+  };
+}

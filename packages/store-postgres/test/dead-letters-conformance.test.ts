@@ -1,0 +1,47 @@
+import { deadLetterConformance, type DeadLetterHarness } from "@kc/conformance";
+import type { DeadLetter, DeadLetterQueue } from "@kc/core";
+import { startProxy } from "@kc-internal/test-services";
+import { inject } from "vitest";
+import { PostgresStore } from "../src/index.ts";
+import { testDatabase } from "./support/database.ts";
+
+/** A schema of its own, which every handle reaches by a store of its own and one proxy. */
+async function harness(): Promise<DeadLetterHarness> {
+  const { schema, connectionString, ...own } = await testDatabase();
+  const { host, port, user, password, database } = inject("postgres");
+  const proxy = await startProxy({ host, port });
+  const stores: PostgresStore[] = [];
+  const open = (connection: PostgresStoreConnection): PostgresStore => {
+    const store = new PostgresStore({ connection, schema });
+    stores.push(store);
+    return store;
+  };
+  const reader = open(connectionString).deadLetters();
+  await reader.setup();
+  return {
+    open: async (): Promise<DeadLetterQueue> =>
+      open({ host: proxy.host, port: proxy.port, user, password, database }).deadLetters(),
+    async letters() {
+      const letters: DeadLetter[] = [];
+      for (let after: string | undefined = ""; after !== undefined;) {
+        const page = await reader.list({ limit: 1000, after });
+        letters.push(...page.letters);
+        after = page.next;
+      }
+      return letters;
+    },
+    breakConnection: () => proxy.cut(),
+    restore: () => proxy.restore(),
+    async [Symbol.asyncDispose]() {
+      for (const store of stores) await store.close();
+      await proxy.close();
+      await own[Symbol.asyncDispose]();
+    },
+  };
+}
+
+type PostgresStoreConnection = NonNullable<
+  ConstructorParameters<typeof PostgresStore>[0]["connection"]
+>;
+
+deadLetterConformance("PostgresStore's dead letters", harness);
