@@ -6,7 +6,7 @@ import { Link } from "./link.ts";
 import { checkNames } from "./option-names.ts";
 import type { EmulatorOptions } from "./options.ts";
 import { Service } from "./service.ts";
-import { loadSnapshot, saveSnapshot } from "./snapshot.ts";
+import { checkSnapshotPlace, loadSnapshot, saveSnapshot } from "./snapshot.ts";
 
 /** A running emulator. */
 export interface Emulator extends AsyncDisposable {
@@ -27,7 +27,7 @@ export interface Emulator extends AsyncDisposable {
 /**
  * Starts Kinesis as an HTTP server for the unmodified SDK: HTTP/1.1 and h2c on one port. Rejects
  * with Node's error (`code: 'EADDRINUSE'`, …) if it cannot listen, RangeError for bad options, Error
- * for a snapshot that cannot be read.
+ * for a snapshot that cannot be read, Node's error where none can be written.
  */
 export async function startEmulator(options: EmulatorOptions = {}): Promise<Emulator> {
   checkNames("startEmulator", options);
@@ -36,7 +36,10 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
     throw new RangeError("onRequest: a function");
   }
   const service = new Service(options);
-  if (snapshot !== undefined) await loadSnapshot(service.streams, snapshot);
+  if (snapshot !== undefined) {
+    await loadSnapshot(service.streams, snapshot);
+    await checkSnapshotPlace(snapshot);
+  }
   const link = new Link(service.clock, options);
   const mayAnswer = isLoopback(host) ? isFromThisMachine : () => true;
   const server = await listen(createHandler(service, link, mayAnswer, onRequest), port, host);
@@ -47,7 +50,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
   };
   const close = (): Promise<void> => (closed ??= end());
   return {
-    url: `http://${host.includes(":") ? `[${host}]` : host}:${server.port}`,
+    url: urlOf(host, server.port),
     port: server.port,
     get streams() {
       const all = service.streams.list();
@@ -57,4 +60,10 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** Clients do not connect to "all addresses" everywhere: this machine's own is one of them. */
+function urlOf(host: string, port: number): string {
+  const name = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
+  return `http://${name.includes(":") ? `[${name}]` : name}:${port}`;
 }

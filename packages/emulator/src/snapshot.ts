@@ -29,7 +29,7 @@ type Line =
  * are over then. The file that was there is replaced once all is written. Rejects with Node's error.
  */
 export async function saveSnapshot(streams: Streams, path: string): Promise<void> {
-  const partial = `${path}.partial`;
+  const partial = partialOf(path);
   try {
     const file = await open(partial, "w");
     try {
@@ -43,6 +43,18 @@ export async function saveSnapshot(streams: Streams, path: string): Promise<void
     await rm(partial, { force: true });
     throw error;
   }
+}
+
+/** Rejects with Node's error where `saveSnapshot` could not write: the end would be too late for that. */
+export async function checkSnapshotPlace(path: string): Promise<void> {
+  const partial = partialOf(path);
+  await (await open(partial, "w")).close();
+  await rm(partial);
+}
+
+/** What is written until all is written. */
+function partialOf(path: string): string {
+  return `${path}.partial`;
 }
 
 function* linesOf(streams: Streams): Generator<Head | Line> {

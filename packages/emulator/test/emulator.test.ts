@@ -202,6 +202,15 @@ describe("close", () => {
   });
 });
 
+it.each(["0.0.0.0", "::"])(
+  "has a URL that clients can connect to where it listens on %s",
+  async (host) => {
+    const emulator = await start({ host });
+    expect(emulator.url).toMatch(/^http:\/\/(127\.0\.0\.1|\[::1\]):\d+$/);
+    expect((await fetch(`${emulator.url}/health`)).status).toBe(200);
+  },
+);
+
 it("rejects when it cannot listen", async () => {
   const other = createServer().listen(0, "127.0.0.1");
   await once(other, "listening");

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as sdk from "@aws-sdk/client-kinesis";
@@ -181,7 +181,17 @@ it.each([
 
 it("a snapshot that cannot be written fails close(), and leaves no other file", async () => {
   const place = directory();
-  const emulator = await startEmulator({ snapshot: join(place, "none", "streams") });
-  await expect(emulator.close()).rejects.toMatchObject({ code: "ENOENT" });
+  // A directory that comes up meanwhile cannot be replaced by a file.
+  const emulator = await startEmulator({ snapshot: join(place, "streams") });
+  mkdirSync(join(place, "streams"));
+  await expect(emulator.close()).rejects.toMatchObject({ code: "EISDIR" });
+  expect(readdirSync(place)).toEqual(["streams"]);
+});
+
+it("a place where no snapshot can be written is refused at the start, and stays as it is", async () => {
+  const place = directory();
+  await expect(startEmulator({ snapshot: join(place, "none", "streams") })).rejects.toMatchObject({
+    code: "ENOENT",
+  });
   expect(readdirSync(place)).toEqual([]);
 });

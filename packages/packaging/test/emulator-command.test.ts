@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { fileURLToPath } from "node:url";
+import { startEmulator } from "@kc/emulator";
 import { expect, onTestFinished, test } from "vitest";
 
 const run = promisify(execFile);
@@ -43,4 +44,15 @@ test("kc-emulator lists its streams and how clients are connected, logs requests
   child.kill("SIGTERM");
   expect(await once(child, "exit")).toEqual([0, null]);
   expect(existsSync(snapshot)).toBe(true);
+});
+
+test("the container's health check asks the port that the environment names", async () => {
+  const dockerfile = readFileSync(new URL("Dockerfile", emulator), "utf8");
+  const [, script] = /HEALTHCHECK [^\n]*\\\n\s*CMD node -e "(.*)"\n/.exec(dockerfile)!;
+  const health = (port: number) =>
+    run(process.execPath, ["-e", script!], { env: { KC_EMULATOR_PORT: String(port) } });
+  const running = await startEmulator();
+  await health(running.port);
+  await running.close();
+  await expect(health(running.port)).rejects.toMatchObject({ code: 1 });
 });
