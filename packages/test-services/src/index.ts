@@ -3,9 +3,15 @@ export {
   type DynamoDbLocalServer,
   startDynamoDbLocal,
 } from "./dynamodb-local.ts";
+export { NoFerrokinesisError } from "./ferrokinesis-program.ts";
 export { type Front, type FrontAnswer, type FrontRequest, startFront } from "./front.ts";
 export { type GaleraCluster, NoGaleraError, startGalera } from "./galera.ts";
-export { startKinesalite, startKinesisLocal, type Witness } from "./kinesis-witnesses.ts";
+export {
+  startFerrokinesis,
+  startKinesalite,
+  startKinesisLocal,
+  type Witness,
+} from "./kinesis-witnesses.ts";
 export { type MariadbServer, startMariadb } from "./mariadb.ts";
 export type { MysqlAddress } from "./mysql-address.ts";
 export { mutated, seeded } from "./mutator.ts";

@@ -1,10 +1,12 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createRequire } from "node:module";
 import { dirname } from "node:path";
+import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { KinesisClient, ListStreamsCommand } from "@aws-sdk/client-kinesis";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
+import { ferrokinesisProgram } from "./ferrokinesis-program.ts";
 import { freePort } from "./free-port.ts";
 
 /** A Kinesis emulator of another project: a second opinion on our emulator and our wire. */
@@ -51,15 +53,34 @@ export async function startKinesisLocal(): Promise<Witness> {
       ...Object.fromEntries(durations.map((name) => [`${name}_DURATION`, "1ms"])),
     },
   });
+  return whenItAnswers("kinesis-local", `http://127.0.0.1:${port}`, child);
+}
+
+/** @throws NoFerrokinesisError */
+export async function startFerrokinesis(): Promise<Witness> {
+  const program = await ferrokinesisProgram();
+  const port = await freePort();
+  const durations = ["create", "delete", "update"].map((name) => `--${name}-stream-ms=0`);
+  const child = spawn(program, [`--port=${port}`, "--shard-limit=500", ...durations], {
+    stdio: ["ignore", "ignore", "pipe"],
+    env: {},
+  });
+  return whenItAnswers("ferrokinesis", `http://127.0.0.1:${port}`, child);
+}
+
+async function whenItAnswers(
+  name: string,
+  url: string,
+  child: ChildProcessByStdio<null, null, Readable>,
+): Promise<Witness> {
   // What it gets wrong it also prints: of interest only if it does not start.
   let said = "";
   child.stderr.on("data", (chunk: Buffer) => (said = chunk.toString()));
-  const url = `http://127.0.0.1:${port}`;
   const deadline = performance.now() + READY_WITHIN_MS;
   while (!(await answers(url))) {
     if (child.exitCode !== null || performance.now() > deadline) {
       await kill(child);
-      throw new Error(`kinesis-local did not start: ${said || `exit ${child.exitCode}`}`);
+      throw new Error(`${name} did not start: ${said || `exit ${child.exitCode}`}`);
     }
     await sleep(10);
   }

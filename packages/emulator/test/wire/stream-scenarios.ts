@@ -95,18 +95,15 @@ export const streamScenarios: Scenarios = {
   "an unknown stream is not found by any operation": async ({ client }) => {
     const StreamName = "no-such-stream";
     const Data = new Uint8Array(1);
-    const found: string[] = [];
-    for (const reply of [
+    const replies = await Promise.allSettled([
       client.send(new DescribeStreamSummaryCommand({ StreamName })),
       client.send(new ListShardsCommand({ StreamName })),
       client.send(new PutRecordCommand({ StreamName, PartitionKey: "k", Data })),
       new WireStream(client).iterator({ StreamName }),
-    ]) {
-      await reply.then(
-        () => found.push("it was found"),
-        (error: Error) => found.push(error.name),
-      );
-    }
+    ]);
+    const found = replies.map((reply) =>
+      reply.status === "rejected" ? (reply.reason as Error).name : "it was found",
+    );
     expect(new Set(found)).toEqual(new Set(["ResourceNotFoundException"]));
   },
 

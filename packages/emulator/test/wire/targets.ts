@@ -1,5 +1,5 @@
 import { KinesisClient, type KinesisClientConfig } from "@aws-sdk/client-kinesis";
-import { startKinesalite, startKinesisLocal } from "@kc-internal/test-services";
+import { startFerrokinesis, startKinesalite, startKinesisLocal } from "@kc-internal/test-services";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { startEmulator } from "../../src/index.ts";
 
@@ -16,6 +16,7 @@ export const targets = {
   "emulator, NodeHttpHandler": () => emulator({ requestHandler: new NodeHttpHandler() }),
   kinesalite,
   "kinesis-local": kinesisLocal,
+  ferrokinesis,
 } as const satisfies Record<string, () => Promise<Target>>;
 
 export type TargetName = keyof typeof targets;
@@ -30,6 +31,12 @@ async function kinesalite(): Promise<Target> {
   const server = await startKinesalite();
   // One of its bugs is that it never replies.
   const requestHandler = new NodeHttpHandler({ requestTimeout: 1000, throwOnRequestTimeout: true });
+  return target(server.url, { requestHandler }, async () => server[Symbol.asyncDispose]());
+}
+
+async function ferrokinesis(): Promise<Target> {
+  const server = await startFerrokinesis();
+  const requestHandler = new NodeHttpHandler();
   return target(server.url, { requestHandler }, async () => server[Symbol.asyncDispose]());
 }
 
