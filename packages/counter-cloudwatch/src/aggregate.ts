@@ -16,15 +16,17 @@ interface Series<Value> {
 }
 
 type Attributes = Readonly<Record<string, string>>;
+/** Of each metric, by the key of their attributes. */
+type AllSeries<Value> = Map<MetricName, Map<string, Series<Value>>>;
 
 /**
  * What has come since the last interval's end: counters as what was added, gauges as they stand,
  * histograms as their values. One value for each series, however many were reported.
  */
 export class Aggregate {
-  #sums = new Map<string, Series<number>>();
-  #distributions = new Map<string, Series<DistributionBuilder>>();
-  readonly #gauges = new Map<string, Series<number>>();
+  #sums: AllSeries<number> = new Map();
+  #distributions: AllSeries<DistributionBuilder> = new Map();
+  readonly #gauges: AllSeries<number> = new Map();
 
   add(metric: MetricName, value: number, attributes: Attributes): void {
     seriesOf(this.#sums, metric, attributes, () => 0).value += value;
@@ -41,7 +43,7 @@ export class Aggregate {
 
   /** A gauge is not reported any more. What a counter has counted still is: it is part of the interval's sum. */
   remove(metric: MetricName, attributes: Attributes): void {
-    this.#gauges.delete(`${metric} ${known(attributes).key}`);
+    this.#gauges.get(metric)?.delete(known(attributes).key);
   }
 
   /** The interval is over. The result must be read at once: gauges continue in the next interval. */
@@ -49,25 +51,27 @@ export class Aggregate {
     const [sums, distributions] = [this.#sums, this.#distributions];
     this.#sums = new Map();
     this.#distributions = new Map();
-    const built = [...distributions.values()].map((one) => ({
-      ...one,
-      value: one.value.build(),
-    }));
-    return [...sums.values(), ...this.#gauges.values(), ...built];
+    const built = listOf(distributions).map((one) => ({ ...one, value: one.value.build() }));
+    return [...listOf(sums), ...listOf(this.#gauges), ...built];
   }
 }
 
 function seriesOf<Value>(
-  all: Map<string, Series<Value>>,
+  all: AllSeries<Value>,
   metric: MetricName,
   attributes: Attributes,
   make: () => Value,
 ): Series<Value> {
-  const { dimensions, key: own } = known(attributes);
-  const key = `${metric} ${own}`;
-  let series = all.get(key);
-  if (series === undefined) all.set(key, (series = { metric, dimensions, value: make() }));
+  const { dimensions, key } = known(attributes);
+  let ofMetric = all.get(metric);
+  if (ofMetric === undefined) all.set(metric, (ofMetric = new Map<string, Series<Value>>()));
+  let series = ofMetric.get(key);
+  if (series === undefined) ofMetric.set(key, (series = { metric, dimensions, value: make() }));
   return series;
+}
+
+function listOf<Value>(all: AllSeries<Value>): readonly Series<Value>[] {
+  return [...all.values()].flatMap((ofMetric) => [...ofMetric.values()]);
 }
 
 interface Known {
@@ -76,7 +80,7 @@ interface Known {
   readonly key: string;
 }
 
-/** Core hands over the same object for the same series. */
+/** Core hands over the same object for all series with the same attributes. */
 const seen = new WeakMap<Attributes, Known>();
 
 /** By what CloudWatch will see: what it takes for the same series must be one. */

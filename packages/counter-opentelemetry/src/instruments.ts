@@ -40,6 +40,12 @@ interface Point {
 
 type CoreAttributes = Readonly<Record<string, string>>;
 
+interface NamedHistogram extends OpenTelemetryName {
+  readonly histogram: Histogram;
+  /** The attributes that the SDK is given, by core's. */
+  readonly series: WeakMap<CoreAttributes, Attributes>;
+}
+
 /**
  * The instruments of one meter provider, and what they show. Counters and gauges are observed: a
  * synchronous one would show each series for ever. All counters on a provider share them, since what
@@ -52,10 +58,7 @@ export class Instruments {
   readonly #points = new Map<MetricName, Map<string, Point>>();
   /** Keys of the series that there have been, up to where a warning is due. */
   readonly #seen = new Map<MetricName, Set<string>>();
-  readonly #histograms = new Map<
-    MetricName,
-    OpenTelemetryName & { readonly histogram: Histogram }
-  >();
+  readonly #histograms = new Map<MetricName, NamedHistogram>();
 
   static of(provider: MeterProvider): Instruments {
     let instruments = Instruments.#ofProvider.get(provider);
@@ -85,8 +88,11 @@ export class Instruments {
   }
 
   record(metric: MetricName, value: number, given: CoreAttributes): void {
-    const { histogram, factor, attributes } = this.#histograms.get(metric)!;
-    histogram.record(value * factor, { ...known(given).attributes, ...attributes });
+    const { histogram, factor, attributes, series } = this.#histograms.get(metric)!;
+    let all = series.get(given);
+    if (all === undefined)
+      series.set(given, (all = { ...known(given).attributes, ...attributes }));
+    histogram.record(value * factor, all);
   }
 
   /**
@@ -131,7 +137,7 @@ export class Instruments {
       // Two metrics may have one name, distinguished by an attribute: the SDK warns of a second instrument.
       const standing = [...this.#histograms.values()].find((each) => each.name === name);
       const histogram = standing?.histogram ?? meter.createHistogram(name, { ...options, advice });
-      this.#histograms.set(metric, { ...named, histogram });
+      this.#histograms.set(metric, { ...named, histogram, series: new WeakMap() });
       return;
     }
     const points = new Map<string, Point>();
@@ -226,7 +232,7 @@ interface Known {
   readonly key: string;
 }
 
-/** Core hands over the same object for the same series. */
+/** Core hands over the same object for all series with the same attributes. */
 const seen = new WeakMap<CoreAttributes, Known>();
 
 function known(given: CoreAttributes): Known {

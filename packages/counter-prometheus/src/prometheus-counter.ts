@@ -169,7 +169,7 @@ function isAscending(buckets: unknown): boolean {
   );
 }
 
-/** Core hands over the same object for the same series. */
+/** Core hands over the same object for all series with the same attributes. */
 const known = new WeakMap<Readonly<Record<string, string>>, Record<string, string>>();
 
 function labelsOf(attributes: Readonly<Record<string, string>>): Record<string, string> {

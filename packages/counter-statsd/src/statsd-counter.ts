@@ -11,6 +11,15 @@ export type { StatsdClient, StatsdCounterOptions } from "./options.ts";
 const DATAGRAM_BYTES = 1400;
 const DATAGRAM_WITHIN_MS = 100;
 
+type Attributes = Readonly<Record<string, string>>;
+
+/** Attributes as the server reads them. */
+interface Written {
+  /** What follows the metric's name. */
+  readonly suffix: string;
+  readonly tags: Record<string, string>;
+}
+
 /**
  * A consumer's metrics as StatsD datagrams over UDP, several in one, without waiting for anybody: where
  * no server listens, they are gone. A histogram's value is a timing. StatsD cannot end a series; one
@@ -22,6 +31,7 @@ export class StatsdCounter implements Counter, AsyncDisposable {
   readonly #tags: "dogstatsd" | "none";
   readonly #client: StatsdClient;
   readonly #own: StatsD | undefined;
+  readonly #written = new WeakMap<Attributes, Written>();
   #dropped = 0;
 
   /** @throws ConfigError if an option is wrong */
@@ -59,11 +69,13 @@ export class StatsdCounter implements Counter, AsyncDisposable {
     value: number,
     attributes: MetricAttributes<Name>,
   ): void {
-    this.#client.increment(this.#nameOf(name, attributes), value, this.#tagsOf(attributes));
+    const { suffix, tags } = this.#known(attributes);
+    this.#client.increment(this.#prefix + name + suffix, value, tags);
   }
 
   set<Name extends GaugeName>(name: Name, value: number, attributes: MetricAttributes<Name>): void {
-    this.#client.gauge(this.#nameOf(name, attributes), value, this.#tagsOf(attributes));
+    const { suffix, tags } = this.#known(attributes);
+    this.#client.gauge(this.#prefix + name + suffix, value, tags);
   }
 
   record<Name extends HistogramName>(
@@ -71,7 +83,8 @@ export class StatsdCounter implements Counter, AsyncDisposable {
     value: number,
     attributes: MetricAttributes<Name>,
   ): void {
-    this.#client.timing(this.#nameOf(name, attributes), value, this.#tagsOf(attributes));
+    const { suffix, tags } = this.#known(attributes);
+    this.#client.timing(this.#prefix + name + suffix, value, tags);
   }
 
   /** The StatsD server forgets by its own rules what is not reported any more. */
@@ -89,17 +102,24 @@ export class StatsdCounter implements Counter, AsyncDisposable {
     return this.close();
   }
 
-  #nameOf(name: string, attributes: Readonly<Record<string, string>>): string {
-    if (this.#tags === "dogstatsd") return this.#prefix + name;
-    const parts = Object.entries(attributes).toSorted(([a], [b]) => (a < b ? -1 : 1));
-    const values = parts.map(([, value]) => namePart(value));
-    return [this.#prefix + name, ...values].join(".");
+  /** Core hands over the same object for all series with the same attributes. */
+  #known(attributes: Attributes): Written {
+    let written = this.#written.get(attributes);
+    if (written === undefined) {
+      written = this.#tags === "none" ? inName(attributes) : asTags(attributes);
+      this.#written.set(attributes, written);
+    }
+    return written;
   }
+}
 
-  #tagsOf(attributes: Readonly<Record<string, string>>): Record<string, string> {
-    if (this.#tags === "none") return {};
-    const tags: Record<string, string> = {};
-    for (const name in attributes) tags[name] = tagValue(attributes[name]!);
-    return tags;
-  }
+function asTags(attributes: Attributes): Written {
+  const tags: Record<string, string> = {};
+  for (const name in attributes) tags[name] = tagValue(attributes[name]!);
+  return { suffix: "", tags };
+}
+
+function inName(attributes: Attributes): Written {
+  const sorted = Object.entries(attributes).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return { suffix: sorted.map(([, value]) => `.${namePart(value)}`).join(""), tags: {} };
 }

@@ -4,7 +4,8 @@ import type { CounterName, GaugeName, HistogramName, MetricAttributes } from "./
  * Where metrics go. Called a few times for each page, not for each record, and once a second for
  * each shard. It must not block. If it throws, the scan continues, the failed call is counted, and the
  * first failure is logged. Only `add` is needed: without the others, metrics of those kinds are left out.
- * Figures of one series come with one and the same attributes object.
+ * All series of a shard that have the same attributes come with one and the same attributes object: an adapter
+ * can keep what it derives from the attributes in a WeakMap.
  */
 export interface Counter {
   /**

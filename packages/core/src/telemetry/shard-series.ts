@@ -25,6 +25,20 @@ type SeriesOf<Name extends MetricName> = Series & { readonly attributes: MetricA
 /** The key of series without a shard. */
 const NO_SHARD = "";
 
+/** What a shard's series are made of. */
+interface Shard {
+  /** By the metric and what it has beside the shard. */
+  readonly series: Map<string, Series>;
+  /** By what they have beside the shard. */
+  readonly attributes: Map<string, SharedAttributes>;
+}
+
+interface SharedAttributes {
+  readonly attributes: Attributes;
+  /** They as text: the same for every consumer. */
+  readonly text: string;
+}
+
 /** The series of one registry that there are by consumers of this process, by key. */
 interface Shared {
   /** They are reported now. */
@@ -36,9 +50,9 @@ interface Shared {
 const registries = new WeakMap<object, Shared>();
 
 /**
- * The attributes of every metric, one object for each series: adapters may use the object as a key for
- * what they derive from it. And, of each shard, which series it has begun, so that they can be ended with
- * it. Folded, shards share their series, and none of them ends with a shard.
+ * The attributes of every metric, one object for all series of a shard that have the same: adapters may use
+ * the object as a key for what they derive from it. And, of each shard, which series it has begun, so that
+ * they can be ended with it. Folded, shards share their series, and none of them ends with a shard.
  *
  * Two consumers of one process may report the same series: two workers of an application, of which one
  * takes a shard over from the other. Then a gauge is folded, and a series is over when the last of them
@@ -48,7 +62,7 @@ export class ShardSeries {
   readonly perShard: boolean;
   readonly #source: Source;
   readonly #shared: Shared;
-  readonly #shards = new Map<string, Map<string, Series>>();
+  readonly #shards = new Map<string, Shard>();
   /** Does a scan run? Nothing would end a series of a handler that returns later. */
   #reports = true;
 
@@ -80,7 +94,7 @@ export class ShardSeries {
 
   /** All series of a shard, which are forgotten here. Those that nobody else reports are over. */
   take(shardId: string): readonly Series[] {
-    const series = [...(this.#shards.get(shardId)?.values() ?? [])];
+    const series = [...(this.#shards.get(shardId)?.series.values() ?? [])];
     this.#shards.delete(shardId);
     for (const each of series) this.#leave(each);
     return series;
@@ -115,21 +129,33 @@ export class ShardSeries {
     return over;
   }
 
+  /** Called several times a page: where there is nothing beside the shard, the key is the metric's name. */
   #of(name: MetricName, own: Attributes): Series {
-    const { shardId, ...others } = own;
-    const reported = this.perShard ? own : others;
-    const whose = (this.perShard && shardId) || NO_SHARD;
+    const whose = (this.perShard && own["shardId"]) || NO_SHARD;
     let shard = this.#shards.get(whose);
-    if (shard === undefined) this.#shards.set(whose, (shard = new Map<string, Series>()));
-    const key = [name, ...Object.values(others)].join(" ");
-    let series = shard.get(key);
-    if (series === undefined) shard.set(key, (series = this.#begin(name, reported, whose)));
+    if (shard === undefined)
+      this.#shards.set(whose, (shard = { series: new Map(), attributes: new Map() }));
+    let others = "";
+    for (const attribute in own)
+      if (attribute !== "shardId") others += ` ${attribute}=${own[attribute]}`;
+    const key = name + others;
+    let series = shard.series.get(key);
+    if (series === undefined) {
+      let shared = shard.attributes.get(others);
+      if (shared === undefined) shard.attributes.set(others, (shared = this.#share(own)));
+      shard.series.set(key, (series = this.#begin(name, whose, shared)));
+    }
     return series;
   }
 
-  #begin(name: MetricName, reported: Attributes, whose: string): Series {
-    const attributes = { ...reported, ...this.#source };
-    const key = JSON.stringify([name, attributes]);
+  #share(own: Attributes): SharedAttributes {
+    const { shardId: _, ...others } = own;
+    const attributes = { ...(this.perShard ? own : others), ...this.#source };
+    return { attributes, text: JSON.stringify(attributes) };
+  }
+
+  #begin(name: MetricName, whose: string, { attributes, text }: SharedAttributes): Series {
+    const key = `${name} ${text}`;
     // What is counted of the whole consumer has no end: it needs no owner.
     const hasEnd = whose !== NO_SHARD || METRICS[name].kind === "gauge";
     const isOwned = this.#reports && hasEnd;
