@@ -27,6 +27,7 @@ export function tokenRequests(
   return [
     ["GetRecords", { ShardIterator: formatToken(["s", 0, shard, 1, 0, now]), Limit: 10 }],
     ["GetRecords", { ShardIterator: formatToken(["s", 0, shard, 2, 0, now]) }],
+    ["GetRecords", { ShardIterator: formatToken(["s", 0, shard, 1, 2, now]) }],
     ["ListShards", { NextToken: formatToken(["s", 0, shard, now, "FROM_TIMESTAMP", null, 1e9]) }],
     ["ListStreams", { NextToken: formatToken(["s"]) }],
   ];
