@@ -90,8 +90,7 @@ export class Instruments {
   record(metric: MetricName, value: number, given: CoreAttributes): void {
     const { histogram, factor, attributes, series } = this.#histograms.get(metric)!;
     let all = series.get(given);
-    if (all === undefined)
-      series.set(given, (all = { ...known(given).attributes, ...attributes }));
+    if (all === undefined) series.set(given, (all = { ...known(given).attributes, ...attributes }));
     histogram.record(value * factor, all);
   }
 
