@@ -83,5 +83,9 @@ export type {
 } from "./options/delivery-options.ts";
 export type { ScanOptions } from "./options/scan-options.ts";
 export type { ConsumerOptions, LeasingConsumerOptions } from "./options/consumer-options.ts";
+export {
+  KinesisHttpHandler,
+  type KinesisHttpHandlerOptions,
+} from "./kinesis/transport/http-handler.ts";
 export type { WireOption } from "./kinesis/wire/wire.ts";
 export type { KinesisClientLike } from "./kinesis/stream-client.ts";

@@ -8,7 +8,7 @@ import { startEmulator, type Emulator } from "@kc/emulator";
 import { rolldown } from "rolldown";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
-/** Real processes with the unmodified SDK, its HTTP/2 included, against the emulator's server. */
+/** Real processes with the unmodified SDK, over our transport, against the emulator's server. */
 const SHARDS = 12;
 let program: string;
 let directory: string;
@@ -49,6 +49,14 @@ test("a process exits by itself after a break out of records()", async () => {
   expect(code).toBe(0);
 }, 30_000);
 
+test("a process exits by itself although nobody destroys its client", async () => {
+  await using emulator = await emulatorWith("last");
+  const { code, lines } = await run(emulator, "break", "kept").exit;
+
+  expect(lines).toEqual(["last", "over"]);
+  expect(code).toBe(0);
+}, 30_000);
+
 test("HTML errors and broken connections, beyond what the SDK retries itself, pass", async () => {
   await using emulator = await emulatorWith("1", "last");
   for (const operation of ["DescribeStreamSummary", "ListShards", "GetRecords"] as const) {
@@ -77,8 +85,8 @@ interface Child {
   kill(): void;
 }
 
-function run(emulator: Emulator, ending: "abort" | "break"): Child {
-  const child = spawn(process.execPath, [program, ending], {
+function run(emulator: Emulator, ending: "abort" | "break", client = "own"): Child {
+  const child = spawn(process.execPath, [program, ending, client], {
     env: {
       ...process.env,
       AWS_ENDPOINT_URL_KINESIS: emulator.url,

@@ -3,6 +3,7 @@ import { GetRecordsCommand, KinesisClient } from "@aws-sdk/client-kinesis";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { Encoder, Tag } from "cbor-x";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { KinesisHttpHandler } from "../src/index.ts";
 import { classify } from "../src/kinesis/classify.ts";
 import { decodeOurselves, type WireProtocol } from "../src/kinesis/wire/middleware.ts";
 import { asOutput } from "./support/wire-output.ts";
@@ -191,6 +192,8 @@ const REPLIES: readonly Case[] = [
 
 let server: Server;
 let client: KinesisClient;
+/** Its transport is ours. */
+let direct: KinesisClient;
 let reply: Reply = { body: "" };
 let requested: { type: string | undefined; length: string | undefined; body: Buffer };
 
@@ -214,30 +217,39 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as { port: number };
   client = clientOf(port);
+  direct = clientOf(port, new KinesisHttpHandler());
 });
 
 afterAll(() => {
   client.destroy();
+  direct.destroy();
   server.close();
 });
 
-function clientOf(port: number): KinesisClient {
+function clientOf(
+  port: number,
+  requestHandler: NodeHttpHandler | KinesisHttpHandler = new NodeHttpHandler(),
+): KinesisClient {
   return new KinesisClient({
     endpoint: `http://127.0.0.1:${port}`,
     region: "us-east-1",
     credentials: { accessKeyId: "a", secretAccessKey: "b" },
-    requestHandler: new NodeHttpHandler(),
+    requestHandler,
     maxAttempts: 1,
   });
 }
 
 /** What a caller sees: the page, or the error with all that anything is decided by. */
-async function outcomeOf(given: Reply, protocol: WireProtocol | "sdk"): Promise<unknown> {
+async function outcomeOf(
+  given: Reply,
+  protocol: WireProtocol | "sdk",
+  by: KinesisClient = client,
+): Promise<unknown> {
   reply = given;
   const command = new GetRecordsCommand({ ShardIterator: "AAAA", Limit: 10 });
   const decoded = protocol === "sdk" ? undefined : decodeOurselves(command, protocol, () => {});
   try {
-    const output = await client.send(command);
+    const output = await by.send(command);
     const read = decoded?.();
     const { $metadata, ...page } = read === undefined ? output : { ...output, ...asOutput(read) };
     const Records = (page.Records ?? []).map((record) => ({
@@ -265,6 +277,20 @@ describe.each(["json", "cbor"] as const)("a request in %s", (protocol) => {
     async ({ given, like }) => {
       const expected = await outcomeOf(like, "sdk");
       expect(await outcomeOf(given, protocol)).toEqual(expected);
+    },
+  );
+});
+
+describe.each(["sdk", "json", "cbor"] as const)("over our own transport, read as %s,", (protocol) => {
+  test.each(REPLIES.map(([name, given, like = given]) => ({ name, given, like })))(
+    "$name is what the SDK makes of it over its own",
+    async ({ given, like }) => {
+      const isJson = protocol === "sdk";
+      const expected = await outcomeOf(like, "sdk");
+      const outcome = await outcomeOf(isJson ? like : given, protocol, direct);
+      if (given.cut === undefined) expect(outcome).toEqual(expected);
+      // What breaks off is no reply here: it has no status.
+      else expect(outcome).toMatchObject({ error: { code: "ECONNRESET" }, meaning: "passing" });
     },
   );
 });

@@ -1,11 +1,5 @@
-import { Agent as HttpAgent } from "node:http";
-import { Agent as HttpsAgent } from "node:https";
 import { KinesisClient } from "@aws-sdk/client-kinesis";
-import { NodeHttpHandler } from "@smithy/node-http-handler";
-
-/** More than the calls that are in flight at once, so that no call waits for a socket. */
-const MAX_SOCKETS = 50;
-const CONNECTION_TIMEOUT_MS = 5000;
+import { KinesisHttpHandler } from "./transport/http-handler.ts";
 
 /**
  * The client of a consumer that was created without one. Region, credentials and endpoint come from
@@ -13,14 +7,7 @@ const CONNECTION_TIMEOUT_MS = 5000;
  * HTTP/2, opens a connection for each call. The caller limits how long a call may take.
  */
 export function ownClient(): KinesisClient {
-  const sockets = { keepAlive: true, maxSockets: MAX_SOCKETS };
-  return new KinesisClient({
-    requestHandler: new NodeHttpHandler({
-      httpAgent: new HttpAgent(sockets),
-      httpsAgent: new HttpsAgent(sockets),
-      connectionTimeout: CONNECTION_TIMEOUT_MS,
-    }),
-  });
+  return new KinesisClient({ requestHandler: new KinesisHttpHandler() });
 }
 
 /** Clients of which a warning was written. */

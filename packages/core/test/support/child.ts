@@ -1,11 +1,18 @@
-import { Consumer } from "../../src/index.ts";
+import { KinesisClient } from "@aws-sdk/client-kinesis";
+import { Consumer, KinesisHttpHandler } from "../../src/index.ts";
 
 /**
- * A program as a user writes it, with a client of the consumer's own, from the environment. It
+ * A program as a user writes it, with a client of the consumer's own or one that nobody destroys. It
  * prints each record and ends as its argument says, without `process.exit`.
  */
-const [, , ending] = process.argv;
-const consumer = new Consumer({ stream: "orders", start: "TRIM_HORIZON" });
+const [, , ending, client] = process.argv;
+const consumer = new Consumer({
+  stream: "orders",
+  start: "TRIM_HORIZON",
+  ...(client === "kept"
+    ? { client: new KinesisClient({ requestHandler: new KinesisHttpHandler() }) }
+    : {}),
+});
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
 if (ending === "break") {

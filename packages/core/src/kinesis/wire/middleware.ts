@@ -2,6 +2,8 @@ import { Readable } from "node:stream";
 import type { GetRecordsCommand } from "@aws-sdk/client-kinesis";
 import { describeError } from "../../errors.ts";
 import { NoRoomError } from "../records-page.ts";
+import type { ReplyStarted } from "../transport/connection.ts";
+import { REPLY_STARTED } from "../transport/http-handler.ts";
 import { readBody } from "./body.ts";
 import { looksLikeCbor, readCborReply, readCborValue } from "./cbor-reply.ts";
 import { encodeCborRequest } from "./cbor-request.ts";
@@ -17,6 +19,7 @@ interface HttpMessage {
   statusCode?: number;
   headers: Record<string, string>;
   body?: unknown;
+  [REPLY_STARTED]?: ReplyStarted;
 }
 
 /** A reply of GetRecords, and when the service made it: milliseconds since the epoch, or NaN. */
@@ -56,8 +59,9 @@ export function decodeOurselves(
   command.middlewareStack.add(
     (next) => async (args) => {
       reply = undefined;
-      const result = await next(args);
       const request = args.request as HttpMessage;
+      request[REPLY_STARTED] = (statusCode, headers) => watchMemory(statusCode, headers, watch);
+      const result = await next(args);
       if (!speaks(request, JSON_CONTENT_TYPE) && !speaks(request, CBOR_CONTENT_TYPE)) return result;
       reply = await takeReply(result.response as HttpMessage, watch);
       return result;
@@ -94,7 +98,7 @@ export function watchReply(command: GetRecordsCommand, watch: ReplyWatch): void 
 /** Takes the page out of a reply; undefined = the SDK is left to make of it what it can. */
 async function takeReply(response: HttpMessage, watch: ReplyWatch): Promise<WireReply | undefined> {
   const { statusCode = 0, headers } = response;
-  const onBytes = (bytes: number): void => watch(statusCode >= 300 ? 0 : heldBytes(bytes, headers));
+  const onBytes = watchMemory(statusCode, headers, watch);
   const body = await readBody(response.body, announcedBytes(headers), onBytes).catch(
     (error: unknown) => {
       if (error instanceof NoRoomError) throw error;
@@ -113,6 +117,15 @@ async function takeReply(response: HttpMessage, watch: ReplyWatch): Promise<Wire
   if (reply === undefined) return undefined;
   response.body = new Uint8Array(0);
   return { ...reply, servedAt: Date.parse(headers["date"] ?? "") };
+}
+
+/** What is reported of a reply's memory as its body comes. */
+function watchMemory(
+  statusCode: number,
+  headers: HttpMessage["headers"],
+  watch: ReplyWatch,
+): (bytes: number) => void {
+  return (bytes) => watch(statusCode >= 300 ? 0 : heldBytes(bytes, headers));
 }
 
 function announcedBytes(headers: HttpMessage["headers"]): number {

@@ -1,0 +1,204 @@
+import { isIP } from "node:net";
+import type { ConnectionOptions } from "node:tls";
+import { ConfigError } from "../../errors.ts";
+import { checkOptionNames } from "../../options/option-names.ts";
+import { checkDuration, checkWholeNumber } from "../../options/option-values.ts";
+import { Cancellation, ConnectionPool } from "./connection-pool.ts";
+import type { HttpReply, ReplyStarted } from "./connection.ts";
+import { hasPlainBody, pathOf, requestMessage, type HttpRequest } from "./request-message.ts";
+import { proxiedHandler, proxyOf, streamHandler, type SdkHandler } from "./sdk-handlers.ts";
+
+export interface KinesisHttpHandlerOptions {
+  /** Connections to one endpoint, 1 to 10,000; further requests wait. Default 50. */
+  readonly maxSockets?: number;
+  /** For a connection, TLS included, in milliseconds; 0 = without limit. Default 5000. */
+  readonly connectionTimeout?: number;
+  /** For a request and its whole reply, in milliseconds; 0 = without limit. Default 0. */
+  readonly requestTimeout?: number;
+  /** For `tls.connect`: `ca`, `cert`, `key`, `rejectUnauthorized` and others. */
+  readonly tls?: ConnectionOptions;
+  /**
+   * The URL of an HTTP proxy; false = none. Default: as HTTPS_PROXY, HTTP_PROXY and NO_PROXY say.
+   * Requests through a proxy are sent by the SDK's own handler.
+   */
+  readonly proxy?: string | false;
+}
+
+const OPTIONS: Readonly<Record<keyof KinesisHttpHandlerOptions, true>> = {
+  maxSockets: true,
+  connectionTimeout: true,
+  requestTimeout: true,
+  tls: true,
+  proxy: true,
+};
+
+/** What the SDK passes beside a request. */
+interface HandleOptions {
+  readonly abortSignal?: SdkSignal | undefined;
+  readonly requestTimeout?: number | undefined;
+}
+
+type SdkOutput = Awaited<ReturnType<SdkHandler["handle"]>>;
+
+/** An AbortSignal, or what the SDK had before there was one. */
+type SdkSignal = Pick<AbortSignal, "aborted"> &
+  Partial<Pick<AbortSignal, "reason" | "addEventListener" | "removeEventListener">> & {
+    onabort: unknown;
+  };
+
+/**
+ * On a request: called when its reply begins, so that memory is asked for before a page is read. A
+ * request that middleware has copied has lost it: nothing is asked then.
+ */
+export const REPLY_STARTED: unique symbol = Symbol.for("@kc/replyStarted");
+
+type WatchedRequest = HttpRequest & { readonly [REPLY_STARTED]?: ReplyStarted };
+
+/**
+ * A request handler for the SDK's `KinesisClient`. It keeps connections alive, resumes TLS sessions,
+ * and reads each reply into one piece of memory without a stream in between.
+ */
+export class KinesisHttpHandler {
+  readonly metadata = { handlerProtocol: "http/1.1" };
+  readonly #maxSockets: number;
+  readonly #connectionTimeout: number;
+  readonly #tls: ConnectionOptions;
+  readonly #proxy: string | false | undefined;
+  #requestTimeout: number;
+  /** By scheme, host and port: what sends requests there. */
+  readonly #origins = new Map<string, ConnectionPool | SdkHandler>();
+  #streams: SdkHandler | undefined;
+
+  /** @throws ConfigError that names the option */
+  constructor(options: KinesisHttpHandlerOptions = {}) {
+    checkOptionNames("KinesisHttpHandler", options, Object.keys(OPTIONS));
+    const { maxSockets = 50, connectionTimeout = 5000, requestTimeout = 0, tls = {} } = options;
+    this.#maxSockets = checkWholeNumber("maxSockets", maxSockets, { least: 1, most: 10_000 });
+    this.#connectionTimeout = checkDuration("connectionTimeout", connectionTimeout);
+    this.#requestTimeout = checkDuration("requestTimeout", requestTimeout);
+    this.#tls = tls;
+    this.#proxy = checkProxy(options.proxy);
+  }
+
+  /** Bodies are complete, as bytes; those of streams are streams. */
+  async handle(request: HttpRequest, options: HandleOptions = {}): Promise<SdkOutput> {
+    if (!hasPlainBody(request) || wantsStream(request)) {
+      this.#streams ??= streamHandler(this.#sdkOptions());
+      return this.#streams.handle(request as never, options as never);
+    }
+    const origin = this.#originOf(request);
+    if (!(origin instanceof ConnectionPool)) {
+      return origin.handle(request as never, options as never);
+    }
+    return { response: await this.#send(origin, request, options) };
+  }
+
+  /** Called by the SDK's configuration; what is not known here has no meaning here. */
+  updateHttpClientConfig(key: string, value: unknown): void {
+    if (key === "requestTimeout") this.#requestTimeout = checkDuration(key, value);
+  }
+
+  httpHandlerConfigs(): { readonly requestTimeout: number; readonly connectionTimeout: number } {
+    return { requestTimeout: this.#requestTimeout, connectionTimeout: this.#connectionTimeout };
+  }
+
+  /** Closes all connections. Idempotent; a later request opens others. */
+  destroy(): void {
+    for (const origin of this.#origins.values()) origin.destroy();
+    this.#origins.clear();
+    this.#streams?.destroy();
+    this.#streams = undefined;
+  }
+
+  async #send(
+    pool: ConnectionPool,
+    request: WatchedRequest,
+    { abortSignal, requestTimeout = this.#requestTimeout }: HandleOptions,
+  ): Promise<HttpReply> {
+    if (abortSignal?.aborted === true) throw abortError(abortSignal);
+    const { method, [REPLY_STARTED]: started } = request;
+    const message = requestMessage(request, pathOf(request));
+    const cancellation = new Cancellation();
+    const onAbort = (): void => cancellation.cancel(abortError(abortSignal!));
+    if (abortSignal?.addEventListener) {
+      abortSignal.addEventListener("abort", onAbort, { once: true });
+      // oxlint-disable-next-line unicorn/prefer-add-event-listener -- it has no other way
+    } else if (abortSignal) abortSignal.onabort = onAbort;
+    const timer =
+      requestTimeout > 0
+        ? setTimeout(() => cancellation.cancel(timeoutError(requestTimeout)), requestTimeout)
+        : undefined;
+    try {
+      return await pool.request({ message, method, started }, cancellation);
+    } finally {
+      clearTimeout(timer);
+      abortSignal?.removeEventListener?.("abort", onAbort);
+    }
+  }
+
+  #originOf({ protocol, hostname, port }: HttpRequest): ConnectionPool | SdkHandler {
+    const key = `${protocol}//${hostname}:${port ?? ""}`;
+    let origin = this.#origins.get(key);
+    if (origin === undefined) {
+      const proxy = proxyOf(port === undefined ? `${protocol}//${hostname}` : key, this.#proxy);
+      origin =
+        proxy === undefined
+          ? this.#pool(protocol === "https:", hostname, port)
+          : proxiedHandler(proxy, this.#sdkOptions());
+      this.#origins.set(key, origin);
+    }
+    return origin;
+  }
+
+  #pool(isTls: boolean, host: string, port: number | undefined): ConnectionPool {
+    const hostname = host.startsWith("[") ? host.slice(1, -1) : host;
+    const names = isIP(hostname) === 0 ? { servername: hostname } : {};
+    return new ConnectionPool({
+      target: {
+        hostname,
+        port: port ?? (isTls ? 443 : 80),
+        tls: isTls ? { ALPNProtocols: ["http/1.1"], ...names, ...this.#tls } : undefined,
+      },
+      maxSockets: this.#maxSockets,
+      connectionTimeout: this.#connectionTimeout,
+    });
+  }
+
+  #sdkOptions(): Parameters<typeof streamHandler>[0] {
+    return {
+      maxSockets: this.#maxSockets,
+      connectionTimeout: this.#connectionTimeout,
+      tls: this.#tls,
+    };
+  }
+}
+
+/** What is read event by event, or sent once the other end has agreed. */
+function wantsStream({ headers }: HttpRequest): boolean {
+  return (
+    headers["x-amz-target"]?.endsWith(".SubscribeToShard") === true ||
+    headers["expect"] !== undefined ||
+    headers["Expect"] !== undefined
+  );
+}
+
+function checkProxy(proxy: unknown): string | false | undefined {
+  if (proxy === undefined || proxy === false) return proxy;
+  if (typeof proxy === "string" && /^https?:\/\/[^/]/.test(proxy) && URL.canParse(proxy)) {
+    return proxy;
+  }
+  // It may hold a password, so it is not shown.
+  throw new ConfigError("proxy", "must be a URL with http:// or https://, or false");
+}
+
+/** As the SDK's own handler has it. */
+function abortError(signal: SdkSignal): Error {
+  return Object.assign(new Error("Request aborted", { cause: signal.reason }), {
+    name: "AbortError",
+  });
+}
+
+function timeoutError(requestTimeout: number): Error {
+  const message = `the reply was not complete after ${requestTimeout} ms`;
+  return Object.assign(new Error(message), { name: "TimeoutError", code: "ETIMEDOUT" });
+}

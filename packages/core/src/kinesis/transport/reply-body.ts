@@ -1,0 +1,80 @@
+import { ReplyMemory } from "../reply-memory.ts";
+import { ChunkedDecoder } from "./chunked.ts";
+import { BadReplyError, type ReplyHead } from "./reply-head.ts";
+
+const LENGTH = /^[0-9]{1,19}$/;
+
+/**
+ * The body of one reply, as it comes: counted, chunked, or up to the connection's end. A counted body
+ * is read from the socket into the memory in which it stays.
+ */
+export class ReplyBody {
+  readonly #memory: ReplyMemory;
+  readonly #chunked: ChunkedDecoder | undefined;
+  /** Infinity = it ends with the connection. */
+  readonly #length: number;
+
+  /** @param onBytes as of `ReplyMemory`. @throws BadReplyError; what `onBytes` throws */
+  constructor(head: ReplyHead, method: string, onBytes: (bytes: number) => void) {
+    this.#length = hasNoBody(head.statusCode, method) ? 0 : lengthOf(head.headers);
+    const isChunked = this.#length > 0 && isChunkedCoding(head.headers);
+    this.#chunked = isChunked ? new ChunkedDecoder() : undefined;
+    this.#memory = new ReplyMemory(Number.isFinite(this.#length) ? this.#length : 0, onBytes);
+  }
+
+  get done(): boolean {
+    return this.#chunked?.done ?? this.#memory.length >= this.#length;
+  }
+
+  /** Does it end where the connection ends? */
+  get endsWithConnection(): boolean {
+    return this.#chunked === undefined && this.#length === Infinity;
+  }
+
+  /** Where the socket may write what comes next; undefined = not into the body's own memory. */
+  room(): Uint8Array | undefined {
+    if (this.#chunked !== undefined || this.done) return undefined;
+    return this.#memory.room().subarray(0, this.#length - this.#memory.length);
+  }
+
+  /** So many bytes were written into `room`. */
+  took(bytes: number): void {
+    this.#memory.took(bytes);
+  }
+
+  /** @returns how many of these bytes are the body's */
+  add(bytes: Uint8Array): number {
+    if (this.#chunked !== undefined) {
+      return this.#chunked.decode(bytes, (piece) => this.#memory.add(piece));
+    }
+    const own = bytes.subarray(0, this.#length - this.#memory.length);
+    this.#memory.add(own);
+    return own.byteLength;
+  }
+
+  bytes(): Uint8Array {
+    return this.#memory.bytes();
+  }
+}
+
+function hasNoBody(statusCode: number, method: string): boolean {
+  return statusCode === 204 || statusCode === 304 || method === "HEAD";
+}
+
+function lengthOf(headers: ReplyHead["headers"]): number {
+  const announced = headers["content-length"];
+  if (headers["transfer-encoding"] !== undefined) {
+    if (announced !== undefined) throw new BadReplyError("its body has a length and is chunked");
+    return Infinity;
+  }
+  if (announced === undefined) return Infinity;
+  if (!LENGTH.test(announced)) throw new BadReplyError("its length is no number");
+  return Number(announced);
+}
+
+function isChunkedCoding(headers: ReplyHead["headers"]): boolean {
+  const coding = headers["transfer-encoding"]?.toLowerCase();
+  if (coding === undefined) return false;
+  if (coding !== "chunked") throw new BadReplyError("its transfer coding is not known");
+  return true;
+}

@@ -1,0 +1,67 @@
+/** The status line and the headers of an HTTP/1.1 reply. */
+export interface ReplyHead {
+  readonly statusCode: number;
+  readonly reason: string;
+  /** By names in lower case; several of one name are joined with commas. */
+  readonly headers: Record<string, string>;
+  /** May the connection carry another request? */
+  readonly keepsAlive: boolean;
+  /** The head's length, with the empty line. */
+  readonly length: number;
+}
+
+/** The other end does not speak HTTP/1.1: the connection is of no use any more. */
+export class BadReplyError extends Error {
+  readonly code = "HPE_KC_BAD_REPLY";
+
+  constructor(what: string) {
+    super(`the endpoint's reply is not HTTP/1.1: ${what}`);
+    this.name = "BadReplyError";
+  }
+}
+
+const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5][0-9]{2})(?: ([^\r\n]*))?$/;
+/** A header's name: a token of RFC 9110. */
+const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const CONTROL = /[\0\r\n]/;
+
+/**
+ * Pure. Undefined = these bytes end before the head does.
+ * @param bytes what has come of a reply so far
+ * @throws BadReplyError
+ */
+export function parseReplyHead(bytes: Uint8Array): ReplyHead | undefined {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const end = buffer.indexOf("\r\n\r\n");
+  if (end < 0) return undefined;
+  const [first = "", ...lines] = buffer.toString("latin1", 0, end).split("\r\n");
+  const status = STATUS_LINE.exec(first);
+  if (status === null) throw new BadReplyError("it begins with no status line");
+  const headers: Record<string, string> = Object.create(null) as Record<string, string>;
+  for (const line of lines) addHeader(headers, line);
+  return {
+    statusCode: Number(status[2]),
+    reason: status[3] ?? "",
+    headers,
+    keepsAlive: keepsAlive(headers["connection"], status[1] === "1"),
+    length: end + 4,
+  };
+}
+
+function addHeader(headers: Record<string, string>, line: string): void {
+  const colon = line.indexOf(":");
+  const name = line.slice(0, Math.max(colon, 0));
+  const value = line.slice(colon + 1).trim();
+  if (!NAME.test(name) || CONTROL.test(value)) {
+    throw new BadReplyError("a line of its head is no header");
+  }
+  const key = name.toLowerCase();
+  const before = headers[key];
+  headers[key] = before === undefined ? value : `${before}, ${value}`;
+}
+
+function keepsAlive(connection: string | undefined, isHttp11: boolean): boolean {
+  const options = (connection ?? "").toLowerCase().split(/\s*,\s*/);
+  if (options.includes("close")) return false;
+  return isHttp11 || options.includes("keep-alive");
+}

@@ -1,0 +1,49 @@
+import type { ConnectionOptions } from "node:tls";
+import { NodeHttpHandler } from "@smithy/node-http-handler";
+import { HttpProxyAgent, HttpsProxyAgent } from "hpagent";
+import { getProxyForUrl } from "proxy-from-env";
+
+/** The SDK's own handler of HTTP/1.1. */
+export type SdkHandler = NodeHttpHandler;
+
+export interface SdkHandlerOptions {
+  readonly maxSockets: number;
+  readonly connectionTimeout: number;
+  readonly tls: ConnectionOptions;
+}
+
+/** For what is sent or read as a stream. */
+export function streamHandler({
+  maxSockets,
+  connectionTimeout,
+  tls,
+}: SdkHandlerOptions): SdkHandler {
+  const sockets = { keepAlive: true, maxSockets };
+  return new NodeHttpHandler({
+    connectionTimeout,
+    httpAgent: sockets,
+    httpsAgent: { ...tls, ...sockets },
+  });
+}
+
+/** For what is sent through a proxy, in a tunnel. */
+export function proxiedHandler(
+  proxy: string,
+  { maxSockets, connectionTimeout, tls }: SdkHandlerOptions,
+): SdkHandler {
+  const sockets = { proxy, keepAlive: true, maxSockets };
+  return new NodeHttpHandler({
+    connectionTimeout,
+    httpAgent: new HttpProxyAgent(sockets),
+    httpsAgent: new HttpsProxyAgent({ ...tls, ...sockets }),
+  });
+}
+
+/**
+ * The proxy for a URL; undefined = none.
+ * @param proxy its URL, or false for none; undefined = what the environment says
+ */
+export function proxyOf(url: string, proxy: string | false | undefined): string | undefined {
+  if (proxy === false) return undefined;
+  return proxy ?? (getProxyForUrl(url) || undefined);
+}

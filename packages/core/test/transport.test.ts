@@ -1,0 +1,450 @@
+import { once } from "node:events";
+import { createServer as createHttpServer } from "node:http";
+import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import type { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { createServer as createTlsServer, Server as TlsServer, type TLSSocket } from "node:tls";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { KinesisHttpHandler, type KinesisHttpHandlerOptions } from "../src/index.ts";
+import { REPLY_STARTED } from "../src/kinesis/transport/http-handler.ts";
+import { SELF_SIGNED } from "./support/certificate.ts";
+
+const OK = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+const HOST = "127.0.0.1";
+
+/** A server that says what its script says: HTTP, or not quite. */
+class Peer {
+  readonly sockets: Socket[] = [];
+  /** The requests' heads, in the order in which they came. */
+  readonly requests: string[] = [];
+  readonly #server: Server;
+
+  constructor(server: Server, answer: (socket: Socket, request: string) => void) {
+    this.#server = server;
+    const onSocket = (socket: Socket): void => {
+      this.sockets.push(socket);
+      socket.on("error", () => socket.destroy());
+      let received = "";
+      socket.on("data", (chunk: Buffer) => {
+        received += chunk.toString("latin1");
+        // Each request here ends with its head, or with the body `x`.
+        for (let end = endOf(received); end >= 0; end = endOf(received)) {
+          const request = received.slice(0, end);
+          received = received.slice(end + 4).replace(/^x/, "");
+          this.requests.push(request);
+          answer(socket, request);
+        }
+      });
+    };
+    server.on(server instanceof TlsServer ? "secureConnection" : "connection", onSocket);
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  static async of(
+    answer: (socket: Socket, request: string) => void,
+    { tls = false, host = HOST }: { tls?: boolean; host?: string } = {},
+  ): Promise<Peer> {
+    const server = tls
+      ? createTlsServer({ ...SELF_SIGNED, ALPNProtocols: ["http/1.1"] })
+      : createServer({ noDelay: true });
+    const peer = new Peer(server, answer);
+    server.listen(0, host);
+    await once(server, "listening");
+    onTestFinished(() => {
+      for (const socket of peer.sockets) socket.destroy();
+      server.close();
+    });
+    return peer;
+  }
+}
+
+function endOf(received: string): number {
+  return received.indexOf("\r\n\r\n");
+}
+
+function handlerOf(options: KinesisHttpHandlerOptions = {}): KinesisHttpHandler {
+  const handler = new KinesisHttpHandler(options);
+  onTestFinished(() => handler.destroy());
+  return handler;
+}
+
+function requestTo(peer: Peer, over: object = {}): Parameters<KinesisHttpHandler["handle"]>[0] {
+  return {
+    protocol: "http:",
+    hostname: HOST,
+    port: peer.port,
+    method: "POST",
+    path: "/",
+    headers: { host: "kinesis" },
+    body: "x",
+    ...over,
+  };
+}
+
+async function send(
+  handler: KinesisHttpHandler,
+  peer: Peer,
+  over: object = {},
+  options: { abortSignal?: AbortSignal; requestTimeout?: number } = {},
+): Promise<string> {
+  const { response } = await handler.handle(requestTo(peer, over), options);
+  // Through a proxy it is a stream.
+  const body = response.body instanceof Uint8Array ? [response.body] : (response.body as Readable);
+  return `${response.statusCode} ${await text(body as AsyncIterable<Uint8Array>)}`;
+}
+
+/** What a call rejects with. */
+async function failureOf(call: Promise<unknown>): Promise<Error & { code?: string }> {
+  return call.then(
+    () => expect.fail("it was answered"),
+    (error: unknown) => error as Error & { code?: string },
+  );
+}
+
+test("one connection carries one request after another; more at once take more, up to the limit", async () => {
+  const waiting: Socket[] = [];
+  const peer = await Peer.of((socket) => waiting.push(socket));
+  const handler = handlerOf({ maxSockets: 3 });
+  const answered: number[] = [];
+  const calls = Array.from({ length: 8 }, async (_, index) => {
+    await send(handler, peer);
+    answered.push(index);
+  });
+  for (let index = 0; index < 8; index += 1) {
+    await vi.waitUntil(() => waiting.length > 0);
+    if (index === 0) await vi.waitUntil(() => waiting.length === 3);
+    waiting.shift()!.write(OK);
+    await vi.waitUntil(() => answered.length === index + 1);
+  }
+  await Promise.all(calls);
+  expect(answered).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+  expect(peer.sockets).toHaveLength(3);
+});
+
+test("a reply is the same in one piece, byte by byte, chunked, counted, or up to the connection's end", async () => {
+  const replies = [
+    OK,
+    `HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n${OK}`,
+    "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1;x=y\r\no\r\n1\r\nk\r\n0\r\nt: u\r\n\r\n",
+    "HTTP/1.1 200 OK\r\n\r\nok",
+  ];
+  for (const reply of replies) {
+    for (const piecewise of [false, true]) {
+      const peer = await Peer.of((socket) => void write(socket, reply, piecewise));
+      expect(await send(handlerOf(), peer)).toBe("200 ok");
+    }
+  }
+});
+
+async function write(socket: Socket, reply: string, piecewise: boolean): Promise<void> {
+  for (const piece of piecewise ? reply : [reply]) {
+    socket.write(piece, "latin1");
+    await new Promise(setImmediate);
+  }
+  if (!reply.includes("content-length") && !reply.includes("chunked")) socket.end();
+}
+
+test.each([
+  ["HEAD", "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n", "200 "],
+  ["POST", "HTTP/1.1 204 No Content\r\n\r\n", "204 "],
+  ["POST", "HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n", "304 "],
+])("a reply to %s of %j has no body", async (method, reply, expected) => {
+  const peer = await Peer.of((socket) => socket.write(reply));
+  const handler = handlerOf();
+  expect(await send(handler, peer, { method, body: undefined })).toBe(expected);
+  expect(await send(handler, peer, { method, body: undefined })).toBe(expected);
+  expect(peer.sockets).toHaveLength(1);
+});
+
+test.each([
+  ["before the reply", (socket: Socket): unknown => socket.destroy(), "ECONNRESET"],
+  ["in the head", (socket: Socket): unknown => socket.end(OK.slice(0, 20)), "ECONNRESET"],
+  ["in the body", (socket: Socket): unknown => socket.end(OK.slice(0, -1)), "ECONNRESET"],
+  [
+    "in a chunk",
+    (socket: Socket): unknown =>
+      socket.end("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab"),
+    "ECONNRESET",
+  ],
+  [
+    "with no HTTP",
+    (socket: Socket): unknown => socket.write("SSH-2.0\r\n\r\n"),
+    "HPE_KC_BAD_REPLY",
+  ],
+  [
+    "with another protocol",
+    (socket: Socket): unknown => socket.write("HTTP/1.1 101 Switching Protocols\r\n\r\n"),
+    "HPE_KC_BAD_REPLY",
+  ],
+  [
+    "with a head without an end",
+    (socket: Socket): unknown => socket.write(`HTTP/1.1 200 OK\r\nx: ${"y".repeat(20_000)}`),
+    "HPE_KC_BAD_REPLY",
+  ],
+])(
+  "a reply that breaks off %s rejects, and the next request has another connection",
+  async (_when, answer, code) => {
+    let broken = false;
+    const peer = await Peer.of((socket) => {
+      if (broken) socket.write(OK);
+      else answer(socket);
+      broken = true;
+    });
+    const handler = handlerOf();
+    expect(await failureOf(send(handler, peer))).toMatchObject({ code });
+    expect(await send(handler, peer)).toBe("200 ok");
+    expect(peer.sockets).toHaveLength(2);
+    await vi.waitUntil(() => peer.sockets[0]!.destroyed);
+  },
+);
+
+test("a reply that goes on beyond its end is used, and its connection is not", async () => {
+  const peer = await Peer.of((socket) => socket.write(`${OK}HTTP/1.1 200 OK`));
+  const handler = handlerOf();
+  expect(await send(handler, peer)).toBe("200 ok");
+  expect(await send(handler, peer)).toBe("200 ok");
+  expect(peer.sockets).toHaveLength(2);
+});
+
+test("bytes that come without a request, and a connection that the server closes, end an idle connection", async () => {
+  const peer = await Peer.of((socket) => socket.write(OK));
+  const handler = handlerOf();
+  const endings: ((socket: Socket) => unknown)[] = [
+    (socket) => socket.write("HTTP/1.1 408 Request Timeout\r\n\r\n"),
+    (socket) => socket.end(),
+    (socket) => socket.destroy(),
+    (socket) => socket.resetAndDestroy(),
+  ];
+  for (const [index, end] of endings.entries()) {
+    expect(await send(handler, peer)).toBe("200 ok");
+    expect(peer.sockets).toHaveLength(index + 1);
+    const socket = peer.sockets[index]!;
+    const closed = once(socket, "close");
+    end(socket);
+    await closed;
+    // What the other end of the same process has not seen yet.
+    await new Promise(setImmediate);
+  }
+  expect(await send(handler, peer)).toBe("200 ok");
+});
+
+test.each([
+  ["HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok", 2],
+  ["HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok", 2],
+  // Less than a second is left: the server may close it on the way.
+  ["HTTP/1.1 200 OK\r\nkeep-alive: timeout=1\r\ncontent-length: 2\r\n\r\nok", 2],
+  ["HTTP/1.1 200 OK\r\nkeep-alive: timeout=60\r\ncontent-length: 2\r\n\r\nok", 1],
+])("after %j two requests take %i connections", async (reply, connections) => {
+  const peer = await Peer.of((socket) => socket.write(reply));
+  const handler = handlerOf();
+  for (let calls = 0; calls < 2; calls += 1) expect(await send(handler, peer)).toBe("200 ok");
+  expect(peer.sockets).toHaveLength(connections);
+});
+
+test("an abort ends a request that waits for its reply, for its body, or for a connection, and closes what it had", async () => {
+  const peer = await Peer.of((socket) => socket.write(OK.slice(0, -1)));
+  const handler = handlerOf({ maxSockets: 1 });
+  const [reads, waits] = [new AbortController(), new AbortController()];
+  const first = failureOf(send(handler, peer, {}, { abortSignal: reads.signal }));
+  const second = failureOf(send(handler, peer, {}, { abortSignal: waits.signal }));
+  await vi.waitUntil(() => peer.requests.length === 1);
+  waits.abort(new Error("no longer"));
+  expect(await second).toMatchObject({ name: "AbortError", cause: { message: "no longer" } });
+  reads.abort();
+  expect(await first).toMatchObject({ name: "AbortError" });
+  await vi.waitUntil(() => peer.sockets[0]!.destroyed);
+  expect(
+    await failureOf(send(handler, peer, {}, { abortSignal: AbortSignal.abort() })),
+  ).toMatchObject({ name: "AbortError" });
+  expect(peer.sockets).toHaveLength(1);
+});
+
+test("a signal keeps no listener of a request that is over", async () => {
+  const peer = await Peer.of((socket) => socket.write(OK));
+  const handler = handlerOf();
+  const { signal } = new AbortController();
+  const [added, removed] = [
+    vi.spyOn(signal, "addEventListener"),
+    vi.spyOn(signal, "removeEventListener"),
+  ];
+  for (let calls = 0; calls < 3; calls += 1) await send(handler, peer, {}, { abortSignal: signal });
+  expect(added).toHaveBeenCalledTimes(3);
+  expect(removed).toHaveBeenCalledTimes(3);
+});
+
+test("a connection that is not there in time, and a reply that is not, are time-outs as the SDK knows them", async () => {
+  // It accepts, and never shakes hands.
+  const silent = await Peer.of(() => {});
+  const slow = handlerOf({ connectionTimeout: 50 });
+  expect(await failureOf(send(slow, silent, { protocol: "https:" }))).toMatchObject({
+    name: "TimeoutError",
+    message: "the connection was not there after 50 ms",
+  });
+  for (const [options, given] of [
+    [{ requestTimeout: 50 }, {}],
+    [{}, { requestTimeout: 50 }],
+  ]) {
+    expect(await failureOf(send(handlerOf(options), silent, {}, given))).toMatchObject({
+      name: "TimeoutError",
+      message: "the reply was not complete after 50 ms",
+    });
+  }
+});
+
+test("nobody listens: the failure is the system's own", async () => {
+  const server = createServer().listen(0, HOST);
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  const failure = await failureOf(send(handlerOf(), { port } as Peer));
+  expect(failure).toMatchObject({ code: "ECONNREFUSED", syscall: "connect" });
+});
+
+test("what watches a reply's memory is asked before it is read, and can refuse it", async () => {
+  const asked: [number, string | undefined, number][] = [];
+  const peer = await Peer.of((socket) => socket.write(OK));
+  const handler = handlerOf();
+  const refused = new Error("no room");
+  const watched = {
+    [REPLY_STARTED]: (status: number, headers: Record<string, string>) => (bytes: number) => {
+      asked.push([status, headers["content-length"], bytes]);
+      if (asked.length > 3) throw refused;
+    },
+  };
+  expect(await send(handler, peer, watched)).toBe("200 ok");
+  expect(asked[0]).toEqual([200, "2", 2]);
+  asked.length = 3;
+  expect(await failureOf(send(handler, peer, watched))).toBe(refused);
+  expect(await send(handler, peer)).toBe("200 ok");
+  expect(peer.sockets).toHaveLength(2);
+});
+
+test("destroy ends what is under way and what waits; a later request opens another connection", async () => {
+  let answers = false;
+  const peer = await Peer.of((socket) => answers && socket.write(OK));
+  const handler = handlerOf({ maxSockets: 1 });
+  const calls = [failureOf(send(handler, peer)), failureOf(send(handler, peer))];
+  await vi.waitUntil(() => peer.requests.length === 1);
+  handler.destroy();
+  for (const call of calls) expect(await call).toMatchObject({ code: "ECONNRESET" });
+  await vi.waitUntil(() => peer.sockets[0]!.destroyed);
+  answers = true;
+  expect(await send(handler, peer)).toBe("200 ok");
+});
+
+test("a certificate is verified by what `tls` says, and a session is resumed", async () => {
+  const resumed: boolean[] = [];
+  const peer = await Peer.of(
+    (socket) => {
+      resumed.push((socket as TLSSocket).isSessionReused());
+      socket.write(OK.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n"));
+    },
+    { tls: true },
+  );
+  const secure = { protocol: "https:" };
+  expect(await failureOf(send(handlerOf(), peer, secure))).toMatchObject({
+    code: "DEPTH_ZERO_SELF_SIGNED_CERT",
+  });
+  const handler = handlerOf({ tls: { ca: SELF_SIGNED.cert } });
+  for (let calls = 0; calls < 3; calls += 1) {
+    expect(await send(handler, peer, secure)).toBe("200 ok");
+  }
+  expect(await send(handler, peer, { ...secure, hostname: "localhost" })).toBe("200 ok");
+  expect(resumed).toEqual([false, true, true, false]);
+});
+
+test("a reply of megabytes comes whole over TLS and without", async () => {
+  const body = Buffer.alloc(5_000_000, "0123456789");
+  const reply = Buffer.concat([
+    Buffer.from(`HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n\r\n`),
+    body,
+  ]);
+  const handler = handlerOf({ tls: { ca: SELF_SIGNED.cert } });
+  for (const tls of [false, true]) {
+    const peer = await Peer.of((socket) => socket.write(reply), { tls });
+    const request = requestTo(peer, { protocol: tls ? "https:" : "http:" });
+    for (let calls = 0; calls < 2; calls += 1) {
+      const { response } = await handler.handle(request);
+      expect(body.equals(response.body)).toBe(true);
+      // In memory of its own: records that are views on it keep nothing else.
+      expect(response.body.buffer.byteLength).toBe(body.length);
+    }
+    expect(peer.sockets).toHaveLength(1);
+  }
+});
+
+test("an address of IPv6 is reached, in brackets as the SDK has it", async () => {
+  const peer = await Peer.of((socket) => socket.write(OK), { host: "::1" });
+  expect(await send(handlerOf(), peer, { hostname: "[::1]" })).toBe("200 ok");
+});
+
+/** A proxy that counts the tunnels that it opens. */
+async function proxy(): Promise<{ readonly url: string; readonly forwarded: string[] }> {
+  const forwarded: string[] = [];
+  const server = createHttpServer();
+  server.on("connect", (request, socket: Socket) => {
+    forwarded.push(`CONNECT ${request.url} ${request.headers["proxy-authorization"] ?? ""}`.trim());
+    const [hostname, port] = request.url!.split(":");
+    const onward = connect(Number(port), hostname, () => {
+      socket.write("HTTP/1.1 200 Connection established\r\n\r\n");
+      socket.pipe(onward).pipe(socket);
+    });
+    onTestFinished(() => void onward.destroy());
+  });
+  server.listen(0, HOST);
+  await once(server, "listening");
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { url: `http://${HOST}:${(server.address() as AddressInfo).port}`, forwarded };
+}
+
+test("a proxy of the environment, or of the options, is used for TLS and without; NO_PROXY and false pass it by", async () => {
+  const [secure, plain] = [
+    await Peer.of((socket) => socket.write(OK), { tls: true }),
+    await Peer.of((socket) => socket.write(OK)),
+  ];
+  const { url, forwarded } = await proxy();
+  const withPassword = url.replace("//", "//user:secret@");
+  const tls = { ca: SELF_SIGNED.cert };
+  const sendBoth = async (options: KinesisHttpHandlerOptions): Promise<void> => {
+    const handler = handlerOf({ tls, ...options });
+    for (const peer of [secure, plain]) {
+      const protocol = peer === secure ? "https:" : "http:";
+      const headers = { host: `${HOST}:${peer.port}`, "content-length": "1" };
+      expect(await send(handler, peer, { protocol, headers })).toBe("200 ok");
+    }
+  };
+  vi.stubEnv("HTTPS_PROXY", withPassword);
+  vi.stubEnv("HTTP_PROXY", url);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  await sendBoth({});
+  const credentials = `Basic ${Buffer.from("user:secret").toString("base64")}`;
+  expect(forwarded).toEqual([
+    `CONNECT ${HOST}:${secure.port} ${credentials}`,
+    `CONNECT ${HOST}:${plain.port}`,
+  ]);
+  forwarded.length = 0;
+  await sendBoth({ proxy: false });
+  vi.stubEnv("NO_PROXY", `other.example,${HOST}`);
+  await sendBoth({});
+  expect(forwarded).toEqual([]);
+  await sendBoth({ proxy: url });
+  expect(forwarded).toHaveLength(2);
+});
+
+test.each([
+  [{ maxSockets: 0 }, "maxSockets: must be a whole number from 1 to 10000, not 0"],
+  [{ connectionTimeout: -1 }, /^connectionTimeout: /],
+  [{ requestTimeout: Number.NaN }, /^requestTimeout: /],
+  [{ proxy: "squid:3128" }, "proxy: must be a URL with http:// or https://, or false"],
+  [{ proxy: "http://" }, /^proxy: must be a URL/],
+  [{ maxSocket: 1 }, /did you mean/],
+])("the options %j are refused", (options, message) => {
+  expect(() => new KinesisHttpHandler(options as object)).toThrow(message);
+});
