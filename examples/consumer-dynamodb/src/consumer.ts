@@ -3,9 +3,8 @@
 import { parseArgs } from "node:util";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { KinesisClient } from "@aws-sdk/client-kinesis";
-import { Consumer, stopSignal } from "@kc/core";
+import { Consumer, KinesisHttpHandler, stopSignal } from "@kc/core";
 import { DynamoDBStore } from "@kc/store-dynamodb";
-import { NodeHttpHandler } from "@smithy/node-http-handler";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -25,7 +24,7 @@ const consumer = new Consumer({
   store,
   client: new KinesisClient({
     // Keeps connections alive: the SDK's default for Kinesis opens one for each call.
-    requestHandler: new NodeHttpHandler(),
+    requestHandler: new KinesisHttpHandler(),
     ...(values.endpoint ? { endpoint: values.endpoint } : {}),
   }),
   logger: console,

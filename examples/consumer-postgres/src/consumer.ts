@@ -1,9 +1,8 @@
 // Usage: DATABASE_URL=postgresql://… node dist/consumer.js STREAM [--endpoint URL]
 import { parseArgs } from "node:util";
 import { KinesisClient } from "@aws-sdk/client-kinesis";
-import { Consumer, stopSignal } from "@kc/core";
+import { Consumer, KinesisHttpHandler, stopSignal } from "@kc/core";
 import { PostgresStore } from "@kc/store-postgres";
-import { NodeHttpHandler } from "@smithy/node-http-handler";
 import pg from "pg";
 
 const { values, positionals } = parseArgs({
@@ -26,7 +25,7 @@ const consumer = new Consumer({
   store,
   client: new KinesisClient({
     // Keeps connections alive: the SDK's default for Kinesis opens one for each call.
-    requestHandler: new NodeHttpHandler(),
+    requestHandler: new KinesisHttpHandler(),
     ...(values.endpoint ? { endpoint: values.endpoint } : {}),
   }),
   logger: console,

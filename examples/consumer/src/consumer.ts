@@ -1,9 +1,8 @@
 // Usage: node dist/consumer.js STREAM [--endpoint URL]   (credentials and Region: the environment's)
 import { parseArgs } from "node:util";
 import { KinesisClient } from "@aws-sdk/client-kinesis";
-import { Consumer, stopSignal } from "@kc/core";
+import { Consumer, KinesisHttpHandler, stopSignal } from "@kc/core";
 import { SqliteStore } from "@kc/store-sqlite";
-import { NodeHttpHandler } from "@smithy/node-http-handler";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -19,7 +18,7 @@ const consumer = new Consumer({
   store,
   client: new KinesisClient({
     // Keeps connections alive: the SDK's default for Kinesis opens one for each call.
-    requestHandler: new NodeHttpHandler(),
+    requestHandler: new KinesisHttpHandler(),
     ...(values.endpoint ? { endpoint: values.endpoint } : {}),
   }),
   logger: console,

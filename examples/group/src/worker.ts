@@ -6,8 +6,7 @@
 import { openSync, writeSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { KinesisClient } from "@aws-sdk/client-kinesis";
-import { Consumer, LeaseGroup, stopSignal } from "@kc/core";
-import { NodeHttpHandler } from "@smithy/node-http-handler";
+import { Consumer, KinesisHttpHandler, LeaseGroup, stopSignal } from "@kc/core";
 import { openStore } from "./stores.ts";
 
 const { values, positionals } = parseArgs({
@@ -30,7 +29,7 @@ const consumer = new Consumer({
   group,
   client: new KinesisClient({
     // Keeps connections alive: the SDK's default for Kinesis opens one for each call.
-    requestHandler: new NodeHttpHandler(),
+    requestHandler: new KinesisHttpHandler(),
     ...(values.endpoint ? { endpoint: values.endpoint } : {}),
   }),
   logger: console,

@@ -5,10 +5,9 @@
  */
 import { parseArgs } from "node:util";
 import { KinesisClient } from "@aws-sdk/client-kinesis";
-import { Consumer, LeaseGroup, stopSignal } from "@kc/core";
+import { Consumer, KinesisHttpHandler, LeaseGroup, stopSignal } from "@kc/core";
 import { PrometheusCounter } from "@kc/counter-prometheus";
 import { SqliteStore } from "@kc/store-sqlite";
-import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { handle } from "./handle.ts";
 import { serve } from "./serve.ts";
 
@@ -33,7 +32,7 @@ const consumer = new Consumer({
   group: new LeaseGroup({ leaseMs: 3000, ...(values.id ? { workerId: values.id } : {}) }),
   client: new KinesisClient({
     // Keeps connections alive: the SDK's default for Kinesis opens one for each call.
-    requestHandler: new NodeHttpHandler(),
+    requestHandler: new KinesisHttpHandler(),
     ...(values.endpoint ? { endpoint: values.endpoint } : {}),
   }),
   counter: new PrometheusCounter(),

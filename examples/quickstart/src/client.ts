@@ -1,5 +1,5 @@
 import { KinesisClient } from "@aws-sdk/client-kinesis";
-import { NodeHttpHandler } from "@smithy/node-http-handler";
+import { KinesisHttpHandler } from "@kc/core";
 
 /**
  * A client for the endpoint, which keeps its connections alive: the SDK's default for Kinesis opens
@@ -7,7 +7,7 @@ import { NodeHttpHandler } from "@smithy/node-http-handler";
  */
 export function makeClient(endpoint: string): KinesisClient {
   const region = process.env["AWS_REGION"] ?? "us-east-1";
-  const requestHandler = new NodeHttpHandler();
+  const requestHandler = new KinesisHttpHandler();
   if (!endpoint.startsWith("http:")) return new KinesisClient({ region, endpoint, requestHandler });
   return new KinesisClient({
     region,

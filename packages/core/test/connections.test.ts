@@ -5,7 +5,7 @@ import { NodeHttp2Handler, NodeHttpHandler } from "@smithy/node-http-handler";
 import { startEmulator } from "@kc/emulator";
 import { expect, onTestFinished, test, vi } from "vitest";
 import type { ExpectedWarnings } from "../../../vitest.warnings.ts";
-import { Consumer } from "../src/index.ts";
+import { Consumer, KinesisHttpHandler } from "../src/index.ts";
 import { SELF_SIGNED } from "./support/certificate.ts";
 import { MemoryCounter } from "./support/memory-counter.ts";
 import { MemoryLogger } from "./support/memory-logger.ts";
@@ -65,7 +65,7 @@ test("a client that closes its connections is reported once, whatever consumers 
     for (let scans = 0; scans < 2; scans += 1) await (await world.run(consumer)).stop();
   }
   expect(world.logger.find("warn", CLOSES)).toHaveLength(1);
-  expect(world.logger.find("warn", /requestHandler: new NodeHttpHandler\(\)/)).toHaveLength(1);
+  expect(world.logger.find("warn", /requestHandler: new KinesisHttpHandler\(\)/)).toHaveLength(1);
 });
 
 test.each([
@@ -89,7 +89,12 @@ test.each([
 );
 
 test("a client that keeps its connections is not reported", async () => {
-  const handlers = [new NodeHttpHandler(), new NodeHttp2Handler(), new NodeHttp2Handler({})];
+  const handlers = [
+    new NodeHttpHandler(),
+    new KinesisHttpHandler(),
+    new NodeHttp2Handler(),
+    new NodeHttp2Handler({}),
+  ];
   const world = await World.of();
   for (const requestHandler of handlers) {
     const { config } = new KinesisClient({ region: "us-east-1", requestHandler });

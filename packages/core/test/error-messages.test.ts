@@ -44,7 +44,7 @@ const CASES: readonly Case[] = [
     http2: true,
     code: "KINESIS_FAILED",
     failure: "not-http2",
-    says: [/What answers does not speak HTTP\/2: .* NodeHttpHandler/],
+    says: [/What answers does not speak HTTP\/2: .* KinesisHttpHandler/],
   },
   {
     what: "an endpoint that speaks HTTP/1.1 over TLS only, to a client of HTTP/2",
@@ -52,7 +52,7 @@ const CASES: readonly Case[] = [
     http2: true,
     code: "KINESIS_FAILED",
     failure: "not-http2",
-    says: [/What answers does not speak HTTP\/2: .* NodeHttpHandler/],
+    says: [/What answers does not speak HTTP\/2: .* KinesisHttpHandler/],
   },
   {
     what: "an endpoint that answers HTTP/2 with HTML and no head, as Python's server does",
@@ -61,7 +61,7 @@ const CASES: readonly Case[] = [
     http2: true,
     code: "KINESIS_FAILED",
     failure: "not-http2",
-    says: [/NodeHttpHandler/],
+    says: [/KinesisHttpHandler/],
   },
   {
     what: "an endpoint that asks for HTTP/1.1 in HTTP/2",
@@ -69,7 +69,7 @@ const CASES: readonly Case[] = [
     http2: true,
     code: "KINESIS_FAILED",
     failure: "not-http2",
-    says: [/NodeHttpHandler/],
+    says: [/KinesisHttpHandler/],
   },
   {
     what: "an endpoint that closes the connection at the first bytes of HTTP/2",
@@ -77,7 +77,7 @@ const CASES: readonly Case[] = [
     http2: true,
     code: "KINESIS_FAILED",
     failure: "passing",
-    says: [/If the endpoint does not speak HTTP\/2, .* NodeHttpHandler/],
+    says: [/If the endpoint does not speak HTTP\/2, .* KinesisHttpHandler/],
   },
   {
     what: "an endpoint that resets a stream of HTTP/2",

@@ -263,13 +263,13 @@ test("an endpoint that never spoke HTTP/2 fails after a minute, with the handler
   await world.clock.advance(59_000);
   expect(run.settled).toBeUndefined();
   expect(world.logger.find("warn", /^a call keeps failing/)[0]!.fields).toMatchObject({
-    advice: expect.stringContaining("NodeHttpHandler"),
+    advice: expect.stringContaining("KinesisHttpHandler"),
   });
   await world.clock.advance(31_000);
 
   expect(run.error).toMatchObject({
     code: "KINESIS_FAILED",
-    message: expect.stringContaining("pass a client with the NodeHttpHandler"),
+    message: expect.stringContaining("pass a client with the KinesisHttpHandler"),
   });
 });
 

@@ -281,19 +281,22 @@ describe.each(["json", "cbor"] as const)("a request in %s", (protocol) => {
   );
 });
 
-describe.each(["sdk", "json", "cbor"] as const)("over our own transport, read as %s,", (protocol) => {
-  test.each(REPLIES.map(([name, given, like = given]) => ({ name, given, like })))(
-    "$name is what the SDK makes of it over its own",
-    async ({ given, like }) => {
-      const isJson = protocol === "sdk";
-      const expected = await outcomeOf(like, "sdk");
-      const outcome = await outcomeOf(isJson ? like : given, protocol, direct);
-      if (given.cut === undefined) expect(outcome).toEqual(expected);
-      // What breaks off is no reply here: it has no status.
-      else expect(outcome).toMatchObject({ error: { code: "ECONNRESET" }, meaning: "passing" });
-    },
-  );
-});
+describe.each(["sdk", "json", "cbor"] as const)(
+  "over our own transport, read as %s,",
+  (protocol) => {
+    test.each(REPLIES.map(([name, given, like = given]) => ({ name, given, like })))(
+      "$name is what the SDK makes of it over its own",
+      async ({ given, like }) => {
+        const isJson = protocol === "sdk";
+        const expected = await outcomeOf(like, "sdk");
+        const outcome = await outcomeOf(isJson ? like : given, protocol, direct);
+        if (given.cut === undefined) expect(outcome).toEqual(expected);
+        // What breaks off is no reply here: it has no status.
+        else expect(outcome).toMatchObject({ error: { code: "ECONNRESET" }, meaning: "passing" });
+      },
+    );
+  },
+);
 
 test("the request is CBOR, with its type and length, and the same members", async () => {
   await outcomeOf(ok(json), "cbor");

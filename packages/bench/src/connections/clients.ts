@@ -14,11 +14,11 @@ export const CLIENTS = {
     http2: true,
     options: () => ({ client: new KinesisClient({ requestHandler: new NodeHttp2Handler() }) }),
   },
-  "NodeHttpHandler, as documented": {
+  NodeHttpHandler: {
     http2: false,
     options: () => ({ client: new KinesisClient({ requestHandler: new NodeHttpHandler() }) }),
   },
-  "the consumer's own": {
+  "KinesisHttpHandler, the consumer's own": {
     http2: false,
     options: () => ({}),
   },

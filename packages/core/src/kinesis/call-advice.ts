@@ -44,11 +44,11 @@ const ADVICE: readonly (readonly [
   ],
   [
     ({ failure }) => failure === "not-http2",
-    "What answers does not speak HTTP/2: pass a client with the NodeHttpHandler",
+    "What answers does not speak HTTP/2: pass a client with the KinesisHttpHandler",
   ],
   [
     ({ text }) => text.includes("http2 request did not get a response"),
-    "If the endpoint does not speak HTTP/2, pass a client with the NodeHttpHandler",
+    "If the endpoint does not speak HTTP/2, pass a client with the KinesisHttpHandler",
   ],
   [
     ({ status }) => status >= 300 && status < 400,

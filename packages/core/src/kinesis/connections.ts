@@ -25,7 +25,7 @@ export async function warnOfClosedConnections(
   reported.add(client);
   warn(
     "the Kinesis client opens a connection for each call, as the SDK's default does. Create it with " +
-      "`requestHandler: new NodeHttpHandler()` of @smithy/node-http-handler",
+      "`requestHandler: new KinesisHttpHandler()`",
   );
 }
 
