@@ -4,6 +4,7 @@ import { benchCheckpoint } from "./checkpoint.ts";
 import { benchConnections } from "./connections/connections.ts";
 import { benchStores } from "./costs/costs.ts";
 import { benchCounters } from "./counters.ts";
+import { benchDelivery } from "./delivery.ts";
 import { benchGroup } from "./group.ts";
 import { benchRead } from "./read/read.ts";
 import { benchShards } from "./shards.ts";
@@ -14,6 +15,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<object>>> = {
   checkpoint: benchCheckpoint,
   group: benchGroup,
   counters: benchCounters,
+  delivery: benchDelivery,
   shards: benchShards,
   stores: benchStores,
 };

@@ -9,6 +9,7 @@ import {
 import {
   Consumer,
   type Counter,
+  type DeliveryOptions,
   type Handler,
   type KinesisClientLike,
   type WireOption,
@@ -27,7 +28,13 @@ export function consumer(
     wire = "auto",
     awaits = false,
     counter,
-  }: { wire?: WireOption; awaits?: boolean; counter?: Counter } = {},
+    delivery = {},
+  }: {
+    wire?: WireOption;
+    awaits?: boolean;
+    counter?: Counter;
+    delivery?: DeliveryOptions;
+  } = {},
 ): Contestant {
   return async (begin) => {
     const stop = new AbortController();
@@ -46,7 +53,7 @@ export function consumer(
       ...options,
       ...(counter === undefined ? {} : { counter }),
     });
-    await reader.scan(handler, { signal: stop.signal });
+    await reader.scan(handler, { ...delivery, signal: stop.signal });
     return { records };
   };
 }
@@ -107,10 +114,13 @@ export function bytesAlone({ url, agent, pages }: Canned): Contestant {
 }
 
 /** A client that answers at once with a page that was decoded before: what is left is the consumer's. */
-export function decodedPages({ shards, pages, records, bytes }: CannedPages): KinesisClientLike {
+export function decodedPages(
+  { shards, pages, records, bytes }: CannedPages,
+  keys = 100,
+): KinesisClientLike {
   const Records = Array.from({ length: records }, (_, i) => ({
     Data: new Uint8Array(bytes),
-    PartitionKey: `key-${i % 100}`,
+    PartitionKey: `key-${i % keys}`,
     SequenceNumber: `4968052060751781245837048628545161261923065463554${i}`.padEnd(56, "0"),
     ApproximateArrivalTimestamp: new Date(),
   }));

@@ -73,7 +73,10 @@ class Concurrent implements Delivery {
   #synchronous = 0;
   #synchronousSince = 0;
   #wake: () => void = () => {};
-  readonly #onStop = (): void => this.#wake();
+  readonly #onStop = (): void => {
+    this.#over = true;
+    this.#wake();
+  };
 
   constructor(
     handler: Handler,
@@ -158,7 +161,7 @@ class Concurrent implements Delivery {
     }
   }
 
-  /** Something was awaited, and is there. */
+  /** Something that was awaited is there. */
   #resume(): void {
     this.#look = true;
     this.#pump();
@@ -185,8 +188,7 @@ class Concurrent implements Delivery {
   }
 
   #mayStart(): boolean {
-    const { stop } = this.#shard;
-    return this.#calls.running < this.#concurrency && !this.#over && !stop.aborted;
+    return this.#calls.running < this.#concurrency && !this.#over;
   }
 
   /**

@@ -8,7 +8,7 @@ import { RecordSignals } from "./record-signal.ts";
 export interface CallEnds<Job> {
   readonly onDone: (job: Job, answer: unknown) => void;
   readonly onFailed: (job: Job, error: unknown, call: HandlerCall) => void;
-  /** The call is over, and there is room for another. */
+  /** Calls are over, and there is room for others. Called once for those that return together. */
   readonly onRoom: () => void;
 }
 
@@ -26,7 +26,16 @@ export class HandlerCalls<Job> {
   /** Those that are waited for, and those that are free. */
   readonly #all = new Set<OpenCall<Job>>();
   #running = 0;
+  /** Calls that returned since `onRoom` was called last, and when they began, added up. */
+  #returned = 0;
+  #startedAt = 0;
   #onOver: () => void = () => {};
+  readonly #onReturned = (): void => {
+    const returned = this.#returned;
+    this.#metrics.took(returned * this.#shard.clock.monotonic() - this.#startedAt, returned);
+    this.#returned = this.#startedAt = 0;
+    this.#ends.onRoom();
+  };
 
   constructor(
     shard: DeliveredShard,
@@ -103,7 +112,6 @@ export class HandlerCalls<Job> {
     this.#over(call, job, call.timeout !== undefined || failed, call.timeout ?? value);
     call.timeout = undefined;
     this.release(call);
-    this.#ends.onRoom();
   }
 
   /** It has not returned in the time that it had after its timeout. */
@@ -115,13 +123,14 @@ export class HandlerCalls<Job> {
     });
     this.#over(call, call.job!, true, call.timeout);
     this.#all.delete(call);
-    this.#ends.onRoom();
   }
 
   #over(call: OpenCall<Job>, job: Job, failed: boolean, value: unknown): void {
     call.job = undefined;
     this.#running -= 1;
-    this.#metrics.took(this.#shard.clock.monotonic() - call.startedAt, 1);
+    if (this.#returned === 0) queueMicrotask(this.#onReturned);
+    this.#returned += 1;
+    this.#startedAt += call.startedAt;
     if (failed) this.#ends.onFailed(job, value, call.call);
     else this.#ends.onDone(job, value);
     if (this.#running === 0) this.#onOver();
