@@ -21,7 +21,7 @@ interface Dashboard {
 
 /** Metrics that do not occur while nothing fails and no worker joins or leaves. */
 const RARE =
-  /kinesis_(errors|handler_errors|trimmed|dropped_metrics|leases_released|leases_lost|handoffs_forced|evictions|takeover_duration|outage_age)_/;
+  /kinesis_(errors|handler_errors|trimmed|out_of_range_records|dropped_metrics|leases_released|leases_lost|handoffs_forced|evictions|takeover_duration|outage_age)_/;
 
 const expressions = dashboard.panels
   .flatMap(({ title, targets = [] }) => targets.map(({ expr }) => ({ title, expr })))

@@ -87,5 +87,6 @@ export {
   KinesisHttpHandler,
   type KinesisHttpHandlerOptions,
 } from "./kinesis/transport/http-handler.ts";
+export type { Deaggregate } from "./kinesis/aggregates/shard-aggregates.ts";
 export type { WireOption } from "./kinesis/wire/wire.ts";
 export type { KinesisClientLike } from "./kinesis/stream-client.ts";

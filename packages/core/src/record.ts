@@ -4,12 +4,22 @@ const decoder = new TextDecoder();
 export class ConsumerRecord<Value = unknown> {
   /** The bytes as they were put. May be a view on the whole page's memory: see `copy()`. */
   readonly data: Uint8Array;
-  /** Empty where the stream's mode has none. */
-  readonly partitionKey: string;
-  /** A decimal string of up to 56 digits, unique and increasing within the shard. */
+  /**
+   * Absent where the producer gave none, which streams whose records are distributed automatically
+   * (`RecordDistributionStrategy: AUTO`) allow. Such a record has no order to keep.
+   */
+  readonly partitionKey: string | undefined;
+  /** The hash key that the producer of a user record gave; the service does not tell that of others. */
+  readonly explicitHashKey: string | undefined;
+  /**
+   * A decimal string of up to 56 digits, increasing within the shard. Unique but for the user records
+   * of one aggregate, which share it.
+   */
   readonly sequenceNumber: string;
-  /** Index of a user record inside its KPL aggregate. */
+  /** Index of a user record inside its KPL aggregate; undefined = it did not come in one. */
   readonly subSequenceNumber: number | undefined;
+  /** Did it come inside a KPL aggregate? */
+  readonly aggregated: boolean;
   /** When the service took it, to the millisecond. */
   readonly approximateArrivalTimestamp: Date;
   readonly shardId: string;
@@ -22,8 +32,10 @@ export class ConsumerRecord<Value = unknown> {
   constructor(fields: RecordFields<Value>) {
     this.data = fields.data;
     this.partitionKey = fields.partitionKey;
+    this.explicitHashKey = fields.explicitHashKey;
     this.sequenceNumber = fields.sequenceNumber;
     this.subSequenceNumber = fields.subSequenceNumber;
+    this.aggregated = fields.aggregated ?? false;
     this.approximateArrivalTimestamp = fields.approximateArrivalTimestamp;
     this.shardId = fields.shardId;
     this.millisBehindLatest = fields.millisBehindLatest;
@@ -56,9 +68,11 @@ export class ConsumerRecord<Value = unknown> {
 
 export interface RecordFields<Value = unknown> {
   readonly data: Uint8Array;
-  readonly partitionKey: string;
+  readonly partitionKey: string | undefined;
+  readonly explicitHashKey?: string | undefined;
   readonly sequenceNumber: string;
   readonly subSequenceNumber: number | undefined;
+  readonly aggregated?: boolean;
   readonly approximateArrivalTimestamp: Date;
   readonly shardId: string;
   readonly millisBehindLatest: number;

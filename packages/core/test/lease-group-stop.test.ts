@@ -116,9 +116,12 @@ test.each([
   async (_what, operations) => {
     const group = await GroupWorld.of({ shards: 4 });
     const { clock } = group.world;
-    const running = new Set<string>();
+    const running = new Set<string | undefined>();
     let overlaps = 0;
-    const slow = async (record: { partitionKey: string; text(): string }): Promise<void> => {
+    const slow = async (record: {
+      partitionKey: string | undefined;
+      text(): string;
+    }): Promise<void> => {
       if (running.has(record.partitionKey)) overlaps += 1;
       running.add(record.partitionKey);
       await sleep(clock, Number(record.text()) < 10 ? 15_000 : 0);

@@ -142,7 +142,7 @@ test("split shards are read after their parents, on whichever worker, in each ke
   const group = await GroupWorld.of({ shards: 2 });
   const { world } = group;
   const order: string[] = [];
-  const note = (record: { partitionKey: string; text(): string }): void =>
+  const note = (record: { partitionKey: string | undefined; text(): string }): void =>
     void order.push(`${record.partitionKey}:${record.text()}`);
   await Promise.all([group.join("a", {}, note), group.join("b", {}, note)]);
   await world.clock.advance(3000);

@@ -17,7 +17,7 @@ import { Pauses } from "../src/delivery/pauses.ts";
 import { RecordSignals } from "../src/delivery/record-signal.ts";
 import { StartGate } from "../src/delivery/start-gate.ts";
 import { Tracker } from "../src/delivery/tracker.ts";
-import { ConsumerRecord, MemoryStore, type Handler } from "../src/index.ts";
+import { MemoryStore, type ConsumerRecord, type Handler } from "../src/index.ts";
 import { DecodedRecords } from "../src/kinesis/page-records.ts";
 import { StreamClient } from "../src/kinesis/stream-client.ts";
 import { resolveOptions } from "../src/options/resolve-options.ts";
@@ -37,7 +37,7 @@ class ByKey implements Delivery {
   readonly #gate: StartGate;
   readonly #metrics: HandledMetrics;
   readonly #handler: Handler;
-  readonly #lanes = new Map<string, Promise<void>>();
+  readonly #lanes = new Map<string | undefined, Promise<void>>();
 
   constructor(handler: Handler, shard: DeliveredShard) {
     this.#shard = shard;
@@ -51,7 +51,7 @@ class ByKey implements Delivery {
     const records = this.#tracker.accept(page);
     this.#metrics.begin();
     for (let record = records.current(); record; record = records.current()) {
-      const ordinal = this.#tracker.start(record.sequenceNumber, record.subSequenceNumber);
+      const ordinal = this.#tracker.start(record.sequenceNumber, records.checkpointSub);
       const before = this.#lanes.get(record.partitionKey) ?? Promise.resolve();
       const lane = before.then(() => this.#handle(record, ordinal));
       lane.catch(() => {});
@@ -167,7 +167,7 @@ class PushedReader implements ShardReader {
         Data: Buffer.from(SequenceNumber),
       })),
     );
-    const cursor: RecordCursor = new PageCursor(records, this.#shard.shardId, 0);
+    const cursor: RecordCursor = new PageCursor(records, this.#shard.shardId, 0, undefined);
     this.#resume.accept({ records, millisBehindLatest: 0, completeUntil: undefined }, cursor);
     const memory = await this.#account.reserve(records.heldBytes, 0, this.#shard.stop);
     memory.arrived();
@@ -278,70 +278,4 @@ test("a reader that replies are pushed to fits behind the seam: it resumes, ends
   expect(seen).toEqual(["11", "12"]);
   const stored = await store.getCheckpoints(scope);
   expect(stored.get("shardId-000000000000")).toEqual({ kind: "shard-end", sequenceNumber: "12" });
-});
-
-/** A cursor that makes two records of each: what an aggregate will be. */
-class Pairs implements RecordCursor {
-  readonly #inner: PageCursor;
-  #sub = 0;
-
-  constructor(inner: PageCursor) {
-    this.#inner = inner;
-  }
-
-  get left(): number {
-    return this.#inner.left;
-  }
-
-  current(): ConsumerRecord | undefined {
-    const record = this.#inner.current();
-    // Every field is the instance's own.
-    // oxlint-disable-next-line typescript/no-misused-spread
-    return record && new ConsumerRecord({ ...record, subSequenceNumber: this.#sub });
-  }
-
-  advance(): void {
-    this.#sub = 1 - this.#sub;
-    if (this.#sub === 0) this.#inner.advance();
-  }
-
-  dropThrough({
-    sequenceNumber,
-    subSequenceNumber = 1,
-  }: {
-    sequenceNumber: string;
-    subSequenceNumber?: number;
-  }): void {
-    for (;;) {
-      const record = this.current();
-      if (record?.sequenceNumber !== sequenceNumber || this.#sub > subSequenceNumber) return;
-      this.advance();
-    }
-  }
-}
-
-test("a cursor may make several records of one, and reading resumes inside of it", () => {
-  const records = new DecodedRecords(
-    ["1", "2"].map((SequenceNumber) => ({
-      SequenceNumber,
-      PartitionKey: "key",
-      Data: Buffer.from("x"),
-    })),
-  );
-  const cursor = new Pairs(new PageCursor(records, "shardId-000000000000", 0));
-  const from = { ShardIteratorType: "AT_SEQUENCE_NUMBER", StartingSequenceNumber: "1" } as const;
-  const resume = new ResumePoint(
-    { from, delivered: { sequenceNumber: "1", subSequenceNumber: 0 } },
-    { monotonic: () => 0, now: () => 0 } as never,
-  );
-  resume.resumed();
-  expect(
-    resume.accept({ records, millisBehindLatest: 0, completeUntil: undefined }, cursor),
-  ).toBeUndefined();
-  const places: string[] = [];
-  for (let record = cursor.current(); record; record = cursor.current()) {
-    places.push(`${record.sequenceNumber}.${record.subSequenceNumber}`);
-    cursor.advance();
-  }
-  expect(places).toEqual(["1.1", "2.0", "2.1"]);
 });

@@ -1,4 +1,5 @@
 /** A user's first file for each package, checked against the declarations that are published. */
+import { Aggregator } from "@kc/aggregator";
 import { storeConformance } from "@kc/conformance";
 import {
   Consumer,
@@ -51,4 +52,5 @@ export const consumers: readonly Consumer[] = stores.map(
 );
 export const emulator: () => Promise<Emulator> = () => startEmulator();
 export const total = (record: ConsumerRecord): number => record.json<{ total: number }>().total;
+export const aggregator: Aggregator = new Aggregator({ client, stream: "orders" });
 export const suite: typeof storeConformance = storeConformance;

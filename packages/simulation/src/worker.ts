@@ -193,7 +193,7 @@ export class Worker {
     const { ledger, random, onViolation } = this.#options;
     const running: Running = {
       worker: this.id,
-      key: record.partitionKey,
+      key: record.partitionKey!,
       signal: context.signal,
       isZombie: () => this.isZombie,
     };

@@ -204,7 +204,7 @@ class Concurrent implements Delivery {
       const last = this.#lanes.lastOf(this.#lane);
       if (last === undefined) return this.#tracker.mayStartNext();
       if (this.#lanes.waiting >= WAITING_FOR_EACH * this.#concurrency) return false;
-      const job = this.#pass(page!, record, this.#startOf(record));
+      const job = this.#pass(page!, record, this.#startOf(page!, record));
       this.#lanes.follow(last, job);
       if (last.isDetached) this.#detach(job);
     }
@@ -249,7 +249,7 @@ class Concurrent implements Delivery {
   }
 
   #startAtCursor(page: RecordCursor, record: ConsumerRecord): void {
-    const ordinal = this.#startOf(record);
+    const ordinal = this.#startOf(page, record);
     if (this.#laneFailure !== undefined || this.#failures.isTooOld(record)) {
       return this.#refuse(this.#pass(page, record, ordinal));
     }
@@ -319,9 +319,10 @@ class Concurrent implements Delivery {
     return new RecordJob(record, ordinal, this.#lane);
   }
 
-  #startOf({ sequenceNumber, subSequenceNumber }: ConsumerRecord): number {
+  /** The record at the cursor starts: its ordinal. */
+  #startOf({ checkpointSub }: RecordCursor, { sequenceNumber }: ConsumerRecord): number {
     this.#unfinished += 1;
-    return this.#tracker.start(sequenceNumber, subSequenceNumber);
+    return this.#tracker.start(sequenceNumber, checkpointSub);
   }
 
   #count({ data }: ConsumerRecord): void {

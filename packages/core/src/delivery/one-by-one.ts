@@ -103,10 +103,10 @@ class OneByOne implements Delivery {
 
       const record = records.current();
       if (record === undefined) return;
-      const { sequenceNumber, subSequenceNumber } = record;
+      const { sequenceNumber } = record;
       metrics.records += 1;
       metrics.bytes += record.data.byteLength;
-      if (ordinal < 0) ordinal = tracker.start(sequenceNumber, subSequenceNumber);
+      if (ordinal < 0) ordinal = tracker.start(sequenceNumber, records.checkpointSub);
       let answer: unknown;
       try {
         answer = call.begin(handler, record, 1);

@@ -2,7 +2,6 @@ import type { ShardProgress } from "../checkpoints/shard-progress.ts";
 import type { Reservation } from "../reading/read-account.ts";
 import type { RecordCursor } from "../reading/record-cursor.ts";
 import type { Page } from "../reading/shard-reader.ts";
-import type { ConsumerRecord } from "../record.ts";
 import { Beyond, type OpenRecords } from "./beyond.ts";
 import { UnfinishedRecords } from "./unfinished-records.ts";
 
@@ -102,7 +101,9 @@ export class Tracker implements OpenRecords {
       copiedBytes: 0,
     });
     if (!this.#beyond.isResumed) return page.records;
-    return new UnfinishedRecords(page.records, (record) => this.#passDone(record));
+    return new UnfinishedRecords(page.records, (sequenceNumber, checkpointSub) =>
+      this.#passDone(sequenceNumber, checkpointSub),
+    );
   }
 
   /**
@@ -125,13 +126,13 @@ export class Tracker implements OpenRecords {
     this.#settle(newest);
   }
 
-  /** A record of the newest page starts: its ordinal. */
-  start(sequenceNumber: string, subSequenceNumber: number | undefined): number {
+  /** A record of the newest page starts: its ordinal. @param checkpointSub as of the page's cursor */
+  start(sequenceNumber: string, checkpointSub: number | undefined): number {
     const ordinal = this.#next;
     if (ordinal - this.#low === this.#states.length) this.#grow();
     const slot = ordinal & (this.#states.length - 1);
     this.#sequenceNumbers[slot] = sequenceNumber;
-    this.#subSequenceNumbers[slot] = subSequenceNumber;
+    this.#subSequenceNumbers[slot] = checkpointSub;
     this.#states[slot] = UNFINISHED;
     this.#next = ordinal + 1;
     this.#pages[this.#pages.length - 1]!.unfinished += 1;
@@ -170,10 +171,10 @@ export class Tracker implements OpenRecords {
     for (const { memory } of this.#pages.splice(0)) memory.release();
   }
 
-  #passDone({ sequenceNumber, subSequenceNumber }: ConsumerRecord): boolean {
-    if (!this.#beyond.includes(sequenceNumber, subSequenceNumber)) return false;
+  #passDone(sequenceNumber: string, checkpointSub: number | undefined): boolean {
+    if (!this.#beyond.includes(sequenceNumber, checkpointSub)) return false;
     this.#beyond.met();
-    const ordinal = this.start(sequenceNumber, subSequenceNumber);
+    const ordinal = this.start(sequenceNumber, checkpointSub);
     if (ordinal !== this.#low) this.#doneBeyond(ordinal);
     this.#finish(ordinal, DONE);
     return true;

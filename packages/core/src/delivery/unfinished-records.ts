@@ -5,10 +5,13 @@ import type { ConsumerRecord } from "../record.ts";
 /** A page's records without those that were done before the shard was resumed. */
 export class UnfinishedRecords implements RecordCursor {
   readonly #records: RecordCursor;
-  readonly #passDone: (record: ConsumerRecord) => boolean;
+  readonly #passDone: (sequenceNumber: string, checkpointSub: number | undefined) => boolean;
 
   /** @param passDone is the record done? Then it is noted, and passed */
-  constructor(records: RecordCursor, passDone: (record: ConsumerRecord) => boolean) {
+  constructor(
+    records: RecordCursor,
+    passDone: (sequenceNumber: string, checkpointSub: number | undefined) => boolean,
+  ) {
     this.#records = records;
     this.#passDone = passDone;
   }
@@ -17,10 +20,15 @@ export class UnfinishedRecords implements RecordCursor {
     return this.#records.left;
   }
 
+  get checkpointSub(): number | undefined {
+    return this.#records.checkpointSub;
+  }
+
   current(): ConsumerRecord | undefined {
     for (;;) {
       const record = this.#records.current();
-      if (record === undefined || !this.#passDone(record)) return record;
+      if (record === undefined) return undefined;
+      if (!this.#passDone(record.sequenceNumber, this.#records.checkpointSub)) return record;
       this.#records.advance();
     }
   }

@@ -1,5 +1,6 @@
 import type { _Record as SdkRecord } from "@aws-sdk/client-kinesis";
 import { ConsumerRecord } from "../record.ts";
+import { beginsLikeAggregate } from "./aggregates/aggregate.ts";
 
 /** A page's records. A page may wait for its turn, so its records are made when theirs comes. */
 export interface PageRecords {
@@ -9,6 +10,8 @@ export interface PageRecords {
   /** The memory that the page keeps alive, in bytes. */
   readonly heldBytes: number;
   sequenceNumber(index: number): string;
+  /** Do the record's data begin like a KPL aggregate? */
+  beginsLikeAggregate(index: number): boolean;
   record(index: number, shardId: string, millisBehindLatest: number): ConsumerRecord;
 }
 
@@ -47,13 +50,21 @@ export class DecodedRecords implements PageRecords {
     return this.#records[index]?.SequenceNumber ?? "";
   }
 
+  /** Do the record's data begin like a KPL aggregate? */
+  beginsLikeAggregate(index: number): boolean;
+  beginsLikeAggregate(index: number): boolean {
+    return beginsLikeAggregate(this.#records[index]?.Data ?? EMPTY, 0);
+  }
+
   record(index: number, shardId: string, millisBehindLatest: number): ConsumerRecord {
     const source = this.#records[index]!;
     return new ConsumerRecord({
       data: source.Data ?? EMPTY,
-      partitionKey: source.PartitionKey ?? "",
+      partitionKey: source.PartitionKey ?? undefined,
+      explicitHashKey: undefined,
       sequenceNumber: source.SequenceNumber ?? "",
       subSequenceNumber: undefined,
+      aggregated: false,
       approximateArrivalTimestamp: source.ApproximateArrivalTimestamp ?? new Date(0),
       shardId,
       millisBehindLatest,

@@ -13,6 +13,7 @@ import { CallLine } from "./call-line.ts";
 import { BACKOFF, CallRetry, type RetriedCall } from "./call-retry.ts";
 import { Caller, type Turn } from "./call-turn.ts";
 import { classify } from "./classify.ts";
+import { Distribution } from "./distribution.ts";
 import { ServiceClock } from "./service-clock.ts";
 import { ShardCalls } from "./shard-calls.ts";
 import { readListing } from "./shard-listing.ts";
@@ -63,6 +64,8 @@ export class StreamClient {
   #createdAt: Date | undefined;
   /** The calls for shards; those for the stream as a whole do not wait behind them. */
   readonly line: CallLine;
+  /** How records come to their shards. */
+  readonly distribution: Distribution;
   readonly #streamLine: CallLine;
   readonly #serviceClock: ServiceClock;
   /** Of the shards in the last complete listing. */
@@ -84,6 +87,7 @@ export class StreamClient {
     this.#wire = new Wire(options.wire, options.telemetry);
     this.#retry = new CallRetry({ ...options, target: () => this.#target });
     this.#serviceClock = new ServiceClock(options.clock);
+    this.distribution = new Distribution(options.clock);
     this.line = new CallLine(options.clock, SHARD_CALLS);
     this.#streamLine = new CallLine(options.clock, STREAM_CALLS);
     const stream = "StreamARN" in options.id ? options.id.StreamARN : options.id.StreamName;
@@ -115,6 +119,7 @@ export class StreamClient {
       throw this.#asFailure("DescribeStreamSummary", error, signal);
     });
     this.#wasThere = true;
+    this.distribution.described(summary.RecordDistributionStrategy);
     const creationTimestamp = summary.StreamCreationTimestamp ?? undefined;
     this.#createdAt ??= creationTimestamp;
     return { streamARN: summary.StreamARN ?? "", creationTimestamp };

@@ -2,6 +2,7 @@ import type { LeaseStore } from "../checkpoints/lease-store.ts";
 import type { StartPosition, Store } from "../checkpoints/store.ts";
 import type { Clock } from "../clock.ts";
 import type { Group, LeasingGroup } from "../groups/group.ts";
+import type { Deaggregate } from "../kinesis/aggregates/shard-aggregates.ts";
 import type { KinesisClientLike } from "../kinesis/stream-client.ts";
 import type { WireOption } from "../kinesis/wire/wire.ts";
 import type { Counter } from "../telemetry/counter.ts";
@@ -37,6 +38,11 @@ export interface ConsumerOptions {
   readonly maxRecords?: number;
   /** What GetRecords speaks: CBOR, or JSON where that is not understood. @default "auto" */
   readonly wire?: WireOption;
+  /**
+   * Are the user records of KPL aggregates delivered one by one? "all" = also those whose keys belong
+   * to another shard; false = an aggregate is one record. @default true
+   */
+  readonly deaggregate?: Deaggregate;
   /** From one poll of an idle shard to the next where the shards are many. @default 1000 */
   readonly idleIntervalMs?: number;
   /** The most memory that pages may take up, over all shards, in bytes. @default 64 MiB */

@@ -83,6 +83,6 @@ function memberOf(value: unknown, name: string): unknown {
 }
 
 /** Members of an object are not shown: an object in the wrong place may hold a secret. */
-function shown(value: unknown): string {
+export function shown(value: unknown): string {
   return inspect(value, { depth: -1, breakLength: Infinity, maxStringLength: 40 });
 }

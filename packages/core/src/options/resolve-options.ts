@@ -45,6 +45,7 @@ const OPTION_NAMES: Readonly<Record<keyof ConsumerOptions, true>> = {
   immediateRescan: true,
   maxRecords: true,
   wire: true,
+  deaggregate: true,
   idleIntervalMs: true,
   maxBufferedBytes: true,
   readShare: true,

@@ -1,8 +1,15 @@
 import type { StartPosition, StoreCapabilities } from "../checkpoints/store.ts";
 import { ConfigError } from "../errors.ts";
+import type { Deaggregate } from "../kinesis/aggregates/shard-aggregates.ts";
 import { WIRE_OPTIONS, type WireOption } from "../kinesis/wire/wire.ts";
 import type { ConsumerOptions } from "./consumer-options.ts";
-import { checkBoolean, checkDuration, checkOneOf, checkWholeNumber } from "./option-values.ts";
+import {
+  checkBoolean,
+  checkDuration,
+  checkOneOf,
+  checkWholeNumber,
+  shown,
+} from "./option-values.ts";
 
 /** The options that are numbers, switches and choices. Docstrings are at `ConsumerOptions`. */
 export interface ResolvedSettings {
@@ -11,6 +18,7 @@ export interface ResolvedSettings {
   readonly immediateRescan: boolean;
   readonly maxRecords: number;
   readonly wire: WireOption;
+  readonly deaggregate: Deaggregate;
   readonly idleIntervalMs: number;
   readonly maxBufferedBytes: number;
   readonly readShare: number;
@@ -33,6 +41,7 @@ export function resolveSettings(
     immediateRescan = false,
     maxRecords = 10_000,
     wire = "auto",
+    deaggregate = true,
     idleIntervalMs = 1000,
     maxBufferedBytes = 64 * MIB,
     readShare = 1,
@@ -47,6 +56,7 @@ export function resolveSettings(
     immediateRescan: checkBoolean("immediateRescan", immediateRescan),
     maxRecords: checkWholeNumber("maxRecords", maxRecords, { least: 1, most: 10_000 }),
     wire: checkOneOf("wire", wire, WIRE_OPTIONS),
+    deaggregate: checkDeaggregate(deaggregate),
     idleIntervalMs: checkDuration("idleIntervalMs", idleIntervalMs),
     maxBufferedBytes: checkWholeNumber(
       "maxBufferedBytes",
@@ -72,6 +82,11 @@ function checkStart(start: unknown): StartPosition {
     throw new ConfigError("start.timestamp", "must be a valid Date");
   }
   return { timestamp: new Date(date) };
+}
+
+function checkDeaggregate(deaggregate: unknown): Deaggregate {
+  if (typeof deaggregate === "boolean" || deaggregate === "all") return deaggregate;
+  throw new ConfigError("deaggregate", `must be true, false or "all", not ${shown(deaggregate)}`);
 }
 
 function checkReadShare(share: unknown): number {

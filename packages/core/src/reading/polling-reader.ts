@@ -1,5 +1,6 @@
 import type { ApplicationStart } from "../checkpoints/start-position.ts";
 import type { Clock } from "../clock.ts";
+import { ShardAggregates, type Deaggregate } from "../kinesis/aggregates/shard-aggregates.ts";
 import type { StreamClient } from "../kinesis/stream-client.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { PollOptions } from "./pacing.ts";
@@ -13,6 +14,7 @@ import { ShardPoller } from "./shard-poller.ts";
 export interface PollingOptions {
   readonly application: ApplicationStart;
   readonly poll: PollOptions & { readonly maxRecords: number; readonly readShare: number };
+  readonly deaggregate: Deaggregate;
   readonly shared: SharedReading;
   readonly stream: StreamClient;
   readonly clock: Clock;
@@ -26,13 +28,17 @@ export class PollingReader implements ShardReader {
   readonly #ahead: ReadAhead;
 
   constructor(shard: ReadShard, options: PollingOptions) {
-    const { shardId, start, stop, isHandling } = shard;
-    const { poll, shared } = options;
+    const { shardId, start, stop, hashKeyRange, isHandling } = shard;
+    const { poll, shared, deaggregate, stream, telemetry } = options;
     const account = shared.budget.open();
     account.isHandling = isHandling;
     this.#account = account;
     this.#gate = new PollGate({ ...options, ...poll, shardId, account });
-    const poller = new ShardPoller({ ...options, shardId, start, gate: this.#gate });
+    const { distribution } = stream;
+    const aggregates = deaggregate
+      ? new ShardAggregates({ shardId, hashKeyRange, deaggregate, distribution, telemetry })
+      : undefined;
+    const poller = new ShardPoller({ ...options, shardId, start, gate: this.#gate, aggregates });
     this.#ahead = new ReadAhead({ poller, account, stop });
   }
 

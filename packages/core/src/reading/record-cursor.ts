@@ -1,11 +1,18 @@
 import { compareSequenceNumbers, type Position } from "../checkpoints/position.ts";
+import type { Aggregate } from "../kinesis/aggregates/aggregate.ts";
+import type { ShardAggregates } from "../kinesis/aggregates/shard-aggregates.ts";
 import type { PageRecords } from "../kinesis/page-records.ts";
 import type { ConsumerRecord } from "../record.ts";
 
 /** A page's records in order, each made when its turn comes. One stream record may hold several. */
 export interface RecordCursor {
-  /** Stream records that are not passed yet. */
+  /** Records that are not passed yet. An aggregate counts as one until its turn comes. */
   readonly left: number;
+  /**
+   * The sub-sequence number of the checkpoint that the record at the cursor is done with. Undefined =
+   * with it the whole stream record is done, as with the last user record of an aggregate.
+   */
+  readonly checkpointSub: number | undefined;
   /** The record at the cursor, created by each call; undefined = the page is over. */
   current(): ConsumerRecord | undefined;
   /** Passes the record at the cursor. */
@@ -14,40 +21,84 @@ export interface RecordCursor {
   dropThrough(position: Position): void;
 }
 
-/** A cursor that makes one record of each stream record. */
+/** The records of one page. With `aggregates`, those that hold user records are taken apart. */
 export class PageCursor implements RecordCursor {
   readonly #records: PageRecords;
   readonly #shardId: string;
   readonly #millisBehindLatest: number;
+  readonly #aggregates: ShardAggregates | undefined;
   #index = 0;
+  /** The stream record at the cursor, if it is one. */
+  #aggregate: Aggregate | undefined;
 
-  constructor(records: PageRecords, shardId: string, millisBehindLatest: number) {
+  constructor(
+    records: PageRecords,
+    shardId: string,
+    millisBehindLatest: number,
+    aggregates: ShardAggregates | undefined,
+  ) {
     this.#records = records;
     this.#shardId = shardId;
     this.#millisBehindLatest = millisBehindLatest;
+    this.#aggregates = aggregates;
   }
 
   get left(): number {
-    return this.#records.length - this.#index;
+    const records = this.#records.length - this.#index;
+    return this.#aggregate === undefined ? records : records + this.#aggregate.left;
+  }
+
+  get checkpointSub(): number | undefined {
+    const aggregate = this.#aggregate;
+    return aggregate === undefined || aggregate.isLast ? undefined : aggregate.sub;
   }
 
   current(): ConsumerRecord | undefined {
-    if (this.#index >= this.#records.length) return undefined;
-    return this.#records.record(this.#index, this.#shardId, this.#millisBehindLatest);
+    for (; this.#index < this.#records.length; this.#index += 1) {
+      if (this.#aggregate !== undefined) return this.#aggregate.record();
+      const aggregates = this.#aggregates;
+      const isCandidate =
+        aggregates !== undefined && this.#records.beginsLikeAggregate(this.#index);
+      const record = this.#records.record(this.#index, this.#shardId, this.#millisBehindLatest);
+      if (!isCandidate) return record;
+      const aggregate = aggregates.open(record, true);
+      if (aggregate === undefined) return record;
+      // All of its user records may be other shards'.
+      if (aggregate.next()) this.#aggregate = aggregate;
+      else continue;
+      return aggregate.record();
+    }
+    return undefined;
   }
 
   advance(): void {
+    if (this.#aggregate?.next()) return;
+    this.#aggregate = undefined;
     this.#index += 1;
   }
 
-  /** A record is delivered as a whole here: if only a part of it was done, it is delivered again. */
   dropThrough({ sequenceNumber, subSequenceNumber }: Position): void {
-    const atMost = subSequenceNumber === undefined ? 0 : -1;
-    while (
-      this.left > 0 &&
-      compareSequenceNumbers(this.#records.sequenceNumber(this.#index), sequenceNumber) <= atMost
-    ) {
-      this.#index += 1;
+    const records = this.#records;
+    for (; this.#index < records.length; this.#index += 1) {
+      const order = compareSequenceNumbers(records.sequenceNumber(this.#index), sequenceNumber);
+      if (order > 0) return;
+      if (order < 0 || subSequenceNumber === undefined) continue;
+      // If it is delivered as a whole now, it is delivered again.
+      if (!this.#enter(subSequenceNumber)) return;
+      if (this.#aggregate !== undefined) return;
     }
+  }
+
+  /** Enters the aggregate at the cursor behind this user record; false = it is none. */
+  #enter(subSequenceNumber: number): boolean {
+    const record = this.#records.record(this.#index, this.#shardId, this.#millisBehindLatest);
+    const aggregate = this.#aggregates?.open(record, false);
+    if (aggregate === undefined) return false;
+    while (aggregate.next()) {
+      if (aggregate.sub <= subSequenceNumber) continue;
+      this.#aggregate = aggregate;
+      return true;
+    }
+    return true;
   }
 }

@@ -10,6 +10,7 @@ import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Call } from "../telemetry/troubles.ts";
 import type { PolledReply, PollGate } from "./poll-gate.ts";
 import { PageCursor } from "./record-cursor.ts";
+import type { ShardAggregates } from "../kinesis/aggregates/shard-aggregates.ts";
 import { ResumePoint } from "./resume-point.ts";
 import type { Page, ReadStart } from "./shard-reader.ts";
 
@@ -22,6 +23,8 @@ export interface ShardPollerOptions {
   readonly application: ApplicationStart;
   readonly stream: StreamClient;
   readonly gate: PollGate;
+  /** Takes aggregates apart; undefined = they are delivered as they are. */
+  readonly aggregates: ShardAggregates | undefined;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
 }
@@ -50,6 +53,7 @@ export class ShardPoller {
    */
   async next(signal: AbortSignal): Promise<Page | undefined> {
     const { stream, shardId, gate } = this.#options;
+    if (stream.distribution.takeWanted()) await stream.describe(signal);
     await gate.untilDue(signal);
     for (;;) {
       signal.throwIfAborted();
@@ -79,10 +83,10 @@ export class ShardPoller {
   }
 
   #accept({ reply, receivedAt, memory }: PolledReply): Page {
-    const { shardId } = this.#options;
+    const { shardId, aggregates } = this.#options;
     const { records, millisBehindLatest, children, nextShardIterator } = reply;
     this.#refused = 0;
-    const cursor = new PageCursor(records, shardId, millisBehindLatest);
+    const cursor = new PageCursor(records, shardId, millisBehindLatest, aggregates);
     const lost = this.#resume.accept(reply, cursor);
     if (lost !== undefined) {
       this.#reportTrimmed("the record to continue at is no longer there", lost);

@@ -184,9 +184,11 @@ export class Scan {
   async #read(assignment: ShardAssignment, application: ApplicationStart): Promise<ShardOutcome> {
     const { signal: stop } = this.#stop;
     if (stop.aborted) return { kind: "stopped" };
-    const { clock, random, telemetry, drainTimeoutMs, onShardClosed, ...poll } = this.#options;
+    const { clock, random, telemetry, drainTimeoutMs, onShardClosed, deaggregate, ...poll } =
+      this.#options;
     const stream = this.#stream;
-    const polling = { application, poll, shared: this.#reading, stream, clock, telemetry };
+    const shared = this.#reading;
+    const polling = { application, poll, deaggregate, shared, stream, clock, telemetry };
     return this.#runs.read(assignment, {
       openReader: (shard) => new PollingReader(shard, polling),
       openDelivery: this.#openDelivery,

@@ -117,6 +117,14 @@ export const METRICS = {
     description:
       "Checkpoints and shards that retention has overtaken: records may have been lost unread",
   },
+  out_of_range_records: {
+    kind: "counter",
+    unit: "{record}",
+    attributes: ["shardId", "outcome"],
+    values: { outcome: ["left-out", "delivered"] },
+    description:
+      "User records of KPL aggregates whose keys belong to another shard than the one they came from, by what became of them",
+  },
   dropped_metrics: {
     kind: "counter",
     unit: "{value}",

@@ -29,7 +29,7 @@ export class ConcurrentDelivery implements Delivery {
   readonly #gate: StartGate;
   readonly #tracker: Tracker;
   /** By key: the first one is running, ready, or waits for its next attempt. */
-  readonly #lanes = new Map<string, Job[]>();
+  readonly #lanes = new Map<string | undefined, Job[]>();
   readonly #ready: Job[] = [];
   readonly #calls: HandlerCall[] = [];
   readonly #signals: RecordSignals;
@@ -57,8 +57,8 @@ export class ConcurrentDelivery implements Delivery {
     const records = this.#tracker.accept(page);
     this.#metrics.begin();
     for (let record = records.current(); record; record = records.current()) {
-      const { sequenceNumber, subSequenceNumber, partitionKey } = record;
-      const ordinal = this.#tracker.start(sequenceNumber, subSequenceNumber);
+      const { sequenceNumber, partitionKey } = record;
+      const ordinal = this.#tracker.start(sequenceNumber, records.checkpointSub);
       const job = { record, ordinal, attempts: 0 };
       const lane = this.#lanes.get(partitionKey);
       if (lane === undefined) {

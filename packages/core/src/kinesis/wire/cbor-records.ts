@@ -1,5 +1,6 @@
 import { markAsUntransferable } from "node:worker_threads";
 import { ConsumerRecord } from "../../record.ts";
+import { beginsLikeAggregate } from "../aggregates/aggregate.ts";
 import type { PageRecords } from "../page-records.ts";
 import { ARRAY, BYTES, MAP, TEXT, type CborReader } from "./cbor-reader.ts";
 import { checkArrival } from "./records-reply.ts";
@@ -70,6 +71,12 @@ export class CborRecords implements PageRecords {
     return this.#bytes.toString("latin1", this.#spans[at], this.#spans[at + 1]);
   }
 
+  beginsLikeAggregate(index: number): boolean {
+    const at = index * FIELDS;
+    const start = this.#spans[at + 2]!;
+    return start + 4 <= this.#spans[at + 3]! && beginsLikeAggregate(this.#bytes, start);
+  }
+
   record(index: number, shardId: string, millisBehindLatest: number): ConsumerRecord {
     const at = index * FIELDS;
     const bytes = this.#bytes;
@@ -84,9 +91,12 @@ export class CborRecords implements PageRecords {
         dataStart === dataEnd
           ? EMPTY
           : new Uint8Array(bytes.buffer, bytes.byteOffset + dataStart, dataEnd - dataStart),
-      partitionKey: keyStart === NOT_THERE ? "" : bytes.toString("utf8", keyStart, spans[at + 5]),
+      partitionKey:
+        keyStart === NOT_THERE ? undefined : bytes.toString("utf8", keyStart, spans[at + 5]),
+      explicitHashKey: undefined,
       sequenceNumber: bytes.toString("latin1", spans[at], spans[at + 1]),
       subSequenceNumber: undefined,
+      aggregated: false,
       approximateArrivalTimestamp: new Date(Number.isNaN(arrival) ? 0 : arrival),
       shardId,
       millisBehindLatest,

@@ -1,0 +1,88 @@
+/** The bytes are no protobuf message. */
+export class ProtobufError extends Error {
+  override readonly name = "ProtobufError";
+}
+
+export const VARINT = 0;
+const FIXED64 = 1;
+export const LENGTH_DELIMITED = 2;
+const FIXED32 = 5;
+/** A varint has seven bits a byte, and 64 bits at most. */
+const MOST_VARINT_BYTES = 10;
+
+/**
+ * Reads protobuf messages from one piece of memory, field by field. Nothing is allocated: what is
+ * read lies in the reader's own members until the next call.
+ */
+export class ProtobufReader {
+  /** Where the next byte is. */
+  at: number;
+  readonly end: number;
+  /** Of the last tag. */
+  field = 0;
+  wireType = 0;
+  /** Of the last length-delimited field: where its content begins. It ends at `at`. */
+  start = 0;
+  readonly #bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array, start: number, end: number) {
+    this.#bytes = bytes;
+    this.at = start;
+    this.end = end;
+  }
+
+  /** Takes the next field's tag; false = `end` is reached. @throws ProtobufError */
+  nextField(end: number): boolean {
+    if (this.at >= end) {
+      if (this.at > end) throw new ProtobufError("a field goes beyond its message");
+      return false;
+    }
+    const tag = this.readVarint();
+    this.field = Math.floor(tag / 8);
+    this.wireType = tag % 8;
+    if (this.field === 0) throw new ProtobufError("a field without a number");
+    return true;
+  }
+
+  /** A whole number; beyond 2^53 it is rounded. @throws ProtobufError */
+  readVarint(): number {
+    const bytes = this.#bytes;
+    if (this.at >= this.end) throw new ProtobufError("it breaks off");
+    let byte = bytes[this.at]!;
+    this.at += 1;
+    if (byte < 0x80) return byte;
+    let value = byte & 0x7f;
+    let factor = 1;
+    for (let count = 1; byte >= 0x80; count += 1) {
+      if (this.at >= this.end) throw new ProtobufError("it breaks off");
+      if (count === MOST_VARINT_BYTES) throw new ProtobufError("a number without an end");
+      byte = bytes[this.at]!;
+      this.at += 1;
+      factor *= 128;
+      value += (byte & 0x7f) * factor;
+    }
+    return value;
+  }
+
+  /** Takes a length-delimited field: its content is from `start` to `at`. @throws ProtobufError */
+  skipBytes(): void {
+    const length = this.readVarint();
+    if (length > this.end - this.at) throw new ProtobufError("it breaks off");
+    this.start = this.at;
+    this.at += length;
+  }
+
+  /** Takes the field of the last tag, and makes nothing of it. @throws ProtobufError */
+  skipField(): void {
+    if (this.wireType === VARINT) this.readVarint();
+    else if (this.wireType === LENGTH_DELIMITED) this.skipBytes();
+    else if (this.wireType === FIXED64) this.#skip(8);
+    else if (this.wireType === FIXED32) this.#skip(4);
+    else throw new ProtobufError(`a field of type ${this.wireType}`);
+  }
+
+  #skip(bytes: number): void {
+    if (bytes > this.end - this.at) throw new ProtobufError("it breaks off");
+    this.at += bytes;
+  }
+}
