@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { SplitShardCommand } from "@aws-sdk/client-kinesis";
 import { NoPrometheusError, promtool } from "@kc-internal/test-services";
+import { type ConsumerRecord, type DeadLetterQueue, MemoryDeadLetterQueue } from "@kc/core";
 import { PrometheusCounter } from "@kc/counter-prometheus";
 import { expect, onTestFinished, test } from "vitest";
 import { Recording } from "./support/recording.ts";
@@ -172,6 +173,36 @@ const STORIES: readonly Story[] = [
     fired: ["KinesisScanFailed"],
   },
   {
+    title: "a customer's records are skipped",
+    begin: (world, isIll) =>
+      world.start("one", (record) => failAt("customer-7", record, isIll), {
+        delivery: { onFailure: "skip" },
+      }),
+    incident: (_world, recording) => recording.run(4),
+    fired: ["KinesisRecordsGivenUp"],
+  },
+  {
+    title: "the dead-letter queue is away",
+    shards: 1,
+    begin: (world, isIll) => {
+      const letters = new MemoryDeadLetterQueue();
+      const queue: DeadLetterQueue = {
+        send: async (sent, options) => (isIll() ? fail() : letters.send(sent, options)),
+        close: () => letters.close(),
+      };
+      return world.start("one", (record) => failAt("customer-7", record, isIll), {
+        delivery: { concurrency: 10, onFailure: queue },
+      });
+    },
+    incident: (_world, recording) => recording.run(13),
+    fired: [
+      "KinesisConsumerBehind",
+      "KinesisDeadLettersAway",
+      "KinesisKeysHeldUp",
+      "KinesisRecordsGivenUp",
+    ],
+  },
+  {
     title: "GetRecords is not answered",
     async incident(world, recording) {
       const { faults } = world.kinesis;
@@ -228,6 +259,10 @@ const STORIES: readonly Story[] = [
     fired: ["KinesisMetricsDropped"],
   },
 ];
+
+function failAt(customer: string, { partitionKey }: ConsumerRecord, isIll: () => boolean): void {
+  if (isIll() && partitionKey === customer) fail();
+}
 
 function fail(): never {
   throw new Error("no such customer");

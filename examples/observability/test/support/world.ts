@@ -2,6 +2,7 @@ import { PutRecordsCommand } from "@aws-sdk/client-kinesis";
 import {
   Consumer,
   type Counter,
+  type DeliveryOptions,
   type Handler,
   LeaseGroup,
   type LeaseStore,
@@ -29,6 +30,8 @@ interface WorkerOptions {
   readonly maxShards?: number;
   readonly application?: string;
   readonly counterOf?: (registry: Registry) => Counter;
+  /** How its scan delivers. @default a record at a time, the first failure ends it */
+  readonly delivery?: Omit<DeliveryOptions, "signal">;
 }
 
 /** A stream that is put to, and processes that read it, in the virtual time of a recording. */
@@ -57,6 +60,7 @@ export class World {
       maxShards,
       application = "billing",
       counterOf = (registry) => new PrometheusCounter({ registry }),
+      delivery = {},
     }: WorkerOptions = {},
   ): Worker {
     const counter = counterOf(this.#recording.begin(instance));
@@ -76,7 +80,9 @@ export class World {
       maxShards === undefined
         ? new Consumer(options)
         : new Consumer({ ...options, group: new LeaseGroup({ workerId: instance, maxShards }) });
-    const scan = consumer.scan(handler, { signal: stop.signal }).catch((error: unknown) => error);
+    const scan = consumer
+      .scan(handler, { ...delivery, signal: stop.signal })
+      .catch((error: unknown) => error);
     const worker: Worker = {
       storeAway: false,
       stop: () => {
