@@ -1,6 +1,7 @@
 import { getEventListeners } from "node:events";
 import { expect, test } from "vitest";
 import { sleep } from "../src/clock.ts";
+import { aborted } from "../src/deadline.ts";
 import {
   MemoryDeadLetterQueue,
   MemoryStore,
@@ -168,7 +169,7 @@ test.each(["stop", "hand-off", "loss"])(
     const { calls, handler } = failing("bad");
     const run = await world.start({ store, start: "TRIM_HORIZON", group }, handler, {
       concurrency: 3,
-      retry: { maxAttempts: 9, minDelayMs: 3_600_000, maxDelayMs: 3_600_000, factor: 1 },
+      retry: { maxAttempts: 9, minDelayMs: 36_000_000, maxDelayMs: 36_000_000, factor: 1 },
     });
     const grant = group.grant(SHARD);
     await world.clock.advance(2000);
@@ -425,6 +426,35 @@ test("after a lost lease no letter is sent, and what comes back of one changes n
   expect(queue.calls[0]!.signal.aborted).toBe(true);
   expect(await storedIn(store)).toBeUndefined();
   await run.stop();
+});
+
+test.each<DeliveryOptions>([
+  { onFailure: "skip" },
+  { retry: TWICE },
+  { onFailure: new ScriptedQueue() },
+])("what fails while its shard stops is not given up: the stop may be why: %j", async (options) => {
+  const world = await World.of();
+  const store = new MemoryStore();
+  const [good] = await world.put("a", "good");
+  await world.put("b", "interrupted");
+  const stopping = new AbortController();
+  const handler: Handler = async (record) => {
+    if (record.text() === "good") return;
+    // As libraries do that have an error of their own for it.
+    await aborted(stopping.signal);
+    throw new Error("canceled");
+  };
+  const run = await world.start({ store, start: "TRIM_HORIZON" }, handler, {
+    concurrency: 2,
+    ...options,
+  });
+  await world.clock.advance(2000);
+  run.abort();
+  stopping.abort();
+  await world.clock.advance(100);
+  expect(run.settled).toEqual({ error: undefined });
+  expect(await storedIn(store)).toMatchObject({ sequenceNumber: good });
+  expect(world.counter.total("records_given_up")).toBe(0);
 });
 
 test("a record that is too old is not tried, by the service's clock, and goes to the queue without an attempt", async () => {

@@ -87,8 +87,9 @@ export class HandlerCalls<Job> {
   await(call: OpenCall<Job>, job: Job, answer: PromiseLike<unknown>, now: number): void {
     this.#running += 1;
     call.job = job;
-    call.startedAt = now;
-    this.#timeouts?.add(call, now);
+    // Handlers that hold the event loop may have made `now` old, which is fine for a metric alone.
+    call.startedAt = this.#timeouts === undefined ? now : this.#shard.clock.monotonic();
+    this.#timeouts?.add(call, call.startedAt);
     // A promise settles once; of another's `then` that is not known.
     void Promise.resolve(answer).then(call.onDone, call.onFailed);
   }
@@ -122,6 +123,7 @@ export class HandlerCalls<Job> {
       drainTimeoutMs,
     });
     this.#over(call, call.job!, true, call.timeout);
+    call.call.end();
     this.#all.delete(call);
   }
 
