@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ConsumerRecord } from "@kc/core";
 
-/** Of each 20 seconds, so many are slow: then the lag grows, and it is to be seen. */
+/** Of each 20 seconds, this many are slow. The lag grows meanwhile, which the dashboard shows. */
 const SLOW_SECONDS = 5;
 
 /** Stands for your work: a call to another service, which has its slow moments. */

@@ -29,7 +29,7 @@ export class Feed {
     this.done = this.#run().catch((error: unknown) => void (this.#failure = { error }));
   }
 
-  /** Lets it put so many records in all, and then wait: whatever comes next has work left. */
+  /** Lets it put this many records in all, and then wait, so that the next step has work left. */
   allow(records: number): void {
     this.#allowed = records;
     this.#wake();

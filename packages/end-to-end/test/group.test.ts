@@ -101,7 +101,7 @@ test.each(SERVERS)(
   },
 );
 
-/** What is put: so many records, each of so many bytes (0 = its name alone). */
+/** What is put: the number of records, and the bytes of each (0 = its name alone). */
 interface Feed {
   readonly records: number;
   readonly bytes: number;

@@ -16,7 +16,7 @@ import {
 import type { CheckedOptions, DynamoDBClientLike } from "./options.ts";
 import { checkRegion, isArn } from "./region.ts";
 
-/** Throttled and conflicting requests are sent so often, with a random wait in between. */
+/** Throttled and conflicting requests are sent at most this often, with a random wait in between. */
 const TRIES = 8;
 const FIRST_WAIT_MS = 25;
 const LONGEST_WAIT_MS = 500;

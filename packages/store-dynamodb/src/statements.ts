@@ -136,7 +136,7 @@ export const advance = (
 export const ACTION = { lease: 0, shard: 1, application: 2 } as const;
 
 /**
- * Writes a shard's item whose `kc_writer` is not to be had, or whose namespace nobody is known to
+ * Writes a shard's item whose `kc_writer` is unknown, or whose namespace no call is known to
  * have claimed: the lease and the claim are compared in their own items, and nothing may have
  * changed since the shard's item was `seen`.
  */

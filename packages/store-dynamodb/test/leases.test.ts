@@ -9,7 +9,7 @@ const owner = "a#1";
 const ids = (count: number): readonly string[] =>
   Array.from({ length: count }, (_, index) => `shardId-${String(index).padStart(12, "0")}`);
 
-/** A group of one, with so many shards that nobody holds, each of which has a checkpoint. */
+/** A group of one, with this many free shards that have a checkpoint each. */
 async function given(count: number) {
   const { table } = await openTable();
   const spy = new SpyClient(table.client);

@@ -27,7 +27,7 @@ async function behindFront(shardIds: readonly string[]) {
   return { table, direct, service, store };
 }
 
-/** A store whose table takes so many writes, and refuses the rest until the flush is given up. */
+/** A store whose table accepts this many writes, and refuses the rest until the flush is given up. */
 async function withCapacity(shardIds: readonly string[]) {
   const { table, store: direct } = await openTable();
   await direct.openApplication(scope, applicationRow());

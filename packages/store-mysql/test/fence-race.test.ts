@@ -120,7 +120,7 @@ describe.each(SERVERS)("on $name", ({ address }) => {
 
   /**
    * A worker that lost its shard writes while another claims it. What the claim sees must be what
-   * stands in the end: a write that comes later is one under the new owner's feet. Ends with the
+   * is stored in the end: a later write would change the new owner's checkpoint. Ends with the
    * first race that neither won.
    */
   async function race(

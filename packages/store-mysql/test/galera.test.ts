@@ -27,7 +27,7 @@ describe("two nodes of a Galera cluster", { skip: cluster instanceof NoGaleraErr
   let second: MysqlStore;
   let behind: Connection;
 
-  /** All that was committed at any node before is seen by what is read at the second one from now on. */
+  /** From now on, reads at the second node see all that was committed at any node before. */
   const caughtUp = () => behind.query("SELECT 1");
 
   beforeAll(async () => {

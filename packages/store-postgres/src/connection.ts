@@ -17,7 +17,7 @@ import { OwnPool } from "./own-pool.ts";
 
 /** Below a heartbeat: who waits for a lock holds others. */
 const LOCK_TIMEOUT_MS = 900;
-/** A transaction that lost to another is run again at once, so often. */
+/** A transaction that lost to another is run again at once, this many times. */
 const ATTEMPTS = 5;
 const PAUSE_MS = 20;
 

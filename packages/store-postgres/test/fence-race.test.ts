@@ -76,7 +76,7 @@ const byHand: Claim = (shardId) => claim(pool, database.schema, shardId, "new#1"
 
 /**
  * A worker that lost its shard writes while another claims it. What the claim sees must be what
- * stands in the end: a write that comes later would be under the new owner's feet. Ends at the first
+ * is stored in the end: a later write would change the new owner's checkpoint. Ends at the first
  * race that neither won.
  */
 async function raceClaims(

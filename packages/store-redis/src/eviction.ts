@@ -3,7 +3,7 @@ import type { Connection } from "./connection.ts";
 
 /**
  * A server that deletes any key when memory runs short deletes checkpoints. One without a limit, or
- * whose INFO is not to be had, is let through.
+ * whose INFO is not available, is let through.
  * @throws StoreError STORE_FAILED
  */
 export async function refuseEviction(

@@ -9,7 +9,7 @@ export interface ListenOptions {
   readonly onMessage: () => void;
   /** Ends it. */
   readonly signal: AbortSignal;
-  /** A PING is sent so often, and must be answered within the same, in milliseconds. */
+  /** The interval of PING in milliseconds. The answer must come within the same time. */
   readonly silentMs: number;
   /** Whose connection options to use; undefined = none is known now. */
   readonly node: () => Promise<RedisNode | undefined>;

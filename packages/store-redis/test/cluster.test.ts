@@ -73,7 +73,7 @@ describe("slots", () => {
 });
 
 describe("a slot that moves", () => {
-  it("stops no write for good, loses none and goes back nowhere", async () => {
+  it("stops no write for ever, loses none, and moves no checkpoint back", async () => {
     const store = open();
     await store.setCheckpoint(scope, writeOf(at(0)));
     const keys = new ApplicationKeys("", scope).shard(SHARD);

@@ -112,7 +112,7 @@ describe("a directory that this user may not enter", () => {
     }
   }
 
-  it("is refused: for a minute if it was open before, for good if it never was", async () => {
+  it("is refused: retried for a minute if it was open before, final if it never was", async () => {
     const store = open();
     await store.setCheckpoint(scope, at(1));
     chmodSync(directory.path, 0o000);

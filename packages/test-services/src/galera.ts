@@ -6,7 +6,7 @@ import { launchMariadb, type MariadbServer } from "./mariadb.ts";
 import { environmentOf, program } from "./programs.ts";
 import { randomPassword } from "./random-password.ts";
 
-/** Galera is not to be had on this machine. */
+/** Galera is not available on this machine. */
 export class NoGaleraError extends Error {
   override readonly name = "NoGaleraError";
 }

@@ -1,6 +1,6 @@
 /**
  * `npm run services`: every server that the tests use, or those that `--only` names, for a person,
- * until Ctrl-C. Oracle's MySQL is left out, with a word, where it is not to be had. `--json` prints the addresses as one line of JSON instead, and ends with standard
+ * until Ctrl-C. Oracle's MySQL is left out, with a message, where it is not available. `--json` prints the addresses as one line of JSON instead, and ends with standard
  * input.
  */
 import { parseArgs } from "node:util";

@@ -11,7 +11,7 @@ export interface MysqlServer extends MysqlAddress, Lifecycle {}
 
 /**
  * Oracle's MySQL. `settings`: the rest of its command line, from its first start on.
- * @throws NoMysqlError if it is not to be had on this machine
+ * @throws NoMysqlError if it is not available on this machine
  */
 export async function startMysql(settings: readonly string[] = []): Promise<MysqlServer> {
   const { command, base } = await mysqlProgram();

@@ -14,7 +14,7 @@ export interface PrometheusServer extends Address, Lifecycle {
   readonly url: string;
 }
 
-/** Prometheus is not to be had on this machine. */
+/** Prometheus is not available on this machine. */
 export class NoPrometheusError extends Error {
   override readonly name = "NoPrometheusError";
 }

@@ -10,7 +10,7 @@ const run = promisify(execFile);
 /** AWS's own clients: the library for Python, and the command line. */
 const PACKAGES = ["boto3==1.44.8", "awscli==1.46.3"];
 
-/** Python with these packages is not to be had on this machine. */
+/** Python with the packages is not available on this machine. */
 export class NoPythonError extends Error {
   override readonly name = "NoPythonError";
 }

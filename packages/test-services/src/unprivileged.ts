@@ -33,7 +33,7 @@ export function asUnprivileged(command: readonly string[]): readonly string[] {
   ];
 }
 
-/** May that user enter a directory, and every one on the way to it? */
+/** May that user enter a directory and its parents? */
 function isReachable(directory: string): boolean {
   for (let at = realpathSync(directory); ; at = dirname(at)) {
     const { uid, mode } = statSync(at);

@@ -26,7 +26,7 @@ export interface Worker {
 }
 
 interface WorkerOptions {
-  /** A worker of a LeaseGroup, with at most so many shards. @default it reads all shards */
+  /** A worker of a LeaseGroup, with at most this many shards. @default it reads all shards */
   readonly maxShards?: number;
   readonly application?: string;
   readonly counterOf?: (registry: Registry) => Counter;

@@ -91,7 +91,7 @@ export class Fleet {
     await this.#untilJoined(silent, new Set(before.values()));
   }
 
-  /** One stops in peace, another takes its place: a step of a rolling deploy. */
+  /** One stops cleanly, and another takes its place: a step of a rolling deploy. */
   async replace(): Promise<void> {
     const worker = this.#workers.find(({ id }) => !this.#violent.has(id))!;
     await this.start();

@@ -66,7 +66,7 @@ export class ConsumerProcess {
     });
   }
 
-  /** Waits until it has handled so many. @throws if it ends before, or hangs */
+  /** Waits until it has handled this many. @throws if it ends before, or hangs */
   async until(count: number): Promise<void> {
     const deadline = performance.now() + HANGS_AFTER_MS;
     while (this.#lines() < count) {

@@ -9,7 +9,7 @@ import type { SqsS3Address } from "../sqs-s3.ts";
 export interface Services {
   readonly dynamodb: DynamoDbAddress;
   readonly mariadb: MysqlAddress;
-  /** Undefined where the real MySQL is not to be had. */
+  /** Undefined where the real MySQL is not available. */
   readonly mysql: MysqlAddress | undefined;
   readonly postgres: PostgresAddress;
   readonly redis: RedisAddress;

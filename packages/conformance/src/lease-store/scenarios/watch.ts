@@ -73,7 +73,7 @@ interface Hints {
   readonly hint: () => void;
   readonly count: number;
   since(count: number): boolean;
-  /** Resolves with the next hint after `count`, or when so many milliseconds are over. */
+  /** Resolves with the next hint after `count`, or after this many milliseconds. */
   within(ms: number, count?: number): Promise<void>;
   /** Resolves when no hint has come for a while: those of earlier changes are in. */
   quiet(): Promise<void>;

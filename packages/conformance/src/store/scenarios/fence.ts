@@ -112,7 +112,7 @@ export const fenceScenarios: readonly StoreScenario[] = [
   },
   {
     key: "fence.reset",
-    title: "a held shard is reset by force alone, which fences its owner out for good",
+    title: "a held shard is reset by force alone, which fences its owner out",
     async run({ harness }) {
       const store = await harness.open();
       if (!store.capabilities.fences) return expectIgnored(store);
