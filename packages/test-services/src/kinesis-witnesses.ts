@@ -58,7 +58,7 @@ export async function startKinesisLocal(): Promise<Witness> {
 
 /** @throws NoFerrokinesisError */
 export async function startFerrokinesis(): Promise<Witness> {
-  const program = await ferrokinesisProgram();
+  const program = ferrokinesisProgram();
   const port = await freePort();
   const durations = ["create", "delete", "update"].map((name) => `--${name}-stream-ms=0`);
   const child = spawn(program, [`--port=${port}`, "--shard-limit=500", ...durations], {

@@ -9,9 +9,6 @@ import { settingsScenarios } from "./settings-scenarios.ts";
 import { streamScenarios } from "./stream-scenarios.ts";
 import { type Target, type TargetName, targets } from "./targets.ts";
 
-/** A witness that is compiled once takes minutes. */
-const START_WITHIN_MS = 20 * 60_000;
-
 const scenarios: Scenarios = {
   ...streamScenarios,
   ...recordScenarios,
@@ -29,10 +26,10 @@ describe.each(Object.keys(targets) as TargetName[])("%s", (name) => {
       target = await targets[name]();
     } catch (error) {
       if (!(error instanceof NoFerrokinesisError)) throw error;
-      console.warn(error.message, error.cause);
+      console.warn(error.message);
       absent = error.message;
     }
-  }, START_WITHIN_MS);
+  });
   beforeEach((context) => context.skip(absent !== undefined, absent));
   afterAll(() => target?.close());
 
