@@ -56,9 +56,10 @@ export function failureOf({
     return { retryable: true, advice: `some messages were not taken (${said})` };
   }
   const own = Object.hasOwn(FAILURES, code) ? FAILURES[code]?.advice : undefined;
-  const advice = own ?? (/shorter than/.test(said) ? TOO_LONG : "a message was refused");
-  return { retryable: false, advice: `${advice} (${said})` };
+  return { retryable: false, advice: `${own ?? "a message was refused"} (${said})` };
 }
 
-const TOO_LONG =
-  "a message is longer than the queue takes: set `maxMessageBytes` to its MaximumMessageSize";
+/** Is the message longer than the queue takes? The service has no code for it. */
+export function isTooLong({ Message: message = "" }: Refusal): boolean {
+  return /must be shorter than \d+ bytes/.test(message);
+}

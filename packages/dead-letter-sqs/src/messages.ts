@@ -5,6 +5,7 @@ import { letterText } from "@kc/core/adapter";
 
 /** A letter as a message; its `Id` is given by the request that it goes in. */
 export interface Message {
+  /** As it is in the message: without data in a pointer. */
   readonly letter: DeadLetter;
   readonly entry: Omit<SendMessageBatchRequestEntry, "Id">;
   /** As the service counts them: the body and the attributes. */
@@ -22,10 +23,10 @@ export function messageOf(letter: DeadLetter, isFifo: boolean, maxBytes: number)
     (bytes, [name, value]) => bytes + attributeBytes(name, value),
     0,
   );
-  const { text, bytes } = letterText(letter, maxBytes - beside);
+  const { text, bytes, letter: sent } = letterText(letter, maxBytes - beside);
   const entry = { MessageBody: text, MessageAttributes: attributes };
   const order = { MessageGroupId: groupOf(letter), MessageDeduplicationId: letter.id };
-  return { letter, entry: isFifo ? { ...entry, ...order } : entry, bytes: bytes + beside };
+  return { letter: sent, entry: isFifo ? { ...entry, ...order } : entry, bytes: bytes + beside };
 }
 
 /** For filters and consoles. The body has all of them, as they are. */

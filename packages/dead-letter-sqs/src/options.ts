@@ -18,8 +18,8 @@ export interface SqsDeadLetterQueueOptions {
   readonly client?: SqsClientLike;
   /**
    * The longest message, in bytes, its attributes included; together the messages of one request are no
-   * longer either. 16,384 to 1,048,576. A letter that is longer goes as a pointer to its record. Set it
-   * to the queue's `MaximumMessageSize`, which is 262,144 for queues that were made before August 2025.
+   * longer either. 16,384 to 1,048,576. A letter that is longer goes as a pointer to its record, and so
+   * does one that the queue refuses because its `MaximumMessageSize` is less.
    * @default 1048576
    */
   readonly maxMessageBytes?: number;

@@ -5,8 +5,8 @@ import {
   type SendMessageBatchCommandOutput,
 } from "@aws-sdk/client-sqs";
 import type { DeadLetter, DeadLetterQueue } from "@kc/core";
-import { LetterCalls, requestsOf } from "@kc/core/adapter";
-import { FAILURES, failureOf, type Refusal } from "./failures.ts";
+import { LetterCalls, pointerTo, requestsOf } from "@kc/core/adapter";
+import { FAILURES, failureOf, isTooLong, type Refusal } from "./failures.ts";
 import { messageOf, type Message } from "./messages.ts";
 import { checkOptions, type CheckedOptions, type SqsDeadLetterQueueOptions } from "./options.ts";
 
@@ -50,12 +50,14 @@ export class SqsDeadLetterQueue implements DeadLetterQueue {
       const refused = await this.#sendOnce(left, signal);
       if (refused.length === 0) return;
       const failures = refused.map(({ refusal }) => failureOf(refusal));
-      const lasting = failures.find(({ retryable }) => !retryable);
+      const lasting = failures.find((failure, index) => {
+        return !failure.retryable && !shrinks(refused[index]!);
+      });
       if (lasting !== undefined || tries === TRIES) {
         throw this.#calls.failure(lasting ?? failures[0]!);
       }
       await pause(tries, signal);
-      left = refused.map(({ message }) => message);
+      left = refused.map((each) => (shrinks(each) ? this.#pointer(each.message) : each.message));
     }
   }
 
@@ -75,13 +77,15 @@ export class SqsDeadLetterQueue implements DeadLetterQueue {
     for (const letter of letters) yield messageOf(letter, isFifo, maxMessageBytes);
   }
 
+  #pointer({ letter }: Message): Message {
+    const { isFifo, maxMessageBytes } = this.#options;
+    return messageOf(pointerTo(letter), isFifo, maxMessageBytes);
+  }
+
   /** One request after the other; answers with what was not taken. */
-  async #sendOnce(
-    messages: Iterable<Message>,
-    signal: AbortSignal,
-  ): Promise<readonly { readonly message: Message; readonly refusal: Refusal }[]> {
+  async #sendOnce(messages: Iterable<Message>, signal: AbortSignal): Promise<readonly Refused[]> {
     const { queueUrl: QueueUrl, maxMessageBytes: maxBytes } = this.#options;
-    const refused = [];
+    const refused: Refused[] = [];
     for (const group of requestsOf(messages, { most: MOST_MESSAGES, maxBytes })) {
       const Entries = group.map(({ entry }, index) => ({ ...entry, Id: String(index) }));
       const { Successful = [], Failed = [] } = await this.#calls.run<SendMessageBatchCommandOutput>(
@@ -103,6 +107,16 @@ export class SqsDeadLetterQueue implements DeadLetterQueue {
   #client(): NonNullable<CheckedOptions["client"]> {
     return this.#options.client ?? (this.#own ??= new SQSClient());
   }
+}
+
+interface Refused {
+  readonly message: Message;
+  readonly refusal: Refusal;
+}
+
+/** Does this queue take less than `maxMessageBytes` says, and is there data to leave out? */
+function shrinks({ message, refusal }: Refused): boolean {
+  return isTooLong(refusal) && message.letter.data !== undefined;
 }
 
 /** A random wait, whose bound doubles with each try. */

@@ -101,18 +101,27 @@ test("messages that are not taken again and again reject the call with an error 
   expect(sent()).toHaveLength(5);
 });
 
-test("a message that is longer than the queue takes is refused, and the error names the option", async () => {
+test("a message that is longer than the queue takes, whatever the option says, goes as a pointer", async () => {
   const sqs = await openQueue({ maxMessageBytes: 2048 });
   const client = connect();
   onTestFinished(() => client.destroy());
   const queue = new SqsDeadLetterQueue({ queueUrl: sqs.url, client });
   const large = letterAt(1, { data: new Uint8Array(2048) });
-  await expect(send(queue, [letterAt(0), large])).rejects.toMatchObject({
+  await send(queue, [letterAt(0), large]);
+  const held = (await sqs.messages()).map(({ Body = "" }) => decodeDeadLetter(Body));
+  expect(held).toEqual([letterAt(0), { ...large, data: undefined }]);
+});
+
+test("a pointer that is longer than the queue takes is refused", async () => {
+  const { front, queue, sent } = await openBehindFront();
+  const Message = "Reason: Message must be shorter than 1024 bytes.";
+  front.answer = ({ body }) =>
+    partial(body, { 0: { Code: "InvalidParameterValue", Message, SenderFault: true } });
+  await expect(send(queue, [letterAt(0)])).rejects.toMatchObject({
     code: "DEAD_LETTERS_REFUSED",
-    retryable: false,
-    message: expect.stringContaining("set `maxMessageBytes`"),
+    message: expect.stringContaining(Message),
   });
-  expect(await sqs.messages()).toHaveLength(1);
+  expect(sent()).toHaveLength(2);
 });
 
 test.each([

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
 import type { DeadLetter } from "@kc/core";
 import { startRedis } from "@kc-internal/test-services";
 import { Redis } from "ioredis";
@@ -34,6 +35,31 @@ test("nothing is left of letters that were removed", async () => {
   );
   await store.deadLetters().remove([LETTER.id]);
   expect(await client.keys(`${keyPrefix}*`)).toEqual([]);
+});
+
+test("a user with the rights of the README can send, list and remove letters", async () => {
+  const admin = new Redis(inject("redis").url);
+  const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+  const [, letters = "", zsets = ""] =
+    /needs `(~\S+)` and `(\+hset [^`]+)` beside/.exec(readme) ?? [];
+  const [, general = ""] = /-@all (\+evalsha [^\n]+)/.exec(readme) ?? [];
+  const name = randomUUID();
+  const keyPrefix = `${name}:`;
+  const rights = [...general.split(" "), ...zsets.split(" ")];
+  const keys = letters.replace("~", `~${keyPrefix}`);
+  await admin.call("ACL", "SETUSER", name, "on", ">any", "resetkeys", keys, "-@all", ...rights);
+  const { host, port } = inject("redis");
+  const client = new Redis({ host, port, username: name, password: "any" });
+  onTestFinished(async () => {
+    client.disconnect();
+    await admin.call("ACL", "DELUSER", name);
+    admin.disconnect();
+  });
+  await using store = new RedisStore({ client, keyPrefix });
+  await send(store);
+  expect(await store.deadLetters().list({ application: "billing" })).toEqual({ letters: [LETTER] });
+  await store.deadLetters().remove([LETTER.id]);
+  expect(await store.deadLetters().get(LETTER.id)).toBeUndefined();
 });
 
 test("a server that evicts any key is refused: it would lose letters", async () => {

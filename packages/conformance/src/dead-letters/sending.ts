@@ -158,6 +158,14 @@ export const sendingScenarios: readonly DeadLetterScenario[] = [
     },
   },
   {
+    key: "repeat.one-call",
+    title: "a letter that comes twice in one call is held once",
+    async run({ harness }) {
+      await send(await harness.open(), [...lettersUpTo(3), ...lettersUpTo(2)]);
+      await expectHeld(harness, lettersUpTo(3));
+    },
+  },
+  {
     key: "repeat.at-once",
     title: "two workers that send the same letters at once are both acknowledged",
     async run({ harness }) {

@@ -166,6 +166,16 @@ const sendingMutants: readonly DeadLetterMutant[] = [
     return letters;
   }),
   mutant(
+    "loses the letters of a call in which one is twice",
+    "repeat.one-call",
+    class extends ReferenceQueue {
+      override send(letters: readonly DeadLetter[], options: SendOptions): Promise<void> {
+        const ids = new Set(letters.map(({ id }) => id));
+        return super.send(ids.size < letters.length ? [] : letters, options);
+      }
+    },
+  ),
+  mutant(
     "looks for a letter before it puts it",
     "repeat.at-once",
     class extends ReferenceQueue {
