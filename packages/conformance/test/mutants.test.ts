@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { runScenario, storeConformance, STORE_SCENARIOS } from "../src/index.ts";
+import { aheadMutants } from "./mutants/ahead.ts";
 import { checkpointMutants, resetMutants } from "./mutants/checkpoints.ts";
 import { fenceMutants } from "./mutants/fence.ts";
 import {
@@ -21,6 +22,7 @@ const MUTANTS = [
   harnessMutants,
   manifestMutants,
   checkpointMutants,
+  aheadMutants,
   resetMutants,
   fenceMutants,
   bulkMutants,

@@ -1,5 +1,6 @@
 /** What adapters share, and users of adapters do not need: `@kc/core/adapter`. */
 export { CallLimit } from "./call-limit.ts";
+export { aheadColumn, withAhead } from "./checkpoints/ahead-column.ts";
 export {
   applicationColumns,
   applicationOfColumns,

@@ -46,6 +46,7 @@ export class DynamoDBStore implements LeaseStore {
     fences: true,
     flushIntervalMs: 10_000,
     flush: "spread",
+    maxAheadBytes: 512,
   };
   readonly #client: Client;
   readonly #namespaces: Namespaces;

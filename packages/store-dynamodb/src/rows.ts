@@ -9,7 +9,7 @@ import {
   type Fence,
   type StartPosition,
 } from "@kc/core";
-import { applicationColumns } from "@kc/core/adapter";
+import { aheadColumn, applicationColumns, withAhead } from "@kc/core/adapter";
 
 export type Item = Readonly<Record<string, AttributeValue>>;
 
@@ -52,11 +52,13 @@ export function orderedText(checkpoint: Checkpoint): string {
 /** The attributes of a shard without an owner, without its key. */
 export function shardItem(checkpoint: Checkpoint): Item {
   const number = { S: checkpoint.sequenceNumber ?? NO_NUMBER };
+  const ahead = aheadColumn(checkpoint);
   return {
     sequence_number: number,
     kc_at: number,
     kc_checkpoint: { S: orderedText(checkpoint) },
     kc_writer: { S: FREE },
+    ...(ahead === undefined ? {} : { kc_ahead: { S: ahead } }),
   };
 }
 
@@ -76,7 +78,8 @@ export function shardStateOf(item: Item | undefined): ShardState {
   if (item["kc_at"]?.S !== sequenceNumber || ordered === undefined || writer === undefined) {
     return { checkpoint: checkpointAt({ sequenceNumber }), writer: undefined };
   }
-  return { checkpoint: checkpointOf(ordered, sequenceNumber, item), writer };
+  const checkpoint = checkpointOf(ordered, sequenceNumber, item);
+  return { checkpoint: withAhead(checkpoint, item["kc_ahead"]?.S), writer };
 }
 
 function checkpointOf(ordered: string, sequenceNumber: string, item: Item): Checkpoint {

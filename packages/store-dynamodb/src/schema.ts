@@ -14,6 +14,7 @@ import { tableDefinition } from "./table-definition.ts";
  * wiped by Go's PutItem:
  * - `kc_at`: the `sequence_number` that the next two belong to: they count only while it is that;
  * - `kc_checkpoint`: the checkpoint as a text in the order of checkpoints;
+ * - `kc_ahead`: what is done beyond it, behind the position that it belongs to; absent = nothing is;
  * - `kc_writer`: who may write it, `{epoch}:{owner}` or `free`: a copy of the shard's lease.
  *
  * Items of our own, under sort keys that no shard has (a shard's id has no `#`):

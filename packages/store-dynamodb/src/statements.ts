@@ -8,6 +8,7 @@ import {
   type TransactWriteItem,
 } from "@aws-sdk/client-dynamodb";
 import type { ApplicationRow, Checkpoint, Fence, StoreScope } from "@kc/core";
+import { aheadColumn } from "@kc/core/adapter";
 import { applicationItem, NO_NUMBER, orderedText, shardItem, writerOf, type Item } from "./rows.ts";
 
 /** Every request of the store's daily work. `schema.ts` describes the items. */
@@ -92,21 +93,27 @@ export const create = (partition: Partition, sortKey: string, item: Item): Updat
 export const putApplication = (partition: Partition, row: ApplicationRow): UpdateItemCommand =>
   create(partition, APPLICATION, applicationItem(row));
 
-/** A shard's item, set to a checkpoint. An end without a number keeps the one that stands. */
+/**
+ * A shard's item, set to a checkpoint. An end without a number keeps the one that stands. What is done
+ * beyond the position goes with it.
+ */
 function setCheckpoint(
   checkpoint: Checkpoint,
   writer: string,
 ): { UpdateExpression: string; values: Record<string, AttributeValue> } {
   const number = checkpoint.sequenceNumber;
+  const ahead = aheadColumn(checkpoint);
   const numbers = number === undefined ? "if_not_exists(sequence_number, :number)" : ":number";
   return {
     UpdateExpression:
       `SET sequence_number = ${numbers}, kc_at = ${numbers}, ` +
-      `kc_checkpoint = :checkpoint, kc_writer = :writer`,
+      `kc_checkpoint = :checkpoint, kc_writer = :writer` +
+      (ahead === undefined ? " REMOVE kc_ahead" : ", kc_ahead = :ahead"),
     values: {
       ":number": { S: number ?? NO_NUMBER },
       ":checkpoint": { S: orderedText(checkpoint) },
       ":writer": { S: writer },
+      ...(ahead === undefined ? {} : { ":ahead": { S: ahead } }),
     },
   };
 }
@@ -122,12 +129,19 @@ export const advance = (
   fence: Fence | undefined,
 ): UpdateItemCommand => {
   const { UpdateExpression, values } = setCheckpoint(checkpoint, writerOf(fence));
+  const ahead = aheadColumn(checkpoint);
+  const ofPosition = ahead?.slice(0, ahead.indexOf(":") + 1);
+  const isFurther =
+    ofPosition === undefined
+      ? "kc_checkpoint < :checkpoint"
+      : "(kc_checkpoint < :checkpoint OR (kc_checkpoint = :checkpoint AND (attribute_not_exists(kc_ahead) " +
+        "OR kc_ahead < :ahead OR NOT begins_with(kc_ahead, :position))))";
   return new UpdateItemCommand({
     ...at(partition, shardId),
     UpdateExpression,
-    ConditionExpression:
-      "kc_writer = :writer AND kc_at = sequence_number AND kc_checkpoint < :checkpoint",
-    ExpressionAttributeValues: values,
+    ConditionExpression: `kc_writer = :writer AND kc_at = sequence_number AND ${isFurther}`,
+    ExpressionAttributeValues:
+      ofPosition === undefined ? values : { ...values, ":position": { S: ofPosition } },
     ...TELL,
   });
 };
@@ -202,7 +216,7 @@ function partsOf(item: Item | undefined): {
   readonly present: readonly (readonly [string, AttributeValue])[];
   readonly absent: readonly string[];
 } {
-  const names = ["sequence_number", "kc_at", "kc_checkpoint"];
+  const names = ["sequence_number", "kc_at", "kc_checkpoint", "kc_ahead"];
   const present = names.flatMap((name) => {
     const value = item?.[name];
     return value === undefined ? [] : [[name, value] as const];

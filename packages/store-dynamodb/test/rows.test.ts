@@ -62,6 +62,18 @@ describe("a shard's item", () => {
       "free",
     ],
     [
+      "with what is done beyond it",
+      { sequence_number: { S: "7" }, ...ours, kc_ahead: { S: "7:0001~" } },
+      { ...go, ahead: "0001~" },
+      "free",
+    ],
+    [
+      "that the version before has moved: what was done beyond another position is none of it",
+      { sequence_number: { S: "7" }, ...ours, kc_ahead: { S: "6:0001~" } },
+      go,
+      "free",
+    ],
+    [
       "at its end",
       { sequence_number: { S: "7" }, ...ours, kc_checkpoint: { S: "~" } },
       shardEndAt("7"),

@@ -139,7 +139,8 @@ export function resetLease(
       ? ""
       : `, c.sequence_number = ${to.sequenceNumber}, c.kc_at = ${literal(to.at)},
       c.kc_sub_sequence_number = ${literal(to.subSequenceNumber)},
-      c.kc_shard_end = ${literal(to.shardEnd)}, c.kc_write = NULL`;
+      c.kc_shard_end = ${literal(to.shardEnd)}, c.kc_ahead = ${literal(to.ahead)},
+      c.kc_write = NULL`;
   return `UPDATE ${seen(place, [lease])}
     ${withCheckpoint(place)}
     SET l.owner = NULL, l.epoch = x.epoch + 1, c.kc_owner = NULL, c.kc_epoch = x.epoch + 1${position}

@@ -99,6 +99,7 @@ const COLUMNS = [
   "is_current",
   "kc_sub_sequence_number",
   "kc_shard_end",
+  "kc_ahead",
   "kc_write",
 ] as const;
 type Column = (typeof COLUMNS)[number];
@@ -180,6 +181,7 @@ function checkpointsPart(
       is_current: "c.kc_at = c.sequence_number",
       kc_sub_sequence_number: "c.kc_sub_sequence_number",
       kc_shard_end: "c.kc_shard_end",
+      kc_ahead: "c.kc_ahead",
       kc_write: "c.kc_write",
     },
     `${tables.checkpoints} AS c WHERE c.namespace = ${literal(namespace)} ${some("c", shardIds)}`,

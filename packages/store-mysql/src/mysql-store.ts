@@ -40,6 +40,7 @@ export class MysqlStore implements LeaseStore {
     fences: true,
     flushIntervalMs: 1000,
     flush: "together",
+    maxAheadBytes: 4096,
   };
   readonly #connection: Connection;
   readonly #tables: Tables;

@@ -10,9 +10,11 @@ import {
   type WorkerRow,
 } from "@kc/core";
 import {
+  aheadColumn,
   applicationColumns,
   applicationOfColumns,
   checkClaim,
+  withAhead,
   type ShardLease,
 } from "@kc/core/adapter";
 import type { MysqlRow } from "./database.ts";
@@ -131,7 +133,7 @@ function storedOf(row: MysqlRow, shardId: string): StoredCheckpoint {
   const sub = (ours && row["kc_sub_sequence_number"]) || undefined;
   const position =
     sub === undefined ? { sequenceNumber } : { sequenceNumber, subSequenceNumber: Number(sub) };
-  return { checkpoint: checkpointAt(position), write };
+  return { checkpoint: withAhead(checkpointAt(position), row["kc_ahead"]), write };
 }
 
 /** Beside the end of a shard whose last number is not known. */
@@ -140,12 +142,14 @@ const NONE = "0";
 export function columnsOf(shardId: string, checkpoint: Checkpoint): CheckpointColumns {
   if (checkpoint.kind === "shard-end") {
     const number = BigInt(checkpoint.sequenceNumber ?? NONE);
-    return { shardId, sequenceNumber: number, at: number, subSequenceNumber: null, shardEnd: 1 };
+    const columns = { shardId, sequenceNumber: number, at: number, subSequenceNumber: null };
+    return { ...columns, shardEnd: 1, ahead: null };
   }
   const sequenceNumber = BigInt(checkpoint.sequenceNumber);
   const subSequenceNumber = checkpoint.subSequenceNumber ?? null;
   const at = subSequenceNumber === null ? null : sequenceNumber;
-  return { shardId, sequenceNumber, at, subSequenceNumber, shardEnd: null };
+  const ahead = aheadColumn(checkpoint) ?? null;
+  return { shardId, sequenceNumber, at, subSequenceNumber, shardEnd: null, ahead };
 }
 
 /** By shard. */

@@ -43,6 +43,7 @@ export const SCHEMA: readonly TableShape[] = [
       ["kc_epoch", "bigint unsigned NULL"],
       ["kc_owner", "varchar(512) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL"],
       ["kc_write", "bigint unsigned NULL"],
+      ["kc_ahead", "varchar(4352) CHARACTER SET ascii COLLATE ascii_bin NULL"],
     ],
     key: ["namespace", "shard_id"],
     checks: [],

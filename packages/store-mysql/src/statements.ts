@@ -14,6 +14,8 @@ export interface CheckpointColumns {
   readonly at: bigint | null;
   readonly subSequenceNumber: number | null;
   readonly shardEnd: 1 | null;
+  /** What is done beyond the position, which stands in this text again. */
+  readonly ahead: string | null;
 }
 
 /** A write, with the lease that it must find. */
@@ -48,16 +50,17 @@ export function advance(
 ): string {
   const { checkpoints, leases, applications } = tables;
   const rows = writes.map(
-    ({ shardId, sequenceNumber, at, subSequenceNumber, shardEnd, epoch, owner }) =>
-      [shardId, sequenceNumber, at, subSequenceNumber, shardEnd, epoch, owner] as const,
+    ({ shardId, sequenceNumber, at, subSequenceNumber, shardEnd, ahead, epoch, owner }) =>
+      [shardId, sequenceNumber, at, subSequenceNumber, shardEnd, ahead, epoch, owner] as const,
   );
-  const columns = ["shard_id", "n", "at_n", "sub", "ended", "epoch", "owner"];
+  const columns = ["shard_id", "n", "at_n", "sub", "ended", "ahead", "epoch", "owner"];
   const c = checkpoints;
   const set = (column: string, value: string): string =>
     `${c}.${column} = IF(${c}.kc_write <=> VALUES(kc_write), ${value}, ${c}.${column})`;
   return `INSERT INTO ${checkpoints} (namespace, shard_id, sequence_number, kc_at,
-      kc_sub_sequence_number, kc_shard_end, kc_epoch, kc_owner, kc_write)
-    SELECT ${literal(namespace)}, x.shard_id, x.n, x.at_n, x.sub, x.ended, l.epoch, l.owner, ${write}
+      kc_sub_sequence_number, kc_shard_end, kc_ahead, kc_epoch, kc_owner, kc_write)
+    SELECT ${literal(namespace)}, x.shard_id, x.n, x.at_n, x.sub, x.ended, x.ahead, l.epoch, l.owner,
+      ${write}
     FROM ${valuesTable("x", columns, rows)}
     STRAIGHT_JOIN ${leases} AS l FORCE INDEX (PRIMARY)
       ON l.namespace = ${literal(namespace)} AND l.shard_id = x.shard_id
@@ -72,6 +75,7 @@ export function advance(
       ${set("kc_at", `IF(VALUES(kc_at) IS NULL, NULL, ${c}.sequence_number)`)},
       ${set("kc_sub_sequence_number", "VALUES(kc_sub_sequence_number)")},
       ${set("kc_shard_end", "VALUES(kc_shard_end)")},
+      ${set("kc_ahead", "VALUES(kc_ahead)")},
       ${set("kc_epoch", "VALUES(kc_epoch)")},
       ${set("kc_owner", "VALUES(kc_owner)")}`;
 }
@@ -89,13 +93,17 @@ const isOurs = (row: string): string =>
  */
 function moves(row: string): string {
   const counts = `${row}.kc_at <=> ${row}.sequence_number`;
+  const position = "SUBSTRING_INDEX(VALUES(kc_ahead), ':', 1)";
+  const ahead = `IF(SUBSTRING_INDEX(${row}.kc_ahead, ':', 1) = ${position}, ${row}.kc_ahead, '')`;
+  const newSub = `COALESCE(VALUES(kc_sub_sequence_number), ${LARGEST_SUB})`;
   const sub = `IF(${counts}, COALESCE(${row}.kc_sub_sequence_number, ${LARGEST_SUB}), ${LARGEST_SUB})`;
   return `${isOurs(row)}
         AND IF(${counts}, ${row}.kc_shard_end IS NULL, TRUE)
         AND (VALUES(kc_shard_end) IS NOT NULL
           OR VALUES(sequence_number) > ${row}.sequence_number
           OR (VALUES(sequence_number) = ${row}.sequence_number
-            AND COALESCE(VALUES(kc_sub_sequence_number), ${LARGEST_SUB}) > ${sub}))`;
+            AND (${newSub} > ${sub}
+              OR (${newSub} = ${sub} AND VALUES(kc_ahead) > COALESCE(${ahead}, '')))))`;
 }
 
 /** MySQL reads the first comment, MariaDB the second. */
@@ -134,11 +142,11 @@ const stillFree = ({ namespace }: Place, { shardId, epoch }: Freed): string =>
 /** The first checkpoint of a shard whose lease was freed. One that came meanwhile is later, and stays. */
 export function putCheckpoint(place: Place, row: CheckpointColumns, freed: Freed): string {
   const { tables, namespace } = place;
-  const { shardId, sequenceNumber, at, subSequenceNumber, shardEnd } = row;
-  const values = [namespace, shardId, sequenceNumber, at, subSequenceNumber, shardEnd].map(literal);
+  const { shardId, sequenceNumber, at, subSequenceNumber, shardEnd, ahead } = row;
+  const values = [namespace, shardId, sequenceNumber, at, subSequenceNumber, shardEnd, ahead];
   return `INSERT INTO ${tables.checkpoints} (namespace, shard_id, sequence_number, kc_at,
-      kc_sub_sequence_number, kc_shard_end, kc_epoch, kc_owner)
-    SELECT ${values.join(", ")}, l.epoch, l.owner
+      kc_sub_sequence_number, kc_shard_end, kc_ahead, kc_epoch, kc_owner)
+    SELECT ${values.map(literal).join(", ")}, l.epoch, l.owner
     FROM ${tables.leases} AS l FORCE INDEX (PRIMARY)
     WHERE ${stillFree(place, freed)}
     LOCK IN SHARE MODE

@@ -95,6 +95,17 @@ describe.each(SERVERS)("beside the version before on $name", ({ address }) => {
     expect(await flush(lease!, at(6))).toBe("written");
   });
 
+  it("what is done beyond a position ends when it moves the position", async () => {
+    const lease = await claim();
+    const beyond = (n: number, ahead: string): Checkpoint => ({ ...at(n), ahead }) as Checkpoint;
+    expect(await flush(lease, beyond(9, "zz"))).toBe("written");
+    await oldWrites(10);
+    expect(await store.getCheckpoint(SCOPE, SHARD)).toStrictEqual(at(10));
+    // Its text stands there still, and is not what the next one is compared with.
+    expect(await flush(lease, beyond(10, "00"))).toBe("written");
+    expect(await store.getCheckpoint(SCOPE, SHARD)).toStrictEqual(beyond(10, "00"));
+  });
+
   it("a lease that it gave back is free: a write without leases is accepted", async () => {
     await flush(await claim(), at(1));
     await old(`UPDATE kinesis_consumer_leases SET owner = NULL WHERE ${row}`);
@@ -107,7 +118,7 @@ describe.each(SERVERS)("beside the version before on $name", ({ address }) => {
     const lease = await claim();
     await flush(lease, at(1));
     await database.admin.query(`ALTER TABLE kinesis_consumer
-      DROP COLUMN kc_epoch, DROP COLUMN kc_owner, DROP COLUMN kc_write`);
+      DROP COLUMN kc_epoch, DROP COLUMN kc_owner, DROP COLUMN kc_write, DROP COLUMN kc_ahead`);
     const next = openStore({ connection: database.options });
     await expect(next.getCheckpoint(SCOPE, SHARD)).rejects.toMatchObject({
       code: "STORE_SCHEMA",

@@ -50,6 +50,7 @@ export class PostgresStore implements LeaseStore {
     fences: true,
     flushIntervalMs: 1000,
     flush: "together",
+    maxAheadBytes: 1400,
   };
   /** There is one if the store was given a `listenConnection`. */
   readonly watch?: NonNullable<LeaseStore["watch"]>;

@@ -8,7 +8,7 @@ import {
   type Checkpoint,
   type StoreScope,
 } from "@kc/core";
-import { applicationColumns, applicationOfColumns } from "@kc/core/adapter";
+import { aheadColumn, applicationColumns, applicationOfColumns, withAhead } from "@kc/core/adapter";
 import type { PostgresRow } from "./client.ts";
 
 /** Go's column cannot be empty. */
@@ -19,15 +19,17 @@ export function checkpointJson(checkpoint: Checkpoint): {
   readonly sequence_number: string;
   readonly sub_sequence_number: number | null;
   readonly shard_end: boolean;
+  readonly ahead: string | null;
 } {
   if (checkpoint.kind === "shard-end") {
     const sequence_number = checkpoint.sequenceNumber ?? NO_NUMBER;
-    return { sequence_number, sub_sequence_number: null, shard_end: true };
+    return { sequence_number, sub_sequence_number: null, shard_end: true, ahead: null };
   }
   return {
     sequence_number: checkpoint.sequenceNumber,
     sub_sequence_number: checkpoint.subSequenceNumber ?? null,
     shard_end: false,
+    ahead: aheadColumn(checkpoint) ?? null,
   };
 }
 
@@ -45,9 +47,9 @@ export function checkpointOf(row: PostgresRow): Checkpoint {
   }
   if (isEnd) return shardEndAt(sequenceNumber);
   const sub = row["sub_sequence_number"] ?? null;
-  return checkpointAt(
-    sub === null ? { sequenceNumber } : { sequenceNumber, subSequenceNumber: Number(sub) },
-  );
+  const position =
+    sub === null ? { sequenceNumber } : { sequenceNumber, subSequenceNumber: Number(sub) };
+  return withAhead(checkpointAt(position), row["ahead"]);
 }
 
 /** Whose the namespace is, by its application row. */

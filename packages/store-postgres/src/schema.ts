@@ -56,6 +56,8 @@ export function schemaSteps(tables: Tables): readonly string[] {
   namespace text PRIMARY KEY,
   revision bigint NOT NULL CHECK (revision >= 0)
 )`,
+    `ALTER TABLE ${tables.checkpoints}
+  ADD COLUMN IF NOT EXISTS kc_ahead text`,
   ];
 }
 
@@ -92,6 +94,7 @@ const COLUMNS: Readonly<Record<Table, Readonly<Record<string, readonly string[]>
     kc_at: ["numeric"],
     kc_sub_sequence_number: ["bigint"],
     kc_shard_end: ["boolean"],
+    kc_ahead: TEXT,
   },
   applications: {
     namespace: TEXT,

@@ -13,23 +13,27 @@ import { applicationJson, checkpointJson } from "./rows.ts";
 
 /**
  * What was added to the Go library's table. It counts only while `kc_at` is the sequence number:
- * when Go writes another one, it leaves these as they were.
+ * when Go writes another one, it leaves these as they were. What is done beyond a position has that
+ * position in its own text, since earlier versions of this package know nothing of it.
  */
 export const CHECKPOINT = `sequence_number::text AS sequence_number,
   CASE WHEN kc_at = sequence_number THEN kc_sub_sequence_number END::text AS sub_sequence_number,
-  coalesce(kc_at = sequence_number AND kc_shard_end, false)::text AS shard_end`;
+  coalesce(kc_at = sequence_number AND kc_shard_end, false)::text AS shard_end, kc_ahead AS ahead`;
 const COLUMNS = `shard_id, ${CHECKPOINT}`;
 
 /**
  * core's order of checkpoints as one row value: a shard's end after every number, a whole record
- * after its user records.
+ * after its user records, at one position by what is done beyond it.
  */
 const order = (row: string): string => {
   const counts = `${row}.kc_at = ${row}.sequence_number`;
   const ended = `coalesce(${counts} AND ${row}.kc_shard_end, false)`;
   const sub = `CASE WHEN ${counts} THEN ${row}.kc_sub_sequence_number END`;
+  const position = `${row}.sequence_number::text || coalesce('.' || (${sub})::text, '')`;
+  const ahead = `CASE WHEN split_part(${row}.kc_ahead, ':', 1) = ${position} THEN ${row}.kc_ahead END`;
   return `(${ended}, CASE WHEN ${ended} THEN 0 ELSE ${row}.sequence_number END,
-    CASE WHEN ${ended} THEN 0 ELSE coalesce(${sub}, 9223372036854775807) END)`;
+    CASE WHEN ${ended} THEN 0 ELSE coalesce(${sub}, 9223372036854775807) END,
+    CASE WHEN ${ended} THEN '' ELSE coalesce(${ahead}, '') END COLLATE "C")`;
 };
 
 /** A shard's end has the number of its last record, or keeps the one that stood there, or has 0. */
@@ -38,10 +42,10 @@ const SET_CHECKPOINT = `sequence_number = CASE WHEN excluded.kc_shard_end
     kc_at = CASE WHEN excluded.kc_shard_end
       THEN greatest(c.sequence_number, excluded.sequence_number) ELSE excluded.sequence_number END,
     kc_sub_sequence_number = excluded.kc_sub_sequence_number,
-    kc_shard_end = excluded.kc_shard_end`;
+    kc_shard_end = excluded.kc_shard_end, kc_ahead = excluded.kc_ahead`;
 
 const INSERT_COLUMNS =
-  "namespace, shard_id, sequence_number, kc_at, kc_sub_sequence_number, kc_shard_end";
+  "namespace, shard_id, sequence_number, kc_at, kc_sub_sequence_number, kc_shard_end, kc_ahead";
 
 /** The owner of the namespace: no row if it has none yet. */
 export function claim({ tables, namespace, quote }: Place): string {
@@ -118,7 +122,7 @@ export function advance(place: Place, writes: readonly CheckpointWrite[]): strin
       SELECT w.*
       FROM json_to_recordset(${quote(JSON.stringify(rows))})
         AS w (shard_id text, sequence_number numeric, sub_sequence_number bigint,
-          shard_end boolean, epoch bigint, owner text)
+          shard_end boolean, ahead text, epoch bigint, owner text)
       JOIN ${tables.leases} AS l ON l.namespace = ${quote(namespace)} AND l.shard_id = w.shard_id
       WHERE l.owner IS NOT DISTINCT FROM w.owner AND (w.owner IS NULL OR l.epoch = w.epoch)
         AND NOT ${foreign(place)}
@@ -127,7 +131,7 @@ export function advance(place: Place, writes: readonly CheckpointWrite[]): strin
     ), moved AS (
       INSERT INTO ${tables.checkpoints} AS c (${INSERT_COLUMNS})
       SELECT ${quote(namespace)}, shard_id, sequence_number, sequence_number,
-        sub_sequence_number, shard_end
+        sub_sequence_number, shard_end, ahead
       FROM held ORDER BY shard_id
       ON CONFLICT (namespace, shard_id) DO UPDATE SET ${SET_CHECKPOINT}
       WHERE ${order("excluded")} > ${order("c")}
@@ -201,10 +205,16 @@ function remove({ tables, namespace, quote }: Place): string {
 }
 
 function put({ tables, namespace, quote }: Place, to: Checkpoint): string {
-  const { sequence_number: number, sub_sequence_number: sub, shard_end: end } = checkpointJson(to);
+  const {
+    sequence_number: number,
+    sub_sequence_number: sub,
+    shard_end: end,
+    ahead,
+  } = checkpointJson(to);
   const value = `${quote(number)}::numeric`;
   return `INSERT INTO ${tables.checkpoints} AS c (${INSERT_COLUMNS})
-    SELECT ${quote(namespace)}, shard_id, ${value}, ${value}, ${String(sub)}::bigint, ${String(end)}
+    SELECT ${quote(namespace)}, shard_id, ${value}, ${value}, ${String(sub)}::bigint, ${String(end)},
+      ${ahead === null ? "NULL" : quote(ahead)}
     FROM freed
     ON CONFLICT (namespace, shard_id) DO UPDATE SET ${SET_CHECKPOINT}`;
 }

@@ -44,12 +44,19 @@ const DDL = (schema: string): string => `
   CREATE TABLE ${schema}.kinesis_consumer_revisions (
     namespace text PRIMARY KEY, revision bigint NOT NULL)`;
 
-/** On tables of the version before; `setup()` of this one has not run. */
+/** On tables of the version before, with the column that this one needs: `setup()` comes before a deploy. */
 async function besideBefore(): Promise<Opened & { before: Before }> {
+  const opened = await onTablesBefore();
+  const { admin, schema } = opened;
+  await admin.query(`ALTER TABLE ${schema}.kinesis_consumer ADD COLUMN kc_ahead text`);
+  return { ...opened, before: versionBefore(opened) };
+}
+
+async function onTablesBefore(): Promise<Opened> {
   const opened = await open(inject("postgres"));
   const { admin, schema } = opened;
   await admin.query(`DROP SCHEMA ${schema} CASCADE; CREATE SCHEMA ${schema}; ${DDL(schema)}`);
-  return { ...opened, before: versionBefore(opened) };
+  return opened;
 }
 
 function versionBefore({ admin, schema }: Opened): Before {
@@ -114,7 +121,38 @@ async function flush({ store }: Opened, { fence }: AcquiredLease, n: number): Pr
   return answer!.outcome;
 }
 
-test("tables of the version before are worked on as they are, and after setup()", async () => {
+test("tables of the version before ask for setup(), which adds the column and keeps what is there", async () => {
+  const opened = await onTablesBefore();
+  const { admin, schema, store } = opened;
+  const row = `('${NAMESPACE}', '${SHARD}', 7, 7)`;
+  await admin.query(`INSERT INTO ${schema}.kinesis_consumer (namespace, shard_id, sequence_number, kc_at)
+    VALUES ${row}`);
+  expect(await failure(store.getCheckpoint(SCOPE, SHARD))).toMatchObject({
+    code: "STORE_SCHEMA",
+    message: expect.stringContaining("ADD COLUMN IF NOT EXISTS kc_ahead text") as string,
+  });
+  await store.setup();
+  expect(await store.getCheckpoint(SCOPE, SHARD)).toEqual(at(7).checkpoint);
+});
+
+test("what is done beyond a position ends when the version before moves the position", async () => {
+  const opened = await besideBefore();
+  const { store } = opened;
+  const { fence } = await claimed(opened);
+  const write = (n: number, ahead: string) =>
+    store.setCheckpoint(SCOPE, {
+      shardId: SHARD,
+      checkpoint: { kind: "position", sequenceNumber: String(n), ahead },
+      fence,
+    });
+  expect((await write(99, "zz")).outcome).toBe("written");
+  expect(await opened.before.flush(100, fence)).toEqual({ held: 1, moved: 1 });
+  expect(await store.getCheckpoint(SCOPE, SHARD)).toEqual(at(100).checkpoint);
+  // Its text stands there still, and is not what the next one is compared with.
+  expect(await write(100, "00")).toMatchObject({ outcome: "written", stored: { ahead: "00" } });
+});
+
+test("the version before and this one work on one schema, before setup() and after it", async () => {
   const opened = await besideBefore();
   const lease = await claimed(opened);
   expect(await flush(opened, lease, 1)).toBe("written");

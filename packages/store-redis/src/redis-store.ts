@@ -47,6 +47,7 @@ export class RedisStore implements LeaseStore {
     fences: true,
     flushIntervalMs: 1000,
     flush: "together",
+    maxAheadBytes: 4096,
   };
   readonly #options: CheckedOptions;
   readonly #connection: Connection;

@@ -7,16 +7,18 @@ import {
   type Checkpoint,
   type StartPosition,
 } from "@kc/core";
+import { aheadColumn, withAhead } from "@kc/core/adapter";
 import { textsOf } from "./replies.ts";
 
 /** What Go's key holds of a shard that ended, and whose last number is not known. */
 const NO_NUMBER = "0";
 
-/** Number, sub-sequence number, '1' for a shard's end. All empty = no checkpoint. */
+/** Number, sub-sequence number, '1' for a shard's end, what is done beyond. All empty = no checkpoint. */
 export function checkpointArguments(checkpoint: Checkpoint | undefined): readonly string[] {
-  if (checkpoint === undefined) return ["", "", ""];
-  if (checkpoint.kind === "shard-end") return [checkpoint.sequenceNumber ?? "", "", "1"];
-  return [checkpoint.sequenceNumber, String(checkpoint.subSequenceNumber ?? ""), ""];
+  if (checkpoint === undefined) return ["", "", "", ""];
+  if (checkpoint.kind === "shard-end") return [checkpoint.sequenceNumber ?? "", "", "1", ""];
+  const { sequenceNumber, subSequenceNumber = "" } = checkpoint;
+  return [sequenceNumber, String(subSequenceNumber), "", aheadColumn(checkpoint) ?? ""];
 }
 
 /** What a script says of a shard. */
@@ -35,7 +37,7 @@ export interface ShardReply {
 
 /** @throws StoreError STORE_CORRUPT if somebody else wrote what no checkpoint can be. */
 export function shardOf(shardId: string, reply: unknown): ShardReply {
-  const [outcome = "", number = "", sub, end, epoch, owner, byGo, gone] = textsOf(reply);
+  const [outcome = "", number = "", sub, end, epoch, owner, byGo, gone, ahead] = textsOf(reply);
   if (number !== "" && !isSequenceNumber(number)) {
     throw new StoreError(
       "STORE_CORRUPT",
@@ -45,7 +47,8 @@ export function shardOf(shardId: string, reply: unknown): ShardReply {
   }
   return {
     outcome,
-    checkpoint: number === "" ? undefined : checkpointOf(number, sub, end === "1"),
+    checkpoint:
+      number === "" ? undefined : withAhead(checkpointOf(number, sub, end === "1"), ahead),
     epoch: Number(epoch),
     owner: owner === "" ? undefined : owner,
     byGo: byGo === "1",

@@ -28,13 +28,19 @@ export function script(...parts: readonly string[]): Script {
 export const SHARD = `
 local function read()
   local number = redis.call('GET', KEYS[1])
-  local beside = redis.call('HMGET', KEYS[2], 'at', 'sub', 'end', 'epoch', 'owner', 'gone')
+  local beside = redis.call('HMGET', KEYS[2], 'at', 'sub', 'end', 'epoch', 'owner', 'gone', 'ahead')
   number = number or beside[1] or ''
   local ours = beside[1] == number
+  local sub = ours and beside[2] or ''
+  -- Versions that know nothing of it leave it beside another position.
+  local position = number .. (sub ~= '' and '.' .. sub or '') .. ':'
+  local ahead = ours and beside[7] or ''
+  if string.sub(ahead, 1, #position) ~= position then ahead = '' end
   return {
     number = number,
-    sub = ours and beside[2] or '',
+    sub = sub,
     ended = ours and beside[3] or '',
+    ahead = ahead,
     byGo = (ours or number == '') and '' or '1',
     epoch = beside[4] or '0',
     owner = beside[5] or '',
@@ -43,7 +49,7 @@ local function read()
 end
 
 local function tell(outcome, shard)
-  return {outcome, shard.number, shard.sub, shard.ended, shard.epoch, shard.owner, shard.byGo, shard.gone}
+  return {outcome, shard.number, shard.sub, shard.ended, shard.epoch, shard.owner, shard.byGo, shard.gone, shard.ahead}
 end
 
 -- Of a shard that was not written.
@@ -66,12 +72,22 @@ local function compareNumbers(a, b)
   return 0
 end
 
--- A shard's end is last, and a whole record comes after its user records.
+local function compareBytes(a, b)
+  for i = 1, math.min(#a, #b) do
+    local difference = string.byte(a, i) - string.byte(b, i)
+    if difference ~= 0 then return difference end
+  end
+  return #a - #b
+end
+
+-- A shard's end is last, and a whole record comes after its user records. At one position, what is done
+-- beyond it decides.
 local function compare(a, b)
   if a.ended ~= b.ended then return a.ended == '1' and 1 or -1 end
   if a.ended == '1' then return 0 end
   local order = compareNumbers(a.number, b.number)
-  if order ~= 0 or a.sub == b.sub then return order end
+  if order ~= 0 then return order end
+  if a.sub == b.sub then return compareBytes(a.ahead, b.ahead) end
   if a.sub == '' then return 1 end
   if b.sub == '' then return -1 end
   return compareNumbers(a.sub, b.sub)
@@ -101,18 +117,22 @@ local function write(shard, to)
   else
     redis.call('SET', KEYS[1], to.number)
   end
-  redis.call('HSET', KEYS[2], 'at', to.number, 'sub', to.sub, 'end', to.ended)
+  redis.call('HSET', KEYS[2], 'at', to.number, 'sub', to.sub, 'end', to.ended, 'ahead', to.ahead)
   keep(shard)
-  shard.number, shard.sub, shard.ended, shard.byGo = to.number, to.sub, to.ended, ''
+  shard.number, shard.sub, shard.ended, shard.ahead = to.number, to.sub, to.ended, to.ahead
+  shard.byGo = ''
 end
 `;
 
-/** ARGV: number, sub and end of what the caller has seen of the shard, and its epoch ('' = nothing). */
+/**
+ * ARGV: number, sub, end and what is done beyond, as the caller has seen the shard, and its epoch
+ * ('' = nothing).
+ */
 export const READ_SHARD: Script = script(
   SHARD,
   `
 local shard = read()
-local seen = {number = ARGV[1], sub = ARGV[2], ended = ARGV[3], epoch = ARGV[4]}
+local seen = {number = ARGV[1], sub = ARGV[2], ended = ARGV[3], ahead = ARGV[4], epoch = ARGV[5]}
 return answer(hasRegressed(shard, seen) and 'regressed' or 'read', shard)`,
 );
 
@@ -124,14 +144,14 @@ export const ADVANCE_SHARD: Script = script(
   SHARD,
   `
 local shard = read()
-local seen = {number = ARGV[1], sub = ARGV[2], ended = ARGV[3], epoch = ARGV[4]}
-local to = {number = ARGV[5], sub = ARGV[6], ended = ARGV[7]}
-local epoch, owner = ARGV[8], ARGV[9]
+local seen = {number = ARGV[1], sub = ARGV[2], ended = ARGV[3], ahead = ARGV[4], epoch = ARGV[5]}
+local to = {number = ARGV[6], sub = ARGV[7], ended = ARGV[8], ahead = ARGV[9]}
+local epoch, owner = ARGV[10], ARGV[11]
 if hasRegressed(shard, seen) then return answer('regressed', shard) end
 if owner ~= shard.owner or (owner ~= '' and epoch ~= shard.epoch) then
   return answer('lease-lost', shard)
 end
-if shard.gone ~= ARGV[10] and shard.gone ~= '' then return answer('gone', shard) end
+if shard.gone ~= ARGV[12] and shard.gone ~= '' then return answer('gone', shard) end
 if shard.number ~= '' and not isNumber(shard.number) then return answer('corrupt', shard) end
 if shard.number ~= '' then
   local order = compare(to, shard)
@@ -147,8 +167,8 @@ export const RESET_SHARD: Script = script(
   SHARD,
   `
 local shard = read()
-local to = {number = ARGV[1], sub = ARGV[2], ended = ARGV[3]}
-if shard.owner ~= '' and ARGV[4] ~= '1' then return answer('lease-lost', shard) end
+local to = {number = ARGV[1], sub = ARGV[2], ended = ARGV[3], ahead = ARGV[4]}
+if shard.owner ~= '' and ARGV[5] ~= '1' then return answer('lease-lost', shard) end
 write(shard, to)
 shard.epoch = tostring(redis.call('HINCRBY', KEYS[2], 'epoch', 1))
 redis.call('HDEL', KEYS[2], 'owner')

@@ -12,11 +12,12 @@ import {
 import { applicationColumns, applicationOfColumns, type ShardLease } from "@kc/core/adapter";
 import type { SqliteRow, SqliteValue } from "./database.ts";
 
-/** `sequence_number`, `sub_sequence_number`, `shard_end`: all empty = no checkpoint. An end may have a number. */
+/** `sequence_number`, `sub_sequence_number`, `shard_end`, `ahead`: all empty = no checkpoint. An end may have a number. */
 export function checkpointValues(checkpoint: Checkpoint | undefined): readonly SqliteValue[] {
-  if (checkpoint === undefined) return [null, null, 0];
-  if (checkpoint.kind === "shard-end") return [checkpoint.sequenceNumber ?? null, null, 1];
-  return [checkpoint.sequenceNumber, checkpoint.subSequenceNumber ?? null, 0];
+  if (checkpoint === undefined) return [null, null, 0, null];
+  if (checkpoint.kind === "shard-end") return [checkpoint.sequenceNumber ?? null, null, 1, null];
+  const { sequenceNumber, subSequenceNumber, ahead } = checkpoint;
+  return [sequenceNumber, subSequenceNumber ?? null, 0, ahead ?? null];
 }
 
 /** @throws StoreError STORE_CORRUPT if somebody else wrote what no checkpoint can be. */
@@ -33,8 +34,10 @@ export function checkpointOf(row: SqliteRow | undefined): Checkpoint | undefined
   }
   if (isEnd) return shardEndAt(sequenceNumber);
   const sub = row["sub_sequence_number"] ?? null;
+  const ahead = row["ahead"] ?? null;
   return checkpointAt(
     sub === null ? { sequenceNumber } : { sequenceNumber, subSequenceNumber: Number(sub) },
+    ahead === null ? undefined : String(ahead),
   );
 }
 

@@ -49,6 +49,8 @@ export const SCHEMA_STEPS: readonly string[] = [
      revision INTEGER NOT NULL CHECK (revision >= 0),
      PRIMARY KEY (application, stream_name)
    ) STRICT, WITHOUT ROWID;`,
+  // What is done beyond a position.
+  `ALTER TABLE kc_checkpoints ADD COLUMN ahead TEXT CHECK (length(ahead) <= 65536)`,
 ];
 
 /** 0 = there is none. In a table of its own: `PRAGMA user_version` is the file owner's. */

@@ -49,6 +49,7 @@ export class SqliteStore implements LeaseStore {
     fences: true,
     flushIntervalMs: 1000,
     flush: "together",
+    maxAheadBytes: 4096,
   };
   readonly #connection: Connection;
   #schemaChecked = false;

@@ -3,15 +3,16 @@
  * would block the event loop for a fifth of a second.
  */
 
-const COLUMNS = "sequence_number, sub_sequence_number, shard_end";
+const COLUMNS = "sequence_number, sub_sequence_number, shard_end, ahead";
 
 /**
  * core's order of checkpoints as one row value: a shard's end last, numbers by length, then text; a
- * whole record after its user records; no checkpoint before all.
+ * whole record after its user records; at one position by what is done beyond it; no checkpoint before all.
  */
 const order = (row: string): string =>
   `(${row}.shard_end, coalesce(length(${row}.sequence_number), 0),
-    coalesce(${row}.sequence_number, ''), coalesce(${row}.sub_sequence_number, 9223372036854775807))`;
+    coalesce(${row}.sequence_number, ''), coalesce(${row}.sub_sequence_number, 9223372036854775807),
+    coalesce(${row}.ahead, ''))`;
 
 /** The checkpoint and its fence, which are in one row. Values: the scope, then the shard ids. */
 export const READ_SHARDS = `SELECT shard_id, ${COLUMNS}, epoch, owner FROM kc_checkpoints
@@ -22,25 +23,27 @@ export const READ_CHECKPOINTS = `SELECT shard_id, ${COLUMNS} FROM kc_checkpoints
 
 /**
  * Moves checkpoints forward, never back. Values: the scope, then an array of shard id, number,
- * sub-number and end for each shard. `WHERE true` parts the SELECT from ON CONFLICT.
+ * sub-number, end and what is done beyond for each shard. `WHERE true` parts the SELECT from ON CONFLICT.
  */
 export const ADVANCE_CHECKPOINTS = `INSERT INTO kc_checkpoints
     (application, stream_name, shard_id, ${COLUMNS})
-  SELECT ?, ?, value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?) WHERE true
+  SELECT ?, ?, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?) WHERE true
   ON CONFLICT (application, stream_name, shard_id) DO UPDATE SET
     sequence_number = excluded.sequence_number,
     sub_sequence_number = excluded.sub_sequence_number,
-    shard_end = excluded.shard_end
+    shard_end = excluded.shard_end,
+    ahead = excluded.ahead
   WHERE ${order("excluded")} > ${order("kc_checkpoints")}
   RETURNING shard_id`;
 
 /** The row stays when its checkpoint goes: its epoch fences out the former owner. */
 export const RESET_CHECKPOINT = `INSERT INTO kc_checkpoints
-    (application, stream_name, shard_id, ${COLUMNS}, epoch) VALUES (?, ?, ?, ?, ?, ?, 1)
+    (application, stream_name, shard_id, ${COLUMNS}, epoch) VALUES (?, ?, ?, ?, ?, ?, ?, 1)
   ON CONFLICT (application, stream_name, shard_id) DO UPDATE SET
     sequence_number = excluded.sequence_number,
     sub_sequence_number = excluded.sub_sequence_number,
     shard_end = excluded.shard_end,
+    ahead = excluded.ahead,
     epoch = epoch + 1,
     owner = NULL
   RETURNING shard_id`;

@@ -2,6 +2,7 @@ import { registerScenarios, type ConformanceOptions } from "../register.ts";
 import { collectScenarios } from "../scenario.ts";
 import type { StoreHarness, StoreScenario } from "./harness.ts";
 import { abortScenarios } from "./scenarios/abort.ts";
+import { aheadScenarios } from "./scenarios/ahead.ts";
 import { applicationScenarios } from "./scenarios/application.ts";
 import { bulkScenarios } from "./scenarios/bulk.ts";
 import { checkpointScenarios } from "./scenarios/checkpoints.ts";
@@ -20,6 +21,7 @@ export const STORE_SCENARIOS: readonly StoreScenario[] = collectScenarios(
   harnessScenarios,
   manifestScenarios,
   checkpointScenarios,
+  aheadScenarios,
   resetScenarios,
   fenceScenarios,
   bulkScenarios,

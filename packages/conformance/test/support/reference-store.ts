@@ -41,6 +41,7 @@ export class ReferenceStore implements Store {
     fences: true,
     flushIntervalMs: 1000,
     flush: "together",
+    maxAheadBytes: 1000,
   };
   readonly server: ReferenceServer;
   closed = false;

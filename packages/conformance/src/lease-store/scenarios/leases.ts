@@ -1,4 +1,4 @@
-import { ownerOf } from "@kc/core";
+import { checkpointAt, ownerOf } from "@kc/core";
 import { expect } from "vitest";
 import { at, SCOPE, shard, SHARD } from "../../store/fixtures.ts";
 import { A, acquire, B, given, leases, worker } from "../fixtures.ts";
@@ -11,13 +11,17 @@ export const leaseScenarios: readonly LeaseStoreScenario[] = [
     async run({ harness }) {
       const store = await harness.open();
       await given(store, [A, B], [shard(0), shard(1), shard(2)]);
-      await store.setCheckpoint(SCOPE, { shardId: shard(1), checkpoint: at(5, 6) });
+      const { maxAheadBytes = 0 } = store.capabilities;
+      const position = { sequenceNumber: "49", subSequenceNumber: 6 };
+      const checkpoint = checkpointAt(position, maxAheadBytes > 0 ? "0001~" : undefined);
+      await store.setCheckpoint(SCOPE, { shardId: shard(1), checkpoint });
       await store.setCheckpoint(SCOPE, { shardId: shard(2), checkpoint: { kind: "shard-end" } });
+      expect((await leases(store))[1]!.checkpoint, "listed").toStrictEqual(checkpoint);
       const owner = ownerOf(A);
       const acquired = await acquire(store, A, shard(0), shard(1), shard(2));
       expect(acquired).toStrictEqual([
         { shardId: shard(0), fence: { epoch: 1, owner }, checkpoint: undefined },
-        { shardId: shard(1), fence: { epoch: 1, owner }, checkpoint: at(5, 6) },
+        { shardId: shard(1), fence: { epoch: 1, owner }, checkpoint },
         { shardId: shard(2), fence: { epoch: 1, owner }, checkpoint: { kind: "shard-end" } },
       ]);
       await store.releaseLeases(SCOPE, acquired);

@@ -14,6 +14,11 @@ export const manifestScenarios: readonly StoreScenario[] = [
         Number.isInteger(flushIntervalMs) && flushIntervalMs > 0,
         `flushIntervalMs is a whole number of milliseconds above 0, not ${flushIntervalMs}`,
       ).toBe(true);
+      const { maxAheadBytes = 0 } = capabilities;
+      expect(
+        Number.isInteger(maxAheadBytes) && maxAheadBytes >= 0,
+        `maxAheadBytes is a whole number of bytes, not ${maxAheadBytes}`,
+      ).toBe(true);
     },
   },
   {
