@@ -1,7 +1,12 @@
-/** A consumer in a process of its own. Its handler's effect is a line in a file, written at once. */
+/**
+ * A consumer in a process of its own. Its handler's effect is a line in a file, written at once. With a
+ * concurrency the lines are `started` and `done` with a record's number, and `sent` and `acknowledged` for
+ * each write of a checkpoint.
+ */
+import { tracingChannel } from "node:diagnostics_channel";
 import { openSync, writeSync } from "node:fs";
 import { KinesisClient } from "@aws-sdk/client-kinesis";
-import { Consumer } from "@kc/core";
+import { CHANNELS, Consumer, type Handler } from "@kc/core";
 import { silentLogger } from "./silent-logger.ts";
 import { openStore, type StoreAddress } from "./stores.ts";
 
@@ -9,9 +14,16 @@ export interface ConsumerTask {
   readonly endpoint: string;
   readonly store: StoreAddress;
   readonly journal: string;
+  /** @default one record at a time */
+  readonly concurrency?: number;
 }
 
-const { endpoint, store: address, journal } = JSON.parse(process.argv[2]!) as ConsumerTask;
+const {
+  endpoint,
+  store: address,
+  journal,
+  concurrency,
+} = JSON.parse(process.argv[2]!) as ConsumerTask;
 const stop = new AbortController();
 process.once("SIGTERM", () => stop.abort());
 
@@ -22,6 +34,30 @@ const client = new KinesisClient({
   credentials: { accessKeyId: "any", secretAccessKey: "any" },
 });
 const lines = openSync(journal, "a");
+const write = (line: string): void => void writeSync(lines, `${line}\n`);
+
+const oneByOne: Handler = async ({ shardId, sequenceNumber }) => {
+  write(`${shardId} ${sequenceNumber}`);
+  // Now and then it takes its time, so that there is a middle to be killed in.
+  if (sequenceNumber.endsWith("2")) await new Promise((resolve) => setTimeout(resolve, 2));
+};
+const severalAtOnce: Handler = async ({ sequenceNumber }) => {
+  write(`started ${sequenceNumber}`);
+  await new Promise((resolve) => setTimeout(resolve, 500 * Math.random() ** 3));
+  write(`done ${sequenceNumber}`);
+};
+if (concurrency !== undefined) {
+  tracingChannel(CHANNELS.checkpoint).subscribe({
+    start: () => write("sent"),
+    end: () => {},
+    asyncStart: () => {},
+    asyncEnd: (message) => {
+      if (!("error" in message)) write("acknowledged");
+    },
+    error: () => {},
+  });
+}
+
 await new Consumer({
   stream: "orders",
   application: "billing",
@@ -30,15 +66,11 @@ await new Consumer({
   logger: silentLogger,
   start: "TRIM_HORIZON",
   immediateRescan: true,
-  maxRecords: 50,
+  maxRecords: concurrency ?? 50,
   flushIntervalMs: 50,
-}).scan(
-  async ({ shardId, sequenceNumber }) => {
-    writeSync(lines, `${shardId} ${sequenceNumber}\n`);
-    // Now and then it takes its time, so that there is a middle to be killed in.
-    if (sequenceNumber.endsWith("2")) await new Promise((resolve) => setTimeout(resolve, 2));
-  },
-  { signal: stop.signal },
-);
+}).scan(concurrency === undefined ? oneByOne : severalAtOnce, {
+  signal: stop.signal,
+  ...(concurrency === undefined ? {} : { concurrency }),
+});
 await close();
 client.destroy();

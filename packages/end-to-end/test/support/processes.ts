@@ -57,10 +57,14 @@ export class ConsumerProcess {
     });
   }
 
-  /** What it has handled so far. */
+  /** What it has written so far. */
+  lines(): readonly string[] {
+    return readFileSync(this.#journal, "latin1").split("\n").slice(0, -1);
+  }
+
+  /** What it has handled so far, one record at a time. */
   handled(): Handled[] {
-    const lines = readFileSync(this.#journal, "latin1").split("\n").slice(0, -1);
-    return lines.map((line) => {
+    return this.lines().map((line) => {
       const [shardId = "", sequenceNumber = ""] = line.split(" ");
       return { shardId, sequenceNumber };
     });
