@@ -9,7 +9,7 @@ import { bundleConsumer, ConsumerProcess, removeBundle } from "./support/process
 import { openStore } from "./support/stores.ts";
 
 const KILLS = 3;
-const RECORDS = 6000;
+const RECORDS = 3000;
 const SCOPE = { streamName: "orders" };
 /** So many that what is done beyond the position fits into the store's checkpoint. */
 const IN_FLIGHT: Readonly<Record<string, number>> = { Postgres: 300, DynamoDB: 100 };
@@ -45,7 +45,7 @@ test.concurrent.for(STORES)(
       });
       onTestFinished(() => void consumer.end("SIGKILL"));
       if (run < KILLS) {
-        await consumer.until(1500);
+        while (!consumer.lines().includes("acknowledged")) await after(20);
         await after(Math.random() * 200);
         await consumer.end("SIGKILL");
       } else {
