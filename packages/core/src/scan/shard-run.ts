@@ -7,17 +7,16 @@ import { aborted } from "../deadline.ts";
 import type { Delivery, OpenDelivery } from "../delivery/delivery.ts";
 import type { LoopTurns } from "../delivery/loop-turns.ts";
 import type { Pauses } from "../delivery/pauses.ts";
-import { describeError, KcError, LeaseLostError } from "../errors.ts";
+import { LeaseLostError, type KcError } from "../errors.ts";
 import type { ShardAssignment, ShardOutcome } from "../groups/group.ts";
-import type { Shard } from "../kinesis/shard.ts";
 import type { StreamClient } from "../kinesis/stream-client.ts";
 import type { OpenReader, ReadStart, ShardReader } from "../reading/shard-reader.ts";
 import type { SharedTimer } from "../shared-timer.ts";
 import type { ShardStatus } from "../telemetry/status.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Totals } from "../telemetry/totals.ts";
-import { firstNumber, isConfirmed } from "./shard-end.ts";
 import { ShardLife } from "./shard-life.ts";
+import { ShardPages } from "./shard-pages.ts";
 import { workStatus, type Step } from "./work-status.ts";
 
 export interface ShardRunOptions {
@@ -48,8 +47,8 @@ export interface ShardRunOptions {
 }
 
 /**
- * Reads one assignment, from grant to outcome: waiting → reading ⇄ ending → closing. `ShardLife`
- * decides how long that may take.
+ * Reads one assignment, from grant to outcome: it waits for an earlier run, then `ShardPages` does the
+ * work. `ShardLife` decides how long that may take.
  */
 export class ShardRun {
   readonly shardId: string;
@@ -58,9 +57,8 @@ export class ShardRun {
   readonly #progress: ShardProgress;
   readonly #life: ShardLife;
   readonly #grantedAt: number;
-  #step: Step = { kind: "waiting" };
-  /** The last record that the service sent; undefined = not known. */
-  #last: string | undefined;
+  /** Undefined = a handler of an earlier run still has a record of this shard. */
+  #pages: ShardPages | undefined;
   #reader: ShardReader | undefined;
   #delivery: Delivery | undefined;
   #idle: Promise<unknown> = Promise.resolve();
@@ -72,8 +70,11 @@ export class ShardRun {
     this.#options = options;
     this.#progress = options.checkpointer.open(shardId, fence, checkpoint);
     this.#life = new ShardLife({ ...options, assignment, progress: this.#progress });
-    this.#last = checkpoint?.sequenceNumber;
     this.#grantedAt = options.clock.monotonic();
+  }
+
+  get #step(): Step {
+    return this.#pages?.step ?? { kind: "waiting" };
   }
 
   /** Settles when no handler of this run is called any more: never, if one never returns. */
@@ -185,8 +186,16 @@ export class ShardRun {
       isHandling: () => delivery.status(clock.monotonic()).isAtRecord,
     });
     this.#reader = reader;
-    this.#step = { kind: "reading" };
-    return this.#deliver(reader, delivery);
+    this.#pages = new ShardPages({
+      ...this.#options,
+      shardId: this.shardId,
+      reader,
+      delivery,
+      progress: this.#progress,
+      resumedAfter: this.#assignment.checkpoint?.sequenceNumber,
+      stop,
+    });
+    return this.#pages.run();
   }
 
   #openDelivery(): Delivery {
@@ -223,50 +232,6 @@ export class ShardRun {
       sequenceNumber: from.StartingSequenceNumber,
     });
     return { from, delivered: checkpoint?.kind === "position" ? checkpoint : undefined };
-  }
-
-  async #deliver(reader: ShardReader, delivery: Delivery): Promise<ShardOutcome> {
-    for (;;) {
-      const page = await reader.next();
-      if (page === undefined) {
-        await delivery.settle();
-        return { kind: "aged-out" };
-      }
-      this.#last = page.lastSequenceNumber ?? this.#last;
-      await delivery.accept(page);
-      if (page.end === undefined) continue;
-      await delivery.settle();
-      this.#step = { kind: "ending" };
-      const options = { ...this.#options, shardId: this.shardId, stop: this.#life.stop };
-      if (page.end.children.length > 0 || (await isConfirmed(options))) {
-        // A shard without records has the number with which they would begin.
-        this.#last ??= await firstNumber(options);
-        reader.close();
-        return this.#end(page.end.children);
-      }
-      this.#step = { kind: "reading" };
-      reader.reopen();
-    }
-  }
-
-  async #end(children: readonly Shard[]): Promise<ShardOutcome> {
-    const { shardId } = this;
-    const { telemetry, clock, onShardClosed } = this.#options;
-    await this.#progress.end(this.#last);
-    telemetry.info("a shard was read to its end", {
-      shardId,
-      children: children.map((child) => child.shardId),
-    });
-    this.#step = { kind: "closing", since: clock.monotonic() };
-    try {
-      await onShardClosed?.(shardId);
-    } catch (error) {
-      const message = `${shardId}: onShardClosed failed: ${describeError(error)}`;
-      throw new KcError("HOOK_FAILED", message, { shardId, cause: error });
-    } finally {
-      this.#step = { kind: "ending" };
-    }
-    return { kind: "ended", children };
   }
 
   /** What is finished is flushed; then it is known how the shard's reading ended. */
