@@ -1,5 +1,6 @@
 /** `npm run bench -- NAME`: progress on standard error, one JSON object as the last line. */
 import { cpus } from "node:os";
+import { benchAggregates } from "./aggregates.ts";
 import { benchCheckpoint } from "./checkpoint.ts";
 import { benchConnections } from "./connections/connections.ts";
 import { benchStores } from "./costs/costs.ts";
@@ -11,6 +12,7 @@ import { benchShards } from "./shards.ts";
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<object>>> = {
   read: benchRead,
+  aggregates: benchAggregates,
   connections: benchConnections,
   checkpoint: benchCheckpoint,
   group: benchGroup,

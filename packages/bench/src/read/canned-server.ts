@@ -12,6 +12,7 @@ import {
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo, Server } from "node:net";
 import type { TLSSocket } from "node:tls";
+import { aggregate } from "@kc/aggregator";
 import { Encoder, Tag } from "cbor-x";
 
 export interface CannedPages {
@@ -21,6 +22,8 @@ export interface CannedPages {
   /** Of each page. */
   readonly records: number;
   readonly bytes: number;
+  /** So many of them travel in one record, as a KPL aggregate; `records` counts those. */
+  readonly aggregated?: number;
   readonly tls?: { readonly key: string; readonly cert: string };
   /** Speaks HTTP/2 alone. */
   readonly http2?: boolean;
@@ -42,9 +45,18 @@ const encoder = new Encoder({ useRecords: false, variableMapSize: true, tagUint8
 const arrival = Date.now();
 const records = Array.from({ length: pages.records }, (_, i) => ({
   SequenceNumber: `4968052060751781245837048628545161261923065463554${i}`.padEnd(56, "0"),
-  Data: Buffer.alloc(pages.bytes, i),
+  Data: pages.aggregated === undefined ? Buffer.alloc(pages.bytes, i) : aggregated(i),
   PartitionKey: `key-${i % 100}`,
 }));
+function aggregated(index: number): Uint8Array {
+  const inside = Array.from({ length: pages.aggregated! }, (_, i) => ({
+    partitionKey: `key-${(index + i) % 100}`,
+    data: Buffer.alloc(pages.bytes, i),
+  }));
+  const [packed] = aggregate(inside, { maxBytes: 2 ** 20 });
+  return packed!.entry.Data!;
+}
+
 /** `null` stands for Infinity: it came as JSON. */
 const endless = pages.pages === null;
 /** By the number of pages that were read before: an iterator begins with it. */
@@ -128,7 +140,8 @@ function shardId(index: number): string {
 function shard(ShardId: string): object {
   return {
     ShardId,
-    HashKeyRange: { StartingHashKey: "0", EndingHashKey: "1" },
+    // All keys but one, so that it is looked whose each user record is.
+    HashKeyRange: { StartingHashKey: "0", EndingHashKey: `${2n ** 128n - 2n}` },
     SequenceNumberRange: { StartingSequenceNumber: "1" },
   };
 }
