@@ -1,7 +1,7 @@
 import { ConfigError, KcError } from "./errors.ts";
 import type { AnyGroup } from "./groups/group.ts";
 import { OneShard } from "./groups/one-shard.ts";
-import type { Handler } from "./handler.ts";
+import type { BatchHandler, Handler } from "./handler.ts";
 import type { ConsumerOptions, LeasingConsumerOptions } from "./options/consumer-options.ts";
 import { resolveOptions, type ResolvedOptions } from "./options/resolve-options.ts";
 import type { ConsumerRecord } from "./record.ts";
@@ -11,13 +11,15 @@ import {
   checkThresholds,
   type ScanOptions,
 } from "./options/scan-options.ts";
+import { batches } from "./delivery/batches.ts";
+import type { LetterSource } from "./delivery/dead-letter.ts";
 import { deliveryOf } from "./delivery/delivery-of.ts";
 import type { OpenDelivery } from "./delivery/delivery.ts";
 import { oneByOne } from "./delivery/one-by-one.ts";
 import { Pauses } from "./delivery/pauses.ts";
 import { RecordIterator } from "./delivery/record-iterator.ts";
-import type { DeliveryOptions } from "./options/delivery-options.ts";
-import { resolveDelivery } from "./options/resolve-delivery.ts";
+import type { BatchOptions, DeliveryOptions } from "./options/delivery-options.ts";
+import { resolveBatches, resolveDelivery } from "./options/resolve-delivery.ts";
 import { Scan, type ScanStatus } from "./scan/scan.ts";
 import { ownClient, warnOfClosedConnections } from "./kinesis/connections.ts";
 import type { KinesisClientLike } from "./kinesis/stream-client.ts";
@@ -65,6 +67,20 @@ export class Consumer {
     options: DeliveryOptions<Value> = {},
   ): Promise<void> {
     return this.#deliver(this.#options.group, handler, options);
+  }
+
+  /**
+   * Calls the handler for batches of records, each of one shard. A batch is delivered when it is full, when
+   * its first record has waited for `maxWaitMs`, and at its shard's end. Otherwise as `scan`.
+   */
+  async scanBatch<Value = undefined>(
+    handler: BatchHandler<Value>,
+    options: BatchOptions<Value> = {},
+  ): Promise<void> {
+    const policy = resolveBatches(options);
+    checkHandler(handler);
+    const open = batches(handler as BatchHandler, policy, this.#source);
+    return this.#scan(this.#options.group, open, policy.signal);
   }
 
   /** Reads one shard, its parents unread or not. Resolves at its end too. */
@@ -133,12 +149,16 @@ export class Consumer {
     options: DeliveryOptions<Value>,
   ): Promise<void> {
     const policy = resolveDelivery(options);
-    if (typeof handler !== "function") throw new ConfigError("handler", "a function is needed");
+    checkHandler(handler);
+    return this.#scan(group, deliveryOf(handler as Handler, policy, this.#source), policy.signal);
+  }
+
+  /** What the letters of this consumer have in common. */
+  get #source(): LetterSource {
     const { scope, streamId } = this.#options;
     const { application, streamName } = scope;
     const streamARN = "StreamARN" in streamId ? streamId.StreamARN : undefined;
-    const source = { application, streamName, streamARN };
-    return this.#scan(group, deliveryOf(handler as Handler, policy, source), policy.signal);
+    return { application, streamName, streamARN };
   }
 
   async #scan(
@@ -203,4 +223,8 @@ async function withOwnClient(use: (client: KinesisClientLike) => Promise<void>):
   } finally {
     client.destroy();
   }
+}
+
+function checkHandler(handler: unknown): void {
+  if (typeof handler !== "function") throw new ConfigError("handler", "a function is needed");
 }

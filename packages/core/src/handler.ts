@@ -16,6 +16,19 @@ export type Handler<Value = unknown> = (
   context: HandlerContext,
 ) => unknown;
 
+/** What a batch handler sees beside its records: as for a record, with `signal` for the batch. */
+export type BatchContext = HandlerContext;
+
+/**
+ * Called for a batch of records of one shard, in their order. Sync or async; a throw or rejection means
+ * that none is done. It may answer with Lambda's `{ batchItemFailures: [{ itemIdentifier }] }`: see
+ * `BatchAnswer`.
+ */
+export type BatchHandler<Value = unknown> = (
+  records: readonly ConsumerRecord<Value>[],
+  context: BatchContext,
+) => unknown;
+
 export interface HandlerContext {
   readonly shardId: string;
   /**

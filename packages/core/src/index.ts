@@ -26,7 +26,13 @@ export type * from "./groups/group.ts";
 export type { HashKeyRange } from "./kinesis/hash-key-range.ts";
 export type { Shard } from "./kinesis/shard.ts";
 export { ConsumerRecord, type RecordFields } from "./record.ts";
-export { SkipCheckpoint, type Handler, type HandlerContext } from "./handler.ts";
+export {
+  SkipCheckpoint,
+  type BatchContext,
+  type BatchHandler,
+  type Handler,
+  type HandlerContext,
+} from "./handler.ts";
 export type {
   DeadLetter,
   DeadLetterFailure,
@@ -62,6 +68,7 @@ export type { ConsumerEvent, PauseReason, ShardOutcomeKind } from "./telemetry/e
 export {
   CHANNELS,
   type CheckpointMessage,
+  type HandleBatchMessage,
   type HandleMessage,
   type LeaseMessage,
   type PollMessage,

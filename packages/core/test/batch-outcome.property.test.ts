@@ -2,7 +2,6 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { halvesOf, outcomeOf, type BatchOutcome } from "../src/delivery/batch-outcome.ts";
 import { ConsumerRecord } from "../src/index.ts";
-import type { Ordering } from "../src/options/delivery-options.ts";
 
 function recordOf(sequence: number, sub?: number, key = ""): ConsumerRecord {
   return new ConsumerRecord({
@@ -36,7 +35,18 @@ const batches: fc.Arbitrary<readonly ConsumerRecord[]> = fc
         : keys.slice(0, subs).map((key, sub) => recordOf(sequence, sub, key)),
     ),
   );
+
+type Ordering = "key" | "shard" | "none";
 const orderings = fc.constantFrom<Ordering>("key", "shard", "none");
+
+function outcomeIn(
+  ordering: Ordering,
+  records: readonly ConsumerRecord[],
+  answer: unknown,
+): BatchOutcome {
+  const lines = { key: keyOf, shard: () => "", none: () => undefined };
+  return outcomeOf(records, answer, (place) => lines[ordering](records[place]!));
+}
 
 /** A batch, and the places of some of its records. */
 const failing = batches.chain((records) =>
@@ -62,7 +72,7 @@ describe("what a partial answer means", () => {
     fc.assert(
       fc.property(failing, ({ records, failed, ordering }) => {
         const answer = answerOf(failed.map((place) => identifierOf(records[place]!)));
-        const outcome = outcomeOf(records, answer, ordering, keyOf);
+        const outcome = outcomeIn(ordering, records, answer);
         expect(sorted(outcome)).toStrictEqual(records.map((_, place) => place));
         for (const list of Object.values(outcome) as number[][]) {
           expect(list).toStrictEqual(list.toSorted((a, b) => a - b));
@@ -76,7 +86,7 @@ describe("what a partial answer means", () => {
       fc.property(failing, ({ records, failed }) => {
         const answer = answerOf(failed.map((place) => identifierOf(records[place]!)));
         const first = Math.min(records.length, ...failed);
-        expect(outcomeOf(records, answer, "shard", keyOf)).toStrictEqual({
+        expect(outcomeIn("shard", records, answer)).toStrictEqual({
           done: records.map((_, place) => place).slice(0, first),
           failed: failed.length === 0 ? [] : [first],
           behind: records.map((_, place) => place).slice(first + 1),
@@ -89,7 +99,7 @@ describe("what a partial answer means", () => {
     fc.assert(
       fc.property(failing, ({ records, failed }) => {
         const answer = answerOf(failed.map((place) => identifierOf(records[place]!)));
-        const outcome = outcomeOf(records, answer, "key", keyOf);
+        const outcome = outcomeIn("key", records, answer);
         const isFailed = new Set(failed);
         for (const [place, record] of records.entries()) {
           const key = keyOf(record);
@@ -107,7 +117,7 @@ describe("what a partial answer means", () => {
     fc.assert(
       fc.property(failing, ({ records, failed }) => {
         const answer = answerOf(failed.map((place) => identifierOf(records[place]!)));
-        const { behind, ...outcome } = outcomeOf(records, answer, "none", keyOf);
+        const { behind, ...outcome } = outcomeIn("none", records, answer);
         expect(behind).toStrictEqual([]);
         expect(outcome.failed).toStrictEqual(failed);
       }),
@@ -116,19 +126,19 @@ describe("what a partial answer means", () => {
 
   it("a bare sequence number names every user record of its aggregate", () => {
     const records = [recordOf(1), recordOf(2, 0), recordOf(2, 1), recordOf(3, 0)];
-    const outcome = outcomeOf(records, answerOf(["2"]), "none", keyOf);
+    const outcome = outcomeIn("none", records, answerOf(["2"]));
     expect(outcome).toStrictEqual({ done: [0, 3], failed: [1, 2], behind: [] });
   });
 
   it("a number with its sub-sequence number names one user record", () => {
     const records = [recordOf(1), recordOf(2, 0), recordOf(2, 1), recordOf(3, 0)];
-    const outcome = outcomeOf(records, answerOf(["2:1"]), "none", keyOf);
+    const outcome = outcomeIn("none", records, answerOf(["2:1"]));
     expect(outcome).toStrictEqual({ done: [0, 1, 3], failed: [2], behind: [] });
   });
 
   it("records without a key have no order among each other", () => {
     const records = [recordOf(1), recordOf(2), recordOf(3, undefined, "a")];
-    const outcome = outcomeOf(records, answerOf(["1"]), "key", keyOf);
+    const outcome = outcomeIn("key", records, answerOf(["1"]));
     expect(outcome).toStrictEqual({ done: [1, 2], failed: [0], behind: [] });
   });
 
@@ -143,7 +153,7 @@ describe("what a partial answer means", () => {
     ["null failures", { batchItemFailures: null }],
     ["undefined failures", { batchItemFailures: undefined }],
   ])("%s means that all are done", (_, answer) => {
-    const outcome = outcomeOf([recordOf(1), recordOf(2)], answer, "shard", keyOf);
+    const outcome = outcomeIn("shard", [recordOf(1), recordOf(2)], answer);
     expect(outcome).toStrictEqual({ done: [0, 1], failed: [], behind: [] });
   });
 
@@ -158,19 +168,51 @@ describe("what a partial answer means", () => {
     ["no list", { batchItemFailures: "1" }],
     ["a sub-sequence number that is not there", answerOf(["1:0"])],
   ])("%s fails the whole batch, since nobody knows what was meant", (_, answer) => {
-    const outcome = (): BatchOutcome =>
-      outcomeOf([recordOf(1), recordOf(2)], answer, "none", keyOf);
+    const outcome = (): BatchOutcome => outcomeIn("none", [recordOf(1), recordOf(2)], answer);
     expect(outcome).toThrow(expect.objectContaining({ name: "BatchAnswerError" }));
   });
 });
 
-it("halves have every record of their batch, in order, and end at records that stand alone", () => {
+const lineLists = fc.array(fc.constantFrom("a", "b", undefined), { minLength: 2, maxLength: 40 });
+
+it("halves have every record of their batch, in order, and neither is empty", () => {
   fc.assert(
-    fc.property(fc.integer({ min: 2, max: 10_000 }), (count) => {
-      const batch = Array.from({ length: count }, (_, index) => index);
-      const [one, other] = halvesOf(batch);
-      expect([...one!, ...other!]).toStrictEqual(batch);
-      expect(Math.abs(one!.length - other!.length)).toBeLessThanOrEqual(1);
+    fc.property(lineLists, (lines) => {
+      const { halves } = halvesOf(lines.length, (place) => lines[place]);
+      expect(halves.flat().toSorted((a, b) => a - b)).toStrictEqual([...lines.keys()]);
+      for (const half of halves) {
+        expect(half.length).toBeGreaterThan(0);
+        expect(half).toStrictEqual(half.toSorted((a, b) => a - b));
+      }
     }),
   );
+});
+
+it("halves that are tried side by side have no line in common", () => {
+  fc.assert(
+    fc.property(lineLists, (lines) => {
+      const { halves, inOrder } = halvesOf(lines.length, (place) => lines[place]);
+      const [one, other] = halves.map((half) => new Set(half.map((place) => lines[place])));
+      const common = [...one!].filter((line) => line !== undefined && other!.has(line));
+      if (inOrder) expect(new Set(lines).size).toBe(1);
+      else expect(common).toStrictEqual([]);
+    }),
+  );
+});
+
+it("a batch of one line, or of records without one, is cut in the middle", () => {
+  expect(halvesOf(5, () => "a")).toStrictEqual({
+    halves: [
+      [0, 1, 2],
+      [3, 4],
+    ],
+    inOrder: true,
+  });
+  expect(halvesOf(5, () => undefined)).toStrictEqual({
+    halves: [
+      [0, 1, 2],
+      [3, 4],
+    ],
+    inOrder: false,
+  });
 });

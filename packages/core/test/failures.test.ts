@@ -557,3 +557,16 @@ test("hundreds of records that wait leave no listener and no timer of their own"
   expect(getEventListeners(run.signal, "abort").length).toBeLessThanOrEqual(1);
   await run.stop();
 });
+
+test("the end of a shard comes once a record of a sync handler was tried again, and is done", async () => {
+  const world = await World.of();
+  const store = new MemoryStore();
+  await world.put("a", "bad");
+  const handler: Handler = (_record, { attempt }) => {
+    if (attempt === 1) throw new Error("no");
+  };
+  await world.start({ store, start: "TRIM_HORIZON" }, handler, { retry: TWICE });
+  await world.split(SHARD);
+  await world.clock.advance(10_000);
+  expect(await storedIn(store)).toMatchObject({ kind: "shard-end" });
+});

@@ -3,6 +3,7 @@ import {
   ConfigError,
   type CheckpointMessage,
   type ConsumerRecord,
+  type HandleBatchMessage,
   type HandleMessage,
   type Handler,
   type LeaseMessage,
@@ -22,6 +23,7 @@ import {
   type TracerProvider,
 } from "@opentelemetry/api";
 import {
+  batchAttributes,
   checkpointAttributes,
   failCall,
   failHandling,
@@ -36,7 +38,7 @@ export type TracedOperation = keyof typeof CHANNELS;
 export interface OpenTelemetryTracingOptions {
   /** @default the global one */
   readonly tracerProvider?: TracerProvider;
-  /** Which spans are made. @default ["poll", "handle", "checkpoint", "lease"] */
+  /** Which spans are made. @default all */
   readonly operations?: readonly TracedOperation[];
   /**
    * For records that carry their producer's trace context: answers with the headers that the global
@@ -51,13 +53,13 @@ const OPERATIONS = Object.keys(CHANNELS) as TracedOperation[];
 
 /**
  * Makes spans of what the consumers of this process do, until it is disposed of: one for each record
- * in the handler, each poll that brings something or fails, each write of checkpoints, each lease
+ * or batch in the handler, each poll that brings something or fails, each write of checkpoints, each lease
  * that comes or goes. They have no parent, since a scan lasts for days.
  */
 export class OpenTelemetryTracing implements Disposable {
   readonly #tracer: Tracer;
   readonly #extract: OpenTelemetryTracingOptions["extract"];
-  /** By record in the handler, and by message of a checkpoint write. */
+  /** By record or batch in the handler, and by message of a checkpoint write. */
   readonly #spans = new WeakMap<object, Span>();
   readonly #pollBegan = new WeakMap<PollMessage, number>();
   readonly #unsubscribe: readonly (() => void)[];
@@ -105,6 +107,12 @@ export class OpenTelemetryTracing implements Disposable {
           (message) => this.#beginHandle(message),
           (message) => this.#end(message.record, message, failHandling),
         );
+      case "handleBatch":
+        return onCalls<HandleBatchMessage>(
+          name,
+          (message) => this.#beginBatch(message),
+          (message) => this.#end(message.records, message, failHandling),
+        );
       case "checkpoint":
         return onCalls<CheckpointMessage>(
           name,
@@ -142,6 +150,19 @@ export class OpenTelemetryTracing implements Disposable {
       ROOT_CONTEXT,
     );
     this.#spans.set(message.record, span);
+  }
+
+  #beginBatch(message: HandleBatchMessage): void {
+    const span = this.#tracer.startSpan(
+      `process ${message.stream}`,
+      {
+        kind: SpanKind.CONSUMER,
+        attributes: batchAttributes(message),
+        links: message.records.flatMap((record) => this.#linksOf(record)),
+      },
+      ROOT_CONTEXT,
+    );
+    this.#spans.set(message.records, span);
   }
 
   #beginCheckpoint(message: CheckpointMessage): void {

@@ -1,6 +1,12 @@
 import { describeError } from "@kc/core";
 import { codeOfError, typeOfError, withoutMessage } from "@kc/core/adapter";
-import type { CheckpointMessage, HandleMessage, LeaseMessage, PollMessage } from "@kc/core";
+import type {
+  CheckpointMessage,
+  HandleBatchMessage,
+  HandleMessage,
+  LeaseMessage,
+  PollMessage,
+} from "@kc/core";
 import { type Attributes, type Span, SpanStatusCode } from "@opentelemetry/api";
 import { openTelemetryAttributes, SYSTEM } from "./names.ts";
 
@@ -34,6 +40,16 @@ export function handleAttributes({ record, shardId, ...source }: HandleMessage):
     "messaging.operation.type": "process",
     "messaging.message.id": record.sequenceNumber,
     "messaging.message.body.size": record.data.byteLength,
+  };
+}
+
+export function batchAttributes({ records, shardId, ...source }: HandleBatchMessage): Attributes {
+  return {
+    ...sourceAttributes(source),
+    ...openTelemetryAttributes({ shardId }),
+    "messaging.operation.name": "process",
+    "messaging.operation.type": "process",
+    "messaging.batch.message_count": records.length,
   };
 }
 

@@ -309,3 +309,18 @@ test.each([
     expect.objectContaining({ code: "CONFIG_INVALID", option }),
   );
 });
+
+test("a batch in the handler is one span, with its size, and fails as its handler does", () => {
+  const { spans } = traced({ operations: ["handleBatch"] });
+  const message = { stream: "orders", application: "billing", shardId: "shardId-0" };
+  const records = [{}, {}, {}];
+  const channel = tracingChannel<object, object>(CHANNELS.handleBatch);
+  channel.traceSync(() => 1, { ...message, records });
+  const fail = (): never => {
+    throw new TypeError("quotes the record");
+  };
+  expect(() => channel.traceSync(fail, { ...message, records: [{}] })).toThrow(TypeError);
+  const [done, failed] = spans("process");
+  expect(done!.attributes).toMatchObject({ "messaging.batch.message_count": 3 });
+  expect(failed!.status.message).toBe("TypeError");
+});

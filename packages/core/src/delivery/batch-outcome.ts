@@ -1,5 +1,4 @@
 import type { ConsumerRecord } from "../record.ts";
-import type { Ordering } from "../options/delivery-options.ts";
 
 /**
  * What a batch handler may answer with; it is Lambda's own. Anything without `batchItemFailures`, or
@@ -26,8 +25,16 @@ export interface BatchOutcome {
   readonly behind: readonly number[];
 }
 
-/** In which line a record stands. Undefined = it stands alone. */
-export type LineOf = (record: ConsumerRecord) => string | undefined;
+/** In which line the record at a place stands. Undefined = it stands alone. */
+export type LineAt = (place: number) => string | undefined;
+
+/** What a record has failed with that an answer names. */
+export class BatchItemError extends Error {
+  constructor() {
+    super("the batch handler named the record in batchItemFailures");
+    this.name = "BatchItemError";
+  }
+}
 
 /** An answer that names no record of its batch. The whole batch has failed. */
 export class BatchAnswerError extends Error {
@@ -38,42 +45,70 @@ export class BatchAnswerError extends Error {
 }
 
 /**
- * What an answer means. In the order of a shard, everything from the first failed record on is tried
- * again, as Lambda does; in the order of keys, the failed records and the later ones of their keys; in
- * no order, the failed ones.
+ * What an answer means. A failed record comes again, and with it the later ones of its line: in the order
+ * of the shard everything from the first failed record on, as with Lambda; in the order of keys the later
+ * ones of its key; in no order it alone.
  * @throws BatchAnswerError if the answer is not to be understood: then nothing is done
  */
 export function outcomeOf(
   records: readonly ConsumerRecord[],
   answer: unknown,
-  ordering: Ordering,
-  keyOf: LineOf,
+  lineAt: LineAt,
 ): BatchOutcome {
   const named = failuresIn(records, answer);
   const outcome = { done: [] as number[], failed: [] as number[], behind: [] as number[] };
-  const lines = new Set<string>();
-  records.forEach((record, place) => {
-    const line =
-      ordering === "none" || named.size === 0 ? undefined : lineOf(record, ordering, keyOf);
-    const waits = line !== undefined && lines.has(line);
-    if (waits) outcome.behind.push(place);
+  const failedLines = new Set<string>();
+  for (let place = 0; place < records.length; place += 1) {
+    const line = named.size === 0 ? undefined : lineAt(place);
+    if (line !== undefined && failedLines.has(line)) outcome.behind.push(place);
     else if (!named.has(place)) outcome.done.push(place);
     else {
       outcome.failed.push(place);
-      if (line !== undefined) lines.add(line);
+      if (line !== undefined) failedLines.add(line);
     }
-  });
+  }
   return outcome;
 }
 
-/** The batch's halves, in order, if it can be halved. */
-export function halvesOf<Item>(batch: readonly Item[]): readonly (readonly Item[])[] {
-  const middle = Math.ceil(batch.length / 2);
-  return [batch.slice(0, middle), batch.slice(middle)];
+/**
+ * A batch of several records in two, by their places. `inOrder` = all are of one line, and the second half
+ * has to wait for the first one.
+ */
+export function halvesOf(
+  count: number,
+  lineAt: LineAt,
+): { readonly halves: readonly (readonly number[])[]; readonly inOrder: boolean } {
+  const lines = linesOf(count, lineAt);
+  const places = Array.from({ length: count }, (_, place) => place);
+  if (lines.length === 1) {
+    const middle = Math.ceil(count / 2);
+    return { halves: [places.slice(0, middle), places.slice(middle)], inOrder: true };
+  }
+  const one: number[] = [];
+  const other: number[] = [];
+  // The last line goes to the second half in any case.
+  for (const [index, line] of lines.entries()) {
+    const isFirst = index === 0 || (one.length < count / 2 && index < lines.length - 1);
+    (isFirst ? one : other).push(...line);
+  }
+  const ordered = [one, other].map((half) => half.toSorted((a, b) => a - b));
+  return { halves: ordered, inOrder: false };
 }
 
-function lineOf(record: ConsumerRecord, ordering: Ordering, keyOf: LineOf): string | undefined {
-  return ordering === "shard" ? "" : keyOf(record);
+/** The places of each line, in the order of their first records. */
+function linesOf(count: number, lineAt: LineAt): readonly (readonly number[])[] {
+  const lines: number[][] = [];
+  const byName = new Map<string, number[]>();
+  for (let place = 0; place < count; place += 1) {
+    const name = lineAt(place);
+    const line = name === undefined ? undefined : byName.get(name);
+    if (line !== undefined) line.push(place);
+    else {
+      lines.push([place]);
+      if (name !== undefined) byName.set(name, lines.at(-1)!);
+    }
+  }
+  return lines;
 }
 
 /** The places of the records that the answer names. */

@@ -12,14 +12,12 @@ import type { HandlerCall } from "./handler-call.ts";
 import { HandlerCalls } from "./handler-calls.ts";
 import { laneOf, type LaneOf } from "./lane-of.ts";
 import { Lanes } from "./lanes.ts";
-import { RecordJob } from "./record-job.ts";
+import { RECORD_OVERHEAD_BYTES, RecordJob } from "./record-job.ts";
 import { StartGate } from "./start-gate.ts";
 import { Tracker } from "./tracker.ts";
 
 /** So many records at most wait in lanes, for each that may be in the handler. */
 const WAITING_FOR_EACH = 10;
-/** What a record in memory costs beside its data. An estimate, in bytes. */
-const RECORD_OVERHEAD_BYTES = 300;
 
 /** @param source what letters of given-up records have in common */
 export function concurrent(
@@ -165,7 +163,6 @@ class Concurrent implements Delivery {
   #resume(): void {
     this.#look = true;
     this.#pump();
-    if (this.#unfinished === 0) this.#wake();
   }
 
   /** Starts what may start now. */
@@ -185,6 +182,7 @@ class Concurrent implements Delivery {
     }
     this.#timeSynchronous();
     if (this.#calls.running === 0) this.#metrics.report(this.#shard.clock.monotonic());
+    if (this.#unfinished === 0) this.#wake();
   }
 
   #mayStart(): boolean {

@@ -67,6 +67,11 @@ export function retryDelayMs(
   return Math.max(1, minDelayMs + random() * (bound - minDelayMs));
 }
 
+/** Has the handler asked for a delay, so that the next attempt is worth it as it is? */
+export function asksForDelay(error: unknown): boolean {
+  return delayOf(error) !== undefined;
+}
+
 function asksForRetry(
   { shouldRetry }: RetryPolicy,
   error: unknown,

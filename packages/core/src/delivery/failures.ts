@@ -85,39 +85,37 @@ export class Failures<Job extends Attempted> {
 
   /** It is given up instead of being tried (again). */
   tooOld(job: Job): void {
-    const error = new RecordTooOldError(this.#policy.maxRecordAgeMs);
-    if (this.#policy.onFailure !== "stop") this.#hold(job);
-    this.#giveUp(job, "age", error);
+    this.giveUp(job, "age", new RecordTooOldError(this.#policy.maxRecordAgeMs));
   }
 
   /** It is not known in which lane it belongs, so that it cannot be handled in order. */
   unordered(job: Job, error: unknown): void {
-    if (this.#policy.onFailure !== "stop") this.#hold(job);
-    this.#giveUp(job, "non-retriable", error);
+    this.giveUp(job, "non-retriable", error);
   }
 
   /** An attempt failed. */
   failed(job: Job, error: unknown): void {
-    const { stop } = this.#shard;
+    const verdict = this.judge(job, error);
+    if (verdict === undefined) return;
+    if (verdict.kind === "give-up") return this.giveUp(job, verdict.reason, error);
+    this.hold(job);
+    this.wait(job, verdict.afterMs, error);
+  }
+
+  /** What follows a failed attempt; undefined = nothing: the shard stops, and it comes again. */
+  judge({ record, attempts: attempt }: Job, error: unknown): Verdict | undefined {
+    const { stop, random, fail } = this.#shard;
     const { onFailure } = this.#policy;
-    // What a stop interrupts is not judged: it comes again.
-    if (stop.aborted && onFailure !== "stop") return;
-    const { record, attempts: attempt } = job;
+    // What a stop interrupts is not judged.
+    if (stop.aborted && onFailure !== "stop") return undefined;
     const ageMs = this.#ageMs(record.approximateArrivalTimestamp);
-    let verdict: Verdict;
     try {
-      const failed = { attempt, error, record, ageMs };
-      verdict = verdictOf(failed, this.#policy, this.#shard.random);
+      const verdict = verdictOf({ attempt, error, record, ageMs }, this.#policy, random);
+      return stop.aborted && verdict.kind === "retry" ? undefined : verdict;
     } catch (failure) {
-      return this.#shard.fail(failure);
+      fail(failure);
+      return undefined;
     }
-    if (verdict.kind === "give-up") {
-      if (onFailure !== "stop") this.#hold(job);
-      return this.#giveUp(job, verdict.reason, error);
-    }
-    if (stop.aborted) return;
-    this.#hold(job);
-    this.#wait(job, verdict.afterMs, error);
   }
 
   /** A record that failed before is done. */
@@ -136,14 +134,16 @@ export class Failures<Job extends Attempted> {
     return this.#shard.serviceNow().getTime() - arrival.getTime();
   }
 
-  #hold(job: Job): void {
+  /** It waits, and is not done. */
+  hold(job: Job): void {
     if (job.firstFailedAt !== undefined) return;
     job.firstFailedAt = new Date(this.#shard.clock.now());
     this.#heldUp += 1;
     this.#outcome.onHeld(job);
   }
 
-  #wait(job: Job, afterMs: number, error: unknown): void {
+  /** Its next attempt is due after so long. */
+  wait(job: Job, afterMs: number, error: unknown): void {
     const { shardId, clock, timer, telemetry } = this.#shard;
     const { attempts, record } = job;
     telemetry.debug("a record failed; it is tried again", {
@@ -160,13 +160,15 @@ export class Failures<Job extends Attempted> {
     this.#waiting.set(job, { dueAt: clock.monotonic() + afterMs, cancel });
   }
 
-  #giveUp(job: Job, reason: DeadLetterReason, error: unknown): void {
+  /** What `onFailure` says becomes of it. */
+  giveUp(job: Job, reason: DeadLetterReason, error: unknown): void {
     const { shardId, telemetry, fail } = this.#shard;
-    const { record, attempts, firstFailedAt } = job;
-    const { sequenceNumber } = record;
+    const { sequenceNumber } = job.record;
     if (this.#policy.onFailure === "stop") {
       return fail(handlerFailed(shardId, sequenceNumber, error));
     }
+    this.hold(job);
+    const { record, attempts, firstFailedAt } = job;
     telemetry.add("records_given_up", 1, { shardId, reason });
     const fields = { shardId, sequenceNumber, attempts, reason, error: withoutMessage(error) };
     if (this.#letters === undefined) {

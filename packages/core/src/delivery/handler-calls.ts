@@ -26,14 +26,15 @@ export class HandlerCalls<Job> {
   /** Those that are waited for, and those that are free. */
   readonly #all = new Set<OpenCall<Job>>();
   #running = 0;
-  /** Calls that returned since `onRoom` was called last, and when they began, added up. */
+  /** Calls that returned since `onRoom` was called last; when they began, and their records, added up. */
   #returned = 0;
   #startedAt = 0;
+  #records = 0;
   #onOver: () => void = () => {};
   readonly #onReturned = (): void => {
-    const returned = this.#returned;
-    this.#metrics.took(returned * this.#shard.clock.monotonic() - this.#startedAt, returned);
-    this.#returned = this.#startedAt = 0;
+    const ms = this.#returned * this.#shard.clock.monotonic() - this.#startedAt;
+    this.#metrics.took(ms, this.#records);
+    this.#returned = this.#startedAt = this.#records = 0;
     this.#ends.onRoom();
   };
 
@@ -83,10 +84,21 @@ export class HandlerCalls<Job> {
     this.#free.push(call);
   }
 
-  /** Its answer is a promise. @param now when it began, by the monotonic clock */
-  await(call: OpenCall<Job>, job: Job, answer: PromiseLike<unknown>, now: number): void {
+  /**
+   * Its answer is a promise.
+   * @param now when it began, by the monotonic clock
+   * @param records how many it was called for
+   */
+  await(
+    call: OpenCall<Job>,
+    job: Job,
+    answer: PromiseLike<unknown>,
+    now: number,
+    records = 1,
+  ): void {
     this.#running += 1;
     call.job = job;
+    call.records = records;
     // Handlers that hold the event loop may have made `now` old, which is fine for a metric alone.
     call.startedAt = this.#timeouts === undefined ? now : this.#shard.clock.monotonic();
     this.#timeouts?.add(call, call.startedAt);
@@ -133,6 +145,7 @@ export class HandlerCalls<Job> {
     if (this.#returned === 0) queueMicrotask(this.#onReturned);
     this.#returned += 1;
     this.#startedAt += call.startedAt;
+    this.#records += call.records;
     if (failed) this.#ends.onFailed(job, value, call.call);
     else this.#ends.onDone(job, value);
     if (this.#running === 0) this.#onOver();
@@ -145,6 +158,7 @@ export class OpenCall<Job> implements TimedCall {
   /** Undefined = its answer is not awaited. */
   job: Job | undefined = undefined;
   startedAt = 0;
+  records = 1;
   /** It has taken too long. */
   timeout: HandlerTimeoutError | undefined = undefined;
   readonly onDone: (answer: unknown) => void;

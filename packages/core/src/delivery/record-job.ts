@@ -2,6 +2,9 @@ import type { ConsumerRecord } from "../record.ts";
 import type { Attempted } from "./failures.ts";
 import type { InLane } from "./lanes.ts";
 
+/** What a record in memory costs beside its data. An estimate, in bytes. */
+export const RECORD_OVERHEAD_BYTES = 300;
+
 /** A record that has to wait: for its turn, for its handler, for its next attempt, for a queue. */
 export class RecordJob implements InLane<RecordJob>, Attempted {
   /** As it was read, whatever a handler has written into it. */

@@ -1,16 +1,17 @@
 import { channel, tracingChannel, type TracingChannel } from "node:diagnostics_channel";
 import type { Checkpoint } from "../checkpoints/position.ts";
-import { isPromiseLike, type Handler } from "../handler.ts";
+import { isPromiseLike, type BatchHandler, type Handler, type HandlerContext } from "../handler.ts";
 import type { ConsumerRecord } from "../record.ts";
 import type { Source } from "./source.ts";
 
 /**
- * The channels of `node:diagnostics_channel` that report what is being done. The first three are
- * tracing channels (`tracing:kc:poll:start` and so on), the last is a plain one.
+ * The channels of `node:diagnostics_channel` that report what is being done. All but the
+ * last are tracing channels (`tracing:kc:poll:start` and so on), which is a plain one.
  */
 export const CHANNELS = {
   poll: "kc:poll",
   handle: "kc:handle",
+  handleBatch: "kc:handle-batch",
   checkpoint: "kc:checkpoint",
   lease: "kc:lease",
 } as const;
@@ -28,6 +29,14 @@ export interface PollMessage extends Source {
 export interface HandleMessage extends Source {
   readonly shardId: string;
   readonly record: ConsumerRecord;
+  result?: unknown;
+  error?: unknown;
+}
+
+/** One batch in the handler. */
+export interface HandleBatchMessage extends Source {
+  readonly shardId: string;
+  readonly records: readonly ConsumerRecord[];
   result?: unknown;
   error?: unknown;
 }
@@ -54,6 +63,14 @@ export const checkpointChannel: TracingChannel<object, CheckpointMessage> = trac
 );
 export const leaseChannel = channel(CHANNELS.lease);
 const handleChannel: TracingChannel<object, HandleMessage> = tracingChannel(CHANNELS.handle);
+const batchChannel: TracingChannel<object, HandleBatchMessage> = tracingChannel(
+  CHANNELS.handleBatch,
+);
+
+interface CallMessage {
+  result?: unknown;
+  error?: unknown;
+}
 
 /**
  * The handler, whose calls are published if the channel has subscribers. Requested once a page. A call is
@@ -64,9 +81,25 @@ export function tracedHandler(
   source: Source & { readonly shardId: string },
 ): Handler {
   if (!handleChannel.hasSubscribers) return handler;
-  const { start, end, asyncStart, asyncEnd, error } = handleChannel;
-  return (record, context) => {
-    const message: HandleMessage = { ...source, record };
+  return traced(handler, handleChannel, (record) => ({ ...source, record }));
+}
+
+/** The same for a handler of batches. */
+export function tracedBatchHandler(
+  handler: BatchHandler,
+  source: Source & { readonly shardId: string },
+): BatchHandler {
+  if (!batchChannel.hasSubscribers) return handler;
+  return traced(handler, batchChannel, (records) => ({ ...source, records }));
+}
+
+function traced<Work, Message extends object>(
+  handler: (work: Work, context: HandlerContext) => unknown,
+  { start, end, asyncStart, asyncEnd, error }: TracingChannel<object, Message>,
+  messageOf: (work: Work) => Message,
+): (work: Work, context: HandlerContext) => unknown {
+  return (work, context) => {
+    const message: Message & CallMessage = messageOf(work);
     const fail = (thrown: unknown): void => {
       message.error = thrown;
       error.publish(message);
@@ -77,7 +110,7 @@ export function tracedHandler(
     };
     return start.runStores(message, () => {
       try {
-        const answer = handler(record, context);
+        const answer = handler(work, context);
         if (!isPromiseLike(answer)) return (message.result = answer);
         // It is not known what a `then` of its own resolves with, but the record must wait for it.
         return Promise.resolve(answer).then(

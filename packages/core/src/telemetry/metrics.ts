@@ -272,6 +272,12 @@ export const METRICS = {
     description:
       "What a record takes in the handler: the mean over a page, or over a second where a page takes longer",
   },
+  batch_size: {
+    kind: "histogram",
+    unit: "{record}",
+    attributes: [],
+    description: "Records of a batch that the handler was given, further attempts included",
+  },
   poll_duration: {
     kind: "histogram",
     unit: "ms",

@@ -12,6 +12,8 @@ import { FakeClock, FakeKinesis, type FakeKinesisOptions } from "@kc/emulator";
 import { onTestFinished } from "vitest";
 import {
   Consumer,
+  type BatchHandler,
+  type BatchOptions,
   type ConsumerOptions,
   type ConsumerRecord,
   type Handler,
@@ -89,7 +91,29 @@ export class World {
 
   /** The same with a consumer that is there already. */
   async run(consumer: Consumer, handler?: Handler, delivery?: DeliveryOptions): Promise<Run> {
-    const run = new Run(this, consumer, handler, delivery);
+    const run: Run = new Run(this, consumer, (signal) =>
+      consumer.scan(
+        (record, context) => {
+          run.records.push(record);
+          return handler?.(record, context);
+        },
+        { ...delivery, signal },
+      ),
+    );
+    this.#runs.push(run);
+    await this.clock.settle();
+    return run;
+  }
+
+  /** The same in batches. */
+  async runBatches(
+    consumer: Consumer,
+    handler: BatchHandler,
+    options?: BatchOptions,
+  ): Promise<Run> {
+    const run = new Run(this, consumer, (signal) =>
+      consumer.scanBatch(handler, { ...options, signal }),
+    );
     this.#runs.push(run);
     await this.clock.settle();
     return run;
@@ -181,19 +205,10 @@ export class Run {
   /** `undefined` while it runs. */
   settled: { readonly error: unknown } | undefined;
 
-  constructor(
-    world: World,
-    consumer: Consumer,
-    handler: Handler = () => {},
-    delivery: DeliveryOptions = {},
-  ) {
+  constructor(world: World, consumer: Consumer, scan: (signal: AbortSignal) => Promise<void>) {
     this.#world = world;
     this.consumer = consumer;
-    const recording: Handler = (record, context) => {
-      this.records.push(record);
-      return handler(record, context);
-    };
-    this.ended = consumer.scan(recording, { ...delivery, signal: this.#controller.signal }).then(
+    this.ended = scan(this.#controller.signal).then(
       () => void (this.settled = { error: undefined }),
       (error: unknown) => void (this.settled = { error }),
     );

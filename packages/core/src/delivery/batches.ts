@@ -1,0 +1,437 @@
+import { isPromiseLike, SkipCheckpoint, type BatchHandler } from "../handler.ts";
+import type { ResolvedBatches } from "../options/resolve-delivery.ts";
+import type { RecordCursor } from "../reading/record-cursor.ts";
+import type { Page } from "../reading/shard-reader.ts";
+import { ConsumerRecord } from "../record.ts";
+import { tracedBatchHandler } from "../telemetry/channels.ts";
+import { Batch, BatchRecord } from "./batch.ts";
+import { BatchLanes } from "./batch-lanes.ts";
+import { BatchItemError, halvesOf, outcomeOf, type BatchOutcome } from "./batch-outcome.ts";
+import { BatchWait } from "./batch-wait.ts";
+import type { LetterSource } from "./dead-letter.ts";
+import { decodingOf } from "./decode.ts";
+import type { DeliveredShard, Delivery, DeliveryStatus, OpenDelivery } from "./delivery.ts";
+import { asksForDelay } from "./failure-policy.ts";
+import { Failures } from "./failures.ts";
+import { HandledMetrics } from "./handled-metrics.ts";
+import type { HandlerCall } from "./handler-call.ts";
+import { HandlerCalls } from "./handler-calls.ts";
+import { laneOf, type LaneOf } from "./lane-of.ts";
+import { RECORD_OVERHEAD_BYTES } from "./record-job.ts";
+import { StartGate } from "./start-gate.ts";
+import { Tracker } from "./tracker.ts";
+
+/** @param source what letters of given-up records have in common */
+export function batches(
+  handler: BatchHandler,
+  policy: ResolvedBatches,
+  source: LetterSource,
+): OpenDelivery {
+  return (shard) => new Batches(handler, policy, source, shard);
+}
+
+/**
+ * Brings the records of a shard to the handler in batches, up to `concurrency` of them at once: a key is
+ * in one batch at a time. A batch is delivered when it is full, when its first record has waited for
+ * `maxWaitMs`, and at the shard's end. At a stop, what is in no handler comes again.
+ */
+class Batches implements Delivery {
+  readonly #shard: DeliveredShard;
+  readonly #handler: BatchHandler;
+  readonly #policy: ResolvedBatches;
+  readonly #laneOf: LaneOf;
+  readonly #decode: ((record: ConsumerRecord) => void) | undefined;
+  readonly #metrics: HandledMetrics;
+  readonly #gate: StartGate;
+  readonly #tracker: Tracker;
+  readonly #lanes: BatchLanes<BatchRecord>;
+  readonly #failures: Failures<BatchRecord>;
+  readonly #calls: HandlerCalls<Batch>;
+  #traced: BatchHandler;
+  /** The records of the newest page that are in no lane. */
+  #records: RecordCursor | undefined;
+  /** Batches that are due again, or whose turn has come. */
+  readonly #due: Batch[] = [];
+  #unfinished = 0;
+  readonly #wait: BatchWait;
+  /** The records that are there are the last ones. */
+  #isEnding = false;
+  #look = true;
+  #isPumping = false;
+  #isGated = false;
+  #unwritten = false;
+  #over = false;
+  #wake: () => void = () => {};
+  readonly #onStop = (): void => this.#wake();
+
+  constructor(
+    handler: BatchHandler,
+    policy: ResolvedBatches,
+    source: LetterSource,
+    shard: DeliveredShard,
+  ) {
+    this.#shard = shard;
+    this.#handler = this.#traced = handler;
+    this.#policy = policy;
+    this.#laneOf = laneOf(policy);
+    this.#decode = policy.decode && decodingOf(policy.decode);
+    this.#metrics = new HandledMetrics(shard);
+    this.#gate = new StartGate(shard, this.#metrics);
+    this.#tracker = new Tracker(shard.progress);
+    this.#wait = new BatchWait(shard, policy.maxWaitMs, () => this.#resume());
+    this.#lanes = new BatchLanes(policy, (record) => this.#detach(record));
+    this.#failures = new Failures(shard, policy, source, {
+      onHeld: (record) => {
+        this.#lanes.hold(record);
+        this.#detach(record);
+      },
+      onRetry: ({ batch }) => this.#again(batch!),
+      onGivenUp: (record) => {
+        this.#finish(record, undefined);
+        this.#resume();
+      },
+    });
+    this.#calls = new HandlerCalls(shard, this.#metrics, policy.handlerTimeoutMs, {
+      onDone: (batch, answer) => this.#answered(batch, answer),
+      onFailed: (batch, error, call) => this.#judge(batch, error, call),
+      onRoom: () => this.#resume(),
+    });
+    shard.stop.addEventListener("abort", this.#onStop, { once: true });
+  }
+
+  async accept(page: Page): Promise<void> {
+    const { shardId, stop, telemetry } = this.#shard;
+    this.#records = this.#tracker.accept(page);
+    this.#traced = tracedBatchHandler(this.#handler, { ...telemetry.source, shardId });
+    if (page.records.left > 0) this.#metrics.pageOver();
+    this.#resume();
+    await this.#until(() => this.#records === undefined);
+    stop.throwIfAborted();
+  }
+
+  async settle(): Promise<void> {
+    this.#isEnding = true;
+    this.#resume();
+    await this.#until(() => this.#unfinished === 0);
+    // The shard may turn out not to have ended.
+    this.#isEnding = false;
+    this.#shard.stop.throwIfAborted();
+  }
+
+  status(now: number): DeliveryStatus {
+    const { pausedBy } = this.#gate;
+    const startedAt = this.#calls.oldestStart;
+    const retry = this.#failures.next(now);
+    const isHeldUp = this.#failures.heldUp > 0;
+    const waiting = pausedBy !== undefined ? "paused" : isHeldUp ? "retrying" : "idle";
+    return {
+      state: startedAt === undefined ? waiting : "handling",
+      pausedBy,
+      retry,
+      keysHeldUp: this.#lanes.held,
+      handlingForMs: now - (startedAt ?? now),
+      recordsInFlight: (this.#records?.left ?? 0) + this.#unfinished,
+      oldest: this.#tracker.oldest,
+      isAtRecord: pausedBy === "user" || startedAt !== undefined || isHeldUp,
+    };
+  }
+
+  async close(): Promise<void> {
+    const { clock, stop } = this.#shard;
+    this.#over = true;
+    stop.removeEventListener("abort", this.#onStop);
+    this.#wait.end();
+    await this.#calls.untilOver();
+    await this.#failures.close();
+    this.#calls.close();
+    this.#metrics.report(clock.monotonic());
+    this.#tracker.close();
+  }
+
+  async #until(isSo: () => boolean): Promise<void> {
+    while (!isSo() && !this.#shard.stop.aborted) {
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+
+  #resume(): void {
+    this.#look = true;
+    this.#pump();
+  }
+
+  /** Starts what may start now. */
+  #pump(): void {
+    if (this.#isPumping || this.#isGated) return;
+    this.#isPumping = true;
+    try {
+      for (;;) {
+        this.#seek();
+        if (!this.#mayStart() || !this.#isLetThrough()) break;
+        this.#start(this.#due.shift() ?? this.#take());
+      }
+    } catch (error) {
+      // Whoever has called is no reader.
+      this.#over = true;
+      this.#shard.fail(error);
+    } finally {
+      this.#isPumping = false;
+    }
+    if (this.#calls.running === 0) this.#metrics.report(this.#shard.clock.monotonic());
+    if (this.#unfinished === 0) this.#wake();
+  }
+
+  /** Puts records into lanes, while there is room. */
+  #seek(): void {
+    const records = this.#records;
+    while (records !== undefined && records.left > 0) {
+      if (!this.#hasRoom) return;
+      const record = records.current();
+      if (record === undefined) break;
+      records.advance();
+      this.#add(record);
+    }
+    if (records === undefined) return;
+    this.#records = undefined;
+    this.#tracker.pageOver();
+    this.#wake();
+  }
+
+  /** A batch for each call that may be made, and one more: so many records wait at most. */
+  get #hasRoom(): boolean {
+    const { concurrency, maxRecords } = this.#policy;
+    const isFull = this.#lanes.waiting >= maxRecords * (concurrency + 1);
+    return !isFull && this.#tracker.mayStartNext();
+  }
+
+  #add(record: ConsumerRecord): void {
+    const { sequenceNumber, subSequenceNumber } = record;
+    this.#unfinished += 1;
+    const ordinal = this.#tracker.start(sequenceNumber, subSequenceNumber);
+    let lane: string | undefined;
+    let failure: { readonly error: unknown } | undefined;
+    try {
+      lane = this.#laneOf(record);
+    } catch (error) {
+      failure = { error };
+    }
+    const job = new BatchRecord(record, ordinal, lane);
+    if (failure === undefined) this.#lanes.add(job);
+    else this.#failures.giveUp(job, "non-retriable", failure.error);
+  }
+
+  #mayStart(): boolean {
+    const { stop } = this.#shard;
+    if (this.#over || stop.aborted || this.#calls.running >= this.#policy.concurrency) return false;
+    return this.#due.length > 0 || this.#isComplete();
+  }
+
+  /** Is the next batch to be delivered now? */
+  #isComplete(): boolean {
+    const { maxWaitMs } = this.#policy;
+    const { first, isFull } = this.#lanes;
+    if (first === undefined || !this.#tracker.mayStart(first.ordinal)) return false;
+    if (isFull || this.#isEnding) return true;
+    if (maxWaitMs === 0) return this.#records === undefined || !this.#hasRoom;
+    return this.#wait.isOver();
+  }
+
+  #take(): Batch {
+    this.#wait.end();
+    return new Batch(this.#lanes.take(), 0);
+  }
+
+  /** False = the gate holds back what may start, and goes on by itself. */
+  #isLetThrough(): boolean {
+    const wait = this.#unwritten ? this.#gate.untilWritten() : this.#gate.ask(this.#look);
+    this.#unwritten = this.#look = false;
+    if (wait === undefined) return true;
+    this.#isGated = true;
+    wait
+      .finally(() => (this.#isGated = false))
+      .then(
+        () => this.#pump(),
+        (error: unknown) => this.#shard.fail(error),
+      );
+    return false;
+  }
+
+  #start(batch: Batch): void {
+    const { shardId, stop, telemetry, clock } = this.#shard;
+    const given = this.#given(batch);
+    if (stop.aborted || given.records.length === 0) return this.#next(batch);
+    const { attempts } = ((given.batch.attempts += 1), given.batch);
+    if (attempts > 1) telemetry.add("handler_attempts", 1, { shardId });
+    telemetry.record("batch_size", given.records.length, {});
+    const startedAt = clock.monotonic();
+    const open = this.#calls.open();
+    let answer: unknown;
+    try {
+      answer = open.call.begin(this.#traced, given.records, attempts);
+    } catch (error) {
+      this.#judge(given.batch, error, open.call);
+      return this.#calls.release(open);
+    }
+    if (isPromiseLike(answer)) {
+      return this.#calls.await(open, given.batch, answer, startedAt, given.records.length);
+    }
+    this.#calls.release(open);
+    this.#metrics.took(clock.monotonic() - startedAt, given.records.length);
+    this.#look = true;
+    this.#answered(given.batch, answer);
+  }
+
+  /** The records of a batch that may be tried, as the handler gets them. The others are given up. */
+  #given(batch: Batch): { readonly batch: Batch; readonly records: readonly ConsumerRecord[] } {
+    const places: number[] = [];
+    const records: ConsumerRecord[] = [];
+    for (const [place, job] of batch.records.entries()) {
+      // A handler may write into its records: each attempt has its own.
+      const record = new ConsumerRecord(job.record);
+      if (!this.#mayTry(job, record)) continue;
+      if (job.attempts === 0) {
+        this.#metrics.records += 1;
+        this.#metrics.bytes += record.data.byteLength;
+      }
+      job.attempts = batch.attempts + 1;
+      places.push(place);
+      records.push(record);
+    }
+    const isWhole = places.length === batch.records.length || places.length === 0;
+    return { batch: isWhole ? batch : batch.part(places, batch.attempts), records };
+  }
+
+  #mayTry(job: BatchRecord, record: ConsumerRecord): boolean {
+    if (this.#failures.isTooOld(record)) {
+      this.#failures.tooOld(job);
+      return false;
+    }
+    try {
+      this.#decode?.(record);
+      return true;
+    } catch (error) {
+      this.#failures.failed(job, error);
+      return false;
+    }
+  }
+
+  #answered(batch: Batch, answer: unknown): void {
+    const { records } = batch;
+    if (answer === SkipCheckpoint) return this.#finishAll(records, SkipCheckpoint);
+    let outcome: BatchOutcome;
+    try {
+      outcome = outcomeOf(
+        records.map(({ record }) => record),
+        answer,
+        (place) => records[place]!.key,
+      );
+    } catch (error) {
+      this.#countError();
+      return this.#failed(batch, error);
+    }
+    const { done, failed, behind } = outcome;
+    if (failed.length > 0) this.#countError();
+    this.#finishAll(
+      done.map((place) => records[place]!),
+      undefined,
+    );
+    if (failed.length > 0) this.#retry(batch, failed, behind, new BatchItemError());
+  }
+
+  /** The handler threw, or rejected. What the stop or the loss of the shard interrupts comes again. */
+  #judge(batch: Batch, error: unknown, call: HandlerCall): void {
+    const { abandon, stop } = this.#shard;
+    if (abandon.aborted || (stop.aborted && error === stop.reason)) return;
+    if (call.hasExpired(batch.records[0]!.record.sequenceNumber, error)) {
+      batch.attempts -= 1;
+      this.#again(batch);
+    } else this.#failed(batch, error);
+  }
+
+  /** Nothing of the batch is done. */
+  #failed(batch: Batch, error: unknown): void {
+    const { bisect, retry } = this.#policy;
+    const { records, attempts } = batch;
+    const isNobodysFault = asksForDelay(error) && attempts < retry.maxAttempts;
+    if (bisect && records.length > 1 && !isNobodysFault) return this.#split(batch);
+    this.#retry(batch, [...records.keys()], [], error);
+  }
+
+  /** A split is no attempt: it only finds out which record it was. */
+  #split(batch: Batch): void {
+    const { records, attempts } = batch;
+    const { halves, inOrder } = halvesOf(records.length, (place) => records[place]!.key);
+    const [one, other] = halves;
+    const second = batch.part(other!, attempts - 1);
+    const first = batch.part(one!, attempts - 1);
+    if (inOrder) first.next = second;
+    this.#due.push(first);
+    if (!inOrder) this.#due.push(second);
+    this.#resume();
+  }
+
+  /** Those that failed, and those behind them, are tried again together, or the first are given up. */
+  #retry(batch: Batch, failed: readonly number[], behind: readonly number[], error: unknown): void {
+    if (this.#shard.abandon.aborted) return;
+    const lead = batch.records[failed[0]!]!;
+    const verdict = this.#failures.judge(lead, error);
+    if (verdict === undefined) return;
+    if (verdict.kind === "retry") {
+      const places = [...failed, ...behind].toSorted((a, b) => a - b);
+      const again = batch.part(places, batch.attempts);
+      for (const record of again.records) this.#failures.hold(record);
+      this.#failures.wait(again.records[0]!, verdict.afterMs, error);
+      return;
+    }
+    if (behind.length > 0) batch.next = batch.part(behind, 0);
+    for (const place of failed) {
+      if (this.#shard.stop.aborted) return;
+      this.#failures.giveUp(batch.records[place]!, verdict.reason, error);
+    }
+  }
+
+  #again(batch: Batch): void {
+    this.#due.push(batch);
+    this.#resume();
+  }
+
+  #finishAll(records: readonly BatchRecord[], answer: unknown): void {
+    for (const record of records) {
+      if (record.firstFailedAt !== undefined) this.#failures.recovered();
+      this.#finish(record, answer);
+    }
+  }
+
+  #finish(record: BatchRecord, answer: unknown): void {
+    const { batch, ordinal } = record;
+    this.#lanes.leave(record);
+    this.#unfinished -= 1;
+    if (answer === SkipCheckpoint) this.#tracker.skipped(ordinal);
+    else {
+      this.#tracker.done(ordinal);
+      this.#unwritten = this.#shard.progress.writeThrough;
+    }
+    batch?.leave();
+    if (batch !== undefined) this.#next(batch);
+  }
+
+  /** What waited for a batch is due, once that is over. */
+  #next(batch: Batch): void {
+    const { next } = batch;
+    if (!batch.isOver || next === undefined) return;
+    batch.next = undefined;
+    this.#due.push(next);
+  }
+
+  #countError(): void {
+    const { shardId, telemetry } = this.#shard;
+    telemetry.add("handler_errors", 1, { shardId });
+  }
+
+  /** What waits for long keeps no page. */
+  #detach(job: BatchRecord): void {
+    const bytes = job.record.data.byteLength + RECORD_OVERHEAD_BYTES;
+    if (job.isDetached || !this.#tracker.detach(job.ordinal, bytes)) return;
+    job.record = job.record.copy();
+    job.isDetached = true;
+  }
+}
