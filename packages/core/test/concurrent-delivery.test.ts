@@ -1,15 +1,20 @@
 import { onTestFinished, expect, test } from "vitest";
 import { sleep } from "../src/clock.ts";
-import type { OpenDelivery } from "../src/delivery/delivery.ts";
+import { concurrent } from "../src/delivery/concurrent.ts";
 import { Pauses } from "../src/delivery/pauses.ts";
 import { MemoryStore, MemoryStoreData, type Group, type Handler } from "../src/index.ts";
+import { resolveDelivery } from "../src/options/resolve-delivery.ts";
 import { resolveOptions } from "../src/options/resolve-options.ts";
 import { Scan } from "../src/scan/scan.ts";
-import { ConcurrentDelivery, type ConcurrentOptions } from "./support/concurrent-delivery.ts";
 import { ScriptedGroup } from "./support/scripted-group.ts";
 import { STREAM, World } from "./support/world.ts";
 
 const SHARD = "shardId-000000000000";
+
+interface ConcurrentOptions {
+  readonly handler: Handler;
+  readonly concurrency: number;
+}
 
 /** A scan whose delivery handles several records of a shard at once. */
 class ConcurrentScan {
@@ -30,7 +35,8 @@ class ConcurrentScan {
       start: "TRIM_HORIZON",
       ...(group && { group }),
     });
-    const openDelivery: OpenDelivery = (shard) => new ConcurrentDelivery(options, shard);
+    const { handler, concurrency } = options;
+    const openDelivery = concurrent(handler, resolveDelivery({ concurrency }), resolved.scope);
     this.scan = new Scan(resolved, world.kinesis, openDelivery, new Map(), new Pauses());
     this.ended = this.scan.run(resolved.group, this.stop.signal).then(
       () => void (this.settled = { error: undefined }),

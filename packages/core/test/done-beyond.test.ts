@@ -1,11 +1,12 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { sleep } from "../src/clock.ts";
+import { concurrent } from "../src/delivery/concurrent.ts";
 import { Pauses } from "../src/delivery/pauses.ts";
 import { MemoryStore, MemoryStoreData, type Checkpoint, type Handler } from "../src/index.ts";
+import { resolveDelivery } from "../src/options/resolve-delivery.ts";
 import { resolveOptions } from "../src/options/resolve-options.ts";
 import { Scan } from "../src/scan/scan.ts";
-import { ConcurrentDelivery } from "./support/concurrent-delivery.ts";
 import { MemoryCounter } from "./support/memory-counter.ts";
 import { STREAM, World } from "./support/world.ts";
 
@@ -64,7 +65,7 @@ class Lives {
     const scan = new Scan(
       resolved,
       world.kinesis,
-      (shard) => new ConcurrentDelivery({ handler: counted, concurrency }, shard),
+      concurrent(counted, resolveDelivery({ concurrency }), resolved.scope),
       new Map(),
       new Pauses(),
     );
