@@ -107,6 +107,16 @@ test("maxWaitMs: a batch waits for more, over pages, and no longer than its firs
   expect(run.calls, "a full one does not wait").toEqual(["1 2:1", "3 4 5:1"]);
 });
 
+test("maxWaitMs: what waits while another batch is handled does not wait again", async () => {
+  const handler: BatchHandler = async () => sleep(run.world.clock, 5000);
+  const run = await batched(["a:1"], (...given) => handler(...given), { maxWaitMs: 3000 });
+  await run.world.clock.advance(4000);
+  expect(run.calls).toEqual(["1:1"]);
+  await run.world.put("a", "2");
+  await run.world.clock.advance(4900);
+  expect(run.calls).toEqual(["1:1", "2:1"]);
+});
+
 test("the end of a shard delivers what waits for more", async () => {
   const run = await batched(["a:1", "a:2"], () => {}, { maxWaitMs: 1_000_000 });
   await run.world.clock.advance(1000);

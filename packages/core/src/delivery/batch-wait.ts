@@ -7,11 +7,10 @@ export class BatchWait {
   readonly #timer: SharedTimer;
   readonly #maxWaitMs: number;
   readonly #onOver: () => void;
-  /** When the first record came, by the monotonic clock; undefined = it was not asked yet. */
-  #since: number | undefined;
+  #dueAt = 0;
   #cancel: (() => void) | undefined;
 
-  /** @param onOver called when the wait is over that was asked for */
+  /** @param onOver called when it is time to ask again */
   constructor(
     { clock, timer }: { readonly clock: Clock; readonly timer: SharedTimer },
     maxWaitMs: number,
@@ -23,12 +22,14 @@ export class BatchWait {
     this.#onOver = onOver;
   }
 
-  /** Has the first record waited long enough? It waits from the first time that this is asked. */
-  isOver(): boolean {
-    const now = this.#clock.monotonic();
-    this.#since ??= now;
-    const leftMs = this.#since + this.#maxWaitMs - now;
+  /** Has a record waited long enough that came then, by the monotonic clock? Else `onOver` is called. */
+  isOver(since: number): boolean {
+    const dueAt = since + this.#maxWaitMs;
+    const leftMs = dueAt - this.#clock.monotonic();
     if (leftMs <= 0) return true;
+    // Another record may have become the first one.
+    if (dueAt !== this.#dueAt) this.end();
+    this.#dueAt = dueAt;
     this.#cancel ??= this.#timer.after(leftMs, () => {
       this.#cancel = undefined;
       this.#onOver();
@@ -38,7 +39,6 @@ export class BatchWait {
 
   /** The batch is delivered, or dropped. */
   end(): void {
-    this.#since = undefined;
     this.#cancel?.();
     this.#cancel = undefined;
   }

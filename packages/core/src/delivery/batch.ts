@@ -1,9 +1,17 @@
+import type { ConsumerRecord } from "../record.ts";
 import { RecordJob } from "./record-job.ts";
 
 /** A record that is handled in a batch. */
 export class BatchRecord extends RecordJob {
   /** The batch that it is in; undefined = it is in none yet. */
   batch: Batch | undefined = undefined;
+  /** When it came, by the monotonic clock. */
+  readonly cameAt: number;
+
+  constructor(record: ConsumerRecord, ordinal: number, lane: string | undefined, cameAt: number) {
+    super(record, ordinal, lane);
+    this.cameAt = cameAt;
+  }
 }
 
 /** Records that are given to the handler together. A part that has to be tried again is another batch. */

@@ -48,7 +48,9 @@ class Batches implements Delivery {
   readonly #failures: Failures<BatchRecord>;
   readonly #calls: HandlerCalls<Batch>;
   #traced: BatchHandler;
-  /** The records of the newest page that are in no lane. */
+  /** When the newest page came, by the monotonic clock. */
+  #pageCameAt = 0;
+  /** Its records that are in no lane. */
   #records: RecordCursor | undefined;
   /** Batches that are due again, or whose turn has come. */
   readonly #due: Batch[] = [];
@@ -102,6 +104,7 @@ class Batches implements Delivery {
   async accept(page: Page): Promise<void> {
     const { shardId, stop, telemetry } = this.#shard;
     this.#records = this.#tracker.accept(page);
+    this.#pageCameAt = this.#shard.clock.monotonic();
     this.#traced = tracedBatchHandler(this.#handler, { ...telemetry.source, shardId });
     if (page.records.left > 0) this.#metrics.pageOver();
     this.#resume();
@@ -214,7 +217,7 @@ class Batches implements Delivery {
     } catch (error) {
       failure = { error };
     }
-    const job = new BatchRecord(record, ordinal, lane);
+    const job = new BatchRecord(record, ordinal, lane, this.#pageCameAt);
     if (failure === undefined) this.#lanes.add(job);
     else this.#failures.giveUp(job, "non-retriable", failure.error);
   }
@@ -232,7 +235,7 @@ class Batches implements Delivery {
     if (first === undefined || !this.#tracker.mayStart(first.ordinal)) return false;
     if (isFull || this.#isEnding) return true;
     if (maxWaitMs === 0) return this.#records === undefined || !this.#hasRoom;
-    return this.#wait.isOver();
+    return this.#wait.isOver(first.cameAt);
   }
 
   #take(): Batch {
