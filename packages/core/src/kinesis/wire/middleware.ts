@@ -23,7 +23,7 @@ interface HttpMessage {
 }
 
 /** A reply of GetRecords, and when the service made it: milliseconds since the epoch, or NaN. */
-interface WireReply extends RecordsReply {
+export interface WireReply extends RecordsReply {
   readonly servedAt: number;
 }
 

@@ -9,7 +9,8 @@ import { DecodedRecords } from "../page-records.ts";
 import { recordsPage, type RecordsPage } from "../records-page.ts";
 import { numberedRecords } from "../reply-shapes.ts";
 import { UnreadableReplyError } from "./records-reply.ts";
-import { decodeOurselves, watchReply, type WireProtocol } from "./middleware.ts";
+import { watchReply, type WireProtocol } from "./middleware.ts";
+import { PageCommands } from "./page-command.ts";
 import type { ReplyWatch } from "./records-reply.ts";
 
 /**
@@ -31,6 +32,7 @@ export class Wire {
   readonly #option: WireOption;
   readonly #telemetry: Telemetry;
   #protocol: WireProtocol;
+  readonly #commands = { cbor: new PageCommands("cbor"), json: new PageCommands("json") };
 
   constructor(option: WireOption, telemetry: Telemetry) {
     this.#option = option;
@@ -51,11 +53,11 @@ export class Wire {
     }
     const protocol = this.#protocol;
     try {
-      return await getRecordsIn(protocol, input, send, watch);
+      return await getRecordsBy(this.#commands[protocol], input, send, watch);
     } catch (error) {
       const mayFallBack = this.#option === "auto" && protocol === "cbor";
       if (!mayFallBack || !speaksNoCbor(error)) throw error;
-      const output = await getRecordsIn("json", input, send, watch);
+      const output = await getRecordsBy(this.#commands.json, input, send, watch);
       this.#fallBack(error);
       return output;
     }
@@ -71,16 +73,15 @@ export class Wire {
   }
 }
 
-async function getRecordsIn(
-  protocol: WireProtocol,
+async function getRecordsBy(
+  commands: PageCommands,
   input: GetRecordsCommandInput,
   send: Send,
   watch: ReplyWatch,
 ): Promise<RecordsPage> {
-  const command = new GetRecordsCommand(input);
-  const replyOf = decodeOurselves(command, protocol, watch);
+  const command = commands.create(input, watch);
   const output = await send(command);
-  const reply = replyOf();
+  const { reply } = command;
   // A client that runs no middleware has read the reply itself.
   if (reply === undefined) return asRead(output);
   const { members, records, servedAt } = reply;

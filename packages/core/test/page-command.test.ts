@@ -1,0 +1,258 @@
+import { createServer, type Server } from "node:http";
+import {
+  GetRecordsCommand,
+  KinesisClient,
+  type GetRecordsCommandOutput,
+} from "@aws-sdk/client-kinesis";
+import { mockClient } from "aws-sdk-client-mock";
+import AWSXRay from "aws-xray-sdk-core";
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
+import { KinesisHttpHandler } from "../src/index.ts";
+import { Wire } from "../src/kinesis/wire/wire.ts";
+import { Telemetry } from "../src/telemetry/telemetry.ts";
+
+/** Answers each iterator with the next one, so that each reply says whose it is. */
+let server: Server;
+/** Holds an answer back until it is called. */
+const held = new Map<string, () => void>();
+let holds: (iterator: string) => boolean = () => false;
+
+beforeAll(async () => {
+  server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
+    request.on("end", () => {
+      const iterator = /it-\d+/.exec(Buffer.concat(chunks).toString("latin1"))![0];
+      const answer = (): void => {
+        response.writeHead(200, { "content-type": "application/x-amz-json-1.1" });
+        const reply = { Records: [], NextShardIterator: `${iterator}-next`, MillisBehindLatest: 0 };
+        response.end(JSON.stringify(reply));
+      };
+      if (holds(iterator)) held.set(iterator, answer);
+      else answer();
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+});
+
+afterAll(() => {
+  server.closeAllConnections();
+  server.close();
+});
+
+function clientOf(): KinesisClient {
+  const client = new KinesisClient({
+    endpoint: `http://127.0.0.1:${(server.address() as { port: number }).port}`,
+    region: "us-east-1",
+    credentials: { accessKeyId: "a", secretAccessKey: "b" },
+    requestHandler: new KinesisHttpHandler(),
+  });
+  onTestFinished(() => client.destroy());
+  return client;
+}
+
+type Send = (command: GetRecordsCommand, options: object) => Promise<GetRecordsCommandOutput>;
+
+function readerOf(send: Send): (iterator: string, signal?: AbortSignal) => Promise<string> {
+  const wire = new Wire("cbor", new Telemetry({}, { stream: "s", application: "a" }));
+  return async (iterator, signal = new AbortController().signal) => {
+    const page = await wire.getRecords(
+      { ShardIterator: iterator },
+      (command) => send(command, { abortSignal: signal }),
+      () => {},
+    );
+    return page.nextShardIterator ?? "";
+  };
+}
+
+const read = (client: KinesisClient): ReturnType<typeof readerOf> =>
+  readerOf((command, options) => client.send(command, options));
+
+test("middleware is put together once for many calls, each of which has its own input, command and signal", async () => {
+  const client = clientOf();
+  const seen: unknown[] = [];
+  let resolved = 0;
+  client.middlewareStack.add(
+    (next, context) => {
+      resolved += 1;
+      return (args) => {
+        const own = context as unknown as Record<string, Record<string, unknown>>;
+        const { commandInstance, abortSignal } = own["__smithy_context"]!;
+        seen.push({
+          name: context.commandName,
+          iterator: (args.input as { ShardIterator: string }).ShardIterator,
+          command: (commandInstance as GetRecordsCommand).input.ShardIterator,
+          className: commandInstance?.constructor.name,
+          reason: (abortSignal as AbortSignal).reason as unknown,
+          kept: own["kept"],
+        });
+        // What a middleware notes about a call is gone with it.
+        Object.assign(own, { kept: args.input });
+        return next(args);
+      };
+    },
+    { step: "build" },
+  );
+  const reads = read(client);
+  for (let call = 0; call < 3; call += 1) {
+    expect(await reads(`it-${call}`, new AbortController().signal)).toBe(`it-${call}-next`);
+  }
+  expect(resolved).toBe(1);
+  expect(seen).toEqual(
+    [0, 1, 2].map((call) => ({
+      name: "GetRecordsCommand",
+      iterator: `it-${call}`,
+      command: `it-${call}`,
+      className: "GetRecordsCommand",
+      reason: undefined,
+      kept: undefined,
+    })),
+  );
+});
+
+test("calls at the same time do not share middleware: each reply is its own call's, in whatever order they come", async () => {
+  const reads = read(clientOf());
+  holds = () => true;
+  onTestFinished(() => {
+    holds = () => false;
+  });
+  for (let round = 0; round < 3; round += 1) {
+    const iterators = Array.from({ length: 12 }, (_, index) => `it-${round}${index}`);
+    const calls = iterators.map((iterator) => reads(iterator));
+    await vi.waitUntil(() => held.size === iterators.length);
+    for (const answer of [...held.values()].reverse()) answer();
+    held.clear();
+    expect(await Promise.all(calls)).toEqual(iterators.map((iterator) => `${iterator}-next`));
+  }
+});
+
+test("a call that failed lends its middleware to no other: what is left of it may still be under way", async () => {
+  const client = clientOf();
+  let resolved = 0;
+  let letGo: (() => void) | undefined;
+  let leave = (): void => {};
+  const left = new Promise<never>((_resolve, reject) => (leave = () => reject(new Error("left"))));
+  client.middlewareStack.add(
+    (next) => {
+      resolved += 1;
+      return async (args) => {
+        if ((args.input as { ShardIterator: string }).ShardIterator !== "it-1") return next(args);
+        // A stranger's time limit: it leaves the call where it is, which is answered later.
+        const held = new Promise<void>((resolve) => (letGo = resolve));
+        return Promise.race([left, held.then(() => next(args))]);
+      };
+    },
+    { step: "finalizeRequest", priority: "low" },
+  );
+  const reads = read(client);
+  expect(await reads("it-0")).toBe("it-0-next");
+  const failed = reads("it-1");
+  await vi.waitUntil(() => letGo !== undefined);
+  leave();
+  await expect(failed).rejects.toThrow("left");
+  const others = ["it-2", "it-3", "it-4"].map((iterator) => reads(iterator));
+  letGo!();
+  expect(await Promise.all(others)).toEqual(["it-2-next", "it-3-next", "it-4-next"]);
+  expect(resolved).toBe(4);
+});
+
+test("an abort reaches the request, with middleware that served other calls before", async () => {
+  const reads = read(clientOf());
+  expect(await reads("it-1")).toBe("it-1-next");
+  holds = () => true;
+  onTestFinished(() => {
+    holds = () => false;
+  });
+  const stop = new AbortController();
+  const call = reads("it-2", stop.signal);
+  await vi.waitUntil(() => held.has("it-2"));
+  stop.abort();
+  await expect(call).rejects.toMatchObject({ name: "AbortError" });
+  held.clear();
+  holds = () => false;
+  expect(await reads("it-3")).toBe("it-3-next");
+});
+
+test("middleware that is added later is called within a second", async () => {
+  const client = clientOf();
+  const reads = read(client);
+  const now = vi.spyOn(performance, "now");
+  onTestFinished(() => now.mockRestore());
+  now.mockReturnValue(0);
+  await reads("it-1");
+  let called = 0;
+  client.middlewareStack.add(
+    (next) => (args) => {
+      called += 1;
+      return next(args);
+    },
+    { step: "initialize" },
+  );
+  now.mockReturnValue(999);
+  await reads("it-2");
+  expect(called).toBe(0);
+  now.mockReturnValue(1000);
+  await reads("it-3");
+  expect(called).toBe(1);
+});
+
+test("a command that is sent twice, one after the other or at once, is read each time", async () => {
+  const client = clientOf();
+  const again = readerOf(async (command, options) => {
+    await client.send(command, options);
+    return client.send(command, options);
+  });
+  expect(await again("it-1")).toBe("it-1-next");
+  const atOnce = readerOf((command, options) =>
+    Promise.race([client.send(command, options), client.send(command, options)]),
+  );
+  for (let call = 0; call < 5; call += 1) {
+    expect(await atOnce(`it-${call}`)).toBe(`it-${call}-next`);
+  }
+});
+
+test("two clients do not share middleware", async () => {
+  const clients = [clientOf(), clientOf()];
+  const calls = [0, 0];
+  for (const [index, client] of clients.entries()) {
+    client.middlewareStack.add(
+      (next) => (args) => {
+        calls[index]! += 1;
+        return next(args);
+      },
+      { step: "initialize" },
+    );
+  }
+  let turn = 0;
+  const reads = readerOf((command, options) => clients[turn++ % 2]!.send(command, options));
+  for (let call = 0; call < 6; call += 1) await reads(`it-${call}`);
+  expect(calls).toEqual([3, 3]);
+});
+
+test("X-Ray captures each call as one of the SDK's", async () => {
+  const client = clientOf();
+  const segment = new AWSXRay.Segment("worker");
+  AWSXRay.enableManualMode();
+  const captured = AWSXRay.captureAWSv3Client(client as never, segment) as KinesisClient;
+  const reads = read(captured);
+  for (let call = 0; call < 2; call += 1) {
+    expect(await reads(`it-${call}`)).toBe(`it-${call}-next`);
+  }
+  const calls = segment.subsegments as { name: string; aws?: { operation?: string } }[];
+  expect(calls.map(({ name, aws }) => [name, aws?.operation])).toEqual([
+    ["Kinesis", "GetRecords"],
+    ["Kinesis", "GetRecords"],
+  ]);
+});
+
+test("aws-sdk-client-mock answers it as the SDK's own command", async () => {
+  const mock = mockClient(KinesisClient);
+  onTestFinished(() => mock.restore());
+  mock.on(GetRecordsCommand, { ShardIterator: "it-1" }).resolves({
+    Records: [],
+    NextShardIterator: "mocked",
+    MillisBehindLatest: 0,
+  });
+  expect(await read(clientOf())("it-1")).toBe("mocked");
+  expect(mock.commandCalls(GetRecordsCommand)).toHaveLength(1);
+});
