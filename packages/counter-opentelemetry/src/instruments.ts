@@ -22,6 +22,8 @@ const BOUNDARIES = [
   0.000005, 0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
   0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600,
 ];
+/** Of numbers of records: up to the largest batch. */
+const COUNT_BOUNDARIES = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000];
 /**
  * The SDK's limit of series for each instrument is 2,000, those included that are over. What comes
  * beyond loses its attributes.
@@ -132,7 +134,8 @@ export class Instruments {
     const { name, unit, factor } = named;
     const options: MetricOptions = { unit, description };
     if (kind === "histogram") {
-      const advice = { explicitBucketBoundaries: BOUNDARIES };
+      const explicitBucketBoundaries = unit === "s" ? BOUNDARIES : COUNT_BOUNDARIES;
+      const advice = { explicitBucketBoundaries };
       // Two metrics may have one name, distinguished by an attribute: the SDK warns of a second instrument.
       const standing = [...this.#histograms.values()].find((each) => each.name === name);
       const histogram = standing?.histogram ?? meter.createHistogram(name, { ...options, advice });

@@ -227,3 +227,18 @@ test.each([
     expect.objectContaining({ code: "CONFIG_INVALID", option }),
   );
 });
+
+test("durations and numbers of records have boundaries of their own", async () => {
+  await using metricsOf = new TestMetrics(AggregationTemporality.CUMULATIVE);
+  const counter = new OpenTelemetryCounter({ meterProvider: metricsOf.provider });
+  counter.record("batch_size", 700, WHERE);
+  counter.record("handler_duration", 700, WHERE);
+  const boundaries = async (metric: MetricName): Promise<readonly number[]> => {
+    const { buckets } = (await metricsOf.read(metric, WHERE)) as {
+      buckets: { boundaries: number[] };
+    };
+    return buckets.boundaries;
+  };
+  expect((await boundaries("batch_size")).at(-1)).toBe(10_000);
+  expect((await boundaries("handler_duration")).at(-1)).toBe(600);
+});

@@ -20,13 +20,15 @@ export interface PrometheusCounterOptions {
   readonly prefix?: string;
   /** False = series are not split by shard: fewer series. @default true */
   readonly perShard?: boolean;
-  /** The upper bounds of the histograms' buckets, in seconds, ascending. @default 5 µs to 10 min */
+  /** The upper bounds of the buckets of durations, in seconds, ascending. @default 5 µs to 10 min */
   readonly buckets?: readonly number[];
 }
 
 const OPTION_NAMES = ["registry", "prefix", "perShard", "buckets"];
 const PREFIX = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
-/** From a handler that only counts to a take-over that took minutes. */
+/** Of numbers of records: up to the largest batch. */
+const COUNT_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000];
+/** Of durations: from a handler that only counts to a take-over that took minutes. */
 const BUCKETS = [
   0.000005, 0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
   0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600,
@@ -51,12 +53,18 @@ export class PrometheusCounter implements KcCounter {
 
   /** @throws ConfigError if an option is wrong, or another metric has one of the names */
   constructor(options: PrometheusCounterOptions = {}) {
-    const { registry, prefix, perShard, buckets = BUCKETS } = checkOptions(options);
+    const {
+      registry,
+      prefix,
+      perShard,
+      buckets: durationBuckets = BUCKETS,
+    } = checkOptions(options);
     this.perShard = perShard;
     this.registry = registry;
     for (const metric of Object.keys(METRICS) as MetricName[]) {
       const Kind = KINDS[METRICS[metric].kind];
       const { name, labels, factor } = prometheusName(metric, prefix);
+      const buckets = METRICS[metric].unit === "ms" ? durationBuckets : COUNT_BUCKETS;
       const standing = registry.getSingleMetric(name);
       if (standing !== undefined) {
         if (!(standing instanceof Kind) || !hasLabels(standing, labels)) {

@@ -218,6 +218,24 @@ test("durations fall into buckets of seconds, the user's if they are given", asy
   expect(["0.1", "1", "+Inf"].map(count)).toEqual([1, 2, 3]);
 });
 
+test("numbers of records have buckets of their own, whatever the durations have", async () => {
+  for (const buckets of [undefined, [0.1, 1]]) {
+    const registry = new Registry();
+    const counter = new PrometheusCounter({
+      registry,
+      ...(buckets === undefined ? {} : { buckets }),
+    });
+    counter.record("batch_size", 700, { stream: "orders", application: "billing" });
+    const samples = await scrape(registry);
+    const at = (bound: string): number | undefined =>
+      [...samples].find(
+        ([series]) =>
+          series.startsWith("kinesis_batch_size_bucket{") && series.includes(`le="${bound}"`),
+      )?.[1];
+    expect([at("500"), at("1000"), at("+Inf")]).toEqual([0, 1, 1]);
+  }
+});
+
 test("folded, a shard's metrics have no shard", async () => {
   const registry = new Registry();
   const kinesis = new FakeKinesis({ streams: { orders: 2 } });
