@@ -120,7 +120,7 @@ test("calls at the same time do not share middleware: each reply is its own call
     const iterators = Array.from({ length: 12 }, (_, index) => `it-${round}${index}`);
     const calls = iterators.map((iterator) => reads(iterator));
     await vi.waitUntil(() => held.size === iterators.length);
-    for (const answer of [...held.values()].reverse()) answer();
+    for (const answer of [...held.values()].toReversed()) answer();
     held.clear();
     expect(await Promise.all(calls)).toEqual(iterators.map((iterator) => `${iterator}-next`));
   }
@@ -138,8 +138,8 @@ test("a call that failed lends its middleware to no other: what is left of it ma
       return async (args) => {
         if ((args.input as { ShardIterator: string }).ShardIterator !== "it-1") return next(args);
         // A stranger's time limit: it leaves the call where it is, which is answered later.
-        const held = new Promise<void>((resolve) => (letGo = resolve));
-        return Promise.race([left, held.then(() => next(args))]);
+        const late = new Promise<void>((resolve) => (letGo = resolve));
+        return Promise.race([left, late.then(() => next(args))]);
       };
     },
     { step: "finalizeRequest", priority: "low" },

@@ -8,8 +8,11 @@ type Configuration = Parameters<Resolve>[1];
 type CallOptions = Parameters<Resolve>[2];
 type Handler = ReturnType<Resolve>;
 
-/** What the SDK and a user's middleware keep about a call, and the SDK's own part of it. */
-type Context = Record<PropertyKey, unknown> & { __smithy_context?: Record<string, unknown> };
+/** What the SDK and a user's middleware keep about a call. */
+type Context = Record<PropertyKey, unknown>;
+
+/** The SDK's own part of it. */
+const SDK_CONTEXT = "__smithy_context";
 
 /** Middleware that is added to a client takes effect after so long at the latest. */
 const USED_FOR_MS = 1000;
@@ -148,8 +151,8 @@ class Resolved {
     const { abortSignal } = options;
     replace(this.#context, {
       ...this.#first,
-      __smithy_context: {
-        ...this.#first.__smithy_context,
+      [SDK_CONTEXT]: {
+        ...(this.#first[SDK_CONTEXT] as object | undefined),
         commandInstance: command,
         ...(abortSignal === undefined ? {} : { abortSignal }),
       },
