@@ -298,6 +298,24 @@ describe.each(["sdk", "json", "cbor"] as const)(
   },
 );
 
+test("a reply that breaks off fails for whoever reads it, however late", async () => {
+  const late = clientOf((server.address() as { port: number }).port);
+  // Of the user: it waits between the reply and the SDK.
+  late.middlewareStack.add(
+    (next) => async (args) => {
+      const result = await next(args);
+      await new Promise(setImmediate);
+      return result;
+    },
+    { step: "deserialize", priority: "low" },
+  );
+  expect(await outcomeOf({ ...ok(json), cut: 100 }, "cbor", late)).toMatchObject({
+    error: { code: "ECONNRESET" },
+    meaning: "passing",
+  });
+  late.destroy();
+});
+
 test("the request is CBOR, with its type and length, and the same members", async () => {
   await outcomeOf(ok(json), "cbor");
   expect(requested.type).toBe("application/x-amz-cbor-1.1");

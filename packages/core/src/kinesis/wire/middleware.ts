@@ -158,9 +158,13 @@ function readJson(body: Uint8Array): RecordsReply | undefined {
   }
 }
 
-/** A body that breaks off once more, for the SDK to see. */
+/** A body that breaks off once more, when the SDK reads it. An error that nobody awaits ends the process. */
 function failing(error: unknown): Readable {
-  return new Readable({ read: (): void => void 0 }).destroy(error as Error);
+  return new Readable({
+    read(): void {
+      this.destroy(error as Error);
+    },
+  });
 }
 
 /** The SDK reads errors in JSON alone. */
