@@ -71,7 +71,8 @@ test("a counted body takes its own bytes and no more, into the room it offers or
       const head = headOf(`content-length: ${body.length}`);
       const asked: number[] = [];
       const reply = new ReplyBody(head, "POST", (size) => asked.push(size));
-      expect(asked).toEqual([body.length]);
+      let own = 0;
+      expect(asked).toEqual([body.length === 0 ? 0 : body.length + 1]);
       for (const piece of pieces(Buffer.concat([body, Buffer.from("XX")]), network)) {
         let at = 0;
         while (intoRoom && at < piece.length) {
@@ -79,11 +80,12 @@ test("a counted body takes its own bytes and no more, into the room it offers or
           if (room === undefined) break;
           const part = piece.subarray(at, at + room.length);
           room.set(part);
-          reply.took(part.length);
+          own += reply.took(part.length);
           at += part.length;
         }
-        if (!intoRoom) reply.add(piece);
+        if (!intoRoom) own += reply.add(piece);
       }
+      expect(own).toBe(body.length);
       expect(reply.done).toBe(true);
       expect(reply.room()).toBeUndefined();
       expect(Buffer.from(reply.bytes()).equals(body)).toBe(true);
@@ -133,6 +135,8 @@ test.each([
 test.each([
   ["a length that is no number", ["content-length: 0x10"]],
   ["a negative length", ["content-length: -1"]],
+  ["a length beside another space", ["content-length: 1\v"]],
+  ["a coding beside another space", ["transfer-encoding: chunked\f"]],
   ["two lengths", ["content-length: 1", "content-length: 2"]],
   ["a length beside chunks", ["content-length: 1", "transfer-encoding: chunked"]],
   ["another coding", ["transfer-encoding: gzip, chunked"]],
@@ -182,6 +186,17 @@ test("nothing in a request ends its head, or begins another request", () => {
       expect(() => requestMessage(request(), `/${text}`)).toThrow(TypeError);
     }),
   );
+});
+
+test.each([
+  ["a method with a line's end", { method: "GET / HTTP/1.1\r\nx: y\r\n\r\nPOST" }],
+  ["a header's name with a colon", { headers: { "x:y": "z" } }],
+  ["a header without a name", { headers: { "": "z" } }],
+  ["a length that ends before its body", { headers: { "Content-Length": "1" }, body: "ab" }],
+  ["a length that ends after its body", { headers: { "content-length": "3" }, body: "ab" }],
+  ["a length that is none", { headers: { "content-length": "" } }],
+])("a request with %s is not sent", (_what, over) => {
+  expect(() => requestMessage(request(over), "/")).toThrow(TypeError);
 });
 
 test("a query is written as it was signed", () => {

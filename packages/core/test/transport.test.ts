@@ -175,6 +175,16 @@ test.each([
     "HPE_KC_BAD_REPLY",
   ],
   [
+    "with another protocol's greeting",
+    (socket: Socket): unknown => socket.write("SSH-2.0-OpenSSH_9.6\r\n"),
+    "HPE_KC_BAD_REPLY",
+  ],
+  [
+    "with lines that end in LF alone",
+    (socket: Socket): unknown => socket.write(OK.replaceAll("\r\n", "\n")),
+    "HPE_KC_BAD_REPLY",
+  ],
+  [
     "with another protocol",
     (socket: Socket): unknown => socket.write("HTTP/1.1 101 Switching Protocols\r\n\r\n"),
     "HPE_KC_BAD_REPLY",
@@ -194,7 +204,8 @@ test.each([
       broken = true;
     });
     const handler = handlerOf();
-    expect(await failureOf(send(handler, peer))).toMatchObject({ code });
+    const name = code === "ECONNRESET" ? "TimeoutError" : "BadReplyError";
+    expect(await failureOf(send(handler, peer))).toMatchObject({ code, name });
     expect(await send(handler, peer)).toBe("200 ok");
     expect(peer.sockets).toHaveLength(2);
     await vi.waitUntil(() => peer.sockets[0]!.destroyed);
@@ -316,11 +327,66 @@ test("what watches a reply's memory is asked before it is read, and can refuse i
     },
   };
   expect(await send(handler, peer, watched)).toBe("200 ok");
-  expect(asked[0]).toEqual([200, "2", 2]);
+  expect(asked[0]).toEqual([200, "2", 3]);
   asked.length = 3;
   expect(await failureOf(send(handler, peer, watched))).toBe(refused);
   expect(await send(handler, peer)).toBe("200 ok");
   expect(peer.sockets).toHaveLength(2);
+});
+
+test("memory that is refused while a body comes ends its request, and nothing else", async () => {
+  const replies = [
+    // It ends with the connection: memory is asked for as it comes.
+    "HTTP/1.1 200 OK\r\n\r\nok",
+    // Longer than what is taken at its word.
+    "HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\nok",
+  ];
+  const refused = new Error("no room");
+  const watched = {
+    [REPLY_STARTED]: () => (bytes: number) => {
+      if (bytes > 16 * 1024 * 1024) throw refused;
+    },
+  };
+  for (const reply of replies) {
+    const peer = await Peer.of((socket) => {
+      socket.write(reply);
+      socket.write(Buffer.alloc(17 * 1024 * 1024));
+    });
+    expect(await failureOf(send(handlerOf(), peer, watched))).toBe(refused);
+    await vi.waitUntil(() => peer.sockets[0]!.destroyed);
+  }
+});
+
+test("what follows a body in the same packet is nobody's reply", async () => {
+  let calls = 0;
+  const peer = await Peer.of((socket) => {
+    calls += 1;
+    if (calls > 1) return void socket.write(OK);
+    socket.write("HTTP/1.1 200 OK\r\ncontent-length: 20000\r\n\r\n");
+    setImmediate(() => socket.write(`${"x".repeat(20_000)}${OK.replace("ok", "no")}`));
+  });
+  const handler = handlerOf({ maxSockets: 1 });
+  const [, second] = await Promise.all([send(handler, peer), send(handler, peer)]);
+  expect(second).toBe("200 ok");
+  expect(peer.sockets).toHaveLength(2);
+});
+
+test("an abort after the reply ends no other request on the same connection", async () => {
+  const waiting: Socket[] = [];
+  const peer = await Peer.of((socket) => waiting.push(socket));
+  const handler = handlerOf({ maxSockets: 1 });
+  // As the SDK had it before there was an AbortSignal: nothing can be removed from it.
+  const signal: { aborted: boolean; onabort: unknown } = { aborted: false, onabort: undefined };
+  const first = send(handler, peer, {}, { abortSignal: signal as AbortSignal });
+  await vi.waitUntil(() => waiting.length === 1);
+  waiting.shift()!.write(OK);
+  await first;
+  const second = send(handler, peer);
+  await vi.waitUntil(() => waiting.length === 1);
+  (signal.onabort as () => void)();
+  waiting.shift()!.write(OK);
+  expect(await second).toBe("200 ok");
+  expect(peer.sockets).toHaveLength(1);
 });
 
 test("destroy ends what is under way and what waits; a later request opens another connection", async () => {
@@ -357,6 +423,30 @@ test("a certificate is verified by what `tls` says, and a session is resumed", a
   expect(resumed).toEqual([false, true, true, false]);
 });
 
+test("a session with which a connection fails is offered once", async () => {
+  const peer = await Peer.of(
+    (socket) => {
+      if ((socket as TLSSocket).isSessionReused()) socket.destroy();
+      else socket.write(OK.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n"));
+    },
+    { tls: true },
+  );
+  const secure = { protocol: "https:" };
+  const handler = handlerOf({ tls: { ca: SELF_SIGNED.cert } });
+  expect(await send(handler, peer, secure)).toBe("200 ok");
+  expect(await failureOf(send(handler, peer, secure))).toMatchObject({ code: "ECONNRESET" });
+  expect(await send(handler, peer, secure)).toBe("200 ok");
+});
+
+test("a server that closes during TLS's handshake is named", async () => {
+  const server = createServer((socket) => socket.end()).listen(0, HOST);
+  await once(server, "listening");
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const failure = await failureOf(send(handlerOf(), { port } as Peer, { protocol: "https:" }));
+  expect(failure).toMatchObject({ code: "ECONNRESET", name: "TimeoutError", port });
+});
+
 test("a reply of megabytes comes whole over TLS and without", async () => {
   const body = Buffer.alloc(5_000_000, "0123456789");
   const reply = Buffer.concat([
@@ -371,7 +461,7 @@ test("a reply of megabytes comes whole over TLS and without", async () => {
       const { response } = await handler.handle(request);
       expect(body.equals(response.body)).toBe(true);
       // In memory of its own: records that are views on it keep nothing else.
-      expect(response.body.buffer.byteLength).toBe(body.length);
+      expect(response.body.buffer.byteLength).toBe(body.length + 1);
     }
     expect(peer.sockets).toHaveLength(1);
   }
@@ -436,6 +526,35 @@ test("a proxy of the environment, or of the options, is used for TLS and without
   expect(forwarded).toEqual([]);
   await sendBoth({ proxy: url });
   expect(forwarded).toHaveLength(2);
+});
+
+test("a request through a proxy, and one that is left to the SDK's handler, end in time", async () => {
+  const peer = await Peer.of(() => {});
+  const { url } = await proxy();
+  const requests = [{ headers: { host: HOST } }, { headers: { host: HOST, expect: "x" } }];
+  for (const [index, over] of requests.entries()) {
+    const options = { proxy: index === 0 ? url : (false as const) };
+    const handlers = [handlerOf({ ...options, requestTimeout: 50 }), handlerOf(options)];
+    for (const [place, handler] of handlers.entries()) {
+      const given = place === 0 ? {} : { requestTimeout: 50 };
+      expect(await failureOf(send(handler, peer, over, given))).toMatchObject({
+        name: "TimeoutError",
+        code: "ETIMEDOUT",
+      });
+    }
+  }
+  await vi.waitUntil(() => peer.sockets.every(({ destroyed }) => destroyed));
+});
+
+test("a proxy that does not answer keeps no connection", async () => {
+  const silent = await Peer.of(() => {});
+  const options = { proxy: `http://${HOST}:${silent.port}`, connectionTimeout: 50 };
+  for (const protocol of ["http:", "https:"]) {
+    const failure = await failureOf(send(handlerOf(options), silent, { protocol }));
+    expect(failure.name).toBe("TimeoutError");
+  }
+  await vi.waitUntil(() => silent.sockets.every(({ destroyed }) => destroyed));
+  expect(silent.requests).toHaveLength(2);
 });
 
 test.each([

@@ -55,6 +55,8 @@ export class ConnectionPool {
       cancellation.step = (reason) => connection.destroy(reason);
       return await connection.exchange(request.message, request.method, request.started);
     } finally {
+      // The connection is another request's from here on.
+      cancellation.step = undefined;
       this.#giveBack(connection);
     }
   }
@@ -115,7 +117,11 @@ export class ConnectionPool {
           : { ...target, tls: { ...tls, session } },
       connectionTimeout,
       onSession: (given) => (this.#session = given),
-      onClose: () => this.#closed(connection),
+      onClose: () => {
+        // With the session, the next one might fail alike.
+        if (!connection.hasAnswered) this.#session = undefined;
+        this.#closed(connection);
+      },
     });
     this.#open.add(connection);
     return connection;

@@ -67,6 +67,7 @@ export class Connection {
   #exchange: Exchange | undefined;
   #failure: Error | undefined;
   #isClosed = false;
+  #hasAnswered = false;
   /** The server may close it from here on. */
   #reusableUntil = Infinity;
   #idleSince = 0;
@@ -89,6 +90,11 @@ export class Connection {
 
   get isOpen(): boolean {
     return !this.#socket.destroyed && this.#socket.writable;
+  }
+
+  /** Did it carry a whole reply? */
+  get hasAnswered(): boolean {
+    return this.#hasAnswered;
   }
 
   /** Sends a request. Rejects if the connection breaks off: it is closed then. Called when none is under way. */
@@ -130,19 +136,23 @@ export class Connection {
     this.#socket.once("close", cancel);
   }
 
+  /** Never throws: the socket calls it. Memory for more of the body may be refused. */
   #room(): Uint8Array {
-    return this.#exchange?.body?.room() ?? this.#scratch.subarray(this.#scratched);
+    try {
+      const room = this.#exchange?.body?.room();
+      if (room !== undefined) return room;
+    } catch (error) {
+      this.destroy(error as Error);
+    }
+    return this.#scratch.subarray(this.#scratched);
   }
 
-  /** So many bytes were written into `room`. Never throws: it is called by the socket. */
+  /** So many bytes were written into `room`. Never throws: the socket calls it. */
   #read(bytes: number): boolean {
     try {
       const { body } = this.#exchange ?? {};
       if (body?.room() === undefined) this.#readScratch(bytes);
-      else {
-        body.took(bytes);
-        if (body.done) this.#complete(this.#exchange!, body);
-      }
+      else this.#readBody(this.#exchange!, body, bytes, body.took(bytes));
     } catch (error) {
       this.destroy(error as Error);
     }
@@ -160,10 +170,14 @@ export class Connection {
       if (this.#scratched === SCRATCH) throw new BadReplyError("its head is too long");
       return;
     }
-    const own = body.done ? 0 : body.add(rest);
+    this.#readBody(exchange, body, rest.byteLength, body.done ? 0 : body.add(rest));
+  }
+
+  /** So many bytes came, and `own` of them are the body's. */
+  #readBody(exchange: Exchange, body: ReplyBody, came: number, own: number): void {
     if (!body.done) return;
     this.#complete(exchange, body);
-    if (own < rest.byteLength) this.destroy(new BadReplyError("it goes on beyond its end"));
+    if (own < came) this.destroy(new BadReplyError("it goes on beyond its end"));
   }
 
   /** What follows the head, if it is complete; the exchange has a body then. */
@@ -187,6 +201,7 @@ export class Connection {
     const reply = { statusCode, reason, headers, body: body.bytes() };
     // A reply may come before the request has left.
     const isSent = this.#socket.writableLength === 0;
+    this.#hasAnswered = true;
     this.#reusableUntil = reusableUntil(headers["keep-alive"]);
     this.#finish(() => exchange.resolve(reply));
     if (!keepsAlive || !isSent || body.endsWithConnection) this.destroy();
@@ -196,7 +211,8 @@ export class Connection {
   #ended(): void {
     const { body } = this.#exchange ?? {};
     if (body?.endsWithConnection === true) this.#complete(this.#exchange!, body);
-    this.destroy();
+    // During TLS's handshake, Node has said so.
+    this.destroy(this.#socket.errored ?? brokenOff());
   }
 
   #closed(): void {

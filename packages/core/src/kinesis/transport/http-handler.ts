@@ -82,15 +82,16 @@ export class KinesisHttpHandler {
 
   /** Bodies are complete, as bytes; those of streams are streams. */
   async handle(request: HttpRequest, options: HandleOptions = {}): Promise<SdkOutput> {
+    const timed = { ...options, requestTimeout: options.requestTimeout ?? this.#requestTimeout };
     if (!hasPlainBody(request) || wantsStream(request)) {
       this.#streams ??= streamHandler(this.#sdkOptions());
-      return this.#streams.handle(request as never, options as never);
+      return this.#streams.handle(request as never, timed as never);
     }
     const origin = this.#originOf(request);
     if (!(origin instanceof ConnectionPool)) {
-      return origin.handle(request as never, options as never);
+      return origin.handle(request as never, timed as never);
     }
-    return { response: await this.#send(origin, request, options) };
+    return { response: await this.#send(origin, request, timed) };
   }
 
   /** Called by the SDK's configuration; what is not known here has no meaning here. */
@@ -113,7 +114,7 @@ export class KinesisHttpHandler {
   async #send(
     pool: ConnectionPool,
     request: WatchedRequest,
-    { abortSignal, requestTimeout = this.#requestTimeout }: HandleOptions,
+    { abortSignal, requestTimeout }: HandleOptions & { readonly requestTimeout: number },
   ): Promise<HttpReply> {
     if (abortSignal?.aborted === true) throw abortError(abortSignal);
     const { method, [REPLY_STARTED]: started } = request;
@@ -130,6 +131,8 @@ export class KinesisHttpHandler {
         : undefined;
     try {
       return await pool.request({ message, method, started }, cancellation);
+    } catch (error) {
+      throw asTimeout(error);
     } finally {
       clearTimeout(timer);
       abortSignal?.removeEventListener?.("abort", onAbort);
@@ -173,12 +176,11 @@ export class KinesisHttpHandler {
   }
 }
 
-/** What is read event by event, or sent once the other end has agreed. */
+/** What is read event by event, sent once the other end has agreed, or sent in chunks. */
 function wantsStream({ headers }: HttpRequest): boolean {
   return (
     headers["x-amz-target"]?.endsWith(".SubscribeToShard") === true ||
-    headers["expect"] !== undefined ||
-    headers["Expect"] !== undefined
+    Object.keys(headers).some((name) => /^(?:expect|transfer-encoding)$/i.test(name))
   );
 }
 
@@ -196,6 +198,13 @@ function abortError(signal: SdkSignal): Error {
   return Object.assign(new Error("Request aborted", { cause: signal.reason }), {
     name: "AbortError",
   });
+}
+
+/** The SDK's own handler gives these errors of a connection the name of a time-out. */
+function asTimeout(error: unknown): unknown {
+  const { code } = (error ?? {}) as { readonly code?: unknown };
+  const isOne = code === "ECONNRESET" || code === "EPIPE" || code === "ETIMEDOUT";
+  return isOne ? Object.assign(error as Error, { name: "TimeoutError" }) : error;
 }
 
 function timeoutError(requestTimeout: number): Error {

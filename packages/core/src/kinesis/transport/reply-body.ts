@@ -2,6 +2,11 @@ import { ReplyMemory } from "../reply-memory.ts";
 import { ChunkedDecoder } from "./chunked.ts";
 import { BadReplyError, type ReplyHead } from "./reply-head.ts";
 
+/**
+ * A reply that goes on beyond its end is noticed by the read that ends it: by the next read, another
+ * request may be under way, and take the rest for its reply.
+ */
+const BEYOND = 1;
 const LENGTH = /^[0-9]{1,19}$/;
 
 /**
@@ -19,7 +24,8 @@ export class ReplyBody {
     this.#length = hasNoBody(head.statusCode, method) ? 0 : lengthOf(head.headers);
     const isChunked = this.#length > 0 && isChunkedCoding(head.headers);
     this.#chunked = isChunked ? new ChunkedDecoder() : undefined;
-    this.#memory = new ReplyMemory(Number.isFinite(this.#length) ? this.#length : 0, onBytes);
+    const isCounted = this.#length > 0 && this.#length < Infinity;
+    this.#memory = new ReplyMemory(isCounted ? this.#length + BEYOND : 0, onBytes);
   }
 
   get done(): boolean {
@@ -31,15 +37,20 @@ export class ReplyBody {
     return this.#chunked === undefined && this.#length === Infinity;
   }
 
-  /** Where the socket may write what comes next; undefined = not into the body's own memory. */
+  /**
+   * Where the socket may write what comes next, and `BEYOND` of what follows the body; undefined = not
+   * into the body's own memory.
+   */
   room(): Uint8Array | undefined {
     if (this.#chunked !== undefined || this.done) return undefined;
-    return this.#memory.room().subarray(0, this.#length - this.#memory.length);
+    return this.#memory.room().subarray(0, this.#length - this.#memory.length + BEYOND);
   }
 
-  /** So many bytes were written into `room`. */
-  took(bytes: number): void {
-    this.#memory.took(bytes);
+  /** So many bytes were written into `room`. @returns how many of them are the body's */
+  took(bytes: number): number {
+    const own = Math.min(bytes, this.#length - this.#memory.length);
+    this.#memory.took(own);
+    return own;
   }
 
   /** @returns how many of these bytes are the body's */

@@ -20,9 +20,12 @@ export class BadReplyError extends Error {
   }
 }
 
+const VERSION = "HTTP/1.";
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5][0-9]{2})(?: ([^\r\n]*))?$/;
 /** A header's name: a token of RFC 9110. */
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+/** No other space is left out: who reads another length or coding than a proxy did can be deceived. */
+const AROUND_VALUE = /^[\t ]+|[\t ]+$/g;
 const CONTROL = /[\0\r\n]/;
 
 /**
@@ -33,10 +36,13 @@ const CONTROL = /[\0\r\n]/;
 export function parseReplyHead(bytes: Uint8Array): ReplyHead | undefined {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const end = buffer.indexOf("\r\n\r\n");
-  if (end < 0) return undefined;
+  if (end < 0) {
+    checkBeginning(buffer);
+    return undefined;
+  }
   const [first = "", ...lines] = buffer.toString("latin1", 0, end).split("\r\n");
   const status = STATUS_LINE.exec(first);
-  if (status === null) throw new BadReplyError("it begins with no status line");
+  if (status === null) throw noStatusLine();
   const headers: Record<string, string> = Object.create(null) as Record<string, string>;
   for (const line of lines) addHeader(headers, line);
   return {
@@ -48,10 +54,22 @@ export function parseReplyHead(bytes: Uint8Array): ReplyHead | undefined {
   };
 }
 
+/** What is no head is not waited for: its end would never come. */
+function checkBeginning(bytes: Buffer): void {
+  if (!VERSION.startsWith(bytes.toString("latin1", 0, VERSION.length))) throw noStatusLine();
+  const feed = bytes.indexOf(0x0a);
+  if (feed >= 0 && bytes[feed - 1] !== 0x0d)
+    throw new BadReplyError("a line of its head has no CR");
+}
+
+function noStatusLine(): BadReplyError {
+  return new BadReplyError("it begins with no status line");
+}
+
 function addHeader(headers: Record<string, string>, line: string): void {
   const colon = line.indexOf(":");
   const name = line.slice(0, Math.max(colon, 0));
-  const value = line.slice(colon + 1).trim();
+  const value = line.slice(colon + 1).replace(AROUND_VALUE, "");
   if (!NAME.test(name) || CONTROL.test(value)) {
     throw new BadReplyError("a line of its head is no header");
   }

@@ -13,6 +13,8 @@ export interface HttpRequest {
 /** What would end a line of the head, or begin another. */
 const UNSAFE = /[^\t\x20-\x7e\x80-\xff]/;
 const UNSAFE_PATH = /[^\x21-\x7e]/;
+/** All but a token of RFC 9110: of what methods and headers' names consist. */
+const UNSAFE_NAME = /^$|[^!#$%&'*+\-.^_`|~0-9A-Za-z]/;
 
 /** Can the body be sent as it is: text, bytes, or none? */
 export function hasPlainBody({ body }: HttpRequest): boolean {
@@ -29,12 +31,16 @@ export function hasPlainBody({ body }: HttpRequest): boolean {
 export function requestMessage(request: HttpRequest, target: string): Buffer {
   const { method, headers } = request;
   const body = bodyOf(request);
-  let head = `${method} ${checked(target, UNSAFE_PATH, "path")} HTTP/1.1\r\n`;
+  let head = `${checked(method, UNSAFE_NAME, "method")} ${checked(target, UNSAFE_PATH, "path")} HTTP/1.1\r\n`;
   let hasLength = false;
   for (const name in headers) {
     const value = checked(String(headers[name]), UNSAFE, "header");
-    head += `${checked(name, UNSAFE_PATH, "header")}: ${value}\r\n`;
-    hasLength ||= name.toLowerCase() === "content-length";
+    head += `${checked(name, UNSAFE_NAME, "header")}: ${value}\r\n`;
+    if (name.toLowerCase() !== "content-length") continue;
+    hasLength = true;
+    if (value !== String(body.byteLength)) {
+      throw new TypeError("the request's content-length is not the length of its body");
+    }
   }
   if (!hasLength && (body.byteLength > 0 || method === "POST" || method === "PUT")) {
     head += `content-length: ${body.byteLength}\r\n`;

@@ -1,3 +1,4 @@
+import type { Agent } from "node:http";
 import type { ConnectionOptions } from "node:tls";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { HttpProxyAgent, HttpsProxyAgent } from "hpagent";
@@ -21,6 +22,7 @@ export function streamHandler({
   const sockets = { keepAlive: true, maxSockets };
   return new NodeHttpHandler({
     connectionTimeout,
+    throwOnRequestTimeout: true,
     httpAgent: sockets,
     httpsAgent: { ...tls, ...sockets },
   });
@@ -34,9 +36,21 @@ export function proxiedHandler(
   const sockets = { proxy, keepAlive: true, maxSockets };
   return new NodeHttpHandler({
     connectionTimeout,
-    httpAgent: new HttpProxyAgent(sockets),
-    httpsAgent: new HttpsProxyAgent({ ...tls, ...sockets }),
+    throwOnRequestTimeout: true,
+    httpAgent: limitTunnels(new HttpProxyAgent(sockets), connectionTimeout),
+    httpsAgent: limitTunnels(new HttpsProxyAgent({ ...tls, ...sockets }), connectionTimeout),
   });
+}
+
+/**
+ * Closes the connection to a proxy that opens no tunnel: the SDK's handler only ends the request that
+ * waits for it. It ends that first, for its error says more.
+ */
+function limitTunnels<T extends Agent>(agent: T, connectionTimeout: number): T {
+  const connect = agent.createConnection.bind(agent);
+  agent.createConnection = (options, callback) =>
+    connect({ ...options, timeout: 2 * connectionTimeout }, callback);
+  return agent;
 }
 
 /**
