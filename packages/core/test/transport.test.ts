@@ -1,9 +1,10 @@
 import { once } from "node:events";
 import { createServer as createHttpServer } from "node:http";
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { createServer as createTlsServer, Server as TlsServer, type TLSSocket } from "node:tls";
+import { inspect } from "node:util";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { KinesisHttpHandler, type KinesisHttpHandlerOptions } from "../src/index.ts";
 import { REPLY_STARTED } from "../src/kinesis/transport/http-handler.ts";
@@ -526,6 +527,43 @@ test("a proxy of the environment, or of the options, is used for TLS and without
   expect(forwarded).toEqual([]);
   await sendBoth({ proxy: url });
   expect(forwarded).toHaveLength(2);
+});
+
+test("what is left to the SDK's handler goes through the proxy too", async () => {
+  const peer = await Peer.of((socket) => socket.write(OK));
+  const { url, forwarded } = await proxy();
+  const headers = { host: `${HOST}:${peer.port}`, "content-length": "1" };
+  const bodies = [Readable.from([Buffer.from("x")]), "x"];
+  for (const body of bodies) {
+    const over = { body, headers: { ...headers, ...(body === "x" ? { Expect: "x" } : {}) } };
+    expect(await send(handlerOf({ proxy: url }), peer, over)).toBe("200 ok");
+  }
+  expect(forwarded).toHaveLength(2);
+});
+
+test.each(["http://user:secret@[squid", "socks5://user:secret@squid"])(
+  "a proxy of the environment that is none, %s, is refused, and its password is not shown",
+  async (url) => {
+    vi.stubEnv("ALL_PROXY", url);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const failure = await failureOf(send(handlerOf(), { port: 1 } as Peer));
+    expect(failure).toMatchObject({
+      name: "ConfigError",
+      message: expect.stringMatching(/NO_PROXY/) as unknown,
+    });
+    expect(inspect(failure)).not.toContain("secret");
+  },
+);
+
+test("a process that stands still longer than a connection may take loses none", async () => {
+  const answer = (socket: Socket): unknown => socket.write(OK);
+  const peers = [await Peer.of(answer), await Peer.of(answer, { tls: true })];
+  const handler = handlerOf({ connectionTimeout: 500, tls: { ca: SELF_SIGNED.cert } });
+  const calls = peers.map(async (peer, index) =>
+    send(handler, peer, { protocol: index === 0 ? "http:" : "https:" }),
+  );
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 650);
+  expect(await Promise.all(calls)).toEqual(["200 ok", "200 ok"]);
 });
 
 test("a request through a proxy, and one that is left to the SDK's handler, end in time", async () => {

@@ -2,6 +2,7 @@ import { connect as connectTcp, type OnReadOpts, type Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions as TlsOptions } from "node:tls";
 import { brokenOff } from "../reply-memory.ts";
 import { ReplyBody } from "./reply-body.ts";
+import { timeoutError } from "./sdk-errors.ts";
 import { BadReplyError, parseReplyHead, type ReplyHead } from "./reply-head.ts";
 
 export interface HttpReply {
@@ -53,6 +54,7 @@ interface Exchange {
 /** A head is no longer: what Node's own client takes. */
 const SCRATCH = 16 * 1024;
 const KEEP_ALIVE_MS = 1000;
+const LATE_MS = 100;
 
 /**
  * One connection, one request after another. The socket writes what it reads into the reply's own
@@ -127,9 +129,13 @@ export class Connection {
 
   /** A connection that is not there in time fails as the SDK's own handler says it. */
   #limitConnecting({ tls }: ConnectTarget, connectionTimeout: number): void {
-    const timer = setTimeout(() => {
-      const message = `the connection was not there after ${connectionTimeout} ms`;
-      this.destroy(Object.assign(new Error(message), { name: "TimeoutError", code: "ETIMEDOUT" }));
+    const due = performance.now() + connectionTimeout;
+    const message = `the connection was not there after ${connectionTimeout} ms`;
+    const end = (): void => this.destroy(timeoutError(message));
+    let timer = setTimeout(() => {
+      // The process stood still: the other end's answers may be here, and nobody has read them.
+      if (performance.now() - due > LATE_MS) timer = setTimeout(end, connectionTimeout);
+      else end();
     }, connectionTimeout);
     const cancel = (): void => clearTimeout(timer);
     this.#socket.once(tls === undefined ? "connect" : "secureConnect", cancel);

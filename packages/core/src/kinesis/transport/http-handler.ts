@@ -6,7 +6,14 @@ import { checkDuration, checkWholeNumber } from "../../options/option-values.ts"
 import { Cancellation, ConnectionPool } from "./connection-pool.ts";
 import type { HttpReply, ReplyStarted } from "./connection.ts";
 import { hasPlainBody, pathOf, requestMessage, type HttpRequest } from "./request-message.ts";
-import { proxiedHandler, proxyOf, streamHandler, type SdkHandler } from "./sdk-handlers.ts";
+import { abortError, asTimeout, timeoutError } from "./sdk-errors.ts";
+import {
+  isProxy,
+  proxiedHandler,
+  proxyOf,
+  streamHandler,
+  type SdkHandler,
+} from "./sdk-handlers.ts";
 
 export interface KinesisHttpHandlerOptions {
   /** Connections to one endpoint, 1 to 10,000; further requests wait. Default 50. */
@@ -83,13 +90,13 @@ export class KinesisHttpHandler {
   /** Bodies are complete, as bytes; those of streams are streams. */
   async handle(request: HttpRequest, options: HandleOptions = {}): Promise<SdkOutput> {
     const timed = { ...options, requestTimeout: options.requestTimeout ?? this.#requestTimeout };
-    if (!hasPlainBody(request) || wantsStream(request)) {
-      this.#streams ??= streamHandler(this.#sdkOptions());
-      return this.#streams.handle(request as never, timed as never);
-    }
     const origin = this.#originOf(request);
     if (!(origin instanceof ConnectionPool)) {
       return origin.handle(request as never, timed as never);
+    }
+    if (!hasPlainBody(request) || wantsStream(request)) {
+      this.#streams ??= streamHandler(this.#sdkOptions());
+      return this.#streams.handle(request as never, timed as never);
     }
     return { response: await this.#send(origin, request, timed) };
   }
@@ -116,18 +123,18 @@ export class KinesisHttpHandler {
     request: WatchedRequest,
     { abortSignal, requestTimeout }: HandleOptions & { readonly requestTimeout: number },
   ): Promise<HttpReply> {
-    if (abortSignal?.aborted === true) throw abortError(abortSignal);
+    if (abortSignal?.aborted === true) throw abortError(abortSignal.reason);
     const { method, [REPLY_STARTED]: started } = request;
     const message = requestMessage(request, pathOf(request));
     const cancellation = new Cancellation();
-    const onAbort = (): void => cancellation.cancel(abortError(abortSignal!));
+    const onAbort = (): void => cancellation.cancel(abortError(abortSignal!.reason));
     if (abortSignal?.addEventListener) {
       abortSignal.addEventListener("abort", onAbort, { once: true });
       // oxlint-disable-next-line unicorn/prefer-add-event-listener -- it has no other way
     } else if (abortSignal) abortSignal.onabort = onAbort;
     const timer =
       requestTimeout > 0
-        ? setTimeout(() => cancellation.cancel(timeoutError(requestTimeout)), requestTimeout)
+        ? setTimeout(() => cancellation.cancel(replyIsLate(requestTimeout)), requestTimeout)
         : undefined;
     try {
       return await pool.request({ message, method, started }, cancellation);
@@ -186,28 +193,11 @@ function wantsStream({ headers }: HttpRequest): boolean {
 
 function checkProxy(proxy: unknown): string | false | undefined {
   if (proxy === undefined || proxy === false) return proxy;
-  if (typeof proxy === "string" && /^https?:\/\/[^/]/.test(proxy) && URL.canParse(proxy)) {
-    return proxy;
-  }
+  if (isProxy(proxy)) return proxy;
   // It may hold a password, so it is not shown.
   throw new ConfigError("proxy", "must be a URL with http:// or https://, or false");
 }
 
-/** As the SDK's own handler has it. */
-function abortError(signal: SdkSignal): Error {
-  return Object.assign(new Error("Request aborted", { cause: signal.reason }), {
-    name: "AbortError",
-  });
-}
-
-/** The SDK's own handler gives these errors of a connection the name of a time-out. */
-function asTimeout(error: unknown): unknown {
-  const { code } = (error ?? {}) as { readonly code?: unknown };
-  const isOne = code === "ECONNRESET" || code === "EPIPE" || code === "ETIMEDOUT";
-  return isOne ? Object.assign(error as Error, { name: "TimeoutError" }) : error;
-}
-
-function timeoutError(requestTimeout: number): Error {
-  const message = `the reply was not complete after ${requestTimeout} ms`;
-  return Object.assign(new Error(message), { name: "TimeoutError", code: "ETIMEDOUT" });
+function replyIsLate(requestTimeout: number): Error {
+  return timeoutError(`the reply was not complete after ${requestTimeout} ms`);
 }

@@ -3,6 +3,7 @@ import type { ConnectionOptions } from "node:tls";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { HttpProxyAgent, HttpsProxyAgent } from "hpagent";
 import { getProxyForUrl } from "proxy-from-env";
+import { ConfigError } from "../../errors.ts";
 
 /** The SDK's own handler of HTTP/1.1. */
 export type SdkHandler = NodeHttpHandler;
@@ -56,8 +57,21 @@ function limitTunnels<T extends Agent>(agent: T, connectionTimeout: number): T {
 /**
  * The proxy for a URL; undefined = none.
  * @param proxy its URL, or false for none; undefined = what the environment says
+ * @throws ConfigError if the environment names a proxy that is none of HTTP
  */
 export function proxyOf(url: string, proxy: string | false | undefined): string | undefined {
   if (proxy === false) return undefined;
-  return proxy ?? (getProxyForUrl(url) || undefined);
+  const found = proxy ?? getProxyForUrl(url);
+  if (found === "") return undefined;
+  if (isProxy(found)) return found;
+  // It may hold a password, so it is not shown.
+  throw new ConfigError(
+    "proxy",
+    "the proxy that the environment names must be a URL with http:// or https://. Correct HTTPS_PROXY, " +
+      "HTTP_PROXY or ALL_PROXY, except the endpoint with NO_PROXY, or pass `proxy: false`",
+  );
+}
+
+export function isProxy(url: unknown): url is string {
+  return typeof url === "string" && /^https?:\/\/[^/]/.test(url) && URL.canParse(url);
 }
