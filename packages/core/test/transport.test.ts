@@ -256,6 +256,29 @@ test.each([
   expect(peer.sockets).toHaveLength(connections);
 });
 
+test("a connection that nobody has needed for a minute is closed when another one is free", async () => {
+  const waiting: Socket[] = [];
+  const peer = await Peer.of((socket) => waiting.push(socket));
+  const handler = handlerOf();
+  const sendAtOnce = async (count: number): Promise<void> => {
+    const calls = Array.from({ length: count }, async () => send(handler, peer));
+    await vi.waitUntil(() => waiting.length === count);
+    for (const socket of waiting.splice(0)) socket.write(OK);
+    await Promise.all(calls);
+  };
+  const now = vi.spyOn(performance, "now");
+  onTestFinished(() => now.mockRestore());
+  const began = performance.now();
+  await sendAtOnce(3);
+  for (const seconds of [30, 61]) {
+    now.mockReturnValue(began + seconds * 1000);
+    await sendAtOnce(1);
+  }
+  await vi.waitUntil(() => peer.sockets.filter(({ destroyed }) => destroyed).length === 2);
+  await sendAtOnce(1);
+  expect(peer.sockets).toHaveLength(3);
+});
+
 test("an abort ends a request that waits for its reply, for its body, or for a connection, and closes what it had", async () => {
   const peer = await Peer.of((socket) => socket.write(OK.slice(0, -1)));
   const handler = handlerOf({ maxSockets: 1 });

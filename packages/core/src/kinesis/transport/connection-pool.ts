@@ -96,7 +96,14 @@ export class ConnectionPool {
     else {
       connection.rest();
       this.#idle.push(connection);
+      this.#closeUnneeded();
     }
+  }
+
+  /** After a burst, the first ones are not used any more: a server may keep them open for ever. */
+  #closeUnneeded(): void {
+    const now = performance.now();
+    while (this.#idle[0]?.isReusable(now, LONGEST_IDLE_MS) === false) this.#idle[0].destroy();
   }
 
   #closed(connection: Connection): void {
