@@ -497,10 +497,16 @@ test("an address of IPv6 is reached, in brackets as the SDK has it", async () =>
 });
 
 /** A proxy that counts the tunnels that it opens. */
-async function proxy(): Promise<{ readonly url: string; readonly forwarded: string[] }> {
+async function proxy(): Promise<{
+  readonly url: string;
+  readonly forwarded: string[];
+  readonly close: () => void;
+}> {
   const forwarded: string[] = [];
+  const tunnels: Socket[] = [];
   const server = createHttpServer();
   server.on("connect", (request, socket: Socket) => {
+    tunnels.push(socket);
     forwarded.push(`CONNECT ${request.url} ${request.headers["proxy-authorization"] ?? ""}`.trim());
     const [hostname, port] = request.url!.split(":");
     const onward = connect(Number(port), hostname, () => {
@@ -511,11 +517,13 @@ async function proxy(): Promise<{ readonly url: string; readonly forwarded: stri
   });
   server.listen(0, HOST);
   await once(server, "listening");
-  onTestFinished(() => {
+  const close = (): void => {
+    for (const tunnel of tunnels) tunnel.destroy();
     server.closeAllConnections();
     server.close();
-  });
-  return { url: `http://${HOST}:${(server.address() as AddressInfo).port}`, forwarded };
+  };
+  onTestFinished(close);
+  return { url: `http://${HOST}:${(server.address() as AddressInfo).port}`, forwarded, close };
 }
 
 test("a proxy of the environment, or of the options, is used for TLS and without; NO_PROXY and false pass it by", async () => {
@@ -605,6 +613,33 @@ test("a request through a proxy, and one that is left to the SDK's handler, end 
     }
   }
   await vi.waitUntil(() => peer.sockets.every(({ destroyed }) => destroyed));
+});
+
+test("through a proxy, requests beyond the limit wait, and none is forgotten when the proxy ends", async () => {
+  const waiting: Socket[] = [];
+  const peer = await Peer.of((socket) => waiting.push(socket));
+  const { url, close } = await proxy();
+  const handler = handlerOf({ proxy: url, maxSockets: 2 });
+  const headers = { host: `${HOST}:${peer.port}`, "content-length": "1" };
+  const sent = (count: number): Promise<string>[] =>
+    Array.from({ length: count }, async () => send(handler, peer, { headers }));
+  const answered = sent(5);
+  for (let index = 0; index < 5; index += 1) {
+    await vi.waitUntil(() => peer.requests.length === Math.min(2 + index, 5));
+    waiting.shift()!.write(OK);
+  }
+  expect(await Promise.all(answered)).toEqual(Array.from({ length: 5 }, () => "200 ok"));
+  expect(peer.sockets).toHaveLength(2);
+  const stop = new AbortController();
+  const calls = sent(5).map(failureOf);
+  calls.push(failureOf(send(handler, peer, { headers }, { abortSignal: stop.signal })));
+  calls.push(failureOf(send(handler, peer, { headers }, { requestTimeout: 20 })));
+  await vi.waitUntil(() => waiting.length === 2);
+  stop.abort();
+  expect(await calls[5]).toMatchObject({ name: "AbortError" });
+  expect(await calls[6]).toMatchObject({ name: "TimeoutError" });
+  close();
+  for (const call of calls.slice(0, 5)) expect(await call).toHaveProperty("code");
 });
 
 test("a proxy that does not answer keeps no connection", async () => {

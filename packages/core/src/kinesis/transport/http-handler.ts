@@ -4,7 +4,8 @@ import { ConfigError } from "../../errors.ts";
 import { checkOptionNames } from "../../options/option-names.ts";
 import { checkDuration, checkWholeNumber } from "../../options/option-values.ts";
 import { Cancellation, ConnectionPool } from "./connection-pool.ts";
-import type { HttpReply, ReplyStarted } from "./connection.ts";
+import type { ReplyStarted } from "./connection.ts";
+import { ProxiedOrigin } from "./proxied-origin.ts";
 import { hasPlainBody, pathOf, requestMessage, type HttpRequest } from "./request-message.ts";
 import { abortError, asTimeout, timeoutError } from "./sdk-errors.ts";
 import {
@@ -73,7 +74,7 @@ export class KinesisHttpHandler {
   readonly #proxy: string | false | undefined;
   #requestTimeout: number;
   /** By scheme, host and port: what sends requests there. */
-  readonly #origins = new Map<string, ConnectionPool | SdkHandler>();
+  readonly #origins = new Map<string, ConnectionPool | ProxiedOrigin>();
   #streams: SdkHandler | undefined;
 
   /** @throws ConfigError that names the option */
@@ -91,14 +92,21 @@ export class KinesisHttpHandler {
   async handle(request: HttpRequest, options: HandleOptions = {}): Promise<SdkOutput> {
     const timed = { ...options, requestTimeout: options.requestTimeout ?? this.#requestTimeout };
     const origin = this.#originOf(request);
-    if (!(origin instanceof ConnectionPool)) {
-      return origin.handle(request as never, timed as never);
+    if (origin instanceof ProxiedOrigin) {
+      return this.#cancellable(timed, (cancellation) =>
+        origin.request(request as never, timed as never, cancellation),
+      );
     }
     if (!hasPlainBody(request) || wantsStream(request)) {
       this.#streams ??= streamHandler(this.#sdkOptions());
       return this.#streams.handle(request as never, timed as never);
     }
-    return { response: await this.#send(origin, request, timed) };
+    const { method, [REPLY_STARTED]: started } = request as WatchedRequest;
+    const message = requestMessage(request, pathOf(request));
+    const response = await this.#cancellable(timed, (cancellation) =>
+      origin.request({ message, method, started }, cancellation),
+    );
+    return { response };
   }
 
   /** Called by the SDK's configuration; what is not known here has no meaning here. */
@@ -118,14 +126,12 @@ export class KinesisHttpHandler {
     this.#streams = undefined;
   }
 
-  async #send(
-    pool: ConnectionPool,
-    request: WatchedRequest,
+  /** Sends a request until its signal aborts, or its time is over. */
+  async #cancellable<T>(
     { abortSignal, requestTimeout }: HandleOptions & { readonly requestTimeout: number },
-  ): Promise<HttpReply> {
+    send: (cancellation: Cancellation) => Promise<T>,
+  ): Promise<T> {
     if (abortSignal?.aborted === true) throw abortError(abortSignal.reason);
-    const { method, [REPLY_STARTED]: started } = request;
-    const message = requestMessage(request, pathOf(request));
     const cancellation = new Cancellation();
     const onAbort = (): void => cancellation.cancel(abortError(abortSignal!.reason));
     if (abortSignal?.addEventListener) {
@@ -137,7 +143,7 @@ export class KinesisHttpHandler {
         ? setTimeout(() => cancellation.cancel(replyIsLate(requestTimeout)), requestTimeout)
         : undefined;
     try {
-      return await pool.request({ message, method, started }, cancellation);
+      return await send(cancellation);
     } catch (error) {
       throw asTimeout(error);
     } finally {
@@ -146,7 +152,7 @@ export class KinesisHttpHandler {
     }
   }
 
-  #originOf({ protocol, hostname, port }: HttpRequest): ConnectionPool | SdkHandler {
+  #originOf({ protocol, hostname, port }: HttpRequest): ConnectionPool | ProxiedOrigin {
     const key = `${protocol}//${hostname}:${port ?? ""}`;
     let origin = this.#origins.get(key);
     if (origin === undefined) {
@@ -154,7 +160,7 @@ export class KinesisHttpHandler {
       origin =
         proxy === undefined
           ? this.#pool(protocol === "https:", hostname, port)
-          : proxiedHandler(proxy, this.#sdkOptions());
+          : new ProxiedOrigin(proxiedHandler(proxy, this.#sdkOptions()), this.#maxSockets);
       this.#origins.set(key, origin);
     }
     return origin;

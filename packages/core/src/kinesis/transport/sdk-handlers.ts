@@ -29,12 +29,12 @@ export function streamHandler({
   });
 }
 
-/** For what is sent through a proxy, in a tunnel. */
+/** For what is sent through a proxy, in a tunnel. `maxSockets` tunnels are kept; they are not limited here. */
 export function proxiedHandler(
   proxy: string,
   { maxSockets, connectionTimeout, tls }: SdkHandlerOptions,
 ): SdkHandler {
-  const sockets = { proxy, keepAlive: true, maxSockets };
+  const sockets = { proxy, keepAlive: true, maxFreeSockets: maxSockets };
   return new NodeHttpHandler({
     connectionTimeout,
     throwOnRequestTimeout: true,
