@@ -543,7 +543,7 @@ test("a proxy of the environment, or of the options, is used for TLS and without
     }
   };
   vi.stubEnv("HTTPS_PROXY", withPassword);
-  vi.stubEnv("HTTP_PROXY", url);
+  vi.stubEnv("HTTP_PROXY", url.replace("http:", "HTTP:"));
   onTestFinished(() => void vi.unstubAllEnvs());
   await sendBoth({});
   const credentials = `Basic ${Buffer.from("user:secret").toString("base64")}`;

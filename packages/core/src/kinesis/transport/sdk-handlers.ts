@@ -73,5 +73,5 @@ export function proxyOf(url: string, proxy: string | false | undefined): string 
 }
 
 export function isProxy(url: unknown): url is string {
-  return typeof url === "string" && /^https?:\/\/[^/]/.test(url) && URL.canParse(url);
+  return typeof url === "string" && /^https?:\/\/[^/]/i.test(url) && URL.canParse(url);
 }
