@@ -145,3 +145,20 @@ test("a handler that writes into its records has the next attempt begin with wha
   await run.stop();
   expect(seen).toEqual(["a", "a"]);
 });
+
+test("a handler that writes into a record's date makes its batch no older for the next attempt", async () => {
+  const world = await World.of();
+  await world.put("a", "1");
+  const attempts: number[] = [];
+  const handler: BatchHandler = (records, { attempt }) => {
+    attempts.push(attempt);
+    records[0]!.approximateArrivalTimestamp.setUTCFullYear(1970);
+    if (attempt < 3) throw new Error("no");
+  };
+  const day: BatchOptions = { maxRecordAgeMs: 86_400_000, onFailure: "skip" };
+  const options = { ...day, retry: { maxAttempts: 5 } };
+  const run = await world.runBatches(world.consumer({ start: "TRIM_HORIZON" }), handler, options);
+  await world.clock.advance(5000);
+  await run.stop();
+  expect(attempts).toEqual([1, 2, 3]);
+});

@@ -318,3 +318,14 @@ test("a worker that dies inside an aggregate repeats no more than what was not f
   expect(handled.b).toEqual(Array.from({ length: 30 - first }, (_, i) => first + i));
   expect(handled.a.slice(0, first)).toEqual(Array.from({ length: first }, (_, i) => i));
 });
+
+test("in batches too the last user record is the whole record", async () => {
+  const world = await World.of();
+  const store = new MemoryStore();
+  const sequenceNumber = await put(world, "a", texts("k", "one", "two", "three"));
+  const run = await world.runBatches(world.consumer({ store, ...HORIZON }), () => {});
+  await world.clock.advance(1000);
+  await run.stop();
+  const checkpoint = await store.getCheckpoint(SCOPE, SHARD);
+  expect(checkpoint).toEqual({ kind: "position", sequenceNumber });
+});

@@ -242,3 +242,14 @@ test("a worker that takes a shard over passes what the one before it has done an
   expect(lives.done.slice(first).map(({ text }) => text)).toEqual(["r3"]);
   await lives.kill();
 });
+
+test("a store that keeps less than any text still has all records handled", async () => {
+  const world = await World.of();
+  const { clock } = world;
+  const lives = new Lives(world);
+  for (const text of texts(0, 5)) await world.put(text, text);
+  lives.begin(() => sleep(clock, 5), { concurrency: 4, maxAheadBytes: 30 });
+  await clock.advance(1000);
+  expect(lives.done).toHaveLength(5);
+  await lives.kill();
+});

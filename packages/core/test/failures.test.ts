@@ -570,3 +570,37 @@ test("the end of a shard comes once a record of a sync handler was tried again, 
   await world.clock.advance(10_000);
   expect(await storedIn(store)).toMatchObject({ kind: "shard-end" });
 });
+
+test("a handler that writes into its record's date makes it no older for the next attempt", async () => {
+  const world = await World.of();
+  await world.put("a", "1");
+  const attempts: number[] = [];
+  const day: DeliveryOptions = { maxRecordAgeMs: 86_400_000, onFailure: "skip" };
+  const run = await world.start(
+    { start: "TRIM_HORIZON" },
+    ({ approximateArrivalTimestamp: date }, { attempt }) => {
+      attempts.push(attempt);
+      date.setUTCFullYear(1970);
+      if (attempt < 3) throw new Error("no");
+    },
+    { ...day, retry: { maxAttempts: 5 } },
+  );
+  await world.clock.advance(5000);
+  await run.stop();
+  expect(attempts).toEqual([1, 2, 3]);
+});
+
+test("without a policy too, a handler may write into its record and fail", async () => {
+  const world = await World.of();
+  await world.put("a", "1");
+  const run = await world.start(
+    { start: "TRIM_HORIZON" },
+    async (record) => {
+      for (const name of Object.keys(record)) Object.assign(record, { [name]: "overwritten" });
+      throw new Error("no");
+    },
+    { concurrency: 2 },
+  );
+  await world.clock.advance(1000);
+  expect(run.error).toMatchObject({ code: "HANDLER_FAILED", shardId: SHARD });
+});

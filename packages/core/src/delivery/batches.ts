@@ -2,7 +2,7 @@ import { isPromiseLike, SkipCheckpoint, type BatchHandler } from "../handler.ts"
 import type { ResolvedBatches } from "../options/resolve-delivery.ts";
 import type { RecordCursor } from "../reading/record-cursor.ts";
 import type { Page } from "../reading/shard-reader.ts";
-import { ConsumerRecord } from "../record.ts";
+import type { ConsumerRecord } from "../record.ts";
 import { tracedBatchHandler } from "../telemetry/channels.ts";
 import { Batch, BatchRecord } from "./batch.ts";
 import { BatchLanes } from "./batch-lanes.ts";
@@ -190,8 +190,9 @@ class Batches implements Delivery {
       if (!this.#hasRoom) return;
       const record = records.current();
       if (record === undefined) break;
+      const { checkpointSub } = records;
       records.advance();
-      this.#add(record);
+      this.#add(record, checkpointSub);
     }
     if (records === undefined) return;
     this.#records = undefined;
@@ -206,10 +207,10 @@ class Batches implements Delivery {
     return !isFull && this.#tracker.mayStartNext();
   }
 
-  #add(record: ConsumerRecord): void {
-    const { sequenceNumber, subSequenceNumber } = record;
+  /** @param checkpointSub as of the page's cursor, while the record was at it */
+  #add(record: ConsumerRecord, checkpointSub: number | undefined): void {
     this.#unfinished += 1;
-    const ordinal = this.#tracker.start(sequenceNumber, subSequenceNumber);
+    const ordinal = this.#tracker.start(record.sequenceNumber, checkpointSub);
     let lane: string | undefined;
     let failure: { readonly error: unknown } | undefined;
     try {
@@ -288,8 +289,7 @@ class Batches implements Delivery {
     const places: number[] = [];
     const records: ConsumerRecord[] = [];
     for (const [place, job] of batch.records.entries()) {
-      // A handler may write into its records: each attempt has its own.
-      const record = new ConsumerRecord(job.record);
+      const record = job.given();
       if (!this.#mayTry(job, record)) continue;
       if (job.attempts === 0) {
         this.#metrics.records += 1;

@@ -81,7 +81,8 @@ export class Beyond {
     if (ordinal < this.#furthest) return true;
     if (fromWatermark >= MOST_RECORDS) return false;
     const { maxAheadBytes } = this.#progress;
-    if (maxAheadBytes === 0) return true;
+    // Without a run there is no text, however little a store keeps.
+    if (maxAheadBytes === 0 || this.#runs === 0) return true;
     return HEAD_BYTES + this.#runs * this.#runBytes < 0.75 * maxAheadBytes;
   }
 

@@ -2,7 +2,7 @@ import { isPromiseLike, SkipCheckpoint, type Handler } from "../handler.ts";
 import type { ResolvedDelivery } from "../options/resolve-delivery.ts";
 import type { RecordCursor } from "../reading/record-cursor.ts";
 import type { Page } from "../reading/shard-reader.ts";
-import { ConsumerRecord } from "../record.ts";
+import type { ConsumerRecord } from "../record.ts";
 import { tracedHandler } from "../telemetry/channels.ts";
 import type { LetterSource } from "./dead-letter.ts";
 import type { DeliveredShard, Delivery, DeliveryStatus, OpenDelivery } from "./delivery.ts";
@@ -286,7 +286,7 @@ class Concurrent implements Delivery {
     else this.#shard.telemetry.add("handler_attempts", 1, { shardId: this.#shard.shardId });
     job.attempts += 1;
     const open = this.#calls.open();
-    const given = this.#repeats ? new ConsumerRecord(record) : record;
+    const given = this.#repeats ? job.given() : record;
     let answer: unknown;
     try {
       answer = open.call.begin(this.#traced, given, job.attempts);

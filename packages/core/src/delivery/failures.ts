@@ -78,9 +78,8 @@ export class Failures<Job extends Attempted> {
   }
 
   /** Is the record too old to be tried? */
-  isTooOld({ approximateArrivalTimestamp }: ConsumerRecord): boolean {
-    const { maxRecordAgeMs } = this.#policy;
-    return maxRecordAgeMs !== Infinity && this.#ageMs(approximateArrivalTimestamp) > maxRecordAgeMs;
+  isTooOld(record: ConsumerRecord): boolean {
+    return this.#ageMs(record) > this.#policy.maxRecordAgeMs;
   }
 
   /** It is given up instead of being tried (again). */
@@ -108,7 +107,7 @@ export class Failures<Job extends Attempted> {
     const { onFailure } = this.#policy;
     // What a stop interrupts is not judged.
     if (stop.aborted && onFailure !== "stop") return undefined;
-    const ageMs = this.#ageMs(record.approximateArrivalTimestamp);
+    const ageMs = this.#ageMs(record);
     try {
       const verdict = verdictOf({ attempt, error, record, ageMs }, this.#policy, random);
       return stop.aborted && verdict.kind === "retry" ? undefined : verdict;
@@ -130,8 +129,10 @@ export class Failures<Job extends Attempted> {
     await this.#letters?.untilOver();
   }
 
-  #ageMs(arrival: Date): number {
-    return this.#shard.serviceNow().getTime() - arrival.getTime();
+  /** 0 where no record is too old. */
+  #ageMs({ approximateArrivalTimestamp }: ConsumerRecord): number {
+    if (this.#policy.maxRecordAgeMs === Infinity) return 0;
+    return this.#shard.serviceNow().getTime() - approximateArrivalTimestamp.getTime();
   }
 
   /** It waits, and is not done. */

@@ -1,4 +1,4 @@
-import type { ConsumerRecord } from "../record.ts";
+import { ConsumerRecord } from "../record.ts";
 import type { Attempted } from "./failures.ts";
 import type { InLane } from "./lanes.ts";
 
@@ -23,5 +23,12 @@ export class RecordJob implements InLane<RecordJob>, Attempted {
     this.record = record;
     this.ordinal = ordinal;
     this.key = key;
+  }
+
+  /** The record for one attempt. A handler may write into it, its date included; its data are shared. */
+  given(): ConsumerRecord {
+    const { approximateArrivalTimestamp: arrived } = this.record;
+    const given = new ConsumerRecord(this.record);
+    return Object.assign(given, { approximateArrivalTimestamp: new Date(arrived) });
   }
 }

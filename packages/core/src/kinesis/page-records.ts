@@ -65,7 +65,8 @@ export class DecodedRecords implements PageRecords {
       sequenceNumber: source.SequenceNumber ?? "",
       subSequenceNumber: undefined,
       aggregated: false,
-      approximateArrivalTimestamp: source.ApproximateArrivalTimestamp ?? new Date(0),
+      // A handler may change its record's date, and the record may be made again.
+      approximateArrivalTimestamp: new Date(source.ApproximateArrivalTimestamp ?? 0),
       shardId,
       millisBehindLatest,
       encryptionType: source.EncryptionType,
