@@ -51,6 +51,11 @@ test("whatever comes and leaves: batches keep their limits and each lane's order
           if (item !== undefined) lanes.leave(item);
         } else for (const item of coming.splice(0, step)) lanes.add(item);
         expect(lanes.waiting + taken.length + coming.length).toBe(all.length);
+        const mayGo = all.slice(0, all.length - coming.length).find((item) => {
+          const isBusy = inHand.some(({ key }) => key !== undefined && key === item.key);
+          return !taken.includes(item) && !isBusy;
+        });
+        expect(lanes.first).toBe(mayGo);
       }
       for (const item of coming) lanes.add(item);
       while (lanes.first !== undefined || inHand.length > 0) {
@@ -91,4 +96,31 @@ test("records behind one that failed are reported, those that come later too", (
   lanes.leave(first);
   expect(lanes.held).toBe(0);
   expect(lanes.first?.ordinal).toBe(1);
+});
+
+test("a record costs about the same, however many wait behind others", () => {
+  let looks = 0;
+  const lanes = new BatchLanes<Item>({ maxRecords: 500, maxBytes: 1e9 }, () => {});
+  const data = new Uint8Array(1);
+  const RECORDS = 5000;
+  for (let i = 0; i < RECORDS; i += 1) {
+    lanes.add({
+      get ordinal() {
+        looks += 1;
+        return i;
+      },
+      key: String((i * 7919) % 1000),
+      record: { data },
+    });
+  }
+  let taken = 0;
+  const inHand: (readonly Item[])[] = [];
+  while (taken < RECORDS) {
+    while (inHand.length < 4 && lanes.first !== undefined) inHand.push(lanes.take());
+    for (const item of inHand.shift()!) {
+      lanes.leave(item);
+      taken += 1;
+    }
+  }
+  expect(looks / RECORDS).toBeLessThan(50);
 });

@@ -1,3 +1,5 @@
+import TinyQueue from "tinyqueue";
+
 /** A record that waits for its batch. */
 export interface Batchable {
   /** In the order of the shard. */
@@ -7,33 +9,43 @@ export interface Batchable {
   readonly record: { readonly data: Uint8Array };
 }
 
-/** A lane of which records are in a batch that is not over. */
-interface BusyLane<Job> {
+interface Lane<Job> {
+  /** Those before `next` are in the batch that is formed. */
+  waiting: Job[];
+  next: number;
+  /** Its records in batches that are not over: as long as there are any, it waits. */
   inHand: number;
   /** One of them has failed: the others may wait for long. */
   isHeld: boolean;
-  /** Records that came later, in order. */
-  readonly parked: Job[];
+}
+
+/** A lane by its first record. It is out of date once another one is the first. */
+interface Free<Job> {
+  readonly ordinal: number;
+  readonly lane: Lane<Job>;
 }
 
 /**
  * Which records make the next batch: the first ones in the order of the shard whose lanes have no record
  * in a batch that is not over, as many as fit. A batch may have many records of a lane, in order. Pure.
+ *
+ * It is formed when it is asked for. A record costs the logarithm of how many lanes may go on, however
+ * many records wait behind others.
  */
 export class BatchLanes<Job extends Batchable> {
   readonly #maxRecords: number;
   readonly #maxBytes: number;
   readonly #onHeldUp: (job: Job) => void;
-  readonly #busy = new Map<string, BusyLane<Job>>();
-  /** Records that were not looked at, in order. */
-  #ready: Job[] = [];
-  /** Those of `#ready` before here were looked at. */
-  #looked = 0;
-  /** The next batch. */
+  /** Lanes with a record that waits, or is in a batch that is not over. */
+  readonly #lanes = new Map<string, Lane<Job>>();
+  /** Lanes that may go on, by their first records. */
+  readonly #free = new TinyQueue<Free<Job>>([], (a, b) => a.ordinal - b.ordinal);
+  /** The next batch, and the lane of each of its records. */
   #formed: Job[] = [];
+  #formedLanes: Lane<Job>[] = [];
   #bytes = 0;
   #isFull = false;
-  #parked = 0;
+  #waiting = 0;
   #held = 0;
 
   /** @param onHeldUp called for a record that waits behind one that failed */
@@ -48,7 +60,7 @@ export class BatchLanes<Job extends Batchable> {
 
   /** Records that are in no batch yet. */
   get waiting(): number {
-    return this.#ready.length - this.#looked + this.#formed.length + this.#parked;
+    return this.#waiting;
   }
 
   /** Lanes with a record that failed and is not done. */
@@ -58,92 +70,124 @@ export class BatchLanes<Job extends Batchable> {
 
   /** The first record of the next batch; undefined = there is none that may be handled. */
   get first(): Job | undefined {
+    this.#form();
     return this.#formed[0];
   }
 
   /** Does no further record fit into the next batch? */
   get isFull(): boolean {
+    this.#form();
     return this.#isFull;
   }
 
   add(job: Job): void {
-    this.#ready.push(job);
-    this.#form();
+    const lane = this.#laneOf(job);
+    lane.waiting.push(job);
+    this.#waiting += 1;
+    if (lane.isHeld) this.#onHeldUp(job);
+    if (lane.next === lane.waiting.length - 1) this.#offer(lane);
   }
 
   /** The next batch, however large: its lanes are busy until its records have left. */
   take(): readonly Job[] {
-    const batch = this.#formed;
-    for (const { key } of batch) {
-      if (key === undefined) continue;
-      const lane = this.#busy.get(key);
-      if (lane === undefined) this.#busy.set(key, { inHand: 1, isHeld: false, parked: [] });
-      else lane.inHand += 1;
-    }
-    this.#formed = [];
     this.#form();
+    const batch = this.#formed;
+    for (const lane of this.#formedLanes) {
+      lane.inHand += 1;
+      // The first of its records passes them all.
+      if (lane.next > 0) lane.waiting = lane.waiting.slice(lane.next);
+      lane.next = 0;
+    }
+    this.#waiting -= batch.length;
+    this.#clear();
     return batch;
   }
 
   /** A record of a batch has failed, and waits. */
   hold({ key }: Job): void {
-    const lane = key === undefined ? undefined : this.#busy.get(key);
-    if (lane === undefined || lane.isHeld) return;
+    const lane = key === undefined ? undefined : this.#lanes.get(key);
+    if (lane === undefined || lane.inHand === 0 || lane.isHeld) return;
     lane.isHeld = true;
     this.#held += 1;
-    lane.parked.forEach(this.#onHeldUp);
+    lane.waiting.forEach(this.#onHeldUp);
   }
 
   /** A record of a batch is over. With the last one of its lane, those that came later may be handled. */
   leave({ key }: Job): void {
-    const lane = key === undefined ? undefined : this.#busy.get(key);
-    if (lane === undefined) return;
+    const lane = key === undefined ? undefined : this.#lanes.get(key);
+    if (lane === undefined || lane.inHand === 0) return;
     lane.inHand -= 1;
     if (lane.inHand > 0) return;
-    this.#busy.delete(key!);
     if (lane.isHeld) this.#held -= 1;
-    if (lane.parked.length === 0) return;
-    this.#parked -= lane.parked.length;
-    const all = [...lane.parked, ...this.#formed, ...this.#ready.slice(this.#looked)];
-    this.#ready = all.toSorted((a, b) => a.ordinal - b.ordinal);
-    this.#looked = 0;
-    this.#formed = [];
-    this.#form();
+    lane.isHeld = false;
+    if (lane.waiting.length === 0) this.#lanes.delete(key!);
+    else this.#offer(lane);
   }
 
+  #laneOf({ key }: Job): Lane<Job> {
+    const known = key === undefined ? undefined : this.#lanes.get(key);
+    if (known !== undefined) return known;
+    const lane: Lane<Job> = { waiting: [], next: 0, inHand: 0, isHeld: false };
+    if (key !== undefined) this.#lanes.set(key, lane);
+    return lane;
+  }
+
+  /** The lane may go on, unless it is busy. What comes before the newest record of a batch breaks it up. */
+  #offer(lane: Lane<Job>): void {
+    const job = lane.waiting[lane.next];
+    if (job === undefined || lane.inHand > 0) return;
+    const newest = this.#formed.at(-1);
+    if (newest !== undefined && job.ordinal < newest.ordinal) this.#breakUp();
+    this.#free.push({ ordinal: job.ordinal, lane });
+  }
+
+  /** The records of the next batch wait again. */
+  #breakUp(): void {
+    const lanes = new Set(this.#formedLanes);
+    this.#clear();
+    for (const lane of lanes) {
+      lane.next = 0;
+      this.#free.push({ ordinal: lane.waiting[0]!.ordinal, lane });
+    }
+  }
+
+  #clear(): void {
+    this.#formed = [];
+    this.#formedLanes = [];
+    this.#bytes = 0;
+    this.#isFull = false;
+  }
+
+  /** Puts as many records into the next batch as fit. */
   #form(): void {
-    if (this.#formed.length === 0) {
-      this.#bytes = 0;
-      this.#isFull = false;
-    }
-    while (!this.#isFull && this.#looked < this.#ready.length) {
-      const job = this.#ready[this.#looked]!;
-      const lane = job.key === undefined ? undefined : this.#busy.get(job.key);
-      if (lane !== undefined) this.#park(lane, job);
-      else if (!this.#fits(job)) {
+    while (!this.#isFull) {
+      const first = this.#free.peek();
+      if (first === undefined) return;
+      const { ordinal, lane } = first;
+      const job = lane.waiting[lane.next];
+      if (lane.inHand > 0 || job?.ordinal !== ordinal) {
+        this.#free.pop();
+        continue;
+      }
+      if (!this.#fits(job)) {
         this.#isFull = true;
-        break;
-      } else this.#put(job);
-      this.#looked += 1;
+        return;
+      }
+      this.#free.pop();
+      this.#put(job, lane);
+      this.#offer(lane);
     }
-    if (this.#looked < this.#ready.length) return;
-    this.#ready = [];
-    this.#looked = 0;
   }
 
   #fits({ record }: Job): boolean {
     return this.#formed.length === 0 || this.#bytes + record.data.byteLength <= this.#maxBytes;
   }
 
-  #put(job: Job): void {
+  #put(job: Job, lane: Lane<Job>): void {
     this.#formed.push(job);
+    this.#formedLanes.push(lane);
+    lane.next += 1;
     this.#bytes += job.record.data.byteLength;
     this.#isFull = this.#formed.length === this.#maxRecords || this.#bytes >= this.#maxBytes;
-  }
-
-  #park(lane: BusyLane<Job>, job: Job): void {
-    lane.parked.push(job);
-    this.#parked += 1;
-    if (lane.isHeld) this.#onHeldUp(job);
   }
 }
