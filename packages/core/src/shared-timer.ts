@@ -6,10 +6,13 @@ interface Sleeper {
   readonly wake: () => void;
 }
 
+/** So many that were cancelled are not worth it. */
+const LEAST_SWEPT = 64;
+
 /** The waits of all shards of a scan, behind one timer: a thousand shards set no thousand timers. */
 export class SharedTimer {
   readonly #clock: Clock;
-  readonly #sleepers = new TinyQueue<Sleeper>([], (a, b) => a.at - b.at);
+  #sleepers = queueOf([]);
   /** Those that were cancelled, and are still in the queue. */
   readonly #cancelled = new Set<Sleeper>();
   #armedFor = Infinity;
@@ -54,8 +57,17 @@ export class SharedTimer {
       if (isOver) return;
       isOver = true;
       this.#cancelled.add(sleeper);
+      this.#sweep();
       this.#arm();
     };
+  }
+
+  /** Those that were cancelled leave once they are most of the queue: they may be due in hours. */
+  #sweep(): void {
+    const { data, length } = this.#sleepers;
+    if (2 * this.#cancelled.size <= length + LEAST_SWEPT) return;
+    this.#sleepers = queueOf(data.filter((sleeper) => !this.#cancelled.has(sleeper)));
+    this.#cancelled.clear();
   }
 
   #wakeDue(): void {
@@ -84,4 +96,8 @@ export class SharedTimer {
     this.#armedFor = at;
     this.#cancel = setTimer(this.#clock, () => this.#wakeDue(), at - this.#clock.monotonic());
   }
+}
+
+function queueOf(sleepers: Sleeper[]): TinyQueue<Sleeper> {
+  return new TinyQueue(sleepers, (a, b) => a.at - b.at);
 }

@@ -1,4 +1,6 @@
 import { setMaxListeners } from "node:events";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { FakeClock } from "@kc/emulator";
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -67,4 +69,26 @@ test("whatever sleeps and aborts come, each wait ends when it is due or aborted,
     }),
     { numRuns: 50 },
   );
+});
+
+test("waits that were cancelled are forgotten, though they were due in hours; the others are kept", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const clock = new FakeClock();
+  const timer = new SharedTimer(clock);
+  const woken: number[] = [];
+  const cancelled: WeakRef<() => void>[] = [];
+  for (let i = 0; i < 1000; i += 1) {
+    if (i % 100 === 0) timer.after(i + 1, () => woken.push(i));
+    const wake = (): void => void woken.push(-i);
+    timer.after(3_600_000 + i, wake)();
+    cancelled.push(new WeakRef(wake));
+  }
+  // What a WeakRef was made of lives until the turn of the event loop is over.
+  await new Promise((resolve) => setImmediate(resolve));
+  collect();
+  expect(cancelled.filter((ref) => ref.deref() !== undefined).length).toBeLessThan(150);
+  await clock.advance(4_000_000);
+  expect(woken).toEqual([0, 100, 200, 300, 400, 500, 600, 700, 800, 900]);
+  expect(clock.pendingTimers).toBe(0);
 });
