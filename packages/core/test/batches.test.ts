@@ -435,3 +435,14 @@ test("any keys, limits and failures: each key in order, in one batch at a time, 
     { numRuns: 40 },
   );
 });
+
+test("an answer whose then cannot be read is a failure of the handler", async () => {
+  const run = await batched(["a:1"], () => ({
+    // oxlint-disable-next-line unicorn/no-thenable
+    get then() {
+      throw new Error("no");
+    },
+  }));
+  await run.world.clock.advance(1000);
+  expect(run.error()).toMatchObject({ code: "HANDLER_FAILED", shardId: SHARD });
+});

@@ -116,3 +116,26 @@ test.each([
     /shardIds: must be a list of shards/,
   );
 });
+
+test("a record does not start when its lease is renewed if the user has paused its shard meanwhile", async () => {
+  const world = await World.of();
+  const { clock } = world;
+  const data = new MemoryStoreData();
+  const group = new ScriptedGroup(data);
+  const store = new MemoryStore({ data });
+  const consumer = world.consumer({ start: "TRIM_HORIZON", store, group });
+  const run = await world.run(consumer);
+  await world.put("a", "1");
+  const grant = group.grant(SHARD);
+  grant.endsAt = clock.monotonic();
+  await clock.advance(10_000);
+  expect(consumer.status().shards[0]).toMatchObject({ state: "paused", pausedBy: "lease" });
+  const resume = consumer.pause();
+  grant.endsAt = Infinity;
+  await clock.advance(10_000);
+  expect(run.texts).toEqual([]);
+  expect(consumer.status().shards[0]).toMatchObject({ state: "paused", pausedBy: "user" });
+  resume();
+  await clock.advance(1000);
+  expect(run.texts).toEqual(["1"]);
+});

@@ -271,12 +271,12 @@ class Batches implements Delivery {
     let answer: unknown;
     try {
       answer = open.call.begin(this.#traced, given.records, attempts);
+      if (isPromiseLike(answer)) {
+        return this.#calls.await(open, given.batch, answer, startedAt, given.records.length);
+      }
     } catch (error) {
       this.#judge(given.batch, error, open.call);
       return this.#calls.release(open);
-    }
-    if (isPromiseLike(answer)) {
-      return this.#calls.await(open, given.batch, answer, startedAt, given.records.length);
     }
     this.#calls.release(open);
     this.#metrics.took(clock.monotonic() - startedAt, given.records.length);

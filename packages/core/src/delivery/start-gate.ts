@@ -71,7 +71,7 @@ export class StartGate {
   }
 
   #look(): Promise<void> | undefined {
-    const { shardId, clock, progress, pauses, remainingMs } = this.#shard;
+    const { clock } = this.#shard;
     const now = clock.monotonic();
     const turnIsOver = now - this.#turnBegan > TURN_MS;
     // As many records as fit into what is left of the turn, going by the last ones.
@@ -82,40 +82,49 @@ export class StartGate {
     this.#started = 0;
     this.#lookedAt = now;
     this.#metrics.reportIfDue(now);
-    const frozen = remainingMs !== undefined && remainingMs() <= 0;
-    const held = frozen || progress.overdue(now) || pauses.holds(shardId);
-    return turnIsOver || held ? this.#wait() : undefined;
+    return turnIsOver || this.#reason(now) !== undefined ? this.#wait() : undefined;
+  }
+
+  /** What a record would have to wait for now; undefined = nothing. */
+  #reason(now: number): PauseReason | undefined {
+    const { shardId, progress, pauses, remainingMs } = this.#shard;
+    if (progress.overdue(now)) return "store";
+    if (pauses.holds(shardId)) return "user";
+    return remainingMs !== undefined && remainingMs() <= 0 ? "lease" : undefined;
   }
 
   async #wait(): Promise<void> {
-    const { shardId, clock, turns, stop, progress, pauses, remainingMs } = this.#shard;
+    const { clock, turns, stop } = this.#shard;
     const since = clock.monotonic();
     await turns.next();
-    if (progress.overdue(clock.monotonic())) {
-      await this.#pause("store", () => this.#untilFlushed());
-    }
-    if (pauses.holds(shardId)) {
-      await this.#pause("user", () => pauses.untilResumed(shardId, stop));
-    }
-    // Last, since the lease may end while the others are waited for.
-    if (remainingMs !== undefined && remainingMs() <= 0) {
-      await this.#pause("lease", () => this.#untilRenewed(remainingMs));
+    for (;;) {
+      // While one is waited for, another may come: the lease ends, the user pauses the shard.
+      const reason = this.#reason(clock.monotonic());
+      if (reason === undefined) break;
+      await this.#pause(reason);
+      if (stop.aborted) break;
     }
     this.#turnBegan = this.#lookedAt = clock.monotonic();
     this.#metrics.pause(this.#turnBegan - since);
   }
 
-  async #pause(waitingFor: PauseReason, until: () => Promise<void>): Promise<void> {
+  async #pause(waitingFor: PauseReason): Promise<void> {
     const { shardId, telemetry } = this.#shard;
     this.#pausedBy = waitingFor;
     telemetry.emit({ kind: "shard-paused", shardId, waitingFor });
-    await until();
+    await this.#until(waitingFor);
     this.#pausedBy = undefined;
     telemetry.emit({ kind: "shard-resumed", shardId });
   }
 
-  async #untilRenewed(remainingMs: () => number): Promise<void> {
-    const { clock, stop } = this.#shard;
+  #until(over: PauseReason): Promise<void> {
+    const { shardId, pauses, stop } = this.#shard;
+    if (over === "store") return this.#untilFlushed();
+    return over === "user" ? pauses.untilResumed(shardId, stop) : this.#untilRenewed();
+  }
+
+  async #untilRenewed(): Promise<void> {
+    const { clock, stop, remainingMs = () => Infinity } = this.#shard;
     while (remainingMs() <= 0 && !stop.aborted) await sleep(clock, FROZEN_LOOK_MS, stop);
   }
 
