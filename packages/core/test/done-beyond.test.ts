@@ -1,96 +1,13 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { sleep } from "../src/clock.ts";
-import { concurrent } from "../src/delivery/concurrent.ts";
-import { Pauses } from "../src/delivery/pauses.ts";
-import { MemoryStore, MemoryStoreData, type Checkpoint, type Handler } from "../src/index.ts";
-import { resolveDelivery } from "../src/options/resolve-delivery.ts";
-import { resolveOptions } from "../src/options/resolve-options.ts";
-import { Scan } from "../src/scan/scan.ts";
-import { MemoryCounter } from "./support/memory-counter.ts";
+import { type Handler } from "../src/index.ts";
+import { Lives } from "./support/lives.ts";
 import { STREAM, World } from "./support/world.ts";
 
 const SCOPE = { application: "billing", streamName: STREAM };
 const SHARD = "shardId-000000000000";
 const FLUSH_MS = 1000;
-
-class BoundedStore extends MemoryStore {
-  override readonly capabilities;
-
-  constructor(data: MemoryStoreData, maxAheadBytes: number) {
-    super({ data });
-    this.capabilities = { ...new MemoryStore().capabilities, maxAheadBytes };
-  }
-}
-
-/** Processes one after another on one store. Each is killed: what it has not flushed is gone. */
-class Lives {
-  readonly world: World;
-  readonly data = new MemoryStoreData();
-  readonly counter = new MemoryCounter();
-  /** The text of each record whose handler has returned, and when; of all lives. */
-  readonly done: { readonly text: string; readonly at: number; readonly life: number }[] = [];
-  life = 0;
-  readonly #kills: (() => void)[] = [];
-
-  constructor(world: World) {
-    this.world = world;
-  }
-
-  begin(handler: Handler, options: { concurrency: number; maxAheadBytes?: number }): void {
-    const { world, data } = this;
-    const { clock } = world;
-    this.life += 1;
-    const { life } = this;
-    let killed = false;
-    const store = new BoundedStore(data, options.maxAheadBytes ?? 4096);
-    const resolved = resolveOptions({
-      stream: STREAM,
-      application: "billing",
-      client: world.kinesis,
-      clock,
-      store,
-      start: "TRIM_HORIZON",
-      counter: this.counter,
-      random: () => 0,
-      drainTimeoutMs: 1000,
-    });
-    const counted: Handler = async (record, context) => {
-      if (killed) return new Promise(() => {});
-      await handler(record, context);
-      if (killed) return new Promise(() => {});
-      this.done.push({ text: record.text(), at: clock.monotonic(), life });
-    };
-    const { concurrency } = options;
-    const scan = new Scan(
-      resolved,
-      world.kinesis,
-      concurrent(counted, resolveDelivery({ concurrency }), resolved.scope),
-      new Map(),
-      new Pauses(),
-    );
-    const stop = new AbortController();
-    scan.run(resolved.group, stop.signal).catch(() => {});
-    this.#kills.push(() => {
-      killed = true;
-      void store.close();
-      stop.abort();
-    });
-  }
-
-  async kill(): Promise<void> {
-    for (const kill of this.#kills.splice(0)) kill();
-    await this.world.clock.advance(5000);
-  }
-
-  async stored(): Promise<Checkpoint | undefined> {
-    return new MemoryStore({ data: this.data }).getCheckpoint(SCOPE, SHARD);
-  }
-
-  times(text: string): number {
-    return this.done.filter((each) => each.text === text).length;
-  }
-}
 
 const texts = (from: number, to: number): string[] =>
   Array.from({ length: to - from }, (_, i) => `r${from + i}`);
