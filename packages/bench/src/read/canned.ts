@@ -4,6 +4,7 @@ import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import { fileURLToPath } from "node:url";
 import { KinesisClient } from "@aws-sdk/client-kinesis";
+import { KinesisHttpHandler } from "@kc/core";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import type { CannedPages, ServerCounts } from "./canned-server.ts";
 
@@ -34,16 +35,29 @@ export class Canned implements AsyncDisposable {
     return new Canned(child, url, pages);
   }
 
-  /** The client that the documents recommend, for every contestant. */
+  /** The client that the documents recommend. */
   client(): KinesisClient {
+    const { tls } = this.pages;
+    const handler = tls === undefined ? {} : { tls: { ca: tls.cert } };
+    return this.#clientOver(new KinesisHttpHandler(handler));
+  }
+
+  /** A client over the SDK's own HTTP/1.1, which keeps its connections alive. */
+  sdkClient(): KinesisClient {
     const { agent } = this;
+    return this.#clientOver(
+      new NodeHttpHandler(
+        agent instanceof HttpsAgent ? { httpsAgent: agent } : { httpAgent: agent },
+      ),
+    );
+  }
+
+  #clientOver(requestHandler: KinesisHttpHandler | NodeHttpHandler): KinesisClient {
     return new KinesisClient({
       endpoint: this.url,
       region: "us-east-1",
       credentials: { accessKeyId: "bench", secretAccessKey: "bench" },
-      requestHandler: new NodeHttpHandler(
-        agent instanceof HttpsAgent ? { httpsAgent: agent } : { httpAgent: agent },
-      ),
+      requestHandler,
     });
   }
 

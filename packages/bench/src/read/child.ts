@@ -1,8 +1,7 @@
 /** One measurement in a process of its own: its memory and CPU are nobody else's. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { KinesisClient } from "@aws-sdk/client-kinesis";
-import { Consumer } from "@kc/core";
-import { NodeHttpHandler } from "@smithy/node-http-handler";
+import { Consumer, KinesisHttpHandler } from "@kc/core";
 import { STREAM } from "./canned.ts";
 
 export interface Measurement {
@@ -32,7 +31,7 @@ const client = new KinesisClient({
   endpoint: measurement.url,
   region: "us-east-1",
   credentials: { accessKeyId: "bench", secretAccessKey: "bench" },
-  requestHandler: new NodeHttpHandler(),
+  requestHandler: new KinesisHttpHandler(),
 });
 const kept: Uint8Array[] = [];
 /** Data are views: who keeps one keeps its page. */

@@ -1,5 +1,3 @@
-import { request as httpRequest } from "node:http";
-import { request as httpsRequest } from "node:https";
 import {
   GetRecordsCommand,
   GetShardIteratorCommand,
@@ -14,7 +12,7 @@ import {
   type KinesisClientLike,
   type WireOption,
 } from "@kc/core";
-import { type Canned, STREAM } from "./canned.ts";
+import { STREAM } from "./canned.ts";
 import type { CannedPages } from "./canned-server.ts";
 import type { Contestant } from "../rounds.ts";
 
@@ -83,33 +81,6 @@ export function sdkLoop(client: KinesisClient, { shards, pages }: CannedPages): 
     begin();
     await Promise.all(Array.from({ length: shards }, (_, index) => readShard(index)));
     return { records };
-  };
-}
-
-/** The bodies of the same replies in CBOR, read over `node:http` and thrown away. */
-export function bytesAlone({ url, agent, pages }: Canned): Contestant {
-  const request = url.startsWith("https") ? httpsRequest : httpRequest;
-  const headers = {
-    "x-amz-target": "Kinesis_20131202.GetRecords",
-    "content-type": "application/x-amz-cbor-1.1",
-  };
-  const read = async (): Promise<number> =>
-    new Promise((resolve, reject) => {
-      const sent = request(url, { method: "POST", agent, headers }, (response) => {
-        let bytes = 0;
-        response.on("data", (chunk: Buffer) => (bytes += chunk.length));
-        response.on("end", () => resolve(bytes));
-      });
-      sent.on("error", reject);
-      sent.end("0-A");
-    });
-  return async (begin) => {
-    begin();
-    const readShard = async (): Promise<void> => {
-      for (let page = 0; page < pages.pages; page += 1) await read();
-    };
-    await Promise.all(Array.from({ length: pages.shards }, readShard));
-    return { records: pages.shards * pages.pages * pages.records };
   };
 }
 

@@ -1,9 +1,10 @@
 import { compare, type Comparison } from "../rounds.ts";
 import { Canned } from "./canned.ts";
-import { bytesAlone, consumer, decodedPages, sdkLoop } from "./contestants.ts";
+import { consumer, decodedPages, sdkLoop } from "./contestants.ts";
 import { measureIdle } from "./idle.ts";
 import { peers } from "./peers.ts";
 import { measureStuck } from "./stuck.ts";
+import { rawSocket } from "./raw-socket.ts";
 import { selfSigned } from "./tls.ts";
 
 const ROUNDS = 5;
@@ -48,19 +49,22 @@ export async function benchRead(): Promise<object> {
 async function compareOver(pages: Canned["pages"]): Promise<Comparison> {
   await using canned = await Canned.start(pages);
   const client = canned.client();
+  const sdkClient = canned.sdkClient();
   const total = pages.shards * pages.pages * pages.records;
   try {
     return await compare(
       {
         consumer: consumer(client, total),
+        consumerOverTheSdksHttp: consumer(sdkClient, total),
         consumerWireJson: consumer(client, total, { wire: "json" }),
-        sdkLoop: sdkLoop(client, pages),
-        bytesAlone: bytesAlone(canned),
+        sdkLoop: sdkLoop(sdkClient, pages),
+        rawSocket: rawSocket(canned),
       },
       ROUNDS,
     );
   } finally {
     client.destroy();
+    sdkClient.destroy();
   }
 }
 
