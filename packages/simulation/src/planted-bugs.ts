@@ -90,9 +90,9 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   "checkpoint before completion": [
     {
       file: "core/delivery/one-by-one.js",
-      find: "answer = call.begin(record);",
+      find: "answer = call.begin(handler, record, 1);",
       replace:
-        "progress.advance(sequenceNumber, subSequenceNumber, 1); answer = call.begin(record);",
+        "progress.advance(sequenceNumber, records.checkpointSub, 1); answer = call.begin(handler, record, 1);",
     },
   ],
   "an iterator that is recreated from an older place": [
@@ -191,11 +191,11 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   "a shard that ends keeps its memory": [
     {
       file: "core/delivery/tracker.js",
-      find: "page.page.memory.release();",
-      replace: "if (page.page.end === undefined) page.page.memory.release();",
+      find: "memory.taken();",
+      replace: "memory.taken(); if (page.end !== undefined) memory.release = () => {};",
     },
     {
-      file: "core/scan/shard-run.js",
+      file: "core/scan/shard-pages.js",
       find: "reader.close();\n                return this.#end",
       replace: "return this.#end",
     },

@@ -50,6 +50,9 @@ describe.each(SERVERS)("the schema on $name", ({ address }) => {
     await openStore({ connection: database.options }).setup();
   };
 
+  const createDeadLetters = (): Promise<void> =>
+    openStore({ connection: database.options }).deadLetters().setup();
+
   it("is made by setup() alone; without it the error has the statements", async () => {
     const store = openStore({ connection: database.options });
     const { message } = await expectFailure(store.getCheckpoint(SCOPE, SHARD), {
@@ -65,8 +68,9 @@ describe.each(SERVERS)("the schema on $name", ({ address }) => {
   it("may come from the README's statements, and be used by who may not create", async () => {
     expect(README_DDL, "the README's statements").toBeDefined();
     await database.admin.query(README_DDL!);
+    await createDeadLetters();
     const users = README_RIGHTS.map(([, rights, table]) => userWith(rights!, table));
-    expect(users, "a right for each table").toHaveLength(5);
+    expect(users, "a right for each table").toHaveLength(6);
     const [connection] = await Promise.all(users);
     const store = openStore({ connection: connection! });
     await store.setup();
@@ -109,6 +113,7 @@ describe.each(SERVERS)("the schema on $name", ({ address }) => {
     for (const table of ["kinesis_consumer", "others"]) {
       await openStore({ connection: database.options, table }).setup();
     }
+    await createDeadLetters();
     const users = README_RIGHTS.map(([, rights, table]) => userWith(rights!, table));
     const [connection] = await Promise.all(users);
     const store = openStore({ connection: connection!, table: "others" });

@@ -101,7 +101,12 @@ it("the keys are those in the README", async () => {
   );
   const [checkpoint, companion, application] = keys as [string, string, string];
   expect(await client.get(checkpoint)).toBe(numberAt(1));
-  expect(await client.hgetall(companion)).toStrictEqual({ at: numberAt(1), sub: "2", end: "" });
+  expect(await client.hgetall(companion)).toStrictEqual({
+    at: numberAt(1),
+    sub: "2",
+    end: "",
+    ahead: "",
+  });
   expect(await client.hkeys(application)).toStrictEqual([`shard:${SHARD}`]);
   await store.joinWorker(scope, {
     workerId: "a",
