@@ -45,7 +45,7 @@ test("children that a last page named are read while a listing does not come bac
   expect(run.texts).toEqual(["1"]);
 });
 
-test("a shard that retention takes while it waits for its parent is told, once", async () => {
+test("a shard that retention takes while it waits for its parent is reported, once", async () => {
   const world = await World.of();
   let free = (): void => {};
   const stuck = new Promise<void>((resolve) => (free = resolve));

@@ -8,7 +8,7 @@ const HOUR = 3_600_000;
 const SHARDS = ["shardId-000000000000", "shardId-000000000001"] as const;
 const UNREACHABLE = Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
 
-test("an hour without Kinesis and 50 shards is a handful of lines, and its end is told", async () => {
+test("an hour without Kinesis and 50 shards is a handful of lines, and its end is reported", async () => {
   const world = await World.of({ shards: 50 });
   const run = await world.start({ scanIntervalMs: 10_000 });
   await world.clock.advance(5000);
@@ -29,7 +29,7 @@ test("an hour without Kinesis and 50 shards is a handful of lines, and its end i
   expect(lines.filter(({ message }) => message === "a call is answered again")).toHaveLength(5);
 });
 
-test("a shard that fails twice now and then is told a few times a minute at most", async () => {
+test("a shard that fails twice now and then is reported a few times a minute at most", async () => {
   const world = await World.of();
   for (let call = 5; call < 2000; call += 10) {
     world.kinesis.faults.fail({ operation: "GetRecords", call, times: 2, error: UNREACHABLE });

@@ -76,7 +76,7 @@ const record = fc.record({
   }),
 });
 
-test("a page is what was written, its records' members in any order, lengths told or not", () => {
+test("a page is what was written, its records' members in any order, lengths given or not", () => {
   const page = fc.tuple(
     fc.array(record, { maxLength: 60, size: "max" }),
     fc.boolean(),

@@ -39,7 +39,7 @@ function trace<Message extends object>(name: string): Told<Message>[] {
 
 const phases = (told: readonly Told<object>[]): string[] => told.map(([phase]) => phase);
 
-test("a poll is told with what came, or why it failed", async () => {
+test("a poll is reported with what came, or why it failed", async () => {
   const world = await World.of();
   const told = trace<PollMessage>(CHANNELS.poll);
   world.kinesis.faults.fail({ operation: "GetRecords", error: "InternalFailure" });
@@ -55,7 +55,7 @@ test("a poll is told with what came, or why it failed", async () => {
   expect(came.error).toBeUndefined();
 });
 
-test("a handler that is not async is told so, one that is when it is done", async () => {
+test("a handler that is not async is reported at once, an async one when it is done", async () => {
   const world = await World.of();
   const told = trace<HandleMessage>(CHANNELS.handle);
   await world.put("a", "sync", "async");
@@ -76,7 +76,7 @@ test("a handler that is not async is told so, one that is when it is done", asyn
 test.each([
   ["throws", () => { throw new Error("no"); }, ["start", "error", "end"]], // prettier-ignore
   ["rejects", async () => { throw new Error("no"); }, ["start", "end", "error", "asyncStart", "asyncEnd"]], // prettier-ignore
-])("a handler that %s is told, and fails the scan as ever", async (_how, handler, expected) => {
+])("a handler that %s is reported, and fails the scan as ever", async (_how, handler, expected) => {
   const world = await World.of();
   const told = trace<HandleMessage>(CHANNELS.handle);
   await world.put("a", "1");
@@ -119,7 +119,7 @@ test("the handler runs in what a listener has bound to its start", async () => {
   expect(seen).toEqual(["span of 1"]);
 });
 
-test("a write of checkpoints is told with what it carries", async () => {
+test("a write of checkpoints is reported with what it carries", async () => {
   const world = await World.of();
   const told = trace<CheckpointMessage>(CHANNELS.checkpoint);
   const [sequenceNumber] = await world.put("a", "1");
@@ -134,7 +134,7 @@ test("a write of checkpoints is told with what it carries", async () => {
   });
 });
 
-test("leases are told as they come and go; a take-over with how long it took", async () => {
+test("leases are reported as they come and go; a take-over with how long it took", async () => {
   const told: LeaseMessage[] = [];
   const onLease = (message: unknown): void => void told.push(message as LeaseMessage);
   channel(CHANNELS.lease).subscribe(onLease);

@@ -24,7 +24,7 @@ const MODELLED: Readonly<Record<string, KinesisFailure>> = {
   ValidationException: "invalid-argument",
 };
 
-test("every error that the SDK models is told apart", () => {
+test("every error that the SDK models has a class of its own", () => {
   const modelled = Object.entries(sdk)
     .filter(([, value]) => isErrorClass(value))
     .map(([name]) => name);

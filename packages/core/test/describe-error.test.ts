@@ -27,7 +27,7 @@ const THROWN: readonly (readonly [what: string, thrown: unknown, text: string | 
     "TypeError: fetch failed, caused by Error: getaddrinfo (ENOTFOUND)",
   ],
   [
-    "a cause that was told already",
+    "a cause that was reported already",
     new Error("it failed: Error: why", { cause: new Error("why") }),
     "Error: it failed: Error: why",
   ],
@@ -57,7 +57,7 @@ const THROWN: readonly (readonly [what: string, thrown: unknown, text: string | 
   ],
 ];
 
-test.each(THROWN)("%s is told in one short line", (_what, thrown, text) => {
+test.each(THROWN)("%s is reported in one short line", (_what, thrown, text) => {
   if (typeof text === "string") expect(describeError(thrown)).toBe(text);
   else expect(describeError(thrown)).toMatch(text);
 });

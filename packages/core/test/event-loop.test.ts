@@ -38,7 +38,7 @@ test("pages of many shards that arrive together take turns from their first reco
   expect(Math.max(...stretches)).toBeLessThanOrEqual(MOST_AT_A_STRETCH);
 });
 
-test("a handler that blocks shows in the delay that the counter is told", async () => {
+test("a handler that blocks shows in the delay that the counter gets", async () => {
   const kinesis = await streamOf(1);
   const stop = new AbortController();
   const delays: number[] = [];

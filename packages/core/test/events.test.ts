@@ -19,7 +19,7 @@ function listen(events: AsyncIterable<ConsumerEvent>): ConsumerEvent[] {
 
 const kinds = (heard: readonly ConsumerEvent[]): string[] => heard.map(({ kind }) => kind);
 
-test("a scan and its shards are told from their beginning to their end", async () => {
+test("a scan and its shards are reported from their beginning to their end", async () => {
   const world = await World.of();
   const consumer = world.consumer({ start: "TRIM_HORIZON" });
   const heard = listen(consumer.events());
@@ -43,7 +43,7 @@ test("a scan and its shards are told from their beginning to their end", async (
   ]);
 });
 
-test("a shard's end, its children and a failure are told", async () => {
+test("a shard's end, its children and a failure are reported", async () => {
   const world = await World.of();
   const consumer = world.consumer();
   const heard = listen(consumer.events());
@@ -81,7 +81,7 @@ test("a shard whose finished work the store refuses for good has failed, though 
   expect(heard).toContainEqual(expect.objectContaining({ kind: "shard-over", outcome: "failed" }));
 });
 
-test("trouble with a shard is told once, and when it is over; an iterator that expires is none", async () => {
+test("trouble with a shard is reported once, and when it is over; an iterator that expires is none", async () => {
   const world = await World.of();
   const consumer = world.consumer();
   const heard = listen(consumer.events());
@@ -99,7 +99,7 @@ test("trouble with a shard is told once, and when it is over; an iterator that e
   await run.stop();
 });
 
-test("a pause for the store is told, and its end", async () => {
+test("a pause for the store is reported, and its end", async () => {
   const world = await World.of();
   const away = gate();
   const store = new (class extends MemoryStore {
@@ -124,7 +124,7 @@ test("a pause for the store is told, and its end", async () => {
   await run.stop();
 });
 
-test("a pause for the lease, and its loss, are told with the owner", async () => {
+test("a pause for the lease, and its loss, are reported with the owner", async () => {
   const group = await GroupWorld.of({ shards: 1 });
   const { clock } = group.world;
   const a = await group.join("a");
@@ -180,7 +180,7 @@ test("calls of next that wait together get one event each, in order, and all of 
   ]);
 });
 
-test("a reader who comes late is told how many events it missed, not kept every one", async () => {
+test("a reader that lags is told how many events it missed, not kept every one", async () => {
   const feed = new EventFeed();
   const events = feed.read(undefined);
   for (let n = 0; n < 2500; n += 1) feed.emit({ kind: "shard-resumed", shardId: String(n) });

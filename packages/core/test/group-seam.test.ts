@@ -350,7 +350,7 @@ test("a group that gives leases back when its last shard is out is waited for", 
   await seam.end();
 });
 
-test("a lease that is lost during its hand-over is told at once, as lost", async () => {
+test("a lease that is lost during its hand-over is reported at once, as lost", async () => {
   const seam = await Seam.of();
   const { world, store, group } = seam;
   seam.slow = (text) => text === "2";

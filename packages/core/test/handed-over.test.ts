@@ -32,7 +32,7 @@ test("a handler that writes into its record moves no checkpoint: what follows a 
   expect(second.texts).toEqual(["2", "3", "4"]);
 });
 
-test("a failure is told of the record that was handed over, whatever the handler made of it", async () => {
+test("a failure is reported for the record that was handed over, whatever the handler made of it", async () => {
   const world = await World.of();
   const [number] = await world.put("a", "1");
   const run = await world.start({ start: "TRIM_HORIZON" }, (record) => {

@@ -33,7 +33,7 @@ const TROUBLES: readonly Trouble[] = [
   { what: "a certificate that nobody trusts", endpoint: selfSigned, error: /self-signed/i },
 ];
 
-test.each(TROUBLES)("$what: alive, not ready, and the cause is told", async (trouble) => {
+test.each(TROUBLES)("$what: alive, not ready, and the cause is reported", async (trouble) => {
   const clock = new FakeClock();
   const client = new KinesisClient({
     endpoint: await trouble.endpoint(),
@@ -71,7 +71,7 @@ test.each(TROUBLES)("$what: alive, not ready, and the cause is told", async (tro
   await scan;
 });
 
-test("no credentials: alive, not ready, and the cause is told", async () => {
+test("no credentials: alive, not ready, and the cause is reported", async () => {
   const provider = async (): Promise<never> => {
     throw Object.assign(new Error("Could not load credentials from any providers"), {
       name: "CredentialsProviderError",

@@ -33,7 +33,7 @@ const credentials = Object.assign(new Error("Could not load credentials from any
   name: "CredentialsProviderError",
 });
 
-test("a stream that cannot be described: alive, not ready, and the cause is told everywhere", async () => {
+test("a stream that cannot be described: alive, not ready, and the cause is reported everywhere", async () => {
   const world = await World.of();
   const consumer = world.consumer();
   const heard = eventsOf(consumer);
@@ -327,7 +327,7 @@ test("a stuck handler stays in sight when its lease is gone, until it returns", 
   expect(consumer.health({ stuckAfterMs: 60_000 })).toMatchObject({ alive: true, ready: true });
 });
 
-test("stuck handlers that hold all memory are named, and the memory is told", async () => {
+test("stuck handlers that hold all memory are named, and the memory is reported", async () => {
   const world = await World.of({ shards: 6, quotas: false });
   for (let shard = 0; shard < 6; shard += 1) {
     await world.put(keyOf(shard, 6), ...Array<string>(6).fill("x".repeat(1_000_000)));
@@ -448,7 +448,7 @@ test("a store that is away while each record waits for it: no handler is stuck, 
   expect(consumer.health()).toMatchObject({ alive: true, ready: true });
 });
 
-test("heartbeats that do not get through: the outage is told, and the worker is not ready", async () => {
+test("heartbeats that do not get through: the outage is reported, and the worker is not ready", async () => {
   const group = await GroupWorld.of({ shards: 1 });
   const { world } = group;
   const a = await group.join("a");

@@ -45,7 +45,7 @@ test.each([
   60_000,
 );
 
-test("1,000 shards at 100 ms a call are polled as often as the calls allow, busy ones first, and that is told", async () => {
+test("1,000 shards at 100 ms a call are polled as often as the calls allow, busy ones first, and that is reported", async () => {
   const shards = 1000;
   const world = await World.of({ shards });
   const delays: number[] = [];
@@ -67,7 +67,7 @@ test("1,000 shards at 100 ms a call are polled as often as the calls allow, busy
   expect(world.logger.find("warn", /polled later than their intervals say/)).toHaveLength(1);
 });
 
-test("shards that the calls suffice for are polled at their intervals, and nothing is told", async () => {
+test("shards that the calls suffice for are polled at their intervals, and nothing is reported", async () => {
   const world = await World.of({ shards: 100 });
   const run = await world.start({ client: slow(world, 50) });
   await world.clock.advance(40_000);

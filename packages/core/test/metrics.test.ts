@@ -21,7 +21,7 @@ const OTHER = "shardId-000000000001";
 const after = ({ clock }: World, ms: number): Promise<void> =>
   new Promise((resolve) => void clock.setTimer(resolve, ms));
 
-test("pages, and what a record takes in the handler, are told once for each page", async () => {
+test("pages, and what a record takes in the handler, are reported once for each page", async () => {
   const world = await World.of({ maxRecordsPerPage: 2 });
   await world.put("a", "1", "2", "3");
   const run = await world.start({ start: "TRIM_HORIZON" }, () => after(world, 100));
@@ -32,7 +32,7 @@ test("pages, and what a record takes in the handler, are told once for each page
   expect(world.counter.values("handler_duration")).toEqual([100, 100]);
 });
 
-test("a page that takes long is told while it is handled, and is one page", async () => {
+test("a page that takes long is reported while it is handled, and is one page", async () => {
   const world = await World.of();
   await world.put("a", ..."123456789".split(""));
   const run = await world.start({ start: "TRIM_HORIZON" }, () => after(world, 400));
@@ -44,7 +44,7 @@ test("a page that takes long is told while it is handled, and is one page", asyn
   expect(world.counter.total("batches")).toBe(1);
 });
 
-test("what the store takes is not told as the handler's", async () => {
+test("what the store takes is not reported as the handler's", async () => {
   const world = await World.of();
   const store = new (class extends MemoryStore {
     override async setCheckpoints(
@@ -63,7 +63,7 @@ test("what the store takes is not told as the handler's", async () => {
   expect(world.counter.values("checkpoint_duration")).toEqual([300, 300]);
 });
 
-test("polls are told with their duration, empty ones and throttles by shard", async () => {
+test("polls are reported with their duration, empty ones and throttles by shard", async () => {
   const world = await World.of({ shards: 2 });
   world.kinesis.faults.fail({
     operation: "GetRecords",
@@ -150,7 +150,7 @@ test("a write that the store refuses to this worker is counted as lost", async (
   expect(world.counter.total("checkpoints", { shardId: SHARD, outcome: "lost" })).toBe(1);
 });
 
-test("records that wait and their memory are told", async () => {
+test("records that wait and their memory are reported", async () => {
   const world = await World.of({ maxRecordsPerPage: 2 });
   const stuck = gate();
   await world.put("a", "1", "2", "3", "4", "5", "6", "7", "8");
@@ -403,7 +403,7 @@ test("a lease that was lost was not given back", () => {
   expect(counter.total("handoffs_forced")).toBe(1);
 });
 
-test("a second of the event loop is told with the longest time it was held up", async () => {
+test("a second of the event loop is reported with the longest time it was held up", async () => {
   const delay = new EventLoopDelay();
   const until = performance.now() + 300;
   while (performance.now() < until);

@@ -76,7 +76,7 @@ test("nothing is suggested for what is like no option", () => {
   );
 });
 
-test("a group is told of its options as a consumer is", () => {
+test("the options of a group are checked as those of a consumer are", () => {
   const refusal =
     (options: unknown): (() => unknown) =>
     () =>

@@ -289,7 +289,7 @@ test("several calls of next get a record each, in order, and all end with the sc
   expect(world.clock.pendingTimers).toBe(0);
 });
 
-test("what ended the scan is told once, also to who leaves the loop", async () => {
+test("what ended the scan is reported once, also to who leaves the loop", async () => {
   const world = await World.of();
   world.kinesis.faults.fail({ operation: "GetRecords", call: 1, error: "ValidationException" });
   const records = world.consumer().records();

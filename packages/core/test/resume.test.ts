@@ -46,7 +46,7 @@ test.each(["reject", "resume"] as const)(
 );
 
 test.each(["reject", "resume"] as const)(
-  "what retention takes unread while a scan runs is told, where the service would %s",
+  "what retention takes unread while a scan runs is reported, where the service would %s",
   async (trimmedSequenceNumbers) => {
     const world = await World.of({ trimmedSequenceNumbers });
     await world.put("a", "read");

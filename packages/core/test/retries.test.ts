@@ -382,7 +382,7 @@ function nameOf(error: string | Error): string {
   return "code" in error ? String(error.code) : `${error.name}: ${error.message}`;
 }
 
-test("a service that calls each new iterator expired is asked ever more rarely, and that is told", async () => {
+test("a service that calls each new iterator expired is asked ever more rarely, and that is reported", async () => {
   const world = await World.of();
   await world.put("a", "1");
   const run = await world.start({ start: "TRIM_HORIZON" });

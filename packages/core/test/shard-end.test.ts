@@ -149,7 +149,7 @@ test.each(["lost", "forced"] as const)(
   },
 );
 
-test("a shard that ages out while it is read is told of, and the others go on", async () => {
+test("a shard that ages out while it is read is reported, and the others go on", async () => {
   const world = await World.of({ shards: 2 });
   const stuck = gate();
   const slowly = { discoveryIntervalMs: 100 * HOUR, scanIntervalMs: 200_000 };

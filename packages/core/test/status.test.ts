@@ -96,7 +96,7 @@ test("the lag of a stuck handler grows, in status and metrics; another shard's d
   expect(consumer.health().alive).toBe(true);
 });
 
-test("the lag of a shard that is throttled grows, and its error is told until a reply comes", async () => {
+test("the lag of a shard that is throttled grows, and its error is reported until a reply comes", async () => {
   const world = await World.of();
   const consumer = world.consumer();
   await world.run(consumer);

@@ -63,7 +63,7 @@ test("checkpoints, retries and errors are counted, by what they are", async () =
   expect(world.counter.total("errors", { error: "KINESIS_FAILED" })).toBe(1);
 });
 
-test("lag is told by shard, and disappears with the shard; shards are told by state", async () => {
+test("lag is reported by shard, and disappears with the shard; shards are reported by state", async () => {
   const world = await World.of({ shards: 2, maxRecordsPerPage: 1 });
   await world.put(keyOf(0, 2), "1", "2");
   await world.clock.advance(4000);
@@ -293,7 +293,7 @@ const BROKEN = [
 ] as const;
 
 test.each(BROKEN)(
-  "a counter that %s does not stop the scan, and is told of once",
+  "a counter that %s does not stop the scan, and is reported once",
   async (_how, fail) => {
     const world = await World.of();
     const counter: Counter = { add: fail, set: fail, record: fail, remove: fail };

@@ -338,7 +338,7 @@ test.each([
   ["an arrival time before Kinesis was there", { ApproximateArrivalTimestamp: new Tag(1, 1) }],
   ["an arrival time in microseconds", { ApproximateArrivalTimestamp: new Tag(AT * 1000, 1) }],
   ["an arrival time that is text", { ApproximateArrivalTimestamp: "yesterday" }],
-] as const)("a page of CBOR with %s is not used, and told", async (_name, wrong) => {
+] as const)("a page of CBOR with %s is not used, and is reported", async (_name, wrong) => {
   const [first, second] = (inCbor(new Tag(AT, 1)) as typeof json).Records;
   const outcome = await outcomeOf(
     okCbor({ ...json, Records: [first, { ...second, ...wrong }] }),

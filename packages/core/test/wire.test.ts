@@ -191,7 +191,7 @@ test("a client that runs no middleware is taken at its word", async () => {
 });
 
 test.each(["cbor", "json", "sdk"] as const)(
-  "%s: a reply is told of before its body is read, and its body is not read if that is refused",
+  "%s: a reply is reported before its body is read, and its body is not read if that is refused",
   async (option) => {
     const told: number[] = [];
     let closed = 0;

@@ -30,7 +30,7 @@ test("the frames of a stack stay, and nothing of the message, whatever lines it 
   expect(stack).toMatch(/^Error\n +at .*without-message\.test\.ts/);
 });
 
-test("whatever is thrown, it can be told without its message", () => {
+test("whatever is thrown, it can be reported without its message", () => {
   fc.assert(
     fc.property(fc.anything({ withNullPrototype: true, withBigInt: true }), (thrown) => {
       expect(withoutMessage(thrown)).toBeInstanceOf(Error);
