@@ -1,8 +1,8 @@
+import { letterAt, sendLetters } from "@kc/conformance";
 import { decodeDeadLetter } from "@kc/core";
 import { FakeKinesis } from "@kc/emulator";
 import { describe, expect, it } from "vitest";
 import { KinesisDeadLetterQueue, type KinesisDeadLetterQueueOptions } from "../src/index.ts";
-import { letterAt, send } from "./support/letters.ts";
 import { recordsOf } from "./support/streams.ts";
 
 const kinesisWith = (streams: Readonly<Record<string, number>>): FakeKinesis =>
@@ -19,7 +19,7 @@ describe("a record", () => {
   it("has the failed record's partition key, or its shard's id where it had none", async () => {
     const kinesis = kinesisWith({ letters: 1 });
     const { partitionKey: _, ...keyless } = letterAt(2);
-    await send(queueOn(kinesis), [letterAt(1), keyless]);
+    await sendLetters(queueOn(kinesis), [letterAt(1), keyless]);
     const records = await recordsOf(kinesis, "letters");
     expect(records.map(({ PartitionKey }) => PartitionKey)).toEqual([
       "customer-1",
@@ -30,7 +30,7 @@ describe("a record", () => {
   it("is a pointer where the letter is longer than the stream takes", async () => {
     const kinesis = kinesisWith({ letters: 1 });
     const large = letterAt(1, { data: new Uint8Array(16_384) });
-    await send(queueOn(kinesis, { maxRecordBytes: 16_384 }), [large, letterAt(2)]);
+    await sendLetters(queueOn(kinesis, { maxRecordBytes: 16_384 }), [large, letterAt(2)]);
     const records = await recordsOf(kinesis, "letters");
     const letters = records.map(({ Data }) => decodeDeadLetter(new TextDecoder().decode(Data)));
     expect(letters).toEqual([{ ...large, data: undefined }, letterAt(2)]);
@@ -72,7 +72,7 @@ describe("failures", () => {
     const { client, sizes } = refusing(kinesis, (call, index) =>
       call === 1 && index === 1 ? "ProvisionedThroughputExceededException" : undefined,
     );
-    await send(queueOn(client), [letterAt(0), letterAt(1), letterAt(2)]);
+    await sendLetters(queueOn(client), [letterAt(0), letterAt(1), letterAt(2)]);
     expect(sizes).toEqual([3, 1]);
     expect(await recordsOf(kinesis, "letters")).toHaveLength(3);
   });
@@ -81,7 +81,7 @@ describe("failures", () => {
     const { client, sizes } = refusing(kinesisWith({ letters: 1 }), (_, index) =>
       index === 0 ? "ProvisionedThroughputExceededException" : undefined,
     );
-    await expect(send(queueOn(client), [letterAt(0), letterAt(1)])).rejects.toMatchObject({
+    await expect(sendLetters(queueOn(client), [letterAt(0), letterAt(1)])).rejects.toMatchObject({
       code: "DEAD_LETTERS_UNAVAILABLE",
       retryable: true,
       message: expect.stringContaining("the service throttles (ProvisionedThroughputExceeded"),
@@ -97,7 +97,7 @@ describe("failures", () => {
   ] as const)("by %s are %s: %s", async (error, code, text) => {
     const kinesis = kinesisWith({ letters: 1 });
     kinesis.faults.fail({ operation: "PutRecords", error });
-    await expect(send(queueOn(kinesis), [letterAt(1)])).rejects.toMatchObject({
+    await expect(sendLetters(queueOn(kinesis), [letterAt(1)])).rejects.toMatchObject({
       code,
       retryable: code === "DEAD_LETTERS_UNAVAILABLE",
       message: expect.stringContaining(text),
@@ -105,7 +105,9 @@ describe("failures", () => {
   });
 
   it("of a stream that is not there name it", async () => {
-    await expect(send(queueOn(kinesisWith({ other: 1 })), [letterAt(1)])).rejects.toMatchObject({
+    await expect(
+      sendLetters(queueOn(kinesisWith({ other: 1 })), [letterAt(1)]),
+    ).rejects.toMatchObject({
       code: "DEAD_LETTERS_REFUSED",
       message: expect.stringContaining("Kinesis stream letters: there is no such stream"),
     });
@@ -114,12 +116,14 @@ describe("failures", () => {
   it("end a call that is never answered by its time, or before by the signal", async () => {
     const kinesis = kinesisWith({ letters: 1 });
     kinesis.faults.hang({ operation: "PutRecords", times: 2 });
-    await expect(send(queueOn(kinesis, { timeoutMs: 100 }), [letterAt(1)])).rejects.toMatchObject({
+    await expect(
+      sendLetters(queueOn(kinesis, { timeoutMs: 100 }), [letterAt(1)]),
+    ).rejects.toMatchObject({
       code: "DEAD_LETTERS_UNAVAILABLE",
       retryable: true,
     });
     const stop = new AbortController();
-    const call = send(queueOn(kinesis, { timeoutMs: 600_000 }), [letterAt(1)], stop.signal);
+    const call = sendLetters(queueOn(kinesis, { timeoutMs: 600_000 }), [letterAt(1)], stop.signal);
     stop.abort(new Error("the shard stops"));
     await expect(call).rejects.toThrow("the shard stops");
   });
@@ -135,7 +139,9 @@ describe("letters of the very stream that they would go to", () => {
     ["orders", { streamARN: arn }],
   ])("are refused: %s, %o", async (stream, own) => {
     const kinesis = kinesisWith({ orders: 1 });
-    await expect(send(queueOn(kinesis, { stream }), [letterAt(1, own)])).rejects.toMatchObject({
+    await expect(
+      sendLetters(queueOn(kinesis, { stream }), [letterAt(1, own)]),
+    ).rejects.toMatchObject({
       code: "DEAD_LETTERS_REFUSED",
       message: expect.stringContaining("this very stream"),
     });

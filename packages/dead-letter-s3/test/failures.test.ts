@@ -1,8 +1,8 @@
+import { letterAt, sendLetters } from "@kc/conformance";
 import { startFront, type Front, type FrontAnswer } from "@kc-internal/test-services";
 import { expect, inject, onTestFinished, test } from "vitest";
 import { S3DeadLetterQueue } from "../src/index.ts";
 import { connect, openBucket, type TestBucket } from "./support/bucket.ts";
-import { letterAt, send } from "./support/letters.ts";
 
 async function openBehindFront(timeoutMs = 5000): Promise<{
   readonly front: Front;
@@ -42,7 +42,7 @@ test.each([
 ])("an answer of %i %s is %s: %s", async (status, error, code, text) => {
   const { front, queue } = await openBehindFront();
   front.answer = () => refusal(status, error);
-  await expect(send(queue, letters)).rejects.toMatchObject({
+  await expect(sendLetters(queue, letters)).rejects.toMatchObject({
     code,
     retryable: code === "DEAD_LETTERS_UNAVAILABLE",
     message: expect.stringContaining(text),
@@ -57,17 +57,17 @@ test("a bucket that is not there is named", async () => {
     code: "DEAD_LETTERS_REFUSED",
     message: expect.stringContaining("S3 bucket nobody-made-it: there is no such bucket"),
   };
-  await expect(send(queue, letters)).rejects.toMatchObject(missing);
+  await expect(sendLetters(queue, letters)).rejects.toMatchObject(missing);
   await expect(queue.list()).rejects.toMatchObject(missing);
 });
 
 test("after a failure no other letter is begun, and the same letters are held once afterwards", async () => {
   const { front, bucket, queue } = await openBehindFront();
   front.answer = () => (front.requests.length === 3 ? refusal(503, "SlowDown") : undefined);
-  await expect(send(queue, letters)).rejects.toMatchObject({ retryable: true });
+  await expect(sendLetters(queue, letters)).rejects.toMatchObject({ retryable: true });
   const begun = front.requests.length;
   expect(begun).toBeLessThan(letters.length);
-  await send(queue, letters);
+  await sendLetters(queue, letters);
   expect(front.requests).toHaveLength(begun + letters.length);
   expect(await bucket.keys()).toHaveLength(letters.length);
 });
@@ -75,7 +75,7 @@ test("after a failure no other letter is begun, and the same letters are held on
 test("requests that are never answered end by their time, or before by the signal", async () => {
   const { front, queue } = await openBehindFront(100);
   front.answer = () => "silence";
-  await expect(send(queue, letters)).rejects.toMatchObject({
+  await expect(sendLetters(queue, letters)).rejects.toMatchObject({
     code: "DEAD_LETTERS_UNAVAILABLE",
     retryable: true,
     message: expect.stringContaining("no answer within 100 ms"),
@@ -83,14 +83,14 @@ test("requests that are never answered end by their time, or before by the signa
   const patient = await openBehindFront(600_000);
   patient.front.answer = () => "silence";
   const stop = new AbortController();
-  const call = send(patient.queue, letters, stop.signal);
+  const call = sendLetters(patient.queue, letters, stop.signal);
   stop.abort(new Error("the shard stops"));
   await expect(call).rejects.toThrow("the shard stops");
 });
 
 test("letters that cannot be removed reject the call with what S3 said of the first", async () => {
   const { front, queue } = await openBehindFront();
-  await send(queue, letters);
+  await sendLetters(queue, letters);
   front.answer = ({ method, url }) =>
     method === "POST" && url.includes("delete")
       ? {

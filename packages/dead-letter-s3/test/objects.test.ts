@@ -1,9 +1,9 @@
+import { letterAt, sendLetters } from "@kc/conformance";
 import { decodeDeadLetter } from "@kc/core";
 import { startFront } from "@kc-internal/test-services";
 import { expect, inject, onTestFinished, test } from "vitest";
 import { S3DeadLetterQueue, type S3DeadLetterQueueOptions } from "../src/index.ts";
 import { connect, openBucket, type TestBucket } from "./support/bucket.ts";
-import { letterAt, send } from "./support/letters.ts";
 
 function queueOn(
   bucket: TestBucket,
@@ -16,8 +16,11 @@ function queueOn(
 
 test("a key names application, stream, hour and time of the record's arrival, and the letter", async () => {
   const bucket = await openBucket();
-  const letter = letterAt(1, { application: "orders/eu west" });
-  await send(queueOn(bucket), [letter]);
+  const letter = letterAt(1, {
+    application: "orders/eu west",
+    approximateArrivalTimestamp: new Date("2026-11-28T09:00:00.000Z"),
+  });
+  await sendLetters(queueOn(bucket), [letter]);
   expect(await bucket.keys()).toEqual([
     `dead-letters/orders%2Feu%20west/orders/2026/11/28/09/2026-11-28T09:00:00.000Z-${letter.id}.json`,
   ]);
@@ -32,8 +35,8 @@ test("a letter that another process sends again, with another failure, overwrite
     firstFailedAt: new Date("2026-11-28T11:00:00.000Z"),
     error: { name: "Error", message: "another one" },
   });
-  await send(queueOn(bucket), [letterAt(1)]);
-  await send(queueOn(bucket), [again]);
+  await sendLetters(queueOn(bucket), [letterAt(1)]);
+  await sendLetters(queueOn(bucket), [again]);
   expect((await bucket.texts()).map(decodeDeadLetter)).toEqual([again]);
 });
 
@@ -44,7 +47,7 @@ test("an application's letters of a stream are listed in the order of the record
       approximateArrivalTimestamp: new Date(Date.UTC(2026, 10, 28, 20 + hours)),
     }),
   );
-  await send(queueOn(bucket), letters);
+  await sendLetters(queueOn(bucket), letters);
   const { letters: listed } = await queueOn(bucket).list();
   expect(listed.map(({ approximateArrivalTimestamp }) => approximateArrivalTimestamp)).toEqual(
     letters.map((letter) => letter.approximateArrivalTimestamp).toSorted((a, b) => +a - +b),
@@ -56,7 +59,7 @@ test("the longest names have a key, and their letters are listed by them", async
   const application = "\u{1f98a}".repeat(127);
   const letter = letterAt(1, { application, streamName: "s".repeat(128) });
   const queue = queueOn(bucket, { prefix: `${"p".repeat(299)}/` });
-  await send(queue, [letter]);
+  await sendLetters(queue, [letter]);
   const [key = ""] = await bucket.keys();
   expect(Buffer.byteLength(key)).toBeLessThanOrEqual(1024);
   expect((await queue.list({ application })).letters).toEqual([letter]);
@@ -66,7 +69,7 @@ test("another's objects under the prefix are no letters", async () => {
   const bucket = await openBucket();
   await bucket.put("dead-letters/billing/README.md", "not ours");
   const queue = queueOn(bucket);
-  await send(queue, [letterAt(1)]);
+  await sendLetters(queue, [letterAt(1)]);
   expect((await queue.list()).letters).toEqual([letterAt(1)]);
   await queue.remove([letterAt(1).id]);
   expect(await bucket.keys()).toEqual(["dead-letters/billing/README.md"]);
@@ -90,7 +93,7 @@ test("a letter that was listed is found and removed without another listing", as
     await front[Symbol.asyncDispose]();
   });
   const queue = queueOn(await openBucket(), { client });
-  await send(queue, [letterAt(1), letterAt(2)]);
+  await sendLetters(queue, [letterAt(1), letterAt(2)]);
   const listings = (): number => front.requests.filter(({ url }) => /list-type/.test(url)).length;
   await queue.list();
   await queue.get(letterAt(1).id);
@@ -107,7 +110,7 @@ test("settings of PutObject go with each letter", async () => {
     await front[Symbol.asyncDispose]();
   });
   const put = { ServerSideEncryption: "aws:kms", SSEKMSKeyId: "key-1" } as const;
-  await send(queueOn(await openBucket(), { client, put }), [letterAt(1)]);
+  await sendLetters(queueOn(await openBucket(), { client, put }), [letterAt(1)]);
   expect(front.requests[0]?.headers).toMatchObject({
     "x-amz-server-side-encryption": "aws:kms",
     "x-amz-server-side-encryption-aws-kms-key-id": "key-1",

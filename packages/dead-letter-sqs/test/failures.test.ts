@@ -1,10 +1,10 @@
+import { letterAt, sendLetters } from "@kc/conformance";
 import { createHash } from "node:crypto";
 import { ListQueuesCommand } from "@aws-sdk/client-sqs";
 import { decodeDeadLetter } from "@kc/core";
 import { startFront, type Front, type FrontAnswer } from "@kc-internal/test-services";
 import { expect, inject, onTestFinished, test } from "vitest";
 import { SqsDeadLetterQueue } from "../src/index.ts";
-import { letterAt, send } from "./support/letters.ts";
 import { connect, openQueue, type TestQueue } from "./support/queue.ts";
 
 interface Batch {
@@ -73,7 +73,7 @@ test("messages that were not taken are sent again alone", async () => {
     if (front.requests.length > 1) return undefined;
     return partial(body, { 1: { Code: "InternalError", SenderFault: false } });
   };
-  await send(queue, letters);
+  await sendLetters(queue, letters);
   expect(sent()).toEqual([ids, [ids[1]]]);
 });
 
@@ -85,7 +85,7 @@ test("a message that the answer does not name was not taken", async () => {
     const answer = JSON.parse(whole.body) as { readonly Successful: readonly unknown[] };
     return { ...whole, body: JSON.stringify({ Successful: answer.Successful.slice(0, 2) }) };
   };
-  await send(queue, letters);
+  await sendLetters(queue, letters);
   expect(sent()).toEqual([ids, [ids[2]]]);
 });
 
@@ -93,7 +93,7 @@ test("messages that are not taken again and again reject the call with an error 
   const { front, queue, sent } = await openBehindFront();
   front.answer = ({ body }) =>
     partial(body, { 0: { Code: "InternalError", Message: "planted", SenderFault: false } });
-  await expect(send(queue, letters)).rejects.toMatchObject({
+  await expect(sendLetters(queue, letters)).rejects.toMatchObject({
     code: "DEAD_LETTERS_UNAVAILABLE",
     retryable: true,
     message: expect.stringContaining("InternalError: planted"),
@@ -107,7 +107,7 @@ test("a message that is longer than the queue takes, whatever the option says, g
   onTestFinished(() => client.destroy());
   const queue = new SqsDeadLetterQueue({ queueUrl: sqs.url, client });
   const large = letterAt(1, { data: new Uint8Array(2048) });
-  await send(queue, [letterAt(0), large]);
+  await sendLetters(queue, [letterAt(0), large]);
   const held = (await sqs.messages()).map(({ Body = "" }) => decodeDeadLetter(Body));
   expect(held).toEqual([letterAt(0), { ...large, data: undefined }]);
 });
@@ -117,7 +117,7 @@ test("a pointer that is longer than the queue takes is refused", async () => {
   const Message = "Reason: Message must be shorter than 1024 bytes.";
   front.answer = ({ body }) =>
     partial(body, { 0: { Code: "InvalidParameterValue", Message, SenderFault: true } });
-  await expect(send(queue, [letterAt(0)])).rejects.toMatchObject({
+  await expect(sendLetters(queue, [letterAt(0)])).rejects.toMatchObject({
     code: "DEAD_LETTERS_REFUSED",
     message: expect.stringContaining(Message),
   });
@@ -136,7 +136,7 @@ test.each([
 ])("an answer of %i %s is %s: %s", async (status, error, code, text) => {
   const { front, queue } = await openBehindFront();
   front.answer = () => refusal(status, error);
-  await expect(send(queue, letters)).rejects.toMatchObject({
+  await expect(sendLetters(queue, letters)).rejects.toMatchObject({
     code,
     retryable: code === "DEAD_LETTERS_UNAVAILABLE",
     message: expect.stringContaining(text),
@@ -148,7 +148,7 @@ test("a queue that is not there is named", async () => {
   onTestFinished(() => client.destroy());
   const queueUrl = `${inject("sqsS3").endpoint}/000000000000/nobody-made-it`;
   const queue = new SqsDeadLetterQueue({ queueUrl, client });
-  const error = await send(queue, letters).catch((thrown: unknown) => thrown);
+  const error = await sendLetters(queue, letters).catch((thrown: unknown) => thrown);
   expect(error).toMatchObject({ code: "DEAD_LETTERS_REFUSED", retryable: false });
   expect(String(error)).toContain(`${queueUrl}: there is no such queue in this account and Region`);
 });
@@ -156,7 +156,7 @@ test("a queue that is not there is named", async () => {
 test("a request that is never answered ends by its time, or before by the signal", async () => {
   const { front, queue } = await openBehindFront({ timeoutMs: 100 });
   front.answer = () => "silence";
-  await expect(send(queue, letters)).rejects.toMatchObject({
+  await expect(sendLetters(queue, letters)).rejects.toMatchObject({
     code: "DEAD_LETTERS_UNAVAILABLE",
     retryable: true,
     message: expect.stringContaining("no answer within 100 ms"),
@@ -164,7 +164,7 @@ test("a request that is never answered ends by its time, or before by the signal
   const patient = await openBehindFront({ timeoutMs: 600_000 });
   patient.front.answer = () => "silence";
   const stop = new AbortController();
-  const call = send(patient.queue, letters, stop.signal);
+  const call = sendLetters(patient.queue, letters, stop.signal);
   stop.abort(new Error("the shard stops"));
   await expect(call).rejects.toThrow("the shard stops");
 });
@@ -176,8 +176,8 @@ test("letters whose acknowledgement was lost come again: a FIFO queue holds each
   ] as const) {
     const { front, sqs, queue } = await openBehindFront({ isFifo });
     front.answer = () => (front.requests.length === 1 ? "lost-reply" : undefined);
-    await expect(send(queue, letters)).rejects.toMatchObject({ retryable: true });
-    await send(queue, letters);
+    await expect(sendLetters(queue, letters)).rejects.toMatchObject({ retryable: true });
+    await sendLetters(queue, letters);
     expect(await sqs.messages()).toHaveLength(times * letters.length);
   }
 });
@@ -192,7 +192,7 @@ test("close ends calls under way, and leaves a client that was handed in alone",
   });
   const queue = new SqsDeadLetterQueue({ queueUrl: sqs.url, client });
   front.answer = () => "silence";
-  const call = send(queue, letters);
+  const call = sendLetters(queue, letters);
   await queue.close();
   await expect(call).rejects.toMatchObject({ code: "DEAD_LETTERS_CLOSED", retryable: false });
   front.answer = () => undefined;

@@ -1,7 +1,7 @@
+import { letterAt, sendLetters } from "@kc/conformance";
 import { decodeDeadLetter } from "@kc/core";
 import { expect, onTestFinished, test } from "vitest";
 import { SqsDeadLetterQueue, type SqsDeadLetterQueueOptions } from "../src/index.ts";
-import { letterAt, send } from "./support/letters.ts";
 import { connect, openQueue } from "./support/queue.ts";
 
 function queueAt(
@@ -16,7 +16,7 @@ function queueAt(
 test("a message's attributes say whose letter it is, and why", async () => {
   const sqs = await openQueue();
   const letter = letterAt(1, { application: "bi\u0001lling" });
-  await send(queueAt(sqs.url), [letter]);
+  await sendLetters(queueAt(sqs.url), [letter]);
   const [message] = await sqs.messages();
   const attributes = Object.entries(message?.MessageAttributes ?? {});
   expect(
@@ -34,8 +34,8 @@ test("a message's attributes say whose letter it is, and why", async () => {
 test("in a FIFO queue the shard is the group, and the id the deduplication id", async () => {
   const sqs = await openQueue({ isFifo: true });
   const letters = [letterAt(1), letterAt(2, { streamName: "s".repeat(128) })];
-  await send(queueAt(sqs.url), letters);
-  await send(queueAt(sqs.url), letters);
+  await sendLetters(queueAt(sqs.url), letters);
+  await sendLetters(queueAt(sqs.url), letters);
   const messages = await sqs.messages();
   const attributes = messages.map((message) => message.Attributes);
   expect(attributes.map((each) => each?.MessageDeduplicationId)).toEqual(
@@ -52,7 +52,7 @@ test("a message is as long as its queue takes, and a longer letter goes as a poi
   const queue = queueAt(sqs.url, { maxMessageBytes: 20_000 });
   const sizes = Array.from({ length: 40 }, (_, index) => 14_000 + index * 20);
   const letters = sizes.map((size, index) => letterAt(index, { data: new Uint8Array(size) }));
-  await send(queue, letters);
+  await sendLetters(queue, letters);
   const held = (await sqs.messages()).map(({ Body = "" }) => decodeDeadLetter(Body));
   const lengths = held.map(({ data }) => data?.length);
   const whole = lengths.indexOf(undefined);
@@ -71,7 +71,7 @@ test("the longest pointer fits into the shortest message that can be set", async
     data: new Uint8Array(16_384),
     error: { name: "E".repeat(1024), message: '"'.repeat(1024), code: "C".repeat(80) },
   });
-  await send(queueAt(sqs.url, { maxMessageBytes: 16_384 }), [longest]);
+  await sendLetters(queueAt(sqs.url, { maxMessageBytes: 16_384 }), [longest]);
   const [message] = await sqs.messages();
   expect(decodeDeadLetter(message?.Body ?? "")).toEqual({ ...longest, data: undefined });
 });

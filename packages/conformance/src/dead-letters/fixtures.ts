@@ -32,9 +32,13 @@ export function lettersUpTo(count: number): DeadLetter[] {
   return Array.from({ length: count }, (_, index) => letterAt(index));
 }
 
-/** Sends the letters under a signal that does not abort. */
-export function send(queue: DeadLetterQueue, letters: readonly DeadLetter[]): Promise<void> {
-  return queue.send(letters, { signal: new AbortController().signal });
+/** Sends the letters. @param signal default: one that does not abort */
+export function send(
+  queue: DeadLetterQueue,
+  letters: readonly DeadLetter[],
+  signal: AbortSignal = new AbortController().signal,
+): Promise<void> {
+  return queue.send(letters, { signal });
 }
 
 /** Fails unless these letters are held, each once, or at least once where repeats are kept. */
