@@ -17,6 +17,7 @@ import { HandledMetrics } from "./handled-metrics.ts";
 import type { HandlerCall } from "./handler-call.ts";
 import { HandlerCalls } from "./handler-calls.ts";
 import { laneOf, type LaneOf } from "./lane-of.ts";
+import { Pump } from "./pump.ts";
 import { RECORD_OVERHEAD_BYTES } from "./record-job.ts";
 import { StartGate } from "./start-gate.ts";
 import { Tracker } from "./tracker.ts";
@@ -44,6 +45,7 @@ class Batches implements Delivery {
   readonly #metrics: HandledMetrics;
   readonly #gate: StartGate;
   readonly #tracker: Tracker;
+  readonly #pump: Pump;
   readonly #lanes: BatchLanes<BatchRecord>;
   readonly #failures: Failures<BatchRecord>;
   readonly #calls: HandlerCalls<Batch>;
@@ -58,13 +60,8 @@ class Batches implements Delivery {
   readonly #wait: BatchWait;
   /** The records that are there are the last ones. */
   #isEnding = false;
-  #look = true;
-  #isPumping = false;
-  #isGated = false;
-  #unwritten = false;
   #over = false;
-  #wake: () => void = () => {};
-  readonly #onStop = (): void => this.#wake();
+  readonly #onStop = (): void => this.#pump.wake();
 
   constructor(
     handler: BatchHandler,
@@ -80,7 +77,7 @@ class Batches implements Delivery {
     this.#metrics = new HandledMetrics(shard);
     this.#gate = new StartGate(shard, this.#metrics);
     this.#tracker = new Tracker(shard.progress);
-    this.#wait = new BatchWait(shard, policy.maxWaitMs, () => this.#resume());
+    this.#wait = new BatchWait(shard, policy.maxWaitMs, () => this.#pump.resume());
     this.#lanes = new BatchLanes(policy, (record) => this.#detach(record));
     this.#failures = new Failures(shard, policy, source, {
       onHeld: (record) => {
@@ -90,13 +87,18 @@ class Batches implements Delivery {
       onRetry: ({ batch }) => this.#again(batch!),
       onGivenUp: (record) => {
         this.#finish(record, undefined);
-        this.#resume();
+        this.#pump.resume();
       },
     });
     this.#calls = new HandlerCalls(shard, this.#metrics, policy.handlerTimeoutMs, {
       onDone: (batch, answer) => this.#answered(batch, answer),
       onFailed: (batch, error, call) => this.#judge(batch, error, call),
-      onRoom: () => this.#resume(),
+      onRoom: () => this.#pump.resume(),
+    });
+    this.#pump = new Pump(shard, this.#gate, {
+      start: () => this.#startAll(),
+      rest: () => this.#rest(),
+      over: () => (this.#over = true),
     });
     shard.stop.addEventListener("abort", this.#onStop, { once: true });
   }
@@ -107,15 +109,15 @@ class Batches implements Delivery {
     this.#pageCameAt = this.#shard.clock.monotonic();
     this.#traced = tracedBatchHandler(this.#handler, { ...telemetry.source, shardId });
     if (page.records.left > 0) this.#metrics.pageOver();
-    this.#resume();
-    await this.#until(() => this.#records === undefined);
+    this.#pump.resume();
+    await this.#pump.until(() => this.#records === undefined);
     stop.throwIfAborted();
   }
 
   async settle(): Promise<void> {
     this.#isEnding = true;
-    this.#resume();
-    await this.#until(() => this.#unfinished === 0);
+    this.#pump.resume();
+    await this.#pump.until(() => this.#unfinished === 0);
     // The shard may turn out not to have ended.
     this.#isEnding = false;
     this.#shard.stop.throwIfAborted();
@@ -151,36 +153,18 @@ class Batches implements Delivery {
     this.#tracker.close();
   }
 
-  async #until(isSo: () => boolean): Promise<void> {
-    while (!isSo() && !this.#shard.stop.aborted) {
-      await new Promise<void>((resolve) => (this.#wake = resolve));
-    }
-  }
-
-  #resume(): void {
-    this.#look = true;
-    this.#pump();
-  }
-
   /** Starts what may start now. */
-  #pump(): void {
-    if (this.#isPumping || this.#isGated) return;
-    this.#isPumping = true;
-    try {
-      for (;;) {
-        this.#seek();
-        if (!this.#mayStart() || !this.#isLetThrough()) break;
-        this.#start(this.#due.shift() ?? this.#take());
-      }
-    } catch (error) {
-      // Whoever has called is no reader.
-      this.#over = true;
-      this.#shard.fail(error);
-    } finally {
-      this.#isPumping = false;
+  #startAll(): void {
+    for (;;) {
+      this.#seek();
+      if (!this.#mayStart() || !this.#pump.isLetThrough()) return;
+      this.#start(this.#due.shift() ?? this.#take());
     }
+  }
+
+  #rest(): void {
     if (this.#calls.running === 0) this.#metrics.report(this.#shard.clock.monotonic());
-    if (this.#unfinished === 0) this.#wake();
+    if (this.#unfinished === 0) this.#pump.wake();
   }
 
   /** Puts records into lanes, while there is room. */
@@ -197,7 +181,7 @@ class Batches implements Delivery {
     if (records === undefined) return;
     this.#records = undefined;
     this.#tracker.pageOver();
-    this.#wake();
+    this.#pump.wake();
   }
 
   /** A batch for each call that may be made, and one more: so many records wait at most. */
@@ -244,21 +228,6 @@ class Batches implements Delivery {
     return new Batch(this.#lanes.take(), 0);
   }
 
-  /** False = the gate holds back what may start, and goes on by itself. */
-  #isLetThrough(): boolean {
-    const wait = this.#unwritten ? this.#gate.untilWritten() : this.#gate.ask(this.#look);
-    this.#unwritten = this.#look = false;
-    if (wait === undefined) return true;
-    this.#isGated = true;
-    wait
-      .finally(() => (this.#isGated = false))
-      .then(
-        () => this.#pump(),
-        (error: unknown) => this.#shard.fail(error),
-      );
-    return false;
-  }
-
   #start(batch: Batch): void {
     const { shardId, stop, telemetry, clock } = this.#shard;
     const given = this.#given(batch);
@@ -280,7 +249,7 @@ class Batches implements Delivery {
     }
     this.#calls.release(open);
     this.#metrics.took(clock.monotonic() - startedAt, given.records.length);
-    this.#look = true;
+    this.#pump.look();
     this.#answered(given.batch, answer);
   }
 
@@ -369,7 +338,7 @@ class Batches implements Delivery {
     if (inOrder) first.next = second;
     this.#due.push(first);
     if (!inOrder) this.#due.push(second);
-    this.#resume();
+    this.#pump.resume();
   }
 
   /** Those that failed, and those behind them, are tried again together, or the first are given up. */
@@ -394,7 +363,7 @@ class Batches implements Delivery {
 
   #again(batch: Batch): void {
     this.#due.push(batch);
-    this.#resume();
+    this.#pump.resume();
   }
 
   #finishAll(records: readonly BatchRecord[], answer: unknown): void {
@@ -411,7 +380,7 @@ class Batches implements Delivery {
     if (answer === SkipCheckpoint) this.#tracker.skipped(ordinal);
     else {
       this.#tracker.done(ordinal);
-      this.#unwritten = this.#shard.progress.writeThrough;
+      this.#pump.finished(this.#shard.progress.writeThrough);
     }
     batch?.leave();
     if (batch !== undefined) this.#next(batch);

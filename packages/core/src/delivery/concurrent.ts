@@ -12,6 +12,7 @@ import type { HandlerCall } from "./handler-call.ts";
 import { HandlerCalls } from "./handler-calls.ts";
 import { laneOf, type LaneOf } from "./lane-of.ts";
 import { Lanes } from "./lanes.ts";
+import { Pump } from "./pump.ts";
 import { RECORD_OVERHEAD_BYTES, RecordJob } from "./record-job.ts";
 import { StartGate } from "./start-gate.ts";
 import { Tracker } from "./tracker.ts";
@@ -45,6 +46,7 @@ class Concurrent implements Delivery {
   readonly #metrics: HandledMetrics;
   readonly #gate: StartGate;
   readonly #tracker: Tracker;
+  readonly #pump: Pump;
   readonly #lanes = new Lanes<RecordJob>();
   readonly #failures: Failures<RecordJob>;
   readonly #calls: HandlerCalls<RecordJob>;
@@ -59,21 +61,14 @@ class Concurrent implements Delivery {
   #laneFailure: { readonly error: unknown } | undefined;
   /** Records that were started, or are in lanes, and are not finished. */
   #unfinished = 0;
-  /** Something was awaited since the gate was asked last. */
-  #look = true;
-  #isPumping = false;
-  #isGated = false;
-  /** Something is finished that the store has to know before another record starts. */
-  #unwritten = false;
   /** Nothing starts any more. */
   #over = false;
   /** Records that a handler was done with at once, since when. */
   #synchronous = 0;
   #synchronousSince = 0;
-  #wake: () => void = () => {};
   readonly #onStop = (): void => {
     this.#over = true;
-    this.#wake();
+    this.#pump.wake();
   };
 
   constructor(
@@ -95,17 +90,22 @@ class Concurrent implements Delivery {
       onHeld: (job) => this.#detachLane(job),
       onRetry: (job) => {
         this.#lanes.ready(job);
-        this.#resume();
+        this.#pump.resume();
       },
       onGivenUp: (job) => {
         this.#finish(job, undefined);
-        this.#resume();
+        this.#pump.resume();
       },
     });
     this.#calls = new HandlerCalls(shard, this.#metrics, handlerTimeoutMs, {
       onDone: (job, answer) => this.#succeed(job, answer),
       onFailed: (job, error, call) => this.#judge(job, error, call),
-      onRoom: () => this.#resume(),
+      onRoom: () => this.#pump.resume(),
+    });
+    this.#pump = new Pump(shard, this.#gate, {
+      start: () => this.#startAll(),
+      rest: () => this.#rest(),
+      over: () => (this.#over = true),
     });
     shard.stop.addEventListener("abort", this.#onStop, { once: true });
   }
@@ -115,13 +115,13 @@ class Concurrent implements Delivery {
     this.#page = this.#tracker.accept(page);
     this.#traced = tracedHandler(this.#handler, { ...telemetry.source, shardId });
     if (page.records.left > 0) this.#metrics.pageOver();
-    this.#resume();
-    await this.#until(() => this.#page === undefined);
+    this.#pump.resume();
+    await this.#pump.until(() => this.#page === undefined);
     stop.throwIfAborted();
   }
 
   async settle(): Promise<void> {
-    await this.#until(() => this.#unfinished === 0);
+    await this.#pump.until(() => this.#unfinished === 0);
     this.#shard.stop.throwIfAborted();
   }
 
@@ -153,36 +153,17 @@ class Concurrent implements Delivery {
     this.#tracker.close();
   }
 
-  async #until(isSo: () => boolean): Promise<void> {
-    while (!isSo() && !this.#shard.stop.aborted) {
-      await new Promise<void>((resolve) => (this.#wake = resolve));
-    }
-  }
-
-  /** Something that was awaited is there. */
-  #resume(): void {
-    this.#look = true;
-    this.#pump();
-  }
-
   /** Starts what may start now. */
-  #pump(): void {
-    if (this.#isPumping || this.#isGated) return;
-    this.#isPumping = true;
-    try {
-      while (this.#mayStart() && this.#seek() && this.#isLetThrough()) this.#startOne();
-      // There is room for the next page, though its records have to wait.
-      if (this.#page?.left === 0) this.#pageOver();
-    } catch (error) {
-      // Whoever has called is no reader.
-      this.#over = true;
-      this.#shard.fail(error);
-    } finally {
-      this.#isPumping = false;
-    }
+  #startAll(): void {
+    while (this.#mayStart() && this.#seek() && this.#pump.isLetThrough()) this.#startOne();
+    // There is room for the next page, though its records have to wait.
+    if (this.#page?.left === 0) this.#pageOver();
+  }
+
+  #rest(): void {
     this.#timeSynchronous();
     if (this.#calls.running === 0) this.#metrics.report(this.#shard.clock.monotonic());
-    if (this.#unfinished === 0) this.#wake();
+    if (this.#unfinished === 0) this.#pump.wake();
   }
 
   #mayStart(): boolean {
@@ -224,21 +205,6 @@ class Concurrent implements Delivery {
       this.#lane = undefined;
     }
     return record;
-  }
-
-  /** False = the gate holds back what may start, and goes on by itself. */
-  #isLetThrough(): boolean {
-    const wait = this.#unwritten ? this.#gate.untilWritten() : this.#gate.ask(this.#look);
-    this.#unwritten = this.#look = false;
-    if (wait === undefined) return true;
-    this.#isGated = true;
-    wait
-      .finally(() => (this.#isGated = false))
-      .then(
-        () => this.#pump(),
-        (error: unknown) => this.#shard.fail(error),
-      );
-    return false;
   }
 
   #startOne(): void {
@@ -349,7 +315,7 @@ class Concurrent implements Delivery {
     this.#unfinished -= 1;
     if (answer === SkipCheckpoint) return this.#tracker.skipped(ordinal);
     this.#tracker.done(ordinal);
-    this.#unwritten = this.#shard.progress.writeThrough;
+    this.#pump.finished(this.#shard.progress.writeThrough);
   }
 
   #timeSynchronous(): void {
@@ -372,7 +338,7 @@ class Concurrent implements Delivery {
   #pageOver(): void {
     this.#page = undefined;
     this.#tracker.pageOver();
-    this.#wake();
+    this.#pump.wake();
   }
 
   /** What waits in a lane that is held up keeps no page. */

@@ -1,0 +1,91 @@
+import type { DeliveredShard } from "./delivery.ts";
+import type { StartGate } from "./start-gate.ts";
+
+export interface PumpWork {
+  /** Starts what may start now. It asks `isLetThrough` before each start. */
+  readonly start: () => void;
+  /** Nothing more starts for now. */
+  readonly rest: () => void;
+  /** `start` threw: nothing starts any more. */
+  readonly over: () => void;
+}
+
+/**
+ * Starts work whenever something that it waited for is there, and never from within a start. The gate
+ * holds it back, and goes on by itself.
+ */
+export class Pump {
+  readonly #shard: DeliveredShard;
+  readonly #gate: StartGate;
+  readonly #work: PumpWork;
+  /** Something was awaited since the gate was asked last. */
+  #look = true;
+  #isPumping = false;
+  #isGated = false;
+  /** Something is finished that the store has to know before another record starts. */
+  #unwritten = false;
+  #wake: () => void = () => {};
+
+  constructor(shard: DeliveredShard, gate: StartGate, work: PumpWork) {
+    this.#shard = shard;
+    this.#gate = gate;
+    this.#work = work;
+  }
+
+  /** Something that was awaited is there. */
+  resume(): void {
+    this.#look = true;
+    this.#run();
+  }
+
+  /** The gate is to look at the clock before the next start: a handler took its time. */
+  look(): void {
+    this.#look = true;
+  }
+
+  /** Something is finished. @param writeThrough the store has to know before another start */
+  finished(writeThrough: boolean): void {
+    this.#unwritten = writeThrough;
+  }
+
+  /** False = the gate holds back what may start. */
+  isLetThrough(): boolean {
+    const wait = this.#unwritten ? this.#gate.untilWritten() : this.#gate.ask(this.#look);
+    this.#unwritten = this.#look = false;
+    if (wait === undefined) return true;
+    this.#isGated = true;
+    wait
+      .finally(() => (this.#isGated = false))
+      .then(
+        () => this.#run(),
+        (error: unknown) => this.#shard.fail(error),
+      );
+    return false;
+  }
+
+  /** Waits until this is so, or the shard stops. It is asked at each `wake`. */
+  async until(isSo: () => boolean): Promise<void> {
+    while (!isSo() && !this.#shard.stop.aborted) {
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+
+  wake(): void {
+    this.#wake();
+  }
+
+  #run(): void {
+    if (this.#isPumping || this.#isGated) return;
+    this.#isPumping = true;
+    try {
+      this.#work.start();
+    } catch (error) {
+      // Whoever has called is no reader.
+      this.#work.over();
+      this.#shard.fail(error);
+    } finally {
+      this.#isPumping = false;
+    }
+    this.#work.rest();
+  }
+}
