@@ -306,11 +306,70 @@ test("records that do not decode, or are too old, are given up; the others of th
     },
   );
   await run.world.clock.advance(1000);
-  expect(run.calls).toEqual(["1 3:1"]);
+  // Without a concurrency a shard is one lane: what comes later waits for the letter.
+  expect(run.calls).toEqual(["1:1", "3:1"]);
   expect(values).toEqual([1, 3]);
   expect([...data.values()]).toMatchObject([{ reason: "undecodable" }]);
   await run.stop();
   expect(await storedIn(run.store)).toMatchObject({ sequenceNumber: run.numbers[2] });
+});
+
+test("a record that is given up before the handler saw it holds up the later ones of its key, until its letter is acknowledged", async () => {
+  let acknowledge = (): void => {};
+  const run = await batched(
+    ["a:1", "a:two", "b:3", "a:4", "b:5"],
+    (records) => failuresOf(records, "3"),
+    {
+      concurrency: 2,
+      decode: (record) => record.json(),
+      retry: { maxAttempts: 2, minDelayMs: 5000, factor: 1 },
+      onFailure: {
+        send: () => new Promise((resolve) => (acknowledge = resolve)),
+        close: async () => {},
+      },
+    },
+  );
+  await run.world.clock.advance(1000);
+  expect(run.calls).toEqual(["1 3 5:1"]);
+  expect(run.consumer.status().shards[0]).toMatchObject({ keysHeldUp: 2 });
+  acknowledge();
+  await run.world.clock.advance(1000);
+  expect(run.calls, "the others of the batch, in a retry, hold it up no longer").toEqual([
+    "1 3 5:1",
+    "4:1",
+  ]);
+  await run.world.clock.advance(5000);
+  acknowledge();
+  await run.world.clock.advance(1000);
+  expect(run.calls).toEqual(["1 3 5:1", "4:1", "3 5:2", "5:1"]);
+  await run.stop();
+  expect(await storedIn(run.store)).toMatchObject({ sequenceNumber: run.numbers.at(-1) });
+});
+
+test("bisect: the second half waits for all of the first, the record that is given up meanwhile included", async () => {
+  let acknowledge = (): void => {};
+  let decoded = 0;
+  const run = await batched(
+    ["a:1", "a:2", "a:3", "a:4"],
+    (records) => {
+      if (records.length === 4) throw new Error("too many");
+    },
+    {
+      bisect: true,
+      decode: (record) => {
+        if (record.text() === "2" && (decoded += 1) === 2) throw new Error("no");
+      },
+      onFailure: {
+        send: () => new Promise((resolve) => (acknowledge = resolve)),
+        close: async () => {},
+      },
+    },
+  );
+  await run.world.clock.advance(1000);
+  expect(run.calls).toEqual(["1 2 3 4:1", "1:1"]);
+  acknowledge();
+  await run.world.clock.advance(1000);
+  expect(run.calls).toEqual(["1 2 3 4:1", "1:1", "3 4:1"]);
 });
 
 test("records that are too old are given up before the handler sees them", async () => {

@@ -231,7 +231,7 @@ class Batches implements Delivery {
   #start(batch: Batch): void {
     const { shardId, stop, telemetry, clock } = this.#shard;
     const given = this.#given(batch);
-    if (stop.aborted || given.records.length === 0) return this.#next(batch);
+    if (stop.aborted || given.records.length === 0) return;
     const { attempts } = ((given.batch.attempts += 1), given.batch);
     if (attempts > 1) telemetry.add("handler_attempts", 1, { shardId });
     telemetry.record("batch_size", given.records.length, {});
@@ -253,13 +253,25 @@ class Batches implements Delivery {
     this.#answered(given.batch, answer);
   }
 
-  /** The records of a batch that may be tried, as the handler gets them. The others are given up. */
+  /**
+   * The records of a batch that may be tried, as the handler gets them. The others are given up: as long
+   * as their letters are under way, the later ones of their keys wait.
+   */
   #given(batch: Batch): { readonly batch: Batch; readonly records: readonly ConsumerRecord[] } {
     const places: number[] = [];
+    const behind: number[] = [];
+    const heldUp = new Set<string>();
     const records: ConsumerRecord[] = [];
     for (const [place, job] of batch.records.entries()) {
+      if (job.key !== undefined && heldUp.has(job.key)) {
+        behind.push(place);
+        continue;
+      }
       const record = job.given();
-      if (!this.#mayTry(job, record)) continue;
+      if (!this.#mayTry(job, record)) {
+        if (job.key !== undefined && !job.isOver) heldUp.add(job.key);
+        continue;
+      }
       if (job.attempts === 0) {
         this.#metrics.records += 1;
         this.#metrics.bytes += record.data.byteLength;
@@ -268,8 +280,10 @@ class Batches implements Delivery {
       places.push(place);
       records.push(record);
     }
-    const isWhole = places.length === batch.records.length || places.length === 0;
-    return { batch: isWhole ? batch : batch.part(places, batch.attempts), records };
+    const isWhole = places.length === batch.records.length;
+    const given = isWhole ? batch : batch.part(places, batch.attempts);
+    if (behind.length > 0) this.#holdBack(batch, behind, batch.attempts);
+    return { batch: given, records };
   }
 
   #mayTry(job: BatchRecord, record: ConsumerRecord): boolean {
@@ -335,7 +349,7 @@ class Batches implements Delivery {
     const [one, other] = halves;
     const second = batch.part(other!, attempts - 1);
     const first = batch.part(one!, attempts - 1);
-    if (inOrder) first.next = second;
+    if (inOrder) first.precede(second);
     this.#due.push(first);
     if (!inOrder) this.#due.push(second);
     this.#pump.resume();
@@ -354,11 +368,16 @@ class Batches implements Delivery {
       this.#failures.wait(again.records[0]!, verdict.afterMs, error);
       return;
     }
-    if (behind.length > 0) batch.next = batch.part(behind, 0);
+    if (behind.length > 0) this.#holdBack(batch, behind, 0);
     for (const place of failed) {
       if (this.#shard.stop.aborted) return;
       this.#failures.giveUp(batch.records[place]!, verdict.reason, error);
     }
+  }
+
+  /** Some records of a batch wait until its others are over: that may be long, and they keep no page. */
+  #holdBack(batch: Batch, places: readonly number[], attempts: number): void {
+    for (const record of batch.partBehind(places, attempts).records) this.#detach(record);
   }
 
   #again(batch: Batch): void {
@@ -382,16 +401,9 @@ class Batches implements Delivery {
       this.#tracker.done(ordinal);
       this.#pump.finished(this.#shard.progress.writeThrough);
     }
-    batch?.leave();
-    if (batch !== undefined) this.#next(batch);
-  }
-
-  /** What waited for a batch is due, once that is over. */
-  #next(batch: Batch): void {
-    const { next } = batch;
-    if (!batch.isOver || next === undefined) return;
-    batch.next = undefined;
-    this.#due.push(next);
+    record.isOver = true;
+    const next = batch?.leave();
+    if (next !== undefined) this.#due.push(next);
   }
 
   #countError(): void {
