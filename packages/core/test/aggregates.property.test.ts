@@ -80,7 +80,7 @@ test("data of any kind are taken apart whole, or delivered as they are: nothing 
       const seen: string[] = [];
       for (let record = cursor.current(); record; record = cursor.current()) {
         expect(cursor.left).toBeGreaterThan(0);
-        const isLast = cursor.checkpointSub === undefined;
+        const isLast = cursor.endsStreamRecord;
         seen.push(`${record.sequenceNumber}:${Buffer.from(record.data).toString("hex")}`);
         cursor.advance();
         if (isLast) expect(cursor.current()?.sequenceNumber).not.toBe(record.sequenceNumber);
@@ -130,12 +130,11 @@ function known(): Distribution {
 function placesOf(cursor: PageCursor) {
   const places: { readonly position: Position; readonly data: string }[] = [];
   for (let record = cursor.current(); record; record = cursor.current()) {
-    const { sequenceNumber } = record;
-    const { checkpointSub } = cursor;
+    const { sequenceNumber, subSequenceNumber } = record;
     const position =
-      checkpointSub === undefined
+      cursor.endsStreamRecord || subSequenceNumber === undefined
         ? { sequenceNumber }
-        : { sequenceNumber, subSequenceNumber: checkpointSub };
+        : { sequenceNumber, subSequenceNumber };
     places.push({ position, data: Buffer.from(record.data).toString("hex") });
     cursor.advance();
   }

@@ -8,6 +8,7 @@ import { Lives } from "./support/lives.ts";
 import { STREAM, World } from "./support/world.ts";
 
 const KEYS = ["a", "b", "c", "d"];
+const FLUSH_MS = 1000;
 
 /** Puts a record, or an aggregate of several user records with keys of their own. */
 async function put(world: World, key: string, texts: readonly string[]): Promise<void> {
@@ -65,5 +66,54 @@ test("whatever the aggregates, kills, batches and switches of de-aggregation, no
       expect(texts.flat().filter((text) => !done.has(text))).toEqual([]);
     }),
     { numRuns: 40 },
+  );
+});
+
+test("whatever the kills inside aggregates, only those user records repeat that were done since the last flush", async () => {
+  const life = fc.record({
+    takes: fc.array(fc.integer({ min: 1, max: 2500 }), { minLength: 1, maxLength: 30 }),
+    concurrency: fc.integer({ min: 2, max: 20 }),
+    until: fc.integer({ min: 100, max: 6000 }),
+    inBatches: fc.boolean(),
+  });
+  const sizes = fc.array(fc.integer({ min: 1, max: 8 }), { minLength: 3, maxLength: 15 });
+  await fc.assert(
+    fc.asyncProperty(
+      sizes,
+      fc.array(life, { minLength: 1, maxLength: 4 }),
+      async (counts, story) => {
+        const world = await World.of();
+        const { clock } = world;
+        const all = new Lives(world);
+        // What is done beyond a checkpoint needs a checkpoint to stand beside.
+        await world.put("a", "first");
+        all.begin(() => {}, { concurrency: 1 });
+        await clock.advance(2 * FLUSH_MS);
+        await all.kill();
+        const texts = counts.map((size, i) => Array.from({ length: size }, (_, j) => `r${i}.${j}`));
+        for (const [i, each] of texts.entries()) await put(world, KEYS[i % KEYS.length]!, each);
+        const order = texts.flat();
+        const flushed = new Map([["first", 1]]);
+        for (const { takes, until, ...options } of story) {
+          const handler: Handler = (record) =>
+            sleep(clock, takes[order.indexOf(record.text()) % takes.length]!);
+          all.begin(handler, options);
+          await clock.advance(until);
+          const before = clock.monotonic() - 1.1 * FLUSH_MS;
+          await all.kill();
+          for (const { text, at, life: of } of all.done) {
+            if (of === all.life && at < before) flushed.set(text, all.times(text));
+          }
+        }
+        all.begin(() => sleep(clock, 1), { concurrency: 1 });
+        await clock.advance(10_000);
+        await all.kill();
+        expect(new Set(all.done.map(({ text }) => text))).toEqual(new Set(["first", ...order]));
+        for (const [text, times] of flushed) {
+          expect([text, all.times(text)]).toEqual([text, times]);
+        }
+      },
+    ),
+    { numRuns: 30 },
   );
 });

@@ -51,7 +51,9 @@ class ByKey implements Delivery {
     const records = this.#tracker.accept(page);
     this.#metrics.begin();
     for (let record = records.current(); record; record = records.current()) {
-      const ordinal = this.#tracker.start(record.sequenceNumber, records.checkpointSub);
+      const { sequenceNumber, subSequenceNumber } = record;
+      const ends = records.endsStreamRecord;
+      const ordinal = this.#tracker.start(sequenceNumber, subSequenceNumber, ends);
       const before = this.#lanes.get(record.partitionKey) ?? Promise.resolve();
       const lane = before.then(() => this.#handle(record, ordinal));
       lane.catch(() => {});

@@ -56,7 +56,7 @@ test("the watermark is the last record that is done with all before it finished,
       for (const [index, size] of sizes.entries()) {
         tracker.accept(pages[index]!.page);
         for (let i = 0; i < size; i += 1) {
-          expect(tracker.start(number(pageOf.length), undefined)).toBe(pageOf.length);
+          expect(tracker.start(number(pageOf.length), undefined, true)).toBe(pageOf.length);
           pageOf.push(index);
         }
         tracker.pageOver();
@@ -89,8 +89,8 @@ test("records that start while others are in flight are told apart, however many
   const shard = progress();
   const tracker = new Tracker(shard);
   tracker.accept(page().page);
-  const first = tracker.start(number(0), 7);
-  for (let i = 1; i < 1000; i += 1) tracker.done(tracker.start(number(i), i));
+  const first = tracker.start(number(0), 7, false);
+  for (let i = 1; i < 1000; i += 1) tracker.done(tracker.start(number(i), i, false));
   expect(shard.position).toBeUndefined();
   expect(tracker.inFlight).toBe(1000);
   tracker.done(first);
@@ -102,10 +102,10 @@ test("a page's memory is held until its last record is finished, and no page out
   const tracker = new Tracker(progress());
   const [older, newer, unread] = [page(7), page(), page()];
   tracker.accept(older.page);
-  const slow = tracker.start(number(0), undefined);
+  const slow = tracker.start(number(0), undefined, true);
   tracker.pageOver();
   tracker.accept(newer.page);
-  tracker.done(tracker.start(number(1), undefined));
+  tracker.done(tracker.start(number(1), undefined, true));
   expect(newer.memory).toEqual(["taken"]);
   tracker.pageOver();
   expect(newer.memory).toEqual(["taken", "released"]);
@@ -125,7 +125,9 @@ test("a page that is needed for no record any more shrinks to the copies of thos
   const tracker = new Tracker(shard);
   const { page: own, memory } = page(7);
   tracker.accept(own);
-  const [first, second, third] = [0, 1, 2].map((each) => tracker.start(number(each), undefined));
+  const [first, second, third] = [0, 1, 2].map((each) =>
+    tracker.start(number(each), undefined, true),
+  );
   expect(tracker.detach(second!, 5000)).toBe(false);
   expect(tracker.detach(second!, 50)).toBe(true);
   expect(tracker.detach(third!, 30)).toBe(true);

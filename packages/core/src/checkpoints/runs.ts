@@ -6,9 +6,7 @@ interface Part {
   /** User records that were added. */
   records: number;
   done: number;
-  /** Of these, how many have a sub-sequence number. */
-  numbered: number;
-  /** Was its last user record added, which counts as the whole record? */
+  /** Was the last of its user records added? */
   isWhole: boolean;
   /** Which are done, by their sub-sequence numbers. */
   readonly intervals: { first: number; last: number }[];
@@ -30,27 +28,26 @@ export class Runs {
   readonly #runs: OpenRun[] = [];
   #part: Part | undefined;
 
-  /** The next record. Without a sub-sequence number it ends its stream record. */
-  add(sequenceNumber: string, subSequenceNumber: number | undefined, done: boolean): void {
+  /**
+   * The next record.
+   * @param endsStreamRecord is it the last user record of its aggregate, or an ordinary record?
+   */
+  add(
+    sequenceNumber: string,
+    subSequenceNumber: number | undefined,
+    endsStreamRecord: boolean,
+    done: boolean,
+  ): void {
     if (this.#part !== undefined && this.#part.sequenceNumber !== sequenceNumber) this.#endPart();
-    if (this.#part === undefined && subSequenceNumber === undefined) {
+    if (subSequenceNumber === undefined) {
       return this.#append(sequenceNumber, done, done ? 1 : 0);
     }
-    this.#part ??= {
-      sequenceNumber,
-      records: 0,
-      done: 0,
-      numbered: 0,
-      isWhole: false,
-      intervals: [],
-    };
+    this.#part ??= { sequenceNumber, records: 0, done: 0, isWhole: false, intervals: [] };
     const part = this.#part;
     part.records += 1;
-    if (subSequenceNumber === undefined) part.isWhole = true;
+    if (endsStreamRecord) part.isWhole = true;
     if (!done) return;
     part.done += 1;
-    if (subSequenceNumber === undefined) return;
-    part.numbered += 1;
     addTo(part, subSequenceNumber, subSequenceNumber);
   }
 
@@ -114,7 +111,7 @@ export class Runs {
     const { sequenceNumber, records, done, isWhole, intervals } = part;
     const isDone = isWhole && done === records;
     if (isDone || intervals.length === 0) this.#append(sequenceNumber, isDone, isDone ? done : 0);
-    else this.#append(sequenceNumber, intervals, part.numbered);
+    else this.#append(sequenceNumber, intervals, done);
   }
 
   #append(sequenceNumber: string, done: boolean | readonly Interval[], count: number): void {

@@ -174,9 +174,9 @@ class Batches implements Delivery {
       if (!this.#hasRoom) return;
       const record = records.current();
       if (record === undefined) break;
-      const { checkpointSub } = records;
+      const { endsStreamRecord } = records;
       records.advance();
-      this.#add(record, checkpointSub);
+      this.#add(record, endsStreamRecord);
     }
     if (records === undefined) return;
     this.#records = undefined;
@@ -191,10 +191,10 @@ class Batches implements Delivery {
     return !isFull && this.#tracker.mayStartNext();
   }
 
-  /** @param checkpointSub as of the page's cursor, while the record was at it */
-  #add(record: ConsumerRecord, checkpointSub: number | undefined): void {
+  #add(record: ConsumerRecord, endsStreamRecord: boolean): void {
     this.#unfinished += 1;
-    const ordinal = this.#tracker.start(record.sequenceNumber, checkpointSub);
+    const { sequenceNumber, subSequenceNumber } = record;
+    const ordinal = this.#tracker.start(sequenceNumber, subSequenceNumber, endsStreamRecord);
     let lane: string | undefined;
     let failure: { readonly error: unknown } | undefined;
     try {

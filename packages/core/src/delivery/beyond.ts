@@ -16,7 +16,12 @@ export interface OpenRecords {
   /** The newest record's number; undefined = there was none. */
   readonly newest: string | undefined;
   each(
-    use: (sequenceNumber: string, subSequenceNumber: number | undefined, done: boolean) => void,
+    use: (
+      sequenceNumber: string,
+      subSequenceNumber: number | undefined,
+      endsStreamRecord: boolean,
+      done: boolean,
+    ) => void,
   ): void;
 }
 
@@ -88,7 +93,7 @@ export class Beyond {
 
   #text(watermark: Position): string | undefined {
     const runs = new Runs();
-    this.#records.each((sequenceNumber, sub, done) => runs.add(sequenceNumber, sub, done));
+    this.#records.each((number, sub, ends, done) => runs.add(number, sub, ends, done));
     const last = this.#records.newest ?? watermark.sequenceNumber;
     if (this.#resumed?.isBehind(last)) this.#resumed = undefined;
     const all = runs.end(last, this.#resumed, this.#unmet);

@@ -284,9 +284,9 @@ class Concurrent implements Delivery {
   }
 
   /** The record at the cursor starts: its ordinal. */
-  #startOf({ checkpointSub }: RecordCursor, { sequenceNumber }: ConsumerRecord): number {
+  #startOf(page: RecordCursor, { sequenceNumber, subSequenceNumber }: ConsumerRecord): number {
     this.#unfinished += 1;
-    return this.#tracker.start(sequenceNumber, checkpointSub);
+    return this.#tracker.start(sequenceNumber, subSequenceNumber, page.endsStreamRecord);
   }
 
   #count({ data }: ConsumerRecord): void {

@@ -103,10 +103,12 @@ class OneByOne implements Delivery {
 
       const record = records.current();
       if (record === undefined) return;
-      const { sequenceNumber } = record;
+      const { sequenceNumber, subSequenceNumber } = record;
       metrics.records += 1;
       metrics.bytes += record.data.byteLength;
-      if (ordinal < 0) ordinal = tracker.start(sequenceNumber, records.checkpointSub);
+      if (ordinal < 0) {
+        ordinal = tracker.start(sequenceNumber, subSequenceNumber, records.endsStreamRecord);
+      }
       let answer: unknown;
       try {
         answer = call.begin(handler, record, 1);

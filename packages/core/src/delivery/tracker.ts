@@ -2,6 +2,7 @@ import type { ShardProgress } from "../checkpoints/shard-progress.ts";
 import type { Reservation } from "../reading/read-account.ts";
 import type { RecordCursor } from "../reading/record-cursor.ts";
 import type { Page } from "../reading/shard-reader.ts";
+import type { ConsumerRecord } from "../record.ts";
 import { Beyond, type OpenRecords } from "./beyond.ts";
 import { UnfinishedRecords } from "./unfinished-records.ts";
 
@@ -42,6 +43,8 @@ export class Tracker implements OpenRecords {
   /** Ordinals are indices into the rings, modulo their size: a power of two. */
   #sequenceNumbers: string[] = [""];
   #subSequenceNumbers: (number | undefined)[] = [undefined];
+  /** 1 = its stream record is done with it. */
+  #ends = new Uint8Array(1);
   #states = new Uint8Array(1);
   /** The next record's ordinal. */
   #next = 0;
@@ -71,7 +74,12 @@ export class Tracker implements OpenRecords {
 
   /** The records from the first unfinished one on. */
   each(
-    use: (sequenceNumber: string, subSequenceNumber: number | undefined, done: boolean) => void,
+    use: (
+      sequenceNumber: string,
+      subSequenceNumber: number | undefined,
+      endsStreamRecord: boolean,
+      done: boolean,
+    ) => void,
   ): void {
     const mask = this.#states.length - 1;
     for (let ordinal = this.#low; ordinal < this.#next; ordinal += 1) {
@@ -79,6 +87,7 @@ export class Tracker implements OpenRecords {
       use(
         this.#sequenceNumbers[slot]!,
         this.#subSequenceNumbers[slot],
+        this.#ends[slot] === 1,
         this.#states[slot] === DONE,
       );
     }
@@ -101,8 +110,8 @@ export class Tracker implements OpenRecords {
       copiedBytes: 0,
     });
     if (!this.#beyond.isResumed) return page.records;
-    return new UnfinishedRecords(page.records, (sequenceNumber, checkpointSub) =>
-      this.#passDone(sequenceNumber, checkpointSub),
+    return new UnfinishedRecords(page.records, (record, endsStreamRecord) =>
+      this.#passDone(record, endsStreamRecord),
     );
   }
 
@@ -126,13 +135,21 @@ export class Tracker implements OpenRecords {
     this.#settle(newest);
   }
 
-  /** A record of the newest page starts: its ordinal. @param checkpointSub as of the page's cursor */
-  start(sequenceNumber: string, checkpointSub: number | undefined): number {
+  /**
+   * A record of the newest page starts: its ordinal.
+   * @param endsStreamRecord as of the page's cursor, while the record was at it
+   */
+  start(
+    sequenceNumber: string,
+    subSequenceNumber: number | undefined,
+    endsStreamRecord: boolean,
+  ): number {
     const ordinal = this.#next;
     if (ordinal - this.#low === this.#states.length) this.#grow();
     const slot = ordinal & (this.#states.length - 1);
     this.#sequenceNumbers[slot] = sequenceNumber;
-    this.#subSequenceNumbers[slot] = checkpointSub;
+    this.#subSequenceNumbers[slot] = subSequenceNumber;
+    this.#ends[slot] = endsStreamRecord ? 1 : 0;
     this.#states[slot] = UNFINISHED;
     this.#next = ordinal + 1;
     this.#pages[this.#pages.length - 1]!.unfinished += 1;
@@ -171,10 +188,13 @@ export class Tracker implements OpenRecords {
     for (const { memory } of this.#pages.splice(0)) memory.release();
   }
 
-  #passDone(sequenceNumber: string, checkpointSub: number | undefined): boolean {
-    if (!this.#beyond.includes(sequenceNumber, checkpointSub)) return false;
+  #passDone(
+    { sequenceNumber, subSequenceNumber }: ConsumerRecord,
+    endsStreamRecord: boolean,
+  ): boolean {
+    if (!this.#beyond.includes(sequenceNumber, subSequenceNumber)) return false;
     this.#beyond.met();
-    const ordinal = this.start(sequenceNumber, checkpointSub);
+    const ordinal = this.start(sequenceNumber, subSequenceNumber, endsStreamRecord);
     if (ordinal !== this.#low) this.#doneBeyond(ordinal);
     this.#finish(ordinal, DONE);
     return true;
@@ -222,7 +242,8 @@ export class Tracker implements OpenRecords {
     }
     if (runs > 0) this.#beyond.passed(runs);
     if (last < 0) return;
-    this.#progress.advance(this.#sequenceNumbers[last]!, this.#subSequenceNumbers[last], records);
+    const sub = this.#ends[last] === 1 ? undefined : this.#subSequenceNumbers[last];
+    this.#progress.advance(this.#sequenceNumbers[last]!, sub, records);
   }
 
   /** Undefined after `close`. */
@@ -243,16 +264,18 @@ export class Tracker implements OpenRecords {
 
   #grow(): void {
     const size = this.#states.length;
-    const states = new Uint8Array(2 * size);
+    const [states, ends] = [new Uint8Array(2 * size), new Uint8Array(2 * size)];
     const sequenceNumbers = Array.from<string>({ length: 2 * size }).fill("");
     const subSequenceNumbers = Array.from<number | undefined>({ length: 2 * size });
     for (let ordinal = this.#low; ordinal < this.#next; ordinal += 1) {
       const [from, to] = [ordinal & (size - 1), ordinal & (2 * size - 1)];
       states[to] = this.#states[from]!;
+      ends[to] = this.#ends[from]!;
       sequenceNumbers[to] = this.#sequenceNumbers[from]!;
       subSequenceNumbers[to] = this.#subSequenceNumbers[from];
     }
     this.#states = states;
+    this.#ends = ends;
     this.#sequenceNumbers = sequenceNumbers;
     this.#subSequenceNumbers = subSequenceNumbers;
   }

@@ -5,12 +5,12 @@ import type { ConsumerRecord } from "../record.ts";
 /** A page's records without those that were done before the shard was resumed. */
 export class UnfinishedRecords implements RecordCursor {
   readonly #records: RecordCursor;
-  readonly #passDone: (sequenceNumber: string, checkpointSub: number | undefined) => boolean;
+  readonly #passDone: (record: ConsumerRecord, endsStreamRecord: boolean) => boolean;
 
   /** @param passDone is the record done? Then it is noted, and passed */
   constructor(
     records: RecordCursor,
-    passDone: (sequenceNumber: string, checkpointSub: number | undefined) => boolean,
+    passDone: (record: ConsumerRecord, endsStreamRecord: boolean) => boolean,
   ) {
     this.#records = records;
     this.#passDone = passDone;
@@ -20,15 +20,15 @@ export class UnfinishedRecords implements RecordCursor {
     return this.#records.left;
   }
 
-  get checkpointSub(): number | undefined {
-    return this.#records.checkpointSub;
+  get endsStreamRecord(): boolean {
+    return this.#records.endsStreamRecord;
   }
 
   current(): ConsumerRecord | undefined {
     for (;;) {
       const record = this.#records.current();
       if (record === undefined) return undefined;
-      if (!this.#passDone(record.sequenceNumber, this.#records.checkpointSub)) return record;
+      if (!this.#passDone(record, this.#records.endsStreamRecord)) return record;
       this.#records.advance();
     }
   }

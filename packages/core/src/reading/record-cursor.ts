@@ -8,11 +8,8 @@ import type { ConsumerRecord } from "../record.ts";
 export interface RecordCursor {
   /** Records that are not passed yet. An aggregate counts as one until its turn comes. */
   readonly left: number;
-  /**
-   * The sub-sequence number of the checkpoint that the record at the cursor is done with. Undefined =
-   * with it the whole stream record is done, as with the last user record of an aggregate.
-   */
-  readonly checkpointSub: number | undefined;
+  /** Is the record at the cursor the last one of its stream record? With it the stream record is done. */
+  readonly endsStreamRecord: boolean;
   /** The record at the cursor, created by each call; undefined = the page is over. */
   current(): ConsumerRecord | undefined;
   /** Passes the record at the cursor. */
@@ -48,9 +45,8 @@ export class PageCursor implements RecordCursor {
     return this.#aggregate === undefined ? records : records + this.#aggregate.left;
   }
 
-  get checkpointSub(): number | undefined {
-    const aggregate = this.#aggregate;
-    return aggregate === undefined || aggregate.isLast ? undefined : aggregate.sub;
+  get endsStreamRecord(): boolean {
+    return this.#aggregate === undefined || this.#aggregate.isLast;
   }
 
   current(): ConsumerRecord | undefined {

@@ -71,18 +71,19 @@ export class Lives {
       drainTimeoutMs: 1000,
       deaggregate: options.deaggregate ?? true,
     });
-    const counted: Handler = async (record, context) => {
-      if (killed) return new Promise(() => {});
-      await handler(record, context);
-      if (killed) return new Promise(() => {});
-      const records = takenApart(Uint8Array.from(record.data)) ?? [record];
-      for (const each of records)
-        this.done.push({ text: each.text(), at: clock.monotonic(), life });
-    };
-    const { concurrency } = options;
     const batchHandler: BatchHandler = async (records, context) => {
-      for (const record of records) await counted(record, context);
+      for (const record of records) {
+        if (killed) return new Promise(() => {});
+        await handler(record, context);
+      }
+      if (killed) return new Promise(() => {});
+      for (const record of records) {
+        for (const each of takenApart(Uint8Array.from(record.data)) ?? [record])
+          this.done.push({ text: each.text(), at: clock.monotonic(), life });
+      }
     };
+    const counted: Handler = (record, context) => batchHandler([record], context);
+    const { concurrency } = options;
     const delivery = options.inBatches
       ? batches(batchHandler, resolveBatches({ concurrency, maxRecords: 3 }), resolved.scope)
       : concurrent(counted, resolveDelivery({ concurrency }), resolved.scope);
