@@ -7,6 +7,16 @@ export {
 export { leaseStoreRound } from "./lease-store/round.ts";
 export type { LeaseStoreHarness, LeaseStoreScenario } from "./lease-store/harness.ts";
 export {
+  transactionalStoreConformance,
+  TRANSACTIONAL_STORE_SCENARIOS,
+} from "./transactional-store/transactional-store-conformance.ts";
+export type {
+  EffectsShard,
+  OwnTransaction,
+  TransactionalStoreHarness,
+  TransactionalStoreScenario,
+} from "./transactional-store/harness.ts";
+export {
   frozenClientConformance,
   FROZEN_CLIENT_SCENARIOS,
 } from "./frozen-client/frozen-client-conformance.ts";

@@ -26,7 +26,9 @@ export { letterText, requestsOf, type LetterText } from "./delivery/letter-reque
 export { lastingFailure, passingFailure, type StoreFailure } from "./checkpoints/store-failure.ts";
 export {
   advanceOutcome,
+  isAtOrBeyond,
   singleResult,
+  transactionOutcome,
   writeOutcome,
   type ShardLease,
 } from "./checkpoints/write-outcome.ts";

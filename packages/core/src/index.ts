@@ -16,7 +16,9 @@ export {
 } from "./checkpoints/position.ts";
 export type * from "./checkpoints/store.ts";
 export * from "./checkpoints/lease-store.ts";
+export type * from "./checkpoints/transactional-store.ts";
 export { MemoryStore } from "./checkpoints/memory-store.ts";
+export { MemoryTransaction } from "./checkpoints/memory-transaction.ts";
 export {
   MemoryStoreData,
   type MemoryApplication,
@@ -42,6 +44,7 @@ export type {
   DeadLetterReason,
   DeadLetterTable,
   ReadableDeadLetterQueue,
+  TransactionalDeadLetters,
 } from "./delivery/dead-letter.ts";
 export type { BatchAnswer, BatchItemFailure } from "./delivery/batch-outcome.ts";
 export type {

@@ -1,4 +1,4 @@
-import { aborted } from "../deadline.ts";
+import { aborted, unlessAborted } from "../deadline.ts";
 import { LeaseLostError, StoreError } from "../errors.ts";
 import type {
   AcquiredLease,
@@ -10,6 +10,7 @@ import type {
 import { checkOptionNames } from "../options/option-names.ts";
 import { MemoryStoreData } from "./memory-data.ts";
 import { MemoryLeases } from "./memory-leases.ts";
+import { MemoryTransaction } from "./memory-transaction.ts";
 import type { Checkpoint } from "./position.ts";
 import type {
   ApplicationRow,
@@ -20,13 +21,21 @@ import type {
   SetCheckpointResult,
   StoreScope,
 } from "./store.ts";
-import { singleResult, writeOutcome } from "./write-outcome.ts";
+import type {
+  CheckpointInResult,
+  TransactionalStore,
+  TransactionalWrite,
+  TransactionResult,
+} from "./transactional-store.ts";
+import { singleResult, transactionOutcome, writeOutcome } from "./write-outcome.ts";
 
 /**
  * Progress and leases in this process's memory: for tests, and the reference of what a store must
  * do. It is gone with the process.
  */
-export class MemoryStore implements LeaseStore {
+export class MemoryStore
+  implements LeaseStore, TransactionalStore<MemoryTransaction, MemoryTransaction>
+{
   readonly capabilities: LeaseStore["capabilities"] = {
     leases: true,
     fences: true,
@@ -91,6 +100,43 @@ export class MemoryStore implements LeaseStore {
   ): Promise<readonly BulkCheckpointResult[]> {
     this.#enter(options);
     return writes.map((write) => this.#write(scope, write));
+  }
+
+  async transact<Value>(
+    scope: StoreScope,
+    write: TransactionalWrite,
+    work: (tx: MemoryTransaction) => Value | PromiseLike<Value>,
+    options?: CallOptions,
+  ): Promise<TransactionResult<Value>> {
+    this.#enter(options);
+    const tx = new MemoryTransaction();
+    try {
+      const value = await unlessAborted(options?.signal, work(tx));
+      this.#enter(options);
+      if (tx.isOver) {
+        throw new StoreError(
+          "TRANSACTION_MISUSED",
+          `${write.shardId}: the handler ended the transaction itself, without its checkpoint`,
+          { shardId: write.shardId },
+        );
+      }
+      const result = this.#writeIn(tx, scope, write);
+      if (result.outcome !== "written") return result;
+      tx.commit();
+      return { outcome: "committed", value };
+    } finally {
+      tx.rollback();
+    }
+  }
+
+  async checkpointIn(
+    executor: MemoryTransaction,
+    scope: StoreScope,
+    write: TransactionalWrite,
+    options?: CallOptions,
+  ): Promise<CheckpointInResult> {
+    this.#enter(options);
+    return this.#writeIn(executor, scope, write);
   }
 
   async resetCheckpoint(
@@ -207,6 +253,28 @@ export class MemoryStore implements LeaseStore {
     const shard = this.#data.shard(scope, write.shardId);
     const result = writeOutcome(write, shard, shard.checkpoint);
     if (result.outcome === "written") shard.checkpoint = Object.freeze({ ...write.checkpoint });
+    return result;
+  }
+
+  /** No lock is held until the commit, so that it looks again. */
+  #writeIn(
+    tx: MemoryTransaction,
+    scope: StoreScope,
+    write: TransactionalWrite,
+  ): CheckpointInResult {
+    const row = () => this.#data.shard(scope, write.shardId);
+    const look = () => transactionOutcome(write, row(), row().checkpoint);
+    const result = look();
+    if (result.outcome !== "written") return result;
+    tx.guard(() => {
+      if (look().outcome === "written") return;
+      throw new StoreError(
+        "STORE_UNAVAILABLE",
+        `${write.shardId}: the shard's row was changed before the transaction was committed`,
+        { retryable: true, shardId: write.shardId },
+      );
+    });
+    tx.add(() => (row().checkpoint = Object.freeze({ ...write.checkpoint })));
     return result;
   }
 

@@ -1,6 +1,12 @@
 import { LeaseLostError } from "../errors.ts";
-import { compareCheckpoints, type Checkpoint } from "./position.ts";
+import {
+  compareCheckpoints,
+  comparePositions,
+  type Checkpoint,
+  type Position,
+} from "./position.ts";
 import type { BulkCheckpointResult, CheckpointWrite, Fence, SetCheckpointResult } from "./store.ts";
+import type { CheckpointInResult, TransactionalWrite } from "./transactional-store.ts";
 
 /** Who may write a shard's checkpoint. */
 export interface ShardLease {
@@ -31,6 +37,23 @@ export function advanceOutcome(
   const order = stored === undefined ? 1 : compareCheckpoints(checkpoint, stored);
   if (stored === undefined || order > 0) return { outcome: "written", stored: checkpoint };
   return { outcome: order === 0 ? "same" : "behind", stored };
+}
+
+/** What becomes of a write that stands for work in its own transaction, given what is stored. */
+export function transactionOutcome(
+  { fence, from }: TransactionalWrite,
+  lease: ShardLease,
+  stored: Checkpoint | undefined,
+): CheckpointInResult {
+  if (!holds(fence, lease)) return { outcome: "lease-lost" };
+  if (stored !== undefined && isAtOrBeyond(stored, from))
+    return { outcome: "already-done", stored };
+  return { outcome: "written" };
+}
+
+/** Are this record and all before it done, by what is stored? What is done beyond its position is not asked. */
+export function isAtOrBeyond(stored: Checkpoint, position: Position): boolean {
+  return stored.kind === "shard-end" || comparePositions(stored, position) >= 0;
 }
 
 /** Without a fence, only a shard that no worker holds can be written. */

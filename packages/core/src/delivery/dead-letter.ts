@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { CallOptions } from "../checkpoints/store.ts";
+import type { TransactionalStore } from "../checkpoints/transactional-store.ts";
 import { messageOfError, nameOfError } from "../describe-error.ts";
 import type { ConsumerRecord } from "../record.ts";
 import { codeOfError } from "../without-message.ts";
@@ -96,6 +97,19 @@ export interface ReadableDeadLetterQueue extends DeadLetterQueue {
 export interface DeadLetterTable extends ReadableDeadLetterQueue {
   /** Makes the table unless it is there. Idempotent. @throws StoreError */
   setup(options?: CallOptions): Promise<void>;
+}
+
+/**
+ * A table whose letters can be put in a transaction of its store. `scanTransaction` of a consumer with
+ * that very store puts a letter and the checkpoint of its record in one.
+ */
+export interface TransactionalDeadLetters<Tx = unknown> extends ReadableDeadLetterQueue {
+  readonly store: TransactionalStore<Tx>;
+  /**
+   * Puts the letters within the transaction, as `send` does by itself. Where the store's work is
+   * synchronous, so is this. @throws as the store's `transact` says of its work
+   */
+  sendIn(tx: Tx, letters: readonly DeadLetter[]): void | PromiseLike<void>;
 }
 
 /** What names a record for good. */

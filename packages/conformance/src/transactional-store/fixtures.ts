@@ -1,0 +1,92 @@
+import type { CallOptions, Fence, TransactionalStore, TransactionResult } from "@kc/core";
+import type { Position, TransactionalWrite } from "@kc/core";
+import { expect } from "vitest";
+import { at, SCOPE, SHARD } from "../store/fixtures.ts";
+import type { TransactionalStoreHarness } from "./harness.ts";
+
+export const HELD: Fence = { epoch: 3, owner: "worker-a#1" };
+
+/** The position of the `n`-th record. */
+export function positionAt(n: number, subSequenceNumber?: number): Position {
+  const checkpoint = at(n, subSequenceNumber);
+  if (checkpoint.kind !== "position") throw new Error("a position is no end");
+  const { sequenceNumber } = checkpoint;
+  return subSequenceNumber === undefined
+    ? { sequenceNumber }
+    : { sequenceNumber, subSequenceNumber };
+}
+
+/** The write of the records from the `from`-th to the `to`-th. */
+export function writeOf(
+  from: number,
+  to: number,
+  own: { readonly fence?: Fence; readonly shardId?: string } = {},
+): TransactionalWrite {
+  return { shardId: SHARD, from: positionAt(from), checkpoint: at(to), ...own };
+}
+
+/** The effects of the records from the `from`-th to the `to`-th. */
+export function effectsOf(from: number, to: number, shardId = SHARD): readonly string[] {
+  return Array.from({ length: to - from + 1 }, (_, index) => `${shardId}#${from + index}`);
+}
+
+interface Batch extends CallOptions {
+  /** Effects of the work. */
+  readonly effects: readonly string[];
+  /** What happens once they are applied, before the work is over. */
+  readonly meanwhile?: () => Promise<unknown>;
+}
+
+/** One transaction that stores effects, and what it answers. */
+export async function transact<Tx>(
+  harness: TransactionalStoreHarness<Tx>,
+  store: TransactionalStore<Tx>,
+  write: TransactionalWrite,
+  { effects, meanwhile, ...options }: Batch,
+): Promise<TransactionResult<"done">> {
+  const { shardId } = write;
+  const shard = { ...SCOPE, shardId };
+  if (harness.worksSynchronously === true) {
+    await meanwhile?.();
+    const work = (tx: Tx): "done" => {
+      for (const effect of effects) void harness.apply(tx, effect, shard);
+      return "done";
+    };
+    return store.transact(SCOPE, write, work, options);
+  }
+  const work = async (tx: Tx): Promise<"done"> => {
+    for (const effect of effects) await harness.apply(tx, effect, shard);
+    await meanwhile?.();
+    return "done";
+  };
+  return store.transact(SCOPE, write, work, options);
+}
+
+/** Exactly these effects are stored, each once unless it is listed more often. */
+export async function expectEffects(
+  harness: TransactionalStoreHarness,
+  expected: readonly string[],
+  what: string,
+): Promise<void> {
+  expect((await harness.effects()).toSorted(), what).toStrictEqual(expected.toSorted());
+}
+
+export async function grant(
+  harness: TransactionalStoreHarness,
+  fence: Fence,
+  shardId = SHARD,
+): Promise<void> {
+  if (harness.grantLease === undefined) {
+    expect.fail("a store with fences needs the harness's grantLease(): give it, or list this gap");
+  }
+  await harness.grantLease(SCOPE, shardId, fence);
+}
+
+/** Numbers in [0, 1), the same at each run. */
+export function seededRandom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+}

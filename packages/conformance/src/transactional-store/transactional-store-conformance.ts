@@ -1,0 +1,35 @@
+import { registerScenarios, type ConformanceOptions } from "../register.ts";
+import { collectScenarios } from "../scenario.ts";
+import type { TransactionalStoreHarness, TransactionalStoreScenario } from "./harness.ts";
+import { breakingScenarios } from "./scenarios/breaking.ts";
+import { committingScenarios } from "./scenarios/committing.ts";
+import { fenceScenarios } from "./scenarios/fences.ts";
+import { fromScenarios } from "./scenarios/from.ts";
+import { overlapScenarios } from "./scenarios/overlap.ts";
+import { ownTransactionScenarios } from "./scenarios/own-transactions.ts";
+
+/** Every promise of a TransactionalStore's transactions, the harness's own first. */
+export const TRANSACTIONAL_STORE_SCENARIOS: readonly TransactionalStoreScenario[] =
+  collectScenarios(
+    committingScenarios,
+    fromScenarios,
+    fenceScenarios,
+    overlapScenarios,
+    breakingScenarios,
+    ownTransactionScenarios,
+  );
+
+/**
+ * Registers the suite that every TransactionalStore passes, beside `storeConformance`. `makeHarness` is
+ * called again for each scenario.
+ * @throws Error if `knownGaps` has a key that names no scenario, or an empty reason.
+ */
+export function transactionalStoreConformance<Tx>(
+  name: string,
+  makeHarness: () => Promise<TransactionalStoreHarness<Tx>>,
+  options?: ConformanceOptions,
+): void {
+  // The suite gives `apply` what `transact` has given to the work, and nothing else.
+  const make = makeHarness as () => Promise<TransactionalStoreHarness>;
+  registerScenarios(name, TRANSACTIONAL_STORE_SCENARIOS, make, options);
+}
