@@ -9,6 +9,7 @@ import {
   type Handler,
 } from "../src/index.ts";
 import type { DeliveryOptions } from "../src/options/delivery-options.ts";
+import { RecordingStore } from "./support/recording-store.ts";
 import { ScriptedGroup } from "./support/scripted-group.ts";
 import { STREAM, World } from "./support/world.ts";
 
@@ -270,6 +271,33 @@ test("with flushIntervalMs 0 nothing starts before what is finished is stored", 
     run.records[0]!.sequenceNumber,
     run.records[1]!.sequenceNumber,
   ]);
+});
+
+test("with flushIntervalMs 0 nothing starts where the lease has ended while the store was awaited", async () => {
+  const world = await World.of();
+  const { clock } = world;
+  const store = new RecordingStore(clock);
+  const group = new ScriptedGroup(store.data);
+  await world.put("a", "1", "2", "3");
+  const run = await world.start(
+    { store, group, start: "TRIM_HORIZON", flushIntervalMs: 0, scanIntervalMs: 30_000 },
+    async (record) => {
+      if (record.text() !== "2") return;
+      store.let("setCheckpoints", async (answer) => {
+        await sleep(clock, 3000);
+        return answer();
+      });
+    },
+    { concurrency: 2 },
+  );
+  const grant = group.grant(SHARD);
+  grant.endsAt = clock.monotonic() + 2000;
+  await clock.advance(10_000);
+  expect(run.texts).toEqual(["1", "2"]);
+  grant.endsAt = clock.monotonic() + 60_000;
+  await clock.advance(10_000);
+  expect(run.texts).toEqual(["1", "2", "3"]);
+  await run.stop();
 });
 
 test("a shard's end is stored after all its records, and its children begin after that", async () => {

@@ -50,8 +50,11 @@ export class Pump {
 
   /** False = the gate holds back what may start. */
   isLetThrough(): boolean {
-    const wait = this.#unwritten ? this.#gate.untilWritten() : this.#gate.ask(this.#look);
-    this.#unwritten = this.#look = false;
+    const isUnwritten = this.#unwritten;
+    const wait = isUnwritten ? this.#gate.untilWritten() : this.#gate.ask(this.#look);
+    this.#unwritten = false;
+    // The lease may end while the store is awaited.
+    this.#look = isUnwritten;
     if (wait === undefined) return true;
     this.#isGated = true;
     wait
