@@ -1,7 +1,7 @@
 import { KcError, type LeaseGroupStatus, type WorkerRow } from "@kc/core";
 import type { FakeClock } from "@kc/emulator";
-import { Violation } from "./ledger.ts";
 import type { Process } from "./process.ts";
+import { Violation } from "./violation.ts";
 
 /** From the store's answer until the handlers' signals have aborted, in milliseconds. */
 const ABORT_MS = 100;

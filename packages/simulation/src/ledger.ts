@@ -1,48 +1,33 @@
 import {
-  compareSequenceNumbers,
+  comparePositions,
   type AcquiredLease,
   type Checkpoint,
-  type ConsumerRecord,
-  type HandlerContext,
+  type CheckpointWrite,
+  type Fence,
+  type Position,
 } from "@kc/core";
-
-/** A promise was broken. The story ends here. */
-export class Violation extends Error {
-  override readonly name = "Violation";
-}
-
-interface PutRecord {
-  readonly key: string;
-  readonly number: number;
-  readonly sequenceNumber: string;
-}
-
-/** A running handler. */
-export interface Running {
-  readonly worker: string;
-  readonly key: string;
-  readonly signal: AbortSignal;
-  /** Is its process dead, frozen, or past its own deadline? */
-  readonly isZombie: () => boolean;
-}
+import type { Call, Outcome } from "./call.ts";
+import type { DeliveryPlan } from "./delivery-plan.ts";
+import { Puts, type PutRecord } from "./puts.ts";
+import { Reading } from "./reading.ts";
+import { Violation } from "./violation.ts";
 
 /** One worker's right to one shard, as its handler sees it. */
 interface Grant {
+  readonly workerId: string;
   readonly shardId: string;
   readonly epoch: number;
-  checkpoint: Checkpoint | undefined;
-  /** The number handled last, by key. */
-  last: Map<string, number>;
+  reading: Reading;
   /** Records that were started past the worker's own deadline. */
   late: number;
   /** The store went back since: the same lease may be granted to the same worker once more. */
   wentBack: boolean;
-  /** It was; so reading may begin again there, and `last` is how far it would be if it had. */
-  again:
-    | { readonly checkpoint: Checkpoint | undefined; readonly last: Map<string, number> }
-    | undefined;
+  /** It was, and reading may begin again there: what became of the records if it has. */
+  again: { reading: Reading; readonly restart: () => Reading } | undefined;
   /** The store has lost it: its epoch may be granted once more. */
   isVoid: boolean;
+  /** Its worker hands the shard over: no record starts any more. */
+  isHandedOver: boolean;
 }
 
 /** So many records start past a deadline: each was awaited, and the clock is looked at after that. */
@@ -50,21 +35,26 @@ const LATE_RECORDS = 0;
 
 /** What was put, and what became of it; judges each event at once. */
 export class Ledger {
-  readonly #puts = new Map<string, number>();
-  readonly #shards = new Map<string, PutRecord[]>();
-  readonly #finished = new Set<string>();
-  /** The highest number of a key that was ever started. */
-  readonly #started = new Map<string, number>();
-  readonly #running = new Map<string, Set<Running>>();
+  readonly puts = new Puts();
+  readonly #plan: DeliveryPlan;
+  readonly #finished = new Set<PutRecord>();
+  readonly #started = new Set<PutRecord>();
+  /** Calls that are under way, by what must be handled by one at a time. */
+  readonly #running = new Map<string, Set<Call>>();
   readonly #grants = new Map<string, Grant>();
   /** Handlers that began while two workers might hold one lease. */
-  readonly #begunInDoubt = new WeakSet<Running>();
+  readonly #begunInDoubt = new WeakSet<Call>();
+  /** What was done when a checkpoint was made. */
+  readonly #writes = new WeakMap<CheckpointWrite, ReadonlySet<PutRecord>>();
+  /** By the text of a checkpoint that was written: what was done by then. */
+  readonly #flushed = new Map<string, Set<PutRecord>>();
   readonly #now: () => number;
   /** Until then overlaps are no violation: the store went back, and two may hold one lease. */
   lenientUntil = -Infinity;
   repeats = 0;
 
-  constructor(now: () => number) {
+  constructor(plan: DeliveryPlan, now: () => number) {
+    this.#plan = plan;
     this.#now = now;
   }
 
@@ -72,21 +62,9 @@ export class Ledger {
     return this.#now() < this.lenientUntil;
   }
 
-  nextNumber(key: string): number {
-    const number = (this.#puts.get(key) ?? 0) + 1;
-    this.#puts.set(key, number);
-    return number;
-  }
-
-  put(shardId: string, record: PutRecord): void {
-    const records = this.#shards.get(shardId) ?? [];
-    this.#shards.set(shardId, records);
-    records.push(record);
-  }
-
   /** The store has granted a lease; or reported one again that exists. */
-  granted({ shardId, fence, checkpoint }: AcquiredLease): void {
-    const id = `${shardId} ${fence.owner} ${fence.epoch}`;
+  granted(workerId: string, { shardId, fence, checkpoint }: AcquiredLease): void {
+    const id = idOf(shardId, fence);
     for (const [other, grant] of this.#grants) {
       const same = grant.shardId === shardId && grant.epoch === fence.epoch && other !== id;
       if (same && !grant.isVoid) {
@@ -95,29 +73,39 @@ export class Ledger {
         );
       }
     }
+    const flushed = this.#flushed.get(textOf(shardId, checkpoint)) ?? new Set();
+    const isFinished = (record: PutRecord): boolean => this.#finished.has(record);
+    const begin = (): Reading => new Reading(this.#plan, checkpoint, flushed, isFinished);
     const known = this.#grants.get(id);
-    if (known?.wentBack === true) known.again = { checkpoint, last: new Map() };
-    if (known === undefined || known.last.size === 0 || known.isVoid) {
-      const { epoch } = fence;
-      this.#grants.set(id, {
-        shardId,
-        epoch,
-        checkpoint,
-        last: new Map(),
-        late: 0,
-        wentBack: false,
-        again: undefined,
-        isVoid: false,
-      });
-    }
+    if (known?.wentBack === true) known.again = { reading: begin(), restart: begin };
+    if (known !== undefined && !known.reading.isUntouched && !known.isVoid) return;
+    this.#grants.set(id, {
+      workerId,
+      shardId,
+      epoch: fence.epoch,
+      reading: begin(),
+      late: 0,
+      wentBack: false,
+      again: undefined,
+      isVoid: false,
+      isHandedOver: false,
+    });
+  }
+
+  /** A worker begins to hand over what it was granted last. */
+  handingOver(workerId: string, shardId: string): void {
+    const own = [...this.#grants.values()].filter(
+      (grant) => grant.workerId === workerId && grant.shardId === shardId && !grant.isVoid,
+    );
+    const newest = own.toSorted((a, b) => a.epoch - b.epoch).at(-1);
+    if (newest !== undefined) newest.isHandedOver = true;
   }
 
   /** Retention took all that was put so far, handled or not. */
   trim(): void {
-    for (const records of this.#shards.values()) records.length = 0;
-    for (const [key, count] of this.#puts) {
-      this.#started.set(key, count);
-      for (let number = 1; number <= count; number += 1) this.#finished.add(`${key}:${number}`);
+    for (const record of this.puts.trim()) {
+      this.#started.add(record);
+      this.#finished.add(record);
     }
   }
 
@@ -129,98 +117,113 @@ export class Ledger {
     }
   }
 
-  started(record: ConsumerRecord, { shardId, fence }: HandlerContext, running: Running): void {
-    const [key, number] = partsOf(record);
-    const grant = this.#grants.get(`${shardId} ${fence?.owner} ${fence?.epoch}`);
-    if (grant === undefined) throw new Violation(`${shardId} is read without a lease`);
-    const what = `${running.worker}: ${key}:${number} of ${shardId}`;
-    const highest = this.#started.get(key) ?? 0;
-    if (number > highest + 1) throw new Violation(`${what} came after ${key}:${highest}`);
-    const { again } = grant;
-    if (again && number !== this.#expected(again, shardId, key)) again.last.clear();
-    else again?.last.set(key, number);
-    const expected = this.#expected(grant, shardId, key);
-    if (number === expected) grant.last.set(key, number);
-    else if (again && again.last.size > 0) Object.assign(grant, again, { again: undefined });
-    else throw new Violation(`${what} came where ${key}:${expected} was next`);
-    if (number <= highest) this.repeats += 1;
-    this.#started.set(key, Math.max(highest, number));
-    if (running.isZombie() && (grant.late += 1) > LATE_RECORDS) {
+  /** The handler is called. @param fence as its context has it */
+  started(call: Call, shardId: string, fence: Fence | undefined): void {
+    const what = `${call.workerId}: ${call.records.map(({ id }) => id).join()} of ${shardId}`;
+    const grant = fence && this.#grants.get(idOf(shardId, fence));
+    if (grant === undefined) throw new Violation(`${what} is read without a lease`);
+    if (grant.isHandedOver) throw new Violation(`${what} starts while the shard is handed over`);
+    for (const record of call.records) {
+      const before = this.#unfinishedElsewhere(record);
+      if (before !== undefined) throw new Violation(`${what} came before ${before.id} was handled`);
+      if (this.#started.has(record) && !grant.reading.has(record)) this.repeats += 1;
+      this.#started.add(record);
+    }
+    this.#read(grant, call, what);
+    if (call.isZombie && (grant.late += 1) > LATE_RECORDS) {
       throw new Violation(`${what} is the ${grant.late}th record past the deadline`);
     }
-    const busy = this.#running.get(key) ?? new Set();
-    this.#running.set(key, busy);
-    for (const other of busy) {
-      if (other.signal.aborted || other.isZombie() || this.lenient) continue;
-      // A zombie may begin a few records more, which are counted above.
-      if (this.#begunInDoubt.has(other) || running.isZombie()) continue;
-      throw new Violation(`${what} was started while ${other.worker} was at ${key}`);
-    }
-    busy.add(running);
-    if (this.lenient) this.#begunInDoubt.add(running);
+    this.#checkOverlaps(call, what);
+    if (this.lenient) this.#begunInDoubt.add(call);
   }
 
-  finished(record: ConsumerRecord, running: Running): void {
-    const [key, number] = partsOf(record);
-    this.#running.get(key)?.delete(running);
-    this.#finished.add(`${key}:${number}`);
+  /** Its answer, or its failure, is on its way. */
+  ended(call: Call, outcomeOf: (record: PutRecord) => Outcome): void {
+    for (const record of call.records) {
+      this.#running.get(this.#turnOf(record))?.delete(call);
+      const { kind } = outcomeOf(record);
+      if (kind === "done" || kind === "unknown") this.#finished.add(record);
+    }
+    for (const { reading, again } of this.#grants.values()) {
+      reading.end(call, outcomeOf, this.#now());
+      again?.reading.end(call, outcomeOf, this.#now());
+    }
+  }
+
+  /** Checkpoints are sent. */
+  checkpointing(writes: readonly CheckpointWrite[]): void {
+    for (const write of writes) {
+      const { shardId, fence } = write;
+      const grant = fence && this.#grants.get(idOf(shardId, fence));
+      if (grant === undefined || grant.again !== undefined) continue;
+      this.#writes.set(write, grant.reading.done(this.#now()));
+    }
   }
 
   /** A checkpoint has just been written. */
-  checkpointed(shardId: string, checkpoint: Checkpoint): void {
-    for (const { key, number, sequenceNumber } of this.#shards.get(shardId) ?? []) {
-      const covered =
-        checkpoint.kind === "shard-end" ||
-        compareSequenceNumbers(sequenceNumber, checkpoint.sequenceNumber) <= 0;
-      if (covered && !this.#finished.has(`${key}:${number}`)) {
-        throw new Violation(
-          `${shardId}: a checkpoint covers ${key}:${number}, which is not finished`,
-        );
+  checkpointed(write: CheckpointWrite): void {
+    const { shardId, checkpoint } = write;
+    for (const record of this.puts.of(shardId)) {
+      if (isCovered(record, checkpoint) && !this.#finished.has(record)) {
+        throw new Violation(`${shardId}: a checkpoint covers ${record.id}, which is not finished`);
       }
     }
+    const text = textOf(shardId, checkpoint);
+    const known = this.#flushed.get(text) ?? new Set();
+    for (const record of this.#writes.get(write) ?? []) known.add(record);
+    this.#flushed.set(text, known);
   }
 
   /** What nobody has handled yet. */
   unfinished(): string[] {
-    return [...this.#puts].flatMap(([key, count]) =>
-      Array.from({ length: count }, (_, index) => `${key}:${index + 1}`).filter(
-        (one) => !this.#finished.has(one),
-      ),
-    );
+    return [...this.puts].flatMap((record) => (this.#finished.has(record) ? [] : [record.id]));
   }
 
-  #expected(
-    { checkpoint, last }: Pick<Grant, "checkpoint" | "last">,
-    shardId: string,
-    key: string,
-  ): number | undefined {
-    const before = last.get(key);
-    return before === undefined ? this.#firstAfter(shardId, checkpoint, key) : before + 1;
+  /** Records of a key go through shards in order, in whatever order each shard is read. */
+  #unfinishedElsewhere({ key, number, shardId }: PutRecord): PutRecord | undefined {
+    const earlier = this.puts.ofKey(key).slice(0, number - 1);
+    return earlier.findLast((one) => one.shardId !== shardId && !this.#finished.has(one));
   }
 
-  #firstAfter(
-    shardId: string,
-    checkpoint: Checkpoint | undefined,
-    key: string,
-  ): number | undefined {
-    const after = checkpoint?.kind === "position" ? checkpoint.sequenceNumber : "";
-    return this.#shards
-      .get(shardId)
-      ?.find((put) => put.key === key && compareSequenceNumbers(put.sequenceNumber, after) > 0)
-      ?.number;
+  #read(grant: Grant, call: Call, what: string): void {
+    const { again } = grant;
+    const now = this.#now();
+    if (again?.reading.start(call, now) !== undefined) again.reading = again.restart();
+    const wrong = grant.reading.start(call, now);
+    if (wrong === undefined) return;
+    if (again === undefined || again.reading.isUntouched) throw new Violation(`${what} ${wrong}`);
+    Object.assign(grant, { reading: again.reading, again: undefined });
+  }
+
+  #checkOverlaps(call: Call, what: string): void {
+    for (const record of call.records) {
+      const turn = this.#turnOf(record);
+      const running = this.#running.get(turn) ?? new Set();
+      this.#running.set(turn, running);
+      for (const other of running) {
+        if (other === call || other.signal.aborted || other.isZombie || this.lenient) continue;
+        // A zombie may begin a few records more, which are counted above.
+        if (this.#begunInDoubt.has(other) || call.isZombie) continue;
+        throw new Violation(`${what} was started while ${other.workerId} was at ${turn}`);
+      }
+      running.add(call);
+    }
+  }
+
+  /** What is handled by one at a time. */
+  #turnOf({ key, id }: PutRecord): string {
+    return this.#plan.ordering === "none" ? id : key;
   }
 }
 
-/** A record's data: its key, its number, and as much more as makes it so large. */
-export function dataOf(key: string, number: number, bytes: number): Uint8Array {
-  const head = Buffer.from(`${key}:${number};`);
-  const data = new Uint8Array(Math.max(bytes, head.length));
-  data.set(head);
-  return data;
+function isCovered(record: Position, checkpoint: Checkpoint): boolean {
+  return checkpoint.kind === "shard-end" || comparePositions(record, checkpoint) <= 0;
 }
 
-function partsOf(record: ConsumerRecord): [key: string, number: number] {
-  const head = Buffer.from(record.data.subarray(0, 64)).toString();
-  const [key, number] = head.slice(0, head.indexOf(";")).split(":");
-  return [key!, Number(number)];
+function idOf(shardId: string, { owner, epoch }: Fence): string {
+  return `${shardId} ${owner} ${epoch}`;
+}
+
+function textOf(shardId: string, checkpoint: Checkpoint | undefined): string {
+  return JSON.stringify([shardId, checkpoint]);
 }

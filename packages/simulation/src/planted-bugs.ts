@@ -252,6 +252,48 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
       replace: "this.#hasFailed = true; this.#over.abort(error);",
     },
   ],
+  "records of a key side by side": [
+    {
+      file: "core/delivery/lane-of.js",
+      find: "partitionKey || undefined",
+      replace: "undefined",
+    },
+  ],
+  "one more at once than allowed": [
+    {
+      file: "core/delivery/concurrent.js",
+      find: "this.#calls.running < this.#concurrency",
+      replace: "this.#calls.running <= this.#concurrency",
+    },
+  ],
+  "several at once start after a stop": [
+    {
+      file: "core/delivery/concurrent.js",
+      find: "this.#calls.running < this.#concurrency && !this.#over",
+      replace: "this.#calls.running < this.#concurrency",
+    },
+  ],
+  "what is done beyond a checkpoint is delivered again": [
+    {
+      file: "core/delivery/tracker.js",
+      find: "if (!this.#beyond.isResumed)",
+      replace: "if (true)",
+    },
+  ],
+  "a checkpoint says of a record in hand that it is done": [
+    {
+      file: "core/delivery/beyond.js",
+      find: "runs.add(sequenceNumber, sub, done)",
+      replace: "runs.add(sequenceNumber, sub, true)",
+    },
+  ],
+  "a lease that is not looked at after a write": [
+    {
+      file: "core/delivery/pump.js",
+      find: "this.#look = isUnwritten;",
+      replace: "this.#look = false;",
+    },
+  ],
 };
 
 /**

@@ -32,7 +32,7 @@ export interface StoreEvents {
   /** An answer has come back, and its caller still waits for it. */
   onAnswer(operation: string, answer: unknown): void;
   /** A call is made. */
-  onCall(operation: string): void;
+  onCall(operation: string, parameters: readonly unknown[]): void;
 }
 
 export interface StoreLinkOptions {
@@ -122,7 +122,7 @@ export function storeLink(options: StoreLinkOptions): LeaseStore {
           target.watch(scope, () => process.pass(onHint), signal);
       }
       return async (...parameters: unknown[]) => {
-        events.onCall(String(name));
+        events.onCall(String(name), parameters);
         const sentAt = clock.monotonic();
         const answer = await process.through(call(String(name), parameters));
         if (isAcknowledged(answer)) events.onAcknowledged(sentAt);

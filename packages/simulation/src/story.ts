@@ -8,9 +8,12 @@ import {
 } from "@aws-sdk/client-kinesis";
 import { MemoryStoreData, ownerOf, type WorkerIdentity } from "@kc/core";
 import { FakeClock, FakeKinesis } from "@kc/emulator";
-import { dataOf, Ledger, Violation } from "./ledger.ts";
+import { deliveryRandom, ONE_BY_ONE, planOf, type DeliveryPlan } from "./delivery-plan.ts";
+import { Ledger } from "./ledger.ts";
+import { dataOf } from "./puts.ts";
 import { Random } from "./random.ts";
 import type { Weather } from "./store-link.ts";
+import { Violation } from "./violation.ts";
 import { LEASE_MS, SCOPE, STREAM, Worker } from "./worker.ts";
 
 const KEYS = Array.from({ length: 12 }, (_, index) => `k${index}`);
@@ -47,7 +50,9 @@ class Story {
   readonly #clock = new FakeClock();
   readonly #kinesis: FakeKinesis;
   readonly #data = new MemoryStoreData();
-  readonly #ledger = new Ledger(() => this.#clock.monotonic());
+  readonly #deliveryRandom: Random;
+  readonly #plan: DeliveryPlan | undefined;
+  readonly #ledger: Ledger;
   readonly #weather: Weather;
   readonly #push: boolean;
   /** How often nobody is there for longer than the stream keeps its records. */
@@ -67,6 +72,9 @@ class Story {
   constructor(seed: number) {
     this.#seed = seed;
     this.#random = new Random(seed);
+    this.#deliveryRandom = deliveryRandom(seed);
+    this.#plan = planOf(this.#deliveryRandom);
+    this.#ledger = new Ledger(this.#plan ?? ONE_BY_ONE, () => this.#clock.monotonic());
     const random = this.#random;
     this.#weather = {
       away: false,
@@ -103,6 +111,7 @@ class Story {
 
   async run(): Promise<void> {
     const random = this.#random;
+    if (this.#plan !== undefined) this.#note(`delivery: ${JSON.stringify(this.#plan)}`);
     const shards = random.between(1, 4);
     await this.#kinesis.send(
       new CreateStreamCommand({
@@ -181,6 +190,8 @@ class Story {
             bandwidth: this.#random.pick([undefined, undefined, 4 * MIB]),
           },
           push: this.#push,
+          plan: this.#plan,
+          deliveryRandom: this.#deliveryRandom,
           onEvicted: (evicted) => this.#judgeEviction(evicted),
           onViolation: (error) => (this.#violation ??= error),
         }),
@@ -214,7 +225,7 @@ class Story {
 
   /** It is evicted while one of its shards is handed over and waits for a handler. */
   async #cutOffInHandOff(worker: Worker): Promise<void> {
-    worker.slow = { until: this.#clock.monotonic() + 20_000, ms: 12_000 };
+    worker.handler.slow = { until: this.#clock.monotonic() + 20_000, ms: 12_000 };
     await this.#put(12);
     await this.#advance(2000);
     worker.onHandOff = () => {
@@ -230,7 +241,7 @@ class Story {
   #refuse(worker: Worker): void {
     this.#note(`${worker.id}'s claims are refused for good`, () => {
       worker.weather.refused = true;
-      worker.slow = { until: this.#clock.monotonic() + 30_000, ms: 3000 };
+      worker.handler.slow = { until: this.#clock.monotonic() + 30_000, ms: 3000 };
     });
   }
 
@@ -239,7 +250,7 @@ class Story {
     const ms = this.#random.pick([50, 400, 1500, 4000, 12_000]);
     const forMs = this.#random.between(2000, 20_000);
     this.#note(`${worker.id}'s handler takes ${ms} ms a record for ${forMs} ms`, () => {
-      worker.slow = { until: this.#clock.monotonic() + forMs, ms };
+      worker.handler.slow = { until: this.#clock.monotonic() + forMs, ms };
     });
   }
 
@@ -323,12 +334,12 @@ class Story {
   async #put(count: number): Promise<void> {
     for (let n = 0; n < count; n += 1) {
       const key = this.#random.pick(KEYS);
-      const number = this.#ledger.nextNumber(key);
+      const number = this.#ledger.puts.nextNumber(key);
       const Data = dataOf(key, number, this.#nextSize());
       const { ShardId, SequenceNumber } = await this.#kinesis.send(
         new PutRecordCommand({ StreamName: STREAM, PartitionKey: key, Data }),
       );
-      this.#ledger.put(ShardId!, { key, number, sequenceNumber: SequenceNumber! });
+      this.#ledger.puts.add(ShardId!, key, number, { sequenceNumber: SequenceNumber! });
       this.#records += 1;
     }
     this.#note(`${count} records are put`);
@@ -420,7 +431,7 @@ class Story {
       worker.weather.away = false;
       worker.weather.refused = false;
       worker.onHeartbeat = worker.onHandOff = undefined;
-      worker.slow = { until: -Infinity, ms: 0 };
+      worker.handler.slow = { until: -Infinity, ms: 0 };
     }
     this.#join();
     await this.#advance(QUIET_MS);

@@ -5,18 +5,20 @@ import {
   type AcquiredLease,
   type BulkCheckpointResult,
   type CheckpointWrite,
-  type ConsumerRecord,
+  type ConsumerOptions,
   type ConsumerStatus,
-  type HandlerContext,
   type MemoryStoreData,
   type WorkerIdentity,
 } from "@kc/core";
 import type { FakeClock, FakeKinesis } from "@kc/emulator";
 import { EvictionJudge, evictedBy } from "./eviction-judge.ts";
-import { Violation, type Ledger, type Running } from "./ledger.ts";
+import type { DeliveryPlan } from "./delivery-plan.ts";
+import { SimulatedHandler } from "./handler.ts";
+import type { Ledger } from "./ledger.ts";
 import { Process } from "./process.ts";
 import type { Random } from "./random.ts";
 import { REFUSED, storeLink, writtenOf, type Weather } from "./store-link.ts";
+import { Violation } from "./violation.ts";
 
 export const STREAM = "orders";
 export const SCOPE = { application: "billing", streamName: STREAM };
@@ -41,6 +43,10 @@ export interface WorkerOptions {
   /** How far away Kinesis is, and how many bytes a second come from there. */
   readonly link: { readonly latencyMs: number; readonly bandwidth: number | undefined };
   readonly push: boolean;
+  /** How its handler is called; undefined = without options. */
+  readonly plan: DeliveryPlan | undefined;
+  /** Where what delivery leaves to chance comes from. */
+  readonly deliveryRandom: Random;
   /** Somebody evicts this incarnation, at this moment. */
   readonly onEvicted: (worker: WorkerIdentity) => void;
   readonly onViolation: (error: Error) => void;
@@ -55,8 +61,7 @@ export class Worker {
   readonly weather = { away: false, refused: false };
   /** Its own way to Kinesis, with its own faults. */
   readonly kinesis: FakeKinesis;
-  /** Until then, by the world's clock, each record takes so long. */
-  slow: { readonly until: number; readonly ms: number } = { until: -Infinity, ms: 0 };
+  readonly handler: SimulatedHandler;
   /** Called once, when the next heartbeat has come back. */
   onHeartbeat: (() => void) | undefined;
   /** Called once, when the next hand-off of a shard begins. */
@@ -65,8 +70,9 @@ export class Worker {
   held = 0;
   readonly #options: WorkerOptions;
   readonly #stop = new AbortController();
-  /** The signals of the records that are in its handler. */
-  readonly #signals = new Set<AbortSignal>();
+  readonly #settings: Pick<ConsumerOptions, "flushIntervalMs" | "discoveryIntervalMs"> & {
+    readonly drainTimeoutMs: number;
+  };
   #sentAt = 0;
   /** Undefined while it runs. */
   ended: { readonly error: unknown } | undefined;
@@ -84,6 +90,19 @@ export class Worker {
       latency: () => random.between(latencyMs / 2, latencyMs),
       ...(bandwidth === undefined ? {} : { bandwidth }),
       random: random.next,
+    });
+    this.#settings = {
+      flushIntervalMs: random.pick([0, 500, 1000, 5000]),
+      drainTimeoutMs: random.pick(DRAINS_MS),
+      discoveryIntervalMs: random.pick([5000, 30_000]),
+    };
+    this.handler = new SimulatedHandler({
+      ...options,
+      workerId: id,
+      process: this.process,
+      drainTimeoutMs: this.#settings.drainTimeoutMs,
+      isZombie: () => this.isZombie,
+      isStopped: () => this.#stop.signal.aborted,
     });
     void this.#run();
   }
@@ -119,7 +138,7 @@ export class Worker {
       clock: this.#options.clock,
       process: this.process,
       isScanning: () => this.ended === undefined && consumer.status().state === "running",
-      signals: () => this.#signals,
+      signals: () => this.handler.signals,
       onViolation,
     });
     const consumer: Consumer = new Consumer({
@@ -141,8 +160,11 @@ export class Worker {
             const incarnation = evictedBy(operation, answer, this.group.status());
             if (incarnation !== undefined) judge.evicted(incarnation);
           },
-          onCall: (operation) => {
+          onCall: (operation, parameters) => {
             this.#count(operation);
+            if (operation === "setCheckpoints") {
+              this.#options.ledger.checkpointing(parameters[1] as readonly CheckpointWrite[]);
+            }
             if (operation === "joinWorker") judge.joining();
           },
         },
@@ -160,9 +182,10 @@ export class Worker {
           if (!this.#options.weather.kinesisAway || fields?.["why"] !== CUT_OFF) return;
           onViolation(new Violation(`${this.id}, where nobody reaches Kinesis: ${message}`));
         },
-        info: (message) => {
+        info: (message, fields) => {
           if (message === "the scan has ended") this.#lookAtEnd(consumer.status());
           if (message !== "handing a shard over") return;
+          this.#options.ledger.handingOver(this.id, String(fields?.["shardId"]));
           this.onHandOff?.();
           this.onHandOff = undefined;
         },
@@ -171,12 +194,13 @@ export class Worker {
       random: this.#options.random.next,
       start,
       scanIntervalMs: 1000,
-      flushIntervalMs: this.#options.random.pick([0, 500, 1000, 5000]),
-      drainTimeoutMs: this.#options.random.pick(DRAINS_MS),
-      discoveryIntervalMs: this.#options.random.pick([5000, 30_000]),
+      ...this.#settings,
     });
     const error = await consumer
-      .scan((record, context) => this.#handle(record, context), { signal: this.#stop.signal })
+      .scan((record, context) => this.handler.handle(record, context), {
+        ...this.#options.plan,
+        signal: this.#stop.signal,
+      })
       .then(
         () => undefined,
         (reason: unknown) => reason,
@@ -187,31 +211,6 @@ export class Worker {
     if (error !== undefined && !isLateStop) {
       onViolation(error instanceof Error ? error : new Error("the scan failed", { cause: error }));
     }
-  }
-
-  async #handle(record: ConsumerRecord, context: HandlerContext): Promise<void> {
-    const { ledger, random, onViolation } = this.#options;
-    const running: Running = {
-      worker: this.id,
-      key: record.partitionKey!,
-      signal: context.signal,
-      isZombie: () => this.isZombie,
-    };
-    try {
-      ledger.started(record, context, running);
-    } catch (error) {
-      return onViolation(error as Error);
-    }
-    this.#signals.add(running.signal);
-    const { until, ms: slowMs } = this.slow;
-    if (this.#options.clock.monotonic() < until) {
-      await new Promise<void>((resolve) => void this.process.setTimer(resolve, slowMs));
-    } else if (random.chance(0.3)) {
-      const ms = random.chance(0.05) ? random.between(1000, 8000) : random.between(1, 50);
-      await new Promise<void>((resolve) => void this.process.setTimer(resolve, ms));
-    }
-    this.#signals.delete(running.signal);
-    ledger.finished(record, running);
   }
 
   /** A worker that the store refuses for good must have left the group, if it could. */
@@ -249,17 +248,18 @@ export class Worker {
         onEvicted(parameters[1] as WorkerIdentity);
       }
       if (operation === "acquireLeases") {
-        for (const lease of answer as readonly AcquiredLease[]) ledger.granted(lease);
+        for (const lease of answer as readonly AcquiredLease[]) ledger.granted(this.id, lease);
       }
       if (operation !== "setCheckpoints") return;
       const writes = parameters[1] as readonly CheckpointWrite[];
       const answers = answer as readonly BulkCheckpointResult[];
-      for (const { shardId, checkpoint, fence } of writtenOf(writes, answers)) {
+      for (const write of writtenOf(writes, answers)) {
+        const { shardId, fence } = write;
         const { owner, epoch } = this.#options.data.shard(SCOPE, shardId);
         if (owner !== fence?.owner || epoch !== fence?.epoch) {
           throw new Violation(`${shardId}: ${fence?.owner} wrote, and ${owner} holds it`);
         }
-        ledger.checkpointed(shardId, checkpoint);
+        ledger.checkpointed(write);
       }
     } catch (error) {
       if (!(error instanceof Violation)) throw error;
