@@ -17,15 +17,14 @@ import { Registry } from "prom-client";
 import { consumer, decodedPages } from "./read/contestants.ts";
 import { compare, median, type Contestant } from "./rounds.ts";
 
-const ROUNDS = 5;
+const ROUNDS = 3;
 /**
  * Full pages, as a consumer that catches up reads them; small ones, of which there are many; and a shard's
- * first and only record, for what a shard's beginning and end cost. Pages are many where they are what is
- * measured: a shard shows all its counters at its beginning.
+ * first and only record, for what a shard's beginning and end cost.
  */
 const PAGES = {
-  "pages of 2000 records": { shards: 48, pages: 8, records: 2000, bytes: 1024 },
-  "pages of 20 records": { shards: 48, pages: 150, records: 20, bytes: 1024 },
+  "pages of 2000 records": { shards: 48, pages: 7, records: 2000, bytes: 1024 },
+  "pages of 20 records": { shards: 48, pages: 151, records: 20, bytes: 1024 },
   "shards of one record": { shards: 500, pages: 1, records: 1, bytes: 1024 },
 } as const;
 const GAUGES = { shards: 1000, seconds: 20 } as const;
@@ -41,11 +40,14 @@ export async function benchCounters(): Promise<object> {
     console.error(name);
     const total = pages.shards * pages.pages * pages.records;
     const client = decodedPages(pages);
-    const contestants: Record<string, Contestant> = { none: consumer(client, total) };
+    // A shard shows all its counters at its beginning: what comes after the first pages is measured.
+    const after = pages.pages === 1 ? 0 : pages.shards * pages.records;
+    const options = { after, virtual: true };
+    const contestants: Record<string, Contestant> = { none: consumer(client, total, options) };
     for (const [adapter, counter] of Object.entries(counters)) {
-      contestants[adapter] = consumer(client, total, { counter });
+      contestants[adapter] = consumer(client, total, { ...options, counter });
     }
-    contestants["listener"] = listening(consumer(client, total));
+    contestants["listener"] = listening(consumer(client, total, options));
     const comparison = await compare(contestants, ROUNDS);
     const { none, ...others } = comparison.cpuMicrosPerRecord;
     const more = Object.entries(others).map(([each, micros]) => [

@@ -12,13 +12,19 @@ import {
   type KinesisClientLike,
   type WireOption,
 } from "@kc/core";
+import { FakeClock } from "@kc/emulator";
 import { STREAM } from "./canned.ts";
 import type { CannedPages } from "./canned-server.ts";
 import type { Contestant } from "../rounds.ts";
 
 const MIB = 1024 * 1024;
+/** Between two polls of a shard: what the quota allows. */
+const POLL_INTERVAL_MS = 200;
 
-/** A whole consumer, with a handler that does nothing, until it has seen so many records. */
+/**
+ * A whole consumer, with a handler that does nothing, until it has seen so many records. It is measured once
+ * `after` of them came. A shard is polled five times a second at most: in virtual time nothing waits for that.
+ */
 export function consumer(
   client: KinesisClientLike,
   total: number,
@@ -27,11 +33,15 @@ export function consumer(
     awaits = false,
     counter,
     delivery = {},
+    after = 0,
+    virtual = false,
   }: {
     wire?: WireOption;
     awaits?: boolean;
     counter?: Counter;
     delivery?: DeliveryOptions;
+    after?: number;
+    virtual?: boolean;
   } = {},
 ): Contestant {
   return async (begin) => {
@@ -39,21 +49,33 @@ export function consumer(
     let records = 0;
     const count = (): void => {
       records += 1;
+      if (records === after) begin();
       if (records === total) stop.abort();
     };
-    begin();
+    if (after === 0) begin();
     const handler: Handler = awaits ? async () => count() : count;
     const options = { start: "TRIM_HORIZON", immediateRescan: true, wire } as const;
+    const clock = virtual ? new FakeClock() : undefined;
     const reader = new Consumer({
       stream: STREAM,
       client,
+      ...(clock === undefined ? {} : { clock }),
       maxBufferedBytes: 512 * MIB,
       ...options,
       ...(counter === undefined ? {} : { counter }),
     });
-    await reader.scan(handler, { ...delivery, signal: stop.signal });
-    return { records };
+    const scan = reader.scan(handler, { ...delivery, signal: stop.signal });
+    if (clock !== undefined) await passTime(clock, scan);
+    await scan;
+    return { records: records - after };
   };
+}
+
+async function passTime(clock: FakeClock, scan: Promise<void>): Promise<void> {
+  let over = false;
+  const end = (): void => void (over = true);
+  scan.then(end, end);
+  while (!over) await clock.advance(POLL_INTERVAL_MS);
 }
 
 /** What one writes by hand: all shards at once, each page after the other. */
