@@ -8,6 +8,7 @@ export {
 } from "./checkpoints/application-columns.ts";
 export { checkClaim, checkScope, namespaceOf } from "./checkpoints/namespace.ts";
 export { RefusalGrace } from "./checkpoints/refusal-grace.ts";
+export { batches } from "./delivery/batches.ts";
 export { checkListOptions } from "./delivery/dead-letter-list.ts";
 export { deadLetterId, pointerTo } from "./delivery/dead-letter.ts";
 export {
@@ -32,16 +33,32 @@ export {
   writeOutcome,
   type ShardLease,
 } from "./checkpoints/write-outcome.ts";
+export { deliveryOf } from "./delivery/delivery-of.ts";
+export {
+  PushedDelivery,
+  type PushedDeliveryOptions,
+  type PushedOutcome,
+  type PushedRecords,
+} from "./delivery/pushed-delivery.ts";
 export { relayed } from "./relay.ts";
 export { checkOptionNames } from "./options/option-names.ts";
 export {
   checkBoolean,
+  checkDuration,
   checkFunction,
   checkMethods,
   checkOneOf,
   checkWholeNumber,
   type Bounds,
 } from "./options/option-values.ts";
+export { checkDeaggregate } from "./options/resolve-settings.ts";
+export {
+  checkApplicationName,
+  resolveTools,
+  type ResolvedTools,
+  type Tools,
+} from "./options/resolve-tools.ts";
+export { resolveBatches, resolveDelivery } from "./options/resolve-delivery.ts";
 export { classifySdkError, withoutResponse, type SdkFailure } from "./sdk-failure.ts";
 export { sdkTarget, type SdkTarget } from "./sdk-target.ts";
 export { codeOfError, typeOfError, withoutMessage } from "./without-message.ts";

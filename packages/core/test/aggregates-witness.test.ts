@@ -44,7 +44,13 @@ test("aws-kinesis-agg takes our aggregates apart", async () => {
   const { default: library } = await import("aws-kinesis-agg");
   const records = given("140 keys");
   const [{ entry }] = aggregate(records) as [ReturnType<typeof aggregate>[number]];
-  const record = { data: Buffer.from(entry.Data!).toString("base64"), partitionKey: "a" };
+  const record = {
+    kinesisSchemaVersion: "1.0",
+    partitionKey: "a",
+    sequenceNumber: "1",
+    data: Buffer.from(entry.Data!).toString("base64"),
+    approximateArrivalTimestamp: 1.7e9,
+  };
   let taken: UserRecords = [];
   library.deaggregateSync(record, true, (error, all = []) => {
     expect(error ?? undefined).toBeUndefined();

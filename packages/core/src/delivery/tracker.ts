@@ -1,7 +1,6 @@
 import type { ShardProgress } from "../checkpoints/shard-progress.ts";
-import type { Reservation } from "../reading/read-account.ts";
 import type { RecordCursor } from "../reading/record-cursor.ts";
-import type { Page } from "../reading/shard-reader.ts";
+import type { Page, PageMemory } from "../reading/shard-reader.ts";
 import type { ConsumerRecord } from "../record.ts";
 import { Beyond, type OpenRecords } from "./beyond.ts";
 import { UnfinishedRecords } from "./unfinished-records.ts";
@@ -17,7 +16,7 @@ export type PageAge = Pick<Page, "millisBehindLatest" | "receivedAt">;
 
 /** Without the records of its page, so that a record in a copy keeps no page alive. */
 interface OpenPage extends PageAge {
-  readonly memory: Reservation;
+  readonly memory: PageMemory;
   /** Ordinals from here on belong to the pages after it. Infinity = it is the newest one. */
   end: number;
   /** Of its records that were started, those that are not finished. */

@@ -133,7 +133,7 @@ function checkTogether(options: ResolvedDelivery): void {
   if (maxRecordAgeMs !== Infinity && onFailure === "stop") {
     throw new ConfigError(
       "maxRecordAgeMs",
-      `an old record would end every scan: it needs onFailure: "skip", or a dead-letter queue`,
+      `an old record could never be passed: it needs onFailure: "skip", or a dead-letter queue`,
     );
   }
 }

@@ -1,7 +1,7 @@
 import { checkedStore } from "../checkpoints/checked-store.ts";
 import { MemoryStore } from "../checkpoints/memory-store.ts";
 import type { Store, StoreScope } from "../checkpoints/store.ts";
-import { MAX_TIMER_MS, systemClock, type Clock } from "../clock.ts";
+import { MAX_TIMER_MS, type Clock } from "../clock.ts";
 import { ConfigError } from "../errors.ts";
 import { AllGroup } from "../groups/all-group.ts";
 import type { AnyGroup } from "../groups/group.ts";
@@ -11,6 +11,7 @@ import { Telemetry } from "../telemetry/telemetry.ts";
 import type { ConsumerOptions, LeasingConsumerOptions } from "./consumer-options.ts";
 import { checkOptionNames } from "./option-names.ts";
 import { checkFunction, checkMethods } from "./option-values.ts";
+import { checkApplicationName, resolveTools } from "./resolve-tools.ts";
 import { resolveSettings, type ResolvedSettings } from "./resolve-settings.ts";
 
 /** The options, checked, with every default filled in. */
@@ -26,9 +27,6 @@ export interface ResolvedOptions extends ResolvedSettings {
   readonly random: () => number;
   readonly onShardClosed: ((shardId: string) => unknown) | undefined;
 }
-
-/** Databases disagree on control characters: some cut a name at NUL, some refuse it. */
-const APPLICATION_NAME = /^[^\p{Cc}\p{Surrogate}]{1,255}$/u;
 
 const OPTION_NAMES: Readonly<Record<keyof ConsumerOptions, true>> = {
   stream: true,
@@ -67,17 +65,11 @@ export function resolveOptions(options: ConsumerOptions | LeasingConsumerOptions
   const streamName = streamNameOf(streamId);
   const application = checkApplication(options);
   const group: AnyGroup = options.group === undefined ? new AllGroup() : options.group;
-  const { store = new MemoryStore(), clock = systemClock, random = Math.random } = options;
-  const { client, counter, logger, onShardClosed } = options;
+  const { store = new MemoryStore(), client, onShardClosed } = options;
   checkStore(store);
   checkMethods("group", group, ["run"], "a group, such as AllGroup or LeaseGroup");
-  checkMethods("clock", clock, ["now", "monotonic", "setTimer", "yield"], "a Clock");
-  checkFunction("random", random);
+  const { clock, random, counter, logger } = resolveTools(options);
   if (client !== undefined) checkMethods("client", client, ["send"], "a KinesisClient");
-  if (counter !== undefined) checkMethods("counter", counter, ["add"], "a Counter");
-  if (logger !== undefined) {
-    checkMethods("logger", logger, ["debug", "info", "warn", "error"], "a Logger");
-  }
   if (onShardClosed !== undefined) checkFunction("onShardClosed", onShardClosed);
   group.validate?.(options.store);
   return {
@@ -100,11 +92,9 @@ function checkApplication({
   store,
 }: Pick<ConsumerOptions, "application" | "store">): string {
   if (application === undefined && store === undefined) return "default";
-  if (typeof application === "string" && APPLICATION_NAME.test(application)) return application;
-  throw new ConfigError(
-    "application",
-    "must be a name of 1 to 255 characters, without control characters and halves of surrogate " +
-      "pairs: the store keeps this consumer's progress under it",
+  return checkApplicationName(
+    application,
+    "the store keeps this consumer's progress under it",
   );
 }
 

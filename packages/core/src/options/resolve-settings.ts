@@ -84,7 +84,8 @@ function checkStart(start: unknown): StartPosition {
   return { timestamp: new Date(date) };
 }
 
-function checkDeaggregate(deaggregate: unknown): Deaggregate {
+/** @throws ConfigError */
+export function checkDeaggregate(deaggregate: unknown): Deaggregate {
   if (typeof deaggregate === "boolean" || deaggregate === "all") return deaggregate;
   throw new ConfigError("deaggregate", `must be true, false or "all", not ${shown(deaggregate)}`);
 }

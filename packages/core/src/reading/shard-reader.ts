@@ -16,8 +16,11 @@ export interface Page {
   readonly receivedAt: number;
   /** Present in the last page of a closed shard. Some emulators leave the children out. */
   readonly end: { readonly children: readonly Shard[] } | undefined;
-  readonly memory: Reservation;
+  readonly memory: PageMemory;
 }
+
+/** What a page takes up. */
+export type PageMemory = Pick<Reservation, "taken" | "hold" | "shrinkTo" | "release">;
 
 export interface ReaderStatus {
   /** Records of pages that wait for `next`. */

@@ -1,0 +1,118 @@
+import { KcError, type BatchHandler, type Handler } from "@kc/core";
+import {
+  batches,
+  checkFunction,
+  deliveryOf,
+  PushedDelivery,
+  resolveBatches,
+  resolveDelivery,
+  type PushedDeliveryOptions,
+} from "@kc/core/adapter";
+import { shardsOf, type EventShard, type LambdaAnswer, type LambdaHandler } from "./lambda-event.ts";
+import {
+  partBatchOptions,
+  partOptions,
+  type LambdaBatchOptions,
+  type LambdaOptions,
+  type ResolvedLambdaOptions,
+} from "./lambda-options.ts";
+import { TimeLeft } from "./time-left.ts";
+
+/** Delivers the records of a stream, by the options of one function. */
+type OpenStream = (options: PushedDeliveryOptions) => PushedDelivery;
+
+/**
+ * A function for the event source mapping of a Kinesis stream, which brings an event's records to the handler
+ * as `scan` does, with the same options. It answers with the first record of each shard that is not done;
+ * the mapping needs `ReportBatchItemFailures`, or these records are lost.
+ * @throws ConfigError that names the option
+ */
+export function toLambdaHandler<Value = undefined>(
+  handler: Handler<Value>,
+  options: LambdaOptions<Value> = {},
+): LambdaHandler {
+  const [delivery, own] = partOptions(options);
+  const policy = resolveDelivery(delivery);
+  checkFunction("handler", handler);
+  return lambdaHandler(own, (pushed) => {
+    return new PushedDelivery((source) => deliveryOf(handler as Handler, policy, source), pushed);
+  });
+}
+
+/** The same for a batch handler, with the options of `scanBatch`. @throws ConfigError that names the option */
+export function toLambdaBatchHandler<Value = undefined>(
+  handler: BatchHandler<Value>,
+  options: LambdaBatchOptions<Value> = {},
+): LambdaHandler {
+  const [delivery, own] = partBatchOptions(options);
+  const policy = resolveBatches(delivery);
+  checkFunction("handler", handler);
+  return lambdaHandler(own, (pushed) => {
+    return new PushedDelivery((source) => batches(handler as BatchHandler, policy, source), pushed);
+  });
+}
+
+function lambdaHandler(options: ResolvedLambdaOptions, open: OpenStream): LambdaHandler {
+  const { clock, drainTimeoutMs } = options;
+  const streamOf = streams(options, open);
+  return async (event, context) => {
+    const time = new TimeLeft(context, drainTimeoutMs, clock);
+    try {
+      const shards = shardsOf(event);
+      const undone = await Promise.all(
+        shards.map((shard) => deliver(streamOf(shard), shard, time, clock.now())),
+      );
+      return answerOf(undone);
+    } finally {
+      time.close();
+    }
+  };
+}
+
+/** One delivery for each stream, kept from one invocation to the next. */
+function streams(
+  { application, deaggregate, counter, logger, clock, random }: ResolvedLambdaOptions,
+  open: OpenStream,
+): (shard: EventShard) => PushedDelivery {
+  const known = new Map<string, PushedDelivery>();
+  return ({ streamARN, streamName }) => {
+    const stream =
+      known.get(streamARN) ??
+      open({
+        source: { application, streamName, streamARN },
+        deaggregate,
+        counter,
+        logger,
+        clock,
+        random,
+      });
+    known.set(streamARN, stream);
+    return stream;
+  };
+}
+
+/** The number of the first record that is not done. @throws what is wrong whatever the record */
+async function deliver(
+  stream: PushedDelivery,
+  { shardId, records }: EventShard,
+  { stop, abandon, drainTimeoutMs }: TimeLeft,
+  now: number,
+): Promise<string | undefined> {
+  const { ApproximateArrivalTimestamp: newest } = records.at(-1)!;
+  const { undone, error } = await stream.deliver({
+    shardId,
+    records,
+    millisBehindLatest: Math.max(0, now - newest.getTime()),
+    stop,
+    abandon,
+    drainTimeoutMs,
+  });
+  const isHandlers = KcError.is(error) && error.code === "HANDLER_FAILED";
+  if (error !== undefined && !isHandlers) throw error;
+  return undone;
+}
+
+function answerOf(undone: readonly (string | undefined)[]): LambdaAnswer {
+  const failed = undone.filter((number) => number !== undefined);
+  return { batchItemFailures: failed.map((itemIdentifier) => ({ itemIdentifier })) };
+}

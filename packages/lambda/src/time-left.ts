@@ -1,0 +1,47 @@
+import type { Clock } from "@kc/core";
+import type { LambdaContext } from "./lambda-event.ts";
+
+/**
+ * The time of one invocation: no record is started in its last part, and handlers that are under way in the
+ * middle of that part are not waited for, so that there is time to answer. An invocation that is not
+ * answered in time repeats everything.
+ */
+export class TimeLeft {
+  /** How long that last part is, in milliseconds. */
+  readonly drainTimeoutMs: number;
+  readonly #stop = new AbortController();
+  readonly #abandon = new AbortController();
+  readonly #cancels: readonly (() => void)[];
+
+  /** @param drainTimeoutMs the longest that it may be */
+  constructor(context: LambdaContext | undefined, drainTimeoutMs: number, clock: Clock) {
+    const leftMs = context?.getRemainingTimeInMillis() ?? Infinity;
+    this.drainTimeoutMs = Math.min(drainTimeoutMs, Math.max(0, leftMs) / 2);
+    this.#cancels =
+      leftMs === Infinity
+        ? []
+        : [
+            clock.setTimer(() => this.#end(this.#stop), leftMs - this.drainTimeoutMs),
+            clock.setTimer(() => this.#end(this.#abandon), leftMs - this.drainTimeoutMs / 2),
+          ];
+  }
+
+  /** Aborts when no further record is to be started. */
+  get stop(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  /** Aborts when handlers are not waited for any longer. */
+  get abandon(): AbortSignal {
+    return this.#abandon.signal;
+  }
+
+  /** The invocation is answered. */
+  close(): void {
+    for (const cancel of this.#cancels) cancel();
+  }
+
+  #end(part: AbortController): void {
+    part.abort(new DOMException("the function's time is nearly over", "AbortError"));
+  }
+}
