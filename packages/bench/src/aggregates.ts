@@ -55,7 +55,13 @@ function byAwsKinesisAgg(client: KinesisClientLike, total: number): Contestant {
       ({ data, partitionKey, sequenceNumber }) => {
         const { buffer, byteOffset, byteLength } = data;
         const text = Buffer.from(buffer, byteOffset, byteLength).toString("base64");
-        const record = { data: text, partitionKey, sequenceNumber };
+        const record = {
+          kinesisSchemaVersion: "1.0",
+          data: text,
+          partitionKey: partitionKey!,
+          sequenceNumber,
+          approximateArrivalTimestamp: 0,
+        };
         aws.deaggregateSync(record, true, (_error, inside = []) => {
           records += inside.length;
         });

@@ -84,7 +84,8 @@ export function shardsOf(event: KinesisEvent): readonly EventShard[] {
   return [...shards.values()];
 }
 
-function recordOf({ kinesis }: KinesisEventRecord): EventRecord {
+function recordOf(record: KinesisEventRecord): EventRecord {
+  const { kinesis } = (record ?? {}) as Partial<KinesisEventRecord>;
   const { sequenceNumber, partitionKey, data, approximateArrivalTimestamp } = (kinesis ??
     {}) as Partial<KinesisPayload>;
   if (typeof sequenceNumber !== "string" || !isSequenceNumber(sequenceNumber)) {

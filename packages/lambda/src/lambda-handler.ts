@@ -8,7 +8,12 @@ import {
   resolveDelivery,
   type PushedDeliveryOptions,
 } from "@kc/core/adapter";
-import { shardsOf, type EventShard, type LambdaAnswer, type LambdaHandler } from "./lambda-event.ts";
+import {
+  shardsOf,
+  type EventShard,
+  type LambdaAnswer,
+  type LambdaHandler,
+} from "./lambda-event.ts";
 import {
   partBatchOptions,
   partOptions,

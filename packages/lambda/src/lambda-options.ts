@@ -87,6 +87,8 @@ const NOT_HERE: Readonly<Record<string, string>> = {
 };
 
 const DEFAULT_DRAIN_MS = 5000;
+/** An answer has to reach Lambda before the function's time is over. */
+const LEAST_DRAIN_MS = 100;
 
 /** All that Lambda shows by itself is what was printed. */
 const CONSOLE: Logger = {
@@ -133,6 +135,7 @@ function part<Value, Options extends LambdaOptions<Value>>(
       drainTimeoutMs: checkDuration(
         "drainTimeoutMs",
         drainTimeoutMs === undefined ? DEFAULT_DRAIN_MS : drainTimeoutMs,
+        LEAST_DRAIN_MS,
       ),
     },
   ];

@@ -15,8 +15,8 @@ export class TimeLeft {
 
   /** @param drainTimeoutMs the longest that it may be */
   constructor(context: LambdaContext | undefined, drainTimeoutMs: number, clock: Clock) {
-    const leftMs = context?.getRemainingTimeInMillis() ?? Infinity;
-    this.drainTimeoutMs = Math.min(drainTimeoutMs, Math.max(0, leftMs) / 2);
+    const leftMs = Math.max(0, context?.getRemainingTimeInMillis() ?? Infinity);
+    this.drainTimeoutMs = Math.min(drainTimeoutMs, leftMs / 2);
     this.#cancels =
       leftMs === Infinity
         ? []
