@@ -50,7 +50,7 @@ test("each shard of an event has its own order, and its own first failed record"
     },
     { logger },
   );
-  const puts = [..."abcdef"].map((data, at) => ({
+  const puts = ["a", "b", "c", "d", "e", "f"].map((data, at) => ({
     data,
     shardId: `shardId-00000000000${at % 3}`,
   }));

@@ -17,6 +17,7 @@ import { KinesisDeadLetterQueue } from "@kc/dead-letter-kinesis";
 import { S3DeadLetterQueue } from "@kc/dead-letter-s3";
 import { SqsDeadLetterQueue } from "@kc/dead-letter-sqs";
 import { FakeClock, FakeKinesis, startEmulator, type Emulator } from "@kc/emulator";
+import { toLambdaHandler, type LambdaHandler } from "@kc/lambda";
 import { DynamoDBStore } from "@kc/store-dynamodb";
 import { MysqlStore } from "@kc/store-mysql";
 import { PostgresStore } from "@kc/store-postgres";
@@ -52,5 +53,6 @@ export const consumers: readonly Consumer[] = stores.map(
 );
 export const emulator: () => Promise<Emulator> = () => startEmulator();
 export const total = (record: ConsumerRecord): number => record.json<{ total: number }>().total;
+export const lambda: LambdaHandler = toLambdaHandler(total, { concurrency: 10 });
 export const aggregator: Aggregator = new Aggregator({ client, stream: "orders" });
 export const suite: typeof storeConformance = storeConformance;

@@ -7,6 +7,7 @@ import { KinesisDeadLetterQueue } from "@kc/dead-letter-kinesis";
 import { S3DeadLetterQueue } from "@kc/dead-letter-s3";
 import { SqsDeadLetterQueue } from "@kc/dead-letter-sqs";
 import { FakeKinesis, startEmulator } from "@kc/emulator";
+import { toLambdaBatchHandler, toLambdaHandler } from "@kc/lambda";
 import { DynamoDBStore } from "@kc/store-dynamodb";
 import { MysqlStore } from "@kc/store-mysql";
 import { PostgresStore } from "@kc/store-postgres";
@@ -44,6 +45,18 @@ const TAKERS: readonly (readonly [string, Make, wrong: string, meant: string])[]
     "tracerProvider",
   ],
   ["PrometheusCounter", (options) => new PrometheusCounter(options), "register", "registry"],
+  [
+    "toLambdaHandler",
+    (options) => toLambdaHandler(() => {}, options),
+    "parallelizationFactor",
+    "concurrency",
+  ],
+  [
+    "toLambdaBatchHandler",
+    (options) => toLambdaBatchHandler(() => {}, options),
+    "batchSize",
+    "maxRecords",
+  ],
   ["StatsdCounter", (options) => new StatsdCounter(options), "hostname", "host"],
 ];
 

@@ -24,6 +24,7 @@ const sidebar: DefaultTheme.SidebarItem[] = [
       page("Delivery semantics", "/delivery-semantics"),
       page("Many processes", "/groups"),
       page("Dead letters", "/dead-letters"),
+      page("AWS Lambda", "/lambda"),
       page("Aggregates", "/aggregates"),
       page("Tuning", "/tuning"),
       page("Metrics and logs", "/metrics"),

@@ -69,7 +69,7 @@ export class PushedDelivery {
   readonly #pauses = new Pauses();
   readonly #totals = { records: 0, bytes: 0 };
   /** Work that was given up while a handler had a record, by shard. */
-  readonly #unfinished = new Map<string, Promise<void>>();
+  readonly #unfinished = new Map<string, Promise<unknown>>();
 
   constructor(open: (source: LetterSource) => OpenDelivery, options: PushedDeliveryOptions) {
     const { source, counter, logger, clock } = options;
@@ -83,7 +83,7 @@ export class PushedDelivery {
 
   /**
    * Resolves when all records are done, when one is given up that ends the delivery, or after `stop` once
-   * the handlers have returned, but at `abandon` in any case. Never rejects. One call for a shard at a time.
+   * the handlers have returned, but at `abandon` in any case. Never rejects.
    */
   async deliver(pushed: PushedRecords): Promise<PushedOutcome> {
     const { shardId, records, abandon } = pushed;
@@ -100,7 +100,7 @@ export class PushedDelivery {
     };
     const work = this.#work(pushed, stop, fail, progress);
     await Promise.race([work, aborted(abandon)]);
-    this.#keepUntilOver(shardId, work);
+    if (abandon.aborted) this.#keepUntilOver(shardId, work);
     const undone = firstUndone(records, progress.position);
     progress.close(new Error("the delivery is over"));
     return { undone, error: failed.signal.reason };
@@ -200,9 +200,10 @@ export class PushedDelivery {
   }
 
   #keepUntilOver(shardId: string, work: Promise<void>): void {
-    this.#unfinished.set(shardId, work);
-    void work.then(() => {
-      if (this.#unfinished.get(shardId) === work) this.#unfinished.delete(shardId);
+    const unfinished = Promise.all([this.#unfinished.get(shardId), work]);
+    this.#unfinished.set(shardId, unfinished);
+    void unfinished.then(() => {
+      if (this.#unfinished.get(shardId) === unfinished) this.#unfinished.delete(shardId);
     });
   }
 }

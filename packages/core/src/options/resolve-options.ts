@@ -92,10 +92,7 @@ function checkApplication({
   store,
 }: Pick<ConsumerOptions, "application" | "store">): string {
   if (application === undefined && store === undefined) return "default";
-  return checkApplicationName(
-    application,
-    "the store keeps this consumer's progress under it",
-  );
+  return checkApplicationName(application, "the store keeps this consumer's progress under it");
 }
 
 function checkStore(store: Store): void {
