@@ -2,7 +2,7 @@
  * `npm run example -- NAME`: an example's own program, unchanged, with all it needs beside it: an
  * embedded Kinesis, the database, and a producer that puts a record twice a second. Until Ctrl-C,
  * or for `--seconds N`. `group` has its own course, on the store that `--store` names, and so have
- * `observability`, whose page takes `--port`, and `dead-letters`, which ends by itself.
+ * `observability`, whose page takes `--port`, and those that end by themselves.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -29,7 +29,9 @@ const CONSUMERS = {
   "consumer-redis": "redis",
   "consumer-dynamodb": "dynamodb",
 } as const;
-const NAMES = [...Object.keys(CONSUMERS), "producer", "group", "observability", "dead-letters"];
+/** They bring what they need, and end by themselves. */
+const PROGRAMS = ["batch", "dead-letters", "parallel"];
+const NAMES = [...Object.keys(CONSUMERS), "producer", "group", "observability", ...PROGRAMS];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -47,7 +49,7 @@ if (!NAMES.includes(name)) {
   process.exit(2);
 }
 if (name === "group") process.exit(await runGroup(values.store));
-if (name === "dead-letters") process.exit(await runProgram("dead-letters/dist/dead-letters.js"));
+if (PROGRAMS.includes(name)) process.exit(await runProgram(`${name}/dist/${name}.js`));
 if (name === "observability") {
   process.exit(await runProgram("observability/dist/observability.js", ["--port", values.port]));
 }
