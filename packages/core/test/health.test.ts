@@ -284,6 +284,7 @@ test("a stuck handler is logged after a minute and not alive after five, until i
     stuckShards: [SHARD],
     unreadShards: [],
     laggingShards: [],
+    expiringShards: [],
   } satisfies Health);
   await world.clock.advance(3_600_000 - FIVE_MINUTES);
   expect(world.logger.find("warn", /a handler does not return/)).toHaveLength(7);

@@ -20,6 +20,7 @@ test("a consumer that does not scan is idle, and not alive", async () => {
     stuckShards: [],
     unreadShards: [],
     laggingShards: [],
+    expiringShards: [],
   });
   const run = await world.run(consumer);
   expect(consumer.status()).toMatchObject({ state: "running", stage: "reading" });
@@ -45,6 +46,7 @@ test("a shard's status says where it is, what the store knows, and since when", 
     keysHeldUp: 0,
     recordsInFlight: 0,
     lagMs: 0,
+    retentionHeadroomMs: 86_400_000,
     handlingForMs: 0,
     position,
     acknowledged: undefined,
@@ -87,6 +89,7 @@ test("the lag of a stuck handler grows, in status and metrics; another shard's d
     stuckShards: [],
     unreadShards: [],
     laggingShards: [SHARD],
+    expiringShards: [],
   });
 
   stuck.open();

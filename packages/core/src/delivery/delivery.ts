@@ -76,6 +76,8 @@ export interface DeliveredShard {
   readonly clock: Clock;
   /** The service's time of day: the age of records is judged by it. */
   readonly serviceNow: () => Date;
+  /** How long the stream keeps its records, in milliseconds; undefined = it is not known. */
+  readonly retentionMs: () => number | undefined;
   /** Numbers in [0, 1), for jitter. */
   readonly random: () => number;
   /** How long a handler is waited for that should have returned, in milliseconds. */

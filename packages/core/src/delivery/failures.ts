@@ -163,7 +163,7 @@ export class Failures<Job extends Attempted> {
 
   /** What `onFailure` says becomes of it. */
   giveUp(job: Job, reason: DeadLetterReason, error: unknown): void {
-    const { shardId, telemetry, fail } = this.#shard;
+    const { shardId, telemetry, fail, retentionMs } = this.#shard;
     const { sequenceNumber } = job.record;
     if (this.#policy.onFailure === "stop") {
       return fail(handlerFailed(shardId, sequenceNumber, error));
@@ -180,7 +180,7 @@ export class Failures<Job extends Attempted> {
     this.#letters.send({
       bytes: record.data.byteLength,
       letter: () =>
-        deadLetterOf(this.#source, record, {
+        deadLetterOf({ ...this.#source, retentionMs: retentionMs() }, record, {
           attempts,
           firstFailedAt: firstFailedAt!,
           reason,

@@ -144,6 +144,8 @@ export class PushedDelivery {
       remainingMs: undefined,
       clock,
       serviceNow: () => new Date(clock.now()),
+      // Whoever pushes records does not say how long they are kept.
+      retentionMs: () => undefined,
       random,
       drainTimeoutMs,
       turns: this.#turns,

@@ -1,6 +1,7 @@
 import {
   DescribeStreamSummaryCommand,
   type DescribeStreamSummaryCommandOutput,
+  type StreamDescriptionSummary,
 } from "@aws-sdk/client-kinesis";
 import { CallLimit } from "../call-limit.ts";
 import { sleep, type Clock } from "../clock.ts";
@@ -19,6 +20,7 @@ import { ShardCalls } from "./shard-calls.ts";
 import { readListing } from "./shard-listing.ts";
 import type { Shard } from "./shard.ts";
 import { streamSummary } from "./reply-shapes.ts";
+import { Retention } from "./retention.ts";
 import { isOneCreation, type StreamId } from "./stream-id.ts";
 import { withoutReply } from "./unquoted-reply.ts";
 import { Wire, type WireOption } from "./wire/wire.ts";
@@ -66,6 +68,8 @@ export class StreamClient {
   readonly line: CallLine;
   /** How records come to their shards. */
   readonly distribution: Distribution;
+  /** How long the stream keeps them. */
+  readonly retention: Retention;
   readonly #streamLine: CallLine;
   readonly #serviceClock: ServiceClock;
   /** Of the shards in the last complete listing. */
@@ -88,6 +92,7 @@ export class StreamClient {
     this.#retry = new CallRetry({ ...options, target: () => this.#target });
     this.#serviceClock = new ServiceClock(options.clock);
     this.distribution = new Distribution(options.clock);
+    this.retention = new Retention(options.clock);
     this.line = new CallLine(options.clock, SHARD_CALLS);
     this.#streamLine = new CallLine(options.clock, STREAM_CALLS);
     const stream = "StreamARN" in options.id ? options.id.StreamARN : options.id.StreamName;
@@ -106,23 +111,28 @@ export class StreamClient {
   }
 
   async describe(signal: AbortSignal): Promise<StreamDescription> {
-    const command = new DescribeStreamSummaryCommand(this.id);
-    this.#serviceClock.readFrom(command);
     const call = this.#onStream("DescribeStreamSummary");
-    const summary = await this.#call(
-      call,
-      command,
-      signal,
-      ({ StreamDescriptionSummary }: DescribeStreamSummaryCommandOutput) =>
-        streamSummary(StreamDescriptionSummary),
-    ).catch((error: unknown) => {
+    const command = this.#describeCommand();
+    const summary = await this.#call(call, command, signal, readSummary).catch((error: unknown) => {
       throw this.#asFailure("DescribeStreamSummary", error, signal);
     });
-    this.#wasThere = true;
-    this.distribution.described(summary.RecordDistributionStrategy);
-    const creationTimestamp = summary.StreamCreationTimestamp ?? undefined;
-    this.#createdAt ??= creationTimestamp;
-    return { streamARN: summary.StreamARN ?? "", creationTimestamp };
+    return this.#described(summary);
+  }
+
+  /**
+   * Describes the stream again when that is due, because its retention may have changed. Reading does not
+   * wait for it, and a call that fails is not tried again until the next one is due.
+   */
+  refreshRetention(signal: AbortSignal): void {
+    if (!this.retention.takeDue()) return;
+    const command = this.#describeCommand();
+    this.#once("DescribeStreamSummary", command, signal, readSummary).then(
+      (summary) => void this.#described(summary),
+      (error: unknown) => {
+        if (signal.aborted) return;
+        this.#telemetry.debug("the retention of the stream was not refreshed", { error });
+      },
+    );
   }
 
   /** One complete, unfiltered listing. It starts over if its token expires on the way. */
@@ -191,6 +201,21 @@ export class StreamClient {
     return { operation, doubtsNotFound: () => this.#wasThere };
   }
 
+  #describeCommand(): DescribeStreamSummaryCommand {
+    const command = new DescribeStreamSummaryCommand(this.id);
+    this.#serviceClock.readFrom(command);
+    return command;
+  }
+
+  #described(summary: StreamDescriptionSummary): StreamDescription {
+    this.#wasThere = true;
+    this.distribution.described(summary.RecordDistributionStrategy);
+    this.retention.described(summary.RetentionPeriodHours);
+    const creationTimestamp = summary.StreamCreationTimestamp ?? undefined;
+    this.#createdAt ??= creationTimestamp;
+    return { streamARN: summary.StreamARN ?? "", creationTimestamp };
+  }
+
   /** A shard is gone only once a complete listing of the same stream no longer names it. */
   #onShard(shardId: string): RetriedCall & { operation: string } {
     const doubtsNotFound = async (signal: AbortSignal): Promise<boolean> => {
@@ -226,14 +251,22 @@ export class StreamClient {
     signal: AbortSignal,
     read: (output: Output) => Answer,
   ): Promise<Answer> {
-    return this.#retry.run(call, signal, async () => {
-      const turn = await this.#streamLine.enter(new Caller(), signal);
-      try {
-        return read(await this.#send(call.operation, command, turn, signal));
-      } finally {
-        turn.leave();
-      }
-    });
+    return this.#retry.run(call, signal, () => this.#once(call.operation, command, signal, read));
+  }
+
+  /** One try. */
+  async #once<Output, Answer>(
+    operation: string,
+    command: object,
+    signal: AbortSignal,
+    read: (output: Output) => Answer,
+  ): Promise<Answer> {
+    const turn = await this.#streamLine.enter(new Caller(), signal);
+    try {
+      return read(await this.#send(operation, command, turn, signal));
+    } finally {
+      turn.leave();
+    }
   }
 
   /** One call, in its turn: it fails after a while without a sign of life. */
@@ -260,6 +293,10 @@ export class StreamClient {
       limit.stop();
     }
   }
+}
+
+function readSummary(output: DescribeStreamSummaryCommandOutput): StreamDescriptionSummary {
+  return streamSummary(output.StreamDescriptionSummary);
 }
 
 function timeoutError(operation: string): Error {

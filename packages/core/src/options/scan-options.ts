@@ -13,6 +13,7 @@ const THRESHOLDS: Readonly<Record<keyof HealthThresholds, true>> = {
   stuckAfterMs: true,
   troubledAfterMs: true,
   laggingAfterMs: true,
+  retentionHeadroomBelowMs: true,
 };
 
 /**

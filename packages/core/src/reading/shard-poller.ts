@@ -54,6 +54,7 @@ export class ShardPoller {
   async next(signal: AbortSignal): Promise<Page | undefined> {
     const { stream, shardId, gate } = this.#options;
     if (stream.distribution.takeWanted()) await stream.describe(signal);
+    stream.refreshRetention(signal);
     await gate.untilDue(signal);
     for (;;) {
       signal.throwIfAborted();

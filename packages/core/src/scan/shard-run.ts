@@ -120,13 +120,14 @@ export class ShardRun {
   }
 
   status(): ShardStatus {
-    const { clock, telemetry } = this.#options;
+    const { clock, stream, telemetry } = this.#options;
     const now = clock.monotonic();
     const work = workStatus(now, {
       grantedAt: this.#grantedAt,
       step: this.#step,
       reader: this.#reader?.status(now),
       delivery: this.#delivery?.status(now),
+      retentionMs: stream.retention.ms,
     });
     const { stop, abandon } = this.#life;
     return {
@@ -212,6 +213,7 @@ export class ShardRun {
       abandon,
       fail: (error) => this.#fail(error),
       serviceNow: () => stream.serviceNow(),
+      retentionMs: () => stream.retention.ms,
     });
   }
 

@@ -19,6 +19,8 @@ export interface Work {
   /** Undefined until reading begins. */
   readonly reader: ReaderStatus | undefined;
   readonly delivery: DeliveryStatus | undefined;
+  /** How long the stream keeps its records, in milliseconds; undefined = it is not known. */
+  readonly retentionMs: number | undefined;
 }
 
 export type WorkStatus = Pick<
@@ -28,6 +30,7 @@ export type WorkStatus = Pick<
   | "retry"
   | "keysHeldUp"
   | "lagMs"
+  | "retentionHeadroomMs"
   | "handlingForMs"
   | "recordsInFlight"
   | "sinceLastPollMs"
@@ -35,7 +38,20 @@ export type WorkStatus = Pick<
 >;
 
 /** What reader and delivery report, as one; pure. @param now by the monotonic clock */
-export function workStatus(now: number, { grantedAt, step, reader, delivery }: Work): WorkStatus {
+export function workStatus(now: number, work: Work): WorkStatus {
+  const status = statusOf(now, work);
+  // Before the first reply it is not known where the shard is.
+  const isKnown = work.retentionMs !== undefined && (work.reader?.answered ?? false);
+  return {
+    ...status,
+    retentionHeadroomMs: isKnown ? Math.max(0, work.retentionMs - status.lagMs) : undefined,
+  };
+}
+
+function statusOf(
+  now: number,
+  { grantedAt, step, reader, delivery }: Work,
+): Omit<WorkStatus, "retentionHeadroomMs"> {
   if (reader === undefined || delivery === undefined) {
     return {
       state: "waiting",

@@ -10,6 +10,11 @@ export interface HealthThresholds {
   readonly troubledAfterMs?: number;
   /** A shard that is further behind is lagging. @default Infinity */
   readonly laggingAfterMs?: number;
+  /**
+   * A shard whose `retentionHeadroomMs` is less is expiring: records will be lost unread. Where it is not
+   * known, the shard is not. @default 0
+   */
+  readonly retentionHeadroomBelowMs?: number;
 }
 
 /** The part of a status that health goes by. */
@@ -26,11 +31,12 @@ export interface Health {
   readonly stuckShards: readonly string[];
   readonly unreadShards: readonly string[];
   readonly laggingShards: readonly string[];
+  readonly expiringShards: readonly string[];
 }
 
 /** Something that keeps a consumer from its work. */
 export interface Condition {
-  readonly kind: "idle" | "starting" | "stopping" | "stuck" | "unread" | "unflushed" | "failing" | "lagging"; // prettier-ignore
+  readonly kind: "idle" | "starting" | "stopping" | "stuck" | "unread" | "unflushed" | "failing" | "lagging" | "expiring"; // prettier-ignore
   /** Which one of its kind; undefined = there is one alone. */
   readonly of?: string;
   /** Fixed text. */
@@ -64,7 +70,7 @@ const STAGES: Readonly<Record<Exclude<ScanStage, "reading">, string>> = {
 /** What a status means, pure. */
 export function healthOf(status: Observed, thresholds: HealthThresholds = {}): Health {
   const conditions = conditionsOf(status, thresholds);
-  const { stuck, unread, lagging } = troubledShards(status, thresholds);
+  const { stuck, unread, lagging, expiring } = troubledShards(status, thresholds);
   return {
     alive: status.state !== "idle" && stuck.length === 0,
     ready: conditions.length === 0,
@@ -72,6 +78,7 @@ export function healthOf(status: Observed, thresholds: HealthThresholds = {}): H
     stuckShards: idsOf(stuck),
     unreadShards: idsOf(unread),
     laggingShards: idsOf(lagging),
+    expiringShards: idsOf(expiring),
   };
 }
 
@@ -85,7 +92,7 @@ export function conditionsOf(
     return [{ kind: "idle", message: "no scan is under way", details: {} }];
   }
   const { troubledAfterMs = 60_000 } = thresholds;
-  const { stuck, unread, unflushed, lagging } = troubledShards(status, thresholds);
+  const { stuck, unread, unflushed, lagging, expiring } = troubledShards(status, thresholds);
   const failing = troubles.filter(({ forMs }) => stage === "reading" && forMs > troubledAfterMs);
   return [
     ...(state === "stopping" ? [stoppingOf(status)] : []),
@@ -99,6 +106,7 @@ export function conditionsOf(
     ...ofShards("unread", "shards get no reply of GetRecords", unread),
     ...ofShards("unflushed", "the store does not take what is finished", unflushed),
     ...ofShards("lagging", "shards are far behind", lagging),
+    ...ofShards("expiring", "the retention of unread records is nearly over", expiring),
     ...failing.map(({ operation, error, forMs }): Condition => ({
       kind: "failing",
       of: operation,
@@ -120,13 +128,16 @@ function describeCondition({ message, details }: Condition): string {
 
 function troubledShards({ shards }: Observed, thresholds: HealthThresholds) {
   const { stuckAfterMs = 300_000, troubledAfterMs = 60_000 } = thresholds;
-  const { laggingAfterMs = Infinity } = thresholds;
+  const { laggingAfterMs = Infinity, retentionHeadroomBelowMs = 0 } = thresholds;
   const read = shards.filter(({ state, pausedBy }) => state !== "abandoned" && pausedBy !== "user");
   return {
     stuck: shards.filter(({ handlingForMs }) => handlingForMs > stuckAfterMs),
     unread: read.filter(({ unreadForMs }) => unreadForMs > troubledAfterMs),
     unflushed: read.filter(({ unflushedForMs }) => unflushedForMs > troubledAfterMs),
     lagging: read.filter(({ lagMs }) => lagMs > laggingAfterMs),
+    expiring: read.filter(
+      ({ retentionHeadroomMs = Infinity }) => retentionHeadroomMs < retentionHeadroomBelowMs,
+    ),
   };
 }
 

@@ -212,6 +212,14 @@ export const METRICS = {
     description:
       "How far handled records are behind the shard's tip; grows while nothing is read or handled",
   },
+  retention_headroom: {
+    kind: "gauge",
+    unit: "ms",
+    attributes: ["shardId"],
+    fold: "min",
+    description:
+      "How long the stream will still keep what is not handled: its retention less the lag. Absent while that is not known",
+  },
   checkpoint_age: {
     kind: "gauge",
     unit: "ms",
@@ -318,7 +326,7 @@ export interface MetricDefinition {
   /** Attributes that not every value has; `shardId` is absent wherever shards are folded. */
   readonly optional?: readonly string[];
   /** How a gauge's values of several shards, or of several consumers in one process, are folded. */
-  readonly fold?: "sum" | "max";
+  readonly fold?: "sum" | "max" | "min";
   readonly description: string;
 }
 

@@ -14,6 +14,8 @@ const KEEPS_COUNTERS_MS = 5 * 60_000;
 /** What is reported of each shard. */
 const SHARD_GAUGES = {
   lag: ({ lagMs }: ShardStatus) => Math.round(lagMs),
+  retention_headroom: ({ retentionHeadroomMs }: ShardStatus) =>
+    retentionHeadroomMs === undefined ? undefined : Math.round(retentionHeadroomMs),
   unread_age: ({ unreadForMs }: ShardStatus) => Math.round(unreadForMs),
   checkpoint_age: ({ unflushedForMs }: ShardStatus) => Math.round(unflushedForMs),
   records_in_flight: ({ recordsInFlight }: ShardStatus) => recordsInFlight,
@@ -124,11 +126,15 @@ export class Reporter {
     const valueOf = SHARD_GAUGES[name];
     if (this.#telemetry.perShard) {
       for (const shard of shards) {
-        this.#telemetry.set(name, valueOf(shard), { shardId: shard.shardId });
+        const value = valueOf(shard);
+        if (value !== undefined) this.#telemetry.set(name, value, { shardId: shard.shardId });
       }
       return;
     }
-    this.#telemetry.set(name, foldValues(name, shards.map(valueOf)), {});
+    const values = shards.map(valueOf).filter((value) => value !== undefined);
+    // No shards have no least value; of the others, 0 says that there is none.
+    if (values.length === 0 && name === "retention_headroom") this.#telemetry.remove(name, {});
+    else this.#telemetry.set(name, foldValues(name, values), {});
   }
 
   #reportOutages(troubles: readonly CallTrouble[]): void {

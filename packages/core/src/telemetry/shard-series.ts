@@ -184,6 +184,7 @@ function folded(name: MetricName, reporters: Reporters): number | undefined {
 /** What a gauge of these values comes to; 0 of none. */
 export function foldValues(name: MetricName, values: readonly number[]): number {
   const { fold }: MetricDefinition = METRICS[name];
-  const combine = (a: number, b: number): number => (fold === "max" ? Math.max(a, b) : a + b);
-  return values.reduce(combine, 0);
+  if (values.length === 0) return 0;
+  if (fold === "min") return values.reduce((a, b) => Math.min(a, b));
+  return values.reduce((a, b) => (fold === "max" ? Math.max(a, b) : a + b));
 }

@@ -72,6 +72,12 @@ export interface ShardStatus {
    * nothing of the shard is read or handled.
    */
   readonly lagMs: number;
+  /**
+   * How long the stream will still keep what is not handled, in milliseconds: its retention less `lagMs`,
+   * and 0 once that is over. Undefined = not known: nothing was read yet, or the service has not
+   * reported the retention.
+   */
+  readonly retentionHeadroomMs: number | undefined;
   /** How long the handler has been at the record in hand, or at the oldest of these; 0 = it has none. */
   readonly handlingForMs: number;
   /** Records that were read and are not handled yet. */
