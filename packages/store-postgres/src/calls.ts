@@ -1,4 +1,4 @@
-import { type CallOptions, type StoreScope } from "@kc/core";
+import { StoreError, type CallOptions, type StoreScope } from "@kc/core";
 import { checkClaim, namespaceOf } from "@kc/core/adapter";
 import type { PostgresRows } from "./client.ts";
 import type { Connection } from "./connection.ts";
@@ -33,11 +33,12 @@ export class Calls {
     options: CallOptions | undefined,
     make: (place: Place) => readonly string[],
   ): Promise<readonly PostgresRows[]> {
+    return this.connection.run((quote) => make(this.placeOf(scope, quote)), options);
+  }
+
+  placeOf(scope: StoreScope, quote: (value: string) => string): Place {
     const [namespace, channel] = [this.#namespaceOf(scope), this.channelOf(scope)];
-    return this.connection.run(
-      (quote) => make({ tables: this.tables, scope, namespace, channel, quote }),
-      options,
-    );
+    return { tables: this.tables, scope, namespace, channel, quote };
   }
 
   /** As `run`, of statements the first of which reads the claim; answers with the others' rows. */
@@ -47,9 +48,24 @@ export class Calls {
     make: (place: Place) => readonly string[],
   ): Promise<readonly PostgresRows[]> {
     const [claim, ...rest] = await this.run(scope, options, make);
-    const where = `namespace "${this.#namespaceOf(scope)}"`;
-    checkClaim(claimOf(claim![0]), scope, where, "`namespace` or `table`");
+    this.checkClaim(scope, claim!);
     return rest;
+  }
+
+  /** @throws StoreError NAMESPACE_CONFLICT */
+  checkClaim(scope: StoreScope, claim: PostgresRows): void {
+    const where = `namespace "${this.#namespaceOf(scope)}"`;
+    checkClaim(claimOf(claim[0]), scope, where, "`namespace` or `table`");
+  }
+
+  /** The row was locked and compared: nothing else keeps a write that is further on. */
+  refusedByTrigger(shardId: string): StoreError {
+    return new StoreError(
+      "STORE_FAILED",
+      `${this.connection.where}: the checkpoint of ${shardId} was not written, though it is further ` +
+        `on: a trigger or rule of the table's owner keeps it from being written. Drop it`,
+      { shardId },
+    );
   }
 
   channelOf(scope: StoreScope): string {

@@ -93,7 +93,7 @@ export class Checkpoints {
       if (stood === undefined) return { outcome: "lease-lost" };
       if (moved.has(shardId)) return { outcome: "written", stored: checkpoint };
       const order = compareCheckpoints(checkpoint, stood);
-      if (order > 0) throw this.#refusedByTrigger(shardId);
+      if (order > 0) throw this.#calls.refusedByTrigger(shardId);
       return { outcome: order === 0 ? "same" : "behind", stored: stood };
     });
   }
@@ -144,16 +144,6 @@ export class Checkpoints {
       `${this.#calls.connection.where}: another transaction has locked the row of ${shardId}, or of ` +
         `its lease. It is written once that transaction is over`,
       { retryable: true, shardId },
-    );
-  }
-
-  /** The row was locked and compared: nothing else keeps a write that is further on. */
-  #refusedByTrigger(shardId: string): StoreError {
-    return new StoreError(
-      "STORE_FAILED",
-      `${this.#calls.connection.where}: the checkpoint of ${shardId} was not written, though it is further ` +
-        `on: a trigger or rule of the table's owner keeps it from being written. Drop it`,
-      { shardId },
     );
   }
 }

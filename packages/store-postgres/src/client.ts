@@ -3,6 +3,8 @@
  * one with the same interface.
  */
 export interface PostgresPool {
+  /** `pg`'s own: how many connections it makes at most. @default no limit is known */
+  readonly options?: { readonly max?: number };
   connect(): Promise<PostgresClient>;
 }
 

@@ -1,6 +1,6 @@
 import { setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
-import { StoreError, type CallOptions } from "@kc/core";
+import { ConfigError, StoreError, type CallOptions, type KcError } from "@kc/core";
 import { CallLimit, RefusalGrace } from "@kc/core/adapter";
 import {
   giveBack,
@@ -8,15 +8,18 @@ import {
   takeOut,
   type PostgresClient,
   type PostgresPool,
-  type PostgresRow,
   type PostgresRows,
 } from "./client.ts";
 import { isConflict, keepsConnection, toStoreError } from "./errors.ts";
 import type { CheckedOptions } from "./options.ts";
 import { OwnPool } from "./own-pool.ts";
+import { checkServer, SERVER } from "./server-check.ts";
+import { Session } from "./session.ts";
 
 /** Below a heartbeat: who waits for a lock holds others. */
 const LOCK_TIMEOUT_MS = 900;
+/** Calls of the store that go on at once: a write, and a heartbeat beside it. */
+const CALLS = 2;
 /** A transaction that lost to another is run again at once, this many times. */
 const ATTEMPTS = 5;
 const PAUSE_MS = 20;
@@ -29,6 +32,9 @@ export interface Subject {
   readonly remedy: string;
 }
 
+/** A call's signal, and what it is about unless it is about the store's own table. */
+type About = CallOptions & { readonly subject?: Subject };
+
 /** Statements that go to the server in one text. Values are put into it by `quote`. */
 export type MakeStatements = (quote: (value: string) => string) => readonly string[];
 
@@ -40,24 +46,32 @@ export type MakeStatements = (quote: (value: string) => string) => readonly stri
 export class Connection {
   readonly #subject: Subject;
   readonly #pool: PostgresPool;
+  /** Where transactions of handlers take their connections from. */
+  readonly #sessions: PostgresPool;
   readonly #end: () => Promise<void>;
   readonly #timeoutMs: number;
+  readonly #maxTransactions: number;
   readonly #closing = new AbortController();
   readonly #grace = new RefusalGrace();
   #closed: Promise<void> | undefined;
 
   /** `subject` is what calls are about that do not say so. */
-  constructor({ source, timeoutMs }: CheckedOptions, subject: Subject) {
+  constructor({ source, timeoutMs, maxTransactions }: CheckedOptions, subject: Subject) {
     this.#subject = subject;
     this.#timeoutMs = timeoutMs;
+    this.#maxTransactions = maxTransactions;
     setMaxListeners(0, this.#closing.signal); // each call under way listens
     if ("pool" in source) {
-      this.#pool = source.pool;
+      this.#pool = this.#sessions = source.pool;
       this.#end = async () => undefined;
     } else {
-      const own = new OwnPool(source.connection, timeoutMs);
+      const own = new OwnPool(source.connection, timeoutMs, CALLS);
+      const sessions = new OwnPool(source.connection, timeoutMs, maxTransactions);
       this.#pool = own.pool;
-      this.#end = () => own.close();
+      this.#sessions = sessions.pool;
+      this.#end = async () => {
+        await Promise.all([own.close(), sessions.close()]);
+      };
     }
   }
 
@@ -65,44 +79,59 @@ export class Connection {
    * Runs statements as one transaction, in one round trip; answers with the rows of each.
    * @throws StoreError for everything but an abort, which rejects with the signal's reason.
    */
-  async run(
+  run(
     make: MakeStatements,
-    {
-      signal,
-      lockTimeoutMs = LOCK_TIMEOUT_MS,
-      subject = this.#subject,
-    }: CallOptions & { lockTimeoutMs?: number; subject?: Subject } = {},
+    { lockTimeoutMs = LOCK_TIMEOUT_MS, ...about }: About & { lockTimeoutMs?: number } = {},
   ): Promise<readonly PostgresRows[]> {
-    this.#closing.signal.throwIfAborted();
-    signal?.throwIfAborted();
-    const limit = new CallLimit({
-      timeoutMs: this.#timeoutMs,
-      onTimeout: () =>
-        new StoreError(
-          "STORE_UNAVAILABLE",
-          `${subject.where}: no answer within ${this.#timeoutMs} ms: the server or the network does ` +
-            `not answer, or all connections of the pool are in use`,
-          { retryable: true },
-        ),
-      signals: [this.#closing.signal, signal],
-    });
-    try {
+    return this.#call(async (limit) => {
       for (let attempt = 1; ; attempt += 1) {
         try {
-          const rows = await this.#attempt(make, Math.min(lockTimeoutMs, this.#timeoutMs), limit);
-          this.#grace.answered();
-          return rows;
+          return await this.#attempt(make, Math.min(lockTimeoutMs, this.#timeoutMs), limit);
         } catch (error) {
           if (attempt === ATTEMPTS || !isConflict(error)) throw error;
         }
         await limit.wait(delay(PAUSE_MS * attempt * Math.random()));
       }
+    }, about);
+  }
+
+  /**
+   * How many transactions of handlers may go on at once: calls of the store, the heartbeat's among them,
+   * find a connection still.
+   * @throws ConfigError if the pool has too few
+   */
+  get mostTransactions(): number {
+    if (this.#sessions !== this.#pool) return this.#maxTransactions;
+    const { max = Infinity } = this.#pool.options ?? {};
+    if (max > CALLS) return Math.min(this.#maxTransactions, max - CALLS);
+    throw new ConfigError(
+      "pool",
+      `has ${max} connections, and a transaction of a handler needs ${CALLS + 1}: its own and ${CALLS} ` +
+        `for the store's calls beside it. Raise \`max\` to the number of shards and ${CALLS}`,
+    );
+  }
+
+  /** A connection out of the pool, in a transaction that has begun. @throws as `run` */
+  async begin(idleMs: number, signal: AbortSignal): Promise<Session> {
+    const client = await this.#call((limit) => this.#checkOut(this.#sessions, limit), { signal });
+    const session = new Session(client, (work) => this.#call(work, { signal }));
+    try {
+      await session.begin(idleMs);
+      return session;
     } catch (error) {
-      if (limit.signal.aborted) throw limit.signal.reason;
-      throw this.#grace.weigh(toStoreError(error, subject.where, subject.remedy));
-    } finally {
-      limit.stop();
+      await session.close();
+      throw error;
     }
+  }
+
+  /** What is set for the last statements of a handler's transaction. */
+  get limits(): readonly string[] {
+    return limits(Math.min(LOCK_TIMEOUT_MS, this.#timeoutMs), this.#timeoutMs);
+  }
+
+  /** What came of a driver, as the store throws it. */
+  failure(error: unknown): KcError {
+    return toStoreError(error, this.where, this.#subject.remedy);
   }
 
   /** The table, for messages. */
@@ -122,12 +151,42 @@ export class Connection {
     return this.#closed;
   }
 
+  /** One call, within its limits. */
+  async #call<Answer>(
+    work: (limit: CallLimit) => Promise<Answer>,
+    { signal, subject = this.#subject }: About,
+  ): Promise<Answer> {
+    this.#closing.signal.throwIfAborted();
+    signal?.throwIfAborted();
+    const limit = new CallLimit({
+      timeoutMs: this.#timeoutMs,
+      onTimeout: () =>
+        new StoreError(
+          "STORE_UNAVAILABLE",
+          `${subject.where}: no answer within ${this.#timeoutMs} ms: the server or the network does ` +
+            `not answer, or all connections of the pool are in use`,
+          { retryable: true },
+        ),
+      signals: [this.#closing.signal, signal],
+    });
+    try {
+      const answer = await work(limit);
+      this.#grace.answered();
+      return answer;
+    } catch (error) {
+      if (limit.signal.aborted) throw limit.signal.reason;
+      throw this.#grace.weigh(toStoreError(error, subject.where, subject.remedy));
+    } finally {
+      limit.stop();
+    }
+  }
+
   async #attempt(
     make: MakeStatements,
     lockTimeoutMs: number,
     limit: CallLimit,
   ): Promise<readonly PostgresRows[]> {
-    const client = await this.#checkOut(limit);
+    const client = await this.#checkOut(this.#pool, limit);
     let whole = false;
     try {
       const before = transaction(lockTimeoutMs, this.#timeoutMs);
@@ -146,8 +205,8 @@ export class Connection {
   }
 
   /** A connection that comes when no caller waits any more goes back at once. */
-  async #checkOut(limit: CallLimit): Promise<PostgresClient> {
-    const pending = takeOut(this.#pool);
+  async #checkOut(pool: PostgresPool, limit: CallLimit): Promise<PostgresClient> {
+    const pending = takeOut(pool);
     try {
       return await limit.wait(pending);
     } catch (error) {
@@ -167,32 +226,14 @@ export class Connection {
 function transaction(lockTimeoutMs: number, statementTimeoutMs: number): readonly string[] {
   return [
     "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
-    `SET LOCAL lock_timeout = ${lockTimeoutMs}`,
-    `SET LOCAL statement_timeout = ${statementTimeoutMs}`,
-    `SELECT pg_is_in_recovery()::text AS standby, current_setting('client_encoding') AS encoding,
-      (now() = statement_timestamp())::text AS own_transaction`,
+    ...limits(lockTimeoutMs, statementTimeoutMs),
+    `SELECT ${SERVER}`,
   ];
 }
 
-/**
- * A standby answers reads with what it has got so far: that could pass for "no checkpoint". What is
- * written in a transaction that somebody left open is not kept: it began before this text. And in
- * another encoding names become others, whose rows no other client finds: `pg` sends UTF-8 whatever is set.
- */
-function checkServer(row: PostgresRow | undefined): void {
-  const refuse = (why: string): never => {
-    throw new StoreError("STORE_UNAVAILABLE", why, { retryable: true });
-  };
-  if (row?.["standby"] !== "false") {
-    refuse("this Postgres server is a standby, which may lag: checkpoints are the primary's");
-  }
-  if (row?.["own_transaction"] !== "true") {
-    refuse("a connection of the pool came with a transaction that its owner left open");
-  }
-  const encoding = row?.["encoding"] ?? "";
-  if (encoding === "UTF8" || encoding === "SQL_ASCII") return;
-  throw new StoreError(
-    "STORE_FAILED",
-    `a connection of the pool has client_encoding ${encoding}: pg speaks UTF8, so do not set another`,
-  );
+function limits(lockTimeoutMs: number, statementTimeoutMs: number): readonly string[] {
+  return [
+    `SET LOCAL lock_timeout = ${lockTimeoutMs}`,
+    `SET LOCAL statement_timeout = ${statementTimeoutMs}`,
+  ];
 }

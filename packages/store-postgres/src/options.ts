@@ -36,6 +36,17 @@ export type PostgresStoreOptions = {
    */
   readonly timeoutMs?: number;
   /**
+   * How many transactions of `scanTransaction` go on at once, 1 to 1000; the others wait for their turn. Each
+   * holds a connection: of its own to the database that `connection` names, or of the `pool`, which needs
+   * two more for the store's calls. @default 10, or two fewer than the pool's `max`
+   */
+  readonly maxTransactions?: number;
+  /**
+   * How long a handler's transaction may wait for its next statement, in milliseconds, 1000 to 3,600,000.
+   * Then the server ends it: a process that stands still holds no locks for longer. @default 60,000
+   */
+  readonly transactionIdleMs?: number;
+  /**
    * Where a connection for LISTEN leads, to be made when a group watches, and kept: to the same
    * database, and past any PgBouncer in transaction mode. Workers then hear of each other at once;
    * without it they look at each heartbeat. @default none: the store has no `watch`
@@ -48,7 +59,8 @@ export type PostgresStoreOptions = {
       readonly connection?: never;
     }
   | {
-      /** Where the database is. The store makes a pool of two connections, and ends it. */
+      /** Where the database is. The store makes a pool of two connections for its calls,
+       * and one for the transactions of handlers, and ends both. */
       readonly connection: PostgresConnection;
       readonly pool?: never;
     }
@@ -62,6 +74,8 @@ export interface CheckedOptions {
   readonly schema: string | undefined;
   readonly namespace: string | undefined;
   readonly timeoutMs: number;
+  readonly maxTransactions: number;
+  readonly transactionIdleMs: number;
   /** Undefined = no watch. */
   readonly listen: Readonly<Record<string, unknown>> | undefined;
 }
@@ -73,9 +87,13 @@ const OPTION_NAMES = [
   "schema",
   "namespace",
   "timeoutMs",
+  "maxTransactions",
+  "transactionIdleMs",
   "listenConnection",
 ];
 const TIMEOUT = { least: 100, most: 600_000 };
+const TRANSACTIONS = { least: 1, most: 1000 };
+const IDLE = { least: 1000, most: 3_600_000 };
 /** Postgres cuts longer names off without a word. */
 const MAX_NAME_BYTES = 63;
 const LONGEST_SUFFIX = "_applications";
@@ -92,6 +110,9 @@ export function checkOptions(options: PostgresStoreOptions): CheckedOptions {
     throw new ConfigError("namespace", "must be 1 to 255 characters, no control character");
   }
   checkWholeNumber("timeoutMs", timeoutMs, TIMEOUT, "milliseconds");
+  const { maxTransactions = 10, transactionIdleMs = 60_000 } = options;
+  checkWholeNumber("maxTransactions", maxTransactions, TRANSACTIONS);
+  checkWholeNumber("transactionIdleMs", transactionIdleMs, IDLE, "milliseconds");
   const { listenConnection } = options;
   const listen =
     listenConnection === undefined
@@ -101,7 +122,16 @@ export function checkOptions(options: PostgresStoreOptions): CheckedOptions {
           listenConnection,
           "must be a connection string, or pg's own options",
         );
-  return { source: checkSource(options), table, schema, namespace, timeoutMs, listen };
+  return {
+    source: checkSource(options),
+    table,
+    schema,
+    namespace,
+    timeoutMs,
+    maxTransactions,
+    transactionIdleMs,
+    listen,
+  };
 }
 
 function checkName(option: "table" | "schema", name: unknown, maxBytes: number): void {

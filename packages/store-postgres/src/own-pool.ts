@@ -14,13 +14,13 @@ export class OwnPool {
   readonly #sockets = new Set<Wire>();
 
   /** `pg` connects at the first call. What breaks an idle connection is met by the next call. */
-  constructor(connection: Readonly<Record<string, unknown>>, timeoutMs: number) {
+  constructor(connection: Readonly<Record<string, unknown>>, timeoutMs: number, max: number) {
     this.pool = new pg.Pool({
       fallback_application_name: "@kc/store-postgres",
       keepAlive: true,
       ...connection,
       stream: () => this.#keep(wireOf(connection)),
-      max: 2,
+      max,
       connectionTimeoutMillis: timeoutMs,
       allowExitOnIdle: true,
     });

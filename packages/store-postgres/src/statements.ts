@@ -6,7 +6,7 @@
  *
  * The text contains the values, quoted by the driver: a text of several statements has no parameters.
  */
-import type { ApplicationRow, Checkpoint, CheckpointWrite } from "@kc/core";
+import type { ApplicationRow, Checkpoint, CheckpointWrite, Position } from "@kc/core";
 import type { Place } from "./calls.ts";
 import { bumpRevision } from "./revision.ts";
 import { applicationJson, checkpointJson } from "./rows.ts";
@@ -80,11 +80,11 @@ export function readCheckpoints(place: Place): string[] {
  * A free lease for each shard that has no lease at all: a write without a fence locks
  * it, and so a first claim, which cannot lock a row that is not there, waits for that write.
  */
-function freeLeases(place: Place, shardIds: readonly string[]): string {
+export function freeLeases(place: Place, shardIds: readonly string[]): string {
   const { tables, namespace, quote } = place;
   return `INSERT INTO ${tables.leases} (namespace, shard_id, epoch)
     SELECT ${quote(namespace)}, shard_id, 0
-    FROM json_array_elements_text(${quote(JSON.stringify(shardIds))}) AS w (shard_id)
+    FROM json_array_elements_text(${quote(JSON.stringify(shardIds))}::json) AS w (shard_id)
     WHERE NOT ${foreign(place)}
     ORDER BY shard_id
     ON CONFLICT (namespace, shard_id) DO NOTHING`;
@@ -103,13 +103,6 @@ function freeLeases(place: Place, shardIds: readonly string[]): string {
  * compare each with each.)
  */
 export function advance(place: Place, writes: readonly CheckpointWrite[]): string[] {
-  const { tables, namespace, quote } = place;
-  const rows = writes.map(({ shardId, checkpoint, fence }) => ({
-    shard_id: shardId,
-    ...checkpointJson(checkpoint),
-    epoch: fence?.epoch ?? null,
-    owner: fence?.owner ?? null,
-  }));
   const shardIds = writes.map(({ shardId }) => shardId);
   const unfenced = writes.filter(({ fence }) => fence === undefined);
   return [
@@ -118,14 +111,40 @@ export function advance(place: Place, writes: readonly CheckpointWrite[]): strin
       place,
       unfenced.map(({ shardId }) => shardId),
     ),
-    `WITH held AS (
+    move(place, writes),
+    stand(place, shardIds),
+  ];
+}
+
+/** What else has to be so for a write at the end of a transaction. */
+export interface TransactionEnd {
+  /** No checkpoint stands, or one before this position. */
+  readonly from: Position;
+  /** SQL that says whether the transaction is the one that the work is in. */
+  readonly isThisOne: string;
+}
+
+/** Answers with the shards that are `held`, and with those that `moved`. */
+export function move(
+  place: Place,
+  writes: readonly CheckpointWrite[],
+  end?: TransactionEnd,
+): string {
+  const { tables, namespace, quote } = place;
+  const rows = writes.map(({ shardId, checkpoint, fence }) => ({
+    shard_id: shardId,
+    ...checkpointJson(checkpoint),
+    epoch: fence?.epoch ?? null,
+    owner: fence?.owner ?? null,
+  }));
+  return `WITH held AS (
       SELECT w.*
-      FROM json_to_recordset(${quote(JSON.stringify(rows))})
+      FROM json_to_recordset(${quote(JSON.stringify(rows))}::json)
         AS w (shard_id text, sequence_number numeric, sub_sequence_number bigint,
           shard_end boolean, ahead text, epoch bigint, owner text)
       JOIN ${tables.leases} AS l ON l.namespace = ${quote(namespace)} AND l.shard_id = w.shard_id
       WHERE l.owner IS NOT DISTINCT FROM w.owner AND (w.owner IS NULL OR l.epoch = w.epoch)
-        AND NOT ${foreign(place)}
+        AND NOT ${foreign(place)}${end === undefined ? "" : ` AND ${end.isThisOne}`}
       ORDER BY w.shard_id
       FOR NO KEY UPDATE OF l
     ), moved AS (
@@ -134,13 +153,25 @@ export function advance(place: Place, writes: readonly CheckpointWrite[]): strin
         sub_sequence_number, shard_end, ahead
       FROM held ORDER BY shard_id
       ON CONFLICT (namespace, shard_id) DO UPDATE SET ${SET_CHECKPOINT}
-      WHERE ${order("excluded")} > ${order("c")}
+      WHERE ${end === undefined ? order("excluded") : before(place, end.from)} > ${order("c")}
       RETURNING c.shard_id
     )
-    SELECT shard_id, 'held' AS what FROM held UNION ALL SELECT shard_id, 'moved' FROM moved`,
-    `SELECT ${COLUMNS} FROM ${tables.checkpoints} WHERE namespace = ${quote(namespace)} AND shard_id =
-      ANY (ARRAY(SELECT json_array_elements_text(${quote(JSON.stringify(shardIds))})))`,
-  ];
+    SELECT shard_id, 'held' AS what FROM held UNION ALL SELECT shard_id, 'moved' FROM moved`;
+}
+
+/** The checkpoints that stand, of these shards. */
+export function stand(
+  { tables, namespace, quote }: Place,
+  shardIds: readonly string[],
+): string {
+  return `SELECT ${COLUMNS} FROM ${tables.checkpoints} WHERE namespace = ${quote(namespace)} AND shard_id =
+      ANY (ARRAY(SELECT json_array_elements_text(${quote(JSON.stringify(shardIds))}::json)))`;
+}
+
+/** A position in the form of `order`, to be compared with a checkpoint's: greater = that one is before it. */
+function before({ quote }: Place, { sequenceNumber, subSequenceNumber }: Position): string {
+  const sub = String(subSequenceNumber ?? "9223372036854775807");
+  return `(false, ${quote(sequenceNumber)}::numeric, ${quote(sub)}::bigint, '' COLLATE "C")`;
 }
 
 /** What a write of a shard would find: a row that it would wait for, or lacks, or has for itself. */

@@ -15,6 +15,11 @@ export interface Proxy extends Address, AsyncDisposable {
   blackhole(): void;
   /** After `cut`: connections are accepted. After `blackhole`: what was held back passes now. */
   restore(): Promise<void>;
+  /**
+   * Ends the next connection that sends this text: `before` it reaches the server, or `after`, in place of the
+   * answer.
+   */
+  cutAt(text: string, when: "before" | "after"): void;
   /** New connections go to another server; those that are open stay where they are. */
   pointAt(target: Address): void;
   close(): Promise<void>;
@@ -44,6 +49,7 @@ class TcpProxy implements Proxy {
   #server: Server | undefined;
   /** Nothing passes before it is open. */
   #gate: { readonly opened: Promise<void>; readonly open: () => void } | undefined;
+  #cutAt: { readonly text: string; readonly when: "before" | "after" } | undefined;
 
   constructor(target: Address, port: number, latencyMs: number) {
     this.#target = target;
@@ -77,6 +83,10 @@ class TcpProxy implements Proxy {
     await once(server, "listening");
   }
 
+  cutAt(text: string, when: "before" | "after"): void {
+    this.#cutAt = { text, when };
+  }
+
   pointAt(target: Address): void {
     this.#target = target;
   }
@@ -101,10 +111,25 @@ class TcpProxy implements Proxy {
     if (client.destroyed) return;
     const server = connect({ ...this.#target, allowHalfOpen: true });
     this.#track(server);
-    await Promise.all([this.#forward(client, server), this.#forward(server, client)]);
+    let isAnswerLost = false;
+    const onRequest = (chunk: Buffer): void => {
+      const { text, when } = this.#cutAt ?? {};
+      if (text === undefined || !chunk.includes(text)) return;
+      this.#cutAt = undefined;
+      if (when === "before") throw new Error("cut before it");
+      isAnswerLost = true;
+    };
+    const onAnswer = (): void => {
+      if (isAnswerLost) throw new Error("cut at its answer");
+    };
+    await Promise.all([
+      this.#forward(client, server, onRequest),
+      this.#forward(server, client, onAnswer),
+    ]);
   }
 
-  async #forward(from: Socket, to: Socket): Promise<void> {
+  /** @param look throws when the connection is to end before this chunk */
+  async #forward(from: Socket, to: Socket, look: (chunk: Buffer) => void): Promise<void> {
     // Chunks travel side by side and arrive in order: latency takes no bandwidth.
     let arrived: Promise<void> = Promise.resolve();
     let inFlight = 0;
@@ -118,6 +143,7 @@ class TcpProxy implements Proxy {
     };
     try {
       for await (const chunk of from as AsyncIterable<Buffer>) {
+        look(chunk);
         inFlight += chunk.length;
         arrived = deliver(arrived, this.#trip(), chunk);
         // Awaited below; until then a failure must not count as unhandled.

@@ -1,0 +1,174 @@
+import {
+  KcError,
+  StoreError,
+  type CallOptions,
+  type CheckpointInResult,
+  type StoreScope,
+  type TransactionalWrite,
+  type TransactionResult,
+} from "@kc/core";
+import { isAtOrBeyond, unlessAborted } from "@kc/core/adapter";
+import pg, { type PoolClient } from "pg";
+import type { Calls, Place } from "./calls.ts";
+import type { PostgresRows } from "./client.ts";
+import { sqlState } from "./errors.ts";
+import type { PostgresExecutor } from "./executors.ts";
+import { lend } from "./lent-client.ts";
+import { checkpointOf } from "./rows.ts";
+import type { Session } from "./session.ts";
+import * as sql from "./statements.ts";
+import { Turns } from "./turns.ts";
+
+/** A transaction's time is that of its BEGIN; a statement alone is its own transaction. */
+const IN_TRANSACTION = "now() < statement_timestamp()";
+
+/** Transactions that a handler fills, with the checkpoint as their last statement. */
+export class Transactions {
+  readonly #calls: Calls;
+  readonly #idleMs: number;
+  readonly #turns = new Turns();
+
+  /** @param idleMs the server ends a transaction that waits so long for its next statement */
+  constructor(calls: Calls, idleMs: number) {
+    this.#calls = calls;
+    this.#idleMs = idleMs;
+  }
+
+  async transact<Value>(
+    scope: StoreScope,
+    write: TransactionalWrite,
+    work: (tx: PoolClient) => Value | PromiseLike<Value>,
+    { signal }: CallOptions = {},
+  ): Promise<TransactionResult<Value>> {
+    const { connection } = this.#calls;
+    const { closing } = connection;
+    const stop = signal === undefined ? closing : AbortSignal.any([closing, signal]);
+    const endTurn = await this.#turns.take(connection.mostTransactions, stop);
+    try {
+      const session = await connection.begin(this.#idleMs, stop);
+      try {
+        const value = await this.#fill(session, work, stop);
+        const result = await this.#end(session, scope, write);
+        if (result.outcome !== "written") return result;
+        await session.commit();
+        return { outcome: "committed", value };
+      } finally {
+        await session.close();
+      }
+    } finally {
+      endTurn();
+    }
+  }
+
+  /** The last statement alone. @throws StoreError TRANSACTION_MISUSED outside of a transaction */
+  async checkpointIn(
+    executor: PostgresExecutor,
+    scope: StoreScope,
+    write: TransactionalWrite,
+  ): Promise<CheckpointInResult> {
+    const place = this.#calls.placeOf(scope, pg.escapeLiteral);
+    const run = async (text: string): Promise<PostgresRows> =>
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the statements ask for text alone
+      (await executor.query(text)) as PostgresRows;
+    const { shardId, fence, from } = write;
+    try {
+      if (fence === undefined) await run(sql.freeLeases(place, [shardId]));
+      const done = await run(sql.move(place, [write], { from, isThisOne: IN_TRANSACTION }));
+      if (whatOf(done).has("moved")) return { outcome: "written" };
+      const claim = await run(sql.claim(place));
+      const stands = await run(sql.stand(place, [shardId]));
+      const isThisOne = await run(`SELECT (${IN_TRANSACTION})::text AS is_this_one`);
+      return this.#refusal(scope, write, { claim, done, stands, isThisOne }, NO_TRANSACTION);
+    } catch (error) {
+      throw this.#calls.connection.failure(error);
+    }
+  }
+
+  /** @throws what `work` throws; StoreError if the transaction has to be run again */
+  async #fill<Value>(
+    session: Session,
+    work: (tx: PoolClient) => Value | PromiseLike<Value>,
+    stop: AbortSignal,
+  ): Promise<Value> {
+    const { tx, takeBack } = lend(session.client);
+    try {
+      return await unlessAborted(stop, work(tx));
+    } catch (error) {
+      if (stop.aborted) throw stop.reason;
+      throw session.hasToRunAgain(error) ? this.#calls.connection.failure(error) : error;
+    } finally {
+      takeBack();
+    }
+  }
+
+  /** Writes the checkpoint as the last statement. */
+  async #end(
+    session: Session,
+    scope: StoreScope,
+    write: TransactionalWrite,
+  ): Promise<CheckpointInResult> {
+    const { shardId, fence, from } = write;
+    const place = this.#calls.placeOf(scope, (value) => session.client.escapeLiteral(value));
+    const isThisOne = `txid_current()::text = ${place.quote(session.transaction)}`;
+    const { limits } = this.#calls.connection;
+    const statements = [
+      ...limits,
+      sql.claim(place),
+      sql.freeLeases(place, fence === undefined ? [shardId] : []),
+      sql.move(place, [write], { from, isThisOne }),
+      sql.stand(place, [shardId]),
+      `SELECT (${isThisOne})::text AS is_this_one`,
+    ];
+    const rows = await session.run(statements).catch((error: unknown) => {
+      const hasFailed = KcError.is(error) && sqlState(error.cause) === "25P02";
+      throw hasFailed ? misused(shardId, SWALLOWED) : error;
+    });
+    const [claim, , done, stands, thisOne] = rows.slice(limits.length);
+    if (whatOf(done!).has("moved")) return { outcome: "written" };
+    return this.#refusal(
+      scope,
+      write,
+      { claim: claim!, done: done!, stands: stands!, isThisOne: thisOne! },
+      ANOTHER_TRANSACTION,
+    );
+  }
+
+  /** Why a checkpoint was not written. @throws what is no outcome */
+  #refusal(
+    scope: StoreScope,
+    { shardId, from }: TransactionalWrite,
+    rows: {
+      readonly claim: PostgresRows;
+      readonly done: PostgresRows;
+      readonly stands: PostgresRows;
+      readonly isThisOne: PostgresRows;
+    },
+    elsewhere: string,
+  ): CheckpointInResult {
+    this.#calls.checkClaim(scope, rows.claim);
+    if (rows.isThisOne[0]?.["is_this_one"] !== "true") throw misused(shardId, elsewhere);
+    if (!whatOf(rows.done).has("held")) return { outcome: "lease-lost" };
+    const stored = rows.stands[0] && checkpointOf(rows.stands[0]);
+    if (stored === undefined || !isAtOrBeyond(stored, from)) {
+      throw this.#calls.refusedByTrigger(shardId);
+    }
+    return { outcome: "already-done", stored };
+  }
+}
+
+const SWALLOWED =
+  "a statement of the handler failed, and the handler went on: Postgres undoes the whole transaction. Let " +
+  "the error out of the handler, or put a SAVEPOINT before the statement and roll back to it";
+const ANOTHER_TRANSACTION =
+  "the handler ended the transaction itself, by COMMIT, ROLLBACK or END: leave that to the consumer";
+const NO_TRANSACTION =
+  "checkpoint() was called outside of a transaction: give it the executor of the transaction that has the " +
+  "handler's writes";
+
+function misused(shardId: string, why: string): StoreError {
+  return new StoreError("TRANSACTION_MISUSED", `${shardId}: ${why}`, { shardId });
+}
+
+function whatOf(done: PostgresRows): ReadonlySet<string | null | undefined> {
+  return new Set(done.map((row) => row["what"]));
+}
