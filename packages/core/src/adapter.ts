@@ -8,6 +8,7 @@ export {
 } from "./checkpoints/application-columns.ts";
 export { checkClaim, checkScope, namespaceOf } from "./checkpoints/namespace.ts";
 export { RefusalGrace } from "./checkpoints/refusal-grace.ts";
+export { unlessAborted } from "./deadline.ts";
 export { batches } from "./delivery/batches.ts";
 export { checkListOptions } from "./delivery/dead-letter-list.ts";
 export { deadLetterId, pointerTo } from "./delivery/dead-letter.ts";
@@ -17,6 +18,7 @@ export {
   type LetterFailure,
 } from "./delivery/letter-calls.ts";
 export {
+  letterRowsOf,
   StatementsDeadLetterTable,
   type LetterLimits,
   type LetterRow,

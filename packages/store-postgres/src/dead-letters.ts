@@ -1,14 +1,48 @@
-import { KcError, type CallOptions } from "@kc/core";
-import type { LetterLimits, LetterRow, LetterStatements, StoredLetter } from "@kc/core/adapter";
+import {
+  KcError,
+  type CallOptions,
+  type DeadLetter,
+  type TransactionalDeadLetters,
+  type TransactionalStore,
+} from "@kc/core";
+import {
+  letterRowsOf,
+  requestsOf,
+  StatementsDeadLetterTable,
+  type LetterLimits,
+  type LetterRow,
+  type LetterStatements,
+  type StoredLetter,
+} from "@kc/core/adapter";
+import pg, { type PoolClient } from "pg";
 import type { PostgresRow, PostgresRows } from "./client.ts";
 import type { Connection, MakeStatements, Subject } from "./connection.ts";
-import { howToSetUp, isMissingTable } from "./errors.ts";
+import { howToSetUp, isMissingTable, toStoreError } from "./errors.ts";
 import { LOCK_SETUP, refusedSetup } from "./schema.ts";
 
 /** A `bytea` holds the largest record. */
 const LIMITS: LetterLimits = { most: 100, maxBytes: 4 * 1024 * 1024, maxRowBytes: Infinity };
 
-/** The dead letters' table of one store. */
+/** The dead letters of one store, by themselves or in its transactions. */
+export class PostgresDeadLetters
+  extends StatementsDeadLetterTable
+  implements TransactionalDeadLetters<PoolClient>
+{
+  readonly store: TransactionalStore<PoolClient>;
+  readonly #letters: PostgresLetters;
+
+  constructor(letters: PostgresLetters, store: TransactionalStore<PoolClient>) {
+    super(letters);
+    this.#letters = letters;
+    this.store = store;
+  }
+
+  sendIn(tx: PoolClient, letters: readonly DeadLetter[]): Promise<void> {
+    return this.#letters.putIn(tx, letters);
+  }
+}
+
+/** The statements of their table. */
 export class PostgresLetters implements LetterStatements {
   readonly where: string;
   readonly #connection: Connection;
@@ -57,17 +91,18 @@ export class PostgresLetters implements LetterStatements {
 
   /** In the order of ids: two workers that send the same letters lock them in one order. */
   async put(rows: readonly LetterRow[], options: CallOptions): Promise<void> {
-    const sorted = rows.toSorted((a, b) => (a.id < b.id ? -1 : 1));
-    await this.#run((quote) => {
-      const values = sorted.map(
-        ({ id, application, letter, data }) =>
-          `(${quote(id)}, ${quote(application)}, ${quote(letter)}, ${bytes(data)})`,
-      );
-      return [
-        `INSERT INTO ${this.#table} (id, application, letter, data) VALUES ${values.join(",\n")}
-         ON CONFLICT (id) DO UPDATE SET letter = excluded.letter, data = excluded.data`,
-      ];
-    }, options);
+    await this.#run((quote) => [this.#insert(rows, quote)], options);
+  }
+
+  /** The same within a transaction. */
+  async putIn(tx: PoolClient, letters: readonly DeadLetter[]): Promise<void> {
+    for (const rows of requestsOf(letterRowsOf(letters, LIMITS.maxRowBytes), LIMITS)) {
+      try {
+        await tx.query(this.#insert(rows, pg.escapeLiteral));
+      } catch (error) {
+        throw toStoreError(error, this.#subject.where, this.#subject.remedy);
+      }
+    }
   }
 
   async page(
@@ -91,6 +126,17 @@ export class PostgresLetters implements LetterStatements {
     await this.#run((quote) => [
       `DELETE FROM ${this.#table} WHERE id IN (${ids.map(quote).join(", ")})`,
     ]);
+  }
+
+  #insert(rows: readonly LetterRow[], quote: (value: string) => string): string {
+    const values = rows
+      .toSorted((a, b) => (a.id < b.id ? -1 : 1))
+      .map(
+        ({ id, application, letter, data }) =>
+          `(${quote(id)}, ${quote(application)}, ${quote(letter)}, ${bytes(data)})`,
+      );
+    return `INSERT INTO ${this.#table} (id, application, letter, data) VALUES ${values.join(",\n")}
+      ON CONFLICT (id) DO UPDATE SET letter = excluded.letter, data = excluded.data`;
   }
 
   get #select(): string {

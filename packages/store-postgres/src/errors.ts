@@ -132,6 +132,9 @@ export const TEXTS: readonly (readonly [RegExp, StoreFailure])[] = [
   ],
 ];
 
+/** A library's error around the driver's, and perhaps another one. */
+const MOST_WRAPPED = 5;
+
 const UNKNOWN = lastingFailure("STORE_FAILED", "the call failed in a way that is not known here");
 
 const BY_SQLSTATE = new Map(SQLSTATES);
@@ -151,6 +154,21 @@ export function sqlState(error: unknown): string | undefined {
 export function isConflict(error: unknown): boolean {
   const code = sqlState(error);
   return code === "40001" || code === "40P01";
+}
+
+/**
+ * Would a transaction that failed with this error pass if it were run again? Libraries wrap what the driver
+ * threw: Drizzle as `cause`, Prisma as `meta.code`, or as its own P2034.
+ */
+export function isPassing(error: unknown): boolean {
+  for (let each = error, depth = 0; depth < MOST_WRAPPED; depth += 1) {
+    if (typeof each !== "object" || each === null) return false;
+    if (KcError.is(each)) return each.retryable;
+    if (isConflict(each) || isConflict(Object(each).meta) || codeOf(each) === "P2034") return true;
+    if (sqlState(each) === undefined && meaningOf(each) === CONNECTION) return true;
+    each = Object(each).cause;
+  }
+  return false;
 }
 
 /** Is there no table of that name? */

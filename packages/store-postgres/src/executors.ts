@@ -1,3 +1,5 @@
+import pg from "pg";
+
 /**
  * A transaction that the caller has opened, as `checkpointIn` needs it: runs a text of one statement without
  * parameters, and answers with its rows.
@@ -30,8 +32,7 @@ export function fromKysely(trx: {
 
 /** Of `knex.transaction(async (trx) => …)`. */
 export function fromKnex(trx: { raw(text: string): PromiseLike<unknown> }): PostgresExecutor {
-  // Knex takes a question mark for a parameter, within quotes as well.
-  return { query: async (text) => rowsIn(await trx.raw(text.replaceAll("?", "\\?"))) };
+  return { query: async (text) => rowsIn(await trx.raw(text)) };
 }
 
 /** Of `prisma.$transaction(async (tx) => …)`. */
@@ -42,8 +43,19 @@ export function fromPrisma(tx: {
 }
 
 /** Of a client of `pg` in a transaction of the caller's. */
-export function fromClient(client: { query(text: string): PromiseLike<unknown> }): PostgresExecutor {
+export function fromClient(client: {
+  query(text: string): PromiseLike<unknown>;
+}): PostgresExecutor {
   return { query: async (text) => rowsIn(await client.query(text)) };
+}
+
+/**
+ * A value as SQL that no library takes for more than text. Knex sees a parameter in each question mark,
+ * within quotes too, and its own escape of one loses backslashes.
+ */
+export function quotedFor(value: string): string {
+  if (!/[?\\$]/.test(value)) return pg.escapeLiteral(value);
+  return `convert_from(decode('${Buffer.from(value).toString("hex")}', 'hex'), 'UTF8')`;
 }
 
 /** Drivers answer with the rows, or with what has them. */

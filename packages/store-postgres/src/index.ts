@@ -1,3 +1,11 @@
 export { PostgresStore } from "./postgres-store.ts";
 export type { PostgresConnection, PostgresStoreOptions } from "./options.ts";
 export type { PostgresClient, PostgresPool } from "./client.ts";
+export {
+  fromClient,
+  fromDrizzle,
+  fromKnex,
+  fromKysely,
+  fromPrisma,
+  type PostgresExecutor,
+} from "./executors.ts";

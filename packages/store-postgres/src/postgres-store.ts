@@ -6,6 +6,7 @@ import {
   type BulkCheckpointResult,
   type CallOptions,
   type Checkpoint,
+  type CheckpointInResult,
   type CheckpointWrite,
   type DeadLetterTable,
   type Fence,
@@ -13,15 +14,21 @@ import {
   type SetCheckpointResult,
   type ShardPut,
   type StoreScope,
+  type TransactionalDeadLetters,
+  type TransactionalStore,
+  type TransactionalWrite,
+  type TransactionResult,
   type WorkerIdentity,
   type WorkerMembership,
 } from "@kc/core";
-import { singleResult, StatementsDeadLetterTable } from "@kc/core/adapter";
+import { singleResult } from "@kc/core/adapter";
+import type { PoolClient } from "pg";
 import { Calls } from "./calls.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { Connection } from "./connection.ts";
-import { PostgresLetters } from "./dead-letters.ts";
-import { howToSetUp, isLockTimeout } from "./errors.ts";
+import { PostgresDeadLetters, PostgresLetters } from "./dead-letters.ts";
+import type { PostgresExecutor } from "./executors.ts";
+import { howToSetUp, isLockTimeout, isPassing } from "./errors.ts";
 import { Leases } from "./leases.ts";
 import { Listener } from "./listener.ts";
 import { checkOptions, type PostgresStoreOptions } from "./options.ts";
@@ -37,6 +44,7 @@ import {
 } from "./schema.ts";
 import { openApplication } from "./statements.ts";
 import { tablesOf } from "./tables.ts";
+import { Transactions } from "./transactions.ts";
 import { Workers } from "./workers.ts";
 
 /**
@@ -44,7 +52,7 @@ import { Workers } from "./workers.ts";
  * transaction. The first call connects, not the constructor; the tables are made by `setup()` or by
  * hand, never by another call.
  */
-export class PostgresStore implements LeaseStore {
+export class PostgresStore implements LeaseStore, TransactionalStore<PoolClient, PostgresExecutor> {
   readonly capabilities: LeaseStore["capabilities"] = {
     leases: true,
     fences: true,
@@ -59,6 +67,7 @@ export class PostgresStore implements LeaseStore {
   readonly #checkpoints: Checkpoints;
   readonly #workers: Workers;
   readonly #leases: Leases;
+  readonly #transactions: Transactions;
   readonly #setupTimeoutMs: number;
 
   /** @throws ConfigError if an option is wrong. */
@@ -74,6 +83,7 @@ export class PostgresStore implements LeaseStore {
     this.#checkpoints = new Checkpoints(this.#calls);
     this.#workers = new Workers(this.#calls);
     this.#leases = new Leases(this.#calls);
+    this.#transactions = new Transactions(this.#calls, checked.transactionIdleMs);
     if (checked.listen === undefined) return;
     const listener = new Listener(checked.listen, this.#connection);
     this.watch = (scope, onHint, signal) =>
@@ -218,11 +228,31 @@ export class PostgresStore implements LeaseStore {
   }
 
   /** Dead letters in a table beside the others, `{table}_dead_letters`, which its own `setup()` makes. */
-  deadLetters(): DeadLetterTable {
+  deadLetters(): DeadLetterTable & TransactionalDeadLetters<PoolClient> {
     const { deadLetters } = this.#calls.tables;
-    return new StatementsDeadLetterTable(
-      new PostgresLetters(this.#connection, deadLetters, this.#setupTimeoutMs),
-    );
+    const letters = new PostgresLetters(this.#connection, deadLetters, this.#setupTimeoutMs);
+    return new PostgresDeadLetters(letters, this);
+  }
+
+  transact<Value>(
+    scope: StoreScope,
+    write: TransactionalWrite,
+    work: (tx: PoolClient) => Value | PromiseLike<Value>,
+    options?: CallOptions,
+  ): Promise<TransactionResult<Value>> {
+    return this.#transactions.transact(scope, write, work, options);
+  }
+
+  checkpointIn(
+    executor: PostgresExecutor,
+    scope: StoreScope,
+    write: TransactionalWrite,
+  ): Promise<CheckpointInResult> {
+    return this.#transactions.checkpointIn(executor, scope, write);
+  }
+
+  isPassing(error: unknown): boolean {
+    return isPassing(error);
   }
 
   close(): Promise<void> {

@@ -160,10 +160,7 @@ export function move(
 }
 
 /** The checkpoints that stand, of these shards. */
-export function stand(
-  { tables, namespace, quote }: Place,
-  shardIds: readonly string[],
-): string {
+export function stand({ tables, namespace, quote }: Place, shardIds: readonly string[]): string {
   return `SELECT ${COLUMNS} FROM ${tables.checkpoints} WHERE namespace = ${quote(namespace)} AND shard_id =
       ANY (ARRAY(SELECT json_array_elements_text(${quote(JSON.stringify(shardIds))}::json)))`;
 }

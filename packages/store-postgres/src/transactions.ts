@@ -1,5 +1,4 @@
 import {
-  KcError,
   StoreError,
   type CallOptions,
   type CheckpointInResult,
@@ -8,11 +7,11 @@ import {
   type TransactionResult,
 } from "@kc/core";
 import { isAtOrBeyond, unlessAborted } from "@kc/core/adapter";
-import pg, { type PoolClient } from "pg";
-import type { Calls, Place } from "./calls.ts";
+import type { PoolClient } from "pg";
+import type { Calls } from "./calls.ts";
 import type { PostgresRows } from "./client.ts";
 import { sqlState } from "./errors.ts";
-import type { PostgresExecutor } from "./executors.ts";
+import { quotedFor, type PostgresExecutor } from "./executors.ts";
 import { lend } from "./lent-client.ts";
 import { checkpointOf } from "./rows.ts";
 import type { Session } from "./session.ts";
@@ -66,7 +65,7 @@ export class Transactions {
     scope: StoreScope,
     write: TransactionalWrite,
   ): Promise<CheckpointInResult> {
-    const place = this.#calls.placeOf(scope, pg.escapeLiteral);
+    const place = this.#calls.placeOf(scope, quotedFor);
     const run = async (text: string): Promise<PostgresRows> =>
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the statements ask for text alone
       (await executor.query(text)) as PostgresRows;
@@ -80,7 +79,7 @@ export class Transactions {
       const isThisOne = await run(`SELECT (${IN_TRANSACTION})::text AS is_this_one`);
       return this.#refusal(scope, write, { claim, done, stands, isThisOne }, NO_TRANSACTION);
     } catch (error) {
-      throw this.#calls.connection.failure(error);
+      throw hasFailed(error) ? misused(shardId, SWALLOWED) : this.#calls.connection.failure(error);
     }
   }
 
@@ -120,8 +119,7 @@ export class Transactions {
       `SELECT (${isThisOne})::text AS is_this_one`,
     ];
     const rows = await session.run(statements).catch((error: unknown) => {
-      const hasFailed = KcError.is(error) && sqlState(error.cause) === "25P02";
-      throw hasFailed ? misused(shardId, SWALLOWED) : error;
+      throw hasFailed(Object(error).cause) ? misused(shardId, SWALLOWED) : error;
     });
     const [claim, , done, stands, thisOne] = rows.slice(limits.length);
     if (whatOf(done!).has("moved")) return { outcome: "written" };
@@ -164,6 +162,13 @@ const ANOTHER_TRANSACTION =
 const NO_TRANSACTION =
   "checkpoint() was called outside of a transaction: give it the executor of the transaction that has the " +
   "handler's writes";
+
+/** Had the transaction failed before? Libraries wrap the server's error. */
+function hasFailed(error: unknown): boolean {
+  return [error, Object(error).cause, Object(error).meta].some(
+    (each) => sqlState(each) === "25P02",
+  );
+}
 
 function misused(shardId: string, why: string): StoreError {
   return new StoreError("TRANSACTION_MISUSED", `${shardId}: ${why}`, { shardId });

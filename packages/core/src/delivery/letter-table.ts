@@ -80,7 +80,7 @@ export class StatementsDeadLetterTable implements DeadLetterTable {
     signal.throwIfAborted();
     if (letters.length === 0) return;
     const limits = await this.#statements.limits({ signal });
-    for (const rows of requestsOf(rowsOf(letters, limits.maxRowBytes), limits)) {
+    for (const rows of requestsOf(letterRowsOf(letters, limits.maxRowBytes), limits)) {
       await this.#statements.put(rows, { signal });
     }
   }
@@ -119,7 +119,10 @@ export class StatementsDeadLetterTable implements DeadLetterTable {
 }
 
 /** Made when their turn comes; the last letter of an id in place of those before it. */
-function* rowsOf(letters: readonly DeadLetter[], maxRowBytes: number): Generator<LetterRow> {
+export function* letterRowsOf(
+  letters: readonly DeadLetter[],
+  maxRowBytes: number,
+): Generator<LetterRow> {
   const last = new Map(letters.map((letter) => [letter.id, letter]));
   for (const letter of last.values()) yield rowOf(letter, maxRowBytes);
 }

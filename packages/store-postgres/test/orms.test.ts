@@ -1,0 +1,137 @@
+import { type TransactionalWrite } from "@kc/core";
+import { sql as drizzleSql } from "drizzle-orm";
+import { drizzle } from "drizzle-orm/node-postgres";
+import { pgTable, text } from "drizzle-orm/pg-core";
+import knexOf from "knex";
+import { CamelCasePlugin, Kysely, PostgresDialect } from "kysely";
+import pg from "pg";
+import { describe, expect, inject, onTestFinished, test } from "vitest";
+import { fromDrizzle, fromKnex, fromKysely, type PostgresExecutor } from "../src/index.ts";
+import { SHARD } from "./support/leases.ts";
+import { at, failure, open } from "./support/open.ts";
+
+/** Signs that ORMs may take for parameters of theirs. */
+const SCOPE = { application: "bil?ling", streamName: "or?d:ers $1 \\?" } as const;
+const MISUSED = { code: "TRANSACTION_MISUSED", retryable: false } as const;
+
+function upTo(n: number, from = 1): TransactionalWrite {
+  const position = { sequenceNumber: String(from) };
+  return { shardId: SHARD, from: position, checkpoint: at(n).checkpoint };
+}
+
+/** A library's transaction: puts an effect by it, then does what is to be done. */
+interface Orm {
+  transaction(
+    effect: string,
+    work: (executor: PostgresExecutor) => Promise<unknown>,
+  ): Promise<unknown>;
+  /** What the library throws of a statement that fails with this SQLSTATE. */
+  failWith(sqlState: string): Promise<unknown>;
+  /** A connection that is in no transaction. */
+  readonly outside: PostgresExecutor;
+}
+
+const raise = (sqlState: string): string =>
+  `DO $$ BEGIN RAISE EXCEPTION 'as asked' USING ERRCODE = '${sqlState}'; END $$`;
+
+const ORMS: Readonly<Record<string, (pool: pg.Pool, schema: string) => Orm>> = {
+  drizzle(pool, schema) {
+    const db = drizzle(pool);
+    const effects = pgTable("effects", { name: text("name") });
+    return {
+      transaction: (name, work) =>
+        db.transaction(async (tx) => {
+          await tx.execute(drizzleSql.raw(`SET LOCAL search_path TO ${schema}`));
+          await tx.insert(effects).values({ name });
+          await work(fromDrizzle(tx));
+        }),
+      failWith: (sqlState) => db.execute(raise(sqlState)),
+      outside: fromDrizzle(db),
+    };
+  },
+  kysely(pool, schema) {
+    const db = new Kysely<{ effects: { name: string } }>({
+      dialect: new PostgresDialect({ pool }),
+      plugins: [new CamelCasePlugin()],
+    });
+    return {
+      transaction: (name, work) =>
+        db.transaction().execute(async (trx) => {
+          await trx.withSchema(schema).insertInto("effects").values({ name }).execute();
+          await work(fromKysely(trx));
+        }),
+      failWith: (sqlState) => fromKysely(db).query(raise(sqlState)),
+      outside: fromKysely(db),
+    };
+  },
+  knex(pool, schema) {
+    const { connectionString } = pool.options;
+    const db = knexOf({ client: "pg", connection: connectionString!, pool: { min: 0, max: 2 } });
+    onTestFinished(() => db.destroy());
+    return {
+      transaction: (name, work) =>
+        db.transaction(async (trx) => {
+          await trx("effects").withSchema(schema).insert({ name });
+          await work(fromKnex(trx));
+        }),
+      failWith: (sqlState) => Promise.resolve(db.raw(raise(sqlState))),
+      outside: fromKnex(db),
+    };
+  },
+};
+
+describe.each(Object.entries(ORMS))("a transaction of %s", (_name, ormOf) => {
+  async function opened() {
+    const { store, admin, schema } = await open(inject("postgres"));
+    await admin.query(`CREATE TABLE ${schema}.effects (name text)`);
+    const { connectionString } = inject("postgres");
+    const pool = new pg.Pool({ connectionString, max: 2 });
+    onTestFinished(() => pool.end());
+    const effects = async (): Promise<unknown> =>
+      (await admin.query<{ name: string }>(`SELECT name FROM ${schema}.effects`)).rows.map(
+        ({ name }) => name,
+      );
+    return { store, orm: ormOf(pool, schema), effects };
+  }
+
+  test("has the handler's writes and the checkpoint, or neither", async () => {
+    const { store, orm, effects } = await opened();
+    const answers: unknown[] = [];
+    const checkpoint = async (executor: PostgresExecutor, write: TransactionalWrite) => {
+      const answer = await store.checkpointIn(executor, SCOPE, write);
+      answers.push(answer);
+      if (answer.outcome !== "written") throw new Error("roll back");
+    };
+    await orm.transaction("first", (executor) => checkpoint(executor, upTo(3)));
+    expect(await store.getCheckpoint(SCOPE, SHARD)).toEqual(at(3).checkpoint);
+    await failure(orm.transaction("twice", (executor) => checkpoint(executor, upTo(5))));
+    const failing = orm.transaction("lost", async (executor) => {
+      await checkpoint(executor, upTo(9, 4));
+      throw new Error("after the checkpoint");
+    });
+    expect(await failure(failing)).toMatchObject({ message: "after the checkpoint" });
+    const stored = at(3).checkpoint;
+    expect(answers).toEqual([
+      { outcome: "written" },
+      { outcome: "already-done", stored },
+      { outcome: "written" },
+    ]);
+    expect(await store.getCheckpoint(SCOPE, SHARD)).toEqual(stored);
+    expect(await effects()).toEqual(["first"]);
+  });
+
+  test("is distinguished from a statement alone", async () => {
+    const { store, orm } = await opened();
+    expect(await failure(store.checkpointIn(orm.outside, SCOPE, upTo(3)))).toMatchObject(MISUSED);
+    expect(await store.getCheckpoint(SCOPE, SHARD)).toBeUndefined();
+  });
+
+  test.each([
+    ["40001", true],
+    ["40P01", true],
+    ["23505", false],
+  ])("that failed with %s: run again %s", async (sqlState, isPassing) => {
+    const { store, orm } = await opened();
+    expect(store.isPassing(await failure(orm.failWith(sqlState)))).toBe(isPassing);
+  });
+});

@@ -1,0 +1,82 @@
+import type { TransactionalStoreHarness } from "@kc/conformance";
+import { startProxy, type PostgresAddress } from "@kc-internal/test-services";
+import pg from "pg";
+import { fromClient, PostgresStore, type PostgresStoreOptions } from "../../src/index.ts";
+import { testDatabase } from "./database.ts";
+
+/**
+ * A schema with a table of effects. Every handle reaches it through a proxy of the harness's own, and has
+ * a pool of three connections that was handed in, the least there is, or pools of its own.
+ */
+export async function transactionalHarness(
+  form: "pool" | "connection",
+  { host, port, user, password, database }: PostgresAddress,
+): Promise<TransactionalStoreHarness<pg.PoolClient>> {
+  const { schema, admin, ...own } = await testDatabase();
+  await admin.query(`CREATE TABLE ${schema}.effects (name text NOT NULL)`);
+  const proxy = await startProxy({ host, port });
+  const closers: (() => Promise<unknown>)[] = [];
+  const connection = { host: proxy.host, port: proxy.port, user, password, database };
+
+  const open = async (): Promise<PostgresStore> => {
+    const options: PostgresStoreOptions =
+      form === "pool" ? { pool: borrow(), schema } : { connection, schema };
+    const store = new PostgresStore(options);
+    closers.unshift(() => store[Symbol.asyncDispose]());
+    return store;
+  };
+  const borrow = (): pg.Pool => {
+    const pool = new pg.Pool({ ...connection, max: 3 });
+    pool.on("error", () => undefined); // as its owner has to
+    closers.push(() => pool.end());
+    return pool;
+  };
+
+  await (await open()).setup();
+  return {
+    open,
+    breakConnection: () => proxy.cut(),
+    restore: () => proxy.restore(),
+    cutAtCommit: async (when) => proxy.cutAt("COMMIT", when),
+    async grantLease({ application, streamName }, shardId, { epoch, owner }) {
+      await admin.query(
+        `INSERT INTO ${schema}.kinesis_consumer_leases AS l (namespace, shard_id, epoch, owner)
+           VALUES ($1, $2, $3, $4)
+         ON CONFLICT (namespace, shard_id) DO UPDATE SET epoch = excluded.epoch, owner = excluded.owner`,
+        [`${application}-${streamName}`, shardId, epoch, owner],
+      );
+    },
+    async apply(tx, effect) {
+      await tx.query(`INSERT INTO ${schema}.effects (name) VALUES ($1)`, [effect]);
+    },
+    async effects() {
+      const { rows } = await admin.query<{ name: string }>(`SELECT name FROM ${schema}.effects`);
+      return rows.map(({ name }) => name);
+    },
+    async begin() {
+      const tx = await admin.connect();
+      await tx.query("BEGIN");
+      const end = async (command: string): Promise<void> => {
+        await tx.query(command);
+        tx.release();
+      };
+      return {
+        executor: fromClient(tx),
+        tx,
+        commit: () => end("COMMIT"),
+        rollback: () => end("ROLLBACK"),
+      };
+    },
+    async letters(store) {
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the suite gives what `open` made
+      const table = (store as PostgresStore).deadLetters();
+      await table.setup();
+      return table;
+    },
+    async [Symbol.asyncDispose]() {
+      await proxy.close();
+      for (const close of closers) await close();
+      await own[Symbol.asyncDispose]();
+    },
+  };
+}

@@ -1,0 +1,244 @@
+import { ConfigError, type TransactionalWrite } from "@kc/core";
+import pg from "pg";
+import { expect, inject, onTestFinished, test } from "vitest";
+import { fromClient, PostgresStore, type PostgresStoreOptions } from "../src/index.ts";
+import { SCOPE, SHARD, WORKER } from "./support/leases.ts";
+import { at, failure, open, UNAVAILABLE } from "./support/open.ts";
+import { eventually } from "./support/poll.ts";
+
+const MISUSED = { name: "StoreError", code: "TRANSACTION_MISUSED", retryable: false } as const;
+
+function upTo(n: number, shardId = SHARD): TransactionalWrite {
+  return { shardId, from: { sequenceNumber: "1" }, checkpoint: at(n).checkpoint };
+}
+
+/** A store on a pool that was handed in, and a table of effects without a repeat. */
+async function opened(
+  own: Omit<PostgresStoreOptions, "pool" | "connection" | "schema"> = {},
+  max = 3,
+) {
+  const { admin, schema } = await open(inject("postgres"));
+  const { connectionString } = inject("postgres");
+  await admin.query(
+    `CREATE TABLE ${schema}.effects (name text UNIQUE DEFERRABLE INITIALLY DEFERRED)`,
+  );
+  const pool = new pg.Pool({ connectionString, max });
+  pool.on("error", () => undefined);
+  const store = new PostgresStore({ ...own, pool, schema });
+  onTestFinished(async () => {
+    await store[Symbol.asyncDispose]();
+    await pool.end();
+  });
+  const put = (tx: pg.ClientBase, name: string): Promise<unknown> =>
+    tx.query(`INSERT INTO ${schema}.effects VALUES ($1)`, [name]);
+  const effects = async (): Promise<readonly string[]> => {
+    const { rows } = await admin.query<{ name: string }>(`SELECT name FROM ${schema}.effects`);
+    return rows.map(({ name }) => name);
+  };
+  return { store, pool, admin, schema, put, effects };
+}
+
+test.each(["COMMIT", "ROLLBACK", "COMMIT; BEGIN"])(
+  "a handler that ends the transaction by `%s` is told so, and the checkpoint is not written",
+  async (command) => {
+    const { store, put } = await opened();
+    const answer = store.transact(SCOPE, upTo(3), async (tx) => {
+      await put(tx, "one");
+      await tx.query(command);
+    });
+    expect(await failure(answer)).toMatchObject({ ...MISUSED, shardId: SHARD });
+    expect(await store.getCheckpoint(SCOPE, SHARD)).toBeUndefined();
+  },
+);
+
+test("a handler that goes on after a failed statement is told so", async () => {
+  const { store, put, effects } = await opened();
+  const answer = store.transact(SCOPE, upTo(3), async (tx) => {
+    await put(tx, "one");
+    await tx.query("SELECT 1/0").catch(() => undefined);
+  });
+  expect(await failure(answer)).toMatchObject({
+    ...MISUSED,
+    message: expect.stringContaining("SAVEPOINT"),
+  });
+  expect(await effects()).toEqual([]);
+});
+
+test("a failed statement that was rolled back to a savepoint leaves the transaction as good as it was", async () => {
+  const { store, put, effects } = await opened();
+  const answer = await store.transact(SCOPE, upTo(3), async (tx) => {
+    await put(tx, "one");
+    await tx.query("SAVEPOINT s");
+    await tx.query("SELECT 1/0").catch(() => tx.query("ROLLBACK TO SAVEPOINT s"));
+  });
+  expect(answer.outcome).toBe("committed");
+  expect(await effects()).toEqual(["one"]);
+});
+
+test("release() is not the handler's to call, and its client is of no use once the transaction is over", async () => {
+  const { store, put, effects } = await opened();
+  const releasing = store.transact(SCOPE, upTo(3), (tx) => tx.release());
+  expect(await failure(releasing)).toMatchObject(MISUSED);
+  let kept: pg.PoolClient | undefined;
+  await store.transact(SCOPE, upTo(3), (tx) => void (kept = tx));
+  expect(await failure((async () => put(kept!, "late"))())).toMatchObject(MISUSED);
+  expect(await effects()).toEqual([]);
+});
+
+test("what the server refuses at COMMIT of the handler's statements is the handler's own error", async () => {
+  const { store, put, effects } = await opened();
+  const answer = store.transact(SCOPE, upTo(3), async (tx) => {
+    await put(tx, "one");
+    await put(tx, "one");
+  });
+  expect(await failure(answer)).toMatchObject({ code: "23505", constraint: "effects_name_key" });
+  expect(await effects()).toEqual([]);
+  expect(await store.getCheckpoint(SCOPE, SHARD)).toBeUndefined();
+});
+
+test("of two handlers in a deadlock one is to be run again", async () => {
+  const { store, admin, schema } = await opened({}, 4);
+  await admin.query(`INSERT INTO ${schema}.effects VALUES ('a'), ('b')`);
+  const lock = (tx: pg.ClientBase, name: string): Promise<unknown> =>
+    tx.query(`SELECT FROM ${schema}.effects WHERE name = $1 FOR UPDATE`, [name]);
+  let bothHave = (): void => {};
+  const both = new Promise<void>((resolve) => (bothHave = resolve));
+  let having = 0;
+  const take = (shardId: string, first: string, second: string) =>
+    failure(
+      store.transact(SCOPE, upTo(3, shardId), async (tx) => {
+        await lock(tx, first);
+        having += 1;
+        if (having === 2) bothHave();
+        await both;
+        await lock(tx, second);
+      }),
+    );
+  const answers = await Promise.all([take("shard-1", "a", "b"), take("shard-2", "b", "a")]);
+  expect(answers).toContainEqual(expect.objectContaining(UNAVAILABLE));
+  expect(answers).toContainEqual({ answer: expect.objectContaining({ outcome: "committed" }) });
+});
+
+test("a conflict within another database is the handler's own error", async () => {
+  const { store } = await opened();
+  const conflict = Object.assign(new Error("elsewhere"), { code: "40001" });
+  const answer = store.transact(SCOPE, upTo(3), () => Promise.reject(conflict));
+  expect(await failure(answer)).toBe(conflict);
+});
+
+test("transactions that hold all connections they may have leave two for heartbeats and checkpoints", async () => {
+  const { store } = await opened({}, 4);
+  await store.joinWorker(SCOPE, WORKER);
+  let letGo = (): void => {};
+  const held = new Promise<void>((resolve) => (letGo = resolve));
+  let running = 0;
+  const all = Array.from({ length: 6 }, (_, n) =>
+    store.transact(SCOPE, upTo(3, `shard-${n}`), async () => {
+      running += 1;
+      await held;
+    }),
+  );
+  await eventually(
+    "two transactions",
+    async () => running,
+    (count) => count === 2,
+  );
+  const calls = [store.heartbeat(SCOPE, WORKER), store.setCheckpoint(SCOPE, at(1, "other"))];
+  expect(await Promise.all(calls)).toMatchObject([{ outcome: "alive" }, { outcome: "written" }]);
+  expect(running).toBe(2);
+  letGo();
+  const answers = await Promise.all(all);
+  expect(answers.map(({ outcome }) => outcome)).toEqual(Array(6).fill("committed"));
+});
+
+test("a transaction that waits for its turn ends by its signal, and the next one gets the turn", async () => {
+  const { store } = await opened({}, 3);
+  let letGo = (): void => {};
+  const held = new Promise<void>((resolve) => (letGo = resolve));
+  const first = store.transact(SCOPE, upTo(3, "one"), () => held);
+  const caller = new AbortController();
+  const options = { signal: caller.signal };
+  const second = failure(store.transact(SCOPE, upTo(3, "two"), () => undefined, options));
+  const third = store.transact(SCOPE, upTo(3, "three"), () => undefined);
+  const reason = new Error("the caller's own");
+  caller.abort(reason);
+  expect(await second).toBe(reason);
+  letGo();
+  expect([await first, await third]).toMatchObject([
+    { outcome: "committed" },
+    { outcome: "committed" },
+  ]);
+});
+
+test("a pool of two connections has none for transactions", async () => {
+  const { store } = await opened({}, 2);
+  const error = await failure(store.transact(SCOPE, upTo(3), () => undefined));
+  expect(error).toBeInstanceOf(ConfigError);
+  expect(error).toMatchObject({ option: "pool", message: expect.stringContaining("3") });
+});
+
+test("a handler that leaves its transaction idle loses it: it is to be run again", async () => {
+  const { store, admin, schema, put, effects } = await opened({ transactionIdleMs: 1000 });
+  const answer = store.transact(SCOPE, upTo(3), async (tx) => {
+    await put(tx, "one");
+    await eventually(
+      "the end of the session",
+      async () => {
+        const { rows } = await admin.query<{ count: string }>(
+          "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND query LIKE $1",
+          [`%${schema}%`],
+        );
+        return Number(rows[0]!.count);
+      },
+      (count) => count === 0,
+    );
+    await put(tx, "two");
+  });
+  expect(await failure(answer)).toMatchObject(UNAVAILABLE);
+  expect(await effects()).toEqual([]);
+});
+
+test("nothing of a transaction stays in its session", async () => {
+  const { store, pool } = await opened();
+  const settings = async (): Promise<unknown> => {
+    const { rows } = await pool.query(
+      `SELECT name, setting FROM pg_settings WHERE name LIKE '%timeout%' ORDER BY name`,
+    );
+    return rows;
+  };
+  const before = await settings();
+  await store.transact(SCOPE, upTo(3), () => undefined);
+  await failure(
+    store.transact(SCOPE, { ...upTo(9), from: { sequenceNumber: "5" } }, () =>
+      Promise.reject(new Error()),
+    ),
+  );
+  expect(pool.totalCount).toBe(1);
+  expect(await settings()).toEqual(before);
+});
+
+test("checkpoint() outside of a transaction is refused, and writes nothing", async () => {
+  const { store, pool } = await opened();
+  const client = await pool.connect();
+  const answer = await failure(store.checkpointIn(fromClient(client), SCOPE, upTo(3)));
+  client.release();
+  expect(answer).toMatchObject(MISUSED);
+  expect(await store.getCheckpoint(SCOPE, SHARD)).toBeUndefined();
+});
+
+test("checkpoint() after a statement that failed is refused, whatever the library has wrapped", async () => {
+  const { store, pool } = await opened();
+  const client = await pool.connect();
+  await client.query("BEGIN");
+  await failure(client.query("SELECT 1/0"));
+  const wrapping = {
+    query: (text: string) =>
+      client.query(text).catch((cause: unknown) => {
+        throw new Error("wrapped", { cause });
+      }),
+  };
+  const answer = await failure(store.checkpointIn(fromClient(wrapping), SCOPE, upTo(3)));
+  await client.query("ROLLBACK");
+  client.release();
+  expect(answer).toMatchObject({ ...MISUSED, message: expect.stringContaining("SAVEPOINT") });
+});
