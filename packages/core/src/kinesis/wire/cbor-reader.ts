@@ -60,6 +60,13 @@ export class CborReader {
     return info === INDEFINITE ? UNTIL_BREAK : this.#readNumber(info);
   }
 
+  /** Takes an array without members, if one comes next. */
+  takeEmptyArray(): boolean {
+    if (this.#bytes[this.#at] !== ARRAY << 5) return false;
+    this.#at += 1;
+    return true;
+  }
+
   /** For the members of an array or map: is there one more? `left` is counted by the caller. */
   hasMore(left: number, length: number): boolean {
     if (length !== UNTIL_BREAK) return left > 0;

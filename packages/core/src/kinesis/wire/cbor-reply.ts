@@ -1,7 +1,9 @@
-import { DecodedRecords } from "../page-records.ts";
+import { DecodedRecords, type PageRecords } from "../page-records.ts";
 import { ARRAY, CborError, CborReader, MAP } from "./cbor-reader.ts";
 import { CborRecords } from "./cbor-records.ts";
 import { isMember, membersOf, type RecordsReply } from "./records-reply.ts";
+
+const NONE = new DecodedRecords([]);
 
 /** Does it begin with a map, as every reply in CBOR does, and none in JSON can? */
 export function looksLikeCbor(bytes: Uint8Array): boolean {
@@ -20,18 +22,18 @@ export function readCborValue(bytes: Uint8Array): unknown {
 export function readCborReply(bytes: Uint8Array): RecordsReply {
   const reader = new CborReader(bytes);
   const members = new Map<string, unknown>();
-  let records: CborRecords | undefined;
+  let records: PageRecords | undefined;
   const length = reader.readHead(MAP);
   for (let left = length; reader.hasMore(left, length); left -= 1) {
     const name = reader.readText();
     if (name === "Records" && reader.peekType() === ARRAY) {
       if (records !== undefined) throw new CborError("two lists of records");
-      records = new CborRecords(bytes, reader);
+      records = reader.takeEmptyArray() ? NONE : new CborRecords(bytes, reader);
     } else if (name === "Records" || isMember(name)) members.set(name, reader.readValue());
     else reader.skipValue();
   }
   if (!reader.atEnd) throw new CborError("more follows it");
   // A list of records may be null, which means that there are no records.
   if ((members.get("Records") ?? undefined) !== undefined) throw new Error("Records is no list");
-  return { records: records ?? new DecodedRecords([]), members: membersOf(members) };
+  return { records: records ?? NONE, members: membersOf(members) };
 }

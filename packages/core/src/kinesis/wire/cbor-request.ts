@@ -1,25 +1,34 @@
 import { MAP, TEXT } from "./cbor-reader.ts";
 
+/** The longest head of a value. */
+const HEAD = 5;
+
 /** A request's members in CBOR: texts, and whole numbers from 0 to 2^32 − 1. */
 export function encodeCborRequest(members: Readonly<Record<string, string | number>>): Uint8Array {
-  const entries = Object.entries(members);
-  return Buffer.concat([
-    head(MAP, entries.length),
-    ...entries.flatMap(([name, value]) => [
-      ...text(name),
-      ...(typeof value === "string" ? text(value) : [head(0, value)]),
-    ]),
-  ]);
+  const names = Object.keys(members);
+  let most = HEAD;
+  for (const name of names) {
+    const value = members[name]!;
+    most += 2 * HEAD + 3 * name.length + (typeof value === "string" ? 3 * value.length : 0);
+  }
+  const bytes = Buffer.allocUnsafe(most);
+  let at = writeHead(bytes, 0, MAP, names.length);
+  for (const name of names) {
+    const value = members[name]!;
+    at = writeText(bytes, at, name);
+    at = typeof value === "string" ? writeText(bytes, at, value) : writeHead(bytes, at, 0, value);
+  }
+  return bytes.subarray(0, at);
 }
 
-function text(value: string): readonly Uint8Array[] {
-  const bytes = Buffer.from(value);
-  return [head(TEXT, bytes.length), bytes];
+function writeText(bytes: Buffer, at: number, text: string): number {
+  const start = writeHead(bytes, at, TEXT, Buffer.byteLength(text));
+  return start + bytes.write(text, start);
 }
 
-function head(type: number, number: number): Uint8Array {
-  if (number < 24) return Uint8Array.of((type << 5) | number);
-  const bytes = Buffer.alloc(5, (type << 5) | 26);
-  bytes.writeUInt32BE(number, 1);
-  return bytes;
+/** Returns where the next value begins. */
+function writeHead(bytes: Buffer, at: number, type: number, number: number): number {
+  if (number < 24) return bytes.writeUInt8((type << 5) | number, at);
+  bytes.writeUInt8((type << 5) | 26, at);
+  return bytes.writeUInt32BE(number, at + 1);
 }

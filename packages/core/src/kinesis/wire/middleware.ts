@@ -10,17 +10,12 @@ import { encodeCborRequest } from "./cbor-request.ts";
 import { readJsonReply } from "./json-reply.ts";
 import { checkJsonShape } from "./json-shape.ts";
 import { UnreadableReplyError, type RecordsReply, type ReplyWatch } from "./records-reply.ts";
+import type { HttpMessage } from "./sdk-stack.ts";
 
 /** What the request is written in. */
 export type WireProtocol = "cbor" | "json";
 
-/** The parts of the SDK's HTTP messages that are used here. */
-interface HttpMessage {
-  statusCode?: number;
-  headers: Record<string, string>;
-  body?: unknown;
-  [REPLY_STARTED]?: ReplyStarted;
-}
+type Watched = HttpMessage & { [REPLY_STARTED]?: ReplyStarted };
 
 /** A reply of GetRecords, and when the service made it: milliseconds since the epoch, or NaN. */
 export interface WireReply extends RecordsReply {
@@ -59,7 +54,7 @@ export function decodeOurselves(
   command.middlewareStack.add(
     (next) => async (args) => {
       reply = undefined;
-      const request = args.request as HttpMessage;
+      const request = args.request as Watched;
       request[REPLY_STARTED] = (statusCode, headers) => watchMemory(statusCode, headers, watch);
       const result = await next(args);
       if (!speaks(request, JSON_CONTENT_TYPE) && !speaks(request, CBOR_CONTENT_TYPE)) return result;
