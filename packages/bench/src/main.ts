@@ -6,11 +6,12 @@ import { benchConnections } from "./connections/connections.ts";
 import { benchStores } from "./costs/costs.ts";
 import { benchCounters } from "./counters.ts";
 import { benchDelivery } from "./delivery.ts";
+import { benchFlame } from "./flame/flame.ts";
 import { benchGroup } from "./group.ts";
 import { benchRead } from "./read/read.ts";
 import { benchShards } from "./shards.ts";
 
-const BENCHMARKS: Readonly<Record<string, () => Promise<object>>> = {
+const BENCHMARKS: Readonly<Record<string, (args: readonly string[]) => Promise<object>>> = {
   read: benchRead,
   aggregates: benchAggregates,
   connections: benchConnections,
@@ -18,16 +19,17 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<object>>> = {
   group: benchGroup,
   counters: benchCounters,
   delivery: benchDelivery,
+  flame: benchFlame,
   shards: benchShards,
   stores: benchStores,
 };
 
-const name = process.argv[2] ?? "";
+const [name = "", ...args] = process.argv.slice(2);
 const benchmark = Object.hasOwn(BENCHMARKS, name) ? BENCHMARKS[name] : undefined;
 if (benchmark === undefined) {
   console.error(`usage: npm run bench -- NAME, one of: ${Object.keys(BENCHMARKS).join(", ")}`);
   process.exitCode = 2;
 } else {
   const machine = { node: process.version, cpu: cpus()[0]?.model.trim(), cores: cpus().length };
-  console.log(JSON.stringify({ benchmark: name, machine, ...(await benchmark()) }));
+  console.log(JSON.stringify({ benchmark: name, machine, ...(await benchmark(args)) }));
 }

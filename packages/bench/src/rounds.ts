@@ -1,8 +1,16 @@
 /**
  * Handles records, and returns how many. What it does before it calls `begin` (connections, iterators,
- * the first page) is not counted.
+ * the first page) is not counted. One that runs in another process returns the CPU that it took there.
  */
-export type Contestant = (begin: () => void) => Promise<{ readonly records: number }>;
+export type Contestant = (
+  begin: () => void,
+) => Promise<{ readonly records: number; readonly cpuMicros?: number }>;
+
+/** What a round cost: the line that a contestant's process prints for it. */
+export interface Cost {
+  readonly records: number;
+  readonly cpuMicros: number;
+}
 
 export interface Comparison {
   /** Median of each contestant's measures. */
@@ -40,12 +48,17 @@ export async function compare(
   };
 }
 
-/** CPU of a round, user and system, in microseconds for each record. */
 async function cpuPerRecord(contestant: Contestant): Promise<number> {
+  const { records, cpuMicros } = await costOf(contestant);
+  return cpuMicros / records;
+}
+
+/** CPU of a round, user and system, in microseconds. */
+export async function costOf(contestant: Contestant): Promise<Cost> {
   let before = process.cpuUsage();
-  const { records } = await contestant(() => (before = process.cpuUsage()));
+  const { records, cpuMicros } = await contestant(() => (before = process.cpuUsage()));
   const { user, system } = process.cpuUsage(before);
-  return (user + system) / records;
+  return { records, cpuMicros: cpuMicros ?? user + system };
 }
 
 export function median(values: readonly number[]): number {

@@ -146,6 +146,10 @@ function shard(ShardId: string): object {
   };
 }
 
+function encoded(reply: object, type: string): Uint8Array {
+  return type === CBOR_TYPE ? encoder.encode(reply) : Buffer.from(JSON.stringify(reply));
+}
+
 function answer(
   request: IncomingMessage | Http2ServerRequest,
   response: ServerResponse | Http2ServerResponse,
@@ -161,9 +165,9 @@ function answer(
     const body =
       other === undefined
         ? bodies[Number(/(\d+)-A/.exec(sent)?.[1])]![type]!
-        : JSON.stringify(other);
+        : encoded(other, type);
     response.writeHead(200, {
-      "content-type": other === undefined ? type : JSON_TYPE,
+      "content-type": type,
       "content-length": Buffer.byteLength(body),
       "x-amzn-requestid": "00000000-0000-4000-8000-000000000000",
     });

@@ -11,15 +11,13 @@ import type { CannedPages, ServerCounts } from "./canned-server.ts";
 export const STREAM = "bench";
 const CONNECTIONS = 50;
 
-/** The canned server, and what its clients need. */
-export class Canned implements AsyncDisposable {
+/** A canned server, as its clients know it. */
+export class Endpoint {
   readonly url: string;
   readonly pages: CannedPages;
   readonly agent: HttpAgent;
-  readonly #process: ChildProcess;
 
-  private constructor(child: ChildProcess, url: string, pages: CannedPages) {
-    this.#process = child;
+  constructor(url: string, pages: CannedPages) {
     this.url = url;
     this.pages = pages;
     const options = { keepAlive: true, maxSockets: CONNECTIONS };
@@ -28,11 +26,10 @@ export class Canned implements AsyncDisposable {
       : new HttpAgent(options);
   }
 
-  static async start(pages: CannedPages): Promise<Canned> {
-    const program = fileURLToPath(new URL("canned-server.js", import.meta.url));
-    const child = fork(program, [JSON.stringify(pages)]);
-    const [{ url }] = (await once(child, "message")) as [{ url: string }];
-    return new Canned(child, url, pages);
+  /** Of all its records. */
+  get total(): number {
+    const { shards, pages, records } = this.pages;
+    return shards * pages * records;
   }
 
   /** The client that the documents recommend. */
@@ -59,6 +56,23 @@ export class Canned implements AsyncDisposable {
       credentials: { accessKeyId: "bench", secretAccessKey: "bench" },
       requestHandler,
     });
+  }
+}
+
+/** The canned server, in a process of its own. */
+export class Canned extends Endpoint implements AsyncDisposable {
+  readonly #process: ChildProcess;
+
+  private constructor(child: ChildProcess, url: string, pages: CannedPages) {
+    super(url, pages);
+    this.#process = child;
+  }
+
+  static async start(pages: CannedPages): Promise<Canned> {
+    const program = fileURLToPath(new URL("canned-server.js", import.meta.url));
+    const child = fork(program, [JSON.stringify(pages)]);
+    const [{ url }] = (await once(child, "message")) as [{ url: string }];
+    return new Canned(child, url, pages);
   }
 
   /** What it has counted since its start. */

@@ -1,11 +1,15 @@
 /** One measurement in a process of its own: its memory and CPU are nobody else's. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { KinesisClient } from "@aws-sdk/client-kinesis";
-import { Consumer, KinesisHttpHandler } from "@kc/core";
-import { STREAM } from "./canned.ts";
+import { Consumer } from "@kc/core";
+import { Endpoint, STREAM } from "./canned.ts";
+import type { CannedPages } from "./canned-server.ts";
+import { pollEachSecond } from "./contestants.ts";
 
 export interface Measurement {
   readonly url: string;
+  readonly pages: CannedPages;
+  /** The consumer, over either HTTP, or a loop over the SDK's GetRecords that polls each shard once a second. */
+  readonly reader: "consumer" | "consumerOverTheSdksHttp" | "sdkLoop";
   readonly handler: "stuck" | "retains" | "nothing";
   readonly seconds: number;
   /** Waits so long before it counts, for a steady state. */
@@ -27,41 +31,19 @@ export interface Measured {
 
 const MB = 1e6;
 const measurement = JSON.parse(process.argv[2]!) as Measurement;
-const client = new KinesisClient({
-  endpoint: measurement.url,
-  region: "us-east-1",
-  credentials: { accessKeyId: "bench", secretAccessKey: "bench" },
-  requestHandler: new KinesisHttpHandler(),
-});
+const { reader } = measurement;
+const endpoint = new Endpoint(measurement.url, measurement.pages);
+const client = reader === "consumer" ? endpoint.client() : endpoint.sdkClient();
 const kept: Uint8Array[] = [];
 /** Data are views: who keeps one keeps its page. */
 const keptPages = new Set<ArrayBufferLike>();
 const stop = new AbortController();
 let handled = 0;
-const consumer = new Consumer({
-  stream: STREAM,
-  client,
-  start: "TRIM_HORIZON",
-  immediateRescan: true,
-  drainTimeoutMs: 0,
-});
-
 global.gc?.();
 const rssBefore = process.memoryUsage.rss();
 let rssMost = rssBefore;
 const watch = setInterval(() => (rssMost = Math.max(rssMost, process.memoryUsage.rss())), 20);
-const scan = consumer.scan(
-  ({ data }) => {
-    handled += data.byteLength;
-    if (measurement.handler === "stuck") return new Promise<void>(() => {});
-    if (measurement.handler === "retains" && handled <= (measurement.retainBytes ?? Infinity)) {
-      kept.push(data);
-      keptPages.add(data.buffer);
-    }
-    return undefined;
-  },
-  { signal: stop.signal },
-);
+const scan = reader === "sdkLoop" ? pollEachSecond(client, endpoint.pages, stop.signal) : consume();
 scan.catch(() => {});
 await sleep(measurement.warmUpSeconds * 1000);
 process.send?.("warm");
@@ -87,3 +69,25 @@ clearInterval(watch);
 stop.abort();
 await scan.catch(() => {});
 process.exit(0);
+
+function consume(): Promise<void> {
+  const consumer = new Consumer({
+    stream: STREAM,
+    client,
+    start: "TRIM_HORIZON",
+    immediateRescan: true,
+    drainTimeoutMs: 0,
+  });
+  return consumer.scan(
+    ({ data }) => {
+      handled += data.byteLength;
+      if (measurement.handler === "stuck") return new Promise<void>(() => {});
+      if (measurement.handler === "retains" && handled <= (measurement.retainBytes ?? Infinity)) {
+        kept.push(data);
+        keptPages.add(data.buffer);
+      }
+      return undefined;
+    },
+    { signal: stop.signal },
+  );
+}

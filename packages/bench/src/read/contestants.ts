@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   GetRecordsCommand,
   GetShardIteratorCommand,
@@ -86,14 +87,7 @@ export function sdkLoop(client: KinesisClient, { shards, pages }: CannedPages): 
       records += 1;
     };
     const readShard = async (index: number): Promise<void> => {
-      const ShardId = `shardId-${String(index).padStart(12, "0")}`;
-      let { ShardIterator } = await client.send(
-        new GetShardIteratorCommand({
-          StreamName: STREAM,
-          ShardId,
-          ShardIteratorType: "TRIM_HORIZON",
-        }),
-      );
+      let ShardIterator = await firstIterator(client, index);
       for (let page = 0; page < pages; page += 1) {
         const reply = await client.send(new GetRecordsCommand({ ShardIterator, Limit: 10_000 }));
         for (const record of reply.Records ?? []) handle(record);
@@ -104,6 +98,36 @@ export function sdkLoop(client: KinesisClient, { shards, pages }: CannedPages): 
     await Promise.all(Array.from({ length: shards }, (_, index) => readShard(index)));
     return { records };
   };
+}
+
+/** What one writes by hand for shards that wait: each is polled once a second. */
+export async function pollEachSecond(
+  client: KinesisClient,
+  { shards }: CannedPages,
+  signal: AbortSignal,
+): Promise<void> {
+  const pollShard = async (index: number): Promise<void> => {
+    let ShardIterator = await firstIterator(client, index);
+    for (;;) {
+      const [reply] = await Promise.all([
+        client.send(new GetRecordsCommand({ ShardIterator, Limit: 10_000 })),
+        sleep(1000, undefined, { signal }),
+      ]);
+      ShardIterator = reply.NextShardIterator;
+    }
+  };
+  await Promise.all(Array.from({ length: shards }, (_, index) => pollShard(index)));
+}
+
+async function firstIterator(client: KinesisClient, index: number): Promise<string | undefined> {
+  const { ShardIterator } = await client.send(
+    new GetShardIteratorCommand({
+      StreamName: STREAM,
+      ShardId: `shardId-${String(index).padStart(12, "0")}`,
+      ShardIteratorType: "TRIM_HORIZON",
+    }),
+  );
+  return ShardIterator;
 }
 
 /** A client that answers at once with a page that was decoded before: what is left is the consumer's. */

@@ -1,7 +1,7 @@
 import { connect as connectTcp, type OnReadOpts, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { Contestant } from "../rounds.ts";
-import type { Canned } from "./canned.ts";
+import type { Endpoint } from "./canned.ts";
 
 const HEAD = Buffer.from(
   [
@@ -19,10 +19,10 @@ const HEAD = Buffer.from(
  * The bodies of the replies, in CBOR, read from sockets into one buffer each and thrown away: the least
  * that a page can cost in this process.
  */
-export function rawSocket(canned: Canned): Contestant {
-  const { shards, pages, records } = canned.pages;
+export function rawSocket(endpoint: Endpoint): Contestant {
+  const { shards, pages, records } = endpoint.pages;
   return async (begin) => {
-    const sockets = Array.from({ length: shards }, () => new RawSocket(canned));
+    const sockets = Array.from({ length: shards }, () => new RawSocket(endpoint));
     await Promise.all(sockets.map((socket) => socket.connected));
     begin();
     await Promise.all(
@@ -44,7 +44,7 @@ class RawSocket {
   #length = Infinity;
   #over: () => void = () => {};
 
-  constructor({ url, pages: { tls } }: Canned) {
+  constructor({ url, pages: { tls } }: Endpoint) {
     const { hostname: host, port } = new URL(url);
     const onread: OnReadOpts = {
       buffer: () => this.#buffer.subarray(this.#came),

@@ -1,76 +1,80 @@
 import { compare, type Comparison } from "../rounds.ts";
-import { Canned } from "./canned.ts";
-import { consumer, decodedPages, sdkLoop } from "./contestants.ts";
+import { Contestants } from "./comparison.ts";
+import { consumer, decodedPages } from "./contestants.ts";
 import { measureIdle } from "./idle.ts";
-import { peers } from "./peers.ts";
 import { measureStuck } from "./stuck.ts";
-import { rawSocket } from "./raw-socket.ts";
 import { selfSigned } from "./tls.ts";
 
-const ROUNDS = 5;
+const OWN_SHARE_ROUNDS = 5;
 /** A shard gives 2 MiB a second: so many keep a consumer busy. */
-const SHARDS = 48;
+const SHARDS = 24;
+/** Of a case's name, what its pages are. */
 const SIZES = {
-  "1 KiB x 2000": { pages: 4, bytes: 1024, records: 2000 },
-  "100 B x 10000": { pages: 2, bytes: 100, records: 10_000 },
-  "10 KiB x 200": { pages: 4, bytes: 10_240, records: 200 },
+  "1k": { shards: SHARDS, pages: 4, records: 2000, bytes: 1024 },
+  "100b": { shards: SHARDS, pages: 2, records: 10_000, bytes: 100 },
+  "10k": { shards: SHARDS, pages: 4, records: 200, bytes: 10_240 },
+  // A page of a single byte is a poll, and hardly more.
+  poll: { shards: 400, pages: 5, records: 1, bytes: 1 },
 } as const;
+const SIZE_NAMES = Object.keys(SIZES) as (keyof typeof SIZES)[];
+
+type Case = (contestants: () => Contestants) => Promise<object>;
+
+const CASES: Readonly<Record<string, Case>> = {
+  ...over("tls"),
+  ...over("plain"),
+  "own-share": ownShare,
+  memory: measureStuck,
+};
 
 /**
  * What a record costs, from the connection to the handler, side by side with what it costs by other
- * means. One run, in turn, medians of ratios within a round.
+ * means. One run, in turn, medians of ratios within a round. `--case NAME`, more than once too, runs one alone.
  */
-export async function benchRead(): Promise<object> {
+export async function benchRead(args: readonly string[]): Promise<object> {
+  const names = casesOf(args);
+  let contestants: Contestants | undefined;
   const results: Record<string, unknown> = {};
-  const tls = selfSigned();
-  if (tls === undefined) results["over TLS"] = "not measured: there is no openssl here";
-  for (const certificate of tls === undefined ? [undefined] : [tls, undefined]) {
-    for (const [size, pages] of Object.entries(SIZES)) {
-      const name = certificate === undefined ? size : `${size} over TLS`;
-      console.error(name);
-      results[name] = await compareOver({
-        shards: SHARDS,
-        ...pages,
-        ...(certificate === undefined ? {} : { tls: certificate }),
-      });
-    }
+  for (const name of names) {
+    console.error(name);
+    results[name] = await CASES[name]!(() => (contestants ??= new Contestants()));
   }
-  console.error("own share");
-  results["own share, 1 KiB x 2000"] = await ownShare();
-  console.error("peers");
-  results["peers, 1 KiB x 2000"] = await peers();
-  console.error("memory with a stuck handler");
-  results["memory"] = await measureStuck();
-  console.error("1000 idle shards");
-  results["1000 idle shards"] = await measureIdle();
-  return results;
+  return { ...results, ...(contestants && { notMeasured: contestants.notMeasured }) };
 }
 
-async function compareOver(pages: Canned["pages"]): Promise<Comparison> {
-  await using canned = await Canned.start(pages);
-  const client = canned.client();
-  const sdkClient = canned.sdkClient();
-  const total = pages.shards * pages.pages * pages.records;
-  try {
-    return await compare(
-      {
-        consumer: consumer(client, total),
-        consumerOverTheSdksHttp: consumer(sdkClient, total),
-        consumerWireJson: consumer(client, total, { wire: "json" }),
-        sdkLoop: sdkLoop(sdkClient, pages),
-        rawSocket: rawSocket(canned),
-      },
-      ROUNDS,
-    );
-  } finally {
-    client.destroy();
-    sdkClient.destroy();
+/** The names that follow `--case`, or all. */
+function casesOf(args: readonly string[]): readonly string[] {
+  const given = args.flatMap((arg, at) => (arg === "--case" ? [args[at + 1] ?? ""] : []));
+  const unknown = given.filter((name) => !Object.hasOwn(CASES, name));
+  if (args.length !== 2 * given.length || unknown.length > 0) {
+    throw new Error(`usage: read [--case NAME]…, one of: ${Object.keys(CASES).join(", ")}`);
   }
+  return given.length > 0 ? given : Object.keys(CASES);
+}
+
+/** The cases with and without TLS. */
+function over(wire: "tls" | "plain"): Record<string, Case> {
+  const certified = async (run: (tls?: ReturnType<typeof selfSigned>) => Promise<object>) => {
+    const tls = wire === "tls" ? selfSigned() : undefined;
+    if (wire === "tls" && tls === undefined) {
+      return { notMeasured: "there is no openssl here" };
+    }
+    return run(tls);
+  };
+  const sizes = SIZE_NAMES.map((size): [string, Case] => [
+    `${wire}-${size}`,
+    (contestants) =>
+      certified((tls) => contestants().compareOn({ ...SIZES[size], ...(tls && { tls }) })),
+  ]);
+  return {
+    ...Object.fromEntries(sizes),
+    [`${wire}-idle`]: () => certified(measureIdle),
+  };
 }
 
 /** Everything above wire and decoder; and what an async handler that awaits nothing adds. */
 async function ownShare(): Promise<Comparison> {
-  const pages = { shards: SHARDS, ...SIZES["1 KiB x 2000"] };
+  const pages = SIZES["1k"];
   const client = decodedPages(pages);
   const total = pages.shards * pages.pages * pages.records;
   return compare(
@@ -78,6 +82,6 @@ async function ownShare(): Promise<Comparison> {
       syncHandler: consumer(client, total),
       asyncHandler: consumer(client, total, { awaits: true }),
     },
-    ROUNDS,
+    OWN_SHARE_ROUNDS,
   );
 }

@@ -9,13 +9,12 @@ const RETAINED_MB = 400;
 /** How far memory grows when no handler returns, and when the user keeps every record's data. */
 export async function measureStuck(): Promise<object> {
   await using canned = await Canned.start(PAGES);
-  const { url } = canned;
-  const stuck = await measure({ url, handler: "stuck", seconds: 10, warmUpSeconds: 0 });
+  const options = { url: canned.url, pages: PAGES, reader: "consumer", warmUpSeconds: 0 } as const;
+  const stuck = await measure({ ...options, handler: "stuck", seconds: 10 });
   const retains = await measure({
-    url,
+    ...options,
     handler: "retains",
     seconds: 30,
-    warmUpSeconds: 0,
     retainBytes: RETAINED_MB * 1e6,
   });
   return {

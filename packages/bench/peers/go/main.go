@@ -1,0 +1,120 @@
+// The loop that one writes by hand over AWS's SDK for Go: all shards at once, each page after the other.
+// Arguments: the endpoint, how many shards, how many pages of each, the server's certificate in PEM or "".
+// Each line of standard input is a round; each line of standard output is what it cost.
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+)
+
+const connections = 50
+
+type cost struct {
+	Records   int64 `json:"records"`
+	CPUMicros int64 `json:"cpuMicros"`
+}
+
+func main() {
+	endpoint, shards, pages, certificate := os.Args[1], number(os.Args[2]), number(os.Args[3]), os.Args[4]
+	client := open(endpoint, certificate)
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		before := cpuMicros()
+		records := round(client, shards, pages)
+		line, err := json.Marshal(cost{records, cpuMicros() - before})
+		check(err)
+		fmt.Println(string(line))
+	}
+}
+
+func open(endpoint string, certificate string) *kinesis.Client {
+	transport := awshttp.NewBuildableClient().WithTransportOptions(func(options *http.Transport) {
+		options.MaxIdleConnsPerHost = connections
+		options.MaxConnsPerHost = connections
+		if certificate != "" {
+			roots := x509.NewCertPool()
+			roots.AppendCertsFromPEM([]byte(certificate))
+			options.TLSClientConfig = &tls.Config{RootCAs: roots}
+		}
+	})
+	return kinesis.New(kinesis.Options{
+		BaseEndpoint: aws.String(endpoint),
+		Region:       "us-east-1",
+		HTTPClient:   transport,
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "bench", SecretAccessKey: "bench"}, nil
+		}),
+	})
+}
+
+func round(client *kinesis.Client, shards int, pages int) int64 {
+	var handled atomic.Int64
+	var readers sync.WaitGroup
+	for shard := range shards {
+		readers.Add(1)
+		go func() {
+			defer readers.Done()
+			readShard(client, fmt.Sprintf("shardId-%012d", shard), pages, &handled)
+		}()
+	}
+	readers.Wait()
+	return handled.Load()
+}
+
+func readShard(client *kinesis.Client, shardID string, pages int, handled *atomic.Int64) {
+	first, err := client.GetShardIterator(context.Background(), &kinesis.GetShardIteratorInput{
+		StreamName:        aws.String("bench"),
+		ShardId:           aws.String(shardID),
+		ShardIteratorType: types.ShardIteratorTypeTrimHorizon,
+	})
+	check(err)
+	iterator := first.ShardIterator
+	for range pages {
+		page, err := client.GetRecords(context.Background(), &kinesis.GetRecordsInput{
+			ShardIterator: iterator,
+			Limit:         aws.Int32(10_000),
+		})
+		check(err)
+		for range page.Records {
+			handled.Add(1)
+		}
+		iterator = page.NextShardIterator
+	}
+}
+
+// cpuMicros is the CPU time of this process, user and system, in microseconds.
+func cpuMicros() int64 {
+	var usage syscall.Rusage
+	check(syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
+	micros := func(time syscall.Timeval) int64 { return int64(time.Sec)*1_000_000 + int64(time.Usec) }
+	return micros(usage.Utime) + micros(usage.Stime)
+}
+
+func number(text string) int {
+	value, err := strconv.Atoi(text)
+	check(err)
+	return value
+}
+
+func check(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}

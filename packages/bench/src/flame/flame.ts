@@ -1,0 +1,58 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Canned } from "../read/canned.ts";
+import { ContestantProcess, nodeContestant } from "../read/contestant-process.ts";
+import { selfSigned } from "../read/tls.ts";
+import { callTree, type CpuProfile, type Frame } from "./call-tree.ts";
+import { flameSvg } from "./flame-svg.ts";
+
+const PAGES = { shards: 24, pages: 4, records: 2000, bytes: 1024 };
+/** So many that compiling the code is a small part. */
+const ROUNDS = 10;
+const FILE = fileURLToPath(new URL("../../../../docs/reading-flame.svg", import.meta.url));
+
+/** Where the CPU time of reading over TLS goes: writes a flame graph for the documents. */
+export async function benchFlame(): Promise<object> {
+  const tls = selfSigned();
+  if (tls === undefined) throw new Error("flame needs openssl, for the server's certificate");
+  const directory = mkdtempSync(join(tmpdir(), "kc-flame-"));
+  try {
+    await readProfiled({ ...PAGES, tls }, directory);
+    const [profile] = readdirSync(directory);
+    const text = readFileSync(join(directory, profile!), "utf8");
+    const tree = callTree(JSON.parse(text) as CpuProfile);
+    const title = `A consumer reading over TLS, ${PAGES.bytes} B x ${PAGES.records} a page, Node.js ${process.version}`;
+    writeFileSync(FILE, flameSvg(tree, title));
+    return { file: FILE, cpuSeconds: tree.total / 1e6, percent: ownTimes(tree) };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function readProfiled(pages: Canned["pages"], directory: string): Promise<void> {
+  await using canned = await Canned.start(pages);
+  const options = ["--cpu-prof", "--cpu-prof-interval", "500", "--cpu-prof-dir", directory];
+  await using consumer = new ContestantProcess(nodeContestant("consumer", canned, options));
+  for (let round = 0; round < ROUNDS; round += 1) await consumer.round(() => {});
+}
+
+/** The functions that took the most time themselves, in percent of all. */
+function ownTimes(root: Frame, most = 25): Record<string, number> {
+  const own = new Map<string, number>();
+  const visit = (frame: Frame): void => {
+    let micros = frame.total;
+    for (const child of frame.children.values()) {
+      micros -= child.total;
+      visit(child);
+    }
+    const name = `${frame.name} ${frame.url.replace(/^.*\/(?=[^/]*$)/, "")}`.trim();
+    own.set(name, (own.get(name) ?? 0) + micros);
+  };
+  visit(root);
+  const sorted = [...own].toSorted(([, a], [, b]) => b - a).slice(0, most);
+  return Object.fromEntries(
+    sorted.map(([name, micros]) => [name, Number(((micros / root.total) * 100).toFixed(1))]),
+  );
+}
