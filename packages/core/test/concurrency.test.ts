@@ -300,6 +300,37 @@ test("with flushIntervalMs 0 nothing starts where the lease has ended while the 
   await run.stop();
 });
 
+test.each(["records", "batches"])(
+  "a stop while the store is awaited and an empty page has come ends the scan in peace: %s",
+  async (what) => {
+    const world = await World.of();
+    const { clock } = world;
+    const store = new RecordingStore(clock);
+    store.let("setCheckpoints", async (answer) => {
+      await sleep(clock, 1900);
+      return answer();
+    });
+    await world.put("a", "1", "2");
+    const options = {
+      store,
+      start: "TRIM_HORIZON",
+      flushIntervalMs: 0,
+      scanIntervalMs: 500,
+    } as const;
+    const texts: string[] = [];
+    const take = async (record: ConsumerRecord): Promise<void> => void texts.push(record.text());
+    const run =
+      what === "records"
+        ? await world.start(options, take, { concurrency: 2 })
+        : await world.runBatches(world.consumer(options), ([one]) => take(one!), { maxRecords: 1 });
+    await clock.advance(1000);
+    run.abort();
+    await clock.advance(5000);
+    expect(texts).toEqual(["1"]);
+    expect(run.settled).toEqual({ error: undefined });
+  },
+);
+
 test("a shard's end is stored after all its records, and its children begin after that", async () => {
   const world = await World.of();
   const store = new MemoryStore();

@@ -150,6 +150,8 @@ class Concurrent implements Delivery {
     await this.#failures.close();
     this.#calls.close();
     this.#metrics.report(clock.monotonic());
+    // The gate may hold back still, and lets nothing through that is here.
+    this.#page = undefined;
     this.#tracker.close();
   }
 
