@@ -1,10 +1,17 @@
-import type { ConsumerRecord, HandlerContext } from "@kc/core";
+import {
+  NonRetriableError,
+  RetryAfterError,
+  type ConsumerRecord,
+  type HandlerContext,
+} from "@kc/core";
 import type { FakeClock } from "@kc/emulator";
-import { Call } from "./call.ts";
-import type { DeliveryPlan } from "./delivery-plan.ts";
+import { Call, type FailedOutcome, type Outcome } from "./call.ts";
+import { LONGEST_ASKED_MS, ONE_BY_ONE, type DeliveryPlan } from "./delivery-plan.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Process } from "./process.ts";
+import type { PutRecord } from "./puts.ts";
 import type { Random } from "./random.ts";
+import type { Weather } from "./store-link.ts";
 import { Violation } from "./violation.ts";
 
 export interface SimulatedHandlerOptions {
@@ -15,6 +22,7 @@ export interface SimulatedHandlerOptions {
   readonly random: Random;
   readonly deliveryRandom: Random;
   readonly plan: DeliveryPlan | undefined;
+  readonly weather: Pick<Weather, "faultsAreOver">;
   readonly drainTimeoutMs: number;
   readonly isZombie: () => boolean;
   /** Was its worker asked to stop? */
@@ -36,16 +44,25 @@ export class SimulatedHandler {
 
   /** Sync or async. */
   handle(record: ConsumerRecord, context: HandlerContext): unknown {
+    return this.#handle([record], context);
+  }
+
+  /** Sync or async. Some answers name the records that failed. */
+  handleBatch(records: readonly ConsumerRecord[], context: HandlerContext): unknown {
+    return this.#handle(records, context);
+  }
+
+  #handle(records: readonly ConsumerRecord[], context: HandlerContext): unknown {
     const { onViolation } = this.#options;
     let call: Call;
     try {
-      call = this.#begin([record], context);
+      call = this.#begin(records, context);
     } catch (error) {
       return onViolation(error as Error);
     }
     const ms = this.#nextMs();
     if (this.#options.plan === undefined || ms > 0) return this.#takeTime(call, ms);
-    return this.#end(call);
+    return this.#end(call, undefined);
   }
 
   #begin(
@@ -59,22 +76,117 @@ export class SimulatedHandler {
       records: records.map((record) => ledger.puts.get(record)),
       attempt,
       signal,
-      timeoutMs: undefined,
+      timeoutMs: this.#plan.handlerTimeoutMs,
+      minDelayMs: this.#plan.retry?.minDelayMs ?? 0,
     });
+    this.#checkAge(call.records);
     ledger.started(call, shardId, fence);
     this.signals.add(signal);
     return call;
   }
 
-  async #takeTime(call: Call, ms: number): Promise<void> {
-    const { process } = this.#options;
-    if (ms > 0) await new Promise<void>((resolve) => void process.setTimer(resolve, ms));
-    return this.#end(call);
+  #checkAge(records: readonly PutRecord[]): void {
+    const { process, workerId } = this.#options;
+    const { maxRecordAgeMs = Infinity } = this.#plan;
+    // Arrival has whole milliseconds.
+    const old = records.find(({ arrivedAt }) => process.now() - arrivedAt > maxRecordAgeMs + 2);
+    if (old !== undefined) throw new Violation(`${workerId}: ${old.id} is too old to be tried`);
   }
 
-  #end(call: Call): void {
+  async #takeTime(call: Call, ms: number): Promise<unknown> {
+    let interrupted: { readonly error: unknown } | undefined;
+    if (ms > 0) {
+      await this.#sleep(ms, this.#plan.heeds ? call.signal : undefined).catch(
+        (error: unknown) => (interrupted = { error }),
+      );
+    }
+    return this.#end(call, interrupted);
+  }
+
+  /** Rejects when the signal aborts. */
+  #sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
+    const { process } = this.#options;
+    return new Promise((resolve, reject) => {
+      const cancel = process.setTimer(() => {
+        signal?.removeEventListener("abort", onAbort);
+        resolve();
+      }, ms);
+      const onAbort = (): void => {
+        cancel();
+        reject(signal!.reason as Error);
+      };
+      if (signal?.aborted === true) return onAbort();
+      signal?.addEventListener("abort", onAbort, { once: true });
+    });
+  }
+
+  /** @throws what the call fails with */
+  #end(call: Call, interrupted: { readonly error: unknown } | undefined): unknown {
+    const { ledger, deliveryRandom: random } = this.#options;
     this.signals.delete(call.signal);
-    this.#options.ledger.ended(call, () => call.outcome(undefined));
+    const thrown = interrupted ?? this.#failure(call.records);
+    if (this.#plan.batches !== undefined && thrown !== undefined && !call.signal.aborted) {
+      if (random.chance(0.5)) return this.#answer(call);
+    }
+    const outcome = call.outcome(thrown);
+    ledger.ended(call, () => outcome);
+    if (thrown !== undefined) throw thrown.error;
+    return undefined;
+  }
+
+  /** An answer that names the poisoned records, and others. */
+  #answer(call: Call): unknown {
+    const { ledger, deliveryRandom: random } = this.#options;
+    const failed: FailedOutcome = { ...call.failed(), isNamed: true };
+    if (random.chance(0.1)) {
+      // It names no record of the batch: all have failed.
+      ledger.ended(call, () => call.failed());
+      return { batchItemFailures: [{ itemIdentifier: "1" }] };
+    }
+    const named = call.records.filter(
+      ({ poison }) => poison < this.#plan.poison || random.chance(0.2),
+    );
+    const failedLines = new Set<string>();
+    const outcomes = new Map<PutRecord, Outcome>();
+    for (const record of call.records) {
+      const line = this.#lineOf(record);
+      if (failedLines.has(line)) outcomes.set(record, { kind: "interrupted" });
+      else if (!named.includes(record)) outcomes.set(record, { kind: "done" });
+      else {
+        outcomes.set(record, failed);
+        failedLines.add(line);
+      }
+    }
+    ledger.ended(call, (record) => outcomes.get(record)!);
+    return {
+      batchItemFailures: named.map(({ sequenceNumber }) => ({ itemIdentifier: sequenceNumber })),
+    };
+  }
+
+  /** What comes again behind a failed record. */
+  #lineOf({ id, key }: PutRecord): string {
+    const { concurrency, ordering } = this.#plan;
+    if (ordering === "none") return id;
+    return concurrency === 1 ? "" : key;
+  }
+
+  /** What the handler fails with; undefined = it is done. */
+  #failure(records: readonly PutRecord[]): { readonly error: unknown } | undefined {
+    const { deliveryRandom: random, weather } = this.#options;
+    const { failing, poison, retry, onFailure } = this.#plan;
+    const isPoisoned = records.some(({ poison: at }) => at < poison);
+    const fails = failing > 0 && !weather.faultsAreOver && random.chance(failing);
+    if (!isPoisoned && !fails) return undefined;
+    const endsScans = onFailure === "stop" && retry?.maxAttempts === Infinity;
+    const roll = random.next();
+    if (roll < 0.1 && !endsScans) return { error: new NonRetriableError("it will never work") };
+    if (roll < 0.2) return { error: new RetryAfterError(random.between(0, LONGEST_ASKED_MS)) };
+    if (roll < 0.3) return { error: random.pick([undefined, "a text", null]) };
+    return { error: new Error("the simulated handler") };
+  }
+
+  get #plan(): DeliveryPlan {
+    return this.#options.plan ?? ONE_BY_ONE;
   }
 
   /** 0 = it returns at once. */

@@ -3,12 +3,14 @@ import {
   type AcquiredLease,
   type Checkpoint,
   type CheckpointWrite,
+  type DeadLetter,
+  type DeadLetterReason,
   type Fence,
   type Position,
 } from "@kc/core";
 import type { Call, Outcome } from "./call.ts";
 import type { DeliveryPlan } from "./delivery-plan.ts";
-import { Puts, type PutRecord } from "./puts.ts";
+import { positionOf, Puts, type PutRecord } from "./puts.ts";
 import { Reading } from "./reading.ts";
 import { Violation } from "./violation.ts";
 
@@ -94,10 +96,7 @@ export class Ledger {
 
   /** A worker begins to hand over what it was granted last. */
   handingOver(workerId: string, shardId: string): void {
-    const own = [...this.#grants.values()].filter(
-      (grant) => grant.workerId === workerId && grant.shardId === shardId && !grant.isVoid,
-    );
-    const newest = own.toSorted((a, b) => a.epoch - b.epoch).at(-1);
+    const newest = this.#grantsOf(workerId, shardId).find(({ isVoid }) => !isVoid);
     if (newest !== undefined) newest.isHandedOver = true;
   }
 
@@ -150,6 +149,56 @@ export class Ledger {
     }
   }
 
+  /** The worker reports that it gives a record up. @param now by its wall clock */
+  gaveUp(workerId: string, record: PutRecord, reason: DeadLetterReason, now: number): void {
+    const { shardId } = record;
+    const isSkipped = this.#plan.onFailure === "skip";
+    const what = `${workerId}: ${record.id} of ${shardId}`;
+    let wrong: string | undefined = "is given up without a lease";
+    for (const grant of this.#grantsOf(workerId, shardId)) {
+      for (const { reading } of [grant, ...(grant.again ? [grant.again] : [])]) {
+        wrong = reading.giveUp(record, reason, now - record.arrivedAt, isSkipped, this.#now());
+        if (wrong !== undefined) continue;
+        if (isSkipped) this.#finished.add(record);
+        return;
+      }
+    }
+    throw new Violation(`${what} ${wrong}`);
+  }
+
+  /** The queue holds these letters now, whether their sender learns of it or not. */
+  lettersHeld(letters: readonly DeadLetter[]): void {
+    for (const letter of letters) {
+      const record = this.puts.at(letter.shardId, positionOf(letter));
+      const grants = [...this.#grants.values()];
+      const isGivenUp = grants.some(
+        (grant) => grant.reading.isGivenUp(record) || grant.again?.reading.isGivenUp(record),
+      );
+      const isDone = this.#finished.has(record);
+      if (!isGivenUp && !isDone)
+        throw new Violation(`${record.id} has a letter, and was not given up`);
+      if (
+        !Buffer.from(letter.data ?? [])
+          .toString()
+          .startsWith(`${record.id};`)
+      ) {
+        throw new Violation(`${record.id}'s letter has other data`);
+      }
+      this.#finished.add(record);
+    }
+  }
+
+  /** Their sender learns of it. */
+  lettersAcknowledged(workerId: string, letters: readonly DeadLetter[]): void {
+    for (const letter of letters) {
+      const record = this.puts.at(letter.shardId, positionOf(letter));
+      for (const { reading, again } of this.#grantsOf(workerId, letter.shardId)) {
+        reading.acknowledge(record, this.#now());
+        again?.reading.acknowledge(record, this.#now());
+      }
+    }
+  }
+
   /** Checkpoints are sent. */
   checkpointing(writes: readonly CheckpointWrite[]): void {
     for (const write of writes) {
@@ -168,6 +217,8 @@ export class Ledger {
         throw new Violation(`${shardId}: a checkpoint covers ${record.id}, which is not finished`);
       }
     }
+    // What does not fit into a short text is not known.
+    if (this.#plan.maxAheadBytes !== undefined) return;
     const text = textOf(shardId, checkpoint);
     const known = this.#flushed.get(text) ?? new Set();
     for (const record of this.#writes.get(write) ?? []) known.add(record);
@@ -177,6 +228,13 @@ export class Ledger {
   /** What nobody has handled yet. */
   unfinished(): string[] {
     return [...this.puts].flatMap((record) => (this.#finished.has(record) ? [] : [record.id]));
+  }
+
+  /** The newest first. */
+  #grantsOf(workerId: string, shardId: string): readonly Grant[] {
+    return [...this.#grants.values()]
+      .filter((grant) => grant.workerId === workerId && grant.shardId === shardId)
+      .toSorted((a, b) => b.epoch - a.epoch);
   }
 
   /** Records of a key go through shards in order, in whatever order each shard is read. */

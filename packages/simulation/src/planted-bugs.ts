@@ -294,6 +294,83 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
       replace: "this.#look = false;",
     },
   ],
+  "a key that is not held up by its failed record": [
+    {
+      file: "core/delivery/concurrent.js",
+      find: "onHeld: (job) => this.#detachLane(job)",
+      replace: "onHeld: (job) => this.#lanes.leave(job)",
+    },
+  ],
+  "a letter that counts before it is acknowledged": [
+    {
+      file: "core/delivery/dead-letter-sender.js",
+      find: "await this.#try(",
+      replace: "void (async () => {})(",
+    },
+  ],
+  "one attempt too many": [
+    {
+      file: "core/delivery/failure-policy.js",
+      find: "attempt >= retry.maxAttempts",
+      replace: "attempt > retry.maxAttempts",
+    },
+  ],
+  "an error that asks for no other attempt gets one": [
+    {
+      file: "core/delivery/failure-policy.js",
+      find: "if (decided !== undefined)",
+      replace: "if (false)",
+    },
+  ],
+  "a delay that a handler asks for is not kept": [
+    {
+      file: "core/delivery/failure-policy.js",
+      find: "delayOf(error) ?? retryDelayMs",
+      replace: "retryDelayMs",
+    },
+  ],
+  "a record that is skipped without a word": [
+    {
+      file: "core/delivery/failures.js",
+      find: "telemetry.warn(`a record is skipped",
+      replace: "telemetry.debug(`a record is skipped",
+    },
+  ],
+  "another attempt while the one that timed out still runs": [
+    {
+      file: "core/delivery/handler-timeouts.js",
+      find: "now + this.#graceMs",
+      replace: "now",
+    },
+  ],
+  "a record that is too old is tried all the same": [
+    {
+      file: "core/delivery/failures.js",
+      find: "return this.#ageMs(record) > this.#policy.maxRecordAgeMs;",
+      replace: "return false;",
+    },
+  ],
+  "an answer that names one record is taken for the next one": [
+    {
+      file: "core/delivery/batch-outcome.js",
+      find: "failed.add(place)",
+      replace: "failed.add(Math.min(place + 1, records.length - 1))",
+    },
+  ],
+  "one record too many in a batch": [
+    {
+      file: "core/delivery/batch-lanes.js",
+      find: "this.#formed.length === this.#maxRecords",
+      replace: "this.#formed.length > this.#maxRecords",
+    },
+  ],
+  "a batch that is to be halved is given up": [
+    {
+      file: "core/delivery/batches.js",
+      find: "bisect && records.length > 1",
+      replace: "bisect && records.length > 2",
+    },
+  ],
 };
 
 /**

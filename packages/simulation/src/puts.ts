@@ -1,4 +1,5 @@
 import { comparePositions, type ConsumerRecord, type Position } from "@kc/core";
+import { Random } from "./random.ts";
 import { Violation } from "./violation.ts";
 
 /** A record that was put. */
@@ -8,6 +9,12 @@ export interface PutRecord extends Position {
   /** 1 = the first of its key. */
   readonly number: number;
   readonly shardId: string;
+  /** Of its data. */
+  readonly bytes: number;
+  /** When the stream took it, in milliseconds since the epoch. */
+  readonly arrivedAt: number;
+  /** In [0, 1): handlers fail each time where it is below a plan's share. */
+  readonly poison: number;
   /** The one before it in its shard, and the one of its key. */
   readonly before: PutRecord | undefined;
   readonly beforeInKey: PutRecord | undefined;
@@ -29,7 +36,11 @@ export class Puts {
     return number;
   }
 
-  add(shardId: string, key: string, number: number, position: Position): void {
+  add(
+    shardId: string,
+    { key, number, bytes, arrivedAt }: Pick<PutRecord, "key" | "number" | "bytes" | "arrivedAt">,
+    position: Position,
+  ): void {
     const records = this.of(shardId);
     const before = records.at(-1);
     if (before !== undefined && comparePositions(before, position) >= 0) {
@@ -41,6 +52,9 @@ export class Puts {
       number,
       shardId,
       ...position,
+      bytes,
+      arrivedAt,
+      poison: new Random(Math.imul(this.#byPlace.size + 1, 0x9e3779b1)).next(),
       before,
       beforeInKey: records.findLast((one) => one.key === key),
       isTrimmed: false,
@@ -74,11 +88,7 @@ export class Puts {
 
   /** What was put where this record says it comes from. @throws Violation, if it has other data */
   get(record: ConsumerRecord): PutRecord {
-    const { shardId, sequenceNumber, subSequenceNumber: sub } = record;
-    const put = this.at(
-      shardId,
-      sub === undefined ? { sequenceNumber } : { sequenceNumber, subSequenceNumber: sub },
-    );
+    const put = this.at(record.shardId, positionOf(record));
     const head = Buffer.from(record.data.subarray(0, 64)).toString();
     if (put.key !== record.partitionKey || !head.startsWith(`${put.id};`)) {
       throw new Violation(
@@ -107,6 +117,16 @@ export function dataOf(key: string, number: number, bytes: number): Uint8Array {
   const data = new Uint8Array(Math.max(bytes, head.length));
   data.set(head);
   return data;
+}
+
+export function positionOf({
+  sequenceNumber,
+  subSequenceNumber: sub,
+}: {
+  readonly sequenceNumber: string;
+  readonly subSequenceNumber?: number | undefined;
+}): Position {
+  return sub === undefined ? { sequenceNumber } : { sequenceNumber, subSequenceNumber: sub };
 }
 
 function placeOf(shardId: string, { sequenceNumber, subSequenceNumber }: Position): string {

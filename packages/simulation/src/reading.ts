@@ -1,12 +1,14 @@
-import { comparePositions, type Checkpoint } from "@kc/core";
-import type { Call, Outcome } from "./call.ts";
-import type { DeliveryPlan } from "./delivery-plan.ts";
+import { comparePositions, type Checkpoint, type DeadLetterReason } from "@kc/core";
+import type { Call, FailedOutcome, Outcome } from "./call.ts";
+import { LONGEST_ASKED_MS, type DeliveryPlan } from "./delivery-plan.ts";
 import type { PutRecord } from "./puts.ts";
 
 /** What has become of a record. */
 interface Seen {
-  call: Call;
-  state: "running" | Outcome["kind"];
+  /** The last one that it was in; undefined = it was given up before its first. */
+  call: Call | undefined;
+  state: "running" | "given-up" | Outcome["kind"];
+  failure: FailedOutcome | undefined;
   /** When it became so. */
   at: number;
 }
@@ -50,20 +52,20 @@ export class Reading {
   /** The handler is called. Answers with what is wrong about it; then nothing is noted. */
   start(call: Call, now: number): string | undefined {
     for (const other of this.#calls) {
-      if (!other.isOverdue) continue;
-      this.end(other, () => ({ kind: "failed", isFinal: false, afterMs: 0 }), now);
+      if (other.isOverdue) this.end(other, () => other.failed(), now);
     }
     const { concurrency } = this.#plan;
     if (this.#calls.size >= concurrency) return `is call ${this.#calls.size + 1} at once`;
     const inCall = new Set<PutRecord>();
+    if (this.#isTooLarge(call)) return "is a batch too large";
     for (const record of call.records) {
-      const wrong = this.#wrongAt(record, inCall);
+      const wrong = this.#wrongAt(call, record, inCall);
       if (wrong !== undefined) return `${wrong} (${record.id})`;
       inCall.add(record);
     }
     this.#calls.add(call);
     for (const record of call.records) {
-      this.#seen.set(record, { call, state: "running", at: now });
+      this.#seen.set(record, { call, state: "running", failure: undefined, at: now });
       if (this.#newest === undefined || comparePositions(this.#newest, record) < 0) {
         this.#newest = record;
       }
@@ -77,9 +79,50 @@ export class Reading {
     for (const record of call.records) {
       const seen = this.#seen.get(record);
       if (seen?.call !== call || seen.state !== "running") continue;
-      seen.state = outcomeOf(record).kind;
+      const outcome = outcomeOf(record);
+      seen.state = outcome.kind;
+      seen.failure = outcome.kind === "failed" ? outcome : undefined;
       seen.at = now;
     }
+  }
+
+  /** A record is given up. Answers with what is wrong about it. @param isDone it is skipped */
+  giveUp(
+    record: PutRecord,
+    reason: DeadLetterReason,
+    ageMs: number,
+    isDone: boolean,
+    now: number,
+  ): string | undefined {
+    const seen = this.#seen.get(record);
+    const { call } = seen ?? {};
+    if (call?.isOverdue === true) this.end(call, () => call.failed(), now);
+    const { state } = seen ?? {};
+    const isDue =
+      reason === "age"
+        ? this.#isTooOld(seen, ageMs)
+        : seen !== undefined && this.#isSpent(seen, reason);
+    if (!isDue) return `is given up (${reason}) although it is ${state ?? "not begun"}`;
+    this.#seen.set(record, {
+      call,
+      state: isDone ? "done" : "given-up",
+      failure: undefined,
+      at: now,
+    });
+    return undefined;
+  }
+
+  /** Was it given up, and waits for its letter to be acknowledged? */
+  isGivenUp(record: PutRecord): boolean {
+    return this.#seen.get(record)?.state === "given-up";
+  }
+
+  /** Its letter is acknowledged. */
+  acknowledge(record: PutRecord, now: number): void {
+    const seen = this.#seen.get(record);
+    if (seen?.state !== "given-up") return;
+    seen.state = "done";
+    seen.at = now;
   }
 
   /**
@@ -96,15 +139,48 @@ export class Reading {
     return done;
   }
 
-  #wrongAt(record: PutRecord, inCall: ReadonlySet<PutRecord>): string | undefined {
+  #wrongAt(call: Call, record: PutRecord, inCall: ReadonlySet<PutRecord>): string | undefined {
     if (this.#covers(record)) return "comes although the checkpoint covers it";
     if (this.#flushed.has(record)) return "comes again although it was flushed as done";
-    const state = this.#seen.get(record)?.state;
-    if (state === "running") return "comes again while it is handled";
-    if (state === "done") return "comes again although it is done";
-    if (state === "failed") return "comes again although it failed";
+    const wrong = this.#wrongAgain(call, this.#seen.get(record));
+    if (wrong !== undefined) return wrong;
     const before = this.#unfinishedBefore(record, inCall);
     return before && `comes before ${before.id} is done`;
+  }
+
+  /** What is wrong about another attempt. */
+  #wrongAgain(call: Call, seen: Seen | undefined): string | undefined {
+    const { batches } = this.#plan;
+    const { attempt } = call;
+    const before = seen?.call?.attempt ?? 0;
+    if (attempt > this.#maxAttempts) return `comes as attempt ${attempt}`;
+    switch (seen?.state) {
+      case "running":
+        return "comes again while it is handled";
+      case "done":
+        return "comes again although it is done";
+      case "given-up":
+        return "comes again although it is given up";
+      case "failed": {
+        const { isFinal, isTimedOut, notBefore } = seen.failure!;
+        if (isTimedOut) return undefined;
+        if (this.#isSpent(seen, isFinal ? "non-retriable" : "attempts")) {
+          return "comes again although no attempt is left";
+        }
+        // Halves come at once, and a split is no attempt.
+        if (batches?.bisect === true) return undefined;
+        if (call.startedAt < notBefore) return `comes ${notBefore - call.startedAt} ms too soon`;
+        return attempt === before + 1 ? undefined : `comes as attempt ${attempt} after ${before}`;
+      }
+      case "interrupted":
+      case "unknown":
+        // Behind a failed record of its batch, it is in another batch.
+        if (batches !== undefined || attempt === before) return undefined;
+        return `comes as attempt ${attempt} once more`;
+      case undefined:
+        if (batches !== undefined || attempt === 1) return undefined;
+        return `comes as attempt ${attempt} first`;
+    }
   }
 
   /** The record that should have been handled first. */
@@ -122,6 +198,34 @@ export class Reading {
     const { concurrency, ordering } = this.#plan;
     if (ordering === "none") return undefined;
     return concurrency === 1 ? record.before : record.beforeInKey;
+  }
+
+  #isTooLarge({ records }: Call): boolean {
+    const { maxRecords, maxBytes } = this.#plan.batches ?? { maxRecords: 1, maxBytes: Infinity };
+    const bytes = records.reduce((sum, record) => sum + record.bytes, 0);
+    return records.length > maxRecords || (records.length > 1 && bytes > maxBytes);
+  }
+
+  /** Is no attempt left? */
+  #isSpent({ call, state, failure }: Seen, reason: DeadLetterReason): boolean {
+    if (state !== "failed") return false;
+    const { isFinal, isNamed } = failure!;
+    const mayBeHalved = this.#plan.batches?.bisect === true && !isNamed && call!.records.length > 1;
+    if (mayBeHalved) return false;
+    return reason === "non-retriable" ? isFinal : call!.attempt >= this.#maxAttempts;
+  }
+
+  /** Would it be too old at its next attempt? */
+  #isTooOld(seen: Seen | undefined, ageMs: number): boolean {
+    const { maxRecordAgeMs = Infinity, retry } = this.#plan;
+    const isHandled = seen?.state === "running" || seen?.state === "done";
+    const waitMs =
+      seen?.state === "failed" ? Math.max(retry?.maxDelayMs ?? 0, LONGEST_ASKED_MS) : 0;
+    return !isHandled && seen?.state !== "given-up" && ageMs + waitMs > maxRecordAgeMs - 2;
+  }
+
+  get #maxAttempts(): number {
+    return this.#plan.retry?.maxAttempts ?? 1;
   }
 
   #covers(record: PutRecord): boolean {

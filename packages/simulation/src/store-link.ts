@@ -17,6 +17,10 @@ export interface Weather {
   away: boolean;
   /** Nobody reaches Kinesis. */
   kinesisAway: boolean;
+  /** Nobody reaches the dead-letter queue. */
+  lettersAway: boolean;
+  /** Handlers fail at random no more. */
+  faultsAreOver: boolean;
   /** The part of the calls that something happens to. */
   trouble: number;
   /** The part of the calls that take nearly as long as their callers wait. */
@@ -45,6 +49,8 @@ export interface StoreLinkOptions {
   readonly events: StoreEvents;
   /** Without push, changes are seen by polling. */
   readonly push: boolean;
+  /** Undefined = as much as the memory store; 0 = none. */
+  readonly maxAheadBytes: number | undefined;
 }
 
 /** What a claim is refused with for good. */
@@ -64,6 +70,7 @@ const OUTAGE = (): StoreError =>
  */
 export function storeLink(options: StoreLinkOptions): LeaseStore {
   const { data, clock, process, random, weather, ownWeather, events, push } = options;
+  const { maxAheadBytes } = options;
   const store = new MemoryStore({ data });
   const wait = (ms: number): Promise<void> =>
     new Promise((resolve) => void clock.setTimer(resolve, ms));
@@ -115,6 +122,9 @@ export function storeLink(options: StoreLinkOptions): LeaseStore {
   return new Proxy(store, {
     get(target, name) {
       const member: unknown = Reflect.get(target, name, target);
+      if (name === "capabilities" && maxAheadBytes !== undefined) {
+        return { ...target.capabilities, maxAheadBytes };
+      }
       if (typeof member !== "function") return member;
       if (name === "watch" && !push) return undefined;
       if (name === "watch") {

@@ -6,7 +6,7 @@ import {
   PutRecordCommand,
   SplitShardCommand,
 } from "@aws-sdk/client-kinesis";
-import { MemoryStoreData, ownerOf, type WorkerIdentity } from "@kc/core";
+import { MemoryStoreData, ownerOf, type DeadLetter, type WorkerIdentity } from "@kc/core";
 import { FakeClock, FakeKinesis } from "@kc/emulator";
 import { deliveryRandom, ONE_BY_ONE, planOf, type DeliveryPlan } from "./delivery-plan.ts";
 import { Ledger } from "./ledger.ts";
@@ -25,6 +25,8 @@ const MIB = 1024 * 1024;
  * given up after 30 s.
  */
 const QUIET_MS = 90_000;
+/** How long letters may take more: a call that gets no answer is given up after 30 s, and waits follow. */
+const LETTERS_MS = 90_000;
 /** Long enough for what a process that died has left on its way. */
 const AFTERWARDS_MS = 60_000;
 
@@ -53,6 +55,7 @@ class Story {
   readonly #deliveryRandom: Random;
   readonly #plan: DeliveryPlan | undefined;
   readonly #ledger: Ledger;
+  readonly #letters = new Map<string, DeadLetter>();
   readonly #weather: Weather;
   readonly #push: boolean;
   /** How often nobody is there for longer than the stream keeps its records. */
@@ -79,6 +82,8 @@ class Story {
     this.#weather = {
       away: false,
       kinesisAway: false,
+      lettersAway: false,
+      faultsAreOver: false,
       trouble: random.pick([0, 0.02, 0.1]),
       slow: random.pick([0, 0, 0.3]),
     };
@@ -155,6 +160,7 @@ class Story {
       [8, () => this.#kinesisFault(worker)],
       [this.#nights, () => this.#sleepOver()],
       [this.#outages, () => this.#kinesisOutage()],
+      [this.#plan?.onFailure === "queue" ? 6 : 0, () => this.#queueOutage()],
     ];
     let roll = random.next() * events.reduce((sum, [weight]) => sum + weight, 0);
     for (const [weight, act] of events) {
@@ -192,6 +198,7 @@ class Story {
           push: this.#push,
           plan: this.#plan,
           deliveryRandom: this.#deliveryRandom,
+          letters: this.#letters,
           onEvicted: (evicted) => this.#judgeEviction(evicted),
           onViolation: (error) => (this.#violation ??= error),
         }),
@@ -263,6 +270,15 @@ class Story {
     const ms = this.#random.between(500, 3 * LEASE_MS);
     this.#note(`the store is away for ${ms} ms`, () => (this.#weather.away = true));
     this.#clock.setTimer(() => (this.#weather.away = false), ms);
+  }
+
+  #queueOutage(): void {
+    const ms = this.#deliveryRandom.between(500, 4 * LEASE_MS);
+    this.#note(
+      `the dead-letter queue is away for ${ms} ms`,
+      () => (this.#weather.lettersAway = true),
+    );
+    this.#clock.setTimer(() => (this.#weather.lettersAway = false), ms);
   }
 
   /**
@@ -339,7 +355,9 @@ class Story {
       const { ShardId, SequenceNumber } = await this.#kinesis.send(
         new PutRecordCommand({ StreamName: STREAM, PartitionKey: key, Data }),
       );
-      this.#ledger.puts.add(ShardId!, key, number, { sequenceNumber: SequenceNumber! });
+      const position = { sequenceNumber: SequenceNumber! };
+      const put = { key, number, bytes: Data.byteLength, arrivedAt: this.#clock.now() };
+      this.#ledger.puts.add(ShardId!, put, position);
       this.#records += 1;
     }
     this.#note(`${count} records are put`);
@@ -425,6 +443,8 @@ class Story {
     this.#weather.trouble = 0;
     this.#weather.slow = 0;
     this.#weather.away = false;
+    this.#weather.lettersAway = false;
+    this.#weather.faultsAreOver = true;
     for (const worker of this.#workers) {
       worker.process.thaw();
       worker.kinesis.faults.clear();
@@ -434,7 +454,7 @@ class Story {
       worker.handler.slow = { until: -Infinity, ms: 0 };
     }
     this.#join();
-    await this.#advance(QUIET_MS);
+    await this.#advance(QUIET_MS + (this.#plan?.onFailure === "queue" ? LETTERS_MS : 0));
     if (this.#violation) return;
     const unfinished = this.#ledger.unfinished();
     if (unfinished.length > 0) return this.#break(`never handled: ${unfinished.join(", ")}`);

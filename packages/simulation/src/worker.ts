@@ -1,21 +1,27 @@
 import {
   Consumer,
   DrainTimeoutError,
+  KcError,
   LeaseGroup,
   type AcquiredLease,
   type BulkCheckpointResult,
   type CheckpointWrite,
   type ConsumerOptions,
   type ConsumerStatus,
+  type DeadLetter,
+  type DeliveryOptions,
+  type LogFields,
   type MemoryStoreData,
   type WorkerIdentity,
 } from "@kc/core";
 import type { FakeClock, FakeKinesis } from "@kc/emulator";
 import { EvictionJudge, evictedBy } from "./eviction-judge.ts";
-import type { DeliveryPlan } from "./delivery-plan.ts";
+import { ONE_BY_ONE, type DeliveryPlan } from "./delivery-plan.ts";
 import { SimulatedHandler } from "./handler.ts";
 import type { Ledger } from "./ledger.ts";
+import { letterLink } from "./letter-link.ts";
 import { Process } from "./process.ts";
+import { positionOf } from "./puts.ts";
 import type { Random } from "./random.ts";
 import { REFUSED, storeLink, writtenOf, type Weather } from "./store-link.ts";
 import { Violation } from "./violation.ts";
@@ -30,6 +36,9 @@ const DRAINS_MS = [4000, 10_000];
 const CUT_OFF = "Kinesis cannot be reached from here";
 
 const SILENT = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
+/** What a worker logs of a record that it gives up. */
+type GivenUp = Pick<DeadLetter, "shardId" | "sequenceNumber" | "subSequenceNumber" | "reason">;
 
 export interface WorkerOptions {
   readonly id: string;
@@ -47,6 +56,8 @@ export interface WorkerOptions {
   readonly plan: DeliveryPlan | undefined;
   /** Where what delivery leaves to chance comes from. */
   readonly deliveryRandom: Random;
+  /** The dead-letter queue's, of all workers. */
+  readonly letters: Map<string, DeadLetter>;
   /** Somebody evicts this incarnation, at this moment. */
   readonly onEvicted: (worker: WorkerIdentity) => void;
   readonly onViolation: (error: Error) => void;
@@ -83,7 +94,10 @@ export class Worker {
     this.#options = options;
     // Rates differ by less than the margin that a worker keeps to its lease's end.
     const rate = 1 + (random.next() - 0.5) * 0.04;
-    this.process = new Process(clock, { rate, skewMs: random.between(-600_000, 0) });
+    // A clock that is behind by minutes would take no record for old.
+    const skewMs =
+      random.between(-600_000, 0) / (options.plan?.maxRecordAgeMs === undefined ? 1 : 100);
+    this.process = new Process(clock, { rate, skewMs });
     this.group = new LeaseGroup({ workerId: id, leaseMs: LEASE_MS });
     const { latencyMs, bandwidth } = options.link;
     this.kinesis = options.kinesis.connect({
@@ -146,6 +160,7 @@ export class Worker {
       application: SCOPE.application,
       store: storeLink({
         ...this.#options,
+        maxAheadBytes: this.#options.plan?.maxAheadBytes,
         process: this.process,
         ownWeather: this.weather,
         events: {
@@ -179,6 +194,7 @@ export class Worker {
       logger: {
         ...SILENT,
         warn: (message, fields) => {
+          this.#noteGivenUp(message, fields);
           if (!this.#options.weather.kinesisAway || fields?.["why"] !== CUT_OFF) return;
           onViolation(new Violation(`${this.id}, where nobody reaches Kinesis: ${message}`));
         },
@@ -196,21 +212,65 @@ export class Worker {
       scanIntervalMs: 1000,
       ...this.#settings,
     });
-    const error = await consumer
-      .scan((record, context) => this.handler.handle(record, context), {
-        ...this.#options.plan,
-        signal: this.#stop.signal,
-      })
-      .then(
-        () => undefined,
-        (reason: unknown) => reason,
-      );
+    const error = await this.#scan(consumer).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
     this.ended = { error };
     if (error === REFUSED) return this.#leftBehind();
     const isLateStop = this.#stop.signal.aborted && error instanceof DrainTimeoutError;
-    if (error !== undefined && !isLateStop) {
+    if (error !== undefined && !isLateStop && !this.#mayEndBy(error)) {
       onViolation(error instanceof Error ? error : new Error("the scan failed", { cause: error }));
     }
+  }
+
+  #scan(consumer: Consumer): Promise<void> {
+    const options = { ...this.#deliveryOptions(), signal: this.#stop.signal };
+    const batches = this.#options.plan?.batches;
+    if (batches === undefined) {
+      return consumer.scan((record, context) => this.handler.handle(record, context), options);
+    }
+    return consumer.scanBatch((records, context) => this.handler.handleBatch(records, context), {
+      ...options,
+      ...batches,
+    });
+  }
+
+  #deliveryOptions(): DeliveryOptions {
+    const { plan } = this.#options;
+    if (plan === undefined) return {};
+    const { concurrency, ordering, retry, onFailure, handlerTimeoutMs, maxRecordAgeMs } = plan;
+    return {
+      concurrency,
+      ordering,
+      ...(retry !== undefined && { retry }),
+      ...(handlerTimeoutMs !== undefined && { handlerTimeoutMs }),
+      ...(maxRecordAgeMs !== undefined && { maxRecordAgeMs }),
+      onFailure:
+        onFailure === "queue"
+          ? letterLink({ ...this.#options, workerId: this.id, process: this.process })
+          : onFailure,
+    };
+  }
+
+  /** Skipping is loud, and so is a record that goes to the queue. */
+  #noteGivenUp(message: string, fields: LogFields | undefined): void {
+    if (!/^a record (is skipped|goes to the dead-letter queue)/.test(message)) return;
+    const { shardId, reason, ...position } = fields as unknown as GivenUp;
+    const { ledger } = this.#options;
+    try {
+      const record = ledger.puts.at(shardId, positionOf(position));
+      ledger.gaveUp(this.id, record, reason, this.process.now());
+    } catch (error) {
+      this.#options.onViolation(error as Error);
+    }
+  }
+
+  /** A handler that fails ends its scan where nothing else is to become of the record. */
+  #mayEndBy(error: unknown): boolean {
+    const { onFailure, retry } = this.#options.plan ?? ONE_BY_ONE;
+    const isExpected = onFailure === "stop" && retry !== undefined && retry.maxAttempts < Infinity;
+    return isExpected && KcError.is(error) && error.code === "HANDLER_FAILED";
   }
 
   /** A worker that the store refuses for good must have left the group, if it could. */
