@@ -3,7 +3,7 @@ import { Consumer, type KinesisClientLike } from "@kc/core";
 import aws from "aws-kinesis-agg";
 import { Canned, STREAM } from "./read/canned.ts";
 import { consumer } from "./read/contestants.ts";
-import { compare, type Contestant } from "./rounds.ts";
+import { compare, type Comparison, type Contestant } from "./rounds.ts";
 
 const ROUNDS = 5;
 const SHARDS = 16;
@@ -13,25 +13,32 @@ const AGGREGATED = 100;
 const BYTES = 100;
 const MIB = 1024 * 1024;
 
+/** How many different keys the user records of a page have. Producers repeat theirs. */
+const KEYS = { aKeyEach: USER_RECORDS, hundredKeys: 100, tenKeys: 10, oneKey: 1 };
+
 /** What a user record of an aggregate costs, beside the same records not aggregated, and beside others. */
 export async function benchAggregates(): Promise<object> {
   const page = { shards: SHARDS, pages: 2, bytes: BYTES };
   await using plain = await Canned.start({ ...page, records: USER_RECORDS });
-  await using packed = await Canned.start({
-    ...page,
-    records: USER_RECORDS / AGGREGATED,
-    aggregated: AGGREGATED,
-  });
   const total = SHARDS * page.pages * USER_RECORDS;
-  console.error("consumer");
-  const reading = await compare(
-    {
-      aggregated: consumer(packed.client(), total),
-      notAggregated: consumer(plain.client(), total),
-      takenApartByAwsKinesisAgg: byAwsKinesisAgg(packed.client(), total),
-    },
-    ROUNDS,
-  );
+  const reading: Record<string, Comparison> = {};
+  for (const [name, keys] of Object.entries(KEYS)) {
+    await using packed = await Canned.start({
+      ...page,
+      records: USER_RECORDS / AGGREGATED,
+      aggregated: AGGREGATED,
+      keys,
+    });
+    console.error("consumer", name);
+    reading[name] = await compare(
+      {
+        aggregated: consumer(packed.client(), total),
+        notAggregated: consumer(plain.client(), total),
+        takenApartByAwsKinesisAgg: byAwsKinesisAgg(packed.client(), total),
+      },
+      ROUNDS,
+    );
+  }
   console.error("producer");
   const packing = await compare({ aggregator: packs(ours), awsKinesisAgg: packs(theirs) }, ROUNDS);
   return { reading, packing };

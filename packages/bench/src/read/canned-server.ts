@@ -24,6 +24,8 @@ export interface CannedPages {
   readonly bytes: number;
   /** So many of them travel in one record, as a KPL aggregate; `records` counts those. */
   readonly aggregated?: number;
+  /** How many different keys user records have, in turn. @default 100 */
+  readonly keys?: number;
   readonly tls?: { readonly key: string; readonly cert: string };
   /** Speaks HTTP/2 alone. */
   readonly http2?: boolean;
@@ -50,7 +52,7 @@ const records = Array.from({ length: pages.records }, (_, i) => ({
 }));
 function aggregated(index: number): Uint8Array {
   const inside = Array.from({ length: pages.aggregated! }, (_, i) => ({
-    partitionKey: `key-${(index + i) % 100}`,
+    partitionKey: `key-${(index * pages.aggregated! + i) % (pages.keys ?? 100)}`,
     data: Buffer.alloc(pages.bytes, i),
   }));
   const [packed] = aggregate(inside, { maxBytes: 2 ** 20 });

@@ -1,5 +1,6 @@
 import { markAsUntransferable } from "node:worker_threads";
 import { ConsumerRecord } from "../../record.ts";
+import { KnownKeys, type KnownKey } from "./known-keys.ts";
 import { endsInItsMd5 } from "./md5.ts";
 import { LENGTH_DELIMITED, ProtobufError, ProtobufReader, VARINT } from "./protobuf-reader.ts";
 import type { ShardKeys } from "./shard-keys.ts";
@@ -35,6 +36,8 @@ export function beginsLikeAggregate(bytes: Uint8Array, start: number): boolean {
 export interface AggregateOptions {
   /** The shard's keys; undefined = every user record is the shard's. */
   readonly keys: ShardKeys | undefined;
+  /** What is known about keys of earlier aggregates with the same `keys`. @default nothing */
+  readonly known?: KnownKeys;
   /** Asked if there are user records of other shards: are they left out? */
   readonly mayLeaveOut: () => boolean;
 }
@@ -56,12 +59,11 @@ export class Aggregate {
   /** Where the entries of the tables begin and end. */
   readonly #partitionKeys: number[] = [];
   readonly #hashKeys: number[] = [];
-  /** The same as text, once it was asked for. */
-  readonly #partitionKeyTexts: string[] = [];
+  /** The same as text, once it was asked for, and whether user records with such a key are the shard's. */
+  readonly #knownPartitionKeys: KnownKey[] = [];
   readonly #hashKeyTexts: string[] = [];
-  /** By the index of its key: does a user record belong to the shard? */
-  readonly #partitionKeyIsHere: boolean[] = [];
   readonly #hashKeyIsHere: boolean[] = [];
+  readonly #known: KnownKeys;
   #keys: ShardKeys | undefined;
   #records = 0;
   /** The last user record that is delivered. */
@@ -78,7 +80,7 @@ export class Aggregate {
     const end = data.byteLength - DIGEST_BYTES;
     if (end <= MAGIC_BYTES || !beginsLikeAggregate(data, 0)) return undefined;
     if (!endsInItsMd5(data, MAGIC_BYTES, end)) return undefined;
-    const aggregate = new Aggregate(source, end);
+    const aggregate = new Aggregate(source, end, options.known ?? new KnownKeys());
     try {
       aggregate.#check(options);
     } catch (error) {
@@ -91,9 +93,10 @@ export class Aggregate {
     return aggregate;
   }
 
-  private constructor(source: ConsumerRecord, end: number) {
+  private constructor(source: ConsumerRecord, end: number, known: KnownKeys) {
     const { buffer, byteOffset, byteLength } = source.data;
     this.#source = source;
+    this.#known = known;
     this.#bytes = Buffer.from(buffer, byteOffset, byteLength);
     this.#reader = new ProtobufReader(this.#bytes, MAGIC_BYTES, end);
   }
@@ -126,11 +129,8 @@ export class Aggregate {
     return new ConsumerRecord({
       data:
         start === end ? EMPTY : new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start),
-      partitionKey: this.#text(this.#partitionKeyTexts, this.#partitionKeys, this.#partitionKey),
-      explicitHashKey:
-        this.#hashKey === NOT_THERE
-          ? undefined
-          : this.#text(this.#hashKeyTexts, this.#hashKeys, this.#hashKey),
+      partitionKey: this.#knownKey(this.#partitionKey).text,
+      explicitHashKey: this.#hashKey === NOT_THERE ? undefined : this.#hashKeyText(this.#hashKey),
       sequenceNumber: source.sequenceNumber,
       subSequenceNumber: this.sub,
       aggregated: true,
@@ -233,20 +233,30 @@ export class Aggregate {
     const keys = this.#keys!;
     if (this.#hashKey === NOT_THERE) {
       const index = this.#partitionKey;
-      const [start, end] = [this.#partitionKeys[2 * index]!, this.#partitionKeys[2 * index + 1]!];
-      return (this.#partitionKeyIsHere[index] ??= keys.hasPartitionKey(this.#bytes, start, end));
+      const known = this.#knownKey(index);
+      return (known.isHere ??= keys.hasPartitionKey(
+        this.#bytes,
+        this.#partitionKeys[2 * index]!,
+        this.#partitionKeys[2 * index + 1]!,
+      ));
     }
     const index = this.#hashKey;
-    return (this.#hashKeyIsHere[index] ??= keys.hasHashKey(
-      this.#text(this.#hashKeyTexts, this.#hashKeys, index),
+    return (this.#hashKeyIsHere[index] ??= keys.hasHashKey(this.#hashKeyText(index)));
+  }
+
+  #knownKey(index: number): KnownKey {
+    return (this.#knownPartitionKeys[index] ??= this.#known.of(
+      this.#bytes,
+      this.#partitionKeys[2 * index]!,
+      this.#partitionKeys[2 * index + 1]!,
     ));
   }
 
-  #text(texts: string[], places: readonly number[], index: number): string {
-    return (texts[index] ??= this.#bytes.toString(
+  #hashKeyText(index: number): string {
+    return (this.#hashKeyTexts[index] ??= this.#bytes.toString(
       "utf8",
-      places[2 * index],
-      places[2 * index + 1],
+      this.#hashKeys[2 * index],
+      this.#hashKeys[2 * index + 1],
     ));
   }
 }

@@ -3,6 +3,7 @@ import type { Telemetry } from "../../telemetry/telemetry.ts";
 import type { Distribution } from "../distribution.ts";
 import type { HashKeyRange } from "../hash-key-range.ts";
 import { Aggregate } from "./aggregate.ts";
+import { KnownKeys } from "./known-keys.ts";
 import { ShardKeys } from "./shard-keys.ts";
 
 /**
@@ -29,6 +30,8 @@ export class ShardAggregates {
   readonly #options: ShardAggregatesOptions;
   #range: HashKeyRange | undefined;
   #keys: ShardKeys | undefined;
+  /** Undefined until the shard has an aggregate. */
+  #known: KnownKeys | undefined;
   #reported = false;
 
   constructor(options: ShardAggregatesOptions) {
@@ -41,8 +44,10 @@ export class ShardAggregates {
    */
   open(record: ConsumerRecord, counts: boolean): Aggregate | undefined {
     const { deaggregate, distribution } = this.#options;
+    const keys = this.#shardKeys();
     const aggregate = Aggregate.open(record, {
-      keys: this.#shardKeys(),
+      keys,
+      known: (this.#known ??= new KnownKeys()),
       mayLeaveOut: () => deaggregate !== "all" && distribution.isByKey(),
     });
     if (counts && aggregate !== undefined && aggregate.outOfRange > 0) this.#report(aggregate);
@@ -55,6 +60,7 @@ export class ShardAggregates {
     if (range !== this.#range) {
       const keys = range && new ShardKeys(range);
       this.#range = range;
+      this.#known = undefined;
       this.#keys = keys?.hasAll ? undefined : keys;
     }
     return this.#keys;

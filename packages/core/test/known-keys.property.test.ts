@@ -1,0 +1,73 @@
+import { FakeClock } from "@kc/emulator";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { KnownKeys } from "../src/kinesis/aggregates/known-keys.ts";
+import { ShardAggregates } from "../src/kinesis/aggregates/shard-aggregates.ts";
+import { ShardKeys } from "../src/kinesis/aggregates/shard-keys.ts";
+import { Distribution } from "../src/kinesis/distribution.ts";
+import { Telemetry } from "../src/telemetry/telemetry.ts";
+import { aggregateOf, recordOf, userRecord } from "./support/aggregates.ts";
+
+const HALF = { startingHashKey: "0", endingHashKey: String(2n ** 127n - 1n) };
+
+/** Few, so that they repeat, some of them not ASCII or malformed; and texts whose bytes are alike. */
+const key = fc.oneof(
+  fc.integer({ min: 0, max: 2000 }).map((n) => Buffer.from(`customer-${n}`)),
+  fc.constantFrom("", "é", "\u{FFFD}", "ÿ", "\0").map((text) => Buffer.from(text)),
+  fc.constantFrom([0xff], [0xfe], [0xe9], [0xc3], [0x80, 0x61]).map((bytes) => Buffer.from(bytes)),
+  fc.integer({ min: 60, max: 70 }).map((length) => Buffer.alloc(length, 0x61)),
+);
+
+test("whatever keys come, each has its own text, and is where its hash says", () => {
+  const keys = new ShardKeys(HALF);
+  fc.assert(
+    fc.property(fc.array(key, { maxLength: 2000, size: "max" }), (all) => {
+      const known = new KnownKeys();
+      for (const each of all) {
+        const bytes = Buffer.concat([Buffer.from("<"), each, Buffer.from(">")]);
+        const [start, end] = [1, 1 + each.length];
+        const found = known.of(bytes, start, end);
+        const isHere = keys.hasPartitionKey(bytes, start, end);
+        if (found.text !== each.toString() || (found.isHere ?? isHere) !== isHere) {
+          expect.unreachable(`${each.toString("hex")} was taken for ${found.text}`);
+        }
+        found.isHere = isHere;
+      }
+    }),
+    { numRuns: 40 },
+  );
+});
+
+test("a key that comes again is the one that is known, and keys without an end drive it out", () => {
+  const known = new KnownKeys();
+  const of = (text: string) => known.of(Buffer.from(text), 0, text.length);
+  const first = of("customer-1");
+  expect(of("customer-1")).toBe(first);
+  for (let n = 2; n < 5000; n += 1) of(`customer-${n}`);
+  expect(of("customer-1")).not.toBe(first);
+  expect(of("a".repeat(65))).not.toBe(of("a".repeat(65)));
+});
+
+test("what is known of keys does not outlive the shard's range that it was known by", () => {
+  const clock = new FakeClock();
+  const distribution = new Distribution(clock);
+  distribution.described("USER_PARTITION_KEY");
+  let hashKeyRange: typeof HALF | undefined;
+  const aggregates = new ShardAggregates({
+    shardId: "shardId-000000000000",
+    hashKeyRange: () => hashKeyRange,
+    deaggregate: true,
+    distribution,
+    telemetry: new Telemetry({}, { stream: "orders", application: "billing" }, clock),
+  });
+  // The MD5 of "a" is in the lower half, that of "b" in the upper one.
+  const record = recordOf(aggregateOf([userRecord("a", "1"), userRecord("b", "2")]));
+  const outOfRange = (): number => aggregates.open(record, false)!.outOfRange;
+  const whole = { startingHashKey: "0", endingHashKey: String(2n ** 128n - 1n) };
+  const none = { startingHashKey: "0", endingHashKey: "0" };
+  const seen = [undefined, HALF, none, HALF, whole, none].map((range) => {
+    hashKeyRange = range;
+    return outOfRange();
+  });
+  expect(seen).toEqual([0, 1, 2, 1, 0, 2]);
+});
