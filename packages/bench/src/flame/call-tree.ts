@@ -1,3 +1,5 @@
+import { basename } from "node:path";
+
 /** What `--cpu-prof` writes: the parts that are used. */
 export interface CpuProfile {
   readonly nodes: readonly ProfileNode[];
@@ -53,7 +55,7 @@ function childOf(
   parent: Frame,
   { functionName, url, lineNumber }: ProfileNode["callFrame"],
 ): Frame {
-  const name = functionName || `anonymous, line ${lineNumber + 1}`;
+  const name = functionName || `${basename(url)}:${lineNumber + 1}`;
   const key = `${name} ${url}`;
   let child = parent.children.get(key);
   if (child === undefined) {

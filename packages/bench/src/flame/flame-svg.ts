@@ -61,11 +61,11 @@ function legend(): string[] {
   return OWNERS.map(({ owner, colour }) => {
     const at = x;
     x += 24 + owner.length * LETTER + 12;
-    return `<rect x="${at}" y="24" width="12" height="12" fill="${colour}"/><text x="${at + 17}" y="34">${escape(owner)}</text>`;
+    return `<rect x="${at.toFixed(1)}" y="24" width="12" height="12" fill="${colour}"/><text x="${(at + 17).toFixed(1)}" y="34">${escape(owner)}</text>`;
   });
 }
 
-function ownerOf({ url }: Frame): (typeof OWNERS)[number] {
+export function ownerOf({ url }: Frame): (typeof OWNERS)[number] {
   return OWNERS.find(({ file }) => file.test(url))!;
 }
 

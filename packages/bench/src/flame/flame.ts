@@ -1,16 +1,18 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Canned } from "../read/canned.ts";
 import { ContestantProcess, nodeContestant } from "../read/contestant-process.ts";
 import { selfSigned } from "../read/tls.ts";
 import { callTree, type CpuProfile, type Frame } from "./call-tree.ts";
-import { flameSvg } from "./flame-svg.ts";
+import { flameSvg, ownerOf } from "./flame-svg.ts";
 
 const PAGES = { shards: 24, pages: 4, records: 2000, bytes: 1024 };
 /** So many that compiling the code is a small part. */
 const ROUNDS = 10;
+/** Lines of a list of the result. */
+const LISTED = 20;
 const FILE = fileURLToPath(new URL("../../../../docs/reading-flame.svg", import.meta.url));
 
 /** Where the CPU time of reading over TLS goes: writes a flame graph for the documents. */
@@ -25,7 +27,12 @@ export async function benchFlame(): Promise<object> {
     const tree = callTree(JSON.parse(text) as CpuProfile);
     const title = `A consumer reading over TLS, ${PAGES.bytes} B x ${PAGES.records} a page, Node.js ${process.version}`;
     writeFileSync(FILE, flameSvg(tree, title));
-    return { file: FILE, cpuSeconds: tree.total / 1e6, percent: ownTimes(tree) };
+    return {
+      file: FILE,
+      seconds: tree.total / 1e6,
+      percentByOwner: ownTimes(tree, byOwner),
+      percentByFunction: ownTimes(tree, byFunction),
+    };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
@@ -38,8 +45,14 @@ async function readProfiled(pages: Canned["pages"], directory: string): Promise<
   for (let round = 0; round < ROUNDS; round += 1) await consumer.round(() => {});
 }
 
-/** The functions that took the most time themselves, in percent of all. */
-function ownTimes(root: Frame, most = 25): Record<string, number> {
+/** A frame's name for a sum. */
+type Naming = (frame: Frame) => string;
+
+const byOwner: Naming = (frame) => (frame.url === "" ? frame.name : ownerOf(frame).owner);
+const byFunction: Naming = ({ name, url }) => `${name} ${basename(url)}`.trim();
+
+/** What frames took themselves, summed by name, the most first, in percent of all. */
+function ownTimes(root: Frame, nameOf: Naming): Record<string, number> {
   const own = new Map<string, number>();
   const visit = (frame: Frame): void => {
     let micros = frame.total;
@@ -47,11 +60,10 @@ function ownTimes(root: Frame, most = 25): Record<string, number> {
       micros -= child.total;
       visit(child);
     }
-    const name = `${frame.name} ${frame.url.replace(/^.*\/(?=[^/]*$)/, "")}`.trim();
-    own.set(name, (own.get(name) ?? 0) + micros);
+    own.set(nameOf(frame), (own.get(nameOf(frame)) ?? 0) + micros);
   };
   visit(root);
-  const sorted = [...own].toSorted(([, a], [, b]) => b - a).slice(0, most);
+  const sorted = [...own].toSorted(([, a], [, b]) => b - a).slice(0, LISTED);
   return Object.fromEntries(
     sorted.map(([name, micros]) => [name, Number(((micros / root.total) * 100).toFixed(1))]),
   );

@@ -9,7 +9,9 @@ export async function measure(
   onWarm: () => Promise<void> = async () => {},
 ): Promise<Measured> {
   const program = fileURLToPath(new URL("child.js", import.meta.url));
-  const child = fork(program, [JSON.stringify(measurement)], { execArgv: ["--expose-gc"] });
+  const child = fork(program, [JSON.stringify(measurement)], {
+    execArgv: ["--expose-gc", "--no-warnings"],
+  });
   await once(child, "message");
   await onWarm();
   const [measured] = (await once(child, "message")) as [Measured];
