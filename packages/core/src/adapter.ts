@@ -7,6 +7,7 @@ export {
   type ApplicationColumns,
 } from "./checkpoints/application-columns.ts";
 export { checkClaim, checkScope, namespaceOf } from "./checkpoints/namespace.ts";
+export { isSequenceNumber } from "./checkpoints/position.ts";
 export { RefusalGrace } from "./checkpoints/refusal-grace.ts";
 export { unlessAborted } from "./deadline.ts";
 export { batches } from "./delivery/batches.ts";
@@ -39,9 +40,9 @@ export { deliveryOf } from "./delivery/delivery-of.ts";
 export {
   PushedDelivery,
   type PushedDeliveryOptions,
-  type PushedOutcome,
   type PushedRecords,
 } from "./delivery/pushed-delivery.ts";
+export { ConfigError } from "./errors.ts";
 export { relayed } from "./relay.ts";
 export { checkOptionNames } from "./options/option-names.ts";
 export {
@@ -53,9 +54,9 @@ export {
   checkWholeNumber,
   type Bounds,
 } from "./options/option-values.ts";
-export { checkDeaggregate } from "./options/resolve-settings.ts";
 export {
   checkApplicationName,
+  checkDeaggregate,
   resolveTools,
   type ResolvedTools,
   type Tools,

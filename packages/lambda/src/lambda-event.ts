@@ -1,4 +1,4 @@
-import { ConfigError, isSequenceNumber } from "@kc/core";
+import { ConfigError, isSequenceNumber } from "@kc/core/adapter";
 
 /** What the event source mapping of a Kinesis stream sends: the members that are read here. */
 export interface KinesisEvent {

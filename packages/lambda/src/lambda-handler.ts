@@ -1,4 +1,4 @@
-import { KcError, type BatchHandler, type Handler } from "@kc/core";
+import type { BatchHandler, Handler } from "@kc/core";
 import {
   batches,
   checkFunction,
@@ -96,25 +96,16 @@ function streams(
   };
 }
 
-/** The number of the first record that is not done. @throws what is wrong whatever the record */
-async function deliver(
+/** The number of the first record that is not done. @throws what is no record's fault */
+function deliver(
   stream: PushedDelivery,
   { shardId, records }: EventShard,
   { stop, abandon, drainTimeoutMs }: TimeLeft,
   now: number,
 ): Promise<string | undefined> {
   const { ApproximateArrivalTimestamp: newest } = records.at(-1)!;
-  const { undone, error } = await stream.deliver({
-    shardId,
-    records,
-    millisBehindLatest: Math.max(0, now - newest.getTime()),
-    stop,
-    abandon,
-    drainTimeoutMs,
-  });
-  const isHandlers = KcError.is(error) && error.code === "HANDLER_FAILED";
-  if (error !== undefined && !isHandlers) throw error;
-  return undone;
+  const millisBehindLatest = Math.max(0, now - newest.getTime());
+  return stream.deliver({ shardId, records, millisBehindLatest, stop, abandon, drainTimeoutMs });
 }
 
 function answerOf(undone: readonly (string | undefined)[]): LambdaAnswer {

@@ -1,17 +1,10 @@
-import {
-  ConfigError,
-  type BatchOptions,
-  type Clock,
-  type Counter,
-  type Deaggregate,
-  type DeliveryOptions,
-  type Logger,
-} from "@kc/core";
+import type { BatchOptions, Clock, Counter, Deaggregate, DeliveryOptions, Logger } from "@kc/core";
 import {
   checkApplicationName,
   checkDeaggregate,
   checkDuration,
   checkOptionNames,
+  ConfigError,
   resolveTools,
   type ResolvedTools,
 } from "@kc/core/adapter";

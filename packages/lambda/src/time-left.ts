@@ -11,6 +11,8 @@ export class TimeLeft {
   readonly drainTimeoutMs: number;
   readonly #stop = new AbortController();
   readonly #abandon = new AbortController();
+  /** One for both: a handler that rejects with it has followed a stop, and has not failed. */
+  readonly #over = new DOMException("the function's time is nearly over", "AbortError");
   readonly #cancels: readonly (() => void)[];
 
   /** @param drainTimeoutMs the longest that it may be */
@@ -21,8 +23,8 @@ export class TimeLeft {
       leftMs === Infinity
         ? []
         : [
-            clock.setTimer(() => this.#end(this.#stop), leftMs - this.drainTimeoutMs),
-            clock.setTimer(() => this.#end(this.#abandon), leftMs - this.drainTimeoutMs / 2),
+            clock.setTimer(() => this.#stop.abort(this.#over), leftMs - this.drainTimeoutMs),
+            clock.setTimer(() => this.#abandon.abort(this.#over), leftMs - this.drainTimeoutMs / 2),
           ];
   }
 
@@ -39,9 +41,5 @@ export class TimeLeft {
   /** The invocation is answered. */
   close(): void {
     for (const cancel of this.#cancels) cancel();
-  }
-
-  #end(part: AbortController): void {
-    part.abort(new DOMException("the function's time is nearly over", "AbortError"));
   }
 }

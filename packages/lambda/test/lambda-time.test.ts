@@ -45,6 +45,22 @@ test("a handler that does not return in time is told so by its signal, and is no
   expect(abortedAt).toBe(9000);
 });
 
+test("what is reported for want of time is logged, and a handler that follows its signal has not failed", async () => {
+  const clock = new FakeClock();
+  const log = lines();
+  const lambda = toLambdaHandler(
+    (_, { signal }) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason));
+      }),
+    { clock, logger: log.logger },
+  );
+  const answer = lambda(eventOf(texts("a", "b")), contextOf(clock, 10_000));
+  await clock.advance(10_000);
+  expect(await answer).toEqual(failuresAt(0));
+  expect(log.lines).toEqual(["warn the time is nearly over: records are given back"]);
+});
+
 test("a short invocation keeps half of its time for its handlers", async () => {
   const clock = new FakeClock();
   const started: number[] = [];

@@ -3,6 +3,7 @@ import { comparePositions, type Checkpoint } from "../checkpoints/position.ts";
 import { ShardProgress } from "../checkpoints/shard-progress.ts";
 import type { Clock } from "../clock.ts";
 import { aborted } from "../deadline.ts";
+import { KcError } from "../errors.ts";
 import { ShardAggregates, type Deaggregate } from "../kinesis/aggregates/shard-aggregates.ts";
 import { Distribution } from "../kinesis/distribution.ts";
 import { DecodedRecords } from "../kinesis/page-records.ts";
@@ -49,13 +50,6 @@ export interface PushedRecords {
   readonly drainTimeoutMs: number;
 }
 
-export interface PushedOutcome {
-  /** The number of the first record that is not done; undefined = all are. Records behind it may be done. */
-  readonly undone: string | undefined;
-  /** What ended the delivery before its time; undefined = nothing has. */
-  readonly error: unknown;
-}
-
 /**
  * Brings records that were not read here to a handler, as a scan brings its own. There is no store: the
  * outcome says how far the work has come, and whoever sent the records keeps that.
@@ -82,10 +76,12 @@ export class PushedDelivery {
   }
 
   /**
-   * Resolves when all records are done, when one is given up that ends the delivery, or after `stop` once
-   * the handlers have returned, but at `abandon` in any case. Never rejects.
+   * The number of the first record that is not done; undefined = all are. Records behind it may be done.
+   * Resolves when all are done, when one is given up that ends the delivery, or after `stop` once the
+   * handlers have returned, but at `abandon` in any case.
+   * @throws KcError that is no record's fault, such as that of an async decoder
    */
-  async deliver(pushed: PushedRecords): Promise<PushedOutcome> {
+  async deliver(pushed: PushedRecords): Promise<string | undefined> {
     const { shardId, records, abandon } = pushed;
     const progress = this.#progressOf(shardId);
     const failed = new AbortController();
@@ -103,7 +99,14 @@ export class PushedDelivery {
     if (abandon.aborted) this.#keepUntilOver(shardId, work);
     const undone = firstUndone(records, progress.position);
     progress.close(new Error("the delivery is over"));
-    return { undone, error: failed.signal.reason };
+    if (failed.signal.aborted && !isHandlers(failed.signal.reason)) throw failed.signal.reason;
+    if (undone !== undefined && pushed.stop.aborted) {
+      this.#telemetry.warn("the time is nearly over: records are given back", {
+        shardId,
+        sequenceNumber: undone,
+      });
+    }
+    return undone;
   }
 
   async #work(
@@ -218,4 +221,8 @@ function firstUndone(
     return position?.kind !== "position" || comparePositions({ sequenceNumber }, position) > 0;
   });
   return undone?.SequenceNumber;
+}
+
+function isHandlers(error: unknown): boolean {
+  return KcError.is(error) && error.code === "HANDLER_FAILED";
 }

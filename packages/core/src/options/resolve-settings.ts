@@ -3,13 +3,8 @@ import { ConfigError } from "../errors.ts";
 import type { Deaggregate } from "../kinesis/aggregates/shard-aggregates.ts";
 import { WIRE_OPTIONS, type WireOption } from "../kinesis/wire/wire.ts";
 import type { ConsumerOptions } from "./consumer-options.ts";
-import {
-  checkBoolean,
-  checkDuration,
-  checkOneOf,
-  checkWholeNumber,
-  shown,
-} from "./option-values.ts";
+import { checkBoolean, checkDuration, checkOneOf, checkWholeNumber } from "./option-values.ts";
+import { checkDeaggregate } from "./resolve-tools.ts";
 
 /** The options that are numbers, switches and choices. Docstrings are at `ConsumerOptions`. */
 export interface ResolvedSettings {
@@ -82,12 +77,6 @@ function checkStart(start: unknown): StartPosition {
     throw new ConfigError("start.timestamp", "must be a valid Date");
   }
   return { timestamp: new Date(date) };
-}
-
-/** @throws ConfigError */
-export function checkDeaggregate(deaggregate: unknown): Deaggregate {
-  if (typeof deaggregate === "boolean" || deaggregate === "all") return deaggregate;
-  throw new ConfigError("deaggregate", `must be true, false or "all", not ${shown(deaggregate)}`);
 }
 
 function checkReadShare(share: unknown): number {

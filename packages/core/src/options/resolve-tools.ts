@@ -1,8 +1,9 @@
 import { systemClock, type Clock } from "../clock.ts";
 import { ConfigError } from "../errors.ts";
+import type { Deaggregate } from "../kinesis/aggregates/shard-aggregates.ts";
 import type { Counter } from "../telemetry/counter.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { checkFunction, checkMethods } from "./option-values.ts";
+import { checkFunction, checkMethods, shown } from "./option-values.ts";
 
 /** What everything that delivers records can be given: a consumer, and a function of AWS Lambda. */
 export interface Tools {
@@ -43,4 +44,10 @@ export function checkApplicationName(application: unknown, use: string): string 
     "must be a name of 1 to 255 characters, without control characters and halves of surrogate " +
       `pairs: ${use}`,
   );
+}
+
+/** @throws ConfigError */
+export function checkDeaggregate(deaggregate: unknown): Deaggregate {
+  if (typeof deaggregate === "boolean" || deaggregate === "all") return deaggregate;
+  throw new ConfigError("deaggregate", `must be true, false or "all", not ${shown(deaggregate)}`);
 }
