@@ -145,6 +145,21 @@ describe("docs/groups.md", () => {
   });
 });
 
+describe("docs/lambda.md", () => {
+  const own = membersOf("packages/lambda/src/lambda-options.ts", "LambdaOptions");
+
+  test("has a row for each option that a scan has not, with its default", () => {
+    const rows = tableRows(section(prose("docs/lambda.md"), "Options"));
+    expect(rows.map(([name]) => name)).toEqual(own.map(({ name }) => `\`${name}\``));
+    const documented = new Map(rows.map(([name, byDefault]) => [name, byDefault]));
+    const values = own.filter(({ byDefault = "" }) => /^(?:"\w+"|\d+|true)$/.test(byDefault));
+    expect(values.length).toBe(3);
+    for (const { name, byDefault } of values) {
+      expect(documented.get(`\`${name}\``), name).toBe(`\`${byDefault}\``);
+    }
+  });
+});
+
 describe("docs/troubleshooting.md", () => {
   test("each message that it explains is one of the source's, in alphabetical order", () => {
     const sources = allSources();
