@@ -77,7 +77,7 @@ test("what the handler is called with, and what becomes letters, is the same as 
         };
         const delivery = {
           concurrency,
-          ordering: ordering as "key" | "none",
+          ordering,
           retry: { maxAttempts, minDelayMs: 20, maxDelayMs: 200 },
           onFailure: queue,
         };
