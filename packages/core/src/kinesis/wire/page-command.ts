@@ -1,7 +1,7 @@
 import { GetRecordsCommand, type GetRecordsCommandInput } from "@aws-sdk/client-kinesis";
 import { decodeOurselves, type WireProtocol, type WireReply } from "./middleware.ts";
 import type { ReplyWatch } from "./records-reply.ts";
-import { REUSED_REQUEST } from "./reused-request.ts";
+import { reuseRequests } from "./reused-request.ts";
 import { reuseSigner } from "./reused-signer.ts";
 import { SDK_CONTEXT, wrapped, type ClientStack, type Context } from "./sdk-stack.ts";
 import { skipTaken } from "./unread-reply.ts";
@@ -10,6 +10,7 @@ type Resolve = GetRecordsCommand["resolveMiddleware"];
 type Configuration = Parameters<Resolve>[1];
 type CallOptions = Parameters<Resolve>[2];
 type Handler = ReturnType<Resolve>;
+type ResolveFor = (resolved: Resolved) => Handler;
 
 /** What changes of a client, its middleware or its endpoint, takes effect after so long at the latest. */
 const USED_FOR_MS = 1000;
@@ -17,8 +18,7 @@ const USED_FOR_MS = 1000;
 /** The SDK's middleware of GetRecords, for reuse: it is most of a poll's CPU. */
 export class PageCommands {
   readonly #protocol: WireProtocol;
-  /** Those that no call is in. */
-  readonly #free: Resolved[] = [];
+  #known: KnownClient | undefined;
 
   constructor(protocol: WireProtocol) {
     this.#protocol = protocol;
@@ -29,19 +29,43 @@ export class PageCommands {
   }
 
   /** @param resolve puts the middleware together */
-  take(
-    stack: ClientStack,
-    configuration: Configuration,
-    resolve: (resolved: Resolved) => Handler,
-  ): Resolved {
-    for (let free = this.#free.pop(); free !== undefined; free = this.#free.pop()) {
-      if (free.isFor(stack, configuration)) return free;
+  take(stack: ClientStack, configuration: Configuration, resolve: ResolveFor): Resolved {
+    let known = this.#known;
+    if (known?.isOf(stack, configuration) !== true) {
+      this.#known = known = new KnownClient(stack, configuration);
     }
-    return new Resolved(stack, configuration, this.#protocol, resolve);
+    return known.free.pop() ?? new Resolved(known, this.#protocol, resolve);
+  }
+}
+
+/** What is known of a client, for a second. */
+class KnownClient {
+  readonly #stack: ClientStack;
+  readonly #configuration: Configuration;
+  readonly #until = performance.now() + USED_FOR_MS;
+  /** Middleware that no call is in. */
+  readonly free: Resolved[] = [];
+  readonly #reuse = { ...reuseRequests(), httpSigningMiddleware: reuseSigner() };
+
+  constructor(stack: ClientStack, configuration: Configuration) {
+    this.#stack = stack;
+    this.#configuration = configuration;
   }
 
-  giveBack(resolved: Resolved): void {
-    this.#free.push(resolved);
+  isOf(stack: ClientStack, configuration: Configuration): boolean {
+    return (
+      stack === this.#stack &&
+      configuration === this.#configuration &&
+      performance.now() < this.#until
+    );
+  }
+
+  /** The client's stack, for commands whose reply may be taken from the SDK. */
+  stackFor(isTaken: () => boolean): ClientStack {
+    return wrapped(this.#stack, {
+      ...this.#reuse,
+      deserializerMiddleware: skipTaken(isTaken),
+    });
   }
 }
 
@@ -70,17 +94,12 @@ export class PageCommand extends GetRecordsCommand {
     return async (args) => {
       const resolved = this.#commands.take(stack, configuration, (fresh) => {
         fresh.decode(this);
-        const reusing = wrapped(stack, {
-          ...REUSED_REQUEST,
-          httpSigningMiddleware: reuseSigner,
-          deserializerMiddleware: skipTaken(() => fresh.reply !== undefined),
-        });
-        return super.resolveMiddleware(reusing, configuration, fresh.options);
+        return super.resolveMiddleware(fresh.stack, configuration, fresh.options);
       });
       const result = await resolved.call(args, this, this.#watch, options);
       this.#reply = resolved.reply;
       // A call that fails may go on inside: middleware with a time limit leaves it where it is.
-      this.#commands.giveBack(resolved);
+      resolved.giveBack();
       return result;
     };
   }
@@ -91,10 +110,8 @@ Object.defineProperty(PageCommand, "name", { value: GetRecordsCommand.name });
 
 /** The middleware of one client, put together, for one call at a time. */
 class Resolved {
-  readonly #stack: ClientStack;
-  readonly #configuration: Configuration;
+  readonly #client: KnownClient;
   readonly #protocol: WireProtocol;
-  readonly #until = performance.now() + USED_FOR_MS;
   /** The SDK passes this object to the request handler with each call. */
   readonly options: NonNullable<CallOptions> = {};
   readonly #handler: Handler;
@@ -105,14 +122,8 @@ class Resolved {
   #watch: ReplyWatch = () => {};
   #replyOf: () => WireReply | undefined = () => undefined;
 
-  constructor(
-    stack: ClientStack,
-    configuration: Configuration,
-    protocol: WireProtocol,
-    resolve: (resolved: Resolved) => Handler,
-  ) {
-    this.#stack = stack;
-    this.#configuration = configuration;
+  constructor(client: KnownClient, protocol: WireProtocol, resolve: ResolveFor) {
+    this.#client = client;
     this.#protocol = protocol;
     this.#handler = resolve(this);
     this.#first = { ...this.#context };
@@ -122,12 +133,13 @@ class Resolved {
     return this.#replyOf();
   }
 
-  isFor(stack: ClientStack, configuration: Configuration): boolean {
-    return (
-      stack === this.#stack &&
-      configuration === this.#configuration &&
-      performance.now() < this.#until
-    );
+  get stack(): ClientStack {
+    return this.#client.stackFor(() => this.reply !== undefined);
+  }
+
+  /** No call is in it any more. */
+  giveBack(): void {
+    this.#client.free.push(this);
   }
 
   /** The command that is resolved first brings our own middleware along. */

@@ -3,13 +3,15 @@ import { SDK_CONTEXT, type Context, type HttpMessage, type Wrap } from "./sdk-st
 /**
  * What the SDK finds out for each request, though it is the same for one after another: the endpoint,
  * the request's head and the user agent. The first call asks the SDK; later ones take over what it
- * said, where nothing differs that it depends on. For one call at a time.
+ * said, where nothing differs that it depends on. For one client.
  */
-export const REUSED_REQUEST: Readonly<Record<string, Wrap>> = {
-  endpointV2Middleware: reuseEndpoint,
-  serializerMiddleware: reuseHead,
-  getUserAgentMiddleware: reuseUserAgent,
-};
+export function reuseRequests(): Readonly<Record<string, Wrap>> {
+  return {
+    endpointV2Middleware: reuseEndpoint(),
+    serializerMiddleware: reuseHead(),
+    getUserAgentMiddleware: reuseUserAgent(),
+  };
+}
 
 const JSON_CONTENT_TYPE = "application/x-amz-json-1.1";
 const USER_AGENT = "user-agent";
@@ -29,9 +31,9 @@ interface Origin {
   readonly identity: unknown;
 }
 
-function reuseEndpoint(sdk: Parameters<Wrap>[0]): ReturnType<Wrap> {
-  return (next, context) => {
-    let known: (Origin & { endpoint: unknown; features: SdkContext["features"] }) | undefined;
+function reuseEndpoint(): Wrap {
+  let known: (Origin & { endpoint: unknown; features: SdkContext["features"] }) | undefined;
+  return (sdk) => (next, context) => {
     const ask = sdk((args) => {
       const { features, selectedHttpAuthScheme } = sdkContext(context);
       const { endpointV2: endpoint, authSchemes } = context;
@@ -67,9 +69,9 @@ function reuseEndpoint(sdk: Parameters<Wrap>[0]): ReturnType<Wrap> {
   };
 }
 
-function reuseHead(sdk: Parameters<Wrap>[0]): ReturnType<Wrap> {
-  return (next, context) => {
-    let known: { readonly request: HttpMessage; readonly endpoint: unknown } | undefined;
+function reuseHead(): Wrap {
+  let known: { readonly request: HttpMessage; readonly endpoint: unknown } | undefined;
+  return (sdk) => (next, context) => {
     const ask = sdk((args) => {
       const request = args.request as HttpMessage;
       known = isOnlyInput(request, args.input)
@@ -88,11 +90,11 @@ function reuseHead(sdk: Parameters<Wrap>[0]): ReturnType<Wrap> {
   };
 }
 
-function reuseUserAgent(sdk: Parameters<Wrap>[0]): ReturnType<Wrap> {
-  return (next, context) => {
-    let known:
-      | { readonly from: string; readonly identity: unknown; readonly headers: object }
-      | undefined;
+function reuseUserAgent(): Wrap {
+  let known:
+    | { readonly from: string; readonly identity: unknown; readonly headers: object }
+    | undefined;
+  return (sdk) => (next, context) => {
     let from: string | undefined;
     const ask = sdk((args) => {
       const { headers } = args.request as HttpMessage;

@@ -21,24 +21,26 @@ const SDK_SIGNER = "SignatureV4";
  * The SDK creates a signer for each request, from a copy of its whole configuration. Here one signs
  * them all: it asks for the credentials each time, and for the time of day, which stay the client's.
  */
-export const reuseSigner: Wrap = (sdk) => (next, context) => {
-  const sign = sdk(next, context);
+export function reuseSigner(): Wrap {
   const configurations = new WeakMap<SigningConfiguration, SigningConfiguration>();
-  return (args) => {
-    const properties = signingPropertiesOf(context);
-    const { config } = properties ?? {};
-    if (typeof config?.signer === "function") {
-      let reusing = configurations.get(config);
-      if (reusing === undefined) {
-        reusing = withOneSigner(config);
-        // A provider of auth schemes may return the same properties again.
-        configurations.set(config, reusing).set(reusing, reusing);
+  return (sdk) => (next, context) => {
+    const sign = sdk(next, context);
+    return (args) => {
+      const properties = signingPropertiesOf(context);
+      const { config } = properties ?? {};
+      if (typeof config?.signer === "function") {
+        let reusing = configurations.get(config);
+        if (reusing === undefined) {
+          reusing = withOneSigner(config);
+          // A provider of auth schemes may return the same properties again.
+          configurations.set(config, reusing).set(reusing, reusing);
+        }
+        properties!.config = reusing;
       }
-      properties!.config = reusing;
-    }
-    return sign(args);
+      return sign(args);
+    };
   };
-};
+}
 
 function signingPropertiesOf(context: Context): SigningProperties | undefined {
   const { selectedHttpAuthScheme } = (context[SDK_CONTEXT] ?? {}) as {
