@@ -6,9 +6,12 @@ export {
   applicationOfColumns,
   type ApplicationColumns,
 } from "./checkpoints/application-columns.ts";
+export { lend } from "./checkpoints/lent-connection.ts";
+export { isPromiseLike } from "./handler.ts";
 export { checkClaim, checkScope, namespaceOf } from "./checkpoints/namespace.ts";
 export { isSequenceNumber } from "./checkpoints/position.ts";
 export { RefusalGrace } from "./checkpoints/refusal-grace.ts";
+export { TransactionTurns } from "./checkpoints/transaction-turns.ts";
 export { unlessAborted } from "./deadline.ts";
 export { batches } from "./delivery/batches.ts";
 export { checkListOptions } from "./delivery/dead-letter-list.ts";

@@ -6,18 +6,18 @@ import {
   type TransactionalWrite,
   type TransactionResult,
 } from "@kc/core";
-import { isAtOrBeyond, unlessAborted } from "@kc/core/adapter";
+import { isAtOrBeyond, lend, TransactionTurns, unlessAborted } from "@kc/core/adapter";
 import type { PoolClient } from "pg";
 import type { Calls } from "./calls.ts";
 import type { PostgresRows } from "./client.ts";
 import { sqlState } from "./errors.ts";
 import { quotedFor, type PostgresExecutor } from "./executors.ts";
-import { lend } from "./lent-client.ts";
 import { checkpointOf } from "./rows.ts";
 import type { Session } from "./session.ts";
 import * as sql from "./statements.ts";
-import { Turns } from "./turns.ts";
 
+/** What ends the transaction or gives the connection back. */
+const KEPT = ["release", "end"];
 /** A transaction's time is that of its BEGIN; a statement alone is its own transaction. */
 const IN_TRANSACTION = "now() < statement_timestamp()";
 
@@ -25,7 +25,7 @@ const IN_TRANSACTION = "now() < statement_timestamp()";
 export class Transactions {
   readonly #calls: Calls;
   readonly #idleMs: number;
-  readonly #turns = new Turns();
+  readonly #turns = new TransactionTurns();
 
   /** @param idleMs the server ends a transaction that waits so long for its next statement */
   constructor(calls: Calls, idleMs: number) {
@@ -89,7 +89,7 @@ export class Transactions {
     work: (tx: PoolClient) => Value | PromiseLike<Value>,
     stop: AbortSignal,
   ): Promise<Value> {
-    const { tx, takeBack } = lend(session.client);
+    const { tx, takeBack } = lend(session.client, KEPT);
     try {
       return await unlessAborted(stop, work(tx));
     } catch (error) {

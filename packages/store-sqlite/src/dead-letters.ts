@@ -1,7 +1,21 @@
-import { KcError, StoreError, type CallOptions } from "@kc/core";
-import type { LetterLimits, LetterRow, LetterStatements, StoredLetter } from "@kc/core/adapter";
+import {
+  KcError,
+  StoreError,
+  type CallOptions,
+  type DeadLetter,
+  type TransactionalDeadLetters,
+  type TransactionalStore,
+} from "@kc/core";
+import {
+  letterRowsOf,
+  StatementsDeadLetterTable,
+  type LetterLimits,
+  type LetterRow,
+  type LetterStatements,
+  type StoredLetter,
+} from "@kc/core/adapter";
 import type { Connection } from "./connection.ts";
-import type { Session, SqliteRow } from "./database.ts";
+import { Session, type SqliteDatabase, type SqliteRow } from "./database.ts";
 import { isEmptyDatabase, migrate, SCHEMA_STEPS } from "./schema.ts";
 
 /** A blob holds the largest record. One transaction blocks the event loop until it is on the disk. */
@@ -26,7 +40,24 @@ const GET = `SELECT letter, ${DATA} FROM kc_dead_letters WHERE id = ?`;
 const REMOVE = `DELETE FROM kc_dead_letters WHERE id IN (SELECT value FROM json_each(?))
   RETURNING id`;
 
-/** The dead letters' table of one store. */
+/** The dead letters of one store, by themselves or in its transactions. */
+export class SqliteDeadLetters<Database extends SqliteDatabase>
+  extends StatementsDeadLetterTable
+  implements TransactionalDeadLetters<Database>
+{
+  readonly store: TransactionalStore<Database>;
+
+  constructor(letters: SqliteLetters, store: TransactionalStore<Database>) {
+    super(letters);
+    this.store = store;
+  }
+
+  sendIn(tx: Database, letters: readonly DeadLetter[]): void {
+    putAll(new Session(tx), letterRowsOf(letters, LIMITS.maxRowBytes));
+  }
+}
+
+/** The statements of their table. */
 export class SqliteLetters implements LetterStatements {
   readonly where: string;
   readonly #connection: Connection;
@@ -49,13 +80,7 @@ export class SqliteLetters implements LetterStatements {
   }
 
   async put(rows: readonly LetterRow[], options: CallOptions): Promise<void> {
-    await this.#run((session) => {
-      session.write(() => {
-        for (const { id, application, letter, data } of rows) {
-          session.query(PUT, [id, application, letter, data === undefined ? null : blob(data)]);
-        }
-      });
-    }, options);
+    await this.#run((session) => session.write(() => putAll(session, rows)), options);
   }
 
   async page(
@@ -88,6 +113,12 @@ export class SqliteLetters implements LetterStatements {
         { cause: error.cause },
       );
     }
+  }
+}
+
+function putAll(session: Session, rows: Iterable<LetterRow>): void {
+  for (const { id, application, letter, data } of rows) {
+    session.query(PUT, [id, application, letter, data === undefined ? null : blob(data)]);
   }
 }
 

@@ -108,6 +108,15 @@ export function isLock(error: unknown): boolean {
   return name === "SQLITE_BUSY" || name === "SQLITE_LOCKED";
 }
 
+export function isConstraint(error: unknown): boolean {
+  return resultCode(error)?.[1] === "SQLITE_CONSTRAINT";
+}
+
+/** Would a transaction that failed with this error pass if it were run again? */
+export function isPassing(error: unknown): boolean {
+  return KcError.is(error) ? error.retryable : meaningOf(error).retryable;
+}
+
 /** What a driver threw, as a StoreError. `where` names the file. A KcError is left as it is. */
 export function toStoreError(error: unknown, where: string): KcError {
   if (KcError.is(error)) return error;

@@ -2,7 +2,7 @@ import { ConfigError } from "@kc/core";
 import { checkBoolean, checkMethods, checkOptionNames, checkWholeNumber } from "@kc/core/adapter";
 import type { SqliteDatabase } from "./database.ts";
 
-export type SqliteStoreOptions = {
+export type SqliteStoreOptions<Database extends SqliteDatabase = SqliteDatabase> = {
   /**
    * How long a call waits for another process's lock, in milliseconds, 0 to 600,000. Then it
    * rejects with a retryable STORE_UNAVAILABLE. @default 5000
@@ -18,7 +18,7 @@ export type SqliteStoreOptions = {
     }
   | {
       /** An open `libsql` or `better-sqlite3` database. It stays yours: it is never closed here. */
-      readonly database: SqliteDatabase;
+      readonly database: Database;
       readonly path?: never;
       readonly mustExist?: never;
     }

@@ -12,18 +12,19 @@ import {
   type DeadLetterTable,
   type SetCheckpointResult,
   type StoreScope,
+  type TransactionalDeadLetters,
+  type TransactionalStore,
+  type TransactionalWrite,
+  type TransactionResult,
   type WorkerIdentity,
   type WorkerMembership,
 } from "@kc/core";
-import {
-  checkScope,
-  singleResult,
-  StatementsDeadLetterTable,
-  writeOutcome,
-} from "@kc/core/adapter";
+import { checkScope, singleResult, writeOutcome } from "@kc/core/adapter";
+import type Libsql from "libsql";
 import { Connection } from "./connection.ts";
-import { SqliteLetters } from "./dead-letters.ts";
-import type { Session, SqliteRow } from "./database.ts";
+import { SqliteDeadLetters, SqliteLetters } from "./dead-letters.ts";
+import type { Session, SqliteDatabase } from "./database.ts";
+import { isPassing } from "./errors.ts";
 import { SqliteLeases } from "./leases.ts";
 import { checkOptions, type SqliteStoreOptions } from "./options.ts";
 import {
@@ -34,7 +35,9 @@ import {
   leaseOf,
 } from "./rows.ts";
 import { checkSchema, isEmptyDatabase, migrate, SCHEMA_STEPS } from "./schema.ts";
+import { readShards } from "./shards.ts";
 import * as sql from "./statements.ts";
+import { transactIn, WorkFailed } from "./transactions.ts";
 
 /**
  * Progress and leases in a SQLite file, for one process or several on one machine. The file is opened by the
@@ -43,7 +46,9 @@ import * as sql from "./statements.ts";
  * A file that holds nothing gets its tables at the first use. Any other database (a file with
  * tables of its own, or one that was handed in) gets them from `setup()` alone.
  */
-export class SqliteStore implements LeaseStore {
+export class SqliteStore<Database extends SqliteDatabase = Libsql.Database>
+  implements LeaseStore, TransactionalStore<Database>
+{
   readonly capabilities: LeaseStore["capabilities"] = {
     leases: true,
     fences: true,
@@ -55,7 +60,7 @@ export class SqliteStore implements LeaseStore {
   #schemaChecked = false;
 
   /** @throws ConfigError if an option is wrong. */
-  constructor(options: SqliteStoreOptions) {
+  constructor(options: SqliteStoreOptions<Database>) {
     this.#connection = new Connection(checkOptions(options));
   }
 
@@ -213,8 +218,33 @@ export class SqliteStore implements LeaseStore {
   }
 
   /** Dead letters in a table of the same file, `kc_dead_letters`, which its own `setup()` makes. */
-  deadLetters(): DeadLetterTable {
-    return new StatementsDeadLetterTable(new SqliteLetters(this.#connection));
+  deadLetters(): DeadLetterTable & TransactionalDeadLetters<Database> {
+    return new SqliteDeadLetters(new SqliteLetters(this.#connection), this);
+  }
+
+  /** `work` is synchronous: nothing else happens on the connection meanwhile, nor in the process. */
+  async transact<Value>(
+    scope: StoreScope,
+    write: TransactionalWrite,
+    work: (tx: Database) => Value | PromiseLike<Value>,
+    options?: CallOptions,
+  ): Promise<TransactionResult<Value>> {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the connection's is what the options say
+    const ofDatabase = work as (tx: SqliteDatabase) => Value;
+    const result = await this.#run(scope, options, (session) => {
+      try {
+        return transactIn(session, scope, write, ofDatabase, options?.signal);
+      } catch (error) {
+        if (error instanceof WorkFailed) return error;
+        throw error;
+      }
+    });
+    if (result instanceof WorkFailed) throw result.cause;
+    return result;
+  }
+
+  isPassing(error: unknown): boolean {
+    return isPassing(error);
   }
 
   async close(): Promise<void> {
@@ -252,16 +282,6 @@ export class SqliteStore implements LeaseStore {
       return work(session);
     }, options);
   }
-}
-
-function readShards(
-  session: Session,
-  { application, streamName }: StoreScope,
-  shardIds: readonly string[],
-): ReadonlyMap<string, SqliteRow> {
-  const values = [application, streamName, JSON.stringify(shardIds)];
-  const rows = session.query(sql.READ_SHARDS, values);
-  return new Map(rows.map((row) => [String(row["shard_id"]), row]));
 }
 
 /** Inside a write transaction, so that nothing moves between the look and the write. */

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { CheckpointWrite, StoreScope } from "@kc/core";
 import Libsql from "libsql";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { SqliteStore, type SqliteStoreOptions } from "../src/index.ts";
+import { SqliteStore, type SqliteDatabase, type SqliteStoreOptions } from "../src/index.ts";
 import { temporaryDirectory } from "./support/files.ts";
 
 const scope: StoreScope = { application: "billing", streamName: "orders" };
@@ -15,7 +15,7 @@ const write = writeTo("shardId-000000000000");
 
 let directory: ReturnType<typeof temporaryDirectory>;
 let path: string;
-const stores: SqliteStore[] = [];
+const stores: SqliteStore<SqliteDatabase>[] = [];
 const databases: Libsql.Database[] = [];
 
 beforeEach(() => {
@@ -29,7 +29,9 @@ afterEach(async () => {
   directory.remove();
 });
 
-function open(options: SqliteStoreOptions = { path, busyTimeoutMs: 100 }): SqliteStore {
+function open(
+  options: SqliteStoreOptions = { path, busyTimeoutMs: 100 },
+): SqliteStore<SqliteDatabase> {
   const store = new SqliteStore(options);
   stores.push(store);
   return store;

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { shardEndAt, type StoreScope, type WorkerMembership } from "@kc/core";
 import Libsql from "libsql";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { SqliteStore } from "../src/index.ts";
+import { SqliteStore, type SqliteDatabase } from "../src/index.ts";
 import { temporaryDirectory } from "./support/files.ts";
 
 const SHARDS = 1000;
@@ -17,7 +17,7 @@ const shardIds = Array.from({ length: SHARDS }, (_, n) => `shardId-${String(n).p
 
 let directory: ReturnType<typeof temporaryDirectory>;
 let database: Libsql.Database;
-let store: SqliteStore;
+let store: SqliteStore<SqliteDatabase>;
 let statements = 0;
 
 /** Counts what is run: each statement blocks the event loop. */

@@ -1,5 +1,5 @@
-/** Lets so many go on at once. The others wait: first come, first served. */
-export class Turns {
+/** Lets so many transactions go on at once. The others wait: first come, first served. */
+export class TransactionTurns {
   readonly #waiting: (() => void)[] = [];
   #taken = 0;
 

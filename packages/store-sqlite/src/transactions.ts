@@ -1,0 +1,94 @@
+import {
+  StoreError,
+  type StoreScope,
+  type TransactionalWrite,
+  type TransactionResult,
+} from "@kc/core";
+import { isPromiseLike, lend, transactionOutcome } from "@kc/core/adapter";
+import type { Session, SqliteDatabase } from "./database.ts";
+import { isConstraint } from "./errors.ts";
+import { checkpointOf, checkpointValues, leaseOf } from "./rows.ts";
+import { readShards } from "./shards.ts";
+import * as sql from "./statements.ts";
+
+/** A savepoint that is gone when the work has ended the transaction, whatever it has begun since. */
+const MARK = "kc_work";
+/** What ends the connection is its owner's to call. */
+const KEPT = ["close"];
+
+/** What the work has thrown, or its caller's abort: none of the store's errors. */
+export class WorkFailed extends Error {
+  constructor(cause: unknown) {
+    super("the work of a transaction failed", { cause });
+  }
+}
+
+/**
+ * One transaction, under the write lock from its beginning: the shard is looked at first, and work that would
+ * be refused is spared.
+ * @throws WorkFailed
+ */
+export function transactIn<Value>(
+  session: Session,
+  scope: StoreScope,
+  write: TransactionalWrite,
+  work: (tx: SqliteDatabase) => Value,
+  signal: AbortSignal | undefined,
+): TransactionResult<Value> {
+  let isWorkDone = false;
+  try {
+    return session.write<TransactionResult<Value>>(() => {
+      const row = readShards(session, scope, [write.shardId]).get(write.shardId);
+      const result = transactionOutcome(write, leaseOf(row), checkpointOf(row));
+      if (result.outcome !== "written") return result;
+      const value = valueOf(session.database, work, write.shardId);
+      if (signal?.aborted) throw new WorkFailed(signal.reason);
+      const { application, streamName } = scope;
+      const moved = [[write.shardId, ...checkpointValues(write.checkpoint)]];
+      session.query(sql.ADVANCE_CHECKPOINTS, [application, streamName, JSON.stringify(moved)]);
+      isWorkDone = true;
+      return { outcome: "committed", value };
+    });
+  } catch (error) {
+    // At COMMIT only the work's rows can still break a constraint: a deferred one.
+    throw isWorkDone && isConstraint(error) ? new WorkFailed(error) : error;
+  }
+}
+
+/** What the work answers. @throws WorkFailed */
+function valueOf<Value>(
+  database: SqliteDatabase,
+  work: (tx: SqliteDatabase) => Value,
+  shardId: string,
+): Value {
+  database.exec(`SAVEPOINT ${MARK}`);
+  const { tx, takeBack } = lend(database, KEPT);
+  let value: Value;
+  try {
+    value = work(tx);
+  } catch (error) {
+    throw new WorkFailed(error);
+  } finally {
+    takeBack();
+  }
+  if (isPromiseLike(value)) {
+    value.then(undefined, () => undefined); // It fails at its next use of the connection, which is told here.
+    throw misused(
+      shardId,
+      "the handler answered with a promise, and SQLite's transactions are synchronous",
+    );
+  }
+  try {
+    database.exec(`RELEASE ${MARK}`);
+  } catch {
+    throw misused(
+      shardId,
+      "the handler ended the transaction itself, or a failed statement did: leave that to the consumer",
+    );
+  }
+  return value;
+}
+
+function misused(shardId: string, why: string): WorkFailed {
+  return new WorkFailed(new StoreError("TRANSACTION_MISUSED", `${shardId}: ${why}`, { shardId }));
+}

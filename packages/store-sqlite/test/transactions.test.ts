@@ -1,0 +1,132 @@
+import { join } from "node:path";
+import { KcError, type StoreScope, type TransactionalWrite } from "@kc/core";
+import Libsql from "libsql";
+import { expect, onTestFinished, test } from "vitest";
+import { SqliteStore } from "../src/index.ts";
+import { temporaryDirectory } from "./support/files.ts";
+
+const SCOPE: StoreScope = { application: "billing", streamName: "orders" };
+const SHARD = "shardId-000000000000";
+const WRITE: TransactionalWrite = {
+  shardId: SHARD,
+  from: { sequenceNumber: "1" },
+  checkpoint: { kind: "position", sequenceNumber: "3" },
+};
+const MISUSED = { name: "StoreError", code: "TRANSACTION_MISUSED", retryable: false } as const;
+
+async function opened() {
+  const directory = temporaryDirectory();
+  const path = join(directory.path, "checkpoints.db");
+  const database = new Libsql(path);
+  const store = new SqliteStore({ database });
+  await store.setup();
+  database.exec(`CREATE TABLE parents (name TEXT PRIMARY KEY); CREATE TABLE effects (
+    name TEXT NOT NULL REFERENCES parents (name) DEFERRABLE INITIALLY DEFERRED)`);
+  database.exec("PRAGMA foreign_keys = ON; INSERT INTO parents VALUES ('one'), ('two')");
+  onTestFinished(async () => {
+    await store[Symbol.asyncDispose]();
+    database.close();
+    directory.remove();
+  });
+  const put = (tx: Libsql.Database, name: string): unknown =>
+    tx.prepare("INSERT INTO effects VALUES (?)").run([name]);
+  const effects = (): readonly unknown[] =>
+    database
+      .prepare("SELECT name FROM effects")
+      .all([])
+      .map((row) => Object(row).name);
+  return { store, database, path, put, effects };
+}
+
+function failure(call: Promise<unknown>): Promise<unknown> {
+  return call.then(
+    (answer) => ({ answer }),
+    (error: unknown) => error,
+  );
+}
+
+test.each(["COMMIT", "ROLLBACK", "COMMIT; BEGIN"])(
+  "a handler that ends the transaction by `%s` is told so, and the checkpoint is not written",
+  async (command) => {
+    const { store, database, put } = await opened();
+    const answer = store.transact(SCOPE, WRITE, (tx) => {
+      put(tx, "one");
+      tx.exec(command);
+    });
+    expect(await failure(answer)).toMatchObject({ ...MISUSED, shardId: SHARD });
+    expect(database.inTransaction).toBe(false);
+    expect(await store.getCheckpoint(SCOPE, SHARD)).toBeUndefined();
+  },
+);
+
+test("a handler that answers with a promise is told so, and cannot go on", async () => {
+  const { store, put, effects } = await opened();
+  let late: unknown;
+  const answer = store.transact(SCOPE, WRITE, async (tx) => {
+    put(tx, "one");
+    await Promise.resolve();
+    try {
+      put(tx, "two");
+    } catch (error) {
+      late = error;
+    }
+  });
+  const error = await failure(answer);
+  expect(error).toMatchObject({ ...MISUSED, message: expect.stringContaining("synchronous") });
+  expect(late).toMatchObject(MISUSED);
+  expect(effects()).toEqual([]);
+});
+
+test("a constraint that is deferred to the commit is the handler's own error", async () => {
+  const { store, put, effects, database } = await opened();
+  const answer = store.transact(SCOPE, WRITE, (tx) => put(tx, "unknown"));
+  const error = await failure(answer);
+  expect(KcError.is(error)).toBe(false);
+  expect(error).toMatchObject({ code: expect.stringContaining("SQLITE_CONSTRAINT") });
+  expect(database.inTransaction).toBe(false);
+  expect(effects()).toEqual([]);
+  expect(await store.getCheckpoint(SCOPE, SHARD)).toBeUndefined();
+});
+
+test("a lock that the handler meets in another database is its own error, and not waited for", async () => {
+  const { store } = await opened();
+  let calls = 0;
+  const busy = Object.assign(new Error("elsewhere"), { code: "SQLITE_BUSY" });
+  const answer = store.transact(SCOPE, WRITE, () => {
+    calls += 1;
+    throw busy;
+  });
+  expect(await failure(answer)).toBe(busy);
+  expect(calls).toBe(1);
+});
+
+test("another process's lock is waited for before the handler is called, and no longer than busyTimeoutMs", async () => {
+  const { path, put, effects } = await opened();
+  const other = new Libsql(path);
+  const store = new SqliteStore({ path, busyTimeoutMs: 100 });
+  onTestFinished(async () => {
+    await store[Symbol.asyncDispose]();
+    other.close();
+  });
+  other.exec("BEGIN IMMEDIATE");
+  let calls = 0;
+  const work = (tx: Libsql.Database): void => {
+    calls += 1;
+    put(tx, "one");
+  };
+  const error = await failure(store.transact(SCOPE, WRITE, work));
+  expect(error).toMatchObject({ code: "STORE_UNAVAILABLE", retryable: true });
+  expect(calls).toBe(0);
+  other.exec("ROLLBACK");
+  expect((await store.transact(SCOPE, WRITE, work)).outcome).toBe("committed");
+  expect(effects()).toEqual(["one"]);
+});
+
+test("work that is done already is not called", async () => {
+  const { store } = await opened();
+  await store.transact(SCOPE, WRITE, () => undefined);
+  let calls = 0;
+  const again = await store.transact(SCOPE, WRITE, () => void (calls += 1));
+  expect(again).toEqual({ outcome: "already-done", stored: WRITE.checkpoint });
+  expect(calls).toBe(0);
+});
