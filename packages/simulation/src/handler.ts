@@ -27,6 +27,8 @@ export interface SimulatedHandlerOptions {
   readonly isZombie: () => boolean;
   /** Was its worker asked to stop? */
   readonly isStopped: () => boolean;
+  /** Has somebody paused the shard? */
+  readonly isPaused: (shardId: string) => boolean;
   readonly onViolation: (error: Error) => void;
 }
 
@@ -69,7 +71,8 @@ export class SimulatedHandler {
     records: readonly ConsumerRecord[],
     { shardId, fence, attempt, signal }: HandlerContext,
   ): Call {
-    const { workerId, ledger, isStopped } = this.#options;
+    const { workerId, ledger, isStopped, isPaused } = this.#options;
+    if (isPaused(shardId)) throw new Violation(`${workerId} starts a record of a paused shard`);
     if (isStopped()) throw new Violation(`${workerId} was stopped, and starts another record`);
     const call = new Call({
       ...this.#options,

@@ -287,13 +287,6 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
       replace: "runs.add(sequenceNumber, sub, true)",
     },
   ],
-  "a lease that is not looked at after a write": [
-    {
-      file: "core/delivery/pump.js",
-      find: "this.#look = isUnwritten;",
-      replace: "this.#look = false;",
-    },
-  ],
   "a key that is not held up by its failed record": [
     {
       file: "core/delivery/concurrent.js",
@@ -371,6 +364,13 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
       replace: "bisect && records.length > 2",
     },
   ],
+  "a pause that is not heeded": [
+    {
+      file: "core/delivery/start-gate.js",
+      find: "if (pauses.holds(shardId))",
+      replace: "if (false)",
+    },
+  ],
 };
 
 /**
@@ -378,13 +378,13 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
  * before finds nothing as long as the stories are the same.
  */
 export const FOUND_BY: Readonly<Record<string, number>> = {
-  "no fence": 27,
-  "a fence that looks first and writes later": 8,
+  "no fence": 38,
+  "a fence that looks first and writes later": 14,
   "child before parent": 8,
   "flush after release": 7,
-  "a deadline by the wall clock alone": 18,
+  "a deadline by the wall clock alone": 26,
   "an iterator that is recreated from an older place": 12,
-  "a claim whose reply was lost is never reconciled": 41,
+  "a claim whose reply was lost is never reconciled": 62,
   "an announced child whose other parent is taken for gone": 71,
   "a parent that aged out blocks its children": 17,
   "a silence that is counted from the asking": 325,

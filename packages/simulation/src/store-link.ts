@@ -45,7 +45,8 @@ export interface StoreLinkOptions {
   readonly process: Process;
   readonly random: Random;
   readonly weather: Weather;
-  readonly ownWeather: { readonly away: boolean; readonly refused: boolean };
+  /** @property lostAt when a call was lost last, by the world's clock */
+  readonly ownWeather: { readonly away: boolean; readonly refused: boolean; lostAt: number };
   readonly events: StoreEvents;
   /** Without push, changes are seen by polling. */
   readonly push: boolean;
@@ -87,6 +88,7 @@ export function storeLink(options: StoreLinkOptions): LeaseStore {
     };
     await wait(random.between(1, 20));
     if (weather.away || ownWeather.away) {
+      ownWeather.lostAt = clock.monotonic();
       await wait(random.between(1, 400));
       throw OUTAGE();
     }

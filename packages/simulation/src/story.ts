@@ -161,6 +161,7 @@ class Story {
       [this.#nights, () => this.#sleepOver()],
       [this.#outages, () => this.#kinesisOutage()],
       [this.#plan?.onFailure === "queue" ? 6 : 0, () => this.#queueOutage()],
+      [this.#plan === undefined ? 0 : 4, () => this.#pause(worker)],
     ];
     let roll = random.next() * events.reduce((sum, [weight]) => sum + weight, 0);
     for (const [weight, act] of events) {
@@ -270,6 +271,17 @@ class Story {
     const ms = this.#random.between(500, 3 * LEASE_MS);
     this.#note(`the store is away for ${ms} ms`, () => (this.#weather.away = true));
     this.#clock.setTimer(() => (this.#weather.away = false), ms);
+  }
+
+  /** Somebody pauses all its shards, or one of them. */
+  #pause(worker: Worker): void {
+    const random = this.#deliveryRandom;
+    const ms = random.between(500, 3 * LEASE_MS);
+    const { shardIds } = worker;
+    const shardId = random.chance(0.5) && shardIds.length > 0 ? random.pick(shardIds) : undefined;
+    this.#note(`${worker.id} is paused for ${ms} ms: ${shardId ?? "all shards"}`, () => {
+      this.#clock.setTimer(worker.pause(shardId), ms);
+    });
   }
 
   #queueOutage(): void {

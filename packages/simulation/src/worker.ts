@@ -69,7 +69,7 @@ export class Worker {
   readonly process: Process;
   readonly group: LeaseGroup;
   /** Its own way to the store, beside everybody's. */
-  readonly weather = { away: false, refused: false };
+  readonly weather = { away: false, refused: false, lostAt: -Infinity };
   /** Its own way to Kinesis, with its own faults. */
   readonly kinesis: FakeKinesis;
   readonly handler: SimulatedHandler;
@@ -84,6 +84,8 @@ export class Worker {
   readonly #settings: Pick<ConsumerOptions, "flushIntervalMs" | "discoveryIntervalMs"> & {
     readonly drainTimeoutMs: number;
   };
+  readonly #pauses = new Set<{ readonly shardId: string | undefined }>();
+  #consumer: Consumer | undefined;
   #sentAt = 0;
   /** Undefined while it runs. */
   ended: { readonly error: unknown } | undefined;
@@ -117,6 +119,8 @@ export class Worker {
       drainTimeoutMs: this.#settings.drainTimeoutMs,
       isZombie: () => this.isZombie,
       isStopped: () => this.#stop.signal.aborted,
+      isPaused: (shardId) =>
+        [...this.#pauses].some((pause) => (pause.shardId ?? shardId) === shardId),
     });
     void this.#run();
   }
@@ -133,6 +137,22 @@ export class Worker {
     return (
       this.process.state !== "running" || this.#options.clock.monotonic() - this.#sentAt > LEASE_MS
     );
+  }
+
+  /** It starts nothing of this shard, or of any, until it is resumed. */
+  pause(shardId: string | undefined): () => void {
+    const resume = this.#consumer!.pause(shardId === undefined ? undefined : [shardId]);
+    const pause = { shardId };
+    this.#pauses.add(pause);
+    return () => {
+      this.#pauses.delete(pause);
+      resume();
+    };
+  }
+
+  /** The shards that it reads. */
+  get shardIds(): readonly string[] {
+    return this.#consumer!.status().shards.map(({ shardId }) => shardId);
   }
 
   /** SIGTERM. */
@@ -212,6 +232,7 @@ export class Worker {
       scanIntervalMs: 1000,
       ...this.#settings,
     });
+    this.#consumer = consumer;
     const error = await this.#scan(consumer).then(
       () => undefined,
       (reason: unknown) => reason,
@@ -277,6 +298,8 @@ export class Worker {
   #leftBehind(): void {
     const { data, weather, onViolation } = this.#options;
     if (weather.away || this.weather.away || weather.trouble > 0) return;
+    // It may have had no time for another try.
+    if (this.#options.clock.monotonic() - this.weather.lostAt < LEASE_MS) return;
     const rows = [...data.application(SCOPE).workers.values()];
     if (rows.some(({ workerId }) => workerId === this.id)) {
       onViolation(new Violation(`${this.id} is refused, ends, and is still a member`));
