@@ -391,4 +391,7 @@ export const FOUND_BY: Readonly<Record<string, number>> = {
   "a lease that is lost during its hand-off and is still handed off": 65,
   "a worker that leaves its shards although nobody else reaches Kinesis": 8,
   "a group that fails for good and stops beating": 43,
+  "a key that is not held up by its failed record": 12,
+  "an error that asks for no other attempt gets one": 8,
+  "a record that is skipped without a word": 8,
 };
