@@ -1,7 +1,19 @@
 import { ConfigError, KcError } from "./errors.ts";
+import {
+  isTransactionalStore,
+  type TransactionalStore,
+} from "./checkpoints/transactional-store.ts";
+import type { LeaseStore } from "./checkpoints/lease-store.ts";
+import type { Store } from "./checkpoints/store.ts";
 import type { AnyGroup } from "./groups/group.ts";
 import { OneShard } from "./groups/one-shard.ts";
-import type { BatchHandler, Handler } from "./handler.ts";
+import type {
+  BatchHandler,
+  Handler,
+  OwnTransactionContext,
+  TransactionContext,
+  TransactionHandler,
+} from "./handler.ts";
 import type { ConsumerOptions, LeasingConsumerOptions } from "./options/consumer-options.ts";
 import { resolveOptions, type ResolvedOptions } from "./options/resolve-options.ts";
 import type { ConsumerRecord } from "./record.ts";
@@ -18,8 +30,18 @@ import type { OpenDelivery } from "./delivery/delivery.ts";
 import { oneByOne } from "./delivery/one-by-one.ts";
 import { Pauses } from "./delivery/pauses.ts";
 import { RecordIterator } from "./delivery/record-iterator.ts";
-import type { BatchOptions, DeliveryOptions } from "./options/delivery-options.ts";
-import { resolveBatches, resolveDelivery } from "./options/resolve-delivery.ts";
+import type { AnyTransactionHandler, TransactionPlace } from "./delivery/transaction.ts";
+import { transactions } from "./delivery/transactions.ts";
+import type {
+  BatchOptions,
+  DeliveryOptions,
+  TransactionOptions,
+} from "./options/delivery-options.ts";
+import {
+  resolveBatches,
+  resolveDelivery,
+  resolveTransactions,
+} from "./options/resolve-delivery.ts";
 import { Scan, type ScanStatus } from "./scan/scan.ts";
 import { ownClient, warnOfClosedConnections } from "./kinesis/connections.ts";
 import type { KinesisClientLike } from "./kinesis/stream-client.ts";
@@ -40,8 +62,10 @@ const IDLE: ScanStatus = {
  * Reads a Kinesis data stream. One scan at a time; a consumer whose scan has ended can scan again,
  * and goes on where it stopped.
  */
-export class Consumer {
+export class Consumer<out S extends Store = Store> {
   readonly #options: ResolvedOptions;
+  /** As it was given. */
+  readonly #store: Store | undefined;
   readonly #pauses = new Pauses();
   #scanning = false;
   #current: Scan | undefined;
@@ -50,8 +74,9 @@ export class Consumer {
   #warned = false;
 
   /** @throws ConfigError that names the option */
-  constructor(options: ConsumerOptions | LeasingConsumerOptions) {
+  constructor(options: ConsumerOptions<S> | LeasingConsumerOptions<S & LeaseStore>) {
     this.#options = resolveOptions(options);
+    this.#store = options.store;
   }
 
   /**
@@ -80,6 +105,39 @@ export class Consumer {
     const policy = resolveBatches(options);
     checkHandler(handler);
     const open = batches(handler as BatchHandler, policy, this.#source);
+    return this.#scan(this.#options.group, open, policy.signal);
+  }
+
+  /**
+   * Calls the handler for batches of records, each in one transaction of the store with its checkpoint: what
+   * the handler writes by it is stored exactly once, whatever fails. A shard has one transaction at a time.
+   * Otherwise as `scanBatch`.
+   *
+   * The store opens the transaction, and gives it to the handler as `context.tx`; or, with `transaction:
+   * "handler"`, the handler opens it by a library of its own and calls `context.checkpoint` as the last
+   * statement.
+   *
+   * @throws ConfigError if the store has no transactions
+   */
+  async scanTransaction<Tx, Value = undefined>(
+    this: Consumer<TransactionalStore<Tx>>,
+    handler: TransactionHandler<TransactionContext<Tx>, Value>,
+    options?: TransactionOptions<Value> & { readonly transaction?: "store" },
+  ): Promise<void>;
+  async scanTransaction<Executor, Value = undefined>(
+    this: Consumer<OwnTransactionalStore<Executor>>,
+    handler: TransactionHandler<OwnTransactionContext<Executor>, Value>,
+    options: TransactionOptions<Value> & { readonly transaction: "handler" },
+  ): Promise<void>;
+  async scanTransaction(
+    this: Consumer,
+    handler: unknown,
+    options: TransactionOptions<unknown> = {},
+  ): Promise<void> {
+    const policy = resolveTransactions(options);
+    checkHandler(handler);
+    const place = this.#place(policy.transaction);
+    const open = transactions(handler as AnyTransactionHandler, policy, place, this.#source);
     return this.#scan(this.#options.group, open, policy.signal);
   }
 
@@ -141,6 +199,24 @@ export class Consumer {
   /** For a liveness or readiness probe. */
   health(thresholds: HealthThresholds = {}): Health {
     return healthOf(this.status(), checkThresholds(thresholds));
+  }
+
+  #place(transaction: "store" | "handler"): TransactionPlace {
+    const { store, scope } = this.#options;
+    const given = this.#store;
+    if (given === undefined || !isTransactionalStore(store)) {
+      throw new ConfigError(
+        "store",
+        "scanTransaction needs a store with transactions, such as PostgresStore: see TransactionalStore",
+      );
+    }
+    if (transaction === "handler" && !("checkpointIn" in store)) {
+      throw new ConfigError(
+        "transaction",
+        `this store cannot take part in a transaction that is opened elsewhere: leave out "handler"`,
+      );
+    }
+    return { store, scope, given };
   }
 
   async #deliver<Value>(
@@ -215,6 +291,10 @@ export class Consumer {
     }
   }
 }
+
+/** A store that can take part in a transaction that the user's own code opens. */
+type OwnTransactionalStore<Executor> = TransactionalStore<unknown, Executor> &
+  Required<Pick<TransactionalStore<unknown, Executor>, "checkpointIn">>;
 
 async function withOwnClient(use: (client: KinesisClientLike) => Promise<void>): Promise<void> {
   const client = ownClient();

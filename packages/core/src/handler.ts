@@ -29,6 +29,34 @@ export type BatchHandler<Value = unknown> = (
   context: BatchContext,
 ) => unknown;
 
+/** What a handler of `scanTransaction` sees beside its records, in the transaction that the store opened. */
+export interface TransactionContext<Tx> extends BatchContext {
+  /** What it writes with. The store commits it, or rolls it back, once the handler has returned. */
+  readonly tx: Tx;
+}
+
+/** The same where the handler opens the transaction by itself: `transaction: "handler"`. */
+export interface OwnTransactionContext<Executor> extends BatchContext {
+  /**
+   * Writes the checkpoint of these records in the transaction. Call it as the last statement, once, and
+   * then commit.
+   * @throws KcError TRANSACTION_REFUSED if they are stored already, LEASE_LOST if another worker has the
+   * shard: let it pass, so that the transaction rolls back. StoreError
+   */
+  checkpoint(executor: Executor): Promise<void>;
+}
+
+/**
+ * Called for a batch of records of one shard, in their order, one batch at a time. A throw or rejection
+ * rolls back. It may be called more than once for the same records, and has no effects but those of its
+ * transaction. It cannot answer for a part of its records: what it answers is ignored, but `SkipCheckpoint`
+ * and failed items are refused.
+ */
+export type TransactionHandler<Context extends BatchContext, Value = unknown> = (
+  records: readonly ConsumerRecord<Value>[],
+  context: Context,
+) => unknown;
+
 export interface HandlerContext {
   readonly shardId: string;
   /**

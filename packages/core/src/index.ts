@@ -34,6 +34,9 @@ export {
   type BatchHandler,
   type Handler,
   type HandlerContext,
+  type OwnTransactionContext,
+  type TransactionContext,
+  type TransactionHandler,
 } from "./handler.ts";
 export type {
   DeadLetter,
@@ -90,6 +93,7 @@ export type {
   DeliveryOptions,
   Ordering,
   RetryOptions,
+  TransactionOptions,
 } from "./options/delivery-options.ts";
 export type { ScanOptions } from "./options/scan-options.ts";
 export type { ConsumerOptions, LeasingConsumerOptions } from "./options/consumer-options.ts";

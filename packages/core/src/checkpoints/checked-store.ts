@@ -1,5 +1,6 @@
 import type { LeaseStore } from "./lease-store.ts";
 import type { Store } from "./store.ts";
+import type { TransactionalStore } from "./transactional-store.ts";
 import {
   checkAcquired,
   checkApplication,
@@ -11,15 +12,16 @@ import {
   checkWritten,
 } from "./stored-rows.ts";
 
-type Call<Name extends keyof LeaseStore> = NonNullable<LeaseStore[Name]>;
-type Answer<Name extends keyof LeaseStore> =
+type AnyStore = LeaseStore & TransactionalStore<unknown, unknown>;
+type Call<Name extends keyof AnyStore> = NonNullable<AnyStore[Name]>;
+type Answer<Name extends keyof AnyStore> =
   Call<Name> extends (...given: never[]) => Promise<infer Value> ? Value : never;
-type Given<Name extends keyof LeaseStore> =
+type Given<Name extends keyof AnyStore> =
   Call<Name> extends (...given: infer Values) => unknown ? Values : never;
 
 /** What each call's answer must look like. Calls that answer with no row are not here. */
 const CHECKS: {
-  readonly [Name in keyof LeaseStore]?: (answer: Answer<Name>, given: Given<Name>) => void;
+  readonly [Name in keyof AnyStore]?: (answer: Answer<Name>, given: Given<Name>) => void;
 } = {
   openApplication: ({ row }) => checkApplication(row),
   getCheckpoint: (checkpoint, [, shardId]) => {
@@ -29,6 +31,12 @@ const CHECKS: {
     all.forEach((checkpoint, shardId) => checkCheckpoint(shardId, checkpoint)),
   setCheckpoints: (results, [, writes]) =>
     results.forEach((result, i) => checkWritten(result, writes[i]?.shardId ?? "")),
+  transact: (answer, [, { shardId }]) => {
+    if (answer.outcome === "already-done") checkCheckpoint(shardId, answer.stored);
+  },
+  checkpointIn: (answer, [, , { shardId }]) => {
+    if (answer.outcome === "already-done") checkCheckpoint(shardId, answer.stored);
+  },
   joinWorker: (answer) => {
     if (answer.outcome === "joined") checkRevision(answer.revision);
   },
@@ -62,7 +70,7 @@ export function checkedStore<S extends Store>(store: S): S {
       if (typeof member !== "function" || name === "constructor") return member;
       // A store has members of every object too, such as toString.
       if (!Object.hasOwn(CHECKS, name)) return member.bind(store) as unknown;
-      const check = CHECKS[name as keyof LeaseStore] as (answer: unknown, given: unknown) => void;
+      const check = CHECKS[name as keyof AnyStore] as (answer: unknown, given: unknown) => void;
       return async (...given: unknown[]) => {
         const answer: unknown = await Reflect.apply(member, store, given);
         check(answer, given);

@@ -121,7 +121,7 @@ export class Checkpointer {
     const { calls, over } = this.#options;
     const send = async (call: Required<CallOptions>): Promise<() => void> => {
       // Taken again for each try: a retry carries what was finished meanwhile.
-      const due = this.#schedule.take(this.#mostAtOnce);
+      const due = this.#schedule.take(this.#mostAtOnce).filter((each) => !this.#isStored(each));
       if (due.length === 0) return () => {};
       this.#halveIfTooSlow(due.length, call.signal);
       // Answers belong to writes by their position. Frozen, so that a store that sorts the list fails.
@@ -146,6 +146,16 @@ export class Checkpointer {
     const acknowledge = await calls.retry("setCheckpoints", over, send, this.#patience);
     // Not in the call itself: an answer that comes after its time-out has been overtaken.
     acknowledge();
+  }
+
+  /** What a transaction has stored is not written again. */
+  #isStored(progress: ShardProgress): boolean {
+    const { acknowledged: stored } = progress;
+    if (stored === undefined || !progress.isStored) return false;
+    this.#schedule.delete(progress);
+    progress.take();
+    progress.acknowledge({ outcome: "same", stored });
+    return true;
   }
 
   /** A write that is given up after the longest time allowed carried too many shards. */
@@ -199,9 +209,12 @@ export class Checkpointer {
       progress.lose(new LeaseLostError(shardId, "the store refused this worker's checkpoint"));
       return;
     }
-    telemetry.add("checkpoints", 1, { shardId, outcome: result.outcome });
+    // A transaction of this worker may have come between.
+    const isOwn = result.outcome === "behind" && progress.knows(result.stored);
+    const outcome = isOwn ? "same" : result.outcome;
+    telemetry.add("checkpoints", 1, { shardId, outcome });
     telemetry.add("checkpoints_coalesced", progress.coalesced, { shardId });
-    if (result.outcome === "behind" && !progress.wasBehind) {
+    if (outcome === "behind" && !progress.wasBehind) {
       telemetry.warn("the store's checkpoint is further on: another process reads this shard too", {
         shardId,
         written: formatCheckpoint(write.checkpoint),
@@ -209,7 +222,7 @@ export class Checkpointer {
       });
     }
     this.#schedule.delete(progress);
-    if (progress.acknowledge(result)) {
+    if (progress.acknowledge({ outcome, stored: result.stored })) {
       if (progress.awaited) this.#schedule.addNow(progress);
       else this.#schedule.addAtTick(progress);
     }

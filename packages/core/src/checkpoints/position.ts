@@ -65,6 +65,19 @@ export function compareSequenceNumbers(a: string, b: string): number {
   return a.length - b.length || (a < b ? -1 : a > b ? 1 : 0);
 }
 
+/** A record's own position. */
+export function positionOf({
+  sequenceNumber,
+  subSequenceNumber,
+}: {
+  readonly sequenceNumber: string;
+  readonly subSequenceNumber: number | undefined;
+}): Position {
+  return subSequenceNumber === undefined
+    ? { sequenceNumber }
+    : { sequenceNumber, subSequenceNumber };
+}
+
 /** Order of positions. No sub-sequence number means the whole record: it comes after its user records. */
 export function comparePositions(a: Position, b: Position): number {
   return (

@@ -100,6 +100,25 @@ export class ShardProgress {
     return this.#sequenceNumber === "" ? undefined : this.#watermark;
   }
 
+  /**
+   * The store has this checkpoint, in a transaction of its own or another's: what it covers is not written
+   * again.
+   */
+  storeHas(stored: Checkpoint): void {
+    if (this.knows(stored)) return;
+    this.#acknowledged = stored;
+  }
+
+  /** Has the store acknowledged this checkpoint, or a later one? */
+  knows(stored: Checkpoint): boolean {
+    return this.#acknowledged !== undefined && compareCheckpoints(stored, this.#acknowledged) <= 0;
+  }
+
+  /** Does the store have all that is done? Asked at a flush. */
+  get isStored(): boolean {
+    return this.#dirtySince === undefined || this.knows(this.#checkpoint());
+  }
+
   /** How long finished work has waited for the store, in milliseconds. */
   unflushedForMs(now: number): number {
     return this.#dirtySince === undefined ? 0 : now - this.#dirtySince;
@@ -165,7 +184,10 @@ export class ShardProgress {
   /** Resolves once all that is done is acknowledged. @throws KcError of the store, or of what closed it */
   flush(): Promise<void> {
     if (this.#closed) return Promise.reject(this.#closed);
-    if (this.#dirtySince === undefined) return Promise.resolve();
+    if (this.isStored) {
+      this.#dirtySince = undefined;
+      return Promise.resolve();
+    }
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject });
       this.#options.onFlush(this);
@@ -189,7 +211,7 @@ export class ShardProgress {
 
   /** The store answered to the write that was taken last. True = more was done meanwhile, and is to be written. */
   acknowledge({ outcome, stored }: SetCheckpointResult): boolean {
-    this.#acknowledged = stored;
+    this.storeHas(stored);
     this.#done -= this.#taken;
     this.#wasBehind ||= outcome === "behind";
     this.dueAt = Infinity;

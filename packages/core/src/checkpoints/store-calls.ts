@@ -20,6 +20,8 @@ export interface StoreCallsOptions<S extends Store> {
   readonly telemetry: Telemetry;
   /** How long one call may take, in milliseconds. @default 30000 */
   readonly timeoutMs?: number;
+  /** The shard that all calls are for. @default they are the application's */
+  readonly shardId?: string;
 }
 
 /**
@@ -32,6 +34,7 @@ export class StoreCalls<S extends Store = Store> {
   readonly #random: () => number;
   readonly #telemetry: Telemetry;
   readonly #timeoutMs: number;
+  readonly #shardId: string | undefined;
   /** Those whose last try failed, by operation. */
   readonly #failing = new Map<string, Call>();
 
@@ -41,6 +44,7 @@ export class StoreCalls<S extends Store = Store> {
     this.#random = options.random;
     this.#telemetry = options.telemetry;
     this.#timeoutMs = options.timeoutMs ?? CALL_TIMEOUT_MS;
+    this.#shardId = options.shardId;
   }
 
   /**
@@ -54,7 +58,7 @@ export class StoreCalls<S extends Store = Store> {
     patience: Patience = fixedPatience(this.#clock, this.#timeoutMs),
   ): Promise<T> {
     const { troubles } = this.#telemetry;
-    const call: Call = this.#failing.get(operation) ?? { service: "store", operation };
+    const call: Call = this.#failing.get(operation) ?? this.#call(operation);
     signal.throwIfAborted();
     const since = this.#clock.monotonic();
     const limit = patience.begin(signal, (ms) => timeoutError(operation, ms));
@@ -109,6 +113,11 @@ export class StoreCalls<S extends Store = Store> {
   /** The caller is through: what failed and was not called again is not needed any more. */
   settle(): void {
     for (const operation of this.#failing.keys()) this.#drop(operation);
+  }
+
+  #call(operation: string): Call {
+    const shardId = this.#shardId;
+    return { service: "store", operation, ...(shardId === undefined ? {} : { shardId }) };
   }
 
   /** It is not tried any more. */

@@ -1,3 +1,4 @@
+import type { Checkpoint } from "../checkpoints/position.ts";
 import type { ConsumerRecord } from "../record.ts";
 import { RecordJob } from "./record-job.ts";
 
@@ -13,6 +14,19 @@ export class BatchRecord extends RecordJob {
   constructor(record: ConsumerRecord, ordinal: number, lane: string | undefined, cameAt: number) {
     super(record, ordinal, lane);
     this.cameAt = cameAt;
+  }
+}
+
+/**
+ * A handler of the library's own answers it: the batch is run again, which is no attempt, but for the
+ * records that are stored already.
+ */
+export class RunAgain {
+  /** Records up to here are done. Undefined = none is. */
+  readonly stored: Checkpoint | undefined;
+
+  constructor(stored?: Checkpoint) {
+    this.stored = stored;
   }
 }
 

@@ -4,7 +4,9 @@ import type { RecordCursor } from "../reading/record-cursor.ts";
 import type { Page } from "../reading/shard-reader.ts";
 import type { ConsumerRecord } from "../record.ts";
 import { tracedBatchHandler } from "../telemetry/channels.ts";
-import { Batch, BatchRecord } from "./batch.ts";
+import { positionOf } from "../checkpoints/position.ts";
+import { isAtOrBeyond } from "../checkpoints/write-outcome.ts";
+import { Batch, BatchRecord, RunAgain } from "./batch.ts";
 import { BatchLanes } from "./batch-lanes.ts";
 import { BatchItemError, halvesOf, outcomeOf, type BatchOutcome } from "./batch-outcome.ts";
 import { BatchWait } from "./batch-wait.ts";
@@ -305,6 +307,7 @@ class Batches implements Delivery {
   #answered(batch: Batch, answer: unknown): void {
     const { records } = batch;
     if (answer === SkipCheckpoint) return this.#finishAll(records, SkipCheckpoint);
+    if (answer instanceof RunAgain) return this.#runAgain(batch, answer);
     let outcome: BatchOutcome;
     try {
       outcome = outcomeOf(
@@ -380,6 +383,18 @@ class Batches implements Delivery {
   /** Some records of a batch wait until its others are over: that may be long, and they keep no page. */
   #holdBack(batch: Batch, places: readonly number[], attempts: number): void {
     for (const record of batch.partBehind(places, attempts).records) this.#detach(record);
+  }
+
+  #runAgain(batch: Batch, { stored }: RunAgain): void {
+    const { records } = batch;
+    const first = records.findIndex(
+      ({ record }) => stored === undefined || !isAtOrBeyond(stored, positionOf(record)),
+    );
+    const done = first < 0 ? records.length : first;
+    const places = [...records.keys()].slice(done);
+    const rest = places.length > 0 ? batch.part(places, batch.attempts - 1) : undefined;
+    this.#finishAll(records.slice(0, done), undefined);
+    if (rest !== undefined) this.#again(rest);
   }
 
   #again(batch: Batch): void {

@@ -9,13 +9,13 @@ import type { Counter } from "../telemetry/counter.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
 /** `docs/configuration.md` has each of these with its bounds. */
-export interface ConsumerOptions {
+export interface ConsumerOptions<S extends Store = Store> {
   /** The stream's name, or its ARN: then every call carries the ARN, as cross-account reads need. */
   readonly stream: string;
   /** The name that progress is kept under. Needed with a store. @default "default" without one */
   readonly application?: string;
   /** Where progress is kept. @default none: this process's memory alone, with a warning */
-  readonly store?: Store;
+  readonly store?: S;
   /** Which shards this process reads. @default new AllGroup() */
   readonly group?: Group;
   /** @default a KinesisClient of our own for each scan, from the environment, closed afterwards */
@@ -62,7 +62,10 @@ export interface ConsumerOptions {
 }
 
 /** The same with a group that needs leases, and so a store that has them. */
-export type LeasingConsumerOptions = Omit<ConsumerOptions, "group" | "store"> & {
-  readonly store: LeaseStore;
+export type LeasingConsumerOptions<S extends LeaseStore = LeaseStore> = Omit<
+  ConsumerOptions,
+  "group" | "store"
+> & {
+  readonly store: S;
   readonly group: LeasingGroup;
 };

@@ -61,6 +61,23 @@ export interface RetryOptions {
   readonly shouldRetry?: (error: unknown, record: ConsumerRecord) => boolean;
 }
 
+/**
+ * Options of `scanTransaction`. A shard has one transaction at a time, in order: its checkpoint covers all
+ * that comes before it, so none can overtake another.
+ */
+export interface TransactionOptions<Value = undefined> extends Omit<
+  BatchOptions<Value>,
+  "concurrency" | "ordering" | "key" | "bisect"
+> {
+  /**
+   * Who opens the transaction: the store, or the handler by a library of its own, which then calls
+   * `context.checkpoint`. @default "store"
+   */
+  readonly transaction?: "store" | "handler";
+  /** As for `scanBatch`, but on. @default true */
+  readonly bisect?: boolean;
+}
+
 /** How batches are formed. A batch has records of one shard. */
 export interface BatchOptions<Value = undefined> extends DeliveryOptions<Value> {
   /** The most records of a batch, 1 to 10,000. @default 100 */

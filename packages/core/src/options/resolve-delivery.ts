@@ -3,7 +3,13 @@ import type { Decoder } from "../delivery/decode.ts";
 import type { DeadLetterQueue } from "../delivery/dead-letter.ts";
 import type { RetryPolicy } from "../delivery/failure-policy.ts";
 import type { ConsumerRecord } from "../record.ts";
-import type { BatchOptions, DeliveryOptions, Ordering, RetryOptions } from "./delivery-options.ts";
+import type {
+  BatchOptions,
+  DeliveryOptions,
+  Ordering,
+  RetryOptions,
+  TransactionOptions,
+} from "./delivery-options.ts";
 import { checkOptionNames } from "./option-names.ts";
 import {
   checkBoolean,
@@ -34,6 +40,10 @@ export interface ResolvedBatches extends ResolvedDelivery {
   readonly maxBytes: number;
   readonly maxWaitMs: number;
   readonly bisect: boolean;
+}
+
+export interface ResolvedTransactions extends ResolvedBatches {
+  readonly transaction: "store" | "handler";
 }
 
 const DELIVERY: Readonly<Record<keyof DeliveryOptions, true>> = {
@@ -85,6 +95,25 @@ export function resolveBatches<Value>(options: BatchOptions<Value>): ResolvedBat
     maxWaitMs: checkDuration("maxWaitMs", maxWaitMs),
     bisect,
   };
+}
+
+/** Of `scanTransaction`. @throws ConfigError that names the option */
+export function resolveTransactions<Value>(
+  options: TransactionOptions<Value>,
+): ResolvedTransactions {
+  const { transaction = "store", ...batches } = checkScanOptions(options, [
+    ...Object.keys(BATCHES),
+    "transaction",
+  ]) as TransactionOptions<Value> & BatchOptions<Value>;
+  checkOneOf("transaction", transaction, ["store", "handler"]);
+  const { concurrency = 1, ordering = "shard", key, maxRecords } = batches;
+  const why =
+    "a checkpoint covers all that comes before it, so a shard has one transaction at a time";
+  if (concurrency !== 1) throw new ConfigError("concurrency", `${why}: leave it out`);
+  if (ordering !== "shard") throw new ConfigError("ordering", `${why}, in order: leave it out`);
+  if (key !== undefined) throw new ConfigError("key", `${why}, whatever the keys: leave it out`);
+  const { bisect = maxRecords !== 1 } = batches;
+  return { ...resolveBatches({ ...batches, ordering, bisect }), transaction };
 }
 
 function resolve<Value>(

@@ -71,6 +71,14 @@ export const METRICS = {
     description:
       "Checkpoint writes, by what became of them: written, same, behind another's, lost with the lease, or failed",
   },
+  transactions: {
+    kind: "counter",
+    unit: "{transaction}",
+    attributes: ["shardId", "outcome"],
+    values: { outcome: ["committed", "done", "lost", "failed"] },
+    description:
+      "Transactions of scanTransaction, by what became of them: committed, done already, lost with the lease, or failed",
+  },
   checkpoints_coalesced: {
     kind: "counter",
     unit: "{checkpoint}",
@@ -300,6 +308,14 @@ export const METRICS = {
     optional: ["error"],
     description:
       "What a write of checkpoints takes, however many it carries; with `error` if it failed",
+  },
+  transaction_duration: {
+    kind: "histogram",
+    unit: "ms",
+    attributes: ["error"],
+    optional: ["error"],
+    description:
+      "What a transaction of scanTransaction takes, its handler included; with `error` if it failed",
   },
   event_loop_delay: {
     kind: "histogram",

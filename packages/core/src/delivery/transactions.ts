@@ -1,0 +1,213 @@
+import { backoffMs } from "../backoff.ts";
+import { fixedPatience } from "../checkpoints/patience.ts";
+import { checkpointAt, positionOf, type Position } from "../checkpoints/position.ts";
+import { StoreCalls } from "../checkpoints/store-calls.ts";
+import type { TransactionalWrite } from "../checkpoints/transactional-store.ts";
+import { isAtOrBeyond } from "../checkpoints/write-outcome.ts";
+import { KcError, LeaseLostError, StoreError } from "../errors.ts";
+import type { BatchContext } from "../handler.ts";
+import type { ResolvedTransactions } from "../options/resolve-delivery.ts";
+import type { ConsumerRecord } from "../record.ts";
+import { codeOfError } from "../without-message.ts";
+import { RunAgain } from "./batch.ts";
+import { batches } from "./batches.ts";
+import type {
+  DeadLetter,
+  DeadLetterQueue,
+  LetterSource,
+  TransactionalDeadLetters,
+} from "./dead-letter.ts";
+import type { DeliveredShard, OpenDelivery } from "./delivery.ts";
+import { ownTransaction } from "./own-transaction.ts";
+import { storeTransaction } from "./store-transaction.ts";
+import { TransactionCall } from "./transaction-call.ts";
+import {
+  isTransactional,
+  type AnyTransactionHandler,
+  type TransactionOutcome,
+  type TransactionPlace,
+} from "./transaction.ts";
+
+/** Bounds of the waits between tries. */
+const BACKOFF = { baseMs: 100, maxMs: 5000 };
+
+const OUTCOMES = {
+  committed: "committed",
+  "already-done": "done",
+  "lease-lost": "lost",
+  failed: "failed",
+} as const;
+
+/** The records of a shard in batches, each with its checkpoint in one transaction. */
+export function transactions(
+  handler: AnyTransactionHandler,
+  policy: ResolvedTransactions,
+  place: TransactionPlace,
+  source: LetterSource,
+): OpenDelivery {
+  const { onFailure } = policy;
+  const isOwnTable = isTransactional(onFailure) && onFailure.store === place.given;
+  return (shard) => {
+    const all = new Transactions(shard, place, policy, handler);
+    return batches(
+      (records, context) => all.handle(records, context),
+      {
+        ...policy,
+        onFailure: isOwnTable ? all.letters(onFailure) : onFailure,
+        // It is measured where the handler is called: the store has a time of its own.
+        handlerTimeoutMs: undefined,
+      },
+      source,
+    )(shard);
+  };
+}
+
+/** The transactions of one shard, one at a time, and what the shard learns of each. */
+class Transactions {
+  readonly #shard: DeliveredShard;
+  readonly #place: TransactionPlace;
+  readonly #policy: ResolvedTransactions;
+  readonly #handler: AnyTransactionHandler;
+  readonly #calls: StoreCalls;
+  /** Tries in a row that the store did not answer. */
+  #failures = 0;
+
+  constructor(
+    shard: DeliveredShard,
+    place: TransactionPlace,
+    policy: ResolvedTransactions,
+    handler: AnyTransactionHandler,
+  ) {
+    this.#shard = shard;
+    this.#place = place;
+    this.#policy = policy;
+    this.#handler = handler;
+    this.#calls = new StoreCalls({ ...shard, store: place.store });
+  }
+
+  /** One try to store a batch. @throws what the handler throws; the reason of `stop`, or of the signal */
+  async handle(
+    records: readonly ConsumerRecord[],
+    context: BatchContext,
+  ): Promise<RunAgain | undefined> {
+    const { transaction, handlerTimeoutMs } = this.#policy;
+    // Before the handler can write into its records.
+    const write = this.#write(positionOf(records[0]!), positionOf(records.at(-1)!));
+    const { acknowledged } = this.#shard.progress;
+    if (acknowledged !== undefined && isAtOrBeyond(acknowledged, write.from)) {
+      return new RunAgain(acknowledged);
+    }
+    const call = new TransactionCall(this.#shard, context, handlerTimeoutMs);
+    const open = transaction === "store" ? storeTransaction : ownTransaction;
+    const run = open(this.#shard, this.#place, (given, own) => {
+      const answer = this.#handler(given, own);
+      call.watch(answer);
+      return answer;
+    });
+    let outcome: TransactionOutcome;
+    try {
+      outcome = await this.#once(call.signal, () => run(write, records, call.context));
+    } catch (error) {
+      if (call.timeout !== undefined) throw call.timeout;
+      return await this.#storeFailed(error, call.signal);
+    } finally {
+      await call.end();
+    }
+    if (outcome.outcome === "failed") throw outcome.error;
+    return this.#settle(write, outcome);
+  }
+
+  /** A queue whose letters are put in one transaction with the checkpoint of their records. */
+  letters(table: TransactionalDeadLetters): DeadLetterQueue {
+    return {
+      send: async (letters, { signal }) => {
+        const write = this.#write(letters[0]!, letters.at(-1)!);
+        const outcome = await this.#once(signal, () => this.#put(table, letters, write, signal));
+        if (outcome.outcome === "failed") throw outcome.error;
+        this.#settle(write, outcome);
+      },
+      close: async () => {},
+    };
+  }
+
+  #put(
+    table: TransactionalDeadLetters,
+    letters: readonly DeadLetter[],
+    write: TransactionalWrite,
+    signal: AbortSignal,
+  ): Promise<TransactionOutcome> {
+    const { store, scope } = this.#place;
+    return store.transact(scope, write, (tx) => table.sendIn(tx, letters), { signal });
+  }
+
+  /** Of these records, in one transaction. */
+  #write(first: Position, last: Position): TransactionalWrite {
+    const { shardId, fence } = this.#shard;
+    const write = { shardId, from: first, checkpoint: checkpointAt(last) };
+    return fence === undefined ? write : { ...write, fence };
+  }
+
+  /** What the store has answered. Undefined = the work is stored. @throws the reason of `stop` */
+  #settle(
+    { from, checkpoint }: TransactionalWrite,
+    result: Exclude<TransactionOutcome, { readonly outcome: "failed" }>,
+  ): RunAgain | undefined {
+    const { shardId, progress, stop } = this.#shard;
+    this.#failures = 0;
+    if (result.outcome === "committed") {
+      progress.storeHas(checkpoint);
+      return undefined;
+    }
+    if (result.outcome === "already-done") {
+      if (!isAtOrBeyond(result.stored, from)) {
+        throw new StoreError("STORE_FAILED", `${shardId}: 'already-done' by what lies before`);
+      }
+      progress.storeHas(result.stored);
+      return new RunAgain(result.stored);
+    }
+    progress.lose(new LeaseLostError(shardId, "the store refused this worker's transaction"));
+    throw stop.reason;
+  }
+
+  /** The store did not answer, or refused for good. @throws the reason of `stop`, or of the signal */
+  async #storeFailed(error: unknown, signal: AbortSignal): Promise<RunAgain> {
+    const { stop, random, timer, telemetry, fail } = this.#shard;
+    if (signal.aborted) throw signal.reason;
+    if (!KcError.is(error) || !error.retryable) {
+      this.#calls.settle();
+      fail(error);
+      throw stop.aborted ? stop.reason : error;
+    }
+    this.#failures += 1;
+    telemetry.add("retries", 1, { operation: "transact", error: error.code });
+    await timer.sleep(backoffMs(this.#failures, BACKOFF, random), stop);
+    if (stop.aborted) this.#calls.settle();
+    stop.throwIfAborted();
+    return new RunAgain();
+  }
+
+  /** One try. How long it takes is for its parts to say: the handler may take its time. */
+  #once(signal: AbortSignal, run: () => Promise<TransactionOutcome>): Promise<TransactionOutcome> {
+    const patience = fixedPatience(this.#shard.clock, Infinity);
+    return this.#calls.once("transact", signal, () => this.#measured(run), patience);
+  }
+
+  async #measured(run: () => Promise<TransactionOutcome>): Promise<TransactionOutcome> {
+    const { shardId, telemetry, clock } = this.#shard;
+    const since = clock.monotonic();
+    let outcome: (typeof OUTCOMES)[keyof typeof OUTCOMES] = "failed";
+    let failed: { readonly error: string } | undefined;
+    try {
+      const result = await run();
+      outcome = OUTCOMES[result.outcome];
+      if (result.outcome === "failed") failed = { error: telemetry.errorNames.of(result.error) };
+      return result;
+    } catch (error) {
+      failed = { error: codeOfError(error) ?? telemetry.errorNames.of(error) };
+      throw error;
+    } finally {
+      telemetry.add("transactions", 1, { shardId, outcome });
+      telemetry.record("transaction_duration", clock.monotonic() - since, failed ?? {});
+    }
+  }
+}
