@@ -21,7 +21,7 @@ interface Dashboard {
 
 /** Metrics that do not occur while nothing fails, no worker joins or leaves, and records come one by one. */
 const RARE =
-  /kinesis_(errors|handler_errors|trimmed|out_of_range_records|dropped_metrics|leases_released|leases_lost|handoffs_forced|evictions|takeover_duration|outage_age|batch_size)_/;
+  /kinesis_(errors|handler_errors|trimmed|out_of_range_records|dropped_metrics|leases_released|leases_lost|handoffs_forced|evictions|takeover_duration|outage_age|batch_size|transaction_duration)_/;
 
 const expressions = dashboard.panels
   .flatMap(({ title, targets = [] }) => targets.map(({ expr }) => ({ title, expr })))

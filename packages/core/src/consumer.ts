@@ -210,7 +210,7 @@ export class Consumer<out S extends Store = Store> {
         "scanTransaction needs a store with transactions, such as PostgresStore: see TransactionalStore",
       );
     }
-    if (transaction === "handler" && !("checkpointIn" in store)) {
+    if (transaction === "handler" && typeof store.checkpointIn !== "function") {
       throw new ConfigError(
         "transaction",
         `this store cannot take part in a transaction that is opened elsewhere: leave out "handler"`,

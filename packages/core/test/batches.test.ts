@@ -505,3 +505,47 @@ test("an answer whose then cannot be read is a failure of the handler", async ()
   await run.world.clock.advance(1000);
   expect(run.error()).toMatchObject({ code: "HANDLER_FAILED", shardId: SHARD });
 });
+
+test("a half whose records are all given up before the handler sees them does not hold up the other half", async () => {
+  const queue = new MemoryDeadLetterQueue();
+  const decode = (record: ConsumerRecord): undefined => {
+    if (calls > 0 && record.text() < "3") throw new Error("undecodable by now");
+  };
+  let calls = 0;
+  const handler: BatchHandler = () => {
+    calls += 1;
+    if (calls === 1) throw new Error("the batch failed");
+  };
+  const options: BatchOptions = { bisect: true, onFailure: queue, decode };
+  const run = await batched(["a:1", "a:2", "a:3", "a:4"], handler, options);
+  await run.world.clock.advance(5000);
+  expect(run.calls).toEqual(["1 2 3 4:1", "3 4:1"]);
+  expect((await queue.list()).letters).toHaveLength(2);
+});
+
+test("in the order of the shard a letter comes in its turn, and what is behind it waits for it", async () => {
+  const queue = new MemoryDeadLetterQueue();
+  const decode = (record: ConsumerRecord): undefined => {
+    if (record.text() === "2") throw new Error("undecodable");
+  };
+  const ends: string[] = [];
+  const letters: number[] = [];
+  const send = queue.send.bind(queue);
+  queue.send = (...given) => {
+    letters.push(ends.length);
+    return send(...given);
+  };
+  let finish = (): void => {};
+  const handler: BatchHandler = async (records) => {
+    await new Promise<void>((resolve) => (finish = resolve));
+    ends.push(textsOf(records));
+  };
+  const options: BatchOptions = { ordering: "shard", onFailure: queue, decode };
+  const run = await batched(["a:1", "a:2", "a:3"], handler, options);
+  for (const done of [[], ["1"], ["1", "3"]]) {
+    await run.world.clock.advance(2000);
+    expect(ends).toEqual(done);
+    finish();
+  }
+  expect(letters, "the letter comes in its turn").toEqual([1]);
+});

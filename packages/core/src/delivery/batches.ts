@@ -259,20 +259,25 @@ class Batches implements Delivery {
 
   /**
    * The records of a batch that may be tried, as the handler gets them. The others are given up: as long
-   * as their letters are under way, the later ones of their keys wait.
+   * as their letters are under way, the later ones of their keys wait. In the order of the shard a letter
+   * comes in its turn, too.
    */
   #given(batch: Batch): { readonly batch: Batch; readonly records: readonly ConsumerRecord[] } {
     const places: number[] = [];
     const behind: number[] = [];
     const heldUp = new Set<string>();
     const records: ConsumerRecord[] = [];
+    const inTurn = this.#policy.ordering === "shard" && this.#failures.sendsLetters;
     for (const [place, job] of batch.records.entries()) {
       if (job.key !== undefined && heldUp.has(job.key)) {
         behind.push(place);
         continue;
       }
       const record = job.given();
-      if (!this.#mayTry(job, record)) {
+      const giveUp = this.#refusal(job, record);
+      if (giveUp !== undefined) {
+        if (inTurn && places.length > 0) behind.push(place);
+        else giveUp();
         if (job.key !== undefined && !job.isOver) heldUp.add(job.key);
         continue;
       }
@@ -284,23 +289,25 @@ class Batches implements Delivery {
       places.push(place);
       records.push(record);
     }
-    const isWhole = places.length === batch.records.length;
+    const holdBack = (): void => {
+      if (behind.length > 0) this.#holdBack(batch, behind, batch.attempts);
+    };
+    // A part that is made afterwards is waited for, too.
+    if (inTurn) holdBack();
+    const isWhole = places.length === 0 || places.length === batch.records.length;
     const given = isWhole ? batch : batch.part(places, batch.attempts);
-    if (behind.length > 0) this.#holdBack(batch, behind, batch.attempts);
+    if (!inTurn) holdBack();
     return { batch: given, records };
   }
 
-  #mayTry(job: BatchRecord, record: ConsumerRecord): boolean {
-    if (this.#failures.isTooOld(record)) {
-      this.#failures.tooOld(job);
-      return false;
-    }
+  /** Undefined = it may be tried; else what gives it up. */
+  #refusal(job: BatchRecord, record: ConsumerRecord): (() => void) | undefined {
+    if (this.#failures.isTooOld(record)) return () => this.#failures.tooOld(job);
     try {
       this.#decode?.(record);
-      return true;
+      return undefined;
     } catch (error) {
-      this.#failures.failed(job, error);
-      return false;
+      return () => this.#failures.failed(job, error);
     }
   }
 

@@ -67,6 +67,11 @@ export class Failures<Job extends Attempted> {
     return this.#heldUp;
   }
 
+  /** Does a record that is given up wait for its letter? */
+  get sendsLetters(): boolean {
+    return this.#letters !== undefined;
+  }
+
   /** The attempt that is due first. @param now by the monotonic clock */
   next(now: number): RetryStatus | undefined {
     let first: (RetryStatus & { readonly dueAt: number }) | undefined;

@@ -119,6 +119,17 @@ export class World {
     return run;
   }
 
+  /** Starts any scan of the consumer's. */
+  async runScan(
+    consumer: Consumer,
+    scan: (options: { readonly signal: AbortSignal }) => Promise<void>,
+  ): Promise<Run> {
+    const run = new Run(this, consumer, (signal) => scan({ signal }));
+    this.#runs.push(run);
+    await this.clock.settle();
+    return run;
+  }
+
   /** Puts records `text`, spread over shards by their partition key. */
   async put(key: string, ...texts: string[]): Promise<string[]> {
     const sequenceNumbers: string[] = [];
