@@ -112,7 +112,7 @@ class Process {
   }
 }
 
-const inOneOrder = { numRuns: 40 } as const;
+const inOneOrder = { numRuns: 12 } as const;
 
 for (const isLeased of [false, true]) {
   test(`processes that are killed at any await${isLeased ? ", under leases" : ""}: each effect is stored once, in order`, async () => {
