@@ -216,19 +216,29 @@ test("a store that is away is waited for: no attempt, no timeout of the handler,
   expect(outcomes(world)).toEqual({ committed: 1, failed: 3 });
 });
 
-test("a store that does not answer at all is asked again", async () => {
-  const world = await worldWith("1");
+test("a commit that is not answered at all is asked for again", async () => {
+  const world = await worldWith("1", "2");
   const database = new Database();
   const store = database.open();
-  store.disturbances.begin = () => {
-    delete store.disturbances.begin;
+  store.disturbances.beforeCommit = () => {
+    delete store.disturbances.beforeCommit;
     return new Promise(() => {});
   };
   await transacting(world, store, storing(database));
   await world.clock.advance(29_000);
   expect(database.effects).toEqual([]);
   await world.clock.advance(5000);
-  expect(database.effects).toEqual(["1"]);
+  expect(database.effects).toEqual(["1", "2"]);
+});
+
+test("a store may wait for its turn for as long as that takes", async () => {
+  const world = await worldWith("1");
+  const database = new Database();
+  const store = database.open();
+  store.disturbances.begin = () => sleep(world.clock, 100_000);
+  await transacting(world, store, storing(database));
+  await world.clock.advance(101_000);
+  expect([database.effects, store.transactions.length]).toEqual([["1"], 1]);
 });
 
 test("a handler may take as long as it likes, and a store behind it has its own time", async () => {

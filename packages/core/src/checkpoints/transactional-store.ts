@@ -50,6 +50,9 @@ export interface TransactionalStore<Tx = unknown, Executor = never> extends Stor
    * compare by `comparePositions`, and a shard's end comes after all. Of a lost fence and of work that is
    * already done, the lost fence is answered.
    *
+   * Before it calls `work` it may wait for its turn, or for a connection, for as long as that takes; each
+   * of its calls of the database has a limit.
+   *
    * `work` may be called more than once, by this call or the next one, so it has no other effects. It may
    * be spared where the answer is known without it. The transaction is not committed before what `work`
    * answers has resolved. `work` does not end the transaction itself.

@@ -141,6 +141,7 @@ class OwnTransaction {
   ): Promise<Answer> {
     const { store, scope } = this.#place;
     const limit = new StoreLimit(this.#shard.timer, this.#signal);
+    limit.resume();
     return limit.wait((signal) => call(store, scope, signal));
   }
 }

@@ -4,8 +4,8 @@ import { StoreError } from "../errors.ts";
 import type { SharedTimer } from "../shared-timer.ts";
 
 /**
- * How long the store may take for its part of a transaction: the handler, which runs between, takes its
- * own time. It ends with the caller's signal too.
+ * How long the store may take for its part of a transaction, from `resume` on: the handler takes its own
+ * time. It ends with the caller's signal too.
  */
 export class StoreLimit {
   readonly #timer: SharedTimer;
@@ -20,7 +20,6 @@ export class StoreLimit {
     this.#caller = caller;
     if (caller.aborted) this.#onAbort();
     caller.addEventListener("abort", this.#onAbort, { once: true });
-    this.resume();
   }
 
   /** What `call` answers. @throws the signal's reason; StoreError, retryable, if the store takes too long */

@@ -10,6 +10,7 @@ import { checkAnswer, type TransactionsOf } from "./transaction.ts";
 export const storeTransaction: TransactionsOf = ({ shardId, timer }, { store, scope }, handler) => {
   return async (write, records, context) => {
     const { signal } = context;
+    // Before the handler the store may wait for its turn, or for a connection, for as long as that takes.
     const limit = new StoreLimit(timer, signal);
     let thrown: { readonly error: unknown; readonly isMisuse: boolean } | undefined;
     const fail = (error: unknown, isMisuse: boolean): never => {
