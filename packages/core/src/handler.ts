@@ -43,7 +43,7 @@ export interface OwnTransactionContext<Executor> extends BatchContext {
    * @throws KcError TRANSACTION_REFUSED if they are stored already, LEASE_LOST if another worker has the
    * shard: let it pass, so that the transaction rolls back. StoreError
    */
-  checkpoint(executor: Executor): Promise<void>;
+  readonly checkpoint: (executor: Executor) => Promise<void>;
 }
 
 /**

@@ -41,7 +41,7 @@ interface Life {
   readonly poison: number;
 }
 
-const life: fc.Arbitrary<Life> = fc.record({
+const lifeOf: fc.Arbitrary<Life> = fc.record({
   killedAt: fc.integer({ min: 1, max: 30 }),
   maxRecords: fc.integer({ min: 1, max: 7 }),
   failsAt: fc.array(fc.integer({ min: 1, max: 30 }), { maxLength: 4 }),
@@ -117,7 +117,7 @@ const inOneOrder = { numRuns: 12 } as const;
 for (const isLeased of [false, true]) {
   test(`processes that are killed at any await${isLeased ? ", under leases" : ""}: each effect is stored once, in order`, async () => {
     const runs = fc.asyncProperty(
-      fc.array(life, { minLength: 1, maxLength: 4 }),
+      fc.array(lifeOf, { minLength: 1, maxLength: 4 }),
       fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 5 }),
       async (lives, sizes) => {
         const world = await filled(sizes);
@@ -143,7 +143,7 @@ for (const isLeased of [false, true]) {
 
 test("processes that read one shard at once, killed and failing: each effect is stored once, in order", async () => {
   const runs = fc.asyncProperty(
-    fc.array(life, { minLength: 2, maxLength: 3 }),
+    fc.array(lifeOf, { minLength: 2, maxLength: 3 }),
     fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 5 }),
     async (lives, sizes) => {
       const world = await filled(sizes);

@@ -391,7 +391,7 @@ test("under a lease: a worker that was replaced in the midst of a transaction st
     taken = true;
   };
   const group = new LeaseGroup({ workerId: "one" });
-  const run = await transacting(world, database.open(), handler, {}, { group } as never);
+  const run = await transacting(world, database.open(), handler, {}, { group });
   await world.clock.advance(3000);
   expect(run.error).toBeUndefined();
   expect(outcomes(world)).toEqual({ lost: 1, committed: 1 });
@@ -411,7 +411,7 @@ test("a hand-off finishes the transaction in hand, and the next owner goes on be
   const worker = (workerId: string): Promise<Run> =>
     transacting(world, database.open(), handler, options, {
       group: new LeaseGroup({ workerId }),
-    } as never);
+    });
   await worker("one");
   await world.clock.advance(10_000);
   await worker("two");
@@ -711,7 +711,7 @@ describe("options", () => {
 
   test('transaction: "handler" needs a store that takes part in others\' transactions', async () => {
     const store = Object.assign(new Database().open(), { checkpointIn: undefined });
-    const consumer = consumerOn(await world(), store as never);
+    const consumer = consumerOn(await world(), store);
     const scan = consumer.scanTransaction(() => {}, { transaction: "handler" });
     await expect(scan).rejects.toMatchObject({ code: "CONFIG_INVALID", option: "transaction" });
   });

@@ -1,5 +1,5 @@
 import {
-  Consumer,
+  type Consumer,
   MemoryStore,
   MemoryStoreData,
   type CallOptions,
