@@ -394,4 +394,7 @@ export const FOUND_BY: Readonly<Record<string, number>> = {
   "a key that is not held up by its failed record": 12,
   "an error that asks for no other attempt gets one": 8,
   "a record that is skipped without a word": 8,
+  "a delay that a handler asks for is not kept": 27,
+  "an answer that names one record is taken for the next one": 141,
+  "a batch that is to be halved is given up": 39,
 };
