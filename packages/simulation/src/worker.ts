@@ -139,15 +139,19 @@ export class Worker {
     );
   }
 
-  /** It starts nothing of this shard, or of any, until it is resumed. */
+  /** It starts nothing of this shard, or of any, until it is resumed. A dead process does neither. */
   pause(shardId: string | undefined): () => void {
-    const resume = this.#consumer!.pause(shardId === undefined ? undefined : [shardId]);
     const pause = { shardId };
-    this.#pauses.add(pause);
-    return () => {
-      this.#pauses.delete(pause);
-      resume();
-    };
+    let resume = (): void => {};
+    this.process.pass(() => {
+      resume = this.#consumer!.pause(shardId === undefined ? undefined : [shardId]);
+      this.#pauses.add(pause);
+    });
+    return () =>
+      this.process.pass(() => {
+        this.#pauses.delete(pause);
+        resume();
+      });
   }
 
   /** The shards that it reads. */
