@@ -1,5 +1,6 @@
 import {
   CreateStreamCommand,
+  ListShardsCommand,
   PutRecordCommand,
   UpdateStreamRecordDistributionStrategyCommand,
 } from "@aws-sdk/client-kinesis";
@@ -66,6 +67,7 @@ test("deaggregate: false leaves an aggregate as it is", async () => {
 test("a scan that ends inside an aggregate is continued behind the last user record that was done", async () => {
   const world = await World.of();
   const store = new MemoryStore();
+  const [before] = await world.put("a", "before");
   const sequenceNumber = await put(world, "a", texts("k", "0", "1", "2", "3"));
   await world.put("a", "after");
   const failing: Handler = (record) => {
@@ -78,6 +80,7 @@ test("a scan that ends inside an aggregate is continued behind the last user rec
     kind: "position",
     sequenceNumber,
     subSequenceNumber: 1,
+    wholeSequenceNumber: before,
   });
 
   const second = await world.start({ store });
@@ -328,4 +331,29 @@ test("in batches too the last user record is the whole record", async () => {
   await run.stop();
   const checkpoint = await store.getCheckpoint(SCOPE, SHARD);
   expect(checkpoint).toEqual({ kind: "position", sequenceNumber });
+});
+
+test("a checkpoint inside an aggregate names the last whole record: the shard's first number before there is one", async () => {
+  const world = await World.of();
+  const store = new MemoryStore();
+  const stops =
+    (at: string): Handler =>
+    (record) => {
+      if (record.text() === at) throw new Error("no");
+    };
+  const stored = async (): Promise<unknown> => {
+    const checkpoint = await store.getCheckpoint(SCOPE, SHARD);
+    return (checkpoint as { readonly wholeSequenceNumber?: string }).wholeSequenceNumber;
+  };
+  const { Shards } = await world.kinesis.send(new ListShardsCommand({ StreamName: STREAM }));
+  const first = await put(world, "a", texts("k", "0", "1", "2", "3"));
+  await put(world, "a", texts("k", "4", "5", "6"));
+  const wholes: unknown[] = [];
+  for (const at of ["1", "3", "5", "6"]) {
+    await world.start({ store, ...HORIZON }, stops(at));
+    await world.clock.advance(1000);
+    wholes.push(await stored());
+  }
+  const begin = Shards![0]!.SequenceNumberRange!.StartingSequenceNumber;
+  expect(wholes).toEqual([begin, begin, first, first]);
 });

@@ -11,6 +11,7 @@ function progress(): ShardProgress {
     shardId: "shardId-000000000000",
     fence: undefined,
     acknowledged: undefined,
+    firstNumber: () => "1",
     maxAheadBytes: 0,
     writeThrough: false,
     phaseMs: 0,
@@ -81,6 +82,41 @@ test("the watermark is the last record that is done with all before it finished,
       }
       for (const { memory } of pages) expect(memory).toEqual(["taken", "released"]);
       expect(tracker.oldest).toBeUndefined();
+    }),
+  );
+});
+
+test("inside an aggregate the last whole record is the last one before it, in whatever order they finish", () => {
+  fc.assert(
+    fc.property(stories, ({ sizes, order, skipped }) => {
+      const shard = progress();
+      const tracker = new Tracker(shard);
+      tracker.accept(page().page);
+      /** Of each record, the number of its stream record, and whether it ends it. */
+      const records = sizes.flatMap((size, index) =>
+        Array.from({ length: size }, (_, sub) => ({ index, sub, ends: sub === size - 1 })),
+      );
+      for (const { index, sub, ends } of records) tracker.start(number(index), sub, ends);
+      const finished = new Set<number>();
+      for (const ordinal of order) {
+        if (skipped.includes(ordinal)) tracker.skipped(ordinal);
+        else tracker.done(ordinal);
+        finished.add(ordinal);
+        let low = 0;
+        while (finished.has(low)) low += 1;
+        const done = [...finished].filter((each) => each < low && !skipped.includes(each));
+        const last = records[Math.max(-1, ...done)];
+        if (last === undefined || last.ends) {
+          expect(shard.position ?? {}).not.toHaveProperty("wholeSequenceNumber");
+          continue;
+        }
+        const whole = records.findLast(({ index, ends }) => ends && index < last.index);
+        expect(shard.position).toMatchObject({
+          sequenceNumber: number(last.index),
+          subSequenceNumber: last.sub,
+          wholeSequenceNumber: whole === undefined ? "1" : number(whole.index),
+        });
+      }
     }),
   );
 });

@@ -92,7 +92,7 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
       file: "core/delivery/one-by-one.js",
       find: "answer = call.begin(handler, record, 1);",
       replace:
-        "progress.advance(sequenceNumber, records.endsStreamRecord ? undefined : subSequenceNumber, 1); answer = call.begin(handler, record, 1);",
+        "progress.advance(sequenceNumber, records.endsStreamRecord ? undefined : subSequenceNumber, '', 1); answer = call.begin(handler, record, 1);",
     },
   ],
   "an iterator that is recreated from an older place": [

@@ -56,11 +56,15 @@ export class Checkpointer {
     this.#patience = new Patience(options.clock, options.mostMs);
   }
 
-  /** A shard's place in the checkpointer, for as long as this process reads the shard. */
+  /**
+   * A shard's place in the checkpointer, for as long as this process reads the shard.
+   * @param firstNumber as in `ShardProgressOptions`
+   */
   open(
     shardId: string,
     fence: Fence | undefined,
     acknowledged: Checkpoint | undefined,
+    firstNumber: () => string | undefined,
   ): ShardProgress {
     const { calls, random, flushIntervalMs, maxUnflushedMs, clock, telemetry } = this.#options;
     const { flush, maxAheadBytes = 0 } = calls.store.capabilities;
@@ -69,6 +73,7 @@ export class Checkpointer {
       shardId,
       fence,
       acknowledged,
+      firstNumber,
       maxAheadBytes,
       writeThrough: flushIntervalMs === 0,
       phaseMs: spread ? random() * flushIntervalMs : 0,

@@ -19,6 +19,12 @@ export type Checkpoint =
        * reads. It belongs to this very position. Absent = none is, or it is not known.
        */
       readonly ahead?: string;
+      /**
+       * Only of a position inside an aggregate: the last record that is done as a whole, for readers of
+       * the store that know sequence numbers alone. They repeat the aggregate then. A shard none of whose
+       * records is done has its first number here. It takes no part in comparisons. Absent = not known.
+       */
+      readonly wholeSequenceNumber?: string;
     } & Position)
   | {
       readonly kind: "shard-end";
@@ -41,14 +47,21 @@ export function isSequenceNumber(text: string): boolean {
 
 /**
  * The checkpoint that says "everything up to and including this position is done".
+ * @param position with `wholeSequenceNumber` as in `Checkpoint`; it is left out where the position is no part of a record
  * @param ahead what else is done: see `Checkpoint`
  */
-export function checkpointAt(position: Position, ahead?: string): Checkpoint {
-  const { sequenceNumber, subSequenceNumber } = position;
+export function checkpointAt(
+  position: Position & { readonly wholeSequenceNumber?: string | undefined },
+  ahead?: string,
+): Checkpoint {
+  const { sequenceNumber, subSequenceNumber, wholeSequenceNumber: whole } = position;
+  const inside = subSequenceNumber === undefined ? {} : { subSequenceNumber };
+  const hasWhole = subSequenceNumber !== undefined && whole !== undefined;
   return Object.freeze({
     kind: "position",
     sequenceNumber,
-    ...(subSequenceNumber === undefined ? {} : { subSequenceNumber }),
+    ...inside,
+    ...(hasWhole ? { wholeSequenceNumber: whole } : {}),
     ...(ahead === undefined ? {} : { ahead }),
   });
 }

@@ -16,6 +16,8 @@ export interface ShardProgressOptions {
   readonly shardId: string;
   readonly fence: Fence | undefined;
   readonly acknowledged: Checkpoint | undefined;
+  /** The number that the shard's records begin with; undefined = not known. */
+  readonly firstNumber: () => string | undefined;
   /** As in `StoreCapabilities`; 0 = the store keeps no `ahead`. */
   readonly maxAheadBytes: number;
   /** Each write is awaited before the next record (`flushIntervalMs: 0`). */
@@ -50,6 +52,8 @@ export class ShardProgress {
   readonly resumed: Ahead | undefined;
   #sequenceNumber = "";
   #subSequenceNumber: number | undefined;
+  /** The last record that is done as a whole; undefined = not known. */
+  #whole: string | undefined;
   /** What is done beyond the position. */
   #ahead: (watermark: Position) => string | undefined = () => undefined;
   /** Set by the shard's end. */
@@ -74,6 +78,7 @@ export class ShardProgress {
     this.phaseMs = options.phaseMs;
     const { acknowledged } = options;
     this.#acknowledged = acknowledged;
+    this.#whole = wholeOf(acknowledged);
     if (acknowledged?.kind === "position" && acknowledged.ahead !== undefined) {
       this.resumed = decodeAhead(acknowledged, acknowledged.ahead);
     }
@@ -150,10 +155,17 @@ export class ShardProgress {
 
   /**
    * This record, and all before it, are done. Called for each record: no allocation.
+   * @param whole the last stream record that is done as a whole; "" = none since the shard was resumed
    * @param records how many are done that were not
    */
-  advance(sequenceNumber: string, subSequenceNumber: number | undefined, records: number): void {
+  advance(
+    sequenceNumber: string,
+    subSequenceNumber: number | undefined,
+    whole: string,
+    records: number,
+  ): void {
     if (this.#closed) return;
+    if (whole !== "") this.#whole = whole;
     this.#done += records;
     this.#changes += 1;
     this.#sequenceNumber = sequenceNumber;
@@ -270,9 +282,9 @@ export class ShardProgress {
     if (this.#sequenceNumber === "") return this.#options.acknowledged!;
     const sequenceNumber = this.#sequenceNumber;
     const subSequenceNumber = this.#subSequenceNumber;
-    return checkpointAt(
-      subSequenceNumber === undefined ? { sequenceNumber } : { sequenceNumber, subSequenceNumber },
-    );
+    if (subSequenceNumber === undefined) return checkpointAt({ sequenceNumber });
+    const wholeSequenceNumber = this.#whole ?? this.#options.firstNumber();
+    return checkpointAt({ sequenceNumber, subSequenceNumber, wholeSequenceNumber });
   }
 
   #settleWaiters(): Waiter[] {
@@ -280,4 +292,10 @@ export class ShardProgress {
     this.#waiters = [];
     return waiters;
   }
+}
+
+function wholeOf(checkpoint: Checkpoint | undefined): string | undefined {
+  if (checkpoint?.kind !== "position") return undefined;
+  const { sequenceNumber, subSequenceNumber, wholeSequenceNumber } = checkpoint;
+  return subSequenceNumber === undefined ? sequenceNumber : wholeSequenceNumber;
 }

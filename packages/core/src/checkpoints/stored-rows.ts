@@ -1,7 +1,7 @@
 import { printable } from "../describe-error.ts";
 import { KcError, StoreError } from "../errors.ts";
 import type { AcquiredLease, LeaseRow, WorkerRow } from "./lease-store.ts";
-import { isSequenceNumber, type Checkpoint, type Position } from "./position.ts";
+import { isSequenceNumber, type Checkpoint } from "./position.ts";
 import type { ApplicationRow, BulkCheckpointResult } from "./store.ts";
 
 /**
@@ -50,18 +50,22 @@ export function checkAcquired({ shardId, fence, checkpoint }: AcquiredLease): vo
   if (checkpoint !== undefined) checkCheckpoint(shardId, checkpoint);
 }
 
+type InStore = Extract<Checkpoint, { kind: "position" }>;
+
 /** @throws StoreError STORE_CORRUPT */
 export function checkCheckpoint(shardId: string, checkpoint: Checkpoint): void {
   checkShardId(shardId);
   const isThere = typeof checkpoint === "object" && checkpoint !== null;
   const { kind, sequenceNumber } = isThere ? checkpoint : ({} as Partial<Checkpoint>);
   const isEndAlone = kind === "shard-end" && sequenceNumber === undefined;
-  const sub = kind === "position" ? (checkpoint as Position).subSequenceNumber : undefined;
+  const { subSequenceNumber: sub, wholeSequenceNumber: whole } =
+    kind === "position" ? (checkpoint as InStore) : {};
   const problem =
     problemOf("checkpoint", checkpoint, isThere) ??
     problemOf("kind of checkpoint", kind, kind === "position" || kind === "shard-end") ??
     problemOf("sequence number", sequenceNumber, isEndAlone || isNumberText(sequenceNumber)) ??
-    problemOf("sub-sequence number", sub, sub === undefined || isCount(sub, 0));
+    problemOf("sub-sequence number", sub, sub === undefined || isCount(sub, 0)) ??
+    problemOf("last whole record", whole, whole === undefined || isNumberText(whole));
   if (problem === undefined) return;
   throw corrupt(`the checkpoint of ${quoted(shardId)}`, problem, "reset that shard", shardId);
 }

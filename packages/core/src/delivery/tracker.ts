@@ -49,6 +49,8 @@ export class Tracker implements OpenRecords {
   #next = 0;
   /** The lowest unfinished ordinal. */
   #low = 0;
+  /** The last stream record all of whose records are finished, with all before them; "" = none. */
+  #lastWhole = "";
 
   constructor(progress: ShardProgress) {
     this.#progress = progress;
@@ -226,6 +228,7 @@ export class Tracker implements OpenRecords {
     const mask = this.#states.length - 1;
     let records = 0;
     let last = -1;
+    let whole = "";
     let runs = 0;
     let wasDone = false;
     const first = this.#low;
@@ -235,14 +238,16 @@ export class Tracker implements OpenRecords {
       const isDone = this.#states[slot] === DONE;
       if (isDone && !wasDone && this.#low !== first) runs += 1;
       wasDone = isDone && this.#low !== first;
+      if (this.#ends[slot] === 1) this.#lastWhole = this.#sequenceNumbers[slot]!;
       if (!isDone) continue;
       records += 1;
       last = slot;
+      whole = this.#lastWhole;
     }
     if (runs > 0) this.#beyond.passed(runs);
     if (last < 0) return;
     const sub = this.#ends[last] === 1 ? undefined : this.#subSequenceNumbers[last];
-    this.#progress.advance(this.#sequenceNumbers[last]!, sub, records);
+    this.#progress.advance(this.#sequenceNumbers[last]!, sub, whole, records);
   }
 
   /** Undefined after `close`. */

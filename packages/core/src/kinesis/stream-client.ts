@@ -162,6 +162,11 @@ export class StreamClient {
    */
   async firstNumberOf(shardId: string, signal: AbortSignal): Promise<string | undefined> {
     if (!this.#firstNumbers.has(shardId)) await this.listShards(signal);
+    return this.listedFirstNumberOf(shardId);
+  }
+
+  /** The same from the last listing alone; undefined = it did not name the shard, or none was made. */
+  listedFirstNumberOf(shardId: string): string | undefined {
     return this.#firstNumbers.get(shardId);
   }
 

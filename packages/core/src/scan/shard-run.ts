@@ -68,7 +68,9 @@ export class ShardRun {
     this.shardId = shardId;
     this.#assignment = assignment;
     this.#options = options;
-    this.#progress = options.checkpointer.open(shardId, fence, checkpoint);
+    this.#progress = options.checkpointer.open(shardId, fence, checkpoint, () =>
+      options.stream.listedFirstNumberOf(shardId),
+    );
     this.#life = new ShardLife({ ...options, assignment, progress: this.#progress });
     this.#grantedAt = options.clock.monotonic();
   }
