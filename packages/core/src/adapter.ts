@@ -30,6 +30,7 @@ export {
   type StoredLetter,
 } from "./delivery/letter-table.ts";
 export { letterText, requestsOf, type LetterText } from "./delivery/letter-requests.ts";
+export { checkpointInside, NO_NUMBER, sharedNumber } from "./checkpoints/shared-number.ts";
 export { lastingFailure, passingFailure, type StoreFailure } from "./checkpoints/store-failure.ts";
 export {
   advanceOutcome,

@@ -9,7 +9,14 @@ import {
   type Fence,
   type StartPosition,
 } from "@kc/core";
-import { aheadColumn, applicationColumns, withAhead } from "@kc/core/adapter";
+import {
+  aheadColumn,
+  applicationColumns,
+  checkpointInside,
+  NO_NUMBER,
+  sharedNumber,
+  withAhead,
+} from "@kc/core/adapter";
 
 export type Item = Readonly<Record<string, AttributeValue>>;
 
@@ -32,8 +39,6 @@ export function writerOf(fence: Fence | undefined): string {
 
 /** A shard's end: after every digit, as text. */
 const END = "~";
-/** What Go's attribute holds of a shard that ended, and whose last number is not known. */
-export const NO_NUMBER = "0";
 /** No sub-sequence number, which is the whole record: after every digit too. */
 const WHOLE = "~";
 const ORDERED = /^(\d{3}):(\d+)\.(?:(\d{16})|~)$/;
@@ -49,13 +54,22 @@ export function orderedText(checkpoint: Checkpoint): string {
   return `${length}:${number}.${sub === undefined ? WHOLE : String(sub).padStart(16, "0")}`;
 }
 
+/**
+ * Does the position lie inside an aggregate? Then Go's attribute has the last whole record, and our own
+ * belong to it by `kc_whole` instead of `kc_at`: to earlier versions of this package, as to Go, the position
+ * is that record.
+ */
+export function isInside(checkpoint: Checkpoint): boolean {
+  return checkpoint.kind === "position" && checkpoint.subSequenceNumber !== undefined;
+}
+
 /** The attributes of a shard without an owner, without its key. */
 export function shardItem(checkpoint: Checkpoint): Item {
-  const number = { S: checkpoint.sequenceNumber ?? NO_NUMBER };
+  const number = { S: sharedNumber(checkpoint) ?? NO_NUMBER };
   const ahead = aheadColumn(checkpoint);
   return {
     sequence_number: number,
-    kc_at: number,
+    [isInside(checkpoint) ? "kc_whole" : "kc_at"]: number,
     kc_checkpoint: { S: orderedText(checkpoint) },
     kc_writer: { S: FREE },
     ...(ahead === undefined ? {} : { kc_ahead: { S: ahead } }),
@@ -63,7 +77,8 @@ export function shardItem(checkpoint: Checkpoint): Item {
 }
 
 /**
- * Go's attribute alone is a position. Ours count only while `kc_at` is the number beside them.
+ * Go's attribute alone is a position. Ours count only while `kc_at`, or `kc_whole`, is the number beside
+ * them.
  * @throws StoreError STORE_CORRUPT if somebody else wrote what no checkpoint can be.
  */
 export function shardStateOf(item: Item | undefined): ShardState {
@@ -75,10 +90,15 @@ export function shardStateOf(item: Item | undefined): ShardState {
   if (!isSequenceNumber(sequenceNumber)) throw corrupt(item);
   const ordered = item["kc_checkpoint"]?.S;
   const writer = item["kc_writer"]?.S;
-  if (item["kc_at"]?.S !== sequenceNumber || ordered === undefined || writer === undefined) {
+  const at = item["kc_at"]?.S;
+  const belongsTo = at ?? item["kc_whole"]?.S;
+  if (belongsTo !== sequenceNumber || ordered === undefined || writer === undefined) {
     return { checkpoint: checkpointAt({ sequenceNumber }), writer: undefined };
   }
-  const checkpoint = checkpointOf(ordered, sequenceNumber, item);
+  const checkpoint =
+    at === undefined
+      ? insideOf(ordered, sequenceNumber, item)
+      : checkpointOf(ordered, sequenceNumber, item);
   return { checkpoint: withAhead(checkpoint, item["kc_ahead"]?.S), writer };
 }
 
@@ -89,6 +109,13 @@ function checkpointOf(ordered: string, sequenceNumber: string, item: Item): Chec
   return checkpointAt(
     sub === undefined ? { sequenceNumber } : { sequenceNumber, subSequenceNumber: Number(sub) },
   );
+}
+
+/** @param whole the last whole record's number */
+function insideOf(ordered: string, whole: string, item: Item): Checkpoint {
+  const [, , sequenceNumber, sub] = ORDERED.exec(ordered) ?? [];
+  if (sequenceNumber === undefined || sub === undefined) throw corrupt(item);
+  return checkpointInside({ sequenceNumber, subSequenceNumber: Number(sub) }, whole);
 }
 
 function corrupt(item: Item): StoreError {

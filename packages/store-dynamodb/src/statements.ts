@@ -8,8 +8,8 @@ import {
   type TransactWriteItem,
 } from "@aws-sdk/client-dynamodb";
 import type { ApplicationRow, Checkpoint, Fence, StoreScope } from "@kc/core";
-import { aheadColumn } from "@kc/core/adapter";
-import { applicationItem, NO_NUMBER, orderedText, shardItem, writerOf, type Item } from "./rows.ts";
+import { aheadColumn, NO_NUMBER, sharedNumber } from "@kc/core/adapter";
+import { applicationItem, isInside, orderedText, shardItem, writerOf, type Item } from "./rows.ts";
 
 /** Every request of the store's daily work. `schema.ts` describes the items. */
 
@@ -101,14 +101,18 @@ function setCheckpoint(
   checkpoint: Checkpoint,
   writer: string,
 ): { UpdateExpression: string; values: Record<string, AttributeValue> } {
-  const number = checkpoint.sequenceNumber;
+  const number = sharedNumber(checkpoint);
   const ahead = aheadColumn(checkpoint);
-  const numbers = number === undefined ? "if_not_exists(sequence_number, :number)" : ":number";
+  const isEndAlone = checkpoint.kind === "shard-end" && number === undefined;
+  const numbers = isEndAlone ? "if_not_exists(sequence_number, :number)" : ":number";
+  const [present, absent] = isInside(checkpoint) ? ["kc_whole", "kc_at"] : ["kc_at", "kc_whole"];
   return {
     UpdateExpression:
-      `SET sequence_number = ${numbers}, kc_at = ${numbers}, ` +
+      `SET sequence_number = ${numbers}, ${present} = ${numbers}, ` +
       `kc_checkpoint = :checkpoint, kc_writer = :writer` +
-      (ahead === undefined ? " REMOVE kc_ahead" : ", kc_ahead = :ahead"),
+      (ahead === undefined
+        ? ` REMOVE ${absent}, kc_ahead`
+        : `, kc_ahead = :ahead REMOVE ${absent}`),
     values: {
       ":number": { S: number ?? NO_NUMBER },
       ":checkpoint": { S: orderedText(checkpoint) },
@@ -117,6 +121,10 @@ function setCheckpoint(
     },
   };
 }
+
+/** No other program has written another number since: see `isInside`. */
+const IS_OURS =
+  "(kc_at = sequence_number OR (attribute_not_exists(kc_at) AND kc_whole = sequence_number))";
 
 /**
  * The daily write: one item, one condition. It holds only where `kc_writer` is there, and so is the
@@ -139,7 +147,7 @@ export const advance = (
   return new UpdateItemCommand({
     ...at(partition, shardId),
     UpdateExpression,
-    ConditionExpression: `kc_writer = :writer AND kc_at = sequence_number AND ${isFurther}`,
+    ConditionExpression: `kc_writer = :writer AND ${IS_OURS} AND ${isFurther}`,
     ExpressionAttributeValues:
       ofPosition === undefined ? values : { ...values, ":position": { S: ofPosition } },
     ...TELL,
@@ -216,7 +224,7 @@ function partsOf(item: Item | undefined): {
   readonly present: readonly (readonly [string, AttributeValue])[];
   readonly absent: readonly string[];
 } {
-  const names = ["sequence_number", "kc_at", "kc_checkpoint", "kc_ahead"];
+  const names = ["sequence_number", "kc_at", "kc_whole", "kc_checkpoint", "kc_ahead"];
   const present = names.flatMap((name) => {
     const value = item?.[name];
     return value === undefined ? [] : [[name, value] as const];

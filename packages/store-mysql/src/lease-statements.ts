@@ -138,6 +138,7 @@ export function resetLease(
     to === undefined
       ? ""
       : `, c.sequence_number = ${to.sequenceNumber}, c.kc_at = ${literal(to.at)},
+      c.kc_inside = ${literal(to.inside)}, c.kc_whole = ${literal(to.whole)},
       c.kc_sub_sequence_number = ${literal(to.subSequenceNumber)},
       c.kc_shard_end = ${literal(to.shardEnd)}, c.kc_ahead = ${literal(to.ahead)},
       c.kc_write = NULL`;

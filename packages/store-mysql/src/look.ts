@@ -11,7 +11,7 @@ import {
   type StoredCheckpoint,
   type StoredLease,
 } from "./rows.ts";
-import { hex, isWorker, list, literal, WRITABLE, type Place } from "./sql.ts";
+import { hex, isInside, isWorker, list, literal, WRITABLE, type Place } from "./sql.ts";
 
 /** Which rows: all of the namespace, or some. Absent = none. */
 export interface Wanted {
@@ -97,6 +97,8 @@ const COLUMNS = [
   "namespace",
   "sequence_number",
   "is_current",
+  "is_inside",
+  "kc_inside",
   "kc_sub_sequence_number",
   "kc_shard_end",
   "kc_ahead",
@@ -179,6 +181,8 @@ function checkpointsPart(
       shard_id: hex("c.shard_id"),
       sequence_number: "CAST(c.sequence_number AS CHAR)",
       is_current: "c.kc_at = c.sequence_number",
+      is_inside: isInside("c"),
+      kc_inside: "CAST(c.kc_inside AS CHAR)",
       kc_sub_sequence_number: "c.kc_sub_sequence_number",
       kc_shard_end: "c.kc_shard_end",
       kc_ahead: "c.kc_ahead",

@@ -14,6 +14,9 @@ import {
   applicationColumns,
   applicationOfColumns,
   checkClaim,
+  checkpointInside,
+  NO_NUMBER,
+  sharedNumber,
   withAhead,
   type ShardLease,
 } from "@kc/core/adapter";
@@ -116,7 +119,10 @@ function claimOf(row: MysqlRow | undefined): StoreScope | undefined {
   return application === undefined ? undefined : { application, streamName };
 }
 
-/** What we added counts only while it belongs to the number that stands there: Go writes that alone. */
+/**
+ * What we added counts only while it belongs to the number that stands there: Go writes that alone. Inside
+ * an aggregate that is the last whole record's: see `columnsOf`.
+ */
 function storedOf(row: MysqlRow, shardId: string): StoredCheckpoint {
   const sequenceNumber = row["sequence_number"];
   if (typeof sequenceNumber !== "string" || !isSequenceNumber(sequenceNumber)) {
@@ -126,30 +132,39 @@ function storedOf(row: MysqlRow, shardId: string): StoredCheckpoint {
     );
   }
   const ours = row["is_current"] === "1";
+  const isInside = row["is_inside"] === "1";
   const write = row["kc_write"] ?? undefined;
   if (ours && row["kc_shard_end"] === "1") {
-    return { checkpoint: shardEndAt(sequenceNumber === NONE ? undefined : sequenceNumber), write };
+    const number = sequenceNumber === NO_NUMBER ? undefined : sequenceNumber;
+    return { checkpoint: shardEndAt(number), write };
   }
-  const sub = (ours && row["kc_sub_sequence_number"]) || undefined;
-  const position =
-    sub === undefined ? { sequenceNumber } : { sequenceNumber, subSequenceNumber: Number(sub) };
-  return { checkpoint: withAhead(checkpointAt(position), row["kc_ahead"]), write };
+  const sub = ((ours || isInside) && row["kc_sub_sequence_number"]) || undefined;
+  const whole = isInside ? sequenceNumber : NO_NUMBER;
+  const number = isInside ? String(row["kc_inside"]) : sequenceNumber;
+  const checkpoint =
+    sub === undefined
+      ? checkpointAt({ sequenceNumber })
+      : checkpointInside({ sequenceNumber: number, subSequenceNumber: Number(sub) }, whole);
+  return { checkpoint: withAhead(checkpoint, row["kc_ahead"]), write };
 }
 
-/** Beside the end of a shard whose last number is not known. */
-const NONE = "0";
-
+/**
+ * Go's column has the last whole record of a position inside an aggregate. Then there is no `kc_at`, which
+ * says to earlier versions of this package that the sub-sequence number is not that record's.
+ */
 export function columnsOf(shardId: string, checkpoint: Checkpoint): CheckpointColumns {
-  if (checkpoint.kind === "shard-end") {
-    const number = BigInt(checkpoint.sequenceNumber ?? NONE);
-    const columns = { shardId, sequenceNumber: number, at: number, subSequenceNumber: null };
-    return { ...columns, shardEnd: 1, ahead: null };
-  }
-  const sequenceNumber = BigInt(checkpoint.sequenceNumber);
-  const subSequenceNumber = checkpoint.subSequenceNumber ?? null;
-  const at = subSequenceNumber === null ? null : sequenceNumber;
+  const sequenceNumber = BigInt(sharedNumber(checkpoint) ?? NO_NUMBER);
+  const columns = { shardId, sequenceNumber, at: null, inside: null, whole: null };
   const ahead = aheadColumn(checkpoint) ?? null;
-  return { shardId, sequenceNumber, at, subSequenceNumber, shardEnd: null, ahead };
+  if (checkpoint.kind === "shard-end") {
+    return { ...columns, at: sequenceNumber, subSequenceNumber: null, shardEnd: 1, ahead };
+  }
+  const { subSequenceNumber } = checkpoint;
+  if (subSequenceNumber === undefined) {
+    return { ...columns, subSequenceNumber: null, shardEnd: null, ahead };
+  }
+  const inside = BigInt(checkpoint.sequenceNumber);
+  return { ...columns, inside, whole: sequenceNumber, subSequenceNumber, shardEnd: null, ahead };
 }
 
 /** By shard. */

@@ -44,6 +44,8 @@ export const SCHEMA: readonly TableShape[] = [
       ["kc_owner", "varchar(512) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL"],
       ["kc_write", "bigint unsigned NULL"],
       ["kc_ahead", "varchar(4352) CHARACTER SET ascii COLLATE ascii_bin NULL"],
+      ["kc_inside", "decimal(65,0) NULL"],
+      ["kc_whole", "decimal(65,0) NULL"],
     ],
     key: ["namespace", "shard_id"],
     checks: [],

@@ -106,3 +106,11 @@ export function valuesTable(
  */
 export const WRITABLE = `CONCAT(@@global.read_only) IN ('0', 'OFF')
     AND CONCAT(@@global.innodb_read_only) IN ('0', 'OFF')`;
+
+/**
+ * Does the row's position lie inside an aggregate, `kc_inside`? Earlier versions of this package leave
+ * `kc_inside` and `kc_whole` as they were, and wrote the aggregate's own number, and `kc_at`.
+ */
+export const isInside = (row: string): string =>
+  `(${row}.kc_at IS NULL AND ${row}.kc_whole <=> ${row}.sequence_number
+        AND ${row}.kc_sub_sequence_number IS NOT NULL)`;

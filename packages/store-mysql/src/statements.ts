@@ -4,7 +4,7 @@
  * client that freezes or dies holds nothing.
  */
 import type { StoreScope } from "@kc/core";
-import { hex, literal, valuesTable, WRITABLE, type Place, type Tables } from "./sql.ts";
+import { hex, isInside, literal, valuesTable, WRITABLE, type Place, type Tables } from "./sql.ts";
 
 /** What one shard's row of the checkpoints is to hold, in digits. */
 export interface CheckpointColumns {
@@ -12,6 +12,9 @@ export interface CheckpointColumns {
   readonly sequenceNumber: bigint;
   /** The sequence number that the two below belong to. */
   readonly at: bigint | null;
+  /** The aggregate that the position lies in, and the sequence number that it belongs to. */
+  readonly inside: bigint | null;
+  readonly whole: bigint | null;
   readonly subSequenceNumber: number | null;
   readonly shardEnd: 1 | null;
   /** What is done beyond the position, which stands in this text again. */
@@ -40,7 +43,8 @@ const LARGEST_SUB = "18446744073709551615";
  *
  * Assignments are made in their order: the first says whether the row moves, in `kc_write`, and the
  * others go by that. So a row is changed if it moves, and left as it is otherwise: the server's count
- * of changed rows shows whether all of them moved. GREATEST keeps an end's number from going back.
+ * of changed rows shows whether all of them moved. GREATEST keeps an end's number from going back. Inside an
+ * aggregate Go's number may go back, to the last whole record: an earlier version has put the aggregate's.
  */
 export function advance(
   { tables, namespace }: Place,
@@ -50,17 +54,20 @@ export function advance(
 ): string {
   const { checkpoints, leases, applications } = tables;
   const rows = writes.map(
-    ({ shardId, sequenceNumber, at, subSequenceNumber, shardEnd, ahead, epoch, owner }) =>
-      [shardId, sequenceNumber, at, subSequenceNumber, shardEnd, ahead, epoch, owner] as const,
+    ({ shardId, sequenceNumber: n, at, inside, whole, subSequenceNumber: sub, ...rest }) => {
+      const { shardEnd, ahead, epoch, owner } = rest;
+      return [shardId, n, at, inside, whole, sub, shardEnd, ahead, epoch, owner] as const;
+    },
   );
-  const columns = ["shard_id", "n", "at_n", "sub", "ended", "ahead", "epoch", "owner"];
+  const places = ["n", "at_n", "inside", "whole"];
+  const columns = ["shard_id", ...places, "sub", "ended", "ahead", "epoch", "owner"];
   const c = checkpoints;
   const set = (column: string, value: string): string =>
     `${c}.${column} = IF(${c}.kc_write <=> VALUES(kc_write), ${value}, ${c}.${column})`;
-  return `INSERT INTO ${checkpoints} (namespace, shard_id, sequence_number, kc_at,
+  return `INSERT INTO ${checkpoints} (namespace, shard_id, sequence_number, kc_at, kc_inside, kc_whole,
       kc_sub_sequence_number, kc_shard_end, kc_ahead, kc_epoch, kc_owner, kc_write)
-    SELECT ${literal(namespace)}, x.shard_id, x.n, x.at_n, x.sub, x.ended, x.ahead, l.epoch, l.owner,
-      ${write}
+    SELECT ${literal(namespace)}, x.shard_id, x.n, x.at_n, x.inside, x.whole, x.sub, x.ended, x.ahead,
+      l.epoch, l.owner, ${write}
     FROM ${valuesTable("x", columns, rows)}
     STRAIGHT_JOIN ${leases} AS l FORCE INDEX (PRIMARY)
       ON l.namespace = ${literal(namespace)} AND l.shard_id = x.shard_id
@@ -71,8 +78,10 @@ export function advance(
     LOCK IN SHARE MODE
     ON DUPLICATE KEY UPDATE
       ${c}.kc_write = IF(${moves(c)}, VALUES(kc_write), ${c}.kc_write),
-      ${set("sequence_number", `GREATEST(${c}.sequence_number, VALUES(sequence_number))`)},
+      ${set("sequence_number", `IF(VALUES(kc_shard_end) IS NULL, VALUES(sequence_number), GREATEST(${c}.sequence_number, VALUES(sequence_number)))`)},
       ${set("kc_at", `IF(VALUES(kc_at) IS NULL, NULL, ${c}.sequence_number)`)},
+      ${set("kc_inside", "VALUES(kc_inside)")},
+      ${set("kc_whole", "VALUES(kc_whole)")},
       ${set("kc_sub_sequence_number", "VALUES(kc_sub_sequence_number)")},
       ${set("kc_shard_end", "VALUES(kc_shard_end)")},
       ${set("kc_ahead", "VALUES(kc_ahead)")},
@@ -88,7 +97,7 @@ const isOurs = (row: string): string =>
 
 /**
  * Does the write come after what stands there, in core's order? What was added to Go's columns counts
- * only while `kc_at` is the number. Numbers are compared as the column's own type: with a value of
+ * only while `kc_at`, or inside an aggregate `kc_whole`, is the number. Numbers are compared as the column's own type: with a value of
  * any other type MariaDB compares doubles.
  */
 function moves(row: string): string {
@@ -96,12 +105,15 @@ function moves(row: string): string {
   const position = "SUBSTRING_INDEX(VALUES(kc_ahead), ':', 1)";
   const ahead = `IF(SUBSTRING_INDEX(${row}.kc_ahead, ':', 1) = ${position}, ${row}.kc_ahead, '')`;
   const newSub = `COALESCE(VALUES(kc_sub_sequence_number), ${LARGEST_SUB})`;
-  const sub = `IF(${counts}, COALESCE(${row}.kc_sub_sequence_number, ${LARGEST_SUB}), ${LARGEST_SUB})`;
+  const sub = `IF(${counts} OR ${isInside(row)}, COALESCE(${row}.kc_sub_sequence_number, ${LARGEST_SUB}),
+    ${LARGEST_SUB})`;
+  const newNumber = "COALESCE(VALUES(kc_inside), VALUES(sequence_number))";
+  const number = `IF(${isInside(row)}, ${row}.kc_inside, ${row}.sequence_number)`;
   return `${isOurs(row)}
         AND IF(${counts}, ${row}.kc_shard_end IS NULL, TRUE)
         AND (VALUES(kc_shard_end) IS NOT NULL
-          OR VALUES(sequence_number) > ${row}.sequence_number
-          OR (VALUES(sequence_number) = ${row}.sequence_number
+          OR ${newNumber} > ${number}
+          OR (${newNumber} = ${number}
             AND (${newSub} > ${sub}
               OR (${newSub} = ${sub} AND VALUES(kc_ahead) > COALESCE(${ahead}, '')))))`;
 }
@@ -142,10 +154,11 @@ const stillFree = ({ namespace }: Place, { shardId, epoch }: Freed): string =>
 /** The first checkpoint of a shard whose lease was freed. One that came meanwhile is later, and stays. */
 export function putCheckpoint(place: Place, row: CheckpointColumns, freed: Freed): string {
   const { tables, namespace } = place;
-  const { shardId, sequenceNumber, at, subSequenceNumber, shardEnd, ahead } = row;
-  const values = [namespace, shardId, sequenceNumber, at, subSequenceNumber, shardEnd, ahead];
-  return `INSERT INTO ${tables.checkpoints} (namespace, shard_id, sequence_number, kc_at,
-      kc_sub_sequence_number, kc_shard_end, kc_ahead, kc_epoch, kc_owner)
+  const { shardId, sequenceNumber, at, inside, whole, subSequenceNumber: sub } = row;
+  const position = [shardId, sequenceNumber, at, inside, whole, sub];
+  const values = [namespace, ...position, row.shardEnd, row.ahead];
+  return `INSERT INTO ${tables.checkpoints} (namespace, shard_id, sequence_number, kc_at, kc_inside,
+      kc_whole, kc_sub_sequence_number, kc_shard_end, kc_ahead, kc_epoch, kc_owner)
     SELECT ${values.map(literal).join(", ")}, l.epoch, l.owner
     FROM ${tables.leases} AS l FORCE INDEX (PRIMARY)
     WHERE ${stillFree(place, freed)}

@@ -8,29 +8,37 @@ import {
   type Checkpoint,
   type StoreScope,
 } from "@kc/core";
-import { aheadColumn, applicationColumns, applicationOfColumns, withAhead } from "@kc/core/adapter";
+import {
+  aheadColumn,
+  applicationColumns,
+  applicationOfColumns,
+  checkpointInside,
+  NO_NUMBER,
+  sharedNumber,
+  withAhead,
+} from "@kc/core/adapter";
 import type { PostgresRow } from "./client.ts";
 
-/** Go's column cannot be empty. */
-const NO_NUMBER = "0";
-
-/** A checkpoint as the statements take it. A shard's end without a number takes the row's, 0 if there is none. */
+/**
+ * A checkpoint as the statements take it: `sequence_number` is what Go reads, which cannot be empty, and
+ * `inside` the aggregate that the position lies in. A shard's end without a number takes the row's, 0 if
+ * there is none.
+ */
 export function checkpointJson(checkpoint: Checkpoint): {
   readonly sequence_number: string;
+  readonly inside: string | null;
   readonly sub_sequence_number: number | null;
   readonly shard_end: boolean;
   readonly ahead: string | null;
 } {
-  if (checkpoint.kind === "shard-end") {
-    const sequence_number = checkpoint.sequenceNumber ?? NO_NUMBER;
-    return { sequence_number, sub_sequence_number: null, shard_end: true, ahead: null };
+  const sequence_number = sharedNumber(checkpoint) ?? NO_NUMBER;
+  const ahead = aheadColumn(checkpoint) ?? null;
+  const shard_end = checkpoint.kind === "shard-end";
+  if (checkpoint.kind === "shard-end" || checkpoint.subSequenceNumber === undefined) {
+    return { sequence_number, inside: null, sub_sequence_number: null, shard_end, ahead };
   }
-  return {
-    sequence_number: checkpoint.sequenceNumber,
-    sub_sequence_number: checkpoint.subSequenceNumber ?? null,
-    shard_end: false,
-    ahead: aheadColumn(checkpoint) ?? null,
-  };
+  const { sequenceNumber: inside, subSequenceNumber: sub_sequence_number } = checkpoint;
+  return { sequence_number, inside, sub_sequence_number, shard_end, ahead };
 }
 
 /** @throws StoreError STORE_CORRUPT if somebody else wrote what no checkpoint can be. */
@@ -47,9 +55,12 @@ export function checkpointOf(row: PostgresRow): Checkpoint {
   }
   if (isEnd) return shardEndAt(sequenceNumber);
   const sub = row["sub_sequence_number"] ?? null;
-  const position =
-    sub === null ? { sequenceNumber } : { sequenceNumber, subSequenceNumber: Number(sub) };
-  return withAhead(checkpointAt(position), row["ahead"]);
+  const whole = row["whole"] ?? NO_NUMBER;
+  const checkpoint =
+    sub === null
+      ? checkpointAt({ sequenceNumber })
+      : checkpointInside({ sequenceNumber, subSequenceNumber: Number(sub) }, whole);
+  return withAhead(checkpoint, row["ahead"]);
 }
 
 /** Whose the namespace is, by its application row. */

@@ -58,6 +58,9 @@ export function schemaSteps(tables: Tables): readonly string[] {
 )`,
     `ALTER TABLE ${tables.checkpoints}
   ADD COLUMN IF NOT EXISTS kc_ahead text`,
+    `ALTER TABLE ${tables.checkpoints}
+  ADD COLUMN IF NOT EXISTS kc_inside numeric,
+  ADD COLUMN IF NOT EXISTS kc_whole numeric`,
   ];
 }
 
@@ -95,6 +98,8 @@ const COLUMNS: Readonly<Record<Table, Readonly<Record<string, readonly string[]>
     kc_sub_sequence_number: ["bigint"],
     kc_shard_end: ["boolean"],
     kc_ahead: TEXT,
+    kc_inside: ["numeric"],
+    kc_whole: ["numeric"],
   },
   applications: {
     namespace: TEXT,

@@ -15,9 +15,17 @@ import { applicationJson, checkpointJson } from "./rows.ts";
  * What was added to the Go library's table. It counts only while `kc_at` is the sequence number:
  * when Go writes another one, it leaves these as they were. What is done beyond a position has that
  * position in its own text, since earlier versions of this package know nothing of it.
+ *
+ * A position inside an aggregate has no `kc_at`: Go's column then has the last whole record, which
+ * `kc_whole` repeats, and the aggregate is `kc_inside`. To Go, and to earlier versions of this package,
+ * which wrote the aggregate's number and `kc_at`, the position is that whole record.
  */
-export const CHECKPOINT = `sequence_number::text AS sequence_number,
-  CASE WHEN kc_at = sequence_number THEN kc_sub_sequence_number END::text AS sub_sequence_number,
+const IS_INSIDE = "kc_at IS NULL AND kc_whole = sequence_number";
+export const CHECKPOINT = `(CASE WHEN ${IS_INSIDE} THEN kc_inside ELSE sequence_number END)::text
+    AS sequence_number,
+  (CASE WHEN ${IS_INSIDE} THEN kc_whole END)::text AS whole,
+  (CASE WHEN kc_at = sequence_number OR (${IS_INSIDE}) THEN kc_sub_sequence_number END)::text
+    AS sub_sequence_number,
   coalesce(kc_at = sequence_number AND kc_shard_end, false)::text AS shard_end, kc_ahead AS ahead`;
 const COLUMNS = `shard_id, ${CHECKPOINT}`;
 
@@ -27,11 +35,13 @@ const COLUMNS = `shard_id, ${CHECKPOINT}`;
  */
 const order = (row: string): string => {
   const counts = `${row}.kc_at = ${row}.sequence_number`;
+  const isInside = `${row}.kc_at IS NULL AND ${row}.kc_whole = ${row}.sequence_number`;
   const ended = `coalesce(${counts} AND ${row}.kc_shard_end, false)`;
-  const sub = `CASE WHEN ${counts} THEN ${row}.kc_sub_sequence_number END`;
-  const position = `${row}.sequence_number::text || coalesce('.' || (${sub})::text, '')`;
+  const number = `CASE WHEN ${isInside} THEN ${row}.kc_inside ELSE ${row}.sequence_number END`;
+  const sub = `CASE WHEN ${counts} OR (${isInside}) THEN ${row}.kc_sub_sequence_number END`;
+  const position = `(${number})::text || coalesce('.' || (${sub})::text, '')`;
   const ahead = `CASE WHEN split_part(${row}.kc_ahead, ':', 1) = ${position} THEN ${row}.kc_ahead END`;
-  return `(${ended}, CASE WHEN ${ended} THEN 0 ELSE ${row}.sequence_number END,
+  return `(${ended}, CASE WHEN ${ended} THEN 0 ELSE ${number} END,
     CASE WHEN ${ended} THEN 0 ELSE coalesce(${sub}, 9223372036854775807) END,
     CASE WHEN ${ended} THEN '' ELSE coalesce(${ahead}, '') END COLLATE "C")`;
 };
@@ -40,12 +50,20 @@ const order = (row: string): string => {
 const SET_CHECKPOINT = `sequence_number = CASE WHEN excluded.kc_shard_end
       THEN greatest(c.sequence_number, excluded.sequence_number) ELSE excluded.sequence_number END,
     kc_at = CASE WHEN excluded.kc_shard_end
-      THEN greatest(c.sequence_number, excluded.sequence_number) ELSE excluded.sequence_number END,
+      THEN greatest(c.sequence_number, excluded.sequence_number) ELSE excluded.kc_at END,
+    kc_inside = excluded.kc_inside, kc_whole = excluded.kc_whole,
     kc_sub_sequence_number = excluded.kc_sub_sequence_number,
     kc_shard_end = excluded.kc_shard_end, kc_ahead = excluded.kc_ahead`;
 
-const INSERT_COLUMNS =
-  "namespace, shard_id, sequence_number, kc_at, kc_sub_sequence_number, kc_shard_end, kc_ahead";
+const INSERT_COLUMNS = `namespace, shard_id, sequence_number, kc_at, kc_inside, kc_whole,
+  kc_sub_sequence_number, kc_shard_end, kc_ahead`;
+
+/** Of a row that has what `checkpointJson` makes. */
+const INSERTED = `shard_id, sequence_number,
+      CASE WHEN inside IS NULL THEN sequence_number END, inside,
+      CASE WHEN inside IS NOT NULL THEN sequence_number END, sub_sequence_number, shard_end, ahead`;
+const INPUT = `sequence_number numeric, inside numeric, sub_sequence_number bigint,
+          shard_end boolean, ahead text`;
 
 /** The owner of the namespace: no row if it has none yet. */
 export function claim({ tables, namespace, quote }: Place): string {
@@ -140,8 +158,7 @@ export function move(
   return `WITH held AS (
       SELECT w.*
       FROM json_to_recordset(${quote(JSON.stringify(rows))}::json)
-        AS w (shard_id text, sequence_number numeric, sub_sequence_number bigint,
-          shard_end boolean, ahead text, epoch bigint, owner text)
+        AS w (shard_id text, ${INPUT}, epoch bigint, owner text)
       JOIN ${tables.leases} AS l ON l.namespace = ${quote(namespace)} AND l.shard_id = w.shard_id
       WHERE l.owner IS NOT DISTINCT FROM w.owner AND (w.owner IS NULL OR l.epoch = w.epoch)
         AND NOT ${foreign(place)}${end === undefined ? "" : ` AND ${end.isThisOne}`}
@@ -149,9 +166,7 @@ export function move(
       FOR NO KEY UPDATE OF l
     ), moved AS (
       INSERT INTO ${tables.checkpoints} AS c (${INSERT_COLUMNS})
-      SELECT ${quote(namespace)}, shard_id, sequence_number, sequence_number,
-        sub_sequence_number, shard_end, ahead
-      FROM held ORDER BY shard_id
+      SELECT ${quote(namespace)}, ${INSERTED} FROM held ORDER BY shard_id
       ON CONFLICT (namespace, shard_id) DO UPDATE SET ${SET_CHECKPOINT}
       WHERE ${end === undefined ? order("excluded") : before(place, end.from)} > ${order("c")}
       RETURNING c.shard_id
@@ -233,17 +248,9 @@ function remove({ tables, namespace, quote }: Place): string {
 }
 
 function put({ tables, namespace, quote }: Place, to: Checkpoint): string {
-  const {
-    sequence_number: number,
-    sub_sequence_number: sub,
-    shard_end: end,
-    ahead,
-  } = checkpointJson(to);
-  const value = `${quote(number)}::numeric`;
   return `INSERT INTO ${tables.checkpoints} AS c (${INSERT_COLUMNS})
-    SELECT ${quote(namespace)}, shard_id, ${value}, ${value}, ${String(sub)}::bigint, ${String(end)},
-      ${ahead === null ? "NULL" : quote(ahead)}
-    FROM freed
+    SELECT ${quote(namespace)}, ${INSERTED}
+    FROM freed, json_to_record(${quote(JSON.stringify(checkpointJson(to)))}::json) AS w (${INPUT})
     ON CONFLICT (namespace, shard_id) DO UPDATE SET ${SET_CHECKPOINT}`;
 }
 

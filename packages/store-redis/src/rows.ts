@@ -7,18 +7,25 @@ import {
   type Checkpoint,
   type StartPosition,
 } from "@kc/core";
-import { aheadColumn, withAhead } from "@kc/core/adapter";
+import {
+  aheadColumn,
+  checkpointInside,
+  NO_NUMBER,
+  sharedNumber,
+  withAhead,
+} from "@kc/core/adapter";
 import { textsOf } from "./replies.ts";
 
-/** What Go's key holds of a shard that ended, and whose last number is not known. */
-const NO_NUMBER = "0";
-
-/** Number, sub-sequence number, '1' for a shard's end, what is done beyond. All empty = no checkpoint. */
+/**
+ * Number, sub-sequence number, '1' for a shard's end, what is done beyond, and what Go's key has of a
+ * position inside an aggregate. All empty = no checkpoint.
+ */
 export function checkpointArguments(checkpoint: Checkpoint | undefined): readonly string[] {
-  if (checkpoint === undefined) return ["", "", "", ""];
-  if (checkpoint.kind === "shard-end") return [checkpoint.sequenceNumber ?? "", "", "1", ""];
+  if (checkpoint === undefined) return ["", "", "", "", ""];
+  if (checkpoint.kind === "shard-end") return [checkpoint.sequenceNumber ?? "", "", "1", "", ""];
   const { sequenceNumber, subSequenceNumber = "" } = checkpoint;
-  return [sequenceNumber, String(subSequenceNumber), "", aheadColumn(checkpoint) ?? ""];
+  const whole = subSequenceNumber === "" ? "" : (sharedNumber(checkpoint) ?? NO_NUMBER);
+  return [sequenceNumber, String(subSequenceNumber), "", aheadColumn(checkpoint) ?? "", whole];
 }
 
 /** What a script says of a shard. */
@@ -37,7 +44,8 @@ export interface ShardReply {
 
 /** @throws StoreError STORE_CORRUPT if somebody else wrote what no checkpoint can be. */
 export function shardOf(shardId: string, reply: unknown): ShardReply {
-  const [outcome = "", number = "", sub, end, epoch, owner, byGo, gone, ahead] = textsOf(reply);
+  const [outcome = "", number = "", sub, end, epoch, owner, byGo, gone, ahead, whole] =
+    textsOf(reply);
   if (number !== "" && !isSequenceNumber(number)) {
     throw new StoreError(
       "STORE_CORRUPT",
@@ -48,7 +56,7 @@ export function shardOf(shardId: string, reply: unknown): ShardReply {
   return {
     outcome,
     checkpoint:
-      number === "" ? undefined : withAhead(checkpointOf(number, sub, end === "1"), ahead),
+      number === "" ? undefined : withAhead(checkpointOf(number, sub, end === "1", whole), ahead),
     epoch: Number(epoch),
     owner: owner === "" ? undefined : owner,
     byGo: byGo === "1",
@@ -56,11 +64,17 @@ export function shardOf(shardId: string, reply: unknown): ShardReply {
   };
 }
 
-function checkpointOf(sequenceNumber: string, sub: string | undefined, ended: boolean): Checkpoint {
+function checkpointOf(
+  sequenceNumber: string,
+  sub: string | undefined,
+  ended: boolean,
+  whole: string | undefined,
+): Checkpoint {
   if (ended) return shardEndAt(sequenceNumber === NO_NUMBER ? undefined : sequenceNumber);
-  return checkpointAt(
-    sub ? { sequenceNumber, subSequenceNumber: Number(sub) } : { sequenceNumber },
-  );
+  if (!sub) return checkpointAt({ sequenceNumber });
+  const position = { sequenceNumber, subSequenceNumber: Number(sub) };
+  // None stands beside a position that an earlier version wrote.
+  return checkpointInside(position, whole || NO_NUMBER);
 }
 
 /** The row's text is JSON of this version. */

@@ -18,7 +18,9 @@ export function script(...parts: readonly string[]): Script {
  * KEYS: the checkpoint, which is Go's, and its companion, which is ours. The companion says which
  * number its sub-sequence number and its shard end belong to (`at`): beside another number, which
  * Go wrote, they count for nothing. Where the checkpoint's key is gone (evicted, expired, deleted by
- * hand), `at` is the number. It also has the shard's lease.
+ * hand), `at` is the number. Of a position inside an aggregate Go's key has the last whole record, which is
+ * `whole` in the companion; the aggregate is `inside`, and there is no `at`: to Go, and to earlier versions
+ * of this package, the position is that record. The companion also has the shard's lease.
  *
  * Each script writes, if only by PERSIST: so a server that has become a replica refuses it and
  * answers nothing stale. PERSIST changes nothing but a time to live, and only a removed shard has
@@ -28,9 +30,16 @@ export function script(...parts: readonly string[]): Script {
 export const SHARD = `
 local function read()
   local number = redis.call('GET', KEYS[1])
-  local beside = redis.call('HMGET', KEYS[2], 'at', 'sub', 'end', 'epoch', 'owner', 'gone', 'ahead')
-  number = number or beside[1] or ''
-  local ours = beside[1] == number
+  local beside = redis.call('HMGET', KEYS[2],
+    'at', 'sub', 'end', 'epoch', 'owner', 'gone', 'ahead', 'inside', 'whole')
+  local whole = beside[9] or ''
+  local ours
+  if beside[1] == '' and whole ~= '' and (number or whole) == whole then
+    number, ours = beside[8], true
+  else
+    number, whole = number or beside[1] or '', ''
+    ours = beside[1] == number
+  end
   local sub = ours and beside[2] or ''
   -- Versions that know nothing of it leave it beside another position.
   local position = number .. (sub ~= '' and '.' .. sub or '') .. ':'
@@ -38,6 +47,7 @@ local function read()
   if string.sub(ahead, 1, #position) ~= position then ahead = '' end
   return {
     number = number,
+    whole = whole,
     sub = sub,
     ended = ours and beside[3] or '',
     ahead = ahead,
@@ -49,7 +59,7 @@ local function read()
 end
 
 local function tell(outcome, shard)
-  return {outcome, shard.number, shard.sub, shard.ended, shard.epoch, shard.owner, shard.byGo, shard.gone, shard.ahead}
+  return {outcome, shard.number, shard.sub, shard.ended, shard.epoch, shard.owner, shard.byGo, shard.gone, shard.ahead, shard.whole}
 end
 
 -- Of a shard that was not written.
@@ -112,27 +122,31 @@ local function write(shard, to)
     -- Go's key holds a number whatever happens: its last one, or one before all others.
     to.number = isNumber(shard.number) and shard.number or '0'
   end
+  local inside, at, whole = '', to.number, ''
+  if to.sub ~= '' then inside, at, whole = to.number, '', to.whole end
   if to.number == '' then
     redis.call('DEL', KEYS[1])
   else
-    redis.call('SET', KEYS[1], to.number)
+    redis.call('SET', KEYS[1], inside == '' and at or whole)
   end
-  redis.call('HSET', KEYS[2], 'at', to.number, 'sub', to.sub, 'end', to.ended, 'ahead', to.ahead)
+  redis.call('HSET', KEYS[2], 'at', at, 'inside', inside, 'whole', whole,
+    'sub', to.sub, 'end', to.ended, 'ahead', to.ahead)
   keep(shard)
   shard.number, shard.sub, shard.ended, shard.ahead = to.number, to.sub, to.ended, to.ahead
+  shard.whole = whole
   shard.byGo = ''
 end
 `;
 
 /**
- * ARGV: number, sub, end and what is done beyond, as the caller has seen the shard, and its epoch
- * ('' = nothing).
+ * ARGV: number, sub, end, what is done beyond and the last whole record, as the caller has seen the shard,
+ * and its epoch ('' = nothing).
  */
 export const READ_SHARD: Script = script(
   SHARD,
   `
 local shard = read()
-local seen = {number = ARGV[1], sub = ARGV[2], ended = ARGV[3], ahead = ARGV[4], epoch = ARGV[5]}
+local seen = {number = ARGV[1], sub = ARGV[2], ended = ARGV[3], ahead = ARGV[4], epoch = ARGV[6]}
 return answer(hasRegressed(shard, seen) and 'regressed' or 'read', shard)`,
 );
 
@@ -144,14 +158,14 @@ export const ADVANCE_SHARD: Script = script(
   SHARD,
   `
 local shard = read()
-local seen = {number = ARGV[1], sub = ARGV[2], ended = ARGV[3], ahead = ARGV[4], epoch = ARGV[5]}
-local to = {number = ARGV[6], sub = ARGV[7], ended = ARGV[8], ahead = ARGV[9]}
-local epoch, owner = ARGV[10], ARGV[11]
+local seen = {number = ARGV[1], sub = ARGV[2], ended = ARGV[3], ahead = ARGV[4], epoch = ARGV[6]}
+local to = {number = ARGV[7], sub = ARGV[8], ended = ARGV[9], ahead = ARGV[10], whole = ARGV[11]}
+local epoch, owner = ARGV[12], ARGV[13]
 if hasRegressed(shard, seen) then return answer('regressed', shard) end
 if owner ~= shard.owner or (owner ~= '' and epoch ~= shard.epoch) then
   return answer('lease-lost', shard)
 end
-if shard.gone ~= ARGV[12] and shard.gone ~= '' then return answer('gone', shard) end
+if shard.gone ~= ARGV[14] and shard.gone ~= '' then return answer('gone', shard) end
 if shard.number ~= '' and not isNumber(shard.number) then return answer('corrupt', shard) end
 if shard.number ~= '' then
   local order = compare(to, shard)
@@ -167,8 +181,8 @@ export const RESET_SHARD: Script = script(
   SHARD,
   `
 local shard = read()
-local to = {number = ARGV[1], sub = ARGV[2], ended = ARGV[3], ahead = ARGV[4]}
-if shard.owner ~= '' and ARGV[5] ~= '1' then return answer('lease-lost', shard) end
+local to = {number = ARGV[1], sub = ARGV[2], ended = ARGV[3], ahead = ARGV[4], whole = ARGV[5]}
+if shard.owner ~= '' and ARGV[6] ~= '1' then return answer('lease-lost', shard) end
 write(shard, to)
 shard.epoch = tostring(redis.call('HINCRBY', KEYS[2], 'epoch', 1))
 redis.call('HDEL', KEYS[2], 'owner')
