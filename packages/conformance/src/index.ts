@@ -1,5 +1,5 @@
 export { storeConformance, STORE_SCENARIOS } from "./store/store-conformance.ts";
-export type { BorrowingStore, StoreHarness, StoreScenario } from "./store/harness.ts";
+export type { BorrowingStore, NumberReader, StoreHarness, StoreScenario } from "./store/harness.ts";
 export {
   leaseStoreConformance,
   LEASE_STORE_SCENARIOS,

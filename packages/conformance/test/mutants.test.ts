@@ -3,6 +3,7 @@ import { runScenario, storeConformance, STORE_SCENARIOS } from "../src/index.ts"
 import { aheadMutants } from "./mutants/ahead.ts";
 import { checkpointMutants, resetMutants } from "./mutants/checkpoints.ts";
 import { fenceMutants } from "./mutants/fence.ts";
+import { insideMutants } from "./mutants/inside.ts";
 import {
   abortMutants,
   closedMutants,
@@ -23,6 +24,7 @@ const MUTANTS = [
   manifestMutants,
   checkpointMutants,
   aheadMutants,
+  insideMutants,
   resetMutants,
   fenceMutants,
   bulkMutants,

@@ -13,6 +13,7 @@ import { tableDefinition } from "./table-definition.ts";
  * The table is Go's: one item for each shard. Beside Go's `sequence_number` it holds, put by us and
  * wiped by Go's PutItem:
  * - `kc_at`: the `sequence_number` that the next two belong to: they count only while it is that;
+ * - `kc_whole`: the same of a position inside an aggregate, in the place of `kc_at`: the last whole record;
  * - `kc_checkpoint`: the checkpoint as a text in the order of checkpoints;
  * - `kc_ahead`: what is done beyond it, behind the position that it belongs to; absent = nothing is;
  * - `kc_writer`: who may write it, `{epoch}:{owner}` or `free`: a copy of the shard's lease.

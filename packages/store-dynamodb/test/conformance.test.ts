@@ -14,7 +14,7 @@ leaseStoreConformance("DynamoDBStore's leases", dynamodbHarness);
 
 /** As in a consumer, which opens it first: a write is one UpdateItem. */
 describe("DynamoDBStore whose application was opened", () => {
-  const themes = new Set(["checkpoint", "reset", "fence", "bulk", "concurrent"]);
+  const themes = new Set(["checkpoint", "ahead", "inside", "reset", "fence", "bulk", "concurrent"]);
   for (const scenario of STORE_SCENARIOS) {
     // Its size is proved above: here a write takes two requests instead of one.
     if (!themes.has(scenario.key.split(".")[0]!) || scenario.key === "bulk.thousand") continue;

@@ -86,6 +86,24 @@ describe("a shard's item", () => {
       undefined,
     ],
     [
+      "inside an aggregate, as it is written: beside the last whole record",
+      {
+        sequence_number: { S: "6" },
+        ...ours,
+        kc_at: undefined!,
+        kc_whole: { S: "6" },
+        kc_checkpoint: { S: "001:7.0000000000000003" },
+      },
+      { ...go, subSequenceNumber: 3, wholeSequenceNumber: "6" },
+      "free",
+    ],
+    [
+      "whose kc_whole is what the version before has left",
+      { sequence_number: { S: "7" }, ...ours, kc_whole: { S: "6" } },
+      go,
+      "free",
+    ],
+    [
       "whose kc_at is gone",
       { sequence_number: { S: "7" }, ...ours, kc_at: undefined! },
       go,
@@ -107,6 +125,10 @@ describe("a shard's item", () => {
     ["a number with a zero before it", { sequence_number: { S: "07" } }],
     ["a number of another type", { sequence_number: { N: "7" } }],
     ["a text that is none", { sequence_number: { S: "7" }, ...ours, kc_checkpoint: { S: "7" } }],
+    [
+      "no user record in the text beside kc_whole",
+      { sequence_number: { S: "7" }, ...ours, kc_at: undefined!, kc_whole: { S: "7" } },
+    ],
     [
       "another number in the text",
       { sequence_number: { S: "7" }, ...ours, kc_checkpoint: { S: "001:8.~" } },

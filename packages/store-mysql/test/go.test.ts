@@ -1,4 +1,4 @@
-import { SHARD_END, shardEndAt, type Checkpoint } from "@kc/core";
+import { checkpointAt, SHARD_END, shardEndAt, type Checkpoint } from "@kc/core";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { MysqlStore } from "../src/index.ts";
 import { SERVERS, ownDatabase, type Database } from "./support/servers.ts";
@@ -70,10 +70,14 @@ describe.each(SERVERS)("beside the Go library on $name", ({ address }) => {
     expect(await goReads()).toBe(numberAt(2));
   });
 
-  it("what this store writes is what Go reads: the number, a user record's too", async () => {
+  it("what this store writes is what Go reads: the number of the last whole record", async () => {
     await ours();
     expect(await goReads()).toBe("");
-    await set(at(5, 3));
+    await set(at(4));
+    const position = { sequenceNumber: numberAt(5), subSequenceNumber: 3 };
+    await set(checkpointAt({ ...position, wholeSequenceNumber: numberAt(4) }));
+    expect(await goReads(), "it repeats the aggregate").toBe(numberAt(4));
+    await set(at(5));
     expect(await goReads()).toBe(numberAt(5));
     await set(SHARD_END);
     expect(await goReads(), "the number beside a shard's end stays").toBe(numberAt(5));

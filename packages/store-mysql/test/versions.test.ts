@@ -1,4 +1,4 @@
-import type { AcquiredLease, Checkpoint } from "@kc/core";
+import { checkpointAt, type AcquiredLease, type Checkpoint } from "@kc/core";
 import type { RowDataPacket } from "mysql2/promise";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { MysqlStore } from "../src/index.ts";
@@ -111,6 +111,31 @@ describe.each(SERVERS)("beside the version before on $name", ({ address }) => {
     expect(await store.getCheckpoint(SCOPE, SHARD)).toStrictEqual(beyond(numberAt(10), "00"));
   });
 
+  it("a position inside an aggregate is the last whole record to it, and its own rows stay what they are", async () => {
+    const lease = await claim();
+    const inside = (n: number, subSequenceNumber: number, whole: number): Checkpoint =>
+      checkpointAt({
+        sequenceNumber: numberAt(n),
+        subSequenceNumber,
+        wholeSequenceNumber: numberAt(whole),
+      });
+    // Its own row inside an aggregate: the aggregate's number stands in Go's column.
+    await old(`INSERT INTO kinesis_consumer
+        (namespace, shard_id, sequence_number, kc_at, kc_sub_sequence_number, kc_shard_end)
+      VALUES ('${NAMESPACE}', '${SHARD}', ${numberAt(9)}, ${numberAt(9)}, 3, NULL)`);
+    expect(await store.getCheckpoint(SCOPE, SHARD)).toStrictEqual(at(9, 3));
+    expect(await flush(lease, inside(9, 2, 8))).toBe("behind");
+    expect(await flush(lease, inside(9, 4, 8))).toBe("written");
+    expect(await store.getCheckpoint(SCOPE, SHARD)).toStrictEqual(inside(9, 4, 8));
+    // It takes the position for record 8, and does the aggregate again.
+    await oldWrites(9);
+    expect(await store.getCheckpoint(SCOPE, SHARD)).toStrictEqual(at(9));
+    // It leaves our columns as they were: beside the number that they belonged to they count no more.
+    expect(await flush(lease, inside(12, 1, 11))).toBe("written");
+    await oldWrites(11);
+    expect(await store.getCheckpoint(SCOPE, SHARD)).toStrictEqual(at(11));
+  });
+
   it("a lease that it gave back is free: a write without leases is accepted", async () => {
     await flush(await claim(), at(1));
     await old(`UPDATE kinesis_consumer_leases SET owner = NULL WHERE ${row}`);
@@ -123,7 +148,8 @@ describe.each(SERVERS)("beside the version before on $name", ({ address }) => {
     const lease = await claim();
     await flush(lease, at(1));
     await database.admin.query(`ALTER TABLE kinesis_consumer
-      DROP COLUMN kc_epoch, DROP COLUMN kc_owner, DROP COLUMN kc_write, DROP COLUMN kc_ahead`);
+      DROP COLUMN kc_epoch, DROP COLUMN kc_owner, DROP COLUMN kc_write, DROP COLUMN kc_ahead,
+      DROP COLUMN kc_inside, DROP COLUMN kc_whole`);
     const next = openStore({ connection: database.options });
     await expect(next.getCheckpoint(SCOPE, SHARD)).rejects.toMatchObject({
       code: "STORE_SCHEMA",

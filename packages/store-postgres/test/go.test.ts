@@ -1,4 +1,4 @@
-import { SHARD_END, type Checkpoint } from "@kc/core";
+import { checkpointAt, SHARD_END, type Checkpoint } from "@kc/core";
 import { beforeEach, describe, expect, inject, test } from "vitest";
 import type { PostgresStore } from "../src/index.ts";
 import { SCOPE } from "./support/leases.ts";
@@ -80,13 +80,32 @@ describe("a table that the Go library wrote", () => {
 describe("the Go library, after this one", () => {
   beforeEach(() => store.setup());
 
-  test("reads what was written, inside an aggregate and at a shard's end too", async () => {
+  test("reads what was written, at a shard's end too", async () => {
     await set(position(FIRST));
     expect(await goGet()).toBe(FIRST);
-    await set(position(NEXT, 3));
+    await set(position(NEXT));
     expect(await goGet()).toBe(NEXT);
     await set(SHARD_END);
     expect(await goGet(), "the number that the end came after").toBe(NEXT);
+  });
+
+  test("repeats an aggregate that is done in part: it reads the last whole record until then", async () => {
+    const inside = (sub: number): Checkpoint =>
+      checkpointAt({
+        sequenceNumber: NEXT,
+        subSequenceNumber: sub,
+        wholeSequenceNumber: FIRST,
+      });
+    await set(position(FIRST));
+    for (const sub of [0, 3]) {
+      expect((await set(inside(sub))).outcome).toBe("written");
+      expect(await goGet()).toBe(FIRST);
+      expect(await get()).toEqual(inside(sub));
+    }
+    // It handles the aggregate, and writes its number: it is done.
+    await goSet(NEXT);
+    expect(await get()).toEqual(position(NEXT));
+    expect((await set(inside(9))).outcome).toBe("behind");
   });
 
   test("finds 0 for a shard that ended without a number", async () => {

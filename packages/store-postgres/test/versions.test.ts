@@ -1,4 +1,4 @@
-import type { AcquiredLease, Checkpoint } from "@kc/core";
+import { checkpointAt, type AcquiredLease, type Checkpoint } from "@kc/core";
 import type { PoolClient } from "pg";
 import { expect, inject, onTestFinished, test } from "vitest";
 import { NAMESPACE, SCOPE, SHARD, WORKER } from "./support/leases.ts";
@@ -44,11 +44,12 @@ const DDL = (schema: string): string => `
   CREATE TABLE ${schema}.kinesis_consumer_revisions (
     namespace text PRIMARY KEY, revision bigint NOT NULL)`;
 
-/** On tables of the version before, with the column that this one needs: `setup()` comes before a deploy. */
+/** On tables of the version before, with the columns that this one needs: `setup()` comes before a deploy. */
 async function besideBefore(): Promise<Opened & { before: Before }> {
   const opened = await onTablesBefore();
   const { admin, schema } = opened;
-  await admin.query(`ALTER TABLE ${schema}.kinesis_consumer ADD COLUMN kc_ahead text`);
+  await admin.query(`ALTER TABLE ${schema}.kinesis_consumer ADD COLUMN kc_ahead text,
+    ADD COLUMN kc_inside numeric, ADD COLUMN kc_whole numeric`);
   return { ...opened, before: versionBefore(opened) };
 }
 
@@ -150,6 +151,36 @@ test("what is done beyond a position ends when the version before moves the posi
   expect(await store.getCheckpoint(SCOPE, SHARD)).toEqual(at(100).checkpoint);
   // Its text stands there still, and is not what the next one is compared with.
   expect(await write(100, "00")).toMatchObject({ outcome: "written", stored: { ahead: "00" } });
+});
+
+test("a position inside an aggregate is the last whole record to the version before, and its own rows stay what they are", async () => {
+  const opened = await besideBefore();
+  const { admin, schema, store, before } = opened;
+  const { fence } = await claimed(opened);
+  const inside = (n: number, sub: number, whole?: number): Checkpoint =>
+    checkpointAt({
+      sequenceNumber: String(n),
+      subSequenceNumber: sub,
+      wholeSequenceNumber: whole === undefined ? undefined : String(whole),
+    });
+  const write = async (checkpoint: Checkpoint): Promise<string> =>
+    (await store.setCheckpoint(SCOPE, { shardId: SHARD, checkpoint, fence })).outcome;
+  // Its own row inside an aggregate: the aggregate's number stands in Go's column.
+  await admin.query(`INSERT INTO ${schema}.kinesis_consumer
+    (namespace, shard_id, sequence_number, kc_at, kc_sub_sequence_number, kc_shard_end)
+    VALUES ('${NAMESPACE}', '${SHARD}', 9, 9, 3, false)`);
+  expect(await store.getCheckpoint(SCOPE, SHARD)).toEqual(inside(9, 3));
+  expect(await write(inside(9, 2, 8))).toBe("behind");
+  expect(await write(inside(9, 4, 8))).toBe("written");
+  expect(await store.getCheckpoint(SCOPE, SHARD)).toEqual(inside(9, 4, 8));
+  // It takes the position for record 8, and does the aggregate again.
+  expect(await before.flush(9, fence)).toEqual({ held: 1, moved: 1 });
+  expect(await store.getCheckpoint(SCOPE, SHARD)).toEqual(at(9).checkpoint);
+  // It leaves our columns as they were: beside the number that they belonged to they count no more.
+  expect(await write(inside(12, 1, 11))).toBe("written");
+  await admin.query(`UPDATE ${schema}.kinesis_consumer
+    SET sequence_number = 11, kc_at = 11, kc_sub_sequence_number = NULL`);
+  expect(await store.getCheckpoint(SCOPE, SHARD)).toEqual(at(11).checkpoint);
 });
 
 test("the version before and this one work on one schema, before setup() and after it", async () => {

@@ -1,4 +1,4 @@
-import { shardEndAt, type ApplicationRow, type StoreScope } from "@kc/core";
+import { checkpointAt, shardEndAt, type ApplicationRow, type StoreScope } from "@kc/core";
 import { startRedis, type RedisServer } from "@kc-internal/test-services";
 import type { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -115,7 +115,7 @@ describe("what Go left", () => {
 describe("what Go finds after us", () => {
   it("is a plain number, without a time to live", async () => {
     const store = open();
-    for (const checkpoint of [at(1), at(2, 3), { kind: "shard-end" } as const]) {
+    for (const checkpoint of [at(1), at(2), { kind: "shard-end" } as const]) {
       await store.setCheckpoint(scope, writeOf(checkpoint));
     }
     expect(await client.type(goKey())).toBe("string");
@@ -123,6 +123,19 @@ describe("what Go finds after us", () => {
     await client.expire(goKey(), 1000);
     await store.getCheckpoint(scope, SHARD);
     expect(await client.ttl(goKey())).toBe(-1);
+  });
+
+  it("is the last whole record while an aggregate is done in part: it repeats that", async () => {
+    const position = { sequenceNumber: numberAt(2), subSequenceNumber: 3 };
+    const inside = checkpointAt({ ...position, wholeSequenceNumber: numberAt(1) });
+    await open().setCheckpoint(scope, writeOf(at(1)));
+    await open().setCheckpoint(scope, writeOf(inside));
+    expect(await goReads()).toBe(numberAt(1));
+    // Where Go's key is gone, ours has the position.
+    await client.del(goKey());
+    expect(await open().getCheckpoint(scope, SHARD)).toStrictEqual(inside);
+    await goWrites(numberAt(2));
+    expect(await open().getCheckpoint(scope, SHARD)).toStrictEqual(at(2));
   });
 
   it("is the number of a shard's last record at its end, flushed or not", async () => {
@@ -164,9 +177,11 @@ describe("when Go has written again", () => {
   });
 
   it("what belongs to the number that Go wrote once more is ours still", async () => {
-    await open().setCheckpoint(scope, writeOf(at(5, 3)));
-    await goWrites(numberAt(5));
-    expect(await open().getCheckpoint(scope, SHARD)).toStrictEqual(at(5, 3));
+    const position = { sequenceNumber: numberAt(5), subSequenceNumber: 3 };
+    const inside = checkpointAt({ ...position, wholeSequenceNumber: numberAt(4) });
+    await open().setCheckpoint(scope, writeOf(inside));
+    await goWrites(numberAt(4));
+    expect(await open().getCheckpoint(scope, SHARD)).toStrictEqual(inside);
   });
 
   it("the shard's lease stands: Go knows none", async () => {

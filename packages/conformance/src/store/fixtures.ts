@@ -6,12 +6,26 @@ export const SCOPE: StoreScope = { application: "billing", streamName: "orders" 
 /** Kinesis's first sequence numbers have 56 digits: nearby ones are equal as doubles. */
 const FIRST = 49590338271490256608559692538361571095921575989136588898n;
 
+/** The sequence number of the `n`-th record. */
+export const numberAt = (n: number): string => String(FIRST + BigInt(n));
+
 /** The `n`-th position of a shard, with or without a sub-sequence number. */
 export function at(n: number, subSequenceNumber?: number): Checkpoint {
-  const sequenceNumber = String(FIRST + BigInt(n));
+  const sequenceNumber = numberAt(n);
   return checkpointAt(
     subSequenceNumber === undefined ? { sequenceNumber } : { sequenceNumber, subSequenceNumber },
   );
+}
+
+/** The position of a user record in the `n`-th record, an aggregate; `whole` = the last whole record. */
+export function inside(
+  n: number,
+  subSequenceNumber: number,
+  whole: number,
+  ahead?: string,
+): Checkpoint {
+  const [sequenceNumber, wholeSequenceNumber] = [numberAt(n), numberAt(whole)];
+  return checkpointAt({ sequenceNumber, subSequenceNumber, wholeSequenceNumber }, ahead);
 }
 
 /**

@@ -33,6 +33,12 @@ export interface StoreHarness extends AsyncDisposable {
   ): Promise<() => Promise<void>>;
 
   /**
+   * For a store whose rows are another program's too, one that knows sequence numbers alone: what that one
+   * reads of a shard (undefined = nothing), and its own write. Absent = there is no such program.
+   */
+  readonly byNumber?: NumberReader;
+
+  /**
    * True where the store joins an application's and a stream's name to one namespace: two scopes can
    * meet there. The first to open it has it, and the other is refused. @default false: kept apart
    */
@@ -40,6 +46,12 @@ export interface StoreHarness extends AsyncDisposable {
 
   /** A store on a client that the harness made and keeps. Absent = list the gap. */
   openOnBorrowedClient?(): Promise<BorrowingStore>;
+}
+
+/** Another program on the store's rows. */
+export interface NumberReader {
+  read(scope: StoreScope, shardId: string): Promise<string | undefined>;
+  write(scope: StoreScope, shardId: string, sequenceNumber: string): Promise<void>;
 }
 
 export interface BorrowingStore {

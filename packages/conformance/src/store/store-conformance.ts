@@ -9,6 +9,7 @@ import { checkpointScenarios } from "./scenarios/checkpoints.ts";
 import { concurrencyScenarios } from "./scenarios/concurrency.ts";
 import { fenceScenarios } from "./scenarios/fence.ts";
 import { harnessScenarios } from "./scenarios/harness.ts";
+import { insideScenarios } from "./scenarios/inside.ts";
 import { lifecycleScenarios } from "./scenarios/lifecycle.ts";
 import { manifestScenarios } from "./scenarios/manifest.ts";
 import { outageScenarios } from "./scenarios/outage.ts";
@@ -22,6 +23,7 @@ export const STORE_SCENARIOS: readonly StoreScenario[] = collectScenarios(
   manifestScenarios,
   checkpointScenarios,
   aheadScenarios,
+  insideScenarios,
   resetScenarios,
   fenceScenarios,
   bulkScenarios,

@@ -1,4 +1,5 @@
 import {
+  checkpointAt,
   compareCheckpoints,
   LeaseLostError,
   StoreError,
@@ -182,6 +183,17 @@ export class ReferenceStore implements Store {
     return text === undefined ? undefined : this.decode(text);
   }
 
+  /** What a program reads that knows sequence numbers alone. */
+  numberOf(checkpoint: Checkpoint): string {
+    const isInside = checkpoint.kind === "position" && checkpoint.subSequenceNumber !== undefined;
+    return (isInside ? checkpoint.wholeSequenceNumber : checkpoint.sequenceNumber) ?? "0";
+  }
+
+  /** That program's own write. */
+  foreignWrite(key: string, sequenceNumber: string): void {
+    this.server.checkpoints.set(key, this.encode(checkpointAt({ sequenceNumber })));
+  }
+
   scopeKey({ application, streamName }: StoreScope): string {
     return JSON.stringify([application, streamName]);
   }
@@ -248,6 +260,17 @@ export function referenceHarness(
       const key = new Class(server).shardKey(scope, shardId);
       server.locked.add(key);
       return async () => void server.locked.delete(key);
+    },
+    byNumber: {
+      async read(scope, shardId) {
+        const store = new Class(server);
+        const stored = store.read(store.shardKey(scope, shardId));
+        return stored && store.numberOf(stored);
+      },
+      async write(scope, shardId, sequenceNumber) {
+        const store = new Class(server);
+        store.foreignWrite(store.shardKey(scope, shardId), sequenceNumber);
+      },
     },
     openOnBorrowedClient: async () => ({
       store: new Class(server),

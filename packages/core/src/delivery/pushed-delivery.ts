@@ -194,7 +194,7 @@ export class PushedDelivery {
       shardId,
       fence: undefined,
       acknowledged: undefined,
-    firstNumber: () => undefined,
+      firstNumber: () => undefined,
       maxAheadBytes: 0,
       writeThrough: false,
       phaseMs: 0,

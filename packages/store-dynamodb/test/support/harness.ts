@@ -28,6 +28,16 @@ export async function dynamodbHarness(): Promise<LeaseStoreHarness> {
     restore: () => proxy.restore(),
     grantLease: ({ application, streamName }, shardId, fence) =>
       table.claim(`${application}-${streamName}`, shardId, fence),
+    byNumber: {
+      async read({ application, streamName }, shardId) {
+        const item = await table.get(`${application}-${streamName}`, shardId);
+        return item?.["sequence_number"]?.S;
+      },
+      write: ({ application, streamName }, shardId, sequenceNumber) =>
+        table.put(`${application}-${streamName}`, shardId, {
+          sequence_number: { S: sequenceNumber },
+        }),
+    },
     async openOnBorrowedClient() {
       const client = connect(proxy);
       closers.push(() => client.destroy());

@@ -65,6 +65,22 @@ export async function mysqlHarness(
       closers.unshift(unlock);
       return unlock;
     },
+    byNumber: {
+      async read({ application, streamName }, shardId) {
+        const [rows] = await database.admin.query({
+          sql: "SELECT sequence_number FROM kinesis_consumer WHERE namespace = ? AND shard_id = ?",
+          values: [`${application}-${streamName}`, shardId],
+          rowsAsArray: true,
+        });
+        return Object.values(rows).flat().map(String)[0];
+      },
+      async write({ application, streamName }, shardId, sequenceNumber) {
+        await database.admin.query(
+          "REPLACE INTO kinesis_consumer (namespace, shard_id, sequence_number) VALUES (?, ?, ?)",
+          [`${application}-${streamName}`, shardId, sequenceNumber],
+        );
+      },
+    },
     async openOnBorrowedClient() {
       const pool = borrow();
       return {

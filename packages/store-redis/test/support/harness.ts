@@ -61,6 +61,16 @@ export async function redisHarness(
       const [, companion] = new ApplicationKeys(keyPrefix, scope).shard(shardId);
       await direct.hset(companion, { epoch, owner });
     },
+    byNumber: {
+      async read(scope, shardId) {
+        const [checkpoint] = new ApplicationKeys(keyPrefix, scope).shard(shardId);
+        return (await direct.get(checkpoint)) ?? undefined;
+      },
+      async write(scope, shardId, sequenceNumber) {
+        const [checkpoint] = new ApplicationKeys(keyPrefix, scope).shard(shardId);
+        await direct.set(checkpoint, sequenceNumber);
+      },
+    },
     async openOnBorrowedClient() {
       const client = borrow();
       return {
