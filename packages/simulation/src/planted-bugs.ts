@@ -15,8 +15,10 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   "no fence": [
     {
       file: "core/checkpoints/write-outcome.js",
-      find: "if (!holds(fence, lease))",
-      replace: "if (false)",
+      find: `if (!holds(fence, lease))
+        return { outcome: "lease-lost" };
+    return advanceOutcome(checkpoint, stored);`,
+      replace: "return advanceOutcome(checkpoint, stored);",
     },
   ],
   "a fence that looks first and writes later": [
@@ -283,8 +285,8 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   "a checkpoint says of a record in hand that it is done": [
     {
       file: "core/delivery/beyond.js",
-      find: "runs.add(sequenceNumber, sub, done)",
-      replace: "runs.add(sequenceNumber, sub, true)",
+      find: "runs.add(number, sub, ends, done)",
+      replace: "runs.add(number, sub, ends, true)",
     },
   ],
   "a key that is not held up by its failed record": [
