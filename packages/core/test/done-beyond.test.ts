@@ -29,12 +29,15 @@ test("after a kill, what was done and flushed beyond a record that is stuck is n
   expect(lives.done).toHaveLength(160);
   const stored = await lives.stored();
   expect(stored).toMatchObject({ kind: "position", ahead: expect.any(String) as string });
+  const { ahead } = stored as { readonly ahead: string };
+  expect(lives.counter.gauge("ahead_bytes")).toEqual({ [SHARD]: ahead.length });
   await lives.kill();
   lives.begin(() => sleep(clock, 5), { concurrency: 20 });
   await clock.advance(4000);
   expect(lives.done).toHaveLength(161);
   expect(lives.times("stuck")).toBe(1);
   expect(await lives.stored()).not.toHaveProperty("ahead");
+  expect(lives.counter.gauge("ahead_bytes")).toEqual({ [SHARD]: 0 });
   await lives.kill();
 });
 

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { LeaseLostError, type Handler, type HandlerContext } from "../src/index.ts";
 import { sleep } from "../src/clock.ts";
+import type { DeliveryOptions } from "../src/options/delivery-options.ts";
 import { gate } from "./support/calls.ts";
 import { RecordingStore } from "./support/recording-store.ts";
 import { ScriptedGroup, type Grant } from "./support/scripted-group.ts";
@@ -20,17 +21,21 @@ interface Leased {
 }
 
 /** A shard under a lease, with 20 records in one page. */
-async function leased(handler: (world: World) => Handler): Promise<Leased> {
+async function leased(
+  handler: (world: World) => Handler,
+  delivery: DeliveryOptions = {},
+): Promise<Leased> {
   const world = await World.of();
   const store = new RecordingStore(world.clock);
   const group = new ScriptedGroup(store.data);
   await world.put("a", ...Array.from({ length: 20 }, (_, index) => String(index)));
   const begun: number[] = [];
   const inner = handler(world);
-  const run = await world.start({ store, group, start: "TRIM_HORIZON" }, (record, context) => {
+  const counted: Handler = (record, context) => {
     begun.push(world.clock.monotonic() - since);
     return inner(record, context);
-  });
+  };
+  const run = await world.start({ store, group, start: "TRIM_HORIZON" }, counted, delivery);
   const since = world.clock.monotonic();
   const grant = group.grant(SHARD);
   const renew = (ms: number): void => void (grant.endsAt = world.clock.monotonic() + ms);
@@ -44,6 +49,20 @@ test("an async handler that turns slow begins no record past the lease", async (
   });
   await world.clock.advance(60_000);
   expect(begun).toEqual([0, 0, 0, 0, 5000]);
+});
+
+test("however many records are handled at once, none begins once the process has stood still until its lease's end", async () => {
+  let count = 0;
+  const { world, begun, grant } = await leased(
+    (slow) => async () => {
+      count += 1;
+      if (count === 12) grant.endsAt = slow.clock.monotonic();
+      await sleep(slow.clock, 60_000);
+    },
+    { concurrency: 20, ordering: "none" },
+  );
+  await world.clock.advance(1000);
+  expect(begun.length).toBe(12);
 });
 
 test("a handler that finishes each record in time is not stuck, however long the page takes", async () => {

@@ -85,6 +85,21 @@ test("the options of a group are checked as those of a consumer are", () => {
   expect(refusal({ lease: 1000 })).toThrow(/did you mean leaseMs\?/);
 });
 
+test.each([Number.NaN, -1, 0.5, Infinity, "4096", null])(
+  "a store whose maxAheadBytes is %j is refused",
+  (maxAheadBytes) => {
+    const store = new MemoryStore();
+    Object.assign(store, { capabilities: { ...store.capabilities, maxAheadBytes } });
+    const options = { stream: STREAM, application: "billing", store };
+    expect(() => new Consumer(options)).toThrow(
+      expect.objectContaining({
+        option: "store",
+        message: expect.stringContaining("maxAheadBytes") as string,
+      }),
+    );
+  },
+);
+
 test.each([Number.NaN, -1, Infinity])(
   "a store whose interval is %d is refused",
   (flushIntervalMs) => {

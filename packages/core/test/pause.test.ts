@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { Consumer, MemoryStore, MemoryStoreData } from "../src/index.ts";
+import type { Clock } from "../src/clock.ts";
+import { Consumer, MemoryStore, MemoryStoreData, type ConsumerRecord } from "../src/index.ts";
 import { keyOf } from "./support/calls.ts";
 import { ScriptedGroup } from "./support/scripted-group.ts";
 import { World } from "./support/world.ts";
@@ -22,6 +23,12 @@ test("a paused shard starts no record, not even the next one of its page, until 
     { state: "paused", pausedBy: "user", handlingForMs: 0, unflushedForMs: 0 },
     { state: "reading", pausedBy: undefined },
   ]);
+  // An alert on what is paused is not for a pause that somebody asked for.
+  expect(world.counter.gauge("shards")).toMatchObject({
+    paused: 0,
+    "paused-by-user": 1,
+    reading: 1,
+  });
   resume();
   await world.clock.advance(100);
   expect(run.texts).toEqual([...texts.slice(0, 6), "other", ...texts.slice(6)]);
@@ -139,3 +146,54 @@ test("a record does not start when its lease is renewed if the user has paused i
   await clock.advance(1000);
   expect(run.texts).toEqual(["1"]);
 });
+
+test.each(["several at once", "in batches"])(
+  "%s: a turn of the event loop that comes once the shard was handed over starts nothing, and fails nothing",
+  async (how) => {
+    const world = await World.of();
+    let isHeld = false;
+    const turns: (() => void)[] = [];
+    const clock: Clock = {
+      now: () => world.clock.now(),
+      monotonic: () => world.clock.monotonic(),
+      setTimer: (callback, ms) => world.clock.setTimer(callback, ms),
+      yield: () => (isHeld ? new Promise((resolve) => turns.push(resolve)) : world.clock.yield()),
+    };
+    const data = new MemoryStoreData();
+    const group = new ScriptedGroup(data);
+    const store = new MemoryStore({ data });
+    const consumer = world.consumer({ clock, store, group, start: "TRIM_HORIZON" });
+    const calls: string[] = [];
+    const handler = (record: ConsumerRecord): void => {
+      calls.push(record.text());
+      if (record.text() === "bad") throw new Error("no");
+    };
+    const retry = { maxAttempts: 9, minDelayMs: 5000, factor: 1 };
+    const options = { concurrency: 4, retry };
+    const run =
+      how === "in batches"
+        ? await world.runBatches(consumer, (records) => records.forEach(handler), options)
+        : await world.run(consumer, handler, options);
+    const grant = group.grant(SHARD);
+    await world.put("a", "bad");
+    await world.clock.advance(1000);
+    expect(calls).toHaveLength(1);
+    isHeld = true;
+    consumer.pause();
+    // The next attempt waits for a turn. Meanwhile comes another page: the shard's last one is empty.
+    await world.clock.advance(5000);
+    await (how === "several at once" ? world.split(SHARD) : world.put("b", "2"));
+    await world.clock.advance(5000);
+    expect(turns).toHaveLength(1);
+    grant.handOff();
+    await world.clock.advance(100);
+    expect(grant.outcome).toMatchObject({ kind: "released" });
+    isHeld = false;
+    for (const begin of turns) begin();
+    await world.clock.advance(1000);
+    expect(run.settled).toBeUndefined();
+    await run.stop();
+    expect(run.error).toBeUndefined();
+    expect(calls).toHaveLength(1);
+  },
+);

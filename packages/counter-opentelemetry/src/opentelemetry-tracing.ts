@@ -1,6 +1,7 @@
 import {
   CHANNELS,
   ConfigError,
+  type BatchHandler,
   type CheckpointMessage,
   type ConsumerRecord,
   type HandleBatchMessage,
@@ -74,12 +75,13 @@ export class OpenTelemetryTracing implements Disposable {
 
   /** The handler with each record's span active in it: what it calls is traced below that span. */
   handler(handler: Handler): Handler {
-    return (record, handlerContext) => {
-      const span = this.#spans.get(record);
-      if (span === undefined) return handler(record, handlerContext);
-      const active = trace.setSpan(context.active(), span);
-      return context.with(active, () => handler(record, handlerContext));
-    };
+    return (record, handlerContext) => this.#within(record, () => handler(record, handlerContext));
+  }
+
+  /** The same for `scanBatch`, with each batch's span. */
+  batchHandler(handler: BatchHandler): BatchHandler {
+    return (records, handlerContext) =>
+      this.#within(records, () => handler(records, handlerContext));
   }
 
   /** Makes no more spans. Those that are open are not ended. Idempotent. */
@@ -90,6 +92,13 @@ export class OpenTelemetryTracing implements Disposable {
   /** The same as `close()`, for `using`. */
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /** Calls with the span of a record or a batch active, if there is one. */
+  #within(work: object, call: () => unknown): unknown {
+    const span = this.#spans.get(work);
+    if (span === undefined) return call();
+    return context.with(trace.setSpan(context.active(), span), call);
   }
 
   #subscribe(operation: TracedOperation): () => void {

@@ -1,6 +1,13 @@
 import { tracingChannel } from "node:diagnostics_channel";
 import { PutRecordCommand } from "@aws-sdk/client-kinesis";
-import { CHANNELS, Consumer, LeaseGroup, MemoryStore, type Handler } from "@kc/core";
+import {
+  CHANNELS,
+  Consumer,
+  LeaseGroup,
+  MemoryStore,
+  type BatchHandler,
+  type Handler,
+} from "@kc/core";
 import { FakeKinesis } from "@kc/emulator";
 import {
   context,
@@ -127,6 +134,29 @@ test("what a handler calls is traced below its record's span, across its awaits"
       tracer.startSpan("query").end();
     }),
   );
+  const parents = spans("query").map((span) => span.parentSpanContext?.spanId);
+  expect(parents).toEqual(spans("process").map((span) => span.spanContext().spanId));
+  expect(new Set(parents).size).toBe(2);
+});
+
+test("what a batch handler calls is traced below its batch's span, across its awaits", async () => {
+  const { tracing, provider, spans } = traced();
+  const tracer = provider.getTracer("test");
+  const kinesis = new FakeKinesis({ streams: { orders: 1 } });
+  for (const text of ["1", "2", "3"]) {
+    const Data = Buffer.from(text);
+    await kinesis.send(new PutRecordCommand({ StreamName: "orders", PartitionKey: "k", Data }));
+  }
+  const stop = new AbortController();
+  let handled = 0;
+  const handler: BatchHandler = async (records) => {
+    await new Promise(setImmediate);
+    tracer.startSpan("query").end();
+    handled += records.length;
+    if (handled === 3) stop.abort();
+  };
+  const consumer = new Consumer({ stream: "orders", client: kinesis, start: "TRIM_HORIZON" });
+  await consumer.scanBatch(tracing.batchHandler(handler), { signal: stop.signal, maxRecords: 2 });
   const parents = spans("query").map((span) => span.parentSpanContext?.spanId);
   expect(parents).toEqual(spans("process").map((span) => span.spanContext().spanId));
   expect(new Set(parents).size).toBe(2);

@@ -270,9 +270,14 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   ],
   "several at once start after a stop": [
     {
-      file: "core/delivery/concurrent.js",
-      find: "this.#calls.running < this.#concurrency && !this.#over",
-      replace: "this.#calls.running < this.#concurrency",
+      file: "core/delivery/pump.js",
+      find: "return this.#isClosed;",
+      replace: "return false;",
+    },
+    {
+      file: "core/delivery/pump.js",
+      find: "this.#isClosed || this.#isPumping || this.#isGated",
+      replace: "this.#isPumping || this.#isGated",
     },
   ],
   "what is done beyond a checkpoint is delivered again": [

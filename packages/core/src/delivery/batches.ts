@@ -62,8 +62,6 @@ class Batches implements Delivery {
   readonly #wait: BatchWait;
   /** The records that are there are the last ones. */
   #isEnding = false;
-  #over = false;
-  readonly #onStop = (): void => this.#pump.wake();
 
   constructor(
     handler: BatchHandler,
@@ -100,9 +98,7 @@ class Batches implements Delivery {
     this.#pump = new Pump(shard, this.#gate, {
       start: () => this.#startAll(),
       rest: () => this.#rest(),
-      over: () => (this.#over = true),
     });
-    shard.stop.addEventListener("abort", this.#onStop, { once: true });
   }
 
   async accept(page: Page): Promise<void> {
@@ -144,9 +140,8 @@ class Batches implements Delivery {
   }
 
   async close(): Promise<void> {
-    const { clock, stop } = this.#shard;
-    this.#over = true;
-    stop.removeEventListener("abort", this.#onStop);
+    const { clock } = this.#shard;
+    this.#pump.close();
     this.#wait.end();
     await this.#calls.untilOver();
     await this.#failures.close();
@@ -212,8 +207,7 @@ class Batches implements Delivery {
   }
 
   #mayStart(): boolean {
-    const { stop } = this.#shard;
-    if (this.#over || stop.aborted || this.#calls.running >= this.#policy.concurrency) return false;
+    if (this.#pump.isClosed || this.#calls.running >= this.#policy.concurrency) return false;
     return this.#due.length > 0 || this.#isComplete();
   }
 
@@ -240,6 +234,7 @@ class Batches implements Delivery {
     if (attempts > 1) telemetry.add("handler_attempts", 1, { shardId });
     telemetry.record("batch_size", given.records.length, {});
     const startedAt = clock.monotonic();
+    this.#pump.look();
     const open = this.#calls.open();
     let answer: unknown;
     try {
@@ -253,7 +248,6 @@ class Batches implements Delivery {
     }
     this.#calls.release(open);
     this.#metrics.took(clock.monotonic() - startedAt, given.records.length);
-    this.#pump.look();
     this.#answered(given.batch, answer);
   }
 

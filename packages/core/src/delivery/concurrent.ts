@@ -9,7 +9,7 @@ import type { DeliveredShard, Delivery, DeliveryStatus, OpenDelivery } from "./d
 import { Failures } from "./failures.ts";
 import { HandledMetrics } from "./handled-metrics.ts";
 import type { HandlerCall } from "./handler-call.ts";
-import { HandlerCalls } from "./handler-calls.ts";
+import { HandlerCalls, type OpenCall } from "./handler-calls.ts";
 import { laneOf, type LaneOf } from "./lane-of.ts";
 import { Lanes } from "./lanes.ts";
 import { Pump } from "./pump.ts";
@@ -61,15 +61,9 @@ class Concurrent implements Delivery {
   #laneFailure: { readonly error: unknown } | undefined;
   /** Records that were started, or are in lanes, and are not finished. */
   #unfinished = 0;
-  /** Nothing starts any more. */
-  #over = false;
   /** Records that a handler was done with at once, since when. */
   #synchronous = 0;
   #synchronousSince = 0;
-  readonly #onStop = (): void => {
-    this.#over = true;
-    this.#pump.wake();
-  };
 
   constructor(
     handler: Handler,
@@ -105,9 +99,7 @@ class Concurrent implements Delivery {
     this.#pump = new Pump(shard, this.#gate, {
       start: () => this.#startAll(),
       rest: () => this.#rest(),
-      over: () => (this.#over = true),
     });
-    shard.stop.addEventListener("abort", this.#onStop, { once: true });
   }
 
   async accept(page: Page): Promise<void> {
@@ -143,9 +135,8 @@ class Concurrent implements Delivery {
   }
 
   async close(): Promise<void> {
-    const { clock, stop } = this.#shard;
-    this.#over = true;
-    stop.removeEventListener("abort", this.#onStop);
+    const { clock } = this.#shard;
+    this.#pump.close();
     await this.#calls.untilOver();
     await this.#failures.close();
     this.#calls.close();
@@ -169,7 +160,7 @@ class Concurrent implements Delivery {
   }
 
   #mayStart(): boolean {
-    return this.#calls.running < this.#concurrency && !this.#over;
+    return this.#calls.running < this.#concurrency && !this.#pump.isClosed;
   }
 
   /**
@@ -239,9 +230,7 @@ class Concurrent implements Delivery {
     const job = this.#pass(page, unseen, ordinal);
     job.attempts = 1;
     this.#lanes.enter(job);
-    if (failure === undefined) {
-      return this.#calls.await(open, job, answer as PromiseLike<unknown>, this.#gate.lookedAt);
-    }
+    if (failure === undefined) return this.#await(open, job, answer as PromiseLike<unknown>);
     this.#judge(job, failure.error, open.call);
     this.#calls.release(open);
   }
@@ -258,15 +247,19 @@ class Concurrent implements Delivery {
     let answer: unknown;
     try {
       answer = open.call.begin(this.#traced, given, job.attempts);
-      if (isPromiseLike(answer)) {
-        return this.#calls.await(open, job, answer, this.#gate.lookedAt);
-      }
+      if (isPromiseLike(answer)) return this.#await(open, job, answer);
     } catch (error) {
       this.#judge(job, error, open.call);
       return this.#calls.release(open);
     }
     this.#calls.release(open);
     this.#succeed(job, answer);
+  }
+
+  /** Beside an answer that is awaited, a look at the clock before the next start costs little. */
+  #await(open: OpenCall<RecordJob>, job: RecordJob, answer: PromiseLike<unknown>): void {
+    this.#calls.await(open, job, answer, this.#gate.lookedAt);
+    this.#pump.look();
   }
 
   /** The record at the cursor never gets to the handler. */

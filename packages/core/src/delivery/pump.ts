@@ -6,13 +6,11 @@ export interface PumpWork {
   readonly start: () => void;
   /** Nothing more starts for now. */
   readonly rest: () => void;
-  /** `start` threw: nothing starts any more. */
-  readonly over: () => void;
 }
 
 /**
  * Starts work whenever something that it waited for is there, and never from within a start. The gate
- * holds it back, and goes on by itself.
+ * holds it back, and goes on by itself. Nothing starts after a stop, whatever comes late.
  */
 export class Pump {
   readonly #shard: DeliveredShard;
@@ -24,12 +22,27 @@ export class Pump {
   #isGated = false;
   /** Something is finished that the store has to know before another record starts. */
   #unwritten = false;
+  #isClosed = false;
   #wake: () => void = () => {};
+  readonly #onStop = (): void => this.close();
 
   constructor(shard: DeliveredShard, gate: StartGate, work: PumpWork) {
     this.#shard = shard;
     this.#gate = gate;
     this.#work = work;
+    shard.stop.addEventListener("abort", this.#onStop, { once: true });
+  }
+
+  /** Nothing starts any more. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Nothing starts from now on. Idempotent. */
+  close(): void {
+    this.#isClosed = true;
+    this.#shard.stop.removeEventListener("abort", this.#onStop);
+    this.#wake();
   }
 
   /** Something that was awaited is there. */
@@ -78,13 +91,13 @@ export class Pump {
   }
 
   #run(): void {
-    if (this.#isPumping || this.#isGated) return;
+    if (this.#isClosed || this.#isPumping || this.#isGated) return;
     this.#isPumping = true;
     try {
       this.#work.start();
     } catch (error) {
       // Whoever has called is no reader.
-      this.#work.over();
+      this.#isClosed = true;
       this.#shard.fail(error);
     } finally {
       this.#isPumping = false;

@@ -98,13 +98,16 @@ function checkApplication({
 function checkStore(store: Store): void {
   const methods = ["openApplication", "getCheckpoints", "setCheckpoints"];
   checkMethods("store", store, methods, "a Store, such as SqliteStore");
-  const { flushIntervalMs, flush } = (store.capabilities ?? {}) as Partial<Store["capabilities"]>;
+  const capabilities = (store.capabilities ?? {}) as Partial<Store["capabilities"]>;
+  const { flushIntervalMs, flush, maxAheadBytes = 0 } = capabilities;
   const isInterval =
     typeof flushIntervalMs === "number" && flushIntervalMs >= 0 && flushIntervalMs <= MAX_TIMER_MS;
-  if (isInterval && (flush === "together" || flush === "spread")) return;
+  const isFlush = flush === "together" || flush === "spread";
+  if (isInterval && isFlush && Number.isSafeInteger(maxAheadBytes) && maxAheadBytes >= 0) return;
   throw new ConfigError(
     "store",
-    `its capabilities are missing or wrong: flushIntervalMs is a number from 0 to ${MAX_TIMER_MS}, and ` +
-      `flush "together" or "spread": see StoreCapabilities`,
+    `its capabilities are missing or wrong: flushIntervalMs is a number from 0 to ${MAX_TIMER_MS}, ` +
+      `flush "together" or "spread", and maxAheadBytes, if present, a whole number of at least 0: ` +
+      `see StoreCapabilities`,
   );
 }

@@ -210,7 +210,7 @@ export const METRICS = {
     attributes: ["state"],
     fold: "sum",
     description:
-      "Shards in this process's hand, by state: waiting, reading, handling, retrying, paused, draining, or abandoned with a handler that has not returned",
+      "Shards in this process's hand, by state: waiting, reading, handling, retrying, paused (by the store or the lease), paused-by-user, draining, or abandoned with a handler that has not returned",
   },
   lag: {
     kind: "gauge",
@@ -265,6 +265,14 @@ export const METRICS = {
     fold: "sum",
     description:
       "Keys whose later records wait, since one of theirs has failed and is not done yet",
+  },
+  ahead_bytes: {
+    kind: "gauge",
+    unit: "By",
+    attributes: ["shardId"],
+    fold: "max",
+    description:
+      "Text of what is done beyond the position, in the last checkpoint that the store has acknowledged",
   },
   buffer_bytes: {
     kind: "gauge",

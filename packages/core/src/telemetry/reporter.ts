@@ -20,7 +20,11 @@ const SHARD_GAUGES = {
   checkpoint_age: ({ unflushedForMs }: ShardStatus) => Math.round(unflushedForMs),
   records_in_flight: ({ recordsInFlight }: ShardStatus) => recordsInFlight,
   keys_held_up: ({ keysHeldUp }: ShardStatus) => keysHeldUp,
+  ahead_bytes: ({ acknowledged }: ShardStatus) =>
+    acknowledged?.kind === "position" ? (acknowledged.ahead?.length ?? 0) : 0,
 };
+/** A pause that the user asked for is a state of its own: nothing is wrong with it. */
+const REPORTED_STATES = [...SHARD_STATES, "paused-by-user"] as const;
 const SHARD_COUNTERS = knownCounters(true);
 const OWN_COUNTERS = knownCounters(false);
 const SHARD_GAUGE_NAMES = Object.keys(SHARD_GAUGES) as (keyof typeof SHARD_GAUGES)[];
@@ -65,7 +69,7 @@ export class Reporter {
   stop(): void {
     this.#cancel?.();
     this.#eventLoop?.stop();
-    for (const state of SHARD_STATES) this.#telemetry.remove("shards", { state });
+    for (const state of REPORTED_STATES) this.#telemetry.remove("shards", { state });
     this.#telemetry.remove("buffer_bytes", {});
     this.#reportOutages([]);
     this.#telemetry.remove("poll_delay", {});
@@ -107,8 +111,8 @@ export class Reporter {
 
   #report({ shards, troubles, bufferedBytes, pollDelayMs }: Reported): void {
     const telemetry = this.#telemetry;
-    for (const state of SHARD_STATES) {
-      const inState = shards.filter((shard) => shard.state === state);
+    for (const state of REPORTED_STATES) {
+      const inState = shards.filter((shard) => reportedState(shard) === state);
       telemetry.set("shards", inState.length, { state });
     }
     telemetry.set("buffer_bytes", bufferedBytes, {});
@@ -163,6 +167,10 @@ export class Reporter {
     }
     this.#telemetry.removeLeft(now - KEEPS_COUNTERS_MS);
   }
+}
+
+function reportedState({ state, pausedBy }: ShardStatus): (typeof REPORTED_STATES)[number] {
+  return state === "paused" && pausedBy === "user" ? "paused-by-user" : state;
 }
 
 interface KnownCounter {
