@@ -1,8 +1,8 @@
 /**
  * `npm run example -- NAME`: an example's own program, unchanged, with all it needs beside it: an
  * embedded Kinesis, the database, and a producer that puts a record twice a second. Until Ctrl-C,
- * or for `--seconds N`. `group` has its own course, on the store that `--store` names, and so have
- * `observability`, whose page takes `--port`, and those that end by themselves.
+ * or for `--seconds N`. `group` and `projection` have their own course, on the store that `--store` names,
+ * and so have `observability`, whose page takes `--port`, and those that end by themselves.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -14,7 +14,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { CreateStreamCommand } from "@aws-sdk/client-kinesis";
 import { startEmulator } from "@kc/emulator";
-import { runGroup } from "./group.ts";
+import { CONDUCTED, runConducted } from "./conducted.ts";
 import { runProgram } from "./program.ts";
 import { startService } from "./service.ts";
 
@@ -31,7 +31,13 @@ const CONSUMERS = {
 } as const;
 /** They bring what they need, and end by themselves. */
 const PROGRAMS = ["batch", "dead-letters", "parallel"];
-const NAMES = [...Object.keys(CONSUMERS), "producer", "group", "observability", ...PROGRAMS];
+const NAMES = [
+  ...Object.keys(CONSUMERS),
+  "producer",
+  ...Object.keys(CONDUCTED),
+  "observability",
+  ...PROGRAMS,
+];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -48,7 +54,7 @@ if (!NAMES.includes(name)) {
   );
   process.exit(2);
 }
-if (name === "group") process.exit(await runGroup(values.store));
+if (Object.hasOwn(CONDUCTED, name)) process.exit(await runConducted(name, values.store));
 if (PROGRAMS.includes(name)) process.exit(await runProgram(`${name}/dist/${name}.js`));
 if (name === "observability") {
   process.exit(await runProgram("observability/dist/observability.js", ["--port", values.port]));

@@ -1,0 +1,29 @@
+import { runProgram } from "./program.ts";
+import { startService, type ServiceName } from "./service.ts";
+
+const SERVICES: Readonly<Record<string, ServiceName | undefined>> = {
+  sqlite: undefined,
+  postgres: "postgres",
+  mysql: "mariadb",
+  redis: "redis",
+  dynamodb: "dynamodb",
+};
+
+/** The examples with many processes, which run on any of these stores. */
+export const CONDUCTED: Readonly<Record<string, readonly string[]>> = {
+  group: Object.keys(SERVICES),
+  projection: ["sqlite", "postgres"],
+};
+
+/** `npm run example -- group`: many processes on one of the stores. Answers with the exit code. */
+export async function runConducted(name: string, store: string): Promise<number> {
+  const stores = CONDUCTED[name] ?? [];
+  if (!stores.includes(store)) {
+    console.error(`--store: one of ${stores.join(", ")} is needed`);
+    return 2;
+  }
+  const service = await startService(SERVICES[store]);
+  const exitCode = await runProgram(`${name}/dist/${name}.js`, ["--store", store], service.env);
+  await service.close();
+  return exitCode;
+}

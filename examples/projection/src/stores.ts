@@ -1,0 +1,17 @@
+import { openPostgres } from "./postgres.ts";
+import { openSqlite } from "./sqlite.ts";
+import type { BalancesTable } from "./table.ts";
+
+/** A program of yours needs one of these. They find their database by the environment. */
+const STORES: Readonly<Record<string, () => Promise<BalancesTable>>> = {
+  sqlite: openSqlite,
+  postgres: openPostgres,
+};
+
+export const STORE_NAMES: readonly string[] = Object.keys(STORES);
+
+export async function openTable(store: string): Promise<BalancesTable> {
+  const open = Object.hasOwn(STORES, store) ? STORES[store] : undefined;
+  if (!open) throw new RangeError(`--store: one of ${STORE_NAMES.join(", ")} is needed`);
+  return open();
+}
