@@ -10,6 +10,7 @@ import { benchFlame } from "./flame/flame.ts";
 import { benchGroup } from "./group.ts";
 import { benchRead } from "./read/read.ts";
 import { benchShards } from "./shards.ts";
+import { benchTransactions } from "./transactions.ts";
 
 const BENCHMARKS: Readonly<Record<string, (args: readonly string[]) => Promise<object>>> = {
   read: benchRead,
@@ -22,6 +23,7 @@ const BENCHMARKS: Readonly<Record<string, (args: readonly string[]) => Promise<o
   flame: benchFlame,
   shards: benchShards,
   stores: benchStores,
+  transactions: benchTransactions,
 };
 
 const [name = "", ...args] = process.argv.slice(2);
