@@ -54,6 +54,25 @@ const inCbor = (arrival: unknown): object => ({
     ApproximateArrivalTimestamp: arrival,
   })),
 });
+/** As streams without keys have them. */
+const keyless = {
+  ...json,
+  Records: [
+    json.Records[0]!,
+    { ...json.Records[1]!, PartitionKey: undefined },
+    { ...json.Records[1]!, PartitionKey: "" },
+  ],
+};
+const keylessInCbor = {
+  ...keyless,
+  Records: keyless.Records.map(({ PartitionKey, ...record }) => ({
+    ...record,
+    // An encoder would write an undefined member as one that is there.
+    ...(PartitionKey !== undefined && { PartitionKey }),
+    Data: Buffer.from(record.Data, "base64"),
+    ApproximateArrivalTimestamp: new Tag(AT, 1),
+  })),
+};
 const closed = {
   Records: [],
   MillisBehindLatest: 0,
@@ -122,6 +141,8 @@ const REPLIES: readonly Case[] = [
     "a lag without an end",
     { headers: JSON_TYPE, body: JSON.stringify(json).replaceAll("86400000", "1e999") },
   ],
+  ["a page with a record without a key, and one with an empty key", ok(keyless)],
+  ["the same in CBOR", okCbor(keylessInCbor), ok(keyless)],
   ["an empty page", ok({ Records: [], NextShardIterator: "AAAA", MillisBehindLatest: 0 })],
   ["a shard's end", ok(closed)],
   ["a shard's end in CBOR", okCbor(closed), ok(closed)],

@@ -164,7 +164,7 @@ export function deadLetterOf(
   return {
     id: deadLetterId(key),
     ...key,
-    ...given({ streamARN, partitionKey: partitionKey === "" ? undefined : partitionKey }),
+    ...given({ streamARN, partitionKey }),
     data: record.data.slice(),
     approximateArrivalTimestamp: arrived,
     ...(retentionMs !== undefined && { retainedUntil: new Date(arrived.getTime() + retentionMs) }),
