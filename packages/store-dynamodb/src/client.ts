@@ -48,6 +48,11 @@ export class Client {
     return (await this.#send(command, options)) as Output;
   }
 
+  /** Aborts when the store is closed, with the error that calls reject with. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
+  }
+
   /** Undefined = it was written. Otherwise nothing was: a condition failed. @throws as `read` does */
   async write(command: object, options?: CallOptions): Promise<readonly Refusal[] | undefined> {
     try {

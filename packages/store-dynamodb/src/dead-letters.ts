@@ -3,12 +3,23 @@ import {
   GetItemCommand,
   PutItemCommand,
   ScanCommand,
+  type AttributeValue,
   type GetItemCommandOutput,
   type ScanCommandOutput,
 } from "@aws-sdk/client-dynamodb";
-import { ConfigError, KcError, StoreError, type CallOptions } from "@kc/core";
 import {
+  ConfigError,
+  KcError,
+  StoreError,
+  type CallOptions,
+  type DeadLetter,
+  type TransactionalDeadLetters,
+  type TransactionalStore,
+} from "@kc/core";
+import {
+  letterRowsOf,
   relayed,
+  StatementsDeadLetterTable,
   type LetterLimits,
   type LetterRow,
   type LetterStatements,
@@ -18,11 +29,33 @@ import type { Client } from "./client.ts";
 import { inParallel } from "./parallel.ts";
 import type { Item } from "./rows.ts";
 import { setUpTable, type TableShape } from "./schema.ts";
+import type { DynamoTransaction } from "./transaction.ts";
 
 /** An item has at most 400 KB, with the names of its attributes. */
 const LIMITS: LetterLimits = { most: 100, maxBytes: 4_000_000, maxRowBytes: 350_000 };
 const KEYS = [{ AttributeName: "id", KeyType: "HASH" }] as const;
 const LONGEST_NAME = 255;
+
+/** The dead letters of one store, by themselves or in its transactions. */
+export class DynamoDBDeadLetters
+  extends StatementsDeadLetterTable
+  implements TransactionalDeadLetters<DynamoTransaction>
+{
+  readonly store: TransactionalStore<DynamoTransaction>;
+  readonly #letters: DynamoDBLetters;
+
+  constructor(letters: DynamoDBLetters, store: TransactionalStore<DynamoTransaction>) {
+    super(letters);
+    this.store = store;
+    this.#letters = letters;
+  }
+
+  sendIn(tx: DynamoTransaction, letters: readonly DeadLetter[]): void {
+    for (const row of letterRowsOf(letters, LIMITS.maxRowBytes)) {
+      tx.write({ Put: this.#letters.putOf(row) });
+    }
+  }
+}
 
 /** The dead letters' table of one store: an item for each letter, by its id alone. */
 export class DynamoDBLetters implements LetterStatements {
@@ -50,11 +83,17 @@ export class DynamoDBLetters implements LetterStatements {
   }
 
   async put(rows: readonly LetterRow[], options: CallOptions): Promise<void> {
-    await this.#each(rows, options, ({ id, application, letter, data }) => {
-      const attributes = { id: { S: id }, application: { S: application }, letter: { S: letter } };
-      const Item = data === undefined ? attributes : { ...attributes, data: { B: data } };
-      return new PutItemCommand({ TableName: this.#shape.table, Item });
-    });
+    await this.#each(rows, options, (row) => new PutItemCommand(this.putOf(row)));
+  }
+
+  /** One letter's item and table. */
+  putOf({ id, application, letter, data }: LetterRow): {
+    readonly TableName: string;
+    readonly Item: Record<string, AttributeValue>;
+  } {
+    const attributes = { id: { S: id }, application: { S: application }, letter: { S: letter } };
+    const Item = data === undefined ? attributes : { ...attributes, data: { B: data } };
+    return { TableName: this.#shape.table, Item };
   }
 
   /** A scan, which reads the whole table in the end: letters are few. */

@@ -14,12 +14,17 @@ import {
   type SetCheckpointResult,
   type ShardPut,
   type StoreScope,
+  type TransactionalDeadLetters,
+  type TransactionalStore,
+  type TransactionalWrite,
+  type TransactionResult,
   type WorkerIdentity,
   type WorkerMembership,
 } from "@kc/core";
-import { advanceOutcome, relayed, singleResult, StatementsDeadLetterTable } from "@kc/core/adapter";
+import { advanceOutcome, relayed, singleResult } from "@kc/core/adapter";
+import { Claims } from "./claims.ts";
 import { Client } from "./client.ts";
-import { DynamoDBLetters } from "./dead-letters.ts";
+import { DynamoDBDeadLetters, DynamoDBLetters } from "./dead-letters.ts";
 import { DynamoDBLeases } from "./leases.ts";
 import { checkShardId, Namespaces } from "./namespaces.ts";
 import { checkOptions, checkWeight, type DynamoDBStoreOptions } from "./options.ts";
@@ -28,6 +33,8 @@ import { PartitionMemory } from "./partition-memory.ts";
 import { applicationOf, shardStateOf, writerOf, type Item } from "./rows.ts";
 import { checkpointsShape, setUpTable } from "./schema.ts";
 import * as statements from "./statements.ts";
+import type { DynamoTransaction } from "./transaction.ts";
+import { Transactions } from "./transactions.ts";
 
 /** Each of these lost to another writer who moved the shard meanwhile. */
 const TRIES = 30;
@@ -40,7 +47,7 @@ const TRIES = 30;
  * write is a transaction that compares the lease's own item and puts the copy back. The same for a
  * namespace that was not opened: the transaction sees that nobody else claims it.
  */
-export class DynamoDBStore implements LeaseStore {
+export class DynamoDBStore implements LeaseStore, TransactionalStore<DynamoTransaction> {
   readonly capabilities: LeaseStore["capabilities"] = {
     leases: true,
     fences: true,
@@ -50,6 +57,7 @@ export class DynamoDBStore implements LeaseStore {
   };
   readonly #client: Client;
   readonly #namespaces: Namespaces;
+  readonly #claims: Claims;
   readonly #memories: Map<string, PartitionMemory> = new Map();
 
   /** @throws ConfigError if an option is wrong. */
@@ -57,6 +65,7 @@ export class DynamoDBStore implements LeaseStore {
     const checked = checkOptions(options);
     this.#client = new Client(checked);
     this.#namespaces = new Namespaces(checked);
+    this.#claims = new Claims(this.#client, this.#namespaces);
   }
 
   /** Makes the table, on demand (PAY_PER_REQUEST), and waits until it is there. */
@@ -83,9 +92,12 @@ export class DynamoDBStore implements LeaseStore {
     options?: CallOptions,
   ): Promise<Checkpoint | undefined> {
     checkShardId(shardId);
-    const item = await this.#read(scope, shardId, options);
+    const { Item: item } = await this.#client.read<GetItemCommandOutput>(
+      statements.readItem(this.#namespaces.partition(scope), shardId),
+      options,
+    );
     // After it: what was read before the namespace was claimed belongs to no other scope.
-    await this.#isClaimed(scope, options);
+    await this.#claims.isClaimed(scope, options);
     return shardStateOf(item).checkpoint;
   }
 
@@ -104,7 +116,7 @@ export class DynamoDBStore implements LeaseStore {
       );
       for (const item of page.Items ?? []) {
         const shardId = item["shard_id"]?.S ?? "";
-        if (shardId === statements.APPLICATION) this.#learn(scope, item);
+        if (shardId === statements.APPLICATION) this.#claims.learn(scope, item);
         if (shardId.startsWith(statements.OWN_PREFIX)) continue;
         const { checkpoint } = shardStateOf(item);
         if (checkpoint !== undefined) checkpoints.set(shardId, checkpoint);
@@ -119,7 +131,7 @@ export class DynamoDBStore implements LeaseStore {
     write: CheckpointWrite,
     options?: CallOptions,
   ): Promise<SetCheckpointResult> {
-    const claimed = await this.#isClaimed(scope, options);
+    const claimed = await this.#claims.isClaimed(scope, options);
     return singleResult(write, await this.#write(scope, write, claimed, options));
   }
 
@@ -132,7 +144,7 @@ export class DynamoDBStore implements LeaseStore {
     writes: readonly CheckpointWrite[],
     options?: CallOptions,
   ): Promise<readonly BulkCheckpointResult[]> {
-    const claimed = await this.#isClaimed(scope, options);
+    const claimed = await this.#claims.isClaimed(scope, options);
     const { acknowledged } = this.#memory(scope);
     return relayed(options, async (own) => {
       const known = writes.map((write) => acknowledged.resultOf(write));
@@ -150,6 +162,21 @@ export class DynamoDBStore implements LeaseStore {
       acknowledged.clear();
       return writes.map((write, index) => answers.get(write) ?? known[index]!);
     });
+  }
+
+  /**
+   * What `work` writes by its transaction and the checkpoint are one TransactWriteItems, sent when `work`
+   * has ended. A failed condition of an item of `work`, or an item that DynamoDB refuses, is the work's
+   * failure, thrown as the SDK threw it.
+   */
+  transact<Value>(
+    scope: StoreScope,
+    write: TransactionalWrite,
+    work: (tx: DynamoTransaction) => Value | PromiseLike<Value>,
+    options?: CallOptions,
+  ): Promise<TransactionResult<Value>> {
+    const transactions = new Transactions(this.#client, this.#namespaces, this.#claims);
+    return transactions.transact(scope, write, work, options);
   }
 
   async resetCheckpoint(
@@ -175,7 +202,7 @@ export class DynamoDBStore implements LeaseStore {
       await this.#leases(scope, options).changed();
       return;
     }
-    this.#learn(scope, refusals[statements.ACTION.application]?.item);
+    this.#claims.learn(scope, refusals[statements.ACTION.application]?.item);
     const owner = refusals[statements.ACTION.lease]?.item?.["kc_owner"]?.S;
     throw new LeaseLostError(shardId, `${owner} holds it: stop it, or force the reset`);
   }
@@ -250,8 +277,8 @@ export class DynamoDBStore implements LeaseStore {
    * Dead letters in a table of their own, `{table}-dead-letters`, which its own `setup()` makes.
    * @throws ConfigError if that is longer than a table's name can be
    */
-  deadLetters(): DeadLetterTable {
-    return new StatementsDeadLetterTable(new DynamoDBLetters(this.#client));
+  deadLetters(): DeadLetterTable & TransactionalDeadLetters<DynamoTransaction> {
+    return new DynamoDBDeadLetters(new DynamoDBLetters(this.#client), this);
   }
 
   async close(): Promise<void> {
@@ -301,7 +328,7 @@ export class DynamoDBStore implements LeaseStore {
         options,
       );
       if (refusals === undefined) return result;
-      this.#learn(scope, refusals[statements.ACTION.application]?.item);
+      this.#claims.learn(scope, refusals[statements.ACTION.application]?.item);
       if (refusals[statements.ACTION.lease]?.failed) return { outcome: "lease-lost" };
       item = refusals[statements.ACTION.shard]?.item;
     }
@@ -310,30 +337,5 @@ export class DynamoDBStore implements LeaseStore {
       `DynamoDB table ${partition.table}: ${shardId} was moved by others ${TRIES} times meanwhile`,
       { retryable: true },
     );
-  }
-
-  async #read(
-    scope: StoreScope,
-    sortKey: string,
-    options: CallOptions | undefined,
-  ): Promise<Item | undefined> {
-    const { Item: item } = await this.#client.read<GetItemCommandOutput>(
-      statements.readItem(this.#namespaces.partition(scope), sortKey),
-      options,
-    );
-    return item;
-  }
-
-  /** False = it is not claimed. @throws NamespaceConflictError if another scope has. */
-  async #isClaimed(scope: StoreScope, options: CallOptions | undefined): Promise<boolean> {
-    if (this.#namespaces.isClaimed(scope)) return true;
-    this.#learn(scope, await this.#read(scope, statements.APPLICATION, options));
-    return this.#namespaces.isClaimed(scope);
-  }
-
-  /** @throws NamespaceConflictError if this application row is another scope's. */
-  #learn(scope: StoreScope, item: Item | undefined): void {
-    if (item !== undefined) this.#namespaces.learn(scope, applicationOf(item));
-    this.#namespaces.isClaimed(scope);
   }
 }

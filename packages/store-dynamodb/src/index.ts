@@ -1,2 +1,3 @@
 export { DynamoDBStore } from "./dynamodb-store.ts";
 export type { DynamoDBClientLike, DynamoDBStoreOptions } from "./options.ts";
+export type { DynamoTransaction } from "./transaction.ts";

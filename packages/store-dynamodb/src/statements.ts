@@ -1,13 +1,21 @@
 import {
   GetItemCommand,
   QueryCommand,
+  TransactGetItemsCommand,
   TransactWriteItemsCommand,
   UpdateItemCommand,
   type AttributeValue,
   type ConditionCheck,
   type TransactWriteItem,
 } from "@aws-sdk/client-dynamodb";
-import type { ApplicationRow, Checkpoint, Fence, StoreScope } from "@kc/core";
+import {
+  checkpointAt,
+  type ApplicationRow,
+  type Checkpoint,
+  type Fence,
+  type StoreScope,
+  type TransactionalWrite,
+} from "@kc/core";
 import { aheadColumn, NO_NUMBER, sharedNumber } from "@kc/core/adapter";
 import { applicationItem, isInside, orderedText, shardItem, writerOf, type Item } from "./rows.ts";
 
@@ -154,13 +162,37 @@ export const advance = (
   });
 };
 
+/**
+ * The same with the user's items behind it, where nothing is stored at `from` or beyond. Without a token of
+ * ours: the service answers a repeated token with success and writes nothing, also after a reset.
+ */
+export const advanceWith = (
+  partition: Partition,
+  { shardId, checkpoint, fence, from }: TransactionalWrite,
+  items: readonly TransactWriteItem[],
+): TransactWriteItemsCommand => {
+  const { UpdateExpression, values } = setCheckpoint(checkpoint, writerOf(fence));
+  const update = {
+    ...at(partition, shardId),
+    UpdateExpression,
+    ConditionExpression: `kc_writer = :writer AND ${IS_OURS} AND kc_checkpoint < :from`,
+    ExpressionAttributeValues: { ...values, ":from": { S: orderedText(checkpointAt(from)) } },
+    ...TELL,
+  };
+  return transaction([{ Update: update }, ...items]);
+};
+
+/** An item as no transaction that is half committed leaves it: GetItem may see it before the others. */
+export const readCommitted = (partition: Partition, sortKey: string): TransactGetItemsCommand =>
+  new TransactGetItemsCommand({ TransactItems: [{ Get: at(partition, sortKey) }] });
+
 /** Which refusal of `adopt` and `reset` is whose. */
 export const ACTION = { lease: 0, shard: 1, application: 2 } as const;
 
 /**
  * Writes a shard's item whose `kc_writer` is unknown, or whose namespace no call is known to
  * have claimed: the lease and the claim are compared in their own items, and nothing may have
- * changed since the shard's item was `seen`.
+ * changed since the shard's item was `seen`. The user's `items` come last.
  */
 export const adopt = (
   partition: Partition,
@@ -169,6 +201,7 @@ export const adopt = (
   fence: Fence | undefined,
   seen: Item | undefined,
   unclaimedBy: StoreScope | undefined,
+  items: readonly TransactWriteItem[] = [],
 ): TransactWriteItemsCommand => {
   const { UpdateExpression, values } = setCheckpoint(checkpoint, writerOf(fence));
   const { present, absent } = partsOf(seen);
@@ -190,6 +223,7 @@ export const adopt = (
       },
     },
     ...claimable(partition, unclaimedBy),
+    ...items,
   ]);
 };
 

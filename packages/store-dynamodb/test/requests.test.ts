@@ -77,6 +77,24 @@ describe("what a call sends", () => {
     expect(spy.take()).toStrictEqual(["UpdateItem"]);
   });
 
+  it("a transaction: one TransactWriteItems, with one item beside the handler's; the first of a shard two", async () => {
+    const { spy, store, open } = await spied();
+    await open();
+    const transact = (n: number) =>
+      store.transact(
+        scope,
+        { shardId, from: { sequenceNumber: number(n) }, checkpoint: at(n) },
+        () => undefined,
+      );
+    await transact(1);
+    expect(spy.take()).toStrictEqual(["TransactWriteItems", "TransactWriteItems"]);
+    await transact(2);
+    expect(spy.take()).toStrictEqual(["TransactWriteItems"]);
+    expect((spy.input as TransactWriteItemsCommandInput).TransactItems).toHaveLength(1);
+    await transact(2);
+    expect(spy.take(), "one that is done").toStrictEqual(["TransactWriteItems"]);
+  });
+
   it("a read: one GetItem; all shards: one Query; both of the primary", async () => {
     const { spy, store, open } = await spied();
     await open();
@@ -194,7 +212,7 @@ describe("what a call costs", () => {
 
 describe("the README's policy", () => {
   it("allows what consumers, groups and resets send, and no more, each to the application's own key", async () => {
-    const { spy, store } = await spied();
+    const { table, spy, store } = await spied();
     const [policy] = /\{\s+"Version"[^]*?\n\}/.exec(README)!;
     const { Statement } = JSON.parse(policy) as {
       Statement: { Action: string[]; Condition: Record<string, Record<string, string[]>> }[];
@@ -208,7 +226,7 @@ describe("the README's policy", () => {
       keys.add((Key ?? Item)?.["namespace"]?.S ?? values?.[":namespace"]?.S);
     };
     spy.before = (name) => {
-      if (name !== "TransactWriteItems") return note(name, spy.input);
+      if (!name.startsWith("Transact")) return note(name, spy.input);
       const { TransactItems = [] } = spy.input as TransactWriteItemsCommandInput;
       for (const each of TransactItems) {
         const [[kind, input]] = Object.entries(each) as [[string, Named]];
@@ -216,6 +234,18 @@ describe("the README's policy", () => {
       }
     };
     await leaseStoreRound(store, scope);
+    const write = { shardId, from: { sequenceNumber: number(1) }, checkpoint: at(1) };
+    await store.transact(scope, write, () => undefined);
+    const refused = store.transact(scope, { ...write, from: { sequenceNumber: number(2) } }, (tx) =>
+      tx.write({
+        ConditionCheck: {
+          TableName: table.name,
+          Key: { namespace: { S: namespace }, shard_id: { S: "an order" } },
+          ConditionExpression: "attribute_exists(shard_id)",
+        },
+      }),
+    );
+    await expect(refused).rejects.toMatchObject({ name: "TransactionCanceledException" });
     await store.resetCheckpoint(scope, shardId, at(0));
     await store.resetCheckpoint(scope, shardId, undefined, { force: true });
     expect([...actions].toSorted()).toStrictEqual(Action.toSorted());

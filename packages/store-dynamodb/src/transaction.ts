@@ -1,0 +1,49 @@
+import type { TransactWriteItem } from "@aws-sdk/client-dynamodb";
+import { StoreError } from "@kc/core";
+
+/**
+ * What a handler of `scanTransaction` writes: items of one TransactWriteItems, which is sent with the
+ * checkpoint once the handler has returned.
+ */
+export interface DynamoTransaction {
+  /**
+   * Adds a Put, Update, Delete or ConditionCheck, in the SDK's form (see `marshall` of
+   * `@aws-sdk/util-dynamodb`). Each of another item: DynamoDB refuses two on one.
+   * @throws StoreError TRANSACTION_MISUSED beyond 97 items, and once the handler has returned
+   */
+  write(...items: readonly TransactWriteItem[]): void;
+}
+
+/** DynamoDB takes 100. The store's own: the checkpoint, and at first the lease and the application. */
+export const MOST_ITEMS = 97;
+
+export class CollectedItems implements DynamoTransaction {
+  readonly items: TransactWriteItem[] = [];
+  readonly #shardId: string;
+  #isOver = false;
+
+  constructor(shardId: string) {
+    this.#shardId = shardId;
+  }
+
+  write(...items: readonly TransactWriteItem[]): void {
+    if (this.#isOver) throw this.#misused("the transaction is over: await all in the handler");
+    if (this.items.length + items.length > MOST_ITEMS) {
+      throw this.#misused(
+        `a transaction of DynamoDB takes ${MOST_ITEMS} items beside the checkpoint: lower maxRecords, or ` +
+          "write fewer items a record",
+      );
+    }
+    this.items.push(...items);
+  }
+
+  /** What is written later is refused. */
+  end(): void {
+    this.#isOver = true;
+  }
+
+  #misused(why: string): StoreError {
+    const shardId = this.#shardId;
+    return new StoreError("TRANSACTION_MISUSED", `${shardId}: ${why}`, { shardId });
+  }
+}

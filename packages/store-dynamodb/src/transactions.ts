@@ -1,0 +1,153 @@
+import type { TransactGetItemsCommandOutput, TransactWriteItem } from "@aws-sdk/client-dynamodb";
+import {
+  StoreError,
+  type CallOptions,
+  type CheckpointInResult,
+  type StoreScope,
+  type TransactionalWrite,
+  type TransactionResult,
+} from "@kc/core";
+import { isAtOrBeyond, unlessAborted } from "@kc/core/adapter";
+import type { Claims } from "./claims.ts";
+import type { Client } from "./client.ts";
+import { refusalsOf, type Refusal } from "./errors.ts";
+import { checkShardId, type Namespaces } from "./namespaces.ts";
+import { shardStateOf, writerOf, type Item } from "./rows.ts";
+import * as statements from "./statements.ts";
+import { CollectedItems, type DynamoTransaction } from "./transaction.ts";
+
+/** Each of these lost to another writer who moved the shard meanwhile. */
+const TRIES = 30;
+/** They say nothing of the user's items. */
+const UNKNOWN_OUTCOME: ReadonlySet<string> = new Set(["STORE_UNAVAILABLE", "STORE_CLOSED"]);
+
+/** A request with the user's items behind the store's own actions. */
+interface Request {
+  readonly command: object;
+  readonly items: readonly TransactWriteItem[];
+  /** How many actions are the store's own, and which of them is the shard's. */
+  readonly own: number;
+  readonly shard: number;
+}
+
+interface Refused {
+  /** What became of the store's own actions. */
+  readonly own: readonly (Refusal | undefined)[];
+  /** What the user's items failed with; undefined = the store's own actions did. */
+  readonly failure: { readonly error: unknown } | undefined;
+}
+
+/** Transactions of items that a handler collects, each with the checkpoint in one TransactWriteItems. */
+export class Transactions {
+  readonly #client: Client;
+  readonly #namespaces: Namespaces;
+  readonly #claims: Claims;
+
+  constructor(client: Client, namespaces: Namespaces, claims: Claims) {
+    this.#client = client;
+    this.#namespaces = namespaces;
+    this.#claims = claims;
+  }
+
+  async transact<Value>(
+    scope: StoreScope,
+    write: TransactionalWrite,
+    work: (tx: DynamoTransaction) => Value | PromiseLike<Value>,
+    { signal }: CallOptions = {},
+  ): Promise<TransactionResult<Value>> {
+    checkShardId(write.shardId);
+    const { closing } = this.#client;
+    const stop = signal === undefined ? closing : AbortSignal.any([closing, signal]);
+    stop.throwIfAborted();
+    const tx = new CollectedItems(write.shardId);
+    let value: Value;
+    try {
+      value = await unlessAborted(stop, work(tx));
+    } finally {
+      tx.end();
+    }
+    const result = await this.#commit(scope, write, tx.items, { signal: stop });
+    return result.outcome === "written" ? { outcome: "committed", value } : result;
+  }
+
+  /** @throws what the user's items failed with, as the SDK threw it */
+  async #commit(
+    scope: StoreScope,
+    write: TransactionalWrite,
+    items: readonly TransactWriteItem[],
+    options: CallOptions,
+  ): Promise<CheckpointInResult> {
+    const { shardId, fence, from } = write;
+    const partition = this.#namespaces.partition(scope);
+    const claimed = await this.#claims.isClaimed(scope, options);
+    /** What is known to be stored: nothing, until a refusal returns it. */
+    let item: Item | undefined;
+    let failure: Refused["failure"];
+    if (claimed) {
+      const command = statements.advanceWith(partition, write, items);
+      const request = { command, items, own: 1, shard: 0 };
+      const refused = await this.#send(scope, shardId, request, options);
+      if (refused === undefined) return { outcome: "written" };
+      item = refused.own[0]?.item;
+      failure = refused.failure;
+    }
+    for (let tries = 1; tries <= TRIES; tries += 1) {
+      const { checkpoint: stored, writer } = shardStateOf(item);
+      if (writer !== undefined && writer !== writerOf(fence)) return { outcome: "lease-lost" };
+      const isDone = stored !== undefined && isAtOrBeyond(stored, from);
+      if (isDone && writer !== undefined) return { outcome: "already-done", stored };
+      if (!isDone && failure !== undefined) throw failure.error;
+      // Only the lease's own item knows who may write. Of work that is done nothing else is written.
+      const command = statements.adopt(
+        partition,
+        shardId,
+        isDone ? stored : write.checkpoint,
+        fence,
+        item,
+        claimed ? undefined : scope,
+        isDone ? [] : items,
+      );
+      const { lease, shard, application } = statements.ACTION;
+      const request = { command, items: isDone ? [] : items, own: claimed ? 2 : 3, shard };
+      const refused = await this.#send(scope, shardId, request, options);
+      if (refused === undefined) {
+        return isDone ? { outcome: "already-done", stored } : { outcome: "written" };
+      }
+      this.#claims.learn(scope, refused.own[application]?.item);
+      if (refused.own[lease]?.failed === true) return { outcome: "lease-lost" };
+      item = refused.own[shard]?.item;
+      failure = refused.failure;
+    }
+    throw new StoreError(
+      "STORE_UNAVAILABLE",
+      `DynamoDB table ${partition.table}: ${shardId} was moved by others ${TRIES} times meanwhile`,
+      { retryable: true },
+    );
+  }
+
+  /**
+   * Undefined = it was written. An item of the user's may fail because an earlier try of the same work,
+   * whose answer was lost, has stored it: the shard is looked at before it counts as the work's failure.
+   */
+  async #send(
+    scope: StoreScope,
+    shardId: string,
+    { command, items, own, shard }: Request,
+    options: CallOptions,
+  ): Promise<Refused | undefined> {
+    try {
+      await this.#client.read(command, options);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      const refusals = refusalsOf(error.cause)?.slice(0, own) ?? [];
+      if (refusals.some(({ failed }) => failed)) return { own: refusals, failure: undefined };
+      if (items.length === 0 || UNKNOWN_OUTCOME.has(error.code)) throw error;
+      const look = statements.readCommitted(this.#namespaces.partition(scope), shardId);
+      const { Responses } = await this.#client.read<TransactGetItemsCommandOutput>(look, options);
+      const found: (Refusal | undefined)[] = [];
+      found[shard] = { failed: false, item: Responses?.[0]?.Item };
+      return { own: found, failure: { error: error.cause } };
+    }
+  }
+}
