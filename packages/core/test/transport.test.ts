@@ -1,10 +1,19 @@
 import { once } from "node:events";
 import { createServer as createHttpServer } from "node:http";
-import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import {
+  connect,
+  createServer,
+  isIP,
+  type AddressInfo,
+  type LookupFunction,
+  type Server,
+  type Socket,
+} from "node:net";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { createServer as createTlsServer, Server as TlsServer, type TLSSocket } from "node:tls";
 import { inspect } from "node:util";
+import { Worker } from "node:worker_threads";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { KinesisHttpHandler, type KinesisHttpHandlerOptions } from "../src/index.ts";
 import { REPLY_STARTED } from "../src/kinesis/transport/http-handler.ts";
@@ -595,6 +604,59 @@ test("a process that stands still longer than a connection may take loses none",
   );
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 650);
   expect(await Promise.all(calls)).toEqual(["200 ok", "200 ok"]);
+});
+
+test("a process that stands still longer than a reply may take loses none", async () => {
+  const peer = await Peer.of((socket) => socket.write(OK));
+  const handler = handlerOf({ requestTimeout: 500 });
+  await send(handler, peer);
+  const call = send(handler, peer);
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 650);
+  expect(await call).toBe("200 ok");
+});
+
+/** In a thread of its own: it lets nobody in, and drops whoever finds no place in its line, until it is woken. */
+const BUSY_SERVER = `
+  const { parentPort, workerData: { tls, woken } } = require("node:worker_threads");
+  const server = require("node:tls").createServer(tls, (socket) => {
+    socket.on("error", () => {});
+    socket.once("data", () => socket.write("HTTP/1.1 200 OK\\r\\ncontent-length: 2\\r\\n\\r\\nok"));
+  });
+  server.on("tlsClientError", () => {});
+  server.listen({ port: 0, host: "127.0.0.1", backlog: 1 }, () => {
+    parentPort.postMessage(server.address().port);
+    Atomics.wait(woken, 0, 0);
+  });
+`;
+
+test("a host's address that takes longer than 250 ms is waited for, where the other one refuses", async () => {
+  const woken = new Int32Array(new SharedArrayBuffer(4));
+  const worker = new Worker(BUSY_SERVER, { eval: true, workerData: { tls: SELF_SIGNED, woken } });
+  const others: Socket[] = [];
+  const wake = (): void => {
+    for (const socket of others) socket.destroy();
+    Atomics.store(woken, 0, 1);
+    Atomics.notify(woken, 0);
+  };
+  onTestFinished(async () => {
+    wake();
+    await worker.terminate();
+  });
+  const [port] = (await once(worker, "message")) as [number];
+  for (let place = 0; place < 2; place += 1) {
+    others.push(connect({ port, host: HOST }));
+    await once(others[place]!, "connect");
+  }
+  const lookup: LookupFunction = (_host, _options, found) => {
+    const both = [HOST, "::1"].map((address) => ({ address, family: isIP(address) }));
+    found(null, both);
+    setImmediate(wake);
+  };
+  // It finds no place, and asks again after a second.
+  const handler = handlerOf({ tls: { lookup, rejectUnauthorized: false } });
+  const peer = { port } as Peer;
+  const request = { protocol: "https:", hostname: "kinesis.test" };
+  expect(await send(handler, peer, request)).toBe("200 ok");
 });
 
 test("a request through a proxy, and one that is left to the SDK's handler, end in time", async () => {

@@ -4,6 +4,7 @@ import { brokenOff } from "../reply-memory.ts";
 import { ReplyBody } from "./reply-body.ts";
 import { timeoutError } from "./sdk-errors.ts";
 import { BadReplyError, parseReplyHead, type ReplyHead } from "./reply-head.ts";
+import { limitTime } from "./time-limit.ts";
 
 export interface HttpReply {
   readonly statusCode: number;
@@ -54,7 +55,8 @@ interface Exchange {
 /** A head is no longer: what Node's own client takes. */
 const SCRATCH = 16 * 1024;
 const KEEP_ALIVE_MS = 1000;
-const LATE_MS = 100;
+/** A packet that was lost is sent again after a second. */
+const ADDRESS_MS = 2000;
 
 /**
  * One connection, one request after another. The socket writes what it reads into the reply's own
@@ -76,10 +78,11 @@ export class Connection {
 
   constructor({ target, connectionTimeout, onSession, onClose }: ConnectionOptions) {
     this.#onClose = onClose;
-    const socket = openSocket(target, {
+    const reads = {
       buffer: () => this.#room(),
-      callback: (bytes) => this.#read(bytes),
-    });
+      callback: (bytes: number) => this.#read(bytes),
+    };
+    const socket = openSocket(target, reads, addressTimeout(connectionTimeout));
     this.#socket = socket;
     socket.setNoDelay(true);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
@@ -129,15 +132,9 @@ export class Connection {
 
   /** A connection that is not there in time fails as the SDK's own handler says it. */
   #limitConnecting({ tls }: ConnectTarget, connectionTimeout: number): void {
-    const due = performance.now() + connectionTimeout;
-    const message = `the connection was not there after ${connectionTimeout} ms`;
-    const end = (): void => this.destroy(timeoutError(message));
-    let timer = setTimeout(() => {
-      // The process stood still: the other end's answers may be here, and nobody has read them.
-      if (performance.now() - due > LATE_MS) timer = setTimeout(end, connectionTimeout);
-      else end();
-    }, connectionTimeout);
-    const cancel = (): void => clearTimeout(timer);
+    const cancel = limitTime(connectionTimeout, () =>
+      this.destroy(timeoutError(`the connection was not there after ${connectionTimeout} ms`)),
+    );
     this.#socket.once(tls === undefined ? "connect" : "secureConnect", cancel);
     this.#socket.once("close", cancel);
   }
@@ -244,8 +241,21 @@ function reusableUntil(keepAlive: string | undefined): number {
   return seconds === undefined ? Infinity : performance.now() + Number(seconds) * 1000 - 1000;
 }
 
-function openSocket({ hostname, port, tls }: ConnectTarget, onread: SocketReads): Socket {
+/**
+ * How long one of a host's addresses may take before the next one has its turn, in milliseconds. Node's
+ * own limit is 250 ms: a host that is farther away is not reached then.
+ */
+export function addressTimeout(connectionTimeout: number): number {
+  return connectionTimeout > 0 ? Math.min(ADDRESS_MS, connectionTimeout / 2) : ADDRESS_MS;
+}
+
+function openSocket(
+  { hostname, port, tls }: ConnectTarget,
+  reads: SocketReads,
+  autoSelectFamilyAttemptTimeout: number,
+): Socket {
   // The types want a Buffer, where any Uint8Array will do.
-  const options = { host: hostname, port, onread: onread as OnReadOpts };
+  const onread = reads as OnReadOpts;
+  const options = { host: hostname, port, onread, autoSelectFamilyAttemptTimeout };
   return tls === undefined ? connectTcp(options) : connectTls({ ...options, ...tls });
 }

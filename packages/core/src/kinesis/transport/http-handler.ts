@@ -15,6 +15,7 @@ import {
   streamHandler,
   type SdkHandler,
 } from "./sdk-handlers.ts";
+import { limitTime } from "./time-limit.ts";
 
 export interface KinesisHttpHandlerOptions {
   /** Connections to one endpoint, 1 to 10,000; further requests wait. Default 50. */
@@ -138,16 +139,16 @@ export class KinesisHttpHandler {
       abortSignal.addEventListener("abort", onAbort, { once: true });
       // oxlint-disable-next-line unicorn/prefer-add-event-listener -- it has no other way
     } else if (abortSignal) abortSignal.onabort = onAbort;
-    const timer =
+    const cancelLimit =
       requestTimeout > 0
-        ? setTimeout(() => cancellation.cancel(replyIsLate(requestTimeout)), requestTimeout)
+        ? limitTime(requestTimeout, () => cancellation.cancel(replyIsLate(requestTimeout)))
         : undefined;
     try {
       return await send(cancellation);
     } catch (error) {
       throw asTimeout(error);
     } finally {
-      clearTimeout(timer);
+      cancelLimit?.();
       abortSignal?.removeEventListener?.("abort", onAbort);
     }
   }

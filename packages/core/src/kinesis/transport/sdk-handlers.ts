@@ -4,6 +4,7 @@ import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { HttpProxyAgent, HttpsProxyAgent } from "hpagent";
 import { getProxyForUrl } from "proxy-from-env";
 import { ConfigError } from "../../errors.ts";
+import { addressTimeout } from "./connection.ts";
 
 /** The SDK's own handler of HTTP/1.1. */
 export type SdkHandler = NodeHttpHandler;
@@ -20,7 +21,11 @@ export function streamHandler({
   connectionTimeout,
   tls,
 }: SdkHandlerOptions): SdkHandler {
-  const sockets = { keepAlive: true, maxSockets };
+  const sockets = {
+    keepAlive: true,
+    maxSockets,
+    autoSelectFamilyAttemptTimeout: addressTimeout(connectionTimeout),
+  };
   return new NodeHttpHandler({
     connectionTimeout,
     throwOnRequestTimeout: true,
