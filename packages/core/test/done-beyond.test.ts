@@ -163,6 +163,31 @@ test("a worker that takes a shard over passes what the one before it has done an
   await lives.kill();
 });
 
+test("after a stop, the newest record that was done does not repeat, although those behind it are not met yet", async () => {
+  const world = await World.of();
+  const { clock } = world;
+  const lives = new Lives(world);
+  for (const text of texts(0, 11)) await world.put(text, text);
+  // r10 alone is done of those behind r0.
+  const quick = new Set(["r0", "r10"]);
+  lives.begin((record) => sleep(clock, quick.has(record.text()) ? 5 : 1e6), { concurrency: 20 });
+  await clock.advance(3000);
+  await lives.stop();
+  // r2 is in hand at the stop, and is done in time.
+  lives.begin((record) => sleep(clock, record.text() === "r2" ? 700 : 1e6), { concurrency: 2 });
+  await clock.advance(300);
+  await lives.stop();
+  expect(lives.done.map(({ text }) => text)).toEqual(["r0", "r10", "r2"]);
+  // It stays known while it is not met.
+  lives.begin(() => sleep(clock, 700), { concurrency: 1 });
+  await clock.advance(300);
+  await lives.stop();
+  lives.begin(() => sleep(clock, 5), { concurrency: 4 });
+  await clock.advance(3000);
+  expect(lives.done.map(({ text }) => text).toSorted()).toEqual(texts(0, 11).toSorted());
+  await lives.kill();
+});
+
 test("a store that keeps less than any text still has all records handled", async () => {
   const world = await World.of();
   const { clock } = world;

@@ -1,5 +1,5 @@
 /** `Ahead` as a checkpoint carries it: a text, as short as it can be, pure. */
-import { Ahead, type CountedRun, type Interval, type Run } from "./ahead.ts";
+import { Ahead, type CountedRun, type CountedRuns, type Interval, type Run } from "./ahead.ts";
 import type { Position } from "./position.ts";
 
 /** Longer texts are none of ours. */
@@ -11,7 +11,8 @@ const MOST_COUNTED = 36 ** COUNT_DIGITS - 1;
 /** Bits of the largest sequence number that a store keeps, and some more. */
 const MOST_BITS = 512;
 const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-const TEXT = /^([0-9a-z]{5})([0-9a-z]{2})([0-9a-z]{1,99})\.([\w-]+)(?:\.([\w-]+))?~[\w-]{5}$/;
+const TEXT =
+  /^([0-9a-z]{5})([0-9a-z]{2})([0-9a-z]{1,99})\.([\w-]+)(?:\.([\w-]*))?(?:\.([\w-]+))?~[\w-]{5}$/;
 
 /**
  * The text of as many runs as fit, the furthest left out first; undefined = nothing is done beyond the
@@ -20,13 +21,18 @@ const TEXT = /^([0-9a-z]{5})([0-9a-z]{2})([0-9a-z]{1,99})\.([\w-]+)(?:\.([\w-]+)
  */
 export function encodeAhead(
   watermark: Position,
-  runs: readonly CountedRun[],
+  { runs, lone }: CountedRuns,
   maxBytes: number,
 ): string | undefined {
   const ends = runs.flatMap(({ done }, index) => (done === false ? [] : [index + 1]));
   const from = BigInt(watermark.sequenceNumber);
   const textOf = (end: number): string => {
-    const text = encode(from, runs.slice(0, end));
+    const { last } = runs[end - 1]!;
+    const text = encode(
+      from,
+      runs.slice(0, end),
+      lone.filter(({ first }) => first <= last),
+    );
     return `${text}~${digestOf(watermark, text)}`;
   };
   const whole = ends.length === 0 ? undefined : textOf(ends.at(-1)!);
@@ -44,11 +50,11 @@ export function encodeAhead(
  * How many records are done; by how many bits numbers are shifted; how far the last done one lies
  * after the watermark; then where done and other records alternate, as differences of shifted numbers.
  * An aggregate that is done in part is a run by itself, among those that are not done: which of its
- * user records are done stands last.
+ * user records are done follows. Last come records that are known by themselves, by whole numbers.
  */
-function encode(from: bigint, runs: readonly CountedRun[]): string {
+function encode(from: bigint, runs: readonly CountedRun[], lone: readonly CountedRun[]): string {
   const shift = shiftOf(from, runs);
-  const count = runs.reduce((sum, run) => sum + run.count, 0);
+  const count = [...runs, ...lone].reduce((sum, run) => sum + run.count, 0);
   let [at, isDone, undone, lastPart] = [from >> shift, false, 0, 0];
   let [borders, parts, afterPart] = ["", "", false];
   const turn = (first: bigint): void => {
@@ -73,7 +79,8 @@ function encode(from: bigint, runs: readonly CountedRun[]): string {
   const head =
     base36(Math.min(count, MOST_COUNTED), COUNT_DIGITS) + base36(Number(shift), SHIFT_DIGITS);
   const furthest = (runs.at(-1)!.last - from).toString(36);
-  return `${head}${furthest}.${borders}${parts === "" ? "" : `.${parts}`}`;
+  const [partsAfter, loneAfter] = [parts === "" ? "" : `.${parts}`, loneDigits(from, lone)];
+  return `${head}${furthest}.${borders}${loneAfter === "" ? partsAfter : `.${parts}.${loneAfter}`}`;
 }
 
 /**
@@ -98,11 +105,14 @@ function shiftOf(from: bigint, runs: readonly Run[]): bigint {
 export function decodeAhead(watermark: Position, text: unknown): Ahead | undefined {
   if (typeof text !== "string" || text.length > LONGEST) return undefined;
   if (text.slice(-5) !== digestOf(watermark, text.slice(0, -6))) return undefined;
-  const [, count, shiftDigits, furthest, borders, parts = ""] = TEXT.exec(text) ?? [];
+  const [, count, shiftDigits, furthest, borders, parts = "", single = ""] = TEXT.exec(text) ?? [];
   const shift = parseInt(shiftDigits ?? "", 36);
   const deltas = numbersOf(borders ?? "");
-  const done = partsOf(numbersOf(parts));
-  if (!(shift <= MOST_BITS) || deltas === undefined || done === undefined) return undefined;
+  const done = intervalsOf(numbersOf(parts));
+  const lone = intervalsOf(numbersOf(single));
+  if (!(shift <= MOST_BITS) || deltas === undefined || done === undefined || lone === undefined) {
+    return undefined;
+  }
   const from = BigInt(watermark.sequenceNumber);
   const end = from + bigint36(furthest!);
   const runs: Run[] = [];
@@ -111,7 +121,8 @@ export function decodeAhead(watermark: Position, text: unknown): Ahead | undefin
     const delta = deltas[index];
     if (delta !== undefined) at += delta;
     const next = delta === undefined ? end + 1n : at << BigInt(shift);
-    const run = { first, last: next - 1n, done: index % 2 === 1 || (done.get(index / 2) ?? false) };
+    const isDone = index % 2 === 1 || (done.get(BigInt(index >> 1)) ?? false);
+    const run = { first, last: next - 1n, done: isDone };
     if (run.last > end) return undefined;
     if (run.last >= run.first) runs.push(run);
     if (next > first) first = next;
@@ -119,7 +130,7 @@ export function decodeAhead(watermark: Position, text: unknown): Ahead | undefin
   const last = runs.at(-1);
   return last === undefined || last.done === false
     ? undefined
-    : new Ahead(parseInt(count!, 36), runs);
+    : new Ahead(parseInt(count!, 36), runs, loneRuns(from, lone));
 }
 
 /** 30 bits of FNV-1a: what was damaged, or belongs to another position, is not believed. */
@@ -144,16 +155,39 @@ function partDigits(intervals: readonly Interval[]): string {
   return text;
 }
 
-/** By the index of the run among those that are not done. */
-function partsOf(
+/** How far each lies behind the one before it, and what is done of it: without intervals all of it. */
+function loneDigits(from: bigint, lone: readonly Run[]): string {
+  let [at, text] = [from, ""];
+  for (const { first, done } of lone) {
+    text += digitsOf(first - at) + partDigits(typeof done === "object" ? done : []);
+    at = first;
+  }
+  return text;
+}
+
+function loneRuns(
+  from: bigint,
+  intervals: ReadonlyMap<bigint, readonly Interval[]>,
+): readonly Run[] {
+  return [...intervals].map(([behind, of]) => {
+    const number = from + behind;
+    return { first: number, last: number, done: of.length === 0 || of };
+  });
+}
+
+/**
+ * Of runs, by their index among those that are not done; of records known by themselves, by how far they
+ * lie behind the watermark.
+ */
+function intervalsOf(
   numbers: readonly bigint[] | undefined,
-): ReadonlyMap<number, readonly Interval[]> | undefined {
+): ReadonlyMap<bigint, readonly Interval[]> | undefined {
   if (numbers === undefined) return undefined;
-  const parts = new Map<number, readonly Interval[]>();
-  let [place, run] = [0, 0];
+  const parts = new Map<bigint, readonly Interval[]>();
+  let [place, run] = [0, 0n];
   const read = (): number => Number(numbers[place++] ?? NaN);
   while (place < numbers.length) {
-    run += read();
+    run += numbers[place++]!;
     const length = read();
     if (!(length <= numbers.length)) return undefined;
     const intervals: Interval[] = [];

@@ -28,15 +28,24 @@ export interface CountedRun extends Run {
   readonly count: number;
 }
 
+/** Runs in order, and records within them that are known by themselves, each a run of one. */
+export interface CountedRuns {
+  readonly runs: readonly CountedRun[];
+  readonly lone: readonly CountedRun[];
+}
+
 /** What a checkpoint says of the records after it. */
 export class Ahead {
   /** User records that are done. */
   readonly count: number;
   readonly #runs: readonly Run[];
+  /** Records of which more is done than of their runs. */
+  readonly #lone: ReadonlyMap<bigint, Run>;
 
-  constructor(count: number, runs: readonly Run[]) {
+  constructor(count: number, runs: readonly Run[], lone: readonly Run[]) {
     this.count = count;
     this.#runs = runs;
+    this.#lone = new Map(lone.map((run) => [run.first, run]));
   }
 
   /** Is nothing known of the records after this one? */
@@ -46,10 +55,20 @@ export class Ahead {
 
   /** Is this record done? */
   includes(sequenceNumber: string, subSequenceNumber: number | undefined): boolean {
-    const done = this.runAt(sequenceNumber)?.done ?? false;
+    const done = this.doneAt(sequenceNumber) ?? false;
     if (typeof done === "boolean") return done;
     if (subSequenceNumber === undefined) return false;
     return done.some(({ first, last }) => first <= subSequenceNumber && subSequenceNumber <= last);
+  }
+
+  /** Is this record done, or which of its user records are? Undefined = nothing is known of it. */
+  doneAt(sequenceNumber: string): Run["done"] | undefined {
+    return (this.#lone.get(BigInt(sequenceNumber)) ?? this.runAt(sequenceNumber))?.done;
+  }
+
+  /** The records behind this one that are known by themselves. */
+  loneAfter(sequenceNumber: bigint): readonly Run[] {
+    return [...this.#lone.values()].filter(({ first }) => first > sequenceNumber);
   }
 
   /** The runs behind this record. */
@@ -62,7 +81,7 @@ export class Ahead {
     });
   }
 
-  /** The run of this record; undefined = nothing is known of it. */
+  /** The run in which this record lies; undefined = nothing is known of it. */
   runAt(sequenceNumber: string): Run | undefined {
     const number = BigInt(sequenceNumber);
     let [low, high] = [0, this.#runs.length];

@@ -1,4 +1,4 @@
-import type { Ahead, CountedRun, Interval, Run } from "./ahead.ts";
+import type { Ahead, CountedRun, CountedRuns, Interval, Run } from "./ahead.ts";
 
 /** A stream record some of whose user records were added. */
 interface Part {
@@ -56,12 +56,13 @@ export class Runs {
    * what an earlier checkpoint says.
    * @param unmet how many records are done by the earlier checkpoint that were not added yet
    */
-  end(last: string, earlier: Ahead | undefined, unmet: number): readonly CountedRun[] {
+  end(last: string, earlier: Ahead | undefined, unmet: number): CountedRuns {
     const theirs = earlier?.runAt(last);
-    if (theirs !== undefined) this.#mergePart(theirs);
+    const known = earlier?.doneAt(last);
+    this.#mergePart(known);
     this.#endPart();
     const isJoined = theirs !== undefined && this.#runs.length > 0;
-    if (isJoined) this.#joinNewest(last, theirs);
+    const newest = isJoined ? this.#joinNewest(last, theirs, known === true) : undefined;
     const runs = this.#runs.map(({ first, last: end, done, count }) => ({
       first: BigInt(first),
       last: BigInt(end),
@@ -69,16 +70,23 @@ export class Runs {
       count,
     }));
     const rest = earlier?.after(isJoined ? theirs.last : BigInt(last)) ?? [];
-    return [
-      ...runs,
-      ...rest.map((run, i) => ({ ...run, count: i === rest.length - 1 ? unmet : 0 })),
-    ];
+    const loneRest = earlier?.loneAfter(BigInt(last)) ?? [];
+    return {
+      runs: [
+        ...runs,
+        ...rest.map((run, i) => ({ ...run, count: i === rest.length - 1 ? unmet : 0 })),
+      ],
+      lone: [
+        ...(newest === undefined ? [] : [newest]),
+        ...loneRest.map((run) => ({ ...run, count: 0 })),
+      ],
+    };
   }
 
   /** User records of the newest record that are done, and come next. */
-  #mergePart({ done }: Run): void {
+  #mergePart(done: Run["done"] | undefined): void {
     const part = this.#part;
-    if (part === undefined || part.isWhole || typeof done === "boolean") return;
+    if (part === undefined || part.isWhole || typeof done !== "object") return;
     for (const { first, last } of done) {
       const next = (part.intervals.at(-1)?.last ?? -1) + 1;
       if (last >= next) addTo(part, Math.max(next, first), last);
@@ -86,13 +94,16 @@ export class Runs {
   }
 
   /**
-   * The newest record stays as the earlier checkpoint has it, together with the records behind it. What
-   * was done since is said once the next one was met: until then nobody knows where that begins, and a
-   * border right behind the newest record would make all borders as long as whole numbers.
+   * The newest record stays in the run of the earlier checkpoint, together with the records behind it:
+   * nobody knows where the next one begins, and a border right behind the newest record would make all
+   * borders as long as whole numbers. If more of it is done than of that run, it is answered with, to be
+   * kept by itself.
+   * @param wasDone was the newest record done as a whole, by the earlier checkpoint?
    */
-  #joinNewest(last: string, theirs: Run): void {
+  #joinNewest(last: string, theirs: Run, wasDone: boolean): CountedRun | undefined {
     const run = this.#runs.at(-1)!;
-    const { done, beforeLast, lastCount } = run;
+    const { beforeLast, lastCount } = run;
+    const done = wasDone || run.done;
     if (beforeLast === undefined) this.#runs.pop();
     else {
       run.last = beforeLast;
@@ -100,8 +111,11 @@ export class Runs {
     }
     const isPart = typeof done === "object" && typeof theirs.done === "object";
     const joined = isPart ? done : theirs.done;
-    this.#append(last, joined, joined === false ? 0 : lastCount);
+    const isLone = done !== false && joined !== true && joined !== done;
+    this.#append(last, joined, isLone || joined === false ? 0 : lastCount);
     this.#runs.at(-1)!.last = String(theirs.last);
+    const number = BigInt(last);
+    return isLone ? { first: number, last: number, done, count: lastCount } : undefined;
   }
 
   #endPart(): void {

@@ -38,7 +38,7 @@ class BoundedStore extends MemoryStore {
   }
 }
 
-/** Processes one after another on one store. Each is killed: what it has not flushed is gone. */
+/** Processes one after another on one store. Each is killed: what it has not flushed is gone. Or it stops. */
 export class Lives {
   readonly world: World;
   readonly data = new MemoryStoreData();
@@ -47,6 +47,7 @@ export class Lives {
   readonly done: { readonly text: string; readonly at: number; readonly life: number }[] = [];
   life = 0;
   readonly #kills: (() => void)[] = [];
+  readonly #stops = new Set<AbortController>();
 
   constructor(world: World) {
     this.world = world;
@@ -90,11 +91,19 @@ export class Lives {
     const scan = new Scan(resolved, world.kinesis, delivery, new Map(), new Pauses());
     const stop = new AbortController();
     scan.run(resolved.group, stop.signal).catch(() => {});
+    this.#stops.add(stop);
     this.#kills.push(() => {
       killed = true;
       void store.close();
       stop.abort();
     });
+  }
+
+  /** They end in order: handlers have their drain time, and what is done is flushed. */
+  async stop(): Promise<void> {
+    for (const stop of this.#stops) stop.abort();
+    this.#stops.clear();
+    await this.world.clock.advance(5000);
   }
 
   async kill(): Promise<void> {
