@@ -1,6 +1,8 @@
+import { PutRecordCommand } from "@aws-sdk/client-kinesis";
 import { describe, expect, test } from "vitest";
 import { sleep } from "../src/clock.ts";
 import {
+  checkpointAt,
   Consumer,
   LeaseGroup,
   MemoryDeadLetterQueue,
@@ -12,6 +14,7 @@ import {
   type TransactionalDeadLetters,
   type TransactionalStore,
 } from "../src/index.ts";
+import { aggregateOf, userRecord } from "./support/aggregates.ts";
 import {
   consumerOn,
   Database,
@@ -21,7 +24,7 @@ import {
   type OwnTransactional,
   type Transactional,
 } from "./support/effects.ts";
-import { World, type Run } from "./support/world.ts";
+import { STREAM, World, type Run } from "./support/world.ts";
 
 const FIVE = ["1", "2", "3", "4", "5"];
 
@@ -82,6 +85,26 @@ test("the end of a shard is checkpointed after its last transaction", async () =
   await world.clock.advance(10_000);
   expect(database.effects).toEqual(FIVE);
   expect(await database.stored()).toMatchObject({ kind: "shard-end" });
+});
+
+test("a transaction that ends inside an aggregate has the last whole record, for readers that know numbers alone", async () => {
+  const world = await worldWith("0");
+  const data = aggregateOf(["1", "2", "3", "4"].map((text) => userRecord("k", text)));
+  const put = { StreamName: STREAM, PartitionKey: "a", Data: data };
+  const first = (await world.kinesis.send(new PutRecordCommand(put))).SequenceNumber!;
+  const second = (await world.kinesis.send(new PutRecordCommand(put))).SequenceNumber!;
+  const store = new Database().open();
+  const run = await transacting(world, store, () => {}, { maxRecords: 2 });
+  await world.clock.advance(10_000);
+  await run.stop();
+  const before = world.numbers[0];
+  expect(store.transactions.map(({ checkpoint }) => checkpoint)).toEqual([
+    checkpointAt({ sequenceNumber: first, subSequenceNumber: 0, wholeSequenceNumber: before }),
+    checkpointAt({ sequenceNumber: first, subSequenceNumber: 2, wholeSequenceNumber: before }),
+    checkpointAt({ sequenceNumber: second, subSequenceNumber: 0, wholeSequenceNumber: first }),
+    checkpointAt({ sequenceNumber: second, subSequenceNumber: 2, wholeSequenceNumber: first }),
+    checkpointAt({ sequenceNumber: second, subSequenceNumber: 3, wholeSequenceNumber: first }),
+  ]);
 });
 
 test("a handler that throws stores nothing, and ends the scan", async () => {

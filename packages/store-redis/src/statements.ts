@@ -34,7 +34,8 @@ local function read()
     'at', 'sub', 'end', 'epoch', 'owner', 'gone', 'ahead', 'inside', 'whole')
   local whole = beside[9] or ''
   local ours
-  if beside[1] == '' and whole ~= '' and (number or whole) == whole then
+  -- A reset by an earlier version leaves the other two, and no sub-sequence number.
+  if beside[1] == '' and (beside[2] or '') ~= '' and whole ~= '' and (number or whole) == whole then
     number, ours = beside[8], true
   else
     number, whole = number or beside[1] or '', ''

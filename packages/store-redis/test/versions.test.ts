@@ -52,3 +52,21 @@ test("a position inside an aggregate is the last whole record to the version bef
   await client.hset(companion, { at: "8", sub: "", end: "" });
   expect(await openStore({ client }).getCheckpoint(scope, SHARD)).toStrictEqual(at(8));
 });
+
+test("a reset by the version before leaves no position inside an aggregate, whatever it leaves of ours", async () => {
+  const client = connect();
+  const scope = ownScope();
+  const [checkpoint, companion] = new ApplicationKeys("", scope).shard(SHARD);
+  const inside = checkpointAt({
+    sequenceNumber: "9",
+    subSequenceNumber: 4,
+    wholeSequenceNumber: "8",
+  });
+  expect((await openStore({ client }).setCheckpoint(scope, writeOf(inside))).outcome).toBe(
+    "written",
+  );
+  await client.del(checkpoint);
+  await client.hset(companion, { at: "", sub: "", end: "", ahead: "" });
+  await client.hincrby(companion, "epoch", 1);
+  expect(await openStore({ client }).getCheckpoint(scope, SHARD)).toBeUndefined();
+});

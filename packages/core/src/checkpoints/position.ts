@@ -84,7 +84,7 @@ export function positionOf({
   subSequenceNumber,
 }: {
   readonly sequenceNumber: string;
-  readonly subSequenceNumber: number | undefined;
+  readonly subSequenceNumber?: number | undefined;
 }): Position {
   return subSequenceNumber === undefined
     ? { sequenceNumber }

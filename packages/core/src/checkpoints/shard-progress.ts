@@ -105,6 +105,11 @@ export class ShardProgress {
     return this.#sequenceNumber === "" ? undefined : this.#watermark;
   }
 
+  /** The last record that is done as a whole, or what the shard's records begin with; undefined = not known. */
+  get wholeSequenceNumber(): string | undefined {
+    return this.#whole ?? this.#options.firstNumber();
+  }
+
   /**
    * The store has this checkpoint, in a transaction of its own or another's: what it covers is not written
    * again.
@@ -283,7 +288,7 @@ export class ShardProgress {
     const sequenceNumber = this.#sequenceNumber;
     const subSequenceNumber = this.#subSequenceNumber;
     if (subSequenceNumber === undefined) return checkpointAt({ sequenceNumber });
-    const wholeSequenceNumber = this.#whole ?? this.#options.firstNumber();
+    const { wholeSequenceNumber } = this;
     return checkpointAt({ sequenceNumber, subSequenceNumber, wholeSequenceNumber });
   }
 

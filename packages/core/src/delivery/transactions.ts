@@ -1,6 +1,6 @@
 import { backoffMs } from "../backoff.ts";
 import { fixedPatience } from "../checkpoints/patience.ts";
-import { checkpointAt, positionOf, type Position } from "../checkpoints/position.ts";
+import { checkpointAt, positionOf } from "../checkpoints/position.ts";
 import { StoreCalls } from "../checkpoints/store-calls.ts";
 import type { TransactionalWrite } from "../checkpoints/transactional-store.ts";
 import { isAtOrBeyond } from "../checkpoints/write-outcome.ts";
@@ -92,7 +92,7 @@ class Transactions {
   ): Promise<RunAgain | undefined> {
     const { transaction, handlerTimeoutMs } = this.#policy;
     // Before the handler can write into its records.
-    const write = this.#write(positionOf(records[0]!), positionOf(records.at(-1)!));
+    const write = this.#write(records);
     const { acknowledged } = this.#shard.progress;
     if (acknowledged !== undefined && isAtOrBeyond(acknowledged, write.from)) {
       return new RunAgain(acknowledged);
@@ -121,7 +121,7 @@ class Transactions {
   letters(table: TransactionalDeadLetters): DeadLetterQueue {
     return {
       send: async (letters, { signal }) => {
-        const write = this.#write(letters[0]!, letters.at(-1)!);
+        const write = this.#write(letters);
         const outcome = await this.#once(signal, () => this.#put(table, letters, write, signal));
         if (outcome.outcome === "failed") throw outcome.error;
         this.#settle(write, outcome);
@@ -141,9 +141,14 @@ class Transactions {
   }
 
   /** Of these records, in one transaction. */
-  #write(first: Position, last: Position): TransactionalWrite {
-    const { shardId, fence } = this.#shard;
-    const write = { shardId, from: first, checkpoint: checkpointAt(last) };
+  #write(records: readonly (ConsumerRecord | DeadLetter)[]): TransactionalWrite {
+    const { shardId, fence, progress } = this.#shard;
+    const last = positionOf(records.at(-1)!);
+    // Whatever lies before the last stream record is done with it.
+    const before = records.findLast(({ sequenceNumber: n }) => n !== last.sequenceNumber);
+    const wholeSequenceNumber = before?.sequenceNumber ?? progress.wholeSequenceNumber;
+    const checkpoint = checkpointAt({ ...last, wholeSequenceNumber });
+    const write = { shardId, from: positionOf(records[0]!), checkpoint };
     return fence === undefined ? write : { ...write, fence };
   }
 
