@@ -20,7 +20,10 @@ export interface AggregatorOptions {
   readonly stream: string;
   /** As in `AggregateOptions`. @default 51200 */
   readonly maxBytes?: number;
-  /** Requests in a row that put nothing before `put` gives up. @default 10 */
+  /**
+   * Requests in a row that put nothing, or listings in a row without a shard that took records, before
+   * `put` gives up. @default 10
+   */
   readonly maxAttempts?: number;
   /** The wait before another request, doubled with each, with full jitter. @default 100 */
   readonly minDelayMs?: number;
@@ -110,11 +113,28 @@ export class Aggregator {
     elsewhere: readonly Arrived[],
     signal: AbortSignal | undefined,
   ): Promise<readonly UserRecord[]> {
-    const shards = (this.#shards = await this.#look(signal));
+    const shards = await this.#lookFor(elsewhere, signal);
     if (shards === "any") return [];
     return elsewhere.flatMap(({ shardId, records }) =>
-      records.filter((record) => shards.has(shardId, hashKeyOf(record)) === false),
+      records.filter((record) => !shards.has(shardId, hashKeyOf(record))),
     );
+  }
+
+  /** A listing may be behind the stream: it is asked for until it names all shards that took something. */
+  async #lookFor(
+    elsewhere: readonly Arrived[],
+    signal: AbortSignal | undefined,
+  ): Promise<ShardMap | "any"> {
+    for (let attempt = 1; ; attempt += 1) {
+      const shards = (this.#shards = await this.#look(signal));
+      if (shards === "any") return shards;
+      const unknown = elsewhere.find(({ shardId }) => !shards.names(shardId));
+      if (unknown === undefined) return shards;
+      if (attempt === this.#options.maxAttempts) {
+        throw new Error(`ListShards does not name ${unknown.shardId}, which took records`);
+      }
+      await this.#pause(attempt, signal);
+    }
   }
 
   async #look(signal: AbortSignal | undefined): Promise<ShardMap | "any"> {

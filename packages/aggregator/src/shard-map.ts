@@ -50,10 +50,15 @@ export class ShardMap {
     return range !== undefined && range.start <= hashKey ? range.shardId : undefined;
   }
 
-  /** Undefined = the listing does not name the shard. */
-  has(shardId: string, hashKey: bigint): boolean | undefined {
+  /** Is the shard in the listing? */
+  names(shardId: string): boolean {
+    return this.#byId.has(shardId);
+  }
+
+  /** Does the hash key belong to this shard of the listing? */
+  has(shardId: string, hashKey: bigint): boolean {
     const range = this.#byId.get(shardId);
-    return range && range.start <= hashKey && hashKey <= range.end;
+    return range !== undefined && range.start <= hashKey && hashKey <= range.end;
   }
 }
 

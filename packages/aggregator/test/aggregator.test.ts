@@ -156,6 +156,44 @@ test("after a reshard, what came to the wrong shard is put again where it belong
   expect(lengths).toEqual([1, 1, 1]);
 });
 
+/** A stream that was split, and so many listings that do not show it. */
+async function splitBehind(listings: number) {
+  const kinesis = await stream(1);
+  const before = await kinesis.send(new ListShardsCommand({ StreamName: STREAM }));
+  const ShardToSplit = "shardId-000000000000";
+  const NewStartingHashKey = `${2n ** 127n}`;
+  await kinesis.send(
+    new SplitShardCommand({ StreamName: STREAM, ShardToSplit, NewStartingHashKey }),
+  );
+  let left = listings;
+  const client = {
+    async send(command: ListShardsCommand): Promise<unknown> {
+      if (command.constructor !== ListShardsCommand || left === 0) return kinesis.send(command);
+      left -= 1;
+      return before;
+    },
+  };
+  const options = { client, stream: STREAM, minDelayMs: 0, maxDelayMs: 0, maxAttempts: 3 };
+  return { kinesis, aggregator: new Aggregator(options) };
+}
+
+test("a listing that does not name the shard that took records is asked for again", async () => {
+  const { kinesis, aggregator } = await splitBehind(3);
+  await aggregator.put(records(1));
+  const lengths = [...(await read(kinesis)).values()].map((inside) => inside.length);
+  expect(lengths).toEqual([0, 1, 1]);
+});
+
+test("a listing that never names it fails with the records of which nobody knows where they belong", async () => {
+  const { aggregator } = await splitBehind(4);
+  const error: unknown = await aggregator.put(records(1)).catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ name: "PutError", records: records(1) });
+  const { cause } = error as PutError;
+  expect(cause).toMatchObject({
+    message: expect.stringMatching(/ListShards does not name shardId-/),
+  });
+});
+
 test("a stream that takes nothing fails with the records that it did not take", async () => {
   const given = records(1);
   const refusing = {
