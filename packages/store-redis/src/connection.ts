@@ -13,10 +13,10 @@ import type { Script } from "./statements.ts";
 /** One call of a script. */
 export interface ScriptCall {
   readonly keys: readonly string[];
-  readonly args: readonly string[];
+  readonly args: readonly (string | Buffer)[];
 }
 
-type Command = readonly [name: "evalsha" | "eval" | "scan", args: string[]];
+type Command = readonly [name: "evalsha" | "eval", args: (string | Buffer)[]];
 type Reply = { readonly value: unknown } | { readonly error: unknown };
 
 /** So many keys are looked at in one round trip: about a millisecond of the server's time. */
@@ -143,6 +143,11 @@ export class Connection {
 
   get isCluster(): boolean {
     return this.#client.isCluster === true;
+  }
+
+  /** Aborts when the store is closed, with the error that calls reject with. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
   }
 
   /** Idempotent. Calls under way reject with STORE_CLOSED. */

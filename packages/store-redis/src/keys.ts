@@ -39,6 +39,12 @@ export class ApplicationKeys {
     return [checkpoint, companion(checkpoint, "shard")];
   }
 
+  /** A key of the user's in the slot of a shard: no key of ours. */
+  beside(shardId: string, name: string): string {
+    const [checkpoint] = this.shard(shardId);
+    return inSlotOf(checkpoint, `tx/${name}`);
+  }
+
   /** A SCAN's MATCH that finds all checkpoints of this application, and some other keys. */
   get pattern(): string {
     return `${this.#base.replaceAll(/[\\*?[\]]/g, String.raw`\$&`)}:*`;
@@ -58,7 +64,11 @@ export function hashTag(key: string): string | undefined {
 
 /** Another key in the same slot. No name of a shard has a slash, so it is the key of no checkpoint. */
 function companion(key: string, name: string): string {
-  return hashTag(key) === undefined ? `{${key}}:kc/${name}` : `${key}:kc/${name}`;
+  return inSlotOf(key, `kc/${name}`);
+}
+
+function inSlotOf(key: string, name: string): string {
+  return hashTag(key) === undefined ? `{${key}}:${name}` : `${key}:${name}`;
 }
 
 /** Names become UTF-8, in which all halves of characters would be the same. */

@@ -15,10 +15,18 @@ import {
   type SetCheckpointResult,
   type ShardPut,
   type StoreScope,
+  type TransactionalStore,
+  type TransactionalWrite,
+  type TransactionResult,
   type WorkerIdentity,
   type WorkerMembership,
 } from "@kc/core";
-import { checkClaim, singleResult, StatementsDeadLetterTable } from "@kc/core/adapter";
+import {
+  checkClaim,
+  singleResult,
+  StatementsDeadLetterTable,
+  unlessAborted,
+} from "@kc/core/adapter";
 import { Connection } from "./connection.ts";
 import { RedisLetters } from "./dead-letters.ts";
 import { refuseEviction } from "./eviction.ts";
@@ -36,12 +44,13 @@ import {
 } from "./rows.ts";
 import { findShards, untilAborted } from "./search.ts";
 import * as lua from "./statements.ts";
+import { CollectedCommands, commandError, type RedisTransaction } from "./transaction.ts";
 
 /**
  * Progress and leases in Redis: a server with or without replicas, or a cluster. There is no schema, so there
  * is no `setup`. The first call connects, not the constructor.
  */
-export class RedisStore implements LeaseStore {
+export class RedisStore implements LeaseStore, TransactionalStore<RedisTransaction> {
   readonly capabilities: LeaseStore["capabilities"] = {
     leases: true,
     fences: true,
@@ -146,14 +155,9 @@ export class RedisStore implements LeaseStore {
     const memory = this.#memory(scope);
     const shardIds = writes.map(({ shardId }) => shardId);
     await this.#list(scope, memory, shardIds, options);
-    const calls = writes.map(({ shardId, checkpoint, fence }) => ({
-      keys: memory.keys.shard(shardId),
-      args: [
-        ...memory.shard(shardId),
-        ...checkpointArguments(checkpoint),
-        ...(fence === undefined ? ["", ""] : [String(fence.epoch), fence.owner]),
-        relisted.get(shardId) ?? "",
-      ],
+    const calls = writes.map((write) => ({
+      keys: memory.keys.shard(write.shardId),
+      args: argumentsOf(memory, write, relisted.get(write.shardId)),
     }));
     const replies = await this.#connection.run(lua.ADVANCE_SHARD, calls, options);
     const shards = this.#learn(memory, shardIds, replies);
@@ -168,6 +172,69 @@ export class RedisStore implements LeaseStore {
     return shards.map((shard) =>
       shard.outcome === "gone" ? again.next().value! : resultOf(shard),
     );
+  }
+
+  /**
+   * The commands that `work` collects run in one script with the checkpoint, when `work` has ended. **Redis
+   * does not undo what a script has done**: where a command fails, those before it stand, the checkpoint is
+   * not written, and the error is the work's failure.
+   */
+  async transact<Value>(
+    scope: StoreScope,
+    write: TransactionalWrite,
+    work: (tx: RedisTransaction) => Value | PromiseLike<Value>,
+    { signal }: CallOptions = {},
+  ): Promise<TransactionResult<Value>> {
+    const { closing, isCluster } = this.#connection;
+    const stop = signal === undefined ? closing : AbortSignal.any([closing, signal]);
+    stop.throwIfAborted();
+    const { shardId } = write;
+    const { keys } = this.#memory(scope);
+    const own = keys.shard(shardId);
+    const keyOf = (name: string): string => keys.beside(shardId, name);
+    const tx = new CollectedCommands({ shardId, own, keyOf, isCluster });
+    let value: Value;
+    try {
+      value = await unlessAborted(stop, work(tx));
+    } finally {
+      tx.end();
+    }
+    const shard = await this.#commit(scope, write, tx, { signal: stop });
+    const { outcome, checkpoint } = shard;
+    if (outcome === "written") return { outcome: "committed", value };
+    if (outcome === "already-done" && checkpoint !== undefined) {
+      return { outcome, stored: checkpoint };
+    }
+    if (outcome === "lease-lost") return { outcome };
+    throw new Error(`the script answered ${outcome}`);
+  }
+
+  /** @param relisted as for `#advance`. @throws what a command of the handler's failed with */
+  async #commit(
+    scope: StoreScope,
+    write: TransactionalWrite,
+    tx: CollectedCommands,
+    options: CallOptions,
+    relisted?: string,
+  ): Promise<ShardReply> {
+    const memory = this.#memory(scope);
+    const { shardId, from } = write;
+    await this.#list(scope, memory, [shardId], options);
+    const call = {
+      keys: [...memory.keys.shard(shardId), ...tx.keys],
+      args: [
+        ...argumentsOf(memory, write, relisted),
+        from.sequenceNumber,
+        String(from.subSequenceNumber ?? ""),
+        ...tx.args,
+      ],
+    };
+    const [reply] = await this.#connection.run(lua.TRANSACT_SHARD, [call], options);
+    const [outcome, position = "", name = "", message = ""] = textsOf(reply);
+    if (outcome === "failed") throw commandError(position, name, message);
+    const [shard] = this.#learn(memory, [shardId], [reply]);
+    if (shard!.outcome !== "gone") return shard!;
+    return this.#commit(scope, write, tx, options, shard!.gone);
   }
 
   async resetCheckpoint(
@@ -396,6 +463,20 @@ function claim(scope: StoreScope, memory: Memory, text: string): void {
   const row = applicationOf(text);
   checkClaim(row, scope, "this place in Redis", "`keyPrefix`");
   memory.row = text;
+}
+
+/** Of a write, for a script: what was seen of the shard, the checkpoint, its fence, and `relisted`. */
+function argumentsOf(
+  memory: Memory,
+  { shardId, checkpoint, fence }: CheckpointWrite,
+  relisted = "",
+): readonly string[] {
+  return [
+    ...memory.shard(shardId),
+    ...checkpointArguments(checkpoint),
+    ...(fence === undefined ? ["", ""] : [String(fence.epoch), fence.owner]),
+    relisted,
+  ];
 }
 
 function resultOf({ outcome, checkpoint }: ShardReply): BulkCheckpointResult {

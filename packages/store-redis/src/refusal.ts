@@ -27,6 +27,7 @@ function commandsAt(message: string, { lua }: Script): string | undefined {
 function formOf(key: string): string {
   const letters = /\{kc:dead-letters\}\/\w+$/.exec(key)?.[0];
   if (letters !== undefined) return `…${letters}`;
+  if (!key.includes(":checkpoint:")) return "a key of the handler's";
   const own = /:kc\/\w+$/.exec(key)?.[0];
   return own === undefined ? "…:checkpoint:…" : `{…:checkpoint:…}${own}`;
 }

@@ -177,6 +177,41 @@ write(shard, to)
 return tell('written', shard)`,
 );
 
+/**
+ * Runs a handler's commands and moves the checkpoint, where nothing is stored at `from` or beyond. KEYS from
+ * the third on: each command's key. ARGV: as in ADVANCE_SHARD; then `from`, number and sub; then of each
+ * command its name, the number of its values, and these. The first write is one of ours, which no other
+ * needs: where the server takes none (a replica, no memory left), the script ends before a handler's command.
+ */
+export const TRANSACT_SHARD: Script = script(
+  SHARD,
+  `
+local shard = read()
+local seen = {number = ARGV[1], sub = ARGV[2], ended = ARGV[3], ahead = ARGV[4], epoch = ARGV[6]}
+local to = {number = ARGV[7], sub = ARGV[8], ended = ARGV[9], ahead = ARGV[10], whole = ARGV[11]}
+local epoch, owner = ARGV[12], ARGV[13]
+local from = {number = ARGV[15], sub = ARGV[16], ended = '', ahead = ''}
+if hasRegressed(shard, seen) then return answer('regressed', shard) end
+if owner ~= shard.owner or (owner ~= '' and epoch ~= shard.epoch) then
+  return answer('lease-lost', shard)
+end
+if shard.gone ~= ARGV[14] and shard.gone ~= '' then return answer('gone', shard) end
+if shard.number ~= '' and not isNumber(shard.number) then return answer('corrupt', shard) end
+if shard.number ~= '' and compare(from, shard) <= 0 then return answer('already-done', shard) end
+redis.call('HINCRBY', KEYS[2], 'epoch', 0)
+local place = 17
+for i = 3, #KEYS do
+  local name, last = ARGV[place], place + 1 + tonumber(ARGV[place + 1])
+  local reply = redis.pcall(name, KEYS[i], unpack(ARGV, place + 2, last))
+  if type(reply) == 'table' and reply.err then
+    return {'failed', tostring(i - 2), name, reply.err}
+  end
+  place = last + 1
+end
+write(shard, to)
+return tell('written', shard)`,
+);
+
 /** ARGV: where to, all empty = no checkpoint; '1' = the shard's owner loses it. */
 export const RESET_SHARD: Script = script(
   SHARD,

@@ -1,4 +1,9 @@
-import { leaseStoreConformance, leaseStoreRound, storeConformance } from "@kc/conformance";
+import {
+  leaseStoreConformance,
+  leaseStoreRound,
+  storeConformance,
+  transactionalStoreConformance,
+} from "@kc/conformance";
 import type { DeadLetter, StoreScope } from "@kc/core";
 import { startRedisCluster, type RedisClusterServer } from "@kc-internal/test-services";
 import { Cluster } from "ioredis";
@@ -16,6 +21,7 @@ import {
 } from "./support/cluster.ts";
 import { at, failure, numberAt, openStore, ownScope, SHARD, writeOf } from "./support/redis.ts";
 import { recovered } from "./support/recovered.ts";
+import { transactionalHarness } from "./support/transactional-harness.ts";
 
 let cluster: RedisClusterServer;
 let nodes: readonly ClusterNode[];
@@ -35,6 +41,9 @@ beforeEach(() => {
 
 storeConformance("RedisStore on a cluster", () => clusterHarness(cluster));
 leaseStoreConformance("RedisStore's leases on a cluster", () => clusterHarness(cluster));
+transactionalStoreConformance("RedisStore's transactions on a cluster", () =>
+  transactionalHarness(cluster),
+);
 
 function open(): RedisStore {
   const client = connectCluster(cluster);
@@ -69,6 +78,34 @@ describe("slots", () => {
     expect(found.size).toBe(shards.length);
     for (const [n, shardId] of shards.entries()) expect(found.get(shardId)).toStrictEqual(at(n));
     client.disconnect();
+  });
+});
+
+describe("a transaction's slot", () => {
+  it("of a transaction's keys is the shard's; another is refused before anything is sent", async () => {
+    const store = open();
+    const write = { shardId: SHARD, from: { sequenceNumber: numberAt(1) }, checkpoint: at(3) };
+    const keys = new ApplicationKeys("", scope);
+    const [checkpoint] = keys.shard(SHARD);
+    const own = keys.beside(SHARD, "list");
+    expect(await slotOf(own)).toBe(await slotOf(checkpoint));
+    const other = store.transact(scope, write, (tx) => {
+      tx.command("RPUSH", own, "a");
+      tx.command("RPUSH", "list", "a");
+    });
+    const error = await failure(other);
+    expect(error).toMatchObject({
+      code: "TRANSACTION_MISUSED",
+      message: expect.stringContaining("tx.key"),
+    });
+    const sent = await store.transact(scope, write, (tx) => {
+      tx.command("RPUSH", tx.key("list"), "a");
+      tx.command("SET", `{${checkpoint}}`, "b");
+    });
+    expect(sent.outcome).toBe("committed");
+    const client = connectCluster(cluster);
+    onTestFinished(() => client.disconnect());
+    expect(await client.lrange(own, 0, -1)).toStrictEqual(["a"]);
   });
 });
 

@@ -100,9 +100,12 @@ it("the keys are those in the README", async () => {
     key!.replace("billing", scope.application),
   );
   const [checkpoint, companion, application] = keys as [string, string, string];
-  expect(await client.get(checkpoint)).toBe(numberAt(1));
+  // Inside an aggregate: Go's key has the last whole record, of which nothing is known here.
+  expect(await client.get(checkpoint)).toBe("0");
   expect(await client.hgetall(companion)).toStrictEqual({
-    at: numberAt(1),
+    at: "",
+    inside: numberAt(1),
+    whole: "0",
     sub: "2",
     end: "",
     ahead: "",

@@ -57,7 +57,7 @@ export async function clusterHarness(cluster: RedisClusterServer): Promise<Lease
 }
 
 /** Each node is found at the address that leads to it. */
-function natMapOf(
+export function natMapOf(
   nodes: readonly Address[],
   addresses: readonly Address[],
 ): Record<string, Address> {

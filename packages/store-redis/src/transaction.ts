@@ -1,0 +1,131 @@
+import { StoreError } from "@kc/core";
+import { hashTag } from "./keys.ts";
+
+/** A text is sent as UTF-8, a number as its decimal digits. */
+export type RedisValue = string | number | Uint8Array;
+
+/**
+ * What a handler of `scanTransaction` writes: commands that the server runs in one script with the
+ * checkpoint, once the handler has returned. **Redis does not undo what a script has done**: if a command
+ * fails, those before it stand, the checkpoint is not written, and they run again with the batch.
+ */
+export interface RedisTransaction {
+  /** A key of the handler's in the shard's slot, beside the shard's own keys. */
+  key(name: string): string;
+  /**
+   * Adds a command that writes one key.
+   * @param name of the commands that the README lists, in any case: `RPUSH`
+   * @param key in a cluster one with the shard's hash tag: see `key`
+   * @throws StoreError TRANSACTION_MISUSED for another command, key or value, and once the handler has
+   * returned
+   */
+  command(name: string, key: string, ...args: readonly RedisValue[]): void;
+}
+
+/** They write, wait for nothing, and their first argument is their one key. */
+export const COMMANDS: ReadonlySet<string> = new Set(
+  [
+    "SET SETEX PSETEX SETNX GETSET APPEND SETRANGE INCR INCRBY INCRBYFLOAT DECR DECRBY SETBIT BITFIELD",
+    "HSET HSETNX HMSET HINCRBY HINCRBYFLOAT HDEL",
+    "LPUSH RPUSH LPUSHX RPUSHX LPOP RPOP LSET LINSERT LREM LTRIM",
+    "SADD SREM SPOP",
+    "ZADD ZINCRBY ZREM ZREMRANGEBYRANK ZREMRANGEBYSCORE ZREMRANGEBYLEX ZPOPMIN ZPOPMAX",
+    "XADD XDEL XTRIM XACK PFADD GEOADD",
+    "EXPIRE PEXPIRE EXPIREAT PEXPIREAT PERSIST",
+  ]
+    .join(" ")
+    .split(" "),
+);
+
+/** Lua passes on no more at once. */
+const MOST_ARGUMENTS = 4000;
+
+export interface TransactionPlace {
+  readonly shardId: string;
+  /** The store's own: no command may touch them. */
+  readonly own: readonly [checkpoint: string, companion: string];
+  readonly keyOf: (name: string) => string;
+  readonly isCluster: boolean;
+}
+
+export class CollectedCommands implements RedisTransaction {
+  /** The key of each command. */
+  readonly keys: string[] = [];
+  /** Of each command its name, the number of the values behind its key, and these. */
+  readonly args: (string | Buffer)[] = [];
+  readonly #place: TransactionPlace;
+  #isOver = false;
+
+  constructor(place: TransactionPlace) {
+    this.#place = place;
+  }
+
+  key(name: string): string {
+    return this.#place.keyOf(name);
+  }
+
+  command(name: string, key: string, ...args: readonly RedisValue[]): void {
+    if (this.#isOver) throw this.#misused("the transaction is over: await all in the handler");
+    const command = name.toUpperCase();
+    if (!COMMANDS.has(command)) {
+      throw this.#misused(
+        `${command} is no command for a transaction: it takes those that write one key, and the README of ` +
+          "@kc/store-redis lists them",
+      );
+    }
+    this.#checkKey(command, key);
+    if (args.length > MOST_ARGUMENTS) {
+      throw this.#misused(
+        `${command} has more than ${MOST_ARGUMENTS} values: split it into several commands`,
+      );
+    }
+    const values = args.map((value) => this.#valueOf(command, value));
+    this.keys.push(key);
+    this.args.push(command, String(values.length), ...values);
+  }
+
+  /** What is added later is refused. */
+  end(): void {
+    this.#isOver = true;
+  }
+
+  #checkKey(command: string, key: unknown): void {
+    const { own, isCluster } = this.#place;
+    if (typeof key !== "string" || key === "") throw this.#misused(`${command} needs a key`);
+    if (own.includes(key)) throw this.#misused(`${command}: that key is the store's own`);
+    if (isCluster && slotTextOf(key) !== slotTextOf(own[1])) {
+      throw this.#misused(
+        `${command}: in a cluster all keys of a transaction are in the shard's slot: make them by ` +
+          "tx.key(name), or give the store a keyPrefix with a hash tag, and your keys the same one",
+      );
+    }
+  }
+
+  #valueOf(command: string, value: unknown): string | Buffer {
+    if (typeof value === "string") return value;
+    if (typeof value === "number" && Number.isFinite(value)) return String(value);
+    if (value instanceof Uint8Array) {
+      return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+    }
+    throw this.#misused(`${command}: a value is a text, a finite number or bytes`);
+  }
+
+  #misused(why: string): StoreError {
+    const { shardId } = this.#place;
+    return new StoreError("TRANSACTION_MISUSED", `${shardId}: ${why}`, { shardId });
+  }
+}
+
+/** What the slot is computed from. */
+function slotTextOf(key: string): string {
+  return hashTag(key) ?? key;
+}
+
+/** A command of the handler's that the server refused: the handler's failure, as `ioredis` would throw it. */
+export function commandError(position: string, name: string, message: string): Error {
+  const error = new Error(
+    `${message} (${name}, command ${position} of the transaction; those before it stand, and run again)`,
+  );
+  error.name = "ReplyError";
+  return error;
+}
