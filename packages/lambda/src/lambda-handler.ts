@@ -64,10 +64,10 @@ function lambdaHandler(options: ResolvedLambdaOptions, open: OpenStream): Lambda
     const time = new TimeLeft(context, drainTimeoutMs, clock);
     try {
       const shards = shardsOf(event);
-      const undone = await Promise.all(
+      const outcomes = await Promise.allSettled(
         shards.map((shard) => deliver(streamOf(shard), shard, time, clock.now())),
       );
-      return answerOf(undone);
+      return answerOf(outcomes);
     } finally {
       time.close();
     }
@@ -108,7 +108,12 @@ function deliver(
   return stream.deliver({ shardId, records, millisBehindLatest, stop, abandon, drainTimeoutMs });
 }
 
-function answerOf(undone: readonly (string | undefined)[]): LambdaAnswer {
-  const failed = undone.filter((number) => number !== undefined);
-  return { batchItemFailures: failed.map((itemIdentifier) => ({ itemIdentifier })) };
+/** @throws the first fault that is no record's */
+function answerOf(outcomes: readonly PromiseSettledResult<string | undefined>[]): LambdaAnswer {
+  const batchItemFailures: LambdaAnswer["batchItemFailures"] = [];
+  for (const outcome of outcomes) {
+    if (outcome.status === "rejected") throw outcome.reason;
+    if (outcome.value !== undefined) batchItemFailures.push({ itemIdentifier: outcome.value });
+  }
+  return { batchItemFailures };
 }

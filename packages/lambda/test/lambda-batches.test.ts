@@ -1,4 +1,4 @@
-import type { BatchHandler } from "@kc/core";
+import type { BatchHandler, ConsumerRecord } from "@kc/core";
 import { FakeClock } from "@kc/emulator";
 import { expect, test } from "vitest";
 import { toLambdaBatchHandler } from "../src/index.ts";
@@ -77,4 +77,13 @@ test("batches of several keys run side by side, and the lowest record that is no
   const lambda = toLambdaBatchHandler(handler, { logger, concurrency: 4, maxRecords: 1 });
   const puts = ["a", "b", "c", "d"].map((data) => ({ key: data, data }));
   expect(await lambda(eventOf(puts))).toEqual(failuresAt(1));
+});
+
+test("of a batch with a record that does not decode, those before it are handled", async () => {
+  const { batches, handler } = keeping(() => undefined);
+  const decode = (record: ConsumerRecord): unknown => record.json();
+  const lambda = toLambdaBatchHandler(handler, { logger, decode });
+  expect(await lambda(eventOf(texts("1", "2", "{", "4", "{")))).toEqual(failuresAt(2));
+  expect(batches[0]).toBe("12");
+  expect(await lambda(eventOf(texts("{", "1"), 7))).toEqual(failuresAt(7));
 });

@@ -1,4 +1,5 @@
 import { MemoryDeadLetterQueue } from "@kc/core";
+import { FakeClock } from "@kc/emulator";
 import type {
   Context,
   KinesisStreamEvent,
@@ -111,4 +112,38 @@ test.for<[string, unknown]>([
   const refused = lambda(event as KinesisEvent);
   await expect(refused).rejects.toMatchObject({ code: "CONFIG_INVALID", option: "event" });
   await expect(refused).rejects.not.toThrow("secret");
+});
+
+test("a fault that is no record's is thrown when the handlers of the other shards have returned", async () => {
+  const clock = new FakeClock();
+  let running = 0;
+  const lambda = toLambdaHandler(
+    async (record) => {
+      if (record.text() === "bad") throw new Error("no");
+      running += 1;
+      await new Promise<void>((resolve) => void clock.setTimer(resolve, 100));
+      running -= 1;
+    },
+    { clock, logger, retry: { maxAttempts: 2, shouldRetry: () => "x" as never } },
+  );
+  const other = { data: "x", shardId: "shardId-000000000007" };
+  const answer = lambda(eventOf([{ data: "bad" }, other, other])).catch((error: unknown) => {
+    return { error, running };
+  });
+  await clock.advance(1000);
+  expect(await answer).toMatchObject({ error: { option: "retry.shouldRetry" }, running: 0 });
+});
+
+test("records are reported by their place, whatever their numbers", async () => {
+  const calls: string[] = [];
+  const event = eventOf(texts("bad", "a"));
+  const lambda = toLambdaHandler(
+    (record) => {
+      calls.push(record.text());
+      if (record.text() === "bad") throw new Error("no");
+    },
+    { logger },
+  );
+  expect(await lambda({ Records: event.Records.toReversed() })).toEqual(failuresAt(0));
+  expect(calls).toEqual(["a", "bad"]);
 });

@@ -154,6 +154,30 @@ test("a handler that runs on holds back its shard in the next invocation, and no
   expect(started.at(-1)).toBe("stuck of shardId-000000000006");
 });
 
+test("a handler that never returns holds back its shard in the next invocation alone, for half of drainTimeoutMs", async () => {
+  const clock = new FakeClock();
+  const { lines: kept, logger: own } = lines();
+  const started: number[] = [];
+  const lambda = toLambdaHandler(
+    () => {
+      started.push(clock.monotonic());
+      return started.length === 1 ? new Promise<void>(() => {}) : undefined;
+    },
+    { clock, logger: own },
+  );
+  // Lambda's own default: the drain time is half of it.
+  const invoke = async () => {
+    const answer = lambda(eventOf(texts("a", "b")), contextOf(clock, 3000));
+    await clock.advance(3000);
+    return answer;
+  };
+  expect(await invoke()).toEqual(failuresAt(0));
+  expect(await invoke()).toEqual({ batchItemFailures: [] });
+  expect(await invoke()).toEqual({ batchItemFailures: [] });
+  expect(started).toEqual([0, 3750, 3750, 6000, 6000]);
+  expect(kept).toContain("warn a handler that was given up has not returned: it is not waited for");
+});
+
 test("an invocation leaves no timer behind", async () => {
   const clock = new FakeClock();
   let set = 0;

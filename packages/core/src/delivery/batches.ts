@@ -254,14 +254,15 @@ class Batches implements Delivery {
   /**
    * The records of a batch that may be tried, as the handler gets them. The others are given up: as long
    * as their letters are under way, the later ones of their keys wait. In the order of the shard a letter
-   * comes in its turn, too.
+   * comes in its turn, too, and so does the end of the delivery in any order.
    */
   #given(batch: Batch): { readonly batch: Batch; readonly records: readonly ConsumerRecord[] } {
     const places: number[] = [];
     const behind: number[] = [];
     const heldUp = new Set<string>();
     const records: ConsumerRecord[] = [];
-    const inTurn = this.#policy.ordering === "shard" && this.#failures.sendsLetters;
+    const { ordering, onFailure } = this.#policy;
+    const inTurn = onFailure === "stop" || (ordering === "shard" && this.#failures.sendsLetters);
     for (const [place, job] of batch.records.entries()) {
       if (job.key !== undefined && heldUp.has(job.key)) {
         behind.push(place);

@@ -1,5 +1,5 @@
 import type { _Record as SdkRecord } from "@aws-sdk/client-kinesis";
-import { comparePositions, type Checkpoint } from "../checkpoints/position.ts";
+import type { Checkpoint } from "../checkpoints/position.ts";
 import { ShardProgress } from "../checkpoints/shard-progress.ts";
 import type { Clock } from "../clock.ts";
 import { aborted } from "../deadline.ts";
@@ -115,9 +115,7 @@ export class PushedDelivery {
     fail: (error: unknown) => void,
     progress: ShardProgress,
   ): Promise<void> {
-    const { shardId } = pushed;
-    // A handler that was given up may still have a record of this shard.
-    await Promise.race([this.#unfinished.get(shardId), aborted(stop)]);
+    await this.#untilFree(pushed, stop);
     if (stop.aborted) return;
     const delivery = this.#openDelivery(pushed, stop, fail, progress);
     try {
@@ -128,6 +126,20 @@ export class PushedDelivery {
     } finally {
       await delivery.close();
     }
+  }
+
+  /** A handler that was given up may still have a record of the shard. It has some time to return. */
+  async #untilFree({ shardId, drainTimeoutMs }: PushedRecords, stop: AbortSignal): Promise<void> {
+    const unfinished = this.#unfinished.get(shardId);
+    if (unfinished === undefined) return;
+    const returned = new AbortController();
+    void unfinished.then(() => returned.abort());
+    await this.#timer.sleep(drainTimeoutMs / 2, AbortSignal.any([stop, returned.signal]));
+    if (stop.aborted || returned.signal.aborted) return;
+    this.#telemetry.warn("a handler that was given up has not returned: it is not waited for", {
+      shardId,
+    });
+    this.#unfinished.delete(shardId);
   }
 
   #openDelivery(
@@ -218,10 +230,13 @@ function firstUndone(
   records: readonly SdkRecord[],
   position: Checkpoint | undefined,
 ): string | undefined {
-  const undone = records.find(({ SequenceNumber: sequenceNumber = "" }) => {
-    return position?.kind !== "position" || comparePositions({ sequenceNumber }, position) > 0;
-  });
-  return undone?.SequenceNumber;
+  if (position?.kind !== "position") return records[0]?.SequenceNumber;
+  // By its place: whoever sent the records sends from there on again, whatever their numbers are.
+  const place = records.findIndex(
+    ({ SequenceNumber: number }) => number === position.sequenceNumber,
+  );
+  const isWhole = position.subSequenceNumber === undefined;
+  return records[isWhole ? place + 1 : place]?.SequenceNumber;
 }
 
 function isHandlers(error: unknown): boolean {
