@@ -56,22 +56,40 @@ export class Calls {
     work: (call: Call) => Promise<Answer>,
     lane?: Lane,
   ): Promise<Answer> {
+    const inSession = async (session: Session): Promise<Answer> => {
+      this.#limits ??= await readLimits(session, this.tables);
+      const call = this.#call(session, this.#placeOf(scope, touched, this.#limits), scope);
+      const answer = await work(call);
+      await call.settle();
+      return answer;
+    };
+    return this.#forgetting(() => this.#connection.run(inSession, options, lane));
+  }
+
+  /** For what has a connection of its own, once the schema is known to be right. */
+  inPlace<Answer>(
+    scope: StoreScope,
+    touched: readonly Touched[],
+    options: CallOptions | undefined,
+    work: (place: Place) => Promise<Answer>,
+  ): Promise<Answer> {
+    return this.#forgetting(async () => {
+      const read = (session: Session): Promise<Limits> => readLimits(session, this.tables);
+      this.#limits ??= await this.#connection.run(read, options);
+      return work(this.#placeOf(scope, touched, this.#limits));
+    });
+  }
+
+  #placeOf(scope: StoreScope, touched: readonly Touched[], limits: Limits): Place {
     const namespace = this.#namespace ?? namespaceOf(scope);
+    checkFit(limits, namespace, touched);
+    const { asShardId, hasOthersColumns } = limits;
+    return { tables: this.tables, namespace, asShardId, hasOthersColumns };
+  }
+
+  async #forgetting<Answer>(work: () => Promise<Answer>): Promise<Answer> {
     try {
-      return await this.#connection.run(
-        async (session) => {
-          this.#limits ??= await readLimits(session, this.tables);
-          checkFit(this.#limits, namespace, touched);
-          const { asShardId, hasOthersColumns } = this.#limits;
-          const place = { tables: this.tables, namespace, asShardId, hasOthersColumns };
-          const call = this.#call(session, place, scope);
-          const answer = await work(call);
-          await call.settle();
-          return answer;
-        },
-        options,
-        lane,
-      );
+      return await work();
     } catch (error) {
       // The next call looks again, and says what is missing.
       if (KcError.is(error) && error.code === "STORE_SCHEMA") this.#limits = undefined;

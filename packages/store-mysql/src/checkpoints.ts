@@ -16,7 +16,8 @@ import type { Look } from "./look.ts";
 import { columnsOf, freeRows } from "./rows.ts";
 import { advance, deleteCheckpoint, lockFreeRows, putCheckpoint } from "./statements.ts";
 
-const FREE = { epoch: 0, owner: undefined } as const;
+/** A shard without a lease's row. */
+export const FREE = { epoch: 0, owner: undefined } as const;
 
 type Numbered = CheckpointWrite & { readonly index: number };
 

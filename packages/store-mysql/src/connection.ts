@@ -1,12 +1,19 @@
 import { setMaxListeners } from "node:events";
-import { Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import { StoreError, type CallOptions } from "@kc/core";
+import { ConfigError, StoreError, type CallOptions } from "@kc/core";
 import { CallLimit, RefusalGrace } from "@kc/core/adapter";
-import { Session, UnfitConnection, type MysqlConnection, type MysqlPool } from "./database.ts";
+import type { PoolOptions } from "mysql2/promise";
+import {
+  discard,
+  Session,
+  UnfitConnection,
+  type MysqlConnection,
+  type MysqlPool,
+} from "./database.ts";
 import { isLock, toStoreError } from "./errors.ts";
 import type { CheckedOptions } from "./options.ts";
 import { OwnPool } from "./own-pool.ts";
+import { TransactionSession, type Limited } from "./transaction-session.ts";
 
 /** Between two tries for a lock: a statement takes a few milliseconds. */
 const PAUSE_MS = 10;
@@ -15,6 +22,15 @@ const MOST_UNFIT = 20;
 
 /** Calls of one lane come one after another. `heartbeat` is for those that may not wait for a flush. */
 export type Lane = "work" | "heartbeat";
+/** Connections that calls of the store have at once: one for each lane. */
+const LANES = 2;
+
+/** A call under way. */
+interface CallUnderWay {
+  readonly limit: CallLimit;
+  /** The last lock that it has met, for the message of a time-out. */
+  lock?: unknown;
+}
 
 /**
  * The store's way to the server. In each lane one call at a time has a connection of the pool; the
@@ -25,13 +41,16 @@ export type Lane = "work" | "heartbeat";
  * connection goes back. It meets a lock: it is tried again until its time is over. The connection is
  * unfit: it is destroyed, the server rolls back, and the call is tried on another. Anything else, an
  * abort and a time-out included: the connection is destroyed unless it is idle.
+ *
+ * Transactions of handlers have connections of a pool of their own, or of the one that was handed in.
  */
 export class Connection {
   readonly #options: CheckedOptions;
   readonly #closing = new AbortController();
   readonly #grace = new RefusalGrace();
   #pool: MysqlPool | undefined;
-  #own: OwnPool | undefined;
+  #sessions: MysqlPool | undefined;
+  readonly #own: OwnPool[] = [];
   readonly #prepared = new WeakSet();
   readonly #turns: Record<Lane, Promise<void>> = {
     work: Promise.resolve(),
@@ -48,53 +67,112 @@ export class Connection {
    * `work` is run again after a lock or on another connection: it begins with a look at the tables.
    * @throws KcError for everything but an abort, which rejects with the signal's reason.
    */
-  async run<Answer>(
+  run<Answer>(
     work: (session: Session) => Promise<Answer>,
     { signal }: CallOptions = {},
     lane: Lane = "work",
   ): Promise<Answer> {
-    this.#closing.signal.throwIfAborted();
-    signal?.throwIfAborted();
-    const { timeoutMs } = this.#options;
-    let lock: unknown;
-    const limit = new CallLimit({
-      timeoutMs,
-      onTimeout: () => timedOut(timeoutMs, lock),
-      signals: [this.#closing.signal, signal],
+    return this.#call(signal, async (call) => {
+      const before = this.#turns[lane];
+      let done = (): void => undefined;
+      this.#turns[lane] = new Promise((resolve) => (done = resolve));
+      try {
+        await call.limit.wait(before);
+        return await this.#attempts(work, call);
+      } finally {
+        void before.then(done);
+      }
     });
-    const before = this.#turns[lane];
-    let done = (): void => undefined;
-    this.#turns[lane] = new Promise((resolve) => (done = resolve));
-    try {
-      await limit.wait(before);
-      const answer = await this.#attempts(work, limit, (error) => (lock = error));
-      this.#grace.answered();
-      return answer;
-    } catch (error) {
-      throw limit.signal.aborted ? limit.signal.reason : this.#grace.weigh(toStoreError(error));
-    } finally {
-      void before.then(done);
-      limit.stop();
-    }
+  }
+
+  /**
+   * How many transactions of handlers may go on at once: calls of the store, the heartbeat's among them,
+   * find a connection still.
+   * @throws ConfigError if the pool has too few
+   */
+  get mostTransactions(): number {
+    const { source, maxTransactions } = this.#options;
+    if (!("pool" in source)) return maxTransactions;
+    const size = sizeOf(source.pool);
+    if (size > LANES) return Math.min(maxTransactions, size - LANES);
+    throw new ConfigError(
+      "pool",
+      `has ${size} connections, and a transaction of a handler needs ${LANES + 1}: its own and ${LANES} ` +
+        `for the store's calls beside it. Raise \`connectionLimit\` to the number of shards and ${LANES}`,
+    );
+  }
+
+  /** A connection in a transaction that has begun. @throws as `run` */
+  begin(signal: AbortSignal): Promise<TransactionSession> {
+    const limited: Limited = (work) => this.#call(signal, ({ limit }) => work(limit));
+    return this.#call(signal, async ({ limit }) => {
+      for (let unfit = 0; ;) {
+        const connection = await this.#connect(this.#poolOfSessions, limit);
+        try {
+          await this.#prepare(connection, (each) => TransactionSession.prepare(each, limit, this.#options)); // prettier-ignore
+          await TransactionSession.begin(connection, limit);
+          return new TransactionSession(connection, limited);
+        } catch (error) {
+          discard(connection);
+          if (!(error instanceof UnfitConnection)) throw error;
+          if ((unfit += 1) === MOST_UNFIT) throw neverFit(error);
+        }
+      }
+    });
+  }
+
+  /** Aborts with STORE_CLOSED when the store is disposed of. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
   }
 
   /** Idempotent. Calls under way reject with STORE_CLOSED. A pool that was handed in stays open. */
   close(): Promise<void> {
     this.#closing.abort(new StoreError("STORE_CLOSED", "MySQL: the store was disposed"));
-    this.#closed ??= Promise.all(Object.values(this.#turns)).then(() => this.#own?.close());
+    this.#closed ??= this.#end();
     return this.#closed;
+  }
+
+  async #end(): Promise<void> {
+    await Promise.all(Object.values(this.#turns));
+    await Promise.all(this.#own.map((pool) => pool.close()));
+  }
+
+  /** One call, within its limits. */
+  async #call<Answer>(
+    signal: AbortSignal | undefined,
+    work: (call: CallUnderWay) => Promise<Answer>,
+  ): Promise<Answer> {
+    this.#closing.signal.throwIfAborted();
+    signal?.throwIfAborted();
+    const { timeoutMs } = this.#options;
+    const limit = new CallLimit({
+      timeoutMs,
+      onTimeout: () => timedOut(timeoutMs, call.lock),
+      signals: [this.#closing.signal, signal],
+    });
+    const call: CallUnderWay = { limit };
+    try {
+      const answer = await work(call);
+      this.#grace.answered();
+      return answer;
+    } catch (error) {
+      throw limit.signal.aborted ? limit.signal.reason : this.#grace.weigh(toStoreError(error));
+    } finally {
+      limit.stop();
+    }
   }
 
   async #attempts<Answer>(
     work: (session: Session) => Promise<Answer>,
-    limit: CallLimit,
-    onLock: (error: unknown) => void,
+    call: CallUnderWay,
   ): Promise<Answer> {
+    const { limit } = call;
     for (let unfit = 0; ;) {
-      const connection = await this.#connect(limit);
+      const connection = await this.#connect(this.#poolOfCalls, limit);
       const session = new Session(connection, limit, this.#prepared.has(keyOf(connection)));
       try {
-        if (this.#own !== undefined) await this.#prepare(connection, session);
+        await this.#prepare(connection, () => session.prepare());
         const answer = await work(session);
         connection.release();
         return answer;
@@ -109,21 +187,24 @@ export class Connection {
         if (session.idle && healthy) connection.release();
         else discard(connection);
         if (!isLock(error)) throw error;
-        onLock(error);
+        call.lock = error;
       }
       await limit.wait(delay(PAUSE_MS * (0.5 + Math.random())));
     }
   }
 
-  async #prepare(connection: MysqlConnection, session: Session): Promise<void> {
-    if (this.#prepared.has(keyOf(connection))) return;
-    await session.prepare();
+  /** Sets a connection of the store's own, once. */
+  async #prepare(
+    connection: MysqlConnection,
+    prepare: (connection: MysqlConnection) => Promise<void>,
+  ): Promise<void> {
+    if ("pool" in this.#options.source || this.#prepared.has(keyOf(connection))) return;
+    await prepare(connection);
     this.#prepared.add(keyOf(connection));
   }
 
-  async #connect(limit: CallLimit): Promise<MysqlConnection> {
-    this.#pool ??= this.#openPool();
-    const connecting = this.#pool.getConnection();
+  async #connect(pool: MysqlPool, limit: CallLimit): Promise<MysqlConnection> {
+    const connecting = pool.getConnection();
     try {
       return await limit.wait(connecting);
     } catch (error) {
@@ -136,12 +217,27 @@ export class Connection {
     }
   }
 
-  #openPool(): MysqlPool {
+  get #poolOfCalls(): MysqlPool {
+    return (this.#pool ??= this.#openPool({}));
+  }
+
+  get #poolOfSessions(): MysqlPool {
+    return (this.#sessions ??= this.#openPool({ connectionLimit: this.#options.maxTransactions }));
+  }
+
+  #openPool(set: PoolOptions): MysqlPool {
     const { source, timeoutMs } = this.#options;
     if ("pool" in source) return source.pool;
-    this.#own = new OwnPool({ connectTimeout: timeoutMs, ...source.connection });
-    return this.#own.pool;
+    const own = new OwnPool({ connectTimeout: timeoutMs, ...source.connection, ...set });
+    this.#own.push(own);
+    return own.pool;
   }
+}
+
+/** Infinity = it does not say. */
+function sizeOf({ pool }: MysqlPool): number {
+  const limit: unknown = Object(Object(pool).config).connectionLimit;
+  return typeof limit === "number" ? limit : Infinity;
 }
 
 /** The pool wraps a connection again each time. */
@@ -153,17 +249,6 @@ function neverFit(error: UnfitConnection): StoreError {
     `MySQL: ${error.message} on each connection of this pool: give the store a pool of its own`,
     { cause: error },
   );
-}
-
-/** mysql2's own `destroy` waits for the server's side to close, which a dead server never does. */
-function discard(connection: MysqlConnection): void {
-  connection.destroy();
-  socketOf(connection.connection)?.destroy();
-}
-
-function socketOf(connection: object | undefined): Socket | undefined {
-  const stream: unknown = connection && Reflect.get(connection, "stream");
-  return stream instanceof Socket ? stream : undefined;
 }
 
 function timedOut(timeoutMs: number, lock: unknown): StoreError {

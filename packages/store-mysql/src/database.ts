@@ -1,9 +1,12 @@
+import { Socket } from "node:net";
 import type { CallLimit } from "@kc/core/adapter";
 import { isInTransaction } from "./errors.ts";
 
 /** The part of a pool of `mysql2/promise` that is used here, whichever copy it comes from. */
 export interface MysqlPool {
   getConnection(): Promise<MysqlConnection>;
+  /** mysql2's own pool behind the promises. */
+  readonly pool?: object;
 }
 
 /** A pool of `mysql2` itself, with callbacks. */
@@ -48,12 +51,27 @@ const ISOLATION = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";
  * one whose caller gave up does not wait on for long; it assigns from left to right in every sql_mode;
  * and a join by keys is no unsafe update.
  */
-const IN_MARIADB =
+export const IN_MARIADB =
   "/*M! SET STATEMENT innodb_lock_wait_timeout = 1, sql_mode = 'STRICT_ALL_TABLES', " +
   "sql_safe_updates = 0 FOR */ ";
 
 const IN_TRANSACTION = 1;
 const AUTOCOMMIT = 2;
+
+/** By mysql2's `query`, not `execute`: prepared statements are a session's state. */
+export async function ask(
+  connection: Pick<MysqlConnection, "query">,
+  sql: string,
+): Promise<Answer> {
+  const [rows] = await connection.query({
+    sql,
+    rowsAsArray: false,
+    nestTables: false,
+    typeCast: (field) => field.string(),
+  });
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- mysql2's answers to one statement
+  return rows as Answer;
+}
 
 /** A connection for the length of one call. Once that is over nothing is sent. */
 export class Session {
@@ -126,21 +144,11 @@ export class Session {
     return answer;
   }
 
-  /** By mysql2's `query`, not `execute`: prepared statements are a session's state. */
   async #query(sql: string): Promise<Answer> {
     this.#open += 1;
-    const answer = this.#connection
-      .query({
-        sql,
-        rowsAsArray: false,
-        nestTables: false,
-        typeCast: (field) => field.string(),
-      })
-      .finally(() => (this.#open -= 1));
+    const answer = ask(this.#connection, sql).finally(() => (this.#open -= 1));
     try {
-      const [rows] = await this.#limit.wait(answer);
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- mysql2's answers to one statement
-      return rows as Answer;
+      return await this.#limit.wait(answer);
     } catch (error) {
       if (isInTransaction(error))
         throw new UnfitConnection("a transaction is open", { cause: error });
@@ -163,18 +171,29 @@ export interface Upserted {
 }
 
 /** `Records: 3  Duplicates: 2  Warnings: 0`, in whatever language the server speaks. */
-function upsertedIn({ info = "" }: Answer): Upserted {
+export function upsertedIn({ info = "" }: Answer): Upserted {
   const [rows, changed] = info.match(/\d+/g)?.map(Number) ?? [];
   return { rows, changed };
 }
 
 /** Rows, all of whose values are texts, or what the server says of a change. */
-type Answer = readonly MysqlRow[] & {
+export type Answer = readonly MysqlRow[] & {
   readonly affectedRows?: number;
   readonly info?: string;
   readonly serverStatus?: number;
 };
 
-function rowsOf(answer: Answer): readonly MysqlRow[] {
+export function rowsOf(answer: Answer): readonly MysqlRow[] {
   return Array.isArray(answer) ? answer : [];
+}
+
+/** mysql2's own `destroy` waits for the server's side to close, which a dead server never does. */
+export function discard(connection: MysqlConnection): void {
+  connection.destroy();
+  socketOf(connection.connection)?.destroy();
+}
+
+function socketOf(connection: object | undefined): Socket | undefined {
+  const stream: unknown = connection && Reflect.get(connection, "stream");
+  return stream instanceof Socket ? stream : undefined;
 }

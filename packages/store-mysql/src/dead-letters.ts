@@ -1,7 +1,31 @@
-import { KcError, StoreError, type CallOptions } from "@kc/core";
-import type { LetterLimits, LetterRow, LetterStatements, StoredLetter } from "@kc/core/adapter";
+import {
+  KcError,
+  StoreError,
+  type CallOptions,
+  type DeadLetter,
+  type TransactionalDeadLetters,
+  type TransactionalStore,
+} from "@kc/core";
+import {
+  letterRowsOf,
+  StatementsDeadLetterTable,
+  type LetterLimits,
+  type LetterRow,
+  type LetterStatements,
+  type StoredLetter,
+} from "@kc/core/adapter";
+import type { PoolConnection } from "mysql2/promise";
 import type { Connection } from "./connection.ts";
-import type { MysqlRow, Session } from "./database.ts";
+import {
+  ask,
+  IN_MARIADB,
+  rowsOf,
+  upsertedIn,
+  type MysqlRow,
+  type Session,
+  type Upserted,
+} from "./database.ts";
+import { toStoreError } from "./errors.ts";
 import { hex, list, literal, WRITABLE } from "./sql.ts";
 
 /** Of one call: other calls of the store wait their turn meanwhile. */
@@ -9,6 +33,25 @@ const MOST_ROWS = 20;
 const MIB = 1024 * 1024;
 /** Of a statement, beside what the row holds. */
 const BESIDE_ROW = 4096;
+
+/** The dead letters of one store, by themselves or in its transactions. */
+export class MysqlDeadLetters
+  extends StatementsDeadLetterTable
+  implements TransactionalDeadLetters<PoolConnection>
+{
+  readonly store: TransactionalStore<PoolConnection>;
+  readonly #letters: MysqlLetters;
+
+  constructor(letters: MysqlLetters, store: TransactionalStore<PoolConnection>) {
+    super(letters);
+    this.#letters = letters;
+    this.store = store;
+  }
+
+  sendIn(tx: PoolConnection, letters: readonly DeadLetter[]): Promise<void> {
+    return this.#letters.putIn(tx, letters);
+  }
+}
 
 /** The dead letters' table of one store. Each letter is a statement of its own. */
 export class MysqlLetters implements LetterStatements {
@@ -43,27 +86,33 @@ export class MysqlLetters implements LetterStatements {
       });
   }
 
-  /** In a statement a byte takes two, and a statement is no longer than a packet. */
   async limits(options: CallOptions): Promise<LetterLimits> {
-    const [row] = await this.#run(
-      (session) => session.read("SELECT CONCAT(@@max_allowed_packet) AS packet"),
-      options,
-    );
-    const maxRowBytes = Math.floor((Number(row?.["packet"]) - BESIDE_ROW) / 2);
-    return { most: MOST_ROWS, maxBytes: Math.min(MIB, maxRowBytes), maxRowBytes };
+    return limitsIn(await this.#run((session) => session.read(PACKET), options));
   }
 
   async put(rows: readonly LetterRow[], options: CallOptions): Promise<void> {
     await this.#run(async (session) => {
-      for (const row of rows) {
-        const { rows: taken } = await session.upsert(this.#put(row));
-        if (taken === 0) {
-          throw new StoreError("STORE_UNAVAILABLE", `${this.where}: the server is read-only`, {
-            retryable: true,
-          });
-        }
-      }
+      for (const row of rows) this.#checkPut(await session.upsert(this.#put(row)));
     }, options);
+  }
+
+  /** The same within a transaction. */
+  async putIn(tx: PoolConnection, letters: readonly DeadLetter[]): Promise<void> {
+    try {
+      const { maxRowBytes } = limitsIn(rowsOf(await ask(tx, PACKET)));
+      for (const row of letterRowsOf(letters, maxRowBytes)) {
+        this.#checkPut(upsertedIn(await ask(tx, IN_MARIADB + this.#put(row))));
+      }
+    } catch (error) {
+      throw this.#explained(toStoreError(error));
+    }
+  }
+
+  #checkPut({ rows }: Upserted): void {
+    if (rows !== 0) return;
+    throw new StoreError("STORE_UNAVAILABLE", `${this.where}: the server is read-only`, {
+      retryable: true,
+    });
   }
 
   async page(
@@ -127,15 +176,27 @@ export class MysqlLetters implements LetterStatements {
     try {
       return await this.#connection.run(work, options);
     } catch (error) {
-      if (!isSchema(error)) throw error;
-      throw new StoreError(
-        "STORE_SCHEMA",
-        `${this.where}: it is missing or somebody else's: run ` +
-          `\`await store.deadLetters().setup()\` once, or\n${this.#ddl};`,
-        { cause: error },
-      );
+      throw this.#explained(error);
     }
   }
+
+  #explained(error: unknown): unknown {
+    if (!isSchema(error)) return error;
+    return new StoreError(
+      "STORE_SCHEMA",
+      `${this.where}: it is missing or somebody else's: run ` +
+        `\`await store.deadLetters().setup()\` once, or\n${this.#ddl};`,
+      { cause: error },
+    );
+  }
+}
+
+const PACKET = "SELECT CONCAT(@@max_allowed_packet) AS packet";
+
+/** In a statement a byte takes two, and a statement is no longer than a packet. */
+function limitsIn([row]: readonly MysqlRow[]): LetterLimits {
+  const maxRowBytes = Math.floor((Number(row?.["packet"]) - BESIDE_ROW) / 2);
+  return { most: MOST_ROWS, maxBytes: Math.min(MIB, maxRowBytes), maxRowBytes };
 }
 
 function isSchema(error: unknown): boolean {

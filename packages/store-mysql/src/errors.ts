@@ -160,6 +160,56 @@ export function isDeadlock(error: unknown): boolean {
   return isLock(error) && serverNumber(error) !== 1205;
 }
 
+/** A library's error around the driver's, and perhaps another one. */
+const MOST_WRAPPED = 5;
+/** `NOWAIT` is the statement's own wish; functions use 1105 for errors of their arguments. */
+const THE_STATEMENTS_OWN: ReadonlySet<number | undefined> = new Set([3572, 1105]);
+const RUN_AGAIN: ReadonlySet<StoreFailure> = new Set([LOCK, UNREACHABLE, STOPPING, NOT_READY]);
+
+/**
+ * Would a transaction that failed with this error pass if it were run again? Libraries wrap what the driver
+ * threw: Drizzle as `cause`, Prisma as `meta.code`, or as its own P2034.
+ * @param counts which of the errors in it count @default all
+ */
+export function isPassing(error: unknown, counts = (_each: object): boolean => true): boolean {
+  return errorsIn(error).some((each) => counts(each) && isPassingItself(each));
+}
+
+function isPassingItself(error: object): boolean {
+  if (KcError.is(error)) return error.retryable;
+  const { code, fatal, message } = error as { code?: unknown; fatal?: unknown; message?: unknown };
+  if (code === "P2034") return true;
+  const number = serverNumber(error);
+  if (number === undefined) return fatal === true && meaningOf(error) === UNREACHABLE;
+  // That of other options has the same number.
+  if (number === 1290 || number === 1836) return String(message).includes("read-only");
+  return RUN_AGAIN.has(BY_NUMBER.get(number) ?? UNKNOWN) && !THE_STATEMENTS_OWN.has(number);
+}
+
+/** The error, and those that it was made of. */
+function errorsIn(error: unknown): readonly object[] {
+  const found: object[] = [];
+  for (let each = error; found.length < MOST_WRAPPED; each = Object(each).cause) {
+    if (typeof each !== "object" || each === null) break;
+    found.push(each);
+    const meta: unknown = Object(each).meta;
+    if (typeof meta === "object" && meta !== null) found.push(meta);
+  }
+  return found;
+}
+
+/** An error that `isPassing`, as the store throws it. */
+export function runAgain(error: unknown): KcError {
+  if (KcError.is(error)) return error;
+  const text = `MySQL: the transaction has to be run again (${describe(error)})`;
+  return new StoreError("STORE_UNAVAILABLE", text, { retryable: true, cause: error });
+}
+
+/** Has the server itself answered so? */
+export function isAnswered(error: unknown): boolean {
+  return serverNumber(error) !== undefined;
+}
+
 /** Did another connection put this row first? */
 export function isDuplicate(error: unknown): boolean {
   return serverNumber(error) === 1062;
@@ -179,6 +229,15 @@ export function isInTransaction(error: unknown): boolean {
   return serverNumber(error) === 1568;
 }
 
+/** The same by what a library has made of the error. */
+export function isSaidToBeInTransaction(error: unknown): boolean {
+  return errorsIn(error).some(isInTransaction);
+}
+
+export function isNoSavepoint(error: unknown): boolean {
+  return serverNumber(error) === 1305;
+}
+
 /** What mysql2 threw, as a StoreError. A KcError is left as it is. */
 export function toStoreError(error: unknown): KcError {
   if (KcError.is(error)) return error;
@@ -188,9 +247,10 @@ export function toStoreError(error: unknown): KcError {
 
 /** A number without the server's SQL state is the operating system's, such as -111 or 110. */
 function serverNumber(error: unknown): number | undefined {
-  if (!(error instanceof Error)) return undefined;
-  const { errno, sqlState } = error as Error & { errno?: unknown; sqlState?: unknown };
-  return typeof errno === "number" && typeof sqlState === "string" ? errno : undefined;
+  const { errno, sqlState, code } = Object(error) as Readonly<Record<string, unknown>>;
+  if (typeof errno === "number" && typeof sqlState === "string") return errno;
+  // As Prisma has it.
+  return typeof code === "string" && /^\d{4}$/.test(code) ? Number(code) : undefined;
 }
 
 function meaningOf(error: unknown): StoreFailure {

@@ -1,3 +1,11 @@
 export { MysqlStore } from "./mysql-store.ts";
 export type { MysqlStoreOptions } from "./options.ts";
 export type { MysqlCallbackPool, MysqlConnection, MysqlPool } from "./database.ts";
+export {
+  fromConnection,
+  fromDrizzle,
+  fromKnex,
+  fromKysely,
+  fromPrisma,
+  type MysqlExecutor,
+} from "./executors.ts";

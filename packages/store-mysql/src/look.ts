@@ -11,7 +11,16 @@ import {
   type StoredCheckpoint,
   type StoredLease,
 } from "./rows.ts";
-import { hex, isInside, isWorker, list, literal, WRITABLE, type Place } from "./sql.ts";
+import {
+  hex,
+  isInside,
+  isWorker,
+  list,
+  literal,
+  SHARED_LOCK,
+  WRITABLE,
+  type Place,
+} from "./sql.ts";
 
 /** Which rows: all of the namespace, or some. Absent = none. */
 export interface Wanted {
@@ -43,7 +52,16 @@ export async function look(
   scope: StoreScope,
   wanted: Wanted,
 ): Promise<Look> {
-  const rows = await session.read(lookStatement(place, wanted));
+  return lookOf(await session.read(lookStatement(place, wanted)), place, scope, wanted);
+}
+
+/** What the rows of such a statement say. @throws as `look` */
+export function lookOf(
+  rows: readonly MysqlRow[],
+  place: Place,
+  scope: StoreScope,
+  wanted: Wanted,
+): Look {
   const of = (what: What): readonly MysqlRow[] =>
     rows.filter((row) => row["what"] === String(WHAT[what]));
   const [head] = of("place");
@@ -106,77 +124,96 @@ const COLUMNS = [
 ] as const;
 type Column = (typeof COLUMNS)[number];
 
-function part(
-  what: What,
-  columns: Readonly<Partial<Record<Column, string>>>,
-  from: string,
-): string {
-  const values = { ...columns, what: String(WHAT[what]) };
-  const selected = COLUMNS.map((column) => `${values[column] ?? "NULL"} AS ${column}`);
-  return `SELECT ${selected.join(", ")} FROM ${from}`;
+interface Part {
+  readonly what: What;
+  readonly columns: Readonly<Partial<Record<Column, string>>>;
+  readonly from: string;
 }
 
-/** With a LIMIT: without one `sql_select_limit` would be it, and rows be missing without a word. */
-export function lookStatement(place: Place, { workers, leases, checkpoints }: Wanted): string {
+/**
+ * What is committed when the statement begins. `locking` = within a transaction whose own view may be older:
+ * rows of shards are read as they are now, and stay so until its end. Every value is a text then, as libraries
+ * round large numbers.
+ *
+ * With a LIMIT: without one `sql_select_limit` would be it, and rows be missing without a word.
+ */
+export function lookStatement(
+  place: Place,
+  { workers, leases, checkpoints }: Wanted,
+  mode?: "locking",
+): string {
   const parts = [placePart(place)];
   if (workers !== undefined) parts.push(workersPart(place, workers));
   if (leases !== undefined) parts.push(leasesPart(place, leases));
   if (checkpoints !== undefined) parts.push(checkpointsPart(place, checkpoints));
-  return `${parts.join("\nUNION ALL ")}\nLIMIT 18446744073709551615`;
+  const selects = parts.map((part) => (mode === "locking" ? lockingSelect(part) : select(part)));
+  return `${selects.join("\nUNION ALL ")}\nLIMIT 18446744073709551615`;
+}
+
+function select({ what, columns, from }: Part, text = (value: string) => value): string {
+  const values = { ...columns, what: String(WHAT[what]) };
+  const selected = COLUMNS.map((column) => {
+    const value = values[column];
+    return `${value === undefined ? "NULL" : text(value)} AS ${column}`;
+  });
+  return `SELECT ${selected.join(", ")} FROM ${from}`;
+}
+
+/** The application's row is not locked: the store's user may have no right to. */
+function lockingSelect(part: Part): string {
+  const lock = part.what === "place" ? "" : SHARED_LOCK;
+  return `(${select(part, (value) => `CAST(${value} AS CHAR)`)} ${lock})`;
 }
 
 /** Is this the primary, who has the namespace, and the revision: always one row. */
-function placePart({ tables, namespace }: Place): string {
-  return part(
-    "place",
-    {
+function placePart({ tables, namespace }: Place): Part {
+  return {
+    what: "place",
+    columns: {
       writable: `(${WRITABLE})`,
       uncommitted: `${ISOLATION} = 'READ-UNCOMMITTED'`,
       application: hex("a.application"),
       stream_name: hex("a.stream_name"),
       revision: "r.revision",
     },
-    `(SELECT 1 AS one) AS one
+    from: `(SELECT 1 AS one) AS one
     LEFT JOIN ${tables.applications} AS a ON a.namespace = ${literal(namespace)}
     LEFT JOIN ${tables.revisions} AS r ON r.namespace = ${literal(namespace)}`,
-  );
+  };
 }
 
-function workersPart({ tables, namespace }: Place, workers: "all" | WorkerIdentity): string {
+function workersPart({ tables, namespace }: Place, workers: "all" | WorkerIdentity): Part {
   const own = workers === "all" ? "" : `AND ${isWorker("w", workers)}`;
-  return part(
-    "worker",
-    {
+  return {
+    what: "worker",
+    columns: {
       worker_id: hex("w.worker_id"),
       incarnation: hex("w.incarnation"),
       weight: "w.weight",
       max_shards: "w.max_shards",
       counter: "w.counter",
     },
-    `${tables.workers} AS w WHERE w.namespace = ${literal(namespace)} ${own}`,
-  );
+    from: `${tables.workers} AS w WHERE w.namespace = ${literal(namespace)} ${own}`,
+  };
 }
 
-function leasesPart({ tables, namespace }: Place, shardIds: "all" | readonly string[]): string {
-  return part(
-    "lease",
-    {
+function leasesPart({ tables, namespace }: Place, shardIds: "all" | readonly string[]): Part {
+  return {
+    what: "lease",
+    columns: {
       shard_id: hex("l.shard_id"),
       epoch: "l.epoch",
       owner: hex("l.owner"),
       lineage: hex("l.lineage"),
     },
-    `${tables.leases} AS l WHERE l.namespace = ${literal(namespace)} ${some("l", shardIds)}`,
-  );
+    from: `${tables.leases} AS l WHERE l.namespace = ${literal(namespace)} ${some("l", shardIds)}`,
+  };
 }
 
-function checkpointsPart(
-  { tables, namespace }: Place,
-  shardIds: "all" | readonly string[],
-): string {
-  return part(
-    "checkpoint",
-    {
+function checkpointsPart({ tables, namespace }: Place, shardIds: "all" | readonly string[]): Part {
+  return {
+    what: "checkpoint",
+    columns: {
       namespace: hex("c.namespace"),
       shard_id: hex("c.shard_id"),
       sequence_number: "CAST(c.sequence_number AS CHAR)",
@@ -188,8 +225,8 @@ function checkpointsPart(
       kc_ahead: "c.kc_ahead",
       kc_write: "c.kc_write",
     },
-    `${tables.checkpoints} AS c WHERE c.namespace = ${literal(namespace)} ${some("c", shardIds)}`,
-  );
+    from: `${tables.checkpoints} AS c WHERE c.namespace = ${literal(namespace)} ${some("c", shardIds)}`,
+  };
 }
 
 const some = (row: string, shardIds: "all" | readonly string[]): string =>

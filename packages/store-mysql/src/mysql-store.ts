@@ -4,6 +4,7 @@ import {
   type BulkCheckpointResult,
   type CallOptions,
   type Checkpoint,
+  type CheckpointInResult,
   type CheckpointWrite,
   type DeadLetterTable,
   type Fence,
@@ -11,30 +12,37 @@ import {
   type SetCheckpointResult,
   type ShardPut,
   type StoreScope,
+  type TransactionalDeadLetters,
+  type TransactionalStore,
+  type TransactionalWrite,
+  type TransactionResult,
   type WorkerIdentity,
   type WorkerMembership,
 } from "@kc/core";
-import { singleResult, StatementsDeadLetterTable } from "@kc/core/adapter";
+import { singleResult } from "@kc/core/adapter";
+import type { PoolConnection } from "mysql2/promise";
 import { Calls } from "./calls.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { Connection } from "./connection.ts";
-import { MysqlLetters } from "./dead-letters.ts";
-import { isDuplicate } from "./errors.ts";
+import { MysqlDeadLetters, MysqlLetters } from "./dead-letters.ts";
+import { isDuplicate, isPassing } from "./errors.ts";
+import type { MysqlExecutor } from "./executors.ts";
 import { Leases } from "./leases.ts";
 import { checkOptions, type MysqlStoreOptions } from "./options.ts";
 import { applicationOf, applicationValues } from "./rows.ts";
 import { migrate } from "./schema.ts";
 import { tablesOf, type Tables } from "./sql.ts";
 import * as sql from "./statements.ts";
+import { Transactions } from "./transactions.ts";
 import { Workers } from "./workers.ts";
 
 /**
  * Progress and leases in MySQL or MariaDB, in a table of the Go library's or one of its own.
  *
  * Each change is one statement that commits by itself: no transaction is open between two messages,
- * so a process that freezes or is lost holds no lock.
+ * so a process that freezes or is lost holds no lock. Only transactions that a handler fills stay open.
  */
-export class MysqlStore implements LeaseStore {
+export class MysqlStore implements LeaseStore, TransactionalStore<PoolConnection, MysqlExecutor> {
   readonly capabilities: LeaseStore["capabilities"] = {
     leases: true,
     fences: true,
@@ -48,6 +56,7 @@ export class MysqlStore implements LeaseStore {
   readonly #checkpoints: Checkpoints;
   readonly #workers: Workers;
   readonly #leases: Leases;
+  readonly #transactions: Transactions;
 
   /** Opens no connection: the first call does. @throws ConfigError if an option is wrong. */
   constructor(options: MysqlStoreOptions) {
@@ -58,6 +67,7 @@ export class MysqlStore implements LeaseStore {
     this.#checkpoints = new Checkpoints(this.#calls);
     this.#workers = new Workers(this.#calls);
     this.#leases = new Leases(this.#calls);
+    this.#transactions = new Transactions(this.#connection, this.#calls);
   }
 
   async setup(options?: CallOptions): Promise<void> {
@@ -192,9 +202,31 @@ export class MysqlStore implements LeaseStore {
   }
 
   /** Dead letters in a table beside the others, `{table}_dead_letters`, which its own `setup()` makes. */
-  deadLetters(): DeadLetterTable {
+  deadLetters(): DeadLetterTable & TransactionalDeadLetters<PoolConnection> {
     const letters = new MysqlLetters(this.#connection, this.#tables.deadLetters);
-    return new StatementsDeadLetterTable(letters);
+    return new MysqlDeadLetters(letters, this);
+  }
+
+  transact<Value>(
+    scope: StoreScope,
+    write: TransactionalWrite,
+    work: (tx: PoolConnection) => Value | PromiseLike<Value>,
+    options?: CallOptions,
+  ): Promise<TransactionResult<Value>> {
+    return this.#transactions.transact(scope, write, work, options);
+  }
+
+  checkpointIn(
+    executor: MysqlExecutor,
+    scope: StoreScope,
+    write: TransactionalWrite,
+    options?: CallOptions,
+  ): Promise<CheckpointInResult> {
+    return this.#transactions.checkpointIn(executor, scope, write, options);
+  }
+
+  isPassing(error: unknown): boolean {
+    return isPassing(error);
   }
 
   close(): Promise<void> {

@@ -22,19 +22,33 @@ export type MysqlStoreOptions = {
    * to 600,000. Then it rejects with a retryable STORE_UNAVAILABLE. @default 5000
    */
   readonly timeoutMs?: number;
+  /**
+   * How many transactions of `scanTransaction` go on at once, 1 to 1000; the others wait for their turn. Each
+   * holds a connection: of its own to the database that `connection` names, or of the `pool`, which needs
+   * two more for the store's calls. @default 10, or two fewer than the pool's `connectionLimit`
+   */
+  readonly maxTransactions?: number;
 } & (
   | {
       /** A pool of `mysql2` or `mysql2/promise`. It stays yours: it is never closed here. */
       readonly pool: MysqlPool | MysqlCallbackPool;
       readonly connection?: never;
+      readonly transactionIdleMs?: never;
     }
   | {
       /**
        * `mysql://user:password@host/database`, or mysql2's pool options, for a pool of the store's
-       * own: two connections unless `connectionLimit` says otherwise.
+       * own: two connections unless `connectionLimit` says otherwise. Transactions of handlers have
+       * another one.
        */
       readonly connection: string | PoolOptions;
       readonly pool?: never;
+      /**
+       * How long a handler's transaction may wait for its next statement, in milliseconds, 1000 to
+       * 3,600,000; the server counts whole seconds. Then it ends the connection: a process that stands still
+       * holds no locks for longer. @default 60,000
+       */
+      readonly transactionIdleMs?: number;
     }
 );
 
@@ -44,10 +58,23 @@ export interface CheckedOptions {
   readonly database: string | undefined;
   readonly namespace: string | undefined;
   readonly timeoutMs: number;
+  readonly maxTransactions: number;
+  readonly transactionIdleMs: number;
 }
 
-const OPTION_NAMES = ["pool", "connection", "table", "database", "namespace", "timeoutMs"];
+const OPTION_NAMES = [
+  "pool",
+  "connection",
+  "table",
+  "database",
+  "namespace",
+  "timeoutMs",
+  "maxTransactions",
+  "transactionIdleMs",
+];
 const TIMEOUT = { least: 1, most: 600_000 };
+const TRANSACTIONS = { least: 1, most: 1000 };
+const IDLE = { least: 1000, most: 3_600_000 };
 /** An identifier has 64; the longest companion's name ends in `_applications`. */
 const MAX_TABLE_LENGTH = 51;
 const MAX_DATABASE_LENGTH = 64;
@@ -62,6 +89,16 @@ export function checkOptions(options: MysqlStoreOptions): CheckedOptions {
   checkOptionNames("MysqlStore", options, OPTION_NAMES);
   const { table = "kinesis_consumer", database, namespace, timeoutMs = 5000 } = options;
   checkWholeNumber("timeoutMs", timeoutMs, TIMEOUT, "milliseconds");
+  const { maxTransactions = 10, transactionIdleMs = 60_000 } = options;
+  checkWholeNumber("maxTransactions", maxTransactions, TRANSACTIONS);
+  checkWholeNumber("transactionIdleMs", transactionIdleMs, IDLE, "milliseconds");
+  if (options.pool !== undefined && options.transactionIdleMs !== undefined) {
+    throw new ConfigError(
+      "transactionIdleMs",
+      "belongs to `connection`: in a pool of yours set wait_timeout, or MariaDB's " +
+        "idle_transaction_timeout, for each connection",
+    );
+  }
   if (typeof table === "string" && table.includes(".")) {
     throw new ConfigError("table", `${table}: give the database by the option 'database'`);
   }
@@ -75,6 +112,8 @@ export function checkOptions(options: MysqlStoreOptions): CheckedOptions {
         : checkIdentifier("database", database, MAX_DATABASE_LENGTH),
     namespace,
     timeoutMs,
+    maxTransactions,
+    transactionIdleMs,
   };
 }
 

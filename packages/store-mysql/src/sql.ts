@@ -114,3 +114,6 @@ export const WRITABLE = `CONCAT(@@global.read_only) IN ('0', 'OFF')
 export const isInside = (row: string): string =>
   `(${row}.kc_at IS NULL AND ${row}.kc_whole <=> ${row}.sequence_number
         AND ${row}.kc_sub_sequence_number IS NOT NULL)`;
+
+/** MySQL reads the first comment, MariaDB the second. */
+export const SHARED_LOCK = "/*!80000 FOR SHARE */ /*M! LOCK IN SHARE MODE */";

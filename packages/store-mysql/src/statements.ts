@@ -3,8 +3,17 @@
  * `look.ts`. Each statement is a transaction of its own: none stays open between two messages, so a
  * client that freezes or dies holds nothing.
  */
-import type { StoreScope } from "@kc/core";
-import { hex, isInside, literal, valuesTable, WRITABLE, type Place, type Tables } from "./sql.ts";
+import type { Position, StoreScope } from "@kc/core";
+import {
+  hex,
+  isInside,
+  literal,
+  SHARED_LOCK,
+  valuesTable,
+  WRITABLE,
+  type Place,
+  type Tables,
+} from "./sql.ts";
 
 /** What one shard's row of the checkpoints is to hold, in digits. */
 export interface CheckpointColumns {
@@ -45,12 +54,15 @@ const LARGEST_SUB = "18446744073709551615";
  * others go by that. So a row is changed if it moves, and left as it is otherwise: the server's count
  * of changed rows shows whether all of them moved. GREATEST keeps an end's number from going back. Inside an
  * aggregate Go's number may go back, to the last whole record: an earlier version has put the aggregate's.
+ *
+ * @param from only rows move that are before this record
  */
 export function advance(
   { tables, namespace }: Place,
   scope: StoreScope,
   writes: readonly FencedColumns[],
   write: bigint,
+  from?: Position,
 ): string {
   const { checkpoints, leases, applications } = tables;
   const rows = writes.map(
@@ -62,6 +74,7 @@ export function advance(
   const places = ["n", "at_n", "inside", "whole"];
   const columns = ["shard_id", ...places, "sub", "ended", "ahead", "epoch", "owner"];
   const c = checkpoints;
+  const isToMove = from === undefined ? moves(c) : `${moves(c)} AND ${isBefore(c, from)}`;
   const set = (column: string, value: string): string =>
     `${c}.${column} = IF(${c}.kc_write <=> VALUES(kc_write), ${value}, ${c}.${column})`;
   return `INSERT INTO ${checkpoints} (namespace, shard_id, sequence_number, kc_at, kc_inside, kc_whole,
@@ -77,7 +90,7 @@ export function advance(
           OR a.stream_name <> ${literal(scope.streamName)}))
     LOCK IN SHARE MODE
     ON DUPLICATE KEY UPDATE
-      ${c}.kc_write = IF(${moves(c)}, VALUES(kc_write), ${c}.kc_write),
+      ${c}.kc_write = IF(${isToMove}, VALUES(kc_write), ${c}.kc_write),
       ${set("sequence_number", `IF(VALUES(kc_shard_end) IS NULL, VALUES(sequence_number), GREATEST(${c}.sequence_number, VALUES(sequence_number)))`)},
       ${set("kc_at", `IF(VALUES(kc_at) IS NULL, NULL, ${c}.sequence_number)`)},
       ${set("kc_inside", "VALUES(kc_inside)")},
@@ -101,14 +114,12 @@ const isOurs = (row: string): string =>
  * any other type MariaDB compares doubles.
  */
 function moves(row: string): string {
-  const counts = `${row}.kc_at <=> ${row}.sequence_number`;
+  const counts = isCurrent(row);
   const position = "SUBSTRING_INDEX(VALUES(kc_ahead), ':', 1)";
   const ahead = `IF(SUBSTRING_INDEX(${row}.kc_ahead, ':', 1) = ${position}, ${row}.kc_ahead, '')`;
   const newSub = `COALESCE(VALUES(kc_sub_sequence_number), ${LARGEST_SUB})`;
-  const sub = `IF(${counts} OR ${isInside(row)}, COALESCE(${row}.kc_sub_sequence_number, ${LARGEST_SUB}),
-    ${LARGEST_SUB})`;
   const newNumber = "COALESCE(VALUES(kc_inside), VALUES(sequence_number))";
-  const number = `IF(${isInside(row)}, ${row}.kc_inside, ${row}.sequence_number)`;
+  const [number, sub] = [numberOf(row), subOf(row)];
   return `${isOurs(row)}
         AND IF(${counts}, ${row}.kc_shard_end IS NULL, TRUE)
         AND (VALUES(kc_shard_end) IS NOT NULL
@@ -118,8 +129,25 @@ function moves(row: string): string {
               OR (${newSub} = ${sub} AND VALUES(kc_ahead) > COALESCE(${ahead}, '')))))`;
 }
 
-/** MySQL reads the first comment, MariaDB the second. */
-const SHARED_LOCK = "/*!80000 FOR SHARE */ /*M! LOCK IN SHARE MODE */";
+/** Is the record beyond what stands there? */
+function isBefore(row: string, { sequenceNumber, subSequenceNumber }: Position): string {
+  const number = literal(BigInt(sequenceNumber));
+  const sub = subSequenceNumber ?? LARGEST_SUB;
+  return `IF(${isCurrent(row)}, ${row}.kc_shard_end IS NULL, TRUE)
+        AND (${numberOf(row)} < ${number}
+          OR (${numberOf(row)} = ${number} AND ${subOf(row)} < ${sub}))`;
+}
+
+const isCurrent = (row: string): string => `${row}.kc_at <=> ${row}.sequence_number`;
+
+/** The record's own number, or that of the aggregate that the position lies in. */
+const numberOf = (row: string): string =>
+  `IF(${isInside(row)}, ${row}.kc_inside, ${row}.sequence_number)`;
+
+/** A whole record comes after all parts of it. */
+const subOf = (row: string): string =>
+  `IF(${isCurrent(row)} OR ${isInside(row)}, COALESCE(${row}.kc_sub_sequence_number, ${LARGEST_SUB}),
+    ${LARGEST_SUB})`;
 
 /**
  * The rows of leases and checkpoints that others have not locked, in the way that `advance` locks

@@ -1,0 +1,191 @@
+import { randomBytes } from "node:crypto";
+import {
+  StoreError,
+  type CallOptions,
+  type CheckpointInResult,
+  type StoreScope,
+  type TransactionalWrite,
+  type TransactionResult,
+} from "@kc/core";
+import { lend, transactionOutcome, TransactionTurns, unlessAborted } from "@kc/core/adapter";
+import type { PoolConnection } from "mysql2/promise";
+import type { Calls } from "./calls.ts";
+import { FREE } from "./checkpoints.ts";
+import type { Connection } from "./connection.ts";
+import { IN_MARIADB, type MysqlRow, type Upserted } from "./database.ts";
+import { isPassing, isSaidToBeInTransaction, runAgain, toStoreError } from "./errors.ts";
+import { rowsByExecutor, type MysqlExecutor } from "./executors.ts";
+import { addLeases } from "./lease-statements.ts";
+import { lookOf, lookStatement } from "./look.ts";
+import { columnsOf } from "./rows.ts";
+import type { Place } from "./sql.ts";
+import { advance } from "./statements.ts";
+import type { TransactionSession } from "./transaction-session.ts";
+
+/** What ends the transaction or gives the connection back. */
+const KEPT = [
+  "beginTransaction",
+  "commit",
+  "rollback",
+  "release",
+  "destroy",
+  "end",
+  "reset",
+  "changeUser",
+  "Symbol(Symbol.asyncDispose)",
+];
+/** Fails within a transaction, and alters nothing outside of one: it is the default. */
+const PROBE = "SET TRANSACTION READ WRITE";
+
+/** Runs the last statements: in a transaction of the store's or of the handler's. */
+interface Statements {
+  change(sql: string): Promise<Upserted>;
+  read(sql: string): Promise<readonly MysqlRow[]>;
+}
+
+/** Transactions that a handler fills, with the checkpoint as their last statement. */
+export class Transactions {
+  readonly #connection: Connection;
+  readonly #calls: Calls;
+  readonly #turns = new TransactionTurns();
+
+  constructor(connection: Connection, calls: Calls) {
+    this.#connection = connection;
+    this.#calls = calls;
+  }
+
+  async transact<Value>(
+    scope: StoreScope,
+    write: TransactionalWrite,
+    work: (tx: PoolConnection) => Value | PromiseLike<Value>,
+    { signal }: CallOptions = {},
+  ): Promise<TransactionResult<Value>> {
+    const { closing, mostTransactions } = this.#connection;
+    const stop = signal === undefined ? closing : AbortSignal.any([closing, signal]);
+    const endTurn = await this.#turns.take(mostTransactions, stop);
+    try {
+      return await this.#calls.inPlace(scope, [write], { signal: stop }, async (place) => {
+        const session = await this.#connection.begin(stop);
+        try {
+          const value = await fill(session, work, stop);
+          if (!(await session.isWhole())) throw misused(write.shardId, ENDED);
+          const result = await writeIn(session, place, scope, write);
+          if (result.outcome !== "written") return result;
+          await session.commit();
+          return { outcome: "committed", value };
+        } finally {
+          await session.close();
+        }
+      });
+    } finally {
+      endTurn();
+    }
+  }
+
+  /** The last statement alone. @throws StoreError TRANSACTION_MISUSED outside of a transaction */
+  checkpointIn(
+    executor: MysqlExecutor,
+    scope: StoreScope,
+    write: TransactionalWrite,
+    options: CallOptions | undefined,
+  ): Promise<CheckpointInResult> {
+    const statements: Statements = {
+      async change(sql) {
+        await executor.query(sql);
+        return { rows: undefined, changed: undefined };
+      },
+      read: (sql) => rowsByExecutor(executor, sql),
+    };
+    return this.#calls.inPlace(scope, [write], options, async (place) => {
+      try {
+        await checkIsInTransaction(executor, write.shardId);
+        return await writeIn(statements, place, scope, write);
+      } catch (error) {
+        throw isPassing(error) ? runAgain(error) : toStoreError(error);
+      }
+    });
+  }
+}
+
+/** @throws what `work` throws; StoreError if the transaction has to be run again */
+async function fill<Value>(
+  session: TransactionSession,
+  work: (tx: PoolConnection) => Value | PromiseLike<Value>,
+  stop: AbortSignal,
+): Promise<Value> {
+  const { tx, takeBack } = lend(session.client, KEPT);
+  try {
+    return await unlessAborted(stop, work(tx));
+  } catch (error) {
+    if (stop.aborted) throw stop.reason;
+    throw session.hasToRunAgain(error) ? runAgain(error) : error;
+  } finally {
+    takeBack();
+  }
+}
+
+async function checkIsInTransaction(executor: MysqlExecutor, shardId: string): Promise<void> {
+  try {
+    await executor.query(PROBE);
+  } catch (error) {
+    if (isSaidToBeInTransaction(error)) return;
+    throw error;
+  }
+  throw misused(shardId, NO_TRANSACTION);
+}
+
+/**
+ * Moves the checkpoint if the lease is that of the write and what is stored lies before its first record.
+ * The rows are compared under locks that last until the transaction's end, whatever it had read before.
+ */
+async function writeIn(
+  statements: Statements,
+  place: Place,
+  scope: StoreScope,
+  write: TransactionalWrite,
+): Promise<CheckpointInResult> {
+  const { shardId, checkpoint, fence, from } = write;
+  const mark = randomBytes(8).readBigUInt64BE();
+  const row = {
+    ...columnsOf(shardId, checkpoint),
+    epoch: fence?.epoch ?? null,
+    owner: fence?.owner ?? null,
+  };
+  const wanted = { leases: [shardId], checkpoints: [shardId] };
+  for (let hasLease = false; ; hasLease = true) {
+    const counted = await statements.change(IN_MARIADB + advance(place, scope, [row], mark, from));
+    const isMoved = counted.rows === 1 && counted.changed === 1;
+    if (isMoved && !place.hasOthersColumns) return { outcome: "written" };
+    const rows = await statements.read(lookStatement(place, wanted, "locking"));
+    const { leases, checkpoints } = lookOf(rows, place, scope, wanted);
+    const stored = checkpoints.get(shardId);
+    if (stored?.write === String(mark)) return { outcome: "written" };
+    if (fence === undefined && !leases.has(shardId) && !hasLease) {
+      await statements.change(IN_MARIADB + addLeases(place, [shardId]));
+      continue;
+    }
+    const result = transactionOutcome(write, leases.get(shardId) ?? FREE, stored?.checkpoint);
+    if (result.outcome !== "written") return result;
+    throw refusedByTrigger(shardId);
+  }
+}
+
+const ENDED =
+  "the transaction had ended before the handler did. Either the handler ended it, by COMMIT or ROLLBACK, or by a " +
+  "statement that commits, such as CREATE TABLE: what it wrote before that may be stored. Or it went on " +
+  "after a deadlock, which undoes all of a transaction: let such errors out of the handler";
+const NO_TRANSACTION =
+  "checkpoint() was called outside of a transaction: give it the executor of the transaction that has the " +
+  "handler's writes";
+
+function misused(shardId: string, why: string): StoreError {
+  return new StoreError("TRANSACTION_MISUSED", `${shardId}: ${why}`, { shardId });
+}
+
+/** The rows were locked and compared: nothing else keeps a write that is further on. */
+function refusedByTrigger(shardId: string): StoreError {
+  const text =
+    `MySQL: the checkpoint of ${shardId} was not written, though it is further on: a trigger of the ` +
+    "table's owner keeps it from being written. Drop it";
+  return new StoreError("STORE_FAILED", text, { shardId });
+}

@@ -1,0 +1,82 @@
+import type { TransactionalStoreHarness } from "@kc/conformance";
+import { startProxy, type MysqlAddress } from "@kc-internal/test-services";
+import { createPool, type Pool, type PoolConnection, type RowDataPacket } from "mysql2/promise";
+import { fromConnection, MysqlStore } from "../../src/index.ts";
+import { createDatabase } from "./servers.ts";
+
+/**
+ * A database with a table of effects. Every handle reaches it through a proxy of the harness's own, and has
+ * a pool of three connections that was handed in, the least there is, or pools of its own.
+ */
+export async function transactionalHarness(
+  form: "pool" | "connection",
+  address: MysqlAddress,
+): Promise<TransactionalStoreHarness<PoolConnection>> {
+  const database = await createDatabase(address);
+  const { admin } = database;
+  await admin.query("CREATE TABLE effects (name varchar(64) NOT NULL) ENGINE=InnoDB");
+  const proxy = await startProxy(address);
+  const connection = { ...database.options, host: proxy.host, port: proxy.port };
+  const closers: (() => unknown)[] = [() => proxy.close(), () => database.drop()];
+
+  const open = async (): Promise<MysqlStore> => {
+    const source = form === "pool" ? { pool: borrow() } : { connection };
+    const store = new MysqlStore({ ...source, timeoutMs: 4000 });
+    closers.unshift(() => store[Symbol.asyncDispose]());
+    return store;
+  };
+  const borrow = (): Pool => {
+    const pool = createPool({ ...connection, connectionLimit: 3 });
+    pool.on("connection", (each) => void each.query("SET innodb_lock_wait_timeout = 1"));
+    closers.unshift(() => pool.end());
+    return pool;
+  };
+
+  await (await open()).setup();
+  return {
+    open,
+    breakConnection: () => proxy.cut(),
+    restore: () => proxy.restore(),
+    // Not READ COMMITTED.
+    cutAtCommit: async (when) => proxy.cutAt("COMMIT AND", when),
+    async grantLease({ application, streamName }, shardId, { epoch, owner }) {
+      await admin.query(
+        `INSERT INTO kinesis_consumer_leases (namespace, shard_id, epoch, owner) VALUES (?, ?, ?, ?)
+         ON DUPLICATE KEY UPDATE epoch = VALUES(epoch), owner = VALUES(owner)`,
+        [`${application}-${streamName}`, shardId, epoch, owner],
+      );
+    },
+    async apply(tx, effect) {
+      await tx.query("INSERT INTO effects (name) VALUES (?)", [effect]);
+    },
+    async effects() {
+      const [rows] = await admin.query<RowDataPacket[]>("SELECT name FROM effects");
+      return rows.map(({ name }) => String(name));
+    },
+    async begin() {
+      const tx = await admin.getConnection();
+      await tx.query("START TRANSACTION");
+      // The transaction's own view is older than what it will meet.
+      await tx.query("SELECT count(*) FROM effects");
+      const end = async (command: string): Promise<void> => {
+        await tx.query(command);
+        tx.release();
+      };
+      return {
+        executor: fromConnection(tx),
+        tx,
+        commit: () => end("COMMIT"),
+        rollback: () => end("ROLLBACK"),
+      };
+    },
+    async letters(store) {
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the suite gives what `open` made
+      const table = (store as MysqlStore).deadLetters();
+      await table.setup();
+      return table;
+    },
+    async [Symbol.asyncDispose]() {
+      for (const close of closers) await close();
+    },
+  };
+}
