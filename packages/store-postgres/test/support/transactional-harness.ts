@@ -37,7 +37,8 @@ export async function transactionalHarness(
     open,
     breakConnection: () => proxy.cut(),
     restore: () => proxy.restore(),
-    cutAtCommit: async (when) => proxy.cutAt("COMMIT", when),
+    // The whole statement: BEGIN names READ COMMITTED.
+    cutAtCommit: async (when) => proxy.cutAt("COMMIT\0", when),
     async grantLease({ application, streamName }, shardId, { epoch, owner }) {
       await admin.query(
         `INSERT INTO ${schema}.kinesis_consumer_leases AS l (namespace, shard_id, epoch, owner)

@@ -1,0 +1,147 @@
+import type { TransactionalWrite } from "@kc/core";
+import { drizzle } from "drizzle-orm/mysql2";
+import { mysqlTable, varchar } from "drizzle-orm/mysql-core";
+import knexOf from "knex";
+import { CamelCasePlugin, Kysely, MysqlDialect } from "kysely";
+import { createPool as createCallbackPool } from "mysql2";
+import type { PoolOptions, RowDataPacket } from "mysql2/promise";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { fromDrizzle, fromKnex, fromKysely, type MysqlExecutor } from "../src/index.ts";
+import { ownDatabase, ownPool, SERVERS } from "./support/servers.ts";
+import { at, numberAt, openStore, SHARD } from "./support/store.ts";
+
+/** Signs that libraries may take for parameters of theirs. */
+const SCOPE = { application: "bil?ling", streamName: "or?d:ers $1 \\?" } as const;
+const MISUSED = { code: "TRANSACTION_MISUSED", retryable: false } as const;
+
+function upTo(n: number, from = 1): TransactionalWrite {
+  return { shardId: SHARD, from: { sequenceNumber: numberAt(from) }, checkpoint: at(n) };
+}
+
+/** A library's transaction: puts an effect by it, then does what is to be done. */
+interface Orm {
+  transaction(
+    effect: string,
+    work: (executor: MysqlExecutor) => Promise<unknown>,
+  ): Promise<unknown>;
+  /** What the library throws of a statement that fails with this number. */
+  failWith(number: number): Promise<unknown>;
+  /** A connection that is in no transaction. */
+  readonly outside: MysqlExecutor;
+}
+
+const raise = (number: number): string => `CALL fail_with(${number})`;
+/** Of a stored procedure: SIGNAL stands in no prepared statement. */
+const PROCEDURE = `CREATE PROCEDURE fail_with(number int)
+  SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = number, MESSAGE_TEXT = 'as asked'`;
+
+const ORMS: Readonly<Record<string, (options: PoolOptions) => Orm>> = {
+  drizzle(options) {
+    const db = drizzle(ownPool({ ...options, connectionLimit: 2 }));
+    const effects = mysqlTable("effects", { name: varchar("name", { length: 64 }) });
+    return {
+      transaction: (name, work) =>
+        db.transaction(async (tx) => {
+          await tx.insert(effects).values({ name });
+          await work(fromDrizzle(tx));
+        }),
+      failWith: (number) => db.execute(raise(number)),
+      outside: fromDrizzle(db),
+    };
+  },
+  kysely(options) {
+    const db = new Kysely<{ effects: { name: string } }>({
+      dialect: new MysqlDialect({ pool: createCallbackPool({ ...options, connectionLimit: 2 }) }),
+      plugins: [new CamelCasePlugin()],
+    });
+    onTestFinished(() => db.destroy());
+    return {
+      transaction: (name, work) =>
+        db.transaction().execute(async (trx) => {
+          await trx.insertInto("effects").values({ name }).execute();
+          await work(fromKysely(trx));
+        }),
+      failWith: (number) => fromKysely(db).query(raise(number)),
+      outside: fromKysely(db),
+    };
+  },
+  knex({ host, port, user, password, database }) {
+    const connection = { host, port, user, password, database } as Record<string, unknown>;
+    const db = knexOf({ client: "mysql2", connection, pool: { min: 0, max: 2 } });
+    onTestFinished(() => db.destroy());
+    return {
+      transaction: (name, work) =>
+        db.transaction(async (trx) => {
+          await trx("effects").insert({ name });
+          await work(fromKnex(trx));
+        }),
+      failWith: (number) => Promise.resolve(db.raw(raise(number))),
+      outside: fromKnex(db),
+    };
+  },
+};
+
+const failure = (call: Promise<unknown>): Promise<unknown> =>
+  call.then(
+    (answer) => ({ answer }),
+    (error: unknown) => error,
+  );
+
+describe.each(SERVERS)("on $name", ({ address }) => {
+  describe.each(Object.entries(ORMS))("a transaction of %s", (_name, ormOf) => {
+    async function opened() {
+      const { admin, options } = await ownDatabase(address);
+      await admin.query("CREATE TABLE effects (name varchar(64)) ENGINE=InnoDB");
+      await admin.query(PROCEDURE);
+      const store = openStore({ connection: options });
+      await store.setup();
+      const effects = async (): Promise<unknown> => {
+        const [rows] = await admin.query<RowDataPacket[]>("SELECT name FROM effects");
+        return rows.map(({ name }) => String(name));
+      };
+      return { store, orm: ormOf(options), effects };
+    }
+
+    test("has the handler's writes and the checkpoint, or neither", async () => {
+      const { store, orm, effects } = await opened();
+      const answers: unknown[] = [];
+      const checkpoint = async (executor: MysqlExecutor, write: TransactionalWrite) => {
+        const answer = await store.checkpointIn(executor, SCOPE, write);
+        answers.push(answer);
+        if (answer.outcome !== "written") throw new Error("roll back");
+      };
+      await orm.transaction("first", (executor) => checkpoint(executor, upTo(3)));
+      expect(await store.getCheckpoint(SCOPE, SHARD)).toEqual(at(3));
+      await failure(orm.transaction("twice", (executor) => checkpoint(executor, upTo(5))));
+      const failing = orm.transaction("lost", async (executor) => {
+        await checkpoint(executor, upTo(9, 4));
+        throw new Error("after the checkpoint");
+      });
+      expect(await failure(failing)).toMatchObject({ message: "after the checkpoint" });
+      const stored = at(3);
+      expect(answers).toEqual([
+        { outcome: "written" },
+        { outcome: "already-done", stored },
+        { outcome: "written" },
+      ]);
+      expect(await store.getCheckpoint(SCOPE, SHARD)).toEqual(stored);
+      expect(await effects()).toEqual(["first"]);
+    });
+
+    test("is distinguished from a statement alone, and its conflicts from other failures", async () => {
+      const { store, orm } = await opened();
+      expect(await failure(store.checkpointIn(orm.outside, SCOPE, upTo(3)))).toMatchObject(MISUSED);
+      expect(await store.getCheckpoint(SCOPE, SHARD)).toBeUndefined();
+      for (const [number, isPassing] of [
+        [1213, true],
+        [1205, true],
+        [1020, true],
+        [1062, false],
+      ] as const) {
+        expect(store.isPassing(await failure(orm.failWith(number))), String(number)).toBe(
+          isPassing,
+        );
+      }
+    });
+  });
+});
