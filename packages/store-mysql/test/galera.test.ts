@@ -1,8 +1,14 @@
 import { setImmediate as turn } from "node:timers/promises";
-import { KcError, type CheckpointWrite, type StoreScope, type WorkerMembership } from "@kc/core";
+import {
+  KcError,
+  type CheckpointWrite,
+  type Position,
+  type StoreScope,
+  type WorkerMembership,
+} from "@kc/core";
 import { NoGaleraError, startGalera, type GaleraCluster } from "@kc-internal/test-services";
 import { leaseStoreRound } from "@kc/conformance";
-import { createConnection, type Connection } from "mysql2/promise";
+import { createConnection, type Connection, type RowDataPacket } from "mysql2/promise";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { MysqlStore } from "../src/index.ts";
 import { at, expectFailure, SCOPE, shard, UNAVAILABLE, WORKER, writeOf } from "./support/store.ts";
@@ -119,6 +125,34 @@ describe("two nodes of a Galera cluster", { skip: cluster instanceof NoGaleraErr
       expect(claimed, "the claim goes through").toBeDefined();
       expect(stands).toStrictEqual(outcome === "written" ? at(2) : undefined);
     }
+  });
+
+  it("commit one of two transactions with the same record, and answer the other that it is done", async () => {
+    const scope = { ...SCOPE, application: "transactions" };
+    await behind.query(`CREATE TABLE ${DATABASE}.effects (name varchar(64)) ENGINE=InnoDB`);
+    await caughtUp();
+    for (let round = 0; round < 30; round++) {
+      const shardId = shard(round % 3);
+      const { sequenceNumber } = at(2 * round) as Position;
+      const write = { shardId, from: { sequenceNumber }, checkpoint: at(2 * round + 1) };
+      const run = async (store: MysqlStore): Promise<string> => {
+        for (;;) {
+          try {
+            const insert = `INSERT INTO effects VALUES ('${round}')`;
+            return (await store.transact(scope, write, (tx) => tx.query(insert))).outcome;
+          } catch (error) {
+            if (!KcError.is(error) || !error.retryable) throw error;
+          }
+        }
+      };
+      const answers = await Promise.all([run(first), run(second)]);
+      expect(answers.toSorted()).toStrictEqual(["already-done", "committed"]);
+      await caughtUp();
+    }
+    const [rows] = await behind.query<RowDataPacket[]>(
+      `SELECT count(*) AS stored, count(DISTINCT name) AS names FROM ${DATABASE}.effects`,
+    );
+    expect(rows).toStrictEqual([{ stored: 30, names: 30 }]);
   });
 
   it("fail in passing at a node that has lost the other", async () => {
