@@ -210,9 +210,9 @@ describe.each(SERVERS)("transactions on $name", ({ address }) => {
     });
     onTestFinished(() => pool.end());
     pool.on("connection", (each) => {
-      each.query("SET SESSION completion_type = 1, autocommit = 1, sql_mode = ''");
-      each.query("SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE");
-      each.query("SET SESSION TRANSACTION READ ONLY");
+      void each.query("SET SESSION completion_type = 1, autocommit = 1, sql_mode = ''");
+      void each.query("SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE");
+      void each.query("SET SESSION TRANSACTION READ ONLY");
     });
     const store = openStore({ pool });
     const settings = async (connection: PoolConnection): Promise<string> => {
