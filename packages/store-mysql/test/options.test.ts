@@ -78,6 +78,8 @@ describe("an option is taken", () => {
       database: undefined,
       namespace: undefined,
       timeoutMs: 5000,
+      maxTransactions: 10,
+      transactionIdleMs: 60_000,
     });
   });
 
