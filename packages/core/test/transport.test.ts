@@ -288,6 +288,31 @@ test("a connection that nobody has needed for a minute is closed when another on
   expect(peer.sockets).toHaveLength(3);
 });
 
+test("a connection in constant use is replaced after five minutes, which looks the host up again", async () => {
+  let ms = 0;
+  let answersAt = 0;
+  const now = vi.spyOn(performance, "now").mockImplementation(() => ms);
+  onTestFinished(() => now.mockRestore());
+  const peer = await Peer.of((socket) => {
+    ms = Math.max(ms, answersAt);
+    socket.write(OK);
+  });
+  const handler = handlerOf({ maxSockets: 1 });
+  const connections: number[] = [];
+  for (; ms <= 330_000; ms += 30_000) {
+    expect(await send(handler, peer)).toBe("200 ok");
+    connections.push(peer.sockets.length);
+  }
+  expect(connections).toEqual([1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2]);
+  // It becomes too old while it is in use, and another request waits for it.
+  ms = 400_000;
+  await send(handler, peer);
+  answersAt = 700_000;
+  const both = Promise.all([send(handler, peer), send(handler, peer)]);
+  expect(await both).toEqual(["200 ok", "200 ok"]);
+  expect(peer.sockets).toHaveLength(4);
+});
+
 test("an abort ends a request that waits for its reply, for its body, or for a connection, and closes what it had", async () => {
   const peer = await Peer.of((socket) => socket.write(OK.slice(0, -1)));
   const handler = handlerOf({ maxSockets: 1 });

@@ -1,4 +1,10 @@
-import { Connection, type ConnectTarget, type HttpReply, type ReplyStarted } from "./connection.ts";
+import {
+  Connection,
+  type ConnectionLimits,
+  type ConnectTarget,
+  type HttpReply,
+  type ReplyStarted,
+} from "./connection.ts";
 import { brokenOff } from "../reply-memory.ts";
 
 export interface PoolOptions {
@@ -31,8 +37,12 @@ interface Waiter {
   readonly reject: (reason: Error) => void;
 }
 
-/** Longer, and a firewall in between may have forgotten it. */
-const LONGEST_IDLE_MS = 60_000;
+const LONGEST: ConnectionLimits = {
+  /** Longer, and a firewall in between may have forgotten it. */
+  idleMs: 60_000,
+  /** Another one looks the host up again: it may have moved, while the old address still answers. */
+  lifeMs: 300_000,
+};
 
 /** The connections to one endpoint. A request takes the one that was used last, or opens another. */
 export class ConnectionPool {
@@ -70,7 +80,7 @@ export class ConnectionPool {
   #take(): Connection | undefined {
     const now = performance.now();
     for (let connection = this.#idle.pop(); connection; connection = this.#idle.pop()) {
-      if (connection.isReusable(now, LONGEST_IDLE_MS)) return connection;
+      if (connection.isReusable(now, LONGEST)) return connection;
       connection.destroy();
     }
     return this.#open.size < this.#options.maxSockets ? this.#connect() : undefined;
@@ -91,10 +101,12 @@ export class ConnectionPool {
 
   #giveBack(connection: Connection): void {
     if (!connection.isOpen) return;
+    connection.rest();
+    // Who waits gets another one then.
+    if (!connection.isReusable(performance.now(), LONGEST)) return connection.destroy();
     const next = this.#waiting.shift();
     if (next !== undefined) next.resolve(connection);
     else {
-      connection.rest();
       this.#idle.push(connection);
       this.#closeUnneeded();
     }
@@ -103,7 +115,7 @@ export class ConnectionPool {
   /** After a burst, the first ones are not used any more: a server may keep them open for ever. */
   #closeUnneeded(): void {
     const now = performance.now();
-    while (this.#idle[0]?.isReusable(now, LONGEST_IDLE_MS) === false) this.#idle[0].destroy();
+    while (this.#idle[0]?.isReusable(now, LONGEST) === false) this.#idle[0].destroy();
   }
 
   #closed(connection: Connection): void {

@@ -37,6 +37,14 @@ export interface ConnectionOptions {
   readonly onClose: () => void;
 }
 
+/** How long a connection is used, in milliseconds. */
+export interface ConnectionLimits {
+  /** Since its last request. */
+  readonly idleMs: number;
+  /** Since it was opened. */
+  readonly lifeMs: number;
+}
+
 /** How a socket hands over what it reads. */
 interface SocketReads {
   readonly buffer: () => Uint8Array;
@@ -75,6 +83,7 @@ export class Connection {
   /** The server may close it from here on. */
   #reusableUntil = Infinity;
   #idleSince = 0;
+  readonly #openedAt = performance.now();
 
   constructor({ target, connectionTimeout, onSession, onClose }: ConnectionOptions) {
     this.#onClose = onClose;
@@ -119,8 +128,13 @@ export class Connection {
   }
 
   /** May it carry another request, or has the other end, or a firewall, perhaps closed it? */
-  isReusable(now: number, longestIdleMs: number): boolean {
-    return this.isOpen && now < this.#reusableUntil && now - this.#idleSince < longestIdleMs;
+  isReusable(now: number, { idleMs, lifeMs }: ConnectionLimits): boolean {
+    return (
+      this.isOpen &&
+      now < this.#reusableUntil &&
+      now - this.#idleSince < idleMs &&
+      now - this.#openedAt < lifeMs
+    );
   }
 
   /** Closes it. The request under way rejects with the reason. */
