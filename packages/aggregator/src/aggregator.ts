@@ -31,6 +31,9 @@ export interface AggregatorOptions {
   readonly maxDelayMs?: number;
 }
 
+/** A stream may be switched to distribution by keys, which no reply shows: it is described again after so long. */
+const ANY_FOR_MS = 60_000;
+
 /**
  * Puts user records in aggregates, by shard. It keeps the stream's shards from one call to the next, and
  * nothing else: there is no queue and no timer. What the stream refuses is put again. After a reshard an
@@ -42,6 +45,8 @@ export class Aggregator {
   readonly #stream: StreamId;
   /** Undefined = not listed yet; "any" = keys do not decide the shard. */
   #shards: ShardMap | "any" | undefined;
+  /** By the monotonic clock, in milliseconds. */
+  #lookedAt = 0;
 
   /** @throws TypeError, RangeError for an option that is none */
   constructor(options: AggregatorOptions) {
@@ -104,6 +109,8 @@ export class Aggregator {
     signal: AbortSignal | undefined,
   ): Promise<readonly StreamRecord[]> {
     if (records.length === 0) return [];
+    const isOld = performance.now() - this.#lookedAt >= ANY_FOR_MS;
+    if (this.#shards === "any" && isOld) this.#shards = undefined;
     const shards = (this.#shards ??= await this.#look(signal));
     return aggregateBy(records, shards === "any" ? undefined : shards, this.#options.maxBytes);
   }
@@ -140,6 +147,7 @@ export class Aggregator {
   async #look(signal: AbortSignal | undefined): Promise<ShardMap | "any"> {
     const { client } = this.#options;
     const options = signal ? { abortSignal: signal } : {};
+    this.#lookedAt = performance.now();
     const summary = new DescribeStreamSummaryCommand(this.#stream);
     const { StreamDescriptionSummary: description }: DescribeStreamSummaryOutput =
       await client.send(summary, options);

@@ -5,10 +5,11 @@ import {
   ListShardsCommand,
   PutRecordsCommand,
   SplitShardCommand,
+  UpdateStreamRecordDistributionStrategyCommand,
   type Shard,
 } from "@aws-sdk/client-kinesis";
 import { FakeKinesis } from "@kc/emulator";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { aggregate, Aggregator, PutError, type UserRecord } from "../src/index.ts";
 import { hashKeyOf } from "../src/shard-map.ts";
 
@@ -192,6 +193,34 @@ test("a listing that never names it fails with the records of which nobody knows
   expect(cause).toMatchObject({
     message: expect.stringMatching(/ListShards does not name shardId-/),
   });
+});
+
+test("a stream that is switched from AUTO to its keys has records by shard within a minute", async () => {
+  const now = vi.spyOn(performance, "now").mockReturnValue(0);
+  onTestFinished(() => now.mockRestore());
+  const kinesis = new FakeKinesis();
+  await kinesis.send(
+    new CreateStreamCommand({
+      StreamName: STREAM,
+      StreamModeDetails: { StreamMode: "ON_DEMAND" },
+      RecordDistributionStrategy: "AUTO",
+    }),
+  );
+  const aggregator = new Aggregator({ client: kinesis, stream: STREAM });
+  const put = async (): Promise<number> => {
+    const before = [...(await read(kinesis)).values()].flat().length;
+    await aggregator.put(records(1));
+    return [...(await read(kinesis)).values()].flat().length - before;
+  };
+  expect(await put()).toBe(1);
+  await kinesis.send(
+    new UpdateStreamRecordDistributionStrategyCommand({
+      StreamARN: `arn:aws:kinesis:us-east-1:000000000000:stream/${STREAM}`,
+      RecordDistributionStrategy: "USER_PARTITION_KEY",
+    }),
+  );
+  now.mockReturnValue(60_000);
+  expect(await put()).toBe(4);
 });
 
 test("a stream that takes nothing fails with the records that it did not take", async () => {
