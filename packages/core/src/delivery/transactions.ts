@@ -1,6 +1,6 @@
 import { backoffMs } from "../backoff.ts";
 import { fixedPatience } from "../checkpoints/patience.ts";
-import { checkpointAt, positionOf } from "../checkpoints/position.ts";
+import { checkpointAt, positionOf, type Checkpoint } from "../checkpoints/position.ts";
 import { StoreCalls } from "../checkpoints/store-calls.ts";
 import type { TransactionalWrite } from "../checkpoints/transactional-store.ts";
 import { isAtOrBeyond } from "../checkpoints/write-outcome.ts";
@@ -46,20 +46,25 @@ export function transactions(
   source: LetterSource,
 ): OpenDelivery {
   const { onFailure } = policy;
-  const isOwnTable = isTransactional(onFailure) && onFailure.store === place.given;
+  const own = isTransactional(onFailure) && onFailure.store === place.given ? onFailure : undefined;
   return (shard) => {
     const all = new Transactions(shard, place, policy, handler);
     return batches(
       (records, context) => all.handle(records, context),
       {
         ...policy,
-        onFailure: isOwnTable ? all.letters(onFailure) : onFailure,
+        onFailure: typeof onFailure === "string" ? onFailure : all.letters(onFailure, own),
         // It is measured where the handler is called: the store has a time of its own.
         handlerTimeoutMs: undefined,
       },
       source,
     )(shard);
   };
+}
+
+/** Those of the letters whose records are not done by what is stored. */
+function notIn(stored: Checkpoint, letters: readonly DeadLetter[]): readonly DeadLetter[] {
+  return letters.filter((letter) => !isAtOrBeyond(stored, letter));
 }
 
 /** The transactions of one shard, one at a time, and what the shard learns of each. */
@@ -108,26 +113,45 @@ class Transactions {
     try {
       outcome = await this.#once(call.signal, () => run(write, records, call.context));
     } catch (error) {
-      if (call.timeout !== undefined) throw call.timeout;
-      return await this.#storeFailed(error, call.signal);
+      if (call.timeout === undefined) return await this.#storeFailed(error, call.signal);
+      outcome = { outcome: "failed", error: call.timeout };
     } finally {
       await call.end();
     }
-    if (outcome.outcome === "failed") throw outcome.error;
+    if (outcome.outcome === "failed") return this.#failed(write, outcome.error, context.signal);
     return this.#settle(write, outcome);
   }
 
-  /** A queue whose letters are put in one transaction with the checkpoint of their records. */
-  letters(table: TransactionalDeadLetters): DeadLetterQueue {
+  /**
+   * A queue that gets letters of records that are not stored alone.
+   * @param own the same queue, where its letters are put in one transaction with the checkpoint of their records
+   */
+  letters(queue: DeadLetterQueue, own: TransactionalDeadLetters | undefined): DeadLetterQueue {
     return {
       send: async (letters, { signal }) => {
-        const write = this.#write(letters);
-        const outcome = await this.#once(signal, () => this.#put(table, letters, write, signal));
-        if (outcome.outcome === "failed") throw outcome.error;
-        this.#settle(write, outcome);
+        if (own !== undefined) return this.#putAll(own, letters, signal);
+        const stored = await this.#stored(signal);
+        const left = stored === undefined ? letters : notIn(stored, letters);
+        if (left.length > 0) await queue.send(left, { signal });
       },
       close: async () => {},
     };
+  }
+
+  /** Of those that another process stored meanwhile, none is put. */
+  async #putAll(
+    table: TransactionalDeadLetters,
+    letters: readonly DeadLetter[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    for (let left = letters; left.length > 0;) {
+      const put = left;
+      const write = this.#write(put);
+      const outcome = await this.#once(signal, () => this.#put(table, put, write, signal));
+      if (outcome.outcome === "failed") throw outcome.error;
+      const stored = this.#settle(write, outcome)?.stored;
+      left = stored === undefined ? [] : notIn(stored, put);
+    }
   }
 
   #put(
@@ -150,6 +174,33 @@ class Transactions {
     const checkpoint = checkpointAt({ ...last, wholeSequenceNumber });
     const write = { shardId, from: positionOf(records[0]!), checkpoint };
     return fence === undefined ? write : { ...write, fence };
+  }
+
+  /**
+   * The handler has failed: perhaps at what is stored already, by a commit whose answer was lost, or by
+   * another process. @throws its error, if that is not so; the reason of `stop`, or of the signal
+   */
+  async #failed(
+    write: TransactionalWrite,
+    error: unknown,
+    signal: AbortSignal,
+  ): Promise<RunAgain | undefined> {
+    let stored: Checkpoint | undefined;
+    try {
+      stored = await this.#stored(signal);
+    } catch (failure) {
+      return await this.#storeFailed(failure, signal);
+    }
+    if (stored === undefined || !isAtOrBeyond(stored, write.from)) throw error;
+    return this.#settle(write, { outcome: "already-done", stored });
+  }
+
+  #stored(signal: AbortSignal): Promise<Checkpoint | undefined> {
+    const { store, scope } = this.#place;
+    const { shardId } = this.#shard;
+    return this.#calls.once("getCheckpoint", signal, (options) =>
+      store.getCheckpoint(scope, shardId, options),
+    );
   }
 
   /** What the store has answered. Undefined = the work is stored. @throws the reason of `stop` */
