@@ -18,7 +18,7 @@ const DRIVERS = ["libsql", "pg", "pg-native", /^mysql2/, "ioredis", /^@aws-sdk\/
  * TypeScript. It is inside the package, where the drivers are found.
  */
 export async function bundleConsumer(
-  source: "consumer" | "worker" = "consumer",
+  source: "consumer" | "worker" | "transaction-worker" = "consumer",
 ): Promise<{ directory: string; program: string }> {
   const parent = join(packageDirectory, "node_modules", ".kc-test");
   mkdirSync(parent, { recursive: true });

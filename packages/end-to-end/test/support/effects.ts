@@ -1,0 +1,152 @@
+import { setTimeout as after } from "node:timers/promises";
+import { CreateTableCommand, DynamoDBClient, paginateQuery } from "@aws-sdk/client-dynamodb";
+import { Consumer, type ConsumerOptions, type LeasingConsumerOptions } from "@kc/core";
+import { DynamoDBStore } from "@kc/store-dynamodb";
+import { PostgresStore } from "@kc/store-postgres";
+import { SqliteStore } from "@kc/store-sqlite";
+import Libsql from "libsql";
+import pg from "pg";
+import type { StoreAddress } from "./stores.ts";
+import type { TransactionTask } from "./transaction-task.ts";
+
+const TABLE = `CREATE TABLE IF NOT EXISTS effects (
+  application VARCHAR(100), record VARCHAR(100), times INTEGER NOT NULL, PRIMARY KEY (application, record)
+)`;
+const once = (application: string, record: string): string =>
+  `INSERT INTO effects VALUES (${application}, ${record}, 1)
+   ON CONFLICT (application, record) DO UPDATE SET times = effects.times + 1`;
+const ofApplication = (application: string): string =>
+  `SELECT record, times FROM effects WHERE application = ${application}`;
+
+/** How often each record has had its effect, by the record's text. */
+export type Effects = ReadonlyMap<string, number>;
+
+interface Row {
+  readonly record: string;
+  readonly times: number;
+}
+
+const effectsOf = (rows: readonly Row[]): Effects =>
+  new Map(rows.map(({ record, times }) => [record, times]));
+
+/** The effects in a database, for the process that counts them. */
+export interface EffectsTable {
+  of(application: string): Promise<Effects>;
+  close(): Promise<void>;
+}
+
+export async function openEffects(address: StoreAddress): Promise<EffectsTable> {
+  if (address.kind === "sqlite") {
+    const database = new Libsql(address.path, { timeout: 5000 });
+    database.exec(TABLE);
+    const select = database.prepare(ofApplication("?"));
+    return {
+      of: async (application) => effectsOf(select.all(application) as Row[]),
+      close: async () => void database.close(),
+    };
+  }
+  if (address.kind === "postgres") {
+    const pool = new pg.Pool({ connectionString: address.connectionString });
+    await pool.query(TABLE);
+    return {
+      of: async (application) =>
+        effectsOf((await pool.query<Row>(ofApplication("$1"), [application])).rows),
+      close: () => pool.end(),
+    };
+  }
+  if (address.kind === "dynamodb") {
+    const client = dynamodb(address.endpoint);
+    const TableName = effectsTable(address.table);
+    await client.send(
+      new CreateTableCommand({
+        TableName,
+        KeySchema: [
+          { AttributeName: "application", KeyType: "HASH" },
+          { AttributeName: "record", KeyType: "RANGE" },
+        ],
+        AttributeDefinitions: [
+          { AttributeName: "application", AttributeType: "S" },
+          { AttributeName: "record", AttributeType: "S" },
+        ],
+        BillingMode: "PAY_PER_REQUEST",
+      }),
+    );
+    return {
+      of: async (application) => {
+        const query = {
+          TableName,
+          ConsistentRead: true,
+          KeyConditionExpression: "application = :application",
+          ExpressionAttributeValues: { ":application": { S: application } },
+        };
+        const rows: Row[] = [];
+        for await (const { Items = [] } of paginateQuery({ client }, query)) {
+          for (const { record, times } of Items) {
+            rows.push({ record: record!.S!, times: Number(times!.N) });
+          }
+        }
+        return effectsOf(rows);
+      },
+      close: async () => client.destroy(),
+    };
+  }
+  throw new Error(`${address.kind}: no effects are known of it`);
+}
+
+const effectsTable = (checkpoints: string): string => `${checkpoints}-effects`;
+
+function dynamodb(endpoint: string): DynamoDBClient {
+  const credentials = { accessKeyId: "any", secretAccessKey: "any" };
+  return new DynamoDBClient({ endpoint, region: "us-east-1", credentials });
+}
+
+/** For so long a handler stands still in its middle, so that there is a middle to be killed in. */
+const middleMs = (): number => 10 * Math.random() ** 2;
+
+/** The worker's side: each record has its effect in its batch's transaction, until the signal aborts. */
+export async function scanWithEffects(
+  { store: address, application, maxRecords }: TransactionTask,
+  reading: Omit<ConsumerOptions, "store"> | Omit<LeasingConsumerOptions, "store">,
+  signal: AbortSignal,
+): Promise<void> {
+  const options = { signal, maxRecords };
+  if (address.kind === "sqlite") {
+    const store = new SqliteStore({ path: address.path });
+    await new Consumer({ ...reading, store }).scanTransaction((records, { tx }) => {
+      const insert = tx.prepare(once("?", "?"));
+      for (const record of records) insert.run(application, record.text());
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, middleMs());
+    }, options);
+    await store.close();
+  } else if (address.kind === "postgres") {
+    const { connectionString: connection, table } = address;
+    // A frozen process holds its locks for so long.
+    const store = new PostgresStore({ connection, table, transactionIdleMs: 1000 });
+    await new Consumer({ ...reading, store }).scanTransaction(async (records, { tx }) => {
+      for (const record of records) await tx.query(once("$1", "$2"), [application, record.text()]);
+      await after(middleMs());
+    }, options);
+    await store.close();
+  } else if (address.kind === "dynamodb") {
+    const client = dynamodb(address.endpoint);
+    const TableName = effectsTable(address.table);
+    const store = new DynamoDBStore({ client, table: address.table });
+    await new Consumer({ ...reading, store }).scanTransaction(async (records, { tx }) => {
+      for (const record of records) {
+        const Key = { application: { S: application }, record: { S: record.text() } };
+        const ExpressionAttributeValues = { ":one": { N: "1" } };
+        tx.write({
+          Update: {
+            TableName,
+            Key,
+            UpdateExpression: "ADD times :one",
+            ExpressionAttributeValues,
+          },
+        });
+      }
+      await after(middleMs());
+    }, options);
+    await store.close();
+    client.destroy();
+  }
+}

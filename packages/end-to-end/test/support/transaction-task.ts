@@ -1,0 +1,16 @@
+import type { StoreAddress } from "./stores.ts";
+
+/** How long a worker may be silent, in milliseconds. */
+export const TRANSACTION_LEASE_MS = 1000;
+
+/** What a worker's process is given. */
+export interface TransactionTask {
+  readonly endpoint: string;
+  readonly store: StoreAddress;
+  readonly stream: string;
+  readonly application: string;
+  /** Its name in the group. Undefined = it reads all shards, whoever else does. */
+  readonly workerId?: string;
+  /** Of a batch. */
+  readonly maxRecords: number;
+}
