@@ -117,3 +117,48 @@ test("whatever the kills inside aggregates, only those user records repeat that 
     { numRuns: 30 },
   );
 });
+
+test("whatever the stops, handlers that hang included, nothing repeats that was done", async () => {
+  const HANGS_FROM = 600;
+  const life = fc.record({
+    takes: fc.array(fc.integer({ min: 6, max: 900 }), { minLength: 1, maxLength: 30 }),
+    concurrency: fc.integer({ min: 2, max: 20 }),
+    until: fc.integer({ min: 5, max: 700 }),
+    inBatches: fc.boolean(),
+  });
+  const sizes = fc.array(fc.constantFrom(1, 1, 1, 2, 5), { minLength: 3, maxLength: 30 });
+  await fc.assert(
+    fc.asyncProperty(
+      sizes,
+      fc.array(life, { minLength: 2, maxLength: 6 }),
+      async (counts, story) => {
+        const world = await World.of();
+        const { clock } = world;
+        const all = new Lives(world);
+        // What is done beyond a checkpoint needs a checkpoint to stand beside.
+        await world.put("a", "first");
+        all.begin(() => {}, { concurrency: 1 });
+        await clock.advance(2 * FLUSH_MS);
+        await all.stop();
+        const texts = counts.map((size, i) => Array.from({ length: size }, (_, j) => `r${i}.${j}`));
+        for (const [i, each] of texts.entries()) await put(world, `key-${i % 12}`, each);
+        const order = texts.flat();
+        for (const { takes, until, ...options } of story) {
+          const handler: Handler = (record) => {
+            const ms = takes[order.indexOf(record.text()) % takes.length]!;
+            // A batch is done within the drain time, too.
+            return sleep(clock, ms > HANGS_FROM ? 1e6 : options.inBatches ? ms / 20 : ms);
+          };
+          all.begin(handler, options);
+          await clock.advance(until);
+          await all.stop();
+        }
+        all.begin(() => sleep(clock, 1), { concurrency: 1 });
+        await clock.advance(10_000);
+        await all.stop();
+        expect(all.done.map(({ text }) => text).toSorted()).toEqual(["first", ...order].toSorted());
+      },
+    ),
+    { numRuns: 30 },
+  );
+});
