@@ -65,8 +65,21 @@ export class Deployment {
   async freeze(isDone: () => Promise<boolean>): Promise<void> {
     const { id, child } = this.#workers[this.#anyOf(this.#workers)]!;
     this.#stop(child);
-    await until(`the others do the work of ${id}`, isDone);
+    await this.until(`the others do the work of ${id}`, isDone);
     child.kill("SIGCONT");
+  }
+
+  /** @throws if it does not hold in time, or a process ends by itself */
+  async until(what: string, holds: () => Promise<boolean>): Promise<void> {
+    const deadline = performance.now() + HANGS_AFTER_MS;
+    while (!(await holds())) {
+      for (const { id, child } of this.#workers) {
+        if (child.exitCode !== null)
+          throw new Error(`${id} ended with exit code ${child.exitCode}`);
+      }
+      if (performance.now() > deadline) throw new Error(`not within ${HANGS_AFTER_MS} ms: ${what}`);
+      await after(20);
+    }
   }
 
   /** Clean ends. @throws if one of them has another one */
@@ -97,14 +110,5 @@ export class Deployment {
     signalTree("STOP", child.pid!);
     file?.exec("ROLLBACK");
     file?.close();
-  }
-}
-
-/** @throws if it does not hold in time */
-export async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + HANGS_AFTER_MS;
-  while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error(`not within ${HANGS_AFTER_MS} ms: ${what}`);
-    await after(20);
   }
 }

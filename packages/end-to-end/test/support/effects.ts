@@ -2,9 +2,13 @@ import { setTimeout as after } from "node:timers/promises";
 import { CreateTableCommand, DynamoDBClient, paginateQuery } from "@aws-sdk/client-dynamodb";
 import { Consumer, type ConsumerOptions, type LeasingConsumerOptions } from "@kc/core";
 import { DynamoDBStore } from "@kc/store-dynamodb";
+import { MysqlStore } from "@kc/store-mysql";
 import { PostgresStore } from "@kc/store-postgres";
+import { RedisStore } from "@kc/store-redis";
 import { SqliteStore } from "@kc/store-sqlite";
+import { Redis } from "ioredis";
 import Libsql from "libsql";
+import { createPool, type RowDataPacket } from "mysql2/promise";
 import pg from "pg";
 import type { StoreAddress } from "./stores.ts";
 import type { TransactionTask } from "./transaction-task.ts";
@@ -54,6 +58,27 @@ export async function openEffects(address: StoreAddress): Promise<EffectsTable> 
       close: () => pool.end(),
     };
   }
+  if (address.kind === "mysql") {
+    const pool = createPool(`${address.uri}/${address.database}`);
+    await pool.query(TABLE);
+    return {
+      of: async (application) => {
+        const [rows] = await pool.query<(Row & RowDataPacket)[]>(ofApplication("?"), [application]);
+        return effectsOf(rows);
+      },
+      close: () => pool.end(),
+    };
+  }
+  if (address.kind === "redis") {
+    const client = new Redis(address.url);
+    return {
+      of: async (application) => {
+        const counts = Object.entries(await client.hgetall(effectsKey(application)));
+        return effectsOf(counts.map(([record, times]) => ({ record, times: Number(times) })));
+      },
+      close: async () => client.disconnect(),
+    };
+  }
   if (address.kind === "dynamodb") {
     const client = dynamodb(address.endpoint);
     const TableName = effectsTable(address.table);
@@ -93,6 +118,7 @@ export async function openEffects(address: StoreAddress): Promise<EffectsTable> 
   throw new Error(`${address.kind}: no effects are known of it`);
 }
 
+const effectsKey = (application: string): string => `effects:${application}`;
 const effectsTable = (checkpoints: string): string => `${checkpoints}-effects`;
 
 function dynamodb(endpoint: string): DynamoDBClient {
@@ -124,6 +150,24 @@ export async function scanWithEffects(
     const store = new PostgresStore({ connection, table, transactionIdleMs: 1000 });
     await new Consumer({ ...reading, store }).scanTransaction(async (records, { tx }) => {
       for (const record of records) await tx.query(once("$1", "$2"), [application, record.text()]);
+      await after(middleMs());
+    }, options);
+    await store.close();
+  } else if (address.kind === "mysql") {
+    const connection = `${address.uri}/${address.database}`;
+    const store = new MysqlStore({ connection, transactionIdleMs: 1000 });
+    const insert =
+      "INSERT INTO effects VALUES (?, ?, 1) ON DUPLICATE KEY UPDATE times = effects.times + 1";
+    await new Consumer({ ...reading, store }).scanTransaction(async (records, { tx }) => {
+      for (const record of records) await tx.query(insert, [application, record.text()]);
+      await after(middleMs());
+    }, options);
+    await store.close();
+  } else if (address.kind === "redis") {
+    const store = new RedisStore({ connection: address.url, keyPrefix: address.keyPrefix });
+    await new Consumer({ ...reading, store }).scanTransaction(async (records, { tx }) => {
+      const key = effectsKey(application);
+      for (const record of records) tx.command("HINCRBY", key, record.text(), 1);
       await after(middleMs());
     }, options);
     await store.close();

@@ -1,7 +1,7 @@
 import type { StoreAddress } from "./stores.ts";
 
 /** How long a worker may be silent, in milliseconds. */
-export const TRANSACTION_LEASE_MS = 1000;
+export const TRANSACTION_LEASE_MS = 2000;
 
 /** What a worker's process is given. */
 export interface TransactionTask {
