@@ -29,7 +29,7 @@ import type { Client } from "./client.ts";
 import { inParallel } from "./parallel.ts";
 import type { Item } from "./rows.ts";
 import { setUpTable, type TableShape } from "./schema.ts";
-import type { DynamoTransaction } from "./transaction.ts";
+import { MOST_ITEMS, type DynamoTransaction } from "./transaction.ts";
 
 /** An item has at most 400 KB, with the names of its attributes. */
 const LIMITS: LetterLimits = { most: 100, maxBytes: 4_000_000, maxRowBytes: 350_000 };
@@ -50,10 +50,14 @@ export class DynamoDBDeadLetters
     this.#letters = letters;
   }
 
-  sendIn(tx: DynamoTransaction, letters: readonly DeadLetter[]): void {
-    for (const row of letterRowsOf(letters, LIMITS.maxRowBytes)) {
-      tx.write({ Put: this.#letters.putOf(row) });
+  /** More than a transaction holds go by themselves, before the checkpoint: a repeat puts the same items. */
+  sendIn(tx: DynamoTransaction, letters: readonly DeadLetter[]): void | Promise<void> {
+    const rows = [...letterRowsOf(letters, LIMITS.maxRowBytes)];
+    const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
+    if (rows.length > MOST_ITEMS || bytes > LIMITS.maxBytes) {
+      return this.send(letters, { signal: new AbortController().signal });
     }
+    tx.write(...rows.map((row) => ({ Put: this.#letters.putOf(row) })));
   }
 }
 

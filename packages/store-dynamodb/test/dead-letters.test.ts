@@ -2,6 +2,7 @@ import { DeleteTableCommand, DescribeTableCommand } from "@aws-sdk/client-dynamo
 import type { DeadLetter } from "@kc/core";
 import { expect, onTestFinished, test } from "vitest";
 import { DynamoDBStore } from "../src/index.ts";
+import { at, number, openTable, scope, shardId } from "./support/fixture.ts";
 import { connect, newTableName } from "./support/table.ts";
 
 const LETTER: DeadLetter = {
@@ -44,6 +45,28 @@ test("without their table dead letters are refused with its definition; its keys
   expect(Table?.BillingModeSummary?.BillingMode).toBe("PAY_PER_REQUEST");
   const letters = new DynamoDBStore({ client, table: `${table}-dead-letters` });
   await expect(letters.setup()).rejects.toMatchObject({ code: "STORE_SCHEMA" });
+});
+
+test.each([
+  ["ninety-eight letters", 98, 10],
+  ["letters of more than four megabytes", 13, 345_000],
+])("%s, which no transaction holds, are put before their checkpoint", async (_, count, bytes) => {
+  const { table, store } = await openTable();
+  const letters = store.deadLetters();
+  await letters.setup();
+  onTestFinished(async () => {
+    await table.client.send(new DeleteTableCommand({ TableName: `${table.name}-dead-letters` }));
+  });
+  const all = Array.from({ length: count }, (__, n) => ({
+    ...LETTER,
+    id: `${LETTER.id}-${n}`,
+    data: new Uint8Array(bytes),
+  }));
+  const write = { shardId, from: { sequenceNumber: number(1) }, checkpoint: at(3) };
+  const answer = await store.transact(scope, write, (tx) => letters.sendIn(tx, all));
+  expect(answer.outcome).toBe("committed");
+  expect((await letters.list({ limit: 1000 })).letters).toHaveLength(count);
+  expect(await store.getCheckpoint(scope, shardId)).toStrictEqual(at(3));
 });
 
 test("a table whose dead letters' name would be too long has none", () => {
