@@ -106,8 +106,10 @@ export class TransactionSession {
       await this.#ask(`RELEASE SAVEPOINT ${SAVEPOINT}`);
       return true;
     } catch (error) {
-      if (isNoSavepoint(Object(error).cause)) return false;
-      throw error;
+      if (!isNoSavepoint(Object(error).cause)) throw error;
+      // Its session may hold what no ROLLBACK takes from it, such as the locks of LOCK TABLES.
+      this.#isInDoubt = true;
+      return false;
     }
   }
 

@@ -59,6 +59,15 @@ describe.each(SERVERS)("transactions on $name", ({ address }) => {
     },
   );
 
+  test("a handler that locks tables ends its transaction, and its locks end with its connection", async () => {
+    const { store, effects } = await opened();
+    const answer = store.transact(SCOPE, upTo(3), (tx) => tx.query("LOCK TABLES effects WRITE"));
+    expect(await outcomeOf(answer)).toMatchObject(MISUSED);
+    // Another connection reads what was locked.
+    expect(await effects()).toEqual([]);
+    expect(await store.getCheckpoint(SCOPE, SHARD)).toBeUndefined();
+  });
+
   test("commit() and release() are not the handler's to call, and its connection is of no use once the transaction is over", async () => {
     const { store, effects } = await opened();
     for (const call of ["commit", "rollback", "release", "destroy"] as const) {
