@@ -10,17 +10,25 @@ export function lend<Connection extends object>(
   kept: readonly string[],
 ): { readonly tx: Connection; readonly takeBack: () => void } {
   let isOver = false;
+  const enter = (): void => {
+    if (isOver) throw misuse("the transaction is over: await every statement in the handler");
+  };
   const tx = new Proxy(connection, {
     get(target, name) {
-      if (isOver) throw misuse("the transaction is over: await every statement in the handler");
+      enter();
       if (kept.includes(String(name))) {
         return () => {
           throw misuse(`${String(name)}() is the store's to call: it ends the transaction`);
         };
       }
       const value: unknown = Reflect.get(target, name, target);
-      // A method's `this` is the connection itself: what it calls inside is not the work's call.
-      return typeof value === "function" ? value.bind(target) : value;
+      if (typeof value !== "function" || name === "constructor") return value;
+      // A method's `this` is the connection itself: what it calls inside is not the work's call. Whoever
+      // keeps the method calls it no later than one that is asked for again.
+      return (...given: unknown[]): unknown => {
+        enter();
+        return Reflect.apply(value, target, given);
+      };
     },
   });
   return { tx, takeBack: () => (isOver = true) };
