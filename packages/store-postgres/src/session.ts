@@ -2,7 +2,7 @@ import { KcError } from "@kc/core";
 import type { CallLimit } from "@kc/core/adapter";
 import type { PoolClient } from "pg";
 import { giveBack, rowsOf, type PostgresClient, type PostgresRows } from "./client.ts";
-import { isConflict, sqlState } from "./errors.ts";
+import { isPassing, sqlState } from "./errors.ts";
 import { checkServer, SERVER } from "./server-check.ts";
 
 /** Runs one call of a session within the limits of every call, and makes StoreErrors of its errors. */
@@ -65,12 +65,20 @@ export class Session {
     }
   }
 
-  /** Is it this transaction that has to be run again, after what its handler has met? */
-  hasToRunAgain(error: unknown): boolean {
-    if (this.#isBroken) return true;
-    // A conflict within another database has left this transaction as it was. Older drivers do not say.
-    const status = this.client.getTransactionStatus?.();
-    return isConflict(error) && (status === undefined || status === "E");
+  /**
+   * Is it this transaction that has to be run again, after what its handler has met? The server is asked: a
+   * conflict within another database has left this transaction as it was, and the end of a connection may
+   * have been wrapped by a library.
+   */
+  async hasToRunAgain(error: unknown): Promise<boolean> {
+    try {
+      await this.#limited((limit) => limit.wait(this.#client.query("SELECT")));
+      return false;
+    } catch (answer) {
+      if (sqlState(Object(answer).cause) === "25P02") return isPassing(error);
+      this.#isInDoubt = true;
+      return true;
+    }
   }
 
   /**

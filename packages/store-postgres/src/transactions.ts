@@ -1,4 +1,5 @@
 import {
+  describeError,
   StoreError,
   type CallOptions,
   type CheckpointInResult,
@@ -46,7 +47,7 @@ export class Transactions {
     try {
       const session = await connection.begin(this.#idleMs, stop);
       try {
-        const value = await this.#fill(session, work, stop);
+        const value = await this.#fill(session, write, work, stop);
         const result = await this.#end(session, scope, write);
         if (result.outcome !== "written") return result;
         await session.commit();
@@ -86,6 +87,7 @@ export class Transactions {
   /** @throws what `work` throws; StoreError if the transaction has to be run again */
   async #fill<Value>(
     session: Session,
+    write: TransactionalWrite,
     work: (tx: PoolClient) => Value | PromiseLike<Value>,
     stop: AbortSignal,
   ): Promise<Value> {
@@ -94,10 +96,20 @@ export class Transactions {
       return await unlessAborted(stop, work(tx));
     } catch (error) {
       if (stop.aborted) throw stop.reason;
-      throw session.hasToRunAgain(error) ? this.#calls.connection.failure(error) : error;
+      throw (await session.hasToRunAgain(error)) ? this.#runAgain(write.shardId, error) : error;
     } finally {
       takeBack();
     }
+  }
+
+  /** Whatever a library has wrapped the driver's error in. */
+  #runAgain(shardId: string, cause: unknown): StoreError {
+    return new StoreError(
+      "STORE_UNAVAILABLE",
+      `${this.#calls.connection.where}: the transaction of ${shardId} is run again, since it met another ` +
+        `one or lost its connection (${describeError(cause)})`,
+      { retryable: true, shardId, cause },
+    );
   }
 
   /** Writes the checkpoint as the last statement. */

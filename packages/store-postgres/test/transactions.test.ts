@@ -119,6 +119,31 @@ test("of two handlers in a deadlock one is to be run again", async () => {
   expect(answers).toContainEqual({ answer: expect.objectContaining({ outcome: "committed" }) });
 });
 
+/** As Drizzle does with what the driver throws. */
+async function wrapped(query: Promise<unknown>): Promise<void> {
+  await query.catch((cause: unknown) => {
+    throw new Error("Failed query", { cause });
+  });
+}
+
+test("a conflict that a library has wrapped is run again", async () => {
+  const { store } = await opened();
+  const conflict = `DO $$ BEGIN RAISE EXCEPTION 'as asked' USING ERRCODE = '40001'; END $$`;
+  const answer = store.transact(SCOPE, upTo(3), (tx) => wrapped(tx.query(conflict)));
+  expect(await failure(answer)).toMatchObject({ ...UNAVAILABLE, shardId: SHARD });
+});
+
+test("a connection whose end a library has wrapped is run again", async () => {
+  const { store, admin } = await opened();
+  const answer = store.transact(SCOPE, upTo(3), async (tx) => {
+    const { rows } = await tx.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
+    const waiting = wrapped(tx.query("SELECT pg_sleep(60)"));
+    await admin.query("SELECT pg_terminate_backend($1)", [rows[0]!.pid]);
+    await waiting;
+  });
+  expect(await failure(answer)).toMatchObject({ ...UNAVAILABLE, shardId: SHARD });
+});
+
 test("a conflict within another database is the handler's own error", async () => {
   const { store } = await opened();
   const conflict = Object.assign(new Error("elsewhere"), { code: "40001" });
