@@ -47,7 +47,7 @@ export {
   type PushedRecords,
 } from "./delivery/pushed-delivery.ts";
 export { ConfigError } from "./errors.ts";
-export { relayed } from "./relay.ts";
+export { joined, relayed } from "./relay.ts";
 export { checkOptionNames } from "./options/option-names.ts";
 export {
   checkBoolean,

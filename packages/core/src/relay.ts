@@ -10,14 +10,28 @@ export async function relayed<Answer>(
   work: (options: CallOptions) => Promise<Answer>,
 ): Promise<Answer> {
   if (signal === undefined) return work({});
-  signal.throwIfAborted();
-  const relay = new AbortController();
-  setMaxListeners(0, relay.signal);
-  const onAbort = (): void => relay.abort(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
+  return joined([signal], (joint) => work({ signal: joint }));
+}
+
+/**
+ * `work` with a signal that aborts with whichever of these does first. Nothing of it stays with a signal that
+ * lives on: on Node 20, `AbortSignal.any` leaves some bytes for each call.
+ */
+export async function joined<Answer>(
+  signals: readonly (AbortSignal | undefined)[],
+  work: (joint: AbortSignal) => Promise<Answer>,
+): Promise<Answer> {
+  for (const signal of signals) signal?.throwIfAborted();
+  const joint = new AbortController();
+  setMaxListeners(0, joint.signal);
+  const ends = signals.map((signal) => {
+    const onAbort = (): void => joint.abort(signal?.reason);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    return () => signal?.removeEventListener("abort", onAbort);
+  });
   try {
-    return await work({ signal: relay.signal });
+    return await work(joint.signal);
   } finally {
-    signal.removeEventListener("abort", onAbort);
+    for (const end of ends) end();
   }
 }

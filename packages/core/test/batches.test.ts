@@ -523,6 +523,57 @@ test("a half whose records are all given up before the handler sees them does no
   expect((await queue.list()).letters).toHaveLength(2);
 });
 
+test("of a batch that failed, records are given up by their own age, not by that of the first", async () => {
+  const queue = new MemoryDeadLetterQueue();
+  const world = await World.of();
+  await world.put("a", "old");
+  await world.clock.advance(20_000);
+  for (const [key, text] of [
+    ["b", "young"],
+    ["a", "behind"],
+  ] as const)
+    await world.put(key, text);
+  const calls: string[] = [];
+  const consumer = world.consumer({ store: new MemoryStore(), start: "TRIM_HORIZON" });
+  const run = await world.runBatches(
+    consumer,
+    (records, context) => {
+      calls.push(`${textsOf(records)}:${context.attempt}`);
+      if (calls.length === 1) throw new RetryAfterError(15_000);
+    },
+    { concurrency: 2, retry: { maxAttempts: 3 }, maxRecordAgeMs: 30_000, onFailure: queue },
+  );
+  await world.clock.advance(10_000);
+  expect(calls).toEqual(["old young behind:1"]);
+  await world.clock.advance(10_000);
+  const { letters } = await queue.list();
+  expect(letters.map(({ data, reason }) => [Buffer.from(data!).toString(), reason])).toEqual([
+    ["old", "age"],
+  ]);
+  expect(calls).toEqual(["old young behind:1", "young behind:2"]);
+  await run.stop();
+});
+
+test("in the order of keys what is behind a letter waits for the earlier records of its key, too", async () => {
+  const decode = (record: ConsumerRecord): undefined => {
+    if (record.text() === "2") throw new Error("undecodable");
+  };
+  const finish: (() => void)[] = [];
+  const handler: BatchHandler = () => new Promise<void>((resolve) => finish.push(resolve));
+  const options: BatchOptions = {
+    ordering: "key",
+    concurrency: 2,
+    onFailure: new MemoryDeadLetterQueue(),
+    decode,
+  };
+  const run = await batched(["a:1", "a:2", "a:3", "b:4"], handler, options);
+  await run.world.clock.advance(5000);
+  expect(run.calls).toEqual(["1 4:1"]);
+  finish[0]!();
+  await run.world.clock.advance(1000);
+  expect(run.calls).toEqual(["1 4:1", "3:1"]);
+});
+
 test("in the order of the shard a letter comes in its turn, and what is behind it waits for it", async () => {
   const queue = new MemoryDeadLetterQueue();
   const decode = (record: ConsumerRecord): undefined => {

@@ -100,7 +100,7 @@ export class Reading {
     const { state } = seen ?? {};
     const isDue =
       reason === "age"
-        ? this.#isTooOld(record, seen, ageMs)
+        ? this.#isTooOld(seen, ageMs)
         : seen !== undefined && this.#isSpent(seen, reason);
     if (!isDue) return `is given up (${reason}) although it is ${state ?? "not begun"}`;
     this.#seen.set(record, {
@@ -216,16 +216,12 @@ export class Reading {
   }
 
   /** Would it be too old at its next attempt? */
-  #isTooOld(record: PutRecord, seen: Seen | undefined, ageMs: number): boolean {
+  #isTooOld(seen: Seen | undefined, ageMs: number): boolean {
     const { maxRecordAgeMs = Infinity, retry } = this.#plan;
     const isHandled = seen?.state === "running" || seen?.state === "done";
     const waitMs =
       seen?.state === "failed" ? Math.max(retry?.maxDelayMs ?? 0, LONGEST_ASKED_MS) : 0;
-    // Those that failed in one batch are given up together, by the age of the first of them.
-    const batch = seen?.state === "failed" ? seen.call!.records : [record];
-    const oldestMs =
-      ageMs + record.arrivedAt - Math.min(...batch.map(({ arrivedAt }) => arrivedAt));
-    return !isHandled && seen?.state !== "given-up" && oldestMs + waitMs > maxRecordAgeMs - 2;
+    return !isHandled && seen?.state !== "given-up" && ageMs + waitMs > maxRecordAgeMs - 2;
   }
 
   get #maxAttempts(): number {

@@ -7,7 +7,7 @@ import {
   type TransactionalWrite,
   type TransactionResult,
 } from "@kc/core";
-import { isAtOrBeyond, unlessAborted } from "@kc/core/adapter";
+import { isAtOrBeyond, joined, unlessAborted } from "@kc/core/adapter";
 import type { Claims } from "./claims.ts";
 import type { Client } from "./client.ts";
 import { refusalsOf, type Refusal } from "./errors.ts";
@@ -49,16 +49,24 @@ export class Transactions {
     this.#claims = claims;
   }
 
-  async transact<Value>(
+  transact<Value>(
     scope: StoreScope,
     write: TransactionalWrite,
     work: (tx: DynamoTransaction) => Value | PromiseLike<Value>,
     { signal }: CallOptions = {},
   ): Promise<TransactionResult<Value>> {
+    return joined([this.#client.closing, signal], (stop) =>
+      this.#transactUntil(stop, scope, write, work),
+    );
+  }
+
+  async #transactUntil<Value>(
+    stop: AbortSignal,
+    scope: StoreScope,
+    write: TransactionalWrite,
+    work: (tx: DynamoTransaction) => Value | PromiseLike<Value>,
+  ): Promise<TransactionResult<Value>> {
     checkShardId(write.shardId);
-    const { closing } = this.#client;
-    const stop = signal === undefined ? closing : AbortSignal.any([closing, signal]);
-    stop.throwIfAborted();
     const tx = new CollectedItems(write.shardId);
     let value: Value;
     try {

@@ -7,7 +7,13 @@ import {
   type TransactionalWrite,
   type TransactionResult,
 } from "@kc/core";
-import { lend, transactionOutcome, TransactionTurns, unlessAborted } from "@kc/core/adapter";
+import {
+  joined,
+  lend,
+  transactionOutcome,
+  TransactionTurns,
+  unlessAborted,
+} from "@kc/core/adapter";
 import type { PoolConnection } from "mysql2/promise";
 import type { Calls } from "./calls.ts";
 import { FREE } from "./checkpoints.ts";
@@ -54,14 +60,24 @@ export class Transactions {
     this.#calls = calls;
   }
 
-  async transact<Value>(
+  transact<Value>(
     scope: StoreScope,
     write: TransactionalWrite,
     work: (tx: PoolConnection) => Value | PromiseLike<Value>,
     { signal }: CallOptions = {},
   ): Promise<TransactionResult<Value>> {
-    const { closing, mostTransactions } = this.#connection;
-    const stop = signal === undefined ? closing : AbortSignal.any([closing, signal]);
+    return joined([this.#connection.closing, signal], (stop) =>
+      this.#transactUntil(stop, scope, write, work),
+    );
+  }
+
+  async #transactUntil<Value>(
+    stop: AbortSignal,
+    scope: StoreScope,
+    write: TransactionalWrite,
+    work: (tx: PoolConnection) => Value | PromiseLike<Value>,
+  ): Promise<TransactionResult<Value>> {
+    const { mostTransactions } = this.#connection;
     const endTurn = await this.#turns.take(mostTransactions, stop);
     try {
       return await this.#calls.inPlace(scope, [write], { signal: stop }, async (place) => {

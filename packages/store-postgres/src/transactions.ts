@@ -7,7 +7,7 @@ import {
   type TransactionalWrite,
   type TransactionResult,
 } from "@kc/core";
-import { isAtOrBeyond, lend, TransactionTurns, unlessAborted } from "@kc/core/adapter";
+import { isAtOrBeyond, joined, lend, TransactionTurns, unlessAborted } from "@kc/core/adapter";
 import type { PoolClient } from "pg";
 import type { Calls } from "./calls.ts";
 import type { PostgresRows } from "./client.ts";
@@ -34,15 +34,24 @@ export class Transactions {
     this.#idleMs = idleMs;
   }
 
-  async transact<Value>(
+  transact<Value>(
     scope: StoreScope,
     write: TransactionalWrite,
     work: (tx: PoolClient) => Value | PromiseLike<Value>,
     { signal }: CallOptions = {},
   ): Promise<TransactionResult<Value>> {
+    return joined([this.#calls.connection.closing, signal], (stop) =>
+      this.#transactUntil(stop, scope, write, work),
+    );
+  }
+
+  async #transactUntil<Value>(
+    stop: AbortSignal,
+    scope: StoreScope,
+    write: TransactionalWrite,
+    work: (tx: PoolClient) => Value | PromiseLike<Value>,
+  ): Promise<TransactionResult<Value>> {
     const { connection } = this.#calls;
-    const { closing } = connection;
-    const stop = signal === undefined ? closing : AbortSignal.any([closing, signal]);
     const endTurn = await this.#turns.take(connection.mostTransactions, stop);
     try {
       const session = await connection.begin(this.#idleMs, stop);

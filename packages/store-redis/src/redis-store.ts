@@ -23,6 +23,7 @@ import {
 } from "@kc/core";
 import {
   checkClaim,
+  joined,
   singleResult,
   StatementsDeadLetterTable,
   unlessAborted,
@@ -179,15 +180,24 @@ export class RedisStore implements LeaseStore, TransactionalStore<RedisTransacti
    * does not undo what a script has done**: where a command fails, those before it stand, the checkpoint is
    * not written, and the error is the work's failure.
    */
-  async transact<Value>(
+  transact<Value>(
     scope: StoreScope,
     write: TransactionalWrite,
     work: (tx: RedisTransaction) => Value | PromiseLike<Value>,
     { signal }: CallOptions = {},
   ): Promise<TransactionResult<Value>> {
-    const { closing, isCluster } = this.#connection;
-    const stop = signal === undefined ? closing : AbortSignal.any([closing, signal]);
-    stop.throwIfAborted();
+    return joined([this.#connection.closing, signal], (stop) =>
+      this.#transactUntil(stop, scope, write, work),
+    );
+  }
+
+  async #transactUntil<Value>(
+    stop: AbortSignal,
+    scope: StoreScope,
+    write: TransactionalWrite,
+    work: (tx: RedisTransaction) => Value | PromiseLike<Value>,
+  ): Promise<TransactionResult<Value>> {
+    const { isCluster } = this.#connection;
     const { shardId } = write;
     const { keys } = this.#memory(scope);
     const own = keys.shard(shardId);

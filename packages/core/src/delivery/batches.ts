@@ -10,7 +10,7 @@ import { Batch, BatchRecord, RunAgain } from "./batch.ts";
 import { BatchLanes } from "./batch-lanes.ts";
 import { BatchItemError, halvesOf, outcomeOf, type BatchOutcome } from "./batch-outcome.ts";
 import { BatchWait } from "./batch-wait.ts";
-import type { LetterSource } from "./dead-letter.ts";
+import type { DeadLetterReason, LetterSource } from "./dead-letter.ts";
 import { decodingOf } from "./decode.ts";
 import type { DeliveredShard, Delivery, DeliveryStatus, OpenDelivery } from "./delivery.ts";
 import { asksForDelay } from "./failure-policy.ts";
@@ -223,7 +223,7 @@ class Batches implements Delivery {
 
   #take(): Batch {
     this.#wait.end();
-    return new Batch(this.#lanes.take(), 0);
+    return new Batch(this.#lanes.take(), 0, (next) => this.#free(next));
   }
 
   #start(batch: Batch): void {
@@ -284,15 +284,10 @@ class Batches implements Delivery {
       places.push(place);
       records.push(record);
     }
-    const holdBack = (): void => {
-      if (behind.length > 0) this.#holdBack(batch, behind, batch.attempts);
-    };
-    // A part that is made afterwards is waited for, too.
-    if (inTurn) holdBack();
+    // Before the part is made that the handler gets: that is waited for, too.
+    if (behind.length > 0) this.#holdBack(batch, behind, batch.attempts, inTurn);
     const isWhole = places.length === 0 || places.length === batch.records.length;
-    const given = isWhole ? batch : batch.part(places, batch.attempts);
-    if (!inTurn) holdBack();
-    return { batch: given, records };
+    return { batch: isWhole ? batch : batch.part(places, batch.attempts), records };
   }
 
   /** Undefined = it may be tried; else what gives it up. */
@@ -370,21 +365,72 @@ class Batches implements Delivery {
     if (verdict === undefined) return;
     if (verdict.kind === "retry") {
       const places = [...failed, ...behind].toSorted((a, b) => a - b);
-      const again = batch.part(places, batch.attempts);
-      for (const record of again.records) this.#failures.hold(record);
-      this.#failures.wait(again.records[0]!, verdict.afterMs, error);
-      return;
+      return this.#retryAfter(batch.part(places, batch.attempts), verdict.afterMs, error);
     }
-    if (behind.length > 0) this.#holdBack(batch, behind, 0);
+    if (verdict.reason === "age") return this.#giveUpOld(batch, failed, behind, error);
+    if (behind.length > 0) this.#holdBack(batch, behind, 0, false);
+    this.#giveUpAll(batch, failed, verdict.reason, error);
+  }
+
+  /** The first one that failed is too old for another attempt. The others are judged by their own age. */
+  #giveUpOld(
+    batch: Batch,
+    failed: readonly number[],
+    behind: readonly number[],
+    error: unknown,
+  ): void {
+    const old: number[] = [];
+    const rest = [...behind];
+    let afterMs: number | undefined;
     for (const place of failed) {
+      const verdict =
+        place === failed[0] ? undefined : this.#failures.judge(batch.records[place]!, error);
+      if (verdict?.kind !== "retry") old.push(place);
+      else {
+        rest.push(place);
+        afterMs ??= verdict.afterMs;
+      }
+    }
+    if (rest.length > 0) {
+      const again = this.#holdBack(
+        batch,
+        rest.toSorted((a, b) => a - b),
+        batch.attempts,
+        false,
+      );
+      if (afterMs !== undefined) this.#retryAfter(again, afterMs, error);
+    }
+    this.#giveUpAll(batch, old, "age", error);
+  }
+
+  #retryAfter(again: Batch, afterMs: number, error: unknown): void {
+    again.isPaused = true;
+    for (const record of again.records) this.#failures.hold(record);
+    this.#failures.wait(again.records[0]!, afterMs, error);
+  }
+
+  #giveUpAll(
+    batch: Batch,
+    places: readonly number[],
+    reason: DeadLetterReason,
+    error: unknown,
+  ): void {
+    for (const place of places) {
       if (this.#shard.stop.aborted) return;
-      this.#failures.giveUp(batch.records[place]!, verdict.reason, error);
+      this.#failures.giveUp(batch.records[place]!, reason, error);
     }
   }
 
   /** Some records of a batch wait until its others are over: that may be long, and they keep no page. */
-  #holdBack(batch: Batch, places: readonly number[], attempts: number): void {
-    for (const record of batch.partBehind(places, attempts).records) this.#detach(record);
+  #holdBack(
+    batch: Batch,
+    places: readonly number[],
+    attempts: number,
+    waitsForAll: boolean,
+  ): Batch {
+    const behind = batch.partBehind(places, attempts, waitsForAll);
+    for (const record of behind.records) this.#detach(record);
+    return behind;
   }
 
   #runAgain(batch: Batch, { stored }: RunAgain): void {
@@ -400,8 +446,15 @@ class Batches implements Delivery {
   }
 
   #again(batch: Batch): void {
+    batch.isPaused = false;
+    if (batch.waits) return;
     this.#due.push(batch);
     this.#pump.resume();
+  }
+
+  /** What it waited for is over. */
+  #free(batch: Batch): void {
+    if (!batch.isPaused) this.#due.push(batch);
   }
 
   #finishAll(records: readonly BatchRecord[], answer: unknown): void {
@@ -421,8 +474,7 @@ class Batches implements Delivery {
       this.#pump.finished(this.#shard.progress.writeThrough);
     }
     record.isOver = true;
-    const next = batch?.leave();
-    if (next !== undefined) this.#due.push(next);
+    batch?.leave();
   }
 
   #countError(): void {
