@@ -19,6 +19,12 @@ export interface PostgresClient {
   release(destroy?: boolean): void;
 }
 
+/**
+ * What a handler of `scanTransaction` writes by: a client of `pg`, in a transaction.
+ * @ts-ignore Without `@types/pg` it is any, and nothing else fails. */
+// oxlint-disable-next-line typescript/consistent-type-imports -- one line, for the comment above
+export type PostgresTransaction = import("pg").PoolClient;
+
 type Connect = (
   done: (error: Error | undefined, client: PostgresClient | undefined) => void,
 ) => Promise<PostgresClient> | undefined;

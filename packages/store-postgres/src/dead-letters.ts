@@ -14,8 +14,8 @@ import {
   type LetterStatements,
   type StoredLetter,
 } from "@kc/core/adapter";
-import pg, { type PoolClient } from "pg";
-import type { PostgresRow, PostgresRows } from "./client.ts";
+import pg from "pg";
+import type { PostgresRow, PostgresRows, PostgresTransaction } from "./client.ts";
 import type { Connection, MakeStatements, Subject } from "./connection.ts";
 import { howToSetUp, isMissingTable, toStoreError } from "./errors.ts";
 import { LOCK_SETUP, refusedSetup } from "./schema.ts";
@@ -26,18 +26,18 @@ const LIMITS: LetterLimits = { most: 100, maxBytes: 4 * 1024 * 1024, maxRowBytes
 /** The dead letters of one store, by themselves or in its transactions. */
 export class PostgresDeadLetters
   extends StatementsDeadLetterTable
-  implements TransactionalDeadLetters<PoolClient>
+  implements TransactionalDeadLetters<PostgresTransaction>
 {
-  readonly store: TransactionalStore<PoolClient>;
+  readonly store: TransactionalStore<PostgresTransaction>;
   readonly #letters: PostgresLetters;
 
-  constructor(letters: PostgresLetters, store: TransactionalStore<PoolClient>) {
+  constructor(letters: PostgresLetters, store: TransactionalStore<PostgresTransaction>) {
     super(letters);
     this.#letters = letters;
     this.store = store;
   }
 
-  sendIn(tx: PoolClient, letters: readonly DeadLetter[]): Promise<void> {
+  sendIn(tx: PostgresTransaction, letters: readonly DeadLetter[]): Promise<void> {
     return this.#letters.putIn(tx, letters);
   }
 }
@@ -95,7 +95,7 @@ export class PostgresLetters implements LetterStatements {
   }
 
   /** The same within a transaction. */
-  async putIn(tx: PoolClient, letters: readonly DeadLetter[]): Promise<void> {
+  async putIn(tx: PostgresTransaction, letters: readonly DeadLetter[]): Promise<void> {
     for (const rows of requestsOf(letterRowsOf(letters, LIMITS.maxRowBytes), LIMITS)) {
       try {
         await tx.query(this.#insert(rows, pg.escapeLiteral));

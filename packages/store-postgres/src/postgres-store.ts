@@ -22,7 +22,7 @@ import {
   type WorkerMembership,
 } from "@kc/core";
 import { singleResult } from "@kc/core/adapter";
-import type { PoolClient } from "pg";
+import type { PostgresTransaction } from "./client.ts";
 import { Calls } from "./calls.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { Connection } from "./connection.ts";
@@ -52,7 +52,9 @@ import { Workers } from "./workers.ts";
  * transaction. The first call connects, not the constructor; the tables are made by `setup()` or by
  * hand, never by another call.
  */
-export class PostgresStore implements LeaseStore, TransactionalStore<PoolClient, PostgresExecutor> {
+export class PostgresStore
+  implements LeaseStore, TransactionalStore<PostgresTransaction, PostgresExecutor>
+{
   readonly capabilities: LeaseStore["capabilities"] = {
     leases: true,
     fences: true,
@@ -228,7 +230,7 @@ export class PostgresStore implements LeaseStore, TransactionalStore<PoolClient,
   }
 
   /** Dead letters in a table beside the others, `{table}_dead_letters`, which its own `setup()` makes. */
-  deadLetters(): DeadLetterTable & TransactionalDeadLetters<PoolClient> {
+  deadLetters(): DeadLetterTable & TransactionalDeadLetters<PostgresTransaction> {
     const { deadLetters } = this.#calls.tables;
     const letters = new PostgresLetters(this.#connection, deadLetters, this.#setupTimeoutMs);
     return new PostgresDeadLetters(letters, this);
@@ -237,7 +239,7 @@ export class PostgresStore implements LeaseStore, TransactionalStore<PoolClient,
   transact<Value>(
     scope: StoreScope,
     write: TransactionalWrite,
-    work: (tx: PoolClient) => Value | PromiseLike<Value>,
+    work: (tx: PostgresTransaction) => Value | PromiseLike<Value>,
     options?: CallOptions,
   ): Promise<TransactionResult<Value>> {
     return this.#transactions.transact(scope, write, work, options);

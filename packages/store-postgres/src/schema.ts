@@ -69,7 +69,7 @@ export function schemaSteps(tables: Tables): readonly string[] {
  * A row's next version finds room beside it, and no index has to change (HOT). A lease's row is
  * inserted without an owner and gets longer with its first claim, so it needs more room.
  */
-const FILLED = { checkpoints: 50, leases: 30, workers: 50, revisions: 50 } as const;
+const FILLED = { checkpoints: 45, leases: 30, workers: 50, revisions: 50 } as const;
 type Rewritten = keyof typeof FILLED;
 const REWRITTEN = ["checkpoints", "leases", "workers", "revisions"] as const;
 

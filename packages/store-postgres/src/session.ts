@@ -1,7 +1,12 @@
 import { KcError } from "@kc/core";
 import type { CallLimit } from "@kc/core/adapter";
-import type { PoolClient } from "pg";
-import { giveBack, rowsOf, type PostgresClient, type PostgresRows } from "./client.ts";
+import {
+  giveBack,
+  type PostgresClient,
+  type PostgresRows,
+  type PostgresTransaction,
+  rowsOf,
+} from "./client.ts";
 import { isPassing, sqlState } from "./errors.ts";
 import { checkServer, SERVER } from "./server-check.ts";
 
@@ -13,7 +18,7 @@ export type Limited = <Answer>(work: (limit: CallLimit) => Promise<Answer>) => P
  * enough: the last statement locks the rows that it compares.
  */
 export class Session {
-  readonly client: PoolClient;
+  readonly client: PostgresTransaction;
   /** The server's number for the transaction. */
   transaction = "";
   readonly #client: PostgresClient;
@@ -27,7 +32,7 @@ export class Session {
 
   constructor(client: PostgresClient, limited: Limited) {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what a pool of pg gives out
-    this.client = client as unknown as PoolClient;
+    this.client = client as unknown as PostgresTransaction;
     this.#client = client;
     this.#limited = limited;
     client.on("error", this.#onError);

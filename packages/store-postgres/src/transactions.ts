@@ -8,9 +8,8 @@ import {
   type TransactionResult,
 } from "@kc/core";
 import { isAtOrBeyond, joined, lend, TransactionTurns, unlessAborted } from "@kc/core/adapter";
-import type { PoolClient } from "pg";
 import type { Calls } from "./calls.ts";
-import type { PostgresRows } from "./client.ts";
+import type { PostgresRows, PostgresTransaction } from "./client.ts";
 import { sqlState } from "./errors.ts";
 import { quotedFor, type PostgresExecutor } from "./executors.ts";
 import { checkpointOf } from "./rows.ts";
@@ -37,7 +36,7 @@ export class Transactions {
   transact<Value>(
     scope: StoreScope,
     write: TransactionalWrite,
-    work: (tx: PoolClient) => Value | PromiseLike<Value>,
+    work: (tx: PostgresTransaction) => Value | PromiseLike<Value>,
     { signal }: CallOptions = {},
   ): Promise<TransactionResult<Value>> {
     return joined([this.#calls.connection.closing, signal], (stop) =>
@@ -49,7 +48,7 @@ export class Transactions {
     stop: AbortSignal,
     scope: StoreScope,
     write: TransactionalWrite,
-    work: (tx: PoolClient) => Value | PromiseLike<Value>,
+    work: (tx: PostgresTransaction) => Value | PromiseLike<Value>,
   ): Promise<TransactionResult<Value>> {
     const { connection } = this.#calls;
     const endTurn = await this.#turns.take(connection.mostTransactions, stop);
@@ -97,7 +96,7 @@ export class Transactions {
   async #fill<Value>(
     session: Session,
     write: TransactionalWrite,
-    work: (tx: PoolClient) => Value | PromiseLike<Value>,
+    work: (tx: PostgresTransaction) => Value | PromiseLike<Value>,
     stop: AbortSignal,
   ): Promise<Value> {
     const { tx, takeBack } = lend(session.client, KEPT);

@@ -137,9 +137,8 @@ test("a connection whose end a library has wrapped is run again", async () => {
   const { store, admin } = await opened();
   const answer = store.transact(SCOPE, upTo(3), async (tx) => {
     const { rows } = await tx.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
-    const waiting = wrapped(tx.query("SELECT pg_sleep(60)"));
-    await admin.query("SELECT pg_terminate_backend($1)", [rows[0]!.pid]);
-    await waiting;
+    const ending = admin.query("SELECT pg_terminate_backend($1)", [rows[0]!.pid]);
+    await Promise.all([wrapped(tx.query("SELECT pg_sleep(60)")), ending]);
   });
   expect(await failure(answer)).toMatchObject({ ...UNAVAILABLE, shardId: SHARD });
 });
