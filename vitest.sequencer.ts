@@ -2,7 +2,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** Files that take a minute or more: begun last, one of them would run alone at the end. */
 const LONG =
-  /store-(redis|dynamodb|mysql)\/test\/(conformance|failures|frozen-client|fence)|packaging\/test\/install/;
+  /simulation\/test|store-(redis|dynamodb|mysql)\/test\/(conformance|failures|frozen-client|fence)|packaging\/test\/install|end-to-end\/test\/group/;
 
 /** Long files first, without a cache of durations: a clean checkout has none. */
 export class LongFirst extends BaseSequencer {
