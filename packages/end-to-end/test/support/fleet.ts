@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import { signalTree } from "@kc-internal/test-services";
-import type { LeaseStore, StoreScope } from "@kc/core";
+import type { DeadLetterTable, LeaseStore, StoreScope } from "@kc/core";
 import Libsql from "libsql";
 import { cableTo, type Cable } from "./cable.ts";
 import type { StoreAddress } from "./stores.ts";
@@ -30,7 +30,9 @@ export interface FleetOptions {
   /** From a process to the store, one way. */
   readonly latencyMs: number;
   /** The same store, for this process. */
-  readonly store: LeaseStore;
+  readonly store: LeaseStore & { deadLetters(): DeadLetterTable };
+  /** Of a shard in one process, with a handler that fails at random. @default one after another, and none fails */
+  readonly concurrency: number | undefined;
 }
 
 /** The processes of one application, and what is done to them. */
@@ -40,6 +42,9 @@ export class Fleet {
   readonly #violent = new Set<string>();
   readonly #cutOff = new Set<string>();
   readonly #resumedAt = new Map<string, bigint>();
+  /** How far each journal was read, and the records that are done by what was read. */
+  readonly #readTo = new Map<string, number>();
+  readonly #through = new Set<string>();
   readonly exitCodes = new Map<string, number | null>();
   readonly #ids: string[] = [];
 
@@ -48,13 +53,19 @@ export class Fleet {
   }
 
   async start(): Promise<void> {
-    const { address, latencyMs, endpoint, program } = this.#options;
+    const { address, latencyMs, endpoint, program, concurrency } = this.#options;
     const id = `${address.kind.replace(" ", "-")}-${this.#ids.length + 1}`;
     this.#ids.push(id);
     const journal = this.#journal(id);
     writeFileSync(journal, "");
     const cable = await cableTo(address, latencyMs);
-    const task: WorkerTask = { endpoint, store: cable.address, workerId: id, journal };
+    const task: WorkerTask = {
+      endpoint,
+      store: cable.address,
+      workerId: id,
+      journal,
+      ...(concurrency === undefined ? {} : { concurrency }),
+    };
     const child = spawn(process.execPath, [program, JSON.stringify(task)], {
       stdio: ["ignore", "inherit", "inherit"],
     });
@@ -115,15 +126,51 @@ export class Fleet {
     for (const { child } of this.#workers) child.kill("SIGKILL");
   }
 
-  judge(put: ReadonlyMap<string, number>): Verdict {
+  /** Is every record done, or does it have a dead letter? It reads what was written since it was asked last. */
+  async isThrough(put: ReadonlyMap<string, number>): Promise<boolean> {
+    for (const id of this.#ids) {
+      const journal = readFileSync(this.#journal(id));
+      const from = this.#readTo.get(id) ?? 0;
+      const to = journal.lastIndexOf("\n") + 1;
+      this.#readTo.set(id, to);
+      for (const line of journal.toString("latin1", from, to).split("\n")) {
+        if (line.startsWith("end ")) this.#through.add(line.split(" ")[4]!);
+      }
+    }
+    let records = 0;
+    for (const count of put.values()) records += count;
+    if (this.#through.size === records) return true;
+    for (const letter of await this.#letters()) this.#through.add(letter);
+    return this.#through.size === records;
+  }
+
+  async judge(put: ReadonlyMap<string, number>): Promise<Verdict> {
     const handlings = this.#ids.flatMap((id) => {
       return readJournal(id, readFileSync(this.#journal(id), "latin1"));
     });
-    return judge(put, handlings, {
+    return judge(put, handlings, await this.#letters(), {
       violent: this.#violent,
       cutOff: this.#cutOff,
       resumedAt: this.#resumedAt,
     });
+  }
+
+  /** The records that have a dead letter, as `key:number`. */
+  async #letters(): Promise<ReadonlySet<string>> {
+    const { concurrency, store } = this.#options;
+    const found = new Set<string>();
+    if (concurrency === undefined) return found;
+    const table = store.deadLetters();
+    let next: string | undefined;
+    do {
+      const page = await table.list({
+        limit: 1000,
+        ...(next === undefined ? {} : { after: next }),
+      });
+      for (const { data } of page.letters) found.add(Buffer.from(data!).toString().split(" ")[0]!);
+      next = page.next;
+    } while (next !== undefined);
+    return found;
   }
 
   #journal(id: string): string {

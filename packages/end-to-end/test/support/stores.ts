@@ -1,5 +1,5 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import type { LeaseStore } from "@kc/core";
+import type { DeadLetterTable, LeaseStore } from "@kc/core";
 import { DynamoDBStore } from "@kc/store-dynamodb";
 import { MysqlStore } from "@kc/store-mysql";
 import { PostgresStore } from "@kc/store-postgres";
@@ -20,8 +20,10 @@ export type StoreAddress =
     }
   | { readonly kind: "dynamodb"; readonly endpoint: string; readonly table: string };
 
+type StoreWithLetters = LeaseStore & { deadLetters(): DeadLetterTable };
+
 export interface OpenStore {
-  readonly store: LeaseStore;
+  readonly store: StoreWithLetters;
   readonly close: () => Promise<void>;
 }
 
@@ -50,7 +52,7 @@ function makeClient(address: StoreAddress): Cluster | DynamoDBClient | undefined
 function makeStore(
   address: StoreAddress,
   client: Cluster | DynamoDBClient | undefined,
-): LeaseStore {
+): StoreWithLetters {
   switch (address.kind) {
     case "sqlite":
       return new SqliteStore({ path: address.path });

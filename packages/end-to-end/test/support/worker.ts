@@ -1,15 +1,22 @@
 /**
  * One of several processes of an application. Its handler writes a line at its begin and one at its
- * end, with the machine's monotonic clock, which all processes share.
+ * end, with the machine's monotonic clock, which all processes share. With a concurrency it fails at
+ * random, and what fails twice goes to the store's dead letters.
  */
 import { openSync, writeSync } from "node:fs";
 import { KinesisClient } from "@aws-sdk/client-kinesis";
-import { Consumer, LeaseGroup } from "@kc/core";
+import { Consumer, LeaseGroup, type Handler } from "@kc/core";
 import { silentLogger } from "./silent-logger.ts";
 import { openStore } from "./stores.ts";
-import { LEASE_MS, type WorkerTask } from "./worker-task.ts";
+import { FAILING, LEASE_MS, MAX_ATTEMPTS, type WorkerTask } from "./worker-task.ts";
 
-const { workerId, endpoint, store: address, journal } = JSON.parse(process.argv[2]!) as WorkerTask;
+const {
+  workerId,
+  endpoint,
+  store: address,
+  journal,
+  concurrency,
+} = JSON.parse(process.argv[2]!) as WorkerTask;
 const stop = new AbortController();
 process.once("SIGTERM", () => stop.abort());
 
@@ -26,6 +33,18 @@ const write = (what: string, record: string): void => {
 writeSync(lines, "ready\n");
 /** A record begins with its name; what follows a space is its weight. */
 const NAME = /^[^ ]+/;
+const handler: Handler = async (record, { attempt }) => {
+  const [name] = NAME.exec(Buffer.from(record.data.subarray(0, 40)).toString())!;
+  const text = `${record.shardId} ${record.sequenceNumber} ${name} ${attempt}`;
+  write("begin", text);
+  // Now and then it takes its time, so that there is a middle to be stopped in.
+  const isSlow =
+    concurrency === undefined ? record.sequenceNumber.endsWith("07") : Math.random() < 0.2;
+  if (isSlow) await new Promise((resolve) => setTimeout(resolve, 5));
+  const fails = concurrency !== undefined && Math.random() < FAILING;
+  write(fails ? "fail" : "end", text);
+  if (fails) throw new Error("by chance");
+};
 await new Consumer({
   stream: "orders",
   application: "billing",
@@ -37,17 +56,15 @@ await new Consumer({
   immediateRescan: true,
   maxRecords: 500,
   flushIntervalMs: 500,
-}).scan(
-  async (record) => {
-    const [name] = NAME.exec(Buffer.from(record.data.subarray(0, 40)).toString())!;
-    const text = `${record.shardId} ${record.sequenceNumber} ${name}`;
-    write("begin", text);
-    // Now and then it takes its time, so that there is a middle to be stopped in.
-    if (record.sequenceNumber.endsWith("07"))
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    write("end", text);
-  },
-  { signal: stop.signal },
-);
+}).scan(handler, {
+  signal: stop.signal,
+  ...(concurrency === undefined
+    ? {}
+    : {
+        concurrency,
+        retry: { maxAttempts: MAX_ATTEMPTS, minDelayMs: 10, maxDelayMs: 100 },
+        onFailure: store.deadLetters(),
+      }),
+});
 await close();
 client.destroy();
