@@ -554,6 +554,31 @@ test("of a batch that failed, records are given up by their own age, not by that
   await run.stop();
 });
 
+test("what is behind a record that is given up by its age has all of its attempts", async () => {
+  const world = await World.of();
+  await world.put("a", "old");
+  await world.clock.advance(20_000);
+  await world.put("a", "behind");
+  const calls: string[] = [];
+  const consumer = world.consumer({ store: new MemoryStore(), start: "TRIM_HORIZON" });
+  const run = await world.runBatches(
+    consumer,
+    (records, context) => {
+      calls.push(`${textsOf(records)}:${context.attempt}`);
+      return failuresOf(records, "old");
+    },
+    {
+      concurrency: 2,
+      retry: { maxAttempts: 3, minDelayMs: 15_000 },
+      maxRecordAgeMs: 30_000,
+      onFailure: "skip",
+    },
+  );
+  await world.clock.advance(20_000);
+  expect(calls).toEqual(["old behind:1", "behind:1"]);
+  await run.stop();
+});
+
 test("in the order of keys what is behind a letter waits for the earlier records of its key, too", async () => {
   const decode = (record: ConsumerRecord): undefined => {
     if (record.text() === "2") throw new Error("undecodable");

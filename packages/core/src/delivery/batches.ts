@@ -392,12 +392,10 @@ class Batches implements Delivery {
       }
     }
     if (rest.length > 0) {
-      const again = this.#holdBack(
-        batch,
-        rest.toSorted((a, b) => a - b),
-        batch.attempts,
-        false,
-      );
+      const places = rest.toSorted((a, b) => a - b);
+      // Those behind alone have not failed.
+      const attempts = afterMs === undefined ? 0 : batch.attempts;
+      const again = this.#holdBack(batch, places, attempts, false);
       if (afterMs !== undefined) this.#retryAfter(again, afterMs, error);
     }
     this.#giveUpAll(batch, old, "age", error);
