@@ -11,6 +11,7 @@ export { isPromiseLike } from "./handler.ts";
 export { checkClaim, checkScope, namespaceOf } from "./checkpoints/namespace.ts";
 export { isSequenceNumber } from "./checkpoints/position.ts";
 export { RefusalGrace } from "./checkpoints/refusal-grace.ts";
+export { misused } from "./checkpoints/transaction-misuse.ts";
 export { TransactionTurns } from "./checkpoints/transaction-turns.ts";
 export { unlessAborted } from "./deadline.ts";
 export { batches } from "./delivery/batches.ts";

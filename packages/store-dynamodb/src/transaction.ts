@@ -1,5 +1,6 @@
 import type { TransactWriteItem } from "@aws-sdk/client-dynamodb";
-import { StoreError } from "@kc/core";
+import type { StoreError } from "@kc/core";
+import { misused } from "@kc/core/adapter";
 
 /**
  * What a handler of `scanTransaction` writes: items of one TransactWriteItems, which is sent with the
@@ -43,7 +44,6 @@ export class CollectedItems implements DynamoTransaction {
   }
 
   #misused(why: string): StoreError {
-    const shardId = this.#shardId;
-    return new StoreError("TRANSACTION_MISUSED", `${shardId}: ${why}`, { shardId });
+    return misused(this.#shardId, why);
   }
 }

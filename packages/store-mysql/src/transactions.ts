@@ -10,6 +10,7 @@ import {
 import {
   joined,
   lend,
+  misused,
   transactionOutcome,
   TransactionTurns,
   unlessAborted,
@@ -193,10 +194,6 @@ const ENDED =
 const NO_TRANSACTION =
   "checkpoint() was called outside of a transaction: give it the executor of the transaction that has the " +
   "handler's writes";
-
-function misused(shardId: string, why: string): StoreError {
-  return new StoreError("TRANSACTION_MISUSED", `${shardId}: ${why}`, { shardId });
-}
 
 /** The rows were locked and compared: nothing else keeps a write that is further on. */
 function refusedByTrigger(shardId: string): StoreError {

@@ -7,7 +7,14 @@ import {
   type TransactionalWrite,
   type TransactionResult,
 } from "@kc/core";
-import { isAtOrBeyond, joined, lend, TransactionTurns, unlessAborted } from "@kc/core/adapter";
+import {
+  isAtOrBeyond,
+  joined,
+  lend,
+  misused,
+  TransactionTurns,
+  unlessAborted,
+} from "@kc/core/adapter";
 import type { Calls } from "./calls.ts";
 import type { PostgresRows, PostgresTransaction } from "./client.ts";
 import { sqlState } from "./errors.ts";
@@ -188,10 +195,6 @@ function hasFailed(error: unknown): boolean {
   return [error, Object(error).cause, Object(error).meta].some(
     (each) => sqlState(each) === "25P02",
   );
-}
-
-function misused(shardId: string, why: string): StoreError {
-  return new StoreError("TRANSACTION_MISUSED", `${shardId}: ${why}`, { shardId });
 }
 
 function whatOf(done: PostgresRows): ReadonlySet<string | null | undefined> {

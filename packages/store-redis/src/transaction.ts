@@ -1,4 +1,5 @@
-import { StoreError } from "@kc/core";
+import type { StoreError } from "@kc/core";
+import { misused } from "@kc/core/adapter";
 import { hashTag } from "./keys.ts";
 
 /** A text is sent as UTF-8, a number as its decimal digits. */
@@ -111,8 +112,7 @@ export class CollectedCommands implements RedisTransaction {
   }
 
   #misused(why: string): StoreError {
-    const { shardId } = this.#place;
-    return new StoreError("TRANSACTION_MISUSED", `${shardId}: ${why}`, { shardId });
+    return misused(this.#place.shardId, why);
   }
 }
 

@@ -1,10 +1,5 @@
-import {
-  StoreError,
-  type StoreScope,
-  type TransactionalWrite,
-  type TransactionResult,
-} from "@kc/core";
-import { isPromiseLike, lend, transactionOutcome } from "@kc/core/adapter";
+import { type StoreScope, type TransactionalWrite, type TransactionResult } from "@kc/core";
+import { isPromiseLike, lend, misused, transactionOutcome } from "@kc/core/adapter";
 import type { Session, SqliteDatabase } from "./database.ts";
 import { isConstraint } from "./errors.ts";
 import { checkpointOf, checkpointValues, leaseOf } from "./rows.ts";
@@ -73,22 +68,22 @@ function valueOf<Value>(
   }
   if (isPromiseLike(value)) {
     value.then(undefined, () => undefined); // It fails at its next use of the connection, which is told here.
-    throw misused(
-      shardId,
-      "the handler answered with a promise, and SQLite's transactions are synchronous",
+    throw new WorkFailed(
+      misused(
+        shardId,
+        "the handler answered with a promise, and SQLite's transactions are synchronous",
+      ),
     );
   }
   try {
     database.exec(`RELEASE ${MARK}`);
   } catch {
-    throw misused(
-      shardId,
-      "the handler ended the transaction itself, or a failed statement did: leave that to the consumer",
+    throw new WorkFailed(
+      misused(
+        shardId,
+        "the handler ended the transaction itself, or a failed statement did: leave that to the consumer",
+      ),
     );
   }
   return value;
-}
-
-function misused(shardId: string, why: string): WorkFailed {
-  return new WorkFailed(new StoreError("TRANSACTION_MISUSED", `${shardId}: ${why}`, { shardId }));
 }

@@ -3,11 +3,12 @@ import type {
   TransactionalStore,
   TransactionalWrite,
 } from "../checkpoints/transactional-store.ts";
+import { misused } from "../checkpoints/transaction-misuse.ts";
 import { isAtOrBeyond } from "../checkpoints/write-outcome.ts";
 import { describeError, KcError, LeaseLostError, StoreError } from "../errors.ts";
 import type { DeliveredShard } from "./delivery.ts";
 import { StoreLimit } from "./store-limit.ts";
-import { checkAnswer, misused, type TransactionPlace, type TransactionsOf } from "./transaction.ts";
+import { checkAnswer, type TransactionPlace, type TransactionsOf } from "./transaction.ts";
 
 /**
  * Transactions that the handler opens and commits by itself, with `context.checkpoint` as the last

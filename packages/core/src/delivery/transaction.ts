@@ -5,7 +5,7 @@ import type {
   TransactionalStore,
   TransactionalWrite,
 } from "../checkpoints/transactional-store.ts";
-import { StoreError } from "../errors.ts";
+import { misused } from "../checkpoints/transaction-misuse.ts";
 import { SkipCheckpoint, type BatchContext, type TransactionHandler } from "../handler.ts";
 import type { ConsumerRecord } from "../record.ts";
 import type { DeadLetterQueue, TransactionalDeadLetters } from "./dead-letter.ts";
@@ -49,11 +49,6 @@ export type TransactionsOf = (
   place: TransactionPlace,
   handler: AnyTransactionHandler,
 ) => OpenTransaction;
-
-/** The handler did what a transaction cannot take: the scan ends. */
-export function misused(shardId: string, what: string): StoreError {
-  return new StoreError("TRANSACTION_MISUSED", `${shardId}: ${what}`, { shardId });
-}
 
 /**
  * The handler's answer, for a batch that is done as a whole or not at all.
