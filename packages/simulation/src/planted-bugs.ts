@@ -366,7 +366,7 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   ],
   "a batch that is to be halved is given up": [
     {
-      file: "core/delivery/batches.js",
+      file: "core/delivery/failed-batches.js",
       find: "bisect && records.length > 1",
       replace: "bisect && records.length > 2",
     },

@@ -1,24 +1,21 @@
 import { isPromiseLike, SkipCheckpoint, type BatchHandler } from "../handler.ts";
 import type { ResolvedBatches } from "../options/resolve-delivery.ts";
-import type { RecordCursor } from "../reading/record-cursor.ts";
 import type { Page } from "../reading/shard-reader.ts";
 import type { ConsumerRecord } from "../record.ts";
 import { tracedBatchHandler } from "../telemetry/channels.ts";
 import { positionOf } from "../checkpoints/position.ts";
 import { isAtOrBeyond } from "../checkpoints/write-outcome.ts";
-import { Batch, BatchRecord, RunAgain } from "./batch.ts";
-import { BatchLanes } from "./batch-lanes.ts";
-import { BatchItemError, halvesOf, outcomeOf, type BatchOutcome } from "./batch-outcome.ts";
-import { BatchWait } from "./batch-wait.ts";
-import type { DeadLetterReason, LetterSource } from "./dead-letter.ts";
+import { Batch, RunAgain, type BatchRecord } from "./batch.ts";
+import { BatchIntake } from "./batch-intake.ts";
+import { BatchItemError, outcomeOf, type BatchOutcome } from "./batch-outcome.ts";
+import type { LetterSource } from "./dead-letter.ts";
 import { decodingOf } from "./decode.ts";
 import type { DeliveredShard, Delivery, DeliveryStatus, OpenDelivery } from "./delivery.ts";
-import { asksForDelay } from "./failure-policy.ts";
+import { FailedBatches } from "./failed-batches.ts";
 import { Failures } from "./failures.ts";
 import { HandledMetrics } from "./handled-metrics.ts";
 import type { HandlerCall } from "./handler-call.ts";
 import { HandlerCalls } from "./handler-calls.ts";
-import { laneOf, type LaneOf } from "./lane-of.ts";
 import { Pump } from "./pump.ts";
 import { RECORD_OVERHEAD_BYTES } from "./record-job.ts";
 import { StartGate } from "./start-gate.ts";
@@ -42,26 +39,18 @@ class Batches implements Delivery {
   readonly #shard: DeliveredShard;
   readonly #handler: BatchHandler;
   readonly #policy: ResolvedBatches;
-  readonly #laneOf: LaneOf;
   readonly #decode: ((record: ConsumerRecord) => void) | undefined;
   readonly #metrics: HandledMetrics;
   readonly #gate: StartGate;
   readonly #tracker: Tracker;
   readonly #pump: Pump;
-  readonly #lanes: BatchLanes<BatchRecord>;
+  readonly #intake: BatchIntake;
   readonly #failures: Failures<BatchRecord>;
+  readonly #failed: FailedBatches;
   readonly #calls: HandlerCalls<Batch>;
   #traced: BatchHandler;
-  /** When the newest page came, by the monotonic clock. */
-  #pageCameAt = 0;
-  /** Its records that are in no lane. */
-  #records: RecordCursor | undefined;
   /** Batches that are due again, or whose turn has come. */
   readonly #due: Batch[] = [];
-  #unfinished = 0;
-  readonly #wait: BatchWait;
-  /** The records that are there are the last ones. */
-  #isEnding = false;
 
   constructor(
     handler: BatchHandler,
@@ -72,23 +61,33 @@ class Batches implements Delivery {
     this.#shard = shard;
     this.#handler = this.#traced = handler;
     this.#policy = policy;
-    this.#laneOf = laneOf(policy);
     this.#decode = policy.decode && decodingOf(policy.decode);
     this.#metrics = new HandledMetrics(shard);
     this.#gate = new StartGate(shard, this.#metrics);
     this.#tracker = new Tracker(shard.progress);
-    this.#wait = new BatchWait(shard, policy.maxWaitMs, () => this.#pump.resume());
-    this.#lanes = new BatchLanes(policy, (record) => this.#detach(record));
+    this.#intake = new BatchIntake(shard, policy, this.#tracker, {
+      onHeldUp: (record) => this.#detach(record),
+      onUnordered: (record, error) => this.#failures.unordered(record, error),
+      onPageOver: () => this.#pump.wake(),
+      onDue: () => this.#pump.resume(),
+    });
     this.#failures = new Failures(shard, policy, source, {
       onHeld: (record) => {
-        this.#lanes.hold(record);
+        this.#intake.hold(record);
         this.#detach(record);
       },
-      onRetry: ({ batch }) => this.#again(batch!),
+      onRetry: ({ batch }) => this.#failed.again(batch!),
       onGivenUp: (record) => {
         this.#finish(record, undefined);
         this.#pump.resume();
       },
+    });
+    this.#failed = new FailedBatches(shard, policy, this.#failures, {
+      onDue: (batch) => {
+        this.#due.push(batch);
+        this.#pump.resume();
+      },
+      onWait: (record) => this.#detach(record),
     });
     this.#calls = new HandlerCalls(shard, this.#metrics, policy.handlerTimeoutMs, {
       onDone: (batch, answer) => this.#answered(batch, answer),
@@ -103,21 +102,20 @@ class Batches implements Delivery {
 
   async accept(page: Page): Promise<void> {
     const { shardId, stop, telemetry } = this.#shard;
-    this.#records = this.#tracker.accept(page);
-    this.#pageCameAt = this.#shard.clock.monotonic();
+    this.#intake.accept(page);
     this.#traced = tracedBatchHandler(this.#handler, { ...telemetry.source, shardId });
     if (page.records.left > 0) this.#metrics.pageOver();
     this.#pump.resume();
-    await this.#pump.until(() => this.#records === undefined);
+    await this.#pump.until(() => !this.#intake.hasPage);
     stop.throwIfAborted();
   }
 
   async settle(): Promise<void> {
-    this.#isEnding = true;
+    this.#intake.ending(true);
     this.#pump.resume();
-    await this.#pump.until(() => this.#unfinished === 0);
+    await this.#pump.until(() => this.#intake.unfinished === 0);
     // The shard may turn out not to have ended.
-    this.#isEnding = false;
+    this.#intake.ending(false);
     this.#shard.stop.throwIfAborted();
   }
 
@@ -131,9 +129,9 @@ class Batches implements Delivery {
       state: startedAt === undefined ? waiting : "handling",
       pausedBy,
       retry,
-      keysHeldUp: this.#lanes.held,
+      keysHeldUp: this.#intake.held,
       handlingForMs: now - (startedAt ?? now),
-      recordsInFlight: (this.#records?.left ?? 0) + this.#unfinished,
+      recordsInFlight: this.#intake.inFlight,
       oldest: this.#tracker.oldest,
       isAtRecord: pausedBy === "user" || startedAt !== undefined || isHeldUp,
     };
@@ -142,20 +140,19 @@ class Batches implements Delivery {
   async close(): Promise<void> {
     const { clock } = this.#shard;
     this.#pump.close();
-    this.#wait.end();
     await this.#calls.untilOver();
     await this.#failures.close();
     this.#calls.close();
     this.#metrics.report(clock.monotonic());
     // The gate may hold back still, and lets nothing through that is here.
-    this.#records = undefined;
+    this.#intake.close();
     this.#tracker.close();
   }
 
   /** Starts what may start now. */
   #startAll(): void {
     for (;;) {
-      this.#seek();
+      this.#intake.fill();
       if (!this.#mayStart() || !this.#pump.isLetThrough()) return;
       this.#start(this.#due.shift() ?? this.#take());
     }
@@ -163,67 +160,16 @@ class Batches implements Delivery {
 
   #rest(): void {
     if (this.#calls.running === 0) this.#metrics.report(this.#shard.clock.monotonic());
-    if (this.#unfinished === 0) this.#pump.wake();
-  }
-
-  /** Puts records into lanes, while there is room. */
-  #seek(): void {
-    const records = this.#records;
-    while (records !== undefined && records.left > 0) {
-      if (!this.#hasRoom) return;
-      const record = records.current();
-      if (record === undefined) break;
-      const { endsStreamRecord } = records;
-      records.advance();
-      this.#add(record, endsStreamRecord);
-    }
-    if (records === undefined) return;
-    this.#records = undefined;
-    this.#tracker.pageOver();
-    this.#pump.wake();
-  }
-
-  /** A batch for each call that may be made, and one more: so many records wait at most. */
-  get #hasRoom(): boolean {
-    const { concurrency, maxRecords } = this.#policy;
-    const isFull = this.#lanes.waiting >= maxRecords * (concurrency + 1);
-    return !isFull && this.#tracker.mayStartNext();
-  }
-
-  #add(record: ConsumerRecord, endsStreamRecord: boolean): void {
-    this.#unfinished += 1;
-    const { sequenceNumber, subSequenceNumber } = record;
-    const ordinal = this.#tracker.start(sequenceNumber, subSequenceNumber, endsStreamRecord);
-    let lane: string | undefined;
-    let failure: { readonly error: unknown } | undefined;
-    try {
-      lane = this.#laneOf(record);
-    } catch (error) {
-      failure = { error };
-    }
-    const job = new BatchRecord(record, ordinal, lane, this.#pageCameAt);
-    if (failure === undefined) this.#lanes.add(job);
-    else this.#failures.giveUp(job, "non-retriable", failure.error);
+    if (this.#intake.unfinished === 0) this.#pump.wake();
   }
 
   #mayStart(): boolean {
     if (this.#pump.isClosed || this.#calls.running >= this.#policy.concurrency) return false;
-    return this.#due.length > 0 || this.#isComplete();
-  }
-
-  /** Is the next batch to be delivered now? */
-  #isComplete(): boolean {
-    const { maxWaitMs } = this.#policy;
-    const { first, isFull } = this.#lanes;
-    if (first === undefined || !this.#tracker.mayStart(first.ordinal)) return false;
-    if (isFull || this.#isEnding) return true;
-    if (maxWaitMs === 0) return this.#records === undefined || !this.#hasRoom;
-    return this.#wait.isOver(first.cameAt);
+    return this.#due.length > 0 || this.#intake.isComplete;
   }
 
   #take(): Batch {
-    this.#wait.end();
-    return new Batch(this.#lanes.take(), 0, (next) => this.#free(next));
+    return new Batch(this.#intake.take(), 0, (next) => this.#free(next));
   }
 
   #start(batch: Batch): void {
@@ -285,7 +231,7 @@ class Batches implements Delivery {
       records.push(record);
     }
     // Before the part is made that the handler gets: that is waited for, too.
-    if (behind.length > 0) this.#holdBack(batch, behind, batch.attempts, inTurn);
+    if (behind.length > 0) this.#failed.holdBack(batch, behind, batch.attempts, inTurn);
     const isWhole = places.length === 0 || places.length === batch.records.length;
     return { batch: isWhole ? batch : batch.part(places, batch.attempts), records };
   }
@@ -314,7 +260,7 @@ class Batches implements Delivery {
       );
     } catch (error) {
       this.#countError();
-      return this.#failed(batch, error);
+      return this.#failed.failed(batch, error);
     }
     const { done, failed, behind } = outcome;
     if (failed.length > 0) this.#countError();
@@ -322,7 +268,7 @@ class Batches implements Delivery {
       done.map((place) => records[place]!),
       undefined,
     );
-    if (failed.length > 0) this.#retry(batch, failed, behind, new BatchItemError());
+    if (failed.length > 0) this.#failed.retry(batch, failed, behind, new BatchItemError());
   }
 
   /** The handler threw, or rejected. What the stop or the loss of the shard interrupts comes again. */
@@ -331,104 +277,8 @@ class Batches implements Delivery {
     if (abandon.aborted || (stop.aborted && error === stop.reason)) return;
     if (call.hasExpired(batch.records[0]!.record.sequenceNumber, error)) {
       batch.attempts -= 1;
-      this.#again(batch);
-    } else this.#failed(batch, error);
-  }
-
-  /** Nothing of the batch is done. */
-  #failed(batch: Batch, error: unknown): void {
-    const { bisect, retry } = this.#policy;
-    const { records, attempts } = batch;
-    const isNobodysFault = asksForDelay(error) && attempts < retry.maxAttempts;
-    if (bisect && records.length > 1 && !isNobodysFault) return this.#split(batch);
-    this.#retry(batch, [...records.keys()], [], error);
-  }
-
-  /** A split is no attempt: it only finds out which record it was. */
-  #split(batch: Batch): void {
-    const { records, attempts } = batch;
-    const { halves, inOrder } = halvesOf(records.length, (place) => records[place]!.key);
-    const [one, other] = halves;
-    const second = batch.part(other!, attempts - 1);
-    const first = batch.part(one!, attempts - 1);
-    if (inOrder) first.precede(second);
-    this.#due.push(first);
-    if (!inOrder) this.#due.push(second);
-    this.#pump.resume();
-  }
-
-  /** Those that failed, and those behind them, are tried again together, or the first are given up. */
-  #retry(batch: Batch, failed: readonly number[], behind: readonly number[], error: unknown): void {
-    if (this.#shard.abandon.aborted) return;
-    const lead = batch.records[failed[0]!]!;
-    const verdict = this.#failures.judge(lead, error);
-    if (verdict === undefined) return;
-    if (verdict.kind === "retry") {
-      const places = [...failed, ...behind].toSorted((a, b) => a - b);
-      return this.#retryAfter(batch.part(places, batch.attempts), verdict.afterMs, error);
-    }
-    if (verdict.reason === "age") return this.#giveUpOld(batch, failed, behind, error);
-    if (behind.length > 0) this.#holdBack(batch, behind, 0, false);
-    this.#giveUpAll(batch, failed, verdict.reason, error);
-  }
-
-  /** The first one that failed is too old for another attempt. The others are judged by their own age. */
-  #giveUpOld(
-    batch: Batch,
-    failed: readonly number[],
-    behind: readonly number[],
-    error: unknown,
-  ): void {
-    const old: number[] = [];
-    const rest = [...behind];
-    let afterMs: number | undefined;
-    for (const place of failed) {
-      const verdict =
-        place === failed[0] ? undefined : this.#failures.judge(batch.records[place]!, error);
-      if (verdict?.kind !== "retry") old.push(place);
-      else {
-        rest.push(place);
-        afterMs ??= verdict.afterMs;
-      }
-    }
-    if (rest.length > 0) {
-      const places = rest.toSorted((a, b) => a - b);
-      // Those behind alone have not failed.
-      const attempts = afterMs === undefined ? 0 : batch.attempts;
-      const again = this.#holdBack(batch, places, attempts, false);
-      if (afterMs !== undefined) this.#retryAfter(again, afterMs, error);
-    }
-    this.#giveUpAll(batch, old, "age", error);
-  }
-
-  #retryAfter(again: Batch, afterMs: number, error: unknown): void {
-    again.isPaused = true;
-    for (const record of again.records) this.#failures.hold(record);
-    this.#failures.wait(again.records[0]!, afterMs, error);
-  }
-
-  #giveUpAll(
-    batch: Batch,
-    places: readonly number[],
-    reason: DeadLetterReason,
-    error: unknown,
-  ): void {
-    for (const place of places) {
-      if (this.#shard.stop.aborted) return;
-      this.#failures.giveUp(batch.records[place]!, reason, error);
-    }
-  }
-
-  /** Some records of a batch wait until its others are over: that may be long, and they keep no page. */
-  #holdBack(
-    batch: Batch,
-    places: readonly number[],
-    attempts: number,
-    waitsForAll: boolean,
-  ): Batch {
-    const behind = batch.partBehind(places, attempts, waitsForAll);
-    for (const record of behind.records) this.#detach(record);
-    return behind;
+      this.#failed.again(batch);
+    } else this.#failed.failed(batch, error);
   }
 
   #runAgain(batch: Batch, { stored }: RunAgain): void {
@@ -440,14 +290,7 @@ class Batches implements Delivery {
     const places = [...records.keys()].slice(done);
     const rest = places.length > 0 ? batch.part(places, batch.attempts - 1) : undefined;
     this.#finishAll(records.slice(0, done), undefined);
-    if (rest !== undefined) this.#again(rest);
-  }
-
-  #again(batch: Batch): void {
-    batch.isPaused = false;
-    if (batch.waits) return;
-    this.#due.push(batch);
-    this.#pump.resume();
+    if (rest !== undefined) this.#failed.again(rest);
   }
 
   /** What it waited for is over. */
@@ -464,8 +307,7 @@ class Batches implements Delivery {
 
   #finish(record: BatchRecord, answer: unknown): void {
     const { batch, ordinal } = record;
-    this.#lanes.leave(record);
-    this.#unfinished -= 1;
+    this.#intake.leave(record);
     if (answer === SkipCheckpoint) this.#tracker.skipped(ordinal);
     else {
       this.#tracker.done(ordinal);
