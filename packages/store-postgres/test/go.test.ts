@@ -1,4 +1,4 @@
-import { checkpointAt, SHARD_END, type Checkpoint, type TransactionalWrite } from "@kc/core";
+import { checkpointAt, SHARD_END, type Checkpoint } from "@kc/core";
 import { beforeEach, describe, expect, inject, test } from "vitest";
 import type { PostgresStore } from "../src/index.ts";
 import { SCOPE } from "./support/leases.ts";
@@ -106,30 +106,6 @@ describe("the Go library, after this one", () => {
     await goSet(NEXT);
     expect(await get()).toEqual(position(NEXT));
     expect((await set(inside(9))).outcome).toBe("behind");
-  });
-
-  test("repeats an aggregate that a transaction has done in part", async () => {
-    const checkpoint = checkpointAt({
-      sequenceNumber: NEXT,
-      subSequenceNumber: 1,
-      wholeSequenceNumber: FIRST,
-    });
-    const write = (sub: number): TransactionalWrite => ({
-      shardId: SHARD,
-      from: { sequenceNumber: NEXT, subSequenceNumber: sub },
-      checkpoint,
-    });
-    // Transactions take more connections than the one of this pool.
-    const { admin: pool, schema } = opened;
-    await using many = new Store({ pool, schema, table: "go_checkpoints" });
-    expect((await many.transact(SCOPE, write(0), () => {})).outcome).toBe("committed");
-    expect(await goGet()).toBe(FIRST);
-    expect(await get()).toEqual(checkpoint);
-    const again = await many.transact(SCOPE, write(1), () => {});
-    expect(again).toEqual({ outcome: "already-done", stored: checkpoint });
-    await goSet(NEXT);
-    const late = await many.transact(SCOPE, write(2), () => {});
-    expect(late).toEqual({ outcome: "already-done", stored: position(NEXT) });
   });
 
   test("finds 0 for a shard that ended without a number", async () => {

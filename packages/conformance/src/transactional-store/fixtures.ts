@@ -1,8 +1,8 @@
-import type { CallOptions, Fence, TransactionalStore, TransactionResult } from "@kc/core";
-import type { Position, TransactionalWrite } from "@kc/core";
+import type { CallOptions, CheckpointInResult, Fence, Position } from "@kc/core";
+import type { TransactionalStore, TransactionalWrite, TransactionResult } from "@kc/core";
 import { expect } from "vitest";
 import { at, SCOPE, SHARD } from "../store/fixtures.ts";
-import type { TransactionalStoreHarness } from "./harness.ts";
+import type { OwnTransaction, TransactionalStoreHarness } from "./harness.ts";
 
 export const HELD: Fence = { epoch: 3, owner: "worker-a#1" };
 
@@ -60,6 +60,37 @@ export async function transact<Tx>(
     return "done";
   };
   return store.transact(SCOPE, write, work, options);
+}
+
+type CheckpointIn = (
+  executor: unknown,
+  scope: typeof SCOPE,
+  write: TransactionalWrite,
+) => Promise<CheckpointInResult>;
+
+/** One transaction of the user's own, and what the store says in it; which has `checkpointIn`. */
+export async function inOwn(
+  harness: TransactionalStoreHarness,
+  store: TransactionalStore,
+  write: TransactionalWrite,
+  effects: readonly string[],
+  end: "commit" | "rollback",
+): Promise<CheckpointInResult> {
+  if (harness.begin === undefined) {
+    expect.fail("a store with checkpointIn needs the harness's begin(): give it, or list this gap");
+  }
+  const own: OwnTransaction<unknown> = await harness.begin();
+  try {
+    for (const effect of effects) await harness.apply(own.tx, effect, { ...SCOPE, shardId: SHARD });
+    const call = (store.checkpointIn as CheckpointIn).call(store, own.executor, SCOPE, write);
+    const result = await call;
+    if (result.outcome === "written") await own[end]();
+    else await own.rollback();
+    return result;
+  } catch (error) {
+    await own.rollback();
+    throw error;
+  }
 }
 
 /** Exactly these effects are stored, each once unless it is listed more often. */

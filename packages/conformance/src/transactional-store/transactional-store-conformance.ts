@@ -5,6 +5,7 @@ import { breakingScenarios } from "./scenarios/breaking.ts";
 import { committingScenarios } from "./scenarios/committing.ts";
 import { fenceScenarios } from "./scenarios/fences.ts";
 import { fromScenarios } from "./scenarios/from.ts";
+import { insideTransactionScenarios } from "./scenarios/inside.ts";
 import { overlapScenarios } from "./scenarios/overlap.ts";
 import { ownTransactionScenarios } from "./scenarios/own-transactions.ts";
 
@@ -13,6 +14,7 @@ export const TRANSACTIONAL_STORE_SCENARIOS: readonly TransactionalStoreScenario[
   collectScenarios(
     committingScenarios,
     fromScenarios,
+    insideTransactionScenarios,
     fenceScenarios,
     overlapScenarios,
     breakingScenarios,

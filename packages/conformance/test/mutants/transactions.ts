@@ -287,6 +287,42 @@ const froms: readonly TransactionalMutant[] = [
   ),
 ];
 
+const inside: readonly TransactionalMutant[] = [
+  mutant(
+    "shows others an aggregate that is done in part",
+    ["transact-inside.batches", "transact-inside.own"],
+    class extends TransactionalReference {
+      override numberOf({ sequenceNumber = "0" }: Checkpoint): string {
+        return sequenceNumber;
+      }
+    },
+  ),
+  mutant(
+    "forgets the last whole record in a transaction of the user's",
+    "transact-inside.own",
+    class extends TransactionalReference {
+      override checkpointIn(
+        ...[tx, scope, write]: Parameters<TransactionalReference["checkpointIn"]>
+      ): Promise<CheckpointInResult> {
+        const { checkpoint } = write;
+        if (checkpoint.kind === "shard-end") return super.checkpointIn(tx, scope, write);
+        const { wholeSequenceNumber: _, ...position } = checkpoint;
+        return super.checkpointIn(tx, scope, { ...write, checkpoint: checkpointAt(position) });
+      }
+    },
+  ),
+  mutant(
+    "keeps the sub-sequence number beside another program's number",
+    "transact-inside.foreign",
+    class extends TransactionalReference {
+      override foreignWrite(key: string, sequenceNumber: string): void {
+        const checkpoint = { ...this.read(key)!, sequenceNumber };
+        this.server.checkpoints.set(key, this.encode(checkpoint));
+      }
+    },
+  ),
+];
+
 /** Judges before the work, or before it has the row's lock. */
 class Early extends TransactionalReference {
   #early: CheckpointInResult | undefined;
@@ -338,6 +374,7 @@ const fences: readonly TransactionalMutant[] = [
       "transact-fence.transact",
       "transact-fence.nobody",
       "transact-fence.taken-over",
+      "transact-inside.handed-over",
       "own.refused",
     ],
     class extends TransactionalReference {
@@ -496,6 +533,7 @@ const own: readonly TransactionalMutant[] = [
 export const TRANSACTIONAL_MUTANTS: readonly TransactionalMutant[] = [
   ...committing,
   ...froms,
+  ...inside,
   ...fences,
   ...breaking,
   ...own,

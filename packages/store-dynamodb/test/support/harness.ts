@@ -3,6 +3,7 @@ import type { FrozenClientHarness, LeaseStoreHarness, ServerAddress } from "@kc/
 import { startProxy } from "@kc-internal/test-services";
 import { inject } from "vitest";
 import { DynamoDBStore } from "../../src/index.ts";
+import { numberReader } from "./number-reader.ts";
 import { connect, newTableName, Table } from "./table.ts";
 
 /** A table of its own, which every handle reaches through a client of its own and one proxy. */
@@ -28,16 +29,7 @@ export async function dynamodbHarness(): Promise<LeaseStoreHarness> {
     restore: () => proxy.restore(),
     grantLease: ({ application, streamName }, shardId, fence) =>
       table.claim(`${application}-${streamName}`, shardId, fence),
-    byNumber: {
-      async read({ application, streamName }, shardId) {
-        const item = await table.get(`${application}-${streamName}`, shardId);
-        return item?.["sequence_number"]?.S;
-      },
-      write: ({ application, streamName }, shardId, sequenceNumber) =>
-        table.put(`${application}-${streamName}`, shardId, {
-          sequence_number: { S: sequenceNumber },
-        }),
-    },
+    byNumber: numberReader(table),
     async openOnBorrowedClient() {
       const client = connect(proxy);
       closers.push(() => client.destroy());

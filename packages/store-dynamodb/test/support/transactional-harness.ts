@@ -9,6 +9,7 @@ import { startProxy } from "@kc-internal/test-services";
 import { inject } from "vitest";
 import { DynamoDBStore, type DynamoTransaction } from "../../src/index.ts";
 import { applicationRow } from "./fixture.ts";
+import { numberReader } from "./number-reader.ts";
 import { connect, newTableName, Table } from "./table.ts";
 
 /**
@@ -56,6 +57,7 @@ export async function transactionalHarness(
     cutAtCommit: async (when) => proxy.cutAt("TransactWriteItems", when),
     grantLease: ({ application, streamName }, shardId, fence) =>
       table.claim(`${application}-${streamName}`, shardId, fence),
+    byNumber: numberReader(table),
     apply: (tx, effect) =>
       tx.write({
         Update: {

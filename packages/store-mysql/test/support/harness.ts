@@ -2,6 +2,7 @@ import type { FrozenClientHarness, LeaseStoreHarness, ServerAddress } from "@kc/
 import { startProxy, type MysqlAddress } from "@kc-internal/test-services";
 import { createPool, type Pool } from "mysql2/promise";
 import { MysqlStore } from "../../src/index.ts";
+import { numberReader } from "./number-reader.ts";
 import { createDatabase } from "./servers.ts";
 
 /** Long enough for a busy machine, short enough for an outage that shows by silence alone. */
@@ -65,22 +66,7 @@ export async function mysqlHarness(
       closers.unshift(unlock);
       return unlock;
     },
-    byNumber: {
-      async read({ application, streamName }, shardId) {
-        const [rows] = await database.admin.query({
-          sql: "SELECT sequence_number FROM kinesis_consumer WHERE namespace = ? AND shard_id = ?",
-          values: [`${application}-${streamName}`, shardId],
-          rowsAsArray: true,
-        });
-        return Object.values(rows).flat().map(String)[0];
-      },
-      async write({ application, streamName }, shardId, sequenceNumber) {
-        await database.admin.query(
-          "REPLACE INTO kinesis_consumer (namespace, shard_id, sequence_number) VALUES (?, ?, ?)",
-          [`${application}-${streamName}`, shardId, sequenceNumber],
-        );
-      },
-    },
+    byNumber: numberReader(database.admin),
     async openOnBorrowedClient() {
       const pool = borrow();
       return {

@@ -2,6 +2,7 @@ import type { TransactionalStoreHarness } from "@kc/conformance";
 import { startProxy, type MysqlAddress } from "@kc-internal/test-services";
 import { createPool, type Pool, type PoolConnection, type RowDataPacket } from "mysql2/promise";
 import { fromConnection, MysqlStore } from "../../src/index.ts";
+import { numberReader } from "./number-reader.ts";
 import { createDatabase } from "./servers.ts";
 
 /**
@@ -46,6 +47,7 @@ export async function transactionalHarness(
         [`${application}-${streamName}`, shardId, epoch, owner],
       );
     },
+    byNumber: numberReader(admin),
     async apply(tx, effect) {
       await tx.query("INSERT INTO effects (name) VALUES (?)", [effect]);
     },

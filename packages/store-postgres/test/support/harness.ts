@@ -3,6 +3,7 @@ import { startProxy, type PostgresAddress } from "@kc-internal/test-services";
 import pg from "pg";
 import { PostgresStore, type PostgresStoreOptions } from "../../src/index.ts";
 import { testDatabase } from "./database.ts";
+import { numberReader } from "./number-reader.ts";
 
 /**
  * A schema that every handle reaches through a proxy of the harness's own. A handle has a pool of
@@ -64,23 +65,7 @@ export async function postgresHarness(
       closers.push(unlock);
       return unlock;
     },
-    byNumber: {
-      async read({ application, streamName }, shardId) {
-        const { rows } = await admin.query<{ sequence_number: string }>(
-          `SELECT sequence_number FROM ${schema}.kinesis_consumer WHERE namespace=$1 AND shard_id=$2;`,
-          [`${application}-${streamName}`, shardId],
-        );
-        return rows[0]?.sequence_number;
-      },
-      async write({ application, streamName }, shardId, sequenceNumber) {
-        await admin.query(
-          `INSERT INTO ${schema}.kinesis_consumer (namespace, shard_id, sequence_number)
-             VALUES($1, $2, $3)
-           ON CONFLICT (namespace, shard_id) DO UPDATE SET sequence_number= $3;`,
-          [`${application}-${streamName}`, shardId, sequenceNumber],
-        );
-      },
-    },
+    byNumber: numberReader(admin, schema),
     async openOnBorrowedClient() {
       const pool = borrow();
       return {

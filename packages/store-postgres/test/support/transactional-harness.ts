@@ -3,6 +3,7 @@ import { startProxy, type PostgresAddress } from "@kc-internal/test-services";
 import pg from "pg";
 import { fromClient, PostgresStore, type PostgresStoreOptions } from "../../src/index.ts";
 import { testDatabase } from "./database.ts";
+import { numberReader } from "./number-reader.ts";
 
 /**
  * A schema with a table of effects. Every handle reaches it through a proxy of the harness's own, and has
@@ -47,6 +48,7 @@ export async function transactionalHarness(
         [`${application}-${streamName}`, shardId, epoch, owner],
       );
     },
+    byNumber: numberReader(admin, schema),
     async apply(tx, effect) {
       await tx.query(`INSERT INTO ${schema}.effects (name) VALUES ($1)`, [effect]);
     },

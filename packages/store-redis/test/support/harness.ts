@@ -6,6 +6,7 @@ import { Redis as Redis5 } from "ioredis-5";
 import { inject } from "vitest";
 import { RedisStore } from "../../src/index.ts";
 import { ApplicationKeys } from "../../src/keys.ts";
+import { numberReader } from "./number-reader.ts";
 
 /** Long enough for a busy machine, short enough for an outage that shows by silence alone. */
 const timeoutMs = 2000;
@@ -61,16 +62,7 @@ export async function redisHarness(
       const [, companion] = new ApplicationKeys(keyPrefix, scope).shard(shardId);
       await direct.hset(companion, { epoch, owner });
     },
-    byNumber: {
-      async read(scope, shardId) {
-        const [checkpoint] = new ApplicationKeys(keyPrefix, scope).shard(shardId);
-        return (await direct.get(checkpoint)) ?? undefined;
-      },
-      async write(scope, shardId, sequenceNumber) {
-        const [checkpoint] = new ApplicationKeys(keyPrefix, scope).shard(shardId);
-        await direct.set(checkpoint, sequenceNumber);
-      },
-    },
+    byNumber: numberReader(direct, keyPrefix),
     async openOnBorrowedClient() {
       const client = borrow();
       return {

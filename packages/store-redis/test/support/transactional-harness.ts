@@ -8,6 +8,7 @@ import { RedisStore, type RedisStoreOptions, type RedisTransaction } from "../..
 import { ApplicationKeys } from "../../src/keys.ts";
 import { TRANSACT_SHARD } from "../../src/statements.ts";
 import { connectCluster, natMapOf } from "./cluster.ts";
+import { numberReader } from "./number-reader.ts";
 
 export type TransactionalForm = "connection" | "client of ioredis 5";
 
@@ -75,6 +76,7 @@ export async function transactionalHarness(
       const [, companion] = new ApplicationKeys(keyPrefix, scope).shard(shardId);
       await direct.hset(companion, { epoch, owner });
     },
+    byNumber: numberReader(direct, keyPrefix),
     apply(tx, effect, { shardId, ...scope }) {
       lists.add(new ApplicationKeys(keyPrefix, scope).beside(shardId, "effects"));
       tx.command("RPUSH", tx.key("effects"), effect);

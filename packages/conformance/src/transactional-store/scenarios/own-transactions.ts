@@ -1,45 +1,10 @@
-import type { CheckpointInResult, TransactionalStore, TransactionalWrite } from "@kc/core";
+import type { TransactionalWrite } from "@kc/core";
 import { expect } from "vitest";
 import { letterAt } from "../../dead-letters/fixtures.ts";
 import { rejection } from "../../expectations.ts";
 import { at, SCOPE, SHARD } from "../../store/fixtures.ts";
-import { effectsOf, expectEffects, grant, HELD, transact, writeOf } from "../fixtures.ts";
-import type {
-  OwnTransaction,
-  TransactionalStoreHarness,
-  TransactionalStoreScenario,
-} from "../harness.ts";
-
-type CheckpointIn = (
-  executor: unknown,
-  scope: typeof SCOPE,
-  write: TransactionalWrite,
-) => Promise<CheckpointInResult>;
-
-/** One transaction of the user's own, and what the store says in it; undefined = it has no such call. */
-async function inOwn(
-  harness: TransactionalStoreHarness,
-  store: TransactionalStore,
-  write: TransactionalWrite,
-  effects: readonly string[],
-  end: "commit" | "rollback",
-): Promise<CheckpointInResult> {
-  if (harness.begin === undefined) {
-    expect.fail("a store with checkpointIn needs the harness's begin(): give it, or list this gap");
-  }
-  const own: OwnTransaction<unknown> = await harness.begin();
-  try {
-    for (const effect of effects) await harness.apply(own.tx, effect, { ...SCOPE, shardId: SHARD });
-    const call = (store.checkpointIn as CheckpointIn).call(store, own.executor, SCOPE, write);
-    const result = await call;
-    if (result.outcome === "written") await own[end]();
-    else await own.rollback();
-    return result;
-  } catch (error) {
-    await own.rollback();
-    throw error;
-  }
-}
+import { effectsOf, expectEffects, grant, HELD, inOwn, transact, writeOf } from "../fixtures.ts";
+import type { TransactionalStoreScenario } from "../harness.ts";
 
 export const ownTransactionScenarios: readonly TransactionalStoreScenario[] = [
   {
