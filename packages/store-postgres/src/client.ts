@@ -69,3 +69,9 @@ export function rowsOf(answer: unknown): readonly PostgresRows[] {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the driver's own shape
   return (answer as readonly { readonly rows: PostgresRows }[]).map(({ rows }) => rows);
 }
+
+/** What the last statement of a text was, as the server names it. */
+export function lastCommandOf(answer: unknown): string {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the driver's own shape
+  return String((answer as readonly { readonly command?: unknown }[]).at(-1)?.command);
+}

@@ -1,14 +1,17 @@
-import { KcError } from "@kc/core";
+import { KcError, StoreError } from "@kc/core";
 import type { CallLimit } from "@kc/core/adapter";
 import {
   giveBack,
+  lastCommandOf,
   type PostgresClient,
   type PostgresRows,
   type PostgresTransaction,
   rowsOf,
 } from "./client.ts";
-import { isPassing, sqlState } from "./errors.ts";
+import { isPassing, keepsConnection, sqlState } from "./errors.ts";
 import { checkServer, SERVER } from "./server-check.ts";
+
+const BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 /** Runs one call of a session within the limits of every call, and makes StoreErrors of its errors. */
 export type Limited = <Answer>(work: (limit: CallLimit) => Promise<Answer>) => Promise<Answer>;
@@ -27,7 +30,7 @@ export class Session {
   #isBroken = false;
   /** It is committed, or rolled back. */
   #isOver = false;
-  /** A call of the store failed: what the server did may not be known. */
+  /** A call of the store failed without the server's answer: what it did is not known. */
   #isInDoubt = false;
 
   constructor(client: PostgresClient, limited: Limited) {
@@ -41,7 +44,7 @@ export class Session {
   /** @param idleMs the server ends the transaction when it waits so long for its next statement */
   async begin(idleMs: number): Promise<void> {
     const [, , [row] = []] = await this.run([
-      "BEGIN ISOLATION LEVEL READ COMMITTED",
+      BEGIN,
       `SET LOCAL idle_in_transaction_session_timeout = ${idleMs}`,
       `SELECT ${SERVER}, txid_current()::text AS transaction`,
     ]);
@@ -57,17 +60,23 @@ export class Session {
   }
 
   /**
-   * @throws StoreError; an abort's reason; what the server says of the handler's statements at their end:
-   * deferred constraints and triggers
+   * Runs the last statements and commits, in one text: if one of them fails, COMMIT is not run.
+   * @throws StoreError; an abort's reason
    */
-  async commit(): Promise<void> {
-    try {
-      await this.#ask((limit) => limit.wait(this.#client.query("COMMIT")));
-      this.#isOver = true;
-    } catch (error) {
-      if (!KcError.is(error) || error.retryable || sqlState(error.cause) === undefined) throw error;
-      throw error.cause;
-    }
+  async commit(statements: readonly string[]): Promise<void> {
+    const text = [...statements, "COMMIT"].join(";\n");
+    const answer = await this.#ask((limit) => limit.wait(this.#client.query(text)));
+    // COMMIT of a transaction that has failed is no error: it answers ROLLBACK.
+    const command = lastCommandOf(answer);
+    if (command !== "COMMIT") throw notCommitted(command);
+    this.#isOver = true;
+  }
+
+  /** Rolls back, and runs other statements, which are rolled back too; answers with the rows of each. */
+  async instead(statements: readonly string[]): Promise<readonly PostgresRows[]> {
+    const rows = await this.run(["ROLLBACK", BEGIN, ...statements, "ROLLBACK"]);
+    this.#isOver = true;
+    return rows.slice(2, -1);
   }
 
   /**
@@ -110,8 +119,16 @@ export class Session {
     try {
       return await this.#limited(work);
     } catch (error) {
-      this.#isInDoubt = true;
+      this.#isInDoubt ||= !KcError.is(error) || !keepsConnection(error.cause);
       throw error;
     }
   }
+}
+
+function notCommitted(command: string): StoreError {
+  return new StoreError(
+    "STORE_UNAVAILABLE",
+    `Postgres answered ${command} to COMMIT: the transaction is not stored, and is run again`,
+    { retryable: true },
+  );
 }

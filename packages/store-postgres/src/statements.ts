@@ -148,6 +148,33 @@ export function move(
   writes: readonly CheckpointWrite[],
   end?: TransactionEnd,
 ): string {
+  return `${heldAndMoved(place, writes, end)}
+    SELECT shard_id, 'held' AS what FROM held UNION ALL SELECT shard_id, 'moved' FROM moved`;
+}
+
+/** Begins the texts by which a transaction is kept from its COMMIT. They are found in the server's log too. */
+const KEPT = "@kc: no COMMIT,";
+const REFUSED = `${KEPT} the batch is stored already or the lease is lost`;
+const ENDED = `${KEPT} the handler has ended its transaction`;
+
+/** As `move`, of one shard; fails unless it moved, so that nothing behind it in the text is run. */
+export function moveOrFail(place: Place, write: CheckpointWrite, end: TransactionEnd): string {
+  // Postgres has no other function in SQL that raises an error.
+  return `${heldAndMoved(place, [write], end)}
+    SELECT (CASE WHEN EXISTS (TABLE moved) THEN '1' WHEN ${end.isThisOne} THEN '${REFUSED}' ELSE '${ENDED}' END)::int`;
+}
+
+/** Why `moveOrFail` has failed; undefined = the error is another one. */
+export function keptFromCommit(error: unknown): "refused" | "ended" | undefined {
+  if (!(error instanceof Error) || !error.message.includes(KEPT)) return undefined;
+  return error.message.includes(ENDED) ? "ended" : "refused";
+}
+
+function heldAndMoved(
+  place: Place,
+  writes: readonly CheckpointWrite[],
+  end: TransactionEnd | undefined,
+): string {
   const { tables, namespace, quote } = place;
   const rows = writes.map(({ shardId, checkpoint, fence }) => ({
     shard_id: shardId,
@@ -170,8 +197,7 @@ export function move(
       ON CONFLICT (namespace, shard_id) DO UPDATE SET ${SET_CHECKPOINT}
       WHERE ${end === undefined ? order("excluded") : before(place, end.from)} > ${order("c")}
       RETURNING c.shard_id
-    )
-    SELECT shard_id, 'held' AS what FROM held UNION ALL SELECT shard_id, 'moved' FROM moved`;
+    )`;
 }
 
 /** The checkpoints that stand, of these shards. */

@@ -1,5 +1,6 @@
 import {
   describeError,
+  KcError,
   StoreError,
   type CallOptions,
   type CheckpointInResult,
@@ -15,13 +16,15 @@ import {
   TransactionTurns,
   unlessAborted,
 } from "@kc/core/adapter";
-import type { Calls } from "./calls.ts";
+import type { Calls, Place } from "./calls.ts";
 import type { PostgresRows, PostgresTransaction } from "./client.ts";
 import { sqlState } from "./errors.ts";
 import { quotedFor, type PostgresExecutor } from "./executors.ts";
 import { checkpointOf } from "./rows.ts";
 import type { Session } from "./session.ts";
 import * as sql from "./statements.ts";
+
+type Refusal = Exclude<CheckpointInResult, { readonly outcome: "written" }>;
 
 /** What ends the transaction or gives the connection back. */
 const KEPT = ["release", "end"];
@@ -63,10 +66,8 @@ export class Transactions {
       const session = await connection.begin(this.#idleMs, stop);
       try {
         const value = await this.#fill(session, write, work, stop);
-        const result = await this.#end(session, scope, write);
-        if (result.outcome !== "written") return result;
-        await session.commit();
-        return { outcome: "committed", value };
+        const refusal = await this.#commit(session, scope, write);
+        return refusal ?? { outcome: "committed", value };
       } finally {
         await session.close();
       }
@@ -92,8 +93,10 @@ export class Transactions {
       if (whatOf(done).has("moved")) return { outcome: "written" };
       const claim = await run(sql.claim(place));
       const stands = await run(sql.stand(place, [shardId]));
-      const isThisOne = await run(`SELECT (${IN_TRANSACTION})::text AS is_this_one`);
-      return this.#refusal(scope, write, { claim, done, stands, isThisOne }, NO_TRANSACTION);
+      const [row] = await run(`SELECT (${IN_TRANSACTION})::text AS is_this_one`);
+      this.#calls.checkClaim(scope, claim);
+      if (row?.["is_this_one"] !== "true") throw misused(shardId, NO_TRANSACTION);
+      return this.#refusal(scope, write, { claim, done, stands });
     } catch (error) {
       throw hasFailed(error) ? misused(shardId, SWALLOWED) : this.#calls.connection.failure(error);
     }
@@ -127,35 +130,59 @@ export class Transactions {
     );
   }
 
-  /** Writes the checkpoint as the last statement. */
-  async #end(
+  /**
+   * Writes the checkpoint as the last statement, and commits. Undefined = done.
+   * @throws what the server says of the handler's statements at their end: deferred constraints and triggers
+   */
+  async #commit(
     session: Session,
     scope: StoreScope,
     write: TransactionalWrite,
-  ): Promise<CheckpointInResult> {
+  ): Promise<Refusal | undefined> {
     const { shardId, fence, from } = write;
     const place = this.#calls.placeOf(scope, (value) => session.client.escapeLiteral(value));
     const isThisOne = `txid_current()::text = ${place.quote(session.transaction)}`;
+    try {
+      await session.commit([
+        ...this.#calls.connection.limits,
+        ...(fence === undefined ? [sql.freeLeases(place, [shardId])] : []),
+        sql.moveOrFail(place, write, { from, isThisOne }),
+      ]);
+      return undefined;
+    } catch (error) {
+      const { cause }: { readonly cause?: unknown } = Object(error);
+      if (hasFailed(cause)) throw misused(shardId, SWALLOWED);
+      const kept = sql.keptFromCommit(cause);
+      if (kept === "ended") throw misused(shardId, ANOTHER_TRANSACTION);
+      if (!KcError.is(error) || error.retryable || sqlState(cause) === undefined) throw error;
+      const refusal = await this.#alone(session, place, write);
+      if (refusal !== undefined) return refusal;
+      throw kept === "refused" ? this.#runAgain(shardId, cause) : cause;
+    }
+  }
+
+  /**
+   * The last statements without the handler's, and rolled back: what is said of them is not said of the
+   * handler's work. Undefined = nothing.
+   * @throws StoreError of the store's own tables
+   */
+  async #alone(
+    session: Session,
+    place: Place,
+    write: TransactionalWrite,
+  ): Promise<Refusal | undefined> {
+    const { shardId, fence, from } = write;
     const { limits } = this.#calls.connection;
-    const statements = [
+    const rows = await session.instead([
       ...limits,
       sql.claim(place),
       sql.freeLeases(place, fence === undefined ? [shardId] : []),
-      sql.move(place, [write], { from, isThisOne }),
+      sql.move(place, [write], { from, isThisOne: "true" }),
       sql.stand(place, [shardId]),
-      `SELECT (${isThisOne})::text AS is_this_one`,
-    ];
-    const rows = await session.run(statements).catch((error: unknown) => {
-      throw hasFailed(Object(error).cause) ? misused(shardId, SWALLOWED) : error;
-    });
-    const [claim, , done, stands, thisOne] = rows.slice(limits.length);
-    if (whatOf(done!).has("moved")) return { outcome: "written" };
-    return this.#refusal(
-      scope,
-      write,
-      { claim: claim!, done: done!, stands: stands!, isThisOne: thisOne! },
-      ANOTHER_TRANSACTION,
-    );
+    ]);
+    const [claim, , done, stands] = rows.slice(limits.length);
+    if (whatOf(done!).has("moved")) return undefined;
+    return this.#refusal(place.scope, write, { claim: claim!, done: done!, stands: stands! });
   }
 
   /** Why a checkpoint was not written. @throws what is no outcome */
@@ -166,12 +193,9 @@ export class Transactions {
       readonly claim: PostgresRows;
       readonly done: PostgresRows;
       readonly stands: PostgresRows;
-      readonly isThisOne: PostgresRows;
     },
-    elsewhere: string,
-  ): CheckpointInResult {
+  ): Refusal {
     this.#calls.checkClaim(scope, rows.claim);
-    if (rows.isThisOne[0]?.["is_this_one"] !== "true") throw misused(shardId, elsewhere);
     if (!whatOf(rows.done).has("held")) return { outcome: "lease-lost" };
     const stored = rows.stands[0] && checkpointOf(rows.stands[0]);
     if (stored === undefined || !isAtOrBeyond(stored, from)) {

@@ -96,6 +96,48 @@ test("what the server refuses at COMMIT of the handler's statements is the handl
   expect(await store.getCheckpoint(SCOPE, SHARD)).toBeUndefined();
 });
 
+test("what the server refuses of the store's own statements is not the handler's error", async () => {
+  const { store, admin, schema } = await opened();
+  await admin.query(`DROP TABLE ${schema}.kinesis_consumer`);
+  expect(await failure(store.transact(SCOPE, upTo(3), () => undefined))).toMatchObject({
+    code: "STORE_SCHEMA",
+    message: expect.stringContaining("CREATE TABLE"),
+  });
+});
+
+/** All texts that a pool's clients send, as `change` makes them. */
+function sent(pool: pg.Pool, change: (text: string) => string = (text) => text): readonly string[] {
+  const texts: string[] = [];
+  pool.on("connect", (client) => {
+    const query = client.query.bind(client) as (text: string, values?: unknown) => unknown;
+    client.query = ((text: string, values?: unknown) => {
+      texts.push(change(text));
+      return query(texts.at(-1)!, values);
+    }) as typeof client.query;
+  });
+  return texts;
+}
+
+test("a transaction has two round trips beside its handler's: one to begin, and one for the checkpoint and COMMIT", async () => {
+  const { store, pool, schema } = await opened();
+  const texts = sent(pool);
+  const statement = `INSERT INTO ${schema}.effects VALUES ('one')`;
+  await store.transact(SCOPE, upTo(3), (tx) => tx.query(statement));
+  expect(texts).toEqual([
+    expect.stringMatching(/^BEGIN/),
+    statement,
+    expect.stringMatching(/kinesis_consumer[^]*COMMIT$/),
+  ]);
+});
+
+test("a COMMIT that the server answers with ROLLBACK has committed nothing: the transaction is to be run again", async () => {
+  const { store, pool, put, effects } = await opened();
+  sent(pool, (text) => text.replace(/COMMIT$/, "ROLLBACK"));
+  const answer = store.transact(SCOPE, upTo(3), (tx) => put(tx, "one"));
+  expect(await failure(answer)).toMatchObject(UNAVAILABLE);
+  expect(await effects()).toEqual([]);
+});
+
 test("of two handlers in a deadlock one is to be run again", async () => {
   const { store, admin, schema } = await opened({}, 4);
   await admin.query(`INSERT INTO ${schema}.effects VALUES ('a'), ('b')`);
