@@ -1,21 +1,36 @@
 import { randomBytes } from "node:crypto";
-import { CreateStreamCommand, PutRecordsCommand } from "@aws-sdk/client-kinesis";
-import { Consumer } from "@kc/core";
-import { FakeKinesis } from "@kc/emulator";
+import { Consumer, type TransactionalStore } from "@kc/core";
+import { MysqlStore } from "@kc/store-mysql";
 import { PostgresStore } from "@kc/store-postgres";
-import { Client, type ClientBase } from "pg";
+import { createConnection } from "mysql2/promise";
+import { Client } from "pg";
+import { Canned, STREAM } from "./read/canned.ts";
 import { median } from "./rounds.ts";
 import { startServices } from "./services.ts";
 
 /** Records a batch, and how many batches are measured. */
 const SIZES = [
-  { maxRecords: 1, batches: 100 },
-  { maxRecords: 50, batches: 20 },
-  { maxRecords: 500, batches: 6 },
+  { maxRecords: 1, batches: 200 },
+  { maxRecords: 50, batches: 30 },
+  { maxRecords: 500, batches: 10 },
 ] as const;
-const ROUNDS = 3;
-const streamName = "bench";
+const ROUNDS = 5;
+/** Enough for the largest batches, and one more. */
+const PAGES = { shards: 1, pages: 11, records: 500, bytes: 100 };
 const PAYLOAD = Buffer.alloc(100, 7).toString("hex");
+const DATABASE = "bench_transactions";
+
+/** Runs one statement without values, or one with a single value at its place. */
+type Run = (statement: string, value?: string) => Promise<unknown>;
+
+/** A database with its store, and a connection of the same kind as the store's. */
+interface Database<Tx> extends AsyncDisposable {
+  readonly run: Run;
+  /** By what a handler has. */
+  readonly runIn: (tx: Tx) => Run;
+  readonly insert: string;
+  readonly open: () => TransactionalStore<Tx> & AsyncDisposable & { setup(): Promise<void> };
+}
 
 interface Measures {
   /** Wall time of a record, in microseconds. */
@@ -27,42 +42,42 @@ interface Measures {
 
 /**
  * One INSERT a record, in transactions of so many: by `scanTransaction`, with its checkpoint, and by a loop
- * on the same kind of connection without a consumer, without a checkpoint and without records.
+ * of `BEGIN`, the same inserts and `COMMIT` on the same kind of connection, without a consumer, without a
+ * checkpoint and without records. Databases and stream are in processes of their own.
  */
-export async function benchTransactions(): Promise<{ postgres: Record<string, Measures> }> {
+export async function benchTransactions(): Promise<Record<string, object>> {
   await using services = await startServices();
-  const client = new Client(services.postgres);
-  await client.connect();
-  const postgres: Record<string, Measures> = {};
-  try {
-    await client.query("CREATE TABLE effects (id bigserial PRIMARY KEY, payload text NOT NULL)");
-    for (const { maxRecords, batches } of SIZES) {
-      const rounds: { readonly alone: number; readonly ours: number }[] = [];
-      for (let round = 0; round <= ROUNDS; round += 1) {
-        await client.query("TRUNCATE effects");
-        const alone = await inLoop(client, maxRecords, batches);
-        const ours = await inScan(services.postgres, maxRecords, batches);
-        // The first one is not counted.
-        if (round > 0) rounds.push({ alone, ours });
-      }
-      const measures = {
-        alone: median(rounds.map(({ alone }) => alone)),
-        scanTransaction: median(rounds.map(({ ours }) => ours)),
-        ratio: median(rounds.map(({ alone, ours }) => ours / alone)),
-      };
-      postgres[maxRecords] = measures;
-      console.error(`batches of ${maxRecords}`, measures);
-    }
-  } finally {
-    await client.end();
-  }
-  return { postgres };
+  await using stream = await Canned.start(PAGES);
+  await using postgres = await openPostgres(services.postgres);
+  await using mariadb = await openMysql(services.mariadb);
+  return { postgres: await measured(postgres, stream), mariadb: await measured(mariadb, stream) };
 }
 
-async function insert(client: ClientBase, records: number): Promise<void> {
-  for (let record = 0; record < records; record += 1) {
-    await client.query("INSERT INTO effects (payload) VALUES ($1)", [PAYLOAD]);
+async function measured<Tx>(
+  database: Database<Tx>,
+  stream: Canned,
+): Promise<Record<string, Measures>> {
+  const all: Record<string, Measures> = {};
+  for (const { maxRecords, batches } of SIZES) {
+    const rounds: { readonly alone: number; readonly ours: number }[] = [];
+    for (let round = 0; round <= ROUNDS; round += 1) {
+      await database.run("TRUNCATE TABLE effects");
+      // Each is first every other time: the table grows.
+      const alone = round % 2 === 0 ? await inLoop(database, maxRecords, batches) : undefined;
+      const ours = await inScan(database, stream, maxRecords, batches);
+      const each = { alone: alone ?? (await inLoop(database, maxRecords, batches)), ours };
+      // The first one is not counted.
+      if (round > 0) rounds.push(each);
+    }
+    const measures = {
+      alone: median(rounds.map(({ alone }) => alone)),
+      scanTransaction: median(rounds.map(({ ours }) => ours)),
+      ratio: median(rounds.map(({ alone, ours }) => ours / alone)),
+    };
+    all[maxRecords] = measures;
+    console.error(`batches of ${maxRecords}`, measures);
   }
+  return all;
 }
 
 /** From the beginning of the first transaction to the one of the last, in microseconds a record. */
@@ -71,33 +86,43 @@ function perRecord(starts: readonly number[], maxRecords: number): number {
   return (tookMs * 1000) / ((starts.length - 1) * maxRecords);
 }
 
-async function inLoop(client: Client, maxRecords: number, batches: number): Promise<number> {
+async function inLoop(
+  { run, insert }: Pick<Database<never>, "run" | "insert">,
+  maxRecords: number,
+  batches: number,
+): Promise<number> {
   const starts: number[] = [];
   for (let batch = 0; batch <= batches; batch += 1) {
-    await client.query("BEGIN");
+    await run("BEGIN");
     starts.push(performance.now());
-    await insert(client, maxRecords);
-    await client.query("COMMIT");
+    for (let record = 0; record < maxRecords; record += 1) await run(insert, PAYLOAD);
+    await run("COMMIT");
   }
   return perRecord(starts, maxRecords);
 }
 
-async function inScan(connection: string, maxRecords: number, batches: number): Promise<number> {
-  await using store = new PostgresStore({ connection });
+async function inScan<Tx>(
+  { open, runIn, insert }: Database<Tx>,
+  stream: Canned,
+  maxRecords: number,
+  batches: number,
+): Promise<number> {
+  await using store = open();
   await store.setup();
   const stop = new AbortController();
   const starts: number[] = [];
   await new Consumer({
-    stream: streamName,
+    stream: STREAM,
     application: randomBytes(6).toString("hex"),
     store,
-    client: await filled((batches + 1) * maxRecords),
+    client: stream.client(),
     start: "TRIM_HORIZON",
     immediateRescan: true,
   }).scanTransaction(
     async (records, { tx }) => {
       starts.push(performance.now());
-      await insert(tx, records.length);
+      const run = runIn(tx);
+      for (let record = 0; record < records.length; record += 1) await run(insert, PAYLOAD);
       if (starts.length > batches) stop.abort();
     },
     { maxRecords, signal: stop.signal },
@@ -105,15 +130,39 @@ async function inScan(connection: string, maxRecords: number, batches: number): 
   return perRecord(starts, maxRecords);
 }
 
-async function filled(records: number): Promise<FakeKinesis> {
-  const client = new FakeKinesis({ quotas: false });
-  await client.send(new CreateStreamCommand({ StreamName: streamName, ShardCount: 1 }));
-  for (let put = 0; put < records; put += 500) {
-    const Records = Array.from({ length: Math.min(500, records - put) }, () => ({
-      PartitionKey: "key",
-      Data: Buffer.alloc(100, 7),
-    }));
-    await client.send(new PutRecordsCommand({ StreamName: streamName, Records }));
-  }
-  return client;
+async function openPostgres(connection: string) {
+  const client = new Client(connection);
+  await client.connect();
+  await client.query("CREATE TABLE effects (id bigserial PRIMARY KEY, payload text NOT NULL)");
+  const runIn =
+    (tx: Pick<Client, "query">): Run =>
+    (statement, value) =>
+      value === undefined ? tx.query(statement) : tx.query(statement, [value]);
+  return {
+    run: runIn(client),
+    runIn,
+    insert: "INSERT INTO effects (payload) VALUES ($1)",
+    open: () => new PostgresStore({ connection }),
+    [Symbol.asyncDispose]: () => client.end(),
+  };
+}
+
+async function openMysql(connection: string) {
+  const client = await createConnection(connection);
+  await client.query(`CREATE DATABASE IF NOT EXISTS ${DATABASE}`);
+  await client.query(`USE ${DATABASE}`);
+  await client.query(
+    "CREATE TABLE effects (id bigint AUTO_INCREMENT PRIMARY KEY, payload text NOT NULL)",
+  );
+  const runIn =
+    (tx: Pick<typeof client, "query">): Run =>
+    (statement, value) =>
+      value === undefined ? tx.query(statement) : tx.query(statement, [value]);
+  return {
+    run: runIn(client),
+    runIn,
+    insert: `INSERT INTO ${DATABASE}.effects (payload) VALUES (?)`,
+    open: () => new MysqlStore({ connection, database: DATABASE }),
+    [Symbol.asyncDispose]: () => client.end(),
+  };
 }

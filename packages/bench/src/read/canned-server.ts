@@ -46,7 +46,6 @@ const pages = JSON.parse(process.argv[2]!) as CannedPages;
 const encoder = new Encoder({ useRecords: false, variableMapSize: true, tagUint8Array: false });
 const arrival = Date.now();
 const records = Array.from({ length: pages.records }, (_, i) => ({
-  SequenceNumber: `4968052060751781245837048628545161261923065463554${i}`.padEnd(56, "0"),
   Data: pages.aggregated === undefined ? Buffer.alloc(pages.bytes, i) : aggregated(i),
   PartitionKey: `key-${i % 100}`,
 }));
@@ -64,21 +63,32 @@ const endless = pages.pages === null;
 /** By the number of pages that were read before: an iterator begins with it. */
 const bodies = Array.from({ length: endless ? 1 : pages.pages + 1 }, (_, page) =>
   encode(
+    page,
     endless || page < pages.pages ? records : [],
     endless ? 0 : Math.min(page + 1, pages.pages),
     endless || page + 1 < pages.pages,
   ),
 );
 
+/** They ascend from page to page. */
+function sequenceNumber(page: number, index: number): string {
+  return `496805206075178124583704862854516126192306${String(page * pages.records + index).padStart(14, "0")}`;
+}
+
 function iterator(page: number): string {
   return `${page}-${"A".repeat(200)}`;
 }
 
 function encode(
-  page: typeof records,
+  page: number,
+  contents: typeof records,
   next: number,
   behind: boolean,
 ): Readonly<Record<string, Uint8Array>> {
+  const numbered = contents.map((record, index) => ({
+    SequenceNumber: sequenceNumber(page, index),
+    ...record,
+  }));
   const reply = {
     NextShardIterator: iterator(next),
     MillisBehindLatest: behind ? 60_000 : 0,
@@ -87,7 +97,7 @@ function encode(
     [JSON_TYPE]: Buffer.from(
       JSON.stringify({
         ...reply,
-        Records: page.map((record) => ({
+        Records: numbered.map((record) => ({
           ...record,
           Data: record.Data.toString("base64"),
           ApproximateArrivalTimestamp: arrival / 1000,
@@ -97,7 +107,7 @@ function encode(
     [CBOR_TYPE]: Buffer.from(
       encoder.encode({
         ...reply,
-        Records: page.map((record) => ({
+        Records: numbered.map((record) => ({
           ...record,
           ApproximateArrivalTimestamp: new Tag(arrival, 1),
         })),
