@@ -640,6 +640,58 @@ test("a process that stands still longer than a reply may take loses none", asyn
   expect(await call).toBe("200 ok");
 });
 
+/** In a thread of its own: each reply says how many connections there were, and is counted once it is sent. */
+const COUNTING_SERVER = `
+  const { parentPort, workerData: { tls, answered } } = require("node:worker_threads");
+  let connections = 0;
+  const server = require("node:tls").createServer(tls, (socket) => {
+    connections += 1;
+    socket.on("data", () => {
+      socket.write("HTTP/1.1 200 OK\\r\\ncontent-length: 1\\r\\n\\r\\n" + connections, () => {
+        Atomics.add(answered, 0, 1);
+        Atomics.notify(answered, 0);
+      });
+    });
+  });
+  server.listen(0, "127.0.0.1", () => parentPort.postMessage(server.address().port));
+`;
+
+test("a reply that comes in the same turn of the event loop as its request leaves costs no connection over TLS", async () => {
+  const answered = new Int32Array(new SharedArrayBuffer(4));
+  const worker = new Worker(COUNTING_SERVER, {
+    eval: true,
+    workerData: { tls: SELF_SIGNED, answered },
+  });
+  onTestFinished(async () => void (await worker.terminate()));
+  const [port] = (await once(worker, "message")) as [number];
+  const handler = handlerOf({ tls: { ca: SELF_SIGNED.cert } });
+  const ask = (): Promise<string> => send(handler, { port } as Peer, { protocol: "https:", port });
+  expect(await ask()).toBe("200 1");
+  for (let call = 1; call <= 3; call += 1) {
+    // In a timer, as a poll is: the reply is read before the request is known to have left.
+    const reply = await new Promise<string>((resolve, reject) => {
+      setTimeout(() => {
+        ask().then(resolve, reject);
+        // Another connection would not come while this thread waits.
+        for (let seen = 0; seen <= call; seen = Atomics.load(answered, 0)) {
+          if (Atomics.wait(answered, 0, seen, 1000) === "timed-out") break;
+        }
+      });
+    });
+    expect(reply).toBe("200 1");
+  }
+});
+
+test("a connection whose reply came before its request had left carries no other request", async () => {
+  const peer = await Peer.of((socket) => socket.write(OK));
+  const handler = handlerOf();
+  const body = Buffer.alloc(16 * 1024 * 1024);
+  expect(await send(handler, peer, { body })).toBe("200 ok");
+  await vi.waitUntil(() => peer.sockets[0]!.destroyed);
+  expect(await send(handler, peer)).toBe("200 ok");
+  expect(peer.sockets).toHaveLength(2);
+});
+
 /** In a thread of its own: it lets nobody in, and drops whoever finds no place in its line, until it is woken. */
 const BUSY_SERVER = `
   const { parentPort, workerData: { tls, woken } } = require("node:worker_threads");

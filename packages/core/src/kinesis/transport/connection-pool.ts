@@ -99,7 +99,16 @@ export class ConnectionPool {
     });
   }
 
+  /** A reply may come before its request has left: such a connection is closed, a turn of the event loop later. */
   #giveBack(connection: Connection): void {
+    if (connection.isSent) return this.#free(connection);
+    setImmediate(() => {
+      if (connection.isSent) this.#free(connection);
+      else connection.destroy();
+    });
+  }
+
+  #free(connection: Connection): void {
     if (!connection.isOpen) return;
     connection.rest();
     // Who waits gets another one then.

@@ -106,6 +106,11 @@ export class Connection {
     return !this.#socket.destroyed && this.#socket.writable;
   }
 
+  /** Has all that was written left? TLS says so one turn of the event loop later. */
+  get isSent(): boolean {
+    return this.#socket.writableLength === 0;
+  }
+
   /** Did it carry a whole reply? */
   get hasAnswered(): boolean {
     return this.#hasAnswered;
@@ -216,12 +221,10 @@ export class Connection {
   #complete(exchange: Exchange, body: ReplyBody): void {
     const { statusCode, reason, headers, keepsAlive } = exchange.head!;
     const reply = { statusCode, reason, headers, body: body.bytes() };
-    // A reply may come before the request has left.
-    const isSent = this.#socket.writableLength === 0;
     this.#hasAnswered = true;
     this.#reusableUntil = reusableUntil(headers["keep-alive"]);
     this.#finish(() => exchange.resolve(reply));
-    if (!keepsAlive || !isSent || body.endsWithConnection) this.destroy();
+    if (!keepsAlive || body.endsWithConnection) this.destroy();
   }
 
   /** The other end sends no more. */
