@@ -10,6 +10,10 @@ export {
   transactionalStoreConformance,
   TRANSACTIONAL_STORE_SCENARIOS,
 } from "./transactional-store/transactional-store-conformance.ts";
+export {
+  transactionalStoreRandomRuns,
+  type RandomRunsOptions,
+} from "./transactional-store/runs/random-runs.ts";
 export type {
   EffectsShard,
   OwnTransaction,
@@ -20,11 +24,8 @@ export {
   frozenClientConformance,
   FROZEN_CLIENT_SCENARIOS,
 } from "./frozen-client/frozen-client-conformance.ts";
-export type {
-  FrozenClientHarness,
-  FrozenClientScenario,
-  ServerAddress,
-} from "./frozen-client/harness.ts";
+export type { FrozenClientHarness, FrozenClientScenario } from "./frozen-client/harness.ts";
+export type { ServerAddress } from "./wire.ts";
 export {
   deadLetterConformance,
   DEAD_LETTER_SCENARIOS,

@@ -2,10 +2,10 @@ import type { CallOptions, LeaseStore, StoreScope } from "@kc/core";
 import { expect } from "vitest";
 import { registerScenarios, type ConformanceOptions } from "../register.ts";
 import { collectScenarios } from "../scenario.ts";
+import { Wire, type Moment } from "../wire.ts";
 import { CALLS, forcedReset, givenWorker, repeatedFlush, type Call } from "./calls.ts";
 import type { FrozenClientHarness, FrozenClientScenario } from "./harness.ts";
 import { deadline, expectToGoOn, expectToHold, expectToLeave } from "./others.ts";
-import { Wire, type Moment } from "./wire.ts";
 
 const LEASE_MS = 10_000;
 /** More messages than any call has. */

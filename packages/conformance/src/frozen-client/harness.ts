@@ -1,11 +1,6 @@
 import type { LeaseStore } from "@kc/core";
 import type { Scenario } from "../scenario.ts";
-
-/** Where a server listens. */
-export interface ServerAddress {
-  readonly host: string;
-  readonly port: number;
-}
+import type { ServerAddress } from "../wire.ts";
 
 /**
  * A database of its own on a real server, empty at first: the suite calls `setup()`, if there is one. Disposing

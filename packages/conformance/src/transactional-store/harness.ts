@@ -1,6 +1,7 @@
 import type { TransactionalDeadLetters, TransactionalStore } from "@kc/core";
 import type { Scenario } from "../scenario.ts";
 import type { StoreHarness } from "../store/harness.ts";
+import type { ServerAddress } from "../wire.ts";
 
 /** A shard that effects belong to: where a database keeps data by key, they lie beside its row. */
 export interface EffectsShard {
@@ -48,6 +49,18 @@ export interface TransactionalStoreHarness<Tx = unknown> extends Omit<
    * its answer is lost. Connections that are made afterwards work. Absent = list the gaps.
    */
   cutAtCommit?(when: "before" | "after"): Promise<void>;
+
+  /** Where the servers listen, with `openAt`. Absent = no server is behind the store: list the gaps. */
+  readonly servers?: readonly ServerAddress[];
+
+  /** One more handle, over connections of its own to these addresses, which lead to `servers` in turn. */
+  openAt?(addresses: readonly ServerAddress[]): Promise<TransactionalStore<Tx>>;
+
+  /**
+   * The server ends the sessions of the clients with these ports, as its administrator can.
+   * Absent = it has no sessions.
+   */
+  endSessions?(ports: readonly number[]): Promise<void>;
 
   /** A transaction of the harness's own. Needed where the store has `checkpointIn`. */
   begin?(): Promise<OwnTransaction<Tx>>;

@@ -4,7 +4,7 @@ import {
   ScanCommand,
   type DynamoDBClientConfig,
 } from "@aws-sdk/client-dynamodb";
-import type { TransactionalStoreHarness } from "@kc/conformance";
+import type { ServerAddress, TransactionalStoreHarness } from "@kc/conformance";
 import { startProxy } from "@kc-internal/test-services";
 import { inject } from "vitest";
 import { DynamoDBStore, type DynamoTransaction } from "../../src/index.ts";
@@ -25,14 +25,16 @@ export async function transactionalHarness(
   const table = new Table(admin, newTableName());
   const effects = `${table.name}-effects`;
   const letters = `${table.name}-dead-letters`;
+  const made = new Set([effects]);
   const closers: (() => unknown)[] = [];
-  const open = (): DynamoDBStore => {
-    const client = connect(proxy, config);
+  const openAt = (address: ServerAddress): DynamoDBStore => {
+    const client = connect(address, config);
     const store = new DynamoDBStore({ client, table: table.name });
     closers.push(() => store[Symbol.asyncDispose]());
     closers.push(() => client.destroy());
     return store;
   };
+  const open = (): DynamoDBStore => openAt(proxy);
   await open().setup();
   await admin.send(
     new CreateTableCommand({
@@ -52,6 +54,8 @@ export async function transactionalHarness(
         );
       return store;
     },
+    servers: [inject("dynamodb")],
+    openAt: async ([address]) => openAt(address!),
     breakConnection: () => proxy.cut(),
     restore: () => proxy.restore(),
     cutAtCommit: async (when) => proxy.cutAt("TransactWriteItems", when),
@@ -79,14 +83,14 @@ export async function transactionalHarness(
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the suite gives what `open` made
       const own = (store as DynamoDBStore).deadLetters();
       await own.setup();
-      closers.push(() => admin.send(new DeleteTableCommand({ TableName: letters })));
+      made.add(letters);
       return own;
     },
     async [Symbol.asyncDispose]() {
       for (const close of closers) await close();
       await proxy.close();
       await table.drop();
-      await admin.send(new DeleteTableCommand({ TableName: effects }));
+      for (const TableName of made) await admin.send(new DeleteTableCommand({ TableName }));
       admin.destroy();
     },
   };

@@ -1,6 +1,12 @@
-import type { TransactionalStoreHarness } from "@kc/conformance";
+import type { ServerAddress, TransactionalStoreHarness } from "@kc/conformance";
 import { startProxy, type MysqlAddress } from "@kc-internal/test-services";
-import { createPool, type Pool, type PoolConnection, type RowDataPacket } from "mysql2/promise";
+import {
+  createPool,
+  type Pool,
+  type PoolConnection,
+  type PoolOptions,
+  type RowDataPacket,
+} from "mysql2/promise";
 import { fromConnection, MysqlStore } from "../../src/index.ts";
 import { numberReader } from "./number-reader.ts";
 import { createDatabase } from "./servers.ts";
@@ -17,16 +23,18 @@ export async function transactionalHarness(
   const { admin } = database;
   await admin.query("CREATE TABLE effects (name varchar(64) NOT NULL) ENGINE=InnoDB");
   const proxy = await startProxy(address);
-  const connection = { ...database.options, host: proxy.host, port: proxy.port };
   const closers: (() => unknown)[] = [() => proxy.close(), () => database.drop()];
 
-  const open = async (): Promise<MysqlStore> => {
-    const source = form === "pool" ? { pool: borrow() } : { connection };
+  const openAt = async ([at]: readonly ServerAddress[]): Promise<MysqlStore> => {
+    const connection = { ...database.options, ...at! };
+    const source =
+      form === "pool" ? { pool: borrow(connection) } : { connection, transactionIdleMs: 1000 };
     const store = new MysqlStore({ ...source, timeoutMs: 4000 });
     closers.unshift(() => store[Symbol.asyncDispose]());
     return store;
   };
-  const borrow = (): Pool => {
+  const open = (): Promise<MysqlStore> => openAt([{ host: proxy.host, port: proxy.port }]);
+  const borrow = (connection: PoolOptions): Pool => {
     const pool = createPool({ ...connection, connectionLimit: 3 });
     pool.on("connection", (each) => void each.query("SET innodb_lock_wait_timeout = 1"));
     closers.unshift(() => pool.end());
@@ -36,6 +44,18 @@ export async function transactionalHarness(
   await (await open()).setup();
   return {
     open,
+    servers: [{ host: address.host, port: address.port }],
+    openAt,
+    async endSessions(ports) {
+      for (const port of ports) {
+        const [rows] = await admin.query<RowDataPacket[]>(
+          "SELECT id AS id FROM information_schema.processlist WHERE host LIKE ?",
+          [`%:${port}`],
+        );
+        // Some are gone before they are ended.
+        for (const { id } of rows) await admin.query(`KILL ${id}`).catch(() => undefined);
+      }
+    },
     breakConnection: () => proxy.cut(),
     restore: () => proxy.restore(),
     // Not READ COMMITTED.

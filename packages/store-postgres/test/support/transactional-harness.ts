@@ -1,7 +1,7 @@
-import type { TransactionalStoreHarness } from "@kc/conformance";
+import type { ServerAddress, TransactionalStoreHarness } from "@kc/conformance";
 import { startProxy, type PostgresAddress } from "@kc-internal/test-services";
 import pg from "pg";
-import { fromClient, PostgresStore, type PostgresStoreOptions } from "../../src/index.ts";
+import { fromClient, PostgresStore } from "../../src/index.ts";
 import { testDatabase } from "./database.ts";
 import { numberReader } from "./number-reader.ts";
 
@@ -17,16 +17,16 @@ export async function transactionalHarness(
   await admin.query(`CREATE TABLE ${schema}.effects (name text NOT NULL)`);
   const proxy = await startProxy({ host, port });
   const closers: (() => Promise<unknown>)[] = [];
-  const connection = { host: proxy.host, port: proxy.port, user, password, database };
 
-  const open = async (): Promise<PostgresStore> => {
-    const options: PostgresStoreOptions =
-      form === "pool" ? { pool: borrow(), schema } : { connection, schema };
-    const store = new PostgresStore(options);
+  const openAt = async ([address]: readonly ServerAddress[]): Promise<PostgresStore> => {
+    const connection = { ...address!, user, password, database };
+    const source = form === "pool" ? { pool: borrow(connection) } : { connection };
+    const store = new PostgresStore({ ...source, schema, transactionIdleMs: 1000 });
     closers.unshift(() => store[Symbol.asyncDispose]());
     return store;
   };
-  const borrow = (): pg.Pool => {
+  const open = (): Promise<PostgresStore> => openAt([{ host: proxy.host, port: proxy.port }]);
+  const borrow = (connection: pg.PoolConfig): pg.Pool => {
     const pool = new pg.Pool({ ...connection, max: 3 });
     pool.on("error", () => undefined); // as its owner has to
     closers.push(() => pool.end());
@@ -36,6 +36,14 @@ export async function transactionalHarness(
   await (await open()).setup();
   return {
     open,
+    servers: [{ host, port }],
+    openAt,
+    async endSessions(ports) {
+      await admin.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE client_port = ANY($1)",
+        [ports],
+      );
+    },
     breakConnection: () => proxy.cut(),
     restore: () => proxy.restore(),
     // The whole statement: BEGIN names READ COMMITTED.

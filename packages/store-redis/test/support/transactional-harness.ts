@@ -4,13 +4,15 @@ import { startProxy, type Address, type RedisClusterServer } from "@kc-internal/
 import { Redis, type Cluster } from "ioredis";
 import { Redis as Redis5 } from "ioredis-5";
 import { inject } from "vitest";
-import { RedisStore, type RedisStoreOptions, type RedisTransaction } from "../../src/index.ts";
+import { RedisStore, type RedisTransaction } from "../../src/index.ts";
 import { ApplicationKeys } from "../../src/keys.ts";
 import { TRANSACT_SHARD } from "../../src/statements.ts";
 import { connectCluster, natMapOf } from "./cluster.ts";
 import { numberReader } from "./number-reader.ts";
 
 export type TransactionalForm = "connection" | "client of ioredis 5";
+
+const urlOf = ({ host, port }: Address): string => `redis://${host}:${port}`;
 
 /** Keys of its own on the server that all tests share, or on a cluster, each node behind a proxy. */
 export async function transactionalHarness(
@@ -28,34 +30,34 @@ export async function transactionalHarness(
 
   /** Clients that would keep what they are given while they have not noticed an outage. */
   const borrowed: Redis5[] = [];
-  const borrow = (): Redis5 | Cluster => {
+  const borrow = (at: readonly Address[]): Redis5 | Cluster => {
     if (typeof form !== "string") {
-      const cluster = connectCluster({ nodes: proxies }, { natMap: natMapOf(nodes, proxies) });
+      const cluster = connectCluster({ nodes: at }, { natMap: natMapOf(nodes, at) });
       closers.unshift(() => cluster.disconnect());
       return cluster;
     }
-    const url = `redis://${proxies[0]!.host}:${proxies[0]!.port}`;
-    const client = new Redis5(url);
+    const client = new Redis5(urlOf(at[0]!));
     client.on("error", () => undefined);
     borrowed.push(client);
     closers.unshift(() => client.disconnect());
     return client;
   };
-  const source = (): Pick<RedisStoreOptions, "client" | "connection"> => {
-    const { host, port } = proxies[0]!;
-    return form === "connection" ? { connection: `redis://${host}:${port}` } : { client: borrow() };
+  const openAt = async (at: readonly Address[]): Promise<RedisStore> => {
+    const source = form === "connection" ? { connection: urlOf(at[0]!) } : { client: borrow(at) };
+    const store = new RedisStore({ ...source, keyPrefix, timeoutMs: 2000 });
+    closers.unshift(() => store[Symbol.asyncDispose]());
+    return store;
   };
 
   return {
-    async open() {
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- one of the two forms
-      const store = new RedisStore({
-        ...source(),
-        keyPrefix,
-        timeoutMs: 2000,
-      } as RedisStoreOptions);
-      closers.unshift(() => store[Symbol.asyncDispose]());
-      return store;
+    open: () => openAt(proxies),
+    servers: nodes,
+    openAt,
+    async endSessions(ports) {
+      // Some are gone before they are ended.
+      const kill = (admin: Redis, port: number): Promise<unknown> =>
+        admin.client("KILL", "ADDR", `127.0.0.1:${port}`).catch(() => undefined);
+      await Promise.all(admins.flatMap((admin) => ports.map((port) => kill(admin, port))));
     },
     async breakConnection() {
       const noticed = borrowed

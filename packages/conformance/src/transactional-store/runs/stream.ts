@@ -1,0 +1,39 @@
+import { PutRecordsCommand } from "@aws-sdk/client-kinesis";
+import type { ConsumerOptions, Position } from "@kc/core";
+import { RECORDS, SHARDS } from "./plan.ts";
+
+/** A stream in memory that has all of its records. */
+export interface FilledStream {
+  readonly name: string;
+  readonly client: NonNullable<ConsumerOptions["client"]>;
+  readonly shards: readonly {
+    readonly id: string;
+    readonly records: readonly { readonly text: string }[];
+    readonly last: Position;
+  }[];
+  /** Beyond all of them. */
+  readonly next: Position;
+}
+
+export async function fillStream(): Promise<FilledStream> {
+  // The other suites do without it.
+  const { FakeKinesis } = await import("@kc/emulator");
+  const name = "orders";
+  const client = new FakeKinesis({ streams: { [name]: SHARDS }, quotas: false });
+  const shards: FilledStream["shards"][number][] = [];
+  for (let shard = 0; shard < SHARDS; shard += 1) {
+    const ExplicitHashKey = String((BigInt(shard) << 128n) / BigInt(SHARDS));
+    const records = Array.from({ length: RECORDS }, (_, n) => ({ text: `${shard}-${n}` }));
+    const Records = records.map(({ text }) => ({
+      Data: Buffer.from(text),
+      PartitionKey: "any",
+      ExplicitHashKey,
+    }));
+    const put = await client.send(new PutRecordsCommand({ StreamName: name, Records }));
+    const { ShardId, SequenceNumber } = put.Records!.at(-1)!;
+    shards.push({ id: ShardId!, records, last: { sequenceNumber: SequenceNumber! } });
+  }
+  const numbers = shards.map(({ last }) => BigInt(last.sequenceNumber));
+  const most = numbers.reduce((a, b) => (a > b ? a : b));
+  return { name, client, shards, next: { sequenceNumber: String(most + 1n) } };
+}

@@ -1,0 +1,4 @@
+import { transactionalStoreRandomRuns } from "@kc/conformance";
+import { transactionalHarness } from "./support/transactional-harness.ts";
+
+transactionalStoreRandomRuns("RedisStore's transactions", () => transactionalHarness("connection"));
