@@ -13,6 +13,7 @@ export class CallLimit {
   readonly #clock: Clock;
   readonly #over = new AbortController();
   readonly #ended: Promise<never>;
+  readonly #reject: (reason: unknown) => void;
   readonly #began: number;
   readonly #onTimeout: () => void;
   readonly #forget: readonly (() => void)[];
@@ -32,20 +33,16 @@ export class CallLimit {
     const { timeoutMs, onTimeout, signals, clock = systemClock } = options;
     let reject: (reason: unknown) => void = () => undefined;
     this.#ended = new Promise((_resolve, rejectEnded) => (reject = rejectEnded));
+    this.#reject = reject;
     // It may end while no caller waits.
     this.#ended.catch(() => undefined);
-    const end = (reason: unknown): void => {
-      // Who waits learns of it first, then what was called: its own error does not come between.
-      reject(reason);
-      this.#over.abort(reason);
-    };
     this.#clock = clock;
     this.#began = this.#renewedAt = clock.monotonic();
     this.#timeoutMs = timeoutMs;
-    this.#onTimeout = () => end(onTimeout());
+    this.#onTimeout = () => this.end(onTimeout());
     this.#setTimer();
     this.#forget = signals.map((signal) => {
-      const onAbort = (): void => end(signal?.reason);
+      const onAbort = (): void => this.end(signal?.reason);
       if (signal?.aborted) onAbort();
       signal?.addEventListener("abort", onAbort, { once: true });
       return () => signal?.removeEventListener("abort", onAbort);
@@ -55,6 +52,13 @@ export class CallLimit {
   /** Aborts when the call is over before its answer. Its `reason` says why. */
   get signal(): AbortSignal {
     return this.#over.signal;
+  }
+
+  /** The call is over before its answer, for another reason. The first one counts. */
+  end(reason: unknown): void {
+    // Who waits learns of it first, then what was called: its own error does not come between.
+    this.#reject(reason);
+    this.#over.abort(reason);
   }
 
   /** What `work` answers. @throws the reason itself, if the call is over first */

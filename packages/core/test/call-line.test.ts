@@ -12,13 +12,14 @@ class Call {
   readonly caller: Caller;
   turn: Turn | undefined;
   error: unknown;
+  givenUp: Error | undefined;
 
   constructor(line: CallLine, caller = new Caller(), signal = forEver) {
     this.caller = caller;
     line.enter(caller, signal).then(
       (turn) => {
         this.turn = turn;
-        turn.called(() => {});
+        turn.called({ heard: () => {}, givenUp: (error) => (this.givenUp = error) });
       },
       (error: unknown) => (this.error = error),
     );
@@ -28,10 +29,6 @@ class Call {
   answer(): void {
     this.turn!.heard();
     this.turn!.leave();
-  }
-
-  get givenUp(): boolean {
-    return this.turn?.signal.aborted === true;
   }
 }
 
@@ -81,10 +78,27 @@ test("where late calls have no room left, as many are given up as others wait", 
   const waiting = [new Call(line), new Call(line)];
   await clock.advance(800);
   expect(hung.filter(({ givenUp }) => givenUp)).toHaveLength(1);
-  expect(hung[1]!.turn!.signal.reason).toMatchObject({ name: "TimeoutError" });
+  expect(hung[1]!.givenUp).toMatchObject({ name: "TimeoutError" });
   hung[1]!.turn!.leave();
   await clock.settle();
   expect(waiting.every(({ turn }) => turn !== undefined)).toBe(true);
+});
+
+test("a turn that is given up between two calls gives up the next one as it begins, and not the last one", async () => {
+  const { clock, line } = setUp({ prompt: 1, late: 1 });
+  const hung = [new Call(line), new Call(line)];
+  await clock.advance(800);
+  const [, second] = hung;
+  second!.turn!.ended();
+  const third = new Call(line);
+  await clock.advance(10_000);
+  expect(second!.givenUp).toBeUndefined();
+  let error: Error | undefined;
+  second!.turn!.called({ heard: () => {}, givenUp: (reason) => (error = reason) });
+  expect(error).toMatchObject({ name: "TimeoutError" });
+  second!.turn!.leave();
+  await clock.settle();
+  expect(third.turn).toBeDefined();
 });
 
 test("a caller whose call was late takes a late place until a reply comes in time", async () => {

@@ -196,6 +196,43 @@ test("middleware that is added later is called within a second", async () => {
   expect(called).toBe(1);
 });
 
+test("the SDK's own middleware is put together once, until somebody adds some or replaces some of it", async () => {
+  const client = clientOf();
+  const reads = read(client);
+  const resolved = vi.spyOn(client.middlewareStack, "concat");
+  const now = vi.spyOn(performance, "now");
+  onTestFinished(() => now.mockRestore());
+  for (let second = 0; second < 4; second += 1) {
+    now.mockReturnValue(second * 1000);
+    await reads("it-1");
+  }
+  expect(resolved).toHaveBeenCalledTimes(1);
+  const called: string[] = [];
+  const noting = (name: string): never =>
+    ((next: (args: unknown) => unknown) => (args: unknown) => {
+      called.push(name);
+      return next(args);
+    }) as never;
+  const replaced = "recursionDetectionMiddleware";
+  client.middlewareStack.add(noting("replaced"), {
+    step: "build",
+    priority: "low",
+    name: replaced,
+    override: true,
+  });
+  now.mockReturnValue(4000);
+  await reads("it-2");
+  client.middlewareStack.add(noting("added"), { step: "initialize" });
+  now.mockReturnValue(5000);
+  await reads("it-3");
+  expect(called).toEqual(["replaced", "added", "replaced"]);
+  // Middleware of a user may note something when it is put together.
+  const before = resolved.mock.calls.length;
+  now.mockReturnValue(6000);
+  await reads("it-4");
+  expect(resolved).toHaveBeenCalledTimes(before + 1);
+});
+
 test("a command that is sent twice, one after the other or at once, is read each time", async () => {
   const client = clientOf();
   const again = readerOf(async (command, options) => {

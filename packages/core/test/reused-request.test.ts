@@ -299,6 +299,23 @@ test("another endpoint or Region of the client is used within a second", async (
   expect(used()).toEqual(["localhost", "us-east-1"]);
 });
 
+test("of the calls of another second one asks the SDK again; the others do not wait for it", async () => {
+  const now = vi.spyOn(performance, "now");
+  onTestFinished(() => now.mockRestore());
+  now.mockReturnValue(0);
+  const client = clientOf();
+  const asked = [
+    vi.spyOn(client.config, "endpointProvider" as never),
+    vi.spyOn(client.config.protocol, "serializeRequest"),
+  ];
+  const getRecords = reads(client);
+  await Promise.all([1, 2, 3].map((call) => getRecords(`it-${call}`)));
+  const before = asked.map((spy) => spy.mock.calls.length);
+  now.mockReturnValue(1000);
+  await Promise.all([4, 5, 6].map((call) => getRecords(`it-${call}`)));
+  expect(asked.map((spy) => spy.mock.calls.length)).toEqual(before.map((calls) => calls + 1));
+});
+
 const addressOf = (hostname: string): HostAddress => ({
   protocol: "http:",
   hostname,

@@ -68,6 +68,7 @@ export class CallLine {
       signal.throwIfAborted();
       const queue = this.#queueOf(caller);
       const since = this.#clock.monotonic();
+      let waits = false;
       const onAbort = (): void => {
         queue.delete(admit);
         this.#watch();
@@ -75,15 +76,16 @@ export class CallLine {
       };
       const admit: Admit = (lane) => {
         queue.delete(admit);
-        signal.removeEventListener("abort", onAbort);
+        if (waits) signal.removeEventListener("abort", onAbort);
         const turn = new Turn(caller, this.#clock, (over) => this.#leave(over));
         if (lane === this.#prompt) this.#waitMs += (turn.since - since - this.#waitMs) * WEIGHT;
         lane.add(turn);
         resolve(turn);
       };
       queue.add(admit);
-      signal.addEventListener("abort", onAbort, { once: true });
       this.#admit();
+      waits = queue.has(admit);
+      if (waits) signal.addEventListener("abort", onAbort, { once: true });
     });
   }
 

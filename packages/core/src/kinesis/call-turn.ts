@@ -8,6 +8,16 @@ export class Caller {
   silent = false;
 }
 
+/** What is reported to a call that is under way. */
+export interface CallEvents {
+  /** There was a sign of life. */
+  readonly heard: () => void;
+  /** The call is given up for others. */
+  readonly givenUp: (error: Error) => void;
+}
+
+const NO_CALL: CallEvents = { heard: () => {}, givenUp: () => {} };
+
 /** A caller's turn in the line: one call, or several that follow one another. */
 export class Turn {
   /** How long each reply took to begin, in milliseconds. */
@@ -15,7 +25,6 @@ export class Turn {
   readonly #caller: Caller;
   readonly #clock: Clock;
   readonly #onLeave: (turn: Turn) => void;
-  readonly #over = new AbortController();
   /** When it began, by the monotonic clock. */
   readonly since: number;
   /** When the service was called, or gave its last sign of life. */
@@ -23,18 +32,15 @@ export class Turn {
   /** A call is under way, and nothing of its reply is here. */
   #unanswered = false;
   #left = false;
-  #onHeard: () => void = () => {};
+  #events = NO_CALL;
+  /** Why it was given up. */
+  #givenUp: Error | undefined;
 
   constructor(caller: Caller, clock: Clock, onLeave: (turn: Turn) => void) {
     this.#caller = caller;
     this.#clock = clock;
     this.#onLeave = onLeave;
     this.since = this.#heardAt = clock.monotonic();
-  }
-
-  /** Aborts when the call is given up for others. */
-  get signal(): AbortSignal {
-    return this.#over.signal;
   }
 
   /** Was the last call answered? */
@@ -46,11 +52,12 @@ export class Turn {
     return this.#clock.monotonic() - this.since;
   }
 
-  /** A call begins. @param onHeard called at each sign of life */
-  called(onHeard: () => void): void {
-    this.#onHeard = onHeard;
+  /** A call begins. Between two calls, the turn may have been given up: this one is at once then. */
+  called(events: CallEvents): void {
+    this.#events = events;
     this.#heardAt = this.#clock.monotonic();
     this.#unanswered = true;
+    if (this.#givenUp !== undefined) events.givenUp(this.#givenUp);
   }
 
   /** The service gave a sign of life: a reply began, went on, or is complete. */
@@ -59,7 +66,12 @@ export class Turn {
     if (this.#unanswered) this.repliesMs.push(now - this.#heardAt);
     this.#unanswered = false;
     this.#heardAt = now;
-    this.#onHeard();
+    this.#events.heard();
+  }
+
+  /** The call is over: nothing more is reported to it. */
+  ended(): void {
+    this.#events = NO_CALL;
   }
 
   /** For how long the service has given no sign. */
@@ -69,11 +81,13 @@ export class Turn {
 
   /** @param patienceMs how long was waited for a sign of life */
   giveUp(patienceMs: number): void {
+    if (this.#givenUp !== undefined) return;
     const error = new Error(
       `no reply within ${Math.round(patienceMs)} ms, and calls for other shards wait`,
     );
     error.name = "TimeoutError";
-    this.#over.abort(error);
+    this.#givenUp = error;
+    this.#events.givenUp(error);
   }
 
   /** The place is free for the next one. Idempotent. */
@@ -87,7 +101,7 @@ export class Turn {
   judge(patienceMs: number): void {
     const silentMs = this.#unanswered ? this.silentMs(this.#clock.monotonic()) : 0;
     this.#caller.late =
-      this.#over.signal.aborted || Math.max(silentMs, ...this.repliesMs) >= patienceMs;
+      this.#givenUp !== undefined || Math.max(silentMs, ...this.repliesMs) >= patienceMs;
     this.#caller.silent = this.#unanswered;
   }
 }

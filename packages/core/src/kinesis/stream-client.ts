@@ -285,16 +285,17 @@ export class StreamClient {
       clock: this.#clock,
       timeoutMs: CALL_TIMEOUT_MS,
       onTimeout: () => timeoutError(operation),
-      signals: [signal, turn.signal],
+      signals: [signal],
     });
     try {
-      turn.called(() => limit.renew());
+      turn.called({ heard: () => limit.renew(), givenUp: (error) => limit.end(error) });
       const work: Promise<Output> = this.#client.send(command, { abortSignal: limit.signal });
       return await limit.wait(work);
     } catch (error) {
       throw withoutReply(error);
     } finally {
       if (!limit.signal.aborted) turn.heard();
+      turn.ended();
       limit.stop();
     }
   }

@@ -116,6 +116,7 @@ export class ReadAccount {
   reserve(bytes: number, least: number, signal: AbortSignal): Promise<Reservation> {
     return new Promise((resolve, reject) => {
       signal.throwIfAborted();
+      let waits = false;
       const onAbort = (): void => {
         this.demand = undefined;
         this.#lender.withdraw(demand);
@@ -126,7 +127,7 @@ export class ReadAccount {
         bytes,
         least,
         grant: (granted) => {
-          signal.removeEventListener("abort", onAbort);
+          if (waits) signal.removeEventListener("abort", onAbort);
           this.demand = undefined;
           const reservation = new Reservation(this, granted, this.#lender, this.#clock);
           reservation.least = granted > 0 && granted <= least;
@@ -140,8 +141,9 @@ export class ReadAccount {
       };
       if (bytes === 0) return void demand.grant(0);
       this.demand = demand;
-      signal.addEventListener("abort", onAbort, { once: true });
       this.#lender.ask(demand);
+      waits = this.demand === demand;
+      if (waits) signal.addEventListener("abort", onAbort, { once: true });
     });
   }
 

@@ -3,7 +3,14 @@ import { decodeOurselves, type WireProtocol, type WireReply } from "./middleware
 import type { ReplyWatch } from "./records-reply.ts";
 import { reuseRequests } from "./reused-request.ts";
 import { reuseSigner } from "./reused-signer.ts";
-import { SDK_CONTEXT, wrapped, type ClientStack, type Context } from "./sdk-stack.ts";
+import {
+  SDK_CONTEXT,
+  sdksOwn,
+  wrapped,
+  type ClientStack,
+  type Context,
+  type Middleware,
+} from "./sdk-stack.ts";
 import { skipTaken } from "./unread-reply.ts";
 
 type Resolve = GetRecordsCommand["resolveMiddleware"];
@@ -38,26 +45,44 @@ export class PageCommands {
   }
 }
 
-/** What is known of a client, for a second. */
+/**
+ * What is known of a client, for a second. The SDK's own middleware is the same each time it is put
+ * together, so it stays for as long as nobody adds any; what it works out is asked again.
+ */
 class KnownClient {
   readonly #stack: ClientStack;
   readonly #configuration: Configuration;
-  readonly #until = performance.now() + USED_FOR_MS;
+  readonly #sdksOwn: readonly Middleware[] | undefined;
+  #until = performance.now() + USED_FOR_MS;
+  #second = 0;
   /** Middleware that no call is in. */
   readonly free: Resolved[] = [];
-  readonly #reuse = { ...reuseRequests(), httpSigningMiddleware: reuseSigner() };
+  readonly #reuse = {
+    ...reuseRequests(() => this.#second),
+    httpSigningMiddleware: reuseSigner(() => this.#second),
+  };
 
   constructor(stack: ClientStack, configuration: Configuration) {
     this.#stack = stack;
     this.#configuration = configuration;
+    this.#sdksOwn = sdksOwn(stack);
   }
 
   isOf(stack: ClientStack, configuration: Configuration): boolean {
-    return (
-      stack === this.#stack &&
-      configuration === this.#configuration &&
-      performance.now() < this.#until
-    );
+    if (stack !== this.#stack || configuration !== this.#configuration) return false;
+    const now = performance.now();
+    if (now < this.#until) return true;
+    if (!this.#isSdksStill()) return false;
+    this.#until = now + USED_FOR_MS;
+    this.#second += 1;
+    return true;
+  }
+
+  #isSdksStill(): boolean {
+    const before = this.#sdksOwn;
+    const now = sdksOwn(this.#stack);
+    if (before === undefined || now?.length !== before.length) return false;
+    return now.every((one, at) => one === before[at]);
   }
 
   /** The client's stack, for commands whose reply may be taken from the SDK. */

@@ -2,15 +2,28 @@ import { SDK_CONTEXT, type Context, type HttpMessage, type Wrap } from "./sdk-st
 
 /**
  * What the SDK finds out for each request, though it is the same for one after another: the endpoint,
- * the request's head and the user agent. The first call asks the SDK; later ones take over what it
- * said, where nothing differs that it depends on. For one client.
+ * the request's head and the user agent. The first call of each second asks the SDK; others take over
+ * what it said, where nothing differs that it depends on. For one client.
+ * @param second changes each second
  */
-export function reuseRequests(): Readonly<Record<string, Wrap>> {
+export function reuseRequests(second: () => number): Readonly<Record<string, Wrap>> {
   return {
-    endpointV2Middleware: reuseEndpoint(),
-    serializerMiddleware: reuseHead(),
-    getUserAgentMiddleware: reuseUserAgent(),
+    endpointV2Middleware: reuseEndpoint(second),
+    serializerMiddleware: reuseHead(second),
+    getUserAgentMiddleware: reuseUserAgent(second),
   };
+}
+
+/** Something that was found out, and the second in which it was asked for last. */
+export interface Known {
+  second: number;
+}
+
+/** Is it to be asked again? One call does; meanwhile, others use what is known. */
+export function isDue(known: Known, second: number): boolean {
+  if (known.second === second) return false;
+  known.second = second;
+  return true;
 }
 
 const JSON_CONTENT_TYPE = "application/x-amz-json-1.1";
@@ -31,8 +44,8 @@ interface Origin {
   readonly identity: unknown;
 }
 
-function reuseEndpoint(): Wrap {
-  let known: (Origin & { endpoint: unknown; features: SdkContext["features"] }) | undefined;
+function reuseEndpoint(second: () => number): Wrap {
+  let known: (Known & Origin & { endpoint: unknown; features: SdkContext["features"] }) | undefined;
   return (sdk) => (next, context) => {
     const ask = sdk((args) => {
       const { features, selectedHttpAuthScheme } = sdkContext(context);
@@ -41,6 +54,7 @@ function reuseEndpoint(): Wrap {
       known =
         authSchemes === undefined && isPlain(args.input)
           ? {
+              second: second(),
               input: args.input,
               identity: selectedHttpAuthScheme?.identity,
               endpoint,
@@ -54,6 +68,7 @@ function reuseEndpoint(): Wrap {
       const own = sdkContext(context);
       if (
         known === undefined ||
+        isDue(known, second()) ||
         own.features !== undefined ||
         own.selectedHttpAuthScheme?.identity !== known.identity ||
         !isPlain(args.input) ||
@@ -69,18 +84,23 @@ function reuseEndpoint(): Wrap {
   };
 }
 
-function reuseHead(): Wrap {
-  let known: { readonly request: HttpMessage; readonly endpoint: unknown } | undefined;
+function reuseHead(second: () => number): Wrap {
+  let known: (Known & { readonly request: HttpMessage; readonly endpoint: unknown }) | undefined;
   return (sdk) => (next, context) => {
     const ask = sdk((args) => {
       const request = args.request as HttpMessage;
       known = isOnlyInput(request, args.input)
-        ? { request: copyOf(request), endpoint: context["endpointV2"] }
+        ? { second: second(), request: copyOf(request), endpoint: context["endpointV2"] }
         : undefined;
       return next(args);
     }, context);
     return (args) => {
-      if (known === undefined || known.endpoint !== context["endpointV2"] || !isPlain(args.input)) {
+      if (
+        known === undefined ||
+        isDue(known, second()) ||
+        known.endpoint !== context["endpointV2"] ||
+        !isPlain(args.input)
+      ) {
         return ask(args);
       }
       const request = copyOf(known.request);
@@ -90,9 +110,9 @@ function reuseHead(): Wrap {
   };
 }
 
-function reuseUserAgent(): Wrap {
+function reuseUserAgent(second: () => number): Wrap {
   let known:
-    | { readonly from: string; readonly identity: unknown; readonly headers: object }
+    | (Known & { readonly from: string; readonly identity: unknown; readonly headers: object })
     | undefined;
   return (sdk) => (next, context) => {
     let from: string | undefined;
@@ -101,7 +121,8 @@ function reuseUserAgent(): Wrap {
       const { [USER_AGENT]: userAgent, [AMZ_USER_AGENT]: amz } = headers;
       const { identity } = sdkContext(context).selectedHttpAuthScheme ?? {};
       if (from !== undefined && userAgent !== undefined && amz !== undefined) {
-        known = { from, identity, headers: { [AMZ_USER_AGENT]: amz, [USER_AGENT]: userAgent } };
+        const agents = { [AMZ_USER_AGENT]: amz, [USER_AGENT]: userAgent };
+        known = { second: second(), from, identity, headers: agents };
       }
       return next(args);
     }, context);
@@ -111,6 +132,7 @@ function reuseUserAgent(): Wrap {
       from = madeFrom(context, features, headers);
       if (
         known === undefined ||
+        isDue(known, second()) ||
         known.from !== from ||
         known.identity !== selectedHttpAuthScheme?.identity
       ) {

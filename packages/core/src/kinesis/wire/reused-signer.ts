@@ -1,3 +1,4 @@
+import { isDue, type Known } from "./reused-request.ts";
 import { SDK_CONTEXT, type Context, type Wrap } from "./sdk-stack.ts";
 
 interface Signer {
@@ -19,9 +20,10 @@ const SDK_SIGNER = "SignatureV4";
 
 /**
  * The SDK creates a signer for each request, from a copy of its whole configuration. Here one signs
- * them all: it asks for the credentials each time, and for the time of day, which stay the client's.
+ * those of a second: it asks for the credentials each time, and for the time of day, which stay the client's.
+ * @param second changes each second
  */
-export function reuseSigner(): Wrap {
+export function reuseSigner(second: () => number): Wrap {
   const configurations = new WeakMap<SigningConfiguration, SigningConfiguration>();
   return (sdk) => (next, context) => {
     const sign = sdk(next, context);
@@ -31,7 +33,7 @@ export function reuseSigner(): Wrap {
       if (typeof config?.signer === "function") {
         let reusing = configurations.get(config);
         if (reusing === undefined) {
-          reusing = withOneSigner(config);
+          reusing = withOneSigner(config, second);
           // A provider of auth schemes may return the same properties again.
           configurations.set(config, reusing).set(reusing, reusing);
         }
@@ -52,14 +54,17 @@ function signingPropertiesOf(context: Context): SigningProperties | undefined {
 }
 
 /** The configuration itself, but for its signer. */
-function withOneSigner(config: SigningConfiguration): SigningConfiguration {
-  let known: { readonly signer: Signer; readonly authScheme: unknown } | undefined;
+function withOneSigner(config: SigningConfiguration, second: () => number): SigningConfiguration {
+  let known: (Known & { readonly signer: Signer; readonly authScheme: unknown }) | undefined;
   return Object.create(config, {
     signer: {
       value: async (authScheme: unknown): Promise<Signer> => {
-        if (known !== undefined && known.authScheme === authScheme) return known.signer;
+        if (known !== undefined && known.authScheme === authScheme && !isDue(known, second()))
+          return known.signer;
         const signer = await config.signer(authScheme);
-        if (signer.constructor.name === SDK_SIGNER) known = { signer, authScheme };
+        if (signer.constructor.name === SDK_SIGNER) {
+          known = { second: second(), signer, authScheme };
+        }
         return signer;
       },
     },

@@ -36,6 +36,32 @@ interface Entry {
   readonly name?: string;
 }
 
+/** What the SDK adds to each client for Kinesis. */
+const SDK_NAMES = new Set([
+  "contentLengthMiddleware",
+  "deserializerMiddleware",
+  "getUserAgentMiddleware",
+  "hostHeaderMiddleware",
+  "httpAuthSchemeMiddleware",
+  "httpSigningMiddleware",
+  "loggerMiddleware",
+  "recursionDetectionMiddleware",
+  "retryMiddleware",
+  "serializerMiddleware",
+]);
+
+/** A client's middleware, if the SDK's own is all that it has; undefined = a user has added some. */
+export function sdksOwn(stack: ClientStack): readonly Middleware[] | undefined {
+  const own: Middleware[] = [];
+  let others = 0;
+  const look = (middleware: Middleware, { name = "" }: Entry): void => {
+    if (SDK_NAMES.has(name)) own.push(middleware);
+    else others += 1;
+  };
+  stack.applyToStack({ add: look, addRelativeTo: look } as never);
+  return others === 0 ? own : undefined;
+}
+
 /** A client's stack as it is, with a command's: only what has one of these names is wrapped, in its place. */
 export function wrapped(stack: ClientStack, wraps: Readonly<Record<string, Wrap>>): ClientStack {
   const concat = (command: ClientStack): ClientStack => {
