@@ -322,6 +322,31 @@ test("a worker that dies inside an aggregate repeats no more than what was not f
   expect(handled.a.slice(0, first)).toEqual(Array.from({ length: first }, (_, i) => i));
 });
 
+test("a user record that fails, that is tried again and that is given up is named, and not its aggregate", async () => {
+  const world = await World.of();
+  const sequenceNumber = await put(world, "a", texts("k", "0", "1", "2"));
+  const failing: Handler = (record) => {
+    if (record.text() === "1") throw new Error("no");
+  };
+  for (const delivery of [{}, { concurrency: 2 }]) {
+    const { error } = await world.start(HORIZON, failing, delivery).then(async (run) => {
+      await world.clock.advance(1000);
+      return run;
+    });
+    expect((error as Error).message).toContain(`the handler failed at ${sequenceNumber}.1: Error`);
+  }
+  const retry = { maxAttempts: 2, minDelayMs: 10 };
+  await world.start(HORIZON, failing, { retry, onFailure: "skip" });
+  await world.clock.advance(6000);
+  const named = { sequenceNumber, subSequenceNumber: 1 };
+  for (const [level, message] of [
+    ["debug", /tried again/],
+    ["warn", /a record is skipped/],
+  ] as const) {
+    expect(world.logger.find(level, message)).toMatchObject([{ fields: named }]);
+  }
+});
+
 test("in batches too the last user record is the whole record", async () => {
   const world = await World.of();
   const store = new MemoryStore();

@@ -122,14 +122,16 @@ function compareSub(a: number | undefined, b: number | undefined): number {
   return a - b;
 }
 
-/** For messages and logs: `4959…123`, `4959…123.7`, `shard end` or `shard end at 4959…123`. */
-export function formatCheckpoint(checkpoint: Checkpoint): string {
-  if (checkpoint.kind === "shard-end") {
-    const { sequenceNumber } = checkpoint;
-    return sequenceNumber === undefined ? "shard end" : `shard end at ${sequenceNumber}`;
-  }
-  const { sequenceNumber, subSequenceNumber } = checkpoint;
+/** For messages: `4959…123` or `4959…123.7`. */
+export function formatPosition({ sequenceNumber, subSequenceNumber }: Position): string {
   return subSequenceNumber === undefined
     ? sequenceNumber
     : `${sequenceNumber}.${subSequenceNumber}`;
+}
+
+/** For messages and logs: as `formatPosition`, `shard end` or `shard end at 4959…123`. */
+export function formatCheckpoint(checkpoint: Checkpoint): string {
+  if (checkpoint.kind === "position") return formatPosition(checkpoint);
+  const { sequenceNumber } = checkpoint;
+  return sequenceNumber === undefined ? "shard end" : `shard end at ${sequenceNumber}`;
 }

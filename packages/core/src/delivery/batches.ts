@@ -275,7 +275,7 @@ class Batches implements Delivery {
   #judge(batch: Batch, error: unknown, call: HandlerCall): void {
     const { abandon, stop } = this.#shard;
     if (abandon.aborted || (stop.aborted && error === stop.reason)) return;
-    if (call.hasExpired(batch.records[0]!.record.sequenceNumber, error)) {
+    if (call.hasExpired(positionOf(batch.records[0]!.record), error)) {
       batch.attempts -= 1;
       this.#failed.again(batch);
     } else this.#failed.failed(batch, error);

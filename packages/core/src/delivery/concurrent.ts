@@ -1,3 +1,4 @@
+import { positionOf } from "../checkpoints/position.ts";
 import { isPromiseLike, SkipCheckpoint, type Handler } from "../handler.ts";
 import type { ResolvedDelivery } from "../options/resolve-delivery.ts";
 import type { RecordCursor } from "../reading/record-cursor.ts";
@@ -324,7 +325,7 @@ class Concurrent implements Delivery {
   #judge(job: RecordJob, error: unknown, call: HandlerCall): void {
     const { abandon, stop } = this.#shard;
     if (abandon.aborted || (stop.aborted && error === stop.reason)) return;
-    if (call.hasExpired(job.record.sequenceNumber, error)) {
+    if (call.hasExpired(positionOf(job.record), error)) {
       job.attempts -= 1;
       this.#lanes.ready(job);
     } else this.#failures.failed(job, error);

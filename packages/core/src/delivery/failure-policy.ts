@@ -1,3 +1,4 @@
+import { formatPosition, positionOf } from "../checkpoints/position.ts";
 import { MAX_TIMER_MS } from "../clock.ts";
 import { ConfigError, KcError } from "../errors.ts";
 import { NonRetriableError, RetryAfterError } from "../handler-errors.ts";
@@ -83,7 +84,7 @@ function asksForRetry(
     answer = shouldRetry(error, record);
   } catch (cause) {
     const { shardId } = record;
-    const message = `${shardId}: retry.shouldRetry failed at ${record.sequenceNumber}`;
+    const message = `${shardId}: retry.shouldRetry failed at ${formatPosition(positionOf(record))}`;
     throw new KcError("HANDLER_FAILED", message, { shardId, cause });
   }
   if (typeof answer === "boolean") return answer;

@@ -1,3 +1,4 @@
+import { positionOf } from "../checkpoints/position.ts";
 import type { ResolvedDelivery } from "../options/resolve-delivery.ts";
 import type { ConsumerRecord } from "../record.ts";
 import type { RetryStatus } from "../telemetry/status.ts";
@@ -154,7 +155,7 @@ export class Failures<Job extends Attempted> {
     const { attempts, record } = job;
     telemetry.debug("a record failed; it is tried again", {
       shardId,
-      sequenceNumber: record.sequenceNumber,
+      ...positionOf(record),
       attempts,
       afterMs: Math.round(afterMs),
       error: withoutMessage(error),
@@ -169,14 +170,14 @@ export class Failures<Job extends Attempted> {
   /** What `onFailure` says becomes of it. */
   giveUp(job: Job, reason: DeadLetterReason, error: unknown): void {
     const { shardId, telemetry, fail, retentionMs } = this.#shard;
-    const { sequenceNumber } = job.record;
+    const at = positionOf(job.record);
     if (this.#policy.onFailure === "stop") {
-      return fail(handlerFailed(shardId, sequenceNumber, error));
+      return fail(handlerFailed(shardId, at, error));
     }
     this.hold(job);
     const { record, attempts, firstFailedAt } = job;
     telemetry.add("records_given_up", 1, { shardId, reason });
-    const fields = { shardId, sequenceNumber, attempts, reason, error: withoutMessage(error) };
+    const fields = { shardId, ...at, attempts, reason, error: withoutMessage(error) };
     if (this.#letters === undefined) {
       telemetry.warn(`a record is skipped: ${typeOfError(error)}`, fields);
       return this.#over(job);

@@ -1,3 +1,4 @@
+import { formatPosition, type Position } from "../checkpoints/position.ts";
 import { KcError } from "../errors.ts";
 import type { HandlerContext } from "../handler.ts";
 import { typeOfError, withoutMessage } from "../without-message.ts";
@@ -38,13 +39,13 @@ export class HandlerCall {
    * The handler threw, or rejected. True = its lease had ended: the work is delivered again, and has not
    * failed. @throws the reason of `stop`, if the handler followed it
    */
-  hasExpired(sequenceNumber: string, error: unknown): boolean {
+  hasExpired(at: Position, error: unknown): boolean {
     const { shardId, stop, telemetry } = this.#shard;
     if (stop.aborted && error === stop.reason) throw error;
     if (this.#signal.expired) {
       telemetry.warn("a handler ended with its lease: its record comes again", {
         shardId,
-        sequenceNumber,
+        ...at,
         error: withoutMessage(error),
       });
       return true;
@@ -85,10 +86,10 @@ export class HandlerCall {
 }
 
 /** The handler's own message stays in the cause alone: it may quote the record. */
-export function handlerFailed(shardId: string, sequenceNumber: string, error: unknown): KcError {
+export function handlerFailed(shardId: string, at: Position, error: unknown): KcError {
   return new KcError(
     "HANDLER_FAILED",
-    `${shardId}: the handler failed at ${sequenceNumber}: ${typeOfError(error)}`,
+    `${shardId}: the handler failed at ${formatPosition(at)}: ${typeOfError(error)}`,
     { shardId, cause: error },
   );
 }

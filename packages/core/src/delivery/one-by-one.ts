@@ -1,3 +1,4 @@
+import { positionOf } from "../checkpoints/position.ts";
 import { isPromiseLike, SkipCheckpoint, type Handler } from "../handler.ts";
 import type { RecordCursor } from "../reading/record-cursor.ts";
 import type { Page } from "../reading/shard-reader.ts";
@@ -115,9 +116,8 @@ class OneByOne implements Delivery {
         look = isPromiseLike(answer);
         if (look) answer = await answer;
       } catch (error) {
-        if (!call.hasExpired(sequenceNumber, error)) {
-          throw handlerFailed(shardId, sequenceNumber, error);
-        }
+        const at = positionOf({ sequenceNumber, subSequenceNumber });
+        if (!call.hasExpired(at, error)) throw handlerFailed(shardId, at, error);
         // The gate waits for the lease, or the shard stops.
         look = true;
         continue;
