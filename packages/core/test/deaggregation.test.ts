@@ -294,6 +294,31 @@ test("a hand-off inside an aggregate goes on in the other worker behind the last
   }
 });
 
+test("a worker that never lists the shards names the number that a shard begins with, too", async () => {
+  const group = await GroupWorld.of({ shards: 2 });
+  const { world, data } = group;
+  const stops: Handler = async (record) => {
+    if (record.text() === "1") await sleep(world.clock, 60_000);
+  };
+  await group.join("a", { consumer: HORIZON }, stops);
+  const b = await group.join("b", { consumer: HORIZON }, stops);
+  await world.clock.advance(5000);
+  world.kinesis.resetCalls();
+  const key = keyOf(Number(b.reads[0]), 2);
+  await put(world, key, texts(key, "0", "1"));
+  await world.clock.advance(5000);
+
+  expect(world.kinesis.countOf("ListShards")).toBe(0);
+  const { Shards } = await world.kinesis.send(new ListShardsCommand({ StreamName: STREAM }));
+  const { ShardId, SequenceNumberRange: range } = Shards!.find(({ ShardId: id }) =>
+    id!.endsWith(b.reads[0]!),
+  )!;
+  expect(data.shard(SCOPE, ShardId!).checkpoint).toMatchObject({
+    subSequenceNumber: 0,
+    wholeSequenceNumber: range!.StartingSequenceNumber,
+  });
+});
+
 test("a worker that dies inside an aggregate repeats no more than what was not flushed", async () => {
   const group = await GroupWorld.of({ shards: 1 });
   const { world } = group;

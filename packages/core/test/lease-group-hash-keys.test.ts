@@ -155,8 +155,13 @@ test("rows of the version before get the hash keys with the first listing, and r
   expect(watched.assignments, "no shard was claimed again").toHaveLength(2);
   const ranges = await listed(world);
   expect(watched.ranges).toEqual(ranges);
+  const { Shards } = await world.kinesis.send(new ListShardsCommand({ StreamName: STREAM }));
   expect(lineages(group)).toEqual(
-    Object.values(ranges).map((hashKeyRange) => ({ ...JSON.parse(ROW_BEFORE), hashKeyRange })),
+    Shards!.map(({ ShardId, SequenceNumberRange: { StartingSequenceNumber } = {} }) => ({
+      ...JSON.parse(ROW_BEFORE),
+      hashKeyRange: ranges[ShardId!],
+      startingSequenceNumber: StartingSequenceNumber,
+    })),
   );
 });
 

@@ -35,7 +35,7 @@ const NONE: ReadonlyMap<string, Checkpoint> = new Map();
 test("a lineage survives its row, and what is none is refused", () => {
   const hashKeyRange = { startingHashKey: "0", endingHashKey: "9".repeat(39) };
   const flags = { listed: false, atStart: true, afterParent: true };
-  const lineage = { parents: ["a", "b"], ...flags, hashKeyRange };
+  const lineage = { parents: ["a", "b"], ...flags, hashKeyRange, startingSequenceNumber: "12" };
   expect(parseLineage({ shardId: "s", lineage: formatLineage(lineage) })).toEqual(lineage);
   const range = (of: unknown): string => JSON.stringify({ ...lineage, hashKeyRange: of });
   const damaged = [
@@ -44,6 +44,8 @@ test("a lineage survives its row, and what is none is refused", () => {
     range({ startingHashKey: "0", endingHashKey: 9 }),
     range({ startingHashKey: "9", endingHashKey: "0" }),
     range({ startingHashKey: "0", endingHashKey: "9".repeat(40) }),
+    JSON.stringify({ ...lineage, startingSequenceNumber: 12 }),
+    JSON.stringify({ ...lineage, startingSequenceNumber: "TRIM_HORIZON" }),
   ];
   for (const text of ["", "{}", "null", "[1]", '{"parents":1}', ...damaged]) {
     expect(() => parseLineage({ shardId: "s", lineage: text })).toThrow(
@@ -119,7 +121,7 @@ test("a listing confirms what was announced, and keeps what was known of it", ()
   expect(gone).toEqual([]);
 });
 
-test("a listing adds the hash keys that a row lacks, corrects others, and keeps the row's notes", () => {
+test("a listing adds the hash keys and the first number that a row lacks, corrects others, and keeps the row's notes", () => {
   const before =
     '{"parents":["p"],"listed":true,"atStart":true,"afterParent":true,"unreadBy":"w#1"}';
   const hashKeyRange = { startingHashKey: "0", endingHashKey: "9" };
@@ -138,6 +140,12 @@ test("a listing adds the hash keys that a row lacks, corrects others, and keeps 
   const other = { startingHashKey: "0", endingHashKey: "5" };
   const [corrected] = change({ ...listing, hashKeyRange: other }, put!.lineage);
   expect(parseLineage(corrected!)).toMatchObject({ hashKeyRange: other, unreadBy: "w#1" });
+  const numbered = { ...listing, startingSequenceNumber: "12" };
+  const [named] = change(numbered, put!.lineage);
+  const number = { startingSequenceNumber: "12" };
+  expect(parseLineage(named!)).toEqual({ ...wanted, ...number, unreadBy: "w#1" });
+  expect(change(numbered, named!.lineage), "it is there").toEqual([]);
+  expect(change(listing, named!.lineage), "the listing has none").toEqual([]);
 });
 
 test("members that a later version may write are ignored", () => {

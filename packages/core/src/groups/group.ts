@@ -115,6 +115,11 @@ export interface ShardAssignment {
    * none until the next listing.
    */
   readonly hashKeyRange: () => HashKeyRange | undefined;
+  /**
+   * The number with which the shard's records begin; undefined = not known yet. Default: what the last
+   * listing of this process says. Where another worker lists the shards, this one may have none.
+   */
+  readonly firstNumber?: () => string | undefined;
   /** Present when a lease is behind it: every checkpoint carries it, and the handler sees it. */
   readonly fence?: Fence;
   /**

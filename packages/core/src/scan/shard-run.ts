@@ -68,8 +68,11 @@ export class ShardRun {
     this.shardId = shardId;
     this.#assignment = assignment;
     this.#options = options;
-    this.#progress = options.checkpointer.open(shardId, fence, checkpoint, () =>
-      options.stream.listedFirstNumberOf(shardId),
+    this.#progress = options.checkpointer.open(
+      shardId,
+      fence,
+      checkpoint,
+      () => assignment.firstNumber?.() ?? options.stream.listedFirstNumberOf(shardId),
     );
     this.#life = new ShardLife({ ...options, assignment, progress: this.#progress });
     this.#grantedAt = options.clock.monotonic();

@@ -15,7 +15,7 @@ export interface HeldLeasesOptions {
 
 export type Grant = Pick<
   ShardAssignment,
-  "presentAtStart" | "afterParent" | "hashKeyRange" | "remainingMs"
+  "presentAtStart" | "afterParent" | "hashKeyRange" | "firstNumber" | "remainingMs"
 >;
 
 /** What this incarnation holds. A lease comes in by `grant` and goes out by `end`. */

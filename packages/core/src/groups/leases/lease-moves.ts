@@ -124,14 +124,16 @@ export class LeaseMoves {
       claimed,
       since === undefined ? undefined : host.clock.monotonic() - since,
     );
-    let { hashKeyRange } = row;
+    let { hashKeyRange, startingSequenceNumber: first } = row;
+    const now = (): LeasedShard | undefined => this.#options.row(lease.shardId);
     held.grant(
       lease,
       {
         presentAtStart: row.atStart,
         afterParent: row.afterParent,
-        // A row of an earlier version gets it later, and may lose it again to such a version.
-        hashKeyRange: () => (hashKeyRange ??= this.#options.row(lease.shardId)?.hashKeyRange),
+        // A row of an earlier version gets both later, and may lose them again to such a version.
+        hashKeyRange: () => (hashKeyRange ??= now()?.hashKeyRange),
+        firstNumber: () => (first ??= now()?.startingSequenceNumber),
         remainingMs: () => membership.remainingMs(),
       },
       claimed.why,

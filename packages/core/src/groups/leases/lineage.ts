@@ -1,4 +1,5 @@
 import type { ShardLineage } from "../../checkpoints/lease-store.ts";
+import { isSequenceNumber } from "../../checkpoints/position.ts";
 import { corruptLease } from "../../checkpoints/stored-rows.ts";
 import { printable } from "../../describe-error.ts";
 import { isHashKeyRange, type HashKeyRange } from "../../kinesis/hash-key-range.ts";
@@ -24,6 +25,11 @@ export interface Lineage {
    * names the shard with a range adds it.
    */
   readonly hashKeyRange?: HashKeyRange | undefined;
+  /**
+   * The number with which its records begin: only the worker that lists the shards would know it. Undefined
+   * as with `hashKeyRange`, and where a shard is only announced.
+   */
+  readonly startingSequenceNumber?: string | undefined;
   /** The owner that holds it and does not reach Kinesis, by its own note. */
   readonly unreadBy?: string | undefined;
   /** A worker that reaches Kinesis, as an owner: it noted so after it had seen `unreadBy`. */
@@ -32,8 +38,18 @@ export interface Lineage {
 
 /** The members of a lineage alone. */
 export function lineageOf(of: Lineage): Lineage {
-  const { parents, listed, atStart, afterParent, hashKeyRange, unreadBy, readableBy } = of;
-  return { parents, listed, atStart, afterParent, hashKeyRange, unreadBy, readableBy };
+  const { parents, listed, atStart, afterParent, unreadBy, readableBy } = of;
+  const { hashKeyRange, startingSequenceNumber } = of;
+  return {
+    parents,
+    listed,
+    atStart,
+    afterParent,
+    hashKeyRange,
+    startingSequenceNumber,
+    unreadBy,
+    readableBy,
+  };
 }
 
 export function formatLineage(lineage: Lineage): string {
@@ -57,13 +73,15 @@ function jsonOf(text: string): unknown {
 
 function isLineage(value: unknown): value is Lineage {
   if (typeof value !== "object" || value === null) return false;
-  const { parents, listed, atStart, afterParent, hashKeyRange, unreadBy, readableBy } =
-    value as Partial<Record<keyof Lineage, unknown>>;
+  const of = value as Partial<Record<keyof Lineage, unknown>>;
+  const { parents, listed, atStart, afterParent, unreadBy, readableBy } = of;
+  const { hashKeyRange, startingSequenceNumber: first } = of;
   return (
     Array.isArray(parents) &&
     parents.every((parent) => typeof parent === "string") &&
     [listed, atStart, afterParent].every((flag) => typeof flag === "boolean") &&
     (hashKeyRange === undefined || isHashKeyRange(hashKeyRange)) &&
+    (first === undefined || (typeof first === "string" && isSequenceNumber(first))) &&
     [unreadBy, readableBy].every((owner) => owner === undefined || typeof owner === "string")
   );
 }

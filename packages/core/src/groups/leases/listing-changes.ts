@@ -32,19 +32,22 @@ export function announced(
     });
 }
 
+type Listed = Pick<LeasedShard, "hashKeyRange" | "startingSequenceNumber">;
+
 /** Does a row lack what the listing says of the shard? */
 export function isNews(
-  { hashKeyRange }: Pick<Shard, "hashKeyRange">,
-  row: Pick<LeasedShard, "listed" | "hashKeyRange"> | undefined,
+  { hashKeyRange, startingSequenceNumber: first }: Listed,
+  row: (Listed & Pick<LeasedShard, "listed">) | undefined,
 ): boolean {
   if (row?.listed !== true) return true;
+  if (first !== undefined && first !== row.startingSequenceNumber) return true;
   return hashKeyRange !== undefined && !isSameRange(hashKeyRange, row.hashKeyRange);
 }
 
 export interface ListingChanges {
   /** Rows of shards that no listing had named. */
   readonly put: readonly ShardPut[];
-  /** Rows that lack hash keys, or have others. They can wait: their shards can be read. */
+  /** Rows that lack hash keys or their first number, or have others. They can wait: their shards can be read. */
   readonly refresh: readonly ShardPut[];
   readonly gone: readonly LeasedShard[];
 }
@@ -68,6 +71,7 @@ export function discovered(
         atStart: known?.atStart ?? isFirst,
         afterParent: known?.afterParent ?? follows(shard, (id) => listed.has(id), checkpoints),
         hashKeyRange: shard.hashKeyRange ?? known?.hashKeyRange,
+        startingSequenceNumber: shard.startingSequenceNumber ?? known?.startingSequenceNumber,
       });
       return { shardId, lineage, ...(known && { replaces: known.lineage }) };
     });
