@@ -3,6 +3,7 @@ import { LEASE_STORE_SCENARIOS, leaseStoreConformance, runScenario } from "../sr
 import { claimMutants } from "./mutants/claims.ts";
 import { leaseApplicationMutants } from "./mutants/lease-application.ts";
 import { leaseExtentMutants } from "./mutants/lease-extent.ts";
+import { leaseInsideMutants } from "./mutants/lease-inside.ts";
 import { leaseLifecycleMutants, leaseRestartMutants } from "./mutants/lease-lifecycle.ts";
 import { leaseRaceMutants } from "./mutants/lease-races.ts";
 import { shardMutants } from "./mutants/shards.ts";
@@ -14,6 +15,7 @@ const MUTANTS = [
   shardMutants,
   claimMutants,
   leaseRaceMutants,
+  leaseInsideMutants,
   leaseExtentMutants,
   leaseApplicationMutants,
   leaseLifecycleMutants,

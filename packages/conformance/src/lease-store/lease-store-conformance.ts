@@ -4,6 +4,7 @@ import type { LeaseStoreHarness, LeaseStoreScenario } from "./harness.ts";
 import { leaseApplicationScenarios } from "./scenarios/application.ts";
 import { extentScenarios } from "./scenarios/extent.ts";
 import { leaseFenceScenarios } from "./scenarios/fences.ts";
+import { leaseInsideScenarios } from "./scenarios/inside.ts";
 import { leaseRaceScenarios } from "./scenarios/lease-races.ts";
 import { leaseScenarios } from "./scenarios/leases.ts";
 import { leaseLifecycleScenarios } from "./scenarios/lifecycle.ts";
@@ -20,6 +21,7 @@ export const LEASE_STORE_SCENARIOS: readonly LeaseStoreScenario[] = collectScena
   leaseScenarios,
   leaseRaceScenarios,
   leaseFenceScenarios,
+  leaseInsideScenarios,
   extentScenarios,
   leaseApplicationScenarios,
   watchScenarios,
