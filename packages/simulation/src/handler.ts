@@ -5,10 +5,12 @@ import {
   type HandlerContext,
 } from "@kc/core";
 import type { FakeClock } from "@kc/emulator";
+import type { AggregatePlan } from "./aggregate-plan.ts";
 import { Call, type FailedOutcome, type Outcome } from "./call.ts";
 import { LONGEST_ASKED_MS, ONE_BY_ONE, type DeliveryPlan } from "./delivery-plan.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Process } from "./process.ts";
+import { decodeId } from "./producer.ts";
 import type { PutRecord } from "./puts.ts";
 import type { Random } from "./random.ts";
 import type { Weather } from "./store-link.ts";
@@ -22,6 +24,7 @@ export interface SimulatedHandlerOptions {
   readonly random: Random;
   readonly deliveryRandom: Random;
   readonly plan: DeliveryPlan | undefined;
+  readonly aggregates: AggregatePlan | undefined;
   readonly weather: Pick<Weather, "faultsAreOver">;
   readonly drainTimeoutMs: number;
   readonly isZombie: () => boolean;
@@ -83,6 +86,7 @@ export class SimulatedHandler {
       minDelayMs: this.#plan.retry?.minDelayMs ?? 0,
     });
     this.#checkAge(call.records);
+    this.#checkDecoded(records, call.records);
     ledger.started(call, shardId, fence);
     this.signals.add(signal);
     return call;
@@ -94,6 +98,13 @@ export class SimulatedHandler {
     // Arrival has whole milliseconds.
     const old = records.find(({ arrivedAt }) => process.now() - arrivedAt > maxRecordAgeMs + 2);
     if (old !== undefined) throw new Violation(`${workerId}: ${old.id} is too old to be tried`);
+  }
+
+  #checkDecoded(records: readonly ConsumerRecord[], puts: readonly PutRecord[]): void {
+    const { workerId, aggregates } = this.#options;
+    if (aggregates?.undecodable === undefined) return;
+    const wrong = records.findIndex((record) => record.value !== decodeId(record));
+    if (wrong >= 0) throw new Violation(`${workerId}: ${puts[wrong]!.id} is not decoded`);
   }
 
   async #takeTime(call: Call, ms: number): Promise<unknown> {
@@ -146,15 +157,21 @@ export class SimulatedHandler {
       ledger.ended(call, () => call.failed());
       return { batchItemFailures: [{ itemIdentifier: "1" }] };
     }
-    const named = call.records.filter(
+    const chosen = call.records.filter(
       ({ poison }) => poison < this.#plan.poison || random.chance(0.2),
     );
+    // A bare sequence number names all user records of its aggregate.
+    const isInside = chosen.some(({ subSequenceNumber }) => subSequenceNumber !== undefined);
+    const isBare = isInside && random.chance(0.5);
+    const bare = new Set(isBare ? chosen.map(({ sequenceNumber }) => sequenceNumber) : []);
+    const named = new Set(chosen);
+    for (const record of call.records) if (bare.has(record.sequenceNumber)) named.add(record);
     const failedLines = new Set<string>();
     const outcomes = new Map<PutRecord, Outcome>();
     for (const record of call.records) {
       const line = this.#lineOf(record);
       if (failedLines.has(line)) outcomes.set(record, { kind: "interrupted" });
-      else if (!named.includes(record)) outcomes.set(record, { kind: "done" });
+      else if (!named.has(record)) outcomes.set(record, { kind: "done" });
       else {
         outcomes.set(record, failed);
         failedLines.add(line);
@@ -162,15 +179,17 @@ export class SimulatedHandler {
     }
     ledger.ended(call, (record) => outcomes.get(record)!);
     return {
-      batchItemFailures: named.map(({ sequenceNumber }) => ({ itemIdentifier: sequenceNumber })),
+      batchItemFailures: chosen.map(({ sequenceNumber, subSequenceNumber: sub }) => ({
+        itemIdentifier: isBare || sub === undefined ? sequenceNumber : `${sequenceNumber}:${sub}`,
+      })),
     };
   }
 
   /** What comes again behind a failed record. */
-  #lineOf({ id, key }: PutRecord): string {
+  #lineOf({ id, partitionKey }: PutRecord): string {
     const { concurrency, ordering } = this.#plan;
     if (ordering === "none") return id;
-    return concurrency === 1 ? "" : key;
+    return concurrency === 1 ? "" : (partitionKey ?? id);
   }
 
   /** What the handler fails with; undefined = it is done. */

@@ -1,5 +1,6 @@
 import {
   comparePositions,
+  compareSequenceNumbers,
   type AcquiredLease,
   type Checkpoint,
   type CheckpointWrite,
@@ -10,7 +11,7 @@ import {
 } from "@kc/core";
 import type { Call, Outcome } from "./call.ts";
 import type { DeliveryPlan } from "./delivery-plan.ts";
-import { positionOf, Puts, type PutRecord } from "./puts.ts";
+import { headOf, positionOf, Puts, type PutRecord } from "./puts.ts";
 import { Reading } from "./reading.ts";
 import { Violation } from "./violation.ts";
 
@@ -50,6 +51,10 @@ export class Ledger {
   readonly #writes = new WeakMap<CheckpointWrite, ReadonlySet<PutRecord>>();
   /** By the text of a checkpoint that was written: what was done by then. */
   readonly #flushed = new Map<string, Set<PutRecord>>();
+  /** User records of other shards that workers left out and counted, by shard. */
+  readonly #leftOut = new Map<string, number>();
+  /** By shard, the last whole record by what the store has. */
+  readonly #wholes = new Map<string, string>();
   readonly #now: () => number;
   /** Until then overlaps are no violation: the store went back, and two may hold one lease. */
   lenientUntil = -Infinity;
@@ -110,6 +115,7 @@ export class Ledger {
 
   /** The store went back: grants of later epochs than these are unknown to it. */
   wentBack(epochs: ReadonlyMap<string, number>): void {
+    this.#wholes.clear();
     for (const grant of this.#grants.values()) {
       grant.wentBack = true;
       if (grant.epoch > (epochs.get(grant.shardId) ?? 0)) grant.isVoid = true;
@@ -177,11 +183,7 @@ export class Ledger {
       const isDone = this.#finished.has(record);
       if (!isGivenUp && !isDone)
         throw new Violation(`${record.id} has a letter, and was not given up`);
-      if (
-        !Buffer.from(letter.data ?? [])
-          .toString()
-          .startsWith(`${record.id};`)
-      ) {
+      if (headOf(letter.data ?? new Uint8Array()) !== record.head) {
         throw new Violation(`${record.id}'s letter has other data`);
       }
       this.#finished.add(record);
@@ -213,10 +215,11 @@ export class Ledger {
   checkpointed(write: CheckpointWrite): void {
     const { shardId, checkpoint } = write;
     for (const record of this.puts.of(shardId)) {
-      if (isCovered(record, checkpoint) && !this.#finished.has(record)) {
+      if (isCovered(record, checkpoint) && this.#isMissing(record)) {
         throw new Violation(`${shardId}: a checkpoint covers ${record.id}, which is not finished`);
       }
     }
+    this.#checkWhole(shardId, checkpoint);
     // What does not fit into a short text is not known.
     if (this.#plan.maxAheadBytes !== undefined) return;
     const text = textOf(shardId, checkpoint);
@@ -225,9 +228,49 @@ export class Ledger {
     this.#flushed.set(text, known);
   }
 
+  /** User records of other shards are left out of this one, and the worker counts them. */
+  leftOut(shardId: string, count: number): void {
+    if (!this.puts.of(shardId).some(({ mayBeLeftOut }) => mayBeLeftOut === true)) {
+      throw new Violation(`${shardId}: ${count} user records are left out, and none is another's`);
+    }
+    this.#leftOut.set(shardId, (this.#leftOut.get(shardId) ?? 0) + count);
+  }
+
   /** What nobody has handled yet. */
   unfinished(): string[] {
-    return [...this.puts].flatMap((record) => (this.#finished.has(record) ? [] : [record.id]));
+    return [...this.puts].flatMap((record) => (this.#isMissing(record) ? [record.id] : []));
+  }
+
+  /** User records of other shards that were neither handled nor counted. */
+  leftOutInSilence(): string[] {
+    const left = [...this.puts].filter(
+      (record) => record.mayBeLeftOut === true && !this.#finished.has(record),
+    );
+    const shards = [...new Set(left.map(({ shardId }) => shardId))];
+    return shards.filter((shardId) => {
+      const count = left.filter((record) => record.shardId === shardId).length;
+      return (this.#leftOut.get(shardId) ?? 0) < count;
+    });
+  }
+
+  #isMissing(record: PutRecord): boolean {
+    return record.mayBeLeftOut !== true && !this.#finished.has(record);
+  }
+
+  /** Who knows sequence numbers alone reads on behind this one: it never goes back, nor into an aggregate. */
+  #checkWhole(shardId: string, checkpoint: Checkpoint): void {
+    const isInside = checkpoint.kind === "position" && checkpoint.subSequenceNumber !== undefined;
+    const whole = isInside ? checkpoint.wholeSequenceNumber : checkpoint.sequenceNumber;
+    const before = this.#wholes.get(shardId);
+    if (checkpoint.kind === "shard-end" && whole === undefined) return;
+    if (whole === undefined) throw new Violation(`${shardId}: no last whole record is known`);
+    if (before !== undefined && compareSequenceNumbers(whole, before) < 0) {
+      throw new Violation(`${shardId}: the last whole record goes back from ${before} to ${whole}`);
+    }
+    if (isInside && compareSequenceNumbers(whole, checkpoint.sequenceNumber) >= 0) {
+      throw new Violation(`${shardId}: the last whole record is one that is done in part`);
+    }
+    this.#wholes.set(shardId, whole);
   }
 
   /** The newest first. */

@@ -378,6 +378,76 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
       replace: "if (false)",
     },
   ],
+  "a checkpoint inside an aggregate stands for the whole of it": [
+    {
+      file: "core/delivery/tracker.js",
+      find: "this.#ends[last] === 1 ? undefined : this.#subSequenceNumbers[last]",
+      replace: "undefined",
+    },
+  ],
+  "what is left of an aggregate is dropped": [
+    {
+      file: "core/reading/record-cursor.js",
+      find: "aggregate.sub <= subSequenceNumber",
+      replace: "true",
+    },
+  ],
+  "the user record at a checkpoint comes again": [
+    {
+      file: "core/reading/record-cursor.js",
+      find: "aggregate.sub <= subSequenceNumber",
+      replace: "aggregate.sub < subSequenceNumber",
+    },
+  ],
+  "what is done of an aggregate beyond a checkpoint is delivered again": [
+    {
+      file: "core/checkpoints/ahead.js",
+      find: "return done.some(",
+      replace: "return false && done.some(",
+    },
+  ],
+  "an aggregate that is done in part beyond a checkpoint is passed": [
+    {
+      file: "core/checkpoints/ahead.js",
+      find: "return done.some(",
+      replace: "return true || done.some(",
+    },
+  ],
+  "user records of other shards are left out without a count": [
+    {
+      file: "core/kinesis/aggregates/shard-aggregates.js",
+      find: 'telemetry.add("out_of_range_records"',
+      replace: 'if (!leavesOut) telemetry.add("out_of_range_records"',
+    },
+  ],
+  "a user record's hash key does not decide its shard": [
+    {
+      file: "core/kinesis/aggregates/aggregate.js",
+      find: "if (this.#hashKey === NOT_THERE)",
+      replace: "if (true)",
+    },
+  ],
+  "user records are left out where keys decide nothing": [
+    {
+      file: "core/kinesis/distribution.js",
+      find: 'this.#byKey = strategy !== "AUTO";',
+      replace: "this.#byKey = true;",
+    },
+  ],
+  "an aggregate that is done in part is shown to others as done": [
+    {
+      file: "core/delivery/tracker.js",
+      find: "if (this.#ends[slot] === 1)",
+      replace: "if (true)",
+    },
+  ],
+  "a claim forgets the last whole record": [
+    {
+      file: "core/checkpoints/shard-progress.js",
+      find: "this.#whole = wholeOf(acknowledged);",
+      replace: "",
+    },
+  ],
 };
 
 /**
@@ -386,9 +456,9 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
  */
 export const FOUND_BY: Readonly<Record<string, number>> = {
   "no fence": 64,
-  "a fence that looks first and writes later": 26,
+  "a fence that looks first and writes later": 48,
   "child before parent": 8,
-  "flush after release": 7,
+  "flush after release": 12,
   "a deadline by the wall clock alone": 26,
   "an iterator that is recreated from an older place": 12,
   "a claim whose reply was lost is never reconciled": 83,
@@ -396,10 +466,10 @@ export const FOUND_BY: Readonly<Record<string, number>> = {
   "a parent that aged out blocks its children": 66,
   "a silence that is counted from the asking": 510,
   "a lease that is lost during its hand-off and is still handed off": 65,
-  "a worker that leaves its shards although nobody else reaches Kinesis": 8,
+  "a worker that leaves its shards although nobody else reaches Kinesis": 15,
   "a group that fails for good and stops beating": 43,
   "a key that is not held up by its failed record": 12,
-  "an error that asks for no other attempt gets one": 8,
+  "an error that asks for no other attempt gets one": 13,
   "a record that is skipped without a word": 8,
   "a delay that a handler asks for is not kept": 27,
   "an answer that names one record is taken for the next one": 141,
@@ -407,4 +477,22 @@ export const FOUND_BY: Readonly<Record<string, number>> = {
   "one more at once than allowed": 17,
   "LATEST for children": 42,
   "several at once start after a stop": 20,
+  "a group that outlives its scan": 29,
+  "a checkpoint says of a record in hand that it is done": 14,
+  "a claim from a live worker": 7,
+  "checkpoint before completion": 4,
+  "two workers on one lease": 3,
+  "a forgotten release": 3,
+  "what is done beyond a checkpoint is delivered again": 14,
+  "a record that is too old is tried all the same": 8,
+  "what is left of an aggregate is dropped": 23,
+  "a checkpoint inside an aggregate stands for the whole of it": 7,
+  "the user record at a checkpoint comes again": 23,
+  "what is done of an aggregate beyond a checkpoint is delivered again": 60,
+  "an aggregate that is done in part beyond a checkpoint is passed": 60,
+  "user records of other shards are left out without a count": 5,
+  "a user record's hash key does not decide its shard": 5,
+  "user records are left out where keys decide nothing": 30,
+  "an aggregate that is done in part is shown to others as done": 7,
+  "a claim forgets the last whole record": 23,
 };

@@ -2,17 +2,32 @@ import { comparePositions, type ConsumerRecord, type Position } from "@kc/core";
 import { Random } from "./random.ts";
 import { Violation } from "./violation.ts";
 
-/** A record that was put. */
-export interface PutRecord extends Position {
+/** A record as it was put: an ordinary one, or a user record of an aggregate. */
+export interface NewRecord {
   readonly id: string;
+  /** Records of a key have an order over all shards. */
   readonly key: string;
-  /** 1 = the first of its key. */
-  readonly number: number;
+  /** As the handler gets it: it may be one of several keys, in shards where another one decides. */
+  readonly partitionKey: string | undefined;
+  readonly explicitHashKey?: string | undefined;
   readonly shardId: string;
-  /** Of its data. */
-  readonly bytes: number;
+  readonly position: Position;
+  readonly data: Uint8Array;
   /** When the stream took it, in milliseconds since the epoch. */
   readonly arrivedAt: number;
+  /** Its keys are those of another shard: nobody has to be given it. */
+  readonly mayBeLeftOut?: boolean;
+  /** `decode` refuses it. */
+  readonly isUndecodable?: boolean;
+}
+
+/** A record that was put. */
+export interface PutRecord extends Position, Omit<NewRecord, "data" | "position"> {
+  /** 1 = the first of its key. */
+  readonly number: number;
+  /** How long its data are, and what they begin with. */
+  readonly bytes: number;
+  readonly head: string;
   /** In [0, 1): handlers fail each time where it is below a plan's share. */
   readonly poison: number;
   /** The one before it in its shard, and the one of its key. */
@@ -24,45 +39,43 @@ export interface PutRecord extends Position {
 
 /** Which records were put, in which order. */
 export class Puts {
-  /** How many were put, by key. */
+  /** How many ids there are, by partition key. */
   readonly #counts = new Map<string, number>();
   readonly #byKey = new Map<string, PutRecord[]>();
   readonly #byShard = new Map<string, PutRecord[]>();
   readonly #byPlace = new Map<string, PutRecord>();
 
-  nextNumber(key: string): number {
-    const number = (this.#counts.get(key) ?? 0) + 1;
-    this.#counts.set(key, number);
-    return number;
+  nextId(partitionKey: string): string {
+    const number = (this.#counts.get(partitionKey) ?? 0) + 1;
+    this.#counts.set(partitionKey, number);
+    return `${partitionKey}:${number}`;
   }
 
-  add(
-    shardId: string,
-    { key, number, bytes, arrivedAt }: Pick<PutRecord, "key" | "number" | "bytes" | "arrivedAt">,
-    position: Position,
-  ): void {
+  add({ position, data, ...own }: NewRecord): void {
+    const { shardId, key, partitionKey } = own;
     const records = this.of(shardId);
     const before = records.at(-1);
     if (before !== undefined && comparePositions(before, position) >= 0) {
       throw new Error(`${shardId}: records are to be added in their order`);
     }
+    const ofKey = this.#byKey.get(key) ?? [];
     const record: PutRecord = {
-      id: `${key}:${number}`,
-      key,
-      number,
-      shardId,
+      ...own,
       ...position,
-      bytes,
-      arrivedAt,
+      number: ofKey.length + 1,
+      bytes: data.byteLength,
+      head: headOf(data),
       poison: new Random(Math.imul(this.#byPlace.size + 1, 0x9e3779b1)).next(),
       before,
-      beforeInKey: records.findLast((one) => one.key === key),
+      beforeInKey:
+        partitionKey === undefined
+          ? undefined
+          : records.findLast((one) => one.partitionKey === partitionKey),
       isTrimmed: false,
     };
     records.push(record);
     this.#byShard.set(shardId, records);
     this.#byPlace.set(placeOf(shardId, position), record);
-    const ofKey = this.#byKey.get(key) ?? [];
     ofKey.push(record);
     this.#byKey.set(key, ofKey);
   }
@@ -86,16 +99,18 @@ export class Puts {
     return record;
   }
 
-  /** What was put where this record says it comes from. @throws Violation, if it has other data */
+  /** What was put where this record says it comes from. @throws Violation, if it is another one */
   get(record: ConsumerRecord): PutRecord {
     const put = this.at(record.shardId, positionOf(record));
-    const head = Buffer.from(record.data.subarray(0, 64)).toString();
-    if (put.key !== record.partitionKey || !head.startsWith(`${put.id};`)) {
-      throw new Violation(
-        `${put.id} of ${put.shardId} came as ${head.slice(0, head.indexOf(";"))}`,
-      );
-    }
-    return put;
+    const isSame =
+      put.partitionKey === record.partitionKey &&
+      put.explicitHashKey === record.explicitHashKey &&
+      (put.subSequenceNumber !== undefined) === record.aggregated &&
+      put.bytes === record.data.byteLength &&
+      put.head === headOf(record.data);
+    if (isSame) return put;
+    const what = `${record.partitionKey}, ${record.explicitHashKey}, ${headOf(record.data)}`;
+    throw new Violation(`${put.id} of ${put.shardId} came as ${what}`);
   }
 
   /** Retention took all that was put so far. Answers with it. */
@@ -111,12 +126,9 @@ export class Puts {
   }
 }
 
-/** A record's data: its key, its number, and as much more as makes it so large. */
-export function dataOf(key: string, number: number, bytes: number): Uint8Array {
-  const head = Buffer.from(`${key}:${number};`);
-  const data = new Uint8Array(Math.max(bytes, head.length));
-  data.set(head);
-  return data;
+/** What tells data from others. */
+export function headOf(data: Uint8Array): string {
+  return Buffer.from(data.subarray(0, 64)).toString("latin1");
 }
 
 export function positionOf({

@@ -101,7 +101,9 @@ export class Reading {
     const isDue =
       reason === "age"
         ? this.#isTooOld(seen, ageMs)
-        : seen !== undefined && this.#isSpent(seen, reason);
+        : reason === "undecodable"
+          ? record.isUndecodable === true && seen === undefined
+          : seen !== undefined && this.#isSpent(seen, reason);
     if (!isDue) return `is given up (${reason}) although it is ${state ?? "not begun"}`;
     this.#seen.set(record, {
       call,
@@ -189,7 +191,7 @@ export class Reading {
       const state = this.#seen.get(one)?.state;
       // What came before that one was done when it was begun.
       if (this.#covers(one) || state === "done" || state === "unknown" || inCall.has(one)) break;
-      if (state !== undefined || !this.#mayBePassed(one)) return one;
+      if (state !== undefined || !(one.mayBeLeftOut === true || this.#mayBePassed(one))) return one;
     }
     return undefined;
   }

@@ -3,20 +3,19 @@ import {
   KinesisServiceException,
   ListShardsCommand,
   MergeShardsCommand,
-  PutRecordCommand,
   SplitShardCommand,
 } from "@aws-sdk/client-kinesis";
 import { MemoryStoreData, ownerOf, type DeadLetter, type WorkerIdentity } from "@kc/core";
 import { FakeClock, FakeKinesis } from "@kc/emulator";
+import { aggregatePlanOf, aggregateRandom, type AggregatePlan } from "./aggregate-plan.ts";
 import { deliveryRandom, ONE_BY_ONE, planOf, type DeliveryPlan } from "./delivery-plan.ts";
 import { Ledger } from "./ledger.ts";
-import { dataOf } from "./puts.ts";
+import { Producer } from "./producer.ts";
 import { Random } from "./random.ts";
 import type { Weather } from "./store-link.ts";
 import { Violation } from "./violation.ts";
 import { LEASE_MS, SCOPE, STREAM, Worker } from "./worker.ts";
 
-const KEYS = Array.from({ length: 12 }, (_, index) => `k${index}`);
 const MOST_WORKERS = 8;
 const MOST_SHARDS = 8;
 const MIB = 1024 * 1024;
@@ -27,6 +26,8 @@ const MIB = 1024 * 1024;
 const QUIET_MS = 90_000;
 /** How long letters may take more: a call that gets no answer is given up after 30 s, and waits follow. */
 const LETTERS_MS = 90_000;
+/** How long user records may take more: many of them come at once, and handlers take their time for each. */
+const AGGREGATES_MS = 90_000;
 /** Long enough for what a process that died has left on its way. */
 const AFTERWARDS_MS = 60_000;
 
@@ -54,6 +55,7 @@ class Story {
   readonly #data = new MemoryStoreData();
   readonly #deliveryRandom: Random;
   readonly #plan: DeliveryPlan | undefined;
+  readonly #aggregates: AggregatePlan | undefined;
   readonly #ledger: Ledger;
   readonly #letters = new Map<string, DeadLetter>();
   readonly #weather: Weather;
@@ -64,12 +66,10 @@ class Story {
   readonly #outages: number;
   /** How often shards are split and merged, beside the other events. */
   readonly #reshards: number;
-  /** How many records may be large, of up to 10 MiB. */
-  #largeRecords: number;
   readonly #start: "LATEST" | "TRIM_HORIZON";
   readonly #workers: Worker[] = [];
   readonly #trace: string[] = [];
-  #records = 0;
+  readonly #producer: Producer;
   #violation: Error | undefined;
 
   constructor(seed: number) {
@@ -89,7 +89,7 @@ class Story {
     };
     this.#push = random.chance(0.5);
     this.#reshards = random.pick([6, 6, 40]);
-    this.#largeRecords = random.pick([0, 0, 0, 4]);
+    const largeRecords = random.pick([0, 0, 0, 4]);
     this.#nights = random.pick([0, 0, 0, 3]);
     this.#outages = random.pick([0, 0, 0, 3]);
     this.#start = random.pick(["LATEST", "TRIM_HORIZON"]);
@@ -99,8 +99,20 @@ class Story {
       listingLagMs: random.pick([0, 0, 1000, 8000]),
       omitChildShards: random.chance(0.2),
       // Large records take a shard's writing up for many seconds.
-      quotas: { writes: this.#largeRecords === 0 },
+      quotas: { writes: largeRecords === 0 },
       maxRecordsPerPage: random.between(2, 50),
+    });
+    const aggregates = aggregateRandom(seed);
+    this.#aggregates = aggregatePlanOf(aggregates, this.#plan);
+    this.#producer = new Producer({
+      streamName: STREAM,
+      kinesis: this.#kinesis,
+      clock: this.#clock,
+      puts: this.#ledger.puts,
+      random,
+      largeRecords,
+      plan: this.#aggregates,
+      aggregateRandom: aggregates,
     });
   }
 
@@ -109,7 +121,7 @@ class Story {
       seed: this.#seed,
       violation: this.#violation,
       trace: this.#trace,
-      records: this.#records,
+      records: this.#producer.records,
       repeats: this.#ledger.repeats,
     };
   }
@@ -117,14 +129,10 @@ class Story {
   async run(): Promise<void> {
     const random = this.#random;
     if (this.#plan !== undefined) this.#note(`delivery: ${JSON.stringify(this.#plan)}`);
-    const shards = random.between(1, 4);
-    await this.#kinesis.send(
-      new CreateStreamCommand({
-        StreamName: STREAM,
-        ShardCount: shards,
-        MaxRecordSizeInKiB: 10_240,
-      }),
-    );
+    if (this.#aggregates !== undefined) {
+      this.#note(`aggregates: ${JSON.stringify(this.#aggregates)}`);
+    }
+    await this.#createStream(random.between(1, 4));
     await this.#clock.advance(60_000);
     for (let n = random.between(1, 4); n > 0; n -= 1) this.#join();
     // A start at LATEST promises what comes after it.
@@ -137,6 +145,23 @@ class Story {
       );
     }
     if (!this.#violation) await this.#end();
+  }
+
+  async #createStream(shards: number): Promise<void> {
+    const distribution =
+      this.#aggregates?.isKeyless === true
+        ? ({
+            StreamModeDetails: { StreamMode: "ON_DEMAND" },
+            RecordDistributionStrategy: "AUTO",
+          } as const)
+        : { ShardCount: shards };
+    await this.#kinesis.send(
+      new CreateStreamCommand({
+        StreamName: STREAM,
+        MaxRecordSizeInKiB: 10_240,
+        ...distribution,
+      }),
+    );
   }
 
   async #step(): Promise<void> {
@@ -198,6 +223,7 @@ class Story {
           },
           push: this.#push,
           plan: this.#plan,
+          aggregates: this.#aggregates,
           deliveryRandom: this.#deliveryRandom,
           letters: this.#letters,
           onEvicted: (evicted) => this.#judgeEviction(evicted),
@@ -360,25 +386,8 @@ class Story {
   }
 
   async #put(count: number): Promise<void> {
-    for (let n = 0; n < count; n += 1) {
-      const key = this.#random.pick(KEYS);
-      const number = this.#ledger.puts.nextNumber(key);
-      const Data = dataOf(key, number, this.#nextSize());
-      const { ShardId, SequenceNumber } = await this.#kinesis.send(
-        new PutRecordCommand({ StreamName: STREAM, PartitionKey: key, Data }),
-      );
-      const position = { sequenceNumber: SequenceNumber! };
-      const put = { key, number, bytes: Data.byteLength, arrivedAt: this.#clock.now() };
-      this.#ledger.puts.add(ShardId!, put, position);
-      this.#records += 1;
-    }
+    await this.#producer.put(count);
     this.#note(`${count} records are put`);
-  }
-
-  #nextSize(): number {
-    if (this.#largeRecords === 0 || !this.#random.chance(0.1)) return 0;
-    this.#largeRecords -= 1;
-    return this.#random.between(1, 10) * MIB - 1000;
   }
 
   async #reshard(): Promise<void> {
@@ -396,7 +405,8 @@ class Story {
         // Now and then one half is merged before any listing has shown it: a child whose second parent
         // nobody knows.
         const neighbour = open[index + 1];
-        if (neighbour && this.#records % 3 === 0) await this.#mergeHalf(shard.end, neighbour.id);
+        if (neighbour && this.#producer.records % 3 === 0)
+          await this.#mergeHalf(shard.end, neighbour.id);
       } else if (index > 0) {
         const left = open[index - 1]!.id;
         await this.#kinesis.send(
@@ -466,10 +476,16 @@ class Story {
       worker.handler.slow = { until: -Infinity, ms: 0 };
     }
     this.#join();
-    await this.#advance(QUIET_MS + (this.#plan?.onFailure === "queue" ? LETTERS_MS : 0));
+    await this.#advance(
+      QUIET_MS +
+        (this.#plan?.onFailure === "queue" ? LETTERS_MS : 0) +
+        (this.#aggregates === undefined ? 0 : AGGREGATES_MS),
+    );
     if (this.#violation) return;
     const unfinished = this.#ledger.unfinished();
     if (unfinished.length > 0) return this.#break(`never handled: ${unfinished.join(", ")}`);
+    const silent = this.#ledger.leftOutInSilence();
+    if (silent.length > 0) return this.#break(`left out in silence: ${silent.join(", ")}`);
     await this.#judgeBalance();
     for (const worker of this.#alive()) worker.stop();
     await this.#advance(3 * LEASE_MS);

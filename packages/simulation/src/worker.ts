@@ -15,12 +15,14 @@ import {
   type WorkerIdentity,
 } from "@kc/core";
 import type { FakeClock, FakeKinesis } from "@kc/emulator";
+import type { AggregatePlan } from "./aggregate-plan.ts";
 import { EvictionJudge, evictedBy } from "./eviction-judge.ts";
 import { ONE_BY_ONE, type DeliveryPlan } from "./delivery-plan.ts";
 import { SimulatedHandler } from "./handler.ts";
 import type { Ledger } from "./ledger.ts";
 import { letterLink } from "./letter-link.ts";
 import { Process } from "./process.ts";
+import { decodeId } from "./producer.ts";
 import { positionOf } from "./puts.ts";
 import type { Random } from "./random.ts";
 import { REFUSED, storeLink, writtenOf, type Weather } from "./store-link.ts";
@@ -54,6 +56,8 @@ export interface WorkerOptions {
   readonly push: boolean;
   /** How its handler is called; undefined = without options. */
   readonly plan: DeliveryPlan | undefined;
+  /** Which aggregates its stream has; undefined = none. */
+  readonly aggregates: AggregatePlan | undefined;
   /** Where what delivery leaves to chance comes from. */
   readonly deliveryRandom: Random;
   /** The dead-letter queue's, of all workers. */
@@ -235,6 +239,7 @@ export class Worker {
       start,
       scanIntervalMs: 1000,
       ...this.#settings,
+      ...this.#aggregateOptions(),
     });
     this.#consumer = consumer;
     const error = await this.#scan(consumer).then(
@@ -261,11 +266,28 @@ export class Worker {
     });
   }
 
-  #deliveryOptions(): DeliveryOptions {
-    const { plan } = this.#options;
-    if (plan === undefined) return {};
+  #aggregateOptions(): Pick<ConsumerOptions, "deaggregate" | "counter"> {
+    const { aggregates, ledger, onViolation } = this.#options;
+    if (aggregates === undefined) return {};
+    const add = (name: string, value: number, attributes: object): void => {
+      if (name !== "out_of_range_records" || value === 0) return;
+      const { outcome, shardId } = attributes as { outcome: string; shardId: string };
+      try {
+        if (outcome === "left-out") ledger.leftOut(shardId, value);
+      } catch (error) {
+        onViolation(error as Error);
+      }
+    };
+    return { deaggregate: aggregates.deaggregate, counter: { add } };
+  }
+
+  #deliveryOptions(): DeliveryOptions<unknown> {
+    const { plan, aggregates } = this.#options;
+    const decoding = aggregates?.undecodable === undefined ? {} : { decode: decodeId };
+    if (plan === undefined) return decoding;
     const { concurrency, ordering, retry, onFailure, handlerTimeoutMs, maxRecordAgeMs } = plan;
     return {
+      ...decoding,
       concurrency,
       ordering,
       ...(retry !== undefined && { retry }),
