@@ -1,9 +1,12 @@
-import { CreateTableCommand, GetItemCommand } from "@aws-sdk/client-dynamodb";
-import { SHARD_END, shardEndAt, type Checkpoint } from "@kc/core";
+import { readFileSync } from "node:fs";
+import { CreateTableCommand, GetItemCommand, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
+import { checkpointAt, SHARD_END, shardEndAt, type Checkpoint } from "@kc/core";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { DynamoDBStore } from "../src/index.ts";
 import { applicationRow, at, namespace, number, scope, shardId } from "./support/fixture.ts";
 import { connect, newTableName, Table } from "./support/table.ts";
+
+const README = readFileSync(new URL("../README.md", import.meta.url), "utf8");
 
 let table: Table;
 let store: DynamoDBStore;
@@ -138,6 +141,32 @@ describe.each([true, false])("with the application opened: %s", (opened) => {
     await table.put(namespace, shardId, { ...attributes, sequence_number: { S: number(3) } });
     expect(await store.getCheckpoint(scope, shardId)).toStrictEqual(at(3));
     expect(await write(at(4))).toStrictEqual({ outcome: "written", stored: at(4) });
+  });
+
+  it("is set back by hand: the README's expression ends all that counts beside the number", async () => {
+    const [, UpdateExpression] =
+      /`(SET sequence_number = :number REMOVE [^`]*)`/.exec(README) ?? [];
+    const inside = { sequenceNumber: number(6), subSequenceNumber: 3 };
+    for (const checkpoint of [
+      checkpointAt({ sequenceNumber: number(5), subSequenceNumber: 3 }),
+      checkpointAt({ ...inside, wholeSequenceNumber: number(5) }),
+      shardEndAt(number(5)),
+      checkpointAt({ sequenceNumber: number(5) }, "a"),
+    ]) {
+      await store.resetCheckpoint(scope, shardId, undefined);
+      await write(checkpoint);
+      await table.client.send(
+        new UpdateItemCommand({
+          TableName: table.name,
+          Key: { namespace: { S: namespace }, shard_id: { S: shardId } },
+          UpdateExpression,
+          ExpressionAttributeValues: { ":number": { S: number(5) } },
+        }),
+      );
+      expect(await store.getCheckpoint(scope, shardId)).toStrictEqual(at(5));
+      const part = checkpointAt({ sequenceNumber: number(5), subSequenceNumber: 9 });
+      expect(await write(part), "a part of that record").toMatchObject({ outcome: "behind" });
+    }
   });
 
   it("keeps the lease when Go wipes a held shard: its owner alone writes", async () => {

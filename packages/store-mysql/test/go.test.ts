@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { checkpointAt, SHARD_END, shardEndAt, type Checkpoint } from "@kc/core";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { MysqlStore } from "../src/index.ts";
@@ -13,6 +14,8 @@ import {
   shard,
   writeOf,
 } from "./support/store.ts";
+
+const README = readFileSync(new URL("../README.md", import.meta.url), "utf8");
 
 /** The Go library's own table and statements, before and after this store's. */
 describe.each(SERVERS)("beside the Go library on $name", ({ address }) => {
@@ -138,6 +141,27 @@ describe.each(SERVERS)("beside the Go library on $name", ({ address }) => {
       });
       expect(await set(at(7))).toStrictEqual({ outcome: "written", stored: at(7) });
       await store.resetCheckpoint(SCOPE, SHARD, undefined);
+    }
+  });
+
+  it("a number that is set back by hand: the README's statement ends all that counts beside it", async () => {
+    const [, sql] = /```sql\n( {2}UPDATE[^`]*)```/.exec(README) ?? [];
+    const [, sequenceNumber] = /sequence_number = (\d+)/.exec(sql!) ?? [];
+    const number = sequenceNumber!;
+    const position = { sequenceNumber: String(BigInt(number) + 1n), subSequenceNumber: 3 };
+    await ours();
+    for (const checkpoint of [
+      checkpointAt({ sequenceNumber: number, subSequenceNumber: 3 }),
+      checkpointAt({ ...position, wholeSequenceNumber: number }),
+      shardEndAt(number),
+      checkpointAt({ sequenceNumber: number }, "a"),
+    ]) {
+      await store.resetCheckpoint(SCOPE, SHARD, undefined);
+      await set(checkpoint);
+      await database.admin.query(sql!);
+      expect(await get()).toStrictEqual(checkpointAt({ sequenceNumber: number }));
+      const part = checkpointAt({ sequenceNumber: number, subSequenceNumber: 9 });
+      expect(await set(part), "a part of that record").toMatchObject({ outcome: "behind" });
     }
   });
 

@@ -1,4 +1,5 @@
-import { checkpointAt, SHARD_END, type Checkpoint } from "@kc/core";
+import { readFileSync } from "node:fs";
+import { checkpointAt, SHARD_END, shardEndAt, type Checkpoint } from "@kc/core";
 import { beforeEach, describe, expect, inject, test } from "vitest";
 import type { PostgresStore } from "../src/index.ts";
 import { SCOPE } from "./support/leases.ts";
@@ -8,6 +9,7 @@ import { PostgresStore as Store } from "../src/index.ts";
 const FIRST = "49590338271490256608559692538361571095921575989136588898";
 const NEXT = "49590338271490256608559692538361571095921575989136588899";
 const SHARD = "shardId-000000000000";
+const README = readFileSync(new URL("../README.md", import.meta.url), "utf8");
 const position = (sequenceNumber: string, subSequenceNumber?: number): Checkpoint =>
   subSequenceNumber === undefined
     ? { kind: "position", sequenceNumber }
@@ -106,6 +108,24 @@ describe("the Go library, after this one", () => {
     await goSet(NEXT);
     expect(await get()).toEqual(position(NEXT));
     expect((await set(inside(9))).outcome).toBe("behind");
+  });
+
+  test("is set back by hand: the README's statement ends all that counts beside the number", async () => {
+    const [, sql] = /```sql\n( {2}UPDATE[^`]*)```/.exec(README) ?? [];
+    const inside = { sequenceNumber: NEXT, subSequenceNumber: 3, wholeSequenceNumber: FIRST };
+    const { schema, admin } = opened;
+    for (const checkpoint of [
+      position(FIRST, 3),
+      checkpointAt(inside),
+      shardEndAt(FIRST),
+      checkpointAt({ sequenceNumber: FIRST }, "a"),
+    ]) {
+      await store.resetCheckpoint(SCOPE, SHARD, undefined);
+      await set(checkpoint);
+      await admin.query(sql!.replace("kinesis_consumer", `${schema}.go_checkpoints`));
+      expect(await get()).toEqual(position(FIRST));
+      expect((await set(position(FIRST, 9))).outcome, "a part of that record").toBe("behind");
+    }
   });
 
   test("finds 0 for a shard that ended without a number", async () => {
