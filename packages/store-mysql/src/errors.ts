@@ -1,6 +1,8 @@
 import { describeError, KcError, printable, StoreError } from "@kc/core";
 import {
   classifySdkError,
+  errorsIn,
+  isPassingInPrisma,
   lastingFailure,
   passingFailure,
   type StoreFailure,
@@ -147,7 +149,6 @@ export const CLIENT_TEXTS: readonly (readonly [string, StoreFailure])[] = [
 
 const BY_NUMBER = new Map(SERVER_ERRORS.map(([number, , meaning]) => [number, meaning]));
 const BY_CODE = new Map(CLIENT_ERRORS);
-const BY_TEXT = new Map(CLIENT_TEXTS);
 const UNKNOWN = lastingFailure("STORE_FAILED", "the call failed in a way that is not known here");
 
 /** Does another transaction hold a lock, or had this one to give way? It can be tried again. */
@@ -160,15 +161,12 @@ export function isDeadlock(error: unknown): boolean {
   return isLock(error) && serverNumber(error) !== 1205;
 }
 
-/** A library's error around the driver's, and perhaps another one. */
-const MOST_WRAPPED = 5;
 /** `NOWAIT` is the statement's own wish; functions use 1105 for errors of their arguments. */
 const THE_STATEMENTS_OWN: ReadonlySet<number | undefined> = new Set([3572, 1105]);
 const RUN_AGAIN: ReadonlySet<StoreFailure> = new Set([LOCK, UNREACHABLE, STOPPING, NOT_READY]);
 
 /**
- * Would a transaction that failed with this error pass if it were run again? Libraries wrap what the driver
- * threw: Drizzle as `cause`, Prisma as `meta.code`, or as its own P2034.
+ * Would a transaction that failed with this error pass if it were run again?
  * @param counts which of the errors in it count @default all
  */
 export function isPassing(error: unknown, counts = (_each: object): boolean => true): boolean {
@@ -177,25 +175,15 @@ export function isPassing(error: unknown, counts = (_each: object): boolean => t
 
 function isPassingItself(error: object): boolean {
   if (KcError.is(error)) return error.retryable;
-  const { code, fatal, message } = error as { code?: unknown; fatal?: unknown; message?: unknown };
-  if (code === "P2034") return true;
+  if (isPassingInPrisma(error)) return true;
+  const { fatal, message } = error as Readonly<Record<string, unknown>>;
   const number = serverNumber(error);
-  if (number === undefined) return fatal === true && meaningOf(error) === UNREACHABLE;
+  if (number === undefined) {
+    return (fatal === true || hasConnectionState(error)) && meaningOf(error) === UNREACHABLE;
+  }
   // That of other options has the same number.
   if (number === 1290 || number === 1836) return String(message).includes("read-only");
   return RUN_AGAIN.has(BY_NUMBER.get(number) ?? UNKNOWN) && !THE_STATEMENTS_OWN.has(number);
-}
-
-/** The error, and those that it was made of. */
-function errorsIn(error: unknown): readonly object[] {
-  const found: object[] = [];
-  for (let each = error; found.length < MOST_WRAPPED; each = Object(each).cause) {
-    if (typeof each !== "object" || each === null) break;
-    found.push(each);
-    const meta: unknown = Object(each).meta;
-    if (typeof meta === "object" && meta !== null) found.push(meta);
-  }
-  return found;
 }
 
 /** An error that `isPassing`, as the store throws it. */
@@ -238,28 +226,39 @@ export function isNoSavepoint(error: unknown): boolean {
   return serverNumber(error) === 1305;
 }
 
-/** What mysql2 threw, as a StoreError. A KcError is left as it is. */
+/** What mysql2 threw, or a library around it, as a StoreError. A KcError is left as it is. */
 export function toStoreError(error: unknown): KcError {
   if (KcError.is(error)) return error;
-  const { code, retryable, advice } = meaningOf(error);
+  const known = errorsIn(error).find((each) => meaningOf(each) !== UNKNOWN);
+  const { code, retryable, advice } = meaningOf(known ?? error);
   return new StoreError(code, `MySQL: ${advice} (${describe(error)})`, { retryable, cause: error });
 }
 
 /** A number without the server's SQL state is the operating system's, such as -111 or 110. */
 function serverNumber(error: unknown): number | undefined {
-  const { errno, sqlState, code } = Object(error) as Readonly<Record<string, unknown>>;
+  const { errno, sqlState, originalCode } = Object(error) as Readonly<Record<string, unknown>>;
   if (typeof errno === "number" && typeof sqlState === "string") return errno;
-  // As Prisma has it.
-  return typeof code === "string" && /^\d{4}$/.test(code) ? Number(code) : undefined;
+  // As Prisma's driver adapters have it.
+  const isNumber = typeof originalCode === "string" && /^\d{4}$/.test(originalCode);
+  return isNumber ? Number(originalCode) : undefined;
+}
+
+/** Of the class of connections: the driver of MariaDB has numbers of its own for these. */
+function hasConnectionState(error: unknown): boolean {
+  const { state } = Object(error) as { readonly state?: unknown };
+  return typeof state === "string" && state.startsWith("08");
 }
 
 function meaningOf(error: unknown): StoreFailure {
-  if (!(error instanceof Error)) return UNKNOWN;
   const number = serverNumber(error);
   const byNumber = number === undefined ? undefined : BY_NUMBER.get(number);
+  if (byNumber === undefined && hasConnectionState(error)) return UNREACHABLE;
+  if (!(error instanceof Error)) return byNumber ?? UNKNOWN;
   const { code } = error as Error & { code?: unknown };
   const byCode = typeof code === "string" ? BY_CODE.get(code) : undefined;
-  const known = byNumber ?? byCode ?? BY_TEXT.get(error.message);
+  // Knex has the statement before the text.
+  const byText = CLIENT_TEXTS.find(([text]) => error.message.endsWith(text))?.[1];
+  const known = byNumber ?? byCode ?? byText;
   if (known !== undefined) return known;
   // The network has more than the table names: no buffers, a firewall's refusal.
   const isNetwork = number === undefined && classifySdkError(error) === "passing";

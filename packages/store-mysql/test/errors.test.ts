@@ -187,6 +187,11 @@ describe("errors of the network and of mysql2", () => {
   });
 });
 
+it("a text of mysql2 counts behind the statement that a library puts before it", () => {
+  const [text, { code, retryable }] = CLIENT_TEXTS.at(-1)!;
+  expect(toStoreError(new Error(`SELECT 1 - ${text}`))).toMatchObject({ code, retryable });
+});
+
 describe("other errors", () => {
   it.each([serverError(1064, "ER_PARSE_ERROR"), new RangeError("other"), "a text", undefined])(
     "%s is STORE_FAILED",

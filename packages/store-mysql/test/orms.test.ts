@@ -1,4 +1,6 @@
 import type { TransactionalWrite } from "@kc/core";
+import { openPrisma } from "@kc-internal/test-services";
+import { PrismaMariaDb } from "@prisma/adapter-mariadb";
 import { drizzle } from "drizzle-orm/mysql2";
 import { mysqlTable, varchar } from "drizzle-orm/mysql-core";
 import knexOf from "knex";
@@ -6,9 +8,9 @@ import { CamelCasePlugin, Kysely, MysqlDialect } from "kysely";
 import { createPool as createCallbackPool } from "mysql2";
 import type { PoolOptions, RowDataPacket } from "mysql2/promise";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { fromDrizzle, fromKnex, fromKysely, type MysqlExecutor } from "../src/index.ts";
+import { fromDrizzle, fromKnex, fromKysely, fromPrisma, type MysqlExecutor } from "../src/index.ts";
 import { ownDatabase, ownPool, SERVERS } from "./support/servers.ts";
-import { at, numberAt, openStore, SHARD } from "./support/store.ts";
+import { at, numberAt, openStore, SHARD, UNAVAILABLE } from "./support/store.ts";
 
 /** Signs that libraries may take for parameters of theirs. */
 const SCOPE = { application: "bil?ling", streamName: "or?d:ers $1 \\?" } as const;
@@ -79,6 +81,20 @@ const ORMS: Readonly<Record<string, (options: PoolOptions) => Orm>> = {
       outside: fromKnex(db),
     };
   },
+  prisma({ host, port, user, password, database }) {
+    const at = { host, port, user, password, database, connectionLimit: 2 } as object;
+    const db = openPrisma("mysql", new PrismaMariaDb(at));
+    onTestFinished(() => db.$disconnect());
+    return {
+      transaction: (name, work) =>
+        db.$transaction(async (tx) => {
+          await tx.$executeRaw`INSERT INTO effects VALUES (${name})`;
+          await work(fromPrisma(tx));
+        }),
+      failWith: (number) => db.$queryRawUnsafe(raise(number)),
+      outside: fromPrisma(db),
+    };
+  },
 };
 
 const failure = (call: Promise<unknown>): Promise<unknown> =>
@@ -99,7 +115,7 @@ describe.each(SERVERS)("on $name", ({ address }) => {
         const [rows] = await admin.query<RowDataPacket[]>("SELECT name FROM effects");
         return rows.map(({ name }) => String(name));
       };
-      return { store, orm: ormOf(options), effects };
+      return { store, admin, orm: ormOf(options), effects };
     }
 
     test("has the handler's writes and the checkpoint, or neither", async () => {
@@ -126,6 +142,26 @@ describe.each(SERVERS)("on $name", ({ address }) => {
       ]);
       expect(await store.getCheckpoint(SCOPE, SHARD)).toEqual(stored);
       expect(await effects()).toEqual(["first"]);
+    });
+
+    test("is not written to when its lease is lost, and is to be run again when its connection ends", async () => {
+      const { store, admin, orm, effects } = await opened();
+      const fence = { owner: "another", epoch: 7 };
+      const answers: unknown[] = [];
+      const lost = orm.transaction("lost", async (executor) => {
+        answers.push(await store.checkpointIn(executor, SCOPE, { ...upTo(3), fence }));
+        throw new Error("roll back");
+      });
+      expect(await failure(lost)).toMatchObject({ message: "roll back" });
+      const ending = orm.transaction("ending", async (executor) => {
+        const [row] = await executor.query("SELECT CONCAT(CONNECTION_ID()) AS id");
+        await admin.query(`KILL ${String(Object(row).id)}`);
+        answers.push(await failure(store.checkpointIn(executor, SCOPE, upTo(3))));
+        throw new Error("roll back");
+      });
+      await failure(ending);
+      expect(answers).toEqual([{ outcome: "lease-lost" }, expect.objectContaining(UNAVAILABLE)]);
+      expect(await effects()).toEqual([]);
     });
 
     test("is distinguished from a statement alone, and its conflicts from other failures", async () => {

@@ -1,6 +1,8 @@
 import { describeError, KcError, StoreError } from "@kc/core";
 import {
   classifySdkError,
+  errorsIn,
+  isPassingInPrisma,
   lastingFailure,
   passingFailure,
   type StoreFailure,
@@ -132,9 +134,9 @@ export const TEXTS: readonly (readonly [RegExp, StoreFailure])[] = [
   ],
 ];
 
-/** A library's error around the driver's, and perhaps another one. */
-const MOST_WRAPPED = 5;
-
+const CONFLICT_OR_CONNECTION = passingFailure(
+  "another transaction came between, or the connection was lost",
+);
 const UNKNOWN = lastingFailure("STORE_FAILED", "the call failed in a way that is not known here");
 
 const BY_SQLSTATE = new Map(SQLSTATES);
@@ -156,17 +158,12 @@ export function isConflict(error: unknown): boolean {
   return code === "40001" || code === "40P01";
 }
 
-/**
- * Would a transaction that failed with this error pass if it were run again? Libraries wrap what the driver
- * threw: Drizzle as `cause`, Prisma as `meta.code`, or as its own P2034.
- */
+/** Would a transaction that failed with this error pass if it were run again? */
 export function isPassing(error: unknown): boolean {
-  for (let each = error, depth = 0; depth < MOST_WRAPPED; depth += 1) {
-    if (typeof each !== "object" || each === null) return false;
+  for (const each of errorsIn(error)) {
     if (KcError.is(each)) return each.retryable;
-    if (isConflict(each) || isConflict(Object(each).meta) || codeOf(each) === "P2034") return true;
+    if (isConflict(each) || isPassingInPrisma(each)) return true;
     if (sqlState(each) === undefined && meaningOf(each) === CONNECTION) return true;
-    each = Object(each).cause;
   }
   return false;
 }
@@ -191,12 +188,13 @@ export function keepsConnection(error: unknown): boolean {
 }
 
 /**
- * What a driver threw, as a StoreError. `where` names the table, `remedy` says what to do if it is missing.
+ * What a driver threw, or a library around it, as a StoreError. `where` names the table, `remedy` says what to do if it is missing.
  * A KcError is left as it is.
  */
 export function toStoreError(error: unknown, where: string, remedy: string): KcError {
   if (KcError.is(error)) return error;
-  const { code, retryable, advice } = meaningOf(error);
+  const known = errorsIn(error).find((each) => meaningOf(each) !== UNKNOWN);
+  const { code, retryable, advice } = meaningOf(known ?? error);
   const whatToDo = code === "STORE_SCHEMA" && remedy !== "" ? `. ${remedy}` : "";
   return new StoreError(code, `${where}: ${advice} (${describe(error)})${whatToDo}`, {
     retryable,
@@ -211,6 +209,7 @@ export function howToSetUp(ddl: string, call = "store.setup()"): string {
 function meaningOf(error: unknown): StoreFailure {
   const state = sqlState(error);
   const text = error instanceof Error ? error.message : "";
+  if (isPassingInPrisma(error)) return CONFLICT_OR_CONNECTION;
   return (
     (state === undefined ? BY_NETWORK_CODE.get(codeOf(error) ?? "") : BY_SQLSTATE.get(state)) ??
     TEXTS.find(([pattern]) => pattern.test(text))?.[1] ??
@@ -221,8 +220,10 @@ function meaningOf(error: unknown): StoreFailure {
 }
 
 function codeOf(error: unknown): string | undefined {
-  if (typeof error !== "object" || error === null || !("code" in error)) return undefined;
-  return typeof error.code === "string" ? error.code : undefined;
+  const { code, originalCode } = Object(error) as { code?: unknown; originalCode?: unknown };
+  // As Prisma's driver adapters have it.
+  const given = originalCode ?? code;
+  return typeof given === "string" ? given : undefined;
 }
 
 function describe(error: unknown): string {

@@ -9,6 +9,7 @@ import {
   type TransactionResult,
 } from "@kc/core";
 import {
+  errorsIn,
   isAtOrBeyond,
   joined,
   lend,
@@ -216,9 +217,7 @@ const NO_TRANSACTION =
 
 /** Had the transaction failed before? Libraries wrap the server's error. */
 function hasFailed(error: unknown): boolean {
-  return [error, Object(error).cause, Object(error).meta].some(
-    (each) => sqlState(each) === "25P02",
-  );
+  return errorsIn(error).some((each) => sqlState(each) === "25P02");
 }
 
 function whatOf(done: PostgresRows): ReadonlySet<string | null | undefined> {

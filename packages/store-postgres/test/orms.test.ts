@@ -1,4 +1,6 @@
 import { type TransactionalWrite } from "@kc/core";
+import { openPrisma } from "@kc-internal/test-services";
+import { PrismaPg } from "@prisma/adapter-pg";
 import { sql as drizzleSql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/node-postgres";
 import { pgTable, text } from "drizzle-orm/pg-core";
@@ -6,9 +8,15 @@ import knexOf from "knex";
 import { CamelCasePlugin, Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
 import { describe, expect, inject, onTestFinished, test } from "vitest";
-import { fromDrizzle, fromKnex, fromKysely, type PostgresExecutor } from "../src/index.ts";
+import {
+  fromDrizzle,
+  fromKnex,
+  fromKysely,
+  fromPrisma,
+  type PostgresExecutor,
+} from "../src/index.ts";
 import { SHARD } from "./support/leases.ts";
-import { at, failure, open } from "./support/open.ts";
+import { at, failure, open, UNAVAILABLE } from "./support/open.ts";
 
 /** Signs that ORMs may take for parameters of theirs. */
 const SCOPE = { application: "bil?ling", streamName: "or?d:ers $1 \\?" } as const;
@@ -78,6 +86,21 @@ const ORMS: Readonly<Record<string, (pool: pg.Pool, schema: string) => Orm>> = {
       outside: fromKnex(db),
     };
   },
+  prisma(pool, schema) {
+    const { connectionString } = pool.options;
+    const options = `-c search_path=${schema}`;
+    const db = openPrisma("postgresql", new PrismaPg({ connectionString, options, max: 2 }));
+    onTestFinished(() => db.$disconnect());
+    return {
+      transaction: (name, work) =>
+        db.$transaction(async (tx) => {
+          await tx.$executeRaw`INSERT INTO effects VALUES (${name})`;
+          await work(fromPrisma(tx));
+        }),
+      failWith: (sqlState) => db.$queryRawUnsafe(raise(sqlState)),
+      outside: fromPrisma(db),
+    };
+  },
 };
 
 describe.each(Object.entries(ORMS))("a transaction of %s", (_name, ormOf) => {
@@ -86,12 +109,14 @@ describe.each(Object.entries(ORMS))("a transaction of %s", (_name, ormOf) => {
     await admin.query(`CREATE TABLE ${schema}.effects (name text)`);
     const { connectionString } = inject("postgres");
     const pool = new pg.Pool({ connectionString, max: 2 });
+    // As the libraries do not: what ends a connection between two statements.
+    pool.on("connect", (client) => client.on("error", () => undefined));
     onTestFinished(() => pool.end());
     const effects = async (): Promise<unknown> =>
       (await admin.query<{ name: string }>(`SELECT name FROM ${schema}.effects`)).rows.map(
         ({ name }) => name,
       );
-    return { store, orm: ormOf(pool, schema), effects };
+    return { store, admin, orm: ormOf(pool, schema), effects };
   }
 
   test("has the handler's writes and the checkpoint, or neither", async () => {
@@ -118,6 +143,39 @@ describe.each(Object.entries(ORMS))("a transaction of %s", (_name, ormOf) => {
     ]);
     expect(await store.getCheckpoint(SCOPE, SHARD)).toEqual(stored);
     expect(await effects()).toEqual(["first"]);
+  });
+
+  test("is not written to when its lease is lost, or after a statement that failed", async () => {
+    const { store, orm, effects } = await opened();
+    const fence = { owner: "another", epoch: 7 };
+    const answers: unknown[] = [];
+    const lost = orm.transaction("lost", async (executor) => {
+      answers.push(await store.checkpointIn(executor, SCOPE, { ...upTo(3), fence }));
+      throw new Error("roll back");
+    });
+    expect(await failure(lost)).toMatchObject({ message: "roll back" });
+    const swallowed = orm.transaction("swallowed", async (executor) => {
+      await failure(executor.query("SELECT 1/0"));
+      answers.push(await failure(store.checkpointIn(executor, SCOPE, upTo(3))));
+      throw new Error("roll back");
+    });
+    await failure(swallowed);
+    expect(answers).toEqual([{ outcome: "lease-lost" }, expect.objectContaining(MISUSED)]);
+    expect(await effects()).toEqual([]);
+  });
+
+  test("whose connection ends before the checkpoint is to be run again", async () => {
+    const { store, admin, orm, effects } = await opened();
+    let answer: unknown;
+    const ending = orm.transaction("one", async (executor) => {
+      const [row] = await executor.query("SELECT pg_backend_pid() AS pid");
+      await admin.query("SELECT pg_terminate_backend($1, 1000)", [Object(row).pid]);
+      answer = await failure(store.checkpointIn(executor, SCOPE, upTo(3)));
+      throw answer;
+    });
+    await failure(ending);
+    expect(answer).toMatchObject(UNAVAILABLE);
+    expect(await effects()).toEqual([]);
   });
 
   test("is distinguished from a statement alone", async () => {

@@ -1,0 +1,31 @@
+/** Errors in one: a library's around the driver's, and perhaps another one. */
+const MOST = 8;
+
+/**
+ * The error, and those that a library has made it of: Drizzle and others have what the driver threw as `cause`,
+ * Prisma has what its driver adapter threw in its `meta`.
+ */
+export function errorsIn(error: unknown): readonly object[] {
+  const found: object[] = [];
+  const queue: unknown[] = [error];
+  for (const each of queue) {
+    if (typeof each !== "object" || each === null || found.length === MOST) continue;
+    found.push(each);
+    queue.push(Object(each).cause, Object(each).meta, Object(each).driverAdapterError);
+  }
+  return found;
+}
+
+const PASSING_IN_PRISMA: ReadonlySet<unknown> = new Set([
+  ...["P1001", "P1002", "P1008", "P1017", "P2034"],
+  ...["ConnectionClosed", "DatabaseNotReachable", "SocketTimeout", "TransactionWriteConflict"],
+]);
+
+/**
+ * Does Prisma, or a driver adapter of its, say by its own codes that a transaction met another one or lost its
+ * connection? @param error one of `errorsIn`
+ */
+export function isPassingInPrisma(error: unknown): boolean {
+  const { code, kind } = Object(error) as { readonly code?: unknown; readonly kind?: unknown };
+  return PASSING_IN_PRISMA.has(code) || PASSING_IN_PRISMA.has(kind);
+}
