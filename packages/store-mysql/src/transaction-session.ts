@@ -40,6 +40,7 @@ export class TransactionSession {
   /** What the connection has thrown at the handler. */
   readonly #errors = new WeakSet();
   #isBroken = false;
+  #isKnownToBeWhole = false;
   /** It is committed, or rolled back. */
   #isOver = false;
   /** A call of the store failed without an answer: what the server did is not known. */
@@ -100,10 +101,12 @@ export class TransactionSession {
     return this.#isBroken || isPassing(error, (each) => this.#errors.has(each));
   }
 
-  /** Is it still the transaction that was begun? To be asked once, when the handler is done. */
+  /** Is it still the transaction that was begun? Asked when the handler is done. */
   async isWhole(): Promise<boolean> {
+    if (this.#isKnownToBeWhole) return true;
     try {
       await this.#ask(`RELEASE SAVEPOINT ${SAVEPOINT}`);
+      this.#isKnownToBeWhole = true;
       return true;
     } catch (error) {
       if (!isNoSavepoint(Object(error).cause)) throw error;
@@ -141,6 +144,7 @@ export class TransactionSession {
   async #isRolledBack(): Promise<boolean> {
     if (this.#isBroken || this.#isInDoubt) return false;
     try {
+      if (!(await this.isWhole())) return false;
       await this.#ask(`ROLLBACK ${PLAINLY}`);
       return true;
     } catch {

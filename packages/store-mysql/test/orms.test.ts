@@ -82,8 +82,8 @@ const ORMS: Readonly<Record<string, (options: PoolOptions) => Orm>> = {
     };
   },
   prisma({ host, port, user, password, database }) {
-    const at = { host, port, user, password, database, connectionLimit: 2 } as object;
-    const db = openPrisma("mysql", new PrismaMariaDb(at));
+    const options = { host, port, user, password, database, connectionLimit: 2 } as object;
+    const db = openPrisma("mysql", new PrismaMariaDb(options));
     onTestFinished(() => db.$disconnect());
     return {
       transaction: (name, work) =>

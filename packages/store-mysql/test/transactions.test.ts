@@ -68,6 +68,17 @@ describe.each(SERVERS)("transactions on $name", ({ address }) => {
     expect(await store.getCheckpoint(SCOPE, SHARD)).toBeUndefined();
   });
 
+  test("a handler that locks tables and fails leaves no lock either", async () => {
+    const { store, effects } = await opened();
+    const own = new Error("the handler's own");
+    const answer = store.transact(SCOPE, upTo(3), async (tx) => {
+      await tx.query("LOCK TABLES effects WRITE");
+      throw own;
+    });
+    expect(await outcomeOf(answer)).toBe(own);
+    expect(await effects()).toEqual([]);
+  });
+
   test("commit() and release() are not the handler's to call, and its connection is of no use once the transaction is over", async () => {
     const { store, effects } = await opened();
     for (const call of ["commit", "rollback", "release", "destroy"] as const) {

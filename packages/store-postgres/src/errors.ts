@@ -162,10 +162,15 @@ export function isConflict(error: unknown): boolean {
 export function isPassing(error: unknown): boolean {
   for (const each of errorsIn(error)) {
     if (KcError.is(each)) return each.retryable;
-    if (isConflict(each) || isPassingInPrisma(each)) return true;
+    if (isConflict(each) || isPassingInPrisma(each) || isReadOnly(each)) return true;
     if (sqlState(each) === undefined && meaningOf(each) === CONNECTION) return true;
   }
   return false;
+}
+
+/** Did a server refuse a write, since it is a standby, or takes none by its owner's setting? */
+export function isReadOnly(error: unknown): boolean {
+  return errorsIn(error).some((each) => sqlState(each) === "25006");
 }
 
 /** Is there no table of that name? */

@@ -8,7 +8,7 @@ import {
   type PostgresTransaction,
   rowsOf,
 } from "./client.ts";
-import { isPassing, keepsConnection, sqlState } from "./errors.ts";
+import { isPassing, isReadOnly, keepsConnection, sqlState } from "./errors.ts";
 import { checkServer, SERVER } from "./server-check.ts";
 
 const BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED";
@@ -46,9 +46,11 @@ export class Session {
     const [, , [row] = []] = await this.run([
       BEGIN,
       `SET LOCAL idle_in_transaction_session_timeout = ${idleMs}`,
-      `SELECT ${SERVER}, txid_current()::text AS transaction`,
+      `SELECT ${SERVER}, current_setting('transaction_read_only') AS read_only,
+        CASE WHEN NOT pg_is_in_recovery() THEN txid_current()::text END AS transaction`,
     ]);
     checkServer(row);
+    if (row?.["read_only"] === "on") throw readOnly();
     this.transaction = String(row?.["transaction"]);
   }
 
@@ -89,7 +91,8 @@ export class Session {
       await this.#limited((limit) => limit.wait(this.#client.query("SELECT")));
       return false;
     } catch (answer) {
-      if (sqlState(Object(answer).cause) === "25P02") return isPassing(error);
+      if (sqlState(Object(answer).cause) === "25P02" && !isReadOnly(error)) return isPassing(error);
+      // A new connection may find a server that takes writes.
       this.#isInDoubt = true;
       return true;
     }
@@ -123,6 +126,15 @@ export class Session {
       throw error;
     }
   }
+}
+
+function readOnly(): StoreError {
+  return new StoreError(
+    "STORE_UNAVAILABLE",
+    "this Postgres server is read-only (default_transaction_read_only is on, by its owner or a full disk): the " +
+      "handler is not called until it takes writes, or the connection leads to another server",
+    { retryable: true },
+  );
 }
 
 function notCommitted(command: string): StoreError {

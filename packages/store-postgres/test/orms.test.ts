@@ -187,6 +187,7 @@ describe.each(Object.entries(ORMS))("a transaction of %s", (_name, ormOf) => {
   test.each([
     ["40001", true],
     ["40P01", true],
+    ["25006", true],
     ["23505", false],
   ])("that failed with %s: run again %s", async (sqlState, isPassing) => {
     const { store, orm } = await opened();

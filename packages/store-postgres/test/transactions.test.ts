@@ -138,6 +138,25 @@ test("a COMMIT that the server answers with ROLLBACK has committed nothing: the 
   expect(await effects()).toEqual([]);
 });
 
+test("on a server that takes no writes the handler is not called, and what it is refused is no failure of its own", async () => {
+  const { store, schema, put, effects } = await opened();
+  const answer = store.transact(SCOPE, upTo(3), async (tx) => {
+    await tx.query("SET LOCAL transaction_read_only = on");
+    await wrapped(put(tx, "one"));
+  });
+  expect(await failure(answer)).toMatchObject(UNAVAILABLE);
+  const { connectionString } = inject("postgres");
+  const options = "-c default_transaction_read_only=on";
+  const reading = new PostgresStore({ connection: { connectionString, options }, schema });
+  onTestFinished(() => reading[Symbol.asyncDispose]());
+  let calls = 0;
+  expect(await failure(reading.transact(SCOPE, upTo(3), () => void (calls += 1)))).toMatchObject({
+    ...UNAVAILABLE,
+    message: expect.stringContaining("read-only"),
+  });
+  expect({ calls, effects: await effects() }).toEqual({ calls: 0, effects: [] });
+});
+
 test("of two handlers in a deadlock one is to be run again", async () => {
   const { store, admin, schema } = await opened({}, 4);
   await admin.query(`INSERT INTO ${schema}.effects VALUES ('a'), ('b')`);

@@ -17,8 +17,15 @@ export function errorsIn(error: unknown): readonly object[] {
 }
 
 const PASSING_IN_PRISMA: ReadonlySet<unknown> = new Set([
-  ...["P1001", "P1002", "P1008", "P1017", "P2034"],
-  ...["ConnectionClosed", "DatabaseNotReachable", "SocketTimeout", "TransactionWriteConflict"],
+  "P1001",
+  "P1002",
+  "P1008",
+  "P1017",
+  "P2034",
+  "ConnectionClosed",
+  "DatabaseNotReachable",
+  "SocketTimeout",
+  "TransactionWriteConflict",
 ]);
 
 /**

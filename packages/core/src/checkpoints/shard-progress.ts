@@ -55,7 +55,7 @@ export class ShardProgress {
   /** The last record that is done as a whole; undefined = not known. */
   #whole: string | undefined;
   /** What is done beyond the position. */
-  #ahead: (watermark: Position) => string | undefined = () => undefined;
+  #ahead: (position: Position) => string | undefined = () => undefined;
   /** Set by the shard's end. */
   #end: Checkpoint | undefined;
   #dirtySince: number | undefined;
@@ -90,8 +90,13 @@ export class ShardProgress {
   }
 
   /** Where the text of what is done beyond the position is to be had, when it is written. */
-  aheadFrom(source: (watermark: Position) => string | undefined): void {
+  aheadFrom(source: (position: Position) => string | undefined): void {
     if (this.#options.maxAheadBytes > 0) this.#ahead = source;
+  }
+
+  /** What is known to be done beyond a position, which the watermark is at or before: see `Checkpoint`. */
+  aheadOf(position: Position): string | undefined {
+    return this.#ahead(position);
   }
 
   /** What the store has acknowledged. */

@@ -1,6 +1,6 @@
 import type { Ahead } from "../checkpoints/ahead.ts";
 import { encodeAhead } from "../checkpoints/ahead-text.ts";
-import type { Position } from "../checkpoints/position.ts";
+import { comparePositions, type Position } from "../checkpoints/position.ts";
 import { Runs } from "../checkpoints/runs.ts";
 import type { ShardProgress } from "../checkpoints/shard-progress.ts";
 
@@ -48,7 +48,7 @@ export class Beyond {
     this.#records = records;
     this.#resumed = progress.resumed;
     this.#unmet = progress.resumed?.count ?? 0;
-    progress.aheadFrom((watermark) => this.#text(watermark));
+    progress.aheadFrom((position) => this.#text(position));
   }
 
   /** May records that were read be done already? */
@@ -91,13 +91,18 @@ export class Beyond {
     return HEAD_BYTES + this.#runs * this.#runBytes < 0.75 * maxAheadBytes;
   }
 
-  #text(watermark: Position): string | undefined {
+  /** @param position the watermark, or one that a transaction is about to move it to */
+  #text(position: Position): string | undefined {
     const runs = new Runs();
-    this.#records.each((number, sub, ends, done) => runs.add(number, sub, ends, done));
-    const last = this.#records.newest ?? watermark.sequenceNumber;
+    this.#records.each((sequenceNumber, sub, ends, done) => {
+      const at =
+        sub === undefined ? { sequenceNumber } : { sequenceNumber, subSequenceNumber: sub };
+      if (comparePositions(at, position) > 0) runs.add(sequenceNumber, sub, ends, done);
+    });
+    const last = this.#records.newest ?? position.sequenceNumber;
     if (this.#resumed?.isBehind(last)) this.#resumed = undefined;
     const all = runs.end(last, this.#resumed, this.#unmet);
-    const text = encodeAhead(watermark, all, this.#progress.maxAheadBytes);
+    const text = encodeAhead(position, all, this.#progress.maxAheadBytes);
     if (text !== undefined && this.#runs > 0) this.#runBytes = text.length / this.#runs;
     return text;
   }

@@ -171,7 +171,8 @@ class Transactions {
     // Whatever lies before the last stream record is done with it.
     const before = records.findLast(({ sequenceNumber: n }) => n !== last.sequenceNumber);
     const wholeSequenceNumber = before?.sequenceNumber ?? progress.wholeSequenceNumber;
-    const checkpoint = checkpointAt({ ...last, wholeSequenceNumber });
+    const ahead = progress.aheadOf(last);
+    const checkpoint = checkpointAt({ ...last, wholeSequenceNumber }, ahead);
     const write = { shardId, from: positionOf(records[0]!), checkpoint };
     return fence === undefined ? write : { ...write, fence };
   }
