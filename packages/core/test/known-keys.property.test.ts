@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { FakeClock } from "@kc/emulator";
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -14,6 +15,8 @@ const HALF = { startingHashKey: "0", endingHashKey: String(2n ** 127n - 1n) };
 const key = fc.oneof(
   fc.integer({ min: 0, max: 2000 }).map((n) => Buffer.from(`customer-${n}`)),
   fc.constantFrom("", "é", "\u{FFFD}", "ÿ", "\0").map((text) => Buffer.from(text)),
+  // Of these two the hashes are the same.
+  fc.constantFrom("costarring", "liquid").map((text) => Buffer.from(text)),
   fc.constantFrom([0xff], [0xfe], [0xe9], [0xc3], [0x80, 0x61]).map((bytes) => Buffer.from(bytes)),
   fc.integer({ min: 60, max: 70 }).map((length) => Buffer.alloc(length, 0x61)),
 );
@@ -27,11 +30,11 @@ test("whatever keys come, each has its own text, and is where its hash says", ()
         const bytes = Buffer.concat([Buffer.from("<"), each, Buffer.from(">")]);
         const [start, end] = [1, 1 + each.length];
         const found = known.of(bytes, start, end);
-        const isHere = keys.hasPartitionKey(bytes, start, end);
-        if (found.text !== each.toString() || (found.isHere ?? isHere) !== isHere) {
+        keys.judge([found], bytes, [start, end]);
+        const isHere = createHash("md5").update(each).digest()[0]! < 0x80;
+        if (found.text !== each.toString() || found.isHere !== isHere) {
           expect.unreachable(`${each.toString("hex")} was taken for ${found.text}`);
         }
-        found.isHere = isHere;
       }
     }),
     { numRuns: 40 },
@@ -40,12 +43,26 @@ test("whatever keys come, each has its own text, and is where its hash says", ()
 
 test("a key that comes again is the one that is known, and keys without an end drive it out", () => {
   const known = new KnownKeys();
-  const of = (text: string) => known.of(Buffer.from(text), 0, text.length);
+  const of = (text: string) => known.of(Buffer.from(text), 0, Buffer.byteLength(text));
   const first = of("customer-1");
   expect(of("customer-1")).toBe(first);
   for (let n = 2; n < 5000; n += 1) of(`customer-${n}`);
   expect(of("customer-1")).not.toBe(first);
-  expect(of("a".repeat(65))).not.toBe(of("a".repeat(65)));
+  expect(of("customer-4999")).toBe(of("customer-4999"));
+  for (const text of ["a".repeat(65), "ключ"]) expect(of(text)).not.toBe(of(text));
+});
+
+test("many keys are judged together", () => {
+  const keys = new ShardKeys(HALF);
+  const texts = Array.from({ length: 1000 }, (_, i) => `key-${i}`);
+  const bytes = Buffer.from(texts.join(""));
+  const spans: number[] = [];
+  for (const text of texts) spans.push(spans.at(-1) ?? 0, (spans.at(-1) ?? 0) + text.length);
+  const known = new KnownKeys();
+  const all = texts.map((_, i) => known.of(bytes, spans[2 * i]!, spans[2 * i + 1]!));
+  keys.judge(all, bytes, spans);
+  const first = texts.map((text) => createHash("md5").update(text).digest()[0]!);
+  expect(all.map(({ isHere }) => isHere)).toEqual(first.map((byte) => byte < 0x80));
 });
 
 test("what is known of keys does not outlive the shard's range that it was known by", () => {

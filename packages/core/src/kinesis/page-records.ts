@@ -1,6 +1,6 @@
 import type { _Record as SdkRecord } from "@aws-sdk/client-kinesis";
 import { ConsumerRecord } from "../record.ts";
-import { beginsLikeAggregate } from "./aggregates/aggregate.ts";
+import { beginsLikeAggregate } from "./aggregates/magic.ts";
 
 /** A page's records. A page may wait for its turn, so its records are made when theirs comes. */
 export interface PageRecords {
@@ -12,6 +12,7 @@ export interface PageRecords {
   sequenceNumber(index: number): string;
   /** Do the record's data begin like a KPL aggregate? */
   beginsLikeAggregate(index: number): boolean;
+  data(index: number): Uint8Array;
   record(index: number, shardId: string, millisBehindLatest: number): ConsumerRecord;
 }
 
@@ -50,10 +51,12 @@ export class DecodedRecords implements PageRecords {
     return this.#records[index]?.SequenceNumber ?? "";
   }
 
-  /** Do the record's data begin like a KPL aggregate? */
-  beginsLikeAggregate(index: number): boolean;
   beginsLikeAggregate(index: number): boolean {
-    return beginsLikeAggregate(this.#records[index]?.Data ?? EMPTY, 0);
+    return beginsLikeAggregate(this.data(index), 0);
+  }
+
+  data(index: number): Uint8Array {
+    return this.#records[index]?.Data ?? EMPTY;
   }
 
   record(index: number, shardId: string, millisBehindLatest: number): ConsumerRecord {

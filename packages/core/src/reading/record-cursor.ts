@@ -1,4 +1,5 @@
 import { compareSequenceNumbers, type Position } from "../checkpoints/position.ts";
+import { AggregateFrames } from "../kinesis/aggregates/aggregate-frames.ts";
 import type { Aggregate } from "../kinesis/aggregates/aggregate.ts";
 import type { ShardAggregates } from "../kinesis/aggregates/shard-aggregates.ts";
 import type { PageRecords } from "../kinesis/page-records.ts";
@@ -24,6 +25,7 @@ export class PageCursor implements RecordCursor {
   readonly #shardId: string;
   readonly #millisBehindLatest: number;
   readonly #aggregates: ShardAggregates | undefined;
+  readonly #frames: AggregateFrames | undefined;
   #index = 0;
   /** The stream record at the cursor, if it is one. */
   #aggregate: Aggregate | undefined;
@@ -38,6 +40,7 @@ export class PageCursor implements RecordCursor {
     this.#shardId = shardId;
     this.#millisBehindLatest = millisBehindLatest;
     this.#aggregates = aggregates;
+    this.#frames = aggregates && new AggregateFrames(records);
   }
 
   get left(): number {
@@ -52,12 +55,10 @@ export class PageCursor implements RecordCursor {
   current(): ConsumerRecord | undefined {
     for (; this.#index < this.#records.length; this.#index += 1) {
       if (this.#aggregate !== undefined) return this.#aggregate.record();
-      const aggregates = this.#aggregates;
-      const isCandidate =
-        aggregates !== undefined && this.#records.beginsLikeAggregate(this.#index);
+      const isFramed = this.#frames?.isFramed(this.#index) ?? false;
       const record = this.#records.record(this.#index, this.#shardId, this.#millisBehindLatest);
-      if (!isCandidate) return record;
-      const aggregate = aggregates.open(record, true);
+      if (!isFramed) return record;
+      const aggregate = this.#aggregates?.open(record, true);
       if (aggregate === undefined) return record;
       // All of its user records may be other shards'.
       if (aggregate.next()) this.#aggregate = aggregate;
@@ -87,6 +88,7 @@ export class PageCursor implements RecordCursor {
 
   /** Enters the aggregate at the cursor behind this user record; false = it is none. */
   #enter(subSequenceNumber: number): boolean {
+    if (!this.#frames?.isFramed(this.#index)) return false;
     const record = this.#records.record(this.#index, this.#shardId, this.#millisBehindLatest);
     const aggregate = this.#aggregates?.open(record, false);
     if (aggregate === undefined) return false;

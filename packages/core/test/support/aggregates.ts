@@ -2,7 +2,9 @@ import { createHash } from "node:crypto";
 import { aggregate, type UserRecord } from "@kc/aggregator";
 import { ConsumerRecord } from "../../src/index.ts";
 import { Aggregate } from "../../src/kinesis/aggregates/aggregate.ts";
+import { AggregateFrames } from "../../src/kinesis/aggregates/aggregate-frames.ts";
 import type { ShardKeys } from "../../src/kinesis/aggregates/shard-keys.ts";
+import { DecodedRecords } from "../../src/kinesis/page-records.ts";
 
 const MAGIC = Buffer.from("f3899ac2", "hex");
 
@@ -50,6 +52,8 @@ export function takenApart(
   keys?: ShardKeys,
   leavesOut = true,
 ): ConsumerRecord[] | undefined {
+  const page = new DecodedRecords([{ Data: data, SequenceNumber: "1", PartitionKey: "a" }]);
+  if (!new AggregateFrames(page).isFramed(0)) return undefined;
   const opened = Aggregate.open(recordOf(data), { keys, mayLeaveOut: () => leavesOut });
   if (opened === undefined) return undefined;
   const records: ConsumerRecord[] = [];

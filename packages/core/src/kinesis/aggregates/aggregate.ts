@@ -1,14 +1,10 @@
 import { markAsUntransferable } from "node:worker_threads";
 import { ConsumerRecord } from "../../record.ts";
+import { DIGEST_BYTES } from "./aggregate-frames.ts";
 import { KnownKeys, type KnownKey } from "./known-keys.ts";
-import { endsInItsMd5 } from "./md5.ts";
+import { MAGIC_BYTES } from "./magic.ts";
 import { LENGTH_DELIMITED, ProtobufError, ProtobufReader, VARINT } from "./protobuf-reader.ts";
 import type { ShardKeys } from "./shard-keys.ts";
-
-/** What an aggregate of the Kinesis Producer Library begins with, as one number. */
-const MAGIC = 0xf3899ac2;
-const MAGIC_BYTES = 4;
-const DIGEST_BYTES = 16;
 
 /** Fields of the aggregate, and of a user record in it. */
 const PARTITION_KEY = 1;
@@ -17,21 +13,14 @@ const RECORD = 3;
 const PARTITION_KEY_INDEX = 1;
 const EXPLICIT_HASH_KEY_INDEX = 2;
 const DATA = 3;
+/** As the first byte of a member has them, with its type. */
+const KEY_TAG = (PARTITION_KEY_INDEX << 3) | VARINT;
+const DATA_TAG = (DATA << 3) | LENGTH_DELIMITED;
 
 /** An entry of a table takes two bytes at least, and the user record that it is for takes six. */
 const LEAST_ENTRY_AND_RECORD_BYTES = 8;
 const NOT_THERE = -1;
 const EMPTY = new Uint8Array(0);
-
-/** Does it begin like an aggregate? @param start where the record's data begin */
-export function beginsLikeAggregate(bytes: Uint8Array, start: number): boolean {
-  return (
-    bytes[start] === MAGIC >>> 24 &&
-    bytes[start + 1] === ((MAGIC >>> 16) & 0xff) &&
-    bytes[start + 2] === ((MAGIC >>> 8) & 0xff) &&
-    bytes[start + 3] === (MAGIC & 0xff)
-  );
-}
 
 export interface AggregateOptions {
   /** The shard's keys; undefined = every user record is the shard's. */
@@ -54,17 +43,12 @@ export class Aggregate {
   /** Of the user record in hand, among all of its aggregate. */
   sub = -1;
   readonly #source: ConsumerRecord;
+  readonly #arrival: number;
   readonly #bytes: Buffer;
+  readonly #memory: ArrayBufferLike;
   readonly #reader: ProtobufReader;
-  /** Where the entries of the tables begin and end. */
-  readonly #partitionKeys: number[] = [];
-  readonly #hashKeys: number[] = [];
-  /** The same as text, once it was asked for, and whether user records with such a key are the shard's. */
-  readonly #knownPartitionKeys: KnownKey[] = [];
-  readonly #hashKeyTexts: string[] = [];
-  readonly #hashKeyIsHere: boolean[] = [];
-  readonly #known: KnownKeys;
-  #keys: ShardKeys | undefined;
+  #partitionKeys: readonly KnownKey[] = [];
+  #hashKeys: readonly KnownKey[] = [];
   #records = 0;
   /** The last user record that is delivered. */
   #last = -1;
@@ -74,13 +58,12 @@ export class Aggregate {
   #dataStart = NOT_THERE;
   #dataEnd = NOT_THERE;
 
-  /** Undefined = the record is none, or holds nothing. It is positioned before the first user record. */
+  /**
+   * Undefined = the record is none, or holds nothing. It is positioned before the first user record.
+   * @param source is in the frame of an aggregate: see `AggregateFrames`
+   */
   static open(source: ConsumerRecord, options: AggregateOptions): Aggregate | undefined {
-    const { data } = source;
-    const end = data.byteLength - DIGEST_BYTES;
-    if (end <= MAGIC_BYTES || !beginsLikeAggregate(data, 0)) return undefined;
-    if (!endsInItsMd5(data, MAGIC_BYTES, end)) return undefined;
-    const aggregate = new Aggregate(source, end, options.known ?? new KnownKeys());
+    const aggregate = new Aggregate(source);
     try {
       aggregate.#check(options);
     } catch (error) {
@@ -89,16 +72,17 @@ export class Aggregate {
     }
     if (aggregate.#records === 0) return undefined;
     // One user record's data, handed over to a worker thread, would take the others with it.
-    markAsUntransferable(data.buffer);
+    markAsUntransferable(source.data.buffer);
     return aggregate;
   }
 
-  private constructor(source: ConsumerRecord, end: number, known: KnownKeys) {
+  private constructor(source: ConsumerRecord) {
     const { buffer, byteOffset, byteLength } = source.data;
     this.#source = source;
-    this.#known = known;
+    this.#arrival = source.approximateArrivalTimestamp.getTime();
+    this.#memory = buffer;
     this.#bytes = Buffer.from(buffer, byteOffset, byteLength);
-    this.#reader = new ProtobufReader(this.#bytes, MAGIC_BYTES, end);
+    this.#reader = new ProtobufReader(this.#bytes, MAGIC_BYTES, byteLength - DIGEST_BYTES);
   }
 
   /** How many user records follow the one in hand and are delivered, at most. */
@@ -123,18 +107,19 @@ export class Aggregate {
   /** The user record in hand. */
   record(): ConsumerRecord {
     const source = this.#source;
-    const bytes = this.#bytes;
     const start = this.#dataStart;
-    const end = this.#dataEnd;
+    const length = this.#dataEnd - start;
     return new ConsumerRecord({
       data:
-        start === end ? EMPTY : new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start),
-      partitionKey: this.#knownKey(this.#partitionKey).text,
-      explicitHashKey: this.#hashKey === NOT_THERE ? undefined : this.#hashKeyText(this.#hashKey),
+        length === 0 ? EMPTY : new Uint8Array(this.#memory, source.data.byteOffset + start, length),
+      partitionKey: this.#partitionKeys[this.#partitionKey]!.text,
+      explicitHashKey:
+        this.#hashKey === NOT_THERE ? undefined : this.#hashKeys[this.#hashKey]!.text,
       sequenceNumber: source.sequenceNumber,
       subSequenceNumber: this.sub,
       aggregated: true,
-      approximateArrivalTimestamp: new Date(source.approximateArrivalTimestamp.getTime()),
+      // A handler may change its record's date.
+      approximateArrivalTimestamp: new Date(this.#arrival),
       shardId: source.shardId,
       millisBehindLatest: source.millisBehindLatest,
       encryptionType: source.encryptionType,
@@ -142,33 +127,42 @@ export class Aggregate {
   }
 
   /** Takes the tables, and checks all records. */
-  #check({ keys, mayLeaveOut }: AggregateOptions): void {
+  #check({ keys, known = new KnownKeys(), mayLeaveOut }: AggregateOptions): void {
     const reader = this.#reader;
     const first = reader.at;
-    let partitionKeys = 0;
-    let hashKeys = 0;
+    /** Where the entries of the tables begin and end. */
+    const partitionKeys: number[] = [];
+    const hashKeys: number[] = [];
+    let mostPartitionKey = NOT_THERE;
+    let mostHashKey = NOT_THERE;
     while (reader.nextField(reader.end)) {
       if (reader.wireType !== LENGTH_DELIMITED || reader.field > RECORD) {
         reader.skipField();
         continue;
       }
       reader.skipBytes();
-      if (reader.field === PARTITION_KEY) this.#enter(this.#partitionKeys);
-      else if (reader.field === EXPLICIT_HASH_KEY) this.#enter(this.#hashKeys);
+      if (reader.field === PARTITION_KEY) this.#enter(partitionKeys);
+      else if (reader.field === EXPLICIT_HASH_KEY) this.#enter(hashKeys);
       else {
         this.#take(reader.start, reader.at);
-        partitionKeys = Math.max(partitionKeys, this.#partitionKey + 1);
-        hashKeys = Math.max(hashKeys, this.#hashKey + 1);
+        if (this.#partitionKey > mostPartitionKey) mostPartitionKey = this.#partitionKey;
+        if (this.#hashKey > mostHashKey) mostHashKey = this.#hashKey;
         this.#records += 1;
       }
     }
-    if (2 * partitionKeys > this.#partitionKeys.length || 2 * hashKeys > this.#hashKeys.length) {
+    if (2 * mostPartitionKey >= partitionKeys.length || 2 * mostHashKey >= hashKeys.length) {
       throw new ProtobufError("a user record without its key");
     }
     reader.at = first;
     this.#last = this.#records - 1;
+    this.#partitionKeys = entries(partitionKeys, (start, end) => known.of(this.#bytes, start, end));
+    this.#hashKeys = entries(hashKeys, (start, end) => {
+      const text = this.#bytes.toString("utf8", start, end);
+      return { text, isHere: keys?.hasHashKey(text) };
+    });
     if (keys === undefined) return;
-    this.#keys = keys;
+    keys.judge(this.#partitionKeys, this.#bytes, partitionKeys);
+    if (this.#partitionKeys.every(isHere) && this.#hashKeys.every(isHere)) return;
     const last = this.#judge();
     this.leavesOut = this.outOfRange > 0 && mayLeaveOut();
     if (this.leavesOut) this.#last = last;
@@ -209,6 +203,30 @@ export class Aggregate {
 
   /** Takes the members of a user record. */
   #take(start: number, end: number): void {
+    if (!this.#takeShort(start, end)) this.#takeAny(start, end);
+  }
+
+  /**
+   * Takes a user record that has no more than most have: a key among the first 128, and data of less than
+   * 16 KiB, in this order. False = it is another.
+   */
+  #takeShort(start: number, end: number): boolean {
+    const bytes = this.#bytes;
+    const key = bytes[start + 1]!;
+    const low = bytes[start + 3]!;
+    const high = low < 0x80 ? 0 : bytes[start + 4]!;
+    const data = low < 0x80 ? start + 4 : start + 5;
+    const dataEnd = data + (low & 0x7f) + (high << 7);
+    if (bytes[start] !== KEY_TAG || bytes[start + 2] !== DATA_TAG) return false;
+    if (key >= 0x80 || high >= 0x80 || dataEnd !== end) return false;
+    this.#partitionKey = key;
+    this.#hashKey = NOT_THERE;
+    this.#dataStart = data;
+    this.#dataEnd = dataEnd;
+    return true;
+  }
+
+  #takeAny(start: number, end: number): void {
     const reader = this.#reader;
     this.#partitionKey = this.#hashKey = this.#dataStart = NOT_THERE;
     reader.at = start;
@@ -230,33 +248,21 @@ export class Aggregate {
   }
 
   #isHere(): boolean {
-    const keys = this.#keys!;
-    if (this.#hashKey === NOT_THERE) {
-      const index = this.#partitionKey;
-      const known = this.#knownKey(index);
-      return (known.isHere ??= keys.hasPartitionKey(
-        this.#bytes,
-        this.#partitionKeys[2 * index]!,
-        this.#partitionKeys[2 * index + 1]!,
-      ));
-    }
-    const index = this.#hashKey;
-    return (this.#hashKeyIsHere[index] ??= keys.hasHashKey(this.#hashKeyText(index)));
+    return this.#hashKey === NOT_THERE
+      ? this.#partitionKeys[this.#partitionKey]!.isHere!
+      : this.#hashKeys[this.#hashKey]!.isHere!;
   }
+}
 
-  #knownKey(index: number): KnownKey {
-    return (this.#knownPartitionKeys[index] ??= this.#known.of(
-      this.#bytes,
-      this.#partitionKeys[2 * index]!,
-      this.#partitionKeys[2 * index + 1]!,
-    ));
-  }
+function isHere(key: KnownKey): boolean {
+  return key.isHere!;
+}
 
-  #hashKeyText(index: number): string {
-    return (this.#hashKeyTexts[index] ??= this.#bytes.toString(
-      "utf8",
-      this.#hashKeys[2 * index],
-      this.#hashKeys[2 * index + 1],
-    ));
-  }
+function entries(
+  spans: readonly number[],
+  keyOf: (start: number, end: number) => KnownKey,
+): KnownKey[] {
+  const keys: KnownKey[] = [];
+  for (let i = 0; i < spans.length; i += 2) keys.push(keyOf(spans[i]!, spans[i + 1]!));
+  return keys;
 }

@@ -9,6 +9,7 @@ export const LENGTH_DELIMITED = 2;
 const FIXED32 = 5;
 /** A varint has seven bits a byte, and 64 bits at most. */
 const MOST_VARINT_BYTES = 10;
+const MOST_SMALL_TAG = 2 ** 31;
 
 /**
  * Reads protobuf messages from one piece of memory, field by field. Nothing is allocated: what is
@@ -38,30 +39,18 @@ export class ProtobufReader {
       return false;
     }
     const tag = this.readVarint();
-    this.field = Math.floor(tag / 8);
-    this.wireType = tag % 8;
+    this.field = tag < MOST_SMALL_TAG ? tag >> 3 : Math.floor(tag / 8);
+    this.wireType = tag & 7;
     if (this.field === 0) throw new ProtobufError("a field without a number");
     return true;
   }
 
   /** A whole number; beyond 2^53 it is rounded. @throws ProtobufError */
   readVarint(): number {
-    const bytes = this.#bytes;
     if (this.at >= this.end) throw new ProtobufError("it breaks off");
-    let byte = bytes[this.at]!;
+    const byte = this.#bytes[this.at]!;
     this.at += 1;
-    if (byte < 0x80) return byte;
-    let value = byte & 0x7f;
-    let factor = 1;
-    for (let count = 1; byte >= 0x80; count += 1) {
-      if (this.at >= this.end) throw new ProtobufError("it breaks off");
-      if (count === MOST_VARINT_BYTES) throw new ProtobufError("a number without an end");
-      byte = bytes[this.at]!;
-      this.at += 1;
-      factor *= 128;
-      value += (byte & 0x7f) * factor;
-    }
-    return value;
+    return byte < 0x80 ? byte : this.#readRest(byte);
   }
 
   /** Takes a length-delimited field: its content is from `start` to `at`. @throws ProtobufError */
@@ -79,6 +68,23 @@ export class ProtobufReader {
     else if (this.wireType === FIXED64) this.#skip(8);
     else if (this.wireType === FIXED32) this.#skip(4);
     else throw new ProtobufError(`a field of type ${this.wireType}`);
+  }
+
+  /** What follows the first byte of a number. */
+  #readRest(first: number): number {
+    const bytes = this.#bytes;
+    let byte = first;
+    let value = first & 0x7f;
+    let factor = 1;
+    for (let count = 1; byte >= 0x80; count += 1) {
+      if (this.at >= this.end) throw new ProtobufError("it breaks off");
+      if (count === MOST_VARINT_BYTES) throw new ProtobufError("a number without an end");
+      byte = bytes[this.at]!;
+      this.at += 1;
+      factor *= 128;
+      value += (byte & 0x7f) * factor;
+    }
+    return value;
   }
 
   #skip(bytes: number): void {

@@ -40,6 +40,7 @@ export class ShardAggregates {
 
   /**
    * Undefined = the record is no aggregate.
+   * @param record is in the frame of one
    * @param counts reports its user records of other shards
    */
   open(record: ConsumerRecord, counts: boolean): Aggregate | undefined {

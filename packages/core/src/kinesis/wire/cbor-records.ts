@@ -1,6 +1,6 @@
 import { markAsUntransferable } from "node:worker_threads";
 import { ConsumerRecord } from "../../record.ts";
-import { beginsLikeAggregate } from "../aggregates/aggregate.ts";
+import { beginsLikeAggregate } from "../aggregates/magic.ts";
 import type { PageRecords } from "../page-records.ts";
 import { ARRAY, BYTES, MAP, TEXT, type CborReader } from "./cbor-reader.ts";
 import { checkArrival } from "./records-reply.ts";
@@ -75,6 +75,11 @@ export class CborRecords implements PageRecords {
     const at = index * FIELDS;
     const start = this.#spans[at + 2]!;
     return start + 4 <= this.#spans[at + 3]! && beginsLikeAggregate(this.#bytes, start);
+  }
+
+  data(index: number): Uint8Array {
+    const start = this.#spans[index * FIELDS + 2]!;
+    return this.#bytes.subarray(start, this.#spans[index * FIELDS + 3]);
   }
 
   record(index: number, shardId: string, millisBehindLatest: number): ConsumerRecord {

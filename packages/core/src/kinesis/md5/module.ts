@@ -1,0 +1,182 @@
+import { LANES, MEMORY_PAGES, startAt, VECTOR_LANES, vectorAt } from "./layout.ts";
+import { BLOCK_BYTES, CONSTANTS, roundOf, shiftOf, wordOf } from "./steps.ts";
+
+type Code = readonly number[];
+
+const VECTORS = LANES / VECTOR_LANES;
+const WORDS = 16;
+
+/** Types, and the instructions that are used. */
+const I32 = 0x7f;
+const V128 = 0x7b;
+const LOOP = [0x03, 0x40];
+const BRANCH_IF = [0x0d, 0];
+const END = [0x0b];
+const ADD = [0x6a];
+const SUBTRACT = [0x6b];
+const vector = (instruction: number): Code => [0xfd, ...unsigned(instruction)];
+const SPLAT = vector(0x11);
+const SHUFFLE = vector(0x0d);
+const NOT = vector(0x4d);
+const OR = vector(0x50);
+const XOR = vector(0x51);
+const SELECT = vector(0x52);
+const SHIFT_LEFT = vector(0xab);
+const SHIFT_RIGHT = vector(0xad);
+const ADD_LANES = vector(0xae);
+
+/** The locals: the parameter, where each lane is, and for each vector these: a, b, c, d, their old values, the block. */
+const BLOCKS = 0;
+const START = 1;
+const FIRST_VECTOR = START + LANES;
+const VECTOR_LOCALS = 8 + WORDS;
+const STATE = 0;
+const OLD = 4;
+const WORD = 8;
+const local = (of: number, which: number): number => FIRST_VECTOR + of * VECTOR_LOCALS + which;
+
+/**
+ * A WebAssembly module with a `memory` as in `layout.ts` and `digest(blocks)`, which digests so many blocks
+ * of each lane.
+ */
+export function moduleBytes(): Uint8Array {
+  const locals = [2, ...unsigned(LANES), I32, ...unsigned(VECTORS * VECTOR_LOCALS), V128];
+  const body = [...locals, ...digest()];
+  return Uint8Array.from([
+    // The name of the format, and its version.
+    ...Buffer.from("\0asm\x01\0\0\0"),
+    // A type: takes a number, returns nothing. A function of this type. A memory. Their names. The code.
+    ...section(1, [0x60, 1, I32, 0]),
+    ...section(3, [0]),
+    ...section(5, [0, MEMORY_PAGES]),
+    ...section(7, [...name("memory"), 2, 0], [...name("digest"), 0, 0]),
+    ...section(10, [...unsigned(body.length), ...body]),
+  ]);
+}
+
+function digest(): Code {
+  const lanes = numbers(LANES);
+  const all = numbers(VECTORS);
+  const state = all.flatMap((of) => numbers(4).map((word) => ({ of, word })));
+  return [
+    lanes.flatMap((lane) => [...loadNumber(startAt(lane)), ...set(START + lane)]),
+    state.flatMap(({ of, word }) => [
+      ...load(i32(0), vectorAt(of, word)),
+      ...set(local(of, STATE + word)),
+    ]),
+    LOOP,
+    all.flatMap(loadBlock),
+    state.flatMap(({ of, word }) => [
+      ...get(local(of, STATE + word)),
+      ...set(local(of, OLD + word)),
+    ]),
+    numbers(CONSTANTS.length).flatMap((i) => all.flatMap((of) => step(of, i))),
+    state.flatMap(({ of, word }) => addTo(local(of, STATE + word), local(of, OLD + word))),
+    lanes.flatMap((lane) => [get(START + lane), i32(BLOCK_BYTES), ADD, set(START + lane)].flat()),
+    [get(BLOCKS), i32(1), SUBTRACT, tee(BLOCKS), BRANCH_IF, END].flat(),
+    state.flatMap(({ of, word }) => store(local(of, STATE + word), vectorAt(of, word))),
+    END,
+  ].flat();
+}
+
+/** Loads a block of four lanes, and turns it so that each vector has one word of all four. */
+function loadBlock(of: number): Code {
+  return [0, 4, 8, 12].flatMap((first) => {
+    const words = numbers(4).map((word) => local(of, WORD + first + word));
+    const [a, b, c, d] = words as Four;
+    // The state is copied there only later.
+    const [e, f, g, h] = numbers(4).map((word) => local(of, OLD + word)) as Four;
+    return [
+      words.flatMap((word, lane) => [
+        ...load(get(START + VECTOR_LANES * of + lane), 4 * first),
+        ...set(word),
+      ]),
+      [shuffle(a, b, [0, 4, 1, 5]), set(e), shuffle(c, d, [0, 4, 1, 5]), set(f)].flat(),
+      [shuffle(a, b, [2, 6, 3, 7]), set(g), shuffle(c, d, [2, 6, 3, 7]), set(h)].flat(),
+      [shuffle(e, f, [0, 1, 4, 5]), set(a), shuffle(e, f, [2, 3, 6, 7]), set(b)].flat(),
+      [shuffle(g, h, [0, 1, 4, 5]), set(c), shuffle(g, h, [2, 3, 6, 7]), set(d)].flat(),
+    ].flat();
+  });
+}
+
+type Four = [number, number, number, number];
+
+/** Of four lanes. Instead of the values, their roles go round. */
+function step(of: number, i: number): Code {
+  const [a, b, c, d] = numbers(4).map((role) => local(of, STATE + ((role - i) & 3))) as Four;
+  const shift = shiftOf(i);
+  return [
+    [get(a), i32(CONSTANTS[i]!), SPLAT, ADD_LANES].flat(),
+    [get(local(of, WORD + wordOf(i))), ADD_LANES].flat(),
+    [mixed(roundOf(i), get(b), get(c), get(d)), ADD_LANES, tee(a)].flat(),
+    [i32(shift), SHIFT_LEFT, get(a), i32(32 - shift), SHIFT_RIGHT, OR].flat(),
+    [get(b), ADD_LANES, set(a)].flat(),
+  ].flat();
+}
+
+function mixed(round: number, b: Code, c: Code, d: Code): Code {
+  if (round === 0) return [c, d, b, SELECT].flat();
+  if (round === 1) return [b, c, d, SELECT].flat();
+  return round === 2 ? [c, d, XOR, b, XOR].flat() : [d, NOT, b, OR, c, XOR].flat();
+}
+
+function addTo(to: number, from: number): Code {
+  return [get(to), get(from), ADD_LANES, set(to)].flat();
+}
+
+function shuffle(a: number, b: number, words: Code): Code {
+  const bytes = words.flatMap((word) => numbers(4).map((byte) => 4 * word + byte));
+  return [...get(a), ...get(b), ...SHUFFLE, ...bytes];
+}
+
+function load(address: Code, offset: number): Code {
+  return [...address, ...vector(0), 4, ...unsigned(offset)];
+}
+
+function loadNumber(address: number): Code {
+  return [...i32(0), 0x28, 2, ...unsigned(address)];
+}
+
+function store(from: number, address: number): Code {
+  return [...i32(0), ...get(from), ...vector(0x0b), 4, ...unsigned(address)];
+}
+
+function get(of: number): Code {
+  return [0x20, ...unsigned(of)];
+}
+
+function set(of: number): Code {
+  return [0x21, ...unsigned(of)];
+}
+
+function tee(of: number): Code {
+  return [0x22, ...unsigned(of)];
+}
+
+function i32(value: number): Code {
+  return [0x41, ...signed(value)];
+}
+
+function section(id: number, ...items: readonly Code[]): Code {
+  const content = [...unsigned(items.length), ...items.flat()];
+  return [id, ...unsigned(content.length), ...content];
+}
+
+function name(text: string): Code {
+  return [text.length, ...Buffer.from(text)];
+}
+
+/** LEB128. */
+function unsigned(value: number): Code {
+  return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...unsigned(value >>> 7)];
+}
+
+function signed(value: number): Code {
+  return value >= -0x40 && value < 0x40
+    ? [value & 0x7f]
+    : [(value & 0x7f) | 0x80, ...signed(value >> 7)];
+}
+
+function numbers(length: number): number[] {
+  return Array.from({ length }, (_, i) => i);
+}

@@ -1,0 +1,44 @@
+import { createHash } from "node:crypto";
+import fc from "fast-check";
+import { describe, expect, test, vi } from "vitest";
+import { lanesInJavaScript, lanesInWebAssembly, openLanes } from "../src/kinesis/md5/lanes.ts";
+import { Md5, MOST_MESSAGES } from "../src/kinesis/md5/md5.ts";
+
+const hex = (md5: Md5, index: number): string =>
+  [0, 1, 2, 3].map((word) => md5.wordOf(index, word).toString(16).padStart(8, "0")).join("");
+
+const openssl = (bytes: Uint8Array): string => createHash("md5").update(bytes).digest("hex");
+
+describe.each([
+  ["WebAssembly", lanesInWebAssembly],
+  ["JavaScript", lanesInJavaScript],
+])("MD5 in %s", (_name, open) => {
+  const md5 = new Md5(open());
+
+  test("is that of OpenSSL, whatever the lengths of the messages that are digested together", () => {
+    const length = fc.oneof(fc.nat(300), fc.integer({ min: 4000, max: 4200 }), fc.nat(20_000));
+    const lengths = fc.array(length, { maxLength: MOST_MESSAGES });
+    fc.assert(
+      fc.property(lengths, fc.nat(), (all, seed) => {
+        const messages = all.map((bytes, i) =>
+          Buffer.from(Array.from({ length: bytes + 8 }, (_, at) => at * (seed + i))),
+        );
+        for (const message of messages) md5.add(message, 3, message.length - 5);
+        md5.digest();
+        for (const [i, message] of messages.entries()) {
+          expect(hex(md5, i)).toBe(openssl(message.subarray(3, -5)));
+        }
+      }),
+      { numRuns: 30 },
+    );
+  });
+});
+
+test("without WebAssembly, MD5 is computed in JavaScript", () => {
+  vi.stubGlobal("WebAssembly", undefined);
+  const md5 = new Md5(openLanes());
+  vi.unstubAllGlobals();
+  md5.add(Buffer.from("message"), 0, 7);
+  md5.digest();
+  expect(hex(md5, 0)).toBe(openssl(Buffer.from("message")));
+});
