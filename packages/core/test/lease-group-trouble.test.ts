@@ -257,6 +257,25 @@ test("a heartbeat of the dead process that arrives late is not taken for its lif
   expect(second.reads).toEqual(["00", "01"]);
 });
 
+test("a dead process's late heartbeats around a store that went back are not taken for its life", async () => {
+  const group = await GroupWorld.of({ shards: 2 });
+  const { clock } = group.world;
+  const first = await group.join("a");
+  await clock.advance(4000);
+  kill(first);
+  const second = await group.join("a");
+  await clock.advance(3000);
+  const { workers } = group.data.application(SCOPE);
+  const { counter } = workers.get("a")!;
+  for (const seen of [counter + 1, counter - 2, counter - 1]) {
+    workers.set("a", { ...workers.get("a")!, counter: seen });
+    await clock.advance(1500);
+  }
+  await clock.advance(13_000);
+  expect(second.run.settled).toBeUndefined();
+  expect(second.reads).toEqual(["00", "01"]);
+});
+
 test("a store that went back is noticed: everything is given up, claimed again, and nothing lost", async () => {
   const group = await GroupWorld.of({ shards: 2 });
   const { clock, logger } = group.world;

@@ -16,7 +16,7 @@ export interface NamesakeOptions {
   readonly telemetry: Telemetry;
 }
 
-/** A worker that died, or a store that went back, may still show fewer heartbeats. */
+/** Heartbeats of a worker that died may still arrive, but not as many. */
 const BEATS_OF_THE_LIVING = 3;
 
 /**
@@ -28,7 +28,7 @@ export class Namesake {
   readonly #watch: WorkerWatch;
   /** As it was seen last. */
   #row: WorkerRow | undefined;
-  /** In how many looks its counter had moved. */
+  /** In how many looks its counter had grown. */
   #beats = 0;
   /** When the last look came, by the monotonic clock. */
   #lookedAt = -Infinity;
@@ -66,8 +66,10 @@ export class Namesake {
     const { scope, timing, telemetry, workerId } = this.#options;
     const before = this.#row;
     const isKnown = row !== undefined && row.incarnation === before?.incarnation;
+    // Fewer than before: the store went back, and what came before proves nothing any more.
+    const moved = isKnown ? row.counter - before.counter : -1;
     this.#row = row;
-    this.#beats = isKnown ? this.#beats + Number(row.counter !== before.counter) : 0;
+    this.#beats = moved < 0 ? 0 : this.#beats + Math.sign(moved);
     if (this.#beats >= BEATS_OF_THE_LIVING) {
       throw new KcError(
         "WORKER_ID_IN_USE",
