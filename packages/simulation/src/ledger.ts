@@ -275,9 +275,13 @@ export class Ledger {
 
   /** The newest first. */
   #grantsOf(workerId: string, shardId: string): readonly Grant[] {
-    return [...this.#grants.values()]
-      .filter((grant) => grant.workerId === workerId && grant.shardId === shardId)
-      .toSorted((a, b) => b.epoch - a.epoch);
+    return (
+      [...this.#grants.values()]
+        .filter((grant) => grant.workerId === workerId && grant.shardId === shardId)
+        // After a store that went back, an epoch may be granted twice.
+        .toReversed()
+        .toSorted((a, b) => b.epoch - a.epoch)
+    );
   }
 
   /** Records of a key go through shards in order, in whatever order each shard is read. */
