@@ -8,6 +8,7 @@ import { Deployment } from "./support/deployment.ts";
 import { openEffects, type Effects, type EffectsTable } from "./support/effects.ts";
 import { bundleConsumer, removeBundle } from "./support/processes.ts";
 import { openStore, type StoreAddress } from "./support/stores.ts";
+import type { TransactionTask } from "./support/transaction-task.ts";
 
 /** `RUNS=1000 SEED=7` tells other stories, and more of them. What a process is at when it dies is chance. */
 const RUNS = Number(process.env["RUNS"] ?? 2);
@@ -24,10 +25,24 @@ beforeAll(async () => {
 });
 afterAll(() => removeBundle(bundle));
 
-test.concurrent.for(STORES.filter(([name]) => name !== "a Redis cluster"))(
+type Case = readonly [
+  name: string,
+  newAddress: (typeof STORES)[number][1],
+  transaction: TransactionTask["transaction"],
+];
+
+const CASES = STORES.filter(([name]) => name !== "a Redis cluster").flatMap(
+  ([name, newAddress]): readonly Case[] => {
+    const byStore = [name, newAddress, "store"] as const;
+    if (name !== "Postgres") return [byStore];
+    return [byStore, ["Postgres, opened by the handler", newAddress, "handler"]];
+  },
+);
+
+test.concurrent.for(CASES)(
   "on %s: killed and frozen, under leases or beside another deployment, each record has its effect once",
   { timeout: 60_000 * RUNS },
-  async ([, newAddress], { expect, onTestFinished }) => {
+  async ([, newAddress, transaction], { expect, onTestFinished }) => {
     const address = await newAddress(bundle.directory);
     const { store, close } = openStore(address);
     await store.setup?.();
@@ -42,7 +57,7 @@ test.concurrent.for(STORES.filter(([name]) => name !== "a Redis cluster"))(
     const tellSome = async (): Promise<void> => {
       for (let run = next++; run < RUNS; run = next++) {
         const verdict = await tell(
-          { address, effects, emulator, leases: run % 2 === 0 },
+          { address, effects, emulator, leases: run % 2 === 0, transaction },
           SEED + run,
         );
         expect(verdict, `RUNS=1 SEED=${SEED + run}`).toEqual({ lost: [], repeated: [] });
@@ -57,16 +72,17 @@ interface World {
   readonly effects: EffectsTable;
   readonly emulator: Emulator;
   readonly leases: boolean;
+  readonly transaction: TransactionTask["transaction"];
 }
 
 /** Two processes, records all the while, one that is killed and one that stands still; then the count. */
 async function tell(world: World, seed: number): Promise<Verdict> {
-  const { address, effects, emulator, leases } = world;
+  const { address, effects, emulator, leases, transaction } = world;
   const random = randomOf(seed);
   const stream = `orders-${randomBytes(4).toString("hex")}`;
   const { kinesis, url: endpoint } = emulator;
   await kinesis.send(new CreateStreamCommand({ StreamName: stream, ShardCount: SHARDS }));
-  const task = { endpoint, store: address, stream, application: stream };
+  const task = { endpoint, store: address, stream, application: stream, transaction };
   const deployment = new Deployment({ ...bundle, task, leases, random });
   try {
     deployment.start();

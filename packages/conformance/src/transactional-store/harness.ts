@@ -57,6 +57,12 @@ export interface TransactionalStoreHarness<Tx = unknown> extends Omit<
   openAt?(addresses: readonly ServerAddress[]): Promise<TransactionalStore<Tx>>;
 
   /**
+   * Within so many milliseconds others go on where a client stands still in a transaction: the server ends
+   * one that is idle. @default 10000
+   */
+  readonly leaseMs?: number;
+
+  /**
    * The server ends the sessions of the clients with these ports, as its administrator can.
    * Absent = it has no sessions.
    */

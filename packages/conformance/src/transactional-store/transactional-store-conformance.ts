@@ -6,6 +6,7 @@ import { committingScenarios } from "./scenarios/committing.ts";
 import { fenceScenarios } from "./scenarios/fences.ts";
 import { fromScenarios } from "./scenarios/from.ts";
 import { insideTransactionScenarios } from "./scenarios/inside.ts";
+import { messageScenarios } from "./scenarios/messages.ts";
 import { overlapScenarios } from "./scenarios/overlap.ts";
 import { ownTransactionScenarios } from "./scenarios/own-transactions.ts";
 
@@ -18,6 +19,7 @@ export const TRANSACTIONAL_STORE_SCENARIOS: readonly TransactionalStoreScenario[
     fenceScenarios,
     overlapScenarios,
     breakingScenarios,
+    messageScenarios,
     ownTransactionScenarios,
   );
 

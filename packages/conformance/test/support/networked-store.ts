@@ -14,14 +14,14 @@ import type { FrozenClientHarness, ServerAddress } from "../../src/index.ts";
 type Request = { readonly lock: boolean } | { readonly call: string; readonly values: unknown[] };
 
 /** A message on a socket: its length, then the value. */
-function send(socket: Socket, value: unknown): void {
+export function send(socket: Socket, value: unknown): void {
   const body = serialize(value);
   const length = Buffer.alloc(4);
   length.writeUInt32BE(body.length);
   socket.write(Buffer.concat([length, body]));
 }
 
-function onMessage(socket: Socket, listener: (value: unknown) => void): void {
+export function onMessage(socket: Socket, listener: (value: unknown) => void): void {
   let pending = Buffer.alloc(0);
   socket.on("data", (chunk) => {
     pending = Buffer.concat([pending, chunk]);
@@ -143,7 +143,7 @@ function networkedStore({ host, port }: ServerAddress, protocol: Protocol): Leas
   });
 }
 
-async function abortable<T>(call: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+export async function abortable<T>(call: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   let abort = (): void => undefined;
   const aborted = new Promise<never>((_, reject) => {
     abort = () => reject(signal?.reason as Error);

@@ -3,7 +3,7 @@ import { CreateTableCommand, DynamoDBClient, paginateQuery } from "@aws-sdk/clie
 import { Consumer, type ConsumerOptions, type LeasingConsumerOptions } from "@kc/core";
 import { DynamoDBStore } from "@kc/store-dynamodb";
 import { MysqlStore } from "@kc/store-mysql";
-import { PostgresStore } from "@kc/store-postgres";
+import { fromClient, PostgresStore } from "@kc/store-postgres";
 import { RedisStore } from "@kc/store-redis";
 import { SqliteStore } from "@kc/store-sqlite";
 import { Redis } from "ioredis";
@@ -129,9 +129,38 @@ function dynamodb(endpoint: string): DynamoDBClient {
 /** For so long a handler stands still in its middle, so that there is a middle to be killed in. */
 const middleMs = (): number => 10 * Math.random() ** 2;
 
+/** Transactions of a handler's own, as an ORM opens them. */
+class OwnTransactions {
+  readonly #pool: pg.Pool;
+
+  constructor(connectionString: string, idle_in_transaction_session_timeout: number) {
+    this.#pool = new pg.Pool({ connectionString, idle_in_transaction_session_timeout });
+    this.#pool.on("error", () => undefined);
+    this.#pool.on("connect", (client) => client.on("error", () => undefined));
+  }
+
+  async run(work: (client: pg.PoolClient) => Promise<void>): Promise<void> {
+    const client = await this.#pool.connect();
+    let isWhole = false;
+    try {
+      await client.query("BEGIN");
+      await work(client);
+      await client.query("COMMIT");
+      isWhole = true;
+    } finally {
+      // The server rolls back what is not committed.
+      client.release(!isWhole);
+    }
+  }
+
+  end(): Promise<void> {
+    return this.#pool.end();
+  }
+}
+
 /** The worker's side: each record has its effect in its batch's transaction, until the signal aborts. */
 export async function scanWithEffects(
-  { store: address, application, maxRecords }: TransactionTask,
+  { store: address, application, maxRecords, transaction }: TransactionTask,
   reading: Omit<ConsumerOptions, "store"> | Omit<LeasingConsumerOptions, "store">,
   signal: AbortSignal,
 ): Promise<void> {
@@ -147,7 +176,26 @@ export async function scanWithEffects(
   } else if (address.kind === "postgres") {
     const { connectionString: connection, table } = address;
     // A frozen process holds its locks for so long.
-    const store = new PostgresStore({ connection, table, transactionIdleMs: 1000 });
+    const idleMs = 1000;
+    const store = new PostgresStore({ connection, table, transactionIdleMs: idleMs });
+    if (transaction === "handler") {
+      const own = new OwnTransactions(connection, idleMs);
+      await new Consumer({ ...reading, store }).scanTransaction(
+        (records, { checkpoint }) =>
+          own.run(async (client) => {
+            for (const record of records) {
+              await client.query(once("$1", "$2"), [application, record.text()]);
+            }
+            await after(middleMs());
+            await checkpoint(fromClient(client));
+            await after(middleMs());
+          }),
+        { ...options, transaction },
+      );
+      await own.end();
+      await store.close();
+      return;
+    }
     await new Consumer({ ...reading, store }).scanTransaction(async (records, { tx }) => {
       for (const record of records) await tx.query(once("$1", "$2"), [application, record.text()]);
       await after(middleMs());

@@ -11,6 +11,8 @@ export interface TransactionTask {
   readonly application: string;
   /** Its name in the group. Undefined = it reads all shards, whoever else does. */
   readonly workerId?: string;
+  /** Who opens the transactions. The handler can on Postgres. */
+  readonly transaction: "store" | "handler";
   /** Of a batch. */
   readonly maxRecords: number;
 }
