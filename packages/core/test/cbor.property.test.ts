@@ -114,6 +114,77 @@ test("a page is what was written, its records' members in any order, lengths giv
   );
 });
 
+/** Members of a record in CBOR: some absent or null, in any order, with heads longer than they have to be. */
+const shape = fc.record({
+  order: fc.shuffledSubarray([0, 1, 2, 3, 4], { minLength: 5, maxLength: 5 }),
+  members: fc.tuple(
+    fc.constant("there"),
+    fc.constantFrom("there", "seconds", "null", "absent"),
+    fc.constant("there"),
+    fc.constantFrom("there", "null", "absent"),
+    fc.constantFrom("there", "null", "absent"),
+  ),
+  head: fc.constantFrom(0, 24, 25, 26, 27),
+  indefinite: fc.boolean(),
+});
+type Shape = typeof shape extends fc.Arbitrary<infer T> ? T : never;
+
+const shapedRecords = fc
+  .array(shape, { minLength: 1, maxLength: 3 })
+  .chain((shapes) => fc.array(fc.tuple(fc.constantFrom(...shapes), record), { maxLength: 40 }));
+
+test("the records of a page may each have other members, in an order of their own", () => {
+  fc.assert(
+    fc.property(shapedRecords, (records) => {
+      const page = map([["Records", listOf(records.map(([of, each]) => shaped(of, each)))]], false);
+      const { Records = [] } = asOutput(readCborReply(page));
+      expect(plain(Records)).toEqual(plain(records.map(([of, each]) => expected(of, each))));
+    }),
+  );
+});
+
+test("a mutated record is read alike behind one of its kind and behind another", () => {
+  const other = map(
+    [
+      ["Unknown", encoder.encode(1)],
+      ["SequenceNumber", encoder.encode("7")],
+      ["Data", encoder.encode(Buffer.of(7))],
+    ],
+    false,
+  );
+  const mutations = fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 7 })), {
+    minLength: 1,
+    maxLength: 3,
+  });
+  fc.assert(
+    fc.property(
+      shape,
+      fc.array(record, { minLength: 3, maxLength: 3 }),
+      mutations,
+      (of, given, at) => {
+        const records = given.map((each) => shaped(of, each));
+        for (const [index, bit] of at) records[2]![index % records[2]!.length]! ^= 1 << bit;
+        // Behind another one, it is searched for each member.
+        const apart = records.flatMap((each) => [other, each]);
+        const readPage = (list: readonly Uint8Array[]): unknown[] | "error" => {
+          try {
+            const { Records = [] } = asOutput(
+              readCborReply(map([["Records", listOf(list)]], false)),
+            );
+            return Records.map(plain);
+          } catch {
+            return "error";
+          }
+        };
+        const searched = readPage(apart);
+        const found = searched === "error" ? searched : searched.filter((_, i) => i % 2 === 1);
+        expect(readPage(records)).toEqual(found);
+      },
+    ),
+    { numRuns: 2000 },
+  );
+});
+
 test("a record without data, and bytes after the page, make no page", () => {
   const [good, bad] = [{ SequenceNumber: "1", Data: Buffer.of(1) }, { SequenceNumber: "2" }];
   expect(readCborReply(encoder.encode({ Records: [good] })).records.length).toBe(1);
@@ -167,6 +238,69 @@ function holdsTag(bytes: Uint8Array): boolean {
 /** Texts and bytes in chunks, which the library does not read. */
 function holdsChunks(bytes: Uint8Array): boolean {
   return bytes.some((byte) => byte === 0x5f || byte === 0x7f);
+}
+
+type RecordOf = typeof record extends fc.Arbitrary<infer T> ? T : never;
+
+const SHAPED = [
+  "SequenceNumber",
+  "ApproximateArrivalTimestamp",
+  "Data",
+  "PartitionKey",
+  "EncryptionType",
+];
+
+function shaped({ order, members, head, indefinite }: Shape, of: RecordOf): Buffer {
+  const millis = of.ApproximateArrivalTimestamp.getTime();
+  const arrival = members[1] === "seconds" ? Math.floor(millis / 1000) : millis;
+  const values = [
+    withHead(3, head, Buffer.from(of.SequenceNumber)),
+    encoder.encode(new Tag(arrival, 1)),
+    withHead(2, head, of.Data),
+    withHead(3, head, Buffer.from(of.PartitionKey)),
+    withHead(3, head, Buffer.from("KMS")),
+  ];
+  const present = order.filter((index) => members[index] !== "absent");
+  return map(
+    present.map((index) => [
+      SHAPED[index]!,
+      members[index] === "null" ? Buffer.of(0xf6) : values[index]!,
+    ]),
+    indefinite,
+  );
+}
+
+/** What `shaped` says. */
+function expected({ members }: Shape, of: RecordOf): object {
+  const millis = of.ApproximateArrivalTimestamp.getTime();
+  const arrival = members[1] === "seconds" ? Math.floor(millis / 1000) * 1000 : millis;
+  const isKnown = members[1] === "there" || members[1] === "seconds";
+  return {
+    SequenceNumber: of.SequenceNumber,
+    Data: of.Data,
+    ApproximateArrivalTimestamp: new Date(isKnown ? arrival : 0),
+    PartitionKey: members[3] === "there" ? of.PartitionKey : undefined,
+    ...(members[4] === "there" ? { EncryptionType: "KMS" } : {}),
+  };
+}
+
+/** A text or byte string whose length is written as `info` says, if it fits. */
+function withHead(type: number, info: number, content: Uint8Array): Buffer {
+  const bytes = { 24: 1, 25: 2, 26: 4, 27: 8 }[info];
+  if (bytes === undefined || content.length >= 256 ** bytes) {
+    return type === 2 ? encoder.encode(Buffer.from(content)) : textOf(content);
+  }
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64BE(BigInt(content.length));
+  return Buffer.concat([Buffer.of((type << 5) | info), length.subarray(8 - bytes), content]);
+}
+
+function textOf(content: Uint8Array): Buffer {
+  return encoder.encode(Buffer.from(content).toString());
+}
+
+function listOf(values: readonly Uint8Array[]): Buffer {
+  return Buffer.concat([Buffer.of(0x9f), ...values, Buffer.of(0xff)]);
 }
 
 function encoded(members: readonly [string, unknown][]): [string, Uint8Array][] {

@@ -121,6 +121,11 @@ export class CborReader {
     return this.#at;
   }
 
+  /** What comes before this was read by others. */
+  jump(at: number): void {
+    this.#at = at;
+  }
+
   readBytes(): Uint8Array {
     const length = this.readHead(BYTES);
     if (length === UNTIL_BREAK) return this.#chunks(BYTES);

@@ -3,28 +3,23 @@ import { ConsumerRecord } from "../../record.ts";
 import { beginsLikeAggregate } from "../aggregates/magic.ts";
 import type { PageRecords } from "../page-records.ts";
 import { ARRAY, BYTES, MAP, TEXT, type CborReader } from "./cbor-reader.ts";
-import { checkArrival } from "./records-reply.ts";
+import {
+  ARRIVAL,
+  arrivalOf,
+  DATA,
+  DIFFERENT,
+  FIELD_OF,
+  FIELDS,
+  NAMES,
+  NOT_THERE,
+  RecordTemplate,
+} from "./record-template.ts";
 
-/** In the order in which the service writes them. */
-const NAMES = [
-  "SequenceNumber",
-  "ApproximateArrivalTimestamp",
-  "Data",
-  "PartitionKey",
-  "EncryptionType",
-].map((name) => Buffer.from(name));
 const SEQUENCE_NUMBER = 0;
-const ARRIVAL = 1;
-const DATA = 2;
 
-/** Of each record: where its sequence number, data, key and encryption type begin and end. */
-const FIELDS = 8;
-/** By name. The arrival is a number, and is kept apart. */
-const FIELD_OF = [0, -1, 2, 4, 6];
 /** The names of the members that a record must have, and a digit. */
 const LEAST_RECORD_BYTES = 20;
 const MOST_DIGITS = 129;
-const NOT_THERE = -1;
 const EMPTY = new Uint8Array(0);
 
 /**
@@ -48,9 +43,10 @@ export class CborRecords implements PageRecords {
     const expected = Math.min(Math.max(length, 16), bytes.byteLength / LEAST_RECORD_BYTES + 1);
     this.#spans = new Int32Array(expected * FIELDS);
     this.#arrivals = new Float64Array(expected);
+    const template = new RecordTemplate(this.#bytes);
     for (let left = length; reader.hasMore(left, length); left -= 1) {
       if (this.#length === this.#arrivals.length) this.#grow();
-      this.#index(reader);
+      this.#index(reader, template);
     }
   }
 
@@ -125,22 +121,45 @@ export class CborRecords implements PageRecords {
     this.#arrivals = arrivals;
   }
 
-  /** Finds one record's members. */
-  #index(reader: CborReader): void {
+  /** Finds one record's members, and checks them. */
+  #index(reader: CborReader, template: RecordTemplate): void {
     const spans = this.#spans;
     const at = this.#length * FIELDS;
+    const end = template.read(reader.at, spans, at);
+    if (end === DIFFERENT) this.#search(reader, template, at);
+    else reader.jump(end);
+    const digits = spans[at + 1]! - spans[at]!;
+    if (digits < 1 || digits > MOST_DIGITS) throw new Error("no sequence number");
+    if (!template.areDigits(spans[at]!, spans[at + 1]!)) {
+      throw new Error("a sequence number is not made of digits");
+    }
+    if (spans[at + 2] === NOT_THERE) throw new Error("a record has no data");
+    this.#arrivals[this.#length] = template.arrival;
+    this.#payloadBytes += spans[at + 3]! - spans[at + 2]! + spans[at + 5]! - spans[at + 4]!;
+    this.#length += 1;
+  }
+
+  /** Looks at each member for its name. The record becomes the template, if it has nothing unusual. */
+  #search(reader: CborReader, template: RecordTemplate, at: number): void {
+    const spans = this.#spans;
+    const start = reader.at;
+    let isUsual = true;
+    template.clear();
+    template.arrival = NaN;
     spans.fill(NOT_THERE, at, at + FIELDS);
-    let arrival = NaN;
     const length = reader.readHead(MAP);
     for (let left = length; reader.hasMore(left, length); left -= 1) {
+      const nameAt = reader.at;
       const name = reader.readName(NAMES);
+      template.add(name, nameAt, reader.at - nameAt);
       if (name === ARRIVAL) {
-        arrival = arrivalOf(reader.readTime());
+        template.arrival = arrivalOf(reader.readTime());
         continue;
       }
       const type = name === DATA ? BYTES : TEXT;
       const isThere = name === SEQUENCE_NUMBER || name === DATA || reader.peekType() === type;
       if (name === NOT_THERE || !isThere) {
+        isUsual = false;
         if (name === NOT_THERE) reader.skipValue();
         else if (reader.readValue() !== null) throw new Error("a record's text is none");
         continue;
@@ -149,30 +168,6 @@ export class CborRecords implements PageRecords {
       spans[field] = reader.skipString(type);
       spans[field + 1] = reader.at;
     }
-    this.#checkDigits(spans[at]!, spans[at + 1]!);
-    if (spans[at + 2] === NOT_THERE) throw new Error("a record has no data");
-    this.#arrivals[this.#length] = arrival;
-    this.#payloadBytes += spans[at + 3]! - spans[at + 2]! + spans[at + 5]! - spans[at + 4]!;
-    this.#length += 1;
+    if (isUsual) template.take(start);
   }
-
-  #checkDigits(start: number, end: number): void {
-    if (end - start < 1 || end - start > MOST_DIGITS) throw new Error("no sequence number");
-    const bytes = this.#bytes;
-    for (let i = start; i < end; i += 1) {
-      const digit = bytes[i]! - 48;
-      if (digit < 0 || digit > 9) throw new Error("a sequence number is not made of digits");
-    }
-  }
-}
-
-/** Seconds reach this number in the year 5138, milliseconds reached it in 1973. */
-const FIRST_MILLISECONDS = 1e11;
-
-/** AWS writes whole milliseconds, under the tag for seconds; some emulators write seconds. */
-function arrivalOf(written: number | undefined): number {
-  if (written === undefined) return NaN;
-  const millis = Math.round(written >= FIRST_MILLISECONDS ? written : written * 1000);
-  checkArrival(millis);
-  return millis;
 }
