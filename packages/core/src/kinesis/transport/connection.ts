@@ -173,7 +173,7 @@ export class Connection {
   #read(bytes: number): boolean {
     try {
       const { body } = this.#exchange ?? {};
-      if (body?.room() === undefined) this.#readScratch(bytes);
+      if (body?.hasRoom !== true) this.#readScratch(bytes);
       else this.#readBody(this.#exchange!, body, bytes, body.took(bytes));
     } catch (error) {
       this.destroy(error as Error);

@@ -37,12 +37,14 @@ export class ReplyBody {
     return this.#chunked === undefined && this.#length === Infinity;
   }
 
-  /**
-   * Where the socket may write what comes next, and `BEYOND` of what follows the body; undefined = not
-   * into the body's own memory.
-   */
+  /** May the socket write what comes next into the body's own memory? */
+  get hasRoom(): boolean {
+    return this.#chunked === undefined && !this.done;
+  }
+
+  /** Where the socket may write what comes next, and `BEYOND` of what follows the body; undefined = nowhere. */
   room(): Uint8Array | undefined {
-    if (this.#chunked !== undefined || this.done) return undefined;
+    if (!this.hasRoom) return undefined;
     return this.#memory.room().subarray(0, this.#length - this.#memory.length + BEYOND);
   }
 

@@ -120,7 +120,9 @@ function watchMemory(
   headers: HttpMessage["headers"],
   watch: ReplyWatch,
 ): (bytes: number) => void {
-  return (bytes) => watch(statusCode >= 300 ? 0 : heldBytes(bytes, headers));
+  // Called with each piece of the body, of which a page has more than a hundred.
+  const held = statusCode >= 300 ? 0 : heldBytes(1, headers);
+  return (bytes) => watch(held * bytes);
 }
 
 function announcedBytes(headers: HttpMessage["headers"]): number {
