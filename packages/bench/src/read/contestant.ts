@@ -3,14 +3,15 @@ import { createInterface } from "node:readline";
 import { type Contestant, costOf } from "../rounds.ts";
 import { Endpoint } from "./canned.ts";
 import type { CannedPages } from "./canned-server.ts";
-import { consumer, sdkLoop } from "./contestants.ts";
+import { connectedConsumer, sdkLoop } from "./contestants.ts";
 import { kinesisReadable, kinesisStreams } from "./npm-peers.ts";
 import { rawSocket } from "./raw-socket.ts";
 
 const CONTESTANTS = {
-  consumer: (endpoint) => consumer(endpoint.client(), endpoint.total),
-  consumerOverTheSdksHttp: (endpoint) => consumer(endpoint.sdkClient(), endpoint.total),
-  consumerWireJson: (endpoint) => consumer(endpoint.client(), endpoint.total, { wire: "json" }),
+  consumer: (endpoint) => connectedConsumer(endpoint.client(), endpoint.total),
+  consumerOverTheSdksHttp: (endpoint) => connectedConsumer(endpoint.sdkClient(), endpoint.total),
+  consumerWireJson: (endpoint) =>
+    connectedConsumer(endpoint.client(), endpoint.total, { wire: "json" }),
   sdkLoop: (endpoint) => sdkLoop(endpoint.sdkClient(), endpoint.pages),
   rawSocket,
   "kinesis-readable": kinesisReadable,

@@ -1,3 +1,4 @@
+import { channel } from "node:diagnostics_channel";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   GetRecordsCommand,
@@ -6,6 +7,7 @@ import {
   type _Record as SdkRecord,
 } from "@aws-sdk/client-kinesis";
 import {
+  CHANNELS,
   Consumer,
   type Counter,
   type DeliveryOptions,
@@ -79,24 +81,40 @@ async function passTime(clock: FakeClock, scan: Promise<void>): Promise<void> {
   while (!over) await clock.advance(POLL_INTERVAL_MS);
 }
 
-/** What one writes by hand: all shards at once, each page after the other. */
+/** What one writes by hand: all shards at once, each page after the other. The iterators are not measured. */
 export function sdkLoop(client: KinesisClient, { shards, pages }: CannedPages): Contestant {
   return async (begin) => {
     let records = 0;
     const handle = (_record: SdkRecord): void => {
       records += 1;
     };
-    const readShard = async (index: number): Promise<void> => {
-      let ShardIterator = await firstIterator(client, index);
+    const readShard = async (first: string | undefined): Promise<void> => {
+      let ShardIterator = first;
       for (let page = 0; page < pages; page += 1) {
         const reply = await client.send(new GetRecordsCommand({ ShardIterator, Limit: 10_000 }));
         for (const record of reply.Records ?? []) handle(record);
         ShardIterator = reply.NextShardIterator;
       }
     };
+    const indices = Array.from({ length: shards }, (_, index) => index);
+    const iterators = await Promise.all(indices.map((index) => firstIterator(client, index)));
     begin();
-    await Promise.all(Array.from({ length: shards }, (_, index) => readShard(index)));
+    await Promise.all(iterators.map(readShard));
     return { records };
+  };
+}
+
+/** A consumer over a connection: it is measured from its first request for records on, as the others are. */
+export function connectedConsumer(...given: Parameters<typeof consumer>): Contestant {
+  const read = consumer(...given);
+  return async (begin) => {
+    const polls = channel(`tracing:${CHANNELS.poll}:start`);
+    const onPoll = (): void => {
+      polls.unsubscribe(onPoll);
+      begin();
+    };
+    polls.subscribe(onPoll);
+    return read(() => {});
   };
 }
 

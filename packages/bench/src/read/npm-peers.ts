@@ -33,23 +33,30 @@ function load(name: string): unknown {
   return createRequire(join(DIRECTORY, "package.json"))(name);
 }
 
-function oldClient({ url, agent }: Endpoint): OldClient {
+/** @param onFirst called before its first GetRecords */
+function oldClient({ url, agent }: Endpoint, onFirst: () => void): OldClient {
   const { Kinesis } = load("aws-sdk") as { Kinesis: new (options: object) => OldClient };
-  return new Kinesis({
+  const client = new Kinesis({
     endpoint: url,
     region: "us-east-1",
     accessKeyId: "bench",
     secretAccessKey: "bench",
     httpOptions: { agent },
   });
+  const { getRecords } = client;
+  client.getRecords = (...given) => {
+    client.getRecords = getRecords;
+    onFirst();
+    return client.getRecords(...given);
+  };
+  return client;
 }
 
 export function kinesisReadable(endpoint: Endpoint): Contestant {
   const { total } = endpoint;
   const open = load("kinesis-readable") as (...given: unknown[]) => Emitter;
   return async (begin) => {
-    const client = oldClient(endpoint);
-    begin();
+    const client = oldClient(endpoint, begin);
     await new Promise<void>((resolve, reject) => {
       let records = 0;
       for (let shard = 0; shard < endpoint.pages.shards; shard += 1) {
@@ -75,8 +82,7 @@ export function kinesisStreams(endpoint: Endpoint): Contestant {
     KinesisReadable: new (client: OldClient, stream: string, options: object) => Emitter;
   };
   return async (begin) => {
-    const client = oldClient(endpoint);
-    begin();
+    const client = oldClient(endpoint, begin);
     await new Promise<void>((resolve, reject) => {
       let records = 0;
       new KinesisReadable(client, STREAM, { interval: 0, ShardIteratorType: "TRIM_HORIZON" })
