@@ -143,7 +143,7 @@ test("the records of a page may each have other members, in an order of their ow
     fc.property(shapedRecords, (records) => {
       const page = map([["Records", listOf(records.map(([of, each]) => shaped(of, each)))]], false);
       const { Records = [] } = asOutput(readCborReply(page));
-      expect(plain(Records)).toEqual(plain(records.map(([of, each]) => expected(of, each))));
+      expect(plain(Records)).toEqual(plain(records.map(([of, each]) => meaning(of, each))));
     }),
   );
 });
@@ -282,7 +282,7 @@ function shaped({ order, members, head, indefinite }: Shape, of: RecordOf): Buff
 }
 
 /** What `shaped` says. */
-function expected({ members }: Shape, of: RecordOf): object {
+function meaning({ members }: Shape, of: RecordOf): object {
   const millis = of.ApproximateArrivalTimestamp.getTime();
   const arrival = members[1] === "seconds" ? Math.floor(millis / 1000) * 1000 : millis;
   const isKnown = members[1] === "there" || members[1] === "seconds";
