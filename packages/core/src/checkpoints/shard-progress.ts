@@ -56,6 +56,7 @@ export class ShardProgress {
   #whole: string | undefined;
   /** What is done beyond the position. */
   #ahead: (position: Position) => string | undefined = () => undefined;
+  #ends: (position: Position) => boolean = () => false;
   /** Set by the shard's end. */
   #end: Checkpoint | undefined;
   #dirtySince: number | undefined;
@@ -97,6 +98,16 @@ export class ShardProgress {
   /** What is known to be done beyond a position, which the watermark is at or before: see `Checkpoint`. */
   aheadOf(position: Position): string | undefined {
     return this.#ahead(position);
+  }
+
+  /** Who knows which user records are the last of their aggregates. */
+  endsFrom(source: (position: Position) => boolean): void {
+    this.#ends = source;
+  }
+
+  /** Is the record, which is in flight, the last one of its stream record? With it that is done. */
+  endsStreamRecord(position: Position): boolean {
+    return position.subSequenceNumber === undefined || this.#ends(position);
   }
 
   /** What the store has acknowledged. */

@@ -71,6 +71,7 @@ class Batches implements Delivery {
       onPageOver: () => this.#pump.wake(),
       onDue: () => this.#pump.resume(),
     });
+    shard.progress.endsFrom((position) => this.#tracker.endsStreamRecord(position));
     this.#failures = new Failures(shard, policy, source, {
       onHeld: (record) => {
         this.#intake.hold(record);

@@ -1,3 +1,4 @@
+import type { Position } from "../checkpoints/position.ts";
 import type { ShardProgress } from "../checkpoints/shard-progress.ts";
 import type { RecordCursor } from "../reading/record-cursor.ts";
 import type { Page, PageMemory } from "../reading/shard-reader.ts";
@@ -65,6 +66,19 @@ export class Tracker implements OpenRecords {
   /** The first page that is not finished. */
   get oldest(): PageAge | undefined {
     return this.#pages[0];
+  }
+
+  /** Is this record, which is in flight, the last one of its stream record? */
+  endsStreamRecord({ sequenceNumber, subSequenceNumber }: Position): boolean {
+    const mask = this.#states.length - 1;
+    for (let ordinal = this.#low; ordinal < this.#next; ordinal += 1) {
+      const slot = ordinal & mask;
+      const isIt =
+        this.#sequenceNumbers[slot] === sequenceNumber &&
+        this.#subSequenceNumbers[slot] === subSequenceNumber;
+      if (isIt) return this.#ends[slot] === 1;
+    }
+    return false;
   }
 
   /** The number of the record that started last; undefined = none has. */

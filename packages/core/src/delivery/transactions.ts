@@ -1,6 +1,11 @@
 import { backoffMs } from "../backoff.ts";
 import { fixedPatience } from "../checkpoints/patience.ts";
-import { checkpointAt, positionOf, type Checkpoint } from "../checkpoints/position.ts";
+import {
+  checkpointAt,
+  positionOf,
+  type Checkpoint,
+  type Position,
+} from "../checkpoints/position.ts";
 import { StoreCalls } from "../checkpoints/store-calls.ts";
 import type { TransactionalWrite } from "../checkpoints/transactional-store.ts";
 import { isAtOrBeyond } from "../checkpoints/write-outcome.ts";
@@ -166,15 +171,22 @@ class Transactions {
 
   /** Of these records, in one transaction. */
   #write(records: readonly (ConsumerRecord | DeadLetter)[]): TransactionalWrite {
-    const { shardId, fence, progress } = this.#shard;
-    const last = positionOf(records.at(-1)!);
-    // Whatever lies before the last stream record is done with it.
-    const before = records.findLast(({ sequenceNumber: n }) => n !== last.sequenceNumber);
-    const wholeSequenceNumber = before?.sequenceNumber ?? progress.wholeSequenceNumber;
-    const ahead = progress.aheadOf(last);
-    const checkpoint = checkpointAt({ ...last, wholeSequenceNumber }, ahead);
+    const { shardId, fence } = this.#shard;
+    const checkpoint = this.#checkpoint(records, positionOf(records.at(-1)!));
     const write = { shardId, from: positionOf(records[0]!), checkpoint };
     return fence === undefined ? write : { ...write, fence };
+  }
+
+  /** Whatever lies before the last stream record is done with it, and with its last user record it is, too. */
+  #checkpoint(records: readonly (ConsumerRecord | DeadLetter)[], last: Position): Checkpoint {
+    const { progress } = this.#shard;
+    const { sequenceNumber } = last;
+    if (progress.endsStreamRecord(last)) {
+      return checkpointAt({ sequenceNumber }, progress.aheadOf({ sequenceNumber }));
+    }
+    const before = records.findLast(({ sequenceNumber: n }) => n !== sequenceNumber);
+    const wholeSequenceNumber = before?.sequenceNumber ?? progress.wholeSequenceNumber;
+    return checkpointAt({ ...last, wholeSequenceNumber }, progress.aheadOf(last));
   }
 
   /**
