@@ -6,6 +6,7 @@ import {
   PutRecordCommand,
   SplitShardCommand,
 } from "@aws-sdk/client-kinesis";
+import { aggregate } from "@kc/aggregator";
 import { Consumer } from "@kc/core";
 import { startEmulator, type Emulator } from "@kc/emulator";
 import { createConnection } from "mysql2/promise";
@@ -160,6 +161,41 @@ describe.for(VERSIONS)("the Go library %s", { skip: WHY_NOT !== undefined }, (ve
       expect(await readByUs(ours, emulator, application, left.length)).toStrictEqual(left);
     },
   );
+
+  test.for(Object.keys(PLACES))(
+    "on %s: it repeats an aggregate that we have done in part, and we nothing of its",
+    { timeout: 900_000 },
+    async (kind) => {
+      const program = await (building ??= buildGoConsumer(version));
+      const application = name();
+      const { ours, ...place } = await PLACES[kind]!();
+      const emulator = await startEmulator({ quotas: false });
+      onTestFinished(() => emulator.close());
+      const stream = new Stream(emulator);
+      await stream.create(2);
+      const ids = [shardId(0), shardId(1)] as const;
+
+      // One shard that begins with an aggregate, and one with a record before it.
+      await stream.put(ids[0], 1);
+      const first = await stream.putAggregate(ids[0], 5);
+      await stream.put(ids[0], 1);
+      const second = await stream.putAggregate(ids[1], 4);
+      const inside = new Set([`${ids[0]} 0.3`, `${ids[1]} 1.2`]);
+      const done = [...stream.since(ids[0], 0).slice(0, 3), ...stream.since(ids[1], 0).slice(0, 2)];
+      expect(await stopInside(ours, emulator, application, inside)).toStrictEqual(done);
+
+      // Go sees each aggregate as one record.
+      const task = { ...place, application, stream: StreamName, endpoint: emulator.url };
+      const byGo = await readByGo(program, task);
+      expect(byGo.failures).toStrictEqual([]);
+      const whole = [`${ids[0]} ${first}`, ...stream.since(ids[0], 6), `${ids[1]} ${second}`];
+      expect(byGo.records).toStrictEqual(whole);
+
+      for (const id of ids) await stream.putAggregate(id, 2);
+      const left = [...stream.since(ids[0], 7), ...stream.since(ids[1], 4)];
+      expect(await readByUs(ours, emulator, application, left.length)).toStrictEqual(left);
+    },
+  );
 });
 
 const shardId = (n: number): string => `shardId-${String(n).padStart(12, "0")}`;
@@ -178,21 +214,35 @@ class Stream {
   }
 
   async put(id: string, count: number): Promise<void> {
+    for (let n = 0; n < count; n += 1) await this.#putOne(id, this.#next(id).data);
+  }
+
+  /** So many user records in one record: its number. */
+  async putAggregate(id: string, count: number): Promise<string> {
+    const records = Array.from({ length: count }, () => this.#next(id));
+    const explicitHashKey = await this.#hashKeyOf(id);
+    const [packed] = aggregate(records.map((record) => ({ ...record, explicitHashKey })));
+    return this.#putOne(id, packed!.entry.Data!);
+  }
+
+  #next(id: string): { readonly partitionKey: string; readonly data: Uint8Array } {
+    const all = this.#put.get(id) ?? [];
+    const text = `${Number(id.slice(-3))}.${all.length}`;
+    this.#put.set(id, [...all, `${id} ${text}`]);
+    return { partitionKey: "any", data: Buffer.from(text) };
+  }
+
+  async #putOne(id: string, Data: Uint8Array): Promise<string> {
+    const ExplicitHashKey = await this.#hashKeyOf(id);
+    const { SequenceNumber } = await this.#kinesis.send(
+      new PutRecordCommand({ StreamName, Data, PartitionKey: "any", ExplicitHashKey }),
+    );
+    return SequenceNumber!;
+  }
+
+  async #hashKeyOf(id: string): Promise<string> {
     const { Shards = [] } = await this.#kinesis.send(new ListShardsCommand({ StreamName }));
-    const range = Shards.find(({ ShardId }) => ShardId === id)!.HashKeyRange!;
-    for (let n = 0; n < count; n += 1) {
-      const all = this.#put.get(id) ?? [];
-      const data = `${Number(id.slice(-3))}.${all.length}`;
-      await this.#kinesis.send(
-        new PutRecordCommand({
-          StreamName,
-          Data: Buffer.from(data),
-          PartitionKey: "any",
-          ExplicitHashKey: range.StartingHashKey!,
-        }),
-      );
-      this.#put.set(id, [...all, `${id} ${data}`]);
-    }
+    return Shards.find(({ ShardId }) => ShardId === id)!.HashKeyRange!.StartingHashKey!;
   }
 
   async split(id: string): Promise<void> {
@@ -210,6 +260,39 @@ class Stream {
   since(id: string, first: number): readonly string[] {
     return (this.#put.get(id) ?? []).slice(first);
   }
+}
+
+/** The handler fails at these records, once it is at all of them: what was handled before. */
+async function stopInside(
+  address: StoreAddress,
+  { kinesis }: Emulator,
+  application: string,
+  ends: ReadonlySet<string>,
+): Promise<readonly string[]> {
+  const { store, close } = openStore(address);
+  await store.setup?.();
+  const records: string[] = [];
+  let left = ends.size;
+  let fail = (): void => {};
+  const atAll = new Promise<never>((_resolve, reject) => {
+    fail = () => reject(new Error("it ends here"));
+  });
+  const consumer = new Consumer({
+    stream: StreamName,
+    application,
+    store,
+    client: kinesis,
+    start: "TRIM_HORIZON",
+  });
+  const scanning = consumer.scan(async (record) => {
+    const text = `${record.shardId} ${record.text()}`;
+    if (!ends.has(text)) return void records.push(text);
+    if ((left -= 1) === 0) fail();
+    await atAll;
+  });
+  await expect(scanning).rejects.toMatchObject({ code: "HANDLER_FAILED" });
+  await close();
+  return records.toSorted((a, b) => a.slice(0, 20).localeCompare(b.slice(0, 20)));
 }
 
 /** Stops once that many records were handled and every ended shard's end is stored. */

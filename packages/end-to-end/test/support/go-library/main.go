@@ -1,11 +1,12 @@
 // Reads a stream by the Go library github.com/harlow/kinesis-consumer, with its checkpoints in one of its
-// stores, and prints "R shard data" for each record. Ends once no record has come for two seconds.
+// stores, and prints "R shard data" for each record, with the number of an aggregate in the place of its data. Ends once no record has come for two seconds.
 package main
 
 import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -78,7 +79,11 @@ func main() {
 		mutex.Lock()
 		defer mutex.Unlock()
 		timer.Reset(quiet)
-		fmt.Println("R", record.ShardID, string(record.Data))
+		data := string(record.Data)
+		if strings.HasPrefix(data, "\xf3\x89\x9a\xc2") {
+			data = *record.SequenceNumber
+		}
+		fmt.Println("R", record.ShardID, data)
 		return nil
 	})
 	if err != nil && ctx.Err() == nil {
