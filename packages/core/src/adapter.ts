@@ -12,7 +12,7 @@ export { checkClaim, checkScope, namespaceOf } from "./checkpoints/namespace.ts"
 export { isSequenceNumber } from "./checkpoints/position.ts";
 export { RefusalGrace } from "./checkpoints/refusal-grace.ts";
 export { misused } from "./checkpoints/transaction-misuse.ts";
-export { TransactionTurns } from "./checkpoints/transaction-turns.ts";
+export { TransactionTurns, turnsOf } from "./checkpoints/transaction-turns.ts";
 export { unlessAborted } from "./deadline.ts";
 export { batches } from "./delivery/batches.ts";
 export { checkListOptions } from "./delivery/dead-letter-list.ts";

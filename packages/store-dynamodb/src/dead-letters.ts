@@ -29,7 +29,7 @@ import type { Client } from "./client.ts";
 import { inParallel } from "./parallel.ts";
 import type { Item } from "./rows.ts";
 import { setUpTable, type TableShape } from "./schema.ts";
-import { MOST_ITEMS, type DynamoTransaction } from "./transaction.ts";
+import { CollectedItems, MOST_ITEMS, type DynamoTransaction } from "./transaction.ts";
 
 /** An item has at most 400 KB, with the names of its attributes. */
 const LIMITS: LetterLimits = { most: 100, maxBytes: 4_000_000, maxRowBytes: 350_000 };
@@ -58,6 +58,7 @@ export class DynamoDBDeadLetters
       return this.send(letters, { signal: new AbortController().signal });
     }
     tx.write(...rows.map((row) => ({ Put: this.#letters.putOf(row) })));
+    if (tx instanceof CollectedItems) tx.explain = (error) => this.#letters.explained(error);
   }
 }
 
@@ -162,14 +163,19 @@ export class DynamoDBLetters implements LetterStatements {
     try {
       return await this.#client.read<Output>(command, options);
     } catch (error) {
-      if (!KcError.is(error) || error.code !== "STORE_SCHEMA") throw error;
-      const { retryable, cause } = error;
-      throw new StoreError(
-        error.code,
-        `${this.where}: it is missing, or has other keys. ${this.#shape.definition}`,
-        { retryable, cause },
-      );
+      throw this.explained(error);
     }
+  }
+
+  /** With the table's definition, if that is what it lacks. */
+  explained(error: unknown): unknown {
+    if (!KcError.is(error) || error.code !== "STORE_SCHEMA") return error;
+    const { retryable, cause } = error;
+    return new StoreError(
+      error.code,
+      `${this.where}: it is missing, or has other keys. ${this.#shape.definition}`,
+      { retryable, cause },
+    );
   }
 }
 

@@ -20,6 +20,8 @@ export const MOST_ITEMS = 97;
 
 export class CollectedItems implements DynamoTransaction {
   readonly items: TransactWriteItem[] = [];
+  /** What is thrown of the items' failure: what the SDK threw, unless they are the store's letters. */
+  explain: (error: StoreError) => unknown = ({ cause }) => cause;
   readonly #shardId: string;
   #isOver = false;
 

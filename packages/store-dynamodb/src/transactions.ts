@@ -25,6 +25,8 @@ const UNKNOWN_OUTCOME: ReadonlySet<string> = new Set(["STORE_UNAVAILABLE", "STOR
 interface Request {
   readonly command: object;
   readonly items: readonly TransactWriteItem[];
+  /** What is thrown of their failure. */
+  readonly explain: (error: StoreError) => unknown;
   /** How many actions are the store's own, and which of them is the shard's. */
   readonly own: number;
   readonly shard: number;
@@ -74,7 +76,7 @@ export class Transactions {
     } finally {
       tx.end();
     }
-    const result = await this.#commit(scope, write, tx.items, { signal: stop });
+    const result = await this.#commit(scope, write, tx, { signal: stop });
     return result.outcome === "written" ? { outcome: "committed", value } : result;
   }
 
@@ -82,7 +84,7 @@ export class Transactions {
   async #commit(
     scope: StoreScope,
     write: TransactionalWrite,
-    items: readonly TransactWriteItem[],
+    { items, explain }: CollectedItems,
     options: CallOptions,
   ): Promise<CheckpointInResult> {
     const { shardId, fence, from } = write;
@@ -93,7 +95,7 @@ export class Transactions {
     let failure: Refused["failure"];
     if (claimed) {
       const command = statements.advanceWith(partition, write, items);
-      const request = { command, items, own: 1, shard: 0 };
+      const request = { command, items, explain, own: 1, shard: 0 };
       const refused = await this.#send(scope, shardId, request, options);
       if (refused === undefined) return { outcome: "written" };
       item = refused.own[0]?.item;
@@ -116,7 +118,7 @@ export class Transactions {
         isDone ? [] : items,
       );
       const { lease, shard, application } = statements.ACTION;
-      const request = { command, items: isDone ? [] : items, own: claimed ? 2 : 3, shard };
+      const request = { command, items: isDone ? [] : items, explain, own: claimed ? 2 : 3, shard };
       const refused = await this.#send(scope, shardId, request, options);
       if (refused === undefined) {
         return isDone ? { outcome: "already-done", stored } : { outcome: "written" };
@@ -133,6 +135,15 @@ export class Transactions {
     );
   }
 
+  /** DynamoDB names the table that a right is lacking on. In doubt it is the store's: no record is to blame. */
+  #isOfTheirs({ message }: StoreError, items: readonly TransactWriteItem[]): boolean {
+    const tables = items.flatMap((item) =>
+      Object.values(item).map(({ TableName }) => nameOf(TableName)),
+    );
+    const own = nameOf(this.#client.table);
+    return tables.some((name) => name !== own && message.split(/[^\w.-]/).includes(name));
+  }
+
   /**
    * Undefined = it was written. An item of the user's may fail because an earlier try of the same work,
    * whose answer was lost, has stored it: the shard is looked at before it counts as the work's failure.
@@ -140,7 +151,7 @@ export class Transactions {
   async #send(
     scope: StoreScope,
     shardId: string,
-    { command, items, own, shard }: Request,
+    { command, items, explain, own, shard }: Request,
     options: CallOptions,
   ): Promise<Refused | undefined> {
     try {
@@ -151,11 +162,17 @@ export class Transactions {
       const refusals = refusalsOf(error.cause)?.slice(0, own) ?? [];
       if (refusals.some(({ failed }) => failed)) return { own: refusals, failure: undefined };
       if (items.length === 0 || UNKNOWN_OUTCOME.has(error.code)) throw error;
+      if (error.code === "STORE_ACCESS_DENIED" && !this.#isOfTheirs(error, items)) throw error;
       const look = statements.readCommitted(this.#namespaces.partition(scope), shardId);
       const { Responses } = await this.#client.read<TransactGetItemsCommandOutput>(look, options);
       const found: (Refusal | undefined)[] = [];
       found[shard] = { failed: false, item: Responses?.[0]?.Item };
-      return { own: found, failure: { error: error.cause } };
+      return { own: found, failure: { error: explain(error) } };
     }
   }
+}
+
+/** Of a table's name or ARN. */
+function nameOf(table: string | undefined): string {
+  return table?.split("/").at(-1) ?? "";
 }

@@ -69,6 +69,17 @@ test.each([
   expect(await store.getCheckpoint(scope, shardId)).toStrictEqual(at(3));
 });
 
+test("letters in a transaction whose table is missing are refused with its definition", async () => {
+  const { store } = await openTable();
+  const letters = store.deadLetters();
+  const write = { shardId, from: { sequenceNumber: number(1) }, checkpoint: at(3) };
+  const sending = store.transact(scope, write, (tx) => letters.sendIn(tx, [LETTER]));
+  await expect(sending).rejects.toMatchObject({
+    code: "STORE_SCHEMA",
+    message: expect.stringContaining("AWS::DynamoDB::Table"),
+  });
+});
+
 test("a table whose dead letters' name would be too long has none", () => {
   const store = new DynamoDBStore({ table: "t".repeat(243) });
   expect(() => store.deadLetters()).toThrow(/longer than a table's name can be/);

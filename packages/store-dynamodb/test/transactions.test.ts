@@ -137,6 +137,29 @@ describe("an item of the handler's that is refused", () => {
     });
   });
 
+  test("for a right that is lacking is the handler's failure if its own table is named, and else the store's", async () => {
+    const { store, service, table } = await opened();
+    const put = (tx: DynamoTransaction): void =>
+      tx.write({ Put: { TableName: "kc-theirs", Item: { id: { S: "1" } } } });
+    const denied = (name: string): string => {
+      const type = "com.amazon.coral.service#AccessDeniedException";
+      const message = `User: arn:aws:iam::1:user/u is not authorized to perform: dynamodb:PutItem on resource: arn:aws:dynamodb:eu-west-1:1:table/${name} because no identity-based policy allows it`;
+      return JSON.stringify({ ["__type"]: type, message });
+    };
+    for (const [name, expected] of [
+      ["kc-theirs", { name: "AccessDeniedException" }],
+      [table.name, { code: "STORE_ACCESS_DENIED" }],
+    ] as const) {
+      service.fault = (operation) =>
+        operation === "TransactWriteItems"
+          ? { error: "AccessDeniedException", body: denied(name) }
+          : undefined;
+      expect(await failure(store.transact(scope, writeOf(1, 3), put)), name).toMatchObject(
+        expected,
+      );
+    }
+  });
+
   test("for its form is the handler's failure", async () => {
     const { store, table } = await opened();
     const answer = store.transact(scope, writeOf(1, 3), (tx) =>

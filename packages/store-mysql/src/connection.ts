@@ -1,7 +1,7 @@
 import { setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { ConfigError, StoreError, type CallOptions } from "@kc/core";
-import { CallLimit, RefusalGrace } from "@kc/core/adapter";
+import { CallLimit, RefusalGrace, TransactionTurns, turnsOf } from "@kc/core/adapter";
 import type { PoolOptions } from "mysql2/promise";
 import {
   discard,
@@ -58,8 +58,13 @@ export class Connection {
   };
   #closed: Promise<void> | undefined;
 
+  /** Of transactions of handlers. */
+  readonly turns: TransactionTurns;
+
   constructor(options: CheckedOptions) {
     this.#options = options;
+    const { source } = options;
+    this.turns = "pool" in source ? turnsOf(source.pool) : new TransactionTurns();
     setMaxListeners(0, this.#closing.signal); // each call under way listens
   }
 

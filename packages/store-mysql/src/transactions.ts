@@ -7,14 +7,7 @@ import {
   type TransactionalWrite,
   type TransactionResult,
 } from "@kc/core";
-import {
-  joined,
-  lend,
-  misused,
-  transactionOutcome,
-  TransactionTurns,
-  unlessAborted,
-} from "@kc/core/adapter";
+import { joined, lend, misused, transactionOutcome, unlessAborted } from "@kc/core/adapter";
 import type { PoolConnection } from "mysql2/promise";
 import type { Calls } from "./calls.ts";
 import { FREE } from "./checkpoints.ts";
@@ -54,7 +47,6 @@ interface Statements {
 export class Transactions {
   readonly #connection: Connection;
   readonly #calls: Calls;
-  readonly #turns = new TransactionTurns();
 
   constructor(connection: Connection, calls: Calls) {
     this.#connection = connection;
@@ -78,8 +70,8 @@ export class Transactions {
     write: TransactionalWrite,
     work: (tx: PoolConnection) => Value | PromiseLike<Value>,
   ): Promise<TransactionResult<Value>> {
-    const { mostTransactions } = this.#connection;
-    const endTurn = await this.#turns.take(mostTransactions, stop);
+    const { mostTransactions, turns } = this.#connection;
+    const endTurn = await turns.take(mostTransactions, stop);
     try {
       return await this.#calls.inPlace(scope, [write], { signal: stop }, async (place) => {
         const session = await this.#connection.begin(stop);

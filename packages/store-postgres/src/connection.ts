@@ -1,7 +1,7 @@
 import { setMaxListeners } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
 import { ConfigError, StoreError, type CallOptions, type KcError } from "@kc/core";
-import { CallLimit, RefusalGrace } from "@kc/core/adapter";
+import { CallLimit, RefusalGrace, TransactionTurns, turnsOf } from "@kc/core/adapter";
 import {
   giveBack,
   rowsOf,
@@ -48,6 +48,8 @@ export class Connection {
   readonly #pool: PostgresPool;
   /** Where transactions of handlers take their connections from. */
   readonly #sessions: PostgresPool;
+  /** Of transactions of handlers. */
+  readonly turns: TransactionTurns;
   readonly #end: () => Promise<void>;
   readonly #timeoutMs: number;
   readonly #maxTransactions: number;
@@ -63,10 +65,12 @@ export class Connection {
     setMaxListeners(0, this.#closing.signal); // each call under way listens
     if ("pool" in source) {
       this.#pool = this.#sessions = source.pool;
+      this.turns = turnsOf(source.pool);
       this.#end = async () => undefined;
     } else {
       const own = new OwnPool(source.connection, timeoutMs, CALLS);
       const sessions = new OwnPool(source.connection, timeoutMs, maxTransactions);
+      this.turns = new TransactionTurns();
       this.#pool = own.pool;
       this.#sessions = sessions.pool;
       this.#end = async () => {

@@ -8,15 +8,7 @@ import {
   type TransactionalWrite,
   type TransactionResult,
 } from "@kc/core";
-import {
-  errorsIn,
-  isAtOrBeyond,
-  joined,
-  lend,
-  misused,
-  TransactionTurns,
-  unlessAborted,
-} from "@kc/core/adapter";
+import { errorsIn, isAtOrBeyond, joined, lend, misused, unlessAborted } from "@kc/core/adapter";
 import type { Calls, Place } from "./calls.ts";
 import type { PostgresRows, PostgresTransaction } from "./client.ts";
 import { sqlState } from "./errors.ts";
@@ -36,7 +28,6 @@ const IN_TRANSACTION = "now() < statement_timestamp()";
 export class Transactions {
   readonly #calls: Calls;
   readonly #idleMs: number;
-  readonly #turns = new TransactionTurns();
 
   /** @param idleMs the server ends a transaction that waits so long for its next statement */
   constructor(calls: Calls, idleMs: number) {
@@ -62,7 +53,7 @@ export class Transactions {
     work: (tx: PostgresTransaction) => Value | PromiseLike<Value>,
   ): Promise<TransactionResult<Value>> {
     const { connection } = this.#calls;
-    const endTurn = await this.#turns.take(connection.mostTransactions, stop);
+    const endTurn = await connection.turns.take(connection.mostTransactions, stop);
     try {
       const session = await connection.begin(this.#idleMs, stop);
       try {

@@ -236,6 +236,23 @@ test("transactions that hold all connections they may have leave two for heartbe
   expect(answers.map(({ outcome }) => outcome)).toEqual(Array(6).fill("committed"));
 });
 
+test("two stores on one pool leave two of its connections together", async () => {
+  const { store, pool, schema } = await opened({}, 4);
+  const other = new PostgresStore({ pool, schema });
+  let letGo = (): void => {};
+  const held = new Promise<void>((resolve) => (letGo = resolve));
+  const all = [store, other, store, other].map((each, n) =>
+    each.transact(SCOPE, upTo(3, `shard-${n}`), () => held),
+  );
+  expect(await other.setCheckpoint(SCOPE, at(1, "other"))).toMatchObject({ outcome: "written" });
+  expect(pool.totalCount - pool.idleCount).toBe(2);
+  letGo();
+  expect((await Promise.all(all)).map(({ outcome }) => outcome)).toEqual(
+    Array(4).fill("committed"),
+  );
+  await other.close();
+});
+
 test("a transaction that waits for its turn ends by its signal, and the next one gets the turn", async () => {
   const { store } = await opened({}, 3);
   let letGo = (): void => {};

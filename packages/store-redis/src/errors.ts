@@ -49,7 +49,11 @@ export const REPLY_CODES: readonly (readonly [string, StoreFailure])[] = [
   ],
   [
     "CROSSSLOT",
-    lastingFailure("STORE_FAILED", "the keys of a shard are not in one slot: please report it"),
+    lastingFailure(
+      "STORE_FAILED",
+      "the keys of a call are in several slots, and the client did not say that the server is a cluster: hand in " +
+        "a Cluster client, or give the store a keyPrefix with a hash tag, and a handler's keys the same one: tx.key(name)",
+    ),
   ],
 ];
 const BY_CODE = new Map(REPLY_CODES);

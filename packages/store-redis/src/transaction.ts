@@ -96,8 +96,9 @@ export class CollectedCommands implements RedisTransaction {
     if (own.includes(key)) throw this.#misused(`${command}: that key is the store's own`);
     if (isCluster && slotTextOf(key) !== slotTextOf(own[1])) {
       throw this.#misused(
-        `${command}: in a cluster all keys of a transaction are in the shard's slot: make them by ` +
-          "tx.key(name), or give the store a keyPrefix with a hash tag, and your keys the same one",
+        `${command} ${key}: in a cluster all keys of a transaction are in the shard's slot, that is, have its ` +
+          `hash tag {${slotTextOf(own[1])}}: make them by tx.key(name), or give the store a keyPrefix with a ` +
+          "hash tag, and your keys the same one",
       );
     }
   }

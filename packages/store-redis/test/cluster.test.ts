@@ -96,7 +96,7 @@ describe("a transaction's slot", () => {
     const error = await failure(other);
     expect(error).toMatchObject({
       code: "TRANSACTION_MISUSED",
-      message: expect.stringContaining("tx.key"),
+      message: expect.stringMatching(/RPUSH list: .*\{.+\}.*tx\.key/),
     });
     const sent = await store.transact(scope, write, (tx) => {
       tx.command("RPUSH", tx.key("list"), "a");

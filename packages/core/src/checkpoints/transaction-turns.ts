@@ -1,3 +1,12 @@
+const OF_POOLS = new WeakMap<object, TransactionTurns>();
+
+/** Of a pool that was handed in: stores that share it share its connections, and so its turns. */
+export function turnsOf(pool: object): TransactionTurns {
+  const turns = OF_POOLS.get(pool) ?? new TransactionTurns();
+  OF_POOLS.set(pool, turns);
+  return turns;
+}
+
 /** Lets so many transactions go on at once. The others wait: first come, first served. */
 export class TransactionTurns {
   readonly #waiting: (() => void)[] = [];
