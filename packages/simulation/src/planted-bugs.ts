@@ -290,8 +290,8 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   "a checkpoint says of a record in hand that it is done": [
     {
       file: "core/delivery/beyond.js",
-      find: "runs.add(number, sub, ends, done)",
-      replace: "runs.add(number, sub, ends, true)",
+      find: "runs.add(sequenceNumber, sub, ends, done)",
+      replace: "runs.add(sequenceNumber, sub, ends, true)",
     },
   ],
   "a key that is not held up by its failed record": [
