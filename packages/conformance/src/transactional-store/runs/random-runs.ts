@@ -11,7 +11,7 @@ const MACHINES = 3;
 const RUNS_A_HARNESS = 50;
 
 export interface RandomRunsOptions {
-  /** How many stories are told. @default the environment's RUNS, or 10 */
+  /** How many stories are told. @default the environment's RUNS, or 6 */
   readonly runs?: number;
   /** The seed of the first one; the others follow. @default the environment's SEED, or 1 */
   readonly seed?: number;
@@ -27,7 +27,7 @@ export function transactionalStoreRandomRuns<Tx>(
   makeHarness: () => Promise<TransactionalStoreHarness<Tx>>,
   { runs, seed }: RandomRunsOptions = {},
 ): void {
-  const { RUNS = 10, SEED = 1 } = process.env;
+  const { RUNS = 6, SEED = 1 } = process.env;
   const count = runs ?? Number(RUNS);
   it(
     `${name}: whatever breaks, each record has its effect once`,
