@@ -16,21 +16,25 @@ const options: fc.Arbitrary<PollOptions> = fc.record({
 });
 const state: fc.Arbitrary<PollState> = fc.record({
   sinceLastPollMs: fc.double({ min: 0, max: 1e6, noNaN: true }),
+  now: fc.double({ min: 0, max: 1e9, noNaN: true }),
   recordsInPage: fc.integer({ min: 0, max: 10_000 }),
   millisBehindLatest: fc.integer({ min: 0, max: 1e9 }),
   shards: fc.integer({ min: 1, max: 20_000 }),
   idlePollsPerSecond: fc.double({ min: 1, max: 1e5, noNaN: true }),
   chance: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
 });
+/** How far the next moment is at most; a little is rounding. */
+const TO_A_MOMENT_MS = 12.5 + 1e-6;
 const atOnce = { sinceLastPollMs: 0 };
 const idle = { ...atOnce, recordsInPage: 0, millisBehindLatest: 0 };
 
 test("the time since the last poll counts, and no delay is negative", () => {
   fc.assert(
     fc.property(options, state, (poll, at) => {
-      const whole = nextPollDelayMs(poll, { ...at, ...atOnce });
+      const began = at.now - at.sinceLastPollMs;
+      const whole = nextPollDelayMs(poll, { ...at, ...atOnce, now: began });
       const delay = nextPollDelayMs(poll, at);
-      expect(delay).toBe(Math.max(0, whole - at.sinceLastPollMs));
+      expect(delay).toBeCloseTo(Math.max(0, whole - at.sinceLastPollMs), 6);
     }),
   );
 });
@@ -65,13 +69,24 @@ test("an idle shard strays a tenth from its interval, which is the idle one wher
       // No shorter than the calls allow.
       const effectiveMs = Math.max(askedMs, (at.shards * 1000) / at.idlePollsPerSecond);
       const delay = nextPollDelayMs(poll, { ...at, ...idle });
-      expect(delay).toBeGreaterThanOrEqual(Math.max(POLL_FLOOR_MS, 0.9 * effectiveMs) - 1e-6);
-      expect(delay).toBeLessThanOrEqual(Math.max(POLL_FLOOR_MS, 1.1 * effectiveMs) + 1e-6);
+      const [least, most] = [0.9, 1.1].map((part) => Math.max(POLL_FLOOR_MS, part * effectiveMs));
+      expect(delay).toBeGreaterThanOrEqual(Math.max(POLL_FLOOR_MS, least! - TO_A_MOMENT_MS));
+      expect(delay).toBeLessThanOrEqual(most! + TO_A_MOMENT_MS);
       const early = nextPollDelayMs(poll, { ...at, ...idle, chance: 0 });
       const late = nextPollDelayMs(poll, { ...at, ...idle, chance: 0.999 });
       expect(late - early).toBeGreaterThan(
-        Math.min(0.19 * effectiveMs, effectiveMs - POLL_FLOOR_MS) - 1e-6,
+        Math.min(0.19 * effectiveMs, effectiveMs - POLL_FLOOR_MS) - 2 * TO_A_MOMENT_MS,
       );
+    }),
+  );
+});
+
+test("idle shards are polled together, at moments 25 ms apart, unless that is within the quota's 200 ms", () => {
+  fc.assert(
+    fc.property(options, state, (poll, at) => {
+      const delay = nextPollDelayMs(poll, { ...at, ...idle });
+      const beside = Math.abs((at.now + delay) / 25 - Math.round((at.now + delay) / 25));
+      if (beside > 1e-4) expect(delay).toBeLessThan(POLL_FLOOR_MS + TO_A_MOMENT_MS);
     }),
   );
 });

@@ -1,6 +1,7 @@
 // The loop that one writes by hand over AWS's SDK for Go: all shards at once, each page after the other.
-// Arguments: the endpoint, how many shards, how many pages of each, the server's certificate in PEM or "".
-// Each line of standard input is a round; each line of standard output is what it cost.
+// Arguments: the endpoint, how many shards, how many pages of each, the server's certificate in PEM or "", and an
+// interval in milliseconds. Each line of standard input is a round; each line of standard output is what it cost.
+// With an interval, the line "poll" begins to poll each shard once in so long; each line is answered with the CPU so far.
 package main
 
 import (
@@ -16,6 +17,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -33,15 +35,28 @@ type cost struct {
 func main() {
 	endpoint, shards, pages, certificate := os.Args[1], number(os.Args[2]), number(os.Args[3]), os.Args[4]
 	client := open(endpoint, certificate)
+	interval := time.Duration(number(os.Args[5])) * time.Millisecond
 	lines := bufio.NewScanner(os.Stdin)
+	for interval > 0 && lines.Scan() {
+		if lines.Text() == "poll" {
+			for shard := range shards {
+				go poll(client, shardID(shard), interval)
+			}
+		}
+		printCost(cost{0, cpuMicros()})
+	}
 	for lines.Scan() {
 		iterators := firstIterators(client, shards)
 		before := cpuMicros()
 		records := round(client, iterators, pages)
-		line, err := json.Marshal(cost{records, cpuMicros() - before})
-		check(err)
-		fmt.Println(string(line))
+		printCost(cost{records, cpuMicros() - before})
 	}
+}
+
+func printCost(of cost) {
+	line, err := json.Marshal(of)
+	check(err)
+	fmt.Println(string(line))
 }
 
 func open(endpoint string, certificate string) *kinesis.Client {
@@ -67,13 +82,7 @@ func open(endpoint string, certificate string) *kinesis.Client {
 func firstIterators(client *kinesis.Client, shards int) []*string {
 	iterators := make([]*string, shards)
 	forEach(shards, func(shard int) {
-		first, err := client.GetShardIterator(context.Background(), &kinesis.GetShardIteratorInput{
-			StreamName:        aws.String("bench"),
-			ShardId:           aws.String(fmt.Sprintf("shardId-%012d", shard)),
-			ShardIteratorType: types.ShardIteratorTypeTrimHorizon,
-		})
-		check(err)
-		iterators[shard] = first.ShardIterator
+		iterators[shard] = firstIterator(client, shardID(shard))
 	})
 	return iterators
 }
@@ -99,13 +108,39 @@ func forEach(shards int, do func(shard int)) {
 	all.Wait()
 }
 
+func shardID(shard int) string {
+	return fmt.Sprintf("shardId-%012d", shard)
+}
+
+func firstIterator(client *kinesis.Client, shardID string) *string {
+	first, err := client.GetShardIterator(context.Background(), &kinesis.GetShardIteratorInput{
+		StreamName:        aws.String("bench"),
+		ShardId:           aws.String(shardID),
+		ShardIteratorType: types.ShardIteratorTypeTrimHorizon,
+	})
+	check(err)
+	return first.ShardIterator
+}
+
+func getRecords(client *kinesis.Client, iterator *string) *kinesis.GetRecordsOutput {
+	page, err := client.GetRecords(context.Background(), &kinesis.GetRecordsInput{
+		ShardIterator: iterator,
+		Limit:         aws.Int32(10_000),
+	})
+	check(err)
+	return page
+}
+
+func poll(client *kinesis.Client, shardID string, interval time.Duration) {
+	iterator := firstIterator(client, shardID)
+	for tick := time.NewTicker(interval); ; <-tick.C {
+		iterator = getRecords(client, iterator).NextShardIterator
+	}
+}
+
 func readShard(client *kinesis.Client, iterator *string, pages int, handled *atomic.Int64) {
 	for range pages {
-		page, err := client.GetRecords(context.Background(), &kinesis.GetRecordsInput{
-			ShardIterator: iterator,
-			Limit:         aws.Int32(10_000),
-		})
-		check(err)
+		page := getRecords(client, iterator)
 		for range page.Records {
 			handled.Add(1)
 		}

@@ -27,8 +27,9 @@ import software.amazon.awssdk.services.kinesis.model.ShardIteratorType;
 
 /**
  * The loop that one writes by hand over AWS's SDK for Java: a thread for each shard, each page after the other.
- * Arguments: the endpoint, how many shards, how many pages of each, the server's certificate in PEM or "".
- * Each line of standard input is a round; each line of standard output is what it cost.
+ * Arguments: the endpoint, how many shards, how many pages of each, the server's certificate in PEM or "", and an
+ * interval in milliseconds. Each line of standard input is a round; each line of standard output is what it cost.
+ * With an interval, the line "poll" begins to poll each shard once in so long; each line is answered with the CPU so far.
  */
 public final class Loop {
     private static final int CONNECTIONS = 50;
@@ -49,14 +50,23 @@ public final class Loop {
         ExecutorService threads = Executors.newFixedThreadPool(shards);
         try (KinesisClient client = open(args[0], args[3])) {
             BufferedReader lines = new BufferedReader(new InputStreamReader(System.in));
-            while (lines.readLine() != null) {
-                List<String> iterators = firstIterators(client, shards);
-                long before = cpuMicros();
-                long records = round(client, threads, iterators, pages);
-                long micros = cpuMicros() - before;
-                System.out.printf("{\"records\":%d,\"cpuMicros\":%d}%n", records, micros);
+            long interval = Long.parseLong(args[4]);
+            for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+                if (interval > 0) {
+                    if (line.equals("poll")) poll(client, threads, shards, interval);
+                    printCost(0, cpuMicros());
+                } else {
+                    List<String> iterators = firstIterators(client, shards);
+                    long before = cpuMicros();
+                    long records = round(client, threads, iterators, pages);
+                    printCost(records, cpuMicros() - before);
+                }
             }
         }
+    }
+
+    private static void printCost(long records, long micros) {
+        System.out.printf("{\"records\":%d,\"cpuMicros\":%d}%n", records, micros);
     }
 
     private static KinesisClient open(String endpoint, String certificate) throws Exception {
@@ -90,14 +100,7 @@ public final class Loop {
     private static List<String> firstIterators(KinesisClient client, int shards) {
         List<String> iterators = new ArrayList<>();
         for (int shard = 0; shard < shards; shard++) {
-            String shardId = String.format("shardId-%012d", shard);
-            iterators.add(
-                    client.getShardIterator(
-                                    request ->
-                                            request.streamName("bench")
-                                                    .shardId(shardId)
-                                                    .shardIteratorType(ShardIteratorType.TRIM_HORIZON))
-                            .shardIterator());
+            iterators.add(firstIterator(client, shardId(shard)));
         }
         return iterators;
     }
@@ -114,12 +117,42 @@ public final class Loop {
         return handled.get();
     }
 
+    private static String shardId(int shard) {
+        return String.format("shardId-%012d", shard);
+    }
+
+    private static void poll(KinesisClient client, ExecutorService threads, int shards, long interval) {
+        for (int shard = 0; shard < shards; shard++) {
+            String shardId = shardId(shard);
+            threads.submit(
+                    () -> {
+                        String iterator = firstIterator(client, shardId);
+                        while (true) {
+                            long next = System.nanoTime() + interval * 1_000_000;
+                            iterator = getRecords(client, iterator).nextShardIterator();
+                            Thread.sleep(Math.max(0, (next - System.nanoTime()) / 1_000_000));
+                        }
+                    });
+        }
+    }
+
+    private static String firstIterator(KinesisClient client, String shardId) {
+        return client.getShardIterator(
+                        request ->
+                                request.streamName("bench")
+                                        .shardId(shardId)
+                                        .shardIteratorType(ShardIteratorType.TRIM_HORIZON))
+                .shardIterator();
+    }
+
+    private static GetRecordsResponse getRecords(KinesisClient client, String iterator) {
+        return client.getRecords(request -> request.shardIterator(iterator).limit(10_000));
+    }
+
     private static void readShard(KinesisClient client, String first, int pages, AtomicLong handled) {
         String iterator = first;
         for (int page = 0; page < pages; page++) {
-            String from = iterator;
-            GetRecordsResponse reply =
-                    client.getRecords(request -> request.shardIterator(from).limit(10_000));
+            GetRecordsResponse reply = getRecords(client, iterator);
             for (Record ignored : reply.records()) handled.incrementAndGet();
             iterator = reply.nextShardIterator();
         }

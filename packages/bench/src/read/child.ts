@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Consumer } from "@kc/core";
 import { Endpoint, STREAM } from "./canned.ts";
 import type { CannedPages } from "./canned-server.ts";
-import { pollEachSecond } from "./contestants.ts";
+import { pollAtPace } from "./contestants.ts";
 
 export interface Measurement {
   readonly url: string;
@@ -43,7 +43,8 @@ global.gc?.();
 const rssBefore = process.memoryUsage.rss();
 let rssMost = rssBefore;
 const watch = setInterval(() => (rssMost = Math.max(rssMost, process.memoryUsage.rss())), 20);
-const scan = reader === "sdkLoop" ? pollEachSecond(client, endpoint.pages, stop.signal) : consume();
+const scan =
+  reader === "sdkLoop" ? pollAtPace(client, endpoint.pages, 1000, stop.signal) : consume();
 scan.catch(() => {});
 await sleep(measurement.warmUpSeconds * 1000);
 process.send?.("warm");

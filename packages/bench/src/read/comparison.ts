@@ -1,10 +1,17 @@
 import { compare, type Comparison } from "../rounds.ts";
 import { Canned } from "./canned.ts";
 import type { CannedPages } from "./canned-server.ts";
-import { type Command, ContestantProcess, nodeContestant } from "./contestant-process.ts";
+import {
+  type Command,
+  ContestantProcess,
+  nodeContestant,
+  nodePoller,
+} from "./contestant-process.ts";
 import type { ContestantName } from "./contestant.ts";
 import { buildGoLoop, buildJavaLoop, loopArguments } from "./loops.ts";
 import { installNpmPeers } from "./npm-peers.ts";
+import { INTERVAL_MS, measurePace } from "./pace.ts";
+import type { PollerName } from "./poller.ts";
 
 const ROUNDS = 3;
 const OURS: readonly ContestantName[] = [
@@ -14,6 +21,7 @@ const OURS: readonly ContestantName[] = [
   "sdkLoop",
   "rawSocket",
 ];
+const POLLERS: readonly PollerName[] = ["consumer", "consumerOverTheSdksHttp", "sdkLoop"];
 const NPM_PEERS: readonly ContestantName[] = ["kinesis-readable", "kinesis-streams"];
 const NEED_DYNAMODB = "it reads nothing without a DynamoDB table for its leases";
 
@@ -46,18 +54,30 @@ export class Contestants {
     }
   }
 
+  /** Those that can poll idle shards at their pace. */
+  pollAtPace(tls: CannedPages["tls"]): Promise<object> {
+    return measurePace(tls, (canned) => ({
+      ...Object.fromEntries(POLLERS.map((name) => [name, nodePoller(name, canned)])),
+      ...this.#loops(canned, INTERVAL_MS),
+    }));
+  }
+
   #commands(canned: Canned): Record<string, Command> {
     const ours = [...OURS, ...(this.#npm ?? [])].map((name) => [
       name,
       nodeContestant(name, canned),
     ]);
+    return { ...(Object.fromEntries(ours) as Record<string, Command>), ...this.#loops(canned) };
+  }
+
+  #loops(canned: Canned, intervalMs?: number): Record<string, Command> {
     const loops = Object.entries({ sdkLoopInGo: this.#go, sdkLoopInJava: this.#java }).flatMap(
       ([name, loop]) =>
         loop === undefined
           ? []
-          : [[name, { ...loop, args: [...loop.args, ...loopArguments(canned)] }]],
+          : [[name, { ...loop, args: [...loop.args, ...loopArguments(canned, intervalMs)] }]],
     );
-    return Object.fromEntries([...ours, ...loops]) as Record<string, Command>;
+    return Object.fromEntries(loops) as Record<string, Command>;
   }
 
   #prepare<T>(name: string, prepare: () => T): T | undefined {

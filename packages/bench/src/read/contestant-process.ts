@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import type { Contestant, Cost } from "../rounds.ts";
 import type { Endpoint } from "./canned.ts";
 import type { ContestantName } from "./contestant.ts";
+import type { PollerName } from "./poller.ts";
 
 export interface Command {
   readonly program: string;
@@ -12,8 +13,8 @@ export interface Command {
 }
 
 /**
- * A contestant in a process of its own, which shares no memory and no compiled code with the others. A line on its
- * standard input begins a round; it prints a line with the round's `Cost`, which it measures itself.
+ * A contestant in a process of its own, which shares no memory and no compiled code with the others. It answers each
+ * line on its standard input with a line with a `Cost`, which it measures itself: that of a round, for a `round`.
  */
 export class ContestantProcess implements AsyncDisposable {
   readonly #process: ChildProcess;
@@ -24,13 +25,15 @@ export class ContestantProcess implements AsyncDisposable {
     this.#lines = createInterface({ input: this.#process.stdout! });
   }
 
-  readonly round: Contestant = async () => {
+  readonly round: Contestant = () => this.ask("round");
+
+  async ask(request: string): Promise<Cost> {
     const exited = new AbortController();
     const lost = once(this.#process, "exit", { signal: exited.signal }).then(() => {
-      throw new Error(`${this.#process.spawnargs[0]} exited in the middle of a round`);
+      throw new Error(`${this.#process.spawnargs[0]} exited in the middle of a ${request}`);
     });
     const line = once(this.#lines, "line") as Promise<[string]>;
-    this.#process.stdin!.write("round\n");
+    this.#process.stdin!.write(`${request}\n`);
     try {
       const [cost] = await Promise.race([line, lost]);
       return JSON.parse(cost) as Cost;
@@ -38,7 +41,7 @@ export class ContestantProcess implements AsyncDisposable {
       lost.catch(() => {});
       exited.abort();
     }
-  };
+  }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
@@ -50,10 +53,24 @@ export class ContestantProcess implements AsyncDisposable {
 /** A contestant of ours: `contestant.ts` in a Node.js process. */
 export function nodeContestant(
   name: ContestantName,
-  { url, pages }: Endpoint,
+  endpoint: Endpoint,
   nodeOptions: readonly string[] = [],
 ): Command {
-  const program = fileURLToPath(new URL("contestant.js", import.meta.url));
+  return node("contestant.js", name, endpoint, nodeOptions);
+}
+
+/** A poller of ours: `poller.ts` in a Node.js process. */
+export function nodePoller(name: PollerName, endpoint: Endpoint): Command {
+  return node("poller.js", name, endpoint, []);
+}
+
+function node(
+  file: string,
+  name: string,
+  { url, pages }: Endpoint,
+  nodeOptions: readonly string[],
+): Command {
+  const program = fileURLToPath(new URL(file, import.meta.url));
   return {
     program: process.execPath,
     // The SDKs warn of the end of their support.

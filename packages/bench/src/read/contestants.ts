@@ -118,18 +118,19 @@ export function connectedConsumer(...given: Parameters<typeof consumer>): Contes
   };
 }
 
-/** What one writes by hand for shards that wait: each is polled once a second. */
-export async function pollEachSecond(
+/** What one writes by hand for shards that wait: each is polled once in an interval. Ends when the signal aborts. */
+export async function pollAtPace(
   client: KinesisClient,
   { shards }: CannedPages,
-  signal: AbortSignal,
+  intervalMs: number,
+  signal?: AbortSignal,
 ): Promise<void> {
   const pollShard = async (index: number): Promise<void> => {
     let ShardIterator = await firstIterator(client, index);
     for (;;) {
       const [reply] = await Promise.all([
         client.send(new GetRecordsCommand({ ShardIterator, Limit: 10_000 })),
-        sleep(1000, undefined, { signal }),
+        sleep(intervalMs, undefined, signal && { signal }),
       ]);
       ShardIterator = reply.NextShardIterator;
     }

@@ -27,9 +27,12 @@ export function buildJavaLoop(): Command {
   return { program: "java", args: ["-cp", classPath, "Loop"] };
 }
 
-/** The arguments of either loop. */
-export function loopArguments({ url, pages: { shards, pages, tls } }: Endpoint): string[] {
-  return [url, String(shards), String(pages), tls?.cert ?? ""];
+/** The arguments of either loop. @param intervalMs polls each shard once in so long, instead of reading all pages */
+export function loopArguments(
+  { url, pages: { shards, pages, tls } }: Endpoint,
+  intervalMs = 0,
+): string[] {
+  return [url, String(shards), String(pages), tls?.cert ?? "", String(intervalMs)];
 }
 
 function run(program: string, args: readonly string[], cwd: string): void {

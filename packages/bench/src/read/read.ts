@@ -13,8 +13,6 @@ const SIZES = {
   "1k": { shards: SHARDS, pages: 4, records: 2000, bytes: 1024 },
   "100b": { shards: SHARDS, pages: 2, records: 10_000, bytes: 100 },
   "10k": { shards: SHARDS, pages: 4, records: 200, bytes: 10_240 },
-  // A page of a single byte is a poll, and hardly more.
-  poll: { shards: 400, pages: 5, records: 1, bytes: 1 },
 } as const;
 const SIZE_NAMES = Object.keys(SIZES) as (keyof typeof SIZES)[];
 
@@ -68,6 +66,7 @@ function over(wire: "tls" | "plain"): Record<string, Case> {
   ]);
   return {
     ...Object.fromEntries(sizes),
+    [`${wire}-poll`]: (contestants) => certified((tls) => contestants().pollAtPace(tls)),
     [`${wire}-idle`]: () => certified(measureIdle),
   };
 }

@@ -7,6 +7,12 @@ const MAX_POLLS_PER_SECOND = 1000;
 /** The jitter of idle shards' intervals, so that their polls spread. */
 const JITTER = 0.1;
 
+/**
+ * Idle shards are polled at moments that lie so far apart, in milliseconds: a process that wakes for a
+ * single poll takes twice the CPU for it.
+ */
+const MOMENT_MS = 25;
+
 export interface PollOptions {
   readonly scanIntervalMs: number;
   readonly idleIntervalMs: number;
@@ -17,6 +23,8 @@ export interface PollOptions {
 export interface PollState {
   /** Since the last poll *began*: a slow handler uses up the interval, and causes no burst. */
   readonly sinceLastPollMs: number;
+  /** By the monotonic clock. */
+  readonly now: number;
   readonly recordsInPage: number;
   readonly millisBehindLatest: number;
   /** How many shards this scan reads. */
@@ -31,7 +39,8 @@ export interface PollState {
  * How long to wait before the next poll of a shard, pure. With `immediateRescan`, a page
  * with records that is still behind is followed at once, an empty one as soon as the shard's quota
  * allows. All else waits for the interval. No interval is shorter than the quota's 200 ms. An idle
- * shard's interval has jitter, and is wider if there are many shards or the calls are slow.
+ * shard's interval has jitter, is wider if there are many shards or the calls are slow, and ends at a
+ * moment that it shares with others'.
  */
 export function nextPollDelayMs(options: PollOptions, state: PollState): number {
   const { recordsInPage, millisBehindLatest, sinceLastPollMs } = state;
@@ -61,8 +70,11 @@ export function idlePaceMs(
 
 function jitteredIdlePaceMs(
   options: PollOptions,
-  { shards, idlePollsPerSecond, chance }: PollState,
+  { shards, idlePollsPerSecond, chance, now, sinceLastPollMs }: PollState,
 ): number {
-  const intervalMs = idlePaceMs(options, shards, idlePollsPerSecond);
-  return Math.max(POLL_FLOOR_MS, intervalMs * (1 - JITTER + 2 * JITTER * chance));
+  const paceMs = idlePaceMs(options, shards, idlePollsPerSecond);
+  const intervalMs = Math.max(POLL_FLOOR_MS, paceMs * (1 - JITTER + 2 * JITTER * chance));
+  const began = now - sinceLastPollMs;
+  const shared = Math.round((began + intervalMs) / MOMENT_MS) * MOMENT_MS - began;
+  return shared < POLL_FLOOR_MS ? intervalMs : shared;
 }

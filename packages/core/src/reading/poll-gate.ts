@@ -83,14 +83,16 @@ export class PollGate {
     const { shared, clock } = this.#options;
     if (this.#last === undefined) return;
     shared.pace.check();
+    const now = clock.monotonic();
     const delayMs = nextPollDelayMs(this.#options, {
       ...this.#last,
       sinceLastPollMs: this.#sinceLastPoll.elapsed(),
+      now,
       shards: shared.shards(),
       idlePollsPerSecond: shared.pace.idlePollsPerSecond,
       chance: shared.random(),
     });
-    this.#dueAt = clock.monotonic() + delayMs;
+    this.#dueAt = now + delayMs;
     await shared.timer.sleep(delayMs, signal);
   }
 

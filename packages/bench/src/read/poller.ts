@@ -1,0 +1,35 @@
+/**
+ * A process that polls idle shards once it is asked to `poll`. Each line on standard input is answered with one on
+ * standard output: the CPU that the process has taken.
+ */
+import { createInterface } from "node:readline";
+import { Consumer, type KinesisClientLike } from "@kc/core";
+import type { Cost } from "../rounds.ts";
+import { Endpoint, STREAM } from "./canned.ts";
+import type { CannedPages } from "./canned-server.ts";
+import { pollAtPace } from "./contestants.ts";
+import { INTERVAL_MS } from "./pace.ts";
+
+const POLLERS = {
+  consumer: (endpoint) => consume(endpoint.client()),
+  consumerOverTheSdksHttp: (endpoint) => consume(endpoint.sdkClient()),
+  sdkLoop: (endpoint) => pollAtPace(endpoint.sdkClient(), endpoint.pages, INTERVAL_MS),
+} satisfies Readonly<Record<string, (endpoint: Endpoint) => Promise<void>>>;
+
+export type PollerName = keyof typeof POLLERS;
+
+const [name, url, pages] = process.argv.slice(2) as [PollerName, string, string];
+const endpoint = new Endpoint(url, JSON.parse(pages) as CannedPages);
+const lines = createInterface({ input: process.stdin });
+lines.on("close", () => process.exit());
+for await (const line of lines) {
+  // What it rejects with ends the process.
+  if (line === "poll") void POLLERS[name](endpoint);
+  const { user, system } = process.cpuUsage();
+  console.log(JSON.stringify({ records: 0, cpuMicros: user + system } satisfies Cost));
+}
+
+/** With its default options. */
+function consume(client: KinesisClientLike): Promise<void> {
+  return new Consumer({ stream: STREAM, client }).scan(() => {});
+}
