@@ -1,7 +1,7 @@
 /** A shard serves five GetRecords calls a second, to all applications together. */
 export const POLL_FLOOR_MS = 200;
 
-/** A scan polls so often without widening intervals: an empty GetRecords costs about 0.4 ms of CPU. */
+/** A scan polls so often without widening intervals: that takes about half of a core. */
 const MAX_POLLS_PER_SECOND = 1000;
 
 /** The jitter of idle shards' intervals, so that their polls spread. */
