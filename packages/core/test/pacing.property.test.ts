@@ -89,6 +89,14 @@ test("idle shards are polled together, at moments 25 ms apart, unless that is wi
       if (beside > 1e-4) expect(delay).toBeLessThan(POLL_FLOOR_MS + TO_A_MOMENT_MS);
     }),
   );
+  const short = fc.integer({ min: 0, max: 230 });
+  fc.assert(
+    fc.property(short, state, (scanIntervalMs, at) => {
+      const poll = { scanIntervalMs, idleIntervalMs: 0, immediateRescan: false };
+      const few = { ...at, ...idle, shards: 1, idlePollsPerSecond: 1000 };
+      expect(nextPollDelayMs(poll, few)).toBeGreaterThanOrEqual(POLL_FLOOR_MS);
+    }),
+  );
 });
 
 test("a backoff stays below a bound that doubles up to its ceiling, and is never 0", () => {

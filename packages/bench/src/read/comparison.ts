@@ -10,7 +10,8 @@ import {
 import type { ContestantName } from "./contestant.ts";
 import { buildGoLoop, buildJavaLoop, loopArguments } from "./loops.ts";
 import { installNpmPeers } from "./npm-peers.ts";
-import { INTERVAL_MS, measurePace } from "./pace.ts";
+import { IDLE_INTERVAL_MS } from "./contestants.ts";
+import { measurePace } from "./pace.ts";
 import type { PollerName } from "./poller.ts";
 
 const ROUNDS = 3;
@@ -58,7 +59,7 @@ export class Contestants {
   pollAtPace(tls: CannedPages["tls"]): Promise<object> {
     return measurePace(tls, (canned) => ({
       ...Object.fromEntries(POLLERS.map((name) => [name, nodePoller(name, canned)])),
-      ...this.#loops(canned, INTERVAL_MS),
+      ...this.#loops(canned, IDLE_INTERVAL_MS),
     }));
   }
 

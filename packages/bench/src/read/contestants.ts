@@ -23,6 +23,8 @@ import type { Contestant } from "../rounds.ts";
 const MIB = 1024 * 1024;
 /** Between two polls of a shard: what the quota allows. */
 const POLL_INTERVAL_MS = 200;
+/** The consumer's default for idle shards, so long as they are few. */
+export const IDLE_INTERVAL_MS = 250;
 
 /**
  * A whole consumer, with a handler that does nothing, until it has seen so many records. It is measured once

@@ -2,11 +2,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Canned } from "./canned.ts";
 import type { CannedPages } from "./canned-server.ts";
 import { type Command, ContestantProcess } from "./contestant-process.ts";
+import { IDLE_INTERVAL_MS } from "./contestants.ts";
 import { rounded } from "./measure.ts";
 
 const SHARDS = 40;
-/** The consumer's default for idle shards, so long as they are few. */
-export const INTERVAL_MS = 250;
 /** In seconds: a process that does nothing, one that has just begun to poll, and one that goes on. */
 const [IDLE, WARM_UP, MEASURED] = [1, 5, 4];
 
@@ -30,7 +29,7 @@ export async function measurePace(
     pollers[name] = await poll(command, canned);
     console.error(name, pollers[name]);
   }
-  return { shards: SHARDS, intervalMs: INTERVAL_MS, ...pollers };
+  return { shards: SHARDS, intervalMs: IDLE_INTERVAL_MS, ...pollers };
 }
 
 async function poll(command: Command, canned: Canned): Promise<Polling> {

@@ -7,13 +7,12 @@ import { Consumer, type KinesisClientLike } from "@kc/core";
 import type { Cost } from "../rounds.ts";
 import { Endpoint, STREAM } from "./canned.ts";
 import type { CannedPages } from "./canned-server.ts";
-import { pollAtPace } from "./contestants.ts";
-import { INTERVAL_MS } from "./pace.ts";
+import { IDLE_INTERVAL_MS, pollAtPace } from "./contestants.ts";
 
 const POLLERS = {
   consumer: (endpoint) => consume(endpoint.client()),
   consumerOverTheSdksHttp: (endpoint) => consume(endpoint.sdkClient()),
-  sdkLoop: (endpoint) => pollAtPace(endpoint.sdkClient(), endpoint.pages, INTERVAL_MS),
+  sdkLoop: (endpoint) => pollAtPace(endpoint.sdkClient(), endpoint.pages, IDLE_INTERVAL_MS),
 } satisfies Readonly<Record<string, (endpoint: Endpoint) => Promise<void>>>;
 
 export type PollerName = keyof typeof POLLERS;
