@@ -31,13 +31,7 @@ const CONSUMERS = {
 } as const;
 /** They bring what they need, and end by themselves. */
 const PROGRAMS = ["batch", "dead-letters", "parallel"];
-const NAMES = [
-  ...Object.keys(CONSUMERS),
-  "producer",
-  ...Object.keys(CONDUCTED),
-  "observability",
-  ...PROGRAMS,
-];
+const NAMES = [...Object.keys(CONSUMERS), "producer", ...CONDUCTED, "observability", ...PROGRAMS];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -54,7 +48,7 @@ if (!NAMES.includes(name)) {
   );
   process.exit(2);
 }
-if (Object.hasOwn(CONDUCTED, name)) process.exit(await runConducted(name, values.store));
+if (CONDUCTED.includes(name)) process.exit(await runConducted(name, values.store));
 if (PROGRAMS.includes(name)) process.exit(await runProgram(`${name}/dist/${name}.js`));
 if (name === "observability") {
   process.exit(await runProgram("observability/dist/observability.js", ["--port", values.port]));

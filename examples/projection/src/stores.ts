@@ -1,4 +1,7 @@
+import { openDynamodb } from "./dynamodb.ts";
+import { openMysql } from "./mysql.ts";
 import { openPostgres } from "./postgres.ts";
+import { openRedis } from "./redis.ts";
 import { openSqlite } from "./sqlite.ts";
 import type { BalancesTable } from "./table.ts";
 
@@ -6,6 +9,9 @@ import type { BalancesTable } from "./table.ts";
 const STORES: Readonly<Record<string, () => Promise<BalancesTable>>> = {
   sqlite: openSqlite,
   postgres: openPostgres,
+  mysql: openMysql,
+  redis: openRedis,
+  dynamodb: openDynamodb,
 };
 
 export const STORE_NAMES: readonly string[] = Object.keys(STORES);

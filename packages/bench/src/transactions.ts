@@ -15,8 +15,8 @@ const SIZES = [
   { maxRecords: 500, batches: 10 },
 ] as const;
 const ROUNDS = 5;
-/** Enough for the largest batches, and one more. */
-const PAGES = { shards: 1, pages: 11, records: 500, bytes: 100 };
+/** Enough for the largest batches and one more, in few pages: a shard is read a few times a second alone. */
+const PAGES = { shards: 1, pages: 2, records: 3000, bytes: 100 };
 const PAYLOAD = Buffer.alloc(100, 7).toString("hex");
 const DATABASE = "bench_transactions";
 
