@@ -32,7 +32,7 @@ export {
 } from "./delivery/letter-table.ts";
 export { letterText, requestsOf, type LetterText } from "./delivery/letter-requests.ts";
 export { checkpointInside, NO_NUMBER, sharedNumber } from "./checkpoints/shared-number.ts";
-export { errorsIn, isPassingInPrisma } from "./checkpoints/library-errors.ts";
+export { errorsIn, isPassingInLibrary } from "./checkpoints/library-errors.ts";
 export { lastingFailure, passingFailure, type StoreFailure } from "./checkpoints/store-failure.ts";
 export {
   advanceOutcome,

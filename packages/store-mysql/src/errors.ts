@@ -2,7 +2,7 @@ import { describeError, KcError, printable, StoreError } from "@kc/core";
 import {
   classifySdkError,
   errorsIn,
-  isPassingInPrisma,
+  isPassingInLibrary,
   lastingFailure,
   passingFailure,
   type StoreFailure,
@@ -163,7 +163,13 @@ export function isDeadlock(error: unknown): boolean {
 
 /** `NOWAIT` is the statement's own wish; functions use 1105 for errors of their arguments. */
 const THE_STATEMENTS_OWN: ReadonlySet<number | undefined> = new Set([3572, 1105]);
-const RUN_AGAIN: ReadonlySet<StoreFailure> = new Set([LOCK, UNREACHABLE, STOPPING, NOT_READY]);
+const RUN_AGAIN: ReadonlySet<StoreFailure> = new Set([
+  LOCK,
+  UNREACHABLE,
+  OVERLOADED,
+  STOPPING,
+  NOT_READY,
+]);
 
 /**
  * Would a transaction that failed with this error pass if it were run again?
@@ -175,11 +181,13 @@ export function isPassing(error: unknown, counts = (_each: object): boolean => t
 
 function isPassingItself(error: object): boolean {
   if (KcError.is(error)) return error.retryable;
-  if (isPassingInPrisma(error)) return true;
+  if (isPassingInLibrary(error)) return true;
   const { fatal, message } = error as Readonly<Record<string, unknown>>;
   const number = serverNumber(error);
   if (number === undefined) {
-    return (fatal === true || hasConnectionState(error)) && meaningOf(error) === UNREACHABLE;
+    const meaning = meaningOf(error);
+    if (meaning === OVERLOADED) return true;
+    return (fatal === true || hasConnectionState(error)) && meaning === UNREACHABLE;
   }
   // That of other options has the same number.
   if (number === 1290 || number === 1836) return String(message).includes("read-only");

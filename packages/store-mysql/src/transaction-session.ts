@@ -39,6 +39,8 @@ export class TransactionSession {
   readonly #limited: Limited;
   /** What the connection has thrown at the handler. */
   readonly #errors = new WeakSet();
+  /** The database that the handler has made the connection's default; undefined = none. */
+  #otherDatabase: string | undefined;
   #isBroken = false;
   #isKnownToBeWhole = false;
   /** It is committed, or rolled back. */
@@ -77,6 +79,11 @@ export class TransactionSession {
     }
   }
 
+  /** Is the connection's default another database than before the handler? The store's tables are not in it. */
+  get hasOtherDatabase(): boolean {
+    return this.#otherDatabase !== undefined;
+  }
+
   /** For the handler. Remembers what the server, and not something else, has thrown at it. */
   get client(): PoolConnection {
     const noted = (error: unknown): never => {
@@ -84,12 +91,19 @@ export class TransactionSession {
       this.#isBroken ||= Object(error).fatal === true;
       throw error;
     };
+    const heard = (answer: unknown): unknown => {
+      const database = databaseSetBy(answer);
+      if (database !== undefined) {
+        this.#otherDatabase = database === databaseOf(this.#connection) ? undefined : database;
+      }
+      return answer;
+    };
     const client = new Proxy(this.#connection, {
       get(target, name) {
         const value: unknown = Reflect.get(target, name, target);
         if (typeof value !== "function") return value;
         if (name !== "query" && name !== "execute") return value.bind(target);
-        return (...given: unknown[]) => value.apply(target, given).catch(noted);
+        return (...given: unknown[]) => value.apply(target, given).then(heard, noted);
       },
     });
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what a pool of mysql2/promise gives out
@@ -137,7 +151,8 @@ export class TransactionSession {
    * by the server if it does not answer.
    */
   async close(): Promise<void> {
-    if (this.#isOver || (await this.#isRolledBack())) this.#connection.release();
+    const isWhole = this.#isOver || (await this.#isRolledBack());
+    if (isWhole && !this.hasOtherDatabase) this.#connection.release();
     else discard(this.#connection);
   }
 
@@ -160,4 +175,24 @@ export class TransactionSession {
       throw error;
     }
   }
+}
+
+/** The database that a statement has made the connection's default, as the server says with its answer. */
+function databaseSetBy(answer: unknown): string | undefined {
+  if (!Array.isArray(answer)) return undefined;
+  const [results, fields] = answer as readonly unknown[];
+  // Several statements in one text have a result each. Those without rows have no fields.
+  const changes = Array.isArray(fields)
+    ? fields.flatMap((each, index) => (each === undefined ? [Object(results)[index]] : []))
+    : [results];
+  for (const change of changes.toReversed()) {
+    const database: unknown = Object(Object(change).stateChanges).schema;
+    if (typeof database === "string") return database;
+  }
+  return undefined;
+}
+
+/** The database that the connection was opened with. */
+function databaseOf({ connection }: MysqlConnection): unknown {
+  return Object(Object(connection).config).database;
 }

@@ -78,6 +78,7 @@ export class Transactions {
         try {
           const value = await fill(session, work, stop);
           if (!(await session.isWhole())) throw misused(write.shardId, ENDED);
+          if (session.hasOtherDatabase) throw misused(write.shardId, OTHER_DATABASE);
           const result = await writeIn(session, place, scope, write);
           if (result.outcome !== "written") return result;
           await session.commit();
@@ -183,6 +184,9 @@ const ENDED =
   "the transaction had ended before the handler did. Either the handler ended it, by COMMIT or ROLLBACK, or by a " +
   "statement that commits, such as CREATE TABLE: what it wrote before that may be stored. Or it went on " +
   "after a deadlock, which undoes all of a transaction: let such errors out of the handler";
+const OTHER_DATABASE =
+  "the handler made another database the connection's default, by USE: name the database before the table " +
+  "instead. The store's tables, and the next handler's, would be looked for in it";
 const NO_TRANSACTION =
   "checkpoint() was called outside of a transaction: give it the executor of the transaction that has the " +
   "handler's writes";

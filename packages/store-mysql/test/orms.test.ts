@@ -28,9 +28,18 @@ interface Orm {
   ): Promise<unknown>;
   /** What the library throws of a statement that fails with this number. */
   failWith(number: number): Promise<unknown>;
+  /**
+   * Begins a transaction that gets no connection, if the pool has none to spare: at once, or after
+   * `BRIEFLY` where the library has a limit of its own.
+   */
+  beginBriefly(): Promise<unknown>;
   /** A connection that is in no transaction. */
   readonly outside: MysqlExecutor;
 }
+
+const BRIEFLY = 50;
+/** Knex logs what it throws, too. */
+const QUIET = { warn: (): void => undefined };
 
 const raise = (number: number): string => `CALL fail_with(${number})`;
 /** Of a stored procedure: SIGNAL stands in no prepared statement. */
@@ -39,7 +48,8 @@ const PROCEDURE = `CREATE PROCEDURE fail_with(number int)
 
 const ORMS: Readonly<Record<string, (options: PoolOptions) => Orm>> = {
   drizzle(options) {
-    const db = drizzle(ownPool({ ...options, connectionLimit: 2 }));
+    const pool = ownPool({ ...options, connectionLimit: 2 });
+    const db = drizzle(pool);
     const effects = mysqlTable("effects", { name: varchar("name", { length: 64 }) });
     return {
       transaction: (name, work) =>
@@ -48,12 +58,17 @@ const ORMS: Readonly<Record<string, (options: PoolOptions) => Orm>> = {
           await work(fromDrizzle(tx));
         }),
       failWith: (number) => db.execute(raise(number)),
+      beginBriefly() {
+        Object(pool.pool).config.waitForConnections = false;
+        return db.transaction(() => Promise.resolve());
+      },
       outside: fromDrizzle(db),
     };
   },
   kysely(options) {
+    const pool = createCallbackPool({ ...options, connectionLimit: 2 });
     const db = new Kysely<{ effects: { name: string } }>({
-      dialect: new MysqlDialect({ pool: createCallbackPool({ ...options, connectionLimit: 2 }) }),
+      dialect: new MysqlDialect({ pool }),
       plugins: [new CamelCasePlugin()],
     });
     onTestFinished(() => db.destroy());
@@ -64,12 +79,16 @@ const ORMS: Readonly<Record<string, (options: PoolOptions) => Orm>> = {
           await work(fromKysely(trx));
         }),
       failWith: (number) => fromKysely(db).query(raise(number)),
+      beginBriefly() {
+        Object(pool).config.waitForConnections = false;
+        return db.transaction().execute(() => Promise.resolve());
+      },
       outside: fromKysely(db),
     };
   },
   knex({ host, port, user, password, database }) {
     const connection = { host, port, user, password, database } as Record<string, unknown>;
-    const db = knexOf({ client: "mysql2", connection, pool: { min: 0, max: 2 } });
+    const db = knexOf({ client: "mysql2", connection, pool: { min: 0, max: 2 }, log: QUIET });
     onTestFinished(() => db.destroy());
     return {
       transaction: (name, work) =>
@@ -78,6 +97,10 @@ const ORMS: Readonly<Record<string, (options: PoolOptions) => Orm>> = {
           await work(fromKnex(trx));
         }),
       failWith: (number) => Promise.resolve(db.raw(raise(number))),
+      beginBriefly() {
+        Object(db.client).pool.acquireTimeoutMillis = BRIEFLY;
+        return db.transaction(() => Promise.resolve());
+      },
       outside: fromKnex(db),
     };
   },
@@ -92,6 +115,7 @@ const ORMS: Readonly<Record<string, (options: PoolOptions) => Orm>> = {
           await work(fromPrisma(tx));
         }),
       failWith: (number) => db.$queryRawUnsafe(raise(number)),
+      beginBriefly: () => db.$transaction(() => Promise.resolve(), { maxWait: BRIEFLY }),
       outside: fromPrisma(db),
     };
   },
@@ -164,6 +188,16 @@ describe.each(SERVERS)("on $name", ({ address }) => {
       expect(await effects()).toEqual([]);
     });
 
+    test("that gets no connection of its library's pool is to be run again", async () => {
+      const { store, orm } = await opened();
+      let answer: unknown;
+      await orm.transaction("one", () =>
+        orm.transaction("two", async () => void (answer = await failure(orm.beginBriefly()))),
+      );
+      expect(answer).toBeInstanceOf(Error);
+      expect(store.isPassing(answer), String(answer)).toBe(true);
+    });
+
     test("is distinguished from a statement alone, and its conflicts from other failures", async () => {
       const { store, orm } = await opened();
       expect(await failure(store.checkpointIn(orm.outside, SCOPE, upTo(3)))).toMatchObject(MISUSED);
@@ -172,6 +206,7 @@ describe.each(SERVERS)("on $name", ({ address }) => {
         [1213, true],
         [1205, true],
         [1020, true],
+        [1040, true],
         [1062, false],
       ] as const) {
         expect(store.isPassing(await failure(orm.failWith(number))), String(number)).toBe(

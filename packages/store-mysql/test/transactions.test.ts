@@ -91,6 +91,38 @@ describe.each(SERVERS)("transactions on $name", ({ address }) => {
     expect(await effects()).toEqual([]);
   });
 
+  test("a handler that makes another database the default is told so, and its connection is closed", async () => {
+    const { options, effects } = await opened();
+    const store = openStore({
+      pool: ownPool({ ...options, connectionLimit: 3, multipleStatements: true }),
+    });
+    const other = await ownDatabase(address);
+    // It has tables of these names, too.
+    await openStore({ pool: ownPool(other.options) }).setup();
+    const { database: name } = other.options;
+    const misusing = store.transact(SCOPE, upTo(3), async (tx) => {
+      await put(tx, "one");
+      await tx.query(`USE ${name}`);
+    });
+    expect(await outcomeOf(misusing)).toMatchObject({ ...MISUSED, shardId: SHARD });
+    const own = new Error("the handler's own");
+    const failing = store.transact(SCOPE, upTo(3), async (tx) => {
+      await tx.query(`SELECT 1; USE ${name}; SELECT 2`);
+      throw own;
+    });
+    expect(await outcomeOf(failing)).toBe(own);
+    const returning = store.transact(SCOPE, upTo(3), async (tx) => {
+      await tx.query(`USE ${name}`);
+      await tx.query(`USE ${options.database}`);
+      await put(tx, "two");
+    });
+    expect(await outcomeOf(returning)).toMatchObject({ answer: { outcome: "committed" } });
+    expect(await store.getCheckpoint(SCOPE, SHARD)).toEqual(at(3));
+    expect(await effects()).toEqual(["two"]);
+    const [rows] = await other.admin.query("SELECT * FROM kinesis_consumer");
+    expect(rows).toEqual([]);
+  });
+
   test("of two handlers in a deadlock one is to be run again", async () => {
     const { store, admin, effects } = await opened({}, 4);
     await admin.query("INSERT INTO effects VALUES ('a'), ('b')");

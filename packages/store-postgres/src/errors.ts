@@ -2,7 +2,7 @@ import { describeError, KcError, StoreError } from "@kc/core";
 import {
   classifySdkError,
   errorsIn,
-  isPassingInPrisma,
+  isPassingInLibrary,
   lastingFailure,
   passingFailure,
   type StoreFailure,
@@ -158,12 +158,21 @@ export function isConflict(error: unknown): boolean {
   return code === "40001" || code === "40P01";
 }
 
+/** The server has ended the session, or has opened none. */
+const NO_SESSION = /^(?:08...|57P0.|53300|25P0[34])$/;
+
 /** Would a transaction that failed with this error pass if it were run again? */
 export function isPassing(error: unknown): boolean {
   for (const each of errorsIn(error)) {
     if (KcError.is(each)) return each.retryable;
-    if (isConflict(each) || isPassingInPrisma(each) || isReadOnly(each)) return true;
-    if (sqlState(each) === undefined && meaningOf(each) === CONNECTION) return true;
+    if (isConflict(each) || isPassingInLibrary(each) || isReadOnly(each)) return true;
+    const { retryable } = meaningOf(each);
+    const state = sqlState(each);
+    if (
+      state === undefined ? meaningOf(each) === CONNECTION : retryable && NO_SESSION.test(state)
+    ) {
+      return true;
+    }
   }
   return false;
 }
@@ -214,7 +223,7 @@ export function howToSetUp(ddl: string, call = "store.setup()"): string {
 function meaningOf(error: unknown): StoreFailure {
   const state = sqlState(error);
   const text = error instanceof Error ? error.message : "";
-  if (isPassingInPrisma(error)) return CONFLICT_OR_CONNECTION;
+  if (isPassingInLibrary(error)) return CONFLICT_OR_CONNECTION;
   return (
     (state === undefined ? BY_NETWORK_CODE.get(codeOf(error) ?? "") : BY_SQLSTATE.get(state)) ??
     TEXTS.find(([pattern]) => pattern.test(text))?.[1] ??

@@ -24,6 +24,8 @@ export class Session {
   readonly client: PostgresTransaction;
   /** The server's number for the transaction. */
   transaction = "";
+  /** The search_path that the transaction began with: its handler may set another one. */
+  searchPath = "";
   readonly #client: PostgresClient;
   readonly #limited: Limited;
   readonly #onError = (): void => void (this.#isBroken = true);
@@ -47,11 +49,13 @@ export class Session {
       BEGIN,
       `SET LOCAL idle_in_transaction_session_timeout = ${idleMs}`,
       `SELECT ${SERVER}, current_setting('transaction_read_only') AS read_only,
+        current_setting('search_path') AS search_path,
         CASE WHEN NOT pg_is_in_recovery() THEN txid_current()::text END AS transaction`,
     ]);
     checkServer(row);
     if (row?.["read_only"] === "on") throw readOnly();
     this.transaction = String(row?.["transaction"]);
+    this.searchPath = row?.["search_path"] ?? "";
   }
 
   /** Statements in one text; answers with the rows of each. @throws StoreError; an abort's reason */

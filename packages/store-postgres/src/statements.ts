@@ -164,6 +164,23 @@ export function moveOrFail(place: Place, write: CheckpointWrite, end: Transactio
     SELECT (CASE WHEN EXISTS (TABLE moved) THEN '1' WHEN ${end.isThisOne} THEN '${REFUSED}' ELSE '${ENDED}' END)::int`;
 }
 
+/**
+ * The same statements by another search_path. The one before is set again: deferred triggers of the handler's
+ * statements run by it.
+ */
+export function inSearchPath(
+  { quote }: Pick<Place, "quote">,
+  searchPath: string,
+  statements: readonly string[],
+): readonly string[] {
+  return [
+    `SELECT set_config('kc.search_path', current_setting('search_path'), true)`,
+    `SELECT set_config('search_path', ${quote(searchPath)}, true)`,
+    ...statements,
+    `SELECT set_config('search_path', current_setting('kc.search_path'), true)`,
+  ];
+}
+
 /** Why `moveOrFail` has failed; undefined = the error is another one. */
 export function keptFromCommit(error: unknown): "refused" | "ended" | undefined {
   if (!(error instanceof Error) || !error.message.includes(KEPT)) return undefined;

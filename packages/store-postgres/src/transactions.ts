@@ -135,10 +135,16 @@ export class Transactions {
     const place = this.#calls.placeOf(scope, (value) => session.client.escapeLiteral(value));
     const isThisOne = `txid_current()::text = ${place.quote(session.transaction)}`;
     try {
-      await session.commit([
-        ...this.#calls.connection.limits,
+      const last = [
         ...(fence === undefined ? [sql.freeLeases(place, [shardId])] : []),
         sql.moveOrFail(place, write, { from, isThisOne }),
+      ];
+      await session.commit([
+        ...this.#calls.connection.limits,
+        // Without a schema of their own the tables are where the pool's search_path leads.
+        ...(place.tables.schema === undefined
+          ? sql.inSearchPath(place, session.searchPath, last)
+          : last),
       ]);
       return undefined;
     } catch (error) {

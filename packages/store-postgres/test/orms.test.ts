@@ -35,9 +35,15 @@ interface Orm {
   ): Promise<unknown>;
   /** What the library throws of a statement that fails with this SQLSTATE. */
   failWith(sqlState: string): Promise<unknown>;
+  /** Begins a transaction that waits for a connection of the pool no longer than `BRIEFLY`. */
+  beginBriefly(): Promise<unknown>;
   /** A connection that is in no transaction. */
   readonly outside: PostgresExecutor;
 }
+
+const BRIEFLY = 50;
+/** Knex logs what it throws, too. */
+const QUIET = { warn: (): void => undefined };
 
 const raise = (sqlState: string): string =>
   `DO $$ BEGIN RAISE EXCEPTION 'as asked' USING ERRCODE = '${sqlState}'; END $$`;
@@ -54,6 +60,10 @@ const ORMS: Readonly<Record<string, (pool: pg.Pool, schema: string) => Orm>> = {
           await work(fromDrizzle(tx));
         }),
       failWith: (sqlState) => db.execute(raise(sqlState)),
+      beginBriefly() {
+        pool.options.connectionTimeoutMillis = BRIEFLY;
+        return db.transaction(() => Promise.resolve());
+      },
       outside: fromDrizzle(db),
     };
   },
@@ -69,12 +79,21 @@ const ORMS: Readonly<Record<string, (pool: pg.Pool, schema: string) => Orm>> = {
           await work(fromKysely(trx));
         }),
       failWith: (sqlState) => fromKysely(db).query(raise(sqlState)),
+      beginBriefly() {
+        pool.options.connectionTimeoutMillis = BRIEFLY;
+        return db.transaction().execute(() => Promise.resolve());
+      },
       outside: fromKysely(db),
     };
   },
   knex(pool, schema) {
     const { connectionString } = pool.options;
-    const db = knexOf({ client: "pg", connection: connectionString!, pool: { min: 0, max: 2 } });
+    const db = knexOf({
+      client: "pg",
+      connection: connectionString!,
+      pool: { min: 0, max: 2 },
+      log: QUIET,
+    });
     onTestFinished(() => db.destroy());
     return {
       transaction: (name, work) =>
@@ -83,6 +102,10 @@ const ORMS: Readonly<Record<string, (pool: pg.Pool, schema: string) => Orm>> = {
           await work(fromKnex(trx));
         }),
       failWith: (sqlState) => Promise.resolve(db.raw(raise(sqlState))),
+      beginBriefly() {
+        Object(db.client).pool.acquireTimeoutMillis = BRIEFLY;
+        return db.transaction(() => Promise.resolve());
+      },
       outside: fromKnex(db),
     };
   },
@@ -98,6 +121,7 @@ const ORMS: Readonly<Record<string, (pool: pg.Pool, schema: string) => Orm>> = {
           await work(fromPrisma(tx));
         }),
       failWith: (sqlState) => db.$queryRawUnsafe(raise(sqlState)),
+      beginBriefly: () => db.$transaction(() => Promise.resolve(), { maxWait: BRIEFLY }),
       outside: fromPrisma(db),
     };
   },
@@ -178,6 +202,16 @@ describe.each(Object.entries(ORMS))("a transaction of %s", (_name, ormOf) => {
     expect(await effects()).toEqual([]);
   });
 
+  test("that gets no connection of its library's pool is to be run again", async () => {
+    const { store, orm } = await opened();
+    let answer: unknown;
+    await orm.transaction("one", () =>
+      orm.transaction("two", async () => void (answer = await failure(orm.beginBriefly()))),
+    );
+    expect(answer).toBeInstanceOf(Error);
+    expect(store.isPassing(answer), String(answer)).toBe(true);
+  });
+
   test("is distinguished from a statement alone", async () => {
     const { store, orm } = await opened();
     expect(await failure(store.checkpointIn(orm.outside, SCOPE, upTo(3)))).toMatchObject(MISUSED);
@@ -188,6 +222,10 @@ describe.each(Object.entries(ORMS))("a transaction of %s", (_name, ormOf) => {
     ["40001", true],
     ["40P01", true],
     ["25006", true],
+    ["57P01", true],
+    ["57P03", true],
+    ["53300", true],
+    ["25P03", true],
     ["23505", false],
   ])("that failed with %s: run again %s", async (sqlState, isPassing) => {
     const { store, orm } = await opened();

@@ -319,6 +319,39 @@ test("nothing of a transaction stays in its session", async () => {
   expect(await settings()).toEqual(before);
 });
 
+test("a handler that sets another search_path writes by it, and the checkpoint stays in the store's tables", async () => {
+  const { admin, schema } = await opened();
+  const tenant = `${schema}_tenant`;
+  await admin.query(`CREATE SCHEMA ${tenant}`);
+  onTestFinished(async () => void (await admin.query(`DROP SCHEMA ${tenant} CASCADE`)));
+  // It has tables of these names, too, and what a deferred trigger writes to.
+  await new PostgresStore({ pool: admin, schema: tenant }).setup();
+  await admin.query(`
+    CREATE TABLE ${tenant}.effects (name text);
+    CREATE TABLE ${tenant}.counted (name text);
+    CREATE FUNCTION ${tenant}.count() RETURNS trigger LANGUAGE plpgsql
+      AS $$ BEGIN INSERT INTO counted VALUES (new.name); RETURN NULL; END $$;
+    CREATE CONSTRAINT TRIGGER counting AFTER INSERT ON ${tenant}.effects
+      DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION ${tenant}.count()`);
+  const { connectionString } = inject("postgres");
+  const options = `-c search_path=${schema}`;
+  const store = new PostgresStore({ connection: { connectionString, options } });
+  onTestFinished(() => store[Symbol.asyncDispose]());
+  for (const [n, name] of [tenant, "pg_catalog"].entries()) {
+    const write = { ...upTo(n), from: { sequenceNumber: String(n) } };
+    const { outcome } = await store.transact(SCOPE, write, async (tx) => {
+      await tx.query(`SET LOCAL search_path TO ${name}`);
+      if (name === tenant) await tx.query("INSERT INTO effects VALUES ('one')");
+    });
+    expect(outcome).toBe("committed");
+    expect(await store.getCheckpoint(SCOPE, SHARD)).toEqual(write.checkpoint);
+  }
+  const rowsOf = async (table: string): Promise<unknown> =>
+    (await admin.query(`SELECT * FROM ${tenant}.${table}`)).rows;
+  expect(await rowsOf("kinesis_consumer")).toEqual([]);
+  expect(await rowsOf("counted")).toEqual([{ name: "one" }]);
+});
+
 test("checkpoint() outside of a transaction is refused, and writes nothing", async () => {
   const { store, pool } = await opened();
   const client = await pool.connect();

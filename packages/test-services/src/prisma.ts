@@ -7,7 +7,10 @@ export interface PrismaTransaction {
 }
 
 export interface PrismaClient extends PrismaTransaction {
-  $transaction<Value>(work: (tx: PrismaTransaction) => Promise<Value>): Promise<Value>;
+  $transaction<Value>(
+    work: (tx: PrismaTransaction) => Promise<Value>,
+    options?: { readonly maxWait?: number },
+  ): Promise<Value>;
   $disconnect(): Promise<void>;
 }
 

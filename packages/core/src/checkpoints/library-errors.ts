@@ -21,6 +21,7 @@ const PASSING_IN_PRISMA: ReadonlySet<unknown> = new Set([
   "P1002",
   "P1008",
   "P1017",
+  "P2024",
   "P2034",
   "ConnectionClosed",
   "DatabaseNotReachable",
@@ -29,10 +30,13 @@ const PASSING_IN_PRISMA: ReadonlySet<unknown> = new Set([
 ]);
 
 /**
- * Does Prisma, or a driver adapter of its, say by its own codes that a transaction met another one or lost its
- * connection? @param error one of `errorsIn`
+ * Does a library say by its own codes that a transaction met another one, lost its connection, or got none?
+ * Prisma and its driver adapters do, and Knex of its pool. @param error one of `errorsIn`
  */
-export function isPassingInPrisma(error: unknown): boolean {
-  const { code, kind } = Object(error) as { readonly code?: unknown; readonly kind?: unknown };
-  return PASSING_IN_PRISMA.has(code) || PASSING_IN_PRISMA.has(kind);
+export function isPassingInLibrary(error: unknown): boolean {
+  const { code, kind, name, message } = Object(error) as Readonly<Record<string, unknown>>;
+  if (PASSING_IN_PRISMA.has(code) || PASSING_IN_PRISMA.has(kind)) return true;
+  // Of a transaction that took too long it is the same code.
+  if (code === "P2028") return String(message).includes("Unable to start a transaction");
+  return name === "KnexTimeoutError" && String(message).includes("acquiring a connection");
 }
