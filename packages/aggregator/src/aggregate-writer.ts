@@ -42,9 +42,16 @@ export class AggregateWriter {
   readonly #partitionKeys = new Table();
   readonly #hashKeys = new Table();
   #bytes = MAGIC.length + DIGEST_BYTES;
+  /** Of the first record's partition key: the stream record has it, too. */
+  #keyBytes = 0;
 
-  /** How long the aggregate would be with this record, in bytes. */
-  bytesWith(record: UserRecord): number {
+  /** How long the stream record would be, with its partition key, in bytes. */
+  streamBytesWith(record: UserRecord): number {
+    return this.#keyBytes + this.#bytesWith(record);
+  }
+
+  /** How long the aggregate would be, in bytes. */
+  #bytesWith(record: UserRecord): number {
     const { partitionKey, explicitHashKey: hashKey } = record;
     const keys =
       this.#partitionKeys.entryBytes(partitionKey) +
@@ -53,7 +60,8 @@ export class AggregateWriter {
   }
 
   add(record: UserRecord): void {
-    this.#bytes = this.bytesWith(record);
+    this.#bytes = this.#bytesWith(record);
+    this.#keyBytes ||= Buffer.byteLength(record.partitionKey);
     this.#partitionKeys.add(record.partitionKey);
     if (record.explicitHashKey !== undefined) this.#hashKeys.add(record.explicitHashKey);
     this.records.push(record);

@@ -10,7 +10,10 @@ export interface AggregateOptions {
    * distributed automatically. Elsewhere a consumer finds user records of other shards in them.
    */
   readonly shards?: readonly ListedShard[];
-  /** How long an aggregate may become, in bytes, 1 to 10 MiB. @default 51200, as the KPL has it */
+  /**
+   * How long an aggregate may become with its partition key, in bytes, 1 to 10 MiB: no longer than the stream's
+   * records. @default 51200, as the KPL has it
+   */
   readonly maxBytes?: number;
 }
 
@@ -54,7 +57,7 @@ export function aggregateBy(
       throw new TypeError(`record ${index} cannot be put: no open shard of the listing takes it`);
     }
     let writer = writers.get(shardId);
-    if (writer !== undefined && writer.bytesWith(record) > maxBytes) {
+    if (writer !== undefined && writer.streamBytesWith(record) > maxBytes) {
       done.push(streamRecord(writer, shardId));
       writer = undefined;
     }
