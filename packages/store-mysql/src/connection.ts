@@ -64,7 +64,9 @@ export class Connection {
   constructor(options: CheckedOptions) {
     this.#options = options;
     const { source } = options;
-    this.turns = "pool" in source ? turnsOf(source.pool) : new TransactionTurns();
+    // Each store makes its own promises of a pool with callbacks.
+    this.turns =
+      "pool" in source ? turnsOf(source.pool.pool ?? source.pool) : new TransactionTurns();
     setMaxListeners(0, this.#closing.signal); // each call under way listens
   }
 

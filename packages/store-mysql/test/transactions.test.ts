@@ -1,4 +1,5 @@
 import { ConfigError, type TransactionalWrite } from "@kc/core";
+import { createPool as createCallbackPool } from "mysql2";
 import { createPool, type PoolConnection, type RowDataPacket } from "mysql2/promise";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { fromConnection, MysqlStore, type MysqlStoreOptions } from "../src/index.ts";
@@ -224,6 +225,32 @@ describe.each(SERVERS)("transactions on $name", ({ address }) => {
     letGo();
     const answers = await Promise.all(all);
     expect(answers.map(({ outcome }) => outcome)).toEqual(Array(5).fill("committed"));
+  });
+
+  test("stores on one pool with callbacks share its connections' turns", async () => {
+    const { options } = await opened();
+    const pool = createCallbackPool({ ...options, connectionLimit: 3 });
+    onTestFinished(() => pool.promise().end());
+    const stores = [openStore({ pool }), openStore({ pool })];
+    let letGo = (): void => {};
+    const held = new Promise<void>((resolve) => (letGo = resolve));
+    const running = new Set<number>();
+    const all = stores.map((store, n) =>
+      store.transact(SCOPE, upTo(3, `shard-${n}`), async (tx) => {
+        running.add(n);
+        await put(tx, `shard-${n}`);
+        await held;
+      }),
+    );
+    await until("a transaction", async () => ({ done: running.size > 0, state: running.size }));
+    const calls = stores.map((store) => store.setCheckpoint(SCOPE, writeOf(at(1), "other")));
+    expect(await Promise.all(calls)).toHaveLength(2);
+    expect(running.size).toBe(1);
+    letGo();
+    expect(await Promise.all(all)).toMatchObject([
+      { outcome: "committed" },
+      { outcome: "committed" },
+    ]);
   });
 
   test("a pool of two connections has none for transactions", async () => {

@@ -123,7 +123,7 @@ export class Connection {
       await session.begin(idleMs);
       return session;
     } catch (error) {
-      await session.close();
+      session.discard();
       throw error;
     }
   }

@@ -95,10 +95,12 @@ export class Session {
       await this.#limited((limit) => limit.wait(this.#client.query("SELECT")));
       return false;
     } catch (answer) {
-      if (sqlState(Object(answer).cause) === "25P02" && !isReadOnly(error)) return isPassing(error);
+      const { cause }: { readonly cause?: unknown } = Object(answer);
+      if (sqlState(cause) === "25P02" && !isReadOnly(error)) return isPassing(error);
       // A new connection may find a server that takes writes.
       this.#isInDoubt = true;
-      return true;
+      // Without any answer in time: the handler has left a statement that takes longer.
+      return cause !== undefined || isPassing(error);
     }
   }
 
@@ -107,7 +109,15 @@ export class Session {
    * by the server if it does not answer.
    */
   async close(): Promise<void> {
-    const isWhole = this.#isOver || (await this.#isRolledBack());
+    this.#leave(this.#isOver || (await this.#isRolledBack()));
+  }
+
+  /** Closes the connection: a new one may lead to another server, or to other settings of the same one. */
+  discard(): void {
+    this.#leave(false);
+  }
+
+  #leave(isWhole: boolean): void {
     this.#client.removeListener("error", this.#onError);
     giveBack(this.#client, isWhole);
   }

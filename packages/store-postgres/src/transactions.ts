@@ -105,8 +105,10 @@ export class Transactions {
     try {
       return await unlessAborted(stop, work(tx));
     } catch (error) {
-      if (stop.aborted) throw stop.reason;
-      throw (await session.hasToRunAgain(error)) ? this.#runAgain(write.shardId, error) : error;
+      stop.throwIfAborted();
+      const hasToRunAgain = await session.hasToRunAgain(error);
+      stop.throwIfAborted();
+      throw hasToRunAgain ? this.#runAgain(write.shardId, error) : error;
     } finally {
       takeBack();
     }

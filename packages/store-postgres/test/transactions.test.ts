@@ -157,6 +157,27 @@ test("on a server that takes no writes the handler is not called, and what it is
   expect({ calls, effects: await effects() }).toEqual({ calls: 0, effects: [] });
 });
 
+test("a connection that takes no writes by its session's setting is not used again", async () => {
+  const { store, pool, put, effects } = await opened();
+  const client = await pool.connect();
+  await client.query("SET default_transaction_read_only = on");
+  client.release();
+  const one = () => store.transact(SCOPE, upTo(3), (tx) => put(tx, "one"));
+  expect(await failure(one())).toMatchObject(UNAVAILABLE);
+  expect(await one()).toMatchObject({ outcome: "committed" });
+  expect(await effects()).toEqual(["one"]);
+});
+
+test("a handler's own error is its failure, though a statement that it did not await goes on for longer than a call may", async () => {
+  const { store } = await opened({ timeoutMs: 100 });
+  const error = new Error("a record that cannot be handled");
+  const answer = store.transact(SCOPE, upTo(3), (tx) => {
+    tx.query("SELECT pg_sleep(60)").catch(() => undefined);
+    return Promise.reject(error);
+  });
+  expect(await failure(answer)).toBe(error);
+});
+
 test("of two handlers in a deadlock one is to be run again", async () => {
   const { store, admin, schema } = await opened({}, 4);
   await admin.query(`INSERT INTO ${schema}.effects VALUES ('a'), ('b')`);
