@@ -188,11 +188,16 @@ test("user records whose keys are another shard's are left out, and the last one
   expect(opened.outOfRange).toBe(2);
 });
 
-test("a hash key that is none says nothing: its user record stays", () => {
-  const message = Buffer.concat([
-    KEY,
-    field(0x12, "-1"),
-    field(0x1a, Buffer.concat([bytes(0x08, 0, 0x10, 0), field(0x1a, "data")])),
-  ]);
-  expect(takenApart(framed(message), new ShardKeys(UPPER))).toHaveLength(1);
-});
+test.each(["-1", "x", "1e3", `${2n ** 128n}`, "9".repeat(39)])(
+  "a hash key that is none says nothing, its user record stays: %s",
+  (hashKey) => {
+    const message = Buffer.concat([
+      KEY,
+      field(0x12, hashKey),
+      field(0x1a, Buffer.concat([bytes(0x08, 0, 0x10, 0), field(0x1a, "data")])),
+    ]);
+    for (const range of [LOWER, UPPER]) {
+      expect(takenApart(framed(message), new ShardKeys(range))).toHaveLength(1);
+    }
+  },
+);

@@ -52,6 +52,24 @@ test("a key that comes again is the one that is known, and keys without an end d
   for (const text of ["a".repeat(65), "ключ"]) expect(of(text)).not.toBe(of(text));
 });
 
+test("keys that a producer chose for their places do not make each other slow: few of them are kept", () => {
+  const place = (text: string): number => {
+    let hash = 0x811c9dc5 | 0;
+    for (const byte of Buffer.from(text)) hash = Math.imul(hash ^ byte, 0x01000193);
+    return (hash ^ (hash >>> 15)) & 1023;
+  };
+  const alike = Array.from({ length: 100_000 }, (_, n) => `key-${n}`).filter(
+    (text) => place(text) === 7,
+  );
+  const known = new KnownKeys();
+  const of = (text: string) => known.of(Buffer.from(text), 0, text.length);
+  const first = alike.map(of);
+  const kept = alike.filter((text, i) => of(text) === first[i]);
+  expect(alike.length).toBeGreaterThan(64);
+  expect(kept).toEqual(alike.slice(0, 16));
+  expect(alike.map((text) => of(text).text)).toEqual(alike);
+});
+
 test("many keys are judged together", () => {
   const keys = new ShardKeys(HALF);
   const texts = Array.from({ length: 1000 }, (_, i) => `key-${i}`);

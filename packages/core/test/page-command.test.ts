@@ -233,6 +233,28 @@ test("the SDK's own middleware is put together once, until somebody adds some or
   expect(resolved).toHaveBeenCalledTimes(before + 1);
 });
 
+test("a request handler and a logger that a client is given later are used within a second", async () => {
+  const client = clientOf();
+  const reads = read(client);
+  const now = vi.spyOn(performance, "now");
+  onTestFinished(() => now.mockRestore());
+  now.mockReturnValue(0);
+  await reads("it-1");
+  const first = client.config.requestHandler;
+  const second = new KinesisHttpHandler();
+  onTestFinished(() => second.destroy());
+  const handled = [vi.spyOn(first, "handle"), vi.spyOn(second, "handle")];
+  client.config.requestHandler = second as never;
+  now.mockReturnValue(1000);
+  await reads("it-2");
+  expect(handled.map(({ mock }) => mock.calls.length)).toEqual([0, 1]);
+  const info = vi.fn();
+  client.config.logger = { debug: info, info, warn: info, error: info };
+  now.mockReturnValue(2000);
+  await reads("it-3");
+  expect(info).toHaveBeenCalledTimes(1);
+});
+
 test("a command that is sent twice, one after the other or at once, is read each time", async () => {
   const client = clientOf();
   const again = readerOf(async (command, options) => {

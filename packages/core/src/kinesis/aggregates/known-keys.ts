@@ -2,6 +2,8 @@
 const MOST_KEYS = 512;
 /** A power of two, so that half of the slots are free. */
 const SLOTS = 2 * MOST_KEYS;
+/** A key is looked for in so many slots: a producer can choose keys that have one and the same. */
+const MOST_STEPS = 16;
 /** Longer keys are not kept, in bytes. */
 const MOST_BYTES = 64;
 
@@ -19,7 +21,8 @@ interface HashedKey extends KnownKey {
 /**
  * The partition keys that one shard's aggregates had lately, as text, with what was found out about them:
  * producers repeat their keys from one aggregate to the next. It is a hash table with open addresses, which
- * is emptied when it is full, so that keys without an end take up no more memory.
+ * is emptied when it is full, so that keys without an end take up no more memory. A key whose slots
+ * are all taken is not kept.
  */
 export class KnownKeys {
   readonly #slots: (HashedKey | undefined)[] = Array.from<undefined>({ length: SLOTS });
@@ -40,9 +43,14 @@ export class KnownKeys {
     }
     const home = (hash ^ (hash >>> 15)) & (SLOTS - 1);
     let slot = home;
+    let steps = 0;
     for (let known = this.#slots[slot]; known !== undefined; known = this.#slots[slot]) {
       if (known.hash === hash && isText(known.text, bytes, start, end)) return known;
       slot = (slot + 1) & (SLOTS - 1);
+      steps += 1;
+      if (steps === MOST_STEPS) {
+        return { text: bytes.toString("latin1", start, end), isHere: undefined };
+      }
     }
     if (this.#keys === MOST_KEYS) {
       this.#slots.fill(undefined);

@@ -44,6 +44,7 @@ export class ShardKeys {
   hasHashKey(hashKey: string): boolean {
     if (!HASH_KEY.test(hashKey)) return true;
     const value = BigInt(hashKey);
+    if (value > LAST_HASH_KEY) return true;
     return value >= this.#start && value <= this.#end;
   }
 

@@ -70,6 +70,7 @@ export class Lane {
 
   /** There is no message for it. */
   rest(): void {
+    this.left = 0;
     this.#source = EMPTY;
     this.#moveTo(IDLE);
   }

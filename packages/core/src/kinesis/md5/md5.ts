@@ -37,6 +37,16 @@ export class Md5 {
 
   /** Digests all that was added. The digests stay until it is called again. */
   digest(): void {
+    try {
+      this.#digestAll();
+    } finally {
+      // They may be views on pages, which would be kept.
+      this.#sources.fill(undefined, 0, this.#added);
+      this.#added = 0;
+    }
+  }
+
+  #digestAll(): void {
     const lanes = this.#lanes;
     this.#next = 0;
     for (let i = 0; i < LANES; i += 1) this.#begin(lanes[i]!);
@@ -49,9 +59,6 @@ export class Md5 {
         this.#begin(lane);
       }
     }
-    // They may be views on pages, which would be kept.
-    this.#sources.fill(undefined, 0, this.#added);
-    this.#added = 0;
   }
 
   /** One of the four words of 32 bits of a digest, as hash keys count them: the first one is the highest. */

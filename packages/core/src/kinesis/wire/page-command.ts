@@ -19,7 +19,7 @@ type CallOptions = Parameters<Resolve>[2];
 type Handler = ReturnType<Resolve>;
 type ResolveFor = (resolved: Resolved) => Handler;
 
-/** What changes of a client, its middleware or its endpoint, takes effect after so long at the latest. */
+/** What changes of a client, its middleware, its handler or its endpoint, takes effect after so long at the latest. */
 const USED_FOR_MS = 1000;
 
 /** The SDK's middleware of GetRecords, for reuse: it is most of a poll's CPU. */
@@ -47,12 +47,16 @@ export class PageCommands {
 
 /**
  * What is known of a client, for a second. The SDK's own middleware is the same each time it is put
- * together, so it stays for as long as nobody adds any; what it works out is asked again.
+ * together, so it stays for as long as nobody adds any, and the client keeps its request handler and its
+ * logger; what it works out is asked again.
  */
 class KnownClient {
   readonly #stack: ClientStack;
   readonly #configuration: Configuration;
   readonly #sdksOwn: readonly Middleware[] | undefined;
+  /** The SDK takes these when it puts middleware together. */
+  readonly #requestHandler: unknown;
+  readonly #logger: unknown;
   #until = performance.now() + USED_FOR_MS;
   #second = 0;
   /** Middleware that no call is in. */
@@ -66,6 +70,8 @@ class KnownClient {
     this.#stack = stack;
     this.#configuration = configuration;
     this.#sdksOwn = sdksOwn(stack);
+    this.#requestHandler = configuration.requestHandler;
+    this.#logger = configuration.logger;
   }
 
   isOf(stack: ClientStack, configuration: Configuration): boolean {
@@ -79,6 +85,8 @@ class KnownClient {
   }
 
   #isSdksStill(): boolean {
+    const { requestHandler, logger } = this.#configuration;
+    if (requestHandler !== this.#requestHandler || logger !== this.#logger) return false;
     const before = this.#sdksOwn;
     const now = sdksOwn(this.#stack);
     if (before === undefined || now?.length !== before.length) return false;
