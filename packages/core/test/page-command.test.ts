@@ -1,4 +1,6 @@
 import { createServer, type Server } from "node:http";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import {
   GetRecordsCommand,
   KinesisClient,
@@ -156,6 +158,28 @@ test("a call that failed lends its middleware to no other: what is left of it ma
   expect(resolved).toBe(4);
 });
 
+test("middleware that waits for its next call keeps nothing of the pages that it read", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const client = clientOf();
+  const wire = new Wire("cbor", new Telemetry({}, { stream: "s", application: "a" }));
+  const kept: WeakRef<object>[] = [];
+  const reads = async (iterator: string): Promise<void> => {
+    const watch = (): void => {};
+    const send = (command: GetRecordsCommand): Promise<GetRecordsCommandOutput> =>
+      client.send(command);
+    const page = await wire.getRecords({ ShardIterator: iterator }, send, watch);
+    kept.push(new WeakRef(page.records), new WeakRef(watch));
+  };
+  await Promise.all(["it-0", "it-1", "it-2"].map((iterator) => reads(iterator)));
+  await reads("it-3");
+  // What a WeakRef was made of lives until the turn of the event loop is over.
+  await new Promise((resolve) => setImmediate(resolve));
+  collect();
+  expect(kept.map((each) => each.deref())).toEqual(Array.from({ length: 8 }));
+  await reads("it-4");
+});
+
 test("an abort reaches the request, with middleware that served other calls before", async () => {
   const reads = read(clientOf());
   expect(await reads("it-1")).toBe("it-1-next");
@@ -248,7 +272,7 @@ test("a request handler and a logger that a client is given later are used withi
   now.mockReturnValue(1000);
   await reads("it-2");
   expect(handled.map(({ mock }) => mock.calls.length)).toEqual([0, 1]);
-  const info = vi.fn();
+  const info = vi.fn<(message: unknown) => void>();
   client.config.logger = { debug: info, info, warn: info, error: info };
   now.mockReturnValue(2000);
   await reads("it-3");

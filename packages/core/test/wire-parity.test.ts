@@ -5,7 +5,11 @@ import { Encoder, Tag } from "cbor-x";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { KinesisHttpHandler } from "../src/index.ts";
 import { classify } from "../src/kinesis/classify.ts";
-import { decodeOurselves, type WireProtocol } from "../src/kinesis/wire/middleware.ts";
+import {
+  decodeOurselves,
+  type WireProtocol,
+  type WireReply,
+} from "../src/kinesis/wire/middleware.ts";
 import { asOutput } from "./support/wire-output.ts";
 
 /**
@@ -268,10 +272,11 @@ async function outcomeOf(
 ): Promise<unknown> {
   reply = given;
   const command = new GetRecordsCommand({ ShardIterator: "AAAA", Limit: 10 });
-  const decoded = protocol === "sdk" ? undefined : decodeOurselves(command, protocol, () => {});
+  let read: WireReply | undefined;
+  const events = { onBytes: () => {}, onReply: (last?: WireReply) => (read = last) };
+  if (protocol !== "sdk") decodeOurselves(command, protocol, events);
   try {
     const output = await by.send(command);
-    const read = decoded?.();
     const { $metadata, ...page } = read === undefined ? output : { ...output, ...asOutput(read) };
     const Records = (page.Records ?? []).map((record) => ({
       ...record,
@@ -400,7 +405,9 @@ test("an abort while the body comes is the SDK's own abort", async () => {
     const { port } = hanging.address() as { port: number };
     const other = clientOf(port);
     const command = new GetRecordsCommand({ ShardIterator: "AAAA" });
-    if (protocol === "cbor") decodeOurselves(command, protocol, () => {});
+    if (protocol === "cbor") {
+      decodeOurselves(command, protocol, { onBytes: () => {}, onReply: () => {} });
+    }
     const thrown: unknown = await other.send(command, { abortSignal: stop.signal }).then(
       () => "answered",
       (rejected: unknown) => rejected,

@@ -5,7 +5,7 @@ import { Encoder, Tag } from "cbor-x";
 import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { NoRoomError } from "../src/kinesis/records-page.ts";
-import { decodeOurselves } from "../src/kinesis/wire/middleware.ts";
+import { decodeOurselves, type WireReply } from "../src/kinesis/wire/middleware.ts";
 import { Wire, type WireOption } from "../src/kinesis/wire/wire.ts";
 import { Telemetry } from "../src/telemetry/telemetry.ts";
 import { MemoryCounter } from "./support/memory-counter.ts";
@@ -302,9 +302,10 @@ test.each(["cbor", "json"] as const)(
 test("the data are views on the page, and a copy stands alone", async () => {
   answer = (type) => (type === CBOR_TYPE ? okCbor : okJson);
   const command = new GetRecordsCommand({ ShardIterator: "AAAA" });
-  const reply = decodeOurselves(command, "cbor", () => {});
+  let reply: WireReply | undefined;
+  decodeOurselves(command, "cbor", { onBytes: () => {}, onReply: (given) => (reply = given) });
   await client.send(command);
-  const { records } = reply()!;
+  const { records } = reply!;
   const [first, second] = [0, 1].map((index) => records.record(index, "shardId-0", 0).data);
   expect(first!.buffer).toBe(second!.buffer);
   expect(first!.buffer.byteLength).toBe(IN_CBOR.byteLength);

@@ -22,6 +22,13 @@ export interface WireReply extends RecordsReply {
   readonly servedAt: number;
 }
 
+/** What is reported of the replies of one command. */
+export interface ReplyEvents {
+  readonly onBytes: ReplyWatch;
+  /** What the last reply brought; undefined = a call begins, or the SDK's own output has it. */
+  readonly onReply: (reply: WireReply | undefined) => void;
+}
+
 const CBOR_CONTENT_TYPE = "application/x-amz-cbor-1.1";
 const JSON_CONTENT_TYPE = "application/x-amz-json-1.1";
 
@@ -30,13 +37,12 @@ const JSON_CONTENT_TYPE = "application/x-amz-json-1.1";
  * retries, endpoint and whatever middleware the user added stay as they are. The SDK is handed an
  * empty reply; errors, and whatever cannot be read, are left to it, so that it reports them as usual. So is
  * everything of a client that speaks another protocol than JSON 1.1, the SDK's default.
- * @returns what the last reply brought; undefined = the SDK's own output has it
  */
 export function decodeOurselves(
   command: GetRecordsCommand,
   protocol: WireProtocol,
-  watch: ReplyWatch,
-): () => WireReply | undefined {
+  { onBytes, onReply }: ReplyEvents,
+): void {
   if (protocol === "cbor") {
     command.middlewareStack.add(
       (next) => (args) => {
@@ -50,21 +56,19 @@ export function decodeOurselves(
       { step: "build", priority: "high", name: "kcEncode", override: true },
     );
   }
-  let reply: WireReply | undefined;
   command.middlewareStack.add(
     (next) => async (args) => {
-      reply = undefined;
+      onReply(undefined);
       const request = args.request as Watched;
-      request[REPLY_STARTED] = (statusCode, headers) => watchMemory(statusCode, headers, watch);
+      request[REPLY_STARTED] = (statusCode, headers) => watchMemory(statusCode, headers, onBytes);
       const result = await next(args);
       if (!speaks(request, JSON_CONTENT_TYPE) && !speaks(request, CBOR_CONTENT_TYPE)) return result;
-      reply = await takeReply(result.response as HttpMessage, watch);
+      onReply(await takeReply(result.response as HttpMessage, onBytes));
       return result;
     },
     // Next to the connection.
     { step: "deserialize", priority: "low", name: "kcDecode", override: true },
   );
-  return () => reply;
 }
 
 /** A client may be configured for another protocol: that one's messages are the SDK's alone. */

@@ -17,7 +17,7 @@ type Resolve = GetRecordsCommand["resolveMiddleware"];
 type Configuration = Parameters<Resolve>[1];
 type CallOptions = Parameters<Resolve>[2];
 type Handler = ReturnType<Resolve>;
-type ResolveFor = (resolved: Resolved) => Handler;
+type CommandStack = GetRecordsCommand["middlewareStack"];
 
 /** What changes of a client, its middleware, its handler or its endpoint, takes effect after so long at the latest. */
 const USED_FOR_MS = 1000;
@@ -35,13 +35,13 @@ export class PageCommands {
     return new PageCommand(input, watch, this);
   }
 
-  /** @param resolve puts the middleware together */
-  take(stack: ClientStack, configuration: Configuration, resolve: ResolveFor): Resolved {
+  /** @param own the middleware of the command itself */
+  take(stack: ClientStack, configuration: Configuration, own: CommandStack): Resolved {
     let known = this.#known;
     if (known?.isOf(stack, configuration) !== true) {
       this.#known = known = new KnownClient(stack, configuration);
     }
-    return known.free.pop() ?? new Resolved(known, this.#protocol, resolve);
+    return known.free.pop() ?? new Resolved(known, this.#protocol, configuration, own);
   }
 }
 
@@ -125,10 +125,7 @@ export class PageCommand extends GetRecordsCommand {
     options?: CallOptions,
   ): Handler {
     return async (args) => {
-      const resolved = this.#commands.take(stack, configuration, (fresh) => {
-        fresh.decode(this);
-        return super.resolveMiddleware(fresh.stack, configuration, fresh.options);
-      });
+      const resolved = this.#commands.take(stack, configuration, this.middlewareStack);
       const result = await resolved.call(args, this, this.#watch, options);
       this.#reply = resolved.reply;
       // A call that fails may go on inside: middleware with a time limit leaves it where it is.
@@ -141,43 +138,56 @@ export class PageCommand extends GetRecordsCommand {
 // Fakes know commands by the names of their classes.
 Object.defineProperty(PageCommand, "name", { value: GetRecordsCommand.name });
 
-/** The middleware of one client, put together, for one call at a time. */
+const watchNothing: ReplyWatch = () => {};
+
+/** The middleware of one client, put together, for one call at a time. Between two calls it keeps nothing of them. */
 class Resolved {
   readonly #client: KnownClient;
-  readonly #protocol: WireProtocol;
   /** The SDK passes this object to the request handler with each call. */
-  readonly options: NonNullable<CallOptions> = {};
+  readonly #options: NonNullable<CallOptions> = {};
   readonly #handler: Handler;
   /** Of the call under way; the SDK keeps the object. */
   #context: Context = {};
   /** What the context had before the first call. */
   readonly #first: Context;
-  #watch: ReplyWatch = () => {};
-  #replyOf: () => WireReply | undefined = () => undefined;
+  #watch = watchNothing;
+  #reply: WireReply | undefined;
 
-  constructor(client: KnownClient, protocol: WireProtocol, resolve: ResolveFor) {
+  constructor(
+    client: KnownClient,
+    protocol: WireProtocol,
+    configuration: Configuration,
+    own: CommandStack,
+  ) {
     this.#client = client;
-    this.#protocol = protocol;
-    this.#handler = resolve(this);
+    // The SDK keeps the command that is resolved. One that was sent would keep its page.
+    const command = new GetRecordsCommand({ ShardIterator: undefined });
+    command.middlewareStack.use(own);
+    this.#bringOurs(command, protocol);
+    const stack = client.stackFor(() => this.#reply !== undefined);
+    this.#handler = command.resolveMiddleware(stack, configuration, this.#options);
     this.#first = { ...this.#context };
   }
 
+  /** What the last reply brought. */
   get reply(): WireReply | undefined {
-    return this.#replyOf();
-  }
-
-  get stack(): ClientStack {
-    return this.#client.stackFor(() => this.reply !== undefined);
+    return this.#reply;
   }
 
   /** No call is in it any more. */
   giveBack(): void {
+    replace(this.#context, this.#first);
+    replace(this.#options, {});
+    this.#watch = watchNothing;
+    this.#reply = undefined;
     this.#client.free.push(this);
   }
 
-  /** The command that is resolved first brings our own middleware along. */
-  decode(command: GetRecordsCommand): void {
-    this.#replyOf = decodeOurselves(command, this.#protocol, (bytes) => this.#watch(bytes));
+  #bringOurs(command: GetRecordsCommand, protocol: WireProtocol): void {
+    decodeOurselves(command, protocol, {
+      onBytes: (bytes) => this.#watch(bytes),
+      onReply: (reply) => (this.#reply = reply),
+    });
     command.middlewareStack.add(
       (next, context) => {
         this.#context = context as unknown as Context;
@@ -195,10 +205,9 @@ class Resolved {
     options: CallOptions = {},
   ): ReturnType<Handler> {
     this.#watch = watch;
-    replace(this.options, options);
+    Object.assign(this.#options, options);
     const { abortSignal } = options;
-    replace(this.#context, {
-      ...this.#first,
+    Object.assign(this.#context, {
       [SDK_CONTEXT]: {
         ...(this.#first[SDK_CONTEXT] as object | undefined),
         commandInstance: command,
