@@ -134,14 +134,24 @@ async function fill<Value>(
   }
 }
 
+/**
+ * Asks twice. Another statement of the handler may be under way, although the checkpoint is the last one: its
+ * answer comes before the first of these. If it has failed, its library rolls back before the second.
+ */
 async function checkIsInTransaction(executor: MysqlExecutor, shardId: string): Promise<void> {
+  for (let asked = 0; asked < 2; asked += 1) {
+    if (!(await isInTransactionNow(executor))) throw misused(shardId, NO_TRANSACTION);
+  }
+}
+
+async function isInTransactionNow(executor: MysqlExecutor): Promise<boolean> {
   try {
     await executor.query(PROBE);
+    return false;
   } catch (error) {
-    if (isSaidToBeInTransaction(error)) return;
+    if (isSaidToBeInTransaction(error)) return true;
     throw error;
   }
-  throw misused(shardId, NO_TRANSACTION);
 }
 
 /**

@@ -188,6 +188,24 @@ describe.each(SERVERS)("on $name", ({ address }) => {
       expect(await effects()).toEqual([]);
     });
 
+    test("that is rolled back while the checkpoint is under way has none", async () => {
+      const { store, orm } = await opened();
+      await orm.transaction("first", (executor) => store.checkpointIn(executor, SCOPE, upTo(1)));
+      let checkpoint: Promise<unknown> | undefined;
+      const failing = orm.transaction("one", (executor) =>
+        Promise.all([
+          executor.query("SELECT sleep(0.1), (SELECT 1 UNION SELECT 2)"),
+          (checkpoint = failure(store.checkpointIn(executor, SCOPE, upTo(3, 2)))),
+        ]),
+      );
+      expect(await failure(failing)).toBeInstanceOf(Error);
+      expect(await checkpoint).toMatchObject({ name: "StoreError" });
+      expect(await store.getCheckpoint(SCOPE, SHARD)).toEqual(at(1));
+      // The connection that is left takes writes.
+      await orm.transaction("two", (executor) => store.checkpointIn(executor, SCOPE, upTo(3, 2)));
+      expect(await store.getCheckpoint(SCOPE, SHARD)).toEqual(at(3));
+    });
+
     test("that gets no connection of its library's pool is to be run again", async () => {
       const { store, orm } = await opened();
       let answer: unknown;

@@ -202,6 +202,20 @@ describe.each(Object.entries(ORMS))("a transaction of %s", (_name, ormOf) => {
     expect(await effects()).toEqual([]);
   });
 
+  test("that is rolled back while the checkpoint is under way has none", async () => {
+    const { store, orm } = await opened();
+    let checkpoint: Promise<unknown> | undefined;
+    const failing = orm.transaction("one", (executor) =>
+      Promise.all([
+        executor.query("SELECT nonsense"),
+        (checkpoint = failure(store.checkpointIn(executor, SCOPE, upTo(3)))),
+      ]),
+    );
+    expect(await failure(failing)).toBeInstanceOf(Error);
+    expect(await checkpoint).toMatchObject({ name: "StoreError" });
+    expect(await store.getCheckpoint(SCOPE, SHARD)).toBeUndefined();
+  });
+
   test("that gets no connection of its library's pool is to be run again", async () => {
     const { store, orm } = await opened();
     let answer: unknown;
