@@ -112,6 +112,10 @@ test.each<readonly [string, Uint8Array]>([
     framed(Buffer.concat([KEY, bytes(0x1a, 13, 0x08), Buffer.alloc(12, 0xff)])),
   ],
   ["a group", framed(Buffer.concat([KEY, RECORD, bytes(0x3b, 0x3c)]))],
+  [
+    "a field whose number is too large",
+    framed(Buffer.concat([KEY, RECORD, bytes(0x80, 0x80, 0x80, 0x80, 0x80, 0x01, 0x01)])),
+  ],
   ["a field without a number", framed(Buffer.concat([KEY, RECORD, bytes(0x00, 0x00)]))],
   [
     "a table of millions for one user record",

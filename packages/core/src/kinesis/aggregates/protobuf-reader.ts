@@ -9,7 +9,8 @@ export const LENGTH_DELIMITED = 2;
 const FIXED32 = 5;
 /** A varint has seven bits a byte, and 64 bits at most. */
 const MOST_VARINT_BYTES = 10;
-const MOST_SMALL_TAG = 2 ** 31;
+/** A tag has 32 bits: the field's number, and three for its type. */
+const TAGS = 2 ** 32;
 
 /**
  * Reads protobuf messages from one piece of memory, field by field. Nothing is allocated: what is
@@ -39,9 +40,10 @@ export class ProtobufReader {
       return false;
     }
     const tag = this.readVarint();
-    this.field = tag < MOST_SMALL_TAG ? tag >> 3 : Math.floor(tag / 8);
+    this.field = tag >>> 3;
     this.wireType = tag & 7;
     if (this.field === 0) throw new ProtobufError("a field without a number");
+    if (tag >= TAGS) throw new ProtobufError("a field's number is too large");
     return true;
   }
 
