@@ -1,4 +1,4 @@
-import { type StoreScope, type TransactionalWrite, type TransactionResult } from "@kc/core";
+import type { StoreError, StoreScope, TransactionalWrite, TransactionResult } from "@kc/core";
 import { isPromiseLike, lend, misused, transactionOutcome } from "@kc/core/adapter";
 import type { Session, SqliteDatabase } from "./database.ts";
 import { isConstraint } from "./errors.ts";
@@ -57,7 +57,10 @@ function valueOf<Value>(
   shardId: string,
 ): Value {
   database.exec(`SAVEPOINT ${MARK}`);
-  const { tx, takeBack } = lend(database, KEPT);
+  // What a statement does after the end of the transaction would stand by itself.
+  const { tx, takeBack } = lend(database, KEPT, () => {
+    if (!database.inTransaction) throw ended(shardId);
+  });
   let value: Value;
   try {
     value = work(tx);
@@ -78,12 +81,14 @@ function valueOf<Value>(
   try {
     database.exec(`RELEASE ${MARK}`);
   } catch {
-    throw new WorkFailed(
-      misused(
-        shardId,
-        "the handler ended the transaction itself, or a failed statement did: leave that to the consumer",
-      ),
-    );
+    throw new WorkFailed(ended(shardId));
   }
   return value;
+}
+
+function ended(shardId: string): StoreError {
+  return misused(
+    shardId,
+    "the handler ended the transaction itself, or a failed statement did: leave that to the consumer",
+  );
 }

@@ -59,6 +59,24 @@ test.each(["COMMIT", "ROLLBACK", "COMMIT; BEGIN"])(
   },
 );
 
+test("a failed statement that undid the transaction lets no other one through, whatever the handler makes of its error", async () => {
+  const { store, database, put, effects } = await opened();
+  database.exec("CREATE TABLE keys (key TEXT PRIMARY KEY ON CONFLICT ROLLBACK)");
+  const answer = store.transact(SCOPE, WRITE, (tx) => {
+    put(tx, "one");
+    tx.exec("INSERT INTO keys VALUES ('a')");
+    try {
+      tx.exec("INSERT INTO keys VALUES ('a')");
+    } catch {
+      // As a handler does that takes a repeat for done.
+    }
+    put(tx, "two");
+  });
+  expect(await failure(answer)).toMatchObject({ ...MISUSED, shardId: SHARD });
+  expect(effects()).toEqual([]);
+  expect(await store.getCheckpoint(SCOPE, SHARD)).toBeUndefined();
+});
+
 test("a handler that answers with a promise is told so, and cannot go on", async () => {
   const { store, put, effects } = await opened();
   let late: unknown;

@@ -4,14 +4,17 @@ import { StoreError } from "../errors.ts";
  * A driver's connection for the work of a transaction, until it is taken back: then it is another caller's,
  * and a statement that the work did not await would go into that caller's transaction.
  * @param kept methods that end the transaction or the connection: the store's to call
+ * @param check called before each use @throws what the use throws then
  */
 export function lend<Connection extends object>(
   connection: Connection,
   kept: readonly string[],
+  check?: () => void,
 ): { readonly tx: Connection; readonly takeBack: () => void } {
   let isOver = false;
   const enter = (): void => {
     if (isOver) throw misuse("the transaction is over: await every statement in the handler");
+    check?.();
   };
   const tx = new Proxy(connection, {
     get(target, name) {
