@@ -173,7 +173,8 @@ export class Connection {
   }
 
   async #pipe(commands: readonly Command[]): Promise<Reply[]> {
-    const pipeline = this.#client.pipeline(commands.map(([name, args]) => [name, ...args]));
+    // The driver takes arguments as a list too, and a call of JavaScript only some 100,000.
+    const pipeline = this.#client.pipeline(commands.map(([name, args]) => [name, args]));
     const results = await pipeline
       .exec()
       .catch((error: unknown) => commands.map(() => [error, undefined] as const));

@@ -40,6 +40,8 @@ export const COMMANDS: ReadonlySet<string> = new Set(
 
 /** Lua passes on no more at once. */
 const MOST_ARGUMENTS = 4000;
+/** Redis 6 and older close the connection at 1,048,576 parts of one command, ours among them. */
+const MOST_PARTS = 1_048_000;
 
 export interface TransactionPlace {
   readonly shardId: string;
@@ -78,6 +80,12 @@ export class CollectedCommands implements RedisTransaction {
     if (args.length > MOST_ARGUMENTS) {
       throw this.#misused(
         `${command} has more than ${MOST_ARGUMENTS} values: split it into several commands`,
+      );
+    }
+    if (this.keys.length + this.args.length + args.length + 3 > MOST_PARTS) {
+      throw this.#misused(
+        `a transaction of Redis takes ${MOST_PARTS} keys and values, and three parts of each command count: ` +
+          "lower maxRecords",
       );
     }
     const values = args.map((value) => this.#valueOf(command, value));

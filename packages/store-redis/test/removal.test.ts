@@ -22,7 +22,7 @@ function haltingClient(when: "before" | "after" = "before", at: Script = END_REM
   const go = gate();
   Reflect.set(client, "pipeline", (commands: unknown[][]) => {
     const queued = pipeline(commands);
-    if (!commands.some((parts) => parts.includes(at.sha))) return queued;
+    if (!commands.some((parts) => parts.flat().includes(at.sha))) return queued;
     const exec = async () => {
       const done = when === "after" ? await queued.exec() : undefined;
       reached.open();

@@ -50,6 +50,24 @@ test("commands run in their order, with values of any bytes, on keys of the shar
   expect(await client.get(other)).toBe("3");
 });
 
+test("a batch of 200,000 values is written, and one of more than the oldest servers take is refused", async () => {
+  const { client, scope, store, keyOf } = opened();
+  const values = Array.from({ length: 3997 }, (_, n) => n);
+  const push =
+    (commands: number) =>
+    (tx: RedisTransaction): void => {
+      for (let n = 0; n < commands; n += 1) tx.command("RPUSH", tx.key("list"), ...values);
+    };
+  expect(await rejection(store.transact(scope, writeOf(1, 3), push(263)))).toMatchObject({
+    ...MISUSED,
+    message: expect.stringContaining("maxRecords"),
+  });
+  expect(await client.llen(keyOf("list"))).toBe(0);
+  const answer = await store.transact(scope, writeOf(1, 3), push(50));
+  expect(answer).toMatchObject({ outcome: "committed" });
+  expect(await client.llen(keyOf("list"))).toBe(50 * values.length);
+});
+
 test.each<[string, (tx: RedisTransaction, own: readonly string[]) => void]>([
   ["EXEC", (tx) => tx.command("EXEC", "key")],
   ["a script", (tx) => tx.command("EVAL", "return 1", 0)],
@@ -128,7 +146,7 @@ test("a transaction is one script and one round trip, and its script is sent in 
   const sent: unknown[] = [];
   const pipeline = client.pipeline.bind(client);
   Reflect.set(client, "pipeline", (commands: unknown[][]) => {
-    sent.push(...commands.map(([name, script]) => [name, script]));
+    sent.push(...commands.map(([name, args]) => [name, Object(args)[0]]));
     return pipeline(commands);
   });
   await push(2);
