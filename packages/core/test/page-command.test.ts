@@ -158,6 +158,36 @@ test("a call that failed lends its middleware to no other: what is left of it ma
   expect(resolved).toBe(4);
 });
 
+test("a reply that comes after its call is over is no other call's", async () => {
+  const client = clientOf();
+  let requests = 0;
+  holds = (iterator) => iterator === "it-1" && (requests += 1) === 2;
+  onTestFinished(() => {
+    holds = () => false;
+  });
+  let slower: Promise<unknown> | undefined;
+  let goOn: (() => void) | undefined;
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const { ShardIterator } = args.input as { ShardIterator: string };
+      if (ShardIterator === "it-1") return Promise.race([next(args), (slower = next(args))]);
+      const result = await next(args);
+      await new Promise<void>((resolve) => (goOn = resolve));
+      return result;
+    },
+    { step: "finalizeRequest", priority: "low" },
+  );
+  const reads = read(client);
+  expect(await reads("it-1")).toBe("it-1-next");
+  const other = reads("it-2");
+  await vi.waitUntil(() => goOn !== undefined && held.has("it-1"));
+  held.get("it-1")!();
+  held.clear();
+  await slower;
+  goOn!();
+  expect(await other).toBe("it-2-next");
+});
+
 test("middleware that waits for its next call keeps nothing of the pages that it read", async () => {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;

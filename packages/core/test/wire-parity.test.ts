@@ -274,7 +274,7 @@ async function outcomeOf(
   const command = new GetRecordsCommand({ ShardIterator: "AAAA", Limit: 10 });
   let read: WireReply | undefined;
   const events = { onBytes: () => {}, onReply: (last?: WireReply) => (read = last) };
-  if (protocol !== "sdk") decodeOurselves(command, protocol, events);
+  if (protocol !== "sdk") decodeOurselves(command, protocol, () => events);
   try {
     const output = await by.send(command);
     const { $metadata, ...page } = read === undefined ? output : { ...output, ...asOutput(read) };
@@ -406,7 +406,7 @@ test("an abort while the body comes is the SDK's own abort", async () => {
     const other = clientOf(port);
     const command = new GetRecordsCommand({ ShardIterator: "AAAA" });
     if (protocol === "cbor") {
-      decodeOurselves(command, protocol, { onBytes: () => {}, onReply: () => {} });
+      decodeOurselves(command, protocol, () => ({ onBytes: () => {}, onReply: () => {} }));
     }
     const thrown: unknown = await other.send(command, { abortSignal: stop.signal }).then(
       () => "answered",

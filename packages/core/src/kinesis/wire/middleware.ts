@@ -22,10 +22,10 @@ export interface WireReply extends RecordsReply {
   readonly servedAt: number;
 }
 
-/** What is reported of the replies of one command. */
+/** What is reported of the replies of one call. */
 export interface ReplyEvents {
   readonly onBytes: ReplyWatch;
-  /** What the last reply brought; undefined = a call begins, or the SDK's own output has it. */
+  /** What the last reply brought; undefined = a request begins, or the SDK's own output has it. */
   readonly onReply: (reply: WireReply | undefined) => void;
 }
 
@@ -37,11 +37,13 @@ const JSON_CONTENT_TYPE = "application/x-amz-json-1.1";
  * retries, endpoint and whatever middleware the user added stay as they are. The SDK is handed an
  * empty reply; errors, and whatever cannot be read, are left to it, so that it reports them as usual. So is
  * everything of a client that speaks another protocol than JSON 1.1, the SDK's default.
+ * @param events those of the call that is under way, asked for with each request: its reply may come when
+ * another call is
  */
 export function decodeOurselves(
   command: GetRecordsCommand,
   protocol: WireProtocol,
-  { onBytes, onReply }: ReplyEvents,
+  events: () => ReplyEvents,
 ): void {
   if (protocol === "cbor") {
     command.middlewareStack.add(
@@ -58,6 +60,7 @@ export function decodeOurselves(
   }
   command.middlewareStack.add(
     (next) => async (args) => {
+      const { onBytes, onReply } = events();
       onReply(undefined);
       const request = args.request as Watched;
       request[REPLY_STARTED] = (statusCode, headers) => watchMemory(statusCode, headers, onBytes);

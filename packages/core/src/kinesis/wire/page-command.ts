@@ -1,5 +1,10 @@
 import { GetRecordsCommand, type GetRecordsCommandInput } from "@aws-sdk/client-kinesis";
-import { decodeOurselves, type WireProtocol, type WireReply } from "./middleware.ts";
+import {
+  decodeOurselves,
+  type ReplyEvents,
+  type WireProtocol,
+  type WireReply,
+} from "./middleware.ts";
 import type { ReplyWatch } from "./records-reply.ts";
 import { reuseRequests } from "./reused-request.ts";
 import { reuseSigner } from "./reused-signer.ts";
@@ -138,7 +143,21 @@ export class PageCommand extends GetRecordsCommand {
 // Fakes know commands by the names of their classes.
 Object.defineProperty(PageCommand, "name", { value: GetRecordsCommand.name });
 
-const watchNothing: ReplyWatch = () => {};
+/** One call, and what its last reply brought. */
+class Call implements ReplyEvents {
+  reply: WireReply | undefined;
+  readonly onBytes: ReplyWatch;
+
+  constructor(onBytes: ReplyWatch) {
+    this.onBytes = onBytes;
+  }
+
+  readonly onReply = (reply: WireReply | undefined): void => {
+    this.reply = reply;
+  };
+}
+
+const NO_CALL: Call = { reply: undefined, onBytes: () => {}, onReply: () => {} };
 
 /** The middleware of one client, put together, for one call at a time. Between two calls it keeps nothing of them. */
 class Resolved {
@@ -150,8 +169,7 @@ class Resolved {
   #context: Context = {};
   /** What the context had before the first call. */
   readonly #first: Context;
-  #watch = watchNothing;
-  #reply: WireReply | undefined;
+  #call = NO_CALL;
 
   constructor(
     client: KnownClient,
@@ -164,30 +182,26 @@ class Resolved {
     const command = new GetRecordsCommand({ ShardIterator: undefined });
     command.middlewareStack.use(own);
     this.#bringOurs(command, protocol);
-    const stack = client.stackFor(() => this.#reply !== undefined);
+    const stack = client.stackFor(() => this.reply !== undefined);
     this.#handler = command.resolveMiddleware(stack, configuration, this.#options);
     this.#first = { ...this.#context };
   }
 
   /** What the last reply brought. */
   get reply(): WireReply | undefined {
-    return this.#reply;
+    return this.#call.reply;
   }
 
   /** No call is in it any more. */
   giveBack(): void {
     replace(this.#context, this.#first);
     replace(this.#options, {});
-    this.#watch = watchNothing;
-    this.#reply = undefined;
+    this.#call = NO_CALL;
     this.#client.free.push(this);
   }
 
   #bringOurs(command: GetRecordsCommand, protocol: WireProtocol): void {
-    decodeOurselves(command, protocol, {
-      onBytes: (bytes) => this.#watch(bytes),
-      onReply: (reply) => (this.#reply = reply),
-    });
+    decodeOurselves(command, protocol, () => this.#call);
     command.middlewareStack.add(
       (next, context) => {
         this.#context = context as unknown as Context;
@@ -204,7 +218,7 @@ class Resolved {
     watch: ReplyWatch,
     options: CallOptions = {},
   ): ReturnType<Handler> {
-    this.#watch = watch;
+    this.#call = new Call(watch);
     Object.assign(this.#options, options);
     const { abortSignal } = options;
     Object.assign(this.#context, {
