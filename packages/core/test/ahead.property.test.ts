@@ -56,7 +56,7 @@ function textOf(known: readonly Known[], maxBytes: number, earlier?: Ahead): str
     runs.add(sequenceNumber, sub, ends, done);
   }
   const last = known.at(-1)?.sequenceNumber ?? NUMBER;
-  return encodeAhead(WATERMARK, runs.end(last, earlier, 0), maxBytes);
+  return encodeAhead(WATERMARK, runs.end(WATERMARK, last, earlier, 0), maxBytes);
 }
 
 test("what is said to be done beyond the watermark is what is done, record by record", () => {

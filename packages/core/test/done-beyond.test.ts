@@ -1,7 +1,9 @@
+import { PutRecordCommand } from "@aws-sdk/client-kinesis";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { sleep } from "../src/clock.ts";
 import { type Handler } from "../src/index.ts";
+import { aggregateOf, userRecord } from "./support/aggregates.ts";
 import { Lives } from "./support/lives.ts";
 import { STREAM, World } from "./support/world.ts";
 
@@ -186,6 +188,31 @@ test("after a stop, the newest record that was done does not repeat, although th
   await clock.advance(3000);
   expect(lives.done.map(({ text }) => text).toSorted()).toEqual(texts(0, 11).toSorted());
   await lives.kill();
+});
+
+test("after a stop inside an aggregate, what is done of it behind the checkpoint and was not met again does not repeat", async () => {
+  const world = await World.of();
+  const { clock } = world;
+  const lives = new Lives(world);
+  // What is done beyond a checkpoint needs a checkpoint to stand beside.
+  await world.put("a", "first");
+  const users = ["r0", "r1"].map((text) => userRecord(text, text));
+  const Data = aggregateOf(users);
+  await world.kinesis.send(new PutRecordCommand({ StreamName: STREAM, PartitionKey: "a", Data }));
+  lives.begin((record) => sleep(clock, record.text() === "r0" ? 1e6 : 5), { concurrency: 2 });
+  await clock.advance(2 * FLUSH_MS);
+  await lives.stop();
+  expect(lives.times("r1")).toBe(1);
+  lives.begin(() => sleep(clock, 6), { concurrency: 1 });
+  await clock.advance(3);
+  await lives.stop();
+  expect(lives.times("r0")).toBe(1);
+  expect(await lives.stored()).toMatchObject({ subSequenceNumber: 0 });
+  lives.begin(() => {}, { concurrency: 1 });
+  await clock.advance(2 * FLUSH_MS);
+  await lives.stop();
+  expect(lives.done.map(({ text }) => text)).toEqual(["first", "r1", "r0"]);
+  expect(await lives.stored()).not.toHaveProperty("subSequenceNumber");
 });
 
 test("a store that keeps less than any text still has all records handled", async () => {

@@ -1,4 +1,5 @@
 import type { Ahead, CountedRun, CountedRuns, Interval, Run } from "./ahead.ts";
+import type { Position } from "./position.ts";
 
 /** A stream record some of whose user records were added. */
 interface Part {
@@ -54,11 +55,17 @@ export class Runs {
   /**
    * All runs: those of the records that were added, the last of which has this number, and behind it
    * what an earlier checkpoint says.
+   * @param watermark it lies before the records that were added
    * @param unmet how many records are done by the earlier checkpoint that were not added yet
    */
-  end(last: string, earlier: Ahead | undefined, unmet: number): CountedRuns {
+  end(watermark: Position, last: string, earlier: Ahead | undefined, unmet: number): CountedRuns {
     const theirs = earlier?.runAt(last);
     const known = earlier?.doneAt(last);
+    const { sequenceNumber, subSequenceNumber: inside } = watermark;
+    // Of the aggregate that the watermark is in, nothing behind it has been met yet.
+    if (inside !== undefined && sequenceNumber === last && this.#runs.length === 0) {
+      this.#part ??= { sequenceNumber, records: 0, done: 0, isWhole: false, intervals: [] };
+    }
     this.#mergePart(known);
     this.#endPart();
     const isJoined = theirs !== undefined && this.#runs.length > 0;

@@ -101,7 +101,7 @@ export class Beyond {
     });
     const last = this.#records.newest ?? position.sequenceNumber;
     if (this.#resumed?.isBehind(last)) this.#resumed = undefined;
-    const all = runs.end(last, this.#resumed, this.#unmet);
+    const all = runs.end(position, last, this.#resumed, this.#unmet);
     const text = encodeAhead(position, all, this.#progress.maxAheadBytes);
     if (text !== undefined && this.#runs > 0) this.#runBytes = text.length / this.#runs;
     return text;
