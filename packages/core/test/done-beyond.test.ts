@@ -215,6 +215,31 @@ test("after a stop inside an aggregate, what is done of it behind the checkpoint
   expect(await lives.stored()).not.toHaveProperty("subSequenceNumber");
 });
 
+test("what is done before records that an earlier process did is remembered, too, before these are met again", async () => {
+  const world = await World.of();
+  const { clock } = world;
+  const lives = new Lives(world);
+  await world.put("a", "first");
+  await world.put("stuck", "stuck");
+  const users = ["r0", "r1", "r2"].map((text) => userRecord(text, text));
+  const Data = aggregateOf(users);
+  await world.kinesis.send(new PutRecordCommand({ StreamName: STREAM, PartitionKey: "a", Data }));
+  const only = (...done: readonly string[]): Handler => {
+    return (record) => sleep(clock, done.includes(record.text()) ? 5 : 1e6);
+  };
+  lives.begin(only("first", "r1", "r2"), { concurrency: 4 });
+  await clock.advance(2 * FLUSH_MS);
+  await lives.stop();
+  lives.begin(only("r0"), { concurrency: 2 });
+  await clock.advance(3);
+  await lives.stop();
+  expect(lives.done.map(({ text }) => text)).toEqual(["first", "r1", "r2", "r0"]);
+  lives.begin(() => {}, { concurrency: 1 });
+  await clock.advance(2 * FLUSH_MS);
+  await lives.stop();
+  expect(lives.done.map(({ text }) => text)).toEqual(["first", "r1", "r2", "r0", "stuck"]);
+});
+
 test("a store that keeps less than any text still has all records handled", async () => {
   const world = await World.of();
   const { clock } = world;

@@ -78,11 +78,12 @@ export class Runs {
     }));
     const rest = earlier?.after(isJoined ? theirs.last : BigInt(last)) ?? [];
     const loneRest = earlier?.loneAfter(BigInt(last)) ?? [];
+    const all = [...runs, ...rest.map((run) => ({ ...run, count: 0 }))];
+    // Of two texts of a position, a store keeps the one with more records.
+    const furthest = all.findLast(({ done }) => done !== false);
+    if (furthest !== undefined) furthest.count += unmet;
     return {
-      runs: [
-        ...runs,
-        ...rest.map((run, i) => ({ ...run, count: i === rest.length - 1 ? unmet : 0 })),
-      ],
+      runs: all,
       lone: [
         ...(newest === undefined ? [] : [newest]),
         ...loneRest.map((run) => ({ ...run, count: 0 })),
