@@ -8,6 +8,16 @@ function kill(member: Member): void {
   member.link.state = "hangs";
 }
 
+/** A worker died, and a process of its id has come after it. */
+async function restartedAfterCrash() {
+  const group = await GroupWorld.of({ shards: 2 });
+  const { clock } = group.world;
+  const first = await group.join("a");
+  await clock.advance(4000);
+  kill(first);
+  return { group, clock, second: await group.join("a") };
+}
+
 test("a crash is taken over within the lease and two heartbeats, by observers already there", async () => {
   const group = await GroupWorld.of({ shards: 4 });
   const { clock } = group.world;
@@ -228,12 +238,7 @@ test("a worker id used twice: the second is refused while the first lives", asyn
 });
 
 test("after a crash the restarted id waits until what it left is evicted, and takes over", async () => {
-  const group = await GroupWorld.of({ shards: 2 });
-  const { clock } = group.world;
-  const first = await group.join("a");
-  await clock.advance(4000);
-  kill(first);
-  const second = await group.join("a");
+  const { clock, second } = await restartedAfterCrash();
   await clock.advance(9500);
   expect(second.reads).toEqual([]);
   await clock.advance(5000);
@@ -242,12 +247,7 @@ test("after a crash the restarted id waits until what it left is evicted, and ta
 });
 
 test("a heartbeat of the dead process that arrives late is not taken for its life", async () => {
-  const group = await GroupWorld.of({ shards: 2 });
-  const { clock } = group.world;
-  const first = await group.join("a");
-  await clock.advance(4000);
-  kill(first);
-  const second = await group.join("a");
+  const { group, clock, second } = await restartedAfterCrash();
   await clock.advance(3000);
   const { workers } = group.data.application(SCOPE);
   const row = workers.get("a")!;
@@ -258,12 +258,7 @@ test("a heartbeat of the dead process that arrives late is not taken for its lif
 });
 
 test("a dead process's late heartbeats around a store that went back are not taken for its life", async () => {
-  const group = await GroupWorld.of({ shards: 2 });
-  const { clock } = group.world;
-  const first = await group.join("a");
-  await clock.advance(4000);
-  kill(first);
-  const second = await group.join("a");
+  const { group, clock, second } = await restartedAfterCrash();
   await clock.advance(3000);
   const { workers } = group.data.application(SCOPE);
   const { counter } = workers.get("a")!;
