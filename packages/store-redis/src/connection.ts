@@ -8,7 +8,7 @@ import { listen } from "./listener.ts";
 import type { CheckedOptions, RedisConnection } from "./options.ts";
 import { refusedScript, refusedSubscription } from "./refusal.ts";
 import { scanned } from "./replies.ts";
-import type { Script } from "./statements.ts";
+import type { Script } from "./script.ts";
 
 /** One call of a script. */
 export interface ScriptCall {

@@ -1,9 +1,10 @@
 import type { CallOptions } from "@kc/core";
 import type { LetterLimits, LetterRow, LetterStatements, StoredLetter } from "@kc/core/adapter";
 import type { Connection } from "./connection.ts";
-import * as lua from "./dead-letter-scripts.ts";
+import * as lua from "./dead-letter-statements.ts";
 import { refuseEviction } from "./eviction.ts";
 import { textsOf } from "./replies.ts";
+import type { Script } from "./script.ts";
 
 /** A text of Redis may have 512 MB. */
 const LIMITS: LetterLimits = { most: 50, maxBytes: 4 * 1024 * 1024, maxRowBytes: Infinity };
@@ -65,7 +66,7 @@ export class RedisLetters implements LetterStatements {
   }
 
   async #read(
-    script: lua.Script,
+    script: Script,
     args: readonly string[],
   ): Promise<readonly (StoredLetter & { readonly id: string })[]> {
     const [reply] = await this.#connection.run(script, [{ keys: this.#keys, args }]);

@@ -1,4 +1,5 @@
-import { script, SHARD, type Script } from "./statements.ts";
+import { script, type Script } from "./script.ts";
+import { SHARD } from "./statements.ts";
 
 /**
  * The Lua of workers and leases. A group's keys are in one slot: a hash with the revision and the

@@ -1,4 +1,9 @@
-import { compareCheckpoints, type Checkpoint } from "@kc/core";
+import {
+  compareCheckpoints,
+  StoreRegressedError,
+  type Checkpoint,
+  type CheckpointWrite,
+} from "@kc/core";
 import type { ApplicationKeys } from "./keys.ts";
 import { checkpointArguments } from "./rows.ts";
 
@@ -40,6 +45,19 @@ export class Memory {
     let seen = this.#shards.get(shardId);
     if (seen !== undefined && millisSince(seen.at) > COUNTS_FOR_MS) seen = undefined;
     return [...checkpointArguments(seen?.checkpoint), seen === undefined ? "" : String(seen.epoch)];
+  }
+
+  /**
+   * A write as a script takes it: the shard's place, the checkpoint, its fence, and `relisted`.
+   * @param relisted the removal after which the caller has listed the shard again
+   */
+  write({ shardId, checkpoint, fence }: CheckpointWrite, relisted = ""): readonly string[] {
+    return [
+      ...this.shard(shardId),
+      ...checkpointArguments(checkpoint),
+      ...(fence === undefined ? ["", ""] : [String(fence.epoch), fence.owner]),
+      relisted,
+    ];
   }
 
   /** All shards that have been seen. */
@@ -97,4 +115,12 @@ function isLater(a: Seen, b: Seen): boolean {
   if (a.epoch !== b.epoch) return a.epoch > b.epoch;
   if (a.checkpoint === undefined) return false;
   return b.checkpoint === undefined || compareCheckpoints(a.checkpoint, b.checkpoint) > 0;
+}
+
+export function regressed(what: string): StoreRegressedError {
+  return new StoreRegressedError(
+    `Redis has less than it had acknowledged: ${what}. It was emptied, restored from a copy, or ` +
+      "failed over to a replica that lagged. To continue from its present state, start the " +
+      "process again.",
+  );
 }

@@ -1,4 +1,4 @@
-import type { Script } from "./statements.ts";
+import type { Script } from "./script.ts";
 
 /**
  * What a user may not do, for the error's message. A server names a command that it refuses, but up

@@ -8,6 +8,13 @@ export function textsOf(reply: unknown): readonly string[] {
   return listOf(reply, "EVALSHA").map(String);
 }
 
+/** A hash, which comes as field, value, field, value. */
+export function pairsOf(texts: readonly string[]): ReadonlyMap<string, string> {
+  const pairs = new Map<string, string>();
+  for (let index = 0; index < texts.length; index += 2) pairs.set(texts[index]!, texts[index + 1]!);
+  return pairs;
+}
+
 /** The next cursor and the keys that a SCAN found. @throws as `textsOf` does */
 export function scanned(reply: unknown): {
   readonly cursor: string;

@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
+import { REMOVE_SHARDS } from "../src/application-statements.ts";
 import { END_REMOVAL } from "../src/lease-statements.ts";
-import { REMOVE_SHARDS, type Script } from "../src/statements.ts";
+import type { Script } from "../src/script.ts";
 import { connect, openStore, ownScope, SHARD } from "./support/redis.ts";
 
 const WORKER = { workerId: "w", incarnation: "1", weight: 1, maxShards: undefined };

@@ -1,6 +1,4 @@
-import { script, type Script } from "./statements.ts";
-
-export type { Script };
+import { script, type Script } from "./script.ts";
 
 /**
  * KEYS: hashes by id of the letters, of their data and of their applications; a sorted set of the ids, and

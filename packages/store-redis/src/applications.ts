@@ -1,0 +1,125 @@
+import type { ApplicationRow, CallOptions, StoreScope } from "@kc/core";
+import { checkClaim } from "@kc/core/adapter";
+import * as lua from "./application-statements.ts";
+import type { Calls } from "./calls.ts";
+import { refuseEviction } from "./eviction.ts";
+import { regressed, type Memory } from "./memory.ts";
+import { textsOf } from "./replies.ts";
+import { applicationOf, applicationText } from "./rows.ts";
+import type { Script } from "./script.ts";
+import { findShards, untilAborted } from "./search.ts";
+
+/** An application's row, and the list of the shards that have ever had a checkpoint. */
+export class Applications {
+  readonly #calls: Calls;
+  readonly #searchForGo: boolean;
+
+  constructor(calls: Calls, searchForGo: boolean) {
+    this.#calls = calls;
+    this.#searchForGo = searchForGo;
+  }
+
+  async open(
+    scope: StoreScope,
+    row: ApplicationRow,
+    options: CallOptions | undefined,
+  ): Promise<{ outcome: "created" | "existing"; row: ApplicationRow }> {
+    const memory = this.#calls.memoryOf(scope);
+    await refuseEviction(this.#calls.connection, options);
+    const args = [applicationText(row)];
+    const [outcome, text = ""] = await this.#run(lua.OPEN_APPLICATION, memory, args, options);
+    const stands = applicationOf(text);
+    const isOurs =
+      stands.application === scope.application && stands.streamName === scope.streamName;
+    if (isOurs) memory.row = text;
+    return { outcome: outcome === "created" ? "created" : "existing", row: stands };
+  }
+
+  /**
+   * Reads the row and the list. Answers whether some store has searched for Go's checkpoints.
+   * @throws NamespaceConflictError if the row is another application's
+   */
+  async read(scope: StoreScope, options: CallOptions | undefined): Promise<boolean> {
+    const memory = this.#calls.memoryOf(scope);
+    const texts = await this.#run(lua.READ_APPLICATION, memory, [], options);
+    const [, row = "", searched, ...shardIds] = texts;
+    claim(scope, memory, row);
+    for (const shardId of shardIds) memory.listed.add(shardId);
+    return searched === "1";
+  }
+
+  /** Lists shards before their checkpoints: a crash in between leaves a name too many, never one too few. */
+  async list(
+    scope: StoreScope,
+    shardIds: readonly string[],
+    options: CallOptions | undefined,
+  ): Promise<void> {
+    const memory = this.#calls.memoryOf(scope);
+    const unlisted = shardIds.filter((shardId) => !memory.listed.has(shardId));
+    if (unlisted.length === 0) return;
+    if (memory.row === "") await this.read(scope, options);
+    await this.#run(lua.ADD_SHARDS, memory, ["", ...unlisted], options);
+    for (const shardId of unlisted) memory.listed.add(shardId);
+  }
+
+  /**
+   * Lists the shards that have a checkpoint of Go's. A search that is under way is joined, and continues
+   * when its caller's signal aborts: that of a large database takes longer than a consumer waits for one call.
+   */
+  async searchForGo(memory: Memory, { signal }: CallOptions = {}): Promise<void> {
+    if (!this.#searchForGo) return;
+    memory.searching ??= this.#search(memory).finally(() => (memory.searching = undefined));
+    await untilAborted(memory.searching, signal);
+  }
+
+  /** Notes beside listed shards that they are being removed. @param name of this removal */
+  async noteRemoval(
+    memory: Memory,
+    name: string,
+    shardIds: readonly string[],
+    options: CallOptions | undefined,
+  ): Promise<void> {
+    await this.#run(lua.NOTE_REMOVALS, memory, [name, ...shardIds], options);
+  }
+
+  /** Takes shards that the removal `name` has removed off the list, unless they were listed again since. */
+  async unlist(
+    memory: Memory,
+    name: string,
+    shardIds: readonly string[],
+    options: CallOptions | undefined,
+  ): Promise<void> {
+    if (shardIds.length === 0) return;
+    await this.#run(lua.REMOVE_SHARDS, memory, [name, ...shardIds], options);
+    for (const shardId of shardIds) memory.forget(shardId);
+  }
+
+  async #search(memory: Memory): Promise<void> {
+    const found = await findShards(this.#calls.connection, memory.keys);
+    await this.#run(lua.ADD_SHARDS, memory, ["1", ...found], {});
+    for (const shardId of found) memory.listed.add(shardId);
+    memory.searched = true;
+  }
+
+  /** @throws StoreRegressedError if the row that this store has seen is gone */
+  async #run(
+    script: Script,
+    memory: Memory,
+    args: readonly string[],
+    options: CallOptions | undefined,
+  ): Promise<readonly string[]> {
+    const call = { keys: [memory.keys.application], args: [memory.row, ...args] };
+    const [reply] = await this.#calls.connection.run(script, [call], options);
+    const texts = textsOf(reply);
+    if (texts[0] === "regressed") throw regressed("the application row that stood there is gone");
+    return texts;
+  }
+}
+
+/** Two stores with different prefixes can have the same keys: the row says whose they are. */
+function claim(scope: StoreScope, memory: Memory, text: string): void {
+  if (text === "") return;
+  const row = applicationOf(text);
+  checkClaim(row, scope, "this place in Redis", "`keyPrefix`");
+  memory.row = text;
+}

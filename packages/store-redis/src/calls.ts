@@ -1,0 +1,107 @@
+import { formatCheckpoint, type CallOptions, type StoreScope } from "@kc/core";
+import type { Connection, ScriptCall } from "./connection.ts";
+import { ApplicationKeys } from "./keys.ts";
+import { CHANGED } from "./lease-statements.ts";
+import { Memory, regressed } from "./memory.ts";
+import { textsOf } from "./replies.ts";
+import { shardOf, type ShardReply } from "./rows.ts";
+import type { Script } from "./script.ts";
+import { READ_SHARD } from "./statements.ts";
+
+/** What the calls of a store have in common: what was seen of each application, and the revision of its leases. */
+export class Calls {
+  readonly connection: Connection;
+  readonly #keyPrefix: string;
+  readonly #memories = new Map<string, Memory>();
+
+  constructor(connection: Connection, keyPrefix: string) {
+    this.connection = connection;
+    this.#keyPrefix = keyPrefix;
+  }
+
+  /** @throws ConfigError for a name that cannot be part of a key. */
+  memoryOf(scope: StoreScope): Memory {
+    const key = JSON.stringify([scope.application, scope.streamName]);
+    let memory = this.#memories.get(key);
+    if (memory === undefined) {
+      memory = new Memory(new ApplicationKeys(this.#keyPrefix, scope));
+      this.#memories.set(key, memory);
+    }
+    return memory;
+  }
+
+  /** The shards as they stand. @throws as `learn` does */
+  async readShards(
+    memory: Memory,
+    shardIds: readonly string[],
+    options: CallOptions | undefined,
+  ): Promise<readonly ShardReply[]> {
+    const calls = shardIds.map((shardId) => ({
+      keys: memory.keys.shard(shardId),
+      args: memory.shard(shardId),
+    }));
+    const replies = await this.connection.run(READ_SHARD, calls, options);
+    return this.learn(memory, shardIds, replies);
+  }
+
+  /**
+   * Remembers what scripts answered of shards.
+   * @throws StoreRegressedError if a shard has less than was seen of it before
+   */
+  learn(
+    memory: Memory,
+    shardIds: readonly string[],
+    replies: readonly unknown[],
+  ): readonly ShardReply[] {
+    return replies.map((reply, index) => {
+      const shardId = shardIds[index]!;
+      const shard = shardOf(shardId, reply);
+      if (shard.outcome === "regressed") {
+        const stands = shard.checkpoint ? formatCheckpoint(shard.checkpoint) : "no checkpoint";
+        throw regressed(`${shardId} has ${stands}, and was further on`);
+      }
+      // Its epoch is not remembered for ever: what was seen of it is no promise any more.
+      if (shard.gone) memory.forget(shardId);
+      else if (shard.outcome !== "lease-lost") memory.learn(shardId, shard);
+      return shard;
+    });
+  }
+
+  /** A script on the keys that all workers of an application share. */
+  async group(
+    memory: Memory,
+    script: Script,
+    args: readonly string[],
+    options: CallOptions | undefined,
+  ): Promise<readonly string[]> {
+    const { group, lineages } = memory.keys;
+    const [reply] = await this.connection.run(script, [{ keys: [group, lineages], args }], options);
+    return textsOf(reply);
+  }
+
+  /** As the connection's `run`. What fails may have changed some leases all the same: their revision is owed. */
+  async change(
+    memory: Memory,
+    script: Script,
+    calls: readonly ScriptCall[],
+    options: CallOptions | undefined,
+  ): Promise<readonly unknown[]> {
+    try {
+      return await this.connection.run(script, calls, options);
+    } catch (error) {
+      memory.owesRevision = true;
+      throw error;
+    }
+  }
+
+  /** @param hinted "1" = other workers are told to look now */
+  async raiseRevision(
+    memory: Memory,
+    hinted: "" | "1",
+    options: CallOptions | undefined,
+  ): Promise<void> {
+    memory.owesRevision = true;
+    await this.group(memory, CHANGED, [hinted], options);
+    memory.owesRevision = false;
+  }
+}
