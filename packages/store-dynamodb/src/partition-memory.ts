@@ -5,14 +5,20 @@ import {
   type CheckpointWrite,
 } from "@kc/core";
 import { writerOf } from "./rows.ts";
+import type { Partition } from "./statements.ts";
 
 /** What this store remembers of one partition between two calls. None of it is needed. */
 export class PartitionMemory {
+  readonly partition: Partition;
   /** The last revision that was read; undefined = none was. */
   revision: number | undefined;
   /** A change stands, or may stand, whose revision was not raised: the next heartbeat does. */
   owesRevision = false;
   readonly acknowledged: Acknowledged = new Acknowledged();
+
+  constructor(partition: Partition) {
+    this.partition = partition;
+  }
 }
 
 interface Entry {

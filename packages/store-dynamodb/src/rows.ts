@@ -20,6 +20,9 @@ import {
 
 export type Item = Readonly<Record<string, AttributeValue>>;
 
+/** A shard's id, or the name of an item of ours. */
+export const sortKeyOf = (item: Item): string => item["shard_id"]?.S ?? "";
+
 /** What a shard's item says. */
 export interface ShardState {
   readonly checkpoint: Checkpoint | undefined;

@@ -18,7 +18,7 @@ import pg from "pg";
 import type { PostgresRow, PostgresRows, PostgresTransaction } from "./client.ts";
 import type { Connection, MakeStatements, Subject } from "./connection.ts";
 import { howToSetUp, isMissingTable, toStoreError } from "./errors.ts";
-import { LOCK_SETUP, refusedSetup } from "./schema.ts";
+import { LOCK_SETUP, refusedSetup } from "./setup.ts";
 
 /** A `bytea` holds the largest record. */
 const LIMITS: LetterLimits = { most: 100, maxBytes: 4 * 1024 * 1024, maxRowBytes: Infinity };

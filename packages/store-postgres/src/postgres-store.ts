@@ -1,25 +1,23 @@
-import {
-  KcError,
-  StoreError,
-  type AcquiredLease,
-  type ApplicationRow,
-  type BulkCheckpointResult,
-  type CallOptions,
-  type Checkpoint,
-  type CheckpointInResult,
-  type CheckpointWrite,
-  type DeadLetterTable,
-  type Fence,
-  type LeaseStore,
-  type SetCheckpointResult,
-  type ShardPut,
-  type StoreScope,
-  type TransactionalDeadLetters,
-  type TransactionalStore,
-  type TransactionalWrite,
-  type TransactionResult,
-  type WorkerIdentity,
-  type WorkerMembership,
+import type {
+  AcquiredLease,
+  ApplicationRow,
+  BulkCheckpointResult,
+  CallOptions,
+  Checkpoint,
+  CheckpointInResult,
+  CheckpointWrite,
+  DeadLetterTable,
+  Fence,
+  LeaseStore,
+  SetCheckpointResult,
+  ShardPut,
+  StoreScope,
+  TransactionalDeadLetters,
+  TransactionalStore,
+  TransactionalWrite,
+  TransactionResult,
+  WorkerIdentity,
+  WorkerMembership,
 } from "@kc/core";
 import { singleResult } from "@kc/core/adapter";
 import type { PostgresTransaction } from "./client.ts";
@@ -28,29 +26,22 @@ import { Checkpoints } from "./checkpoints.ts";
 import { Connection } from "./connection.ts";
 import { PostgresDeadLetters, PostgresLetters } from "./dead-letters.ts";
 import type { PostgresExecutor } from "./executors.ts";
-import { howToSetUp, isLockTimeout, isPassing } from "./errors.ts";
+import { howToSetUp, isPassing } from "./errors.ts";
 import { Leases } from "./leases.ts";
 import { Listener } from "./listener.ts";
 import { checkOptions, type PostgresStoreOptions } from "./options.ts";
 import { applicationOf } from "./rows.ts";
-import {
-  ddl,
-  inspect,
-  inspectionOf,
-  LOCK_SETUP,
-  missing,
-  refusedSetup,
-  type MissingSteps,
-} from "./schema.ts";
+import { ddl } from "./schema.ts";
+import { setUp } from "./setup.ts";
 import { openApplication } from "./statements.ts";
 import { tablesOf } from "./tables.ts";
 import { Transactions } from "./transactions.ts";
 import { Workers } from "./workers.ts";
 
 /**
- * Progress and leases in Postgres, in the Go library's own table and some beside it. Every call is one round trip and one
- * transaction. The first call connects, not the constructor; the tables are made by `setup()` or by
- * hand, never by another call.
+ * Progress and leases in Postgres, in the Go library's own table and some beside it. Every call is one round
+ * trip and one transaction. The first call connects, not the constructor; the tables are created by `setup()`
+ * or by hand, never by another call.
  */
 export class PostgresStore
   implements LeaseStore, TransactionalStore<PostgresTransaction, PostgresExecutor>
@@ -98,15 +89,7 @@ export class PostgresStore
    * somebody else's
    */
   async setup(options?: CallOptions): Promise<void> {
-    const { required, storage } = await this.#missing(options);
-    if (required.length > 0) await this.#create(required, storage, options);
-    if (storage.length > 0) await this.#setStorage(storage, options);
-    if (required.length === 0) return;
-    if ((await this.#missing(options)).required.length === 0) return;
-    throw new StoreError(
-      "STORE_SCHEMA",
-      `${this.#connection.where}: it was changed during setup()`,
-    );
+    await setUp(this.#connection, this.#calls.tables, this.#setupTimeoutMs, options);
   }
 
   async openApplication(
@@ -263,49 +246,5 @@ export class PostgresStore
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  async #create(
-    required: readonly string[],
-    storage: readonly string[],
-    options: CallOptions | undefined,
-  ): Promise<void> {
-    try {
-      // Others' writes may hold a lock on the table, and another's set-up holds the first one.
-      const waiting = { ...options, lockTimeoutMs: this.#setupTimeoutMs };
-      await this.#connection.run(() => [LOCK_SETUP, ...required], waiting);
-    } catch (error) {
-      if (!KcError.is(error) || error.code !== "STORE_ACCESS_DENIED") throw error;
-      const script = [...required, ...storage].map((step) => `${step};`).join("\n");
-      const { where } = this.#connection;
-      throw refusedSetup(error.cause, { where, remedy: howToSetUp(script) });
-    }
-  }
-
-  /**
-   * The tables are whole. How they are stored is their owner's to say: a user who may not alter them
-   * does without. So does one who meets a lock (a VACUUM, an index that is being built); the next
-   * setup() tries again.
-   */
-  async #setStorage(storage: readonly string[], options: CallOptions | undefined): Promise<void> {
-    try {
-      await this.#connection.run(() => [LOCK_SETUP, ...storage], options);
-    } catch (error) {
-      if (!KcError.is(error)) throw error;
-      if (error.code === "STORE_ACCESS_DENIED") return;
-      if (!isLockTimeout(error.cause)) throw error;
-      process.emitWarning(
-        `${this.#connection.where}: another transaction holds a lock, so setup() left out how the ` +
-          `tables are stored: they grow more than they need to. Run setup() again, or\n` +
-          storage.map((step) => `${step};`).join("\n"),
-        { type: "KinesisConsumerWarning", code: "KC_POSTGRES_STORAGE" },
-      );
-    }
-  }
-
-  async #missing(options: CallOptions | undefined): Promise<MissingSteps> {
-    const { tables } = this.#calls;
-    const rows = await this.#connection.run((quote) => inspect(tables, quote), options);
-    return missing(inspectionOf(rows), tables, this.#connection.where);
   }
 }

@@ -1,7 +1,7 @@
 import type { DeadLetter } from "@kc/core";
 import { expect, inject, test } from "vitest";
 import { PostgresStore } from "../src/index.ts";
-import { LOCK_SETUP } from "../src/schema.ts";
+import { LOCK_SETUP } from "../src/setup.ts";
 import { DENIED, failure, open, role, SCHEMA, untilWaiting } from "./support/open.ts";
 
 const LETTER: DeadLetter = {

@@ -1,42 +1,35 @@
-import {
-  LeaseLostError,
-  type AcquiredLease,
-  type Fence,
-  type LeaseStore,
-  type ShardPut,
-  type ApplicationRow,
-  type BulkCheckpointResult,
-  type CallOptions,
-  type Checkpoint,
-  type CheckpointWrite,
-  type DeadLetterTable,
-  type SetCheckpointResult,
-  type StoreScope,
-  type TransactionalDeadLetters,
-  type TransactionalStore,
-  type TransactionalWrite,
-  type TransactionResult,
-  type WorkerIdentity,
-  type WorkerMembership,
+import type {
+  AcquiredLease,
+  Fence,
+  LeaseStore,
+  ShardPut,
+  ApplicationRow,
+  BulkCheckpointResult,
+  CallOptions,
+  Checkpoint,
+  CheckpointWrite,
+  DeadLetterTable,
+  SetCheckpointResult,
+  StoreScope,
+  TransactionalDeadLetters,
+  TransactionalStore,
+  TransactionalWrite,
+  TransactionResult,
+  WorkerIdentity,
+  WorkerMembership,
 } from "@kc/core";
-import { checkScope, singleResult, writeOutcome } from "@kc/core/adapter";
+import { checkScope, singleResult } from "@kc/core/adapter";
 import type Libsql from "libsql";
+import { advanceCheckpoints, readCheckpoints, readShards, resetCheckpoint } from "./checkpoints.ts";
 import { Connection } from "./connection.ts";
 import { SqliteDeadLetters, SqliteLetters } from "./dead-letters.ts";
 import type { Session, SqliteDatabase } from "./database.ts";
 import { isPassing } from "./errors.ts";
 import { SqliteLeases } from "./leases.ts";
 import { checkOptions, type SqliteStoreOptions } from "./options.ts";
-import {
-  applicationOf,
-  applicationValues,
-  checkpointOf,
-  checkpointValues,
-  leaseOf,
-} from "./rows.ts";
+import { applicationOf, applicationValues, checkpointOf } from "./rows.ts";
 import { checkSchema, isEmptyDatabase, migrate, SCHEMA_STEPS } from "./schema.ts";
-import { readShards } from "./shards.ts";
-import * as sql from "./statements.ts";
+import { PUT_APPLICATION, READ_APPLICATION } from "./statements.ts";
 import { transactIn, WorkFailed } from "./transactions.ts";
 
 /**
@@ -76,8 +69,8 @@ export class SqliteStore<Database extends SqliteDatabase = Libsql.Database>
     const key = [scope.application, scope.streamName];
     return this.#run(scope, options, (session) =>
       session.write(() => {
-        const put = session.query(sql.PUT_APPLICATION, [...key, ...applicationValues(row)]);
-        const [stands] = session.query(sql.READ_APPLICATION, key);
+        const put = session.query(PUT_APPLICATION, [...key, ...applicationValues(row)]);
+        const [stands] = session.query(READ_APPLICATION, key);
         return {
           outcome: put.length === 1 ? "created" : "existing",
           row: applicationOf(scope, stands!),
@@ -100,17 +93,7 @@ export class SqliteStore<Database extends SqliteDatabase = Libsql.Database>
     scope: StoreScope,
     options?: CallOptions,
   ): Promise<ReadonlyMap<string, Checkpoint>> {
-    return this.#run(scope, options, (session) => {
-      const checkpoints = new Map<string, Checkpoint>();
-      for (const row of session.query(sql.READ_CHECKPOINTS, [
-        scope.application,
-        scope.streamName,
-      ])) {
-        const checkpoint = checkpointOf(row);
-        if (checkpoint !== undefined) checkpoints.set(String(row["shard_id"]), checkpoint);
-      }
-      return checkpoints;
-    });
+    return this.#run(scope, options, (session) => readCheckpoints(session, scope));
   }
 
   async setCheckpoint(
@@ -129,7 +112,7 @@ export class SqliteStore<Database extends SqliteDatabase = Libsql.Database>
     options?: CallOptions,
   ): Promise<readonly BulkCheckpointResult[]> {
     return this.#run(scope, options, (session) =>
-      session.write(() => advance(session, scope, writes)),
+      session.write(() => advanceCheckpoints(session, scope, writes)),
     );
   }
 
@@ -139,16 +122,9 @@ export class SqliteStore<Database extends SqliteDatabase = Libsql.Database>
     to: Checkpoint | undefined,
     options?: CallOptions & { readonly force?: boolean },
   ): Promise<void> {
-    const values = [scope.application, scope.streamName, shardId, ...checkpointValues(to)];
+    const force = options?.force === true;
     return this.#run(scope, options, (session) =>
-      session.write(() => {
-        const { owner } = leaseOf(readShards(session, scope, [shardId]).get(shardId));
-        if (owner !== undefined && options?.force !== true) {
-          throw new LeaseLostError(shardId, `${owner} holds it: stop it, or force the reset`);
-        }
-        session.query(sql.RESET_CHECKPOINT, values);
-        new SqliteLeases(session, scope).changed();
-      }),
+      session.write(() => resetCheckpoint(session, scope, shardId, to, force)),
     );
   }
 
@@ -282,29 +258,4 @@ export class SqliteStore<Database extends SqliteDatabase = Libsql.Database>
       return work(session);
     }, options);
   }
-}
-
-/** Inside a write transaction, so that nothing moves between the look and the write. */
-function advance(
-  session: Session,
-  scope: StoreScope,
-  writes: readonly CheckpointWrite[],
-): readonly BulkCheckpointResult[] {
-  const rows = readShards(
-    session,
-    scope,
-    writes.map(({ shardId }) => shardId),
-  );
-  const results = writes.map((write) => {
-    const row = rows.get(write.shardId);
-    return writeOutcome(write, leaseOf(row), checkpointOf(row));
-  });
-  const moved = writes
-    .filter((_, index) => results[index]!.outcome === "written")
-    .map(({ shardId, checkpoint }) => [shardId, ...checkpointValues(checkpoint)]);
-  if (moved.length > 0) {
-    const { application, streamName } = scope;
-    session.query(sql.ADVANCE_CHECKPOINTS, [application, streamName, JSON.stringify(moved)]);
-  }
-  return results;
 }

@@ -1,10 +1,9 @@
 import type { StoreError, StoreScope, TransactionalWrite, TransactionResult } from "@kc/core";
 import { isPromiseLike, lend, misused, transactionOutcome } from "@kc/core/adapter";
+import { readShards, writeCheckpoints } from "./checkpoints.ts";
 import type { Session, SqliteDatabase } from "./database.ts";
 import { isConstraint } from "./errors.ts";
-import { checkpointOf, checkpointValues, leaseOf } from "./rows.ts";
-import { readShards } from "./shards.ts";
-import * as sql from "./statements.ts";
+import { checkpointOf, leaseOf } from "./rows.ts";
 
 /** A savepoint that is gone when the work has ended the transaction, whatever it has begun since. */
 const MARK = "kc_work";
@@ -38,9 +37,7 @@ export function transactIn<Value>(
       if (result.outcome !== "written") return result;
       const value = valueOf(session.database, work, write.shardId);
       if (signal?.aborted) throw new WorkFailed(signal.reason);
-      const { application, streamName } = scope;
-      const moved = [[write.shardId, ...checkpointValues(write.checkpoint)]];
-      session.query(sql.ADVANCE_CHECKPOINTS, [application, streamName, JSON.stringify(moved)]);
+      writeCheckpoints(session, scope, [write]);
       isWorkDone = true;
       return { outcome: "committed", value };
     });

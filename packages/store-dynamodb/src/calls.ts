@@ -1,0 +1,93 @@
+import type {
+  GetItemCommandOutput,
+  QueryCommandOutput,
+  UpdateItemCommandOutput,
+} from "@aws-sdk/client-dynamodb";
+import type { CallOptions, StoreScope } from "@kc/core";
+import type { Client } from "./client.ts";
+import type { Refusal } from "./errors.ts";
+import { GROUP, nextRevision } from "./lease-statements.ts";
+import type { Namespaces } from "./namespaces.ts";
+import { PartitionMemory } from "./partition-memory.ts";
+import type { Item } from "./rows.ts";
+import { readItem } from "./statements.ts";
+
+/**
+ * What the calls of a store have in common: what it remembers of each partition, and the revision of the
+ * leases in it.
+ *
+ * The revision follows each change in a request of its own. If that fails, the next heartbeat makes up
+ * for it; if the process dies in between, its eviction raises the revision.
+ */
+export class Calls {
+  readonly client: Client;
+  readonly #namespaces: Namespaces;
+  /** By namespace. */
+  readonly #memories = new Map<string, PartitionMemory>();
+
+  constructor(client: Client, namespaces: Namespaces) {
+    this.client = client;
+    this.#namespaces = namespaces;
+  }
+
+  memoryOf(scope: StoreScope): PartitionMemory {
+    const partition = this.#namespaces.partition(scope);
+    let memory = this.#memories.get(partition.namespace);
+    if (memory === undefined) {
+      memory = new PartitionMemory(partition);
+      this.#memories.set(partition.namespace, memory);
+    }
+    return memory;
+  }
+
+  /** All pages of a query. */
+  async pages(
+    query: (after: QueryCommandOutput["LastEvaluatedKey"]) => object,
+    options: CallOptions | undefined,
+  ): Promise<readonly Item[]> {
+    const items: Item[] = [];
+    let after: QueryCommandOutput["LastEvaluatedKey"];
+    do {
+      const page = await this.client.read<QueryCommandOutput>(query(after), options);
+      items.push(...(page.Items ?? []));
+      after = page.LastEvaluatedKey;
+    } while (after !== undefined);
+    return items;
+  }
+
+  /** A write of workers or leases. What fails may have been done all the same: its revision is owed. */
+  async change(
+    memory: PartitionMemory,
+    request: object,
+    options: CallOptions | undefined,
+  ): Promise<readonly Refusal[] | undefined> {
+    try {
+      return await this.client.write(request, options);
+    } catch (error) {
+      memory.owesRevision = true;
+      throw error;
+    }
+  }
+
+  /** The next look of each worker reads the leases. Answers with the new revision. */
+  async raiseRevision(memory: PartitionMemory, options: CallOptions | undefined): Promise<number> {
+    memory.owesRevision = true;
+    const next = nextRevision(memory.partition);
+    const { Attributes } = await this.client.read<UpdateItemCommandOutput>(next, options);
+    memory.owesRevision = false;
+    return this.learnRevision(memory, Attributes);
+  }
+
+  async readRevision(memory: PartitionMemory, options: CallOptions | undefined): Promise<number> {
+    const read = readItem(memory.partition, GROUP);
+    const { Item: item } = await this.client.read<GetItemCommandOutput>(read, options);
+    return this.learnRevision(memory, item);
+  }
+
+  /** The revision of the group's item. Answers may come out of order: it goes back for none. */
+  learnRevision(memory: PartitionMemory, group: Item | undefined): number {
+    const revision = Number(group?.["kc_revision"]?.N ?? 0);
+    memory.revision = Math.max(revision, memory.revision ?? 0);
+    return revision;
+  }
+}

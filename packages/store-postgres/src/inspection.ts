@@ -1,0 +1,175 @@
+import { StoreError } from "@kc/core";
+import type { PostgresRows } from "./client.ts";
+import { REWRITTEN, schemaSteps, storageStep } from "./schema.ts";
+import type { Tables } from "./tables.ts";
+
+const TEXT: readonly string[] = ["text", "character varying"];
+const TIME: readonly string[] = ["timestamp with time zone"];
+
+/** What each table must have, and of which types. */
+const COLUMNS: Readonly<Record<Table, Readonly<Record<string, readonly string[]>>>> = {
+  checkpoints: {
+    namespace: TEXT,
+    shard_id: TEXT,
+    sequence_number: ["numeric"],
+    kc_at: ["numeric"],
+    kc_sub_sequence_number: ["bigint"],
+    kc_shard_end: ["boolean"],
+    kc_ahead: TEXT,
+    kc_inside: ["numeric"],
+    kc_whole: ["numeric"],
+  },
+  applications: {
+    namespace: TEXT,
+    application: TEXT,
+    stream_name: TEXT,
+    stream_arn: TEXT,
+    stream_created_at: TIME,
+    start: TEXT,
+    start_timestamp: TIME,
+    started_at: TIME,
+    migrated: ["boolean"],
+  },
+  leases: { namespace: TEXT, shard_id: TEXT, epoch: ["bigint"], owner: TEXT, lineage: TEXT },
+  workers: {
+    namespace: TEXT,
+    worker_id: TEXT,
+    incarnation: TEXT,
+    weight: ["double precision"],
+    max_shards: ["bigint"],
+    counter: ["bigint"],
+  },
+  revisions: { namespace: TEXT, revision: ["bigint"] },
+};
+
+const KEYS: Readonly<Record<Table, readonly string[]>> = {
+  checkpoints: ["namespace", "shard_id"],
+  applications: ["namespace"],
+  leases: ["namespace", "shard_id"],
+  workers: ["namespace", "worker_id"],
+  revisions: ["namespace"],
+};
+
+/** Columns that the steps add to a table that is there already. */
+const ADDED: Readonly<Partial<Record<Table, RegExp>>> = {
+  checkpoints: /^kc_/,
+  leases: /^lineage$/,
+};
+
+const NAMES = ["checkpoints", "applications", "leases", "workers", "revisions"] as const;
+type Table = (typeof NAMES)[number];
+
+/** What a look at the catalogue found. */
+export interface Inspection {
+  /** False = the schema that the tables are to be in does not exist. */
+  readonly hasSchema: boolean;
+  /** What stands where the name leads if it is folded to lower case, as unquoted SQL does. */
+  readonly hasFolded: boolean;
+  readonly tables: Readonly<Record<Table, TableFound | undefined>>;
+}
+
+interface TableFound {
+  readonly columns: ReadonlyMap<string, string>;
+  /** The columns of each unique index, sorted. */
+  readonly keys: readonly string[];
+  /** Somebody has said how full its pages may be: it stays as it is. */
+  readonly hasFillfactor: boolean;
+}
+
+/** Four statements, for `inspectionOf`. */
+export function inspect(tables: Tables, quote: (value: string) => string): readonly string[] {
+  const found = NAMES.map((name) => `(${quote(name)}, to_regclass(${quote(tables[name])}))`);
+  const values = `(VALUES ${found.join(", ")}) AS t (name, oid)`;
+  const schema = tables.schema === undefined ? "'pg_catalog'" : quote(tables.schema);
+  return [
+    `SELECT (to_regnamespace(${schema}) IS NOT NULL)::text AS has_schema,
+      (to_regclass(${quote(tables.folded)}) IS NOT NULL)::text AS has_folded`,
+    `SELECT t.name, a.attname::text AS column, format_type(a.atttypid, NULL) AS type
+      FROM ${values} JOIN pg_attribute AS a ON a.attrelid = t.oid
+      WHERE a.attnum > 0 AND NOT a.attisdropped`,
+    `SELECT t.name, (SELECT string_agg(a.attname, ',' ORDER BY a.attname) FROM pg_attribute AS a
+        WHERE a.attrelid = t.oid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])) AS key
+      FROM ${values} JOIN pg_index AS i ON i.indrelid = t.oid
+      WHERE i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL`,
+    `SELECT t.name FROM ${values} JOIN pg_class AS c ON c.oid = t.oid
+      WHERE c.reloptions::text LIKE '%fillfactor=%' OR c.relkind <> 'r'`,
+  ];
+}
+
+export function inspectionOf([first, columns, keys, filled]: readonly PostgresRows[]): Inspection {
+  const table = (name: Table): TableFound | undefined => {
+    const own = columns!.filter((row) => row["name"] === name);
+    if (own.length === 0) return undefined;
+    return {
+      columns: new Map(own.map((row) => [String(row["column"]), String(row["type"])])),
+      keys: keys!.filter((row) => row["name"] === name).map((row) => String(row["key"])),
+      hasFillfactor: filled!.some((row) => row["name"] === name),
+    };
+  };
+  return {
+    hasSchema: first![0]?.["has_schema"] === "true",
+    hasFolded: first![0]?.["has_folded"] === "true",
+    tables: {
+      checkpoints: table("checkpoints"),
+      applications: table("applications"),
+      leases: table("leases"),
+      workers: table("workers"),
+      revisions: table("revisions"),
+    },
+  };
+}
+
+/** Statements that bring the tables up to date. */
+export interface MissingSteps {
+  /** Without these the store cannot work. */
+  readonly required: readonly string[];
+  /** Without these it works, and its tables grow. */
+  readonly storage: readonly string[];
+}
+
+/**
+ * What has to be done before every table is there, whole.
+ * @throws StoreError STORE_SCHEMA where the steps would not help: a table is somebody else's
+ */
+export function missing(inspection: Inspection, tables: Tables, where: string): MissingSteps {
+  const { checkpoints } = inspection.tables;
+  if (checkpoints === undefined && inspection.hasFolded) {
+    throw new StoreError(
+      "STORE_SCHEMA",
+      `${where} does not exist, but ${tables.folded} does: case counts here, and SQL that does ` +
+        `not quote the name means that one, the Go library's too. Give the option "table" as it is`,
+    );
+  }
+  const problems = NAMES.flatMap((name) => problemsOf(name, inspection, tables));
+  if (problems.length > 0) {
+    throw new StoreError(
+      "STORE_SCHEMA",
+      `${problems.join("; ")}. If it is somebody else's table, take another by the option "table"`,
+    );
+  }
+  const complete = NAMES.every((name) =>
+    Object.keys(COLUMNS[name]).every((column) => inspection.tables[name]?.columns.has(column)),
+  );
+  const storage = REWRITTEN.filter((name) => inspection.tables[name]?.hasFillfactor !== true).map(
+    (name) => storageStep(tables, name),
+  );
+  if (complete) return { required: [], storage };
+  const createSchema = inspection.hasSchema ? [] : [`CREATE SCHEMA IF NOT EXISTS ${tables.schema}`];
+  return { required: [...createSchema, ...schemaSteps(tables)], storage };
+}
+
+/** What the steps cannot fix: only our own columns can be added to an existing table. */
+function problemsOf(name: Table, inspection: Inspection, tables: Tables): readonly string[] {
+  const found = inspection.tables[name];
+  if (found === undefined) return [];
+  const addable = ADDED[name];
+  const columns = Object.entries(COLUMNS[name]).flatMap(([column, types]) => {
+    const type = found.columns.get(column);
+    if (type === undefined ? addable?.test(column) : types.includes(type)) return [];
+    return `${tables[name]} has ${type === undefined ? "no" : `as ${type} its`} column ${column}, which must be ${types[0]}`;
+  });
+  const key = KEYS[name];
+  if (columns.length > 0 || found.keys.includes(key.toSorted().join(","))) return columns;
+  const statement = `ALTER TABLE ${tables[name]} ADD PRIMARY KEY (${key.join(", ")})`;
+  return [`${tables[name]} has no unique key: run ${statement}`];
+}
