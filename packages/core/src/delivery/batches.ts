@@ -1,23 +1,23 @@
+import { positionOf } from "../checkpoints/position.ts";
+import { isAtOrBeyond } from "../checkpoints/write-outcome.ts";
 import { isPromiseLike, SkipCheckpoint, type BatchHandler } from "../handler.ts";
 import type { ResolvedBatches } from "../options/resolve-delivery.ts";
 import type { Page } from "../reading/shard-reader.ts";
 import type { ConsumerRecord } from "../record.ts";
 import { tracedBatchHandler } from "../telemetry/channels.ts";
-import { positionOf } from "../checkpoints/position.ts";
-import { isAtOrBeyond } from "../checkpoints/write-outcome.ts";
 import { Batch, RunAgain, type BatchRecord } from "./batch.ts";
 import { BatchIntake } from "./batch-intake.ts";
 import { BatchItemError, outcomeOf, type BatchOutcome } from "./batch-outcome.ts";
 import type { LetterSource } from "./dead-letter.ts";
 import { decodingOf } from "./decode.ts";
 import type { DeliveredShard, Delivery, DeliveryStatus, OpenDelivery } from "./delivery.ts";
+import { deliveryStatus } from "./delivery-status.ts";
 import { FailedBatches } from "./failed-batches.ts";
 import { Failures } from "./failures.ts";
 import { HandledMetrics } from "./handled-metrics.ts";
 import type { HandlerCall } from "./handler-call.ts";
 import { HandlerCalls } from "./handler-calls.ts";
 import { Pump } from "./pump.ts";
-import { RECORD_OVERHEAD_BYTES } from "./record-job.ts";
 import { StartGate } from "./start-gate.ts";
 import { Tracker } from "./tracker.ts";
 
@@ -66,7 +66,7 @@ class Batches implements Delivery {
     this.#gate = new StartGate(shard, this.#metrics);
     this.#tracker = new Tracker(shard.progress);
     this.#intake = new BatchIntake(shard, policy, this.#tracker, {
-      onHeldUp: (record) => this.#detach(record),
+      onHeldUp: (record) => record.detach(this.#tracker),
       onUnordered: (record, error) => this.#failures.unordered(record, error),
       onPageOver: () => this.#pump.wake(),
       onDue: () => this.#pump.resume(),
@@ -75,7 +75,7 @@ class Batches implements Delivery {
     this.#failures = new Failures(shard, policy, source, {
       onHeld: (record) => {
         this.#intake.hold(record);
-        this.#detach(record);
+        record.detach(this.#tracker);
       },
       onRetry: ({ batch }) => this.#failed.again(batch!),
       onGivenUp: (record) => {
@@ -88,7 +88,7 @@ class Batches implements Delivery {
         this.#due.push(batch);
         this.#pump.resume();
       },
-      onWait: (record) => this.#detach(record),
+      onWait: (record) => record.detach(this.#tracker),
     });
     this.#calls = new HandlerCalls(shard, this.#metrics, policy.handlerTimeoutMs, {
       onDone: (batch, answer) => this.#answered(batch, answer),
@@ -121,21 +121,14 @@ class Batches implements Delivery {
   }
 
   status(now: number): DeliveryStatus {
-    const { pausedBy } = this.#gate;
-    const startedAt = this.#calls.oldestStart;
-    const retry = this.#failures.next(now);
-    const isHeldUp = this.#failures.heldUp > 0;
-    const waiting = pausedBy !== undefined ? "paused" : isHeldUp ? "retrying" : "idle";
-    return {
-      state: startedAt === undefined ? waiting : "handling",
-      pausedBy,
-      retry,
-      keysHeldUp: this.#intake.held,
-      handlingForMs: now - (startedAt ?? now),
-      recordsInFlight: this.#intake.inFlight,
-      oldest: this.#tracker.oldest,
-      isAtRecord: pausedBy === "user" || startedAt !== undefined || isHeldUp,
+    const stations = {
+      gate: this.#gate,
+      calls: this.#calls,
+      failures: this.#failures,
+      tracker: this.#tracker,
     };
+    const { held: keysHeldUp, inFlight: recordsInFlight } = this.#intake;
+    return deliveryStatus(now, stations, { keysHeldUp, recordsInFlight });
   }
 
   async close(): Promise<void> {
@@ -321,13 +314,5 @@ class Batches implements Delivery {
   #countError(): void {
     const { shardId, telemetry } = this.#shard;
     telemetry.add("handler_errors", 1, { shardId });
-  }
-
-  /** What waits for long keeps no page. */
-  #detach(job: BatchRecord): void {
-    const bytes = job.record.data.byteLength + RECORD_OVERHEAD_BYTES;
-    if (job.isDetached || !this.#tracker.detach(job.ordinal, bytes)) return;
-    job.record = job.record.copy();
-    job.isDetached = true;
   }
 }

@@ -7,6 +7,7 @@ import type { ConsumerRecord } from "../record.ts";
 import { tracedHandler } from "../telemetry/channels.ts";
 import type { LetterSource } from "./dead-letter.ts";
 import type { DeliveredShard, Delivery, DeliveryStatus, OpenDelivery } from "./delivery.ts";
+import { deliveryStatus } from "./delivery-status.ts";
 import { Failures } from "./failures.ts";
 import { HandledMetrics } from "./handled-metrics.ts";
 import type { HandlerCall } from "./handler-call.ts";
@@ -14,7 +15,7 @@ import { HandlerCalls, type OpenCall } from "./handler-calls.ts";
 import { laneOf, type LaneOf } from "./lane-of.ts";
 import { Lanes } from "./lanes.ts";
 import { Pump } from "./pump.ts";
-import { RECORD_OVERHEAD_BYTES, RecordJob } from "./record-job.ts";
+import { RecordJob } from "./record-job.ts";
 import { StartGate } from "./start-gate.ts";
 import { Tracker } from "./tracker.ts";
 
@@ -119,20 +120,16 @@ class Concurrent implements Delivery {
   }
 
   status(now: number): DeliveryStatus {
-    const { pausedBy } = this.#gate;
-    const { heldUp } = this.#failures;
-    const startedAt = this.#calls.oldestStart;
-    const waiting = pausedBy !== undefined ? "paused" : heldUp > 0 ? "retrying" : "idle";
-    return {
-      state: startedAt === undefined ? waiting : "handling",
-      pausedBy,
-      retry: this.#failures.next(now),
-      keysHeldUp: heldUp,
-      handlingForMs: now - (startedAt ?? now),
-      recordsInFlight: (this.#page?.left ?? 0) + this.#unfinished,
-      oldest: this.#tracker.oldest,
-      isAtRecord: pausedBy === "user" || startedAt !== undefined || heldUp > 0,
+    const stations = {
+      gate: this.#gate,
+      calls: this.#calls,
+      failures: this.#failures,
+      tracker: this.#tracker,
     };
+    return deliveryStatus(now, stations, {
+      keysHeldUp: this.#failures.heldUp,
+      recordsInFlight: (this.#page?.left ?? 0) + this.#unfinished,
+    });
   }
 
   async close(): Promise<void> {
@@ -179,7 +176,7 @@ class Concurrent implements Delivery {
       if (this.#lanes.waiting >= WAITING_FOR_EACH * this.#concurrency) return false;
       const job = this.#pass(page!, record, this.#startOf(page!, record));
       this.#lanes.follow(last, job);
-      if (last.isDetached) this.#detach(job);
+      if (last.isDetached) job.detach(this.#tracker);
     }
   }
 
@@ -340,15 +337,7 @@ class Concurrent implements Delivery {
   /** What waits in a lane that is held up keeps no page. */
   #detachLane(first: RecordJob): void {
     for (let job: RecordJob | undefined = first; job !== undefined; job = job.behind) {
-      this.#detach(job);
+      job.detach(this.#tracker);
     }
-  }
-
-  #detach(job: RecordJob): void {
-    const { record, ordinal, isDetached } = job;
-    const bytes = record.data.byteLength + RECORD_OVERHEAD_BYTES;
-    if (isDetached || !this.#tracker.detach(ordinal, bytes)) return;
-    job.record = record.copy();
-    job.isDetached = true;
   }
 }

@@ -1,9 +1,10 @@
 import { ConsumerRecord } from "../record.ts";
 import type { Attempted } from "./failures.ts";
 import type { InLane } from "./lanes.ts";
+import type { Tracker } from "./tracker.ts";
 
 /** What a record in memory costs beside its data. An estimate, in bytes. */
-export const RECORD_OVERHEAD_BYTES = 300;
+const RECORD_OVERHEAD_BYTES = 300;
 
 /** A record that has to wait: for its turn, for its handler, for its next attempt, for a queue. */
 export class RecordJob implements InLane<RecordJob>, Attempted {
@@ -23,6 +24,14 @@ export class RecordJob implements InLane<RecordJob>, Attempted {
     this.record = record;
     this.ordinal = ordinal;
     this.key = key;
+  }
+
+  /** Copies the record out of its page, where the tracker allows it: what waits for long keeps no page. */
+  detach(tracker: Tracker): void {
+    const bytes = this.record.data.byteLength + RECORD_OVERHEAD_BYTES;
+    if (this.isDetached || !tracker.detach(this.ordinal, bytes)) return;
+    this.record = this.record.copy();
+    this.isDetached = true;
   }
 
   /** The record for one attempt. A handler may write into it, its date included; its data are shared. */
