@@ -1,6 +1,6 @@
 /** `npm run bench -- NAME`: progress on standard error, one JSON object as the last line. */
 import { cpus } from "node:os";
-import { benchAggregates } from "./aggregates.ts";
+import { benchAggregates } from "./aggregates/aggregates.ts";
 import { benchCheckpoint } from "./checkpoint.ts";
 import { benchConnections } from "./connections/connections.ts";
 import { benchStores } from "./costs/costs.ts";

@@ -22,9 +22,9 @@ export interface CannedPages {
   /** Of each page. */
   readonly records: number;
   readonly bytes: number;
-  /** So many of them travel in one record, as a KPL aggregate; `records` counts those. */
+  /** So many user records are in each of them, which is a KPL aggregate. */
   readonly aggregated?: number;
-  /** How many different keys user records have, in turn. @default 100 */
+  /** How many different keys the user records of a page have, in turn. @default 100 */
   readonly keys?: number;
   readonly tls?: { readonly key: string; readonly cert: string };
   /** Speaks HTTP/2 alone. */

@@ -26,10 +26,15 @@ export class Endpoint {
       : new HttpAgent(options);
   }
 
-  /** Of all its records. */
+  /** The records that a handler gets from all shards, page by page. */
   get total(): number {
-    const { shards, pages, records } = this.pages;
-    return shards * pages * records;
+    return this.pages.pages * this.totalOfOnePage;
+  }
+
+  /** The same of one page of each shard. */
+  get totalOfOnePage(): number {
+    const { shards, records, aggregated = 1 } = this.pages;
+    return shards * records * aggregated;
   }
 
   /** The client that the documents recommend. */
