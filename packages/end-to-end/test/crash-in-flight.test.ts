@@ -25,7 +25,7 @@ test.concurrent.for(STORES)(
   { timeout: 240_000 },
   async ([name, newAddress], { expect, onTestFinished }) => {
     const address = await newAddress(bundle.directory);
-    const { store, close } = openStore(address);
+    const { store, close } = await openStore(address);
     const emulator = await startEmulator({ quotas: false });
     onTestFinished(async () => {
       await emulator.close();
@@ -36,12 +36,14 @@ test.concurrent.for(STORES)(
     const done = new Set<string>();
     const flushed = new Set<string>();
 
+    const concurrency = IN_FLIGHT[name] ?? 1000;
     for (let run = 0; run <= KILLS; run += 1) {
       const consumer = new ConsumerProcess(bundle.program, {
         endpoint: emulator.url,
         store: address,
         journal: join(bundle.directory, `${randomBytes(4).toString("hex")}.journal`),
-        concurrency: IN_FLIGHT[name] ?? 1000,
+        maxRecords: concurrency,
+        concurrency,
       });
       onTestFinished(() => void consumer.end("SIGKILL"));
       if (run < KILLS) {

@@ -28,7 +28,7 @@ test.concurrent.for(STORES)(
   { timeout: 240_000 },
   async ([, newAddress], { expect, onTestFinished }) => {
     const address = await newAddress(bundle.directory);
-    const { store, close } = openStore(address);
+    const { store, close } = await openStore(address);
     const emulator = await startEmulator({ quotas: false });
     onTestFinished(async () => {
       await emulator.close();
@@ -44,6 +44,8 @@ test.concurrent.for(STORES)(
         endpoint: emulator.url,
         store: address,
         journal: join(bundle.directory, `${name()}.journal`),
+        // Of a shard 5 pages a second are read: small ones, to be killed between them; the rest at once.
+        maxRecords: run === KILLS ? 10_000 : 50,
       });
       onTestFinished(() => void consumer.end("SIGKILL"));
       const left = [...put].flatMap(([shardId, all]) => all.slice(next(all, checkpoints, shardId)));

@@ -269,7 +269,7 @@ async function stopInside(
   application: string,
   ends: ReadonlySet<string>,
 ): Promise<readonly string[]> {
-  const { store, close } = openStore(address);
+  const { store, close } = await openStore(address);
   await store.setup?.();
   const records: string[] = [];
   let left = ends.size;
@@ -302,7 +302,7 @@ async function readByUs(
   application: string,
   count: number,
 ): Promise<readonly string[]> {
-  const { store, close } = openStore(address);
+  const { store, close } = await openStore(address);
   await store.setup?.();
   const records: string[] = [];
   const stop = new AbortController();

@@ -127,7 +127,7 @@ async function tell(address: StoreAddress, story: Story = {}): Promise<void> {
     concurrency,
   } = story;
   const { records } = toPut;
-  const { store, close } = openStore(address);
+  const { store, close } = await openStore(address);
   const emulator = await startEmulator({ quotas: false });
   onTestFinished(async () => {
     await emulator.close();

@@ -44,7 +44,7 @@ test.concurrent.for(CASES)(
   { timeout: 60_000 * RUNS },
   async ([, newAddress, transaction], { expect, onTestFinished }) => {
     const address = await newAddress(bundle.directory);
-    const { store, close } = openStore(address);
+    const { store, close } = await openStore(address);
     await store.setup?.();
     await close();
     const effects = await openEffects(address);

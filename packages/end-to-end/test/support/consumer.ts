@@ -14,6 +14,8 @@ export interface ConsumerTask {
   readonly endpoint: string;
   readonly store: StoreAddress;
   readonly journal: string;
+  /** Of a page. */
+  readonly maxRecords: number;
   /** @default one record at a time */
   readonly concurrency?: number;
 }
@@ -22,12 +24,13 @@ const {
   endpoint,
   store: address,
   journal,
+  maxRecords,
   concurrency,
 } = JSON.parse(process.argv[2]!) as ConsumerTask;
 const stop = new AbortController();
 process.once("SIGTERM", () => stop.abort());
 
-const { store, close } = openStore(address);
+const { store, close } = await openStore(address);
 const client = new KinesisClient({
   endpoint,
   region: "us-east-1",
@@ -66,7 +69,7 @@ await new Consumer({
   logger: silentLogger,
   start: "TRIM_HORIZON",
   immediateRescan: true,
-  maxRecords: concurrency ?? 50,
+  maxRecords,
   flushIntervalMs: 50,
 }).scan(concurrency === undefined ? oneByOne : severalAtOnce, {
   signal: stop.signal,

@@ -23,16 +23,15 @@ export async function bundleConsumer(
   const parent = join(packageDirectory, "node_modules", ".kc-test");
   mkdirSync(parent, { recursive: true });
   const directory = mkdtempSync(join(parent, `${source}-`));
-  const program = join(directory, `${source}.mjs`);
   const bundle = await rolldown({
     input: join(here, `${source}.ts`),
     platform: "node",
     external: DRIVERS,
     resolve: { conditionNames: ["@kc/source", "node", "import", "default"] },
   });
-  await bundle.write({ file: program, format: "esm" });
+  await bundle.write({ dir: directory, format: "esm", entryFileNames: "[name].mjs" });
   await bundle.close();
-  return { directory, program };
+  return { directory, program: join(directory, `${source}.mjs`) };
 }
 
 export function removeBundle({ directory }: { directory: string }): void {

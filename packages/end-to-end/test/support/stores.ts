@@ -1,11 +1,4 @@
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import type { DeadLetterTable, LeaseStore } from "@kc/core";
-import { DynamoDBStore } from "@kc/store-dynamodb";
-import { MysqlStore } from "@kc/store-mysql";
-import { PostgresStore } from "@kc/store-postgres";
-import { RedisStore } from "@kc/store-redis";
-import { SqliteStore } from "@kc/store-sqlite";
-import { Cluster } from "ioredis";
 
 /** Where a consumer's store is; plain data, so that another process can open the same one. */
 export type StoreAddress =
@@ -27,44 +20,48 @@ export interface OpenStore {
   readonly close: () => Promise<void>;
 }
 
-export function openStore(address: StoreAddress): OpenStore {
-  const client = makeClient(address);
-  const store = makeStore(address, client);
-  return {
-    store,
-    close: async () => {
-      await store[Symbol.asyncDispose]();
-      if (client instanceof Cluster) client.disconnect();
-      else client?.destroy();
-    },
-  };
-}
-
-function makeClient(address: StoreAddress): Cluster | DynamoDBClient | undefined {
-  if (address.kind === "redis cluster") {
-    return new Cluster(address.nodes.map(({ host, port }) => ({ host, port })));
-  }
-  if (address.kind !== "dynamodb") return undefined;
-  const credentials = { accessKeyId: "any", secretAccessKey: "any" };
-  return new DynamoDBClient({ endpoint: address.endpoint, region: "us-east-1", credentials });
-}
-
-function makeStore(
-  address: StoreAddress,
-  client: Cluster | DynamoDBClient | undefined,
-): StoreWithLetters {
+/** Loads the driver of that store alone: a process that starts would spend half of its time on the others. */
+export async function openStore(address: StoreAddress): Promise<OpenStore> {
   switch (address.kind) {
-    case "sqlite":
-      return new SqliteStore({ path: address.path });
-    case "postgres":
-      return new PostgresStore({ connection: address.connectionString, table: address.table });
-    case "mysql":
-      return new MysqlStore({ connection: address.uri, database: address.database });
-    case "redis":
-      return new RedisStore({ connection: address.url, keyPrefix: address.keyPrefix });
-    case "redis cluster":
-      return new RedisStore({ client: client as Cluster, keyPrefix: address.keyPrefix });
-    case "dynamodb":
-      return new DynamoDBStore({ client: client as DynamoDBClient, table: address.table });
+    case "sqlite": {
+      const { SqliteStore } = await import("@kc/store-sqlite");
+      return opened(new SqliteStore({ path: address.path }));
+    }
+    case "postgres": {
+      const { PostgresStore } = await import("@kc/store-postgres");
+      const { connectionString: connection, table } = address;
+      return opened(new PostgresStore({ connection, table }));
+    }
+    case "mysql": {
+      const { MysqlStore } = await import("@kc/store-mysql");
+      return opened(new MysqlStore({ connection: address.uri, database: address.database }));
+    }
+    case "redis": {
+      const { RedisStore } = await import("@kc/store-redis");
+      return opened(new RedisStore({ connection: address.url, keyPrefix: address.keyPrefix }));
+    }
+    case "redis cluster": {
+      const { RedisStore } = await import("@kc/store-redis");
+      const { Cluster } = await import("ioredis");
+      const client = new Cluster(address.nodes.map(({ host, port }) => ({ host, port })));
+      const store = new RedisStore({ client, keyPrefix: address.keyPrefix });
+      return opened(store, () => client.disconnect());
+    }
+    case "dynamodb": {
+      const { DynamoDBStore } = await import("@kc/store-dynamodb");
+      const { DynamoDBClient } = await import("@aws-sdk/client-dynamodb");
+      const credentials = { accessKeyId: "any", secretAccessKey: "any" };
+      const { endpoint, table } = address;
+      const client = new DynamoDBClient({ endpoint, region: "us-east-1", credentials });
+      return opened(new DynamoDBStore({ client, table }), () => client.destroy());
+    }
   }
+}
+
+function opened(store: StoreWithLetters, closeClient: () => void = () => undefined): OpenStore {
+  const close = async (): Promise<void> => {
+    await store[Symbol.asyncDispose]();
+    closeClient();
+  };
+  return { store, close };
 }

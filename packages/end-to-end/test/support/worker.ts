@@ -20,7 +20,7 @@ const {
 const stop = new AbortController();
 process.once("SIGTERM", () => stop.abort());
 
-const { store, close } = openStore(address);
+const { store, close } = await openStore(address);
 const client = new KinesisClient({
   endpoint,
   region: "us-east-1",
