@@ -17,6 +17,8 @@ const project: UserProjectConfigExport = defineProject({
     // Against hangs alone: nothing here is proved by how fast a machine is.
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // By default a poll gives up after a second, in which a busy machine may give a process no turn.
+    expect: { poll: { timeout: 30_000, interval: 5 } },
   },
 });
 

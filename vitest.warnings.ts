@@ -34,11 +34,13 @@ async function take(): Promise<readonly Warned[]> {
   warned = [];
   return [
     ...own,
-    ...readdirSync(children).map((file) => {
-      const text = readFileSync(join(children, file), "utf8");
-      rmSync(join(children, file));
-      return JSON.parse(text) as Warned;
-    }),
+    ...readdirSync(children)
+      .filter((file) => !file.endsWith(".part"))
+      .map((file) => {
+        const text = readFileSync(join(children, file), "utf8");
+        rmSync(join(children, file));
+        return JSON.parse(text) as Warned;
+      }),
   ];
 }
 

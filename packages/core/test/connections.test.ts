@@ -9,6 +9,7 @@ import { Consumer, KinesisHttpHandler } from "../src/index.ts";
 import { SELF_SIGNED } from "./support/certificate.ts";
 import { MemoryCounter } from "./support/memory-counter.ts";
 import { MemoryLogger } from "./support/memory-logger.ts";
+import { until } from "./support/until.ts";
 import { World } from "./support/world.ts";
 
 const SHARDS = 4;
@@ -36,7 +37,7 @@ test(
     const logger = new MemoryLogger();
     const polls = async (count: number): Promise<void> => {
       const enough = counter.total("empty_polls") + count;
-      await vi.waitUntil(() => counter.total("empty_polls") >= enough, { timeout: 20_000 });
+      await until(() => counter.total("empty_polls") >= enough);
     };
     const consumer = new Consumer({ stream: "orders", counter, logger });
     const stop = new AbortController();

@@ -21,6 +21,7 @@ import { classify, type KinesisFailure } from "../src/kinesis/classify.ts";
 import { sdkTarget } from "../src/sdk-target.ts";
 import { SELF_SIGNED } from "./support/certificate.ts";
 import { MemoryLogger } from "./support/memory-logger.ts";
+import { until } from "./support/until.ts";
 
 /** The unmodified SDK over real sockets, against endpoints that do not answer as Kinesis does. */
 interface Case {
@@ -191,7 +192,7 @@ test("the first line of the log names the Region and the endpoint", async () => 
   const stop = new AbortController();
   const consumer = new Consumer({ stream: "orders", client, logger });
   const scan = consumer.scan(() => {}, { signal: stop.signal });
-  const begun = await vi.waitUntil(() => logger.find("info", /^the scan begins$/)[0]);
+  const begun = await until(() => logger.find("info", /^the scan begins$/)[0]);
   stop.abort();
   await scan;
   expect(begun.fields).toMatchObject({ region: "eu-west-1", endpoint: emulator.url });

@@ -12,6 +12,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { KinesisHttpHandler } from "../src/index.ts";
 import { Wire } from "../src/kinesis/wire/wire.ts";
 import { Telemetry } from "../src/telemetry/telemetry.ts";
+import { until } from "./support/until.ts";
 
 /** Answers each iterator with the next one, so that each reply says whose it is. */
 let server: Server;
@@ -121,7 +122,7 @@ test("calls at the same time do not share middleware: each reply is its own call
   for (let round = 0; round < 3; round += 1) {
     const iterators = Array.from({ length: 12 }, (_, index) => `it-${round}${index}`);
     const calls = iterators.map((iterator) => reads(iterator));
-    await vi.waitUntil(() => held.size === iterators.length);
+    await until(() => held.size === iterators.length);
     for (const answer of [...held.values()].toReversed()) answer();
     held.clear();
     expect(await Promise.all(calls)).toEqual(iterators.map((iterator) => `${iterator}-next`));
@@ -149,7 +150,7 @@ test("a call that failed lends its middleware to no other: what is left of it ma
   const reads = read(client);
   expect(await reads("it-0")).toBe("it-0-next");
   const failed = reads("it-1");
-  await vi.waitUntil(() => letGo !== undefined);
+  await until(() => letGo !== undefined);
   leave();
   await expect(failed).rejects.toThrow("left");
   const others = ["it-2", "it-3", "it-4"].map((iterator) => reads(iterator));
@@ -180,7 +181,7 @@ test("a reply that comes after its call is over is no other call's", async () =>
   const reads = read(client);
   expect(await reads("it-1")).toBe("it-1-next");
   const other = reads("it-2");
-  await vi.waitUntil(() => goOn !== undefined && held.has("it-1"));
+  await until(() => goOn !== undefined && held.has("it-1"));
   held.get("it-1")!();
   held.clear();
   await slower;
@@ -219,7 +220,7 @@ test("an abort reaches the request, with middleware that served other calls befo
   });
   const stop = new AbortController();
   const call = reads("it-2", stop.signal);
-  await vi.waitUntil(() => held.has("it-2"));
+  await until(() => held.has("it-2"));
   stop.abort();
   await expect(call).rejects.toMatchObject({ name: "AbortError" });
   held.clear();

@@ -1,7 +1,8 @@
 import { KinesisClient, PutRecordCommand } from "@aws-sdk/client-kinesis";
 import { startEmulator } from "@kc/emulator";
-import { expect, onTestFinished, test, vi } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { Consumer, MemoryStore, MemoryStoreData, systemClock } from "../src/index.ts";
+import { until } from "./support/until.ts";
 
 const HOUR = 3_600_000;
 
@@ -61,7 +62,7 @@ test("a wall clock that is set while the application is opened does not move its
   const consumer = new Consumer({ stream: "orders", application: "billing", store, client, clock });
   const stop = new AbortController();
   const scan = consumer.scan(() => {}, { signal: stop.signal });
-  await vi.waitFor(() => expect(emulator.kinesis.countOf("GetRecords")).toBeGreaterThan(0), 10_000);
+  await until(() => emulator.kinesis.countOf("GetRecords") > 0);
   stop.abort();
   await scan;
 
@@ -96,20 +97,21 @@ test("an idle shard without records is not read again from the first start when 
       .filter(({ operation }) => operation === "GetShardIterator")
       .map(({ input }) => 1000 * Number(input["Timestamp"] ?? 0));
   const polls = (): number => emulator.kinesis.countOf("GetRecords");
-  await vi.waitFor(() => expect(polls()).toBeGreaterThan(1), 10_000);
+  await until(() => polls() > 1);
   // Its iterator expires, and the next one shows that an hour was empty.
   later = HOUR;
-  await vi.waitFor(() => expect(iterators()).toHaveLength(2), 10_000);
+  await until(() => iterators().length === 2);
   const empty = polls();
-  await vi.waitFor(() => expect(polls()).toBeGreaterThan(empty + 1), 10_000);
+  await until(() => polls() > empty + 1);
   emulator.kinesis.faults.fail({ operation: "GetRecords", error: "ExpiredIteratorException" });
-  await vi.waitFor(() => expect(iterators()).toHaveLength(3), 10_000);
+  await until(() => iterators().length === 3);
   const Data = Buffer.from("1");
   await client.send(new PutRecordCommand({ StreamName: "orders", PartitionKey: "a", Data }));
-  await vi.waitFor(() => expect(texts).toEqual(["1"]), 10_000);
+  await until(() => texts.length > 0);
   stop.abort();
   await scan;
 
+  expect(texts).toEqual(["1"]);
   const [, atFirst, again] = iterators();
   expect(atFirst).toBeLessThan(began + HOUR / 2);
   // Less five minutes: clocks differ.

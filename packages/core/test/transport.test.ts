@@ -18,6 +18,7 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { KinesisHttpHandler, type KinesisHttpHandlerOptions } from "../src/index.ts";
 import { REPLY_STARTED } from "../src/kinesis/transport/http-handler.ts";
 import { SELF_SIGNED } from "./support/certificate.ts";
+import { until } from "./support/until.ts";
 
 const OK = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const HOST = "127.0.0.1";
@@ -124,10 +125,10 @@ test("one connection carries one request after another; more at once take more, 
     answered.push(index);
   });
   for (let index = 0; index < 8; index += 1) {
-    await vi.waitUntil(() => waiting.length > 0);
-    if (index === 0) await vi.waitUntil(() => waiting.length === 3);
+    await until(() => waiting.length > 0);
+    if (index === 0) await until(() => waiting.length === 3);
     waiting.shift()!.write(OK);
-    await vi.waitUntil(() => answered.length === index + 1);
+    await until(() => answered.length === index + 1);
   }
   await Promise.all(calls);
   expect(answered).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
@@ -218,7 +219,7 @@ test.each([
     expect(await failureOf(send(handler, peer))).toMatchObject({ code, name });
     expect(await send(handler, peer)).toBe("200 ok");
     expect(peer.sockets).toHaveLength(2);
-    await vi.waitUntil(() => peer.sockets[0]!.destroyed);
+    await until(() => peer.sockets[0]!.destroyed);
   },
 );
 
@@ -271,7 +272,7 @@ test("a connection that nobody has needed for a minute is closed when another on
   const handler = handlerOf();
   const sendAtOnce = async (count: number): Promise<void> => {
     const calls = Array.from({ length: count }, async () => send(handler, peer));
-    await vi.waitUntil(() => waiting.length === count);
+    await until(() => waiting.length === count);
     for (const socket of waiting.splice(0)) socket.write(OK);
     await Promise.all(calls);
   };
@@ -283,7 +284,7 @@ test("a connection that nobody has needed for a minute is closed when another on
     now.mockReturnValue(began + seconds * 1000);
     await sendAtOnce(1);
   }
-  await vi.waitUntil(() => peer.sockets.filter(({ destroyed }) => destroyed).length === 2);
+  await until(() => peer.sockets.filter(({ destroyed }) => destroyed).length === 2);
   await sendAtOnce(1);
   expect(peer.sockets).toHaveLength(3);
 });
@@ -319,12 +320,12 @@ test("an abort ends a request that waits for its reply, for its body, or for a c
   const [reads, waits] = [new AbortController(), new AbortController()];
   const first = failureOf(send(handler, peer, {}, { abortSignal: reads.signal }));
   const second = failureOf(send(handler, peer, {}, { abortSignal: waits.signal }));
-  await vi.waitUntil(() => peer.requests.length === 1);
+  await until(() => peer.requests.length === 1);
   waits.abort(new Error("no longer"));
   expect(await second).toMatchObject({ name: "AbortError", cause: { message: "no longer" } });
   reads.abort();
   expect(await first).toMatchObject({ name: "AbortError" });
-  await vi.waitUntil(() => peer.sockets[0]!.destroyed);
+  await until(() => peer.sockets[0]!.destroyed);
   expect(
     await failureOf(send(handler, peer, {}, { abortSignal: AbortSignal.abort() })),
   ).toMatchObject({ name: "AbortError" });
@@ -411,7 +412,7 @@ test("memory that is refused while a body comes ends its request, and nothing el
       socket.write(Buffer.alloc(17 * 1024 * 1024));
     });
     expect(await failureOf(send(handlerOf(), peer, watched))).toBe(refused);
-    await vi.waitUntil(() => peer.sockets[0]!.destroyed);
+    await until(() => peer.sockets[0]!.destroyed);
   }
 });
 
@@ -436,11 +437,11 @@ test("an abort after the reply ends no other request on the same connection", as
   // As the SDK had it before there was an AbortSignal: nothing can be removed from it.
   const signal: { aborted: boolean; onabort: unknown } = { aborted: false, onabort: undefined };
   const first = send(handler, peer, {}, { abortSignal: signal as AbortSignal });
-  await vi.waitUntil(() => waiting.length === 1);
+  await until(() => waiting.length === 1);
   waiting.shift()!.write(OK);
   await first;
   const second = send(handler, peer);
-  await vi.waitUntil(() => waiting.length === 1);
+  await until(() => waiting.length === 1);
   (signal.onabort as () => void)();
   waiting.shift()!.write(OK);
   expect(await second).toBe("200 ok");
@@ -452,10 +453,10 @@ test("destroy ends what is under way and what waits; a later request opens anoth
   const peer = await Peer.of((socket) => answers && socket.write(OK));
   const handler = handlerOf({ maxSockets: 1 });
   const calls = [failureOf(send(handler, peer)), failureOf(send(handler, peer))];
-  await vi.waitUntil(() => peer.requests.length === 1);
+  await until(() => peer.requests.length === 1);
   handler.destroy();
   for (const call of calls) expect(await call).toMatchObject({ code: "ECONNRESET" });
-  await vi.waitUntil(() => peer.sockets[0]!.destroyed);
+  await until(() => peer.sockets[0]!.destroyed);
   answers = true;
   expect(await send(handler, peer)).toBe("200 ok");
 });
@@ -687,7 +688,7 @@ test("a connection whose reply came before its request had left carries no other
   const handler = handlerOf();
   const body = Buffer.alloc(16 * 1024 * 1024);
   expect(await send(handler, peer, { body })).toBe("200 ok");
-  await vi.waitUntil(() => peer.sockets[0]!.destroyed);
+  await until(() => peer.sockets[0]!.destroyed);
   expect(await send(handler, peer)).toBe("200 ok");
   expect(peer.sockets).toHaveLength(2);
 });
@@ -751,7 +752,7 @@ test("a request through a proxy, and one that is left to the SDK's handler, end 
       });
     }
   }
-  await vi.waitUntil(() => peer.sockets.every(({ destroyed }) => destroyed));
+  await until(() => peer.sockets.every(({ destroyed }) => destroyed));
 });
 
 test("through a proxy, requests beyond the limit wait, and none is forgotten when the proxy ends", async () => {
@@ -764,7 +765,7 @@ test("through a proxy, requests beyond the limit wait, and none is forgotten whe
     Array.from({ length: count }, async () => send(handler, peer, { headers }));
   const answered = sent(5);
   for (let index = 0; index < 5; index += 1) {
-    await vi.waitUntil(() => peer.requests.length === Math.min(2 + index, 5));
+    await until(() => peer.requests.length === Math.min(2 + index, 5));
     waiting.shift()!.write(OK);
   }
   expect(await Promise.all(answered)).toEqual(Array.from({ length: 5 }, () => "200 ok"));
@@ -773,7 +774,7 @@ test("through a proxy, requests beyond the limit wait, and none is forgotten whe
   const calls = sent(5).map(failureOf);
   calls.push(failureOf(send(handler, peer, { headers }, { abortSignal: stop.signal })));
   calls.push(failureOf(send(handler, peer, { headers }, { requestTimeout: 20 })));
-  await vi.waitUntil(() => waiting.length === 2);
+  await until(() => waiting.length === 2);
   stop.abort();
   expect(await calls[5]).toMatchObject({ name: "AbortError" });
   expect(await calls[6]).toMatchObject({ name: "TimeoutError" });
@@ -788,7 +789,7 @@ test("a proxy that does not answer keeps no connection", async () => {
     const failure = await failureOf(send(handlerOf(options), silent, { protocol }));
     expect(failure.name).toBe("TimeoutError");
   }
-  await vi.waitUntil(() => silent.sockets.every(({ destroyed }) => destroyed));
+  await until(() => silent.sockets.every(({ destroyed }) => destroyed));
   expect(silent.requests).toHaveLength(2);
 });
 

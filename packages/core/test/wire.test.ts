@@ -3,13 +3,14 @@ import { GetRecordsCommand, KinesisClient } from "@aws-sdk/client-kinesis";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { Encoder, Tag } from "cbor-x";
 import fc from "fast-check";
-import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from "vitest";
 import { NoRoomError } from "../src/kinesis/records-page.ts";
 import { decodeOurselves, type WireReply } from "../src/kinesis/wire/middleware.ts";
 import { Wire, type WireOption } from "../src/kinesis/wire/wire.ts";
 import { Telemetry } from "../src/telemetry/telemetry.ts";
 import { MemoryCounter } from "./support/memory-counter.ts";
 import { MemoryLogger } from "./support/memory-logger.ts";
+import { until } from "./support/until.ts";
 import { World } from "./support/world.ts";
 
 const MIB = 2 ** 20;
@@ -229,7 +230,7 @@ test.each(["cbor", "json", "sdk"] as const)(
     await expect(reading).rejects.toBeInstanceOf(NoRoomError);
     // Once: it is not tried again.
     expect(told).toEqual([option === "cbor" ? page.byteLength : 2 * page.byteLength]);
-    await vi.waitFor(() => expect(closed).toBe(1));
+    await until(() => closed === 1);
   },
 );
 
