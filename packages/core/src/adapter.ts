@@ -6,6 +6,7 @@ export {
   applicationOfColumns,
   type ApplicationColumns,
 } from "./checkpoints/application-columns.ts";
+export { LeaseStoreOfParts, type LeaseStoreParts } from "./checkpoints/lease-store-parts.ts";
 export { lend } from "./checkpoints/lent-connection.ts";
 export { isPromiseLike } from "./handler.ts";
 export { checkClaim, checkScope, namespaceOf } from "./checkpoints/namespace.ts";

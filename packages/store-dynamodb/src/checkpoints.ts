@@ -8,7 +8,7 @@ import {
   type CheckpointWrite,
   type StoreScope,
 } from "@kc/core";
-import { advanceOutcome, relayed } from "@kc/core/adapter";
+import { advanceOutcome } from "@kc/core/adapter";
 import type { Calls } from "./calls.ts";
 import type { Claims } from "./claims.ts";
 import { checkShardId, type Namespaces } from "./namespaces.ts";
@@ -65,42 +65,32 @@ export class Checkpoints {
     return checkpoints;
   }
 
-  async set(
-    scope: StoreScope,
-    write: CheckpointWrite,
-    options: CallOptions | undefined,
-  ): Promise<BulkCheckpointResult> {
-    const claimed = await this.#claims.isClaimed(scope, options);
-    return this.#write(scope, write, claimed, options);
-  }
-
   /**
    * Each by itself, some at once. What fails does not hold up the others; then the call rejects, and
    * the next one leaves out what was written by this one.
    */
-  async setAll(
+  async set(
     scope: StoreScope,
     writes: readonly CheckpointWrite[],
     options: CallOptions | undefined,
   ): Promise<readonly BulkCheckpointResult[]> {
     const claimed = await this.#claims.isClaimed(scope, options);
     const { acknowledged } = this.#calls.memoryOf(scope);
-    return relayed(options, async (own) => {
-      const known = writes.map((write) => acknowledged.resultOf(write));
-      const { answers, failure } = await inParallel(
-        acknowledged.outstanding(writes),
-        this.#calls.client.concurrency,
-        async (write) => {
-          const result = await this.#write(scope, write, claimed, own);
-          acknowledged.add(write, result);
-          return result;
-        },
-      );
-      own.signal?.throwIfAborted();
-      if (failure !== undefined) throw failure.error;
-      acknowledged.clear();
-      return writes.map((write, index) => answers.get(write) ?? known[index]!);
-    });
+    const known = writes.map((write) => acknowledged.resultOf(write));
+    const { answers, failure } = await inParallel(
+      acknowledged.outstanding(writes),
+      this.#calls.client.concurrency,
+      options,
+      async (write, own) => {
+        const result = await this.#write(scope, write, claimed, own);
+        acknowledged.add(write, result);
+        return result;
+      },
+    );
+    options?.signal?.throwIfAborted();
+    if (failure !== undefined) throw failure.error;
+    acknowledged.clear();
+    return writes.map((write, index) => answers.get(write) ?? known[index]!);
   }
 
   async reset(

@@ -18,7 +18,6 @@ import {
 } from "@kc/core";
 import {
   letterRowsOf,
-  relayed,
   StatementsDeadLetterTable,
   type LetterLimits,
   type LetterRow,
@@ -150,13 +149,12 @@ export class DynamoDBLetters implements LetterStatements {
     options: CallOptions,
     command: (value: Value) => object,
   ): Promise<void> {
-    await relayed(options, async (own) => {
-      const { failure } = await inParallel(values, this.#client.concurrency, (value) =>
-        this.#read(command(value), own),
-      );
-      own.signal?.throwIfAborted();
-      if (failure !== undefined) throw failure.error;
-    });
+    const { concurrency } = this.#client;
+    const { failure } = await inParallel(values, concurrency, options, (value, own) =>
+      this.#read(command(value), own),
+    );
+    options.signal?.throwIfAborted();
+    if (failure !== undefined) throw failure.error;
   }
 
   async #read<Output>(command: object, options?: CallOptions): Promise<Output> {

@@ -1,24 +1,15 @@
 import type {
-  AcquiredLease,
   ApplicationRow,
-  BulkCheckpointResult,
   CallOptions,
-  Checkpoint,
-  CheckpointWrite,
   DeadLetterTable,
-  Fence,
   LeaseStore,
-  SetCheckpointResult,
-  ShardPut,
   StoreScope,
   TransactionalDeadLetters,
   TransactionalStore,
   TransactionalWrite,
   TransactionResult,
-  WorkerIdentity,
-  WorkerMembership,
 } from "@kc/core";
-import { relayed, singleResult } from "@kc/core/adapter";
+import { LeaseStoreOfParts } from "@kc/core/adapter";
 import { Calls } from "./calls.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { Claims } from "./claims.ts";
@@ -37,7 +28,10 @@ import { Workers } from "./workers.ts";
 /**
  * Progress and leases in a DynamoDB table, the one of the Go library or one that `setup()` makes.
  */
-export class DynamoDBStore implements LeaseStore, TransactionalStore<DynamoTransaction> {
+export class DynamoDBStore
+  extends LeaseStoreOfParts
+  implements TransactionalStore<DynamoTransaction>
+{
   readonly capabilities: LeaseStore["capabilities"] = {
     leases: true,
     fences: true,
@@ -47,22 +41,24 @@ export class DynamoDBStore implements LeaseStore, TransactionalStore<DynamoTrans
   };
   readonly #client: Client;
   readonly #namespaces: Namespaces;
-  readonly #checkpoints: Checkpoints;
-  readonly #workers: Workers;
-  readonly #leases: Leases;
   readonly #transactions: Transactions;
 
   /** @throws ConfigError if an option is wrong. */
   constructor(options: DynamoDBStoreOptions) {
     const checked = checkOptions(options);
-    this.#client = new Client(checked);
-    this.#namespaces = new Namespaces(checked);
-    const claims = new Claims(this.#client, this.#namespaces);
-    const calls = new Calls(this.#client, this.#namespaces);
-    this.#checkpoints = new Checkpoints(calls, this.#namespaces, claims);
-    this.#workers = new Workers(calls);
-    this.#leases = new Leases(calls, this.#workers);
-    this.#transactions = new Transactions(this.#client, this.#namespaces, claims);
+    const client = new Client(checked);
+    const namespaces = new Namespaces(checked);
+    const claims = new Claims(client, namespaces);
+    const calls = new Calls(client, namespaces);
+    const workers = new Workers(calls);
+    super({
+      checkpoints: new Checkpoints(calls, namespaces, claims),
+      workers,
+      leases: new Leases(calls, workers),
+    });
+    this.#client = client;
+    this.#namespaces = namespaces;
+    this.#transactions = new Transactions(client, namespaces, claims);
   }
 
   /** Makes the table, on demand (PAY_PER_REQUEST), and waits until it is there. */
@@ -81,111 +77,6 @@ export class DynamoDBStore implements LeaseStore, TransactionalStore<DynamoTrans
     const stands = item === undefined ? row : applicationOf(item);
     this.#namespaces.learn(scope, stands);
     return { outcome: item === undefined ? "created" : "existing", row: stands };
-  }
-
-  getCheckpoint(
-    scope: StoreScope,
-    shardId: string,
-    options?: CallOptions,
-  ): Promise<Checkpoint | undefined> {
-    return this.#checkpoints.get(scope, shardId, options);
-  }
-
-  getCheckpoints(
-    scope: StoreScope,
-    options?: CallOptions,
-  ): Promise<ReadonlyMap<string, Checkpoint>> {
-    return this.#checkpoints.all(scope, options);
-  }
-
-  async setCheckpoint(
-    scope: StoreScope,
-    write: CheckpointWrite,
-    options?: CallOptions,
-  ): Promise<SetCheckpointResult> {
-    return singleResult(write, await this.#checkpoints.set(scope, write, options));
-  }
-
-  setCheckpoints(
-    scope: StoreScope,
-    writes: readonly CheckpointWrite[],
-    options?: CallOptions,
-  ): Promise<readonly BulkCheckpointResult[]> {
-    return this.#checkpoints.setAll(scope, writes, options);
-  }
-
-  resetCheckpoint(
-    scope: StoreScope,
-    shardId: string,
-    to: Checkpoint | undefined,
-    options?: CallOptions & { readonly force?: boolean },
-  ): Promise<void> {
-    return this.#checkpoints.reset(scope, shardId, to, options);
-  }
-
-  joinWorker(
-    scope: StoreScope,
-    worker: WorkerMembership,
-    options?: CallOptions,
-  ): ReturnType<LeaseStore["joinWorker"]> {
-    return this.#workers.join(scope, worker, options);
-  }
-
-  heartbeat(
-    scope: StoreScope,
-    worker: WorkerIdentity,
-    options?: CallOptions,
-  ): ReturnType<LeaseStore["heartbeat"]> {
-    return this.#workers.beat(scope, worker, options);
-  }
-
-  listWorkers(scope: StoreScope, options?: CallOptions): ReturnType<LeaseStore["listWorkers"]> {
-    return this.#workers.list(scope, options);
-  }
-
-  evictWorker(
-    scope: StoreScope,
-    worker: WorkerIdentity & { readonly counter: number },
-    options?: CallOptions,
-  ): ReturnType<LeaseStore["evictWorker"]> {
-    return this.#workers.evict(scope, worker, options);
-  }
-
-  leaveWorker(scope: StoreScope, worker: WorkerIdentity, options?: CallOptions): Promise<void> {
-    return this.#workers.leave(scope, worker, options);
-  }
-
-  putShards(scope: StoreScope, shards: readonly ShardPut[], options?: CallOptions): Promise<void> {
-    return relayed(options, (own) => this.#leases.put(scope, shards, own));
-  }
-
-  listLeases(scope: StoreScope, options?: CallOptions): ReturnType<LeaseStore["listLeases"]> {
-    return this.#leases.list(scope, options);
-  }
-
-  acquireLeases(
-    scope: StoreScope,
-    worker: WorkerIdentity,
-    shardIds: readonly string[],
-    options?: CallOptions,
-  ): Promise<readonly AcquiredLease[]> {
-    return relayed(options, (own) => this.#leases.acquire(scope, worker, shardIds, own));
-  }
-
-  releaseLeases(
-    scope: StoreScope,
-    leases: readonly { readonly shardId: string; readonly fence: Fence }[],
-    options?: CallOptions,
-  ): Promise<readonly string[]> {
-    return relayed(options, (own) => this.#leases.release(scope, leases, own));
-  }
-
-  removeShards(
-    scope: StoreScope,
-    shardIds: readonly string[],
-    options?: CallOptions,
-  ): Promise<void> {
-    return relayed(options, (own) => this.#leases.remove(scope, shardIds, own));
   }
 
   /**
@@ -212,9 +103,5 @@ export class DynamoDBStore implements LeaseStore, TransactionalStore<DynamoTrans
 
   async close(): Promise<void> {
     this.#client.close();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 }

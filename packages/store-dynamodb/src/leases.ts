@@ -162,8 +162,9 @@ export class Leases {
     const { answers, failure } = await inParallel(
       values,
       this.#calls.client.concurrency,
-      async (value) => {
-        const refusals = await this.#calls.change(memory, request(value), options);
+      options,
+      async (value, own) => {
+        const refusals = await this.#calls.change(memory, request(value), own);
         return refusals === undefined || isDone(value, refusals[0]?.item ?? {});
       },
     );
@@ -192,10 +193,15 @@ export class Leases {
         items.map((item) => [sortKeyOf(item), item] as const).filter(([key]) => wanted.has(key)),
       );
     }
-    const { answers, failure } = await inParallel(sortKeys, client.concurrency, async (sortKey) => {
-      const read = readItem(partition, sortKey);
-      return (await client.read<GetItemCommandOutput>(read, options)).Item;
-    });
+    const { answers, failure } = await inParallel(
+      sortKeys,
+      client.concurrency,
+      options,
+      async (sortKey, own) => {
+        const read = readItem(partition, sortKey);
+        return (await client.read<GetItemCommandOutput>(read, own)).Item;
+      },
+    );
     if (failure !== undefined) throw failure.error;
     const items = [...answers].flatMap(([sortKey, item]) =>
       item === undefined ? [] : [[sortKey, item] as const],

@@ -1,4 +1,5 @@
-import { KcError } from "@kc/core";
+import { KcError, type CallOptions } from "@kc/core";
+import { relayed } from "@kc/core/adapter";
 import type { Concurrency } from "./concurrency.ts";
 import { isThrottle } from "./errors.ts";
 
@@ -16,9 +17,18 @@ export interface Parallel<Value, Answer> {
 /**
  * `work` on each value, some at once. It goes on past a failure: one item that fails must not starve
  * those behind it. One that was throttled gets another turn after them. It resolves when what was begun
- * has ended.
+ * has ended. Each gets options of its own, which follow the caller's signal.
  */
-export async function inParallel<Value, Answer>(
+export function inParallel<Value, Answer>(
+  values: readonly Value[],
+  concurrency: Concurrency,
+  options: CallOptions | undefined,
+  work: (value: Value, own: CallOptions) => Promise<Answer>,
+): Promise<Parallel<Value, Answer>> {
+  return relayed(options, (own) => each(values, concurrency, (value) => work(value, own)));
+}
+
+async function each<Value, Answer>(
   values: readonly Value[],
   concurrency: Concurrency,
   work: (value: Value) => Promise<Answer>,

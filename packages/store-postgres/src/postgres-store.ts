@@ -1,25 +1,16 @@
 import type {
-  AcquiredLease,
   ApplicationRow,
-  BulkCheckpointResult,
   CallOptions,
-  Checkpoint,
   CheckpointInResult,
-  CheckpointWrite,
   DeadLetterTable,
-  Fence,
   LeaseStore,
-  SetCheckpointResult,
-  ShardPut,
   StoreScope,
   TransactionalDeadLetters,
   TransactionalStore,
   TransactionalWrite,
   TransactionResult,
-  WorkerIdentity,
-  WorkerMembership,
 } from "@kc/core";
-import { singleResult } from "@kc/core/adapter";
+import { LeaseStoreOfParts } from "@kc/core/adapter";
 import type { PostgresTransaction } from "./client.ts";
 import { Calls } from "./calls.ts";
 import { Checkpoints } from "./checkpoints.ts";
@@ -44,7 +35,8 @@ import { Workers } from "./workers.ts";
  * or by hand, never by another call.
  */
 export class PostgresStore
-  implements LeaseStore, TransactionalStore<PostgresTransaction, PostgresExecutor>
+  extends LeaseStoreOfParts
+  implements TransactionalStore<PostgresTransaction, PostgresExecutor>
 {
   readonly capabilities: LeaseStore["capabilities"] = {
     leases: true,
@@ -57,9 +49,6 @@ export class PostgresStore
   readonly watch?: NonNullable<LeaseStore["watch"]>;
   readonly #connection: Connection;
   readonly #calls: Calls;
-  readonly #checkpoints: Checkpoints;
-  readonly #workers: Workers;
-  readonly #leases: Leases;
   readonly #transactions: Transactions;
   readonly #setupTimeoutMs: number;
 
@@ -67,20 +56,23 @@ export class PostgresStore
   constructor(options: PostgresStoreOptions) {
     const checked = checkOptions(options);
     const tables = tablesOf(checked);
-    this.#setupTimeoutMs = checked.timeoutMs;
-    this.#connection = new Connection(checked, {
+    const connection = new Connection(checked, {
       where: `Postgres table ${tables.checkpoints}`,
       remedy: howToSetUp(ddl(tables)),
     });
-    this.#calls = new Calls(this.#connection, tables, checked.namespace);
-    this.#checkpoints = new Checkpoints(this.#calls);
-    this.#workers = new Workers(this.#calls);
-    this.#leases = new Leases(this.#calls);
-    this.#transactions = new Transactions(this.#calls, checked.transactionIdleMs);
+    const calls = new Calls(connection, tables, checked.namespace);
+    super({
+      checkpoints: new Checkpoints(calls),
+      workers: new Workers(calls),
+      leases: new Leases(calls),
+    });
+    this.#connection = connection;
+    this.#calls = calls;
+    this.#transactions = new Transactions(calls, checked.transactionIdleMs);
+    this.#setupTimeoutMs = checked.timeoutMs;
     if (checked.listen === undefined) return;
-    const listener = new Listener(checked.listen, this.#connection);
-    this.watch = (scope, onHint, signal) =>
-      listener.watch(this.#calls.channelOf(scope), onHint, signal);
+    const listener = new Listener(checked.listen, connection);
+    this.watch = (scope, onHint, signal) => listener.watch(calls.channelOf(scope), onHint, signal);
   }
 
   /**
@@ -104,112 +96,6 @@ export class PostgresStore
       outcome: put!.length === 1 ? "created" : "existing",
       row: applicationOf(stands!),
     };
-  }
-
-  getCheckpoint(
-    scope: StoreScope,
-    shardId: string,
-    options?: CallOptions,
-  ): Promise<Checkpoint | undefined> {
-    return this.#checkpoints.get(scope, shardId, options);
-  }
-
-  getCheckpoints(
-    scope: StoreScope,
-    options?: CallOptions,
-  ): Promise<ReadonlyMap<string, Checkpoint>> {
-    return this.#checkpoints.all(scope, options);
-  }
-
-  async setCheckpoint(
-    scope: StoreScope,
-    write: CheckpointWrite,
-    options?: CallOptions,
-  ): Promise<SetCheckpointResult> {
-    const [result] = await this.setCheckpoints(scope, [write], options);
-    return singleResult(write, result);
-  }
-
-  setCheckpoints(
-    scope: StoreScope,
-    writes: readonly CheckpointWrite[],
-    options?: CallOptions,
-  ): Promise<readonly BulkCheckpointResult[]> {
-    return this.#checkpoints.set(scope, writes, options);
-  }
-
-  resetCheckpoint(
-    scope: StoreScope,
-    shardId: string,
-    to: Checkpoint | undefined,
-    options?: CallOptions & { readonly force?: boolean },
-  ): Promise<void> {
-    return this.#checkpoints.reset(scope, shardId, to, options);
-  }
-
-  joinWorker(
-    scope: StoreScope,
-    worker: WorkerMembership,
-    options?: CallOptions,
-  ): ReturnType<LeaseStore["joinWorker"]> {
-    return this.#workers.join(scope, worker, options);
-  }
-
-  heartbeat(
-    scope: StoreScope,
-    worker: WorkerIdentity,
-    options?: CallOptions,
-  ): ReturnType<LeaseStore["heartbeat"]> {
-    return this.#workers.beat(scope, worker, options);
-  }
-
-  listWorkers(scope: StoreScope, options?: CallOptions): ReturnType<LeaseStore["listWorkers"]> {
-    return this.#workers.list(scope, options);
-  }
-
-  evictWorker(
-    scope: StoreScope,
-    worker: WorkerIdentity & { readonly counter: number },
-    options?: CallOptions,
-  ): ReturnType<LeaseStore["evictWorker"]> {
-    return this.#workers.evict(scope, worker, options);
-  }
-
-  leaveWorker(scope: StoreScope, worker: WorkerIdentity, options?: CallOptions): Promise<void> {
-    return this.#workers.leave(scope, worker, options);
-  }
-
-  putShards(scope: StoreScope, shards: readonly ShardPut[], options?: CallOptions): Promise<void> {
-    return this.#leases.put(scope, shards, options);
-  }
-
-  listLeases(scope: StoreScope, options?: CallOptions): ReturnType<LeaseStore["listLeases"]> {
-    return this.#leases.list(scope, options);
-  }
-
-  acquireLeases(
-    scope: StoreScope,
-    worker: WorkerIdentity,
-    shardIds: readonly string[],
-    options?: CallOptions,
-  ): Promise<readonly AcquiredLease[]> {
-    return this.#leases.acquire(scope, worker, shardIds, options);
-  }
-
-  releaseLeases(
-    scope: StoreScope,
-    leases: readonly { readonly shardId: string; readonly fence: Fence }[],
-    options?: CallOptions,
-  ): Promise<readonly string[]> {
-    return this.#leases.release(scope, leases, options);
-  }
-
-  removeShards(
-    scope: StoreScope,
-    shardIds: readonly string[],
-    options?: CallOptions,
-  ): Promise<void> {
-    return this.#leases.remove(scope, shardIds, options);
   }
 
   /** Dead letters in a table beside the others, `{table}_dead_letters`, which its own `setup()` makes. */
@@ -242,9 +128,5 @@ export class PostgresStore
 
   close(): Promise<void> {
     return this.#connection.close();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 }
