@@ -1,139 +1,109 @@
 import {
   ownerOf,
   type AcquiredLease,
+  type CallOptions,
   type Fence,
   type LeaseRow,
   type LeaseStore,
   type ShardPut,
   type StoreScope,
   type WorkerIdentity,
-  type WorkerMembership,
 } from "@kc/core";
-import type { Session, SqliteValue } from "./database.ts";
+import type { Calls } from "./calls.ts";
 import * as sql from "./lease-statements.ts";
-import { checkpointOf, leaseOf, workerOf } from "./rows.ts";
+import { raiseRevision, readRevision } from "./revision.ts";
+import { checkpointOf, keyOf, leaseOf } from "./rows.ts";
 import { READ_SHARDS } from "./statements.ts";
 
-type Answer<Name extends keyof LeaseStore> = LeaseStore[Name] extends (
-  ...parameters: never[]
-) => Promise<infer Result>
-  ? Result
-  : never;
+/** The leases of shards: `LeaseStore` says what each call does. */
+export class Leases {
+  readonly #calls: Calls;
 
-/**
- * Workers and leases of one scope. Whatever changes something runs within one write transaction: of
- * all processes one is in it at a time, so that it can look first and write then.
- */
-export class SqliteLeases {
-  readonly #session: Session;
-  readonly #scope: readonly [string, string];
-
-  constructor(session: Session, { application, streamName }: StoreScope) {
-    this.#session = session;
-    this.#scope = [application, streamName];
+  constructor(calls: Calls) {
+    this.#calls = calls;
   }
 
-  join(worker: WorkerMembership): Answer<"joinWorker"> {
-    const { workerId, incarnation, weight, maxShards } = worker;
-    const [standing] = this.#query(sql.READ_WORKER, workerId);
-    if (standing === undefined) {
-      this.#query(sql.PUT_WORKER, workerId, incarnation, weight, maxShards ?? null);
-      return { outcome: "joined", revision: this.changed() };
-    }
-    if (standing["incarnation"] === incarnation) {
-      return { outcome: "joined", revision: this.#revision() };
-    }
-    return { outcome: "duplicate", incarnation: String(standing["incarnation"]) };
-  }
-
-  beat({ workerId, incarnation }: WorkerIdentity): Answer<"heartbeat"> {
-    const [row] = this.#query(sql.BEAT, workerId, incarnation);
-    if (row === undefined) return { outcome: "evicted" };
-    return { outcome: "alive", counter: Number(row["counter"]), revision: this.#revision() };
-  }
-
-  /** The revision first: it must not be newer than the rows. */
-  listWorkers(): Answer<"listWorkers"> {
-    const revision = this.#revision();
-    return { revision, workers: this.#query(sql.READ_WORKERS).map(workerOf) };
-  }
-
-  evict(worker: WorkerIdentity & { readonly counter: number }): Answer<"evictWorker"> {
-    const { workerId, incarnation, counter } = worker;
-    if (this.#query(sql.EVICT_WORKER, workerId, incarnation, counter).length > 0) {
-      this.changed();
-      return "evicted";
-    }
-    const [standing] = this.#query(sql.READ_WORKER, workerId);
-    return standing?.["incarnation"] === incarnation ? "moved" : "gone";
-  }
-
-  leave({ workerId, incarnation }: WorkerIdentity): void {
-    if (this.#query(sql.REMOVE_WORKER, workerId, incarnation).length > 0) this.changed();
-  }
-
-  put(shards: readonly ShardPut[]): void {
+  put(
+    scope: StoreScope,
+    shards: readonly ShardPut[],
+    options: CallOptions | undefined,
+  ): Promise<void> {
     const unseen = shards.filter(({ replaces }) => replaces === undefined);
     const seen = shards.filter(({ replaces }) => replaces !== undefined);
     const rows = (puts: readonly ShardPut[]): string =>
       JSON.stringify(puts.map(({ shardId, lineage, replaces }) => [shardId, lineage, replaces]));
-    let changes = 0;
-    if (unseen.length > 0) changes += this.#query(sql.MAKE_LEASES, rows(unseen)).length;
-    if (seen.length > 0) {
-      const values = [rows(seen), ...this.#scope];
-      changes += this.#session.query(sql.REPLACE_LINEAGES, values).length;
-    }
-    if (changes > 0) this.changed();
-  }
-
-  listLeases(): Answer<"listLeases"> {
-    const revision = this.#revision();
-    const leases = this.#query(sql.READ_LEASES).map((row): LeaseRow => {
-      const checkpoint = checkpointOf(row);
-      const [shardId, lineage] = [String(row["shard_id"]), String(row["lineage"])];
-      return { shardId, ...leaseOf(row), checkpoint, lineage };
+    return this.#calls.change(scope, options, (session) => {
+      let changes = 0;
+      if (unseen.length > 0) {
+        changes += session.query(sql.MAKE_LEASES, [...keyOf(scope), rows(unseen)]).length;
+      }
+      if (seen.length > 0) {
+        changes += session.query(sql.REPLACE_LINEAGES, [rows(seen), ...keyOf(scope)]).length;
+      }
+      if (changes > 0) raiseRevision(session, scope);
     });
-    return { revision, leases };
   }
 
-  acquire(worker: WorkerIdentity, shardIds: readonly string[]): readonly AcquiredLease[] {
-    const [standing] = this.#query(sql.READ_WORKER, worker.workerId);
-    if (standing?.["incarnation"] !== worker.incarnation) return [];
+  /** The revision first: it must not be newer than the rows. */
+  list(scope: StoreScope, options: CallOptions | undefined): ReturnType<LeaseStore["listLeases"]> {
+    return this.#calls.run(scope, options, (session) => {
+      const revision = readRevision(session, scope);
+      const leases = session.query(sql.READ_LEASES, keyOf(scope)).map((row): LeaseRow => {
+        const checkpoint = checkpointOf(row);
+        const [shardId, lineage] = [String(row["shard_id"]), String(row["lineage"])];
+        return { shardId, ...leaseOf(row), checkpoint, lineage };
+      });
+      return { revision, leases };
+    });
+  }
+
+  acquire(
+    scope: StoreScope,
+    worker: WorkerIdentity,
+    shardIds: readonly string[],
+    options: CallOptions | undefined,
+  ): Promise<readonly AcquiredLease[]> {
+    const key = keyOf(scope);
     const owner = ownerOf(worker);
     const ids = JSON.stringify(shardIds);
-    const claimed = this.#session.query(sql.CLAIM, [owner, ...this.#scope, ids]);
-    if (claimed.length > 0) this.changed();
-    return this.#query(READ_SHARDS, ids)
-      .filter((row) => row["owner"] === owner)
-      .map((row) => ({
-        shardId: String(row["shard_id"]),
-        fence: { epoch: leaseOf(row).epoch, owner },
-        checkpoint: checkpointOf(row),
-      }));
+    return this.#calls.change(scope, options, (session) => {
+      const [standing] = session.query(sql.READ_WORKER, [...key, worker.workerId]);
+      if (standing?.["incarnation"] !== worker.incarnation) return [];
+      const claimed = session.query(sql.CLAIM, [owner, ...key, ids]);
+      if (claimed.length > 0) raiseRevision(session, scope);
+      return session
+        .query(READ_SHARDS, [...key, ids])
+        .filter((row) => row["owner"] === owner)
+        .map((row) => ({
+          shardId: String(row["shard_id"]),
+          fence: { epoch: leaseOf(row).epoch, owner },
+          checkpoint: checkpointOf(row),
+        }));
+    });
   }
 
-  release(leases: readonly { readonly shardId: string; readonly fence: Fence }[]): string[] {
+  release(
+    scope: StoreScope,
+    leases: readonly { readonly shardId: string; readonly fence: Fence }[],
+    options: CallOptions | undefined,
+  ): Promise<readonly string[]> {
     const held = leases.map(({ shardId, fence: { epoch, owner } }) => [shardId, epoch, owner]);
-    const released = this.#session.query(sql.RELEASE, [JSON.stringify(held), ...this.#scope]);
-    if (released.length > 0) this.changed();
-    return released.map((row) => String(row["shard_id"]));
+    return this.#calls.change(scope, options, (session) => {
+      const released = session.query(sql.RELEASE, [JSON.stringify(held), ...keyOf(scope)]);
+      if (released.length > 0) raiseRevision(session, scope);
+      return released.map((row) => String(row["shard_id"]));
+    });
   }
 
-  remove(shardIds: readonly string[]): void {
-    const removed = this.#query(sql.REMOVE_SHARDS, JSON.stringify(shardIds));
-    if (removed.length > 0) this.changed();
-  }
-
-  #query(statement: string, ...values: readonly SqliteValue[]) {
-    return this.#session.query(statement, [...this.#scope, ...values]);
-  }
-
-  #revision(): number {
-    return Number(this.#query(sql.READ_REVISION)[0]?.["revision"] ?? 0);
-  }
-
-  /** A worker came or went, or a lease's row has changed. Answers with the new revision. */
-  changed(): number {
-    return Number(this.#query(sql.NEXT_REVISION)[0]!["revision"]);
+  remove(
+    scope: StoreScope,
+    shardIds: readonly string[],
+    options: CallOptions | undefined,
+  ): Promise<void> {
+    return this.#calls.change(scope, options, (session) => {
+      const values = [...keyOf(scope), JSON.stringify(shardIds)];
+      const removed = session.query(sql.REMOVE_SHARDS, values);
+      if (removed.length > 0) raiseRevision(session, scope);
+    });
   }
 }

@@ -12,6 +12,12 @@ import {
 import { applicationColumns, applicationOfColumns, type ShardLease } from "@kc/core/adapter";
 import type { SqliteRow, SqliteValue } from "./database.ts";
 
+/** The columns of a scope: `application`, `stream_name`. */
+export const keyOf = ({ application, streamName }: StoreScope): readonly [string, string] => [
+  application,
+  streamName,
+];
+
 /** `sequence_number`, `sub_sequence_number`, `shard_end`, `ahead`: all empty = no checkpoint. An end may have a number. */
 export function checkpointValues(checkpoint: Checkpoint | undefined): readonly SqliteValue[] {
   if (checkpoint === undefined) return [null, null, 0, null];
