@@ -16,7 +16,7 @@ export interface Parallel<Value, Answer> {
 
 /**
  * `work` on each value, some at once. It goes on past a failure: one item that fails must not starve
- * those behind it. One that was throttled gets another turn after them. It resolves when what was begun
+ * those behind it. One that was throttled gets another turn after the others. It resolves when what was begun
  * has ended. Each gets options of its own, which follow the caller's signal.
  */
 export function inParallel<Value, Answer>(
@@ -45,7 +45,7 @@ async function each<Value, Answer>(
     } catch (error) {
       failures.set(value, error);
       inARow += 1;
-      if (KcError.is(error) && isThrottle(error.cause)) queue.push(value);
+      if (isThrottled(error) && values.length > 1) queue.push(value);
     }
   };
   await new Promise<void>((resolve) => {
@@ -69,3 +69,5 @@ async function each<Value, Answer>(
     failure: errors.length > 0 ? { error: lasting ?? errors[0] } : undefined,
   };
 }
+
+const isThrottled = (error: unknown): boolean => KcError.is(error) && isThrottle(error.cause);
