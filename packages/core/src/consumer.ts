@@ -59,8 +59,8 @@ const IDLE: ScanStatus = {
 };
 
 /**
- * Reads a Kinesis data stream. One scan at a time; a consumer whose scan has ended can scan again,
- * and goes on where it stopped.
+ * Reads a Kinesis data stream. It runs one scan at a time. After a scan has ended it can scan again, and
+ * continues where it stopped.
  */
 export class Consumer<out S extends Store = Store> {
   readonly #options: ResolvedOptions;
@@ -80,12 +80,13 @@ export class Consumer<out S extends Store = Store> {
   }
 
   /**
-   * Calls the handler for every record of every shard that the group grants: in each shard's order, or,
-   * with a `concurrency`, in the order of each key. `options` say how often a record is tried that the
-   * handler fails at, and what becomes of it in the end; by default the scan ends.
+   * Calls the handler for every record of every shard that the group grants: in the order of each shard, or
+   * with `concurrency` in the order of each key. `options` decide how often a record is tried at which the
+   * handler fails, and what becomes of it then; by default the scan ends.
    *
-   * Resolves after the signal aborted and everything came to rest; rejects with a KcError on the
-   * first error that is not a passing one.
+   * Resolves once the signal has aborted, running handlers have ended and checkpoints are flushed.
+   * @throws KcError on the first error that does not pass by itself; DrainTimeoutError if a stop takes longer
+   * than `drainTimeoutMs`; ConfigError for a wrong option; SCAN_ACTIVE during another scan
    */
   async scan<Value = undefined>(
     handler: Handler<Value>,
@@ -141,7 +142,7 @@ export class Consumer<out S extends Store = Store> {
     return this.#scan(this.#options.group, open, policy.signal);
   }
 
-  /** Reads one shard, its parents unread or not. Resolves at its end too. */
+  /** As `scan`, of one shard alone, whether its parents were read or not. Also resolves at the shard's end. */
   async scanShard<Value = undefined>(
     shardId: string,
     handler: Handler<Value>,
@@ -154,8 +155,8 @@ export class Consumer<out S extends Store = Store> {
   }
 
   /**
-   * The records of every shard, for `for await`. Asking for the next one acknowledges this one;
-   * `break` and `throw` do not, and stop the scan before the loop is left.
+   * The records of every shard, for `for await`. The request for the next record acknowledges this one.
+   * `break` and `throw` do not acknowledge it, and stop the scan before the loop ends.
    */
   records(options: ScanOptions = {}): AsyncGenerator<ConsumerRecord, void, undefined> {
     const { signal } = checkScanOptions(options);
@@ -167,7 +168,7 @@ export class Consumer<out S extends Store = Store> {
     );
   }
 
-  /** What the consumer is doing now: a snapshot, made when it is asked for. */
+  /** A snapshot of what the consumer is doing, computed by the call. */
   status(): ConsumerStatus {
     const { scope, telemetry } = this.#options;
     return {
@@ -179,8 +180,8 @@ export class Consumer<out S extends Store = Store> {
   }
 
   /**
-   * What changes in the status, from now on, through all scans: ends by the signal, or when the loop
-   * is left. A reader that lags a thousand events behind gets the number of those it missed.
+   * The changes of the status from now on, through all scans, until the signal aborts or the loop ends. A
+   * reader that lags a thousand events behind gets an `events-missed` event with their number.
    */
   events(options: ScanOptions = {}): AsyncIterableIterator<ConsumerEvent> {
     return this.#options.telemetry.feed.read(checkScanOptions(options).signal);
@@ -196,7 +197,7 @@ export class Consumer<out S extends Store = Store> {
     return this.#pauses.add(shardIds === undefined ? undefined : checkShardIds(shardIds));
   }
 
-  /** For a liveness or readiness probe. */
+  /** The health of the consumer, for a liveness or readiness probe. @throws ConfigError */
   health(thresholds: HealthThresholds = {}): Health {
     return healthOf(this.status(), checkThresholds(thresholds));
   }
@@ -245,7 +246,7 @@ export class Consumer<out S extends Store = Store> {
     if (this.#scanning) {
       throw new KcError(
         "SCAN_ACTIVE",
-        "this consumer scans already; make another for a second scan",
+        "this consumer has a scan under way: create another consumer for a second scan",
       );
     }
     this.#scanning = true;
@@ -284,7 +285,7 @@ export class Consumer<out S extends Store = Store> {
     this.#warned = true;
     const { client, keepsProgress, telemetry } = this.#options;
     if (!keepsProgress) {
-      telemetry.warn("no store: progress is kept in memory, and is gone with the process");
+      telemetry.warn("no store: progress is kept in memory, and is lost when the process ends");
     }
     if (client !== undefined) {
       void warnOfClosedConnections(client, (message) => telemetry.warn(message));

@@ -9,6 +9,7 @@ export { describeError, printable };
  */
 export type KcErrorCode = (typeof KC_ERROR_CODES)[number];
 
+/** Every error code. */
 export const KC_ERROR_CODES = [
   "CONFIG_INVALID",
   "SCAN_ACTIVE",
@@ -41,20 +42,23 @@ export const KC_ERROR_CODES = [
 ] as const;
 
 export interface KcErrorOptions {
-  /** Would the same call pass a little later, with nothing changed? Default false. */
+  /** True if the same call may succeed later with nothing changed. @default false */
   readonly retryable?: boolean;
+  /** What was thrown first. @default none */
   readonly cause?: unknown;
-  /** The shard it happened to. The message has its id too. */
+  /** The shard that the error is about. The message names it too. @default none */
   readonly shardId?: string;
 }
 
 const brand: unique symbol = Symbol.for("@kc/error");
 
-/** The one error class: a stable `code`, whether a retry can help, the shard, the cause. */
+/** The base of all errors of this library: a stable `code`, `retryable`, the shard, the cause. */
 export class KcError extends Error {
   readonly [brand] = true as const;
   readonly code: KcErrorCode;
+  /** True if the same call may succeed later with nothing changed. */
   readonly retryable: boolean;
+  /** The shard that the error is about; undefined = none. */
   readonly shardId: string | undefined;
 
   constructor(code: KcErrorCode, message: string, options: KcErrorOptions = {}) {
@@ -65,7 +69,7 @@ export class KcError extends Error {
     this.shardId = options.shardId;
   }
 
-  /** True for an error of any copy of this library, where `instanceof` knows one copy alone. */
+  /** True for an error of any installed copy of this library; `instanceof` recognises one copy only. */
   static is(error: unknown): error is KcError {
     return typeof error === "object" && error !== null && brand in error;
   }
@@ -83,10 +87,10 @@ export class ConfigError extends KcError {
   }
 }
 
-/** What a store throws. `retryable` says whether the outage is a passing one. */
+/** An error of a store. `retryable` is true for an outage that may pass. */
 export class StoreError extends KcError {}
 
-/** What a `DeadLetterQueue` throws. `retryable` says whether the outage is a passing one. */
+/** An error of a `DeadLetterQueue`. `retryable` is true for an outage that may pass. */
 export class DeadLetterError extends KcError {}
 
 /** The fence no longer holds: another worker owns the shard, and this write was refused. */
@@ -110,16 +114,16 @@ export class StoreRegressedError extends KcError {
   }
 }
 
-/** One shard whose work did not end within the drain's deadline. */
+/** A shard whose work did not end within `drainTimeoutMs`. */
 export interface UndrainedShard {
   readonly shardId: string;
-  /** What the store has acknowledged; reading goes on after it. */
+  /** The checkpoint that the store has acknowledged: the next scan continues after it. */
   readonly acknowledged: Checkpoint | undefined;
   /** `handler`: a handler was still running. `flush`: the store did not take the checkpoint. */
   readonly waitingFor: "handler" | "flush";
 }
 
-/** A stop did not finish in `drainTimeoutMs`. Nothing is lost; what is listed will repeat. */
+/** A stop did not finish within `drainTimeoutMs`. Nothing is lost; the listed work will repeat. */
 export class DrainTimeoutError extends KcError {
   readonly shards: readonly UndrainedShard[];
 

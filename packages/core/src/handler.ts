@@ -2,26 +2,27 @@ import type { Fence } from "./checkpoints/store.ts";
 import type { ConsumerRecord } from "./record.ts";
 
 /**
- * A handler's answer "go on, but do not checkpoint this record". A later record's success covers
- * it, and so does the shard's end; if neither comes before a stop, it is delivered again.
+ * A handler returns this to continue without a checkpoint for the record. The success of a later record
+ * covers it, and so does the end of the shard. If neither comes before a stop, the record is delivered again.
  */
 export const SkipCheckpoint: unique symbol = Symbol.for("@kc/SkipCheckpoint");
 
 /**
- * Called for one record of a shard at a time, in order. Sync or async; a throw or rejection stops
- * the scan with a `HANDLER_FAILED` error that names the shard and has what was thrown as its cause.
+ * Called for one record of a shard at a time, in order; with `concurrency` for several. It may be sync or
+ * async. What it throws is judged by `retry` and `onFailure`: by default the scan rejects with a
+ * `HANDLER_FAILED` error that names the shard and has what was thrown as its `cause`.
  */
 export type Handler<Value = unknown> = (
   record: ConsumerRecord<Value>,
   context: HandlerContext,
 ) => unknown;
 
-/** What a batch handler sees beside its records: as for a record, with `signal` for the batch. */
+/** The context of a batch handler: as that of a record, with one `signal` for the batch. */
 export type BatchContext = HandlerContext;
 
 /**
- * Called for a batch of records of one shard, in their order. Sync or async; a throw or rejection means
- * that none is done. It may answer with Lambda's `{ batchItemFailures: [{ itemIdentifier }] }`: see
+ * Called for a batch of records of one shard, in their order. It may be sync or async. If it throws, no
+ * record of the batch is done. It may return Lambda's `{ batchItemFailures: [{ itemIdentifier }] }`: see
  * `BatchAnswer`.
  */
 export type BatchHandler<Value = unknown> = (
@@ -29,9 +30,9 @@ export type BatchHandler<Value = unknown> = (
   context: BatchContext,
 ) => unknown;
 
-/** What a handler of `scanTransaction` sees beside its records, in the transaction that the store opened. */
+/** The context of a handler of `scanTransaction`, in a transaction that the store has opened. */
 export interface TransactionContext<Tx> extends BatchContext {
-  /** What it writes with. The store commits it, or rolls it back, once the handler has returned. */
+  /** What the handler writes with. The store commits or rolls back once the handler has returned. */
   readonly tx: Tx;
 }
 
@@ -60,16 +61,16 @@ export type TransactionHandler<Context extends BatchContext, Value = unknown> = 
 export interface HandlerContext {
   readonly shardId: string;
   /**
-   * This record's own: made when it is asked for, so ask while the record is in hand. It aborts when
-   * the shard is lost, when the deadline of a stop or hand-off is over, and when no heartbeat was
-   * acknowledged for as long as the lease lasts. In the last case another worker may begin the same
-   * record; a handler that rejects then has not failed: its record comes again, here once a heartbeat
-   * has reached the store, or else there.
+   * A signal of this record alone. It is created when it is read, so read it before the handler returns. It
+   * aborts when the shard is lost, when the deadline of a stop or hand-off is over, when `handlerTimeoutMs`
+   * is over, and when no heartbeat was acknowledged for as long as the lease lasts. In the last case another
+   * worker may begin the same record. A handler that rejects then has not failed: its record is delivered
+   * again, here once a heartbeat has reached the store, or by the other worker.
    */
   readonly signal: AbortSignal;
-  /** Which call of the handler for this record it is; 1 = the first. */
+  /** The number of this attempt; 1 = the first. */
   readonly attempt: number;
-  /** Present under a lease: lets a sink refuse a worker that was replaced. */
+  /** The lease's fence, by which a sink can refuse a worker that was replaced. Absent without a lease. */
   readonly fence?: Fence;
 }
 

@@ -1,6 +1,6 @@
 const decoder = new TextDecoder();
 
-/** One record as the handler gets it. `Value` is what `decode` makes of it. */
+/** A record as the handler gets it. `Value` is the type of what `decode` makes of it. */
 export class ConsumerRecord<Value = unknown> {
   /** The bytes as they were put. May be a view on the whole page's memory: see `copy()`. */
   readonly data: Uint8Array;
@@ -9,7 +9,7 @@ export class ConsumerRecord<Value = unknown> {
    * (`RecordDistributionStrategy: AUTO`) allow. Such a record has no order to keep.
    */
   readonly partitionKey: string | undefined;
-  /** The hash key that the producer of a user record gave; the service does not tell that of others. */
+  /** The explicit hash key of a user record; undefined = none, or an ordinary record: the service does not report it. */
   readonly explicitHashKey: string | undefined;
   /**
    * A decimal string of up to 56 digits, increasing within the shard. Unique but for the user records
@@ -18,12 +18,12 @@ export class ConsumerRecord<Value = unknown> {
   readonly sequenceNumber: string;
   /** Index of a user record inside its KPL aggregate; undefined = it did not come in one. */
   readonly subSequenceNumber: number | undefined;
-  /** Did it come inside a KPL aggregate? */
+  /** True for a user record of a KPL aggregate. */
   readonly aggregated: boolean;
-  /** When the service took it, to the millisecond. */
+  /** When the service received it, to the millisecond. */
   readonly approximateArrivalTimestamp: Date;
   readonly shardId: string;
-  /** How far the page that brought this record was behind the shard's tip, in milliseconds. */
+  /** How far this record's page was behind the tip of the shard, in milliseconds. */
   readonly millisBehindLatest: number;
   readonly encryptionType: "NONE" | "KMS" | undefined;
   /** What `decode` made of the record; undefined without it. */
@@ -58,7 +58,7 @@ export class ConsumerRecord<Value = unknown> {
     }
   }
 
-  /** The same record with data of its own, to be kept for longer than its page. */
+  /** The same record with a copy of its data, to be kept for longer than its page. */
   copy(): ConsumerRecord<Value> {
     // Every field is the instance's own.
     // oxlint-disable-next-line typescript/no-misused-spread
@@ -66,6 +66,7 @@ export class ConsumerRecord<Value = unknown> {
   }
 }
 
+/** The fields of a `ConsumerRecord`. */
 export interface RecordFields<Value = unknown> {
   readonly data: Uint8Array;
   readonly partitionKey: string | undefined;

@@ -3,9 +3,10 @@ import type { DeadLetterQueue } from "../delivery/dead-letter.ts";
 import type { ConsumerRecord } from "../record.ts";
 import type { ScanOptions } from "./scan-options.ts";
 
+/** What is handled in order: the records of a key, those of a shard, or none. */
 export type Ordering = "key" | "shard" | "none";
 
-/** How records are brought to a handler, and what happens when it fails. */
+/** How records are delivered to a handler, and what happens when it fails. */
 export interface DeliveryOptions<Value = undefined> extends ScanOptions {
   /** The most records, or batches, of one shard in the handler at once, 1 to 10,000. @default 1 */
   readonly concurrency?: number;
@@ -40,7 +41,7 @@ export interface DeliveryOptions<Value = undefined> extends ScanOptions {
   readonly decode?: Decoder<Value>;
 }
 
-/** Waits between attempts are random, from `minDelayMs` up to a bound that grows with each. */
+/** Attempts, and the waits between them: each is random, from `minDelayMs` up to a bound that grows. */
 export interface RetryOptions {
   /** Attempts in all, the first one included; Infinity = as many as it takes. @default 3 */
   readonly maxAttempts?: number;
@@ -54,8 +55,8 @@ export interface RetryOptions {
    */
   readonly factor?: number;
   /**
-   * Asked after a failure while attempts are left: is it worth another one? With a batch, about its
-   * first failed record. What it throws, or an answer that is no boolean, ends the scan.
+   * Called after a failure while attempts are left: should the record be tried again? With a batch it gets
+   * the first record that failed. An error that it throws, or an answer that is no boolean, ends the scan.
    * @default always; a NonRetriableError is not asked about
    */
   readonly shouldRetry?: (error: unknown, record: ConsumerRecord) => boolean;
@@ -85,8 +86,8 @@ export interface BatchOptions<Value = undefined> extends DeliveryOptions<Value> 
   /** The most bytes of data of a batch; a larger record is a batch of its own. @default 6 MiB */
   readonly maxBytes?: number;
   /**
-   * How long the first record of a batch waits for more, in milliseconds. 0 = a batch has what there
-   * is. @default 0
+   * How long the first record of a batch waits for more, in milliseconds. 0 = it does not wait.
+   * @default 0
    */
   readonly maxWaitMs?: number;
   /**

@@ -29,8 +29,8 @@ export interface Counter {
   ): void;
 
   /**
-   * A series is over: its shard is no longer read here. It may begin again, a counter then at 0.
-   * Told of series that never began, too.
+   * A series is over: its shard is no longer read here. It may begin again, and a counter then begins at 0.
+   * Also called for series that never began.
    */
   remove?<Name extends CounterName | GaugeName>(
     name: Name,
@@ -44,11 +44,11 @@ export interface Counter {
   readonly perShard?: boolean;
 
   /**
-   * Where its series stand. Two consumers of one process may report the same series to one registry: then a
-   * gauge is folded, and a series is removed by the last of them. @default the counter itself
+   * Where its series are kept. If two consumers of one process report the same series to one registry, gauges
+   * are combined, and the last of them removes the series. @default the counter itself
    */
   readonly registry?: object;
 
-  /** Figures that it took and could not deliver, since it was made. @default 0 */
+  /** Values that it accepted and could not deliver, since it was created. @default 0 */
   readonly dropped?: number;
 }

@@ -15,7 +15,7 @@ export type ShardOutcomeKind =
 /** What records of a shard wait for: the store, the lease, or the user who has paused it. */
 export type PauseReason = "store" | "lease" | "user";
 
-/** What changes in a consumer's status; what it is now, `consumer.status()` says. */
+/** A change of a consumer's status. `consumer.status()` gives the present one. */
 export type ConsumerEvent =
   | { readonly kind: "scan-begun" }
   /** No further record is begun. `error` = why, if not by the caller's signal. */

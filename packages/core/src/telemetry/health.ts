@@ -1,18 +1,18 @@
 import type { ConsumerStatus, ScanStage, ShardStatus } from "./status.ts";
 
 export interface HealthThresholds {
-  /** A handler that finishes no record for so long is stuck. @default 300000 */
+  /** A handler that finishes no record for so many milliseconds is stuck. @default 300000 */
   readonly stuckAfterMs?: number;
   /**
-   * What makes the consumer unready when it lasts for so long: a shard without a reply of
+   * These make the consumer unready once they last for so many milliseconds: a shard without a reply of
    * GetRecords, finished work that the store does not take, a call that fails. @default 60000
    */
   readonly troubledAfterMs?: number;
-  /** A shard that is further behind is lagging. @default Infinity */
+  /** A shard that is more milliseconds behind is lagging. @default Infinity */
   readonly laggingAfterMs?: number;
   /**
-   * A shard whose `retentionHeadroomMs` is less is expiring: records will be lost unread. Where it is not
-   * known, the shard is not. @default 0
+   * A shard whose `retentionHeadroomMs` is less is expiring: its records will be lost unread. A shard whose
+   * headroom is not known is not expiring. @default 0
    */
   readonly retentionHeadroomBelowMs?: number;
 }
@@ -20,17 +20,21 @@ export interface HealthThresholds {
 /** The part of a status that health goes by. */
 export type Observed = Pick<ConsumerStatus, "state" | "stage" | "shards" | "troubles">;
 
-/** For a probe: `alive` for liveness (restart me), `ready` for readiness. */
+/** The answer for a probe: `alive` for liveness, `ready` for readiness. */
 export interface Health {
-  /** A scan runs, and no handler is stuck, which a restart would fix. */
+  /** False = a restart would help: no scan runs, or a handler is stuck. */
   readonly alive: boolean;
-  /** Its start is over, and nothing has kept it from reading, handling and flushing for long. */
+  /** True = the start is over, and nothing has prevented reading, handling and flushing for long. */
   readonly ready: boolean;
   /** Why it is not ready, a sentence each; empty = it is. */
   readonly reasons: readonly string[];
+  /** Shards whose handler is stuck: see `stuckAfterMs`. */
   readonly stuckShards: readonly string[];
+  /** Shards without a reply of GetRecords: see `troubledAfterMs`. */
   readonly unreadShards: readonly string[];
+  /** Shards that are far behind: see `laggingAfterMs`. */
   readonly laggingShards: readonly string[];
+  /** Shards whose unread records retention will soon remove: see `retentionHeadroomBelowMs`. */
   readonly expiringShards: readonly string[];
 }
 

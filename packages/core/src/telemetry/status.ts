@@ -2,26 +2,26 @@ import type { Checkpoint } from "../checkpoints/position.ts";
 import type { PauseReason } from "./events.ts";
 import type { CallTrouble } from "./troubles.ts";
 
-/** What a consumer is doing now. Plain data: it can be sent as JSON. */
+/** What a consumer is doing now. Plain data, which can be sent as JSON. */
 export interface ConsumerStatus {
   readonly stream: string;
   readonly application: string;
-  /** `idle`: no scan is under way. `stopping`: no further record is begun. */
+  /** `idle`: no scan is under way. `stopping`: no further record is started. */
   readonly state: "idle" | "running" | "stopping";
-  /** How far its start has come; undefined = no scan is under way. */
+  /** How far the start of the scan has come; undefined = no scan is under way. */
   readonly stage: ScanStage | undefined;
-  /** Those that are read here, and those whose handler runs on although they no longer are. */
+  /** The shards that are read here, and those no longer read whose handler still runs. */
   readonly shards: readonly ShardStatus[];
-  /** Calls for the stream or the application as a whole that fail now; empty = all are answered. */
+  /** Failing calls for the stream or the application as a whole; empty = none fails. */
   readonly troubles: readonly CallTrouble[];
-  /** Memory of pages that are handled, wait, or are on their way, in bytes. */
+  /** Memory of the pages that are requested, wait, or are handled, in bytes. */
   readonly bufferedBytes: number;
   /**
-   * How much later than their intervals say shards are polled, in milliseconds, because they are too
-   * many for the calls, or the calls too slow.
+   * By how many milliseconds shards are polled later than their intervals say, because there are too many
+   * shards, or the calls are too slow.
    */
   readonly pollDelayMs: number;
-  /** Values that the counter threw at, or could not deliver. */
+  /** Values of metrics that the counter refused by an error, or could not deliver. */
   readonly droppedMetrics: number;
 }
 
@@ -35,7 +35,7 @@ export type ScanStage = "describing" | "opening" | "joining" | "listing" | "poll
 
 /** The next attempt of a record that failed. */
 export interface RetryStatus {
-  /** 2 = the first one after the failure. */
+  /** The number of that attempt; 2 = the first one after the failure. */
   readonly attempt: number;
   /** In milliseconds; 0 = it is due. */
   readonly nextAttemptInMs: number;
@@ -78,25 +78,25 @@ export interface ShardStatus {
    * reported the retention.
    */
   readonly retentionHeadroomMs: number | undefined;
-  /** How long the handler has been at the record in hand, or at the oldest of these; 0 = it has none. */
+  /** For how many milliseconds the handler has had its oldest record; 0 = it has none. */
   readonly handlingForMs: number;
   /** Records that were read and are not handled yet. */
   readonly recordsInFlight: number;
-  /** The last record that is done; undefined = none in this scan. */
+  /** Everything up to here is done; undefined = nothing was done in this scan. */
   readonly position: Checkpoint | undefined;
-  /** What the store has acknowledged. */
+  /** The checkpoint that the store has acknowledged; undefined = none. */
   readonly acknowledged: Checkpoint | undefined;
   /** How long finished work has waited for the store, in milliseconds; 0 = none does. */
   readonly unflushedForMs: number;
-  /** Since the last GetRecords began, in milliseconds; undefined = there was none. */
+  /** Milliseconds since the last GetRecords began; undefined = there was none. */
   readonly sinceLastPollMs: number | undefined;
   /**
    * How long GetRecords has been due without a reply, in milliseconds: it fails, hangs, or waits for
    * its turn, for quota or for memory. 0 = it is not due, or records wait for the handler.
    */
   readonly unreadForMs: number;
-  /** What the last call for the shard failed with; undefined = it was answered. */
+  /** The error of the last call for the shard; undefined = it was answered. */
   readonly error: string | undefined;
-  /** Who holds the lease; undefined without one. */
+  /** The owner of the lease; undefined = there is no lease. */
   readonly owner: string | undefined;
 }
