@@ -1,5 +1,9 @@
 import { createServer, type Server } from "node:http";
-import { GetRecordsCommand, KinesisClient } from "@aws-sdk/client-kinesis";
+import {
+  GetRecordsCommand,
+  KinesisClient,
+  type GetRecordsCommandOutput,
+} from "@aws-sdk/client-kinesis";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { Encoder, Tag } from "cbor-x";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -10,6 +14,7 @@ import {
   type WireProtocol,
   type WireReply,
 } from "../src/kinesis/wire/middleware.ts";
+import { PageCommands } from "../src/kinesis/wire/page-command.ts";
 import { asOutput } from "./support/wire-output.ts";
 
 /**
@@ -264,6 +269,8 @@ function clientOf(
   });
 }
 
+const commands = { cbor: new PageCommands("cbor"), json: new PageCommands("json") };
+
 /** What a caller sees: the page, or the error with all that anything is decided by. */
 async function outcomeOf(
   given: Reply,
@@ -271,12 +278,25 @@ async function outcomeOf(
   by: KinesisClient = client,
 ): Promise<unknown> {
   reply = given;
-  const command = new GetRecordsCommand({ ShardIterator: "AAAA", Limit: 10 });
+  const input = { ShardIterator: "AAAA", Limit: 10 };
   let read: WireReply | undefined;
+  if (by === direct && protocol !== "sdk") {
+    const command = commands[protocol].create(input, () => {});
+    return settled(by.send(command), () => command.reply);
+  }
+  const command = new GetRecordsCommand(input);
   const events = { onBytes: () => {}, onReply: (last?: WireReply) => (read = last) };
-  if (protocol !== "sdk") decodeOurselves(command, protocol, () => events);
+  if (protocol !== "sdk") decodeOurselves(command, protocol, events);
+  return settled(by.send(command), () => read);
+}
+
+async function settled(
+  sent: Promise<GetRecordsCommandOutput>,
+  replyOf: () => WireReply | undefined,
+): Promise<unknown> {
   try {
-    const output = await by.send(command);
+    const output = await sent;
+    const read = replyOf();
     const { $metadata, ...page } = read === undefined ? output : { ...output, ...asOutput(read) };
     const Records = (page.Records ?? []).map((record) => ({
       ...record,
@@ -314,6 +334,8 @@ describe.each(["sdk", "json", "cbor"] as const)(
       "$name is what the SDK makes of it over its own",
       async ({ given, like }) => {
         const isJson = protocol === "sdk";
+        // The request that follows one is made like it, without the SDK.
+        await outcomeOf(ok(json), protocol, direct);
         const expected = await outcomeOf(like, "sdk");
         const outcome = await outcomeOf(isJson ? like : given, protocol, direct);
         if (given.cut === undefined) expect(outcome).toEqual(expected);
@@ -406,7 +428,7 @@ test("an abort while the body comes is the SDK's own abort", async () => {
     const other = clientOf(port);
     const command = new GetRecordsCommand({ ShardIterator: "AAAA" });
     if (protocol === "cbor") {
-      decodeOurselves(command, protocol, () => ({ onBytes: () => {}, onReply: () => {} }));
+      decodeOurselves(command, protocol, { onBytes: () => {}, onReply: () => {} });
     }
     const thrown: unknown = await other.send(command, { abortSignal: stop.signal }).then(
       () => "answered",

@@ -304,10 +304,10 @@ test("the data are views on the page, and a copy stands alone", async () => {
   answer = (type) => (type === CBOR_TYPE ? okCbor : okJson);
   const command = new GetRecordsCommand({ ShardIterator: "AAAA" });
   let reply: WireReply | undefined;
-  decodeOurselves(command, "cbor", () => ({
+  decodeOurselves(command, "cbor", {
     onBytes: () => {},
     onReply: (given) => (reply = given),
-  }));
+  });
   await client.send(command);
   const { records } = reply!;
   const [first, second] = [0, 1].map((index) => records.record(index, "shardId-0", 0).data);

@@ -10,20 +10,24 @@ import { encodeCborRequest } from "./cbor-request.ts";
 import { readJsonReply } from "./json-reply.ts";
 import { checkJsonShape } from "./json-shape.ts";
 import { UnreadableReplyError, type RecordsReply, type ReplyWatch } from "./records-reply.ts";
-import type { HttpMessage } from "./sdk-stack.ts";
+import type { HttpMessage, OtherAttempt, SentRequest } from "./sdk-stack.ts";
 
 /** What the request is written in. */
 export type WireProtocol = "cbor" | "json";
 
-type Watched = HttpMessage & { [REPLY_STARTED]?: ReplyStarted };
+type Watched = SentRequest & { [REPLY_STARTED]?: ReplyStarted };
 
 /** A reply of GetRecords, and when the service made it: milliseconds since the epoch, or NaN. */
 export interface WireReply extends RecordsReply {
   readonly servedAt: number;
 }
 
-/** What is reported of the replies of one call. */
-export interface ReplyEvents {
+/** What is reported of one call, and what it begins with. */
+export interface PageCall {
+  /** The outcome of the first attempt, if there was one; the SDK judges it as its own. */
+  readonly first?: OtherAttempt | undefined;
+  /** What the SDK sends first, and the credentials that it was signed with. */
+  readonly onRequest?: (request: SentRequest, credentials: unknown) => void;
   readonly onBytes: ReplyWatch;
   /** What the last reply brought; undefined = a request begins, or the SDK's own output has it. */
   readonly onReply: (reply: WireReply | undefined) => void;
@@ -37,14 +41,14 @@ const JSON_CONTENT_TYPE = "application/x-amz-json-1.1";
  * retries, endpoint and whatever middleware the user added stay as they are. The SDK is handed an
  * empty reply; errors, and whatever cannot be read, are left to it, so that it reports them as usual. So is
  * everything of a client that speaks another protocol than JSON 1.1, the SDK's default.
- * @param events those of the call that is under way, asked for with each request: its reply may come when
- * another call is
  */
 export function decodeOurselves(
   command: GetRecordsCommand,
   protocol: WireProtocol,
-  events: () => ReplyEvents,
+  { first, onRequest, onBytes, onReply }: PageCall,
 ): void {
+  let came = first;
+  let isFirst = true;
   if (protocol === "cbor") {
     command.middlewareStack.add(
       (next) => (args) => {
@@ -59,19 +63,34 @@ export function decodeOurselves(
     );
   }
   command.middlewareStack.add(
-    (next) => async (args) => {
-      const { onBytes, onReply } = events();
+    (next, context) => async (args) => {
       onReply(undefined);
       const request = args.request as Watched;
+      const isOurs = speaks(request, JSON_CONTENT_TYPE) || speaks(request, CBOR_CONTENT_TYPE);
+      if (isOurs && isFirst) onRequest?.(request, credentialsOf(context));
+      isFirst = false;
       request[REPLY_STARTED] = (statusCode, headers) => watchMemory(statusCode, headers, onBytes);
-      const result = await next(args);
-      if (!speaks(request, JSON_CONTENT_TYPE) && !speaks(request, CBOR_CONTENT_TYPE)) return result;
+      const take = came;
+      came = undefined;
+      const result =
+        take === undefined ? await next(args) : (take() as Awaited<ReturnType<typeof next>>);
+      if (!isOurs) return result;
       onReply(await takeReply(result.response as HttpMessage, onBytes));
       return result;
     },
     // Next to the connection.
     { step: "deserialize", priority: "low", name: "kcDecode", override: true },
   );
+}
+
+/** What the SDK has signed a request with. */
+function credentialsOf(context: object): unknown {
+  const { __smithy_context: own } = context as {
+    readonly __smithy_context?: {
+      readonly selectedHttpAuthScheme?: { readonly identity?: unknown };
+    };
+  };
+  return own?.selectedHttpAuthScheme?.identity;
 }
 
 /** A client may be configured for another protocol: that one's messages are the SDK's alone. */
@@ -98,7 +117,10 @@ export function watchReply(command: GetRecordsCommand, watch: ReplyWatch): void 
 }
 
 /** Takes the page out of a reply; undefined = the SDK is left to make of it what it can. */
-async function takeReply(response: HttpMessage, watch: ReplyWatch): Promise<WireReply | undefined> {
+export async function takeReply(
+  response: HttpMessage,
+  watch: ReplyWatch,
+): Promise<WireReply | undefined> {
   const { statusCode = 0, headers } = response;
   const onBytes = watchMemory(statusCode, headers, watch);
   const body = await readBody(response.body, announcedBytes(headers), onBytes).catch(
@@ -122,7 +144,7 @@ async function takeReply(response: HttpMessage, watch: ReplyWatch): Promise<Wire
 }
 
 /** What is reported of a reply's memory as its body comes. */
-function watchMemory(
+export function watchMemory(
   statusCode: number,
   headers: HttpMessage["headers"],
   watch: ReplyWatch,

@@ -1,109 +1,30 @@
 import { GetRecordsCommand, type GetRecordsCommandInput } from "@aws-sdk/client-kinesis";
-import {
-  decodeOurselves,
-  type ReplyEvents,
-  type WireProtocol,
-  type WireReply,
-} from "./middleware.ts";
+import type { CallOptions, Configuration } from "./first-attempt.ts";
+import { KnownClient } from "./known-client.ts";
+import { decodeOurselves, type WireProtocol, type WireReply } from "./middleware.ts";
 import type { ReplyWatch } from "./records-reply.ts";
-import { reuseRequests } from "./reused-request.ts";
-import { reuseSigner } from "./reused-signer.ts";
-import {
-  SDK_CONTEXT,
-  sdksOwn,
-  wrapped,
-  type ClientStack,
-  type Context,
-  type Middleware,
-} from "./sdk-stack.ts";
-import { skipTaken } from "./unread-reply.ts";
+import { hasNone, type ClientStack, type OtherAttempt } from "./sdk-stack.ts";
 
-type Resolve = GetRecordsCommand["resolveMiddleware"];
-type Configuration = Parameters<Resolve>[1];
-type CallOptions = Parameters<Resolve>[2];
-type Handler = ReturnType<Resolve>;
-type CommandStack = GetRecordsCommand["middlewareStack"];
+type Handler = ReturnType<GetRecordsCommand["resolveMiddleware"]>;
 
-/** What changes of a client, its middleware, its handler or its endpoint, takes effect after so long at the latest. */
-const USED_FOR_MS = 1000;
-
-/** The SDK's middleware of GetRecords, for reuse: it is most of a poll's CPU. */
+/** Makes the commands of one protocol, and keeps what is known of the client that they are sent with. */
 export class PageCommands {
-  readonly #protocol: WireProtocol;
-  #known: KnownClient | undefined;
+  readonly protocol: WireProtocol;
+  #client: KnownClient | undefined;
 
   constructor(protocol: WireProtocol) {
-    this.#protocol = protocol;
+    this.protocol = protocol;
   }
 
   create(input: GetRecordsCommandInput, watch: ReplyWatch): PageCommand {
     return new PageCommand(input, watch, this);
   }
 
-  /** @param own the middleware of the command itself */
-  take(stack: ClientStack, configuration: Configuration, own: CommandStack): Resolved {
-    let known = this.#known;
-    if (known?.isOf(stack, configuration) !== true) {
-      this.#known = known = new KnownClient(stack, configuration);
+  client(stack: ClientStack, configuration: Configuration): KnownClient {
+    if (this.#client?.isOf(stack, configuration) !== true) {
+      this.#client = new KnownClient(this.protocol, stack, configuration);
     }
-    return known.free.pop() ?? new Resolved(known, this.#protocol, configuration, own);
-  }
-}
-
-/**
- * What is known of a client, for a second. The SDK's own middleware is the same each time it is put
- * together, so it stays for as long as nobody adds any, and the client keeps its request handler and its
- * logger; what it works out is asked again.
- */
-class KnownClient {
-  readonly #stack: ClientStack;
-  readonly #configuration: Configuration;
-  readonly #sdksOwn: readonly Middleware[] | undefined;
-  /** The SDK takes these when it puts middleware together. */
-  readonly #requestHandler: unknown;
-  readonly #logger: unknown;
-  #until = performance.now() + USED_FOR_MS;
-  #second = 0;
-  /** Middleware that no call is in. */
-  readonly free: Resolved[] = [];
-  readonly #reuse = {
-    ...reuseRequests(() => this.#second),
-    httpSigningMiddleware: reuseSigner(() => this.#second),
-  };
-
-  constructor(stack: ClientStack, configuration: Configuration) {
-    this.#stack = stack;
-    this.#configuration = configuration;
-    this.#sdksOwn = sdksOwn(stack);
-    this.#requestHandler = configuration.requestHandler;
-    this.#logger = configuration.logger;
-  }
-
-  isOf(stack: ClientStack, configuration: Configuration): boolean {
-    if (stack !== this.#stack || configuration !== this.#configuration) return false;
-    const now = performance.now();
-    if (now < this.#until) return true;
-    if (!this.#isSdksStill()) return false;
-    this.#until = now + USED_FOR_MS;
-    this.#second += 1;
-    return true;
-  }
-
-  #isSdksStill(): boolean {
-    const { requestHandler, logger } = this.#configuration;
-    if (requestHandler !== this.#requestHandler || logger !== this.#logger) return false;
-    const before = this.#sdksOwn;
-    const now = sdksOwn(this.#stack);
-    if (before === undefined || now?.length !== before.length) return false;
-    return now.every((one, at) => one === before[at]);
-  }
-
-  /** The client's stack, for commands whose reply may be taken from the SDK. */
-  stackFor(isTaken: () => boolean): ClientStack {
-    return wrapped(this.#stack, {
-      ...this.#reuse,
-      deserializerMiddleware: skipTaken(isTaken),
-    });
+    return this.#client;
   }
 }
 
@@ -130,11 +51,29 @@ export class PageCommand extends GetRecordsCommand {
     options?: CallOptions,
   ): Handler {
     return async (args) => {
-      const resolved = this.#commands.take(stack, configuration, this.middlewareStack);
-      const result = await resolved.call(args, this, this.#watch, options);
-      this.#reply = resolved.reply;
-      // A call that fails may go on inside: middleware with a time limit leaves it where it is.
-      resolved.giveBack();
+      const client = this.#commands.client(stack, configuration);
+      const first = hasNone(this.middlewareStack)
+        ? await client.attempt(this.input, options, this.#watch)
+        : undefined;
+      if (typeof first !== "object") return this.#sendBySdk(client, first, options)(args);
+      this.#reply = first.reply;
+      return first.result as Awaited<ReturnType<Handler>>;
+    };
+  }
+
+  /** @param first the outcome of the first attempt; undefined = the SDK makes it too */
+  #sendBySdk(client: KnownClient, first: OtherAttempt | undefined, options: CallOptions): Handler {
+    let reply: WireReply | undefined;
+    decodeOurselves(this, this.#commands.protocol, {
+      first,
+      onRequest: (request, credentials) => client.learn(request, this.input, credentials),
+      onBytes: this.#watch,
+      onReply: (came) => (reply = came),
+    });
+    const send = super.resolveMiddleware(client.stack, client.configuration, options);
+    return async (args) => {
+      const result = await send(args);
+      this.#reply = reply;
       return result;
     };
   }
@@ -142,108 +81,3 @@ export class PageCommand extends GetRecordsCommand {
 
 // Fakes know commands by the names of their classes.
 Object.defineProperty(PageCommand, "name", { value: GetRecordsCommand.name });
-
-/** One call, and what its last reply brought. */
-class Call implements ReplyEvents {
-  reply: WireReply | undefined;
-  readonly onBytes: ReplyWatch;
-
-  constructor(onBytes: ReplyWatch) {
-    this.onBytes = onBytes;
-  }
-
-  readonly onReply = (reply: WireReply | undefined): void => {
-    this.reply = reply;
-  };
-}
-
-const NO_CALL: Call = { reply: undefined, onBytes: () => {}, onReply: () => {} };
-
-/** The middleware of one client, put together, for one call at a time. Between two calls it keeps nothing of them. */
-class Resolved {
-  readonly #client: KnownClient;
-  /** The SDK passes this object to the request handler with each call. */
-  readonly #options: NonNullable<CallOptions> = {};
-  readonly #handler: Handler;
-  /** Of the call under way; the SDK keeps the object. */
-  #context: Context = {};
-  /** What the context had before the first call. */
-  readonly #first: Context;
-  #call = NO_CALL;
-
-  constructor(
-    client: KnownClient,
-    protocol: WireProtocol,
-    configuration: Configuration,
-    own: CommandStack,
-  ) {
-    this.#client = client;
-    // The SDK keeps the command that is resolved. One that was sent would keep its page.
-    const command = new GetRecordsCommand({ ShardIterator: undefined });
-    command.middlewareStack.use(own);
-    this.#bringOurs(command, protocol);
-    const stack = client.stackFor(() => this.reply !== undefined);
-    this.#handler = command.resolveMiddleware(stack, configuration, this.#options);
-    this.#first = { ...this.#context };
-  }
-
-  /** What the last reply brought. */
-  get reply(): WireReply | undefined {
-    return this.#call.reply;
-  }
-
-  /** No call is in it any more. */
-  giveBack(): void {
-    replace(this.#context, this.#first);
-    replace(this.#options, {});
-    this.#call = NO_CALL;
-    this.#client.free.push(this);
-  }
-
-  #bringOurs(command: GetRecordsCommand, protocol: WireProtocol): void {
-    decodeOurselves(command, protocol, () => this.#call);
-    command.middlewareStack.add(
-      (next, context) => {
-        this.#context = context as unknown as Context;
-        logNothing(this.#context);
-        return next;
-      },
-      { step: "initialize", name: "kcContext", override: true },
-    );
-  }
-
-  call(
-    args: Parameters<Handler>[0],
-    command: GetRecordsCommand,
-    watch: ReplyWatch,
-    options: CallOptions = {},
-  ): ReturnType<Handler> {
-    this.#call = new Call(watch);
-    Object.assign(this.#options, options);
-    const { abortSignal } = options;
-    Object.assign(this.#context, {
-      [SDK_CONTEXT]: {
-        ...(this.#first[SDK_CONTEXT] as object | undefined),
-        commandInstance: command,
-        ...(abortSignal === undefined ? {} : { abortSignal }),
-      },
-    });
-    return this.#handler(args);
-  }
-}
-
-/** The SDK prepares what it logs even if nothing is logged. */
-function logNothing(context: Context): void {
-  if (context["logger"]?.constructor.name !== "NoOpLogger") return;
-  context["inputFilterSensitiveLog"] = context["outputFilterSensitiveLog"] = asItIs;
-}
-
-const asItIs = (value: unknown): unknown => value;
-
-/** Gives an object these members and no others. */
-function replace(object: object, members: object): void {
-  for (const name of Reflect.ownKeys(object)) {
-    if (!(name in members)) Reflect.deleteProperty(object, name);
-  }
-  Object.assign(object, members);
-}

@@ -1,12 +1,7 @@
-import { GetRecordsCommand } from "@aws-sdk/client-kinesis";
+import { KinesisClient, type GetRecordsCommand } from "@aws-sdk/client-kinesis";
+import { KinesisHttpHandler } from "../transport/http-handler.ts";
 
 export type ClientStack = Parameters<GetRecordsCommand["resolveMiddleware"]>[0];
-
-/** What the SDK and a user's middleware keep about a call. */
-export type Context = Record<PropertyKey, unknown>;
-
-/** The SDK's own part of it. */
-export const SDK_CONTEXT = "__smithy_context";
 
 /** The parts of the SDK's HTTP messages that are used here. */
 export interface HttpMessage {
@@ -15,69 +10,69 @@ export interface HttpMessage {
   body?: unknown;
 }
 
-interface CallArgs {
-  readonly input: Readonly<Record<string, unknown>>;
-  readonly request?: unknown;
+/** The SDK's request, as it is sent. */
+export interface SentRequest extends HttpMessage {
+  readonly method: string;
+  readonly path: string;
+  readonly query?: Readonly<Record<string, unknown>>;
 }
 
+/** What the request handler, and each middleware next to it, resolves with. */
 export interface CallResult {
   readonly response: unknown;
   readonly output?: unknown;
 }
 
-type Next = (args: CallArgs) => Promise<CallResult>;
+/** The outcome of an attempt that brought no page: returns the reply, or throws the error. The SDK is the judge of it. */
+export type OtherAttempt = () => CallResult;
 
-export type Middleware = (next: Next, context: Context) => Next;
-
-/** Makes other middleware of the SDK's. */
-export type Wrap = (sdk: Middleware) => Middleware;
+type Middleware = (next: never, context: never) => unknown;
 
 interface Entry {
   readonly name?: string;
 }
 
-/** What the SDK adds to each client for Kinesis. */
-const SDK_NAMES = new Set([
-  "contentLengthMiddleware",
-  "deserializerMiddleware",
-  "getUserAgentMiddleware",
-  "hostHeaderMiddleware",
-  "httpAuthSchemeMiddleware",
-  "httpSigningMiddleware",
-  "loggerMiddleware",
-  "recursionDetectionMiddleware",
-  "retryMiddleware",
-  "serializerMiddleware",
-]);
-
-/** A client's middleware, if the SDK's own is all that it has; undefined = a user has added some. */
+/**
+ * A client's middleware, if all of it is what the SDK gives each client; undefined = somebody has added or
+ * replaced some, or watches the stack itself.
+ */
 export function sdksOwn(stack: ClientStack): readonly Middleware[] | undefined {
-  const own: Middleware[] = [];
-  let others = 0;
-  const look = (middleware: Middleware, { name = "" }: Entry): void => {
-    if (SDK_NAMES.has(name)) own.push(middleware);
-    else others += 1;
-  };
-  stack.applyToStack({ add: look, addRelativeTo: look } as never);
-  return others === 0 ? own : undefined;
+  const texts = sdksTexts();
+  const entries = entriesOf(stack);
+  const isOwn = entries.every(([middleware, name]) => texts.get(name) === String(middleware));
+  return isOwn && !isWatched(stack) ? entries.map(([middleware]) => middleware) : undefined;
 }
 
-/** A client's stack as it is, with a command's: only what has one of these names is wrapped, in its place. */
-export function wrapped(stack: ClientStack, wraps: Readonly<Record<string, Wrap>>): ClientStack {
-  const concat = (command: ClientStack): ClientStack => {
-    const whole = stack.concat(command);
-    const { middlewareStack: fresh } = new GetRecordsCommand({ ShardIterator: undefined });
-    const wrap = (sdk: Middleware, { name = "", ...entry }: Entry): [never, never] => {
-      const middleware = Object.hasOwn(wraps, name) ? wraps[name]!(sdk) : sdk;
-      // The entry names the middleware too, and counts for more.
-      return [middleware as never, { ...entry, name, middleware } as never];
-    };
-    whole.applyToStack({
-      add: (sdk: Middleware, entry: Entry) => fresh.add(...wrap(sdk, entry)),
-      addRelativeTo: (sdk: Middleware, entry: Entry) => fresh.addRelativeTo(...wrap(sdk, entry)),
-    } as never);
-    fresh.identifyOnResolve(whole.identifyOnResolve());
-    return fresh as never;
+/** Does a command have middleware of its own? The SDK adds its part when the command is sent. */
+export function hasNone(stack: GetRecordsCommand["middlewareStack"]): boolean {
+  return entriesOf(stack).length === 0;
+}
+
+function entriesOf(stack: object): readonly (readonly [Middleware, string])[] {
+  const entries: (readonly [Middleware, string])[] = [];
+  const look = (middleware: Middleware, { name = "" }: Entry): void => {
+    entries.push([middleware, name]);
   };
-  return Object.create(stack, { concat: { value: concat } }) as ClientStack;
+  (stack as ClientStack).applyToStack({ add: look, addRelativeTo: look } as never);
+  return entries;
+}
+
+let texts: ReadonlyMap<string, string> | undefined;
+
+/** The source of the SDK's middleware, by name. A name alone proves nothing: it can be given again. */
+function sdksTexts(): ReadonlyMap<string, string> {
+  if (texts === undefined) {
+    const { middlewareStack } = new KinesisClient({
+      region: "us-east-1",
+      credentials: { accessKeyId: "", secretAccessKey: "" },
+      requestHandler: new KinesisHttpHandler(),
+    });
+    texts = new Map(entriesOf(middlewareStack).map(([one, name]) => [name, String(one)]));
+  }
+  return texts;
+}
+
+/** Instrumentation, as OpenTelemetry's, wraps the stack's own functions, and marks what it has wrapped. */
+function isWatched(stack: ClientStack): boolean {
+  return Object.values(stack).some((member) => Object.hasOwn(Object(member), "__wrapped"));
 }

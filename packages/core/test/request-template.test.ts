@@ -6,8 +6,10 @@ import {
   type KinesisClientConfig,
 } from "@aws-sdk/client-kinesis";
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from "vitest";
+import fc from "fast-check";
 import { KinesisHttpHandler } from "../src/index.ts";
 import type { RecordsPage } from "../src/kinesis/records-page.ts";
+import { encodeCborRequest } from "../src/kinesis/wire/cbor-request.ts";
 import { Wire, type WireOption } from "../src/kinesis/wire/wire.ts";
 import { Telemetry } from "../src/telemetry/telemetry.ts";
 
@@ -17,9 +19,34 @@ const { SignatureV4 } = createRequire(sdk.resolve("@aws-sdk/core/httpAuthSchemes
   "@smithy/signature-v4",
 ) as { readonly SignatureV4: new (options: object) => Signer };
 const { Sha256 } = sdk("@smithy/core/checksum") as { readonly Sha256: never };
+const { HttpResponse } = sdk("@smithy/core/protocols") as {
+  readonly HttpResponse: new (parts: object) => object;
+};
+const { AwsJson1_0Protocol } = sdk("@aws-sdk/core/protocols") as {
+  readonly AwsJson1_0Protocol: unknown;
+};
 
 interface Signer {
   sign(request: object, options: object): Promise<{ headers: Record<string, string> }>;
+}
+
+/** Signs with a secret of its own. */
+class OthersSigner extends SignatureV4 {
+  constructor() {
+    const credentials = { ...KEYS, secretAccessKey: "another" };
+    super({ credentials, region: "us-east-1", service: "kinesis", sha256: Sha256 });
+  }
+}
+
+interface SignedRequest {
+  readonly method: string;
+  readonly protocol: string;
+  readonly hostname: string;
+  readonly port?: number;
+  readonly path: string;
+  readonly query: object;
+  readonly headers: Record<string, string>;
+  readonly body: Uint8Array;
 }
 
 interface HostAddress {
@@ -44,6 +71,9 @@ interface Seen {
 let server: Server;
 let seen: Seen[] = [];
 let date: () => Date = () => new Date();
+/** What becomes of the next requests. */
+let failures: ("throttled" | "cut")[] = [];
+const THROTTLED = JSON.stringify({ __type: "ProvisionedThroughputExceededException" });
 const REPLY = JSON.stringify({ Records: [], NextShardIterator: "next", MillisBehindLatest: 0 });
 
 beforeAll(async () => {
@@ -52,12 +82,14 @@ beforeAll(async () => {
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
     request.on("end", () => {
       seen.push({ path: request.url!, headers: request.headers, body: Buffer.concat(chunks) });
-      response.writeHead(200, {
+      const failure = failures.shift();
+      if (failure === "cut") return void request.socket.destroy();
+      response.writeHead(failure === undefined ? 200 : 400, {
         "content-type": "application/x-amz-json-1.1",
         "x-amzn-requestid": `request-${seen.length}`,
         date: date().toUTCString(),
       });
-      response.end(REPLY);
+      response.end(failure === undefined ? REPLY : THROTTLED);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -66,6 +98,7 @@ beforeAll(async () => {
 beforeEach(() => {
   seen = [];
   date = () => new Date();
+  failures = [];
 });
 
 afterAll(() => {
@@ -89,17 +122,18 @@ function clientOf(configuration: KinesisClientConfig = {}): KinesisClient {
   return client;
 }
 
-const INPUT = { StreamARN: "arn:aws:kinesis:us-east-1:000000000000:stream/orders", Limit: 10 };
+const INPUT = { Limit: 10, StreamARN: "arn:aws:kinesis:us-east-1:000000000000:stream/orders" };
 
 function reads(
   client: KinesisClient,
   option: WireOption = "json",
+  input: { readonly Limit: number; readonly StreamARN?: string } = INPUT,
 ): (iterator: string) => Promise<RecordsPage> {
   const wire = new Wire(option, new Telemetry({}, { stream: "s", application: "a" }));
   const { signal } = new AbortController();
   return (iterator) =>
     wire.getRecords(
-      { ...INPUT, ShardIterator: iterator },
+      { ShardIterator: iterator, ...input },
       (command) => client.send(command, { abortSignal: signal }),
       () => {},
     );
@@ -115,27 +149,24 @@ function dateOf(headers: IncomingHttpHeaders): Date {
   return new Date(Date.UTC(year, month - 1, ...rest));
 }
 
-const common = (headers: IncomingHttpHeaders): object =>
+const common = (headers: IncomingHttpHeaders): Record<string, unknown> =>
   Object.fromEntries(Object.entries(headers).filter(([name]) => !OWN.test(name)));
 
-test("what the SDK finds out for each request is asked once, and a later request is the one that the SDK makes", async () => {
-  let signers = 0;
-  class CountedSignatureV4 extends SignatureV4 {
-    constructor(options: object) {
-      super(options);
-      signers += 1;
-    }
-  }
-  Object.defineProperty(CountedSignatureV4, "name", { value: "SignatureV4" });
-  const client = clientOf({ signerConstructor: CountedSignatureV4 as never });
-  const endpoints = vi.spyOn(client.config, "endpointProvider" as never);
+/** A client makes one request a second: here, a second is not over. */
+function standStill(): void {
+  const now = vi.spyOn(performance, "now").mockReturnValue(0);
+  onTestFinished(() => now.mockRestore());
+}
+
+test("the SDK makes one request, and those that follow are the ones that it would make", async () => {
+  standStill();
+  const client = clientOf();
   const serialized = vi.spyOn(client.config.protocol, "serializeRequest");
-  const deserialized = vi.spyOn(client.config.protocol, "deserializeResponse");
   const getRecords = reads(client);
   await getRecords("it-0");
-  await Promise.all([1, 2, 3, 4].map((call) => getRecords(`it-${call}`)));
-  const times = [endpoints, serialized].map((spy) => spy.mock.calls.length);
-  expect([...times, deserialized.mock.calls.length, signers]).toEqual([1, 1, 0, 1]);
+  const pages = await Promise.all([1, 2, 3, 4].map((call) => getRecords(`it-${call}`)));
+  expect(serialized).toHaveBeenCalledTimes(1);
+  expect(pages.map(({ attempts }) => attempts)).toEqual([1, 1, 1, 1]);
 
   const inputs = seen.map(({ body }) => JSON.parse(body.toString()) as { ShardIterator: string });
   expect(new Set(inputs.map(({ ShardIterator }) => ShardIterator)).size).toBe(5);
@@ -147,9 +178,99 @@ test("what the SDK finds out for each request is asked once, and a later request
   const bySdk = seen.pop()!;
   for (const { path, headers } of seen) {
     expect(path).toBe(bySdk.path);
+    expect(Object.keys(headers)).toEqual(Object.keys(bySdk.headers));
     expect(common(headers)).toEqual(common(bySdk.headers));
   }
   expect(new Set(seen.map(({ headers }) => headers["amz-sdk-invocation-id"])).size).toBe(5);
+});
+
+const text = (alphabet: string, minLength: number): fc.Arbitrary<string> =>
+  fc.string({ unit: fc.constantFrom(...alphabet.split("")), minLength, maxLength: 40 });
+const word = text("abcXYZ019", 1);
+
+test("a request that was made like the SDK's is signed as the SDK signs it, whatever client it is", async () => {
+  standStill();
+  const clients = fc.record({
+    credentials: fc.record(
+      {
+        accessKeyId: word,
+        secretAccessKey: text("abcXYZ019/+=é", 1),
+        sessionToken: text("abcXYZ019/+=", 1),
+      },
+      { requiredKeys: ["accessKeyId", "secretAccessKey"] },
+    ),
+    place: fc.constantFrom(
+      ["us-east-1", "aws"] as const,
+      ["eu-central-2", "aws"] as const,
+      ["cn-north-1", "aws-cn"] as const,
+      ["us-gov-west-1", "aws-us-gov"] as const,
+    ),
+    endpoint: fc.constantFrom(
+      undefined,
+      "http://localhost:4567",
+      "https://kinesis.test/a/proxy",
+      "https://kinesis.test:8443/a b/%41/",
+    ),
+    stream: fc.option(word, { nil: undefined }),
+    iterator: text("abcXYZ019/+=é注", 1),
+    option: fc.constantFrom("json" as const, "cbor" as const),
+    at: fc.integer({ min: 0, max: 4e12 }),
+    later: fc.constantFrom(0, 86_400_000),
+  });
+  await fc.assert(
+    fc.asyncProperty(clients, async (given) => {
+      const { credentials, endpoint, stream, iterator, option, at, later } = given;
+      const [region, partition] = given.place;
+      const now = vi.spyOn(Date, "now").mockReturnValue(at);
+      const sent: SignedRequest[] = [];
+      const client = new KinesisClient({
+        credentials,
+        region,
+        ...(endpoint && { endpoint }),
+        requestHandler: {
+          handle: async (request: SignedRequest) => {
+            sent.push(request);
+            const headers = { "content-type": "application/x-amz-json-1.1" };
+            return {
+              response: new HttpResponse({ statusCode: 200, headers, body: Buffer.from(REPLY) }),
+            };
+          },
+        } as never,
+      });
+      const arn = `arn:${partition}:kinesis:${region}:000000000000:stream/${stream}`;
+      const input = { Limit: 10, ...(stream === undefined ? {} : { StreamARN: arn }) };
+      const serialized = vi.spyOn(client.config.protocol, "serializeRequest");
+      const getRecords = reads(client, option, input);
+      await getRecords("first");
+      now.mockReturnValue(at + later);
+      await getRecords(iterator);
+      now.mockRestore();
+      expect(serialized).toHaveBeenCalledTimes(1);
+      const [bySdk, ours] = sent as [SignedRequest, SignedRequest];
+      expect(Object.entries(common(ours.headers))).toEqual(
+        Object.entries(
+          common({
+            ...bySdk.headers,
+            "content-length": String(ours.body.byteLength),
+          }),
+        ),
+      );
+      for (const part of ["method", "protocol", "hostname", "port", "path", "query"] as const) {
+        expect(ours[part]).toEqual(bySdk[part]);
+      }
+      const { authorization, "x-amz-content-sha256": hash, ...headers } = ours.headers;
+      const signer = new SignatureV4({ credentials, region, service: "kinesis", sha256: Sha256 });
+      const again = await signer.sign(
+        { ...ours, headers: { ...headers } },
+        { signingDate: new Date(at + later) },
+      );
+      expect(again.headers).toEqual({ ...headers, "x-amz-content-sha256": hash, authorization });
+      const members = { ShardIterator: iterator, ...input };
+      if (option === "json") expect(JSON.parse(Buffer.from(ours.body).toString())).toEqual(members);
+      else expect(Buffer.compare(ours.body, encodeCborRequest(members))).toBe(0);
+    }),
+    { numRuns: 60 },
+  );
 });
 
 test.each(["json", "cbor"] as const)("each request is signed for itself, in %s", async (option) => {
@@ -197,6 +318,81 @@ test("credentials that have changed sign the next request", async () => {
   ]);
   expect(new Set(used.map(([id]) => id)).size).toBe(3);
   for (const [id, token] of used) expect(token).toBe(`token-${id!.slice("key-".length)}`);
+});
+
+test("credentials that are about to expire are asked for anew, and sign the next request", async () => {
+  let key = 0;
+  const client = clientOf({
+    credentials: async () => ({
+      accessKeyId: `key-${(key += 1)}`,
+      secretAccessKey: "b",
+      expiration: new Date(Date.now() + 3_600_000),
+    }),
+  });
+  const getRecords = reads(client);
+  for (let call = 0; call < 3; call += 1) await getRecords("it");
+  const later = Date.now() + 3_500_000;
+  const now = vi.spyOn(Date, "now").mockImplementation(() => later);
+  onTestFinished(() => now.mockRestore());
+  date = () => new Date(later);
+  for (let call = 0; call < 3; call += 1) await getRecords("it");
+  const used = seen.map(({ headers }) => /Credential=([^/]+)/.exec(headers.authorization!)![1]);
+  expect(used).toEqual(["key-1", "key-1", "key-1", "key-2", "key-2", "key-2"]);
+});
+
+test("a request that is throttled, or has no reply, is tried again by the SDK, which counts it as its first attempt", async () => {
+  const client = clientOf();
+  const getRecords = reads(client);
+  await getRecords("it-0");
+  // The SDK waits for a random part of a second.
+  const random = vi.spyOn(Math, "random").mockReturnValue(0);
+  onTestFinished(() => random.mockRestore());
+  for (const failure of ["throttled", "cut"] as const) {
+    seen = [];
+    failures = [failure];
+    expect((await getRecords("it-1")).attempts).toBe(2);
+    expect(seen.map(({ headers }) => headers["amz-sdk-request"])).toEqual([
+      "attempt=1; max=3",
+      "attempt=2; max=3",
+    ]);
+  }
+});
+
+test("each page is recorded as a success with the SDK's retry strategy", async () => {
+  const client = clientOf();
+  const getRecords = reads(client);
+  const strategy = await client.config.retryStrategy();
+  const successes = vi.spyOn(strategy as never, "recordSuccess");
+  for (let call = 0; call < 4; call += 1) await getRecords("it");
+  expect(successes).toHaveBeenCalledTimes(4);
+});
+
+test.each<[string, () => KinesisClientConfig]>([
+  ["retries at a rate that adapts", () => ({ retryMode: "adaptive" })],
+  ["a logger", () => ({ logger: { debug() {}, info() {}, warn() {}, error() {} } })],
+  ["another protocol", () => ({ protocol: AwsJson1_0Protocol as never })],
+  ["a signer of a user's", () => ({ signer: new OthersSigner() as never })],
+  [
+    "a trace of Lambda's",
+    () => {
+      vi.stubEnv("AWS_LAMBDA_FUNCTION_NAME", "f");
+      vi.stubEnv("_X_AMZN_TRACE_ID", "Root=1-2-3");
+      onTestFinished(() => void vi.unstubAllEnvs());
+      return {};
+    },
+  ],
+  [
+    "credentials that change with each request",
+    () => ({
+      credentials: Object.assign(async () => ({ ...KEYS }), { memoized: true }) as never,
+    }),
+  ],
+])("the SDK makes each request of a client with %s", async (_name, configuration) => {
+  const client = clientOf(configuration());
+  const serialized = vi.spyOn(client.config.protocol, "serializeRequest");
+  const getRecords = reads(client);
+  for (let call = 0; call < 3; call += 1) await getRecords("it");
+  expect(serialized).toHaveBeenCalledTimes(3);
 });
 
 test("the time of day of a request is corrected by the last reply", async () => {
@@ -323,7 +519,8 @@ const addressOf = (hostname: string): HostAddress => ({
   path: "/",
 });
 
-test("another stream's request goes to its own endpoint", async () => {
+test("a request for another stream is not made like that of the first", async () => {
+  standStill();
   const client = clientOf();
   const asked: unknown[] = [];
   const provider = client.config.endpointProvider;
@@ -331,18 +528,14 @@ test("another stream's request goes to its own endpoint", async () => {
     asked.push((params as { StreamARN?: string }).StreamARN);
     return provider(params, context);
   };
-  client.middlewareStack.add(
-    (next) => (args) => {
-      const { ShardIterator } = args.input as { ShardIterator: string };
-      return next({
-        ...args,
-        input: { ...args.input, StreamARN: `${INPUT.StreamARN}-${ShardIterator}` },
-      });
-    },
-    { step: "initialize" },
-  );
-  const getRecords = reads(client);
-  for (const iterator of ["a", "a", "b", "a"]) await getRecords(iterator);
+  const wire = new Wire("json", new Telemetry({}, { stream: "s", application: "a" }));
+  for (const stream of ["a", "a", "b", "a"]) {
+    await wire.getRecords(
+      { ShardIterator: "it", ...INPUT, StreamARN: `${INPUT.StreamARN}-${stream}` },
+      (command) => client.send(command, {}),
+      () => {},
+    );
+  }
   expect(asked.map((arn) => String(arn).at(-1))).toEqual(["a", "b", "a"]);
 });
 
