@@ -15,11 +15,11 @@ class Connection {
   release(): void {}
 }
 
-const MISUSED = expect.objectContaining({ code: "TRANSACTION_MISUSED" });
+const MISUSED = expect.objectContaining({ code: "TRANSACTION_MISUSED", shardId: "shard" });
 
 test("a method that was taken from the connection is of no use once the transaction is over", () => {
   const connection = new Connection();
-  const { tx, takeBack } = lend(connection, ["release"]);
+  const { tx, takeBack } = lend("shard", connection, ["release"]);
   const query = tx.query.bind(tx);
   expect(query("one")).toBe(1);
   takeBack();
@@ -29,7 +29,7 @@ test("a method that was taken from the connection is of no use once the transact
 });
 
 test("what ends the connection is not the work's to call, and its class is its own", () => {
-  const { tx } = lend(new Connection(), ["release"]);
+  const { tx } = lend("shard", new Connection(), ["release"]);
   expect(() => tx.release()).toThrow(MISUSED);
   expect(tx.constructor).toBe(Connection);
 });

@@ -77,13 +77,6 @@ describe("what one transaction holds", () => {
     expect([await isStored(0), await isStored(97)]).toStrictEqual([false, true]);
   });
 
-  test("what is written after the handler has returned is refused", async () => {
-    const { store, order } = await opened();
-    let kept: DynamoTransaction | undefined;
-    await store.transact(scope, writeOf(1, 3), (tx) => void (kept = tx));
-    expect(() => kept!.write(order(1))).toThrow(expect.objectContaining(MISUSED));
-  });
-
   test("items of more than four megabytes are the handler's own failure", async () => {
     const { store, table } = await opened();
     const filler = { S: "x".repeat(390_000) };

@@ -76,7 +76,7 @@ export class Transactions {
       return await this.#calls.inPlace(scope, [write], { signal: stop }, async (place) => {
         const session = await this.#connection.begin(stop);
         try {
-          const value = await fill(session, work, stop);
+          const value = await fill(session, write.shardId, work, stop);
           if (!(await session.isWhole())) throw misused(write.shardId, ENDED);
           if (session.hasOtherDatabase) throw misused(write.shardId, OTHER_DATABASE);
           const result = await writeIn(session, place, scope, write);
@@ -120,10 +120,11 @@ export class Transactions {
 /** @throws what `work` throws; StoreError if the transaction has to be run again */
 async function fill<Value>(
   session: TransactionSession,
+  shardId: string,
   work: (tx: PoolConnection) => Value | PromiseLike<Value>,
   stop: AbortSignal,
 ): Promise<Value> {
-  const { tx, takeBack } = lend(session.client, KEPT);
+  const { tx, takeBack } = lend(shardId, session.client, KEPT);
   try {
     return await unlessAborted(stop, work(tx));
   } catch (error) {

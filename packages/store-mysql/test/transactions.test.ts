@@ -1,19 +1,9 @@
 import { ConfigError, type TransactionalWrite } from "@kc/core";
-import { createPool as createCallbackPool } from "mysql2";
 import { createPool, type PoolConnection, type RowDataPacket } from "mysql2/promise";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { fromConnection, MysqlStore, type MysqlStoreOptions } from "../src/index.ts";
 import { ownDatabase, ownPool, SERVERS } from "./support/servers.ts";
-import {
-  at,
-  numberAt,
-  openStore,
-  SCOPE,
-  SHARD,
-  UNAVAILABLE,
-  WORKER,
-  writeOf,
-} from "./support/store.ts";
+import { at, numberAt, openStore, SCOPE, SHARD, UNAVAILABLE, writeOf } from "./support/store.ts";
 import { until } from "./support/until.ts";
 
 const MISUSED = { name: "StoreError", code: "TRANSACTION_MISUSED", retryable: false } as const;
@@ -47,28 +37,6 @@ describe.each(SERVERS)("transactions on $name", ({ address }) => {
     return { store, pool, admin, options, effects };
   }
 
-  test.each(["COMMIT", "ROLLBACK", "COMMIT AND CHAIN", "CREATE TABLE another (x int)"])(
-    "a handler that ends the transaction by `%s` is told so, and the checkpoint is not written",
-    async (command) => {
-      const { store } = await opened();
-      const answer = store.transact(SCOPE, upTo(3), async (tx) => {
-        await put(tx, "one");
-        await tx.query(command);
-      });
-      expect(await outcomeOf(answer)).toMatchObject({ ...MISUSED, shardId: SHARD });
-      expect(await store.getCheckpoint(SCOPE, SHARD)).toBeUndefined();
-    },
-  );
-
-  test("a handler that locks tables ends its transaction, and its locks end with its connection", async () => {
-    const { store, effects } = await opened();
-    const answer = store.transact(SCOPE, upTo(3), (tx) => tx.query("LOCK TABLES effects WRITE"));
-    expect(await outcomeOf(answer)).toMatchObject(MISUSED);
-    // Another connection reads what was locked.
-    expect(await effects()).toEqual([]);
-    expect(await store.getCheckpoint(SCOPE, SHARD)).toBeUndefined();
-  });
-
   test("a handler that locks tables and fails leaves no lock either", async () => {
     const { store, effects } = await opened();
     const own = new Error("the handler's own");
@@ -77,18 +45,6 @@ describe.each(SERVERS)("transactions on $name", ({ address }) => {
       throw own;
     });
     expect(await outcomeOf(answer)).toBe(own);
-    expect(await effects()).toEqual([]);
-  });
-
-  test("commit() and release() are not the handler's to call, and its connection is of no use once the transaction is over", async () => {
-    const { store, effects } = await opened();
-    for (const call of ["commit", "rollback", "release", "destroy"] as const) {
-      const misusing = store.transact(SCOPE, upTo(3), (tx) => tx[call]());
-      expect(await outcomeOf(misusing), call).toMatchObject(MISUSED);
-    }
-    let kept: PoolConnection | undefined;
-    await store.transact(SCOPE, upTo(3), (tx) => void (kept = tx));
-    expect(await outcomeOf((async () => put(kept!, "late"))())).toMatchObject(MISUSED);
     expect(await effects()).toEqual([]);
   });
 
@@ -122,31 +78,6 @@ describe.each(SERVERS)("transactions on $name", ({ address }) => {
     expect(await effects()).toEqual(["two"]);
     const [rows] = await other.admin.query("SELECT * FROM kinesis_consumer");
     expect(rows).toEqual([]);
-  });
-
-  test("of two handlers in a deadlock one is to be run again", async () => {
-    const { store, admin, effects } = await opened({}, 4);
-    await admin.query("INSERT INTO effects VALUES ('a'), ('b')");
-    const lock = (tx: PoolConnection, name: string): Promise<unknown> =>
-      tx.query("SELECT * FROM effects WHERE name = ? FOR UPDATE", [name]);
-    let bothHave = (): void => {};
-    const both = new Promise<void>((resolve) => (bothHave = resolve));
-    let having = 0;
-    const take = (shardId: string, first: string, second: string) =>
-      outcomeOf(
-        store.transact(SCOPE, upTo(3, shardId), async (tx) => {
-          await put(tx, shardId);
-          await lock(tx, first);
-          having += 1;
-          if (having === 2) bothHave();
-          await both;
-          await lock(tx, second);
-        }),
-      );
-    const answers = await Promise.all([take("shard-1", "a", "b"), take("shard-2", "b", "a")]);
-    expect(answers).toContainEqual(expect.objectContaining(UNAVAILABLE));
-    expect(answers).toContainEqual({ answer: expect.objectContaining({ outcome: "committed" }) });
-    expect(await effects()).toHaveLength(3);
   });
 
   test("a handler that goes on after a deadlock is told so, and nothing of it is stored", async () => {
@@ -189,75 +120,6 @@ describe.each(SERVERS)("transactions on $name", ({ address }) => {
     expect(await outcomeOf(answer)).toMatchObject(UNAVAILABLE);
     await other.query("ROLLBACK");
     expect(await effects()).toEqual(["a"]);
-  });
-
-  test("a conflict within another database, and a duplicate, are the handler's own errors", async () => {
-    const { store } = await opened();
-    const conflict = Object.assign(new Error("elsewhere"), { errno: 1213, sqlState: "40001" });
-    const answer = store.transact(SCOPE, upTo(3), () => Promise.reject(conflict));
-    expect(await outcomeOf(answer)).toBe(conflict);
-    const twice = store.transact(SCOPE, upTo(3), async (tx) => {
-      await put(tx, "one");
-      await put(tx, "one");
-    });
-    expect(await outcomeOf(twice)).toMatchObject({ errno: 1062 });
-  });
-
-  test("transactions that hold all connections they may have leave two for heartbeats and checkpoints", async () => {
-    const { store } = await opened({}, 4);
-    await store.joinWorker(SCOPE, WORKER);
-    let letGo = (): void => {};
-    const held = new Promise<void>((resolve) => (letGo = resolve));
-    let running = 0;
-    const all = Array.from({ length: 5 }, (_, n) =>
-      store.transact(SCOPE, upTo(3, `shard-${n}`), async () => {
-        running += 1;
-        await held;
-      }),
-    );
-    await until("two transactions", async () => ({ done: running === 2, state: running }));
-    const calls = [
-      store.heartbeat(SCOPE, WORKER),
-      store.setCheckpoint(SCOPE, writeOf(at(1), "other")),
-    ];
-    expect(await Promise.all(calls)).toMatchObject([{ outcome: "alive" }, { outcome: "written" }]);
-    expect(running).toBe(2);
-    letGo();
-    const answers = await Promise.all(all);
-    expect(answers.map(({ outcome }) => outcome)).toEqual(Array(5).fill("committed"));
-  });
-
-  test("stores on one pool with callbacks share its connections' turns", async () => {
-    const { options } = await opened();
-    const pool = createCallbackPool({ ...options, connectionLimit: 3 });
-    onTestFinished(() => pool.promise().end());
-    const stores = [openStore({ pool }), openStore({ pool })];
-    let letGo = (): void => {};
-    const held = new Promise<void>((resolve) => (letGo = resolve));
-    const running = new Set<number>();
-    const all = stores.map((store, n) =>
-      store.transact(SCOPE, upTo(3, `shard-${n}`), async (tx) => {
-        running.add(n);
-        await put(tx, `shard-${n}`);
-        await held;
-      }),
-    );
-    await until("a transaction", async () => ({ done: running.size > 0, state: running.size }));
-    const calls = stores.map((store) => store.setCheckpoint(SCOPE, writeOf(at(1), "other")));
-    expect(await Promise.all(calls)).toHaveLength(2);
-    expect(running.size).toBe(1);
-    letGo();
-    expect(await Promise.all(all)).toMatchObject([
-      { outcome: "committed" },
-      { outcome: "committed" },
-    ]);
-  });
-
-  test("a pool of two connections has none for transactions", async () => {
-    const { store } = await opened({}, 2);
-    const error = await outcomeOf(store.transact(SCOPE, upTo(3), () => undefined));
-    expect(error).toBeInstanceOf(ConfigError);
-    expect(error).toMatchObject({ option: "pool", message: expect.stringContaining("3") });
   });
 
   test("a handler that leaves its transaction idle loses it: it is to be run again", async () => {
@@ -332,15 +194,6 @@ describe.each(SERVERS)("transactions on $name", ({ address }) => {
     const answer = await store.transact(SCOPE, upTo(3), (tx) => put(tx, "one"));
     expect(answer.outcome).toBe("committed");
     expect(await effects()).toEqual(["one"]);
-  });
-
-  test("checkpoint() outside of a transaction is refused, and writes nothing", async () => {
-    const { store, pool } = await opened();
-    const connection = await pool.getConnection();
-    const answer = await outcomeOf(store.checkpointIn(fromConnection(connection), SCOPE, upTo(3)));
-    connection.release();
-    expect(answer).toMatchObject(MISUSED);
-    expect(await store.getCheckpoint(SCOPE, SHARD)).toBeUndefined();
   });
 
   test("checkpoint() compares what is stored by now, whatever the handler's transaction has seen before", async () => {

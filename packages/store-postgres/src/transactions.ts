@@ -101,7 +101,7 @@ export class Transactions {
     work: (tx: PostgresTransaction) => Value | PromiseLike<Value>,
     stop: AbortSignal,
   ): Promise<Value> {
-    const { tx, takeBack } = lend(session.client, KEPT);
+    const { tx, takeBack } = lend(write.shardId, session.client, KEPT);
     try {
       return await unlessAborted(stop, work(tx));
     } catch (error) {

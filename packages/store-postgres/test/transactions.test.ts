@@ -1,8 +1,8 @@
-import { ConfigError, type TransactionalWrite } from "@kc/core";
+import type { TransactionalWrite } from "@kc/core";
 import pg from "pg";
 import { expect, inject, onTestFinished, test } from "vitest";
 import { fromClient, PostgresStore, type PostgresStoreOptions } from "../src/index.ts";
-import { SCOPE, SHARD, WORKER } from "./support/leases.ts";
+import { SCOPE, SHARD } from "./support/leases.ts";
 import { at, failure, open, UNAVAILABLE } from "./support/open.ts";
 import { eventually } from "./support/poll.ts";
 
@@ -38,19 +38,6 @@ async function opened(
   return { store, pool, admin, schema, put, effects };
 }
 
-test.each(["COMMIT", "ROLLBACK", "COMMIT; BEGIN"])(
-  "a handler that ends the transaction by `%s` is told so, and the checkpoint is not written",
-  async (command) => {
-    const { store, put } = await opened();
-    const answer = store.transact(SCOPE, upTo(3), async (tx) => {
-      await put(tx, "one");
-      await tx.query(command);
-    });
-    expect(await failure(answer)).toMatchObject({ ...MISUSED, shardId: SHARD });
-    expect(await store.getCheckpoint(SCOPE, SHARD)).toBeUndefined();
-  },
-);
-
 test("a handler that goes on after a failed statement is told so", async () => {
   const { store, put, effects } = await opened();
   const answer = store.transact(SCOPE, upTo(3), async (tx) => {
@@ -73,27 +60,6 @@ test("a failed statement that was rolled back to a savepoint leaves the transact
   });
   expect(answer.outcome).toBe("committed");
   expect(await effects()).toEqual(["one"]);
-});
-
-test("release() is not the handler's to call, and its client is of no use once the transaction is over", async () => {
-  const { store, put, effects } = await opened();
-  const releasing = store.transact(SCOPE, upTo(3), (tx) => tx.release());
-  expect(await failure(releasing)).toMatchObject(MISUSED);
-  let kept: pg.PoolClient | undefined;
-  await store.transact(SCOPE, upTo(3), (tx) => void (kept = tx));
-  expect(await failure((async () => put(kept!, "late"))())).toMatchObject(MISUSED);
-  expect(await effects()).toEqual([]);
-});
-
-test("what the server refuses at COMMIT of the handler's statements is the handler's own error", async () => {
-  const { store, put, effects } = await opened();
-  const answer = store.transact(SCOPE, upTo(3), async (tx) => {
-    await put(tx, "one");
-    await put(tx, "one");
-  });
-  expect(await failure(answer)).toMatchObject({ code: "23505", constraint: "effects_name_key" });
-  expect(await effects()).toEqual([]);
-  expect(await store.getCheckpoint(SCOPE, SHARD)).toBeUndefined();
 });
 
 test("what the server refuses of the store's own statements is not the handler's error", async () => {
@@ -178,29 +144,6 @@ test("a handler's own error is its failure, though a statement that it did not a
   expect(await failure(answer)).toBe(error);
 });
 
-test("of two handlers in a deadlock one is to be run again", async () => {
-  const { store, admin, schema } = await opened({}, 4);
-  await admin.query(`INSERT INTO ${schema}.effects VALUES ('a'), ('b')`);
-  const lock = (tx: pg.ClientBase, name: string): Promise<unknown> =>
-    tx.query(`SELECT FROM ${schema}.effects WHERE name = $1 FOR UPDATE`, [name]);
-  let bothHave = (): void => {};
-  const both = new Promise<void>((resolve) => (bothHave = resolve));
-  let having = 0;
-  const take = (shardId: string, first: string, second: string) =>
-    failure(
-      store.transact(SCOPE, upTo(3, shardId), async (tx) => {
-        await lock(tx, first);
-        having += 1;
-        if (having === 2) bothHave();
-        await both;
-        await lock(tx, second);
-      }),
-    );
-  const answers = await Promise.all([take("shard-1", "a", "b"), take("shard-2", "b", "a")]);
-  expect(answers).toContainEqual(expect.objectContaining(UNAVAILABLE));
-  expect(answers).toContainEqual({ answer: expect.objectContaining({ outcome: "committed" }) });
-});
-
 /** As Drizzle does with what the driver throws. */
 async function wrapped(query: Promise<unknown>): Promise<void> {
   await query.catch((cause: unknown) => {
@@ -223,81 +166,6 @@ test("a connection whose end a library has wrapped is run again", async () => {
     await Promise.all([wrapped(tx.query("SELECT pg_sleep(60)")), ending]);
   });
   expect(await failure(answer)).toMatchObject({ ...UNAVAILABLE, shardId: SHARD });
-});
-
-test("a conflict within another database is the handler's own error", async () => {
-  const { store } = await opened();
-  const conflict = Object.assign(new Error("elsewhere"), { code: "40001" });
-  const answer = store.transact(SCOPE, upTo(3), () => Promise.reject(conflict));
-  expect(await failure(answer)).toBe(conflict);
-});
-
-test("transactions that hold all connections they may have leave two for heartbeats and checkpoints", async () => {
-  const { store } = await opened({}, 4);
-  await store.joinWorker(SCOPE, WORKER);
-  let letGo = (): void => {};
-  const held = new Promise<void>((resolve) => (letGo = resolve));
-  let running = 0;
-  const all = Array.from({ length: 6 }, (_, n) =>
-    store.transact(SCOPE, upTo(3, `shard-${n}`), async () => {
-      running += 1;
-      await held;
-    }),
-  );
-  await eventually(
-    "two transactions",
-    async () => running,
-    (count) => count === 2,
-  );
-  const calls = [store.heartbeat(SCOPE, WORKER), store.setCheckpoint(SCOPE, at(1, "other"))];
-  expect(await Promise.all(calls)).toMatchObject([{ outcome: "alive" }, { outcome: "written" }]);
-  expect(running).toBe(2);
-  letGo();
-  const answers = await Promise.all(all);
-  expect(answers.map(({ outcome }) => outcome)).toEqual(Array(6).fill("committed"));
-});
-
-test("two stores on one pool leave two of its connections together", async () => {
-  const { store, pool, schema } = await opened({}, 4);
-  const other = new PostgresStore({ pool, schema });
-  let letGo = (): void => {};
-  const held = new Promise<void>((resolve) => (letGo = resolve));
-  const all = [store, other, store, other].map((each, n) =>
-    each.transact(SCOPE, upTo(3, `shard-${n}`), () => held),
-  );
-  expect(await other.setCheckpoint(SCOPE, at(1, "other"))).toMatchObject({ outcome: "written" });
-  expect(pool.totalCount - pool.idleCount).toBe(2);
-  letGo();
-  expect((await Promise.all(all)).map(({ outcome }) => outcome)).toEqual(
-    Array(4).fill("committed"),
-  );
-  await other.close();
-});
-
-test("a transaction that waits for its turn ends by its signal, and the next one gets the turn", async () => {
-  const { store } = await opened({}, 3);
-  let letGo = (): void => {};
-  const held = new Promise<void>((resolve) => (letGo = resolve));
-  const first = store.transact(SCOPE, upTo(3, "one"), () => held);
-  const caller = new AbortController();
-  const options = { signal: caller.signal };
-  const second = failure(store.transact(SCOPE, upTo(3, "two"), () => undefined, options));
-  const third = store.transact(SCOPE, upTo(3, "three"), () => undefined);
-  const reason = new Error("the caller's own");
-  caller.abort(reason);
-  expect(await second).toBe(reason);
-  letGo();
-  expect([await first, await third]).toMatchObject([
-    { outcome: "committed" },
-    { outcome: "committed" },
-  ]);
-});
-
-test("a pool of two connections has none for transactions", async () => {
-  const { store } = await opened({}, 2);
-  const error = await failure(store.transact(SCOPE, upTo(3), () => undefined));
-  expect(error).toBeInstanceOf(ConfigError);
-  expect(error).toMatchObject({ option: "pool", message: expect.stringContaining("3") });
 });
 
 test("a handler that leaves its transaction idle loses it: it is to be run again", async () => {
@@ -371,15 +239,6 @@ test("a handler that sets another search_path writes by it, and the checkpoint s
     (await admin.query(`SELECT * FROM ${tenant}.${table}`)).rows;
   expect(await rowsOf("kinesis_consumer")).toEqual([]);
   expect(await rowsOf("counted")).toEqual([{ name: "one" }]);
-});
-
-test("checkpoint() outside of a transaction is refused, and writes nothing", async () => {
-  const { store, pool } = await opened();
-  const client = await pool.connect();
-  const answer = await failure(store.checkpointIn(fromClient(client), SCOPE, upTo(3)));
-  client.release();
-  expect(answer).toMatchObject(MISUSED);
-  expect(await store.getCheckpoint(SCOPE, SHARD)).toBeUndefined();
 });
 
 test("checkpoint() after a statement that failed is refused, whatever the library has wrapped", async () => {

@@ -89,13 +89,6 @@ test.each<[string, (tx: RedisTransaction, own: readonly string[]) => void]>([
   expect(await client.exists(keyOf("list"))).toBe(0);
 });
 
-test("what is added after the handler has returned is refused", async () => {
-  const { scope, store } = opened();
-  let kept: RedisTransaction | undefined;
-  await store.transact(scope, writeOf(1, 3), (tx) => void (kept = tx));
-  expect(() => kept!.command("SET", "key", "1")).toThrow(expect.objectContaining(MISUSED));
-});
-
 test("four thousand values of one command are taken", async () => {
   const { client, scope, store, keyOf } = opened();
   const values = Array.from({ length: 4000 }, (_, n) => n);

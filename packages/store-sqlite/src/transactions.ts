@@ -55,7 +55,7 @@ function valueOf<Value>(
 ): Value {
   database.exec(`SAVEPOINT ${MARK}`);
   // What a statement does after the end of the transaction would stand by itself.
-  const { tx, takeBack } = lend(database, KEPT, () => {
+  const { tx, takeBack } = lend(shardId, database, KEPT, () => {
     if (!database.inTransaction) throw ended(shardId);
   });
   let value: Value;

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { KcError, type StoreScope, type TransactionalWrite } from "@kc/core";
+import type { StoreScope, TransactionalWrite } from "@kc/core";
 import Libsql from "libsql";
 import { expect, onTestFinished, test } from "vitest";
 import { SqliteStore } from "../src/index.ts";
@@ -45,20 +45,6 @@ function failure(call: Promise<unknown>): Promise<unknown> {
   );
 }
 
-test.each(["COMMIT", "ROLLBACK", "COMMIT; BEGIN"])(
-  "a handler that ends the transaction by `%s` is told so, and the checkpoint is not written",
-  async (command) => {
-    const { store, database, put } = await opened();
-    const answer = store.transact(SCOPE, WRITE, (tx) => {
-      put(tx, "one");
-      tx.exec(command);
-    });
-    expect(await failure(answer)).toMatchObject({ ...MISUSED, shardId: SHARD });
-    expect(database.inTransaction).toBe(false);
-    expect(await store.getCheckpoint(SCOPE, SHARD)).toBeUndefined();
-  },
-);
-
 test("a failed statement that undid the transaction lets no other one through, whatever the handler makes of its error", async () => {
   const { store, database, put, effects } = await opened();
   database.exec("CREATE TABLE keys (key TEXT PRIMARY KEY ON CONFLICT ROLLBACK)");
@@ -93,29 +79,6 @@ test("a handler that answers with a promise is told so, and cannot go on", async
   expect(error).toMatchObject({ ...MISUSED, message: expect.stringContaining("synchronous") });
   expect(late).toMatchObject(MISUSED);
   expect(effects()).toEqual([]);
-});
-
-test("a constraint that is deferred to the commit is the handler's own error", async () => {
-  const { store, put, effects, database } = await opened();
-  const answer = store.transact(SCOPE, WRITE, (tx) => put(tx, "unknown"));
-  const error = await failure(answer);
-  expect(KcError.is(error)).toBe(false);
-  expect(error).toMatchObject({ code: expect.stringContaining("SQLITE_CONSTRAINT") });
-  expect(database.inTransaction).toBe(false);
-  expect(effects()).toEqual([]);
-  expect(await store.getCheckpoint(SCOPE, SHARD)).toBeUndefined();
-});
-
-test("a lock that the handler meets in another database is its own error, and not waited for", async () => {
-  const { store } = await opened();
-  let calls = 0;
-  const busy = Object.assign(new Error("elsewhere"), { code: "SQLITE_BUSY" });
-  const answer = store.transact(SCOPE, WRITE, () => {
-    calls += 1;
-    throw busy;
-  });
-  expect(await failure(answer)).toBe(busy);
-  expect(calls).toBe(1);
 });
 
 test("another process's lock is waited for before the handler is called, and no longer than busyTimeoutMs", async () => {

@@ -78,6 +78,15 @@ type CheckpointIn = (
   write: TransactionalWrite,
 ) => Promise<CheckpointInResult>;
 
+/** Of a store which has that: it takes the executors of its own harness. */
+export function checkpointIn(
+  store: TransactionalStore,
+  executor: unknown,
+  write: TransactionalWrite,
+): Promise<CheckpointInResult> {
+  return (store.checkpointIn as CheckpointIn).call(store, executor, SCOPE, write);
+}
+
 /** One transaction of the user's own, and what the store says in it; which has `checkpointIn`. */
 export async function inOwn(
   harness: TransactionalStoreHarness,
@@ -92,8 +101,7 @@ export async function inOwn(
   const own: OwnTransaction<unknown> = await harness.begin();
   try {
     for (const effect of effects) await harness.apply(own.tx, effect, { ...SCOPE, shardId: SHARD });
-    const call = (store.checkpointIn as CheckpointIn).call(store, own.executor, SCOPE, write);
-    const result = await call;
+    const result = await checkpointIn(store, own.executor, write);
     if (result.outcome === "written") await own[end]();
     else await own.rollback();
     return result;

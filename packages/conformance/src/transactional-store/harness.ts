@@ -71,6 +71,27 @@ export interface TransactionalStoreHarness<Tx = unknown> extends Omit<
   /** A transaction of the harness's own. Needed where the store has `checkpointIn`. */
   begin?(): Promise<OwnTransaction<Tx>>;
 
+  /**
+   * What the work may not do with its `tx`, by name: each way to end the transaction or its connection.
+   * Absent = there is none.
+   */
+  readonly misuses?: Readonly<Record<string, (tx: Tx) => unknown>>;
+
+  /**
+   * Makes the work fail in the database: by a constraint, a condition or a type, at once or at the commit,
+   * whichever the handler learns of last. Called before effects.
+   */
+  refuse?(tx: Tx, shard: EffectsShard): void | PromiseLike<unknown>;
+
+  /** What the driver throws of two transactions that conflict. Absent = transactions do not conflict. */
+  conflict?(): Error;
+
+  /** Locks what has this name, until the transaction ends. Absent = work does not wait for other work. */
+  lock?(tx: Tx, name: string): Promise<unknown>;
+
+  /** So many stores on one pool of so many connections, which is handed in. Absent = none takes a pool. */
+  openOnPool?(connections: number, stores: number): Promise<readonly TransactionalStore<Tx>[]>;
+
   /** A table of letters in the same database, on the handle given. Absent = letters go by themselves. */
   letters?(store: TransactionalStore<Tx>): Promise<TransactionalDeadLetters<Tx>>;
 }

@@ -1,25 +1,33 @@
 import { registerScenarios, type ConformanceOptions } from "../register.ts";
 import { collectScenarios } from "../scenario.ts";
 import type { TransactionalStoreHarness, TransactionalStoreScenario } from "./harness.ts";
+import { afterScanScenarios } from "./scenarios/after-scan.ts";
 import { breakingScenarios } from "./scenarios/breaking.ts";
 import { committingScenarios } from "./scenarios/committing.ts";
+import { conflictScenarios } from "./scenarios/conflicts.ts";
 import { fenceScenarios } from "./scenarios/fences.ts";
 import { fromScenarios } from "./scenarios/from.ts";
 import { insideTransactionScenarios } from "./scenarios/inside.ts";
 import { messageScenarios } from "./scenarios/messages.ts";
+import { misuseScenarios } from "./scenarios/misuse.ts";
 import { overlapScenarios } from "./scenarios/overlap.ts";
 import { ownTransactionScenarios } from "./scenarios/own-transactions.ts";
+import { turnScenarios } from "./scenarios/turns.ts";
 
 /** Every promise of a TransactionalStore's transactions, the harness's own first. */
 export const TRANSACTIONAL_STORE_SCENARIOS: readonly TransactionalStoreScenario[] =
   collectScenarios(
     committingScenarios,
+    afterScanScenarios,
     fromScenarios,
     insideTransactionScenarios,
     fenceScenarios,
     overlapScenarios,
     breakingScenarios,
     messageScenarios,
+    conflictScenarios,
+    misuseScenarios,
+    turnScenarios,
     ownTransactionScenarios,
   );
 

@@ -9,9 +9,11 @@ import {
   type TransactionalWrite,
   type TransactionResult,
 } from "@kc/core";
+import { TransactionTurns } from "@kc/core/adapter";
 import type { TransactionalStoreHarness } from "../../src/index.ts";
 import { roundTrip } from "../support/reference-store.ts";
 import {
+  Conflict,
   ReferenceTx,
   transactionalHarness,
   TransactionalReference,
@@ -26,6 +28,10 @@ export interface TransactionalMutant {
   readonly makeHarness: () => Promise<TransactionalStoreHarness>;
 }
 
+/** The suite gives a harness what its own store gives to the work, and nothing else. */
+const anyHarness = (...call: Parameters<typeof transactionalHarness>): TransactionalStoreHarness =>
+  transactionalHarness(...call) as TransactionalStoreHarness;
+
 type Own = Partial<TransactionalStoreHarness<ReferenceTx>>;
 
 function mutant(
@@ -39,7 +45,7 @@ function mutant(
     caughtBy: [caughtBy].flat(),
     makeHarness: async () => {
       const server = new TransactionalServer();
-      return transactionalHarness(Class, server, own(server));
+      return anyHarness(Class, server, own(server));
     },
   };
 }
@@ -91,7 +97,7 @@ const committing: readonly TransactionalMutant[] = [
   {
     name: "shares its effects with another harness",
     caughtBy: ["harness.effects"],
-    makeHarness: async () => transactionalHarness(TransactionalReference, oneServer),
+    makeHarness: async () => anyHarness(TransactionalReference, oneServer),
   },
   mutant("merges effects of one name", "harness.effects", TransactionalReference, (server) => ({
     effects: async () => [...new Set(server.effects)],
@@ -282,6 +288,18 @@ const froms: readonly TransactionalMutant[] = [
         const { checkpoint } = write;
         if (checkpoint.kind !== "position") return super.put(tx, key, write);
         return super.put(tx, key, { ...write, checkpoint: checkpointAt(checkpoint, ahead) });
+      }
+    },
+  ),
+  mutant(
+    "stores a transaction's position without what is done beyond it",
+    "transact.after-scan",
+    class extends TransactionalReference {
+      override put(tx: ReferenceTx, key: string, write: TransactionalWrite): Promise<void> {
+        const { checkpoint } = write;
+        if (checkpoint.kind !== "position") return super.put(tx, key, write);
+        const { ahead: _, ...position } = checkpoint;
+        return super.put(tx, key, { ...write, checkpoint: checkpointAt(position) });
       }
     },
   ),
@@ -488,6 +506,87 @@ const breaking: readonly TransactionalMutant[] = [
   ),
 ];
 
+const misuses: readonly TransactionalMutant[] = [
+  mutant(
+    "does not look whether its transaction is there still",
+    ["misuse.ended", "own.over"],
+    class extends TransactionalReference {
+      override checkWhole(): void {}
+    },
+  ),
+  mutant(
+    "leaves the connection to the work for good",
+    "misuse.late",
+    class extends TransactionalReference {
+      override takeBack(): void {}
+    },
+  ),
+  mutant(
+    "calls what the database refuses a failure of its own",
+    "transact.refused",
+    class extends TransactionalReference {
+      override async commit(tx: ReferenceTx): Promise<void> {
+        await super.commit(tx).catch((cause: unknown) => {
+          throw new StoreError("STORE_FAILED", "refused", { cause });
+        });
+      }
+    },
+  ),
+  mutant(
+    "takes a deadlock for the work's failure",
+    "conflict.deadlock",
+    class extends TransactionalReference {
+      override hasToRunAgain(): boolean {
+        return false;
+      }
+    },
+  ),
+  mutant(
+    "takes every conflict for its own",
+    "conflict.elsewhere",
+    class extends TransactionalReference {
+      override hasToRunAgain(_tx: ReferenceTx, error: unknown): boolean {
+        return error instanceof Conflict;
+      }
+    },
+  ),
+  mutant(
+    "lets transactions use up its pool",
+    ["turns.connections-left", "turns.too-few"],
+    class extends TransactionalReference {
+      override mostTransactions(): number {
+        return this.pool?.connections ?? Infinity;
+      }
+    },
+  ),
+  mutant(
+    "has turns of its own on a pool that it shares",
+    "turns.connections-left",
+    class extends TransactionalReference {
+      readonly #turns = new TransactionTurns();
+
+      override turnsOf(): TransactionTurns {
+        return this.#turns;
+      }
+    },
+  ),
+  mutant(
+    "takes an abort for the end of the wait",
+    "turns.abandoned",
+    class extends TransactionalReference {
+      override takeTurn(most: number, signal?: AbortSignal): Promise<() => void> {
+        return super.takeTurn(most, signal).catch(() => () => {});
+      }
+
+      override inTurn<Value>(
+        ...[scope, write, work]: Parameters<TransactionalReference["transact"]>
+      ): Promise<TransactionResult<Value>> {
+        return super.inTurn(scope, write, work as Work<Value>);
+      }
+    },
+  ),
+];
+
 const own: readonly TransactionalMutant[] = [
   mutant(
     "commits a transaction that is the user's",
@@ -536,5 +635,6 @@ export const TRANSACTIONAL_MUTANTS: readonly TransactionalMutant[] = [
   ...inside,
   ...fences,
   ...breaking,
+  ...misuses,
   ...own,
 ];

@@ -21,6 +21,11 @@ async function makeHarness(): Promise<TransactionalStoreHarness<MemoryTransactio
       const [commit, rollback] = [async () => tx.commit(), async () => tx.rollback()];
       return { executor: tx, tx, commit, rollback };
     },
+    misuses: { commit: (tx) => tx.commit(), rollback: (tx) => tx.rollback() },
+    refuse: (tx) =>
+      tx.guard(() => {
+        throw new Error("refused");
+      }),
     async [Symbol.asyncDispose]() {},
   };
 }

@@ -1,4 +1,5 @@
 import {
+  ConfigError,
   StoreError,
   type CallOptions,
   type CheckpointInResult,
@@ -9,7 +10,7 @@ import {
   type TransactionalWrite,
   type TransactionResult,
 } from "@kc/core";
-import { isAtOrBeyond } from "@kc/core/adapter";
+import { isAtOrBeyond, misused, TransactionTurns } from "@kc/core/adapter";
 import type { TransactionalStoreHarness } from "../../src/index.ts";
 import { ReferencePlace, ReferenceQueue } from "./reference-dead-letters.ts";
 import { referenceHarness, ReferenceServer, ReferenceStore, roundTrip } from "./reference-store.ts";
@@ -22,6 +23,8 @@ export class TransactionalServer extends ReferenceServer {
   cut: "before" | "after" | undefined;
   /** Cuts of the connection: a transaction that was open at one is gone. */
   cuts = 0;
+  /** Who has locked something for its work. */
+  readonly holders: Map<string, ReferenceTx> = new Map();
   readonly #locks = new Map<string, Promise<void>>();
 
   /** Resolves with what unlocks the row, once nobody else has it. */
@@ -43,6 +46,12 @@ export class ReferenceTx {
   readonly server: TransactionalServer;
   readonly writes: (() => void)[] = [];
   readonly unlocks: (() => void)[] = [];
+  /** What the server refuses at the commit. */
+  refusal: Error | undefined;
+  /** Its work has committed it, or it is given back. */
+  hasEnded = false;
+  isTakenBack = false;
+  isWaiting = false;
   readonly #cuts: number;
 
   constructor(server: TransactionalServer) {
@@ -51,6 +60,7 @@ export class ReferenceTx {
   }
 
   async write(change: () => void): Promise<void> {
+    if (this.isTakenBack) throw misused("shard", "the transaction is over");
     await this.statement();
     this.writes.push(change);
   }
@@ -61,8 +71,45 @@ export class ReferenceTx {
     throw new StoreError("STORE_UNAVAILABLE", "the connection broke", { retryable: true });
   }
 
+  /** Of the work's own. */
+  commit(): void {
+    for (const write of this.writes.splice(0)) write();
+    this.hasEnded = true;
+  }
+
+  /** @throws Conflict where its holder waits, too */
+  async lock(name: string): Promise<void> {
+    const { server } = this;
+    if (server.holders.get(name)?.isWaiting === true) throw new Conflict(this);
+    this.isWaiting = true;
+    this.unlocks.push(await server.lock(name));
+    this.isWaiting = false;
+    server.holders.set(name, this);
+  }
+
   end(): void {
     for (const unlock of this.unlocks) unlock();
+  }
+}
+
+/** What the driver throws of a deadlock. */
+export class Conflict extends Error {
+  readonly tx: ReferenceTx | undefined;
+
+  constructor(tx?: ReferenceTx) {
+    super("a deadlock");
+    this.tx = tx;
+  }
+}
+
+/** Connections that were handed in to several stores. */
+export class ReferencePool {
+  readonly turns: TransactionTurns = new TransactionTurns();
+  readonly connections: number;
+  taken = 0;
+
+  constructor(connections: number) {
+    this.connections = connections;
   }
 }
 
@@ -72,8 +119,53 @@ export class TransactionalReference
   implements TransactionalStore<ReferenceTx, ReferenceTx>
 {
   declare readonly server: TransactionalServer;
+  pool: ReferencePool | undefined;
 
   async transact<Value>(
+    scope: StoreScope,
+    write: TransactionalWrite,
+    work: (tx: ReferenceTx) => Value | PromiseLike<Value>,
+    options?: CallOptions,
+  ): Promise<TransactionResult<Value>> {
+    const endTurn = await this.takeTurn(this.mostTransactions(), options?.signal);
+    try {
+      return await this.inTurn(scope, write, work, options);
+    } finally {
+      endTurn();
+    }
+  }
+
+  mostTransactions(): number {
+    const { connections = Infinity } = this.pool ?? {};
+    if (connections > 2) return connections - 2;
+    throw new ConfigError("pool", "has fewer than 3 connections");
+  }
+
+  async takeTurn(most: number, signal?: AbortSignal): Promise<() => void> {
+    const { pool } = this;
+    if (pool === undefined) return () => {};
+    const endTurn = await this.turnsOf(pool).take(most, signal ?? new AbortController().signal);
+    pool.taken += 1;
+    return () => {
+      pool.taken -= 1;
+      endTurn();
+    };
+  }
+
+  turnsOf(pool: ReferencePool): TransactionTurns {
+    return pool.turns;
+  }
+
+  /** Its calls need a connection beside those of transactions. */
+  override async enter(...call: Parameters<ReferenceStore["enter"]>): Promise<void> {
+    await super.enter(...call);
+    const { connections = 1, taken = 0 } = this.pool ?? {};
+    if (taken >= connections) {
+      throw new StoreError("STORE_UNAVAILABLE", "no connection", { retryable: true });
+    }
+  }
+
+  async inTurn<Value>(
     scope: StoreScope,
     write: TransactionalWrite,
     work: (tx: ReferenceTx) => Value | PromiseLike<Value>,
@@ -84,6 +176,7 @@ export class TransactionalReference
     try {
       const value = await this.work(work, tx, options?.signal);
       this.checkOpen();
+      this.checkWhole(tx, write.shardId);
       const result = await this.lastStatement(tx, scope, write);
       options?.signal?.throwIfAborted();
       if (result.outcome !== "written") return result;
@@ -91,10 +184,26 @@ export class TransactionalReference
       return { outcome: "committed", value };
     } catch (error) {
       this.failed(tx);
+      if (this.hasToRunAgain(tx, error)) {
+        throw new StoreError("STORE_UNAVAILABLE", "run it again", { retryable: true });
+      }
       throw error;
     } finally {
       tx.end();
+      this.takeBack(tx);
     }
+  }
+
+  checkWhole({ hasEnded }: ReferenceTx, shardId: string): void {
+    if (hasEnded) throw misused(shardId, "the work has ended its transaction");
+  }
+
+  hasToRunAgain(tx: ReferenceTx, error: unknown): boolean {
+    return error instanceof Conflict && error.tx === tx;
+  }
+
+  takeBack(tx: ReferenceTx): void {
+    tx.isTakenBack = true;
   }
 
   async checkpointIn(
@@ -103,11 +212,12 @@ export class TransactionalReference
     write: TransactionalWrite,
   ): Promise<CheckpointInResult> {
     this.checkOpen();
+    this.checkWhole(executor, write.shardId);
     return this.lastStatement(executor, scope, write);
   }
 
   async begin(options: CallOptions | undefined): Promise<void> {
-    await this.enter("setCheckpoint", options);
+    await super.enter("setCheckpoint", options);
   }
 
   /** What the work answers, or the signal's reason. */
@@ -160,6 +270,7 @@ export class TransactionalReference
     const { cut } = this.server;
     this.server.cut = undefined;
     await tx.statement();
+    if (tx.refusal !== undefined) throw tx.refusal;
     if (cut !== "before") for (const write of tx.writes) write();
     if (cut !== undefined) this.unknown();
   }
@@ -218,7 +329,10 @@ export function transactionalHarness(
     },
     async begin() {
       const tx = new ReferenceTx(server);
-      const end = async (): Promise<void> => tx.end();
+      const end = async (): Promise<void> => {
+        tx.hasEnded = true;
+        tx.end();
+      };
       return {
         executor: tx,
         tx,
@@ -228,6 +342,14 @@ export function transactionalHarness(
         },
         rollback: end,
       };
+    },
+    misuses: { commit: (tx) => tx.commit() },
+    refuse: (tx) => void (tx.refusal = new Error("refused by a constraint")),
+    conflict: () => new Conflict(),
+    lock: (tx, name) => tx.lock(name),
+    async openOnPool(connections, stores) {
+      const pool = new ReferencePool(connections);
+      return Array.from({ length: stores }, () => Object.assign(new Class(server), { pool }));
     },
     letters: async (opened) => new Letters(opened as TransactionalReference),
     ...own,

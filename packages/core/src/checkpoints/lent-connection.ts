@@ -1,19 +1,23 @@
-import { StoreError } from "../errors.ts";
+import { misused } from "./transaction-misuse.ts";
 
 /**
  * A driver's connection for the work of a transaction, until it is taken back: then it is another caller's,
  * and a statement that the work did not await would go into that caller's transaction.
+ * @param shardId whose transaction it is
  * @param kept methods that end the transaction or the connection: the store's to call
  * @param check called before each use @throws what the use throws then
  */
 export function lend<Connection extends object>(
+  shardId: string,
   connection: Connection,
   kept: readonly string[],
   check?: () => void,
 ): { readonly tx: Connection; readonly takeBack: () => void } {
   let isOver = false;
   const enter = (): void => {
-    if (isOver) throw misuse("the transaction is over: await every statement in the handler");
+    if (isOver) {
+      throw misused(shardId, "the transaction is over: await every statement in the handler");
+    }
     check?.();
   };
   const tx = new Proxy(connection, {
@@ -21,7 +25,8 @@ export function lend<Connection extends object>(
       enter();
       if (kept.includes(String(name))) {
         return () => {
-          throw misuse(`${String(name)}() is the store's to call: it ends the transaction`);
+          const why = `${String(name)}() is the store's to call: it ends the transaction`;
+          throw misused(shardId, why);
         };
       }
       const value: unknown = Reflect.get(target, name, target);
@@ -35,8 +40,4 @@ export function lend<Connection extends object>(
     },
   });
   return { tx, takeBack: () => (isOver = true) };
-}
-
-function misuse(message: string): StoreError {
-  return new StoreError("TRANSACTION_MISUSED", `tx: ${message}`);
 }

@@ -27,6 +27,7 @@ import type {
   TransactionalWrite,
   TransactionResult,
 } from "./transactional-store.ts";
+import { misused } from "./transaction-misuse.ts";
 import { singleResult, transactionOutcome, writeOutcome } from "./write-outcome.ts";
 
 /**
@@ -114,11 +115,8 @@ export class MemoryStore
       const value = await unlessAborted(options?.signal, work(tx));
       this.#enter(options);
       if (tx.isOver) {
-        throw new StoreError(
-          "TRANSACTION_MISUSED",
-          `${write.shardId}: the handler ended the transaction itself, without its checkpoint`,
-          { shardId: write.shardId },
-        );
+        const why = "the handler ended the transaction itself, without its checkpoint";
+        throw misused(write.shardId, why);
       }
       const result = this.#writeIn(tx, scope, write);
       if (result.outcome !== "written") return result;

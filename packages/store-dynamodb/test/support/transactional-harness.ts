@@ -71,6 +71,14 @@ export async function transactionalHarness(
           ExpressionAttributeValues: { ":one": { N: "1" } },
         },
       }),
+    refuse: (tx) =>
+      tx.write({
+        ConditionCheck: {
+          TableName: effects,
+          Key: { name: { S: "unknown" } },
+          ConditionExpression: "attribute_exists(times)",
+        },
+      }),
     async effects() {
       const { Items = [] } = await admin.send(
         new ScanCommand({ TableName: effects, ConsistentRead: true }),

@@ -1,5 +1,6 @@
 import type { ServerAddress, TransactionalStoreHarness } from "@kc/conformance";
 import { startProxy, type MysqlAddress } from "@kc-internal/test-services";
+import { createPool as createCallbackPool } from "mysql2";
 import {
   createPool,
   type Pool,
@@ -7,9 +8,19 @@ import {
   type PoolOptions,
   type RowDataPacket,
 } from "mysql2/promise";
-import { fromConnection, MysqlStore } from "../../src/index.ts";
+import { fromConnection, MysqlStore, type MysqlStoreOptions } from "../../src/index.ts";
 import { numberReader } from "./number-reader.ts";
 import { createDatabase } from "./servers.ts";
+
+/** Each ends the transaction of the connection. */
+const STATEMENTS = [
+  "COMMIT",
+  "ROLLBACK",
+  "COMMIT AND CHAIN",
+  "CREATE TABLE another (x int)",
+  "LOCK TABLES effects WRITE",
+] as const;
+const METHODS = ["commit", "rollback", "release", "destroy"] as const;
 
 /**
  * A database with a table of effects. Every handle reaches it through a proxy of the harness's own, and has
@@ -21,17 +32,23 @@ export async function transactionalHarness(
 ): Promise<TransactionalStoreHarness<PoolConnection>> {
   const database = await createDatabase(address);
   const { admin } = database;
-  await admin.query("CREATE TABLE effects (name varchar(64) NOT NULL) ENGINE=InnoDB");
+  await admin.query(
+    `CREATE TABLE effects (name varchar(64) NOT NULL) ENGINE=InnoDB;
+     CREATE TABLE once (name varchar(64) PRIMARY KEY) ENGINE=InnoDB`,
+  );
   const proxy = await startProxy(address);
   const closers: (() => unknown)[] = [() => proxy.close(), () => database.drop()];
 
-  const openAt = async ([at]: readonly ServerAddress[]): Promise<MysqlStore> => {
-    const connection = { ...database.options, ...at! };
-    const source =
-      form === "pool" ? { pool: borrow(connection) } : { connection, transactionIdleMs: 1000 };
+  const openOn = (source: MysqlStoreOptions): MysqlStore => {
     const store = new MysqlStore({ ...source, timeoutMs: 4000 });
     closers.unshift(() => store[Symbol.asyncDispose]());
     return store;
+  };
+  const openAt = async ([at]: readonly ServerAddress[]): Promise<MysqlStore> => {
+    const connection = { ...database.options, ...at! };
+    return openOn(
+      form === "pool" ? { pool: borrow(connection) } : { connection, transactionIdleMs: 1000 },
+    );
   };
   const open = (): Promise<MysqlStore> => openAt([{ host: proxy.host, port: proxy.port }]);
   const borrow = (connection: PoolOptions): Pool => {
@@ -94,6 +111,20 @@ export async function transactionalHarness(
         commit: () => end("COMMIT"),
         rollback: () => end("ROLLBACK"),
       };
+    },
+    misuses: {
+      ...Object.fromEntries(STATEMENTS.map((text) => [text, (tx) => tx.query(text)])),
+      ...Object.fromEntries(METHODS.map((name) => [`${name}()`, (tx) => tx[name]()])),
+    },
+    refuse: (tx) => tx.query("INSERT INTO once VALUES ('a'), ('a')"),
+    conflict: () => Object.assign(new Error("elsewhere"), { errno: 1213, sqlState: "40001" }),
+    lock: (tx, name) =>
+      tx.query("INSERT INTO once VALUES (?) ON DUPLICATE KEY UPDATE name = name", [name]),
+    // With callbacks: each store makes its own promises of it.
+    async openOnPool(connectionLimit, stores) {
+      const pool = createCallbackPool({ ...database.options, connectionLimit });
+      closers.unshift(() => pool.promise().end());
+      return Array.from({ length: stores }, () => openOn({ pool }));
     },
     async letters(store) {
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the suite gives what `open` made

@@ -1,7 +1,7 @@
 import type { ServerAddress, TransactionalStoreHarness } from "@kc/conformance";
 import { startProxy, type PostgresAddress } from "@kc-internal/test-services";
 import pg from "pg";
-import { fromClient, PostgresStore } from "../../src/index.ts";
+import { fromClient, PostgresStore, type PostgresStoreOptions } from "../../src/index.ts";
 import { testDatabase } from "./database.ts";
 import { numberReader } from "./number-reader.ts";
 
@@ -14,20 +14,25 @@ export async function transactionalHarness(
   { host, port, user, password, database }: PostgresAddress,
 ): Promise<TransactionalStoreHarness<pg.PoolClient>> {
   const { schema, admin, ...own } = await testDatabase();
-  await admin.query(`CREATE TABLE ${schema}.effects (name text NOT NULL)`);
+  await admin.query(
+    `CREATE TABLE ${schema}.effects (name text NOT NULL);
+     CREATE TABLE ${schema}.once (name text UNIQUE DEFERRABLE INITIALLY DEFERRED)`,
+  );
   const proxy = await startProxy({ host, port });
   const closers: (() => Promise<unknown>)[] = [];
 
-  const openAt = async ([address]: readonly ServerAddress[]): Promise<PostgresStore> => {
-    const connection = { ...address!, user, password, database };
-    const source = form === "pool" ? { pool: borrow(connection) } : { connection };
+  const openOn = (source: PostgresStoreOptions): PostgresStore => {
     const store = new PostgresStore({ ...source, schema, transactionIdleMs: 1000 });
     closers.unshift(() => store[Symbol.asyncDispose]());
     return store;
   };
+  const openAt = async ([address]: readonly ServerAddress[]): Promise<PostgresStore> => {
+    const connection = { ...address!, user, password, database };
+    return openOn(form === "pool" ? { pool: borrow(connection, 3) } : { connection });
+  };
   const open = (): Promise<PostgresStore> => openAt([{ host: proxy.host, port: proxy.port }]);
-  const borrow = (connection: pg.PoolConfig): pg.Pool => {
-    const pool = new pg.Pool({ ...connection, max: 3 });
+  const borrow = (connection: pg.PoolConfig, max: number): pg.Pool => {
+    const pool = new pg.Pool({ ...connection, max });
     pool.on("error", () => undefined); // as its owner has to
     closers.push(() => pool.end());
     return pool;
@@ -78,6 +83,25 @@ export async function transactionalHarness(
         rollback: () => end("ROLLBACK"),
       };
     },
+    misuses: {
+      ...Object.fromEntries(
+        ["COMMIT", "ROLLBACK", "COMMIT; BEGIN"].map((text) => [text, (tx) => tx.query(text)]),
+      ),
+      "release()": (tx) => tx.release(),
+    },
+    refuse: (tx) => tx.query(`INSERT INTO ${schema}.once VALUES ('a'), ('a')`),
+    conflict: () => Object.assign(new Error("elsewhere"), { code: "40001" }),
+    lock: (tx, name) =>
+      tx.query(
+        `SET LOCAL deadlock_timeout = 10;
+         SELECT pg_advisory_xact_lock(hashtext(${tx.escapeLiteral(schema + name)}))`,
+      ),
+    ...(form === "pool" && {
+      async openOnPool(connections, stores) {
+        const pool = borrow({ host, port, user, password, database }, connections);
+        return Array.from({ length: stores }, () => openOn({ pool }));
+      },
+    }),
     async letters(store) {
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the suite gives what `open` made
       const table = (store as PostgresStore).deadLetters();

@@ -83,6 +83,11 @@ export async function transactionalHarness(
       lists.add(new ApplicationKeys(keyPrefix, scope).beside(shardId, "effects"));
       tx.command("RPUSH", tx.key("effects"), effect);
     },
+    misuses: { EXEC: (tx) => tx.command("EXEC", tx.key("effects")) },
+    refuse(tx) {
+      tx.command("SET", tx.key("text"), "a");
+      tx.command("RPUSH", tx.key("text"), "b");
+    },
     async effects() {
       const all = await Promise.all([...lists].map((key) => direct.lrange(key, 0, -1)));
       return all.flat();

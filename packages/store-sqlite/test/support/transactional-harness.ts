@@ -21,6 +21,7 @@ export async function transactionalHarness(
 
   const borrow = (): Libsql.Database => {
     const database = new Libsql(path);
+    database.exec("PRAGMA foreign_keys = ON");
     closers.push(() => database.close());
     return database;
   };
@@ -47,7 +48,8 @@ export async function transactionalHarness(
 
   await (await open()).setup();
   const other = borrow();
-  other.exec("CREATE TABLE effects (name TEXT NOT NULL)");
+  other.exec(`CREATE TABLE effects (name TEXT NOT NULL); CREATE TABLE parents (name TEXT PRIMARY KEY);
+    CREATE TABLE children (name TEXT REFERENCES parents (name) DEFERRABLE INITIALLY DEFERRED)`);
   return {
     worksSynchronously: true,
     open,
@@ -72,6 +74,11 @@ export async function transactionalHarness(
         .prepare("SELECT name FROM effects")
         .all([])
         .map((row) => String(Object(row).name)),
+    misuses: Object.fromEntries(
+      ["COMMIT", "ROLLBACK", "COMMIT; BEGIN"].map((text) => [text, (tx) => tx.exec(text)]),
+    ),
+    refuse: (tx) => void tx.exec("INSERT INTO children VALUES ('unknown')"),
+    conflict: () => Object.assign(new Error("elsewhere"), { code: "SQLITE_BUSY" }),
     async letters(store) {
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the suite gives what `open` made
       const table = (store as SqliteStore).deadLetters();

@@ -15,14 +15,14 @@ export interface FilledStream {
   readonly next: Position;
 }
 
-export async function fillStream(): Promise<FilledStream> {
+export async function fillStream(shardCount = SHARDS): Promise<FilledStream> {
   // The other suites do without it.
   const { FakeKinesis } = await import("@kc/emulator");
   const name = "orders";
-  const client = new FakeKinesis({ streams: { [name]: SHARDS }, quotas: false });
+  const client = new FakeKinesis({ streams: { [name]: shardCount }, quotas: false });
   const shards: FilledStream["shards"][number][] = [];
-  for (let shard = 0; shard < SHARDS; shard += 1) {
-    const ExplicitHashKey = String((BigInt(shard) << 128n) / BigInt(SHARDS));
+  for (let shard = 0; shard < shardCount; shard += 1) {
+    const ExplicitHashKey = String((BigInt(shard) << 128n) / BigInt(shardCount));
     const records = Array.from({ length: RECORDS }, (_, n) => ({ text: `${shard}-${n}` }));
     const Records = records.map(({ text }) => ({
       Data: Buffer.from(text),

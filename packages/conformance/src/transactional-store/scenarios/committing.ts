@@ -1,3 +1,4 @@
+import { KcError } from "@kc/core";
 import { expect } from "vitest";
 import { onceRecovered, rejection } from "../../expectations.ts";
 import { at, SCOPE, shard, SHARD } from "../../store/fixtures.ts";
@@ -80,6 +81,24 @@ export const committingScenarios: readonly TransactionalStoreScenario[] = [
         expect(error, "what it rejects with").toBe(thrown);
       }
       await expectEffects(harness, [], "the effects of work that failed");
+      expect(await store.getCheckpoint(SCOPE, SHARD), "its checkpoint").toBeUndefined();
+    },
+  },
+  {
+    key: "transact.refused",
+    title:
+      "what the database refuses of the work is the work's failure, and nothing of it is stored",
+    async run({ harness }) {
+      if (harness.refuse === undefined) return;
+      const store = await harness.open();
+      const work = (tx: unknown): void | Promise<void> => {
+        const refused = harness.refuse!(tx, WHERE);
+        if (harness.worksSynchronously === true) return void harness.apply(tx, "refused", WHERE);
+        return Promise.resolve(refused).then(() => harness.apply(tx, "refused", WHERE));
+      };
+      const error = await rejection(store.transact(SCOPE, writeOf(1, 3), work), "refused work");
+      expect(KcError.is(error), `it is the driver's error: ${String(error)}`).toBe(false);
+      await expectEffects(harness, [], "the effects of refused work");
       expect(await store.getCheckpoint(SCOPE, SHARD), "its checkpoint").toBeUndefined();
     },
   },

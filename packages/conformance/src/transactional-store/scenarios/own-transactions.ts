@@ -3,7 +3,16 @@ import { expect } from "vitest";
 import { letterAt } from "../../dead-letters/fixtures.ts";
 import { rejection } from "../../expectations.ts";
 import { at, SCOPE, SHARD } from "../../store/fixtures.ts";
-import { effectsOf, expectEffects, grant, HELD, inOwn, transact, writeOf } from "../fixtures.ts";
+import {
+  checkpointIn,
+  effectsOf,
+  expectEffects,
+  grant,
+  HELD,
+  inOwn,
+  transact,
+  writeOf,
+} from "../fixtures.ts";
 import type { TransactionalStoreScenario } from "../harness.ts";
 
 export const ownTransactionScenarios: readonly TransactionalStoreScenario[] = [
@@ -51,6 +60,20 @@ export const ownTransactionScenarios: readonly TransactionalStoreScenario[] = [
         expect(answer).toStrictEqual({ outcome: "written" });
         await expectEffects(harness, effectsOf(9, 12), "the effects");
       } else await expectEffects(harness, [], "the effects");
+    },
+  },
+  {
+    key: "own.over",
+    title: "outside of a transaction, or once it is over, a checkpoint is refused as misuse",
+    async run({ harness }) {
+      const store = await harness.open();
+      if (store.checkpointIn === undefined || harness.begin === undefined) return;
+      const own = await harness.begin();
+      await own.rollback();
+      const call = checkpointIn(store, own.executor, writeOf(1, 3));
+      const error = await rejection(call, "a checkpoint outside of a transaction");
+      expect(error).toMatchObject({ code: "TRANSACTION_MISUSED", retryable: false });
+      expect(await store.getCheckpoint(SCOPE, SHARD)).toBeUndefined();
     },
   },
   {
