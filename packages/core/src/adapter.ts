@@ -15,14 +15,14 @@ export { RefusalGrace } from "./checkpoints/refusal-grace.ts";
 export { misused } from "./checkpoints/transaction-misuse.ts";
 export { TransactionTurns, turnsOf } from "./checkpoints/transaction-turns.ts";
 export { unlessAborted } from "./deadline.ts";
-export { batches } from "./delivery/batches.ts";
-export { checkListOptions } from "./delivery/dead-letter-list.ts";
-export { deadLetterId, pointerTo } from "./delivery/dead-letter.ts";
+export { batches } from "./delivery/batches/batches.ts";
+export { checkListOptions } from "./delivery/letters/dead-letter-list.ts";
+export { deadLetterId, pointerTo } from "./delivery/letters/dead-letter.ts";
 export {
   LetterCalls,
   type LetterCallsOptions,
   type LetterFailure,
-} from "./delivery/letter-calls.ts";
+} from "./delivery/letters/letter-calls.ts";
 export {
   letterRowsOf,
   StatementsDeadLetterTable,
@@ -30,8 +30,8 @@ export {
   type LetterRow,
   type LetterStatements,
   type StoredLetter,
-} from "./delivery/letter-table.ts";
-export { letterText, requestsOf, type LetterText } from "./delivery/letter-requests.ts";
+} from "./delivery/letters/letter-table.ts";
+export { letterText, requestsOf, type LetterText } from "./delivery/letters/letter-requests.ts";
 export { checkpointInside, NO_NUMBER, sharedNumber } from "./checkpoints/shared-number.ts";
 export { errorsIn, isPassingInLibrary } from "./checkpoints/library-errors.ts";
 export { lastingFailure, passingFailure, type StoreFailure } from "./checkpoints/store-failure.ts";

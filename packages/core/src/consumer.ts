@@ -23,15 +23,18 @@ import {
   checkThresholds,
   type ScanOptions,
 } from "./options/scan-options.ts";
-import { batches } from "./delivery/batches.ts";
-import type { LetterSource } from "./delivery/dead-letter.ts";
+import { batches } from "./delivery/batches/batches.ts";
+import type { LetterSource } from "./delivery/letters/dead-letter.ts";
 import { deliveryOf } from "./delivery/delivery-of.ts";
 import type { OpenDelivery } from "./delivery/delivery.ts";
 import { oneByOne } from "./delivery/one-by-one.ts";
 import { Pauses } from "./delivery/pauses.ts";
 import { RecordIterator } from "./delivery/record-iterator.ts";
-import type { AnyTransactionHandler, TransactionPlace } from "./delivery/transaction.ts";
-import { transactions } from "./delivery/transactions.ts";
+import type {
+  AnyTransactionHandler,
+  TransactionPlace,
+} from "./delivery/transactions/transaction.ts";
+import { transactions } from "./delivery/transactions/transactions.ts";
 import type {
   BatchOptions,
   DeliveryOptions,

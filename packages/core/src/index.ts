@@ -48,16 +48,16 @@ export type {
   DeadLetterTable,
   ReadableDeadLetterQueue,
   TransactionalDeadLetters,
-} from "./delivery/dead-letter.ts";
-export type { BatchAnswer, BatchItemFailure } from "./delivery/batch-outcome.ts";
+} from "./delivery/letters/dead-letter.ts";
+export type { BatchAnswer, BatchItemFailure } from "./delivery/batches/batch-outcome.ts";
 export type {
   Decoder,
   StandardIssue,
   StandardResult,
   StandardSchemaV1,
 } from "./delivery/decode.ts";
-export { decodeDeadLetter, encodeDeadLetter } from "./delivery/dead-letter-json.ts";
-export { MemoryDeadLetterQueue } from "./delivery/memory-dead-letter-queue.ts";
+export { decodeDeadLetter, encodeDeadLetter } from "./delivery/letters/dead-letter-json.ts";
+export { MemoryDeadLetterQueue } from "./delivery/letters/memory-dead-letter-queue.ts";
 export type { Counter } from "./telemetry/counter.ts";
 export { fromPino, type LogFields, type Logger, type PinoLike } from "./telemetry/logger.ts";
 export {

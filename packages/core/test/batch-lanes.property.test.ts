@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { BatchLanes, type Batchable } from "../src/delivery/batch-lanes.ts";
+import { BatchLanes, type Batchable } from "../src/delivery/batches/batch-lanes.ts";
 
 interface Item extends Batchable {
   readonly ordinal: number;

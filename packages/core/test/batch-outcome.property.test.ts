@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { halvesOf, outcomeOf, type BatchOutcome } from "../src/delivery/batch-outcome.ts";
+import { halvesOf, outcomeOf, type BatchOutcome } from "../src/delivery/batches/batch-outcome.ts";
 import { ConsumerRecord } from "../src/index.ts";
 
 function recordOf(sequence: number, sub?: number, key = ""): ConsumerRecord {

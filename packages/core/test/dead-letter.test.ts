@@ -8,7 +8,7 @@ import {
   RetryAfterError,
   type DeadLetter,
 } from "../src/index.ts";
-import { deadLetterId, deadLetterOf, pointerTo } from "../src/delivery/dead-letter.ts";
+import { deadLetterId, deadLetterOf, pointerTo } from "../src/delivery/letters/dead-letter.ts";
 
 const KEY = {
   streamName: "orders",

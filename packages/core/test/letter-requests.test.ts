@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeDeadLetter, type DeadLetter } from "../src/index.ts";
-import { letterText, requestsOf } from "../src/delivery/letter-requests.ts";
+import { letterText, requestsOf } from "../src/delivery/letters/letter-requests.ts";
 
 const LETTER: DeadLetter = {
   id: "38ec40c38b14a2ab34710232b3011479",

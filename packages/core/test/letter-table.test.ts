@@ -4,7 +4,7 @@ import {
   StatementsDeadLetterTable,
   type LetterLimits,
   type LetterRow,
-} from "../src/delivery/letter-table.ts";
+} from "../src/delivery/letters/letter-table.ts";
 
 function letterAt(index: number, own: Partial<DeadLetter> = {}): DeadLetter {
   return {

@@ -303,7 +303,7 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   ],
   "a letter that counts before it is acknowledged": [
     {
-      file: "core/delivery/dead-letter-sender.js",
+      file: "core/delivery/letters/dead-letter-sender.js",
       find: "await this.#try(",
       replace: "void (async () => {})(",
     },
@@ -352,21 +352,21 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   ],
   "an answer that names one record is taken for the next one": [
     {
-      file: "core/delivery/batch-outcome.js",
+      file: "core/delivery/batches/batch-outcome.js",
       find: "failed.add(place)",
       replace: "failed.add(Math.min(place + 1, records.length - 1))",
     },
   ],
   "one record too many in a batch": [
     {
-      file: "core/delivery/batch-lanes.js",
+      file: "core/delivery/batches/batch-lanes.js",
       find: "this.#formed.length === this.#maxRecords",
       replace: "this.#formed.length > this.#maxRecords",
     },
   ],
   "a batch that is to be halved is given up": [
     {
-      file: "core/delivery/failed-batches.js",
+      file: "core/delivery/batches/failed-batches.js",
       find: "bisect && records.length > 1",
       replace: "bisect && records.length > 2",
     },

@@ -5,7 +5,7 @@ import type { RecordCursor } from "../reading/record-cursor.ts";
 import type { Page } from "../reading/shard-reader.ts";
 import type { ConsumerRecord } from "../record.ts";
 import { tracedHandler } from "../telemetry/channels.ts";
-import type { LetterSource } from "./dead-letter.ts";
+import type { LetterSource } from "./letters/dead-letter.ts";
 import type { DeliveredShard, Delivery, DeliveryStatus, OpenDelivery } from "./delivery.ts";
 import { deliveryStatus } from "./delivery-status.ts";
 import { Failures } from "./failures.ts";

@@ -2,7 +2,7 @@ import type { Handler } from "../handler.ts";
 import type { ResolvedDelivery } from "../options/resolve-delivery.ts";
 import { concurrent } from "./concurrent.ts";
 import { decodingOf, type Decoder } from "./decode.ts";
-import type { LetterSource } from "./dead-letter.ts";
+import type { LetterSource } from "./letters/dead-letter.ts";
 import type { OpenDelivery } from "./delivery.ts";
 import { oneByOne } from "./one-by-one.ts";
 

@@ -3,7 +3,7 @@ import { MAX_TIMER_MS } from "../clock.ts";
 import { ConfigError, KcError } from "../errors.ts";
 import { NonRetriableError, RetryAfterError } from "../handler-errors.ts";
 import type { ConsumerRecord } from "../record.ts";
-import type { DeadLetterReason } from "./dead-letter.ts";
+import type { DeadLetterReason } from "./letters/dead-letter.ts";
 import { DecoderRefusal, UndecodableError } from "./decode.ts";
 
 /** `RetryOptions` with every default filled in. */

@@ -13,7 +13,7 @@ import { SharedTimer } from "../shared-timer.ts";
 import type { Counter } from "../telemetry/counter.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { Telemetry } from "../telemetry/telemetry.ts";
-import type { LetterSource } from "./dead-letter.ts";
+import type { LetterSource } from "./letters/dead-letter.ts";
 import type { Delivery, OpenDelivery } from "./delivery.ts";
 import { LoopTurns } from "./loop-turns.ts";
 import { Pauses } from "./pauses.ts";

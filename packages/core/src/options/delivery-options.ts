@@ -1,5 +1,5 @@
 import type { Decoder } from "../delivery/decode.ts";
-import type { DeadLetterQueue } from "../delivery/dead-letter.ts";
+import type { DeadLetterQueue } from "../delivery/letters/dead-letter.ts";
 import type { ConsumerRecord } from "../record.ts";
 import type { ScanOptions } from "./scan-options.ts";
 

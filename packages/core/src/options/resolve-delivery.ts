@@ -1,6 +1,6 @@
 import { ConfigError } from "../errors.ts";
 import type { Decoder } from "../delivery/decode.ts";
-import type { DeadLetterQueue } from "../delivery/dead-letter.ts";
+import type { DeadLetterQueue } from "../delivery/letters/dead-letter.ts";
 import type { RetryPolicy } from "../delivery/failure-policy.ts";
 import type { ConsumerRecord } from "../record.ts";
 import type {

@@ -1,4 +1,4 @@
-import { batches } from "../../src/delivery/batches.ts";
+import { batches } from "../../src/delivery/batches/batches.ts";
 import { concurrent } from "../../src/delivery/concurrent.ts";
 import { Pauses } from "../../src/delivery/pauses.ts";
 import {

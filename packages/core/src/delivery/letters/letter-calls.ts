@@ -1,8 +1,8 @@
 import { setMaxListeners } from "node:events";
-import { CallLimit } from "../call-limit.ts";
-import { describeError } from "../describe-error.ts";
-import { DeadLetterError, KcError } from "../errors.ts";
-import { classifySdkError, withoutResponse, type SdkFailure } from "../sdk-failure.ts";
+import { CallLimit } from "../../call-limit.ts";
+import { describeError } from "../../describe-error.ts";
+import { DeadLetterError, KcError } from "../../errors.ts";
+import { classifySdkError, withoutResponse, type SdkFailure } from "../../sdk-failure.ts";
 
 /** What an error of an AWS service means for dead letters: a row of an adapter's table of errors. */
 export interface LetterFailure {

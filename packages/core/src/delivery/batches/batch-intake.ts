@@ -1,13 +1,13 @@
-import type { ResolvedBatches } from "../options/resolve-delivery.ts";
-import type { RecordCursor } from "../reading/record-cursor.ts";
-import type { Page } from "../reading/shard-reader.ts";
-import type { ConsumerRecord } from "../record.ts";
+import type { ResolvedBatches } from "../../options/resolve-delivery.ts";
+import type { RecordCursor } from "../../reading/record-cursor.ts";
+import type { Page } from "../../reading/shard-reader.ts";
+import type { ConsumerRecord } from "../../record.ts";
 import { BatchRecord } from "./batch.ts";
 import { BatchLanes } from "./batch-lanes.ts";
 import { BatchWait } from "./batch-wait.ts";
-import type { DeliveredShard } from "./delivery.ts";
-import { laneOf, type LaneOf } from "./lane-of.ts";
-import type { Tracker } from "./tracker.ts";
+import type { DeliveredShard } from "../delivery.ts";
+import { laneOf, type LaneOf } from "../lane-of.ts";
+import type { Tracker } from "../tracker.ts";
 
 /** What follows from what comes in. */
 export interface IntakeOutcome {

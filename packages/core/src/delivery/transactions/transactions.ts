@@ -1,28 +1,28 @@
-import { backoffMs } from "../backoff.ts";
-import { fixedPatience } from "../checkpoints/patience.ts";
+import { backoffMs } from "../../backoff.ts";
+import { fixedPatience } from "../../checkpoints/patience.ts";
 import {
   checkpointAt,
   positionOf,
   type Checkpoint,
   type Position,
-} from "../checkpoints/position.ts";
-import { StoreCalls } from "../checkpoints/store-calls.ts";
-import type { TransactionalWrite } from "../checkpoints/transactional-store.ts";
-import { isAtOrBeyond } from "../checkpoints/write-outcome.ts";
-import { KcError, LeaseLostError, StoreError } from "../errors.ts";
-import type { BatchContext } from "../handler.ts";
-import type { ResolvedTransactions } from "../options/resolve-delivery.ts";
-import type { ConsumerRecord } from "../record.ts";
-import { codeOfError } from "../without-message.ts";
-import { RunAgain } from "./batch.ts";
-import { batches } from "./batches.ts";
+} from "../../checkpoints/position.ts";
+import { StoreCalls } from "../../checkpoints/store-calls.ts";
+import type { TransactionalWrite } from "../../checkpoints/transactional-store.ts";
+import { isAtOrBeyond } from "../../checkpoints/write-outcome.ts";
+import { KcError, LeaseLostError, StoreError } from "../../errors.ts";
+import type { BatchContext } from "../../handler.ts";
+import type { ResolvedTransactions } from "../../options/resolve-delivery.ts";
+import type { ConsumerRecord } from "../../record.ts";
+import { codeOfError } from "../../without-message.ts";
+import { RunAgain } from "../batches/batch.ts";
+import { batches } from "../batches/batches.ts";
 import type {
   DeadLetter,
   DeadLetterQueue,
   LetterSource,
   TransactionalDeadLetters,
-} from "./dead-letter.ts";
-import type { DeliveredShard, OpenDelivery } from "./delivery.ts";
+} from "../letters/dead-letter.ts";
+import type { DeliveredShard, OpenDelivery } from "../delivery.ts";
 import { ownTransaction } from "./own-transaction.ts";
 import { storeTransaction } from "./store-transaction.ts";
 import { TransactionCall } from "./transaction-call.ts";

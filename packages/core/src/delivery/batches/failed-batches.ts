@@ -1,10 +1,10 @@
-import type { ResolvedBatches } from "../options/resolve-delivery.ts";
+import type { ResolvedBatches } from "../../options/resolve-delivery.ts";
 import type { Batch, BatchRecord } from "./batch.ts";
 import { halvesOf } from "./batch-outcome.ts";
-import type { DeadLetterReason } from "./dead-letter.ts";
-import type { DeliveredShard } from "./delivery.ts";
-import { asksForDelay } from "./failure-policy.ts";
-import type { Failures } from "./failures.ts";
+import type { DeadLetterReason } from "../letters/dead-letter.ts";
+import type { DeliveredShard } from "../delivery.ts";
+import { asksForDelay } from "../failure-policy.ts";
+import type { Failures } from "../failures.ts";
 
 /** What becomes of the parts of a failed batch. */
 export interface FailedBatchOutcome {

@@ -1,7 +1,7 @@
-import { CALL_TIMEOUT_MS } from "../checkpoints/store-calls.ts";
-import { unlessAborted } from "../deadline.ts";
-import { StoreError } from "../errors.ts";
-import type { SharedTimer } from "../shared-timer.ts";
+import { CALL_TIMEOUT_MS } from "../../checkpoints/store-calls.ts";
+import { unlessAborted } from "../../deadline.ts";
+import { StoreError } from "../../errors.ts";
+import type { SharedTimer } from "../../shared-timer.ts";
 
 /**
  * How long the store may take for its part of a transaction, from `resume` on: the handler takes its own

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import type { CallOptions } from "../checkpoints/store.ts";
-import type { TransactionalStore } from "../checkpoints/transactional-store.ts";
-import { messageOfError, nameOfError } from "../describe-error.ts";
-import type { ConsumerRecord } from "../record.ts";
-import { codeOfError } from "../without-message.ts";
+import type { CallOptions } from "../../checkpoints/store.ts";
+import type { TransactionalStore } from "../../checkpoints/transactional-store.ts";
+import { messageOfError, nameOfError } from "../../describe-error.ts";
+import type { ConsumerRecord } from "../../record.ts";
+import { codeOfError } from "../../without-message.ts";
 
 /**
  * Why a record was given up:

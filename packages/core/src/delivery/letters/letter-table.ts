@@ -1,5 +1,5 @@
-import type { CallOptions } from "../checkpoints/store.ts";
-import { DeadLetterError } from "../errors.ts";
+import type { CallOptions } from "../../checkpoints/store.ts";
+import { DeadLetterError } from "../../errors.ts";
 import { decodeDeadLetter, encodeDeadLetter } from "./dead-letter-json.ts";
 import { checkListOptions } from "./dead-letter-list.ts";
 import {

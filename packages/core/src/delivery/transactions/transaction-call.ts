@@ -1,6 +1,6 @@
-import { isPromiseLike, type BatchContext } from "../handler.ts";
-import type { DeliveredShard } from "./delivery.ts";
-import { HandlerTimeoutError } from "./handler-calls.ts";
+import { isPromiseLike, type BatchContext } from "../../handler.ts";
+import type { DeliveredShard } from "../delivery.ts";
+import { HandlerTimeoutError } from "../handler-calls.ts";
 
 /**
  * One run of a batch in a transaction: the signal that handler and transaction share, and when the handler

@@ -1,6 +1,6 @@
-import { ConfigError } from "../errors.ts";
-import { checkOptionNames } from "../options/option-names.ts";
-import { checkWholeNumber } from "../options/option-values.ts";
+import { ConfigError } from "../../errors.ts";
+import { checkOptionNames } from "../../options/option-names.ts";
+import { checkWholeNumber } from "../../options/option-values.ts";
 import type { DeadLetterListOptions } from "./dead-letter.ts";
 
 const LIMITS = { least: 1, most: 1000 };

@@ -1,5 +1,5 @@
-import { KcError } from "../errors.ts";
-import { isPromiseLike } from "../handler.ts";
+import { KcError } from "../../errors.ts";
+import { isPromiseLike } from "../../handler.ts";
 import { StoreLimit } from "./store-limit.ts";
 import { checkAnswer, type TransactionsOf } from "./transaction.ts";
 

@@ -1,4 +1,4 @@
-import type { ConsumerRecord } from "../record.ts";
+import type { ConsumerRecord } from "../../record.ts";
 
 /**
  * What a batch handler may answer with; it is Lambda's own. Anything without `batchItemFailures`, or

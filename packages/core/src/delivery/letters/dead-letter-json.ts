@@ -1,4 +1,4 @@
-import { DeadLetterError } from "../errors.ts";
+import { DeadLetterError } from "../../errors.ts";
 import type { DeadLetter, DeadLetterReason } from "./dead-letter.ts";
 
 const REASONS: Readonly<Record<DeadLetterReason, true>> = {

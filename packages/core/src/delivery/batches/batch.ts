@@ -1,6 +1,6 @@
-import type { Checkpoint } from "../checkpoints/position.ts";
-import type { ConsumerRecord } from "../record.ts";
-import { RecordJob } from "./record-job.ts";
+import type { Checkpoint } from "../../checkpoints/position.ts";
+import type { ConsumerRecord } from "../../record.ts";
+import { RecordJob } from "../record-job.ts";
 
 /** A record that is handled in a batch. */
 export class BatchRecord extends RecordJob {

@@ -1,7 +1,7 @@
-import { backoffMs } from "../backoff.ts";
-import type { Clock } from "../clock.ts";
-import type { SharedTimer } from "../shared-timer.ts";
-import type { Telemetry } from "../telemetry/telemetry.ts";
+import { backoffMs } from "../../backoff.ts";
+import type { Clock } from "../../clock.ts";
+import type { SharedTimer } from "../../shared-timer.ts";
+import type { Telemetry } from "../../telemetry/telemetry.ts";
 import type { DeadLetter, DeadLetterQueue } from "./dead-letter.ts";
 
 /** Bounds of the waits between tries. */

@@ -1,15 +1,15 @@
-import type { StoreScope } from "../checkpoints/store.ts";
+import type { StoreScope } from "../../checkpoints/store.ts";
 import type {
   AlreadyDone,
   LeaseLost,
   TransactionalStore,
   TransactionalWrite,
-} from "../checkpoints/transactional-store.ts";
-import { misused } from "../checkpoints/transaction-misuse.ts";
-import { SkipCheckpoint, type BatchContext, type TransactionHandler } from "../handler.ts";
-import type { ConsumerRecord } from "../record.ts";
-import type { DeadLetterQueue, TransactionalDeadLetters } from "./dead-letter.ts";
-import type { DeliveredShard } from "./delivery.ts";
+} from "../../checkpoints/transactional-store.ts";
+import { misused } from "../../checkpoints/transaction-misuse.ts";
+import { SkipCheckpoint, type BatchContext, type TransactionHandler } from "../../handler.ts";
+import type { ConsumerRecord } from "../../record.ts";
+import type { DeadLetterQueue, TransactionalDeadLetters } from "../letters/dead-letter.ts";
+import type { DeliveredShard } from "../delivery.ts";
 
 /** Where transactions go. */
 export interface TransactionPlace {

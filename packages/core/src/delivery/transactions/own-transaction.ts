@@ -2,11 +2,11 @@ import type {
   CheckpointInResult,
   TransactionalStore,
   TransactionalWrite,
-} from "../checkpoints/transactional-store.ts";
-import { misused } from "../checkpoints/transaction-misuse.ts";
-import { isAtOrBeyond } from "../checkpoints/write-outcome.ts";
-import { describeError, KcError, LeaseLostError, StoreError } from "../errors.ts";
-import type { DeliveredShard } from "./delivery.ts";
+} from "../../checkpoints/transactional-store.ts";
+import { misused } from "../../checkpoints/transaction-misuse.ts";
+import { isAtOrBeyond } from "../../checkpoints/write-outcome.ts";
+import { describeError, KcError, LeaseLostError, StoreError } from "../../errors.ts";
+import type { DeliveredShard } from "../delivery.ts";
 import { StoreLimit } from "./store-limit.ts";
 import { checkAnswer, type TransactionPlace, type TransactionsOf } from "./transaction.ts";
 

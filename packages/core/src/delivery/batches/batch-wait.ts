@@ -1,5 +1,5 @@
-import type { Clock } from "../clock.ts";
-import type { SharedTimer } from "../shared-timer.ts";
+import type { Clock } from "../../clock.ts";
+import type { SharedTimer } from "../../shared-timer.ts";
 
 /** `maxWaitMs`: how long the first record of a batch waits for more. */
 export class BatchWait {

@@ -1,5 +1,5 @@
-import { DeadLetterError } from "../errors.ts";
-import { checkOptionNames } from "../options/option-names.ts";
+import { DeadLetterError } from "../../errors.ts";
+import { checkOptionNames } from "../../options/option-names.ts";
 import { checkListOptions } from "./dead-letter-list.ts";
 import type {
   DeadLetter,

@@ -1,25 +1,25 @@
-import { positionOf } from "../checkpoints/position.ts";
-import { isAtOrBeyond } from "../checkpoints/write-outcome.ts";
-import { isPromiseLike, SkipCheckpoint, type BatchHandler } from "../handler.ts";
-import type { ResolvedBatches } from "../options/resolve-delivery.ts";
-import type { Page } from "../reading/shard-reader.ts";
-import type { ConsumerRecord } from "../record.ts";
-import { tracedBatchHandler } from "../telemetry/channels.ts";
+import { positionOf } from "../../checkpoints/position.ts";
+import { isAtOrBeyond } from "../../checkpoints/write-outcome.ts";
+import { isPromiseLike, SkipCheckpoint, type BatchHandler } from "../../handler.ts";
+import type { ResolvedBatches } from "../../options/resolve-delivery.ts";
+import type { Page } from "../../reading/shard-reader.ts";
+import type { ConsumerRecord } from "../../record.ts";
+import { tracedBatchHandler } from "../../telemetry/channels.ts";
 import { Batch, RunAgain, type BatchRecord } from "./batch.ts";
 import { BatchIntake } from "./batch-intake.ts";
 import { BatchItemError, outcomeOf, type BatchOutcome } from "./batch-outcome.ts";
-import type { LetterSource } from "./dead-letter.ts";
-import { decodingOf } from "./decode.ts";
-import type { DeliveredShard, Delivery, DeliveryStatus, OpenDelivery } from "./delivery.ts";
-import { deliveryStatus } from "./delivery-status.ts";
+import type { LetterSource } from "../letters/dead-letter.ts";
+import { decodingOf } from "../decode.ts";
+import type { DeliveredShard, Delivery, DeliveryStatus, OpenDelivery } from "../delivery.ts";
+import { deliveryStatus } from "../delivery-status.ts";
 import { FailedBatches } from "./failed-batches.ts";
-import { Failures } from "./failures.ts";
-import { HandledMetrics } from "./handled-metrics.ts";
-import type { HandlerCall } from "./handler-call.ts";
-import { HandlerCalls } from "./handler-calls.ts";
-import { Pump } from "./pump.ts";
-import { StartGate } from "./start-gate.ts";
-import { Tracker } from "./tracker.ts";
+import { Failures } from "../failures.ts";
+import { HandledMetrics } from "../handled-metrics.ts";
+import type { HandlerCall } from "../handler-call.ts";
+import { HandlerCalls } from "../handler-calls.ts";
+import { Pump } from "../pump.ts";
+import { StartGate } from "../start-gate.ts";
+import { Tracker } from "../tracker.ts";
 
 /** @param source what letters of given-up records have in common */
 export function batches(
