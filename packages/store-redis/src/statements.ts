@@ -138,12 +138,10 @@ return answer(hasRegressed(shard, seen) and 'regressed' or 'read', shard)`,
 );
 
 /**
- * Moves a checkpoint forward, or not. ARGV: as in READ_SHARD; then the write; then its fence; then the
+ * Refuses a write that must not be made. ARGV: as in READ_SHARD; then the write; then its fence; then the
  * removal after which the caller has listed the shard ('' = none): a removed shard's name may be gone.
  */
-export const ADVANCE_SHARD: Script = script(
-  SHARD,
-  `
+const WRITE = `
 local shard = read()
 local seen = {number = ARGV[1], sub = ARGV[2], ended = ARGV[3], ahead = ARGV[4], epoch = ARGV[6]}
 local to = {number = ARGV[7], sub = ARGV[8], ended = ARGV[9], ahead = ARGV[10], whole = ARGV[11]}
@@ -154,6 +152,13 @@ if owner ~= shard.owner or (owner ~= '' and epoch ~= shard.epoch) then
 end
 if shard.gone ~= ARGV[14] and shard.gone ~= '' then return answer('gone', shard) end
 if shard.number ~= '' and not isNumber(shard.number) then return answer('corrupt', shard) end
+`;
+
+/** Moves a checkpoint forward, or not. ARGV: as in WRITE. */
+export const ADVANCE_SHARD: Script = script(
+  SHARD,
+  WRITE,
+  `
 if shard.number ~= '' then
   local order = compare(to, shard)
   if order == 0 then return answer('same', shard) end
@@ -165,24 +170,15 @@ return tell('written', shard)`,
 
 /**
  * Runs a handler's commands and moves the checkpoint, where nothing is stored at `from` or beyond. KEYS from
- * the third on: each command's key. ARGV: as in ADVANCE_SHARD; then `from`, number and sub; then of each
+ * the third on: each command's key. ARGV: as in WRITE; then `from`, number and sub; then of each
  * command its name, the number of its values, and these. The first write is one of ours, which no other
  * needs: where the server takes none (a replica, no memory left), the script ends before a handler's command.
  */
 export const TRANSACT_SHARD: Script = script(
   SHARD,
+  WRITE,
   `
-local shard = read()
-local seen = {number = ARGV[1], sub = ARGV[2], ended = ARGV[3], ahead = ARGV[4], epoch = ARGV[6]}
-local to = {number = ARGV[7], sub = ARGV[8], ended = ARGV[9], ahead = ARGV[10], whole = ARGV[11]}
-local epoch, owner = ARGV[12], ARGV[13]
 local from = {number = ARGV[15], sub = ARGV[16], ended = '', ahead = ''}
-if hasRegressed(shard, seen) then return answer('regressed', shard) end
-if owner ~= shard.owner or (owner ~= '' and epoch ~= shard.epoch) then
-  return answer('lease-lost', shard)
-end
-if shard.gone ~= ARGV[14] and shard.gone ~= '' then return answer('gone', shard) end
-if shard.number ~= '' and not isNumber(shard.number) then return answer('corrupt', shard) end
 if shard.number ~= '' and compare(from, shard) <= 0 then return answer('already-done', shard) end
 redis.call('HINCRBY', KEYS[2], 'epoch', 0)
 local place = 17
