@@ -5,7 +5,7 @@ const MOST_TIMES = 10;
 
 /**
  * How long one call goes on: until it answers, one of the signals aborts, or its time is over,
- * whichever is first. It holds even if what is called heeds no signal.
+ * whichever is first. It holds even if what is called ignores the signal.
  *
  * `stop()` when the call has ended: until then it keeps a timer and a listener on each signal.
  */

@@ -5,11 +5,11 @@ import { cloudWatchDimensions, cloudWatchName } from "./names.ts";
 import type { CloudWatchLike } from "./put-metric-data-sink.ts";
 
 export type CloudWatchCounterOptions = {
-  /** @default "Kinesis/Consumer" */
+  /** The namespace of the metrics. @default "Kinesis/Consumer" */
   readonly namespace?: string;
   /** How often metrics are reported, 1000 or more, in milliseconds. @default 60000 */
   readonly intervalMs?: number;
-  /** On every metric beside its own, 20 at most: a service, an environment. @default none */
+  /** Further dimensions of every metric, at most 20: a service, an environment. @default none */
   readonly dimensions?: Readonly<Record<string, string>>;
   /** True = metrics are split by shard: each metric of each shard is billed. @default false */
   readonly perShard?: boolean;
@@ -17,7 +17,7 @@ export type CloudWatchCounterOptions = {
   | {
       /** Where the embedded metric format is written. It stays yours. @default process.stdout */
       readonly output?: Writable;
-      /** What may wait in the output; beyond it, metrics are dropped. @default 1 MiB */
+      /** The most bytes that wait in the output; beyond them metrics are dropped. @default 1 MiB */
       readonly maxBufferedBytes?: number;
       readonly client?: never;
       readonly timeoutMs?: never;

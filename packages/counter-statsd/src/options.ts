@@ -15,11 +15,11 @@ export interface StatsdClient {
 }
 
 export type StatsdCounterOptions = {
-  /** Stands before every metric's name. @default "kinesis." */
+  /** The beginning of every metric's name. @default "kinesis." */
   readonly prefix?: string;
   /**
-   * `dogstatsd`: attributes are tags, as Datadog's agent, Telegraf and statsd_exporter read them.
-   * `none`: they are parts of the name, for a server that knows no tags. @default "dogstatsd"
+   * `dogstatsd`: attributes become tags, as Datadog's agent, Telegraf and statsd_exporter read them.
+   * `none`: they become parts of the name, for a server without tags. @default "dogstatsd"
    */
   readonly tags?: "dogstatsd" | "none";
   /** False = series are not split by shard: fewer series. @default true */

@@ -23,17 +23,17 @@ export interface S3DeadLetterQueueOptions {
   /** The bucket's name, or the ARN of an access point. */
   readonly bucket: string;
   /**
-   * What every key begins with, at most 300 bytes. Put a `/` at its end to have a folder.
+   * The beginning of every key, at most 300 bytes. With a `/` at its end it is a folder.
    * @default "dead-letters/"
    */
   readonly prefix?: string;
   /**
    * An `S3Client` of the SDK, which stays yours: it is never destroyed here.
-   * @default one of our own, with the Region and the credentials of the environment
+   * @default a client with the Region and the credentials of the environment
    */
   readonly client?: S3ClientLike;
   /**
-   * Added to each PutObject, by the SDK's names: a key of KMS, a storage class.
+   * Members of each PutObject, by the SDK's names: a KMS key, a storage class.
    * @default none: the bucket's own encryption
    */
   readonly put?: PutSettings;

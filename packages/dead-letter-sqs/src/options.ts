@@ -13,7 +13,7 @@ export interface SqsDeadLetterQueueOptions {
   readonly queueUrl: string;
   /**
    * An `SQSClient` of the SDK, which stays yours: it is never destroyed here.
-   * @default one of our own, with the Region and the credentials of the environment
+   * @default a client with the Region and the credentials of the environment
    */
   readonly client?: SqsClientLike;
   /**

@@ -12,25 +12,25 @@ import {
 /** How records are delivered, as for `scan`, and what a consumer is given in its constructor. */
 export interface LambdaOptions<Value = undefined> extends Omit<DeliveryOptions<Value>, "signal"> {
   /**
-   * The name under which letters are kept, the same as the consumer's. Needed with a dead-letter queue.
+   * The name under which letters are kept, the same as the consumer's. Required with a dead-letter queue.
    * @default "default"
    */
   readonly application?: string;
   /**
-   * Are the user records of KPL aggregates delivered one by one? true = "all": an event does not say
-   * which hash keys are its shard's. @default true
+   * Delivers the user records of KPL aggregates one by one. `true` means "all", because an event does not
+   * name the hash keys of its shard; `false` delivers an aggregate as one record. @default true
    */
   readonly deaggregate?: Deaggregate;
   /**
-   * When less of the function's time is left, in milliseconds, no further record is started; handlers
-   * have the first half of it to return. At most half of the time that an invocation has. @default 5000
+   * No further record is started once less than this is left of the function's time, in milliseconds. Handlers
+   * have the first half of it to return. At most half of an invocation's time. @default 5000
    */
   readonly drainTimeoutMs?: number;
-  /** @default none */
+  /** Where metrics go. @default none */
   readonly counter?: Counter;
-  /** @default `console`, for warnings and errors */
+  /** Where log lines go. @default `console`, for warnings and errors */
   readonly logger?: Logger;
-  /** @default the machine's clock */
+  /** The source of time and timers, for tests. @default the machine's clock */
   readonly clock?: Clock;
   /** Numbers in [0, 1), for jitter. @default Math.random */
   readonly random?: () => number;

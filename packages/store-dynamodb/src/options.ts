@@ -13,12 +13,12 @@ export interface DynamoDBStoreOptions {
   readonly table: string;
   /**
    * A `DynamoDBClient` of the SDK, which stays yours: it is never destroyed here.
-   * @default one of our own, with the Region and the credentials of the environment
+   * @default a client with the Region and the credentials of the environment
    */
   readonly client?: DynamoDBClientLike;
   /**
-   * The partition key under which everything is kept, instead of the one that the Go library uses
-   * too. 1 to 2048 bytes. Applications must not share one: the second is refused.
+   * The partition key of all items, 1 to 2048 bytes, in place of the one that the Go library uses. Applications
+   * must not share one: the second application is refused.
    * @default `{application}-{streamName}`
    */
   readonly namespace?: string;

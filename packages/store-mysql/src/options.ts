@@ -5,16 +5,16 @@ import type { MysqlCallbackPool, MysqlPool } from "./database.ts";
 
 export type MysqlStoreOptions = {
   /**
-   * The table of the checkpoints, 1 to 51 characters: one of the Go library's, or one that `setup()`
-   * makes. Its companions have its name with `_leases`, `_applications`, `_workers`, `_revisions`.
+   * The table of checkpoints, 1 to 51 characters: one of the Go library's, or one that `setup()` creates. Four
+   * more tables have its name with `_leases`, `_applications`, `_workers`, `_revisions`.
    * @default "kinesis_consumer"
    */
   readonly table?: string;
   /** The database in which the tables are. @default the connection's own */
   readonly database?: string;
   /**
-   * Under which name the rows stand, 1 to 384 characters. One namespace belongs to one application
-   * on one stream. @default `{application}-{stream}`, as in the Go library
+   * The key of this application's rows, 1 to 384 characters. A namespace belongs to one application on one
+   * stream. @default `{application}-{stream}`, as in the Go library
    */
   readonly namespace?: string;
   /**
@@ -23,9 +23,9 @@ export type MysqlStoreOptions = {
    */
   readonly timeoutMs?: number;
   /**
-   * How many transactions of `scanTransaction` go on at once, 1 to 1000; the others wait for their turn. Each
-   * holds a connection: of its own to the database that `connection` names, or of the `pool`, which needs
-   * two more for the store's calls. @default 10, or two fewer than the pool's `connectionLimit`
+   * How many transactions of `scanTransaction` run at once, 1 to 1000; the others wait. Each holds a
+   * connection: of the store's second pool with `connection`, or of your `pool`, which needs two more for the
+   * store's calls. @default 10, or two fewer than the pool's `connectionLimit`
    */
   readonly maxTransactions?: number;
 } & (
@@ -37,9 +37,9 @@ export type MysqlStoreOptions = {
     }
   | {
       /**
-       * `mysql://user:password@host/database`, or mysql2's pool options, for a pool of the store's
-       * own: two connections unless `connectionLimit` says otherwise. Transactions of handlers have
-       * another one.
+       * `mysql://user:password@host/database`, or pool options of mysql2. The store creates a pool of two
+       * connections, or of `connectionLimit`, for its calls and another pool for the transactions of
+       * handlers, and ends both.
        */
       readonly connection: string | PoolOptions;
       readonly pool?: never;

@@ -2,7 +2,7 @@ import { ConfigError } from "@kc/core";
 import { checkMethods, checkOptionNames, checkWholeNumber } from "@kc/core/adapter";
 import type { PostgresPool } from "./client.ts";
 
-/** A connection string, or what `pg` takes to make a connection; other options of `pg` pass too. */
+/** A connection string, or connection options of `pg`; its other options are passed on. */
 export type PostgresConnection =
   | string
   | {
@@ -16,10 +16,11 @@ export type PostgresConnection =
       readonly [option: string]: unknown;
     };
 
+/** Options of a `PostgresStore`: either `pool` or `connection` is required. */
 export type PostgresStoreOptions = {
   /**
-   * The table of checkpoints, the Go library's too: 1 to 50 bytes of letters, digits, `_`, `$`, `-`.
-   * Always quoted, so case counts. Four tables beside it have its name with `_applications`,
+   * The table of checkpoints, which the Go library may share: 1 to 50 bytes of letters, digits, `_`, `$`, `-`.
+   * It is always quoted, so case matters. Four more tables have its name with `_applications`,
    * `_leases`, `_workers` and `_revisions`. @default "kinesis_consumer"
    */
   readonly table?: string;
@@ -36,9 +37,9 @@ export type PostgresStoreOptions = {
    */
   readonly timeoutMs?: number;
   /**
-   * How many transactions of `scanTransaction` go on at once, 1 to 1000; the others wait for their turn. Each
-   * holds a connection: of its own to the database that `connection` names, or of the `pool`, which needs
-   * two more for the store's calls. @default 10, or two fewer than the pool's `max`
+   * How many transactions of `scanTransaction` run at once, 1 to 1000; the others wait. Each holds a
+   * connection: of the store's second pool with `connection`, or of your `pool`, which needs two more for the
+   * store's calls. @default 10, or two fewer than the pool's `max`
    */
   readonly maxTransactions?: number;
   /**
@@ -47,9 +48,9 @@ export type PostgresStoreOptions = {
    */
   readonly transactionIdleMs?: number;
   /**
-   * Where a connection for LISTEN leads, to be made when a group watches, and kept: to the same
-   * database, and past any PgBouncer in transaction mode. Workers then hear of each other at once;
-   * without it they look at each heartbeat. @default none: the store has no `watch`
+   * A connection for LISTEN, opened when a group watches and kept open. It must lead to the same database, and
+   * not through a PgBouncer in transaction mode. With it workers learn of changes at once; without it, at
+   * each heartbeat. @default none: the store has no `watch`
    */
   readonly listenConnection?: PostgresConnection;
 } & (
@@ -59,8 +60,10 @@ export type PostgresStoreOptions = {
       readonly connection?: never;
     }
   | {
-      /** Where the database is. The store makes a pool of two connections for its calls,
-       * and one for the transactions of handlers, and ends both. */
+      /**
+       * The database. The store creates a pool of two connections for its calls and another pool for the
+       * transactions of handlers, and ends both.
+       */
       readonly connection: PostgresConnection;
       readonly pool?: never;
     }
@@ -94,7 +97,7 @@ const OPTION_NAMES = [
 const TIMEOUT = { least: 100, most: 600_000 };
 const TRANSACTIONS = { least: 1, most: 1000 };
 const IDLE = { least: 1000, most: 3_600_000 };
-/** Postgres cuts longer names off without a word. */
+/** Postgres truncates longer names and reports nothing. */
 const MAX_NAME_BYTES = 63;
 const LONGEST_SUFFIX = "_applications";
 const NAME = /^[\p{L}_][\p{L}\p{M}\p{N}_$-]*$/u;

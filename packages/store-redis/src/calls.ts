@@ -94,7 +94,7 @@ export class Calls {
     }
   }
 
-  /** @param hinted "1" = other workers are told to look now */
+  /** @param hinted "1" = the other workers get a hint to look now */
   async raiseRevision(
     memory: Memory,
     hinted: "" | "1",

@@ -3,7 +3,7 @@ import { checkBoolean, checkMethods, checkOptionNames, checkWholeNumber } from "
 import type { RedisClient } from "./client.ts";
 import { hashTag } from "./keys.ts";
 
-/** A URL, or what `ioredis` takes to make a connection; other options of `ioredis` pass too. */
+/** A URL, or connection options of `ioredis`; its other options are passed on. */
 export type RedisConnection =
   | string
   | {
@@ -18,10 +18,11 @@ export type RedisConnection =
       readonly [option: string]: unknown;
     };
 
+/** Options of a `RedisStore`: either `client` or `connection` is required. */
 export type RedisStoreOptions = {
   /**
-   * Stands before every key. Go's library has none: with a prefix its checkpoints are not found. One
-   * with a hash tag, `{kc}:`, brings all keys into one slot of a cluster. @default ""
+   * The beginning of every key. The Go library has none: with a prefix its checkpoints are not found. A prefix
+   * with a hash tag, such as `{kc}:`, puts all keys into one slot of a cluster. @default ""
    */
   readonly keyPrefix?: string;
   /**
@@ -30,9 +31,9 @@ export type RedisStoreOptions = {
    */
   readonly timeoutMs?: number;
   /**
-   * Whether checkpoints that Go's library wrote are looked for, by SCAN, when an application is read
-   * for the first time, after Go has written again, and where all known shards have ended. `false`
-   * for who never ran Go on this database and does not want, or may not, SCAN it. @default true
+   * Searches for checkpoints of the Go library by SCAN: when an application is read for the first time, after
+   * Go has written again, and when all known shards have ended. Set it to `false` if the Go library never ran
+   * on this database, or if SCAN is not permitted. @default true
    */
   readonly searchForGo?: boolean;
 } & (
@@ -43,8 +44,8 @@ export type RedisStoreOptions = {
     }
   | {
       /**
-       * Where one server, or its sentinels, are: `redis://…`, `rediss://…` or options. The store
-       * makes one connection, and closes it.
+       * One server, or its sentinels: `redis://…`, `rediss://…` or options. The store opens one connection,
+       * and closes it.
        */
       readonly connection: RedisConnection;
       readonly client?: never;

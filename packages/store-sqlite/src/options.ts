@@ -2,6 +2,7 @@ import { ConfigError } from "@kc/core";
 import { checkBoolean, checkMethods, checkOptionNames, checkWholeNumber } from "@kc/core/adapter";
 import type { SqliteDatabase } from "./database.ts";
 
+/** Options of a `SqliteStore`: either `path` or `database` is required. */
 export type SqliteStoreOptions<Database extends SqliteDatabase = SqliteDatabase> = {
   /**
    * How long a call waits for another process's lock, in milliseconds, 0 to 600,000. Then it
@@ -10,9 +11,9 @@ export type SqliteStoreOptions<Database extends SqliteDatabase = SqliteDatabase>
   readonly busyTimeoutMs?: number;
 } & (
   | {
-      /** The database file. Made if it is absent; its directory is not. */
+      /** The database file. It is created if it does not exist; its directory is not. */
       readonly path: string;
-      /** Refuse a path where no file is, as when its volume is not mounted. @default false */
+      /** Refuses a path without a file, for instance if its volume is not mounted. @default false */
       readonly mustExist?: boolean;
       readonly database?: never;
     }

@@ -73,5 +73,5 @@ export function singleResult(
 ): SetCheckpointResult {
   if (result?.outcome === "failed") throw result.error;
   if (result !== undefined && result.outcome !== "lease-lost") return result;
-  throw new LeaseLostError(shardId, "the fence is not the one that stands in the store");
+  throw new LeaseLostError(shardId, "the fence is not the one in the store");
 }

@@ -7,8 +7,8 @@ import type { Shard } from "../kinesis/shard.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 
 /**
- * Decides which shards this process reads, and when. It grants a shard by calling `host.read`, and
- * takes it back by aborting the assignment's `handOff` or `lost` signal. A group must
+ * Decides which shards this process reads, and when. It grants a shard by a call of `host.read`, and takes it
+ * back by aborting the assignment's `handOff` or `lost` signal. A group must
  * - grant a shard only when every parent has ended, or is gone by a complete listing that names the
  *   shard itself and is not read by anybody any more;
  * - never grant a shard that it has granted and not yet seen settled;
@@ -127,7 +127,7 @@ export interface ShardAssignment {
    * is acknowledged or the shard is taken back. Default: for ever.
    */
   readonly remainingMs?: () => number;
-  /** Aborts when the shard is to be given up in peace; its reason is a `HandOff`. */
+  /** Aborts when the shard is to be handed over, with its records in hand finished first. Its reason is a `HandOff`. */
   readonly handOff?: AbortSignal;
   /**
    * Aborts when another worker may own the shard already, also during a hand-off: it is stopped at

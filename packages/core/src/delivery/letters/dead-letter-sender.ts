@@ -99,7 +99,7 @@ export class DeadLetterSender {
     return beyond < 0 ? this.#waiting.length : beyond;
   }
 
-  /** One call. @throws what it rejects with, or why it was given up, whether it heeds its signal or not */
+  /** One call. @throws what it rejects with, or why it was given up, whether it follows its signal or not */
   async #try(letters: readonly DeadLetter[]): Promise<void> {
     const { queue, stop, abandon, lastTryMs, timer } = this.#options;
     const given = new AbortController();

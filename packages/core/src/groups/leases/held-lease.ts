@@ -66,7 +66,7 @@ export class HeldLease implements AcquiredLease {
     return this.#state.kind === "settled";
   }
 
-  /** Takes it back in peace. `deadlineMs` = how long the record in hand may take, in milliseconds. */
+  /** Asks its reader to hand it over. `deadlineMs` = how long the record in hand may take, in milliseconds. */
   handOver(deadlineMs: number): void {
     if (this.#state.kind !== "reading") return;
     this.#state = { kind: "handing-over" };
