@@ -4,21 +4,21 @@ import { serviceError, type ServiceErrorName } from "./errors.ts";
 
 /** Which calls a fault befalls. */
 export interface FaultTarget {
-  /** Default: every operation. */
+  /** @default every operation */
   readonly operation?: OperationName;
-  /** The first call to fail: 1 is the next one that matches. Default 1. */
+  /** The first call to fail: 1 is the next one that matches. @default 1 */
   readonly call?: number;
-  /** How many matching calls in a row; `Infinity` for all. Default 1, with a `chance` Infinity. */
+  /** How many matching calls in a row; `Infinity` for all. @default 1, with a `chance` Infinity */
   readonly times?: number;
-  /** The part of those calls that fails, above 0 and up to 1, by the option `random`. Default 1. */
+  /** The part of those calls that fails, above 0 and up to 1, by the option `random`. @default 1 */
   readonly chance?: number;
-  /** Only calls with such an input count and fail. Default: all. */
+  /** Only calls with such an input count and fail. @default all */
   readonly where?: (input: Readonly<Record<string, unknown>>) => boolean;
 }
 
 /** Which calls get another reply than the operation's, or none. */
 export interface ReplyFaultTarget extends FaultTarget {
-  /** The operation is carried out all the same: only its reply is lost. Default `false`. */
+  /** The operation is carried out all the same: only its reply is lost. @default false */
   readonly takesEffect?: boolean;
 }
 

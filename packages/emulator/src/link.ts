@@ -11,15 +11,15 @@ const MAX_LATENCY_MS = 2 ** 31 - 1;
 export interface LinkOptions {
   /**
    * How long a call takes, in milliseconds, or a function of the call that says so: half of it
-   * before the operation is carried out, half after. Default 0.
+   * before the operation is carried out, half after. @default 0
    */
   readonly latency?: number | ((call: Call) => number);
   /**
    * Bytes a second that replies bring, all those under way together. A `FakeKinesis` counts data
-   * and partition keys of records, the server counts bodies. Default: no limit.
+   * and partition keys of records, the server counts bodies. @default no limit
    */
   readonly bandwidth?: number;
-  /** In [0, 1): decides faults with a `chance`. Default `Math.random`. */
+  /** In [0, 1): decides faults with a `chance`. @default Math.random */
   readonly random?: () => number;
 }
 

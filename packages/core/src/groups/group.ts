@@ -116,15 +116,15 @@ export interface ShardAssignment {
    */
   readonly hashKeyRange: () => HashKeyRange | undefined;
   /**
-   * The number with which the shard's records begin; undefined = not known yet. Default: what the last
-   * listing of this process says. Where another worker lists the shards, this one may have none.
+   * The number with which the shard's records begin; undefined = not known yet. Where another worker lists the
+   * shards, the listings of this one may not have it. @default what the last listing of this process says
    */
   readonly firstNumber?: () => string | undefined;
   /** Present when a lease is behind it: every checkpoint carries it, and the handler sees it. */
   readonly fence?: Fence;
   /**
    * Milliseconds left in which new records may start; 0 or less freezes the shard until a heartbeat
-   * is acknowledged or the shard is taken back. Default: for ever.
+   * is acknowledged or the shard is taken back. @default for ever
    */
   readonly remainingMs?: () => number;
   /** Aborts when the shard is to be handed over, with its records in hand finished first. Its reason is a `HandOff`. */

@@ -7,32 +7,32 @@ import { Streams } from "./streams.ts";
 
 /** What the emulated service is like. */
 export interface ModelOptions {
-  /** Default: the machine's own clock. */
+  /** @default the machine's own clock */
   readonly clock?: Clock;
-  /** Streams that exist, ACTIVE, from the start: their names and shard counts. Default none. */
+  /** Streams that exist, ACTIVE, from the start: their names and shard counts. @default none */
   readonly streams?: Readonly<Record<string, number>>;
-  /** The Region in the streams' ARNs. Default `us-east-1`. */
+  /** The Region in the streams' ARNs. @default "us-east-1" */
   readonly region?: string;
-  /** The account in the streams' ARNs, 12 digits. Default `000000000000`. */
+  /** The account in the streams' ARNs, 12 digits. @default "000000000000" */
   readonly account?: string;
-  /** Which of the service's quotas are enforced. Default `true`: all of them. */
+  /** Which of the service's quotas are enforced. @default true: all of them */
   readonly quotas?: boolean | Quotas;
-  /** How long CREATING, UPDATING and DELETING last, in milliseconds. Default 0: no such states. */
+  /** How long CREATING, UPDATING and DELETING last, in milliseconds. @default 0: no such states */
   readonly transitionMs?: number;
   /**
    * How long listings go on showing shards as they were before a reshard, in milliseconds. GetRecords
-   * names the children at once. Default 0.
+   * names the children at once. @default 0
    */
   readonly listingLagMs?: number;
-  /** At most so many records in a GetRecords reply. Default 10,000. */
+  /** At most so many records in a GetRecords reply. @default 10,000 */
   readonly maxRecordsPerPage?: number;
-  /** So many empty pages come before each page of records. Default 0. */
+  /** So many empty pages come before each page of records. @default 0 */
   readonly emptyPagesWhileBehind?: number;
-  /** Leaves ChildShards out at a shard's end, as some emulators do. Default `false`. */
+  /** Leaves ChildShards out at a shard's end, as some emulators do. @default false */
   readonly omitChildShards?: boolean;
   /**
    * An iterator at or after a sequence number whose record was trimmed: `resume` at the horizon,
-   * or `reject` it with InvalidArgumentException. Both were seen. Default `resume`.
+   * or `reject` it with InvalidArgumentException. Both were seen. @default "resume"
    */
   readonly trimmedSequenceNumbers?: "resume" | "reject";
 }

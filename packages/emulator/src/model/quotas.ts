@@ -4,11 +4,11 @@ const MIB = 1024 * 1024;
 
 /** Which of the service's quotas are enforced. */
 export interface Quotas {
-  /** 5 GetRecords a second, 2 MiB a second, 5 GetShardIterator a second. Default true. */
+  /** 5 GetRecords a second, 2 MiB a second, 5 GetShardIterator a second. @default true */
   readonly reads?: boolean;
-  /** 1,000 records a second and 1 MiB a second. Default true. */
+  /** 1,000 records a second and 1 MiB a second. @default true */
   readonly writes?: boolean;
-  /** How often each operation on streams, tags, policies … may be called. Default true. */
+  /** How often each operation on streams, tags, policies … may be called. @default true */
   readonly controlPlane?: boolean;
 }
 

@@ -17,18 +17,19 @@ import {
 } from "./sdk-handlers.ts";
 import { limitTime } from "./time-limit.ts";
 
+/** Options of a `KinesisHttpHandler`. */
 export interface KinesisHttpHandlerOptions {
-  /** Connections to one endpoint, 1 to 10,000; further requests wait. Default 50. */
+  /** The most connections to one endpoint, 1 to 10,000; further requests wait. @default 50 */
   readonly maxSockets?: number;
-  /** For a connection, TLS included, in milliseconds; 0 = without limit. Default 5000. */
+  /** How long a connection may take to open, TLS included, in milliseconds; 0 = no limit. @default 5000 */
   readonly connectionTimeout?: number;
-  /** For a request and its whole reply, in milliseconds; 0 = without limit. Default 0. */
+  /** How long a request and its whole reply may take, in milliseconds; 0 = no limit. @default 0 */
   readonly requestTimeout?: number;
-  /** For `tls.connect`: `ca`, `cert`, `key`, `rejectUnauthorized` and others. */
+  /** Options of `tls.connect`: `ca`, `cert`, `key`, `rejectUnauthorized` and others. @default none */
   readonly tls?: ConnectionOptions;
   /**
-   * The URL of an HTTP proxy; false = none. Default: as HTTPS_PROXY, HTTP_PROXY and NO_PROXY say.
-   * Requests through a proxy are sent by the SDK's own handler.
+   * The URL of an HTTP proxy; false = none. Requests through a proxy are sent by the SDK's own handler.
+   * @default as HTTPS_PROXY, HTTP_PROXY and NO_PROXY say
    */
   readonly proxy?: string | false;
 }
