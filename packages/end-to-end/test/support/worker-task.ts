@@ -3,6 +3,9 @@ import type { StoreAddress } from "./stores.ts";
 /** How long a worker may be silent, in milliseconds. */
 export const LEASE_MS = 3000;
 
+/** How often a worker flushes, in milliseconds. */
+export const FLUSH_MS = 250;
+
 /** Of records that may fail: so many attempts, of which this share fails. */
 export const MAX_ATTEMPTS = 2;
 export const FAILING = 0.02;

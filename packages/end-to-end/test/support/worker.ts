@@ -8,7 +8,7 @@ import { KinesisClient } from "@aws-sdk/client-kinesis";
 import { Consumer, LeaseGroup, type Handler } from "@kc/core";
 import { silentLogger } from "./silent-logger.ts";
 import { openStore } from "./stores.ts";
-import { FAILING, LEASE_MS, MAX_ATTEMPTS, type WorkerTask } from "./worker-task.ts";
+import { FAILING, FLUSH_MS, LEASE_MS, MAX_ATTEMPTS, type WorkerTask } from "./worker-task.ts";
 
 const {
   workerId,
@@ -55,7 +55,7 @@ await new Consumer({
   start: "TRIM_HORIZON",
   immediateRescan: true,
   maxRecords: 500,
-  flushIntervalMs: 500,
+  flushIntervalMs: FLUSH_MS,
 }).scan(handler, {
   signal: stop.signal,
   ...(concurrency === undefined
