@@ -30,7 +30,7 @@ export function expectStoreError(
  * are tried again until the deadline, and the last one is then thrown.
  */
 export async function onceRecovered<Answer>(call: () => Promise<Answer>): Promise<Answer> {
-  const deadline = performance.now() + 10_000;
+  const deadline = performance.now() + 30_000;
   for (;;) {
     try {
       return await call();

@@ -784,11 +784,11 @@ test("through a proxy, requests beyond the limit wait, and none is forgotten whe
 
 test("a proxy that does not answer keeps no connection", async () => {
   const silent = await Peer.of(() => {});
-  const options = { proxy: `http://${HOST}:${silent.port}`, connectionTimeout: 50 };
-  for (const protocol of ["http:", "https:"]) {
-    const failure = await failureOf(send(handlerOf(options), silent, { protocol }));
-    expect(failure.name).toBe("TimeoutError");
-  }
+  const options = { proxy: `http://${HOST}:${silent.port}`, connectionTimeout: 500 };
+  const failures = ["http:", "https:"].map((protocol) =>
+    failureOf(send(handlerOf(options), silent, { protocol })),
+  );
+  for (const { name } of await Promise.all(failures)) expect(name).toBe("TimeoutError");
   await until(() => silent.sockets.every(({ destroyed }) => destroyed));
   expect(silent.requests).toHaveLength(2);
 });

@@ -13,6 +13,8 @@ import { directiveOf } from "./support/emf-schema.ts";
 import { Lines } from "./support/lines.ts";
 
 const DIMENSIONS = { Stream: "orders", Application: "billing" };
+/** Long enough for a busy machine's answer, short enough to wait for it. */
+const timeoutMs = 1000;
 const WHERE = { stream: "orders", application: "billing" };
 const SHARD = { ...WHERE, shardId: "shardId-000000000000" };
 
@@ -284,7 +286,7 @@ test("refused metrics are counted, and the next interval's are sent", async () =
 
 test("a call that hangs ends after its time, and what comes meanwhile waits for the next", async () => {
   await using cloudWatch = await startCloudWatch();
-  await using counter = new CloudWatchCounter({ client: cloudWatch.client, timeoutMs: 100 });
+  await using counter = new CloudWatchCounter({ client: cloudWatch.client, timeoutMs });
   cloudWatch.answers = "hangs";
   counter.add("records", 1, WHERE);
   const hanging = counter.flush();
@@ -315,7 +317,7 @@ test("credentials that never come cost an interval, not the counter", async () =
       putMetricData: (input, options) =>
         (isAway ? hanging : cloudWatch.client).putMetricData(input, options),
     },
-    timeoutMs: 50,
+    timeoutMs,
   });
   counter.add("records", 1, WHERE);
   await counter.flush();

@@ -162,7 +162,7 @@ async function tell(address: StoreAddress, story: Story = {}): Promise<void> {
     await fleet.untilReady();
     await after(FLUSH_MS);
   }
-  const deadline = performance.now() + 60_000;
+  const deadline = performance.now() + 120_000;
   while (!(await fleet.isThrough(put)) && performance.now() < deadline) await after(250);
   await fleet.stop();
 

@@ -326,7 +326,7 @@ describe.each(SERVERS)("leases on $name", ({ address }) => {
 
   it("whose change was not followed by its revision get it from the next heartbeat", async () => {
     const { pool, watch } = await watched(ownPool({ ...database.options, connectionLimit: 1 }));
-    const cut = openStore({ pool, timeoutMs: 500 });
+    const cut = openStore({ pool, timeoutMs: 1500 });
     await cut.joinWorker(SCOPE, WORKER);
     await cut.putShards(SCOPE, rowsOf([SHARD]));
     const { revision } = await store.listWorkers(SCOPE);

@@ -6,7 +6,7 @@ import { at, CLOSED, DENIED, failure, open, role, SCHEMA, UNAVAILABLE } from "./
 import { eventually } from "./support/poll.ts";
 
 test("a pool whose connections are all in use: passing, and the one that comes late goes back", async () => {
-  const { store, pool } = await open(inject("postgres"), { timeoutMs: 200 });
+  const { store, pool } = await open(inject("postgres"), { timeoutMs: 1000 });
   // Its owner lets callers wait for ever.
   pool.options.connectionTimeoutMillis = 0;
   const taken = await pool.connect();

@@ -135,7 +135,7 @@ test("a connection that takes no writes by its session's setting is not used aga
 });
 
 test("a handler's own error is its failure, though a statement that it did not await goes on for longer than a call may", async () => {
-  const { store } = await opened({ timeoutMs: 100 });
+  const { store } = await opened({ timeoutMs: 1000 });
   const error = new Error("a record that cannot be handled");
   const answer = store.transact(SCOPE, upTo(3), (tx) => {
     tx.query("SELECT pg_sleep(60)").catch(() => undefined);

@@ -188,7 +188,7 @@ it("a reset moves the revision, forced or not", async () => {
 it("a revision that could not follow a change follows with the next heartbeat", async () => {
   const proxy = await startProxy(inject("redis"));
   onTestFinished(() => proxy.close());
-  const store = openStore({ connection: `redis://${proxy.host}:${proxy.port}`, timeoutMs: 500 });
+  const store = openStore({ connection: `redis://${proxy.host}:${proxy.port}`, timeoutMs: 2000 });
   const direct = openStore({ client });
   await store.joinWorker(scope, worker);
   await store.putShards(scope, [{ shardId: SHARD, lineage: "{}" }]);

@@ -29,7 +29,7 @@ export async function startServer(): Promise<TestServer> {
     lines,
     samples: () => lines.map(sampleOf),
     until: async (text) => {
-      const deadline = performance.now() + 10_000;
+      const deadline = performance.now() + 30_000;
       while (!lines.some((line) => line.includes(text))) {
         if (performance.now() > deadline) throw new Error(`no ${text} among ${lines.join("; ")}`);
         await after(1);

@@ -30,7 +30,7 @@ async function emulator(config: KinesisClientConfig): Promise<Target> {
 async function kinesalite(): Promise<Target> {
   const server = await startKinesalite();
   // One of its bugs is that it never replies.
-  const requestHandler = new NodeHttpHandler({ requestTimeout: 1000, throwOnRequestTimeout: true });
+  const requestHandler = new NodeHttpHandler({ requestTimeout: 3000, throwOnRequestTimeout: true });
   return target(server.url, { requestHandler }, async () => server[Symbol.asyncDispose]());
 }
 

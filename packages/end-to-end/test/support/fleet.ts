@@ -13,8 +13,8 @@ import { LEASE_MS, type WorkerTask } from "./worker-task.ts";
 
 const SCOPE: StoreScope = { application: "billing", streamName: "orders" };
 /** A lease, and what a busy machine may need beyond it to look, to evict and to claim. */
-const TAKEN_OVER_WITHIN_MS = LEASE_MS + 10_000;
-const HANGS_AFTER_MS = 30_000;
+const TAKEN_OVER_WITHIN_MS = LEASE_MS + 30_000;
+const HANGS_AFTER_MS = 60_000;
 
 interface Worker {
   readonly id: string;

@@ -4,7 +4,7 @@ import { failure } from "./redis.ts";
 /** Tries again until it is no passing failure: what the consumer's checkpointer does. */
 export async function recovered<Answer>(
   call: () => Promise<Answer>,
-  withinMs = 10_000,
+  withinMs = 30_000,
 ): Promise<Answer> {
   const deadline = performance.now() + withinMs;
   for (;;) {
