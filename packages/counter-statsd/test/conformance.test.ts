@@ -3,6 +3,12 @@ import { StatsdCounter } from "../src/index.ts";
 import { tagValue } from "../src/names.ts";
 import { startServer, type Sample } from "./support/server.ts";
 
+const FILLING = { stream: "-", application: "filling".padEnd(50, ".") };
+
+/** A datagram that is full leaves at once; otherwise it waits for more. */
+function fillDatagram(counter: StatsdCounter): void {
+  for (let n = 0; n < 15; n += 1) counter.set("buffer_bytes", 1, FILLING);
+}
 /** A server that adds up what it hears, as a StatsD server does. */
 async function makeHarness(): Promise<CounterHarness> {
   const server = await startServer();
@@ -17,6 +23,7 @@ async function makeHarness(): Promise<CounterHarness> {
     for (const [index, counter] of counters.entries()) {
       const application = `marker-${reads}-${index}`;
       counter.set("buffer_bytes", 1, { stream: "-", application });
+      fillDatagram(counter);
       await server.until(application);
     }
     const tags = Object.entries(attributes).map(([tag, value]) => `${tag}:${tagValue(value)}`);
