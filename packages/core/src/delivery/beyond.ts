@@ -93,6 +93,8 @@ export class Beyond {
 
   /** @param position the watermark, or one that a transaction is about to move it to */
   #text(position: Position): string | undefined {
+    // Asked once a batch, of as many records as are in hand.
+    if (this.#runs === 0 && this.#resumed === undefined) return undefined;
     const runs = new Runs();
     this.#records.each((sequenceNumber, sub, ends, done) => {
       const at =
