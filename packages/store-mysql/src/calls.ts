@@ -3,11 +3,10 @@ import { namespaceOf } from "@kc/core/adapter";
 import type { Connection, Lane } from "./connection.ts";
 import type { Session } from "./database.ts";
 import { isDuplicate } from "./errors.ts";
-import type { Limits } from "./inspection.ts";
 import { raiseRevision } from "./lease-statements.ts";
 import { look, type Look, type Wanted } from "./look.ts";
 import { checkFit, type Touched } from "./names.ts";
-import { readLimits } from "./schema.ts";
+import { readLimits, type Standing } from "./schema.ts";
 import type { Place, Tables } from "./sql.ts";
 
 /** Shards of one statement: it is to stay short. */
@@ -35,7 +34,7 @@ export class Calls {
   readonly #connection: Connection;
   readonly #namespace: string | undefined;
   /** Undefined until the schema has been seen to be right. */
-  #limits: Limits | undefined;
+  #limits: Standing | undefined;
   /**
    * The namespaces in which a change stands, or may stand, whose revision was not raised yet, each
    * with the last such change. If the call is given up, the next one does it, a heartbeat for instance.
@@ -74,17 +73,17 @@ export class Calls {
     work: (place: Place) => Promise<Answer>,
   ): Promise<Answer> {
     return this.#forgetting(async () => {
-      const read = (session: Session): Promise<Limits> => readLimits(session, this.tables);
+      const read = (session: Session): Promise<Standing> => readLimits(session, this.tables);
       this.#limits ??= await this.#connection.run(read, options);
       return work(this.#placeOf(scope, touched, this.#limits));
     });
   }
 
-  #placeOf(scope: StoreScope, touched: readonly Touched[], limits: Limits): Place {
+  #placeOf(scope: StoreScope, touched: readonly Touched[], limits: Standing): Place {
     const namespace = this.#namespace ?? namespaceOf(scope);
     checkFit(limits, namespace, touched);
-    const { asShardId, hasOthersColumns } = limits;
-    return { tables: this.tables, namespace, asShardId, hasOthersColumns };
+    const { tables, asShardId, hasOthersColumns } = limits;
+    return { tables, namespace, asShardId, hasOthersColumns };
   }
 
   async #forgetting<Answer>(work: () => Promise<Answer>): Promise<Answer> {

@@ -36,13 +36,18 @@ export function readSchema({ names, database }: Tables): string {
   return `SELECT t.table_name AS table_name, t.engine AS engine, c.column_name AS column_name,
       c.column_type AS column_type, c.character_maximum_length AS length,
       c.character_set_name AS character_set, c.collation_name AS collation,
-      c.column_key AS column_key, @@lower_case_table_names AS folds_names
+      c.column_key AS column_key, @@lower_case_table_names AS folds_names, ${schema} AS db
     FROM (SELECT 1 AS one) AS one
     LEFT JOIN information_schema.tables AS t
       ON t.table_schema = ${schema} AND t.table_name IN (${Object.values(names).map(literal).join(", ")})
     LEFT JOIN information_schema.columns AS c
       ON c.table_schema = t.table_schema AND c.table_name = t.table_name
     LIMIT 18446744073709551615`;
+}
+
+/** The database that the tables were looked for in. */
+export function databaseOf(rows: readonly MysqlRow[]): string | undefined {
+  return rows[0]?.["db"] ?? undefined;
 }
 
 export function inspect(rows: readonly MysqlRow[], { names }: Tables): Inspection {

@@ -2,6 +2,7 @@ import { StoreError } from "@kc/core";
 import type { Session } from "./database.ts";
 import { isDuplicateColumn, isLock, isMissingTable, toStoreError } from "./errors.ts";
 import {
+  databaseOf,
   inspect,
   limitsOf,
   readSchema,
@@ -9,7 +10,7 @@ import {
   type Inspection,
   type Limits,
 } from "./inspection.ts";
-import { identifier, type TableName, type Tables } from "./sql.ts";
+import { identifier, tablesOf, type TableName, type Tables } from "./sql.ts";
 
 /**
  * MySQL has no transactions over DDL: a half-done upgrade is possible, and a version's number would
@@ -127,15 +128,23 @@ export async function migrate(session: Session, tables: Tables): Promise<void> {
   await readLimits(session, tables);
 }
 
+/** What the tables can hold, and where they are: a handler may turn its connection to another database. */
+export interface Standing extends Limits {
+  /** With their database. */
+  readonly tables: Tables;
+}
+
 /** @throws StoreError STORE_SCHEMA if something is missing, or is not what it has to be. */
-export async function readLimits(session: Session, tables: Tables): Promise<Limits> {
-  const inspection = inspect(await session.read(readSchema(tables)), tables);
+export async function readLimits(session: Session, tables: Tables): Promise<Standing> {
+  const rows = await session.read(readSchema(tables));
+  const inspection = inspect(rows, tables);
   const unseen = SCHEMA.find(({ table }) => !inspection[table]?.columns.length);
   // The catalogue does not show what one may not use: the server says what it is.
   if (unseen) {
     await session.read(`SELECT 1 FROM ${tables[unseen.table]} LIMIT 0`).catch(unlessMissing);
   }
-  return checkSchema(inspection, tables);
+  const limits = checkSchema(inspection, tables);
+  return { ...limits, tables: tablesOf(tables.names.checkpoints, databaseOf(rows)) };
 }
 
 function unlessMissing(error: unknown): void {

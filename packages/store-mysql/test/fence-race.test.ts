@@ -200,9 +200,9 @@ describe.each(SERVERS)("on $name", ({ address }) => {
       await holder.query("START TRANSACTION");
       await holder.query("SELECT * FROM kinesis_consumer FOR UPDATE");
       const claiming = claimer.acquireLeases(SCOPE, WORKER, [shardId]);
-      await waiting("UPDATE `kinesis_consumer_workers`");
+      await waiting("`kinesis_consumer_workers`");
       const writing = stores[0]!.setCheckpoints(SCOPE, [seven(shardId, OLD)]);
-      await waiting("INSERT INTO `kinesis_consumer` (");
+      await waiting("`kinesis_consumer` (namespace");
       await holder.query("COMMIT");
       expect(await claiming).toMatchObject([{ checkpoint: before }]);
       expect(await writing).toStrictEqual([{ outcome: "lease-lost" }]);

@@ -230,7 +230,7 @@ describe.each(SERVERS)("beside the Go library on $name", ({ address }) => {
 function untilWaiting(database: Database): Promise<void> {
   return until("a write that waits", async () => {
     const state = await database.processes();
-    const write = "INSERT INTO `kinesis_consumer` (";
+    const write = "`kinesis_consumer` (namespace";
     return { done: state.some(({ statement }) => statement.includes(write)), state };
   });
 }

@@ -36,6 +36,9 @@ describe.each(SERVERS)("leases on $name", ({ address }) => {
     await store.setup();
   });
 
+  /** As statements call it. */
+  const tableOf = (suffix: string): string => `\`${database.name}\`.\`kinesis_consumer_${suffix}\``;
+
   /** A transaction of another client that lasts until `ROLLBACK`. */
   async function hold(...statements: readonly string[]) {
     const holder = await database.admin.getConnection();
@@ -249,7 +252,7 @@ describe.each(SERVERS)("leases on $name", ({ address }) => {
       let late = "";
       const gaveUp = new AbortController();
       watch((sql) => {
-        if (!/INSERT INTO `kinesis_consumer_leases`|SET l.lineage/.test(sql)) return "sent";
+        if (!/INSERT INTO \S*`kinesis_consumer_leases`|SET l.lineage/.test(sql)) return "sent";
         late = sql;
         gaveUp.abort();
         return "unsent";
@@ -301,13 +304,13 @@ describe.each(SERVERS)("leases on $name", ({ address }) => {
     await own.joinWorker(SCOPE, worker("gone"));
     await own.putShards(SCOPE, rowsOf([SHARD]));
     const gaveUp = new AbortController();
-    const removal = holdBack("DELETE `kinesis_consumer_workers`");
+    const removal = holdBack(`DELETE ${tableOf("workers")}`);
     const leaving = own.leaveWorker(SCOPE, worker("gone"), gaveUp);
     await removal.reached;
     gaveUp.abort();
     await expect(leaving).rejects.toThrow("aborted");
 
-    const raise = holdBack("INTO `kinesis_consumer_revisions`");
+    const raise = holdBack(`INTO ${tableOf("revisions")}`);
     const beating = own.heartbeat(SCOPE, WORKER);
     await raise.reached;
     const { revision } = await store.listWorkers(SCOPE);
@@ -330,7 +333,7 @@ describe.each(SERVERS)("leases on $name", ({ address }) => {
     await cut.joinWorker(SCOPE, WORKER);
     await cut.putShards(SCOPE, rowsOf([SHARD]));
     const { revision } = await store.listWorkers(SCOPE);
-    watch((sql) => (sql.includes("INTO `kinesis_consumer_revisions`") ? "unsent" : "sent"));
+    watch((sql) => (sql.includes(`INTO ${tableOf("revisions")}`) ? "unsent" : "sent"));
     await expect(cut.acquireLeases(SCOPE, WORKER, [SHARD])).rejects.toMatchObject(UNAVAILABLE);
     expect((await store.listLeases(SCOPE)).leases).toMatchObject([{ owner: "worker#1" }]);
     expect((await store.listWorkers(SCOPE)).revision).toBe(revision);

@@ -80,6 +80,20 @@ describe.each(SERVERS)("transactions on $name", ({ address }) => {
     expect(rows).toEqual([]);
   });
 
+  test("a `USE` that the server does not report leads neither the checkpoint elsewhere nor what comes by that connection", async () => {
+    const { store, effects } = await opened();
+    const other = await opened();
+    const [rows] = await other.admin.query<RowDataPacket[]>("SELECT DATABASE() AS name");
+    await store.transact(SCOPE, upTo(3), async (tx) => {
+      await put(tx, "one");
+      await tx.query("SET SESSION session_track_schema = 0");
+      await tx.query(`USE ${rows[0]!["name"]}`);
+    });
+    expect(await store.getCheckpoint(SCOPE, SHARD)).toEqual(at(3));
+    expect(await other.store.getCheckpoint(SCOPE, SHARD)).toBeUndefined();
+    expect(await effects()).toEqual(["one"]);
+  });
+
   test("a handler that goes on after a deadlock is told so, and nothing of it is stored", async () => {
     const { store, admin, effects } = await opened();
     await admin.query("INSERT INTO effects VALUES ('a'), ('b')");
