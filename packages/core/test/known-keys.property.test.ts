@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { FakeClock } from "@kc/emulator";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { KeyTable } from "../src/kinesis/aggregates/key-table.ts";
 import { KnownKeys } from "../src/kinesis/aggregates/known-keys.ts";
 import { ShardAggregates } from "../src/kinesis/aggregates/shard-aggregates.ts";
 import { ShardKeys } from "../src/kinesis/aggregates/shard-keys.ts";
@@ -29,11 +30,12 @@ test("whatever keys come, each has its own text, and is where its hash says", ()
       for (const each of all) {
         const bytes = Buffer.concat([Buffer.from("<"), each, Buffer.from(">")]);
         const [start, end] = [1, 1 + each.length];
-        const found = known.of(bytes, start, end);
-        keys.judge([found], bytes, [start, end]);
+        const table = new KeyTable(bytes);
+        table.add(start, end);
+        keys.judge(table, known);
         const isHere = createHash("md5").update(each).digest()[0]! < 0x80;
-        if (found.text !== each.toString() || found.isHere !== isHere) {
-          expect.unreachable(`${each.toString("hex")} was taken for ${found.text}`);
+        if (table.text(0) !== each.toString() || table.isHere(0) !== isHere) {
+          expect.unreachable(`${each.toString("hex")} was taken for ${table.text(0)}`);
         }
       }
     }),
@@ -70,17 +72,47 @@ test("keys that a producer chose for their places do not make each other slow: f
   expect(alike.map((text) => of(text).text)).toEqual(alike);
 });
 
-test("many keys are judged together", () => {
+/** A table of these keys, with something between them. */
+function tableOf(all: readonly Uint8Array[], between: number): KeyTable {
+  const gap = Buffer.alloc(between, "-");
+  const table = new KeyTable(Buffer.concat(all.flatMap((each) => [gap, each])));
+  let at = 0;
+  for (const { length } of all) {
+    table.add(at + between, at + between + length);
+    at += between + length;
+  }
+  return table;
+}
+
+test("many keys are judged together, wherever they lie, long or short, known or not", () => {
   const keys = new ShardKeys(HALF);
-  const texts = Array.from({ length: 1000 }, (_, i) => `key-${i}`);
-  const bytes = Buffer.from(texts.join(""));
-  const spans: number[] = [];
-  for (const text of texts) spans.push(spans.at(-1) ?? 0, (spans.at(-1) ?? 0) + text.length);
+  const long = fc.integer({ min: 50, max: 60 }).map((length) => Buffer.alloc(length, length));
+  const texts = fc.array(fc.oneof(key, long), { maxLength: 600, size: "max" });
+  fc.assert(
+    fc.property(texts, fc.constantFrom(0, 2, 300), fc.boolean(), (all, between, isKnown) => {
+      const known = new KnownKeys();
+      if (isKnown) keys.judge(tableOf(all.slice(0, 300), 0), known);
+      const table = tableOf(all, between);
+      keys.judge(table, known);
+      const expected = all.map((each) => createHash("md5").update(each).digest()[0]! < 0x80);
+      expect(all.map((_, i) => table.isHere(i))).toEqual(expected);
+      expect(table.areAllHere).toBe(!expected.includes(false));
+      expect(all.map((_, i) => table.text(i))).toEqual(all.map((each) => each.toString()));
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test("where the first keys are not known the others are not kept, and where one of them is, all are", () => {
+  const keys = new ShardKeys(HALF);
   const known = new KnownKeys();
-  const all = texts.map((_, i) => known.of(bytes, spans[2 * i]!, spans[2 * i + 1]!));
-  keys.judge(all, bytes, spans);
-  const first = texts.map((text) => createHash("md5").update(text).digest()[0]!);
-  expect(all.map(({ isHere }) => isHere)).toEqual(first.map((byte) => byte < 0x80));
+  const all = Array.from({ length: 20 }, (_, i) => Buffer.from(`customer-${i}`));
+  const areKnown = (): number =>
+    all.filter((each) => known.of(each, 0, each.length).isHere !== undefined).length;
+  keys.judge(tableOf(all, 2), known);
+  const first = areKnown();
+  keys.judge(tableOf(all, 2), known);
+  expect([first, areKnown()]).toEqual([8, 20]);
 });
 
 test("what is known of keys does not outlive the shard's range that it was known by", () => {

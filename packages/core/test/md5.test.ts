@@ -3,8 +3,9 @@ import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { lanesInJavaScript, lanesInWebAssembly, openLanes } from "../src/kinesis/md5/lanes.ts";
 import { Md5, MOST_MESSAGES } from "../src/kinesis/md5/md5.ts";
+import { MOST_SHORT_BYTES, ShortMd5 } from "../src/kinesis/md5/short-md5.ts";
 
-const hex = (md5: Md5, index: number): string =>
+const hex = (md5: Md5 | ShortMd5, index: number): string =>
   [0, 1, 2, 3].map((word) => md5.wordOf(index, word).toString(16).padStart(8, "0")).join("");
 
 const openssl = (bytes: Uint8Array): string => createHash("md5").update(bytes).digest("hex");
@@ -28,6 +29,38 @@ describe.each([
         for (const [i, message] of messages.entries()) {
           expect(hex(md5, i)).toBe(openssl(message.subarray(3, -5)));
         }
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  test("of short messages is that of OpenSSL, however many fit, and whatever lies around them", () => {
+    const short = new ShortMd5(open());
+    const message = fc.tuple(fc.nat(MOST_SHORT_BYTES), fc.oneof(fc.nat(20), fc.nat(3000)));
+    fc.assert(
+      fc.property(fc.array(message, { minLength: 1, maxLength: 300, size: "max" }), (all) => {
+        const bytes = Buffer.from(
+          Array.from({ length: all.flat().reduce((a, b) => a + b, 0) }, (_, at) => at * 7 + 1),
+        );
+        const found: string[] = [];
+        let added = 0;
+        const take = (): void => {
+          short.digest(bytes);
+          for (let i = 0; i < added; i += 1) found.push(hex(short, i));
+          added = 0;
+        };
+        let at = 0;
+        const expected = all.map(([length, before]) => {
+          at += before + length;
+          if (!short.add(at - length, at)) {
+            take();
+            expect(short.add(at - length, at)).toBe(true);
+          }
+          added += 1;
+          return openssl(bytes.subarray(at - length, at));
+        });
+        take();
+        expect(found).toEqual(expected);
       }),
       { numRuns: 30 },
     );

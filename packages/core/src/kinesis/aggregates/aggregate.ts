@@ -1,7 +1,8 @@
 import { markAsUntransferable } from "node:worker_threads";
 import { ConsumerRecord } from "../../record.ts";
 import { DIGEST_BYTES } from "./aggregate-frames.ts";
-import { KnownKeys, type KnownKey } from "./known-keys.ts";
+import { KeyTable } from "./key-table.ts";
+import { KnownKeys } from "./known-keys.ts";
 import { MAGIC_BYTES } from "./magic.ts";
 import { LENGTH_DELIMITED, ProtobufError, ProtobufReader, VARINT } from "./protobuf-reader.ts";
 import type { ShardKeys } from "./shard-keys.ts";
@@ -13,12 +14,11 @@ const RECORD = 3;
 const PARTITION_KEY_INDEX = 1;
 const EXPLICIT_HASH_KEY_INDEX = 2;
 const DATA = 3;
-/** As the first byte of a member has them, with its type. */
+/** A field's number with its type, as the first byte has them. */
+const RECORD_TAG = (RECORD << 3) | LENGTH_DELIMITED;
 const KEY_TAG = (PARTITION_KEY_INDEX << 3) | VARINT;
 const DATA_TAG = (DATA << 3) | LENGTH_DELIMITED;
 
-/** An entry of a table takes two bytes at least, and the user record that it is for takes six. */
-const LEAST_ENTRY_AND_RECORD_BYTES = 8;
 const NOT_THERE = -1;
 const EMPTY = new Uint8Array(0);
 
@@ -47,8 +47,8 @@ export class Aggregate {
   readonly #bytes: Buffer;
   readonly #memory: ArrayBufferLike;
   readonly #reader: ProtobufReader;
-  #partitionKeys: readonly KnownKey[] = [];
-  #hashKeys: readonly KnownKey[] = [];
+  readonly #partitionKeys: KeyTable;
+  readonly #hashKeys: KeyTable;
   #records = 0;
   /** The last user record that is delivered. */
   #last = -1;
@@ -82,6 +82,8 @@ export class Aggregate {
     this.#arrival = source.approximateArrivalTimestamp.getTime();
     this.#memory = buffer;
     this.#bytes = Buffer.from(buffer, byteOffset, byteLength);
+    this.#partitionKeys = new KeyTable(this.#bytes);
+    this.#hashKeys = new KeyTable(this.#bytes);
     this.#reader = new ProtobufReader(this.#bytes, MAGIC_BYTES, byteLength - DIGEST_BYTES);
   }
 
@@ -112,9 +114,8 @@ export class Aggregate {
     return new ConsumerRecord({
       data:
         length === 0 ? EMPTY : new Uint8Array(this.#memory, source.data.byteOffset + start, length),
-      partitionKey: this.#partitionKeys[this.#partitionKey]!.text,
-      explicitHashKey:
-        this.#hashKey === NOT_THERE ? undefined : this.#hashKeys[this.#hashKey]!.text,
+      partitionKey: this.#partitionKeys.text(this.#partitionKey),
+      explicitHashKey: this.#hashKey === NOT_THERE ? undefined : this.#hashKeys.text(this.#hashKey),
       sequenceNumber: source.sequenceNumber,
       subSequenceNumber: this.sub,
       aggregated: true,
@@ -130,39 +131,29 @@ export class Aggregate {
   #check({ keys, known = new KnownKeys(), mayLeaveOut }: AggregateOptions): void {
     const reader = this.#reader;
     const first = reader.at;
-    /** Where the entries of the tables begin and end. */
-    const partitionKeys: number[] = [];
-    const hashKeys: number[] = [];
+    const partitionKeys = this.#partitionKeys;
+    const hashKeys = this.#hashKeys;
     let mostPartitionKey = NOT_THERE;
     let mostHashKey = NOT_THERE;
-    while (reader.nextField(reader.end)) {
-      if (reader.wireType !== LENGTH_DELIMITED || reader.field > RECORD) {
-        reader.skipField();
-        continue;
-      }
-      reader.skipBytes();
-      if (reader.field === PARTITION_KEY) this.#enter(partitionKeys);
-      else if (reader.field === EXPLICIT_HASH_KEY) this.#enter(hashKeys);
-      else {
-        this.#take(reader.start, reader.at);
-        if (this.#partitionKey > mostPartitionKey) mostPartitionKey = this.#partitionKey;
-        if (this.#hashKey > mostHashKey) mostHashKey = this.#hashKey;
-        this.#records += 1;
-      }
+    /** Is there a user record whose partition key decides its shard? */
+    let isByPartitionKey = false;
+    while (this.#takeUsual() || this.#takeNext()) {
+      if (this.#partitionKey > mostPartitionKey) mostPartitionKey = this.#partitionKey;
+      if (this.#hashKey === NOT_THERE) isByPartitionKey = true;
+      else if (this.#hashKey > mostHashKey) mostHashKey = this.#hashKey;
+      this.#records += 1;
     }
-    if (2 * mostPartitionKey >= partitionKeys.length || 2 * mostHashKey >= hashKeys.length) {
+    if (mostPartitionKey >= partitionKeys.length || mostHashKey >= hashKeys.length) {
       throw new ProtobufError("a user record without its key");
     }
     reader.at = first;
     this.#last = this.#records - 1;
-    this.#partitionKeys = entries(partitionKeys, (start, end) => known.of(this.#bytes, start, end));
-    this.#hashKeys = entries(hashKeys, (start, end) => {
-      const text = this.#bytes.toString("utf8", start, end);
-      return { text, isHere: keys?.hasHashKey(text) };
-    });
     if (keys === undefined) return;
-    keys.judge(this.#partitionKeys, this.#bytes, partitionKeys);
-    if (this.#partitionKeys.every(isHere) && this.#hashKeys.every(isHere)) return;
+    if (isByPartitionKey) keys.judge(partitionKeys, known);
+    for (let i = 0; i < hashKeys.length; i += 1) {
+      if (!keys.hasHashKey(hashKeys.text(i))) hashKeys.setElsewhere(i);
+    }
+    if (partitionKeys.areAllHere && hashKeys.areAllHere) return;
     const last = this.#judge();
     this.leavesOut = this.outOfRange > 0 && mayLeaveOut();
     if (this.leavesOut) this.#last = last;
@@ -170,13 +161,24 @@ export class Aggregate {
     this.sub = -1;
   }
 
-  /** Takes an entry of a table. A table whose entries are for nothing takes up no memory. */
-  #enter(table: number[]): void {
-    const { start, at, end } = this.#reader;
-    if (table.length / 2 > end / LEAST_ENTRY_AND_RECORD_BYTES) {
-      throw new ProtobufError("more keys than user records");
+  /** Takes what comes before the next user record, and that one; false = there is none. */
+  #takeNext(): boolean {
+    const reader = this.#reader;
+    while (reader.nextField(reader.end)) {
+      const { field, wireType } = reader;
+      if (wireType !== LENGTH_DELIMITED || field > RECORD) {
+        reader.skipField();
+        continue;
+      }
+      reader.skipBytes();
+      if (field === PARTITION_KEY) this.#partitionKeys.add(reader.start, reader.at);
+      else if (field === EXPLICIT_HASH_KEY) this.#hashKeys.add(reader.start, reader.at);
+      else {
+        this.#takeAny(reader.start, reader.at);
+        return true;
+      }
     }
-    table.push(start, at);
+    return false;
   }
 
   /** Counts the user records of other shards. Returns the index of the last one that is the shard's. */
@@ -192,40 +194,55 @@ export class Aggregate {
 
   /** Goes to the next user record. They were checked. */
   #find(): void {
+    this.sub += 1;
+    if (this.#takeUsual()) return;
     const reader = this.#reader;
     do {
       reader.nextField(reader.end);
       reader.skipField();
     } while (reader.field !== RECORD || reader.wireType !== LENGTH_DELIMITED);
-    this.sub += 1;
-    this.#take(reader.start, reader.at);
-  }
-
-  /** Takes the members of a user record. */
-  #take(start: number, end: number): void {
-    if (!this.#takeShort(start, end)) this.#takeAny(start, end);
+    this.#takeAny(reader.start, reader.at);
   }
 
   /**
-   * Takes a user record that has no more than most have: a key among the first 128, and data of less than
-   * 16 KiB, in this order. False = it is another.
+   * Takes the next field if it is a user record as most are: of less than 16 KiB, with a key among the first
+   * 128, and data, in this order. False = it is another, and nothing was taken.
    */
-  #takeShort(start: number, end: number): boolean {
+  #takeUsual(): boolean {
     const bytes = this.#bytes;
+    const reader = this.#reader;
+    const { at } = reader;
+    // The digest follows: of a field that is cut short, there is something to be read too.
+    if (at >= reader.end || bytes[at] !== RECORD_TAG) return false;
+    let start = at + 2;
+    let length = bytes[at + 1]!;
+    if (length >= 0x80) {
+      const high = bytes[start]!;
+      if (high >= 0x80) return false;
+      length = (length & 0x7f) + (high << 7);
+      start += 1;
+    }
+    const end = start + length;
     const key = bytes[start + 1]!;
-    const low = bytes[start + 3]!;
-    const high = low < 0x80 ? 0 : bytes[start + 4]!;
-    const data = low < 0x80 ? start + 4 : start + 5;
-    const dataEnd = data + (low & 0x7f) + (high << 7);
-    if (bytes[start] !== KEY_TAG || bytes[start + 2] !== DATA_TAG) return false;
-    if (key >= 0x80 || high >= 0x80 || dataEnd !== end) return false;
+    if (bytes[start] !== KEY_TAG || key >= 0x80 || bytes[start + 2] !== DATA_TAG) return false;
+    let data = start + 4;
+    let dataLength = bytes[start + 3]!;
+    if (dataLength >= 0x80) {
+      const high = bytes[data]!;
+      if (high >= 0x80) return false;
+      dataLength = (dataLength & 0x7f) + (high << 7);
+      data += 1;
+    }
+    if (data + dataLength !== end || end > reader.end) return false;
     this.#partitionKey = key;
     this.#hashKey = NOT_THERE;
     this.#dataStart = data;
-    this.#dataEnd = dataEnd;
+    this.#dataEnd = end;
+    reader.at = end;
     return true;
   }
 
+  /** Takes the members of a user record. */
   #takeAny(start: number, end: number): void {
     const reader = this.#reader;
     this.#partitionKey = this.#hashKey = this.#dataStart = NOT_THERE;
@@ -249,20 +266,7 @@ export class Aggregate {
 
   #isHere(): boolean {
     return this.#hashKey === NOT_THERE
-      ? this.#partitionKeys[this.#partitionKey]!.isHere!
-      : this.#hashKeys[this.#hashKey]!.isHere!;
+      ? this.#partitionKeys.isHere(this.#partitionKey)
+      : this.#hashKeys.isHere(this.#hashKey);
   }
-}
-
-function isHere(key: KnownKey): boolean {
-  return key.isHere!;
-}
-
-function entries(
-  spans: readonly number[],
-  keyOf: (start: number, end: number) => KnownKey,
-): KnownKey[] {
-  const keys: KnownKey[] = [];
-  for (let i = 0; i < spans.length; i += 2) keys.push(keyOf(spans[i]!, spans[i + 1]!));
-  return keys;
 }

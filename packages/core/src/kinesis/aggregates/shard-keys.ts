@@ -1,10 +1,19 @@
 import type { HashKeyRange } from "../hash-key-range.ts";
-import { MOST_MESSAGES, sharedMd5, type Md5 } from "../md5/md5.ts";
-import type { KnownKey } from "./known-keys.ts";
+import { sharedMd5, sharedShortMd5 } from "../md5/md5.ts";
+import { MOST_SHORT_BYTES } from "../md5/short-md5.ts";
+import type { KeyTable } from "./key-table.ts";
+import type { KnownKey, KnownKeys } from "./known-keys.ts";
 
 const HASH_KEY = /^\d{1,39}$/;
 const LAST_HASH_KEY = 2n ** 128n - 1n;
 const WORDS = 4;
+/** If none of so many keys is known, the others of the table are not looked for. */
+const LOOKED_FOR = 8;
+
+/** What both kinds of MD5 answer with: see `Md5.wordOf`. */
+interface Digests {
+  wordOf(index: number, word: number): number;
+}
 
 /** Tells which keys belong to a shard: by their MD5, or by the hash key that the producer gave. */
 export class ShardKeys {
@@ -14,6 +23,9 @@ export class ShardKeys {
   readonly #end: bigint;
   readonly #startWords: Uint32Array;
   readonly #endWords: Uint32Array;
+  /** The keys whose MD5 is wanted, and what is to be known of them; undefined = nothing. */
+  readonly #asked: number[] = [];
+  readonly #askedKeys: (KnownKey | undefined)[] = [];
 
   constructor({ startingHashKey, endingHashKey }: HashKeyRange) {
     this.#start = BigInt(startingHashKey);
@@ -24,20 +36,44 @@ export class ShardKeys {
   }
 
   /**
-   * Finds out which partition keys belong to the shard, where it is not known.
-   * @param spans where each of them begins and ends in `bytes`, in UTF-8
+   * Finds out which partition keys are other shards'. A producer repeats its keys from one aggregate to the
+   * next or it does not: where none of the first ones is known, the others are hashed without a look.
+   * @param known what was found out before, about the same shard
    */
-  judge(keys: readonly KnownKey[], bytes: Uint8Array, spans: readonly number[]): void {
-    const md5 = sharedMd5();
-    const asked: KnownKey[] = [];
-    for (let i = 0; i < keys.length; i += 1) {
-      const key = keys[i]!;
-      if (key.isHere !== undefined) continue;
-      if (asked.length === MOST_MESSAGES) this.#answer(md5, asked);
-      asked.push(key);
-      md5.add(bytes, spans[2 * i]!, spans[2 * i + 1]!);
+  judge(keys: KeyTable, known: KnownKeys): void {
+    const { bytes, length } = keys;
+    const short = sharedShortMd5();
+    let looks = true;
+    let repeats = false;
+    for (let i = 0; i < length; i += 1) {
+      if (i === LOOKED_FOR) looks = repeats;
+      const start = keys.start(i);
+      const end = keys.end(i);
+      let key: KnownKey | undefined;
+      if (looks) {
+        key = known.of(bytes, start, end);
+        keys.setText(i, key.text);
+        if (key.isHere !== undefined) {
+          repeats = true;
+          if (!key.isHere) keys.setElsewhere(i);
+          continue;
+        }
+      }
+      if (end - start > MOST_SHORT_BYTES) {
+        const md5 = sharedMd5();
+        md5.add(bytes, start, end);
+        md5.digest();
+        this.#answer(md5, 0, keys, i, key);
+        continue;
+      }
+      if (!short.add(start, end)) {
+        this.#answerAll(keys);
+        short.add(start, end);
+      }
+      this.#asked.push(i);
+      this.#askedKeys.push(key);
     }
-    if (asked.length > 0) this.#answer(md5, asked);
+    this.#answerAll(keys);
   }
 
   /** What is no hash key says nothing, so its record stays here. */
@@ -48,13 +84,33 @@ export class ShardKeys {
     return value >= this.#start && value <= this.#end;
   }
 
-  #answer(md5: Md5, asked: KnownKey[]): void {
-    md5.digest();
-    for (let i = 0; i < asked.length; i += 1) {
-      asked[i]!.isHere =
-        compare(md5, i, this.#startWords) >= 0 && compare(md5, i, this.#endWords) <= 0;
+  /** Those whose MD5 is wanted. */
+  #answerAll(keys: KeyTable): void {
+    const asked = this.#asked;
+    const short = sharedShortMd5();
+    try {
+      short.digest(keys.bytes);
+      for (let i = 0; i < asked.length; i += 1) {
+        this.#answer(short, i, keys, asked[i]!, this.#askedKeys[i]);
+      }
+    } finally {
+      asked.length = 0;
+      this.#askedKeys.length = 0;
     }
-    asked.length = 0;
+  }
+
+  #answer(
+    digests: Digests,
+    index: number,
+    keys: KeyTable,
+    at: number,
+    key: KnownKey | undefined,
+  ): void {
+    const isHere =
+      compare(digests, index, this.#startWords) >= 0 &&
+      compare(digests, index, this.#endWords) <= 0;
+    if (!isHere) keys.setElsewhere(at);
+    if (key !== undefined) key.isHere = isHere;
   }
 }
 
@@ -64,9 +120,9 @@ function wordsOf(hashKey: bigint): Uint32Array {
   );
 }
 
-function compare(md5: Md5, index: number, hashKey: Uint32Array): number {
+function compare(digests: Digests, index: number, hashKey: Uint32Array): number {
   for (let i = 0; i < WORDS; i += 1) {
-    const difference = md5.wordOf(index, i) - hashKey[i]!;
+    const difference = digests.wordOf(index, i) - hashKey[i]!;
     if (difference !== 0) return difference;
   }
   return 0;

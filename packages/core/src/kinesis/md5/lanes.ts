@@ -1,12 +1,24 @@
 import { moduleBytes } from "./module.ts";
-import { BLOCK_BYTES, CONSTANTS, roundOf, shiftOf, wordOf } from "./steps.ts";
-import { IDLE, LANES, MEMORY_PAGES, startAt, stateAt } from "./layout.ts";
+import { BLOCK_BYTES, CONSTANTS, INITIAL_STATE, roundOf, shiftOf, wordOf } from "./steps.ts";
+import {
+  IDLE,
+  laneAt,
+  LANES,
+  MEMORY_PAGES,
+  SHORT_LENGTHS,
+  SHORT_STARTS,
+  shortDigestAt,
+  startAt,
+  stateAt,
+} from "./layout.ts";
 
 /** Digests several messages at once, each in a lane of this memory: see `layout.ts`. */
 export interface Lanes {
   readonly memory: ArrayBuffer;
   /** Digests so many blocks of each lane, from where it is. */
   readonly digest: (blocks: number) => void;
+  /** Digests short messages, so many times as many as there are lanes. */
+  readonly digestShort: (groups: number) => void;
 }
 
 /** What is used of WebAssembly. Node's types leave it out. */
@@ -16,6 +28,7 @@ declare const WebAssembly: {
     readonly exports: {
       readonly memory: { readonly buffer: ArrayBuffer };
       readonly digest: (blocks: number) => void;
+      readonly digestShort: (groups: number) => void;
     };
   };
 };
@@ -36,7 +49,8 @@ export function openLanes(): Lanes {
 /** @throws where Node runs without WebAssembly */
 export function lanesInWebAssembly(): Lanes {
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(moduleBytes()));
-  return { memory: exports.memory.buffer, digest: exports.digest };
+  const { memory, digest, digestShort } = exports;
+  return { memory: memory.buffer, digest, digestShort };
 }
 
 /** The same without WebAssembly, one lane after another. */
@@ -54,7 +68,25 @@ export function lanesInJavaScript(): Lanes {
         }
       }
     },
+    digestShort(groups) {
+      for (let i = 0; i < groups * LANES; i += 1) digestShortMessage(view, i);
+    },
   };
+}
+
+function digestShortMessage(view: DataView, index: number): void {
+  const start = view.getInt32(SHORT_STARTS + 4 * index, true);
+  const length = view.getInt32(SHORT_LENGTHS + 4 * index, true);
+  const block = laneAt(0);
+  for (let i = 0; i < BLOCK_BYTES; i += 1) {
+    view.setUint8(block + i, i < length ? view.getUint8(start + i) : i === length ? 0x80 : 0);
+  }
+  view.setInt32(block + BLOCK_BYTES - 8, length << 3, true);
+  for (const [word, value] of INITIAL_STATE.entries()) view.setInt32(stateAt(0, word), value, true);
+  digestBlock(view, 0, block);
+  for (let word = 0; word < INITIAL_STATE.length; word += 1) {
+    view.setInt32(shortDigestAt(index, word), view.getInt32(stateAt(0, word), true), true);
+  }
 }
 
 function digestBlock(view: DataView, lane: number, at: number): void {

@@ -1,6 +1,7 @@
 import { Lane, LaneMemory } from "./lane.ts";
 import { openLanes, type Lanes } from "./lanes.ts";
 import { LANES } from "./layout.ts";
+import { ShortMd5 } from "./short-md5.ts";
 
 /** So many messages fit, at most. */
 export const MOST_MESSAGES = 64;
@@ -94,9 +95,24 @@ export class Md5 {
   }
 }
 
-let shared: Md5 | undefined;
+interface Shared {
+  readonly md5: Md5;
+  readonly short: ShortMd5;
+}
+
+let shared: Shared | undefined;
+
+function open(): Shared {
+  const lanes = openLanes();
+  return (shared = { md5: new Md5(lanes), short: new ShortMd5(lanes) });
+}
 
 /** For those who add messages, digest them and look at the digests before anybody else can. */
 export function sharedMd5(): Md5 {
-  return (shared ??= new Md5(openLanes()));
+  return (shared ?? open()).md5;
+}
+
+/** The same for short messages. */
+export function sharedShortMd5(): ShortMd5 {
+  return (shared ?? open()).short;
 }

@@ -1,5 +1,14 @@
-import { LANES, MEMORY_PAGES, startAt, VECTOR_LANES, vectorAt } from "./layout.ts";
-import { BLOCK_BYTES, CONSTANTS, roundOf, shiftOf, wordOf } from "./steps.ts";
+import {
+  LANES,
+  MEMORY_PAGES,
+  SHORT_DIGESTS,
+  SHORT_LENGTHS,
+  SHORT_STARTS,
+  startAt,
+  VECTOR_LANES,
+  vectorAt,
+} from "./layout.ts";
+import { BLOCK_BYTES, CONSTANTS, INITIAL_STATE, roundOf, shiftOf, wordOf } from "./steps.ts";
 
 type Code = readonly number[];
 
@@ -15,9 +24,14 @@ const END = [0x0b];
 const ADD = [0x6a];
 const SUBTRACT = [0x6b];
 const vector = (instruction: number): Code => [0xfd, ...unsigned(instruction)];
+const CONSTANT = vector(0x0c);
+const SPLAT_BYTE = vector(0x0f);
 const SPLAT = vector(0x11);
+const EQUAL_BYTES = vector(0x23);
+const LESS_BYTES = vector(0x26);
 const SHUFFLE = vector(0x0d);
 const NOT = vector(0x4d);
+const AND = vector(0x4e);
 const OR = vector(0x50);
 const XOR = vector(0x51);
 const SELECT = vector(0x52);
@@ -25,72 +39,144 @@ const SHIFT_LEFT = vector(0xab);
 const SHIFT_RIGHT = vector(0xad);
 const ADD_LANES = vector(0xae);
 
-/** The locals: the parameter, where each lane is, and for each vector these: a, b, c, d, their old values, the block. */
-const BLOCKS = 0;
+/**
+ * The locals: the parameter, where each lane is, where the numbers and digests of short messages are, and for each
+ * vector these: a, b, c, d, their old values, the block.
+ */
+const LEFT = 0;
 const START = 1;
-const FIRST_VECTOR = START + LANES;
+const NUMBERS = START + LANES;
+const DIGESTS = NUMBERS + 1;
+const FIRST_VECTOR = DIGESTS + 1;
 const VECTOR_LOCALS = 8 + WORDS;
 const STATE = 0;
 const OLD = 4;
 const WORD = 8;
 const local = (of: number, which: number): number => FIRST_VECTOR + of * VECTOR_LOCALS + which;
+const ALL = numbers(VECTORS);
+const STATES = ALL.flatMap((of) => numbers(4).map((word) => ({ of, word })));
 
 /**
- * A WebAssembly module with a `memory` as in `layout.ts` and `digest(blocks)`, which digests so many blocks
- * of each lane.
+ * A WebAssembly module with a `memory` as in `layout.ts`, `digest(blocks)`, which digests so many blocks of each
+ * lane, and `digestShort(groups)`, which digests so many times as many short messages as there are lanes.
  */
 export function moduleBytes(): Uint8Array {
-  const locals = [2, ...unsigned(LANES), I32, ...unsigned(VECTORS * VECTOR_LOCALS), V128];
-  const body = [...locals, ...digest()];
+  const locals = [2, ...unsigned(LANES + 2), I32, ...unsigned(VECTORS * VECTOR_LOCALS), V128];
+  const bodies = [digest(), digestShort()].map((code) => [...locals, ...code]);
   return Uint8Array.from([
     // The name of the format, and its version.
     ...Buffer.from("\0asm\x01\0\0\0"),
-    // A type: takes a number, returns nothing. A function of this type. A memory. Their names. The code.
+    // A type: takes a number, returns nothing. Two functions of this type. A memory. Their names. The code.
     ...section(1, [0x60, 1, I32, 0]),
-    ...section(3, [0]),
+    ...section(3, [0], [0]),
     ...section(5, [0, MEMORY_PAGES]),
-    ...section(7, [...name("memory"), 2, 0], [...name("digest"), 0, 0]),
-    ...section(10, [...unsigned(body.length), ...body]),
+    ...section(
+      7,
+      [...name("memory"), 2, 0],
+      [...name("digest"), 0, 0],
+      [...name("digestShort"), 0, 1],
+    ),
+    ...section(10, ...bodies.map((body) => [...unsigned(body.length), ...body])),
   ]);
 }
 
 function digest(): Code {
   const lanes = numbers(LANES);
-  const all = numbers(VECTORS);
-  const state = all.flatMap((of) => numbers(4).map((word) => ({ of, word })));
   return [
-    lanes.flatMap((lane) => [...loadNumber(startAt(lane)), ...set(START + lane)]),
-    state.flatMap(({ of, word }) => [
+    lanes.flatMap((lane) => [...loadNumber(i32(0), startAt(lane)), ...set(START + lane)]),
+    STATES.flatMap(({ of, word }) => [
       ...load(i32(0), vectorAt(of, word)),
       ...set(local(of, STATE + word)),
     ]),
     LOOP,
-    all.flatMap(loadBlock),
-    state.flatMap(({ of, word }) => [
+    ALL.flatMap((of) => [...loadBlock(of), ...turnBlock(of)]),
+    STATES.flatMap(({ of, word }) => [
       ...get(local(of, STATE + word)),
       ...set(local(of, OLD + word)),
     ]),
-    numbers(CONSTANTS.length).flatMap((i) => all.flatMap((of) => step(of, i))),
-    state.flatMap(({ of, word }) => addTo(local(of, STATE + word), local(of, OLD + word))),
-    lanes.flatMap((lane) => [get(START + lane), i32(BLOCK_BYTES), ADD, set(START + lane)].flat()),
-    [get(BLOCKS), i32(1), SUBTRACT, tee(BLOCKS), BRANCH_IF, END].flat(),
-    state.flatMap(({ of, word }) => store(local(of, STATE + word), vectorAt(of, word))),
+    steps(),
+    lanes.flatMap((lane) => increase(START + lane, BLOCK_BYTES)),
+    again(),
+    STATES.flatMap(({ of, word }) => store(i32(0), local(of, STATE + word), vectorAt(of, word))),
     END,
   ].flat();
 }
 
-/** Loads a block of four lanes, and turns it so that each vector has one word of all four. */
+/** The messages are of any length that leaves room for the padding in their block. */
+function digestShort(): Code {
+  const lanes = numbers(LANES);
+  return [
+    LOOP,
+    lanes.flatMap((lane) => [
+      ...loadNumber(get(NUMBERS), SHORT_STARTS + 4 * lane),
+      ...set(START + lane),
+    ]),
+    ALL.flatMap((of) => [...loadPadded(of), ...turnBlock(of), ...loadLengths(of)]),
+    STATES.flatMap(({ of, word }) => [
+      [i32(INITIAL_STATE[word]!), SPLAT, tee(local(of, STATE + word))].flat(),
+      set(local(of, OLD + word)),
+    ]).flat(),
+    steps(),
+    STATES.flatMap(({ of, word }) =>
+      store(get(DIGESTS), local(of, STATE + word), SHORT_DIGESTS + vectorAt(of, word)),
+    ),
+    increase(NUMBERS, 4 * LANES),
+    increase(DIGESTS, 16 * LANES),
+    again(),
+    END,
+  ].flat();
+}
+
+/** All steps of a block, whose state before it is kept. */
+function steps(): Code {
+  return [
+    numbers(CONSTANTS.length).flatMap((i) => ALL.flatMap((of) => step(of, i))),
+    STATES.flatMap(({ of, word }) => addTo(local(of, STATE + word), local(of, OLD + word))),
+  ].flat();
+}
+
+/** Loads a block of four lanes: each vector has four words of one lane. */
 function loadBlock(of: number): Code {
+  return numbers(WORDS).flatMap((word) => {
+    const lane = START + VECTOR_LANES * of + (word & 3);
+    return [...load(get(lane), 4 * (word & ~3)), ...set(local(of, WORD + word))];
+  });
+}
+
+/** The same of short messages: what follows each is cleared, but for the bit behind it. */
+function loadPadded(of: number): Code {
+  const length = local(of, OLD);
+  return numbers(VECTOR_LANES).flatMap((lane) => [
+    ...loadNumber(get(NUMBERS), SHORT_LENGTHS + 4 * (VECTOR_LANES * of + lane)),
+    ...[SPLAT_BYTE, set(length)].flat(),
+    ...[0, 16, 32, 48].flatMap((first) => {
+      const places = [...CONSTANT, ...numbers(16).map((byte) => first + byte)];
+      return [
+        load(get(START + VECTOR_LANES * of + lane), first),
+        [places, get(length), LESS_BYTES, AND].flat(),
+        [places, get(length), EQUAL_BYTES, i32(0x80), SPLAT_BYTE, AND, OR].flat(),
+        set(local(of, WORD + first / 4 + lane)),
+      ].flat();
+    }),
+  ]);
+}
+
+/** The length in bits, of less than 64 bytes. */
+function loadLengths(of: number): Code {
+  return [
+    load(get(NUMBERS), SHORT_LENGTHS + 4 * VECTOR_LANES * of),
+    [i32(3), SHIFT_LEFT, set(local(of, WORD + WORDS - 2))].flat(),
+  ].flat();
+}
+
+/** Turns a block of four lanes so that each vector has one word of all four. */
+function turnBlock(of: number): Code {
   return [0, 4, 8, 12].flatMap((first) => {
     const words = numbers(4).map((word) => local(of, WORD + first + word));
     const [a, b, c, d] = words as Four;
     // The state is copied there only later.
     const [e, f, g, h] = numbers(4).map((word) => local(of, OLD + word)) as Four;
     return [
-      words.flatMap((word, lane) => [
-        ...load(get(START + VECTOR_LANES * of + lane), 4 * first),
-        ...set(word),
-      ]),
       [shuffle(a, b, [0, 4, 1, 5]), set(e), shuffle(c, d, [0, 4, 1, 5]), set(f)].flat(),
       [shuffle(a, b, [2, 6, 3, 7]), set(g), shuffle(c, d, [2, 6, 3, 7]), set(h)].flat(),
       [shuffle(e, f, [0, 1, 4, 5]), set(a), shuffle(e, f, [2, 3, 6, 7]), set(b)].flat(),
@@ -133,12 +219,21 @@ function load(address: Code, offset: number): Code {
   return [...address, ...vector(0), 4, ...unsigned(offset)];
 }
 
-function loadNumber(address: number): Code {
-  return [...i32(0), 0x28, 2, ...unsigned(address)];
+function loadNumber(address: Code, offset: number): Code {
+  return [...address, 0x28, 2, ...unsigned(offset)];
 }
 
-function store(from: number, address: number): Code {
-  return [...i32(0), ...get(from), ...vector(0x0b), 4, ...unsigned(address)];
+function store(address: Code, from: number, offset: number): Code {
+  return [...address, ...get(from), ...vector(0x0b), 4, ...unsigned(offset)];
+}
+
+function increase(which: number, by: number): Code {
+  return [get(which), i32(by), ADD, set(which)].flat();
+}
+
+/** Goes round the loop until nothing is left. */
+function again(): Code {
+  return [get(LEFT), i32(1), SUBTRACT, tee(LEFT), BRANCH_IF, END].flat();
 }
 
 function get(of: number): Code {

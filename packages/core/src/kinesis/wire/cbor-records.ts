@@ -2,6 +2,7 @@ import { markAsUntransferable } from "node:worker_threads";
 import { ConsumerRecord } from "../../record.ts";
 import { beginsLikeAggregate } from "../aggregates/magic.ts";
 import type { PageRecords } from "../page-records.ts";
+import { textOf } from "../short-text.ts";
 import { ARRAY, BYTES, MAP, TEXT, type CborReader } from "./cbor-reader.ts";
 import {
   ARRIVAL,
@@ -20,8 +21,6 @@ const SEQUENCE_NUMBER = 0;
 /** The names of the members that a record must have, and a digit. */
 const LEAST_RECORD_BYTES = 20;
 const MOST_DIGITS = 129;
-/** Up to here, V8 joins ASCII characters more quickly than Node decodes them. */
-const SHORT_TEXT = 12;
 const EMPTY = new Uint8Array(0);
 
 /**
@@ -94,7 +93,7 @@ export class CborRecords implements PageRecords {
         dataStart === dataEnd
           ? EMPTY
           : new Uint8Array(bytes.buffer, bytes.byteOffset + dataStart, dataEnd - dataStart),
-      partitionKey: keyStart === NOT_THERE ? undefined : this.#text(keyStart, spans[at + 5]!),
+      partitionKey: keyStart === NOT_THERE ? undefined : textOf(bytes, keyStart, spans[at + 5]!),
       explicitHashKey: undefined,
       sequenceNumber: bytes.toString("latin1", spans[at], spans[at + 1]),
       subSequenceNumber: undefined,
@@ -105,20 +104,8 @@ export class CborRecords implements PageRecords {
       encryptionType:
         typeStart === NOT_THERE
           ? undefined
-          : (this.#text(typeStart, spans[at + 7]!) as ConsumerRecord["encryptionType"]),
+          : (textOf(bytes, typeStart, spans[at + 7]!) as ConsumerRecord["encryptionType"]),
     });
-  }
-
-  #text(start: number, end: number): string {
-    const bytes = this.#bytes;
-    if (end - start > SHORT_TEXT) return bytes.toString("utf8", start, end);
-    let text = "";
-    for (let i = start; i < end; i += 1) {
-      const byte = bytes[i]!;
-      if (byte > 127) return bytes.toString("utf8", start, end);
-      text += String.fromCharCode(byte);
-    }
-    return text;
   }
 
   #grow(): void {

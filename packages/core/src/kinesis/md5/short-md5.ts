@@ -1,0 +1,66 @@
+import type { Lanes } from "./lanes.ts";
+import {
+  LANES,
+  MOST_SHORT,
+  SHORT_LENGTHS,
+  SHORT_SOURCE,
+  SHORT_SOURCE_BYTES,
+  SHORT_STARTS,
+  shortDigestAt,
+} from "./layout.ts";
+
+/** Longer messages have no room for the padding in their block. */
+export const MOST_SHORT_BYTES = 55;
+
+/**
+ * The MD5 of many short messages that lie in one piece of memory: they are brought into the lanes' memory
+ * all at once, and padded there. Add messages, call `digest`, and look at the digests.
+ */
+export class ShortMd5 {
+  readonly #lanes: Lanes;
+  readonly #view: DataView;
+  readonly #bytes: Uint8Array;
+  readonly #starts: Int32Array;
+  readonly #lengths: Int32Array;
+  #added = 0;
+  #from = 0;
+  #to = 0;
+
+  constructor(lanes: Lanes) {
+    const { memory } = lanes;
+    this.#lanes = lanes;
+    this.#view = new DataView(memory);
+    this.#bytes = new Uint8Array(memory);
+    this.#starts = new Int32Array(memory, SHORT_STARTS, MOST_SHORT);
+    this.#lengths = new Int32Array(memory, SHORT_LENGTHS, MOST_SHORT);
+  }
+
+  /**
+   * Adds a message of `MOST_SHORT_BYTES` at most, that lies behind those that were added before. Its index is
+   * that of its digest. False = there is no room before the others are digested.
+   */
+  add(start: number, end: number): boolean {
+    const added = this.#added;
+    if (added === 0) this.#from = start;
+    if (added === MOST_SHORT || end - this.#from > SHORT_SOURCE_BYTES) return false;
+    this.#starts[added] = SHORT_SOURCE + start - this.#from;
+    this.#lengths[added] = end - start;
+    this.#to = end;
+    this.#added = added + 1;
+    return true;
+  }
+
+  /** Digests all that was added. The digests stay until it is called again. @param source where they lie */
+  digest(source: Uint8Array): void {
+    const added = this.#added;
+    this.#added = 0;
+    if (added === 0) return;
+    this.#bytes.set(source.subarray(this.#from, this.#to), SHORT_SOURCE);
+    this.#lanes.digestShort(Math.ceil(added / LANES));
+  }
+
+  /** As `Md5.wordOf`. */
+  wordOf(index: number, word: number): number {
+    return this.#view.getUint32(shortDigestAt(index, word));
+  }
+}
