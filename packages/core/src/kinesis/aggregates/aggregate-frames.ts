@@ -1,3 +1,4 @@
+import { markAsUntransferable } from "node:worker_threads";
 import { sharedMd5 } from "../md5/md5.ts";
 import type { PageRecords } from "../page-records.ts";
 import { MAGIC_BYTES } from "./magic.ts";
@@ -20,6 +21,8 @@ export class AggregateFrames {
   #from = 0;
   #to = 0;
   #framed = 0;
+  /** The memory that was marked last: that of the page, or of one record. */
+  #marked: ArrayBufferLike | undefined;
 
   constructor(records: PageRecords) {
     this.#records = records;
@@ -50,7 +53,16 @@ export class AggregateFrames {
     for (const { data } of found) md5.add(data, MAGIC_BYTES, data.byteLength - DIGEST_BYTES);
     md5.digest();
     for (const [i, { index: at, data }] of found.entries()) {
-      if (md5.is(i, data, data.byteLength - DIGEST_BYTES)) this.#framed |= 1 << (at - from);
+      if (!md5.is(i, data, data.byteLength - DIGEST_BYTES)) continue;
+      this.#framed |= 1 << (at - from);
+      this.#mark(data.buffer);
     }
+  }
+
+  /** One user record's data, handed over to a worker thread, would take the others with it. */
+  #mark(memory: ArrayBufferLike): void {
+    if (memory === this.#marked) return;
+    this.#marked = memory;
+    markAsUntransferable(memory);
   }
 }

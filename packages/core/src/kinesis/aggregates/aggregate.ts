@@ -1,4 +1,3 @@
-import { markAsUntransferable } from "node:worker_threads";
 import { ConsumerRecord } from "../../record.ts";
 import { DIGEST_BYTES } from "./aggregate-frames.ts";
 import { KeyTable } from "./key-table.ts";
@@ -15,6 +14,8 @@ const PARTITION_KEY_INDEX = 1;
 const EXPLICIT_HASH_KEY_INDEX = 2;
 const DATA = 3;
 /** A field's number with its type, as the first byte has them. */
+const PARTITION_KEY_TAG = (PARTITION_KEY << 3) | LENGTH_DELIMITED;
+const EXPLICIT_HASH_KEY_TAG = (EXPLICIT_HASH_KEY << 3) | LENGTH_DELIMITED;
 const RECORD_TAG = (RECORD << 3) | LENGTH_DELIMITED;
 const KEY_TAG = (PARTITION_KEY_INDEX << 3) | VARINT;
 const DATA_TAG = (DATA << 3) | LENGTH_DELIMITED;
@@ -70,10 +71,7 @@ export class Aggregate {
       if (error instanceof ProtobufError) return undefined;
       throw error;
     }
-    if (aggregate.#records === 0) return undefined;
-    // One user record's data, handed over to a worker thread, would take the others with it.
-    markAsUntransferable(source.data.buffer);
-    return aggregate;
+    return aggregate.#records === 0 ? undefined : aggregate;
   }
 
   private constructor(source: ConsumerRecord) {
@@ -130,6 +128,7 @@ export class Aggregate {
   /** Takes the tables, and checks all records. */
   #check({ keys, known = new KnownKeys(), mayLeaveOut }: AggregateOptions): void {
     const reader = this.#reader;
+    this.#takeTables();
     const first = reader.at;
     const partitionKeys = this.#partitionKeys;
     const hashKeys = this.#hashKeys;
@@ -159,6 +158,23 @@ export class Aggregate {
     if (this.leavesOut) this.#last = last;
     reader.at = first;
     this.sub = -1;
+  }
+
+  /** Takes the entries that the aggregate begins with, so long as they are of less than 128 bytes, as most are. */
+  #takeTables(): void {
+    const bytes = this.#bytes;
+    const reader = this.#reader;
+    const { end } = reader;
+    while (reader.at < end) {
+      const tag = bytes[reader.at]!;
+      if (tag !== PARTITION_KEY_TAG && tag !== EXPLICIT_HASH_KEY_TAG) return;
+      const length = bytes[reader.at + 1]!;
+      const start = reader.at + 2;
+      if (length >= 0x80 || length > end - start) return;
+      const table = tag === PARTITION_KEY_TAG ? this.#partitionKeys : this.#hashKeys;
+      table.add(start, start + length);
+      reader.at = start + length;
+    }
   }
 
   /** Takes what comes before the next user record, and that one; false = there is none. */

@@ -14,7 +14,7 @@ export class KeyTable {
   readonly bytes: Buffer;
   /** Where each key begins and ends. */
   readonly #spans: number[] = [];
-  #texts: (string | undefined)[] = [];
+  readonly #texts: (string | undefined)[] = [];
   #elsewhere: Set<number> | undefined;
 
   constructor(bytes: Buffer) {
@@ -32,11 +32,12 @@ export class KeyTable {
 
   /** Takes an entry. A table whose entries are for nothing takes up no memory. @throws ProtobufError */
   add(start: number, end: number): void {
-    const { length } = this;
-    if (length >= FEW_ENTRIES && length > end / LEAST_ENTRY_AND_RECORD_BYTES) {
+    const spans = this.#spans;
+    if (spans.length >= 2 * FEW_ENTRIES && this.length > end / LEAST_ENTRY_AND_RECORD_BYTES) {
       throw new ProtobufError("more keys than user records");
     }
-    this.#spans.push(start, end);
+    spans.push(start, end);
+    this.#texts.push(undefined);
   }
 
   start(index: number): number {

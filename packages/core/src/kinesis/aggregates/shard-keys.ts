@@ -106,11 +106,18 @@ export class ShardKeys {
     at: number,
     key: KnownKey | undefined,
   ): void {
-    const isHere =
-      compare(digests, index, this.#startWords) >= 0 &&
-      compare(digests, index, this.#endWords) <= 0;
+    const isHere = this.#has(digests, index);
     if (!isHere) keys.setElsewhere(at);
     if (key !== undefined) key.isHere = isHere;
+  }
+
+  #has(digests: Digests, index: number): boolean {
+    // Nearly always the highest word decides.
+    const word = digests.wordOf(index, 0);
+    if (word > this.#startWords[0]! && word < this.#endWords[0]!) return true;
+    return (
+      compare(digests, index, this.#startWords) >= 0 && compare(digests, index, this.#endWords) <= 0
+    );
   }
 }
 
