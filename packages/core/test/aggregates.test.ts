@@ -135,6 +135,24 @@ test("an aggregate with one bit changed, or its last byte gone, is an ordinary r
   expect(takenApart(data.slice(0, -1))).toBeUndefined();
 });
 
+test("an aggregate may have keys that no user record has, so long as they are few", () => {
+  const unused = (count: number): Uint8Array =>
+    framed(Buffer.concat([KEY, Buffer.alloc(2 * count, field(0x0a, "")), RECORD]));
+  expect(takenApart(unused(1000))?.map((record) => record.text())).toEqual(["data"]);
+  expect(takenApart(unused(2000))).toBeUndefined();
+});
+
+test("a user record's data that are handed over to another thread leave the others whole", () => {
+  const [first, , third] = takenApart(aggregateOf(THREE))!;
+  // Node 20 copies them all the same; later versions throw.
+  try {
+    structuredClone(first!.data, { transfer: [first!.data.buffer as ArrayBuffer] });
+  } catch (error) {
+    expect(error).toMatchObject({ name: "DataCloneError" });
+  }
+  expect(third!.text()).toBe("three");
+});
+
 test("an aggregate inside an aggregate is the data of a user record", () => {
   const inner = aggregateOf(THREE);
   const outer = aggregateOf([{ partitionKey: "a", data: inner }, userRecord("a", "plain")]);

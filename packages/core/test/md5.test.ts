@@ -36,7 +36,7 @@ describe.each([
 
   test("of short messages is that of OpenSSL, however many fit, and whatever lies around them", () => {
     const short = new ShortMd5(open());
-    const message = fc.tuple(fc.nat(MOST_SHORT_BYTES), fc.oneof(fc.nat(20), fc.nat(3000)));
+    const message = fc.tuple(fc.nat(MOST_SHORT_BYTES), fc.oneof(fc.nat(20), fc.nat(900)));
     fc.assert(
       fc.property(fc.array(message, { minLength: 1, maxLength: 300, size: "max" }), (all) => {
         const bytes = Buffer.from(
@@ -62,7 +62,7 @@ describe.each([
         take();
         expect(found).toEqual(expected);
       }),
-      { numRuns: 30 },
+      { numRuns: 12 },
     );
   });
 });
