@@ -5,6 +5,7 @@ import {
   KinesisClient,
   type KinesisClientConfig,
 } from "@aws-sdk/client-kinesis";
+import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import fc from "fast-check";
 import { KinesisHttpHandler } from "../src/index.ts";
@@ -72,8 +73,11 @@ let server: Server;
 let seen: Seen[] = [];
 let date: () => Date = () => new Date();
 /** What becomes of the next requests. */
-let failures: ("throttled" | "cut")[] = [];
-const THROTTLED = JSON.stringify({ __type: "ProvisionedThroughputExceededException" });
+let failures: ("throttled" | "early" | "cut")[] = [];
+const REFUSED = {
+  throttled: { __type: "ProvisionedThroughputExceededException" },
+  early: { __type: "InvalidSignatureException", message: "Signature not yet current" },
+};
 const REPLY = JSON.stringify({ Records: [], NextShardIterator: "next", MillisBehindLatest: 0 });
 
 beforeAll(async () => {
@@ -89,7 +93,7 @@ beforeAll(async () => {
         "x-amzn-requestid": `request-${seen.length}`,
         date: date().toUTCString(),
       });
-      response.end(failure === undefined ? REPLY : THROTTLED);
+      response.end(failure === undefined ? REPLY : JSON.stringify(REFUSED[failure]));
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -340,6 +344,59 @@ test("credentials that are about to expire are asked for anew, and sign the next
   expect(used).toEqual(["key-1", "key-1", "key-1", "key-2", "key-2", "key-2"]);
 });
 
+test("credentials that are changed in place sign the next request", async () => {
+  const credentials = { ...KEYS, sessionToken: "first" };
+  const getRecords = reads(clientOf({ credentials }));
+  for (let call = 0; call < 2; call += 1) await getRecords("it");
+  credentials.sessionToken = "second";
+  await getRecords("it");
+  const tokens = seen.map(({ headers }) => headers["x-amz-security-token"]);
+  expect(tokens).toEqual(["first", "first", "second"]);
+});
+
+test("credentials are asked for once a request, however late they are, and whether they come or not", async () => {
+  standStill();
+  const refused = Object.assign(new Error("no role"), { name: "CredentialsProviderError" });
+  let asked = 0;
+  let isRefused = false;
+  const client = clientOf({
+    credentials: async () => {
+      asked += 1;
+      if (isRefused) throw refused;
+      // About to expire: each request asks, and there are no others yet.
+      return { ...KEYS, expiration: new Date(Date.now() + 1000) };
+    },
+  });
+  const getRecords = reads(client);
+  const serialized = vi.spyOn(client.config.protocol, "serializeRequest");
+  await getRecords("it");
+  asked = 0;
+  for (let call = 0; call < 3; call += 1) await getRecords("it");
+  expect(serialized).toHaveBeenCalledTimes(1);
+  expect(asked).toBe(3);
+  isRefused = true;
+  await expect(getRecords("it")).rejects.toBe(refused);
+  expect(asked).toBe(4);
+});
+
+test("a request that was signed by a wrong time is made again, though another has set the clock meanwhile", async () => {
+  standStill();
+  // The request that is made again finds no connection, unless what refused the first one is let go.
+  const requestHandler = new NodeHttpHandler({ httpAgent: { maxSockets: 1 } });
+  const getRecords = reads(clientOf({ requestHandler }));
+  await getRecords("it-0");
+  const hour = Date.now() + 3_600_000;
+  const now = vi.spyOn(Date, "now").mockReturnValue(Date.now());
+  onTestFinished(() => now.mockRestore());
+  date = () => new Date(hour);
+  failures = ["early", "early"];
+  const random = vi.spyOn(Math, "random").mockReturnValue(0);
+  onTestFinished(() => random.mockRestore());
+  const pages = await Promise.all([getRecords("it-1"), getRecords("it-2")]);
+  expect(pages.map(({ nextShardIterator }) => nextShardIterator)).toEqual(["next", "next"]);
+  expect(seen).toHaveLength(5);
+});
+
 test("a request that is throttled, or has no reply, is tried again by the SDK, which counts it as its first attempt", async () => {
   const client = clientOf();
   const getRecords = reads(client);
@@ -383,9 +440,11 @@ test.each<[string, () => KinesisClientConfig]>([
   ],
   [
     "credentials that change with each request",
-    () => ({
-      credentials: Object.assign(async () => ({ ...KEYS }), { memoized: true }) as never,
-    }),
+    () => {
+      let key = 0;
+      const next = async (): Promise<object> => ({ ...KEYS, sessionToken: `token-${(key += 1)}` });
+      return { credentials: Object.assign(next, { memoized: true }) as never };
+    },
   ],
 ])("the SDK makes each request of a client with %s", async (_name, configuration) => {
   const client = clientOf(configuration());

@@ -1,3 +1,4 @@
+import type { Readable } from "node:stream";
 import type { GetRecordsCommand, GetRecordsCommandInput } from "@aws-sdk/client-kinesis";
 import { REPLY_STARTED } from "../transport/http-handler.ts";
 import { takeReply, watchMemory, type WireReply } from "./middleware.ts";
@@ -35,13 +36,10 @@ export async function attemptPage(
   options: CallOptions,
   watch: ReplyWatch,
 ): Promise<PageAttempt | OtherAttempt | undefined> {
-  // What they reject with, they reject with again when the SDK asks them.
-  const credentials = await configuration.credentials().catch(() => undefined);
-  if (credentials === undefined || !template.isFor(input, credentials)) {
-    return undefined;
-  }
-  const retries = await configuration.retryStrategy().catch(() => undefined);
-  if (retries?.constructor.name !== STANDARD_RETRY || !("recordSuccess" in retries)) {
+  // What one of the two rejects with is what a call by the SDK rejects with.
+  if (!template.isFor(input, await configuration.credentials())) return undefined;
+  const retries = await configuration.retryStrategy();
+  if (retries.constructor.name !== STANDARD_RETRY || !("recordSuccess" in retries)) {
     return undefined;
   }
   const token = await retries.acquireInitialRetryToken("");
@@ -54,7 +52,14 @@ export async function attemptPage(
     });
     const { response } = await requestHandler.handle(request as never, options ?? {});
     const page = await readPage(response as HttpMessage, systemClockOffset, watch);
-    if (page === undefined) return () => ({ response });
+    if (page === undefined) {
+      // Another reply has set the clock meanwhile: the SDK would judge this one by a time that did not sign it.
+      if (isAnotherTime(configuration.systemClockOffset - systemClockOffset)) {
+        discard(response as HttpMessage);
+        return undefined;
+      }
+      return () => ({ response });
+    }
     retries.recordSuccess(token);
     return page;
   } catch (error) {
@@ -71,12 +76,21 @@ async function readPage(
 ): Promise<PageAttempt | undefined> {
   const { statusCode = 0, headers } = response;
   if (statusCode >= 300) return undefined;
-  const late = Date.now() + clockOffset - Date.parse(headers["date"] ?? "");
-  if (Math.abs(late) >= SAME_TIME_MS) return undefined;
+  if (isAnotherTime(Date.now() + clockOffset - Date.parse(headers["date"] ?? ""))) return undefined;
   const reply = await takeReply(response, watch);
   if (reply === undefined) return undefined;
   const $metadata = { ...metadataOf(response), attempts: 1, totalRetryDelay: 0 };
   return { reply, result: { response, output: { $metadata } } };
+}
+
+/** A reply without a date is not. */
+function isAnotherTime(differenceMs: number): boolean {
+  return Math.abs(differenceMs) >= SAME_TIME_MS;
+}
+
+/** A body that nobody reads must not keep its connection. */
+function discard({ body }: HttpMessage): void {
+  (body as Partial<Readable> | undefined)?.destroy?.();
 }
 
 /** As the SDK has it. */

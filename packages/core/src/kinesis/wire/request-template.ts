@@ -49,7 +49,9 @@ export class RequestTemplate {
     // Without what belongs to its own call.
     this.#request = copyOf(request, { ...request.headers }, undefined);
     this.#input = input;
-    this.#credentials = credentials;
+    // They may be changed in place.
+    const { accessKeyId, secretAccessKey, sessionToken } = credentials;
+    this.#credentials = { accessKeyId, secretAccessKey, sessionToken };
     this.#signer = signer;
   }
 
@@ -78,8 +80,15 @@ export class RequestTemplate {
   }
 
   /** Is a request for this input, by these credentials, made from it? */
-  isFor({ StreamARN }: Input, credentials: Credentials): boolean {
-    return credentials === this.#credentials && StreamARN === this.#input.StreamARN;
+  isFor({ StreamARN }: Input, credentials: Credentials | undefined): boolean {
+    const { accessKeyId, secretAccessKey, sessionToken } = this.#credentials;
+    return (
+      // A provider may have another object each time.
+      credentials?.accessKeyId === accessKeyId &&
+      credentials.secretAccessKey === secretAccessKey &&
+      credentials.sessionToken === sessionToken &&
+      StreamARN === this.#input.StreamARN
+    );
   }
 
   /** @param clockOffset as of `of` */
