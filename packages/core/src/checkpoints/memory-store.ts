@@ -31,8 +31,8 @@ import { misused } from "./transaction-misuse.ts";
 import { singleResult, transactionOutcome, writeOutcome } from "./write-outcome.ts";
 
 /**
- * Progress and leases in this process's memory: for tests, and the reference of what a store must
- * do. It is gone with the process.
+ * Progress and leases in this process's memory: for tests, and the reference of what a store must do. They are
+ * lost when the process ends.
  */
 export class MemoryStore
   implements LeaseStore, TransactionalStore<MemoryTransaction, MemoryTransaction>
@@ -47,6 +47,10 @@ export class MemoryStore
   readonly #data: MemoryStoreData;
   #closed = false;
 
+  /**
+   * @param options `data`: what the store keeps, to share it among several stores. @default data of its own
+   * @throws ConfigError for an option that does not exist
+   */
   constructor(options: { readonly data?: MemoryStoreData } = {}) {
     checkOptionNames("MemoryStore", options, ["data"]);
     this.#data = options.data ?? new MemoryStoreData();
