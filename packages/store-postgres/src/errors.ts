@@ -54,7 +54,13 @@ export const SQLSTATES: readonly (readonly [string, StoreFailure])[] = [
   ["3F000", lastingFailure("STORE_SCHEMA", "there is no such schema")],
   ["40001", passingFailure("another transaction came between, again and again")],
   ["40P01", passingFailure("another transaction came between, again and again")],
-  ["42501", lastingFailure("STORE_ACCESS_DENIED", "this user lacks a right")],
+  [
+    "42501",
+    lastingFailure(
+      "STORE_ACCESS_DENIED",
+      "this user lacks a right, or the role does that a handler has set by SET ROLE: RESET ROLE before the checkpoint",
+    ),
+  ],
   ["42P01", WRONG_TABLE],
   ["42P10", WRONG_TABLE],
   ["42703", WRONG_TABLE],

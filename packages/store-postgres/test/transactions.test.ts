@@ -241,6 +241,17 @@ test("a handler that sets another search_path writes by it, and the checkpoint s
   expect(await rowsOf("counted")).toEqual([{ name: "one" }]);
 });
 
+test("checkpoint() under a role without rights on the store's tables is refused with what to do", async () => {
+  const { store, pool } = await opened();
+  const client = await pool.connect();
+  await client.query("BEGIN; SET LOCAL ROLE pg_monitor");
+  const answer = await failure(store.checkpointIn(fromClient(client), SCOPE, upTo(3)));
+  await client.query("ROLLBACK");
+  client.release();
+  const message: unknown = expect.stringContaining("RESET ROLE");
+  expect(answer).toMatchObject({ code: "STORE_ACCESS_DENIED", message });
+});
+
 test("checkpoint() after a statement that failed is refused, whatever the library has wrapped", async () => {
   const { store, pool } = await opened();
   const client = await pool.connect();
