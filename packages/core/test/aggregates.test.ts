@@ -142,6 +142,14 @@ test("an aggregate may have keys that no user record has, so long as they are fe
   expect(takenApart(unused(2000))).toBeUndefined();
 });
 
+test("an aggregate may have thousands of short keys, all of them before the user records", () => {
+  const all = Array.from({ length: 10_000 }, (_, n) => userRecord(String(n), ""));
+  const records = takenApart(aggregateOf(all));
+  expect(records?.map(({ partitionKey }) => partitionKey)).toEqual(
+    all.map(({ partitionKey }) => partitionKey),
+  );
+});
+
 test("a user record's data that are handed over to another thread leave the others whole", () => {
   const [first, , third] = takenApart(aggregateOf(THREE))!;
   // Node 20 copies them all the same; later versions throw.

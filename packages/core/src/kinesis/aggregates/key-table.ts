@@ -12,6 +12,8 @@ const LEAST_ENTRY_AND_RECORD_BYTES = 8;
  */
 export class KeyTable {
   readonly bytes: Buffer;
+  /** So many entries at most. */
+  readonly #most: number;
   /** Where each key begins and ends. */
   readonly #spans: number[] = [];
   readonly #texts: (string | undefined)[] = [];
@@ -19,6 +21,8 @@ export class KeyTable {
 
   constructor(bytes: Buffer) {
     this.bytes = bytes;
+    // All of the table may come before the first user record.
+    this.#most = Math.max(FEW_ENTRIES, bytes.length / LEAST_ENTRY_AND_RECORD_BYTES);
   }
 
   get length(): number {
@@ -30,13 +34,12 @@ export class KeyTable {
     return this.#elsewhere === undefined;
   }
 
-  /** Takes an entry. A table whose entries are for nothing takes up no memory. @throws ProtobufError */
+  /** Takes an entry. A table whose entries are for nothing takes up little memory. @throws ProtobufError */
   add(start: number, end: number): void {
-    const spans = this.#spans;
-    if (spans.length >= 2 * FEW_ENTRIES && this.length > end / LEAST_ENTRY_AND_RECORD_BYTES) {
+    if (this.length >= this.#most) {
       throw new ProtobufError("more keys than user records");
     }
-    spans.push(start, end);
+    this.#spans.push(start, end);
     this.#texts.push(undefined);
   }
 
