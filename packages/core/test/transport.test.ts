@@ -624,20 +624,20 @@ test.each(["http://user:secret@[squid", "socks5://user:secret@squid"])(
 test("a process that stands still longer than a connection may take loses none", async () => {
   const answer = (socket: Socket): unknown => socket.write(OK);
   const peers = [await Peer.of(answer), await Peer.of(answer, { tls: true })];
-  const handler = handlerOf({ connectionTimeout: 500, tls: { ca: SELF_SIGNED.cert } });
+  const handler = handlerOf({ connectionTimeout: 1000, tls: { ca: SELF_SIGNED.cert } });
   const calls = peers.map(async (peer, index) =>
     send(handler, peer, { protocol: index === 0 ? "http:" : "https:" }),
   );
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 650);
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1150);
   expect(await Promise.all(calls)).toEqual(["200 ok", "200 ok"]);
 });
 
 test("a process that stands still longer than a reply may take loses none", async () => {
   const peer = await Peer.of((socket) => socket.write(OK));
-  const handler = handlerOf({ requestTimeout: 500 });
+  const handler = handlerOf({ requestTimeout: 1000 });
   await send(handler, peer);
   const call = send(handler, peer);
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 650);
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1150);
   expect(await call).toBe("200 ok");
 });
 
