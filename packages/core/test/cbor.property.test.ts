@@ -148,6 +148,65 @@ test("the records of a page may each have other members, in an order of their ow
   );
 });
 
+test("a record's number and key are its own, in whatever order records are asked for", () => {
+  const key = fc.oneof(
+    fc.string({ maxLength: 14 }),
+    fc.string({ unit: "binary", maxLength: 14 }),
+    fc.string({ minLength: 200, maxLength: 256 }),
+  );
+  const written = fc.array(
+    fc.record({
+      SequenceNumber: fc
+        .array(fc.integer({ min: 0, max: 9 }), { minLength: 1, maxLength: 129 })
+        .map((digits) => digits.join("")),
+      Data: fc.constantFrom(Buffer.of(), Buffer.of(1)),
+      PartitionKey: key,
+    }),
+    { minLength: 1, maxLength: 40 },
+  );
+  fc.assert(
+    fc.property(
+      written,
+      fc.array(fc.nat(), { maxLength: 40 }),
+      fc.boolean(),
+      (given, at, turned) => {
+        const list = given.map((each) => {
+          const members = encoded(Object.entries(each));
+          return map(turned ? members.toReversed() : members, false);
+        });
+        // The page ends with its last record, whose last text may be the number or the key.
+        const { records } = readCborReply(
+          map([["Records", Buffer.concat([Buffer.of(0x98, list.length), ...list])]], false),
+        );
+        for (const index of [...given.keys(), ...at.map((each) => each % given.length)]) {
+          const { sequenceNumber, partitionKey } = records.record(index, "shard", 0);
+          const { SequenceNumber, PartitionKey } = given[index]!;
+          expect([sequenceNumber, partitionKey]).toEqual([SequenceNumber, asUtf8(PartitionKey)]);
+        }
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
+
+test("records with a member that nobody knows, one after another, are read as each would be alone", () => {
+  const known: [string, unknown][] = [
+    ["SequenceNumber", "1"],
+    ["Data", Buffer.of(1)],
+    ["PartitionKey", "k"],
+  ];
+  for (const later of ["a text", 1, Buffer.of(1), { deep: [1] }, null]) {
+    for (const at of [0, 1, 2, 3]) {
+      const members = encoded([...known.slice(0, at), ["Later", later], ...known.slice(at)]);
+      const one = map(members, false);
+      const { Records = [] } = asOutput(
+        readCborReply(map([["Records", listOf([one, one, one])]], false)),
+      );
+      expect(plain(Records.map(({ PartitionKey }) => PartitionKey))).toEqual(["k", "k", "k"]);
+    }
+  }
+});
+
 test("a mutated record is read alike behind one of its kind and behind another", () => {
   const other = map(
     [
@@ -228,6 +287,11 @@ test.each([
 ])("%s", (_name, hex, expected) => {
   expect(plain(readCborValue(Buffer.from(hex, "hex")))).toEqual(plain(expected));
 });
+
+/** As UTF-8 carries it: without halves of pairs. */
+function asUtf8(given: string): string {
+  return Buffer.from(given).toString();
+}
 
 /** Bytes as text, -0 as 0, so that two libraries' values compare. */
 function plain(given: unknown): unknown {

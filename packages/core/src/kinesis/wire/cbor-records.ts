@@ -15,12 +15,12 @@ import {
   NOT_THERE,
   RecordTemplate,
 } from "./record-template.ts";
+import { MOST_DIGITS, RecordTexts } from "./record-texts.ts";
 
 const SEQUENCE_NUMBER = 0;
 
 /** The names of the members that a record must have, and a digit. */
 const LEAST_RECORD_BYTES = 20;
-const MOST_DIGITS = 129;
 const EMPTY = new Uint8Array(0);
 
 /**
@@ -30,6 +30,9 @@ const EMPTY = new Uint8Array(0);
  */
 export class CborRecords implements PageRecords {
   readonly #bytes: Buffer;
+  readonly #memory: ArrayBuffer;
+  readonly #offset: number;
+  readonly #texts: RecordTexts;
   #length = 0;
   #payloadBytes = 0;
   #spans: Int32Array;
@@ -38,6 +41,8 @@ export class CborRecords implements PageRecords {
   /** Takes the list that comes next. @throws Error if there is a record that cannot be one */
   constructor(bytes: Uint8Array, reader: CborReader) {
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#memory = this.#bytes.buffer as ArrayBuffer;
+    this.#offset = bytes.byteOffset;
     // One record's data, handed over to a worker thread, would take the whole page with it.
     markAsUntransferable(bytes.buffer);
     const length = reader.readHead(ARRAY);
@@ -49,6 +54,7 @@ export class CborRecords implements PageRecords {
       if (this.#length === this.#arrivals.length) this.#grow();
       this.#index(reader, template);
     }
+    this.#texts = new RecordTexts(this.#bytes, this.#spans.subarray(0, this.#length * FIELDS));
   }
 
   get length(): number {
@@ -81,21 +87,21 @@ export class CborRecords implements PageRecords {
 
   record(index: number, shardId: string, millisBehindLatest: number): ConsumerRecord {
     const at = index * FIELDS;
-    const bytes = this.#bytes;
     const spans = this.#spans;
     const dataStart = spans[at + 2]!;
     const dataEnd = spans[at + 3]!;
     const keyStart = spans[at + 4]!;
     const typeStart = spans[at + 6]!;
     const arrival = this.#arrivals[index]!;
+    const sequenceNumber = this.#texts.sequenceNumber(index);
     return new ConsumerRecord({
       data:
         dataStart === dataEnd
           ? EMPTY
-          : new Uint8Array(bytes.buffer, bytes.byteOffset + dataStart, dataEnd - dataStart),
-      partitionKey: keyStart === NOT_THERE ? undefined : textOf(bytes, keyStart, spans[at + 5]!),
+          : new Uint8Array(this.#memory, this.#offset + dataStart, dataEnd - dataStart),
+      partitionKey: keyStart === NOT_THERE ? undefined : this.#texts.partitionKey(index),
       explicitHashKey: undefined,
-      sequenceNumber: bytes.toString("latin1", spans[at], spans[at + 1]),
+      sequenceNumber,
       subSequenceNumber: undefined,
       aggregated: false,
       approximateArrivalTimestamp: new Date(Number.isNaN(arrival) ? 0 : arrival),
@@ -104,7 +110,7 @@ export class CborRecords implements PageRecords {
       encryptionType:
         typeStart === NOT_THERE
           ? undefined
-          : (textOf(bytes, typeStart, spans[at + 7]!) as ConsumerRecord["encryptionType"]),
+          : (textOf(this.#bytes, typeStart, spans[at + 7]!) as ConsumerRecord["encryptionType"]),
     });
   }
 
@@ -135,11 +141,10 @@ export class CborRecords implements PageRecords {
     this.#length += 1;
   }
 
-  /** Looks at each member for its name. The record becomes the template, if it has nothing unusual. */
+  /** Looks at each member for its name. The record becomes the template. */
   #search(reader: CborReader, template: RecordTemplate, at: number): void {
     const spans = this.#spans;
     const start = reader.at;
-    let isUsual = true;
     template.clear();
     template.arrival = NaN;
     spans.fill(NOT_THERE, at, at + FIELDS);
@@ -147,6 +152,10 @@ export class CborRecords implements PageRecords {
     for (let left = length; reader.hasMore(left, length); left -= 1) {
       const nameAt = reader.at;
       const name = reader.readName(NAMES);
+      if (name === NOT_THERE) {
+        reader.skipValue();
+        continue;
+      }
       template.add(name, nameAt, reader.at - nameAt);
       if (name === ARRIVAL) {
         template.arrival = arrivalOf(reader.readTime());
@@ -154,16 +163,14 @@ export class CborRecords implements PageRecords {
       }
       const type = name === DATA ? BYTES : TEXT;
       const isThere = name === SEQUENCE_NUMBER || name === DATA || reader.peekType() === type;
-      if (name === NOT_THERE || !isThere) {
-        isUsual = false;
-        if (name === NOT_THERE) reader.skipValue();
-        else if (reader.readValue() !== null) throw new Error("a record's text is none");
+      if (!isThere) {
+        if (reader.readValue() !== null) throw new Error("a record's text is none");
         continue;
       }
       const field = at + FIELD_OF[name]!;
       spans[field] = reader.skipString(type);
       spans[field + 1] = reader.at;
     }
-    if (isUsual) template.take(start);
+    template.take(start);
   }
 }

@@ -65,11 +65,12 @@ export class RecordTemplate {
     this.#members.push({ name, at, length });
   }
 
-  /** @param start where the record begins. It has no other members than those that were added */
+  /** All of its members that have a known name were added. @param start where the record begins */
   take(start: number): void {
     const head = this.#bytes[start]!;
-    // The number of its members is in the byte itself.
-    if ((head & 31) < UINT8_LENGTH) this.#head = head;
+    const length = head & 31;
+    // The number of its members is in the byte itself, and it has no others.
+    if (length < UINT8_LENGTH && length === this.#members.length) this.#head = head;
   }
 
   /**
