@@ -6,8 +6,8 @@ import { IDLE_INTERVAL_MS } from "./contestants.ts";
 import { rounded } from "./measure.ts";
 
 const SHARDS = 40;
-/** In seconds: a process that does nothing, one that has just begun to poll, and one that goes on. */
-const [IDLE, WARM_UP, MEASURED] = [1, 5, 4];
+/** In seconds: a process that does nothing, one that polls until all of its code is compiled, which takes long at this pace, and one that goes on. */
+const [IDLE, WARM_UP, MEASURED] = [1, 30, 5];
 
 interface Polling {
   readonly pollsPerSecond: number;

@@ -11,7 +11,7 @@ const JITTER = 0.1;
  * Idle shards are polled at moments that lie so far apart, in milliseconds: a process that wakes for a
  * single poll takes twice the CPU for it.
  */
-const MOMENT_MS = 25;
+const MOMENT_MS = 50;
 
 export interface PollOptions {
   readonly scanIntervalMs: number;

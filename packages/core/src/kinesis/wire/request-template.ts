@@ -37,6 +37,9 @@ export class RequestTemplate {
   readonly #input: Input;
   readonly #credentials: Credentials;
   readonly #signer: RequestSigner;
+  /** That of the last request, since the epoch. */
+  #second = NaN;
+  #secondText = "";
 
   private constructor(
     protocol: WireProtocol,
@@ -93,7 +96,18 @@ export class RequestTemplate {
 
   /** @param clockOffset as of `of` */
   request(input: Input, clockOffset: number): SentRequest {
-    return this.#make(input, randomUUID(), timeText(Date.now() + clockOffset));
+    return this.#make(input, randomUUID(), this.#timeText(Date.now() + clockOffset));
+  }
+
+  /** As `20261128T235959Z`. Many requests are made in one second. */
+  #timeText(millis: number): string {
+    const second = Math.floor(millis / 1000);
+    if (second !== this.#second) {
+      this.#second = second;
+      const time = new Date(second * 1000).toISOString();
+      this.#secondText = `${time.slice(0, 19).replaceAll(/[-:]/g, "")}Z`;
+    }
+    return this.#secondText;
   }
 
   #make(input: Input, id: string, time: string): SentRequest {
@@ -126,11 +140,6 @@ function encoded(protocol: WireProtocol, input: Input): Uint8Array {
   return protocol === "cbor"
     ? encodeCborRequest(input as unknown as Readonly<Record<string, string | number>>)
     : Buffer.from(JSON.stringify(input));
-}
-
-/** As `20261128T235959Z`. */
-function timeText(millis: number): string {
-  return `${new Date(millis).toISOString().slice(0, 19).replaceAll(/[-:]/g, "")}Z`;
 }
 
 function timeOf(text: string): number {

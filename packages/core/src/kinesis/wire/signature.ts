@@ -16,6 +16,7 @@ export class RequestSigner {
   readonly #service: string;
   /** In the order of the alphabet. */
   readonly #signedHeaders: readonly string[];
+  readonly #listed: string;
   /** What the key was made of. */
   #madeOf = "";
   #key: Buffer = Buffer.alloc(0);
@@ -24,6 +25,7 @@ export class RequestSigner {
     this.#region = region;
     this.#service = service;
     this.#signedHeaders = signedHeaders;
+    this.#listed = signedHeaders.join(";");
   }
 
   /** One that signs the same headers for the same service; undefined = this is another kind of authorization. */
@@ -44,15 +46,13 @@ export class RequestSigner {
   ): string {
     const time = headers["x-amz-date"]!;
     const scope = `${time.slice(0, 8)}/${this.#region}/${this.#service}/aws4_request`;
-    const names = this.#signedHeaders;
     let request = `POST\n${canonicalPath(path)}\n\n`;
-    for (const name of names) request += `${name}:${headers[name]}\n`;
-    const signedHeaders = names.join(";");
-    request += `\n${signedHeaders}\n${headers["x-amz-content-sha256"]}`;
+    for (const name of this.#signedHeaders) request += `${name}:${headers[name]}\n`;
+    request += `\n${this.#listed}\n${headers["x-amz-content-sha256"]}`;
     const text = `${ALGORITHM}\n${time}\n${scope}\n${sha256(request)}`;
     const signature = createHmac("sha256", this.#keyOf(secretAccessKey, scope)).update(text);
     return (
-      `${ALGORITHM} Credential=${accessKeyId}/${scope}, SignedHeaders=${signedHeaders}, ` +
+      `${ALGORITHM} Credential=${accessKeyId}/${scope}, SignedHeaders=${this.#listed}, ` +
       `Signature=${signature.digest("hex")}`
     );
   }
