@@ -23,12 +23,22 @@ const { Sha256 } = sdk("@smithy/core/checksum") as { readonly Sha256: never };
 const { HttpResponse } = sdk("@smithy/core/protocols") as {
   readonly HttpResponse: new (parts: object) => object;
 };
+const { StandardRetryStrategy } = sdk("@smithy/core/retry") as {
+  readonly StandardRetryStrategy: new (attempts: number) => object;
+};
 const { AwsJson1_0Protocol } = sdk("@aws-sdk/core/protocols") as {
   readonly AwsJson1_0Protocol: unknown;
 };
 
 interface Signer {
   sign(request: object, options: object): Promise<{ headers: Record<string, string> }>;
+}
+
+/** As a minifier, or a user, may name it. */
+class CountingRetries extends StandardRetryStrategy {
+  static {
+    Object.defineProperty(this, "name", { value: StandardRetryStrategy.name });
+  }
 }
 
 /** Signs with a secret of its own. */
@@ -424,7 +434,25 @@ test("each page is recorded as a success with the SDK's retry strategy", async (
   expect(successes).toHaveBeenCalledTimes(4);
 });
 
+test("a client whose classes a minifier has renamed is known as well", async () => {
+  standStill();
+  const client = clientOf();
+  for (const { constructor } of [client.config.logger, await client.config.retryStrategy()]) {
+    const { name } = constructor;
+    Object.defineProperty(constructor, "name", { value: "a", configurable: true });
+    onTestFinished(() => void Object.defineProperty(constructor, "name", { value: name }));
+  }
+  const serialized = vi.spyOn(client.config.protocol, "serializeRequest");
+  const getRecords = reads(client);
+  for (let call = 0; call < 3; call += 1) await getRecords("it");
+  expect(serialized).toHaveBeenCalledTimes(1);
+});
+
 test.each<[string, () => KinesisClientConfig]>([
+  [
+    "retries by a class of the same name",
+    () => ({ retryStrategy: new CountingRetries(3) as never }),
+  ],
   ["retries at a rate that adapts", () => ({ retryMode: "adaptive" })],
   ["a logger", () => ({ logger: { debug() {}, info() {}, warn() {}, error() {} } })],
   ["another protocol", () => ({ protocol: AwsJson1_0Protocol as never })],

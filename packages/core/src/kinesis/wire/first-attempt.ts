@@ -4,7 +4,12 @@ import { REPLY_STARTED } from "../transport/http-handler.ts";
 import { takeReply, watchMemory, type WireReply } from "./middleware.ts";
 import type { ReplyWatch } from "./records-reply.ts";
 import type { RequestTemplate } from "./request-template.ts";
-import type { CallResult, HttpMessage, OtherAttempt } from "./sdk-stack.ts";
+import {
+  isStandardRetry,
+  type CallResult,
+  type HttpMessage,
+  type OtherAttempt,
+} from "./sdk-stack.ts";
 
 type Resolve = GetRecordsCommand["resolveMiddleware"];
 
@@ -18,9 +23,6 @@ export interface PageAttempt {
   readonly reply: WireReply;
   readonly result: CallResult;
 }
-
-/** The SDK's own way to try again. Others may count attempts. */
-const STANDARD_RETRY = "StandardRetryStrategy";
 
 /** A reply by another time of day is the SDK's, which signs the next requests by that. */
 const SAME_TIME_MS = 60_000;
@@ -39,9 +41,7 @@ export async function attemptPage(
   // What one of the two rejects with is what a call by the SDK rejects with.
   if (!template.isFor(input, await configuration.credentials())) return undefined;
   const retries = await configuration.retryStrategy();
-  if (retries.constructor.name !== STANDARD_RETRY || !("recordSuccess" in retries)) {
-    return undefined;
-  }
+  if (!("recordSuccess" in retries) || !(await isStandardRetry(retries))) return undefined;
   const token = await retries.acquireInitialRetryToken("");
   try {
     const { systemClockOffset, requestHandler } = configuration;

@@ -8,7 +8,13 @@ import {
 import type { WireProtocol } from "./middleware.ts";
 import type { ReplyWatch } from "./records-reply.ts";
 import { RequestTemplate } from "./request-template.ts";
-import { sdksOwn, type ClientStack, type OtherAttempt, type SentRequest } from "./sdk-stack.ts";
+import {
+  isSdksLogger,
+  sdksOwn,
+  type ClientStack,
+  type OtherAttempt,
+  type SentRequest,
+} from "./sdk-stack.ts";
 import type { Credentials } from "./signature.ts";
 
 /** What changes of a client, its middleware, its logger or its endpoint, takes effect after so long at the latest. */
@@ -56,7 +62,7 @@ export class KnownClient {
 
   #look(): void {
     const { logger } = this.configuration;
-    this.#isSdks = sdksOwn(this.stack) !== undefined && logger?.constructor.name === "NoOpLogger";
+    this.#isSdks = sdksOwn(this.stack) !== undefined && isSdksLogger(logger);
     if (!this.#isSdks) this.#template = undefined;
   }
 

@@ -61,15 +61,43 @@ let texts: ReadonlyMap<string, string> | undefined;
 
 /** The source of the SDK's middleware, by name. A name alone proves nothing: it can be given again. */
 function sdksTexts(): ReadonlyMap<string, string> {
-  if (texts === undefined) {
-    const { middlewareStack } = new KinesisClient({
-      region: "us-east-1",
-      credentials: { accessKeyId: "", secretAccessKey: "" },
-      requestHandler: new KinesisHttpHandler(),
-    });
-    texts = new Map(entriesOf(middlewareStack).map(([one, name]) => [name, String(one)]));
-  }
+  texts ??= new Map(
+    entriesOf(plainClient().middlewareStack).map(([one, name]) => [name, String(one)]),
+  );
   return texts;
+}
+
+/** Is a client's logger the SDK's, which logs nothing? */
+export function isSdksLogger(logger: object | undefined): boolean {
+  return isLike(logger, plainClient().config.logger);
+}
+
+let standardRetries: Promise<object> | undefined;
+
+/** Is it the SDK's own way to try again? Others may count attempts. */
+export async function isStandardRetry(strategy: object): Promise<boolean> {
+  standardRetries ??= plainClient().config.retryStrategy();
+  return isLike(strategy, await standardRetries);
+}
+
+/** Is its class the same one? By its source: a minifier changes names, and each copy of the SDK has its own class. */
+function isLike(one: object | undefined, other: object): boolean {
+  const [its, others] = [one?.constructor, other.constructor];
+  return its === others || String(its) === String(others);
+}
+
+let plain: KinesisClient | undefined;
+
+/** A client as the SDK makes it, whatever the environment says. */
+function plainClient(): KinesisClient {
+  plain ??= new KinesisClient({
+    region: "us-east-1",
+    credentials: { accessKeyId: "", secretAccessKey: "" },
+    requestHandler: new KinesisHttpHandler(),
+    retryMode: "standard",
+    maxAttempts: 1,
+  });
+  return plain;
 }
 
 /** Instrumentation, as OpenTelemetry's, wraps the stack's own functions, and marks what it has wrapped. */
