@@ -5,6 +5,7 @@ import {
   GetRecordsCommand,
   KinesisClient,
   type GetRecordsCommandOutput,
+  type KinesisClientConfig,
 } from "@aws-sdk/client-kinesis";
 import { mockClient } from "aws-sdk-client-mock";
 import AWSXRay from "aws-xray-sdk-core";
@@ -43,12 +44,13 @@ afterAll(() => {
   server.close();
 });
 
-function clientOf(): KinesisClient {
+function clientOf(configuration: KinesisClientConfig = {}): KinesisClient {
   const client = new KinesisClient({
     endpoint: `http://127.0.0.1:${(server.address() as { port: number }).port}`,
     region: "us-east-1",
     credentials: { accessKeyId: "a", secretAccessKey: "b" },
     requestHandler: new KinesisHttpHandler(),
+    ...configuration,
   });
   onTestFinished(() => client.destroy());
   return client;
@@ -326,6 +328,15 @@ test("a command that is sent twice, one after the other or at once, is read each
   );
   for (let call = 0; call < 5; call += 1) {
     expect(await atOnce(`it-${call}`)).toBe(`it-${call}-next`);
+  }
+});
+
+test("a client that keeps the first command's handler reads each command", async () => {
+  const client = clientOf({ cacheMiddleware: true });
+  // It does so where it is passed no options.
+  const reads = readerOf((command) => client.send(command));
+  for (const iterator of ["it-1", "it-2", "it-3"]) {
+    expect(await reads(iterator)).toBe(`${iterator}-next`);
   }
 });
 

@@ -51,6 +51,11 @@ export class PageCommand extends GetRecordsCommand {
     options?: CallOptions,
   ): Handler {
     return async (args) => {
+      // A client may keep the handler of its first command, and call it with others.
+      const command: unknown = args;
+      if (command !== this && command instanceof PageCommand) {
+        return command.resolveMiddleware(stack, configuration, options)(args);
+      }
       const client = this.#commands.client(stack, configuration);
       const first = hasNone(this.middlewareStack)
         ? await client.attempt(this.input, options, this.#watch)
