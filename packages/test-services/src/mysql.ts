@@ -22,6 +22,8 @@ export async function startMysql(settings: readonly string[] = []): Promise<Mysq
     "--secure-file-priv=NULL",
     `--basedir=${base}`,
     `--datadir=${workplace.data}`,
+    // Each test makes its tables: half of that was waiting for the disk. Only the machine's end needs it.
+    "--innodb-flush-method=nosync",
     ...settings,
   ];
   // Its root has no password, and comes in by the socket alone, in a directory that no other user can enter.
