@@ -13,13 +13,14 @@ const SERVICES: Readonly<Record<string, ServiceName | undefined>> = {
 export const CONDUCTED: readonly string[] = ["group", "projection"];
 
 /** `npm run example -- group`: many processes on one of the stores. Answers with the exit code. */
-export async function runConducted(name: string, store: string): Promise<number> {
+export async function runConducted(name: string, store: string, kills?: string): Promise<number> {
   if (!Object.hasOwn(SERVICES, store)) {
     console.error(`--store: one of ${Object.keys(SERVICES).join(", ")} is needed`);
     return 2;
   }
   const service = await startService(SERVICES[store]);
-  const exitCode = await runProgram(`${name}/dist/${name}.js`, ["--store", store], service.env);
+  const args = ["--store", store, ...(kills === undefined ? [] : ["--kills", kills])];
+  const exitCode = await runProgram(`${name}/dist/${name}.js`, args, service.env);
   await service.close();
   return exitCode;
 }

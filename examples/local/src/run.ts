@@ -1,8 +1,8 @@
 /**
  * `npm run example -- NAME`: an example's own program, unchanged, with all it needs beside it: an
  * embedded Kinesis, the database, and a producer that puts a record twice a second. Until Ctrl-C,
- * or for `--seconds N`. `group` and `projection` have their own course, on the store that `--store` names,
- * and so have `observability`, whose page takes `--port`, and those that end by themselves.
+ * or for `--seconds N`. `group` and `projection` have their own course, on the store that `--store` names
+ * (`projection` with as many `--kills`), and so have `observability`, whose page takes `--port`, and those that end by themselves.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -33,22 +33,13 @@ const CONSUMERS = {
 const PROGRAMS = ["batch", "dead-letters", "parallel"];
 const NAMES = [...Object.keys(CONSUMERS), "producer", ...CONDUCTED, "observability", ...PROGRAMS];
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    seconds: { type: "string" },
-    store: { type: "string", default: "sqlite" },
-    port: { type: "string", default: "9463" },
-  },
-});
+const { values, positionals } = readArgs();
 const name = positionals[0] ?? "";
-if (!NAMES.includes(name)) {
-  console.error(
-    `usage: npm run example -- NAME [--seconds N] [--store NAME] [--port N], one of: ${NAMES.join(", ")}`,
-  );
-  process.exit(2);
+if (!NAMES.includes(name)) refuse(`there is no example "${name}"`);
+if (CONDUCTED.includes(name)) {
+  const kills = name === "projection" ? values.kills : undefined;
+  process.exit(await runConducted(name, values.store, kills));
 }
-if (CONDUCTED.includes(name)) process.exit(await runConducted(name, values.store));
 if (PROGRAMS.includes(name)) process.exit(await runProgram(`${name}/dist/${name}.js`));
 if (name === "observability") {
   process.exit(await runProgram("observability/dist/observability.js", ["--port", values.port]));
@@ -96,6 +87,29 @@ await emulator.close();
 await service.close();
 rmSync(directory, { recursive: true, force: true });
 process.exitCode = running.exitCode ?? 1;
+
+function readArgs() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        seconds: { type: "string" },
+        store: { type: "string", default: "sqlite" },
+        kills: { type: "string" },
+        port: { type: "string", default: "9463" },
+      },
+    });
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function refuse(problem: string): never {
+  console.error(
+    `${problem}\nusage: npm run example -- NAME [--seconds N] [--store NAME] [--kills N] [--port N], one of: ${NAMES.join(", ")}`,
+  );
+  process.exit(2);
+}
 
 function start(example: string, stdio: ("inherit" | "pipe")[]): ChildProcess {
   const program = fileURLToPath(

@@ -30,15 +30,22 @@ test.each([
   expect(child.exitCode).toBe(0);
 });
 
-test("an unknown name is refused with the names that exist", async () => {
-  const child = spawn(process.execPath, [PROGRAM, "nothing"], {
+test.each([
+  ["an unknown name", "the names that exist", ["nothing"], "consumer-postgres"],
+  ["an unknown option", "the usage", ["projection", "--deaths", "3"], "[--kills N]"],
+  ["an unknown store", "the stores that exist", ["group", "--store", "paper"], "sqlite, postgres"],
+  ["a count that is none", "what is needed", ["projection", "--kills", "some"], "whole number"],
+])("%s is refused with %s", async (_, __, args, expected) => {
+  const child = spawn(process.execPath, [PROGRAM, ...args], {
     stdio: ["ignore", "ignore", "pipe"],
   });
+  const exit = once(child, "close");
   let said = "";
   child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
-  await once(child, "exit");
+  await exit;
   expect(child.exitCode).toBe(2);
-  expect(said).toContain("consumer-postgres");
+  expect(said).toContain(expected);
+  expect(said).not.toContain("    at "); // no stack
 });
 
 test("group runs on a database of its own, and its exit code is passed on", async () => {
@@ -70,15 +77,4 @@ test("observability shows its page, and its exit code is passed on", async () =>
   await exit;
   expect(page).toContain("<h1>orders</h1>");
   expect(child.exitCode).toBe(0);
-});
-
-test("an unknown store is refused with the stores that exist", async () => {
-  const child = spawn(process.execPath, [PROGRAM, "group", "--store", "paper"], {
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  let said = "";
-  child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
-  await once(child, "exit");
-  expect(child.exitCode).toBe(2);
-  expect(said).toContain("sqlite, postgres");
 });

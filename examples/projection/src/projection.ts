@@ -30,6 +30,10 @@ if (!STORE_NAMES.includes(values.store)) {
   console.error(`--store: one of ${STORE_NAMES.join(", ")} is needed`);
   process.exit(2);
 }
+if (!/^\d+$/.test(values.kills)) {
+  console.error("--kills: a whole number is needed");
+  process.exit(2);
+}
 const interrupted = new AbortController();
 // More than once is no more than once: what was started is always stopped.
 process.on("SIGINT", () => interrupted.abort(new Error("interrupted")));
