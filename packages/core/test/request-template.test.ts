@@ -499,6 +499,17 @@ test("the time of day of a request is corrected by the last reply", async () => 
   }
 });
 
+test("a clock that is minutes off, and stays so, costs no more requests by the SDK", async () => {
+  standStill();
+  const client = clientOf({ disableClockSkewCorrection: true });
+  const serialized = vi.spyOn(client.config.protocol, "serializeRequest");
+  date = () => new Date(Date.now() + 180_000);
+  const getRecords = reads(client);
+  for (let call = 0; call < 3; call += 1) await getRecords("it");
+  expect(serialized).toHaveBeenCalledTimes(1);
+  expect(client.config.systemClockOffset).toBe(0);
+});
+
 test("what middleware does to a request is that request's alone", async () => {
   const client = clientOf();
   let call = 0;
