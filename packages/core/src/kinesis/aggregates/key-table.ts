@@ -17,7 +17,8 @@ export class KeyTable {
   /** Where each key begins and ends. */
   readonly #spans: number[] = [];
   readonly #texts: (string | undefined)[] = [];
-  #elsewhere: Set<number> | undefined;
+  /** For each key a one, if it is elsewhere; undefined = none is. */
+  #elsewhere: Uint8Array | undefined;
 
   constructor(bytes: Buffer) {
     this.bytes = bytes;
@@ -61,11 +62,11 @@ export class KeyTable {
   }
 
   isHere(index: number): boolean {
-    return this.#elsewhere === undefined || !this.#elsewhere.has(index);
+    return this.#elsewhere === undefined || this.#elsewhere[index] === 0;
   }
 
-  /** The key belongs to another shard. */
+  /** The key belongs to another shard. All keys were added before. */
   setElsewhere(index: number): void {
-    (this.#elsewhere ??= new Set()).add(index);
+    (this.#elsewhere ??= new Uint8Array(this.length))[index] = 1;
   }
 }

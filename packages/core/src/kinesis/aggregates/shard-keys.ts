@@ -1,5 +1,5 @@
 import type { HashKeyRange } from "../hash-key-range.ts";
-import { sharedMd5, sharedShortMd5 } from "../md5/md5.ts";
+import { MOST_MESSAGES, sharedMd5, sharedShortMd5 } from "../md5/md5.ts";
 import { MOST_SHORT_BYTES } from "../md5/short-md5.ts";
 import type { KeyTable } from "./key-table.ts";
 import type { KnownKey, KnownKeys } from "./known-keys.ts";
@@ -15,6 +15,22 @@ interface Digests {
   wordOf(index: number, word: number): number;
 }
 
+/** The keys whose MD5 is wanted, and what is to be known of each; undefined = nothing. */
+class Asked {
+  readonly at: number[] = [];
+  readonly keys: (KnownKey | undefined)[] = [];
+
+  add(at: number, key: KnownKey | undefined): void {
+    this.at.push(at);
+    this.keys.push(key);
+  }
+
+  clear(): void {
+    this.at.length = 0;
+    this.keys.length = 0;
+  }
+}
+
 /** Tells which keys belong to a shard: by their MD5, or by the hash key that the producer gave. */
 export class ShardKeys {
   /** Does every key belong to it? */
@@ -23,9 +39,8 @@ export class ShardKeys {
   readonly #end: bigint;
   readonly #startWords: Uint32Array;
   readonly #endWords: Uint32Array;
-  /** The keys whose MD5 is wanted, and what is to be known of them; undefined = nothing. */
-  readonly #asked: number[] = [];
-  readonly #askedKeys: (KnownKey | undefined)[] = [];
+  readonly #short = new Asked();
+  readonly #long = new Asked();
 
   constructor({ startingHashKey, endingHashKey }: HashKeyRange) {
     this.#start = BigInt(startingHashKey);
@@ -43,6 +58,7 @@ export class ShardKeys {
   judge(keys: KeyTable, known: KnownKeys): void {
     const { bytes, length } = keys;
     const short = sharedShortMd5();
+    const long = sharedMd5();
     let looks = true;
     let repeats = false;
     for (let i = 0; i < length; i += 1) {
@@ -60,20 +76,19 @@ export class ShardKeys {
         }
       }
       if (end - start > MOST_SHORT_BYTES) {
-        const md5 = sharedMd5();
-        md5.add(bytes, start, end);
-        md5.digest();
-        this.#answer(md5, 0, keys, i, key);
+        if (this.#long.at.length === MOST_MESSAGES) this.#answerLong(keys);
+        long.add(bytes, start, end);
+        this.#long.add(i, key);
         continue;
       }
       if (!short.add(start, end)) {
-        this.#answerAll(keys);
+        this.#answerShort(keys);
         short.add(start, end);
       }
-      this.#asked.push(i);
-      this.#askedKeys.push(key);
+      this.#short.add(i, key);
     }
-    this.#answerAll(keys);
+    this.#answerShort(keys);
+    this.#answerLong(keys);
   }
 
   /** What is no hash key says nothing, so its record stays here. */
@@ -84,31 +99,33 @@ export class ShardKeys {
     return value >= this.#start && value <= this.#end;
   }
 
-  /** Those whose MD5 is wanted. */
-  #answerAll(keys: KeyTable): void {
-    const asked = this.#asked;
+  #answerShort(keys: KeyTable): void {
     const short = sharedShortMd5();
     try {
       short.digest(keys.bytes);
-      for (let i = 0; i < asked.length; i += 1) {
-        this.#answer(short, i, keys, asked[i]!, this.#askedKeys[i]);
-      }
+      this.#answer(short, this.#short, keys);
     } finally {
-      asked.length = 0;
-      this.#askedKeys.length = 0;
+      this.#short.clear();
     }
   }
 
-  #answer(
-    digests: Digests,
-    index: number,
-    keys: KeyTable,
-    at: number,
-    key: KnownKey | undefined,
-  ): void {
-    const isHere = this.#has(digests, index);
-    if (!isHere) keys.setElsewhere(at);
-    if (key !== undefined) key.isHere = isHere;
+  #answerLong(keys: KeyTable): void {
+    const long = sharedMd5();
+    try {
+      long.digest();
+      this.#answer(long, this.#long, keys);
+    } finally {
+      this.#long.clear();
+    }
+  }
+
+  #answer(digests: Digests, { at, keys: known }: Asked, keys: KeyTable): void {
+    for (let i = 0; i < at.length; i += 1) {
+      const isHere = this.#has(digests, i);
+      if (!isHere) keys.setElsewhere(at[i]!);
+      const key = known[i];
+      if (key !== undefined) key.isHere = isHere;
+    }
   }
 
   #has(digests: Digests, index: number): boolean {
