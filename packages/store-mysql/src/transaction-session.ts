@@ -30,6 +30,9 @@ const BEGIN = [
   "START TRANSACTION READ WRITE",
   `SAVEPOINT ${SAVEPOINT}`,
 ];
+/** Servers can report it by themselves, but may be told not to, and a proxy may keep it. */
+const DEFAULT_DATABASE = "SELECT DATABASE() AS name";
+const nameIn = (answer: Answer): unknown => rowsOf(answer)[0]?.["name"];
 /** Whatever `completion_type` the pool's owner has set. */
 const PLAINLY = "AND NO CHAIN NO RELEASE";
 
@@ -39,8 +42,9 @@ export class TransactionSession {
   readonly #limited: Limited;
   /** What the connection has thrown at the handler. */
   readonly #errors = new WeakSet();
-  /** The database that the handler has made the connection's default; undefined = none. */
-  #otherDatabase: string | undefined;
+  /** The connection's default before the handler's first statement that may be a USE. */
+  #databaseBefore: Promise<unknown> | undefined;
+  #hasOtherDatabase = false;
   #isBroken = false;
   #isKnownToBeWhole = false;
   /** It is committed, or rolled back. */
@@ -81,7 +85,7 @@ export class TransactionSession {
 
   /** Is the connection's default another database than before the handler? The store's tables are not in it. */
   get hasOtherDatabase(): boolean {
-    return this.#otherDatabase !== undefined;
+    return this.#hasOtherDatabase;
   }
 
   /** For the handler. Remembers what the server, and not something else, has thrown at it. */
@@ -91,19 +95,16 @@ export class TransactionSession {
       this.#isBroken ||= Object(error).fatal === true;
       throw error;
     };
-    const heard = (answer: unknown): unknown => {
-      const database = databaseSetBy(answer);
-      if (database !== undefined) {
-        this.#otherDatabase = database === databaseOf(this.#connection) ? undefined : database;
-      }
-      return answer;
-    };
+    const before = (): void => void (this.#databaseBefore ??= this.#askBefore());
     const client = new Proxy(this.#connection, {
       get(target, name) {
         const value: unknown = Reflect.get(target, name, target);
         if (typeof value !== "function") return value;
         if (name !== "query" && name !== "execute") return value.bind(target);
-        return (...given: unknown[]) => value.apply(target, given).then(heard, noted);
+        return (...given: unknown[]) => {
+          if (mayUse(given[0])) before();
+          return value.apply(target, given).catch(noted);
+        };
       },
     });
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what a pool of mysql2/promise gives out
@@ -120,6 +121,10 @@ export class TransactionSession {
     if (this.#isKnownToBeWhole) return true;
     try {
       await this.#ask(`RELEASE SAVEPOINT ${SAVEPOINT}`);
+      if (this.#databaseBefore !== undefined) {
+        const after = nameIn(await this.#ask(DEFAULT_DATABASE));
+        this.#hasOtherDatabase = (await this.#databaseBefore) !== after;
+      }
       this.#isKnownToBeWhole = true;
       return true;
     } catch (error) {
@@ -167,6 +172,13 @@ export class TransactionSession {
     }
   }
 
+  /** It is answered before the handler's own statement, and takes of the handler's time. */
+  #askBefore(): Promise<unknown> {
+    const name = ask(this.#connection, DEFAULT_DATABASE).then(nameIn);
+    name.catch(() => undefined); // The connection is broken: whoever asks next learns of it.
+    return name;
+  }
+
   async #ask(sql: string): Promise<Answer> {
     try {
       return await this.#limited((limit) => limit.wait(ask(this.#connection, sql)));
@@ -177,22 +189,8 @@ export class TransactionSession {
   }
 }
 
-/** The database that a statement has made the connection's default, as the server says with its answer. */
-function databaseSetBy(answer: unknown): string | undefined {
-  if (!Array.isArray(answer)) return undefined;
-  const [results, fields] = answer as readonly unknown[];
-  // Several statements in one text have a result each. Those without rows have no fields.
-  const changes = Array.isArray(fields)
-    ? fields.flatMap((each, index) => (each === undefined ? [Object(results)[index]] : []))
-    : [results];
-  for (const change of changes.toReversed()) {
-    const database: unknown = Object(Object(change).stateChanges).schema;
-    if (typeof database === "string") return database;
-  }
-  return undefined;
-}
-
-/** The database that the connection was opened with. */
-function databaseOf({ connection }: MysqlConnection): unknown {
-  return Object(Object(connection).config).database;
+/** The text of a statement that may make another database the connection's default. */
+function mayUse(statement: unknown): boolean {
+  const text: unknown = typeof statement === "string" ? statement : Object(statement).sql;
+  return typeof text === "string" && /\buse\b/i.test(text);
 }

@@ -80,18 +80,34 @@ describe.each(SERVERS)("transactions on $name", ({ address }) => {
     expect(rows).toEqual([]);
   });
 
-  test("a `USE` that the server does not report leads neither the checkpoint elsewhere nor what comes by that connection", async () => {
+  test("a `USE` that the server does not report is seen, and no later handler gets the connection", async () => {
     const { store, effects } = await opened();
     const other = await opened();
     const [rows] = await other.admin.query<RowDataPacket[]>("SELECT DATABASE() AS name");
-    await store.transact(SCOPE, upTo(3), async (tx) => {
-      await put(tx, "one");
+    const misusing = store.transact(SCOPE, upTo(3), async (tx) => {
       await tx.query("SET SESSION session_track_schema = 0");
-      await tx.query(`USE ${rows[0]!["name"]}`);
+      await tx.query({ sql: `use\`${rows[0]!["name"]}\`` });
     });
+    expect(await outcomeOf(misusing)).toMatchObject({ ...MISUSED, shardId: SHARD });
+    for (const name of ["one", "three", "two"]) {
+      await store.transact(SCOPE, upTo(3, name), (tx) => put(tx, name));
+    }
+    expect(await effects()).toEqual(["one", "three", "two"]);
+    expect(await other.effects()).toEqual([]);
+  });
+
+  test("a `USE` in the handler's own transaction does not lead the checkpoint elsewhere", async () => {
+    const { store, pool } = await opened();
+    const other = await opened();
+    const [rows] = await other.admin.query<RowDataPacket[]>("SELECT DATABASE() AS name");
+    const connection = await pool.getConnection();
+    await connection.beginTransaction();
+    await connection.query(`USE ${rows[0]!["name"]}`);
+    await store.checkpointIn(fromConnection(connection), SCOPE, upTo(3));
+    await connection.commit();
+    connection.destroy();
     expect(await store.getCheckpoint(SCOPE, SHARD)).toEqual(at(3));
     expect(await other.store.getCheckpoint(SCOPE, SHARD)).toBeUndefined();
-    expect(await effects()).toEqual(["one"]);
   });
 
   test("a handler that goes on after a deadlock is told so, and nothing of it is stored", async () => {
