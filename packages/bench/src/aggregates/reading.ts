@@ -24,7 +24,7 @@ export async function compareReading(): Promise<object> {
     const contestants: Record<string, Contestant> = {};
     for (const [name, each] of Object.entries(pages)) {
       const canned = await Canned.start(each);
-      const consumer = new ContestantProcess(nodeContestant("steadyConsumer", canned));
+      const consumer = new ContestantProcess(nodeContestant("consumer", canned));
       running.push(canned, consumer);
       contestants[name] = consumer.round;
     }

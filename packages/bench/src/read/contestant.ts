@@ -3,18 +3,14 @@ import { createInterface } from "node:readline";
 import { type Contestant, costOf } from "../rounds.ts";
 import { Endpoint } from "./canned.ts";
 import type { CannedPages } from "./canned-server.ts";
-import { connectedConsumer, consumer, sdkLoop } from "./contestants.ts";
+import { connectedConsumer, sdkLoop } from "./contestants.ts";
 import { kinesisReadable, kinesisStreams } from "./npm-peers.ts";
 import { rawSocket } from "./raw-socket.ts";
 
 const CONTESTANTS = {
-  consumer: (endpoint) => connectedConsumer(endpoint.client(), endpoint.total),
-  consumerOverTheSdksHttp: (endpoint) => connectedConsumer(endpoint.sdkClient(), endpoint.total),
-  consumerWireJson: (endpoint) =>
-    connectedConsumer(endpoint.client(), endpoint.total, { wire: "json" }),
-  // A shard's second page is due later than the first ones of all are handled: nothing is under way then.
-  steadyConsumer: (endpoint) =>
-    consumer(endpoint.client(), endpoint.total, { after: endpoint.totalOfOnePage }),
+  consumer: (endpoint) => connectedConsumer(endpoint.client(), endpoint),
+  consumerOverTheSdksHttp: (endpoint) => connectedConsumer(endpoint.sdkClient(), endpoint),
+  consumerWireJson: (endpoint) => connectedConsumer(endpoint.client(), endpoint, { wire: "json" }),
   sdkLoop: (endpoint) => sdkLoop(endpoint.sdkClient(), endpoint.pages),
   rawSocket,
   "kinesis-readable": kinesisReadable,

@@ -1,4 +1,3 @@
-import { channel } from "node:diagnostics_channel";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   GetRecordsCommand,
@@ -7,7 +6,6 @@ import {
   type _Record as SdkRecord,
 } from "@aws-sdk/client-kinesis";
 import {
-  CHANNELS,
   Consumer,
   type Counter,
   type DeliveryOptions,
@@ -16,7 +14,7 @@ import {
   type WireOption,
 } from "@kc/core";
 import { FakeClock } from "@kc/emulator";
-import { STREAM } from "./canned.ts";
+import { type Endpoint, STREAM } from "./canned.ts";
 import type { CannedPages } from "./canned-server.ts";
 import type { Contestant } from "../rounds.ts";
 
@@ -83,41 +81,46 @@ async function passTime(clock: FakeClock, scan: Promise<void>): Promise<void> {
   while (!over) await clock.advance(POLL_INTERVAL_MS);
 }
 
-/** What one writes by hand: all shards at once, each page after the other. The iterators are not measured. */
+/** What one writes by hand: all shards at once, each page after the other. The first pages are not measured. */
 export function sdkLoop(client: KinesisClient, { shards, pages }: CannedPages): Contestant {
   return async (begin) => {
     let records = 0;
     const handle = (_record: SdkRecord): void => {
       records += 1;
     };
-    const readShard = async (first: string | undefined): Promise<void> => {
+    const readShard = async (
+      first: string | undefined,
+      count: number,
+    ): Promise<string | undefined> => {
       let ShardIterator = first;
-      for (let page = 0; page < pages; page += 1) {
+      for (let page = 0; page < count; page += 1) {
         const reply = await client.send(new GetRecordsCommand({ ShardIterator, Limit: 10_000 }));
         for (const record of reply.Records ?? []) handle(record);
         ShardIterator = reply.NextShardIterator;
       }
+      return ShardIterator;
     };
     const indices = Array.from({ length: shards }, (_, index) => index);
-    const iterators = await Promise.all(indices.map((index) => firstIterator(client, index)));
+    const iterators = await Promise.all(
+      indices.map(async (index) => readShard(await firstIterator(client, index), 1)),
+    );
+    const notMeasured = records;
     begin();
-    await Promise.all(iterators.map(readShard));
-    return { records };
+    await Promise.all(iterators.map((iterator) => readShard(iterator, pages - 1)));
+    return { records: records - notMeasured };
   };
 }
 
-/** A consumer over a connection: it is measured from its first request for records on, as the others are. */
-export function connectedConsumer(...given: Parameters<typeof consumer>): Contestant {
-  const read = consumer(...given);
-  return async (begin) => {
-    const polls = channel(`tracing:${CHANNELS.poll}:start`);
-    const onPoll = (): void => {
-      polls.unsubscribe(onPoll);
-      begin();
-    };
-    polls.subscribe(onPoll);
-    return read(() => {});
-  };
+/**
+ * A consumer over connections, measured from when the first page of each shard was handled. A shard's second page
+ * is due later: nothing is under way then.
+ */
+export function connectedConsumer(
+  client: KinesisClientLike,
+  { total, totalOfOnePage }: Endpoint,
+  options: { wire?: WireOption } = {},
+): Contestant {
+  return consumer(client, total, { ...options, after: totalOfOnePage });
 }
 
 /** What one writes by hand for shards that wait: each is polled once in an interval. Ends when the signal aborts. */

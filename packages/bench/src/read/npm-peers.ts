@@ -33,30 +33,22 @@ function load(name: string): unknown {
   return createRequire(join(DIRECTORY, "package.json"))(name);
 }
 
-/** @param onFirst called before its first GetRecords */
-function oldClient({ url, agent }: Endpoint, onFirst: () => void): OldClient {
+function oldClient({ url, agent }: Endpoint): OldClient {
   const { Kinesis } = load("aws-sdk") as { Kinesis: new (options: object) => OldClient };
-  const client = new Kinesis({
+  return new Kinesis({
     endpoint: url,
     region: "us-east-1",
     accessKeyId: "bench",
     secretAccessKey: "bench",
     httpOptions: { agent },
   });
-  const { getRecords } = client;
-  client.getRecords = (...given) => {
-    client.getRecords = getRecords;
-    onFirst();
-    return client.getRecords(...given);
-  };
-  return client;
 }
 
 export function kinesisReadable(endpoint: Endpoint): Contestant {
-  const { total } = endpoint;
+  const { total, totalOfOnePage } = endpoint;
   const open = load("kinesis-readable") as (...given: unknown[]) => Emitter;
   return async (begin) => {
-    const client = oldClient(endpoint, begin);
+    const client = oldClient(endpoint);
     await new Promise<void>((resolve, reject) => {
       let records = 0;
       for (let shard = 0; shard < endpoint.pages.shards; shard += 1) {
@@ -66,33 +58,35 @@ export function kinesisReadable(endpoint: Endpoint): Contestant {
           .on("error", reject)
           .on("data", (page: unknown[]) => {
             records += page.length;
+            if (records === totalOfOnePage) begin();
             if (records === total) resolve();
           });
       }
     });
     // There is no other way to end it.
     client.getRecords = () => undefined;
-    return { records: total };
+    return { records: total - totalOfOnePage };
   };
 }
 
 export function kinesisStreams(endpoint: Endpoint): Contestant {
-  const { total } = endpoint;
+  const { total, totalOfOnePage } = endpoint;
   const { KinesisReadable } = load("kinesis-streams") as {
     KinesisReadable: new (client: OldClient, stream: string, options: object) => Emitter;
   };
   return async (begin) => {
-    const client = oldClient(endpoint, begin);
+    const client = oldClient(endpoint);
     await new Promise<void>((resolve, reject) => {
       let records = 0;
       new KinesisReadable(client, STREAM, { interval: 0, ShardIteratorType: "TRIM_HORIZON" })
         .on("error", reject)
         .on("data", () => {
           records += 1;
+          if (records === totalOfOnePage) begin();
           if (records === total) resolve();
         });
     });
     client.getRecords = () => ({ promise: () => new Promise(() => {}) });
-    return { records: total };
+    return { records: total - totalOfOnePage };
   };
 }

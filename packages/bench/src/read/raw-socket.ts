@@ -23,15 +23,15 @@ export function rawSocket(endpoint: Endpoint): Contestant {
   const { shards, pages, records } = endpoint.pages;
   return async (begin) => {
     const sockets = Array.from({ length: shards }, () => new RawSocket(endpoint));
-    await Promise.all(sockets.map((socket) => socket.connected));
+    await Promise.all(sockets.map((socket) => socket.connected.then(() => socket.read())));
     begin();
     await Promise.all(
       sockets.map(async (socket) => {
-        for (let page = 0; page < pages; page += 1) await socket.read();
+        for (let page = 1; page < pages; page += 1) await socket.read();
       }),
     );
     for (const socket of sockets) socket.close();
-    return { records: shards * pages * records };
+    return { records: shards * (pages - 1) * records };
   };
 }
 
