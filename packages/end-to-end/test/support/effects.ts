@@ -51,7 +51,8 @@ export async function openEffects(address: StoreAddress): Promise<EffectsTable> 
   }
   if (address.kind === "postgres") {
     const pool = new pg.Pool({ connectionString: address.connectionString });
-    await pool.query(TABLE);
+    // Two at once may both find no table: one of them would fail.
+    await pool.query(`SELECT pg_advisory_xact_lock(hashtext('effects')); ${TABLE}`);
     return {
       of: async (application) =>
         effectsOf((await pool.query<Row>(ofApplication("$1"), [application])).rows),
