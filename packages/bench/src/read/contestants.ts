@@ -17,6 +17,7 @@ import { FakeClock } from "@kc/emulator";
 import { type Endpoint, STREAM } from "./canned.ts";
 import type { CannedPages } from "./canned-server.ts";
 import type { Contestant } from "../rounds.ts";
+import { Span } from "./span.ts";
 
 const MIB = 1024 * 1024;
 /** Between two polls of a shard: what the quota allows. */
@@ -25,8 +26,9 @@ const POLL_INTERVAL_MS = 200;
 export const IDLE_INTERVAL_MS = 250;
 
 /**
- * A whole consumer, with a handler that does nothing, until it has seen so many records. It is measured once
- * `after` of them came. A shard is polled five times a second at most: in virtual time nothing waits for that.
+ * A whole consumer, with a handler that does nothing, until it has seen so many records. Measured are those between
+ * the first `after` and the last `before` of them. A shard is polled five times a second at most: in virtual time
+ * nothing waits for that.
  */
 export function consumer(
   client: KinesisClientLike,
@@ -37,6 +39,7 @@ export function consumer(
     counter,
     delivery = {},
     after = 0,
+    before = 0,
     virtual = false,
   }: {
     wire?: WireOption;
@@ -44,18 +47,16 @@ export function consumer(
     counter?: Counter;
     delivery?: DeliveryOptions;
     after?: number;
+    before?: number;
     virtual?: boolean;
   } = {},
 ): Contestant {
   return async (begin) => {
     const stop = new AbortController();
-    let records = 0;
+    const measured = new Span(total, { after, before }, begin);
     const count = (): void => {
-      records += 1;
-      if (records === after) begin();
-      if (records === total) stop.abort();
+      if (measured.count() === total) stop.abort();
     };
-    if (after === 0) begin();
     const handler: Handler = awaits ? async () => count() : count;
     const options = { start: "TRIM_HORIZON", immediateRescan: true, wire } as const;
     const clock = virtual ? new FakeClock() : undefined;
@@ -70,7 +71,7 @@ export function consumer(
     const scan = reader.scan(handler, { ...delivery, signal: stop.signal });
     if (clock !== undefined) await passTime(clock, scan);
     await scan;
-    return { records: records - after };
+    return measured.cost();
   };
 }
 
@@ -111,16 +112,13 @@ export function sdkLoop(client: KinesisClient, { shards, pages }: CannedPages): 
   };
 }
 
-/**
- * A consumer over connections, measured from when the first page of each shard was handled. A shard's second page
- * is due later: nothing is under way then.
- */
+/** A consumer over connections, measured without its start and its end: the first page of each shard, and the last. */
 export function connectedConsumer(
   client: KinesisClientLike,
   { total, totalOfOnePage }: Endpoint,
   options: { wire?: WireOption } = {},
 ): Contestant {
-  return consumer(client, total, { ...options, after: totalOfOnePage });
+  return consumer(client, total, { ...options, after: totalOfOnePage, before: totalOfOnePage });
 }
 
 /** What one writes by hand for shards that wait: each is polled once in an interval. Ends when the signal aborts. */

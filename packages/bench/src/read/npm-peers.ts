@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Contestant } from "../rounds.ts";
 import { CACHE, OUTPUT } from "./cache.ts";
 import { type Endpoint, STREAM } from "./canned.ts";
+import { Span } from "./span.ts";
 
 /** They bring the SDK's second version with them: a hundred megabytes that no other part needs. */
 const PACKAGES = ["kinesis-readable@1.2.0", "kinesis-streams@0.7.0", "aws-sdk@2.1693.0"];
@@ -44,11 +45,17 @@ function oldClient({ url, agent }: Endpoint): OldClient {
   });
 }
 
+/** As of `connectedConsumer`. */
+function spanOf({ total, totalOfOnePage }: Endpoint, begin: () => void): Span {
+  return new Span(total, { after: totalOfOnePage, before: totalOfOnePage }, begin);
+}
+
 export function kinesisReadable(endpoint: Endpoint): Contestant {
-  const { total, totalOfOnePage } = endpoint;
+  const { total } = endpoint;
   const open = load("kinesis-readable") as (...given: unknown[]) => Emitter;
   return async (begin) => {
     const client = oldClient(endpoint);
+    const measured = spanOf(endpoint, begin);
     await new Promise<void>((resolve, reject) => {
       let records = 0;
       for (let shard = 0; shard < endpoint.pages.shards; shard += 1) {
@@ -57,36 +64,33 @@ export function kinesisReadable(endpoint: Endpoint): Contestant {
         open(client, STREAM, { shardId, limit: 10_000, readInterval: 1 })
           .on("error", reject)
           .on("data", (page: unknown[]) => {
-            records += page.length;
-            if (records === totalOfOnePage) begin();
+            for (const _ of page) records = measured.count();
             if (records === total) resolve();
           });
       }
     });
     // There is no other way to end it.
     client.getRecords = () => undefined;
-    return { records: total - totalOfOnePage };
+    return measured.cost();
   };
 }
 
 export function kinesisStreams(endpoint: Endpoint): Contestant {
-  const { total, totalOfOnePage } = endpoint;
+  const { total } = endpoint;
   const { KinesisReadable } = load("kinesis-streams") as {
     KinesisReadable: new (client: OldClient, stream: string, options: object) => Emitter;
   };
   return async (begin) => {
     const client = oldClient(endpoint);
+    const measured = spanOf(endpoint, begin);
     await new Promise<void>((resolve, reject) => {
-      let records = 0;
       new KinesisReadable(client, STREAM, { interval: 0, ShardIteratorType: "TRIM_HORIZON" })
         .on("error", reject)
         .on("data", () => {
-          records += 1;
-          if (records === totalOfOnePage) begin();
-          if (records === total) resolve();
+          if (measured.count() === total) resolve();
         });
     });
     client.getRecords = () => ({ promise: () => new Promise(() => {}) });
-    return { records: total - totalOfOnePage };
+    return measured.cost();
   };
 }

@@ -1,0 +1,47 @@
+import type { Cost } from "../rounds.ts";
+
+/**
+ * The CPU that is taken between two records of a consumer, which reads ahead: pages are under way at both, about as
+ * many.
+ */
+export class Span {
+  readonly #first: number;
+  readonly #last: number;
+  readonly #begin: () => void;
+  #count = 0;
+  #start: NodeJS.CpuUsage | undefined;
+  #cpuMicros = 0;
+
+  constructor(
+    total: number,
+    { after, before }: { readonly after: number; readonly before: number },
+    begin: () => void,
+  ) {
+    this.#first = after;
+    this.#last = total - before;
+    this.#begin = begin;
+    if (after === 0) this.#started();
+  }
+
+  /** Counts a record, and returns how many came. */
+  count(): number {
+    this.#count += 1;
+    if (this.#count === this.#first) this.#started();
+    if (this.#count === this.#last) this.#ended();
+    return this.#count;
+  }
+
+  cost(): Cost {
+    return { records: this.#last - this.#first, cpuMicros: this.#cpuMicros };
+  }
+
+  #started(): void {
+    this.#begin();
+    this.#start = process.cpuUsage();
+  }
+
+  #ended(): void {
+    const { user, system } = process.cpuUsage(this.#start);
+    this.#cpuMicros = user + system;
+  }
+}
