@@ -10,7 +10,7 @@ export function textOf(bytes: Buffer, start: number, end: number): string {
   return all < 0x80 ? shortAscii(bytes, start, end) : bytes.toString("utf8", start, end);
 }
 
-/** One call for up to seven characters makes one text; each further one would copy it. */
+/** A call makes one text of up to eight characters: added one by one, each would copy what was there. */
 function shortAscii(bytes: Uint8Array, start: number, end: number): string {
   let at = start;
   let text = "";

@@ -10,7 +10,7 @@ import type { ReplyWatch } from "./records-reply.ts";
 import { RequestTemplate } from "./request-template.ts";
 import {
   isSdksLogger,
-  sdksOwn,
+  isSdksOwn,
   type ClientStack,
   type OtherAttempt,
   type SentRequest,
@@ -62,7 +62,7 @@ export class KnownClient {
 
   #look(): void {
     const { logger } = this.configuration;
-    this.#isSdks = sdksOwn(this.stack) !== undefined && isSdksLogger(logger);
+    this.#isSdks = isSdksOwn(this.stack) && isSdksLogger(logger);
     if (!this.#isSdks) this.#template = undefined;
   }
 

@@ -32,15 +32,13 @@ interface Entry {
   readonly name?: string;
 }
 
-/**
- * A client's middleware, if all of it is what the SDK gives each client; undefined = somebody has added or
- * replaced some, or watches the stack itself.
- */
-export function sdksOwn(stack: ClientStack): readonly Middleware[] | undefined {
+/** Is a client's middleware what the SDK gives each client? Not if somebody has added or replaced some, or watches the stack. */
+export function isSdksOwn(stack: ClientStack): boolean {
   const texts = sdksTexts();
-  const entries = entriesOf(stack);
-  const isOwn = entries.every(([middleware, name]) => texts.get(name) === String(middleware));
-  return isOwn && !isWatched(stack) ? entries.map(([middleware]) => middleware) : undefined;
+  const isOwn = entriesOf(stack).every(
+    ([middleware, name]) => texts.get(name) === String(middleware),
+  );
+  return isOwn && !isWatched(stack);
 }
 
 /** Does a command have middleware of its own? The SDK adds its part when the command is sent. */
