@@ -13,6 +13,11 @@ class Connection {
   }
 
   release(): void {}
+
+  chained(text: string): this {
+    this.query(text);
+    return this;
+  }
 }
 
 const MISUSED = expect.objectContaining({ code: "TRANSACTION_MISUSED", shardId: "shard" });
@@ -32,4 +37,14 @@ test("what ends the connection is not the work's to call, and its class is its o
   const { tx } = lend("shard", new Connection(), ["release"]);
   expect(() => tx.release()).toThrow(MISUSED);
   expect(tx.constructor).toBe(Connection);
+});
+
+test("what chained calls are made on is what was lent, not the connection itself", () => {
+  const connection = new Connection();
+  const { tx, takeBack } = lend("shard", connection, ["release"]);
+  const chained = tx.chained("one").chained("two");
+  expect(chained).toBe(tx);
+  takeBack();
+  expect(() => chained.query("late")).toThrow(MISUSED);
+  expect(connection.statements).toEqual(["one", "two"]);
 });

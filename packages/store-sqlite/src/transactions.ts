@@ -3,12 +3,15 @@ import { isPromiseLike, lend, misused, transactionOutcome } from "@kc/core/adapt
 import { readShards, writeCheckpoints } from "./checkpoints.ts";
 import type { Session, SqliteDatabase } from "./database.ts";
 import { isConstraint } from "./errors.ts";
+import { guarded } from "./guarded.ts";
 import { checkpointOf, leaseOf } from "./rows.ts";
 
 /** A savepoint that is gone when the work has ended the transaction, whatever it has begun since. */
 const MARK = "kc_work";
 /** What ends the connection is its owner's to call. */
 const KEPT = ["close"];
+/** What these answer can be kept, and used when the work is over. */
+const MAKERS: ReadonlySet<string | symbol> = new Set(["prepare", "transaction"]);
 
 /** What the work has thrown, or its caller's abort: none of the store's errors. */
 export class WorkFailed extends Error {
@@ -55,8 +58,12 @@ function valueOf<Value>(
 ): Value {
   database.exec(`SAVEPOINT ${MARK}`);
   // What a statement does after the end of the transaction would stand by itself.
-  const { tx, takeBack } = lend(shardId, database, KEPT, () => {
+  const check = (): void => {
     if (!database.inTransaction) throw ended(shardId);
+  };
+  const { tx, takeBack } = lend(shardId, database, KEPT, {
+    check,
+    made: (answer, method) => (MAKERS.has(method) ? guarded(Object(answer), check) : answer),
   });
   let value: Value;
   try {
@@ -86,6 +93,7 @@ function valueOf<Value>(
 function ended(shardId: string): StoreError {
   return misused(
     shardId,
-    "the handler ended the transaction itself, or a failed statement did: leave that to the consumer",
+    "the transaction is over: the handler has returned, it ended the transaction itself, or a failed " +
+      "statement did. Leave that to the consumer, and use tx only while the handler runs",
   );
 }

@@ -5,14 +5,19 @@ import { misused } from "./transaction-misuse.ts";
  * and a statement that the work did not await would go into that caller's transaction.
  * @param shardId whose transaction it is
  * @param kept methods that end the transaction or the connection: the store's to call
- * @param check called before each use @throws what the use throws then
+ * @param hooks `check` is called before each use, and the use throws what it throws; `made` says what the
+ * work gets of what a method has answered
  */
 export function lend<Connection extends object>(
   shardId: string,
   connection: Connection,
   kept: readonly string[],
-  check?: () => void,
+  hooks: {
+    readonly check?: () => void;
+    readonly made?: (answer: unknown, method: string | symbol) => unknown;
+  } = {},
 ): { readonly tx: Connection; readonly takeBack: () => void } {
+  const { check, made } = hooks;
   let isOver = false;
   const enter = (): void => {
     if (isOver) {
@@ -20,7 +25,7 @@ export function lend<Connection extends object>(
     }
     check?.();
   };
-  const tx = new Proxy(connection, {
+  const tx: Connection = new Proxy(connection, {
     get(target, name) {
       enter();
       if (kept.includes(String(name))) {
@@ -35,7 +40,10 @@ export function lend<Connection extends object>(
       // keeps the method calls it no later than one that is asked for again.
       return (...given: unknown[]): unknown => {
         enter();
-        return Reflect.apply(value, target, given);
+        const answer: unknown = Reflect.apply(value, target, given);
+        // By a chained call the work would have the connection itself.
+        if (answer === target) return tx;
+        return made === undefined ? answer : made(answer, name);
       };
     },
   });
