@@ -28,7 +28,7 @@ test("workers come, go and die, the stream is resharded: the ledger adds up", as
   expect(output).toMatch(/shard \d: c → \w, taken over from c/);
   expect(output).toContain("shard 0 was read to its end");
   expect(code).toBe(0);
-}, 120_000);
+});
 
 test("Ctrl-C stops every worker, and is no verdict", async () => {
   const { code, output } = await run((line, stop) => {
@@ -37,4 +37,4 @@ test("Ctrl-C stops every worker, and is no verdict", async () => {
   expect(output).toContain("interrupted");
   expect(output).not.toContain("Nothing was lost");
   expect(code).toBe(130);
-}, 60_000);
+});

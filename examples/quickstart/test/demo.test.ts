@@ -61,19 +61,15 @@ async function serve(
   }
 }
 
-test(
-  "the demo proves its case against the embedded Kinesis, and warns of nothing",
-  { timeout: 60_000 },
-  async () => {
-    const { code, output, errors } = await ended(demo("--records", "6000"));
-    expect(errors).not.toContain("Warning");
-    expect(output).toContain("6,000 records put, 6,000 distinct records handled: 0 lost");
-    expect(output).toContain("0 repeats before and after the clean stop");
-    expect(code).toBe(0);
-  },
-);
+test("the demo proves its case against the embedded Kinesis, and warns of nothing", async () => {
+  const { code, output, errors } = await ended(demo("--records", "6000"));
+  expect(errors).not.toContain("Warning");
+  expect(output).toContain("6,000 records put, 6,000 distinct records handled: 0 lost");
+  expect(output).toContain("0 repeats before and after the clean stop");
+  expect(code).toBe(0);
+});
 
-test("Ctrl-C ends the demo and its consumer cleanly", { timeout: 60_000 }, async () => {
+test("Ctrl-C ends the demo and its consumer cleanly", async () => {
   const child = demo();
   child.stdout!.once("data", () => child.kill("SIGINT"));
   const { code, output } = await ended(child);
@@ -81,7 +77,7 @@ test("Ctrl-C ends the demo and its consumer cleanly", { timeout: 60_000 }, async
   expect(code).toBe(130);
 });
 
-test("the demo proves its case against kinesalite", { timeout: 60_000 }, async () => {
+test("the demo proves its case against kinesalite", async () => {
   const port = await freePort();
   const main = require.resolve("kinesalite");
   const script = `require(${JSON.stringify(main)})({ shardLimit: 50, createStreamMs: 50, updateStreamMs: 50, deleteStreamMs: 50 }).listen(${port}, "127.0.0.1")`;
@@ -91,7 +87,7 @@ test("the demo proves its case against kinesalite", { timeout: 60_000 }, async (
   expect(code).toBe(0);
 });
 
-test("the demo proves its case against kinesis-local", { timeout: 120_000 }, async () => {
+test("the demo proves its case against kinesis-local", async () => {
   const port = await freePort();
   const main = require.resolve("kinesis-local");
   const env = {

@@ -23,7 +23,7 @@ const FOUND = [
 ];
 
 describe("mutants", () => {
-  it.each(FOUND)("random runs find a store that %s", { timeout: 60_000 }, async (name) => {
+  it.each(FOUND)("random runs find a store that %s", async (name) => {
     const { makeHarness } = TRANSACTIONAL_MUTANTS.find((mutant) => mutant.name === name)!;
     await expect(randomRuns(makeHarness, 60, 1)).rejects.toMatchObject({ name: "AssertionError" });
   });

@@ -135,7 +135,7 @@ test("any pages, keys, durations and failures: each key in order, never more at 
     ),
     { numRuns: 30 },
   );
-}, 60_000);
+});
 
 test("a hot key holds back no more than ten records for each that may be in the handler", async () => {
   const world = await World.of();

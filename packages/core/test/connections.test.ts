@@ -15,7 +15,7 @@ import { World } from "./support/world.ts";
 const SHARDS = 4;
 // Node says once that certificates are not verified.
 const warnings: ExpectedWarnings = ["Warning"];
-const unverified = { timeout: 30_000, meta: { warnings } };
+const unverified = { meta: { warnings } };
 const CLOSES = /opens a connection for each call/;
 
 test(

@@ -124,7 +124,7 @@ test("once a process that stood still for 25 s goes on, 1,000 shards are polled 
   await world.clock.advance(2600);
 
   expect(polled.size).toBe(shards);
-}, 30_000);
+});
 
 test.each([
   [100, 60],
@@ -231,7 +231,7 @@ test("memory is bounded with 40 calls in flight, after empty pages too", async (
   expect(run.records).toHaveLength(5 * shards);
   expect(most).toBeGreaterThan(8 * MIB);
   expect(most).toBeLessThanOrEqual(17 * MIB);
-}, 30_000);
+});
 
 test.each([
   [10, 8, undefined],

@@ -39,7 +39,7 @@ test("a process exits by itself once its scan has resolved after SIGTERM", async
   expect(lines).toEqual(["1", "last", "over"]);
   expect(code).toBe(0);
   expect(errors).not.toContain("MaxListeners");
-}, 30_000);
+});
 
 test("a process exits by itself after a break out of records()", async () => {
   await using emulator = await emulatorWith("1", "last");
@@ -47,7 +47,7 @@ test("a process exits by itself after a break out of records()", async () => {
 
   expect(lines).toEqual(["1", "last", "over"]);
   expect(code).toBe(0);
-}, 30_000);
+});
 
 test("a process exits by itself although nobody destroys its client", async () => {
   await using emulator = await emulatorWith("last");
@@ -55,7 +55,7 @@ test("a process exits by itself although nobody destroys its client", async () =
 
   expect(lines).toEqual(["last", "over"]);
   expect(code).toBe(0);
-}, 30_000);
+});
 
 test("HTML errors and broken connections, beyond what the SDK retries itself, pass", async () => {
   await using emulator = await emulatorWith("1", "last");
@@ -67,7 +67,7 @@ test("HTML errors and broken connections, beyond what the SDK retries itself, pa
 
   expect(lines).toEqual(["1", "last", "over"]);
   expect(code).toBe(0);
-}, 60_000);
+});
 
 async function emulatorWith(...texts: string[]): Promise<Emulator> {
   const emulator = await startEmulator({ streams: { orders: SHARDS } });
@@ -95,7 +95,7 @@ function run(emulator: Emulator, ending: "abort" | "break", client = "own"): Chi
       AWS_SECRET_ACCESS_KEY: "test",
     },
     // A process that does not exit is a failure, not a wait for ever.
-    timeout: 20_000,
+    timeout: 120_000,
     killSignal: "SIGKILL",
   });
   let output = "";

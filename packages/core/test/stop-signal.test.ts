@@ -79,7 +79,7 @@ async function run(
   const child = spawn(process.execPath, [program, what], {
     stdio: ["ignore", "pipe", "inherit"],
     // A process that does not end is a failure, not a wait for ever.
-    timeout: 50_000,
+    timeout: 120_000,
     killSignal: "SIGKILL",
   });
   const exit = once(child, "exit");

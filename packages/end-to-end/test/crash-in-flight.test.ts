@@ -22,7 +22,6 @@ afterAll(() => removeBundle(bundle));
 
 test.concurrent.for(STORES)(
   "on %s: killed with many records in flight, it repeats what was not flushed, and nothing else",
-  { timeout: 240_000 },
   async ([name, newAddress], { expect, onTestFinished }) => {
     const address = await newAddress(bundle.directory);
     const { store, close } = await openStore(address);

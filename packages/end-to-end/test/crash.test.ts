@@ -25,7 +25,6 @@ const name = (): string => `kc_${randomBytes(4).toString("hex")}`;
 // Some at once: they wait for processes to start, most of the time.
 test.concurrent.for(STORES)(
   `on %s: killed ${KILLS} times, each start continues exactly after the stored checkpoint`,
-  { timeout: 240_000 },
   async ([, newAddress], { expect, onTestFinished }) => {
     const address = await newAddress(bundle.directory);
     const { store, close } = await openStore(address);

@@ -38,7 +38,6 @@ afterAll(() => removeBundle(bundle));
 
 test.each(STORES)(
   `on %s: 4 processes share ${SHARDS} shards, ${AT_ONCE.concurrency} records of each at once, of which some fail; killed, frozen, cut off, replaced and resharded, they lose nothing`,
-  { timeout: 240_000 },
   async (_, newAddress) => tell(await newAddress(bundle.directory), AT_ONCE),
 );
 
@@ -50,7 +49,6 @@ const REMOTE = STORES.filter(([name]) => name !== "SQLite" && name !== "a Redis 
 
 test.each(REMOTE)(
   `on %s, one record of each shard after another, in 4 processes that are ${ROUND_TRIP_MS} ms away, with records of ${LARGE.bytes / 1000} KB`,
-  { timeout: 240_000 },
   async (_, newAddress) => {
     const address = await newAddress(bundle.directory);
     await tell(address, { feed: LARGE, latencyMs: ROUND_TRIP_MS / 2 });
@@ -89,20 +87,16 @@ const SERVERS: readonly (readonly [
   ],
 ];
 
-test.each(SERVERS)(
-  "on %s, which is restarted meanwhile, too",
-  { timeout: 240_000 },
-  async (_, start) => {
-    const { server, address } = await start();
-    onTestFinished(() => server.close());
-    const restart = async (): Promise<void> => {
-      await server.stop();
-      await after(1000);
-      await server.restart();
-    };
-    await tell(address, { interlude: restart });
-  },
-);
+test.each(SERVERS)("on %s, which is restarted meanwhile, too", async (_, start) => {
+  const { server, address } = await start();
+  onTestFinished(() => server.close());
+  const restart = async (): Promise<void> => {
+    await server.stop();
+    await after(1000);
+    await server.restart();
+  };
+  await tell(address, { interlude: restart });
+});
 
 /** What is put: the number of records, and the bytes of each (0 = its name alone). */
 interface Feed {

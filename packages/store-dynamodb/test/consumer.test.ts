@@ -162,4 +162,4 @@ test("no checkpoint ever covers a record that was not handled, whatever befalls 
   );
   expect([...put.values()].flat().every((number) => handled.has(number))).toBe(true);
   expect(looks).toBeGreaterThan(10);
-}, 180_000);
+});

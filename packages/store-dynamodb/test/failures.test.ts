@@ -316,7 +316,7 @@ describe("a server", () => {
       const error: unknown = await store.getCheckpoints(scope).catch((reason: unknown) => reason);
       return (error as Partial<StoreError>).code;
     };
-    await expect.poll(untilMissing, { timeout: 20_000 }).toBe("STORE_SCHEMA");
+    await expect.poll(untilMissing).toBe("STORE_SCHEMA");
     await store.setup();
     const answers = await store.setCheckpoints(scope, flush(2));
     expect(answers.map(({ outcome }) => outcome)).toStrictEqual(Array(SHARDS).fill("written"));

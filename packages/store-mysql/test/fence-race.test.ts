@@ -166,7 +166,7 @@ describe.each(SERVERS)("on $name", ({ address }) => {
     it.each([
       ["of the store's", (lane: number) => byAcquire(claimers[lane]!)],
       ["by hand", () => byHand],
-    ])(`%s decides ${ROUNDS} races with a write`, { timeout: 120_000 }, async (_by, claimBy) => {
+    ])(`%s decides ${ROUNDS} races with a write`, async (_by, claimBy) => {
       const write = (lane: number): Write => byStore(stores[lane]!);
       const { written, refused, broken } = await race(fence, write, claimBy);
       expect(broken, "races that neither won").toBe(0);

@@ -20,7 +20,7 @@ describe.each(SERVERS)("a server of $name with settings of its own", ({ name, st
   beforeAll(async () => {
     server = await start(["--lower-case-table-names=1"]);
     database = await createDatabase(server);
-  }, 120_000);
+  });
   afterAll(async () => {
     await database?.drop();
     await server?.close();

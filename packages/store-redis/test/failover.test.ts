@@ -41,9 +41,7 @@ beforeEach(async () => {
 async function follow(replica: RedisServer, { host, port }: RedisServer): Promise<void> {
   const client = connect(replica.url);
   await client.replicaof(host, port);
-  await expect
-    .poll(() => client.info("replication"), { timeout: 30_000 })
-    .toContain("master_link_status:up");
+  await expect.poll(() => client.info("replication")).toContain("master_link_status:up");
 }
 
 /** The replica is promoted, and the primary demoted. Neither ends a connection. */

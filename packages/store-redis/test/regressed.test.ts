@@ -148,7 +148,7 @@ it("FLUSHALL under a running consumer ends its scan, and writes nothing", async 
   });
   const scan = consumer.scan(() => {});
   await put("first");
-  await expect.poll(() => admin.get(keys.shard(SHARD)[0]), { timeout: 10_000 }).not.toBeNull();
+  await expect.poll(() => admin.get(keys.shard(SHARD)[0])).not.toBeNull();
   await admin.flushall();
   await put("second");
   await expectRegressed(scan);

@@ -42,7 +42,7 @@ test("a server, even frozen, ends with the process that started it, killed witho
   const end = new Promise((resolve) => connection.on("error", resolve).on("close", resolve));
   orphan.process.kill("SIGKILL");
   await end;
-  await expect.poll(() => orphan.left(), { timeout: 10_000 }).toEqual([]);
+  await expect.poll(() => orphan.left()).toEqual([]);
 });
 
 test("a server that is not closed does not keep its process from ending", async () => {
@@ -50,5 +50,5 @@ test("a server that is not closed does not keep its process from ending", async 
   const exit = once(orphan.process, "exit");
   orphan.process.disconnect();
   expect(await exit).toEqual([0, null]);
-  await expect.poll(() => orphan.left(), { timeout: 10_000 }).toEqual([]);
+  await expect.poll(() => orphan.left()).toEqual([]);
 });

@@ -72,7 +72,7 @@ describe("a Postgres of one's own", () => {
   let server: PostgresServer;
   beforeAll(async () => {
     server = await startPostgres();
-  }, 60_000);
+  });
   afterAll(() => server.close());
 
   test("frozen, answers nothing, and what it was asked once it is thawed", async () => {

@@ -14,7 +14,6 @@ const script = fileURLToPath(new URL("every_operation.py", import.meta.url));
 
 it.for(["boto3", "cli"])(
   "every operation that is served works by AWS's own client: %s",
-  { timeout: 240_000 },
   async (client, context) => {
     const run = await python(context);
     await using emulator = await startEmulator();
