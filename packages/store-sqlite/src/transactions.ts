@@ -2,7 +2,7 @@ import type { StoreError, StoreScope, TransactionalWrite, TransactionResult } fr
 import { isPromiseLike, lend, misused, transactionOutcome } from "@kc/core/adapter";
 import { readShards, writeCheckpoints } from "./checkpoints.ts";
 import type { Session, SqliteDatabase } from "./database.ts";
-import { isConstraint } from "./errors.ts";
+import { isConstraint, isLock } from "./errors.ts";
 import { guarded } from "./guarded.ts";
 import { checkpointOf, leaseOf } from "./rows.ts";
 
@@ -84,11 +84,16 @@ function valueOf<Value>(
   }
   try {
     database.exec(`RELEASE ${MARK}`);
-  } catch {
-    throw new WorkFailed(ended(shardId));
+  } catch (error) {
+    // Nobody else can hold a lock that it needs.
+    throw new WorkFailed(isLock(error) ? misused(shardId, UNDER_WAY) : ended(shardId));
   }
   return value;
 }
+
+const UNDER_WAY =
+  "a statement of the handler is still under way, so nothing can be committed: read iterators to their end, " +
+  "and with libsql call get() or all() on a statement with RETURNING, not run()";
 
 function ended(shardId: string): StoreError {
   return misused(

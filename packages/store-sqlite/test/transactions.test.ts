@@ -164,6 +164,22 @@ test("a query that the handler left half-way does not keep the store from writin
   expect(answer.outcome).toBe("committed");
 });
 
+test("a statement that the driver has left under way is the handler's misuse, not a lock to wait for", async () => {
+  const { store, effects } = await opened();
+  let calls = 0;
+  const answer = store.transact(SCOPE, WRITE, (tx) => {
+    calls += 1;
+    tx.prepare("INSERT INTO effects VALUES ('one') RETURNING name").run([]);
+  });
+  expect(await failure(answer)).toMatchObject({
+    ...MISUSED,
+    shardId: SHARD,
+    message: expect.stringContaining("RETURNING"),
+  });
+  expect(calls).toBe(1);
+  expect(effects()).toEqual([]);
+});
+
 test("another process's lock is waited for before the handler is called, and no longer than busyTimeoutMs", async () => {
   const { path, put, effects } = await opened();
   const other = new Libsql(path);
