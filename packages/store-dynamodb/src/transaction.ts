@@ -10,7 +10,8 @@ export interface DynamoTransaction {
   /**
    * Adds a Put, Update, Delete or ConditionCheck, in the SDK's form (see `marshall` of
    * `@aws-sdk/util-dynamodb`). Each of another item: DynamoDB refuses two on one.
-   * @throws StoreError TRANSACTION_MISUSED beyond 97 items, and once the handler has returned
+   * @throws StoreError TRANSACTION_MISUSED beyond 97 items, for what is no item, and once the handler has
+   * returned: let it pass, for the transaction is refused
    */
   write(...items: readonly TransactWriteItem[]): void;
 }
@@ -24,6 +25,7 @@ export class CollectedItems implements DynamoTransaction {
   explain: (error: StoreError) => unknown = ({ cause }) => cause;
   readonly #shardId: string;
   #isOver = false;
+  #refused: StoreError | undefined;
 
   constructor(shardId: string) {
     this.#shardId = shardId;
@@ -37,7 +39,16 @@ export class CollectedItems implements DynamoTransaction {
           "write fewer items a record",
       );
     }
+    // The SDK leaves such an item out, without a word.
+    if (items.some((item) => typeof item !== "object" || item === null)) {
+      throw this.#misused("an item is a Put, an Update, a Delete or a ConditionCheck");
+    }
     this.items.push(...items);
+  }
+
+  /** @throws StoreError TRANSACTION_MISUSED if items were refused, and the work went on without them */
+  throwIfRefused(): void {
+    if (this.#refused !== undefined) throw this.#refused;
   }
 
   /** What is written later is refused. */
@@ -46,6 +57,8 @@ export class CollectedItems implements DynamoTransaction {
   }
 
   #misused(why: string): StoreError {
-    return misused(this.#shardId, why);
+    const error = misused(this.#shardId, why);
+    this.#refused ??= error;
+    return error;
   }
 }

@@ -73,6 +73,7 @@ export class Transactions {
     let value: Value;
     try {
       value = await unlessAborted(stop, work(tx));
+      tx.throwIfRefused();
     } finally {
       tx.end();
     }

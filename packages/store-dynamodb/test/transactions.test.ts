@@ -77,6 +77,26 @@ describe("what one transaction holds", () => {
     expect([await isStored(0), await isStored(97)]).toStrictEqual([false, true]);
   });
 
+  test("a handler that goes on after an item was refused has stored nothing", async () => {
+    const { store, order, isStored, spy } = await opened();
+    for (const refused of [undefined, "an item", 98]) {
+      const answer = store.transact(scope, writeOf(1, 3), (tx) => {
+        tx.write(order(1));
+        try {
+          if (typeof refused === "number")
+            tx.write(...Array.from({ length: refused }, () => order(2)));
+          else tx.write(refused as unknown as TransactWriteItem);
+        } catch {
+          // As a handler does that looks at one record after the other.
+        }
+      });
+      expect(await failure(answer), String(refused)).toMatchObject({ ...MISUSED, shardId });
+    }
+    expect(spy.take(), "nothing is sent").toStrictEqual([]);
+    expect(await isStored(1)).toBe(false);
+    expect(await store.getCheckpoint(scope, shardId)).toBeUndefined();
+  });
+
   test("items of more than four megabytes are the handler's own failure", async () => {
     const { store, table } = await opened();
     const filler = { S: "x".repeat(390_000) };

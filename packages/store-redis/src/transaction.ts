@@ -2,7 +2,7 @@ import type { StoreError } from "@kc/core";
 import { misused } from "@kc/core/adapter";
 import { hashTag } from "./keys.ts";
 
-/** A text is sent as UTF-8, a number as its decimal digits. */
+/** A text is sent as UTF-8, a number as its decimal digits; bytes are copied when the command is added. */
 export type RedisValue = string | number | Uint8Array;
 
 /**
@@ -18,7 +18,7 @@ export interface RedisTransaction {
    * @param name of the commands that the README lists, in any case: `RPUSH`
    * @param key in a cluster one with the shard's hash tag: see `key`
    * @throws StoreError TRANSACTION_MISUSED for another command, key or value, and once the handler has
-   * returned
+   * returned: let it pass, for the transaction is refused
    */
   command(name: string, key: string, ...args: readonly RedisValue[]): void;
 }
@@ -58,6 +58,7 @@ export class CollectedCommands implements RedisTransaction {
   readonly args: (string | Buffer)[] = [];
   readonly #place: TransactionPlace;
   #isOver = false;
+  #refused: StoreError | undefined;
 
   constructor(place: TransactionPlace) {
     this.#place = place;
@@ -93,6 +94,11 @@ export class CollectedCommands implements RedisTransaction {
     this.args.push(command, String(values.length), ...values);
   }
 
+  /** @throws StoreError TRANSACTION_MISUSED if a command was refused, and the work went on without it */
+  throwIfRefused(): void {
+    if (this.#refused !== undefined) throw this.#refused;
+  }
+
   /** What is added later is refused. */
   end(): void {
     this.#isOver = true;
@@ -114,14 +120,15 @@ export class CollectedCommands implements RedisTransaction {
   #valueOf(command: string, value: unknown): string | Buffer {
     if (typeof value === "string") return value;
     if (typeof value === "number" && Number.isFinite(value)) return String(value);
-    if (value instanceof Uint8Array) {
-      return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-    }
+    // A copy: they are sent when the handler has returned, and it may have used their memory again.
+    if (value instanceof Uint8Array) return Buffer.from(value);
     throw this.#misused(`${command}: a value is a text, a finite number or bytes`);
   }
 
   #misused(why: string): StoreError {
-    return misused(this.#place.shardId, why);
+    const error = misused(this.#place.shardId, why);
+    this.#refused ??= error;
+    return error;
   }
 }
 

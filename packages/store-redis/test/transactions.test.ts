@@ -89,6 +89,31 @@ test.each<[string, (tx: RedisTransaction, own: readonly string[]) => void]>([
   expect(await client.exists(keyOf("list"))).toBe(0);
 });
 
+test("a handler that goes on after a command was refused has stored nothing", async () => {
+  const { scope, store, client, keyOf } = opened();
+  const answer = store.transact(scope, writeOf(1, 3), (tx) => {
+    tx.command("RPUSH", tx.key("list"), "a");
+    try {
+      tx.command("RPUSH", tx.key("list"), Number.NaN);
+    } catch {
+      // As a handler does that looks at one record after the other.
+    }
+  });
+  expect(await rejection(answer)).toMatchObject({ ...MISUSED, shardId: SHARD });
+  expect(await client.exists(keyOf("list"))).toBe(0);
+  expect(await store.getCheckpoint(scope, SHARD)).toBeUndefined();
+});
+
+test("bytes whose memory the handler uses again are stored as they were", async () => {
+  const { scope, store, client, keyOf } = opened();
+  const bytes = new Uint8Array(4);
+  await store.transact(scope, writeOf(1, 3), (tx) => {
+    for (const n of [1, 2, 3]) tx.command("RPUSH", tx.key("list"), bytes.fill(n));
+  });
+  const stored = await client.lrangeBuffer(keyOf("list"), 0, -1);
+  expect(stored.map(([first]) => first)).toStrictEqual([1, 2, 3]);
+});
+
 test("four thousand values of one command are taken", async () => {
   const { client, scope, store, keyOf } = opened();
   const values = Array.from({ length: 4000 }, (_, n) => n);
