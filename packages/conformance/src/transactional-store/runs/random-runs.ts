@@ -31,7 +31,8 @@ export function transactionalStoreRandomRuns<Tx>(
   const count = runs ?? Number(RUNS);
   it(
     `${name}: whatever breaks, each record has its effect once`,
-    { timeout: 5000 + 3000 * count },
+    // Against hangs alone: what a run takes is for the server and the machine to say.
+    { timeout: 240_000 + 10_000 * count },
     () =>
       randomRuns(
         makeHarness as () => Promise<TransactionalStoreHarness>,

@@ -18,7 +18,7 @@ import type { FilledStream } from "./stream.ts";
 import { Worker, type World } from "./worker.ts";
 
 /** Against hangs alone. */
-const HANGS_AFTER_MS = 20_000;
+const HANGS_AFTER_MS = 60_000;
 
 /** What runs one after another have in common. */
 export interface Place {
