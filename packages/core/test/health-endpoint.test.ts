@@ -2,13 +2,13 @@ import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo, Server } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
 import { KinesisClient } from "@aws-sdk/client-kinesis";
 import { FakeClock } from "@kc/emulator";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { expect, onTestFinished, test } from "vitest";
 import { Consumer, type ConsumerStatus } from "../src/index.ts";
 import { SELF_SIGNED } from "./support/certificate.ts";
+import { until } from "./support/until.ts";
 
 /**
  * The unmodified SDK over real sockets, against endpoints that are none. The consumer's own waits
@@ -95,13 +95,10 @@ test("no credentials: alive, not ready, and the cause is reported", async () => 
 
 /** Waits until a first try has failed. */
 async function troubled(consumer: Consumer): Promise<ConsumerStatus> {
-  const deadline = performance.now() + 20_000;
-  for (;;) {
+  return until(() => {
     const status = consumer.status();
-    if (status.troubles.length > 0) return status;
-    if (performance.now() > deadline) throw new Error(`no trouble: ${JSON.stringify(status)}`);
-    await sleep(5);
-  }
+    return status.troubles.length > 0 ? status : undefined;
+  });
 }
 
 function html(status: number): RequestListener {

@@ -42,7 +42,6 @@ test.each([
 
     expect(at.all - at.first).toBeLessThanOrEqual((2 * shards * ms) / 40);
   },
-  60_000,
 );
 
 test("1,000 shards at 100 ms a call are polled as often as the calls allow, busy ones first, and that is reported", async () => {
@@ -129,45 +128,41 @@ test("once a process that stood still for 25 s goes on, 1,000 shards are polled 
 test.each([
   [100, 60],
   [400, 200],
-] as const)(
-  "of %i shards %i hang: the others are read as before",
-  async (shards, hung) => {
-    const world = await World.of({ shards });
-    const delays: { shard: number; ms: number }[] = [];
-    const run = await world.start({ client: slow(world, 20), start: "TRIM_HORIZON" }, (record) => {
-      const shard = Number(record.shardId.slice(-6));
-      delays.push({ shard, ms: world.clock.now() - Number(record.text()) });
-    });
-    const keys = Array.from({ length: shards }, (_, index) => keyOf(index, shards));
-    const produce = async (seconds: number): Promise<number> => {
-      delays.length = 0;
-      for (let i = 0; i < seconds * 5; i += 1) {
-        for (let shard = hung + (i % 5); shard < shards; shard += 5) {
-          await world.put(keys[shard]!, `${world.clock.now()}`);
-        }
-        await world.clock.advance(200);
+] as const)("of %i shards %i hang: the others are read as before", async (shards, hung) => {
+  const world = await World.of({ shards });
+  const delays: { shard: number; ms: number }[] = [];
+  const run = await world.start({ client: slow(world, 20), start: "TRIM_HORIZON" }, (record) => {
+    const shard = Number(record.shardId.slice(-6));
+    delays.push({ shard, ms: world.clock.now() - Number(record.text()) });
+  });
+  const keys = Array.from({ length: shards }, (_, index) => keyOf(index, shards));
+  const produce = async (seconds: number): Promise<number> => {
+    delays.length = 0;
+    for (let i = 0; i < seconds * 5; i += 1) {
+      for (let shard = hung + (i % 5); shard < shards; shard += 5) {
+        await world.put(keys[shard]!, `${world.clock.now()}`);
       }
-      const sorted = delays.filter(({ shard }) => shard >= hung).map(({ ms }) => ms);
-      sorted.sort((a, b) => a - b);
-      return sorted[Math.floor(0.99 * (sorted.length - 1))]!;
-    };
-    await world.clock.advance(2000);
-    const before = await produce(10);
-    world.kinesis.faults.hang({
-      operation: "GetRecords",
-      times: Infinity,
-      where: (input) => Number(shardOf(input["ShardIterator"])?.slice(-6)) < hung,
-    });
-    expect(await produce(30)).toBeLessThanOrEqual(2 * before);
+      await world.clock.advance(200);
+    }
+    const sorted = delays.filter(({ shard }) => shard >= hung).map(({ ms }) => ms);
+    sorted.sort((a, b) => a - b);
+    return sorted[Math.floor(0.99 * (sorted.length - 1))]!;
+  };
+  await world.clock.advance(2000);
+  const before = await produce(10);
+  world.kinesis.faults.hang({
+    operation: "GetRecords",
+    times: Infinity,
+    where: (input) => Number(shardOf(input["ShardIterator"])?.slice(-6)) < hung,
+  });
+  expect(await produce(30)).toBeLessThanOrEqual(2 * before);
 
-    // Once it is over, those that hung are soon read again.
-    world.kinesis.faults.clear();
-    await world.clock.advance(60_000);
-    const { shards: status } = run.consumer.status();
-    expect(status.filter(({ sinceLastPollMs }) => sinceLastPollMs! > 5000)).toEqual([]);
-  },
-  60_000,
-);
+  // Once it is over, those that hung are soon read again.
+  world.kinesis.faults.clear();
+  await world.clock.advance(60_000);
+  const { shards: status } = run.consumer.status();
+  expect(status.filter(({ sinceLastPollMs }) => sinceLastPollMs! > 5000)).toEqual([]);
+});
 
 test("a shard whose pages do not come in time is asked for smaller ones", async () => {
   const world = await World.of({ quotas: { reads: false, writes: false } });

@@ -41,7 +41,7 @@ const CASES = STORES.filter(([name]) => name !== "a Redis cluster").flatMap(
 
 test.concurrent.for(CASES)(
   "on %s: killed and frozen, under leases or beside another deployment, each record has its effect once",
-  { timeout: 60_000 * RUNS },
+  { timeout: 240_000 * RUNS },
   async ([, newAddress, transaction], { expect, onTestFinished }) => {
     const address = await newAddress(bundle.directory);
     const { store, close } = await openStore(address);

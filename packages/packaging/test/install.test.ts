@@ -13,7 +13,7 @@ beforeAll(async () => {
   project.write("requires.cjs", REQUIRES);
   project.write("consumer.ts", CONSUMER);
   project.write("consumer.mjs", CONSUMER);
-}, 300_000);
+});
 afterAll(() => project.remove());
 
 test.each(PUBLISHED)("%s carries its README, LICENSE, sources and types", (name) => {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-const DEADLINE_MS = 30_000;
+const DEADLINE_MS = 120_000;
 /** Between two looks; a look at a server that is still starting costs nothing but noise. */
 const PAUSE_MS = 5;
 
