@@ -12,6 +12,7 @@ import {
   role,
   UNAVAILABLE,
   untilWaiting,
+  WaitingClient,
   type Opened,
 } from "./support/open.ts";
 import { eventually } from "./support/poll.ts";
@@ -49,7 +50,7 @@ describe("a lock that somebody else holds", () => {
     ["leases", "kinesis_consumer_leases"],
     ["checkpoints", "kinesis_consumer"],
   ])("rows of %s are locked in one order, whatever the order of the call", async (_, table) => {
-    const opened = await open(inject("postgres"));
+    const opened = await open(inject("postgres"), { Client: WaitingClient, timeoutMs: 60_000 });
     const { store, admin, schema } = opened;
     const shardIds = ["d", "b", "a", "c"];
     const flush = (n: number): Promise<unknown> =>
@@ -95,7 +96,7 @@ describe("a lock that somebody else holds", () => {
   });
 
   test("an aborted call ends at once with its reason, and a pool of one still works", async () => {
-    const opened = await open(inject("postgres"));
+    const opened = await open(inject("postgres"), { Client: WaitingClient, timeoutMs: 60_000 });
     const { store, pool, schema } = opened;
     await store.setCheckpoint(SCOPE, at(1));
     const locker = await lock(opened, `LOCK TABLE ${schema}.kinesis_consumer`);
@@ -142,8 +143,10 @@ describe("a lock that somebody else holds", () => {
       connection: {
         connectionString: inject("postgres").connectionString,
         application_name: `own-${schema}`,
+        Client: WaitingClient,
       },
       schema,
+      timeoutMs: 60_000,
     });
     const sessions = async (): Promise<number> => {
       const { rowCount } = await admin.query(
@@ -152,12 +155,13 @@ describe("a lock that somebody else holds", () => {
       );
       return rowCount ?? 0;
     };
-    await lock(opened, `LOCK TABLE ${schema}.kinesis_consumer`);
+    const locker = await lock(opened, `LOCK TABLE ${schema}.kinesis_consumer`);
     const call = failure(store.setCheckpoint(SCOPE, at(2)));
     await untilWaiting(opened, 1);
     expect(await sessions()).toBe(1);
     await store[Symbol.asyncDispose]();
     expect(await call).toMatchObject(CLOSED);
+    await locker.query("ROLLBACK");
     await eventually("the end of its sessions", sessions, (count) => count === 0);
   });
 });

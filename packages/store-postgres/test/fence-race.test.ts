@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PostgresStore } from "../src/index.ts";
 import { testDatabase, type TestDatabase } from "./support/database.ts";
 import { claim, grant, NAMESPACE, SCOPE, storedNumber, WORKER } from "./support/leases.ts";
+import { WaitingClient } from "./support/open.ts";
 
 const ROUNDS = 1000;
 /** Rounds at once, each on a shard of its own. */
@@ -18,13 +19,12 @@ let claimer: PostgresStore;
 
 beforeAll(async () => {
   database = await testDatabase();
-  pool = new pg.Pool({ connectionString: database.connectionString, max: 3 * LANES });
-  store = new PostgresStore({ pool, schema: database.schema });
+  const { connectionString, schema } = database;
+  const connection = { connectionString, Client: WaitingClient };
+  pool = new pg.Pool({ ...connection, max: 3 * LANES });
+  store = new PostgresStore({ pool, schema, timeoutMs: 60_000 });
   await store.setup();
-  claimer = new PostgresStore({
-    connection: database.connectionString,
-    schema: database.schema,
-  });
+  claimer = new PostgresStore({ connection, schema, timeoutMs: 60_000 });
   await claimer.joinWorker(SCOPE, WORKER);
 });
 

@@ -42,6 +42,8 @@ interface Orm {
 }
 
 const BRIEFLY = 50;
+/** Prisma's own limits are seconds, which a busy machine may take to connect. */
+const PATIENTLY = { maxWait: 30_000, timeout: 30_000 };
 
 /** For a handler that sends a query before the last one ended: pg warns of that if ROLLBACK is queued behind it. */
 function ignoreDeprecations(): void {
@@ -127,7 +129,7 @@ const ORMS: Readonly<Record<string, (pool: pg.Pool, schema: string) => Orm>> = {
         db.$transaction(async (tx) => {
           await tx.$executeRaw`INSERT INTO effects VALUES (${name})`;
           await work(fromPrisma(tx));
-        }),
+        }, PATIENTLY),
       failWith: (sqlState) => db.$queryRawUnsafe(raise(sqlState)),
       beginBriefly: () => db.$transaction(() => Promise.resolve(), { maxWait: BRIEFLY }),
       outside: fromPrisma(db),
@@ -201,7 +203,7 @@ describe.each(Object.entries(ORMS))("a transaction of %s", (_name, ormOf) => {
     let answer: unknown;
     const ending = orm.transaction("one", async (executor) => {
       const [row] = await executor.query("SELECT pg_backend_pid() AS pid");
-      await admin.query("SELECT pg_terminate_backend($1, 1000)", [Object(row).pid]);
+      await admin.query("SELECT pg_terminate_backend($1, 30000)", [Object(row).pid]);
       answer = await failure(store.checkpointIn(executor, SCOPE, upTo(3)));
       throw answer;
     });

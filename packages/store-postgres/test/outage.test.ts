@@ -89,7 +89,7 @@ describe("the server", () => {
 
   test("is frozen for longer than a call may take: the call ends, the next ones pass", async () => {
     const { store, pool } = await open(server, { timeoutMs });
-    await store.setCheckpoint(SCOPE, at(1));
+    await recovers(store, 1);
     server.freeze();
     try {
       const errors = await Promise.all([
@@ -112,7 +112,7 @@ describe("the wire", () => {
     const server = inject("postgres");
     await using proxy = await startProxy(server);
     const { store, pool } = await open(server, { timeoutMs, port: proxy.port });
-    await store.setCheckpoint(SCOPE, at(1));
+    await recovers(store, 1);
     proxy.blackhole();
     expect(await failure(store.setCheckpoint(SCOPE, at(2)))).toMatchObject(UNAVAILABLE);
     expect(pool.totalCount, "connections of the pool").toBe(0);

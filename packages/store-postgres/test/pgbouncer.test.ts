@@ -39,7 +39,7 @@ test("a transaction whose session behind the pooler ends is run again, and leave
         "SELECT pg_backend_pid() AS pid, current_setting('idle_in_transaction_session_timeout') AS idle";
       const { rows } = await tx.query<{ pid: number; idle: string }>(look);
       settings.push(rows[0]!.idle);
-      if (ends) await admin.query("SELECT pg_terminate_backend($1, 1000)", [rows[0]!.pid]);
+      if (ends) await admin.query("SELECT pg_terminate_backend($1, 30000)", [rows[0]!.pid]);
     });
   expect(await failure(transact(true))).toMatchObject(UNAVAILABLE);
   expect(await transact(false)).toMatchObject({ outcome: "committed" });

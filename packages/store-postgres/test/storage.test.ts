@@ -6,7 +6,7 @@ import pg from "pg";
 import { expect, inject, onTestFinished, test } from "vitest";
 import type { ExpectedWarnings } from "../../../vitest.warnings.ts";
 import { SCOPE, SHARD, storedNumber, WORKER } from "./support/leases.ts";
-import { at, open, untilWaiting, type Opened } from "./support/open.ts";
+import { at, open, untilWaiting, WaitingClient, type Opened } from "./support/open.ts";
 import { PostgresStore } from "../src/index.ts";
 import { eventually } from "./support/poll.ts";
 
@@ -20,11 +20,27 @@ const FULL_NAMES = {
 };
 const number = (n: number): string => `4959033827149025660855969253${String(n).padStart(28, "0")}`;
 
-/** Its own server: any transaction of the same database keeps versions from being pruned. */
+/**
+ * Its own server, without the one that looks after its tables: any transaction of the same database keeps
+ * versions from being pruned, an ANALYZE of autovacuum's too.
+ */
 async function alone(): Promise<Opened> {
   const server = await startPostgres();
   onTestFinished(() => server.close());
-  return open(server);
+  const opened = await open(server, { Client: WaitingClient, timeoutMs: 60_000 });
+  await opened.admin.query("ALTER SYSTEM SET autovacuum = off");
+  await opened.admin.query("SELECT pg_reload_conf()");
+  await eventually(
+    "the end of autovacuum",
+    async () => {
+      const { rowCount } = await opened.admin.query(
+        "SELECT FROM pg_stat_activity WHERE backend_type LIKE 'autovacuum %'",
+      );
+      return rowCount;
+    },
+    (count) => count === 0,
+  );
+  return opened;
 }
 
 test("flushes, heartbeats and claims are all rewritten in place: no index entry, no growth", async () => {
@@ -72,8 +88,10 @@ test("flushes, heartbeats and claims are all rewritten in place: no index entry,
 });
 
 test("writers of one shard at once make no multixact, which a whole server has to vacuum for", async () => {
-  const { store, admin, schema } = await alone();
-  const other = new PostgresStore({ pool: admin, schema });
+  const { store, pool, admin, schema } = await alone();
+  const second = new pg.Pool(pool.options);
+  onTestFinished(() => second.end());
+  const other = new PostgresStore({ pool: second, schema, timeoutMs: 60_000 });
   const write = (n: number) => ["a", "b"].map((shardId) => at(n, shardId));
   await store.setCheckpoints(SCOPE, write(1));
   const made = async (): Promise<number> => {

@@ -2,7 +2,7 @@ import { checkpointAt, type AcquiredLease, type Checkpoint } from "@kc/core";
 import type { PoolClient } from "pg";
 import { expect, inject, onTestFinished, test } from "vitest";
 import { NAMESPACE, SCOPE, SHARD, WORKER } from "./support/leases.ts";
-import { at, failure, open, untilWaiting, type Opened } from "./support/open.ts";
+import { at, failure, open, untilWaiting, WaitingClient, type Opened } from "./support/open.ts";
 
 const OLD = { ...WORKER, workerId: "old" };
 const OLD_OWNER = "old#1";
@@ -54,7 +54,7 @@ async function besideBefore(): Promise<Opened & { before: Before }> {
 }
 
 async function onTablesBefore(): Promise<Opened> {
-  const opened = await open(inject("postgres"));
+  const opened = await open(inject("postgres"), { Client: WaitingClient, timeoutMs: 60_000 });
   const { admin, schema } = opened;
   await admin.query(`DROP SCHEMA ${schema} CASCADE; CREATE SCHEMA ${schema}; ${DDL(schema)}`);
   return opened;

@@ -29,20 +29,42 @@ export interface Opened {
   readonly schema: string;
 }
 
+/**
+ * A connection on which a call waits for a lock until it is given back, however long the test takes for that:
+ * by itself a call gives up after less than a second, in which a busy machine may do nothing.
+ */
+export class WaitingClient extends pg.Client {
+  constructor(config?: string | pg.ClientConfig) {
+    super(config);
+    const query = this.query.bind(this) as (text: unknown, ...rest: unknown[]) => unknown;
+    Reflect.set(this, "query", (text: unknown, ...rest: unknown[]) =>
+      query(
+        typeof text === "string" ? text.replace(/lock_timeout = \d+/, "lock_timeout = 0") : text,
+        ...rest,
+      ),
+    );
+  }
+}
+
 /** Everything is closed when the test is over. */
 export async function open(
   server: PostgresAddress,
-  own: { readonly timeoutMs?: number; readonly user?: string; readonly port?: number } = {},
+  own: {
+    readonly timeoutMs?: number;
+    readonly user?: string;
+    readonly port?: number;
+    readonly Client?: typeof WaitingClient;
+  } = {},
 ): Promise<Opened> {
   const schema = `kc_${randomBytes(6).toString("hex")}`;
   const admin = new pg.Pool({ connectionString: server.connectionString, max: 4 });
   admin.on("error", () => undefined);
   await admin.query(`CREATE SCHEMA ${schema}`);
   await new PostgresStore({ pool: admin, schema }).setup();
-  const { timeoutMs = 5000, user = server.user, port = server.port } = own;
+  const { timeoutMs = 5000, user = server.user, port = server.port, Client = pg.Client } = own;
   const { host, password, database } = server;
   const connection = { host, port, user, password, database };
-  const pool = new pg.Pool({ ...connection, max: 1, connectionTimeoutMillis: timeoutMs });
+  const pool = new pg.Pool({ ...connection, max: 1, connectionTimeoutMillis: timeoutMs, Client });
   pool.on("error", () => undefined); // as its owner has to
   const store = new PostgresStore({ pool, schema, timeoutMs });
   onTestFinished(async () => {

@@ -22,15 +22,19 @@ export async function transactionalHarness(
   const closers: (() => Promise<unknown>)[] = [];
 
   const openOn = (source: PostgresStoreOptions): PostgresStore => {
-    const store = new PostgresStore({ ...source, schema, transactionIdleMs: 1000 });
+    const store = new PostgresStore({ ...source, schema });
     closers.unshift(() => store[Symbol.asyncDispose]());
     return store;
   };
-  const openAt = async ([address]: readonly ServerAddress[]): Promise<PostgresStore> => {
-    const connection = { ...address!, user, password, database };
-    return openOn(form === "pool" ? { pool: borrow(connection, 3) } : { connection });
+  const sourceAt = (address: ServerAddress): PostgresStoreOptions => {
+    const connection = { ...address, user, password, database };
+    return form === "pool" ? { pool: borrow(connection, 3) } : { connection };
   };
-  const open = (): Promise<PostgresStore> => openAt([{ host: proxy.host, port: proxy.port }]);
+  const open = async (): Promise<PostgresStore> =>
+    openOn(sourceAt({ host: proxy.host, port: proxy.port }));
+  // Clients that stand still. The others' work may wait for one another for as long as a busy machine takes.
+  const openAt = async ([address]: readonly ServerAddress[]): Promise<PostgresStore> =>
+    openOn({ ...sourceAt(address!), transactionIdleMs: 1000 });
   const borrow = (connection: pg.PoolConfig, max: number): pg.Pool => {
     const pool = new pg.Pool({ ...connection, max });
     pool.on("error", () => undefined); // as its owner has to
