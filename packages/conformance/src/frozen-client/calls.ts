@@ -93,4 +93,6 @@ export const repeatedFlush: Call = ({ store, scope, held }, options) =>
 
 /** The call that takes a lease from its owner, even if it arrives late. */
 export const forcedReset: Call = ({ store, scope }, options) =>
-  store.resetCheckpoint(scope, HELD[0]!, undefined, { ...options, force: true });
+  store.resetCheckpoint(scope, TAKEN, undefined, { ...options, force: true });
+/** The shard whose lease it takes. */
+export const TAKEN = HELD[0]!;

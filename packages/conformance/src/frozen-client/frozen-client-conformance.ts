@@ -3,7 +3,7 @@ import { expect } from "vitest";
 import { registerScenarios, type ConformanceOptions } from "../register.ts";
 import { collectScenarios } from "../scenario.ts";
 import { Wire, type Moment } from "../wire.ts";
-import { CALLS, forcedReset, givenWorker, repeatedFlush, type Call } from "./calls.ts";
+import { CALLS, forcedReset, givenWorker, repeatedFlush, TAKEN, type Call } from "./calls.ts";
 import type { FrozenClientHarness, FrozenClientScenario } from "./harness.ts";
 import { deadline, expectToGoOn, expectToHold, expectToLeave } from "./others.ts";
 
@@ -68,8 +68,11 @@ async function attempt(
   }
 }
 
-/** @param late what its call does when it wakes: nothing to what others hold, or what it says */
-function standsStill(key: string, title: string, call: Call, late: "harmless" | "forced") {
+/**
+ * @param taken the shard whose lease the call takes from whoever holds it, whenever it arrives: what was sent
+ * before the moment may do so, too. Absent = it takes nothing from others.
+ */
+function standsStill(key: string, title: string, call: Call, taken?: string) {
   const scenario: FrozenClientScenario = {
     key: `frozen.${key}`,
     title,
@@ -87,12 +90,12 @@ function standsStill(key: string, title: string, call: Call, late: "harmless" | 
             return (options) => call(before, options);
           },
           async meanwhile(wake) {
-            const written = await expectToGoOn(other, scope, leaseMs);
-            if (late === "harmless") {
+            const written = await expectToGoOn(other, scope, leaseMs, taken);
+            if (taken === undefined) {
               await wake();
               await expectToHold(other, scope, written, leaseMs);
             }
-            await expectToLeave(other, scope, written, leaseMs);
+            await expectToLeave(other, scope, written, leaseMs, taken);
           },
         });
       });
@@ -139,20 +142,18 @@ export const FROZEN_CLIENT_SCENARIOS: readonly FrozenClientScenario[] =
         name,
         `who stands still in ${name} holds nothing that others need, and takes nothing back when it wakes`,
         call,
-        "harmless",
       ),
     ),
     standsStill(
       "repeated-flush",
       "who stands still in setCheckpoints that moves nothing holds nothing that others need",
       repeatedFlush,
-      "harmless",
     ),
     standsStill(
       "forced-reset",
       "who stands still in a forced resetCheckpoint holds nothing that others need",
       forcedReset,
-      "forced",
+      TAKEN,
     ),
     setupScenario,
   ]);
