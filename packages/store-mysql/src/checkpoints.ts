@@ -13,8 +13,9 @@ import { inParts, type Call, type Calls } from "./calls.ts";
 import { isDeadlock, isLock } from "./errors.ts";
 import { addLeases, resetLease } from "./lease-statements.ts";
 import type { Look } from "./look.ts";
-import { columnsOf, freeRows } from "./rows.ts";
-import { advance, deleteCheckpoint, lockFreeRows, putCheckpoint } from "./statements.ts";
+import { lockedAmong } from "./locked-rows.ts";
+import { columnsOf } from "./rows.ts";
+import { advance, deleteCheckpoint, putCheckpoint } from "./statements.ts";
 
 /** A shard without a lease's row. */
 export const FREE = { epoch: 0, owner: undefined } as const;
@@ -110,9 +111,7 @@ export class Checkpoints {
     if (!this.#meetsLocks || writes.length < 2) return { locked: [], absent: [], free: writes };
     const shardIds = writes.map(({ shardId }) => shardId);
     const { leases, stored } = await look({ leases: shardIds, checkpoints: shardIds });
-    const free = freeRows(await session.read(lockFreeRows(place, shardIds)));
-    const isLocked = (id: string): boolean =>
-      (leases.has(id) && !free.leases.has(id)) || (stored.has(id) && !free.checkpoints.has(id));
+    const isLocked = await lockedAmong({ session, place }, shardIds, { leases, stored });
     const isAbsent = (id: string): boolean => !leases.has(id) || !stored.has(id);
     const open = writes.filter(({ shardId }) => !isLocked(shardId));
     return {

@@ -79,17 +79,7 @@ export class Connection {
     { signal }: CallOptions = {},
     lane: Lane = "work",
   ): Promise<Answer> {
-    return this.#call(signal, async (call) => {
-      const before = this.#turns[lane];
-      let done = (): void => undefined;
-      this.#turns[lane] = new Promise((resolve) => (done = resolve));
-      try {
-        await call.limit.wait(before);
-        return await this.#attempts(work, call);
-      } finally {
-        void before.then(done);
-      }
-    });
+    return this.#call(signal, (call) => this.#attempts(work, call, lane));
   }
 
   /**
@@ -170,11 +160,44 @@ export class Connection {
     }
   }
 
+  /** Others of its lane come between two tries for a lock: it may be held for long, and not for them. */
   async #attempts<Answer>(
     work: (session: Session) => Promise<Answer>,
     call: CallUnderWay,
+    lane: Lane,
   ): Promise<Answer> {
     const { limit } = call;
+    for (;;) {
+      try {
+        return await this.#inTurn(lane, limit, () => this.#attempt(work, limit));
+      } catch (error) {
+        if (!isLock(error)) throw error;
+        call.lock = error;
+      }
+      await limit.wait(delay(PAUSE_MS * (0.5 + Math.random())));
+    }
+  }
+
+  async #inTurn<Answer>(
+    lane: Lane,
+    limit: CallLimit,
+    work: () => Promise<Answer>,
+  ): Promise<Answer> {
+    const before = this.#turns[lane];
+    let done = (): void => undefined;
+    this.#turns[lane] = new Promise((resolve) => (done = resolve));
+    try {
+      await limit.wait(before);
+      return await work();
+    } finally {
+      void before.then(done);
+    }
+  }
+
+  async #attempt<Answer>(
+    work: (session: Session) => Promise<Answer>,
+    limit: CallLimit,
+  ): Promise<Answer> {
     for (let unfit = 0; ;) {
       const connection = await this.#connect(this.#poolOfCalls, limit);
       const session = new Session(connection, limit, this.#prepared.has(keyOf(connection)));
@@ -193,10 +216,8 @@ export class Connection {
         const healthy = isLock(error) || !toStoreError(error).retryable;
         if (session.idle && healthy) connection.release();
         else discard(connection);
-        if (!isLock(error)) throw error;
-        call.lock = error;
+        throw error;
       }
-      await limit.wait(delay(PAUSE_MS * (0.5 + Math.random())));
     }
   }
 

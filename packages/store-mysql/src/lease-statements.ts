@@ -23,7 +23,7 @@ export function putWorker({ tables, namespace }: Place, own: WorkerMembership): 
     SELECT ${names}, ${weight.toExponential()}, ${literal(maxShards)}, 0 FROM DUAL WHERE ${WRITABLE}`;
 }
 
-/** One row by its key. It waits only for a claim or an eviction of the same worker. */
+/** One row by its key. It waits for nobody but an eviction, or a claim that has all its other locks. */
 export function beat({ tables, namespace }: Place, worker: WorkerIdentity): string {
   return `UPDATE ${tables.workers} AS w SET w.counter = w.counter + 1
     WHERE w.namespace = ${literal(namespace)} AND ${isWorker("w", worker)} AND ${WRITABLE}`;
@@ -105,6 +105,11 @@ const withCheckpoint = ({ tables, namespace, asShardId }: Place, l = "l", c = "c
 /**
  * Gives leases to a worker whose row is there. The row is read under a shared lock, at every
  * isolation level: an eviction comes before the claim, and then nothing is claimed, or after it.
+ *
+ * The derived table locks the rows of leases and checkpoints before the worker's row is read: a claim may
+ * wait for them for long, and its worker's heartbeats must not wait for the claim. LIMIT keeps it from being
+ * merged into the rest. The worker is looked up by columns of it: what is looked up by constants may be read
+ * before all else.
  */
 export function takeLeases(
   place: Place,
@@ -113,12 +118,23 @@ export function takeLeases(
   leases: readonly SeenLease[],
 ): string {
   const { tables, namespace } = place;
-  return `UPDATE ${tables.workers} AS w FORCE INDEX (PRIMARY)
-    STRAIGHT_JOIN ${seen(place, leases)}
-    ${withCheckpoint(place)}
-    SET l.owner = ${literal(owner)}, l.epoch = x.epoch + 1,
-      c.kc_owner = ${literal(owner)}, c.kc_epoch = x.epoch + 1
-    WHERE w.namespace = ${literal(namespace)} AND ${isWorker("w", worker)} AND ${WRITABLE}`;
+  const { workerId, incarnation } = worker;
+  return `UPDATE (
+      SELECT l.shard_id, l.epoch, c.shard_id AS stored_id,
+        ${literal(workerId)} AS worker_id, ${literal(incarnation)} AS incarnation
+      FROM ${seen(place, leases)}
+      ${withCheckpoint(place)}
+      LIMIT 18446744073709551615 FOR UPDATE
+    ) AS locked
+    STRAIGHT_JOIN ${tables.workers} AS w FORCE INDEX (PRIMARY) ON w.namespace = ${literal(namespace)}
+      AND w.worker_id = locked.worker_id AND w.incarnation = locked.incarnation
+    STRAIGHT_JOIN ${tables.leases} AS l FORCE INDEX (PRIMARY)
+      ON l.namespace = ${literal(namespace)} AND l.shard_id = locked.shard_id
+    LEFT JOIN ${tables.checkpoints} AS c FORCE INDEX (PRIMARY)
+      ON c.namespace = ${literal(namespace)} AND c.shard_id = locked.stored_id
+    SET l.owner = ${literal(owner)}, l.epoch = locked.epoch + 1,
+      c.kc_owner = ${literal(owner)}, c.kc_epoch = locked.epoch + 1
+    WHERE ${WRITABLE}`;
 }
 
 export function freeLeases(place: Place, leases: readonly SeenLease[]): string {

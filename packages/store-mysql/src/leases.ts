@@ -3,13 +3,16 @@ import {
   type AcquiredLease,
   type CallOptions,
   type Fence,
+  type LeaseRow,
   type LeaseStore,
   type ShardPut,
   type StoreScope,
   type WorkerIdentity,
 } from "@kc/core";
-import { inParts, type Calls } from "./calls.ts";
+import { inParts, type Call, type Calls } from "./calls.ts";
+import { isDeadlock, isLock } from "./errors.ts";
 import * as sql from "./lease-statements.ts";
+import { lockedAmong } from "./locked-rows.ts";
 import { leaseRows, type Look } from "./look.ts";
 import { checkWorker } from "./names.ts";
 
@@ -57,10 +60,16 @@ export class Leases {
     const acquired: AcquiredLease[] = [];
     for (const part of inParts(named(shardIds))) {
       const ids = idsOf(part);
-      const got = await this.#calls.run(scope, part, options, async ({ place, look, change }) => {
+      let meetsLock = false;
+      const got = await this.#calls.run(scope, part, options, async (call) => {
+        const { place, look, change } = call;
         checkWorker(worker);
         for (;;) {
-          const seen = await look({ workers: "all", leases: ids });
+          const seen = await look({
+            workers: "all",
+            leases: ids,
+            ...(meetsLock && { checkpoints: ids }),
+          });
           const alive = aliveIn(seen);
           if (!alive.has(owner)) return [];
           const leases = leaseRows(seen);
@@ -68,8 +77,15 @@ export class Leases {
           const none = free.length === 0 && !leases.some((lease) => lease.owner === owner);
           if (none) return [];
           if (free.length > 0) {
-            const claim = sql.takeLeases(place, worker, owner, free);
-            if ((await change(claim)) === 0) continue;
+            // What another holds for long keeps no other shard's lease from being claimed.
+            const open = meetsLock ? await unlocked(call, free, seen) : free;
+            const claimed = await change(sql.takeLeases(place, worker, owner, open)).catch(
+              (error: unknown) => {
+                meetsLock = isLock(error) && !isDeadlock(error);
+                throw error;
+              },
+            );
+            if (claimed === 0) continue;
           }
           // After the claim: with the last writes of the former owners.
           const after = await look({ workers: worker, leases: ids, checkpoints: ids });
@@ -157,6 +173,17 @@ export class Leases {
       return asSeen;
     });
   }
+}
+
+/** Those whose rows no other transaction has locked. All, if there is none: the claim waits for them. */
+async function unlocked(
+  call: Call,
+  leases: readonly LeaseRow[],
+  seen: Look,
+): Promise<readonly LeaseRow[]> {
+  const isLocked = await lockedAmong(call, idsOf(leases), seen);
+  const open = leases.filter(({ shardId }) => !isLocked(shardId));
+  return open.length > 0 ? open : leases;
 }
 
 /** The owners whose workers have rows. */

@@ -4,9 +4,9 @@ import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import type { MysqlStore } from "../src/index.ts";
 import { ownDatabase, ownPool, SERVERS, type Database } from "./support/servers.ts";
 import { watched } from "./support/statements.ts";
-import { until } from "./support/until.ts";
 import {
   at,
+  CLAIM,
   NAMESPACE,
   openStore,
   SCOPE,
@@ -25,6 +25,10 @@ const worker = (workerId: string, incarnation = "1"): WorkerMembership => ({
 const rowsOf = (shardIds: readonly string[]) =>
   shardIds.map((shardId) => ({ shardId, lineage: "{}" }));
 const shards = (count: number): string[] => Array.from({ length: count }, (_, n) => shard(n));
+
+/** By its key: a scan would lock all rows of the table. */
+const lockOf = (table: string, shardId: string): string =>
+  `SELECT * FROM ${table} WHERE namespace = '${NAMESPACE}' AND shard_id = '${shardId}' FOR UPDATE`;
 
 describe.each(SERVERS)("leases on $name", ({ address }) => {
   let database: Database;
@@ -163,6 +167,69 @@ describe.each(SERVERS)("leases on $name", ({ address }) => {
     await flush;
   });
 
+  it.each(["READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"])(
+    "let their claimer's heartbeats pass while the claim waits for another's transaction, in a pool of %s",
+    async (level) => {
+      const pool = ownPool(database.options);
+      pool.on("connection", (connection) => {
+        void connection.query(`SET SESSION TRANSACTION ISOLATION LEVEL ${level}`);
+      });
+      const claimer = openStore({ pool });
+      const all = shards(3);
+      await claimer.joinWorker(SCOPE, WORKER);
+      await claimer.putShards(SCOPE, rowsOf(all));
+      await claimer.setCheckpoints(
+        SCOPE,
+        all.map((shardId) => writeOf(at(1), shardId)),
+      );
+      const holder = await hold();
+      let counter = 0;
+      for (const table of ["kinesis_consumer_leases", "kinesis_consumer"]) {
+        for (const shardIds of [all, all.slice(1, 2)]) {
+          await holder.query("START TRANSACTION");
+          await holder.query(lockOf(table, shard(1)));
+          const claim = claimer.acquireLeases(SCOPE, WORKER, shardIds);
+          await database.waitsForRow(CLAIM);
+          await database.admin.query("SELECT * FROM kinesis_consumer_workers FOR UPDATE NOWAIT");
+          const alive = { outcome: "alive", counter: (counter += 1) };
+          expect(await claimer.heartbeat(SCOPE, WORKER)).toMatchObject(alive);
+          await holder.query("ROLLBACK");
+          await claim; // on a slow machine it has left the locked one out
+          const held = await claimer.acquireLeases(SCOPE, WORKER, shardIds);
+          expect(held).toMatchObject(shardIds.map((shardId) => ({ shardId, checkpoint: at(1) })));
+          await claimer.releaseLeases(SCOPE, held);
+        }
+      }
+    },
+  );
+
+  it("that another's transaction has locked keep no other lease from being claimed, and no flush", async () => {
+    const [own, other] = [1, 2].map(() =>
+      openStore({ connection: database.options, timeoutMs: 60_000 }),
+    ) as [MysqlStore, MysqlStore];
+    const [first, free, ...locked] = shards(4) as [string, string, string, string];
+    const [ofLease, ofCheckpoint] = locked;
+    await own.joinWorker(SCOPE, WORKER);
+    await own.putShards(SCOPE, rowsOf(shards(4)));
+    await own.setCheckpoint(SCOPE, writeOf(at(1), ofCheckpoint));
+    const [held] = await own.acquireLeases(SCOPE, WORKER, [first]);
+    const holder = await hold(
+      lockOf("kinesis_consumer_leases", ofLease),
+      lockOf("kinesis_consumer", ofCheckpoint),
+    );
+    const ofAll = own.acquireLeases(SCOPE, WORKER, shards(4));
+    const ofLocked = other.acquireLeases(SCOPE, WORKER, locked);
+    const write = { ...writeOf(at(5), first), fence: held!.fence };
+    expect(await other.setCheckpoint(SCOPE, write)).toMatchObject({ outcome: "written" });
+    expect((await ofAll).map(({ shardId }) => shardId)).toEqual([first, free]);
+    await holder.query("ROLLBACK");
+    await ofLocked;
+    expect(await other.acquireLeases(SCOPE, WORKER, locked)).toMatchObject([
+      { shardId: ofLease, checkpoint: undefined },
+      { shardId: ofCheckpoint, checkpoint: at(1) },
+    ]);
+  });
+
   it("that a claim waits for are seen as they became: taken by who joined meanwhile", async () => {
     await store.joinWorker(SCOPE, WORKER);
     await store.putShards(SCOPE, rowsOf([SHARD]));
@@ -171,8 +238,7 @@ describe.each(SERVERS)("leases on $name", ({ address }) => {
       `INSERT INTO kinesis_consumer_workers VALUES ('${NAMESPACE}', 'late', '1', 1, NULL, 0)`,
     );
     const claim = store.acquireLeases(SCOPE, WORKER, [SHARD]);
-    // It has met the lock before it is answered: the heartbeat comes after it, in another lane.
-    await store.heartbeat(SCOPE, WORKER);
+    await database.waitsForRow(CLAIM);
     await holder.query("COMMIT");
     expect(await claim).toEqual([]);
     const [lease] = (await store.listLeases(SCOPE)).leases;
@@ -189,10 +255,7 @@ describe.each(SERVERS)("leases on $name", ({ address }) => {
     await claimer.putShards(SCOPE, rowsOf([SHARD]));
     const holder = await hold("DELETE FROM kinesis_consumer_workers");
     const claim = claimer.acquireLeases(SCOPE, WORKER, [SHARD]);
-    await until("a claim that waits", async () => {
-      const state = await database.processes();
-      return { done: state.some(({ statement }) => statement.includes("STRAIGHT_JOIN")), state };
-    });
+    await database.waitsForRow(CLAIM);
     await holder.query("COMMIT");
     expect(await claim).toEqual([]);
     const { leases } = await store.listLeases(SCOPE);
@@ -314,7 +377,7 @@ describe.each(SERVERS)("leases on $name", ({ address }) => {
     const beating = own.heartbeat(SCOPE, WORKER);
     await raise.reached;
     const { revision } = await store.listWorkers(SCOPE);
-    const claim = holdBack("AS w FORCE INDEX (PRIMARY)\n    STRAIGHT_JOIN");
+    const claim = holdBack("AS w FORCE INDEX (PRIMARY) ON");
     const claiming = own.acquireLeases(SCOPE, WORKER, [SHARD]);
     await claim.reached; // it stands
     const look = holdBack("c.namespace =");

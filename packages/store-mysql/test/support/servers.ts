@@ -7,6 +7,7 @@ import {
 } from "@kc-internal/test-services";
 import { createPool, type Pool, type PoolOptions, type RowDataPacket } from "mysql2/promise";
 import { inject, onTestFinished } from "vitest";
+import { until } from "./until.ts";
 
 export interface Server {
   readonly name: string;
@@ -29,8 +30,25 @@ export interface Database {
   readonly admin: Pool;
   /** The connections to this database, and what each is doing. */
   processes(): Promise<readonly { readonly id: number; readonly statement: string }[]>;
+  /** Resolves when a statement with this text waits for a row's lock. */
+  waitsForRow(text: string): Promise<void>;
   drop(): Promise<void>;
 }
+
+/**
+ * As they are now: who asks information_schema often gets the transactions of long ago. MySQL reads the first
+ * comment, and its status leaves out transactions that have changed nothing yet. MariaDB reads the second.
+ */
+const LOCK_WAITS = `/*!80000 SELECT t.processlist_id AS id FROM performance_schema.data_lock_waits AS w
+  JOIN performance_schema.threads AS t ON t.thread_id = w.requesting_thread_id */
+  /*M! SHOW ENGINE INNODB STATUS */`;
+
+/** The connections that wait, by MariaDB's status. */
+const waitingIn = (status: string): readonly number[] =>
+  status
+    .split("---TRANSACTION")
+    .filter((transaction) => transaction.includes("LOCK WAIT"))
+    .map((transaction) => Number(/thread id (\d+),/.exec(transaction)?.[1]));
 
 export async function createDatabase(address: MysqlAddress): Promise<Database> {
   const name = `kc_${randomUUID().replaceAll("-", "")}`;
@@ -50,6 +68,19 @@ export async function createDatabase(address: MysqlAddress): Promise<Database> {
       );
       return rows.map(({ id, info }) => ({ id: Number(id), statement: String(info) }));
     },
+    waitsForRow: (text) =>
+      until(`a statement that waits for a row: ${text}`, async () => {
+        const [processes] = await outside.query<RowDataPacket[]>(
+          "SELECT id AS id FROM information_schema.processlist WHERE db = ? AND LOCATE(?, info) > 0",
+          [name, text],
+        );
+        const [rows] = await outside.query<RowDataPacket[]>(LOCK_WAITS);
+        const waiting = rows.flatMap(({ id, Status }) =>
+          Status ? waitingIn(Status) : [Number(id)],
+        );
+        const done = processes.some(({ id }) => waiting.includes(Number(id)));
+        return { done, state: { processes, waiting } };
+      }),
     async drop() {
       await outside.query(`DROP DATABASE IF EXISTS ${name}`);
       await Promise.all([admin.end(), outside.end()]);

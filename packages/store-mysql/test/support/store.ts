@@ -11,6 +11,8 @@ import { MysqlStore, type MysqlStoreOptions } from "../../src/index.ts";
 export const SCOPE: StoreScope = { application: "billing", streamName: "orders" };
 export const NAMESPACE = "billing-orders";
 export const SHARD = "shardId-000000000000";
+/** Of all statements, that of a claim alone contains it. */
+export const CLAIM = "SET l.owner = _utf8mb4";
 export const WORKER: WorkerMembership = {
   workerId: "worker",
   incarnation: "1",
