@@ -19,7 +19,7 @@ import { WorkerProcess } from "./worker-process.ts";
 
 const STREAM = "orders";
 /** Whatever is waited for comes within this time, or something is wrong. */
-const LONGEST_WAIT_MS = 30_000;
+const LONGEST_WAIT_MS = 180_000;
 
 const { values } = parseArgs({ options: { store: { type: "string", default: "sqlite" } } });
 if (!STORE_NAMES.includes(values.store)) {

@@ -4,7 +4,7 @@
  *
  * Usage: node dist/projection.js [--store sqlite] [--kills 6]
  */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -18,7 +18,7 @@ import { WorkerProcess } from "./worker-process.ts";
 
 const STREAM = "orders";
 /** Whatever is waited for comes within this time, or something is wrong. */
-const LONGEST_WAIT_MS = 60_000;
+const LONGEST_WAIT_MS = 180_000;
 
 const { values } = parseArgs({
   options: {
@@ -73,6 +73,7 @@ try {
     // What is missing is for the comparison to say.
     interrupted.signal.throwIfAborted();
   });
+  await until("all workers to start", () => workers.every(({ hasStarted }) => hasStarted));
   say("all workers are stopped by SIGTERM");
   for (const worker of workers) await worker.end("SIGTERM");
 
@@ -86,7 +87,7 @@ try {
 } catch (error) {
   say(error instanceof Error ? error.message : String(error));
   if (!interrupted.signal.aborted) {
-    console.error(readFileSync(join(directory, "workers.log"), "utf8"));
+    for (const { log } of workers) console.error(log);
   }
 } finally {
   await Promise.allSettled([feed.stop(), ...workers.map((worker) => worker.end("SIGKILL"))]);

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { openSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -8,11 +8,13 @@ const PROGRAM = fileURLToPath(new URL("./worker.js", import.meta.url));
 
 /** One process of worker.ts. */
 export class WorkerProcess {
+  readonly #log: string;
   readonly #child: ChildProcess;
   readonly #exited: Promise<unknown>;
 
   constructor(directory: string, args: readonly string[]) {
-    const log = openSync(join(directory, "workers.log"), "a");
+    this.#log = join(mkdtempSync(join(directory, "worker-")), "log");
+    const log = openSync(this.#log, "a");
     this.#child = spawn(process.execPath, [PROGRAM, ...args], {
       cwd: directory,
       env: {
@@ -25,7 +27,18 @@ export class WorkerProcess {
       // Ctrl-C is for the conductor to pass on.
       detached: true,
     });
+    closeSync(log);
     this.#exited = once(this.#child, "exit");
+  }
+
+  /** What it has written. */
+  get log(): string {
+    return readFileSync(this.#log, "utf8");
+  }
+
+  /** A process that is still starting knows no signals yet. */
+  get hasStarted(): boolean {
+    return this.log.includes("joined the group");
   }
 
   get hasEnded(): boolean {

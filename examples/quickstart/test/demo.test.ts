@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
-import { connect, createServer, type AddressInfo } from "node:net";
+import { connect, createServer } from "node:net";
 import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import { text } from "node:stream/consumers";
@@ -31,13 +32,23 @@ function demo(...args: string[]): ChildProcess {
   return spawn(process.execPath, [DEMO, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
 }
 
-/** The port is free when asked for; the server that gets it starts at once. */
+/**
+ * The port is free when asked for; the server that gets it starts at once. It is below those that the kernel gives to
+ * outgoing connections: one of them might have it by then.
+ */
 async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
+  for (;;) {
+    const port = randomInt(10_000, 32_768);
+    const server = createServer().listen(port, "127.0.0.1");
+    const isFree = await once(server, "listening").then(
+      () => true,
+      () => false,
+    );
+    if (!isFree) continue;
+    server.close();
+    await once(server, "close");
+    return port;
+  }
 }
 
 /** Starts a server that will listen on the port, and waits until it does. */

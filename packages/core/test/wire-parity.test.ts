@@ -6,7 +6,7 @@ import {
 } from "@aws-sdk/client-kinesis";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { Encoder, Tag } from "cbor-x";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { KinesisHttpHandler } from "../src/index.ts";
 import { classify } from "../src/kinesis/classify.ts";
 import {
@@ -421,11 +421,19 @@ test("an abort while the body comes is the SDK's own abort", async () => {
     const stop = new AbortController();
     const hanging = createServer((_request, response) => {
       response.writeHead(200, { ...JSON_TYPE, "content-length": "1000" });
-      response.write("{", () => setImmediate(() => stop.abort()));
+      response.write("{");
     });
     await new Promise<void>((resolve) => hanging.listen(0, "127.0.0.1", resolve));
     const { port } = hanging.address() as { port: number };
-    const other = clientOf(port);
+    const handler = new NodeHttpHandler();
+    const handle = handler.handle.bind(handler);
+    vi.spyOn(handler, "handle").mockImplementation(async (...call) => {
+      const output = await handle(...call);
+      // The head has come, and whoever reads the body begins before the turn is over.
+      setImmediate(() => stop.abort());
+      return output;
+    });
+    const other = clientOf(port, handler);
     const command = new GetRecordsCommand({ ShardIterator: "AAAA" });
     if (protocol === "cbor") {
       decodeOurselves(command, protocol, { onBytes: () => {}, onReply: () => {} });

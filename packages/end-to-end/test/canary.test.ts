@@ -125,9 +125,9 @@ async function toldBy(
     .scan(handle, { signal: stop.signal })
     .catch((thrown: unknown) => (error = thrown))
     .finally(() => (isSettled = true));
-  const deadline = performance.now() + 30_000;
+  const deadline = performance.now() + 120_000;
   while (!isSettled && !isOver(told)) {
-    if (performance.now() > deadline) throw new Error(`not within 30 s: ${inspect(told)}`);
+    if (performance.now() > deadline) throw new Error(`not within 120 s: ${inspect(told)}`);
     await sleep(20);
     told.push(consumer.status(), consumer.health());
   }

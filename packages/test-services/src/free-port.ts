@@ -15,7 +15,8 @@ import { createServer } from "node:net";
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(10_000, 32_768);
-    if ((await isFree(port)) && (await isReserved(port))) return port;
+    // In this order: to listen there, to see whether it is free, is for its owner alone.
+    if ((await isReserved(port)) && (await isFree(port))) return port;
   }
 }
 

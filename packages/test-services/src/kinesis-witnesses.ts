@@ -14,7 +14,7 @@ export interface Witness extends AsyncDisposable {
   readonly url: string;
 }
 
-const READY_WITHIN_MS = 20_000;
+const READY_WITHIN_MS = 120_000;
 const require = createRequire(import.meta.url);
 
 /** In a process of its own: under the tests' import conditions its dependencies do not load. */

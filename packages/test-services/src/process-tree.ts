@@ -30,7 +30,7 @@ export function signalTree(signal: TreeSignal, pid: number): readonly number[] {
   return stdout.toString().split("\n").filter(Boolean).map(Number);
 }
 
-const GONE_WITHIN_MS = 10_000;
+const GONE_WITHIN_MS = 60_000;
 
 /**
  * Until none of the processes runs any more. One that was killed takes a moment to let go of what

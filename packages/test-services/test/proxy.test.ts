@@ -25,6 +25,13 @@ async function reply(socket: Socket): Promise<string> {
   return chunk.toString();
 }
 
+/** By an end, or by an error: who is connected may not have been let in yet. */
+function closed(socket: Socket): Promise<void> {
+  return new Promise((resolve) =>
+    socket.on("error", () => undefined).once("close", () => resolve()),
+  );
+}
+
 test("what is sent to one side comes out at the other", async () => {
   const socket = await connection(await proxy());
   socket.write("PING\r\n");
@@ -63,7 +70,7 @@ test("a cut ends connections and refuses new ones; restored, it serves at the sa
   const cable = await proxy();
   const socket = await connection(cable);
   socket.resume();
-  const end = once(socket, "close");
+  const end = closed(socket);
   await cable.cut();
   await end;
   await expect(connection(cable)).rejects.toThrow("ECONNREFUSED");
@@ -120,7 +127,7 @@ test("a cut ends what a black hole held", async () => {
   cable.blackhole();
   const held = await connection(cable);
   held.resume();
-  const end = once(held, "close");
+  const end = closed(held);
   await cable.cut();
   await end;
 });
@@ -131,6 +138,9 @@ test("pointed at another server, it takes new connections there and leaves open 
   await once(other, "listening");
   const name = await proxy();
   const before = await connection(name);
+  before.write("PING\r\n");
+  // It is connected to the proxy, and the proxy is to the server.
+  expect(await reply(before)).toBe("+PONG\r\n");
   name.pointAt({ host: "127.0.0.1", port: (other.address() as AddressInfo).port });
   expect(await reply(await connection(name))).toBe("elsewhere");
   before.write("PING\r\n");

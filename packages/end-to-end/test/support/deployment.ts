@@ -6,7 +6,7 @@ import Libsql from "libsql";
 import type { TransactionTask } from "./transaction-task.ts";
 
 /** Against hangs alone. */
-const HANGS_AFTER_MS = 60_000;
+const HANGS_AFTER_MS = 180_000;
 /** Of each process in turn: no two cut the same records into the same batches. */
 const BATCHES = [7, 11];
 
@@ -105,7 +105,7 @@ export class Deployment {
   /** Not while it has the lock of SQLite's file, since the others need it. */
   #stop(child: ChildProcess): void {
     const { store } = this.#options.task;
-    const file = store.kind === "sqlite" ? new Libsql(store.path, { timeout: 5000 }) : undefined;
+    const file = store.kind === "sqlite" ? new Libsql(store.path, { timeout: 60_000 }) : undefined;
     file?.exec("BEGIN IMMEDIATE");
     signalTree("STOP", child.pid!);
     file?.exec("ROLLBACK");

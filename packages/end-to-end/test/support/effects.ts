@@ -41,7 +41,7 @@ export interface EffectsTable {
 
 export async function openEffects(address: StoreAddress): Promise<EffectsTable> {
   if (address.kind === "sqlite") {
-    const database = new Libsql(address.path, { timeout: 5000 });
+    const database = new Libsql(address.path, { timeout: 60_000 });
     database.exec(TABLE);
     const select = database.prepare(ofApplication("?"));
     return {

@@ -14,7 +14,7 @@ import { LEASE_MS, type WorkerTask } from "./worker-task.ts";
 const SCOPE: StoreScope = { application: "billing", streamName: "orders" };
 /** A lease, and what a busy machine may need beyond it to look, to evict and to claim. */
 const TAKEN_OVER_WITHIN_MS = LEASE_MS + 30_000;
-const HANGS_AFTER_MS = 60_000;
+const HANGS_AFTER_MS = 180_000;
 
 interface Worker {
   readonly id: string;
@@ -184,7 +184,7 @@ export class Fleet {
   #freeze({ child }: Worker): void {
     const { address } = this.#options;
     const file =
-      address.kind === "sqlite" ? new Libsql(address.path, { timeout: 5000 }) : undefined;
+      address.kind === "sqlite" ? new Libsql(address.path, { timeout: 60_000 }) : undefined;
     file?.exec("BEGIN IMMEDIATE");
     signalTree("STOP", child.pid!);
     file?.exec("ROLLBACK");
