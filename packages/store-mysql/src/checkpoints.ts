@@ -79,8 +79,12 @@ export class Checkpoints {
     };
     let meetsLocks = false;
     for (const part of inParts(numbered)) {
+      // Its own too: another write may have met none between two tries of this one.
+      let looks = false;
       await this.#calls.run(scope, part, options, async (call) => {
-        const { locked, absent, free } = await this.#byState(call, part);
+        looks ||= this.#meetsLocks;
+        const { locked, absent, free } =
+          looks && part.length > 1 ? await byState(call, part) : { ...NONE, free: part };
         fail(locked);
         try {
           await move(call, free);
@@ -90,35 +94,13 @@ export class Checkpoints {
           });
         } catch (error) {
           // Who has to give way to another goes first the next time.
-          if (!isDeadlock(error)) this.#meetsLocks = true;
+          if (!isDeadlock(error)) this.#meetsLocks = looks = true;
           throw error;
         }
       });
     }
     if (writes.length > 1) this.#meetsLocks = meetsLocks;
     return results;
-  }
-
-  /**
-   * Two round trips, of a write that has met a lock: `locked` are those with a row that could not be
-   * locked as the write would lock it; `absent` those that lack a row, which another transaction may
-   * have put: no look shows that.
-   */
-  async #byState(
-    { look, session, place }: Call,
-    writes: readonly Numbered[],
-  ): Promise<Record<"locked" | "absent" | "free", readonly Numbered[]>> {
-    if (!this.#meetsLocks || writes.length < 2) return { locked: [], absent: [], free: writes };
-    const shardIds = writes.map(({ shardId }) => shardId);
-    const { leases, stored } = await look({ leases: shardIds, checkpoints: shardIds });
-    const isLocked = await lockedAmong({ session, place }, shardIds, { leases, stored });
-    const isAbsent = (id: string): boolean => !leases.has(id) || !stored.has(id);
-    const open = writes.filter(({ shardId }) => !isLocked(shardId));
-    return {
-      locked: writes.filter(({ shardId }) => isLocked(shardId)),
-      absent: open.filter(({ shardId }) => isAbsent(shardId)),
-      free: open.filter(({ shardId }) => !isAbsent(shardId)),
-    };
   }
 
   async reset(
@@ -132,6 +114,28 @@ export class Checkpoints {
       for (let done = false; !done;) done = await reset(call, shardId, to, force);
     });
   }
+}
+
+type ByState = Readonly<Record<"locked" | "absent" | "free", readonly Numbered[]>>;
+
+const NONE: ByState = { locked: [], absent: [], free: [] };
+
+/**
+ * Two round trips, of a write that has met a lock: `locked` are those with a row that could not be
+ * locked as the write would lock it; `absent` those that lack a row, which another transaction may
+ * have put: no look shows that.
+ */
+async function byState(call: Call, writes: readonly Numbered[]): Promise<ByState> {
+  const shardIds = writes.map(({ shardId }) => shardId);
+  const seen = await call.look({ leases: shardIds, checkpoints: shardIds });
+  const isLocked = await lockedAmong(call, shardIds, seen);
+  const isAbsent = (id: string): boolean => !seen.leases.has(id) || !seen.stored.has(id);
+  const open = writes.filter(({ shardId }) => !isLocked(shardId));
+  return {
+    locked: writes.filter(({ shardId }) => isLocked(shardId)),
+    absent: open.filter(({ shardId }) => isAbsent(shardId)),
+    free: open.filter(({ shardId }) => !isAbsent(shardId)),
+  };
 }
 
 function lockedRow(shardId: string): BulkCheckpointResult {

@@ -226,11 +226,6 @@ describe.each(SERVERS)("$name", ({ name, start }) => {
       }
     }
 
-    const waiting = async () => {
-      const state = await database.processes();
-      return { done: state.some(({ statement }) => statement.includes("INSERT INTO")), state };
-    };
-
     it.each(["kinesis_consumer_leases", "kinesis_consumer"])(
       "on %s is waited for, then reported as passing; reads do not wait",
       async (table) => {
@@ -290,8 +285,8 @@ describe.each(SERVERS)("$name", ({ name, start }) => {
           await expectFailure(store.setCheckpoint(SCOPE, writeOf(at(n))), UNAVAILABLE);
         }
         await until("nothing waits in the server", async () => {
-          const { done, state } = await waiting();
-          return { done: !done, state };
+          const state = await database.processes();
+          return { done: !state.some(({ statement }) => statement.includes("INSERT INTO")), state };
         });
       });
     });
@@ -330,7 +325,7 @@ describe.each(SERVERS)("$name", ({ name, start }) => {
       await store.setCheckpoint(SCOPE, writeOf(at(1)));
       await whileLocked("kinesis_consumer_leases", async (unlock) => {
         const writing = store.setCheckpoint(SCOPE, writeOf(at(2)));
-        await until("a write that waits", waiting);
+        await database.waitsForRow("INSERT INTO");
         await unlock();
         await writing;
       });
@@ -347,7 +342,7 @@ describe.each(SERVERS)("$name", ({ name, start }) => {
         const controller = new AbortController();
         const reason = new Error("no more patience");
         const flushing = store.setCheckpoint(SCOPE, writeOf(at(2)), controller);
-        await until("a write that waits", waiting);
+        await database.waitsForRow("INSERT INTO");
         controller.abort(reason);
         await expect(flushing).rejects.toBe(reason);
         expect(await threadOf(pool), "the one that waits is given up").not.toBe(thread);
@@ -367,7 +362,7 @@ describe.each(SERVERS)("$name", ({ name, start }) => {
         // More changes than the flush has made: of two, the server ends the one with fewer.
         await other.query("UPDATE kinesis_consumer SET kc_sub_sequence_number = 5");
         const flushing = store.setCheckpoint(SCOPE, writeOf(at(2)));
-        await until("a write that waits", waiting);
+        await database.waitsForRow("INSERT INTO");
         await other.query(
           `SELECT * FROM kinesis_consumer_leases WHERE shard_id = '${SHARD}' FOR UPDATE`,
         );

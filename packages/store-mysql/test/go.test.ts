@@ -3,7 +3,6 @@ import { checkpointAt, SHARD_END, shardEndAt, type Checkpoint } from "@kc/core";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { MysqlStore } from "../src/index.ts";
 import { SERVERS, ownDatabase, type Database } from "./support/servers.ts";
-import { until } from "./support/until.ts";
 import {
   at,
   NAMESPACE,
@@ -187,7 +186,9 @@ describe.each(SERVERS)("beside the Go library on $name", ({ address }) => {
         "REPLACE INTO kinesis_consumer (namespace, shard_id, sequence_number) VALUES (?, ?, ?)",
         row,
       );
-      const go9 = untilWaiting(database).then(() => go.query("COMMIT"));
+      const go9 = database
+        .waitsForRow("`kinesis_consumer` (namespace")
+        .then(() => go.query("COMMIT"));
       await Promise.all([set(at(5, 5)), go9]);
     } finally {
       go.destroy();
@@ -225,12 +226,3 @@ describe.each(SERVERS)("beside the Go library on $name", ({ address }) => {
     expect(await get()).toStrictEqual(at(1));
   });
 });
-
-/** Until the store's write waits for a lock. */
-function untilWaiting(database: Database): Promise<void> {
-  return until("a write that waits", async () => {
-    const state = await database.processes();
-    const write = "`kinesis_consumer` (namespace";
-    return { done: state.some(({ statement }) => statement.includes(write)), state };
-  });
-}

@@ -87,8 +87,9 @@ export interface LeaseStore extends Store {
   /**
    * Claims those of the shards whose leases are free, each with epoch + 1, for a worker whose row is
    * there: without one it gets nothing. A lease that this incarnation holds already is answered as
-   * it stands. A shard without a row is passed over. No two calls get one lease. A claim that meets its
-   * worker's eviction may answer either way: what it has put its name to is free.
+   * it stands. A shard without a row is passed over, and one may be whose row another transaction has
+   * locked for long: its lease stays free. No two calls get one lease. A claim that meets its worker's
+   * eviction may answer either way: what it has put its name to is free.
    */
   acquireLeases(
     scope: StoreScope,
