@@ -99,3 +99,26 @@ test("without another sign it ends its time after the last one", async () => {
   await clock.advance(1000);
   expect(await ended).toBe(TIMEOUT);
 });
+
+test("its signal may be asked for late, is one and the same, and has the reason", async () => {
+  const caller = new AbortController();
+  const call = limit(new FakeClock(), caller.signal);
+  expect(call.isOver).toBe(false);
+  caller.abort("why");
+  expect(call.isOver).toBe(true);
+  expect(call.signal).toMatchObject({ aborted: true, reason: "why" });
+  const { options } = limit(new FakeClock(), caller.signal);
+  expect(options.abortSignal.reason).toBe("why");
+  expect({ ...options }.abortSignal).toBe(options.abortSignal);
+});
+
+test("whoever waits for its end without a signal is called once, at once if it is over", async () => {
+  const call = limit(new FakeClock());
+  const reasons: unknown[] = [];
+  call.whenOver((reason) => reasons.push(reason));
+  call.end("first");
+  call.end("second");
+  expect(reasons).toEqual(["first"]);
+  call.whenOver((reason) => reasons.push(reason));
+  expect(reasons).toEqual(["first", "first"]);
+});

@@ -16,6 +16,7 @@ import { createServer as createTlsServer, Server as TlsServer, type TLSSocket } 
 import { inspect } from "node:util";
 import { Worker } from "node:worker_threads";
 import { expect, onTestFinished, test, vi } from "vitest";
+import { CallLimit } from "../src/adapter.ts";
 import { KinesisHttpHandler, type KinesisHttpHandlerOptions } from "../src/index.ts";
 import { REPLY_STARTED } from "../src/kinesis/transport/http-handler.ts";
 import { SELF_SIGNED } from "./support/certificate.ts";
@@ -106,6 +107,12 @@ async function send(
   // Through a proxy it is a stream.
   const body = response.body instanceof Uint8Array ? [response.body] : (response.body as Readable);
   return `${response.statusCode} ${await text(body as AsyncIterable<Uint8Array>)}`;
+}
+
+function limitOf(): CallLimit {
+  const limit = new CallLimit({ timeoutMs: 60_000, onTimeout: () => new Error(), signals: [] });
+  onTestFinished(() => limit.stop());
+  return limit;
 }
 
 /** What a call rejects with. */
@@ -335,6 +342,42 @@ test("an abort ends a request that waits for its reply, for its body, or for a c
     await failureOf(send(handler, peer, {}, { abortSignal: AbortSignal.abort() })),
   ).toMatchObject({ name: "AbortError" });
   expect(peer.sockets).toHaveLength(1);
+});
+
+test("the limit of a call ends its request wherever it is, and makes no signal for it", async () => {
+  const peer = await Peer.of((socket) => socket.write(OK.slice(0, -1)));
+  const handler = handlerOf({ maxSockets: 1 });
+  const asked = vi.spyOn(CallLimit.prototype, "signal", "get");
+  const [reads, waits, over] = [limitOf(), limitOf(), limitOf()];
+  const first = failureOf(send(handler, peer, {}, reads.options));
+  const second = failureOf(send(handler, peer, {}, waits.options));
+  await until(() => peer.requests.length === 1);
+  waits.end(new Error("no longer"));
+  expect(await second).toMatchObject({ name: "AbortError", cause: { message: "no longer" } });
+  reads.end(new Error("too late"));
+  expect(await first).toMatchObject({ name: "AbortError", cause: { message: "too late" } });
+  await until(() => peer.sockets[0]!.destroyed);
+  over.end(new Error("over"));
+  expect(await failureOf(send(handler, peer, {}, over.options))).toMatchObject({
+    name: "AbortError",
+  });
+  expect(peer.sockets).toHaveLength(1);
+  expect(asked).not.toHaveBeenCalled();
+});
+
+test("a copy of a call's options ends its request by its own signal, the limit's or another", async () => {
+  const peer = await Peer.of((socket) => socket.write(OK.slice(0, -1)));
+  const handler = handlerOf();
+  const [copied, other] = [limitOf(), new AbortController()];
+  const first = failureOf(send(handler, peer, {}, { ...copied.options }));
+  const second = failureOf(
+    send(handler, peer, {}, { ...copied.options, abortSignal: other.signal }),
+  );
+  await until(() => peer.requests.length === 2);
+  other.abort(new Error("another's"));
+  expect(await second).toMatchObject({ name: "AbortError", cause: { message: "another's" } });
+  copied.end(new Error("its own"));
+  expect(await first).toMatchObject({ name: "AbortError", cause: { message: "its own" } });
 });
 
 test("a signal keeps no listener of a request that is over", async () => {

@@ -51,6 +51,7 @@ export class RecordSignals {
 
   /** No record is in hand. It may be used again. */
   close(): void {
+    if (!this.#listens) return;
     this.#asked.clear();
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;

@@ -18,8 +18,20 @@ export interface LineSize {
   readonly late: number;
 }
 
-/** Lets one who waits into a lane. */
-type Admit = (lane: Set<Turn>) => void;
+/** Lets one who waits in. */
+type Admit = () => void;
+
+/**
+ * Turns that are under way at once, and those who wait for one. They are arrays: a Set that shrinks links its old
+ * table to the new one, and so all calls stay until the old generation is collected.
+ */
+interface Lane {
+  readonly size: number;
+  /** In the order of their beginnings. */
+  readonly turns: Turn[];
+  /** Each in the order of coming; the first one goes first. */
+  readonly queues: readonly Admit[][];
+}
 
 /**
  * The line in which calls wait for their turn. So many are under way at most.
@@ -30,14 +42,13 @@ type Admit = (lane: Set<Turn>) => void;
  */
 export class CallLine {
   readonly #clock: Clock;
-  readonly #size: LineSize;
-  readonly #prompt = new Set<Turn>();
-  readonly #late = new Set<Turn>();
-  /** Those that wait, in the order of coming: for a prompt turn … */
-  readonly #waiting = new Set<Admit>();
+  /** Those that wait for a prompt turn … */
+  readonly #waiting: Admit[] = [];
   /** … and for a late one, where a shard that was answered, if slowly, goes first. */
-  readonly #slow = new Set<Admit>();
-  readonly #silent = new Set<Admit>();
+  readonly #slow: Admit[] = [];
+  readonly #silent: Admit[] = [];
+  readonly #prompt: Lane;
+  readonly #late: Lane;
   /** What a reply takes to begin. */
   #replyMs = FIRST_REPLY_MS;
   /** What a turn takes in all. */
@@ -49,12 +60,13 @@ export class CallLine {
 
   constructor(clock: Clock, size: LineSize) {
     this.#clock = clock;
-    this.#size = size;
+    this.#prompt = { size: size.prompt, turns: [], queues: [this.#waiting] };
+    this.#late = { size: size.late, turns: [], queues: [this.#slow, this.#silent] };
   }
 
   /** How many turns a second has, going by what they took of late. */
   get turnsPerSecond(): number {
-    return (this.#size.prompt * 1000) / Math.max(1, this.#turnMs);
+    return (this.#prompt.size * 1000) / Math.max(1, this.#turnMs);
   }
 
   /** How long callers waited for a prompt turn of late, in milliseconds. */
@@ -63,35 +75,39 @@ export class CallLine {
   }
 
   /** Waits for a turn. Whoever got one must `leave`. @throws the signal's reason, at once */
-  enter(caller: Caller, signal: AbortSignal): Promise<Turn> {
+  async enter(caller: Caller, signal: AbortSignal): Promise<Turn> {
+    signal.throwIfAborted();
+    const lane = caller.late && this.#late.size > 0 ? this.#late : this.#prompt;
+    // Nobody waits where there is room.
+    return lane.turns.length < lane.size
+      ? this.#begin(lane, caller, 0)
+      : this.#wait(lane, caller, signal);
+  }
+
+  #begin(lane: Lane, caller: Caller, waitedMs: number): Turn {
+    const turn = new Turn(caller, this.#clock, (over) => this.#leave(over));
+    if (lane === this.#prompt) this.#waitMs += (waitedMs - this.#waitMs) * WEIGHT;
+    lane.turns.push(turn);
+    return turn;
+  }
+
+  #wait(lane: Lane, caller: Caller, signal: AbortSignal): Promise<Turn> {
+    const queue = lane === this.#prompt ? this.#waiting : caller.silent ? this.#silent : this.#slow;
+    const since = this.#clock.monotonic();
     return new Promise((resolve, reject) => {
-      signal.throwIfAborted();
-      const queue = this.#queueOf(caller);
-      const since = this.#clock.monotonic();
-      let waits = false;
       const onAbort = (): void => {
-        queue.delete(admit);
+        remove(queue, admit);
         this.#watch();
         reject(signal.reason);
       };
-      const admit: Admit = (lane) => {
-        queue.delete(admit);
-        if (waits) signal.removeEventListener("abort", onAbort);
-        const turn = new Turn(caller, this.#clock, (over) => this.#leave(over));
-        if (lane === this.#prompt) this.#waitMs += (turn.since - since - this.#waitMs) * WEIGHT;
-        lane.add(turn);
-        resolve(turn);
+      const admit = (): void => {
+        signal.removeEventListener("abort", onAbort);
+        resolve(this.#begin(lane, caller, this.#clock.monotonic() - since));
       };
-      queue.add(admit);
-      this.#admit();
-      waits = queue.has(admit);
-      if (waits) signal.addEventListener("abort", onAbort, { once: true });
+      queue.push(admit);
+      signal.addEventListener("abort", onAbort, { once: true });
+      this.#watch();
     });
-  }
-
-  #queueOf({ late, silent }: Caller): Set<Admit> {
-    if (!late || this.#size.late === 0) return this.#waiting;
-    return silent ? this.#silent : this.#slow;
   }
 
   get #patienceMs(): number {
@@ -99,17 +115,17 @@ export class CallLine {
   }
 
   #admit(): void {
-    fill(this.#prompt, this.#size.prompt, [this.#waiting]);
-    fill(this.#late, this.#size.late, [this.#slow, this.#silent]);
+    fill(this.#prompt);
+    fill(this.#late);
     this.#watch();
   }
 
   #leave(turn: Turn): void {
     turn.judge(this.#patienceMs);
     for (const ms of turn.repliesMs) this.#replyMs += (ms - this.#replyMs) * WEIGHT;
-    const inTime = this.#prompt.delete(turn) && turn.answered;
-    if (inTime) this.#learnPace(turn);
-    this.#late.delete(turn);
+    const wasPrompt = remove(this.#prompt.turns, turn);
+    if (!wasPrompt) remove(this.#late.turns, turn);
+    else if (turn.answered) this.#learnPace(turn);
     this.#admit();
   }
 
@@ -128,14 +144,14 @@ export class CallLine {
 
   /** Looks again when the first call under way will be late, for as long as anybody waits. */
   #watch(): void {
-    if (this.#waiting.size === 0 || this.#size.late === 0) {
+    if (this.#waiting.length === 0 || this.#late.size === 0) {
       this.#cancelWatch?.();
       this.#cancelWatch = undefined;
       return;
     }
     if (this.#cancelWatch !== undefined) return;
     const now = this.#clock.monotonic();
-    const longest = Math.max(...Array.from(this.#prompt, (turn) => turn.silentMs(now)));
+    const longest = Math.max(...this.#prompt.turns.map((turn) => turn.silentMs(now)));
     this.#cancelWatch = this.#clock.setTimer(
       () => {
         this.#cancelWatch = undefined;
@@ -149,14 +165,14 @@ export class CallLine {
   #makeRoom(): void {
     const now = this.#clock.monotonic();
     const patienceMs = this.#patienceMs;
-    let wanted = this.#waiting.size;
-    for (const turn of this.#prompt) {
+    let wanted = this.#waiting.length;
+    for (const turn of this.#prompt.turns.slice()) {
       if (wanted === 0) break;
       if (turn.silentMs(now) < patienceMs) continue;
       wanted -= 1;
-      if (this.#late.size < this.#size.late) {
-        this.#prompt.delete(turn);
-        this.#late.add(turn);
+      if (this.#late.turns.length < this.#late.size) {
+        remove(this.#prompt.turns, turn);
+        this.#late.turns.push(turn);
         this.#admit();
       } else {
         turn.giveUp(patienceMs);
@@ -167,11 +183,15 @@ export class CallLine {
 }
 
 /** Lets in who waits, as long as there are places. */
-function fill(lane: Set<Turn>, size: number, queues: readonly Set<Admit>[]): void {
+function fill({ size, turns, queues }: Lane): void {
   for (const queue of queues) {
-    for (const admit of queue) {
-      if (lane.size >= size) return;
-      admit(lane);
-    }
+    while (turns.length < size && queue.length > 0) queue.shift()!();
   }
+}
+
+/** False = it is not in the list. */
+function remove<T>(list: T[], one: T): boolean {
+  const index = list.indexOf(one);
+  if (index >= 0) list.splice(index, 1);
+  return index >= 0;
 }

@@ -289,12 +289,12 @@ export class StreamClient {
     });
     try {
       turn.called({ heard: () => limit.renew(), givenUp: (error) => limit.end(error) });
-      const work: Promise<Output> = this.#client.send(command, { abortSignal: limit.signal });
+      const work: Promise<Output> = this.#client.send(command, limit.options);
       return await limit.wait(work);
     } catch (error) {
       throw withoutReply(error);
     } finally {
-      if (!limit.signal.aborted) turn.heard();
+      if (!limit.isOver) turn.heard();
       turn.ended();
       limit.stop();
     }

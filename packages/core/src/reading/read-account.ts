@@ -79,7 +79,8 @@ export class Reservation {
     if (this.stage === "released") return;
     this.#lender.resize(this, 0);
     this.#becomes("released");
-    this.account.reservations.delete(this);
+    const { reservations } = this.account;
+    reservations.splice(reservations.indexOf(this), 1);
   }
 
   #becomes(stage: Reservation["stage"]): void {
@@ -95,7 +96,7 @@ export class ReadAccount {
   held = 0;
   /** What it waits for: a shard reads one page at a time. */
   demand: Demand | undefined;
-  readonly reservations = new Set<Reservation>();
+  readonly reservations: Reservation[] = [];
   /** Called when others need memory and the page in hand is old: pages read ahead can be dropped. */
   onPressure: () => void = () => {};
   /** Is the handler at the page in hand? Else the page waits too: for the store, the lease, or the loop. */
@@ -131,7 +132,7 @@ export class ReadAccount {
           this.demand = undefined;
           const reservation = new Reservation(this, granted, this.#lender, this.#clock);
           reservation.least = granted > 0 && granted <= least;
-          this.reservations.add(reservation);
+          this.reservations.push(reservation);
           this.#lender.resize(reservation, granted);
           // The reader has not yet seen that the account is closed.
           if (this.#closed) reservation.release();
@@ -150,7 +151,7 @@ export class ReadAccount {
   /** Nothing of the shard is in memory any more. Idempotent. */
   close(): void {
     this.#closed = true;
-    for (const reservation of this.reservations) reservation.release();
+    for (const reservation of this.reservations.slice()) reservation.release();
     this.#lender.close(this);
   }
 }

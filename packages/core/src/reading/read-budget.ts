@@ -170,7 +170,8 @@ export class ReadBudget implements Lender {
   #look(): void {
     const now = this.#clock.monotonic();
     for (const account of this.#accounts) {
-      for (const reservation of account.reservations) {
+      // Those that are released leave the list.
+      for (const reservation of account.reservations.slice()) {
         const { stage, since, bytes } = reservation;
         if (stage === "under way" && now - since >= OLD_CALL_MS) this.resize(reservation, 0);
         if (stage !== "in hand" || now - since < OLD_PAGE_MS) continue;

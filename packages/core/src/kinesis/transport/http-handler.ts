@@ -3,6 +3,7 @@ import type { ConnectionOptions } from "node:tls";
 import { ConfigError } from "../../errors.ts";
 import { checkOptionNames } from "../../options/option-names.ts";
 import { checkDuration, checkWholeNumber } from "../../options/option-values.ts";
+import { whenAborted, type Abortable } from "./abortable.ts";
 import { Cancellation, ConnectionPool } from "./connection-pool.ts";
 import type { ReplyStarted } from "./connection.ts";
 import { ProxiedOrigin } from "./proxied-origin.ts";
@@ -43,18 +44,11 @@ const OPTIONS: Readonly<Record<keyof KinesisHttpHandlerOptions, true>> = {
 };
 
 /** What the SDK passes beside a request. */
-interface HandleOptions {
-  readonly abortSignal?: SdkSignal | undefined;
+interface HandleOptions extends Abortable {
   readonly requestTimeout?: number | undefined;
 }
 
 type SdkOutput = Awaited<ReturnType<SdkHandler["handle"]>>;
-
-/** An AbortSignal, or what the SDK had before there was one. */
-type SdkSignal = Pick<AbortSignal, "aborted"> &
-  Partial<Pick<AbortSignal, "reason" | "addEventListener" | "removeEventListener">> & {
-    onabort: unknown;
-  };
 
 /**
  * On a request: called when its reply begins, so that memory is asked for before a page is read. A
@@ -92,20 +86,20 @@ export class KinesisHttpHandler {
 
   /** Bodies are complete, as bytes; those of streams are streams. */
   async handle(request: HttpRequest, options: HandleOptions = {}): Promise<SdkOutput> {
-    const timed = { ...options, requestTimeout: options.requestTimeout ?? this.#requestTimeout };
+    const requestTimeout = options.requestTimeout ?? this.#requestTimeout;
     const origin = this.#originOf(request);
     if (origin instanceof ProxiedOrigin) {
-      return this.#cancellable(timed, (cancellation) =>
-        origin.request(request as never, timed as never, cancellation),
+      return this.#cancellable(options, requestTimeout, (cancellation) =>
+        origin.request(request as never, { ...options, requestTimeout } as never, cancellation),
       );
     }
     if (!hasPlainBody(request) || wantsStream(request)) {
       this.#streams ??= streamHandler(this.#sdkOptions());
-      return this.#streams.handle(request as never, timed as never);
+      return this.#streams.handle(request as never, { ...options, requestTimeout } as never);
     }
     const { method, [REPLY_STARTED]: started } = request as WatchedRequest;
     const message = requestMessage(request, pathOf(request));
-    const response = await this.#cancellable(timed, (cancellation) =>
+    const response = await this.#cancellable(options, requestTimeout, (cancellation) =>
       origin.request({ message, method, started }, cancellation),
     );
     return { response };
@@ -130,16 +124,13 @@ export class KinesisHttpHandler {
 
   /** Sends a request until its signal aborts, or its time is over. */
   async #cancellable<T>(
-    { abortSignal, requestTimeout }: HandleOptions & { readonly requestTimeout: number },
+    options: HandleOptions,
+    requestTimeout: number,
     send: (cancellation: Cancellation) => Promise<T>,
   ): Promise<T> {
-    if (abortSignal?.aborted === true) throw abortError(abortSignal.reason);
     const cancellation = new Cancellation();
-    const onAbort = (): void => cancellation.cancel(abortError(abortSignal!.reason));
-    if (abortSignal?.addEventListener) {
-      abortSignal.addEventListener("abort", onAbort, { once: true });
-      // oxlint-disable-next-line unicorn/prefer-add-event-listener -- it has no other way
-    } else if (abortSignal) abortSignal.onabort = onAbort;
+    const forget = whenAborted(options, (reason) => cancellation.cancel(abortError(reason)));
+    if (cancellation.reason !== undefined) throw cancellation.reason;
     const cancelLimit =
       requestTimeout > 0
         ? limitTime(requestTimeout, () => cancellation.cancel(replyIsLate(requestTimeout)))
@@ -150,7 +141,7 @@ export class KinesisHttpHandler {
       throw asTimeout(error);
     } finally {
       cancelLimit?.();
-      abortSignal?.removeEventListener?.("abort", onAbort);
+      forget?.();
     }
   }
 
