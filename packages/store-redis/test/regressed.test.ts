@@ -67,6 +67,23 @@ describe("a shard that is less far than this store has seen", () => {
     expect(await store.getCheckpoint(scope, SHARD)).toStrictEqual(at(4));
   });
 
+  it("takes no transaction: the effects of the one before are gone, and would not come again", async () => {
+    const list = keys.beside(SHARD, "list");
+    const push = (n: number): Promise<unknown> => {
+      const write = { shardId: SHARD, from: { sequenceNumber: numberAt(n) }, checkpoint: at(n) };
+      return store.transact(scope, write, (tx) => tx.command("RPUSH", tx.key("list"), n));
+    };
+    await push(1);
+    const replica = await client.get(keys.shard(SHARD)[0]);
+    await push(2);
+    // What a replica that lagged has of both.
+    await client.set(keys.shard(SHARD)[0], replica!);
+    await client.hset(keys.shard(SHARD)[1], "at", replica!);
+    await client.rpop(list);
+    await expectRegressed(push(3));
+    expect(await client.lrange(list, 0, -1)).toStrictEqual(["1"]);
+  });
+
   it("was only read before: that counts too", async () => {
     await openStore({ client }).setCheckpoint(scope, writeOf(at(10)));
     expect(await store.getCheckpoints(scope)).toStrictEqual(new Map([[SHARD, at(10)]]));
