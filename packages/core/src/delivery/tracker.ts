@@ -162,7 +162,10 @@ export class Tracker implements OpenRecords {
     const ordinal = this.#next;
     if (ordinal - this.#low === this.#states.length) this.#grow();
     const slot = ordinal & (this.#states.length - 1);
-    this.#sequenceNumbers[slot] = sequenceNumber;
+    // User records of one aggregate share theirs. To store a young text costs as much as to compare it with itself.
+    if (subSequenceNumber === undefined || this.#sequenceNumbers[slot] !== sequenceNumber) {
+      this.#sequenceNumbers[slot] = sequenceNumber;
+    }
     this.#subSequenceNumbers[slot] = subSequenceNumber;
     this.#ends[slot] = endsStreamRecord ? 1 : 0;
     this.#states[slot] = UNFINISHED;

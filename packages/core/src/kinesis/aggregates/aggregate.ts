@@ -1,7 +1,6 @@
 import { ConsumerRecord } from "../../record.ts";
 import { DIGEST_BYTES } from "./aggregate-frames.ts";
 import { KeyTable } from "./key-table.ts";
-import { KnownKeys } from "./known-keys.ts";
 import { MAGIC_BYTES } from "./magic.ts";
 import { LENGTH_DELIMITED, ProtobufError, ProtobufReader, VARINT } from "./protobuf-reader.ts";
 import type { ShardKeys } from "./shard-keys.ts";
@@ -26,8 +25,6 @@ const EMPTY = new Uint8Array(0);
 export interface AggregateOptions {
   /** The shard's keys; undefined = every user record is the shard's. */
   readonly keys: ShardKeys | undefined;
-  /** What is known about keys of earlier aggregates with the same `keys`. @default nothing */
-  readonly known?: KnownKeys;
   /** Asked if there are user records of other shards: are they left out? */
   readonly mayLeaveOut: () => boolean;
 }
@@ -126,7 +123,7 @@ export class Aggregate {
   }
 
   /** Takes the tables, and checks all records. */
-  #check({ keys, known = new KnownKeys(), mayLeaveOut }: AggregateOptions): void {
+  #check({ keys, mayLeaveOut }: AggregateOptions): void {
     const reader = this.#reader;
     this.#takeTables();
     const first = reader.at;
@@ -148,7 +145,7 @@ export class Aggregate {
     reader.at = first;
     this.#last = this.#records - 1;
     if (keys === undefined) return;
-    if (isByPartitionKey) keys.judge(partitionKeys, known);
+    if (isByPartitionKey) keys.judge(partitionKeys);
     for (let i = 0; i < hashKeys.length; i += 1) {
       if (!keys.hasHashKey(hashKeys.text(i))) hashKeys.setElsewhere(i);
     }
@@ -160,20 +157,13 @@ export class Aggregate {
     this.sub = -1;
   }
 
-  /** Takes the entries that the aggregate begins with, so long as they are of less than 128 bytes, as most are. */
+  /** Takes the entries that the aggregate begins with, so long as they are as usual. */
   #takeTables(): void {
-    const bytes = this.#bytes;
     const reader = this.#reader;
-    const { end } = reader;
-    while (reader.at < end) {
-      const tag = bytes[reader.at]!;
-      if (tag !== PARTITION_KEY_TAG && tag !== EXPLICIT_HASH_KEY_TAG) return;
-      const length = bytes[reader.at + 1]!;
-      const start = reader.at + 2;
-      if (length >= 0x80 || length > end - start) return;
-      const table = tag === PARTITION_KEY_TAG ? this.#partitionKeys : this.#hashKeys;
-      table.add(start, start + length);
-      reader.at = start + length;
+    for (let from = -1; from < reader.at;) {
+      from = reader.at;
+      reader.at = this.#partitionKeys.addRun(PARTITION_KEY_TAG, reader.at, reader.end);
+      reader.at = this.#hashKeys.addRun(EXPLICIT_HASH_KEY_TAG, reader.at, reader.end);
     }
   }
 

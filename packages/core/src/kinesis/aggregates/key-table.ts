@@ -5,6 +5,9 @@ import { ProtobufError } from "./protobuf-reader.ts";
 const FEW_ENTRIES = 1024;
 /** An entry of a table takes two bytes at least, and the user record that it is for takes six. */
 const LEAST_ENTRY_AND_RECORD_BYTES = 8;
+/** So many keys' texts are made together, if they are in so many bytes: who keeps one may keep the others. */
+const TOGETHER = 8;
+const MOST_BYTES_TOGETHER = 128;
 
 /**
  * The keys of one aggregate, as its table has them: where each one lies. Their texts are made when somebody
@@ -15,8 +18,8 @@ export class KeyTable {
   /** So many entries at most. */
   readonly #most: number;
   /** Where each key begins and ends. */
-  readonly #spans: number[] = [];
-  readonly #texts: (string | undefined)[] = [];
+  #spans: number[] = [];
+  #texts: (string | undefined)[] = [];
   /** For each key a one, if it is elsewhere; undefined = none is. */
   #elsewhere: Uint8Array | undefined;
 
@@ -37,11 +40,38 @@ export class KeyTable {
 
   /** Takes an entry. A table whose entries are for nothing takes up little memory. @throws ProtobufError */
   add(start: number, end: number): void {
-    if (this.length >= this.#most) {
-      throw new ProtobufError("more keys than user records");
-    }
+    if (this.length >= this.#most) throw new ProtobufError("more keys than user records");
     this.#spans.push(start, end);
-    this.#texts.push(undefined);
+  }
+
+  /**
+   * Takes the entries that lie one behind the other from `from` on, so long as they have this tag and are of
+   * less than 128 bytes, as most are. The bytes go on behind `end`. @returns where they end
+   * @throws ProtobufError as `add`
+   */
+  addRun(tag: number, from: number, end: number): number {
+    const { bytes } = this;
+    let to = from;
+    let entries = 0;
+    while (to < end && bytes[to] === tag) {
+      const length = bytes[to + 1]!;
+      if (length >= 0x80 || to + 2 + length > end) break;
+      to += 2 + length;
+      entries += 1;
+    }
+    if (this.#spans.length > 0) {
+      for (let at = from; at < to; at += 2 + bytes[at + 1]!)
+        this.add(at + 2, at + 2 + bytes[at + 1]!);
+      return to;
+    }
+    if (entries > this.#most) throw new ProtobufError("more keys than user records");
+    const spans = arrayOf<number>(2 * entries);
+    for (let i = 0, at = from; i < spans.length; i += 2) {
+      spans[i] = at + 2;
+      spans[i + 1] = at += 2 + bytes[at + 1]!;
+    }
+    this.#spans = spans;
+    return to;
   }
 
   start(index: number): number {
@@ -53,12 +83,7 @@ export class KeyTable {
   }
 
   text(index: number): string {
-    return (this.#texts[index] ??= textOf(this.bytes, this.start(index), this.end(index)));
-  }
-
-  /** The text is known from somewhere else. */
-  setText(index: number, text: string): void {
-    this.#texts[index] = text;
+    return this.#texts[index] ?? this.#makeTexts(index);
   }
 
   isHere(index: number): boolean {
@@ -69,4 +94,41 @@ export class KeyTable {
   setElsewhere(index: number): void {
     (this.#elsewhere ??= new Uint8Array(this.length))[index] = 1;
   }
+
+  /**
+   * Makes the texts of this key and of some that follow it. To make a text of bytes takes a call into Node:
+   * theirs are made as one text, of which each is a part.
+   */
+  #makeTexts(first: number): string {
+    const { bytes } = this;
+    if (this.#texts.length === 0) this.#texts = arrayOf<string | undefined>(this.length);
+    const texts = this.#texts;
+    const from = this.start(first);
+    const most = Math.min(first + TOGETHER, this.length);
+    let next = first;
+    let to = from;
+    for (; next < most; next += 1) {
+      const end = this.end(next);
+      if (end - from > MOST_BYTES_TOGETHER || !isAscii(bytes, to, end)) break;
+      to = end;
+    }
+    if (next - first < 2) return (texts[first] = textOf(bytes, from, this.end(first)));
+    const all = bytes.toString("latin1", from, to);
+    for (let i = first; i < next; i += 1) {
+      texts[i] = all.slice(this.start(i) - from, this.end(i) - from);
+    }
+    return texts[first]!;
+  }
+}
+
+/** Room for so many: an array that grows is copied several times. */
+function arrayOf<T>(length: number): T[] {
+  // Array.from fills it one by one, which takes longer than to let it grow.
+  // oxlint-disable-next-line unicorn/no-new-array
+  return new Array<T>(length);
+}
+
+function isAscii(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let i = start; i < end; i += 1) if (bytes[i]! >= 0x80) return false;
+  return true;
 }

@@ -3,7 +3,6 @@ import type { Telemetry } from "../../telemetry/telemetry.ts";
 import type { Distribution } from "../distribution.ts";
 import type { HashKeyRange } from "../hash-key-range.ts";
 import { Aggregate } from "./aggregate.ts";
-import { KnownKeys } from "./known-keys.ts";
 import { ShardKeys } from "./shard-keys.ts";
 
 /**
@@ -30,8 +29,6 @@ export class ShardAggregates {
   readonly #options: ShardAggregatesOptions;
   #range: HashKeyRange | undefined;
   #keys: ShardKeys | undefined;
-  /** Undefined until the shard has an aggregate. */
-  #known: KnownKeys | undefined;
   #reported = false;
 
   constructor(options: ShardAggregatesOptions) {
@@ -48,7 +45,6 @@ export class ShardAggregates {
     const keys = this.#shardKeys();
     const aggregate = Aggregate.open(record, {
       keys,
-      known: (this.#known ??= new KnownKeys()),
       mayLeaveOut: () => deaggregate !== "all" && distribution.isByKey(),
     });
     if (counts && aggregate !== undefined && aggregate.outOfRange > 0) this.#report(aggregate);
@@ -61,7 +57,6 @@ export class ShardAggregates {
     if (range !== this.#range) {
       const keys = range && new ShardKeys(range);
       this.#range = range;
-      this.#known = undefined;
       this.#keys = keys?.hasAll ? undefined : keys;
     }
     return this.#keys;

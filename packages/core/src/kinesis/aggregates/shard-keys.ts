@@ -1,33 +1,30 @@
 import type { HashKeyRange } from "../hash-key-range.ts";
+import { MOST_SHORT } from "../md5/layout.ts";
 import { MOST_MESSAGES, sharedMd5, sharedShortMd5 } from "../md5/md5.ts";
 import { MOST_SHORT_BYTES } from "../md5/short-md5.ts";
 import type { KeyTable } from "./key-table.ts";
-import type { KnownKey, KnownKeys } from "./known-keys.ts";
 
 const HASH_KEY = /^\d{1,39}$/;
 const LAST_HASH_KEY = 2n ** 128n - 1n;
 const WORDS = 4;
-/** If none of so many keys is known, the others of the table are not looked for. */
-const LOOKED_FOR = 8;
 
 /** What both kinds of MD5 answer with: see `Md5.wordOf`. */
 interface Digests {
   wordOf(index: number, word: number): number;
 }
 
-/** The keys whose MD5 is wanted, and what is to be known of each; undefined = nothing. */
+/** The keys whose MD5 is wanted, by their index. */
 class Asked {
-  readonly at: number[] = [];
-  readonly keys: (KnownKey | undefined)[] = [];
+  readonly keys: Int32Array;
+  length = 0;
 
-  add(at: number, key: KnownKey | undefined): void {
-    this.at.push(at);
-    this.keys.push(key);
+  constructor(most: number) {
+    this.keys = new Int32Array(most);
   }
 
-  clear(): void {
-    this.at.length = 0;
-    this.keys.length = 0;
+  add(key: number): void {
+    this.keys[this.length] = key;
+    this.length += 1;
   }
 }
 
@@ -39,8 +36,8 @@ export class ShardKeys {
   readonly #end: bigint;
   readonly #startWords: Uint32Array;
   readonly #endWords: Uint32Array;
-  readonly #short = new Asked();
-  readonly #long = new Asked();
+  readonly #short = new Asked(MOST_SHORT);
+  readonly #long = new Asked(MOST_MESSAGES);
 
   constructor({ startingHashKey, endingHashKey }: HashKeyRange) {
     this.#start = BigInt(startingHashKey);
@@ -50,42 +47,25 @@ export class ShardKeys {
     this.hasAll = this.#start === 0n && this.#end === LAST_HASH_KEY;
   }
 
-  /**
-   * Finds out which partition keys are other shards'. A producer repeats its keys from one aggregate to the
-   * next or it does not: where none of the first ones is known, the others are hashed without a look.
-   * @param known what was found out before, about the same shard
-   */
-  judge(keys: KeyTable, known: KnownKeys): void {
+  /** Finds out which partition keys are other shards'. */
+  judge(keys: KeyTable): void {
     const { bytes, length } = keys;
     const short = sharedShortMd5();
     const long = sharedMd5();
-    let looks = true;
-    let repeats = false;
     for (let i = 0; i < length; i += 1) {
-      if (i === LOOKED_FOR) looks = repeats;
       const start = keys.start(i);
       const end = keys.end(i);
-      let key: KnownKey | undefined;
-      if (looks) {
-        key = known.of(bytes, start, end);
-        keys.setText(i, key.text);
-        if (key.isHere !== undefined) {
-          repeats = true;
-          if (!key.isHere) keys.setElsewhere(i);
-          continue;
-        }
-      }
       if (end - start > MOST_SHORT_BYTES) {
-        if (this.#long.at.length === MOST_MESSAGES) this.#answerLong(keys);
+        if (this.#long.length === MOST_MESSAGES) this.#answerLong(keys);
         long.add(bytes, start, end);
-        this.#long.add(i, key);
+        this.#long.add(i);
         continue;
       }
       if (!short.add(start, end)) {
         this.#answerShort(keys);
         short.add(start, end);
       }
-      this.#short.add(i, key);
+      this.#short.add(i);
     }
     this.#answerShort(keys);
     this.#answerLong(keys);
@@ -105,7 +85,7 @@ export class ShardKeys {
       short.digest(keys.bytes);
       this.#answer(short, this.#short, keys);
     } finally {
-      this.#short.clear();
+      this.#short.length = 0;
     }
   }
 
@@ -115,16 +95,13 @@ export class ShardKeys {
       long.digest();
       this.#answer(long, this.#long, keys);
     } finally {
-      this.#long.clear();
+      this.#long.length = 0;
     }
   }
 
-  #answer(digests: Digests, { at, keys: known }: Asked, keys: KeyTable): void {
-    for (let i = 0; i < at.length; i += 1) {
-      const isHere = this.#has(digests, i);
-      if (!isHere) keys.setElsewhere(at[i]!);
-      const key = known[i];
-      if (key !== undefined) key.isHere = isHere;
+  #answer(digests: Digests, { keys: asked, length }: Asked, keys: KeyTable): void {
+    for (let i = 0; i < length; i += 1) {
+      if (!this.#has(digests, i)) keys.setElsewhere(asked[i]!);
     }
   }
 
