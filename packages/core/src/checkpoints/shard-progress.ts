@@ -189,7 +189,10 @@ export class ShardProgress {
     if (whole !== "") this.#whole = whole;
     this.#done += records;
     this.#changes += 1;
-    this.#sequenceNumber = sequenceNumber;
+    // As in `Tracker.start`.
+    if (subSequenceNumber === undefined || this.#sequenceNumber !== sequenceNumber) {
+      this.#sequenceNumber = sequenceNumber;
+    }
     this.#subSequenceNumber = subSequenceNumber;
     if (this.#dirtySince === undefined) this.#markDirty();
   }

@@ -162,7 +162,7 @@ export class Tracker implements OpenRecords {
     const ordinal = this.#next;
     if (ordinal - this.#low === this.#states.length) this.#grow();
     const slot = ordinal & (this.#states.length - 1);
-    // User records of one aggregate share theirs. To store a young text costs as much as to compare it with itself.
+    // User records of one aggregate share theirs. To store a text in old memory costs the collector's barrier.
     if (subSequenceNumber === undefined || this.#sequenceNumbers[slot] !== sequenceNumber) {
       this.#sequenceNumbers[slot] = sequenceNumber;
     }
