@@ -134,7 +134,7 @@ describe.each(SERVERS)("$name", ({ name, start }) => {
       server.thaw();
     }
     expect([1, 2]).toContain(await standing(store));
-    const other = await open();
+    const other = openStore({ connection: database.options, timeoutMs });
     await recovered(() => flush(other, 3));
     expect(await standing(store)).toBe(3);
   });

@@ -38,6 +38,8 @@ interface Orm {
 }
 
 const BRIEFLY = 50;
+/** Prisma's own limits are seconds, which a busy machine may take to connect. */
+const PATIENTLY = { maxWait: 30_000, timeout: 30_000 };
 /** Knex logs what it throws, too. */
 const QUIET = { warn: (): void => undefined };
 
@@ -105,7 +107,9 @@ const ORMS: Readonly<Record<string, (options: PoolOptions) => Orm>> = {
     };
   },
   prisma({ host, port, user, password, database }) {
-    const options = { host, port, user, password, database, connectionLimit: 2 } as object;
+    const server = { host, port, user, password, database };
+    // The driver's own limit is a second.
+    const options = { ...server, connectionLimit: 2, connectTimeout: 10_000 } as object;
     const db = openPrisma("mysql", new PrismaMariaDb(options));
     onTestFinished(() => db.$disconnect());
     return {
@@ -113,7 +117,7 @@ const ORMS: Readonly<Record<string, (options: PoolOptions) => Orm>> = {
         db.$transaction(async (tx) => {
           await tx.$executeRaw`INSERT INTO effects VALUES (${name})`;
           await work(fromPrisma(tx));
-        }),
+        }, PATIENTLY),
       failWith: (number) => db.$queryRawUnsafe(raise(number)),
       beginBriefly: () => db.$transaction(() => Promise.resolve(), { maxWait: BRIEFLY }),
       outside: fromPrisma(db),
