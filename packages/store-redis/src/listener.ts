@@ -40,7 +40,7 @@ function connect(node: RedisNode, { silentMs, isReplaceable }: ListenOptions): R
     lazyConnect: false,
     enableOfflineQueue: true,
     maxRetriesPerRequest: null,
-    autoResubscribe: true,
+    autoResubscribe: false, // `hear` does, and learns when it is done or refused
     socketTimeout: silentMs,
     retryStrategy: isReplaceable ? null : (attempt: number) => Math.min(50 * attempt, 1000),
   });
@@ -51,7 +51,6 @@ async function hear(subscriber: RedisSubscriber, options: ListenOptions): Promis
   const { channel, onMessage, signal, silentMs } = options;
   subscriber.on("error", () => undefined);
   subscriber.on("message", onMessage);
-  subscriber.on("ready", onMessage);
   const ping = setInterval(() => {
     // Its answer is what keeps the connection; a failure ends it.
     if (subscriber.status === "ready") subscriber.ping().catch(() => undefined);
@@ -63,7 +62,8 @@ async function hear(subscriber: RedisSubscriber, options: ListenOptions): Promis
       signal.addEventListener("abort", onAbort);
       if (signal.aborted) resolve();
       subscriber.on("end", resolve);
-      subscriber.subscribe(channel).catch(reject);
+      // What was published before the server answers was missed: the hint comes after the answer.
+      subscriber.on("ready", () => void subscriber.subscribe(channel).then(onMessage, reject));
     });
   } finally {
     signal.removeEventListener("abort", onAbort);

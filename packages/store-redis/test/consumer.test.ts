@@ -44,7 +44,7 @@ it("a consumer whose Redis is killed, frozen and restarted covers no record that
   const total = (): number => [...handled.values()].reduce((sum, list) => sum + list.length, 0);
   const keys = new ApplicationKeys("", scope);
   /** The invariant, whenever the server answers: nothing past what was handled is checkpointed. */
-  const admin = connect(server.url);
+  const admin = connect(server.url, { maxRetriesPerRequest: null }); // waits for the restart
   const checkpoints = async (): Promise<readonly (string | null)[]> => {
     const found: (string | null)[] = [];
     for (const shardId of ["shardId-000000000000", "shardId-000000000001"]) {

@@ -263,12 +263,26 @@ describe("the search for Go's keys", () => {
     const whole = (await scans()) - start;
 
     const before = await scans();
-    const store = openStore({ client: connect(server.url) });
+    const halting = connect(server.url);
+    const call = halting.call.bind(halting);
+    let goOn = (): void => {};
+    const halted = new Promise<void>((resolve) => {
+      const going = new Promise<void>((go) => (goOn = go));
+      Reflect.set(halting, "call", async (command: string, args: string[]) => {
+        const page = await call(command, args);
+        resolve();
+        await going;
+        return page;
+      });
+    });
+    const store = openStore({ client: halting });
     const abort = new AbortController();
     const given = store.getCheckpoints(scope, { signal: abort.signal });
-    await expect.poll(scans, { interval: 1 }).toBeGreaterThan(before);
+    await halted;
     abort.abort(new Error("30 s are over"));
     await expect(given).rejects.toThrow("30 s are over");
+    expect(await scans(), "it is under way").toBe(before + 1);
+    goOn();
     expect(await store.getCheckpoints(scope)).toStrictEqual(new Map([[SHARD, at(1)]]));
     expect(await scans()).toBe(before + whole);
     await client.unlink(others);

@@ -32,7 +32,7 @@ const WORKS: readonly (readonly [string, string, string?])[] = [
   ["lua-time-limit", "1"],
   ["lazyfree-lazy-user-del", "yes"],
   ["activedefrag", "no"],
-  ["timeout", "1"],
+  ["timeout", "60"],
 ];
 
 /** What is refused, by name, at the first call. */
@@ -60,7 +60,7 @@ const CLIENTS: Readonly<Record<string, RedisOptions>> = {
   db: { db: 5 },
   readOnly: { readOnly: true },
   maxRetriesPerRequest: { maxRetriesPerRequest: null },
-  commandTimeout: { commandTimeout: 2000 },
+  commandTimeout: { commandTimeout: 20_000 },
   keepAlive: { keepAlive: 1000, noDelay: false },
   connectionName: { connectionName: "billing" },
   autoResubscribe: { autoResubscribe: false, autoResendUnfulfilledCommands: false },

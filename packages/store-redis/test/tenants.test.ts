@@ -77,7 +77,7 @@ const CALLS: readonly (readonly [string, (store: LeaseStore, scope: StoreScope) 
       store.releaseLeases(scope, [{ shardId: SHARD, fence: { owner: "a#i", epoch: 1 } }]),
   ],
   ["removeShards", (store, scope) => store.removeShards(scope, [SHARD])],
-  ["watch", (store, scope) => store.watch?.(scope, () => undefined, AbortSignal.timeout(5000))],
+  ["watch", (store, scope) => store.watch?.(scope, () => undefined, AbortSignal.timeout(30_000))],
 ];
 
 /** All of an application's keys and channels, held and written. */

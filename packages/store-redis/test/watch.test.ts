@@ -1,9 +1,10 @@
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { connect as connectTo, createServer, type AddressInfo, type Socket } from "node:net";
 import { startProxy, type Address } from "@kc-internal/test-services";
 import { expect, inject, it, onTestFinished } from "vitest";
 import { RedisStore } from "../src/index.ts";
-import { openStore, ownScope } from "./support/redis.ts";
+import { connect, expectFailure, openStore, ownScope } from "./support/redis.ts";
 
 const worker = (workerId: string) => ({
   workerId,
@@ -91,6 +92,75 @@ it("a watch whose connection went silent notices, and hears again on another one
   await expect.poll(() => hints).toBeGreaterThan(before);
   stop.abort();
   await watched;
+});
+
+/** A wire that holds back each SUBSCRIBE until it is let through, and can be cut. */
+async function startHoldingWire({ host, port }: Address) {
+  const sockets = new Set<Socket>();
+  const held: (() => void)[] = [];
+  const server = createServer((socket) => {
+    const onward = connectTo({ host, port });
+    for (const each of [socket, onward]) sockets.add(each.on("error", () => undefined));
+    socket.on("data", (chunk: Buffer) => {
+      const pass = (): void => void onward.write(chunk);
+      if (/subscribe/i.test(chunk.toString())) held.push(pass);
+      else pass();
+    });
+    onward.pipe(socket);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const cut = (): void => {
+    for (const socket of sockets) socket.destroy();
+    sockets.clear();
+  };
+  onTestFinished(() => {
+    cut();
+    server.close();
+  });
+  const { port: own } = server.address() as AddressInfo;
+  return { url: `redis://127.0.0.1:${own}`, held, cut };
+}
+
+it("a watch gives its first hint, and the one after a new connection, once it is subscribed and can miss nothing", async () => {
+  const wire = await startHoldingWire(inject("redis"));
+  const scope = ownScope();
+  const watching = openStore({ connection: wire.url });
+  const direct = openStore({ connection: inject("redis").url });
+  let hints = 0;
+  const stop = new AbortController();
+  const watched = watching.watch(scope, () => (hints += 1), stop.signal);
+  for (const [before, connection] of ["first", "second"].entries()) {
+    await expect.poll(() => wire.held.length).toBe(1);
+    await direct.joinWorker(scope, worker(`unheard-${connection}`));
+    expect(hints, `before the ${connection} subscription`).toBe(before);
+    wire.held.shift()!();
+    await expect.poll(() => hints).toBe(before + 1);
+    if (before === 0) wire.cut();
+  }
+  await direct.joinWorker(scope, worker("heard"));
+  await expect.poll(() => hints).toBeGreaterThan(2);
+  stop.abort();
+  await watched;
+});
+
+it("a watch whose right to the channel was taken away rejects, by the name of the right", async () => {
+  const admin = connect();
+  const user = `kc-${randomUUID()}`;
+  await admin.acl("SETUSER", user, "on", ">pass", "~*", "+@all", "allchannels");
+  onTestFinished(async () => void (await admin.acl("DELUSER", user)));
+  const { host, port } = inject("redis");
+  const store = openStore({ connection: `redis://${user}:pass@${host}:${port}` });
+  let hints = 0;
+  const watched = store.watch(ownScope(), () => (hints += 1), new AbortController().signal);
+  await expect.poll(() => hints).toBeGreaterThan(0);
+  // The server ends the connections of subscribers that lose a channel.
+  await admin.acl("SETUSER", user, "resetchannels");
+  await expectFailure(watched, {
+    code: "STORE_ACCESS_DENIED",
+    retryable: false,
+    text: "SUBSCRIBE",
+  });
 });
 
 it("a store that is disposed of while its connection hangs keeps no connection", async () => {

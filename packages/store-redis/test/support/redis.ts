@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { KcError, type Checkpoint, type CheckpointWrite, type StoreScope } from "@kc/core";
-import { Redis } from "ioredis";
+import { Redis, type RedisOptions } from "ioredis";
 import { expect, inject, onTestFinished } from "vitest";
 import { RedisStore, type RedisStoreOptions } from "../../src/index.ts";
 
@@ -35,8 +35,11 @@ export function openStore(options: RedisStoreOptions): RedisStore {
 }
 
 /** A client of its own on the server that all tests share, or on another. */
-export function connect(url: string = inject("redis").url): Redis {
-  const client = new Redis(url, { retryStrategy: () => 20 });
+export function connect(
+  url: string = inject("redis").url,
+  options: Pick<RedisOptions, "maxRetriesPerRequest"> = {},
+): Redis {
+  const client = new Redis(url, { retryStrategy: () => 20, ...options });
   client.on("error", () => undefined);
   onTestFinished(() => client.disconnect());
   return client;
