@@ -8,7 +8,7 @@ import {
   type BatchHandler,
   type Handler,
 } from "@kc/core";
-import { FakeKinesis } from "@kc/emulator";
+import { FakeClock, FakeKinesis } from "@kc/emulator";
 import {
   context,
   diag,
@@ -62,9 +62,10 @@ function traced(options: OpenTelemetryTracingOptions = {}): Traced {
 async function scan(
   texts: readonly string[],
   handler: Handler,
-  group?: LeaseGroup,
+  leasing?: { readonly group: LeaseGroup; readonly clock: FakeClock },
 ): Promise<unknown> {
-  const kinesis = new FakeKinesis({ streams: { orders: 1 } });
+  const streams = { orders: 1 };
+  const kinesis = new FakeKinesis({ streams, ...(leasing && { clock: leasing.clock }) });
   for (const text of texts) {
     const Data = Buffer.from(text);
     await kinesis.send(new PutRecordCommand({ StreamName: "orders", PartitionKey: "k", Data }));
@@ -78,7 +79,7 @@ async function scan(
     store: new MemoryStore(),
     start: "TRIM_HORIZON",
   } as const;
-  const consumer = new Consumer(group === undefined ? options : { ...options, group });
+  const consumer = new Consumer(leasing === undefined ? options : { ...options, ...leasing });
   return consumer
     .scan(
       async (record, handlerContext) => {
@@ -248,8 +249,12 @@ test("a span that cannot record a failure ends all the same", async () => {
 
 test("polls that bring something, writes of checkpoints and leases have spans; idle polls have none", async () => {
   const { spans } = traced();
-  const slowly = (): Promise<void> => new Promise((resolve) => void setTimeout(resolve, 300));
-  await scan(["1", "2"], slowly, new LeaseGroup({ leaseMs: 1000 }));
+  const clock = new FakeClock();
+  const slowly = (): Promise<void> =>
+    new Promise((resolve) => void clock.setTimer(() => resolve(), 300));
+  const scanning = scan(["1", "2"], slowly, { group: new LeaseGroup({ leaseMs: 1000 }), clock });
+  await clock.advance(60_000);
+  await scanning;
 
   const polls = spans("GetRecords orders");
   expect(polls).toHaveLength(1);

@@ -45,11 +45,13 @@ test("no checkpoint ever covers a record that was not handled, whatever befalls 
 
   const lookUntil = async (what: string, done: () => boolean | Promise<boolean>): Promise<void> => {
     const deadline = performance.now() + 60_000;
+    await look();
     while (!(await done())) {
       await look();
       if (performance.now() > deadline) expect.fail(`${what}: ${handled.size} records handled`);
       await delay(20);
     }
+    await look();
   };
 
   const putSome = async (): Promise<void> => {

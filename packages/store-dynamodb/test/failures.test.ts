@@ -306,7 +306,7 @@ describe("a server", () => {
   });
 
   it("that is killed in the middle of a flush fails in passing; a table that is gone does not", async () => {
-    const store = await openOn("killed", 5000);
+    const store = await openOn("killed", 60_000);
     const flushing = store.setCheckpoints(scope, flush(2));
     await Promise.all([expect(flushing).rejects.toMatchObject(unavailable), server.kill()]);
     await expect(store.getCheckpoints(scope)).rejects.toMatchObject(unavailable);

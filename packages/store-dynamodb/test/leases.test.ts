@@ -120,12 +120,17 @@ describe("a claim", () => {
       .catch((error: unknown) => error);
     expect(reason).toBe(abort.signal.reason);
     const first = counted(spy.take())["TransactWriteItems"]!;
+    // By shard: a claim that meets one of before, which is under way in the service still, is sent again.
+    const second = new Set<string | undefined>();
+    spy.before = (name) => {
+      if (name === "TransactWriteItems")
+        second.add(/shardId-\d+/.exec(JSON.stringify(spy.input))?.[0]);
+    };
     const leases = await store.acquireLeases(scope, me, shardIds);
-    const second = counted(spy.take())["TransactWriteItems"]!;
     expect(leases).toHaveLength(100);
     expect(first).toBeLessThan(100);
     // Those that were under way may have been done.
-    expect(second).toBeLessThanOrEqual(50);
+    expect(second.size).toBeLessThanOrEqual(50);
     for (const { shardId, fence, checkpoint } of leases) {
       expect(fence, shardId).toStrictEqual({ epoch: 1, owner });
       expect(checkpoint, shardId).toStrictEqual(at(1));

@@ -19,7 +19,7 @@ const CLIENTS: Readonly<Record<string, DynamoDBClientConfig>> = {
   "maxAttempts: 1": { maxAttempts: 1 },
   'retryMode: "adaptive"': { retryMode: "adaptive" },
   "requestHandler with time-outs": {
-    requestHandler: { requestTimeout: 3000, connectionTimeout: 500 },
+    requestHandler: { requestTimeout: 30_000, connectionTimeout: 30_000 },
   },
   "useDualstackEndpoint: false": { useDualstackEndpoint: false },
 };

@@ -38,5 +38,4 @@ it.each<[string, (store: DynamoDBStore, signal: AbortSignal) => Promise<unknown>
       clearInterval(collecting);
     }
   },
-  5000,
 );
