@@ -11,7 +11,8 @@ async function harness(address: MysqlAddress): Promise<DeadLetterHarness> {
   const stores: MysqlStore[] = [];
   const open = ({ host, port }: { readonly host: string; readonly port: number }): MysqlStore => {
     const connection = { ...database.options, host, port };
-    const store = new MysqlStore({ connection, timeoutMs: 4000 });
+    // A letter of the largest size takes seconds to send on a busy machine. No outage here is a silence.
+    const store = new MysqlStore({ connection, timeoutMs: 60_000 });
     stores.push(store);
     return store;
   };

@@ -12,7 +12,7 @@ async function harness(): Promise<DeadLetterHarness> {
   const proxy = await startProxy({ host, port });
   const stores: PostgresStore[] = [];
   const open = (connection: PostgresStoreConnection): PostgresStore => {
-    const store = new PostgresStore({ connection, schema });
+    const store = new PostgresStore({ connection, schema, timeoutMs: 60_000 });
     stores.push(store);
     return store;
   };
