@@ -1,12 +1,24 @@
 import { CreateStreamCommand, DeleteStreamCommand } from "@aws-sdk/client-kinesis";
+import type { FakeClock } from "@kc/emulator";
 import { expect, test } from "vitest";
-import { MemoryStore } from "../src/index.ts";
+import { MemoryStore, type Clock } from "../src/index.ts";
 import { keyOf } from "./support/calls.ts";
 import { STREAM, World } from "./support/world.ts";
 
 const SHARD = "shardId-000000000000";
 const SCOPE = { application: "billing", streamName: STREAM };
 const HOUR = 3_600_000;
+const MINUTE = 60_000;
+
+/** A clock whose timers are late, as those of a busy machine are: what is done each second is done each minute. */
+function lateClock(clock: FakeClock): Clock {
+  return {
+    now: () => clock.now(),
+    monotonic: () => clock.monotonic(),
+    setTimer: (callback, ms) => clock.setTimer(callback, Math.max(ms, MINUTE)),
+    yield: () => clock.yield(),
+  };
+}
 
 test.each(["reject", "resume"] as const)(
   "a trimmed checkpoint goes on at the horizon, loudly, where the service would %s",
@@ -50,7 +62,11 @@ test.each(["reject", "resume"] as const)(
   async (trimmedSequenceNumbers) => {
     const world = await World.of({ trimmedSequenceNumbers });
     await world.put("a", "read");
-    const run = await world.start({ start: "TRIM_HORIZON", scanIntervalMs: 25 * HOUR });
+    const run = await world.start({
+      start: "TRIM_HORIZON",
+      scanIntervalMs: 25 * HOUR,
+      clock: lateClock(world.clock),
+    });
     await world.clock.advance(HOUR / 2);
     await world.put("a", "trimmed unread");
     await world.clock.advance(10 * HOUR);
@@ -69,7 +85,11 @@ test.each(["reject", "resume"] as const)(
     const world = await World.of({ trimmedSequenceNumbers });
     await world.put("a", "read");
     // Each poll finds its iterator expired.
-    const run = await world.start({ start: "TRIM_HORIZON", scanIntervalMs: 13 * HOUR });
+    const run = await world.start({
+      start: "TRIM_HORIZON",
+      scanIntervalMs: 13 * HOUR,
+      clock: lateClock(world.clock),
+    });
     await world.clock.advance(40 * HOUR);
     await world.put("a", "after days");
     await world.clock.advance(13 * HOUR);
@@ -181,7 +201,11 @@ test("children, and shards that appear later, are read from their first record, 
 
 test("a shard that retention took, unread, ends loudly; its children are read", async () => {
   const world = await World.of();
-  const run = await world.start({ scanIntervalMs: 30 * HOUR, discoveryIntervalMs: 100 * HOUR });
+  const run = await world.start({
+    scanIntervalMs: 30 * HOUR,
+    discoveryIntervalMs: 100 * HOUR,
+    clock: lateClock(world.clock),
+  });
   await world.put("a", "unread");
   await world.split(SHARD);
   await world.clock.advance(29 * HOUR);
