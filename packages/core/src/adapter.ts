@@ -37,6 +37,8 @@ export { errorsIn, isPassingInLibrary } from "./checkpoints/library-errors.ts";
 export { lastingFailure, passingFailure, type StoreFailure } from "./checkpoints/store-failure.ts";
 export {
   advanceOutcome,
+  checkNotRegressed,
+  hasLess,
   isAtOrBeyond,
   singleResult,
   transactionOutcome,

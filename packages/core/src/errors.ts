@@ -107,9 +107,9 @@ export class NamespaceConflictError extends KcError {
   }
 }
 
-/** The store answers with less than it had acknowledged: it was emptied or restored from a copy. */
+/** The store has less than it had acknowledged: it was emptied, restored from a copy, or reset meanwhile. */
 export class StoreRegressedError extends KcError {
-  constructor(message: string, options: { cause?: unknown } = {}) {
+  constructor(message: string, options: { cause?: unknown; shardId?: string } = {}) {
     super("STORE_REGRESSED", message, options);
   }
 }

@@ -163,20 +163,26 @@ export const advance = (
 };
 
 /**
- * The same with the user's items behind it, where nothing is stored at `from` or beyond. Without a token of
+ * The same with the user's items behind it, where nothing is stored at `from` or beyond, and no less than
+ * `after`. Without a token of
  * ours: the service answers a repeated token with success and writes nothing, also after a reset.
  */
 export const advanceWith = (
   partition: Partition,
-  { shardId, checkpoint, fence, from }: TransactionalWrite,
+  { shardId, checkpoint, fence, from, after }: TransactionalWrite,
   items: readonly TransactWriteItem[],
 ): TransactWriteItemsCommand => {
   const { UpdateExpression, values } = setCheckpoint(checkpoint, writerOf(fence));
+  const isNext = after === undefined ? "" : " AND kc_checkpoint >= :after";
   const update = {
     ...at(partition, shardId),
     UpdateExpression,
-    ConditionExpression: `kc_writer = :writer AND ${IS_OURS} AND kc_checkpoint < :from`,
-    ExpressionAttributeValues: { ...values, ":from": { S: orderedText(checkpointAt(from)) } },
+    ConditionExpression: `kc_writer = :writer AND ${IS_OURS} AND kc_checkpoint < :from${isNext}`,
+    ExpressionAttributeValues: {
+      ...values,
+      ":from": { S: orderedText(checkpointAt(from)) },
+      ...(after === undefined ? {} : { ":after": { S: orderedText(checkpointAt(after)) } }),
+    },
     ...TELL,
   };
   return transaction([{ Update: update }, ...items]);

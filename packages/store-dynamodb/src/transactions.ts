@@ -7,7 +7,7 @@ import {
   type TransactionalWrite,
   type TransactionResult,
 } from "@kc/core";
-import { isAtOrBeyond, joined, unlessAborted } from "@kc/core/adapter";
+import { checkNotRegressed, hasLess, isAtOrBeyond, joined, unlessAborted } from "@kc/core/adapter";
 import type { Claims } from "./claims.ts";
 import type { Client } from "./client.ts";
 import { refusalsOf, type Refusal } from "./errors.ts";
@@ -88,7 +88,7 @@ export class Transactions {
     { items, explain }: CollectedItems,
     options: CallOptions,
   ): Promise<CheckpointInResult> {
-    const { shardId, fence, from } = write;
+    const { shardId, fence, from, after } = write;
     const partition = this.#namespaces.partition(scope);
     const claimed = await this.#claims.isClaimed(scope, options);
     /** What is known to be stored: nothing, until a refusal returns it. */
@@ -101,12 +101,19 @@ export class Transactions {
       if (refused === undefined) return { outcome: "written" };
       item = refused.own[0]?.item;
       failure = refused.failure;
+    } else if (after !== undefined) {
+      item = await this.#read(partition, shardId, options);
     }
     for (let tries = 1; tries <= TRIES; tries += 1) {
       const { checkpoint: stored, writer } = shardStateOf(item);
       if (writer !== undefined && writer !== writerOf(fence)) return { outcome: "lease-lost" };
       const isDone = stored !== undefined && isAtOrBeyond(stored, from);
       if (isDone && writer !== undefined) return { outcome: "already-done", stored };
+      if (hasLess(write, stored)) {
+        const holds = writer !== undefined || (await this.#holds(partition, write, options));
+        if (!holds) return { outcome: "lease-lost" };
+        checkNotRegressed(write, stored);
+      }
       if (!isDone && failure !== undefined) throw failure.error;
       // Only the lease's own item knows who may write. Of work that is done nothing else is written.
       const command = statements.adopt(
@@ -134,6 +141,29 @@ export class Transactions {
       `DynamoDB table ${partition.table}: ${shardId} was moved by others ${TRIES} times meanwhile`,
       { retryable: true },
     );
+  }
+
+  /** As no transaction that is half committed leaves it. */
+  async #read(
+    partition: statements.Partition,
+    sortKey: string,
+    options: CallOptions,
+  ): Promise<Item | undefined> {
+    const look = statements.readCommitted(partition, sortKey);
+    const { Responses } = await this.#client.read<TransactGetItemsCommandOutput>(look, options);
+    return Responses?.[0]?.Item;
+  }
+
+  /** Does the fence hold, by the lease's own item? */
+  async #holds(
+    partition: statements.Partition,
+    { shardId, fence }: TransactionalWrite,
+    options: CallOptions,
+  ): Promise<boolean> {
+    const lease = await this.#read(partition, statements.leaseOf(shardId), options);
+    const owner = lease?.["kc_owner"]?.S;
+    if (fence === undefined) return owner === undefined;
+    return owner === fence.owner && Number(lease?.["kc_epoch"]?.N) === fence.epoch;
   }
 
   /** DynamoDB names the table that a right is lacking on. In doubt it is the store's: no record is to blame. */
@@ -164,10 +194,9 @@ export class Transactions {
       if (refusals.some(({ failed }) => failed)) return { own: refusals, failure: undefined };
       if (items.length === 0 || UNKNOWN_OUTCOME.has(error.code)) throw error;
       if (error.code === "STORE_ACCESS_DENIED" && !this.#isOfTheirs(error, items)) throw error;
-      const look = statements.readCommitted(this.#namespaces.partition(scope), shardId);
-      const { Responses } = await this.#client.read<TransactGetItemsCommandOutput>(look, options);
+      const item = await this.#read(this.#namespaces.partition(scope), shardId, options);
       const found: (Refusal | undefined)[] = [];
-      found[shard] = { failed: false, item: Responses?.[0]?.Item };
+      found[shard] = { failed: false, item };
       return { own: found, failure: { error: explain(error) } };
     }
   }

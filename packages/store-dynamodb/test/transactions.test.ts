@@ -77,6 +77,18 @@ describe("what one transaction holds", () => {
     expect([await isStored(0), await isStored(97)]).toStrictEqual([false, true]);
   });
 
+  test("what is stored is read first where nobody has claimed the namespace, and less than is known takes no batch", async () => {
+    const { table, work, isStored, spy } = await opened();
+    const store = new DynamoDBStore({ client: spy, table: table.name, namespace: "new" });
+    await store.setCheckpoint(scope, { shardId, checkpoint: at(4) });
+    const known = { ...writeOf(5, 9), after: { sequenceNumber: number(4) } };
+    expect(await store.transact(scope, known, work(1))).toMatchObject({ outcome: "committed" });
+    const lost = { ...writeOf(12, 13), after: { sequenceNumber: number(11) } };
+    const error = await failure(store.transact(scope, lost, work(2)));
+    expect(error).toMatchObject({ code: "STORE_REGRESSED", retryable: false, shardId });
+    expect([await isStored(1), await isStored(2)]).toStrictEqual([true, false]);
+  });
+
   test("a handler that goes on after an item was refused has stored nothing", async () => {
     const { store, order, isStored, spy } = await opened();
     for (const refused of [undefined, "an item", 98]) {

@@ -3,7 +3,7 @@
  * `look.ts`. Each statement is a transaction of its own: none stays open between two messages, so a
  * client that freezes or dies holds nothing.
  */
-import type { Position, StoreScope } from "@kc/core";
+import type { Position, StoreScope, TransactionalWrite } from "@kc/core";
 import {
   hex,
   identifier,
@@ -39,6 +39,12 @@ export interface FencedColumns extends CheckpointColumns {
   readonly owner: string | null;
 }
 
+/** What else has to be so for a write at the end of a transaction. */
+export type TransactionEnd = Pick<TransactionalWrite, "from" | "after">;
+
+/** The mark of a row that was missing, beside the one of a row that moved. */
+export const putMark = (write: bigint): bigint => BigInt.asUintN(64, write + 1n);
+
 const LARGEST_SUB = "18446744073709551615";
 
 /**
@@ -56,14 +62,16 @@ const LARGEST_SUB = "18446744073709551615";
  * of changed rows shows whether all of them moved. GREATEST keeps an end's number from going back. Inside an
  * aggregate Go's number may go back, to the last whole record: an earlier version has put the aggregate's.
  *
- * @param from only rows move that are before this record
+ * @param end only rows move that are before `from`. With `after` they move only if they are there, and at it or
+ * beyond. MySQL has no statement that locks both rows and puts none: a row that was missing is put with the
+ * mark of `putMark`, and the caller rolls back.
  */
 export function advance(
   { tables, namespace }: Place,
   scope: StoreScope,
   writes: readonly FencedColumns[],
   write: bigint,
-  from?: Position,
+  end?: TransactionEnd,
 ): string {
   const { checkpoints, leases, applications, names } = tables;
   const rows = writes.map(
@@ -76,13 +84,18 @@ export function advance(
   const columns = ["shard_id", ...places, "sub", "ended", "ahead", "epoch", "owner"];
   // Without its database: it comes more than eighty times.
   const c = identifier(names.checkpoints);
-  const isToMove = from === undefined ? moves(c) : `${moves(c)} AND ${isBefore(c, from)}`;
+  const isToMove = [
+    moves(c),
+    ...(end === undefined ? [] : [isBefore(c, end.from)]),
+    ...(end?.after === undefined ? [] : [`NOT (${isBefore(c, end.after)})`]),
+  ].join(" AND ");
+  const put = end?.after === undefined ? write : putMark(write);
   const set = (column: string, value: string): string =>
-    `${c}.${column} = IF(${c}.kc_write <=> VALUES(kc_write), ${value}, ${c}.${column})`;
+    `${c}.${column} = IF(${c}.kc_write <=> ${write}, ${value}, ${c}.${column})`;
   return `INSERT INTO ${checkpoints} (namespace, shard_id, sequence_number, kc_at, kc_inside, kc_whole,
       kc_sub_sequence_number, kc_shard_end, kc_ahead, kc_epoch, kc_owner, kc_write)
     SELECT ${literal(namespace)}, x.shard_id, x.n, x.at_n, x.inside, x.whole, x.sub, x.ended, x.ahead,
-      l.epoch, l.owner, ${write}
+      l.epoch, l.owner, ${put}
     FROM ${valuesTable("x", columns, rows)}
     STRAIGHT_JOIN ${leases} AS l FORCE INDEX (PRIMARY)
       ON l.namespace = ${literal(namespace)} AND l.shard_id = x.shard_id
@@ -92,7 +105,7 @@ export function advance(
           OR a.stream_name <> ${literal(scope.streamName)}))
     LOCK IN SHARE MODE
     ON DUPLICATE KEY UPDATE
-      ${c}.kc_write = IF(${isToMove}, VALUES(kc_write), ${c}.kc_write),
+      ${c}.kc_write = IF(${isToMove}, ${write}, ${c}.kc_write),
       ${set("sequence_number", `IF(VALUES(kc_shard_end) IS NULL, VALUES(sequence_number), GREATEST(${c}.sequence_number, VALUES(sequence_number)))`)},
       ${set("kc_at", `IF(VALUES(kc_at) IS NULL, NULL, ${c}.sequence_number)`)},
       ${set("kc_inside", "VALUES(kc_inside)")},

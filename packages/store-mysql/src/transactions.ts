@@ -7,7 +7,14 @@ import {
   type TransactionalWrite,
   type TransactionResult,
 } from "@kc/core";
-import { joined, lend, misused, transactionOutcome, unlessAborted } from "@kc/core/adapter";
+import {
+  checkNotRegressed,
+  joined,
+  lend,
+  misused,
+  transactionOutcome,
+  unlessAborted,
+} from "@kc/core/adapter";
 import type { PoolConnection } from "mysql2/promise";
 import type { Calls } from "./calls.ts";
 import { FREE } from "./checkpoints.ts";
@@ -19,7 +26,7 @@ import { addLeases } from "./lease-statements.ts";
 import { lookOf, lookStatement } from "./look.ts";
 import { columnsOf } from "./rows.ts";
 import type { Place } from "./sql.ts";
-import { advance } from "./statements.ts";
+import { advance, putMark } from "./statements.ts";
 import type { TransactionSession } from "./transaction-session.ts";
 
 /** What ends the transaction or gives the connection back. */
@@ -156,7 +163,8 @@ async function isInTransactionNow(executor: MysqlExecutor): Promise<boolean> {
 }
 
 /**
- * Moves the checkpoint if the lease is that of the write and what is stored lies before its first record.
+ * Moves the checkpoint if the lease is that of the write and what is stored lies before its first record, and
+ * not before what the worker knows to be stored.
  * The rows are compared under locks that last until the transaction's end, whatever it had read before.
  */
 async function writeIn(
@@ -165,7 +173,7 @@ async function writeIn(
   scope: StoreScope,
   write: TransactionalWrite,
 ): Promise<CheckpointInResult> {
-  const { shardId, checkpoint, fence, from } = write;
+  const { shardId, checkpoint, fence } = write;
   const mark = randomBytes(8).readBigUInt64BE();
   const row = {
     ...columnsOf(shardId, checkpoint),
@@ -174,13 +182,14 @@ async function writeIn(
   };
   const wanted = { leases: [shardId], checkpoints: [shardId] };
   for (let hasLease = false; ; hasLease = true) {
-    const counted = await statements.change(IN_MARIADB + advance(place, scope, [row], mark, from));
+    const counted = await statements.change(IN_MARIADB + advance(place, scope, [row], mark, write));
     const isMoved = counted.rows === 1 && counted.changed === 1;
     if (isMoved && !place.hasOthersColumns) return { outcome: "written" };
     const rows = await statements.read(lookStatement(place, wanted, "locking"));
     const { leases, checkpoints } = lookOf(rows, place, scope, wanted);
     const stored = checkpoints.get(shardId);
     if (stored?.write === String(mark)) return { outcome: "written" };
+    if (stored?.write === String(putMark(mark))) checkNotRegressed(write, undefined);
     if (fence === undefined && !leases.has(shardId) && !hasLease) {
       await statements.change(IN_MARIADB + addLeases(place, [shardId]));
       continue;

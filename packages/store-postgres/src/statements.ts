@@ -136,8 +136,12 @@ export function advance(place: Place, writes: readonly CheckpointWrite[]): strin
 
 /** What else has to be so for a write at the end of a transaction. */
 export interface TransactionEnd {
+  /** The one shard that is written. */
+  readonly shardId: string;
   /** No checkpoint stands, or one before this position. */
   readonly from: Position;
+  /** One does stand, at this position or beyond; undefined = none needs to. */
+  readonly after: Position | undefined;
   /** SQL that says whether the transaction is the one that the work is in. */
   readonly isThisOne: string;
 }
@@ -199,6 +203,7 @@ function heldAndMoved(
     epoch: fence?.epoch ?? null,
     owner: fence?.owner ?? null,
   }));
+  const isToMove = `${end === undefined ? order("excluded") : orderAt(place, end.from)} > ${order("c")}`;
   return `WITH held AS (
       SELECT w.*
       FROM json_to_recordset(${quote(JSON.stringify(rows))}::json)
@@ -208,11 +213,20 @@ function heldAndMoved(
         AND NOT ${foreign(place)}${end === undefined ? "" : ` AND ${end.isThisOne}`}
       ORDER BY w.shard_id
       FOR NO KEY UPDATE OF l
-    ), moved AS (
+    ), moved AS (${
+      // A row that is gone is not put again: UPDATE looks for it again after a wait for its lock. The shard is
+      // named, for a join of the two would read all rows of the namespace.
+      end?.after === undefined
+        ? `
       INSERT INTO ${tables.checkpoints} AS c (${INSERT_COLUMNS})
       SELECT ${quote(namespace)}, ${INSERTED} FROM held ORDER BY shard_id
-      ON CONFLICT (namespace, shard_id) DO UPDATE SET ${SET_CHECKPOINT}
-      WHERE ${end === undefined ? order("excluded") : before(place, end.from)} > ${order("c")}
+      ON CONFLICT (namespace, shard_id) DO UPDATE SET ${SET_CHECKPOINT} WHERE ${isToMove}`
+        : `
+      UPDATE ${tables.checkpoints} AS c SET ${SET_CHECKPOINT}
+      FROM (SELECT ${quote(namespace)}, ${INSERTED} FROM held) AS excluded (${INSERT_COLUMNS})
+      WHERE c.namespace = ${quote(namespace)} AND c.shard_id = ${quote(end.shardId)}
+        AND ${isToMove} AND ${order("c")} >= ${orderAt(place, end.after)}`
+    }
       RETURNING c.shard_id
     )`;
 }
@@ -223,8 +237,8 @@ export function stand({ tables, namespace, quote }: Place, shardIds: readonly st
       ANY (ARRAY(SELECT json_array_elements_text(${quote(JSON.stringify(shardIds))}::json)))`;
 }
 
-/** A position in the form of `order`, to be compared with a checkpoint's: greater = that one is before it. */
-function before({ quote }: Place, { sequenceNumber, subSequenceNumber }: Position): string {
+/** A position in the form of `order`, without what is done beyond it: greater = a checkpoint is before it. */
+function orderAt({ quote }: Place, { sequenceNumber, subSequenceNumber }: Position): string {
   const sub = String(subSequenceNumber ?? "9223372036854775807");
   return `(false, ${quote(sequenceNumber)}::numeric, ${quote(sub)}::bigint, '' COLLATE "C")`;
 }

@@ -8,7 +8,15 @@ import {
   type TransactionalWrite,
   type TransactionResult,
 } from "@kc/core";
-import { errorsIn, isAtOrBeyond, joined, lend, misused, unlessAborted } from "@kc/core/adapter";
+import {
+  checkNotRegressed,
+  errorsIn,
+  isAtOrBeyond,
+  joined,
+  lend,
+  misused,
+  unlessAborted,
+} from "@kc/core/adapter";
 import type { Calls, Place } from "./calls.ts";
 import type { PostgresRows, PostgresTransaction } from "./client.ts";
 import { sqlState } from "./errors.ts";
@@ -78,10 +86,12 @@ export class Transactions {
     const run = async (text: string): Promise<PostgresRows> =>
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the statements ask for text alone
       (await executor.query(text)) as PostgresRows;
-    const { shardId, fence, from } = write;
+    const { shardId, fence, from, after } = write;
     try {
       if (fence === undefined) await run(sql.freeLeases(place, [shardId]));
-      const done = await run(sql.move(place, [write], { from, isThisOne: IN_TRANSACTION }));
+      const done = await run(
+        sql.move(place, [write], { shardId, from, after, isThisOne: IN_TRANSACTION }),
+      );
       if (whatOf(done).has("moved")) return { outcome: "written" };
       const claim = await run(sql.claim(place));
       const stands = await run(sql.stand(place, [shardId]));
@@ -133,13 +143,13 @@ export class Transactions {
     scope: StoreScope,
     write: TransactionalWrite,
   ): Promise<Refusal | undefined> {
-    const { shardId, fence, from } = write;
+    const { shardId, fence, from, after } = write;
     const place = this.#calls.placeOf(scope, (value) => session.client.escapeLiteral(value));
     const isThisOne = `txid_current()::text = ${place.quote(session.transaction)}`;
     try {
       const last = [
         ...(fence === undefined ? [sql.freeLeases(place, [shardId])] : []),
-        sql.moveOrFail(place, write, { from, isThisOne }),
+        sql.moveOrFail(place, write, { shardId, from, after, isThisOne }),
       ];
       await session.commit([
         ...this.#calls.connection.limits,
@@ -171,13 +181,13 @@ export class Transactions {
     place: Place,
     write: TransactionalWrite,
   ): Promise<Refusal | undefined> {
-    const { shardId, fence, from } = write;
+    const { shardId, fence, from, after } = write;
     const { limits } = this.#calls.connection;
     const rows = await session.instead([
       ...limits,
       sql.claim(place),
       sql.freeLeases(place, fence === undefined ? [shardId] : []),
-      sql.move(place, [write], { from, isThisOne: "true" }),
+      sql.move(place, [write], { shardId, from, after, isThisOne: "true" }),
       sql.stand(place, [shardId]),
     ]);
     const [claim, , done, stands] = rows.slice(limits.length);
@@ -188,7 +198,7 @@ export class Transactions {
   /** Why a checkpoint was not written. @throws what is no outcome */
   #refusal(
     scope: StoreScope,
-    { shardId, from }: TransactionalWrite,
+    write: TransactionalWrite,
     rows: {
       readonly claim: PostgresRows;
       readonly done: PostgresRows;
@@ -198,10 +208,11 @@ export class Transactions {
     this.#calls.checkClaim(scope, rows.claim);
     if (!whatOf(rows.done).has("held")) return { outcome: "lease-lost" };
     const stored = rows.stands[0] && checkpointOf(rows.stands[0]);
-    if (stored === undefined || !isAtOrBeyond(stored, from)) {
-      throw this.#calls.refusedByTrigger(shardId);
+    if (stored !== undefined && isAtOrBeyond(stored, write.from)) {
+      return { outcome: "already-done", stored };
     }
-    return { outcome: "already-done", stored };
+    checkNotRegressed(write, stored);
+    throw this.#calls.refusedByTrigger(write.shardId);
   }
 }
 

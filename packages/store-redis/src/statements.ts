@@ -169,9 +169,9 @@ return tell('written', shard)`,
 );
 
 /**
- * Runs a handler's commands and moves the checkpoint, where nothing is stored at `from` or beyond. KEYS from
- * the third on: each command's key. ARGV: as in WRITE; then `from`, number and sub; then of each
- * command its name, the number of its values, and these. The first write is one of ours, which no other
+ * Runs a handler's commands and moves the checkpoint, where nothing is stored at `from` or beyond, and no less
+ * than `after`. KEYS from the third on: each command's key. ARGV: as in WRITE; then `from`, number and sub;
+ * then `after` ('' = nothing needs to be stored), the same; then of each command its name, the number of its values, and these. The first write is one of ours, which no other
  * needs: where the server takes none (a replica, no memory left), the script ends before a handler's command.
  */
 export const TRANSACT_SHARD: Script = script(
@@ -180,8 +180,12 @@ export const TRANSACT_SHARD: Script = script(
   `
 local from = {number = ARGV[15], sub = ARGV[16], ended = '', ahead = ''}
 if shard.number ~= '' and compare(from, shard) <= 0 then return answer('already-done', shard) end
+local after = {number = ARGV[17], sub = ARGV[18], ended = '', ahead = ''}
+if after.number ~= '' and (shard.number == '' or compare(after, shard) > 0) then
+  return answer('behind', shard)
+end
 redis.call('HINCRBY', KEYS[2], 'epoch', 0)
-local place = 17
+local place = 19
 for i = 3, #KEYS do
   local name, last = ARGV[place], place + 1 + tonumber(ARGV[place + 1])
   local reply = redis.pcall(name, KEYS[i], unpack(ARGV, place + 2, last))

@@ -1,5 +1,11 @@
-import type { CallOptions, StoreScope, TransactionalWrite, TransactionResult } from "@kc/core";
-import { joined, unlessAborted } from "@kc/core/adapter";
+import type {
+  CallOptions,
+  Position,
+  StoreScope,
+  TransactionalWrite,
+  TransactionResult,
+} from "@kc/core";
+import { checkNotRegressed, joined, unlessAborted } from "@kc/core/adapter";
 import type { Applications } from "./applications.ts";
 import type { Calls } from "./calls.ts";
 import { textsOf } from "./replies.ts";
@@ -55,6 +61,7 @@ export class Transactions {
       return { outcome, stored: checkpoint };
     }
     if (outcome === "lease-lost") return { outcome };
+    if (outcome === "behind") checkNotRegressed(write, checkpoint);
     throw new Error(`the script answered ${outcome}`);
   }
 
@@ -67,14 +74,14 @@ export class Transactions {
     relisted?: string,
   ): Promise<ShardReply> {
     const memory = this.#calls.memoryOf(scope);
-    const { shardId, from } = write;
+    const { shardId, from, after } = write;
     await this.#applications.list(scope, [shardId], options);
     const call = {
       keys: [...memory.keys.shard(shardId), ...tx.keys],
       args: [
         ...memory.write(write, relisted),
-        from.sequenceNumber,
-        String(from.subSequenceNumber ?? ""),
+        ...positionArguments(from),
+        ...positionArguments(after),
         ...tx.args,
       ],
     };
@@ -85,4 +92,9 @@ export class Transactions {
     if (shard!.outcome !== "gone") return shard!;
     return this.#commit(scope, write, tx, options, shard!.gone);
   }
+}
+
+/** As the script takes it. */
+function positionArguments(position: Position | undefined): readonly string[] {
+  return [position?.sequenceNumber ?? "", String(position?.subSequenceNumber ?? "")];
 }

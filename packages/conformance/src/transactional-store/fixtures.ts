@@ -28,7 +28,7 @@ export function positionAt(n: number, subSequenceNumber?: number): Position {
 export function writeOf(
   from: number,
   to: number,
-  own: { readonly fence?: Fence; readonly shardId?: string } = {},
+  own: Partial<Pick<TransactionalWrite, "fence" | "shardId" | "after">> = {},
 ): TransactionalWrite {
   return { shardId: SHARD, from: positionAt(from), checkpoint: at(to), ...own };
 }

@@ -1,6 +1,7 @@
 import { registerScenarios, type ConformanceOptions } from "../register.ts";
 import { collectScenarios } from "../scenario.ts";
 import type { TransactionalStoreHarness, TransactionalStoreScenario } from "./harness.ts";
+import { afterScenarios } from "./scenarios/after.ts";
 import { afterScanScenarios } from "./scenarios/after-scan.ts";
 import { breakingScenarios } from "./scenarios/breaking.ts";
 import { committingScenarios } from "./scenarios/committing.ts";
@@ -20,6 +21,7 @@ export const TRANSACTIONAL_STORE_SCENARIOS: readonly TransactionalStoreScenario[
     committingScenarios,
     afterScanScenarios,
     fromScenarios,
+    afterScenarios,
     insideTransactionScenarios,
     fenceScenarios,
     overlapScenarios,

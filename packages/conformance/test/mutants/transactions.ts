@@ -2,6 +2,7 @@ import {
   checkpointAt,
   compareCheckpoints,
   StoreError,
+  StoreRegressedError,
   type CallOptions,
   type Checkpoint,
   type CheckpointInResult,
@@ -300,6 +301,85 @@ const froms: readonly TransactionalMutant[] = [
         if (checkpoint.kind !== "position") return super.put(tx, key, write);
         const { ahead: _, ...position } = checkpoint;
         return super.put(tx, key, { ...write, checkpoint: checkpointAt(position) });
+      }
+    },
+  ),
+];
+
+/** Compares what the worker knows of by another rule. */
+function knowing(
+  name: string,
+  caughtBy: string | readonly string[],
+  change: (
+    write: TransactionalWrite,
+    stored: Checkpoint | undefined,
+  ) => TransactionalWrite | undefined,
+): TransactionalMutant {
+  return mutant(
+    name,
+    caughtBy,
+    class extends TransactionalReference {
+      override checkAfter(write: TransactionalWrite, stored: Checkpoint | undefined): void {
+        const changed = change(write, stored);
+        if (changed !== undefined) super.checkAfter(changed, stored);
+      }
+    },
+  );
+}
+
+const afters: readonly TransactionalMutant[] = [
+  knowing(
+    "goes on behind what the store has lost",
+    ["after.lost", "after.reset", "after.own", "after.fence"],
+    () => undefined,
+  ),
+  knowing(
+    "puts a checkpoint where the one before is gone",
+    ["after.lost", "after.reset"],
+    (write, stored) => (stored === undefined ? undefined : write),
+  ),
+  knowing("compares what is known by sequence numbers alone", "after.lost", (write) => {
+    const { sequenceNumber } = write.after ?? {};
+    return sequenceNumber === undefined
+      ? write
+      : { ...write, after: { sequenceNumber, subSequenceNumber: 0 } };
+  }),
+  knowing("takes what another has stored for a loss", "after.there", (write, stored) => {
+    if (stored?.kind !== "position" || write.after === undefined) return write;
+    const isSame = compareCheckpoints(stored, checkpointAt(write.after)) === 0;
+    return isSame ? write : { ...write, after: write.from };
+  }),
+  mutant(
+    "takes work that is done for a loss",
+    "after.done",
+    class extends TransactionalReference {
+      override covers(stored: Checkpoint, write: TransactionalWrite): boolean {
+        const isDone = super.covers(stored, write);
+        if (isDone && write.after !== undefined) throw new StoreRegressedError("taken for a loss");
+        return isDone;
+      }
+    },
+  ),
+  mutant(
+    "looks at what the store has lost before the fence",
+    "after.fence",
+    class extends TransactionalReference {
+      override judge(scope: StoreScope, write: TransactionalWrite): CheckpointInResult {
+        this.checkAfter(write, this.read(this.shardKey(scope, write.shardId)));
+        return super.judge(scope, write);
+      }
+    },
+  ),
+  mutant(
+    "looks for what is lost before the work, and not behind it",
+    "after.reset",
+    class extends TransactionalReference {
+      override async transact<Value>(
+        ...[scope, write, work, options]: Parameters<TransactionalReference["transact"]>
+      ): Promise<TransactionResult<Value>> {
+        this.judge(scope, write);
+        const { after: _, ...rest } = write;
+        return super.transact(scope, rest, work as Work<Value>, options);
       }
     },
   ),
@@ -632,6 +712,7 @@ const own: readonly TransactionalMutant[] = [
 export const TRANSACTIONAL_MUTANTS: readonly TransactionalMutant[] = [
   ...committing,
   ...froms,
+  ...afters,
   ...inside,
   ...fences,
   ...breaking,

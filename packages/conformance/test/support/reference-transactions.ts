@@ -10,7 +10,7 @@ import {
   type TransactionalWrite,
   type TransactionResult,
 } from "@kc/core";
-import { isAtOrBeyond, misused, TransactionTurns } from "@kc/core/adapter";
+import { checkNotRegressed, isAtOrBeyond, misused, TransactionTurns } from "@kc/core/adapter";
 import type { TransactionalStoreHarness } from "../../src/index.ts";
 import { ReferencePlace, ReferenceQueue } from "./reference-dead-letters.ts";
 import { referenceHarness, ReferenceServer, ReferenceStore, roundTrip } from "./reference-store.ts";
@@ -254,8 +254,15 @@ export class TransactionalReference
     const key = this.shardKey(scope, write.shardId);
     if (!this.holds(this.server.leases.get(key), write.fence)) return { outcome: "lease-lost" };
     const stored = this.read(key);
-    if (stored === undefined || !this.covers(stored, write)) return { outcome: "written" };
-    return { outcome: "already-done", stored };
+    if (stored !== undefined && this.covers(stored, write)) {
+      return { outcome: "already-done", stored };
+    }
+    this.checkAfter(write, stored);
+    return { outcome: "written" };
+  }
+
+  checkAfter(...call: Parameters<typeof checkNotRegressed>): void {
+    checkNotRegressed(...call);
   }
 
   covers(...[stored, { from }]: CoversCall): boolean {

@@ -8,6 +8,11 @@ export interface TransactionalWrite extends CheckpointWrite {
    * record's effects are stored twice, however another process cuts the same records into batches.
    */
   readonly from: Position;
+  /**
+   * What the caller knows to be stored before the work; undefined = it knows of nothing. The write is refused
+   * if less is stored: the store has lost commits, or was reset, and their effects would be missing for good.
+   */
+  readonly after?: Position | undefined;
 }
 
 /** Nothing of the work is stored: another transaction stored at least its first record before. */
@@ -48,7 +53,8 @@ export interface TransactionalStore<Tx = unknown, Executor = never> extends Stor
    * statement locks the shard's row, for as long as the commit takes. It holds only if the fence does,
    * as for `setCheckpoint`, and if nothing is stored or what is stored lies before `from`: positions
    * compare by `comparePositions`, and a shard's end comes after all. Of a lost fence and of work that is
-   * already done, the lost fence is answered.
+   * already done, the lost fence is answered. If neither is so, and what is
+   * stored lies before `after`, or nothing is stored, the call throws.
    *
    * Before it calls `work` it may wait for its turn, or for a connection, for as long as that takes; each
    * of its calls of the database has a limit.
@@ -65,6 +71,7 @@ export interface TransactionalStore<Tx = unknown, Executor = never> extends Stor
    * @throws StoreError, retryable: the connection broke, or the database asks for the transaction to be
    * run again (a deadlock, a serialization failure), whoever it told so. Whether a commit took effect may
    * be unknown then: the next call finds out
+   * @throws StoreRegressedError: what is stored lies before `after`, or nothing is. Nothing of the work is stored
    * @throws StoreError TRANSACTION_MISUSED: `work` ended the transaction itself, went on after a
    * statement of it had failed, or did what this store's transactions cannot do
    */
@@ -78,7 +85,7 @@ export interface TransactionalStore<Tx = unknown, Executor = never> extends Stor
   /**
    * The last statement of `transact` alone, within a transaction that the user's own code has opened and
    * will commit. After any answer but `written` that code must roll back.
-   * @throws as `setCheckpoint`
+   * @throws as `setCheckpoint`; StoreRegressedError as `transact`
    */
   checkpointIn?(
     executor: Executor,

@@ -1,7 +1,9 @@
-import { LeaseLostError } from "../errors.ts";
+import { LeaseLostError, StoreRegressedError } from "../errors.ts";
 import {
+  checkpointAt,
   compareCheckpoints,
   comparePositions,
+  formatCheckpoint,
   type Checkpoint,
   type Position,
 } from "./position.ts";
@@ -39,16 +41,38 @@ export function advanceOutcome(
   return { outcome: order === 0 ? "same" : "behind", stored };
 }
 
-/** What becomes of a write that stands for work in its own transaction, given what is stored. */
+/**
+ * What becomes of a write that stands for work in its own transaction, given what is stored.
+ * @throws StoreRegressedError
+ */
 export function transactionOutcome(
-  { fence, from }: TransactionalWrite,
+  write: TransactionalWrite,
   lease: ShardLease,
   stored: Checkpoint | undefined,
 ): CheckpointInResult {
-  if (!holds(fence, lease)) return { outcome: "lease-lost" };
-  if (stored !== undefined && isAtOrBeyond(stored, from))
+  if (!holds(write.fence, lease)) return { outcome: "lease-lost" };
+  if (stored !== undefined && isAtOrBeyond(stored, write.from))
     return { outcome: "already-done", stored };
+  checkNotRegressed(write, stored);
   return { outcome: "written" };
+}
+
+/** Is less stored than the caller knows of? */
+export function hasLess({ after }: TransactionalWrite, stored: Checkpoint | undefined): boolean {
+  return after !== undefined && (stored === undefined || !isAtOrBeyond(stored, after));
+}
+
+/** Asked of a write whose fence holds. @throws StoreRegressedError if less is stored than the caller knows of */
+export function checkNotRegressed(write: TransactionalWrite, stored: Checkpoint | undefined): void {
+  if (!hasLess(write, stored)) return;
+  const { shardId, after } = write;
+  const stands = stored === undefined ? "no checkpoint" : formatCheckpoint(stored);
+  throw new StoreRegressedError(
+    `${shardId}: the store has ${stands}, and it had ${formatCheckpoint(checkpointAt(after!))}. It was emptied, ` +
+      "restored from a copy, failed over to a replica that lagged, or reset. Nothing was written. To " +
+      "continue from its present state, start the consumer again.",
+    { shardId },
+  );
 }
 
 /** Are this record and all before it done, by what is stored? What is done beyond its position is not asked. */

@@ -159,21 +159,29 @@ class Transactions {
     }
   }
 
-  #put(
+  /** A queue's trouble is waited for. What the store has lost does not come back: that ends the scan. */
+  async #put(
     table: TransactionalDeadLetters,
     letters: readonly DeadLetter[],
     write: TransactionalWrite,
     signal: AbortSignal,
   ): Promise<TransactionOutcome> {
     const { store, scope } = this.#place;
-    return store.transact(scope, write, (tx) => table.sendIn(tx, letters), { signal });
+    try {
+      return await store.transact(scope, write, (tx) => table.sendIn(tx, letters), { signal });
+    } catch (error) {
+      if (codeOfError(error) === "STORE_REGRESSED") this.#shard.fail(error);
+      throw error;
+    }
   }
 
   /** Of these records, in one transaction. */
   #write(records: readonly (ConsumerRecord | DeadLetter)[]): TransactionalWrite {
-    const { shardId, fence } = this.#shard;
+    const { shardId, fence, progress } = this.#shard;
     const checkpoint = this.#checkpoint(records, positionOf(records.at(-1)!));
-    const write = { shardId, from: positionOf(records[0]!), checkpoint };
+    const { acknowledged } = progress;
+    const after = acknowledged?.kind === "position" ? positionOf(acknowledged) : undefined;
+    const write = { shardId, from: positionOf(records[0]!), after, checkpoint };
     return fence === undefined ? write : { ...write, fence };
   }
 
