@@ -6,6 +6,9 @@ import { DynamoDBStore } from "../../src/index.ts";
 import { numberReader } from "./number-reader.ts";
 import { connect, newTableName, Table } from "./table.ts";
 
+/** Against hangs alone: a busy machine may stand still for seconds. */
+const timeoutMs = 30_000;
+
 /** A table of its own, which every handle reaches through a client of its own and one proxy. */
 export async function dynamodbHarness(): Promise<LeaseStoreHarness> {
   const proxy = await startProxy(inject("dynamodb"));
@@ -15,7 +18,7 @@ export async function dynamodbHarness(): Promise<LeaseStoreHarness> {
 
   const borrow = (): DynamoDBStore => {
     const client = connect(proxy);
-    const store = new DynamoDBStore({ client, table: table.name });
+    const store = new DynamoDBStore({ client, table: table.name, timeoutMs });
     closers.push(() => store[Symbol.asyncDispose]());
     closers.push(() => client.destroy());
     return store;
@@ -34,7 +37,7 @@ export async function dynamodbHarness(): Promise<LeaseStoreHarness> {
       const client = connect(proxy);
       closers.push(() => client.destroy());
       return {
-        store: new DynamoDBStore({ client, table: table.name }),
+        store: new DynamoDBStore({ client, table: table.name, timeoutMs }),
         clientWorks: async () =>
           (await client.send(new ListTablesCommand())).TableNames !== undefined,
       };
@@ -55,7 +58,7 @@ export async function frozenClientHarness(): Promise<FrozenClientHarness> {
   const closers: (() => unknown)[] = [];
   const openAt = async ([address]: readonly ServerAddress[]): Promise<DynamoDBStore> => {
     const client = connect(address);
-    const store = new DynamoDBStore({ client, table });
+    const store = new DynamoDBStore({ client, table, timeoutMs });
     closers.push(
       () => store[Symbol.asyncDispose](),
       () => client.destroy(),

@@ -12,6 +12,9 @@ import { applicationRow } from "./fixture.ts";
 import { numberReader } from "./number-reader.ts";
 import { connect, newTableName, Table } from "./table.ts";
 
+/** Against hangs alone: a busy machine may stand still for seconds. */
+const timeoutMs = 30_000;
+
 /**
  * A table of its own, and one of effects, which every handle reaches through a client of its own and one
  * proxy. A handle that has opened its application writes by a condition of one item.
@@ -29,7 +32,7 @@ export async function transactionalHarness(
   const closers: (() => unknown)[] = [];
   const openAt = (address: ServerAddress): DynamoDBStore => {
     const client = connect(address, config);
-    const store = new DynamoDBStore({ client, table: table.name });
+    const store = new DynamoDBStore({ client, table: table.name, timeoutMs });
     closers.push(() => store[Symbol.asyncDispose]());
     closers.push(() => client.destroy());
     return store;

@@ -40,7 +40,7 @@ export async function transactionalHarness(
   const closers: (() => unknown)[] = [() => proxy.close(), () => database.drop()];
 
   const openOn = (source: MysqlStoreOptions): MysqlStore => {
-    const store = new MysqlStore({ ...source, timeoutMs: 4000 });
+    const store = new MysqlStore({ ...source, timeoutMs: 30_000 });
     closers.unshift(() => store[Symbol.asyncDispose]());
     return store;
   };

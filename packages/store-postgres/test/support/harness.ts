@@ -5,6 +5,9 @@ import { PostgresStore, type PostgresStoreOptions } from "../../src/index.ts";
 import { testDatabase } from "./database.ts";
 import { numberReader } from "./number-reader.ts";
 
+/** Against hangs alone: a busy machine may stand still for seconds. */
+const timeoutMs = 30_000;
+
 /**
  * A schema that every handle reaches through a proxy of the harness's own. A handle has a pool of
  * one connection that was handed in, or one of its own.
@@ -27,7 +30,7 @@ export async function postgresHarness(
   };
   const keep = (options: PostgresStoreOptions): PostgresStore => {
     const listening = listenConnection === undefined ? {} : { listenConnection };
-    const store = new PostgresStore({ ...options, ...listening });
+    const store = new PostgresStore({ timeoutMs, ...options, ...listening });
     closers.unshift(() => store[Symbol.asyncDispose]());
     return store;
   };
@@ -89,7 +92,7 @@ export async function frozenClientHarness(server: PostgresAddress): Promise<Froz
   const openAt = async ([address]: readonly ServerAddress[]): Promise<PostgresStore> => {
     const { host, port } = address!;
     const connection = { host, port, user, password, database };
-    const store = new PostgresStore({ connection, schema });
+    const store = new PostgresStore({ connection, schema, timeoutMs });
     stores.push(store);
     return store;
   };

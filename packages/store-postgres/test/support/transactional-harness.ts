@@ -22,7 +22,7 @@ export async function transactionalHarness(
   const closers: (() => Promise<unknown>)[] = [];
 
   const openOn = (source: PostgresStoreOptions): PostgresStore => {
-    const store = new PostgresStore({ ...source, schema });
+    const store = new PostgresStore({ ...source, schema, timeoutMs: 30_000 });
     closers.unshift(() => store[Symbol.asyncDispose]());
     return store;
   };

@@ -28,7 +28,7 @@ export async function clusterHarness(cluster: RedisClusterServer): Promise<Lease
     return client;
   };
   const openOn = (client: Cluster): RedisStore => {
-    const store = new RedisStore({ client, keyPrefix, timeoutMs: 2000 });
+    const store = new RedisStore({ client, keyPrefix, timeoutMs: 30_000 });
     closers.unshift(() => store[Symbol.asyncDispose]());
     return store;
   };
@@ -77,7 +77,7 @@ export async function frozenClusterHarness({
   const openAt = async (addresses: readonly ServerAddress[]): Promise<RedisStore> => {
     const natMap = natMapOf(nodes, addresses);
     const client = connectCluster({ nodes: addresses }, { natMap });
-    const store = new RedisStore({ client, keyPrefix, timeoutMs: 2000 });
+    const store = new RedisStore({ client, keyPrefix, timeoutMs: 30_000 });
     closers.push(
       () => store[Symbol.asyncDispose](),
       () => client.disconnect(),

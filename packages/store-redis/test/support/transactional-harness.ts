@@ -44,7 +44,7 @@ export async function transactionalHarness(
   };
   const openAt = async (at: readonly Address[]): Promise<RedisStore> => {
     const source = form === "connection" ? { connection: urlOf(at[0]!) } : { client: borrow(at) };
-    const store = new RedisStore({ ...source, keyPrefix, timeoutMs: 2000 });
+    const store = new RedisStore({ ...source, keyPrefix, timeoutMs: 30_000 });
     closers.unshift(() => store[Symbol.asyncDispose]());
     return store;
   };
