@@ -14,7 +14,8 @@ const project: UserProjectConfigExport = defineProject({
     setupFiles: [fileURLToPath(new URL("vitest.warnings.ts", import.meta.url))],
     // The SDK's word on Node 20 is known: it is tested as the floor.
     env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: "true" },
-    // Against hangs alone: nothing here is proved by how fast a machine is. So no test has a limit of its own.
+    // Against hangs alone: nothing here is proved by how fast a machine is. A test
+    // has a limit of its own only if it needs more.
     testTimeout: 240_000,
     hookTimeout: 240_000,
     // By default a poll gives up after a second, in which a busy machine may give a process no turn.

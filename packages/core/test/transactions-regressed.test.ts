@@ -16,20 +16,17 @@ import {
   Database,
   SCOPE,
   SHARD,
+  storing,
   transacting,
+  worldWith,
   type OwnTransactional,
   type Transactional,
+  type WatchedStore,
 } from "./support/effects.ts";
-import { World } from "./support/world.ts";
 
 const TEXTS = ["0", "1", "2", "3", "4", "5", "6"];
 const ONE = { maxRecords: 1 };
 const REGRESSED = { code: "STORE_REGRESSED", retryable: false, shardId: SHARD };
-
-async function worldWith(texts = TEXTS): Promise<World & { readonly numbers: string[] }> {
-  const world = await World.of();
-  return Object.assign(world, { numbers: await world.put("a", ...texts) });
-}
 
 /** The database goes on with what a replica has that lacks all but the first batches. */
 function failOver(database: Database, numbers: readonly string[], batches: number): void {
@@ -51,10 +48,21 @@ function interrupted(database: Database, text: string, event: () => unknown): Tr
   };
 }
 
+/** The commit of that number takes effect, then `event` happens, and its answer is lost. */
+function loseAnswer(store: WatchedStore, number: number, event: () => void): void {
+  let commits = 0;
+  store.disturbances.afterCommit = async () => {
+    commits += 1;
+    if (commits !== number) return;
+    event();
+    throw new StoreError("STORE_UNAVAILABLE", "no answer", { retryable: true });
+  };
+}
+
 test.each([1, 0])(
   "a store that lost its last batches in mid-run and has %i left ends the scan, and the next one stores each record once",
   async (left) => {
-    const world = await worldWith();
+    const world = await worldWith(...TEXTS);
     const database = new Database();
     const handler = interrupted(database, "3", () => failOver(database, world.numbers, left));
     const run = await transacting(world, database.open(), handler, ONE);
@@ -70,11 +78,9 @@ test.each([1, 0])(
 );
 
 test("what was read at the start counts: a store that loses it before the first batch takes none", async () => {
-  const world = await worldWith();
+  const world = await worldWith(...TEXTS);
   const database = new Database();
-  const first = await transacting(world, database.open(), (records, { tx }) => {
-    database.apply(tx, records);
-  });
+  const first = await transacting(world, database.open(), storing(database));
   await world.clock.advance(1000);
   await first.stop();
   await world.put("a", "7");
@@ -86,15 +92,10 @@ test("what was read at the start counts: a store that loses it before the first 
 });
 
 test("a first start knows of nothing, and stores its first batch", async () => {
-  const world = await worldWith();
+  const world = await worldWith(...TEXTS);
   const database = new Database();
   const store = database.open();
-  const run = await transacting(
-    world,
-    store,
-    interrupted(database, "", () => {}),
-    ONE,
-  );
+  const run = await transacting(world, store, storing(database), ONE);
   await world.clock.advance(1000);
   await run.stop();
   expect(database.effects).toEqual(TEXTS);
@@ -103,22 +104,11 @@ test("a first start knows of nothing, and stores its first batch", async () => {
 });
 
 test("a commit whose answer was lost, with the store back before it, is not stored on top of that", async () => {
-  const world = await worldWith();
+  const world = await worldWith(...TEXTS);
   const database = new Database();
   const store = database.open();
-  let commits = 0;
-  store.disturbances.afterCommit = async () => {
-    commits += 1;
-    if (commits !== 4) return;
-    failOver(database, world.numbers, 2);
-    throw new StoreError("STORE_UNAVAILABLE", "no answer", { retryable: true });
-  };
-  const run = await transacting(
-    world,
-    store,
-    interrupted(database, "", () => {}),
-    ONE,
-  );
+  loseAnswer(store, 4, () => failOver(database, world.numbers, 2));
+  const run = await transacting(world, store, storing(database), ONE);
   await world.clock.advance(60_000);
   expect(run.error).toMatchObject(REGRESSED);
   expect(run.calls.slice(0, 4)).toEqual(["0:1", "1:1", "2:1", "3:1"]);
@@ -126,29 +116,18 @@ test("a commit whose answer was lost, with the store back before it, is not stor
 });
 
 test("a commit whose answer was lost, and that was lost itself, is stored once", async () => {
-  const world = await worldWith();
+  const world = await worldWith(...TEXTS);
   const database = new Database();
   const store = database.open();
-  let commits = 0;
-  store.disturbances.afterCommit = async () => {
-    commits += 1;
-    if (commits !== 4) return;
-    failOver(database, world.numbers, 3);
-    throw new StoreError("STORE_UNAVAILABLE", "no answer", { retryable: true });
-  };
-  const run = await transacting(
-    world,
-    store,
-    interrupted(database, "", () => {}),
-    ONE,
-  );
+  loseAnswer(store, 4, () => failOver(database, world.numbers, 3));
+  const run = await transacting(world, store, storing(database), ONE);
   await world.clock.advance(60_000);
   expect(run.error).toBeUndefined();
   expect(database.effects).toEqual(TEXTS);
 });
 
 test("the handler's own transaction is refused too, whatever a library makes of it", async () => {
-  const world = await worldWith();
+  const world = await worldWith(...TEXTS);
   const database = new Database();
   const calls: string[] = [];
   const handler: OwnTransactional = async (records, { checkpoint }) => {
@@ -175,7 +154,7 @@ test("the handler's own transaction is refused too, whatever a library makes of 
 });
 
 test("halves of a batch go on behind one another, and not behind a half that was lost", async () => {
-  const world = await worldWith(["0", "1", "2", "3"]);
+  const world = await worldWith("0", "1", "2", "3");
   const database = new Database();
   const handler: Transactional = (records, { tx }) => {
     if (records.length > 1) throw new Error("too many");
@@ -189,7 +168,7 @@ test("halves of a batch go on behind one another, and not behind a half that was
 });
 
 test("a dead letter in the same database is put on no store that lost the batch before", async () => {
-  const world = await worldWith();
+  const world = await worldWith(...TEXTS);
   const database = new Database();
   const store = database.open();
   class Letters extends MemoryDeadLetterQueue implements TransactionalDeadLetters {
@@ -231,7 +210,7 @@ test("a dead letter in the same database is put on no store that lost the batch 
 });
 
 test("a reset to an earlier position ends the scan of who reads without leases", async () => {
-  const world = await worldWith();
+  const world = await worldWith(...TEXTS);
   const database = new Database();
   const reset = (): Promise<void> =>
     new MemoryStore({ data: database.data }).resetCheckpoint(
@@ -247,7 +226,7 @@ test("a reset to an earlier position ends the scan of who reads without leases",
 });
 
 test("a forced reset under leases takes the lease away: the shard is read again from there", async () => {
-  const world = await worldWith();
+  const world = await worldWith(...TEXTS);
   const database = new Database();
   const reset = (): Promise<void> =>
     new MemoryStore({ data: database.data }).resetCheckpoint(
@@ -265,7 +244,7 @@ test("a forced reset under leases takes the lease away: the shard is read again 
 });
 
 test("a store that lost a shard's last batches under its lease ends the scan", async () => {
-  const world = await worldWith();
+  const world = await worldWith(...TEXTS);
   const database = new Database();
   const handler = interrupted(database, "3", () => failOver(database, world.numbers, 1));
   const group = new LeaseGroup({ workerId: "one" });

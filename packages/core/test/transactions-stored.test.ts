@@ -15,19 +15,15 @@ import {
   SCOPE,
   SHARD,
   transacting,
+  worldWith,
   type Transactional,
 } from "./support/effects.ts";
-import { STREAM, World } from "./support/world.ts";
+import { STREAM } from "./support/world.ts";
 
 const FIVE = ["1", "2", "3", "4", "5"];
 
 const away = (): StoreError =>
   new StoreError("STORE_UNAVAILABLE", "the store is away", { retryable: true });
-
-async function worldWith(...texts: string[]): Promise<World & { readonly numbers: string[] }> {
-  const world = await World.of();
-  return Object.assign(world, { numbers: await world.put("a", ...texts) });
-}
 
 /** A handler whose table has a unique key: it refuses what is stored already. */
 const unique = (database: Database): Transactional => {

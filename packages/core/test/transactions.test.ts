@@ -20,7 +20,9 @@ import {
   Database,
   SCOPE,
   SHARD,
+  storing,
   transacting,
+  worldWith,
   type OwnTransactional,
   type Transactional,
 } from "./support/effects.ts";
@@ -31,11 +33,6 @@ const FIVE = ["1", "2", "3", "4", "5"];
 const away = (): StoreError =>
   new StoreError("STORE_UNAVAILABLE", "the store is away", { retryable: true });
 
-async function worldWith(...texts: string[]): Promise<World & { readonly numbers: string[] }> {
-  const world = await World.of();
-  return Object.assign(world, { numbers: await world.put("a", ...texts) });
-}
-
 /** How many transactions had which outcome. */
 function outcomes({ counter }: World): Record<string, number> {
   const all = ["committed", "done", "lost", "failed"].map((outcome) => {
@@ -43,11 +40,6 @@ function outcomes({ counter }: World): Record<string, number> {
   });
   return Object.fromEntries(all.filter(([, count]) => count > 0));
 }
-
-/** The handler that stores its records' texts. */
-const storing = (database: Database): Transactional => {
-  return (records, { tx }) => database.apply(tx, records);
-};
 
 test("effects and checkpoint are stored together, and the checkpointer writes nothing of its own", async () => {
   const world = await worldWith(...FIVE);

@@ -164,8 +164,8 @@ export const advance = (
 
 /**
  * The same with the user's items behind it, where nothing is stored at `from` or beyond, and no less than
- * `after`. Without a token of
- * ours: the service answers a repeated token with success and writes nothing, also after a reset.
+ * `after`. Without a token of ours: the service answers a repeated token with success and writes nothing, also
+ * after a reset.
  */
 export const advanceWith = (
   partition: Partition,

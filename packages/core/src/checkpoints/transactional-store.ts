@@ -53,8 +53,8 @@ export interface TransactionalStore<Tx = unknown, Executor = never> extends Stor
    * statement locks the shard's row, for as long as the commit takes. It holds only if the fence does,
    * as for `setCheckpoint`, and if nothing is stored or what is stored lies before `from`: positions
    * compare by `comparePositions`, and a shard's end comes after all. Of a lost fence and of work that is
-   * already done, the lost fence is answered. If neither is so, and what is
-   * stored lies before `after`, or nothing is stored, the call throws.
+   * already done, the lost fence is answered. If neither is so, and what is stored lies before
+   * `after`, or nothing is stored, the call throws.
    *
    * Before it calls `work` it may wait for its turn, or for a connection, for as long as that takes; each
    * of its calls of the database has a limit.

@@ -13,10 +13,18 @@ import {
   type TransactionOptions,
   type TransactionResult,
 } from "../../src/index.ts";
-import { STREAM, type AnyOptions, type Run, type World } from "./world.ts";
+import { STREAM, World, type AnyOptions, type Run } from "./world.ts";
 
 export const SHARD = "shardId-000000000000";
 export const SCOPE: StoreScope = { application: "billing", streamName: STREAM };
+
+/** A stream of one shard with a record of each text, all of one key, and their sequence numbers. */
+export async function worldWith(
+  ...texts: string[]
+): Promise<World & { readonly numbers: string[] }> {
+  const world = await World.of();
+  return Object.assign(world, { numbers: await world.put("a", ...texts) });
+}
 
 type Work<Value> = (tx: MemoryTransaction) => Value | PromiseLike<Value>;
 
@@ -91,6 +99,11 @@ export class WatchedStore extends MemoryStore {
 
 export type Transactional = TransactionHandler<TransactionContext<MemoryTransaction>>;
 export type OwnTransactional = TransactionHandler<OwnTransactionContext<MemoryTransaction>>;
+
+/** The handler that stores its records' texts. */
+export const storing = (database: Database): Transactional => {
+  return (records, { tx }) => database.apply(tx, records);
+};
 
 /** A consumer of the world's stream, typed by its store. */
 export function consumerOn(
