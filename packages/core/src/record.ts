@@ -20,8 +20,8 @@ export class ConsumerRecord<Value = unknown> {
   readonly subSequenceNumber: number | undefined;
   /** True for a user record of a KPL aggregate. */
   readonly aggregated: boolean;
-  /** When the service received it, to the millisecond. */
-  readonly approximateArrivalTimestamp: Date;
+  /** When the service received the record, in milliseconds since the epoch. */
+  readonly approximateArrivalMs: number;
   readonly shardId: string;
   /** How far this record's page was behind the tip of the shard, in milliseconds. */
   readonly millisBehindLatest: number;
@@ -36,12 +36,20 @@ export class ConsumerRecord<Value = unknown> {
     this.sequenceNumber = fields.sequenceNumber;
     this.subSequenceNumber = fields.subSequenceNumber;
     this.aggregated = fields.aggregated ?? false;
-    this.approximateArrivalTimestamp = fields.approximateArrivalTimestamp;
+    this.approximateArrivalMs = fields.approximateArrivalMs;
     this.shardId = fields.shardId;
     this.millisBehindLatest = fields.millisBehindLatest;
     this.encryptionType = fields.encryptionType;
     // Without a decoder, Value is undefined or unknown.
     this.value = fields.value as Value;
+  }
+
+  /**
+   * `approximateArrivalMs` as a `Date`, a new one for each read: few handlers read it, and to create a `Date` takes
+   * longer than to create the record.
+   */
+  get approximateArrivalTimestamp(): Date {
+    return new Date(this.approximateArrivalMs);
   }
 
   /** The data as UTF-8 text; malformed bytes become U+FFFD. */
@@ -60,7 +68,7 @@ export class ConsumerRecord<Value = unknown> {
 
   /** The same record with a copy of its data, to be kept for longer than its page. */
   copy(): ConsumerRecord<Value> {
-    // Every field is the instance's own.
+    // All fields are the instance's own. Methods and getters belong to the class.
     // oxlint-disable-next-line typescript/no-misused-spread
     return new ConsumerRecord({ ...this, data: this.data.slice() });
   }
@@ -74,7 +82,7 @@ export interface RecordFields<Value = unknown> {
   readonly sequenceNumber: string;
   readonly subSequenceNumber: number | undefined;
   readonly aggregated?: boolean;
-  readonly approximateArrivalTimestamp: Date;
+  readonly approximateArrivalMs: number;
   readonly shardId: string;
   readonly millisBehindLatest: number;
   readonly encryptionType: "NONE" | "KMS" | undefined;

@@ -9,7 +9,7 @@ function recordOf(sequence: number, sub?: number, key = ""): ConsumerRecord {
     partitionKey: key,
     sequenceNumber: String(sequence),
     subSequenceNumber: sub,
-    approximateArrivalTimestamp: new Date(0),
+    approximateArrivalMs: 0,
     shardId: "shardId-000000000000",
     millisBehindLatest: 0,
     encryptionType: undefined,

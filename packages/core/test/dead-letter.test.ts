@@ -25,7 +25,7 @@ function recordOf(own: Partial<ConsumerRecord> = {}): ConsumerRecord {
     partitionKey: "customer",
     sequenceNumber: KEY.sequenceNumber,
     subSequenceNumber: undefined,
-    approximateArrivalTimestamp: ARRIVED,
+    approximateArrivalMs: ARRIVED.getTime(),
     shardId: KEY.shardId,
     millisBehindLatest: 0,
     encryptionType: "NONE",

@@ -16,7 +16,7 @@ const record = new ConsumerRecord({
   partitionKey: "customer",
   sequenceNumber: "7",
   subSequenceNumber: undefined,
-  approximateArrivalTimestamp: new Date(0),
+  approximateArrivalMs: 0,
   shardId: "shardId-000000000000",
   millisBehindLatest: 0,
   encryptionType: undefined,

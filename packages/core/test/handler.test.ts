@@ -37,6 +37,7 @@ test("a record has what was put, when it was taken, and how far behind its page 
     partitionKey: "key",
     sequenceNumber: first,
     subSequenceNumber: undefined,
+    approximateArrivalMs: arrived,
     approximateArrivalTimestamp: new Date(arrived),
     shardId: "shardId-000000000000",
     millisBehindLatest: 7000,
@@ -46,6 +47,18 @@ test("a record has what was put, when it was taken, and how far behind its page 
   const copy = record!.copy();
   expect(copy).toEqual(record);
   expect(copy.data.buffer).not.toBe(record!.data.buffer);
+});
+
+test("a handler that changes a record's date changes neither the record nor another", async () => {
+  const world = await World.of();
+  await world.put("key", "1", "2");
+  const arrived = world.clock.now();
+  const run = await world.start({ start: "TRIM_HORIZON" }, (record) => {
+    record.approximateArrivalTimestamp.setUTCFullYear(1970);
+  });
+  await run.stop();
+  const dates = run.records.map((record) => record.approximateArrivalTimestamp.getTime());
+  expect(dates).toEqual([arrived, arrived]);
 });
 
 test("an async handler's record is finished before the next one begins", async () => {

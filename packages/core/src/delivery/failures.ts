@@ -136,9 +136,9 @@ export class Failures<Job extends Attempted> {
   }
 
   /** 0 where no record is too old. */
-  #ageMs({ approximateArrivalTimestamp }: ConsumerRecord): number {
+  #ageMs({ approximateArrivalMs }: ConsumerRecord): number {
     if (this.#policy.maxRecordAgeMs === Infinity) return 0;
-    return this.#shard.serviceNow().getTime() - approximateArrivalTimestamp.getTime();
+    return this.#shard.serviceNow().getTime() - approximateArrivalMs;
   }
 
   /** It waits, and is not done. */

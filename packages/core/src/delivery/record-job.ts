@@ -34,10 +34,8 @@ export class RecordJob implements InLane<RecordJob>, Attempted {
     this.isDetached = true;
   }
 
-  /** The record for one attempt. A handler may write into it, its date included; its data are shared. */
+  /** The record for one attempt. A handler may write into it; its data are shared. */
   given(): ConsumerRecord {
-    const { approximateArrivalTimestamp: arrived } = this.record;
-    const given = new ConsumerRecord(this.record);
-    return Object.assign(given, { approximateArrivalTimestamp: new Date(arrived) });
+    return new ConsumerRecord(this.record);
   }
 }

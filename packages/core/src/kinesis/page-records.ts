@@ -68,8 +68,7 @@ export class DecodedRecords implements PageRecords {
       sequenceNumber: source.SequenceNumber ?? "",
       subSequenceNumber: undefined,
       aggregated: false,
-      // A handler may change its record's date, and the record may be made again.
-      approximateArrivalTimestamp: new Date(source.ApproximateArrivalTimestamp ?? 0),
+      approximateArrivalMs: Number(source.ApproximateArrivalTimestamp ?? 0),
       shardId,
       millisBehindLatest,
       encryptionType: source.EncryptionType,

@@ -39,7 +39,7 @@ export function recordOf(data: Uint8Array): ConsumerRecord {
     sequenceNumber: "1",
     subSequenceNumber: undefined,
     aggregated: false,
-    approximateArrivalTimestamp: new Date(0),
+    approximateArrivalMs: 0,
     shardId: "shardId-000000000000",
     millisBehindLatest: 0,
     encryptionType: undefined,

@@ -41,9 +41,9 @@ export class Aggregate {
   /** Of the user record in hand, among all of its aggregate. */
   sub = -1;
   readonly #source: ConsumerRecord;
-  readonly #arrival: number;
   readonly #bytes: Buffer;
   readonly #memory: ArrayBufferLike;
+  readonly #offset: number;
   readonly #reader: ProtobufReader;
   readonly #partitionKeys: KeyTable;
   readonly #hashKeys: KeyTable;
@@ -74,8 +74,8 @@ export class Aggregate {
   private constructor(source: ConsumerRecord) {
     const { buffer, byteOffset, byteLength } = source.data;
     this.#source = source;
-    this.#arrival = source.approximateArrivalTimestamp.getTime();
     this.#memory = buffer;
+    this.#offset = byteOffset;
     this.#bytes = Buffer.from(buffer, byteOffset, byteLength);
     this.#partitionKeys = new KeyTable(this.#bytes);
     this.#hashKeys = new KeyTable(this.#bytes);
@@ -107,15 +107,13 @@ export class Aggregate {
     const start = this.#dataStart;
     const length = this.#dataEnd - start;
     return new ConsumerRecord({
-      data:
-        length === 0 ? EMPTY : new Uint8Array(this.#memory, source.data.byteOffset + start, length),
+      data: length === 0 ? EMPTY : new Uint8Array(this.#memory, this.#offset + start, length),
       partitionKey: this.#partitionKeys.text(this.#partitionKey),
       explicitHashKey: this.#hashKey === NOT_THERE ? undefined : this.#hashKeys.text(this.#hashKey),
       sequenceNumber: source.sequenceNumber,
       subSequenceNumber: this.sub,
       aggregated: true,
-      // A handler may change its record's date.
-      approximateArrivalTimestamp: new Date(this.#arrival),
+      approximateArrivalMs: source.approximateArrivalMs,
       shardId: source.shardId,
       millisBehindLatest: source.millisBehindLatest,
       encryptionType: source.encryptionType,

@@ -1,3 +1,4 @@
+import { isAscii } from "node:buffer";
 import { textOf } from "../short-text.ts";
 import { ProtobufError } from "./protobuf-reader.ts";
 
@@ -5,9 +6,9 @@ import { ProtobufError } from "./protobuf-reader.ts";
 const FEW_ENTRIES = 1024;
 /** An entry of a table takes two bytes at least, and the user record that it is for takes six. */
 const LEAST_ENTRY_AND_RECORD_BYTES = 8;
-/** So many keys' texts are made together, if they are in so many bytes: who keeps one may keep the others. */
-const TOGETHER = 8;
-const MOST_BYTES_TOGETHER = 128;
+/** Most keys, and most bytes of them, that are decoded in one call. A kept key of 13 characters or more keeps those bytes. */
+const MOST_KEYS_DECODED = 16;
+const MOST_BYTES_DECODED = 256;
 
 /**
  * The keys of one aggregate, as its table has them: where each one lies. Their texts are made when somebody
@@ -20,6 +21,8 @@ export class KeyTable {
   /** Where each key begins and ends. */
   #spans: number[] = [];
   #texts: (string | undefined)[] = [];
+  /** Whether all bytes of the table are ASCII. Known once `#texts` is filled. */
+  #isAscii = false;
   /** For each key a one, if it is elsewhere; undefined = none is. */
   #elsewhere: Uint8Array | undefined;
 
@@ -83,7 +86,7 @@ export class KeyTable {
   }
 
   text(index: number): string {
-    return this.#texts[index] ?? this.#makeTexts(index);
+    return this.#texts[index] ?? this.#decode(index);
   }
 
   isHere(index: number): boolean {
@@ -96,23 +99,23 @@ export class KeyTable {
   }
 
   /**
-   * Makes the texts of this key and of some that follow it. To make a text of bytes takes a call into Node:
-   * theirs are made as one text, of which each is a part.
+   * Decodes this key and some that follow it. Each decoding is a call into Node, so their bytes are decoded as one
+   * string, and each key is a part of it.
    */
-  #makeTexts(first: number): string {
-    const { bytes } = this;
-    if (this.#texts.length === 0) this.#texts = arrayOf<string | undefined>(this.length);
+  #decode(first: number): string {
+    const { bytes, length } = this;
+    if (this.#texts.length === 0) {
+      this.#texts = arrayOf<string | undefined>(length);
+      this.#isAscii = isAscii(bytes.subarray(this.start(0), this.end(length - 1)));
+    }
     const texts = this.#texts;
     const from = this.start(first);
-    const most = Math.min(first + TOGETHER, this.length);
-    let next = first;
-    let to = from;
-    for (; next < most; next += 1) {
-      const end = this.end(next);
-      if (end - from > MOST_BYTES_TOGETHER || !isAscii(bytes, to, end)) break;
-      to = end;
-    }
-    if (next - first < 2) return (texts[first] = textOf(bytes, from, this.end(first)));
+    let next = first + 1;
+    let to = this.end(first);
+    const most = this.#isAscii ? Math.min(first + MOST_KEYS_DECODED, length) : next;
+    for (; next < most && this.end(next) - from <= MOST_BYTES_DECODED; next += 1)
+      to = this.end(next);
+    if (next === first + 1) return (texts[first] = textOf(bytes, from, to));
     const all = bytes.toString("latin1", from, to);
     for (let i = first; i < next; i += 1) {
       texts[i] = all.slice(this.start(i) - from, this.end(i) - from);
@@ -126,9 +129,4 @@ function arrayOf<T>(length: number): T[] {
   // Array.from fills it one by one, which takes longer than to let it grow.
   // oxlint-disable-next-line unicorn/no-new-array
   return new Array<T>(length);
-}
-
-function isAscii(bytes: Uint8Array, start: number, end: number): boolean {
-  for (let i = start; i < end; i += 1) if (bytes[i]! >= 0x80) return false;
-  return true;
 }

@@ -104,7 +104,7 @@ export class CborRecords implements PageRecords {
       sequenceNumber,
       subSequenceNumber: undefined,
       aggregated: false,
-      approximateArrivalTimestamp: new Date(Number.isNaN(arrival) ? 0 : arrival),
+      approximateArrivalMs: Number.isNaN(arrival) ? 0 : arrival,
       shardId,
       millisBehindLatest,
       encryptionType:
