@@ -1,4 +1,4 @@
-/** What adapters share, and users of adapters do not need: `@kc/core/adapter`. */
+/** `@kc/core/adapter`: code shared by adapters, not needed by their users. */
 export { CallLimit } from "./call-limit.ts";
 export { aheadColumn, withAhead } from "./checkpoints/ahead-column.ts";
 export {

@@ -1,15 +1,19 @@
 /**
- * Exponential backoff with full jitter: a random wait between 0 and a bound that doubles with each
- * failure, so that many clients that failed together do not come back together.
+ * Exponential backoff with full jitter: a random delay between 0 and a bound that doubles with each
+ * failure, so that clients that failed together do not retry together.
  */
 export interface BackoffPolicy {
-  /** Bound of the first wait, in milliseconds. */
+  /** Bound of the first delay, in milliseconds. */
   readonly baseMs: number;
-  /** No bound grows past this. */
+  /** Maximum of the bound, in milliseconds. */
   readonly maxMs: number;
 }
 
-/** `failures` counts from 1; `random` answers in [0, 1). At least 1 ms, so that no loop spins. */
+/**
+ * The delay in milliseconds: at least 1, so that no loop spins.
+ * @param failures consecutive failures, from 1
+ * @param random returns numbers in [0, 1)
+ */
 export function backoffMs(
   failures: number,
   { baseMs, maxMs }: BackoffPolicy,

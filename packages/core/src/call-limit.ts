@@ -1,23 +1,23 @@
 import { setTimer, systemClock, type Clock } from "./clock.ts";
 
-/** However often its time starts over, a call ends after so many times as long. */
-const MOST_TIMES = 10;
+/** A call that is renewed ends after this many timeouts at the latest. */
+const MAX_TIMEOUTS = 10;
 
-/** On the options of a call: the limit itself, which needs no signal and no listener. */
+/** Key of the limit in the options of a call. A callee that knows it needs no signal and no listener. */
 export const LIMIT: unique symbol = Symbol.for("@kc/limit");
 
-/** Options of a call by a client of the SDK. */
+/** Options of a call of an SDK client. */
 export interface LimitedOptions {
-  /** Made when it is asked for. */
+  /** Created when it is read. */
   readonly abortSignal: AbortSignal;
   readonly [LIMIT]: CallLimit;
 }
 
 /**
- * How long one call goes on: until it answers, one of the signals aborts, or its time is over,
- * whichever is first. It holds even if what is called ignores the signal.
+ * The timeout and cancellation of one call: it ends when it is answered, when one of the signals aborts, or on
+ * timeout, whichever is first. This holds even if the callee ignores the signal.
  *
- * `stop()` when the call has ended: until then it keeps a timer and a listener on each signal.
+ * Call `stop()` when the call has ended: until then there is a timer, and a listener on each signal.
  */
 export class CallLimit {
   readonly #clock: Clock;
@@ -27,22 +27,22 @@ export class CallLimit {
   /** One of the signals has aborted. */
   readonly #onAbort = (): void => this.end(this.#signals.find((one) => one?.aborted)?.reason);
   #timeoutMs: number;
-  /** When its time began, the last time. */
+  /** When the timeout last started over, by the monotonic clock. */
   #renewedAt: number;
   #cancelTimer: () => void = () => {};
-  /** It was over before its answer. */
+  /** Why the call ended before its answer; undefined = it has not. */
   #over: { readonly reason: unknown } | undefined;
-  /** What is called when that happens. */
+  /** Callbacks of `whenOver`. */
   readonly #waiting: ((reason: unknown) => void)[] = [];
   #controller: AbortController | undefined;
   #options: LimitedOptions | undefined;
 
-  /** `onTimeout` makes the reason after `timeoutMs` milliseconds; a signal brings its own. */
+  /** `onTimeout` creates the reason of a timeout; after an abort, it is the signal's own reason. */
   constructor(options: {
     readonly timeoutMs: number;
     readonly onTimeout: () => Error;
     readonly signals: readonly (AbortSignal | undefined)[];
-    /** @default the machine's */
+    /** @default the system clock */
     readonly clock?: Clock;
   }) {
     const { timeoutMs, onTimeout, signals, clock = systemClock } = options;
@@ -58,12 +58,12 @@ export class CallLimit {
     }
   }
 
-  /** Is the call over before its answer? */
+  /** True if the call ended before its answer. */
   get isOver(): boolean {
     return this.#over !== undefined;
   }
 
-  /** Aborts when the call is over before its answer. Its `reason` says why. Most calls need none. */
+  /** Aborts with the reason if the call ends before its answer. Created on demand: most calls need none. */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
@@ -72,7 +72,7 @@ export class CallLimit {
     return this.#controller.signal;
   }
 
-  /** What a client of the SDK is called with. */
+  /** The options to pass to the SDK client's `send`. */
   get options(): LimitedOptions {
     const signal = (): AbortSignal => this.signal;
     return (this.#options ??= {
@@ -83,16 +83,16 @@ export class CallLimit {
     });
   }
 
-  /** The call is over before its answer, for another reason. The first one counts. */
+  /** Ends the call for this reason, unless it has ended before. */
   end(reason: unknown): void {
     if (this.#over !== undefined) return;
     this.#over = { reason };
-    // Who waits learns of it first, then what was called: its own error does not come between.
+    // Callers first, then the callee: they must see this reason, not the callee's own error.
     for (const tell of this.#waiting.splice(0)) tell(reason);
     this.#controller?.abort(reason);
   }
 
-  /** What `work` answers. @throws the reason itself, if the call is over first */
+  /** Resolves as `work` does. @throws the reason, if the call ends first */
   wait<Answer>(work: Promise<Answer>): Promise<Answer> {
     return new Promise((resolve, reject) => {
       this.whenOver(reject);
@@ -100,13 +100,13 @@ export class CallLimit {
     });
   }
 
-  /** Calls back once with the reason when the call is over before its answer: at once if it is. */
+  /** Calls `tell` once with the reason when the call ends before its answer; immediately if it has. */
   whenOver(tell: (reason: unknown) => void): void {
     if (this.#over === undefined) this.#waiting.push(tell);
     else tell(this.#over.reason);
   }
 
-  /** The call may take `timeoutMs` milliseconds from its beginning, if that is less than before. */
+  /** Lowers the timeout to `timeoutMs` milliseconds. A higher value has no effect. */
   shorten(timeoutMs: number): void {
     if (timeoutMs >= this.#timeoutMs || this.isOver) return;
     this.#timeoutMs = timeoutMs;
@@ -114,20 +114,20 @@ export class CallLimit {
     this.#setTimer();
   }
 
-  /** Its time starts over: there was a sign that the call goes on. Ten times over at most. */
+  /** Restarts the timeout, because the call makes progress. In all it lasts ten timeouts at most. */
   renew(): void {
     this.#renewedAt = this.#clock.monotonic();
   }
 
-  /** The call has ended. */
+  /** Removes the timer and the listeners. */
   stop(): void {
     this.#cancelTimer();
     for (const signal of this.#signals) signal?.removeEventListener("abort", this.#onAbort);
   }
 
-  /** Looks at the time when it was to be over, and waits for what was added since. */
+  /** When the timer fires, it is set again for the time by which `renew` has extended the timeout. */
   #setTimer(): void {
-    const last = this.#began + (MOST_TIMES - 1) * this.#timeoutMs;
+    const last = this.#began + (MAX_TIMEOUTS - 1) * this.#timeoutMs;
     const leftMs = (): number =>
       Math.min(this.#renewedAt, last) + this.#timeoutMs - this.#clock.monotonic();
     this.#cancelTimer = setTimer(

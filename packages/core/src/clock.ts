@@ -1,22 +1,19 @@
 /**
- * Where the consumer gets its time from. A virtual clock in its place (the one of `@kc/emulator`)
- * runs the whole consumer in virtual time.
+ * The source of time and timers. With a virtual clock, such as `FakeClock` of `@kc/emulator`, the whole
+ * consumer runs in virtual time.
  */
 export interface Clock {
-  /** The wall clock, in milliseconds since the epoch. It may jump; nothing is decided by it alone. */
+  /** Wall-clock time in milliseconds since the epoch. It may jump, so no decision depends on it alone. */
   now(): number;
   /** Milliseconds from an arbitrary start; never goes backwards. */
   monotonic(): number;
-  /**
-   * Calls `callback` once, `ms` milliseconds from now: 0 to 2,147,483,647. Returns the function that
-   * cancels it.
-   */
+  /** Calls `callback` once after `ms` milliseconds, 0 to 2,147,483,647. Returns a function that cancels it. */
   setTimer(callback: () => void, ms: number): () => void;
-  /** Resolves after timers and I/O that were due had their turn. */
+  /** Yields to the event loop: resolves after due timers and I/O have run. */
   yield(): Promise<void>;
 }
 
-/** The machine's own clock. */
+/** The system clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
@@ -27,12 +24,12 @@ export const systemClock: Clock = {
   yield: () => new Promise((resolve) => setImmediate(resolve)),
 };
 
-/** The longest timer of Node's, in milliseconds: it fires a longer one after 1 ms, with a warning. */
+/** Maximum delay of a Node timer, in milliseconds. A longer one would fire after 1 ms, with a warning. */
 export const MAX_TIMER_MS: number = 2 ** 31 - 1;
 
 /**
- * Sets a timer for any wait: one below 0 is over at once, an infinite one never. One beyond
- * `MAX_TIMER_MS` is cut there, after 25 days.
+ * Sets a timer for any delay: one below 0 counts as 0, an infinite one never fires, and one above
+ * `MAX_TIMER_MS` (25 days) is cut to it.
  */
 export function setTimer(clock: Clock, callback: () => void, ms: number): () => void {
   if (ms === Infinity) return () => {};
@@ -41,7 +38,7 @@ export function setTimer(clock: Clock, callback: () => void, ms: number): () => 
 
 /**
  * Waits `ms` milliseconds, or until the signal aborts if that is sooner. It never rejects: the
- * caller checks the signal afterwards, as it must in any case.
+ * caller must check the signal afterwards.
  */
 export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
@@ -57,8 +54,8 @@ export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
 }
 
 /**
- * A stopwatch that trusts neither clock alone: the monotonic one may stand still while a machine
- * is suspended, the wall clock may be set back. Elapsed time is the larger of the two.
+ * A stopwatch that uses both clocks, because the monotonic one may stop while the machine is suspended, and
+ * the wall clock may be set back. The elapsed time is the larger of the two.
  */
 export class Stopwatch {
   readonly #clock: Clock;

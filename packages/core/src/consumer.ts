@@ -61,18 +61,15 @@ const IDLE: ScanStatus = {
   pollDelayMs: 0,
 };
 
-/**
- * Reads a Kinesis data stream. It runs one scan at a time. After a scan has ended it can scan again, and
- * continues where it stopped.
- */
+/** Reads a Kinesis data stream. Runs one scan at a time; the next scan continues where the last one stopped. */
 export class Consumer<out S extends Store = Store> {
   readonly #options: ResolvedOptions;
-  /** As it was given. */
+  /** The store as the caller passed it. `ResolvedOptions.store` may wrap it. */
   readonly #store: Store | undefined;
   readonly #pauses = new Pauses();
   #scanning = false;
   #current: Scan | undefined;
-  /** Handlers that a scan gave up and that still run, by shard. */
+  /** By shard: settles when a handler that an earlier scan abandoned has returned. */
   readonly #unfinished = new Map<string, Promise<unknown>>();
   #warned = false;
 
@@ -83,13 +80,14 @@ export class Consumer<out S extends Store = Store> {
   }
 
   /**
-   * Calls the handler for every record of every shard that the group grants: in the order of each shard, or
-   * with `concurrency` in the order of each key. `options` decide how often a record is tried at which the
-   * handler fails, and what becomes of it then; by default the scan ends.
+   * Calls the handler for every record of every shard that the group assigns to this process. Records of a shard
+   * are handled in order; with `concurrency`, records of a key are handled in order. If the handler fails, the
+   * scan ends, unless `retry` and `onFailure` say otherwise.
    *
-   * Resolves once the signal has aborted, running handlers have ended and checkpoints are flushed.
-   * @throws KcError on the first error that does not pass by itself; DrainTimeoutError if a stop takes longer
-   * than `drainTimeoutMs`; ConfigError for a wrong option; SCAN_ACTIVE during another scan
+   * Resolves once the signal has aborted, running handlers have returned, and checkpoints are flushed.
+   * @throws KcError the first error that retries cannot fix; SCAN_ACTIVE if a scan is already running
+   * @throws DrainTimeoutError if stopping takes longer than `drainTimeoutMs`
+   * @throws ConfigError for a wrong option
    */
   async scan<Value = undefined>(
     handler: Handler<Value>,
@@ -99,8 +97,8 @@ export class Consumer<out S extends Store = Store> {
   }
 
   /**
-   * Calls the handler for batches of records, each of one shard. A batch is delivered when it is full, when
-   * its first record has waited for `maxWaitMs`, and at its shard's end. Otherwise as `scan`.
+   * Calls the handler with batches of records. Each batch holds records of one shard. A batch is delivered when
+   * it is full, when its first record has waited for `maxWaitMs`, or when the shard ends. Otherwise like `scan`.
    */
   async scanBatch<Value = undefined>(
     handler: BatchHandler<Value>,
@@ -113,13 +111,12 @@ export class Consumer<out S extends Store = Store> {
   }
 
   /**
-   * Calls the handler for batches of records, each in one transaction of the store with its checkpoint: what
-   * the handler writes by it is stored exactly once, whatever fails. A shard has one transaction at a time.
-   * Otherwise as `scanBatch`.
+   * Calls the handler with batches of records, and commits each batch and its checkpoint in one transaction of
+   * the store: what the handler writes in that transaction is stored exactly once. Each shard has one transaction
+   * at a time. Otherwise like `scanBatch`.
    *
-   * The store opens the transaction, and gives it to the handler as `context.tx`; or, with `transaction:
-   * "handler"`, the handler opens it by a library of its own and calls `context.checkpoint` as the last
-   * statement.
+   * By default the store opens the transaction and passes it to the handler as `context.tx`. With `transaction:
+   * "handler"`, the handler opens it with its own library and calls `context.checkpoint` as the last statement.
    *
    * @throws ConfigError if the store has no transactions
    */
@@ -145,21 +142,21 @@ export class Consumer<out S extends Store = Store> {
     return this.#scan(this.#options.group, open, policy.signal);
   }
 
-  /** As `scan`, of one shard alone, whether its parents were read or not. Also resolves at the shard's end. */
+  /** Like `scan`, for one shard, even if its parents were not read. Also resolves at the end of the shard. */
   async scanShard<Value = undefined>(
     shardId: string,
     handler: Handler<Value>,
     options: DeliveryOptions<Value> = {},
   ): Promise<void> {
     if (typeof shardId !== "string" || shardId === "") {
-      throw new ConfigError("shardId", "a shard's id is needed");
+      throw new ConfigError("shardId", "must be the id of a shard");
     }
     return this.#deliver(new OneShard(shardId), handler, options);
   }
 
   /**
-   * The records of every shard, for `for await`. The request for the next record acknowledges this one.
-   * `break` and `throw` do not acknowledge it, and stop the scan before the loop ends.
+   * Iterates over the records of every shard with `for await`. Asking for the next record acknowledges the
+   * current one. `break` and `throw` do not acknowledge it; the scan has stopped when the loop ends.
    */
   records(options: ScanOptions = {}): AsyncGenerator<ConsumerRecord, void, undefined> {
     const { signal } = checkScanOptions(options);
@@ -171,7 +168,7 @@ export class Consumer<out S extends Store = Store> {
     );
   }
 
-  /** A snapshot of what the consumer is doing, computed by the call. */
+  /** Returns a snapshot of what the consumer is doing now. */
   status(): ConsumerStatus {
     const { scope, telemetry } = this.#options;
     return {
@@ -183,28 +180,30 @@ export class Consumer<out S extends Store = Store> {
   }
 
   /**
-   * The changes of the status from now on, through all scans, until the signal aborts or the loop ends. A
-   * reader that lags a thousand events behind gets an `events-missed` event with their number.
+   * Iterates over status changes from now on, across scans, until the signal aborts or the loop ends. Up to 1,000
+   * events are buffered; further ones are dropped, and an `events-missed` event reports their number.
    */
   events(options: ScanOptions = {}): AsyncIterableIterator<ConsumerEvent> {
     return this.#options.telemetry.feed.read(checkScanOptions(options).signal);
   }
 
   /**
-   * Starts no further record of these shards, by default of any, until the returned function is called.
-   * Records in hand are finished, leases are kept, checkpoints are flushed, and reading stops once the
-   * memory for pages is full. A pause lasts through scans; of several, a shard needs all to be over.
+   * Pauses these shards: no further record is started until the returned function is called. Records in flight
+   * are finished, leases are kept, checkpoints are flushed, and reading stops once the buffer is full. A pause
+   * outlives the scan. A shard under several pauses resumes when all of them have ended.
+   * @param shardIds the shards to pause. Default: all
    * @throws ConfigError
    */
   pause(shardIds?: readonly string[]): () => void {
     return this.#pauses.add(shardIds === undefined ? undefined : checkShardIds(shardIds));
   }
 
-  /** The health of the consumer, for a liveness or readiness probe. @throws ConfigError */
+  /** Returns the health of the consumer, for a liveness or readiness probe. @throws ConfigError */
   health(thresholds: HealthThresholds = {}): Health {
     return healthOf(this.status(), checkThresholds(thresholds));
   }
 
+  /** @throws ConfigError if the store cannot run such transactions */
   #place(transaction: "store" | "handler"): TransactionPlace {
     const { store, scope } = this.#options;
     const given = this.#store;
@@ -233,7 +232,7 @@ export class Consumer<out S extends Store = Store> {
     return this.#scan(group, deliveryOf(handler as Handler, policy, this.#source), policy.signal);
   }
 
-  /** What the letters of this consumer have in common. */
+  /** The fields that all dead letters of this consumer share. */
   get #source(): LetterSource {
     const { scope, streamId } = this.#options;
     const { application, streamName } = scope;
@@ -296,7 +295,7 @@ export class Consumer<out S extends Store = Store> {
   }
 }
 
-/** A store that can take part in a transaction that the user's own code opens. */
+/** A store that can write its checkpoint in a transaction that the user's code opened. */
 type OwnTransactionalStore<Executor> = TransactionalStore<unknown, Executor> &
   Required<Pick<TransactionalStore<unknown, Executor>, "checkpointIn">>;
 
@@ -310,5 +309,5 @@ async function withOwnClient(use: (client: KinesisClientLike) => Promise<void>):
 }
 
 function checkHandler(handler: unknown): void {
-  if (typeof handler !== "function") throw new ConfigError("handler", "a function is needed");
+  if (typeof handler !== "function") throw new ConfigError("handler", "must be a function");
 }

@@ -1,4 +1,4 @@
-/** Resolves when the signal aborts; never, if it does not. */
+/** Resolves when the signal aborts. */
 export function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve();
@@ -6,7 +6,7 @@ export function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
-/** What `work` answers. @throws the signal's reason as soon as it aborts, whatever becomes of the work */
+/** Resolves as `work` does. @throws the signal's reason as soon as it aborts; `work` itself is not stopped */
 export function unlessAborted<Answer>(
   signal: AbortSignal | undefined,
   work: Answer | PromiseLike<Answer>,

@@ -3,10 +3,7 @@ import { describeError, printable } from "./describe-error.ts";
 
 export { describeError, printable };
 
-/**
- * Every code an error of this library can carry. `docs/errors.md` has a heading for each: what
- * happened, and what to do.
- */
+/** An error code of this library. `docs/errors.md` explains each: what happened, and what to do. */
 export type KcErrorCode = (typeof KC_ERROR_CODES)[number];
 
 /** Every error code. */
@@ -44,7 +41,7 @@ export const KC_ERROR_CODES = [
 export interface KcErrorOptions {
   /** True if the same call may succeed later with nothing changed. @default false */
   readonly retryable?: boolean;
-  /** What was thrown first. @default none */
+  /** The original error. @default none */
   readonly cause?: unknown;
   /** The shard that the error is about. The message names it too. @default none */
   readonly shardId?: string;
@@ -52,7 +49,7 @@ export interface KcErrorOptions {
 
 const brand: unique symbol = Symbol.for("@kc/error");
 
-/** The base of all errors of this library: a stable `code`, `retryable`, the shard, the cause. */
+/** Base class of all errors of this library. `code` is stable across versions. */
 export class KcError extends Error {
   readonly [brand] = true as const;
   readonly code: KcErrorCode;
@@ -69,7 +66,7 @@ export class KcError extends Error {
     this.shardId = options.shardId;
   }
 
-  /** True for an error of any installed copy of this library; `instanceof` recognises one copy only. */
+  /** True for an error of any installed copy of this library; `instanceof` recognises only one copy. */
   static is(error: unknown): error is KcError {
     return typeof error === "object" && error !== null && brand in error;
   }
@@ -77,53 +74,53 @@ export class KcError extends Error {
 
 /** An option is wrong. Thrown by constructors, and by methods for their own arguments. */
 export class ConfigError extends KcError {
-  /** The option's name, as in `scanIntervalMs` or `start.timestamp`. */
+  /** The name of the option, such as `scanIntervalMs` or `start.timestamp`. */
   readonly option: string;
 
-  /** `message` may quote what was given: it is cut, and control characters are escaped. */
+  /** `message` may quote the caller's value: it is cut, and control characters are escaped. */
   constructor(option: string, message: string) {
     super("CONFIG_INVALID", printable(`${option}: ${message}`));
     this.option = option;
   }
 }
 
-/** An error of a store. `retryable` is true for an outage that may pass. */
+/** An error of a store. `retryable` is true for a temporary outage. */
 export class StoreError extends KcError {}
 
-/** An error of a `DeadLetterQueue`. `retryable` is true for an outage that may pass. */
+/** An error of a `DeadLetterQueue`. `retryable` is true for a temporary outage. */
 export class DeadLetterError extends KcError {}
 
-/** The fence no longer holds: another worker owns the shard, and this write was refused. */
+/** The lease was lost: another worker owns the shard, so the fenced write was refused. */
 export class LeaseLostError extends KcError {
   constructor(shardId: string, detail: string, options: { cause?: unknown } = {}) {
     super("LEASE_LOST", `${shardId}: the lease was lost: ${detail}`, { ...options, shardId });
   }
 }
 
-/** Two applications or two streams would share one set of checkpoints. */
+/** Two applications or two streams would share the same checkpoints. */
 export class NamespaceConflictError extends KcError {
   constructor(message: string) {
     super("NAMESPACE_CONFLICT", message);
   }
 }
 
-/** The store has less than it had acknowledged: it was emptied, restored from a copy, or reset meanwhile. */
+/** The store has lost acknowledged progress: it was emptied, restored from a backup, or reset during the scan. */
 export class StoreRegressedError extends KcError {
   constructor(message: string, options: { cause?: unknown; shardId?: string } = {}) {
     super("STORE_REGRESSED", message, options);
   }
 }
 
-/** A shard whose work did not end within `drainTimeoutMs`. */
+/** A shard that was not drained within `drainTimeoutMs`. */
 export interface UndrainedShard {
   readonly shardId: string;
-  /** The checkpoint that the store has acknowledged: the next scan continues after it. */
+  /** The last checkpoint that the store acknowledged: the next scan continues after it. */
   readonly acknowledged: Checkpoint | undefined;
-  /** `handler`: a handler was still running. `flush`: the store did not take the checkpoint. */
+  /** `handler`: a handler was still running. `flush`: the checkpoint was not written yet. */
   readonly waitingFor: "handler" | "flush";
 }
 
-/** A stop did not finish within `drainTimeoutMs`. Nothing is lost; the listed work will repeat. */
+/** A stop did not finish within `drainTimeoutMs`. Nothing is lost: the listed shards repeat some records. */
 export class DrainTimeoutError extends KcError {
   readonly shards: readonly UndrainedShard[];
 
@@ -141,7 +138,7 @@ export class DrainTimeoutError extends KcError {
   }
 }
 
-/** The error as this library reports it: a KcError as it is, anything else wrapped. */
+/** Returns a KcError as it is, and wraps anything else. */
 export function toKcError(error: unknown, code: KcErrorCode, prefix: string): KcError {
   if (KcError.is(error)) return error;
   return new KcError(code, `${prefix}: ${describeError(error)}`, { cause: error });

@@ -1,10 +1,7 @@
 const nonRetriable: unique symbol = Symbol.for("@kc/non-retriable");
 const retryAfter: unique symbol = Symbol.for("@kc/retry-after");
 
-/**
- * Thrown by a handler: the record is given up at once, whatever attempts are left. `onFailure` decides
- * what becomes of it.
- */
+/** Thrown by a handler to give the record up without further attempts. `onFailure` decides what happens to it. */
 export class NonRetriableError extends Error {
   readonly [nonRetriable] = true as const;
 
@@ -20,8 +17,8 @@ export class NonRetriableError extends Error {
 }
 
 /**
- * Thrown by a handler: the next attempt comes after `delayMs`, if one is left. A delay that is no number
- * of milliseconds of at least 0 leaves the delay to `retry`.
+ * Thrown by a handler to delay the next attempt by `delayMs` milliseconds, if one is left. A delay that is not a
+ * number of at least 0 is ignored: then `retry` sets the delay.
  */
 export class RetryAfterError extends Error {
   readonly [retryAfter] = true as const;

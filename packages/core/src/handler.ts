@@ -2,56 +2,56 @@ import type { Fence } from "./checkpoints/store.ts";
 import type { ConsumerRecord } from "./record.ts";
 
 /**
- * A handler returns this to continue without a checkpoint for the record. The success of a later record
- * covers it, and so does the end of the shard. If neither comes before a stop, the record is delivered again.
+ * Returned by a handler to continue without checkpointing the record. The next record that succeeds, or the end of
+ * the shard, checkpoints it too. If a stop comes first, the record is delivered again.
  */
 export const SkipCheckpoint: unique symbol = Symbol.for("@kc/SkipCheckpoint");
 
 /**
- * Called for one record of a shard at a time, in order; with `concurrency` for several. It may be sync or
- * async. What it throws is judged by `retry` and `onFailure`: by default the scan rejects with a
- * `HANDLER_FAILED` error that names the shard and has what was thrown as its `cause`.
+ * Called for one record of a shard at a time, in order; with `concurrency`, for several at a time. May be sync or
+ * async. If it throws, `retry` and `onFailure` decide what happens: by default the scan rejects with a
+ * `HANDLER_FAILED` error that names the shard and has the thrown error as its `cause`.
  */
 export type Handler<Value = unknown> = (
   record: ConsumerRecord<Value>,
   context: HandlerContext,
 ) => unknown;
 
-/** The context of a batch handler: as that of a record, with one `signal` for the batch. */
+/** The context of a batch handler: like a record's, with one `signal` for the batch. */
 export type BatchContext = HandlerContext;
 
 /**
- * Called for a batch of records of one shard, in their order. It may be sync or async. If it throws, no
- * record of the batch is done. It may return Lambda's `{ batchItemFailures: [{ itemIdentifier }] }`: see
- * `BatchAnswer`.
+ * Called with a batch of records of one shard, in order. May be sync or async. If it throws, all records of the
+ * batch have failed. To report a partial failure it returns Lambda's
+ * `{ batchItemFailures: [{ itemIdentifier }] }`: see `BatchAnswer`.
  */
 export type BatchHandler<Value = unknown> = (
   records: readonly ConsumerRecord<Value>[],
   context: BatchContext,
 ) => unknown;
 
-/** The context of a handler of `scanTransaction`, in a transaction that the store has opened. */
+/** The context of a `scanTransaction` handler if the store opens the transaction. */
 export interface TransactionContext<Tx> extends BatchContext {
-  /** What the handler writes with. The store commits or rolls back once the handler has returned. */
+  /** The transaction to write with. The store commits or rolls back when the handler has returned. */
   readonly tx: Tx;
 }
 
-/** The same where the handler opens the transaction by itself: `transaction: "handler"`. */
+/** The context of a `scanTransaction` handler that opens the transaction itself: `transaction: "handler"`. */
 export interface OwnTransactionContext<Executor> extends BatchContext {
   /**
-   * Writes the checkpoint of these records in the transaction. Call it as the last statement, once, and
-   * then commit.
-   * @throws KcError TRANSACTION_REFUSED if they are stored already, LEASE_LOST if another worker has the
-   * shard: let it pass, so that the transaction rolls back. StoreError
+   * Writes the checkpoint of these records in the transaction. Call it once, as the last statement, then
+   * commit. Do not catch its errors, so that the transaction rolls back.
+   * @throws KcError TRANSACTION_REFUSED if the records are stored already; LEASE_LOST if another worker owns the
+   * shard
+   * @throws StoreError
    */
   readonly checkpoint: (executor: Executor) => Promise<void>;
 }
 
 /**
- * Called for a batch of records of one shard, in their order, one batch at a time. A throw or rejection
- * rolls back. It may be called more than once for the same records, and has no effects but those of its
- * transaction. It cannot answer for a part of its records: what it answers is ignored, but `SkipCheckpoint`
- * and failed items are refused.
+ * Called with a batch of records of one shard, in order, one batch at a time. If it throws, the transaction rolls
+ * back. It may be called again for the same records, so it must have no effects outside its transaction. There are
+ * no partial failures: `SkipCheckpoint` and `batchItemFailures` are refused, any other return value is ignored.
  */
 export type TransactionHandler<Context extends BatchContext, Value = unknown> = (
   records: readonly ConsumerRecord<Value>[],
@@ -61,20 +61,20 @@ export type TransactionHandler<Context extends BatchContext, Value = unknown> = 
 export interface HandlerContext {
   readonly shardId: string;
   /**
-   * A signal of this record alone. It is created when it is read, so read it before the handler returns. It
-   * aborts when the shard is lost, when the deadline of a stop or hand-off is over, when `handlerTimeoutMs`
-   * is over, and when no heartbeat was acknowledged for as long as the lease lasts. In the last case another
-   * worker may begin the same record. A handler that rejects then has not failed: its record is delivered
-   * again, here once a heartbeat has reached the store, or by the other worker.
+   * The abort signal of this record (or batch). It is created on first access, so read it before the handler
+   * returns. It aborts when the lease of the shard is lost, when the deadline of a stop or hand-off has passed, after
+   * `handlerTimeoutMs`, and when no heartbeat was acknowledged for a lease duration. In the last case another worker
+   * may start the same record. If the handler then rejects, it has not failed: the record is delivered again, here
+   * once a heartbeat has reached the store, or by the other worker.
    */
   readonly signal: AbortSignal;
-  /** The number of this attempt; 1 = the first. */
+  /** The number of this attempt, from 1. */
   readonly attempt: number;
-  /** The lease's fence, by which a sink can refuse a worker that was replaced. Absent without a lease. */
+  /** The fence of the lease: a sink can use it to refuse writes of a replaced worker. Absent without a lease. */
   readonly fence?: Fence;
 }
 
-/** Does the answer have to be awaited? */
+/** True if the value has to be awaited. */
 export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
   return (
     typeof value === "object" &&

@@ -1,9 +1,9 @@
 import { getMaxListeners, setMaxListeners } from "node:events";
 
 /**
- * Listens for the abort of a caller's signal, until the function that it returns is called. One
- * signal may stop any number of consumers, and Node takes more than ten listeners for a leak: each
- * of ours raises that limit by one while it listens. The caller's own listeners count as before.
+ * Listens for the abort of a caller's signal; the returned function removes the listener. One signal may stop any
+ * number of consumers, but Node warns of a leak above ten listeners, so each listener of ours raises that limit by
+ * one. The caller's own listeners count as before.
  */
 export function listenTo(signal: AbortSignal, onAbort: () => void): () => void {
   changeLimit(signal, 1);
@@ -17,19 +17,19 @@ export function listenTo(signal: AbortSignal, onAbort: () => void): () => void {
   };
 }
 
-/** Only Node's own signals have a limit. */
+/** Only signals of Node's own class have a limit. */
 function changeLimit(signal: AbortSignal, by: number): void {
   if (!(signal instanceof EventTarget)) return;
   const limit = limitOf(signal);
   if (limit > 0) setMaxListeners(limit + by, signal);
 }
 
-/** 0 = there is no limit. */
+/** The maximum number of listeners; 0 = no limit. */
 function limitOf(signal: EventTarget): number {
   try {
     return getMaxListeners(signal);
   } catch {
-    // Node 20 answers so to a limit of 0.
+    // Node 20 throws if the limit is 0.
     return 0;
   }
 }

@@ -2,8 +2,8 @@ import { setMaxListeners } from "node:events";
 import type { CallOptions } from "./checkpoints/store.ts";
 
 /**
- * One listener on the caller's signal, however many requests `work` makes: Node warns of the
- * eleventh. (On Node 20, AbortSignal.any forgets an AbortSignal.timeout that nobody else holds.)
+ * Runs `work` with one listener on the caller's signal, however many requests it makes: Node warns at the
+ * eleventh. (On Node 20, AbortSignal.any drops an AbortSignal.timeout that has no other reference.)
  */
 export async function relayed<Answer>(
   { signal }: CallOptions = {},
@@ -14,8 +14,8 @@ export async function relayed<Answer>(
 }
 
 /**
- * `work` with a signal that aborts with whichever of these does first. Nothing of it stays with a signal that
- * lives on: on Node 20, `AbortSignal.any` leaves some bytes for each call.
+ * Runs `work` with a signal that aborts as soon as one of these does. It leaves nothing on long-lived signals: on
+ * Node 20, `AbortSignal.any` leaks some bytes for each call.
  */
 export async function joined<Answer>(
   signals: readonly (AbortSignal | undefined)[],

@@ -2,25 +2,25 @@ import { backoffMs, type BackoffPolicy } from "./backoff.ts";
 
 export interface RetryOptions<Answer> {
   readonly signal: AbortSignal;
-  /** Bounds of the waits between tries. */
+  /** Bounds of the delays between attempts. */
   readonly backoff: BackoffPolicy;
-  /** Numbers in [0, 1), for jitter. */
+  /** Returns random numbers in [0, 1), for jitter. */
   readonly random: () => number;
-  /** One try. It is called again after each failure. */
+  /** Makes one attempt. Called again after each failure. */
   readonly attempt: () => Promise<Answer>;
   /**
-   * Judges a failure. It throws what is not tried again, and reports the rest. It returns how many
-   * tries in a row have failed, which sets the wait.
+   * Handles a failed attempt: throws if there is to be no other one, and reports it otherwise. Returns the number
+   * of consecutive failures, which sets the delay.
    */
   readonly onFailure: (error: unknown) => number | Promise<number>;
-  /** Waits so many milliseconds, or until the signal aborts. */
+  /** Waits `ms` milliseconds, or until the signal aborts. */
   readonly pause: (ms: number) => Promise<void>;
 }
 
 /**
- * The one loop of retries: for calls to Kinesis and for calls to the store. It tries until there is an
- * answer. A failure after the signal aborted is not judged.
- * @throws the signal's reason, what `onFailure` throws
+ * The retry loop of calls to Kinesis and to the store: repeats the attempt until it succeeds. `onFailure` is not
+ * called for a failure after the signal aborted.
+ * @throws the signal's reason, or what `onFailure` throws
  */
 export async function retry<Answer>(options: RetryOptions<Answer>): Promise<Answer> {
   const { signal, backoff, random, attempt, onFailure, pause } = options;

@@ -1,17 +1,16 @@
 import { KcError } from "./errors.ts";
 
 /**
- * What an error of an AWS SDK client means, whatever the service:
- * - `throttled`: a quota; the same call passes later;
- * - `passing`: network, time-out, 5xx, credentials being renewed, a clock that is off: the same call
- *   passes later;
- * - `denied`: no permission, or wrong credentials; may pass while a role propagates;
- * - `lasting`: the request or the configuration is wrong; another try would fail alike;
- * - `unknown`: the service did not say. Try for a limited time.
+ * The kinds of errors of an AWS SDK client, for any service:
+ * - `throttled`: a quota was exceeded; retry;
+ * - `passing`: network, timeout, 5xx, expired credentials, a wrong clock: temporary; retry;
+ * - `denied`: no permission, or wrong credentials; may be temporary while a role propagates;
+ * - `lasting`: the request or the configuration is wrong; a retry would fail too;
+ * - `unknown`: the error does not tell; retry for a limited time.
  */
 export type SdkFailure = "throttled" | "passing" | "denied" | "lasting" | "unknown";
 
-/** From the SDK's lists and the services' common errors; the errors of STS reach every client. */
+/** Error names, from the SDK's lists, the services' common errors, and STS, whose errors reach every client. */
 const NAMES: Readonly<Record<Exclude<SdkFailure, "unknown">, readonly string[]>> = {
   throttled: [
     "BandwidthLimitExceeded",
@@ -43,7 +42,7 @@ const NAMES: Readonly<Record<Exclude<SdkFailure, "unknown">, readonly string[]>>
     "ServiceUnavailable",
     "ServiceUnavailableException",
     "TimeoutError",
-    // Credentials: providers fail while a role, a token or a metadata service is not there yet.
+    // Credentials: providers fail while a role, a token or a metadata service is not available yet.
     "CredentialsProviderError",
     "ExpiredToken",
     "ExpiredTokenException",
@@ -53,7 +52,7 @@ const NAMES: Readonly<Record<Exclude<SdkFailure, "unknown">, readonly string[]>>
     "InvalidIdentityTokenException",
     "ProviderError",
     "TokenProviderError",
-    // A clock that is wrong: NTP, and the SDK's own correction, fix it.
+    // A wrong clock: NTP, or the SDK's own correction, fixes it.
     "RequestExpired",
     "RequestInTheFuture",
     "RequestTimeTooSkewed",
@@ -67,7 +66,7 @@ const NAMES: Readonly<Record<Exclude<SdkFailure, "unknown">, readonly string[]>>
     "IncompleteSignature",
     "IncompleteSignatureException",
     "InvalidClientTokenId",
-    // A wrong secret; where it is a clock that is off, the message says so.
+    // A wrong secret. If the clock is wrong, the message says so: see CLOCK_MESSAGE.
     "InvalidSignatureException",
     "MissingAuthenticationToken",
     "MissingAuthenticationTokenException",
@@ -117,24 +116,24 @@ const NETWORK_CODES: ReadonlySet<string> = new Set([
   "ETIMEDOUT",
   "ETIMEOUT",
 ]);
-/** Families of codes: name resolution, TLS, HTTP/2, Node's HTTP parser and sockets, undici. */
+/** Prefixes of codes: name resolution, TLS, HTTP/2, Node's HTTP parser and sockets, undici. */
 const NETWORK_FAMILY = /^(?:EAI|ERR_SSL|ERR_TLS|ERR_HTTP2|HPE|ERR_SOCKET|ERR_STREAM|UND_ERR)_/;
-/** What a system call of the network failed with, whatever it is: a firewall answers EPERM. */
+/** System calls of the network: any code of theirs is temporary. A firewall causes EPERM, for example. */
 const NETWORK_CALL = /^(?:connect|getaddrinfo|query|socket$)/;
-/** An untrusted certificate stays untrusted, unless a proxy caused it. */
+/** Certificate errors. They are permanent, unless a proxy caused them. */
 const CERTIFICATE = /CERT|UNABLE_TO_VERIFY_LEAF_SIGNATURE|HOSTNAME_MISMATCH|_UNKNOWN_CA$/;
 
-/** Node's and the SDK's words for a broken connection, where they give it no code. */
+/** Messages of Node and the SDK for a broken connection without a code. */
 const NETWORK_MESSAGE =
   /socket hang up|premature close|http2 request did not get a response|http\/2 stream is abnormally aborted|^frame type id \d+ in stream/i;
 const CLOCK_MESSAGE = /signature (?:expired|not yet current)/i;
-/** A configuration without which no request is made. */
+/** Messages for a configuration error that prevents any request. */
 const CONFIGURATION = /^region is missing|^invalid configuration/i;
-const CAUSES_LOOKED_AT = 8;
+const MAX_CAUSES = 8;
 
 /**
- * Tells by name, code, status and causes, never by `instanceof`: the user's SDK may be another copy.
- * Total: it has an answer for whatever is thrown.
+ * Classifies an error by name, code, status and causes, not by `instanceof`: the user's SDK may be another copy.
+ * Accepts anything that can be thrown.
  * @param error what a client's `send` rejected with
  */
 export function classifySdkError(error: unknown): SdkFailure {
@@ -153,13 +152,13 @@ interface SdkError {
   readonly syscall?: unknown;
   readonly message?: unknown;
   readonly cause?: unknown;
-  /** Of an AggregateError: one for each address that was tried. */
+  /** The errors of an AggregateError: one for each address that was tried. */
   readonly errors?: unknown;
   readonly $metadata?: { readonly httpStatusCode?: unknown };
   readonly $retryable?: { readonly throttling?: unknown };
 }
 
-/** Undefined = it says nothing, and its cause may. */
+/** Undefined = this error does not tell; its cause may. */
 function classifyLink(error: SdkError): SdkFailure | undefined {
   if (KcError.is(error)) return error.retryable ? "passing" : "lasting";
   const { name, code, syscall, $metadata, $retryable } = error;
@@ -179,7 +178,7 @@ function classifyStatus(status: number, name: unknown): SdkFailure {
   if (status === 429) return "throttled";
   if (status === 401 || status === 403) return "denied";
   if (status === 408 || status >= 500) return "passing";
-  // A reply that broke off, or a page of a proxy: it is not JSON.
+  // A truncated reply, or an HTML page of a proxy: it is not JSON.
   return name === "SyntaxError" ? "passing" : "unknown";
 }
 
@@ -187,16 +186,16 @@ function isNetworkCode(code: unknown): boolean {
   return isText(code) && (NETWORK_CODES.has(code) || NETWORK_FAMILY.test(code));
 }
 
-/** The error, then what lies beneath it. */
+/** The error and its causes, breadth first, up to `MAX_CAUSES`. */
 function causesOf(error: unknown): readonly SdkError[] {
   const found: SdkError[] = [];
   const queue: unknown[] = [error];
-  while (queue.length > 0 && found.length < CAUSES_LOOKED_AT) {
+  while (queue.length > 0 && found.length < MAX_CAUSES) {
     const link = queue.shift();
     if (typeof link !== "object" || link === null || found.includes(link)) continue;
     found.push(link);
     const { cause, errors } = link as SdkError;
-    queue.push(cause, ...(Array.isArray(errors) ? errors.slice(0, CAUSES_LOOKED_AT) : []));
+    queue.push(cause, ...(Array.isArray(errors) ? errors.slice(0, MAX_CAUSES) : []));
   }
   return found;
 }
@@ -206,14 +205,14 @@ function isText(value: unknown): value is string {
 }
 
 /**
- * The SDK hangs the HTTP response on its errors, and with it the connection and the request's headers,
- * a session token among them. A copy of such an error without it; any other as it is.
+ * Returns a copy of an SDK error without its `$response`, which holds the connection and the request headers, with
+ * a session token among them. Any other error is returned as it is.
  */
 export function withoutResponse(error: unknown): unknown {
   if (!(error instanceof Error) || !Object.hasOwn(error, "$response")) return error;
   const kept: PropertyDescriptorMap = Object.getOwnPropertyDescriptors(error);
   delete kept["$response"];
-  // An accessor that answers for the error alone, in some versions of Node.
+  // In some versions of Node, `stack` is an accessor that works on the original error only.
   kept["stack"] = { value: error.stack, configurable: true, writable: true };
   return Object.create(Object.getPrototypeOf(error) as object, kept);
 }

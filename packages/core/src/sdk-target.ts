@@ -1,4 +1,4 @@
-/** The parts of an SDK client's configuration that say where its calls go. */
+/** The parts of an SDK client's configuration that determine its Region and endpoint. */
 interface ConfiguredClient {
   readonly config?: {
     readonly region?: unknown;
@@ -16,23 +16,23 @@ interface Endpoint {
   readonly path?: unknown;
 }
 
-/** Where an SDK client's calls go, as far as it is known. */
+/** The Region and endpoint of an SDK client, as far as known. */
 export interface SdkTarget {
   readonly region?: string | undefined;
-  /** Only if the client, the environment or the profile has one. Without user, password and query. */
+  /** Set only if the client, the environment or the profile configures one. Without user, password and query. */
   readonly endpoint?: string | undefined;
 }
 
 /**
- * Where the calls of an AWS SDK client go, for messages and logs. The client may be of another SDK
+ * Reads the Region and endpoint of an AWS SDK client, for messages and logs. The client may be of another SDK
  * version, or not of the SDK: what cannot be read is undefined. Never rejects.
  */
 export async function sdkTarget(client: unknown): Promise<SdkTarget> {
   const { config } = client as ConfiguredClient;
   const [region, endpoint, configured] = await Promise.all([
-    asked(config?.region),
-    asked(config?.endpoint),
-    asked(config?.ignoreConfiguredEndpointUrls ? undefined : config?.serviceConfiguredEndpoint),
+    provided(config?.region),
+    provided(config?.endpoint),
+    provided(config?.ignoreConfiguredEndpointUrls ? undefined : config?.serviceConfiguredEndpoint),
   ]);
   return {
     region: typeof region === "string" ? region : undefined,
@@ -40,8 +40,8 @@ export async function sdkTarget(client: unknown): Promise<SdkTarget> {
   };
 }
 
-/** Undefined if there is none or its provider fails: the call fails too, and reports it. */
-async function asked(provider: unknown): Promise<unknown> {
+/** The value of a provider; undefined if it has none or fails. The call itself then fails too, and reports it. */
+async function provided(provider: unknown): Promise<unknown> {
   try {
     return await (typeof provider === "function" ? (provider as () => unknown)() : provider);
   } catch {

@@ -6,14 +6,14 @@ interface Sleeper {
   readonly wake: () => void;
 }
 
-/** So many that were cancelled are not worth it. */
-const LEAST_SWEPT = 64;
+/** Cancelled entries are not removed from the queue before they outnumber the others by this. */
+const MIN_SWEPT = 64;
 
-/** The waits of all shards of a scan, behind one timer: a thousand shards set no thousand timers. */
+/** The waits of all shards of a scan behind one timer, so that a thousand shards need no thousand timers. */
 export class SharedTimer {
   readonly #clock: Clock;
   #sleepers = queueOf([]);
-  /** Those that were cancelled, and are still in the queue. */
+  /** Cancelled entries that are still in the queue. */
   readonly #cancelled = new Set<Sleeper>();
   #armedFor = Infinity;
   #cancel: () => void = () => {};
@@ -41,31 +41,31 @@ export class SharedTimer {
     });
   }
 
-  /** Calls `wake` once, after `ms` milliseconds. Returns what cancels it, which is idempotent. */
+  /** Calls `wake` once after `ms` milliseconds. Returns an idempotent function that cancels it. */
   after(ms: number, wake: () => void): () => void {
-    let isOver = false;
+    let isDone = false;
     const sleeper: Sleeper = {
       at: this.#clock.monotonic() + ms,
       wake: () => {
-        isOver = true;
+        isDone = true;
         wake();
       },
     };
     this.#sleepers.push(sleeper);
     this.#arm();
     return () => {
-      if (isOver) return;
-      isOver = true;
+      if (isDone) return;
+      isDone = true;
       this.#cancelled.add(sleeper);
       this.#sweep();
       this.#arm();
     };
   }
 
-  /** Those that were cancelled leave once they are most of the queue: they may be due in hours. */
+  /** Removes cancelled entries once they are most of the queue: they may not be due for hours. */
   #sweep(): void {
     const { data, length } = this.#sleepers;
-    if (2 * this.#cancelled.size <= length + LEAST_SWEPT) return;
+    if (2 * this.#cancelled.size <= length + MIN_SWEPT) return;
     this.#sleepers = queueOf(data.filter((sleeper) => !this.#cancelled.has(sleeper)));
     this.#cancelled.clear();
   }
@@ -80,7 +80,7 @@ export class SharedTimer {
     this.#arm();
   }
 
-  /** The next who still sleeps. */
+  /** The next entry that was not cancelled. */
   #next(): Sleeper | undefined {
     for (;;) {
       const next = this.#sleepers.peek();

@@ -1,27 +1,24 @@
 import { nameOfError } from "./describe-error.ts";
 
-/** What a type or a code is written in; anything else may be a text that quotes something. */
+/** The characters of a type or code. Anything else may be text that quotes data. */
 const IDENTIFIER = /^[\w$.:-]{1,80}$/;
 const FRAME = /^\s+at /;
 
-/**
- * What kind of thing was thrown, without what it says: `TypeError`, or `Error (E_STOCK)` if it has a
- * code. Never throws.
- */
+/** The type of a thrown value without its message: `TypeError`, or `Error (E_STOCK)` with a code. Never throws. */
 export function typeOfError(thrown: unknown): string {
   const code = codeOfError(thrown);
   return code === undefined ? typeName(thrown) : `${typeName(thrown)} (${code})`;
 }
 
-/** Its `code`, if that is a short identifier. Never throws. */
+/** The `code` of a thrown value, if that is a short identifier. Never throws. */
 export function codeOfError(thrown: unknown): string | undefined {
   const code = property(thrown, "code");
   return typeof code === "string" && IDENTIFIER.test(code) ? code : undefined;
 }
 
 /**
- * An error of the same name, code and stack frames that has no message. A handler's error may quote
- * the record that it failed at, as those of `JSON.parse` do. Never throws.
+ * Returns an error with the same name, code and stack frames but no message: a handler's error may quote the failed
+ * record, as those of `JSON.parse` do. Never throws.
  */
 export function withoutMessage(thrown: unknown): Error {
   const stripped = new Error();
@@ -37,13 +34,13 @@ function typeName(thrown: unknown): string {
   return IDENTIFIER.test(name) ? name : "Error";
 }
 
-/** The lines of the stack after the message, which may have lines that look like frames itself. */
+/** The stack frames after the message. The message itself may have lines that look like frames. */
 function framesOf(thrown: unknown): readonly string[] {
   const stack = property(thrown, "stack");
   const message = property(thrown, "message");
   if (typeof stack !== "string" || typeof message !== "string") return [];
   const at = stack.indexOf(message);
-  // A message that was changed since leaves no sign of where the first one ends.
+  // The message was changed after the stack was captured: where the original ends is not known.
   if (at < 0) return [];
   return stack
     .slice(at + message.length)
@@ -56,7 +53,7 @@ function property(thrown: unknown, name: string): unknown {
   try {
     return (thrown as Record<string, unknown>)[name];
   } catch {
-    // A getter or a proxy of a stranger's: there is nothing to be read.
+    // A getter or proxy of a foreign object threw.
     return undefined;
   }
 }

@@ -8,63 +8,63 @@ import type { WireOption } from "../kinesis/wire/wire.ts";
 import type { Counter } from "../telemetry/counter.ts";
 import type { Logger } from "../telemetry/logger.ts";
 
-/** Options of a `Consumer`. `docs/configuration.md` gives the bounds of each. */
+/** Options of a `Consumer`. `docs/configuration.md` lists their bounds. */
 export interface ConsumerOptions<S extends Store = Store> {
-  /** The stream's name or its ARN. With an ARN every call carries it, which reads across accounts need. */
+  /** Name or ARN of the stream. Reading a stream of another account requires the ARN. */
   readonly stream: string;
-  /** The name under which progress is kept. Required with a store. @default "default" without one */
+  /** Name under which the store keeps progress. Required with a store. @default "default" without one */
   readonly application?: string;
-  /** Where progress is kept. @default none: it is kept in memory, and a warning is logged */
+  /** Where progress is stored. @default none: progress is kept in memory, and a warning is logged */
   readonly store?: S;
-  /** Which shards this process reads. @default new AllGroup() */
+  /** Decides which shards this process reads. @default new AllGroup() */
   readonly group?: Group;
   /**
-   * The SDK's client for all calls. It is never destroyed here.
-   * @default a KinesisClient from the environment, created for each scan and destroyed after it
+   * The SDK client for all calls. The consumer never destroys it.
+   * @default a KinesisClient configured by the environment, created for each scan and destroyed after it
    */
   readonly client?: KinesisClientLike;
-  /** Where metrics go. @default none */
+  /** Receives metrics. @default none */
   readonly counter?: Counter;
-  /** Where log lines go. @default none */
+  /** Receives log lines. @default none */
   readonly logger?: Logger;
-  /** The source of time and timers, for tests. @default the machine's clock */
+  /** Source of time and timers, for tests. @default the system clock */
   readonly clock?: Clock;
-  /** Numbers in [0, 1), for jitter. @default Math.random */
+  /** Returns random numbers in [0, 1), for jitter. @default Math.random */
   readonly random?: () => number;
-  /** Where reading begins when the application starts for the first time. @default "LATEST" */
+  /** Where reading begins on the application's first start. Ignored once it has progress. @default "LATEST" */
   readonly start?: StartPosition;
-  /** Milliseconds from one poll of a shard to the next; less than 200 counts as 200. @default 250 */
+  /** Milliseconds between polls of a shard; values below 200 count as 200. @default 250 */
   readonly scanIntervalMs?: number;
-  /** Polls a shard again at once while it is behind. @default false */
+  /** Whether to poll a shard again without waiting while it is behind the tip. @default false */
   readonly immediateRescan?: boolean;
-  /** The most records that one poll requests, 1 to 10,000. @default 10000 */
+  /** Maximum number of records per poll, 1 to 10,000. @default 10000 */
   readonly maxRecords?: number;
-  /** The format of GetRecords: CBOR, or JSON where the endpoint does not understand CBOR. @default "auto" */
+  /** Wire format of GetRecords. "auto" uses CBOR, and JSON if the endpoint does not support CBOR. @default "auto" */
   readonly wire?: WireOption;
   /**
-   * Delivers the user records of KPL aggregates one by one. "all" also delivers those whose keys belong
-   * to another shard; false delivers an aggregate as one record. @default true
+   * Whether to deliver each user record of a KPL aggregate. `true` leaves out user records whose key belongs to
+   * another shard, `"all"` delivers them too, `false` delivers an aggregate as one record. @default true
    */
   readonly deaggregate?: Deaggregate;
-  /** Milliseconds from one poll of an idle shard to the next where there are many shards. @default 1000 */
+  /** Milliseconds between polls of an idle shard if there are many shards. @default 1000 */
   readonly idleIntervalMs?: number;
-  /** The most memory that the pages of all shards may take, in bytes. @default 64 MiB */
+  /** Maximum memory for buffered pages of all shards, in bytes. @default 64 MiB */
   readonly maxBufferedBytes?: number;
-  /** The fraction of each shard's read quota that this application may use. @default 1 */
+  /** Fraction of each shard's read quota that this application may use, above 0 and at most 1. @default 1 */
   readonly readShare?: number;
-  /** Milliseconds from one checkpoint write of a shard to the next; 0 = after each record. @default the store's */
+  /** Milliseconds between checkpoint writes of a shard; 0 = after each record. @default the store's */
   readonly flushIntervalMs?: number;
-  /** Delivery pauses once finished work has waited so many milliseconds for the store. @default 30000 */
+  /** Pauses delivery when a finished record has not been checkpointed for this many milliseconds. @default 30000 */
   readonly maxUnflushedMs?: number;
-  /** How many milliseconds a stop waits for running handlers and the store. @default 20000 */
+  /** Maximum milliseconds that a stop waits for running handlers and for the store. @default 20000 */
   readonly drainTimeoutMs?: number;
-  /** Milliseconds from one listing of the shards to the next. @default 30000 */
+  /** Milliseconds between listings of the stream's shards. @default 30000 */
   readonly discoveryIntervalMs?: number;
-  /** Called once the end of a closed shard is checkpointed. An error that it throws stops the scan. */
+  /** Called when the end of a closed shard is checkpointed. If it throws, the scan stops. @default none */
   readonly onShardClosed?: (shardId: string) => unknown;
 }
 
-/** The same with a group that needs leases, and so a store that has them. */
+/** Options of a `Consumer` with a leasing group, which requires a store that has leases. */
 export type LeasingConsumerOptions<S extends LeaseStore = LeaseStore> = Omit<
   ConsumerOptions,
   "group" | "store"

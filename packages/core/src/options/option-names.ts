@@ -1,6 +1,6 @@
 import { ConfigError } from "../errors.ts";
 
-/** Common names of other libraries for options of ours; the text before the comma is our option. */
+/** Option names of other libraries, and our option for each: the text before the comma is its name. */
 const SYNONYMS: Readonly<Record<string, string>> = {
   arn: "stream",
   attempts: "retry, as { maxAttempts }",
@@ -30,11 +30,11 @@ const SYNONYMS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Refuses a value that is not an object, and an option that does not exist. A misspelled option
- * would otherwise be ignored, and its default used.
- * @param of what takes the options, for the message: `Consumer`
+ * Checks that the options are an object with known names only. A misspelled option would otherwise be
+ * ignored, and its default used.
+ * @param of what accepts the options, for the message: `Consumer`
  * @param known the names of its options
- * @param what the parameter's name
+ * @param what the name of the parameter
  * @throws ConfigError
  */
 export function checkOptionNames(
@@ -63,7 +63,7 @@ function suggestion(name: string, known: readonly string[]): string {
   return meant === undefined ? `its options are ${known.join(", ")}` : `did you mean ${meant}?`;
 }
 
-/** The option that begins like the name, or differs from it in a few letters. */
+/** The known option closest to the name: one is a prefix of the other, or a few letters differ. */
 function nearest(name: string, known: readonly string[]): string | undefined {
   const lower = name.toLowerCase();
   const most = Math.max(1, Math.floor(name.length / 4));
@@ -78,7 +78,7 @@ function beginsLike(name: string, option: string): boolean {
   return name.length >= 4 && (option.startsWith(name) || name.startsWith(option));
 }
 
-/** Letters to insert, remove or replace. */
+/** The Levenshtein distance. */
 function editsBetween(from: string, to: string): number {
   let row = Array.from({ length: to.length + 1 }, (_, index) => index);
   for (let i = 1; i <= from.length; i += 1) {

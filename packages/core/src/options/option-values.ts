@@ -2,7 +2,7 @@ import { inspect } from "node:util";
 import { MAX_TIMER_MS } from "../clock.ts";
 import { ConfigError } from "../errors.ts";
 
-/** Bounds of a number, both included. */
+/** Inclusive bounds of a number. */
 export interface Bounds {
   readonly least: number;
   readonly most: number;
@@ -33,8 +33,8 @@ export function checkWholeNumber(
 }
 
 /**
- * A time in milliseconds, fractions included, that a timer can wait.
- * @throws ConfigError that names the option
+ * Checks a duration in milliseconds, which may be fractional.
+ * @throws ConfigError that names the option, unless a timer can wait that long
  */
 export function checkDuration(name: string, value: unknown, least = 0): number {
   if (typeof value === "number" && value >= least && value <= MAX_TIMER_MS) return value;
@@ -44,7 +44,7 @@ export function checkDuration(name: string, value: unknown, least = 0): number {
   );
 }
 
-/** @throws ConfigError that names the option, unless the value is one of these */
+/** @throws ConfigError that names the option, unless the value is one of `values` */
 export function checkOneOf<Value extends string>(
   name: string,
   value: unknown,
@@ -63,7 +63,7 @@ export function checkFunction(name: string, value: unknown): void {
 }
 
 /**
- * @param what what the value must be, for the message: `a pool of pg`
+ * @param what the expected value, for the message: `a pool of pg`
  * @throws ConfigError that names the option and the missing method
  */
 export function checkMethods(
@@ -82,7 +82,7 @@ function memberOf(value: unknown, name: string): unknown {
   return (value as Readonly<Record<string, unknown>>)[name];
 }
 
-/** Members of an object are not shown: an object in the wrong place may hold a secret. */
+/** The value as text, for messages. Members of objects are not shown: they may hold a secret. */
 export function shown(value: unknown): string {
   return inspect(value, { depth: -1, breakLength: Infinity, maxStringLength: 40 });
 }

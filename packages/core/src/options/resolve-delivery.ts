@@ -21,14 +21,14 @@ import {
 } from "./option-values.ts";
 import { checkScanOptions } from "./scan-options.ts";
 
-/** The options of a delivery, checked, with every default filled in. */
+/** Delivery options, validated, with defaults applied. */
 export interface ResolvedDelivery {
   readonly signal: AbortSignal | undefined;
   readonly concurrency: number;
   readonly ordering: Ordering;
   readonly key: ((record: ConsumerRecord) => string) | undefined;
   readonly retry: RetryPolicy;
-  /** Infinity = none is too old. */
+  /** Infinity = no limit. */
   readonly maxRecordAgeMs: number;
   readonly handlerTimeoutMs: number | undefined;
   readonly onFailure: "stop" | "skip" | DeadLetterQueue;
@@ -75,12 +75,12 @@ const RETRY: Readonly<Record<keyof RetryOptions, true>> = {
 const MOST_IN_FLIGHT = 10_000;
 const MIB = 1024 * 1024;
 
-/** Of `scan` and `scanShard`. @throws ConfigError that names the option */
+/** Validates the options of `scan` and `scanShard`. @throws ConfigError that names the option */
 export function resolveDelivery<Value>(options: DeliveryOptions<Value>): ResolvedDelivery {
   return resolve(options, Object.keys(DELIVERY));
 }
 
-/** Of `scanBatch`. @throws ConfigError that names the option */
+/** Validates the options of `scanBatch`. @throws ConfigError that names the option */
 export function resolveBatches<Value>(options: BatchOptions<Value>): ResolvedBatches {
   const delivery = resolve(options, Object.keys(BATCHES));
   const { maxRecords = 100, maxBytes = 6 * MIB, maxWaitMs = 0, bisect = false } = options;
@@ -97,7 +97,7 @@ export function resolveBatches<Value>(options: BatchOptions<Value>): ResolvedBat
   };
 }
 
-/** Of `scanTransaction`. @throws ConfigError that names the option */
+/** Validates the options of `scanTransaction`. @throws ConfigError that names the option */
 export function resolveTransactions<Value>(
   options: TransactionOptions<Value>,
 ): ResolvedTransactions {
@@ -143,7 +143,7 @@ function resolve<Value>(
   return resolved;
 }
 
-/** Combinations of which one part would have no effect, or a bad one. */
+/** Refuses combinations in which one option has no effect, or a harmful one. */
 function checkTogether(options: ResolvedDelivery): void {
   const { concurrency, ordering, key, maxRecordAgeMs, onFailure } = options;
   if (ordering === "shard" && concurrency > 1) {

@@ -14,7 +14,7 @@ import { checkFunction, checkMethods } from "./option-values.ts";
 import { checkApplicationName, resolveTools } from "./resolve-tools.ts";
 import { resolveSettings, type ResolvedSettings } from "./resolve-settings.ts";
 
-/** The options, checked, with every default filled in. */
+/** Consumer options, validated, with defaults applied. */
 export interface ResolvedOptions extends ResolvedSettings {
   readonly streamId: StreamId;
   readonly scope: StoreScope;
@@ -55,8 +55,7 @@ const OPTION_NAMES: Readonly<Record<keyof ConsumerOptions, true>> = {
 };
 
 /**
- * Checks every option and fills in the defaults. A default stands for `undefined` alone: null is
- * refused.
+ * Validates every option and applies defaults. A default replaces `undefined` only: null is refused.
  * @throws ConfigError that names the option
  */
 export function resolveOptions(options: ConsumerOptions | LeasingConsumerOptions): ResolvedOptions {

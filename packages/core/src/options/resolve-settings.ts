@@ -6,7 +6,7 @@ import type { ConsumerOptions } from "./consumer-options.ts";
 import { checkBoolean, checkDuration, checkOneOf, checkWholeNumber } from "./option-values.ts";
 import { checkDeaggregate } from "./resolve-tools.ts";
 
-/** The options that are numbers, switches and choices. Docstrings are at `ConsumerOptions`. */
+/** The options that are numbers, booleans and enumerations. `ConsumerOptions` documents each. */
 export interface ResolvedSettings {
   readonly start: StartPosition;
   readonly scanIntervalMs: number;
@@ -25,7 +25,7 @@ export interface ResolvedSettings {
 
 const MIB = 1024 * 1024;
 
-/** @throws ConfigError that names the option */
+/** Validates the settings and applies defaults. @throws ConfigError that names the option */
 export function resolveSettings(
   options: Partial<Pick<ConsumerOptions, keyof ResolvedSettings>>,
   capabilities: StoreCapabilities,

@@ -5,12 +5,12 @@ import type { Counter } from "../telemetry/counter.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { checkFunction, checkMethods, shown } from "./option-values.ts";
 
-/** What everything that delivers records can be given: a consumer, and a function of AWS Lambda. */
+/** Options shared by everything that delivers records: a consumer and an AWS Lambda function. */
 export interface Tools {
   readonly counter?: Counter | undefined;
   readonly logger?: Logger | undefined;
   readonly clock?: Clock | undefined;
-  /** Numbers in [0, 1), for jitter. */
+  /** Returns random numbers in [0, 1), for jitter. */
   readonly random?: (() => number) | undefined;
 }
 
@@ -21,10 +21,10 @@ export interface ResolvedTools {
   readonly random: () => number;
 }
 
-/** Databases disagree on control characters: some cut a name at NUL, some refuse it. */
+/** No control characters: some databases cut a name at NUL, others refuse it. */
 const APPLICATION_NAME = /^[^\p{Cc}\p{Surrogate}]{1,255}$/u;
 
-/** @throws ConfigError that names the option */
+/** Validates these options and applies defaults. @throws ConfigError that names the option */
 export function resolveTools(tools: Tools): ResolvedTools {
   const { clock = systemClock, random = Math.random, counter, logger } = tools;
   checkMethods("clock", clock, ["now", "monotonic", "setTimer", "yield"], "a Clock");
@@ -36,7 +36,7 @@ export function resolveTools(tools: Tools): ResolvedTools {
   return { clock, random, counter, logger };
 }
 
-/** @throws ConfigError @param use what is kept under the name, for the message */
+/** @param use what is stored under the name, for the message @throws ConfigError */
 export function checkApplicationName(application: unknown, use: string): string {
   if (typeof application === "string" && APPLICATION_NAME.test(application)) return application;
   throw new ConfigError(

@@ -4,7 +4,10 @@ import { checkOptionNames } from "./option-names.ts";
 import type { HealthThresholds } from "../telemetry/health.ts";
 
 export interface ScanOptions {
-  /** Stops the scan: no further record is started, running handlers end, checkpoints are flushed. */
+  /**
+   * Stops the scan when it aborts: no further record is started, running handlers are waited for, and
+   * checkpoints are flushed. @default none
+   */
   readonly signal?: AbortSignal;
 }
 
@@ -17,8 +20,8 @@ const THRESHOLDS: Readonly<Record<keyof HealthThresholds, true>> = {
 };
 
 /**
- * The options of `records` and `events`, checked; of other calls, those that all have.
- * @param names what options there are
+ * Validates the options of `records` and `events`, and the part that all other calls share.
+ * @param names the names of all options of the call
  * @throws ConfigError
  */
 export function checkScanOptions(
@@ -38,7 +41,7 @@ export function checkScanOptions(
   );
 }
 
-/** The shards of `pause`, checked. @throws ConfigError */
+/** Validates the argument of `pause`. @throws ConfigError */
 export function checkShardIds(shardIds: readonly string[]): readonly string[] {
   const isList = Array.isArray(shardIds) && shardIds.length > 0;
   if (isList && shardIds.every((id) => typeof id === "string" && id !== "")) return shardIds;
@@ -48,7 +51,7 @@ export function checkShardIds(shardIds: readonly string[]): readonly string[] {
   );
 }
 
-/** The thresholds of `health`, checked. @throws ConfigError */
+/** Validates the argument of `health`. @throws ConfigError */
 export function checkThresholds(thresholds: HealthThresholds): HealthThresholds {
   checkOptionNames("health()", thresholds, Object.keys(THRESHOLDS), "thresholds");
   for (const [name, value] of Object.entries(thresholds) as [string, unknown][]) {
@@ -61,7 +64,7 @@ export function checkThresholds(thresholds: HealthThresholds): HealthThresholds 
   return thresholds;
 }
 
-/** By its members: a signal of another realm is not an instance of this realm's class. */
+/** Checks members, not the class: a signal of another realm is no instance of this realm's class. */
 function isSignal(value: unknown): value is AbortSignal {
   if (typeof value !== "object" || value === null) return false;
   const { aborted, addEventListener } = value as Partial<AbortSignal>;
