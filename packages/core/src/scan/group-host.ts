@@ -5,10 +5,10 @@ import type { StreamClient } from "../kinesis/stream-client.ts";
 import type { ResolvedOptions } from "../options/resolve-options.ts";
 import type { ShardRuns } from "./shard-runs.ts";
 
-/** What of a host only the scan itself can do. */
+/** The members of a host that the scan provides. */
 type OfScan = Pick<GroupHost, "over" | "fail" | "read">;
 
-/** What a scan gives its group to work with. */
+/** Creates the host through which a group works with its scan. */
 export function groupHost(
   options: ResolvedOptions,
   stream: StreamClient,

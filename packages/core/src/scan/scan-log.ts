@@ -9,7 +9,7 @@ import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Totals } from "../telemetry/totals.ts";
 import { version } from "../version.ts";
 
-/** What the log says of a scan as a whole: its beginning, its stop, and its end. */
+/** Logs the beginning, the stop and the end of a scan. */
 export class ScanLog {
   readonly totals: Totals = { records: 0, bytes: 0 };
   readonly #telemetry: Telemetry;
@@ -20,7 +20,7 @@ export class ScanLog {
     this.#since = new Stopwatch(clock);
   }
 
-  /** It is not awaited: a client may take long to resolve its Region. */
+  /** Not awaited by the scan, because a client may take long to resolve its Region. */
   async begun(options: {
     readonly streamId: StreamId;
     readonly client: KinesisClientLike;
@@ -41,7 +41,7 @@ export class ScanLog {
     });
   }
 
-  /** No further record starts. */
+  /** Called when the scan starts to drain. */
   stopping(shards: readonly ShardStatus[], drainTimeoutMs: number): void {
     this.#telemetry.info("records in hand are finished and flushed, then the scan ends", {
       shards: shards.length,

@@ -29,9 +29,9 @@ export type ScanStatus = Pick<
 >;
 
 /**
- * One run of a consumer: opens the application, lets the group grant shards, reads them, and brings
- * everything to rest. It ends by the user's signal, by the first error, or when the group has
- * nothing more to read. Whatever ends it, finished work is flushed before the promise settles.
+ * One run of a consumer: opens the application, reads the shards that the group grants, and drains. It ends on the
+ * caller's signal, on the first error, or when the group has nothing more to read. In every case finished work is
+ * flushed before the promise settles.
  */
 export class Scan {
   readonly #options: ResolvedOptions;
@@ -45,9 +45,9 @@ export class Scan {
   readonly #reading: SharedReading;
   readonly #runs: ShardRuns;
   readonly #stop = new AbortController();
-  /** The stop's time is over: handlers are given up, and finished work gets a last flush. */
+  /** Aborts at the deadline of the stop: handlers are abandoned, and finished work is flushed once more. */
   readonly #deadline = new AbortController();
-  /** The scan is over: the store is not called any more. */
+  /** Aborts when the scan has ended: no store calls follow. */
   readonly #over = new AbortController();
   readonly #reporter: Reporter;
   readonly #watch: Watch;
@@ -58,7 +58,10 @@ export class Scan {
   #error: KcError | undefined;
   #cancelDeadline: (() => void) | undefined;
 
-  /** @param earlier as in `ShardRunsOptions`  @param pauses of the consumer */
+  /**
+   * @param earlier as in `ShardRunsOptions`
+   * @param pauses the consumer's pauses, which outlive a scan
+   */
   constructor(
     options: ResolvedOptions,
     client: KinesisClientLike,
@@ -100,7 +103,7 @@ export class Scan {
     });
   }
 
-  /** @throws KcError of what ended the scan; DrainTimeoutError if the stop ran out of time */
+  /** @throws KcError the error that ended the scan; DrainTimeoutError if the stop missed its deadline */
   async run(group: AnyGroup, signal: AbortSignal | undefined): Promise<void> {
     const { clock, telemetry } = this.#options;
     const onAbort = (): void => this.#beginStop(signal?.reason);
@@ -114,10 +117,10 @@ export class Scan {
     try {
       const work = this.#work(group).finally(() => returned.abort());
       await Promise.race([work, overtime]);
-      await this.#runs.untilOver();
-      // Handlers that were given up run on; what they use should not be closed under them.
+      await this.#runs.untilSettled();
+      // Abandoned handlers still run: the caller should not close what they use before they return.
       await Promise.race([Promise.all(this.#runs.unfinished.values()), overtime]);
-      // A group learns of its last shards now, and may have their leases to give back.
+      // The group sees the outcome of its last shards now, and may have their leases to release.
       await sleep(clock, LAST_FLUSH_MS, returned.signal);
       if (!returned.signal.aborted) telemetry.warn("the group did not return from the stop");
     } finally {
@@ -222,7 +225,7 @@ export class Scan {
     return this.#runs.granted === 0 ? "shards" : undefined;
   }
 
-  /** The first error wins; what fails after it is logged. */
+  /** The first error ends the scan; later ones are logged. */
   #fail(error: KcError): void {
     const { telemetry } = this.#options;
     if (error === this.#error) return;

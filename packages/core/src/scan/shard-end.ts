@@ -12,8 +12,8 @@ export interface ShardEndOptions {
 }
 
 /**
- * A last page that names no children does not prove the shard's end. Listings must confirm it: one
- * that says that the shard is closed, or two, some time apart, that do not name it any more.
+ * Whether listings confirm the end of the shard. A last page without children does not prove it: either one listing
+ * must say that the shard is closed, or two listings `CONFIRM_MS` apart must not name it.
  * @throws the reason of `stop`
  */
 export async function isConfirmed(options: ShardEndOptions): Promise<boolean> {
@@ -25,15 +25,15 @@ export async function isConfirmed(options: ShardEndOptions): Promise<boolean> {
     const listed = listing.find((shard) => shard.shardId === shardId);
     if (listed === undefined) continue;
     if (listed.closed) return true;
-    telemetry.warn("no next iterator, but the shard is open: reading on", { shardId });
+    telemetry.warn("no next iterator, but the shard is open: reading continues", { shardId });
     return false;
   }
   return true;
 }
 
 /**
- * The number that a shard without records begins with. Other readers of the store may use it;
- * the end is stored without it too. @throws the reason of `stop`
+ * The starting sequence number of a shard without records, for other readers of the store. Without it the end is
+ * stored all the same. @throws the reason of `stop`
  */
 export async function firstNumber(options: ShardEndOptions): Promise<string | undefined> {
   const { shardId, stream, telemetry, stop } = options;
@@ -41,10 +41,13 @@ export async function firstNumber(options: ShardEndOptions): Promise<string | un
     return await stream.firstNumberOf(shardId, stop);
   } catch (error) {
     stop.throwIfAborted();
-    telemetry.warn("the shards cannot be listed: a shard's end is stored without its number", {
-      shardId,
-      error,
-    });
+    telemetry.warn(
+      "the shards cannot be listed: a shard's end is stored without a sequence number",
+      {
+        shardId,
+        error,
+      },
+    );
     return undefined;
   }
 }

@@ -5,7 +5,7 @@ import { describeError, KcError, type LeaseLostError } from "../errors.ts";
 import type { HandOff, ShardAssignment, ShardOutcome } from "../groups/group.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 
-/** How long the last flush may take once a deadline has passed, in milliseconds. */
+/** Timeout of the last flush after a deadline, in milliseconds. */
 export const LAST_FLUSH_MS = 1000;
 
 export interface ShardLifeOptions {
@@ -13,45 +13,45 @@ export interface ShardLifeOptions {
   readonly progress: ShardProgress;
   /** Aborts when the consumer stops. */
   readonly stop: AbortSignal;
-  /** Aborts when the time that a stop has is over. */
+  /** Aborts at the deadline of the stop. */
   readonly deadline: AbortSignal;
-  /** Called at once when the shard fails the whole scan. */
+  /** Called immediately when the shard fails; this stops the scan. */
   readonly onFailure: (error: KcError) => void;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
 }
 
 /**
- * How long a shard may be read:
+ * The state machine of how long a shard may be read:
  *
  *     open ─(consumer stops | hand-off)─▶ draining ─(deadline)─▶ forced
  *     open, draining, forced ─(fence refused | lease lost)─▶ lost
  *
  * - open: records start.
- * - draining: `stop` has aborted. Records in hand are finished, and what is finished is flushed.
- * - forced: `abandon` has aborted, and with it the handlers. What is finished is flushed once more.
+ * - draining: `stop` has aborted. Records in flight are finished, and finished work is flushed.
+ * - forced: `abandon` has aborted, and with it the handlers' signals. Finished work is flushed once more.
  * - lost: both have aborted. Another worker may own the shard, so nothing is written.
  *
- * `forced` and `lost` have an outcome of their own, whatever the work under way still does.
+ * `forced` and `lost` settle `abandoned` with their outcome, without waiting for running handlers.
  */
 export class ShardLife {
   readonly #options: ShardLifeOptions;
-  /** Aborts when no further record is to be started. */
+  /** Aborts when no further record may start. */
   readonly #stop = new AbortController();
-  /** Aborts when the shard is given up, with a handler under way or without. */
+  /** Aborts when the shard is abandoned, even if handlers are still running. */
   readonly #abandon = new AbortController();
-  /** Settles with the outcome of a shard that was given up. */
-  readonly givenUp: Promise<ShardOutcome>;
+  /** Resolves with the outcome of an abandoned shard (`forced` or `lost`); otherwise never settles. */
+  readonly abandoned: Promise<ShardOutcome>;
   readonly #unlisten: (() => void)[] = [];
-  #giveUp: (outcome: ShardOutcome) => void = () => {};
+  #resolveAbandoned: (outcome: ShardOutcome) => void = () => {};
   #waitingFor: "handler" | "flush" = "handler";
   #failure: KcError | undefined;
   #cancelTimer: (() => void) | undefined;
 
   constructor(options: ShardLifeOptions) {
     this.#options = options;
-    this.givenUp = new Promise((resolve) => (this.#giveUp = resolve));
-    // Every record in hand may listen to both; Node takes more than ten listeners for a leak.
+    this.abandoned = new Promise((resolve) => (this.#resolveAbandoned = resolve));
+    // Every record in flight may listen to both; Node warns of a leak above ten listeners.
     setMaxListeners(0, this.stop, this.abandon);
   }
 
@@ -63,20 +63,17 @@ export class ShardLife {
     return this.#abandon.signal;
   }
 
-  /** What a forced shard was waiting for. */
+  /** What a forced shard was waiting for when its deadline passed. */
   get waitingFor(): "handler" | "flush" {
     return this.#waitingFor;
   }
 
-  /** What the shard's work failed with; undefined = it did not fail. */
+  /** The error of the shard's work; undefined = it has not failed. */
   get failure(): KcError | undefined {
     return this.#failure;
   }
 
-  /**
-   * The work failed: reported at once, so that the whole scan stops. The first failure counts; what
-   * comes after `abandon` is none.
-   */
+  /** Reports a failure of the work immediately, so that the scan stops. Ignored after a failure or after `abandon`. */
   fail(thrown: unknown): void {
     const { assignment, onFailure } = this.#options;
     const { shardId } = assignment;
@@ -90,7 +87,7 @@ export class ShardLife {
     onFailure(this.#failure);
   }
 
-  /** Listens to whatever may end it, from now until `close`. */
+  /** Listens to everything that may end the shard, until `close`. */
   open(): void {
     const { stop, deadline, assignment, progress } = this.#options;
     const { handOff, lost } = assignment;
@@ -101,7 +98,7 @@ export class ShardLife {
     this.#on(handOff, () => this.#handOff(handOff?.reason as HandOff));
   }
 
-  /** The work is over, or was given up. Idempotent. */
+  /** Removes listeners and timers when the work has ended or was abandoned. Idempotent. */
   close(): void {
     for (const unlisten of this.#unlisten.splice(0)) unlisten();
     this.#cancelTimer?.();
@@ -125,18 +122,18 @@ export class ShardLife {
     this.#drain(reason);
     const onOvertime = (): void => {
       if (!progress.awaited) return this.#force(reason);
-      // Only the store is waited for: it must answer before the lease can be given back. What runs
-      // on after its answer, such as the hook of a closed shard, is given up.
+      // A store write is pending, and must be answered before the lease can be released. What still runs
+      // after its answer, such as the hook of a closed shard, is abandoned.
       this.#cancelTimer = setTimer(clock, onOvertime, LAST_FLUSH_MS);
     };
     this.#cancelTimer = setTimer(clock, onOvertime, reason.deadlineMs);
   }
 
-  /** The deadline of the consumer's stop is over. */
+  /** The deadline of the consumer's stop has passed. */
   #overtime(reason: unknown): void {
     this.#force(reason);
     this.#cancelTimer?.();
-    this.#cancelTimer = this.#options.clock.setTimer(() => this.#giveUpNow(), LAST_FLUSH_MS);
+    this.#cancelTimer = this.#options.clock.setTimer(() => this.#settleForced(), LAST_FLUSH_MS);
   }
 
   #force(reason: unknown): void {
@@ -144,21 +141,21 @@ export class ShardLife {
     const { progress } = this.#options;
     this.#waitingFor = progress.awaited ? "flush" : "handler";
     this.#abandon.abort(reason);
-    const giveUp = (): void => this.#giveUpNow();
-    void progress.flush().then(giveUp, giveUp);
+    const settle = (): void => this.#settleForced();
+    void progress.flush().then(settle, settle);
   }
 
-  #giveUpNow(): void {
-    this.#giveUp({ kind: "forced", checkpoint: this.#options.progress.acknowledged });
+  #settleForced(): void {
+    this.#resolveAbandoned({ kind: "forced", checkpoint: this.#options.progress.acknowledged });
   }
 
   #lose(error: LeaseLostError): void {
     const { assignment, progress, onFailure } = this.#options;
-    // Without a lease, the refusal means that another deployment holds one.
+    // Without a lease, a refused fence means that another deployment holds a lease: that fails the scan.
     if (assignment.fence === undefined) onFailure(error);
     progress.close(error);
     this.#stop.abort(error);
     this.#abandon.abort(error);
-    this.#giveUp({ kind: "lost", detail: error.message });
+    this.#resolveAbandoned({ kind: "lost", detail: error.message });
   }
 }

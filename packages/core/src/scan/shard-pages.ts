@@ -11,19 +11,19 @@ export interface ShardPagesOptions extends ShardEndOptions {
   readonly reader: ShardReader;
   readonly delivery: Delivery;
   readonly progress: ShardProgress;
-  /** The number that reading resumes after; undefined = none is known. */
+  /** The sequence number after which reading resumes; undefined = none is known. */
   readonly resumedAfter: string | undefined;
   readonly onShardClosed: ((shardId: string) => unknown) | undefined;
 }
 
 /**
- * Brings the pages of a shard from its reader to its delivery, until the shard's end, which it confirms
- * and stores: reading ⇄ ending → closing.
+ * Passes the pages of a shard from its reader to its delivery until the end of the shard, then confirms and stores
+ * that end: reading ⇄ ending → closing.
  */
 export class ShardPages {
   readonly #options: ShardPagesOptions;
   #step: Step = { kind: "reading" };
-  /** The last record that the service sent; undefined = not known. */
+  /** Sequence number of the last record that was read; undefined = not known. */
   #last: string | undefined;
 
   constructor(options: ShardPagesOptions) {
@@ -35,7 +35,7 @@ export class ShardPages {
     return this.#step;
   }
 
-  /** @throws the reason of `stop`; what reader, delivery, store or hook fail with */
+  /** @throws the reason of `stop`, or an error of reader, delivery, store or hook */
   async run(): Promise<ShardOutcome> {
     const { reader, delivery } = this.#options;
     for (;;) {
@@ -50,7 +50,7 @@ export class ShardPages {
       await delivery.settle();
       this.#step = { kind: "ending" };
       if (page.end.children.length > 0 || (await isConfirmed(this.#options))) {
-        // A shard without records has the number with which they would begin.
+        // If the shard had no records, its starting sequence number is stored.
         this.#last ??= await firstNumber(this.#options);
         reader.close();
         return this.#end(page.end.children);

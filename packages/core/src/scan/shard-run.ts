@@ -24,7 +24,7 @@ export interface ShardRunOptions {
   readonly openDelivery: OpenDelivery;
   readonly onShardClosed: ((shardId: string) => unknown) | undefined;
   readonly application: ApplicationStart;
-  /** No worker has held the shard before. */
+  /** True if no worker has held the shard before. */
   readonly firstGrant: boolean;
   readonly stream: StreamClient;
   readonly checkpointer: Checkpointer;
@@ -36,19 +36,19 @@ export interface ShardRunOptions {
   readonly pauses: Pauses;
   readonly telemetry: Telemetry;
   readonly totals: Totals;
-  /** Aborts when the consumer stops: start no further record. */
+  /** Aborts when the consumer stops: no further record may start. */
   readonly stop: AbortSignal;
-  /** Aborts when the time that a stop has is over. */
+  /** Aborts at the deadline of the stop. */
   readonly deadline: AbortSignal;
-  /** Called at once when this shard fails, before its finished work is flushed. */
+  /** Called as soon as this shard fails, before its finished work is flushed. */
   readonly onFailure: (error: KcError) => void;
-  /** Settles when no handler of the shard's earlier run is called any more. Reading waits for it. */
+  /** Settles when all handlers of the shard's earlier run have returned. Reading waits for it. */
   readonly previous: Promise<unknown> | undefined;
 }
 
 /**
- * Reads one assignment, from grant to outcome: it waits for an earlier run, then `ShardPages` does the
- * work. `ShardLife` decides how long that may take.
+ * Reads one assignment, from grant to outcome: waits for the shard's earlier run, then reads by `ShardPages`.
+ * `ShardLife` decides how long that may take.
  */
 export class ShardRun {
   readonly shardId: string;
@@ -57,7 +57,7 @@ export class ShardRun {
   readonly #progress: ShardProgress;
   readonly #life: ShardLife;
   readonly #grantedAt: number;
-  /** Undefined = a handler of an earlier run still has a record of this shard. */
+  /** Undefined while a handler of an earlier run still has a record of this shard. */
   #pages: ShardPages | undefined;
   #reader: ShardReader | undefined;
   #delivery: Delivery | undefined;
@@ -82,17 +82,17 @@ export class ShardRun {
     return this.#pages?.step ?? { kind: "waiting" };
   }
 
-  /** Settles when no handler of this run is called any more: never, if one never returns. */
+  /** Settles when all handlers of this run have returned; never, if one does not return. */
   get idle(): Promise<unknown> {
     return this.#idle;
   }
 
-  /** Do calls for it fail? */
+  /** True while Kinesis calls for this shard fail. */
   get fails(): boolean {
     return this.#options.telemetry.troubles.ofShard(this.shardId) !== undefined;
   }
 
-  /** What a stop that ran out of time was waiting for. */
+  /** What the shard was waiting for when the deadline of a stop passed. */
   get waitingFor(): "handler" | "flush" {
     return this.#life.waitingFor;
   }
@@ -101,25 +101,25 @@ export class ShardRun {
     return this.#progress.acknowledged;
   }
 
-  /** Has a request of it been answered? */
+  /** True if GetRecords has been answered for this shard. */
   get hasRead(): boolean {
     return this.#reader?.status(this.#options.clock.monotonic()).answered ?? false;
   }
 
-  /** Is a handler or the hook at it, whether it is still read here or not? */
+  /** True if a handler or the hook `onShardClosed` is running, even if the shard was abandoned. */
   get isHandling(): boolean {
     if (this.#step.kind === "closing") return true;
     return this.#delivery?.status(this.#options.clock.monotonic()).state === "handling";
   }
 
   /**
-   * For how long its next page has been due, in milliseconds; Infinity = none is asked for now; 0 = it
-   * comes, as far as is known. @param now by the monotonic clock
+   * For how long the next page has been overdue, in milliseconds; Infinity = none is being requested, 0 = nothing
+   * suggests a delay. @param now by the monotonic clock
    */
   unansweredForMs(now: number): number {
     const reader = this.#reader?.status(now);
-    const isAsked = this.#step.kind === "reading" && !this.#life.stop.aborted;
-    if (reader === undefined || !isAsked) return Infinity;
+    const isRequested = this.#step.kind === "reading" && !this.#life.stop.aborted;
+    if (reader === undefined || !isRequested) return Infinity;
     const hasPage = reader.hasPage || this.#delivery?.status(now).oldest !== undefined;
     return this.fails || hasPage ? reader.overdueMs : 0;
   }
@@ -155,7 +155,7 @@ export class ShardRun {
     const work = this.#work();
     this.#idle = Promise.all([this.#options.previous, work]);
     try {
-      return await Promise.race([work, life.givenUp]);
+      return await Promise.race([work, life.abandoned]);
     } finally {
       life.close();
       this.#progress.close(new LeaseLostError(this.shardId, "it is no longer read here"));
@@ -166,10 +166,10 @@ export class ShardRun {
     try {
       return await this.#read();
     } catch (error) {
-      // Before the records in hand are waited for: a handler may never return.
+      // Reported before waiting for records in flight: a handler may never return.
       this.#fail(error);
     } finally {
-      // Closing the reader releases the memory of all pages, those in hand too.
+      // Closing the reader releases the memory of all its pages, including those in delivery.
       await this.#delivery?.close();
       this.#reader?.close();
     }
@@ -178,7 +178,7 @@ export class ShardRun {
 
   async #read(): Promise<ShardOutcome> {
     const { stop } = this.#life;
-    // A handler that an earlier run gave up may still be called.
+    // An abandoned handler of an earlier run may still be running.
     await Promise.race([this.#options.previous, aborted(stop)]);
     stop.throwIfAborted();
     const delivery = this.#openDelivery();
@@ -222,7 +222,7 @@ export class ShardRun {
     });
   }
 
-  /** Something threw while the shard was read. The reason of the stop is no failure. */
+  /** Reports what reading the shard threw, unless it is the reason of the stop. */
   #fail(thrown: unknown): void {
     const { stop } = this.#life;
     if (!stop.aborted || thrown !== stop.reason) this.#life.fail(thrown);
@@ -241,17 +241,17 @@ export class ShardRun {
     return { from, delivered: checkpoint?.kind === "position" ? checkpoint : undefined };
   }
 
-  /** What is finished is flushed; then it is known how the shard's reading ended. */
+  /** Flushes finished work and returns the outcome. */
   async #settle(): Promise<ShardOutcome> {
     const { shardId } = this;
     const life = this.#life;
-    // Whoever gave the shard up has the outcome already; the handlers only followed its signal.
-    if (life.abandon.aborted) return life.givenUp;
+    // An abandoned shard has its outcome already; the work only followed the signal.
+    if (life.abandon.aborted) return life.abandoned;
     try {
       await this.#progress.flush();
     } catch (error) {
-      if (life.abandon.aborted) return life.givenUp;
-      // Even if it is what stopped the scan: this shard's own work is not stored.
+      if (life.abandon.aborted) return life.abandoned;
+      // Also if the same error already stopped the scan: the work of this shard is not stored.
       life.fail(error);
       const { telemetry } = this.#options;
       telemetry.warn("finished work was not flushed and will repeat", { shardId, error });

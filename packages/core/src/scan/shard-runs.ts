@@ -5,24 +5,24 @@ import type { ShardStatus } from "../telemetry/status.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { ShardRun, type ShardRunOptions } from "./shard-run.ts";
 
-/** What all runs of a scan have in common. */
+/** The options that all shards of a scan share. */
 export type CommonRunOptions = Omit<ShardRunOptions, "firstGrant" | "previous">;
 
 export interface ShardRunsOptions {
   readonly telemetry: Telemetry;
   readonly reporter: Reporter;
-  /** Aborts when the time that a stop has is over. */
+  /** Aborts at the deadline of the stop. */
   readonly deadline: AbortSignal;
-  /** Handlers that an earlier scan gave up and that are still called, by shard: reading waits for them. */
+  /** By shard: settles when the handler that an earlier scan abandoned has returned. Reading waits for it. */
   readonly earlier: ReadonlyMap<string, Promise<unknown>>;
 }
 
-/** The shards of one scan: those that are read, and those that were given up with a handler under way. */
+/** The shards of one scan: those being read, and those abandoned with a handler that has not returned. */
 export class ShardRuns {
   readonly #options: ShardRunsOptions;
-  /** The last run of each shard whose handler may still be called. */
+  /** The last run of each shard, until its handlers have returned. */
   readonly #latest = new Map<string, ShardRun>();
-  /** Those that are read, in the order in which they were granted. */
+  /** The shards being read, in the order of their grants. */
   readonly #running = new Set<ShardRun>();
   readonly #abandoned = new Set<ShardRun>();
   readonly #granted = new Set<string>();
@@ -34,28 +34,28 @@ export class ShardRuns {
     this.#options = options;
   }
 
-  /** How many shards are read now. */
+  /** The number of shards being read. */
   get size(): number {
     return this.#running.size;
   }
 
-  /** How many shards were granted, now or before. */
+  /** The number of shards granted since the scan began. */
   get granted(): number {
     return this.#granted.size;
   }
 
-  /** Has a request for one of them been answered? */
+  /** True once GetRecords has been answered for any shard. */
   get hasRead(): boolean {
     this.#hasRead ||= [...this.#running].some(({ hasRead }) => hasRead);
     return this.#hasRead;
   }
 
-  /** Shards that a stop gave up. */
+  /** The shards that a stop abandoned at its deadline. */
   get undrained(): readonly UndrainedShard[] {
     return this.#undrained;
   }
 
-  /** Shards whose handler may still be called, and when it no longer is. */
+  /** Shards with handlers that may still be running; each promise settles when they have returned. */
   get unfinished(): ReadonlyMap<string, Promise<unknown>> {
     return new Map([...this.#latest].map(([shardId, { idle }]) => [shardId, idle]));
   }
@@ -64,7 +64,7 @@ export class ShardRuns {
     return [...this.#running, ...this.#abandoned].map((run) => run.status());
   }
 
-  /** What keeps the shards from being read. @param now by the monotonic clock */
+  /** Reports what prevents the shards from being read. @param now by the monotonic clock */
   blockage(now: number): Blockage {
     const runs = [...this.#running];
     const waiting = runs
@@ -78,17 +78,17 @@ export class ShardRuns {
     };
   }
 
-  /** Resolves when no handler of an earlier scan, or of a shard that was given up, is called any more. */
+  /** Resolves when all handlers of earlier scans and of abandoned shards have returned. */
   async untilIdle(): Promise<void> {
     await Promise.all([...this.#options.earlier.values(), ...this.unfinished.values()]);
   }
 
-  /** Resolves when each shard that is read now has its outcome. */
-  async untilOver(): Promise<void> {
+  /** Resolves when every shard being read has its outcome. */
+  async untilSettled(): Promise<void> {
     await Promise.all(this.#outcomes);
   }
 
-  /** Never rejects. */
+  /** Reads an assignment until it has an outcome. Never rejects. */
   read(assignment: ShardAssignment, common: CommonRunOptions): Promise<ShardOutcome> {
     const outcome = this.#read(assignment, common).finally(() => this.#outcomes.delete(outcome));
     this.#outcomes.add(outcome);
@@ -123,7 +123,7 @@ export class ShardRuns {
     return outcome;
   }
 
-  /** Its handler is not called any more. */
+  /** All handlers of the run have returned. */
   #returned(run: ShardRun): void {
     this.#abandoned.delete(run);
     if (this.#latest.get(run.shardId) !== run) return;

@@ -2,14 +2,14 @@ import type { DeliveryStatus } from "../delivery/delivery.ts";
 import type { ReaderStatus } from "../reading/shard-reader.ts";
 import type { ShardStatus } from "../telemetry/status.ts";
 
-/** What the work is at. */
+/** The current step of a shard's work. */
 export type Step =
   /** A handler of an earlier run still has a record of this shard. */
   | { readonly kind: "waiting" }
   | { readonly kind: "reading" }
-  /** The last page is handled: its end is confirmed and stored. */
+  /** The last page is handled; the end of the shard is being confirmed and stored. */
   | { readonly kind: "ending" }
-  /** The hook of a closed shard has been called, `since` by the monotonic clock. */
+  /** `onShardClosed` has been running `since` that time, by the monotonic clock. */
   | { readonly kind: "closing"; readonly since: number };
 
 export interface Work {
@@ -19,7 +19,7 @@ export interface Work {
   /** Undefined until reading begins. */
   readonly reader: ReaderStatus | undefined;
   readonly delivery: DeliveryStatus | undefined;
-  /** How long the stream keeps its records, in milliseconds; undefined = it is not known. */
+  /** The retention of the stream, in milliseconds; undefined = not known. */
   readonly retentionMs: number | undefined;
 }
 
@@ -37,10 +37,10 @@ export type WorkStatus = Pick<
   | "unreadForMs"
 >;
 
-/** What reader and delivery report, as one; pure. @param now by the monotonic clock */
+/** Combines the status of reader and delivery. Pure. @param now by the monotonic clock */
 export function workStatus(now: number, work: Work): WorkStatus {
   const status = statusOf(now, work);
-  // Before the first reply it is not known where the shard is.
+  // Before the first reply of GetRecords, the lag is not known.
   const isKnown = work.retentionMs !== undefined && (work.reader?.answered ?? false);
   return {
     ...status,

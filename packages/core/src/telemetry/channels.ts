@@ -5,8 +5,8 @@ import type { ConsumerRecord } from "../record.ts";
 import type { Source } from "./source.ts";
 
 /**
- * The channels of `node:diagnostics_channel` that report what is being done. All but the
- * last are tracing channels (`tracing:kc:poll:start` and so on), which is a plain one.
+ * The names of the `node:diagnostics_channel` channels. `lease` is a plain channel, the others are tracing channels
+ * (`tracing:kc:poll:start` and so on).
  */
 export const CHANNELS = {
   poll: "kc:poll",
@@ -16,7 +16,7 @@ export const CHANNELS = {
   lease: "kc:lease",
 } as const;
 
-/** One try of GetRecords. What came is there once it has come. */
+/** One attempt of GetRecords. The optional members are set when the call has ended. */
 export interface PollMessage extends Source {
   readonly shardId: string;
   records?: number;
@@ -25,7 +25,7 @@ export interface PollMessage extends Source {
   error?: unknown;
 }
 
-/** One record in the handler. */
+/** One handler call for a record. */
 export interface HandleMessage extends Source {
   readonly shardId: string;
   readonly record: ConsumerRecord;
@@ -33,7 +33,7 @@ export interface HandleMessage extends Source {
   error?: unknown;
 }
 
-/** One batch in the handler. */
+/** One handler call for a batch. */
 export interface HandleBatchMessage extends Source {
   readonly shardId: string;
   readonly records: readonly ConsumerRecord[];
@@ -41,17 +41,17 @@ export interface HandleBatchMessage extends Source {
   error?: unknown;
 }
 
-/** One write of checkpoints to the store. */
+/** One checkpoint write to the store, of one or more shards. */
 export interface CheckpointMessage extends Source {
   readonly checkpoints: readonly { readonly shardId: string; readonly checkpoint: Checkpoint }[];
   error?: unknown;
 }
 
-/** A lease came into this worker's hand, or left it. */
+/** This worker acquired, released or lost a lease. */
 export interface LeaseMessage extends Source {
   readonly shardId: string;
   readonly change: "acquired" | "released" | "lost";
-  /** As in the metrics `leases_acquired` and `leases_released`. */
+  /** As in the metrics `leases_acquired` and `leases_released`; "lost" for a lost lease. */
   readonly reason: string;
   readonly owner: string;
   readonly epoch: number;
@@ -73,8 +73,8 @@ interface CallMessage {
 }
 
 /**
- * The handler, whose calls are published if the channel has subscribers. Requested once a page. A call is
- * published as Node publishes a promise, or a synchronous call: then `end` comes with the result.
+ * Wraps a handler so that its calls are published, if the channel has subscribers. Called once per page. Calls are
+ * published as by Node's `tracePromise`, or, if they are synchronous, by `traceSync`.
  */
 export function tracedHandler(
   handler: Handler,
@@ -84,7 +84,7 @@ export function tracedHandler(
   return traced(handler, handleChannel, (record) => ({ ...source, record }));
 }
 
-/** The same for a handler of batches. */
+/** As `tracedHandler`, for a batch handler. */
 export function tracedBatchHandler(
   handler: BatchHandler,
   source: Source & { readonly shardId: string },
@@ -112,7 +112,7 @@ function traced<Work, Message extends object>(
       try {
         const answer = handler(work, context);
         if (!isPromiseLike(answer)) return (message.result = answer);
-        // It is not known what a `then` of its own resolves with, but the record must wait for it.
+        // A foreign thenable's `then` may return anything, but the record must wait for it.
         return Promise.resolve(answer).then(
           (result) => {
             message.result = result;

@@ -1,11 +1,11 @@
 import { nameOfError } from "../describe-error.ts";
 
-/** The SDK and the service have a few dozen. */
-const MOST_NAMES = 50;
+/** The SDK and the service have a few dozen error names. */
+const MAX_NAMES = 50;
 
 /**
- * Names of errors as an attribute of metrics. The SDK takes a name from the reply, so a server that answers in the
- * place of the service can make up new ones for ever: beyond 50, a new name is `other`.
+ * Error names for a metric attribute, limited in number: the SDK reads them from the reply, so a server in the place
+ * of Kinesis could invent any number. After 50 names, a new one is reported as `other`.
  */
 export class ErrorNames {
   readonly #known = new Set<string>();
@@ -13,7 +13,7 @@ export class ErrorNames {
   of(error: unknown): string {
     const name = nameOfError(error);
     if (this.#known.has(name)) return name;
-    if (this.#known.size >= MOST_NAMES) return "other";
+    if (this.#known.size >= MAX_NAMES) return "other";
     this.#known.add(name);
     return name;
   }

@@ -1,18 +1,18 @@
-/** How often the event loop is looked at, in milliseconds. Looking more often costs an idle process. */
+/** How often the event loop is sampled, in milliseconds. A shorter interval would burden an idle process. */
 const RESOLUTION_MS = 100;
 
 /**
- * How long the process's event loop was held up at most. Node's own `monitorEventLoopDelay` is blind
- * for a moment after each reset, and a handler that blocks just then is the one to be seen.
+ * Measures the longest delay of the process's event loop. Node's `monitorEventLoopDelay` misses delays right after a
+ * reset, which is when a blocking handler may run.
  */
 export class EventLoopDelay {
   #seenAt = performance.now();
   #longestMs = 0;
-  readonly #timer = setInterval(() => this.#look(), RESOLUTION_MS).unref();
+  readonly #timer = setInterval(() => this.#sample(), RESOLUTION_MS).unref();
 
-  /** The longest since it was asked last, in milliseconds: at most the resolution too short. */
+  /** Returns and resets the longest delay, in milliseconds. It may be too short by the resolution at most. */
   takeLongest(): number {
-    this.#look();
+    this.#sample();
     const longestMs = this.#longestMs;
     this.#longestMs = 0;
     return longestMs;
@@ -22,7 +22,7 @@ export class EventLoopDelay {
     clearInterval(this.#timer);
   }
 
-  #look(): void {
+  #sample(): void {
     const now = performance.now();
     this.#longestMs = Math.max(this.#longestMs, now - this.#seenAt - RESOLUTION_MS);
     this.#seenAt = now;

@@ -2,7 +2,7 @@ import type { Checkpoint } from "../checkpoints/position.ts";
 import type { KcError } from "../errors.ts";
 import { listenTo } from "../own-listener.ts";
 
-/** How the reading of a shard ended; `ShardOutcome` has the details. */
+/** How reading a shard ended; `ShardOutcome` explains each. */
 export type ShardOutcomeKind =
   | "ended"
   | "aged-out"
@@ -12,70 +12,70 @@ export type ShardOutcomeKind =
   | "stopped"
   | "failed";
 
-/** What records of a shard wait for: the store, the lease, or the user who has paused it. */
+/** What a paused shard waits for: the store, its lease, or the end of a `pause` by the user. */
 export type PauseReason = "store" | "lease" | "user";
 
-/** A change of a consumer's status. `consumer.status()` gives the present one. */
+/** A change of a consumer's status. `consumer.status()` returns the current status. */
 export type ConsumerEvent =
   | { readonly kind: "scan-begun" }
-  /** No further record is begun. `error` = why, if not by the caller's signal. */
+  /** No further record is started. `error` = what stopped the scan; undefined = the caller's signal. */
   | { readonly kind: "scan-stopping"; readonly error: KcError | undefined }
-  /** `error` = what the promise of the scan was rejected with. */
+  /** `error` = what the scan's promise rejects with; undefined = it resolves. */
   | { readonly kind: "scan-ended"; readonly error: KcError | undefined }
-  /** `owner` holds its lease; undefined without one. */
+  /** Reading a shard begins. `owner` = the owner of its lease; undefined without a lease. */
   | {
       readonly kind: "shard-begun";
       readonly shardId: string;
       readonly owner: string | undefined;
     }
-  /** Records wait until the store has caught up, a heartbeat has renewed the lease, or the user resumes. */
+  /** Records wait until the store has caught up, a heartbeat is acknowledged, or the user resumes the shard. */
   | {
       readonly kind: "shard-paused";
       readonly shardId: string;
       readonly waitingFor: PauseReason;
     }
   | { readonly kind: "shard-resumed"; readonly shardId: string }
-  /** A call for the stream as a whole fails. It is retried until it is answered, and reported once. */
+  /** A Kinesis call for the whole stream fails. Emitted once; the call is retried until it is answered. */
   | { readonly kind: "stream-troubled"; readonly operation: string; readonly error: string }
-  /** It is answered, or not tried any more, after so many milliseconds. */
+  /** The call is answered, or no longer retried, after it failed for `forMs` milliseconds. */
   | { readonly kind: "stream-recovered"; readonly operation: string; readonly forMs: number }
-  /** A call of the store fails. It is retried until it is answered, and reported once. */
+  /** A store call fails. Emitted once; the call is retried until it is answered. */
   | { readonly kind: "store-troubled"; readonly operation: string; readonly error: string }
-  /** It is answered, or not tried any more, after so many milliseconds. */
+  /** The call is answered, or no longer retried, after it failed for `forMs` milliseconds. */
   | { readonly kind: "store-recovered"; readonly operation: string; readonly forMs: number }
-  /** The dead-letter queue does not take letters: the keys of their records wait. Reported once. */
+  /** The dead-letter queue fails. Emitted once; later records of the affected keys wait for it. */
   | { readonly kind: "dead-letters-troubled"; readonly operation: string; readonly error: string }
-  /** It takes them, or they are not sent any more, after so many milliseconds. */
+  /** The queue accepts letters, or they are no longer sent, after it failed for `forMs` milliseconds. */
   | { readonly kind: "dead-letters-recovered"; readonly operation: string; readonly forMs: number }
-  /** GetRecords or GetShardIterator fails. It is retried until it is answered, and reported once. */
+  /** GetRecords or GetShardIterator fails. Emitted once; the call is retried until it is answered. */
   | { readonly kind: "shard-troubled"; readonly shardId: string; readonly error: string }
   | { readonly kind: "shard-recovered"; readonly shardId: string }
-  /** The record in hand is finished, and what is finished is flushed. */
+  /** Records in flight are finished, and finished work is flushed. */
   | { readonly kind: "shard-draining"; readonly shardId: string }
-  /** It is no longer read here. `acknowledged` = as far as the store knows. */
+  /** The shard is no longer read here. `acknowledged` = the last checkpoint that the store acknowledged. */
   | {
       readonly kind: "shard-over";
       readonly shardId: string;
       readonly outcome: ShardOutcomeKind;
       readonly acknowledged: Checkpoint | undefined;
     }
-  /** The reader was too slow: so many events were left out here. */
+  /** The reader was too slow: `count` events were dropped at this point. */
   | { readonly kind: "events-missed"; readonly count: number };
 
 type Result = IteratorResult<ConsumerEvent, undefined>;
 
-/** Events that wait for a reader; what comes beyond is left out, and counted. */
-const MOST_WAITING = 1000;
+/** Maximum number of events buffered for a reader; further ones are dropped and counted. */
+const MAX_BUFFERED = 1000;
 
-/** Events on their way to their readers. Without readers nothing is kept. */
+/** Distributes events to their readers. Without readers, events are dropped. */
 export class EventFeed {
   readonly #readers = new Set<EventReader>();
 
   emit(event: ConsumerEvent): void {
-    for (const reader of this.#readers) reader.take(event);
+    for (const reader of this.#readers) reader.push(event);
   }
 
-  /** Events from now on, until the signal aborts or the loop is left. */
+  /** Iterates over events from now on, until the signal aborts or the loop ends. */
   read(signal: AbortSignal | undefined): AsyncIterableIterator<ConsumerEvent> {
     const reader = new EventReader(() => {
       this.#readers.delete(reader);
@@ -92,7 +92,7 @@ export class EventFeed {
 class EventReader implements AsyncIterableIterator<ConsumerEvent> {
   readonly #events: ConsumerEvent[] = [];
   readonly #onEnd: () => void;
-  /** Calls of `next` that wait for an event, in their order. */
+  /** Pending calls of `next`, in order. */
   readonly #waiting: ((result: Result) => void)[] = [];
   #missed = 0;
   #ended = false;
@@ -101,10 +101,10 @@ class EventReader implements AsyncIterableIterator<ConsumerEvent> {
     this.#onEnd = onEnd;
   }
 
-  take(event: ConsumerEvent): void {
+  push(event: ConsumerEvent): void {
     const next = this.#waiting.shift();
     if (next !== undefined) next({ done: false, value: event });
-    else if (this.#events.length < MOST_WAITING) this.#events.push(event);
+    else if (this.#events.length < MAX_BUFFERED) this.#events.push(event);
     else this.#missed += 1;
   }
 

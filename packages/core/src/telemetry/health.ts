@@ -1,67 +1,69 @@
 import type { ConsumerStatus, ScanStage, ShardStatus } from "./status.ts";
 
+/** When a condition makes a consumer unhealthy. */
 export interface HealthThresholds {
-  /** A handler that finishes no record for so many milliseconds is stuck. @default 300000 */
+  /** A handler that finishes no record for this many milliseconds is stuck. @default 300000 */
   readonly stuckAfterMs?: number;
   /**
-   * These make the consumer unready once they last for so many milliseconds: a shard without a reply of
-   * GetRecords, finished work that the store does not take, a call that fails. @default 60000
+   * The consumer is not ready if one of these lasts for this many milliseconds: a shard gets no reply of GetRecords,
+   * the store does not accept finished work, a call for the stream or the store fails. @default 60000
    */
   readonly troubledAfterMs?: number;
-  /** A shard that is more milliseconds behind is lagging. @default Infinity */
+  /** A shard whose `lagMs` is above this is lagging. @default Infinity */
   readonly laggingAfterMs?: number;
   /**
-   * A shard whose `retentionHeadroomMs` is less is expiring: its records will be lost unread. A shard whose
-   * headroom is not known is not expiring. @default 0
+   * A shard whose `retentionHeadroomMs` is below this is expiring: its unread records will soon be lost. A shard with
+   * unknown headroom is not expiring. @default 0
    */
   readonly retentionHeadroomBelowMs?: number;
 }
 
-/** The part of a status that health goes by. */
+/** The part of a status that determines health. */
 export type Observed = Pick<ConsumerStatus, "state" | "stage" | "shards" | "troubles">;
 
-/** The answer for a probe: `alive` for liveness, `ready` for readiness. */
+/** The result of a health check: `alive` for a liveness probe, `ready` for a readiness probe. */
 export interface Health {
-  /** False = a restart would help: no scan runs, or a handler is stuck. */
+  /** False if a restart would help: no scan runs, or a handler is stuck. */
   readonly alive: boolean;
-  /** True = the start is over, and nothing has prevented reading, handling and flushing for long. */
+  /** True if the start has completed, and nothing has prevented reading, handling or flushing for long. */
   readonly ready: boolean;
-  /** Why it is not ready, a sentence each; empty = it is. */
+  /** Why it is not ready, one sentence each; empty = it is ready. */
   readonly reasons: readonly string[];
   /** Shards whose handler is stuck: see `stuckAfterMs`. */
   readonly stuckShards: readonly string[];
-  /** Shards without a reply of GetRecords: see `troubledAfterMs`. */
+  /** Shards that get no reply of GetRecords: see `troubledAfterMs`. */
   readonly unreadShards: readonly string[];
   /** Shards that are far behind: see `laggingAfterMs`. */
   readonly laggingShards: readonly string[];
-  /** Shards whose unread records retention will soon remove: see `retentionHeadroomBelowMs`. */
+  /** Shards whose unread records will soon be removed by retention: see `retentionHeadroomBelowMs`. */
   readonly expiringShards: readonly string[];
 }
 
-/** Something that keeps a consumer from its work. */
+/** A condition that prevents a consumer from working. */
 export interface Condition {
   readonly kind: "idle" | "starting" | "stopping" | "stuck" | "unread" | "unflushed" | "failing" | "lagging" | "expiring"; // prettier-ignore
-  /** Which one of its kind; undefined = there is one alone. */
+  /** The shard or operation, to tell apart conditions of one kind; undefined = there is only one. */
   readonly of?: string;
-  /** Fixed text. */
+  /** A constant text. */
   readonly message: string;
-  /** What varies; for a log line's fields. */
+  /** The variable part, for the fields of a log line. */
   readonly details: ConditionDetails;
 }
 
 export interface ConditionDetails {
   readonly shardId?: string;
-  /** Some of the shards that it concerns, and how many they are. */
+  /** The affected shards, up to `MAX_SHARDS_NAMED`. */
   readonly shards?: readonly string[];
+  /** The number of affected shards. */
   readonly count?: number;
   readonly operation?: string;
   readonly forMs?: number;
-  /** What fails: the text of an error. */
+  /** The text of the error. */
   readonly why?: string | undefined;
 }
 
-/** A line that names more is not read to its end. */
-const SHARDS_NAMED = 10;
+/** How many shards a message names. */
+const MAX_SHARDS_NAMED = 10;
 
 const STAGES: Readonly<Record<Exclude<ScanStage, "reading">, string>> = {
   describing: "the stream is not described yet",
@@ -71,7 +73,7 @@ const STAGES: Readonly<Record<Exclude<ScanStage, "reading">, string>> = {
   polling: "no shard was read yet",
 };
 
-/** What a status means, pure. */
+/** Computes the health from a status. Pure. */
 export function healthOf(status: Observed, thresholds: HealthThresholds = {}): Health {
   const conditions = conditionsOf(status, thresholds);
   const { stuck, unread, lagging, expiring } = troubledShards(status, thresholds);
@@ -86,7 +88,7 @@ export function healthOf(status: Observed, thresholds: HealthThresholds = {}): H
   };
 }
 
-/** Everything that makes the consumer unready. */
+/** Returns all conditions that make the consumer not ready. */
 export function conditionsOf(
   status: Observed,
   thresholds: HealthThresholds = {},
@@ -120,7 +122,7 @@ export function conditionsOf(
   ];
 }
 
-/** A condition as one sentence. */
+/** Formats a condition as one sentence. */
 function describeCondition({ message, details }: Condition): string {
   const { shardId, shards, count, operation, forMs, why } = details;
   const more = shards !== undefined && count! > shards.length ? ` and ${count! - shards.length} more` : ""; // prettier-ignore
@@ -158,7 +160,7 @@ function stoppingOf({ shards }: Observed): Condition {
   return {
     kind: "stopping",
     message: "the scan stops, and waits for shards to finish and flush their records",
-    details: { shards: idsOf(shards).slice(0, SHARDS_NAMED), count: shards.length },
+    details: { shards: idsOf(shards).slice(0, MAX_SHARDS_NAMED), count: shards.length },
   };
 }
 
@@ -169,7 +171,7 @@ function ofShards(
 ): readonly Condition[] {
   if (shards.length === 0) return [];
   const why = shards.find(({ error }) => error)?.error;
-  const named = idsOf(shards).slice(0, SHARDS_NAMED);
+  const named = idsOf(shards).slice(0, MAX_SHARDS_NAMED);
   return [{ kind, message, details: { shards: named, count: shards.length, why } }];
 }
 

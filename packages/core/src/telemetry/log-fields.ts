@@ -5,10 +5,9 @@ import type { LogFields } from "./logger.ts";
 import type { Source } from "./source.ts";
 
 /**
- * The fields of one log line, as the logger gets them: `stream` and `application`, then the line's
- * own. An error comes twice: `error` is its text on one line, `err` the error itself, without the
- * message of a handler's error. `console` prints all but `err`, on one line; to any other logger it
- * is a plain object.
+ * Returns the fields of a log line as the logger gets them: `stream`, `application`, then the line's own. An error
+ * becomes two fields: `error` is its text on one line, `err` the error itself, without the message of a handler's
+ * error. The result is a plain object, which `console` prints on one line, without `err`.
  */
 export function lineFields(source: Source, { error, ...own }: LogFields): LogFields {
   const err = withoutHandlersMessage(error);
@@ -24,7 +23,7 @@ function onOneLine(fields: LogFields): string {
   return inspect(printed, { breakLength: Infinity, compact: true, depth: 3 });
 }
 
-/** What a handler throws may quote its record, and a log has more readers than a stream. */
+/** Removes the message of a handler's error: it may quote the record, and more people can read logs than the stream. */
 function withoutHandlersMessage(error: unknown): unknown {
   if (!KcError.is(error) || error.code !== "HANDLER_FAILED") return error;
   const { code, message, shardId, cause } = error;

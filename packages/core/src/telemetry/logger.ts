@@ -1,7 +1,7 @@
 /**
- * Where log lines go. `console` can be passed, and prints one line for each. Fields hold ids,
- * positions, counts and errors, never a record's data or partition key. Where there is an error,
- * `error` is its text on one line, and `err` the error itself.
+ * Receives log lines. `console` is a valid logger and prints one line for each. Fields contain ids, positions, counts
+ * and errors, never a record's data or partition key. If there is an error, `error` is its text on one line, and
+ * `err` the error itself.
  */
 export interface Logger {
   debug(message: string, fields?: LogFields): void;
@@ -12,7 +12,7 @@ export interface Logger {
 
 export type LogFields = Readonly<Record<string, unknown>>;
 
-/** The part of a pino logger that is used here. */
+/** The methods of a pino logger that `fromPino` uses. */
 export interface PinoLike {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
@@ -20,7 +20,7 @@ export interface PinoLike {
   error(fields: object, message: string): void;
 }
 
-/** A Logger on a pino instance. pino takes the fields first, and writes `err` with stack and cause. */
+/** Adapts a pino logger. pino expects the fields first, and writes `err` with stack and cause. */
 export function fromPino(pino: PinoLike): Logger {
   const to =
     (level: keyof Logger) =>

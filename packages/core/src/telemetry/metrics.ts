@@ -1,40 +1,40 @@
 import { KC_ERROR_CODES } from "../errors.ts";
 
 /**
- * Every metric, in one map: the names and attributes that counters are typed by, and the table in
- * `docs/metrics.md`. Each carries `stream` and `application` beside what is listed. Histograms are
- * not reported by shard: a shard's lag shows which one is slow, at a fraction of the series.
+ * All metrics: their names and attributes type the `Counter`, and `docs/metrics.md` has the same table. Each metric
+ * also has the attributes `stream` and `application`. Histograms are not reported per shard: the lag of the shards
+ * shows which one is slow, with far fewer series.
  */
 export const METRICS = {
   records: {
     kind: "counter",
     unit: "{record}",
     attributes: ["shardId"],
-    description: "Records handed to the handler, those answered with SkipCheckpoint included",
+    description: "Records handed to the handler, including those answered with SkipCheckpoint",
   },
   bytes: {
     kind: "counter",
     unit: "By",
     attributes: ["shardId"],
-    description: "Data of the records handed to the handler",
+    description: "Bytes of record data handed to the handler",
   },
   batches: {
     kind: "counter",
     unit: "{batch}",
     attributes: ["shardId"],
-    description: "Pages of records that were handed to the handler",
+    description: "Pages of records handed to the handler",
   },
   handler_errors: {
     kind: "counter",
     unit: "{error}",
     attributes: ["shardId"],
-    description: "Records at which the handler threw or rejected",
+    description: "Records for which the handler threw or rejected",
   },
   handler_attempts: {
     kind: "counter",
     unit: "{attempt}",
     attributes: ["shardId"],
-    description: "Further attempts with records that the handler had failed at",
+    description: "Further attempts at records for which the handler had failed",
   },
   records_given_up: {
     kind: "counter",
@@ -42,26 +42,26 @@ export const METRICS = {
     attributes: ["shardId", "reason"],
     values: { reason: ["attempts", "age", "non-retriable", "undecodable"] },
     description:
-      "Records that were given up and are skipped, or go to the dead-letter queue: their attempts are over, they are too old, or another attempt makes no sense",
+      "Records that were given up, and skipped or sent to the dead-letter queue: no attempts left, too old, not retriable, or undecodable",
   },
   dead_letters: {
     kind: "counter",
     unit: "{letter}",
     attributes: ["shardId"],
-    description: "Records whose letters the dead-letter queue has acknowledged",
+    description: "Records whose dead letters the queue has acknowledged",
   },
   empty_polls: {
     kind: "counter",
     unit: "{poll}",
     attributes: ["shardId"],
-    description: "Replies of GetRecords without a record",
+    description: "GetRecords replies without records",
   },
   throttles: {
     kind: "counter",
     unit: "{call}",
     attributes: ["shardId"],
     description:
-      "Requests of GetRecords that went beyond the shard's quota, those that the SDK repeated by itself included",
+      "GetRecords requests that exceeded the shard's quota, including those that the SDK retried itself",
   },
   checkpoints: {
     kind: "counter",
@@ -69,7 +69,7 @@ export const METRICS = {
     attributes: ["shardId", "outcome"],
     values: { outcome: ["written", "same", "behind", "lost", "failed"] },
     description:
-      "Checkpoint writes, by what became of them: written, same, behind another's, lost with the lease, or failed",
+      "Checkpoint writes, by outcome: written, same as stored, behind the stored one, lost with the lease, or failed",
   },
   transactions: {
     kind: "counter",
@@ -77,26 +77,26 @@ export const METRICS = {
     attributes: ["shardId", "outcome"],
     values: { outcome: ["committed", "done", "lost", "failed"] },
     description:
-      "Transactions of scanTransaction, by what became of them: committed, done already, lost with the lease, or failed",
+      "Transactions of scanTransaction, by outcome: committed, done before, lost with the lease, or failed",
   },
   checkpoints_coalesced: {
     kind: "counter",
     unit: "{checkpoint}",
     attributes: ["shardId"],
-    description: "Checkpoints that were not written by themselves, since a later one covered them",
+    description: "Checkpoints that were not written because a later one covered them",
   },
   ahead_dropped: {
     kind: "counter",
     unit: "{checkpoint}",
     attributes: ["shardId"],
     description:
-      "Checkpoints whose text of what is done beyond their position was damaged: those records repeat",
+      "Checkpoints whose list of records done beyond their position was damaged: those records repeat",
   },
   retries: {
     kind: "counter",
     unit: "{call}",
     attributes: ["operation", "error"],
-    description: "Calls to Kinesis or the store that failed in passing and are tried again",
+    description: "Calls to Kinesis or the store that failed temporarily and are retried",
   },
   errors: {
     kind: "counter",
@@ -104,26 +104,26 @@ export const METRICS = {
     attributes: ["error"],
     values: { error: [...KC_ERROR_CODES, "LOGGER_FAILED"] },
     description:
-      "Errors that ended a scan or came while it stopped, by code; LOGGER_FAILED for each line that the logger threw at",
+      "Errors that ended a scan or occurred while it stopped, by code; LOGGER_FAILED for each log line at which the logger threw",
   },
   iterator_refreshes: {
     kind: "counter",
     unit: "{iterator}",
     attributes: ["shardId"],
-    description: "Iterators that expired and were recreated after the last record delivered",
+    description:
+      "Expired shard iterators that were replaced by one after the last delivered record",
   },
   wire_fallbacks: {
     kind: "counter",
     unit: "{fallback}",
     attributes: [],
-    description: "Scans that went over from CBOR to JSON, because CBOR was not understood",
+    description: "Scans that fell back from CBOR to JSON because the endpoint did not support CBOR",
   },
   trimmed: {
     kind: "counter",
     unit: "{checkpoint}",
     attributes: ["shardId"],
-    description:
-      "Checkpoints and shards that retention has overtaken: records may have been lost unread",
+    description: "Checkpoints and shards overtaken by retention: unread records may have been lost",
   },
   out_of_range_records: {
     kind: "counter",
@@ -131,13 +131,13 @@ export const METRICS = {
     attributes: ["shardId", "outcome"],
     values: { outcome: ["left-out", "delivered"] },
     description:
-      "User records of KPL aggregates whose keys belong to another shard than the one they came from, by what became of them",
+      "User records of KPL aggregates whose keys belong to another shard, by outcome: left out or delivered",
   },
   dropped_metrics: {
     kind: "counter",
     unit: "{value}",
     attributes: [],
-    description: "Values that the counter threw at, or could not deliver",
+    description: "Metric values that were lost because the counter threw or could not deliver them",
   },
   leases_acquired: {
     kind: "counter",
@@ -145,7 +145,7 @@ export const METRICS = {
     attributes: ["reason"],
     values: { reason: ["new", "given-back", "taken-over", "adopted"] },
     description:
-      "Leases that this worker claimed: never held before, given back by another, taken over from one that died, or adopted after a lost reply",
+      "Leases that this worker claimed, by reason: new, given back by another worker, taken over from a dead one, or adopted after a lost reply",
   },
   leases_released: {
     kind: "counter",
@@ -153,40 +153,40 @@ export const METRICS = {
     attributes: ["reason"],
     values: { reason: ["released", "stopped", "ended", "aged-out", "forced", "failed"] },
     description:
-      "Leases that this worker gave back: handed over, at a stop, at the shard's end, or gone with the shard",
+      "Leases that this worker released, by reason: handed over, stopped, shard ended, shard aged out, forced at a deadline, or shard failed",
   },
   leases_lost: {
     kind: "counter",
     unit: "{lease}",
     attributes: ["shardId"],
-    description: "Leases that were gone before this worker gave them back",
+    description: "Leases that were lost before this worker released them",
   },
   handoffs_forced: {
     kind: "counter",
     unit: "{lease}",
     attributes: ["shardId"],
     description:
-      "Hand-overs whose time ran out with a handler or a flush under way: what was not flushed is repeated",
+      "Hand-offs that reached their deadline with a handler or a flush still running: unflushed work repeats",
   },
   evictions: {
     kind: "counter",
     unit: "{worker}",
     attributes: [],
-    description: "Workers that this one found silent for a lease's duration, and evicted",
+    description: "Workers that this worker evicted because they were silent for a lease duration",
   },
   leases_held: {
     kind: "gauge",
     unit: "{lease}",
     attributes: [],
     fold: "sum",
-    description: "Leases in this worker's hand",
+    description: "Leases that this worker holds",
   },
   workers: {
     kind: "gauge",
     unit: "{worker}",
     attributes: [],
     fold: "max",
-    description: "Workers of the application that live, as this one sees it",
+    description: "Live workers of the application, as seen by this worker",
   },
   unassigned_shards: {
     kind: "gauge",
@@ -194,7 +194,7 @@ export const METRICS = {
     attributes: [],
     fold: "max",
     description:
-      "Shards that could be read and that no worker holds; reported by the worker with the lowest id alone",
+      "Readable shards that no worker holds; reported only by the worker with the lowest id",
   },
   unassigned_age: {
     kind: "gauge",
@@ -202,7 +202,7 @@ export const METRICS = {
     attributes: [],
     fold: "max",
     description:
-      "How long the oldest of these has had no worker; reported by the worker with the lowest id alone",
+      "How long the oldest unassigned shard has had no worker; reported only by the worker with the lowest id",
   },
   shards: {
     kind: "gauge",
@@ -210,7 +210,7 @@ export const METRICS = {
     attributes: ["state"],
     fold: "sum",
     description:
-      "Shards in this process's hand, by state: waiting, reading, handling, retrying, paused (by the store or the lease), paused-by-user, draining, or abandoned with a handler that has not returned",
+      "Shards of this process, by state: waiting, reading, handling, retrying, paused (by the store or the lease), paused-by-user, draining, or abandoned with a handler that has not returned",
   },
   lag: {
     kind: "gauge",
@@ -218,7 +218,7 @@ export const METRICS = {
     attributes: ["shardId"],
     fold: "max",
     description:
-      "How far handled records are behind the shard's tip; grows while nothing is read or handled",
+      "How far handled records are behind the tip of the shard; grows while nothing is read or handled",
   },
   retention_headroom: {
     kind: "gauge",
@@ -226,7 +226,7 @@ export const METRICS = {
     attributes: ["shardId"],
     fold: "min",
     description:
-      "How long the stream will still keep what is not handled: its retention less the lag. Absent while that is not known",
+      "How long the stream will still keep unhandled records: its retention minus the lag; absent while unknown",
   },
   checkpoint_age: {
     kind: "gauge",
@@ -249,7 +249,7 @@ export const METRICS = {
     attributes: ["operation"],
     fold: "max",
     description:
-      "How long a call for the whole stream, or of the store, has failed; absent while it is answered",
+      "How long a call for the whole stream, or to the store, has been failing; absent while it is answered",
   },
   records_in_flight: {
     kind: "gauge",
@@ -264,7 +264,7 @@ export const METRICS = {
     attributes: ["shardId"],
     fold: "sum",
     description:
-      "Keys whose later records wait, since one of theirs has failed and is not done yet",
+      "Keys whose later records wait because an earlier one has failed and is not done yet",
   },
   ahead_bytes: {
     kind: "gauge",
@@ -272,14 +272,14 @@ export const METRICS = {
     attributes: ["shardId"],
     fold: "max",
     description:
-      "Text of what is done beyond the position, in the last checkpoint that the store has acknowledged",
+      "Size of the list of records done beyond the position, in the last acknowledged checkpoint",
   },
   buffer_bytes: {
     kind: "gauge",
     unit: "By",
     attributes: [],
     fold: "sum",
-    description: "Memory of pages that are handled, wait, or are on their way",
+    description: "Memory of pages that are being handled, waiting, or requested",
   },
   poll_delay: {
     kind: "gauge",
@@ -287,27 +287,27 @@ export const METRICS = {
     attributes: [],
     fold: "max",
     description:
-      "How much later than their intervals say shards are polled, since they are too many for the calls, or the calls too slow",
+      "How much later than their intervals shards are polled, because there are too many shards or calls are too slow",
   },
   handler_duration: {
     kind: "histogram",
     unit: "ms",
     attributes: [],
     description:
-      "What a record takes in the handler: the mean over a page, or over a second where a page takes longer",
+      "Handler time per record: the mean over a page, or over a second if a page takes longer",
   },
   batch_size: {
     kind: "histogram",
     unit: "{record}",
     attributes: [],
-    description: "Records of a batch that the handler was given, further attempts included",
+    description: "Records per batch handed to the handler, including further attempts",
   },
   poll_duration: {
     kind: "histogram",
     unit: "ms",
     attributes: ["error"],
     optional: ["error"],
-    description: "What a try of GetRecords takes; with `error` if it failed",
+    description: "Duration of one GetRecords attempt; with `error` if it failed",
   },
   checkpoint_duration: {
     kind: "histogram",
@@ -315,7 +315,7 @@ export const METRICS = {
     attributes: ["error"],
     optional: ["error"],
     description:
-      "What a write of checkpoints takes, however many it carries; with `error` if it failed",
+      "Duration of one checkpoint write, of any number of shards; with `error` if it failed",
   },
   transaction_duration: {
     kind: "histogram",
@@ -323,33 +323,33 @@ export const METRICS = {
     attributes: ["error"],
     optional: ["error"],
     description:
-      "What a transaction of scanTransaction takes, its handler included; with `error` if it failed",
+      "Duration of a transaction of scanTransaction, including its handler; with `error` if it failed",
   },
   event_loop_delay: {
     kind: "histogram",
     unit: "ms",
     attributes: [],
     description:
-      "The longest time in each second that the process's event loop was held up: a handler that blocks",
+      "Longest delay of the process's event loop in each second: a handler that blocks raises it",
   },
   takeover_duration: {
     kind: "histogram",
     unit: "ms",
     attributes: [],
-    description: "From a dead worker's last sign of life to the claim of a shard that it held",
+    description: "Time from a dead worker's last sign of life to the claim of a shard that it held",
   },
 } as const satisfies Record<string, MetricDefinition>;
 
 export interface MetricDefinition {
   readonly kind: "counter" | "gauge" | "histogram";
-  /** UCUM, as OpenTelemetry writes units. */
+  /** A UCUM code, as in OpenTelemetry. */
   readonly unit: string;
   readonly attributes: readonly string[];
-  /** What an attribute can be, where that is known before it counts. */
+  /** The possible values of an attribute, if they are known in advance. */
   readonly values?: Readonly<Record<string, readonly string[]>>;
-  /** Attributes that not every value has; `shardId` is absent wherever shards are folded. */
+  /** Attributes that some values lack. `shardId` is also absent if the counter is not `perShard`. */
   readonly optional?: readonly string[];
-  /** How a gauge's values of several shards, or of several consumers in one process, are folded. */
+  /** How a gauge combines the values of several shards, or of several consumers in one process. */
   readonly fold?: "sum" | "max" | "min";
   readonly description: string;
 }
@@ -373,14 +373,14 @@ type OptionalAttribute<Name extends MetricName> =
       : never);
 
 /**
- * The attributes of one metric: its own, and those that every metric carries. `shardId` is absent
- * where shards are folded, `error` where nothing failed.
+ * The attributes of a metric: its own, and those of every metric. `shardId` is absent if the counter is not
+ * `perShard`, `error` if nothing failed.
  */
 export type MetricAttributes<Name extends MetricName = MetricName> = Readonly<
   Record<Exclude<OwnAttribute<Name>, OptionalAttribute<Name>> | "stream" | "application", string>
 > & { readonly [Attribute in OptionalAttribute<Name>]?: string };
 
-/** Those that a metric has beside the source's. */
+/** The attributes of a metric without `stream` and `application`. */
 export type OwnAttributes<Name extends MetricName> = Omit<
   MetricAttributes<Name>,
   "stream" | "application"

@@ -6,12 +6,12 @@ import { SHARD_STATES, type ConsumerStatus, type ShardStatus } from "./status.ts
 import type { Telemetry } from "./telemetry.ts";
 import type { CallTrouble } from "./troubles.ts";
 
-/** How often metrics that change by themselves are reported, in milliseconds. */
+/** How often gauges are reported, in milliseconds. */
 const INTERVAL_MS = 1000;
-/** How long a shard's counters stay after it was read last, so that they are collected, in milliseconds. */
-const KEEPS_COUNTERS_MS = 5 * 60_000;
+/** How long the counters of a shard that is no longer read are kept, so that they are collected, in milliseconds. */
+const KEEP_COUNTERS_MS = 5 * 60_000;
 
-/** What is reported of each shard. */
+/** The gauges of each shard. */
 const SHARD_GAUGES = {
   lag: ({ lagMs }: ShardStatus) => Math.round(lagMs),
   retention_headroom: ({ retentionHeadroomMs }: ShardStatus) =>
@@ -23,7 +23,7 @@ const SHARD_GAUGES = {
   ahead_bytes: ({ acknowledged }: ShardStatus) =>
     acknowledged?.kind === "position" ? (acknowledged.ahead?.length ?? 0) : 0,
 };
-/** A pause that the user asked for is a state of its own: nothing is wrong with it. */
+/** A pause by the user is reported as a separate state, because it is no problem. */
 const REPORTED_STATES = [...SHARD_STATES, "paused-by-user"] as const;
 const SHARD_COUNTERS = knownCounters(true);
 const OWN_COUNTERS = knownCounters(false);
@@ -35,17 +35,16 @@ export type Reported = Pick<
 >;
 
 /**
- * Tells the counter each second how things stand, whether anything is read or not: the lag of a
- * handler that is stuck must grow, not stand still at what the last page said. Ends the series of
- * shards that are no longer read.
+ * Reports gauges to the counter every second, even if nothing is read: the lag of a stuck handler must grow, not stay
+ * at the value of the last page. Removes the series of shards that are no longer read.
  */
 export class Reporter {
   readonly #clock: Clock;
   readonly #telemetry: Telemetry;
   readonly #status: () => Reported;
-  /** Since when shards are no longer read here. */
-  readonly #over = new Map<string, number>();
-  /** Operations whose outage was reported last. */
+  /** When reading of a shard ended here, by shard and the monotonic clock. */
+  readonly #endedAt = new Map<string, number>();
+  /** Operations whose outage was last reported. */
   #outages: readonly string[] = [];
   #eventLoop: EventLoopDelay | undefined;
   #cancel: (() => void) | undefined;
@@ -78,26 +77,26 @@ export class Reporter {
     this.#telemetry.leave(this.#clock.monotonic());
   }
 
-  /** Its counters are shown as 0 from now on, unless they have counted before. */
+  /** Initialises the counters of a shard to 0, so that they are visible before they count. */
   begun(shardId: string): void {
     if (!this.#telemetry.counts) return;
-    this.#over.delete(shardId);
+    this.#endedAt.delete(shardId);
     for (const { name, own } of SHARD_COUNTERS) this.#telemetry.begin(name, { ...own, shardId });
   }
 
-  /** Its gauges end now, its counters once their last values can have been collected. */
+  /** Removes the gauges of a shard now, and its counters when their last values have been collected. */
   ended(shardId: string): void {
     if (!this.#reportsShards) return;
     for (const name of SHARD_GAUGE_NAMES) this.#telemetry.remove(name, { shardId });
     this.returned(shardId);
   }
 
-  /** No handler is at its records any more: one that was given up may have counted long after the end. */
+  /** All handlers of a shard have returned: an abandoned one may have counted long after the shard ended. */
   returned(shardId: string): void {
-    if (this.#reportsShards) this.#over.set(shardId, this.#clock.monotonic());
+    if (this.#reportsShards) this.#endedAt.set(shardId, this.#clock.monotonic());
   }
 
-  /** Are there series of shards, which end? */
+  /** True if shards have their own series, which are removed when they end. */
   get #reportsShards(): boolean {
     return this.#telemetry.counts && this.#telemetry.perShard;
   }
@@ -117,7 +116,7 @@ export class Reporter {
     }
     telemetry.set("buffer_bytes", bufferedBytes, {});
     telemetry.set("poll_delay", Math.round(pollDelayMs), {});
-    // The gauges of a shard that is not read here would hide those of its reader.
+    // Gauges of an abandoned shard would hide those of the worker that reads it now.
     const read = shards.filter(({ state }) => state !== "abandoned");
     for (const name of SHARD_GAUGE_NAMES) this.#reportShards(name, read);
     this.#reportOutages(troubles);
@@ -136,7 +135,7 @@ export class Reporter {
       return;
     }
     const values = shards.map(valueOf).filter((value) => value !== undefined);
-    // No shards have no least value; of the others, 0 says that there is none.
+    // A minimum needs a value; the other gauges are 0 without shards.
     if (values.length === 0 && name === "retention_headroom") this.#telemetry.remove(name, {});
     else this.#telemetry.set(name, foldValues(name, values), {});
   }
@@ -160,12 +159,12 @@ export class Reporter {
 
   #forget(): void {
     const now = this.#clock.monotonic();
-    for (const [shardId, since] of this.#over) {
-      if (now - since < KEEPS_COUNTERS_MS) continue;
-      this.#over.delete(shardId);
+    for (const [shardId, since] of this.#endedAt) {
+      if (now - since < KEEP_COUNTERS_MS) continue;
+      this.#endedAt.delete(shardId);
       this.#telemetry.removeShard(shardId);
     }
-    this.#telemetry.removeLeft(now - KEEPS_COUNTERS_MS);
+    this.#telemetry.removeLeft(now - KEEP_COUNTERS_MS);
   }
 }
 
@@ -178,7 +177,7 @@ interface KnownCounter {
   readonly own: { readonly outcome: string };
 }
 
-/** The counters whose attributes are known before they count: once for each of their values. */
+/** Counters whose attribute values are known in advance: one entry for each combination of values. */
 function knownCounters(ofShards: boolean): readonly KnownCounter[] {
   const all: readonly (readonly [string, MetricDefinition])[] = Object.entries(METRICS);
   return all
@@ -195,7 +194,7 @@ function knownCounters(ofShards: boolean): readonly KnownCounter[] {
           ),
         [{}],
       );
-      // The compiler knows neither names nor attributes in a loop over all metrics.
+      // In a loop over all metrics, the compiler knows neither names nor attributes.
       return each.map((own) => ({ name, own }) as KnownCounter);
     });
 }

@@ -8,14 +8,14 @@ import {
 import type { Source } from "./source.ts";
 
 type Attributes = Readonly<Record<string, string>>;
-/** The consumers that report a series, each with its value of a gauge. */
+/** The consumers that report a series, each with its value if it is a gauge. */
 type Reporters = Map<ShardSeries, number | undefined>;
 
-/** One series as one consumer reports it. */
+/** A series as reported by one consumer. */
 export interface Series {
   readonly name: MetricName;
   readonly attributes: Attributes;
-  /** The same for every consumer that reports it. */
+  /** Identifies the series across consumers. */
   readonly key: string;
   readonly reporters: Reporters;
 }
@@ -25,48 +25,47 @@ type SeriesOf<Name extends MetricName> = Series & { readonly attributes: MetricA
 /** The key of series without a shard. */
 const NO_SHARD = "";
 
-/** What a shard's series are made of. */
+/** The series of one shard. */
 interface Shard {
-  /** By the metric and what it has beside the shard. */
+  /** By metric and the attributes other than `shardId`. */
   readonly series: Map<string, Series>;
-  /** By what they have beside the shard. */
+  /** By the attributes other than `shardId`. */
   readonly attributes: Map<string, SharedAttributes>;
 }
 
 interface SharedAttributes {
   readonly attributes: Attributes;
-  /** They as text: the same for every consumer. */
+  /** The attributes as text, equal for all consumers. */
   readonly text: string;
 }
 
-/** The series of one registry that there are by consumers of this process, by key. */
+/** The series that consumers of this process report to one registry, by key. */
 interface Shared {
-  /** They are reported now. */
+  /** Series that are being reported. */
   readonly live: Map<string, Reporters>;
-  /** They stand as the last scan that reported them left them, in the order in which they were left. */
+  /** Series of scans that have ended, in the order of those ends; the registry still has their last values. */
   readonly left: Map<string, { readonly series: Series; readonly since: number }>;
 }
 
 const registries = new WeakMap<object, Shared>();
 
 /**
- * The attributes of every metric, one object for all series of a shard that have the same: adapters may use
- * the object as a key for what they derive from it. And, of each shard, which series it has begun, so that
- * they can be ended with it. Folded, shards share their series, and none of them ends with a shard.
+ * The series of a consumer. All series of a shard with equal attributes share one attributes object, so that adapters
+ * can use it as a cache key. The series of each shard are remembered, to remove them when the shard ends. If the
+ * counter is not `perShard`, shards share their series, which do not end with a shard.
  *
- * Two consumers of one process may report the same series: two workers of an application, of which one
- * takes a shard over from the other. Then a gauge is folded, and a series is over when the last of them
- * has ended it.
+ * Two consumers of one process may report the same series: two workers of an application, one of which takes over a
+ * shard from the other. Their gauge values are folded, and the series ends when the last of them has ended it.
  */
 export class ShardSeries {
   readonly perShard: boolean;
   readonly #source: Source;
   readonly #shared: Shared;
   readonly #shards = new Map<string, Shard>();
-  /** Does a scan run? Nothing would end a series of a handler that returns later. */
+  /** True while a scan runs. After it, nothing would end the series of a handler that returns late. */
   #reports = true;
 
-  /** `registry` = where the series stand. */
+  /** @param registry holds the series: see `Counter.registry` */
   constructor(source: Source, perShard: boolean, registry: object) {
     this.#source = source;
     this.perShard = perShard;
@@ -76,23 +75,24 @@ export class ShardSeries {
     this.#shared = shared;
   }
 
+  /** Returns the series of a metric with these attributes, and begins it if needed. */
   of<Name extends MetricName>(name: Name, own: OwnAttributes<Name>): SeriesOf<Name> {
     return this.#of(name, own);
   }
 
-  /** A gauge's value as all consumers report it, this one with `value`. */
+  /** Sets this consumer's value of a gauge, and returns the value folded over all consumers. */
   fold({ name, reporters }: Series, value: number): number {
     reporters.set(this, value);
     return reporters.size === 1 ? value : folded(name, reporters)!;
   }
 
-  /** This consumer reports the gauge no more for now. What the others report; undefined = nothing. */
+  /** Withdraws this consumer's value of a gauge. Returns the folded value of the others; undefined = none. */
   withdraw({ name, reporters }: Series): number | undefined {
     reporters.set(this, undefined);
     return folded(name, reporters);
   }
 
-  /** All series of a shard, which are forgotten here. Those that nobody else reports are over. */
+  /** Removes and returns all series of a shard. Those with no `reporters` left have ended. */
   take(shardId: string): readonly Series[] {
     const series = [...(this.#shards.get(shardId)?.series.values() ?? [])];
     this.#shards.delete(shardId);
@@ -100,13 +100,13 @@ export class ShardSeries {
     return series;
   }
 
-  /** A scan begins. */
+  /** Called when a scan begins. */
   enter(now: number): void {
     this.leave(now);
     this.#reports = true;
   }
 
-  /** The scan is over: nothing is reported until it begins again, and what was counted stays for now. */
+  /** Called when the scan has ended. Shard series keep their last values until `takeLeft`. */
   leave(now: number): void {
     this.#reports = false;
     for (const shardId of this.#shards.keys()) {
@@ -118,23 +118,23 @@ export class ShardSeries {
     }
   }
 
-  /** The series that were left until this time, and not begun again. They are over. */
+  /** Removes and returns the series that were left before `until` and not begun again. */
   takeLeft(until: number): readonly Series[] {
-    const over: Series[] = [];
+    const ended: Series[] = [];
     for (const [key, { series, since }] of this.#shared.left) {
       if (since > until) break;
       this.#shared.left.delete(key);
-      over.push(series);
+      ended.push(series);
     }
-    return over;
+    return ended;
   }
 
-  /** Called several times a page: where there is nothing beside the shard, the key is the metric's name. */
+  /** Called several times per page, so the key is cheap: without other attributes, it is the metric's name. */
   #of(name: MetricName, own: Attributes): Series {
-    const whose = (this.perShard && own["shardId"]) || NO_SHARD;
-    let shard = this.#shards.get(whose);
+    const shardId = (this.perShard && own["shardId"]) || NO_SHARD;
+    let shard = this.#shards.get(shardId);
     if (shard === undefined)
-      this.#shards.set(whose, (shard = { series: new Map(), attributes: new Map() }));
+      this.#shards.set(shardId, (shard = { series: new Map(), attributes: new Map() }));
     let others = "";
     for (const attribute in own)
       if (attribute !== "shardId") others += ` ${attribute}=${own[attribute]}`;
@@ -143,7 +143,7 @@ export class ShardSeries {
     if (series === undefined) {
       let shared = shard.attributes.get(others);
       if (shared === undefined) shard.attributes.set(others, (shared = this.#share(own)));
-      shard.series.set(key, (series = this.#begin(name, whose, shared)));
+      shard.series.set(key, (series = this.#begin(name, shardId, shared)));
     }
     return series;
   }
@@ -154,10 +154,10 @@ export class ShardSeries {
     return { attributes, text: JSON.stringify(attributes) };
   }
 
-  #begin(name: MetricName, whose: string, { attributes, text }: SharedAttributes): Series {
+  #begin(name: MetricName, shardId: string, { attributes, text }: SharedAttributes): Series {
     const key = `${name} ${text}`;
-    // What is counted of the whole consumer has no end: it needs no owner.
-    const hasEnd = whose !== NO_SHARD || METRICS[name].kind === "gauge";
+    // Counters of the whole consumer never end, so they need no owner.
+    const hasEnd = shardId !== NO_SHARD || METRICS[name].kind === "gauge";
     const isOwned = this.#reports && hasEnd;
     const reporters: Reporters =
       (isOwned && this.#shared.live.get(key)) || new Map<ShardSeries, number>();
@@ -175,13 +175,13 @@ export class ShardSeries {
   }
 }
 
-/** Undefined = no consumer reports a value. */
+/** The gauge value folded over all consumers; undefined = none reports a value. */
 function folded(name: MetricName, reporters: Reporters): number | undefined {
   const values = [...reporters.values()].filter((value) => value !== undefined);
   return values.length === 0 ? undefined : foldValues(name, values);
 }
 
-/** What a gauge of these values comes to; 0 of none. */
+/** Folds the values of a gauge by its `fold`; 0 if there are none. */
 export function foldValues(name: MetricName, values: readonly number[]): number {
   const { fold }: MetricDefinition = METRICS[name];
   if (values.length === 0) return 0;

@@ -1,4 +1,4 @@
-/** Whose metrics, log lines and events these are. */
+/** The source of metrics, log lines and events. */
 export interface Source {
   readonly stream: string;
   readonly application: string;

@@ -16,15 +16,15 @@ import type { Source } from "./source.ts";
 import { Troubles } from "./troubles.ts";
 
 /**
- * The user's counter and logger behind one guard: a sink that throws, or is async after all and
- * rejects, never stops the scan. A counter's first failure is logged. Each failure of the logger is counted.
+ * Guards the user's counter and logger: if one throws (or is async and rejects), the scan continues. The first
+ * failure of the counter is logged, each failure of the logger is counted.
  */
 export class Telemetry {
   readonly source: Source;
   readonly feed = new EventFeed();
-  /** Names of what calls to Kinesis fail with, for metrics. */
+  /** Names of the errors of Kinesis calls, for metrics. */
   readonly errorNames = new ErrorNames();
-  /** The calls that fail now. */
+  /** The calls that are failing now. */
   readonly troubles: Troubles;
   readonly #counter: Counter | undefined;
   readonly #logger: Logger | undefined;
@@ -45,29 +45,29 @@ export class Telemetry {
     this.#series = new ShardSeries(source, counter?.perShard ?? true, registry);
   }
 
-  /** Is there a counter? */
+  /** True if there is a counter. */
   get counts(): boolean {
     return this.#counter !== undefined;
   }
 
-  /** Is there a logger? */
+  /** True if there is a logger. */
   get logs(): boolean {
     return this.#logger !== undefined;
   }
 
-  /** Do shards have series of their own? */
+  /** True if each shard has its own series. */
   get perShard(): boolean {
     return this.#series.perShard;
   }
 
-  /** Calls that the counter threw in, and values that it could not deliver. */
+  /** Number of calls in which the counter threw, plus the values that it could not deliver. */
   get dropped(): number {
     let undelivered = 0;
     this.#report((counter) => void (undelivered = counter.dropped ?? 0));
     return this.#thrown + undelivered;
   }
 
-  /** A counter is shown as 0 before it counts: a series that begins with a value has no rate. */
+  /** Reports a counter as 0 before it counts: a series whose first value is above 0 has no rate. */
   begin<Name extends CounterName>(name: Name, own: OwnAttributes<Name>): void {
     this.#report((counter) => counter.add(name, 0, this.#series.of(name, own).attributes));
   }
@@ -88,7 +88,7 @@ export class Telemetry {
     this.#report((counter) => counter.record?.(name, value, this.#series.of(name, own).attributes));
   }
 
-  /** A gauge is over, unless another consumer reports it too. */
+  /** Removes a gauge, unless another consumer reports it too. */
   remove<Name extends GaugeName>(name: Name, own: OwnAttributes<Name>): void {
     this.#report((counter) => {
       const series = this.#series.of(name, own);
@@ -99,26 +99,26 @@ export class Telemetry {
     });
   }
 
-  /** Every series of a shard is over, unless another consumer reports it too. */
+  /** Removes all series of a shard, except those that another consumer reports too. */
   removeShard(shardId: string): void {
     for (const series of this.#series.take(shardId))
       if (series.reporters.size === 0) this.#remove(series);
   }
 
-  /** A scan begins, and ends its series by `leave`. `now` = the clock's monotonic time. */
+  /** Called when a scan begins; `leave` when it has ended. @param now by the monotonic clock */
   enter(now: number): void {
     this.#series.enter(now);
   }
 
   /**
-   * The scan is over: its series stay as they are. Whoever reports them still ends them; else a scan that
-   * reports to the same registry does, by `removeLeft`.
+   * Called when the scan has ended. Its series keep their last values, until another consumer that reports them
+   * removes them, or a scan on the same registry calls `removeLeft`.
    */
   leave(now: number): void {
     this.#series.leave(now);
   }
 
-  /** Ends the series that scans left until this time, and that were not reported since. */
+  /** Removes the series that scans left before `until` and that were not reported since. */
   removeLeft(until: number): void {
     for (const series of this.#series.takeLeft(until)) this.#remove(series);
   }
@@ -143,7 +143,7 @@ export class Telemetry {
     this.#log("error", message, fields);
   }
 
-  /** Of a shard there are counters and gauges alone. */
+  /** Series of shards are counters and gauges only. */
   #remove({ name, attributes }: Series): void {
     this.#report((counter) =>
       counter.remove?.(name as "lag", attributes as MetricAttributes<"lag">),

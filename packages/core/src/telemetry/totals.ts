@@ -1,4 +1,4 @@
-/** What a scan has handed to the handler, over all shards. */
+/** What a scan has passed to the handler, over all shards. */
 export interface Totals {
   records: number;
   bytes: number;

@@ -3,26 +3,26 @@ import { describeError, nameOfError } from "../describe-error.ts";
 import type { ConsumerEvent } from "./events.ts";
 import type { LogFields } from "./logger.ts";
 
-/** Who is called. */
+/** The called service. */
 export type Service = "kinesis" | "store" | "dead-letters";
 
-/** What is called, and for which shard; without one it concerns the stream or application as a whole. */
+/** A call. Without `shardId` it concerns the whole stream or application. */
 export interface Call {
   readonly service: Service;
   readonly operation: string;
   readonly shardId?: string | undefined;
 }
 
-/** A call that fails, and is tried again until it answers. */
+/** A call that is failing, and is retried until it is answered. */
 export interface CallTrouble {
   readonly service: Service;
   /** As in the metric `retries`: `DescribeStreamSummary`, `joinWorker` … */
   readonly operation: string;
-  /** What the last try failed with. */
+  /** The error of the last attempt. */
   readonly error: string;
-  /** Tries that failed since the last answer. */
+  /** Number of failed attempts since the last answer. */
   readonly failures: number;
-  /** Since the first of them, in milliseconds. */
+  /** Milliseconds since the first of them. */
   readonly forMs: number;
 }
 
@@ -31,24 +31,24 @@ interface Entry {
   readonly since: number;
   failures: number;
   error: string;
-  /** Names of the errors that were logged as warnings: each is logged once until the call is answered. */
+  /** Names of the errors that were logged as warnings: once each until the call is answered. */
   readonly warned: Set<string>;
-  /** Who tries it: shards may share a call. */
+  /** The callers that are retrying: shards may share a call. */
   readonly callers: Set<Call>;
 }
 
 const NO_SHARD = "";
-/** How events name what is in trouble. */
-const WHOSE = { kinesis: "stream", store: "store", "dead-letters": "dead-letters" } as const;
+/** The prefix of a service's events: `stream-troubled`. */
+const EVENT_PREFIX = { kinesis: "stream", store: "store", "dead-letters": "dead-letters" } as const;
 
 /**
- * Lines of level `warn` until all calls are answered again, and for a minute at least. What begins a
- * minute after all that fails already is another outage.
+ * Maximum number of warnings per outage. An outage ends when all calls are answered again, after a minute at the
+ * earliest. A call that starts to fail a minute or more after the previous one belongs to a new outage.
  */
-const MOST_WARNINGS = 5;
+const MAX_WARNINGS = 5;
 const WARNINGS_AGAIN_AFTER_MS = 60_000;
 
-/** Where changes are reported. */
+/** Receives the changes. */
 export interface TroubleSink {
   emit(event: ConsumerEvent): void;
   debug(message: string, fields: LogFields): void;
@@ -57,10 +57,9 @@ export interface TroubleSink {
 }
 
 /**
- * The calls that fail now, and since when. A call that fails once may have met anything, so that is
- * logged as debug. One that fails again is a warning, once for each kind of error, and its end is
- * logged. An outage of any length and of any number of shards is a handful of lines. The others are of
- * level debug, and `Reporter` counts what has failed for long.
+ * The calls that are failing, and since when. A first failure is logged at level debug, because it may be harmless. A
+ * repeated failure is a warning, once per kind of error, and its end is logged too. So an outage of any length, of any
+ * number of shards, causes a handful of warnings. `Reporter` reports how long calls have been failing.
  */
 export class Troubles {
   readonly #sink: TroubleSink;
@@ -70,7 +69,7 @@ export class Troubles {
 
   #warnings = 0;
   #warnedSince = -Infinity;
-  /** When a call began to fail last. */
+  /** When a call last began to fail. */
   #begunAt = -Infinity;
 
   constructor(sink: TroubleSink, clock: Clock) {
@@ -79,8 +78,9 @@ export class Troubles {
   }
 
   /**
-   * A try of the call failed, and is followed by another, reported with the same object. `more` goes into
-   * the log line.
+   * An attempt of the call failed, and another one follows.
+   * @param call the same object for all attempts of a caller
+   * @param more additional fields of the log line
    */
   failed(call: Call, error: unknown, more: LogFields = {}): void {
     const { shardId = NO_SHARD } = call;
@@ -108,7 +108,7 @@ export class Troubles {
     if (entry !== undefined) this.#end(entry, "a call is answered again");
   }
 
-  /** Whoever made the call does not try it any more: it was given up, or is not needed. */
+  /** The caller does not retry the call any more: it was abandoned, or is not needed. */
   dropped(call: Call): void {
     const entry = this.#entryOf(call);
     if (!entry?.callers.delete(call) || entry.callers.size > 0) return;
@@ -120,12 +120,12 @@ export class Troubles {
     this.#entries.delete(shardId);
   }
 
-  /** The scan is over, and nothing is called any more. */
+  /** The scan has ended, and makes no more calls. */
   clear(): void {
     this.#entries.clear();
   }
 
-  /** Those of calls for the stream or application as a whole. */
+  /** Failing calls that concern the whole stream or application. */
   get list(): readonly CallTrouble[] {
     return [...(this.#entries.get(NO_SHARD)?.values() ?? [])].map((entry) => {
       const { call, error, failures } = entry;
@@ -134,7 +134,7 @@ export class Troubles {
     });
   }
 
-  /** What a call for the shard failed with last; undefined = all are answered. */
+  /** The last error of a failing call for the shard; undefined = none fails. */
   ofShard(shardId: string): string | undefined {
     const [entry] = this.#entries.get(shardId)?.values() ?? [];
     return entry?.error;
@@ -162,13 +162,13 @@ export class Troubles {
 
   #reportBegun({ service, operation, shardId }: Call, error: string, failing: number): void {
     if (shardId === undefined) {
-      this.#sink.emit({ kind: `${WHOSE[service]}-troubled`, operation, error });
+      this.#sink.emit({ kind: `${EVENT_PREFIX[service]}-troubled`, operation, error });
     } else if (failing === 1) this.#sink.emit({ kind: "shard-troubled", shardId, error });
   }
 
   #reportOver({ service, operation, shardId }: Call, forMs: number, failing: number): void {
     if (shardId === undefined) {
-      this.#sink.emit({ kind: `${WHOSE[service]}-recovered`, operation, forMs });
+      this.#sink.emit({ kind: `${EVENT_PREFIX[service]}-recovered`, operation, forMs });
     } else if (failing === 0) this.#sink.emit({ kind: "shard-recovered", shardId });
   }
 
@@ -188,7 +188,7 @@ export class Troubles {
       this.#warnedSince = now;
     }
     this.#warnings += 1;
-    return this.#warnings <= MOST_WARNINGS;
+    return this.#warnings <= MAX_WARNINGS;
   }
 }
 

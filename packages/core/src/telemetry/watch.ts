@@ -2,13 +2,13 @@ import type { Clock } from "../clock.ts";
 import { conditionsOf, type Condition, type Observed } from "./health.ts";
 import type { Telemetry } from "./telemetry.ts";
 
-/** How often it looks, in milliseconds. */
-const LOOKS_EVERY_MS = 5000;
+/** How often conditions are checked, in milliseconds. */
+const CHECK_EVERY_MS = 5000;
 const MINUTE_MS = 60_000;
-/** What lasts is logged again so often. */
+/** How often a lasting condition is logged again. */
 const AGAIN_MS = 10 * MINUTE_MS;
 
-/** The conditions that are logged. `Troubles` logs calls that fail. */
+/** The conditions that are logged here. Failing calls are logged by `Troubles`. */
 const LOGGED: Partial<
   Record<
     Condition["kind"],
@@ -16,10 +16,10 @@ const LOGGED: Partial<
   >
 > = {
   starting: { afterMs: MINUTE_MS, everyMs: AGAIN_MS, over: "the start is over" },
-  stopping: { afterMs: LOOKS_EVERY_MS, everyMs: 2 * LOOKS_EVERY_MS },
+  stopping: { afterMs: CHECK_EVERY_MS, everyMs: 2 * CHECK_EVERY_MS },
   stuck: { afterMs: 0, everyMs: AGAIN_MS, over: "the handler has returned" },
   unread: { afterMs: 0, everyMs: AGAIN_MS, over: "all shards get replies of GetRecords again" },
-  unflushed: { afterMs: 0, everyMs: AGAIN_MS, over: "the store takes what is finished again" },
+  unflushed: { afterMs: 0, everyMs: AGAIN_MS, over: "the store accepts finished work again" },
 };
 
 interface Seen {
@@ -29,8 +29,8 @@ interface Seen {
 }
 
 /**
- * Logs what keeps the consumer from its work for long: once, then seldom, and when it is over. Without
- * a logger, a start that does not progress is a process warning, so that its cause can be found.
+ * Logs conditions that prevent the consumer from working for long: when they begin, every ten minutes, and when they
+ * end. Without a logger, a start that makes no progress is reported as a process warning.
  */
 export class Watch {
   readonly #clock: Clock;
@@ -49,15 +49,15 @@ export class Watch {
   start(): void {
     this.#cancel = this.#clock.setTimer(() => {
       this.start();
-      this.#look();
-    }, LOOKS_EVERY_MS);
+      this.#check();
+    }, CHECK_EVERY_MS);
   }
 
   stop(): void {
     this.#cancel?.();
   }
 
-  #look(): void {
+  #check(): void {
     const now = this.#clock.monotonic();
     const keys = new Set<string>();
     for (const condition of conditionsOf(this.#status(), { stuckAfterMs: MINUTE_MS })) {
