@@ -1,6 +1,6 @@
 import { aggregate } from "@kc/aggregator";
-import aws from "aws-kinesis-agg";
 import { compare, type Contestant } from "../rounds.ts";
+import { awsKinesisAgg } from "./aws-kinesis-agg.ts";
 import { AGGREGATED, AGGREGATES, KEYS, userRecords } from "./user-records.ts";
 
 const ROUNDS = 11;
@@ -110,17 +110,6 @@ async function parts(): Promise<Parts> {
 
 function theirs({ base64 }: PackedPage): number {
   let records = 0;
-  for (const data of base64) {
-    const record = {
-      kinesisSchemaVersion: "1.0",
-      data,
-      partitionKey: "a",
-      sequenceNumber: "1",
-      approximateArrivalTimestamp: 0,
-    };
-    aws.deaggregateSync(record, true, (_error, inside = []) => {
-      records += inside.length;
-    });
-  }
+  for (const data of base64) records += awsKinesisAgg(data);
   return records;
 }

@@ -1,5 +1,6 @@
 /** A contestant's process: each line on standard input is a round, each on standard output its cost. */
 import { createInterface } from "node:readline";
+import { awsKinesisAgg } from "../aggregates/aws-kinesis-agg.ts";
 import { type Contestant, costOf } from "../rounds.ts";
 import { Endpoint } from "./canned.ts";
 import type { CannedPages } from "./canned-server.ts";
@@ -12,6 +13,10 @@ const CONTESTANTS = {
   consumerOverTheSdksHttp: (endpoint) => connectedConsumer(endpoint.sdkClient(), endpoint),
   consumerWireJson: (endpoint) => connectedConsumer(endpoint.client(), endpoint, { wire: "json" }),
   sdkLoop: (endpoint) => sdkLoop(endpoint.sdkClient(), endpoint.pages),
+  sdkLoopAndAwsKinesisAgg: (endpoint) =>
+    sdkLoop(endpoint.sdkClient(), endpoint.pages, ({ Data }) =>
+      awsKinesisAgg(Buffer.from(Data!).toString("base64")),
+    ),
   rawSocket,
   "kinesis-readable": kinesisReadable,
   "kinesis-streams": kinesisStreams,

@@ -82,13 +82,17 @@ async function passTime(clock: FakeClock, scan: Promise<void>): Promise<void> {
   while (!over) await clock.advance(POLL_INTERVAL_MS);
 }
 
-/** What one writes by hand: all shards at once, each page after the other. The first pages are not measured. */
-export function sdkLoop(client: KinesisClient, { shards, pages }: CannedPages): Contestant {
+/**
+ * What one writes by hand: all shards at once, each page after the other. The first pages are not measured.
+ * @param handle returns how many records it has handled: the user records of one that is an aggregate
+ */
+export function sdkLoop(
+  client: KinesisClient,
+  { shards, pages }: CannedPages,
+  handle: (record: SdkRecord) => number = () => 1,
+): Contestant {
   return async (begin) => {
     let records = 0;
-    const handle = (_record: SdkRecord): void => {
-      records += 1;
-    };
     const readShard = async (
       first: string | undefined,
       count: number,
@@ -96,7 +100,7 @@ export function sdkLoop(client: KinesisClient, { shards, pages }: CannedPages): 
       let ShardIterator = first;
       for (let page = 0; page < count; page += 1) {
         const reply = await client.send(new GetRecordsCommand({ ShardIterator, Limit: 10_000 }));
-        for (const record of reply.Records ?? []) handle(record);
+        for (const record of reply.Records ?? []) records += handle(record);
         ShardIterator = reply.NextShardIterator;
       }
       return ShardIterator;
