@@ -6,7 +6,7 @@ import type {
 import type { CallOptions, StoreScope } from "@kc/core";
 import type { Client } from "./client.ts";
 import type { Refusal } from "./errors.ts";
-import { GROUP, nextRevision } from "./lease-statements.ts";
+import { GROUP, raiseRevision } from "./lease-statements.ts";
 import type { Namespaces } from "./namespaces.ts";
 import { PartitionMemory } from "./partition-memory.ts";
 import type { Item } from "./rows.ts";
@@ -64,17 +64,17 @@ export class Calls {
     try {
       return await this.client.write(request, options);
     } catch (error) {
-      memory.owesRevision = true;
+      memory.hasPendingRevision = true;
       throw error;
     }
   }
 
   /** The next look of each worker reads the leases. Answers with the new revision. */
   async raiseRevision(memory: PartitionMemory, options: CallOptions | undefined): Promise<number> {
-    memory.owesRevision = true;
-    const next = nextRevision(memory.partition);
+    memory.hasPendingRevision = true;
+    const next = raiseRevision(memory.partition);
     const { Attributes } = await this.client.read<UpdateItemCommandOutput>(next, options);
-    memory.owesRevision = false;
+    memory.hasPendingRevision = false;
     return this.learnRevision(memory, Attributes);
   }
 

@@ -10,22 +10,22 @@ import {
 } from "@kc/core";
 import { advanceOutcome } from "@kc/core/adapter";
 import type { Calls } from "./calls.ts";
-import type { Claims } from "./claims.ts";
+import type { NamespaceClaims } from "./namespace-claims.ts";
 import { checkShardId, type Namespaces } from "./namespaces.ts";
 import { inParallel } from "./parallel.ts";
 import { shardStateOf, sortKeyOf, writerOf, type Item } from "./rows.ts";
 import * as statements from "./statements.ts";
 
 /** Each of these lost to another writer who moved the shard meanwhile. */
-const TRIES = 30;
+const MAX_ATTEMPTS = 30;
 
 /** The items of shards: `Store` says what each call does. */
 export class Checkpoints {
   readonly #calls: Calls;
   readonly #namespaces: Namespaces;
-  readonly #claims: Claims;
+  readonly #claims: NamespaceClaims;
 
-  constructor(calls: Calls, namespaces: Namespaces, claims: Claims) {
+  constructor(calls: Calls, namespaces: Namespaces, claims: NamespaceClaims) {
     this.#calls = calls;
     this.#namespaces = namespaces;
     this.#claims = claims;
@@ -138,7 +138,7 @@ export class Checkpoints {
       if (refusals === undefined) return { outcome: "written", stored: checkpoint };
       item = refusals[0]?.item;
     }
-    for (let tries = 1; tries <= TRIES; tries += 1) {
+    for (let tries = 1; tries <= MAX_ATTEMPTS; tries += 1) {
       const { checkpoint: stored, writer } = shardStateOf(item);
       if (writer !== undefined && writer !== writerOf(fence)) return { outcome: "lease-lost" };
       const result = advanceOutcome(checkpoint, stored);
@@ -155,7 +155,7 @@ export class Checkpoints {
     }
     throw new StoreError(
       "STORE_UNAVAILABLE",
-      `DynamoDB table ${partition.table}: ${shardId} was moved by others ${TRIES} times meanwhile`,
+      `DynamoDB table ${partition.table}: ${shardId} was moved by others ${MAX_ATTEMPTS} times meanwhile`,
       { retryable: true },
     );
   }

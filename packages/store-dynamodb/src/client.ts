@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { StoreError, systemClock, type CallOptions } from "@kc/core";
 import { CallLimit, RefusalGrace, sdkTarget } from "@kc/core/adapter";
-import { Concurrency } from "./concurrency.ts";
+import { ConcurrencyLimit } from "./concurrency-limit.ts";
 import {
   hasOtherKeys,
   isContention,
@@ -17,9 +17,9 @@ import type { CheckedOptions, DynamoDBClientLike } from "./options.ts";
 import { checkRegion, isArn } from "./region.ts";
 
 /** Throttled and conflicting requests are sent at most this often, with a random wait in between. */
-const TRIES = 8;
-const FIRST_WAIT_MS = 25;
-const LONGEST_WAIT_MS = 500;
+const MAX_ATTEMPTS = 8;
+const BASE_BACKOFF_MS = 25;
+const MAX_BACKOFF_MS = 500;
 
 /**
  * The way to DynamoDB of one store: each request has a time-out and ends with the caller's signal;
@@ -28,7 +28,7 @@ const LONGEST_WAIT_MS = 500;
 export class Client {
   readonly table: string;
   /** Of the requests that one call makes at once. */
-  readonly concurrency: Concurrency = new Concurrency();
+  readonly concurrency: ConcurrencyLimit = new ConcurrencyLimit();
   readonly #timeoutMs: number;
   readonly #given: DynamoDBClientLike | undefined;
   #own: DynamoDBClient | undefined;
@@ -92,7 +92,7 @@ export class Client {
       } catch (error) {
         if (error instanceof StoreError && isThrottle(error.cause)) this.concurrency.throttled();
         const contention = error instanceof StoreError && isContention(error.cause);
-        if (!contention || tries === TRIES) throw error;
+        if (!contention || tries === MAX_ATTEMPTS) throw error;
       }
       await pause(tries, signal);
     }
@@ -137,7 +137,7 @@ export class Client {
 
 /** A random wait, whose bound doubles with each try. */
 async function pause(tries: number, signal: AbortSignal | undefined): Promise<void> {
-  const bound = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (tries - 1));
+  const bound = Math.min(MAX_BACKOFF_MS, BASE_BACKOFF_MS * 2 ** (tries - 1));
   const ms = Math.random() * bound;
   await delay(ms, undefined, signal && { signal }).catch(() => signal?.throwIfAborted());
 }

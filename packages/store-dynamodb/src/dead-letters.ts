@@ -28,12 +28,12 @@ import type { Client } from "./client.ts";
 import { inParallel } from "./parallel.ts";
 import type { Item } from "./rows.ts";
 import { setUpTable, type TableShape } from "./schema.ts";
-import { CollectedItems, MOST_ITEMS, type DynamoTransaction } from "./transaction.ts";
+import { CollectedItems, MAX_ITEMS, type DynamoTransaction } from "./transaction.ts";
 
 /** An item has at most 400 KB, with the names of its attributes. */
 const LIMITS: LetterLimits = { most: 100, maxBytes: 4_000_000, maxRowBytes: 350_000 };
 const KEYS = [{ AttributeName: "id", KeyType: "HASH" }] as const;
-const LONGEST_NAME = 255;
+const MAX_NAME_LENGTH = 255;
 
 /** The dead letters of one store, by themselves or in its transactions. */
 export class DynamoDBDeadLetters
@@ -53,7 +53,7 @@ export class DynamoDBDeadLetters
   sendIn(tx: DynamoTransaction, letters: readonly DeadLetter[]): void | Promise<void> {
     const rows = [...letterRowsOf(letters, LIMITS.maxRowBytes)];
     const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
-    if (rows.length > MOST_ITEMS || bytes > LIMITS.maxBytes) {
+    if (rows.length > MAX_ITEMS || bytes > LIMITS.maxBytes) {
       return this.send(letters, { signal: new AbortController().signal });
     }
     tx.write(...rows.map((row) => ({ Put: this.#letters.putOf(row) })));
@@ -70,7 +70,7 @@ export class DynamoDBLetters implements LetterStatements {
   constructor(client: Client) {
     const table = `${client.table}-dead-letters`;
     const name = table.split("/").at(-1)!;
-    if (name.length > LONGEST_NAME) {
+    if (name.length > MAX_NAME_LENGTH) {
       throw new ConfigError("table", `${name} is longer than a table's name can be: shorten yours`);
     }
     this.#client = client;

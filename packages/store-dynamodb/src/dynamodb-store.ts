@@ -12,7 +12,7 @@ import type {
 import { LeaseStoreOfParts } from "@kc/core/adapter";
 import { Calls } from "./calls.ts";
 import { Checkpoints } from "./checkpoints.ts";
-import { Claims } from "./claims.ts";
+import { NamespaceClaims } from "./namespace-claims.ts";
 import { Client } from "./client.ts";
 import { DynamoDBDeadLetters, DynamoDBLetters } from "./dead-letters.ts";
 import { Leases } from "./leases.ts";
@@ -48,7 +48,7 @@ export class DynamoDBStore
     const checked = checkOptions(options);
     const client = new Client(checked);
     const namespaces = new Namespaces(checked);
-    const claims = new Claims(client, namespaces);
+    const claims = new NamespaceClaims(client, namespaces);
     const calls = new Calls(client, namespaces);
     const workers = new Workers(calls);
     super({

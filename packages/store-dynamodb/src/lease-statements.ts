@@ -7,15 +7,22 @@ import {
 } from "@aws-sdk/client-dynamodb";
 import type { Fence, ShardPut, WorkerIdentity, WorkerMembership } from "@kc/core";
 import { FREE, writerOf } from "./rows.ts";
-import { at, create, leaseOf, OWN_PREFIX, TELL, type Partition } from "./statements.ts";
+import {
+  create,
+  itemKey,
+  leaseSortKey,
+  OWN_PREFIX,
+  RETURN_ITEM,
+  type Partition,
+} from "./statements.ts";
 
 /** Every request about workers and leases. */
 
 /** The revision; and before each worker's own item in the order of the sort key. */
 export const GROUP = `${OWN_PREFIX}group`;
 export const WORKER_PREFIX = `${GROUP}#`;
-export const LEASE_PREFIX = leaseOf("");
-const workerOf = (workerId: string): string => `${WORKER_PREFIX}${workerId}`;
+export const LEASE_PREFIX = leaseSortKey("");
+const workerSortKey = (workerId: string): string => `${WORKER_PREFIX}${workerId}`;
 
 /** A lease as it was read. */
 export interface ReadLease {
@@ -39,28 +46,28 @@ export const readPrefix = (
     ExclusiveStartKey: after,
   });
 
-export const nextRevision = (partition: Partition): UpdateItemCommand =>
+export const raiseRevision = (partition: Partition): UpdateItemCommand =>
   new UpdateItemCommand({
-    ...at(partition, GROUP),
+    ...itemKey(partition, GROUP),
     UpdateExpression: "ADD kc_revision :one",
     ExpressionAttributeValues: { ":one": { N: "1" } },
     ReturnValues: "UPDATED_NEW",
   });
 
 export const putWorker = (partition: Partition, worker: WorkerMembership): UpdateItemCommand =>
-  create(partition, workerOf(worker.workerId), {
+  create(partition, workerSortKey(worker.workerId), {
     kc_incarnation: { S: worker.incarnation },
     kc_counter: { N: "0" },
     kc_weight: { N: String(worker.weight) },
     ...(worker.maxShards === undefined ? {} : { kc_max_shards: { N: String(worker.maxShards) } }),
   });
 
-export const beat = (
+export const heartbeat = (
   partition: Partition,
   { workerId, incarnation }: WorkerIdentity,
 ): UpdateItemCommand =>
   new UpdateItemCommand({
-    ...at(partition, workerOf(workerId)),
+    ...itemKey(partition, workerSortKey(workerId)),
     UpdateExpression: "ADD kc_counter :one",
     ConditionExpression: "kc_incarnation = :incarnation",
     ExpressionAttributeValues: { ":one": { N: "1" }, ":incarnation": { S: incarnation } },
@@ -73,13 +80,13 @@ export const removeWorker = (
   { workerId, incarnation, counter }: WorkerIdentity & { readonly counter?: number },
 ): DeleteItemCommand =>
   new DeleteItemCommand({
-    ...at(partition, workerOf(workerId)),
+    ...itemKey(partition, workerSortKey(workerId)),
     ConditionExpression: `kc_incarnation = :incarnation${counter === undefined ? "" : " AND kc_counter = :counter"}`,
     ExpressionAttributeValues: {
       ":incarnation": { S: incarnation },
       ...(counter === undefined ? {} : { ":counter": { N: String(counter) } }),
     },
-    ...TELL,
+    ...RETURN_ITEM,
   });
 
 /** Refused where the row is not as its caller saw it. */
@@ -88,7 +95,7 @@ export const putLineage = (
   { shardId, lineage, replaces }: ShardPut,
 ): UpdateItemCommand =>
   new UpdateItemCommand({
-    ...at(partition, leaseOf(shardId)),
+    ...itemKey(partition, leaseSortKey(shardId)),
     UpdateExpression: "SET kc_lineage = :lineage, kc_epoch = if_not_exists(kc_epoch, :zero)",
     ConditionExpression:
       replaces === undefined ? "attribute_not_exists(kc_lineage)" : "kc_lineage = :replaces",
@@ -100,18 +107,18 @@ export const putLineage = (
   });
 
 /** The lease, and its copy beside the checkpoint, if the lease is as it was read. */
-export const claim = (
+export const acquireLease = (
   partition: Partition,
   lease: ReadLease,
   owner: string,
 ): TransactWriteItemsCommand => {
   const fence: Fence = { epoch: lease.epoch + 1, owner };
-  const { condition, values } = isAsRead(lease);
+  const { condition, values } = isUnchanged(lease);
   return new TransactWriteItemsCommand({
     TransactItems: [
       {
         Update: {
-          ...at(partition, leaseOf(lease.shardId)),
+          ...itemKey(partition, leaseSortKey(lease.shardId)),
           UpdateExpression: "SET kc_epoch = :next, kc_owner = :new",
           ConditionExpression: `attribute_exists(kc_lineage) AND ${condition}`,
           ExpressionAttributeValues: {
@@ -119,7 +126,7 @@ export const claim = (
             ":next": { N: String(fence.epoch) },
             ":new": { S: owner },
           },
-          ...TELL,
+          ...RETURN_ITEM,
         },
       },
       setWriter(partition, lease.shardId, writerOf(fence)),
@@ -127,13 +134,13 @@ export const claim = (
   });
 };
 
-export const release = (partition: Partition, lease: ReadLease): TransactWriteItemsCommand => {
-  const { condition, values } = isAsRead(lease);
+export const releaseLease = (partition: Partition, lease: ReadLease): TransactWriteItemsCommand => {
+  const { condition, values } = isUnchanged(lease);
   return new TransactWriteItemsCommand({
     TransactItems: [
       {
         Update: {
-          ...at(partition, leaseOf(lease.shardId)),
+          ...itemKey(partition, leaseSortKey(lease.shardId)),
           UpdateExpression: "REMOVE kc_owner",
           ConditionExpression: condition,
           ExpressionAttributeValues: values,
@@ -146,22 +153,22 @@ export const release = (partition: Partition, lease: ReadLease): TransactWriteIt
 
 /** The lease's item and the shard's. A shard without a lease has an epoch of 0 and no item. */
 export const removeShard = (partition: Partition, lease: ReadLease): TransactWriteItemsCommand => {
-  const { condition, values } = isAsRead(lease);
+  const { condition, values } = isUnchanged(lease);
   return new TransactWriteItemsCommand({
     TransactItems: [
       {
         Delete: {
-          ...at(partition, leaseOf(lease.shardId)),
+          ...itemKey(partition, leaseSortKey(lease.shardId)),
           ConditionExpression: `attribute_not_exists(shard_id) OR (${condition})`,
           ExpressionAttributeValues: values,
         },
       },
-      { Delete: at(partition, lease.shardId) },
+      { Delete: itemKey(partition, lease.shardId) },
     ],
   });
 };
 
-function isAsRead({ epoch, owner }: ReadLease): {
+function isUnchanged({ epoch, owner }: ReadLease): {
   readonly condition: string;
   readonly values: Record<string, AttributeValue>;
 } {
@@ -178,7 +185,7 @@ function isAsRead({ epoch, owner }: ReadLease): {
 function setWriter(partition: Partition, shardId: string, writer: string) {
   return {
     Update: {
-      ...at(partition, shardId),
+      ...itemKey(partition, shardId),
       UpdateExpression: "SET kc_writer = :writer",
       ExpressionAttributeValues: { ":writer": { S: writer } },
     },

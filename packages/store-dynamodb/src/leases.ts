@@ -15,11 +15,11 @@ import * as statements from "./lease-statements.ts";
 import { inParallel } from "./parallel.ts";
 import type { PartitionMemory } from "./partition-memory.ts";
 import { shardStateOf, sortKeyOf, type Item } from "./rows.ts";
-import { leaseOf as leaseKeyOf, OWN_PREFIX, readItem, readPage, readRange } from "./statements.ts";
+import { leaseSortKey, OWN_PREFIX, readItem, readPage, readRange } from "./statements.ts";
 import type { Workers } from "./workers.ts";
 
 /** So many items are read one by one, at once. For more of them one query is faster. */
-const READ_ONE_BY_ONE = 16;
+const MAX_SINGLE_READS = 16;
 
 /**
  * Leases of shards: `LeaseStore` says what each call does. No transaction spans them all, so a claim goes
@@ -77,15 +77,15 @@ export class Leases {
     options: CallOptions | undefined,
   ): Promise<readonly AcquiredLease[]> {
     const memory = this.#calls.memoryOf(scope);
-    const { stood, isFree, living } = await this.#read(scope, shardIds, options);
+    const { stood, isFree, liveOwners } = await this.#read(scope, shardIds, options);
     const owner = ownerOf(worker);
-    if (!living.has(owner)) return [];
+    if (!liveOwners.has(owner)) return [];
     const own = stood.filter((lease) => lease.owner === owner);
     const claimed = await this.#each(
       memory,
       options,
       stood.filter(isFree),
-      (lease) => statements.claim(memory.partition, lease, owner),
+      (lease) => statements.acquireLease(memory.partition, lease, owner),
       // An earlier call was given up, and its claim came only now: the shard is this worker's.
       (lease, item) => {
         const { epoch, owner: holder } = leaseOf(item);
@@ -108,7 +108,7 @@ export class Leases {
   ): Promise<readonly string[]> {
     const memory = this.#calls.memoryOf(scope);
     const released = await this.#each(memory, options, leases, ({ shardId, fence }) =>
-      statements.release(memory.partition, { shardId, ...fence }),
+      statements.releaseLease(memory.partition, { shardId, ...fence }),
     );
     return released.map(({ shardId }) => shardId);
   }
@@ -136,15 +136,19 @@ export class Leases {
     options: CallOptions | undefined,
   ): Promise<{
     readonly stood: readonly statements.ReadLease[];
-    readonly living: ReadonlySet<string>;
+    readonly liveOwners: ReadonlySet<string>;
     readonly isFree: (lease: statements.ReadLease) => boolean;
   }> {
     const memory = this.#calls.memoryOf(scope);
-    const items = await this.#items(memory, shardIds.map(leaseKeyOf), options);
+    const items = await this.#items(memory, shardIds.map(leaseSortKey), options);
     const stood = [...items.values()].map(leaseOf);
     const { workers } = await this.#workers.list(scope, options);
-    const living = new Set(workers.map(ownerOf));
-    return { stood, living, isFree: ({ owner }) => owner === undefined || !living.has(owner) };
+    const liveOwners = new Set(workers.map(ownerOf));
+    return {
+      stood,
+      liveOwners,
+      isFree: ({ owner }) => owner === undefined || !liveOwners.has(owner),
+    };
   }
 
   /**
@@ -169,11 +173,11 @@ export class Leases {
       },
     );
     const done = values.filter((value) => answers.get(value) === true);
-    if (done.length > 0) memory.owesRevision = true;
+    if (done.length > 0) memory.hasPendingRevision = true;
     options?.signal?.throwIfAborted();
     if (done.length > 0) await this.#calls.raiseRevision(memory, options);
     if (failure === undefined) return done;
-    memory.owesRevision = true;
+    memory.hasPendingRevision = true;
     throw failure.error;
   }
 
@@ -184,7 +188,7 @@ export class Leases {
     options: CallOptions | undefined,
   ): Promise<ReadonlyMap<string, Item>> {
     const { client } = this.#calls;
-    if (sortKeys.length > READ_ONE_BY_ONE) {
+    if (sortKeys.length > MAX_SINGLE_READS) {
       const sorted = sortKeys.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
       const range = [sorted[0]!, sorted.at(-1)!] as const;
       const wanted = new Set(sortKeys);

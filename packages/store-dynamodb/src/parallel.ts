@@ -1,10 +1,10 @@
 import { KcError, type CallOptions } from "@kc/core";
 import { relayed } from "@kc/core/adapter";
-import type { Concurrency } from "./concurrency.ts";
+import type { ConcurrencyLimit } from "./concurrency-limit.ts";
 import { isThrottle } from "./errors.ts";
 
 /** So many failures with nothing in between say that the others would fail too. */
-const FAILURES_IN_A_ROW = 4;
+const MAX_CONSECUTIVE_FAILURES = 4;
 
 /** What became of each value. */
 export interface Parallel<Value, Answer> {
@@ -21,7 +21,7 @@ export interface Parallel<Value, Answer> {
  */
 export function inParallel<Value, Answer>(
   values: readonly Value[],
-  concurrency: Concurrency,
+  concurrency: ConcurrencyLimit,
   options: CallOptions | undefined,
   work: (value: Value, own: CallOptions) => Promise<Answer>,
 ): Promise<Parallel<Value, Answer>> {
@@ -30,35 +30,39 @@ export function inParallel<Value, Answer>(
 
 async function each<Value, Answer>(
   values: readonly Value[],
-  concurrency: Concurrency,
+  concurrency: ConcurrencyLimit,
   work: (value: Value) => Promise<Answer>,
 ): Promise<Parallel<Value, Answer>> {
   const answers = new Map<Value, Answer>();
   const failures = new Map<Value, unknown>();
   const queue = [...values];
-  let inARow = 0;
+  let consecutiveFailures = 0;
   const one = async (value: Value): Promise<void> => {
     try {
       answers.set(value, await work(value));
       failures.delete(value);
-      inARow = 0;
+      consecutiveFailures = 0;
     } catch (error) {
       failures.set(value, error);
-      inARow += 1;
+      consecutiveFailures += 1;
       if (isThrottled(error) && values.length > 1) queue.push(value);
     }
   };
   await new Promise<void>((resolve) => {
-    let [next, underWay] = [0, 0];
+    let [next, inFlight] = [0, 0];
     const begin = (): void => {
-      while (next < queue.length && underWay < concurrency.limit && inARow < FAILURES_IN_A_ROW) {
-        underWay += 1;
+      while (
+        next < queue.length &&
+        inFlight < concurrency.limit &&
+        consecutiveFailures < MAX_CONSECUTIVE_FAILURES
+      ) {
+        inFlight += 1;
         void one(queue[next++]!).then(() => {
-          underWay -= 1;
+          inFlight -= 1;
           begin();
         });
       }
-      if (underWay === 0) resolve();
+      if (inFlight === 0) resolve();
     };
     begin();
   });

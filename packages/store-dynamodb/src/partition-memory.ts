@@ -13,7 +13,7 @@ export class PartitionMemory {
   /** The last revision that was read; undefined = none was. */
   revision: number | undefined;
   /** A change stands, or may stand, whose revision was not raised: the next heartbeat does. */
-  owesRevision = false;
+  hasPendingRevision = false;
   readonly acknowledged: Acknowledged = new Acknowledged();
 
   constructor(partition: Partition) {

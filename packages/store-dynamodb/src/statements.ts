@@ -30,11 +30,11 @@ export interface Partition {
 /** Sort keys of our own begin with it; ids of shards do not. */
 export const OWN_PREFIX = "kc#";
 export const APPLICATION = `${OWN_PREFIX}application`;
-export const leaseOf = (shardId: string): string => `${OWN_PREFIX}lease#${shardId}`;
+export const leaseSortKey = (shardId: string): string => `${OWN_PREFIX}lease#${shardId}`;
 
 type Key = Record<"namespace" | "shard_id", AttributeValue>;
 
-export const at = (
+export const itemKey = (
   { table, namespace }: Partition,
   sortKey: string,
 ): { TableName: string; Key: Key } => ({
@@ -43,10 +43,10 @@ export const at = (
 });
 
 /** A failed condition returns the stored item, without a read of its own. */
-export const TELL = { ReturnValuesOnConditionCheckFailure: "ALL_OLD" } as const;
+export const RETURN_ITEM = { ReturnValuesOnConditionCheckFailure: "ALL_OLD" } as const;
 
 export const readItem = (partition: Partition, sortKey: string): GetItemCommand =>
-  new GetItemCommand({ ...at(partition, sortKey), ConsistentRead: true });
+  new GetItemCommand({ ...itemKey(partition, sortKey), ConsistentRead: true });
 
 /** One page of a partition, up to 1 MB. */
 export const readPage = (
@@ -88,13 +88,13 @@ export const readRange = (
 export const create = (partition: Partition, sortKey: string, item: Item): UpdateItemCommand => {
   const entries = Object.entries(item);
   return new UpdateItemCommand({
-    ...at(partition, sortKey),
+    ...itemKey(partition, sortKey),
     UpdateExpression: `SET ${entries.map(([name]) => `${name} = :${name}`).join(", ")}`,
     ConditionExpression: "attribute_not_exists(shard_id)",
     ExpressionAttributeValues: Object.fromEntries(
       entries.map(([name, value]) => [`:${name}`, value]),
     ),
-    ...TELL,
+    ...RETURN_ITEM,
   });
 };
 
@@ -153,12 +153,12 @@ export const advance = (
       : "(kc_checkpoint < :checkpoint OR (kc_checkpoint = :checkpoint AND (attribute_not_exists(kc_ahead) " +
         "OR kc_ahead < :ahead OR NOT begins_with(kc_ahead, :position))))";
   return new UpdateItemCommand({
-    ...at(partition, shardId),
+    ...itemKey(partition, shardId),
     UpdateExpression,
     ConditionExpression: `kc_writer = :writer AND ${IS_OURS} AND ${isFurther}`,
     ExpressionAttributeValues:
       ofPosition === undefined ? values : { ...values, ":position": { S: ofPosition } },
-    ...TELL,
+    ...RETURN_ITEM,
   });
 };
 
@@ -175,7 +175,7 @@ export const advanceWith = (
   const { UpdateExpression, values } = setCheckpoint(checkpoint, writerOf(fence));
   const isNext = after === undefined ? "" : " AND kc_checkpoint >= :after";
   const update = {
-    ...at(partition, shardId),
+    ...itemKey(partition, shardId),
     UpdateExpression,
     ConditionExpression: `kc_writer = :writer AND ${IS_OURS} AND kc_checkpoint < :from${isNext}`,
     ExpressionAttributeValues: {
@@ -183,14 +183,14 @@ export const advanceWith = (
       ":from": { S: orderedText(checkpointAt(from)) },
       ...(after === undefined ? {} : { ":after": { S: orderedText(checkpointAt(after)) } }),
     },
-    ...TELL,
+    ...RETURN_ITEM,
   };
   return transaction([{ Update: update }, ...items]);
 };
 
 /** An item as no transaction that is half committed leaves it: GetItem may see it before the others. */
 export const readCommitted = (partition: Partition, sortKey: string): TransactGetItemsCommand =>
-  new TransactGetItemsCommand({ TransactItems: [{ Get: at(partition, sortKey) }] });
+  new TransactGetItemsCommand({ TransactItems: [{ Get: itemKey(partition, sortKey) }] });
 
 /** Which refusal of `adopt` and `reset` is whose. */
 export const ACTION = { lease: 0, shard: 1, application: 2 } as const;
@@ -212,10 +212,16 @@ export const adopt = (
   const { UpdateExpression, values } = setCheckpoint(checkpoint, writerOf(fence));
   const { present, absent } = partsOf(seen);
   return transaction([
-    { ConditionCheck: { ...at(partition, leaseOf(shardId)), ...leaseIs(fence), ...TELL } },
+    {
+      ConditionCheck: {
+        ...itemKey(partition, leaseSortKey(shardId)),
+        ...leaseIs(fence),
+        ...RETURN_ITEM,
+      },
+    },
     {
       Update: {
-        ...at(partition, shardId),
+        ...itemKey(partition, shardId),
         UpdateExpression,
         ConditionExpression: [
           ...present.map(([name]) => `${name} = :seen_${name}`),
@@ -225,10 +231,10 @@ export const adopt = (
           ...values,
           ...Object.fromEntries(present.map(([name, value]) => [`:seen_${name}`, value])),
         },
-        ...TELL,
+        ...RETURN_ITEM,
       },
     },
-    ...claimable(partition, unclaimedBy),
+    ...namespaceIsClaimable(partition, unclaimedBy),
     ...items,
   ]);
 };
@@ -241,21 +247,21 @@ export const reset = (
   force: boolean,
   unclaimedBy: StoreScope | undefined,
 ): TransactWriteItemsCommand => {
-  const { TableName, Key } = at(partition, shardId);
+  const { TableName, Key } = itemKey(partition, shardId);
   return transaction([
     {
       Update: {
-        ...at(partition, leaseOf(shardId)),
+        ...itemKey(partition, leaseSortKey(shardId)),
         UpdateExpression: "SET kc_epoch = if_not_exists(kc_epoch, :zero) + :one REMOVE kc_owner",
         ...(force ? {} : { ConditionExpression: "attribute_not_exists(kc_owner)" }),
         ExpressionAttributeValues: { ":zero": { N: "0" }, ":one": { N: "1" } },
-        ...TELL,
+        ...RETURN_ITEM,
       },
     },
     to === undefined
       ? { Delete: { TableName, Key } }
       : { Put: { TableName, Item: { ...Key, ...shardItem(to) } } },
-    ...claimable(partition, unclaimedBy),
+    ...namespaceIsClaimable(partition, unclaimedBy),
   ]);
 };
 
@@ -286,17 +292,20 @@ function leaseIs(fence: Fence | undefined): Condition & { ConditionExpression: s
 }
 
 /** The namespace has no owner, or has become this scope's since the look. */
-function claimable(partition: Partition, scope: StoreScope | undefined): TransactWriteItem[] {
+function namespaceIsClaimable(
+  partition: Partition,
+  scope: StoreScope | undefined,
+): TransactWriteItem[] {
   if (scope === undefined) return [];
   const check = {
-    ...at(partition, APPLICATION),
+    ...itemKey(partition, APPLICATION),
     ConditionExpression:
       "attribute_not_exists(shard_id) OR (kc_application = :application AND kc_stream_name = :stream)",
     ExpressionAttributeValues: {
       ":application": { S: scope.application },
       ":stream": { S: scope.streamName },
     },
-    ...TELL,
+    ...RETURN_ITEM,
   };
   return [{ ConditionCheck: check }];
 }

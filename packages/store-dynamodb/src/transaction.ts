@@ -17,14 +17,14 @@ export interface DynamoTransaction {
 }
 
 /** DynamoDB takes 100. The store's own: the checkpoint, and at first the lease and the application. */
-export const MOST_ITEMS = 97;
+export const MAX_ITEMS = 97;
 
 export class CollectedItems implements DynamoTransaction {
   readonly items: TransactWriteItem[] = [];
   /** What is thrown of the items' failure: what the SDK threw, unless they are the store's letters. */
   explain: (error: StoreError) => unknown = ({ cause }) => cause;
   readonly #shardId: string;
-  #isOver = false;
+  #isEnded = false;
   #refused: StoreError | undefined;
 
   constructor(shardId: string) {
@@ -32,10 +32,10 @@ export class CollectedItems implements DynamoTransaction {
   }
 
   write(...items: readonly TransactWriteItem[]): void {
-    if (this.#isOver) throw this.#misused("the transaction is over: await all in the handler");
-    if (this.items.length + items.length > MOST_ITEMS) {
+    if (this.#isEnded) throw this.#misused("the transaction is over: await all in the handler");
+    if (this.items.length + items.length > MAX_ITEMS) {
       throw this.#misused(
-        `a transaction of DynamoDB takes ${MOST_ITEMS} items beside the checkpoint: lower maxRecords, or ` +
+        `a transaction of DynamoDB takes ${MAX_ITEMS} items beside the checkpoint: lower maxRecords, or ` +
           "write fewer items a record",
       );
     }
@@ -53,7 +53,7 @@ export class CollectedItems implements DynamoTransaction {
 
   /** What is written later is refused. */
   end(): void {
-    this.#isOver = true;
+    this.#isEnded = true;
   }
 
   #misused(why: string): StoreError {

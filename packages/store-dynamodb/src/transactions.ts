@@ -8,7 +8,7 @@ import {
   type TransactionResult,
 } from "@kc/core";
 import { checkNotRegressed, hasLess, isAtOrBeyond, joined, unlessAborted } from "@kc/core/adapter";
-import type { Claims } from "./claims.ts";
+import type { NamespaceClaims } from "./namespace-claims.ts";
 import type { Client } from "./client.ts";
 import { refusalsOf, type Refusal } from "./errors.ts";
 import { checkShardId, type Namespaces } from "./namespaces.ts";
@@ -17,7 +17,7 @@ import * as statements from "./statements.ts";
 import { CollectedItems, type DynamoTransaction } from "./transaction.ts";
 
 /** Each of these lost to another writer who moved the shard meanwhile. */
-const TRIES = 30;
+const MAX_ATTEMPTS = 30;
 /** They say nothing of the user's items. */
 const UNKNOWN_OUTCOME: ReadonlySet<string> = new Set(["STORE_UNAVAILABLE", "STORE_CLOSED"]);
 
@@ -43,9 +43,9 @@ interface Refused {
 export class Transactions {
   readonly #client: Client;
   readonly #namespaces: Namespaces;
-  readonly #claims: Claims;
+  readonly #claims: NamespaceClaims;
 
-  constructor(client: Client, namespaces: Namespaces, claims: Claims) {
+  constructor(client: Client, namespaces: Namespaces, claims: NamespaceClaims) {
     this.#client = client;
     this.#namespaces = namespaces;
     this.#claims = claims;
@@ -104,7 +104,7 @@ export class Transactions {
     } else if (after !== undefined) {
       item = await this.#read(partition, shardId, options);
     }
-    for (let tries = 1; tries <= TRIES; tries += 1) {
+    for (let tries = 1; tries <= MAX_ATTEMPTS; tries += 1) {
       const { checkpoint: stored, writer } = shardStateOf(item);
       if (writer !== undefined && writer !== writerOf(fence)) return { outcome: "lease-lost" };
       const isDone = stored !== undefined && isAtOrBeyond(stored, from);
@@ -138,7 +138,7 @@ export class Transactions {
     }
     throw new StoreError(
       "STORE_UNAVAILABLE",
-      `DynamoDB table ${partition.table}: ${shardId} was moved by others ${TRIES} times meanwhile`,
+      `DynamoDB table ${partition.table}: ${shardId} was moved by others ${MAX_ATTEMPTS} times meanwhile`,
       { retryable: true },
     );
   }
@@ -160,7 +160,7 @@ export class Transactions {
     { shardId, fence }: TransactionalWrite,
     options: CallOptions,
   ): Promise<boolean> {
-    const lease = await this.#read(partition, statements.leaseOf(shardId), options);
+    const lease = await this.#read(partition, statements.leaseSortKey(shardId), options);
     const owner = lease?.["kc_owner"]?.S;
     if (fence === undefined) return owner === undefined;
     return owner === fence.owner && Number(lease?.["kc_epoch"]?.N) === fence.epoch;

@@ -50,8 +50,8 @@ export class Workers {
     options: CallOptions | undefined,
   ): ReturnType<LeaseStore["heartbeat"]> {
     const memory = this.#calls.memoryOf(scope);
-    if (memory.owesRevision) await this.#calls.raiseRevision(memory, options);
-    const update = statements.beat(memory.partition, worker);
+    if (memory.hasPendingRevision) await this.#calls.raiseRevision(memory, options);
+    const update = statements.heartbeat(memory.partition, worker);
     const output = await this.#calls.client.update<UpdateItemCommandOutput>(update, options);
     if (output === undefined) return { outcome: "evicted" };
     const counter = Number(output.Attributes?.["kc_counter"]?.N);

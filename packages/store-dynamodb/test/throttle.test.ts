@@ -1,6 +1,6 @@
 import type { CheckpointWrite } from "@kc/core";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { Concurrency } from "../src/concurrency.ts";
+import { ConcurrencyLimit } from "../src/concurrency-limit.ts";
 import { DynamoDBStore } from "../src/index.ts";
 import { applicationRow, at, namespace, number, openTable, scope } from "./support/fixture.ts";
 import { startFaultyService } from "./support/service.ts";
@@ -171,7 +171,7 @@ describe("a service that does not answer", () => {
 });
 
 it("a throttle halves what may be under way, down to one; answers bring it back by and by", () => {
-  const concurrency = new Concurrency();
+  const concurrency = new ConcurrencyLimit();
   expect(concurrency.limit).toBe(32);
   concurrency.throttled();
   expect(concurrency.limit).toBe(16);

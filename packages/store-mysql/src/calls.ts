@@ -1,12 +1,12 @@
 import { KcError, type CallOptions, type StoreScope } from "@kc/core";
 import { namespaceOf } from "@kc/core/adapter";
 import type { Connection, Lane } from "./connection.ts";
-import type { Session } from "./database.ts";
+import type { Session } from "./driver.ts";
 import { isDuplicate } from "./errors.ts";
 import { raiseRevision } from "./lease-statements.ts";
-import { look, type Look, type Wanted } from "./look.ts";
-import { checkFit, type Touched } from "./names.ts";
-import { readLimits, type Standing } from "./schema.ts";
+import { readSnapshot, type Snapshot, type RowSelection } from "./snapshot.ts";
+import { checkFit, type Touched } from "./name-checks.ts";
+import { readCheckedSchema, type CheckedSchema } from "./schema.ts";
 import type { Place, Tables } from "./sql.ts";
 
 /** Shards of one statement: it is to stay short. */
@@ -16,16 +16,16 @@ const SHARDS_AT_ONCE = 1000;
 export interface Call {
   readonly session: Session;
   readonly place: Place;
-  readonly look: (wanted: Wanted) => Promise<Look>;
+  readonly snapshot: (wanted: RowSelection) => Promise<Snapshot>;
   /** A statement that changes workers or leases. Answers how many rows it changed. */
   readonly change: (sql: string) => Promise<number>;
   /**
    * What was to be changed is found done: by a call that was given up, for instance, whose statement
    * took effect after its revision was raised. So it is raised once more.
    */
-  readonly owe: () => void;
+  readonly markRevisionPending: () => void;
   /** Raises the revision, if something was changed: at the latest at the call's end. */
-  readonly settle: () => Promise<void>;
+  readonly raisePendingRevision: () => Promise<void>;
 }
 
 /** What the calls of a store have in common: the tables, the namespace, and the revision. */
@@ -34,12 +34,12 @@ export class Calls {
   readonly #connection: Connection;
   readonly #namespace: string | undefined;
   /** Undefined until the schema has been seen to be right. */
-  #limits: Standing | undefined;
+  #limits: CheckedSchema | undefined;
   /**
    * The namespaces in which a change stands, or may stand, whose revision was not raised yet, each
    * with the last such change. If the call is given up, the next one does it, a heartbeat for instance.
    */
-  readonly #owed = new Map<string, symbol>();
+  readonly #pendingRevisions = new Map<string, symbol>();
 
   constructor(connection: Connection, tables: Tables, namespace: string | undefined) {
     this.#connection = connection;
@@ -56,10 +56,10 @@ export class Calls {
     lane?: Lane,
   ): Promise<Answer> {
     const inSession = async (session: Session): Promise<Answer> => {
-      this.#limits ??= await readLimits(session, this.tables);
+      this.#limits ??= await readCheckedSchema(session, this.tables);
       const call = this.#call(session, this.#placeOf(scope, touched, this.#limits), scope);
       const answer = await work(call);
-      await call.settle();
+      await call.raisePendingRevision();
       return answer;
     };
     return this.#forgetting(() => this.#connection.run(inSession, options, lane));
@@ -73,17 +73,18 @@ export class Calls {
     work: (place: Place) => Promise<Answer>,
   ): Promise<Answer> {
     return this.#forgetting(async () => {
-      const read = (session: Session): Promise<Standing> => readLimits(session, this.tables);
+      const read = (session: Session): Promise<CheckedSchema> =>
+        readCheckedSchema(session, this.tables);
       this.#limits ??= await this.#connection.run(read, options);
       return work(this.#placeOf(scope, touched, this.#limits));
     });
   }
 
-  #placeOf(scope: StoreScope, touched: readonly Touched[], limits: Standing): Place {
+  #placeOf(scope: StoreScope, touched: readonly Touched[], limits: CheckedSchema): Place {
     const namespace = this.#namespace ?? namespaceOf(scope);
     checkFit(limits, namespace, touched);
-    const { tables, asShardId, hasOthersColumns } = limits;
-    return { tables, namespace, asShardId, hasOthersColumns };
+    const { tables, asShardId, hasUserColumns } = limits;
+    return { tables, namespace, asShardId, hasUserColumns };
   }
 
   async #forgetting<Answer>(work: () => Promise<Answer>): Promise<Answer> {
@@ -97,29 +98,31 @@ export class Calls {
   }
 
   #call(session: Session, place: Place, scope: StoreScope): Call {
-    const owed = this.#owed;
-    const owe = (): void => void owed.set(place.namespace, Symbol("change"));
+    const pendingRevisions = this.#pendingRevisions;
+    const markRevisionPending = (): void =>
+      void pendingRevisions.set(place.namespace, Symbol("change"));
     return {
       session,
       place,
-      look: (wanted) => look(session, place, scope, wanted),
+      snapshot: (wanted) => readSnapshot(session, place, scope, wanted),
       change: async (sql) => {
         try {
           const changed = await session.write(sql);
-          if (changed > 0) owe();
+          if (changed > 0) markRevisionPending();
           return changed;
         } catch (error) {
-          if (!isDuplicate(error)) owe();
+          if (!isDuplicate(error)) markRevisionPending();
           throw error;
         }
       },
-      owe,
-      settle: async () => {
-        const last = owed.get(place.namespace);
+      markRevisionPending,
+      raisePendingRevision: async () => {
+        const last = pendingRevisions.get(place.namespace);
         if (last === undefined) return;
         await session.write(raiseRevision(place));
         // In the other lane a change may have come since: it may be later than this revision.
-        if (owed.get(place.namespace) === last) owed.delete(place.namespace);
+        if (pendingRevisions.get(place.namespace) === last)
+          pendingRevisions.delete(place.namespace);
       },
     };
   }

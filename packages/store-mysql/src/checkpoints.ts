@@ -11,8 +11,8 @@ import {
 import { writeOutcome } from "@kc/core/adapter";
 import { inParts, type Call, type Calls } from "./calls.ts";
 import { isDeadlock, isLock } from "./errors.ts";
-import { addLeases, resetLease } from "./lease-statements.ts";
-import type { Look } from "./look.ts";
+import { addLeaseRows, resetLease } from "./lease-statements.ts";
+import type { Snapshot } from "./snapshot.ts";
 import { lockedAmong } from "./locked-rows.ts";
 import { columnsOf } from "./rows.ts";
 import { advance, deleteCheckpoint, putCheckpoint } from "./statements.ts";
@@ -41,7 +41,7 @@ export class Checkpoints {
     options: CallOptions | undefined,
   ): Promise<Checkpoint | undefined> {
     return this.#calls.run(scope, [{ shardId }], options, async (call) => {
-      const { checkpoints } = await call.look({ checkpoints: [shardId] });
+      const { checkpoints } = await call.snapshot({ checkpoints: [shardId] });
       return checkpoints.get(shardId)?.checkpoint;
     });
   }
@@ -51,7 +51,7 @@ export class Checkpoints {
     options: CallOptions | undefined,
   ): Promise<ReadonlyMap<string, Checkpoint>> {
     return this.#calls.run(scope, [], options, async (call) => {
-      const { checkpoints } = await call.look({ checkpoints: "all" });
+      const { checkpoints } = await call.snapshot({ checkpoints: "all" });
       return new Map([...checkpoints].map(([shardId, { checkpoint }]) => [shardId, checkpoint]));
     });
   }
@@ -127,7 +127,7 @@ const NONE: ByState = { locked: [], absent: [], free: [] };
  */
 async function byState(call: Call, writes: readonly Numbered[]): Promise<ByState> {
   const shardIds = writes.map(({ shardId }) => shardId);
-  const seen = await call.look({ leases: shardIds, checkpoints: shardIds });
+  const seen = await call.snapshot({ leases: shardIds, checkpoints: shardIds });
   const isLocked = await lockedAmong(call, shardIds, seen);
   const isAbsent = (id: string): boolean => !seen.leases.has(id) || !seen.stored.has(id);
   const open = writes.filter(({ shardId }) => !isLocked(shardId));
@@ -153,7 +153,7 @@ function lockedRow(shardId: string): BulkCheckpointResult {
  * be tried again: something else came in between.
  */
 async function moveForward(
-  { session, place, look }: Call,
+  { session, place, snapshot }: Call,
   scope: StoreScope,
   writes: readonly CheckpointWrite[],
 ): Promise<readonly (BulkCheckpointResult | undefined)[]> {
@@ -165,15 +165,15 @@ async function moveForward(
   }));
   const counted = await session.upsert(advance(place, scope, rows, mark));
   const allMoved = counted.rows === writes.length && counted.changed === writes.length;
-  if (allMoved && !place.hasOthersColumns) {
+  if (allMoved && !place.hasUserColumns) {
     return writes.map(({ checkpoint }) => ({ outcome: "written", stored: checkpoint }));
   }
   const shardIds = writes.map(({ shardId }) => shardId);
-  const { leases, checkpoints } = await look({ leases: shardIds, checkpoints: shardIds });
+  const { leases, checkpoints } = await snapshot({ leases: shardIds, checkpoints: shardIds });
   const missing = writes.filter(({ shardId, fence }) => !fence && !leases.has(shardId));
   if (missing.length > 0) {
     await session.write(
-      addLeases(
+      addLeaseRows(
         place,
         missing.map(({ shardId }) => shardId),
       ),
@@ -194,16 +194,16 @@ async function moveForward(
  * @throws LeaseLostError
  */
 async function reset(
-  { session, place, look, change }: Call,
+  { session, place, snapshot, change }: Call,
   shardId: string,
   to: Checkpoint | undefined,
   force: boolean,
 ): Promise<boolean> {
   const shardIds = [shardId];
   const wanted = { leases: shardIds, checkpoints: shardIds };
-  const lease = (await look(wanted)).leases.get(shardId);
+  const lease = (await snapshot(wanted)).leases.get(shardId);
   if (lease === undefined) {
-    await session.write(addLeases(place, shardIds));
+    await session.write(addLeaseRows(place, shardIds));
     return false;
   }
   const { epoch, owner } = lease;
@@ -216,12 +216,12 @@ async function reset(
   await session.write(
     row === undefined ? deleteCheckpoint(place, freed) : putCheckpoint(place, row, freed),
   );
-  return isReset(await look(wanted), shardId, freed.epoch, to);
+  return isReset(await snapshot(wanted), shardId, freed.epoch, to);
 }
 
 /** Another's claim in between would stand on the checkpoint that was to go. */
 function isReset(
-  { leases, stored }: Look,
+  { leases, stored }: Snapshot,
   shardId: string,
   epoch: number,
   to: Checkpoint | undefined,

@@ -9,7 +9,7 @@ import {
   UnfitConnection,
   type MysqlConnection,
   type MysqlPool,
-} from "./database.ts";
+} from "./driver.ts";
 import { isLock, toStoreError } from "./errors.ts";
 import type { CheckedOptions } from "./options.ts";
 import { OwnPool } from "./own-pool.ts";
@@ -18,7 +18,7 @@ import { TransactionSession, type Limited } from "./transaction-session.ts";
 /** Between two tries for a lock: a statement takes a few milliseconds. */
 const PAUSE_MS = 10;
 /** A pool that gives as many connections one after another that do not commit is set up so. */
-const MOST_UNFIT = 20;
+const MAX_UNFIT = 20;
 
 /** Calls of one lane come one after another. `heartbeat` is for those that may not wait for a flush. */
 export type Lane = "work" | "heartbeat";
@@ -112,7 +112,7 @@ export class Connection {
         } catch (error) {
           discard(connection);
           if (!(error instanceof UnfitConnection)) throw error;
-          if ((unfit += 1) === MOST_UNFIT) throw neverFit(error);
+          if ((unfit += 1) === MAX_UNFIT) throw neverFit(error);
         }
       }
     });
@@ -209,7 +209,7 @@ export class Connection {
       } catch (error) {
         if (error instanceof UnfitConnection) {
           discard(connection);
-          if ((unfit += 1) < MOST_UNFIT) continue;
+          if ((unfit += 1) < MAX_UNFIT) continue;
           throw neverFit(error);
         }
         // After trouble with the server another connection, which may lead to another server.

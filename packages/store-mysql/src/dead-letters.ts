@@ -24,12 +24,12 @@ import {
   type MysqlRow,
   type Session,
   type Upserted,
-} from "./database.ts";
+} from "./driver.ts";
 import { toStoreError } from "./errors.ts";
 import { hex, list, literal, WRITABLE } from "./sql.ts";
 
 /** Of one call: other calls of the store wait their turn meanwhile. */
-const MOST_ROWS = 20;
+const MAX_ROWS = 20;
 const MIB = 1024 * 1024;
 /** Of a statement, beside what the row holds. */
 const BESIDE_ROW = 4096;
@@ -76,13 +76,13 @@ export class MysqlLetters implements LetterStatements {
 
   /** Looks first: where the table is, this takes no right to create. */
   async setup(options: CallOptions): Promise<void> {
-    const look = `SELECT id, application, letter, data, put_at FROM ${this.#table} LIMIT 0`;
+    const probe = `SELECT id, application, letter, data, put_at FROM ${this.#table} LIMIT 0`;
     await this.#connection
-      .run((session) => session.read(look), options)
+      .run((session) => session.read(probe), options)
       .catch(async (error: unknown) => {
         if (!isSchema(error)) throw error;
         await this.#create(options);
-        await this.#run((session) => session.read(look), options);
+        await this.#run((session) => session.read(probe), options);
       });
   }
 
@@ -196,7 +196,7 @@ const PACKET = "SELECT CONCAT(@@max_allowed_packet) AS packet";
 /** In a statement a byte takes two, and a statement is no longer than a packet. */
 function limitsIn([row]: readonly MysqlRow[]): LetterLimits {
   const maxRowBytes = Math.floor((Number(row?.["packet"]) - BESIDE_ROW) / 2);
-  return { most: MOST_ROWS, maxBytes: Math.min(MIB, maxRowBytes), maxRowBytes };
+  return { most: MAX_ROWS, maxBytes: Math.min(MIB, maxRowBytes), maxRowBytes };
 }
 
 function isSchema(error: unknown): boolean {

@@ -162,8 +162,8 @@ export function isDeadlock(error: unknown): boolean {
 }
 
 /** `NOWAIT` is the statement's own wish; functions use 1105 for errors of their arguments. */
-const THE_STATEMENTS_OWN: ReadonlySet<number | undefined> = new Set([3572, 1105]);
-const RUN_AGAIN: ReadonlySet<StoreFailure> = new Set([
+const STATEMENT_ERRORS: ReadonlySet<number | undefined> = new Set([3572, 1105]);
+const RETRYABLE: ReadonlySet<StoreFailure> = new Set([
   LOCK,
   UNREACHABLE,
   OVERLOADED,
@@ -191,11 +191,11 @@ function isPassingItself(error: object): boolean {
   }
   // That of other options has the same number.
   if (number === 1290 || number === 1836) return String(message).includes("read-only");
-  return RUN_AGAIN.has(BY_NUMBER.get(number) ?? UNKNOWN) && !THE_STATEMENTS_OWN.has(number);
+  return RETRYABLE.has(BY_NUMBER.get(number) ?? UNKNOWN) && !STATEMENT_ERRORS.has(number);
 }
 
 /** An error that `isPassing`, as the store throws it. */
-export function runAgain(error: unknown): KcError {
+export function retryableError(error: unknown): KcError {
   if (KcError.is(error)) return error;
   const text = `MySQL: the transaction has to be run again (${describe(error)})`;
   return new StoreError("STORE_UNAVAILABLE", text, { retryable: true, cause: error });
@@ -226,11 +226,11 @@ export function isInTransaction(error: unknown): boolean {
 }
 
 /** The same by what a library has made of the error. */
-export function isSaidToBeInTransaction(error: unknown): boolean {
+export function isWrappedInTransaction(error: unknown): boolean {
   return errorsIn(error).some(isInTransaction);
 }
 
-export function isNoSavepoint(error: unknown): boolean {
+export function isMissingSavepoint(error: unknown): boolean {
   return serverNumber(error) === 1305;
 }
 

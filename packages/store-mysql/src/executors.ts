@@ -1,4 +1,4 @@
-import { ask, type MysqlConnection, type MysqlRow } from "./database.ts";
+import { ask, type MysqlConnection, type MysqlRow } from "./driver.ts";
 
 /**
  * A transaction that the caller has opened, as `checkpointIn` needs it: runs a text of one statement without

@@ -1,6 +1,6 @@
 export { MysqlStore } from "./mysql-store.ts";
 export type { MysqlStoreOptions } from "./options.ts";
-export type { MysqlCallbackPool, MysqlConnection, MysqlPool } from "./database.ts";
+export type { MysqlCallbackPool, MysqlConnection, MysqlPool } from "./driver.ts";
 export {
   fromConnection,
   fromDrizzle,

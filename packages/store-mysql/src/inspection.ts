@@ -1,5 +1,5 @@
 import { StoreError } from "@kc/core";
-import type { MysqlRow } from "./database.ts";
+import type { MysqlRow } from "./driver.ts";
 import { literal, TABLE_NAMES, type TableName, type Tables } from "./sql.ts";
 
 interface Column {
@@ -26,12 +26,12 @@ export interface Limits {
   readonly digits: number;
   readonly unicode: boolean;
   /** This and the next as `Place` has them. */
-  readonly hasOthersColumns: boolean;
+  readonly hasUserColumns: boolean;
   readonly asShardId: (expression: string) => string;
 }
 
 /** One row for each column; one row if there is no table. */
-export function readSchema({ names, database }: Tables): string {
+export function inspectionStatement({ names, database }: Tables): string {
   const schema = database === undefined ? "DATABASE()" : literal(database);
   return `SELECT t.table_name AS table_name, t.engine AS engine, c.column_name AS column_name,
       c.column_type AS column_type, c.character_maximum_length AS length,
@@ -50,7 +50,7 @@ export function databaseOf(rows: readonly MysqlRow[]): string | undefined {
   return rows[0]?.["db"] ?? undefined;
 }
 
-export function inspect(rows: readonly MysqlRow[], { names }: Tables): Inspection {
+export function inspectionOf(rows: readonly MysqlRow[], { names }: Tables): Inspection {
   const fold = (name: string): string =>
     rows[0]?.["folds_names"] === "0" ? name : name.toLowerCase();
   const found = (name: string): TableFound | undefined => {
@@ -97,7 +97,7 @@ export function limitsOf(
     namespaceLength: charactersOf(names[0]),
     shardIdLength: charactersOf(names[1]),
     digits: Number(digits),
-    hasOthersColumns: columns.some(({ name }) => !ours.has(name)),
+    hasUserColumns: columns.some(({ name }) => !ours.has(name)),
     unicode: names.every(({ characterSet }) => (characterSet ?? "utf8mb4") === "utf8mb4"),
     asShardId: conversionTo(names[1]),
   };

@@ -10,7 +10,7 @@
  */
 import type { ShardLineage, ShardPut, WorkerIdentity, WorkerMembership } from "@kc/core";
 import type { ShardLease } from "@kc/core/adapter";
-import { called, isWorker, list, literal, valuesTable, WRITABLE, type Place } from "./sql.ts";
+import { aliased, isWorker, list, literal, valuesTable, WRITABLE, type Place } from "./sql.ts";
 import type { CheckpointColumns } from "./statements.ts";
 
 /** Fails with ER_DUP_ENTRY where one stands under that id. */
@@ -24,13 +24,13 @@ export function putWorker({ tables, namespace }: Place, own: WorkerMembership): 
 }
 
 /** One row by its key. It waits for nobody but an eviction, or a claim that has all its other locks. */
-export function beat({ tables, namespace }: Place, worker: WorkerIdentity): string {
+export function heartbeat({ tables, namespace }: Place, worker: WorkerIdentity): string {
   return `UPDATE ${tables.workers} AS w SET w.counter = w.counter + 1
     WHERE w.namespace = ${literal(namespace)} AND ${isWorker("w", worker)} AND ${WRITABLE}`;
 }
 
 /** With a counter, only while it is that. */
-export function deleteWorker(
+export function removeWorker(
   { tables, namespace }: Place,
   worker: WorkerIdentity,
   counter?: number,
@@ -51,7 +51,10 @@ export function raiseRevision({ tables, namespace }: Place): string {
 }
 
 /** New rows are free. Of those that stand, one without a lineage gets it. */
-export function makeLeases({ tables, namespace }: Place, shards: readonly ShardLineage[]): string {
+export function createLeases(
+  { tables, namespace }: Place,
+  shards: readonly ShardLineage[],
+): string {
   const { leases } = tables;
   const rows = shards.map(({ shardId, lineage }) => [shardId, lineage]);
   return `INSERT INTO ${leases} (namespace, shard_id, epoch, lineage)
@@ -74,7 +77,7 @@ export function replaceLineages(
 }
 
 /** Lease rows of shards that have none, so that there is something to lock. */
-export function addLeases({ tables, namespace }: Place, shardIds: readonly string[]): string {
+export function addLeaseRows({ tables, namespace }: Place, shardIds: readonly string[]): string {
   const { leases } = tables;
   const rows = shardIds.map((shardId) => [shardId]);
   return `INSERT INTO ${leases} (namespace, shard_id, epoch)
@@ -84,22 +87,22 @@ export function addLeases({ tables, namespace }: Place, shardIds: readonly strin
 }
 
 /** A lease as it was looked at. */
-export interface SeenLease extends ShardLease {
+export interface ReadLease extends ShardLease {
   readonly shardId: string;
 }
 
 /** Rows `x` of leases that were seen, and the rows `l` that still are as they were. */
-function seen({ tables, namespace }: Place, leases: readonly SeenLease[], l = "l"): string {
+function seen({ tables, namespace }: Place, leases: readonly ReadLease[], l = "l"): string {
   const rows = leases.map(({ shardId, epoch, owner = null }) => [shardId, epoch, owner]);
   return `${valuesTable("x", ["shard_id", "epoch", "owner"], rows)}
-    STRAIGHT_JOIN ${called(tables.leases, l)} FORCE INDEX (PRIMARY)
+    STRAIGHT_JOIN ${aliased(tables.leases, l)} FORCE INDEX (PRIMARY)
       ON ${l}.namespace = ${literal(namespace)} AND ${l}.shard_id = x.shard_id
         AND ${l}.epoch = x.epoch AND ${l}.owner <=> x.owner`;
 }
 
 /** The checkpoint's row of a lease `l`, if there is one. */
 const withCheckpoint = ({ tables, namespace, asShardId }: Place, l = "l", c = "c"): string =>
-  `LEFT JOIN ${called(tables.checkpoints, c)} FORCE INDEX (PRIMARY)
+  `LEFT JOIN ${aliased(tables.checkpoints, c)} FORCE INDEX (PRIMARY)
       ON ${c}.namespace = ${literal(namespace)} AND ${c}.shard_id = ${asShardId(`${l}.shard_id`)}`;
 
 /**
@@ -111,11 +114,11 @@ const withCheckpoint = ({ tables, namespace, asShardId }: Place, l = "l", c = "c
  * merged into the rest. The worker is looked up by columns of it: what is looked up by constants may be read
  * before all else.
  */
-export function takeLeases(
+export function acquireLeases(
   place: Place,
   worker: WorkerIdentity,
   owner: string,
-  leases: readonly SeenLease[],
+  leases: readonly ReadLease[],
 ): string {
   const { tables, namespace } = place;
   const { workerId, incarnation } = worker;
@@ -137,7 +140,7 @@ export function takeLeases(
     WHERE ${WRITABLE}`;
 }
 
-export function freeLeases(place: Place, leases: readonly SeenLease[]): string {
+export function releaseLeases(place: Place, leases: readonly ReadLease[]): string {
   return `UPDATE ${seen(place, leases)}
     ${withCheckpoint(place)}
     SET l.owner = NULL, c.kc_owner = NULL, c.kc_epoch = x.epoch
@@ -147,7 +150,7 @@ export function freeLeases(place: Place, leases: readonly SeenLease[]): string {
 /** Takes a lease away, so that its owner is fenced out, and writes the checkpoint of an existing row. */
 export function resetLease(
   place: Place,
-  lease: SeenLease,
+  lease: ReadLease,
   to: CheckpointColumns | undefined,
 ): string {
   const position =
@@ -165,7 +168,7 @@ export function resetLease(
 }
 
 /** With their checkpoints. */
-export function deleteLeases(place: Place, leases: readonly SeenLease[]): string {
+export function removeShards(place: Place, leases: readonly ReadLease[]): string {
   const { leases: l, checkpoints: c } = place.tables;
   return `DELETE ${l}, ${c} FROM ${seen(place, leases, l)}
     ${withCheckpoint(place, l, c)}

@@ -13,8 +13,8 @@ import { inParts, type Call, type Calls } from "./calls.ts";
 import { isDeadlock, isLock } from "./errors.ts";
 import * as sql from "./lease-statements.ts";
 import { lockedAmong } from "./locked-rows.ts";
-import { leaseRows, type Look } from "./look.ts";
-import { checkWorker } from "./names.ts";
+import { leaseRows, type Snapshot } from "./snapshot.ts";
+import { checkWorker } from "./name-checks.ts";
 
 /**
  * Leases of shards: `LeaseStore` says what each call does. Shards come in parts, each a look and a
@@ -36,7 +36,7 @@ export class Leases {
     for (const part of inParts(await this.#asSeen(scope, shards, options))) {
       await this.#calls.run(scope, part, options, async ({ place, change }) => {
         const unseen = part.filter(({ replaces }) => replaces === undefined);
-        if (unseen.length > 0) await change(sql.makeLeases(place, unseen));
+        if (unseen.length > 0) await change(sql.createLeases(place, unseen));
         const seen = part.filter(replacesOne);
         if (seen.length > 0) await change(sql.replaceLineages(place, seen));
       });
@@ -45,7 +45,7 @@ export class Leases {
 
   list(scope: StoreScope, options: CallOptions | undefined): ReturnType<LeaseStore["listLeases"]> {
     return this.#calls.run(scope, [], options, async (call) => {
-      const seen = await call.look({ leases: "all", checkpoints: "all" });
+      const seen = await call.snapshot({ leases: "all", checkpoints: "all" });
       return { revision: seen.revision, leases: leaseRows(seen) };
     });
   }
@@ -62,24 +62,24 @@ export class Leases {
       const ids = idsOf(part);
       let meetsLock = false;
       const got = await this.#calls.run(scope, part, options, async (call) => {
-        const { place, look, change } = call;
+        const { place, snapshot, change } = call;
         checkWorker(worker);
         for (;;) {
-          const seen = await look({
+          const seen = await snapshot({
             workers: "all",
             leases: ids,
             ...(meetsLock && { checkpoints: ids }),
           });
-          const alive = aliveIn(seen);
-          if (!alive.has(owner)) return [];
+          const liveOwners = liveOwnersIn(seen);
+          if (!liveOwners.has(owner)) return [];
           const leases = leaseRows(seen);
-          const free = leases.filter((lease) => isFree(lease, alive));
+          const free = leases.filter((lease) => isFree(lease, liveOwners));
           const none = free.length === 0 && !leases.some((lease) => lease.owner === owner);
           if (none) return [];
           if (free.length > 0) {
             // What another holds for long keeps no other shard's lease from being claimed.
             const open = meetsLock ? await unlocked(call, free, seen) : free;
-            const claimed = await change(sql.takeLeases(place, worker, owner, open)).catch(
+            const claimed = await change(sql.acquireLeases(place, worker, owner, open)).catch(
               (error: unknown) => {
                 meetsLock = isLock(error) && !isDeadlock(error);
                 throw error;
@@ -88,7 +88,7 @@ export class Leases {
             if (claimed === 0) continue;
           }
           // After the claim: with the last writes of the former owners.
-          const after = await look({ workers: worker, leases: ids, checkpoints: ids });
+          const after = await snapshot({ workers: worker, leases: ids, checkpoints: ids });
           if (after.workers.length === 0) return [];
           return leaseRows(after).filter((lease) => lease.owner === owner);
         }
@@ -109,17 +109,17 @@ export class Leases {
     for (const part of inParts(leases)) {
       const ids = idsOf(part);
       const back = await this.#calls.run(scope, part, options, async (call) => {
-        const { place, look, change, owe } = call;
+        const { place, snapshot, change, markRevisionPending } = call;
         for (;;) {
-          const { leases: standing } = await look({ leases: ids });
+          const { leases: standing } = await snapshot({ leases: ids });
           const held = part.flatMap(({ shardId, fence: { epoch, owner } }) => {
             const lease = standing.get(shardId);
             if (lease?.epoch !== epoch) return [];
-            if (lease.owner === undefined) owe(); // given back before
+            if (lease.owner === undefined) markRevisionPending(); // given back before
             return lease.owner === owner ? [{ shardId, epoch, owner }] : [];
           });
           if (held.length === 0) return [];
-          if ((await change(sql.freeLeases(place, held))) > 0) return idsOf(held);
+          if ((await change(sql.releaseLeases(place, held))) > 0) return idsOf(held);
         }
       });
       released.push(...back);
@@ -134,20 +134,20 @@ export class Leases {
   ): Promise<void> {
     for (const part of inParts(named(shardIds))) {
       const ids = idsOf(part);
-      await this.#calls.run(scope, part, options, async ({ session, place, look, change }) => {
+      await this.#calls.run(scope, part, options, async ({ session, place, snapshot, change }) => {
         for (;;) {
-          const seen = await look({ workers: "all", leases: ids, checkpoints: ids });
+          const seen = await snapshot({ workers: "all", leases: ids, checkpoints: ids });
           // A checkpoint without a lease's row gets one first, so that there is something to lock.
           const alone = ids.filter((id) => seen.stored.has(id) && !seen.leases.has(id));
           if (alone.length > 0) {
-            await session.write(sql.addLeases(place, alone));
+            await session.write(sql.addLeaseRows(place, alone));
             continue;
           }
-          const alive = aliveIn(seen);
+          const liveOwners = liveOwnersIn(seen);
           const free = [...seen.leases].flatMap(([shardId, lease]) =>
-            isFree(lease, alive) ? [{ shardId, ...lease }] : [],
+            isFree(lease, liveOwners) ? [{ shardId, ...lease }] : [],
           );
-          if (free.length === 0 || (await change(sql.deleteLeases(place, free))) > 0) return;
+          if (free.length === 0 || (await change(sql.removeShards(place, free))) > 0) return;
         }
       });
     }
@@ -163,13 +163,13 @@ export class Leases {
     shards: readonly ShardPut[],
     options: CallOptions | undefined,
   ): Promise<readonly ShardPut[]> {
-    return this.#calls.run(scope, shards, options, async ({ look, owe }) => {
-      const { leases } = await look({ leases: "all" });
+    return this.#calls.run(scope, shards, options, async ({ snapshot, markRevisionPending }) => {
+      const { leases } = await snapshot({ leases: "all" });
       const lineageOf = (shardId: string): string | undefined => leases.get(shardId)?.lineage;
       const asSeen = shards.filter(({ shardId, replaces }) => lineageOf(shardId) === replaces);
       const isDone = ({ shardId, lineage, replaces }: ShardPut): boolean =>
         lineage !== replaces && lineageOf(shardId) === lineage;
-      if (shards.some(isDone)) owe();
+      if (shards.some(isDone)) markRevisionPending();
       return asSeen;
     });
   }
@@ -179,7 +179,7 @@ export class Leases {
 async function unlocked(
   call: Call,
   leases: readonly LeaseRow[],
-  seen: Look,
+  seen: Snapshot,
 ): Promise<readonly LeaseRow[]> {
   const isLocked = await lockedAmong(call, idsOf(leases), seen);
   const open = leases.filter(({ shardId }) => !isLocked(shardId));
@@ -187,7 +187,7 @@ async function unlocked(
 }
 
 /** The owners whose workers have rows. */
-const aliveIn = ({ workers }: Look): ReadonlySet<string> => new Set(workers.map(ownerOf));
+const liveOwnersIn = ({ workers }: Snapshot): ReadonlySet<string> => new Set(workers.map(ownerOf));
 
 const idsOf = (rows: readonly { readonly shardId: string }[]): readonly string[] =>
   rows.map(({ shardId }) => shardId);
@@ -197,9 +197,9 @@ const named = (shardIds: readonly string[]): readonly { readonly shardId: string
 
 function isFree(
   { owner }: { readonly owner: string | undefined },
-  alive: ReadonlySet<string>,
+  liveOwners: ReadonlySet<string>,
 ): boolean {
-  return owner === undefined || !alive.has(owner);
+  return owner === undefined || !liveOwners.has(owner);
 }
 
 function replacesOne(shard: ShardPut): shard is Required<ShardPut> {

@@ -1,5 +1,5 @@
 import type { Call } from "./calls.ts";
-import type { Look } from "./look.ts";
+import type { Snapshot } from "./snapshot.ts";
 import { freeRows } from "./rows.ts";
 import { lockFreeRows } from "./statements.ts";
 
@@ -10,7 +10,7 @@ import { lockFreeRows } from "./statements.ts";
 export async function lockedAmong(
   { session, place }: Pick<Call, "session" | "place">,
   shardIds: readonly string[],
-  { leases, stored }: Pick<Look, "leases" | "stored">,
+  { leases, stored }: Pick<Snapshot, "leases" | "stored">,
 ): Promise<(shardId: string) => boolean> {
   const free = freeRows(await session.read(lockFreeRows(place, shardIds)));
   return (id) =>

@@ -75,7 +75,7 @@ export class MysqlStore
     row: ApplicationRow,
     options?: CallOptions,
   ): Promise<{ outcome: "created" | "existing"; row: ApplicationRow }> {
-    return this.#calls.run(scope, [], options, async ({ session, place, look }) => {
+    return this.#calls.run(scope, [], options, async ({ session, place, snapshot }) => {
       for (;;) {
         const read = sql.readApplication(place.tables, place.namespace);
         const [found] = await session.read(read);
@@ -83,7 +83,7 @@ export class MysqlStore
         try {
           const put = sql.putApplication(place.tables, place.namespace, applicationValues(row));
           if ((await session.write(put)) > 0) return { outcome: "created", row };
-          await look({}); // a server that takes no writes puts no row: this call reports it
+          await snapshot({}); // a server that takes no writes puts no row: this call reports it
         } catch (error) {
           if (!isDuplicate(error)) throw error;
         }

@@ -1,7 +1,7 @@
 import { ConfigError } from "@kc/core";
 import { checkOptionNames, checkWholeNumber } from "@kc/core/adapter";
 import type { PoolOptions } from "mysql2/promise";
-import type { MysqlCallbackPool, MysqlPool } from "./database.ts";
+import type { MysqlCallbackPool, MysqlPool } from "./driver.ts";
 
 export type MysqlStoreOptions = {
   /**

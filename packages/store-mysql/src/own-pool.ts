@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { createPool, type Pool, type PoolOptions } from "mysql2/promise";
 
 /** How long connections may take to say goodbye. */
-const FAREWELL_MS = 1000;
+const END_TIMEOUT_MS = 1000;
 
 /** What mysql2 hands to the maker of a connection's socket. */
 interface Target {
@@ -34,12 +34,12 @@ export class OwnPool {
   }
 
   async close(): Promise<void> {
-    const farewell = new AbortController();
+    const timer = new AbortController();
     await Promise.race([
       this.pool.end().catch(() => undefined),
-      delay(FAREWELL_MS, undefined, { signal: farewell.signal }).catch(() => undefined),
+      delay(END_TIMEOUT_MS, undefined, { signal: timer.signal }).catch(() => undefined),
     ]);
-    farewell.abort();
+    timer.abort();
     for (const socket of this.#sockets) socket.destroy();
   }
 

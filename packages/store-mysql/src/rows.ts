@@ -20,7 +20,7 @@ import {
   withAhead,
   type ShardLease,
 } from "@kc/core/adapter";
-import type { MysqlRow } from "./database.ts";
+import type { MysqlRow } from "./driver.ts";
 import type { CheckpointColumns } from "./statements.ts";
 
 /** A shard's row of the checkpoints. */

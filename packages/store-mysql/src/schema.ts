@@ -1,11 +1,11 @@
 import { StoreError } from "@kc/core";
-import type { Session } from "./database.ts";
+import type { Session } from "./driver.ts";
 import { isDuplicateColumn, isLock, isMissingTable, toStoreError } from "./errors.ts";
 import {
   databaseOf,
-  inspect,
+  inspectionOf,
   limitsOf,
-  readSchema,
+  inspectionStatement,
   schemaError,
   type Inspection,
   type Limits,
@@ -111,8 +111,8 @@ const CHECKPOINT_COLUMNS: ReadonlySet<string> = new Set(
 
 /** Brings the schema up to `SCHEMA`. Another process may do the same at the same time. */
 export async function migrate(session: Session, tables: Tables): Promise<void> {
-  const inspection = inspect(await session.read(readSchema(tables)), tables);
-  for (const statement of missingParts(inspection, tables)) {
+  const inspection = inspectionOf(await session.read(inspectionStatement(tables)), tables);
+  for (const statement of missingSteps(inspection, tables)) {
     try {
       await session.define(statement);
     } catch (error) {
@@ -125,19 +125,19 @@ export async function migrate(session: Session, tables: Tables): Promise<void> {
       });
     }
   }
-  await readLimits(session, tables);
+  await readCheckedSchema(session, tables);
 }
 
 /** What the tables can hold, and where they are: a handler may turn its connection to another database. */
-export interface Standing extends Limits {
+export interface CheckedSchema extends Limits {
   /** With their database. */
   readonly tables: Tables;
 }
 
 /** @throws StoreError STORE_SCHEMA if something is missing, or is not what it has to be. */
-export async function readLimits(session: Session, tables: Tables): Promise<Standing> {
-  const rows = await session.read(readSchema(tables));
-  const inspection = inspect(rows, tables);
+export async function readCheckedSchema(session: Session, tables: Tables): Promise<CheckedSchema> {
+  const rows = await session.read(inspectionStatement(tables));
+  const inspection = inspectionOf(rows, tables);
   const unseen = SCHEMA.find(({ table }) => !inspection[table]?.columns.length);
   // The catalogue does not show what one may not use: the server says what it is.
   if (unseen) {
@@ -155,7 +155,7 @@ function unlessMissing(error: unknown): void {
  * The statements that make the schema whole; none if it is.
  * @throws StoreError STORE_SCHEMA if a table of that name is somebody else's
  */
-export function missingParts(inspection: Inspection, tables: Tables): readonly string[] {
+export function missingSteps(inspection: Inspection, tables: Tables): readonly string[] {
   return SCHEMA.flatMap((shape) => {
     const { table, columns, added } = shape;
     const standing = inspection[table];
@@ -197,7 +197,7 @@ function createTable({ table, columns, added, key, checks }: TableShape, tables:
  * @throws StoreError STORE_SCHEMA if something is missing, or is not what it has to be
  */
 export function checkSchema(inspection: Inspection, tables: Tables): Limits {
-  const missing = missingParts(inspection, tables);
+  const missing = missingSteps(inspection, tables);
   if (missing.length > 0) {
     throw schemaError(
       `the tables are not complete: run \`await store.setup()\` once, or\n${missing.join(";\n")};`,

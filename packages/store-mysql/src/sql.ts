@@ -61,7 +61,7 @@ export interface Place {
    */
   readonly asShardId: (expression: string) => string;
   /** Has the checkpoints' table columns of its owner's? A trigger may then change a row that does not move. */
-  readonly hasOthersColumns: boolean;
+  readonly hasUserColumns: boolean;
 }
 
 export type Value = string | number | bigint | null;
@@ -83,7 +83,7 @@ export const isWorker = (row: string, { workerId, incarnation }: WorkerIdentity)
  * A table under an alias, or under its own name. What a DELETE of several tables names must be the
  * latter: the server looks for an alias in the connection's database, which may have none.
  */
-export const called = (table: string, name: string): string =>
+export const aliased = (table: string, name: string): string =>
   table === name ? table : `${table} AS ${name}`;
 
 /** Rows of values as a table: they are joined with one look-up by the key for each, in their order. */

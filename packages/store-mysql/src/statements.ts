@@ -45,7 +45,7 @@ export type TransactionEnd = Pick<TransactionalWrite, "from" | "after">;
 /** The mark of a row that was missing, beside the one of a row that moved. */
 export const putMark = (write: bigint): bigint => BigInt.asUintN(64, write + 1n);
 
-const LARGEST_SUB = "18446744073709551615";
+const MAX_SUB_SEQUENCE_NUMBER = "18446744073709551615";
 
 /**
  * Moves those checkpoints forward whose lease is that of the write, and marks each row that it moved
@@ -132,7 +132,7 @@ function moves(row: string): string {
   const counts = isCurrent(row);
   const position = "SUBSTRING_INDEX(VALUES(kc_ahead), ':', 1)";
   const ahead = `IF(SUBSTRING_INDEX(${row}.kc_ahead, ':', 1) = ${position}, ${row}.kc_ahead, '')`;
-  const newSub = `COALESCE(VALUES(kc_sub_sequence_number), ${LARGEST_SUB})`;
+  const newSub = `COALESCE(VALUES(kc_sub_sequence_number), ${MAX_SUB_SEQUENCE_NUMBER})`;
   const newNumber = "COALESCE(VALUES(kc_inside), VALUES(sequence_number))";
   const [number, sub] = [numberOf(row), subOf(row)];
   return `${isOurs(row)}
@@ -147,7 +147,7 @@ function moves(row: string): string {
 /** Is the record beyond what stands there? */
 function isBefore(row: string, { sequenceNumber, subSequenceNumber }: Position): string {
   const number = literal(BigInt(sequenceNumber));
-  const sub = subSequenceNumber ?? LARGEST_SUB;
+  const sub = subSequenceNumber ?? MAX_SUB_SEQUENCE_NUMBER;
   return `IF(${isCurrent(row)}, ${row}.kc_shard_end IS NULL, TRUE)
         AND (${numberOf(row)} < ${number}
           OR (${numberOf(row)} = ${number} AND ${subOf(row)} < ${sub}))`;
@@ -161,8 +161,8 @@ const numberOf = (row: string): string =>
 
 /** A whole record comes after all parts of it. */
 const subOf = (row: string): string =>
-  `IF(${isCurrent(row)} OR ${isInside(row)}, COALESCE(${row}.kc_sub_sequence_number, ${LARGEST_SUB}),
-    ${LARGEST_SUB})`;
+  `IF(${isCurrent(row)} OR ${isInside(row)}, COALESCE(${row}.kc_sub_sequence_number, ${MAX_SUB_SEQUENCE_NUMBER}),
+    ${MAX_SUB_SEQUENCE_NUMBER})`;
 
 /**
  * The rows of leases and checkpoints that others have not locked, in the way that `advance` locks
@@ -212,7 +212,7 @@ export function putCheckpoint(place: Place, row: CheckpointColumns, freed: Freed
 /** The checkpoint of a shard whose lease was freed. */
 export function deleteCheckpoint(place: Place, freed: Freed): string {
   const { tables, namespace } = place;
-  // Under its own name: see `called`.
+  // Under its own name: see `aliased`.
   const c = tables.checkpoints;
   return `DELETE ${c} FROM ${tables.leases} AS l FORCE INDEX (PRIMARY)
     STRAIGHT_JOIN ${c} FORCE INDEX (PRIMARY)

@@ -11,8 +11,8 @@ import {
   type MysqlConnection,
   type MysqlRow,
   type Upserted,
-} from "./database.ts";
-import { isAnswered, isInTransaction, isNoSavepoint, isPassing } from "./errors.ts";
+} from "./driver.ts";
+import { isAnswered, isInTransaction, isMissingSavepoint, isPassing } from "./errors.ts";
 import type { CheckedOptions } from "./options.ts";
 
 /** Runs one call of a session within the limits of every call, and makes StoreErrors of its errors. */
@@ -34,7 +34,7 @@ const BEGIN = [
 const DEFAULT_DATABASE = "SELECT DATABASE() AS name";
 const nameIn = (answer: Answer): unknown => rowsOf(answer)[0]?.["name"];
 /** Whatever `completion_type` the pool's owner has set. */
-const PLAINLY = "AND NO CHAIN NO RELEASE";
+const NO_CHAIN = "AND NO CHAIN NO RELEASE";
 
 /** A connection that one transaction has for itself, from its beginning until it is given back. */
 export class TransactionSession {
@@ -46,9 +46,9 @@ export class TransactionSession {
   #databaseBefore: Promise<unknown> | undefined;
   #hasOtherDatabase = false;
   #isBroken = false;
-  #isKnownToBeWhole = false;
+  #isKnownIntact = false;
   /** It is committed, or rolled back. */
-  #isOver = false;
+  #isEnded = false;
   /** A call of the store failed without an answer: what the server did is not known. */
   #isInDoubt = false;
 
@@ -102,7 +102,7 @@ export class TransactionSession {
         if (typeof value !== "function") return value;
         if (name !== "query" && name !== "execute") return value.bind(target);
         return (...given: unknown[]) => {
-          if (mayUse(given[0])) before();
+          if (mayChangeDatabase(given[0])) before();
           return value.apply(target, given).catch(noted);
         };
       },
@@ -112,23 +112,23 @@ export class TransactionSession {
   }
 
   /** Is it this transaction that has to be run again, after what its handler has met? */
-  hasToRunAgain(error: unknown): boolean {
+  mustRetry(error: unknown): boolean {
     return this.#isBroken || isPassing(error, (each) => this.#errors.has(each));
   }
 
   /** Is it still the transaction that was begun? Asked when the handler is done. */
-  async isWhole(): Promise<boolean> {
-    if (this.#isKnownToBeWhole) return true;
+  async isIntact(): Promise<boolean> {
+    if (this.#isKnownIntact) return true;
     try {
       await this.#ask(`RELEASE SAVEPOINT ${SAVEPOINT}`);
       if (this.#databaseBefore !== undefined) {
         const after = nameIn(await this.#ask(DEFAULT_DATABASE));
         this.#hasOtherDatabase = (await this.#databaseBefore) !== after;
       }
-      this.#isKnownToBeWhole = true;
+      this.#isKnownIntact = true;
       return true;
     } catch (error) {
-      if (!isNoSavepoint(Object(error).cause)) throw error;
+      if (!isMissingSavepoint(Object(error).cause)) throw error;
       // Its session may hold what no ROLLBACK takes from it, such as the locks of LOCK TABLES.
       this.#isInDoubt = true;
       return false;
@@ -147,8 +147,8 @@ export class TransactionSession {
 
   /** @throws StoreError; an abort's reason */
   async commit(): Promise<void> {
-    await this.#ask(`COMMIT ${PLAINLY}`);
-    this.#isOver = true;
+    await this.#ask(`COMMIT ${NO_CHAIN}`);
+    this.#isEnded = true;
   }
 
   /**
@@ -156,16 +156,16 @@ export class TransactionSession {
    * by the server if it does not answer.
    */
   async close(): Promise<void> {
-    const isWhole = this.#isOver || (await this.#isRolledBack());
-    if (isWhole && !this.hasOtherDatabase) this.#connection.release();
+    const isIntact = this.#isEnded || (await this.#isRolledBack());
+    if (isIntact && !this.hasOtherDatabase) this.#connection.release();
     else discard(this.#connection);
   }
 
   async #isRolledBack(): Promise<boolean> {
     if (this.#isBroken || this.#isInDoubt) return false;
     try {
-      if (!(await this.isWhole())) return false;
-      await this.#ask(`ROLLBACK ${PLAINLY}`);
+      if (!(await this.isIntact())) return false;
+      await this.#ask(`ROLLBACK ${NO_CHAIN}`);
       return true;
     } catch {
       return false; // It is closed, and the server rolls back.
@@ -190,7 +190,7 @@ export class TransactionSession {
 }
 
 /** The text of a statement that may make another database the connection's default. */
-function mayUse(statement: unknown): boolean {
+function mayChangeDatabase(statement: unknown): boolean {
   const text: unknown = typeof statement === "string" ? statement : Object(statement).sql;
   return typeof text === "string" && /\buse\b/i.test(text);
 }

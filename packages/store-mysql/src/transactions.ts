@@ -19,18 +19,18 @@ import type { PoolConnection } from "mysql2/promise";
 import type { Calls } from "./calls.ts";
 import { FREE } from "./checkpoints.ts";
 import type { Connection } from "./connection.ts";
-import { IN_MARIADB, type MysqlRow, type Upserted } from "./database.ts";
-import { isPassing, isSaidToBeInTransaction, runAgain, toStoreError } from "./errors.ts";
+import { IN_MARIADB, type MysqlRow, type Upserted } from "./driver.ts";
+import { isPassing, isWrappedInTransaction, retryableError, toStoreError } from "./errors.ts";
 import { rowsByExecutor, type MysqlExecutor } from "./executors.ts";
-import { addLeases } from "./lease-statements.ts";
-import { lookOf, lookStatement } from "./look.ts";
+import { addLeaseRows } from "./lease-statements.ts";
+import { snapshotOf, snapshotStatement } from "./snapshot.ts";
 import { columnsOf } from "./rows.ts";
 import type { Place } from "./sql.ts";
 import { advance, putMark } from "./statements.ts";
 import type { TransactionSession } from "./transaction-session.ts";
 
 /** What ends the transaction or gives the connection back. */
-const KEPT = [
+const RESERVED_METHODS = [
   "beginTransaction",
   "commit",
   "rollback",
@@ -84,7 +84,7 @@ export class Transactions {
         const session = await this.#connection.begin(stop);
         try {
           const value = await fill(session, write.shardId, work, stop);
-          if (!(await session.isWhole())) throw misused(write.shardId, ENDED);
+          if (!(await session.isIntact())) throw misused(write.shardId, ENDED);
           if (session.hasOtherDatabase) throw misused(write.shardId, OTHER_DATABASE);
           const result = await writeIn(session, place, scope, write);
           if (result.outcome !== "written") return result;
@@ -118,7 +118,7 @@ export class Transactions {
         await checkIsInTransaction(executor, write.shardId);
         return await writeIn(statements, place, scope, write);
       } catch (error) {
-        throw isPassing(error) ? runAgain(error) : toStoreError(error);
+        throw isPassing(error) ? retryableError(error) : toStoreError(error);
       }
     });
   }
@@ -131,12 +131,12 @@ async function fill<Value>(
   work: (tx: PoolConnection) => Value | PromiseLike<Value>,
   stop: AbortSignal,
 ): Promise<Value> {
-  const { tx, takeBack } = lend(shardId, session.client, KEPT);
+  const { tx, takeBack } = lend(shardId, session.client, RESERVED_METHODS);
   try {
     return await unlessAborted(stop, work(tx));
   } catch (error) {
     if (stop.aborted) throw stop.reason;
-    throw session.hasToRunAgain(error) ? runAgain(error) : error;
+    throw session.mustRetry(error) ? retryableError(error) : error;
   } finally {
     takeBack();
   }
@@ -157,7 +157,7 @@ async function isInTransactionNow(executor: MysqlExecutor): Promise<boolean> {
     await executor.query(PROBE);
     return false;
   } catch (error) {
-    if (isSaidToBeInTransaction(error)) return true;
+    if (isWrappedInTransaction(error)) return true;
     throw error;
   }
 }
@@ -184,14 +184,14 @@ async function writeIn(
   for (let hasLease = false; ; hasLease = true) {
     const counted = await statements.change(IN_MARIADB + advance(place, scope, [row], mark, write));
     const isMoved = counted.rows === 1 && counted.changed === 1;
-    if (isMoved && !place.hasOthersColumns) return { outcome: "written" };
-    const rows = await statements.read(lookStatement(place, wanted, "locking"));
-    const { leases, checkpoints } = lookOf(rows, place, scope, wanted);
+    if (isMoved && !place.hasUserColumns) return { outcome: "written" };
+    const rows = await statements.read(snapshotStatement(place, wanted, "locking"));
+    const { leases, checkpoints } = snapshotOf(rows, place, scope, wanted);
     const stored = checkpoints.get(shardId);
     if (stored?.write === String(mark)) return { outcome: "written" };
     if (stored?.write === String(putMark(mark))) checkNotRegressed(write, undefined);
     if (fence === undefined && !leases.has(shardId) && !hasLease) {
-      await statements.change(IN_MARIADB + addLeases(place, [shardId]));
+      await statements.change(IN_MARIADB + addLeaseRows(place, [shardId]));
       continue;
     }
     const result = transactionOutcome(write, leases.get(shardId) ?? FREE, stored?.checkpoint);

@@ -9,7 +9,7 @@ import type { Call, Calls } from "./calls.ts";
 import type { Lane } from "./connection.ts";
 import { isDuplicate } from "./errors.ts";
 import * as sql from "./lease-statements.ts";
-import { checkWorker } from "./names.ts";
+import { checkWorker } from "./name-checks.ts";
 
 /**
  * The rows of workers: `LeaseStore` says what each call does. A heartbeat is an update and a look, a
@@ -28,10 +28,10 @@ export class Workers {
     options: CallOptions | undefined,
   ): ReturnType<LeaseStore["joinWorker"]> {
     return this.#run(scope, worker, options, async (call) => {
-      await call.look({}); // before anything is written: whose is the namespace?
+      await call.snapshot({}); // before anything is written: whose is the namespace?
       for (;;) {
         const entered = await enter(call, worker);
-        const { revision, workers } = await call.look({ workers: "all" });
+        const { revision, workers } = await call.snapshot({ workers: "all" });
         if (entered) return { outcome: "joined", revision };
         const standing = workers.find(({ workerId }) => workerId === worker.workerId);
         if (standing === undefined) continue; // it has left meanwhile: the id is free
@@ -50,10 +50,10 @@ export class Workers {
     const work = async ({
       session,
       place,
-      look,
+      snapshot,
     }: Call): Promise<Awaited<ReturnType<LeaseStore["heartbeat"]>>> => {
-      await session.write(sql.beat(place, worker));
-      const { revision, workers } = await look({ workers: worker });
+      await session.write(sql.heartbeat(place, worker));
+      const { revision, workers } = await snapshot({ workers: worker });
       const [row] = workers;
       if (row === undefined) return { outcome: "evicted" };
       return { outcome: "alive", counter: row.counter, revision };
@@ -63,9 +63,9 @@ export class Workers {
 
   list(scope: StoreScope, options: CallOptions | undefined): ReturnType<LeaseStore["listWorkers"]> {
     const work = async ({
-      look,
+      snapshot,
     }: Call): Promise<Awaited<ReturnType<LeaseStore["listWorkers"]>>> => {
-      const { revision, workers } = await look({ workers: "all" });
+      const { revision, workers } = await snapshot({ workers: "all" });
       return { revision, workers };
     };
     return this.#run(scope, undefined, options, work, "heartbeat");
@@ -94,12 +94,12 @@ export class Workers {
     options: CallOptions | undefined,
     counter?: number,
   ): Promise<"evicted" | "moved" | "gone"> {
-    return this.#run(scope, worker, options, async ({ place, look, change }) => {
+    return this.#run(scope, worker, options, async ({ place, snapshot, change }) => {
       for (;;) {
-        const [row] = (await look({ workers: worker })).workers;
+        const [row] = (await snapshot({ workers: worker })).workers;
         if (row === undefined) return "gone";
         if (counter !== undefined && row.counter !== counter) return "moved";
-        if ((await change(sql.deleteWorker(place, worker, counter))) > 0) return "evicted";
+        if ((await change(sql.removeWorker(place, worker, counter))) > 0) return "evicted";
       }
     });
   }
@@ -120,7 +120,10 @@ export class Workers {
 }
 
 /** False if a row stands under that id. The revision that the answer names is the one after it. */
-async function enter({ place, change, settle }: Call, worker: WorkerMembership): Promise<boolean> {
+async function enter(
+  { place, change, raisePendingRevision }: Call,
+  worker: WorkerMembership,
+): Promise<boolean> {
   try {
     await change(sql.putWorker(place, worker));
     return true;
@@ -128,6 +131,6 @@ async function enter({ place, change, settle }: Call, worker: WorkerMembership):
     if (isDuplicate(error)) return false;
     throw error;
   } finally {
-    await settle();
+    await raisePendingRevision();
   }
 }

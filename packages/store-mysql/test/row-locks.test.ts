@@ -3,8 +3,8 @@ import { beforeEach, describe, expect, it } from "vitest";
 import * as leases from "../src/lease-statements.ts";
 import type { Place } from "../src/sql.ts";
 import { tablesOf } from "../src/sql.ts";
-import { readLimits } from "../src/schema.ts";
-import { Session } from "../src/database.ts";
+import { readCheckedSchema } from "../src/schema.ts";
+import { Session } from "../src/driver.ts";
 import { advance, deleteCheckpoint, lockFreeRows } from "../src/statements.ts";
 import { columnsOf } from "../src/rows.ts";
 import { SERVERS, ownDatabase, type Database } from "./support/servers.ts";
@@ -34,13 +34,13 @@ const STATEMENTS: Readonly<Record<string, (place: Place) => string>> = {
       1n,
     ),
   "a look for locked rows": (place) => lockFreeRows(place, SOME),
-  "a claim": (place) => leases.takeLeases(place, WORKER, "worker#1", held),
-  "a release": (place) => leases.freeLeases(place, held),
-  "a removal": (place) => leases.deleteLeases(place, held),
+  "a claim": (place) => leases.acquireLeases(place, WORKER, "worker#1", held),
+  "a release": (place) => leases.releaseLeases(place, held),
+  "a removal": (place) => leases.removeShards(place, held),
   "a reset": (place) => leases.resetLease(place, held[0]!, columnsOf(SOME[0]!, at(2))),
   "a reset's removal": (place) => deleteCheckpoint(place, { shardId: SOME[0]!, epoch: 1 }),
   "new leases": (place) =>
-    leases.makeLeases(
+    leases.createLeases(
       place,
       SOME.map((shardId) => ({ shardId, lineage: "x" })),
     ),
@@ -78,8 +78,8 @@ describe.each(SERVERS)("row locks on $name", ({ address }) => {
         );
       }
       const tables = tablesOf("kinesis_consumer", undefined);
-      const { asShardId, hasOthersColumns } = await limits(database.admin);
-      place = { tables, namespace: NAMESPACE, asShardId, hasOthersColumns };
+      const { asShardId, hasUserColumns } = await limits(database.admin);
+      place = { tables, namespace: NAMESPACE, asShardId, hasUserColumns };
     });
 
     it.each(Object.entries(STATEMENTS))(
@@ -124,7 +124,7 @@ async function limits(pool: Pool) {
   });
   try {
     const tables = tablesOf("kinesis_consumer", undefined);
-    return await readLimits(new Session(connection, limit, true), tables);
+    return await readCheckedSchema(new Session(connection, limit, true), tables);
   } finally {
     limit.stop();
     connection.release();

@@ -1,6 +1,6 @@
 import { StoreError, type CallOptions, type StoreScope } from "@kc/core";
 import { checkClaim, namespaceOf } from "@kc/core/adapter";
-import type { PostgresRows } from "./client.ts";
+import type { PostgresRows } from "./driver.ts";
 import type { Connection } from "./connection.ts";
 import { claimOf } from "./rows.ts";
 import type { Tables } from "./tables.ts";

@@ -10,7 +10,7 @@ import {
   type StoreScope,
 } from "@kc/core";
 import type { Calls } from "./calls.ts";
-import type { PostgresRows } from "./client.ts";
+import type { PostgresRows } from "./driver.ts";
 import { isLockTimeout } from "./errors.ts";
 import { LockedShards } from "./locked-shards.ts";
 import { checkpointOf } from "./rows.ts";
@@ -53,7 +53,7 @@ export class Checkpoints {
   ): Promise<readonly BulkCheckpointResult[]> {
     const looks = writes.length > 1 && this.#maybeLocked.hasSome(scope, writes);
     try {
-      if (looks) return await this.#passOverLocked(scope, writes, options);
+      if (looks) return await this.#skipLocked(scope, writes, options);
       return await this.#advance(scope, writes, options);
     } catch (error) {
       if (metLock(error)) this.#maybeLocked.add(scope, writes);
@@ -102,7 +102,7 @@ export class Checkpoints {
    * Two round trips. The writes whose rows are locked fail at once; the others do not wait for them. One
    * more for shards that have no row: another transaction may have put one, and no look shows that.
    */
-  async #passOverLocked(
+  async #skipLocked(
     scope: StoreScope,
     writes: readonly CheckpointWrite[],
     options: CallOptions | undefined,

@@ -3,25 +3,25 @@ import { setTimeout as delay } from "node:timers/promises";
 import { ConfigError, StoreError, type CallOptions, type KcError } from "@kc/core";
 import { CallLimit, RefusalGrace, TransactionTurns, turnsOf } from "@kc/core/adapter";
 import {
-  giveBack,
+  releaseClient,
   rowsOf,
-  takeOut,
+  connectClient,
   type PostgresClient,
   type PostgresPool,
   type PostgresRows,
-} from "./client.ts";
+} from "./driver.ts";
 import { isConflict, keepsConnection, toStoreError } from "./errors.ts";
 import type { CheckedOptions } from "./options.ts";
 import { OwnPool } from "./own-pool.ts";
 import { checkServer, SERVER } from "./server-check.ts";
-import { Session } from "./session.ts";
+import { TransactionSession } from "./transaction-session.ts";
 
 /** Below a heartbeat: who waits for a lock holds others. */
 const LOCK_TIMEOUT_MS = 900;
 /** Calls of the store that go on at once: a write, and a heartbeat beside it. */
 const CALLS = 2;
 /** A transaction that lost to another is run again at once, this many times. */
-const ATTEMPTS = 5;
+const MAX_ATTEMPTS = 5;
 const PAUSE_MS = 20;
 
 /** What a call is about, for the messages of its errors. */
@@ -41,7 +41,7 @@ export type MakeStatements = (quote: (value: string) => string) => readonly stri
 /**
  * The pool of one store, its own or one that was handed in, and everything that can happen to a
  * call: it ends with its answer, its caller's signal, its time, or the store's dispose, and its
- * connection goes back to the pool only if it is known to be whole.
+ * connection goes back to the pool only if it is known to be reusable.
  */
 export class Connection {
   readonly #subject: Subject;
@@ -92,7 +92,7 @@ export class Connection {
         try {
           return await this.#attempt(make, Math.min(lockTimeoutMs, this.#timeoutMs), limit);
         } catch (error) {
-          if (attempt === ATTEMPTS || !isConflict(error)) throw error;
+          if (attempt === MAX_ATTEMPTS || !isConflict(error)) throw error;
         }
         await limit.wait(delay(PAUSE_MS * attempt * Math.random()));
       }
@@ -116,9 +116,9 @@ export class Connection {
   }
 
   /** A connection out of the pool, in a transaction that has begun. @throws as `run` */
-  async begin(idleMs: number, signal: AbortSignal): Promise<Session> {
+  async begin(idleMs: number, signal: AbortSignal): Promise<TransactionSession> {
     const client = await this.#call((limit) => this.#checkOut(this.#sessions, limit), { signal });
-    const session = new Session(client, (work) => this.#call(work, { signal }));
+    const session = new TransactionSession(client, (work) => this.#call(work, { signal }));
     try {
       await session.begin(idleMs);
       return session;
@@ -191,31 +191,31 @@ export class Connection {
     limit: CallLimit,
   ): Promise<readonly PostgresRows[]> {
     const client = await this.#checkOut(this.#pool, limit);
-    let whole = false;
+    let reusable = false;
     try {
       const before = transaction(lockTimeoutMs, this.#timeoutMs);
       const statements = make((value) => client.escapeLiteral(value));
       const answer = await limit.wait(client.query([...before, ...statements].join(";\n")));
       const rows = rowsOf(answer);
       checkServer(rows[before.length - 1]?.[0]);
-      whole = true;
+      reusable = true;
       return rows.slice(before.length);
     } catch (error) {
-      whole = !limit.signal.aborted && keepsConnection(error);
+      reusable = !limit.signal.aborted && keepsConnection(error);
       throw error;
     } finally {
-      giveBack(client, whole);
+      releaseClient(client, reusable);
     }
   }
 
   /** A connection that comes when no caller waits any more goes back at once. */
   async #checkOut(pool: PostgresPool, limit: CallLimit): Promise<PostgresClient> {
-    const pending = takeOut(pool);
+    const pending = connectClient(pool);
     try {
       return await limit.wait(pending);
     } catch (error) {
       pending.then(
-        (client) => giveBack(client, true),
+        (client) => releaseClient(client, true),
         () => undefined, // it failed, and no call waits for it
       );
       throw error;

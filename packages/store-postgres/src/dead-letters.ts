@@ -15,7 +15,7 @@ import {
   type StoredLetter,
 } from "@kc/core/adapter";
 import pg from "pg";
-import type { PostgresRow, PostgresRows, PostgresTransaction } from "./client.ts";
+import type { PostgresRow, PostgresRows, PostgresTransaction } from "./driver.ts";
 import type { Connection, MakeStatements, Subject } from "./connection.ts";
 import { howToSetUp, isMissingTable, toStoreError } from "./errors.ts";
 import { LOCK_SETUP, refusedSetup } from "./setup.ts";

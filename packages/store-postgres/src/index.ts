@@ -1,6 +1,6 @@
 export { PostgresStore } from "./postgres-store.ts";
 export type { PostgresConnection, PostgresStoreOptions } from "./options.ts";
-export type { PostgresClient, PostgresPool, PostgresTransaction } from "./client.ts";
+export type { PostgresClient, PostgresPool, PostgresTransaction } from "./driver.ts";
 export {
   fromClient,
   fromDrizzle,

@@ -1,5 +1,5 @@
 import { StoreError } from "@kc/core";
-import type { PostgresRows } from "./client.ts";
+import type { PostgresRows } from "./driver.ts";
 import { REWRITTEN, schemaSteps, storageStep } from "./schema.ts";
 import type { Tables } from "./tables.ts";
 
@@ -77,7 +77,10 @@ interface TableFound {
 }
 
 /** Four statements, for `inspectionOf`. */
-export function inspect(tables: Tables, quote: (value: string) => string): readonly string[] {
+export function inspectionStatements(
+  tables: Tables,
+  quote: (value: string) => string,
+): readonly string[] {
   const found = NAMES.map((name) => `(${quote(name)}, to_regclass(${quote(tables[name])}))`);
   const values = `(VALUES ${found.join(", ")}) AS t (name, oid)`;
   const schema = tables.schema === undefined ? "'pg_catalog'" : quote(tables.schema);
@@ -131,7 +134,7 @@ export interface MissingSteps {
  * What has to be done before every table is there, whole.
  * @throws StoreError STORE_SCHEMA where the steps would not help: a table is somebody else's
  */
-export function missing(inspection: Inspection, tables: Tables, where: string): MissingSteps {
+export function missingSteps(inspection: Inspection, tables: Tables, where: string): MissingSteps {
   const { checkpoints } = inspection.tables;
   if (checkpoints === undefined && inspection.hasFolded) {
     throw new StoreError(

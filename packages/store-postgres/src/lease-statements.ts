@@ -8,7 +8,7 @@
  */
 import { ownerOf, type Fence, type ShardPut, type WorkerIdentity } from "@kc/core";
 import type { Place } from "./calls.ts";
-import { bumpRevision, readRevision } from "./revision.ts";
+import { raiseRevision, readRevision } from "./revision.ts";
 import { CHECKPOINT, claim, foreign } from "./statements.ts";
 import { isWorker } from "./worker-statements.ts";
 
@@ -64,8 +64,8 @@ export function putShards(place: Place, shards: readonly ShardPut[]): string[] {
       RETURNING l.shard_id
     ), changed AS (
       SELECT FROM made UNION ALL SELECT FROM replaced
-    ), ${bumpRevision(place, "changed", "with a hint")}
-    SELECT FROM bumped`,
+    ), ${raiseRevision(place, "changed", "with a hint")}
+    SELECT FROM raised`,
   ];
 }
 
@@ -92,7 +92,7 @@ export function listLeases(place: Place): string[] {
 }
 
 /** The claim; nothing of interest, twice; the leases that are the worker's then. */
-export function acquire(
+export function acquireLeases(
   place: Place,
   worker: WorkerIdentity,
   shardIds: readonly string[],
@@ -110,8 +110,8 @@ export function acquire(
       WHERE ${ofLease(place)} AND l.lineage IS NOT NULL AND l.owner IS DISTINCT FROM ${owner}
         AND ${isFree(place)} AND ${isAlive} AND NOT ${foreign(place)}
       RETURNING l.shard_id
-    ), ${bumpRevision(place, "changed", "without a hint")}
-    SELECT FROM bumped`,
+    ), ${raiseRevision(place, "changed", "without a hint")}
+    SELECT FROM raised`,
     // After the locks: with the last writes of the former owners. One look-up a shard, as above.
     `SELECT l.* FROM (SELECT DISTINCT shard_id FROM ${rows}) AS w
       CROSS JOIN LATERAL (
@@ -123,7 +123,7 @@ export function acquire(
 }
 
 /** The claim; nothing of interest; the shards that were given back. */
-export function release(
+export function releaseLeases(
   place: Place,
   leases: readonly { readonly shardId: string; readonly fence: Fence }[],
 ): string[] {
@@ -144,7 +144,7 @@ export function release(
       FROM ${rows}
       WHERE ${ofLease(place)} AND ${holds} AND NOT ${foreign(place)}
       RETURNING l.shard_id
-    ), ${bumpRevision(place, "changed", "with a hint")}
+    ), ${raiseRevision(place, "changed", "with a hint")}
     SELECT shard_id FROM changed`,
   ];
 }
@@ -170,7 +170,7 @@ export function removeShards(place: Place, shardIds: readonly string[]): string[
     ), checkpoints AS (
       DELETE FROM ${tables.checkpoints} AS c USING changed
       WHERE c.namespace = ${quote(namespace)} AND c.shard_id = changed.shard_id
-    ), ${bumpRevision(place, "changed", "with a hint")}
-    SELECT FROM bumped`,
+    ), ${raiseRevision(place, "changed", "with a hint")}
+    SELECT FROM raised`,
   ];
 }

@@ -10,7 +10,7 @@ import type {
   WorkerIdentity,
 } from "@kc/core";
 import type { Calls } from "./calls.ts";
-import type { PostgresRow, PostgresRows } from "./client.ts";
+import type { PostgresRow, PostgresRows } from "./driver.ts";
 import * as sql from "./lease-statements.ts";
 import { checkpointOf } from "./rows.ts";
 
@@ -45,7 +45,7 @@ export class Leases {
     options: CallOptions | undefined,
   ): Promise<readonly AcquiredLease[]> {
     const [, , rows] = await this.#calls.runClaimed(scope, options, (place) =>
-      sql.acquire(place, worker, shardIds),
+      sql.acquireLeases(place, worker, shardIds),
     );
     return rows!.map((row) => {
       const { shardId, epoch, owner, checkpoint } = leaseOf(row);
@@ -59,7 +59,7 @@ export class Leases {
     options: CallOptions | undefined,
   ): Promise<readonly string[]> {
     const [, rows] = await this.#calls.runClaimed(scope, options, (place) =>
-      sql.release(place, leases),
+      sql.releaseLeases(place, leases),
     );
     return rows!.map((row) => String(row["shard_id"]));
   }

@@ -3,8 +3,8 @@ import pg from "pg";
 import { toStoreError } from "./errors.ts";
 import { wireOf } from "./wire.ts";
 
-const FIRST_PAUSE_MS = 100;
-const LONGEST_PAUSE_MS = 5000;
+const BASE_BACKOFF_MS = 100;
+const MAX_BACKOFF_MS = 5000;
 const CONNECT_TIMEOUT_MS = 5000;
 /** How often the server is asked for a sign of life: a half-open connection shows nothing. */
 const CHECK_MS = 15_000;
@@ -48,7 +48,7 @@ export class Listener {
       } catch (thrown) {
         const error = toStoreError(thrown, this.#where, "");
         if (!listened && !error.retryable) throw error;
-        const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** failures, LONGEST_PAUSE_MS);
+        const pauseMs = Math.min(BASE_BACKOFF_MS * 2 ** failures, MAX_BACKOFF_MS);
         failures += 1;
         await pause(pauseMs * (0.5 + Math.random() / 2), stop);
       }

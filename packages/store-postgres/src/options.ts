@@ -1,6 +1,6 @@
 import { ConfigError } from "@kc/core";
 import { checkMethods, checkOptionNames, checkWholeNumber } from "@kc/core/adapter";
-import type { PostgresPool } from "./client.ts";
+import type { PostgresPool } from "./driver.ts";
 
 /** A connection string, or connection options of `pg`; its other options are passed on. */
 export type PostgresConnection =

@@ -3,7 +3,7 @@ import pg from "pg";
 import { wireOf, type Wire } from "./wire.ts";
 
 /** How long connections may take to say goodbye. */
-const FAREWELL_MS = 1000;
+const END_TIMEOUT_MS = 1000;
 
 /**
  * A pool that this store made, with its sockets from the beginning: a dead server answers no goodbye,
@@ -28,12 +28,12 @@ export class OwnPool {
   }
 
   async close(): Promise<void> {
-    const farewell = new AbortController();
+    const timer = new AbortController();
     await Promise.race([
       this.pool.end(),
-      delay(FAREWELL_MS, undefined, { signal: farewell.signal }).catch(() => undefined),
+      delay(END_TIMEOUT_MS, undefined, { signal: timer.signal }).catch(() => undefined),
     ]);
-    farewell.abort();
+    timer.abort();
     for (const socket of this.#sockets) socket.destroy();
   }
 

@@ -11,7 +11,7 @@ import type {
   TransactionResult,
 } from "@kc/core";
 import { LeaseStoreOfParts } from "@kc/core/adapter";
-import type { PostgresTransaction } from "./client.ts";
+import type { PostgresTransaction } from "./driver.ts";
 import { Calls } from "./calls.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { Connection } from "./connection.ts";

@@ -5,7 +5,7 @@ import type { Place } from "./calls.ts";
  * queue while any session that listens, of any user, has a transaction open: from half of it on
  * there are no hints, and changes are seen by heartbeats.
  */
-const FULLEST_QUEUE = 0.5;
+const MAX_QUEUE_USAGE = 0.5;
 
 /**
  * A part of a WITH that raises the revision by one, if the part called `changed` has any rows. It
@@ -15,17 +15,17 @@ const FULLEST_QUEUE = 0.5;
  *
  * The hint is sent by Postgres when the transaction commits, and never if it does not.
  */
-export function bumpRevision(
+export function raiseRevision(
   { tables, namespace, channel, quote }: Place,
   changed: string,
   hint: "with a hint" | "without a hint",
 ): string {
   const told =
     hint === "with a hint"
-      ? `, CASE WHEN pg_notification_queue_usage() < ${FULLEST_QUEUE}
+      ? `, CASE WHEN pg_notification_queue_usage() < ${MAX_QUEUE_USAGE}
         THEN pg_notify(${quote(channel)}, '')::text END AS told`
       : "";
-  return `bumped AS (
+  return `raised AS (
       INSERT INTO ${tables.revisions} AS r (namespace, revision)
       SELECT ${quote(namespace)}, 1 FROM (SELECT count(*) AS rows FROM ${changed}) AS c WHERE rows > 0
       ON CONFLICT (namespace) DO UPDATE SET revision = r.revision + 1

@@ -17,7 +17,7 @@ import {
   sharedNumber,
   withAhead,
 } from "@kc/core/adapter";
-import type { PostgresRow } from "./client.ts";
+import type { PostgresRow } from "./driver.ts";
 
 /**
  * A checkpoint as the statements take it: `sequence_number` is what Go reads, which cannot be empty, and

@@ -1,5 +1,5 @@
 import { StoreError } from "@kc/core";
-import type { PostgresRow } from "./client.ts";
+import type { PostgresRow } from "./driver.ts";
 
 /** What is asked of a server in the first statement of a text, for `checkServer`. */
 export const SERVER = `pg_is_in_recovery()::text AS standby,

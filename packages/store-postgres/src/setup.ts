@@ -1,7 +1,12 @@
 import { KcError, StoreError, type CallOptions } from "@kc/core";
 import type { Connection, Subject } from "./connection.ts";
 import { howToSetUp, isLockTimeout } from "./errors.ts";
-import { inspect, inspectionOf, missing, type MissingSteps } from "./inspection.ts";
+import {
+  inspectionStatements,
+  inspectionOf,
+  missingSteps,
+  type MissingSteps,
+} from "./inspection.ts";
 import type { Tables } from "./tables.ts";
 
 /** One set-up at a time in a database: two that create one table at once would both fail. */
@@ -28,8 +33,8 @@ export async function setUp(
   options: CallOptions | undefined,
 ): Promise<void> {
   const look = async (): Promise<MissingSteps> => {
-    const rows = await connection.run((quote) => inspect(tables, quote), options);
-    return missing(inspectionOf(rows), tables, connection.where);
+    const rows = await connection.run((quote) => inspectionStatements(tables, quote), options);
+    return missingSteps(inspectionOf(rows), tables, connection.where);
   };
   const steps = await look();
   // Others' writes may hold a lock on the table, and another's set-up holds the first one.

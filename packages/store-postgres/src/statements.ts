@@ -8,7 +8,7 @@
  */
 import type { ApplicationRow, Checkpoint, CheckpointWrite, Position } from "@kc/core";
 import type { Place } from "./calls.ts";
-import { bumpRevision } from "./revision.ts";
+import { raiseRevision } from "./revision.ts";
 import { applicationJson, checkpointJson } from "./rows.ts";
 
 /**
@@ -98,7 +98,7 @@ export function readCheckpoints(place: Place): string[] {
  * A free lease for each shard that has no lease at all: a write without a fence locks
  * it, and so a first claim, which cannot lock a row that is not there, waits for that write.
  */
-export function freeLeases(place: Place, shardIds: readonly string[]): string {
+export function addLeaseRows(place: Place, shardIds: readonly string[]): string {
   const { tables, namespace, quote } = place;
   return `INSERT INTO ${tables.leases} (namespace, shard_id, epoch)
     SELECT ${quote(namespace)}, shard_id, 0
@@ -125,12 +125,12 @@ export function advance(place: Place, writes: readonly CheckpointWrite[]): strin
   const unfenced = writes.filter(({ fence }) => fence === undefined);
   return [
     claim(place),
-    freeLeases(
+    addLeaseRows(
       place,
       unfenced.map(({ shardId }) => shardId),
     ),
     move(place, writes),
-    stand(place, shardIds),
+    readStored(place, shardIds),
   ];
 }
 
@@ -157,9 +157,9 @@ export function move(
 }
 
 /** Begins the texts by which a transaction is kept from its COMMIT. They are found in the server's log too. */
-const KEPT = "@kc: no COMMIT,";
-const REFUSED = `${KEPT} the batch is stored already or the lease is lost`;
-const ENDED = `${KEPT} the handler has ended its transaction`;
+const NO_COMMIT = "@kc: no COMMIT,";
+const REFUSED = `${NO_COMMIT} the batch is stored already or the lease is lost`;
+const ENDED = `${NO_COMMIT} the handler has ended its transaction`;
 
 /** As `move`, of one shard; fails unless it moved, so that nothing behind it in the text is run. */
 export function moveOrFail(place: Place, write: CheckpointWrite, end: TransactionEnd): string {
@@ -186,8 +186,8 @@ export function inSearchPath(
 }
 
 /** Why `moveOrFail` has failed; undefined = the error is another one. */
-export function keptFromCommit(error: unknown): "refused" | "ended" | undefined {
-  if (!(error instanceof Error) || !error.message.includes(KEPT)) return undefined;
+export function commitRefusal(error: unknown): "refused" | "ended" | undefined {
+  if (!(error instanceof Error) || !error.message.includes(NO_COMMIT)) return undefined;
   return error.message.includes(ENDED) ? "ended" : "refused";
 }
 
@@ -232,7 +232,10 @@ function heldAndMoved(
 }
 
 /** The checkpoints that stand, of these shards. */
-export function stand({ tables, namespace, quote }: Place, shardIds: readonly string[]): string {
+export function readStored(
+  { tables, namespace, quote }: Place,
+  shardIds: readonly string[],
+): string {
   return `SELECT ${COLUMNS} FROM ${tables.checkpoints} WHERE namespace = ${quote(namespace)} AND shard_id =
       ANY (ARRAY(SELECT json_array_elements_text(${quote(JSON.stringify(shardIds))}::json)))`;
 }
@@ -287,14 +290,14 @@ export function reset(
   const lease = `namespace = ${quote(namespace)} AND shard_id = ${quote(shardId)}`;
   return [
     claim(place),
-    freeLeases(place, [shardId]),
+    addLeaseRows(place, [shardId]),
     `SELECT owner FROM ${tables.leases} WHERE ${lease} FOR UPDATE`,
     `WITH freed AS (
       UPDATE ${tables.leases} SET epoch = epoch + 1, owner = NULL
       WHERE ${lease} AND (owner IS NULL OR ${String(force)}) AND NOT ${foreign(place)}
       RETURNING shard_id
     ), put AS (${to === undefined ? remove(place) : put(place, to)}),
-    ${bumpRevision(place, "freed", "with a hint")}
+    ${raiseRevision(place, "freed", "with a hint")}
     SELECT shard_id FROM freed`,
   ];
 }

@@ -18,17 +18,17 @@ import {
   unlessAborted,
 } from "@kc/core/adapter";
 import type { Calls, Place } from "./calls.ts";
-import type { PostgresRows, PostgresTransaction } from "./client.ts";
+import type { PostgresRows, PostgresTransaction } from "./driver.ts";
 import { sqlState } from "./errors.ts";
 import { quotedFor, type PostgresExecutor } from "./executors.ts";
 import { checkpointOf } from "./rows.ts";
-import type { Session } from "./session.ts";
+import type { TransactionSession } from "./transaction-session.ts";
 import * as sql from "./statements.ts";
 
 type Refusal = Exclude<CheckpointInResult, { readonly outcome: "written" }>;
 
 /** What ends the transaction or gives the connection back. */
-const KEPT = ["release", "end"];
+const RESERVED_METHODS = ["release", "end"];
 /** A transaction's time is that of its BEGIN; a statement alone is its own transaction. */
 const IN_TRANSACTION = "now() < statement_timestamp()";
 
@@ -88,13 +88,13 @@ export class Transactions {
       (await executor.query(text)) as PostgresRows;
     const { shardId, fence, from, after } = write;
     try {
-      if (fence === undefined) await run(sql.freeLeases(place, [shardId]));
+      if (fence === undefined) await run(sql.addLeaseRows(place, [shardId]));
       const done = await run(
         sql.move(place, [write], { shardId, from, after, isThisOne: IN_TRANSACTION }),
       );
       if (whatOf(done).has("moved")) return { outcome: "written" };
       const claim = await run(sql.claim(place));
-      const stands = await run(sql.stand(place, [shardId]));
+      const stands = await run(sql.readStored(place, [shardId]));
       const [row] = await run(`SELECT (${IN_TRANSACTION})::text AS is_this_one`);
       this.#calls.checkClaim(scope, claim);
       if (row?.["is_this_one"] !== "true") throw misused(shardId, NO_TRANSACTION);
@@ -106,26 +106,26 @@ export class Transactions {
 
   /** @throws what `work` throws; StoreError if the transaction has to be run again */
   async #fill<Value>(
-    session: Session,
+    session: TransactionSession,
     write: TransactionalWrite,
     work: (tx: PostgresTransaction) => Value | PromiseLike<Value>,
     stop: AbortSignal,
   ): Promise<Value> {
-    const { tx, takeBack } = lend(write.shardId, session.client, KEPT);
+    const { tx, takeBack } = lend(write.shardId, session.client, RESERVED_METHODS);
     try {
       return await unlessAborted(stop, work(tx));
     } catch (error) {
       stop.throwIfAborted();
-      const hasToRunAgain = await session.hasToRunAgain(error);
+      const mustRetry = await session.mustRetry(error);
       stop.throwIfAborted();
-      throw hasToRunAgain ? this.#runAgain(write.shardId, error) : error;
+      throw mustRetry ? this.#retryable(write.shardId, error) : error;
     } finally {
       takeBack();
     }
   }
 
   /** Whatever a library has wrapped the driver's error in. */
-  #runAgain(shardId: string, cause: unknown): StoreError {
+  #retryable(shardId: string, cause: unknown): StoreError {
     return new StoreError(
       "STORE_UNAVAILABLE",
       `${this.#calls.connection.where}: the transaction of ${shardId} is run again, since it met another ` +
@@ -139,7 +139,7 @@ export class Transactions {
    * @throws what the server says of the handler's statements at their end: deferred constraints and triggers
    */
   async #commit(
-    session: Session,
+    session: TransactionSession,
     scope: StoreScope,
     write: TransactionalWrite,
   ): Promise<Refusal | undefined> {
@@ -148,7 +148,7 @@ export class Transactions {
     const isThisOne = `txid_current()::text = ${place.quote(session.transaction)}`;
     try {
       const last = [
-        ...(fence === undefined ? [sql.freeLeases(place, [shardId])] : []),
+        ...(fence === undefined ? [sql.addLeaseRows(place, [shardId])] : []),
         sql.moveOrFail(place, write, { shardId, from, after, isThisOne }),
       ];
       await session.commit([
@@ -162,12 +162,12 @@ export class Transactions {
     } catch (error) {
       const { cause }: { readonly cause?: unknown } = Object(error);
       if (hasFailed(cause)) throw misused(shardId, SWALLOWED);
-      const kept = sql.keptFromCommit(cause);
+      const kept = sql.commitRefusal(cause);
       if (kept === "ended") throw misused(shardId, ANOTHER_TRANSACTION);
       if (!KcError.is(error) || error.retryable || sqlState(cause) === undefined) throw error;
       const refusal = await this.#alone(session, place, write);
       if (refusal !== undefined) return refusal;
-      throw kept === "refused" ? this.#runAgain(shardId, cause) : cause;
+      throw kept === "refused" ? this.#retryable(shardId, cause) : cause;
     }
   }
 
@@ -177,7 +177,7 @@ export class Transactions {
    * @throws StoreError of the store's own tables
    */
   async #alone(
-    session: Session,
+    session: TransactionSession,
     place: Place,
     write: TransactionalWrite,
   ): Promise<Refusal | undefined> {
@@ -186,9 +186,9 @@ export class Transactions {
     const rows = await session.instead([
       ...limits,
       sql.claim(place),
-      sql.freeLeases(place, fence === undefined ? [shardId] : []),
+      sql.addLeaseRows(place, fence === undefined ? [shardId] : []),
       sql.move(place, [write], { shardId, from, after, isThisOne: "true" }),
-      sql.stand(place, [shardId]),
+      sql.readStored(place, [shardId]),
     ]);
     const [claim, , done, stands] = rows.slice(limits.length);
     if (whatOf(done!).has("moved")) return undefined;

@@ -7,7 +7,7 @@
  */
 import type { WorkerIdentity, WorkerMembership } from "@kc/core";
 import type { Place } from "./calls.ts";
-import { bumpRevision, readRevision } from "./revision.ts";
+import { raiseRevision, readRevision } from "./revision.ts";
 import { claim, foreign } from "./statements.ts";
 
 /** The condition on a row `w` of the workers. */
@@ -38,8 +38,8 @@ export function join(place: Place, worker: WorkerMembership): string[] {
       WHERE NOT ${foreign(place)}
       ON CONFLICT (namespace, worker_id) DO NOTHING
       RETURNING worker_id
-    ), ${bumpRevision(place, "entered", "with a hint")}
-    SELECT FROM bumped`,
+    ), ${raiseRevision(place, "entered", "with a hint")}
+    SELECT FROM raised`,
     `SELECT incarnation FROM ${tables.workers}
       WHERE namespace = ${quote(namespace)} AND worker_id = ${quote(worker.workerId)}`,
     readRevision(place),
@@ -47,7 +47,7 @@ export function join(place: Place, worker: WorkerMembership): string[] {
 }
 
 /** One statement: the counter after it, and the revision as it was before. No row = evicted. */
-export function beat(place: Place, worker: WorkerIdentity): string[] {
+export function heartbeat(place: Place, worker: WorkerIdentity): string[] {
   return [
     `UPDATE ${place.tables.workers} AS w SET counter = counter + 1 WHERE ${isWorker(place, worker)}
       RETURNING counter::text AS counter, (${readRevision(place)}) AS revision`,
@@ -85,6 +85,6 @@ export function leave(place: Place, worker: WorkerIdentity): string[] {
 function remove(place: Place, condition: string): string {
   return `WITH gone AS (
       DELETE FROM ${place.tables.workers} AS w WHERE ${condition} RETURNING worker_id
-    ), ${bumpRevision(place, "gone", "with a hint")}
+    ), ${raiseRevision(place, "gone", "with a hint")}
     SELECT worker_id FROM gone`;
 }

@@ -7,7 +7,7 @@ import type {
   WorkerRow,
 } from "@kc/core";
 import type { Calls } from "./calls.ts";
-import type { PostgresRow } from "./client.ts";
+import type { PostgresRow } from "./driver.ts";
 import { revisionOf } from "./leases.ts";
 import * as sql from "./worker-statements.ts";
 
@@ -39,7 +39,7 @@ export class Workers {
     worker: WorkerIdentity,
     options: CallOptions | undefined,
   ): ReturnType<LeaseStore["heartbeat"]> {
-    const [rows] = await this.#calls.run(scope, options, (place) => sql.beat(place, worker));
+    const [rows] = await this.#calls.run(scope, options, (place) => sql.heartbeat(place, worker));
     const [row] = rows!;
     if (row === undefined) return { outcome: "evicted" };
     return { outcome: "alive", counter: Number(row["counter"]), revision: revisionOf(rows!) };

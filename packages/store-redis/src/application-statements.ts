@@ -55,7 +55,7 @@ return answer('noted')`,
 );
 
 /** Forgets shards, from ARGV[3] on, that ARGV[2] has removed, unless they were noted again since. */
-export const REMOVE_SHARDS: Script = script(
+export const UNLIST_SHARDS: Script = script(
   APPLICATION,
   `
 for i = 3, #ARGV do

@@ -2,8 +2,8 @@ import type { ApplicationRow, CallOptions, StoreScope } from "@kc/core";
 import { checkClaim } from "@kc/core/adapter";
 import * as lua from "./application-statements.ts";
 import type { Calls } from "./calls.ts";
-import { refuseEviction } from "./eviction.ts";
-import { regressed, type Memory } from "./memory.ts";
+import { refuseEviction } from "./eviction-policy.ts";
+import { regressed, type ApplicationMemory } from "./application-memory.ts";
 import { textsOf } from "./replies.ts";
 import { applicationOf, applicationText } from "./rows.ts";
 import type { Script } from "./script.ts";
@@ -66,7 +66,7 @@ export class Applications {
    * Lists the shards that have a checkpoint of Go's. A search that is under way is joined, and continues
    * when its caller's signal aborts: that of a large database takes longer than a consumer waits for one call.
    */
-  async searchForGo(memory: Memory, { signal }: CallOptions = {}): Promise<void> {
+  async searchForGo(memory: ApplicationMemory, { signal }: CallOptions = {}): Promise<void> {
     if (!this.#searchForGo) return;
     memory.searching ??= this.#search(memory).finally(() => (memory.searching = undefined));
     await untilAborted(memory.searching, signal);
@@ -74,7 +74,7 @@ export class Applications {
 
   /** Notes beside listed shards that they are being removed. @param name of this removal */
   async noteRemoval(
-    memory: Memory,
+    memory: ApplicationMemory,
     name: string,
     shardIds: readonly string[],
     options: CallOptions | undefined,
@@ -84,17 +84,17 @@ export class Applications {
 
   /** Takes shards that the removal `name` has removed off the list, unless they were listed again since. */
   async unlist(
-    memory: Memory,
+    memory: ApplicationMemory,
     name: string,
     shardIds: readonly string[],
     options: CallOptions | undefined,
   ): Promise<void> {
     if (shardIds.length === 0) return;
-    await this.#run(lua.REMOVE_SHARDS, memory, [name, ...shardIds], options);
+    await this.#run(lua.UNLIST_SHARDS, memory, [name, ...shardIds], options);
     for (const shardId of shardIds) memory.forget(shardId);
   }
 
-  async #search(memory: Memory): Promise<void> {
+  async #search(memory: ApplicationMemory): Promise<void> {
     const found = await findShards(this.#calls.connection, memory.keys);
     await this.#run(lua.ADD_SHARDS, memory, ["1", ...found], {});
     for (const shardId of found) memory.listed.add(shardId);
@@ -104,7 +104,7 @@ export class Applications {
   /** @throws StoreRegressedError if the row that this store has seen is gone */
   async #run(
     script: Script,
-    memory: Memory,
+    memory: ApplicationMemory,
     args: readonly string[],
     options: CallOptions | undefined,
   ): Promise<readonly string[]> {
@@ -117,7 +117,7 @@ export class Applications {
 }
 
 /** Two stores with different prefixes can have the same keys: the row says whose they are. */
-function claim(scope: StoreScope, memory: Memory, text: string): void {
+function claim(scope: StoreScope, memory: ApplicationMemory, text: string): void {
   if (text === "") return;
   const row = applicationOf(text);
   checkClaim(row, scope, "this place in Redis", "`keyPrefix`");

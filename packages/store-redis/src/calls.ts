@@ -1,8 +1,8 @@
 import { formatCheckpoint, type CallOptions, type StoreScope } from "@kc/core";
 import type { Connection, ScriptCall } from "./connection.ts";
 import { ApplicationKeys } from "./keys.ts";
-import { CHANGED } from "./lease-statements.ts";
-import { Memory, regressed } from "./memory.ts";
+import { RAISE_REVISION } from "./lease-statements.ts";
+import { ApplicationMemory, regressed } from "./application-memory.ts";
 import { textsOf } from "./replies.ts";
 import { shardOf, type ShardReply } from "./rows.ts";
 import type { Script } from "./script.ts";
@@ -12,7 +12,7 @@ import { READ_SHARD } from "./statements.ts";
 export class Calls {
   readonly connection: Connection;
   readonly #keyPrefix: string;
-  readonly #memories = new Map<string, Memory>();
+  readonly #memories = new Map<string, ApplicationMemory>();
 
   constructor(connection: Connection, keyPrefix: string) {
     this.connection = connection;
@@ -20,11 +20,11 @@ export class Calls {
   }
 
   /** @throws ConfigError for a name that cannot be part of a key. */
-  memoryOf(scope: StoreScope): Memory {
+  memoryOf(scope: StoreScope): ApplicationMemory {
     const key = JSON.stringify([scope.application, scope.streamName]);
     let memory = this.#memories.get(key);
     if (memory === undefined) {
-      memory = new Memory(new ApplicationKeys(this.#keyPrefix, scope));
+      memory = new ApplicationMemory(new ApplicationKeys(this.#keyPrefix, scope));
       this.#memories.set(key, memory);
     }
     return memory;
@@ -32,7 +32,7 @@ export class Calls {
 
   /** The shards as they stand. @throws as `learn` does */
   async readShards(
-    memory: Memory,
+    memory: ApplicationMemory,
     shardIds: readonly string[],
     options: CallOptions | undefined,
   ): Promise<readonly ShardReply[]> {
@@ -49,7 +49,7 @@ export class Calls {
    * @throws StoreRegressedError if a shard has less than was seen of it before
    */
   learn(
-    memory: Memory,
+    memory: ApplicationMemory,
     shardIds: readonly string[],
     replies: readonly unknown[],
   ): readonly ShardReply[] {
@@ -69,7 +69,7 @@ export class Calls {
 
   /** A script on the keys that all workers of an application share. */
   async group(
-    memory: Memory,
+    memory: ApplicationMemory,
     script: Script,
     args: readonly string[],
     options: CallOptions | undefined,
@@ -81,7 +81,7 @@ export class Calls {
 
   /** As the connection's `run`. What fails may have changed some leases all the same: their revision is owed. */
   async change(
-    memory: Memory,
+    memory: ApplicationMemory,
     script: Script,
     calls: readonly ScriptCall[],
     options: CallOptions | undefined,
@@ -89,19 +89,19 @@ export class Calls {
     try {
       return await this.connection.run(script, calls, options);
     } catch (error) {
-      memory.owesRevision = true;
+      memory.hasPendingRevision = true;
       throw error;
     }
   }
 
   /** @param hinted "1" = the other workers get a hint to look now */
   async raiseRevision(
-    memory: Memory,
+    memory: ApplicationMemory,
     hinted: "" | "1",
     options: CallOptions | undefined,
   ): Promise<void> {
-    memory.owesRevision = true;
-    await this.group(memory, CHANGED, [hinted], options);
-    memory.owesRevision = false;
+    memory.hasPendingRevision = true;
+    await this.group(memory, RAISE_REVISION, [hinted], options);
+    memory.hasPendingRevision = false;
   }
 }

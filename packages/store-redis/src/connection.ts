@@ -2,12 +2,12 @@ import { setMaxListeners } from "node:events";
 import { StoreError, type CallOptions } from "@kc/core";
 import { CallLimit, RefusalGrace } from "@kc/core/adapter";
 import { Redis, type RedisOptions } from "ioredis";
-import type { RedisClient, RedisNode } from "./client.ts";
+import type { RedisClient, RedisNode } from "./driver.ts";
 import { isNoScript, isNotPrimary, toStoreError } from "./errors.ts";
 import { listen } from "./listener.ts";
 import type { CheckedOptions, RedisConnection } from "./options.ts";
-import { refusedScript, refusedSubscription } from "./refusal.ts";
-import { scanned } from "./replies.ts";
+import { deniedByScript, deniedSubscription } from "./denied-access.ts";
+import { scanPageOf } from "./replies.ts";
 import type { Script } from "./script.ts";
 
 /** One call of a script. */
@@ -47,7 +47,7 @@ export class Connection {
       this.#client = source.client;
     } else {
       this.#client = this.#own = openOwn(source.connection, timeoutMs);
-      this.#where = `Redis ${placeOf(this.#own)}`;
+      this.#where = `Redis ${addressOf(this.#own)}`;
     }
   }
 
@@ -57,7 +57,7 @@ export class Connection {
    */
   run(script: Script, calls: readonly ScriptCall[], options?: CallOptions): Promise<unknown[]> {
     if (calls.length === 0) return Promise.resolve([]);
-    return this.#within(options, async (ended) => {
+    return this.#call(options, async (ended) => {
       const command = (how: "evalsha" | "eval", { keys, args }: ScriptCall): Command => [
         how,
         [how === "eval" ? script.lua : script.sha, String(keys.length), ...keys, ...args],
@@ -70,10 +70,10 @@ export class Connection {
         const again = await this.#send(unknown.map((index) => command("eval", calls[index]!)));
         for (const [position, index] of unknown.entries()) replies[index] = again[position]!;
       }
-      if (replies.some((reply) => isNotPrimary(errorOf(reply)))) this.#leave();
+      if (replies.some((reply) => isNotPrimary(errorOf(reply)))) this.#reconnect();
       const values = replies.map((reply, index) => {
         if (!("error" in reply)) return reply.value;
-        const refused = refusedScript(reply.error, script, calls[index]!.keys);
+        const refused = deniedByScript(reply.error, script, calls[index]!.keys);
         throw toStoreError(reply.error, this.#where, refused);
       });
       // An answer to INFO or SCAN proves nothing: they need no right to any key.
@@ -88,12 +88,12 @@ export class Connection {
    */
   async scan(pattern: string): Promise<ReadonlySet<string>> {
     const found = new Set<string>();
-    const nodes = await this.#within({}, async () => this.#masters());
+    const nodes = await this.#call({}, async () => this.#masters());
     for (const node of nodes) {
       let cursor = "0";
       do {
         const args = [cursor, "MATCH", pattern, "COUNT", SCAN_COUNT];
-        const page = scanned(await this.#within({}, () => node.call("scan", args)));
+        const page = scanPageOf(await this.#call({}, () => node.call("scan", args)));
         for (const key of page.keys) found.add(key);
         cursor = page.cursor;
       } while (cursor !== "0");
@@ -103,7 +103,7 @@ export class Connection {
 
   /** A section of INFO, of every node of a cluster. */
   info(section: string, options?: CallOptions): Promise<readonly string[]> {
-    return this.#within(options, async () => {
+    return this.#call(options, async () => {
       const replies = this.#masters().map((node) => node.call("info", [section]));
       return (await Promise.all(replies)).map(String);
     });
@@ -135,7 +135,7 @@ export class Connection {
       });
     } catch (error) {
       if (over.signal.aborted) return;
-      throw toStoreError(error, this.#where, refusedSubscription(channel));
+      throw toStoreError(error, this.#where, deniedSubscription(channel));
     } finally {
       for (const each of signals) each.removeEventListener("abort", end);
     }
@@ -185,7 +185,7 @@ export class Connection {
   }
 
   /** `work` is begun when the client is ready. `ended` aborts when no caller waits for it any more. */
-  async #within<Answer>(
+  async #call<Answer>(
     { signal }: CallOptions = {},
     work: (ended: AbortSignal) => Promise<Answer>,
   ): Promise<Answer> {
@@ -215,7 +215,7 @@ export class Connection {
    * After a failover the address may lead to another server, while the connection stays open to the
    * old one. A client that was handed in is its owner's to reconnect.
    */
-  #leave(): void {
+  #reconnect(): void {
     if (this.#own?.status !== "ready" || this.#becomingReady !== undefined) return;
     this.#nextReady().catch(() => undefined); // the calls that wait get the reason
     this.#own.disconnect(true);
@@ -285,7 +285,7 @@ function sample<Value>(values: readonly Value[]): Value | undefined {
   return values[Math.floor(Math.random() * values.length)];
 }
 
-function placeOf({ options }: Redis): string {
+function addressOf({ options }: Redis): string {
   const { sentinels, name, path, host, port } = options;
   if (!sentinels?.length) return `at ${path ?? `${host}:${port}`}`;
   const asked = sentinels.map((sentinel) => `${sentinel.host ?? host}:${sentinel.port ?? 26_379}`);

@@ -2,7 +2,7 @@ import type { CallOptions } from "@kc/core";
 import type { LetterLimits, LetterRow, LetterStatements, StoredLetter } from "@kc/core/adapter";
 import type { Connection } from "./connection.ts";
 import * as lua from "./dead-letter-statements.ts";
-import { refuseEviction } from "./eviction.ts";
+import { refuseEviction } from "./eviction-policy.ts";
 import { textsOf } from "./replies.ts";
 import type { Script } from "./script.ts";
 

@@ -40,7 +40,7 @@ export class ApplicationKeys {
   }
 
   /** A key of the user's in the slot of a shard: no key of ours. */
-  beside(shardId: string, name: string): string {
+  userKey(shardId: string, name: string): string {
     const [checkpoint] = this.shard(shardId);
     return inSlotOf(checkpoint, `tx/${name}`);
   }

@@ -18,7 +18,7 @@ local function revision()
   return redis.call('HGET', KEYS[1], 'revision') or '0'
 end
 
-local function changed(hinted)
+local function raiseRevision(hinted)
   local now = tostring(redis.call('HINCRBY', KEYS[1], 'revision', 1))
   if hinted then redis.pcall('PUBLISH', KEYS[1], now) end
   return now
@@ -36,7 +36,7 @@ end
 
 local function remove(id)
   redis.call('HDEL', KEYS[1], 'i:' .. id, 'c:' .. id, 'w:' .. id, 'm:' .. id)
-  changed(true)
+  raiseRevision(true)
 end
 `;
 
@@ -49,11 +49,11 @@ local standing = redis.call('HGET', KEYS[1], 'i:' .. id)
 if standing and standing ~= incarnation then return answer({'duplicate', standing}) end
 if standing then return answer({'joined', revision()}) end
 redis.call('HSET', KEYS[1], 'i:' .. id, incarnation, 'c:' .. id, '0', 'w:' .. id, ARGV[3], 'm:' .. id, ARGV[4])
-return answer({'joined', changed(true)})`,
+return answer({'joined', raiseRevision(true)})`,
 );
 
 /** ARGV: id, incarnation. */
-export const BEAT: Script = script(
+export const HEARTBEAT: Script = script(
   GROUP,
   `
 if not isThere(ARGV[1], ARGV[2]) then return answer({'evicted'}) end
@@ -94,7 +94,7 @@ for i = 1, #ARGV, 3 do
     new = true
   end
 end
-if new then changed(true) end
+if new then raiseRevision(true) end
 return answer({})`,
 );
 
@@ -151,15 +151,18 @@ for i = 2, #ARGV, 2 do
     if ARGV[i + 1] == '1' then removed = removed + redis.call('HDEL', KEYS[2], ARGV[i]) end
   end
 end
-if removed > 0 then changed(true) end
+if removed > 0 then raiseRevision(true) end
 return answer({})`,
 );
 
 /** Leases have changed in their shards' slots. ARGV: '1' = others should look. */
-export const CHANGED: Script = script(GROUP, "return answer({changed(ARGV[1] == '1')})");
+export const RAISE_REVISION: Script = script(
+  GROUP,
+  "return answer({raiseRevision(ARGV[1] == '1')})",
+);
 
 /** ARGV: the epoch and owner that were read ('' = none), whose death is known; the new owner. */
-export const CLAIM: Script = script(
+export const ACQUIRE_LEASE: Script = script(
   SHARD,
   `
 local shard = read()
@@ -167,12 +170,12 @@ if shard.epoch ~= ARGV[1] or shard.owner ~= ARGV[2] then return answer('held', s
 redis.call('HSET', KEYS[2], 'owner', ARGV[3])
 shard.owner = ARGV[3]
 shard.epoch = tostring(redis.call('HINCRBY', KEYS[2], 'epoch', 1))
-keep(shard)
+restore(shard)
 return answer('claimed', shard)`,
 );
 
 /** ARGV: epoch and owner of the fence. */
-export const RELEASE: Script = script(
+export const RELEASE_LEASE: Script = script(
   SHARD,
   `
 local shard = read()

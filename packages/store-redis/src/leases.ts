@@ -13,7 +13,7 @@ import {
 import type { Applications } from "./applications.ts";
 import type { Calls } from "./calls.ts";
 import * as lua from "./lease-statements.ts";
-import { REMEMBERED_S } from "./memory.ts";
+import { REMOVAL_TTL_S } from "./application-memory.ts";
 import { pairsOf, textsOf } from "./replies.ts";
 import type { ShardReply } from "./rows.ts";
 import type { Workers } from "./workers.ts";
@@ -85,16 +85,16 @@ export class Leases {
       rows[index] === "1" || (rows[index] === "removing" && !read[index]!.gone);
     const shardIds = wanted.filter((_, index) => isThere(index));
     const stood = read.filter((_, index) => isThere(index));
-    const living = await this.#living(scope, options);
+    const liveOwners = await this.#liveOwners(scope, options);
     const owner = ownerOf(worker);
-    if (!living.has(owner)) return [];
-    const free = [...stood.entries()].filter(([, shard]) => isFree(shard, living));
+    if (!liveOwners.has(owner)) return [];
+    const free = [...stood.entries()].filter(([, shard]) => isFree(shard, liveOwners));
     const claimedIds = free.map(([index]) => shardIds[index]!);
     const claims = free.map(([index, shard]) => ({
       keys: memory.keys.shard(shardIds[index]!),
       args: [String(shard.epoch), shard.owner ?? "", owner],
     }));
-    const replies = await this.#calls.change(memory, lua.CLAIM, claims, options);
+    const replies = await this.#calls.change(memory, lua.ACQUIRE_LEASE, claims, options);
     const claimed = this.#calls.learn(memory, claimedIds, replies);
     const after = [...stood];
     for (const [n, shard] of claimed.entries()) after[free[n]![0]] = shard;
@@ -116,7 +116,7 @@ export class Leases {
       keys: memory.keys.shard(shardId),
       args: [String(epoch), owner],
     }));
-    const replies = await this.#calls.change(memory, lua.RELEASE, releases, options);
+    const replies = await this.#calls.change(memory, lua.RELEASE_LEASE, releases, options);
     const released = leases
       .filter((_, index) => textsOf(replies[index])[0] === "released")
       .map(({ shardId }) => shardId);
@@ -139,11 +139,11 @@ export class Leases {
     await this.#applications.noteRemoval(memory, name, shardIds, options);
     await this.#calls.group(memory, lua.NOTE_REMOVAL, [name, ...shardIds], options);
     const stood = await this.#calls.readShards(memory, shardIds, options);
-    const living = await this.#living(scope, options);
-    const free = [...stood.entries()].filter(([, shard]) => isFree(shard, living));
+    const liveOwners = await this.#liveOwners(scope, options);
+    const free = [...stood.entries()].filter(([, shard]) => isFree(shard, liveOwners));
     const removals = free.map(([index, { epoch, owner }]) => ({
       keys: memory.keys.shard(shardIds[index]!),
-      args: [String(epoch), owner ?? "", String(REMEMBERED_S), name],
+      args: [String(epoch), owner ?? "", String(REMOVAL_TTL_S), name],
     }));
     const replies = await this.#calls.change(memory, lua.REMOVE_SHARD, removals, options);
     const removed = free
@@ -155,12 +155,15 @@ export class Leases {
     await this.#applications.unlist(memory, name, removed, options);
   }
 
-  async #living(scope: StoreScope, options: CallOptions | undefined): Promise<ReadonlySet<string>> {
+  async #liveOwners(
+    scope: StoreScope,
+    options: CallOptions | undefined,
+  ): Promise<ReadonlySet<string>> {
     const { workers } = await this.#workers.list(scope, options);
     return new Set(workers.map(ownerOf));
   }
 }
 
-function isFree({ owner }: ShardReply, living: ReadonlySet<string>): boolean {
-  return owner === undefined || !living.has(owner);
+function isFree({ owner }: ShardReply, liveOwners: ReadonlySet<string>): boolean {
+  return owner === undefined || !liveOwners.has(owner);
 }

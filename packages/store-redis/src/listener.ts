@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { RedisNode, RedisSubscriber } from "./client.ts";
+import type { RedisNode, RedisSubscriber } from "./driver.ts";
 import { toStoreError } from "./errors.ts";
 
 const RETRY_MS = 1000;
@@ -27,7 +27,7 @@ export async function listen(options: ListenOptions): Promise<void> {
   while (!signal.aborted) {
     try {
       const chosen = await node();
-      if (chosen !== undefined) await hear(connect(chosen, options), options);
+      if (chosen !== undefined) await listenOn(connect(chosen, options), options);
     } catch (error) {
       if (!toStoreError(error, "").retryable) throw error;
     }
@@ -40,14 +40,14 @@ function connect(node: RedisNode, { silentMs, isReplaceable }: ListenOptions): R
     lazyConnect: false,
     enableOfflineQueue: true,
     maxRetriesPerRequest: null,
-    autoResubscribe: false, // `hear` does, and learns when it is done or refused
+    autoResubscribe: false, // `listenOn` does, and learns when it is done or refused
     socketTimeout: silentMs,
     retryStrategy: isReplaceable ? null : (attempt: number) => Math.min(50 * attempt, 1000),
   });
 }
 
 /** Until the connection has ended for good, or the signal aborts. @throws if it is refused */
-async function hear(subscriber: RedisSubscriber, options: ListenOptions): Promise<void> {
+async function listenOn(subscriber: RedisSubscriber, options: ListenOptions): Promise<void> {
   const { channel, onMessage, signal, silentMs } = options;
   subscriber.on("error", () => undefined);
   subscriber.on("message", onMessage);

@@ -1,6 +1,6 @@
 import { ConfigError } from "@kc/core";
 import { checkBoolean, checkMethods, checkOptionNames, checkWholeNumber } from "@kc/core/adapter";
-import type { RedisClient } from "./client.ts";
+import type { RedisClient } from "./driver.ts";
 import { hashTag } from "./keys.ts";
 
 /** A URL, or connection options of `ioredis`; its other options are passed on. */

@@ -16,7 +16,7 @@ export function pairsOf(texts: readonly string[]): ReadonlyMap<string, string> {
 }
 
 /** The next cursor and the keys that a SCAN found. @throws as `textsOf` does */
-export function scanned(reply: unknown): {
+export function scanPageOf(reply: unknown): {
   readonly cursor: string;
   readonly keys: readonly string[];
 } {

@@ -45,7 +45,7 @@ local function read()
   }
 end
 
-local function tell(outcome, shard)
+local function replyOf(outcome, shard)
   return {outcome, shard.number, shard.sub, shard.ended, shard.epoch, shard.owner, shard.byGo, shard.gone, shard.ahead, shard.whole}
 end
 
@@ -53,7 +53,7 @@ end
 local function answer(outcome, shard)
   redis.call('PERSIST', KEYS[1])
   if shard.gone == '' then redis.call('PERSIST', KEYS[2]) end
-  return tell(outcome, shard)
+  return replyOf(outcome, shard)
 end
 
 local function isNumber(text)
@@ -98,7 +98,7 @@ local function hasRegressed(shard, seen)
 end
 
 -- A shard that was removed is there again.
-local function keep(shard)
+local function restore(shard)
   if shard.gone ~= '' then redis.call('HDEL', KEYS[2], 'gone') end
   redis.call('PERSIST', KEYS[2])
   shard.gone = ''
@@ -118,7 +118,7 @@ local function write(shard, to)
   end
   redis.call('HSET', KEYS[2], 'at', at, 'inside', inside, 'whole', whole,
     'sub', to.sub, 'end', to.ended, 'ahead', to.ahead)
-  keep(shard)
+  restore(shard)
   shard.number, shard.sub, shard.ended, shard.ahead = to.number, to.sub, to.ended, to.ahead
   shard.whole = whole
   shard.byGo = ''
@@ -165,7 +165,7 @@ if shard.number ~= '' then
   if order < 0 then return answer('behind', shard) end
 end
 write(shard, to)
-return tell('written', shard)`,
+return replyOf('written', shard)`,
 );
 
 /**
@@ -195,7 +195,7 @@ for i = 3, #KEYS do
   place = last + 1
 end
 write(shard, to)
-return tell('written', shard)`,
+return replyOf('written', shard)`,
 );
 
 /** ARGV: where to, all empty = no checkpoint; '1' = the shard's owner loses it. */
@@ -209,5 +209,5 @@ write(shard, to)
 shard.epoch = tostring(redis.call('HINCRBY', KEYS[2], 'epoch', 1))
 redis.call('HDEL', KEYS[2], 'owner')
 shard.owner = ''
-return tell('reset', shard)`,
+return replyOf('reset', shard)`,
 );

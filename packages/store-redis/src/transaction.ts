@@ -39,9 +39,9 @@ export const COMMANDS: ReadonlySet<string> = new Set(
 );
 
 /** Lua passes on no more at once. */
-const MOST_ARGUMENTS = 4000;
+const MAX_ARGUMENTS = 4000;
 /** Redis 6 and older close the connection at 1,048,576 parts of one command, ours among them. */
-const MOST_PARTS = 1_048_000;
+const MAX_PARTS = 1_048_000;
 
 export interface TransactionPlace {
   readonly shardId: string;
@@ -57,7 +57,7 @@ export class CollectedCommands implements RedisTransaction {
   /** Of each command its name, the number of the values behind its key, and these. */
   readonly args: (string | Buffer)[] = [];
   readonly #place: TransactionPlace;
-  #isOver = false;
+  #isEnded = false;
   #refused: StoreError | undefined;
 
   constructor(place: TransactionPlace) {
@@ -69,7 +69,7 @@ export class CollectedCommands implements RedisTransaction {
   }
 
   command(name: string, key: string, ...args: readonly RedisValue[]): void {
-    if (this.#isOver) throw this.#misused("the transaction is over: await all in the handler");
+    if (this.#isEnded) throw this.#misused("the transaction is over: await all in the handler");
     const command = name.toUpperCase();
     if (!COMMANDS.has(command)) {
       throw this.#misused(
@@ -78,14 +78,14 @@ export class CollectedCommands implements RedisTransaction {
       );
     }
     this.#checkKey(command, key);
-    if (args.length > MOST_ARGUMENTS) {
+    if (args.length > MAX_ARGUMENTS) {
       throw this.#misused(
-        `${command} has more than ${MOST_ARGUMENTS} values: split it into several commands`,
+        `${command} has more than ${MAX_ARGUMENTS} values: split it into several commands`,
       );
     }
-    if (this.keys.length + this.args.length + args.length + 3 > MOST_PARTS) {
+    if (this.keys.length + this.args.length + args.length + 3 > MAX_PARTS) {
       throw this.#misused(
-        `a transaction of Redis takes ${MOST_PARTS} keys and values, and three parts of each command count: ` +
+        `a transaction of Redis takes ${MAX_PARTS} keys and values, and three parts of each command count: ` +
           "lower maxRecords",
       );
     }
@@ -101,7 +101,7 @@ export class CollectedCommands implements RedisTransaction {
 
   /** What is added later is refused. */
   end(): void {
-    this.#isOver = true;
+    this.#isEnded = true;
   }
 
   #checkKey(command: string, key: unknown): void {

@@ -45,7 +45,7 @@ export class Transactions {
     const { shardId } = write;
     const { keys } = this.#calls.memoryOf(scope);
     const own = keys.shard(shardId);
-    const keyOf = (name: string): string => keys.beside(shardId, name);
+    const keyOf = (name: string): string => keys.userKey(shardId, name);
     const tx = new CollectedCommands({ shardId, own, keyOf, isCluster });
     let value: Value;
     try {

@@ -37,9 +37,14 @@ export class Workers {
     options: CallOptions | undefined,
   ): ReturnType<LeaseStore["heartbeat"]> {
     const memory = this.#calls.memoryOf(scope);
-    if (memory.owesRevision) await this.#calls.raiseRevision(memory, "1", options);
+    if (memory.hasPendingRevision) await this.#calls.raiseRevision(memory, "1", options);
     const args = [workerId, incarnation];
-    const [outcome, counter, revision] = await this.#calls.group(memory, lua.BEAT, args, options);
+    const [outcome, counter, revision] = await this.#calls.group(
+      memory,
+      lua.HEARTBEAT,
+      args,
+      options,
+    );
     if (outcome !== "alive") return { outcome: "evicted" };
     return { outcome, counter: Number(counter), revision: Number(revision) };
   }

@@ -87,7 +87,7 @@ describe("a transaction's slot", () => {
     const write = { shardId: SHARD, from: { sequenceNumber: numberAt(1) }, checkpoint: at(3) };
     const keys = new ApplicationKeys("", scope);
     const [checkpoint] = keys.shard(SHARD);
-    const own = keys.beside(SHARD, "list");
+    const own = keys.userKey(SHARD, "list");
     expect(await slotOf(own)).toBe(await slotOf(checkpoint));
     const other = store.transact(scope, write, (tx) => {
       tx.command("RPUSH", own, "a");

@@ -68,7 +68,7 @@ describe("a shard that is less far than this store has seen", () => {
   });
 
   it("takes no transaction: the effects of the one before are gone, and would not come again", async () => {
-    const list = keys.beside(SHARD, "list");
+    const list = keys.userKey(SHARD, "list");
     const push = (n: number): Promise<unknown> => {
       const write = { shardId: SHARD, from: { sequenceNumber: numberAt(n) }, checkpoint: at(n) };
       return store.transact(scope, write, (tx) => tx.command("RPUSH", tx.key("list"), n));

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { REMOVE_SHARDS } from "../src/application-statements.ts";
+import { UNLIST_SHARDS } from "../src/application-statements.ts";
 import { END_REMOVAL } from "../src/lease-statements.ts";
 import type { Script } from "../src/script.ts";
 import { connect, openStore, ownScope, SHARD } from "./support/redis.ts";
@@ -117,7 +117,7 @@ it("a checkpoint that is written after its shard's removal is listed again", asy
 });
 
 it("a removal that stood still takes no name that was listed after it", async () => {
-  const { client, reached, go } = haltingClient("before", REMOVE_SHARDS);
+  const { client, reached, go } = haltingClient("before", UNLIST_SHARDS);
   const scope = ownScope();
   const open = () => openStore({ client: connect() });
   const [remover, store] = [openStore({ client }), open()];

@@ -28,7 +28,7 @@ function opened(url?: string, own: Pick<RedisStoreOptions, "keyPrefix"> = {}) {
   const scope = ownScope();
   const store = openStore({ client, ...own });
   const keys = new ApplicationKeys("", scope);
-  return { client, scope, store, keys, keyOf: (name: string) => keys.beside(SHARD, name) };
+  return { client, scope, store, keys, keyOf: (name: string) => keys.userKey(SHARD, name) };
 }
 
 test("commands run in their order, with values of any bytes, on keys of the shard's and others", async () => {

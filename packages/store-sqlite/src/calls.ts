@@ -1,7 +1,7 @@
 import type { CallOptions, StoreScope } from "@kc/core";
 import { checkScope } from "@kc/core/adapter";
 import type { Connection } from "./connection.ts";
-import type { Session } from "./database.ts";
+import type { Session } from "./driver.ts";
 import { checkSchema, isEmptyDatabase, migrate, SCHEMA_STEPS } from "./schema.ts";
 
 /** Runs synchronous work for a scope, once the schema is known to be right. */

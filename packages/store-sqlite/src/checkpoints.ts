@@ -8,7 +8,7 @@ import {
 } from "@kc/core";
 import { writeOutcome } from "@kc/core/adapter";
 import type { Calls } from "./calls.ts";
-import type { Session, SqliteRow } from "./database.ts";
+import type { Session, SqliteRow } from "./driver.ts";
 import { raiseRevision } from "./revision.ts";
 import { checkpointOf, checkpointValues, keyOf, leaseOf } from "./rows.ts";
 import * as sql from "./statements.ts";

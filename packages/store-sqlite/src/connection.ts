@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { StoreError, type CallOptions } from "@kc/core";
 import { RefusalGrace } from "@kc/core/adapter";
 import Libsql from "libsql";
-import { Session, type SqliteDatabase } from "./database.ts";
+import { Session, type SqliteDatabase } from "./driver.ts";
 import { isLock, toStoreError } from "./errors.ts";
 import { FileIdentity } from "./file-identity.ts";
 import { filesystemOf, refuseNetwork } from "./filesystem.ts";
@@ -92,7 +92,7 @@ export class Connection {
 
   #database(): SqliteDatabase {
     const { source } = this.#options;
-    if (!("path" in source)) return refuseOff(source.database);
+    if (!("path" in source)) return refuseJournalOff(source.database);
     const { path, mustExist } = source;
     if (mustExist && !existsSync(path)) {
       throw new StoreError(
@@ -106,7 +106,7 @@ export class Connection {
 }
 
 /** Without a journal a write that fails half-way is not undone. */
-function refuseOff(database: SqliteDatabase): SqliteDatabase {
+function refuseJournalOff(database: SqliteDatabase): SqliteDatabase {
   if (!database.open) return database;
   const [row] = new Session(database).query("PRAGMA journal_mode");
   if (row?.["journal_mode"] !== "off") return database;

@@ -15,7 +15,7 @@ import {
   type StoredLetter,
 } from "@kc/core/adapter";
 import type { Connection } from "./connection.ts";
-import { Session, type SqliteDatabase, type SqliteRow } from "./database.ts";
+import { Session, type SqliteDatabase, type SqliteRow } from "./driver.ts";
 import { isEmptyDatabase, migrate, SCHEMA_STEPS } from "./schema.ts";
 
 /** A blob holds the largest record. One transaction blocks the event loop until it is on the disk. */

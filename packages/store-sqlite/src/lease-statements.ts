@@ -14,7 +14,7 @@ const IS_ONE_OF = "shard_id IN (SELECT value FROM json_each(?))";
 
 export const READ_REVISION = `SELECT revision FROM kc_groups WHERE ${SCOPE}`;
 
-export const NEXT_REVISION = `INSERT INTO kc_groups (application, stream_name, revision)
+export const RAISE_REVISION = `INSERT INTO kc_groups (application, stream_name, revision)
     VALUES (?, ?, 1)
   ON CONFLICT (application, stream_name) DO UPDATE SET revision = revision + 1
   RETURNING revision`;
@@ -29,14 +29,14 @@ export const PUT_WORKER = `INSERT INTO kc_workers
     VALUES (?, ?, ?, ?, 0, ?, ?)
   RETURNING worker_id`;
 
-export const BEAT = `UPDATE kc_workers SET counter = counter + 1 WHERE ${WORKER} RETURNING counter`;
+export const HEARTBEAT = `UPDATE kc_workers SET counter = counter + 1 WHERE ${WORKER} RETURNING counter`;
 
 export const EVICT_WORKER = `DELETE FROM kc_workers WHERE ${WORKER} AND counter = ? RETURNING worker_id`;
 
 export const REMOVE_WORKER = `DELETE FROM kc_workers WHERE ${WORKER} RETURNING worker_id`;
 
 /** Values: the scope, then an array of shard id and lineage for each. A checkpoint alone has a row too. */
-export const MAKE_LEASES = `INSERT INTO kc_checkpoints (application, stream_name, shard_id, lineage)
+export const CREATE_LEASES = `INSERT INTO kc_checkpoints (application, stream_name, shard_id, lineage)
     SELECT ?, ?, value ->> 0, value ->> 1 FROM json_each(?) WHERE true
   ON CONFLICT (application, stream_name, shard_id) DO UPDATE SET lineage = excluded.lineage
     WHERE kc_checkpoints.lineage IS NULL
@@ -51,12 +51,12 @@ export const REPLACE_LINEAGES = `UPDATE kc_checkpoints SET lineage = put.value -
 export const READ_LEASES = `SELECT * FROM kc_checkpoints WHERE ${SCOPE} AND lineage IS NOT NULL`;
 
 /** Values: the owner, then the scope and the shard ids. */
-export const CLAIM = `UPDATE kc_checkpoints SET owner = ?, epoch = epoch + 1
+export const ACQUIRE_LEASES = `UPDATE kc_checkpoints SET owner = ?, epoch = epoch + 1
   WHERE ${SCOPE} AND ${IS_ONE_OF} AND lineage IS NOT NULL AND ${IS_FREE}
   RETURNING shard_id`;
 
 /** Values: an array of shard id, epoch and owner for each, then the scope. */
-export const RELEASE = `UPDATE kc_checkpoints SET owner = NULL
+export const RELEASE_LEASES = `UPDATE kc_checkpoints SET owner = NULL
   FROM json_each(?) AS held
   WHERE ${SCOPE} AND shard_id = held.value ->> 0
     AND epoch = held.value ->> 1 AND owner = held.value ->> 2

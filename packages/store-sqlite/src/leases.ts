@@ -35,7 +35,7 @@ export class Leases {
     return this.#calls.change(scope, options, (session) => {
       let changes = 0;
       if (unseen.length > 0) {
-        changes += session.query(sql.MAKE_LEASES, [...keyOf(scope), rows(unseen)]).length;
+        changes += session.query(sql.CREATE_LEASES, [...keyOf(scope), rows(unseen)]).length;
       }
       if (seen.length > 0) {
         changes += session.query(sql.REPLACE_LINEAGES, [rows(seen), ...keyOf(scope)]).length;
@@ -69,7 +69,7 @@ export class Leases {
     return this.#calls.change(scope, options, (session) => {
       const [standing] = session.query(sql.READ_WORKER, [...key, worker.workerId]);
       if (standing?.["incarnation"] !== worker.incarnation) return [];
-      const claimed = session.query(sql.CLAIM, [owner, ...key, ids]);
+      const claimed = session.query(sql.ACQUIRE_LEASES, [owner, ...key, ids]);
       if (claimed.length > 0) raiseRevision(session, scope);
       return session
         .query(READ_SHARDS, [...key, ids])
@@ -89,7 +89,7 @@ export class Leases {
   ): Promise<readonly string[]> {
     const held = leases.map(({ shardId, fence: { epoch, owner } }) => [shardId, epoch, owner]);
     return this.#calls.change(scope, options, (session) => {
-      const released = session.query(sql.RELEASE, [JSON.stringify(held), ...keyOf(scope)]);
+      const released = session.query(sql.RELEASE_LEASES, [JSON.stringify(held), ...keyOf(scope)]);
       if (released.length > 0) raiseRevision(session, scope);
       return released.map((row) => String(row["shard_id"]));
     });

@@ -1,6 +1,6 @@
 import { ConfigError } from "@kc/core";
 import { checkBoolean, checkMethods, checkOptionNames, checkWholeNumber } from "@kc/core/adapter";
-import type { SqliteDatabase } from "./database.ts";
+import type { SqliteDatabase } from "./driver.ts";
 
 /** Options of a `SqliteStore`: either `path` or `database` is required. */
 export type SqliteStoreOptions<Database extends SqliteDatabase = SqliteDatabase> = {

@@ -1,6 +1,6 @@
 import type { StoreScope } from "@kc/core";
-import type { Session } from "./database.ts";
-import { NEXT_REVISION, READ_REVISION } from "./lease-statements.ts";
+import type { Session } from "./driver.ts";
+import { RAISE_REVISION, READ_REVISION } from "./lease-statements.ts";
 import { keyOf } from "./rows.ts";
 
 /** 0 = nothing was ever changed. */
@@ -10,5 +10,5 @@ export function readRevision(session: Session, scope: StoreScope): number {
 
 /** A worker came or went, or a lease's row has changed. Answers with the new revision. */
 export function raiseRevision(session: Session, scope: StoreScope): number {
-  return Number(session.query(NEXT_REVISION, keyOf(scope))[0]!["revision"]);
+  return Number(session.query(RAISE_REVISION, keyOf(scope))[0]!["revision"]);
 }

@@ -10,7 +10,7 @@ import {
   type WorkerRow,
 } from "@kc/core";
 import { applicationColumns, applicationOfColumns, type ShardLease } from "@kc/core/adapter";
-import type { SqliteRow, SqliteValue } from "./database.ts";
+import type { SqliteRow, SqliteValue } from "./driver.ts";
 
 /** The columns of a scope: `application`, `stream_name`. */
 export const keyOf = ({ application, streamName }: StoreScope): readonly [string, string] => [

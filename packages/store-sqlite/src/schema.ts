@@ -1,5 +1,5 @@
 import { StoreError } from "@kc/core";
-import type { Session } from "./database.ts";
+import type { Session } from "./driver.ts";
 
 /**
  * The schema's history: step n brings version n - 1 to n. A step that was released is never edited.

@@ -15,7 +15,7 @@ import { Calls } from "./calls.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { Connection } from "./connection.ts";
 import { SqliteDeadLetters, SqliteLetters } from "./dead-letters.ts";
-import type { SqliteDatabase } from "./database.ts";
+import type { SqliteDatabase } from "./driver.ts";
 import { isPassing } from "./errors.ts";
 import { Leases } from "./leases.ts";
 import { checkOptions, type SqliteStoreOptions } from "./options.ts";

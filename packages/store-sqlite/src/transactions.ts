@@ -1,15 +1,15 @@
 import type { StoreError, StoreScope, TransactionalWrite, TransactionResult } from "@kc/core";
 import { isPromiseLike, lend, misused, transactionOutcome } from "@kc/core/adapter";
 import { readShards, writeCheckpoints } from "./checkpoints.ts";
-import type { Session, SqliteDatabase } from "./database.ts";
+import type { Session, SqliteDatabase } from "./driver.ts";
 import { isConstraint, isLock } from "./errors.ts";
 import { guarded } from "./guarded.ts";
 import { checkpointOf, leaseOf } from "./rows.ts";
 
 /** A savepoint that is gone when the work has ended the transaction, whatever it has begun since. */
-const MARK = "kc_work";
+const SAVEPOINT = "kc_work";
 /** What ends the connection is its owner's to call. */
-const KEPT = ["close"];
+const RESERVED_METHODS = ["close"];
 /** What these answer can be kept, and used when the work is over. */
 const MAKERS: ReadonlySet<string | symbol> = new Set(["prepare", "transaction"]);
 
@@ -38,7 +38,7 @@ export function transactIn<Value>(
       const row = readShards(session, scope, [write.shardId]).get(write.shardId);
       const result = transactionOutcome(write, leaseOf(row), checkpointOf(row));
       if (result.outcome !== "written") return result;
-      const value = valueOf(session.database, work, write.shardId);
+      const value = runWork(session.database, work, write.shardId);
       if (signal?.aborted) throw new WorkFailed(signal.reason);
       writeCheckpoints(session, scope, [write]);
       isWorkDone = true;
@@ -51,17 +51,17 @@ export function transactIn<Value>(
 }
 
 /** What the work answers. @throws WorkFailed */
-function valueOf<Value>(
+function runWork<Value>(
   database: SqliteDatabase,
   work: (tx: SqliteDatabase) => Value,
   shardId: string,
 ): Value {
-  database.exec(`SAVEPOINT ${MARK}`);
+  database.exec(`SAVEPOINT ${SAVEPOINT}`);
   // What a statement does after the end of the transaction would stand by itself.
   const check = (): void => {
     if (!database.inTransaction) throw ended(shardId);
   };
-  const { tx, takeBack } = lend(shardId, database, KEPT, {
+  const { tx, takeBack } = lend(shardId, database, RESERVED_METHODS, {
     check,
     made: (answer, method) => (MAKERS.has(method) ? guarded(Object(answer), check) : answer),
   });
@@ -83,15 +83,15 @@ function valueOf<Value>(
     );
   }
   try {
-    database.exec(`RELEASE ${MARK}`);
+    database.exec(`RELEASE ${SAVEPOINT}`);
   } catch (error) {
     // Nobody else can hold a lock that it needs.
-    throw new WorkFailed(isLock(error) ? misused(shardId, UNDER_WAY) : ended(shardId));
+    throw new WorkFailed(isLock(error) ? misused(shardId, STATEMENT_OPEN) : ended(shardId));
   }
   return value;
 }
 
-const UNDER_WAY =
+const STATEMENT_OPEN =
   "a statement of the handler is still under way, so nothing can be committed: read iterators to their end, " +
   "and with libsql call get() or all() on a statement with RETURNING, not run()";
 

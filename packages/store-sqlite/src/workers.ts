@@ -43,7 +43,7 @@ export class Workers {
     options: CallOptions | undefined,
   ): ReturnType<LeaseStore["heartbeat"]> {
     return this.#calls.change(scope, options, (session) => {
-      const [row] = session.query(sql.BEAT, [...keyOf(scope), workerId, incarnation]);
+      const [row] = session.query(sql.HEARTBEAT, [...keyOf(scope), workerId, incarnation]);
       if (row === undefined) return { outcome: "evicted" };
       const revision = readRevision(session, scope);
       return { outcome: "alive", counter: Number(row["counter"]), revision };

@@ -3,7 +3,7 @@ import type { KcError, StoreScope } from "@kc/core";
 import Libsql from "libsql";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { SqliteStore } from "../src/index.ts";
-import { Session } from "../src/database.ts";
+import { Session } from "../src/driver.ts";
 import { migrate, SCHEMA_STEPS, schemaVersion } from "../src/schema.ts";
 import { temporaryDirectory } from "./support/files.ts";
 

@@ -80,7 +80,7 @@ export async function transactionalHarness(
     },
     byNumber: numberReader(direct, keyPrefix),
     apply(tx, effect, { shardId, ...scope }) {
-      lists.add(new ApplicationKeys(keyPrefix, scope).beside(shardId, "effects"));
+      lists.add(new ApplicationKeys(keyPrefix, scope).userKey(shardId, "effects"));
       tx.command("RPUSH", tx.key("effects"), effect);
     },
     misuses: { EXEC: (tx) => tx.command("EXEC", tx.key("effects")) },

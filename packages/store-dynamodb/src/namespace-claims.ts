@@ -6,7 +6,7 @@ import { applicationOf, type Item } from "./rows.ts";
 import * as statements from "./statements.ts";
 
 /** Whose a namespace is, asked of the table where no call has seen it. */
-export class Claims {
+export class NamespaceClaims {
   readonly #client: Client;
   readonly #namespaces: Namespaces;
 

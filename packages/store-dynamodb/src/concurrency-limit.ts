@@ -1,12 +1,12 @@
 /** What the SDK's connections (50 by default) carry besides heartbeats. */
-const MOST_AT_ONCE = 32;
+const MAX_IN_FLIGHT = 32;
 
 /**
  * How many requests may be under way at once: half as many after each that was throttled, one more
  * for each round of others.
  */
-export class Concurrency {
-  #limit = MOST_AT_ONCE;
+export class ConcurrencyLimit {
+  #limit = MAX_IN_FLIGHT;
 
   get limit(): number {
     return Math.floor(this.#limit);
@@ -17,6 +17,6 @@ export class Concurrency {
   }
 
   answered(): void {
-    this.#limit = Math.min(MOST_AT_ONCE, this.#limit + 1 / this.#limit);
+    this.#limit = Math.min(MAX_IN_FLIGHT, this.#limit + 1 / this.#limit);
   }
 }

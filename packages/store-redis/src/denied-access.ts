@@ -5,14 +5,14 @@ import type { Script } from "./script.ts";
  * to Redis 7.0 only the line if a script calls it. It never names the key or the channel: their
  * forms are what an ACL's patterns are made from, and say nothing of the data.
  */
-export function refusedScript(error: unknown, script: Script, keys: readonly string[]): string {
+export function deniedByScript(error: unknown, script: Script, keys: readonly string[]): string {
   const message = error instanceof Error ? error.message : "";
   const named = /run the '([\w|]+)' command/.exec(message)?.[1]?.toUpperCase();
   const commands = named ?? commandsAt(message, script) ?? "EVALSHA";
   return `${commands} on ${keys.map(formOf).join(" and ")}`;
 }
 
-export function refusedSubscription(channel: string): string {
+export function deniedSubscription(channel: string): string {
   return `SUBSCRIBE to ${formOf(channel)}`;
 }
 

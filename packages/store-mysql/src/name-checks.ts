@@ -29,12 +29,12 @@ export function checkFit(limits: Limits, namespace: string, touched: readonly To
   }
 }
 
-const LONGEST_WORKER = 255;
+const MAX_WORKER_LENGTH = 255;
 
 /** @throws ConfigError; StoreError STORE_SCHEMA for a name that is too long for the workers' table */
 export function checkWorker({ workerId, incarnation }: WorkerIdentity): void {
-  checkName("workerId", workerId, LONGEST_WORKER, { unicode: true });
-  checkName("incarnation", incarnation, LONGEST_WORKER, { unicode: true });
+  checkName("workerId", workerId, MAX_WORKER_LENGTH, { unicode: true });
+  checkName("incarnation", incarnation, MAX_WORKER_LENGTH, { unicode: true });
 }
 
 function checkName(

@@ -8,20 +8,20 @@ import type { ApplicationKeys } from "./keys.ts";
 import { checkpointArguments } from "./rows.ts";
 
 /** A removed shard's epoch is remembered so long in Redis, in seconds. */
-export const REMEMBERED_S = 86_400;
+export const REMOVAL_TTL_S = 86_400;
 
 /**
  * What was seen of a shard counts for half as long as a removed shard's epoch is remembered: by then
  * "less than what was seen" may be a shard that another process removed.
  */
-const COUNTS_FOR_MS = (REMEMBERED_S * 1000) / 2;
+const VALID_FOR_MS = (REMOVAL_TTL_S * 1000) / 2;
 
 /**
  * What this store has seen of one application. A server that lost writes (emptied, restored, failed
  * over to a replica that lagged) answers with less than this: the scripts get it with each call, and
  * refuse.
  */
-export class Memory {
+export class ApplicationMemory {
   readonly keys: ApplicationKeys;
   /** The application row's text, "" until it was seen. */
   row = "";
@@ -30,7 +30,7 @@ export class Memory {
   /** Has this store looked for Go's checkpoints? */
   searched = false;
   /** A change stands, or may stand, whose revision was not raised: the next heartbeat does. */
-  owesRevision = false;
+  hasPendingRevision = false;
   /** The search that is under way. */
   searching: Promise<void> | undefined;
   readonly #leased = new Set<string>();
@@ -43,7 +43,7 @@ export class Memory {
   /** A shard's place as a script takes it. */
   shard(shardId: string): readonly string[] {
     let seen = this.#shards.get(shardId);
-    if (seen !== undefined && millisSince(seen.at) > COUNTS_FOR_MS) seen = undefined;
+    if (seen !== undefined && millisSince(seen.at) > VALID_FOR_MS) seen = undefined;
     return [...checkpointArguments(seen?.checkpoint), seen === undefined ? "" : String(seen.epoch)];
   }
 
@@ -89,7 +89,7 @@ export class Memory {
     const at = instant();
     if (
       seen === undefined ||
-      millisSince(seen.at) > COUNTS_FOR_MS ||
+      millisSince(seen.at) > VALID_FOR_MS ||
       isLater({ checkpoint, epoch }, seen)
     ) {
       this.#shards.set(shardId, { checkpoint, epoch, at });

@@ -1,13 +1,13 @@
 import { KcError, StoreError } from "@kc/core";
 import type { CallLimit } from "@kc/core/adapter";
 import {
-  giveBack,
+  releaseClient,
   lastCommandOf,
   type PostgresClient,
   type PostgresRows,
   type PostgresTransaction,
   rowsOf,
-} from "./client.ts";
+} from "./driver.ts";
 import { isPassing, isReadOnly, keepsConnection, sqlState } from "./errors.ts";
 import { checkServer, SERVER } from "./server-check.ts";
 
@@ -20,7 +20,7 @@ export type Limited = <Answer>(work: (limit: CallLimit) => Promise<Answer>) => P
  * A connection that one transaction has for itself, from BEGIN until it is given back. READ COMMITTED is
  * enough: the last statement locks the rows that it compares.
  */
-export class Session {
+export class TransactionSession {
   readonly client: PostgresTransaction;
   /** The server's number for the transaction. */
   transaction = "";
@@ -31,7 +31,7 @@ export class Session {
   readonly #onError = (): void => void (this.#isBroken = true);
   #isBroken = false;
   /** It is committed, or rolled back. */
-  #isOver = false;
+  #isEnded = false;
   /** A call of the store failed without the server's answer: what it did is not known. */
   #isInDoubt = false;
 
@@ -75,13 +75,13 @@ export class Session {
     // COMMIT of a transaction that has failed is no error: it answers ROLLBACK.
     const command = lastCommandOf(answer);
     if (command !== "COMMIT") throw notCommitted(command);
-    this.#isOver = true;
+    this.#isEnded = true;
   }
 
   /** Rolls back, and runs other statements, which are rolled back too; answers with the rows of each. */
   async instead(statements: readonly string[]): Promise<readonly PostgresRows[]> {
     const rows = await this.run(["ROLLBACK", BEGIN, ...statements, "ROLLBACK"]);
-    this.#isOver = true;
+    this.#isEnded = true;
     return rows.slice(2, -1);
   }
 
@@ -90,7 +90,7 @@ export class Session {
    * conflict within another database has left this transaction as it was, and the end of a connection may
    * have been wrapped by a library.
    */
-  async hasToRunAgain(error: unknown): Promise<boolean> {
+  async mustRetry(error: unknown): Promise<boolean> {
     try {
       await this.#limited((limit) => limit.wait(this.#client.query("SELECT")));
       return false;
@@ -105,11 +105,11 @@ export class Session {
   }
 
   /**
-   * Gives the connection back to the pool if it is known to be whole. What is not committed is rolled back,
+   * Gives the connection back to the pool if it is known to be reusable. What is not committed is rolled back,
    * by the server if it does not answer.
    */
   async close(): Promise<void> {
-    this.#leave(this.#isOver || (await this.#isRolledBack()));
+    this.#leave(this.#isEnded || (await this.#isRolledBack()));
   }
 
   /** Closes the connection: a new one may lead to another server, or to other settings of the same one. */
@@ -119,7 +119,7 @@ export class Session {
 
   #leave(isWhole: boolean): void {
     this.#client.removeListener("error", this.#onError);
-    giveBack(this.#client, isWhole);
+    releaseClient(this.#client, isWhole);
   }
 
   async #isRolledBack(): Promise<boolean> {

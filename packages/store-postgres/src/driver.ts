@@ -36,7 +36,7 @@ const ignore = (): void => undefined;
  * Takes a connection out, with a listener for its errors. By a callback, which `pg` calls at once: who
  * awaits its promise comes too late for a server that ends the connection in the moment it is ready.
  */
-export function takeOut(pool: PostgresPool): Promise<PostgresClient> {
+export function connectClient(pool: PostgresPool): Promise<PostgresClient> {
   return new Promise((resolve, reject) => {
     const take = (client: PostgresClient): void => {
       client.on("error", ignore);
@@ -53,9 +53,9 @@ export function takeOut(pool: PostgresPool): Promise<PostgresClient> {
 }
 
 /** Gives a connection back, or closes it: a closed one may still emit an error. */
-export function giveBack(client: PostgresClient, whole: boolean): void {
-  client.release(!whole);
-  if (whole) client.removeListener("error", ignore);
+export function releaseClient(client: PostgresClient, reusable: boolean): void {
+  client.release(!reusable);
+  if (reusable) client.removeListener("error", ignore);
 }
 
 /** Every column is asked for as text: type parsers that the user has set are never met. */

@@ -1,6 +1,6 @@
 /** The content of the tables at one moment, by one statement that waits for no lock. */
 import type { LeaseRow, StoreScope, WorkerIdentity, WorkerRow } from "@kc/core";
-import type { MysqlRow, Session } from "./database.ts";
+import type { MysqlRow, Session } from "./driver.ts";
 import {
   checkPlace,
   checkShards,
@@ -23,13 +23,13 @@ import {
 } from "./sql.ts";
 
 /** Which rows: all of the namespace, or some. Absent = none. */
-export interface Wanted {
+export interface RowSelection {
   readonly workers?: "all" | WorkerIdentity;
   readonly leases?: "all" | readonly string[];
   readonly checkpoints?: "all" | readonly string[];
 }
 
-export interface Look {
+export interface Snapshot {
   /** 0 where nothing was ever written. */
   readonly revision: number;
   readonly workers: readonly WorkerRow[];
@@ -46,22 +46,22 @@ export interface Look {
  * @throws StoreError STORE_UNAVAILABLE from a server that is read-only; STORE_SCHEMA from a table
  * that cannot keep the shards apart
  */
-export async function look(
+export async function readSnapshot(
   session: Session,
   place: Place,
   scope: StoreScope,
-  wanted: Wanted,
-): Promise<Look> {
-  return lookOf(await session.read(lookStatement(place, wanted)), place, scope, wanted);
+  wanted: RowSelection,
+): Promise<Snapshot> {
+  return snapshotOf(await session.read(snapshotStatement(place, wanted)), place, scope, wanted);
 }
 
 /** What the rows of such a statement say. @throws as `look` */
-export function lookOf(
+export function snapshotOf(
   rows: readonly MysqlRow[],
   place: Place,
   scope: StoreScope,
-  wanted: Wanted,
-): Look {
+  wanted: RowSelection,
+): Snapshot {
   const of = (what: What): readonly MysqlRow[] =>
     rows.filter((row) => row["what"] === String(WHAT[what]));
   const [head] = of("place");
@@ -81,7 +81,7 @@ export function lookOf(
 }
 
 /** The leases that a group sees. */
-export function leaseRows({ leases, checkpoints }: Look): readonly LeaseRow[] {
+export function leaseRows({ leases, checkpoints }: Snapshot): readonly LeaseRow[] {
   return [...leases].flatMap(([shardId, { lineage, epoch, owner }]) => {
     if (lineage === undefined) return [];
     const checkpoint = checkpoints.get(shardId)?.checkpoint;
@@ -137,9 +137,9 @@ interface Part {
  *
  * With a LIMIT: without one `sql_select_limit` would be it, and rows be missing without a word.
  */
-export function lookStatement(
+export function snapshotStatement(
   place: Place,
-  { workers, leases, checkpoints }: Wanted,
+  { workers, leases, checkpoints }: RowSelection,
   mode?: "locking",
 ): string {
   const parts = [placePart(place)];
