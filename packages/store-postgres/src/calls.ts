@@ -5,12 +5,12 @@ import type { Connection } from "./connection.ts";
 import { claimOf } from "./rows.ts";
 import type { Tables } from "./tables.ts";
 
-/** What every statement is made from. */
+/** What every statement is built from: the tables, the namespace and the quoting of values. */
 export interface Place {
   readonly tables: Tables;
   readonly scope: StoreScope;
   readonly namespace: string;
-  /** The channel on which changes of this namespace are announced. */
+  /** The NOTIFY channel on which changes in this namespace are announced. */
   readonly channel: string;
   /** The driver's quoting of values. */
   readonly quote: (value: string) => string;
@@ -41,7 +41,7 @@ export class Calls {
     return { tables: this.tables, scope, namespace, channel, quote };
   }
 
-  /** As `run`, of statements the first of which reads the claim; answers with the others' rows. */
+  /** As `run`, but the first statement reads the namespace's claim, which is checked. Returns the others' rows. */
   async runClaimed(
     scope: StoreScope,
     options: CallOptions | undefined,
@@ -58,12 +58,12 @@ export class Calls {
     checkClaim(claimOf(claim[0]), scope, where, "`namespace` or `table`");
   }
 
-  /** The row was locked and compared: nothing else keeps a write that is further on. */
+  /** The row was locked and compared, so only a trigger or rule can have prevented the write. */
   refusedByTrigger(shardId: string): StoreError {
     return new StoreError(
       "STORE_FAILED",
-      `${this.connection.where}: the checkpoint of ${shardId} was not written, though it is further ` +
-        `on: a trigger or rule of the table's owner keeps it from being written. Drop it`,
+      `${this.connection.where}: the checkpoint of ${shardId} was not written, although it is ahead of the ` +
+        `stored one: a trigger or rule on the table prevents the write. Drop it`,
       { shardId },
     );
   }

@@ -16,10 +16,10 @@ import { LockedShards } from "./locked-shards.ts";
 import { checkpointOf } from "./rows.ts";
 import * as sql from "./statements.ts";
 
-/** The rows of checkpoints: `Store` says what each call does. */
+/** The rows of checkpoints. `Store` documents each method. */
 export class Checkpoints {
   readonly #calls: Calls;
-  /** A write of several shards, one of which is among these, first looks which rows are locked. */
+  /** A bulk write that includes one of these shards first checks which rows are locked. */
   readonly #maybeLocked = new LockedShards();
 
   constructor(calls: Calls) {
@@ -99,8 +99,8 @@ export class Checkpoints {
   }
 
   /**
-   * Two round trips. The writes whose rows are locked fail at once; the others do not wait for them. One
-   * more for shards that have no row: another transaction may have put one, and no look shows that.
+   * Two round trips. Writes of locked rows fail immediately, so that the others do not wait for them. Shards without
+   * a row take a third one: another transaction may have inserted a row, which is invisible until it commits.
    */
   async #skipLocked(
     scope: StoreScope,
@@ -142,7 +142,7 @@ export class Checkpoints {
     return new StoreError(
       "STORE_UNAVAILABLE",
       `${this.#calls.connection.where}: another transaction has locked the row of ${shardId}, or of ` +
-        `its lease. It is written once that transaction is over`,
+        `its lease. It will be written once that transaction has ended`,
       { retryable: true, shardId },
     );
   }

@@ -16,39 +16,38 @@ import { OwnPool } from "./own-pool.ts";
 import { checkServer, SERVER } from "./server-check.ts";
 import { TransactionSession } from "./transaction-session.ts";
 
-/** Below a heartbeat: who waits for a lock holds others. */
+/** Shorter than a heartbeat interval: a transaction that waits for a lock holds others meanwhile. */
 const LOCK_TIMEOUT_MS = 900;
-/** Calls of the store that go on at once: a write, and a heartbeat beside it. */
+/** The store's concurrent calls: a write, and a heartbeat beside it. */
 const CALLS = 2;
-/** A transaction that lost to another is run again at once, this many times. */
+/** The maximum number of attempts of a transaction that conflicts with others. */
 const MAX_ATTEMPTS = 5;
 const PAUSE_MS = 20;
 
-/** What a call is about, for the messages of its errors. */
+/** The table that a call is about, for its error messages. */
 export interface Subject {
   /** The table. */
   readonly where: string;
-  /** What to do if it is missing or somebody else's. */
+  /** What to do if the table is missing or belongs to another program. */
   readonly remedy: string;
 }
 
-/** A call's signal, and what it is about unless it is about the store's own table. */
+/** A call's signal, and its subject unless that is the store's own table. */
 type About = CallOptions & { readonly subject?: Subject };
 
-/** Statements that go to the server in one text. Values are put into it by `quote`. */
+/** Returns statements that are sent as one text. `quote` makes a literal of a value. */
 export type MakeStatements = (quote: (value: string) => string) => readonly string[];
 
 /**
- * The pool of one store, its own or one that was handed in, and everything that can happen to a
- * call: it ends with its answer, its caller's signal, its time, or the store's dispose, and its
- * connection goes back to the pool only if it is known to be reusable.
+ * The pool of one store: its own, or the user's. A call ends with its answer, its caller's signal, its timeout or
+ * the store's close. Its connection returns to the pool only if it is known to be reusable.
  */
 export class Connection {
   readonly #subject: Subject;
   readonly #pool: PostgresPool;
-  /** Where transactions of handlers take their connections from. */
+  /** The pool for the transactions of handlers. */
   readonly #sessions: PostgresPool;
-  /** Of transactions of handlers. */
+  /** Limits the concurrent transactions of handlers. */
   readonly turns: TransactionTurns;
   readonly #end: () => Promise<void>;
   readonly #timeoutMs: number;
@@ -57,12 +56,12 @@ export class Connection {
   readonly #grace = new RefusalGrace();
   #closed: Promise<void> | undefined;
 
-  /** `subject` is what calls are about that do not say so. */
+  /** @param subject of the calls that do not name another */
   constructor({ source, timeoutMs, maxTransactions }: CheckedOptions, subject: Subject) {
     this.#subject = subject;
     this.#timeoutMs = timeoutMs;
     this.#maxTransactions = maxTransactions;
-    setMaxListeners(0, this.#closing.signal); // each call under way listens
+    setMaxListeners(0, this.#closing.signal); // each call in flight listens
     if ("pool" in source) {
       this.#pool = this.#sessions = source.pool;
       this.turns = turnsOf(source.pool);
@@ -80,7 +79,7 @@ export class Connection {
   }
 
   /**
-   * Runs statements as one transaction, in one round trip; answers with the rows of each.
+   * Runs statements as one transaction in one round trip, and returns the rows of each.
    * @throws StoreError for everything but an abort, which rejects with the signal's reason.
    */
   run(
@@ -100,9 +99,9 @@ export class Connection {
   }
 
   /**
-   * How many transactions of handlers may go on at once: calls of the store, the heartbeat's among them,
-   * find a connection still.
-   * @throws ConfigError if the pool has too few
+   * The maximum number of concurrent transactions of handlers. It leaves connections for the store's own calls,
+   * including heartbeats.
+   * @throws ConfigError if the pool has too few connections
    */
   get mostTransactions(): number {
     if (this.#sessions !== this.#pool) return this.#maxTransactions;
@@ -115,7 +114,7 @@ export class Connection {
     );
   }
 
-  /** A connection out of the pool, in a transaction that has begun. @throws as `run` */
+  /** Checks out a connection and begins a transaction on it. @throws as `run` */
   async begin(idleMs: number, signal: AbortSignal): Promise<TransactionSession> {
     const client = await this.#call((limit) => this.#checkOut(this.#sessions, limit), { signal });
     const session = new TransactionSession(client, (work) => this.#call(work, { signal }));
@@ -128,12 +127,12 @@ export class Connection {
     }
   }
 
-  /** What is set for the last statements of a handler's transaction. */
+  /** The settings for the last statements of a handler's transaction. */
   get limits(): readonly string[] {
     return limits(Math.min(LOCK_TIMEOUT_MS, this.#timeoutMs), this.#timeoutMs);
   }
 
-  /** What came of a driver, as the store throws it. */
+  /** A driver's error as the error that the store throws. */
   failure(error: unknown): KcError {
     return toStoreError(error, this.where, this.#subject.remedy);
   }
@@ -143,12 +142,12 @@ export class Connection {
     return this.#subject.where;
   }
 
-  /** Aborts with STORE_CLOSED when the store is disposed of. */
+  /** Aborts with STORE_CLOSED when the store is closed. */
   get closing(): AbortSignal {
     return this.#closing.signal;
   }
 
-  /** Idempotent. Calls under way reject with STORE_CLOSED. */
+  /** Idempotent. Calls in flight reject with STORE_CLOSED. */
   close(): Promise<void> {
     this.#closing.abort(new StoreError("STORE_CLOSED", `${this.where}: the store was disposed`));
     this.#closed ??= this.#end();
@@ -208,7 +207,7 @@ export class Connection {
     }
   }
 
-  /** A connection that comes when no caller waits any more goes back at once. */
+  /** A connection that arrives after its caller has stopped waiting is released immediately. */
   async #checkOut(pool: PostgresPool, limit: CallLimit): Promise<PostgresClient> {
     const pending = connectClient(pool);
     try {
@@ -216,7 +215,7 @@ export class Connection {
     } catch (error) {
       pending.then(
         (client) => releaseClient(client, true),
-        () => undefined, // it failed, and no call waits for it
+        () => undefined, // it failed, and no caller waits for it
       );
       throw error;
     }
@@ -224,8 +223,8 @@ export class Connection {
 }
 
 /**
- * What comes before the statements of each call. The text is one transaction, so these settings end
- * with it. The server gives up when this process does, even if they cannot reach each other.
+ * The statements before those of each call. The text is one transaction, so these settings end with it. The
+ * server's timeout is that of the call, so the server stops too if the connection is lost.
  */
 function transaction(lockTimeoutMs: number, statementTimeoutMs: number): readonly string[] {
   return [

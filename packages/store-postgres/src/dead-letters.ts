@@ -20,10 +20,10 @@ import type { Connection, MakeStatements, Subject } from "./connection.ts";
 import { howToSetUp, isMissingTable, toStoreError } from "./errors.ts";
 import { LOCK_SETUP, refusedSetup } from "./setup.ts";
 
-/** A `bytea` holds the largest record. */
+/** A row has no limit: a `bytea` holds the largest record. */
 const LIMITS: LetterLimits = { most: 100, maxBytes: 4 * 1024 * 1024, maxRowBytes: Infinity };
 
-/** The dead letters of one store, by themselves or in its transactions. */
+/** The dead letters of one store, sent by themselves or in its transactions. */
 export class PostgresDeadLetters
   extends StatementsDeadLetterTable
   implements TransactionalDeadLetters<PostgresTransaction>
@@ -42,7 +42,7 @@ export class PostgresDeadLetters
   }
 }
 
-/** The statements of their table. */
+/** The statements of the dead letters table. */
 export class PostgresLetters implements LetterStatements {
   readonly where: string;
   readonly #connection: Connection;
@@ -67,7 +67,7 @@ export class PostgresLetters implements LetterStatements {
     this.#subject = { where: this.where, remedy };
   }
 
-  /** Looks first: where the table is, this takes no right to create. */
+  /** Checks first whether the table exists. If it does, no right to create is needed. */
   async setup(options: CallOptions): Promise<void> {
     const look = `SELECT id, application, letter, data, put_at FROM ${this.#table} LIMIT 0`;
     try {
@@ -89,12 +89,12 @@ export class PostgresLetters implements LetterStatements {
     return LIMITS;
   }
 
-  /** In the order of ids: two workers that send the same letters lock them in one order. */
+  /** In the order of ids, so that two workers that send the same letters lock them in the same order. */
   async put(rows: readonly LetterRow[], options: CallOptions): Promise<void> {
     await this.#run((quote) => [this.#insert(rows, quote)], options);
   }
 
-  /** The same within a transaction. */
+  /** The same, within a handler's transaction. */
   async putIn(tx: PostgresTransaction, letters: readonly DeadLetter[]): Promise<void> {
     for (const rows of requestsOf(letterRowsOf(letters, LIMITS.maxRowBytes), LIMITS)) {
       try {
@@ -151,7 +151,7 @@ export class PostgresLetters implements LetterStatements {
   }
 }
 
-/** Base64 has nothing to quote. */
+/** A `bytea` literal. Base64 has no characters that need quoting. */
 function bytes(data: Uint8Array | undefined): string {
   if (data === undefined) return "NULL";
   const base64 = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("base64");

@@ -1,27 +1,27 @@
 /**
- * The part of a `pg` pool that is used here. A pool of any copy of `pg` fits as it is, and so does
- * one with the same interface.
+ * The part of a `pg` pool that the store uses. A pool from any copy of `pg` fits, and so does any object with the
+ * same interface.
  */
 export interface PostgresPool {
-  /** `pg`'s own: how many connections it makes at most. @default no limit is known */
+  /** `pg`'s own options: `max` is the pool's maximum number of connections. @default no known limit */
   readonly options?: { readonly max?: number };
   connect(): Promise<PostgresClient>;
 }
 
-/** A connection that was taken out of a pool. */
+/** A connection that was checked out of a pool. */
 export interface PostgresClient {
-  /** One text of several statements, without values: the answer is an array, one result each. */
+  /** Runs a text of several statements, without parameters. The answer is an array with one result for each. */
   query(text: string): Promise<unknown>;
   escapeLiteral(value: string): string;
   on(event: "error", listener: (error: Error) => void): unknown;
   removeListener(event: "error", listener: (error: Error) => void): unknown;
-  /** `true` closes the connection instead of giving it back. */
+  /** `true` closes the connection instead of returning it to the pool. */
   release(destroy?: boolean): void;
 }
 
 /**
- * What a handler of `scanTransaction` writes by: a client of `pg`, in a transaction.
- * @ts-ignore Without `@types/pg` it is any, and nothing else fails. */
+ * What a handler of `scanTransaction` writes with: a client of `pg`, in a transaction.
+ * @ts-ignore Without `@types/pg` this type is `any`, and everything else still compiles. */
 // oxlint-disable-next-line typescript/consistent-type-imports -- one line, for the comment above
 export type PostgresTransaction = import("pg").PoolClient;
 
@@ -29,12 +29,12 @@ type Connect = (
   done: (error: Error | undefined, client: PostgresClient | undefined) => void,
 ) => Promise<PostgresClient> | undefined;
 
-/** `pg` emits what happens to a connection in use: without a listener the process would end. */
+/** `pg` emits the errors of a checked-out connection. Without a listener, such an error would end the process. */
 const ignore = (): void => undefined;
 
 /**
- * Takes a connection out, with a listener for its errors. By a callback, which `pg` calls at once: who
- * awaits its promise comes too late for a server that ends the connection in the moment it is ready.
+ * Checks out a connection and listens for its errors. It uses the callback, which `pg` calls synchronously: after
+ * an awaited promise the listener would be too late if the server ends the connection as soon as it is ready.
  */
 export function connectClient(pool: PostgresPool): Promise<PostgresClient> {
   return new Promise((resolve, reject) => {
@@ -52,25 +52,25 @@ export function connectClient(pool: PostgresPool): Promise<PostgresClient> {
   });
 }
 
-/** Gives a connection back, or closes it: a closed one may still emit an error. */
+/** Returns a connection to the pool, or closes it. A closed one keeps its listener: it may still emit an error. */
 export function releaseClient(client: PostgresClient, reusable: boolean): void {
   client.release(!reusable);
   if (reusable) client.removeListener("error", ignore);
 }
 
-/** Every column is asked for as text: type parsers that the user has set are never met. */
+/** Every column is selected as text, so the user's type parsers are never called. */
 export type PostgresRow = Readonly<Record<string, string | null>>;
 
-/** One statement's rows. */
+/** The rows of one statement. */
 export type PostgresRows = readonly PostgresRow[];
 
-/** What `pg` answers for a text of several statements. */
+/** The rows of each statement, from `pg`'s answer to a text of several statements. */
 export function rowsOf(answer: unknown): readonly PostgresRows[] {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the driver's own shape
   return (answer as readonly { readonly rows: PostgresRows }[]).map(({ rows }) => rows);
 }
 
-/** What the last statement of a text was, as the server names it. */
+/** The server's name for the last statement of a text, such as `COMMIT`. */
 export function lastCommandOf(answer: unknown): string {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the driver's own shape
   return String((answer as readonly { readonly command?: unknown }[]).at(-1)?.command);

@@ -23,7 +23,7 @@ const DAMAGED = lastingFailure(
 );
 const WRONG_TABLE = lastingFailure("STORE_SCHEMA", "the tables are missing or are not the store's");
 
-/** Postgres's error codes (SQLSTATE), and what each means for a checkpoint. */
+/** Postgres's error codes (SQLSTATE), and what each means for the store. */
 export const SQLSTATES: readonly (readonly [string, StoreFailure])[] = [
   [
     "22003",
@@ -32,33 +32,27 @@ export const SQLSTATES: readonly (readonly [string, StoreFailure])[] = [
   ["22001", lastingFailure("STORE_SCHEMA", "a column is too narrow for a name: use text")],
   ["23502", WRONG_TABLE],
   ["23514", WRONG_TABLE],
-  [
-    "25001",
-    passingFailure("a connection of the pool came with a transaction that its owner left open"),
-  ],
+  ["25001", passingFailure("a connection of the pool has a transaction that its owner left open")],
   [
     "25006",
     passingFailure(
       "this server is read-only: a standby, a failover, or default_transaction_read_only is on",
     ),
   ],
-  [
-    "25P02",
-    passingFailure("a connection of the pool came with a transaction that its owner left open"),
-  ],
+  ["25P02", passingFailure("a connection of the pool has a transaction that its owner left open")],
   ["25P03", passingFailure("the server ended the session")],
   ["25P04", passingFailure("the server ended the transaction, which took too long")],
   ["28000", CREDENTIALS],
   ["28P01", CREDENTIALS],
   ["3D000", lastingFailure("STORE_SCHEMA", "there is no such database")],
   ["3F000", lastingFailure("STORE_SCHEMA", "there is no such schema")],
-  ["40001", passingFailure("another transaction came between, again and again")],
-  ["40P01", passingFailure("another transaction came between, again and again")],
+  ["40001", passingFailure("every attempt conflicted with another transaction")],
+  ["40P01", passingFailure("every attempt conflicted with another transaction")],
   [
     "42501",
     lastingFailure(
       "STORE_ACCESS_DENIED",
-      "this user lacks a right, or the role does that a handler has set by SET ROLE: RESET ROLE before the checkpoint",
+      "this user lacks a right, or so does the role that a handler set by SET ROLE: run RESET ROLE before the checkpoint",
     ),
   ],
   ["42P01", WRONG_TABLE],
@@ -81,16 +75,16 @@ export const SQLSTATES: readonly (readonly [string, StoreFailure])[] = [
   ["XX002", DAMAGED],
 ];
 
-/** Classes of SQLSTATE, its first two characters: what the table above does not name. */
+/** Classes of SQLSTATE (its first two characters), for codes that the table above does not name. */
 export const CLASSES: readonly (readonly [string, StoreFailure])[] = [
   ["08", CONNECTION],
   ["28", CREDENTIALS],
   ["40", passingFailure("the transaction was rolled back")],
   ["53", passingFailure("the server lacks resources")],
-  ["57", passingFailure("the server was interfered with")],
-  ["58", passingFailure("the server's system fails")],
-  // Poolers of hosted Postgres say everything by XX000: no session left, a server that is away.
-  ["XX", passingFailure("the server, or a pooler before it, failed within itself")],
+  ["57", passingFailure("an operator intervened on the server")],
+  ["58", passingFailure("the server's operating system reported an error")],
+  // Poolers of hosted Postgres use XX000 for everything: no session left, an unreachable server.
+  ["XX", passingFailure("the server, or a pooler in front of it, had an internal error")],
 ];
 
 /** Node's codes for sockets, names and TLS. */
@@ -117,22 +111,22 @@ export const NETWORK_CODES: readonly (readonly [string, StoreFailure])[] = [
 ];
 
 /**
- * `pg` has no codes for its own errors. Proxies have codes that say little: PgBouncer's own is 08P01
- * for most of them, Supavisor's XX000, RDS Proxy's documents name texts alone. So texts count before a code's class.
+ * Texts of errors without a telling code. `pg` has no codes for its own errors. PgBouncer uses 08P01 for most of
+ * its errors and Supavisor XX000; RDS Proxy documents only texts. So texts take precedence over a code's class.
  */
 export const TEXTS: readonly (readonly [RegExp, StoreFailure])[] = [
   [
     /Cannot use a pool after calling end/,
-    lastingFailure("STORE_CLOSED", "its owner has ended the pool that was handed in"),
+    lastingFailure("STORE_CLOSED", "the pool that was passed in has been ended by its owner"),
   ],
   [/Connection terminated|not queryable|^timeout exceeded|^timeout expired/, CONNECTION],
   [/^Query read timeout/, CONNECTION],
-  // The server answered with an error before TLS began: it cannot fork, or is starting.
+  // The server answered with an error before TLS started: it cannot fork, or is starting up.
   [/^There was an error establishing an SSL connection/, CONNECTION],
   [/^SASL|[Pp]assword must be a string/, CREDENTIALS],
   [
     /waiting to acquire (?:a )?database connection/i,
-    passingFailure("RDS Proxy has no connection to the server to spare, or the server is away"),
+    passingFailure("RDS Proxy has no free connection to the server, or cannot reach it"),
   ],
   [
     /^password authentication failed|^Tenant or user not found|^IAM authentication failed|no credentials for the role|requires TLS connections/i,
@@ -141,7 +135,7 @@ export const TEXTS: readonly (readonly [RegExp, StoreFailure])[] = [
 ];
 
 const CONFLICT_OR_CONNECTION = passingFailure(
-  "another transaction came between, or the connection was lost",
+  "the transaction conflicted with another one, or the connection was lost",
 );
 const UNKNOWN = lastingFailure("STORE_FAILED", "the call failed in a way that is not known here");
 
@@ -150,24 +144,24 @@ const BY_CLASS = new Map(CLASSES);
 const BY_NETWORK_CODE = new Map(NETWORK_CODES);
 const SQLSTATE = /^[0-9A-Z]{5}$/;
 
-/** The server's own code; undefined where the error did not come from the server. */
+/** The server's SQLSTATE; `undefined` if the error did not come from the server. */
 export function sqlState(error: unknown): string | undefined {
   const code = codeOf(error);
-  // Node's EPIPE and EPERM have five letters as well.
+  // Node's EPIPE and EPERM have five letters too.
   if (code === undefined || !SQLSTATE.test(code) || BY_NETWORK_CODE.has(code)) return undefined;
   return Object(error).syscall === undefined ? code : undefined;
 }
 
-/** Would the same transaction go through if it were run again at once? */
+/** Whether the transaction failed by a conflict, so that it can be run again immediately. */
 export function isConflict(error: unknown): boolean {
   const code = sqlState(error);
   return code === "40001" || code === "40P01";
 }
 
-/** The server has ended the session, or has opened none. */
+/** The server has ended the session, or refused to open one. */
 const NO_SESSION = /^(?:08...|57P0.|53300|25P0[34])$/;
 
-/** Would a transaction that failed with this error pass if it were run again? */
+/** Whether a transaction that failed with this error may succeed if it is run again. */
 export function isPassing(error: unknown): boolean {
   for (const each of errorsIn(error)) {
     if (KcError.is(each)) return each.retryable;
@@ -183,23 +177,23 @@ export function isPassing(error: unknown): boolean {
   return false;
 }
 
-/** Did a server refuse a write, since it is a standby, or takes none by its owner's setting? */
+/** Whether the server refused a write, because it is a standby or is configured as read-only. */
 export function isReadOnly(error: unknown): boolean {
   return errorsIn(error).some((each) => sqlState(each) === "25006");
 }
 
-/** Is there no table of that name? */
+/** Whether there is no table of that name. */
 export function isMissingTable(error: unknown): boolean {
   return sqlState(error) === "42P01";
 }
 
-/** Did it wait for another transaction's lock until `lock_timeout`? */
+/** Whether a statement waited for another transaction's lock until `lock_timeout`. */
 export function isLockTimeout(error: unknown): boolean {
   return sqlState(error) === "55P03";
 }
 
 /**
- * Is the connection as good as before? Not after trouble of its own, and not to a server that has
+ * Whether the connection is reusable after this error. It is not after a connection error, nor if the server has
  * become a standby: a new connection finds the primary.
  */
 export function keepsConnection(error: unknown): boolean {
@@ -208,8 +202,9 @@ export function keepsConnection(error: unknown): boolean {
 }
 
 /**
- * What a driver threw, or a library around it, as a StoreError. `where` names the table, `remedy` says what to do if it is missing.
- * A KcError is left as it is.
+ * Converts the error of a driver, or of a library around it, to a StoreError. A KcError is returned as it is.
+ * @param where names the table
+ * @param remedy what to do if the table is missing
  */
 export function toStoreError(error: unknown, where: string, remedy: string): KcError {
   if (KcError.is(error)) return error;
@@ -234,14 +229,14 @@ function meaningOf(error: unknown): StoreFailure {
     (state === undefined ? BY_NETWORK_CODE.get(codeOf(error) ?? "") : BY_SQLSTATE.get(state)) ??
     TEXTS.find(([pattern]) => pattern.test(text))?.[1] ??
     BY_CLASS.get(state?.slice(0, 2) ?? "") ??
-    // No more descriptors, a firewall's refusal, and whatever else the network has.
+    // Other network errors: no more descriptors, a firewall's refusal, and so on.
     (state === undefined && classifySdkError(error) === "passing" ? CONNECTION : UNKNOWN)
   );
 }
 
 function codeOf(error: unknown): string | undefined {
   const { code, originalCode } = Object(error) as { code?: unknown; originalCode?: unknown };
-  // As Prisma's driver adapters have it.
+  // Prisma's driver adapters put the code there.
   const given = originalCode ?? code;
   return typeof given === "string" ? given : undefined;
 }

@@ -6,7 +6,7 @@ import type { Tables } from "./tables.ts";
 const TEXT: readonly string[] = ["text", "character varying"];
 const TIME: readonly string[] = ["timestamp with time zone"];
 
-/** What each table must have, and of which types. */
+/** The required columns of each table, and their accepted types. */
 const COLUMNS: Readonly<Record<Table, Readonly<Record<string, readonly string[]>>>> = {
   checkpoints: {
     namespace: TEXT,
@@ -50,7 +50,7 @@ const KEYS: Readonly<Record<Table, readonly string[]>> = {
   revisions: ["namespace"],
 };
 
-/** Columns that the steps add to a table that is there already. */
+/** Columns that the steps add to an existing table. */
 const ADDED: Readonly<Partial<Record<Table, RegExp>>> = {
   checkpoints: /^kc_/,
   leases: /^lineage$/,
@@ -59,11 +59,11 @@ const ADDED: Readonly<Partial<Record<Table, RegExp>>> = {
 const NAMES = ["checkpoints", "applications", "leases", "workers", "revisions"] as const;
 type Table = (typeof NAMES)[number];
 
-/** What a look at the catalogue found. */
+/** The state of the tables, from the catalogue. */
 export interface Inspection {
-  /** False = the schema that the tables are to be in does not exist. */
+  /** False if the configured schema does not exist. */
   readonly hasSchema: boolean;
-  /** What stands where the name leads if it is folded to lower case, as unquoted SQL does. */
+  /** Whether a table exists under the name in lower case, to which unquoted SQL folds it. */
   readonly hasFolded: boolean;
   readonly tables: Readonly<Record<Table, TableFound | undefined>>;
 }
@@ -72,11 +72,11 @@ interface TableFound {
   readonly columns: ReadonlyMap<string, string>;
   /** The columns of each unique index, sorted. */
   readonly keys: readonly string[];
-  /** Somebody has said how full its pages may be: it stays as it is. */
+  /** True if a fillfactor is set already: it is left as it is. */
   readonly hasFillfactor: boolean;
 }
 
-/** Four statements, for `inspectionOf`. */
+/** The four statements whose rows `inspectionOf` reads. */
 export function inspectionStatements(
   tables: Tables,
   quote: (value: string) => string,
@@ -124,30 +124,30 @@ export function inspectionOf([first, columns, keys, filled]: readonly PostgresRo
 
 /** Statements that bring the tables up to date. */
 export interface MissingSteps {
-  /** Without these the store cannot work. */
+  /** The store does not work without these. */
   readonly required: readonly string[];
-  /** Without these it works, and its tables grow. */
+  /** Without these the store works, but its tables grow. */
   readonly storage: readonly string[];
 }
 
 /**
- * What has to be done before every table is there, whole.
- * @throws StoreError STORE_SCHEMA where the steps would not help: a table is somebody else's
+ * The steps that are missing until every table is complete.
+ * @throws StoreError STORE_SCHEMA if no step would help: a table belongs to another program
  */
 export function missingSteps(inspection: Inspection, tables: Tables, where: string): MissingSteps {
   const { checkpoints } = inspection.tables;
   if (checkpoints === undefined && inspection.hasFolded) {
     throw new StoreError(
       "STORE_SCHEMA",
-      `${where} does not exist, but ${tables.folded} does: case counts here, and SQL that does ` +
-        `not quote the name means that one, the Go library's too. Give the option "table" as it is`,
+      `${where} does not exist, but ${tables.folded} does. Names are case-sensitive here, and SQL with an ` +
+        `unquoted name, such as the Go library's, uses the latter. If that table is meant, set the option "table" to its name`,
     );
   }
   const problems = NAMES.flatMap((name) => problemsOf(name, inspection, tables));
   if (problems.length > 0) {
     throw new StoreError(
       "STORE_SCHEMA",
-      `${problems.join("; ")}. If it is somebody else's table, take another by the option "table"`,
+      `${problems.join("; ")}. If the table belongs to another program, choose another name with the option "table"`,
     );
   }
   const complete = NAMES.every((name) =>
@@ -161,7 +161,7 @@ export function missingSteps(inspection: Inspection, tables: Tables, where: stri
   return { required: [...createSchema, ...schemaSteps(tables)], storage };
 }
 
-/** What the steps cannot fix: only our own columns can be added to an existing table. */
+/** The problems that the steps cannot fix: only our own columns can be added to an existing table. */
 function problemsOf(name: Table, inspection: Inspection, tables: Tables): readonly string[] {
   const found = inspection.tables[name];
   if (found === undefined) return [];

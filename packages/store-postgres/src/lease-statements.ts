@@ -1,10 +1,10 @@
 /**
- * The SQL of leases. Who changes some locks their rows first, sorted by shard as a write of
- * checkpoints does, in a statement of its own; then, with the next statement's fresh look, decides.
- * A statement that waited for a lock sees the locked row as it became, but all else as it was when
- * it began: it would take a worker for gone that joined and claimed meanwhile.
+ * The SQL of leases. Every change first locks the rows in a separate statement, sorted by shard as writes of
+ * checkpoints do. The next statement decides, with a fresh snapshot. A single statement that waited for a lock would
+ * see the locked row as it is now, but everything else as it was when the statement began: it would miss a worker
+ * that joined and claimed meanwhile.
  *
- * A lease's row has a lineage. One without was made by a write of a checkpoint, for its lock.
+ * A lease's row has a lineage. A row without one was inserted by a write of a checkpoint, as something to lock.
  */
 import { ownerOf, type Fence, type ShardPut, type WorkerIdentity } from "@kc/core";
 import type { Place } from "./calls.ts";
@@ -12,7 +12,7 @@ import { raiseRevision, readRevision } from "./revision.ts";
 import { CHECKPOINT, claim, foreign } from "./statements.ts";
 import { isWorker } from "./worker-statements.ts";
 
-/** Rows `w (shard_id)`. */
+/** The shard ids as rows `w (shard_id)`. */
 function wanted({ quote }: Place, shardIds: readonly string[]): string {
   return `json_array_elements_text(${quote(JSON.stringify(shardIds))}) AS w (shard_id)`;
 }
@@ -20,13 +20,13 @@ function wanted({ quote }: Place, shardIds: readonly string[]): string {
 const ofLease = ({ namespace, quote }: Place): string =>
   `l.namespace = ${quote(namespace)} AND l.shard_id = w.shard_id`;
 
-/** True of a lease `l` whose owner has no row, or that has none. Only under the lease's lock. */
+/** True if the lease `l` has no owner, or its owner's worker has no row. Valid only while the lease is locked. */
 function isFree({ tables, namespace, quote }: Place): string {
   return `NOT EXISTS (SELECT FROM ${tables.workers} AS o WHERE o.namespace = ${quote(namespace)}
         AND o.worker_id = split_part(l.owner, '#', 1) AND o.worker_id || '#' || o.incarnation = l.owner)`;
 }
 
-/** One row, whatever it locks. */
+/** Locks the leases of these rows. Returns one row, however many it locks. */
 function lock(place: Place, rows: string, condition = "true"): string {
   return `SELECT count(*) FROM (
       SELECT FROM ${rows} JOIN ${place.tables.leases} AS l ON ${ofLease(place)}
@@ -47,7 +47,7 @@ export function putShards(place: Place, shards: readonly ShardPut[]): string[] {
   return [
     claim(place),
     lock(place, put, isAsSeen),
-    // A row that stands is neither written nor locked where no lineage is to be replaced.
+    // Existing rows whose lineage is not to be replaced are neither written nor locked.
     `WITH made AS (
       INSERT INTO ${tables.leases} AS l (namespace, shard_id, epoch, lineage)
       SELECT ${quote(namespace)}, w.shard_id, 0, w.lineage
@@ -72,8 +72,8 @@ export function putShards(place: Place, shards: readonly ShardPut[]): string[] {
 const LEASE = "l.shard_id, l.owner, l.epoch::text AS epoch, l.lineage";
 
 /**
- * Leases `l` with their checkpoints `c`. One look-up a shard: OFFSET 0 keeps Postgres from comparing
- * each with each, which it does where it expects few rows, in tables that were not analyzed yet.
+ * Leases `l` with their checkpoints `c`, by one index look-up for each shard. OFFSET 0 prevents a quadratic loop, which
+ * Postgres chooses when it expects few rows, as in tables that were not analyzed yet.
  */
 function withCheckpoint({ tables }: Place): string {
   return `${tables.leases} AS l LEFT JOIN LATERAL (
@@ -91,7 +91,7 @@ export function listLeases(place: Place): string[] {
   ];
 }
 
-/** The claim; nothing of interest, twice; the leases that are the worker's then. */
+/** Returns the namespace's claim; two results to ignore; the leases that the worker now holds. */
 export function acquireLeases(
   place: Place,
   worker: WorkerIdentity,
@@ -112,7 +112,7 @@ export function acquireLeases(
       RETURNING l.shard_id
     ), ${raiseRevision(place, "changed", "without a hint")}
     SELECT FROM raised`,
-    // After the locks: with the last writes of the former owners. One look-up a shard, as above.
+    // After the locks, so that it sees the last writes of the former owners. OFFSET 0 as above.
     `SELECT l.* FROM (SELECT DISTINCT shard_id FROM ${rows}) AS w
       CROSS JOIN LATERAL (
         SELECT ${LEASE}, ${CHECKPOINT} FROM ${withCheckpoint(place)}
@@ -122,7 +122,7 @@ export function acquireLeases(
   ];
 }
 
-/** The claim; nothing of interest; the shards that were given back. */
+/** Returns the namespace's claim; one result to ignore; the released shards. */
 export function releaseLeases(
   place: Place,
   leases: readonly { readonly shardId: string; readonly fence: Fence }[],
@@ -149,7 +149,7 @@ export function releaseLeases(
   ];
 }
 
-/** A checkpoint without a lease's row gets one first, so that there is something to lock. */
+/** A checkpoint without a lease's row gets one first, so that there is a row to lock. */
 export function removeShards(place: Place, shardIds: readonly string[]): string[] {
   const { tables, namespace, quote } = place;
   const rows = wanted(place, shardIds);

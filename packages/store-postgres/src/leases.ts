@@ -14,7 +14,7 @@ import type { PostgresRow, PostgresRows } from "./driver.ts";
 import * as sql from "./lease-statements.ts";
 import { checkpointOf } from "./rows.ts";
 
-/** Leases of shards, each call one transaction: `LeaseStore` says what they do. */
+/** Leases of shards; each call is one transaction. `LeaseStore` documents each method. */
 export class Leases {
   readonly #calls: Calls;
 
@@ -87,7 +87,7 @@ function leaseOf(row: PostgresRow): LeaseRow {
   };
 }
 
-/** The shard's row of the checkpoints, if it has one. */
+/** The shard's checkpoint, if it has one. */
 function storedIn(row: PostgresRow): Checkpoint | undefined {
   return typeof row["sequence_number"] === "string" ? checkpointOf(row) : undefined;
 }

@@ -6,18 +6,17 @@ import { wireOf } from "./wire.ts";
 const BASE_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 5000;
 const CONNECT_TIMEOUT_MS = 5000;
-/** How often the server is asked for a sign of life: a half-open connection shows nothing. */
+/** The interval of keep-alive queries: a half-open connection reports no error by itself. */
 const CHECK_MS = 15_000;
 const CHECK_TIMEOUT_MS = 5000;
 
 /**
- * LISTEN, on a connection of its own for each watch: it is a session's state, which neither a pool
- * nor PgBouncer's transaction mode keeps.
+ * LISTEN, on a dedicated connection for each watch: LISTEN is session state, which neither a pool nor PgBouncer's
+ * transaction mode preserves.
  *
- * A watch is connecting, listening, or pausing after a failure; it goes round until its signal
- * aborts or the store is disposed of. Whenever it has begun to listen it hints once, for what it
- * may have missed. It gives up on a failure that lasts if it never listened at all: later one may
- * be a failover's.
+ * A watch is connecting, listening, or backing off after a failure. It reconnects until its signal aborts or the
+ * store is closed. Each time it starts to listen it hints once, because notifications may have been missed. A
+ * non-retryable failure ends it only if it has never listened: a later one may come from a failover.
  */
 export class Listener {
   readonly #connection: Readonly<Record<string, unknown>>;
@@ -33,7 +32,7 @@ export class Listener {
     this.#closing = closing;
   }
 
-  /** @throws StoreError STORE_CLOSED; what keeps it from ever listening */
+  /** @throws StoreError STORE_CLOSED; a non-retryable failure before it has ever listened */
   async watch(channel: string, onHint: () => void, signal: AbortSignal): Promise<void> {
     this.#closing.throwIfAborted();
     const stop = AbortSignal.any([signal, this.#closing]);
@@ -56,7 +55,7 @@ export class Listener {
     if (!signal.aborted) throw this.#closing.reason;
   }
 
-  /** Until the signal aborts. @throws what broke the connection */
+  /** Listens until the signal aborts. @throws the error that broke the connection */
   async #listen(
     channel: string,
     onHint: () => void,
@@ -95,7 +94,7 @@ export class Listener {
     } finally {
       over.abort();
       clearInterval(check);
-      // Not waited for, and the socket is closed without the server: a dead one says no goodbye.
+      // Not awaited, and the socket is closed by us: an unreachable server would never close it.
       client.end().catch(() => undefined);
       if (socket.destroySoon) socket.destroySoon();
       else socket.destroy();
@@ -103,7 +102,7 @@ export class Listener {
   }
 }
 
-/** Resolves when the time is over, or the signal aborts. */
+/** Resolves after the delay, or when the signal aborts. */
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return delay(ms, undefined, { signal }).catch(() => undefined);
 }

@@ -4,8 +4,8 @@ import { namespaceOf } from "@kc/core/adapter";
 type Shard = Pick<CheckpointWrite, "shardId">;
 
 /**
- * The shards whose rows another transaction may have locked: those of a write that met a lock. A
- * write of a shard takes it out, so several callers of one store do not disturb each other.
+ * The shards whose rows another transaction may have locked: those of writes that met a lock. A successful write of
+ * a shard removes it, so several callers of one store do not affect each other.
  */
 export class LockedShards {
   readonly #keys = new Set<string>();
@@ -14,7 +14,7 @@ export class LockedShards {
     for (const shard of shards) this.#keys.add(keyOf(scope, shard));
   }
 
-  /** Is one of the shards among them? */
+  /** Whether one of the shards is among them. */
   hasSome(scope: StoreScope, shards: readonly Shard[]): boolean {
     return this.#keys.size > 0 && shards.some((shard) => this.#keys.has(keyOf(scope, shard)));
   }

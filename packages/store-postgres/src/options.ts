@@ -2,7 +2,7 @@ import { ConfigError } from "@kc/core";
 import { checkMethods, checkOptionNames, checkWholeNumber } from "@kc/core/adapter";
 import type { PostgresPool } from "./driver.ts";
 
-/** A connection string, or connection options of `pg`; its other options are passed on. */
+/** A connection string, or connection options of `pg`. Options not named here are passed on to `pg`. */
 export type PostgresConnection =
   | string
   | {
@@ -19,50 +19,50 @@ export type PostgresConnection =
 /** Options of a `PostgresStore`: either `pool` or `connection` is required. */
 export type PostgresStoreOptions = {
   /**
-   * The table of checkpoints, which the Go library may share: 1 to 50 bytes of letters, digits, `_`, `$`, `-`.
-   * It is always quoted, so case matters. Four more tables have its name with `_applications`,
+   * The checkpoints table, which may be the Go library's: 1 to 50 bytes of letters, digits, `_`, `$`, `-`.
+   * It is always quoted, so case matters. Four companion tables have its name with the suffixes `_applications`,
    * `_leases`, `_workers` and `_revisions`. @default "kinesis_consumer"
    */
   readonly table?: string;
   /** The schema that the tables are in. @default the first one of the connection's search_path */
   readonly schema?: string;
   /**
-   * The key of this application's rows, for one application on one stream: 1 to 255 characters, none
-   * of them a control character. @default `{application}-{stream}`, as in the Go library
+   * The key of this application's rows: 1 to 255 characters, no control characters. A namespace belongs to one
+   * application on one stream. @default `{application}-{stream}`, as in the Go library
    */
   readonly namespace?: string;
   /**
-   * How long a call may take, in milliseconds, 100 to 600,000. Then it rejects with a retryable
+   * The timeout of a call, in milliseconds, 100 to 600,000. After it the call rejects with a retryable
    * STORE_UNAVAILABLE, and its connection is closed. @default 5000
    */
   readonly timeoutMs?: number;
   /**
-   * How many transactions of `scanTransaction` run at once, 1 to 1000; the others wait. Each holds a
-   * connection: of the store's second pool with `connection`, or of your `pool`, which needs two more for the
-   * store's calls. @default 10, or two fewer than the pool's `max`
+   * The maximum number of concurrent `scanTransaction` transactions, 1 to 1000; others wait. Each holds a
+   * connection: one of the store's second pool with `connection`, or one of your `pool`, which needs two more
+   * for the store's calls. @default 10, or two fewer than the pool's `max`
    */
   readonly maxTransactions?: number;
   /**
-   * How long a handler's transaction may wait for its next statement, in milliseconds, 1000 to 3,600,000.
-   * Then the server ends it: a process that stands still holds no locks for longer. @default 60,000
+   * How long a handler's transaction may be idle between two statements, in milliseconds, 1000 to 3,600,000.
+   * After that the server ends it, so that a frozen process does not hold locks for longer. @default 60,000
    */
   readonly transactionIdleMs?: number;
   /**
    * A connection for LISTEN, opened when a group watches and kept open. It must lead to the same database, and
-   * not through a PgBouncer in transaction mode. With it workers learn of changes at once; without it, at
-   * each heartbeat. @default none: the store has no `watch`
+   * not through a PgBouncer in transaction mode. With it workers learn of changes immediately; without it, at
+   * their next heartbeat. @default none: the store has no `watch`
    */
   readonly listenConnection?: PostgresConnection;
 } & (
   | {
-      /** A pool of `pg`. It stays yours: it is never ended here, and its `error` event is yours. */
+      /** A pool of `pg`. You own it: the store never ends it, and you handle its `error` event. */
       readonly pool: PostgresPool;
       readonly connection?: never;
     }
   | {
       /**
-       * The database. The store creates a pool of two connections for its calls and another pool for the
-       * transactions of handlers, and ends both.
+       * How to connect to the database. The store creates a pool of two connections for its calls and another
+       * pool for the transactions of handlers, and ends both when it is closed.
        */
       readonly connection: PostgresConnection;
       readonly pool?: never;
@@ -79,7 +79,7 @@ export interface CheckedOptions {
   readonly timeoutMs: number;
   readonly maxTransactions: number;
   readonly transactionIdleMs: number;
-  /** Undefined = no watch. */
+  /** `undefined` if the store has no `watch`. */
   readonly listen: Readonly<Record<string, unknown>> | undefined;
 }
 
@@ -97,7 +97,7 @@ const OPTION_NAMES = [
 const TIMEOUT = { least: 100, most: 600_000 };
 const TRANSACTIONS = { least: 1, most: 1000 };
 const IDLE = { least: 1000, most: 3_600_000 };
-/** Postgres truncates longer names and reports nothing. */
+/** Postgres truncates longer names silently. */
 const MAX_NAME_BYTES = 63;
 const LONGEST_SUFFIX = "_applications";
 const NAME = /^[\p{L}_][\p{L}\p{M}\p{N}_$-]*$/u;

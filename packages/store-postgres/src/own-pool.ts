@@ -2,18 +2,18 @@ import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { wireOf, type Wire } from "./wire.ts";
 
-/** How long connections may take to say goodbye. */
+/** How long the pool may take to end gracefully. */
 const END_TIMEOUT_MS = 1000;
 
 /**
- * A pool that this store made, with its sockets from the beginning: a dead server answers no goodbye,
- * and one that never answered a connect none either.
+ * A pool that the store has created, with its sockets. `close` can destroy them if the server does not respond,
+ * even those that never finished connecting.
  */
 export class OwnPool {
   readonly pool: pg.Pool;
   readonly #sockets = new Set<Wire>();
 
-  /** `pg` connects at the first call. What breaks an idle connection is met by the next call. */
+  /** `pg` connects at the first call. Errors of idle connections are ignored: the next call reports them. */
   constructor(connection: Readonly<Record<string, unknown>>, timeoutMs: number, max: number) {
     this.pool = new pg.Pool({
       fallback_application_name: "@kc/store-postgres",

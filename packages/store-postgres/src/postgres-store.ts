@@ -30,9 +30,9 @@ import { Transactions } from "./transactions.ts";
 import { Workers } from "./workers.ts";
 
 /**
- * Progress and leases in Postgres, in the Go library's own table and some beside it. Every call is one round
- * trip and one transaction. The first call connects, not the constructor; the tables are created by `setup()`
- * or by hand, never by another call.
+ * Checkpoints and leases in Postgres: in the Go library's own table and some companion tables. Every call is one
+ * round trip and one transaction. The first call connects, not the constructor. Only `setup()`, or the user by
+ * hand, creates the tables.
  */
 export class PostgresStore
   extends LeaseStoreOfParts
@@ -45,7 +45,7 @@ export class PostgresStore
     flush: "together",
     maxAheadBytes: 1400,
   };
-  /** There is one if the store was given a `listenConnection`. */
+  /** Only defined if the store was given a `listenConnection`. */
   readonly watch?: NonNullable<LeaseStore["watch"]>;
   readonly #connection: Connection;
   readonly #calls: Calls;
@@ -76,9 +76,10 @@ export class PostgresStore
   }
 
   /**
-   * Looks first, and changes nothing where nothing is missing: that takes no right to create.
-   * @throws StoreError STORE_ACCESS_DENIED with the statements to run; STORE_SCHEMA if a table is
-   * somebody else's
+   * Creates the tables and columns that are missing. If none is, it only reads the catalogue and needs no right to
+   * create.
+   * @throws StoreError STORE_ACCESS_DENIED with the statements to run; STORE_SCHEMA if a table of that name
+   * belongs to another program
    */
   async setup(options?: CallOptions): Promise<void> {
     await setUp(this.#connection, this.#calls.tables, this.#setupTimeoutMs, options);
@@ -98,7 +99,7 @@ export class PostgresStore
     };
   }
 
-  /** Dead letters in a table beside the others, `{table}_dead_letters`, which its own `setup()` makes. */
+  /** Dead letters in the table `{table}_dead_letters`, which the queue's own `setup()` creates. */
   deadLetters(): DeadLetterTable & TransactionalDeadLetters<PostgresTransaction> {
     const { deadLetters } = this.#calls.tables;
     const letters = new PostgresLetters(this.#connection, deadLetters, this.#setupTimeoutMs);

@@ -1,19 +1,19 @@
 import type { Place } from "./calls.ts";
 
 /**
- * A hint costs nothing without listeners; a full queue would cost the transaction. Postgres fills its
- * queue while any session that listens, of any user, has a transaction open: from half of it on
- * there are no hints, and changes are seen by heartbeats.
+ * No hint is sent while the notification queue is fuller than this. A full queue would fail the transaction, and
+ * it fills up while any listening session, of any user, keeps a transaction open. Without hints, workers see
+ * changes at their next heartbeat.
  */
 const MAX_QUEUE_USAGE = 0.5;
 
 /**
- * A part of a WITH that raises the revision by one, if the part called `changed` has any rows. It
- * comes last in its transaction: the row is locked until the commit, and nobody who holds it waits
- * for anything else. `count(*)`, not `EXISTS`: all of `changed` is done, and its rows are locked,
- * before this row is. So a reader of a revision sees the changes that it stands for.
+ * A CTE that raises the revision by one if the CTE named `changed` has any rows. It comes last in its transaction:
+ * the revision's row stays locked until the commit, and its holder waits for no other lock. `count(*)` instead of
+ * `EXISTS` makes Postgres complete `changed`, and lock its rows, before it locks the revision's row. So a reader
+ * of a revision sees the changes that it stands for.
  *
- * The hint is sent by Postgres when the transaction commits, and never if it does not.
+ * Postgres sends the hint when the transaction commits, and never if it does not.
  */
 export function raiseRevision(
   { tables, namespace, channel, quote }: Place,
@@ -33,7 +33,7 @@ export function raiseRevision(
     )`;
 }
 
-/** No row where nothing was ever written. */
+/** Returns no row if nothing was ever written in the namespace. */
 export function readRevision({ tables, namespace, quote }: Place): string {
   return `SELECT revision::text AS revision FROM ${tables.revisions}
     WHERE namespace = ${quote(namespace)}`;

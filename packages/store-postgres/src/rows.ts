@@ -20,9 +20,9 @@ import {
 import type { PostgresRow } from "./driver.ts";
 
 /**
- * A checkpoint as the statements take it: `sequence_number` is what Go reads, which cannot be empty, and
- * `inside` the aggregate that the position lies in. A shard's end without a number takes the row's, 0 if
- * there is none.
+ * A checkpoint as the input of statements. `sequence_number` is the column that Go reads, which cannot be empty;
+ * `inside` is the aggregate that the position lies in. A shard's end without a number keeps that of the row, or
+ * gets 0 if there is none.
  */
 export function checkpointJson(checkpoint: Checkpoint): {
   readonly sequence_number: string;
@@ -41,7 +41,7 @@ export function checkpointJson(checkpoint: Checkpoint): {
   return { sequence_number, inside, sub_sequence_number, shard_end, ahead };
 }
 
-/** @throws StoreError STORE_CORRUPT if somebody else wrote what no checkpoint can be. */
+/** @throws StoreError STORE_CORRUPT if another program wrote a value that is not a checkpoint */
 export function checkpointOf(row: PostgresRow): Checkpoint {
   const sequenceNumber = row["sequence_number"] ?? "";
   const isEnd = row["shard_end"] === "true";
@@ -63,13 +63,13 @@ export function checkpointOf(row: PostgresRow): Checkpoint {
   return withAhead(checkpoint, row["ahead"]);
 }
 
-/** Whose the namespace is, by its application row. */
+/** The owner of the namespace, from its application row. */
 export function claimOf(row: PostgresRow | undefined): StoreScope | undefined {
   if (row === undefined) return undefined;
   return { application: String(row["application"]), streamName: String(row["stream_name"]) };
 }
 
-/** For `json_to_record`: PostgreSQL reads times as ISO 8601. */
+/** Input for `json_to_record`: Postgres reads times as ISO 8601. */
 export function applicationJson(row: ApplicationRow): Readonly<Record<string, unknown>> {
   const columns = applicationColumns(row);
   const time = (millis: number | null): Date | null => (millis === null ? null : new Date(millis));

@@ -1,12 +1,11 @@
 import type { Tables } from "./tables.ts";
 
 /**
- * The schema's history, as statements that do nothing where they have been done: a step that was
- * released is never edited, and steps only add, so that two versions of this package can work on
- * one schema. Postgres's own catalogue says which are needed: a table that the Go library's user
- * has recreated is seen there, and a version number of ours would not show it.
+ * The schema's history, as idempotent statements. A released step is never edited, and steps only add, so that
+ * two versions of this package can work on one schema. Postgres's catalogue shows which steps are needed. A
+ * version number of our own would not show that a user of the Go library has recreated its table.
  *
- * The first table is the Go library's. What is added to it is nullable.
+ * The first table is the Go library's. The columns that we add to it are nullable.
  */
 export function schemaSteps(tables: Tables): readonly string[] {
   return [
@@ -62,21 +61,21 @@ export function schemaSteps(tables: Tables): readonly string[] {
 }
 
 /**
- * Tables whose few rows are written again and again, and how full their pages are filled, in percent.
- * A row's next version finds room beside it, and no index has to change (HOT). A lease's row is
- * inserted without an owner and gets longer with its first claim, so it needs more room.
+ * The fillfactor, in percent, of tables whose few rows are updated all the time. A row's next version then fits
+ * on the same page, and no index has to change (HOT updates). A lease's row is inserted without an owner and
+ * grows with its first claim, so its table needs more free space.
  */
 const FILLED = { checkpoints: 45, leases: 30, workers: 50, revisions: 50 } as const;
 type Rewritten = keyof typeof FILLED;
 export const REWRITTEN = ["checkpoints", "leases", "workers", "revisions"] as const;
 
-/** Vacuum comes by the number of dead versions: a share of so few rows is soon reached. */
+/** Autovacuum is triggered by a number of dead rows. A share of so few rows would be reached all the time. */
 export function storageStep(tables: Tables, name: Rewritten): string {
   return `ALTER TABLE ${tables[name]}
   SET (fillfactor = ${FILLED[name]}, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000)`;
 }
 
-/** The steps as a script, as the README shows it. */
+/** All steps as one script, as in the README. */
 export function ddl(tables: Tables): string {
   const storage = REWRITTEN.map((name) => storageStep(tables, name));
   return [...schemaSteps(tables), ...storage].map((step) => `${step};`).join("\n");

@@ -9,10 +9,10 @@ import {
 } from "./inspection.ts";
 import type { Tables } from "./tables.ts";
 
-/** One set-up at a time in a database: two that create one table at once would both fail. */
+/** Only one setup runs in a database at a time: two that create one table concurrently would both fail. */
 export const LOCK_SETUP = "SELECT pg_advisory_xact_lock(7164779031522165)";
 
-/** The error of a set-up by a user who may not create or alter tables. */
+/** The error of a setup by a user who may not create or alter tables. */
 export function refusedSetup(cause: unknown, { where, remedy }: Subject): StoreError {
   return new StoreError(
     "STORE_ACCESS_DENIED",
@@ -22,8 +22,8 @@ export function refusedSetup(cause: unknown, { where, remedy }: Subject): StoreE
 }
 
 /**
- * Creates and alters what is missing, after a look.
- * @param lockTimeoutMs how long it waits for others' locks
+ * Inspects the tables, then creates and alters what is missing.
+ * @param lockTimeoutMs how long it waits for the locks of other transactions
  * @throws StoreError STORE_ACCESS_DENIED, STORE_SCHEMA
  */
 export async function setUp(
@@ -37,7 +37,7 @@ export async function setUp(
     return missingSteps(inspectionOf(rows), tables, connection.where);
   };
   const steps = await look();
-  // Others' writes may hold a lock on the table, and another's set-up holds the first one.
+  // Other transactions may have locked the table, and another setup holds the advisory lock.
   if (steps.required.length > 0) await create(connection, steps, { ...options, lockTimeoutMs });
   if (steps.storage.length > 0) await setStorage(connection, steps.storage, options);
   if (steps.required.length === 0) return;
@@ -60,9 +60,8 @@ async function create(
 }
 
 /**
- * The tables are whole. How they are stored is their owner's to say: a user who may not alter them
- * does without. So does one who meets a lock (a VACUUM, an index that is being built); the next
- * setup() tries again.
+ * Sets the storage parameters of complete tables. They are optional: a user who may not alter the tables goes
+ * without. So does one who meets a lock (a VACUUM, an index build); the next setup() tries again.
  */
 async function setStorage(
   connection: Connection,
@@ -76,8 +75,8 @@ async function setStorage(
     if (error.code === "STORE_ACCESS_DENIED") return;
     if (!isLockTimeout(error.cause)) throw error;
     process.emitWarning(
-      `${connection.where}: another transaction holds a lock, so setup() left out how the ` +
-        `tables are stored: they grow more than they need to. Run setup() again, or\n` +
+      `${connection.where}: another transaction holds a lock, so setup() did not set the tables' storage ` +
+        `parameters: they grow more than they need to. Run setup() again, or\n` +
         storage.map((step) => `${step};`).join("\n"),
       { type: "KinesisConsumerWarning", code: "KC_POSTGRES_STORAGE" },
     );

@@ -1,10 +1,10 @@
 /**
- * The SQL of checkpoints; that of leases is in `lease-statements.ts`. A call is a list of statements that go to the server in one
- * text: one round trip and, since Postgres puts such a text into one transaction, all or nothing.
- * Under READ COMMITTED each statement sees what was committed before it began, those included that
- * committed while the one before waited for a lock.
+ * The SQL of checkpoints; that of leases is in `lease-statements.ts`. A call is a list of statements that are sent
+ * as one text: one round trip and, since Postgres runs such a text as one transaction, all or nothing. Under READ
+ * COMMITTED each statement sees what was committed before it began, including what was committed while the
+ * statement before it waited for a lock.
  *
- * The text contains the values, quoted by the driver: a text of several statements has no parameters.
+ * The text contains the values, quoted by the driver: a text of several statements cannot have parameters.
  */
 import type { ApplicationRow, Checkpoint, CheckpointWrite, Position } from "@kc/core";
 import type { Place } from "./calls.ts";
@@ -12,13 +12,13 @@ import { raiseRevision } from "./revision.ts";
 import { applicationJson, checkpointJson } from "./rows.ts";
 
 /**
- * What was added to the Go library's table. It counts only while `kc_at` is the sequence number:
- * when Go writes another one, it leaves these as they were. What is done beyond a position has that
- * position in its own text, since earlier versions of this package know nothing of it.
+ * The columns that we added to the Go library's table. They are valid only while `kc_at` equals `sequence_number`:
+ * Go writes `sequence_number` and leaves ours as they were. `kc_ahead` contains its own position, because earlier
+ * versions of this package do not know that column.
  *
- * A position inside an aggregate has no `kc_at`: Go's column then has the last whole record, which
- * `kc_whole` repeats, and the aggregate is `kc_inside`. To Go, and to earlier versions of this package,
- * which wrote the aggregate's number and `kc_at`, the position is that whole record.
+ * A position inside an aggregate has no `kc_at`. `sequence_number` and `kc_whole` are then the last whole record,
+ * and `kc_inside` is the aggregate. So Go, and earlier versions of this package (which wrote the aggregate's own
+ * number and `kc_at`), read it as the position of that whole record.
  */
 const IS_INSIDE = "kc_at IS NULL AND kc_whole = sequence_number";
 export const CHECKPOINT = `(CASE WHEN ${IS_INSIDE} THEN kc_inside ELSE sequence_number END)::text
@@ -30,8 +30,8 @@ export const CHECKPOINT = `(CASE WHEN ${IS_INSIDE} THEN kc_inside ELSE sequence_
 const COLUMNS = `shard_id, ${CHECKPOINT}`;
 
 /**
- * core's order of checkpoints as one row value: a shard's end after every number, a whole record
- * after its user records, at one position by what is done beyond it.
+ * Core's order of checkpoints as a row value: a shard's end comes after every number, a whole record after its user
+ * records; equal positions compare by `kc_ahead`.
  */
 const order = (row: string): string => {
   const counts = `${row}.kc_at = ${row}.sequence_number`;
@@ -46,7 +46,7 @@ const order = (row: string): string => {
     CASE WHEN ${ended} THEN '' ELSE coalesce(${ahead}, '') END COLLATE "C")`;
 };
 
-/** A shard's end has the number of its last record, or keeps the one that stood there, or has 0. */
+/** A shard's end has the number of its last record, or keeps the number of the row, or has 0. */
 const SET_CHECKPOINT = `sequence_number = CASE WHEN excluded.kc_shard_end
       THEN greatest(c.sequence_number, excluded.sequence_number) ELSE excluded.sequence_number END,
     kc_at = CASE WHEN excluded.kc_shard_end
@@ -58,20 +58,20 @@ const SET_CHECKPOINT = `sequence_number = CASE WHEN excluded.kc_shard_end
 const INSERT_COLUMNS = `namespace, shard_id, sequence_number, kc_at, kc_inside, kc_whole,
   kc_sub_sequence_number, kc_shard_end, kc_ahead`;
 
-/** Of a row that has what `checkpointJson` makes. */
+/** The inserted values, selected from rows in the form of `checkpointJson`. */
 const INSERTED = `shard_id, sequence_number,
       CASE WHEN inside IS NULL THEN sequence_number END, inside,
       CASE WHEN inside IS NOT NULL THEN sequence_number END, sub_sequence_number, shard_end, ahead`;
 const INPUT = `sequence_number numeric, inside numeric, sub_sequence_number bigint,
           shard_end boolean, ahead text`;
 
-/** The owner of the namespace: no row if it has none yet. */
+/** Reads the scope that has claimed the namespace. Returns no row if none has. */
 export function claim({ tables, namespace, quote }: Place): string {
   return `SELECT application, stream_name FROM ${tables.applications}
     WHERE namespace = ${quote(namespace)}`;
 }
 
-/** True where the namespace is another scope's: nothing may then be written. */
+/** True if another scope has claimed the namespace. Nothing may be written then. */
 export function foreign({ tables, scope, namespace, quote }: Place): string {
   return `EXISTS (SELECT FROM ${tables.applications} WHERE namespace = ${quote(namespace)}
     AND (application, stream_name) <> (${quote(scope.application)}, ${quote(scope.streamName)}))`;
@@ -95,8 +95,8 @@ export function readCheckpoints(place: Place): string[] {
 }
 
 /**
- * A free lease for each shard that has no lease at all: a write without a fence locks
- * it, and so a first claim, which cannot lock a row that is not there, waits for that write.
+ * Inserts a free lease for each shard without a lease's row. A write without a fence locks that row, so a first
+ * claim waits for the write. It could not wait for a row that does not exist.
  */
 export function addLeaseRows(place: Place, shardIds: readonly string[]): string {
   const { tables, namespace, quote } = place;
@@ -109,16 +109,15 @@ export function addLeaseRows(place: Place, shardIds: readonly string[]): string 
 }
 
 /**
- * Moves checkpoints forward: the claim, the leases, which shards were `held` (their lease is that of
- * the write) and which of these `moved`, and what stands then.
+ * Moves checkpoints forward. Returns the namespace's claim; the inserted lease rows; which shards are `held` (their
+ * lease matches the write's fence) and which of these `moved`; the stored checkpoints.
  *
- * `held` locks leases, and after a wait for a lock Postgres looks at the row as it then is: either a
- * claim waits for this write, or this write sees the claim. `EXISTS (lease)` would look at the row
- * as it was. Two writers of a shard wait for each other here, as they would at the checkpoint's row:
- * a shared lock would make a multixact of the two, and each one brings the server nearer to a vacuum
- * of all its tables. The rows that did not move are locked as well: the last statement reads what they
- * were compared with. (`held` and `moved` are not joined: Postgres expects one row of each, and would
- * compare each with each.)
+ * `held` locks leases. After waiting for a lock, Postgres re-reads the row: either a claim waits for this write, or
+ * this write sees the claim. `EXISTS (lease)` would read the row as it was before. Two writers of a shard wait for
+ * each other here, as they would at the checkpoint's row. A shared lock would create a multixact of the two, and
+ * every multixact brings the server nearer to a vacuum of all its tables. Rows that did not move are locked as well,
+ * so that the last statement reads what they were compared with. (`held` and `moved` are not joined: Postgres
+ * expects one row of each and would use a nested loop.)
  */
 export function advance(place: Place, writes: readonly CheckpointWrite[]): string[] {
   const shardIds = writes.map(({ shardId }) => shardId);
@@ -134,19 +133,19 @@ export function advance(place: Place, writes: readonly CheckpointWrite[]): strin
   ];
 }
 
-/** What else has to be so for a write at the end of a transaction. */
+/** Further conditions of a write at the end of a transaction. */
 export interface TransactionEnd {
   /** The one shard that is written. */
   readonly shardId: string;
-  /** No checkpoint stands, or one before this position. */
+  /** The stored checkpoint, if any, must lie before this position. */
   readonly from: Position;
-  /** One does stand, at this position or beyond; undefined = none needs to. */
+  /** A checkpoint at this position or beyond must be stored; `undefined` if none needs to be. */
   readonly after: Position | undefined;
-  /** SQL that says whether the transaction is the one that the work is in. */
+  /** An SQL condition: the current transaction is the one that the handler's work is in. */
   readonly isThisOne: string;
 }
 
-/** Answers with the shards that are `held`, and with those that `moved`. */
+/** Returns the shards that are `held`, and those that `moved`. */
 export function move(
   place: Place,
   writes: readonly CheckpointWrite[],
@@ -156,21 +155,21 @@ export function move(
     SELECT shard_id, 'held' AS what FROM held UNION ALL SELECT shard_id, 'moved' FROM moved`;
 }
 
-/** Begins the texts by which a transaction is kept from its COMMIT. They are found in the server's log too. */
+/** The prefix of the errors that keep a transaction from its COMMIT. They appear in the server's log too. */
 const NO_COMMIT = "@kc: no COMMIT,";
 const REFUSED = `${NO_COMMIT} the batch is stored already or the lease is lost`;
 const ENDED = `${NO_COMMIT} the handler has ended its transaction`;
 
-/** As `move`, of one shard; fails unless it moved, so that nothing behind it in the text is run. */
+/** As `move`, for one shard. It fails unless the shard moved, so that the rest of the text is not run. */
 export function moveOrFail(place: Place, write: CheckpointWrite, end: TransactionEnd): string {
-  // Postgres has no other function in SQL that raises an error.
+  // A failing cast: plain SQL has no function that raises an error.
   return `${heldAndMoved(place, [write], end)}
     SELECT (CASE WHEN EXISTS (TABLE moved) THEN '1' WHEN ${end.isThisOne} THEN '${REFUSED}' ELSE '${ENDED}' END)::int`;
 }
 
 /**
- * The same statements by another search_path. The one before is set again: deferred triggers of the handler's
- * statements run by it.
+ * The same statements under another search_path. The handler's search_path is restored afterwards, because the
+ * deferred triggers of its statements run under it.
  */
 export function inSearchPath(
   { quote }: Pick<Place, "quote">,
@@ -185,7 +184,7 @@ export function inSearchPath(
   ];
 }
 
-/** Why `moveOrFail` has failed; undefined = the error is another one. */
+/** Why `moveOrFail` failed; `undefined` if the error is not from it. */
 export function commitRefusal(error: unknown): "refused" | "ended" | undefined {
   if (!(error instanceof Error) || !error.message.includes(NO_COMMIT)) return undefined;
   return error.message.includes(ENDED) ? "ended" : "refused";
@@ -214,8 +213,8 @@ function heldAndMoved(
       ORDER BY w.shard_id
       FOR NO KEY UPDATE OF l
     ), moved AS (${
-      // A row that is gone is not put again: UPDATE looks for it again after a wait for its lock. The shard is
-      // named, for a join of the two would read all rows of the namespace.
+      // UPDATE does not recreate a row that was deleted while it waited for its lock. The shard is named here,
+      // because a join of the two would read all rows of the namespace.
       end?.after === undefined
         ? `
       INSERT INTO ${tables.checkpoints} AS c (${INSERT_COLUMNS})
@@ -231,7 +230,7 @@ function heldAndMoved(
     )`;
 }
 
-/** The checkpoints that stand, of these shards. */
+/** Reads the stored checkpoints of these shards. */
 export function readStored(
   { tables, namespace, quote }: Place,
   shardIds: readonly string[],
@@ -240,19 +239,18 @@ export function readStored(
       ANY (ARRAY(SELECT json_array_elements_text(${quote(JSON.stringify(shardIds))}::json)))`;
 }
 
-/** A position in the form of `order`, without what is done beyond it: greater = a checkpoint is before it. */
+/** A position as a row value that compares with `order`, without `ahead`. */
 function orderAt({ quote }: Place, { sequenceNumber, subSequenceNumber }: Position): string {
   const sub = String(subSequenceNumber ?? "9223372036854775807");
   return `(false, ${quote(sequenceNumber)}::numeric, ${quote(sub)}::bigint, '' COLLATE "C")`;
 }
 
-/** What a write of a shard would find: a row that it would wait for, or lacks, or has for itself. */
+/** The state of a shard's rows for a write: locked by another transaction, missing, or free. */
 export type RowState = "locked" | "absent" | "free";
 
 /**
- * The claim, and the state of each of these shards: `locked` if another transaction has locked a row
- * of it, in the way that a write would wait for; else `absent` if a row of it is missing. What is free
- * is locked until this call's end.
+ * Returns the namespace's claim, and the state of each shard: `locked` if another transaction holds a lock for which
+ * a write would wait; otherwise `absent` if one of its rows is missing. Free rows are locked until the call's end.
  */
 export function readRowStates(place: Place, shardIds: readonly string[]): string[] {
   const { tables, namespace, quote } = place;
@@ -276,9 +274,9 @@ export function readRowStates(place: Place, shardIds: readonly string[]): string
 }
 
 /**
- * The claim; a free lease if there is none; the lease's owner, locked; and then the reset, which
- * answers with a row if it was done. The lock comes first in a statement of its own: the next one
- * sees the checkpoint of its owner until then.
+ * Returns the namespace's claim; an inserted free lease if there was none; the lease's owner, with the row locked; a
+ * row if the reset was done. The lock is a separate statement, so that the reset sees the last checkpoint of the
+ * former owner.
  */
 export function reset(
   place: Place,
@@ -317,7 +315,7 @@ function put({ tables, namespace, quote }: Place, to: Checkpoint): string {
 const APPLICATION_COLUMNS = `application, stream_name, stream_arn, stream_created_at, start,
   start_timestamp, started_at, migrated`;
 
-/** A row comes back from the first if this call put it; the second reads the one that stands. */
+/** The first statement returns a row if this call inserted it; the second reads the stored one. */
 export function openApplication(
   { tables, namespace, quote }: Place,
   row: ApplicationRow,

@@ -1,19 +1,19 @@
 import { createHash } from "node:crypto";
 
-/** The tables of a store, each as SQL needs it: quoted, with its schema if one was given. */
+/** The names of a store's tables as they appear in SQL: quoted, with the schema if one was given. */
 export interface Tables {
   readonly checkpoints: string;
   readonly applications: string;
   readonly leases: string;
   readonly workers: string;
   readonly revisions: string;
-  /** Made on demand, and by none of the steps that make the others. */
+  /** Optional: created by `deadLetters().setup()`, not by the steps that create the others. */
   readonly deadLetters: string;
-  /** Quoted; undefined = wherever the search_path leads. */
+  /** Quoted; `undefined` if the search_path decides. */
   readonly schema: string | undefined;
-  /** What unquoted SQL would call the checkpoints' table: another one, if the name has capitals. */
+  /** The checkpoints table that the unquoted name refers to. It is a different table if the name has capitals. */
   readonly folded: string;
-  /** The channel for changes of a namespace: 35 letters and digits that do not reveal the namespace. */
+  /** The NOTIFY channel of a namespace: 35 characters that do not reveal the namespace. */
   channelOf(namespace: string): string;
 }
 

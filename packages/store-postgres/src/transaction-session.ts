@@ -13,26 +13,26 @@ import { checkServer, SERVER } from "./server-check.ts";
 
 const BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
-/** Runs one call of a session within the limits of every call, and makes StoreErrors of its errors. */
+/** Runs one call of a session with a call's timeout and signals, and turns its errors into StoreErrors. */
 export type Limited = <Answer>(work: (limit: CallLimit) => Promise<Answer>) => Promise<Answer>;
 
 /**
- * A connection that one transaction has for itself, from BEGIN until it is given back. READ COMMITTED is
- * enough: the last statement locks the rows that it compares.
+ * A connection that is reserved for one transaction, from BEGIN until it is released. READ COMMITTED is enough,
+ * because the last statement locks the rows that it compares.
  */
 export class TransactionSession {
   readonly client: PostgresTransaction;
-  /** The server's number for the transaction. */
+  /** The server's id of the transaction. */
   transaction = "";
-  /** The search_path that the transaction began with: its handler may set another one. */
+  /** The search_path at the transaction's begin. The handler may set another one. */
   searchPath = "";
   readonly #client: PostgresClient;
   readonly #limited: Limited;
   readonly #onError = (): void => void (this.#isBroken = true);
   #isBroken = false;
-  /** It is committed, or rolled back. */
+  /** True once the transaction is committed or rolled back. */
   #isEnded = false;
-  /** A call of the store failed without the server's answer: what it did is not known. */
+  /** True if a call of the store failed without the server's answer, so that its effect is unknown. */
   #isInDoubt = false;
 
   constructor(client: PostgresClient, limited: Limited) {
@@ -43,7 +43,7 @@ export class TransactionSession {
     client.on("error", this.#onError);
   }
 
-  /** @param idleMs the server ends the transaction when it waits so long for its next statement */
+  /** @param idleMs the server ends the transaction if it is idle for longer than this */
   async begin(idleMs: number): Promise<void> {
     const [, , [row] = []] = await this.run([
       BEGIN,
@@ -58,7 +58,7 @@ export class TransactionSession {
     this.searchPath = row?.["search_path"] ?? "";
   }
 
-  /** Statements in one text; answers with the rows of each. @throws StoreError; an abort's reason */
+  /** Runs statements in one text, and returns the rows of each. @throws StoreError; an abort's reason */
   run(statements: readonly string[]): Promise<readonly PostgresRows[]> {
     return this.#ask(async (limit) =>
       rowsOf(await limit.wait(this.#client.query(statements.join(";\n")))),
@@ -72,13 +72,13 @@ export class TransactionSession {
   async commit(statements: readonly string[]): Promise<void> {
     const text = [...statements, "COMMIT"].join(";\n");
     const answer = await this.#ask((limit) => limit.wait(this.#client.query(text)));
-    // COMMIT of a transaction that has failed is no error: it answers ROLLBACK.
+    // COMMIT of a failed transaction is not an error: the server answers ROLLBACK.
     const command = lastCommandOf(answer);
     if (command !== "COMMIT") throw notCommitted(command);
     this.#isEnded = true;
   }
 
-  /** Rolls back, and runs other statements, which are rolled back too; answers with the rows of each. */
+  /** Rolls back, runs other statements, rolls these back too, and returns the rows of each. */
   async instead(statements: readonly string[]): Promise<readonly PostgresRows[]> {
     const rows = await this.run(["ROLLBACK", BEGIN, ...statements, "ROLLBACK"]);
     this.#isEnded = true;
@@ -86,9 +86,9 @@ export class TransactionSession {
   }
 
   /**
-   * Is it this transaction that has to be run again, after what its handler has met? The server is asked: a
-   * conflict within another database has left this transaction as it was, and the end of a connection may
-   * have been wrapped by a library.
+   * Whether this transaction must be run again after its handler failed with `error`. The server decides: a
+   * conflict in another database leaves this transaction intact, and a library may have wrapped the error of a
+   * lost connection.
    */
   async mustRetry(error: unknown): Promise<boolean> {
     try {
@@ -97,29 +97,29 @@ export class TransactionSession {
     } catch (answer) {
       const { cause }: { readonly cause?: unknown } = Object(answer);
       if (sqlState(cause) === "25P02" && !isReadOnly(error)) return isPassing(error);
-      // A new connection may find a server that takes writes.
+      // A new connection may reach a server that accepts writes.
       this.#isInDoubt = true;
-      // Without any answer in time: the handler has left a statement that takes longer.
+      // There was no answer within the timeout: a statement that the handler left running takes longer.
       return cause !== undefined || isPassing(error);
     }
   }
 
   /**
-   * Gives the connection back to the pool if it is known to be reusable. What is not committed is rolled back,
-   * by the server if it does not answer.
+   * Returns the connection to the pool if it is known to be reusable. An uncommitted transaction is rolled back; if
+   * the server does not answer, the connection is closed and the server rolls back.
    */
   async close(): Promise<void> {
     this.#leave(this.#isEnded || (await this.#isRolledBack()));
   }
 
-  /** Closes the connection: a new one may lead to another server, or to other settings of the same one. */
+  /** Closes the connection. A new one may reach another server, or other settings of the same one. */
   discard(): void {
     this.#leave(false);
   }
 
-  #leave(isWhole: boolean): void {
+  #leave(isReusable: boolean): void {
     this.#client.removeListener("error", this.#onError);
-    releaseClient(this.#client, isWhole);
+    releaseClient(this.#client, isReusable);
   }
 
   async #isRolledBack(): Promise<boolean> {
@@ -128,7 +128,7 @@ export class TransactionSession {
       await this.#ask((limit) => limit.wait(this.#client.query("ROLLBACK")));
       return true;
     } catch {
-      return false; // It is closed, and the server rolls back.
+      return false; // The connection is closed, and the server rolls back.
     }
   }
 
@@ -145,8 +145,8 @@ export class TransactionSession {
 function readOnly(): StoreError {
   return new StoreError(
     "STORE_UNAVAILABLE",
-    "this Postgres server is read-only (default_transaction_read_only is on, by its owner or a full disk): the " +
-      "handler is not called until it takes writes, or the connection leads to another server",
+    "this Postgres server is read-only (default_transaction_read_only is on, set by its owner or because the disk " +
+      "is full): the handler is not called until the server, or another one behind the connection, accepts writes",
     { retryable: true },
   );
 }
@@ -154,7 +154,7 @@ function readOnly(): StoreError {
 function notCommitted(command: string): StoreError {
   return new StoreError(
     "STORE_UNAVAILABLE",
-    `Postgres answered ${command} to COMMIT: the transaction is not stored, and is run again`,
+    `Postgres answered ${command} to COMMIT: the transaction was not committed, and is run again`,
     { retryable: true },
   );
 }

@@ -27,17 +27,17 @@ import * as sql from "./statements.ts";
 
 type Refusal = Exclude<CheckpointInResult, { readonly outcome: "written" }>;
 
-/** What ends the transaction or gives the connection back. */
+/** Methods that the handler may not call: they end the transaction or release the connection. */
 const RESERVED_METHODS = ["release", "end"];
-/** A transaction's time is that of its BEGIN; a statement alone is its own transaction. */
+/** True within a transaction: `now()` is the time of BEGIN. For a statement by itself, both times are equal. */
 const IN_TRANSACTION = "now() < statement_timestamp()";
 
-/** Transactions that a handler fills, with the checkpoint as their last statement. */
+/** Transactions of handlers, with the checkpoint as their last statement. */
 export class Transactions {
   readonly #calls: Calls;
   readonly #idleMs: number;
 
-  /** @param idleMs the server ends a transaction that waits so long for its next statement */
+  /** @param idleMs the server ends a transaction that is idle for longer than this */
   constructor(calls: Calls, idleMs: number) {
     this.#calls = calls;
     this.#idleMs = idleMs;
@@ -76,7 +76,7 @@ export class Transactions {
     }
   }
 
-  /** The last statement alone. @throws StoreError TRANSACTION_MISUSED outside of a transaction */
+  /** Only the last statement. @throws StoreError TRANSACTION_MISUSED outside of a transaction */
   async checkpointIn(
     executor: PostgresExecutor,
     scope: StoreScope,
@@ -104,7 +104,7 @@ export class Transactions {
     }
   }
 
-  /** @throws what `work` throws; StoreError if the transaction has to be run again */
+  /** Runs `work`. @throws what `work` throws; a retryable StoreError if the transaction must be run again */
   async #fill<Value>(
     session: TransactionSession,
     write: TransactionalWrite,
@@ -124,19 +124,19 @@ export class Transactions {
     }
   }
 
-  /** Whatever a library has wrapped the driver's error in. */
+  /** The error for a transaction that must be run again. `cause` may be a library's wrapper of the driver's error. */
   #retryable(shardId: string, cause: unknown): StoreError {
     return new StoreError(
       "STORE_UNAVAILABLE",
-      `${this.#calls.connection.where}: the transaction of ${shardId} is run again, since it met another ` +
-        `one or lost its connection (${describeError(cause)})`,
+      `${this.#calls.connection.where}: the transaction of ${shardId} must be run again: it conflicted with ` +
+        `another one, or lost its connection (${describeError(cause)})`,
       { retryable: true, shardId, cause },
     );
   }
 
   /**
-   * Writes the checkpoint as the last statement, and commits. Undefined = done.
-   * @throws what the server says of the handler's statements at their end: deferred constraints and triggers
+   * Writes the checkpoint as the last statement, and commits. Returns `undefined` if it was committed.
+   * @throws the server's errors of the handler's deferred constraints and triggers
    */
   async #commit(
     session: TransactionSession,
@@ -153,7 +153,7 @@ export class Transactions {
       ];
       await session.commit([
         ...this.#calls.connection.limits,
-        // Without a schema of their own the tables are where the pool's search_path leads.
+        // Without the option `schema`, the pool's search_path finds the tables.
         ...(place.tables.schema === undefined
           ? sql.inSearchPath(place, session.searchPath, last)
           : last),
@@ -172,9 +172,9 @@ export class Transactions {
   }
 
   /**
-   * The last statements without the handler's, and rolled back: what is said of them is not said of the
-   * handler's work. Undefined = nothing.
-   * @throws StoreError of the store's own tables
+   * Runs the last statements without the handler's, and rolls them back. This separates errors of the store's own
+   * statements from those of the handler's work. Returns `undefined` if the checkpoint could be written.
+   * @throws StoreError for errors of the store's own tables
    */
   async #alone(
     session: TransactionSession,
@@ -195,7 +195,7 @@ export class Transactions {
     return this.#refusal(place.scope, write, { claim: claim!, done: done!, stands: stands! });
   }
 
-  /** Why a checkpoint was not written. @throws what is no outcome */
+  /** Why a checkpoint was not written. @throws if the reason is an error and not an outcome */
   #refusal(
     scope: StoreScope,
     write: TransactionalWrite,
@@ -217,15 +217,15 @@ export class Transactions {
 }
 
 const SWALLOWED =
-  "a statement of the handler failed, and the handler went on: Postgres undoes the whole transaction. Let " +
-  "the error out of the handler, or put a SAVEPOINT before the statement and roll back to it";
+  "a statement of the handler failed, and the handler continued: Postgres rolls back the whole transaction. Let " +
+  "the handler throw the error, or set a SAVEPOINT before the statement and roll back to it";
 const ANOTHER_TRANSACTION =
   "the handler ended the transaction itself, by COMMIT, ROLLBACK or END: leave that to the consumer";
 const NO_TRANSACTION =
-  "checkpoint() was called outside of a transaction: give it the executor of the transaction that has the " +
-  "handler's writes";
+  "checkpoint() was called outside of a transaction: pass it the executor of the transaction that contains " +
+  "the handler's writes";
 
-/** Had the transaction failed before? Libraries wrap the server's error. */
+/** Whether the transaction had failed before. Libraries may have wrapped the server's error. */
 function hasFailed(error: unknown): boolean {
   return errorsIn(error).some((each) => sqlState(each) === "25P02");
 }

@@ -1,12 +1,12 @@
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 
-/** A tunnel's stream is not always a socket. */
+/** The stream below a connection. That of a tunnel is not always a socket. */
 export type Wire = Duplex & Partial<Pick<Socket, "destroySoon">>;
 
 /**
- * What a new connection speaks over: what `pg`'s option `stream` gives, which connectors and tunnels
- * set, or a plain socket.
+ * The stream for a new connection: the one of `pg`'s option `stream`, which connectors and tunnels set, or else a
+ * plain socket.
  */
 export function wireOf(connection: Readonly<Record<string, unknown>>): Wire {
   const { stream = () => new Socket() } = connection;

@@ -1,16 +1,15 @@
 /**
- * The SQL of workers' rows. Who changes one locks that row, and then the revision's. A heartbeat
- * locks its own row alone. It waits only for an eviction of the same worker.
+ * The SQL of workers' rows. A join, an eviction or a leave locks the worker's row and then the revision's row. A
+ * heartbeat locks only its own row, and waits only for an eviction of the same worker.
  *
- * Only a join and a list look at who has the namespace: no other call finds a row of an incarnation
- * that did not join.
+ * Only joins and lists check who has claimed the namespace: the other calls match only an incarnation that joined.
  */
 import type { WorkerIdentity, WorkerMembership } from "@kc/core";
 import type { Place } from "./calls.ts";
 import { raiseRevision, readRevision } from "./revision.ts";
 import { claim, foreign } from "./statements.ts";
 
-/** The condition on a row `w` of the workers. */
+/** The condition that selects the worker's row `w`. */
 export function isWorker(
   { namespace, quote }: Place,
   { workerId, incarnation }: WorkerIdentity,
@@ -19,7 +18,7 @@ export function isWorker(
     AND w.incarnation = ${quote(incarnation)}`;
 }
 
-/** The claim; nothing of interest; the incarnation that stands under the id; the revision. */
+/** Returns the namespace's claim; one result to ignore; the incarnation stored under the id; the revision. */
 export function join(place: Place, worker: WorkerMembership): string[] {
   const { tables, namespace, quote } = place;
   const row = {
@@ -46,7 +45,7 @@ export function join(place: Place, worker: WorkerMembership): string[] {
   ];
 }
 
-/** One statement: the counter after it, and the revision as it was before. No row = evicted. */
+/** One statement. Returns the new counter and the revision, or no row if the worker was evicted. */
 export function heartbeat(place: Place, worker: WorkerIdentity): string[] {
   return [
     `UPDATE ${place.tables.workers} AS w SET counter = counter + 1 WHERE ${isWorker(place, worker)}
@@ -54,7 +53,7 @@ export function heartbeat(place: Place, worker: WorkerIdentity): string[] {
   ];
 }
 
-/** The weight as its eight bytes: as text it is as exact as the user's `extra_float_digits`. */
+/** Reads the weight as its eight bytes: as text, its precision would depend on the user's `extra_float_digits`. */
 export function listWorkers(place: Place): string[] {
   const { tables, namespace, quote } = place;
   return [
@@ -66,7 +65,7 @@ export function listWorkers(place: Place): string[] {
   ];
 }
 
-/** A row if it was removed; a row if it stands still. */
+/** The first statement returns a row if it removed the worker; the second, if the worker is still there. */
 export function evict(
   place: Place,
   worker: WorkerIdentity & { readonly counter: number },

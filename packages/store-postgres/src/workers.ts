@@ -11,7 +11,7 @@ import type { PostgresRow } from "./driver.ts";
 import { revisionOf } from "./leases.ts";
 import * as sql from "./worker-statements.ts";
 
-/** The rows of workers, each call one transaction: `LeaseStore` says what they do. */
+/** The rows of workers; each call is one transaction. `LeaseStore` documents each method. */
 export class Workers {
   readonly #calls: Calls;
 
@@ -28,7 +28,7 @@ export class Workers {
       sql.join(place, worker),
     );
     const incarnation = standing![0]?.["incarnation"];
-    // The worker in the way has left between two statements: the id is free now.
+    // The worker that had this id left between the two statements: the id is free now.
     if (typeof incarnation !== "string") return this.join(scope, worker, options);
     if (incarnation !== worker.incarnation) return { outcome: "duplicate", incarnation };
     return { outcome: "joined", revision: revisionOf(revision!) };
