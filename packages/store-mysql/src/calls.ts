@@ -9,35 +9,35 @@ import { checkFit, type Touched } from "./name-checks.ts";
 import { readCheckedSchema, type CheckedSchema } from "./schema.ts";
 import type { Place, Tables } from "./sql.ts";
 
-/** Shards of one statement: it is to stay short. */
+/** The maximum number of shards in one statement, which keeps it short. */
 const SHARDS_AT_ONCE = 1000;
 
-/** One call under way: a connection, and where its rows stand. */
+/** One call in flight: its connection, and the tables and namespace of its rows. */
 export interface Call {
   readonly session: Session;
   readonly place: Place;
   readonly snapshot: (wanted: RowSelection) => Promise<Snapshot>;
-  /** A statement that changes workers or leases. Answers how many rows it changed. */
+  /** Runs a statement that changes workers or leases. Returns the number of changed rows. */
   readonly change: (sql: string) => Promise<number>;
   /**
-   * What was to be changed is found done: by a call that was given up, for instance, whose statement
-   * took effect after its revision was raised. So it is raised once more.
+   * Called if a change turns out to be done already, for instance by an abandoned call whose statement took effect
+   * after the revision was raised. The revision is then raised once more.
    */
   readonly markRevisionPending: () => void;
-  /** Raises the revision, if something was changed: at the latest at the call's end. */
+  /** Raises the revision if something was changed. It runs at the call's end, if not before. */
   readonly raisePendingRevision: () => Promise<void>;
 }
 
-/** What the calls of a store have in common: the tables, the namespace, and the revision. */
+/** What all calls of a store share: the tables, the namespace, and the revision. */
 export class Calls {
   readonly tables: Tables;
   readonly #connection: Connection;
   readonly #namespace: string | undefined;
-  /** Undefined until the schema has been seen to be right. */
+  /** `undefined` until the schema has been checked. */
   #limits: CheckedSchema | undefined;
   /**
-   * The namespaces in which a change stands, or may stand, whose revision was not raised yet, each
-   * with the last such change. If the call is given up, the next one does it, a heartbeat for instance.
+   * The namespaces with a change, or a possible change, whose revision was not raised yet, each with the last such
+   * change. If a call is abandoned before it raises the revision, the next call does, a heartbeat for instance.
    */
   readonly #pendingRevisions = new Map<string, symbol>();
 
@@ -47,7 +47,7 @@ export class Calls {
     this.#namespace = namespace;
   }
 
-  /** As the connection's `run`, once the schema is known to be right. */
+  /** As the connection's `run`, once the schema has been checked. */
   async run<Answer>(
     scope: StoreScope,
     touched: readonly Touched[],
@@ -65,7 +65,7 @@ export class Calls {
     return this.#forgetting(() => this.#connection.run(inSession, options, lane));
   }
 
-  /** For what has a connection of its own, once the schema is known to be right. */
+  /** For work with a connection of its own, once the schema has been checked. */
   inPlace<Answer>(
     scope: StoreScope,
     touched: readonly Touched[],
@@ -91,7 +91,7 @@ export class Calls {
     try {
       return await work();
     } catch (error) {
-      // The next call looks again, and says what is missing.
+      // The next call checks the schema again, and reports what is missing.
       if (KcError.is(error) && error.code === "STORE_SCHEMA") this.#limits = undefined;
       throw error;
     }
@@ -120,7 +120,7 @@ export class Calls {
         const last = pendingRevisions.get(place.namespace);
         if (last === undefined) return;
         await session.write(raiseRevision(place));
-        // In the other lane a change may have come since: it may be later than this revision.
+        // The other lane may have made a change since, which may be later than this revision.
         if (pendingRevisions.get(place.namespace) === last)
           pendingRevisions.delete(place.namespace);
       },
@@ -128,7 +128,7 @@ export class Calls {
   }
 }
 
-/** Sorted as locks are taken, in parts that one statement handles, in which each shard stands once. */
+/** The items sorted in the order of locks, in parts that fit into one statement. Each shard is in a part once. */
 export function* inParts<Item extends { readonly shardId: string }>(
   items: readonly Item[],
 ): Generator<readonly Item[]> {

@@ -17,17 +17,17 @@ import { lockedAmong } from "./locked-rows.ts";
 import { columnsOf } from "./rows.ts";
 import { advance, deleteCheckpoint, putCheckpoint } from "./statements.ts";
 
-/** A shard without a lease's row. */
+/** The lease of a shard that has no row. */
 export const FREE = { epoch: 0, owner: undefined } as const;
 
 type Numbered = CheckpointWrite & { readonly index: number };
 
-/** The rows of checkpoints: `Store` says what each call does. */
+/** The rows of checkpoints. `Store` documents each method. */
 export class Checkpoints {
   readonly #calls: Calls;
   /**
-   * A write of several shards has met a lock, or was not answered. Until one is and meets none, each
-   * write first looks which rows are locked.
+   * True after a bulk write met a lock or got no answer. Until one succeeds without a lock, each bulk write first
+   * checks which rows are locked.
    */
   #meetsLocks = false;
 
@@ -79,7 +79,7 @@ export class Checkpoints {
     };
     let meetsLocks = false;
     for (const part of inParts(numbered)) {
-      // Its own too: another write may have met none between two tries of this one.
+      // Kept for this write too: another write may have met no lock between two attempts of this one.
       let looks = false;
       await this.#calls.run(scope, part, options, async (call) => {
         looks ||= this.#meetsLocks;
@@ -93,7 +93,7 @@ export class Checkpoints {
             fail(absent);
           });
         } catch (error) {
-          // Who has to give way to another goes first the next time.
+          // The victim of a deadlock is not blocked at its next attempt.
           if (!isDeadlock(error)) this.#meetsLocks = looks = true;
           throw error;
         }
@@ -121,9 +121,9 @@ type ByState = Readonly<Record<"locked" | "absent" | "free", readonly Numbered[]
 const NONE: ByState = { locked: [], absent: [], free: [] };
 
 /**
- * Two round trips, of a write that has met a lock: `locked` are those with a row that could not be
- * locked as the write would lock it; `absent` those that lack a row, which another transaction may
- * have put: no look shows that.
+ * Groups the shards of a write that has met a lock, in two round trips. `locked` shards have a row that could not be
+ * locked as the write would lock it. `absent` ones lack a row: another transaction may have inserted it, which is
+ * invisible until it commits.
  */
 async function byState(call: Call, writes: readonly Numbered[]): Promise<ByState> {
   const shardIds = writes.map(({ shardId }) => shardId);
@@ -147,10 +147,10 @@ function lockedRow(shardId: string): BulkCheckpointResult {
 }
 
 /**
- * One statement. If the server says that it found and changed as many rows as there are writes, all of
- * them moved: so a steady flush is one round trip. Else, or where a trigger may have changed them, a
- * look at what it left distinguishes them: a row that was moved has the statement's mark. Undefined = to
- * be tried again: something else came in between.
+ * Moves checkpoints forward in one statement. If the server found and changed as many rows as there are writes, all
+ * of them moved, so a steady flush is one round trip. Otherwise, or if a trigger may have changed rows, a snapshot
+ * taken afterwards distinguishes them: a row that moved has the statement's mark. `undefined` if the write must be
+ * tried again, because of a concurrent change.
  */
 async function moveForward(
   { session, place, snapshot }: Call,
@@ -188,9 +188,9 @@ async function moveForward(
 }
 
 /**
- * Takes the lease away first, together with the checkpoint's change where its row stands; then only
- * while no worker has claimed it removes the row, or makes it. If that is lost in between, the lease is
- * free, the checkpoint as it was, and the call may be repeated. False = to be tried again.
+ * First takes the lease away, and changes the checkpoint's row if it exists, in one statement. Then it deletes or
+ * inserts the row, but only while no worker has claimed the lease. If the process dies in between, the lease is free,
+ * the checkpoint is unchanged, and the call can be repeated. Returns false if it must be tried again.
  * @throws LeaseLostError
  */
 async function reset(
@@ -219,7 +219,7 @@ async function reset(
   return isReset(await snapshot(wanted), shardId, freed.epoch, to);
 }
 
-/** Another's claim in between would stand on the checkpoint that was to go. */
+/** False if another worker claimed the shard in between: its lease would start from the checkpoint to be replaced. */
 function isReset(
   { leases, stored }: Snapshot,
   shardId: string,

@@ -15,34 +15,34 @@ import type { CheckedOptions } from "./options.ts";
 import { OwnPool } from "./own-pool.ts";
 import { TransactionSession, type Limited } from "./transaction-session.ts";
 
-/** Between two tries for a lock: a statement takes a few milliseconds. */
+/** The pause between two attempts that meet a lock. A statement takes a few milliseconds. */
 const PAUSE_MS = 10;
-/** A pool that gives as many connections one after another that do not commit is set up so. */
+/** After this many unusable connections in a row, the pool's configuration must be the cause. */
 const MAX_UNFIT = 20;
 
-/** Calls of one lane come one after another. `heartbeat` is for those that may not wait for a flush. */
+/** Calls of one lane run one after another. `heartbeat` is for calls that must not wait for a flush. */
 export type Lane = "work" | "heartbeat";
-/** Connections that calls of the store have at once: one for each lane. */
+/** The connections that the store's calls use concurrently: one for each lane. */
 const LANES = 2;
 
-/** A call under way. */
+/** A call in flight. */
 interface CallUnderWay {
   readonly limit: CallLimit;
-  /** The last lock that it has met, for the message of a time-out. */
+  /** The error of the last lock that the call has met, for the message of a timeout. */
   lock?: unknown;
 }
 
 /**
- * The store's way to the server. In each lane one call at a time has a connection of the pool; the
- * others wait their turn here, so that a pool of one is enough and the owner's work finds the rest
- * of it free.
+ * The store's access to the server. In each lane one call at a time has a connection of the pool, and the others
+ * queue here. So a pool of one connection is enough, and the pool's owner keeps the rest.
  *
- * Each statement is a transaction of its own. A call ends in one of four ways. It is answered: the
- * connection goes back. It meets a lock: it is tried again until its time is over. The connection is
- * unfit: it is destroyed, the server rolls back, and the call is tried on another. Anything else, an
- * abort and a time-out included: the connection is destroyed unless it is idle.
+ * Each statement is a transaction of its own. A call attempt ends in one of four ways:
+ * - It is answered: the connection is released.
+ * - It meets a lock: the call is tried again until its timeout.
+ * - The connection is unfit: it is destroyed, the server rolls back, and the call is tried on another one.
+ * - Anything else, including an abort and a timeout: the connection is destroyed unless it is idle.
  *
- * Transactions of handlers have connections of a pool of their own, or of the one that was handed in.
+ * Transactions of handlers use a pool of their own, or the one that was passed in.
  */
 export class Connection {
   readonly #options: CheckedOptions;
@@ -58,20 +58,20 @@ export class Connection {
   };
   #closed: Promise<void> | undefined;
 
-  /** Of transactions of handlers. */
+  /** Limits the concurrent transactions of handlers. */
   readonly turns: TransactionTurns;
 
   constructor(options: CheckedOptions) {
     this.#options = options;
     const { source } = options;
-    // Each store makes its own promises of a pool with callbacks.
+    // Stores that share a pool with callbacks each have their own promise wrapper of it.
     this.turns =
       "pool" in source ? turnsOf(source.pool.pool ?? source.pool) : new TransactionTurns();
-    setMaxListeners(0, this.#closing.signal); // each call under way listens
+    setMaxListeners(0, this.#closing.signal); // each call in flight listens
   }
 
   /**
-   * `work` is run again after a lock or on another connection: it begins with a look at the tables.
+   * `work` is run again after a lock, or on another connection, so it must start by reading the tables.
    * @throws KcError for everything but an abort, which rejects with the signal's reason.
    */
   run<Answer>(
@@ -83,9 +83,9 @@ export class Connection {
   }
 
   /**
-   * How many transactions of handlers may go on at once: calls of the store, the heartbeat's among them,
-   * find a connection still.
-   * @throws ConfigError if the pool has too few
+   * The maximum number of concurrent transactions of handlers. It leaves connections for the store's own calls,
+   * including heartbeats.
+   * @throws ConfigError if the pool has too few connections
    */
   get mostTransactions(): number {
     const { source, maxTransactions } = this.#options;
@@ -99,7 +99,7 @@ export class Connection {
     );
   }
 
-  /** A connection in a transaction that has begun. @throws as `run` */
+  /** Checks out a connection and begins a transaction on it. @throws as `run` */
   begin(signal: AbortSignal): Promise<TransactionSession> {
     const limited: Limited = (work) => this.#call(signal, ({ limit }) => work(limit));
     return this.#call(signal, async ({ limit }) => {
@@ -118,12 +118,12 @@ export class Connection {
     });
   }
 
-  /** Aborts with STORE_CLOSED when the store is disposed of. */
+  /** Aborts with STORE_CLOSED when the store is closed. */
   get closing(): AbortSignal {
     return this.#closing.signal;
   }
 
-  /** Idempotent. Calls under way reject with STORE_CLOSED. A pool that was handed in stays open. */
+  /** Idempotent. Calls in flight reject with STORE_CLOSED. A pool that was passed in stays open. */
   close(): Promise<void> {
     this.#closing.abort(new StoreError("STORE_CLOSED", "MySQL: the store was disposed"));
     this.#closed ??= this.#end();
@@ -160,7 +160,10 @@ export class Connection {
     }
   }
 
-  /** Others of its lane come between two tries for a lock: it may be held for long, and not for them. */
+  /**
+   * Tries again while the call meets a lock. Other calls of the lane run between two attempts: the lock may be held
+   * for long, and may not concern them.
+   */
   async #attempts<Answer>(
     work: (session: Session) => Promise<Answer>,
     call: CallUnderWay,
@@ -212,7 +215,7 @@ export class Connection {
           if ((unfit += 1) < MAX_UNFIT) continue;
           throw neverFit(error);
         }
-        // After trouble with the server another connection, which may lead to another server.
+        // After a server error a new connection is used, which may reach another server.
         const healthy = isLock(error) || !toStoreError(error).retryable;
         if (session.idle && healthy) connection.release();
         else discard(connection);
@@ -221,7 +224,7 @@ export class Connection {
     }
   }
 
-  /** Sets a connection of the store's own, once. */
+  /** Configures a connection of the store's own pool, once. */
   async #prepare(
     connection: MysqlConnection,
     prepare: (connection: MysqlConnection) => Promise<void>,
@@ -236,7 +239,7 @@ export class Connection {
     try {
       return await limit.wait(connecting);
     } catch (error) {
-      // It may still come: then it goes back at once.
+      // It may still arrive: then it is released immediately.
       connecting.then(
         (connection) => connection.release(),
         () => undefined,
@@ -262,13 +265,13 @@ export class Connection {
   }
 }
 
-/** Infinity = it does not say. */
+/** The pool's connection limit; `Infinity` if it is unknown. */
 function sizeOf({ pool }: MysqlPool): number {
   const limit: unknown = Object(Object(pool).config).connectionLimit;
   return typeof limit === "number" ? limit : Infinity;
 }
 
-/** The pool wraps a connection again each time. */
+/** The identity of a connection: the pool returns a new wrapper of it each time. */
 const keyOf = (connection: MysqlConnection): object => connection.connection ?? connection;
 
 function neverFit(error: UnfitConnection): StoreError {

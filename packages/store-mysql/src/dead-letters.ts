@@ -28,13 +28,13 @@ import {
 import { toStoreError } from "./errors.ts";
 import { hex, list, literal, WRITABLE } from "./sql.ts";
 
-/** Of one call: other calls of the store wait their turn meanwhile. */
+/** The maximum number of letters in one call: the store's other calls wait meanwhile. */
 const MAX_ROWS = 20;
 const MIB = 1024 * 1024;
-/** Of a statement, beside what the row holds. */
+/** The bytes of a statement beside those of the row's values. */
 const BESIDE_ROW = 4096;
 
-/** The dead letters of one store, by themselves or in its transactions. */
+/** The dead letters of one store, sent by themselves or in its transactions. */
 export class MysqlDeadLetters
   extends StatementsDeadLetterTable
   implements TransactionalDeadLetters<PoolConnection>
@@ -53,7 +53,7 @@ export class MysqlDeadLetters
   }
 }
 
-/** The dead letters' table of one store. Each letter is a statement of its own. */
+/** The statements of the dead letters table. Each letter is inserted by a statement of its own. */
 export class MysqlLetters implements LetterStatements {
   readonly where: string;
   readonly #connection: Connection;
@@ -74,7 +74,7 @@ export class MysqlLetters implements LetterStatements {
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`;
   }
 
-  /** Looks first: where the table is, this takes no right to create. */
+  /** Checks first whether the table exists. If it does, no right to create is needed. */
   async setup(options: CallOptions): Promise<void> {
     const probe = `SELECT id, application, letter, data, put_at FROM ${this.#table} LIMIT 0`;
     await this.#connection
@@ -96,7 +96,7 @@ export class MysqlLetters implements LetterStatements {
     }, options);
   }
 
-  /** The same within a transaction. */
+  /** The same, within a handler's transaction. */
   async putIn(tx: PoolConnection, letters: readonly DeadLetter[]): Promise<void> {
     try {
       const { maxRowBytes } = limitsIn(rowsOf(await ask(tx, PACKET)));
@@ -120,7 +120,7 @@ export class MysqlLetters implements LetterStatements {
     after: string,
     limit: number,
   ): Promise<readonly (StoredLetter & { readonly id: string })[]> {
-    // Spaces at the end of a text count only as bytes.
+    // Trailing spaces count only in a comparison of bytes.
     const own =
       application === undefined
         ? ""
@@ -193,7 +193,7 @@ export class MysqlLetters implements LetterStatements {
 
 const PACKET = "SELECT CONCAT(@@max_allowed_packet) AS packet";
 
-/** In a statement a byte takes two, and a statement is no longer than a packet. */
+/** A byte takes two characters in a statement, and a statement must fit into a packet. */
 function limitsIn([row]: readonly MysqlRow[]): LetterLimits {
   const maxRowBytes = Math.floor((Number(row?.["packet"]) - BESIDE_ROW) / 2);
   return { most: MAX_ROWS, maxBytes: Math.min(MIB, maxRowBytes), maxRowBytes };
@@ -203,7 +203,7 @@ function isSchema(error: unknown): boolean {
   return KcError.is(error) && error.code === "STORE_SCHEMA";
 }
 
-/** By the column's own character set, so that the key is used. */
+/** A literal in the column's character set, so that the index is used. */
 function ascii(text: string): string {
   return `CONVERT(${literal(text)} USING ascii)`;
 }

@@ -2,10 +2,10 @@ import { Socket } from "node:net";
 import type { CallLimit } from "@kc/core/adapter";
 import { isInTransaction } from "./errors.ts";
 
-/** The part of a pool of `mysql2/promise` that is used here, whichever copy it comes from. */
+/** The part of a pool of `mysql2/promise` that the store uses. A pool from any copy of the package fits. */
 export interface MysqlPool {
   getConnection(): Promise<MysqlConnection>;
-  /** mysql2's own pool behind the promises. */
+  /** The underlying pool of mysql2, with callbacks. */
   readonly pool?: object;
 }
 
@@ -16,15 +16,15 @@ export interface MysqlCallbackPool {
 
 export interface MysqlConnection {
   query(options: MysqlQuery): Promise<readonly [unknown, ...unknown[]]>;
-  /** Gives it back to the pool. */
+  /** Returns the connection to the pool. */
   release(): void;
-  /** Ends it and takes it out of the pool. */
+  /** Closes the connection and removes it from the pool. */
   destroy(): void;
-  /** mysql2's own connection behind the promises. */
+  /** The underlying connection of mysql2, with callbacks. */
   readonly connection?: object;
 }
 
-/** What a pool's owner may have set otherwise is set for each statement. */
+/** A statement, with the options that the pool's owner may have set differently. */
 export interface MysqlQuery {
   readonly sql: string;
   readonly rowsAsArray: false;
@@ -32,24 +32,24 @@ export interface MysqlQuery {
   readonly typeCast: (field: { string(): string | null }) => string | null;
 }
 
-/** One answer's row: every value as the text that the server sent. */
+/** One row of an answer. Every value is the text that the server sent. */
 export type MysqlRow = Readonly<Record<string, string | null>>;
 
 /**
- * What a connection was left in by the pool's owner: what is written on it is not committed, and what
- * is read may be old. It must be given up: the server then rolls back what was done on it.
+ * The pool's owner left the connection in a transaction or without autocommit: writes would not be committed, and
+ * reads may be stale. The connection must be destroyed, so that the server rolls back what was done on it.
  */
 export class UnfitConnection extends Error {
   override readonly name = "UnfitConnection";
 }
 
-/** For the one transaction that follows. At READ UNCOMMITTED a row might be read that is taken back. */
+/** Applies to the next transaction only. At READ UNCOMMITTED, a row could be read that is rolled back later. */
 const ISOLATION = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";
 
 /**
- * MariaDB alone reads such a comment. A statement waits a second for a lock, so that
- * one whose caller gave up does not wait on for long; it assigns from left to right in every sql_mode;
- * and a join by keys is no unsafe update.
+ * Settings for one statement, in a comment that only MariaDB executes. The statement waits at most a second for a
+ * lock, so that it does not outlast an abandoned call for long. It assigns from left to right in every sql_mode, and
+ * a join by keys does not count as an unsafe update.
  */
 export const IN_MARIADB =
   "/*M! SET STATEMENT innodb_lock_wait_timeout = 1, sql_mode = 'STRICT_ALL_TABLES', " +
@@ -58,7 +58,7 @@ export const IN_MARIADB =
 const IN_TRANSACTION = 1;
 const AUTOCOMMIT = 2;
 
-/** By mysql2's `query`, not `execute`: prepared statements are a session's state. */
+/** Uses mysql2's `query` instead of `execute`, because prepared statements are session state. */
 export async function ask(
   connection: Pick<MysqlConnection, "query">,
   sql: string,
@@ -73,16 +73,16 @@ export async function ask(
   return rows as Answer;
 }
 
-/** A connection for the length of one call. Once that is over nothing is sent. */
+/** A connection during one call. After the call's end nothing more is sent. */
 export class Session {
   readonly #connection: MysqlConnection;
   readonly #limit: CallLimit;
-  /** Undecided: a statement without its answer, or a setting whose statement has not come. */
+  /** The number of open operations: statements without an answer, or settings whose statement has not run yet. */
   #open = 0;
-  /** Has the server said that nothing is open on it, and that each statement commits by itself? */
+  /** True once the server has reported that no transaction is open and autocommit is on. */
   #fit: boolean;
 
-  /** `prepared`: `prepare()` was called on it, and no other call uses it. */
+  /** @param prepared whether `prepare()` has run on the connection, which no other call uses */
   constructor(connection: MysqlConnection, limit: CallLimit, prepared: boolean) {
     this.#connection = connection;
     this.#limit = limit;
@@ -90,8 +90,8 @@ export class Session {
   }
 
   /**
-   * Sets a connection of a pool of our own, once: a read on it is then one round trip. MySQL lets a
-   * statement wait for a table's lock, or the server's, although its client is gone: by default a year.
+   * Configures a connection of the store's own pool, once, so that each read is one round trip. The lock timeouts are
+   * needed because MySQL lets a statement wait for a metadata lock even after its client is gone, by default a year.
    */
   async prepare(): Promise<void> {
     await this.define(
@@ -100,14 +100,14 @@ export class Session {
     await this.define("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ");
   }
 
-  /** Is there nothing on the connection that another user of it would meet? */
+  /** True if nothing is open on the connection that would affect its next user. */
   get idle(): boolean {
     return this.#open === 0;
   }
 
   /**
-   * What was committed when the statement began. On a pool that was handed in a first read takes two
-   * round trips: of a connection's state the server says nothing with rows.
+   * Reads what was committed when the statement began. On a pool that was passed in, the first read takes two round
+   * trips, because the server does not report a connection's state with rows.
    * @throws UnfitConnection
    */
   async read(sql: string): Promise<readonly MysqlRow[]> {
@@ -122,17 +122,17 @@ export class Session {
     return rows;
   }
 
-  /** How many rows were changed, or found. Committed when it answers. @throws UnfitConnection */
+  /** Returns the number of rows that were changed, or found. Committed once it resolves. @throws UnfitConnection */
   write(sql: string): Promise<number> {
     return this.define(IN_MARIADB + sql);
   }
 
-  /** As `write`, of an `INSERT … SELECT … ON DUPLICATE KEY UPDATE`. @throws UnfitConnection */
+  /** As `write`, for an `INSERT … SELECT … ON DUPLICATE KEY UPDATE`. @throws UnfitConnection */
   async upsert(sql: string): Promise<Upserted> {
     return upsertedIn(await this.#change(IN_MARIADB + sql));
   }
 
-  /** A statement that sets or defines something, as it stands. @throws UnfitConnection */
+  /** Runs a SET or DDL statement unchanged. @throws UnfitConnection */
   async define(sql: string): Promise<number> {
     return (await this.#change(sql)).affectedRows ?? 0;
   }
@@ -162,21 +162,21 @@ export class Session {
   }
 }
 
-/** What the server counted in an upsert: the same whatever the connection's flags are. */
+/** The server's row counts of an upsert, which do not depend on the connection's flags. */
 export interface Upserted {
-  /** Rows that the SELECT gave; undefined where the answer does not say, behind a proxy for instance. */
+  /** Rows from the SELECT; `undefined` if the answer does not contain the counts, behind a proxy for instance. */
   readonly rows: number | undefined;
-  /** Rows that stood, and were changed. */
+  /** Existing rows that were changed. */
   readonly changed: number | undefined;
 }
 
-/** `Records: 3  Duplicates: 2  Warnings: 0`, in whatever language the server speaks. */
+/** Parses `Records: 3  Duplicates: 2  Warnings: 0`, in any language of the server. */
 export function upsertedIn({ info = "" }: Answer): Upserted {
   const [rows, changed] = info.match(/\d+/g)?.map(Number) ?? [];
   return { rows, changed };
 }
 
-/** Rows, all of whose values are texts, or what the server says of a change. */
+/** The rows, whose values are all texts, or the server's report of a change. */
 export type Answer = readonly MysqlRow[] & {
   readonly affectedRows?: number;
   readonly info?: string;
@@ -187,7 +187,7 @@ export function rowsOf(answer: Answer): readonly MysqlRow[] {
   return Array.isArray(answer) ? answer : [];
 }
 
-/** mysql2's own `destroy` waits for the server's side to close, which a dead server never does. */
+/** Destroys the socket too: mysql2's `destroy` waits for the server to close its side, which a dead one never does. */
 export function discard(connection: MysqlConnection): void {
   connection.destroy();
   socketOf(connection.connection)?.destroy();

@@ -41,8 +41,8 @@ const NO_DATABASE = lastingFailure("STORE_SCHEMA", "name the database that the t
 const ENDED = lastingFailure("STORE_CLOSED", "the pool was closed by its owner");
 
 /**
- * The server's error numbers and names, and what each means for a checkpoint. Those from 2000 to 2999
- * are a client's: proxies between us and the server pass them on. Those from 9000 on are a proxy's own.
+ * The server's error numbers and names, and what each means for the store. Numbers from 2000 to 2999 are client
+ * errors, which proxies in front of the server pass on. Numbers from 9000 on are a proxy's own.
  */
 export const SERVER_ERRORS: readonly (readonly [number, string, StoreFailure])[] = [
   [3, "EE_WRITE", NO_ROOM],
@@ -139,7 +139,7 @@ export const CLIENT_ERRORS: readonly (readonly [string, StoreFailure])[] = [
   ["HANDSHAKE_NO_SSL_SUPPORT", LOGIN],
 ];
 
-/** mysql2 gives these no code. */
+/** Texts of errors for which mysql2 has no code. */
 export const CLIENT_TEXTS: readonly (readonly [string, StoreFailure])[] = [
   ["Pool is closed.", ENDED],
   ["Queue limit reached.", OVERLOADED],
@@ -151,17 +151,17 @@ const BY_NUMBER = new Map(SERVER_ERRORS.map(([number, , meaning]) => [number, me
 const BY_CODE = new Map(CLIENT_ERRORS);
 const UNKNOWN = lastingFailure("STORE_FAILED", "the call failed in a way that is not known here");
 
-/** Does another transaction hold a lock, or had this one to give way? It can be tried again. */
+/** Whether another transaction held a lock, or this one was the victim of a deadlock. It can be tried again. */
 export function isLock(error: unknown): boolean {
   return meaningOf(error) === LOCK;
 }
 
-/** Did this transaction have to give way to another one? That one's locks may be gone by now. */
+/** Whether this transaction was the victim of a deadlock. The other one's locks may be released by now. */
 export function isDeadlock(error: unknown): boolean {
   return isLock(error) && serverNumber(error) !== 1205;
 }
 
-/** `NOWAIT` is the statement's own wish; functions use 1105 for errors of their arguments. */
+/** Errors of the statement itself: it asked for NOWAIT (3572), or a function refused its arguments (1105). */
 const STATEMENT_ERRORS: ReadonlySet<number | undefined> = new Set([3572, 1105]);
 const RETRYABLE: ReadonlySet<StoreFailure> = new Set([
   LOCK,
@@ -172,8 +172,8 @@ const RETRYABLE: ReadonlySet<StoreFailure> = new Set([
 ]);
 
 /**
- * Would a transaction that failed with this error pass if it were run again?
- * @param counts which of the errors in it count @default all
+ * Whether a transaction that failed with this error may succeed if it is run again.
+ * @param counts which of the wrapped errors count @default all
  */
 export function isPassing(error: unknown, counts = (_each: object): boolean => true): boolean {
   return errorsIn(error).some((each) => counts(each) && isPassingItself(each));
@@ -189,29 +189,29 @@ function isPassingItself(error: object): boolean {
     if (meaning === OVERLOADED) return true;
     return (fatal === true || hasConnectionState(error)) && meaning === UNREACHABLE;
   }
-  // That of other options has the same number.
+  // Other server options use the same number.
   if (number === 1290 || number === 1836) return String(message).includes("read-only");
   return RETRYABLE.has(BY_NUMBER.get(number) ?? UNKNOWN) && !STATEMENT_ERRORS.has(number);
 }
 
-/** An error that `isPassing`, as the store throws it. */
+/** An error that `isPassing` as a retryable StoreError. A KcError is returned as it is. */
 export function retryableError(error: unknown): KcError {
   if (KcError.is(error)) return error;
   const text = `MySQL: the transaction has to be run again (${describe(error)})`;
   return new StoreError("STORE_UNAVAILABLE", text, { retryable: true, cause: error });
 }
 
-/** Has the server itself answered so? */
+/** Whether the error came from the server itself. */
 export function isAnswered(error: unknown): boolean {
   return serverNumber(error) !== undefined;
 }
 
-/** Did another connection put this row first? */
+/** Whether another connection inserted the row first. */
 export function isDuplicate(error: unknown): boolean {
   return serverNumber(error) === 1062;
 }
 
-/** Did another process add this column first? */
+/** Whether another process added the column first. */
 export function isDuplicateColumn(error: unknown): boolean {
   return serverNumber(error) === 1060;
 }
@@ -220,12 +220,12 @@ export function isMissingTable(error: unknown): boolean {
   return serverNumber(error) === 1146;
 }
 
-/** Is a transaction of somebody else's open on the connection? */
+/** Whether a transaction was open on the connection already. */
 export function isInTransaction(error: unknown): boolean {
   return serverNumber(error) === 1568;
 }
 
-/** The same by what a library has made of the error. */
+/** The same for an error that a library may have wrapped. */
 export function isWrappedInTransaction(error: unknown): boolean {
   return errorsIn(error).some(isInTransaction);
 }
@@ -234,7 +234,7 @@ export function isMissingSavepoint(error: unknown): boolean {
   return serverNumber(error) === 1305;
 }
 
-/** What mysql2 threw, or a library around it, as a StoreError. A KcError is left as it is. */
+/** Converts the error of mysql2, or of a library around it, to a StoreError. A KcError is returned as it is. */
 export function toStoreError(error: unknown): KcError {
   if (KcError.is(error)) return error;
   const known = errorsIn(error).find((each) => meaningOf(each) !== UNKNOWN);
@@ -242,16 +242,16 @@ export function toStoreError(error: unknown): KcError {
   return new StoreError(code, `MySQL: ${advice} (${describe(error)})`, { retryable, cause: error });
 }
 
-/** A number without the server's SQL state is the operating system's, such as -111 or 110. */
+/** The server's error number. A number without an SQL state is the operating system's, such as -111 or 110. */
 function serverNumber(error: unknown): number | undefined {
   const { errno, sqlState, originalCode } = Object(error) as Readonly<Record<string, unknown>>;
   if (typeof errno === "number" && typeof sqlState === "string") return errno;
-  // As Prisma's driver adapters have it.
+  // Prisma's driver adapters put the number there.
   const isNumber = typeof originalCode === "string" && /^\d{4}$/.test(originalCode);
   return isNumber ? Number(originalCode) : undefined;
 }
 
-/** Of the class of connections: the driver of MariaDB has numbers of its own for these. */
+/** Whether the SQL state is of class 08, connections. MariaDB's driver has its own numbers for these errors. */
 function hasConnectionState(error: unknown): boolean {
   const { state } = Object(error) as { readonly state?: unknown };
   return typeof state === "string" && state.startsWith("08");
@@ -264,16 +264,16 @@ function meaningOf(error: unknown): StoreFailure {
   if (!(error instanceof Error)) return byNumber ?? UNKNOWN;
   const { code } = error as Error & { code?: unknown };
   const byCode = typeof code === "string" ? BY_CODE.get(code) : undefined;
-  // Knex has the statement before the text.
+  // Knex puts the statement before the text.
   const byText = CLIENT_TEXTS.find(([text]) => error.message.endsWith(text))?.[1];
   const known = byNumber ?? byCode ?? byText;
   if (known !== undefined) return known;
-  // The network has more than the table names: no buffers, a firewall's refusal.
+  // Network errors that the table does not name: no buffers, a firewall's refusal.
   const isNetwork = number === undefined && classifySdkError(error) === "passing";
   return isNetwork ? UNREACHABLE : UNKNOWN;
 }
 
-/** The server's messages quote statements no further than names: no value of ours is in them. */
+/** The server's messages quote no more of a statement than names, so they contain none of our values. */
 function describe(error: unknown): string {
   const { code } = Object(error) as { code?: unknown };
   return typeof code === "string" && error instanceof Error

@@ -16,21 +16,21 @@ export interface TableFound {
   readonly columns: readonly Column[];
 }
 
-/** What the server's catalogue says of our tables. */
+/** The state of our tables, from the server's catalogue. */
 export type Inspection = Readonly<Partial<Record<TableName, TableFound>>>;
 
-/** What the checkpoints' table can hold: Go's is narrower than ours, and its text may be Latin. */
+/** What the checkpoints table can hold. The Go library's is narrower than ours, and its text may be Latin-1. */
 export interface Limits {
   readonly namespaceLength: number;
   readonly shardIdLength: number;
   readonly digits: number;
   readonly unicode: boolean;
-  /** This and the next as `Place` has them. */
+  /** For this one and the next, see `Place`. */
   readonly hasUserColumns: boolean;
   readonly asShardId: (expression: string) => string;
 }
 
-/** One row for each column; one row if there is no table. */
+/** Returns a row for each column, or a single row if there is no table. */
 export function inspectionStatement({ names, database }: Tables): string {
   const schema = database === undefined ? "DATABASE()" : literal(database);
   return `SELECT t.table_name AS table_name, t.engine AS engine, c.column_name AS column_name,
@@ -45,7 +45,7 @@ export function inspectionStatement({ names, database }: Tables): string {
     LIMIT 18446744073709551615`;
 }
 
-/** The database that the tables were looked for in. */
+/** The database in which the tables were searched. */
 export function databaseOf(rows: readonly MysqlRow[]): string | undefined {
   return rows[0]?.["db"] ?? undefined;
 }
@@ -86,7 +86,7 @@ export function limitsOf(
   const column = (name: string): Column => columns.find((each) => each.name === name)!;
   const names = [column("namespace"), column("shard_id")] as const;
   const digits = /^decimal\((\d+),0\)/.exec(column("sequence_number").type)?.[1];
-  // Of Kinesis, a sequence number has 56.
+  // A sequence number of Kinesis has 56 digits.
   if (digits === undefined || Number(digits) < 56) {
     throw schemaError(
       `${table}.sequence_number is ${column("sequence_number").type}, which cannot hold a ` +
@@ -103,7 +103,7 @@ export function limitsOf(
   };
 }
 
-/** What makes a text of ours one that this column's key finds. */
+/** Converts a text to the column's character set and collation, so that its index is used. */
 function conversionTo({ characterSet, collation }: Column): Limits["asShardId"] {
   if (characterSet === null || collation === null) {
     return (expression) => `CAST(CONVERT(${expression} USING utf8mb4) AS BINARY)`;

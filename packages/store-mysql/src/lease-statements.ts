@@ -1,35 +1,35 @@
 /**
- * The SQL that changes workers and leases. Each statement is a transaction of its own, and a
- * compare-and-set: it changes what still stands as it was looked at, in the order of shards. An
- * incarnation whose row is gone never comes back, so a caller that looked may decide by it which lease is
- * free, without a lock; and an epoch with its owner stands once.
+ * The SQL that changes workers and leases. Each statement is a transaction of its own and a compare-and-set: it
+ * changes only rows that are still as they were read, in the order of shards. An incarnation whose row is gone never
+ * comes back, so a caller can decide from a snapshot which leases are free, without a lock. A pair of epoch and owner
+ * is never used twice.
  *
- * Each change of a lease sets its copy in the checkpoint's row in the same statement.
+ * Each change of a lease also updates its copy in the checkpoint's row, in the same statement.
  *
- * A lease's row has a lineage. One without was made by a write of a checkpoint, for its lock.
+ * A lease's row has a lineage. A row without one was inserted by a write of a checkpoint, as something to lock.
  */
 import type { ShardLineage, ShardPut, WorkerIdentity, WorkerMembership } from "@kc/core";
 import type { ShardLease } from "@kc/core/adapter";
 import { aliased, isWorker, list, literal, valuesTable, WRITABLE, type Place } from "./sql.ts";
 import type { CheckpointColumns } from "./statements.ts";
 
-/** Fails with ER_DUP_ENTRY where one stands under that id. */
+/** Fails with ER_DUP_ENTRY if a worker with that id exists. */
 export function putWorker({ tables, namespace }: Place, own: WorkerMembership): string {
   const { workerId, incarnation, weight, maxShards = null } = own;
   const names = list([namespace, workerId, incarnation]);
-  // With an exponent it is a double from the start, exact to its last bit.
+  // With an exponent the literal is a double, exact to the last bit.
   return `INSERT INTO ${tables.workers}
       (namespace, worker_id, incarnation, weight, max_shards, counter)
     SELECT ${names}, ${weight.toExponential()}, ${literal(maxShards)}, 0 FROM DUAL WHERE ${WRITABLE}`;
 }
 
-/** One row by its key. It waits for nobody but an eviction, or a claim that has all its other locks. */
+/** Updates one row by its key. It waits only for an eviction, or for a claim that holds all its other locks. */
 export function heartbeat({ tables, namespace }: Place, worker: WorkerIdentity): string {
   return `UPDATE ${tables.workers} AS w SET w.counter = w.counter + 1
     WHERE w.namespace = ${literal(namespace)} AND ${isWorker("w", worker)} AND ${WRITABLE}`;
 }
 
-/** With a counter, only while it is that. */
+/** With a counter, deletes the row only if its counter is still the same. */
 export function removeWorker(
   { tables, namespace }: Place,
   worker: WorkerIdentity,
@@ -42,7 +42,7 @@ export function removeWorker(
       AND ${WRITABLE}`;
 }
 
-/** After the change that it announces: a reader of a revision sees the changes that it stands for. */
+/** Run after the change that it announces, so that a reader of the revision sees that change. */
 export function raiseRevision({ tables, namespace }: Place): string {
   const { revisions } = tables;
   return `INSERT INTO ${revisions} (namespace, revision)
@@ -50,7 +50,7 @@ export function raiseRevision({ tables, namespace }: Place): string {
     ON DUPLICATE KEY UPDATE ${revisions}.revision = ${revisions}.revision + 1`;
 }
 
-/** New rows are free. Of those that stand, one without a lineage gets it. */
+/** Inserts free leases. An existing row without a lineage gets it; other existing rows are unchanged. */
 export function createLeases(
   { tables, namespace }: Place,
   shards: readonly ShardLineage[],
@@ -63,7 +63,7 @@ export function createLeases(
     ON DUPLICATE KEY UPDATE ${leases}.lineage = COALESCE(${leases}.lineage, VALUES(lineage))`;
 }
 
-/** Of the rows whose lineage still is as it was seen. */
+/** Replaces the lineages that are still as they were read. */
 export function replaceLineages(
   { tables, namespace }: Place,
   shards: readonly Required<ShardPut>[],
@@ -76,7 +76,7 @@ export function replaceLineages(
     WHERE ${WRITABLE}`;
 }
 
-/** Lease rows of shards that have none, so that there is something to lock. */
+/** Inserts lease rows for shards that have none, so that there is a row to lock. */
 export function addLeaseRows({ tables, namespace }: Place, shardIds: readonly string[]): string {
   const { leases } = tables;
   const rows = shardIds.map((shardId) => [shardId]);
@@ -86,12 +86,12 @@ export function addLeaseRows({ tables, namespace }: Place, shardIds: readonly st
     ON DUPLICATE KEY UPDATE ${leases}.epoch = ${leases}.epoch`;
 }
 
-/** A lease as it was looked at. */
+/** A lease as it was read. */
 export interface ReadLease extends ShardLease {
   readonly shardId: string;
 }
 
-/** Rows `x` of leases that were seen, and the rows `l` that still are as they were. */
+/** The leases that were read as rows `x`, joined with the rows `l` that are still the same. */
 function seen({ tables, namespace }: Place, leases: readonly ReadLease[], l = "l"): string {
   const rows = leases.map(({ shardId, epoch, owner = null }) => [shardId, epoch, owner]);
   return `${valuesTable("x", ["shard_id", "epoch", "owner"], rows)}
@@ -100,19 +100,19 @@ function seen({ tables, namespace }: Place, leases: readonly ReadLease[], l = "l
         AND ${l}.epoch = x.epoch AND ${l}.owner <=> x.owner`;
 }
 
-/** The checkpoint's row of a lease `l`, if there is one. */
+/** Joins the checkpoint's row of the lease `l`, if there is one. */
 const withCheckpoint = ({ tables, namespace, asShardId }: Place, l = "l", c = "c"): string =>
   `LEFT JOIN ${aliased(tables.checkpoints, c)} FORCE INDEX (PRIMARY)
       ON ${c}.namespace = ${literal(namespace)} AND ${c}.shard_id = ${asShardId(`${l}.shard_id`)}`;
 
 /**
- * Gives leases to a worker whose row is there. The row is read under a shared lock, at every
- * isolation level: an eviction comes before the claim, and then nothing is claimed, or after it.
+ * Gives leases to a worker whose row exists. That row is read under a shared lock at every isolation level, so an
+ * eviction happens either before the claim, which then claims nothing, or after it.
  *
- * The derived table locks the rows of leases and checkpoints before the worker's row is read: a claim may
- * wait for them for long, and its worker's heartbeats must not wait for the claim. LIMIT keeps it from being
- * merged into the rest. The worker is looked up by columns of it: what is looked up by constants may be read
- * before all else.
+ * The derived table locks the rows of leases and checkpoints before the worker's row is read. A claim may wait long
+ * for these locks, and the worker's heartbeats must not wait for the claim. LIMIT prevents the derived table from
+ * being merged into the outer query. The worker's row is joined by columns of the derived table: MySQL may read a
+ * row that is selected by constants first.
  */
 export function acquireLeases(
   place: Place,
@@ -147,7 +147,7 @@ export function releaseLeases(place: Place, leases: readonly ReadLease[]): strin
     WHERE ${WRITABLE}`;
 }
 
-/** Takes a lease away, so that its owner is fenced out, and writes the checkpoint of an existing row. */
+/** Takes a lease away, which fences out its owner, and sets the checkpoint if its row exists. */
 export function resetLease(
   place: Place,
   lease: ReadLease,
@@ -167,7 +167,7 @@ export function resetLease(
     WHERE ${WRITABLE}`;
 }
 
-/** With their checkpoints. */
+/** Deletes leases together with their checkpoints. */
 export function removeShards(place: Place, leases: readonly ReadLease[]): string {
   const { leases: l, checkpoints: c } = place.tables;
   return `DELETE ${l}, ${c} FROM ${seen(place, leases, l)}

@@ -17,9 +17,8 @@ import { leaseRows, type Snapshot } from "./snapshot.ts";
 import { checkWorker } from "./name-checks.ts";
 
 /**
- * Leases of shards: `LeaseStore` says what each call does. Shards come in parts, each a look and a
- * statement that changes what still is as it was looked at. If all of it has changed meanwhile, it is
- * looked at again.
+ * Leases of shards. `LeaseStore` documents each method. Shards are processed in parts: for each part, a snapshot, and
+ * a statement that changes the rows that are still as in the snapshot. If none is, another snapshot is taken.
  */
 export class Leases {
   readonly #calls: Calls;
@@ -77,7 +76,7 @@ export class Leases {
           const none = free.length === 0 && !leases.some((lease) => lease.owner === owner);
           if (none) return [];
           if (free.length > 0) {
-            // What another holds for long keeps no other shard's lease from being claimed.
+            // A row that another transaction locks for long must not prevent the claim of the other shards.
             const open = meetsLock ? await unlocked(call, free, seen) : free;
             const claimed = await change(sql.acquireLeases(place, worker, owner, open)).catch(
               (error: unknown) => {
@@ -87,7 +86,7 @@ export class Leases {
             );
             if (claimed === 0) continue;
           }
-          // After the claim: with the last writes of the former owners.
+          // After the claim, so that it includes the last writes of the former owners.
           const after = await snapshot({ workers: worker, leases: ids, checkpoints: ids });
           if (after.workers.length === 0) return [];
           return leaseRows(after).filter((lease) => lease.owner === owner);
@@ -115,7 +114,7 @@ export class Leases {
           const held = part.flatMap(({ shardId, fence: { epoch, owner } }) => {
             const lease = standing.get(shardId);
             if (lease?.epoch !== epoch) return [];
-            if (lease.owner === undefined) markRevisionPending(); // given back before
+            if (lease.owner === undefined) markRevisionPending(); // released before
             return lease.owner === owner ? [{ shardId, epoch, owner }] : [];
           });
           if (held.length === 0) return [];
@@ -137,7 +136,7 @@ export class Leases {
       await this.#calls.run(scope, part, options, async ({ session, place, snapshot, change }) => {
         for (;;) {
           const seen = await snapshot({ workers: "all", leases: ids, checkpoints: ids });
-          // A checkpoint without a lease's row gets one first, so that there is something to lock.
+          // A checkpoint without a lease's row gets one first, so that there is a row to lock.
           const alone = ids.filter((id) => seen.stored.has(id) && !seen.leases.has(id));
           if (alone.length > 0) {
             await session.write(sql.addLeaseRows(place, alone));
@@ -154,8 +153,8 @@ export class Leases {
   }
 
   /**
-   * Those whose rows are as their callers saw them. Mostly none: then nothing is locked. A row that is
-   * as it was to become may be a late statement's, or that of a process which ended before it raised
+   * The shards whose rows are still as their caller saw them. Often there are none, and then nothing is locked. A row
+   * that has the new lineage already may come from a delayed statement, or from a process that ended before it raised
    * the revision.
    */
   #asSeen(
@@ -175,7 +174,7 @@ export class Leases {
   }
 }
 
-/** Those whose rows no other transaction has locked. All, if there is none: the claim waits for them. */
+/** The leases whose rows no other transaction has locked. If all are locked, all are returned: the claim waits. */
 async function unlocked(
   call: Call,
   leases: readonly LeaseRow[],
@@ -186,7 +185,7 @@ async function unlocked(
   return open.length > 0 ? open : leases;
 }
 
-/** The owners whose workers have rows. */
+/** The owners whose workers' rows exist. */
 const liveOwnersIn = ({ workers }: Snapshot): ReadonlySet<string> => new Set(workers.map(ownerOf));
 
 const idsOf = (rows: readonly { readonly shardId: string }[]): readonly string[] =>

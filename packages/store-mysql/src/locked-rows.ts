@@ -4,8 +4,8 @@ import { freeRows } from "./rows.ts";
 import { lockFreeRows } from "./statements.ts";
 
 /**
- * One round trip: whether another transaction has locked a shard's row that was seen, of the leases or the
- * checkpoints. What it says may change at once, so a statement that relies on it may meet a lock still.
+ * Tells which shards have a row in the snapshot, of a lease or a checkpoint, that another transaction has locked. One
+ * round trip. The answer may be outdated immediately, so a statement that relies on it may still meet a lock.
  */
 export async function lockedAmong(
   { session, place }: Pick<Call, "session" | "place">,

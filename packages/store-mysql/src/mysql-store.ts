@@ -28,10 +28,10 @@ import { Transactions } from "./transactions.ts";
 import { Workers } from "./workers.ts";
 
 /**
- * Progress and leases in MySQL or MariaDB, in a table of the Go library's or one of its own.
+ * Checkpoints and leases in MySQL or MariaDB, in the Go library's table or in tables of its own.
  *
- * Each change is one statement that commits by itself: no transaction is open between two messages,
- * so a process that freezes or is lost holds no lock. Only transactions that a handler fills stay open.
+ * Each change is one statement that commits by itself. No transaction is open between two round trips, so a process
+ * that freezes or dies holds no lock. Only the transactions of handlers stay open.
  */
 export class MysqlStore
   extends LeaseStoreOfParts
@@ -83,7 +83,7 @@ export class MysqlStore
         try {
           const put = sql.putApplication(place.tables, place.namespace, applicationValues(row));
           if ((await session.write(put)) > 0) return { outcome: "created", row };
-          await snapshot({}); // a server that takes no writes puts no row: this call reports it
+          await snapshot({}); // a read-only server inserts no row: this call reports it
         } catch (error) {
           if (!isDuplicate(error)) throw error;
         }
@@ -91,7 +91,7 @@ export class MysqlStore
     });
   }
 
-  /** Dead letters in a table beside the others, `{table}_dead_letters`, which its own `setup()` makes. */
+  /** Dead letters in the table `{table}_dead_letters`, which the queue's own `setup()` creates. */
   deadLetters(): DeadLetterTable & TransactionalDeadLetters<PoolConnection> {
     const letters = new MysqlLetters(this.#connection, this.#tables.deadLetters);
     return new MysqlDeadLetters(letters, this);

@@ -1,17 +1,17 @@
 import { ConfigError, StoreError, type Checkpoint, type WorkerIdentity } from "@kc/core";
 import type { Limits } from "./inspection.ts";
 
-/** A shard that a call is about, and the checkpoint that it is to get. */
+/** A shard that a call is about, and the checkpoint to be written, if any. */
 export interface Touched {
   readonly shardId: string;
   readonly checkpoint?: Checkpoint | undefined;
 }
 
 /**
- * Refuses what the table would cut off, change, or take for something else: outside of strict mode
- * MySQL does so without a word.
- * @throws ConfigError for a name that no table of ours keeps apart from others
- * @throws StoreError for what this table, such as one of Go's, cannot hold
+ * Refuses values that the table would truncate, alter or confuse with others, which MySQL does silently outside of
+ * strict mode.
+ * @throws ConfigError for a name that no table can distinguish from others
+ * @throws StoreError for a value that this table, such as one of the Go library's, cannot hold
  */
 export function checkFit(limits: Limits, namespace: string, touched: readonly Touched[]): void {
   checkName("namespace", namespace, limits.namespaceLength, limits);

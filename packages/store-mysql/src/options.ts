@@ -5,12 +5,12 @@ import type { MysqlCallbackPool, MysqlPool } from "./driver.ts";
 
 export type MysqlStoreOptions = {
   /**
-   * The table of checkpoints, 1 to 51 characters: one of the Go library's, or one that `setup()` creates. Four
-   * more tables have its name with `_leases`, `_applications`, `_workers`, `_revisions`.
+   * The checkpoints table, 1 to 51 characters: the Go library's, or one that `setup()` creates. Four companion tables
+   * have its name with the suffixes `_leases`, `_applications`, `_workers` and `_revisions`.
    * @default "kinesis_consumer"
    */
   readonly table?: string;
-  /** The database in which the tables are. @default the connection's own */
+  /** The database that contains the tables. @default the connection's own */
   readonly database?: string;
   /**
    * The key of this application's rows, 1 to 384 characters. A namespace belongs to one application on one
@@ -18,19 +18,19 @@ export type MysqlStoreOptions = {
    */
   readonly namespace?: string;
   /**
-   * How long a call may take, the waits for a connection and for locks included, in milliseconds, 1
-   * to 600,000. Then it rejects with a retryable STORE_UNAVAILABLE. @default 5000
+   * The timeout of a call, in milliseconds, 1 to 600,000, including the waits for a connection and for locks. After it
+   * the call rejects with a retryable STORE_UNAVAILABLE. @default 5000
    */
   readonly timeoutMs?: number;
   /**
-   * How many transactions of `scanTransaction` run at once, 1 to 1000; the others wait. Each holds a
-   * connection: of the store's second pool with `connection`, or of your `pool`, which needs two more for the
-   * store's calls. @default 10, or two fewer than the pool's `connectionLimit`
+   * The maximum number of concurrent `scanTransaction` transactions, 1 to 1000; others wait. Each holds a
+   * connection: one of the store's second pool with `connection`, or one of your `pool`, which needs two more for
+   * the store's calls. @default 10, or two fewer than the pool's `connectionLimit`
    */
   readonly maxTransactions?: number;
 } & (
   | {
-      /** A pool of `mysql2` or `mysql2/promise`. It stays yours: it is never closed here. */
+      /** A pool of `mysql2` or `mysql2/promise`. You own it: the store never closes it. */
       readonly pool: MysqlPool | MysqlCallbackPool;
       readonly connection?: never;
       readonly transactionIdleMs?: never;
@@ -38,15 +38,15 @@ export type MysqlStoreOptions = {
   | {
       /**
        * `mysql://user:password@host/database`, or pool options of mysql2. The store creates a pool of two
-       * connections, or of `connectionLimit`, for its calls and another pool for the transactions of
-       * handlers, and ends both.
+       * connections, or of `connectionLimit`, for its calls and another pool for the transactions of handlers, and
+       * ends both when it is closed.
        */
       readonly connection: string | PoolOptions;
       readonly pool?: never;
       /**
-       * How long a handler's transaction may wait for its next statement, in milliseconds, 1000 to
-       * 3,600,000; the server counts whole seconds. Then it ends the connection: a process that stands still
-       * holds no locks for longer. @default 60,000
+       * How long a handler's transaction may be idle between two statements, in milliseconds, 1000 to 3,600,000,
+       * rounded up to whole seconds. After that the server ends the connection, so that a frozen process does not
+       * hold locks for longer. @default 60,000
        */
       readonly transactionIdleMs?: number;
     }
@@ -75,13 +75,13 @@ const OPTION_NAMES = [
 const TIMEOUT = { least: 1, most: 600_000 };
 const TRANSACTIONS = { least: 1, most: 1000 };
 const IDLE = { least: 1000, most: 3_600_000 };
-/** An identifier has 64; the longest companion's name ends in `_applications`. */
+/** An identifier has at most 64 characters; the longest suffix of a companion table is `_applications`. */
 const MAX_TABLE_LENGTH = 51;
 const MAX_DATABASE_LENGTH = 64;
 const MAX_NAMESPACE_LENGTH = 384;
 const PLAIN_TEXT = /^[^\p{Cc}\p{Surrogate}]+$/u;
 
-/** The one that mysql2 brings along. */
+/** The TLS profile that mysql2 contains. */
 const TLS_PROFILE = "Amazon RDS";
 
 /** @throws ConfigError for each option that is missing, of the wrong kind, or out of bounds. */
@@ -125,7 +125,7 @@ function checkSource({ pool, connection }: MysqlStoreOptions): CheckedOptions["s
     return { pool: checkPool(pool) };
   }
   if (typeof connection === "string") {
-    // Not the text itself: there may be a password in it.
+    // The text is not quoted: it may contain a password.
     if (!/^(mysql|mariadb):\/\//.test(connection) || !URL.canParse(connection)) {
       throw new ConfigError("connection", "must be a mysql:// URL, or mysql2's pool options");
     }
@@ -138,7 +138,7 @@ function checkSource({ pool, connection }: MysqlStoreOptions): CheckedOptions["s
   return { connection };
 }
 
-/** mysql2 takes a text that is no JSON for a profile's name, and quotes it: there may be a key in it. */
+/** mysql2 treats a text that is not JSON as a profile's name and quotes it in an error, although it may be a key. */
 function checkTls(ssl: string | null): void {
   if (ssl === null || ssl === TLS_PROFILE || isJson(ssl)) return;
   throw new ConfigError("connection", `its ssl must be an object in JSON, or "${TLS_PROFILE}"`);
@@ -161,7 +161,7 @@ function checkPool(pool: MysqlPool | MysqlCallbackPool | null): MysqlPool {
   throw new ConfigError("pool", "must be a pool of mysql2 or mysql2/promise");
 }
 
-/** Trailing spaces: MySQL refuses them in identifiers, and does not see them in values. */
+/** Refuses trailing spaces: MySQL refuses them in identifiers, and ignores them in comparisons of values. */
 function checkText(option: string, text: unknown, longest: number): string {
   if (typeof text !== "string" || !PLAIN_TEXT.test(text) || Array.from(text).length > longest) {
     throw new ConfigError(option, `must be a text of 1 to ${longest} characters, none a control`);

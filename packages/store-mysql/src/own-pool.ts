@@ -2,10 +2,10 @@ import { connect, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { createPool, type Pool, type PoolOptions } from "mysql2/promise";
 
-/** How long connections may take to say goodbye. */
+/** How long the pool may take to end gracefully. */
 const END_TIMEOUT_MS = 1000;
 
-/** What mysql2 hands to the maker of a connection's socket. */
+/** The argument that mysql2 passes to its option `stream`, which opens a connection's socket. */
 interface Target {
   readonly config: {
     readonly socketPath?: string;
@@ -17,8 +17,8 @@ interface Target {
 }
 
 /**
- * A pool that this store made, with its sockets from the beginning: a dead server answers no goodbye,
- * and one that never answered a connect none either.
+ * A pool that the store has created, with its sockets. `close` can destroy them if the server does not respond,
+ * even those that never finished connecting.
  */
 export class OwnPool {
   readonly pool: Pool;
@@ -50,7 +50,7 @@ export class OwnPool {
   }
 }
 
-/** As mysql2 does it by itself. */
+/** Opens a socket as mysql2 does by default. */
 function open({ config }: Target): Socket {
   const { socketPath, port, host, enableKeepAlive, keepAliveInitialDelay } = config;
   const socket = socketPath === undefined ? connect(port, host) : connect(socketPath);

@@ -23,19 +23,19 @@ import {
 import type { MysqlRow } from "./driver.ts";
 import type { CheckpointColumns } from "./statements.ts";
 
-/** A shard's row of the checkpoints. */
+/** A shard's row in the checkpoints table. */
 export interface StoredCheckpoint {
   readonly checkpoint: Checkpoint;
-  /** The mark of the write that put it there, in digits; undefined = another's. */
+  /** The mark of the write that stored it, in digits; `undefined` if another program stored it. */
   readonly write: string | undefined;
 }
 
-/** A shard's row of the leases. */
+/** A shard's row in the leases table. */
 export interface StoredLease extends ShardLease {
   readonly lineage: string | undefined;
 }
 
-/** What `lockFreeRows` answers: the shards whose row of each table is not locked by others. */
+/** The result of `lockFreeRows`: for each table, the shards whose row no other transaction has locked. */
 export function freeRows(rows: readonly MysqlRow[]): {
   readonly leases: ReadonlySet<string>;
   readonly checkpoints: ReadonlySet<string>;
@@ -45,16 +45,16 @@ export function freeRows(rows: readonly MysqlRow[]): {
   return { leases: shards("lease"), checkpoints: shards("checkpoint") };
 }
 
-/** Text that came as the hexadecimal of its UTF-8. */
+/** Decodes a text that is sent as hexadecimal UTF-8. */
 export function textOf(hex: string | null | undefined): string | undefined {
   return typeof hex === "string" ? Buffer.from(hex, "hex").toString("utf8") : undefined;
 }
 
 /**
- * Finds the owner of the namespace, in the place's row and the checkpoints'.
- * @throws NamespaceConflictError if another scope has it, or one that differs in case and whose rows
- * this table's collation takes for ours.
- * @throws StoreError STORE_UNAVAILABLE from a server that is read-only
+ * Checks the server and the namespace's claim, from the row of the place and those of the checkpoints.
+ * @throws NamespaceConflictError if another scope has claimed the namespace, or if the table's collation matches the
+ * rows of a namespace that differs only in case
+ * @throws StoreError STORE_UNAVAILABLE if the server is read-only
  */
 export function checkPlace(
   place: MysqlRow | undefined,
@@ -75,8 +75,8 @@ export function checkPlace(
 }
 
 /**
- * @throws StoreError STORE_SCHEMA if this table's collation takes another shard's row for one that
- * was asked for: the two cannot stand beside each other
+ * @throws StoreError STORE_SCHEMA if the table's collation matches another shard's row: the table cannot hold rows of
+ * both shards
  */
 export function checkShards(shardIds: readonly string[], found: ReadonlySet<string>): void {
   const asked = new Set(shardIds);
@@ -120,8 +120,8 @@ function claimOf(row: MysqlRow | undefined): StoreScope | undefined {
 }
 
 /**
- * What we added counts only while it belongs to the number that stands there: Go writes that alone. Inside
- * an aggregate that is the last whole record's: see `columnsOf`.
+ * Our columns are valid only while they belong to the stored `sequence_number`, which is all that Go writes. For a
+ * position inside an aggregate, that is the last whole record: see `columnsOf`.
  */
 function storedOf(row: MysqlRow, shardId: string): StoredCheckpoint {
   const sequenceNumber = row["sequence_number"];
@@ -149,8 +149,8 @@ function storedOf(row: MysqlRow, shardId: string): StoredCheckpoint {
 }
 
 /**
- * Go's column has the last whole record of a position inside an aggregate. Then there is no `kc_at`, which
- * says to earlier versions of this package that the sub-sequence number is not that record's.
+ * For a position inside an aggregate, `sequence_number` is the last whole record, and `kc_at` is NULL. This tells
+ * earlier versions of this package that the sub-sequence number does not belong to that record.
  */
 export function columnsOf(shardId: string, checkpoint: Checkpoint): CheckpointColumns {
   const sequenceNumber = BigInt(sharedNumber(checkpoint) ?? NO_NUMBER);

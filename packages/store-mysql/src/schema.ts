@@ -13,18 +13,18 @@ import {
 import { identifier, tablesOf, type TableName, type Tables } from "./sql.ts";
 
 /**
- * MySQL has no transactions over DDL: a half-done upgrade is possible, and a version's number would
- * lie about it. So the schema is compared as it stands, and `setup()` adds what is missing. What was
- * released is never taken away or changed; what comes later is added to these lists.
+ * MySQL has no transactional DDL: an upgrade may stop half-way, and a version number would then be wrong. So `setup()`
+ * compares the existing tables with these lists, and adds what is missing. Released entries are never removed or
+ * changed; new ones are added.
  */
 interface TableShape {
   readonly table: TableName;
-  /** Without these it is somebody else's table, and is left alone. */
+  /** A table without these belongs to another program, and is left as it is. */
   readonly columns: readonly Column[];
-  /** Nullable: these are added to a table that Go's library made, or an older version of this package. */
+  /** Nullable columns that are added to a table of the Go library or of an older version of this package. */
   readonly added: readonly Column[];
   readonly key: readonly string[];
-  /** What rows of a table that `setup()` creates must fulfil. */
+  /** The CHECK constraints of a table that `setup()` creates. */
   readonly checks: readonly string[];
 }
 
@@ -109,7 +109,7 @@ const CHECKPOINT_COLUMNS: ReadonlySet<string> = new Set(
   ),
 );
 
-/** Brings the schema up to `SCHEMA`. Another process may do the same at the same time. */
+/** Adds what the tables lack of `SCHEMA`. Other processes may do the same concurrently. */
 export async function migrate(session: Session, tables: Tables): Promise<void> {
   const inspection = inspectionOf(await session.read(inspectionStatement(tables)), tables);
   for (const statement of missingSteps(inspection, tables)) {
@@ -128,18 +128,18 @@ export async function migrate(session: Session, tables: Tables): Promise<void> {
   await readCheckedSchema(session, tables);
 }
 
-/** What the tables can hold, and where they are: a handler may turn its connection to another database. */
+/** What the tables can hold, and their database, because a handler may change its connection's default one. */
 export interface CheckedSchema extends Limits {
-  /** With their database. */
+  /** The names with their database. */
   readonly tables: Tables;
 }
 
-/** @throws StoreError STORE_SCHEMA if something is missing, or is not what it has to be. */
+/** Reads and checks the schema. @throws StoreError STORE_SCHEMA if something is missing or has another type. */
 export async function readCheckedSchema(session: Session, tables: Tables): Promise<CheckedSchema> {
   const rows = await session.read(inspectionStatement(tables));
   const inspection = inspectionOf(rows, tables);
   const unseen = SCHEMA.find(({ table }) => !inspection[table]?.columns.length);
-  // The catalogue does not show what one may not use: the server says what it is.
+  // The catalogue hides tables that this user may not use. A query makes the server report the reason.
   if (unseen) {
     await session.read(`SELECT 1 FROM ${tables[unseen.table]} LIMIT 0`).catch(unlessMissing);
   }
@@ -152,8 +152,8 @@ function unlessMissing(error: unknown): void {
 }
 
 /**
- * The statements that make the schema whole; none if it is.
- * @throws StoreError STORE_SCHEMA if a table of that name is somebody else's
+ * The statements that complete the schema; none if it is complete.
+ * @throws StoreError STORE_SCHEMA if a table of that name belongs to another program
  */
 export function missingSteps(inspection: Inspection, tables: Tables): readonly string[] {
   return SCHEMA.flatMap((shape) => {
@@ -175,8 +175,8 @@ export function missingSteps(inspection: Inspection, tables: Tables): readonly s
 }
 
 /**
- * utf8mb4_bin on every server: case and accents count. Spaces at the end are refused elsewhere. Checks
- * have short names: those that MySQL makes up are too long for a long table's name.
+ * utf8mb4_bin on every server, so that case and accents count; `checkFit` refuses trailing spaces. The constraints
+ * have short names, because those that MySQL generates would be too long for a table with a long name.
  */
 function createTable({ table, columns, added, key, checks }: TableShape, tables: Tables): string {
   const parts = [
@@ -194,7 +194,7 @@ function createTable({ table, columns, added, key, checks }: TableShape, tables:
 
 /**
  * What the tables can hold.
- * @throws StoreError STORE_SCHEMA if something is missing, or is not what it has to be
+ * @throws StoreError STORE_SCHEMA if something is missing or has another type, engine or key
  */
 export function checkSchema(inspection: Inspection, tables: Tables): Limits {
   const missing = missingSteps(inspection, tables);

@@ -1,4 +1,4 @@
-/** The content of the tables at one moment, by one statement that waits for no lock. */
+/** A consistent snapshot of the tables, read by one statement that waits for no lock. */
 import type { LeaseRow, StoreScope, WorkerIdentity, WorkerRow } from "@kc/core";
 import type { MysqlRow, Session } from "./driver.ts";
 import {
@@ -22,7 +22,7 @@ import {
   type Place,
 } from "./sql.ts";
 
-/** Which rows: all of the namespace, or some. Absent = none. */
+/** Which rows to read: all of the namespace, or some. None if absent. */
 export interface RowSelection {
   readonly workers?: "all" | WorkerIdentity;
   readonly leases?: "all" | readonly string[];
@@ -30,21 +30,21 @@ export interface RowSelection {
 }
 
 export interface Snapshot {
-  /** 0 where nothing was ever written. */
+  /** 0 if nothing was ever written. */
   readonly revision: number;
   readonly workers: readonly WorkerRow[];
-  /** By shard. One without a lineage was made by a write of a checkpoint, for its lock. */
+  /** By shard. A lease without a lineage was inserted by a write of a checkpoint, as something to lock. */
   readonly leases: ReadonlyMap<string, StoredLease>;
-  /** The shards that have a row, whatever it contains. */
+  /** The shards that have a checkpoint's row, whatever it contains. */
   readonly stored: ReadonlySet<string>;
-  /** By shard. @throws StoreError STORE_CORRUPT, when it is asked for */
+  /** By shard. @throws StoreError STORE_CORRUPT when it is read */
   readonly checkpoints: ReadonlyMap<string, StoredCheckpoint>;
 }
 
 /**
- * @throws NamespaceConflictError if another scope has the namespace
- * @throws StoreError STORE_UNAVAILABLE from a server that is read-only; STORE_SCHEMA from a table
- * that cannot keep the shards apart
+ * @throws NamespaceConflictError if another scope has claimed the namespace
+ * @throws StoreError STORE_UNAVAILABLE if the server is read-only; STORE_SCHEMA if the table's collation cannot
+ * distinguish the shards
  */
 export async function readSnapshot(
   session: Session,
@@ -55,7 +55,7 @@ export async function readSnapshot(
   return snapshotOf(await session.read(snapshotStatement(place, wanted)), place, scope, wanted);
 }
 
-/** What the rows of such a statement say. @throws as `look` */
+/** The snapshot from the rows of `snapshotStatement`. @throws as `readSnapshot` */
 export function snapshotOf(
   rows: readonly MysqlRow[],
   place: Place,
@@ -80,7 +80,7 @@ export function snapshotOf(
   };
 }
 
-/** The leases that a group sees. */
+/** The leases that a group sees: those with a lineage. */
 export function leaseRows({ leases, checkpoints }: Snapshot): readonly LeaseRow[] {
   return [...leases].flatMap(([shardId, { lineage, epoch, owner }]) => {
     if (lineage === undefined) return [];
@@ -92,10 +92,10 @@ export function leaseRows({ leases, checkpoints }: Snapshot): readonly LeaseRow[
 const WHAT = { place: 1, worker: 2, lease: 3, checkpoint: 4 } as const;
 type What = keyof typeof WHAT;
 
-/** MySQL reads the first comment, MariaDB the second. */
+/** MySQL executes the first comment, MariaDB the second. */
 const ISOLATION = "/*!80000 @@transaction_isolation */ /*M! @@tx_isolation */";
 
-/** Each part of the statement fills those of its own. */
+/** The columns of all parts of the statement. Each part leaves the others' columns NULL. */
 const COLUMNS = [
   "what",
   "writable",
@@ -131,11 +131,11 @@ interface Part {
 }
 
 /**
- * What is committed when the statement begins. `locking` = within a transaction whose own view may be older:
- * rows of shards are read as they are now, and stay so until its end. Every value is a text then, as libraries
- * round large numbers.
+ * Reads what was committed when the statement began. `locking` is for use within a transaction whose own snapshot may
+ * be older: rows of shards are read as they are now, and stay locked until its end. Every value is then cast to text,
+ * because libraries round large numbers.
  *
- * With a LIMIT: without one `sql_select_limit` would be it, and rows be missing without a word.
+ * The LIMIT overrides `sql_select_limit`, which would silently drop rows.
  */
 export function snapshotStatement(
   place: Place,
@@ -159,13 +159,13 @@ function select({ what, columns, from }: Part, text = (value: string) => value):
   return `SELECT ${selected.join(", ")} FROM ${from}`;
 }
 
-/** The application's row is not locked: the store's user may have no right to. */
+/** The application's row is not locked: the store's user may lack the right to lock it. */
 function lockingSelect(part: Part): string {
   const lock = part.what === "place" ? "" : SHARED_LOCK;
   return `(${select(part, (value) => `CAST(${value} AS CHAR)`)} ${lock})`;
 }
 
-/** Is this the primary, who has the namespace, and the revision: always one row. */
+/** Always one row: whether the server is writable, the namespace's claim, and the revision. */
 function placePart({ tables, namespace }: Place): Part {
   return {
     what: "place",

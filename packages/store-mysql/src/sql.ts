@@ -1,7 +1,6 @@
 /**
- * The parts of all statements. They contain values as hexadecimal literals or as digits, and
- * answers come back as hexadecimal or digits too: no sql_mode, character set or option of a pool
- * changes them.
+ * The building blocks of all statements. Values are hexadecimal literals or digits, in statements and in answers, so
+ * that no sql_mode, character set or pool option alters them.
  */
 import type { WorkerIdentity } from "@kc/core";
 
@@ -14,13 +13,13 @@ export const TABLE_NAMES = [
 ] as const;
 export type TableName = (typeof TABLE_NAMES)[number];
 
-/** How statements call the tables: quoted, with the database where one was given. */
+/** The names of the tables as they appear in SQL: quoted, with the database if one was given. */
 export interface Tables extends Readonly<Record<TableName, string>> {
-  /** Made on demand, by a set-up of its own. */
+  /** Optional: created by `deadLetters().setup()`. */
   readonly deadLetters: string;
-  /** How the server's catalogue calls them. */
+  /** The names as in the server's catalogue. */
   readonly names: Readonly<Record<TableName, string>>;
-  /** Undefined = the connection's. */
+  /** `undefined` for the connection's own. */
   readonly database: string | undefined;
 }
 
@@ -46,27 +45,27 @@ export function tablesOf(table: string, database: string | undefined): Tables {
   };
 }
 
-/** Backticks are an identifier's quotes in every sql_mode. */
+/** Quotes an identifier with backticks, which are valid in every sql_mode. */
 export function identifier(name: string): string {
   return `\`${name.replaceAll("`", "``")}\``;
 }
 
-/** Where a call's rows stand: the tables, and the namespace of its scope. */
+/** What every statement is built from: the tables, and the namespace of the call's scope. */
 export interface Place {
   readonly tables: Tables;
   readonly namespace: string;
   /**
-   * A shard's id of one of our tables as the checkpoints' table has it: Go's may have another
-   * character set or collation, and an id of ours would find no row of it by its key.
+   * Converts a shard's id to the character set and collation of the checkpoints table. The Go library's table may have
+   * others than ours, and without the conversion its index would not be used.
    */
   readonly asShardId: (expression: string) => string;
-  /** Has the checkpoints' table columns of its owner's? A trigger may then change a row that does not move. */
+  /** True if its owner added columns to the checkpoints table. A trigger may then change a row that does not move. */
   readonly hasUserColumns: boolean;
 }
 
 export type Value = string | number | bigint | null;
 
-/** A value's literal. A whole number of up to 65 digits is an exact decimal. */
+/** The literal of a value. A whole number of up to 65 digits is an exact decimal. */
 export function literal(value: Value): string {
   if (value === null) return "NULL";
   if (typeof value === "string") return `_utf8mb4 X'${Buffer.from(value).toString("hex")}'`;
@@ -80,13 +79,13 @@ export const isWorker = (row: string, { workerId, incarnation }: WorkerIdentity)
   `${row}.worker_id = ${literal(workerId)} AND ${row}.incarnation = ${literal(incarnation)}`;
 
 /**
- * A table under an alias, or under its own name. What a DELETE of several tables names must be the
- * latter: the server looks for an alias in the connection's database, which may have none.
+ * A table under an alias, or under its own name. A multi-table DELETE must use the latter: the server resolves an
+ * alias in the connection's default database, and there may be none.
  */
 export const aliased = (table: string, name: string): string =>
   table === name ? table : `${table} AS ${name}`;
 
-/** Rows of values as a table: they are joined with one look-up by the key for each, in their order. */
+/** Rows of values as a derived table. Joins with it look up one key for each row, in this order. */
 export function valuesTable(
   alias: string,
   columns: readonly string[],
@@ -101,19 +100,19 @@ export function valuesTable(
 }
 
 /**
- * True on a server that takes writes. Every change asks for it: a privileged user's would go through
- * on a replica too. Its answer is 0 or 1, and a name in MariaDB 12.
+ * True on a server that accepts writes. Every change requires it, because a privileged user's writes would succeed on
+ * a replica too. The variables are 0 or 1; in MariaDB 12 they are names.
  */
 export const WRITABLE = `CONCAT(@@global.read_only) IN ('0', 'OFF')
     AND CONCAT(@@global.innodb_read_only) IN ('0', 'OFF')`;
 
 /**
- * Does the row's position lie inside an aggregate, `kc_inside`? Earlier versions of this package leave
- * `kc_inside` and `kc_whole` as they were, and wrote the aggregate's own number, and `kc_at`.
+ * True if the row's position lies inside the aggregate `kc_inside`. Earlier versions of this package write the
+ * aggregate's own number and `kc_at`, and leave `kc_inside` and `kc_whole` as they were.
  */
 export const isInside = (row: string): string =>
   `(${row}.kc_at IS NULL AND ${row}.kc_whole <=> ${row}.sequence_number
         AND ${row}.kc_sub_sequence_number IS NOT NULL)`;
 
-/** MySQL reads the first comment, MariaDB the second. */
+/** MySQL executes the first comment, MariaDB the second. */
 export const SHARED_LOCK = "/*!80000 FOR SHARE */ /*M! LOCK IN SHARE MODE */";

@@ -1,7 +1,7 @@
 /**
- * The SQL that changes checkpoints. That of leases is in `lease-statements.ts`, what is read in
- * `look.ts`. Each statement is a transaction of its own: none stays open between two messages, so a
- * client that freezes or dies holds nothing.
+ * The SQL that changes checkpoints. That of leases is in `lease-statements.ts`, and reads are in `snapshot.ts`. Each
+ * statement is a transaction of its own. None stays open between two round trips, so a client that freezes or dies
+ * holds no lock.
  */
 import type { Position, StoreScope, TransactionalWrite } from "@kc/core";
 import {
@@ -16,55 +16,54 @@ import {
   type Tables,
 } from "./sql.ts";
 
-/** What one shard's row of the checkpoints is to hold, in digits. */
+/** The values of one shard's row in the checkpoints table. */
 export interface CheckpointColumns {
   readonly shardId: string;
   readonly sequenceNumber: bigint;
-  /** The sequence number that the two below belong to. */
+  /** The sequence number that `subSequenceNumber` and `shardEnd` belong to. */
   readonly at: bigint | null;
-  /** The aggregate that the position lies in, and the sequence number that it belongs to. */
+  /** The aggregate that the position lies in, and the last whole record before it. */
   readonly inside: bigint | null;
   readonly whole: bigint | null;
   readonly subSequenceNumber: number | null;
   readonly shardEnd: 1 | null;
-  /** What is done beyond the position, which stands in this text again. */
+  /** The records done beyond the position. The text repeats the position. */
   readonly ahead: string | null;
 }
 
-/** A write, with the lease that it must find. */
+/** A write, with the lease that it requires. */
 export interface FencedColumns extends CheckpointColumns {
-  /** Null = whatever it is. */
+  /** NULL if any epoch is accepted. */
   readonly epoch: number | null;
-  /** Null = no worker may hold the shard. */
+  /** NULL if no worker may hold the shard. */
   readonly owner: string | null;
 }
 
-/** What else has to be so for a write at the end of a transaction. */
+/** Further conditions of a write at the end of a transaction. */
 export type TransactionEnd = Pick<TransactionalWrite, "from" | "after">;
 
-/** The mark of a row that was missing, beside the one of a row that moved. */
+/** The mark of a row that was missing and got inserted, as opposed to `write`, the mark of a row that moved. */
 export const putMark = (write: bigint): bigint => BigInt.asUintN(64, write + 1n);
 
 const MAX_SUB_SEQUENCE_NUMBER = "18446744073709551615";
 
 /**
- * Moves those checkpoints forward whose lease is that of the write, and marks each row that it moved
- * with `write`.
+ * Moves checkpoints forward if the lease matches the write's fence, and marks each row that it moves with `write`.
  *
- * The lease's row decides, under a shared lock for the length of this statement, whatever the
- * isolation level: either a claim waits for this write, and answers with it, or this write sees the
- * claim. The copy of the lease in the checkpoint's row is put where Go's library has wiped it: a
- * claim changes it too, so that servers which compare written rows when they commit (Galera, Group
- * Replication) let only one of the two through.
+ * The lease's row decides. It is read under a shared lock for the duration of this statement, at every isolation
+ * level: either a claim waits for this write and returns its checkpoint, or this write sees the claim. The statement
+ * also restores the copy of the lease in the checkpoint's row, which the Go library may have wiped. A claim changes
+ * that copy too, so that servers which certify written rows at commit (Galera, Group Replication) accept only one of
+ * the two.
  *
- * Assignments are made in their order: the first says whether the row moves, in `kc_write`, and the
- * others go by that. So a row is changed if it moves, and left as it is otherwise: the server's count
- * of changed rows shows whether all of them moved. GREATEST keeps an end's number from going back. Inside an
- * aggregate Go's number may go back, to the last whole record: an earlier version has put the aggregate's.
+ * Assignments run in their order: the first one decides in `kc_write` whether the row moves, and the others follow
+ * it. So a row is changed only if it moves, and the server's count of changed rows shows whether all of them moved.
+ * GREATEST prevents an end's number from going back. Inside an aggregate, `sequence_number` may go back to the last
+ * whole record, if an earlier version wrote the aggregate's number.
  *
- * @param end only rows move that are before `from`. With `after` they move only if they are there, and at it or
- * beyond. MySQL has no statement that locks both rows and puts none: a row that was missing is put with the
- * mark of `putMark`, and the caller rolls back.
+ * @param end rows move only if they lie before `from`. With `after`, they move only if they exist and lie at it or
+ * beyond. MySQL has no statement that locks both rows without inserting one: a missing row is inserted with the mark
+ * of `putMark`, and the caller rolls back.
  */
 export function advance(
   { tables, namespace }: Place,
@@ -82,7 +81,7 @@ export function advance(
   );
   const places = ["n", "at_n", "inside", "whole"];
   const columns = ["shard_id", ...places, "sub", "ended", "ahead", "epoch", "owner"];
-  // Without its database: it comes more than eighty times.
+  // Without the database, for brevity: the name is repeated more than eighty times.
   const c = identifier(names.checkpoints);
   const isToMove = [
     moves(c),
@@ -117,16 +116,16 @@ export function advance(
       ${set("kc_owner", "VALUES(kc_owner)")}`;
 }
 
-/** A collation that ignores case takes another namespace's or shard's row for ours. */
+/** Excludes another namespace's or shard's row, which a collation that ignores case would match. */
 const isOurs = (row: string): string =>
   ["namespace", "shard_id"]
     .map((column) => `${hex(`${row}.${column}`)} = ${hex(`VALUES(${column})`)}`)
     .join(" AND ");
 
 /**
- * Does the write come after what stands there, in core's order? What was added to Go's columns counts
- * only while `kc_at`, or inside an aggregate `kc_whole`, is the number. Numbers are compared as the column's own type: with a value of
- * any other type MariaDB compares doubles.
+ * True if the write comes after the stored checkpoint, in core's order. Our columns are valid only while `kc_at`, or
+ * `kc_whole` inside an aggregate, equals `sequence_number`. Numbers are compared in the column's own type: with any
+ * other type, MariaDB compares doubles.
  */
 function moves(row: string): string {
   const counts = isCurrent(row);
@@ -144,7 +143,7 @@ function moves(row: string): string {
               OR (${newSub} = ${sub} AND VALUES(kc_ahead) > COALESCE(${ahead}, '')))))`;
 }
 
-/** Is the record beyond what stands there? */
+/** True if the stored checkpoint lies before the position. */
 function isBefore(row: string, { sequenceNumber, subSequenceNumber }: Position): string {
   const number = literal(BigInt(sequenceNumber));
   const sub = subSequenceNumber ?? MAX_SUB_SEQUENCE_NUMBER;
@@ -155,18 +154,18 @@ function isBefore(row: string, { sequenceNumber, subSequenceNumber }: Position):
 
 const isCurrent = (row: string): string => `${row}.kc_at <=> ${row}.sequence_number`;
 
-/** The record's own number, or that of the aggregate that the position lies in. */
+/** The number of the record, or of the aggregate that the position lies in. */
 const numberOf = (row: string): string =>
   `IF(${isInside(row)}, ${row}.kc_inside, ${row}.sequence_number)`;
 
-/** A whole record comes after all parts of it. */
+/** The sub-sequence number. That of a whole record is the largest, since it comes after its user records. */
 const subOf = (row: string): string =>
   `IF(${isCurrent(row)} OR ${isInside(row)}, COALESCE(${row}.kc_sub_sequence_number, ${MAX_SUB_SEQUENCE_NUMBER}),
     ${MAX_SUB_SEQUENCE_NUMBER})`;
 
 /**
- * The rows of leases and checkpoints that others have not locked, in the way that `advance` locks
- * them. The locks end with this statement.
+ * Selects the rows of leases and checkpoints that no other transaction has locked, with the same locks as `advance`.
+ * They are released at the statement's end.
  */
 export function lockFreeRows(
   { tables, namespace, asShardId }: Place,
@@ -184,7 +183,7 @@ export function lockFreeRows(
     LIMIT 18446744073709551615`;
 }
 
-/** A lease that was freed for a reset, and no claim has come since. */
+/** A lease that was freed for a reset and has not been claimed since. */
 export interface Freed {
   readonly shardId: string;
   readonly epoch: number;
@@ -194,7 +193,7 @@ const stillFree = ({ namespace }: Place, { shardId, epoch }: Freed): string =>
   `l.namespace = ${literal(namespace)} AND l.shard_id = ${literal(shardId)}
       AND l.epoch = ${epoch} AND l.owner IS NULL AND ${WRITABLE}`;
 
-/** The first checkpoint of a shard whose lease was freed. One that came meanwhile is later, and stays. */
+/** Inserts the first checkpoint of a shard whose lease was freed. One that was written meanwhile is later, and stays. */
 export function putCheckpoint(place: Place, row: CheckpointColumns, freed: Freed): string {
   const { tables, namespace } = place;
   const { shardId, sequenceNumber, at, inside, whole, subSequenceNumber: sub } = row;
@@ -209,10 +208,10 @@ export function putCheckpoint(place: Place, row: CheckpointColumns, freed: Freed
     ON DUPLICATE KEY UPDATE ${tables.checkpoints}.kc_epoch = VALUES(kc_epoch)`;
 }
 
-/** The checkpoint of a shard whose lease was freed. */
+/** Deletes the checkpoint of a shard whose lease was freed. */
 export function deleteCheckpoint(place: Place, freed: Freed): string {
   const { tables, namespace } = place;
-  // Under its own name: see `aliased`.
+  // Not aliased: see `aliased`.
   const c = tables.checkpoints;
   return `DELETE ${c} FROM ${tables.leases} AS l FORCE INDEX (PRIMARY)
     STRAIGHT_JOIN ${c} FORCE INDEX (PRIMARY)
@@ -227,7 +226,7 @@ export function readApplication({ applications }: Tables, namespace: string): st
     FROM ${applications} WHERE namespace = ${literal(namespace)} LIMIT 1`;
 }
 
-/** Fails with ER_DUP_ENTRY where one stands already. `values` in the order of the columns. */
+/** Fails with ER_DUP_ENTRY if there is one already. @param values in the order of the columns */
 export function putApplication(
   { applications }: Tables,
   namespace: string,

@@ -15,41 +15,41 @@ import {
 import { isAnswered, isInTransaction, isMissingSavepoint, isPassing } from "./errors.ts";
 import type { CheckedOptions } from "./options.ts";
 
-/** Runs one call of a session within the limits of every call, and makes StoreErrors of its errors. */
+/** Runs one call of a session with a call's timeout and signals, and turns its errors into StoreErrors. */
 export type Limited = <Answer>(work: (limit: CallLimit) => Promise<Answer>) => Promise<Answer>;
 
-/** It is gone with the transaction, whatever ended that: COMMIT, ROLLBACK, DDL, a deadlock. */
+/** It disappears when the transaction ends for any reason: COMMIT, ROLLBACK, DDL, a deadlock. */
 const SAVEPOINT = "kc_transaction";
 
 /**
- * READ COMMITTED locks no gaps, and the last statement locks the rows that it compares. The first statement
- * fails where a transaction is open. The second fails on a server that is read-only.
+ * READ COMMITTED locks no gaps, and the last statement locks the rows that it compares. The first statement fails if a
+ * transaction is open, the second if the server is read-only.
  */
 const BEGIN = [
   "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
   "START TRANSACTION READ WRITE",
   `SAVEPOINT ${SAVEPOINT}`,
 ];
-/** Servers can report it by themselves, but may be told not to, and a proxy may keep it. */
+/** Servers can report a changed default database themselves, but that may be disabled, or a proxy may hide it. */
 const DEFAULT_DATABASE = "SELECT DATABASE() AS name";
 const nameIn = (answer: Answer): unknown => rowsOf(answer)[0]?.["name"];
-/** Whatever `completion_type` the pool's owner has set. */
+/** Overrides the `completion_type` that the pool's owner may have set. */
 const NO_CHAIN = "AND NO CHAIN NO RELEASE";
 
-/** A connection that one transaction has for itself, from its beginning until it is given back. */
+/** A connection that is reserved for one transaction, from its begin until it is released. */
 export class TransactionSession {
   readonly #connection: MysqlConnection;
   readonly #limited: Limited;
-  /** What the connection has thrown at the handler. */
+  /** The errors that the connection has thrown to the handler. */
   readonly #errors = new WeakSet();
-  /** The connection's default before the handler's first statement that may be a USE. */
+  /** The connection's default database before the handler's first statement that may be a USE. */
   #databaseBefore: Promise<unknown> | undefined;
   #hasOtherDatabase = false;
   #isBroken = false;
   #isKnownIntact = false;
-  /** It is committed, or rolled back. */
+  /** True once the transaction is committed or rolled back. */
   #isEnded = false;
-  /** A call of the store failed without an answer: what the server did is not known. */
+  /** True if a call of the store failed without the server's answer, so that its effect is unknown. */
   #isInDoubt = false;
 
   constructor(connection: MysqlConnection, limited: Limited) {
@@ -58,9 +58,9 @@ export class TransactionSession {
   }
 
   /**
-   * Sets a connection of the store's own, once. A statement waits for a lock no longer than a call does, or
-   * MySQL lets it wait on although its client is gone. The idle limit is in whole seconds; MySQL's is that
-   * of a connection, in a transaction or not.
+   * Configures a connection of the store's own pool, once. A statement waits for a lock no longer than the timeout of a
+   * call; otherwise MySQL would let it wait even after its client is gone. The idle limit is in whole seconds. MySQL
+   * applies it to a connection whether it is in a transaction or not.
    */
   static async prepare(
     connection: MysqlConnection,
@@ -73,7 +73,7 @@ export class TransactionSession {
     await limit.wait(ask(connection, set));
   }
 
-  /** @throws UnfitConnection if a transaction of somebody else's is open on the connection */
+  /** @throws UnfitConnection if the connection has a transaction that the pool's owner left open */
   static async begin(connection: MysqlConnection, limit: CallLimit): Promise<void> {
     try {
       for (const statement of BEGIN) await limit.wait(ask(connection, statement));
@@ -83,12 +83,12 @@ export class TransactionSession {
     }
   }
 
-  /** Is the connection's default another database than before the handler? The store's tables are not in it. */
+  /** True if the handler changed the connection's default database. The store's tables may not be in the new one. */
   get hasOtherDatabase(): boolean {
     return this.#hasOtherDatabase;
   }
 
-  /** For the handler. Remembers what the server, and not something else, has thrown at it. */
+  /** The handler's connection. It remembers the errors of its own statements, to tell them from the handler's other errors. */
   get client(): PoolConnection {
     const noted = (error: unknown): never => {
       if (typeof error === "object" && error !== null) this.#errors.add(error);
@@ -111,12 +111,12 @@ export class TransactionSession {
     return client as unknown as PoolConnection;
   }
 
-  /** Is it this transaction that has to be run again, after what its handler has met? */
+  /** Whether this transaction must be run again after its handler failed with `error`. */
   mustRetry(error: unknown): boolean {
     return this.#isBroken || isPassing(error, (each) => this.#errors.has(each));
   }
 
-  /** Is it still the transaction that was begun? Asked when the handler is done. */
+  /** Whether the transaction is still the one that was begun. Called when the handler has returned. */
   async isIntact(): Promise<boolean> {
     if (this.#isKnownIntact) return true;
     try {
@@ -129,7 +129,7 @@ export class TransactionSession {
       return true;
     } catch (error) {
       if (!isMissingSavepoint(Object(error).cause)) throw error;
-      // Its session may hold what no ROLLBACK takes from it, such as the locks of LOCK TABLES.
+      // The session may hold state that ROLLBACK does not undo, such as the locks of LOCK TABLES.
       this.#isInDoubt = true;
       return false;
     }
@@ -152,8 +152,8 @@ export class TransactionSession {
   }
 
   /**
-   * Gives the connection back to the pool if it is known to be whole. What is not committed is rolled back,
-   * by the server if it does not answer.
+   * Returns the connection to the pool if it is known to be reusable. An uncommitted transaction is rolled back; if
+   * the server does not answer, the connection is closed and the server rolls back.
    */
   async close(): Promise<void> {
     const isIntact = this.#isEnded || (await this.#isRolledBack());
@@ -168,14 +168,14 @@ export class TransactionSession {
       await this.#ask(`ROLLBACK ${NO_CHAIN}`);
       return true;
     } catch {
-      return false; // It is closed, and the server rolls back.
+      return false; // The connection is closed, and the server rolls back.
     }
   }
 
-  /** It is answered before the handler's own statement, and takes of the handler's time. */
+  /** Reads the default database. It is answered before the handler's statement, and adds to the handler's time. */
   #askBefore(): Promise<unknown> {
     const name = ask(this.#connection, DEFAULT_DATABASE).then(nameIn);
-    name.catch(() => undefined); // The connection is broken: whoever asks next learns of it.
+    name.catch(() => undefined); // The connection is broken: the next statement reports it.
     return name;
   }
 
@@ -189,7 +189,7 @@ export class TransactionSession {
   }
 }
 
-/** The text of a statement that may make another database the connection's default. */
+/** Whether a statement may change the connection's default database. */
 function mayChangeDatabase(statement: unknown): boolean {
   const text: unknown = typeof statement === "string" ? statement : Object(statement).sql;
   return typeof text === "string" && /\buse\b/i.test(text);

@@ -29,7 +29,7 @@ import type { Place } from "./sql.ts";
 import { advance, putMark } from "./statements.ts";
 import type { TransactionSession } from "./transaction-session.ts";
 
-/** What ends the transaction or gives the connection back. */
+/** Methods that the handler may not call: they end the transaction or release the connection. */
 const RESERVED_METHODS = [
   "beginTransaction",
   "commit",
@@ -41,16 +41,16 @@ const RESERVED_METHODS = [
   "changeUser",
   "Symbol(Symbol.asyncDispose)",
 ];
-/** Fails within a transaction, and alters nothing outside of one: it is the default. */
+/** Fails within a transaction. Outside of one it changes nothing, since it sets the default. */
 const PROBE = "SET TRANSACTION READ WRITE";
 
-/** Runs the last statements: in a transaction of the store's or of the handler's. */
+/** Runs the last statements, in a transaction that the store or the handler opened. */
 interface Statements {
   change(sql: string): Promise<Upserted>;
   read(sql: string): Promise<readonly MysqlRow[]>;
 }
 
-/** Transactions that a handler fills, with the checkpoint as their last statement. */
+/** Transactions of handlers, with the checkpoint as their last statement. */
 export class Transactions {
   readonly #connection: Connection;
   readonly #calls: Calls;
@@ -99,7 +99,7 @@ export class Transactions {
     }
   }
 
-  /** The last statement alone. @throws StoreError TRANSACTION_MISUSED outside of a transaction */
+  /** Only the last statement. @throws StoreError TRANSACTION_MISUSED outside of a transaction */
   checkpointIn(
     executor: MysqlExecutor,
     scope: StoreScope,
@@ -124,7 +124,7 @@ export class Transactions {
   }
 }
 
-/** @throws what `work` throws; StoreError if the transaction has to be run again */
+/** Runs `work`. @throws what `work` throws; a retryable StoreError if the transaction must be run again */
 async function fill<Value>(
   session: TransactionSession,
   shardId: string,
@@ -143,8 +143,8 @@ async function fill<Value>(
 }
 
 /**
- * Asks twice. Another statement of the handler may be under way, although the checkpoint is the last one: its
- * answer comes before the first of these. If it has failed, its library rolls back before the second.
+ * Probes twice. A statement of the handler may still be in flight, although the checkpoint must be the last one. It is
+ * answered before the first probe; if it failed, the handler's library rolls back before the second.
  */
 async function checkIsInTransaction(executor: MysqlExecutor, shardId: string): Promise<void> {
   for (let asked = 0; asked < 2; asked += 1) {
@@ -163,9 +163,9 @@ async function isInTransactionNow(executor: MysqlExecutor): Promise<boolean> {
 }
 
 /**
- * Moves the checkpoint if the lease is that of the write and what is stored lies before its first record, and
- * not before what the worker knows to be stored.
- * The rows are compared under locks that last until the transaction's end, whatever it had read before.
+ * Moves the checkpoint if the lease matches the write's fence, and the stored checkpoint lies before the work's first
+ * record and not before the one that the worker knows to be stored. The rows are compared under locks that are held
+ * until the transaction's end, whatever the transaction read before.
  */
 async function writeIn(
   statements: Statements,
@@ -211,7 +211,7 @@ const NO_TRANSACTION =
   "checkpoint() was called outside of a transaction: give it the executor of the transaction that has the " +
   "handler's writes";
 
-/** The rows were locked and compared: nothing else keeps a write that is further on. */
+/** The rows were locked and compared, so only a trigger can have prevented the write. */
 function refusedByTrigger(shardId: string): StoreError {
   const text =
     `MySQL: the checkpoint of ${shardId} was not written, though it is further on: a trigger of the ` +

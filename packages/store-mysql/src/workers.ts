@@ -12,8 +12,8 @@ import * as sql from "./lease-statements.ts";
 import { checkWorker } from "./name-checks.ts";
 
 /**
- * The rows of workers: `LeaseStore` says what each call does. A heartbeat is an update and a look, a
- * list is one look, and neither waits its turn behind a flush.
+ * The rows of workers. `LeaseStore` documents each method. A heartbeat is an update and a snapshot, a list is one
+ * snapshot, and neither waits for a flush.
  */
 export class Workers {
   readonly #calls: Calls;
@@ -28,13 +28,13 @@ export class Workers {
     options: CallOptions | undefined,
   ): ReturnType<LeaseStore["joinWorker"]> {
     return this.#run(scope, worker, options, async (call) => {
-      await call.snapshot({}); // before anything is written: whose is the namespace?
+      await call.snapshot({}); // checks the namespace's claim before anything is written
       for (;;) {
         const entered = await enter(call, worker);
         const { revision, workers } = await call.snapshot({ workers: "all" });
         if (entered) return { outcome: "joined", revision };
         const standing = workers.find(({ workerId }) => workerId === worker.workerId);
-        if (standing === undefined) continue; // it has left meanwhile: the id is free
+        if (standing === undefined) continue; // the other worker has left meanwhile: the id is free
         const { incarnation } = standing;
         if (incarnation === worker.incarnation) return { outcome: "joined", revision };
         return { outcome: "duplicate", incarnation };
@@ -87,7 +87,7 @@ export class Workers {
     await this.#remove(scope, worker, options);
   }
 
-  /** With a counter, only while it is that. */
+  /** With a counter, removes the worker only if its counter is still the same. */
   #remove(
     scope: StoreScope,
     worker: WorkerIdentity,
@@ -119,7 +119,7 @@ export class Workers {
   }
 }
 
-/** False if a row stands under that id. The revision that the answer names is the one after it. */
+/** Returns false if a worker with that id exists. Raises the revision before the caller reads it. */
 async function enter(
   { place, change, raisePendingRevision }: Call,
   worker: WorkerMembership,
