@@ -138,7 +138,7 @@ describe("docs/groups.md", () => {
   });
 
   test("has a row for each member of its status", () => {
-    const rows = tableRows(section(prose("docs/groups.md"), "Seeing it")).map(([name]) => name);
+    const rows = tableRows(section(prose("docs/groups.md"), "Group status")).map(([name]) => name);
     const status = membersOf("packages/core/src/groups/leases/group-status.ts", "LeaseGroupStatus");
     const members = status.map(({ name }) => `\`${name}\``);
     expect(rows.toSorted()).toEqual(members.toSorted());
