@@ -47,7 +47,7 @@ import {
 } from "./options/resolve-delivery.ts";
 import { Scan, type ScanStatus } from "./scan/scan.ts";
 import { ownClient, warnOfClosedConnections } from "./kinesis/connections.ts";
-import type { KinesisClientLike } from "./kinesis/stream-client.ts";
+import type { KinesisClientLike } from "./kinesis/kinesis-client-like.ts";
 import type { ConsumerEvent } from "./telemetry/events.ts";
 import { healthOf, type Health, type HealthThresholds } from "./telemetry/health.ts";
 import type { ConsumerStatus } from "./telemetry/status.ts";

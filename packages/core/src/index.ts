@@ -103,4 +103,4 @@ export {
 } from "./kinesis/transport/http-handler.ts";
 export type { Deaggregate } from "./kinesis/aggregates/shard-aggregates.ts";
 export type { WireOption } from "./kinesis/wire/wire.ts";
-export type { KinesisClientLike } from "./kinesis/stream-client.ts";
+export type { KinesisClientLike } from "./kinesis/kinesis-client-like.ts";

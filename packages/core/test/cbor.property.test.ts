@@ -260,7 +260,7 @@ test("a record without data, and bytes after the page, make no page", () => {
   expect(readCborReply(encoder.encode({ Records: [good] })).records.length).toBe(1);
   expect(() => readCborReply(encoder.encode({ Records: [good, bad] }))).toThrow("no data");
   const followed = Buffer.concat([encoder.encode({ Records: [good] }), Buffer.of(0)]);
-  expect(() => readCborReply(followed)).toThrow("more follows");
+  expect(() => readCborReply(followed)).toThrow("trailing bytes");
 });
 
 test.each([

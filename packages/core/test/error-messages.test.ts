@@ -45,7 +45,7 @@ const CASES: readonly Case[] = [
     http2: true,
     code: "KINESIS_FAILED",
     failure: "not-http2",
-    says: [/What answers does not speak HTTP\/2: .* KinesisHttpHandler/],
+    says: [/The endpoint does not speak HTTP\/2: .* KinesisHttpHandler/],
   },
   {
     what: "an endpoint that speaks HTTP/1.1 over TLS only, to a client of HTTP/2",
@@ -53,7 +53,7 @@ const CASES: readonly Case[] = [
     http2: true,
     code: "KINESIS_FAILED",
     failure: "not-http2",
-    says: [/What answers does not speak HTTP\/2: .* KinesisHttpHandler/],
+    says: [/The endpoint does not speak HTTP\/2: .* KinesisHttpHandler/],
   },
   {
     what: "an endpoint that answers HTTP/2 with HTML and no head, as Python's server does",

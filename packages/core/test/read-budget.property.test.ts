@@ -97,7 +97,7 @@ test("a page that turns out too large does not fit; one record does, one such pa
   const [a, b, c, d] = open(budget, 4);
   await ask(a!, 14 * MIB);
   const [large, record, another] = [await ask(b!, 0), await ask(c!, 0), await ask(d!, 0)];
-  record.granted!.least = another.granted!.least = true;
+  record.granted!.isSingleRecord = another.granted!.isSingleRecord = true;
   expect(large.granted!.fits(3 * MIB)).toBe(false);
   expect(record.granted!.fits(3 * MIB)).toBe(true);
   expect(another.granted!.fits(3 * MIB)).toBe(false);
@@ -175,8 +175,8 @@ test("ten thousand that wait are let through without being looked at again and a
   for (const account of open(budget, 10_000)) {
     // Each look at one that waits reads what it asks for.
     const asked = account.reserve(16 * MIB, 0, forEver);
-    const { demand } = account;
-    Object.defineProperty(demand, "bytes", { get: () => ((reads += 1), 16 * MIB) });
+    const { pending } = account;
+    Object.defineProperty(pending, "bytes", { get: () => ((reads += 1), 16 * MIB) });
     void asked.then((reservation) => reservation.release());
   }
   held.granted!.release();
@@ -212,7 +212,7 @@ test("whatever comes, memory is within the whole and one record's page, nobody w
       const shard = async (account: ReadAccount, own: typeof pages): Promise<void> => {
         for (const { expected, actual, least, handledAfter } of own) {
           const reservation = await account.reserve(expected, 0, forEver);
-          reservation.least = least;
+          reservation.isSingleRecord = least;
           check();
           if (reservation.fits(actual)) {
             reservation.taken();

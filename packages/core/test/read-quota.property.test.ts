@@ -79,7 +79,7 @@ test("refusals make room for others, down to a fifth; without them it comes back
     60,
     1,
     () => 100,
-    (quota) => quota.refused(),
+    (quota) => quota.throttled(),
   );
   expect(always.length).toBeGreaterThanOrEqual(60);
   expect(always.length).toBeLessThanOrEqual(80);
@@ -88,7 +88,7 @@ test("refusals make room for others, down to a fifth; without them it comes back
     1,
     () => 100,
     (quota, call) => {
-      if (call < 5) quota.refused();
+      if (call < 5) quota.throttled();
     },
   );
   const perSecond = (from: number, to: number): number =>

@@ -177,7 +177,7 @@ test("a shard that ages out while it is read is reported, and the others go on",
   ]);
   expect(run.settled).toBeUndefined();
   expect(world.counter.total("trimmed")).toBe(1);
-  expect(world.logger.find("error", /retention took it/)).toHaveLength(1);
+  expect(world.logger.find("error", /retention removed it/)).toHaveLength(1);
 });
 
 test("a reply without a next iterator on an open shard is no end: reading goes on where it stopped", async () => {

@@ -67,7 +67,7 @@ test.each([
 
 test("a counted body takes its own bytes and no more, into the room it offers or from a piece", () => {
   fc.assert(
-    fc.property(bytes, cuts, fc.boolean(), (body, network, intoRoom) => {
+    fc.property(bytes, cuts, fc.boolean(), (body, network, intoBuffer) => {
       const head = headOf(`content-length: ${body.length}`);
       const asked: number[] = [];
       const reply = new ReplyBody(head, "POST", (size) => asked.push(size));
@@ -75,19 +75,19 @@ test("a counted body takes its own bytes and no more, into the room it offers or
       expect(asked).toEqual([body.length === 0 ? 0 : body.length + 1]);
       for (const piece of pieces(Buffer.concat([body, Buffer.from("XX")]), network)) {
         let at = 0;
-        while (intoRoom && at < piece.length) {
-          const room = reply.room();
-          if (room === undefined) break;
-          const part = piece.subarray(at, at + room.length);
-          room.set(part);
-          own += reply.took(part.length);
+        while (intoBuffer && at < piece.length) {
+          const free = reply.free();
+          if (free === undefined) break;
+          const part = piece.subarray(at, at + free.length);
+          free.set(part);
+          own += reply.commit(part.length);
           at += part.length;
         }
-        if (!intoRoom) own += reply.add(piece);
+        if (!intoBuffer) own += reply.add(piece);
       }
       expect(own).toBe(body.length);
       expect(reply.done).toBe(true);
-      expect(reply.room()).toBeUndefined();
+      expect(reply.free()).toBeUndefined();
       expect(Buffer.from(reply.bytes()).equals(body)).toBe(true);
     }),
   );
@@ -150,7 +150,7 @@ test("no reply takes more memory than a page can, whatever it announces", () => 
   const chunk = new Uint8Array(1024 * 1024);
   expect(() => {
     for (;;) reply.add(chunk);
-  }).toThrow(/goes on beyond 32 MiB/);
+  }).toThrow(/longer than 32 MiB/);
   expect(Math.max(...asked)).toBe(32 * 1024 * 1024);
 });
 

@@ -401,7 +401,7 @@ test("a connection that is not there in time, and a reply that is not, are time-
   const slow = handlerOf({ connectionTimeout: 50 });
   expect(await failureOf(send(slow, silent, { protocol: "https:" }))).toMatchObject({
     name: "TimeoutError",
-    message: "the connection was not there after 50 ms",
+    message: "the connection was not established within 50 ms",
   });
   for (const [options, given] of [
     [{ requestTimeout: 50 }, {}],

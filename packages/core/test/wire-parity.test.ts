@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { KinesisHttpHandler } from "../src/index.ts";
 import { classify } from "../src/kinesis/classify.ts";
 import {
-  decodeOurselves,
+  overrideCodec,
   type WireProtocol,
   type WireReply,
 } from "../src/kinesis/wire/middleware.ts";
@@ -286,7 +286,7 @@ async function outcomeOf(
   }
   const command = new GetRecordsCommand(input);
   const events = { onBytes: () => {}, onReply: (last?: WireReply) => (read = last) };
-  if (protocol !== "sdk") decodeOurselves(command, protocol, events);
+  if (protocol !== "sdk") overrideCodec(command, protocol, events);
   return settled(by.send(command), () => read);
 }
 
@@ -436,7 +436,7 @@ test("an abort while the body comes is the SDK's own abort", async () => {
     const other = clientOf(port, handler);
     const command = new GetRecordsCommand({ ShardIterator: "AAAA" });
     if (protocol === "cbor") {
-      decodeOurselves(command, protocol, { onBytes: () => {}, onReply: () => {} });
+      overrideCodec(command, protocol, { onBytes: () => {}, onReply: () => {} });
     }
     const thrown: unknown = await other.send(command, { abortSignal: stop.signal }).then(
       () => "answered",

@@ -5,7 +5,7 @@ import { Encoder, Tag } from "cbor-x";
 import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from "vitest";
 import { NoRoomError } from "../src/kinesis/records-page.ts";
-import { decodeOurselves, type WireReply } from "../src/kinesis/wire/middleware.ts";
+import { overrideCodec, type WireReply } from "../src/kinesis/wire/middleware.ts";
 import { Wire, type WireOption } from "../src/kinesis/wire/wire.ts";
 import { Telemetry } from "../src/telemetry/telemetry.ts";
 import { MemoryCounter } from "./support/memory-counter.ts";
@@ -304,7 +304,7 @@ test("the data are views on the page, and a copy stands alone", async () => {
   answer = (type) => (type === CBOR_TYPE ? okCbor : okJson);
   const command = new GetRecordsCommand({ ShardIterator: "AAAA" });
   let reply: WireReply | undefined;
-  decodeOurselves(command, "cbor", {
+  overrideCodec(command, "cbor", {
     onBytes: () => {},
     onReply: (given) => (reply = given),
   });

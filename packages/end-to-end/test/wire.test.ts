@@ -22,7 +22,7 @@ const SERVERS = {
   "kinesis-local": { start: startKinesisLocal, handler: overHttp1, faulty: true },
 } as const;
 
-const FALLBACK = "the endpoint does not speak CBOR as Kinesis does: records come as JSON";
+const FALLBACK = "the endpoint does not speak CBOR as Kinesis does: records are read as JSON";
 
 /** Reported once for each client. */
 const CONNECTS = "the Kinesis client opens a connection for each call";

@@ -1,7 +1,7 @@
 import { sleep, Stopwatch, type Clock } from "../clock.ts";
 import { ConfigError, KcError, NamespaceConflictError } from "../errors.ts";
-import type { StreamDescription } from "../kinesis/stream-client.ts";
-import { isOneCreation } from "../kinesis/stream-id.ts";
+import type { StreamDescription } from "../kinesis/described-stream.ts";
+import { isSameStream } from "../kinesis/stream-id.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { ApplicationStart } from "./start-position.ts";
 import type { StoreCalls } from "./store-calls.ts";
@@ -109,7 +109,7 @@ function refuseAnotherStream(
     );
   }
   const recorded = row.streamCreationTimestamp;
-  if (!isOneCreation(recorded, creationTimestamp)) {
+  if (!isSameStream(recorded, creationTimestamp)) {
     throw new KcError(
       "STREAM_RECREATED",
       `stream ${scope.streamName} was created at ${creationTimestamp?.toISOString()}, but the ` +

@@ -3,22 +3,22 @@ import { classify, type KinesisFailure } from "./classify.ts";
 
 interface FailedReply {
   readonly name: string;
-  /** The error on one line, its causes included. */
+  /** The error as one line, including its causes. */
   readonly text: string;
-  /** 0 = there was no reply. */
+  /** The HTTP status; 0 = no reply. */
   readonly status: number;
   readonly failure: KinesisFailure;
   readonly operation: string;
 }
 
-/** The first row that fits is the advice. */
+/** The first row that matches gives the advice. */
 const ADVICE: readonly (readonly [
-  fits: (failed: FailedReply) => boolean,
+  matches: (failed: FailedReply) => boolean,
   advice: string | ((failed: FailedReply) => string),
 ])[] = [
   [
     ({ name }) => /signature|UnrecognizedClient|InvalidClientTokenId|AuthFailure/i.test(name),
-    "The access key or its secret is wrong, or of another partition: check the credentials",
+    "The access key or its secret is wrong, or belongs to another partition: check the credentials",
   ],
   [
     ({ failure }) => failure === "denied",
@@ -36,7 +36,7 @@ const ADVICE: readonly (readonly [
   ],
   [
     ({ text }) => /self-signed|self signed|CERT|unable to verify|UNABLE_TO_VERIFY/.test(text),
-    "If the certificate is right, name its issuer by NODE_EXTRA_CA_CERTS",
+    "If the certificate is valid, set NODE_EXTRA_CA_CERTS to its issuer's certificate",
   ],
   [
     ({ text }) => /WRONG_VERSION_NUMBER|wrong version number|packet length too long/i.test(text),
@@ -44,7 +44,7 @@ const ADVICE: readonly (readonly [
   ],
   [
     ({ failure }) => failure === "not-http2",
-    "What answers does not speak HTTP/2: pass a client with the KinesisHttpHandler",
+    "The endpoint does not speak HTTP/2: pass a client with the KinesisHttpHandler",
   ],
   [
     ({ text }) => text.includes("http2 request did not get a response"),
@@ -56,11 +56,11 @@ const ADVICE: readonly (readonly [
   ],
   [
     ({ name }) => name === "SyntaxError",
-    "The endpoint did not answer as Kinesis does: a proxy or another server is in between",
+    "The reply is not one of Kinesis: a proxy or another server may have sent it",
   ],
 ];
 
-/** What the reader of the error can do about it; empty where the error itself says it. */
+/** Returns what the reader of the error can do about it; empty if the error itself says so. */
 export function adviceOn(error: unknown, operation: string): string {
   const { name } = (error ?? {}) as { readonly name?: unknown };
   const failed: FailedReply = {
@@ -70,11 +70,11 @@ export function adviceOn(error: unknown, operation: string): string {
     failure: classify(error),
     operation,
   };
-  const advice = ADVICE.find(([fits]) => fits(failed))?.[1] ?? "";
+  const advice = ADVICE.find(([matches]) => matches(failed))?.[1] ?? "";
   return typeof advice === "string" ? advice : advice(failed);
 }
 
-/** HTTP status of an error reply of the service, or of a proxy in its place. */
+/** The HTTP status of an error reply, from the service or from a proxy. */
 export function httpStatusOf(error: unknown): number | undefined {
   const { $metadata } = (error ?? {}) as { readonly $metadata?: { httpStatusCode?: unknown } };
   const status = $metadata?.httpStatusCode;

@@ -5,7 +5,7 @@ import { classify } from "./classify.ts";
 
 const REGION_MISSING = /region is missing/i;
 
-/** Where calls go, as far as it is known, for messages. */
+/** Where calls go, as far as it is known. For messages. */
 export interface CallTarget extends SdkTarget {
   /** The stream's name or ARN. */
   readonly stream: string;
@@ -15,13 +15,13 @@ export interface FailedCall {
   readonly operation: string;
   readonly shardId?: string | undefined;
   readonly target: CallTarget;
-  /** For how long it was tried again, in milliseconds. */
+  /** How long the call was retried, in milliseconds. */
   readonly triedForMs: number;
 }
 
 /**
- * The error of a call that is not tried again. Its message names operation, stream, Region, endpoint,
- * HTTP status, the SDK's own message, and what to do.
+ * Creates the error of a call that is not retried. Its message names operation, stream, Region, endpoint,
+ * HTTP status and the SDK's message, and says what to do.
  */
 export function callFailure(call: FailedCall, cause: unknown): KcError {
   const { operation, shardId, triedForMs, target } = call;
@@ -32,18 +32,18 @@ export function callFailure(call: FailedCall, cause: unknown): KcError {
     );
   }
   const failure = classify(cause);
-  const forLong = triedForMs >= 1000 ? ` for ${Math.round(triedForMs / 1000)} s` : "";
+  const duration = triedForMs >= 1000 ? ` for ${Math.round(triedForMs / 1000)} s` : "";
   const at = shardId === undefined ? "" : `${shardId}: `;
   const [code, what]: [KcErrorCode, string] =
     failure === "denied"
-      ? ["KINESIS_ACCESS_DENIED", `${at}${operation} has been refused${forLong}`]
+      ? ["KINESIS_ACCESS_DENIED", `${at}${operation} has been refused${duration}`]
       : failure !== "not-found"
-        ? ["KINESIS_FAILED", `${at}${operation} failed${forLong}`]
+        ? ["KINESIS_FAILED", `${at}${operation} failed${duration}`]
         : shardId === undefined
           ? ["STREAM_NOT_FOUND", `stream ${target.stream} does not exist ${placeOf(target)}`]
           : [
               "SHARD_NOT_FOUND",
-              `${at}${operation} does not find it${forLong}, but ListShards does`,
+              `${at}${operation} does not find it${duration}, but ListShards does`,
             ];
   const details = [...whereOf(call), statusOf(cause), describeError(cause)].filter(Boolean);
   const advice = adviceOn(cause, operation);
@@ -69,8 +69,8 @@ function whereOf({ operation, target }: FailedCall): readonly string[] {
 
 /** An ARN names account and Region. A name belongs to the credentials' account and the client's Region. */
 function placeOf({ stream, region }: CallTarget): string {
-  const [, , , itsRegion, account] = stream.split(":");
-  if (account !== undefined) return `in account ${account} and Region ${itsRegion}`;
+  const [, , , arnRegion, account] = stream.split(":");
+  if (account !== undefined) return `in account ${account} and Region ${arnRegion}`;
   return region === undefined
     ? "in this account and Region"
     : `in the credentials' account and Region ${region}`;

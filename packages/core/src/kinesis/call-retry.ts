@@ -8,36 +8,36 @@ import { adviceOn, httpStatusOf } from "./call-advice.ts";
 import { callFailure, type CallTarget } from "./call-failure.ts";
 import { classify, type KinesisFailure } from "./classify.ts";
 
-/** Waits between the tries of a call. */
+/** The waits between the attempts of a call. */
 export const BACKOFF: BackoffPolicy = { baseMs: 200, maxMs: 30_000 };
-/** Rights take a while to spread, and an unknown failure may pass: after this time, it counts as lasting. */
-export const DOUBTED_FOR_MS = 60_000;
+/** New permissions take a while to propagate, and an unknown failure may be transient: both are retried this long. */
+const RETRY_UNCERTAIN_FOR_MS = 60_000;
 
 export interface RetriedCall {
-  /** What is called now: one attempt may make several calls. */
+  /** The operation that is being called: one attempt may make several calls. */
   readonly operation: string;
   readonly shardId?: string | undefined;
-  /** Is there evidence against a reply that says that the stream or shard does not exist? */
-  readonly doubtsNotFound?: (signal: AbortSignal) => boolean | Promise<boolean>;
+  /** Called after a not-found reply. Returns true if the stream or shard may exist all the same: then it retries. */
+  readonly mayExist?: (signal: AbortSignal) => boolean | Promise<boolean>;
 }
 
 /**
- * One policy for all calls of a stream. What passes is tried again without limit, until the signal
- * aborts; a refusal, or an unknown failure, for a minute.
+ * The retry policy of all calls to a stream. Transient failures are retried without limit, until the signal
+ * aborts. Denied calls and unknown failures are retried for a minute.
  */
 export class CallRetry {
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #telemetry: Telemetry;
   readonly #target: () => CallTarget;
-  /** There was a reply, of whatever kind: the endpoint and the client speak one protocol. */
+  /** A reply of any kind has arrived: the endpoint and the client speak the same protocol. */
   #replied = false;
 
   constructor(options: {
     readonly clock: Clock;
     readonly random: () => number;
     readonly telemetry: Telemetry;
-    /** As far as it is known when it is asked for. */
+    /** Where the calls go, as far as it is known. */
     readonly target: () => CallTarget;
   }) {
     this.#clock = options.clock;
@@ -47,54 +47,55 @@ export class CallRetry {
   }
 
   /**
-   * @throws the signal's reason; KcError of what was denied or not known for a minute; the SDK's own
-   * error where the caller must decide: iterators, tokens, arguments, what is not found
+   * Calls `attempt` until it succeeds.
+   * @throws the signal's reason; KcError if calls were denied, or failed for an unknown reason, for a
+   * minute; the SDK's own error if the caller must decide: iterators, tokens, arguments, not-found
    */
   async run<Output>(
     call: RetriedCall,
     signal: AbortSignal,
     attempt: () => Promise<Output>,
   ): Promise<Output> {
-    const tries = new FailedTries(call);
+    const attempts = new FailedAttempts(call);
     try {
       const answer = await retry({
         signal,
         backoff: BACKOFF,
         random: this.#random,
         attempt,
-        onFailure: (error) => this.#onFailure(tries, call, error, signal),
+        onFailure: (error) => this.#onFailure(attempts, call, error, signal),
         pause: (ms) => sleep(this.#clock, ms, signal),
       });
       this.#replied = true;
       this.#telemetry.troubles.answered(callOf(call));
       return answer;
     } finally {
-      if (signal.aborted && tries.last) this.#telemetry.troubles.dropped(tries.last);
+      if (signal.aborted && attempts.last) this.#telemetry.troubles.dropped(attempts.last);
     }
   }
 
   async #onFailure(
-    tries: FailedTries,
+    attempts: FailedAttempts,
     call: RetriedCall,
     error: unknown,
     signal: AbortSignal,
   ): Promise<number> {
-    const last = tries.failed();
+    const last = attempts.failed();
     const failure = classify(error);
     this.#replied ||= httpStatusOf(error) !== undefined;
-    const passes =
+    const isTransient =
       failure === "throttled" ||
       failure === "passing" ||
       (failure === "not-http2" && this.#replied);
-    const doubted = !passes && (await isDoubted(failure, call, signal));
-    const triedForMs = tries.doubtedForMs(doubted, this.#clock.monotonic());
-    if ((!passes && !doubted) || triedForMs >= DOUBTED_FOR_MS) {
-      throw KcError.is(error) || isCallers(failure, call, doubted)
+    const isUncertain = !isTransient && (await mayBeTransient(failure, call, signal));
+    const triedForMs = attempts.uncertainForMs(isUncertain, this.#clock.monotonic());
+    if ((!isTransient && !isUncertain) || triedForMs >= RETRY_UNCERTAIN_FOR_MS) {
+      throw KcError.is(error) || isForCaller(failure, call, isUncertain)
         ? error
         : callFailure({ ...call, target: this.#target(), triedForMs }, error);
     }
     this.#report(last, error);
-    return tries.failures;
+    return attempts.failures;
   }
 
   #report(call: Call, error: unknown): void {
@@ -111,14 +112,14 @@ export class CallRetry {
   }
 }
 
-/** The tries of one call that failed in a row. Once a later operation fails, the one before was answered. */
-class FailedTries {
+/** The consecutive failed attempts of one call. If a later operation fails, the earlier one has succeeded. */
+class FailedAttempts {
   readonly #call: RetriedCall;
-  /** What failed last. */
+  /** The call that failed last. */
   last: Call | undefined;
   failures = 0;
-  /** By the monotonic clock: a wall clock that is set must not end a scan. */
-  #doubtedSince: number | undefined;
+  /** By the monotonic clock: a change of the wall clock must not end a scan. */
+  #uncertainSince: number | undefined;
 
   constructor(call: RetriedCall) {
     this.#call = call;
@@ -128,16 +129,16 @@ class FailedTries {
     if (this.last?.operation !== this.#call.operation) {
       this.last = callOf(this.#call);
       this.failures = 0;
-      this.#doubtedSince = undefined;
+      this.#uncertainSince = undefined;
     }
     this.failures += 1;
     return this.last;
   }
 
-  /** For how long the answers have been doubted, in milliseconds. */
-  doubtedForMs(doubted: boolean, now: number): number {
-    this.#doubtedSince = doubted ? (this.#doubtedSince ?? now) : undefined;
-    return now - (this.#doubtedSince ?? now);
+  /** How long the failures have been uncertain without a break, in milliseconds. */
+  uncertainForMs(isUncertain: boolean, now: number): number {
+    this.#uncertainSince = isUncertain ? (this.#uncertainSince ?? now) : undefined;
+    return now - (this.#uncertainSince ?? now);
   }
 }
 
@@ -145,21 +146,26 @@ function callOf({ operation, shardId }: RetriedCall): Call {
   return { service: "kinesis", operation, shardId };
 }
 
-async function isDoubted(
+/** Returns true if a failure that is not known to be transient may be so. */
+async function mayBeTransient(
   failure: KinesisFailure,
-  { doubtsNotFound }: RetriedCall,
+  { mayExist }: RetriedCall,
   signal: AbortSignal,
 ): Promise<boolean> {
-  if (failure === "not-found") return (await doubtsNotFound?.(signal)) ?? false;
+  if (failure === "not-found") return (await mayExist?.(signal)) ?? false;
   return failure === "denied" || failure === "unknown" || failure === "not-http2";
 }
 
-/** What only the caller can judge: it knows what the iterator, token, argument or shard means. */
-function isCallers(failure: KinesisFailure, { shardId }: RetriedCall, doubted: boolean): boolean {
+/** Returns true if only the caller knows what the failure means: of an iterator, token, argument or shard. */
+function isForCaller(
+  failure: KinesisFailure,
+  { shardId }: RetriedCall,
+  isUncertain: boolean,
+): boolean {
   return (
     failure === "expired-iterator" ||
     failure === "expired-token" ||
     failure === "invalid-argument" ||
-    (failure === "not-found" && shardId !== undefined && !doubted)
+    (failure === "not-found" && shardId !== undefined && !isUncertain)
   );
 }

@@ -2,20 +2,20 @@ import { KinesisClient } from "@aws-sdk/client-kinesis";
 import { KinesisHttpHandler } from "./transport/http-handler.ts";
 
 /**
- * The client of a consumer that was created without one. Region, credentials and endpoint come from
- * the environment. It keeps connections alive and resumes TLS sessions. The SDK's default for Kinesis,
- * HTTP/2, opens a connection for each call. The caller limits how long a call may take.
+ * Creates the client of a consumer that was created without one. Region, credentials and endpoint come from
+ * the environment. It keeps connections alive and resumes TLS sessions; the SDK's default for Kinesis,
+ * HTTP/2, opens a connection for each call. It has no request timeout: callers limit their calls.
  */
 export function ownClient(): KinesisClient {
   return new KinesisClient({ requestHandler: new KinesisHttpHandler() });
 }
 
-/** Clients of which a warning was written. */
+/** The clients that were warned about. */
 const reported = new WeakSet<object>();
 
 /**
- * Warns, once for each client of the process, if the client closes its connection after each call.
- * Such a poll costs a TCP and a TLS handshake.
+ * Warns, once per client and process, if the client closes its connection after each call. Each poll then
+ * costs a TCP and a TLS handshake.
  */
 export async function warnOfClosedConnections(
   client: object,
@@ -32,19 +32,20 @@ export async function warnOfClosedConnections(
 /** The parts of the SDK's HTTP/2 handler that say how it uses connections. */
 interface Http2Handler {
   readonly metadata?: { readonly handlerProtocol?: unknown };
-  /** A promise of its options. */
+  /** A promise of the handler's options. */
   readonly configProvider?: unknown;
 }
 
 /**
- * Without concurrent streams, the SDK's HTTP/2 handler closes its session after each call. Its default
- * for Kinesis is without. The client may be of another SDK version: what cannot be read is the default.
+ * The SDK's HTTP/2 handler closes its session after each call if concurrent streams are disabled, which is
+ * the default for Kinesis. The client may be from another SDK version: options that cannot be read count as
+ * the default.
  */
 async function closesConnections(client: object): Promise<boolean> {
   const { config } = client as { readonly config?: { readonly requestHandler?: Http2Handler } };
   const handler = config?.requestHandler;
   if (handler?.metadata?.handlerProtocol !== "h2") return false;
-  // Options that cannot be had fail the calls too: they report it.
+  // Options that fail to resolve also fail the calls, which report the error.
   const options = await Promise.resolve(handler.configProvider).catch(() => undefined);
   if (typeof options !== "object" || options === null) return true;
   return (options as { disableConcurrentStreams?: unknown }).disableConcurrentStreams === true;

@@ -1,39 +1,40 @@
 import type { Clock } from "../clock.ts";
 
-/** A description is trusted for so long, in milliseconds: a stream may be switched at any time. */
-const TRUSTED_MS = 60_000;
+/** The maximum age of a description, in milliseconds: a stream's strategy may change at any time. */
+const MAX_AGE_MS = 60_000;
 
 /**
- * Do partition keys decide the shard of a record? Not on streams with `RecordDistributionStrategy:
- * AUTO`. A description that is too old does not count: then it is not known, and wanted.
+ * Whether partition keys decide the shard of a record. They do not on streams with
+ * `RecordDistributionStrategy: AUTO`. If the last description is too old, the answer is unknown, and a
+ * refresh is requested.
  */
 export class Distribution {
   readonly #clock: Clock;
   #byKey = false;
   #describedAt = -Infinity;
-  #isWanted = false;
+  #refreshRequested = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** True, for one caller = it was asked for when it was not known: describe the stream again. */
-  takeWanted(): boolean {
-    const isWanted = this.#isWanted;
-    this.#isWanted = false;
-    return isWanted;
+  /** Returns true, once per request, if the caller must describe the stream again. */
+  claimRefresh(): boolean {
+    const isRequested = this.#refreshRequested;
+    this.#refreshRequested = false;
+    return isRequested;
   }
 
-  /** The stream was described. Provisioned streams, and some emulators, name no strategy. */
+  /** Called when the stream was described. Provisioned streams, and some emulators, report no strategy. */
   described(strategy: string | undefined): void {
     this.#byKey = strategy !== "AUTO";
     this.#describedAt = this.#clock.monotonic();
   }
 
-  /** Is it known that keys decide? */
+  /** Returns true if keys are known to decide. If that is unknown, requests a refresh. */
   isByKey(): boolean {
-    if (this.#clock.monotonic() - this.#describedAt <= TRUSTED_MS) return this.#byKey;
-    this.#isWanted = true;
+    if (this.#clock.monotonic() - this.#describedAt <= MAX_AGE_MS) return this.#byKey;
+    this.#refreshRequested = true;
     return false;
   }
 }

@@ -1,4 +1,4 @@
-/** The hash keys of a shard, both inclusive: decimal texts of up to 39 digits, below 2^128. */
+/** The hash keys of a shard, both inclusive: decimal strings of up to 39 digits, below 2^128. */
 export interface HashKeyRange {
   readonly startingHashKey: string;
   readonly endingHashKey: string;

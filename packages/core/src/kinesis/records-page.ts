@@ -3,26 +3,26 @@ import type { PageRecords } from "./page-records.ts";
 import { announcedShards, lagOf, nextIterator } from "./reply-shapes.ts";
 import { fromChildShard, type Shard } from "./shard.ts";
 
-/** What one GetRecords brought. */
+/** The reply of one GetRecords call. */
 export interface RecordsPage {
   readonly records: PageRecords;
-  /** Undefined = the shard is closed, and this was its last page. */
+  /** `undefined` if the shard is closed and this is its last page. */
   readonly nextShardIterator: string | undefined;
   readonly millisBehindLatest: number;
-  /** The shards that follow, in a last page; some emulators leave them out. */
+  /** In a last page, the child shards. Some emulators leave them out. */
   readonly children: readonly Shard[];
-  /** The requests it took: the SDK's own retries count against the quota too. */
+  /** The number of requests, with the SDK's own retries: they count against the quota too. */
   readonly attempts: number;
   /**
-   * What was put until then is in this page or came before it, by the service's clock, in milliseconds
-   * since the epoch. Undefined = the reply did not say that there is nothing more, or not when.
+   * All records that were put until this time, by the service's clock, are in this page or in earlier ones;
+   * in milliseconds since the epoch. `undefined` if the page is not at the tip, or the reply has no time.
    */
   readonly completeUntil: number | undefined;
 }
 
-/** There is no memory for a reply: it was given up, read or not. The same call gives it again. */
+/** A reply was dropped because there is no memory for it. The same call returns it again. */
 export class NoRoomError extends Error {
-  /** What the page takes up. */
+  /** The size of the page. */
   readonly bytes: number;
 
   constructor(bytes: number) {
@@ -32,8 +32,8 @@ export class NoRoomError extends Error {
 }
 
 /**
- * @param servedAt when the service made the reply, in milliseconds since the epoch; NaN = unknown
- * @throws UnexpectedReplyError for a reply that is not one of GetRecords
+ * @param servedAt when the service sent the reply, in milliseconds since the epoch; NaN = unknown
+ * @throws UnexpectedReplyError if the reply is not one of GetRecords
  */
 export function recordsPage(
   reply: GetRecordsCommandOutput,

@@ -2,16 +2,16 @@ import type { Shard } from "./shard.ts";
 import { shardInCycle } from "./shard-cycle.ts";
 
 /**
- * What a reply has to look like before anything is made of it, pure. An endpoint that answers `{}`
- * is not a stream without shards, and a child without an id is no shard.
+ * Validates replies before they are used. Pure. An endpoint that answers `{}` is not a stream without
+ * shards, and a child without an id is not a shard.
  */
 
-/** A reply that Kinesis does not give. Its cause is not known, so it is tried again for a limited time. */
+/** A reply that Kinesis never sends. Its cause is unknown, so the call is retried for a limited time. */
 export class UnexpectedReplyError extends Error {
   override readonly name = "UnexpectedReplyError";
 }
 
-/** The entries of one page of ListShards. @throws UnexpectedReplyError */
+/** Returns the entries of one page of ListShards. @throws UnexpectedReplyError */
 export function listedShards<T>(shards: readonly T[] | null | undefined): readonly T[] {
   if (Array.isArray(shards) && shards.every(isShard)) return shards as readonly T[];
   throw new UnexpectedReplyError(
@@ -19,7 +19,7 @@ export function listedShards<T>(shards: readonly T[] | null | undefined): readon
   );
 }
 
-/** @throws UnexpectedReplyError for a complete listing in which a shard waits for itself */
+/** @throws UnexpectedReplyError if a shard in a complete listing is its own ancestor */
 export function refuseCycle(listing: readonly Shard[]): void {
   const parents = listing.map(({ shardId, parentShardIds }) => [shardId, parentShardIds] as const);
   if (shardInCycle(new Map(parents)) === undefined) return;
@@ -28,24 +28,24 @@ export function refuseCycle(listing: readonly Shard[]): void {
   );
 }
 
-/** More pages than any stream has: 1,000 shards are on each. */
-const MOST_PAGES = 1000;
-/** Characters of a token. */
-const MOST_TOKEN = 1_048_576;
+/** More pages than any stream has: each page has 1,000 shards. */
+const MAX_PAGES = 1000;
+/** The maximum length of a token, in characters. */
+const MAX_TOKEN_LENGTH = 1_048_576;
 
 /**
- * The token of a listing's next page; undefined = this was the last page.
- * @param earlier the tokens of the pages until now
- * @throws UnexpectedReplyError for a listing without an end
+ * Returns the token of a listing's next page; `undefined` after the last page.
+ * @param earlier the tokens of the earlier pages
+ * @throws UnexpectedReplyError if the listing has no end
  */
 export function nextToken(token: unknown, earlier: ReadonlySet<string>): string | undefined {
   if (isAbsent(token)) return undefined;
-  if (typeof token !== "string" || token.length > MOST_TOKEN) {
+  if (typeof token !== "string" || token.length > MAX_TOKEN_LENGTH) {
     throw new UnexpectedReplyError(
       "the reply of ListShards has a malformed token: is the endpoint that of Kinesis?",
     );
   }
-  if (!earlier.has(token) && earlier.size < MOST_PAGES) return token;
+  if (!earlier.has(token) && earlier.size < MAX_PAGES) return token;
   throw new UnexpectedReplyError(
     "ListShards names one page after another without an end: is the endpoint that of Kinesis?",
   );
@@ -53,7 +53,7 @@ export function nextToken(token: unknown, earlier: ReadonlySet<string>): string 
 
 const SEQUENCE_NUMBER = /^\d{1,129}$/;
 
-/** The records that somebody else has decoded. @throws UnexpectedReplyError: a checkpoint is a number */
+/** Checks records that the client has decoded. @throws UnexpectedReplyError if one has no sequence number */
 export function numberedRecords<T extends { readonly SequenceNumber?: string | undefined }>(
   records: readonly T[] | null | undefined,
 ): readonly T[] {
@@ -66,7 +66,7 @@ export function numberedRecords<T extends { readonly SequenceNumber?: string | u
   );
 }
 
-/** What a reply of GetRecords says beside its records. */
+/** The members of a GetRecords reply besides its records. */
 interface RecordsReplyShape {
   readonly NextShardIterator?: string | null | undefined;
   readonly MillisBehindLatest?: unknown;
@@ -74,9 +74,9 @@ interface RecordsReplyShape {
 }
 
 /**
- * Where reading goes on; undefined = the shard is closed, and this was its last page.
- * @param records how many the reply brought
- * @throws UnexpectedReplyError for an empty iterator, and for a reply that says nothing at all
+ * Returns the iterator for the next page; `undefined` if the shard is closed and this is its last page.
+ * @param records the number of records in the reply
+ * @throws UnexpectedReplyError if the iterator is empty, or the reply has no members at all
  */
 export function nextIterator(reply: RecordsReplyShape, records: number): string | undefined {
   const { NextShardIterator, MillisBehindLatest, ChildShards } = reply;
@@ -96,35 +96,35 @@ interface Summary {
 }
 
 /**
- * The description of a stream. Some emulators leave out its ARN, or its time.
+ * Checks the description of a stream. Some emulators leave out its ARN or its creation time.
  * @throws UnexpectedReplyError
  */
 export function streamSummary<T extends Summary>(summary: T | null | undefined): T {
   const { StreamARN: arn, StreamCreationTimestamp: time } = summary ?? {};
-  const isSound =
+  const isValid =
     isObject(summary) &&
     (isAbsent(arn) || (typeof arn === "string" && STREAM_ARN.test(arn))) &&
     ((time ?? undefined) === undefined || (time instanceof Date && !Number.isNaN(time.getTime())));
-  if (isSound) return summary;
+  if (isValid) return summary;
   throw new UnexpectedReplyError(
     "the reply of DescribeStreamSummary describes no stream: is the endpoint that of Kinesis?",
   );
 }
 
-/** The children in a last page; none, so that a listing is asked, if one of them is malformed. */
+/** Returns the child shards in a last page. Returns none if one is malformed; then the shards are listed. */
 export function announcedShards<T>(children: readonly T[] | null | undefined): readonly T[] {
   return Array.isArray(children) && children.every(isShard) ? (children as readonly T[]) : [];
 }
 
-/** A lag in milliseconds; 0 if the reply has none. */
+/** Returns the lag in milliseconds; 0 if the reply has none. */
 export function lagOf(millisBehindLatest: unknown): number {
   const isLag = typeof millisBehindLatest === "number" && millisBehindLatest >= 0;
   return isLag && millisBehindLatest < Infinity ? millisBehindLatest : 0;
 }
 
-/** Printable: an ARN stands in log lines, messages and rows as it is. */
+/** Printable characters: the ARN is written to log lines, messages and rows without escaping. */
 const STREAM_ARN = /^[\x21-\x7e]{1,2048}$/;
-/** The service's own pattern. An id stands in log lines, messages, metrics and rows as it is. */
+/** The service's own pattern. The id is written to log lines, messages, metrics and rows without escaping. */
 const SHARD_ID = /^[\w.-]{1,128}$/;
 
 function isShard(shard: unknown): boolean {
@@ -144,12 +144,12 @@ function isShardId(id: unknown): boolean {
   return typeof id === "string" && SHARD_ID.test(id);
 }
 
-/** None may be an empty text, or null. */
+/** An absent parent may be an empty string or null. */
 function isParent(id: unknown): boolean {
   return isAbsent(id) || isShardId(id);
 }
 
-/** Either end may be absent. Their order is not checked: kinesis-local ends closed shards at 2^63 - 1. */
+/** Either end may be absent. The order is not checked: kinesis-local ends closed shards at 2^63 - 1. */
 function isSequenceNumberRange(range: unknown): boolean {
   if (range === undefined || range === null) return true;
   if (!isObject(range)) return false;
@@ -159,7 +159,7 @@ function isSequenceNumberRange(range: unknown): boolean {
   );
 }
 
-/** Some emulators write what is absent as null, or as an empty text. */
+/** Some emulators write absent members as null or as an empty string. */
 function isAbsent(value: unknown): boolean {
   return value === undefined || value === null || value === "";
 }

@@ -1,14 +1,14 @@
 import type { Clock } from "../clock.ts";
 
-/** How old a description may become, in milliseconds: the retention of a stream may change at any time. */
-const DESCRIBED_EVERY_MS = 5 * 60_000;
+/** The maximum age of a description, in milliseconds: the retention of a stream may change at any time. */
+const MAX_AGE_MS = 5 * 60_000;
 const HOUR_MS = 3_600_000;
-/** Ten years. The service keeps records for one year at most. */
-const MOST_HOURS = 87_600;
+/** Ten years. The service keeps records for at most one year. */
+const MAX_HOURS = 87_600;
 
 /**
- * How long the stream keeps its records, as it was described last. When later descriptions fail, the last
- * answer holds: in an outage the headroom is needed most.
+ * How long the stream keeps its records, by its last description. If later descriptions fail, the last
+ * value stays: during an outage, users need the retention headroom most.
  */
 export class Retention {
   readonly #clock: Clock;
@@ -19,22 +19,25 @@ export class Retention {
     this.#clock = clock;
   }
 
-  /** In milliseconds; undefined = the service has not reported it. */
+  /** In milliseconds; `undefined` if the service has not reported it. */
   get ms(): number | undefined {
     return this.#ms;
   }
 
-  /** The stream was described. Some emulators leave the retention out. */
+  /** Called when the stream was described. Some emulators leave out the retention. */
   described(hours: unknown): void {
     this.#describedAt = this.#clock.monotonic();
-    const isRetention = typeof hours === "number" && hours > 0 && hours <= MOST_HOURS;
+    const isRetention = typeof hours === "number" && hours > 0 && hours <= MAX_HOURS;
     if (isRetention) this.#ms = hours * HOUR_MS;
   }
 
-  /** True, for one caller in five minutes = the last description is too old: describe the stream again. */
-  takeDue(): boolean {
+  /**
+   * Returns true if the last description is too old: the caller must describe the stream again. Other
+   * callers get false for the next five minutes.
+   */
+  claimRefresh(): boolean {
     const now = this.#clock.monotonic();
-    if (now - this.#describedAt < DESCRIBED_EVERY_MS) return false;
+    if (now - this.#describedAt < MAX_AGE_MS) return false;
     this.#describedAt = now;
     return true;
   }

@@ -1,7 +1,7 @@
 import type { Clock } from "../clock.ts";
 
-/** The part of an SDK command that a middleware is added to. */
-interface Hooked {
+/** The part of an SDK command to which a middleware is added. */
+interface WithMiddleware {
   readonly middlewareStack: {
     add(
       middleware: (next: (args: never) => Promise<Reply>) => (args: never) => Promise<Reply>,
@@ -15,31 +15,31 @@ interface Reply {
 }
 
 /**
- * The service's time of day, by the `Date` header of its last reply. It is this machine's until then.
- * A wall clock that is set afterwards changes nothing.
+ * The service's time of day, by the `Date` header of its last reply. Before the first reply, it is this
+ * machine's time. Later changes of this machine's wall clock have no effect.
  */
 export class ServiceClock {
   readonly #clock: Clock;
-  /** The time of day in the last reply that had one, and this machine's monotonic clock then. */
-  #served: { readonly at: number; readonly monotonic: number } | undefined;
+  /** The time in the last reply that had one, and this machine's monotonic clock at that moment. */
+  #last: { readonly at: number; readonly monotonic: number } | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
   now(): Date {
-    if (this.#served === undefined) return new Date(this.#clock.now());
-    return new Date(this.#served.at + this.#clock.monotonic() - this.#served.monotonic);
+    if (this.#last === undefined) return new Date(this.#clock.now());
+    return new Date(this.#last.at + this.#clock.monotonic() - this.#last.monotonic);
   }
 
-  /** Reads the time from this command's reply, through the one hook that every SDK command has. */
-  readFrom(command: Hooked): void {
+  /** Reads the time from the reply to this command, with a middleware. */
+  readFrom(command: WithMiddleware): void {
     command.middlewareStack.add(
       (next) => async (args) => {
         const output = await next(args);
         const { headers } = output.response as { headers?: Record<string, string> };
         const at = Date.parse(headers?.["date"] ?? "");
-        if (!Number.isNaN(at)) this.#served = { at, monotonic: this.#clock.monotonic() };
+        if (!Number.isNaN(at)) this.#last = { at, monotonic: this.#clock.monotonic() };
         return output;
       },
       { step: "deserialize", name: "kcServiceTime", override: true },

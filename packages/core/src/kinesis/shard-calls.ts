@@ -3,8 +3,8 @@ import {
   type GetRecordsCommandOutput,
   type GetShardIteratorCommandInput,
 } from "@aws-sdk/client-kinesis";
-import type { CallLine } from "./call-line.ts";
-import type { Caller, Turn } from "./call-turn.ts";
+import type { CallPermit, Caller } from "./call-permit.ts";
+import type { CallSemaphore } from "./call-semaphore.ts";
 import { NoRoomError, type RecordsPage } from "./records-page.ts";
 import { UnexpectedReplyError } from "./reply-shapes.ts";
 import type { StreamId } from "./stream-id.ts";
@@ -18,46 +18,52 @@ export type IteratorPosition = Pick<
 export interface ShardCallsOptions {
   readonly stream: StreamId;
   readonly shardId: string;
-  readonly line: CallLine;
+  readonly semaphore: CallSemaphore;
   readonly wire: Wire;
   readonly signal: AbortSignal;
-  readonly send: <Output>(operation: string, command: object, turn: Turn) => Promise<Output>;
-  /** Told of a call that is followed by another. */
-  readonly answered: (operation: string) => void;
+  readonly send: <Output>(
+    operation: string,
+    command: object,
+    permit: CallPermit,
+  ) => Promise<Output>;
+  /** Called after a successful call that another call follows. */
+  readonly onAnswered: (operation: string) => void;
 }
 
-/** The calls of one try for one shard: an iterator, if there is none, and a page, in one turn. */
+/** The calls of one attempt to read a page: GetShardIterator if needed, and GetRecords, under one permit. */
 export class ShardCalls {
   readonly #options: ShardCallsOptions;
-  #turn: Turn | undefined;
+  #permit: CallPermit | undefined;
 
   constructor(options: ShardCallsOptions) {
     this.#options = options;
   }
 
-  /** Waits for the turn in which the calls are made. @throws the signal's reason */
-  async enter(caller: Caller): Promise<void> {
-    this.#turn = await this.#options.line.enter(caller, this.#options.signal);
+  /** Waits for the permit for the calls. @throws the signal's reason */
+  async acquire(caller: Caller): Promise<void> {
+    this.#permit = await this.#options.semaphore.acquire(caller, this.#options.signal);
   }
 
   async getShardIterator(position: IteratorPosition): Promise<string> {
-    const { stream, shardId, send, answered } = this.#options;
+    const { stream, shardId, send, onAnswered } = this.#options;
     const command = new GetShardIteratorCommand({ ...stream, ShardId: shardId, ...position });
     const { ShardIterator } = await send<{ ShardIterator?: string }>(
       "GetShardIterator",
       command,
-      this.#turn!,
+      this.#permit!,
     );
     if (!ShardIterator) {
       throw new UnexpectedReplyError("the reply of GetShardIterator has no iterator");
     }
-    answered("GetShardIterator");
+    onAnswered("GetShardIterator");
     return ShardIterator;
   }
 
   /**
-   * A page. `fits` is asked whether there is memory for so many bytes, before the reply's body is
-   * read where its length is announced. @throws NoRoomError if there is not
+   * Gets a page.
+   * @param fits returns whether there is memory for a number of bytes. It is called before the reply's
+   * body is read if the reply announces its length
+   * @throws NoRoomError if there is no memory
    */
   async getRecords(
     iterator: string,
@@ -65,13 +71,13 @@ export class ShardCalls {
     fits: (bytes: number) => boolean,
   ): Promise<RecordsPage> {
     const { stream, wire, send } = this.#options;
-    const turn = this.#turn!;
+    const permit = this.#permit!;
     const arn = "StreamARN" in stream ? stream : {};
     const page = await wire.getRecords(
       { ShardIterator: iterator, Limit: limit, ...arn },
-      (command) => send<GetRecordsCommandOutput>("GetRecords", command, turn),
+      (command) => send<GetRecordsCommandOutput>("GetRecords", command, permit),
       (bytes) => {
-        turn.heard();
+        permit.activity();
         if (!fits(bytes)) throw new NoRoomError(bytes);
       },
     );
@@ -80,8 +86,8 @@ export class ShardCalls {
     return page;
   }
 
-  /** The turn is over. */
-  end(): void {
-    this.#turn?.leave();
+  /** Releases the permit. */
+  release(): void {
+    this.#permit?.release();
   }
 }

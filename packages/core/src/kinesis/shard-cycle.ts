@@ -1,12 +1,12 @@
 /**
- * A shard that is its own ancestor; undefined = no shard is. It could
- * never be read: it would wait for itself. Pure.
+ * Finds a shard that is its own ancestor; `undefined` if there is none. Such a shard could never be read,
+ * because a shard waits for its parents. Pure.
  */
 export function shardInCycle(
   parentsOf: ReadonlyMap<string, readonly string[]>,
 ): string | undefined {
   const done = new Set<string>();
-  const under = new Set<string>();
+  const onPath = new Set<string>();
   for (const start of parentsOf.keys()) {
     const path = [start];
     while (path.length > 0) {
@@ -16,11 +16,11 @@ export function shardInCycle(
         : parentsOf.get(shardId)?.find((parent) => !done.has(parent));
       if (next === undefined) {
         done.add(shardId);
-        under.delete(shardId);
+        onPath.delete(shardId);
         path.pop();
       } else {
-        under.add(shardId);
-        if (under.has(next)) return next;
+        onPath.add(shardId);
+        if (onPath.has(next)) return next;
         path.push(next);
       }
     }

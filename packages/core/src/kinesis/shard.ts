@@ -1,15 +1,15 @@
 import { isHashKeyRange, type HashKeyRange } from "./hash-key-range.ts";
 
-/** A shard as the stream's listing describes it. */
+/** A shard, as ListShards describes it. */
 export interface Shard {
   readonly shardId: string;
-  /** None for a shard the stream was created with, one after a split, two after a merge. */
+  /** Empty for a shard that the stream was created with, one id after a split, two after a merge. */
   readonly parentShardIds: readonly string[];
-  /** A closed shard takes no more records; it has an end that can be read to. */
+  /** A closed shard accepts no more records, and can be read to its end. */
   readonly closed: boolean;
-  /** Where its numbers begin. A page that announces a child does not say so. */
+  /** The lowest sequence number. Absent if the shard is known only from its parent's last page. */
   readonly startingSequenceNumber?: string;
-  /** Undefined where the service gives none (some emulators). */
+  /** `undefined` if the service does not report it, as some emulators. */
   readonly hashKeyRange: HashKeyRange | undefined;
 }
 
@@ -34,7 +34,7 @@ interface SdkHashKeyRange {
   EndingHashKey?: string | undefined;
 }
 
-/** From an entry of ListShards. */
+/** Converts an entry of ListShards. */
 export function fromListing(shard: SdkShard): Shard {
   const { StartingSequenceNumber: first } = shard.SequenceNumberRange ?? {};
   return {
@@ -46,7 +46,7 @@ export function fromListing(shard: SdkShard): Shard {
   };
 }
 
-/** From an entry of `ChildShards` in a closed shard's last GetRecords reply. */
+/** Converts an entry of `ChildShards` in a closed shard's last GetRecords reply. */
 export function fromChildShard(child: SdkChildShard): Shard {
   return {
     shardId: child.ShardId ?? "",

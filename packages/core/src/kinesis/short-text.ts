@@ -1,16 +1,16 @@
-/** Up to here, V8 makes a text of ASCII characters more quickly than Node decodes it. */
-const MOST_BYTES = 12;
+/** Up to this length, `String.fromCharCode` is faster than a call into Node. */
+const MAX_BYTES = 12;
 const char = String.fromCharCode;
 
-/** UTF-8 as text. Short ones, such as most keys, cost no call into Node. */
+/** Decodes UTF-8. Short ASCII strings, such as most keys, are decoded without a call into Node. */
 export function textOf(bytes: Buffer, start: number, end: number): string {
-  if (end - start > MOST_BYTES) return bytes.toString("utf8", start, end);
+  if (end - start > MAX_BYTES) return bytes.toString("utf8", start, end);
   let all = 0;
   for (let i = start; i < end; i += 1) all |= bytes[i]!;
   return all < 0x80 ? shortAscii(bytes, start, end) : bytes.toString("utf8", start, end);
 }
 
-/** A call makes one text of up to eight characters: added one by one, each would copy what was there. */
+/** Creates up to eight characters per call: appending them one by one would copy the string each time. */
 function shortAscii(bytes: Uint8Array, start: number, end: number): string {
   let at = start;
   let text = "";

@@ -1,12 +1,12 @@
 import { ConfigError } from "../errors.ts";
 
-/** The stream as every call names it: by name, or by ARN where the user gave one. */
+/** How calls name the stream: by name, or by ARN if the user passed one. */
 export type StreamId = { readonly StreamName: string } | { readonly StreamARN: string };
 
 const STREAM_NAME = /^[a-zA-Z0-9_.-]{1,128}$/;
 const STREAM_ARN = /^arn:aws[a-z-]*:kinesis:[a-z0-9-]+:[0-9]{12}:stream\/[a-zA-Z0-9_.-]{1,128}$/;
 
-/** The option `stream`, checked. @throws ConfigError */
+/** Validates the option `stream`. @throws ConfigError */
 export function resolveStream(stream: unknown): StreamId {
   if (typeof stream !== "string" || stream === "") {
     throw new ConfigError("stream", "must be the name or the ARN of a stream");
@@ -22,15 +22,16 @@ export function resolveStream(stream: unknown): StreamId {
   );
 }
 
-/** `orders`, of `orders` or `arn:aws:kinesis:eu-west-1:123456789012:stream/orders`. */
+/** The name of the stream: `orders` for `orders` or `arn:aws:kinesis:eu-west-1:123456789012:stream/orders`. */
 export function streamNameOf(id: StreamId): string {
   return "StreamName" in id ? id.StreamName : id.StreamARN.slice(id.StreamARN.indexOf("/") + 1);
 }
 
 /**
- * Do both times belong to one stream, or was it deleted and recreated under its name? Stores and
- * replies may round to a second, and a stream is not recreated within one. Some emulators report no time.
+ * Whether two creation times belong to the same stream. Otherwise it was deleted and recreated under its
+ * name. Stores and replies may round to a second, and recreating a stream takes longer than that. Some
+ * emulators report no time: then the stream counts as the same.
  */
-export function isOneCreation(a: Date | undefined, b: Date | undefined): boolean {
+export function isSameStream(a: Date | undefined, b: Date | undefined): boolean {
   return a === undefined || b === undefined || Math.abs(a.getTime() - b.getTime()) <= 1000;
 }

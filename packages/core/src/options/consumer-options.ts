@@ -3,7 +3,7 @@ import type { StartPosition, Store } from "../checkpoints/store.ts";
 import type { Clock } from "../clock.ts";
 import type { Group, LeasingGroup } from "../groups/group.ts";
 import type { Deaggregate } from "../kinesis/aggregates/shard-aggregates.ts";
-import type { KinesisClientLike } from "../kinesis/stream-client.ts";
+import type { KinesisClientLike } from "../kinesis/kinesis-client-like.ts";
 import type { WireOption } from "../kinesis/wire/wire.ts";
 import type { Counter } from "../telemetry/counter.ts";
 import type { Logger } from "../telemetry/logger.ts";

@@ -5,7 +5,7 @@ import { MAX_TIMER_MS, type Clock } from "../clock.ts";
 import { ConfigError } from "../errors.ts";
 import { AllGroup } from "../groups/all-group.ts";
 import type { AnyGroup } from "../groups/group.ts";
-import type { KinesisClientLike } from "../kinesis/stream-client.ts";
+import type { KinesisClientLike } from "../kinesis/kinesis-client-like.ts";
 import { resolveStream, streamNameOf, type StreamId } from "../kinesis/stream-id.ts";
 import { Telemetry } from "../telemetry/telemetry.ts";
 import type { ConsumerOptions, LeasingConsumerOptions } from "./consumer-options.ts";

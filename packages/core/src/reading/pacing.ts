@@ -1,17 +1,17 @@
-/** A shard serves five GetRecords calls a second, to all applications together. */
+/** A shard serves five GetRecords calls per second, to all applications together. */
 export const POLL_FLOOR_MS = 200;
 
-/** A scan polls so often without widening intervals: that takes about half of a core. */
+/** Up to this rate, a scan does not widen its intervals. It costs about half a core. */
 const MAX_POLLS_PER_SECOND = 1000;
 
-/** The jitter of idle shards' intervals, so that their polls spread. */
+/** The jitter of idle shards' intervals, which spreads their polls. */
 const JITTER = 0.1;
 
 /**
- * Idle shards are polled at moments that lie so far apart, in milliseconds: a process that wakes for a
- * single poll takes twice the CPU for it.
+ * Idle shards are polled at multiples of this interval, in milliseconds, so that several polls share one wake-up:
+ * a wake-up for a single poll doubles its CPU cost.
  */
-const MOMENT_MS = 50;
+const WAKE_INTERVAL_MS = 50;
 
 export interface PollOptions {
   readonly scanIntervalMs: number;
@@ -19,28 +19,29 @@ export interface PollOptions {
   readonly immediateRescan: boolean;
 }
 
-/** What the time of the next poll depends on. */
+/** What determines the time of the next poll. */
 export interface PollState {
-  /** Since the last poll *began*: a slow handler uses up the interval, and causes no burst. */
+  /** Since the last poll *began*: a slow handler uses up the interval, without a burst afterwards. */
   readonly sinceLastPollMs: number;
   /** By the monotonic clock. */
   readonly now: number;
   readonly recordsInPage: number;
   readonly millisBehindLatest: number;
-  /** How many shards this scan reads. */
+  /** The number of shards that this scan is reading. */
   readonly shards: number;
-  /** How many polls of idle shards fit into a second, all shards together. */
+  /** How many polls of idle shards are possible per second, over all shards. */
   readonly idlePollsPerSecond: number;
   /** A random number in [0, 1). */
   readonly chance: number;
 }
 
 /**
- * How long to wait before the next poll of a shard, pure. With `immediateRescan`, a page
- * with records that is still behind is followed at once, an empty one as soon as the shard's quota
- * allows. All else waits for the interval. No interval is shorter than the quota's 200 ms. An idle
- * shard's interval has jitter, is wider if there are many shards or the calls are slow, and ends at a
- * moment that it shares with others'.
+ * Returns how long to wait before the next poll of a shard. Pure.
+ *
+ * With `immediateRescan`, the next poll of a shard that is behind its tip follows immediately after a page with
+ * records, and as soon as the shard's quota allows after an empty page. Otherwise the poll waits for the interval,
+ * which is at least the quota's 200 ms. The interval of an idle shard has jitter, is longer if there are many shards
+ * or the calls are slow, and ends at a shared wake-up.
  */
 export function nextPollDelayMs(options: PollOptions, state: PollState): number {
   const { recordsInPage, millisBehindLatest, sinceLastPollMs } = state;
@@ -64,8 +65,8 @@ export function idlePaceMs(
 ): number {
   const intervalMs = Math.max(scanIntervalMs, POLL_FLOOR_MS);
   const tooMany = (shards * 1000) / intervalMs > MAX_POLLS_PER_SECOND;
-  const askedMs = tooMany ? Math.max(intervalMs, idleIntervalMs) : intervalMs;
-  return Math.max(askedMs, (shards * 1000) / idlePollsPerSecond);
+  const wantedMs = tooMany ? Math.max(intervalMs, idleIntervalMs) : intervalMs;
+  return Math.max(wantedMs, (shards * 1000) / idlePollsPerSecond);
 }
 
 function jitteredIdlePaceMs(
@@ -75,6 +76,6 @@ function jitteredIdlePaceMs(
   const paceMs = idlePaceMs(options, shards, idlePollsPerSecond);
   const intervalMs = Math.max(POLL_FLOOR_MS, paceMs * (1 - JITTER + 2 * JITTER * chance));
   const began = now - sinceLastPollMs;
-  const shared = Math.round((began + intervalMs) / MOMENT_MS) * MOMENT_MS - began;
+  const shared = Math.round((began + intervalMs) / WAKE_INTERVAL_MS) * WAKE_INTERVAL_MS - began;
   return shared < POLL_FLOOR_MS ? intervalMs : shared;
 }

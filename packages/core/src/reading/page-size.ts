@@ -1,27 +1,28 @@
 const MIB = 1024 * 1024;
 
-/** A page that is expected to be no larger reserves no memory before its reply begins. */
+/** Up to this expected size, a page reserves no memory before its reply begins. */
 const SMALL_PAGE_BYTES = 64 * 1024;
-/** No page is expected to be larger. */
-const LARGEST_PAGE_BYTES = 10 * MIB;
-/** The next page is expected to be so many times as large as the last one. */
+/** The maximum expected size. */
+const MAX_PAGE_BYTES = 10 * MIB;
+/** The next page is expected to be this many times as large as the last one. */
 const GROWTH = 1.25;
-/** After a page that was too large, so many times fewer records are requested. */
+/** The limit of records is divided by this after a page that was too large or too slow … */
 const STEP_DOWN = 10;
+/** … and multiplied by this after a page that arrived. */
 const STEP_UP = 2;
-/** The weight of one shard's first page in the estimate for the others'. */
+/** The weight of one shard's first page in the estimate for other shards. */
 const WEIGHT = 1 / 4;
 
-/** Pages that are dropped one after another are requested at ever longer intervals. */
-const FIRST_PAUSE_MS = 50;
-const LONGEST_PAUSE_MS = 5000;
+/** Backoff if several pages in a row were dropped. */
+const MIN_PAUSE_MS = 50;
+const MAX_PAUSE_MS = 5000;
 
-/** What the first pages of other shards suggest for a shard that has had none. */
+/** Estimates the first page of a shard by the first pages of other shards. */
 export class FirstPages {
   bytes = 0;
   recordBytes = 0;
 
-  /** @param records undefined = the page was dropped, and the number is not known */
+  /** @param records `undefined` if the page was dropped, so that the number is unknown */
   learn(bytes: number, records: number | undefined): void {
     this.bytes += (bytes - this.bytes) * WEIGHT;
     if (records !== undefined && records > 0) this.recordBytes = bytes / records;
@@ -33,24 +34,25 @@ export class PageSize {
   readonly #maxRecords: number;
   readonly #firstPages: FirstPages;
   #limit: number;
-  /** Undefined = there was no page yet. */
+  /** `undefined` before the first page. */
   #expected: number | undefined;
   #recordBytes: number | undefined;
-  #givenUp = 0;
+  /** The number of pages that were dropped in a row. */
+  #drops = 0;
 
   constructor(maxRecords: number, firstPages: FirstPages) {
     this.#limit = this.#maxRecords = maxRecords;
     this.#firstPages = firstPages;
   }
 
-  /** The memory to reserve, in bytes; 0 for a page that is expected to be small. */
+  /** The memory to reserve, in bytes; 0 if the page is expected to be small. */
   get reserveBytes(): number {
     const expected = this.#expected ?? this.#firstPages.bytes;
-    return expected <= SMALL_PAGE_BYTES && this.#givenUp === 0 ? 0 : Math.ceil(expected);
+    return expected <= SMALL_PAGE_BYTES && this.#drops === 0 ? 0 : Math.ceil(expected);
   }
 
-  /** The size of a page of a single record, by the last pages; 0 = not known. */
-  get leastBytes(): number {
+  /** The expected size of a page with a single record; 0 = unknown. */
+  get singleRecordBytes(): number {
     return Math.min(this.reserveBytes, Math.ceil(this.#knownRecordBytes));
   }
 
@@ -58,7 +60,7 @@ export class PageSize {
     return this.#recordBytes ?? this.#firstPages.recordBytes;
   }
 
-  /** How many records to request with `granted` bytes of memory, where `wanted` bytes were asked for. */
+  /** Returns how many records to request if `granted` of `wanted` bytes of memory were reserved. */
   limitFor(granted: number, wanted: number): number {
     if (granted >= wanted) return this.#limit;
     const recordBytes = this.#knownRecordBytes;
@@ -67,35 +69,39 @@ export class PageSize {
     return Math.max(1, Math.min(this.#limit, Math.floor(fitting)));
   }
 
-  /** How long to wait before there is likely to be room, in milliseconds. */
+  /** How long to wait before the next request, in milliseconds. */
   get pauseMs(): number {
-    return this.#givenUp < 2
+    return this.#drops < 2
       ? 0
-      : Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(this.#givenUp, 30));
+      : Math.min(MAX_PAUSE_MS, MIN_PAUSE_MS * 2 ** Math.min(this.#drops, 30));
   }
 
-  /** A page came. */
-  came(bytes: number, records: number): void {
+  /** Called when a page arrived. */
+  arrived(bytes: number, records: number): void {
     if (this.#expected === undefined) this.#firstPages.learn(bytes, records);
     const expected = Math.max(GROWTH * bytes, (this.#expected ?? 0) / 2);
-    this.#expected = Math.min(LARGEST_PAGE_BYTES, expected);
+    this.#expected = Math.min(MAX_PAGE_BYTES, expected);
     if (records > 0) this.#recordBytes = bytes / records;
     this.#limit = Math.min(this.#maxRecords, this.#limit * STEP_UP);
-    this.#givenUp = 0;
+    this.#drops = 0;
   }
 
-  /** There was no room for a page of `asked` records: the next request waits for room, or is smaller. */
-  gaveUp(bytes: number, asked: number): void {
+  /** Called when there was no room for the page. The next request reserves its size, or requests fewer records. */
+  dropped(bytes: number, limit: number): void {
     if (this.#expected === undefined) this.#firstPages.learn(bytes, undefined);
     this.#expected = bytes;
-    // It had as many records as requested, or fewer and larger ones.
-    this.#recordBytes = Math.max(this.#knownRecordBytes, bytes / asked);
-    this.#givenUp += 1;
-    if (this.#givenUp > 1) this.tookTooLong(asked);
+    // The page had `limit` records, or fewer and larger ones.
+    this.#recordBytes = Math.max(this.#knownRecordBytes, bytes / limit);
+    this.#drops += 1;
+    if (this.#drops > 1) this.#requestFewer(limit);
   }
 
-  /** A page of `asked` records did not come in time. */
-  tookTooLong(asked: number): void {
-    this.#limit = Math.max(1, Math.floor(asked / STEP_DOWN));
+  /** Called when a request for `limit` records timed out. */
+  timedOut(limit: number): void {
+    this.#requestFewer(limit);
+  }
+
+  #requestFewer(limit: number): void {
+    this.#limit = Math.max(1, Math.floor(limit / STEP_DOWN));
   }
 }

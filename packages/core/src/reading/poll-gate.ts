@@ -2,7 +2,7 @@ import { backoffMs } from "../backoff.ts";
 import { Stopwatch, type Clock } from "../clock.ts";
 import { BACKOFF } from "../kinesis/call-retry.ts";
 import { classify } from "../kinesis/classify.ts";
-import { Caller } from "../kinesis/call-turn.ts";
+import { Caller } from "../kinesis/call-permit.ts";
 import { NoRoomError, type RecordsPage } from "../kinesis/records-page.ts";
 import type { ShardCalls } from "../kinesis/shard-calls.ts";
 import { pollChannel, type PollMessage } from "../telemetry/channels.ts";
@@ -13,21 +13,21 @@ import type { ReadAccount, Reservation } from "./read-account.ts";
 import { ReadQuota } from "./read-quota.ts";
 import type { SharedReading } from "./shared-reading.ts";
 
-/** One answered GetRecords. */
+/** The reply of a successful GetRecords call. */
 export interface PolledReply {
   readonly reply: RecordsPage;
-  /** When it was complete, by the monotonic clock. */
+  /** When the reply was complete, by the monotonic clock. */
   readonly receivedAt: number;
-  /** The memory of its records. Its taker releases it. */
+  /** The memory of the records. The caller must release it. */
   readonly memory: Reservation;
 }
 
 export interface PollGateOptions extends PollOptions {
   readonly shardId: string;
   readonly maxRecords: number;
-  /** The shard's memory. */
+  /** The shard's share of the memory. */
   readonly account: ReadAccount;
-  /** The part of the shard's quota that this consumer may use. */
+  /** The fraction of the shard's quota that this consumer may use. */
   readonly readShare: number;
   readonly shared: SharedReading;
   readonly clock: Clock;
@@ -35,8 +35,8 @@ export interface PollGateOptions extends PollOptions {
 }
 
 /**
- * When one shard may be polled: as its interval, its quota and the scan's memory allow. It counts
- * what each request costs, and since when none was answered.
+ * Polls one shard when its interval, its quota and the scan's memory allow it. Counts each request against the quota,
+ * and knows how long the next page has been due.
  */
 export class PollGate {
   readonly #options: PollGateOptions;
@@ -45,9 +45,9 @@ export class PollGate {
   readonly #caller = new Caller();
   readonly #sinceLastPoll: Stopwatch;
   #polled = false;
-  /** When the next page should come: the lag of the last reply holds until then. */
+  /** When the next poll is due. Until then, the shard's lag is that of the last reply. */
   #dueAt: number;
-  /** What the pace depends on. The page itself is the handler's, and is not kept. */
+  /** What the pace depends on. The page itself is not kept, because it belongs to the handler. */
   #last: { recordsInPage: number; millisBehindLatest: number } | undefined;
 
   constructor(options: PollGateOptions) {
@@ -58,27 +58,27 @@ export class PollGate {
     this.#dueAt = options.clock.monotonic();
   }
 
-  /** Since the last request began, in milliseconds; undefined = there was none. */
+  /** The time since the last request began, in milliseconds; `undefined` if there was none. */
   get sinceLastPollMs(): number | undefined {
     return this.#polled ? this.#sinceLastPoll.elapsed() : undefined;
   }
 
-  /** Has a request been answered? */
+  /** Whether a request has succeeded. */
   get answered(): boolean {
     return this.#last !== undefined;
   }
 
-  /** How long a page has been due. */
+  /** How long the next poll has been due, in milliseconds. */
   overdueMs(now: number): number {
     return Math.max(0, now - this.#dueAt);
   }
 
-  /** How far the shard is behind its tip, if all that was read is handled. */
+  /** How far the shard is behind its tip if all pages that were read are handled, in milliseconds. */
   lagMs(now: number): number {
     return (this.#last?.millisBehindLatest ?? 0) + this.overdueMs(now);
   }
 
-  /** Waits until the interval says that it is time, or the signal aborts. */
+  /** Waits until the interval has passed, or the signal aborts. */
   async untilDue(signal: AbortSignal): Promise<void> {
     const { shared, clock } = this.#options;
     if (this.#last === undefined) return;
@@ -97,20 +97,18 @@ export class PollGate {
   }
 
   /**
-   * Waits until a request outside the interval is within the quota, and longer after several refusals
-   * in a row.
+   * Waits until the quota allows a request outside the interval. Backs off if several iterators in a row expired.
    */
-  async untilAllowed(refused: number, signal: AbortSignal): Promise<void> {
+  async untilAllowed(expired: number, signal: AbortSignal): Promise<void> {
     const { random, timer } = this.#options.shared;
     const quotaMs = POLL_FLOOR_MS - this.#sinceLastPoll.elapsed();
-    const backoff = refused > 1 ? backoffMs(refused - 1, BACKOFF, random) : 0;
+    const backoff = expired > 1 ? backoffMs(expired - 1, BACKOFF, random) : 0;
     await timer.sleep(Math.max(quotaMs, backoff), signal);
   }
 
   /**
-   * One request, in its turn, once quota and memory have room for it. Only then is the iterator
-   * requested. Undefined = there was no room for the reply. @throws the signal's reason, what the
-   * calls throw
+   * Sends one request, once there are quota, memory and a permit for it. The iterator is requested only then.
+   * Returns `undefined` if there was no room for the reply. @throws the signal's reason, what the calls throw
    */
   async poll(
     calls: ShardCalls,
@@ -119,7 +117,7 @@ export class PollGate {
   ): Promise<PolledReply | undefined> {
     const { memory, limit } = await this.#admit(signal);
     try {
-      await calls.enter(this.#caller);
+      await calls.acquire(this.#caller);
       const from = await iterator();
       return this.#accept(
         await this.#request(
@@ -135,7 +133,7 @@ export class PollGate {
     }
   }
 
-  /** GetRecords itself. It counts against the quota, answered or not. */
+  /** Calls GetRecords. It counts against the quota even if it fails. */
   async #request(send: () => Promise<RecordsPage>, limit: number): Promise<RecordsPage> {
     const { clock, telemetry } = this.#options;
     this.#sinceLastPoll.restart();
@@ -149,12 +147,12 @@ export class PollGate {
       failed = { error: telemetry.errorNames.of(error) };
       this.#countHiddenRetries(attemptsOf(error));
       if (error instanceof NoRoomError) {
-        this.#size.gaveUp(error.bytes, limit);
+        this.#size.dropped(error.bytes, limit);
         this.#quota.received(error.bytes);
       } else if (classify(error) === "throttled") {
         this.#countThrottles(1);
       } else if (error instanceof Error && error.name === "TimeoutError") {
-        this.#size.tookTooLong(limit);
+        this.#size.timedOut(limit);
       }
       throw error;
     } finally {
@@ -162,7 +160,7 @@ export class PollGate {
     }
   }
 
-  /** Reported to the subscribers of the channel. */
+  /** Sends the request, and reports it to the subscribers of the diagnostics channel. */
   #send(send: () => Promise<RecordsPage>): Promise<RecordsPage> {
     if (!pollChannel.hasSubscribers) return send();
     const { shardId, telemetry } = this.#options;
@@ -176,6 +174,7 @@ export class PollGate {
     }, message);
   }
 
+  /** Waits for quota and memory. Returns the number of records to request. */
   async #admit(
     signal: AbortSignal,
   ): Promise<{ readonly memory: Reservation; readonly limit: number }> {
@@ -187,9 +186,9 @@ export class PollGate {
       signal.throwIfAborted();
     }
     const wanted = this.#size.reserveBytes;
-    const memory = await account.reserve(wanted, this.#size.leastBytes, signal);
+    const memory = await account.reserve(wanted, this.#size.singleRecordBytes, signal);
     const limit = this.#size.limitFor(memory.bytes, wanted);
-    memory.least = limit === 1;
+    memory.isSingleRecord = limit === 1;
     return { memory, limit };
   }
 
@@ -198,17 +197,17 @@ export class PollGate {
     const { length: recordsInPage, heldBytes, payloadBytes } = records;
     const { shardId, clock, telemetry } = this.#options;
     memory.arrived();
-    this.#size.came(heldBytes, recordsInPage);
+    this.#size.arrived(heldBytes, recordsInPage);
     this.#quota.received(payloadBytes);
     this.#countHiddenRetries(attempts);
     if (recordsInPage === 0) telemetry.add("empty_polls", 1, { shardId });
     this.#last = { recordsInPage, millisBehindLatest };
-    // The next one is asked for when there is room ahead: until then the page itself shows the lag.
+    // The next page is read when the buffer has room. Until then, the lag is that of this page.
     this.#dueAt = clock.monotonic();
     return { reply, receivedAt: this.#dueAt, memory };
   }
 
-  /** Requests that the SDK repeated by itself were most likely refused by the quota. */
+  /** Requests that the SDK retried internally were most likely throttled. */
   #countHiddenRetries(attempts: number): void {
     if (attempts <= 1) return;
     this.#quota.sent(attempts - 1);
@@ -217,12 +216,12 @@ export class PollGate {
 
   #countThrottles(calls: number): void {
     const { shardId, telemetry } = this.#options;
-    this.#quota.refused();
+    this.#quota.throttled();
     telemetry.add("throttles", calls, { shardId });
   }
 }
 
-/** The requests that a failed call took, the SDK's own retries included. */
+/** The number of requests of a failed call, with the SDK's internal retries. */
 function attemptsOf(error: unknown): number {
   const metadata = (error as { readonly $metadata?: { readonly attempts?: number } }).$metadata;
   return metadata?.attempts ?? 1;

@@ -1,25 +1,26 @@
 import type { Clock } from "../clock.ts";
-import type { CallLine } from "../kinesis/call-line.ts";
+import type { CallSemaphore } from "../kinesis/call-semaphore.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import { idlePaceMs, type PollOptions } from "./pacing.ts";
 
-/** The part of the calls that idle shards may use: the rest is for those that have records. */
+/** The fraction of the calls that idle shards may use. The rest is for shards with records. */
 const PART_FOR_IDLE = 0.8;
-/** A delay of so many milliseconds is reported … */
+/** A delay of this many milliseconds is reported … */
 const LATE_MS = 1000;
-/** … once it has lasted for so long: a start takes its time. */
+/** … once it has lasted this long. It may be shorter during a start. */
 const LASTING_MS = 30_000;
 
 export interface PollPaceOptions {
   readonly poll: PollOptions;
-  readonly line: CallLine;
-  /** How many shards are read now. */
+  /** Limits the calls for shards. */
+  readonly semaphore: CallSemaphore;
+  /** The number of shards that are being read. */
   readonly shards: () => number;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
 }
 
-/** How often all shards together can be polled, with the calls that there are. */
+/** How often all shards together can be polled, within the limit of calls in flight. */
 export class PollPace {
   readonly #options: PollPaceOptions;
   #lateSince: number | undefined;
@@ -29,23 +30,23 @@ export class PollPace {
     this.#options = options;
   }
 
-  /** How many polls of idle shards a second has room for. */
+  /** How many polls of idle shards are possible per second. */
   get idlePollsPerSecond(): number {
-    return PART_FOR_IDLE * this.#options.line.turnsPerSecond;
+    return PART_FOR_IDLE * this.#options.semaphore.permitsPerSecond;
   }
 
-  /** How much later than their intervals say shards are polled, in milliseconds. */
+  /** How much later than its configured interval a shard is polled, in milliseconds. */
   get delayMs(): number {
-    const { poll, line, shards } = this.#options;
+    const { poll, semaphore, shards } = this.#options;
     const count = shards();
-    const asked = idlePaceMs(poll, count, Infinity);
-    return idlePaceMs(poll, count, this.idlePollsPerSecond) - asked + line.waitMs;
+    const wantedMs = idlePaceMs(poll, count, Infinity);
+    return idlePaceMs(poll, count, this.idlePollsPerSecond) - wantedMs + semaphore.waitMs;
   }
 
-  /** Says once that the shards are too many for the calls, or the calls too slow. */
+  /** Warns, once, if there are too many shards for the calls, or the calls are too slow. */
   check(): void {
     if (this.#reported) return;
-    const { shards, line, clock, telemetry } = this.#options;
+    const { shards, semaphore, clock, telemetry } = this.#options;
     const { delayMs } = this;
     const now = clock.monotonic();
     if (delayMs < LATE_MS) this.#lateSince = undefined;
@@ -53,12 +54,12 @@ export class PollPace {
     if (this.#lateSince === undefined || now - this.#lateSince < LASTING_MS) return;
     this.#reported = true;
     telemetry.warn(
-      "shards are polled later than their intervals say: they are too many for 40 calls at a time. " +
-        "Share them among more processes, or be nearer to the service",
+      "shards are polled later than their intervals say: there are too many for 40 calls at a time. " +
+        "Distribute them over more processes, or run closer to the service",
       {
         shards: shards(),
         delayMs: Math.round(delayMs),
-        callsPerSecond: Math.round(line.turnsPerSecond),
+        callsPerSecond: Math.round(semaphore.permitsPerSecond),
       },
     );
   }

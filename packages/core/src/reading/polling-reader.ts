@@ -21,7 +21,7 @@ export interface PollingOptions {
   readonly telemetry: Telemetry;
 }
 
-/** Reads one shard with GetRecords: when it may, page by page, some pages ahead. */
+/** Reads one shard with GetRecords, some pages ahead of its delivery. */
 export class PollingReader implements ShardReader {
   readonly #account: ReadAccount;
   readonly #gate: PollGate;

@@ -2,58 +2,58 @@ import type { ReadAccount } from "./read-account.ts";
 import type { Page } from "./shard-reader.ts";
 import type { ShardPoller } from "./shard-poller.ts";
 
-/** How many pages wait for `next`, at most. */
-const PAGES_AHEAD = 2;
+/** The maximum number of buffered pages. */
+const MAX_PAGES = 2;
 
 /**
- * The pages of one shard between its poller and its delivery: while pages are handled, the next ones
- * are fetched. What waits here when the shard stops is dropped: it was never delivered, so nothing is
- * lost. The same goes for what waits when others need the memory: it is read again once `next` asks.
+ * Buffers the pages of one shard between its poller and its delivery: while a page is handled, the next ones
+ * are fetched. When the shard stops, the buffered pages are dropped: they were never delivered, so nothing is
+ * lost. They are also dropped when other shards need the memory, and read again when `next` is called.
  */
 export class ReadAhead {
   readonly #poller: ShardPoller;
   readonly #stop: AbortSignal;
-  /** Aborts when nothing more is to be read. */
+  /** Aborts when nothing more must be read. */
   readonly #closed = new AbortController();
   readonly #pages: Page[] = [];
-  /** The last record of the page in hand; undefined = it has none, or `next` waits. */
-  #inHand: string | undefined;
+  /** The last record of the page in delivery; `undefined` if it has none, or `next` waits. */
+  #deliveredThrough: string | undefined;
   #reading = false;
-  /** Others needed the memory: nothing is read before `next` asks. */
-  #held = false;
-  /** Where reading begins again; what is under way is dropped. */
+  /** Other shards needed the memory: nothing is read until `next` is called. */
+  #paused = false;
+  /** Reading restarts after this record. The page in flight is dropped. */
   #rewindTo: string | undefined;
-  /** Nothing follows: the last page was read, retention removed the shard, or reading failed. */
-  #over: "end" | "aged-out" | { readonly error: unknown } | undefined;
+  /** Set when no page follows: the last page was read, retention removed the shard, or reading failed. */
+  #ended: "end" | "aged-out" | { readonly error: unknown } | undefined;
   #wake: () => void = () => {};
   readonly #onStop = (): void => this.close();
 
   constructor(options: {
     readonly poller: ShardPoller;
     readonly account: ReadAccount;
-    /** Aborts when nothing more is to be delivered. */
+    /** Aborts when nothing more must be delivered. */
     readonly stop: AbortSignal;
   }) {
     const { poller, account, stop } = options;
     this.#poller = poller;
     this.#stop = stop;
-    account.onPressure = () => this.#giveUp();
+    account.onPressure = () => this.#freeMemory();
     if (stop.aborted) this.close();
     stop.addEventListener("abort", this.#onStop, { once: true });
   }
 
   /** As `ShardReader.next`. */
   async next(): Promise<Page | undefined> {
-    this.#held = false;
-    this.#inHand = undefined;
+    this.#paused = false;
+    this.#deliveredThrough = undefined;
     for (;;) {
       this.#stop.throwIfAborted();
       const page = this.#pages.shift();
-      this.#inHand = page?.lastSequenceNumber;
-      if (!this.#reading && this.#over === undefined) void this.#read();
+      this.#deliveredThrough = page?.lastSequenceNumber;
+      if (!this.#reading && this.#ended === undefined) void this.#read();
       if (page !== undefined) return page;
-      if (this.#over === "aged-out") return undefined;
-      if (typeof this.#over === "object") throw this.#over.error;
+      if (this.#ended === "aged-out") return undefined;
+      if (typeof this.#ended === "object") throw this.#ended.error;
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
   }
@@ -63,18 +63,18 @@ export class ReadAhead {
     return this.#pages[0];
   }
 
-  /** Records of the pages that wait. */
+  /** The number of records in the buffered pages. */
   get records(): number {
     return this.#pages.reduce((sum, { records }) => sum + records.left, 0);
   }
 
   /** As `ShardReader.reopen`. */
   reopen(): void {
-    this.#over = undefined;
+    this.#ended = undefined;
     this.#poller.reopen();
   }
 
-  /** Nothing more is read, and no page waits. Idempotent. */
+  /** Stops reading, and drops the buffered pages. Idempotent. */
   close(): void {
     this.#stop.removeEventListener("abort", this.#onStop);
     this.#closed.abort(this.#stop.reason);
@@ -86,20 +86,20 @@ export class ReadAhead {
     const { signal } = this.#closed;
     this.#reading = true;
     try {
-      while (this.#pages.length < PAGES_AHEAD && this.#over === undefined && !this.#held) {
+      while (this.#pages.length < MAX_PAGES && this.#ended === undefined && !this.#paused) {
         this.#rewind();
         const page = await this.#poller.next(signal);
         if (this.#rewindTo !== undefined) page?.memory.release();
-        else if (page === undefined) this.#over = "aged-out";
+        else if (page === undefined) this.#ended = "aged-out";
         else {
           this.#pages.push(page);
-          if (page.end) this.#over = "end";
+          if (page.end) this.#ended = "end";
         }
         if (signal.aborted) this.#drop();
         this.#wake();
       }
     } catch (error) {
-      this.#over = { error };
+      this.#ended = { error };
     }
     this.#reading = false;
     this.#wake();
@@ -111,14 +111,14 @@ export class ReadAhead {
     this.#rewindTo = undefined;
   }
 
-  /** Others need the memory. What cannot be read again is kept. */
-  #giveUp(): void {
-    if (this.#held || this.#inHand === undefined) return;
-    if (this.#over !== undefined && this.#over !== "end") return;
+  /** Called when other shards need the memory. Keeps pages that cannot be read again. */
+  #freeMemory(): void {
+    if (this.#paused || this.#deliveredThrough === undefined) return;
+    if (this.#ended !== undefined && this.#ended !== "end") return;
     if (this.#pages.length === 0 && !this.#reading) return;
-    this.#held = true;
-    this.#over = undefined;
-    this.#rewindTo = this.#inHand;
+    this.#paused = true;
+    this.#ended = undefined;
+    this.#rewindTo = this.#deliveredThrough;
     this.#drop();
   }
 

@@ -5,13 +5,13 @@ import type { IteratorPosition } from "../kinesis/shard-calls.ts";
 import type { RecordCursor } from "./record-cursor.ts";
 import type { ReadStart } from "./shard-reader.ts";
 
-/** Records' arrival times and a reply's date may come from clocks that differ by as much. */
-const SERVICE_CLOCKS_DIFFER_MS = 5 * 60_000;
+/** The maximum difference between the clocks that set records' arrival times and replies' dates. */
+const SERVICE_CLOCK_SKEW_MS = 5 * 60_000;
 
-/** No stream keeps its records for less. */
-const LEAST_RETENTION_MS = 24 * 3_600_000;
+/** The shortest retention of a stream. */
+const MIN_RETENTION_MS = 24 * 3_600_000;
 
-/** What a page says of the place that it was read from. */
+/** The facts of a page that determine where reading continues. */
 export interface PageFacts {
   readonly records: PageRecords;
   readonly millisBehindLatest: number;
@@ -20,21 +20,21 @@ export interface PageFacts {
 }
 
 /**
- * Where the reading of one shard continues, for any kind of reader. It makes no calls. Reading continues
- * *at* the last delivered record, which must come first and is dropped. If another record comes in
- * its place, it was trimmed: some services answer a trimmed number with the oldest record left, and
- * say nothing.
+ * Where the reading of one shard continues, for any kind of reader. It makes no calls. Reading continues *at* the last
+ * delivered record, which must be the first in the next page, and is dropped there. If another record is first, the
+ * expected one was trimmed: for a trimmed sequence number, some services return the oldest remaining record without an
+ * error.
  */
 export class ResumePoint {
   readonly #clock: Clock;
   #position: IteratorPosition;
-  /** What is delivered already. */
+  /** The last position that was delivered. */
   #delivered: Position | undefined;
-  /** The record that reading continued at, until a page has shown whether it is still there. */
+  /** The record that reading continued at, until a page shows whether it still exists. */
   #expected: string | undefined;
-  /** As long as no record came: the shard was empty until then, by the service's clock. */
+  /** Until this time, by the service's clock, the shard had no records. Used until the first record arrives. */
   #emptyUntil: number | undefined;
-  /** Runs since the last reply that had nothing behind it; undefined = what was read was given up. */
+  /** Runs since the last reply at the tip; `undefined` if there was none, or pages after it were dropped. */
   #sinceCaughtUp: Stopwatch | undefined;
 
   constructor({ from, delivered }: ReadStart, clock: Clock) {
@@ -51,34 +51,34 @@ export class ResumePoint {
     return this.#position;
   }
 
-  /** Reading begins somewhere else. */
+  /** Changes the position. */
   moveTo(position: IteratorPosition): void {
     this.#position = position;
   }
 
-  /** Reading is about to continue at `position`. */
+  /** Called when reading continues at `position`. */
   resumed(): void {
     this.#expected = this.#position.StartingSequenceNumber;
   }
 
-  /** A shard that has had no record is not read again from where it was begun. */
-  leaveOutEmpty(): void {
+  /** If the shard had no records so far, skips the time until the last reply. */
+  skipEmpty(): void {
     const { StartingSequenceNumber, Timestamp } = this.#position;
     if (this.#emptyUntil === undefined || StartingSequenceNumber !== undefined) return;
-    const from = this.#emptyUntil - SERVICE_CLOCKS_DIFFER_MS;
+    const from = this.#emptyUntil - SERVICE_CLOCK_SKEW_MS;
     if (Timestamp !== undefined && from <= Timestamp.getTime()) return;
     this.#position = { ShardIteratorType: "AT_TIMESTAMP", Timestamp: new Date(from) };
   }
 
   /**
-   * A page came: what was delivered before is dropped, and reading continues behind it. Answers with
-   * the record that was expected first and is gone with others that may be unread; undefined = none.
+   * Accepts a page: drops the records that were delivered before, and continues after the page. Returns the record that
+   * was expected first if it was trimmed and unread records may have been trimmed too; otherwise `undefined`.
    */
   accept(page: PageFacts, cursor: RecordCursor): string | undefined {
     const { records, millisBehindLatest, completeUntil } = page;
     const lost = this.#dropDelivered(records, cursor);
     this.#emptyUntil = completeUntil ?? this.#emptyUntil;
-    // Having nothing more says nothing of what may be missing before it.
+    // A page at the tip does not show whether records before it were trimmed.
     if (millisBehindLatest === 0 && (this.#expected === undefined || this.#missedNothing)) {
       this.#sinceCaughtUp = new Stopwatch(this.#clock);
     }
@@ -86,16 +86,16 @@ export class ResumePoint {
     return lost;
   }
 
-  /** What was read after this record was given up. */
+  /** Continues after this record: the pages after it were dropped. */
   rewind(sequenceNumber: string): void {
     this.#continueAt(sequenceNumber);
-    // Whatever later replies said is not true of this place.
+    // These came from later replies, and are not true at this position.
     this.#emptyUntil = this.#sinceCaughtUp = undefined;
   }
 
   /**
-   * The record to continue at was trimmed: reading continues at the oldest record left. True = others
-   * after it may be gone unread.
+   * Called when the record to continue at was trimmed: continues at the oldest remaining record. Returns true if unread
+   * records may have been trimmed too.
    */
   trimmed(): boolean {
     this.#expected = undefined;
@@ -112,7 +112,7 @@ export class ResumePoint {
     return undefined;
   }
 
-  /** This record was delivered. */
+  /** Continues at this record, which counts as delivered. */
   #continueAt(sequenceNumber: string): void {
     this.#position = {
       ShardIteratorType: "AT_SEQUENCE_NUMBER",
@@ -121,8 +121,8 @@ export class ResumePoint {
     this.#delivered = { sequenceNumber };
   }
 
-  /** Whatever came since nothing was behind is too young to be trimmed. */
+  /** Whether all records since the last reply at the tip are too young to be trimmed. */
   get #missedNothing(): boolean {
-    return (this.#sinceCaughtUp?.elapsed() ?? Infinity) < LEAST_RETENTION_MS;
+    return (this.#sinceCaughtUp?.elapsed() ?? Infinity) < MIN_RETENTION_MS;
   }
 }

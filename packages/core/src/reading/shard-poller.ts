@@ -14,8 +14,8 @@ import type { ShardAggregates } from "../kinesis/aggregates/shard-aggregates.ts"
 import { ResumePoint } from "./resume-point.ts";
 import type { Page, ReadStart } from "./shard-reader.ts";
 
-/** LATEST means the start; an iterator that comes so much later is made from the start's time. */
-const LATEST_MAY_TAKE_MS = 1000;
+/** LATEST means the application's start. If the iterator takes longer than this, it is created from the start's time. */
+const MAX_LATEST_DELAY_MS = 1000;
 
 export interface ShardPollerOptions {
   readonly shardId: string;
@@ -23,23 +23,23 @@ export interface ShardPollerOptions {
   readonly application: ApplicationStart;
   readonly stream: StreamClient;
   readonly gate: PollGate;
-  /** Takes aggregates apart; undefined = they are delivered as they are. */
+  /** Deaggregates records; `undefined` if aggregates are delivered as they are. */
   readonly aggregates: ShardAggregates | undefined;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
 }
 
 /**
- * Polls one shard page by page with GetRecords. A page that was returned is accepted: an iterator
- * that expires is recreated at that page's last record, never further back, never at the tip.
+ * Polls one shard page by page with GetRecords. If an iterator expires, the next one starts at the last record of the
+ * last page that was returned: never earlier, never at the tip.
  */
 export class ShardPoller {
   readonly #options: ShardPollerOptions;
   readonly #resume: ResumePoint;
   readonly #call: Call;
   #iterator: string | undefined;
-  /** Iterators that expired one after another without a page between them. */
-  #refused = 0;
+  /** The number of iterators that expired in a row, without a page between them. */
+  #expired = 0;
 
   constructor(options: ShardPollerOptions) {
     this.#options = options;
@@ -48,36 +48,36 @@ export class ShardPoller {
   }
 
   /**
-   * The next page, when it is time for one; undefined when retention has taken the shard off the
-   * stream. Passing errors are retried inside. @throws the signal's reason, KcError
+   * Polls when the next page is due; returns `undefined` if retention has removed the shard from the stream. Transient
+   * errors are retried internally. @throws the signal's reason, KcError
    */
   async next(signal: AbortSignal): Promise<Page | undefined> {
     const { stream, shardId, gate } = this.#options;
-    if (stream.distribution.takeWanted()) await stream.describe(signal);
+    if (stream.distribution.claimRefresh()) await stream.describe(signal);
     stream.refreshRetention(signal);
     await gate.untilDue(signal);
     for (;;) {
       signal.throwIfAborted();
       try {
         const polled = await stream.callShard(shardId, signal, (calls) =>
-          gate.poll(calls, () => this.#makeIterator(calls), signal),
+          gate.poll(calls, () => this.#getIterator(calls), signal),
         );
         if (polled !== undefined) return this.#accept(polled);
       } catch (error) {
         signal.throwIfAborted();
         if (classify(error) === "not-found") return this.#agedOut();
         await this.#recover(error, signal);
-        await gate.untilAllowed(this.#refused, signal);
+        await gate.untilAllowed(this.#expired, signal);
       }
     }
   }
 
-  /** What looked like the shard's end was not: the next iterator is made where reading stopped. */
+  /** Continues after the last page, which looked like the shard's end but was not. */
   reopen(): void {
     this.#iterator = undefined;
   }
 
-  /** What was read after this record was given up: the next page continues after it. */
+  /** Continues after this record: the pages after it were dropped. */
   rewind(sequenceNumber: string): void {
     this.#iterator = undefined;
     this.#resume.rewind(sequenceNumber);
@@ -86,11 +86,11 @@ export class ShardPoller {
   #accept({ reply, receivedAt, memory }: PolledReply): Page {
     const { shardId, aggregates } = this.#options;
     const { records, millisBehindLatest, children, nextShardIterator } = reply;
-    this.#refused = 0;
+    this.#expired = 0;
     const cursor = new PageCursor(records, shardId, millisBehindLatest, aggregates);
     const lost = this.#resume.accept(reply, cursor);
     if (lost !== undefined) {
-      this.#reportTrimmed("the record to continue at is no longer there", lost);
+      this.#reportTrimmed("the record to continue at no longer exists", lost);
     }
     this.#iterator = nextShardIterator;
     return {
@@ -104,15 +104,16 @@ export class ShardPoller {
     };
   }
 
-  async #makeIterator(calls: ShardCalls): Promise<string> {
+  /** Returns the iterator of the last page; without one, requests an iterator. */
+  async #getIterator(calls: ShardCalls): Promise<string> {
     if (this.#iterator !== undefined) return this.#iterator;
     const resume = this.#resume;
     const { application } = this.#options;
-    resume.leaveOutEmpty();
-    const inTime = (): boolean => application.sinceOpened.elapsed() <= LATEST_MAY_TAKE_MS;
+    resume.skipEmpty();
+    const inTime = (): boolean => application.sinceOpened.elapsed() <= MAX_LATEST_DELAY_MS;
     if (resume.position.ShardIteratorType === "LATEST" && inTime()) {
       const latest = await calls.getShardIterator(resume.position);
-      // It is asked for once: what comes after it would be jumped over.
+      // LATEST is requested only once: a second LATEST would skip the records in between.
       resume.moveTo(restartPosition(resume.position, application.row));
       if (inTime()) return (this.#iterator = latest);
     }
@@ -121,13 +122,16 @@ export class ShardPoller {
     return (this.#iterator = await calls.getShardIterator(resume.position));
   }
 
-  /** The stream client has asked a complete listing. */
+  /** A complete listing has shown that the shard no longer exists. */
   #agedOut(): undefined {
     const { shardId, telemetry } = this.#options;
     telemetry.add("trimmed", 1, { shardId });
-    telemetry.error("the shard is no longer part of the stream: retention took it, read or not", {
-      shardId,
-    });
+    telemetry.error(
+      "the shard is no longer part of the stream: retention removed it, whether it was read or not",
+      {
+        shardId,
+      },
+    );
   }
 
   async #recover(error: unknown, signal: AbortSignal): Promise<void> {
@@ -135,15 +139,15 @@ export class ShardPoller {
     const failure = classify(error);
     if (failure === "expired-iterator") {
       this.#iterator = undefined;
-      this.#refused += 1;
+      this.#expired += 1;
       telemetry.add("iterator_refreshes", 1, { shardId });
-      // One that was just made has not expired: something is wrong with the service.
-      if (this.#refused > 1) telemetry.troubles.failed(this.#call, error);
+      // A new iterator cannot have expired: something is wrong with the service.
+      if (this.#expired > 1) telemetry.troubles.failed(this.#call, error);
       return;
     }
     const sequenceNumber = this.#resume.position.StartingSequenceNumber;
     if (failure === "invalid-argument" && this.#iterator === undefined && sequenceNumber) {
-      await this.#refuseUnlessTrimmed(sequenceNumber, error, signal);
+      await this.#checkTrimmed(sequenceNumber, error, signal);
       if (this.#resume.trimmed()) {
         this.#reportTrimmed("the position to continue from was trimmed", sequenceNumber);
       }
@@ -158,38 +162,37 @@ export class ShardPoller {
     const { shardId, telemetry } = this.#options;
     telemetry.add("trimmed", 1, { shardId });
     telemetry.error(
-      `${what}: what followed it may have been trimmed unread, and reading goes on at the oldest ` +
-        "record left",
+      `${what}: records after it may have been trimmed unread. Reading continues at the oldest ` +
+        "remaining record",
       { shardId, sequenceNumber },
     );
   }
 
-  /** Returns for a position that was trimmed. @throws KcError for one that is not this shard's */
-  async #refuseUnlessTrimmed(
-    sequenceNumber: string,
-    error: unknown,
-    signal: AbortSignal,
-  ): Promise<void> {
+  /** Returns if the position was trimmed. @throws KcError if it does not belong to this shard */
+  async #checkTrimmed(sequenceNumber: string, error: unknown, signal: AbortSignal): Promise<void> {
     const { shardId } = this.#options;
     const message = describeError(error);
-    const refused = classifyRefusal(message);
-    if (refused === "trimmed") return;
-    if (refused === "unknown" && (await this.#isOfShard(sequenceNumber, signal))) return;
+    const refusal = classifyRefusal(message);
+    if (refusal === "trimmed") return;
+    if (refusal === "unknown" && (await this.#isOfShard(sequenceNumber, signal))) return;
     const why = {
       "another-shard": "it belongs to another shard",
       "another-stream": "the stream was deleted and recreated, or it belongs to another stream",
       unknown: "it does not belong to this shard",
-    }[refused];
+    }[refusal];
     throw new KcError(
-      refused === "another-stream" ? "STREAM_RECREATED" : "CHECKPOINT_REFUSED",
-      `${shardId}: reading cannot go on after ${sequenceNumber}: ${why} (${message}). Check that ` +
-        `application and stream are the right ones. To give this position up, call the store's ` +
+      refusal === "another-stream" ? "STREAM_RECREATED" : "CHECKPOINT_REFUSED",
+      `${shardId}: reading cannot continue after ${sequenceNumber}: ${why} (${message}). Check that ` +
+        `application and stream are the right ones. To abandon this position, call the store's ` +
         `resetCheckpoint for this shard.`,
       { shardId, cause: error },
     );
   }
 
-  /** A shard's numbers begin with the one in its listing: what is refused from there on was trimmed. */
+  /**
+   * Whether the sequence number is not below the shard's first one in the listing. If such a number is rejected, it was
+   * trimmed.
+   */
   async #isOfShard(sequenceNumber: string, signal: AbortSignal): Promise<boolean> {
     const { stream, shardId } = this.#options;
     const listing = await stream.listShards(signal);

@@ -5,71 +5,71 @@ import type { Shard } from "../kinesis/shard.ts";
 import type { Reservation } from "./read-account.ts";
 import type { RecordCursor } from "./record-cursor.ts";
 
-/** One page of a shard, on its way to the handler. Its taker releases the memory. */
+/** One page of a shard, for delivery. The caller of `next` must release its memory. */
 export interface Page {
-  /** What is left to deliver. What reading resumed at is dropped already. */
+  /** The records to deliver, without those that were delivered before. */
   readonly records: RecordCursor;
-  /** Of the last record that the service sent with it, delivered or dropped; undefined = none. */
+  /** Of the last record in the reply, even if that was dropped; `undefined` if the reply has no records. */
   readonly lastSequenceNumber: string | undefined;
   readonly millisBehindLatest: number;
   /** When the reply was complete, by the monotonic clock. */
   readonly receivedAt: number;
-  /** Present in the last page of a closed shard. Some emulators leave the children out. */
+  /** Set in the last page of a closed shard. Some emulators leave out the children. */
   readonly end: { readonly children: readonly Shard[] } | undefined;
   readonly memory: PageMemory;
 }
 
-/** What a page takes up. */
+/** The memory of a page. */
 export type PageMemory = Pick<Reservation, "taken" | "hold" | "shrinkTo" | "release">;
 
 export interface ReaderStatus {
-  /** Records of pages that wait for `next`. */
+  /** The number of records in buffered pages. */
   readonly recordsAhead: number;
-  /** How far the shard is behind its tip where `next` continues, in milliseconds. */
+  /** How far the next page is behind the shard's tip, in milliseconds. */
   readonly lagMs: number;
-  /** Does a page wait for `next`? */
+  /** Whether a page is buffered. */
   readonly hasPage: boolean;
-  /** Since when the next page has been due, whether one waits or not, in milliseconds. */
+  /** How long the next poll has been due, whether a page is buffered or not, in milliseconds. */
   readonly overdueMs: number;
-  /** Since the last request began, in milliseconds; undefined = there was none. */
+  /** The time since the last request began, in milliseconds; `undefined` if there was none. */
   readonly sinceLastPollMs: number | undefined;
-  /** Has a request been answered? */
+  /** Whether a request has succeeded. */
   readonly answered: boolean;
 }
 
-/** Reads one shard in order. Whoever opens a reader closes it: it holds memory of the whole scan. */
+/** Reads one shard in order. The caller that opens a reader must close it: it holds memory of the scan. */
 export interface ShardReader {
   /**
-   * The next page; undefined when retention has removed the shard from the stream. Passing errors
-   * are retried inside. @throws the reason of `stop`; KcError, after the pages that were read before it
+   * Waits for the next page; `undefined` if retention has removed the shard from the stream. Transient errors are
+   * retried internally. @throws the reason of `stop`; KcError, after the pages that were read before it
    */
   next(): Promise<Page | undefined>;
-  /** The last page looked like the shard's end, and was not: read on after it. */
+  /** Continues after the last page, which looked like the shard's end but was not. */
   reopen(): void;
   /** @param now by the monotonic clock */
   status(now: number): ReaderStatus;
-  /** Reads no more, and releases what was not taken with `next`. Idempotent. */
+  /** Stops reading, and releases buffered pages. Idempotent. */
   close(): void;
 }
 
 /** Opens the reader of one shard. */
 export type OpenReader = (shard: ReadShard) => ShardReader;
 
-/** What a reader has to know of its shard. */
+/** The shard to read. */
 export interface ReadShard {
   readonly shardId: string;
   readonly start: ReadStart;
-  /** As `ShardAssignment.hashKeyRange`: it may become known while the shard is read. */
+  /** As `ShardAssignment.hashKeyRange`. It may become known while the shard is read. */
   readonly hashKeyRange: () => HashKeyRange | undefined;
-  /** Aborts when nothing more is to be delivered: nothing more is read, and nothing waits. */
+  /** Aborts when nothing more must be delivered: then reading stops, and buffered pages are dropped. */
   readonly stop: AbortSignal;
-  /** Is the handler at a record of this shard? Else its pages wait, as others do. */
+  /** Whether the handler is running for a record of this shard. */
   readonly isHandling: () => boolean;
 }
 
 /** Where reading begins. */
 export interface ReadStart {
   readonly from: IteratorPosition;
-  /** The last position that was delivered before; undefined = none. */
+  /** The last position that was delivered before; `undefined` if there is none. */
   readonly delivered: Position | undefined;
 }

@@ -1,5 +1,5 @@
 import type { Clock } from "../clock.ts";
-import type { CallLine } from "../kinesis/call-line.ts";
+import type { CallSemaphore } from "../kinesis/call-semaphore.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { PollOptions } from "./pacing.ts";
 import { FirstPages } from "./page-size.ts";
@@ -7,14 +7,14 @@ import { PollPace } from "./poll-pace.ts";
 import { ReadBudget } from "./read-budget.ts";
 import { SharedTimer } from "../shared-timer.ts";
 
-/** What all shards of a scan share when they read. */
+/** The state that the readers of all shards of a scan share. */
 export interface SharedReading {
   readonly budget: ReadBudget;
   readonly firstPages: FirstPages;
   readonly timer: SharedTimer;
   readonly random: () => number;
   readonly pace: PollPace;
-  /** How many shards this scan reads now. */
+  /** The number of shards that this scan is reading. */
   readonly shards: () => number;
 }
 
@@ -25,10 +25,10 @@ export interface SharedReadingOptions extends PollOptions {
   readonly telemetry: Telemetry;
 }
 
-/** @param line the calls for shards  @param shards how many are read now */
+/** @param semaphore limits the calls for shards  @param shards the number of shards that are being read */
 export function openSharedReading(
   options: SharedReadingOptions,
-  line: CallLine,
+  semaphore: CallSemaphore,
   shards: () => number,
 ): SharedReading {
   const { clock, random, telemetry, maxBufferedBytes } = options;
@@ -38,6 +38,6 @@ export function openSharedReading(
     timer: new SharedTimer(clock),
     random,
     shards,
-    pace: new PollPace({ poll: options, line, shards, clock, telemetry }),
+    pace: new PollPace({ poll: options, semaphore, shards, clock, telemetry }),
   };
 }

@@ -1,7 +1,7 @@
 import type { StoreScope } from "../checkpoints/store.ts";
 import { Stopwatch, type Clock } from "../clock.ts";
 import type { KcError } from "../errors.ts";
-import type { KinesisClientLike } from "../kinesis/stream-client.ts";
+import type { KinesisClientLike } from "../kinesis/kinesis-client-like.ts";
 import type { StreamId } from "../kinesis/stream-id.ts";
 import { sdkTarget } from "../sdk-target.ts";
 import type { ShardStatus } from "../telemetry/status.ts";

@@ -10,7 +10,8 @@ import { LoopTurns } from "../delivery/loop-turns.ts";
 import type { Pauses } from "../delivery/pauses.ts";
 import { DrainTimeoutError, toKcError, type KcError } from "../errors.ts";
 import type { AnyGroup, ShardAssignment, ShardOutcome } from "../groups/group.ts";
-import { StreamClient, type KinesisClientLike } from "../kinesis/stream-client.ts";
+import type { KinesisClientLike } from "../kinesis/kinesis-client-like.ts";
+import { StreamClient } from "../kinesis/stream-client.ts";
 import type { ResolvedOptions } from "../options/resolve-options.ts";
 import { listenTo } from "../own-listener.ts";
 import { PollingReader } from "../reading/polling-reader.ts";
@@ -87,7 +88,7 @@ export class Scan {
       deadline: this.#deadline.signal,
       earlier,
     });
-    this.#reading = openSharedReading(options, this.#stream.line, () => this.#runs.size);
+    this.#reading = openSharedReading(options, this.#stream.semaphore, () => this.#runs.size);
     this.#calls = new StoreCalls({ store, clock, random, telemetry });
     this.#checkpointer = new Checkpointer({
       calls: this.#calls,

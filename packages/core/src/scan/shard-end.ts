@@ -38,7 +38,7 @@ export async function isConfirmed(options: ShardEndOptions): Promise<boolean> {
 export async function firstNumber(options: ShardEndOptions): Promise<string | undefined> {
   const { shardId, stream, telemetry, stop } = options;
   try {
-    return await stream.firstNumberOf(shardId, stop);
+    return await stream.startingSequenceNumber(shardId, stop);
   } catch (error) {
     stop.throwIfAborted();
     telemetry.warn(

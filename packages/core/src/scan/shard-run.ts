@@ -72,7 +72,7 @@ export class ShardRun {
       shardId,
       fence,
       checkpoint,
-      () => assignment.firstNumber?.() ?? options.stream.listedFirstNumberOf(shardId),
+      () => assignment.firstNumber?.() ?? options.stream.listedStartingSequenceNumber(shardId),
     );
     this.#life = new ShardLife({ ...options, assignment, progress: this.#progress });
     this.#grantedAt = options.clock.monotonic();

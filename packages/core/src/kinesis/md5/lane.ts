@@ -1,13 +1,13 @@
 import { IDLE, LANE_BYTES, laneAt, startAt, stateAt } from "./layout.ts";
 import { BLOCK_BYTES, INITIAL_STATE } from "./steps.ts";
 
-/** What follows a message: a bit that is set, and the message's length in 64 bits. */
-const LEAST_PADDING = 9;
-/** Longer pieces are copied by the runtime, whose call costs more than a few bytes. */
-const FEW_BYTES = 48;
+/** The minimum padding, in bytes: a set bit, and the message's length as 64 bits. */
+const MIN_PADDING = 9;
+/** Up to this length, a loop copies faster than a call into the runtime. */
+const MAX_LOOP_COPY = 48;
 const EMPTY = new Uint8Array(0);
 
-/** The memory of all lanes. */
+/** Views on the memory of all lanes. */
 export class LaneMemory {
   readonly view: DataView;
   readonly bytes: Uint8Array;
@@ -20,18 +20,18 @@ export class LaneMemory {
   }
 }
 
-/** Brings one message after another into a lane, piece by piece. */
+/** Copies one message after another into a lane, piece by piece. */
 export class Lane {
   /** The index of the message in the lane. */
   message = -1;
-  /** How many blocks are still to be digested of what is in the lane; 0 = it has no message. */
+  /** How many blocks in the lane are not digested yet; 0 = the lane has no message. */
   left = 0;
   readonly #memory: LaneMemory;
   readonly #start: number;
   readonly #state: number;
   readonly #first: number;
   #source: Uint8Array = EMPTY;
-  /** What is not in the lane yet. */
+  /** The range of the source that is not copied yet. */
   #from = 0;
   #end = 0;
   #length = 0;
@@ -59,8 +59,8 @@ export class Lane {
     this.#fill();
   }
 
-  /** So many blocks were digested. True = all of the message was. */
-  pass(blocks: number): boolean {
+  /** @param blocks how many blocks were digested  @returns true if the message is complete */
+  advance(blocks: number): boolean {
     this.left -= blocks;
     if (this.left > 0) this.#moveTo(this.#at + blocks * BLOCK_BYTES);
     else if (this.#isLast) return true;
@@ -68,8 +68,8 @@ export class Lane {
     return false;
   }
 
-  /** There is no message for it. */
-  rest(): void {
+  /** Marks the lane as idle: there is no message for it. */
+  setIdle(): void {
     this.left = 0;
     this.#source = EMPTY;
     this.#moveTo(IDLE);
@@ -83,13 +83,13 @@ export class Lane {
     into.setInt32(at + 12, view.getInt32(this.#state + 48, true), true);
   }
 
-  /** Copies as much of the message as fits. What fits as a whole gets its padding. */
+  /** Copies as much of the message as fits. If the rest fits, adds the padding. */
   #fill(): void {
     const rest = this.#end - this.#from;
-    this.#isLast = rest + LEAST_PADDING <= LANE_BYTES;
+    this.#isLast = rest + MIN_PADDING <= LANE_BYTES;
     let bytes = rest;
     if (this.#isLast) {
-      this.left = (rest + LEAST_PADDING + BLOCK_BYTES - 1) >> 6;
+      this.left = (rest + MIN_PADDING + BLOCK_BYTES - 1) >> 6;
       this.#pad(rest);
     } else {
       this.left = Math.min(rest, LANE_BYTES) >> 6;
@@ -104,12 +104,15 @@ export class Lane {
     const target = this.#memory.bytes;
     const from = this.#from;
     const to = this.#first;
-    if (bytes > FEW_BYTES) target.set(source.subarray(from, from + bytes), to);
+    if (bytes > MAX_LOOP_COPY) target.set(source.subarray(from, from + bytes), to);
     else for (let i = 0; i < bytes; i += 1) target[to + i] = source[from + i]!;
     this.#from += bytes;
   }
 
-  /** Clears what follows so many bytes, a little before it too, and writes the padding. */
+  /**
+   * Writes the padding after the first `bytes` bytes of the lane. It clears eight bytes at a time, so it may also
+   * clear a few bytes before the padding: the message is copied afterwards.
+   */
   #pad(bytes: number): void {
     const { quads, view } = this.#memory;
     const end = (this.#first + this.left * BLOCK_BYTES) >> 3;

@@ -12,16 +12,16 @@ import {
   stateAt,
 } from "./layout.ts";
 
-/** Digests several messages at once, each in a lane of this memory: see `layout.ts`. */
+/** Digests several messages in parallel, each in a lane of the memory: see `layout.ts`. */
 export interface Lanes {
   readonly memory: ArrayBuffer;
-  /** Digests so many blocks of each lane, from where it is. */
+  /** Digests this number of blocks in each lane, from its current position. */
   readonly digest: (blocks: number) => void;
-  /** Digests short messages, so many times as many as there are lanes. */
+  /** Digests short messages, in groups of `LANES`. */
   readonly digestShort: (groups: number) => void;
 }
 
-/** What is used of WebAssembly. Node's types leave it out. */
+/** The part of WebAssembly that is used. Node's types do not declare it. */
 declare const WebAssembly: {
   readonly Module: new (bytes: Uint8Array) => object;
   readonly Instance: new (module: object) => {
@@ -34,9 +34,9 @@ declare const WebAssembly: {
 };
 
 /**
- * The steps of one message wait for each other, so eight messages at once take little longer than one: by
- * the vectors of WebAssembly, five times as many bytes a second as OpenSSL. Node may run without
- * WebAssembly, or without the address space that it takes.
+ * The steps of one message depend on each other, so digesting eight messages in parallel takes little longer than
+ * one: with WebAssembly's vectors, five times as many bytes per second as OpenSSL. Falls back to JavaScript, because
+ * Node may run without WebAssembly, or without the address space that it needs.
  */
 export function openLanes(): Lanes {
   try {
@@ -46,7 +46,7 @@ export function openLanes(): Lanes {
   }
 }
 
-/** @throws where Node runs without WebAssembly */
+/** @throws if Node runs without WebAssembly */
 export function lanesInWebAssembly(): Lanes {
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(moduleBytes()));
   const { memory, digest, digestShort } = exports;
@@ -94,7 +94,7 @@ function digestBlock(view: DataView, lane: number, at: number): void {
   let b = view.getInt32(stateAt(lane, 1), true);
   let c = view.getInt32(stateAt(lane, 2), true);
   let d = view.getInt32(stateAt(lane, 3), true);
-  const before = [a, b, c, d];
+  const initial = [a, b, c, d];
   for (let step = 0; step < CONSTANTS.length; step += 1) {
     const word = view.getInt32(at + 4 * wordOf(step), true);
     const sum = (a + mixed(roundOf(step), b, c, d) + CONSTANTS[step]! + word) | 0;
@@ -105,7 +105,7 @@ function digestBlock(view: DataView, lane: number, at: number): void {
     b = (b + ((sum << shift) | (sum >>> (32 - shift)))) | 0;
   }
   for (const [word, value] of [a, b, c, d].entries()) {
-    view.setInt32(stateAt(lane, word), value + before[word]!, true);
+    view.setInt32(stateAt(lane, word), value + initial[word]!, true);
   }
 }
 

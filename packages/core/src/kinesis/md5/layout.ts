@@ -1,52 +1,52 @@
 import { BLOCK_BYTES } from "./steps.ts";
 
-/** So many messages are digested at once: two vectors of four. */
+/** The number of messages that are digested in parallel: two vectors of four. */
 export const LANES = 8;
 export const VECTOR_LANES = 4;
 const VECTOR_BYTES = 16;
-/** A message goes through its lane piece by piece. */
+/** The size of a lane. A longer message passes through it piece by piece. */
 export const LANE_BYTES = 4096;
-/** Lanes that are a power of two apart would compete for the same lines of the cache. */
+/** Not a power of two: then all lanes would compete for the same cache lines. */
 const LANE_STRIDE = LANE_BYTES + BLOCK_BYTES;
 const STARTS = 512;
 const FIRST_LANE = 1024;
 
-/** Messages of one block each are digested from here: so many bytes together, read in blocks. */
+/** Where short messages, of one block each, are copied to. They are read in whole blocks. */
 export const SHORT_SOURCE = 36_864;
 export const SHORT_SOURCE_BYTES = 16_384;
-/** So many of them at most. Where each begins, how long it is, and its digest, as vectors of four messages. */
+/** The maximum number of short messages; then their starts, lengths and digests, as vectors of four messages. */
 export const MOST_SHORT = 256;
 export const SHORT_STARTS = SHORT_SOURCE + SHORT_SOURCE_BYTES + BLOCK_BYTES;
 export const SHORT_LENGTHS = SHORT_STARTS + 4 * MOST_SHORT;
 export const SHORT_DIGESTS = SHORT_LENGTHS + 4 * MOST_SHORT;
 
-/** All of it fits into one page of WebAssembly. */
+/** Everything fits into one page of WebAssembly memory. */
 export const MEMORY_PAGES = 1;
 
-/** A, B, C or D of four lanes, as a vector. */
+/** The address of A, B, C or D of four lanes, as a vector. */
 export function vectorAt(vector: number, word: number): number {
   return (vector * 4 + word) * VECTOR_BYTES;
 }
 
-/** A, B, C or D of one lane: 32 bits, the lowest byte first. */
+/** The address of A, B, C or D of one lane: 32 bits, little-endian. */
 export function stateAt(lane: number, word: number): number {
   return vectorAt(lane >> 2, word) + 4 * (lane & 3);
 }
 
-/** Where the address is from which on the lane is digested. */
+/** The address of the lane's current position. */
 export function startAt(lane: number): number {
   return STARTS + 4 * lane;
 }
 
-/** An address at which no lane is: nothing has to be digested, and the state is of no use. */
+/** The position of an idle lane: an address outside all lanes. Its state is meaningless. */
 export const IDLE = 0;
 
-/** Where the lane's part of its message is. */
+/** The address of the lane's blocks. */
 export function laneAt(lane: number): number {
   return FIRST_LANE + lane * LANE_STRIDE;
 }
 
-/** A, B, C or D of a short message: four messages' are together, as those of four lanes. */
+/** The address of A, B, C or D of a short message. Four messages form vectors, as four lanes do. */
 export function shortDigestAt(index: number, word: number): number {
   return SHORT_DIGESTS + vectorAt(index >> 2, word) + 4 * (index & 3);
 }

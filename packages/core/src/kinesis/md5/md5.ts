@@ -3,13 +3,13 @@ import { openLanes, type Lanes } from "./lanes.ts";
 import { LANES } from "./layout.ts";
 import { ShortMd5 } from "./short-md5.ts";
 
-/** So many messages fit, at most. */
+/** The maximum number of messages per digest. */
 export const MOST_MESSAGES = 64;
 const DIGEST_BYTES = 16;
 
 /**
- * The MD5 of many messages at once: a lane whose message is over takes the next one. Add messages, call
- * `digest`, and compare the digests. Nothing is allocated for a short message.
+ * Computes the MD5 of many messages in parallel: a lane whose message is complete gets the next one. Add messages,
+ * call `digest`, and read the digests. Nothing is allocated for a short message.
  */
 export class Md5 {
   readonly #engine: Lanes;
@@ -19,7 +19,7 @@ export class Md5 {
   readonly #ends = new Int32Array(MOST_MESSAGES);
   readonly #digests = new DataView(new ArrayBuffer(MOST_MESSAGES * DIGEST_BYTES));
   #added = 0;
-  /** The next message that has no lane yet. */
+  /** The index of the next message without a lane. */
   #next = 0;
 
   constructor(lanes: Lanes) {
@@ -28,7 +28,7 @@ export class Md5 {
     this.#lanes = Array.from({ length: LANES }, (_, lane) => new Lane(memory, lane));
   }
 
-  /** Adds the message that lies in the source from `start` to `end`. Its index is that of its digest. */
+  /** Adds the message in `source` from `start` to `end`. Digests have the indexes of their messages. */
   add(source: Uint8Array, start: number, end: number): void {
     this.#sources[this.#added] = source;
     this.#starts[this.#added] = start;
@@ -36,12 +36,12 @@ export class Md5 {
     this.#added += 1;
   }
 
-  /** Digests all that was added. The digests stay until it is called again. */
+  /** Digests all added messages. The digests are valid until the next call. */
   digest(): void {
     try {
       this.#digestAll();
     } finally {
-      // They may be views on pages, which would be kept.
+      // They may be views on pages, which would stay in memory.
       this.#sources.fill(undefined, 0, this.#added);
       this.#added = 0;
     }
@@ -55,19 +55,19 @@ export class Md5 {
       this.#engine.digest(blocks);
       for (let i = 0; i < LANES; i += 1) {
         const lane = lanes[i]!;
-        if (lane.left === 0 || !lane.pass(blocks)) continue;
+        if (lane.left === 0 || !lane.advance(blocks)) continue;
         lane.digest(this.#digests, lane.message * DIGEST_BYTES);
         this.#begin(lane);
       }
     }
   }
 
-  /** One of the four words of 32 bits of a digest, as hash keys count them: the first one is the highest. */
+  /** Returns one of the four 32-bit words of a digest, as in hash keys: the first word is the most significant. */
   wordOf(index: number, word: number): number {
     return this.#digests.getUint32(index * DIGEST_BYTES + 4 * word);
   }
 
-  /** Are these bytes the digest? */
+  /** Whether the bytes from `start` on are the digest. */
   is(index: number, bytes: Uint8Array, start: number): boolean {
     const at = index * DIGEST_BYTES;
     for (let i = 0; i < DIGEST_BYTES; i += 1) {
@@ -76,15 +76,15 @@ export class Md5 {
     return true;
   }
 
-  /** Gives the lane the next message, if there is one. */
+  /** Starts the next message in the lane, if there is one. */
   #begin(lane: Lane): void {
     const message = this.#next;
-    if (message === this.#added) return lane.rest();
+    if (message === this.#added) return lane.setIdle();
     this.#next += 1;
     lane.begin(message, this.#sources[message]!, this.#starts[message]!, this.#ends[message]!);
   }
 
-  /** Blocks that can be digested until a lane needs more; 0 = all is done. */
+  /** How many blocks can be digested before a lane needs more data; 0 = all messages are complete. */
   #fewestLeft(): number {
     let fewest = 0;
     for (let i = 0; i < LANES; i += 1) {
@@ -107,12 +107,12 @@ function open(): Shared {
   return (shared = { md5: new Md5(lanes), short: new ShortMd5(lanes) });
 }
 
-/** For those who add messages, digest them and look at the digests before anybody else can. */
+/** The shared instance. The caller must add messages, digest them and read the digests synchronously. */
 export function sharedMd5(): Md5 {
   return (shared ?? open()).md5;
 }
 
-/** The same for short messages. */
+/** As `sharedMd5`, for short messages. */
 export function sharedShortMd5(): ShortMd5 {
   return (shared ?? open()).short;
 }

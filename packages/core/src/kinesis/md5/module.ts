@@ -15,7 +15,7 @@ type Code = readonly number[];
 const VECTORS = LANES / VECTOR_LANES;
 const WORDS = 16;
 
-/** Types, and the instructions that are used. */
+/** WebAssembly types and instructions. */
 const I32 = 0x7f;
 const V128 = 0x7b;
 const LOOP = [0x03, 0x40];
@@ -40,8 +40,8 @@ const SHIFT_RIGHT = vector(0xad);
 const ADD_LANES = vector(0xae);
 
 /**
- * The locals: the parameter, where each lane is, where the numbers and digests of short messages are, and for each
- * vector these: a, b, c, d, their old values, the block.
+ * The local variables: the parameter, the address of each lane, the addresses of the numbers (starts and lengths) and
+ * digests of short messages; and for each vector: a, b, c, d, their old values, the block.
  */
 const LEFT = 0;
 const START = 1;
@@ -53,20 +53,20 @@ const STATE = 0;
 const OLD = 4;
 const WORD = 8;
 const local = (of: number, which: number): number => FIRST_VECTOR + of * VECTOR_LOCALS + which;
-const ALL = numbers(VECTORS);
-const STATES = ALL.flatMap((of) => numbers(4).map((word) => ({ of, word })));
+const ALL = range(VECTORS);
+const STATES = ALL.flatMap((of) => range(4).map((word) => ({ of, word })));
 
 /**
- * A WebAssembly module with a `memory` as in `layout.ts`, `digest(blocks)`, which digests so many blocks of each
- * lane, and `digestShort(groups)`, which digests so many times as many short messages as there are lanes.
+ * Generates a WebAssembly module. It exports a `memory` as in `layout.ts`, and `digest(blocks)` and
+ * `digestShort(groups)` as in `Lanes`.
  */
 export function moduleBytes(): Uint8Array {
   const locals = [2, ...unsigned(LANES + 2), I32, ...unsigned(VECTORS * VECTOR_LOCALS), V128];
   const bodies = [digest(), digestShort()].map((code) => [...locals, ...code]);
   return Uint8Array.from([
-    // The name of the format, and its version.
+    // Magic number and version.
     ...Buffer.from("\0asm\x01\0\0\0"),
-    // A type: takes a number, returns nothing. Two functions of this type. A memory. Their names. The code.
+    // Sections: a function type (i32) -> (), two functions of this type, the memory, the exports, the code.
     ...section(1, [0x60, 1, I32, 0]),
     ...section(3, [0], [0]),
     ...section(5, [0, MEMORY_PAGES]),
@@ -81,7 +81,7 @@ export function moduleBytes(): Uint8Array {
 }
 
 function digest(): Code {
-  const lanes = numbers(LANES);
+  const lanes = range(LANES);
   return [
     lanes.flatMap((lane) => [...loadNumber(i32(0), startAt(lane)), ...set(START + lane)]),
     STATES.flatMap(({ of, word }) => [
@@ -89,29 +89,29 @@ function digest(): Code {
       ...set(local(of, STATE + word)),
     ]),
     LOOP,
-    ALL.flatMap((of) => [...loadBlock(of), ...turnBlock(of)]),
+    ALL.flatMap((of) => [...loadBlock(of), ...transposeBlock(of)]),
     STATES.flatMap(({ of, word }) => [
       ...get(local(of, STATE + word)),
       ...set(local(of, OLD + word)),
     ]),
     steps(),
     lanes.flatMap((lane) => increase(START + lane, BLOCK_BYTES)),
-    again(),
+    repeat(),
     STATES.flatMap(({ of, word }) => store(i32(0), local(of, STATE + word), vectorAt(of, word))),
     END,
   ].flat();
 }
 
-/** The messages are of any length that leaves room for the padding in their block. */
+/** The messages may have any length up to `MOST_SHORT_BYTES`. */
 function digestShort(): Code {
-  const lanes = numbers(LANES);
+  const lanes = range(LANES);
   return [
     LOOP,
     lanes.flatMap((lane) => [
       ...loadNumber(get(NUMBERS), SHORT_STARTS + 4 * lane),
       ...set(START + lane),
     ]),
-    ALL.flatMap((of) => [...loadPadded(of), ...turnBlock(of), ...loadLengths(of)]),
+    ALL.flatMap((of) => [...loadPadded(of), ...transposeBlock(of), ...loadLengths(of)]),
     STATES.flatMap(({ of, word }) => [
       [i32(INITIAL_STATE[word]!), SPLAT, tee(local(of, STATE + word))].flat(),
       set(local(of, OLD + word)),
@@ -122,35 +122,35 @@ function digestShort(): Code {
     ),
     increase(NUMBERS, 4 * LANES),
     increase(DIGESTS, 16 * LANES),
-    again(),
+    repeat(),
     END,
   ].flat();
 }
 
-/** All steps of a block, whose state before it is kept. */
+/** All steps of a block. The caller has saved the state before it. */
 function steps(): Code {
   return [
-    numbers(CONSTANTS.length).flatMap((i) => ALL.flatMap((of) => step(of, i))),
+    range(CONSTANTS.length).flatMap((i) => ALL.flatMap((of) => step(of, i))),
     STATES.flatMap(({ of, word }) => addTo(local(of, STATE + word), local(of, OLD + word))),
   ].flat();
 }
 
 /** Loads a block of four lanes: each vector has four words of one lane. */
 function loadBlock(of: number): Code {
-  return numbers(WORDS).flatMap((word) => {
+  return range(WORDS).flatMap((word) => {
     const lane = START + VECTOR_LANES * of + (word & 3);
     return [...load(get(lane), 4 * (word & ~3)), ...set(local(of, WORD + word))];
   });
 }
 
-/** The same of short messages: what follows each is cleared, but for the bit behind it. */
+/** Loads a block of four short messages: clears the bytes after each, and sets the bit that follows it. */
 function loadPadded(of: number): Code {
   const length = local(of, OLD);
-  return numbers(VECTOR_LANES).flatMap((lane) => [
+  return range(VECTOR_LANES).flatMap((lane) => [
     ...loadNumber(get(NUMBERS), SHORT_LENGTHS + 4 * (VECTOR_LANES * of + lane)),
     ...[SPLAT_BYTE, set(length)].flat(),
     ...[0, 16, 32, 48].flatMap((first) => {
-      const places = [...CONSTANT, ...numbers(16).map((byte) => first + byte)];
+      const places = [...CONSTANT, ...range(16).map((byte) => first + byte)];
       return [
         load(get(START + VECTOR_LANES * of + lane), first),
         [places, get(length), LESS_BYTES, AND].flat(),
@@ -161,7 +161,7 @@ function loadPadded(of: number): Code {
   ]);
 }
 
-/** The length in bits, of less than 64 bytes. */
+/** Writes the length in bits into each block. Lengths are below 64 bytes, so one word suffices. */
 function loadLengths(of: number): Code {
   return [
     load(get(NUMBERS), SHORT_LENGTHS + 4 * VECTOR_LANES * of),
@@ -169,13 +169,13 @@ function loadLengths(of: number): Code {
   ].flat();
 }
 
-/** Turns a block of four lanes so that each vector has one word of all four. */
-function turnBlock(of: number): Code {
+/** Transposes a block of four lanes, so that each vector has one word of all four. */
+function transposeBlock(of: number): Code {
   return [0, 4, 8, 12].flatMap((first) => {
-    const words = numbers(4).map((word) => local(of, WORD + first + word));
+    const words = range(4).map((word) => local(of, WORD + first + word));
     const [a, b, c, d] = words as Four;
-    // The state is copied there only later.
-    const [e, f, g, h] = numbers(4).map((word) => local(of, OLD + word)) as Four;
+    // These locals are free: the old state is saved there only later.
+    const [e, f, g, h] = range(4).map((word) => local(of, OLD + word)) as Four;
     return [
       [shuffle(a, b, [0, 4, 1, 5]), set(e), shuffle(c, d, [0, 4, 1, 5]), set(f)].flat(),
       [shuffle(a, b, [2, 6, 3, 7]), set(g), shuffle(c, d, [2, 6, 3, 7]), set(h)].flat(),
@@ -187,9 +187,9 @@ function turnBlock(of: number): Code {
 
 type Four = [number, number, number, number];
 
-/** Of four lanes. Instead of the values, their roles go round. */
+/** One step in four lanes. The roles a, b, c and d rotate instead of the values. */
 function step(of: number, i: number): Code {
-  const [a, b, c, d] = numbers(4).map((role) => local(of, STATE + ((role - i) & 3))) as Four;
+  const [a, b, c, d] = range(4).map((role) => local(of, STATE + ((role - i) & 3))) as Four;
   const shift = shiftOf(i);
   return [
     [get(a), i32(CONSTANTS[i]!), SPLAT, ADD_LANES].flat(),
@@ -211,7 +211,7 @@ function addTo(to: number, from: number): Code {
 }
 
 function shuffle(a: number, b: number, words: Code): Code {
-  const bytes = words.flatMap((word) => numbers(4).map((byte) => 4 * word + byte));
+  const bytes = words.flatMap((word) => range(4).map((byte) => 4 * word + byte));
   return [...get(a), ...get(b), ...SHUFFLE, ...bytes];
 }
 
@@ -231,8 +231,8 @@ function increase(which: number, by: number): Code {
   return [get(which), i32(by), ADD, set(which)].flat();
 }
 
-/** Goes round the loop until nothing is left. */
-function again(): Code {
+/** Decrements the counter, and repeats the loop unless it is 0. */
+function repeat(): Code {
   return [get(LEFT), i32(1), SUBTRACT, tee(LEFT), BRANCH_IF, END].flat();
 }
 
@@ -272,6 +272,6 @@ function signed(value: number): Code {
     : [(value & 0x7f) | 0x80, ...signed(value >> 7)];
 }
 
-function numbers(length: number): number[] {
+function range(length: number): number[] {
   return Array.from({ length }, (_, i) => i);
 }

@@ -9,12 +9,12 @@ import {
   shortDigestAt,
 } from "./layout.ts";
 
-/** Longer messages have no room for the padding in their block. */
+/** The maximum length of a short message: the padding must fit into the same block. */
 export const MOST_SHORT_BYTES = 55;
 
 /**
- * The MD5 of many short messages that lie in one piece of memory: they are brought into the lanes' memory
- * all at once, and padded there. Add messages, call `digest`, and look at the digests.
+ * Computes the MD5 of many short messages in one buffer: they are copied to the lanes' memory together, and padded
+ * there. Add messages, call `digest`, and read the digests.
  */
 export class ShortMd5 {
   readonly #lanes: Lanes;
@@ -36,8 +36,8 @@ export class ShortMd5 {
   }
 
   /**
-   * Adds a message of `MOST_SHORT_BYTES` at most, that lies behind those that were added before. Its index is
-   * that of its digest. False = there is no room before the others are digested.
+   * Adds a message of at most `MOST_SHORT_BYTES`, which must come after the added ones in the buffer. Digests have the
+   * indexes of their messages. Returns false if there is no space until the others are digested.
    */
   add(start: number, end: number): boolean {
     const added = this.#added;
@@ -50,7 +50,7 @@ export class ShortMd5 {
     return true;
   }
 
-  /** Digests all that was added. The digests stay until it is called again. @param source where they lie */
+  /** Digests all added messages. The digests are valid until the next call. @param source the buffer */
   digest(source: Uint8Array): void {
     const added = this.#added;
     this.#added = 0;

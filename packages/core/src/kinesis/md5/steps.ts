@@ -11,12 +11,12 @@ export const CONSTANTS = Int32Array.from(
 
 const SHIFTS = [7, 12, 17, 22, 5, 9, 14, 20, 4, 11, 16, 23, 6, 10, 15, 21];
 
-/** By how many bits the step rotates. */
+/** The number of bits that the step rotates by. */
 export function shiftOf(step: number): number {
   return SHIFTS[4 * roundOf(step) + (step % 4)]!;
 }
 
-/** Which word of the block the step takes. */
+/** The index of the block's word that the step uses. */
 export function wordOf(step: number): number {
   const round = roundOf(step);
   if (round === 0) return step;
@@ -24,7 +24,7 @@ export function wordOf(step: number): number {
   return round === 2 ? (3 * step + 5) % 16 : (7 * step) % 16;
 }
 
-/** From 0. Each round combines B, C and D by a function of its own. */
+/** From 0. Each round combines B, C and D with a different function. */
 export function roundOf(step: number): number {
   return step >> 4;
 }

@@ -1,15 +1,15 @@
 import { BadReplyError } from "./reply-head.ts";
 
-/** A chunk's size line, or a trailer. */
-const LONGEST_LINE = 8 * 1024;
+/** The maximum length of a size line or a trailer line. */
+const MAX_LINE = 8 * 1024;
 const SIZE = /^([0-9a-fA-F]{1,8})[ \t]*(?:;.*)?$/;
 
-/** Takes a body in the chunked transfer coding apart, whatever pieces it comes in. Pure. */
+/** Decodes the chunked transfer coding incrementally. */
 export class ChunkedDecoder {
   #state: "size" | "data" | "data-end" | "trailer" | "done" = "size";
-  /** What has come of a line. */
+  /** The part of the current line that has arrived. */
   #line = "";
-  /** What is left of the chunk. */
+  /** The rest of the current chunk, in bytes. */
   #left = 0;
 
   get done(): boolean {
@@ -17,8 +17,8 @@ export class ChunkedDecoder {
   }
 
   /**
-   * @param take called with each piece of the body: a view on `bytes`
-   * @returns how many bytes were the body's; what follows is another reply's
+   * @param take called with each piece of the body, which is a view on `bytes`
+   * @returns how many bytes belong to the body
    * @throws BadReplyError
    */
   decode(bytes: Uint8Array, take: (piece: Uint8Array) => void): number {
@@ -34,16 +34,16 @@ export class ChunkedDecoder {
         const feed = bytes.indexOf(0x0a, at);
         const end = feed < 0 ? bytes.byteLength : feed;
         this.#line += Buffer.from(bytes.subarray(at, end)).toString("latin1");
-        if (this.#line.length > LONGEST_LINE) throw new BadReplyError("a chunk's line is too long");
+        if (this.#line.length > MAX_LINE) throw new BadReplyError("a chunk's line is too long");
         at = end + 1;
-        if (feed >= 0) this.#lineIsOver();
+        if (feed >= 0) this.#endLine();
         else at = end;
       }
     }
     return at;
   }
 
-  #lineIsOver(): void {
+  #endLine(): void {
     if (!this.#line.endsWith("\r")) throw new BadReplyError("a chunk's line has no CR");
     const line = this.#line.slice(0, -1);
     this.#line = "";

@@ -5,12 +5,12 @@ import {
   type HttpReply,
   type ReplyStarted,
 } from "./connection.ts";
-import { brokenOff } from "../reply-memory.ts";
+import { connectionClosed } from "./sdk-errors.ts";
 
 export interface PoolOptions {
   readonly target: ConnectTarget;
   readonly maxSockets: number;
-  /** For a connection, TLS included, in milliseconds; 0 = without limit. */
+  /** How long opening a connection may take, with TLS, in milliseconds; 0 = no limit. */
   readonly connectionTimeout: number;
 }
 
@@ -20,15 +20,15 @@ export interface PooledRequest {
   readonly started: ReplyStarted | undefined;
 }
 
-/** Ends one request, wherever it is: it waits for a connection, or has one. */
+/** Cancels one request, whether it waits for a connection or is in flight. */
 export class Cancellation {
   reason: Error | undefined;
-  /** What ends the step that is under way. */
-  step: ((reason: Error) => void) | undefined;
+  /** Ends the current step of the request. */
+  onCancel: ((reason: Error) => void) | undefined;
 
   cancel(reason: Error): void {
     this.reason ??= reason;
-    this.step?.(reason);
+    this.onCancel?.(reason);
   }
 }
 
@@ -37,21 +37,21 @@ interface Waiter {
   readonly reject: (reason: Error) => void;
 }
 
-const LONGEST: ConnectionLimits = {
-  /** Longer, and a firewall in between may have forgotten it. */
+const LIMITS: ConnectionLimits = {
+  /** After a longer idle time, a firewall may have dropped the connection. */
   idleMs: 60_000,
-  /** Another one looks the host up again: it may have moved, while the old address still answers. */
+  /** A new connection resolves the host again: it may have moved while the old address still answers. */
   lifeMs: 300_000,
 };
 
-/** The connections to one endpoint. A request takes the one that was used last, or opens another. */
+/** The connections to one endpoint. A request uses the most recently used idle one, or opens another. */
 export class ConnectionPool {
   readonly #options: PoolOptions;
   readonly #open = new Set<Connection>();
-  /** The last one was used last. */
+  /** In the order of their last use. */
   readonly #idle: Connection[] = [];
   readonly #waiting: Waiter[] = [];
-  /** Of the last TLS connection, for the next one to resume. */
+  /** The last TLS session, which the next connection resumes. */
   #session: Buffer | undefined;
 
   constructor(options: PoolOptions) {
@@ -59,39 +59,40 @@ export class ConnectionPool {
   }
 
   async request(request: PooledRequest, cancellation: Cancellation): Promise<HttpReply> {
-    const connection = this.#take() ?? (await this.#turn(cancellation));
+    const connection = this.#acquire() ?? (await this.#wait(cancellation));
     try {
       if (cancellation.reason !== undefined) throw cancellation.reason;
-      cancellation.step = (reason) => connection.destroy(reason);
+      cancellation.onCancel = (reason) => connection.destroy(reason);
       return await connection.exchange(request.message, request.method, request.started);
     } finally {
-      // The connection is another request's from here on.
-      cancellation.step = undefined;
-      this.#giveBack(connection);
+      // From here on, the connection may belong to another request.
+      cancellation.onCancel = undefined;
+      this.#release(connection);
     }
   }
 
-  /** Closes all connections. Requests reject that are under way, or wait. */
+  /** Closes all connections. Requests that are in flight or waiting reject. */
   destroy(): void {
-    for (const { reject } of this.#waiting.splice(0)) reject(brokenOff());
+    for (const { reject } of this.#waiting.splice(0)) reject(connectionClosed());
     for (const connection of this.#open) connection.destroy();
   }
 
-  #take(): Connection | undefined {
+  /** Returns a usable connection; `undefined` if all are in use. */
+  #acquire(): Connection | undefined {
     const now = performance.now();
     for (let connection = this.#idle.pop(); connection; connection = this.#idle.pop()) {
-      if (connection.isReusable(now, LONGEST)) return connection;
+      if (connection.isReusable(now, LIMITS)) return connection;
       connection.destroy();
     }
     return this.#open.size < this.#options.maxSockets ? this.#connect() : undefined;
   }
 
-  /** All connections are in use: the next one that is free, in the order of the requests. */
-  #turn(cancellation: Cancellation): Promise<Connection> {
+  /** Waits for a free connection: first in, first out. */
+  #wait(cancellation: Cancellation): Promise<Connection> {
     return new Promise((resolve, reject) => {
       const waiter = { resolve, reject };
       this.#waiting.push(waiter);
-      cancellation.step = (reason) => {
+      cancellation.onCancel = (reason) => {
         const index = this.#waiting.indexOf(waiter);
         if (index >= 0) this.#waiting.splice(index, 1);
         reject(reason);
@@ -99,8 +100,8 @@ export class ConnectionPool {
     });
   }
 
-  /** A reply may come before its request has left: such a connection is closed, a turn of the event loop later. */
-  #giveBack(connection: Connection): void {
+  /** A reply may arrive before its request was sent. One turn of the event loop later, such a connection is closed. */
+  #release(connection: Connection): void {
     if (connection.isSent) return this.#free(connection);
     setImmediate(() => {
       if (connection.isSent) this.#free(connection);
@@ -110,21 +111,21 @@ export class ConnectionPool {
 
   #free(connection: Connection): void {
     if (!connection.isOpen) return;
-    connection.rest();
-    // Who waits gets another one then.
-    if (!connection.isReusable(performance.now(), LONGEST)) return connection.destroy();
+    connection.markIdle();
+    // Closing it opens another one for a waiting request.
+    if (!connection.isReusable(performance.now(), LIMITS)) return connection.destroy();
     const next = this.#waiting.shift();
     if (next !== undefined) next.resolve(connection);
     else {
       this.#idle.push(connection);
-      this.#closeUnneeded();
+      this.#closeExpired();
     }
   }
 
-  /** After a burst, the first ones are not used any more: a server may keep them open for ever. */
-  #closeUnneeded(): void {
+  /** After a burst, the oldest idle connections are never used again, and a server may keep them open for ever. */
+  #closeExpired(): void {
     const now = performance.now();
-    while (this.#idle[0]?.isReusable(now, LONGEST) === false) this.#idle[0].destroy();
+    while (this.#idle[0]?.isReusable(now, LIMITS) === false) this.#idle[0].destroy();
   }
 
   #closed(connection: Connection): void {
@@ -144,9 +145,9 @@ export class ConnectionPool {
           ? target
           : { ...target, tls: { ...tls, session } },
       connectionTimeout,
-      onSession: (given) => (this.#session = given),
+      onSession: (latest) => (this.#session = latest),
       onClose: () => {
-        // With the session, the next one might fail alike.
+        // The next connection might fail with the same session.
         if (!connection.hasAnswered) this.#session = undefined;
         this.#closed(connection);
       },

@@ -1,20 +1,19 @@
 import { connect as connectTcp, type OnReadOpts, type Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions as TlsOptions } from "node:tls";
-import { brokenOff } from "../reply-memory.ts";
 import { ReplyBody } from "./reply-body.ts";
-import { timeoutError } from "./sdk-errors.ts";
+import { connectionClosed, timeoutError } from "./sdk-errors.ts";
 import { BadReplyError, parseReplyHead, type ReplyHead } from "./reply-head.ts";
-import { limitTime } from "./time-limit.ts";
+import { startTimeout } from "./timeout.ts";
 
 export interface HttpReply {
   readonly statusCode: number;
   readonly reason: string;
   readonly headers: Record<string, string>;
-  /** Complete, in memory of its own. */
+  /** Complete. Nothing else shares its memory. */
   readonly body: Uint8Array;
 }
 
-/** Called when a reply's head is here. What it returns is called as `ReplyMemory`'s `onBytes` is. */
+/** Called when the head of a reply has arrived. Returns the `onBytes` for the `ReplyBuffer` of the body. */
 export type ReplyStarted = (
   statusCode: number,
   headers: Record<string, string>,
@@ -23,17 +22,17 @@ export type ReplyStarted = (
 export interface ConnectTarget {
   readonly hostname: string;
   readonly port: number;
-  /** Undefined = a plain connection. */
+  /** `undefined` for a connection without TLS. */
   readonly tls: TlsOptions | undefined;
 }
 
 export interface ConnectionOptions {
   readonly target: ConnectTarget;
-  /** For the connection, TLS included, in milliseconds; 0 = without limit. */
+  /** How long opening the connection may take, with TLS, in milliseconds; 0 = no limit. */
   readonly connectionTimeout: number;
   /** Called with a TLS session that another connection can resume. */
   readonly onSession: (session: Buffer) => void;
-  /** Called once, when it is of no use any more. */
+  /** Called once, when the connection has closed. */
   readonly onClose: () => void;
 }
 
@@ -45,7 +44,7 @@ export interface ConnectionLimits {
   readonly lifeMs: number;
 }
 
-/** How a socket hands over what it reads. */
+/** How a socket passes on what it reads. */
 interface SocketReads {
   readonly buffer: () => Uint8Array;
   readonly callback: (bytes: number) => boolean;
@@ -60,27 +59,27 @@ interface Exchange {
   body: ReplyBody | undefined;
 }
 
-/** A head is no longer: what Node's own client takes. */
-const SCRATCH = 16 * 1024;
+/** The maximum length of a head, in bytes; Node's own client has the same limit. */
+const SCRATCH_BYTES = 16 * 1024;
 const KEEP_ALIVE_MS = 1000;
-/** A packet that was lost is sent again after a second. */
-const ADDRESS_MS = 2000;
+/** Long enough for a lost packet, which TCP resends after a second. */
+const ADDRESS_TIMEOUT_MS = 2000;
 
 /**
- * One connection, one request after another. The socket writes what it reads into the reply's own
- * memory: there is no stream, and no copy, between them.
+ * One connection, which carries one request after another. The socket writes directly into the buffer of the
+ * reply, without a stream or a copy.
  */
 export class Connection {
   readonly #socket: Socket;
   readonly #onClose: () => void;
-  /** What has come that is no counted body: heads and chunked bodies. */
-  readonly #scratch = Buffer.allocUnsafeSlow(SCRATCH);
-  #scratched = 0;
+  /** Receives heads and chunked bodies. Other bodies are received in their own buffer. */
+  readonly #scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+  #scratchLength = 0;
   #exchange: Exchange | undefined;
   #failure: Error | undefined;
   #isClosed = false;
   #hasAnswered = false;
-  /** The server may close it from here on. */
+  /** From this time on, the server may close the connection. */
   #reusableUntil = Infinity;
   #idleSince = 0;
   readonly #openedAt = performance.now();
@@ -88,7 +87,7 @@ export class Connection {
   constructor({ target, connectionTimeout, onSession, onClose }: ConnectionOptions) {
     this.#onClose = onClose;
     const reads = {
-      buffer: () => this.#room(),
+      buffer: () => this.#free(),
       callback: (bytes: number) => this.#read(bytes),
     };
     const socket = openSocket(target, reads, addressTimeout(connectionTimeout));
@@ -106,33 +105,36 @@ export class Connection {
     return !this.#socket.destroyed && this.#socket.writable;
   }
 
-  /** Has all that was written left? TLS says so one turn of the event loop later. */
+  /** Whether all written data was sent. TLS reports it one turn of the event loop late. */
   get isSent(): boolean {
     return this.#socket.writableLength === 0;
   }
 
-  /** Did it carry a whole reply? */
+  /** Whether a complete reply was received on this connection. */
   get hasAnswered(): boolean {
     return this.#hasAnswered;
   }
 
-  /** Sends a request. Rejects if the connection breaks off: it is closed then. Called when none is under way. */
+  /**
+   * Sends a request and receives its reply. Rejects if the connection closes first. The caller ensures that no
+   * other request is in flight.
+   */
   exchange(message: Buffer, method: string, started: ReplyStarted | undefined): Promise<HttpReply> {
     return new Promise((resolve, reject) => {
       this.#exchange = { method, started, resolve, reject, head: undefined, body: undefined };
       this.#socket.ref();
       if (this.isOpen) this.#socket.write(message);
-      else this.#finish(() => reject(this.#failure ?? brokenOff()));
+      else this.#finish(() => reject(this.#failure ?? connectionClosed()));
     });
   }
 
-  /** Keeps no process alive until it is used again. */
-  rest(): void {
+  /** Called after a request. Until its next request, the connection does not keep the process alive. */
+  markIdle(): void {
     this.#idleSince = performance.now();
     this.#socket.unref();
   }
 
-  /** May it carry another request, or has the other end, or a firewall, perhaps closed it? */
+  /** Whether another request may use the connection: neither the server nor a firewall can have closed it. */
   isReusable(now: number, { idleMs, lifeMs }: ConnectionLimits): boolean {
     return (
       this.isOpen &&
@@ -142,39 +144,42 @@ export class Connection {
     );
   }
 
-  /** Closes it. The request under way rejects with the reason. */
-  destroy(reason: Error = brokenOff()): void {
+  /** Closes the connection. The request in flight rejects with the reason. */
+  destroy(reason: Error = connectionClosed()): void {
     this.#failure ??= reason;
     this.#socket.destroy();
     this.#closed();
   }
 
-  /** A connection that is not there in time fails as the SDK's own handler says it. */
+  /** The error is that of the SDK's own handler. */
   #limitConnecting({ tls }: ConnectTarget, connectionTimeout: number): void {
-    const cancel = limitTime(connectionTimeout, () =>
-      this.destroy(timeoutError(`the connection was not there after ${connectionTimeout} ms`)),
+    const cancel = startTimeout(connectionTimeout, () =>
+      this.destroy(
+        timeoutError(`the connection was not established within ${connectionTimeout} ms`),
+      ),
     );
     this.#socket.once(tls === undefined ? "connect" : "secureConnect", cancel);
     this.#socket.once("close", cancel);
   }
 
-  /** Never throws: the socket calls it. Memory for more of the body may be refused. */
-  #room(): Uint8Array {
+  /** Returns the space for the next bytes. Never throws, because the socket calls it. */
+  #free(): Uint8Array {
     try {
-      const room = this.#exchange?.body?.room();
-      if (room !== undefined) return room;
+      // Throws if there is no memory for more of the body.
+      const free = this.#exchange?.body?.free();
+      if (free !== undefined) return free;
     } catch (error) {
       this.destroy(error as Error);
     }
-    return this.#scratch.subarray(this.#scratched);
+    return this.#scratch.subarray(this.#scratchLength);
   }
 
-  /** So many bytes were written into `room`. Never throws: the socket calls it. */
+  /** Called when bytes were written to the space that `#free` returned. Never throws, because the socket calls it. */
   #read(bytes: number): boolean {
     try {
       const { body } = this.#exchange ?? {};
-      if (body?.hasRoom !== true) this.#readScratch(bytes);
-      else this.#readBody(this.#exchange!, body, bytes, body.took(bytes));
+      if (body?.isWritable !== true) this.#readScratch(bytes);
+      else this.#readBody(this.#exchange!, body, bytes, body.commit(bytes));
     } catch (error) {
       this.destroy(error as Error);
     }
@@ -183,32 +188,32 @@ export class Connection {
 
   #readScratch(bytes: number): void {
     const exchange = this.#exchange;
-    if (exchange === undefined) throw new BadReplyError("it came without a request");
-    const came = this.#scratch.subarray(0, this.#scratched + bytes);
-    const rest = exchange.body === undefined ? this.#readHead(exchange, came) : came;
-    this.#scratched = exchange.body === undefined ? rest.copy(this.#scratch) : 0;
+    if (exchange === undefined) throw new BadReplyError("it arrived without a request");
+    const received = this.#scratch.subarray(0, this.#scratchLength + bytes);
+    const rest = exchange.body === undefined ? this.#readHead(exchange, received) : received;
+    this.#scratchLength = exchange.body === undefined ? rest.copy(this.#scratch) : 0;
     const { body } = exchange;
     if (body === undefined) {
-      if (this.#scratched === SCRATCH) throw new BadReplyError("its head is too long");
+      if (this.#scratchLength === SCRATCH_BYTES) throw new BadReplyError("its head is too long");
       return;
     }
     this.#readBody(exchange, body, rest.byteLength, body.done ? 0 : body.add(rest));
   }
 
-  /** So many bytes came, and `own` of them are the body's. */
-  #readBody(exchange: Exchange, body: ReplyBody, came: number, own: number): void {
+  /** @param received the number of bytes that arrived  @param own how many of them belong to the body */
+  #readBody(exchange: Exchange, body: ReplyBody, received: number, own: number): void {
     if (!body.done) return;
     this.#complete(exchange, body);
-    if (own < came) this.destroy(new BadReplyError("it goes on beyond its end"));
+    if (own < received) this.destroy(new BadReplyError("it is longer than announced"));
   }
 
-  /** What follows the head, if it is complete; the exchange has a body then. */
-  #readHead(exchange: Exchange, came: Buffer): Buffer {
-    let rest = came;
+  /** Returns the bytes after the head if that is complete; the exchange then has a body. */
+  #readHead(exchange: Exchange, received: Buffer): Buffer {
+    let rest = received;
     for (let head = parseReplyHead(rest); head !== undefined; head = parseReplyHead(rest)) {
       rest = rest.subarray(head.length);
-      if (head.statusCode === 101) throw new BadReplyError("it changes the protocol");
-      // 100 Continue, 103 Early Hints: the reply comes after them.
+      if (head.statusCode === 101) throw new BadReplyError("it switches the protocol");
+      // After 100 Continue or 103 Early Hints, the reply follows.
       if (head.statusCode < 200) continue;
       const onBytes = exchange.started?.(head.statusCode, head.headers) ?? ((): void => {});
       exchange.head = head;
@@ -227,18 +232,18 @@ export class Connection {
     if (!keepsAlive || body.endsWithConnection) this.destroy();
   }
 
-  /** The other end sends no more. */
+  /** The other end has closed its side of the connection. */
   #ended(): void {
     const { body } = this.#exchange ?? {};
     if (body?.endsWithConnection === true) this.#complete(this.#exchange!, body);
-    // During TLS's handshake, Node has said so.
-    this.destroy(this.#socket.errored ?? brokenOff());
+    // During the TLS handshake, Node reports the error here.
+    this.destroy(this.#socket.errored ?? connectionClosed());
   }
 
   #closed(): void {
     const exchange = this.#exchange;
     if (exchange !== undefined) {
-      const failure = this.#failure ?? brokenOff();
+      const failure = this.#failure ?? connectionClosed();
       this.#finish(() => exchange.reject(failure));
     }
     if (this.#isClosed) return;
@@ -252,18 +257,20 @@ export class Connection {
   }
 }
 
-/** A server that says when it closes idle connections is believed, a second early. */
+/** If the server says when it closes idle connections, the connection is used until a second before that. */
 function reusableUntil(keepAlive: string | undefined): number {
   const seconds = /timeout=([0-9]{1,9})/i.exec(keepAlive ?? "")?.[1];
   return seconds === undefined ? Infinity : performance.now() + Number(seconds) * 1000 - 1000;
 }
 
 /**
- * How long one of a host's addresses may take before the next one has its turn, in milliseconds. Node's
- * own limit is 250 ms: a host that is farther away is not reached then.
+ * How long connecting to one of a host's addresses may take before the next one is tried, in milliseconds.
+ * Node's default is 250 ms, which is too short for distant hosts.
  */
 export function addressTimeout(connectionTimeout: number): number {
-  return connectionTimeout > 0 ? Math.min(ADDRESS_MS, connectionTimeout / 2) : ADDRESS_MS;
+  return connectionTimeout > 0
+    ? Math.min(ADDRESS_TIMEOUT_MS, connectionTimeout / 2)
+    : ADDRESS_TIMEOUT_MS;
 }
 
 function openSocket(
@@ -271,7 +278,7 @@ function openSocket(
   reads: SocketReads,
   autoSelectFamilyAttemptTimeout: number,
 ): Socket {
-  // The types want a Buffer, where any Uint8Array will do.
+  // The types require a Buffer, but any Uint8Array works.
   const onread = reads as OnReadOpts;
   const options = { host: hostname, port, onread, autoSelectFamilyAttemptTimeout };
   return tls === undefined ? connectTcp(options) : connectTls({ ...options, ...tls });

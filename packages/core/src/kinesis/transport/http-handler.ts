@@ -16,21 +16,21 @@ import {
   streamHandler,
   type SdkHandler,
 } from "./sdk-handlers.ts";
-import { limitTime } from "./time-limit.ts";
+import { startTimeout } from "./timeout.ts";
 
 /** Options of a `KinesisHttpHandler`. */
 export interface KinesisHttpHandlerOptions {
-  /** The most connections to one endpoint, 1 to 10,000; further requests wait. @default 50 */
+  /** The maximum number of connections to one endpoint, 1 to 10,000. More requests wait. @default 50 */
   readonly maxSockets?: number;
-  /** How long a connection may take to open, TLS included, in milliseconds; 0 = no limit. @default 5000 */
+  /** How long opening a connection may take, with TLS, in milliseconds; 0 = no limit. @default 5000 */
   readonly connectionTimeout?: number;
-  /** How long a request and its whole reply may take, in milliseconds; 0 = no limit. @default 0 */
+  /** How long a request may take until its reply is complete, in milliseconds; 0 = no limit. @default 0 */
   readonly requestTimeout?: number;
   /** Options of `tls.connect`: `ca`, `cert`, `key`, `rejectUnauthorized` and others. @default none */
   readonly tls?: ConnectionOptions;
   /**
-   * The URL of an HTTP proxy; false = none. Requests through a proxy are sent by the SDK's own handler.
-   * @default as HTTPS_PROXY, HTTP_PROXY and NO_PROXY say
+   * The URL of an HTTP proxy; false = no proxy. Requests through a proxy are sent by the SDK's own handler.
+   * @default from HTTPS_PROXY, HTTP_PROXY and NO_PROXY
    */
   readonly proxy?: string | false;
 }
@@ -43,7 +43,7 @@ const OPTIONS: Readonly<Record<keyof KinesisHttpHandlerOptions, true>> = {
   proxy: true,
 };
 
-/** What the SDK passes beside a request. */
+/** The options that the SDK passes with a request. */
 interface HandleOptions extends Abortable {
   readonly requestTimeout?: number | undefined;
 }
@@ -51,16 +51,16 @@ interface HandleOptions extends Abortable {
 type SdkOutput = Awaited<ReturnType<SdkHandler["handle"]>>;
 
 /**
- * On a request: called when its reply begins, so that memory is asked for before a page is read. A
- * request that middleware has copied has lost it: nothing is asked then.
+ * A property of requests: called when the reply begins, so that memory is reserved before a page is read.
+ * If a middleware copies the request, the property is lost, and no memory is reserved before the read.
  */
 export const REPLY_STARTED: unique symbol = Symbol.for("@kc/replyStarted");
 
 type WatchedRequest = HttpRequest & { readonly [REPLY_STARTED]?: ReplyStarted };
 
 /**
- * A request handler for the SDK's `KinesisClient`. It keeps connections alive, resumes TLS sessions,
- * and reads each reply into one piece of memory without a stream in between.
+ * A request handler for the SDK's `KinesisClient`. It keeps connections alive, resumes TLS sessions, and
+ * reads each reply from the socket into one contiguous buffer, without a stream.
  */
 export class KinesisHttpHandler {
   readonly metadata = { handlerProtocol: "http/1.1" };
@@ -69,11 +69,11 @@ export class KinesisHttpHandler {
   readonly #tls: ConnectionOptions;
   readonly #proxy: string | false | undefined;
   #requestTimeout: number;
-  /** By scheme, host and port: what sends requests there. */
+  /** By scheme, host and port. */
   readonly #origins = new Map<string, ConnectionPool | ProxiedOrigin>();
   #streams: SdkHandler | undefined;
 
-  /** @throws ConfigError that names the option */
+  /** @throws ConfigError if an option is invalid. It names the option */
   constructor(options: KinesisHttpHandlerOptions = {}) {
     checkOptionNames("KinesisHttpHandler", options, Object.keys(OPTIONS));
     const { maxSockets = 50, connectionTimeout = 5000, requestTimeout = 0, tls = {} } = options;
@@ -84,7 +84,7 @@ export class KinesisHttpHandler {
     this.#proxy = checkProxy(options.proxy);
   }
 
-  /** Bodies are complete, as bytes; those of streams are streams. */
+  /** Sends a request. The reply's body is complete, as bytes; the body of an event stream is a stream. */
   async handle(request: HttpRequest, options: HandleOptions = {}): Promise<SdkOutput> {
     const requestTimeout = options.requestTimeout ?? this.#requestTimeout;
     const origin = this.#originOf(request);
@@ -93,7 +93,7 @@ export class KinesisHttpHandler {
         origin.request(request as never, { ...options, requestTimeout } as never, cancellation),
       );
     }
-    if (!hasPlainBody(request) || wantsStream(request)) {
+    if (!hasPlainBody(request) || needsStream(request)) {
       this.#streams ??= streamHandler(this.#sdkOptions());
       return this.#streams.handle(request as never, { ...options, requestTimeout } as never);
     }
@@ -105,7 +105,7 @@ export class KinesisHttpHandler {
     return { response };
   }
 
-  /** Called by the SDK's configuration; what is not known here has no meaning here. */
+  /** Called by the SDK's configuration. Other keys than `requestTimeout` are ignored. */
   updateHttpClientConfig(key: string, value: unknown): void {
     if (key === "requestTimeout") this.#requestTimeout = checkDuration(key, value);
   }
@@ -114,7 +114,7 @@ export class KinesisHttpHandler {
     return { requestTimeout: this.#requestTimeout, connectionTimeout: this.#connectionTimeout };
   }
 
-  /** Closes all connections. Idempotent; a later request opens others. */
+  /** Closes all connections. Idempotent. A later request opens new ones. */
   destroy(): void {
     for (const origin of this.#origins.values()) origin.destroy();
     this.#origins.clear();
@@ -122,26 +122,26 @@ export class KinesisHttpHandler {
     this.#streams = undefined;
   }
 
-  /** Sends a request until its signal aborts, or its time is over. */
+  /** Sends a request, and cancels it when its signal aborts or its timeout ends. */
   async #cancellable<T>(
     options: HandleOptions,
     requestTimeout: number,
     send: (cancellation: Cancellation) => Promise<T>,
   ): Promise<T> {
     const cancellation = new Cancellation();
-    const forget = whenAborted(options, (reason) => cancellation.cancel(abortError(reason)));
+    const stopListening = whenAborted(options, (reason) => cancellation.cancel(abortError(reason)));
     if (cancellation.reason !== undefined) throw cancellation.reason;
-    const cancelLimit =
+    const cancelTimeout =
       requestTimeout > 0
-        ? limitTime(requestTimeout, () => cancellation.cancel(replyIsLate(requestTimeout)))
+        ? startTimeout(requestTimeout, () => cancellation.cancel(incompleteReply(requestTimeout)))
         : undefined;
     try {
       return await send(cancellation);
     } catch (error) {
       throw asTimeout(error);
     } finally {
-      cancelLimit?.();
-      forget?.();
+      cancelTimeout?.();
+      stopListening?.();
     }
   }
 
@@ -182,8 +182,8 @@ export class KinesisHttpHandler {
   }
 }
 
-/** What is read event by event, sent once the other end has agreed, or sent in chunks. */
-function wantsStream({ headers }: HttpRequest): boolean {
+/** Whether the request needs streams: its reply is an event stream, or it is sent in chunks or after a 100 reply. */
+function needsStream({ headers }: HttpRequest): boolean {
   return (
     headers["x-amz-target"]?.endsWith(".SubscribeToShard") === true ||
     Object.keys(headers).some((name) => /^(?:expect|transfer-encoding)$/i.test(name))
@@ -193,10 +193,10 @@ function wantsStream({ headers }: HttpRequest): boolean {
 function checkProxy(proxy: unknown): string | false | undefined {
   if (proxy === undefined || proxy === false) return proxy;
   if (isProxy(proxy)) return proxy;
-  // It may hold a password, so it is not shown.
+  // The URL may contain a password, so the message does not show it.
   throw new ConfigError("proxy", "must be a URL with http:// or https://, or false");
 }
 
-function replyIsLate(requestTimeout: number): Error {
+function incompleteReply(requestTimeout: number): Error {
   return timeoutError(`the reply was not complete after ${requestTimeout} ms`);
 }

@@ -1,72 +1,75 @@
-import { ReplyMemory } from "../reply-memory.ts";
+import { ReplyBuffer } from "../reply-buffer.ts";
 import { ChunkedDecoder } from "./chunked.ts";
 import { BadReplyError, type ReplyHead } from "./reply-head.ts";
 
 /**
- * A reply that goes on beyond its end is noticed by the read that ends it: by the next read, another
- * request may be under way, and take the rest for its reply.
+ * The last read of a body may read this many bytes more, to detect a reply that is longer than announced.
+ * The next read would be too late: another request may be in flight by then, and get the rest as its reply.
  */
-const BEYOND = 1;
+const EXCESS = 1;
 const LENGTH = /^[0-9]{1,19}$/;
 
 /**
- * The body of one reply, as it comes: counted, chunked, or up to the connection's end. A counted body
- * is read from the socket into the memory in which it stays.
+ * The body of one reply while it is received. Its end is known by content-length, by chunked coding, or by
+ * the end of the connection. Without chunked coding, the socket writes directly into the body's buffer.
  */
 export class ReplyBody {
-  readonly #memory: ReplyMemory;
+  readonly #buffer: ReplyBuffer;
   readonly #chunked: ChunkedDecoder | undefined;
-  /** Infinity = it ends with the connection. */
+  /** Infinity = the body ends when the connection closes. */
   readonly #length: number;
 
-  /** @param onBytes as of `ReplyMemory`. @throws BadReplyError; what `onBytes` throws */
+  /** @param onBytes as for `ReplyBuffer`. @throws BadReplyError; what `onBytes` throws */
   constructor(head: ReplyHead, method: string, onBytes: (bytes: number) => void) {
     this.#length = hasNoBody(head.statusCode, method) ? 0 : lengthOf(head.headers);
     const isChunked = this.#length > 0 && isChunkedCoding(head.headers);
     this.#chunked = isChunked ? new ChunkedDecoder() : undefined;
-    const isCounted = this.#length > 0 && this.#length < Infinity;
-    this.#memory = new ReplyMemory(isCounted ? this.#length + BEYOND : 0, onBytes);
+    const hasLength = this.#length > 0 && this.#length < Infinity;
+    this.#buffer = new ReplyBuffer(hasLength ? this.#length + EXCESS : 0, onBytes);
   }
 
   get done(): boolean {
-    return this.#chunked?.done ?? this.#memory.length >= this.#length;
+    return this.#chunked?.done ?? this.#buffer.length >= this.#length;
   }
 
-  /** Does it end where the connection ends? */
+  /** Whether the body ends when the connection closes. */
   get endsWithConnection(): boolean {
     return this.#chunked === undefined && this.#length === Infinity;
   }
 
-  /** May the socket write what comes next into the body's own memory? */
-  get hasRoom(): boolean {
+  /** Whether the socket may write the next bytes directly into the body's buffer. */
+  get isWritable(): boolean {
     return this.#chunked === undefined && !this.done;
   }
 
-  /** Where the socket may write what comes next, and `BEYOND` of what follows the body; undefined = nowhere. */
-  room(): Uint8Array | undefined {
-    if (!this.hasRoom) return undefined;
-    return this.#memory.room().subarray(0, this.#length - this.#memory.length + BEYOND);
+  /** Returns the space for the next bytes, with `EXCESS` bytes more; `undefined` if it is not writable. */
+  free(): Uint8Array | undefined {
+    if (!this.isWritable) return undefined;
+    return this.#buffer.free().subarray(0, this.#length - this.#buffer.length + EXCESS);
   }
 
-  /** So many bytes were written into `room`. @returns how many of them are the body's */
-  took(bytes: number): number {
-    const own = Math.min(bytes, this.#length - this.#memory.length);
-    this.#memory.took(own);
+  /**
+   * @param bytes how many bytes were written to the space that `free` returned
+   * @returns how many of them belong to the body
+   */
+  commit(bytes: number): number {
+    const own = Math.min(bytes, this.#length - this.#buffer.length);
+    this.#buffer.commit(own);
     return own;
   }
 
-  /** @returns how many of these bytes are the body's */
+  /** @returns how many of these bytes belong to the body */
   add(bytes: Uint8Array): number {
     if (this.#chunked !== undefined) {
-      return this.#chunked.decode(bytes, (piece) => this.#memory.add(piece));
+      return this.#chunked.decode(bytes, (piece) => this.#buffer.add(piece));
     }
-    const own = bytes.subarray(0, this.#length - this.#memory.length);
-    this.#memory.add(own);
+    const own = bytes.subarray(0, this.#length - this.#buffer.length);
+    this.#buffer.add(own);
     return own.byteLength;
   }
 
   bytes(): Uint8Array {
-    return this.#memory.bytes();
+    return this.#buffer.bytes();
   }
 }
 
@@ -77,17 +80,18 @@ function hasNoBody(statusCode: number, method: string): boolean {
 function lengthOf(headers: ReplyHead["headers"]): number {
   const announced = headers["content-length"];
   if (headers["transfer-encoding"] !== undefined) {
-    if (announced !== undefined) throw new BadReplyError("its body has a length and is chunked");
+    if (announced !== undefined)
+      throw new BadReplyError("it has both content-length and transfer-encoding");
     return Infinity;
   }
   if (announced === undefined) return Infinity;
-  if (!LENGTH.test(announced)) throw new BadReplyError("its length is no number");
+  if (!LENGTH.test(announced)) throw new BadReplyError("its content-length is not a number");
   return Number(announced);
 }
 
 function isChunkedCoding(headers: ReplyHead["headers"]): boolean {
   const coding = headers["transfer-encoding"]?.toLowerCase();
   if (coding === undefined) return false;
-  if (coding !== "chunked") throw new BadReplyError("its transfer coding is not known");
+  if (coding !== "chunked") throw new BadReplyError("its transfer coding is not supported");
   return true;
 }

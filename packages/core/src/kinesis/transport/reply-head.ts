@@ -2,15 +2,15 @@
 export interface ReplyHead {
   readonly statusCode: number;
   readonly reason: string;
-  /** By names in lower case; several of one name are joined with commas. */
+  /** By lower-case name. Values of headers with the same name are joined with commas. */
   readonly headers: Record<string, string>;
-  /** May the connection carry another request? */
+  /** Whether the connection may carry another request. */
   readonly keepsAlive: boolean;
-  /** The head's length, with the empty line. */
+  /** The length of the head in bytes, including the empty line. */
   readonly length: number;
 }
 
-/** The other end does not speak HTTP/1.1: the connection is of no use any more. */
+/** The other end does not speak HTTP/1.1: the connection cannot be used any more. */
 export class BadReplyError extends Error {
   readonly code = "HPE_KC_BAD_REPLY";
 
@@ -22,15 +22,18 @@ export class BadReplyError extends Error {
 
 const VERSION = "HTTP/1.";
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5][0-9]{2})(?: ([^\r\n]*))?$/;
-/** A header's name: a token of RFC 9110. */
+/** The name of a header: a token of RFC 9110. */
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-/** No other space is left out: who reads another length or coding than a proxy did can be deceived. */
+/**
+ * Only this whitespace is removed. A parser that finds another length or transfer coding than a proxy did is
+ * open to request smuggling.
+ */
 const AROUND_VALUE = /^[\t ]+|[\t ]+$/g;
 const CONTROL = /[\0\r\n]/;
 
 /**
- * Pure. Undefined = these bytes end before the head does.
- * @param bytes what has come of a reply so far
+ * Parses the head of a reply. Returns `undefined` if the head is not complete. Pure.
+ * @param bytes the part of the reply that has arrived
  * @throws BadReplyError
  */
 export function parseReplyHead(bytes: Uint8Array): ReplyHead | undefined {
@@ -54,7 +57,7 @@ export function parseReplyHead(bytes: Uint8Array): ReplyHead | undefined {
   };
 }
 
-/** What is no head is not waited for: its end would never come. */
+/** Rejects bytes that cannot become a head, whose end would never arrive. */
 function checkBeginning(bytes: Buffer): void {
   if (!VERSION.startsWith(bytes.toString("latin1", 0, VERSION.length))) throw noStatusLine();
   const feed = bytes.indexOf(0x0a);
@@ -63,7 +66,7 @@ function checkBeginning(bytes: Buffer): void {
 }
 
 function noStatusLine(): BadReplyError {
-  return new BadReplyError("it begins with no status line");
+  return new BadReplyError("it does not begin with a status line");
 }
 
 function addHeader(headers: Record<string, string>, line: string): void {
@@ -71,7 +74,7 @@ function addHeader(headers: Record<string, string>, line: string): void {
   const name = line.slice(0, Math.max(colon, 0));
   const value = line.slice(colon + 1).replace(AROUND_VALUE, "");
   if (!NAME.test(name) || CONTROL.test(value)) {
-    throw new BadReplyError("a line of its head is no header");
+    throw new BadReplyError("a line of its head is not a header");
   }
   const key = name.toLowerCase();
   const before = headers[key];

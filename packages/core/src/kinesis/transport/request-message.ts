@@ -10,15 +10,15 @@ export interface HttpRequest {
   readonly body?: unknown;
 }
 
-/** What would end a line of the head, or begin another. */
+/** Characters that would end a line of the head or begin another one. */
 const UNSAFE = /[^\t\x20-\x7e\x80-\xff]/;
 const UNSAFE_PATH = /[^\x21-\x7e]/;
-/** All but a token of RFC 9110: of what methods and headers' names consist. */
+/** Anything but a token of RFC 9110, which methods and header names must be. */
 const UNSAFE_NAME = /^$|[^!#$%&'*+\-.^_`|~0-9A-Za-z]/;
-/** What a header without a name counts as. */
+/** Replaces an empty header name in the check, and is itself an invalid name. */
 const UNNAMED = ":";
 
-/** Can the body be sent as it is: text, bytes, or none? */
+/** Whether the body can be sent as it is: text, bytes, or no body. */
 export function hasPlainBody({ body }: HttpRequest): boolean {
   return (
     body === undefined || body === null || typeof body === "string" || body instanceof Uint8Array
@@ -26,16 +26,16 @@ export function hasPlainBody({ body }: HttpRequest): boolean {
 }
 
 /**
- * A request as HTTP/1.1 has it, in one piece: head and body leave in one packet.
+ * Encodes a request in HTTP/1.1. Head and body are one buffer, so that they are sent in one write.
  * @param target the path and query, or the whole URL for a proxy
- * @throws TypeError for what would make another request of it
+ * @throws TypeError if a part contains characters that could inject headers or another request
  */
 export function requestMessage(request: HttpRequest, target: string): Buffer {
   const { method, headers } = request;
   const body = bodyOf(request);
   let head = `${checked(method, UNSAFE_NAME, "method")} ${checked(target, UNSAFE_PATH, "path")} HTTP/1.1\r\n`;
   let hasLength = false;
-  // Checked together: a request has a dozen of them.
+  // Checked together, because a request has a dozen headers.
   let names = "";
   let values = "";
   for (const name in headers) {
@@ -61,7 +61,7 @@ export function requestMessage(request: HttpRequest, target: string): Buffer {
   return message;
 }
 
-/** The path and the query, as they are sent. */
+/** Returns the path and query, as they are sent. */
 export function pathOf({ path, query }: HttpRequest): string {
   const parts: string[] = [];
   for (const [name, values] of Object.entries(query ?? {})) {
@@ -72,7 +72,7 @@ export function pathOf({ path, query }: HttpRequest): string {
   return parts.length === 0 ? path : `${path}?${parts.join("&")}`;
 }
 
-/** As signatures have it: all but letters, digits and `-._~`. */
+/** Percent-encodes as signatures require: everything but letters, digits and `-._~`. */
 function encoded(text: string): string {
   return encodeURIComponent(text).replace(
     /[!'()*]/g,
@@ -86,6 +86,6 @@ function bodyOf({ body }: HttpRequest): Uint8Array {
 }
 
 function checked(text: string, unsafe: RegExp, what: string): string {
-  if (unsafe.test(text)) throw new TypeError(`the request's ${what} has a character that ends it`);
+  if (unsafe.test(text)) throw new TypeError(`the request's ${what} contains an invalid character`);
   return text;
 }

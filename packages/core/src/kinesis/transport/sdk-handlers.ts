@@ -6,7 +6,7 @@ import { getProxyForUrl } from "proxy-from-env";
 import { ConfigError } from "../../errors.ts";
 import { addressTimeout } from "./connection.ts";
 
-/** The SDK's own handler of HTTP/1.1. */
+/** The SDK's own HTTP/1.1 handler. */
 export type SdkHandler = NodeHttpHandler;
 
 export interface SdkHandlerOptions {
@@ -15,7 +15,7 @@ export interface SdkHandlerOptions {
   readonly tls: ConnectionOptions;
 }
 
-/** For what is sent or read as a stream. */
+/** Creates the handler for requests or replies that are streams. */
 export function streamHandler({
   maxSockets,
   connectionTimeout,
@@ -34,7 +34,10 @@ export function streamHandler({
   });
 }
 
-/** For what is sent through a proxy, in a tunnel. `maxSockets` tunnels are kept; they are not limited here. */
+/**
+ * Creates the handler for requests through a proxy, which opens tunnels. At most `maxSockets` idle tunnels are
+ * kept. The number of open tunnels is not limited here.
+ */
 export function proxiedHandler(
   proxy: string,
   { maxSockets, connectionTimeout, tls }: SdkHandlerOptions,
@@ -49,8 +52,8 @@ export function proxiedHandler(
 }
 
 /**
- * Closes the connection to a proxy that opens no tunnel: the SDK's handler only ends the request that
- * waits for it. It ends that first, for its error says more.
+ * Closes the connection to a proxy that does not open a tunnel: the SDK's handler only ends the request that
+ * waits for it. The timeout is longer than the handler's, whose error says more.
  */
 function limitTunnels<T extends Agent>(agent: T, connectionTimeout: number): T {
   const connect = agent.createConnection.bind(agent);
@@ -60,16 +63,16 @@ function limitTunnels<T extends Agent>(agent: T, connectionTimeout: number): T {
 }
 
 /**
- * The proxy for a URL; undefined = none.
- * @param proxy its URL, or false for none; undefined = what the environment says
- * @throws ConfigError if the environment names a proxy that is none of HTTP
+ * Returns the proxy for a URL; `undefined` if there is none.
+ * @param proxy the URL of the proxy; false = no proxy; undefined = by the environment
+ * @throws ConfigError if the environment names a proxy that is not an HTTP proxy
  */
 export function proxyOf(url: string, proxy: string | false | undefined): string | undefined {
   if (proxy === false) return undefined;
   const found = proxy ?? getProxyForUrl(url);
   if (found === "") return undefined;
   if (isProxy(found)) return found;
-  // It may hold a password, so it is not shown.
+  // The URL may contain a password, so the message does not show it.
   throw new ConfigError(
     "proxy",
     "the proxy that the environment names must be a URL with http:// or https://. Correct HTTPS_PROXY, " +

@@ -1,10 +1,11 @@
 import type { Readable } from "node:stream";
-import { brokenOff, ReplyMemory } from "../reply-memory.ts";
+import { ReplyBuffer } from "../reply-buffer.ts";
+import { connectionClosed } from "../transport/sdk-errors.ts";
 
 /**
- * A reply's whole body, in memory of its own. Rejects with what breaks the stream off, and with an
- * UnexpectedReplyError if it is longer than any reply.
- * @param onBytes called before memory is allocated for so many bytes; what it throws breaks the body off
+ * Reads the complete body of a reply into a buffer that nothing else shares. Rejects with the error of the
+ * stream, and with an UnexpectedReplyError if the body is longer than any reply.
+ * @param onBytes as for `ReplyBuffer`
  */
 export async function readBody(
   body: unknown,
@@ -14,32 +15,32 @@ export async function readBody(
   if (body === undefined || body === null) return new Uint8Array(0);
   if (body instanceof Uint8Array) return body;
   try {
-    const memory = new ReplyMemory(contentLength, onBytes);
-    await collect(body, memory);
-    return memory.bytes();
+    const buffer = new ReplyBuffer(contentLength, onBytes);
+    await collect(body, buffer);
+    return buffer.bytes();
   } catch (error) {
-    // What is left of it must not keep the connection.
+    // The unread rest of the body would keep the connection busy.
     if (isReadable(body)) body.destroy();
     throw error;
   }
 }
 
-async function collect(body: unknown, memory: ReplyMemory): Promise<void> {
+async function collect(body: unknown, buffer: ReplyBuffer): Promise<void> {
   if (!isReadable(body)) {
-    for await (const chunk of body as AsyncIterable<Uint8Array>) memory.add(chunk);
+    for await (const chunk of body as AsyncIterable<Uint8Array>) buffer.add(chunk);
     return;
   }
   await new Promise<void>((resolve, reject) => {
     body.on("data", (chunk: Uint8Array) => {
       try {
-        memory.add(chunk);
+        buffer.add(chunk);
       } catch (error) {
         reject(error);
       }
     });
     body.once("end", resolve);
     body.once("error", reject);
-    body.once("close", () => reject(brokenOff()));
+    body.once("close", () => reject(connectionClosed()));
   });
 }
 

@@ -1,4 +1,4 @@
-/** The bytes are no well-formed CBOR, or hold what no reply has. */
+/** The bytes are not well-formed CBOR, or contain something that no reply has. */
 export class CborError extends Error {
   override readonly name = "CborError";
 }
@@ -11,20 +11,20 @@ export const TAG = 6;
 
 const INDEFINITE = 31;
 const BREAK = 0xff;
-/** So many values of a reply are made at most, its records apart: a reply has a few dozen. */
-const MOST_VALUES = 100_000;
-/** So deep do values lie in each other at most: those of a reply lie in four. */
-const MOST_DEPTH = 64;
-/** Up to here, finding out in JavaScript whether a text is ASCII is worth it. */
+/** The maximum number of decoded values, without records. A reply has a few dozen. */
+const MAX_VALUES = 100_000;
+/** The maximum nesting depth. A reply has four levels. */
+const MAX_DEPTH = 64;
+/** Up to this length, checking in JavaScript whether a string is ASCII pays off. */
 const SHORT_TEXT = 32;
 
-/** Stands for a length that only a break at the end shows. */
+/** Stands for an indefinite length, which a break ends. */
 export const UNTIL_BREAK = -1;
 
 /**
- * Reads CBOR (RFC 8949) from one piece of memory, value by value; byte strings are views on it.
- * Every length is checked against what is left, and values are counted, for even an empty map of one
- * byte takes fifty bytes of memory.
+ * Reads CBOR (RFC 8949) from a buffer, value by value. Byte strings are views on the buffer. Every length is
+ * checked against the rest of the buffer. Values are counted, because even an empty map of one byte takes fifty
+ * bytes of memory.
  */
 export class CborReader {
   readonly #bytes: Buffer;
@@ -44,33 +44,32 @@ export class CborReader {
     return this.#at === this.#bytes.length;
   }
 
-  /** The major type of the value that comes next. */
+  /** Returns the major type of the next value. */
   peekType(): number {
-    if (this.atEnd) throw new CborError("it breaks off");
+    if (this.atEnd) throw new CborError("it is truncated");
     return this.#bytes[this.#at]! >> 5;
   }
 
-  /** Takes the head of a value of that type: its length, number or tag, or `UNTIL_BREAK`. */
+  /** Reads the head of a value of that type. Returns its length, number or tag, or `UNTIL_BREAK`. */
   readHead(type: number): number {
-    if (this.peekType() !== type)
-      throw new CborError(`type ${this.peekType()} where ${type} was due`);
+    if (this.peekType() !== type) throw new CborError(`type ${this.peekType()} instead of ${type}`);
     const info = this.#bytes[this.#at]! & 31;
     this.#at += 1;
     if (info < 24) return info;
     return info === INDEFINITE ? UNTIL_BREAK : this.#readNumber(info);
   }
 
-  /** Takes an array without members, if one comes next. */
-  takeEmptyArray(): boolean {
+  /** Reads an empty array. Returns false, and reads nothing, if the next value is not one. */
+  readEmptyArray(): boolean {
     if (this.#bytes[this.#at] !== ARRAY << 5) return false;
     this.#at += 1;
     return true;
   }
 
-  /** For the members of an array or map: is there one more? `left` is counted by the caller. */
+  /** Whether an array or map has another member. The caller counts `left` down. */
   hasMore(left: number, length: number): boolean {
     if (length !== UNTIL_BREAK) return left > 0;
-    if (this.atEnd) throw new CborError("it breaks off");
+    if (this.atEnd) throw new CborError("it is truncated");
     if (this.#bytes[this.#at] !== BREAK) return true;
     this.#at += 1;
     return false;
@@ -79,20 +78,20 @@ export class CborReader {
   readText(): string {
     const length = this.readHead(TEXT);
     if (length === UNTIL_BREAK) return this.#chunks(TEXT).toString();
-    const start = this.#take(length);
+    const start = this.#skip(length);
     if (length <= SHORT_TEXT && this.#isAscii(start))
       return this.#bytes.toString("latin1", start, this.#at);
     return this.#bytes.toString("utf8", start, this.#at);
   }
 
   /**
-   * Takes a text that is one of these names, and returns its index; -1 for another. A record's names are
-   * read as often as its members: making a text of each costs more than all else of a record.
+   * Reads a string and returns its index in `names`; -1 if it is not one of them. Every member of every record
+   * has a name: decoding each to a string would cost more than the rest of the record.
    */
   readName(names: readonly Uint8Array[]): number {
     const length = this.readHead(TEXT);
-    if (length === UNTIL_BREAK) throw new CborError("a name in chunks");
-    const start = this.#take(length);
+    if (length === UNTIL_BREAK) throw new CborError("a name of indefinite length");
+    const start = this.#skip(length);
     for (let i = 0; i < names.length; i += 1) {
       const name = names[i]!;
       if (name.length === length && this.#equals(name, start)) return i;
@@ -100,28 +99,28 @@ export class CborReader {
     return -1;
   }
 
-  /** Takes a text or byte string of a record and returns where its content begins. */
+  /** Skips a text or byte string of a record. Returns the offset of its content. */
   skipString(type: number): number {
     const length = this.readHead(type);
-    if (length === UNTIL_BREAK) throw new CborError("a record's member in chunks");
-    return this.#take(length);
+    if (length === UNTIL_BREAK) throw new CborError("a record's member of indefinite length");
+    return this.#skip(length);
   }
 
-  /** A number, tagged as a time or not; undefined for null. @throws CborError for any other value */
+  /** Reads a number, tagged as a time or not. Returns `undefined` for null. @throws CborError for any other value */
   readTime(): number | undefined {
     if (this.peekType() === TAG) this.#definite(TAG);
     const value = this.peekType() === 0 ? this.#definite(0) : this.readValue();
     if (typeof value === "number") return value;
     if (value === null) return undefined;
-    throw new CborError("a time that is no number");
+    throw new CborError("a time that is not a number");
   }
 
-  /** Where the next value begins. */
+  /** The offset of the next value. */
   get at(): number {
     return this.#at;
   }
 
-  /** What comes before this was read by others. */
+  /** Sets the offset of the next value, after the caller has read the bytes before it. */
   jump(at: number): void {
     this.#at = at;
   }
@@ -129,10 +128,10 @@ export class CborReader {
   readBytes(): Uint8Array {
     const length = this.readHead(BYTES);
     if (length === UNTIL_BREAK) return this.#chunks(BYTES);
-    return new Uint8Array(this.#memory, this.#offset + this.#take(length), length);
+    return new Uint8Array(this.#memory, this.#offset + this.#skip(length), length);
   }
 
-  /** Any value: maps as objects, tags dropped. @throws CborError, for too many and too deep ones too */
+  /** Reads any value. Maps become objects, tags are dropped. @throws CborError, also for too many or too deep values */
   readValue(): unknown {
     this.#enter();
     this.#count();
@@ -141,7 +140,7 @@ export class CborReader {
     return value;
   }
 
-  /** Takes any value and makes nothing of it. @throws CborError */
+  /** Skips any value. @throws CborError */
   skipValue(): void {
     const type = this.peekType();
     if (type === BYTES || type === TEXT) return this.#skipString(type);
@@ -166,18 +165,18 @@ export class CborReader {
 
   #skipString(type: number): void {
     const length = this.readHead(type);
-    if (length !== UNTIL_BREAK) return void this.#take(length);
-    while (this.hasMore(0, UNTIL_BREAK)) this.#take(this.#definite(type));
+    if (length !== UNTIL_BREAK) return void this.#skip(length);
+    while (this.hasMore(0, UNTIL_BREAK)) this.#skip(this.#definite(type));
   }
 
   #enter(): void {
     this.#depth += 1;
-    if (this.#depth > MOST_DEPTH) throw new CborError("values lie too deep in each other");
+    if (this.#depth > MAX_DEPTH) throw new CborError("values are nested too deeply");
   }
 
   #count(): void {
     this.#values += 1;
-    if (this.#values > MOST_VALUES) throw new CborError("it has more values than any reply");
+    if (this.#values > MAX_VALUES) throw new CborError("it has more values than any reply");
   }
 
   #readAny(type: number): unknown {
@@ -207,7 +206,7 @@ export class CborReader {
     for (let left = length; this.hasMore(left, length); left -= 1) {
       members.push([this.readText(), this.readValue()]);
     }
-    // A member called __proto__ is a member like others.
+    // Unlike an assignment, this treats a member named __proto__ like any other.
     return Object.fromEntries(members);
   }
 
@@ -224,11 +223,11 @@ export class CborReader {
       case 23:
         return undefined;
       case 25:
-        return halfFloat(this.#bytes.readUInt16BE(this.#take(2)));
+        return halfFloat(this.#bytes.readUInt16BE(this.#skip(2)));
       case 26:
-        return this.#bytes.readFloatBE(this.#take(4));
+        return this.#bytes.readFloatBE(this.#skip(4));
       case 27:
-        return this.#bytes.readDoubleBE(this.#take(8));
+        return this.#bytes.readDoubleBE(this.#skip(8));
       default:
         throw new CborError(`a simple value ${info}`);
     }
@@ -236,17 +235,17 @@ export class CborReader {
 
   #definite(type: number): number {
     const number = this.readHead(type);
-    if (number === UNTIL_BREAK) throw new CborError("a number without an end");
+    if (number === UNTIL_BREAK) throw new CborError("an indefinite length that is not allowed");
     return number;
   }
 
   #readNumber(info: number): number {
     const bytes = this.#bytes;
-    if (info === 24) return bytes[this.#take(1)]!;
-    if (info === 25) return bytes.readUInt16BE(this.#take(2));
-    if (info === 26) return this.#uint32(this.#take(4));
+    if (info === 24) return bytes[this.#skip(1)]!;
+    if (info === 25) return bytes.readUInt16BE(this.#skip(2));
+    if (info === 26) return this.#uint32(this.#skip(4));
     if (info !== 27) throw new CborError(`a head with ${info}`);
-    return this.#uint32(this.#take(4)) * 2 ** 32 + this.#uint32(this.#take(4));
+    return this.#uint32(this.#skip(4)) * 2 ** 32 + this.#uint32(this.#skip(4));
   }
 
   #uint32(at: number): number {
@@ -255,10 +254,10 @@ export class CborReader {
     return bytes[at]! * 2 ** 24 + low;
   }
 
-  /** Where the next `length` bytes begin; they are taken. */
-  #take(length: number): number {
+  /** Skips `length` bytes and returns their offset. */
+  #skip(length: number): number {
     const start = this.#at;
-    if (length > this.#bytes.length - start) throw new CborError("it breaks off");
+    if (length > this.#bytes.length - start) throw new CborError("it is truncated");
     this.#at = start + length;
     return start;
   }
@@ -280,8 +279,8 @@ export class CborReader {
     while (this.hasMore(0, UNTIL_BREAK)) {
       this.#count();
       const length = this.readHead(type);
-      if (length === UNTIL_BREAK) throw new CborError("a chunk without an end");
-      const start = this.#take(length);
+      if (length === UNTIL_BREAK) throw new CborError("a chunk of indefinite length");
+      const start = this.#skip(length);
       chunks.push(this.#bytes.subarray(start, this.#at));
     }
     return Buffer.concat(chunks);

@@ -5,20 +5,23 @@ import { isMember, membersOf, type RecordsReply } from "./records-reply.ts";
 
 const NONE = new DecodedRecords([]);
 
-/** Does it begin with a map, as every reply in CBOR does, and none in JSON can? */
+/** Whether the bytes begin with a map, as every reply in CBOR does, and no reply in JSON can. */
 export function looksLikeCbor(bytes: Uint8Array): boolean {
   return bytes.length > 0 && bytes[0]! >> 5 === MAP;
 }
 
-/** Any value that is all of the bytes. @throws CborError */
+/** Reads the one value that the bytes consist of. @throws CborError */
 export function readCborValue(bytes: Uint8Array): unknown {
   const reader = new CborReader(bytes);
   const value = reader.readValue();
-  if (!reader.atEnd) throw new CborError("more follows it");
+  if (!reader.atEnd) throw new CborError("it has trailing bytes");
   return value;
 }
 
-/** A page; its records are found and checked, and read when their turn comes. @throws Error for another reply */
+/**
+ * Reads a page. Its records are located and checked now; each is decoded when it is delivered.
+ * @throws Error for any other reply
+ */
 export function readCborReply(bytes: Uint8Array): RecordsReply {
   const reader = new CborReader(bytes);
   const members = new Map<string, unknown>();
@@ -28,12 +31,12 @@ export function readCborReply(bytes: Uint8Array): RecordsReply {
     const name = reader.readText();
     if (name === "Records" && reader.peekType() === ARRAY) {
       if (records !== undefined) throw new CborError("two lists of records");
-      records = reader.takeEmptyArray() ? NONE : new CborRecords(bytes, reader);
+      records = reader.readEmptyArray() ? NONE : new CborRecords(bytes, reader);
     } else if (name === "Records" || isMember(name)) members.set(name, reader.readValue());
     else reader.skipValue();
   }
-  if (!reader.atEnd) throw new CborError("more follows it");
-  // A list of records may be null, which means that there are no records.
-  if ((members.get("Records") ?? undefined) !== undefined) throw new Error("Records is no list");
+  if (!reader.atEnd) throw new CborError("it has trailing bytes");
+  // The list of records may be null, which means that there are none.
+  if ((members.get("Records") ?? undefined) !== undefined) throw new Error("Records is not a list");
   return { records: records ?? NONE, members: membersOf(members) };
 }

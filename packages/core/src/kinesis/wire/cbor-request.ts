@@ -1,17 +1,17 @@
 import { MAP, TEXT } from "./cbor-reader.ts";
 
-/** The longest head of a value. */
-const HEAD = 5;
+/** The maximum length of a value's head, in bytes. */
+const MAX_HEAD = 5;
 
-/** A request's members in CBOR: texts, and whole numbers from 0 to 2^32 − 1. */
+/** Encodes a request's members in CBOR: strings, and whole numbers from 0 to 2^32 − 1. */
 export function encodeCborRequest(members: Readonly<Record<string, string | number>>): Uint8Array {
   const names = Object.keys(members);
-  let most = HEAD;
+  let maxBytes = MAX_HEAD;
   for (const name of names) {
     const value = members[name]!;
-    most += 2 * HEAD + 3 * name.length + (typeof value === "string" ? 3 * value.length : 0);
+    maxBytes += 2 * MAX_HEAD + 3 * name.length + (typeof value === "string" ? 3 * value.length : 0);
   }
-  const bytes = Buffer.allocUnsafe(most);
+  const bytes = Buffer.allocUnsafe(maxBytes);
   let at = writeHead(bytes, 0, MAP, names.length);
   for (const name of names) {
     const value = members[name]!;

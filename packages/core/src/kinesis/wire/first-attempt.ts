@@ -1,38 +1,39 @@
 import type { Readable } from "node:stream";
 import type { GetRecordsCommand, GetRecordsCommandInput } from "@aws-sdk/client-kinesis";
 import { REPLY_STARTED } from "../transport/http-handler.ts";
-import { takeReply, watchMemory, type WireReply } from "./middleware.ts";
+import { decodeReply, reportMemory, type WireReply } from "./middleware.ts";
 import type { ReplyWatch } from "./records-reply.ts";
 import type { RequestTemplate } from "./request-template.ts";
 import {
   isStandardRetry,
   type CallResult,
   type HttpMessage,
-  type OtherAttempt,
+  type AttemptOutcome,
 } from "./sdk-stack.ts";
 
 type Resolve = GetRecordsCommand["resolveMiddleware"];
 
-/** A client's configuration, as far as an attempt is made by it. */
+/** A client's configuration. */
 export type Configuration = Parameters<Resolve>[1];
 
 export type CallOptions = Parameters<Resolve>[2];
 
-/** An attempt that brought a page. */
+/** A successful attempt. */
 export interface PageAttempt {
   readonly reply: WireReply;
   readonly result: CallResult;
 }
 
 /**
- * A reply by another time of day is the SDK's, which signs the next requests by that. The service takes requests
- * of five minutes ago; a smaller difference, some versions of the SDK leave as it is.
+ * The maximum clock skew between this machine and a reply, in milliseconds. A reply with more skew is left to the SDK,
+ * which corrects its clock by it. The service accepts requests up to five minutes old; some versions of the SDK do
+ * not correct a smaller skew.
  */
-const SAME_TIME_MS = 240_000;
+const MAX_SKEW_MS = 240_000;
 
 /**
- * One request for a page, without the SDK's middleware: what of the SDK's has an effect when a page comes is
- * done here. Undefined = the SDK is to make it.
+ * Sends one GetRecords request without the SDK's middleware, and does itself what the middleware would do on success.
+ * Returns `undefined` if the SDK must send the request instead.
  */
 export async function attemptPage(
   template: RequestTemplate,
@@ -40,8 +41,8 @@ export async function attemptPage(
   configuration: Configuration,
   options: CallOptions,
   watch: ReplyWatch,
-): Promise<PageAttempt | OtherAttempt | undefined> {
-  // What one of the two rejects with is what a call by the SDK rejects with.
+): Promise<PageAttempt | AttemptOutcome | undefined> {
+  // If one of these two rejects, a call by the SDK would reject with the same error.
   if (!template.isFor(input, await configuration.credentials())) return undefined;
   const retries = await configuration.retryStrategy();
   if (!("recordSuccess" in retries) || !(await isStandardRetry(retries))) return undefined;
@@ -51,13 +52,14 @@ export async function attemptPage(
     const request = template.request(input, systemClockOffset);
     Object.assign(request, {
       [REPLY_STARTED]: (statusCode: number, headers: HttpMessage["headers"]) =>
-        watchMemory(statusCode, headers, watch),
+        reportMemory(statusCode, headers, watch),
     });
     const { response } = await requestHandler.handle(request as never, options ?? {});
     const page = await readPage(response as HttpMessage, systemClockOffset, watch);
     if (page === undefined) {
-      // Another reply has set the clock meanwhile: the SDK would judge this one by a time that did not sign it.
-      if (isAnotherTime(configuration.systemClockOffset - systemClockOffset)) {
+      // Another reply has changed the SDK's clock in the meantime: the SDK would compare this reply with a clock
+      // that its request was not signed with.
+      if (isSkewed(configuration.systemClockOffset - systemClockOffset)) {
         discard(response as HttpMessage);
         return undefined;
       }
@@ -79,24 +81,24 @@ async function readPage(
 ): Promise<PageAttempt | undefined> {
   const { statusCode = 0, headers } = response;
   if (statusCode >= 300) return undefined;
-  if (isAnotherTime(Date.now() + clockOffset - Date.parse(headers["date"] ?? ""))) return undefined;
-  const reply = await takeReply(response, watch);
+  if (isSkewed(Date.now() + clockOffset - Date.parse(headers["date"] ?? ""))) return undefined;
+  const reply = await decodeReply(response, watch);
   if (reply === undefined) return undefined;
   const $metadata = { ...metadataOf(response), attempts: 1, totalRetryDelay: 0 };
   return { reply, result: { response, output: { $metadata } } };
 }
 
-/** A reply without a date is not. */
-function isAnotherTime(differenceMs: number): boolean {
-  return Math.abs(differenceMs) >= SAME_TIME_MS;
+/** Returns false for NaN, which is the difference if a reply has no date. */
+function isSkewed(differenceMs: number): boolean {
+  return Math.abs(differenceMs) >= MAX_SKEW_MS;
 }
 
-/** A body that nobody reads must not keep its connection. */
+/** An unread body would keep its connection busy. */
 function discard({ body }: HttpMessage): void {
   (body as Partial<Readable> | undefined)?.destroy?.();
 }
 
-/** As the SDK has it. */
+/** The metadata that the SDK would set. */
 function metadataOf({ statusCode, headers }: HttpMessage): object {
   return {
     httpStatusCode: statusCode,

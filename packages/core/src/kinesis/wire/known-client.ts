@@ -9,28 +9,28 @@ import type { WireProtocol } from "./middleware.ts";
 import type { ReplyWatch } from "./records-reply.ts";
 import { RequestTemplate } from "./request-template.ts";
 import {
-  isSdksLogger,
-  isSdksOwn,
+  isSdkDefault,
+  isSdkDefaultLogger,
   type ClientStack,
-  type OtherAttempt,
+  type AttemptOutcome,
   type SentRequest,
 } from "./sdk-stack.ts";
 import type { Credentials } from "./signature.ts";
 
-/** What changes of a client, its middleware, its logger or its endpoint, takes effect after so long at the latest. */
-const USED_FOR_MS = 1000;
+/** Changes to a client's middleware, logger or endpoint take effect after at most this time. */
+const REFRESH_MS = 1000;
 
 /**
- * What is known of a client. Where its middleware is the SDK's alone, the SDK makes one request a second, and the
- * others are made like it. Whatever does not bring a page is left to the SDK.
+ * Sends GetRecords requests for one client without its middleware, if that is only the SDK's default. The SDK sends one
+ * request per second; the others are created from it as a template. Attempts without a page are left to the SDK.
  */
 export class KnownClient {
   readonly #protocol: WireProtocol;
   readonly stack: ClientStack;
   readonly configuration: Configuration;
   #until = -Infinity;
-  /** Are the client's middleware and logger the SDK's? */
-  #isSdks = false;
+  /** Whether the client's middleware and logger are the SDK's defaults. */
+  #isDefault = false;
   #template: RequestTemplate | undefined;
 
   constructor(protocol: WireProtocol, stack: ClientStack, configuration: Configuration) {
@@ -48,27 +48,27 @@ export class KnownClient {
     input: GetRecordsCommandInput,
     options: CallOptions,
     watch: ReplyWatch,
-  ): Promise<PageAttempt | OtherAttempt | undefined> {
+  ): Promise<PageAttempt | AttemptOutcome | undefined> {
     const now = performance.now();
     if (now >= this.#until) {
-      this.#until = now + USED_FOR_MS;
-      this.#look();
-      // This call asks the SDK; meanwhile, others use what is known.
+      this.#until = now + REFRESH_MS;
+      this.#inspect();
+      // The SDK sends this request. Meanwhile, others use the existing template.
       return undefined;
     }
     if (this.#template === undefined) return undefined;
     return attemptPage(this.#template, input, this.configuration, options, watch);
   }
 
-  #look(): void {
+  #inspect(): void {
     const { logger } = this.configuration;
-    this.#isSdks = isSdksOwn(this.stack) && isSdksLogger(logger);
-    if (!this.#isSdks) this.#template = undefined;
+    this.#isDefault = isSdkDefault(this.stack) && isSdkDefaultLogger(logger);
+    if (!this.#isDefault) this.#template = undefined;
   }
 
-  /** @param request what the SDK sends for this input, by these credentials */
+  /** Sets the template. @param request what the SDK sends for this input, with these credentials */
   learn(request: SentRequest, input: GetRecordsCommandInput, credentials: unknown): void {
-    if (!this.#isSdks) return;
+    if (!this.#isDefault) return;
     this.#template = RequestTemplate.of(
       this.#protocol,
       request,

@@ -10,26 +10,27 @@ import { encodeCborRequest } from "./cbor-request.ts";
 import { readJsonReply } from "./json-reply.ts";
 import { checkJsonShape } from "./json-shape.ts";
 import { UnreadableReplyError, type RecordsReply, type ReplyWatch } from "./records-reply.ts";
-import type { HttpMessage, OtherAttempt, SentRequest } from "./sdk-stack.ts";
+import type { AttemptOutcome, HttpMessage, SentRequest } from "./sdk-stack.ts";
 
-/** What the request is written in. */
+/** The encoding of a request. */
 export type WireProtocol = "cbor" | "json";
 
 type Watched = SentRequest & { [REPLY_STARTED]?: ReplyStarted };
 
-/** A reply of GetRecords, and when the service made it: milliseconds since the epoch, or NaN. */
+/** A decoded GetRecords reply. */
 export interface WireReply extends RecordsReply {
+  /** When the service sent the reply, in milliseconds since the epoch; NaN = unknown. */
   readonly servedAt: number;
 }
 
-/** What is reported of one call, and what it begins with. */
+/** Callbacks of one call, and its first attempt. */
 export interface PageCall {
-  /** The outcome of the first attempt, if there was one; the SDK judges it as its own. */
-  readonly first?: OtherAttempt | undefined;
-  /** What the SDK sends first, and the credentials that it was signed with. */
+  /** The outcome of the first attempt, if it was made outside the SDK. The SDK handles it like its own. */
+  readonly first?: AttemptOutcome | undefined;
+  /** Called with the SDK's first request, and the credentials that signed it. */
   readonly onRequest?: (request: SentRequest, credentials: unknown) => void;
   readonly onBytes: ReplyWatch;
-  /** What the last reply brought; undefined = a request begins, or the SDK's own output has it. */
+  /** Called with `undefined` when a request begins, then with the reply; `undefined` if the SDK must decode that. */
   readonly onReply: (reply: WireReply | undefined) => void;
 }
 
@@ -37,17 +38,16 @@ const CBOR_CONTENT_TYPE = "application/x-amz-cbor-1.1";
 const JSON_CONTENT_TYPE = "application/x-amz-json-1.1";
 
 /**
- * Takes the encoding of one command into our own hands, inside the user's own client: signing,
- * retries, endpoint and whatever middleware the user added stay as they are. The SDK is handed an
- * empty reply; errors, and whatever cannot be read, are left to it, so that it reports them as usual. So is
- * everything of a client that speaks another protocol than JSON 1.1, the SDK's default.
+ * Replaces the encoding and decoding of one command, inside the user's client: signing, retries, endpoint and the
+ * user's middleware stay unchanged. The SDK gets an empty reply. Errors, and replies that cannot be decoded, are left to
+ * the SDK, which reports them as usual. If the client does not speak JSON 1.1, the SDK's default, nothing is replaced.
  */
-export function decodeOurselves(
+export function overrideCodec(
   command: GetRecordsCommand,
   protocol: WireProtocol,
   { first, onRequest, onBytes, onReply }: PageCall,
 ): void {
-  let came = first;
+  let pending = first;
   let isFirst = true;
   if (protocol === "cbor") {
     command.middlewareStack.add(
@@ -58,7 +58,7 @@ export function decodeOurselves(
         request.body = encodeCborRequest(args.input as unknown as Record<string, string | number>);
         return next(args);
       },
-      // Before the body's length is reported.
+      // Before the middleware that sets content-length.
       { step: "build", priority: "high", name: "kcEncode", override: true },
     );
   }
@@ -69,21 +69,21 @@ export function decodeOurselves(
       const isOurs = speaks(request, JSON_CONTENT_TYPE) || speaks(request, CBOR_CONTENT_TYPE);
       if (isOurs && isFirst) onRequest?.(request, credentialsOf(context));
       isFirst = false;
-      request[REPLY_STARTED] = (statusCode, headers) => watchMemory(statusCode, headers, onBytes);
-      const take = came;
-      came = undefined;
+      request[REPLY_STARTED] = (statusCode, headers) => reportMemory(statusCode, headers, onBytes);
+      const outcome = pending;
+      pending = undefined;
       const result =
-        take === undefined ? await next(args) : (take() as Awaited<ReturnType<typeof next>>);
+        outcome === undefined ? await next(args) : (outcome() as Awaited<ReturnType<typeof next>>);
       if (!isOurs) return result;
-      onReply(await takeReply(result.response as HttpMessage, onBytes));
+      onReply(await decodeReply(result.response as HttpMessage, onBytes));
       return result;
     },
-    // Next to the connection.
+    // Next to the request handler.
     { step: "deserialize", priority: "low", name: "kcDecode", override: true },
   );
 }
 
-/** What the SDK has signed a request with. */
+/** Returns the credentials that the SDK signed a request with. */
 function credentialsOf(context: object): unknown {
   const { __smithy_context: own } = context as {
     readonly __smithy_context?: {
@@ -93,12 +93,12 @@ function credentialsOf(context: object): unknown {
   return own?.selectedHttpAuthScheme?.identity;
 }
 
-/** A client may be configured for another protocol: that one's messages are the SDK's alone. */
+/** A client may be configured for another protocol, whose messages are left to the SDK. */
 function speaks({ headers }: HttpMessage, contentType: string): boolean {
   return headers["content-type"] === contentType;
 }
 
-/** Only reports the reply's beginning: the SDK reads it. */
+/** Only reports the memory for the reply when it begins. The SDK decodes it. */
 export function watchReply(command: GetRecordsCommand, watch: ReplyWatch): void {
   command.middlewareStack.add(
     (next) => async (args) => {
@@ -116,17 +116,17 @@ export function watchReply(command: GetRecordsCommand, watch: ReplyWatch): void 
   );
 }
 
-/** Takes the page out of a reply; undefined = the SDK is left to make of it what it can. */
-export async function takeReply(
+/** Decodes a reply; `undefined` if that is left to the SDK. */
+export async function decodeReply(
   response: HttpMessage,
   watch: ReplyWatch,
 ): Promise<WireReply | undefined> {
   const { statusCode = 0, headers } = response;
-  const onBytes = watchMemory(statusCode, headers, watch);
+  const onBytes = reportMemory(statusCode, headers, watch);
   const body = await readBody(response.body, announcedBytes(headers), onBytes).catch(
     (error: unknown) => {
       if (error instanceof NoRoomError) throw error;
-      return failing(error);
+      return failingStream(error);
     },
   );
   response.body = body;
@@ -143,27 +143,27 @@ export async function takeReply(
   return { ...reply, servedAt: Date.parse(headers["date"] ?? "") };
 }
 
-/** What is reported of a reply's memory as its body comes. */
-export function watchMemory(
+/** Returns the `onBytes` of a reply's body: it reports the memory that the records will take. */
+export function reportMemory(
   statusCode: number,
   headers: HttpMessage["headers"],
   watch: ReplyWatch,
 ): (bytes: number) => void {
-  // Called with each piece of the body, of which a page has more than a hundred.
-  const held = statusCode >= 300 ? 0 : heldBytes(1, headers);
-  return (bytes) => watch(held * bytes);
+  // Computed once: `onBytes` is called for each chunk, and a page has more than a hundred.
+  const heldPerByte = statusCode >= 300 ? 0 : heldBytes(1, headers);
+  return (bytes) => watch(heldPerByte * bytes);
 }
 
 function announcedBytes(headers: HttpMessage["headers"]): number {
   return Number(headers["content-length"]) || 0;
 }
 
-/** Records in CBOR are views on the body; those in JSON are copied out of it. */
+/** Records in CBOR are views on the body; records in JSON are copies beside it. */
 function heldBytes(bodyBytes: number, headers: HttpMessage["headers"]): number {
   return headers["content-type"]?.includes("cbor") ? bodyBytes : 2 * bodyBytes;
 }
 
-/** @throws UnreadableReplyError for what is not to be left to the SDK */
+/** @throws UnreadableReplyError for a reply that must not be left to the SDK */
 function orUnreadable<T>({ statusCode, headers }: HttpMessage, read: () => T): T {
   try {
     return read();
@@ -175,7 +175,7 @@ function orUnreadable<T>({ statusCode, headers }: HttpMessage, read: () => T): T
   }
 }
 
-/** Undefined for what is no page in JSON: of that the SDK is the judge. */
+/** Returns `undefined` if the body is not a page in JSON: the SDK then handles it. */
 function readJson(body: Uint8Array): RecordsReply | undefined {
   try {
     return readJsonReply(body);
@@ -184,8 +184,8 @@ function readJson(body: Uint8Array): RecordsReply | undefined {
   }
 }
 
-/** A body that breaks off once more, when the SDK reads it. An error that nobody awaits ends the process. */
-function failing(error: unknown): Readable {
+/** Returns a body that fails with the error once the SDK reads it. An unhandled rejection would end the process. */
+function failingStream(error: unknown): Readable {
   return new Readable({
     read(): void {
       this.destroy(error as Error);
@@ -193,7 +193,7 @@ function failing(error: unknown): Readable {
   });
 }
 
-/** The SDK reads errors in JSON alone. */
+/** The SDK decodes errors only in JSON. */
 function errorAsJson(body: Uint8Array): Uint8Array {
   try {
     return Buffer.from(JSON.stringify(readCborValue(body)));

@@ -1,13 +1,13 @@
 import { GetRecordsCommand, type GetRecordsCommandInput } from "@aws-sdk/client-kinesis";
 import type { CallOptions, Configuration } from "./first-attempt.ts";
 import { KnownClient } from "./known-client.ts";
-import { decodeOurselves, type WireProtocol, type WireReply } from "./middleware.ts";
+import { overrideCodec, type WireProtocol, type WireReply } from "./middleware.ts";
 import type { ReplyWatch } from "./records-reply.ts";
-import { hasNone, type ClientStack, type OtherAttempt } from "./sdk-stack.ts";
+import { isEmptyStack, type AttemptOutcome, type ClientStack } from "./sdk-stack.ts";
 
 type Handler = ReturnType<GetRecordsCommand["resolveMiddleware"]>;
 
-/** Makes the commands of one protocol, and keeps what is known of the client that they are sent with. */
+/** Creates the commands of one protocol, and keeps the `KnownClient` of the client that sends them. */
 export class PageCommands {
   readonly protocol: WireProtocol;
   #client: KnownClient | undefined;
@@ -28,7 +28,7 @@ export class PageCommands {
   }
 }
 
-/** GetRecords, read by us: to clients and their middleware it is the SDK's own command. */
+/** GetRecords whose reply this library decodes. For clients and their middleware, it is the SDK's command. */
 export class PageCommand extends GetRecordsCommand {
   readonly #watch: ReplyWatch;
   readonly #commands: PageCommands;
@@ -40,7 +40,7 @@ export class PageCommand extends GetRecordsCommand {
     this.#commands = commands;
   }
 
-  /** What the last reply brought; undefined = the SDK's own output has it. */
+  /** The last reply; `undefined` if it is in the SDK's output instead. */
   get reply(): WireReply | undefined {
     return this.#reply;
   }
@@ -51,13 +51,13 @@ export class PageCommand extends GetRecordsCommand {
     options?: CallOptions,
   ): Handler {
     return async (args) => {
-      // A client may keep the handler of its first command, and call it with others.
+      // A client may cache the handler of its first command, and call it with other commands.
       const command: unknown = args;
       if (command !== this && command instanceof PageCommand) {
         return command.resolveMiddleware(stack, configuration, options)(args);
       }
       const client = this.#commands.client(stack, configuration);
-      const first = hasNone(this.middlewareStack)
+      const first = isEmptyStack(this.middlewareStack)
         ? await client.attempt(this.input, options, this.#watch)
         : undefined;
       if (typeof first !== "object") return this.#sendBySdk(client, first, options)(args);
@@ -66,14 +66,18 @@ export class PageCommand extends GetRecordsCommand {
     };
   }
 
-  /** @param first the outcome of the first attempt; undefined = the SDK makes it too */
-  #sendBySdk(client: KnownClient, first: OtherAttempt | undefined, options: CallOptions): Handler {
+  /** @param first the outcome of the first attempt; `undefined` if the SDK makes that too */
+  #sendBySdk(
+    client: KnownClient,
+    first: AttemptOutcome | undefined,
+    options: CallOptions,
+  ): Handler {
     let reply: WireReply | undefined;
-    decodeOurselves(this, this.#commands.protocol, {
+    overrideCodec(this, this.#commands.protocol, {
       first,
       onRequest: (request, credentials) => client.learn(request, this.input, credentials),
       onBytes: this.#watch,
-      onReply: (came) => (reply = came),
+      onReply: (decoded) => (reply = decoded),
     });
     const send = super.resolveMiddleware(client.stack, client.configuration, options);
     return async (args) => {
@@ -84,5 +88,5 @@ export class PageCommand extends GetRecordsCommand {
   }
 }
 
-// Fakes know commands by the names of their classes.
+// Fake clients identify commands by the names of their classes.
 Object.defineProperty(PageCommand, "name", { value: GetRecordsCommand.name });

@@ -1,7 +1,7 @@
 import { BYTES, TAG, TEXT } from "./cbor-reader.ts";
 import { checkArrival } from "./records-reply.ts";
 
-/** The members of a record, in the order in which the service writes them. */
+/** The names of a record's members, in the order in which the service writes them. */
 export const NAMES = [
   "SequenceNumber",
   "ApproximateArrivalTimestamp",
@@ -12,17 +12,17 @@ export const NAMES = [
 export const ARRIVAL = 1;
 export const DATA = 2;
 
-/** Of each record: where its sequence number, data, key and encryption type begin and end. */
+/** The number of fields per record: start and end of sequence number, data, key and encryption type. */
 export const FIELDS = 8;
-/** By name. The arrival is a number, and is kept apart. */
+/** The first field of each member, by its index in `NAMES`. The arrival is a number, and is stored elsewhere. */
 export const FIELD_OF = [0, -1, 2, 4, 6];
 export const NOT_THERE = -1;
 
-/** This record is not like the one before it. */
+/** The record does not have the members of the template. */
 export const DIFFERENT = -1;
 
-/** A value's longest head: a byte and a number of 64 bits. */
-const LONGEST_HEAD = 9;
+/** The maximum length of a value's head: one byte, and a 64-bit number. */
+const MAX_HEAD = 9;
 const UINT64 = 0x1b;
 const FLOAT64 = 0xfb;
 const UINT8_LENGTH = 24;
@@ -31,23 +31,23 @@ const UINT32_LENGTH = 26;
 
 interface Member {
   readonly name: number;
-  /** Where its name's bytes begin, the head included, and how many they are. */
+  /** Offset and length of the encoded name, including its head. */
   readonly at: number;
   readonly length: number;
 }
 
 /**
- * The records of a page have the same members in the same order. One that was read member by member is the
- * template for those that follow: their names are compared with its own, four bytes at a time, and only their
- * values are read. Whatever is different is left to be read member by member.
+ * Reads records that have the same members in the same order, as those of a page usually have. A record that was
+ * read member by member becomes the template. The names in the next records are compared with the template's, four
+ * bytes at a time, and only the values are read. A record that differs is read member by member.
  */
 export class RecordTemplate {
   readonly #bytes: Buffer;
   readonly #view: DataView;
-  /** The first byte of a record; -1 = there is no template. */
+  /** The first byte of a record; -1 = no template. */
   #head = -1;
   #members: Member[] = [];
-  /** When the record that was read last arrived, in milliseconds since the epoch; NaN = it does not say. */
+  /** The arrival time of the last record, in milliseconds since the epoch; NaN = absent. */
   arrival = NaN;
 
   constructor(bytes: Buffer) {
@@ -55,7 +55,7 @@ export class RecordTemplate {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
-  /** A record is read member by member: its members are to be added, and then it is to be taken as template. */
+  /** Discards the template. The caller adds the members of another record with `add`, then calls `take`. */
   clear(): void {
     this.#head = -1;
     this.#members = [];
@@ -65,18 +65,18 @@ export class RecordTemplate {
     this.#members.push({ name, at, length });
   }
 
-  /** All of its members that have a known name were added. @param start where the record begins */
+  /** Makes the record whose members were added the template. @param start the offset of the record */
   take(start: number): void {
     const head = this.#bytes[start]!;
     const length = head & 31;
-    // The number of its members is in the byte itself, and it has no others.
+    // The number of members is in the byte itself, and all members have known names.
     if (length < UINT8_LENGTH && length === this.#members.length) this.#head = head;
   }
 
   /**
-   * Reads a record that is like the template.
-   * @param field where its fields begin in `spans`
-   * @returns where it ends, or `DIFFERENT`
+   * Reads a record that has the template's members.
+   * @param field the index of the record's first field in `spans`
+   * @returns the end of the record, or `DIFFERENT`
    */
   read(start: number, spans: Int32Array, field: number): number {
     const bytes = this.#bytes;
@@ -87,14 +87,14 @@ export class RecordTemplate {
     this.arrival = NaN;
     let at = start + 1;
     for (const { name, at: nameAt, length: nameLength } of this.#members) {
-      if (!this.#isAlike(at, nameAt, nameLength)) return DIFFERENT;
+      if (!this.#isEqual(at, nameAt, nameLength)) return DIFFERENT;
       at += nameLength;
       if (name === ARRIVAL) {
         at = this.#readArrival(at);
         if (at === DIFFERENT) return DIFFERENT;
         continue;
       }
-      if (at + LONGEST_HEAD > end) return DIFFERENT;
+      if (at + MAX_HEAD > end) return DIFFERENT;
       const head = bytes[at]!;
       if (head >> 5 !== (name === DATA ? BYTES : TEXT)) return DIFFERENT;
       let length = head & 31;
@@ -118,13 +118,13 @@ export class RecordTemplate {
     return at;
   }
 
-  /** Is it made of decimal digits? */
+  /** Whether all bytes are decimal digits. */
   areDigits(start: number, end: number): boolean {
     const view = this.#view;
     let at = start;
     for (; at + 4 <= end; at += 4) {
       const four = view.getInt32(at);
-      // From 0x30 to 0x39: the upper half of each byte is 3, and stays 3 when 6 is added.
+      // Digits are 0x30 to 0x39: the upper half of the byte is 3, and stays 3 after adding 6.
       if ((four & 0xf0f0f0f0) !== 0x30303030) return false;
       if (((four + 0x06060606) & 0xf0f0f0f0) !== 0x30303030) return false;
     }
@@ -135,8 +135,8 @@ export class RecordTemplate {
     return true;
   }
 
-  /** Are these the same bytes? No name is shorter than four. */
-  #isAlike(at: number, other: number, length: number): boolean {
+  /** Whether two ranges have the same bytes. No name is shorter than four bytes. */
+  #isEqual(at: number, other: number, length: number): boolean {
     const view = this.#view;
     if (length > this.#bytes.length - at) return false;
     const last = length - 4;
@@ -146,11 +146,11 @@ export class RecordTemplate {
     return view.getInt32(at + last) === view.getInt32(other + last);
   }
 
-  /** A number of 64 bits, tagged or not. @returns where it ends, or `DIFFERENT` */
+  /** Reads a 64-bit number, tagged or not. @returns its end, or `DIFFERENT` */
   #readArrival(start: number): number {
     const view = this.#view;
     let at = start;
-    if (at + 1 + LONGEST_HEAD > this.#bytes.length) return DIFFERENT;
+    if (at + 1 + MAX_HEAD > this.#bytes.length) return DIFFERENT;
     const tag = this.#bytes[at]!;
     if (tag >> 5 === TAG && (tag & 31) < UINT8_LENGTH) at += 1;
     const head = this.#bytes[at]!;
@@ -158,20 +158,20 @@ export class RecordTemplate {
       this.arrival = arrivalOf(view.getUint32(at + 1) * 2 ** 32 + view.getUint32(at + 5));
     } else if (head === FLOAT64) this.arrival = arrivalOf(view.getFloat64(at + 1));
     else return DIFFERENT;
-    return at + LONGEST_HEAD;
+    return at + MAX_HEAD;
   }
 }
 
-/** Seconds reach this number in the year 5138, milliseconds reached it in 1973. */
-const FIRST_MILLISECONDS = 1e11;
+/** From this number on, a time is in milliseconds: they reached it in 1973, and seconds reach it in 5138. */
+const MIN_MILLISECONDS = 1e11;
 
 /**
- * Milliseconds since the epoch; NaN for no time. AWS writes whole milliseconds, under the tag for seconds;
- * some emulators write seconds. @throws Error for what cannot be one
+ * Converts an arrival time to milliseconds since the epoch; NaN if absent. AWS writes whole milliseconds, although
+ * with the tag for seconds. Some emulators write seconds. @throws Error if no record can have arrived then
  */
 export function arrivalOf(written: number | undefined): number {
   if (written === undefined) return NaN;
-  const millis = Math.round(written >= FIRST_MILLISECONDS ? written : written * 1000);
+  const millis = Math.round(written >= MIN_MILLISECONDS ? written : written * 1000);
   checkArrival(millis);
   return millis;
 }

@@ -1,35 +1,38 @@
 import { FIELDS } from "./record-template.ts";
 
 export const MOST_DIGITS = 129;
-/** Of a longer part of a text, V8 makes a reference to the whole. */
+/** A longer substring is a reference to its parent string in V8. */
 const SHORT_TEXT = 12;
-/** So many records' texts are made together: who keeps a sequence number keeps those of the others. */
-const TOGETHER = 8;
-/** Where a record's key is among its fields. */
+/**
+ * The number of records that are decoded together. Their sequence numbers share the parent string's memory: to
+ * keep one is to keep all.
+ */
+const BATCH = 8;
+/** The index of the partition key among a record's fields. */
 const KEY = 4;
 const WORD = 4;
 
-/** Used from a call's beginning to its end. */
-const scratch: Buffer = Buffer.allocUnsafeSlow(TOGETHER * (MOST_DIGITS + SHORT_TEXT) + WORD);
+/** Shared by all pages: it is in use only during a call. */
+const scratch: Buffer = Buffer.allocUnsafeSlow(BATCH * (MOST_DIGITS + SHORT_TEXT) + WORD);
 const scratchView = new DataView(scratch.buffer);
 
 /**
- * The sequence numbers and partition keys of a page. To make a text of bytes takes a call into Node, which costs
- * as much as the record's other objects: sequence numbers and short keys of some records are made as one
- * text, of which each is a part.
+ * Decodes the sequence numbers and partition keys of a page. Decoding takes a call into Node, which costs as much
+ * as the record's other objects. Therefore the sequence numbers and short keys of several records are decoded as
+ * one string, and each is a substring of it.
  */
 export class RecordTexts {
   readonly #bytes: Buffer;
   readonly #view: DataView;
   readonly #spans: Int32Array;
-  /** The records whose texts were made last. */
+  /** The records in the current batch: from `#from`, up to but not including `#to`. */
   #from = 0;
   #to = 0;
   #text = "";
-  /** Of each of them: where in the text its sequence number ends, and where its key does. */
-  readonly #ends = new Uint16Array(2 * TOGETHER);
+  /** For each record in the batch: where its sequence number ends in `#text`, and where its key ends. */
+  readonly #ends = new Uint16Array(2 * BATCH);
 
-  /** @param spans the fields of all records. Sequence numbers are digits, `MOST_DIGITS` at most */
+  /** @param spans the fields of all records. Sequence numbers consist of at most `MOST_DIGITS` digits */
   constructor(bytes: Buffer, spans: Int32Array) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -41,7 +44,7 @@ export class RecordTexts {
     return this.#text.slice(at === 0 ? 0 : this.#ends[at - 1], this.#ends[at]);
   }
 
-  /** The record has a key. */
+  /** The caller ensures that the record has a key. */
   partitionKey(index: number): string {
     const at = this.#find(index);
     const start = this.#ends[at]!;
@@ -51,16 +54,16 @@ export class RecordTexts {
     return this.#bytes.toString("utf8", this.#spans[field], this.#spans[field + 1]);
   }
 
-  /** Where the record's ends are. */
+  /** Returns the index of the record's ends in `#ends`. Decodes its batch if needed. */
   #find(index: number): number {
-    if (index < this.#from || index >= this.#to) this.#make(index);
+    if (index < this.#from || index >= this.#to) this.#decode(index);
     return 2 * (index - this.#from);
   }
 
-  #make(from: number): void {
+  #decode(from: number): void {
     const spans = this.#spans;
     const ends = this.#ends;
-    const to = Math.min(from + TOGETHER, spans.length / FIELDS);
+    const to = Math.min(from + BATCH, spans.length / FIELDS);
     let length = 0;
     for (let index = from; index < to; index += 1) {
       const field = index * FIELDS;
@@ -78,7 +81,7 @@ export class RecordTexts {
     this.#to = to;
   }
 
-  /** In words: up to three bytes too many, which are overwritten. @returns where the copy ends */
+  /** Copies word by word, so up to three bytes too many, which are overwritten later. @returns the end of the copy */
   #copy(start: number, end: number, to: number): number {
     const view = this.#view;
     const shift = to - start;

@@ -5,7 +5,7 @@ import type { WireProtocol } from "./middleware.ts";
 import type { SentRequest } from "./sdk-stack.ts";
 import { RequestSigner, sha256, type Credentials } from "./signature.ts";
 
-/** The headers that are known to be the same in the next request, or that the next one has for itself. */
+/** The headers that are either the same in every request or computed for each request here. */
 const KNOWN_HEADERS = new Set([
   "amz-sdk-invocation-id",
   "amz-sdk-request",
@@ -21,15 +21,18 @@ const KNOWN_HEADERS = new Set([
   "x-amz-user-agent",
 ]);
 
-/** What was worked out may have taken so long, in milliseconds: the time of day has no fraction. */
-const SAME_TIME_MS = 5000;
+/**
+ * The maximum difference between a request's time and the expected time, in milliseconds: signing takes time, and
+ * the request's time has no fraction.
+ */
+const TIME_TOLERANCE_MS = 5000;
 
 type RequestClass = new (parts: object) => SentRequest;
 type Input = GetRecordsCommandInput;
 
 /**
- * A request for a page as the SDK made it, from which the next ones are made: endpoint and head are the same,
- * body, date and signature are their own. Only for the credentials and the stream of that request.
+ * A GetRecords request of the SDK, used as a template for the next ones: they have the same endpoint and headers,
+ * but their own body, date and signature. Valid only for the credentials and the stream of that request.
  */
 export class RequestTemplate {
   readonly #protocol: WireProtocol;
@@ -37,7 +40,7 @@ export class RequestTemplate {
   readonly #input: Input;
   readonly #credentials: Credentials;
   readonly #signer: RequestSigner;
-  /** That of the last request, since the epoch. */
+  /** The time of the last request, in seconds since the epoch, and as text. */
   #second = NaN;
   #secondText = "";
 
@@ -49,18 +52,18 @@ export class RequestTemplate {
     signer: RequestSigner,
   ) {
     this.#protocol = protocol;
-    // Without what belongs to its own call.
+    // A copy, without the properties and the body of this one call.
     this.#request = copyOf(request, { ...request.headers }, undefined);
     this.#input = input;
-    // They may be changed in place.
+    // Copied, because the caller may change the object.
     const { accessKeyId, secretAccessKey, sessionToken } = credentials;
     this.#credentials = { accessKeyId, secretAccessKey, sessionToken };
     this.#signer = signer;
   }
 
   /**
-   * Undefined = the request has something that is not known here, or another signature than it would get here.
-   * @param clockOffset what the client adds to this machine's time of day, in milliseconds
+   * Returns `undefined` if the request has unknown parts, or another signature than this class computes for it.
+   * @param clockOffset what the client adds to this machine's time, in milliseconds
    */
   static of(
     protocol: WireProtocol,
@@ -76,17 +79,17 @@ export class RequestTemplate {
     const signer = RequestSigner.like(authorization);
     if (signer === undefined) return undefined;
     const late = Date.now() + clockOffset - timeOf(time);
-    if (!(Math.abs(late) < SAME_TIME_MS)) return undefined;
+    if (!(Math.abs(late) < TIME_TOLERANCE_MS)) return undefined;
     const template = new RequestTemplate(protocol, request, input, credentials, signer);
-    const again = template.#make(input, headers["amz-sdk-invocation-id"]!, time);
-    return isSame(again, request) ? template : undefined;
+    const copy = template.#create(input, headers["amz-sdk-invocation-id"]!, time);
+    return isSame(copy, request) ? template : undefined;
   }
 
-  /** Is a request for this input, by these credentials, made from it? */
+  /** Whether the template is valid for this input and these credentials. */
   isFor({ StreamARN }: Input, credentials: Credentials | undefined): boolean {
     const { accessKeyId, secretAccessKey, sessionToken } = this.#credentials;
     return (
-      // A provider may have another object each time.
+      // A provider may return a new object each time.
       credentials?.accessKeyId === accessKeyId &&
       credentials.secretAccessKey === secretAccessKey &&
       credentials.sessionToken === sessionToken &&
@@ -94,12 +97,12 @@ export class RequestTemplate {
     );
   }
 
-  /** @param clockOffset as of `of` */
+  /** Creates a request. @param clockOffset as for `of` */
   request(input: Input, clockOffset: number): SentRequest {
-    return this.#make(input, randomUUID(), this.#timeText(Date.now() + clockOffset));
+    return this.#create(input, randomUUID(), this.#timeText(Date.now() + clockOffset));
   }
 
-  /** As `20261128T235959Z`. Many requests are made in one second. */
+  /** Formats a time as `20261128T235959Z`. Cached, because many requests are sent per second. */
   #timeText(millis: number): string {
     const second = Math.floor(millis / 1000);
     if (second !== this.#second) {
@@ -110,11 +113,11 @@ export class RequestTemplate {
     return this.#secondText;
   }
 
-  #make(input: Input, id: string, time: string): SentRequest {
+  #create(input: Input, id: string, time: string): SentRequest {
     const template = this.#request;
     const body = encoded(this.#protocol, input);
     const headers = {
-      // In the same order.
+      // First, to keep the order of the headers.
       ...template.headers,
       "amz-sdk-invocation-id": id,
       "content-length": String(body.byteLength),
@@ -127,7 +130,7 @@ export class RequestTemplate {
   }
 }
 
-/** Another request of the SDK's class. */
+/** Creates another instance of the SDK's request class. */
 function copyOf(
   request: SentRequest,
   headers: SentRequest["headers"],

@@ -17,14 +17,14 @@ export interface SentRequest extends HttpMessage {
   readonly query?: Readonly<Record<string, unknown>>;
 }
 
-/** What the request handler, and each middleware next to it, resolves with. */
+/** The result of the request handler, and of the middleware next to it. */
 export interface CallResult {
   readonly response: unknown;
   readonly output?: unknown;
 }
 
-/** The outcome of an attempt that brought no page: returns the reply, or throws the error. The SDK is the judge of it. */
-export type OtherAttempt = () => CallResult;
+/** The outcome of an attempt without a page: it returns the reply or throws the error, which the SDK then handles. */
+export type AttemptOutcome = () => CallResult;
 
 type Middleware = (next: never, context: never) => unknown;
 
@@ -32,61 +32,64 @@ interface Entry {
   readonly name?: string;
 }
 
-/** Is a client's middleware what the SDK gives each client? Not if somebody has added or replaced some, or watches the stack. */
-export function isSdksOwn(stack: ClientStack): boolean {
-  const texts = sdksTexts();
-  const isOwn = entriesOf(stack).every(
-    ([middleware, name]) => texts.get(name) === String(middleware),
+/** Whether a client has only the SDK's default middleware: none added, none replaced, no instrumentation. */
+export function isSdkDefault(stack: ClientStack): boolean {
+  const sources = defaultSources();
+  const isDefault = entriesOf(stack).every(
+    ([middleware, name]) => sources.get(name) === String(middleware),
   );
-  return isOwn && !isWatched(stack);
+  return isDefault && !isInstrumented(stack);
 }
 
-/** Does a command have middleware of its own? The SDK adds its part when the command is sent. */
-export function hasNone(stack: GetRecordsCommand["middlewareStack"]): boolean {
+/** Whether a command has no middleware of its own. The SDK adds its middleware when it sends the command. */
+export function isEmptyStack(stack: GetRecordsCommand["middlewareStack"]): boolean {
   return entriesOf(stack).length === 0;
 }
 
 function entriesOf(stack: object): readonly (readonly [Middleware, string])[] {
   const entries: (readonly [Middleware, string])[] = [];
-  const look = (middleware: Middleware, { name = "" }: Entry): void => {
+  const collect = (middleware: Middleware, { name = "" }: Entry): void => {
     entries.push([middleware, name]);
   };
-  (stack as ClientStack).applyToStack({ add: look, addRelativeTo: look } as never);
+  (stack as ClientStack).applyToStack({ add: collect, addRelativeTo: collect } as never);
   return entries;
 }
 
-let texts: ReadonlyMap<string, string> | undefined;
+let sources: ReadonlyMap<string, string> | undefined;
 
-/** The source of the SDK's middleware, by name. A name alone proves nothing: it can be given again. */
-function sdksTexts(): ReadonlyMap<string, string> {
-  texts ??= new Map(
+/** The source code of the SDK's default middleware, by name. The name alone proves nothing: it can be reused. */
+function defaultSources(): ReadonlyMap<string, string> {
+  sources ??= new Map(
     entriesOf(plainClient().middlewareStack).map(([one, name]) => [name, String(one)]),
   );
-  return texts;
+  return sources;
 }
 
-/** Is a client's logger the SDK's, which logs nothing? */
-export function isSdksLogger(logger: object | undefined): boolean {
-  return isLike(logger, plainClient().config.logger);
+/** Whether a client's logger is the SDK's default, which logs nothing. */
+export function isSdkDefaultLogger(logger: object | undefined): boolean {
+  return hasSameClass(logger, plainClient().config.logger);
 }
 
 let standardRetries: Promise<object> | undefined;
 
-/** Is it the SDK's own way to try again? Others may count attempts. */
+/** Whether the retry strategy is the SDK's standard one. Others may count attempts. */
 export async function isStandardRetry(strategy: object): Promise<boolean> {
   standardRetries ??= plainClient().config.retryStrategy();
-  return isLike(strategy, await standardRetries);
+  return hasSameClass(strategy, await standardRetries);
 }
 
-/** Is its class the same one? By its source: a minifier changes names, and each copy of the SDK has its own class. */
-function isLike(one: object | undefined, other: object): boolean {
-  const [its, others] = [one?.constructor, other.constructor];
-  return its === others || String(its) === String(others);
+/**
+ * Whether both objects have the same class. Classes are compared by source, because a minifier changes names, and
+ * each copy of the SDK has its own class.
+ */
+function hasSameClass(one: object | undefined, other: object): boolean {
+  const [a, b] = [one?.constructor, other.constructor];
+  return a === b || String(a) === String(b);
 }
 
 let plain: KinesisClient | undefined;
 
-/** A client as the SDK makes it, whatever the environment says. */
+/** A client with the SDK's defaults, independent of the environment. */
 function plainClient(): KinesisClient {
   plain ??= new KinesisClient({
     region: "us-east-1",
@@ -98,7 +101,7 @@ function plainClient(): KinesisClient {
   return plain;
 }
 
-/** Instrumentation, as OpenTelemetry's, wraps the stack's own functions, and marks what it has wrapped. */
-function isWatched(stack: ClientStack): boolean {
+/** Instrumentation such as OpenTelemetry's wraps the stack's functions, and marks them. */
+function isInstrumented(stack: ClientStack): boolean {
   return Object.values(stack).some((member) => Object.hasOwn(Object(member), "__wrapped"));
 }

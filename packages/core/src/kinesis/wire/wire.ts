@@ -14,8 +14,8 @@ import { PageCommands } from "./page-command.ts";
 import type { ReplyWatch } from "./records-reply.ts";
 
 /**
- * What GetRecords speaks: CBOR, or JSON where that is not understood (`auto`); one of the two; or
- * JSON as the SDK itself reads it.
+ * The encoding of GetRecords: `auto` = CBOR, or JSON if the endpoint does not understand CBOR; `cbor` or `json` =
+ * always that one; `sdk` = JSON, decoded by the SDK.
  */
 export const WIRE_OPTIONS = ["auto", "cbor", "json", "sdk"] as const;
 
@@ -24,9 +24,9 @@ export type WireOption = (typeof WIRE_OPTIONS)[number];
 type Send = (command: GetRecordsCommand) => Promise<GetRecordsCommandOutput>;
 
 /**
- * The commands of GetRecords, and what they are written in. `auto` begins with CBOR, which is what
- * the service's Java client speaks, and goes over to JSON for good when CBOR was not understood
- * *and the same request in JSON was answered*: an outage or a load balancer's page proves nothing.
+ * Sends GetRecords in CBOR or JSON. `auto` starts with CBOR, which AWS's Java client uses too. It switches to JSON
+ * permanently if CBOR was not understood *and the same request in JSON succeeded*: an outage or a load balancer's error
+ * page proves nothing.
  */
 export class Wire {
   readonly #option: WireOption;
@@ -40,7 +40,7 @@ export class Wire {
     this.#protocol = option === "json" ? "json" : "cbor";
   }
 
-  /** `send` carries a command out. Rejects with what it, or `watch`, rejects with. */
+  /** @param send sends a command. @throws what `send` or `watch` throws */
   async getRecords(
     input: GetRecordsCommandInput,
     send: Send,
@@ -49,7 +49,7 @@ export class Wire {
     if (this.#option === "sdk") {
       const command = new GetRecordsCommand(input);
       watchReply(command, watch);
-      return asRead(await send(command));
+      return fromOutput(await send(command));
     }
     const protocol = this.#protocol;
     try {
@@ -67,9 +67,12 @@ export class Wire {
     if (this.#protocol === "json") return;
     this.#protocol = "json";
     this.#telemetry.add("wire_fallbacks", 1, {});
-    this.#telemetry.warn("the endpoint does not speak CBOR as Kinesis does: records come as JSON", {
-      reason: describeError(reason),
-    });
+    this.#telemetry.warn(
+      "the endpoint does not speak CBOR as Kinesis does: records are read as JSON",
+      {
+        reason: describeError(reason),
+      },
+    );
   }
 }
 
@@ -82,19 +85,20 @@ async function getRecordsBy(
   const command = commands.create(input, watch);
   const output = await send(command);
   const { reply } = command;
-  // A client that runs no middleware has read the reply itself.
-  if (reply === undefined) return asRead(output);
+  // A client that runs no middleware has decoded the reply itself.
+  if (reply === undefined) return fromOutput(output);
   const { members, records, servedAt } = reply;
   return recordsPage({ ...members, $metadata: output.$metadata, Records: [] }, records, servedAt);
 }
 
-function asRead(output: GetRecordsCommandOutput): RecordsPage {
+/** Converts a reply that the client has decoded. */
+function fromOutput(output: GetRecordsCommandOutput): RecordsPage {
   return recordsPage(output, new DecodedRecords(numberedRecords(output.Records)), NaN);
 }
 
 const NOT_UNDERSTOOD = /^(?:Serialization|UnknownOperation)/;
 
-/** Errors that say something about the encoding, and nothing about the service's health. */
+/** Whether an error is about the encoding, and not about the service's health. */
 function speaksNoCbor(error: unknown): boolean {
   if (error instanceof UnreadableReplyError) return true;
   const { name, $metadata } = error as {

@@ -3,12 +3,12 @@ import { withoutResponse } from "../sdk-failure.ts";
 import { UnreadableReplyError } from "./wire/records-reply.ts";
 
 /**
- * `JSON.parse` quotes what it cannot read, and the SDK passes that on: of a reply that broke off, this
- * may be a record's data or its partition key. Such an error gives way to one without the quotation,
- * of the same name and metadata. Every other error is returned without the HTTP response that the SDK
- * hangs on it.
+ * Removes a reply's content from an error. The errors of `JSON.parse` quote the text that it cannot parse,
+ * and the SDK passes them on: in a truncated reply, that text may be a record's data or partition key. Such
+ * an error is replaced by one with the same name and metadata, but without the quote. Any other error is
+ * returned without the HTTP response that the SDK attaches to it.
  */
-export function withoutReply(error: unknown): unknown {
+export function redactReply(error: unknown): unknown {
   if (nameOfError(error) !== "SyntaxError" || error instanceof UnreadableReplyError) {
     return withoutResponse(error);
   }
