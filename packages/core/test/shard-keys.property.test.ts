@@ -28,9 +28,9 @@ test("whatever keys come, each has its own text, and is where its hash says", ()
         const [start, end] = [1, 1 + each.length];
         const table = new KeyTable(bytes);
         table.add(start, end);
-        keys.judge(table);
+        keys.markOutOfRange(table);
         const isHere = createHash("md5").update(each).digest()[0]! < 0x80;
-        if (table.text(0) !== each.toString() || table.isHere(0) !== isHere) {
+        if (table.text(0) !== each.toString() || table.isInRange(0) !== isHere) {
           expect.unreachable(`${each.toString("hex")} was taken for ${table.text(0)}`);
         }
       }
@@ -58,10 +58,10 @@ test("many keys are judged together, wherever they lie, long or short, and their
   fc.assert(
     fc.property(texts, fc.constantFrom(0, 2, 300), fc.array(fc.nat(599)), (all, between, first) => {
       const table = tableOf(all, between);
-      keys.judge(table);
+      keys.markOutOfRange(table);
       const expected = all.map((each) => createHash("md5").update(each).digest()[0]! < 0x80);
-      expect(all.map((_, i) => table.isHere(i))).toEqual(expected);
-      expect(table.areAllHere).toBe(!expected.includes(false));
+      expect(all.map((_, i) => table.isInRange(i))).toEqual(expected);
+      expect(table.areAllInRange).toBe(!expected.includes(false));
       for (const i of first) if (i < all.length) table.text(i);
       expect(all.map((_, i) => table.text(i))).toEqual(all.map((each) => each.toString()));
     }),

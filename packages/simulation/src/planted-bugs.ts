@@ -423,8 +423,8 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   "a user record's hash key does not decide its shard": [
     {
       file: "core/kinesis/aggregates/aggregate.js",
-      find: "this.#hashKeys.isHere(this.#hashKey)",
-      replace: "this.#partitionKeys.isHere(this.#partitionKey)",
+      find: "hashKeys.isInRange(hashKey)",
+      replace: "partitionKeys.isInRange(partitionKey)",
     },
   ],
   "user records are left out where keys decide nothing": [

@@ -2,21 +2,21 @@ import type { _Record as SdkRecord } from "@aws-sdk/client-kinesis";
 import { ConsumerRecord } from "../record.ts";
 import { beginsLikeAggregate } from "./aggregates/magic.ts";
 
-/** A page's records. A page may wait for its turn, so its records are made when theirs comes. */
+/** The records of a page. Each is created on demand, because a page may wait in the buffer. */
 export interface PageRecords {
   readonly length: number;
-  /** Data and partition keys, as the shard's quota of 2 MiB a second counts them. */
+  /** Bytes of data and partition keys, as the shard's quota of 2 MiB/s counts them. */
   readonly payloadBytes: number;
-  /** The memory that the page keeps alive, in bytes. */
+  /** Memory that the page keeps alive, in bytes. */
   readonly heldBytes: number;
   sequenceNumber(index: number): string;
-  /** Do the record's data begin like a KPL aggregate? */
+  /** Whether the record's data begin with the magic number of a KPL aggregate. */
   beginsLikeAggregate(index: number): boolean;
   data(index: number): Uint8Array;
   record(index: number, shardId: string, millisBehindLatest: number): ConsumerRecord;
 }
 
-/** What a decoded record costs beside its data: two strings, a date, objects. An estimate, in bytes. */
+/** Estimated memory of a decoded record beside its data, in bytes: two strings, a date, objects. */
 const RECORD_OVERHEAD_BYTES = 300;
 const EMPTY = new Uint8Array(0);
 
@@ -25,7 +25,7 @@ function keyBytes(key: string | undefined): number {
   return key === undefined || key === null ? 0 : Buffer.byteLength(key);
 }
 
-/** Records that the SDK has decoded, or a client that is not the SDK's. */
+/** Records that were decoded by the SDK, or by another client. */
 export class DecodedRecords implements PageRecords {
   readonly payloadBytes: number;
   readonly #records: readonly SdkRecord[];

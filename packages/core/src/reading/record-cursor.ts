@@ -5,21 +5,21 @@ import type { ShardAggregates } from "../kinesis/aggregates/shard-aggregates.ts"
 import type { PageRecords } from "../kinesis/page-records.ts";
 import type { ConsumerRecord } from "../record.ts";
 
-/** A page's records in order, each made when its turn comes. One stream record may hold several. */
+/** A cursor over the records of a page. A stream record that is an aggregate counts as its user records. */
 export interface RecordCursor {
-  /** Records that are not passed yet. An aggregate counts as one until its turn comes. */
+  /** Number of records from the cursor on. An aggregate that is not opened yet counts as one. */
   readonly left: number;
-  /** Is the record at the cursor the last one of its stream record? With it the stream record is done. */
+  /** Whether the current record is the last one of its stream record: with it, the stream record is done. */
   readonly endsStreamRecord: boolean;
-  /** The record at the cursor, created by each call; undefined = the page is over. */
+  /** Creates the current record, a new object for each call; undefined = the page has no more. */
   current(): ConsumerRecord | undefined;
-  /** Passes the record at the cursor. */
+  /** Moves behind the current record. */
   advance(): void;
-  /** Passes what lies at or before this position. A position without sub-sequence number is a whole record. */
+  /** Moves behind this position. Without a sub-sequence number it stands for the whole stream record. */
   dropThrough(position: Position): void;
 }
 
-/** The records of one page. With `aggregates`, those that hold user records are taken apart. */
+/** The records of one page. `aggregates` opens those that are aggregates; undefined = they are delivered as they are. */
 export class PageCursor implements RecordCursor {
   readonly #records: PageRecords;
   readonly #shardId: string;
@@ -27,7 +27,7 @@ export class PageCursor implements RecordCursor {
   readonly #aggregates: ShardAggregates | undefined;
   readonly #frames: AggregateFrames | undefined;
   #index = 0;
-  /** The stream record at the cursor, if it is one. */
+  /** The current stream record, if it is an aggregate. */
   #aggregate: Aggregate | undefined;
 
   constructor(
@@ -60,7 +60,7 @@ export class PageCursor implements RecordCursor {
       if (!isFramed) return record;
       const aggregate = this.#aggregates?.open(record, true);
       if (aggregate === undefined) return record;
-      // All of its user records may be other shards'.
+      // All of its user records may belong to other shards.
       if (aggregate.next()) this.#aggregate = aggregate;
       else continue;
       return aggregate.record();
@@ -80,13 +80,13 @@ export class PageCursor implements RecordCursor {
       const order = compareSequenceNumbers(records.sequenceNumber(this.#index), sequenceNumber);
       if (order > 0) return;
       if (order < 0 || subSequenceNumber === undefined) continue;
-      // If it is delivered as a whole now, it is delivered again.
+      // If it is not an aggregate (now), all of it is delivered again.
       if (!this.#enter(subSequenceNumber)) return;
       if (this.#aggregate !== undefined) return;
     }
   }
 
-  /** Enters the aggregate at the cursor behind this user record; false = it is none. */
+  /** Moves behind this user record of the current stream record. False = that is not an aggregate. */
   #enter(subSequenceNumber: number): boolean {
     if (!this.#frames?.isFramed(this.#index)) return false;
     const record = this.#records.record(this.#index, this.#shardId, this.#millisBehindLatest);

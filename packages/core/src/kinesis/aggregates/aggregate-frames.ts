@@ -3,25 +3,25 @@ import { sharedMd5 } from "../md5/md5.ts";
 import type { PageRecords } from "../page-records.ts";
 import { MAGIC_BYTES } from "./magic.ts";
 
-/** An aggregate ends in the MD5 of its message. */
+/** An aggregate ends with the MD5 of its message. */
 export const DIGEST_BYTES = 16;
 
-/** So many records are looked at together: a number has as many bits. */
-const TOGETHER = 32;
-/** Of aggregates with more bytes than this, the rest is left for later: other shards wait meanwhile. */
-const ENOUGH_BYTES = 2 ** 20;
+/** Number of records that are checked together, one bit of a number for each. */
+const MAX_CHECKED = 32;
+/** After this many bytes, the other records are checked later, so that other shards get their turn. */
+const MAX_BYTES_CHECKED = 2 ** 20;
 
 /**
- * Which records of a page are in the frame of a KPL aggregate: the magic in front, the MD5 behind. It is found
- * for several records at once, which takes a fifth of the time.
+ * Finds the records of a page that have the frame of a KPL aggregate: the magic number, a message, and its MD5.
+ * Digesting several records together takes a fifth of the time.
  */
 export class AggregateFrames {
   readonly #records: PageRecords;
-  /** The records that were looked at last, and for each of them a bit. */
+  /** The range of records that was checked last, and a bit for each: 1 = it has the frame. */
   #from = 0;
   #to = 0;
   #framed = 0;
-  /** The memory that was marked last: that of the page, or of one record. */
+  /** The memory that was marked last: the page's, or one record's. */
   #marked: ArrayBufferLike | undefined;
 
   constructor(records: PageRecords) {
@@ -29,17 +29,17 @@ export class AggregateFrames {
   }
 
   isFramed(index: number): boolean {
-    if (index < this.#from || index >= this.#to) this.#look(index);
+    if (index < this.#from || index >= this.#to) this.#check(index);
     return ((this.#framed >>> (index - this.#from)) & 1) === 1;
   }
 
-  #look(from: number): void {
+  #check(from: number): void {
     const records = this.#records;
-    const last = Math.min(from + TOGETHER, records.length);
+    const last = Math.min(from + MAX_CHECKED, records.length);
     const found: { readonly index: number; readonly data: Uint8Array }[] = [];
     let bytes = 0;
     let index = from;
-    for (; index < last && bytes < ENOUGH_BYTES; index += 1) {
+    for (; index < last && bytes < MAX_BYTES_CHECKED; index += 1) {
       const data = records.beginsLikeAggregate(index) ? records.data(index) : undefined;
       if (data === undefined || data.byteLength <= MAGIC_BYTES + DIGEST_BYTES) continue;
       bytes += data.byteLength;
@@ -59,7 +59,7 @@ export class AggregateFrames {
     }
   }
 
-  /** One user record's data, handed over to a worker thread, would take the others with it. */
+  /** Transferring one user record's data to a worker thread would detach the data of all others. */
   #mark(memory: ArrayBufferLike): void {
     if (memory === this.#marked) return;
     this.#marked = memory;

@@ -2,54 +2,57 @@ import { isAscii } from "node:buffer";
 import { textOf } from "../short-text.ts";
 import { ProtobufError } from "./protobuf-reader.ts";
 
-/** A table may have so many entries, whatever they are for. */
-const FEW_ENTRIES = 1024;
-/** An entry of a table takes two bytes at least, and the user record that it is for takes six. */
-const LEAST_ENTRY_AND_RECORD_BYTES = 8;
-/** Most keys, and most bytes of them, that are decoded in one call. A kept key of 13 characters or more keeps those bytes. */
+/** Number of entries that a table may always have, even if no user record refers to them. */
+const MIN_ENTRIES_ALLOWED = 1024;
+/** Beyond that, each entry needs a user record: the entry has two bytes or more, the user record six. */
+const MIN_ENTRY_AND_RECORD_BYTES = 8;
+/**
+ * Limits of what is decoded in one call. V8 makes a key of 13 or more characters a view of the decoded string, so a
+ * kept key may keep that many bytes.
+ */
 const MOST_KEYS_DECODED = 16;
 const MOST_BYTES_DECODED = 256;
 
 /**
- * The keys of one aggregate, as its table has them: where each one lies. Their texts are made when somebody
- * asks. All of them count as the shard's until it is found that they are not.
+ * The table of partition keys, or of explicit hash keys, of one aggregate. It stores where each key is, and decodes
+ * keys on demand. A key is in the range of the shard unless it is marked as out of range.
  */
 export class KeyTable {
   readonly bytes: Buffer;
-  /** So many entries at most. */
-  readonly #most: number;
-  /** Where each key begins and ends. */
+  readonly #maxEntries: number;
+  /** For each key, the offsets where it starts and ends. */
   #spans: number[] = [];
   #texts: (string | undefined)[] = [];
   /** Whether all bytes of the table are ASCII. Known once `#texts` is filled. */
   #isAscii = false;
-  /** For each key a one, if it is elsewhere; undefined = none is. */
-  #elsewhere: Uint8Array | undefined;
+  /** For each key, 1 = out of range; undefined = all are in range. */
+  #outOfRange: Uint8Array | undefined;
 
   constructor(bytes: Buffer) {
     this.bytes = bytes;
-    // All of the table may come before the first user record.
-    this.#most = Math.max(FEW_ENTRIES, bytes.length / LEAST_ENTRY_AND_RECORD_BYTES);
+    // The whole table may precede the first user record, so the bytes limit it, not the user records read so far.
+    this.#maxEntries = Math.max(MIN_ENTRIES_ALLOWED, bytes.length / MIN_ENTRY_AND_RECORD_BYTES);
   }
 
   get length(): number {
     return this.#spans.length / 2;
   }
 
-  /** Does every key belong to the shard? */
-  get areAllHere(): boolean {
-    return this.#elsewhere === undefined;
+  /** Whether every key is in the range of the shard. */
+  get areAllInRange(): boolean {
+    return this.#outOfRange === undefined;
   }
 
-  /** Takes an entry. A table whose entries are for nothing takes up little memory. @throws ProtobufError */
+  /** Adds an entry. @throws ProtobufError if there are too many: unused entries must not fill the memory */
   add(start: number, end: number): void {
-    if (this.length >= this.#most) throw new ProtobufError("more keys than user records");
+    if (this.length >= this.#maxEntries) throw new ProtobufError("more keys than user records");
     this.#spans.push(start, end);
   }
 
   /**
-   * Takes the entries that lie one behind the other from `from` on, so long as they have this tag and are of
-   * less than 128 bytes, as most are. The bytes go on behind `end`. @returns where they end
+   * Adds consecutive entries from `from` on, while they have this tag and less than 128 bytes, as most have.
+   * @param end end of the message. The digest follows it, so reading beyond stays within the bytes
+   * @returns where the first other field starts
    * @throws ProtobufError as `add`
    */
   addRun(tag: number, from: number, end: number): number {
@@ -67,7 +70,7 @@ export class KeyTable {
         this.add(at + 2, at + 2 + bytes[at + 1]!);
       return to;
     }
-    if (entries > this.#most) throw new ProtobufError("more keys than user records");
+    if (entries > this.#maxEntries) throw new ProtobufError("more keys than user records");
     const spans = arrayOf<number>(2 * entries);
     for (let i = 0, at = from; i < spans.length; i += 2) {
       spans[i] = at + 2;
@@ -89,13 +92,13 @@ export class KeyTable {
     return this.#texts[index] ?? this.#decode(index);
   }
 
-  isHere(index: number): boolean {
-    return this.#elsewhere === undefined || this.#elsewhere[index] === 0;
+  isInRange(index: number): boolean {
+    return this.#outOfRange === undefined || this.#outOfRange[index] === 0;
   }
 
-  /** The key belongs to another shard. All keys were added before. */
-  setElsewhere(index: number): void {
-    (this.#elsewhere ??= new Uint8Array(this.length))[index] = 1;
+  /** Marks a key of another shard. Call it once all keys were added. */
+  setOutOfRange(index: number): void {
+    (this.#outOfRange ??= new Uint8Array(this.length))[index] = 1;
   }
 
   /**
@@ -124,9 +127,9 @@ export class KeyTable {
   }
 }
 
-/** Room for so many: an array that grows is copied several times. */
+/** An array with capacity for its elements: one that grows is copied several times. */
 function arrayOf<T>(length: number): T[] {
-  // Array.from fills it one by one, which takes longer than to let it grow.
+  // Array.from assigns each element, which takes longer than to let the array grow.
   // oxlint-disable-next-line unicorn/no-new-array
   return new Array<T>(length);
 }

@@ -1,8 +1,8 @@
-/** What an aggregate of the Kinesis Producer Library begins with. */
+/** The first bytes of an aggregate of the Kinesis Producer Library (KPL). */
 const MAGIC = [0xf3, 0x89, 0x9a, 0xc2] as const;
 export const MAGIC_BYTES = MAGIC.length;
 
-/** @param start where the record's data begin */
+/** @param start offset of the record's data */
 export function beginsLikeAggregate(bytes: Uint8Array, start: number): boolean {
   return (
     bytes[start] === MAGIC[0] &&

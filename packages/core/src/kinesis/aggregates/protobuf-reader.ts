@@ -1,4 +1,4 @@
-/** The bytes are no protobuf message. */
+/** The bytes are not a valid protobuf message. */
 export class ProtobufError extends Error {
   override readonly name = "ProtobufError";
 }
@@ -7,23 +7,20 @@ export const VARINT = 0;
 const FIXED64 = 1;
 export const LENGTH_DELIMITED = 2;
 const FIXED32 = 5;
-/** A varint has seven bits a byte, and 64 bits at most. */
-const MOST_VARINT_BYTES = 10;
-/** A tag has 32 bits: the field's number, and three for its type. */
+/** A varint has seven bits in each byte, and 64 bits at most. */
+const MAX_VARINT_BYTES = 10;
+/** A tag has 32 bits: the field number, and three bits for the wire type. */
 const TAGS = 2 ** 32;
 
-/**
- * Reads protobuf messages from one piece of memory, field by field. Nothing is allocated: what is
- * read lies in the reader's own members until the next call.
- */
+/** Reads protobuf messages field by field. It allocates nothing: each call stores its result in the reader's fields. */
 export class ProtobufReader {
-  /** Where the next byte is. */
+  /** Offset of the next byte. */
   at: number;
   readonly end: number;
-  /** Of the last tag. */
+  /** The last tag. */
   field = 0;
   wireType = 0;
-  /** Of the last length-delimited field: where its content begins. It ends at `at`. */
+  /** Where the content of the last length-delimited field starts. It ends at `at`. */
   start = 0;
   readonly #bytes: Uint8Array;
 
@@ -33,7 +30,7 @@ export class ProtobufReader {
     this.end = end;
   }
 
-  /** Takes the next field's tag; false = `end` is reached. @throws ProtobufError */
+  /** Reads the next tag. False = `end` is reached. @throws ProtobufError */
   nextField(end: number): boolean {
     if (this.at >= end) {
       if (this.at > end) throw new ProtobufError("a field goes beyond its message");
@@ -47,7 +44,7 @@ export class ProtobufReader {
     return true;
   }
 
-  /** A whole number; beyond 2^53 it is rounded. @throws ProtobufError */
+  /** Reads an unsigned integer; beyond 2^53 it is rounded. @throws ProtobufError */
   readVarint(): number {
     if (this.at >= this.end) throw new ProtobufError("it breaks off");
     const byte = this.#bytes[this.at]!;
@@ -55,7 +52,7 @@ export class ProtobufReader {
     return byte < 0x80 ? byte : this.#readRest(byte);
   }
 
-  /** Takes a length-delimited field: its content is from `start` to `at`. @throws ProtobufError */
+  /** Reads a length-delimited field: its content is from `start` to `at`. @throws ProtobufError */
   skipBytes(): void {
     const length = this.readVarint();
     if (length > this.end - this.at) throw new ProtobufError("it breaks off");
@@ -63,7 +60,7 @@ export class ProtobufReader {
     this.at += length;
   }
 
-  /** Takes the field of the last tag, and makes nothing of it. @throws ProtobufError */
+  /** Skips the field of the last tag. @throws ProtobufError */
   skipField(): void {
     if (this.wireType === VARINT) this.readVarint();
     else if (this.wireType === LENGTH_DELIMITED) this.skipBytes();
@@ -72,7 +69,7 @@ export class ProtobufReader {
     else throw new ProtobufError(`a field of type ${this.wireType}`);
   }
 
-  /** What follows the first byte of a number. */
+  /** Reads the bytes of a varint after its first one. */
   #readRest(first: number): number {
     const bytes = this.#bytes;
     let byte = first;
@@ -80,7 +77,7 @@ export class ProtobufReader {
     let factor = 1;
     for (let count = 1; byte >= 0x80; count += 1) {
       if (this.at >= this.end) throw new ProtobufError("it breaks off");
-      if (count === MOST_VARINT_BYTES) throw new ProtobufError("a number without an end");
+      if (count === MAX_VARINT_BYTES) throw new ProtobufError("a number without an end");
       byte = bytes[this.at]!;
       this.at += 1;
       factor *= 128;

@@ -6,8 +6,8 @@ import { Aggregate } from "./aggregate.ts";
 import { ShardKeys } from "./shard-keys.ts";
 
 /**
- * What becomes of KPL aggregates: true = their user records are delivered, but for those whose keys
- * belong to another shard; "all" = those too; false = an aggregate is delivered as one record.
+ * How KPL aggregates are delivered: true = as their user records, without those whose keys belong to another shard;
+ * "all" = with those; false = as one record.
  */
 export type Deaggregate = boolean | "all";
 
@@ -21,9 +21,9 @@ export interface ShardAggregatesOptions {
 }
 
 /**
- * Opens the aggregates of one shard. An aggregate that was made before a reshard may have user records
- * whose keys belong to other shards. The KPL puts these again, so they are left out; where keys do not
- * decide the shard, or it is not known whether they do, they are delivered. Both are counted.
+ * Opens the aggregates of one shard. An aggregate from before a reshard may have user records whose keys belong to
+ * other shards. They are left out, because the KPL puts them again. If keys do not decide the shard, or if that is
+ * unknown, they are delivered. Both are counted.
  */
 export class ShardAggregates {
   readonly #options: ShardAggregatesOptions;
@@ -36,9 +36,9 @@ export class ShardAggregates {
   }
 
   /**
-   * Undefined = the record is no aggregate.
-   * @param record is in the frame of one
-   * @param counts reports its user records of other shards
+   * Returns undefined if the record is not an aggregate.
+   * @param record has the frame of an aggregate
+   * @param counts whether to count its user records of other shards
    */
   open(record: ConsumerRecord, counts: boolean): Aggregate | undefined {
     const { deaggregate, distribution } = this.#options;
@@ -51,7 +51,7 @@ export class ShardAggregates {
     return aggregate;
   }
 
-  /** Undefined = all keys are the shard's, or it is not known which. */
+  /** Undefined = every key belongs to the shard, or its range is unknown. */
   #shardKeys(): ShardKeys | undefined {
     const range = this.#options.hashKeyRange();
     if (range !== this.#range) {

@@ -8,13 +8,13 @@ const HASH_KEY = /^\d{1,39}$/;
 const LAST_HASH_KEY = 2n ** 128n - 1n;
 const WORDS = 4;
 
-/** What both kinds of MD5 answer with: see `Md5.wordOf`. */
+/** The digests of either MD5: see `Md5.wordOf`. */
 interface Digests {
   wordOf(index: number, word: number): number;
 }
 
-/** The keys whose MD5 is wanted, by their index. */
-class Asked {
+/** Indices of the keys that are being digested, in the order of their digests. */
+class Pending {
   readonly keys: Int32Array;
   length = 0;
 
@@ -28,16 +28,16 @@ class Asked {
   }
 }
 
-/** Tells which keys belong to a shard: by their MD5, or by the hash key that the producer gave. */
+/** The keys of a shard, by its hash key range: a partition key belongs to it by its MD5, an explicit hash key by itself. */
 export class ShardKeys {
-  /** Does every key belong to it? */
+  /** Whether every key belongs to the shard. */
   readonly hasAll: boolean;
   readonly #start: bigint;
   readonly #end: bigint;
   readonly #startWords: Uint32Array;
   readonly #endWords: Uint32Array;
-  readonly #short = new Asked(MOST_SHORT);
-  readonly #long = new Asked(MOST_MESSAGES);
+  readonly #short = new Pending(MOST_SHORT);
+  readonly #long = new Pending(MOST_MESSAGES);
 
   constructor({ startingHashKey, endingHashKey }: HashKeyRange) {
     this.#start = BigInt(startingHashKey);
@@ -47,8 +47,8 @@ export class ShardKeys {
     this.hasAll = this.#start === 0n && this.#end === LAST_HASH_KEY;
   }
 
-  /** Finds out which partition keys are other shards'. */
-  judge(keys: KeyTable): void {
+  /** Marks the partition keys that belong to other shards. */
+  markOutOfRange(keys: KeyTable): void {
     const { bytes, length } = keys;
     const short = sharedShortMd5();
     const long = sharedMd5();
@@ -56,56 +56,56 @@ export class ShardKeys {
       const start = keys.start(i);
       const end = keys.end(i);
       if (end - start > MOST_SHORT_BYTES) {
-        if (this.#long.length === MOST_MESSAGES) this.#answerLong(keys);
+        if (this.#long.length === MOST_MESSAGES) this.#digestLong(keys);
         long.add(bytes, start, end);
         this.#long.add(i);
         continue;
       }
       if (!short.add(start, end)) {
-        this.#answerShort(keys);
+        this.#digestShort(keys);
         short.add(start, end);
       }
       this.#short.add(i);
     }
-    this.#answerShort(keys);
-    this.#answerLong(keys);
+    this.#digestShort(keys);
+    this.#digestLong(keys);
   }
 
-  /** What is no hash key says nothing, so its record stays here. */
-  hasHashKey(hashKey: string): boolean {
+  /** Whether an explicit hash key belongs to the shard. An invalid one does, so that its record is delivered. */
+  includesHashKey(hashKey: string): boolean {
     if (!HASH_KEY.test(hashKey)) return true;
     const value = BigInt(hashKey);
     if (value > LAST_HASH_KEY) return true;
     return value >= this.#start && value <= this.#end;
   }
 
-  #answerShort(keys: KeyTable): void {
+  #digestShort(keys: KeyTable): void {
     const short = sharedShortMd5();
     try {
       short.digest(keys.bytes);
-      this.#answer(short, this.#short, keys);
+      this.#mark(short, this.#short, keys);
     } finally {
       this.#short.length = 0;
     }
   }
 
-  #answerLong(keys: KeyTable): void {
+  #digestLong(keys: KeyTable): void {
     const long = sharedMd5();
     try {
       long.digest();
-      this.#answer(long, this.#long, keys);
+      this.#mark(long, this.#long, keys);
     } finally {
       this.#long.length = 0;
     }
   }
 
-  #answer(digests: Digests, { keys: asked, length }: Asked, keys: KeyTable): void {
+  #mark(digests: Digests, { keys: pending, length }: Pending, keys: KeyTable): void {
     for (let i = 0; i < length; i += 1) {
-      if (!this.#has(digests, i)) keys.setElsewhere(asked[i]!);
+      if (!this.#includes(digests, i)) keys.setOutOfRange(pending[i]!);
     }
   }
 
-  #has(digests: Digests, index: number): boolean {
+  #includes(digests: Digests, index: number): boolean {
     // Nearly always the highest word decides.
     const word = digests.wordOf(index, 0);
     if (word > this.#startWords[0]! && word < this.#endWords[0]!) return true;

@@ -19,14 +19,14 @@ import { MOST_DIGITS, RecordTexts } from "./record-texts.ts";
 
 const SEQUENCE_NUMBER = 0;
 
-/** The names of the members that a record must have, and a digit. */
-const LEAST_RECORD_BYTES = 20;
+/** Minimum size of a record in CBOR: the names of its required members, and a digit. */
+const MIN_RECORD_BYTES = 20;
 const EMPTY = new Uint8Array(0);
 
 /**
- * The records of a page in CBOR. They are all found and checked when the page comes, for a page is
- * taken as a whole or not at all; each is made when its turn comes, and dies young. A page that
- * waits is its bytes and a few numbers: nothing for the garbage collector to carry along.
+ * The records of a page in CBOR. All of them are located and checked when the page arrives, because a page is accepted
+ * or rejected as a whole. Each is created on demand, and is short-lived. A page in the buffer is its bytes and two
+ * arrays of numbers, so the garbage collector has nothing to trace.
  */
 export class CborRecords implements PageRecords {
   readonly #bytes: Buffer;
@@ -38,15 +38,15 @@ export class CborRecords implements PageRecords {
   #spans: Int32Array;
   #arrivals: Float64Array;
 
-  /** Takes the list that comes next. @throws Error if there is a record that cannot be one */
+  /** Reads the list at the reader's position. @throws Error if a record is invalid */
   constructor(bytes: Uint8Array, reader: CborReader) {
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#memory = this.#bytes.buffer as ArrayBuffer;
     this.#offset = bytes.byteOffset;
-    // One record's data, handed over to a worker thread, would take the whole page with it.
+    // Transferring one record's data to a worker thread would detach the whole page.
     markAsUntransferable(bytes.buffer);
     const length = reader.readHead(ARRAY);
-    const expected = Math.min(Math.max(length, 16), bytes.byteLength / LEAST_RECORD_BYTES + 1);
+    const expected = Math.min(Math.max(length, 16), bytes.byteLength / MIN_RECORD_BYTES + 1);
     this.#spans = new Int32Array(expected * FIELDS);
     this.#arrivals = new Float64Array(expected);
     const template = new RecordTemplate(this.#bytes);
@@ -123,7 +123,7 @@ export class CborRecords implements PageRecords {
     this.#arrivals = arrivals;
   }
 
-  /** Finds one record's members, and checks them. */
+  /** Locates and checks the members of one record. */
   #index(reader: CborReader, template: RecordTemplate): void {
     const spans = this.#spans;
     const at = this.#length * FIELDS;
@@ -141,7 +141,7 @@ export class CborRecords implements PageRecords {
     this.#length += 1;
   }
 
-  /** Looks at each member for its name. The record becomes the template. */
+  /** Reads each member by its name. The record becomes the template for the next ones. */
   #search(reader: CborReader, template: RecordTemplate, at: number): void {
     const spans = this.#spans;
     const start = reader.at;
