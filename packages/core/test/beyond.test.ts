@@ -1,7 +1,7 @@
 import { FakeClock } from "@kc/emulator";
 import { expect, test } from "vitest";
 import { ShardProgress } from "../src/checkpoints/shard-progress.ts";
-import { Beyond, type OpenRecords } from "../src/delivery/beyond.ts";
+import { CompletedAhead, type OpenRecords } from "../src/delivery/completed-ahead.ts";
 
 test("a checkpoint beyond which nothing is done is made without a look at the records in hand", () => {
   const progress = new ShardProgress({
@@ -26,7 +26,7 @@ test("a checkpoint beyond which nothing is done is made without a look at the re
       for (let n = 2; n <= 9; n += 1) use(String(n), undefined, true, done.has(n));
     },
   };
-  const beyond = new Beyond(progress, records);
+  const beyond = new CompletedAhead(progress, records);
   expect(progress.aheadOf({ sequenceNumber: "1" })).toBeUndefined();
   expect(looks).toBe(0);
   done.add(5);

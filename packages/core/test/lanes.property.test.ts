@@ -89,7 +89,7 @@ test("of the jobs that are ready another may be preferred, and none is lost or d
       const lanes = new Lanes<Job>();
       const jobs = Array.from({ length: count }, (_, i) => new Job(undefined, i));
       for (const job of jobs) lanes.ready(job);
-      expect(lanes.prefer(({ number }) => number === wanted)).toBe(wanted < count);
+      expect(lanes.moveToFront(({ number }) => number === wanted)).toBe(wanted < count);
       lanes.ready(new Job(undefined, 99));
       const order: number[] = [];
       while (lanes.first !== undefined) order.push(lanes.take().number);

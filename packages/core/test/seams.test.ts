@@ -60,7 +60,7 @@ class ByKey implements Delivery {
       this.#lanes.set(record.partitionKey, lane);
       records.advance();
     }
-    this.#tracker.pageOver();
+    this.#tracker.endPage();
     this.#shard.stop.throwIfAborted();
   }
 
@@ -251,8 +251,8 @@ test("a reader that replies are pushed to fits behind the seam: it resumes, ends
         ...options,
         calls,
         scope,
-        mostMs: () => 1000,
-        over: never,
+        maxWriteMs: () => 1000,
+        ended: never,
         onFailure: (error) => expect.unreachable(String(error)),
       }),
       clock,

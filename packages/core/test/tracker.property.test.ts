@@ -60,7 +60,7 @@ test("the watermark is the last record that is done with all before it finished,
           expect(tracker.start(number(pageOf.length), undefined, true)).toBe(pageOf.length);
           pageOf.push(index);
         }
-        tracker.pageOver();
+        tracker.endPage();
       }
       const finished = new Set<number>();
       const left = [...sizes];
@@ -139,11 +139,11 @@ test("a page's memory is held until its last record is finished, and no page out
   const [older, newer, unread] = [page(7), page(), page()];
   tracker.accept(older.page);
   const slow = tracker.start(number(0), undefined, true);
-  tracker.pageOver();
+  tracker.endPage();
   tracker.accept(newer.page);
   tracker.done(tracker.start(number(1), undefined, true));
   expect(newer.memory).toEqual(["taken"]);
-  tracker.pageOver();
+  tracker.endPage();
   expect(newer.memory).toEqual(["taken", "released"]);
   expect(tracker.oldest).toMatchObject({ receivedAt: 7 });
   tracker.accept(unread.page);
@@ -167,7 +167,7 @@ test("a page that is needed for no record any more shrinks to the copies of thos
   expect(tracker.detach(second!, 5000)).toBe(false);
   expect(tracker.detach(second!, 50)).toBe(true);
   expect(tracker.detach(third!, 30)).toBe(true);
-  tracker.pageOver();
+  tracker.endPage();
   expect(memory).toEqual(["taken", "held 50", "held 30"]);
   tracker.done(first!);
   expect(memory.at(-1)).toBe("shrunk to 80");

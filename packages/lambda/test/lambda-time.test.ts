@@ -175,7 +175,9 @@ test("a handler that never returns holds back its shard in the next invocation a
   expect(await invoke()).toEqual({ batchItemFailures: [] });
   expect(await invoke()).toEqual({ batchItemFailures: [] });
   expect(started).toEqual([0, 3750, 3750, 6000, 6000]);
-  expect(kept).toContain("warn a handler that was given up has not returned: it is not waited for");
+  expect(kept).toContain(
+    "warn an abandoned handler has not returned: it is not waited for any longer",
+  );
 });
 
 test("an invocation leaves no timer behind", async () => {

@@ -222,8 +222,8 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   "a clock that is looked at once in 16 records, awaited or not": [
     {
       file: "core/delivery/start-gate.js",
-      find: "look || this.#started >= this.#fitting",
-      replace: "this.#started >= this.#fitting",
+      find: "checkClock || this.#started >= this.#startsPerCheck",
+      replace: "this.#started >= this.#startsPerCheck",
     },
   ],
   "a group that outlives its scan": [
@@ -283,13 +283,13 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   "what is done beyond a checkpoint is delivered again": [
     {
       file: "core/delivery/tracker.js",
-      find: "if (!this.#beyond.isResumed)",
+      find: "if (!this.#ahead.isResumed)",
       replace: "if (true)",
     },
   ],
   "a checkpoint says of a record in hand that it is done": [
     {
-      file: "core/delivery/beyond.js",
+      file: "core/delivery/completed-ahead.js",
       find: "runs.add(sequenceNumber, sub, ends, done)",
       replace: "runs.add(sequenceNumber, sub, ends, true)",
     },

@@ -1,22 +1,22 @@
-/** `Ahead` as a checkpoint carries it: a text, as short as it can be, pure. */
+/** Encodes `Ahead` as the compact text that a checkpoint contains. Pure. */
 import { Ahead, type CountedRun, type CountedRuns, type Interval, type Run } from "./ahead.ts";
 import type { Position } from "./position.ts";
 
-/** Longer texts are none of ours. */
-const LONGEST = 65_536;
-/** Fixed widths: of two texts of one position, the one with more records done is the greater text. */
+/** Longer texts were not written by this library. */
+const MAX_LENGTH = 65_536;
+/** Fixed widths, so that of two texts for one position the one with more done records compares greater. */
 const COUNT_DIGITS = 5;
 const SHIFT_DIGITS = 2;
-const MOST_COUNTED = 36 ** COUNT_DIGITS - 1;
-/** Bits of the largest sequence number that a store keeps, and some more. */
-const MOST_BITS = 512;
+const MAX_COUNT = 36 ** COUNT_DIGITS - 1;
+/** More than the bits of the largest sequence number that a store can keep. */
+const MAX_BITS = 512;
 const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const TEXT =
   /^([0-9a-z]{5})([0-9a-z]{2})([0-9a-z]{1,99})\.([\w-]+)(?:\.([\w-]*))?(?:\.([\w-]+))?~[\w-]{5}$/;
 
 /**
- * The text of as many runs as fit, the furthest left out first; undefined = nothing is done beyond the
- * watermark, or nothing fits.
+ * Encodes as many runs as fit; the furthest are left out first. Returns undefined if nothing is done ahead
+ * of the watermark or nothing fits.
  * @param runs in order, after the watermark
  */
 export function encodeAhead(
@@ -47,17 +47,17 @@ export function encodeAhead(
 }
 
 /**
- * How many records are done; by how many bits numbers are shifted; how far the last done one lies
- * after the watermark; then where done and other records alternate, as differences of shifted numbers.
- * An aggregate that is done in part is a run by itself, among those that are not done: which of its
- * user records are done follows. Last come records that are known by themselves, by whole numbers.
+ * The format: the number of done records; by how many bits numbers are shifted; the distance of the last done
+ * record from the watermark; then the borders between done and other runs, as differences of shifted numbers.
+ * An aggregate that is done in part is a run of its own, encoded as one that is not done; the next section
+ * lists which of its user records are done. The last section lists lone records with their whole numbers.
  */
 function encode(from: bigint, runs: readonly CountedRun[], lone: readonly CountedRun[]): string {
   const shift = shiftOf(from, runs);
   const count = [...runs, ...lone].reduce((sum, run) => sum + run.count, 0);
   let [at, isDone, undone, lastPart] = [from >> shift, false, 0, 0];
   let [borders, parts, afterPart] = ["", "", false];
-  const turn = (first: bigint): void => {
+  const addBorder = (first: bigint): void => {
     borders += digitsOf((first >> shift) - at);
     at = first >> shift;
     isDone = !isDone;
@@ -65,10 +65,10 @@ function encode(from: bigint, runs: readonly CountedRun[], lone: readonly Counte
   };
   for (const { first, done } of runs) {
     const isPart = typeof done !== "boolean";
-    if (isDone !== (done === true)) turn(first);
+    if (isDone !== (done === true)) addBorder(first);
     else if (isPart || (afterPart && !done)) {
-      turn(first);
-      turn(first);
+      addBorder(first);
+      addBorder(first);
     }
     if (isPart) {
       parts += digitsOf(BigInt(undone - lastPart)) + partDigits(done);
@@ -77,22 +77,22 @@ function encode(from: bigint, runs: readonly CountedRun[], lone: readonly Counte
     afterPart = isPart;
   }
   const head =
-    base36(Math.min(count, MOST_COUNTED), COUNT_DIGITS) + base36(Number(shift), SHIFT_DIGITS);
+    base36(Math.min(count, MAX_COUNT), COUNT_DIGITS) + base36(Number(shift), SHIFT_DIGITS);
   const furthest = (runs.at(-1)!.last - from).toString(36);
   const [partsAfter, loneAfter] = [parts === "" ? "" : `.${parts}`, loneDigits(from, lone)];
   return `${head}${furthest}.${borders}${loneAfter === "" ? partsAfter : `.${parts}.${loneAfter}`}`;
 }
 
 /**
- * Numbers of one shard lie far apart. So many bits are left out that a border still parts the record
- * before it from the one behind it.
+ * The most bits by which numbers can be shifted so that each border still separates the records on its two
+ * sides. The numbers of one shard lie far apart.
  */
 function shiftOf(from: bigint, runs: readonly Run[]): bigint {
-  let shift = MOST_BITS;
+  let shift = MAX_BITS;
   let before: Run = { first: from, last: from, done: false };
   for (const run of runs) {
     const isBorder = run.done !== before.done || typeof run.done === "object";
-    // The aggregate that the watermark lies in has nothing before it.
+    // The aggregate that contains the watermark has no record before it.
     if (isBorder && run.first !== before.last) {
       shift = Math.min(shift, (run.first ^ before.last).toString(2).length - 1);
     }
@@ -101,16 +101,16 @@ function shiftOf(from: bigint, runs: readonly Run[]): bigint {
   return BigInt(shift);
 }
 
-/** @returns undefined for what `encodeAhead` did not write for this watermark: it was damaged */
+/** @returns undefined if the text was damaged or belongs to another watermark */
 export function decodeAhead(watermark: Position, text: unknown): Ahead | undefined {
-  if (typeof text !== "string" || text.length > LONGEST) return undefined;
+  if (typeof text !== "string" || text.length > MAX_LENGTH) return undefined;
   if (text.slice(-5) !== digestOf(watermark, text.slice(0, -6))) return undefined;
   const [, count, shiftDigits, furthest, borders, parts = "", single = ""] = TEXT.exec(text) ?? [];
   const shift = parseInt(shiftDigits ?? "", 36);
   const deltas = numbersOf(borders ?? "");
   const done = intervalsOf(numbersOf(parts));
   const lone = intervalsOf(numbersOf(single));
-  if (!(shift <= MOST_BITS) || deltas === undefined || done === undefined || lone === undefined) {
+  if (!(shift <= MAX_BITS) || deltas === undefined || done === undefined || lone === undefined) {
     return undefined;
   }
   const from = BigInt(watermark.sequenceNumber);
@@ -133,7 +133,7 @@ export function decodeAhead(watermark: Position, text: unknown): Ahead | undefin
     : new Ahead(parseInt(count!, 36), runs, loneRuns(from, lone));
 }
 
-/** 30 bits of FNV-1a: what was damaged, or belongs to another position, is not believed. */
+/** A checksum of 30 bits (FNV-1a) over the text and its position, to detect damaged or stale texts. */
 function digestOf({ sequenceNumber, subSequenceNumber: sub }: Position, text: string): string {
   let hash = 0x811c9dc5;
   for (const character of `${sequenceNumber}.${sub ?? ""}.${text}`) {
@@ -144,7 +144,7 @@ function digestOf({ sequenceNumber, subSequenceNumber: sub }: Position, text: st
   return digest;
 }
 
-/** How many intervals, then what lies between them and how long they are. */
+/** The number of intervals, then for each the gap before it and its length. */
 function partDigits(intervals: readonly Interval[]): string {
   let text = digitsOf(BigInt(intervals.length));
   let next = 0;
@@ -155,7 +155,7 @@ function partDigits(intervals: readonly Interval[]): string {
   return text;
 }
 
-/** How far each lies behind the one before it, and what is done of it: without intervals all of it. */
+/** For each lone record its distance from the one before it, and its done intervals; none = all of it is done. */
 function loneDigits(from: bigint, lone: readonly Run[]): string {
   let [at, text] = [from, ""];
   for (const { first, done } of lone) {
@@ -176,8 +176,8 @@ function loneRuns(
 }
 
 /**
- * Of runs, by their index among those that are not done; of records known by themselves, by how far they
- * lie behind the watermark.
+ * The intervals by key: for runs the index among the runs that are not done, for lone records the distance
+ * from the watermark.
  */
 function intervalsOf(
   numbers: readonly bigint[] | undefined,
@@ -204,7 +204,7 @@ function intervalsOf(
   return parts;
 }
 
-/** Five bits a digit, the lowest first; the sixth bit says that another digit follows. */
+/** Five bits per digit, lowest first. The sixth bit is set if another digit follows. */
 function digitsOf(number: bigint): string {
   let [rest, text] = [number, ""];
   while (rest >= 32n) {
@@ -221,7 +221,7 @@ function numbersOf(text: string): readonly bigint[] | undefined {
     const value = DIGITS.indexOf(digit);
     number |= BigInt(value & 31) << bits;
     bits += 5n;
-    if (bits > MOST_BITS) return undefined;
+    if (bits > MAX_BITS) return undefined;
     if (value >= 32) continue;
     numbers.push(number);
     [number, bits] = [0n, 0n];

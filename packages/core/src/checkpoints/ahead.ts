@@ -1,45 +1,45 @@
 /**
- * What is done beyond the watermark, pure. Records finish in any order, and a checkpoint's position is
- * the last one that is done with all before it. Its `ahead` says which of the records after it are
- * done too, so that they are not delivered again.
+ * The records that are done ahead of the watermark. Records finish in any order, and a checkpoint's position
+ * is the last done record before which all are finished. Its `ahead` lists which later records are done too,
+ * so that they are not delivered again. Pure.
  *
- * It is kept by sequence number, not by count: the stretch from the watermark to the furthest record
- * that is done falls into runs of records that are done and of records that are not, and a run's
- * borders are compared with a record's own number. A record that is not known to be done is never
- * taken for one, whatever was trimmed, and however aggregates are taken apart meanwhile.
+ * Records are identified by sequence number, not by count: the range from the watermark to the furthest done
+ * record is divided into runs of done records and runs of others, and a record's number is compared with the
+ * borders of the runs. So a record that is not known to be done never counts as done, even if records were
+ * trimmed or aggregates are de-aggregated differently meanwhile.
  */
 
-/** Numbers from `first` to `last`. */
+/** The numbers from `first` to `last`, inclusive. */
 export interface Interval {
   readonly first: number;
   readonly last: number;
 }
 
-/** Records in a row. */
+/** Consecutive records. */
 export interface Run {
   readonly first: bigint;
   readonly last: bigint;
-  /** All of them, none, or these user records of one aggregate, in order. */
+  /** Whether all of them are done or none; or which user records of one aggregate are, in order. */
   readonly done: boolean | readonly Interval[];
 }
 
-/** A run, and how many user records are known to be done in it. */
+/** A run, with the number of its user records that are known to be done. */
 export interface CountedRun extends Run {
   readonly count: number;
 }
 
-/** Runs in order, and records within them that are known by themselves, each a run of one. */
+/** Runs in order, and lone records: records within them of which more is known, each as a run of one. */
 export interface CountedRuns {
   readonly runs: readonly CountedRun[];
   readonly lone: readonly CountedRun[];
 }
 
-/** What a checkpoint says of the records after it. */
+/** Which records after a checkpoint's position are done. */
 export class Ahead {
-  /** User records that are done. */
+  /** The number of user records that are done. */
   readonly count: number;
   readonly #runs: readonly Run[];
-  /** Records of which more is done than of their runs. */
+  /** Lone records: those of which more is done than of their runs. */
   readonly #lone: ReadonlyMap<bigint, Run>;
 
   constructor(count: number, runs: readonly Run[], lone: readonly Run[]) {
@@ -48,12 +48,12 @@ export class Ahead {
     this.#lone = new Map(lone.map((run) => [run.first, run]));
   }
 
-  /** Is nothing known of the records after this one? */
+  /** Whether this record is behind all runs: then nothing is known of it or of later ones. */
   isBehind(sequenceNumber: string): boolean {
     return BigInt(sequenceNumber) > this.#runs.at(-1)!.last;
   }
 
-  /** Is this record done? */
+  /** Whether this record is done. */
   includes(sequenceNumber: string, subSequenceNumber: number | undefined): boolean {
     const done = this.doneAt(sequenceNumber) ?? false;
     if (typeof done === "boolean") return done;
@@ -61,17 +61,17 @@ export class Ahead {
     return done.some(({ first, last }) => first <= subSequenceNumber && subSequenceNumber <= last);
   }
 
-  /** Is this record done, or which of its user records are? Undefined = nothing is known of it. */
+  /** Whether this record is done, or which of its user records are; undefined if nothing is known of it. */
   doneAt(sequenceNumber: string): Run["done"] | undefined {
     return (this.#lone.get(BigInt(sequenceNumber)) ?? this.runAt(sequenceNumber))?.done;
   }
 
-  /** The records behind this one that are known by themselves. */
+  /** The lone records after this one. */
   loneAfter(sequenceNumber: bigint): readonly Run[] {
     return [...this.#lone.values()].filter(({ first }) => first > sequenceNumber);
   }
 
-  /** The runs behind this record. */
+  /** The runs after this record. */
   after(sequenceNumber: bigint): readonly Run[] {
     const next = sequenceNumber + 1n;
     return this.#runs.flatMap((run) => {
@@ -81,7 +81,7 @@ export class Ahead {
     });
   }
 
-  /** The run in which this record lies; undefined = nothing is known of it. */
+  /** The run that contains this record; undefined if nothing is known of it. */
   runAt(sequenceNumber: string): Run | undefined {
     const number = BigInt(sequenceNumber);
     let [low, high] = [0, this.#runs.length];

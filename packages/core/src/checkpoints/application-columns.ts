@@ -1,6 +1,6 @@
 import type { ApplicationRow, StartPosition } from "./store.ts";
 
-/** An application row as a table keeps it. Times are milliseconds since the epoch. */
+/** An application row as the columns of a table. Times are milliseconds since the epoch. */
 export interface ApplicationColumns {
   readonly application: string;
   readonly stream_name: string;

@@ -7,17 +7,17 @@ import type { ApplicationStart } from "./start-position.ts";
 import type { StoreCalls } from "./store-calls.ts";
 import type { ApplicationRow, StartPosition, StoreScope } from "./store.ts";
 
-/** The service's clock is read to the second and its machines differ a little. */
+/** The service's clock is known only to the second, and the clocks of its machines differ a little. */
 const START_MARGIN_MS = 5000;
-/** A clock that is a little fast is waited for; a start further ahead than this is a mistake. */
-const START_MAY_BE_AHEAD_MS = 5 * 60_000;
-/** The machines of the service differ a little. */
+/** A start in the near future is waited for, as after a clock that is fast. One further ahead is an error. */
+const MAX_START_AHEAD_MS = 5 * 60_000;
+/** How far the clocks of the service's machines may differ. */
 const SERVICE_SPREAD_MS = 1000;
 
 /**
- * Opens the application in its store: the first start is recorded before anything is read, and each
- * later one is held against that record. A start that lies a little ahead of the service's clock is
- * waited for before anything is written.
+ * Opens the application in its store. The first start is recorded before anything is read, and each later
+ * start is compared with that record. If `start` is a little ahead of the service's clock, waits until that
+ * time before writing anything.
  * @throws ConfigError for a start far ahead, NamespaceConflictError, KcError STREAM_RECREATED, StoreError
  */
 export async function openApplication(options: {
@@ -55,7 +55,7 @@ export async function openApplication(options: {
   if (!firstStart) await untilReadable(row.start, options);
   if (firstStart && row.migrated) {
     telemetry.warn(
-      "checkpoints without an application row, as the Go library leaves them: reading goes on " +
+      "checkpoints without an application row, as the Go library leaves them: reading continues " +
         "after them, and `start` applies once to shards that have none",
       { shards: checkpoints.size },
     );
@@ -69,7 +69,7 @@ export async function openApplication(options: {
   return { row, firstStart, sinceOpened };
 }
 
-/** The service refuses to read from a time that has not come. */
+/** Waits until the start time has passed: the service refuses to read from a time in the future. */
 async function untilReadable(
   start: StartPosition,
   { serviceNow, clock, telemetry, signal }: Parameters<typeof openApplication>[0],
@@ -77,16 +77,16 @@ async function untilReadable(
   if (typeof start === "string") return;
   const aheadMs = start.timestamp.getTime() - serviceNow().getTime();
   if (aheadMs <= 0) return;
-  if (aheadMs > START_MAY_BE_AHEAD_MS) {
+  if (aheadMs > MAX_START_AHEAD_MS) {
     throw new ConfigError(
       "start.timestamp",
-      `${start.timestamp.toISOString()} lies ${Math.round(aheadMs / 1000)} s ahead of the service's ` +
+      `${start.timestamp.toISOString()} is ${Math.round(aheadMs / 1000)} s ahead of the service's ` +
         `clock: nothing can be read from there yet. Set this machine's clock, or start at "LATEST". ` +
-        `If an earlier start has left it in the store, delete the application's row there.`,
+        `If an earlier start has stored it, delete the application's row in the store.`,
     );
   }
   const waitMs = aheadMs + SERVICE_SPREAD_MS;
-  telemetry.warn("`start` lies ahead of the service's clock, and is waited for", { waitMs });
+  telemetry.warn("`start` is ahead of the service's clock: waiting until then", { waitMs });
   await sleep(clock, waitMs, signal);
   signal.throwIfAborted();
 }
@@ -103,7 +103,7 @@ function refuseAnotherStream(
   if (another) {
     throw new NamespaceConflictError(
       `the checkpoints of application "${scope.application}" on ${streamARN || scope.streamName} ` +
-        `would share their place in this store with those of application "${row.application}" on ` +
+        `would share their rows in this store with those of application "${row.application}" on ` +
         `${row.streamARN || row.streamName}. Give this application another name, or its store ` +
         `another table, key prefix or namespace.`,
     );
@@ -114,7 +114,7 @@ function refuseAnotherStream(
       "STREAM_RECREATED",
       `stream ${scope.streamName} was created at ${creationTimestamp?.toISOString()}, but the ` +
         `checkpoints of application "${scope.application}" belong to a stream of that name created ` +
-        `at ${recorded?.toISOString()}: it was deleted and recreated, and they mean ` +
+        `at ${recorded?.toISOString()}: it was deleted and recreated, so they mean ` +
         `nothing here. Use another application name, or delete this application's rows.`,
     );
   }

@@ -19,7 +19,7 @@ type Answer<Name extends keyof AnyStore> =
 type Given<Name extends keyof AnyStore> =
   Call<Name> extends (...given: infer Values) => unknown ? Values : never;
 
-/** What each call's answer must look like. Calls that answer with no row are not here. */
+/** The check of each call's result. Calls that return no row need none. */
 const CHECKS: {
   readonly [Name in keyof AnyStore]?: (answer: Answer<Name>, given: Given<Name>) => void;
 } = {
@@ -57,18 +57,18 @@ const CHECKS: {
 };
 
 /**
- * The store as the rest of core sees it: every answer has been checked, and calls go through as they
- * are. The one door through which rows come in.
+ * Wraps a store so that the result of every call is checked; calls are passed on unchanged. All rows that
+ * core reads come through this wrapper.
  */
 export function checkedStore<S extends Store>(store: S): S {
-  // Not a proxy of the store itself: a frozen one would not let its methods be replaced.
+  // Not a proxy of the store itself: the proxy of a frozen object must not replace its methods.
   return new Proxy({} as S, {
     has: (_target, name) => name in store,
     get: (_target, name) => {
       const member: unknown = Reflect.get(store, name, store);
-      // By its constructor's name a store is named in the log.
+      // The log contains the name of the store's constructor.
       if (typeof member !== "function" || name === "constructor") return member;
-      // A store has members of every object too, such as toString.
+      // The name may be one that every object inherits, such as toString.
       if (!Object.hasOwn(CHECKS, name)) return member.bind(store) as unknown;
       const check = CHECKS[name as keyof AnyStore] as (answer: unknown, given: unknown) => void;
       return async (...given: unknown[]) => {

@@ -5,7 +5,7 @@ import type { Telemetry } from "../telemetry/telemetry.ts";
 import { codeOfError } from "../without-message.ts";
 import { FlushSchedule } from "./flush-schedule.ts";
 import { formatCheckpoint, type Checkpoint } from "./position.ts";
-import { Patience } from "./patience.ts";
+import { AdaptiveTimeout } from "./adaptive-timeout.ts";
 import { ShardProgress } from "./shard-progress.ts";
 import type { StoreCalls } from "./store-calls.ts";
 import type {
@@ -24,40 +24,40 @@ export interface CheckpointerOptions {
   readonly telemetry: Telemetry;
   readonly flushIntervalMs: number;
   readonly maxUnflushedMs: number;
-  /** One write may take so long at most, in milliseconds. */
-  readonly mostMs: () => number;
-  /** Aborts when the scan is over: no retry continues after it. */
-  readonly over: AbortSignal;
-  /** A failure of the store that a retry does not fix. Called once. */
+  /** The longest timeout of one write, in milliseconds. */
+  readonly maxWriteMs: () => number;
+  /** Aborts when the scan has ended: no retry continues after that. */
+  readonly ended: AbortSignal;
+  /** Called once, with a failure of the store that a retry does not fix. */
   readonly onFailure: (error: KcError) => void;
 }
 
 /**
- * Writes finished work to the store: coalesced, at most one periodic write a shard and interval, all
- * shards that are due in one bulk call, one call at a time. A passing failure is retried with what is
- * finished by then, and so is a call that takes much longer than others did. Writes are monotonic and
- * fenced, so one that takes effect late does no harm. After a call that took the longest time allowed,
- * the next one carries half as many shards. Where the store says which shards a failure concerns, the
- * others are acknowledged. A lasting failure ends the scan.
+ * Writes finished work to the store: coalesced to at most one periodic write per shard and interval, all due
+ * shards in one bulk call, one call at a time. A retryable failure, and a call that takes much longer than
+ * earlier ones, is retried with what is finished by then. Writes are monotonic and fenced, so a write that
+ * takes effect late does no harm. After a call that reached the longest timeout, the next one contains half
+ * as many shards. If the store says which shards a failure concerns, the others are acknowledged. A failure
+ * that is not retryable ends the scan.
  */
 export class Checkpointer {
   readonly #options: CheckpointerOptions;
   readonly #schedule: FlushSchedule;
-  readonly #patience: Patience;
+  readonly #timeout: AdaptiveTimeout;
   #writing = false;
-  /** How many shards one write carries at most: what the store has taken in time. */
-  #mostAtOnce = Infinity;
+  /** The most shards of one write: lowered if the store could not write as many in time. */
+  #maxShardsPerWrite = Infinity;
   #failure: KcError | undefined;
 
   constructor(options: CheckpointerOptions) {
     this.#options = options;
     const { clock, flushIntervalMs } = options;
     this.#schedule = new FlushSchedule(clock, flushIntervalMs, () => void this.#write());
-    this.#patience = new Patience(options.clock, options.mostMs);
+    this.#timeout = new AdaptiveTimeout(options.clock, options.maxWriteMs);
   }
 
   /**
-   * A shard's place in the checkpointer, for as long as this process reads the shard.
+   * Registers a shard for as long as this process reads it.
    * @param firstNumber as in `ShardProgressOptions`
    */
   open(
@@ -88,14 +88,14 @@ export class Checkpointer {
     if (isAhead && progress.resumed === undefined) {
       telemetry.add("ahead_dropped", 1, { shardId });
       telemetry.warn(
-        "the checkpoint's text of what is done beyond its position is damaged: these records repeat",
+        "the checkpoint's list of records done ahead of its position is damaged: they are delivered again",
         { shardId, position: formatCheckpoint(acknowledged) },
       );
     }
     return progress;
   }
 
-  /** Ends the timer. What is unflushed by then stays so. */
+  /** Ends the timer. Work that is not flushed by then stays unflushed. */
   close(): void {
     this.#schedule.clear();
   }
@@ -103,11 +103,11 @@ export class Checkpointer {
   #flushNow(progress: ShardProgress): void {
     if (this.#failure) return progress.fail(this.#failure);
     this.#schedule.addNow(progress);
-    this.#patience.hurry();
+    this.#timeout.hurry();
     void this.#write();
   }
 
-  /** The one writer. Its next round takes the shards that become due meanwhile. */
+  /** The only writer. It repeats until no shard is due any more. */
   async #write(): Promise<void> {
     if (this.#writing) return;
     this.#writing = true;
@@ -123,13 +123,15 @@ export class Checkpointer {
   }
 
   async #writeDue(): Promise<void> {
-    const { calls, over } = this.#options;
+    const { calls, ended } = this.#options;
     const send = async (call: Required<CallOptions>): Promise<() => void> => {
-      // Taken again for each try: a retry carries what was finished meanwhile.
-      const due = this.#schedule.take(this.#mostAtOnce).filter((each) => !this.#isStored(each));
+      // Collected again for each attempt: a retry includes what was finished meanwhile.
+      const due = this.#schedule
+        .take(this.#maxShardsPerWrite)
+        .filter((each) => !this.#isStored(each));
       if (due.length === 0) return () => {};
-      this.#halveIfTooSlow(due.length, call.signal);
-      // Answers belong to writes by their position. Frozen, so that a store that sorts the list fails.
+      this.#halveOnTimeout(due.length, call.signal);
+      // Results correspond to writes by index. Frozen, so that a store that sorts the list fails.
       const writes = Object.freeze(due.map((progress) => Object.freeze(progress.take())));
       const results = await this.#send(writes, call);
       if (results.length !== writes.length) {
@@ -139,21 +141,21 @@ export class Checkpointer {
         );
       }
       const acknowledge = (): void => {
-        if (due.length === this.#mostAtOnce) this.#mostAtOnce *= 2;
+        if (due.length === this.#maxShardsPerWrite) this.#maxShardsPerWrite *= 2;
         results.forEach((result, i) => this.#acknowledge(due[i]!, writes[i]!, result));
       };
       const errors = results.flatMap((each) => (each.outcome === "failed" ? [each.error] : []));
       if (errors.length === 0) return acknowledge;
-      // The others are done with. These stay due, and are tried again as after any failure.
+      // The failed writes stay due, and are retried like those of any failed call.
       if (!call.signal.aborted) acknowledge();
       throw errors.find(({ retryable }) => !retryable) ?? errors[0]!;
     };
-    const acknowledge = await calls.retry("setCheckpoints", over, send, this.#patience);
-    // Not in the call itself: an answer that comes after its time-out has been overtaken.
+    const acknowledge = await calls.retry("setCheckpoints", ended, send, this.#timeout);
+    // Not within the call: a result that arrives after the timeout is superseded by the retry.
     acknowledge();
   }
 
-  /** What a transaction has stored is not written again. */
+  /** Whether a transaction has already stored the shard's progress: then it need not be written. */
   #isStored(progress: ShardProgress): boolean {
     const { acknowledged: stored } = progress;
     if (stored === undefined || !progress.isStored) return false;
@@ -163,15 +165,15 @@ export class Checkpointer {
     return true;
   }
 
-  /** A write that is given up after the longest time allowed carried too many shards. */
-  #halveIfTooSlow(shards: number, givenUp: AbortSignal): void {
-    const { clock, mostMs } = this.#options;
+  /** Halves the number of shards per write if this write reaches the longest timeout. */
+  #halveOnTimeout(shards: number, attempt: AbortSignal): void {
+    const { clock, maxWriteMs } = this.#options;
     const since = clock.monotonic();
     const halve = (): void => {
-      const tookAll = clock.monotonic() - since >= mostMs();
-      if (tookAll) this.#mostAtOnce = Math.max(1, Math.floor(shards / 2));
+      const hasTimedOut = clock.monotonic() - since >= maxWriteMs();
+      if (hasTimedOut) this.#maxShardsPerWrite = Math.max(1, Math.floor(shards / 2));
     };
-    givenUp.addEventListener("abort", halve, { once: true });
+    attempt.addEventListener("abort", halve, { once: true });
   }
 
   async #send(
@@ -214,7 +216,7 @@ export class Checkpointer {
       progress.lose(new LeaseLostError(shardId, "the store refused this worker's checkpoint"));
       return;
     }
-    // A transaction of this worker may have come between.
+    // A transaction of this worker may have stored more meanwhile.
     const isOwn = result.outcome === "behind" && progress.knows(result.stored);
     const outcome = isOwn ? "same" : result.outcome;
     telemetry.add("checkpoints", 1, { shardId, outcome });
@@ -233,13 +235,13 @@ export class Checkpointer {
     }
   }
 
-  /** Nothing is tried any more: a lasting failure, or the scan is over. */
+  /** Ends all writing: after a failure that is not retryable, or when the scan has ended. */
   #fail(thrown: unknown): void {
-    const { over, onFailure } = this.#options;
+    const { ended, onFailure } = this.#options;
     const error = toKcError(thrown, "STORE_FAILED", "setCheckpoints");
     this.#failure = error;
     for (const progress of this.#schedule) progress.fail(error);
     this.#schedule.clear();
-    if (!over.aborted) onFailure(error);
+    if (!ended.aborted) onFailure(error);
   }
 }

@@ -2,8 +2,8 @@ import { setTimer, type Clock } from "../clock.ts";
 import type { ShardProgress } from "./shard-progress.ts";
 
 /**
- * The shards that have something to write, and when each is due. Ticks lie on one grid for all
- * shards, so that one bulk write takes all that are due.
+ * The shards with progress to write, and when each is due. The ticks of all shards lie on one grid, so that
+ * one bulk write can include all due shards.
  */
 export class FlushSchedule {
   readonly #clock: Clock;
@@ -26,14 +26,14 @@ export class FlushSchedule {
     return this.#shards.values();
   }
 
-  /** Due with the shard's next tick. */
+  /** Schedules a shard for its next tick. */
   addAtTick(progress: ShardProgress): void {
     progress.dueAt = Math.min(progress.dueAt, this.#nextTick(progress.phaseMs));
     this.#shards.add(progress);
     this.#arm(progress.dueAt);
   }
 
-  /** Due now. Its caller writes: no timer is set. */
+  /** Makes a shard due now. Sets no timer: the caller writes. */
   addNow(progress: ShardProgress): void {
     progress.dueAt = 0;
     this.#shards.add(progress);
@@ -43,7 +43,7 @@ export class FlushSchedule {
     this.#shards.delete(progress);
   }
 
-  /** The shards that are due. Those that are closed are dropped. */
+  /** The shards that are due. Closed shards are removed. */
   due(): ShardProgress[] {
     const now = this.#clock.monotonic();
     const due: ShardProgress[] = [];
@@ -54,7 +54,7 @@ export class FlushSchedule {
     return due;
   }
 
-  /** So many of the shards that are due. They go behind the others: no failing shard is always first. */
+  /** At most `most` of the due shards. They move behind the others, so that no failing shard is always first. */
   take(most: number): ShardProgress[] {
     const taken = this.due().slice(0, most);
     for (const progress of taken) {
@@ -74,7 +74,7 @@ export class FlushSchedule {
     for (const { dueAt } of this.#shards) this.#arm(dueAt);
   }
 
-  /** Forgets all shards, and ends the timer. */
+  /** Removes all shards and ends the timer. */
   clear(): void {
     this.#cancelTimer?.();
     this.#timerAt = Infinity;

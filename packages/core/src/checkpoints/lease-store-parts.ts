@@ -17,7 +17,7 @@ import type {
 } from "./store.ts";
 import { singleResult } from "./write-outcome.ts";
 
-/** The parts of a store, by what they keep. */
+/** The parts of a lease store, by the kind of rows that they keep. */
 export interface LeaseStoreParts {
   readonly checkpoints: {
     get: LeaseStore["getCheckpoint"];
@@ -41,7 +41,7 @@ export interface LeaseStoreParts {
   };
 }
 
-/** A lease store that is put together from its parts. `LeaseStore` says what each call does. */
+/** A lease store that delegates each call to one of its parts. `LeaseStore` documents the calls. */
 export abstract class LeaseStoreOfParts implements LeaseStore {
   abstract readonly capabilities: LeaseStore["capabilities"];
   readonly #checkpoints: LeaseStoreParts["checkpoints"];

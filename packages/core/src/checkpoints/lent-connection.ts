@@ -1,12 +1,13 @@
 import { misused } from "./transaction-misuse.ts";
 
 /**
- * A driver's connection for the work of a transaction, until it is taken back: then it is another caller's,
- * and a statement that the work did not await would go into that caller's transaction.
- * @param shardId whose transaction it is
- * @param kept methods that end the transaction or the connection: the store's to call
- * @param hooks `check` is called before each use, and the use throws what it throws; `made` says what the
- * work gets of what a method has answered
+ * Lends a driver's connection to the work of a transaction. After `takeBack` every use throws: the
+ * connection belongs to another caller then, and a statement that the work did not await would run in that
+ * caller's transaction.
+ * @param shardId the shard whose transaction it is
+ * @param kept methods that only the store may call, since they end the transaction or the connection
+ * @param hooks `check` is called before each use, which throws what `check` throws; `made` returns what the
+ * work gets in place of a method's result
  */
 export function lend<Connection extends object>(
   shardId: string,
@@ -18,10 +19,10 @@ export function lend<Connection extends object>(
   } = {},
 ): { readonly tx: Connection; readonly takeBack: () => void } {
   const { check, made } = hooks;
-  let isOver = false;
+  let hasEnded = false;
   const enter = (): void => {
-    if (isOver) {
-      throw misused(shardId, "the transaction is over: await every statement in the handler");
+    if (hasEnded) {
+      throw misused(shardId, "the transaction has ended: await every statement in the handler");
     }
     check?.();
   };
@@ -30,22 +31,22 @@ export function lend<Connection extends object>(
       enter();
       if (kept.includes(String(name))) {
         return () => {
-          const why = `${String(name)}() is the store's to call: it ends the transaction`;
+          const why = `only the store may call ${String(name)}(): it ends the transaction`;
           throw misused(shardId, why);
         };
       }
       const value: unknown = Reflect.get(target, name, target);
       if (typeof value !== "function" || name === "constructor") return value;
-      // A method's `this` is the connection itself: what it calls inside is not the work's call. Whoever
-      // keeps the method calls it no later than one that is asked for again.
+      // A method's `this` is the connection itself, since its internal calls are not the work's. A method
+      // that the work keeps is checked at each call, like one that it gets again.
       return (...given: unknown[]): unknown => {
         enter();
         const answer: unknown = Reflect.apply(value, target, given);
-        // By a chained call the work would have the connection itself.
+        // For a fluent method: the work must not get the connection itself.
         if (answer === target) return tx;
         return made === undefined ? answer : made(answer, name);
       };
     },
   });
-  return { tx, takeBack: () => (isOver = true) };
+  return { tx, takeBack: () => (hasEnded = true) };
 }

@@ -1,22 +1,22 @@
-/** Errors in one: a library's around the driver's, and perhaps another one. */
-const MOST = 8;
+/** The most nested errors that are searched: usually a library's around the driver's. */
+const MAX_ERRORS = 8;
 
 /**
- * The error, and those that a library has made it of: Drizzle and others have what the driver threw as `cause`,
- * Prisma has what its driver adapter threw in its `meta`.
+ * The error and the errors that a library has wrapped in it: Drizzle and others have the driver's error as
+ * `cause`, Prisma has that of its driver adapter in `meta`.
  */
 export function errorsIn(error: unknown): readonly object[] {
   const found: object[] = [];
   const queue: unknown[] = [error];
   for (const each of queue) {
-    if (typeof each !== "object" || each === null || found.length === MOST) continue;
+    if (typeof each !== "object" || each === null || found.length === MAX_ERRORS) continue;
     found.push(each);
     queue.push(Object(each).cause, Object(each).meta, Object(each).driverAdapterError);
   }
   return found;
 }
 
-const PASSING_IN_PRISMA: ReadonlySet<unknown> = new Set([
+const TRANSIENT_IN_PRISMA: ReadonlySet<unknown> = new Set([
   "P1001",
   "P1002",
   "P1008",
@@ -30,13 +30,14 @@ const PASSING_IN_PRISMA: ReadonlySet<unknown> = new Set([
 ]);
 
 /**
- * Does a library say by its own codes that a transaction met another one, lost its connection, or got none?
- * Prisma and its driver adapters do, and Knex of its pool. @param error one of `errorsIn`
+ * Whether a library reports by its own codes that a transaction conflicted with another one, lost its
+ * connection, or got none. Prisma and its driver adapters have such codes, and Knex for its pool.
+ * @param error one of `errorsIn`
  */
 export function isPassingInLibrary(error: unknown): boolean {
   const { code, kind, name, message } = Object(error) as Readonly<Record<string, unknown>>;
-  if (PASSING_IN_PRISMA.has(code) || PASSING_IN_PRISMA.has(kind)) return true;
-  // Of a transaction that took too long it is the same code.
+  if (TRANSIENT_IN_PRISMA.has(code) || TRANSIENT_IN_PRISMA.has(kind)) return true;
+  // A transaction that took too long has the same code.
   if (code === "P2028") return String(message).includes("Unable to start a transaction");
   return name === "KnexTimeoutError" && String(message).includes("acquiring a connection");
 }

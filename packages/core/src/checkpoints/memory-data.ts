@@ -2,18 +2,18 @@ import type { WorkerRow } from "./lease-store.ts";
 import type { Checkpoint } from "./position.ts";
 import type { ApplicationRow, StoreScope } from "./store.ts";
 
-/** One shard's row: the checkpoint and the lease stand together, as in every store. */
+/** One shard's row, with its checkpoint and its lease. */
 export interface MemoryShard {
   checkpoint: Checkpoint | undefined;
   /** 0 = never held. */
   epoch: number;
   /** Undefined = free. */
   owner: string | undefined;
-  /** Undefined = there is no lease's row. */
+  /** Undefined if there is no lease row. */
   lineage: string | undefined;
 }
 
-/** What one application has on one stream. */
+/** The rows of one application on one stream. */
 export class MemoryApplication {
   row: ApplicationRow | undefined;
   revision = 0;

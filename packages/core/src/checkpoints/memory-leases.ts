@@ -17,7 +17,7 @@ type Answer<Operation extends keyof LeaseStore> = LeaseStore[Operation] extends 
   ? Result
   : never;
 
-/** Leases and workers of one application in memory, each operation in one step. */
+/** The leases and workers of one application in memory. Each operation is atomic. */
 export class MemoryLeases {
   readonly #application: MemoryApplication;
 
@@ -27,15 +27,15 @@ export class MemoryLeases {
 
   join(worker: WorkerMembership): Answer<"joinWorker"> {
     const { workers, revision } = this.#application;
-    const standing = workers.get(worker.workerId);
-    if (standing?.incarnation === worker.incarnation) return { outcome: "joined", revision };
-    if (standing) return { outcome: "duplicate", incarnation: standing.incarnation };
+    const existing = workers.get(worker.workerId);
+    if (existing?.incarnation === worker.incarnation) return { outcome: "joined", revision };
+    if (existing) return { outcome: "duplicate", incarnation: existing.incarnation };
     const { workerId, incarnation, weight, maxShards } = worker;
     workers.set(workerId, { workerId, incarnation, weight, maxShards, counter: 0 });
     return { outcome: "joined", revision: this.#changed() };
   }
 
-  beat(worker: WorkerIdentity): Answer<"heartbeat"> {
+  heartbeat(worker: WorkerIdentity): Answer<"heartbeat"> {
     const { workers, revision } = this.#application;
     const row = this.#row(worker);
     if (row === undefined) return { outcome: "evicted" };

@@ -31,8 +31,8 @@ import { misused } from "./transaction-misuse.ts";
 import { singleResult, transactionOutcome, writeOutcome } from "./write-outcome.ts";
 
 /**
- * Progress and leases in this process's memory: for tests, and the reference of what a store must do. They are
- * lost when the process ends.
+ * A store in this process's memory, for tests and as the reference implementation. Its contents are lost
+ * when the process ends.
  */
 export class MemoryStore
   implements LeaseStore, TransactionalStore<MemoryTransaction, MemoryTransaction>
@@ -48,7 +48,7 @@ export class MemoryStore
   #closed = false;
 
   /**
-   * @param options `data`: what the store keeps, to share it among several stores. @default data of its own
+   * @param options `data`: the store's contents, to share them among several stores. @default its own
    * @throws ConfigError for an option that does not exist
    */
   constructor(options: { readonly data?: MemoryStoreData } = {}) {
@@ -172,7 +172,7 @@ export class MemoryStore
     worker: WorkerIdentity,
     options?: CallOptions,
   ): ReturnType<LeaseStore["heartbeat"]> {
-    return this.#leases(scope, options).beat(worker);
+    return this.#leases(scope, options).heartbeat(worker);
   }
 
   async listWorkers(
@@ -258,18 +258,18 @@ export class MemoryStore
     return result;
   }
 
-  /** No lock is held until the commit, so that it looks again. */
+  /** Holds no lock until the commit, so the outcome is checked again then. */
   #writeIn(
     tx: MemoryTransaction,
     scope: StoreScope,
     write: TransactionalWrite,
   ): CheckpointInResult {
     const row = () => this.#data.shard(scope, write.shardId);
-    const look = () => transactionOutcome(write, row(), row().checkpoint);
-    const result = look();
+    const outcomeNow = () => transactionOutcome(write, row(), row().checkpoint);
+    const result = outcomeNow();
     if (result.outcome !== "written") return result;
     tx.guard(() => {
-      if (look().outcome === "written") return;
+      if (outcomeNow().outcome === "written") return;
       throw new StoreError(
         "STORE_UNAVAILABLE",
         `${write.shardId}: the shard's row was changed before the transaction was committed`,

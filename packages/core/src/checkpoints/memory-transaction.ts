@@ -1,35 +1,36 @@
 import { StoreError } from "../errors.ts";
 
 /**
- * What happens in one step with a checkpoint of a `MemoryStore`, or not at all. The handler of
- * `scanTransaction` gets one; with `transaction: "handler"` it makes one, and commits it.
+ * Effects that take place together with a checkpoint of a `MemoryStore`, or not at all. The handler of
+ * `scanTransaction` gets one. With `transaction: "handler"` it creates one and commits it.
  */
 export class MemoryTransaction {
   #effects: (() => void)[] = [];
   #guards: (() => void)[] = [];
   #isOver = false;
 
-  /** Has it been committed or rolled back? */
+  /** True if it was committed or rolled back. */
   get isOver(): boolean {
     return this.#isOver;
   }
 
   /**
-   * Called when the transaction commits, in the order of the calls. It must not throw: those before it
-   * would stand. @throws StoreError TRANSACTION_MISUSED if the transaction is over
+   * Adds an effect. Effects are called at the commit, in the order in which they were added. An effect must
+   * not throw: the effects before it could not be undone.
+   * @throws StoreError TRANSACTION_MISUSED if the transaction has ended
    */
   add(effect: () => void): void {
     this.#enter();
     this.#effects.push(effect);
   }
 
-  /** Called when the transaction commits, before all effects. With what it throws nothing is committed. */
+  /** Adds a check, which is called at the commit before all effects. If it throws, nothing is committed. */
   guard(check: () => void): void {
     this.#enter();
     this.#guards.push(check);
   }
 
-  /** @throws StoreError TRANSACTION_MISUSED if the transaction is over; what a guard throws */
+  /** @throws StoreError TRANSACTION_MISUSED if the transaction has ended; what a guard throws */
   commit(): void {
     this.#enter();
     this.#isOver = true;
@@ -44,6 +45,6 @@ export class MemoryTransaction {
 
   #enter(): void {
     if (!this.#isOver) return;
-    throw new StoreError("TRANSACTION_MISUSED", "the memory transaction is over");
+    throw new StoreError("TRANSACTION_MISUSED", "the memory transaction has ended");
   }
 }

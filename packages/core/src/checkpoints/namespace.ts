@@ -2,19 +2,19 @@ import { ConfigError, NamespaceConflictError } from "../errors.ts";
 import type { StoreScope } from "./store.ts";
 
 /**
- * For stores that write names in UTF-8, where every half of a surrogate pair becomes the same character.
- * @throws ConfigError for a name with such a half: it would share its rows with others
+ * For stores that write names in UTF-8, in which every lone surrogate becomes the same character.
+ * @throws ConfigError for a name with a lone surrogate: it would share its rows with other names
  */
 export function checkScope(scope: StoreScope): void {
   for (const name of ["application", "streamName"] as const) {
     if (/\p{Surrogate}/u.test(scope[name])) {
-      throw new ConfigError(name, "has half of a surrogate pair in it, which UTF-8 cannot keep");
+      throw new ConfigError(name, "contains a lone surrogate, which UTF-8 cannot encode");
     }
   }
 }
 
 /**
- * The Go library's name for a scope's checkpoints. `a-b` on `c` and `a` on `b-c` share one.
+ * The Go library's name for a scope. `a-b` on `c` and `a` on `b-c` have the same one.
  * @throws ConfigError as `checkScope` does
  */
 export function namespaceOf(scope: StoreScope): string {
@@ -23,9 +23,9 @@ export function namespaceOf(scope: StoreScope): string {
 }
 
 /**
- * @param where the place that they would share: `namespace "a-b" of table t`
- * @param option what to set so that they do not: `namespace` or `table`
- * @throws NamespaceConflictError if another scope has claimed the place
+ * @param where what the scopes would share, for the message: `namespace "a-b" of table t`
+ * @param option the option that separates them: `namespace` or `table`
+ * @throws NamespaceConflictError if another scope has claimed it
  */
 export function checkClaim(
   claimed: StoreScope | undefined,

@@ -1,9 +1,9 @@
 /**
- * Position arithmetic, pure. A sequence number is a decimal string of up to 56 digits: it does not
- * fit a JavaScript number, and is compared by length, then by text.
+ * Comparison of positions. Pure. A sequence number is a decimal string of up to 56 digits: it does not
+ * fit into a JavaScript number, and is compared by length, then as text.
  */
 
-/** A place in a shard: a record, or a user record inside a KPL aggregate. */
+/** A position in a shard: a record, or a user record inside a KPL aggregate. */
 export interface Position {
   readonly sequenceNumber: string;
   /** Index of the user record inside its aggregate; absent for an ordinary record. */
@@ -15,40 +15,40 @@ export type Checkpoint =
   | ({
       readonly kind: "position";
       /**
-       * Which records after the position are done too: a text of printable ASCII that core writes and
-       * reads. It belongs to this very position. Absent = none is, or it is not known.
+       * Which records after the position are done too, as printable ASCII text that only core interprets. It
+       * is valid only for this position. Absent if none is done or it is not known.
        */
       readonly ahead?: string;
       /**
-       * Only of a position inside an aggregate: the last record that is done as a whole, for readers of
-       * the store that know sequence numbers alone. They repeat the aggregate then. A shard none of whose
-       * records is done has its first number here. It takes no part in comparisons. Absent = not known.
+       * Only for a position inside an aggregate: the last record that is done as a whole, for programs that
+       * read only sequence numbers from the store: they repeat the aggregate. If no record of the shard is
+       * done, the shard's starting number. Ignored in comparisons. Absent if not known.
        */
       readonly wholeSequenceNumber?: string;
     } & Position)
   | {
       readonly kind: "shard-end";
       /**
-       * The shard's last record, for readers of the store that know numbers alone: a shard without
-       * records has its first number here. It takes no part in comparisons. Absent = not known.
+       * The shard's last record, for programs that read only sequence numbers from the store. If the shard
+       * has no records, its starting number. Ignored in comparisons. Absent if not known.
        */
       readonly sequenceNumber?: string;
     };
 
-/** A shard's end whose last number is not known. */
+/** The end of a shard whose last sequence number is not known. */
 export const SHARD_END: Checkpoint = Object.freeze({ kind: "shard-end" });
 
 const SEQUENCE_NUMBER = /^(?:0|[1-9][0-9]{0,127})$/;
 
-/** Is this text a sequence number: digits without a leading zero, at most 128 of them? */
+/** Whether this text is a sequence number: at most 128 digits without a leading zero. */
 export function isSequenceNumber(text: string): boolean {
   return SEQUENCE_NUMBER.test(text);
 }
 
 /**
  * The checkpoint that says "everything up to and including this position is done".
- * @param position with `wholeSequenceNumber` as in `Checkpoint`; it is left out where the position is no part of a record
- * @param ahead what else is done: see `Checkpoint`
+ * @param position `wholeSequenceNumber` as in `Checkpoint`; ignored without a `subSequenceNumber`
+ * @param ahead as in `Checkpoint`
  */
 export function checkpointAt(
   position: Position & { readonly wholeSequenceNumber?: string | undefined },
@@ -73,12 +73,12 @@ export function shardEndAt(sequenceNumber: string | undefined): Checkpoint {
     : Object.freeze({ kind: "shard-end", sequenceNumber });
 }
 
-/** Negative, zero or positive, as `a` lies before, at or after `b`. Both must be sequence numbers. */
+/** Negative, zero or positive if `a` is before, equal to or after `b`. Both must be sequence numbers. */
 export function compareSequenceNumbers(a: string, b: string): number {
   return a.length - b.length || (a < b ? -1 : a > b ? 1 : 0);
 }
 
-/** A record's own position. */
+/** The position of a record. */
 export function positionOf({
   sequenceNumber,
   subSequenceNumber,
@@ -91,7 +91,7 @@ export function positionOf({
     : { sequenceNumber, subSequenceNumber };
 }
 
-/** Order of positions. No sub-sequence number means the whole record: it comes after its user records. */
+/** The order of positions. Without a sub-sequence number it is the whole record, after all of its user records. */
 export function comparePositions(a: Position, b: Position): number {
   return (
     compareSequenceNumbers(a.sequenceNumber, b.sequenceNumber) ||
@@ -100,9 +100,8 @@ export function comparePositions(a: Position, b: Position): number {
 }
 
 /**
- * Order of checkpoints: by position; at one position by `ahead`, byte by byte, and none comes before
- * any: more records done make a greater text. A shard's end comes after every position, and all ends
- * are the same.
+ * The order of checkpoints: by position, then by `ahead` as text, where none is before any: a text with more
+ * done records compares greater. A shard's end is after every position, and all ends are equal.
  */
 export function compareCheckpoints(a: Checkpoint, b: Checkpoint): number {
   if (a.kind === "shard-end" || b.kind === "shard-end") {
@@ -122,14 +121,14 @@ function compareSub(a: number | undefined, b: number | undefined): number {
   return a - b;
 }
 
-/** For messages: `4959…123` or `4959…123.7`. */
+/** A position in messages: `4959…123` or `4959…123.7`. */
 export function formatPosition({ sequenceNumber, subSequenceNumber }: Position): string {
   return subSequenceNumber === undefined
     ? sequenceNumber
     : `${sequenceNumber}.${subSequenceNumber}`;
 }
 
-/** For messages and logs: as `formatPosition`, `shard end` or `shard end at 4959…123`. */
+/** A checkpoint in messages: as `formatPosition`, or `shard end`, or `shard end at 4959…123`. */
 export function formatCheckpoint(checkpoint: Checkpoint): string {
   if (checkpoint.kind === "position") return formatPosition(checkpoint);
   const { sequenceNumber } = checkpoint;

@@ -1,37 +1,37 @@
 import type { Ahead, CountedRun, CountedRuns, Interval, Run } from "./ahead.ts";
 import type { Position } from "./position.ts";
 
-/** A stream record some of whose user records were added. */
+/** A stream record of which some user records were added. */
 interface Part {
   readonly sequenceNumber: string;
-  /** User records that were added. */
+  /** The number of user records that were added. */
   records: number;
   done: number;
-  /** Was the last of its user records added? */
+  /** True if the last of its user records was added. */
   isWhole: boolean;
-  /** Which are done, by their sub-sequence numbers. */
+  /** The sub-sequence numbers of those that are done. */
   readonly intervals: { first: number; last: number }[];
 }
 
 interface OpenRun {
   readonly first: string;
   last: string;
-  /** The record before the last one; undefined = it is the only one. */
+  /** The record before the last one; undefined if the last one is the only one. */
   beforeLast: string | undefined;
-  /** What the last one has added to the count. */
+  /** The last record's share of `count`. */
   lastCount: number;
   readonly done: boolean | readonly Interval[];
   count: number;
 }
 
-/** Gathers records, in order, into runs of records that are done and of records that are not. */
+/** Groups records, added in order, into runs of done records and runs of others. */
 export class Runs {
   readonly #runs: OpenRun[] = [];
   #part: Part | undefined;
 
   /**
-   * The next record.
-   * @param endsStreamRecord is it the last user record of its aggregate, or an ordinary record?
+   * Adds the next record.
+   * @param endsStreamRecord true for an ordinary record and for the last user record of an aggregate
    */
   add(
     sequenceNumber: string,
@@ -53,35 +53,35 @@ export class Runs {
   }
 
   /**
-   * All runs: those of the records that were added, the last of which has this number, and behind it
-   * what an earlier checkpoint says.
-   * @param watermark it lies before the records that were added
-   * @param unmet how many records are done by the earlier checkpoint that were not added yet
+   * Returns all runs: those of the added records, followed by those of an earlier checkpoint.
+   * @param watermark the position before the added records
+   * @param last the sequence number of the last added record
+   * @param unread how many records that the earlier checkpoint lists as done were not added yet
    */
-  end(watermark: Position, last: string, earlier: Ahead | undefined, unmet: number): CountedRuns {
-    const theirs = earlier?.runAt(last);
+  end(watermark: Position, last: string, earlier: Ahead | undefined, unread: number): CountedRuns {
+    const earlierRun = earlier?.runAt(last);
     const known = earlier?.doneAt(last);
     const { sequenceNumber, subSequenceNumber: inside } = watermark;
-    // Of the aggregate that the watermark is in, nothing behind it has been met yet.
+    // No user record behind the watermark has been added of the aggregate that contains it.
     if (inside !== undefined && sequenceNumber === last && this.#runs.length === 0) {
       this.#part ??= { sequenceNumber, records: 0, done: 0, isWhole: false, intervals: [] };
     }
     this.#mergePart(known);
     this.#endPart();
-    const isJoined = theirs !== undefined && this.#runs.length > 0;
-    const newest = isJoined ? this.#joinNewest(last, theirs, known === true) : undefined;
+    const isJoined = earlierRun !== undefined && this.#runs.length > 0;
+    const newest = isJoined ? this.#joinNewest(last, earlierRun, known === true) : undefined;
     const runs = this.#runs.map(({ first, last: end, done, count }) => ({
       first: BigInt(first),
       last: BigInt(end),
       done,
       count,
     }));
-    const rest = earlier?.after(isJoined ? theirs.last : BigInt(last)) ?? [];
+    const rest = earlier?.after(isJoined ? earlierRun.last : BigInt(last)) ?? [];
     const loneRest = earlier?.loneAfter(BigInt(last)) ?? [];
     const all = [...runs, ...rest.map((run) => ({ ...run, count: 0 }))];
-    // Of two texts of a position, a store keeps the one with more records.
+    // A store keeps the text with the higher count, so the records that were not read again must count too.
     const furthest = all.findLast(({ done }) => done !== false);
-    if (furthest !== undefined) furthest.count += unmet;
+    if (furthest !== undefined) furthest.count += unread;
     return {
       runs: all,
       lone: [
@@ -91,7 +91,7 @@ export class Runs {
     };
   }
 
-  /** User records of the newest record that are done, and come next. */
+  /** Adds user records of the newest record that are done by the earlier checkpoint and were not added yet. */
   #mergePart(done: Run["done"] | undefined): void {
     const part = this.#part;
     if (part === undefined || part.isWhole || typeof done !== "object") return;
@@ -102,13 +102,12 @@ export class Runs {
   }
 
   /**
-   * The newest record stays in the run of the earlier checkpoint, together with the records behind it:
-   * nobody knows where the next one begins, and a border right behind the newest record would make all
-   * borders as long as whole numbers. If more of it is done than of that run, it is answered with, to be
-   * kept by itself.
-   * @param wasDone was the newest record done as a whole, by the earlier checkpoint?
+   * Joins the newest record to its run in the earlier checkpoint, together with the records behind it. The
+   * number of the next record is not known, and a border directly behind the newest record would make all
+   * borders as long as whole numbers. If more of it is done than of that run, returns it as a lone record.
+   * @param wasDone whether the earlier checkpoint lists the newest record as done as a whole
    */
-  #joinNewest(last: string, theirs: Run, wasDone: boolean): CountedRun | undefined {
+  #joinNewest(last: string, earlierRun: Run, wasDone: boolean): CountedRun | undefined {
     const run = this.#runs.at(-1)!;
     const { beforeLast, lastCount } = run;
     const done = wasDone || run.done;
@@ -117,11 +116,11 @@ export class Runs {
       run.last = beforeLast;
       run.count -= lastCount;
     }
-    const isPart = typeof done === "object" && typeof theirs.done === "object";
-    const joined = isPart ? done : theirs.done;
+    const isPart = typeof done === "object" && typeof earlierRun.done === "object";
+    const joined = isPart ? done : earlierRun.done;
     const isLone = done !== false && joined !== true && joined !== done;
     this.#append(last, joined, isLone || joined === false ? 0 : lastCount);
-    this.#runs.at(-1)!.last = String(theirs.last);
+    this.#runs.at(-1)!.last = String(earlierRun.last);
     const number = BigInt(last);
     return isLone ? { first: number, last: number, done, count: lastCount } : undefined;
   }

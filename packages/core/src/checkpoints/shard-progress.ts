@@ -16,13 +16,13 @@ export interface ShardProgressOptions {
   readonly shardId: string;
   readonly fence: Fence | undefined;
   readonly acknowledged: Checkpoint | undefined;
-  /** The number that the shard's records begin with; undefined = not known. */
+  /** The shard's starting sequence number; undefined = not known. */
   readonly firstNumber: () => string | undefined;
-  /** As in `StoreCapabilities`; 0 = the store keeps no `ahead`. */
+  /** As in `StoreCapabilities`; 0 if the store does not keep `ahead`. */
   readonly maxAheadBytes: number;
-  /** Each write is awaited before the next record (`flushIntervalMs: 0`). */
+  /** True if each write is awaited before the next record (`flushIntervalMs: 0`). */
   readonly writeThrough: boolean;
-  /** This shard's moment within the flush interval. */
+  /** The offset of this shard's ticks within the flush interval, in milliseconds. */
   readonly phaseMs: number;
   readonly maxUnflushedMs: number;
   readonly clock: Clock;
@@ -36,35 +36,36 @@ interface Waiter {
 }
 
 /**
- * How far one shard's work is done, and how far the store knows it:
- * clean → (advance) dirty → (taken, acknowledged) clean, or dirty again if more was done meanwhile;
- * from anywhere → (lost, closed) over, after which nothing is written.
+ * How far one shard's work is done, and how far the store has acknowledged it:
+ * clean → (advance) dirty → (take, acknowledge) clean, or dirty again if more was done meanwhile;
+ * any state → (lose, close) closed, after which nothing is written.
  */
 export class ShardProgress {
   readonly shardId: string;
   readonly writeThrough: boolean;
   readonly phaseMs: number;
-  /** When the checkpointer is to write it, by the monotonic clock. */
+  /** When the checkpointer must write it, by the monotonic clock. */
   dueAt = Infinity;
   readonly #options: ShardProgressOptions;
   readonly #lost = new AbortController();
-  /** What is done beyond the position that the shard was resumed at; undefined = nothing is known to be. */
+  /** The records that are done ahead of the position at which the shard was resumed; undefined = none known. */
   readonly resumed: Ahead | undefined;
   #sequenceNumber = "";
   #subSequenceNumber: number | undefined;
-  /** The last record that is done as a whole; undefined = not known. */
+  /** The last stream record that is done as a whole; undefined = not known. */
   #whole: string | undefined;
-  /** What is done beyond the position. */
+  /** Encodes the records that are done ahead of a position. */
   #ahead: (position: Position) => string | undefined = () => undefined;
   #ends: (position: Position) => boolean = () => false;
-  /** Set by the shard's end. */
+  /** Set at the shard's end. */
   #end: Checkpoint | undefined;
   #dirtySince: number | undefined;
+  /** When the pending write was taken, by the monotonic clock. */
   #takenAt = 0;
-  /** How many were done since the write before, and of these, how many the last one took. */
+  /** The number of records done since the last acknowledged write, and how many the pending write includes. */
   #done = 0;
   #taken = 0;
-  /** Grows with each change; and how far it had grown when the last write was taken. */
+  /** A counter of changes, and its value when the pending write was taken. */
   #changes = 0;
   #takenChanges = 0;
   #acknowledged: Checkpoint | undefined;
@@ -85,62 +86,62 @@ export class ShardProgress {
     }
   }
 
-  /** Most bytes of what is done beyond the position; 0 = the store does not keep it. */
+  /** The most bytes of `ahead`; 0 if the store does not keep it. */
   get maxAheadBytes(): number {
     return this.#options.maxAheadBytes;
   }
 
-  /** Where the text of what is done beyond the position is to be had, when it is written. */
+  /** Sets the function that encodes the records done ahead of a position when a checkpoint is written. */
   aheadFrom(source: (position: Position) => string | undefined): void {
     if (this.#options.maxAheadBytes > 0) this.#ahead = source;
   }
 
-  /** What is known to be done beyond a position, which the watermark is at or before: see `Checkpoint`. */
+  /** The `ahead` of a checkpoint at a position at or after the watermark: see `Checkpoint`. */
   aheadOf(position: Position): string | undefined {
     return this.#ahead(position);
   }
 
-  /** Who knows which user records are the last of their aggregates. */
+  /** Sets the function that knows which user records are the last of their aggregates. */
   endsFrom(source: (position: Position) => boolean): void {
     this.#ends = source;
   }
 
-  /** Is the record, which is in flight, the last one of its stream record? With it that is done. */
+  /** Whether the in-flight record is the last one of its stream record: then that is done with it. */
   endsStreamRecord(position: Position): boolean {
     return position.subSequenceNumber === undefined || this.#ends(position);
   }
 
-  /** What the store has acknowledged. */
+  /** The checkpoint that the store has acknowledged. */
   get acknowledged(): Checkpoint | undefined {
     return this.#acknowledged;
   }
 
-  /** The last that is done; undefined = nothing was. */
+  /** The checkpoint of the work that is done; undefined if none is. */
   get position(): Checkpoint | undefined {
     if (this.#end) return this.#end;
     return this.#sequenceNumber === "" ? undefined : this.#watermark;
   }
 
-  /** The last record that is done as a whole, or what the shard's records begin with; undefined = not known. */
+  /** The last stream record that is done as a whole, or the shard's starting number; undefined = not known. */
   get wholeSequenceNumber(): string | undefined {
     return this.#whole ?? this.#options.firstNumber();
   }
 
   /**
-   * The store has this checkpoint, in a transaction of its own or another's: what it covers is not written
-   * again.
+   * The store has this checkpoint, written by a transaction or by another process. What it covers is not
+   * written again.
    */
   storeHas(stored: Checkpoint): void {
     if (this.knows(stored)) return;
     this.#acknowledged = stored;
   }
 
-  /** Has the store acknowledged this checkpoint, or a later one? */
+  /** Whether the store has acknowledged this checkpoint or a later one. */
   knows(stored: Checkpoint): boolean {
     return this.#acknowledged !== undefined && compareCheckpoints(stored, this.#acknowledged) <= 0;
   }
 
-  /** Does the store have all that is done? Asked at a flush. */
+  /** Whether the store has all finished work. Called at a flush. */
   get isStored(): boolean {
     return this.#dirtySince === undefined || this.knows(this.#checkpoint());
   }
@@ -154,17 +155,17 @@ export class ShardProgress {
     return this.#closed !== undefined;
   }
 
-  /** Has the store once been found further on than we are? */
+  /** True if the store was once ahead of this process. */
   get wasBehind(): boolean {
     return this.#wasBehind;
   }
 
-  /** Of what the last write took, how many needed none of their own. */
+  /** How many records of the last write needed no write of their own. */
   get coalesced(): number {
     return Math.max(0, this.#taken - 1);
   }
 
-  /** Does a caller wait for the next acknowledgement? */
+  /** True if a caller waits for the next acknowledgement. */
   get awaited(): boolean {
     return this.#waiters.length > 0;
   }
@@ -175,9 +176,9 @@ export class ShardProgress {
   }
 
   /**
-   * This record, and all before it, are done. Called for each record: no allocation.
-   * @param whole the last stream record that is done as a whole; "" = none since the shard was resumed
-   * @param records how many are done that were not
+   * This record and all before it are done. Called for each record: allocates nothing.
+   * @param whole the last stream record that is done as a whole; "" if none is since the shard was resumed
+   * @param records how many records the watermark has passed
    */
   advance(
     sequenceNumber: string,
@@ -197,7 +198,7 @@ export class ShardProgress {
     if (this.#dirtySince === undefined) this.#markDirty();
   }
 
-  /** A record beyond the position is done. Called for each record: no allocation. */
+  /** A record ahead of the position is done. Called for each record: allocates nothing. */
   touch(): void {
     if (this.#closed || this.#options.maxAheadBytes === 0) return;
     this.#changes += 1;
@@ -205,8 +206,8 @@ export class ShardProgress {
   }
 
   /**
-   * The shard was read to its end: resolves once the store knows. @throws as `flush`
-   * @param sequenceNumber the last record's; undefined = not known
+   * The shard was read to its end. Resolves when the store has acknowledged that. @throws as `flush`
+   * @param sequenceNumber that of the last record; undefined = not known
    */
   end(sequenceNumber: string | undefined): Promise<void> {
     if (this.#closed) return Promise.reject(this.#closed);
@@ -217,7 +218,7 @@ export class ShardProgress {
     return this.flush();
   }
 
-  /** Resolves once all that is done is acknowledged. @throws KcError of the store, or of what closed it */
+  /** Resolves when all finished work is acknowledged. @throws KcError of the store; the reason of `close` */
   flush(): Promise<void> {
     if (this.#closed) return Promise.reject(this.#closed);
     if (this.isStored) {
@@ -230,12 +231,12 @@ export class ShardProgress {
     });
   }
 
-  /** Has finished work waited for the store for so long that no more should be begun? */
+  /** True if finished work has waited so long for the store that no more should start (`maxUnflushedMs`). */
   overdue(now: number): boolean {
     return this.#dirtySince !== undefined && now - this.#dirtySince > this.#options.maxUnflushedMs;
   }
 
-  /** The write that would bring the store up to now. */
+  /** Takes the write that stores all finished work. `acknowledge` must follow if it succeeds. */
   take(): CheckpointWrite {
     this.#takenAt = this.#options.clock.monotonic();
     this.#taken = this.#done;
@@ -245,7 +246,7 @@ export class ShardProgress {
     return fence === undefined ? { shardId, checkpoint } : { shardId, checkpoint, fence };
   }
 
-  /** The store answered to the write that was taken last. True = more was done meanwhile, and is to be written. */
+  /** The store has acknowledged the taken write. Returns true if more was done meanwhile and must be written. */
   acknowledge({ outcome, stored }: SetCheckpointResult): boolean {
     this.storeHas(stored);
     this.#done -= this.#taken;
@@ -260,17 +261,18 @@ export class ShardProgress {
     return !this.#closed;
   }
 
-  /** The store will not take it. */
+  /** The write failed permanently: rejects the pending calls of `flush`. */
   fail(error: Error): void {
     for (const { reject } of this.#settleWaiters()) reject(error);
   }
 
+  /** The store has refused this worker's fence. */
   lose(error: LeaseLostError): void {
     this.close(error);
     this.#lost.abort(error);
   }
 
-  /** From here on nothing is written, whatever a handler that was given up still reports. */
+  /** From now on nothing is written, whatever an abandoned handler still reports. */
   close(reason: Error): void {
     this.#closed ??= reason;
     this.#dirtySince = undefined;
@@ -288,20 +290,20 @@ export class ShardProgress {
     if (position.kind === "shard-end") return position;
     const ahead = this.#ahead(position);
     const checkpoint = ahead === undefined ? position : checkpointAt(position, ahead);
-    // Of many runs the furthest do not fit, and the store may know of more.
-    const stands = this.#acknowledged;
-    const knowsMore =
-      stands?.kind === "position" &&
-      comparePositions(stands, position) === 0 &&
-      compareCheckpoints(stands, checkpoint) > 0;
-    return knowsMore ? stands : checkpoint;
+    // If not all runs fit, the furthest are left out. The store may then have a longer list.
+    const stored = this.#acknowledged;
+    const hasLonger =
+      stored?.kind === "position" &&
+      comparePositions(stored, position) === 0 &&
+      compareCheckpoints(stored, checkpoint) > 0;
+    return hasLonger ? stored : checkpoint;
   }
 
   get #hasWatermark(): boolean {
     return this.#sequenceNumber !== "" || this.#options.acknowledged?.kind === "position";
   }
 
-  /** The last record that is done with all before it; before there is one, where the shard was resumed. */
+  /** The last record before which all are finished; before there is one, the checkpoint resumed at. */
   get #watermark(): Checkpoint {
     if (this.#sequenceNumber === "") return this.#options.acknowledged!;
     const sequenceNumber = this.#sequenceNumber;

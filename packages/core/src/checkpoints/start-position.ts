@@ -4,19 +4,19 @@ import type { Shard } from "../kinesis/shard.ts";
 import { compareSequenceNumbers, type Checkpoint } from "./position.ts";
 import type { ApplicationRow } from "./store.ts";
 
-/** What is known of an application's first start when a shard's reading begins. */
+/** What is known about an application's first start when the reading of a shard begins. */
 export interface ApplicationStart {
   readonly row: ApplicationRow;
-  /** This scan is the one that made the row: `start` applies as it was configured. */
+  /** True if this scan has created the row: then `start` applies as configured. */
   readonly firstStart: boolean;
-  /** Runs since the application was opened. */
+  /** The time since the application was opened. */
   readonly sinceOpened: Stopwatch;
 }
 
 /**
- * Does the shard follow others that were read: is a parent of it listed or checkpointed, or is it
- * younger than every checkpoint? Numbers of one stream grow with time over all of its shards: one
- * that begins above all that was read was made later, though all its ancestors may have expired.
+ * Whether the shard follows others that were read: one of its parents is listed or has a checkpoint, or the
+ * shard is younger than every checkpoint. Sequence numbers grow with time across all shards of a stream: a
+ * shard that starts above every checkpoint was created later, even if all its ancestors have expired.
  */
 export function follows(
   { parentShardIds, startingSequenceNumber: first }: Followed,
@@ -24,7 +24,7 @@ export function follows(
   checkpoints: ReadonlyMap<string, Checkpoint>,
 ): boolean {
   if (parentShardIds.some((id) => isListed(id) || checkpoints.has(id))) return true;
-  // Those that the stream was created with differ in their numbers too.
+  // Shards without parents prove nothing: the starting numbers of a stream's first shards differ too.
   if (parentShardIds.length === 0 || first === undefined || checkpoints.size === 0) return false;
   for (const checkpoint of checkpoints.values()) {
     if (!isBelow(checkpoint, first)) return false;
@@ -34,31 +34,31 @@ export function follows(
 
 type Followed = Pick<Shard, "parentShardIds" | "startingSequenceNumber">;
 
-/** An end without a number proves nothing. */
+/** Whether a checkpoint is below a number. A shard end without a number is not. */
 function isBelow(checkpoint: Checkpoint, sequenceNumber: string): boolean {
   const { sequenceNumber: at } = checkpoint as { readonly sequenceNumber?: string };
   return at !== undefined && compareSequenceNumbers(at, sequenceNumber) < 0;
 }
 
-/** What is known of the shard; see `ShardAssignment`. */
+/** What is known about the shard: see `ShardAssignment`. */
 export interface ShardHistory {
   readonly checkpoint: Checkpoint | undefined;
   readonly presentAtStart: boolean;
   readonly afterParent: boolean;
-  /** Nobody has held it before: at its second grant LATEST would jump over what came meanwhile. */
+  /** True if no worker has held the shard before. At a later grant LATEST would skip the records since. */
   readonly firstGrant: boolean;
 }
 
 /**
- * Where the reading of a shard begins, pure. In this order:
- * - after its checkpoint;
- * - a shard that appeared while we were reading: at its first record, whatever `start` says;
- * - an application that came over from the Go library: children at their first record, since Go
- *   kept no row that would say when it started;
- * - the application's first start: at `start`. A shard that had to wait for its parents, or was
- *   held before, takes the time of the start for LATEST, so that nothing falls into the wait;
- * - a later start: what came since the first one. LATEST has become a time, and for a shard that
- *   was made after that time it means its first record.
+ * Where the reading of a shard begins. Pure. The first rule that applies decides:
+ * - a shard with a checkpoint: after it;
+ * - a shard that appeared while the stream was being read: at its first record, whatever `start` is;
+ * - a child in an application that was migrated from the Go library: at its first record, since Go
+ *   kept no row with the time of the first start;
+ * - the application's first start: at `start`. For a shard that had to wait for its parents or was held
+ *   before, LATEST becomes the time of the start, so that records that arrived meanwhile are not skipped;
+ * - a later start: at the time of the first start instead of LATEST. For a shard that was created after that
+ *   time this is its first record.
  */
 export function startPosition(
   { row, firstStart }: Pick<ApplicationStart, "row" | "firstStart">,
@@ -77,14 +77,14 @@ export function startPosition(
 }
 
 /**
- * Where to begin again when an iterator was lost before it brought a record. LATEST once more would
- * jump over what came meanwhile.
+ * Where to begin again after an iterator was lost before it returned a record. LATEST would skip the records
+ * that arrived meanwhile.
  */
 export function restartPosition(start: IteratorPosition, row: ApplicationRow): IteratorPosition {
   return start.ShardIteratorType === "LATEST" ? sinceFirstStart(row) : start;
 }
 
-/** A checkpoint inside an aggregate begins with that aggregate again, to drop what was done. */
+/** After a checkpoint inside an aggregate, the aggregate is read again; its done user records are dropped. */
 function afterCheckpoint(checkpoint: Checkpoint & { kind: "position" }): IteratorPosition {
   return {
     ShardIteratorType:

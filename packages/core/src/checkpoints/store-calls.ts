@@ -5,12 +5,12 @@ import { retry } from "../retry.ts";
 import { classifySdkError } from "../sdk-failure.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Call } from "../telemetry/troubles.ts";
-import { fixedPatience, type Patience } from "./patience.ts";
+import { fixedTimeout, type AdaptiveTimeout } from "./adaptive-timeout.ts";
 import type { CallOptions, Store } from "./store.ts";
 
-/** Waits stay well below a stop's time, so that a store that is back is found before that is over. */
+/** Delays stay well below a stop's deadline, so that a store that has recovered is noticed before it. */
 const BACKOFF: BackoffPolicy = { baseMs: 100, maxMs: 5000 };
-/** One call to the store may take so long, in milliseconds, unless a group needs its answer sooner. */
+/** The timeout of one store call, in milliseconds, unless a group needs the result sooner. */
 export const CALL_TIMEOUT_MS = 30_000;
 
 export interface StoreCallsOptions<S extends Store> {
@@ -18,15 +18,15 @@ export interface StoreCallsOptions<S extends Store> {
   readonly clock: Clock;
   readonly random: () => number;
   readonly telemetry: Telemetry;
-  /** How long one call may take, in milliseconds. @default 30000 */
+  /** The timeout of one call, in milliseconds. @default 30000 */
   readonly timeoutMs?: number;
-  /** The shard that all calls are for. @default they are the application's */
+  /** The shard that all calls are for. @default none: they are for the application */
   readonly shardId?: string;
 }
 
 /**
- * The user's store behind one policy: a passing failure is retried until the signal aborts, a
- * lasting one is thrown. Neither is ever taken for an answer.
+ * Calls the user's store with one retry policy: a retryable failure is retried until the signal aborts, any
+ * other is thrown. Neither is ever treated as a result.
  */
 export class StoreCalls<S extends Store = Store> {
   readonly store: S;
@@ -35,7 +35,7 @@ export class StoreCalls<S extends Store = Store> {
   readonly #telemetry: Telemetry;
   readonly #timeoutMs: number;
   readonly #shardId: string | undefined;
-  /** Those whose last try failed, by operation. */
+  /** The calls whose last attempt failed, by operation. */
   readonly #failing = new Map<string, Call>();
 
   constructor(options: StoreCallsOptions<S>) {
@@ -48,23 +48,23 @@ export class StoreCalls<S extends Store = Store> {
   }
 
   /**
-   * One try, within a fixed time or by the caller's patience.
-   * @throws StoreError, `retryable` if it was a passing failure; the signal's reason
+   * Makes one attempt, with a fixed timeout or the caller's.
+   * @throws StoreError, with `retryable` set for a transient failure; the signal's reason
    */
   async once<T>(
     operation: string,
     signal: AbortSignal,
     attempt: (options: Required<CallOptions>) => Promise<T>,
-    patience: Patience = fixedPatience(this.#clock, this.#timeoutMs),
+    timeout: AdaptiveTimeout = fixedTimeout(this.#clock, this.#timeoutMs),
   ): Promise<T> {
     const { troubles } = this.#telemetry;
     const call: Call = this.#failing.get(operation) ?? this.#call(operation);
     signal.throwIfAborted();
     const since = this.#clock.monotonic();
-    const limit = patience.begin(signal, (ms) => timeoutError(operation, ms));
+    const limit = timeout.begin(signal, (ms) => timeoutError(operation, ms));
     try {
       const answer = await limit.wait(attempt({ signal: limit.signal }));
-      patience.answered(this.#clock.monotonic() - since);
+      timeout.answered(this.#clock.monotonic() - since);
       this.#failing.delete(operation);
       troubles.answered(call);
       return answer;
@@ -77,19 +77,19 @@ export class StoreCalls<S extends Store = Store> {
       }
       throw error;
     } finally {
-      patience.end();
+      timeout.end();
     }
   }
 
   /**
-   * `attempt` is called again for each try, so that a retried flush can carry what was done since.
-   * @throws StoreError that a retry does not fix; the signal's reason.
+   * Retries until an attempt succeeds. `attempt` is called for each one, so that a retried flush can include
+   * what was done since. @throws StoreError that is not retryable; the signal's reason
    */
   async retry<T>(
     operation: string,
     signal: AbortSignal,
     attempt: (options: Required<CallOptions>) => Promise<T>,
-    patience: Patience = fixedPatience(this.#clock, this.#timeoutMs),
+    timeout: AdaptiveTimeout = fixedTimeout(this.#clock, this.#timeoutMs),
   ): Promise<T> {
     let failures = 0;
     try {
@@ -97,20 +97,20 @@ export class StoreCalls<S extends Store = Store> {
         signal,
         backoff: BACKOFF,
         random: this.#random,
-        attempt: () => this.once(operation, signal, attempt, patience),
+        attempt: () => this.once(operation, signal, attempt, timeout),
         onFailure: (error) => {
           if (!KcError.is(error) || !error.retryable) throw error;
           this.#telemetry.add("retries", 1, { operation, error: error.code });
           return (failures += 1);
         },
-        pause: (ms) => patience.pause(ms, signal),
+        pause: (ms) => timeout.pause(ms, signal),
       });
     } finally {
       this.#drop(operation);
     }
   }
 
-  /** The caller is through: what failed and was not called again is not needed any more. */
+  /** The caller makes no further calls: drops the troubles of calls that failed and were not repeated. */
   settle(): void {
     for (const operation of this.#failing.keys()) this.#drop(operation);
   }
@@ -120,7 +120,7 @@ export class StoreCalls<S extends Store = Store> {
     return { service: "store", operation, ...(shardId === undefined ? {} : { shardId }) };
   }
 
-  /** It is not tried any more. */
+  /** The call is not attempted any more. */
   #drop(operation: string): void {
     const call = this.#failing.get(operation);
     if (call === undefined) return;
@@ -134,14 +134,14 @@ function timeoutError(operation: string, ms: number): StoreError {
   return new StoreError("STORE_UNAVAILABLE", message, { retryable: true });
 }
 
-/** Our adapters throw typed errors; of a stranger's, network trouble and throttles are known to pass. */
+/** Our adapters throw typed errors. Of other stores' errors only network errors and throttling count as transient. */
 function toStoreError(operation: string, error: unknown): KcError {
   if (KcError.is(error)) return error;
   const failure = classifySdkError(error);
-  const passing = failure === "passing" || failure === "throttled";
+  const isTransient = failure === "passing" || failure === "throttled";
   return new StoreError(
-    passing ? "STORE_UNAVAILABLE" : "STORE_FAILED",
+    isTransient ? "STORE_UNAVAILABLE" : "STORE_FAILED",
     `${operation} failed: ${describeError(error)}`,
-    { retryable: passing, cause: error },
+    { retryable: isTransient, cause: error },
   );
 }

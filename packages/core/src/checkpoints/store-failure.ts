@@ -1,6 +1,6 @@
 import type { KcErrorCode } from "../errors.ts";
 
-/** What an error of a database means for a checkpoint: a row of an adapter's table of errors. */
+/** How an error of a database is treated: a row of an adapter's error table. */
 export interface StoreFailure {
   readonly code: KcErrorCode;
   readonly retryable: boolean;
@@ -8,12 +8,12 @@ export interface StoreFailure {
   readonly advice: string;
 }
 
-/** The same call passes a little later, with nothing changed. */
+/** A transient failure: the same call may succeed later without any change. */
 export function passingFailure(advice: string): StoreFailure {
   return { code: "STORE_UNAVAILABLE", retryable: true, advice };
 }
 
-/** Somebody must do something first. */
+/** A permanent failure: the call cannot succeed before the operator has changed something. */
 export function lastingFailure(code: KcErrorCode, advice: string): StoreFailure {
   return { code, retryable: false, advice };
 }

@@ -5,16 +5,16 @@ import { isSequenceNumber, type Checkpoint } from "./position.ts";
 import type { ApplicationRow, BulkCheckpointResult } from "./store.ts";
 
 /**
- * What a row of a store must look like before anything is decided by it, pure. Others may write to a
- * store: an operator, another program, a restored backup. A row that no store of ours has written is an
- * error that names the row, never a wait without an end.
+ * Validates the rows that a store returns before anything is decided by them. Pure. Rows may come from other
+ * writers: an operator, another program, a restored backup. An invalid row is an error that names the row,
+ * never an endless wait.
  */
 
-/** The largest weight of a worker: sums of weights stay exact enough to share shards by. */
-export const MOST_WEIGHT = 1e9;
-/** A lineage that core writes has less than 2,000 characters. */
-const LONGEST_LINEAGE = 65_536;
-const LONGEST_NAME = 1000;
+/** The largest weight of a worker, so that sums of weights stay exact enough for the assignment. */
+export const MAX_WEIGHT = 1e9;
+/** A lineage that core writes has fewer than 2,000 characters. */
+const MAX_LINEAGE_LENGTH = 65_536;
+const MAX_NAME_LENGTH = 1000;
 
 /** @throws StoreError STORE_CORRUPT */
 export function checkWorker(row: WorkerRow): void {
@@ -22,11 +22,11 @@ export function checkWorker(row: WorkerRow): void {
   const problem =
     problemOf("worker id", workerId, isName(workerId) && !workerId.includes("#")) ??
     problemOf("incarnation", incarnation, isName(incarnation)) ??
-    problemOf("weight", weight, isNumber(weight) && weight > 0 && weight <= MOST_WEIGHT) ??
+    problemOf("weight", weight, isNumber(weight) && weight > 0 && weight <= MAX_WEIGHT) ??
     problemOf("maxShards", maxShards, maxShards === undefined || isCount(maxShards, 1)) ??
     problemOf("counter", counter, isCount(counter, 0));
   if (problem === undefined) return;
-  throw corrupt(`the row of worker ${quoted(workerId)}`, problem, "delete the row, that worker joins again"); // prettier-ignore
+  throw corrupt(`the row of worker ${quoted(workerId)}`, problem, "delete the row: that worker joins again"); // prettier-ignore
 }
 
 /** @throws StoreError STORE_CORRUPT */
@@ -35,7 +35,11 @@ export function checkLease({ shardId, owner, epoch, lineage, checkpoint }: Lease
   const problem =
     problemOf("owner", owner, owner === undefined || isName(owner)) ??
     problemOf("epoch", epoch, isCount(epoch, 0)) ??
-    problemOf("lineage", lineage, typeof lineage === "string" && lineage.length <= LONGEST_LINEAGE);
+    problemOf(
+      "lineage",
+      lineage,
+      typeof lineage === "string" && lineage.length <= MAX_LINEAGE_LENGTH,
+    );
   if (problem !== undefined) throw corruptLease(shardId, problem);
   if (checkpoint !== undefined) checkCheckpoint(shardId, checkpoint);
 }
@@ -70,7 +74,7 @@ export function checkCheckpoint(shardId: string, checkpoint: Checkpoint): void {
   throw corrupt(`the checkpoint of ${quoted(shardId)}`, problem, "reset that shard", shardId);
 }
 
-/** @throws StoreError STORE_CORRUPT; STORE_FAILED for what is no result */
+/** @throws StoreError STORE_CORRUPT; STORE_FAILED for an invalid result */
 export function checkWritten(result: BulkCheckpointResult, shardId: string): void {
   const { outcome } = result;
   if (outcome === "lease-lost") return;
@@ -97,7 +101,7 @@ export function checkApplication(row: ApplicationRow): void {
     problemOf("start", start, isStart) ??
     problemOf("time of the first start", row.startedAt, isDate(row.startedAt));
   if (problem === undefined) return;
-  const remedy = "delete the row, and the next start makes it again. Checkpoints stay";
+  const remedy = "delete the row: the next start creates it again. Checkpoints are kept";
   throw corrupt(`the row of application ${quoted(application)}`, problem, remedy);
 }
 
@@ -115,10 +119,10 @@ export function checkCounter(workerId: string, counter: number): void {
   throw corrupt(`the row of worker ${quoted(workerId)}`, problem, "delete the row");
 }
 
-/** What is wrong with a lease's row. */
+/** The error for an invalid lease row. */
 export function corruptLease(shardId: string, problem: string): StoreError {
   const remedy =
-    "stop all workers and delete the row of that lease, and they make it again. Its checkpoint stays";
+    "stop all workers and delete the row of that lease: they create it again. Its checkpoint is kept";
   return corrupt(`the lease of ${quoted(shardId)}`, problem, remedy, shardId);
 }
 
@@ -128,7 +132,7 @@ function checkShardId(shardId: string): void {
 }
 
 function corrupt(row: string, problem: string, remedy: string, shardId?: string): StoreError {
-  const text = `the store holds what cannot be: ${row} has ${problem}: ${remedy}`;
+  const text = `the store contains an invalid row: ${row} has ${problem}: ${remedy}`;
   return new StoreError("STORE_CORRUPT", text, shardId === undefined ? {} : { shardId });
 }
 
@@ -142,14 +146,14 @@ function quoted(value: unknown): string {
 }
 
 function isName(value: unknown): value is string {
-  return typeof value === "string" && value !== "" && value.length <= LONGEST_NAME;
+  return typeof value === "string" && value !== "" && value.length <= MAX_NAME_LENGTH;
 }
 
 function isNumber(value: unknown): value is number {
   return typeof value === "number" && Number.isFinite(value);
 }
 
-/** A whole number that a JavaScript number holds exactly, and the one after it too. */
+/** Whether this is a safe integer of at least `least`. */
 function isCount(value: unknown, least: number): boolean {
   return Number.isSafeInteger(value) && (value as number) >= least;
 }

@@ -1,6 +1,6 @@
 import { StoreError } from "../errors.ts";
 
-/** The handler did what a transaction cannot take. Running it again does not help. */
+/** The error for a handler that broke the rules of its transaction. Running it again does not help. */
 export function misused(shardId: string, what: string): StoreError {
   return new StoreError("TRANSACTION_MISUSED", `${shardId}: ${what}`, { shardId });
 }

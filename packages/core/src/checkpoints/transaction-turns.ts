@@ -1,20 +1,20 @@
 const OF_POOLS = new WeakMap<object, TransactionTurns>();
 
-/** Of a pool that was handed in: stores that share it share its connections, and so its turns. */
+/** The semaphore of a pool that was passed in: stores that share a pool share its connections. */
 export function turnsOf(pool: object): TransactionTurns {
   const turns = OF_POOLS.get(pool) ?? new TransactionTurns();
   OF_POOLS.set(pool, turns);
   return turns;
 }
 
-/** Lets so many transactions go on at once. The others wait: first come, first served. */
+/** A fair semaphore that limits concurrent transactions. */
 export class TransactionTurns {
   readonly #waiting: (() => void)[] = [];
   #taken = 0;
 
   /**
-   * Resolves with what gives the turn back, when it is this caller's.
-   * @param most how many go on at once
+   * Acquires a permit, first come first served. Resolves with the function that releases it.
+   * @param most the limit of concurrent transactions
    * @throws the signal's reason
    */
   async take(most: number, signal: AbortSignal): Promise<() => void> {
@@ -22,7 +22,7 @@ export class TransactionTurns {
     if (this.#taken < most) this.#taken += 1;
     else await this.#wait(signal);
     return () => {
-      // The next one in the line gets this very turn: nobody comes in between.
+      // Passes the permit directly to the next waiter, so that no new caller can overtake it.
       const next = this.#waiting.shift();
       if (next === undefined) this.#taken -= 1;
       else next();

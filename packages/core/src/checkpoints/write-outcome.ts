@@ -10,7 +10,7 @@ import {
 import type { BulkCheckpointResult, CheckpointWrite, Fence, SetCheckpointResult } from "./store.ts";
 import type { CheckpointInResult, TransactionalWrite } from "./transactional-store.ts";
 
-/** Who may write a shard's checkpoint. */
+/** The lease that a fence is compared with. */
 export interface ShardLease {
   /** 0 = never held. */
   readonly epoch: number;
@@ -19,8 +19,7 @@ export interface ShardLease {
 }
 
 /**
- * What becomes of a write, given what is stored: for stores that look and write within one
- * transaction.
+ * The outcome of a write, given what is stored. For stores that read and write within one transaction.
  */
 export function writeOutcome(
   { checkpoint, fence }: CheckpointWrite,
@@ -31,7 +30,7 @@ export function writeOutcome(
   return advanceOutcome(checkpoint, stored);
 }
 
-/** The same of a write whose fence holds: by the positions alone. */
+/** The outcome of a write whose fence holds, by the checkpoints alone. */
 export function advanceOutcome(
   checkpoint: Checkpoint,
   stored: Checkpoint | undefined,
@@ -42,7 +41,7 @@ export function advanceOutcome(
 }
 
 /**
- * What becomes of a write that stands for work in its own transaction, given what is stored.
+ * The outcome of a write in one transaction with its work, given what is stored.
  * @throws StoreRegressedError
  */
 export function transactionOutcome(
@@ -57,25 +56,25 @@ export function transactionOutcome(
   return { outcome: "written" };
 }
 
-/** Is less stored than the caller knows of? */
+/** Whether less is stored than the caller knows to be. */
 export function hasLess({ after }: TransactionalWrite, stored: Checkpoint | undefined): boolean {
   return after !== undefined && (stored === undefined || !isAtOrBeyond(stored, after));
 }
 
-/** Asked of a write whose fence holds. @throws StoreRegressedError if less is stored than the caller knows of */
+/** For a write whose fence holds. @throws StoreRegressedError if less is stored than the caller knows to be */
 export function checkNotRegressed(write: TransactionalWrite, stored: Checkpoint | undefined): void {
   if (!hasLess(write, stored)) return;
   const { shardId, after } = write;
-  const stands = stored === undefined ? "no checkpoint" : formatCheckpoint(stored);
+  const current = stored === undefined ? "no checkpoint" : formatCheckpoint(stored);
   throw new StoreRegressedError(
-    `${shardId}: the store has ${stands}, and it had ${formatCheckpoint(checkpointAt(after!))}. It was emptied, ` +
+    `${shardId}: the store has ${current}, and it had ${formatCheckpoint(checkpointAt(after!))}. It was emptied, ` +
       "restored from a copy, failed over to a replica that lagged, or reset. Nothing was written. To " +
       "continue from its present state, start the consumer again.",
     { shardId },
   );
 }
 
-/** Are this record and all before it done, by what is stored? What is done beyond its position is not asked. */
+/** Whether the stored checkpoint covers this record and all before it. `ahead` is ignored. */
 export function isAtOrBeyond(stored: Checkpoint, position: Position): boolean {
   return stored.kind === "shard-end" || comparePositions(stored, position) >= 0;
 }
@@ -88,7 +87,7 @@ function holds(fence: Fence | undefined, lease: ShardLease): boolean {
 }
 
 /**
- * The bulk form's answer to one write, as `setCheckpoint` gives it.
+ * Converts a result of `setCheckpoints` to the result of `setCheckpoint`.
  * @throws LeaseLostError; the error of a write that failed
  */
 export function singleResult(

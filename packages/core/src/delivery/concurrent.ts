@@ -19,10 +19,10 @@ import { RecordJob } from "./record-job.ts";
 import { StartGate } from "./start-gate.ts";
 import { Tracker } from "./tracker.ts";
 
-/** So many records at most wait in lanes, for each that may be in the handler. */
+/** The most records that wait in lanes, for each concurrent call of the handler. */
 const WAITING_FOR_EACH = 10;
 
-/** @param source what letters of given-up records have in common */
+/** @param source the fields that all dead letters of the consumer share */
 export function concurrent(
   handler: Handler,
   policy: ResolvedDelivery,
@@ -32,18 +32,18 @@ export function concurrent(
 }
 
 /**
- * Brings records of a shard to the handler, up to `concurrency` at once: the records of a lane one after
- * another, the lanes side by side. There is room for the next page when the last record of this one has
- * been started, or waits in its lane.
+ * Passes the records of a shard to the handler, up to `concurrency` concurrently: the records of a lane one
+ * after another, those of different lanes in parallel. The next page is accepted when every record of this
+ * one was started or waits in its lane.
  *
- * A handler that is not async costs no promise, and an object only where its record has to wait.
+ * A synchronous handler costs no promise, and an object only for a record that has to wait.
  */
 class Concurrent implements Delivery {
   readonly #shard: DeliveredShard;
   readonly #handler: Handler;
   readonly #concurrency: number;
   readonly #laneOf: LaneOf;
-  /** May a record be given to the handler again? Then it is not the one that a handler has seen. */
+  /** True if a record may be given to the handler again. Then a fresh copy is given to each attempt. */
   readonly #repeats: boolean;
   readonly #metrics: HandledMetrics;
   readonly #gate: StartGate;
@@ -52,18 +52,18 @@ class Concurrent implements Delivery {
   readonly #lanes = new Lanes<RecordJob>();
   readonly #failures: Failures<RecordJob>;
   readonly #calls: HandlerCalls<RecordJob>;
-  /** The handler, as it is called for the newest page. */
+  /** The handler with tracing, as it is called for the newest page. */
   #traced: Handler;
   readonly #mayStartJob = ({ ordinal }: RecordJob): boolean => this.#tracker.mayStart(ordinal);
-  /** The records of a page that are not all started or in lanes. */
+  /** A cursor over the page's records that were not started and are in no lane yet. */
   #page: RecordCursor | undefined;
-  /** The record at its cursor, once it was looked at, and its lane, or why that is not known. */
+  /** The record at the cursor, once it was read, and its lane, or the error that `key` threw. */
   #record: ConsumerRecord | undefined;
   #lane: string | undefined;
   #laneFailure: { readonly error: unknown } | undefined;
-  /** Records that were started, or are in lanes, and are not finished. */
+  /** The number of records that were started or wait in lanes, and are not finished. */
   #unfinished = 0;
-  /** Records that a handler was done with at once, since when. */
+  /** Records handled synchronously that are not in the metrics yet, and since when. */
   #synchronous = 0;
   #synchronousSince = 0;
 
@@ -108,7 +108,7 @@ class Concurrent implements Delivery {
     const { shardId, stop, telemetry } = this.#shard;
     this.#page = this.#tracker.accept(page);
     this.#traced = tracedHandler(this.#handler, { ...telemetry.source, shardId });
-    if (page.records.left > 0) this.#metrics.pageOver();
+    if (page.records.left > 0) this.#metrics.countPage();
     this.#pump.resume();
     await this.#pump.until(() => this.#page === undefined);
     stop.throwIfAborted();
@@ -135,20 +135,20 @@ class Concurrent implements Delivery {
   async close(): Promise<void> {
     const { clock } = this.#shard;
     this.#pump.close();
-    await this.#calls.untilOver();
+    await this.#calls.untilIdle();
     await this.#failures.close();
     this.#calls.close();
     this.#metrics.report(clock.monotonic());
-    // The gate may hold back still, and lets nothing through that is here.
+    // The gate may still be closed. Nothing that was accepted starts after this.
     this.#page = undefined;
     this.#tracker.close();
   }
 
-  /** Starts what may start now. */
+  /** Starts every record that may start now. */
   #startAll(): void {
-    while (this.#mayStart() && this.#seek() && this.#pump.isLetThrough()) this.#startOne();
-    // There is room for the next page, though its records have to wait.
-    if (this.#page?.left === 0) this.#pageOver();
+    while (this.#mayStart() && this.#seek() && this.#pump.mayPass()) this.#startOne();
+    // There is room for the next page, though some records of this one wait in their lanes.
+    if (this.#page?.left === 0) this.#endPage();
   }
 
   #rest(): void {
@@ -162,11 +162,11 @@ class Concurrent implements Delivery {
   }
 
   /**
-   * Is there a record that may start, and comes first then? Those before it whose lanes are taken are put
-   * into them.
+   * Finds the record that starts next and puts records whose lanes are busy into them. Returns false if no
+   * record may start.
    */
   #seek(): boolean {
-    if (this.#lanes.first !== undefined) return this.#lanes.prefer(this.#mayStartJob);
+    if (this.#lanes.first !== undefined) return this.#lanes.moveToFront(this.#mayStartJob);
     for (;;) {
       const page = this.#page;
       const record = page && this.#current(page);
@@ -180,12 +180,12 @@ class Concurrent implements Delivery {
     }
   }
 
-  /** The record at the cursor. */
+  /** The record at the cursor, with its lane. */
   #current(records: RecordCursor): ConsumerRecord | undefined {
     if (this.#record !== undefined) return this.#record;
     const record = records.current();
     if (record === undefined) {
-      this.#pageOver();
+      this.#endPage();
       return undefined;
     }
     this.#record = record;
@@ -233,7 +233,7 @@ class Concurrent implements Delivery {
     this.#calls.release(open);
   }
 
-  /** The first of its lane, for the first time or again. */
+  /** Starts the first record of its lane, for the first time or again. */
   #startJob(job: RecordJob): void {
     const { record } = job;
     if (this.#failures.isTooOld(record)) return this.#failures.tooOld(job);
@@ -254,13 +254,13 @@ class Concurrent implements Delivery {
     this.#succeed(job, answer);
   }
 
-  /** Beside an answer that is awaited, a look at the clock before the next start costs little. */
+  /** Reading the clock before the next start costs little compared with an awaited answer. */
   #await(open: OpenCall<RecordJob>, job: RecordJob, answer: PromiseLike<unknown>): void {
-    this.#calls.await(open, job, answer, this.#gate.lookedAt);
-    this.#pump.look();
+    this.#calls.await(open, job, answer, this.#gate.checkedAt);
+    this.#pump.checkClock();
   }
 
-  /** The record at the cursor never gets to the handler. */
+  /** Gives up the record at the cursor without calling the handler. */
   #refuse(job: RecordJob): void {
     this.#lanes.enter(job);
     const failure = this.#laneFailure;
@@ -269,14 +269,14 @@ class Concurrent implements Delivery {
     else this.#failures.unordered(job, failure.error);
   }
 
-  /** The record at the cursor has to wait: the cursor passes it. */
+  /** Moves the cursor past its record, which has to wait. */
   #pass(records: RecordCursor, record: ConsumerRecord, ordinal: number): RecordJob {
     this.#record = undefined;
     records.advance();
     return new RecordJob(record, ordinal, this.#lane);
   }
 
-  /** The record at the cursor starts: its ordinal. */
+  /** Registers the record at the cursor with the tracker and returns its ordinal. */
   #startOf(page: RecordCursor, { sequenceNumber, subSequenceNumber }: ConsumerRecord): number {
     this.#unfinished += 1;
     return this.#tracker.start(sequenceNumber, subSequenceNumber, page.endsStreamRecord);
@@ -297,9 +297,9 @@ class Concurrent implements Delivery {
     this.#finished(job.ordinal, answer);
   }
 
-  /** A handler was done with it at once. */
+  /** The handler returned synchronously. */
   #done(ordinal: number, answer: unknown): void {
-    if (this.#synchronous === 0) this.#synchronousSince = this.#gate.lookedAt;
+    if (this.#synchronous === 0) this.#synchronousSince = this.#gate.checkedAt;
     this.#synchronous += 1;
     this.#finished(ordinal, answer);
   }
@@ -318,7 +318,7 @@ class Concurrent implements Delivery {
     this.#synchronous = 0;
   }
 
-  /** A handler threw, or rejected. What the stop or the loss of the shard interrupts comes again. */
+  /** The handler threw or rejected. A record interrupted by a stop or a lost shard is delivered again. */
   #judge(job: RecordJob, error: unknown, call: HandlerCall): void {
     const { abandon, stop } = this.#shard;
     if (abandon.aborted || (stop.aborted && error === stop.reason)) return;
@@ -328,13 +328,13 @@ class Concurrent implements Delivery {
     } else this.#failures.failed(job, error);
   }
 
-  #pageOver(): void {
+  #endPage(): void {
     this.#page = undefined;
-    this.#tracker.pageOver();
+    this.#tracker.endPage();
     this.#pump.wake();
   }
 
-  /** What waits in a lane that is held up keeps no page. */
+  /** Copies the records of a lane whose first one failed out of their pages: they may wait for long. */
   #detachLane(first: RecordJob): void {
     for (let job: RecordJob | undefined = first; job !== undefined; job = job.behind) {
       job.detach(this.#tracker);

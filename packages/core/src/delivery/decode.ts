@@ -5,8 +5,8 @@ import type { ConsumerRecord } from "../record.ts";
 import { codeOfError } from "../without-message.ts";
 
 /**
- * The interface that libraries of schemas share: see https://standardschema.dev. Only what is needed
- * here of it.
+ * The part of the Standard Schema interface that is needed here. Schema libraries implement it: see
+ * https://standardschema.dev.
  */
 export interface StandardSchemaV1<Output = unknown> {
   readonly "~standard": {
@@ -26,12 +26,12 @@ export interface StandardIssue {
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }
 
-/** Makes `record.value`. A schema is given the data parsed as JSON. */
+/** Decodes a record into `record.value`: a function, or a schema that validates the data parsed as JSON. */
 export type Decoder<Value> = ((record: ConsumerRecord) => Value) | StandardSchemaV1<Value>;
 
 const ISSUES_SHOWN = 3;
 
-/** The record does not decode. Another attempt would fail alike. */
+/** The record cannot be decoded. Another attempt would fail in the same way. */
 export class UndecodableError extends Error {
   readonly code: string | undefined;
 
@@ -42,12 +42,12 @@ export class UndecodableError extends Error {
   }
 }
 
-/** The decoder itself is at fault, whatever the record: the scan ends. */
+/** The decoder itself is invalid, whatever the record is: the scan ends. */
 export class DecoderRefusal extends ConfigError {}
 
 /**
- * Decodes a record: its `value` is set.
- * @throws UndecodableError; DecoderRefusal, if the decoder is async
+ * Returns a function that decodes a record and sets its `value`.
+ * @throws (the returned function) UndecodableError; DecoderRefusal, if the decoder is async
  */
 export function decodingOf<Value>(decoder: Decoder<Value>): (record: ConsumerRecord) => void {
   const schema = "~standard" in decoder ? decoder["~standard"] : undefined;
@@ -74,13 +74,13 @@ function valueIn<Value>(result: StandardResult<Value>): Value {
   throw new UndecodableError(describeIssues(result.issues));
 }
 
-/** A value that is not there yet cannot be given to the handler. */
+/** An asynchronous value is not available when the handler is called. */
 function refuse(promise: PromiseLike<unknown>): never {
-  // Nobody waits for it: that it rejects must not end the process.
+  // The promise is not awaited: its rejection must not end the process.
   promise.then(undefined, () => {});
   throw new DecoderRefusal(
     "decode",
-    "must be synchronous, and answered with a promise: take a schema without async checks, or decode " +
+    "must be synchronous, but returned a promise: use a schema without async checks, or decode " +
       "in the handler",
   );
 }

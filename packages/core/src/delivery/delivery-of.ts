@@ -6,7 +6,7 @@ import type { LetterSource } from "./letters/dead-letter.ts";
 import type { OpenDelivery } from "./delivery.ts";
 import { oneByOne } from "./one-by-one.ts";
 
-/** The simplest delivery that does what the options of a scan ask for. */
+/** The simplest delivery that supports the options of a scan. */
 export function deliveryOf(
   handler: Handler,
   policy: ResolvedDelivery,
@@ -23,7 +23,7 @@ export function deliveryOf(
   return concurrent(decode === undefined ? handler : decoded(handler, decode), policy, source);
 }
 
-/** Decodes each record before its handler gets it. What is thrown then is no failure of the handler. */
+/** Decodes each record before the handler gets it. An error of the decoder is not the handler's. */
 function decoded(handler: Handler, decoder: Decoder<unknown>): Handler {
   const decode = decodingOf(decoder);
   return (record, context) => {

@@ -5,9 +5,9 @@ import type { StartGate } from "./start-gate.ts";
 import type { Tracker } from "./tracker.ts";
 
 /**
- * The status of a delivery that makes several calls at once.
+ * The status of a delivery that makes several calls of the handler concurrently.
  * @param now by the monotonic clock
- * @param counts what the delivery itself counts
+ * @param counts the counts that the delivery itself keeps
  */
 export function deliveryStatus<Called, Job extends Attempted>(
   now: number,

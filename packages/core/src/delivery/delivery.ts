@@ -11,44 +11,44 @@ import type { LoopTurns } from "./loop-turns.ts";
 import type { Pauses } from "./pauses.ts";
 import type { PageAge } from "./tracker.ts";
 
-/** Takes the pages of one shard, and brings their records to the handler. */
+/** Accepts the pages of one shard and passes their records to the handler. */
 export interface Delivery {
   /**
-   * Takes a page over. Resolves when there is room for the next page, which may be before this one is
-   * handled. @throws the reason of `stop`; KcError HANDLER_FAILED; the store's
+   * Takes ownership of a page. Resolves when there is room for the next page, which may be before this
+   * one is handled. @throws the reason of `stop`; KcError HANDLER_FAILED; the store's errors
    */
   accept(page: Page): Promise<void>;
-  /** Resolves when all that was accepted is handled. @throws as `accept` */
+  /** Resolves when every accepted record is handled. @throws as `accept` */
   settle(): Promise<void>;
   /** @param now by the monotonic clock */
   status(now: number): DeliveryStatus;
   /**
-   * Nothing more starts. Resolves when no handler is called any more: the records in hand are done or
-   * have failed, and the memory of their pages is released. Never rejects. Idempotent.
+   * Starts no further record. Resolves when no call of the handler is running: the started records are
+   * done or have failed, and the memory of their pages is released. Never rejects. Idempotent.
    */
   close(): Promise<void>;
 }
 
 export interface DeliveryStatus {
   /**
-   * `idle`: no record is in hand. `paused`: records wait for what `pausedBy` says. `retrying`: the handler
-   * is called for none, and some wait for their next attempt, or for the dead-letter queue.
+   * `idle`: no record is in flight. `paused`: records wait for what `pausedBy` says. `retrying`: no call
+   * of the handler is running, and records wait for their next attempt or for the dead-letter queue.
    */
   readonly state: "idle" | "handling" | "retrying" | "paused";
   readonly pausedBy: PauseReason | undefined;
-  /** The next attempt of a record that failed; undefined = none waits for one. */
+  /** The next attempt of a failed record; undefined = no record waits for one. */
   readonly retry: RetryStatus | undefined;
-  /** Keys whose later records wait, since one of theirs has failed. */
+  /** Keys with a failed record that is not finished. Their later records wait. */
   readonly keysHeldUp: number;
-  /** Since when the handler has been at the records in hand, in milliseconds; 0 = it is at none. */
+  /** How long the oldest call of the handler has been running, in milliseconds; 0 = none is. */
   readonly handlingForMs: number;
-  /** Accepted records that are not handled yet. */
+  /** Accepted records that are not finished. */
   readonly recordsInFlight: number;
-  /** The first accepted page that is not handled. */
+  /** The oldest accepted page with unfinished records. */
   readonly oldest: PageAge | undefined;
   /**
-   * Is the handler at a record now, or has the user paused the shard? Either may take as long as it likes.
-   * Else the records in hand wait, as other shards' do.
+   * True if the handler is running, a failed record waits, or the user has paused the shard: each may
+   * take any time. If false, the records in flight wait only for their turn, as those of other shards do.
    */
   readonly isAtRecord: boolean;
 }
@@ -56,37 +56,37 @@ export interface DeliveryStatus {
 /** Opens the delivery of one shard. */
 export type OpenDelivery = (shard: DeliveredShard) => Delivery;
 
-/** What a delivery has to know of its shard. */
+/** What a delivery needs to know about its shard. */
 export interface DeliveredShard {
   readonly shardId: string;
-  /** Present under a lease. */
+  /** Present if the shard is held by a lease. */
   readonly fence: Fence | undefined;
   readonly progress: ShardProgress;
-  /** Aborts when no further record is to be started. */
+  /** Aborts when no further record may start. */
   readonly stop: AbortSignal;
-  /** Aborts when the shard is given up, with records in hand or without. */
+  /** Aborts when the shard is abandoned, whether records are in flight or not. */
   readonly abandon: AbortSignal;
   /**
-   * Reports a failure at once, when no call of `accept` is there to throw it. The reason of `stop` is no
-   * failure.
+   * Reports a failure immediately, also while no call of `accept` is pending that could throw it. The
+   * reason of `stop` is not a failure.
    */
   readonly fail: (error: unknown) => void;
-  /** Milliseconds left of the right to start records. */
+  /** How long the lease still allows records to start, in milliseconds; undefined = no lease. */
   readonly remainingMs: (() => number) | undefined;
   readonly clock: Clock;
-  /** The service's time of day: the age of records is judged by it. */
+  /** The service's time of day, by which the age of records is computed. */
   readonly serviceNow: () => Date;
-  /** How long the stream keeps its records, in milliseconds; undefined = it is not known. */
+  /** How long the stream retains its records, in milliseconds; undefined = not known. */
   readonly retentionMs: () => number | undefined;
   /** Numbers in [0, 1), for jitter. */
   readonly random: () => number;
-  /** How long a handler is waited for that should have returned, in milliseconds. */
+  /** How long to wait for a handler that should have returned, in milliseconds. */
   readonly drainTimeoutMs: number;
-  /** These are shared by all shards of the scan. */
+  /** Shared by all shards of the scan, as are the next ones. */
   readonly turns: LoopTurns;
   readonly timer: SharedTimer;
   readonly pauses: Pauses;
   readonly telemetry: Telemetry;
-  /** The scan's, to be added to. */
+  /** The scan's counters, to which this delivery adds. */
   readonly totals: Totals;
 }

@@ -17,12 +17,12 @@ export interface RetryPolicy {
 
 export interface FailurePolicy {
   readonly retry: RetryPolicy;
-  /** Infinity = none is too old. */
+  /** In milliseconds; Infinity = no limit. */
   readonly maxRecordAgeMs: number;
 }
 
 export interface FailedAttempt {
-  /** 1 = the first. */
+  /** 1 for the first. */
   readonly attempt: number;
   /** What was thrown. */
   readonly error: unknown;
@@ -36,10 +36,10 @@ export type Verdict =
   | { readonly kind: "give-up"; readonly reason: DeadLetterReason };
 
 /**
- * What follows a failed attempt. An error says first whether another attempt makes sense, then attempts
- * and age are looked at: a record that would be too old at its next attempt is given up now.
+ * Decides what follows a failed attempt. The type of the error decides first, then the number of attempts,
+ * `shouldRetry` and the record's age: a record that would be too old at its next attempt is given up now.
  * @param random numbers in [0, 1)
- * @throws KcError that ends the scan, whatever `onFailure` is: `decode` is async, `shouldRetry` failed
+ * @throws KcError that ends the scan whatever `onFailure` is: `decode` is async, or `shouldRetry` failed
  */
 export function verdictOf(
   { attempt, error, record, ageMs }: FailedAttempt,
@@ -56,8 +56,8 @@ export function verdictOf(
 }
 
 /**
- * The wait after so many failed attempts: random between the least delay and a bound that grows with
- * each, so that handlers that failed together do not come back together. At least 1 ms.
+ * The delay before the next attempt: random between `minDelayMs` and a bound that grows exponentially with
+ * the attempts (jitter), so that handlers that failed together do not retry together. At least 1 ms.
  */
 export function retryDelayMs(
   attempts: number,
@@ -68,7 +68,7 @@ export function retryDelayMs(
   return Math.max(1, minDelayMs + random() * (bound - minDelayMs));
 }
 
-/** Has the handler asked for a delay, so that the next attempt is worth it as it is? */
+/** Whether the handler asked for a delay: then the next attempt may succeed with the same records. */
 export function asksForDelay(error: unknown): boolean {
   return delayOf(error) !== undefined;
 }
@@ -91,7 +91,7 @@ function asksForRetry(
   throw new ConfigError("retry.shouldRetry", `must answer true or false, not ${typeof answer}`);
 }
 
-/** Why no attempt makes sense; undefined = the error does not say. @throws the refusal of a decoder */
+/** Why another attempt would not help; undefined if the error does not say. @throws DecoderRefusal */
 function decidedBy(error: unknown): DeadLetterReason | undefined {
   if (readable(() => error instanceof DecoderRefusal)) throw error;
   if (readable(() => error instanceof UndecodableError)) return "undecodable";
@@ -99,14 +99,14 @@ function decidedBy(error: unknown): DeadLetterReason | undefined {
   return undefined;
 }
 
-/** The delay that the handler asked for; undefined = none, or one that no timer can wait. */
+/** The delay that the handler asked for; undefined if it asked for none, or not for a valid one. */
 function delayOf(error: unknown): number | undefined {
   const delayMs = readable(() => (RetryAfterError.is(error) ? error.delayMs : undefined));
   if (typeof delayMs !== "number" || !(delayMs >= 0)) return undefined;
   return Math.min(Math.max(1, delayMs), MAX_TIMER_MS);
 }
 
-/** A proxy or a getter of a stranger's may throw: then the error asks for nothing. */
+/** Returns undefined if reading throws: the error may be a proxy or have a throwing getter. */
 function readable<Value>(read: () => Value): Value | undefined {
   try {
     return read();

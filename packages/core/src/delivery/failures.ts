@@ -9,23 +9,23 @@ import type { DeliveredShard } from "./delivery.ts";
 import { verdictOf, type Verdict } from "./failure-policy.ts";
 import { handlerFailed } from "./handler-call.ts";
 
-/** A record whose handler may fail. */
+/** A record with its failed attempts. */
 export interface Attempted {
   /** As it was read, whatever a handler has written into it. */
   readonly record: ConsumerRecord;
-  /** Attempts that were begun. */
+  /** The number of attempts that were started. */
   readonly attempts: number;
-  /** When the first attempt failed; undefined = none has. */
+  /** When the first attempt failed; undefined if none has. */
   firstFailedAt: Date | undefined;
 }
 
-/** What is done about a record that failed. */
+/** Callbacks for records that failed. */
 export interface FailureOutcome<Job> {
-  /** It waits, for its next attempt or for the queue: it should not keep its page. */
+  /** The record waits for its next attempt or for the queue: it should not keep its page in memory. */
   readonly onHeld: (job: Job) => void;
-  /** Its next attempt is due. */
+  /** The record's next attempt is due. */
   readonly onRetry: (job: Job) => void;
-  /** It is given up, and done. */
+  /** The record is given up, and its letter, if any, was acknowledged: it is done. */
   readonly onGivenUp: (job: Job) => void;
 }
 
@@ -35,8 +35,8 @@ interface Waiting {
 }
 
 /**
- * What becomes of the records of one shard that the handler failed at: another attempt after a wait, or
- * what `onFailure` says. A stop ends all waits: what failed is not done then, and comes again.
+ * Handles the failed records of one shard: schedules another attempt, or does what `onFailure` says. A stop
+ * ends all waits: the records that failed are not done then, and are delivered again.
  */
 export class Failures<Job extends Attempted> {
   readonly #shard: DeliveredShard;
@@ -58,22 +58,24 @@ export class Failures<Job extends Attempted> {
     this.#source = source;
     this.#outcome = outcome;
     const { onFailure: queue } = policy;
-    const lastTryMs = shard.drainTimeoutMs / 2;
+    const lastAttemptMs = shard.drainTimeoutMs / 2;
     this.#letters =
-      typeof queue === "string" ? undefined : new DeadLetterSender({ ...shard, queue, lastTryMs });
+      typeof queue === "string"
+        ? undefined
+        : new DeadLetterSender({ ...shard, queue, lastAttemptMs });
   }
 
-  /** Records that failed and are not done. */
+  /** The number of records that failed and are not done. */
   get heldUp(): number {
     return this.#heldUp;
   }
 
-  /** Does a record that is given up wait for its letter? */
+  /** True if a record that is given up is done only when the queue has acknowledged its letter. */
   get sendsLetters(): boolean {
     return this.#letters !== undefined;
   }
 
-  /** The attempt that is due first. @param now by the monotonic clock */
+  /** The next attempt that is due. @param now by the monotonic clock */
   next(now: number): RetryStatus | undefined {
     let first: (RetryStatus & { readonly dueAt: number }) | undefined;
     for (const [{ attempts }, { dueAt }] of this.#waiting) {
@@ -83,22 +85,22 @@ export class Failures<Job extends Attempted> {
     return first && { attempt: first.attempt, nextAttemptInMs: first.nextAttemptInMs };
   }
 
-  /** Is the record too old to be tried? */
+  /** Whether the record is older than `maxRecordAgeMs`. */
   isTooOld(record: ConsumerRecord): boolean {
     return this.#ageMs(record) > this.#policy.maxRecordAgeMs;
   }
 
-  /** It is given up instead of being tried (again). */
+  /** Gives up a record that is older than `maxRecordAgeMs`. */
   tooOld(job: Job): void {
     this.giveUp(job, "age", new RecordTooOldError(this.#policy.maxRecordAgeMs));
   }
 
-  /** It is not known in which lane it belongs, so that it cannot be handled in order. */
+  /** Gives up a record whose `key` threw: without its lane it cannot be handled in order. */
   unordered(job: Job, error: unknown): void {
     this.giveUp(job, "non-retriable", error);
   }
 
-  /** An attempt failed. */
+  /** Retries or gives up a record whose attempt failed. */
   failed(job: Job, error: unknown): void {
     const verdict = this.judge(job, error);
     if (verdict === undefined) return;
@@ -107,11 +109,11 @@ export class Failures<Job extends Attempted> {
     this.wait(job, verdict.afterMs, error);
   }
 
-  /** What follows a failed attempt; undefined = nothing: the shard stops, and it comes again. */
+  /** What follows a failed attempt; undefined if the shard stops, since the record is then delivered again. */
   judge({ record, attempts: attempt }: Job, error: unknown): Verdict | undefined {
     const { stop, random, fail } = this.#shard;
     const { onFailure } = this.#policy;
-    // What a stop interrupts is not judged.
+    // The handler may have failed because of the stop.
     if (stop.aborted && onFailure !== "stop") return undefined;
     const ageMs = this.#ageMs(record);
     try {
@@ -123,25 +125,25 @@ export class Failures<Job extends Attempted> {
     }
   }
 
-  /** A record that failed before is done. */
+  /** A record that had failed is done. */
   recovered(): void {
     this.#heldUp -= 1;
   }
 
-  /** Nothing waits any more. Resolves when no letter is under way: soon, after a stop. */
+  /** Ends all waits. Resolves when no call of the dead-letter queue is running: soon, after a stop. */
   async close(): Promise<void> {
     for (const { cancel } of this.#waiting.values()) cancel();
     this.#waiting.clear();
-    await this.#letters?.untilOver();
+    await this.#letters?.untilIdle();
   }
 
-  /** 0 where no record is too old. */
+  /** The record's age; 0 if there is no limit. */
   #ageMs({ approximateArrivalMs }: ConsumerRecord): number {
     if (this.#policy.maxRecordAgeMs === Infinity) return 0;
     return this.#shard.serviceNow().getTime() - approximateArrivalMs;
   }
 
-  /** It waits, and is not done. */
+  /** Marks a record as failed and waiting. */
   hold(job: Job): void {
     if (job.firstFailedAt !== undefined) return;
     job.firstFailedAt = new Date(this.#shard.clock.now());
@@ -149,7 +151,7 @@ export class Failures<Job extends Attempted> {
     this.#outcome.onHeld(job);
   }
 
-  /** Its next attempt is due after so long. */
+  /** Schedules the next attempt of a record after `afterMs` milliseconds. */
   wait(job: Job, afterMs: number, error: unknown): void {
     const { shardId, clock, timer, telemetry } = this.#shard;
     const { attempts, record } = job;
@@ -167,7 +169,7 @@ export class Failures<Job extends Attempted> {
     this.#waiting.set(job, { dueAt: clock.monotonic() + afterMs, cancel });
   }
 
-  /** What `onFailure` says becomes of it. */
+  /** Does with a record what `onFailure` says. */
   giveUp(job: Job, reason: DeadLetterReason, error: unknown): void {
     const { shardId, telemetry, fail, retentionMs } = this.#shard;
     const at = positionOf(job.record);
@@ -180,7 +182,7 @@ export class Failures<Job extends Attempted> {
     const fields = { shardId, ...at, attempts, reason, error: withoutMessage(error) };
     if (this.#letters === undefined) {
       telemetry.warn(`a record is skipped: ${typeOfError(error)}`, fields);
-      return this.#over(job);
+      return this.#finish(job);
     }
     telemetry.warn(`a record goes to the dead-letter queue: ${typeOfError(error)}`, fields);
     this.#letters.send({
@@ -194,12 +196,12 @@ export class Failures<Job extends Attempted> {
         }),
       onSent: () => {
         telemetry.add("dead_letters", 1, { shardId });
-        this.#over(job);
+        this.#finish(job);
       },
     });
   }
 
-  #over(job: Job): void {
+  #finish(job: Job): void {
     this.#heldUp -= 1;
     this.#outcome.onGivenUp(job);
   }

@@ -2,30 +2,30 @@ import type { Clock } from "../clock.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Totals } from "../telemetry/totals.ts";
 
-/** What is handled is reported at least so often, in milliseconds, however long its page takes. */
+/** Handled records are reported at least this often, in milliseconds, however long their page takes. */
 const REPORT_AFTER_MS = 1000;
 
 /**
- * What the handler was given since the last report. Counting is two additions for each record; it is
- * reported once for each page, and each second of a page that takes longer.
+ * Counts what was given to the handler since the last report. Counting costs two additions a record. The
+ * report is made once for each page, and each second while a page takes longer.
  *
  * A delivery that calls the handler for one record at a time brackets each page with `begin` and `end`:
- * all the time between belongs to its records. One that makes several calls at once adds the time of each
- * by itself.
+ * all the time between is attributed to its records. A delivery that makes several calls concurrently
+ * reports the time of each call with `took`.
  */
 export class HandledMetrics {
-  /** Added to for each record that is begun. */
+  /** The number of records started. The delivery increments it. */
   records = 0;
-  /** Their data. */
+  /** The bytes of their data. */
   bytes = 0;
   readonly #shardId: string;
   readonly #telemetry: Telemetry;
   readonly #clock: Clock;
   readonly #totals: Totals;
   #reportedAt: number;
-  /** Since when the time belongs to the records that are begun; undefined = see `took`. */
+  /** The time since then is attributed to the started records; undefined if `took` reports it instead. */
   #since: number | undefined;
-  /** What records took of which it is known, in milliseconds, and how many they are. */
+  /** The total duration of handled records, in milliseconds, and their number. */
   #tookMs = 0;
   #timed = 0;
   #began = false;
@@ -43,38 +43,38 @@ export class HandledMetrics {
     this.#reportedAt = shard.clock.monotonic();
   }
 
-  /** Another page begins, whose records are handled one at a time. */
+  /** A page begins whose records are handled one at a time. */
   begin(): void {
     this.#reportedAt = this.#since = this.#clock.monotonic();
     this.#began = false;
   }
 
-  /** The handler was not called for so long, but something else was waited for. */
+  /** Excludes a wait of `ms` milliseconds during which the handler was not called. */
   pause(ms: number): void {
     if (this.#since !== undefined) this.#since += ms;
     this.#reportedAt += ms;
   }
 
-  /** So many records took so long altogether. */
+  /** Adds the total duration of some handled records. */
   took(ms: number, records: number): void {
     this.#tookMs += ms;
     this.#timed += records;
   }
 
-  /** The page takes a while. */
+  /** Reports if the last report is a second old. */
   reportIfDue(now: number): void {
     if (now - this.#reportedAt >= REPORT_AFTER_MS) this.report(now);
   }
 
-  /** The page was handled, or given up. */
+  /** The page was handled or abandoned. */
   end(): void {
     this.report(this.#clock.monotonic());
     this.#since = undefined;
-    if (this.#began) this.pageOver();
+    if (this.#began) this.countPage();
   }
 
-  /** All records of a page were begun; `batches` counts it. */
-  pageOver(): void {
+  /** Counts a page in the metric `batches`. */
+  countPage(): void {
     this.#telemetry.add("batches", 1, { shardId: this.#shardId });
   }
 

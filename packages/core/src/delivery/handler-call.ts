@@ -5,13 +5,13 @@ import { typeOfError, withoutMessage } from "../without-message.ts";
 import type { DeliveredShard } from "./delivery.ts";
 import { RecordSignal, type RecordSignals } from "./record-signal.ts";
 
-/** The user's handler, of records or of batches. */
+/** The user's handler, for records or for batches. */
 export type HandlerOf<Work> = (work: Work, context: HandlerContext) => unknown;
 
 /**
- * One call of the user's handler at a time, with the context that belongs to it; a delivery that makes
- * several calls at once has as many of these. Nothing is taken from what the handler has seen: it may
- * write into its record and its context.
+ * Makes one call of the user's handler at a time, with the context that belongs to it. A delivery that
+ * makes several calls concurrently has one of these for each. Nothing is read back from the record or the
+ * context, since the handler may have written into them.
  */
 export class HandlerCall {
   readonly #shard: DeliveredShard;
@@ -26,8 +26,8 @@ export class HandlerCall {
   }
 
   /**
-   * The handler's answer, as it is: a promise, or something else. @throws what the handler throws
-   * @param attempt 1 = the first
+   * Returns what the handler returns, a promise or a plain value. @throws what the handler throws
+   * @param attempt 1 for the first
    */
   begin<Work>(handler: HandlerOf<Work>, work: Work, attempt: number): unknown {
     this.#signal.begin();
@@ -36,14 +36,14 @@ export class HandlerCall {
   }
 
   /**
-   * The handler threw, or rejected. True = its lease had ended: the work is delivered again, and has not
-   * failed. @throws the reason of `stop`, if the handler followed it
+   * The handler threw or rejected. Returns true if its lease had ended: then the work has not failed and
+   * is delivered again. @throws the reason of `stop`, if the handler threw that
    */
   hasExpired(at: Position, error: unknown): boolean {
     const { shardId, stop, telemetry } = this.#shard;
     if (stop.aborted && error === stop.reason) throw error;
     if (this.#signal.expired) {
-      telemetry.warn("a handler ended with its lease: its record comes again", {
+      telemetry.warn("a handler ended because its lease ended: its record is delivered again", {
         shardId,
         ...at,
         error: withoutMessage(error),
@@ -54,19 +54,19 @@ export class HandlerCall {
     return false;
   }
 
-  /** The handler has taken too long: its signal aborts. */
+  /** Aborts the handler's signal: it has taken too long. */
   abort(reason: unknown): void {
     this.#signal.abort(reason);
   }
 
-  /** Nothing is in hand. */
+  /** The call has ended and no other follows for now. */
   end(): void {
     this.#signal.end();
   }
 
   /**
-   * What the handler sees beside its record. Signal and attempt are own properties, so that a copy of the
-   * context has them; the fence is a copy, since the store compares the original.
+   * The context that the handler gets beside its record. `signal` and `attempt` are own properties, so that
+   * a copy of the context has them. The fence is a copy, since the store compares the original.
    */
   #newContext(): HandlerContext {
     const { shardId, fence } = this.#shard;
@@ -85,7 +85,7 @@ export class HandlerCall {
   }
 }
 
-/** The handler's own message stays in the cause alone: it may quote the record. */
+/** The handler's own message appears only in the cause, since it may quote the record. */
 export function handlerFailed(shardId: string, at: Position, error: unknown): KcError {
   return new KcError(
     "HANDLER_FAILED",

@@ -4,49 +4,49 @@ import { HandlerCall } from "./handler-call.ts";
 import { HandlerTimeouts, type TimedCall } from "./handler-timeouts.ts";
 import { RecordSignals } from "./record-signal.ts";
 
-/** What follows a call whose answer was awaited. The call is still its record's. */
-export interface CallEnds<Job> {
+/** Callbacks for calls whose answers were awaited. During a callback the call still belongs to its job. */
+export interface CallOutcome<Job> {
   readonly onDone: (job: Job, answer: unknown) => void;
   readonly onFailed: (job: Job, error: unknown, call: HandlerCall) => void;
-  /** Calls are over, and there is room for others. Called once for those that return together. */
+  /** Calls have ended, so others may start. Called once for calls that end in the same round of microtasks. */
   readonly onRoom: () => void;
 }
 
 /**
- * The calls of the handler that are under way for one shard. Their objects are used again, so that an
- * answer that is awaited costs no closure.
+ * The running calls of the handler for one shard. Their objects are pooled, so that awaiting an answer
+ * costs no closure.
  */
 export class HandlerCalls<Job> {
   readonly #shard: DeliveredShard;
   readonly #metrics: HandledMetrics;
-  readonly #ends: CallEnds<Job>;
+  readonly #outcome: CallOutcome<Job>;
   readonly #signals: RecordSignals;
   readonly #timeouts: HandlerTimeouts | undefined;
   readonly #free: OpenCall<Job>[] = [];
-  /** Those that are waited for, and those that are free. */
+  /** The calls that are awaited and those in the pool. */
   readonly #all = new Set<OpenCall<Job>>();
   #running = 0;
-  /** Calls that returned since `onRoom` was called last; when they began, and their records, added up. */
+  /** The calls that ended since `onRoom` was last called, and the sums of their start times and records. */
   #returned = 0;
-  #startedAt = 0;
+  #startedAtSum = 0;
   #records = 0;
-  #onOver: () => void = () => {};
-  readonly #onReturned = (): void => {
-    const ms = this.#returned * this.#shard.clock.monotonic() - this.#startedAt;
+  #onIdle: () => void = () => {};
+  readonly #reportReturned = (): void => {
+    const ms = this.#returned * this.#shard.clock.monotonic() - this.#startedAtSum;
     this.#metrics.took(ms, this.#records);
-    this.#returned = this.#startedAt = this.#records = 0;
-    this.#ends.onRoom();
+    this.#returned = this.#startedAtSum = this.#records = 0;
+    this.#outcome.onRoom();
   };
 
   constructor(
     shard: DeliveredShard,
     metrics: HandledMetrics,
     handlerTimeoutMs: number | undefined,
-    ends: CallEnds<Job>,
+    outcome: CallOutcome<Job>,
   ) {
     this.#shard = shard;
     this.#metrics = metrics;
-    this.#ends = ends;
+    this.#outcome = outcome;
     this.#signals = new RecordSignals(shard);
     this.#timeouts =
       handlerTimeoutMs === undefined
@@ -54,12 +54,12 @@ export class HandlerCalls<Job> {
         : new HandlerTimeouts(shard, handlerTimeoutMs, shard.drainTimeoutMs);
   }
 
-  /** Calls whose answers are awaited. */
+  /** The number of calls whose answers are awaited. */
   get running(): number {
     return this.#running;
   }
 
-  /** When the oldest of these began, by the monotonic clock; undefined = there is none. */
+  /** When the oldest running call began, by the monotonic clock; undefined = none is running. */
   get oldestStart(): number | undefined {
     if (this.#running === 0) return undefined;
     let oldest = Infinity;
@@ -69,7 +69,7 @@ export class HandlerCalls<Job> {
     return oldest;
   }
 
-  /** A call to be made. It is given back with `release`, or awaited. */
+  /** Takes a call from the pool. The caller must pass it to `release` or `await`. */
   open(): OpenCall<Job> {
     const free = this.#free.pop();
     if (free !== undefined) return free;
@@ -78,16 +78,16 @@ export class HandlerCalls<Job> {
     return call;
   }
 
-  /** Its answer was there at once. */
+  /** Returns a call to the pool: its handler returned no promise. */
   release(call: OpenCall<Job>): void {
     call.call.end();
     this.#free.push(call);
   }
 
   /**
-   * Its answer is a promise.
-   * @param now when it began, by the monotonic clock
-   * @param records how many it was called for
+   * Awaits the promise that the handler returned.
+   * @param now when the call began, by the monotonic clock
+   * @param records how many records the handler was called with
    */
   await(
     call: OpenCall<Job>,
@@ -99,16 +99,16 @@ export class HandlerCalls<Job> {
     this.#running += 1;
     call.job = job;
     call.records = records;
-    // Handlers that hold the event loop may have made `now` old, which is fine for a metric alone.
+    // `now` may be old if handlers blocked the event loop: good enough for a metric, not for a timeout.
     call.startedAt = this.#timeouts === undefined ? now : this.#shard.clock.monotonic();
     this.#timeouts?.add(call, call.startedAt);
-    // A promise settles once; of another's `then` that is not known.
+    // A promise settles once. A foreign thenable may not, so it is wrapped.
     void Promise.resolve(answer).then(call.onDone, call.onFailed);
   }
 
-  /** Resolves when no answer is awaited any more. */
-  async untilOver(): Promise<void> {
-    while (this.#running > 0) await new Promise<void>((resolve) => (this.#onOver = resolve));
+  /** Resolves when no call is running. */
+  async untilIdle(): Promise<void> {
+    while (this.#running > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
   }
 
   close(): void {
@@ -116,50 +116,50 @@ export class HandlerCalls<Job> {
     this.#signals.close();
   }
 
-  /** The handler has returned, or has failed. */
+  /** The handler's promise has settled. */
   settled(call: OpenCall<Job>, failed: boolean, value: unknown): void {
     const { job } = call;
-    // It was not waited for any longer.
+    // The call was abandoned before.
     if (job === undefined) return;
     this.#timeouts?.delete(call);
-    this.#over(call, job, call.timeout !== undefined || failed, call.timeout ?? value);
+    this.#ended(call, job, call.timeout !== undefined || failed, call.timeout ?? value);
     call.timeout = undefined;
     this.release(call);
   }
 
-  /** It has not returned in the time that it had after its timeout. */
+  /** Stops waiting for a handler that did not return in the time allowed after its timeout. */
   abandon(call: OpenCall<Job>): void {
     const { shardId, telemetry, drainTimeoutMs } = this.#shard;
     telemetry.warn("a handler did not return after its timeout: it is not waited for any more", {
       shardId,
       drainTimeoutMs,
     });
-    this.#over(call, call.job!, true, call.timeout);
+    this.#ended(call, call.job!, true, call.timeout);
     call.call.end();
     this.#all.delete(call);
   }
 
-  #over(call: OpenCall<Job>, job: Job, failed: boolean, value: unknown): void {
+  #ended(call: OpenCall<Job>, job: Job, failed: boolean, value: unknown): void {
     call.job = undefined;
     this.#running -= 1;
-    if (this.#returned === 0) queueMicrotask(this.#onReturned);
+    if (this.#returned === 0) queueMicrotask(this.#reportReturned);
     this.#returned += 1;
-    this.#startedAt += call.startedAt;
+    this.#startedAtSum += call.startedAt;
     this.#records += call.records;
-    if (failed) this.#ends.onFailed(job, value, call.call);
-    else this.#ends.onDone(job, value);
-    if (this.#running === 0) this.#onOver();
+    if (failed) this.#outcome.onFailed(job, value, call.call);
+    else this.#outcome.onDone(job, value);
+    if (this.#running === 0) this.#onIdle();
   }
 }
 
-/** One call, and whose record it has. */
+/** One call and the job that it runs. */
 export class OpenCall<Job> implements TimedCall {
   readonly call: HandlerCall;
-  /** Undefined = its answer is not awaited. */
+  /** Undefined if its answer is not awaited. */
   job: Job | undefined = undefined;
   startedAt = 0;
   records = 1;
-  /** It has taken too long. */
+  /** Set once the call has exceeded `handlerTimeoutMs`. */
   timeout: HandlerTimeoutError | undefined = undefined;
   readonly onDone: (answer: unknown) => void;
   readonly onFailed: (error: unknown) => void;
@@ -182,7 +182,7 @@ export class OpenCall<Job> implements TimedCall {
   }
 }
 
-/** What `context.signal` aborts with after `handlerTimeoutMs`, and what the attempt has failed with. */
+/** The reason of `context.signal` after `handlerTimeoutMs`, and the error of that attempt. */
 export class HandlerTimeoutError extends Error {
   constructor(timeoutMs: number) {
     super(`the handler took longer than ${timeoutMs} ms`);

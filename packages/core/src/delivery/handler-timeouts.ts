@@ -1,29 +1,30 @@
 import type { Clock } from "../clock.ts";
 import type { SharedTimer } from "../shared-timer.ts";
 
-/** A call of the handler that may take too long. */
+/** A call of the handler with a timeout. */
 export interface TimedCall {
-  /** It has taken `handlerTimeoutMs`: its signal is to abort. */
+  /** The call has taken `handlerTimeoutMs`: its signal must abort. */
   onTimeout(timeoutMs: number): void;
-  /** It did not return within the time that it had after that: it is not waited for any more. */
+  /** The call did not return within the grace period after its timeout: it must be abandoned. */
   onOverdue(): void;
 }
 
 /**
- * `handlerTimeoutMs`: calls in the order in which they began, which is the order in which their time is
- * over, behind one timer. A sync handler holds the event loop, and no timer ends it.
+ * Applies `handlerTimeoutMs` with one timer for all calls of a shard: they time out in the order in which
+ * they began. A synchronous handler blocks the event loop, so no timer can end it.
  */
 export class HandlerTimeouts {
   readonly #clock: Clock;
   readonly #timer: SharedTimer;
   readonly #timeoutMs: number;
   readonly #graceMs: number;
-  /** When each call's time is over, by the monotonic clock. */
+  /** The deadline of each running call, by the monotonic clock. */
   readonly #running = new Map<TimedCall, number>();
+  /** The end of the grace period of each call that has timed out. */
   readonly #late = new Map<TimedCall, number>();
   #cancel: (() => void) | undefined;
 
-  /** @param graceMs how long a handler may take to return once its time is over */
+  /** @param graceMs how long a handler may take to return after its timeout */
   constructor(
     { clock, timer }: { readonly clock: Clock; readonly timer: SharedTimer },
     timeoutMs: number,
@@ -35,18 +36,18 @@ export class HandlerTimeouts {
     this.#graceMs = graceMs;
   }
 
-  /** A call has not returned at once. @param startedAt by the monotonic clock */
+  /** Starts the timeout of a call. @param startedAt by the monotonic clock */
   add(call: TimedCall, startedAt: number): void {
     this.#running.set(call, startedAt + this.#timeoutMs);
     this.#arm();
   }
 
-  /** It has returned. */
+  /** Ends the timeout of a call: it has returned. */
   delete(call: TimedCall): void {
     if (!this.#running.delete(call)) this.#late.delete(call);
   }
 
-  /** No call is timed any more. */
+  /** Ends all timeouts. */
   close(): void {
     this.#running.clear();
     this.#late.clear();

@@ -1,13 +1,13 @@
 import type { ResolvedDelivery } from "../options/resolve-delivery.ts";
 import type { ConsumerRecord } from "../record.ts";
 
-/** The one lane of a shard whose records are handled in order. */
+/** The only lane of a shard whose records are all handled in order. */
 const SHARD = "";
 
-/** In which lane a record is, by its shard's options; undefined = in one of its own. */
+/** The lane of a record, by the scan's options; undefined = a lane of its own. */
 export type LaneOf = (record: ConsumerRecord) => string | undefined;
 
-/** @returns a function that throws what `key` throws, and a TypeError if that returns no text */
+/** @returns a function that throws what `key` throws, and a TypeError if `key` returns no string */
 export function laneOf({
   concurrency,
   ordering,
@@ -19,6 +19,6 @@ export function laneOf({
   return (record) => {
     const own: unknown = key(record);
     if (typeof own === "string") return own;
-    throw new TypeError(`the option key must return a text, not ${typeof own}`);
+    throw new TypeError(`the option key must return a string, not ${typeof own}`);
   };
 }

@@ -1,64 +1,65 @@
-/** Something that is handled once all before it in its lane are over. */
+/** A job that starts when all earlier jobs of its lane are finished. */
 export interface InLane<Job> {
-  /** Its lane; undefined = it has one of its own. */
+  /** Its lane; undefined = a lane of its own. */
   readonly key: string | undefined;
-  /** The next one in the lane. Set by `Lanes` alone. */
+  /** The next job in the lane. Set only by `Lanes`. */
   behind: Job | undefined;
-  /** The next one that is ready. Set by `Lanes` alone. */
+  /** The next job that is ready. Set only by `Lanes`. */
   nextReady: Job | undefined;
 }
 
 /**
- * Which job may start: in each lane the first one alone, until it is over; and of those that may, the one
- * that has waited longest, so that no lane starves another. Pure; each operation takes constant time, and
- * none allocates anything but an entry for a lane with a job in it.
+ * Decides which job starts next. A lane is a sequence of jobs that run one after another: only its first
+ * job is ready, until that is finished. Of the ready jobs the one that has waited longest starts first, so
+ * that no lane starves another. Pure. Each operation takes constant time and allocates nothing except an
+ * entry for a lane with a job in it.
  */
 export class Lanes<Job extends InLane<Job>> {
-  /** The last job of each lane that has one. */
+  /** The last job of each lane that has any. */
   readonly #last = new Map<string, Job>();
-  /** Those that may start, in order. */
+  /** The ready jobs, in order. */
   #firstReady: Job | undefined;
   #lastReady: Job | undefined;
   #waiting = 0;
 
-  /** Jobs that are in a lane behind another, or ready. */
+  /** The number of jobs that have not started. */
   get waiting(): number {
     return this.#waiting;
   }
 
-  /** The job behind which the next one of this lane has to wait; undefined = it may start. */
+  /** The job behind which the next job of this lane must wait; undefined = the lane is free. */
   lastOf(key: string | undefined): Job | undefined {
     return key === undefined || this.#last.size === 0 ? undefined : this.#last.get(key);
   }
 
-  /** A job starts at once: its lane is empty. */
+  /** A job starts without waiting: its lane is free. */
   enter(job: Job): void {
     if (job.key !== undefined) this.#last.set(job.key, job);
   }
 
-  /** A job waits behind the last one of its lane. */
+  /** A job waits behind the last job of its lane. */
   follow(last: Job, job: Job): void {
     last.behind = job;
     this.#last.set(job.key!, job);
     this.#waiting += 1;
   }
 
-  /** The first job of a lane is to be started, again or for the first time. */
+  /** The first job of a lane is ready to start, for the first time or again. */
   ready(job: Job): void {
     this.#waiting += 1;
     this.#enqueue(job);
   }
 
-  /** The job that may start first; undefined = none may. */
+  /** The job that starts next; undefined = none is ready. */
   get first(): Job | undefined {
     return this.#firstReady;
   }
 
-  /** The first job with which it is so becomes the first of all. False = it is so with none. */
-  prefer(isSo: (job: Job) => boolean): boolean {
+  /** Moves the first ready job that satisfies the condition to the front. Returns false if none does. */
+  moveToFront(condition: (job: Job) => boolean): boolean {
     let before: Job | undefined;
     for (let job = this.#firstReady; job !== undefined; before = job, job = job.nextReady) {
-      if (!isSo(job)) continue;
+      if (!condition(job)) continue;
       if (before === undefined) return true;
       before.nextReady = job.nextReady;
       if (this.#lastReady === job) this.#lastReady = before;
@@ -69,7 +70,7 @@ export class Lanes<Job extends InLane<Job>> {
     return false;
   }
 
-  /** The first that may start does so. */
+  /** Removes and returns the first ready job: it starts. */
   take(): Job {
     const job = this.#firstReady!;
     this.#firstReady = job.nextReady;
@@ -79,7 +80,7 @@ export class Lanes<Job extends InLane<Job>> {
     return job;
   }
 
-  /** The first job of a lane is over: the one behind it is ready. */
+  /** The first job of a lane is finished: the job behind it becomes ready. */
   leave(job: Job): void {
     const { key, behind } = job;
     job.behind = undefined;

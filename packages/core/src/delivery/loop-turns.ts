@@ -1,8 +1,8 @@
 import type { Clock } from "../clock.ts";
 
 /**
- * Hands out the event loop's rounds, one to each shard that asks, in order. Shards that gave way
- * together would come back together, and all compute before the next timer.
+ * Gives each shard that yields a round of the event loop of its own, in order. Otherwise shards that
+ * yielded together would resume together, and all of them would compute before the next timer.
  */
 export class LoopTurns {
   readonly #clock: Clock;
@@ -12,7 +12,7 @@ export class LoopTurns {
     this.#clock = clock;
   }
 
-  /** Resolves in a round of the event loop that no other shard was given. */
+  /** Resolves in a round of the event loop that no other shard gets. */
   next(): Promise<void> {
     this.#last = this.#last.then(() => this.#clock.yield());
     return this.#last;

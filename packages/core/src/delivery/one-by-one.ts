@@ -11,14 +11,14 @@ import { RecordSignals } from "./record-signal.ts";
 import { StartGate } from "./start-gate.ts";
 import { Tracker } from "./tracker.ts";
 
-/** @param loop what takes the records, if the handler only hands them on */
+/** @param loop the loop over the records, if the handler only passes them on to one */
 export function oneByOne(handler: Handler, loop: RecordLoop | undefined): OpenDelivery {
   return (shard) => new OneByOne(handler, loop, shard);
 }
 
 /**
- * Brings a shard's records to the handler one at a time, in order. There is room for the next page
- * when this one is handled. A handler that is not async costs no promise.
+ * Passes a shard's records to the handler one at a time, in order. The next page is accepted when this
+ * one is handled. A synchronous handler costs no promise.
  */
 class OneByOne implements Delivery {
   readonly #shard: DeliveredShard;
@@ -29,7 +29,7 @@ class OneByOne implements Delivery {
   readonly #call: HandlerCall;
   readonly #handler: Handler;
   readonly #tracker: Tracker;
-  /** The page in hand. */
+  /** The page whose records are being handled. */
   #page: Page | undefined;
 
   constructor(handler: Handler, loop: RecordLoop | undefined, shard: DeliveredShard) {
@@ -50,9 +50,9 @@ class OneByOne implements Delivery {
     this.#metrics.begin();
     try {
       await this.#handle(records);
-      this.#tracker.pageOver();
-      // A stop that came with the last record: a shard whose end is next must not end by it, since
-      // that would acknowledge a record that was given back.
+      this.#tracker.endPage();
+      // The stop may have arrived with the last record. The shard must not end then: that would
+      // acknowledge a record that was given back.
       stop.throwIfAborted();
     } finally {
       this.#page = undefined;
@@ -62,7 +62,7 @@ class OneByOne implements Delivery {
     }
   }
 
-  /** Whatever was accepted is handled. */
+  /** `accept` resolves only when its records are handled, so there is nothing to wait for. */
   async settle(): Promise<void> {}
 
   status(now: number): DeliveryStatus {
@@ -82,7 +82,7 @@ class OneByOne implements Delivery {
     };
   }
 
-  /** `accept` is over: no record is in hand. */
+  /** Called after `accept` has settled: no record is in flight. */
   async close(): Promise<void> {
     this.#tracker.close();
   }
@@ -94,11 +94,11 @@ class OneByOne implements Delivery {
     const call = this.#call;
     const metrics = this.#metrics;
     const tracker = this.#tracker;
-    // Pages of several shards that arrive together take turns from their first record on.
-    let look = true;
+    // True for the first record, so that pages of several shards that arrive together take turns.
+    let checkClock = true;
     let ordinal = -1;
     while (records.left > 0) {
-      const wait = gate.ask(look);
+      const wait = gate.ask(checkClock);
       if (wait) await wait;
       stop.throwIfAborted();
 
@@ -113,13 +113,13 @@ class OneByOne implements Delivery {
       let answer: unknown;
       try {
         answer = call.begin(handler, record, 1);
-        look = isPromiseLike(answer);
-        if (look) answer = await answer;
+        checkClock = isPromiseLike(answer);
+        if (checkClock) answer = await answer;
       } catch (error) {
         const at = positionOf({ sequenceNumber, subSequenceNumber });
         if (!call.hasExpired(at, error)) throw handlerFailed(shardId, at, error);
-        // The gate waits for the lease, or the shard stops.
-        look = true;
+        // The gate waits until the lease is renewed or the shard stops.
+        checkClock = true;
         continue;
       }
       records.advance();
@@ -128,16 +128,16 @@ class OneByOne implements Delivery {
         tracker.done(ordinal);
         if (progress.writeThrough) {
           await gate.untilWritten();
-          look = true;
+          checkClock = true;
         }
       }
       ordinal = -1;
     }
   }
 
-  /** Undefined = no record is in hand, or those in hand wait. */
+  /** Since when the handler has been running; undefined = it is not. */
   get #handlingSince(): number | undefined {
     if (this.#page === undefined || this.#gate.pausedBy !== undefined) return undefined;
-    return Math.max(this.#gate.lookedAt, this.#loop?.tookAt ?? -Infinity);
+    return Math.max(this.#gate.checkedAt, this.#loop?.tookAt ?? -Infinity);
   }
 }

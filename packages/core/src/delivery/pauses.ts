@@ -1,13 +1,13 @@
-/** Which shards the user has paused, through all scans of a consumer. */
+/** The shards that the user has paused. Shared by all scans of a consumer. */
 export class Pauses {
-  /** Is any shard paused? Read for each record. */
+  /** True if any shard is paused. Read for each record. */
   any = false;
-  /** Each call of `pause`: its shards; undefined = all shards. */
+  /** One entry for each `pause` in effect, with its shards; undefined = all shards. */
   readonly #pauses = new Set<{ readonly shardIds: ReadonlySet<string> | undefined }>();
-  /** Who waits for the next resumption. */
+  /** Callbacks of the shards that wait for the next resumption. */
   #waiting: (() => void)[] = [];
 
-  /** Returns what ends this pause. A shard is paused while any pause of it lasts. */
+  /** Returns a function that ends this pause. A shard stays paused while any pause of it lasts. */
   add(shardIds: readonly string[] | undefined): () => void {
     const pause = { shardIds: shardIds && new Set(shardIds) };
     this.#pauses.add(pause);
@@ -24,7 +24,7 @@ export class Pauses {
     return [...this.#pauses].some(({ shardIds }) => shardIds?.has(shardId) ?? true);
   }
 
-  /** Resolves when the shard is not paused any more, or the signal aborts. */
+  /** Resolves when the shard is no longer paused or the signal aborts. */
   async untilResumed(shardId: string, signal: AbortSignal): Promise<void> {
     while (this.holds(shardId) && !signal.aborted) {
       await new Promise<void>((resolve) => {

@@ -2,25 +2,26 @@ import type { DeliveredShard } from "./delivery.ts";
 import type { StartGate } from "./start-gate.ts";
 
 export interface PumpWork {
-  /** Starts what may start now. It asks `isLetThrough` before each start. */
+  /** Starts everything that may start now. It must call `mayPass` before each start. */
   readonly start: () => void;
-  /** Nothing more starts for now. */
+  /** Called after each run of `start`, when nothing more can start for now. */
   readonly rest: () => void;
 }
 
 /**
- * Starts work whenever something that it waited for is there, and never from within a start. The gate
- * holds it back, and goes on by itself. Nothing starts after a stop, whatever comes late.
+ * The dispatch loop of a delivery: starts work whenever something that it waited for has happened, and
+ * never re-entrantly from within a start. While the gate is closed nothing starts; the pump continues by
+ * itself when the gate opens. After a stop nothing starts, whatever answers arrive late.
  */
 export class Pump {
   readonly #shard: DeliveredShard;
   readonly #gate: StartGate;
   readonly #work: PumpWork;
-  /** Something was awaited since the gate was asked last. */
-  #look = true;
+  /** True if the gate must read the clock: something was awaited since it was asked last. */
+  #checkClock = true;
   #isPumping = false;
   #isGated = false;
-  /** Something is finished that the store has to know before another record starts. */
+  /** True if finished work must be written to the store before another record starts. */
   #unwritten = false;
   #isClosed = false;
   #wake: () => void = () => {};
@@ -33,41 +34,41 @@ export class Pump {
     shard.stop.addEventListener("abort", this.#onStop, { once: true });
   }
 
-  /** Nothing starts any more. */
+  /** True if nothing starts any more. */
   get isClosed(): boolean {
     return this.#isClosed;
   }
 
-  /** Nothing starts from now on. Idempotent. */
+  /** From now on nothing starts. Idempotent. */
   close(): void {
     this.#isClosed = true;
     this.#shard.stop.removeEventListener("abort", this.#onStop);
     this.#wake();
   }
 
-  /** Something that was awaited is there. */
+  /** Something that was awaited has happened. */
   resume(): void {
-    this.#look = true;
+    this.#checkClock = true;
     this.#run();
   }
 
-  /** The gate is to look at the clock before the next start: a handler took its time. */
-  look(): void {
-    this.#look = true;
+  /** The gate must read the clock before the next start: the last call may have taken long. */
+  checkClock(): void {
+    this.#checkClock = true;
   }
 
-  /** Something is finished. @param writeThrough the store has to know before another start */
+  /** A record is finished. @param writeThrough whether it must be stored before another start */
   finished(writeThrough: boolean): void {
     this.#unwritten = writeThrough;
   }
 
-  /** False = the gate holds back what may start. */
-  isLetThrough(): boolean {
+  /** Returns false if the gate is closed. The pump runs again when it opens. */
+  mayPass(): boolean {
     const isUnwritten = this.#unwritten;
-    const wait = isUnwritten ? this.#gate.untilWritten() : this.#gate.ask(this.#look);
+    const wait = isUnwritten ? this.#gate.untilWritten() : this.#gate.ask(this.#checkClock);
     this.#unwritten = false;
-    // The lease may end while the store is awaited.
-    this.#look = isUnwritten;
+    // The lease may have ended while the store was awaited.
+    this.#checkClock = isUnwritten;
     if (wait === undefined) return true;
     this.#isGated = true;
     wait
@@ -79,9 +80,9 @@ export class Pump {
     return false;
   }
 
-  /** Waits until this is so, or the shard stops. It is asked at each `wake`. */
-  async until(isSo: () => boolean): Promise<void> {
-    while (!isSo() && !this.#shard.stop.aborted) {
+  /** Resolves when the condition holds or the shard stops. The condition is checked at each `wake`. */
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition() && !this.#shard.stop.aborted) {
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
   }
@@ -96,7 +97,7 @@ export class Pump {
     try {
       this.#work.start();
     } catch (error) {
-      // Whoever has called is no reader.
+      // The caller may be a timer or a handler's promise, which cannot handle the error.
       this.#isClosed = true;
       this.#shard.fail(error);
     } finally {

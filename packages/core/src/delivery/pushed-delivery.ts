@@ -18,8 +18,8 @@ import type { Delivery, OpenDelivery } from "./delivery.ts";
 import { LoopTurns } from "./loop-turns.ts";
 import { Pauses } from "./pauses.ts";
 
-/** The records are their owner's, who keeps them until they are handled. */
-const OWNERS_MEMORY: PageMemory = {
+/** The caller owns the records and keeps them in memory until they are handled. */
+const CALLERS_MEMORY: PageMemory = {
   taken: () => {},
   hold: () => false,
   shrinkTo: () => {},
@@ -36,23 +36,23 @@ export interface PushedDeliveryOptions {
   readonly random: () => number;
 }
 
-/** Records of one shard that somebody else has read. */
+/** Records of one shard that the caller has read. */
 export interface PushedRecords {
   readonly shardId: string;
-  /** One or more, in the order of the shard. */
+  /** At least one, in the order of the shard. */
   readonly records: readonly SdkRecord[];
   readonly millisBehindLatest: number;
-  /** Aborts when no further record is to start. */
+  /** Aborts when no further record may start. */
   readonly stop: AbortSignal;
-  /** Aborts when handlers are not waited for any longer. Their own signals abort too. */
+  /** Aborts when the delivery no longer waits for handlers. Their own signals abort too. */
   readonly abandon: AbortSignal;
-  /** How long a handler is waited for that should have returned, in milliseconds. */
+  /** How long to wait for a handler that should have returned, in milliseconds. */
   readonly drainTimeoutMs: number;
 }
 
 /**
- * Brings records that were not read here to a handler, as a scan brings its own. There is no store: the
- * outcome says how far the work has come, and whoever sent the records keeps that.
+ * Delivers records that the caller has read, as a scan delivers those that it reads itself. There is no
+ * store: `deliver` returns how far the work has come, and the caller keeps that.
  */
 export class PushedDelivery {
   readonly #open: OpenDelivery;
@@ -62,7 +62,7 @@ export class PushedDelivery {
   readonly #timer: SharedTimer;
   readonly #pauses = new Pauses();
   readonly #totals = { records: 0, bytes: 0 };
-  /** Work that was given up while a handler had a record, by shard. */
+  /** Abandoned deliveries whose handlers are still running, by shard. */
   readonly #unfinished = new Map<string, Promise<unknown>>();
 
   constructor(open: (source: LetterSource) => OpenDelivery, options: PushedDeliveryOptions) {
@@ -76,10 +76,10 @@ export class PushedDelivery {
   }
 
   /**
-   * The number of the first record that is not done; undefined = all are. Records behind it may be done.
-   * Resolves when all are done, when one is given up that ends the delivery, or after `stop` once the
-   * handlers have returned, but at `abandon` in any case.
-   * @throws KcError that is no record's fault, such as that of an async decoder
+   * Returns the sequence number of the first record that is not done; undefined if all are. Later records
+   * may be done too. Resolves when all are done, when a failed record ends the delivery, or after `stop`
+   * once the handlers have returned, but at the latest when `abandon` aborts.
+   * @throws KcError that no record has caused, such as that of an async decoder
    */
   async deliver(pushed: PushedRecords): Promise<string | undefined> {
     const { shardId, records, abandon } = pushed;
@@ -96,10 +96,10 @@ export class PushedDelivery {
     };
     const work = this.#work(pushed, stop, fail, progress);
     await Promise.race([work, aborted(abandon)]);
-    if (abandon.aborted) this.#keepUntilOver(shardId, work);
+    if (abandon.aborted) this.#keepUntilSettled(shardId, work);
     const undone = firstUndone(records, progress.position);
-    progress.close(new Error("the delivery is over"));
-    if (failed.signal.aborted && !isHandlers(failed.signal.reason)) throw failed.signal.reason;
+    progress.close(new Error("the delivery has ended"));
+    if (failed.signal.aborted && !isHandlerError(failed.signal.reason)) throw failed.signal.reason;
     if (undone !== undefined && pushed.stop.aborted) {
       this.#telemetry.warn("the time is nearly over: records are given back", {
         shardId,
@@ -128,7 +128,7 @@ export class PushedDelivery {
     }
   }
 
-  /** A handler that was given up may still have a record of the shard. It has some time to return. */
+  /** An abandoned handler may still be running for the shard: waits some time for it to return. */
   async #untilFree({ shardId, drainTimeoutMs }: PushedRecords, stop: AbortSignal): Promise<void> {
     const unfinished = this.#unfinished.get(shardId);
     if (unfinished === undefined) return;
@@ -136,7 +136,7 @@ export class PushedDelivery {
     void unfinished.then(() => returned.abort());
     await this.#timer.sleep(drainTimeoutMs / 2, AbortSignal.any([stop, returned.signal]));
     if (stop.aborted || returned.signal.aborted) return;
-    this.#telemetry.warn("a handler that was given up has not returned: it is not waited for", {
+    this.#telemetry.warn("an abandoned handler has not returned: it is not waited for any longer", {
       shardId,
     });
     this.#unfinished.delete(shardId);
@@ -159,7 +159,7 @@ export class PushedDelivery {
       remainingMs: undefined,
       clock,
       serviceNow: () => new Date(clock.now()),
-      // Whoever pushes records does not say how long they are kept.
+      // The caller does not say how long the stream retains its records.
       retentionMs: () => undefined,
       random,
       drainTimeoutMs,
@@ -183,7 +183,7 @@ export class PushedDelivery {
       millisBehindLatest,
       receivedAt: this.#options.clock.monotonic(),
       end: undefined,
-      memory: OWNERS_MEMORY,
+      memory: CALLERS_MEMORY,
     };
   }
 
@@ -192,7 +192,7 @@ export class PushedDelivery {
     if (deaggregate === false) return undefined;
     return new ShardAggregates({
       shardId,
-      // Without it all user records of an aggregate are the shard's.
+      // Without a range all user records of an aggregate belong to the shard.
       hashKeyRange: () => undefined,
       deaggregate,
       distribution: new Distribution(clock),
@@ -200,7 +200,7 @@ export class PushedDelivery {
     });
   }
 
-  /** Nobody writes it: it only counts. */
+  /** Progress that is never written to a store: it only tracks what is done. */
   #progressOf(shardId: string): ShardProgress {
     return new ShardProgress({
       shardId,
@@ -217,7 +217,7 @@ export class PushedDelivery {
     });
   }
 
-  #keepUntilOver(shardId: string, work: Promise<void>): void {
+  #keepUntilSettled(shardId: string, work: Promise<void>): void {
     const unfinished = Promise.all([this.#unfinished.get(shardId), work]);
     this.#unfinished.set(shardId, unfinished);
     void unfinished.then(() => {
@@ -231,7 +231,7 @@ function firstUndone(
   position: Checkpoint | undefined,
 ): string | undefined {
   if (position?.kind !== "position") return records[0]?.SequenceNumber;
-  // By its place: whoever sent the records sends from there on again, whatever their numbers are.
+  // By its place in the list, not by comparison: the caller sends the records from there on again.
   const place = records.findIndex(
     ({ SequenceNumber: number }) => number === position.sequenceNumber,
   );
@@ -239,6 +239,6 @@ function firstUndone(
   return records[isWhole ? place + 1 : place]?.SequenceNumber;
 }
 
-function isHandlers(error: unknown): boolean {
+function isHandlerError(error: unknown): boolean {
   return KcError.is(error) && error.code === "HANDLER_FAILED";
 }

@@ -5,39 +5,41 @@ import type { ConsumerRecord } from "../record.ts";
 
 type RecordResult = IteratorResult<ConsumerRecord, undefined>;
 
+/** A record that a shard offers to the loop, with its handler's promise. */
 interface Offer {
   readonly shardId: string;
   readonly record: ConsumerRecord;
   /**
-   * Aborts when another worker owns the record: its shard was lost while it waited. Undefined = it does
-   * not have to wait. Creating a signal costs more than all the rest.
+   * Aborts if the shard is lost while the record waits: then another worker owns it. Undefined if the
+   * record need not wait: creating a signal costs more than everything else here.
    */
   readonly signal: AbortSignal | undefined;
   readonly answer: (outcome?: typeof SkipCheckpoint) => void;
   readonly reject: (reason: unknown) => void;
 }
 
+/** A pending call of `next`. */
 interface Request {
   readonly resolve: (result: RecordResult) => void;
   readonly reject: (error: unknown) => void;
 }
 
-/** One loop takes the records of all shards. A shard that waits for it is not stuck itself. */
+/** The user's loop over the records of all shards. A shard whose record waits for it is not stuck. */
 export interface RecordLoop {
-  /** When it took its last record, by the monotonic clock. */
+  /** When the loop received its last record, by the monotonic clock. */
   readonly tookAt: number;
-  /** Is it at a record of this shard? */
+  /** Whether the loop is processing a record of this shard. */
   isAt(shardId: string): boolean;
 }
 
 const DONE: RecordResult = { done: true, value: undefined };
 
 /**
- * A scan as an async iterator. Each shard offers its next record and waits. Asking for the next record
- * acknowledges the last one. `return` and `throw` acknowledge nothing and stop the scan, even while a
- * `next` waits: an async generator would queue them behind it.
+ * A scan as an async iterator. Each shard offers its next record and waits. Calling `next` acknowledges the
+ * last record. `return` and `throw` acknowledge nothing and stop the scan, even while a call of `next` is
+ * pending: an async generator would queue them behind that call.
  *
- * new → (next) running → (return, throw, the caller's signal) stopping → (the scan has settled) over.
+ * new → (next) running → (return, throw, the caller's signal) stopping → (the scan has settled) ended.
  */
 export class RecordIterator
   implements AsyncGenerator<ConsumerRecord, undefined, undefined>, RecordLoop
@@ -48,15 +50,16 @@ export class RecordIterator
   readonly #stop = new AbortController();
   readonly #onAbort = (): void => this.#decline(this.#signal?.reason);
   #unlisten: (() => void) | undefined;
-  /** Records that shards offer, in order. */
+  /** The offered records, in order. */
   readonly #offers: Offer[] = [];
-  /** Calls of `next` that wait, in order. */
+  /** The pending calls of `next`, in order. */
   readonly #requests: Request[] = [];
-  #inHand: Offer | undefined;
-  /** Settles with the scan, and never rejects. Undefined = it has not begun. */
+  /** The record that the loop is processing. */
+  #current: Offer | undefined;
+  /** Resolves when the scan has settled. Never rejects. Undefined if the scan has not begun. */
   #scanning: Promise<void> | undefined;
-  #over = false;
-  /** What the scan was rejected with, until a caller gets it. */
+  #hasEnded = false;
+  /** The error of the scan, until a caller has received it. */
   #failure: { readonly error: unknown } | undefined;
   #tookAt = -Infinity;
 
@@ -75,12 +78,12 @@ export class RecordIterator
   }
 
   isAt(shardId: string): boolean {
-    return this.#inHand?.shardId === shardId;
+    return this.#current?.shardId === shardId;
   }
 
-  /** The next record; the last one is acknowledged. @throws KcError of what ended the scan, once */
+  /** Acknowledges the last record and returns the next. @throws KcError that ended the scan, once */
   async next(): Promise<RecordResult> {
-    if (this.#over) return this.#rest();
+    if (this.#hasEnded) return this.#rest();
     return new Promise<RecordResult>((resolve, reject) => {
       this.#requests.push({ resolve, reject });
       this.#begin();
@@ -88,13 +91,13 @@ export class RecordIterator
     });
   }
 
-  /** Stops the scan, and resolves when it has come to rest. @throws KcError of what went wrong until then */
+  /** Stops the scan and resolves when it has settled. @throws KcError that ended the scan before */
   async return(): Promise<RecordResult> {
     await this.#end();
     return this.#rest();
   }
 
-  /** As `return`, but rejects with `error`. */
+  /** Like `return`, but rejects with `error`. */
   async throw(error: unknown): Promise<RecordResult> {
     await this.#end();
     throw error;
@@ -134,11 +137,11 @@ export class RecordIterator
 
   #serve(): void {
     while (this.#requests.length > 0) {
-      this.#inHand?.answer();
-      this.#inHand = this.#takeOffer();
-      if (this.#inHand === undefined) return;
+      this.#current?.answer();
+      this.#current = this.#takeOffer();
+      if (this.#current === undefined) return;
       this.#tookAt = this.#clock.monotonic();
-      this.#requests.shift()!.resolve({ done: false, value: this.#inHand.record });
+      this.#requests.shift()!.resolve({ done: false, value: this.#current.record });
     }
   }
 
@@ -150,24 +153,24 @@ export class RecordIterator
     }
   }
 
-  /** The scan stops. Records that wait are delivered again by a later scan. */
+  /** Stops the scan. The offered records are delivered again by a later scan. */
   #decline(reason?: unknown): void {
     this.#stop.abort(reason);
     for (const { answer } of this.#offers.splice(0)) answer(SkipCheckpoint);
   }
 
   async #end(): Promise<void> {
-    this.#inHand?.answer(SkipCheckpoint);
-    this.#inHand = undefined;
+    this.#current?.answer(SkipCheckpoint);
+    this.#current = undefined;
     this.#decline();
     for (const { resolve } of this.#requests.splice(0)) resolve(DONE);
-    if (this.#scanning === undefined) this.#over = true;
+    if (this.#scanning === undefined) this.#hasEnded = true;
     await this.#scanning;
   }
 
   #settle(): void {
-    this.#over = true;
-    this.#inHand = undefined;
+    this.#hasEnded = true;
+    this.#current = undefined;
     this.#unlisten?.();
     for (const { resolve, reject } of this.#requests.splice(0)) this.#rest().then(resolve, reject);
   }

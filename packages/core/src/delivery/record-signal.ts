@@ -3,20 +3,20 @@ import { LeaseLostError } from "../errors.ts";
 
 export interface RecordSignalOptions {
   readonly shardId: string;
-  /** Aborts when the shard is given up, whatever its handlers are doing. */
+  /** Aborts when the shard is abandoned, even while its handlers are running. */
   readonly abandon: AbortSignal;
-  /** Milliseconds left of the lease; undefined = no lease. */
+  /** How long the lease lasts, in milliseconds; undefined = no lease. */
   readonly remainingMs: (() => number) | undefined;
   readonly clock: Clock;
 }
 
 /**
- * The signals of all records of one shard that are in hand: one listener and one timer for all of them,
- * and none where no handler asks for its signal.
+ * The signals of the records of one shard that are being handled: one listener and one timer for all of
+ * them, and none if no handler asks for its signal.
  */
 export class RecordSignals {
   readonly #options: RecordSignalOptions;
-  /** Those that were asked for. */
+  /** The signals that handlers have asked for. */
   readonly #asked = new Set<RecordSignal>();
   #cancelTimer: (() => void) | undefined;
   #listens = false;
@@ -29,12 +29,12 @@ export class RecordSignals {
     this.#options = options;
   }
 
-  /** The shard's own. */
+  /** The shard's own signal. */
   get abandon(): AbortSignal {
     return this.#options.abandon;
   }
 
-  /** A handler has asked for its signal. */
+  /** Watches the signal that a handler has asked for. */
   watch(record: RecordSignal): void {
     this.#asked.add(record);
     if (!this.#listens) {
@@ -44,12 +44,12 @@ export class RecordSignals {
     if (this.#cancelTimer === undefined) this.#watchLease();
   }
 
-  /** The record is no longer in hand. */
+  /** Stops watching a signal: its record is no longer being handled. */
   forget(record: RecordSignal): void {
     this.#asked.delete(record);
   }
 
-  /** No record is in hand. It may be used again. */
+  /** Removes the listener and the timer. The object may be used again. */
   close(): void {
     if (!this.#listens) return;
     this.#asked.clear();
@@ -59,14 +59,14 @@ export class RecordSignals {
     this.#listens = false;
   }
 
-  /** One timer for all records of a page: it moves with the heartbeats. */
+  /** Sets one timer for all signals. Heartbeats extend the lease, so it may have to be set again. */
   #watchLease(): void {
     const { shardId, remainingMs, clock } = this.#options;
     this.#cancelTimer = undefined;
     if (remainingMs === undefined || this.#asked.size === 0) return;
     const leftMs = remainingMs();
     if (leftMs > 0) {
-      // Whole milliseconds: a timer may fire slightly early, and is then set again.
+      // Rounded up to whole milliseconds: a timer may fire slightly early and is then set again.
       this.#cancelTimer = setTimer(clock, () => this.#watchLease(), Math.ceil(leftMs));
       return;
     }
@@ -76,26 +76,26 @@ export class RecordSignals {
 }
 
 /**
- * `context.signal`: created for each record whose handler asks for it, so that listeners are left on a
- * signal that ends with the record. It aborts when the shard is given up, at the end of the lease, when
- * another worker may start the same record, and when the handler has taken too long.
+ * `context.signal`, created for each record whose handler asks for it: listeners that a handler leaves on
+ * it are collected with the record. It aborts when the shard is abandoned, when the lease ends, since
+ * another worker may then start the same record, and when the handler times out.
  */
 export class RecordSignal {
   readonly #signals: RecordSignals;
-  #inHand = false;
+  #isActive = false;
   #controller: AbortController | undefined;
   #expired = false;
-  /** What it aborts with, if the handler asks for it later. */
+  /** The reason of an abort before the handler has asked for the signal. */
   #aborted: { readonly reason: unknown } | undefined;
 
   constructor(signals: RecordSignals) {
     this.#signals = signals;
   }
 
-  /** Of the record in hand; without one, the shard's. */
+  /** The signal of the record that is being handled; the shard's if none is. */
   get signal(): AbortSignal {
     const { abandon } = this.#signals;
-    if (!this.#inHand || abandon.aborted) return abandon;
+    if (!this.#isActive || abandon.aborted) return abandon;
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
       if (this.#aborted === undefined) this.#signals.watch(this);
@@ -104,34 +104,34 @@ export class RecordSignal {
     return this.#controller.signal;
   }
 
-  /** Did the signal of the record in hand abort because the lease ended? */
+  /** Whether the signal of the current record aborted because the lease ended. */
   get expired(): boolean {
     return this.#expired;
   }
 
-  /** A record is handed over. Called for each: no allocation. */
+  /** A record is passed to the handler. Called for each record: allocates nothing. */
   begin(): void {
     if (this.#controller !== undefined) this.#signals.forget(this);
-    this.#inHand = true;
+    this.#isActive = true;
     this.#controller = undefined;
     this.#expired = false;
     this.#aborted = undefined;
   }
 
-  /** The record in hand is over, and no other follows for now. */
+  /** The handler has finished the record, and no other follows for now. */
   end(): void {
     if (this.#controller !== undefined) this.#signals.forget(this);
-    this.#inHand = false;
+    this.#isActive = false;
     this.#controller = undefined;
   }
 
-  /** The record in hand is given up, whether its handler has asked for its signal or not. */
+  /** Aborts the signal of the current record, also if its handler asks for it only later. */
   abort(reason: unknown): void {
     this.#aborted = { reason };
     this.#controller?.abort(reason);
   }
 
-  /** The lease has ended. */
+  /** Aborts the signal of the current record because the lease has ended. */
   expire(error: LeaseLostError): void {
     this.#expired = true;
     this.abort(error);

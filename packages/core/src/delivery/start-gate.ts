@@ -4,59 +4,59 @@ import type { DeliveredShard } from "./delivery.ts";
 import type { HandledMetrics } from "./handled-metrics.ts";
 
 /**
- * Of records that a handler is done with at once, the clock is read once in so many at most: reading
- * it costs ten times the other checks.
+ * At most this many synchronously handled records start between two readings of the clock. It is not read
+ * for each record: reading it costs ten times as much as the other checks.
  */
-const RECORDS_BETWEEN_LOOKS = 16;
-/** After so long without a turn of the event loop, timers and other shards get theirs. */
+const RECORDS_PER_CHECK = 16;
+/** How long a shard may run without yielding the event loop to timers and other shards. */
 const TURN_MS = 10;
-/** How often a frozen lease is looked at. */
-const FROZEN_LOOK_MS = 50;
+/** How often a lease that was not renewed in time is checked. */
+const LEASE_CHECK_MS = 50;
 
 /**
- * Asked before each start of a record, attempts included: does the lease last, has finished work
- * waited too long for the store, has the user paused the shard, whose turn of the event loop is it? A
- * stop is its caller's to see.
+ * Decides before each start of a record, retries included, whether it must wait: for a renewed lease, for
+ * the store to catch up with finished work, for the user to resume the shard, or for this shard's turn of
+ * the event loop. The caller checks for a stop.
  */
 export class StartGate {
   readonly #shard: DeliveredShard;
   readonly #metrics: HandledMetrics;
-  /** Records started since the last look at the clock. */
+  /** Records started since the clock was last read. */
   #started = 0;
-  /** So many are started before the next look. */
-  #fitting = 0;
-  #lookedAt: number;
+  /** How many may start before it is read again. */
+  #startsPerCheck = 0;
+  #checkedAt: number;
   #turnBegan: number;
   #pausedBy: PauseReason | undefined;
 
   constructor(shard: DeliveredShard, metrics: HandledMetrics) {
     this.#shard = shard;
     this.#metrics = metrics;
-    this.#turnBegan = this.#lookedAt = shard.clock.monotonic();
+    this.#turnBegan = this.#checkedAt = shard.clock.monotonic();
   }
 
-  /** When the clock was read last, by itself. */
-  get lookedAt(): number {
-    return this.#lookedAt;
+  /** When the clock was last read: the monotonic time it showed. */
+  get checkedAt(): number {
+    return this.#checkedAt;
   }
 
-  /** What records wait for; undefined = they do not have to wait. */
+  /** What records wait for; undefined = nothing. */
   get pausedBy(): PauseReason | undefined {
     return this.#pausedBy;
   }
 
   /**
-   * Undefined = a record may start now; else when it may.
-   * @param look looks at the clock in any case: an answer was awaited, or a page begins
+   * Returns undefined if a record may start now, else a promise that resolves when it may.
+   * @param checkClock reads the clock in any case: an answer was awaited, or a page begins
    */
-  ask(look: boolean): Promise<void> | undefined {
-    const isDue = look || this.#started >= this.#fitting || this.#shard.pauses.any;
-    const wait = isDue ? this.#look() : undefined;
+  ask(checkClock: boolean): Promise<void> | undefined {
+    const isDue = checkClock || this.#started >= this.#startsPerCheck || this.#shard.pauses.any;
+    const wait = isDue ? this.#check() : undefined;
     this.#started += 1;
     return wait;
   }
 
-  /** All that is done goes to the store before another record starts. @throws KcError, the store's */
+  /** Writes all finished work to the store. No record may start before that. @throws KcError of the store */
   async untilWritten(): Promise<void> {
     const { clock, progress } = this.#shard;
     const since = clock.monotonic();
@@ -65,27 +65,27 @@ export class StartGate {
       await progress.flush();
     } finally {
       this.#pausedBy = undefined;
-      this.#lookedAt = clock.monotonic();
+      this.#checkedAt = clock.monotonic();
     }
-    this.#metrics.pause(this.#lookedAt - since);
+    this.#metrics.pause(this.#checkedAt - since);
   }
 
-  #look(): Promise<void> | undefined {
+  #check(): Promise<void> | undefined {
     const { clock } = this.#shard;
     const now = clock.monotonic();
-    const turnIsOver = now - this.#turnBegan > TURN_MS;
-    // As many records as fit into what is left of the turn, going by the last ones.
-    const recordMs = this.#started > 0 ? (now - this.#lookedAt) / this.#started : Infinity;
-    const leftMs = turnIsOver ? TURN_MS : TURN_MS - (now - this.#turnBegan);
-    const fitting = Math.max(1, Math.floor(leftMs / recordMs) || 0);
-    this.#fitting = Math.min(RECORDS_BETWEEN_LOOKS, fitting);
+    const hasTurnEnded = now - this.#turnBegan > TURN_MS;
+    // The number of records that fit into the rest of the turn, estimated from the last ones.
+    const recordMs = this.#started > 0 ? (now - this.#checkedAt) / this.#started : Infinity;
+    const leftMs = hasTurnEnded ? TURN_MS : TURN_MS - (now - this.#turnBegan);
+    const startsLeft = Math.max(1, Math.floor(leftMs / recordMs) || 0);
+    this.#startsPerCheck = Math.min(RECORDS_PER_CHECK, startsLeft);
     this.#started = 0;
-    this.#lookedAt = now;
+    this.#checkedAt = now;
     this.#metrics.reportIfDue(now);
-    return turnIsOver || this.#reason(now) !== undefined ? this.#wait() : undefined;
+    return hasTurnEnded || this.#reason(now) !== undefined ? this.#wait() : undefined;
   }
 
-  /** What a record would have to wait for now; undefined = nothing. */
+  /** What a record would have to wait for now; undefined if nothing. */
   #reason(now: number): PauseReason | undefined {
     const { shardId, progress, pauses, remainingMs } = this.#shard;
     if (progress.overdue(now)) return "store";
@@ -98,13 +98,13 @@ export class StartGate {
     const since = clock.monotonic();
     await turns.next();
     for (;;) {
-      // While one is waited for, another may come: the lease ends, the user pauses the shard.
+      // During one wait another reason may arise: the lease ends, the user pauses the shard.
       const reason = this.#reason(clock.monotonic());
       if (reason === undefined) break;
       await this.#pause(reason);
       if (stop.aborted) break;
     }
-    this.#turnBegan = this.#lookedAt = clock.monotonic();
+    this.#turnBegan = this.#checkedAt = clock.monotonic();
     this.#metrics.pause(this.#turnBegan - since);
   }
 
@@ -117,18 +117,18 @@ export class StartGate {
     telemetry.emit({ kind: "shard-resumed", shardId });
   }
 
-  #until(over: PauseReason): Promise<void> {
+  #until(waitingFor: PauseReason): Promise<void> {
     const { shardId, pauses, stop } = this.#shard;
-    if (over === "store") return this.#untilFlushed();
-    return over === "user" ? pauses.untilResumed(shardId, stop) : this.#untilRenewed();
+    if (waitingFor === "store") return this.#untilFlushed();
+    return waitingFor === "user" ? pauses.untilResumed(shardId, stop) : this.#untilRenewed();
   }
 
   async #untilRenewed(): Promise<void> {
     const { clock, stop, remainingMs = () => Infinity } = this.#shard;
-    while (remainingMs() <= 0 && !stop.aborted) await sleep(clock, FROZEN_LOOK_MS, stop);
+    while (remainingMs() <= 0 && !stop.aborted) await sleep(clock, LEASE_CHECK_MS, stop);
   }
 
-  /** The store lags behind: nothing starts until it has caught up, or the shard stops. */
+  /** The store lags behind: waits until it has caught up or the shard stops. */
   async #untilFlushed(): Promise<void> {
     const { shardId, progress, stop, telemetry } = this.#shard;
     telemetry.warn("finished work waits for the store for too long: delivery pauses", { shardId });

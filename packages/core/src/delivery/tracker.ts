@@ -3,11 +3,11 @@ import type { ShardProgress } from "../checkpoints/shard-progress.ts";
 import type { RecordCursor } from "../reading/record-cursor.ts";
 import type { Page, PageMemory } from "../reading/shard-reader.ts";
 import type { ConsumerRecord } from "../record.ts";
-import { Beyond, type OpenRecords } from "./beyond.ts";
+import { CompletedAhead, type OpenRecords } from "./completed-ahead.ts";
 import { UnfinishedRecords } from "./unfinished-records.ts";
 
 const UNFINISHED = 0;
-/** Unfinished, in a copy of its own: see `detach`. */
+/** Unfinished, and copied out of its page: see `detach`. */
 const DETACHED = 1;
 const DONE = 2;
 const SKIPPED = 3;
@@ -15,60 +15,60 @@ const SKIPPED = 3;
 /** How old a page is. */
 export type PageAge = Pick<Page, "millisBehindLatest" | "receivedAt">;
 
-/** Without the records of its page, so that a record in a copy keeps no page alive. */
+/** A page with unfinished records. It does not refer to them, so that the page can be collected. */
 interface OpenPage extends PageAge {
   readonly memory: PageMemory;
-  /** Ordinals from here on belong to the pages after it. Infinity = it is the newest one. */
+  /** Ordinals from here on belong to later pages; Infinity for the newest page. */
   end: number;
-  /** Of its records that were started, those that are not finished. */
+  /** The number of its started records that are not finished. */
   unfinished: number;
-  /** Of these, those that have copies of their own, and what copies were ever made, in bytes. */
+  /** How many of these were copied out of the page, and the bytes of all copies ever made. */
   detached: number;
   copiedBytes: number;
 }
 
 /**
- * Which records of one shard are in flight. Each started record has an ordinal, and may finish in any
- * order. Progress is the watermark: the last record that is done with all before it finished. A page's
- * memory is released when the last of its records is finished; when all that are left have copies of
- * their own, it shrinks to these.
+ * Tracks the in-flight records of one shard. Each started record has an ordinal, and records may finish in
+ * any order. Progress is the watermark: the last done record before which all are finished. A page's memory
+ * is released when its last record is finished. When all unfinished records of a page have been copied out
+ * of it, its memory shrinks to these copies.
  *
- * Called for each record: it allocates nothing, but to hold more records in flight than ever before.
+ * Called for each record. It allocates only when more records are in flight than ever before.
  */
 export class Tracker implements OpenRecords {
   readonly #progress: ShardProgress;
-  readonly #beyond: Beyond;
-  /** Accepted pages that are not finished, in order. */
+  readonly #ahead: CompletedAhead;
+  /** Accepted pages with unfinished records, in order. */
   readonly #pages: OpenPage[] = [];
-  /** Ordinals are indices into the rings, modulo their size: a power of two. */
+  /** Ring buffers, indexed by ordinal modulo their size, which is a power of two. */
   #sequenceNumbers: string[] = [""];
   #subSequenceNumbers: (number | undefined)[] = [undefined];
-  /** 1 = its stream record is done with it. */
+  /** 1 if it is the last record of its stream record. */
   #ends = new Uint8Array(1);
   #states = new Uint8Array(1);
   /** The next record's ordinal. */
   #next = 0;
   /** The lowest unfinished ordinal. */
   #low = 0;
-  /** The last stream record all of whose records are finished, with all before them; "" = none. */
+  /** The last stream record that is finished as a whole, with all records before it; "" = none. */
   #lastWhole = "";
 
   constructor(progress: ShardProgress) {
     this.#progress = progress;
-    this.#beyond = new Beyond(progress, this);
+    this.#ahead = new CompletedAhead(progress, this);
   }
 
-  /** Records that were started and are not finished. Those behind the first unfinished one count. */
+  /** The number of records from the first unfinished one to the last started one. */
   get inFlight(): number {
     return this.#next - this.#low;
   }
 
-  /** The first page that is not finished. */
+  /** The oldest page with unfinished records. */
   get oldest(): PageAge | undefined {
     return this.#pages[0];
   }
 
-  /** Is this record, which is in flight, the last one of its stream record? */
+  /** Whether this in-flight record is the last one of its stream record. */
   endsStreamRecord({ sequenceNumber, subSequenceNumber }: Position): boolean {
     const mask = this.#states.length - 1;
     for (let ordinal = this.#low; ordinal < this.#next; ordinal += 1) {
@@ -81,13 +81,13 @@ export class Tracker implements OpenRecords {
     return false;
   }
 
-  /** The number of the record that started last; undefined = none has. */
+  /** The sequence number of the record that started last; undefined if none has. */
   get newest(): string | undefined {
     if (this.#next === 0) return undefined;
     return this.#sequenceNumbers[(this.#next - 1) & (this.#states.length - 1)];
   }
 
-  /** The records from the first unfinished one on. */
+  /** Calls `use` for each record from the first unfinished one on, in order. */
   each(
     use: (
       sequenceNumber: string,
@@ -109,8 +109,8 @@ export class Tracker implements OpenRecords {
   }
 
   /**
-   * A page is in hand: the records that start now are its own. Answers with those that are to be
-   * delivered: some may have been done before the shard was resumed.
+   * Accepts a page: the records that start from now on belong to it. Returns a cursor over the records that
+   * must be delivered: some may have been done before the shard was resumed.
    */
   accept(page: Page): RecordCursor {
     const { memory, millisBehindLatest, receivedAt } = page;
@@ -124,35 +124,35 @@ export class Tracker implements OpenRecords {
       detached: 0,
       copiedBytes: 0,
     });
-    if (!this.#beyond.isResumed) return page.records;
+    if (!this.#ahead.isResumed) return page.records;
     return new UnfinishedRecords(page.records, (record, endsStreamRecord) =>
       this.#passDone(record, endsStreamRecord),
     );
   }
 
   /**
-   * May the handler be called for this record now? Else what is done beyond the watermark would soon not
-   * fit into the checkpoint: records before the furthest done one have to be done first.
+   * Whether the handler may be called for this record now. If not, the records done ahead of the watermark
+   * might no longer fit into the checkpoint: earlier records must be done first.
    */
   mayStart(ordinal: number): boolean {
-    return this.#beyond.mayStart(ordinal, ordinal - this.#low);
+    return this.#ahead.mayStart(ordinal, ordinal - this.#low);
   }
 
-  /** The same for the record that is started next. */
+  /** Whether the next record may start: see `mayStart`. */
   mayStartNext(): boolean {
     return this.mayStart(this.#next);
   }
 
-  /** No further record of the newest page starts. */
-  pageOver(): void {
+  /** All records of the newest page were started. */
+  endPage(): void {
     const newest = this.#pages.at(-1)!;
     newest.end = this.#next;
     this.#settle(newest);
   }
 
   /**
-   * A record of the newest page starts: its ordinal.
-   * @param endsStreamRecord as of the page's cursor, while the record was at it
+   * Starts a record of the newest page and returns its ordinal.
+   * @param endsStreamRecord from the page's cursor while it was at this record
    */
   start(
     sequenceNumber: string,
@@ -162,7 +162,7 @@ export class Tracker implements OpenRecords {
     const ordinal = this.#next;
     if (ordinal - this.#low === this.#states.length) this.#grow();
     const slot = ordinal & (this.#states.length - 1);
-    // User records of one aggregate share theirs. To store a text in old memory costs the collector's barrier.
+    // User records of one aggregate share the number. Storing a reference costs a GC write barrier.
     if (subSequenceNumber === undefined || this.#sequenceNumbers[slot] !== sequenceNumber) {
       this.#sequenceNumbers[slot] = sequenceNumber;
     }
@@ -175,8 +175,8 @@ export class Tracker implements OpenRecords {
   }
 
   /**
-   * The record will wait: may it lie in a copy of so many bytes? Then its page is not kept for it. False =
-   * there is no memory for a copy. To be called once for a record.
+   * Reserves memory for a copy of a record that will wait, so that its page need not be kept for it. Returns
+   * false if there is no memory for a copy. Must not be called again after it has returned true.
    */
   detach(ordinal: number, bytes: number): boolean {
     const page = this.#pageOf(ordinal);
@@ -188,20 +188,20 @@ export class Tracker implements OpenRecords {
     return true;
   }
 
-  /** The record's work is done. */
+  /** The record is done. */
   done(ordinal: number): void {
-    const isBeyond = ordinal !== this.#low;
-    if (isBeyond) this.#doneBeyond(ordinal);
+    const isAhead = ordinal !== this.#low;
+    if (isAhead) this.#doneAhead(ordinal);
     this.#finish(ordinal, DONE);
-    if (isBeyond) this.#progress.touch();
+    if (isAhead) this.#progress.touch();
   }
 
-  /** The record is finished, but only a later one that is done moves the checkpoint past it. */
+  /** The record is finished, but the checkpoint moves past it only with a later record that is done. */
   skipped(ordinal: number): void {
     this.#finish(ordinal, SKIPPED);
   }
 
-  /** Nothing more starts: all memory is released. Idempotent. */
+  /** Releases all memory. Idempotent. */
   close(): void {
     for (const { memory } of this.#pages.splice(0)) memory.release();
   }
@@ -210,21 +210,21 @@ export class Tracker implements OpenRecords {
     { sequenceNumber, subSequenceNumber }: ConsumerRecord,
     endsStreamRecord: boolean,
   ): boolean {
-    if (!this.#beyond.includes(sequenceNumber, subSequenceNumber)) return false;
-    this.#beyond.met();
+    if (!this.#ahead.includes(sequenceNumber, subSequenceNumber)) return false;
+    this.#ahead.found();
     const ordinal = this.start(sequenceNumber, subSequenceNumber, endsStreamRecord);
-    if (ordinal !== this.#low) this.#doneBeyond(ordinal);
+    if (ordinal !== this.#low) this.#doneAhead(ordinal);
     this.#finish(ordinal, DONE);
     return true;
   }
 
-  /** It makes a run of its own, makes one longer, or joins two. */
-  #doneBeyond(ordinal: number): void {
-    const runs = 1 - this.#isDoneBeyond(ordinal - 1) - this.#isDoneBeyond(ordinal + 1);
-    this.#beyond.done(ordinal, runs);
+  /** The record forms a run of its own, extends one, or joins two. */
+  #doneAhead(ordinal: number): void {
+    const runs = 1 - this.#isDoneAhead(ordinal - 1) - this.#isDoneAhead(ordinal + 1);
+    this.#ahead.done(ordinal, runs);
   }
 
-  #isDoneBeyond(ordinal: number): 0 | 1 {
+  #isDoneAhead(ordinal: number): 0 | 1 {
     if (ordinal <= this.#low || ordinal >= this.#next) return 0;
     return this.#states[ordinal & (this.#states.length - 1)] === DONE ? 1 : 0;
   }
@@ -233,7 +233,7 @@ export class Tracker implements OpenRecords {
     const slot = ordinal & (this.#states.length - 1);
     const wasDetached = this.#states[slot] === DETACHED;
     this.#states[slot] = state;
-    if (ordinal === this.#low) this.#raise();
+    if (ordinal === this.#low) this.#moveWatermark();
     const page = this.#pageOf(ordinal);
     if (page === undefined) return;
     page.unfinished -= 1;
@@ -241,7 +241,7 @@ export class Tracker implements OpenRecords {
     if (page.unfinished === page.detached) this.#settle(page);
   }
 
-  #raise(): void {
+  #moveWatermark(): void {
     const mask = this.#states.length - 1;
     let records = 0;
     let last = -1;
@@ -261,13 +261,13 @@ export class Tracker implements OpenRecords {
       last = slot;
       whole = this.#lastWhole;
     }
-    if (runs > 0) this.#beyond.passed(runs);
+    if (runs > 0) this.#ahead.passed(runs);
     if (last < 0) return;
     const sub = this.#ends[last] === 1 ? undefined : this.#subSequenceNumbers[last];
     this.#progress.advance(this.#sequenceNumbers[last]!, sub, whole, records);
   }
 
-  /** Undefined after `close`. */
+  /** The page that the record belongs to; undefined after `close`. */
   #pageOf(ordinal: number): OpenPage | undefined {
     const pages = this.#pages;
     let index = 0;
@@ -275,7 +275,7 @@ export class Tracker implements OpenRecords {
     return pages[index];
   }
 
-  /** Gives back what no record of the page needs any more. */
+  /** Releases the memory that no record of the page needs any more. */
   #settle(page: OpenPage): void {
     if (page.end === Infinity || page.unfinished > page.detached) return;
     if (page.unfinished > 0) return page.memory.shrinkTo(page.copiedBytes);

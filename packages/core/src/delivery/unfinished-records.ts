@@ -2,12 +2,12 @@ import type { Position } from "../checkpoints/position.ts";
 import type { RecordCursor } from "../reading/record-cursor.ts";
 import type { ConsumerRecord } from "../record.ts";
 
-/** A page's records without those that were done before the shard was resumed. */
+/** A cursor over a page's records that leaves out those that were done before the shard was resumed. */
 export class UnfinishedRecords implements RecordCursor {
   readonly #records: RecordCursor;
   readonly #passDone: (record: ConsumerRecord, endsStreamRecord: boolean) => boolean;
 
-  /** @param passDone is the record done? Then it is noted, and passed */
+  /** @param passDone returns true if the record is done already, and marks it as done */
   constructor(
     records: RecordCursor,
     passDone: (record: ConsumerRecord, endsStreamRecord: boolean) => boolean,

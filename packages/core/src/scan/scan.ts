@@ -98,8 +98,8 @@ export class Scan {
       telemetry,
       flushIntervalMs: options.flushIntervalMs,
       maxUnflushedMs: options.maxUnflushedMs,
-      mostMs: () => this.#group?.storeTimeoutMs ?? CALL_TIMEOUT_MS,
-      over: this.#over.signal,
+      maxWriteMs: () => this.#group?.storeTimeoutMs ?? CALL_TIMEOUT_MS,
+      ended: this.#over.signal,
       onFailure: (error) => this.#fail(error),
     });
   }

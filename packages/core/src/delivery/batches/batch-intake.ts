@@ -4,24 +4,24 @@ import type { Page } from "../../reading/shard-reader.ts";
 import type { ConsumerRecord } from "../../record.ts";
 import { BatchRecord } from "./batch.ts";
 import { BatchLanes } from "./batch-lanes.ts";
-import { BatchWait } from "./batch-wait.ts";
+import { BatchWindow } from "./batch-window.ts";
 import type { DeliveredShard } from "../delivery.ts";
 import { laneOf, type LaneOf } from "../lane-of.ts";
 import type { Tracker } from "../tracker.ts";
 
-/** What follows from what comes in. */
+/** Callbacks of `BatchIntake`. */
 export interface IntakeOutcome {
-  /** The record waits behind one of its lane that failed: it should not keep its page. */
+  /** The record waits behind a failed record of its lane: it should not keep its page in memory. */
   readonly onHeldUp: (record: BatchRecord) => void;
-  /** Its lane is not known: `key` threw. */
+  /** The record's lane is not known, since `key` threw. */
   readonly onUnordered: (record: BatchRecord, error: unknown) => void;
-  /** No record of the page is left to come in: there is room for the next one. */
-  readonly onPageOver: () => void;
-  /** The first record has waited long enough. */
+  /** All records of the page are in lanes: there is room for the next page. */
+  readonly onPageEnd: () => void;
+  /** The first record has waited for `maxWaitMs`. */
   readonly onDue: () => void;
 }
 
-/** Records on their way from the page to the next batch, and when that is complete. */
+/** Sorts the records of pages into lanes, and decides when the next batch is complete. */
 export class BatchIntake {
   readonly #shard: DeliveredShard;
   readonly #policy: ResolvedBatches;
@@ -29,12 +29,12 @@ export class BatchIntake {
   readonly #outcome: IntakeOutcome;
   readonly #laneOf: LaneOf;
   readonly #lanes: BatchLanes<BatchRecord>;
-  readonly #wait: BatchWait;
-  /** When the newest page came, by the monotonic clock. */
-  #pageCameAt = 0;
-  /** Its records that are in no lane. */
+  readonly #window: BatchWindow;
+  /** When the newest page arrived, by the monotonic clock. */
+  #pageArrivedAt = 0;
+  /** A cursor over the page's records that are in no lane yet. */
   #page: RecordCursor | undefined;
-  /** The records that are there are the last ones. */
+  /** True while the accepted records may be the shard's last ones. */
   #isEnding = false;
   #unfinished = 0;
 
@@ -50,40 +50,40 @@ export class BatchIntake {
     this.#outcome = outcome;
     this.#laneOf = laneOf(policy);
     this.#lanes = new BatchLanes(policy, outcome.onHeldUp);
-    this.#wait = new BatchWait(shard, policy.maxWaitMs, outcome.onDue);
+    this.#window = new BatchWindow(shard, policy.maxWaitMs, outcome.onDue);
   }
 
-  /** Are records of the newest page in no lane yet? */
+  /** Whether records of the newest page are in no lane yet. */
   get hasPage(): boolean {
     return this.#page !== undefined;
   }
 
-  /** Records that have come in and have not left. */
+  /** The number of records in lanes and batches that are not finished. */
   get unfinished(): number {
     return this.#unfinished;
   }
 
-  /** These, and those of the page that have yet to come in. */
+  /** The same plus the records of the page that are in no lane yet. */
   get inFlight(): number {
     return (this.#page?.left ?? 0) + this.#unfinished;
   }
 
-  /** Lanes with a record that failed and is not done. */
+  /** The number of lanes with a failed record that is not finished. */
   get held(): number {
     return this.#lanes.held;
   }
 
   accept(page: Page): void {
     this.#page = this.#tracker.accept(page);
-    this.#pageCameAt = this.#shard.clock.monotonic();
+    this.#pageArrivedAt = this.#shard.clock.monotonic();
   }
 
-  /** While the shard may be at its end, batches wait for nothing. */
+  /** While the shard may be at its end, batches do not wait for more records. */
   ending(isEnding: boolean): void {
     this.#isEnding = isEnding;
   }
 
-  /** Puts records into lanes, while there is room. */
+  /** Puts records of the page into lanes while there is room. */
   fill(): void {
     const page = this.#page;
     while (page !== undefined && page.left > 0) {
@@ -96,44 +96,44 @@ export class BatchIntake {
     }
     if (page === undefined) return;
     this.#page = undefined;
-    this.#tracker.pageOver();
-    this.#outcome.onPageOver();
+    this.#tracker.endPage();
+    this.#outcome.onPageEnd();
   }
 
-  /** Is the next batch to be delivered now? */
+  /** Whether the next batch should be delivered now. */
   get isComplete(): boolean {
     const { maxWaitMs } = this.#policy;
     const { first, isFull } = this.#lanes;
     if (first === undefined || !this.#tracker.mayStart(first.ordinal)) return false;
     if (isFull || this.#isEnding) return true;
     if (maxWaitMs === 0) return this.#page === undefined || !this.#hasRoom;
-    return this.#wait.isOver(first.cameAt);
+    return this.#window.hasElapsed(first.arrivedAt);
   }
 
-  /** The records of the next batch. Their lanes are busy until they leave. */
+  /** Removes the next batch and returns its records. Their lanes are busy until the records leave. */
   take(): readonly BatchRecord[] {
-    this.#wait.end();
+    this.#window.cancel();
     return this.#lanes.take();
   }
 
-  /** The record failed, and waits: so do those behind it. */
+  /** The record failed and waits, and so do those behind it. */
   hold(record: BatchRecord): void {
     this.#lanes.hold(record);
   }
 
-  /** The record is over. */
+  /** The record is finished. */
   leave(record: BatchRecord): void {
     this.#lanes.leave(record);
     this.#unfinished -= 1;
   }
 
-  /** Nothing more comes in. */
+  /** Drops the rest of the page and ends the wait. */
   close(): void {
-    this.#wait.end();
+    this.#window.cancel();
     this.#page = undefined;
   }
 
-  /** A batch for each call that may be made, and one more: so many records wait at most. */
+  /** Whether another record may enter. At most one full batch for each concurrent call, plus one, may wait. */
   get #hasRoom(): boolean {
     const { concurrency, maxRecords } = this.#policy;
     const isFull = this.#lanes.waiting >= maxRecords * (concurrency + 1);
@@ -151,7 +151,7 @@ export class BatchIntake {
     } catch (error) {
       failure = { error };
     }
-    const job = new BatchRecord(record, ordinal, lane, this.#pageCameAt);
+    const job = new BatchRecord(record, ordinal, lane, this.#pageArrivedAt);
     if (failure === undefined) this.#lanes.add(job);
     else this.#outcome.onUnordered(job, failure.error);
   }

@@ -1,46 +1,46 @@
 import TinyQueue from "tinyqueue";
 
-/** A record that waits for its batch. */
+/** A record that waits to be put into a batch. */
 export interface Batchable {
-  /** In the order of the shard. */
+  /** Its place in the order of the shard. */
   readonly ordinal: number;
-  /** Its lane; undefined = it has one of its own. */
+  /** Its lane; undefined = a lane of its own. */
   readonly key: string | undefined;
   readonly record: { readonly data: Uint8Array };
 }
 
 interface Lane<Job> {
-  /** Those before `next` are in the batch that is formed. */
+  /** The waiting records. Those before the index `next` are in the batch that is being formed. */
   waiting: Job[];
   next: number;
-  /** Its records in batches that are not over: as long as there are any, it waits. */
-  inHand: number;
-  /** One of them has failed: the others may wait for long. */
+  /** The number of its records in unfinished batches. While there are any, the lane is blocked. */
+  inBatches: number;
+  /** One of these has failed, so the waiting records may wait for long. */
   isHeld: boolean;
 }
 
-/** A lane by its first record. It is out of date once another one is the first. */
+/** A lane with the ordinal of its first record. The entry is stale once another record is the first. */
 interface Free<Job> {
   readonly ordinal: number;
   readonly lane: Lane<Job>;
 }
 
 /**
- * Which records make the next batch: the first ones in the order of the shard whose lanes have no record
- * in a batch that is not over, as many as fit. A batch may have many records of a lane, in order. Pure.
+ * Selects the records of the next batch: the first ones in shard order whose lanes have no record in an
+ * unfinished batch, as many as fit. A batch may contain many records of a lane, in order. Pure.
  *
- * It is formed when it is asked for. A record costs the logarithm of how many lanes may go on, however
- * many records wait behind others.
+ * The batch is formed on demand. The cost of a record is logarithmic in the number of unblocked lanes,
+ * however many records wait in blocked lanes.
  */
 export class BatchLanes<Job extends Batchable> {
   readonly #maxRecords: number;
   readonly #maxBytes: number;
   readonly #onHeldUp: (job: Job) => void;
-  /** Lanes with a record that waits, or is in a batch that is not over. */
+  /** Lanes with a record that waits or is in an unfinished batch. */
   readonly #lanes = new Map<string, Lane<Job>>();
-  /** Lanes that may go on, by their first records. */
+  /** The unblocked lanes, ordered by their first records. */
   readonly #free = new TinyQueue<Free<Job>>([], (a, b) => a.ordinal - b.ordinal);
-  /** The next batch, and the lane of each of its records. */
+  /** The records of the next batch so far, and the lane of each. */
   #formed: Job[] = [];
   #formedLanes: Lane<Job>[] = [];
   #bytes = 0;
@@ -58,23 +58,23 @@ export class BatchLanes<Job extends Batchable> {
     this.#onHeldUp = onHeldUp;
   }
 
-  /** Records that are in no batch yet. */
+  /** The number of records that are in no batch yet. */
   get waiting(): number {
     return this.#waiting;
   }
 
-  /** Lanes with a record that failed and is not done. */
+  /** The number of lanes with a failed record that is not finished. */
   get held(): number {
     return this.#held;
   }
 
-  /** The first record of the next batch; undefined = there is none that may be handled. */
+  /** The first record of the next batch; undefined if no record may be handled now. */
   get first(): Job | undefined {
     this.#form();
     return this.#formed[0];
   }
 
-  /** Does no further record fit into the next batch? */
+  /** Whether no further record fits into the next batch. */
   get isFull(): boolean {
     this.#form();
     return this.#isFull;
@@ -88,13 +88,13 @@ export class BatchLanes<Job extends Batchable> {
     if (lane.next === lane.waiting.length - 1) this.#offer(lane);
   }
 
-  /** The next batch, however large: its lanes are busy until its records have left. */
+  /** Removes the next batch and returns it, full or not. Its lanes are blocked until its records have left. */
   take(): readonly Job[] {
     this.#form();
     const batch = this.#formed;
     for (const lane of this.#formedLanes) {
-      lane.inHand += 1;
-      // The first of its records passes them all.
+      lane.inBatches += 1;
+      // A lane occurs once for each of its records; the first occurrence removes them all.
       if (lane.next > 0) lane.waiting = lane.waiting.slice(lane.next);
       lane.next = 0;
     }
@@ -103,21 +103,21 @@ export class BatchLanes<Job extends Batchable> {
     return batch;
   }
 
-  /** A record of a batch has failed, and waits. */
+  /** A record of a batch has failed and waits. */
   hold({ key }: Job): void {
     const lane = key === undefined ? undefined : this.#lanes.get(key);
-    if (lane === undefined || lane.inHand === 0 || lane.isHeld) return;
+    if (lane === undefined || lane.inBatches === 0 || lane.isHeld) return;
     lane.isHeld = true;
     this.#held += 1;
     lane.waiting.forEach(this.#onHeldUp);
   }
 
-  /** A record of a batch is over. With the last one of its lane, those that came later may be handled. */
+  /** A record of a batch is finished. After the last one of its lane, the lane's waiting records may follow. */
   leave({ key }: Job): void {
     const lane = key === undefined ? undefined : this.#lanes.get(key);
-    if (lane === undefined || lane.inHand === 0) return;
-    lane.inHand -= 1;
-    if (lane.inHand > 0) return;
+    if (lane === undefined || lane.inBatches === 0) return;
+    lane.inBatches -= 1;
+    if (lane.inBatches > 0) return;
     if (lane.isHeld) this.#held -= 1;
     lane.isHeld = false;
     if (lane.waiting.length === 0) this.#lanes.delete(key!);
@@ -127,22 +127,22 @@ export class BatchLanes<Job extends Batchable> {
   #laneOf({ key }: Job): Lane<Job> {
     const known = key === undefined ? undefined : this.#lanes.get(key);
     if (known !== undefined) return known;
-    const lane: Lane<Job> = { waiting: [], next: 0, inHand: 0, isHeld: false };
+    const lane: Lane<Job> = { waiting: [], next: 0, inBatches: 0, isHeld: false };
     if (key !== undefined) this.#lanes.set(key, lane);
     return lane;
   }
 
-  /** The lane may go on, unless it is busy. What comes before the newest record of a batch breaks it up. */
+  /** Queues a lane unless it is blocked. A record that precedes the newest one of the formed batch dissolves it. */
   #offer(lane: Lane<Job>): void {
     const job = lane.waiting[lane.next];
-    if (job === undefined || lane.inHand > 0) return;
+    if (job === undefined || lane.inBatches > 0) return;
     const newest = this.#formed.at(-1);
-    if (newest !== undefined && job.ordinal < newest.ordinal) this.#breakUp();
+    if (newest !== undefined && job.ordinal < newest.ordinal) this.#dissolve();
     this.#free.push({ ordinal: job.ordinal, lane });
   }
 
-  /** The records of the next batch wait again. */
-  #breakUp(): void {
+  /** Dissolves the formed batch: its records wait again. */
+  #dissolve(): void {
     const lanes = new Set(this.#formedLanes);
     this.#clear();
     for (const lane of lanes) {
@@ -158,14 +158,14 @@ export class BatchLanes<Job extends Batchable> {
     this.#isFull = false;
   }
 
-  /** Puts as many records into the next batch as fit. */
+  /** Adds records to the next batch until no further one fits. */
   #form(): void {
     while (!this.#isFull) {
       const first = this.#free.peek();
       if (first === undefined) return;
       const { ordinal, lane } = first;
       const job = lane.waiting[lane.next];
-      if (lane.inHand > 0 || job?.ordinal !== ordinal) {
+      if (lane.inBatches > 0 || job?.ordinal !== ordinal) {
         this.#free.pop();
         continue;
       }

@@ -1,8 +1,8 @@
 import type { ConsumerRecord } from "../../record.ts";
 
 /**
- * What a batch handler may answer with; it is Lambda's own. Anything without `batchItemFailures`, or
- * with an empty list, means that all records are done.
+ * The result of a batch handler, in the format of AWS Lambda's partial batch response. Any other value, and
+ * an empty or absent list, means that all records are done.
  */
 export interface BatchAnswer {
   readonly batchItemFailures?: readonly BatchItemFailure[] | null;
@@ -10,25 +10,25 @@ export interface BatchAnswer {
 
 export interface BatchItemFailure {
   /**
-   * A record's sequence number. The one of a KPL aggregate names all of its records in the batch;
-   * `SEQUENCE:SUB` names one.
+   * The sequence number of a failed record. For a KPL aggregate it names all of its user records in the
+   * batch; `SEQUENCE:SUB` names one of them.
    */
   readonly itemIdentifier: string;
 }
 
-/** The records of a batch, by their places in it, each in one list, in order. */
+/** The records of a batch, by their indices in it. Each is in exactly one list, in order. */
 export interface BatchOutcome {
   readonly done: readonly number[];
-  /** Failed, and first in their line: what is given up when no attempt is left. */
+  /** Failed, and the first of their lane to fail: given up when no attempt is left. */
   readonly failed: readonly number[];
-  /** Behind a failed one of their line: tried again in any case, for the sake of the order. */
+  /** Behind a failed record of their lane: retried in any case, to keep the order. */
   readonly behind: readonly number[];
 }
 
-/** In which line the record at a place stands. Undefined = it stands alone. */
-export type LineAt = (place: number) => string | undefined;
+/** The lane of the record at an index; undefined = a lane of its own. */
+export type LaneAt = (place: number) => string | undefined;
 
-/** What a record has failed with that an answer names. */
+/** The error of a record that the handler's result names in `batchItemFailures`. */
 export class BatchItemError extends Error {
   constructor() {
     super("the batch handler named the record in batchItemFailures");
@@ -36,7 +36,7 @@ export class BatchItemError extends Error {
   }
 }
 
-/** An answer that names no record of its batch. The whole batch has failed. */
+/** The handler's result is invalid, such as one that names a record of another batch. The whole batch has failed. */
 export class BatchAnswerError extends Error {
   constructor(message: string) {
     super(message);
@@ -45,73 +45,73 @@ export class BatchAnswerError extends Error {
 }
 
 /**
- * What an answer means. A failed record comes again, and with it the later ones of its line: in the order
- * of the shard everything from the first failed record on, as with Lambda; in the order of keys the later
- * ones of its key; in no order it alone.
- * @throws BatchAnswerError if the answer is not to be understood: then nothing is done
+ * Interprets the result of a batch handler. A failed record is delivered again together with the later
+ * records of its lane: in shard order everything from the first failed record on, as in Lambda; in key order
+ * the later records of its key; without ordering only itself.
+ * @throws BatchAnswerError if the result is invalid: then no record is done
  */
 export function outcomeOf(
   records: readonly ConsumerRecord[],
   answer: unknown,
-  lineAt: LineAt,
+  laneAt: LaneAt,
 ): BatchOutcome {
   const named = failuresIn(records, answer);
   const outcome = { done: [] as number[], failed: [] as number[], behind: [] as number[] };
-  const failedLines = new Set<string>();
+  const failedLanes = new Set<string>();
   for (let place = 0; place < records.length; place += 1) {
-    const line = named.size === 0 ? undefined : lineAt(place);
-    if (line !== undefined && failedLines.has(line)) outcome.behind.push(place);
+    const lane = named.size === 0 ? undefined : laneAt(place);
+    if (lane !== undefined && failedLanes.has(lane)) outcome.behind.push(place);
     else if (!named.has(place)) outcome.done.push(place);
     else {
       outcome.failed.push(place);
-      if (line !== undefined) failedLines.add(line);
+      if (lane !== undefined) failedLanes.add(lane);
     }
   }
   return outcome;
 }
 
 /**
- * A batch of several records in two, by their places. `inOrder` = all are of one line, and the second half
- * has to wait for the first one.
+ * Splits a batch of several records into two halves of indices. `inOrder` is true if all records are of one
+ * lane: then the second half must wait for the first.
  */
 export function halvesOf(
   count: number,
-  lineAt: LineAt,
+  laneAt: LaneAt,
 ): { readonly halves: readonly (readonly number[])[]; readonly inOrder: boolean } {
-  const lines = linesOf(count, lineAt);
+  const lanes = lanesOf(count, laneAt);
   const places = Array.from({ length: count }, (_, place) => place);
-  if (lines.length === 1) {
+  if (lanes.length === 1) {
     const middle = Math.ceil(count / 2);
     return { halves: [places.slice(0, middle), places.slice(middle)], inOrder: true };
   }
   const one: number[] = [];
   const other: number[] = [];
-  // The last line goes to the second half in any case.
-  for (const [index, line] of lines.entries()) {
-    const isFirst = index === 0 || (one.length < count / 2 && index < lines.length - 1);
-    (isFirst ? one : other).push(...line);
+  // The last lane always goes to the second half, so that neither half is empty.
+  for (const [index, lane] of lanes.entries()) {
+    const isFirst = index === 0 || (one.length < count / 2 && index < lanes.length - 1);
+    (isFirst ? one : other).push(...lane);
   }
   const ordered = [one, other].map((half) => half.toSorted((a, b) => a - b));
   return { halves: ordered, inOrder: false };
 }
 
-/** The places of each line, in the order of their first records. */
-function linesOf(count: number, lineAt: LineAt): readonly (readonly number[])[] {
-  const lines: number[][] = [];
+/** The indices of each lane's records. The lanes are in the order of their first records. */
+function lanesOf(count: number, laneAt: LaneAt): readonly (readonly number[])[] {
+  const lanes: number[][] = [];
   const byName = new Map<string, number[]>();
   for (let place = 0; place < count; place += 1) {
-    const name = lineAt(place);
-    const line = name === undefined ? undefined : byName.get(name);
-    if (line !== undefined) line.push(place);
+    const name = laneAt(place);
+    const lane = name === undefined ? undefined : byName.get(name);
+    if (lane !== undefined) lane.push(place);
     else {
-      lines.push([place]);
-      if (name !== undefined) byName.set(name, lines.at(-1)!);
+      lanes.push([place]);
+      if (name !== undefined) byName.set(name, lanes.at(-1)!);
     }
   }
-  return lines;
+  return lanes;
 }
 
-/** The places of the records that the answer names. */
+/** The indices of the records that the result names. */
 function failuresIn(records: readonly ConsumerRecord[], answer: unknown): ReadonlySet<number> {
   const items = itemsOf(answer);
   const failed = new Set<number>();

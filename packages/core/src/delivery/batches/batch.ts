@@ -4,25 +4,30 @@ import { RecordJob } from "../record-job.ts";
 
 /** A record that is handled in a batch. */
 export class BatchRecord extends RecordJob {
-  /** The batch that it is in; undefined = it is in none yet. */
+  /** The batch that contains it; undefined if none does yet. */
   batch: Batch | undefined = undefined;
-  /** It is done, or given up for good. */
-  isOver = false;
-  /** When it came, by the monotonic clock. */
-  readonly cameAt: number;
+  /** True once it is done or given up for good. */
+  isFinished = false;
+  /** When its page arrived, by the monotonic clock. */
+  readonly arrivedAt: number;
 
-  constructor(record: ConsumerRecord, ordinal: number, lane: string | undefined, cameAt: number) {
+  constructor(
+    record: ConsumerRecord,
+    ordinal: number,
+    lane: string | undefined,
+    arrivedAt: number,
+  ) {
     super(record, ordinal, lane);
-    this.cameAt = cameAt;
+    this.arrivedAt = arrivedAt;
   }
 }
 
 /**
- * A handler of the library's own answers it: the batch is run again, which is no attempt, but for the
- * records that are stored already.
+ * The answer of a library-internal handler that asks for the batch to be run again without the records that
+ * are stored already. The run that returned it does not count as an attempt.
  */
 export class RunAgain {
-  /** Records up to here are done. Undefined = none is. */
+  /** Records up to this checkpoint are done; undefined = none is. */
   readonly stored: Checkpoint | undefined;
 
   constructor(stored?: Checkpoint) {
@@ -31,26 +36,26 @@ export class RunAgain {
 }
 
 /**
- * Records that are given to the handler together. A part that has to be tried again, or has to wait, is
- * another batch.
+ * Records that are given to the handler together. Records of it that must be retried or must wait are split
+ * off into another batch.
  */
 export class Batch {
   readonly records: readonly BatchRecord[];
-  /** Attempts that were begun. */
+  /** The number of attempts that were started. */
   attempts: number;
-  /** It waits for the time of its next attempt. */
+  /** True while it waits for the delay before its next attempt. */
   isPaused = false;
   readonly #onFree: (batch: Batch) => void;
-  /** Its records that are not over, and in no other batch. */
+  /** The number of its records that are unfinished and were not split off. */
   #open: number;
-  /** What may be handled once this batch is over. */
+  /** The batch that may start once this one is finished. */
   #next: Batch | undefined;
-  /** Batches that have this one as their next. */
+  /** The number of batches that have this one as their next. */
   #awaited = 0;
-  /** It waits for records of other keys, too. */
+  /** True if it also waits for records of other keys. */
   #waitsForAll = false;
 
-  /** @param onFree called with a batch that waited for this one, or for a part of it, and waits no more */
+  /** @param onFree called with a batch that waited for this one or a part of it, and no longer waits */
   constructor(records: readonly BatchRecord[], attempts: number, onFree: (batch: Batch) => void) {
     this.records = records;
     this.attempts = attempts;
@@ -59,19 +64,19 @@ export class Batch {
     for (const record of records) record.batch = this;
   }
 
-  /** Does it wait for another batch? */
+  /** Whether it waits for another batch. */
   get waits(): boolean {
     return this.#awaited > 0;
   }
 
-  /** The other batch waits until this one is over, instead of what did so: it waits for that, or that for it. */
+  /** Makes `next` wait for this batch instead of the batch that did before, which must wait for `next` by now. */
   precede(next: Batch): void {
     if (this.#next !== undefined) this.#next.#awaited -= 1;
     this.#next = next;
     next.#awaited += 1;
   }
 
-  /** One of its records is over, or goes to another batch. */
+  /** One of its records is finished or was split off. */
   leave(): void {
     this.#open -= 1;
     const next = this.#next;
@@ -81,7 +86,7 @@ export class Batch {
     if (next.#awaited === 0) this.#onFree(next);
   }
 
-  /** Some of its records as a batch of their own. What waits for their keys waits for that one, too. */
+  /** Splits off some of its records. A batch that waits for one of their keys also waits for the new batch. */
   part(places: readonly number[], attempts: number): Batch {
     const part = this.#partOf(places, attempts);
     const next = this.#next;
@@ -90,7 +95,7 @@ export class Batch {
     return part;
   }
 
-  /** The same, to be handled once the others are over: those of its keys, or all. */
+  /** Splits off records that wait for the remaining ones: for those of the same keys, or for all of them. */
   partBehind(places: readonly number[], attempts: number, waitsForAll: boolean): Batch {
     const behind = this.#partOf(places, attempts);
     behind.#waitsForAll = waitsForAll;

@@ -21,7 +21,7 @@ import { Pump } from "../pump.ts";
 import { StartGate } from "../start-gate.ts";
 import { Tracker } from "../tracker.ts";
 
-/** @param source what letters of given-up records have in common */
+/** @param source the fields that all dead letters of the consumer share */
 export function batches(
   handler: BatchHandler,
   policy: ResolvedBatches,
@@ -31,9 +31,9 @@ export function batches(
 }
 
 /**
- * Brings the records of a shard to the handler in batches, up to `concurrency` of them at once: a key is
- * in one batch at a time. A batch is delivered when it is full, when its first record has waited for
- * `maxWaitMs`, and at the shard's end. At a stop, what is in no handler comes again.
+ * Passes the records of a shard to the handler in batches, up to `concurrency` of them concurrently. A key
+ * is in one batch at a time. A batch is delivered when it is full, when its first record has waited for
+ * `maxWaitMs`, and at the shard's end. After a stop, records that no handler has are delivered again.
  */
 class Batches implements Delivery {
   readonly #shard: DeliveredShard;
@@ -49,7 +49,7 @@ class Batches implements Delivery {
   readonly #failed: FailedBatches;
   readonly #calls: HandlerCalls<Batch>;
   #traced: BatchHandler;
-  /** Batches that are due again, or whose turn has come. */
+  /** Batches that were held back or retried, and may start now. */
   readonly #due: Batch[] = [];
 
   constructor(
@@ -68,7 +68,7 @@ class Batches implements Delivery {
     this.#intake = new BatchIntake(shard, policy, this.#tracker, {
       onHeldUp: (record) => record.detach(this.#tracker),
       onUnordered: (record, error) => this.#failures.unordered(record, error),
-      onPageOver: () => this.#pump.wake(),
+      onPageEnd: () => this.#pump.wake(),
       onDue: () => this.#pump.resume(),
     });
     shard.progress.endsFrom((position) => this.#tracker.endsStreamRecord(position));
@@ -105,7 +105,7 @@ class Batches implements Delivery {
     const { shardId, stop, telemetry } = this.#shard;
     this.#intake.accept(page);
     this.#traced = tracedBatchHandler(this.#handler, { ...telemetry.source, shardId });
-    if (page.records.left > 0) this.#metrics.pageOver();
+    if (page.records.left > 0) this.#metrics.countPage();
     this.#pump.resume();
     await this.#pump.until(() => !this.#intake.hasPage);
     stop.throwIfAborted();
@@ -115,7 +115,7 @@ class Batches implements Delivery {
     this.#intake.ending(true);
     this.#pump.resume();
     await this.#pump.until(() => this.#intake.unfinished === 0);
-    // The shard may turn out not to have ended.
+    // The shard may not have ended after all.
     this.#intake.ending(false);
     this.#shard.stop.throwIfAborted();
   }
@@ -134,20 +134,20 @@ class Batches implements Delivery {
   async close(): Promise<void> {
     const { clock } = this.#shard;
     this.#pump.close();
-    await this.#calls.untilOver();
+    await this.#calls.untilIdle();
     await this.#failures.close();
     this.#calls.close();
     this.#metrics.report(clock.monotonic());
-    // The gate may hold back still, and lets nothing through that is here.
+    // The gate may still be closed. Nothing that was accepted starts after this.
     this.#intake.close();
     this.#tracker.close();
   }
 
-  /** Starts what may start now. */
+  /** Starts every batch that may start now. */
   #startAll(): void {
     for (;;) {
       this.#intake.fill();
-      if (!this.#mayStart() || !this.#pump.isLetThrough()) return;
+      if (!this.#mayStart() || !this.#pump.mayPass()) return;
       this.#start(this.#due.shift() ?? this.#take());
     }
   }
@@ -174,7 +174,7 @@ class Batches implements Delivery {
     if (attempts > 1) telemetry.add("handler_attempts", 1, { shardId });
     telemetry.record("batch_size", given.records.length, {});
     const startedAt = clock.monotonic();
-    this.#pump.look();
+    this.#pump.checkClock();
     const open = this.#calls.open();
     let answer: unknown;
     try {
@@ -192,9 +192,10 @@ class Batches implements Delivery {
   }
 
   /**
-   * The records of a batch that may be tried, as the handler gets them. The others are given up: as long
-   * as their letters are under way, the later ones of their keys wait. In the order of the shard a letter
-   * comes in its turn, too, and so does the end of the delivery in any order.
+   * The records of a batch that the handler gets. Records that are too old or cannot be decoded are given
+   * up; until their letters are acknowledged, later records of their keys are held back. In shard order a
+   * letter is sent only after all earlier records are done. With `onFailure: "stop"` this holds in every
+   * order: the earlier records are handled before the delivery ends.
    */
   #given(batch: Batch): { readonly batch: Batch; readonly records: readonly ConsumerRecord[] } {
     const places: number[] = [];
@@ -213,7 +214,7 @@ class Batches implements Delivery {
       if (giveUp !== undefined) {
         if (inTurn && places.length > 0) behind.push(place);
         else giveUp();
-        if (job.key !== undefined && !job.isOver) heldUp.add(job.key);
+        if (job.key !== undefined && !job.isFinished) heldUp.add(job.key);
         continue;
       }
       if (job.attempts === 0) {
@@ -224,13 +225,13 @@ class Batches implements Delivery {
       places.push(place);
       records.push(record);
     }
-    // Before the part is made that the handler gets: that is waited for, too.
+    // Before the handler's part is split off, so that the held-back records wait for that part too.
     if (behind.length > 0) this.#failed.holdBack(batch, behind, batch.attempts, inTurn);
     const isWhole = places.length === 0 || places.length === batch.records.length;
     return { batch: isWhole ? batch : batch.part(places, batch.attempts), records };
   }
 
-  /** Undefined = it may be tried; else what gives it up. */
+  /** Returns undefined if the handler may get the record, else a function that gives it up. */
   #refusal(job: BatchRecord, record: ConsumerRecord): (() => void) | undefined {
     if (this.#failures.isTooOld(record)) return () => this.#failures.tooOld(job);
     try {
@@ -265,7 +266,7 @@ class Batches implements Delivery {
     if (failed.length > 0) this.#failed.retry(batch, failed, behind, new BatchItemError());
   }
 
-  /** The handler threw, or rejected. What the stop or the loss of the shard interrupts comes again. */
+  /** The handler threw or rejected. Records interrupted by a stop or a lost shard are delivered again. */
   #judge(batch: Batch, error: unknown, call: HandlerCall): void {
     const { abandon, stop } = this.#shard;
     if (abandon.aborted || (stop.aborted && error === stop.reason)) return;
@@ -287,7 +288,7 @@ class Batches implements Delivery {
     if (rest !== undefined) this.#failed.again(rest);
   }
 
-  /** What it waited for is over. */
+  /** The batch no longer waits for another one. */
   #free(batch: Batch): void {
     if (!batch.isPaused) this.#due.push(batch);
   }
@@ -307,7 +308,7 @@ class Batches implements Delivery {
       this.#tracker.done(ordinal);
       this.#pump.finished(this.#shard.progress.writeThrough);
     }
-    record.isOver = true;
+    record.isFinished = true;
     batch?.leave();
   }
 

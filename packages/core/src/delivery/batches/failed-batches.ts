@@ -6,17 +6,17 @@ import type { DeliveredShard } from "../delivery.ts";
 import { asksForDelay } from "../failure-policy.ts";
 import type { Failures } from "../failures.ts";
 
-/** What becomes of the parts of a failed batch. */
+/** Callbacks for the parts of a failed batch. */
 export interface FailedBatchOutcome {
-  /** It may be handled now. */
+  /** The batch may start now. */
   readonly onDue: (batch: Batch) => void;
-  /** The record waits, maybe for long: it should not keep its page. */
+  /** The record waits, perhaps for long: it should not keep its page in memory. */
   readonly onWait: (record: BatchRecord) => void;
 }
 
 /**
- * A batch that failed, as a whole or in part: it is split, tried again after a wait, or its records are
- * given up, and the later ones of their keys wait for that.
+ * Handles a batch that failed, as a whole or in part: bisects it, retries it after a delay, or gives up its
+ * failed records while later records of their keys wait.
  */
 export class FailedBatches {
   readonly #shard: DeliveredShard;
@@ -36,16 +36,16 @@ export class FailedBatches {
     this.#outcome = outcome;
   }
 
-  /** Nothing of the batch is done. */
+  /** The whole batch failed. */
   failed(batch: Batch, error: unknown): void {
     const { bisect, retry } = this.#policy;
     const { records, attempts } = batch;
-    const isNobodysFault = asksForDelay(error) && attempts < retry.maxAttempts;
-    if (bisect && records.length > 1 && !isNobodysFault) return this.#split(batch);
+    const isDelayRequested = asksForDelay(error) && attempts < retry.maxAttempts;
+    if (bisect && records.length > 1 && !isDelayRequested) return this.#bisect(batch);
     this.retry(batch, [...records.keys()], [], error);
   }
 
-  /** Those that failed, and those behind them, are tried again together, or the first are given up. */
+  /** Retries the failed records together with those behind them, or gives up the failed ones. */
   retry(batch: Batch, failed: readonly number[], behind: readonly number[], error: unknown): void {
     if (this.#shard.abandon.aborted) return;
     const lead = batch.records[failed[0]!]!;
@@ -60,21 +60,21 @@ export class FailedBatches {
     this.#giveUpAll(batch, failed, verdict.reason, error);
   }
 
-  /** Some records of a batch wait until its others are over: that may be long, and they keep no page. */
+  /** Splits off records that wait until the rest of the batch is finished. */
   holdBack(batch: Batch, places: readonly number[], attempts: number, waitsForAll: boolean): Batch {
     const behind = batch.partBehind(places, attempts, waitsForAll);
     for (const record of behind.records) this.#outcome.onWait(record);
     return behind;
   }
 
-  /** Its time has come, unless it waits for another batch. */
+  /** The delay before the next attempt has ended. The batch starts unless it waits for another one. */
   again(batch: Batch): void {
     batch.isPaused = false;
     if (!batch.waits) this.#outcome.onDue(batch);
   }
 
-  /** A split is no attempt: it only finds out which record it was. */
-  #split(batch: Batch): void {
+  /** Bisects a batch to find the failing record. This does not count as an attempt. */
+  #bisect(batch: Batch): void {
     const { records, attempts } = batch;
     const { halves, inOrder } = halvesOf(records.length, (place) => records[place]!.key);
     const [one, other] = halves;
@@ -85,7 +85,7 @@ export class FailedBatches {
     if (!inOrder) this.#outcome.onDue(second);
   }
 
-  /** The first one that failed is too old for another attempt. The others are judged by their own age. */
+  /** The first failed record is too old for another attempt. The others are judged by their own age. */
   #giveUpOld(
     batch: Batch,
     failed: readonly number[],
@@ -106,7 +106,7 @@ export class FailedBatches {
     }
     if (rest.length > 0) {
       const places = rest.toSorted((a, b) => a - b);
-      // Those behind alone have not failed.
+      // Records that only wait behind a failed one have used no attempt.
       const attempts = afterMs === undefined ? 0 : batch.attempts;
       const again = this.holdBack(batch, places, attempts, false);
       if (afterMs !== undefined) this.#retryAfter(again, afterMs, error);

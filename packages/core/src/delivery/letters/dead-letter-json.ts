@@ -8,7 +8,7 @@ const REASONS: Readonly<Record<DeadLetterReason, true>> = {
   undecodable: true,
 };
 
-/** One type for each member; a question mark = it may be absent. */
+/** The type of each member. A question mark means that it may be absent. */
 const MEMBERS: Readonly<Record<Exclude<keyof DeadLetter, "error" | "reason">, MemberType>> = {
   id: "text",
   streamName: "text",
@@ -27,7 +27,7 @@ const MEMBERS: Readonly<Record<Exclude<keyof DeadLetter, "error" | "reason">, Me
 
 type MemberType = "text" | "text?" | "number" | "number?" | "bytes?" | "time" | "time?";
 
-/** Without groups: a pattern that repeats one runs out of stack in a text of megabytes. */
+/** Has no groups: a repeated group overflows the stack on a text of several megabytes. */
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 
 /**
@@ -43,13 +43,13 @@ export function encodeDeadLetter(letter: DeadLetter): string {
   });
 }
 
-/** What `encodeDeadLetter` made. Members of later versions are left out. @throws DeadLetterError */
+/** Decodes what `encodeDeadLetter` has encoded. Unknown members are ignored. @throws DeadLetterError */
 export function decodeDeadLetter(text: string): DeadLetter {
   let given: Readonly<Record<string, unknown>>;
   try {
     given = JSON.parse(text) as Readonly<Record<string, unknown>>;
   } catch {
-    // The parser's message quotes the text.
+    // Not with the parser's error as cause: its message quotes the text.
     throw corrupt("it is not JSON");
   }
   if (typeof given !== "object" || given === null) throw corrupt("it is not an object");
@@ -103,6 +103,6 @@ function memberOf(
 function corrupt(what: string): DeadLetterError {
   return new DeadLetterError(
     "DEAD_LETTERS_CORRUPT",
-    `this is no dead letter of this library, or it was damaged: ${what}`,
+    `not a dead letter of this library, or damaged: ${what}`,
   );
 }

@@ -5,7 +5,7 @@ import type { DeadLetterListOptions } from "./dead-letter.ts";
 
 const LIMITS = { least: 1, most: 1000 };
 
-/** The options of `list` with their defaults. @throws ConfigError that names the option */
+/** The options of `list`, checked and with their defaults. @throws ConfigError that names the option */
 export function checkListOptions(options: DeadLetterListOptions): {
   readonly application: string | undefined;
   readonly limit: number;

@@ -4,75 +4,75 @@ import type { SharedTimer } from "../../shared-timer.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import type { DeadLetter, DeadLetterQueue } from "./dead-letter.ts";
 
-/** Bounds of the waits between tries. */
+/** The backoff between attempts. */
 const BACKOFF = { baseMs: 100, maxMs: 30_000 };
-/** A try that takes longer has failed, in milliseconds. */
-const TRY_MS = 30_000;
-/** The most letters of one call, and of their data; a single letter may have more. */
-const LETTERS_A_CALL = 500;
-const BYTES_A_CALL = 4 * 1024 * 1024;
+/** The timeout of one attempt, in milliseconds. */
+const ATTEMPT_TIMEOUT_MS = 30_000;
+/** The most letters of one call, and the most bytes of their data. A single letter may have more. */
+const MAX_LETTERS_PER_CALL = 500;
+const MAX_BYTES_PER_CALL = 4 * 1024 * 1024;
 
 export interface DeadLetterSenderOptions {
   readonly shardId: string;
   readonly queue: DeadLetterQueue;
-  /** Aborts when no further try is to begin. */
+  /** Aborts when no further attempt may start. */
   readonly stop: AbortSignal;
-  /** Aborts when the shard is given up: the try under way ends. */
+  /** Aborts when the shard is abandoned: the running attempt ends. */
   readonly abandon: AbortSignal;
-  /** How long the try under way may take once `stop` has aborted, in milliseconds. */
-  readonly lastTryMs: number;
+  /** How long the running attempt may take after `stop` has aborted, in milliseconds. */
+  readonly lastAttemptMs: number;
   readonly clock: Clock;
   readonly timer: SharedTimer;
   readonly random: () => number;
   readonly telemetry: Telemetry;
 }
 
-/** A record that was given up. */
-export interface Undelivered {
-  /** Of its data. */
+/** A letter that was not acknowledged yet. */
+export interface PendingLetter {
+  /** The size of its data. */
   readonly bytes: number;
-  /** Makes its letter, when its turn comes. */
+  /** Creates the letter when it is sent. */
   readonly letter: () => DeadLetter;
-  /** The queue has acknowledged it. */
+  /** Called when the queue has acknowledged the letter. */
   readonly onSent: () => void;
 }
 
 /**
- * Brings the letters of one shard to its dead-letter queue: those that come together in one call, one
- * call at a time, each until the queue has acknowledged it. A queue that is away is one trouble of the
- * whole application, however many shards have letters for it.
+ * Sends the letters of one shard to the dead-letter queue, one call at a time, and retries each call until
+ * the queue has acknowledged it. Letters that arrive together go in one call. An unavailable queue is
+ * reported as one trouble of the application, however many shards have letters for it.
  */
 export class DeadLetterSender {
   readonly #options: DeadLetterSenderOptions;
   readonly #call = { service: "dead-letters", operation: "sendDeadLetters" } as const;
-  /** Those that are not acknowledged. */
-  #waiting: Undelivered[] = [];
+  /** The letters that are not acknowledged, in order. */
+  #waiting: PendingLetter[] = [];
   #sending: Promise<void> | undefined;
 
   constructor(options: DeadLetterSenderOptions) {
     this.#options = options;
   }
 
-  /** Calls `onSent` once its letter is acknowledged; never, if the shard stops first. */
-  send(record: Undelivered): void {
-    this.#waiting.push(record);
+  /** Queues a letter. Its `onSent` is never called if the shard stops first. */
+  send(pending: PendingLetter): void {
+    this.#waiting.push(pending);
     this.#sending ??= this.#sendAll();
   }
 
-  /** Resolves when no call is under way. After a stop that is soon. */
-  async untilOver(): Promise<void> {
+  /** Resolves when no call is running: soon, after a stop. */
+  async untilIdle(): Promise<void> {
     await this.#sending;
   }
 
   async #sendAll(): Promise<void> {
     const { clock, stop, telemetry } = this.#options;
     let failures = 0;
-    // Records that fail together have their letters in one call.
+    // Letters of records that fail together are sent in one call.
     await clock.yield();
     while (this.#waiting.length > 0 && !stop.aborted) {
-      const taken = this.#waiting.slice(0, this.#fitting());
+      const sent = this.#waiting.slice(0, this.#nextCallSize());
       try {
-        await this.#try(taken.map(({ letter }) => letter()));
+        await this.#try(sent.map(({ letter }) => letter()));
       } catch (error) {
         if (stop.aborted) break;
         failures += 1;
@@ -82,40 +82,42 @@ export class DeadLetterSender {
       }
       failures = 0;
       telemetry.troubles.answered(this.#call);
-      this.#waiting = this.#waiting.slice(taken.length);
-      for (const { onSent } of taken) onSent();
+      this.#waiting = this.#waiting.slice(sent.length);
+      for (const { onSent } of sent) onSent();
     }
     if (failures > 0) telemetry.troubles.dropped(this.#call);
     this.#sending = undefined;
   }
 
-  /** How many letters the next call takes. */
-  #fitting(): number {
+  /** The number of letters in the next call. */
+  #nextCallSize(): number {
     let bytes = 0;
-    const beyond = this.#waiting.findIndex((record, index) => {
-      bytes += record.bytes;
-      return index > 0 && (index >= LETTERS_A_CALL || bytes > BYTES_A_CALL);
+    const excess = this.#waiting.findIndex((pending, index) => {
+      bytes += pending.bytes;
+      return index > 0 && (index >= MAX_LETTERS_PER_CALL || bytes > MAX_BYTES_PER_CALL);
     });
-    return beyond < 0 ? this.#waiting.length : beyond;
+    return excess < 0 ? this.#waiting.length : excess;
   }
 
-  /** One call. @throws what it rejects with, or why it was given up, whether it follows its signal or not */
+  /** Makes one call. @throws its error, or the reason of its abort, even if the queue ignores the signal */
   async #try(letters: readonly DeadLetter[]): Promise<void> {
-    const { queue, stop, abandon, lastTryMs, timer } = this.#options;
-    const given = new AbortController();
-    const { signal } = given;
-    const giveUp = (reason: unknown): void => given.abort(reason);
-    const cancels = [timer.after(TRY_MS, () => giveUp(new QueueTimeoutError(TRY_MS)))];
-    const onAbandon = (): void => giveUp(abandon.reason);
+    const { queue, stop, abandon, lastAttemptMs, timer } = this.#options;
+    const controller = new AbortController();
+    const { signal } = controller;
+    const abort = (reason: unknown): void => controller.abort(reason);
+    const cancels = [
+      timer.after(ATTEMPT_TIMEOUT_MS, () => abort(new QueueTimeoutError(ATTEMPT_TIMEOUT_MS))),
+    ];
+    const onAbandon = (): void => abort(abandon.reason);
     const onStop = (): void => {
-      cancels.push(timer.after(lastTryMs, () => giveUp(stop.reason)));
+      cancels.push(timer.after(lastAttemptMs, () => abort(stop.reason)));
     };
     abandon.addEventListener("abort", onAbandon, { once: true });
     stop.addEventListener("abort", onStop, { once: true });
     try {
       await new Promise<void>((resolve, reject) => {
         signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-        // A queue may throw before it answers.
+        // In an async function, since a queue may throw synchronously.
         (async () => queue.send(letters, { signal }))().then(resolve, reject);
       });
     } finally {

@@ -14,9 +14,9 @@ import { codeOfError } from "../../without-message.ts";
  */
 export type DeadLetterReason = "attempts" | "age" | "non-retriable" | "undecodable";
 
-/** A record that was given up, with what is known of its failure. */
+/** A record that was given up, with the details of its failure. */
 export interface DeadLetter {
-  /** 32 hex digits, the same for the same record of the same application: see `deadLetterId`. */
+  /** 32 hex digits, always the same for one record of one application: see `deadLetterId`. */
   readonly id: string;
   readonly streamName: string;
   /** Present if the consumer was given the ARN. */
@@ -26,22 +26,22 @@ export interface DeadLetter {
   readonly sequenceNumber: string;
   /** Present for a user record of a KPL aggregate. */
   readonly subSequenceNumber?: number;
-  /** Absent where the stream's records have none. */
+  /** Absent if the record has none. */
   readonly partitionKey?: string;
-  /** The record's data. Undefined = it is too large for the queue: read it from the stream. */
+  /** The record's data. Undefined if they are too large for the queue: read the record from the stream. */
   readonly data: Uint8Array | undefined;
   readonly approximateArrivalTimestamp: Date;
-  /** Until when the stream keeps the record. Absent = the consumer does not know the retention. */
+  /** Until when the stream retains the record. Absent if the consumer does not know the retention period. */
   readonly retainedUntil?: Date;
-  /** How often the handler was called with it. 0 = it was given up before the first attempt. */
+  /** How often the handler was called with the record. 0 = it was given up before the first attempt. */
   readonly attempts: number;
-  /** When its first attempt failed, by this machine's clock. */
+  /** When the first attempt failed, by this machine's clock. */
   readonly firstFailedAt: Date;
   readonly reason: DeadLetterReason;
   readonly error: DeadLetterFailure;
 }
 
-/** What the handler threw last. It may quote the record. */
+/** The last error of the handler. It may quote the record. */
 export interface DeadLetterFailure {
   readonly name: string;
   /** One printable line of at most 1 KiB. */
@@ -50,69 +50,70 @@ export interface DeadLetterFailure {
 }
 
 /**
- * Where records go that were given up. The consumer calls `send`, and neither opens nor closes the queue.
- * What every queue must keep is proved by `deadLetterConformance` of `@kc/conformance`.
+ * The destination of records that were given up. The consumer calls `send`, and neither opens nor closes the
+ * queue. `deadLetterConformance` of `@kc/conformance` tests what every queue must guarantee.
  */
 export interface DeadLetterQueue {
   /**
-   * Resolves when the queue has acknowledged all letters. A rejection means that none is known to be
-   * held: the consumer sends the same letters again, with a back-off, until they are acknowledged or the
-   * shard stops. So a letter may come twice: a queue keeps one letter for each id where it can.
+   * Resolves when the queue has stored all letters durably. After a rejection none counts as stored: the
+   * consumer sends the same letters again, with backoff, until the call succeeds or the shard stops. So a
+   * letter may be sent twice: a queue should keep one letter for each id where it can.
    *
-   * A letter whose data the queue cannot hold is kept without them. The letters are the queue's only
-   * until the call ends. `signal` aborts when the shard stops; the call then rejects with its reason.
-   * @throws DeadLetterError; StoreError, if the queue is a store's
+   * A letter whose data are too large for the queue is stored without them. The queue must not use the
+   * letters after the call has ended. `signal` aborts when the shard stops; the call then rejects with its
+   * reason.
+   * @throws DeadLetterError; StoreError if the queue belongs to a store
    */
   send(letters: readonly DeadLetter[], options: { readonly signal: AbortSignal }): Promise<void>;
-  /** Closes what the queue opened itself. Idempotent. A later `send` rejects. */
+  /** Closes the resources that the queue itself opened. Idempotent. A later `send` rejects. */
   close(): Promise<void>;
 }
 
 export interface DeadLetterListOptions {
-  /** Letters of this application alone. @default all */
+  /** Only letters of this application. @default all */
   readonly application?: string;
-  /** The most letters that one call answers with, 1 to 1,000. @default 100 */
+  /** The most letters that one call returns, 1 to 1,000. @default 100 */
   readonly limit?: number;
-  /** The `next` of the page before. @default the first page */
+  /** The `next` of the previous page. @default the first page */
   readonly after?: string;
 }
 
 export interface DeadLetterPage {
   readonly letters: readonly DeadLetter[];
-  /** Where the next page begins. Absent = this was the last one. */
+  /** Pass it as `after` to get the next page. Absent on the last page. */
   readonly next?: string;
 }
 
-/** A queue whose letters can be read back one by one, to look at them and to handle them again. */
+/** A queue whose letters can be read back, to inspect them and to process them again. */
 export interface ReadableDeadLetterQueue extends DeadLetterQueue {
-  /** A page of the letters, in an order of the queue's own. Each letter is on one page. */
+  /** A page of the letters, in an order that the queue chooses. Each letter is on exactly one page. */
   list(options?: DeadLetterListOptions): Promise<DeadLetterPage>;
-  /** Undefined = there is no such letter. */
+  /** Returns undefined if there is no such letter. */
   get(id: string): Promise<DeadLetter | undefined>;
-  /** Ids that are not there are ignored. */
+  /** Removes letters. Unknown ids are ignored. */
   remove(ids: readonly string[]): Promise<void>;
 }
 
-/** Dead letters in a store's database, in a table of their own. Closing it leaves the store open. */
+/** Dead letters in a table of a store's database. Closing it leaves the store open. */
 export interface DeadLetterTable extends ReadableDeadLetterQueue {
-  /** Makes the table unless it is there. Idempotent. @throws StoreError */
+  /** Creates the table if it does not exist. Idempotent. @throws StoreError */
   setup(options?: CallOptions): Promise<void>;
 }
 
 /**
- * A table whose letters can be put in a transaction of its store. `scanTransaction` of a consumer with
- * that very store puts a letter and the checkpoint of its record in one.
+ * A table whose letters can be written in a transaction of its store. `scanTransaction` of a consumer with
+ * the same store writes a letter and the checkpoint of its record in one transaction.
  */
 export interface TransactionalDeadLetters<Tx = unknown> extends ReadableDeadLetterQueue {
   readonly store: TransactionalStore<Tx>;
   /**
-   * Puts the letters within the transaction, as `send` does by itself. Where the store's work is
-   * synchronous, so is this. @throws as the store's `transact` says of its work
+   * Writes the letters within the transaction, as `send` does outside of one. Synchronous if the store's
+   * transactions are. @throws as the work of the store's `transact` may
    */
   sendIn(tx: Tx, letters: readonly DeadLetter[]): void | PromiseLike<void>;
 }
 
-/** What names a record for good. */
+/** What identifies a record permanently. */
 export type DeadLetterKey = Pick<
   DeadLetter,
   "streamName" | "application" | "shardId" | "sequenceNumber" | "subSequenceNumber"
@@ -120,10 +121,10 @@ export type DeadLetterKey = Pick<
 
 const ID_DIGITS = 32;
 
-/** The first 32 hex digits of a SHA-256 over the names and numbers of a record. */
+/** The first 32 hex digits of the SHA-256 of the record's key. */
 export function deadLetterId(key: DeadLetterKey): string {
   const { streamName, application, shardId, sequenceNumber, subSequenceNumber } = key;
-  // JSON keeps the parts apart, whatever they contain.
+  // JSON delimits the parts unambiguously, whatever they contain.
   const text = JSON.stringify([
     streamName,
     application,
@@ -134,25 +135,25 @@ export function deadLetterId(key: DeadLetterKey): string {
   return createHash("sha256").update(text).digest("hex").slice(0, ID_DIGITS);
 }
 
-/** What the letters of one consumer have in common. */
+/** The fields that all letters of one consumer share. */
 export interface LetterSource {
   readonly streamName: string;
   readonly streamARN?: string | undefined;
   readonly application: string;
-  /** How long the stream keeps its records, in milliseconds; undefined = it is not known. */
+  /** How long the stream retains its records, in milliseconds; undefined = not known. */
   readonly retentionMs?: number | undefined;
 }
 
-/** How a record failed. */
+/** The details of a record's failure. */
 export interface RecordFailure {
   readonly attempts: number;
   readonly firstFailedAt: Date;
   readonly reason: DeadLetterReason;
-  /** What was thrown last. */
+  /** The last error. */
   readonly error: unknown;
 }
 
-/** The letter of a record that is given up. It has data of its own. */
+/** The letter of a record that is given up, with a copy of the record's data. */
 export function deadLetterOf(
   { streamName, streamARN, application, retentionMs }: LetterSource,
   record: ConsumerRecord,
@@ -160,11 +161,17 @@ export function deadLetterOf(
 ): DeadLetter {
   const { shardId, sequenceNumber, subSequenceNumber, partitionKey } = record;
   const { approximateArrivalTimestamp: arrived } = record;
-  const key = { streamName, application, shardId, sequenceNumber, ...given({ subSequenceNumber }) };
+  const key = {
+    streamName,
+    application,
+    shardId,
+    sequenceNumber,
+    ...defined({ subSequenceNumber }),
+  };
   return {
     id: deadLetterId(key),
     ...key,
-    ...given({ streamARN, partitionKey }),
+    ...defined({ streamARN, partitionKey }),
     data: record.data.slice(),
     approximateArrivalTimestamp: arrived,
     ...(retentionMs !== undefined && { retainedUntil: new Date(arrived.getTime() + retentionMs) }),
@@ -174,25 +181,25 @@ export function deadLetterOf(
     error: {
       name: firstKibibyte(nameOfError(error)),
       message: firstKibibyte(messageOfError(error)),
-      ...given({ code: codeOfError(error) }),
+      ...defined({ code: codeOfError(error) }),
     },
   };
 }
 
-/** The letter without its data, for a queue that cannot hold them. */
+/** The letter without its data, for a queue for which they are too large. */
 export function pointerTo(letter: DeadLetter): DeadLetter {
   return { ...letter, data: undefined };
 }
 
-/** The members that are there. */
-function given<Members extends object>(
+/** The members that are not undefined. */
+function defined<Members extends object>(
   members: Members,
 ): { [Name in keyof Members]?: Exclude<Members[Name], undefined> } {
   const entries = Object.entries(members).filter(([, value]) => value !== undefined);
   return Object.fromEntries(entries) as { [Name in keyof Members]?: never };
 }
 
-/** Cut between characters; halves of surrogate pairs, which no database takes, become U+FFFD. */
+/** Truncated between characters. Lone surrogates, which no database accepts, become U+FFFD. */
 function firstKibibyte(text: string): string {
   const bytes = new Uint8Array(1024);
   const { written } = new TextEncoder().encodeInto(text, bytes);

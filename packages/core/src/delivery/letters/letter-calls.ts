@@ -4,28 +4,28 @@ import { describeError } from "../../describe-error.ts";
 import { DeadLetterError, KcError } from "../../errors.ts";
 import { classifySdkError, withoutResponse, type SdkFailure } from "../../sdk-failure.ts";
 
-/** What an error of an AWS service means for dead letters: a row of an adapter's table of errors. */
+/** How an error of an AWS service is treated: a row of an adapter's error table. */
 export interface LetterFailure {
-  /** Does the same call pass a little later, with nothing changed? */
+  /** True if the same call may succeed later without any change. */
   readonly retryable: boolean;
-  /** What happened, or what to do, for the error's message. */
+  /** What happened or what to do, for the error's message. */
   readonly advice: string;
 }
 
 export interface LetterCallsOptions {
-  /** The queue, for messages: `SQS queue https://…`. */
+  /** The queue's name in messages: `SQS queue https://…`. */
   readonly where: string;
-  /** How long one call may take, in milliseconds. */
+  /** The timeout of one call, in milliseconds. */
   readonly timeoutMs: number;
-  /** The errors of this service alone, by their `name`. */
+  /** The service-specific errors, by their `name`. */
   readonly failures: Readonly<Record<string, LetterFailure>>;
-  /** What a caller without the right to call should do. */
+  /** The advice for a caller that lacks permission. */
   readonly denied: string;
 }
 
 /**
- * The calls of one queue to an AWS service: each has a time-out, and ends with its caller's signal and
- * with the queue's close. What it fails with becomes a DeadLetterError that says what to do.
+ * Makes the calls of one queue to an AWS service. Each call has a timeout, and ends when its caller's signal
+ * aborts or the queue is closed. Errors become DeadLetterErrors that say what to do.
  */
 export class LetterCalls {
   readonly where: string;
@@ -35,12 +35,12 @@ export class LetterCalls {
   constructor(options: LetterCallsOptions) {
     this.where = options.where;
     this.#options = options;
-    setMaxListeners(0, this.#closing.signal); // each call under way listens
+    setMaxListeners(0, this.#closing.signal); // each running call adds a listener
   }
 
   /**
-   * What `call` answers; it gets a signal for the client's `abortSignal`.
-   * @throws DeadLetterError for everything but an abort, which rejects with the signal's reason
+   * Returns what `call` returns. `call` gets a signal for the client's `abortSignal`.
+   * @throws DeadLetterError for every failure except an abort, which rejects with the signal's reason
    */
   async run<Answer>(
     call: (signal: AbortSignal) => Promise<Answer>,
@@ -56,7 +56,7 @@ export class LetterCalls {
       signals: [this.#closing.signal, signal],
     });
     try {
-      // A client learns of an abort late if it waits for credentials.
+      // A client that waits for credentials notices an abort late.
       return await limit.wait(call(limit.signal));
     } catch (error) {
       if (limit.signal.aborted) throw limit.signal.reason;
@@ -67,22 +67,22 @@ export class LetterCalls {
     }
   }
 
-  /** The error to throw for what the client threw, or the service answered. */
+  /** The error to throw for an error of the client or the service. */
   failureOf(error: unknown): DeadLetterError {
     return this.failure(this.#meaningOf(error), error);
   }
 
   /** The error to throw for a failure. */
   failure({ retryable, advice }: LetterFailure, cause?: unknown): DeadLetterError {
-    const said = cause === undefined ? "" : ` (${describeError(cause)})`;
+    const details = cause === undefined ? "" : ` (${describeError(cause)})`;
     return new DeadLetterError(
       retryable ? "DEAD_LETTERS_UNAVAILABLE" : "DEAD_LETTERS_REFUSED",
-      `${this.where}: ${advice}${said}`,
+      `${this.where}: ${advice}${details}`,
       { retryable, cause: withoutResponse(cause) },
     );
   }
 
-  /** Idempotent. Calls under way reject with DEAD_LETTERS_CLOSED, and so do later ones. */
+  /** Running and later calls reject with DEAD_LETTERS_CLOSED. Idempotent. */
   close(): void {
     this.#closing.abort(
       new DeadLetterError("DEAD_LETTERS_CLOSED", `${this.where}: the queue was closed`),
@@ -107,5 +107,5 @@ const MEANINGS: Readonly<Record<Exclude<SdkFailure, "denied">, LetterFailure>> =
   throttled: { retryable: true, advice: "the service throttles" },
   passing: { retryable: true, advice: "the service cannot be reached, or fails" },
   lasting: { retryable: false, advice: "the request was refused" },
-  unknown: { retryable: false, advice: "the call failed in a way that is not known here" },
+  unknown: { retryable: false, advice: "the call failed with an unknown error" },
 };

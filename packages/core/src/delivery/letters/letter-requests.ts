@@ -1,24 +1,24 @@
 import { encodeDeadLetter } from "./dead-letter-json.ts";
 import { pointerTo, type DeadLetter } from "./dead-letter.ts";
 
-/** A letter as one text of a queue that takes texts. */
+/** A letter as the text of one message. */
 export interface LetterText {
   readonly letter: DeadLetter;
   /** JSON. */
   readonly text: string;
-  /** Of the text, in UTF-8. */
+  /** The length of the text in UTF-8. */
   readonly bytes: number;
 }
 
-/** What XML, and so SQS, does not take, and what some of its emulators do not: they stand escaped. */
+/** Characters that XML, and so SQS, or some SQS emulators do not accept. They are escaped. */
 const ESCAPED = /[\ud800-\udfff\ufffe\uffff]/g;
 
 /**
- * A letter as JSON of at most `maxBytes`; with its data it may be longer, and then the text is a pointer
- * to the record. A pointer is never cut, so `maxBytes` has to leave room for the longest one, 8 KiB.
+ * Encodes a letter as JSON of at most `maxBytes`. If it is longer with its data, the text is a pointer to
+ * the record. A pointer is never truncated, so `maxBytes` must allow for the longest one, 8 KiB.
  */
 export function letterText(letter: DeadLetter, maxBytes: number): LetterText {
-  // What cannot fit need not be encoded first.
+  // Data that cannot fit are not encoded at all.
   if (letter.data !== undefined && base64Length(letter.data.length) <= maxBytes) {
     const whole = textOf(letter);
     if (whole.bytes <= maxBytes) return whole;
@@ -27,8 +27,8 @@ export function letterText(letter: DeadLetter, maxBytes: number): LetterText {
 }
 
 /**
- * Items in their order, in groups for one request each: of at most `most` items and `maxBytes`. One that
- * is larger is a group of its own.
+ * Groups items, in order, into requests of at most `most` items and `maxBytes`. A larger item forms a group
+ * of its own.
  */
 export function* requestsOf<Item extends { readonly bytes: number }>(
   items: Iterable<Item>,

@@ -11,41 +11,41 @@ import {
 } from "./dead-letter.ts";
 import { requestsOf } from "./letter-requests.ts";
 
-/** A letter as the row of a table, or as an item with these attributes. */
+/** A letter as a row of a table, or as an item with these attributes. */
 export interface LetterRow {
   readonly id: string;
   readonly application: string;
-  /** All but the data, as JSON. */
+  /** The letter without its data, as JSON. */
   readonly letter: string;
-  /** Undefined = the row is a pointer. */
+  /** Undefined if the row is a pointer. */
   readonly data: Uint8Array | undefined;
-  /** Of all of these, in UTF-8. */
+  /** The total size of these columns, text in UTF-8. */
   readonly bytes: number;
 }
 
-/** What is read of a row. */
+/** The columns that are read back. */
 export type StoredLetter = Pick<LetterRow, "letter" | "data">;
 
 export interface LetterLimits {
-  /** The most rows of one `put`, and their bytes; a single row may have more. */
+  /** The most rows of one `put`, and the most bytes. A single row may have more. */
   readonly most: number;
   readonly maxBytes: number;
-  /** The most bytes of a row; with more it becomes a pointer. Infinity = any record fits. */
+  /** The most bytes of a row; a larger one becomes a pointer. Infinity = any record fits. */
   readonly maxRowBytes: number;
 }
 
-/** A table of dead letters in a store's database: its statements. What fails is a StoreError. */
+/** The statements of a dead-letter table in a store's database. Failures are StoreErrors. */
 export interface LetterStatements {
-  /** For messages: `Postgres table "letters"`. */
+  /** The table's name in messages: `Postgres table "letters"`. */
   readonly where: string;
-  /** Makes the table unless it is there. */
+  /** Creates the table if it does not exist. */
   setup(options: CallOptions): Promise<void>;
   limits(options: CallOptions): Promise<LetterLimits>;
-  /** Puts all rows, in place of those with their ids. No two have the same one. */
+  /** Inserts or replaces the rows. No two have the same id. */
   put(rows: readonly LetterRow[], options: CallOptions): Promise<void>;
   /**
-   * In an order of the table's own: the first `limit` after the id `after` (empty = from the first one);
-   * of an application, or undefined = of all.
+   * The first `limit` letters after the id `after` (empty = from the first letter), in an order that the
+   * table chooses. Only those of `application`, unless it is undefined.
    */
   page(
     application: string | undefined,
@@ -56,9 +56,9 @@ export interface LetterStatements {
   remove(ids: readonly string[]): Promise<void>;
 }
 
-const MOST_REMOVED = 500;
+const MAX_IDS_PER_REMOVE = 500;
 
-/** The dead letters of a store: what all of them do around their statements. */
+/** The dead-letter table of a store: the logic that all stores share, around their statements. */
 export class StatementsDeadLetterTable implements DeadLetterTable {
   readonly #statements: LetterStatements;
   #closed = false;
@@ -102,8 +102,8 @@ export class StatementsDeadLetterTable implements DeadLetterTable {
 
   async remove(ids: readonly string[]): Promise<void> {
     this.#checkOpen();
-    for (let from = 0; from < ids.length; from += MOST_REMOVED) {
-      await this.#statements.remove(ids.slice(from, from + MOST_REMOVED));
+    for (let from = 0; from < ids.length; from += MAX_IDS_PER_REMOVE) {
+      await this.#statements.remove(ids.slice(from, from + MAX_IDS_PER_REMOVE));
     }
   }
 
@@ -118,7 +118,7 @@ export class StatementsDeadLetterTable implements DeadLetterTable {
   }
 }
 
-/** Made when their turn comes; the last letter of an id in place of those before it. */
+/** The rows of the letters, created lazily. Of several letters with one id only the last is kept. */
 export function* letterRowsOf(
   letters: readonly DeadLetter[],
   maxRowBytes: number,
@@ -138,7 +138,7 @@ function rowOf(letter: DeadLetter, maxRowBytes: number): LetterRow {
     : { ...row, data: undefined, bytes: beside };
 }
 
-/** @throws DeadLetterError DEAD_LETTERS_CORRUPT for a row of somebody else's */
+/** @throws DeadLetterError DEAD_LETTERS_CORRUPT for a row that this library has not written */
 function letterOf({ letter, data }: StoredLetter): DeadLetter {
   return { ...decodeDeadLetter(letter), data };
 }

@@ -9,8 +9,8 @@ import type {
 } from "./dead-letter.ts";
 
 /**
- * Dead letters in this process's memory: for tests, and the reference of what a queue must do. It is
- * gone with the process.
+ * A dead-letter queue in this process's memory, for tests and as the reference implementation. Its letters
+ * are lost when the process ends.
  */
 export class MemoryDeadLetterQueue implements ReadableDeadLetterQueue {
   readonly #letters: Map<string, DeadLetter>;

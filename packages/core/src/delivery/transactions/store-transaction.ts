@@ -1,17 +1,22 @@
 import { KcError } from "../../errors.ts";
 import { isPromiseLike } from "../../handler.ts";
-import { StoreLimit } from "./store-limit.ts";
-import { checkAnswer, type TransactionsOf } from "./transaction.ts";
+import { StoreTimeout } from "./store-timeout.ts";
+import { checkAnswer, type TransactionRunnerFactory } from "./transaction.ts";
 
 /**
- * Transactions that the store opens and commits, with the handler between. What the handler throws is its
- * failure, and so is what the database refuses of its work. A KcError of anybody else is the store's.
+ * Runs the handler in a transaction that the store opens and commits. What the handler throws is its own
+ * failure, and so is an error of the database about the handler's writes. Any other KcError is a failure of
+ * the store.
  */
-export const storeTransaction: TransactionsOf = ({ shardId, timer }, { store, scope }, handler) => {
+export const storeTransaction: TransactionRunnerFactory = (
+  { shardId, timer },
+  { store, scope },
+  handler,
+) => {
   return async (write, records, context) => {
     const { signal } = context;
-    // Before the handler the store may wait for its turn, or for a connection, for as long as that takes.
-    const limit = new StoreLimit(timer, signal);
+    // The timeout starts only after the handler: before it the store may wait for its turn or a connection.
+    const timeout = new StoreTimeout(timer, signal);
     let thrown: { readonly error: unknown; readonly isMisuse: boolean } | undefined;
     const fail = (error: unknown, isMisuse: boolean): never => {
       thrown = { error, isMisuse };
@@ -24,28 +29,28 @@ export const storeTransaction: TransactionsOf = ({ shardId, timer }, { store, sc
         fail(error, true);
       }
     };
-    // Synchronous where the handler is: some stores take no other work.
+    // Synchronous if the handler is: some stores accept only synchronous work.
     const work = (tx: unknown): void | Promise<void> => {
-      limit.pause();
+      timeout.pause();
       let answer: unknown;
       try {
         answer = handler(records, { ...context, tx });
       } catch (error) {
         return fail(error, false);
       } finally {
-        if (!isPromiseLike(answer)) limit.resume();
+        if (!isPromiseLike(answer)) timeout.resume();
       }
       if (!isPromiseLike(answer)) return check(answer);
       return Promise.resolve(answer)
         .catch((error: unknown) => fail(error, false))
-        .finally(() => limit.resume())
+        .finally(() => timeout.resume())
         .then(check);
     };
     try {
-      return await limit.wait((over) => store.transact(scope, write, work, { signal: over }));
+      return await timeout.wait((ended) => store.transact(scope, write, work, { signal: ended }));
     } catch (error) {
-      const isHandlers = thrown !== undefined && error === thrown.error && !thrown.isMisuse;
-      if (!isHandlers && (KcError.is(error) || signal.aborted)) throw error;
+      const isHandlerError = thrown !== undefined && error === thrown.error && !thrown.isMisuse;
+      if (!isHandlerError && (KcError.is(error) || signal.aborted)) throw error;
       return { outcome: "failed", error };
     }
   };

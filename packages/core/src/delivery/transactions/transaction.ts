@@ -11,31 +11,31 @@ import type { ConsumerRecord } from "../../record.ts";
 import type { DeadLetterQueue, TransactionalDeadLetters } from "../letters/dead-letter.ts";
 import type { DeliveredShard } from "../delivery.ts";
 
-/** Where transactions go. */
+/** The store and the scope of the transactions. */
 export interface TransactionPlace {
   readonly scope: StoreScope;
-  /** As the rest of core sees it. */
+  /** The store with checked answers, as the rest of core uses it. */
   readonly store: TransactionalStore<unknown, unknown>;
-  /** As the user has given it: a table of letters knows it by that. */
+  /** The store object that the user passed: a dead-letter table refers to that one. */
   readonly given: unknown;
 }
 
-/** What became of a transaction. What is thrown instead is the store's failure. */
+/** The outcome of a transaction. A failure of the store is thrown instead. */
 export type TransactionOutcome =
   | { readonly outcome: "committed" }
   | AlreadyDone
   | LeaseLost
-  /** The handler's failure: nothing is stored. */
+  /** The handler failed: nothing is stored. */
   | { readonly outcome: "failed"; readonly error: unknown };
 
-/** One call of the handler in one transaction. */
-export type OpenTransaction = (
+/** Runs the handler once in one transaction. */
+export type TransactionRunner = (
   write: TransactionalWrite,
   records: readonly ConsumerRecord[],
   context: BatchContext,
 ) => Promise<TransactionOutcome>;
 
-/** What a handler sees, of either way. */
+/** The handler's context, with `transaction: "store"` or `"handler"`. */
 export interface AnyTransactionContext extends BatchContext {
   readonly tx?: unknown;
   readonly checkpoint?: (executor: unknown) => Promise<void>;
@@ -43,20 +43,23 @@ export interface AnyTransactionContext extends BatchContext {
 
 export type AnyTransactionHandler = TransactionHandler<AnyTransactionContext>;
 
-/** Makes the transactions of one shard. */
-export type TransactionsOf = (
+/** Creates the runner of one shard's transactions. */
+export type TransactionRunnerFactory = (
   shard: DeliveredShard,
   place: TransactionPlace,
   handler: AnyTransactionHandler,
-) => OpenTransaction;
+) => TransactionRunner;
 
 /**
- * The handler's answer, for a batch that is done as a whole or not at all.
- * @throws StoreError TRANSACTION_MISUSED if it asks for something else
+ * Checks that the handler's result does not ask for a part of the batch: a transaction is done as a whole.
+ * @throws StoreError TRANSACTION_MISUSED if it does
  */
 export function checkAnswer(shardId: string, answer: unknown): void {
   if (answer === SkipCheckpoint) {
-    throw misused(shardId, "the handler answered SkipCheckpoint: a transaction has its checkpoint");
+    throw misused(
+      shardId,
+      "the handler returned SkipCheckpoint: a transaction always stores its checkpoint",
+    );
   }
   if (typeof answer !== "object" || answer === null || !("batchItemFailures" in answer)) return;
   const { batchItemFailures: items } = answer;
@@ -64,11 +67,11 @@ export function checkAnswer(shardId: string, answer: unknown): void {
   if (isNone || (Array.isArray(items) && items.length === 0)) return;
   throw misused(
     shardId,
-    "the handler answered with failed items: a transaction is done as a whole. Throw instead",
+    "the handler returned failed items: a transaction is done as a whole. Throw instead",
   );
 }
 
-/** Can letters for this queue be put in a transaction? */
+/** Whether letters for this queue can be written in a transaction. */
 export function isTransactional(
   queue: "stop" | "skip" | DeadLetterQueue,
 ): queue is TransactionalDeadLetters {

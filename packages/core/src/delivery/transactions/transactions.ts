@@ -1,5 +1,5 @@
 import { backoffMs } from "../../backoff.ts";
-import { fixedPatience } from "../../checkpoints/patience.ts";
+import { fixedTimeout } from "../../checkpoints/adaptive-timeout.ts";
 import {
   checkpointAt,
   positionOf,
@@ -23,7 +23,7 @@ import type {
   TransactionalDeadLetters,
 } from "../letters/dead-letter.ts";
 import type { DeliveredShard, OpenDelivery } from "../delivery.ts";
-import { ownTransaction } from "./own-transaction.ts";
+import { handlerTransaction } from "./handler-transaction.ts";
 import { storeTransaction } from "./store-transaction.ts";
 import { TransactionCall } from "./transaction-call.ts";
 import {
@@ -33,7 +33,7 @@ import {
   type TransactionPlace,
 } from "./transaction.ts";
 
-/** Bounds of the waits between tries. */
+/** The backoff between attempts. */
 const BACKOFF = { baseMs: 100, maxMs: 5000 };
 
 const OUTCOMES = {
@@ -43,7 +43,7 @@ const OUTCOMES = {
   failed: "failed",
 } as const;
 
-/** The records of a shard in batches, each with its checkpoint in one transaction. */
+/** Delivers the records of a shard in batches, each in one transaction with its checkpoint. */
 export function transactions(
   handler: AnyTransactionHandler,
   policy: ResolvedTransactions,
@@ -59,7 +59,7 @@ export function transactions(
       {
         ...policy,
         onFailure: typeof onFailure === "string" ? onFailure : all.letters(onFailure, own),
-        // It is measured where the handler is called: the store has a time of its own.
+        // `TransactionCall` applies it to the handler alone, without the store's time.
         handlerTimeoutMs: undefined,
       },
       source,
@@ -67,19 +67,19 @@ export function transactions(
   };
 }
 
-/** Those of the letters whose records are not done by what is stored. */
-function notIn(stored: Checkpoint, letters: readonly DeadLetter[]): readonly DeadLetter[] {
+/** The letters whose records the stored checkpoint does not cover. */
+function notCovered(stored: Checkpoint, letters: readonly DeadLetter[]): readonly DeadLetter[] {
   return letters.filter((letter) => !isAtOrBeyond(stored, letter));
 }
 
-/** The transactions of one shard, one at a time, and what the shard learns of each. */
+/** Runs the transactions of one shard, one at a time, and applies their outcomes to its progress. */
 class Transactions {
   readonly #shard: DeliveredShard;
   readonly #place: TransactionPlace;
   readonly #policy: ResolvedTransactions;
   readonly #handler: AnyTransactionHandler;
   readonly #calls: StoreCalls;
-  /** Tries in a row that the store did not answer. */
+  /** Consecutive attempts that failed because of the store. */
   #failures = 0;
 
   constructor(
@@ -95,20 +95,20 @@ class Transactions {
     this.#calls = new StoreCalls({ ...shard, store: place.store });
   }
 
-  /** One try to store a batch. @throws what the handler throws; the reason of `stop`, or of the signal */
+  /** One attempt to store a batch. @throws what the handler throws; the reason of `stop` or of the signal */
   async handle(
     records: readonly ConsumerRecord[],
     context: BatchContext,
   ): Promise<RunAgain | undefined> {
     const { transaction, handlerTimeoutMs } = this.#policy;
-    // Before the handler can write into its records.
+    // Computed before the handler can write into its records.
     const write = this.#write(records);
     const { acknowledged } = this.#shard.progress;
     if (acknowledged !== undefined && isAtOrBeyond(acknowledged, write.from)) {
       return new RunAgain(acknowledged);
     }
     const call = new TransactionCall(this.#shard, context, handlerTimeoutMs);
-    const open = transaction === "store" ? storeTransaction : ownTransaction;
+    const open = transaction === "store" ? storeTransaction : handlerTransaction;
     const run = open(this.#shard, this.#place, (given, own) => {
       const answer = this.#handler(given, own);
       call.watch(answer);
@@ -128,39 +128,41 @@ class Transactions {
   }
 
   /**
-   * A queue that gets letters of records that are not stored alone.
-   * @param own the same queue, where its letters are put in one transaction with the checkpoint of their records
+   * A queue that sends only letters of records that are not stored yet.
+   * @param own the same queue, if its letters are written in one transaction with the checkpoint of their records
    */
   letters(queue: DeadLetterQueue, own: TransactionalDeadLetters | undefined): DeadLetterQueue {
     return {
       send: async (letters, { signal }) => {
-        if (own !== undefined) return this.#putAll(own, letters, signal);
+        if (own !== undefined) return this.#writeLetters(own, letters, signal);
         const stored = await this.#stored(signal);
-        const left = stored === undefined ? letters : notIn(stored, letters);
+        const left = stored === undefined ? letters : notCovered(stored, letters);
         if (left.length > 0) await queue.send(left, { signal });
       },
       close: async () => {},
     };
   }
 
-  /** Of those that another process stored meanwhile, none is put. */
-  async #putAll(
+  /** Writes letters with their checkpoint, except those whose records another process has stored meanwhile. */
+  async #writeLetters(
     table: TransactionalDeadLetters,
     letters: readonly DeadLetter[],
     signal: AbortSignal,
   ): Promise<void> {
     for (let left = letters; left.length > 0;) {
-      const put = left;
-      const write = this.#write(put);
-      const outcome = await this.#once(signal, () => this.#put(table, put, write, signal));
+      const written = left;
+      const write = this.#write(written);
+      const outcome = await this.#once(signal, () =>
+        this.#transactLetters(table, written, write, signal),
+      );
       if (outcome.outcome === "failed") throw outcome.error;
       const stored = this.#settle(write, outcome)?.stored;
-      left = stored === undefined ? [] : notIn(stored, put);
+      left = stored === undefined ? [] : notCovered(stored, written);
     }
   }
 
-  /** A queue's trouble is waited for. What the store has lost does not come back: that ends the scan. */
-  async #put(
+  /** Failures are retried by the sender, except a store that has lost commits: that ends the scan. */
+  async #transactLetters(
     table: TransactionalDeadLetters,
     letters: readonly DeadLetter[],
     write: TransactionalWrite,
@@ -175,7 +177,7 @@ class Transactions {
     }
   }
 
-  /** Of these records, in one transaction. */
+  /** The checkpoint write for these records. */
   #write(records: readonly (ConsumerRecord | DeadLetter)[]): TransactionalWrite {
     const { shardId, fence, progress } = this.#shard;
     const checkpoint = this.#checkpoint(records, positionOf(records.at(-1)!));
@@ -185,7 +187,7 @@ class Transactions {
     return fence === undefined ? write : { ...write, fence };
   }
 
-  /** Whatever lies before the last stream record is done with it, and with its last user record it is, too. */
+  /** The checkpoint after these records. It covers the last stream record only after its last user record. */
   #checkpoint(records: readonly (ConsumerRecord | DeadLetter)[], last: Position): Checkpoint {
     const { progress } = this.#shard;
     const { sequenceNumber } = last;
@@ -198,8 +200,8 @@ class Transactions {
   }
 
   /**
-   * The handler has failed: perhaps at what is stored already, by a commit whose answer was lost, or by
-   * another process. @throws its error, if that is not so; the reason of `stop`, or of the signal
+   * The handler has failed, perhaps because the batch is stored already: by a commit whose reply was lost, or
+   * by another process. @throws the handler's error if it is not; the reason of `stop` or of the signal
    */
   async #failed(
     write: TransactionalWrite,
@@ -224,7 +226,7 @@ class Transactions {
     );
   }
 
-  /** What the store has answered. Undefined = the work is stored. @throws the reason of `stop` */
+  /** Applies the outcome of a transaction. Returns undefined if the work is stored. @throws the reason of `stop` */
   #settle(
     { from, checkpoint }: TransactionalWrite,
     result: Exclude<TransactionOutcome, { readonly outcome: "failed" }>,
@@ -237,7 +239,10 @@ class Transactions {
     }
     if (result.outcome === "already-done") {
       if (!isAtOrBeyond(result.stored, from)) {
-        throw new StoreError("STORE_FAILED", `${shardId}: 'already-done' by what lies before`);
+        throw new StoreError(
+          "STORE_FAILED",
+          `${shardId}: 'already-done' with a checkpoint before the batch`,
+        );
       }
       progress.storeHas(result.stored);
       return new RunAgain(result.stored);
@@ -246,7 +251,7 @@ class Transactions {
     throw stop.reason;
   }
 
-  /** The store did not answer, or refused for good. @throws the reason of `stop`, or of the signal */
+  /** The store failed: retries after a backoff, or ends the scan. @throws the reason of `stop` or of the signal */
   async #storeFailed(error: unknown, signal: AbortSignal): Promise<RunAgain> {
     const { stop, random, timer, telemetry, fail } = this.#shard;
     if (signal.aborted) throw signal.reason;
@@ -263,10 +268,10 @@ class Transactions {
     return new RunAgain();
   }
 
-  /** One try. How long it takes is for its parts to say: the handler may take its time. */
+  /** One attempt, without a timeout of its own: its parts have timeouts, and the handler may take any time. */
   #once(signal: AbortSignal, run: () => Promise<TransactionOutcome>): Promise<TransactionOutcome> {
-    const patience = fixedPatience(this.#shard.clock, Infinity);
-    return this.#calls.once("transact", signal, () => this.#measured(run), patience);
+    const timeout = fixedTimeout(this.#shard.clock, Infinity);
+    return this.#calls.once("transact", signal, () => this.#measured(run), timeout);
   }
 
   async #measured(run: () => Promise<TransactionOutcome>): Promise<TransactionOutcome> {

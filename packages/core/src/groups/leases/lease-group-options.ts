@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { inspect } from "node:util";
-import { MOST_WEIGHT } from "../../checkpoints/stored-rows.ts";
+import { MAX_WEIGHT } from "../../checkpoints/stored-rows.ts";
 import { MAX_TIMER_MS } from "../../clock.ts";
 import { ConfigError } from "../../errors.ts";
 import { checkOptionNames } from "../../options/option-names.ts";
@@ -64,7 +64,7 @@ export function checkLeaseGroupOptions(options: LeaseGroupOptions): CheckedLease
   const bounds = `from ${LEAST_HEARTBEAT_MS} to a tenth of leaseMs (${leaseMs / 10}) milliseconds`;
   const isWithin = heartbeatMs >= LEAST_HEARTBEAT_MS && heartbeatMs <= leaseMs / 10;
   check("heartbeatMs", heartbeatMs, isWithin, bounds);
-  check("weight", weight, weight > 0 && weight <= MOST_WEIGHT, `above 0, at most ${MOST_WEIGHT}`);
+  check("weight", weight, weight > 0 && weight <= MAX_WEIGHT, `above 0, at most ${MAX_WEIGHT}`);
   if (maxShards !== undefined) {
     check("maxShards", maxShards, Number.isInteger(maxShards) && maxShards >= 1, "whole, from 1");
   }

@@ -7,47 +7,51 @@ import { misused } from "../../checkpoints/transaction-misuse.ts";
 import { isAtOrBeyond } from "../../checkpoints/write-outcome.ts";
 import { describeError, KcError, LeaseLostError, StoreError } from "../../errors.ts";
 import type { DeliveredShard } from "../delivery.ts";
-import { StoreLimit } from "./store-limit.ts";
-import { checkAnswer, type TransactionPlace, type TransactionsOf } from "./transaction.ts";
+import { StoreTimeout } from "./store-timeout.ts";
+import {
+  checkAnswer,
+  type TransactionPlace,
+  type TransactionRunnerFactory,
+} from "./transaction.ts";
 
 /**
- * Transactions that the handler opens and commits by itself, with `context.checkpoint` as the last
- * statement. What that call met decides, not what a library makes of its error. Whether a transaction was
+ * Runs a handler that opens and commits its own transaction, with `context.checkpoint` as the last statement.
+ * The outcome of that call decides, not the error that a library may wrap it in. Whether the transaction was
  * committed is read from the store afterwards.
  */
-export const ownTransaction: TransactionsOf = (shard, place, handler) => {
+export const handlerTransaction: TransactionRunnerFactory = (shard, place, handler) => {
   const { shardId } = shard;
   return async (write, records, context) => {
-    const own = new OwnTransaction(shard, place, write, context.signal);
+    const transaction = new HandlerTransaction(shard, place, write, context.signal);
     let answer: unknown;
     try {
       answer = await handler(records, {
         ...context,
-        checkpoint: (executor: unknown) => own.checkpoint(executor),
+        checkpoint: (executor: unknown) => transaction.checkpoint(executor),
       });
     } catch (error) {
-      return own.failed(error);
+      return transaction.failed(error);
     }
     checkAnswer(shardId, answer);
-    return own.returned();
+    return transaction.returned();
   };
 };
 
-/** What `context.checkpoint` has met. */
-type Met =
+/** The state of the batch's one call of `context.checkpoint`. */
+type CheckpointState =
   | CheckpointInResult
-  | { readonly outcome: "none" | "asked" }
+  | { readonly outcome: "none" | "pending" }
   | { readonly outcome: "failed"; readonly error: unknown };
 
-/** Why a handler that returned may not have. */
-const MISUSES: Readonly<Record<Met["outcome"], string>> = {
+/** Why it is a misuse that the handler returned in this state. */
+const MISUSES: Readonly<Record<CheckpointState["outcome"], string>> = {
   none: "the handler returned without having called context.checkpoint",
-  asked: "the handler returned before context.checkpoint had answered: await it",
+  pending: "the handler returned before context.checkpoint had resolved: await it",
   written:
     "the handler returned without having committed the transaction that it gave to checkpoint",
-  "already-done": "the handler went on after context.checkpoint had refused: let its error pass",
-  "lease-lost": "the handler went on after context.checkpoint had refused: let its error pass",
-  failed: "the handler went on after context.checkpoint had failed: let its error pass",
+  "already-done": "the handler continued after context.checkpoint had refused: let its error pass",
+  "lease-lost": "the handler continued after context.checkpoint had refused: let its error pass",
+  failed: "the handler continued after context.checkpoint had failed: let its error pass",
 };
 
 type Outcome =
@@ -55,12 +59,12 @@ type Outcome =
   | Exclude<CheckpointInResult, { readonly outcome: "written" }>
   | { readonly outcome: "failed"; readonly error: unknown };
 
-class OwnTransaction {
+class HandlerTransaction {
   readonly #shard: DeliveredShard;
   readonly #place: TransactionPlace;
   readonly #write: TransactionalWrite;
   readonly #signal: AbortSignal;
-  #met: Met = { outcome: "none" };
+  #state: CheckpointState = { outcome: "none" };
   #misuse: StoreError | undefined;
 
   constructor(
@@ -79,45 +83,45 @@ class OwnTransaction {
   async checkpoint(executor: unknown): Promise<void> {
     const { shardId } = this.#shard;
     this.#signal.throwIfAborted();
-    if (this.#met.outcome !== "none") {
+    if (this.#state.outcome !== "none") {
       this.#misuse = misused(shardId, "context.checkpoint was called twice for one batch");
       throw this.#misuse;
     }
-    this.#met = { outcome: "asked" };
+    this.#state = { outcome: "pending" };
     try {
-      this.#met = await this.#ask((store, scope, signal) =>
-        // `scanTransaction` has looked whether the store has it.
+      this.#state = await this.#call((store, scope, signal) =>
+        // `scanTransaction` has checked that the store has this method.
         store.checkpointIn!(executor, scope, this.#write, { signal }),
       );
     } catch (error) {
-      this.#met = { outcome: "failed", error };
+      this.#state = { outcome: "failed", error };
       throw error;
     }
-    if (this.#met.outcome === "lease-lost") {
+    if (this.#state.outcome === "lease-lost") {
       throw new LeaseLostError(shardId, "roll back: the store refused this worker's checkpoint");
     }
-    if (this.#met.outcome === "already-done") {
+    if (this.#state.outcome === "already-done") {
       const message = `${shardId}: roll back: these records, or the first of them, are stored already`;
       throw new KcError("TRANSACTION_REFUSED", message, { shardId });
     }
   }
 
-  /** The handler has returned. @throws StoreError TRANSACTION_MISUSED if nothing is committed */
+  /** The outcome after the handler has returned. @throws StoreError TRANSACTION_MISUSED if nothing is committed */
   async returned(): Promise<Outcome> {
     if (this.#misuse !== undefined) throw this.#misuse;
-    const { outcome } = this.#met;
+    const { outcome } = this.#state;
     if (outcome === "written" && (await this.#isStored())) return { outcome: "committed" };
     throw misused(this.#shard.shardId, MISUSES[outcome]);
   }
 
-  /** The handler has failed. @throws StoreError of the store; one that is retryable, if it is to be run again */
+  /** The outcome after the handler has failed. @throws StoreError; a retryable one if it must be run again */
   async failed(error: unknown): Promise<Outcome> {
-    const met = this.#met;
+    const state = this.#state;
     if (this.#misuse !== undefined) throw this.#misuse;
-    if (met.outcome === "failed") throw met.error;
-    if (met.outcome === "already-done" || met.outcome === "lease-lost") return met;
-    // The commit may have taken effect, and its answer was lost.
-    if (met.outcome === "written" && (await this.#isStored())) return { outcome: "committed" };
+    if (state.outcome === "failed") throw state.error;
+    if (state.outcome === "already-done" || state.outcome === "lease-lost") return state;
+    // The commit may have taken effect although its reply was lost.
+    if (state.outcome === "written" && (await this.#isStored())) return { outcome: "committed" };
     if (this.#place.store.isPassing?.(error) !== true) return { outcome: "failed", error };
     const { shardId } = this.#shard;
     const message = `${shardId}: the handler's transaction is run again: ${describeError(error)}`;
@@ -126,14 +130,14 @@ class OwnTransaction {
 
   async #isStored(): Promise<boolean> {
     const { shardId, checkpoint } = this.#write;
-    const stored = await this.#ask((store, scope, signal) =>
+    const stored = await this.#call((store, scope, signal) =>
       store.getCheckpoint(scope, shardId, { signal }),
     );
     if (stored === undefined || checkpoint.kind === "shard-end") return false;
     return isAtOrBeyond(stored, checkpoint);
   }
 
-  #ask<Answer>(
+  #call<Answer>(
     call: (
       store: TransactionalStore<unknown, unknown>,
       scope: TransactionPlace["scope"],
@@ -141,8 +145,8 @@ class OwnTransaction {
     ) => Promise<Answer>,
   ): Promise<Answer> {
     const { store, scope } = this.#place;
-    const limit = new StoreLimit(this.#shard.timer, this.#signal);
-    limit.resume();
-    return limit.wait((signal) => call(store, scope, signal));
+    const timeout = new StoreTimeout(this.#shard.timer, this.#signal);
+    timeout.resume();
+    return timeout.wait((signal) => call(store, scope, signal));
   }
 }

@@ -1,44 +1,44 @@
 import type { Clock } from "../../clock.ts";
 import type { SharedTimer } from "../../shared-timer.ts";
 
-/** `maxWaitMs`: how long the first record of a batch waits for more. */
-export class BatchWait {
+/** The batching window, `maxWaitMs`: how long the first record of a batch waits for more records. */
+export class BatchWindow {
   readonly #clock: Clock;
   readonly #timer: SharedTimer;
   readonly #maxWaitMs: number;
-  readonly #onOver: () => void;
+  readonly #onElapsed: () => void;
   #dueAt = 0;
   #cancel: (() => void) | undefined;
 
-  /** @param onOver called when it is time to ask again */
+  /** @param onElapsed called when the window has elapsed */
   constructor(
     { clock, timer }: { readonly clock: Clock; readonly timer: SharedTimer },
     maxWaitMs: number,
-    onOver: () => void,
+    onElapsed: () => void,
   ) {
     this.#clock = clock;
     this.#timer = timer;
     this.#maxWaitMs = maxWaitMs;
-    this.#onOver = onOver;
+    this.#onElapsed = onElapsed;
   }
 
-  /** Has a record waited long enough that came then, by the monotonic clock? Else `onOver` is called. */
-  isOver(since: number): boolean {
+  /** Whether a record that arrived at `since` has waited long enough. If not, `onElapsed` is called later. */
+  hasElapsed(since: number): boolean {
     const dueAt = since + this.#maxWaitMs;
     const leftMs = dueAt - this.#clock.monotonic();
     if (leftMs <= 0) return true;
-    // Another record may have become the first one.
-    if (dueAt !== this.#dueAt) this.end();
+    // The first record may be another one than at the last call.
+    if (dueAt !== this.#dueAt) this.cancel();
     this.#dueAt = dueAt;
     this.#cancel ??= this.#timer.after(leftMs, () => {
       this.#cancel = undefined;
-      this.#onOver();
+      this.#onElapsed();
     });
     return false;
   }
 
-  /** The batch is delivered, or dropped. */
-  end(): void {
+  /** Ends the wait: the batch is delivered or dropped. */
+  cancel(): void {
     this.#cancel?.();
     this.#cancel = undefined;
   }

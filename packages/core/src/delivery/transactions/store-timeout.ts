@@ -4,15 +4,15 @@ import { StoreError } from "../../errors.ts";
 import type { SharedTimer } from "../../shared-timer.ts";
 
 /**
- * How long the store may take for its part of a transaction, from `resume` on: the handler takes its own
- * time. It ends with the caller's signal too.
+ * The timeout of the store's part of a transaction. It runs from `resume` to `pause`, so the handler's time
+ * does not count. The wait also ends when the caller's signal aborts.
  */
-export class StoreLimit {
+export class StoreTimeout {
   readonly #timer: SharedTimer;
   readonly #caller: AbortSignal;
-  readonly #over = new AbortController();
-  readonly #onAbort = (): void => this.#over.abort(this.#caller.reason);
-  #isOver = false;
+  readonly #controller = new AbortController();
+  readonly #onAbort = (): void => this.#controller.abort(this.#caller.reason);
+  #hasEnded = false;
   #cancel: () => void = () => {};
 
   constructor(timer: SharedTimer, caller: AbortSignal) {
@@ -22,30 +22,30 @@ export class StoreLimit {
     caller.addEventListener("abort", this.#onAbort, { once: true });
   }
 
-  /** What `call` answers. @throws the signal's reason; StoreError, retryable, if the store takes too long */
+  /** Returns what `call` returns. @throws the signal's reason; a retryable StoreError after the timeout */
   async wait<Answer>(call: (signal: AbortSignal) => Promise<Answer>): Promise<Answer> {
-    const { signal } = this.#over;
+    const { signal } = this.#controller;
     try {
       return await unlessAborted(signal, call(signal));
     } finally {
-      this.#isOver = true;
+      this.#hasEnded = true;
       this.#cancel();
       this.#caller.removeEventListener("abort", this.#onAbort);
     }
   }
 
-  /** The handler is at it. */
+  /** The handler is running. */
   pause(): void {
     this.#cancel();
   }
 
-  /** The store is. */
+  /** The store is working: starts the timeout. */
   resume(): void {
     this.#cancel();
-    if (this.#isOver) return;
+    if (this.#hasEnded) return;
     this.#cancel = this.#timer.after(CALL_TIMEOUT_MS, () => {
       const message = `the transaction was not answered within ${CALL_TIMEOUT_MS} ms`;
-      this.#over.abort(new StoreError("STORE_UNAVAILABLE", message, { retryable: true }));
+      this.#controller.abort(new StoreError("STORE_UNAVAILABLE", message, { retryable: true }));
     });
   }
 }
