@@ -123,7 +123,7 @@ test("a resumption anywhere delivers what lies behind it, and nothing else", () 
 
 function known(): Distribution {
   const distribution = new Distribution(new FakeClock());
-  distribution.described("USER_PARTITION_KEY");
+  distribution.described({ RecordDistributionStrategy: "USER_PARTITION_KEY" });
   return distribution;
 }
 

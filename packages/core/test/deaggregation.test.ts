@@ -1,13 +1,15 @@
 import {
   CreateStreamCommand,
+  DescribeStreamSummaryCommand,
   ListShardsCommand,
   PutRecordCommand,
   UpdateStreamRecordDistributionStrategyCommand,
+  type DescribeStreamSummaryOutput,
 } from "@aws-sdk/client-kinesis";
 import type { UserRecord } from "@kc/aggregator";
 import { expect, test } from "vitest";
 import { sleep } from "../src/clock.ts";
-import { MemoryStore, SkipCheckpoint, type Handler } from "../src/index.ts";
+import { MemoryStore, SkipCheckpoint, type Handler, type KinesisClientLike } from "../src/index.ts";
 import { aggregateOf, userRecord } from "./support/aggregates.ts";
 import { keyOf } from "./support/calls.ts";
 import { GroupWorld } from "./support/group-world.ts";
@@ -243,6 +245,61 @@ test("a stream whose distribution is switched under a scan loses no user record"
   }
   expect(run.texts).toHaveLength(32);
 });
+
+test("a switch right after a description is known ten seconds later", async () => {
+  const world = await onDemand("USER_PARTITION_KEY");
+  const run = await world.start({ stream: "clicks", ...HORIZON });
+  await world.kinesis.send(
+    new UpdateStreamRecordDistributionStrategyCommand({
+      StreamARN: "arn:aws:kinesis:us-east-1:000000000000:stream/clicks",
+      RecordDistributionStrategy: "AUTO",
+    }),
+  );
+  for (let second = 0; second < 40; second += 1) {
+    if (second === 12) run.records.length = 0;
+    await click(world, aggregateOf(ALL_KEYS));
+    await world.clock.advance(1000);
+  }
+  expect(run.texts).toHaveLength(28 * ALL_KEYS.length);
+});
+
+test("where the SDK does not know the strategy of an on-demand stream, every user record is delivered", async () => {
+  const world = await onDemand("AUTO");
+  await click(world, aggregateOf(ALL_KEYS));
+  const older: KinesisClientLike = {
+    async send(command: never, options) {
+      const output = await world.kinesis.send(command, options);
+      if (!((command as object) instanceof DescribeStreamSummaryCommand)) return output;
+      const { StreamDescriptionSummary } = output as unknown as DescribeStreamSummaryOutput;
+      const { RecordDistributionStrategy: _, ...summary } = StreamDescriptionSummary!;
+      return { StreamDescriptionSummary: summary };
+    },
+  };
+  const run = await world.start({ stream: "clicks", client: older, ...HORIZON });
+  await world.clock.advance(500);
+  expect(run.texts).toEqual(["for 0", "for 1", "for 2", "for 3"]);
+});
+
+test.each(["AccessDeniedException", "LimitExceededException", "no reply"] as const)(
+  "a stream that cannot be described is read, with user records of other shards: %s",
+  async (fault) => {
+    const { world, here, there } = await aggregateForTwo();
+    const run = await world.start(HORIZON);
+    await world.clock.advance(61_000);
+    const target = { operation: "DescribeStreamSummary", times: Infinity } as const;
+    if (fault === "no reply") world.kinesis.faults.hang(target);
+    else world.kinesis.faults.fail({ ...target, error: fault });
+    world.kinesis.resetCalls();
+    for (let i = 0; i < 12; i += 1) {
+      await put(world, here, [...texts(here, "own"), ...texts(there, "foreign")]);
+      await put(world, there, [...texts(there, "own"), ...texts(here, "foreign")]);
+      await world.clock.advance(10_000);
+    }
+    expect(run.texts).toHaveLength(12 * 4);
+    expect(run.consumer.health()).toMatchObject({ ready: true });
+    expect(world.kinesis.countOf("DescribeStreamSummary")).toBeLessThanOrEqual(12);
+  },
+);
 
 test("a description that is too old is made again before user records are left out", async () => {
   const world = await onDemand("USER_PARTITION_KEY");

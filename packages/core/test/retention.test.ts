@@ -236,7 +236,7 @@ describe("a stream's retention", () => {
         shards: [{ retentionHeadroomMs: DAY, error: undefined }],
       });
       expect(consumer.health()).toMatchObject({ ready: true });
-      expect(world.logger.find("debug", /retention .* was not refreshed/)).toHaveLength(3);
+      expect(world.logger.find("debug", /the description .* was not refreshed/)).toHaveLength(3);
       await world.put("a", "1");
       await world.clock.advance(20_000);
       expect(run.texts).toEqual(["1"]);
@@ -252,7 +252,7 @@ describe("a stream's retention", () => {
     await world.clock.advance(4000);
     expect(run.texts).toEqual(["1"]);
     await run.stop();
-    expect(world.logger.find("debug", /retention/)).toEqual([]);
+    expect(world.logger.find("debug", /was not refreshed/)).toEqual([]);
   });
 });
 

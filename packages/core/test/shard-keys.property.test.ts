@@ -72,7 +72,7 @@ test("many keys are judged together, wherever they lie, long or short, and their
 test("whose keys are is found by the shard's range as it is now", () => {
   const clock = new FakeClock();
   const distribution = new Distribution(clock);
-  distribution.described("USER_PARTITION_KEY");
+  distribution.described({ RecordDistributionStrategy: "USER_PARTITION_KEY" });
   let hashKeyRange: typeof HALF | undefined;
   const aggregates = new ShardAggregates({
     shardId: "shardId-000000000000",

@@ -430,7 +430,7 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   "user records are left out where keys decide nothing": [
     {
       file: "core/kinesis/distribution.js",
-      find: 'this.#byKey = strategy !== "AUTO";',
+      find: 'this.#byKey = strategy === "USER_PARTITION_KEY";',
       replace: "this.#byKey = true;",
     },
   ],

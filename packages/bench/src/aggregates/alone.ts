@@ -12,7 +12,9 @@ const RANGE = { startingHashKey: "0", endingHashKey: `${2n ** 128n - 2n}` };
 
 /** The consumer's own parts, which are not exported. */
 interface Parts {
-  readonly Distribution: new (clock: object) => { described(strategy: string): void };
+  readonly Distribution: new (clock: object) => {
+    described(description: { readonly RecordDistributionStrategy: string }): void;
+  };
   readonly ShardAggregates: new (options: object) => object;
   readonly DecodedRecords: new (records: readonly object[]) => object;
   readonly PageCursor: new (...given: readonly unknown[]) => {
@@ -79,7 +81,7 @@ function packed(keys: number): PackedPage {
 async function ours(): Promise<(page: PackedPage) => number> {
   const { Distribution, ShardAggregates, DecodedRecords, PageCursor } = await parts();
   const distribution = new Distribution({ monotonic: () => performance.now() });
-  distribution.described("USER_PARTITION_KEY");
+  distribution.described({ RecordDistributionStrategy: "USER_PARTITION_KEY" });
   const aggregates = new ShardAggregates({
     shardId: SHARD_ID,
     hashKeyRange: () => RANGE,

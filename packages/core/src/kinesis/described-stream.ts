@@ -41,6 +41,7 @@ export class DescribedStream {
   #wasFound = false;
   /** From the first description. */
   #createdAt: Date | undefined;
+  #isRefreshing = false;
 
   constructor(options: DescribedStreamOptions) {
     this.#options = options;
@@ -70,19 +71,27 @@ export class DescribedStream {
   }
 
   /**
-   * Describes the stream again if the last description is too old, because its retention may have changed.
-   * Reading does not wait for it. A failed call is repeated when the next description is due.
+   * Describes the stream again if the last description is too old, because its retention or its distribution may
+   * have changed. Reading does not wait for it. A failed call is repeated when the next description is due.
    */
-  refreshRetention(signal: AbortSignal): void {
-    if (!this.retention.claimRefresh()) return;
+  refresh(signal: AbortSignal): void {
+    if (this.#isRefreshing) return;
+    const isRequested = this.distribution.claimRefresh();
+    if (!this.retention.claimRefresh() && !isRequested) return;
+    void this.#refresh(signal);
+  }
+
+  async #refresh(signal: AbortSignal): Promise<void> {
     const { calls, telemetry } = this.#options;
-    calls.callOnce(OPERATION, this.#command(), signal, readSummary).then(
-      (summary) => void this.#update(summary),
-      (error: unknown) => {
-        if (signal.aborted) return;
-        telemetry.debug("the retention of the stream was not refreshed", { error });
-      },
-    );
+    this.#isRefreshing = true;
+    try {
+      this.#update(await calls.callOnce(OPERATION, this.#command(), signal, readSummary));
+    } catch (error) {
+      if (signal.aborted) return;
+      telemetry.debug("the description of the stream was not refreshed", { error });
+    } finally {
+      this.#isRefreshing = false;
+    }
   }
 
   /**
@@ -109,7 +118,7 @@ export class DescribedStream {
 
   #update(summary: StreamDescriptionSummary): StreamDescription {
     this.#wasFound = true;
-    this.distribution.described(summary.RecordDistributionStrategy);
+    this.distribution.described(summary);
     this.retention.described(summary.RetentionPeriodHours);
     const creationTimestamp = summary.StreamCreationTimestamp ?? undefined;
     this.#createdAt ??= creationTimestamp;

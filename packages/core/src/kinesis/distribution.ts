@@ -1,7 +1,10 @@
+import type { StreamDescriptionSummary } from "@aws-sdk/client-kinesis";
 import type { Clock } from "../clock.ts";
 
 /** The maximum age of a description, in milliseconds: a stream's strategy may change at any time. */
-const MAX_AGE_MS = 60_000;
+const MAX_AGE_MS = 20_000;
+/** The interval, in milliseconds, at which the stream is described while keys decide and the answer is used. */
+const REFRESH_INTERVAL_MS = 10_000;
 
 /**
  * Whether partition keys decide the shard of a record. They do not on streams with
@@ -12,29 +15,41 @@ export class Distribution {
   readonly #clock: Clock;
   #byKey = false;
   #describedAt = -Infinity;
+  #claimedAt = -Infinity;
   #refreshRequested = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** Returns true, once per request, if the caller must describe the stream again. */
+  /** Returns true, once per interval, if a refresh is requested: the caller must describe the stream again. */
   claimRefresh(): boolean {
-    const isRequested = this.#refreshRequested;
+    const now = this.#clock.monotonic();
+    if (!this.#refreshRequested || now - this.#claimedAt < REFRESH_INTERVAL_MS) return false;
+    this.#claimedAt = now;
     this.#refreshRequested = false;
-    return isRequested;
+    return true;
   }
 
-  /** Called when the stream was described. Provisioned streams, and some emulators, report no strategy. */
-  described(strategy: string | undefined): void {
-    this.#byKey = strategy !== "AUTO";
+  /**
+   * Called when the stream was described. Provisioned streams, and some emulators, report no strategy. Older versions
+   * of the SDK drop it from the reply, so for an on-demand stream without a strategy, the answer stays unknown.
+   */
+  described(
+    summary: Pick<StreamDescriptionSummary, "RecordDistributionStrategy" | "StreamModeDetails">,
+  ): void {
+    const isOnDemand = summary.StreamModeDetails?.StreamMode === "ON_DEMAND";
+    const unreported = isOnDemand ? undefined : "USER_PARTITION_KEY";
+    const strategy = summary.RecordDistributionStrategy ?? unreported;
+    this.#byKey = strategy === "USER_PARTITION_KEY";
     this.#describedAt = this.#clock.monotonic();
   }
 
-  /** Returns true if keys are known to decide. If that is unknown, requests a refresh. */
+  /** Returns true if keys are known to decide. Requests a refresh if that is unknown, or will be soon. */
   isByKey(): boolean {
-    if (this.#clock.monotonic() - this.#describedAt <= MAX_AGE_MS) return this.#byKey;
-    this.#refreshRequested = true;
-    return false;
+    const ageMs = this.#clock.monotonic() - this.#describedAt;
+    const isOld = ageMs > MAX_AGE_MS;
+    if (isOld || (this.#byKey && ageMs >= REFRESH_INTERVAL_MS)) this.#refreshRequested = true;
+    return this.#byKey && !isOld;
   }
 }

@@ -89,9 +89,9 @@ export class StreamClient {
     return this.#stream.describe(signal);
   }
 
-  /** As `DescribedStream.refreshRetention`. */
-  refreshRetention(signal: AbortSignal): void {
-    this.#stream.refreshRetention(signal);
+  /** As `DescribedStream.refresh`. */
+  refreshDescription(signal: AbortSignal): void {
+    this.#stream.refresh(signal);
   }
 
   /** As `ShardListing.list`. */

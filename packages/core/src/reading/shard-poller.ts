@@ -53,9 +53,9 @@ export class ShardPoller {
    */
   async next(signal: AbortSignal): Promise<Page | undefined> {
     const { stream, shardId, gate } = this.#options;
-    if (stream.distribution.claimRefresh()) await stream.describe(signal);
-    stream.refreshRetention(signal);
     await gate.untilDue(signal);
+    // Right before the page, because a recent description decides which user records of it are omitted.
+    stream.refreshDescription(signal);
     for (;;) {
       signal.throwIfAborted();
       try {
