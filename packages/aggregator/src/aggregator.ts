@@ -21,7 +21,7 @@ export interface AggregatorOptions {
   /** As in `AggregateOptions`. @default 51200 */
   readonly maxBytes?: number;
   /**
-   * Requests in a row that put nothing, or listings in a row without a shard that took records, before
+   * Requests in a row that put nothing, or listings in a row that lack a shard, before
    * `put` gives up. @default 10
    */
   readonly maxAttempts?: number;
@@ -111,7 +111,7 @@ export class Aggregator {
     if (records.length === 0) return [];
     const isOld = performance.now() - this.#lookedAt >= ANY_FOR_MS;
     if (this.#shards === "any" && isOld) this.#shards = undefined;
-    const shards = (this.#shards ??= await this.#look(signal));
+    const shards = this.#shards ?? (await this.#lookFor([], signal));
     return aggregateBy(records, shards === "any" ? undefined : shards, this.#options.maxBytes);
   }
 
@@ -122,24 +122,30 @@ export class Aggregator {
   ): Promise<readonly UserRecord[]> {
     const shards = await this.#lookFor(elsewhere, signal);
     if (shards === "any") return [];
+    // Where keys decide, a shard takes nothing but its own. Not every SDK reports that they do not.
+    if (elsewhere.some(({ shardId, hashKey }) => !shards.has(shardId, hashKey))) {
+      this.#shards = "any";
+      return [];
+    }
     return elsewhere.flatMap(({ shardId, records }) =>
       records.filter((record) => !shards.has(shardId, hashKeyOf(record))),
     );
   }
 
-  /** A listing may be behind the stream: it is asked for until it names all shards that took something. */
+  /**
+   * A listing may be behind the stream: it is asked for until it has an open shard for every hash key, and
+   * names all shards that took something. Another one is not kept.
+   */
   async #lookFor(
     elsewhere: readonly Arrived[],
     signal: AbortSignal | undefined,
   ): Promise<ShardMap | "any"> {
+    this.#shards = undefined;
     for (let attempt = 1; ; attempt += 1) {
-      const shards = (this.#shards = await this.#look(signal));
-      if (shards === "any") return shards;
-      const unknown = elsewhere.find(({ shardId }) => !shards.names(shardId));
-      if (unknown === undefined) return shards;
-      if (attempt === this.#options.maxAttempts) {
-        throw new Error(`ListShards does not name ${unknown.shardId}, which took records`);
-      }
+      const shards = await this.#look(signal);
+      const missing = shards === "any" ? undefined : missingIn(shards, elsewhere);
+      if (missing === undefined) return (this.#shards = shards);
+      if (attempt === this.#options.maxAttempts) throw new Error(`ListShards ${missing}`);
       await this.#pause(attempt, signal);
     }
   }
@@ -173,6 +179,8 @@ export class Aggregator {
 /** An aggregate in the stream. */
 interface Arrived {
   readonly shardId: string;
+  /** That it was put with. */
+  readonly hashKey: bigint;
   readonly records: readonly UserRecord[];
 }
 
@@ -184,8 +192,16 @@ function arrivedElsewhere(
   return request.flatMap(({ shardId: expected, records }, i) => {
     const outcome = outcomes[i]!;
     if (expected === undefined || records.length === 1 || !("shardId" in outcome)) return [];
-    return outcome.shardId === expected ? [] : [{ shardId: outcome.shardId, records }];
+    const { shardId } = outcome;
+    return shardId === expected ? [] : [{ shardId, hashKey: hashKeyOf(records[0]!), records }];
   });
+}
+
+/** What the listing lacks, as a part of a sentence. */
+function missingIn(shards: ShardMap, elsewhere: readonly Arrived[]): string | undefined {
+  if (!shards.hasAllHashKeys) return "names no open shard for some hash keys";
+  const unknown = elsewhere.find(({ shardId }) => !shards.names(shardId));
+  return unknown && `does not name ${unknown.shardId}, which took records`;
 }
 
 /** Why the stream took none of them. */

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { UserRecord } from "./user-record.ts";
+import { HASH_KEYS, type UserRecord } from "./user-record.ts";
 
 /** What is used of an entry of ListShards. */
 export interface ListedShard {
@@ -48,6 +48,16 @@ export class ShardMap {
     }
     const range = this.#open[low];
     return range !== undefined && range.start <= hashKey ? range.shardId : undefined;
+  }
+
+  /** Is there an open shard for every hash key? */
+  get hasAllHashKeys(): boolean {
+    let next = 0n;
+    for (const { start, end } of this.#open) {
+      if (start > next) return false;
+      if (end >= next) next = end + 1n;
+    }
+    return next === HASH_KEYS;
   }
 
   /** Is the shard in the listing? */

@@ -8,7 +8,8 @@ export interface UserRecord {
 }
 
 const HASH_KEY = /^(?:0|[1-9][0-9]{0,38})$/;
-const HASH_KEYS = 2n ** 128n;
+/** Hash keys are whole numbers below this. */
+export const HASH_KEYS: bigint = 2n ** 128n;
 
 /** @throws TypeError that names the record by its index */
 export function checkUserRecord(record: UserRecord, index: number): void {

@@ -1,5 +1,6 @@
 import {
   CreateStreamCommand,
+  type DescribeStreamSummaryCommand,
   GetRecordsCommand,
   GetShardIteratorCommand,
   ListShardsCommand,
@@ -203,6 +204,59 @@ test("a listing that never names it fails with the records of which nobody knows
   expect(cause).toMatchObject({
     message: expect.stringMatching(/ListShards does not name shardId-/),
   });
+});
+
+test("a listing without a shard for some hash keys is asked for again, and not kept", async () => {
+  const kinesis = await stream(2);
+  let missing = 4;
+  const client = {
+    async send(command: ListShardsCommand): Promise<unknown> {
+      const output = await kinesis.send(command);
+      if (command.constructor !== ListShardsCommand || missing === 0) return output;
+      missing -= 1;
+      return { Shards: output.Shards!.slice(0, missing % 2) };
+    },
+  };
+  const options = { client, stream: STREAM, minDelayMs: 0, maxDelayMs: 0, maxAttempts: 3 };
+  const aggregator = new Aggregator(options);
+  const error: unknown = await aggregator.put(records(1)).catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({
+    name: "PutError",
+    records: records(1),
+    cause: { message: "ListShards names no open shard for some hash keys" },
+  });
+  await aggregator.put(records(1));
+  expect([...(await read(kinesis)).values()].map((inside) => inside.length)).toEqual([1, 1]);
+});
+
+test("where keys do not decide the shard, and the SDK does not say so, nothing is put for ever", async () => {
+  const kinesis = new FakeKinesis();
+  await kinesis.send(
+    new CreateStreamCommand({
+      StreamName: STREAM,
+      StreamModeDetails: { StreamMode: "ON_DEMAND" },
+      RecordDistributionStrategy: "AUTO",
+    }),
+  );
+  // Shards take turns: each record comes to another shard than the one it is made for, at every try.
+  await kinesis.send(
+    new PutRecordsCommand({ StreamName: STREAM, Records: [{ Data: Buffer.from("first") }] }),
+  );
+  let put = 0;
+  const client = {
+    async send(command: PutRecordsCommand | DescribeStreamSummaryCommand): Promise<unknown> {
+      if (command instanceof PutRecordsCommand) put += command.input.Records!.length;
+      if (put > 100) throw new Error("it is put for ever");
+      const output = await kinesis.send(command as DescribeStreamSummaryCommand);
+      delete output.StreamDescriptionSummary?.RecordDistributionStrategy;
+      return output;
+    },
+  };
+  const aggregator = new Aggregator({ client, stream: STREAM, minDelayMs: 0, maxDelayMs: 0 });
+  await aggregator.put(records(1));
+  expect(put).toBe(4);
+  await aggregator.put(records(1));
+  expect(put).toBe(5);
 });
 
 test("a stream that is switched from AUTO to its keys has records by shard within a minute", async () => {
