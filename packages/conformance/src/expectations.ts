@@ -25,6 +25,21 @@ export function expectStoreError(
   expect({ code, retryable }, what).toStrictEqual({ code, ...expected });
 }
 
+/** The answer of a call that may first have to meet a locked row before the store knows of it. */
+export async function withinThreeTries<Answer>(
+  call: () => Promise<Answer>,
+  what: string,
+): Promise<Answer> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await call();
+    } catch (error) {
+      expectStoreError(error, { retryable: true }, `${what} that meets a locked row`);
+      if (tries === 3) expect.fail(`one locked row fails all of ${what}: ${String(error)}`);
+    }
+  }
+}
+
 /**
  * The answer of a call whose connection has just come back: failures that call themselves passing
  * are tried again until the deadline, and the last one is then thrown.

@@ -75,9 +75,9 @@ export class Leases {
           const free = leases.filter((lease) => isFree(lease, liveOwners));
           const none = free.length === 0 && !leases.some((lease) => lease.owner === owner);
           if (none) return [];
-          if (free.length > 0) {
-            // A row that another transaction locks for long must not prevent the claim of the other shards.
-            const open = meetsLock ? await unlocked(call, free, seen) : free;
+          // A row that another transaction locks for long is passed over.
+          const open = meetsLock ? await unlocked(call, free, seen) : free;
+          if (open.length > 0) {
             const claimed = await change(sql.acquireLeases(place, worker, owner, open)).catch(
               (error: unknown) => {
                 meetsLock = isLock(error) && !isDeadlock(error);
@@ -174,15 +174,14 @@ export class Leases {
   }
 }
 
-/** The leases whose rows no other transaction has locked. If all are locked, all are returned: the claim waits. */
+/** The leases whose rows no other transaction has locked. */
 async function unlocked(
   call: Call,
   leases: readonly LeaseRow[],
   seen: Snapshot,
 ): Promise<readonly LeaseRow[]> {
   const isLocked = await lockedAmong(call, idsOf(leases), seen);
-  const open = leases.filter(({ shardId }) => !isLocked(shardId));
-  return open.length > 0 ? open : leases;
+  return leases.filter(({ shardId }) => !isLocked(shardId));
 }
 
 /** The owners whose workers' rows exist. */

@@ -1,6 +1,5 @@
 import {
   compareCheckpoints,
-  KcError,
   LeaseLostError,
   StoreError,
   type BulkCheckpointResult,
@@ -11,7 +10,7 @@ import {
 } from "@kc/core";
 import type { Calls } from "./calls.ts";
 import type { PostgresRows } from "./driver.ts";
-import { isLockTimeout } from "./errors.ts";
+import { metLock } from "./errors.ts";
 import { LockedShards } from "./locked-shards.ts";
 import { checkpointOf } from "./rows.ts";
 import * as sql from "./statements.ts";
@@ -147,8 +146,6 @@ export class Checkpoints {
     );
   }
 }
-
-const metLock = (error: unknown): boolean => KcError.is(error) && isLockTimeout(error.cause);
 
 function byShard(rows: PostgresRows): ReadonlyMap<string, Checkpoint> {
   return new Map(rows.map((row) => [String(row["shard_id"]), checkpointOf(row)]));

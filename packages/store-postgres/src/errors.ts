@@ -187,9 +187,9 @@ export function isMissingTable(error: unknown): boolean {
   return sqlState(error) === "42P01";
 }
 
-/** Whether a statement waited for another transaction's lock until `lock_timeout`. */
-export function isLockTimeout(error: unknown): boolean {
-  return sqlState(error) === "55P03";
+/** Whether a call of the store waited for another transaction's lock until `lock_timeout`. */
+export function metLock(error: unknown): error is KcError {
+  return KcError.is(error) && sqlState(error.cause) === "55P03";
 }
 
 /**

@@ -1,8 +1,8 @@
 /**
- * The SQL of leases. Every change first locks the rows in a separate statement, sorted by shard as writes of
- * checkpoints do. The next statement decides, with a fresh snapshot. A single statement that waited for a lock would
- * see the locked row as it is now, but everything else as it was when the statement began: it would miss a worker
- * that joined and claimed meanwhile.
+ * The SQL of leases. A change that waits for locks first locks the rows in a separate statement, sorted by shard as
+ * writes of checkpoints do. The next statement decides, with a fresh snapshot. A single statement that waited for a
+ * lock would see the locked row as it is now, but everything else as it was when the statement began: it would miss a
+ * worker that joined and claimed meanwhile. A claim skips locked rows, and compares what it locks with its snapshot.
  *
  * A lease's row has a lineage. A row without one was inserted by a write of a checkpoint, as something to lock.
  */
@@ -20,7 +20,10 @@ function wanted({ quote }: Place, shardIds: readonly string[]): string {
 const ofLease = ({ namespace, quote }: Place): string =>
   `l.namespace = ${quote(namespace)} AND l.shard_id = w.shard_id`;
 
-/** True if the lease `l` has no owner, or its owner's worker has no row. Valid only while the lease is locked. */
+/**
+ * True if the lease `l` has no owner, or its owner's worker has no row. Valid while the lease is locked or unchanged:
+ * an incarnation whose row is gone never comes back.
+ */
 function isFree({ tables, namespace, quote }: Place): string {
   return `NOT EXISTS (SELECT FROM ${tables.workers} AS o WHERE o.namespace = ${quote(namespace)}
         AND o.worker_id = split_part(l.owner, '#', 1) AND o.worker_id || '#' || o.incarnation = l.owner)`;
@@ -91,27 +94,44 @@ export function listLeases(place: Place): string[] {
   ];
 }
 
-/** Returns the namespace's claim; two results to ignore; the leases that the worker now holds. */
+/**
+ * The last two results: the free shards that were passed over, because another transaction has locked or changed
+ * their leases; and the leases that the worker now holds.
+ *
+ * The claim is a compare-and-set. SKIP LOCKED waits for no lock, and returns the newest version of a row: it must have
+ * the epoch and the owner that the statement's snapshot has.
+ *
+ * @param locks whether to wait for others' row locks first, in a separate statement
+ */
 export function acquireLeases(
   place: Place,
   worker: WorkerIdentity,
   shardIds: readonly string[],
+  locks: "are waited for" | "are skipped",
 ): string[] {
-  const { tables, quote } = place;
+  const { tables, namespace, quote } = place;
   const owner = quote(ownerOf(worker));
   const rows = wanted(place, shardIds);
   const isAlive = `EXISTS (SELECT FROM ${tables.workers} AS w WHERE ${isWorker(place, worker)})`;
   return [
     claim(place),
-    lock(place, rows),
-    `WITH changed AS (
-      UPDATE ${tables.leases} AS l SET owner = ${owner}, epoch = l.epoch + 1
-      FROM ${rows}
-      WHERE ${ofLease(place)} AND l.lineage IS NOT NULL AND l.owner IS DISTINCT FROM ${owner}
+    ...(locks === "are waited for" ? [lock(place, rows)] : []),
+    `WITH free AS (
+      SELECT w.shard_id, l.epoch, l.owner FROM ${rows} JOIN ${tables.leases} AS l ON ${ofLease(place)}
+      WHERE l.lineage IS NOT NULL AND l.owner IS DISTINCT FROM ${owner}
         AND ${isFree(place)} AND ${isAlive} AND NOT ${foreign(place)}
-      RETURNING l.shard_id
+    ), locked AS (
+      SELECT l.shard_id FROM free AS w CROSS JOIN LATERAL (
+        SELECT l.shard_id FROM ${tables.leases} AS l
+        WHERE ${ofLease(place)} AND l.epoch = w.epoch AND l.owner IS NOT DISTINCT FROM w.owner
+        FOR UPDATE SKIP LOCKED
+      ) AS l
+    ), changed AS (
+      UPDATE ${tables.leases} SET owner = ${owner}, epoch = epoch + 1
+      WHERE namespace = ${quote(namespace)} AND shard_id = ANY (ARRAY(SELECT shard_id FROM locked))
+      RETURNING shard_id
     ), ${raiseRevision(place, "changed", "without a hint")}
-    SELECT FROM raised`,
+    SELECT shard_id FROM free WHERE shard_id NOT IN (SELECT shard_id FROM changed)`,
     // After the locks, so that it sees the last writes of the former owners. OFFSET 0 as above.
     `SELECT l.* FROM (SELECT DISTINCT shard_id FROM ${rows}) AS w
       CROSS JOIN LATERAL (

@@ -11,12 +11,16 @@ import type {
 } from "@kc/core";
 import type { Calls } from "./calls.ts";
 import type { PostgresRow, PostgresRows } from "./driver.ts";
+import { metLock } from "./errors.ts";
 import * as sql from "./lease-statements.ts";
+import { LockedShards, type Shard } from "./locked-shards.ts";
 import { checkpointOf } from "./rows.ts";
 
 /** Leases of shards; each call is one transaction. `LeaseStore` documents each method. */
 export class Leases {
   readonly #calls: Calls;
+  /** A claim does not wait for the locks of these. */
+  readonly #maybeLocked = new LockedShards();
 
   constructor(calls: Calls) {
     this.#calls = calls;
@@ -38,19 +42,34 @@ export class Leases {
     return { revision: revisionOf(revision!), leases: rows!.map(leaseOf) };
   }
 
+  /**
+   * First claims what is not locked, so that one locked row delays no other shard's claim. Then waits for the locked
+   * rows. Those that stay locked are passed over, and later claims do not wait for them until they have been claimed.
+   */
   async acquire(
     scope: StoreScope,
     worker: WorkerIdentity,
     shardIds: readonly string[],
     options: CallOptions | undefined,
   ): Promise<readonly AcquiredLease[]> {
-    const [, , rows] = await this.#calls.runClaimed(scope, options, (place) =>
-      sql.acquireLeases(place, worker, shardIds),
+    const { acquired, passedOver } = await this.#claim(
+      scope,
+      worker,
+      shardIds,
+      "are skipped",
+      options,
     );
-    return rows!.map((row) => {
-      const { shardId, epoch, owner, checkpoint } = leaseOf(row);
-      return { shardId, fence: { epoch, owner: owner! }, checkpoint };
-    });
+    const met = passedOver.filter((shard) => !this.#maybeLocked.hasSome(scope, [shard]));
+    if (met.length === 0) return acquired;
+    try {
+      const ids = met.map(({ shardId }) => shardId);
+      const late = await this.#claim(scope, worker, ids, "are waited for", options);
+      return [...acquired, ...late.acquired];
+    } catch (error) {
+      if (!metLock(error)) throw error;
+      this.#maybeLocked.add(scope, met);
+      return acquired;
+    }
   }
 
   async release(
@@ -71,6 +90,28 @@ export class Leases {
   ): Promise<void> {
     await this.#calls.runClaimed(scope, options, (place) => sql.removeShards(place, shardIds));
   }
+
+  async #claim(
+    scope: StoreScope,
+    worker: WorkerIdentity,
+    shardIds: readonly string[],
+    locks: "are waited for" | "are skipped",
+    options: CallOptions | undefined,
+  ): Promise<{
+    readonly acquired: readonly AcquiredLease[];
+    readonly passedOver: readonly Shard[];
+  }> {
+    const rows = await this.#calls.runClaimed(scope, options, (place) =>
+      sql.acquireLeases(place, worker, shardIds, locks),
+    );
+    const [over, held] = rows.slice(-2);
+    const acquired = held!.map(acquiredOf);
+    this.#maybeLocked.delete(scope, acquired);
+    // An earlier call of the same worker may have claimed a shard that this one passed over.
+    const ids = new Set(acquired.map(({ shardId }) => shardId));
+    const passedOver = over!.map((row) => ({ shardId: String(row["shard_id"]) }));
+    return { acquired, passedOver: passedOver.filter(({ shardId }) => !ids.has(shardId)) };
+  }
 }
 
 export function revisionOf([row]: PostgresRows): number {
@@ -85,6 +126,11 @@ function leaseOf(row: PostgresRow): LeaseRow {
     checkpoint: storedIn(row),
     lineage: String(row["lineage"]),
   };
+}
+
+function acquiredOf(row: PostgresRow): AcquiredLease {
+  const { shardId, epoch, owner, checkpoint } = leaseOf(row);
+  return { shardId, fence: { epoch, owner: owner! }, checkpoint };
 }
 
 /** The shard's checkpoint, if it has one. */

@@ -1,11 +1,11 @@
 import { type CheckpointWrite, type StoreScope } from "@kc/core";
 import { namespaceOf } from "@kc/core/adapter";
 
-type Shard = Pick<CheckpointWrite, "shardId">;
+export type Shard = Pick<CheckpointWrite, "shardId">;
 
 /**
- * The shards whose rows another transaction may have locked: those of writes that met a lock. A successful write of
- * a shard removes it, so several callers of one store do not affect each other.
+ * The shards whose rows another transaction may have locked: those of calls that met a lock. A successful write or
+ * claim of a shard removes it, so several callers of one store do not affect each other.
  */
 export class LockedShards {
   readonly #keys = new Set<string>();

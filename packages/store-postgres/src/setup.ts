@@ -1,6 +1,6 @@
 import { KcError, StoreError, type CallOptions } from "@kc/core";
 import type { Connection, Subject } from "./connection.ts";
-import { howToSetUp, isLockTimeout } from "./errors.ts";
+import { howToSetUp, metLock } from "./errors.ts";
 import {
   inspectionStatements,
   inspectionOf,
@@ -73,7 +73,7 @@ async function setStorage(
   } catch (error) {
     if (!KcError.is(error)) throw error;
     if (error.code === "STORE_ACCESS_DENIED") return;
-    if (!isLockTimeout(error.cause)) throw error;
+    if (!metLock(error)) throw error;
     process.emitWarning(
       `${connection.where}: another transaction holds a lock, so setup() did not set the tables' storage ` +
         `parameters: they grow more than they need to. Run setup() again, or\n` +

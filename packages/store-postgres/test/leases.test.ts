@@ -195,6 +195,106 @@ test("a claim that waits for a lease sees who joined and claimed it meanwhile", 
   expect((await store.listLeases(SCOPE)).leases[0]).toMatchObject({ owner: "late#1", epoch: 1 });
 });
 
+describe("a lease that another transaction has locked", () => {
+  const lockOf = (schema: string, shardId: string): string =>
+    `SELECT FROM ${schema}.kinesis_consumer_leases WHERE shard_id = '${shardId}' FOR UPDATE`;
+
+  test("keeps no other from being claimed, and no heartbeat, flush or claim waits for it", async () => {
+    const opened = await open(inject("postgres"));
+    const { admin, schema } = opened;
+    const [store, other] = [another(opened), another(opened)];
+    const late = worker("late");
+    await store.joinWorker(SCOPE, WORKER);
+    await store.joinWorker(SCOPE, late);
+    await store.putShards(SCOPE, rowsOf(["a", "b", "c", "d"]));
+    const [held] = await store.acquireLeases(SCOPE, WORKER, ["a"]);
+    const holder = await hold(opened, lockOf(schema, "b"));
+    const claim = store.acquireLeases(SCOPE, WORKER, ["a", "b", "c"]);
+    await untilWaiting(opened, 1);
+    // It waits for the locked row, and holds none.
+    await admin.query(
+      `SELECT FROM ${schema}.kinesis_consumer_leases WHERE shard_id <> 'b' FOR UPDATE NOWAIT`,
+    );
+    const owners = (await other.listLeases(SCOPE)).leases.map(({ shardId, owner }) => [
+      shardId,
+      owner,
+    ]);
+    expect(new Map(owners.map(([id, owner]) => [id, owner]))).toEqual(
+      new Map([
+        ["a", "worker#1"],
+        ["b", undefined],
+        ["c", "worker#1"],
+        ["d", undefined],
+      ]),
+    );
+    expect(await store.heartbeat(SCOPE, WORKER)).toMatchObject({ outcome: "alive", counter: 1 });
+    const write = { ...at(5, "a"), fence: held!.fence };
+    expect(await other.setCheckpoint(SCOPE, write)).toMatchObject({ outcome: "written" });
+    expect(await other.acquireLeases(SCOPE, late, ["a", "c", "d"])).toMatchObject([
+      { shardId: "d" },
+    ]);
+    await holder.query("ROLLBACK");
+    const claimed = await claim;
+    expect(claimed.map(({ shardId }) => shardId).toSorted()).toEqual(["a", "b", "c"]);
+    expect(claimed.every(({ fence }) => fence.epoch === 1)).toBe(true);
+  });
+
+  test("is passed over when it was waited for in vain, and by later claims without a wait", async () => {
+    const opened = await open(inject("postgres"));
+    const { store, pool, schema } = opened;
+    await store.joinWorker(SCOPE, WORKER);
+    await store.putShards(SCOPE, rowsOf(["a", "b", "c"]));
+    const holder = await hold(opened, lockOf(schema, "b"));
+    const client = await pool.connect();
+    const query = client.query.bind(client);
+    let texts = 0;
+    Reflect.set(client, "query", (text: string) => ((texts += 1), query(text)));
+    client.release();
+    const claim = async (...shardIds: string[]) => {
+      texts = 0;
+      const leases = await store.acquireLeases(SCOPE, WORKER, shardIds);
+      return [...leases.map(({ shardId }) => shardId).toSorted(), `in ${texts} texts`];
+    };
+    expect(await claim("b")).toEqual(["in 2 texts"]);
+    expect(await claim("a", "b")).toEqual(["a", "in 1 texts"]);
+    await holder.query("ROLLBACK");
+    expect(await claim("b", "c")).toEqual(["b", "c", "in 1 texts"]);
+    const [, , lease] = (await store.listLeases(SCOPE)).leases;
+    expect(lease).toMatchObject({ epoch: 1, owner: "worker#1" });
+    await store.releaseLeases(SCOPE, [{ shardId: "b", fence: { epoch: 1, owner: "worker#1" } }]);
+    await hold(opened, lockOf(schema, "b"));
+    expect(await claim("b"), "another time").toEqual(["in 2 texts"]);
+  });
+
+  test("is not taken from who joined and claimed it since the claim looked for free ones", async () => {
+    const opened = await open(inject("postgres"), { Client: WaitingClient, timeoutMs: 60_000 });
+    const { store, schema } = opened;
+    await store.joinWorker(SCOPE, WORKER);
+    await store.putShards(SCOPE, rowsOf([SHARD]));
+    const workers = `${schema}.kinesis_consumer_workers`;
+    // Who looks at the workers waits in the middle of its statement, while another transaction says so.
+    const key = `hashtext('${schema}')`;
+    await opened.admin.query(
+      `ALTER TABLE ${workers} RENAME TO workers;
+       CREATE FUNCTION ${schema}.pause() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+         PERFORM pg_advisory_xact_lock_shared(${key});
+         RETURN true;
+       END $$;
+       CREATE VIEW ${workers} AS SELECT * FROM ${schema}.workers WHERE ${schema}.pause()`,
+    );
+    const holder = await hold(opened, `SELECT pg_advisory_xact_lock(${key})`);
+    const claim = store.acquireLeases(SCOPE, WORKER, [SHARD]);
+    await untilWaiting(opened, 1);
+    await holder.query(
+      `INSERT INTO ${schema}.workers SELECT namespace, 'late', '1', 1, NULL, 0 FROM ${schema}.workers;
+       UPDATE ${schema}.kinesis_consumer_leases SET owner = 'late#1', epoch = 1;
+       COMMIT`,
+    );
+    expect(await claim).toEqual([]);
+    expect((await store.listLeases(SCOPE)).leases[0]).toMatchObject({ owner: "late#1", epoch: 1 });
+  });
+});
+
 /** Another process's store, which counts the deadlocks that its statements meet. */
 function countingDeadlocks({ schema }: Opened, count: () => void): PostgresStore {
   const { connectionString } = inject("postgres");

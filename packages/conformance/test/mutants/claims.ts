@@ -3,6 +3,7 @@ import {
   compareCheckpoints,
   LeaseLostError,
   ownerOf,
+  StoreError,
   type LeaseStore,
 } from "@kc/core";
 import {
@@ -117,6 +118,26 @@ export const claimMutants: readonly LeaseMutant[] = [
       ) {
         for (const id of ids) this.rows(scope).shard(id).lineage ??= "{}";
         return super.acquireLeases(scope, worker, ids);
+      }
+    },
+  ),
+  mutant(
+    "claims nothing while one of the leases is locked",
+    "acquire.locked-rows",
+    class extends ReferenceLeaseStore {
+      override async acquireLeases(...call: Parameters<LeaseStore["acquireLeases"]>) {
+        if (call[2].every((id) => !this.locked.has(id))) return super.acquireLeases(...call);
+        throw new StoreError("STORE_UNAVAILABLE", "a lock's time is over", { retryable: true });
+      }
+    },
+  ),
+  mutant(
+    "claims a lease that is locked",
+    "acquire.locked-rows",
+    class extends ReferenceLeaseStore {
+      override async acquireLeases(...call: Parameters<LeaseStore["acquireLeases"]>) {
+        this.locked.clear();
+        return super.acquireLeases(...call);
       }
     },
   ),

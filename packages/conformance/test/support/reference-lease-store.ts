@@ -2,10 +2,12 @@ import {
   MemoryStore,
   MemoryStoreData,
   StoreError,
+  type CallOptions,
   type LeaseStore,
   type MemoryApplication,
   type ShardPut,
   type StoreScope,
+  type WorkerIdentity,
 } from "@kc/core";
 import type { LeaseStoreHarness } from "../../src/index.ts";
 import type { LeaseOperationName } from "../../src/lease-store/operations.ts";
@@ -15,6 +17,9 @@ export interface LeaseMutant {
   readonly caughtBy: readonly string[];
   readonly makeHarness: () => Promise<LeaseStoreHarness>;
 }
+
+/** Shards whose leases another transaction has locked. */
+const LOCKED = new WeakMap<MemoryStoreData, Set<string>>();
 
 /** A MemoryStore behind a connection that can break, and that can see its own rows. */
 export class ReferenceLeaseStore extends MemoryStore {
@@ -27,6 +32,22 @@ export class ReferenceLeaseStore extends MemoryStore {
 
   rows(scope: StoreScope): MemoryApplication {
     return this.data.application(scope);
+  }
+
+  get locked(): Set<string> {
+    const locked = LOCKED.get(this.data) ?? new Set();
+    LOCKED.set(this.data, locked);
+    return locked;
+  }
+
+  override acquireLeases(
+    scope: StoreScope,
+    worker: WorkerIdentity,
+    shardIds: readonly string[],
+    options?: CallOptions,
+  ): ReturnType<LeaseStore["acquireLeases"]> {
+    const open = shardIds.filter((id) => !this.locked.has(id));
+    return super.acquireLeases(scope, worker, open, options);
   }
 }
 
@@ -57,6 +78,11 @@ export async function leaseHarness(
     open: async () => overNetwork(new Class({ data })),
     grantLease: async (scope, shardId, fence) => {
       Object.assign(data.shard(scope, shardId), fence);
+    },
+    async lockRow(_scope, shardId, row) {
+      const { locked } = new Class({ data });
+      if (row === "lease") locked.add(shardId);
+      return async () => void locked.delete(shardId);
     },
     breakConnection: async () => void (reachable = false),
     restore: async () => void (reachable = true),

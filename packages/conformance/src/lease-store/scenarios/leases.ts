@@ -1,5 +1,6 @@
 import { checkpointAt, ownerOf } from "@kc/core";
 import { expect } from "vitest";
+import { withinThreeTries } from "../../expectations.ts";
 import { at, SCOPE, shard, SHARD } from "../../store/fixtures.ts";
 import { A, acquire, B, given, leases, worker } from "../fixtures.ts";
 import type { LeaseStoreScenario } from "../harness.ts";
@@ -102,6 +103,38 @@ export const leaseScenarios: readonly LeaseStoreScenario[] = [
       await store.setCheckpoint(SCOPE, { shardId: SHARD, checkpoint: at(1) });
       expect(await acquire(store, A, SHARD, shard(1))).toStrictEqual([]);
       expect(await leases(store)).toStrictEqual([]);
+    },
+  },
+  {
+    key: "acquire.locked-rows",
+    title: "a row that another transaction has locked keeps no other lease from being claimed",
+    async run({ harness }) {
+      if (harness.lockRow === undefined) return;
+      const store = await harness.open();
+      const shardIds = Array.from({ length: 12 }, (_, index) => shard(index));
+      const [ofLease, ofCheckpoint] = [shard(3), shard(7)];
+      await given(store, [A], shardIds);
+      await store.setCheckpoint(SCOPE, { shardId: ofCheckpoint, checkpoint: at(1) });
+      const unlock = [
+        await harness.lockRow(SCOPE, ofLease, "lease"),
+        await harness.lockRow(SCOPE, ofCheckpoint, "checkpoint"),
+      ];
+      const claim = async () => {
+        const acquired = await withinThreeTries(() => acquire(store, A, ...shardIds), "a claim");
+        const fence = { epoch: 1, owner: ownerOf(A) };
+        expect(acquired.map((lease) => lease.fence)).toStrictEqual(acquired.map(() => fence));
+        return acquired.map(({ shardId }) => shardId);
+      };
+      for (const time of ["the first claim", "the next one"]) {
+        const claimed = await claim();
+        expect(claimed, `${time}, of the locked lease`).not.toContain(ofLease);
+        // A claim may change the checkpoint's row too, or leave it alone.
+        const others = shardIds.filter((id) => id !== ofLease && id !== ofCheckpoint);
+        const isOther = (id: string): boolean => others.includes(id);
+        expect(claimed.filter(isOther), `${time}, of the others`).toStrictEqual(others);
+      }
+      for (const each of unlock) await each();
+      expect(await claim(), "once they are free").toStrictEqual(shardIds);
     },
   },
   {

@@ -1,6 +1,6 @@
 import { SHARD_END, type BulkCheckpointResult, type CheckpointWrite } from "@kc/core";
 import { expect } from "vitest";
-import { expectStoreError } from "../../expectations.ts";
+import { expectStoreError, withinThreeTries } from "../../expectations.ts";
 import { at, SCOPE, shard } from "../fixtures.ts";
 import type { StoreScenario } from "../harness.ts";
 
@@ -85,7 +85,7 @@ export const bulkScenarios: readonly StoreScenario[] = [
       const locked = [shardIds[3]!, shardIds[11]!];
       const write = (n: number) => {
         const writes = shardIds.map((shardId) => ({ shardId, checkpoint: at(n) }));
-        return withinThreeTries(() => store.setCheckpoints(SCOPE, writes));
+        return withinThreeTries(() => store.setCheckpoints(SCOPE, writes), "a bulk write");
       };
       await write(1);
       const unlock = [
@@ -128,25 +128,13 @@ export const bulkScenarios: readonly StoreScenario[] = [
         n += 1;
         expect(await write(n, 2, 3), "the other flush").toStrictEqual([moved(n), moved(n)]);
         return write(2, 0, 1);
-      });
+      }, "a bulk write");
       expectFailed(answers[0]!, shard(0));
       expect(await store.getCheckpoint(SCOPE, shard(1)), "its other shard").toStrictEqual(at(2));
       await unlock();
     },
   },
 ];
-
-/** A store may have to meet a lock before it knows of it. */
-async function withinThreeTries<Answer>(call: () => Promise<Answer>): Promise<Answer> {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      return await call();
-    } catch (error) {
-      expectStoreError(error, { retryable: true }, "a bulk write that meets a locked row");
-      if (tries === 3) expect.fail(`one locked row fails all writes: ${String(error)}`);
-    }
-  }
-}
 
 function moved(n: number): BulkCheckpointResult {
   return { outcome: "written", stored: at(n) };
