@@ -4,7 +4,7 @@ import type { Connection } from "./connection.ts";
 import type { Session } from "./driver.ts";
 import { checkSchema, isEmptyDatabase, migrate, SCHEMA_STEPS } from "./schema.ts";
 
-/** Runs synchronous work for a scope, once the schema is known to be right. */
+/** Runs synchronous work for a scope, once the schema has been checked. */
 export class Calls {
   readonly #connection: Connection;
   #schemaChecked = false;
@@ -31,8 +31,8 @@ export class Calls {
   }
 
   /**
-   * As `run`, in one write transaction: of all processes one is in it at a time, so that it can look first
-   * and write then.
+   * As `run`, but in a write transaction. Only one process at a time is in one, so `work` can read first and then
+   * write.
    */
   change<Answer>(
     scope: StoreScope,

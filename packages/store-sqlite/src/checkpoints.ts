@@ -13,7 +13,7 @@ import { raiseRevision } from "./revision.ts";
 import { checkpointOf, checkpointValues, keyOf, leaseOf } from "./rows.ts";
 import * as sql from "./statements.ts";
 
-/** The rows of shards: `Store` says what each call does. */
+/** The rows of shards. `Store` documents each method. */
 export class Checkpoints {
   readonly #calls: Calls;
 
@@ -45,7 +45,7 @@ export class Checkpoints {
     });
   }
 
-  /** All in one transaction: one wait for the disk, and no lock taken twice. */
+  /** All writes in one transaction, which waits for the disk and for the lock once. */
   set(
     scope: StoreScope,
     writes: readonly CheckpointWrite[],
@@ -82,7 +82,7 @@ export class Checkpoints {
   }
 }
 
-/** The rows of shards, by shard id: checkpoint and lease. */
+/** The rows of shards, each with checkpoint and lease, by shard id. */
 export function readShards(
   session: Session,
   scope: StoreScope,
@@ -92,7 +92,7 @@ export function readShards(
   return new Map(rows.map((row) => [String(row["shard_id"]), row]));
 }
 
-/** Whatever is stored: within a write transaction in which that was looked at. */
+/** Writes checkpoints without a comparison. Run in the write transaction that has read and compared the rows. */
 export function writeCheckpoints(
   session: Session,
   scope: StoreScope,

@@ -9,21 +9,20 @@ import { FileIdentity } from "./file-identity.ts";
 import { filesystemOf, refuseNetwork } from "./filesystem.ts";
 import type { CheckedOptions } from "./options.ts";
 
-/** SQLite's own wait for a lock blocks the event loop: it gets this much of it at a time. */
+/** SQLite's own wait for a lock blocks the event loop, so it waits at most this long at a time. */
 const BLOCKING_WAIT_MS = 10;
 const PAUSE_MS = 10;
-/** The log is cut to this size when it begins again: a long read of somebody else makes it grow. */
+/** The write-ahead log is truncated to this size when it is reset. Another connection's long read makes it grow. */
 const LOG_BYTES = 8 * 2 ** 20;
 
 /**
- * The connection of one store, opened by the first call and kept. A call that meets another
- * process's lock is tried again until `busyTimeoutMs` is over, and the event loop runs between the
- * attempts.
+ * The connection of one store, opened by the first call and kept open. A call that meets another process's lock is
+ * tried again until `busyTimeoutMs` has passed, and the event loop runs between the attempts.
  */
 export class Connection {
   /** The file, for messages. */
   readonly where: string;
-  /** Did this store open the database itself? */
+  /** True if the store opened the database itself. */
   readonly owned: boolean;
   readonly #options: CheckedOptions;
   readonly #grace = new RefusalGrace();
@@ -39,8 +38,8 @@ export class Connection {
   }
 
   /**
-   * Runs synchronous work on the database. `work` is run again after a lock, so what it did before
-   * must have been rolled back.
+   * Runs synchronous work on the database. `work` is run again after a lock, so an attempt that fails must have rolled
+   * back its writes.
    * @throws StoreError for everything but an abort, which rejects with the signal's reason.
    */
   async run<Answer>(
@@ -55,7 +54,7 @@ export class Connection {
       try {
         const session = this.#open();
         const answer = work(session);
-        // Before the answer counts: what went into a file that is no longer there must not.
+        // Checked before the answer is returned: a write to a removed file must not be acknowledged.
         this.#file?.identity.check();
         this.#grace.answered();
         return answer;
@@ -82,7 +81,7 @@ export class Connection {
     const { database } = this.#session;
     if (!database.open) throw new StoreError("STORE_CLOSED", `${this.where} has been closed`);
     if (database.inTransaction) {
-      // What we wrote would be rolled back with it, after we had said that it is kept.
+      // The owner's rollback would undo our writes after we had acknowledged them.
       throw Object.assign(new Error("its owner has a transaction open on this connection"), {
         code: "SQLITE_BUSY",
       });
@@ -105,7 +104,7 @@ export class Connection {
   }
 }
 
-/** Without a journal a write that fails half-way is not undone. */
+/** Refuses a database without a journal, in which a write that fails half-way is not rolled back. */
 function refuseJournalOff(database: SqliteDatabase): SqliteDatabase {
   if (!database.open) return database;
   const [row] = new Session(database).query("PRAGMA journal_mode");
@@ -123,8 +122,7 @@ interface OpenFile {
 }
 
 /**
- * WAL: readers and the writer do not wait for each other. FULL: a commit has reached the disk
- * before it is acknowledged.
+ * WAL: readers and the writer do not block each other. FULL: a commit reaches the disk before it is acknowledged.
  */
 function openFile(path: string): OpenFile {
   refuseNetwork(path, filesystemOf(path));
@@ -138,7 +136,7 @@ function openFile(path: string): OpenFile {
       );
     }
     database.exec(`PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${LOG_BYTES}`);
-    // The first read opens the log.
+    // The first read opens the write-ahead log.
     database.exec("SELECT count(*) FROM sqlite_master");
     return { database, identity: new FileIdentity(path) };
   } catch (error) {

@@ -18,7 +18,7 @@ import type { Connection } from "./connection.ts";
 import { Session, type SqliteDatabase, type SqliteRow } from "./driver.ts";
 import { isEmptyDatabase, migrate, SCHEMA_STEPS } from "./schema.ts";
 
-/** A blob holds the largest record. One transaction blocks the event loop until it is on the disk. */
+/** A row has no limit: a blob holds the largest record. A transaction blocks the event loop until it is on disk. */
 const LIMITS: LetterLimits = { most: 50, maxBytes: 1024 * 1024, maxRowBytes: Infinity };
 
 const DDL = `CREATE TABLE IF NOT EXISTS kc_dead_letters (
@@ -32,7 +32,7 @@ const DDL = `CREATE TABLE IF NOT EXISTS kc_dead_letters (
 const PUT = `INSERT INTO kc_dead_letters (id, application, letter, data) VALUES (?, ?, ?, ?)
   ON CONFLICT (id) DO UPDATE SET letter = excluded.letter, data = excluded.data
   RETURNING id`;
-/** As text: the drivers answer with blobs of different kinds. */
+/** Reads data as text: the drivers return different types for blobs. */
 const DATA = "CASE WHEN data IS NOT NULL THEN hex(data) END AS data";
 const PAGE = `SELECT id, letter, ${DATA} FROM kc_dead_letters
   WHERE id > ? AND (? IS NULL OR application = ?) ORDER BY id LIMIT ?`;
@@ -40,7 +40,7 @@ const GET = `SELECT letter, ${DATA} FROM kc_dead_letters WHERE id = ?`;
 const REMOVE = `DELETE FROM kc_dead_letters WHERE id IN (SELECT value FROM json_each(?))
   RETURNING id`;
 
-/** The dead letters of one store, by themselves or in its transactions. */
+/** The dead letters of one store, sent by themselves or in its transactions. */
 export class SqliteDeadLetters<Database extends SqliteDatabase>
   extends StatementsDeadLetterTable
   implements TransactionalDeadLetters<Database>
@@ -57,7 +57,7 @@ export class SqliteDeadLetters<Database extends SqliteDatabase>
   }
 }
 
-/** The statements of their table. */
+/** The statements of the dead letters table. */
 export class SqliteLetters implements LetterStatements {
   readonly where: string;
   readonly #connection: Connection;
@@ -69,7 +69,8 @@ export class SqliteLetters implements LetterStatements {
 
   async setup(options: CallOptions): Promise<void> {
     await this.#connection.run((session) => {
-      // A file that is still empty is the store's to fill: it would not know it again with our table alone.
+      // An empty file gets the store's tables first: with only this table in it, the store would take the file for
+      // another program's.
       if (this.#connection.owned && isEmptyDatabase(session)) migrate(session, SCHEMA_STEPS);
       session.write(() => session.database.exec(DDL));
     }, options);
@@ -122,7 +123,7 @@ function putAll(session: Session, rows: Iterable<LetterRow>): void {
   }
 }
 
-/** better-sqlite3 binds no other bytes. */
+/** better-sqlite3 binds bytes only as a Buffer. */
 function blob({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength);
 }

@@ -1,28 +1,28 @@
 /**
- * The part of a `libsql` or `better-sqlite3` database that is used here. Both fit as they are.
- * Values are bound as one array of strings, whole numbers, Buffers and nulls: `libsql` aborts the process
- * when it is given a boolean.
+ * The part of a `libsql` or `better-sqlite3` database that the store uses. Both fit as they are. Values are bound as
+ * one array of strings, whole numbers, Buffers and nulls: `libsql` aborts the process if it gets a boolean.
  */
 export interface SqliteDatabase {
-  /** False once it is closed: `libsql` aborts the process at most uses after that. */
+  /** False once the database is closed. After that, most uses make `libsql` abort the process. */
   readonly open: boolean;
   readonly inTransaction: boolean;
   prepare(sql: string): SqliteStatement;
   exec(sql: string): unknown;
 }
 
-/** Every statement here returns rows, so `all` is enough: better-sqlite3 refuses it otherwise. */
+/** `all` is enough, because every statement of the store returns rows; better-sqlite3 refuses it for others. */
 export interface SqliteStatement {
   all(values: readonly SqliteValue[]): unknown[];
 }
 
 export type SqliteValue = string | number | Buffer | null;
 
-/** One answer's row; whole numbers are bigints where the database is set so. */
+/** One row of an answer. Whole numbers are bigints if the database is configured so. */
 export type SqliteRow = Readonly<Record<string, string | number | bigint | null>>;
+
 /**
- * An open database with its prepared statements. Synchronous: nothing else of this process runs
- * between two calls, so only other processes are kept out by locks.
+ * An open database with its prepared statements. It is synchronous: nothing else of this process runs between two
+ * calls, so locks are needed only against other processes.
  */
 export class Session {
   readonly database: SqliteDatabase;
@@ -32,7 +32,7 @@ export class Session {
     this.database = database;
   }
 
-  /** Runs one statement to its end: a statement that was left half-way would hold its lock. */
+  /** Runs one statement to its end. A statement that is not finished would hold its lock. */
   query(sql: string, values: readonly SqliteValue[] = []): readonly SqliteRow[] {
     let statement = this.#statements.get(sql);
     if (statement === undefined) {
@@ -44,8 +44,8 @@ export class Session {
   }
 
   /**
-   * Runs `work` under the write lock, taken at once: a lock that is upgraded later can fail half-way.
-   * Written out since `libsql`'s own `transaction` hides an error that already rolled back.
+   * Runs `work` under the write lock, which is acquired at BEGIN: upgrading a read lock later can fail half-way. It does
+   * not use `libsql`'s own `transaction`, which hides an error that has already rolled back.
    */
   write<Answer>(work: () => Answer): Answer {
     this.database.exec("BEGIN IMMEDIATE");

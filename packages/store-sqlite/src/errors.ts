@@ -4,7 +4,7 @@ import { lastingFailure, passingFailure, type StoreFailure } from "@kc/core/adap
 const REPORT = "this is a fault of this package or its driver: please report it";
 const RESTORE = "the file is damaged or not a SQLite database: restore it, or use another path";
 
-/** SQLite's primary result codes: number, name, and what each means for a checkpoint. */
+/** SQLite's primary result codes: number, name, and what each means for the store. */
 export const RESULT_CODES: readonly (readonly [number, string, StoreFailure])[] = [
   [1, "SQLITE_ERROR", lastingFailure("STORE_FAILED", "the statement was refused")],
   [2, "SQLITE_INTERNAL", lastingFailure("STORE_FAILED", REPORT)],
@@ -55,7 +55,7 @@ export const RESULT_CODES: readonly (readonly [number, string, StoreFailure])[] 
   [26, "SQLITE_NOTADB", lastingFailure("STORE_CORRUPT", RESTORE)],
 ];
 
-/** What Node's look at the file may fail with, and the result code that means the same. */
+/** Node's errors when it checks the file, and the result codes with the same meaning. */
 export const FILE_ERRORS: readonly (readonly [string, number])[] = [
   ["EACCES", 3],
   ["EPERM", 3],
@@ -74,10 +74,10 @@ const BY_FILE_ERROR = new Map(FILE_ERRORS);
 const BY_NUMBER = new Map(RESULT_CODES.map((row) => [row[0], row]));
 const BY_NAME = new Map(RESULT_CODES.map((row) => [row[1], row]));
 
-/** better-sqlite3's own refusal, a TypeError, while its owner iterates over a statement's rows. */
+/** better-sqlite3's own error, a TypeError, while its owner iterates over a statement's rows. */
 const ITERATING_TEXT = /^This database connection is busy executing a query/;
 
-/** SQLite has no codes for these: all are SQLITE_ERROR, and SQLite's own fixed texts distinguish them. */
+/** SQLite has no codes for these: all are SQLITE_ERROR, and only SQLite's fixed texts distinguish them. */
 const SCHEMA_TEXT = /no such (?:table|column)|has no column named|kc_\w+ already exists/;
 const SCHEMA = lastingFailure(
   "STORE_SCHEMA",
@@ -85,7 +85,7 @@ const SCHEMA = lastingFailure(
 );
 const UNKNOWN = lastingFailure("STORE_FAILED", "the call failed in a way that is not known here");
 
-/** The row of `RESULT_CODES` for an error of either driver or of Node, whatever its extended code. */
+/** The row of `RESULT_CODES` for an error of either driver or of Node. Extended codes map to their primary code. */
 function resultCode(error: unknown): (typeof RESULT_CODES)[number] | undefined {
   if (!(error instanceof Error)) return undefined;
   const { code, rawCode } = error as Error & { code?: unknown; rawCode?: unknown };
@@ -97,12 +97,12 @@ function resultCode(error: unknown): (typeof RESULT_CODES)[number] | undefined {
   const ofFile = typeof code === "string" ? BY_FILE_ERROR.get(code) : undefined;
   if (ofFile !== undefined) return BY_NUMBER.get(ofFile);
   if (ITERATING_TEXT.test(error.message)) return BY_NAME.get("SQLITE_LOCKED");
-  // libsql's failure to open a file has the number in its text alone: `…/a.db: 14")`.
+  // If libsql cannot open a file, only the error's text contains the number: `…/a.db: 14")`.
   const opening = /ConnectionFailed\(.*: (\d+)"\)$/s.exec(error.message);
   return opening === null ? undefined : BY_NUMBER.get(Number(opening[1]) & 0xff);
 }
 
-/** Does another connection, or another transaction of this one, hold a lock that will pass? */
+/** Whether another connection, or another statement of this one, holds a lock that will be released. */
 export function isLock(error: unknown): boolean {
   const name = resultCode(error)?.[1];
   return name === "SQLITE_BUSY" || name === "SQLITE_LOCKED";
@@ -112,12 +112,12 @@ export function isConstraint(error: unknown): boolean {
   return resultCode(error)?.[1] === "SQLITE_CONSTRAINT";
 }
 
-/** Would a transaction that failed with this error pass if it were run again? */
+/** Whether a transaction that failed with this error may succeed if it is run again. */
 export function isPassing(error: unknown): boolean {
   return KcError.is(error) ? error.retryable : meaningOf(error).retryable;
 }
 
-/** What a driver threw, as a StoreError. `where` names the file. A KcError is left as it is. */
+/** Converts a driver's error to a StoreError. A KcError is returned as it is. @param where names the file */
 export function toStoreError(error: unknown, where: string): KcError {
   if (KcError.is(error)) return error;
   const { code, retryable, advice } = meaningOf(error);

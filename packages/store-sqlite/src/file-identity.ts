@@ -3,12 +3,12 @@ import { resolve } from "node:path";
 import { StoreError, StoreRegressedError } from "@kc/core";
 
 /**
- * Which files an open database writes to. Its path may come to name others while it is open, and
- * what is written then is acknowledged and lost:
+ * The identity of the files that an open database writes to. While it is open, its path may come to name other files.
+ * Further writes would then be acknowledged and lost. This happens if:
  * - the file was removed, moved, or replaced by a restored copy;
- * - its write-ahead log was removed. POSIX drops a file's locks when the process closes any of its
- *   descriptors, so a plain read of the file in this process, or another copy of SQLite in it, lets
- *   the next process that closes the database take itself for the last one.
+ * - its write-ahead log was removed. POSIX drops a file's locks when the process closes any of its descriptors. So
+ *   after a plain read of the file in this process, or its use by another copy of SQLite in it, the next process that
+ *   closes the database believes that it is the last one, and removes the log.
  */
 export class FileIdentity {
   readonly #path: string;
@@ -16,16 +16,16 @@ export class FileIdentity {
   readonly #file: string | undefined;
   readonly #log: string | undefined;
 
-  /** Of a database that is open, and whose log therefore exists. */
+  /** The database must be open, so that its write-ahead log exists. */
   constructor(path: string) {
     this.#path = resolve(path);
     this.#file = identity(this.#path);
-    // SQLite follows symbolic links first: the log stands beside the file, not beside a link to it.
+    // SQLite resolves symbolic links first: the log is beside the file, not beside a link to it.
     this.#logPath = `${realpathSync(this.#path)}-wal`;
     this.#log = identity(this.#logPath);
   }
 
-  /** @throws StoreError if a write would not be found by the next process that opens the path */
+  /** @throws StoreError if the next process that opens the path would not find a write */
   check(): void {
     const path = this.#path;
     const file = identity(path);
@@ -46,7 +46,7 @@ export class FileIdentity {
   }
 }
 
-/** Device and inode; undefined = there is none. */
+/** Device and inode; `undefined` if there is no file. */
 function identity(path: string): string | undefined {
   const stats: BigIntStats | undefined = statSync(path, { bigint: true, throwIfNoEntry: false });
   return stats && `${stats.dev}:${stats.ino}`;

@@ -2,7 +2,7 @@ import { existsSync, statfsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { StoreError } from "@kc/core";
 
-/** Linux's numbers of filesystems that several machines can mount at once (`statfs(2)`). */
+/** Linux's type numbers (`statfs(2)`) of filesystems that several machines can mount. */
 const NETWORK: ReadonlyMap<number, string> = new Map([
   [0x6969, "NFS"],
   [0x517b, "SMB"],
@@ -13,15 +13,15 @@ const NETWORK: ReadonlyMap<number, string> = new Map([
   [0x0bd00bd0, "Lustre"],
 ]);
 
-/** The number of the filesystem that a file is on, or will be; undefined where numbers mean nothing. */
+/** The type number of the filesystem that a file is or will be on; `undefined` on other systems than Linux. */
 export function filesystemOf(path: string): number | undefined {
   if (process.platform !== "linux") return undefined;
   return statfsSync(existsSync(path) ? path : dirname(resolve(path))).type;
 }
 
 /**
- * In WAL mode processes share the log's index in memory, which those of two machines do not have in
- * common: they would damage the file, and SQLite does not notice.
+ * In WAL mode, processes share the log's index in memory. Processes on two machines cannot share it, and would damage
+ * the file without an error from SQLite.
  * @throws StoreError STORE_FAILED on a network filesystem
  */
 export function refuseNetwork(path: string, filesystem: number | undefined): void {

@@ -1,10 +1,9 @@
 type Method = (...given: unknown[]) => unknown;
 
 /**
- * A statement, or a function, that the work of a transaction has made. A handler can keep it, and go on with
- * it when it is not in a transaction any more: whatever it writes then would be stored by itself. One that is
- * kept for the next transaction works there.
- * @param check called before each use @throws what the use throws then
+ * Guards a statement or function that a handler created in a transaction. The handler could keep it and use it after
+ * the transaction's end, when each write would commit by itself. It can be used again in the next transaction.
+ * @param check called before each use; what it throws, the use throws
  */
 export function guarded<Made extends object>(made: Made, check: () => void): Made {
   const methods = new Map<string | symbol, Method>();
@@ -14,8 +13,8 @@ export function guarded<Made extends object>(made: Made, check: () => void): Mad
     const method: Method = (...given) => {
       check();
       const answer: unknown = Reflect.apply(value, made, given);
-      // All rows are read at once. A query that is left half-way, by `break` for one, holds the connection of
-      // better-sqlite3, and keeps that of `libsql` from writing once another process has written.
+      // All rows are read immediately. An unfinished query, for instance after a `break`, blocks the connection of
+      // better-sqlite3, and prevents that of `libsql` from writing once another process has written.
       if (name === "iterate") return [...(answer as Iterable<unknown>)].values();
       return answer === made ? guard : answer;
     };

@@ -1,15 +1,15 @@
-/** All SQL of leases and workers. Scope first, in this order: application, stream_name. */
+/** The SQL of leases and workers. Values start with the scope, application and stream_name, unless noted otherwise. */
 
 const SCOPE = "application = ? AND stream_name = ?";
 const WORKER = `${SCOPE} AND worker_id = ? AND incarnation = ?`;
 
-/** No owner, or one whose worker's row is gone. */
+/** True if the lease has no owner, or its owner's worker has no row. */
 const IS_FREE = `(owner IS NULL OR NOT EXISTS (
     SELECT 1 FROM kc_workers AS w
     WHERE w.application = kc_checkpoints.application AND w.stream_name = kc_checkpoints.stream_name
       AND w.worker_id || '#' || w.incarnation = kc_checkpoints.owner))`;
 
-/** Of an array of shard ids. */
+/** The value is an array of shard ids. */
 const IS_ONE_OF = "shard_id IN (SELECT value FROM json_each(?))";
 
 export const READ_REVISION = `SELECT revision FROM kc_groups WHERE ${SCOPE}`;
@@ -35,14 +35,14 @@ export const EVICT_WORKER = `DELETE FROM kc_workers WHERE ${WORKER} AND counter 
 
 export const REMOVE_WORKER = `DELETE FROM kc_workers WHERE ${WORKER} RETURNING worker_id`;
 
-/** Values: the scope, then an array of shard id and lineage for each. A checkpoint alone has a row too. */
+/** Values: the scope, then an array of shard id and lineage for each. A row may exist for a checkpoint only. */
 export const CREATE_LEASES = `INSERT INTO kc_checkpoints (application, stream_name, shard_id, lineage)
     SELECT ?, ?, value ->> 0, value ->> 1 FROM json_each(?) WHERE true
   ON CONFLICT (application, stream_name, shard_id) DO UPDATE SET lineage = excluded.lineage
     WHERE kc_checkpoints.lineage IS NULL
   RETURNING shard_id`;
 
-/** Values: an array of shard id, lineage and the one that it replaces for each, then the scope. */
+/** Values: an array of shard id, new lineage and replaced lineage for each, then the scope. */
 export const REPLACE_LINEAGES = `UPDATE kc_checkpoints SET lineage = put.value ->> 1
   FROM json_each(?) AS put
   WHERE ${SCOPE} AND shard_id = put.value ->> 0 AND lineage = put.value ->> 2

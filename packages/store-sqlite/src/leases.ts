@@ -15,7 +15,7 @@ import { raiseRevision, readRevision } from "./revision.ts";
 import { checkpointOf, keyOf, leaseOf } from "./rows.ts";
 import { READ_SHARDS } from "./statements.ts";
 
-/** The leases of shards: `LeaseStore` says what each call does. */
+/** Leases of shards. `LeaseStore` documents each method. */
 export class Leases {
   readonly #calls: Calls;
 
@@ -44,7 +44,7 @@ export class Leases {
     });
   }
 
-  /** The revision first: it must not be newer than the rows. */
+  /** The revision is read first, since it must not be newer than the rows. */
   list(scope: StoreScope, options: CallOptions | undefined): ReturnType<LeaseStore["listLeases"]> {
     return this.#calls.run(scope, options, (session) => {
       const revision = readRevision(session, scope);

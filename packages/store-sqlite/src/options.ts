@@ -5,20 +5,20 @@ import type { SqliteDatabase } from "./driver.ts";
 /** Options of a `SqliteStore`: either `path` or `database` is required. */
 export type SqliteStoreOptions<Database extends SqliteDatabase = SqliteDatabase> = {
   /**
-   * How long a call waits for another process's lock, in milliseconds, 0 to 600,000. Then it
-   * rejects with a retryable STORE_UNAVAILABLE. @default 5000
+   * How long a call waits for another process's lock, in milliseconds, 0 to 600,000. After that it rejects with a
+   * retryable STORE_UNAVAILABLE. @default 5000
    */
   readonly busyTimeoutMs?: number;
 } & (
   | {
       /** The database file. It is created if it does not exist; its directory is not. */
       readonly path: string;
-      /** Refuses a path without a file, for instance if its volume is not mounted. @default false */
+      /** Fails if the file does not exist, for instance because its volume is not mounted. @default false */
       readonly mustExist?: boolean;
       readonly database?: never;
     }
   | {
-      /** An open `libsql` or `better-sqlite3` database. It stays yours: it is never closed here. */
+      /** An open `libsql` or `better-sqlite3` database. You own it: the store never closes it. */
       readonly database: Database;
       readonly path?: never;
       readonly mustExist?: never;
@@ -34,7 +34,7 @@ export interface CheckedOptions {
 
 const OPTION_NAMES = ["path", "mustExist", "database", "busyTimeoutMs"];
 const BUSY_TIMEOUT = { least: 0, most: 600_000 };
-/** `libsql:`, `https:`, `file:`: libsql would go to the network, or read parameters. Not `C:`. */
+/** `libsql:`, `https:`, `file:`, with which libsql would use the network or read parameters; not the drive `C:`. */
 const URL_SCHEME = /^[a-z][a-z0-9+.-]+:/i;
 
 /** @throws ConfigError for each option that is missing, of the wrong kind, or out of bounds. */
@@ -67,7 +67,7 @@ function checkPath(path: unknown): string {
     throw new ConfigError("path", "nothing would be kept: use core's MemoryStore instead");
   }
   if (URL_SCHEME.test(path) || path.includes("\0")) {
-    // Not the text itself: there may be a token in it.
+    // The text is not quoted: it may contain a token.
     throw new ConfigError("path", "must be a plain path of a local file, not a URL, without a NUL");
   }
   return path;

@@ -18,7 +18,10 @@ export const keyOf = ({ application, streamName }: StoreScope): readonly [string
   streamName,
 ];
 
-/** `sequence_number`, `sub_sequence_number`, `shard_end`, `ahead`: all empty = no checkpoint. An end may have a number. */
+/**
+ * The values of `sequence_number`, `sub_sequence_number`, `shard_end` and `ahead`. All are empty without a checkpoint. A
+ * shard's end may have a number.
+ */
 export function checkpointValues(checkpoint: Checkpoint | undefined): readonly SqliteValue[] {
   if (checkpoint === undefined) return [null, null, 0, null];
   if (checkpoint.kind === "shard-end") return [checkpoint.sequenceNumber ?? null, null, 1, null];
@@ -26,7 +29,7 @@ export function checkpointValues(checkpoint: Checkpoint | undefined): readonly S
   return [sequenceNumber, subSequenceNumber ?? null, 0, ahead ?? null];
 }
 
-/** @throws StoreError STORE_CORRUPT if somebody else wrote what no checkpoint can be. */
+/** @throws StoreError STORE_CORRUPT if another program wrote a value that is not a checkpoint */
 export function checkpointOf(row: SqliteRow | undefined): Checkpoint | undefined {
   if (row === undefined) return undefined;
   const isEnd = Number(row["shard_end"]) === 1;
@@ -47,7 +50,7 @@ export function checkpointOf(row: SqliteRow | undefined): Checkpoint | undefined
   );
 }
 
-/** Who may write a shard's checkpoint. No row: no worker ever held the shard. */
+/** The lease that decides who may write a shard's checkpoint. Without a row, no worker ever held the shard. */
 export function leaseOf(row: SqliteRow | undefined): ShardLease {
   const owner = row?.["owner"] ?? null;
   return {
@@ -67,7 +70,7 @@ export function workerOf(row: SqliteRow): WorkerRow {
   };
 }
 
-/** In the order of the columns after the scope's. */
+/** The values in the order of the columns after those of the scope. */
 export function applicationValues(row: ApplicationRow): readonly SqliteValue[] {
   const columns = applicationColumns(row);
   return [

@@ -2,11 +2,10 @@ import { StoreError } from "@kc/core";
 import type { Session } from "./driver.ts";
 
 /**
- * The schema's history: step n brings version n - 1 to n. A step that was released is never edited.
+ * The schema's history: step n upgrades version n - 1 to n. A released step is never edited.
  *
- * A checkpoint is absent (no number, no end), a position, or a shard's end. `epoch` and `owner` are
- * the fence: they are in the checkpoint's own row, so that one statement can compare and write.
- * Times are milliseconds since 1970.
+ * A checkpoint is absent (no number and no end), a position, or a shard's end. `epoch` and `owner` are the fence. They
+ * are in the checkpoint's own row, so that one statement can compare and write. Times are milliseconds since 1970.
  */
 export const SCHEMA_STEPS: readonly string[] = [
   `CREATE TABLE kc_checkpoints (
@@ -31,7 +30,7 @@ export const SCHEMA_STEPS: readonly string[] = [
      migrated INTEGER NOT NULL,
      PRIMARY KEY (application, stream_name)
    ) STRICT, WITHOUT ROWID;`,
-  // Leases: a row with a lineage is a lease's row. Workers that live, and the group's revision.
+  // Leases: a row with a lineage is a lease's row. The live workers, and the group's revision.
   `ALTER TABLE kc_checkpoints ADD COLUMN lineage TEXT CHECK (length(lineage) <= 65536);
    CREATE TABLE kc_workers (
      application TEXT NOT NULL,
@@ -49,11 +48,11 @@ export const SCHEMA_STEPS: readonly string[] = [
      revision INTEGER NOT NULL CHECK (revision >= 0),
      PRIMARY KEY (application, stream_name)
    ) STRICT, WITHOUT ROWID;`,
-  // What is done beyond a position.
+  // The records done beyond a position.
   `ALTER TABLE kc_checkpoints ADD COLUMN ahead TEXT CHECK (length(ahead) <= 65536)`,
 ];
 
-/** 0 = there is none. In a table of its own: `PRAGMA user_version` is the file owner's. */
+/** 0 if there is no schema. It is in a table of its own, because `PRAGMA user_version` belongs to the file's owner. */
 export function schemaVersion(session: Session): number {
   const tables = session.query("SELECT 1 FROM sqlite_master WHERE name = 'kc_schema'");
   if (tables.length === 0) return 0;
@@ -61,16 +60,16 @@ export function schemaVersion(session: Session): number {
   return Number(row?.["version"] ?? 0);
 }
 
-/** Not one table, index or view: the file is unused. */
+/** True if the file contains no table, index or view. */
 export function isEmptyDatabase(session: Session): boolean {
   return session.query("SELECT 1 FROM sqlite_master LIMIT 1").length === 0;
 }
 
-/** Brings the schema up to the last step, in one transaction; a newer one is refused. */
+/** Upgrades the schema to the last step, in one transaction. @throws StoreError STORE_SCHEMA if it is newer */
 export function migrate(session: Session, steps: readonly string[]): void {
   if (checkNotNewer(schemaVersion(session), steps) === steps.length) return;
   session.write(() => {
-    // Read again under the lock: another process may have done it meanwhile.
+    // Read again under the lock: another process may have upgraded it meanwhile.
     const version = checkNotNewer(schemaVersion(session), steps);
     session.database.exec("CREATE TABLE IF NOT EXISTS kc_schema (version INTEGER NOT NULL) STRICT");
     for (const [index, step] of [...steps.entries()].slice(version)) {

@@ -26,11 +26,11 @@ import { transactIn, WorkFailed } from "./transactions.ts";
 import { Workers } from "./workers.ts";
 
 /**
- * Progress and leases in a SQLite file, for one process or several on one machine. The file is opened by the
- * first call, not by the constructor.
+ * Checkpoints and leases in a SQLite file, for one process or several on one machine. The first call opens the file,
+ * not the constructor.
  *
- * A file that holds nothing gets its tables at the first use. Any other database (a file with
- * tables of its own, or one that was handed in) gets them from `setup()` alone.
+ * An empty file gets its tables at the first use. Any other database (a file with tables of its own, or an open
+ * database that was passed in) gets them only from `setup()`.
  */
 export class SqliteStore<Database extends SqliteDatabase = Libsql.Database>
   extends LeaseStoreOfParts
@@ -79,19 +79,19 @@ export class SqliteStore<Database extends SqliteDatabase = Libsql.Database>
     });
   }
 
-  /** Dead letters in a table of the same file, `kc_dead_letters`, which its own `setup()` makes. */
+  /** Dead letters in the table `kc_dead_letters` of the same file, which the queue's own `setup()` creates. */
   deadLetters(): DeadLetterTable & TransactionalDeadLetters<Database> {
     return new SqliteDeadLetters(new SqliteLetters(this.#connection), this);
   }
 
-  /** `work` is synchronous: nothing else happens on the connection meanwhile, nor in the process. */
+  /** `work` is synchronous: nothing else runs on the connection, or in the process, meanwhile. */
   async transact<Value>(
     scope: StoreScope,
     write: TransactionalWrite,
     work: (tx: Database) => Value | PromiseLike<Value>,
     options?: CallOptions,
   ): Promise<TransactionResult<Value>> {
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the connection's is what the options say
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the connection's database is that of the options
     const ofDatabase = work as (tx: SqliteDatabase) => Value;
     const result = await this.#calls.run(scope, options, (session) => {
       try {

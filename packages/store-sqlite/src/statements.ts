@@ -1,20 +1,20 @@
 /**
- * All SQL of the store's daily work. Shards come as one JSON array: a statement for each of a thousand
- * would block the event loop for a fifth of a second.
+ * The SQL of checkpoints and applications. Shards are passed as one JSON array: a statement for each of a thousand
+ * shards would block the event loop for a fifth of a second.
  */
 
 const COLUMNS = "sequence_number, sub_sequence_number, shard_end, ahead";
 
 /**
- * core's order of checkpoints as one row value: a shard's end last, numbers by length, then text; a
- * whole record after its user records; at one position by what is done beyond it; no checkpoint before all.
+ * Core's order of checkpoints as a row value: no checkpoint comes first, a shard's end last. Numbers compare by length,
+ * then as text; a whole record comes after its user records; equal positions compare by `ahead`.
  */
 const order = (row: string): string =>
   `(${row}.shard_end, coalesce(length(${row}.sequence_number), 0),
     coalesce(${row}.sequence_number, ''), coalesce(${row}.sub_sequence_number, 9223372036854775807),
     coalesce(${row}.ahead, ''))`;
 
-/** The checkpoint and its fence, which are in one row. Values: the scope, then the shard ids. */
+/** Reads checkpoints with their fences, which are in the same row. Values: the scope, then the shard ids. */
 export const READ_SHARDS = `SELECT shard_id, ${COLUMNS}, epoch, owner FROM kc_checkpoints
   WHERE application = ? AND stream_name = ? AND shard_id IN (SELECT value FROM json_each(?))`;
 
@@ -22,8 +22,8 @@ export const READ_CHECKPOINTS = `SELECT shard_id, ${COLUMNS} FROM kc_checkpoints
   WHERE application = ? AND stream_name = ?`;
 
 /**
- * Moves checkpoints forward, never back. Values: the scope, then an array of shard id, number,
- * sub-number, end and what is done beyond for each shard. `WHERE true` parts the SELECT from ON CONFLICT.
+ * Moves checkpoints forward, never back. Values: the scope, then an array of shard id, sequence number, sub-sequence
+ * number, end and `ahead` for each shard. `WHERE true` separates the SELECT from ON CONFLICT for the parser.
  */
 export const ADVANCE_CHECKPOINTS = `INSERT INTO kc_checkpoints
     (application, stream_name, shard_id, ${COLUMNS})
@@ -36,7 +36,7 @@ export const ADVANCE_CHECKPOINTS = `INSERT INTO kc_checkpoints
   WHERE ${order("excluded")} > ${order("kc_checkpoints")}
   RETURNING shard_id`;
 
-/** The row stays when its checkpoint goes: its epoch fences out the former owner. */
+/** The row is kept even if its checkpoint is removed, because its epoch fences out the former owner. */
 export const RESET_CHECKPOINT = `INSERT INTO kc_checkpoints
     (application, stream_name, shard_id, ${COLUMNS}, epoch) VALUES (?, ?, ?, ?, ?, ?, ?, 1)
   ON CONFLICT (application, stream_name, shard_id) DO UPDATE SET
@@ -48,7 +48,7 @@ export const RESET_CHECKPOINT = `INSERT INTO kc_checkpoints
     owner = NULL
   RETURNING shard_id`;
 
-/** A row comes back if this call put it. */
+/** Returns a row if this call inserted it. */
 export const PUT_APPLICATION = `INSERT INTO kc_applications
     (application, stream_name, stream_arn, stream_created_at, start, start_timestamp, started_at, migrated)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)

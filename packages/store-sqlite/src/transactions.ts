@@ -6,14 +6,14 @@ import { isConstraint, isLock } from "./errors.ts";
 import { guarded } from "./guarded.ts";
 import { checkpointOf, leaseOf } from "./rows.ts";
 
-/** A savepoint that is gone when the work has ended the transaction, whatever it has begun since. */
+/** A savepoint that no longer exists if the work ended the transaction, even if it has begun another one. */
 const SAVEPOINT = "kc_work";
-/** What ends the connection is its owner's to call. */
+/** Methods that the handler may not call: only the owner closes the connection. */
 const RESERVED_METHODS = ["close"];
-/** What these answer can be kept, and used when the work is over. */
+/** Methods that return objects which the handler could keep and use after its transaction. */
 const MAKERS: ReadonlySet<string | symbol> = new Set(["prepare", "transaction"]);
 
-/** What the work has thrown, or its caller's abort: none of the store's errors. */
+/** Wraps what the work has thrown, or the caller's abort, to distinguish it from the store's errors. */
 export class WorkFailed extends Error {
   constructor(cause: unknown) {
     super("the work of a transaction failed", { cause });
@@ -21,8 +21,8 @@ export class WorkFailed extends Error {
 }
 
 /**
- * One transaction, under the write lock from its beginning: the shard is looked at first, and work that would
- * be refused is spared.
+ * Runs one transaction, under the write lock from its begin. It reads the shard first, and does not run work that would
+ * be refused.
  * @throws WorkFailed
  */
 export function transactIn<Value>(
@@ -45,19 +45,19 @@ export function transactIn<Value>(
       return { outcome: "committed", value };
     });
   } catch (error) {
-    // At COMMIT only the work's rows can still break a constraint: a deferred one.
+    // At COMMIT only deferred constraints are checked, and only on the work's rows.
     throw isWorkDone && isConstraint(error) ? new WorkFailed(error) : error;
   }
 }
 
-/** What the work answers. @throws WorkFailed */
+/** Runs the work and returns its value. @throws WorkFailed */
 function runWork<Value>(
   database: SqliteDatabase,
   work: (tx: SqliteDatabase) => Value,
   shardId: string,
 ): Value {
   database.exec(`SAVEPOINT ${SAVEPOINT}`);
-  // What a statement does after the end of the transaction would stand by itself.
+  // After the transaction's end, a statement would commit by itself.
   const check = (): void => {
     if (!database.inTransaction) throw ended(shardId);
   };
@@ -74,7 +74,7 @@ function runWork<Value>(
     takeBack();
   }
   if (isPromiseLike(value)) {
-    value.then(undefined, () => undefined); // It fails at its next use of the connection, which is told here.
+    value.then(undefined, () => undefined); // It rejects at its next use of the connection; this error reports it.
     throw new WorkFailed(
       misused(
         shardId,
@@ -85,7 +85,7 @@ function runWork<Value>(
   try {
     database.exec(`RELEASE ${SAVEPOINT}`);
   } catch (error) {
-    // Nobody else can hold a lock that it needs.
+    // A lock error can only come from a statement of this connection: the transaction has the write lock.
     throw new WorkFailed(isLock(error) ? misused(shardId, STATEMENT_OPEN) : ended(shardId));
   }
   return value;

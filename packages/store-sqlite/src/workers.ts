@@ -10,7 +10,7 @@ import * as sql from "./lease-statements.ts";
 import { raiseRevision, readRevision } from "./revision.ts";
 import { keyOf, workerOf } from "./rows.ts";
 
-/** The rows of workers: `LeaseStore` says what each call does. */
+/** The rows of workers. `LeaseStore` documents each method. */
 export class Workers {
   readonly #calls: Calls;
 
@@ -50,7 +50,7 @@ export class Workers {
     });
   }
 
-  /** The revision first: it must not be newer than the rows. */
+  /** The revision is read first, since it must not be newer than the rows. */
   list(scope: StoreScope, options: CallOptions | undefined): ReturnType<LeaseStore["listWorkers"]> {
     return this.#calls.run(scope, options, (session) => {
       const revision = readRevision(session, scope);
