@@ -140,8 +140,8 @@ async function byState(call: Call, writes: readonly Numbered[]): Promise<ByState
 
 function lockedRow(shardId: string): BulkCheckpointResult {
   const text =
-    `MySQL: another transaction has locked the row of ${shardId}, or of its lease. It is written once ` +
-    "that transaction is over";
+    `MySQL: another transaction has locked the row of ${shardId}, or of its lease. It will be written once ` +
+    "that transaction has ended";
   const error = new StoreError("STORE_UNAVAILABLE", text, { retryable: true, shardId });
   return { outcome: "failed", error };
 }

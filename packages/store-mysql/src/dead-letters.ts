@@ -184,7 +184,7 @@ export class MysqlLetters implements LetterStatements {
     if (!isSchema(error)) return error;
     return new StoreError(
       "STORE_SCHEMA",
-      `${this.where}: it is missing or somebody else's: run ` +
+      `${this.where}: it is missing or belongs to another program: run ` +
         `\`await store.deadLetters().setup()\` once, or\n${this.#ddl};`,
       { cause: error },
     );

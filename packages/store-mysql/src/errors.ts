@@ -10,15 +10,15 @@ import {
 
 const LOCK = passingFailure("another transaction holds the lock");
 const UNREACHABLE = passingFailure("the server cannot be reached");
-const OVERLOADED = passingFailure("the server or the pool has no connection to spare");
+const OVERLOADED = passingFailure("the server or the pool has no free connection");
 const STOPPING = passingFailure("the server is shutting down, or ended the connection");
 const TOO_SLOW = passingFailure("the server cancelled the statement");
 const READ_ONLY = passingFailure(
   "the server is read-only: a replica, a primary that is failing over, or transaction_read_only is on",
 );
-const NO_ROOM = passingFailure("the server has no room left: make some");
+const NO_ROOM = passingFailure("the server has no space or memory left: free some");
 const NOT_READY = passingFailure(
-  "the node, or the proxy before the server, cannot serve now: it joins its cluster, or fails over",
+  "the node, or the proxy in front of the server, cannot serve now: it is joining its cluster, or failing over",
 );
 const LOCKED_TO_HOSTGROUP = passingFailure(
   "ProxySQL has locked the connection to another hostgroup: route all statements of this user to the writer",
@@ -35,7 +35,7 @@ const RIGHTS = lastingFailure(
 );
 const SCHEMA = lastingFailure(
   "STORE_SCHEMA",
-  "the tables are missing or are others: run `await store.setup()` once",
+  "the tables are missing or have other columns: run `await store.setup()` once",
 );
 const NO_DATABASE = lastingFailure("STORE_SCHEMA", "name the database that the tables are in");
 const ENDED = lastingFailure("STORE_CLOSED", "the pool was closed by its owner");

@@ -44,7 +44,10 @@ function checkName(
   { unicode }: Pick<Limits, "unicode">,
 ): void {
   if (/ $|\p{Surrogate}/u.test(name)) {
-    throw new ConfigError(what, `"${name}" ends with a space, or is no text: MySQL would alter it`);
+    throw new ConfigError(
+      what,
+      `"${name}" ends with a space, or is not valid text: MySQL would alter it`,
+    );
   }
   const { length } = Array.from(name);
   if (length > longest) {

@@ -100,7 +100,7 @@ export function checkOptions(options: MysqlStoreOptions): CheckedOptions {
     );
   }
   if (typeof table === "string" && table.includes(".")) {
-    throw new ConfigError("table", `${table}: give the database by the option 'database'`);
+    throw new ConfigError("table", `${table}: set the database with the option 'database'`);
   }
   if (namespace !== undefined) checkText("namespace", namespace, MAX_NAMESPACE_LENGTH);
   return {
@@ -133,7 +133,7 @@ function checkSource({ pool, connection }: MysqlStoreOptions): CheckedOptions["s
     return { connection: { uri: connection } };
   }
   if (typeof connection !== "object" || connection === null) {
-    throw new ConfigError("connection", "give a pool of mysql2, or how to connect");
+    throw new ConfigError("connection", "give a pool of mysql2, a mysql:// URL, or pool options");
   }
   return { connection };
 }
@@ -164,7 +164,10 @@ function checkPool(pool: MysqlPool | MysqlCallbackPool | null): MysqlPool {
 /** Refuses trailing spaces: MySQL refuses them in identifiers, and ignores them in comparisons of values. */
 function checkText(option: string, text: unknown, longest: number): string {
   if (typeof text !== "string" || !PLAIN_TEXT.test(text) || Array.from(text).length > longest) {
-    throw new ConfigError(option, `must be a text of 1 to ${longest} characters, none a control`);
+    throw new ConfigError(
+      option,
+      `must be a string of 1 to ${longest} characters, none of them a control character`,
+    );
   }
   if (text.endsWith(" ")) throw new ConfigError(option, "must not end with a space");
   return text;

@@ -68,8 +68,8 @@ export function checkPlace(
     const found = textOf(row["namespace"]) ?? namespace;
     if (found === namespace) continue;
     throw new NamespaceConflictError(
-      `the namespace "${namespace}" is taken: the rows of "${found}" are in its place. Give the ` +
-        "store another `namespace` or `table`, or the application another name.",
+      `the namespace "${namespace}" matches the rows of "${found}", because this table ignores case. Give ` +
+        "the store another `namespace` or `table`, or the application another name.",
     );
   }
 }

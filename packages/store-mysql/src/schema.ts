@@ -164,7 +164,7 @@ export function missingSteps(inspection: Inspection, tables: Tables): readonly s
     const lacking = columns.filter(([name]) => !names.has(name)).map(([name]) => name);
     if (lacking.length > 0) {
       throw schemaError(
-        `${tables[table]} has no ${lacking.join(", no ")}: it is somebody else's. Choose another table`,
+        `${tables[table]} has no ${lacking.join(", no ")}: it belongs to another program. Choose another table`,
       );
     }
     const missing = added.filter(([name]) => !names.has(name));

@@ -202,19 +202,19 @@ async function writeIn(
 
 const ENDED =
   "the transaction had ended before the handler did. Either the handler ended it, by COMMIT or ROLLBACK, or by a " +
-  "statement that commits, such as CREATE TABLE: what it wrote before that may be stored. Or it went on " +
-  "after a deadlock, which undoes all of a transaction: let such errors out of the handler";
+  "statement that commits, such as CREATE TABLE: what it wrote before that may be stored. Or it continued " +
+  "after a deadlock, which rolls back the whole transaction: let the handler throw such errors";
 const OTHER_DATABASE =
   "the handler made another database the connection's default, by USE: name the database before the table " +
   "instead. The store's tables, and the next handler's, would be looked for in it";
 const NO_TRANSACTION =
-  "checkpoint() was called outside of a transaction: give it the executor of the transaction that has the " +
-  "handler's writes";
+  "checkpoint() was called outside of a transaction: pass it the executor of the transaction that contains " +
+  "the handler's writes";
 
 /** The rows were locked and compared, so only a trigger can have prevented the write. */
 function refusedByTrigger(shardId: string): StoreError {
   const text =
-    `MySQL: the checkpoint of ${shardId} was not written, though it is further on: a trigger of the ` +
-    "table's owner keeps it from being written. Drop it";
+    `MySQL: the checkpoint of ${shardId} was not written, although it is ahead of the stored one: a trigger ` +
+    "on the table prevents the write. Drop it";
   return new StoreError("STORE_FAILED", text, { shardId });
 }

@@ -430,7 +430,7 @@ describe.each(SERVERS)("$name", ({ name, start }) => {
       const holder = ownPool(connection);
       await holder.query("SELECT 1");
       const store = openStore({ connection, timeoutMs });
-      await expectFailure(flush(store, 1), { ...UNAVAILABLE, text: "no connection to spare" });
+      await expectFailure(flush(store, 1), { ...UNAVAILABLE, text: "no free connection" });
       await database.admin.query(`ALTER USER ${user}@'%' WITH MAX_USER_CONNECTIONS 9`);
       await recovered(() => flush(store, 1));
     });

@@ -253,7 +253,7 @@ describe.each(SERVERS)("the schema on $name", ({ address }) => {
     "namespace varchar(100) NOT NULL, shard_id varchar(100) NOT NULL, sequence_number decimal(65,0)";
 
   it.each([
-    ["of another purpose", "(id int PRIMARY KEY)", "somebody else's"],
+    ["of another purpose", "(id int PRIMARY KEY)", "belongs to another program"],
     ["without a key", `(${COLUMNS})`, "needs the primary key"],
     ["with a wider key", `(${COLUMNS}, n int, PRIMARY KEY (namespace, shard_id, n))`, "needs the"],
     [

@@ -7,31 +7,31 @@ import {
 import type { ApplicationKeys } from "./keys.ts";
 import { checkpointArguments } from "./rows.ts";
 
-/** A removed shard's epoch is remembered so long in Redis, in seconds. */
+/** How long Redis keeps the epoch of a removed shard, in seconds. */
 export const REMOVAL_TTL_S = 86_400;
 
 /**
- * What was seen of a shard counts for half as long as a removed shard's epoch is remembered: by then
- * "less than what was seen" may be a shard that another process removed.
+ * How long a shard's last seen state is valid: half as long as the epoch of a removed shard is kept. Later, a lower
+ * state may mean that another process removed the shard.
  */
 const VALID_FOR_MS = (REMOVAL_TTL_S * 1000) / 2;
 
 /**
- * What this store has seen of one application. A server that lost writes (emptied, restored, failed
- * over to a replica that lagged) answers with less than this: the scripts get it with each call, and
- * refuse.
+ * What this store has seen of one application. A server that lost writes (it was emptied, restored, or failed over to a
+ * lagging replica) has a lower state. Each call passes the seen state to its script, which refuses if the server's is
+ * lower.
  */
 export class ApplicationMemory {
   readonly keys: ApplicationKeys;
-  /** The application row's text, "" until it was seen. */
+  /** The text of the application row; "" until it was read. */
   row = "";
-  /** The shards that are known to be in the application's list. */
+  /** The shards that are known to be on the application's list. */
   readonly listed: Set<string> = new Set();
-  /** Has this store looked for Go's checkpoints? */
+  /** True once this store has searched for the Go library's checkpoints. */
   searched = false;
-  /** A change stands, or may stand, whose revision was not raised: the next heartbeat does. */
+  /** True if a change was made, or may have been, whose revision was not raised. The next heartbeat raises it. */
   hasPendingRevision = false;
-  /** The search that is under way. */
+  /** The search in progress. */
   searching: Promise<void> | undefined;
   readonly #leased = new Set<string>();
   readonly #shards = new Map<string, Seen & { readonly at: Instant }>();
@@ -40,7 +40,7 @@ export class ApplicationMemory {
     this.keys = keys;
   }
 
-  /** A shard's place as a script takes it. */
+  /** The seen state of a shard, as arguments of a script. */
   shard(shardId: string): readonly string[] {
     let seen = this.#shards.get(shardId);
     if (seen !== undefined && millisSince(seen.at) > VALID_FOR_MS) seen = undefined;
@@ -48,7 +48,7 @@ export class ApplicationMemory {
   }
 
   /**
-   * A write as a script takes it: the shard's place, the checkpoint, its fence, and `relisted`.
+   * The arguments of a write: the seen state of the shard, the checkpoint, its fence, and `relisted`.
    * @param relisted the removal after which the caller has listed the shard again
    */
   write({ shardId, checkpoint, fence }: CheckpointWrite, relisted = ""): readonly string[] {
@@ -60,14 +60,14 @@ export class ApplicationMemory {
     ];
   }
 
-  /** All shards that have been seen. */
+  /** The shards that have been seen. */
   get shardIds(): Iterable<string> {
     return this.#shards.keys();
   }
 
   /**
-   * Shards that had a lease's row and have none now were removed, perhaps by another process: what
-   * was seen of them is no promise any more.
+   * Forgets shards that had a lease's row and have none now. They were removed, perhaps by another process, so their
+   * seen state is no longer valid.
    */
   forgetRemoved(leased: ReadonlyMap<string, unknown>): void {
     for (const shardId of this.#leased) {
@@ -83,7 +83,7 @@ export class ApplicationMemory {
     this.listed.delete(shardId);
   }
 
-  /** Replies may come out of order: an older one does not take anything back. */
+  /** Replies may arrive out of order, so a lower state does not replace a higher one. */
   learn(shardId: string, { checkpoint, epoch }: Seen): void {
     const seen = this.#shards.get(shardId);
     const at = instant();
@@ -99,7 +99,7 @@ export class ApplicationMemory {
   }
 }
 
-/** By both clocks: the one stands still while the machine sleeps, the other can be set. */
+/** A time by both clocks: the monotonic one stops while the machine sleeps, the wall clock can be set. */
 interface Instant {
   readonly wall: number;
   readonly monotonic: number;
@@ -119,8 +119,7 @@ function isLater(a: Seen, b: Seen): boolean {
 
 export function regressed(what: string): StoreRegressedError {
   return new StoreRegressedError(
-    `Redis has less than it had acknowledged: ${what}. It was emptied, restored from a copy, or ` +
-      "failed over to a replica that lagged. To continue from its present state, start the " +
-      "process again.",
+    `Redis has lost writes that it had acknowledged: ${what}. It was emptied, restored from a copy, or ` +
+      "failed over to a replica that lagged. To continue from its present state, restart the process.",
   );
 }

@@ -1,6 +1,6 @@
 import { script, type Script } from "./script.ts";
 
-/** KEYS: the application's hash. ARGV: its row as the caller has seen it, '' = not at all. */
+/** KEYS: the application's hash. ARGV: its row as the caller has seen it; '' if it has not. */
 const APPLICATION = `
 local row = redis.call('HGET', KEYS[1], 'row') or ''
 
@@ -12,7 +12,7 @@ end
 if ARGV[1] ~= '' and row ~= ARGV[1] then return answer('regressed') end
 `;
 
-/** Puts the row of ARGV[2] unless there is one. */
+/** Stores the row ARGV[2] unless there is one. */
 export const OPEN_APPLICATION: Script = script(
   APPLICATION,
   `
@@ -22,7 +22,7 @@ row = ARGV[2]
 return answer('created')`,
 );
 
-/** The row, '1' if Go's checkpoints have been looked for, and the shards. */
+/** Returns the row, '1' if the Go library's checkpoints have been searched for, and the listed shards. */
 export const READ_APPLICATION: Script = script(
   APPLICATION,
   `
@@ -34,7 +34,7 @@ end
 return found`,
 );
 
-/** Notes shards, from ARGV[3] on, before they get a checkpoint. ARGV[2]: '1' = Go's are among them. */
+/** Lists shards, from ARGV[3] on, before they get a checkpoint. ARGV[2]: '1' after a search for Go's checkpoints. */
 export const ADD_SHARDS: Script = script(
   APPLICATION,
   `
@@ -43,7 +43,7 @@ for i = 3, #ARGV do redis.call('HSET', KEYS[1], 'shard:' .. ARGV[i], '') end
 return answer('added')`,
 );
 
-/** Notes beside the names of shards, from ARGV[3] on, that the removal of ARGV[2] is under way. */
+/** Marks listed shards, from ARGV[3] on, as being removed by the removal ARGV[2]. */
 export const NOTE_REMOVALS: Script = script(
   APPLICATION,
   `
@@ -54,7 +54,7 @@ end
 return answer('noted')`,
 );
 
-/** Forgets shards, from ARGV[3] on, that ARGV[2] has removed, unless they were noted again since. */
+/** Unlists shards, from ARGV[3] on, that the removal ARGV[2] has removed, unless they were listed again since. */
 export const UNLIST_SHARDS: Script = script(
   APPLICATION,
   `

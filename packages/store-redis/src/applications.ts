@@ -9,7 +9,7 @@ import { applicationOf, applicationText } from "./rows.ts";
 import type { Script } from "./script.ts";
 import { findShards, untilAborted } from "./search.ts";
 
-/** An application's row, and the list of the shards that have ever had a checkpoint. */
+/** An application's row, and its list of shards with checkpoints. */
 export class Applications {
   readonly #calls: Calls;
   readonly #searchForGo: boolean;
@@ -36,7 +36,7 @@ export class Applications {
   }
 
   /**
-   * Reads the row and the list. Answers whether some store has searched for Go's checkpoints.
+   * Reads the row and the list. Returns whether any store has searched for the Go library's checkpoints.
    * @throws NamespaceConflictError if the row is another application's
    */
   async read(scope: StoreScope, options: CallOptions | undefined): Promise<boolean> {
@@ -48,7 +48,7 @@ export class Applications {
     return searched === "1";
   }
 
-  /** Lists shards before their checkpoints: a crash in between leaves a name too many, never one too few. */
+  /** Lists shards before they get a checkpoint: a crash in between leaves a surplus name, never a missing one. */
   async list(
     scope: StoreScope,
     shardIds: readonly string[],
@@ -63,8 +63,8 @@ export class Applications {
   }
 
   /**
-   * Lists the shards that have a checkpoint of Go's. A search that is under way is joined, and continues
-   * when its caller's signal aborts: that of a large database takes longer than a consumer waits for one call.
+   * Lists the shards that have a checkpoint of the Go library. A call joins a search in progress. The search continues
+   * if its caller's signal aborts: in a large database it takes longer than a consumer waits for one call.
    */
   async searchForGo(memory: ApplicationMemory, { signal }: CallOptions = {}): Promise<void> {
     if (!this.#searchForGo) return;
@@ -72,7 +72,7 @@ export class Applications {
     await untilAborted(memory.searching, signal);
   }
 
-  /** Notes beside listed shards that they are being removed. @param name of this removal */
+  /** Marks listed shards as being removed. @param name of this removal */
   async noteRemoval(
     memory: ApplicationMemory,
     name: string,
@@ -82,7 +82,7 @@ export class Applications {
     await this.#run(lua.NOTE_REMOVALS, memory, [name, ...shardIds], options);
   }
 
-  /** Takes shards that the removal `name` has removed off the list, unless they were listed again since. */
+  /** Unlists the shards that the removal `name` has removed, unless they were listed again since. */
   async unlist(
     memory: ApplicationMemory,
     name: string,
@@ -101,7 +101,7 @@ export class Applications {
     memory.searched = true;
   }
 
-  /** @throws StoreRegressedError if the row that this store has seen is gone */
+  /** @throws StoreRegressedError if the row that this store has seen no longer exists */
   async #run(
     script: Script,
     memory: ApplicationMemory,
@@ -111,12 +111,12 @@ export class Applications {
     const call = { keys: [memory.keys.application], args: [memory.row, ...args] };
     const [reply] = await this.#calls.connection.run(script, [call], options);
     const texts = textsOf(reply);
-    if (texts[0] === "regressed") throw regressed("the application row that stood there is gone");
+    if (texts[0] === "regressed") throw regressed("the application row no longer exists");
     return texts;
   }
 }
 
-/** Two stores with different prefixes can have the same keys: the row says whose they are. */
+/** Checks the application of the row: two stores with different prefixes can have the same keys. */
 function claim(scope: StoreScope, memory: ApplicationMemory, text: string): void {
   if (text === "") return;
   const row = applicationOf(text);

@@ -8,7 +8,7 @@ import { shardOf, type ShardReply } from "./rows.ts";
 import type { Script } from "./script.ts";
 import { READ_SHARD } from "./statements.ts";
 
-/** What the calls of a store have in common: what was seen of each application, and the revision of its leases. */
+/** What all calls of a store share: the memory of each application, and the revision of its leases. */
 export class Calls {
   readonly connection: Connection;
   readonly #keyPrefix: string;
@@ -30,7 +30,7 @@ export class Calls {
     return memory;
   }
 
-  /** The shards as they stand. @throws as `learn` does */
+  /** Reads the current state of shards. @throws as `learn` does */
   async readShards(
     memory: ApplicationMemory,
     shardIds: readonly string[],
@@ -45,8 +45,8 @@ export class Calls {
   }
 
   /**
-   * Remembers what scripts answered of shards.
-   * @throws StoreRegressedError if a shard has less than was seen of it before
+   * Remembers the states of shards in the replies of scripts.
+   * @throws StoreRegressedError if a shard's state is lower than the one seen before
    */
   learn(
     memory: ApplicationMemory,
@@ -58,16 +58,16 @@ export class Calls {
       const shard = shardOf(shardId, reply);
       if (shard.outcome === "regressed") {
         const stands = shard.checkpoint ? formatCheckpoint(shard.checkpoint) : "no checkpoint";
-        throw regressed(`${shardId} has ${stands}, and was further on`);
+        throw regressed(`${shardId} has ${stands}, and had a later checkpoint or epoch`);
       }
-      // Its epoch is not remembered for ever: what was seen of it is no promise any more.
+      // A removed shard's epoch is not kept for ever, so the seen state is no longer valid.
       if (shard.gone) memory.forget(shardId);
       else if (shard.outcome !== "lease-lost") memory.learn(shardId, shard);
       return shard;
     });
   }
 
-  /** A script on the keys that all workers of an application share. */
+  /** Runs a script on the keys that all workers of an application share. */
   async group(
     memory: ApplicationMemory,
     script: Script,
@@ -79,7 +79,7 @@ export class Calls {
     return textsOf(reply);
   }
 
-  /** As the connection's `run`. What fails may have changed some leases all the same: their revision is owed. */
+  /** As the connection's `run`. A failed call may still have changed leases, so their revision is pending. */
   async change(
     memory: ApplicationMemory,
     script: Script,
@@ -94,7 +94,7 @@ export class Calls {
     }
   }
 
-  /** @param hinted "1" = the other workers get a hint to look now */
+  /** @param hinted "1" sends the other workers a hint to read the leases now */
   async raiseRevision(
     memory: ApplicationMemory,
     hinted: "" | "1",

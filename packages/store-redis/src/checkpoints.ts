@@ -11,7 +11,7 @@ import type { Calls } from "./calls.ts";
 import { checkpointArguments, type ShardReply } from "./rows.ts";
 import { ADVANCE_SHARD, RESET_SHARD } from "./statements.ts";
 
-/** The checkpoints of shards: `Store` says what each call does. */
+/** The checkpoints of shards. `Store` documents each method. */
 export class Checkpoints {
   readonly #calls: Calls;
   readonly #applications: Applications;
@@ -32,7 +32,7 @@ export class Checkpoints {
     return shard?.checkpoint;
   }
 
-  /** Two round trips: the application's list of shards, then all of these. */
+  /** Two round trips: the application's list of shards, then their states. */
   async all(
     scope: StoreScope,
     options: CallOptions | undefined,
@@ -53,15 +53,15 @@ export class Checkpoints {
     const goWrote = await read(shardIds);
     const isAnyOpen = [...checkpoints.values()].some(({ kind }) => kind === "position");
     if ((goWrote || !isAnyOpen) && !memory.searched) {
-      // Go has been at work since, and may have met new shards. Where all that are known have ended,
-      // it had nothing to write there: it would be seen in none of them.
+      // The Go library has written since, and may have read new shards. It also may have if all known shards have
+      // ended: it would not have written to any of them, so nothing else would show it.
       await this.#applications.searchForGo(memory, options);
       await read([...memory.listed].filter((shardId) => !shardIds.includes(shardId)));
     }
     return checkpoints;
   }
 
-  /** @param relisted the removals after which this call has listed shards again, by shard */
+  /** @param relisted by shard, the removal after which this call has listed it again */
   async set(
     scope: StoreScope,
     writes: readonly CheckpointWrite[],
@@ -97,7 +97,7 @@ export class Checkpoints {
     options: (CallOptions & { readonly force?: boolean }) | undefined,
   ): Promise<void> {
     const memory = this.#calls.memoryOf(scope);
-    memory.listed.delete(shardId); // it may have been removed since
+    memory.listed.delete(shardId); // it may have been unlisted since
     await this.#applications.list(scope, [shardId], options);
     const args = [...checkpointArguments(to), options?.force === true ? "1" : ""];
     const call = { keys: memory.keys.shard(shardId), args };

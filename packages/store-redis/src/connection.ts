@@ -19,17 +19,17 @@ export interface ScriptCall {
 type Command = readonly [name: "evalsha" | "eval", args: (string | Buffer)[]];
 type Reply = { readonly value: unknown } | { readonly error: unknown };
 
-/** So many keys are looked at in one round trip: about a millisecond of the server's time. */
+/** The number of keys scanned in one round trip, which takes about a millisecond of the server's time. */
 const SCAN_COUNT = "1000";
 
 /**
- * The way to Redis: its own client, or the user's. Each round trip has a time limit, ends with the
- * caller's signal and with `close`, and fails with a StoreError.
+ * The store's access to Redis, by its own client or the user's. Each round trip has a timeout, ends with the caller's
+ * signal and with `close`, and fails with a StoreError.
  *
- * `ioredis` keeps what it is given while it has no connection, and sends it later. So nothing is
- * given to it before it is ready: what was refused here as unavailable is not written behind the
- * caller's back. What is under way when the connection breaks may have been done or not, and a
- * user's client may do it again: each script is safe to repeat, late too (see `statements.ts`).
+ * `ioredis` queues commands while it has no connection, and sends them later. So no command is passed to it before it is
+ * ready: a write that was reported as unavailable must not happen afterwards. A command in flight when the connection
+ * breaks may have run or not, and a user's client may repeat it. So each script is safe to repeat, even late (see
+ * `statements.ts`).
  */
 export class Connection {
   readonly #client: RedisClient;
@@ -42,7 +42,7 @@ export class Connection {
 
   constructor({ source, timeoutMs }: CheckedOptions) {
     this.#timeoutMs = timeoutMs;
-    setMaxListeners(0, this.#closing.signal); // each call under way listens
+    setMaxListeners(0, this.#closing.signal); // each call in flight listens
     if ("client" in source) {
       this.#client = source.client;
     } else {
@@ -52,8 +52,8 @@ export class Connection {
   }
 
   /**
-   * Runs a script for each of the calls: one pipeline, or in a cluster, where a pipeline cannot
-   * cross nodes, all at once. Answers in the order of the calls.
+   * Runs a script for each of the calls: in one pipeline, or concurrently in a cluster, where a pipeline cannot cross
+   * nodes. Returns the replies in the order of the calls.
    */
   run(script: Script, calls: readonly ScriptCall[], options?: CallOptions): Promise<unknown[]> {
     if (calls.length === 0) return Promise.resolve([]);
@@ -63,7 +63,7 @@ export class Connection {
         [how === "eval" ? script.lua : script.sha, String(keys.length), ...keys, ...args],
       ];
       const replies = await this.#send(calls.map((call) => command("evalsha", call)));
-      // Sent in full it reaches the node that has the keys, and stays there: SCRIPT LOAD might not.
+      // EVAL reaches the node that has the keys, and caches the script there. SCRIPT LOAD might reach another node.
       const unknown = [...replies.keys()].filter((index) => isNoScript(errorOf(replies[index])));
       if (unknown.length > 0) {
         ended.throwIfAborted();
@@ -76,15 +76,15 @@ export class Connection {
         const refused = deniedByScript(reply.error, script, calls[index]!.keys);
         throw toStoreError(reply.error, this.#where, refused);
       });
-      // An answer to INFO or SCAN proves nothing: they need no right to any key.
+      // Only scripts count here. INFO and SCAN need no right to any key, so their replies prove nothing.
       this.#grace.answered();
       return values;
     });
   }
 
   /**
-   * All keys that match, of every node of a cluster. The limit of time is each round trip's: a large
-   * database takes many.
+   * All matching keys, of every node of a cluster. The timeout applies to each round trip, of which a large database
+   * takes many.
    */
   async scan(pattern: string): Promise<ReadonlySet<string>> {
     const found = new Set<string>();
@@ -101,7 +101,7 @@ export class Connection {
     return found;
   }
 
-  /** A section of INFO, of every node of a cluster. */
+  /** A section of INFO, from every node of a cluster. */
   info(section: string, options?: CallOptions): Promise<readonly string[]> {
     return this.#call(options, async () => {
       const replies = this.#masters().map((node) => node.call("info", [section]));
@@ -110,8 +110,8 @@ export class Connection {
   }
 
   /**
-   * Calls `onMessage` for whatever is published on the channel, until the signal aborts or the store
-   * is closed; and each time the connection is there again, since something may have been missed.
+   * Calls `onMessage` for each message on the channel, until the signal aborts or the store is closed. It is also called
+   * after each reconnection, because messages may have been missed.
    */
   async subscribe(channel: string, onMessage: () => void, signal: AbortSignal): Promise<void> {
     this.#closing.signal.throwIfAborted();
@@ -127,7 +127,7 @@ export class Connection {
         signal: over.signal,
         silentMs: this.#timeoutMs,
         node: async () => {
-          // In a cluster each node hears what is published on any.
+          // In a cluster each node receives the messages published on any node.
           if (this.isCluster) await this.#whenReady();
           return sample(this.#masters());
         },
@@ -145,16 +145,14 @@ export class Connection {
     return this.#client.isCluster === true;
   }
 
-  /** Aborts when the store is closed, with the error that calls reject with. */
+  /** Aborts with STORE_CLOSED when the store is closed. */
   get closing(): AbortSignal {
     return this.#closing.signal;
   }
 
-  /** Idempotent. Calls under way reject with STORE_CLOSED. */
+  /** Idempotent. Calls in flight reject with STORE_CLOSED. */
   close(): void {
-    this.#closing.abort(
-      new StoreError("STORE_CLOSED", `${this.#where}: the store was disposed of`),
-    );
+    this.#closing.abort(new StoreError("STORE_CLOSED", `${this.#where}: the store was disposed`));
     this.#own?.disconnect();
   }
 
@@ -163,8 +161,8 @@ export class Connection {
   }
 
   /**
-   * Pipelines, of one command each in a cluster: they find their nodes by their keys. The driver's
-   * own pipelining, which `enableAutoPipelining` asks for, takes the script for the key (ioredis 5).
+   * Sends pipelines. In a cluster each has one command, so that its keys select the node. The driver's own
+   * `enableAutoPipelining` would take the script for the key (ioredis 5).
    */
   async #send(commands: readonly Command[]): Promise<Reply[]> {
     if (!this.isCluster) return this.#pipe(commands);
@@ -173,7 +171,7 @@ export class Connection {
   }
 
   async #pipe(commands: readonly Command[]): Promise<Reply[]> {
-    // The driver takes arguments as a list too, and a call of JavaScript only some 100,000.
+    // Arguments are passed as a list: a JavaScript call takes only some 100,000 arguments.
     const pipeline = this.#client.pipeline(commands.map(([name, args]) => [name, args]));
     const results = await pipeline
       .exec()
@@ -184,7 +182,10 @@ export class Connection {
     });
   }
 
-  /** `work` is begun when the client is ready. `ended` aborts when no caller waits for it any more. */
+  /**
+   * One call, within its limits. `work` starts when the client is ready; `ended` aborts when the caller has stopped
+   * waiting.
+   */
   async #call<Answer>(
     { signal }: CallOptions = {},
     work: (ended: AbortSignal) => Promise<Answer>,
@@ -212,12 +213,12 @@ export class Connection {
   }
 
   /**
-   * After a failover the address may lead to another server, while the connection stays open to the
-   * old one. A client that was handed in is its owner's to reconnect.
+   * Reconnects, because after a failover the address may lead to another server while the connection stays open to the
+   * old one. A client that was passed in is not reconnected: that is up to its owner.
    */
   #reconnect(): void {
     if (this.#own?.status !== "ready" || this.#becomingReady !== undefined) return;
-    this.#nextReady().catch(() => undefined); // the calls that wait get the reason
+    this.#nextReady().catch(() => undefined); // the waiting calls get the reason
     this.#own.disconnect(true);
   }
 
@@ -226,7 +227,7 @@ export class Connection {
     if (this.#client.status === "end") {
       throw new StoreError(
         "STORE_CLOSED",
-        `${this.#where}: its owner closed the client, or its retryStrategy has given up`,
+        `${this.#where}: its owner closed the client, or its retryStrategy stopped reconnecting`,
       );
     }
     await this.#nextReady();
@@ -237,7 +238,7 @@ export class Connection {
     return this.#becomingReady;
   }
 
-  /** Rejects with the client's next error: it says why there is no connection. */
+  /** Resolves when the client is ready. Rejects with its next error, which says why there is no connection. */
   #nextChange(): Promise<void> {
     const client = this.#client;
     return new Promise<void>((resolve, reject) => {
@@ -259,8 +260,8 @@ export class Connection {
 }
 
 /**
- * A connection that answers in time or breaks: a silent one is destroyed, what was under way on it
- * fails at once, and nothing is sent a second time. It is made again for ever, at most 1 s apart.
+ * A client whose connection answers in time or breaks: a silent connection is destroyed, the commands in flight fail
+ * immediately, and none is sent a second time. It reconnects for ever, at most 1 s apart.
  */
 function openOwn(connection: RedisConnection, timeoutMs: number): Redis {
   const options = {
@@ -276,7 +277,7 @@ function openOwn(connection: RedisConnection, timeoutMs: number): Redis {
     typeof connection === "string"
       ? new Redis(connection, options)
       : new Redis({ ...connection, ...options });
-  // Those that wait for the connection get the error. Without a listener ioredis prints each one.
+  // The calls that wait for the connection get the error. Without a listener, ioredis prints each error.
   client.on("error", () => undefined);
   return client;
 }

@@ -1,9 +1,9 @@
 import { script, type Script } from "./script.ts";
 
 /**
- * KEYS: hashes by id of the letters, of their data and of their applications; a sorted set of the ids, and
- * one of `{application}\0{id}`. No application has a control character in its name. Scripts that read write
- * too, by PERSIST, so that a server that has become a replica refuses them.
+ * KEYS: hashes, by id, of the letters, their data and their applications; a sorted set of the ids, and one of
+ * `{application}\0{id}`. Names of applications contain no control characters. Scripts that read also write, by PERSIST,
+ * so that a server that has become a replica refuses them.
  */
 const APPEND = `
 local function append(found, id)
@@ -16,7 +16,7 @@ local function append(found, id)
   found[#found + 1] = data or ''
 end`;
 
-/** ARGV: id, application, letter, whether it has data, the data. */
+/** ARGV: id, application, letter, '1' if it has data, the data. */
 export const PUT_LETTER: Script = script(`
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 if ARGV[4] == '1' then
@@ -29,7 +29,7 @@ redis.call('ZADD', KEYS[4], 0, ARGV[1])
 redis.call('ZADD', KEYS[5], 0, ARGV[2] .. '\\0' .. ARGV[1])
 return {'put'}`);
 
-/** ARGV: application (empty = all), the id after which the page begins, how many. */
+/** ARGV: application ('' for all), the id after which the page begins, the page's size. */
 export const PAGE_OF_LETTERS: Script = script(
   APPEND,
   `

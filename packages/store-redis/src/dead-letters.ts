@@ -6,11 +6,11 @@ import { refuseEviction } from "./eviction-policy.ts";
 import { textsOf } from "./replies.ts";
 import type { Script } from "./script.ts";
 
-/** A text of Redis may have 512 MB. */
+/** A row has no limit: a string of Redis may have 512 MB. */
 const LIMITS: LetterLimits = { most: 50, maxBytes: 4 * 1024 * 1024, maxRowBytes: Infinity };
 const [DATA, POINTER] = ["1", ""];
 
-/** The dead letters of one store: five keys, all in one slot. */
+/** The dead letters of one store, in five keys of one slot. */
 export class RedisLetters implements LetterStatements {
   readonly where: string;
   readonly #connection: Connection;
@@ -25,7 +25,7 @@ export class RedisLetters implements LetterStatements {
     this.#keys = names.map((name) => `${base}/${name}`);
   }
 
-  /** There is nothing to make. */
+  /** Only checks the server: there is nothing to create. */
   setup(options: CallOptions): Promise<void> {
     return this.#refuseEviction(options);
   }

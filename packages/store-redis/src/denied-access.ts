@@ -1,9 +1,9 @@
 import type { Script } from "./script.ts";
 
 /**
- * What a user may not do, for the error's message. A server names a command that it refuses, but up
- * to Redis 7.0 only the line if a script calls it. It never names the key or the channel: their
- * forms are what an ACL's patterns are made from, and say nothing of the data.
+ * What the user may not do, for an error's message. A server names a refused command, but up to Redis 7.0 only the line
+ * if a script called it. It never names the key or the channel. The message contains their forms, from which an ACL's
+ * patterns can be derived, and which do not reveal data.
  */
 export function deniedByScript(error: unknown, script: Script, keys: readonly string[]): string {
   const message = error instanceof Error ? error.message : "";
@@ -23,7 +23,7 @@ function commandsAt(message: string, { lua }: Script): string | undefined {
   return [...calls].map(([, command]) => command).join(" or ") || undefined;
 }
 
-/** See `ApplicationKeys` and `RedisLetters`. */
+/** The form of a key: see `ApplicationKeys` and `RedisLetters`. */
 function formOf(key: string): string {
   const letters = /\{kc:dead-letters\}\/\w+$/.exec(key)?.[0];
   if (letters !== undefined) return `…${letters}`;

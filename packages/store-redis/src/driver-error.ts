@@ -1,17 +1,17 @@
 import { describeError } from "@kc/core";
 
-/** What shows where and why; nothing else of a driver's error is kept. */
+/** The only members of a driver's error that are kept. */
 const FIELDS = ["code", "errno", "syscall", "address", "port", "hostname"] as const;
 const NESTED = ["cause", "lastNodeError", "lastError"] as const;
 const LISTS = ["errors", "previousErrors"] as const;
 const MAX_DEPTH = 5;
 
-/** Redis quotes the arguments of a command that it does not know. */
+/** Redis quotes the arguments of an unknown command. */
 const QUOTED = /(with args beginning with:).*/g;
 
 /**
- * A copy of what the driver threw, fit to be logged. `ioredis` attaches the command with all of its
- * arguments: the password of AUTH and HELLO, keys, and whole scripts.
+ * A copy of the driver's error that is safe to log. `ioredis` attaches the command with all its arguments: the password
+ * of AUTH and HELLO, keys, and whole scripts.
  */
 export function loggable(error: unknown, depth = 0): unknown {
   if (!(error instanceof Error)) return redacted(describeError(error));

@@ -1,9 +1,9 @@
 /**
- * The part of `ioredis` that is used here. A `Redis` and a `Cluster` of versions 5 and 6 fit as they
- * are, whichever copy of the driver they come from.
+ * The part of `ioredis` that the store uses. A `Redis` and a `Cluster` of versions 5 and 6 fit as they are, from any
+ * copy of the driver.
  */
 export interface RedisClient extends Omit<RedisNode, "duplicate"> {
-  /** Of a `Cluster` it is not used: its nodes' is. */
+  /** Not used for a `Cluster`: that of its nodes is. */
   duplicate(...parameters: unknown[]): unknown;
   readonly status: string;
   /** True for a `Cluster`. */
@@ -11,13 +11,13 @@ export interface RedisClient extends Omit<RedisNode, "duplicate"> {
   readonly options: { readonly keyPrefix?: string | undefined };
   connect(): Promise<void>;
   pipeline(commands: unknown[][]): RedisPipeline;
-  /** A `Cluster` has them. */
+  /** Defined for a `Cluster`. */
   nodes?(role?: "master"): readonly RedisNode[];
   on(event: string, listener: (error: Error) => void): unknown;
   off(event: string, listener: (error: Error) => void): unknown;
 }
 
-/** A connection that hears what is published. */
+/** A connection that receives published messages. */
 export interface RedisSubscriber {
   readonly status: string;
   subscribe(channel: string): Promise<unknown>;
@@ -30,7 +30,7 @@ export interface RedisSubscriber {
 /** One server. */
 export interface RedisNode {
   call(command: string, args: string[]): Promise<unknown>;
-  /** A connection of its own, to the same server. */
+  /** Returns a new connection to the same server. */
   duplicate(options: object): RedisSubscriber;
 }
 

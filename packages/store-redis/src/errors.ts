@@ -9,13 +9,13 @@ import { loggable } from "./driver-error.ts";
 
 const RIGHTS = "give this user the commands and keys that the README of @kc/store-redis lists";
 
-/** The first word of Redis's own errors, and what each means for a checkpoint. */
+/** The first word of Redis's own errors, and what each means for the store. */
 export const REPLY_CODES: readonly (readonly [string, StoreFailure])[] = [
   [
     "READONLY",
     passingFailure(
       "this server is a replica: a failover is under way, or the address is wrong. A client that " +
-        "was handed in follows a failover only with `reconnectOnError`",
+        "was passed in follows a failover only with `reconnectOnError`",
     ),
   ],
   [
@@ -31,15 +31,15 @@ export const REPLY_CODES: readonly (readonly [string, StoreFailure])[] = [
   ["OOM", passingFailure("the server is at its maxmemory: make room")],
   [
     "MISCONF",
-    passingFailure("the server cannot write to its disk, and takes no writes: see its log"),
+    passingFailure("the server cannot write to its disk, and refuses writes: see its log"),
   ],
   ["NOREPLICAS", passingFailure("the server has fewer replicas than it was told to write with")],
   ["NOSCRIPT", passingFailure("the scripts were flushed more than once during the call")],
-  ["UNBLOCKED", passingFailure("the server let go of the call: it became a replica")],
-  ["NOAUTH", lastingFailure("STORE_ACCESS_DENIED", "the server wants a password")],
+  ["UNBLOCKED", passingFailure("the server ended the call because it became a replica")],
+  ["NOAUTH", lastingFailure("STORE_ACCESS_DENIED", "the server requires a password")],
   ["WRONGPASS", lastingFailure("STORE_ACCESS_DENIED", "the user or the password is wrong")],
   ["NOPERM", lastingFailure("STORE_ACCESS_DENIED", RIGHTS)],
-  ["DENIED", lastingFailure("STORE_ACCESS_DENIED", "the server takes no connections from here")],
+  ["DENIED", lastingFailure("STORE_ACCESS_DENIED", "the server refuses connections from here")],
   [
     "WRONGTYPE",
     lastingFailure(
@@ -58,7 +58,7 @@ export const REPLY_CODES: readonly (readonly [string, StoreFailure])[] = [
 ];
 const BY_CODE = new Map(REPLY_CODES);
 
-/** What a server answers that is no primary, or no longer the one that counts. */
+/** Errors of a server that is not the primary, or not the current one. */
 export const NOT_PRIMARY: ReadonlySet<string> = new Set([
   "READONLY",
   "MASTERDOWN",
@@ -66,9 +66,9 @@ export const NOT_PRIMARY: ReadonlySet<string> = new Set([
   "UNBLOCKED",
 ]);
 
-/** Texts of Redis and `ioredis` that have no code of their own. The first that fits counts. */
+/** Texts of errors of Redis and `ioredis` without a code of their own. The first match counts. */
 export const MESSAGES: readonly (readonly [RegExp, StoreFailure])[] = [
-  [/max number of clients/i, passingFailure("the server has as many clients as it may have")],
+  [/max number of clients/i, passingFailure("the server has its maximum number of clients")],
   [
     /can't run this command or subcommand|permission/i,
     lastingFailure("STORE_ACCESS_DENIED", RIGHTS),
@@ -79,7 +79,7 @@ export const MESSAGES: readonly (readonly [RegExp, StoreFailure])[] = [
   ],
   [
     /unknown command/i,
-    lastingFailure("STORE_FAILED", "the server has a command switched off that the store needs"),
+    lastingFailure("STORE_FAILED", "the server has disabled a command that the store needs"),
   ],
   [
     /subscriber mode|monitoring mode/i,
@@ -98,27 +98,27 @@ export const MESSAGES: readonly (readonly [RegExp, StoreFailure])[] = [
   [/Too many Cluster redirections/, passingFailure("the cluster is being changed")],
   [
     /upstream failure|no (?:healthy )?upstream/i,
-    passingFailure("the proxy before the server cannot reach it"),
+    passingFailure("the proxy in front of the server cannot reach it"),
   ],
 ];
 
 const UNREACHABLE = passingFailure("the server cannot be reached");
 const UNKNOWN = lastingFailure("STORE_FAILED", "the call failed in a way that is not known here");
 
-/** A script that the server does not have (any more): it has to be sent in full. */
+/** Whether the server does not have the script, or no longer: it must be sent in full. */
 export function isNoScript(error: unknown): boolean {
   return error instanceof Error && replyCode(error.message) === "NOSCRIPT";
 }
 
-/** A new connection may reach another server, which is the primary now: the address is a name. */
+/** Whether the server is not the primary. A new connection may reach the primary, if the address is a name. */
 export function isNotPrimary(error: unknown): boolean {
   return error instanceof Error && NOT_PRIMARY.has(replyCode(error.message) ?? "");
 }
 
 /**
- * What the driver threw, as a StoreError. A KcError is left as it is.
+ * Converts a driver's error to a StoreError. A KcError is returned as it is.
  * @param where names the server
- * @param refused what the user may not do, where that is why
+ * @param refused what the user may not do, if that is the reason
  */
 export function toStoreError(error: unknown, where: string, refused?: string): KcError {
   if (KcError.is(error)) return error;
@@ -134,18 +134,18 @@ export function toStoreError(error: unknown, where: string, refused?: string): K
 function meaningOf(error: unknown): StoreFailure {
   if (!(error instanceof Error)) return UNKNOWN;
   const { lastNodeError } = error as Error & { lastNodeError?: unknown };
-  // A cluster's "Failed to refresh slots cache." hides why: a wrong password, for one.
+  // A cluster's "Failed to refresh slots cache." hides its reason, such as a wrong password.
   if (lastNodeError instanceof Error) return meaningOf(lastNodeError);
   const { message } = error;
   return (
     BY_CODE.get(replyCode(message) ?? "") ??
     MESSAGES.find(([text]) => text.test(message))?.[1] ??
-    // Node's codes mean the same for every connection.
+    // Node's codes have the same meaning for every connection.
     (classifySdkError(error) === "passing" ? UNREACHABLE : UNKNOWN)
   );
 }
 
-/** Redis 6 and older wrap what failed inside a script: `ERR Error running script (…): -OOM …`. */
+/** The first word of an error. Redis 6 and older wrap errors within a script: `ERR Error running script (…): -OOM …`. */
 function replyCode(message: string): string | undefined {
   const inScript = /^ERR Error running script.*?: -?([A-Z]{3,})\b/s.exec(message);
   return (inScript ?? /^-?([A-Z]{3,})\b/.exec(message))?.[1];

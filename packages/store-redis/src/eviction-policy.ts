@@ -2,8 +2,8 @@ import { KcError, StoreError, type CallOptions } from "@kc/core";
 import type { Connection } from "./connection.ts";
 
 /**
- * A server that deletes any key when memory runs short deletes checkpoints. One without a limit, or
- * whose INFO is not available, is let through.
+ * Refuses a server that may evict any key when memory runs short, because it would evict checkpoints. A server without a
+ * memory limit, or whose INFO is not available, is accepted.
  * @throws StoreError STORE_FAILED
  */
 export async function refuseEviction(
@@ -29,7 +29,7 @@ async function infoOf(
   try {
     return await connection.info("memory", options);
   } catch (error) {
-    // The user may not: the policy cannot be known, and the store works without.
+    // This user may not run INFO: the policy is unknown, and the store works without it.
     if (KcError.is(error) && error.code === "STORE_ACCESS_DENIED") return [];
     throw error;
   }

@@ -3,21 +3,21 @@ import { ConfigError, type StoreScope } from "@kc/core";
 /**
  * The keys of one application on one stream.
  *
- * A checkpoint is Go's own key, `{app}:checkpoint:{stream}:{shard}`, where the braces are
- * placeholders. Names of streams and shards are percent-encoded: those that Kinesis allows stay as
- * they are. So neither has a colon, a key read from its end names one shard of one stream of one
- * application, and `a` is never confused with `a:checkpoint:b`.
+ * A checkpoint has the Go library's key, `{app}:checkpoint:{stream}:{shard}`, where the braces are placeholders. Names of
+ * streams and shards are percent-encoded, which leaves names that Kinesis allows as they are. So neither contains a
+ * colon, a key parsed from its end names one shard of one stream of one application, and `a` is never confused with
+ * `a:checkpoint:b`.
  */
 export class ApplicationKeys {
-  /** A hash: the application row, and the shards that have ever had a checkpoint. */
+  /** A hash: the application row, and the list of shards with checkpoints. */
   readonly application: string;
-  /** A hash: the revision and the workers; and the channel on which changes are hinted at. */
+  /** A hash: the revision and the workers. Its name is also the channel of hints. */
   readonly group: string;
   /** A hash: the lineage of each shard that has a lease's row. */
   readonly lineages: string;
   readonly #base: string;
 
-  /** @throws ConfigError for a name that cannot be kept. */
+  /** @throws ConfigError for a name that cannot be part of a key */
   constructor(keyPrefix: string, { application, streamName }: StoreScope) {
     checkText("application", application);
     this.#base = `${keyPrefix}${application}:checkpoint:${encode("streamName", streamName)}`;
@@ -33,36 +33,36 @@ export class ApplicationKeys {
     this.lineages = companion(this.#base, "lineages");
   }
 
-  /** Go's key with the sequence number, and ours beside it with all that Go does not keep. */
+  /** Go's key with the sequence number, and our companion key with everything that Go does not store. */
   shard(shardId: string): readonly [checkpoint: string, companion: string] {
     const checkpoint = `${this.#base}:${encode("shardId", shardId)}`;
     return [checkpoint, companion(checkpoint, "shard")];
   }
 
-  /** A key of the user's in the slot of a shard: no key of ours. */
+  /** A key for the user in the slot of a shard. It never equals a key of ours. */
   userKey(shardId: string, name: string): string {
     const [checkpoint] = this.shard(shardId);
     return inSlotOf(checkpoint, `tx/${name}`);
   }
 
-  /** A SCAN's MATCH that finds all checkpoints of this application, and some other keys. */
+  /** A MATCH pattern for SCAN that matches all checkpoints of this application, and some other keys. */
   get pattern(): string {
     return `${this.#base.replaceAll(/[\\*?[\]]/g, String.raw`\$&`)}:*`;
   }
 
-  /** Whose checkpoint a key is; undefined for a key of another application. */
+  /** The shard of a checkpoint's key; `undefined` for a key of another application. */
   shardIdOf(key: string): string | undefined {
     if (!key.startsWith(`${this.#base}:`)) return undefined;
     return decode(key.slice(this.#base.length + 1));
   }
 }
 
-/** What a cluster takes the slot from, if not the whole key: Redis's own rule. */
+/** The hash tag that determines a key's slot, by Redis's own rule; `undefined` if the whole key does. */
 export function hashTag(key: string): string | undefined {
   return /^[^{]*\{([^}]+)\}/.exec(key)?.[1];
 }
 
-/** Another key in the same slot. No name of a shard has a slash, so it is the key of no checkpoint. */
+/** Another key in the same slot. Encoded names of shards contain no slash, so it is never a checkpoint's key. */
 function companion(key: string, name: string): string {
   return inSlotOf(key, `kc/${name}`);
 }
@@ -71,10 +71,10 @@ function inSlotOf(key: string, name: string): string {
   return hashTag(key) === undefined ? `{${key}}:${name}` : `${key}:${name}`;
 }
 
-/** Names become UTF-8, in which all halves of characters would be the same. */
+/** Refuses unpaired surrogates: as UTF-8 they would all be the same character. */
 function checkText(option: string, text: string): void {
   if (/\p{Surrogate}/u.test(text)) {
-    throw new ConfigError(option, "has half a character in it, which no key can keep");
+    throw new ConfigError(option, "contains an unpaired surrogate, which no key can store");
   }
 }
 
@@ -83,7 +83,7 @@ function encode(option: string, name: string): string {
   return encodeURIComponent(name);
 }
 
-/** Undefined for what `encode` never wrote. */
+/** `undefined` for a text that `encode` does not write. */
 function decode(encoded: string): string | undefined {
   try {
     const name = decodeURIComponent(encoded);

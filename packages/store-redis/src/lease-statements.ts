@@ -2,16 +2,16 @@ import { script, type Script } from "./script.ts";
 import { SHARD } from "./statements.ts";
 
 /**
- * The Lua of workers and leases. A group's keys are in one slot: a hash with the revision and the
- * workers, and a hash with the lineage of each shard that has a lease's row. A lease's epoch and
- * owner are in the shard's own companion, in the slot of its checkpoint: so that a write can compare
- * them. Whatever spans slots is put together by the store, from steps that are safe one by one.
+ * The Lua of workers and leases. A group's keys are in one slot: a hash with the revision and the workers, and a hash
+ * with the lineage of each shard that has a lease's row. A lease's epoch and owner are in the shard's companion key, in
+ * the slot of its checkpoint, so that a write can compare them. The store composes operations that span slots from
+ * steps, each of which is safe by itself.
  */
 
 /**
- * KEYS: the group's hash, whose name is the channel of its hints too; the lineages. A field `r:` of the
- * group and a shard is the note of a removal that is under way. Each script
- * writes, if only by PERSIST, so that a replica refuses it. A hint that may not be published is dropped.
+ * KEYS: the group's hash, whose name is also the channel of its hints; the lineages. The group's field `r:{shard}` is the
+ * mark of a removal in progress. Each script writes, if only by PERSIST, so that a replica refuses it. A hint that the
+ * user may not publish is dropped.
  */
 const GROUP = `
 local function revision()
@@ -40,7 +40,7 @@ local function remove(id)
 end
 `;
 
-/** ARGV: id, incarnation, weight, maximum ('' = none). */
+/** ARGV: id, incarnation, weight, maximum of shards ('' for none). */
 export const JOIN: Script = script(
   GROUP,
   `
@@ -61,7 +61,7 @@ local counter = redis.call('HINCRBY', KEYS[1], 'c:' .. ARGV[1], 1)
 return answer({'alive', tostring(counter), revision()})`,
 );
 
-/** All fields of the group's hash with their values. */
+/** Returns all fields of the group's hash with their values. */
 export const READ_GROUP: Script = script(GROUP, "return answer(redis.call('HGETALL', KEYS[1]))");
 
 /** ARGV: id, incarnation, counter. */
@@ -82,7 +82,7 @@ if isThere(ARGV[1], ARGV[2]) then remove(ARGV[1]) end
 return answer({})`,
 );
 
-/** ARGV: shard, lineage, and the lineage to be replaced after a '=' ('' = there is none) in turn. */
+/** ARGV, for each shard: its id, the lineage, and '=' with the lineage to be replaced ('' for none). */
 export const PUT_LINEAGES: Script = script(
   GROUP,
   `
@@ -98,7 +98,7 @@ if new then raiseRevision(true) end
 return answer({})`,
 );
 
-/** The revision, then shards and lineages in turn. */
+/** Returns the revision, then alternating shards and lineages. */
 export const READ_LINEAGES: Script = script(
   GROUP,
   `
@@ -108,8 +108,8 @@ return answer(reply)`,
 );
 
 /**
- * ARGV: shards. For each '1' if it has a lineage, 'removing' if that has a note of a removal, '' if it
- * has none.
+ * ARGV: shards. Returns for each '1' if it has a lineage, 'removing' if that is marked as being removed, or '' if it has
+ * none.
  */
 export const HAVE_LINEAGES: Script = script(
   GROUP,
@@ -124,7 +124,7 @@ end
 return answer(reply)`,
 );
 
-/** Notes that lineages are being removed, in the place of another removal's note. ARGV: its own name, shards. */
+/** Marks lineages as being removed; it replaces another removal's mark. ARGV: the removal's name, shards. */
 export const NOTE_REMOVAL: Script = script(
   GROUP,
   `
@@ -137,9 +137,9 @@ return answer({})`,
 );
 
 /**
- * Ends a removal: takes its notes away, and of shards that were removed the lineage. Where its note is
- * gone, another removal has ended since, and the lineage is that of a new row. ARGV: the removal's name,
- * then a shard and '1' if it was removed in turn.
+ * Ends a removal: deletes its marks, and the lineages of removed shards. If its mark no longer exists, another removal
+ * has ended since, and the lineage belongs to a new row. ARGV: the removal's name, then for each shard its id and '1' if
+ * it was removed.
  */
 export const END_REMOVAL: Script = script(
   GROUP,
@@ -155,13 +155,13 @@ if removed > 0 then raiseRevision(true) end
 return answer({})`,
 );
 
-/** Leases have changed in their shards' slots. ARGV: '1' = others should look. */
+/** Raises the revision after leases have changed in their shards' slots. ARGV: '1' to send a hint. */
 export const RAISE_REVISION: Script = script(
   GROUP,
   "return answer({raiseRevision(ARGV[1] == '1')})",
 );
 
-/** ARGV: the epoch and owner that were read ('' = none), whose death is known; the new owner. */
+/** ARGV: the epoch and owner that were read ('' for none), an owner that is known to be gone; the new owner. */
 export const ACQUIRE_LEASE: Script = script(
   SHARD,
   `
@@ -174,7 +174,7 @@ restore(shard)
 return answer('claimed', shard)`,
 );
 
-/** ARGV: epoch and owner of the fence. */
+/** ARGV: the fence's epoch and owner. */
 export const RELEASE_LEASE: Script = script(
   SHARD,
   `
@@ -186,8 +186,8 @@ return answer('released', shard)`,
 );
 
 /**
- * ARGV: the epoch and owner that were read; how long to remember, in seconds; the removal's name. What
- * stays behind for a while is the next epoch: who has seen the shard takes it for removed, not for lost.
+ * ARGV: the epoch and owner that were read; how long to keep the epoch, in seconds; the removal's name. The next epoch
+ * is kept for a while, so that a store that has seen the shard takes it for removed and not for lost.
  */
 export const REMOVE_SHARD: Script = script(
   SHARD,

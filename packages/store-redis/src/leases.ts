@@ -19,11 +19,10 @@ import type { ShardReply } from "./rows.ts";
 import type { Workers } from "./workers.ts";
 
 /**
- * Leases of shards: `LeaseStore` says what each call does. In a cluster the group and each shard have slots
- * of their own, so that a claim takes four steps: the shards as they stand; which have rows; the workers that
- * live; then for each shard a claim that compares what was read first. An owner that was read and does not
- * live afterwards is dead for ever, and no other worker can have claimed in between, since that raises the
- * epoch.
+ * Leases of shards. `LeaseStore` documents each method. In a cluster, the group and each shard have slots of their own,
+ * so a claim takes four steps: read the shards' states; read which of them have rows; read the live workers; then claim
+ * each free shard by a compare-and-set on its state of the first step. An owner that was read first and has no row
+ * afterwards is dead for ever. If another worker claimed in between, the epoch has changed.
  */
 export class Leases {
   readonly #calls: Calls;
@@ -50,7 +49,7 @@ export class Leases {
     await this.#calls.group(this.#calls.memoryOf(scope), lua.PUT_LINEAGES, args, options);
   }
 
-  /** The revision is read before the shards: it is not newer than they are. */
+  /** The revision is read before the shards, since it must not be newer. */
   async list(
     scope: StoreScope,
     options: CallOptions | undefined,
@@ -78,8 +77,8 @@ export class Leases {
     if (wanted.length === 0) return [];
     const memory = this.#calls.memoryOf(scope);
     const read = await this.#calls.readShards(memory, wanted, options);
-    // After the look at the shards: where one was gone by then and no removal is noted any more, that
-    // removal has taken its row away, and one that stands now is a new one.
+    // Read after the shards: if a shard was removed by then and is not marked as being removed now, the removal has
+    // deleted its row, and an existing row is a new one.
     const rows = await this.#calls.group(memory, lua.HAVE_LINEAGES, wanted, options);
     const isThere = (index: number): boolean =>
       rows[index] === "1" || (rows[index] === "removing" && !read[index]!.gone);
@@ -125,8 +124,8 @@ export class Leases {
   }
 
   /**
-   * A removal notes itself beside the leases' rows first: until a row is gone too, no worker claims its
-   * shard; and a removal that stood still in between takes no row that was put after another one.
+   * A removal first marks the leases' rows with its name. So no worker claims a removed shard until its row is deleted
+   * too, and a removal that was delayed does not delete a row that was created after another removal.
    */
   async remove(
     scope: StoreScope,

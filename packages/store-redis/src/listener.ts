@@ -7,20 +7,20 @@ const RETRY_MS = 1000;
 export interface ListenOptions {
   readonly channel: string;
   readonly onMessage: () => void;
-  /** Ends it. */
+  /** Ends the subscription. */
   readonly signal: AbortSignal;
-  /** The interval of PING in milliseconds. The answer must come within the same time. */
+  /** The interval of PING in milliseconds, and the timeout of its answer. */
   readonly silentMs: number;
-  /** Whose connection options to use; undefined = none is known now. */
+  /** The node to connect to; `undefined` if none is known now. */
   readonly node: () => Promise<RedisNode | undefined>;
-  /** A connection that breaks is made to another node. Otherwise the driver makes it again. */
+  /** True if a broken connection is replaced by one to another node; otherwise the driver reconnects. */
   readonly isReplaceable: boolean;
 }
 
 /**
- * Hears a channel on a connection of its own, which is made again for as long as it takes. A silent one is
- * destroyed: otherwise a subscriber, to which no message may be due, would not learn that its server is gone.
- * @throws what a retry does not help with: rights that are missing, a client that was closed
+ * Subscribes to a channel on a dedicated connection, and reconnects until the signal aborts. A silent connection is
+ * destroyed: a subscriber that expects no message would not notice that its server is gone.
+ * @throws non-retryable errors: a missing right, a closed client
  */
 export async function listen(options: ListenOptions): Promise<void> {
   const { signal, node } = options;
@@ -40,19 +40,19 @@ function connect(node: RedisNode, { silentMs, isReplaceable }: ListenOptions): R
     lazyConnect: false,
     enableOfflineQueue: true,
     maxRetriesPerRequest: null,
-    autoResubscribe: false, // `listenOn` does, and learns when it is done or refused
+    autoResubscribe: false, // `listenOn` subscribes itself, to learn whether it succeeded
     socketTimeout: silentMs,
     retryStrategy: isReplaceable ? null : (attempt: number) => Math.min(50 * attempt, 1000),
   });
 }
 
-/** Until the connection has ended for good, or the signal aborts. @throws if it is refused */
+/** Listens until the connection has ended for good, or the signal aborts. @throws if the subscription is refused */
 async function listenOn(subscriber: RedisSubscriber, options: ListenOptions): Promise<void> {
   const { channel, onMessage, signal, silentMs } = options;
   subscriber.on("error", () => undefined);
   subscriber.on("message", onMessage);
   const ping = setInterval(() => {
-    // Its answer is what keeps the connection; a failure ends it.
+    // Its answer keeps the connection alive; without one, the socket's timeout ends it.
     if (subscriber.status === "ready") subscriber.ping().catch(() => undefined);
   }, silentMs);
   let onAbort: () => void = () => undefined;
@@ -62,7 +62,7 @@ async function listenOn(subscriber: RedisSubscriber, options: ListenOptions): Pr
       signal.addEventListener("abort", onAbort);
       if (signal.aborted) resolve();
       subscriber.on("end", resolve);
-      // What was published before the server answers was missed: the hint comes after the answer.
+      // Messages published before the server's answer are missed, so the hint follows the answer.
       subscriber.on("ready", () => void subscriber.subscribe(channel).then(onMessage, reject));
     });
   } finally {

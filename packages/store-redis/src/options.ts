@@ -3,7 +3,7 @@ import { checkBoolean, checkMethods, checkOptionNames, checkWholeNumber } from "
 import type { RedisClient } from "./driver.ts";
 import { hashTag } from "./keys.ts";
 
-/** A URL, or connection options of `ioredis`; its other options are passed on. */
+/** A URL, or connection options of `ioredis`. Options not named here are passed on to `ioredis`. */
 export type RedisConnection =
   | string
   | {
@@ -21,24 +21,24 @@ export type RedisConnection =
 /** Options of a `RedisStore`: either `client` or `connection` is required. */
 export type RedisStoreOptions = {
   /**
-   * The beginning of every key. The Go library has none: with a prefix its checkpoints are not found. A prefix
-   * with a hash tag, such as `{kc}:`, puts all keys into one slot of a cluster. @default ""
+   * The prefix of every key. The Go library has no prefix, so with one its checkpoints are not found. A prefix with a
+   * hash tag, such as `{kc}:`, puts all keys into one slot of a cluster. @default ""
    */
   readonly keyPrefix?: string;
   /**
-   * How long a round trip may take, the wait for a connection included, in milliseconds, 1 to
-   * 600,000. Then the call rejects with a retryable STORE_UNAVAILABLE. @default 5000
+   * The timeout of a round trip, in milliseconds, 1 to 600,000, including the wait for a connection. After it the call
+   * rejects with a retryable STORE_UNAVAILABLE. @default 5000
    */
   readonly timeoutMs?: number;
   /**
-   * Searches for checkpoints of the Go library by SCAN: when an application is read for the first time, after
-   * Go has written again, and when all known shards have ended. Set it to `false` if the Go library never ran
-   * on this database, or if SCAN is not permitted. @default true
+   * Whether to search for checkpoints of the Go library by SCAN: when an application is read for the first time, after
+   * the Go library has written again, and when all known shards have ended. Set it to `false` if the Go library never
+   * ran on this database, or if SCAN is not permitted. @default true
    */
   readonly searchForGo?: boolean;
 } & (
   | {
-      /** A `Redis` or `Cluster` of `ioredis`. It stays yours: it is never closed here. */
+      /** A `Redis` or `Cluster` of `ioredis`. You own it: the store never closes it. */
       readonly client: RedisClient;
       readonly connection?: never;
     }
@@ -87,7 +87,7 @@ function checkSource({ client, connection }: RedisStoreOptions): CheckedOptions[
 function checkConnection(connection: RedisConnection | undefined): RedisConnection {
   const isUrl = typeof connection === "string";
   if (isUrl ? !isRedisUrl(connection) : typeof connection !== "object" || connection === null) {
-    // Not the text itself: there may be a password in it.
+    // The text is not quoted: it may contain a password.
     throw new ConfigError(
       "connection",
       "give a redis:// or rediss:// URL, or options of ioredis; or a client of ioredis",
@@ -119,10 +119,10 @@ function checkClient(client: RedisClient): RedisClient {
   const methods = ["call", "pipeline", "connect", "on", "off"];
   checkMethods("client", client, methods, "a Redis or a Cluster of ioredis 5 or 6");
   if (client.options.keyPrefix) {
-    // It would come before the hash tags of our keys, and take them to another slot than Go's keys.
+    // The driver would put it before the hash tags of our keys, which would then be in other slots than Go's keys.
     throw new ConfigError(
       "client",
-      "has a keyPrefix: give that to RedisStore instead, and it a client without one, such as " +
+      "has a keyPrefix: give that to RedisStore instead, with a client without one, such as " +
         '`client.duplicate({ keyPrefix: "" })`',
     );
   }
@@ -131,7 +131,7 @@ function checkClient(client: RedisClient): RedisClient {
 
 function checkKeyPrefix(keyPrefix: unknown): string {
   if (typeof keyPrefix !== "string" || /\p{Surrogate}/u.test(keyPrefix)) {
-    throw new ConfigError("keyPrefix", "must be a text");
+    throw new ConfigError("keyPrefix", "must be a string of valid text");
   }
   if (/[{}]/.test(keyPrefix) && hashTag(keyPrefix) === undefined) {
     throw new ConfigError(

@@ -21,8 +21,8 @@ import { Transactions } from "./transactions.ts";
 import { Workers } from "./workers.ts";
 
 /**
- * Progress and leases in Redis: a server with or without replicas, or a cluster. There is no schema, so there
- * is no `setup`. The first call connects, not the constructor.
+ * Checkpoints and leases in Redis: a server with or without replicas, or a cluster. There is no schema, so there is no
+ * `setup`. The first call connects, not the constructor.
  */
 export class RedisStore extends LeaseStoreOfParts implements TransactionalStore<RedisTransaction> {
   readonly capabilities: LeaseStore["capabilities"] = {
@@ -67,9 +67,9 @@ export class RedisStore extends LeaseStoreOfParts implements TransactionalStore<
   }
 
   /**
-   * The commands that `work` collects run in one script with the checkpoint, when `work` has ended. **Redis
-   * does not undo what a script has done**: where a command fails, those before it stand, the checkpoint is
-   * not written, and the error is the work's failure.
+   * The commands that `work` collects run in one script with the checkpoint, after `work` has ended. **Redis does not
+   * roll back a script**: if a command fails, the effects of those before it remain, the checkpoint is not written, and
+   * the error is the work's failure.
    */
   transact<Value>(
     scope: StoreScope,
@@ -80,7 +80,7 @@ export class RedisStore extends LeaseStoreOfParts implements TransactionalStore<
     return this.#transactions.transact(scope, write, work, options);
   }
 
-  /** On a connection of its own, which is made again for as long as it takes. */
+  /** Listens on a dedicated connection, and reconnects until the signal aborts. */
   watch(scope: StoreScope, onHint: () => void, signal: AbortSignal): Promise<void> {
     return this.#connection.subscribe(this.#calls.memoryOf(scope).keys.group, onHint, signal);
   }

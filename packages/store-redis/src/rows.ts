@@ -17,8 +17,8 @@ import {
 import { textsOf } from "./replies.ts";
 
 /**
- * Number, sub-sequence number, '1' for a shard's end, what is done beyond, and what Go's key has of a
- * position inside an aggregate. All empty = no checkpoint.
+ * A checkpoint as arguments of a script: sequence number, sub-sequence number, '1' for a shard's end, `ahead`, and for a
+ * position inside an aggregate the value of Go's key. All are empty without a checkpoint.
  */
 export function checkpointArguments(checkpoint: Checkpoint | undefined): readonly string[] {
   if (checkpoint === undefined) return ["", "", "", "", ""];
@@ -28,21 +28,21 @@ export function checkpointArguments(checkpoint: Checkpoint | undefined): readonl
   return [sequenceNumber, String(subSequenceNumber), "", aheadColumn(checkpoint) ?? "", whole];
 }
 
-/** What a script says of a shard. */
+/** A script's reply about a shard. */
 export interface ShardReply {
   readonly outcome: string;
   readonly checkpoint: Checkpoint | undefined;
-  /** 0 = never held. */
+  /** 0 if the shard was never held. */
   readonly epoch: number;
-  /** Undefined = free. */
+  /** `undefined` if the lease is free. */
   readonly owner: string | undefined;
-  /** Its number is not the one that this store wrote. */
+  /** True if Go's key has another number than the one that a store of ours wrote. */
   readonly byGo: boolean;
-  /** By which removal it was removed, its epoch remembered for a while; undefined = it was not removed. */
+  /** The name of the removal that removed the shard, while its epoch is kept; `undefined` if it was not removed. */
   readonly gone: string | undefined;
 }
 
-/** @throws StoreError STORE_CORRUPT if somebody else wrote what no checkpoint can be. */
+/** @throws StoreError STORE_CORRUPT if another program wrote a value that is not a checkpoint */
 export function shardOf(shardId: string, reply: unknown): ShardReply {
   const [outcome = "", number = "", sub, end, epoch, owner, byGo, gone, ahead, whole] =
     textsOf(reply);
@@ -73,11 +73,11 @@ function checkpointOf(
   if (ended) return shardEndAt(sequenceNumber === NO_NUMBER ? undefined : sequenceNumber);
   if (!sub) return checkpointAt({ sequenceNumber });
   const position = { sequenceNumber, subSequenceNumber: Number(sub) };
-  // None stands beside a position that an earlier version wrote.
+  // A position that an earlier version wrote has no `whole`.
   return checkpointInside(position, whole || NO_NUMBER);
 }
 
-/** The row's text is JSON of this version. */
+/** The version of the row's JSON text. */
 const VERSION = 1;
 
 type RowText = Omit<ApplicationRow, "streamCreationTimestamp" | "start" | "startedAt"> & {
@@ -91,7 +91,7 @@ export function applicationText(row: ApplicationRow): string {
   return JSON.stringify({ version: VERSION, ...row });
 }
 
-/** @throws StoreError if the text is not ours, or of a newer version. */
+/** @throws StoreError if the text is not one of ours, or has a newer version */
 export function applicationOf(text: string): ApplicationRow {
   const { version, application, streamName, streamARN, migrated, ...times } = parse(text);
   if (version > VERSION) {

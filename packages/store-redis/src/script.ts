@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 
 /**
- * All Lua scripts of the store. Whatever is read or written is read or written by one of them, so
- * each step is atomic, and none can be sent to a replica of a cluster.
+ * A Lua script. All reads and writes of the store are made by scripts, so each step is atomic, and none is sent to a
+ * replica of a cluster.
  */
 export interface Script {
   readonly lua: string;

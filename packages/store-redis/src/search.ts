@@ -2,8 +2,8 @@ import type { Connection } from "./connection.ts";
 import type { ApplicationKeys } from "./keys.ts";
 
 /**
- * The shards that have a checkpoint, by SCAN of the whole database: Go keeps no list of them. In a
- * cluster until nothing new turns up, since a slot that moves meanwhile can be overlooked once.
+ * Finds the shards that have a checkpoint, by SCAN of the whole database, because the Go library keeps no list of them.
+ * In a cluster it repeats until nothing new is found, since a scan can miss a slot that moves meanwhile.
  */
 export async function findShards(
   connection: Connection,
@@ -21,7 +21,7 @@ export async function findShards(
   return found;
 }
 
-/** Waits for work that others may wait for too: the signal ends the waiting, not the work. */
+/** Waits for shared work. The signal ends the wait, not the work. */
 export async function untilAborted<Answer>(
   work: Promise<Answer>,
   signal: AbortSignal | undefined,

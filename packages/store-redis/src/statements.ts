@@ -1,17 +1,17 @@
 import { script, type Script } from "./script.ts";
 
 /**
- * KEYS: the checkpoint, which is Go's, and its companion, which is ours. The companion says which
- * number its sub-sequence number and its shard end belong to (`at`): beside another number, which
- * Go wrote, they count for nothing. Where the checkpoint's key is gone (evicted, expired, deleted by
- * hand), `at` is the number. Of a position inside an aggregate Go's key has the last whole record, which is
- * `whole` in the companion; the aggregate is `inside`, and there is no `at`: to Go, and to earlier versions
- * of this package, the position is that record. The companion also has the shard's lease.
+ * KEYS: the checkpoint, which is Go's key, and its companion, which is ours. The companion's `at` is the number that its
+ * sub-sequence number and its shard end belong to. They are invalid if Go has written another number. If the
+ * checkpoint's key no longer exists (evicted, expired, deleted by hand), `at` is the number. For a position inside an
+ * aggregate, Go's key has the last whole record, which is `whole` in the companion; the aggregate is `inside`, and `at`
+ * is empty. So Go, and earlier versions of this package, read it as the position of that record. The companion also has
+ * the shard's lease.
  *
- * Each script writes, if only by PERSIST: so a server that has become a replica refuses it and
- * answers nothing stale. PERSIST changes nothing but a time to live, and only a removed shard has
- * one. It comes last, since after a first write Redis ignores its maxmemory. Numbers are texts throughout:
- * as doubles, or by the server's collation, they would be compared wrongly. An empty text means that a value is absent.
+ * Each script writes, if only by PERSIST, so that a server that has become a replica refuses it instead of returning
+ * stale data. PERSIST only removes a time to live, and only removed shards have one. It comes last, because after a
+ * script's first write Redis ignores its maxmemory. Numbers are texts throughout: doubles, or the server's collation,
+ * would compare them wrongly. An empty text means that a value is absent.
  */
 export const SHARD = `
 local function read()
@@ -20,7 +20,7 @@ local function read()
     'at', 'sub', 'end', 'epoch', 'owner', 'gone', 'ahead', 'inside', 'whole')
   local whole = beside[9] or ''
   local ours
-  -- A reset by an earlier version leaves the other two, and no sub-sequence number.
+  -- A reset by an earlier version clears the sub-sequence number and leaves 'inside' and 'whole'.
   if beside[1] == '' and (beside[2] or '') ~= '' and whole ~= '' and (number or whole) == whole then
     number, ours = beside[8], true
   else
@@ -28,7 +28,7 @@ local function read()
     ours = beside[1] == number
   end
   local sub = ours and beside[2] or ''
-  -- Versions that know nothing of it leave it beside another position.
+  -- Versions that do not know 'ahead' leave it beside another position.
   local position = number .. (sub ~= '' and '.' .. sub or '') .. ':'
   local ahead = ours and beside[7] or ''
   if string.sub(ahead, 1, #position) ~= position then ahead = '' end
@@ -49,7 +49,7 @@ local function replyOf(outcome, shard)
   return {outcome, shard.number, shard.sub, shard.ended, shard.epoch, shard.owner, shard.byGo, shard.gone, shard.ahead, shard.whole}
 end
 
--- Of a shard that was not written.
+-- The reply for a shard that was not written.
 local function answer(outcome, shard)
   redis.call('PERSIST', KEYS[1])
   if shard.gone == '' then redis.call('PERSIST', KEYS[2]) end
@@ -77,8 +77,7 @@ local function compareBytes(a, b)
   return #a - #b
 end
 
--- A shard's end is last, and a whole record comes after its user records. At one position, what is done
--- beyond it decides.
+-- A shard's end comes last, and a whole record after its user records. Equal positions compare by 'ahead'.
 local function compare(a, b)
   if a.ended ~= b.ended then return a.ended == '1' and 1 or -1 end
   if a.ended == '1' then return 0 end
@@ -90,14 +89,14 @@ local function compare(a, b)
   return compareNumbers(a.sub, b.sub)
 end
 
--- Less than what the caller has seen. A reset goes back too, and raises the epoch.
+-- True if the shard's state is lower than the caller has seen. A reset may go back too, but raises the epoch.
 local function hasRegressed(shard, seen)
   if seen.epoch == '' then return false end
   local epochs = tonumber(shard.epoch) - tonumber(seen.epoch)
   return epochs < 0 or (epochs == 0 and compare(shard, seen) < 0)
 end
 
--- A shard that was removed is there again.
+-- Makes a removed shard exist again.
 local function restore(shard)
   if shard.gone ~= '' then redis.call('HDEL', KEYS[2], 'gone') end
   redis.call('PERSIST', KEYS[2])
@@ -106,7 +105,7 @@ end
 
 local function write(shard, to)
   if to.ended == '1' and to.number == '' then
-    -- Go's key holds a number whatever happens: its last one, or one before all others.
+    -- Go's key must hold a number: its last one, or one before all others.
     to.number = isNumber(shard.number) and shard.number or '0'
   end
   local inside, at, whole = '', to.number, ''
@@ -126,8 +125,8 @@ end
 `;
 
 /**
- * ARGV: number, sub, end, what is done beyond and the last whole record, as the caller has seen the shard,
- * and its epoch ('' = nothing).
+ * ARGV: the state that the caller has seen: number, sub-sequence number, end, `ahead`, last whole record, and epoch ('' if
+ * it has seen nothing).
  */
 export const READ_SHARD: Script = script(
   SHARD,
@@ -138,8 +137,8 @@ return answer(hasRegressed(shard, seen) and 'regressed' or 'read', shard)`,
 );
 
 /**
- * Refuses a write that must not be made. ARGV: as in READ_SHARD; then the write; then its fence; then the
- * removal after which the caller has listed the shard ('' = none): a removed shard's name may be gone.
+ * Refuses invalid writes. ARGV: as in READ_SHARD; then the checkpoint; then its fence; then the removal after which the
+ * caller has listed the shard again ('' for none), because a removal unlists its shards.
  */
 const WRITE = `
 local shard = read()
@@ -154,7 +153,7 @@ if shard.gone ~= ARGV[14] and shard.gone ~= '' then return answer('gone', shard)
 if shard.number ~= '' and not isNumber(shard.number) then return answer('corrupt', shard) end
 `;
 
-/** Moves a checkpoint forward, or not. ARGV: as in WRITE. */
+/** Moves a checkpoint forward, unless the stored one is equal or later. ARGV: as in WRITE. */
 export const ADVANCE_SHARD: Script = script(
   SHARD,
   WRITE,
@@ -169,10 +168,11 @@ return replyOf('written', shard)`,
 );
 
 /**
- * Runs a handler's commands and moves the checkpoint, where nothing is stored at `from` or beyond, and no less
- * than `after`. KEYS from the third on: each command's key. ARGV: as in WRITE; then `from`, number and sub;
- * then `after` ('' = nothing needs to be stored), the same; then of each command its name, the number of its values, and these. The first write is one of ours, which no other
- * needs: where the server takes none (a replica, no memory left), the script ends before a handler's command.
+ * Runs a handler's commands and moves the checkpoint, if the stored one lies before `from` and not before `after`.
+ * KEYS from the third on: each command's key. ARGV: as in WRITE; then `from` as number and sub-sequence number; then
+ * `after` in the same form ('' if nothing needs to be stored); then for each command its name, the number of its values,
+ * and the values. The HINCRBY by 0 makes a first write of ours: if the server accepts no writes (a replica, no memory
+ * left), the script fails before a handler's command runs.
  */
 export const TRANSACT_SHARD: Script = script(
   SHARD,
@@ -198,7 +198,7 @@ write(shard, to)
 return replyOf('written', shard)`,
 );
 
-/** ARGV: where to, all empty = no checkpoint; '1' = the shard's owner loses it. */
+/** ARGV: the new checkpoint, all empty for none; '1' to take the lease from the shard's owner. */
 export const RESET_SHARD: Script = script(
   SHARD,
   `

@@ -2,28 +2,28 @@ import type { StoreError } from "@kc/core";
 import { misused } from "@kc/core/adapter";
 import { hashTag } from "./keys.ts";
 
-/** A text is sent as UTF-8, a number as its decimal digits; bytes are copied when the command is added. */
+/** A string is sent as UTF-8, a number as decimal digits; bytes are copied when the command is added. */
 export type RedisValue = string | number | Uint8Array;
 
 /**
- * What a handler of `scanTransaction` writes: commands that the server runs in one script with the
- * checkpoint, once the handler has returned. **Redis does not undo what a script has done**: if a command
- * fails, those before it stand, the checkpoint is not written, and they run again with the batch.
+ * Collects the commands of a handler of `scanTransaction`. The server runs them in one script with the checkpoint, after
+ * the handler has returned. **Redis does not roll back a script**: if a command fails, the effects of those before it
+ * remain, the checkpoint is not written, and they run again with the batch.
  */
 export interface RedisTransaction {
-  /** A key of the handler's in the shard's slot, beside the shard's own keys. */
+  /** A key for the handler in the shard's slot. It never equals one of the store's keys. */
   key(name: string): string;
   /**
    * Adds a command that writes one key.
-   * @param name of the commands that the README lists, in any case: `RPUSH`
-   * @param key in a cluster one with the shard's hash tag: see `key`
-   * @throws StoreError TRANSACTION_MISUSED for another command, key or value, and once the handler has
-   * returned: let it pass, for the transaction is refused
+   * @param name one of the commands that the README lists, in any case: `RPUSH`
+   * @param key in a cluster, a key with the shard's hash tag: see `key`
+   * @throws StoreError TRANSACTION_MISUSED for another command, key or value, and after the handler has returned. Do
+   * not catch it: the transaction is refused in any case
    */
   command(name: string, key: string, ...args: readonly RedisValue[]): void;
 }
 
-/** They write, wait for nothing, and their first argument is their one key. */
+/** Commands that write, do not block, and whose first argument is their only key. */
 export const COMMANDS: ReadonlySet<string> = new Set(
   [
     "SET SETEX PSETEX SETNX GETSET APPEND SETRANGE INCR INCRBY INCRBYFLOAT DECR DECRBY SETBIT BITFIELD",
@@ -38,14 +38,14 @@ export const COMMANDS: ReadonlySet<string> = new Set(
     .split(" "),
 );
 
-/** Lua passes on no more at once. */
+/** Lua's `unpack` cannot pass on more values. */
 const MAX_ARGUMENTS = 4000;
-/** Redis 6 and older close the connection at 1,048,576 parts of one command, ours among them. */
+/** Redis 6 and older close the connection at 1,048,576 parts of one command, including the store's own arguments. */
 const MAX_PARTS = 1_048_000;
 
 export interface TransactionPlace {
   readonly shardId: string;
-  /** The store's own: no command may touch them. */
+  /** The store's own keys, which no command may use. */
   readonly own: readonly [checkpoint: string, companion: string];
   readonly keyOf: (name: string) => string;
   readonly isCluster: boolean;
@@ -54,7 +54,7 @@ export interface TransactionPlace {
 export class CollectedCommands implements RedisTransaction {
   /** The key of each command. */
   readonly keys: string[] = [];
-  /** Of each command its name, the number of the values behind its key, and these. */
+  /** For each command its name, the number of values after its key, and the values. */
   readonly args: (string | Buffer)[] = [];
   readonly #place: TransactionPlace;
   #isEnded = false;
@@ -69,11 +69,13 @@ export class CollectedCommands implements RedisTransaction {
   }
 
   command(name: string, key: string, ...args: readonly RedisValue[]): void {
-    if (this.#isEnded) throw this.#misused("the transaction is over: await all in the handler");
+    if (this.#isEnded) {
+      throw this.#misused("the transaction has ended: await everything in the handler");
+    }
     const command = name.toUpperCase();
     if (!COMMANDS.has(command)) {
       throw this.#misused(
-        `${command} is no command for a transaction: it takes those that write one key, and the README of ` +
+        `${command} cannot be used in a transaction, which takes only commands that write one key: the README of ` +
           "@kc/store-redis lists them",
       );
     }
@@ -94,12 +96,12 @@ export class CollectedCommands implements RedisTransaction {
     this.args.push(command, String(values.length), ...values);
   }
 
-  /** @throws StoreError TRANSACTION_MISUSED if a command was refused, and the work went on without it */
+  /** @throws StoreError TRANSACTION_MISUSED if a command was refused and the handler caught the error */
   throwIfRefused(): void {
     if (this.#refused !== undefined) throw this.#refused;
   }
 
-  /** What is added later is refused. */
+  /** Commands that are added later are refused. */
   end(): void {
     this.#isEnded = true;
   }
@@ -110,8 +112,8 @@ export class CollectedCommands implements RedisTransaction {
     if (own.includes(key)) throw this.#misused(`${command}: that key is the store's own`);
     if (isCluster && slotTextOf(key) !== slotTextOf(own[1])) {
       throw this.#misused(
-        `${command} ${key}: in a cluster all keys of a transaction are in the shard's slot, that is, have its ` +
-          `hash tag {${slotTextOf(own[1])}}: make them by tx.key(name), or give the store a keyPrefix with a ` +
+        `${command} ${key}: in a cluster all keys of a transaction must be in the shard's slot, that is, have its ` +
+          `hash tag {${slotTextOf(own[1])}}: create them by tx.key(name), or give the store a keyPrefix with a ` +
           "hash tag, and your keys the same one",
       );
     }
@@ -120,9 +122,9 @@ export class CollectedCommands implements RedisTransaction {
   #valueOf(command: string, value: unknown): string | Buffer {
     if (typeof value === "string") return value;
     if (typeof value === "number" && Number.isFinite(value)) return String(value);
-    // A copy: they are sent when the handler has returned, and it may have used their memory again.
+    // A copy: the bytes are sent after the handler has returned, and it may have reused their memory.
     if (value instanceof Uint8Array) return Buffer.from(value);
-    throw this.#misused(`${command}: a value is a text, a finite number or bytes`);
+    throw this.#misused(`${command}: a value must be a string, a finite number or bytes`);
   }
 
   #misused(why: string): StoreError {
@@ -132,15 +134,15 @@ export class CollectedCommands implements RedisTransaction {
   }
 }
 
-/** What the slot is computed from. */
+/** The part of a key from which the slot is computed. */
 function slotTextOf(key: string): string {
   return hashTag(key) ?? key;
 }
 
-/** A command of the handler's that the server refused: the handler's failure, as `ioredis` would throw it. */
+/** The error of a handler's command that the server refused, as `ioredis` would throw it. */
 export function commandError(position: string, name: string, message: string): Error {
   const error = new Error(
-    `${message} (${name}, command ${position} of the transaction; those before it stand, and run again)`,
+    `${message} (${name}, command ${position} of the transaction; those before it took effect, and run again)`,
   );
   error.name = "ReplyError";
   return error;

@@ -13,7 +13,7 @@ import type { ShardReply } from "./rows.ts";
 import { TRANSACT_SHARD } from "./statements.ts";
 import { CollectedCommands, commandError, type RedisTransaction } from "./transaction.ts";
 
-/** The commands that a handler has collected, run in one script with the checkpoint. */
+/** Runs the commands that a handler has collected in one script with the checkpoint. */
 export class Transactions {
   readonly #calls: Calls;
   readonly #applications: Applications;
@@ -23,7 +23,7 @@ export class Transactions {
     this.#applications = applications;
   }
 
-  /** @throws what a command failed with, or `work` */
+  /** @throws the error of a command, or what `work` throws */
   transact<Value>(
     scope: StoreScope,
     write: TransactionalWrite,
@@ -94,7 +94,7 @@ export class Transactions {
   }
 }
 
-/** As the script takes it. */
+/** A position as arguments of the script. */
 function positionArguments(position: Position | undefined): readonly string[] {
   return [position?.sequenceNumber ?? "", String(position?.subSequenceNumber ?? "")];
 }

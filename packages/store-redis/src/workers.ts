@@ -10,7 +10,7 @@ import type { Calls } from "./calls.ts";
 import * as lua from "./lease-statements.ts";
 import { pairsOf } from "./replies.ts";
 
-/** The workers of a group, each call one script: `LeaseStore` says what they do. */
+/** The workers of a group; each call is one script. `LeaseStore` documents each method. */
 export class Workers {
   readonly #calls: Calls;
 

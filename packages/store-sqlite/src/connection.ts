@@ -34,7 +34,7 @@ export class Connection {
     this.#options = options;
     this.owned = "path" in options.source;
     this.where =
-      "path" in options.source ? options.source.path : "the SQLite database that was handed in";
+      "path" in options.source ? options.source.path : "the SQLite database that was passed in";
   }
 
   /**
@@ -96,7 +96,7 @@ export class Connection {
     if (mustExist && !existsSync(path)) {
       throw new StoreError(
         "STORE_ACCESS_DENIED",
-        `${path} is not there, and mustExist forbids to make it: is its volume mounted?`,
+        `${path} does not exist, and mustExist is set: is its volume mounted?`,
       );
     }
     this.#file = openFile(path);
@@ -111,8 +111,8 @@ function refuseJournalOff(database: SqliteDatabase): SqliteDatabase {
   if (row?.["journal_mode"] !== "off") return database;
   throw new StoreError(
     "STORE_FAILED",
-    "the SQLite database that was handed in has journal_mode = OFF, so no write can be rolled " +
-      "back: set WAL, or another",
+    "the SQLite database that was passed in has journal_mode = OFF, so no write can be rolled " +
+      "back: set WAL, or another mode",
   );
 }
 

@@ -110,7 +110,7 @@ export class SqliteLetters implements LetterStatements {
       if (!KcError.is(error) || error.code !== "STORE_SCHEMA") throw error;
       throw new StoreError(
         "STORE_SCHEMA",
-        `${this.where}: it is missing or somebody else's: run \`await store.deadLetters().setup()\` once`,
+        `${this.where}: it is missing or belongs to another program: run \`await store.deadLetters().setup()\` once`,
         { cause: error.cause },
       );
     }

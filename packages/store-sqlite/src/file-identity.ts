@@ -32,16 +32,16 @@ export class FileIdentity {
     if (file !== this.#file) {
       throw new StoreRegressedError(
         `${path} was ${file === undefined ? "removed" : "replaced by another file"} while it was ` +
-          "open, and what is written here would be lost. Stop every process that uses it, check " +
+          "open, and further writes would be lost. Stop every process that uses it, check " +
           "that the right file is in its place, and start again",
       );
     }
     if (identity(this.#logPath) === this.#log) return;
     throw new StoreError(
       "STORE_FAILED",
-      `${path}: its write-ahead log was removed while it was open, and what is written here would ` +
-        "be lost. Start this process again. Do not read or copy the file in a process that has it " +
-        "open, nor open it there with another SQLite library: both drop the file's locks",
+      `${path}: its write-ahead log was removed while it was open, and further writes would be lost. Restart ` +
+        "this process. Do not read or copy the file in a process that has it open, nor open it there " +
+        "with another SQLite library: both drop the file's locks",
     );
   }
 }

@@ -76,10 +76,7 @@ function runWork<Value>(
   if (isPromiseLike(value)) {
     value.then(undefined, () => undefined); // It rejects at its next use of the connection; this error reports it.
     throw new WorkFailed(
-      misused(
-        shardId,
-        "the handler answered with a promise, and SQLite's transactions are synchronous",
-      ),
+      misused(shardId, "the handler returned a promise, but SQLite's transactions are synchronous"),
     );
   }
   try {
@@ -92,13 +89,13 @@ function runWork<Value>(
 }
 
 const STATEMENT_OPEN =
-  "a statement of the handler is still under way, so nothing can be committed: read iterators to their end, " +
+  "a statement of the handler is still running, so nothing can be committed: read iterators to their end, " +
   "and with libsql call get() or all() on a statement with RETURNING, not run()";
 
 function ended(shardId: string): StoreError {
   return misused(
     shardId,
-    "the transaction is over: the handler has returned, it ended the transaction itself, or a failed " +
-      "statement did. Leave that to the consumer, and use tx only while the handler runs",
+    "the transaction has ended: the handler has returned, or it or a failed statement ended the " +
+      "transaction. Leave that to the consumer, and use tx only while the handler runs",
   );
 }
