@@ -13,11 +13,10 @@ import type { Item } from "./rows.ts";
 import { readItem } from "./statements.ts";
 
 /**
- * What the calls of a store have in common: what it remembers of each partition, and the revision of the
- * leases in it.
+ * What all calls of a store share: the memory of each partition, and the revision of its leases.
  *
- * The revision follows each change in a request of its own. If that fails, the next heartbeat makes up
- * for it; if the process dies in between, its eviction raises the revision.
+ * The revision is raised after each change, by a separate request. If that fails, the next heartbeat raises it. If the
+ * process dies in between, its eviction raises the revision.
  */
 export class Calls {
   readonly client: Client;
@@ -40,7 +39,7 @@ export class Calls {
     return memory;
   }
 
-  /** All pages of a query. */
+  /** The items of all pages of a query. */
   async pages(
     query: (after: QueryCommandOutput["LastEvaluatedKey"]) => object,
     options: CallOptions | undefined,
@@ -55,7 +54,7 @@ export class Calls {
     return items;
   }
 
-  /** A write of workers or leases. What fails may have been done all the same: its revision is owed. */
+  /** Writes workers or leases. A failed write may still have taken effect, so its revision is pending. */
   async change(
     memory: PartitionMemory,
     request: object,
@@ -69,7 +68,7 @@ export class Calls {
     }
   }
 
-  /** The next look of each worker reads the leases. Answers with the new revision. */
+  /** Raises the revision, so that each worker reads the leases at its next heartbeat. Returns the new revision. */
   async raiseRevision(memory: PartitionMemory, options: CallOptions | undefined): Promise<number> {
     memory.hasPendingRevision = true;
     const next = raiseRevision(memory.partition);
@@ -84,7 +83,7 @@ export class Calls {
     return this.learnRevision(memory, item);
   }
 
-  /** The revision of the group's item. Answers may come out of order: it goes back for none. */
+  /** Remembers the revision in the group's item. Replies may arrive out of order, so it never decreases. */
   learnRevision(memory: PartitionMemory, group: Item | undefined): number {
     const revision = Number(group?.["kc_revision"]?.N ?? 0);
     memory.revision = Math.max(revision, memory.revision ?? 0);

@@ -16,10 +16,10 @@ import { inParallel } from "./parallel.ts";
 import { shardStateOf, sortKeyOf, writerOf, type Item } from "./rows.ts";
 import * as statements from "./statements.ts";
 
-/** Each of these lost to another writer who moved the shard meanwhile. */
+/** The maximum number of attempts of a write. Each failed one lost to another writer that moved the shard meanwhile. */
 const MAX_ATTEMPTS = 30;
 
-/** The items of shards: `Store` says what each call does. */
+/** The items of shards. `Store` documents each method. */
 export class Checkpoints {
   readonly #calls: Calls;
   readonly #namespaces: Namespaces;
@@ -39,7 +39,7 @@ export class Checkpoints {
     checkShardId(shardId);
     const read = statements.readItem(this.#namespaces.partition(scope), shardId);
     const { Item: item } = await this.#calls.client.read<GetItemCommandOutput>(read, options);
-    // After it: what was read before the namespace was claimed belongs to no other scope.
+    // Checked after the read: an item that was read before the namespace was claimed belongs to no other scope.
     await this.#claims.isClaimed(scope, options);
     return shardStateOf(item).checkpoint;
   }
@@ -66,8 +66,8 @@ export class Checkpoints {
   }
 
   /**
-   * Each by itself, some at once. What fails does not hold up the others; then the call rejects, and
-   * the next one leaves out what was written by this one.
+   * Each write is a request of its own, and several run concurrently. A failure does not stop the others. Then the call
+   * rejects, and the next call omits the writes that succeeded in this one.
    */
   async set(
     scope: StoreScope,
@@ -116,10 +116,10 @@ export class Checkpoints {
   }
 
   /**
-   * One conditional UpdateItem: the shard's item holds a copy of its lease (`kc_writer`) beside the
-   * checkpoint. Where that copy is missing (a new shard, or Go's PutItem wiped it), the write is a
-   * transaction that compares the lease's own item and puts the copy back. The same for a namespace that
-   * was not opened: the transaction sees that nobody else claims it.
+   * One conditional UpdateItem: the shard's item holds a copy of its lease (`kc_writer`) beside the checkpoint. If that
+   * copy is missing (a new shard, or Go's PutItem wiped it), the write is a transaction that compares the lease's own
+   * item and restores the copy. So it is for a namespace that was not opened: the transaction checks that no other scope
+   * has claimed it.
    */
   async #write(
     scope: StoreScope,
@@ -130,7 +130,7 @@ export class Checkpoints {
     checkShardId(shardId);
     const { client } = this.#calls;
     const partition = this.#namespaces.partition(scope);
-    /** What is known to be stored: nothing, until a refusal returns it. */
+    /** The stored item as far as known: `undefined` until a refusal returns it. */
     let item: Item | undefined;
     if (claimed) {
       const advance = statements.advance(partition, shardId, checkpoint, fence);

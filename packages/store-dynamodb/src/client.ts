@@ -16,23 +16,23 @@ import {
 import type { CheckedOptions, DynamoDBClientLike } from "./options.ts";
 import { checkRegion, isArn } from "./region.ts";
 
-/** Throttled and conflicting requests are sent at most this often, with a random wait in between. */
+/** The maximum number of attempts of throttled and conflicting requests. */
 const MAX_ATTEMPTS = 8;
 const BASE_BACKOFF_MS = 25;
 const MAX_BACKOFF_MS = 500;
 
 /**
- * The way to DynamoDB of one store: each request has a time-out and ends with the caller's signal;
- * what it fails with becomes a StoreError.
+ * The store's access to DynamoDB. Each request has a timeout, ends with the caller's signal, and fails with a
+ * StoreError.
  */
 export class Client {
   readonly table: string;
-  /** Of the requests that one call makes at once. */
+  /** Limits the concurrent requests of one call. */
   readonly concurrency: ConcurrencyLimit = new ConcurrencyLimit();
   readonly #timeoutMs: number;
   readonly #given: DynamoDBClientLike | undefined;
   #own: DynamoDBClient | undefined;
-  /** A table that is being restored is missing meanwhile. */
+  /** A missing table gets a grace period too: it is missing while it is being restored. */
   readonly #grace = new RefusalGrace(systemClock, ["STORE_ACCESS_DENIED", "STORE_SCHEMA"]);
   readonly #closing: AbortController = new AbortController();
 
@@ -48,12 +48,12 @@ export class Client {
     return (await this.#send(command, options)) as Output;
   }
 
-  /** Aborts when the store is closed, with the error that calls reject with. */
+  /** Aborts with STORE_CLOSED when the store is closed. */
   get closing(): AbortSignal {
     return this.#closing.signal;
   }
 
-  /** Undefined = it was written. Otherwise nothing was: a condition failed. @throws as `read` does */
+  /** Returns `undefined` if it was written, or the refusals if a condition failed. @throws as `read` does */
   async write(command: object, options?: CallOptions): Promise<readonly Refusal[] | undefined> {
     try {
       await this.#send(command, options);
@@ -65,7 +65,7 @@ export class Client {
     }
   }
 
-  /** What a conditional update answers with; undefined = its condition failed. @throws as `read` does */
+  /** Returns the output of a conditional update, or `undefined` if its condition failed. @throws as `read` does */
   async update<Output>(command: object, options?: CallOptions): Promise<Output | undefined> {
     try {
       return (await this.#send(command, options)) as Output;
@@ -75,7 +75,7 @@ export class Client {
     }
   }
 
-  /** Idempotent. Calls under way reject with STORE_CLOSED. */
+  /** Idempotent. Calls in flight reject with STORE_CLOSED. */
   close(): void {
     this.#closing.abort(
       new StoreError("STORE_CLOSED", `DynamoDB table ${this.table}: the store was disposed`),
@@ -98,7 +98,7 @@ export class Client {
     }
   }
 
-  /** Ends in time even if the client ignores the signal. The SDK drops the connection of an aborted call. */
+  /** Ends at the timeout even if the client ignores the signal. The SDK closes the connection of an aborted call. */
   async #request(command: object, signal: AbortSignal | undefined): Promise<unknown> {
     const closing = this.#closing.signal;
     closing.throwIfAborted();
@@ -135,7 +135,7 @@ export class Client {
   }
 }
 
-/** A random wait, whose bound doubles with each try. */
+/** Exponential backoff with full jitter. */
 async function pause(tries: number, signal: AbortSignal | undefined): Promise<void> {
   const bound = Math.min(MAX_BACKOFF_MS, BASE_BACKOFF_MS * 2 ** (tries - 1));
   const ms = Math.random() * bound;

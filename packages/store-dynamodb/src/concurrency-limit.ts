@@ -1,9 +1,9 @@
-/** What the SDK's connections (50 by default) carry besides heartbeats. */
+/** Leaves some of the SDK's connections (50 by default) for heartbeats. */
 const MAX_IN_FLIGHT = 32;
 
 /**
- * How many requests may be under way at once: half as many after each that was throttled, one more
- * for each round of others.
+ * The maximum number of requests in flight, adapted by AIMD: it is halved after each throttled request, and grows by one
+ * for each round of answered ones.
  */
 export class ConcurrencyLimit {
   #limit = MAX_IN_FLIGHT;

@@ -30,12 +30,12 @@ import type { Item } from "./rows.ts";
 import { setUpTable, type TableShape } from "./schema.ts";
 import { CollectedItems, MAX_ITEMS, type DynamoTransaction } from "./transaction.ts";
 
-/** An item has at most 400 KB, with the names of its attributes. */
+/** An item has at most 400 KB, including the names of its attributes. */
 const LIMITS: LetterLimits = { most: 100, maxBytes: 4_000_000, maxRowBytes: 350_000 };
 const KEYS = [{ AttributeName: "id", KeyType: "HASH" }] as const;
 const MAX_NAME_LENGTH = 255;
 
-/** The dead letters of one store, by themselves or in its transactions. */
+/** The dead letters of one store, sent by themselves or in its transactions. */
 export class DynamoDBDeadLetters
   extends StatementsDeadLetterTable
   implements TransactionalDeadLetters<DynamoTransaction>
@@ -49,7 +49,7 @@ export class DynamoDBDeadLetters
     this.#letters = letters;
   }
 
-  /** More than a transaction holds go by themselves, before the checkpoint: a repeat puts the same items. */
+  /** Letters that do not fit into a transaction are sent before it. A repeat writes the same items again. */
   sendIn(tx: DynamoTransaction, letters: readonly DeadLetter[]): void | Promise<void> {
     const rows = [...letterRowsOf(letters, LIMITS.maxRowBytes)];
     const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
@@ -61,7 +61,7 @@ export class DynamoDBDeadLetters
   }
 }
 
-/** The dead letters' table of one store: an item for each letter, by its id alone. */
+/** The dead letters table of one store. Each letter is an item, and its id is the key. */
 export class DynamoDBLetters implements LetterStatements {
   readonly where: string;
   readonly #client: Client;
@@ -90,7 +90,7 @@ export class DynamoDBLetters implements LetterStatements {
     await this.#each(rows, options, (row) => new PutItemCommand(this.putOf(row)));
   }
 
-  /** One letter's item and table. */
+  /** The PutItem input of one letter. */
   putOf({ id, application, letter, data }: LetterRow): {
     readonly TableName: string;
     readonly Item: Record<string, AttributeValue>;
@@ -100,7 +100,7 @@ export class DynamoDBLetters implements LetterStatements {
     return { TableName: this.#shape.table, Item };
   }
 
-  /** A scan, which reads the whole table in the end: letters are few. */
+  /** Uses Scan, which reads the whole table over all pages: there are few letters. */
   async page(
     application: string | undefined,
     after: string,
@@ -128,7 +128,7 @@ export class DynamoDBLetters implements LetterStatements {
   }
 
   async get(id: string): Promise<StoredLetter | undefined> {
-    if (id === "") return undefined; // no key can be
+    if (id === "") return undefined; // not a valid key
     const Key = { id: { S: id } };
     const { Item } = await this.#read<GetItemCommandOutput>(
       new GetItemCommand({ TableName: this.#shape.table, Key, ConsistentRead: true }),
@@ -143,7 +143,7 @@ export class DynamoDBLetters implements LetterStatements {
     });
   }
 
-  /** A request for each, some at once. */
+  /** Sends a request for each value, several concurrently. */
   async #each<Value>(
     values: readonly Value[],
     options: CallOptions,
@@ -165,7 +165,7 @@ export class DynamoDBLetters implements LetterStatements {
     }
   }
 
-  /** With the table's definition, if that is what it lacks. */
+  /** Adds the table's definition to the error if the table is missing or has other keys. */
   explained(error: unknown): unknown {
     if (!KcError.is(error) || error.code !== "STORE_SCHEMA") return error;
     const { retryable, cause } = error;

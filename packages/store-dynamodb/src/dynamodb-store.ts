@@ -26,7 +26,7 @@ import { Transactions } from "./transactions.ts";
 import { Workers } from "./workers.ts";
 
 /**
- * Progress and leases in a DynamoDB table, the one of the Go library or one that `setup()` makes.
+ * Checkpoints and leases in a DynamoDB table: the Go library's, or one that `setup()` creates.
  */
 export class DynamoDBStore
   extends LeaseStoreOfParts
@@ -61,7 +61,7 @@ export class DynamoDBStore
     this.#transactions = new Transactions(client, namespaces, claims);
   }
 
-  /** Makes the table, on demand (PAY_PER_REQUEST), and waits until it is there. */
+  /** Creates the table with on-demand capacity (PAY_PER_REQUEST), unless it exists, and waits until it is active. */
   setup(options?: CallOptions): Promise<void> {
     return setUpTable(this.#client, checkpointsShape(this.#client.table), options);
   }
@@ -80,9 +80,9 @@ export class DynamoDBStore
   }
 
   /**
-   * What `work` writes by its transaction and the checkpoint are one TransactWriteItems, sent when `work`
-   * has ended. A failed condition of an item of `work`, or an item that DynamoDB refuses, is the work's
-   * failure, thrown as the SDK threw it.
+   * Sends the items that `work` collects and the checkpoint as one TransactWriteItems, after `work` has ended. If the
+   * condition of one of these items fails, or DynamoDB refuses an item, the call throws the SDK's error as the work's
+   * failure.
    */
   transact<Value>(
     scope: StoreScope,
@@ -94,8 +94,8 @@ export class DynamoDBStore
   }
 
   /**
-   * Dead letters in a table of their own, `{table}-dead-letters`, which its own `setup()` makes.
-   * @throws ConfigError if that is longer than a table's name can be
+   * Dead letters in the table `{table}-dead-letters`, which the queue's own `setup()` creates.
+   * @throws ConfigError if that name is longer than a table's name can be
    */
   deadLetters(): DeadLetterTable & TransactionalDeadLetters<DynamoTransaction> {
     return new DynamoDBDeadLetters(new DynamoDBLetters(this.#client), this);

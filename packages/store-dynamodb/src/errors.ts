@@ -25,7 +25,7 @@ const SCHEMA = lastingFailure("STORE_SCHEMA", "the table has other keys");
 const REFUSED = lastingFailure("STORE_FAILED", "the request was refused");
 const UNKNOWN = lastingFailure("STORE_FAILED", "the call failed in a way that is not known here");
 
-/** The errors that are DynamoDB's own, by their `name`. */
+/** DynamoDB's own errors, by their `name`. */
 export const ERROR_NAMES: Readonly<Record<string, StoreFailure>> = {
   TransactionConflictException: CONFLICT,
   TransactionConflict: CONFLICT,
@@ -40,7 +40,7 @@ export const ERROR_NAMES: Readonly<Record<string, StoreFailure>> = {
   ItemCollectionSizeLimitExceededException: REFUSED,
 };
 
-/** What the errors mean that all AWS services have in common. */
+/** The meanings of the errors that all AWS services share. */
 const MEANINGS: Readonly<Record<SdkFailure, StoreFailure>> = {
   throttled: THROTTLED,
   passing: PASSING,
@@ -49,7 +49,7 @@ const MEANINGS: Readonly<Record<SdkFailure, StoreFailure>> = {
   unknown: UNKNOWN,
 };
 
-/** ValidationException has no codes for these: the service's own texts distinguish them. */
+/** ValidationException has no codes for these: only the service's texts distinguish them. */
 const KEY_TEXT =
   /key element|missing the key|missed key schema|type mismatch for key|conditions on the keys|required keys/i;
 
@@ -64,15 +64,14 @@ interface AwsError {
   }[];
 }
 
-/** One action of a write: did its condition fail, and on which item (undefined = there is none)? */
+/** The result of one action of a refused write: whether its condition failed, and the stored item, if any. */
 export interface Refusal {
   readonly failed: boolean;
   readonly item: Item | undefined;
 }
 
 /**
- * The outcome of a conditional write, one for each of its actions. Undefined if that is not what the
- * error says.
+ * The refusals of a conditional write, one for each of its actions. `undefined` if the error is not a failed condition.
  */
 export function refusalsOf(error: unknown): readonly Refusal[] | undefined {
   if (!(error instanceof Error)) return undefined;
@@ -86,30 +85,30 @@ export function refusalsOf(error: unknown): readonly Refusal[] | undefined {
   return refusals.some(({ failed }) => failed) ? refusals : undefined;
 }
 
-/** Is it worth a try a moment later, within the same call? A network failure is the caller's. */
+/** Whether the request should be retried within the same call. Network failures are left to the caller. */
 export function isContention(error: unknown): boolean {
   const meaning = meaningOf(error);
   return meaning === THROTTLED || meaning === CONFLICT;
 }
 
-/** Has the table other keys than ours? Time does not change them. */
+/** Whether the table has other keys than ours, which never changes. */
 export function hasOtherKeys(error: unknown): boolean {
   return meaningOf(error) === SCHEMA;
 }
 
-/** Is there no such table where the request went? */
+/** Whether there is no such table in the Region and at the endpoint of the request. */
 export function isMissing(error: unknown): boolean {
   return meaningOf(error) === MISSING;
 }
 
-/** Has the table, the partition or the account no capacity left? */
+/** Whether the table, the partition or the account has no capacity left. */
 export function isThrottle(error: unknown): boolean {
   return meaningOf(error) === THROTTLED;
 }
 
 /**
- * What the SDK threw, as a StoreError. A KcError is left as it is.
- * @param target where the request went, for the message
+ * Converts the SDK's error to a StoreError. A KcError is returned as it is.
+ * @param target where the request was sent, for the message
  */
 export function toStoreError(error: unknown, table: string, target: SdkTarget = {}): KcError {
   if (KcError.is(error)) return error;
@@ -142,7 +141,7 @@ function meaningOfError(error: unknown): StoreFailure {
   return own === REFUSED && KEY_TEXT.test(message ?? "") ? SCHEMA : own;
 }
 
-/** A cancelled transaction names a reason for each action: one that lasts weighs more. */
+/** A cancelled transaction has a reason for each action. One that is not retryable takes precedence. */
 function meaningOfReasons(reasons: NonNullable<AwsError["CancellationReasons"]>): StoreFailure {
   const meanings = reasons
     .filter(({ Code: code = "None" }) => code !== "None")

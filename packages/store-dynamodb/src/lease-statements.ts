@@ -16,9 +16,9 @@ import {
   type Partition,
 } from "./statements.ts";
 
-/** Every request about workers and leases. */
+/** The requests for workers and leases. */
 
-/** The revision; and before each worker's own item in the order of the sort key. */
+/** The item of the revision. It comes before the workers' items in the order of sort keys. */
 export const GROUP = `${OWN_PREFIX}group`;
 export const WORKER_PREFIX = `${GROUP}#`;
 export const LEASE_PREFIX = leaseSortKey("");
@@ -31,7 +31,7 @@ export interface ReadLease {
   readonly owner: string | undefined;
 }
 
-/** One page of the items whose sort key begins so. */
+/** One page of the items whose sort key has the prefix. */
 export const readPrefix = (
   { table, namespace }: Partition,
   prefix: string,
@@ -74,7 +74,7 @@ export const heartbeat = (
     ReturnValues: "UPDATED_NEW",
   });
 
-/** With a counter, only if it stands there still. */
+/** With a counter, removes the worker only if its counter is still the same. */
 export const removeWorker = (
   partition: Partition,
   { workerId, incarnation, counter }: WorkerIdentity & { readonly counter?: number },
@@ -89,7 +89,7 @@ export const removeWorker = (
     ...RETURN_ITEM,
   });
 
-/** Refused where the row is not as its caller saw it. */
+/** Refused if the row is not as the caller saw it. */
 export const putLineage = (
   partition: Partition,
   { shardId, lineage, replaces }: ShardPut,
@@ -106,7 +106,7 @@ export const putLineage = (
     },
   });
 
-/** The lease, and its copy beside the checkpoint, if the lease is as it was read. */
+/** Updates the lease, and its copy beside the checkpoint, if the lease is still as it was read. */
 export const acquireLease = (
   partition: Partition,
   lease: ReadLease,
@@ -151,7 +151,7 @@ export const releaseLease = (partition: Partition, lease: ReadLease): TransactWr
   });
 };
 
-/** The lease's item and the shard's. A shard without a lease has an epoch of 0 and no item. */
+/** Deletes the lease's item and the shard's. A shard without a lease's item has the epoch 0. */
 export const removeShard = (partition: Partition, lease: ReadLease): TransactWriteItemsCommand => {
   const { condition, values } = isUnchanged(lease);
   return new TransactWriteItemsCommand({

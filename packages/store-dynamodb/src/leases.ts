@@ -18,13 +18,13 @@ import { shardStateOf, sortKeyOf, type Item } from "./rows.ts";
 import { leaseSortKey, OWN_PREFIX, readItem, readPage, readRange } from "./statements.ts";
 import type { Workers } from "./workers.ts";
 
-/** So many items are read one by one, at once. For more of them one query is faster. */
+/** Up to this many items are read by concurrent GetItems. For more, one query is faster. */
 const MAX_SINGLE_READS = 16;
 
 /**
- * Leases of shards: `LeaseStore` says what each call does. No transaction spans them all, so a claim goes
- * in steps: the leases as they stand; then the workers that live; then each claim by itself, if its lease
- * still is as it was read. An owner that was read and does not live afterwards is dead for ever.
+ * Leases of shards. `LeaseStore` documents each method. No transaction spans all leases, so a claim takes three steps:
+ * read the leases; read the live workers; then claim each free lease by a compare-and-set on what was read. An owner
+ * that was read first and has no row afterwards is dead for ever.
  */
 export class Leases {
   readonly #calls: Calls;
@@ -45,7 +45,7 @@ export class Leases {
     await this.#each(memory, options, shards, (shard) => statements.putLineage(partition, shard));
   }
 
-  /** The revision's item comes before the leases', and these before the shards'. */
+  /** In the order of sort keys, the revision's item comes before the leases', and these before the shards'. */
   async list(
     scope: StoreScope,
     options: CallOptions | undefined,
@@ -86,7 +86,7 @@ export class Leases {
       options,
       stood.filter(isFree),
       (lease) => statements.acquireLease(memory.partition, lease, owner),
-      // An earlier call was given up, and its claim came only now: the shard is this worker's.
+      // The claim of an earlier, abandoned call took effect only now: the worker holds the shard.
       (lease, item) => {
         const { epoch, owner: holder } = leaseOf(item);
         return holder === owner && epoch === lease.epoch + 1;
@@ -129,7 +129,7 @@ export class Leases {
     );
   }
 
-  /** The leases first, then the workers: a worker that held a lease then and has no row now is dead. */
+  /** Reads the leases first, then the workers: an owner that has no row then is dead. */
   async #read(
     scope: StoreScope,
     shardIds: readonly string[],
@@ -152,9 +152,9 @@ export class Leases {
   }
 
   /**
-   * One conditional request for each, some at once; answers with those that were not refused. What
-   * was done is announced to the others even if the rest failed.
-   * @param isDone of one that was refused: was it done before, as its item shows?
+   * Sends a conditional request for each value, several concurrently, and returns those that were not refused. It raises
+   * the revision for these even if others failed.
+   * @param isDone whether the item of a refused request shows that it had taken effect before
    */
   async #each<Value>(
     memory: PartitionMemory,
@@ -181,7 +181,7 @@ export class Leases {
     throw failure.error;
   }
 
-  /** Those of the items that are there. */
+  /** Reads the existing items, by sort key. */
   async #items(
     { partition }: PartitionMemory,
     sortKeys: readonly string[],

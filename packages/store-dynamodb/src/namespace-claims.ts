@@ -5,7 +5,7 @@ import type { Namespaces } from "./namespaces.ts";
 import { applicationOf, type Item } from "./rows.ts";
 import * as statements from "./statements.ts";
 
-/** Whose a namespace is, asked of the table where no call has seen it. */
+/** The claims to namespaces. A claim that no call has seen yet is read from the table. */
 export class NamespaceClaims {
   readonly #client: Client;
   readonly #namespaces: Namespaces;
@@ -15,7 +15,7 @@ export class NamespaceClaims {
     this.#namespaces = namespaces;
   }
 
-  /** False = it is not claimed. @throws NamespaceConflictError if another scope has. */
+  /** Returns false if no scope has claimed it. @throws NamespaceConflictError if another scope has */
   async isClaimed(scope: StoreScope, options: CallOptions | undefined): Promise<boolean> {
     if (this.#namespaces.isClaimed(scope)) return true;
     const { Item: item } = await this.#client.read<GetItemCommandOutput>(

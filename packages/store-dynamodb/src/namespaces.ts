@@ -3,8 +3,8 @@ import { checkClaim, namespaceOf } from "@kc/core/adapter";
 import { OWN_PREFIX, type Partition } from "./statements.ts";
 
 /**
- * Which partition is whose. `a-b` on `c` and `a` on `b-c` have one namespace: the application row in
- * it names the one that claimed it. A claim is never given up, so one that was seen once is kept.
+ * The partitions and their known claims. `a-b` on `c` and `a` on `b-c` have the same namespace: its application row
+ * names the scope that has claimed it. A claim is permanent, so one that was read is cached.
  */
 export class Namespaces {
   readonly #table: string;
@@ -26,7 +26,7 @@ export class Namespaces {
     return { table: this.#table, namespace: this.#fixed ?? namespaceOf(scope) };
   }
 
-  /** False = not known. @throws NamespaceConflictError if another scope is known to have it. */
+  /** Returns false if no claim is known. @throws NamespaceConflictError if another scope is known to have claimed it */
   isClaimed(scope: StoreScope): boolean {
     const { namespace } = this.partition(scope);
     const claim = this.#claims.get(namespace);
@@ -35,13 +35,13 @@ export class Namespaces {
     return claim !== undefined;
   }
 
-  /** Takes note of an application row that stands in the scope's partition. */
+  /** Caches the application row of the scope's partition. */
   learn(scope: StoreScope, { application, streamName }: StoreScope): void {
     this.#claims.set(this.partition(scope).namespace, { application, streamName });
   }
 }
 
-/** @throws ConfigError for what would be one of our own items; no shard of Kinesis is named so. */
+/** @throws ConfigError for an id that could be one of our own items. Shards of Kinesis have no such ids */
 export function checkShardId(shardId: string): void {
   if (shardId.startsWith(OWN_PREFIX)) {
     throw new ConfigError("shardId", `no shard's id begins with ${OWN_PREFIX}: ${shardId}`);

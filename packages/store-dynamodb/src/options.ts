@@ -1,7 +1,7 @@
 import { ConfigError } from "@kc/core";
 import { checkMethods, checkOptionNames, checkWholeNumber } from "@kc/core/adapter";
 
-/** The part of the SDK's `DynamoDBClient` that is used. Structural, so that another copy fits. */
+/** The part of the SDK's `DynamoDBClient` that the store uses. A client from any copy of the SDK fits. */
 export interface DynamoDBClientLike {
   // The SDK's `send` is overloaded for each command; its callers name the output.
   // oxlint-disable-next-line typescript/no-explicit-any
@@ -12,19 +12,19 @@ export interface DynamoDBStoreOptions {
   /** The table's name, or its ARN (a table of another account). */
   readonly table: string;
   /**
-   * A `DynamoDBClient` of the SDK, which stays yours: it is never destroyed here.
+   * A `DynamoDBClient` of the SDK. You own it: the store never destroys it.
    * @default a client with the Region and the credentials of the environment
    */
   readonly client?: DynamoDBClientLike;
   /**
-   * The partition key of all items, 1 to 2048 bytes, in place of the one that the Go library uses. Applications
-   * must not share one: the second application is refused.
+   * The partition key of all items, 1 to 2048 bytes, instead of the one that the Go library uses. A namespace belongs to
+   * one application on one stream: a second one is refused.
    * @default `{application}-{streamName}`
    */
   readonly namespace?: string;
   /**
-   * How long a request to DynamoDB may take, with the retries that the SDK hides in it, in
-   * milliseconds, 100 to 600,000. Then it fails with a retryable STORE_UNAVAILABLE. @default 5000
+   * The timeout of a request to DynamoDB, including the SDK's own retries, in milliseconds, 100 to 600,000. After it the
+   * request fails with a retryable STORE_UNAVAILABLE. @default 5000
    */
   readonly timeoutMs?: number;
 }
@@ -61,7 +61,7 @@ export function checkOptions(options: DynamoDBStoreOptions): CheckedOptions {
   return { table, client, namespace, timeoutMs };
 }
 
-/** @throws ConfigError for a weight that is not a number of DynamoDB's. */
+/** @throws ConfigError for a weight that DynamoDB cannot store as a number */
 export function checkWeight(weight: number): void {
   if (weight >= MIN_NUMBER && weight <= MAX_NUMBER) return;
   throw new ConfigError(

@@ -3,21 +3,21 @@ import { relayed } from "@kc/core/adapter";
 import type { ConcurrencyLimit } from "./concurrency-limit.ts";
 import { isThrottle } from "./errors.ts";
 
-/** So many failures with nothing in between say that the others would fail too. */
+/** After this many consecutive failures no further work is started: the rest would most likely fail too. */
 const MAX_CONSECUTIVE_FAILURES = 4;
 
-/** What became of each value. */
+/** The results of `inParallel`. */
 export interface Parallel<Value, Answer> {
-  /** Those that did not fail and were not left out. */
+  /** The answers of the values that did not fail and were not skipped. */
   readonly answers: ReadonlyMap<Value, Answer>;
-  /** Undefined = all have an answer. Of several errors, the first that a retry does not help with, else the first. */
+  /** `undefined` if all values have an answer. Of several errors, the first that is not retryable, or else the first. */
   readonly failure: { readonly error: unknown } | undefined;
 }
 
 /**
- * `work` on each value, some at once. It goes on past a failure: one item that fails must not starve
- * those behind it. One that was throttled gets another turn after the others. It resolves when what was begun
- * has ended. Each gets options of its own, which follow the caller's signal.
+ * Runs `work` on each value, several concurrently. It continues after a failure, so that a failing item does not starve
+ * the later ones. A throttled value is tried again after the others. It resolves when all started work has ended. Each
+ * call of `work` gets its own options, whose signal follows the caller's.
  */
 export function inParallel<Value, Answer>(
   values: readonly Value[],

@@ -7,12 +7,12 @@ import {
 import { writerOf } from "./rows.ts";
 import type { Partition } from "./statements.ts";
 
-/** What this store remembers of one partition between two calls. None of it is needed. */
+/** What this store remembers of one partition between calls. It only saves requests. */
 export class PartitionMemory {
   readonly partition: Partition;
-  /** The last revision that was read; undefined = none was. */
+  /** The last revision that was read; `undefined` if none was. */
   revision: number | undefined;
-  /** A change stands, or may stand, whose revision was not raised: the next heartbeat does. */
+  /** True if a change was made, or may have been, whose revision was not raised. The next heartbeat raises it. */
   hasPendingRevision = false;
   readonly acknowledged: Acknowledged = new Acknowledged();
 
@@ -28,15 +28,14 @@ interface Entry {
 }
 
 /**
- * What was written by bulk writes that failed as a whole: a table that throttles takes a part of
- * each. The next one leaves out what it would only pay for again, and begins with those shards that
- * have waited longest.
+ * The successful writes of bulk writes that failed as a whole: a throttling table accepts a part of each. The next bulk
+ * write omits them, since it would only pay for them again, and starts with the shards that have waited longest.
  */
 export class Acknowledged {
-  /** By shard, the last one last. */
+  /** By shard, in the order of writes. */
   readonly #entries = new Map<string, Entry>();
 
-  /** What is left to do, in that order. */
+  /** The writes that are left, the longest waiting first. */
   outstanding(writes: readonly CheckpointWrite[]): readonly CheckpointWrite[] {
     const turns = new Map([...this.#entries.keys()].map((shardId, turn) => [shardId, turn]));
     const turnOf = ({ shardId }: CheckpointWrite): number => turns.get(shardId) ?? -1;
@@ -45,7 +44,7 @@ export class Acknowledged {
       .toSorted((a, b) => turnOf(a) - turnOf(b));
   }
 
-  /** The result of this very write, if it is known. */
+  /** The result of the same write, if it is known. */
   resultOf({ shardId, checkpoint, fence }: CheckpointWrite): BulkCheckpointResult | undefined {
     const entry = this.#entries.get(shardId);
     const isThis =
@@ -55,12 +54,12 @@ export class Acknowledged {
 
   add({ shardId, checkpoint, fence }: CheckpointWrite, result: BulkCheckpointResult): void {
     this.#entries.delete(shardId);
-    // A lease may come back: whether it is lost is asked each time.
+    // The worker may claim the lease again, so a lost lease is checked each time.
     if (result.outcome === "lease-lost") return;
     this.#entries.set(shardId, { checkpoint, writer: writerOf(fence), result });
   }
 
-  /** All is written, or no longer what it was. */
+  /** Called when all writes have succeeded, or the stored state has changed. */
   clear(): void {
     this.#entries.clear();
   }

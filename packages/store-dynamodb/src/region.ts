@@ -4,7 +4,7 @@ import type { DynamoDBClientLike } from "./options.ts";
 
 export const isArn = (table: string): boolean => table.startsWith("arn:");
 
-/** @throws ConfigError if the table's ARN names another Region than the client's: no request gets there. */
+/** @throws ConfigError if the table's ARN names another Region than the client's, which cannot reach the table */
 export async function checkRegion(arn: string, client: DynamoDBClientLike): Promise<void> {
   const [, , , region] = arn.split(":");
   const { region: own } = await sdkTarget(client);

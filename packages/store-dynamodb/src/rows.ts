@@ -20,35 +20,35 @@ import {
 
 export type Item = Readonly<Record<string, AttributeValue>>;
 
-/** A shard's id, or the name of an item of ours. */
+/** An item's sort key: a shard's id, or the name of one of our own items. */
 export const sortKeyOf = (item: Item): string => item["shard_id"]?.S ?? "";
 
-/** What a shard's item says. */
+/** The state in a shard's item. */
 export interface ShardState {
   readonly checkpoint: Checkpoint | undefined;
   /**
-   * Who may write: the text of a fence, or `FREE`. Undefined where Go's PutItem has wiped what was
-   * added, or nothing was added yet: then only the lease's own item knows.
+   * Who may write: the text of a fence, or `FREE`. `undefined` if our attributes are missing, because Go's PutItem wiped
+   * them or they were never written. Then only the lease's own item tells.
    */
   readonly writer: string | undefined;
 }
 
 export const FREE = "free";
 
-/** The text of a fence in a shard's item; of none, `FREE`. */
+/** The text of a fence in a shard's item; `FREE` without a fence. */
 export function writerOf(fence: Fence | undefined): string {
   return fence === undefined ? FREE : `${fence.epoch}:${fence.owner}`;
 }
 
-/** A shard's end: after every digit, as text. */
+/** A shard's end. As text, it sorts after every digit. */
 const END = "~";
-/** No sub-sequence number, which is the whole record: after every digit too. */
+/** The sub-sequence number of a whole record. It sorts after every digit too. */
 const WHOLE = "~";
 const ORDERED = /^(\d{3}):(\d+)\.(?:(\d{16})|~)$/;
 
 /**
- * A checkpoint as a text, in core's order of checkpoints: a number's length, the number, its
- * sub-sequence number. `056:4959…898.0000000000000007`
+ * A checkpoint as a text that sorts in core's order of checkpoints: the number's length, the number, the sub-sequence
+ * number. `056:4959…898.0000000000000007`
  */
 export function orderedText(checkpoint: Checkpoint): string {
   if (checkpoint.kind === "shard-end") return END;
@@ -58,15 +58,15 @@ export function orderedText(checkpoint: Checkpoint): string {
 }
 
 /**
- * Does the position lie inside an aggregate? Then Go's attribute has the last whole record, and our own
- * belong to it by `kc_whole` instead of `kc_at`: to earlier versions of this package, as to Go, the position
- * is that record.
+ * True if the position lies inside an aggregate. Go's attribute then has the last whole record, and our attributes
+ * belong to it by `kc_whole` instead of `kc_at`. So Go, and earlier versions of this package, read it as the position of
+ * that record.
  */
 export function isInside(checkpoint: Checkpoint): boolean {
   return checkpoint.kind === "position" && checkpoint.subSequenceNumber !== undefined;
 }
 
-/** The attributes of a shard without an owner, without its key. */
+/** The attributes of a shard's item without an owner, except for its key. */
 export function shardItem(checkpoint: Checkpoint): Item {
   const number = { S: sharedNumber(checkpoint) ?? NO_NUMBER };
   const ahead = aheadColumn(checkpoint);
@@ -80,9 +80,9 @@ export function shardItem(checkpoint: Checkpoint): Item {
 }
 
 /**
- * Go's attribute alone is a position. Ours count only while `kc_at`, or `kc_whole`, is the number beside
- * them.
- * @throws StoreError STORE_CORRUPT if somebody else wrote what no checkpoint can be.
+ * Reads a shard's item. Go's attribute by itself is a position. Ours are valid only while `kc_at`, or `kc_whole`, equals
+ * `sequence_number`.
+ * @throws StoreError STORE_CORRUPT if another program wrote a value that is not a checkpoint
  */
 export function shardStateOf(item: Item | undefined): ShardState {
   const sequenceNumber = item?.["sequence_number"]?.S;
@@ -132,7 +132,7 @@ function corrupt(item: Item): StoreError {
   );
 }
 
-/** The attributes of an application row, its key left out: the columns, those that are not empty. */
+/** The attributes of an application row, except for its key: its columns that are not empty. */
 export function applicationItem(row: ApplicationRow): Item {
   const item: Record<string, AttributeValue> = {};
   for (const [name, value] of Object.entries(applicationColumns(row))) {
@@ -143,7 +143,7 @@ export function applicationItem(row: ApplicationRow): Item {
   return item;
 }
 
-/** @throws StoreError STORE_CORRUPT if it lacks what every application row has. */
+/** @throws StoreError STORE_CORRUPT if it lacks a required attribute */
 export function applicationOf(item: Item): ApplicationRow {
   const [application, streamName] = [item["kc_application"]?.S, item["kc_stream_name"]?.S];
   const startedAt = dateOf(item["kc_started_at"]);

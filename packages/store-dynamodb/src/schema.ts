@@ -10,21 +10,20 @@ import type { Client } from "./client.ts";
 import { tableDefinition } from "./table-definition.ts";
 
 /**
- * The table is Go's: one item for each shard. Beside Go's `sequence_number` it holds, put by us and
- * wiped by Go's PutItem:
- * - `kc_at`: the `sequence_number` that the next two belong to: they count only while it is that;
- * - `kc_whole`: the same of a position inside an aggregate, in the place of `kc_at`: the last whole record;
- * - `kc_checkpoint`: the checkpoint as a text in the order of checkpoints;
- * - `kc_ahead`: what is done beyond it, behind the position that it belongs to; absent = nothing is;
+ * The table is the Go library's: one item for each shard. Beside Go's `sequence_number`, an item has attributes of ours,
+ * which Go's PutItem wipes:
+ * - `kc_at`: the `sequence_number` that `kc_checkpoint` and `kc_ahead` belong to. They are valid only while both are equal;
+ * - `kc_whole`: replaces `kc_at` for a position inside an aggregate: the last whole record;
+ * - `kc_checkpoint`: the checkpoint as a text that sorts in the order of checkpoints;
+ * - `kc_ahead`: the records done beyond it, after the position that the text belongs to; absent if there are none;
  * - `kc_writer`: who may write it, `{epoch}:{owner}` or `free`: a copy of the shard's lease.
  *
- * Items of our own, under sort keys that no shard has (a shard's id has no `#`):
- * - `kc#application`: the application row, and so the claim to the namespace;
- * - `kc#group`: `kc_revision`, which follows each change of what comes next;
- * - `kc#group#{worker}`: a worker that lives: `kc_incarnation`, `kc_counter`, `kc_weight`,
- *   `kc_max_shards` if it has a limit;
- * - `kc#lease#{shard}`: `kc_epoch`; `kc_owner`, while it is held; `kc_lineage`, if workers share it. Whoever changes it sets the
- *   shard's `kc_writer` in the same transaction: a copy that is there is true.
+ * Our own items have sort keys that no shard has (a shard's id contains no `#`):
+ * - `kc#application`: the application row, which is also the claim to the namespace;
+ * - `kc#group`: `kc_revision`, raised after each change of the items below;
+ * - `kc#group#{worker}`: a live worker: `kc_incarnation`, `kc_counter`, `kc_weight`, and `kc_max_shards` if it has a limit;
+ * - `kc#lease#{shard}`: `kc_epoch`; `kc_owner` while it is held; `kc_lineage` if workers share the shard. Each change also
+ *   sets the shard's `kc_writer`, in the same transaction, so an existing copy is always correct.
  */
 export const KEY_SCHEMA = [
   { AttributeName: "namespace", KeyType: "HASH" },
@@ -34,20 +33,20 @@ export const KEY_SCHEMA = [
 const READY_WITHIN_MS = 120_000;
 const POLL_MS = 500;
 
-/** A table, and what its keys have to be. */
+/** A table and its required keys. */
 export interface TableShape {
   readonly table: string;
   readonly keys: readonly { readonly AttributeName: string; readonly KeyType: "HASH" | "RANGE" }[];
-  /** How to make it, for the messages of errors. */
+  /** How to create the table, for error messages. */
   readonly definition: string;
 }
 
-/** The table of checkpoints. */
+/** The checkpoints table. */
 export function checkpointsShape(table: string): TableShape {
   return { table, keys: KEY_SCHEMA, definition: tableDefinition(table) };
 }
 
-/** Makes the table unless it is there, waits until it can be used, and holds its keys against ours. */
+/** Creates the table unless it exists, waits until it is usable, and checks its keys. */
 export async function setUpTable(
   client: Client,
   shape: TableShape,
@@ -106,12 +105,12 @@ async function create(
       options,
     );
   } catch (error) {
-    // Another process was faster.
+    // Another process has created it first.
     if (!isCausedBy(error, "ResourceInUseException")) throw error;
   }
 }
 
-/** @throws StoreError STORE_SCHEMA unless the table has these keys, all of them strings. */
+/** @throws StoreError STORE_SCHEMA unless the table has exactly these keys, all of type string */
 export function checkKeys(
   { table, keys, definition }: TableShape,
   description: TableDescription | undefined,

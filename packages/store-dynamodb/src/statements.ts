@@ -19,15 +19,15 @@ import {
 import { aheadColumn, NO_NUMBER, sharedNumber } from "@kc/core/adapter";
 import { applicationItem, isInside, orderedText, shardItem, writerOf, type Item } from "./rows.ts";
 
-/** Every request of the store's daily work. `schema.ts` describes the items. */
+/** The requests for checkpoints and applications. `schema.ts` describes the items. */
 
-/** A table's partition: everything of one application on one stream. */
+/** A partition of the table: all items of one application on one stream. */
 export interface Partition {
   readonly table: string;
   readonly namespace: string;
 }
 
-/** Sort keys of our own begin with it; ids of shards do not. */
+/** The prefix of our own sort keys. No shard's id begins with it. */
 export const OWN_PREFIX = "kc#";
 export const APPLICATION = `${OWN_PREFIX}application`;
 export const leaseSortKey = (shardId: string): string => `${OWN_PREFIX}lease#${shardId}`;
@@ -42,13 +42,13 @@ export const itemKey = (
   Key: { namespace: { S: namespace }, shard_id: { S: sortKey } },
 });
 
-/** A failed condition returns the stored item, without a read of its own. */
+/** Makes a failed condition return the stored item, which saves a read. */
 export const RETURN_ITEM = { ReturnValuesOnConditionCheckFailure: "ALL_OLD" } as const;
 
 export const readItem = (partition: Partition, sortKey: string): GetItemCommand =>
   new GetItemCommand({ ...itemKey(partition, sortKey), ConsistentRead: true });
 
-/** One page of a partition, up to 1 MB. */
+/** One page of a partition, at most 1 MB. */
 export const readPage = (
   { table, namespace }: Partition,
   after: Record<string, AttributeValue> | undefined,
@@ -62,7 +62,7 @@ export const readPage = (
     ExclusiveStartKey: after,
   });
 
-/** One page of the items from the first to the last sort key. */
+/** One page of the items with sort keys from `first` to `last`. */
 export const readRange = (
   { table, namespace }: Partition,
   [first, last]: readonly [string, string],
@@ -82,8 +82,8 @@ export const readRange = (
   });
 
 /**
- * Makes an item unless it is there. No PutItem: a table without our sort key would take that, and keep
- * one item in the place of all.
+ * Creates an item unless it exists. It does not use PutItem, which would succeed on a table without our sort key and
+ * overwrite one item again and again.
  */
 export const create = (partition: Partition, sortKey: string, item: Item): UpdateItemCommand => {
   const entries = Object.entries(item);
@@ -102,8 +102,8 @@ export const putApplication = (partition: Partition, row: ApplicationRow): Updat
   create(partition, APPLICATION, applicationItem(row));
 
 /**
- * A shard's item, set to a checkpoint. An end without a number keeps the one that stands. What is done
- * beyond the position goes with it.
+ * The update that sets a shard's item to a checkpoint. A shard's end without a number keeps the stored number. `kc_ahead`
+ * is replaced together with the position.
  */
 function setCheckpoint(
   checkpoint: Checkpoint,
@@ -130,13 +130,13 @@ function setCheckpoint(
   };
 }
 
-/** No other program has written another number since: see `isInside`. */
+/** True if no other program has written another number since: see `isInside`. */
 const IS_OURS =
   "(kc_at = sequence_number OR (attribute_not_exists(kc_at) AND kc_whole = sequence_number))";
 
 /**
- * The daily write: one item, one condition. It holds only where `kc_writer` is there, and so is the
- * lease; elsewhere `adopt` is needed.
+ * The usual write: one item, one condition. It succeeds only if `kc_writer` exists and matches the fence. If it does not
+ * exist, `adopt` is needed.
  */
 export const advance = (
   partition: Partition,
@@ -163,9 +163,8 @@ export const advance = (
 };
 
 /**
- * The same with the user's items behind it, where nothing is stored at `from` or beyond, and no less than
- * `after`. Without a token of ours: the service answers a repeated token with success and writes nothing, also
- * after a reset.
+ * The same together with the user's items, if the stored checkpoint lies before `from` and not before `after`. It has no
+ * client request token: the service answers a repeated token with success and writes nothing, even after a reset.
  */
 export const advanceWith = (
   partition: Partition,
@@ -188,17 +187,17 @@ export const advanceWith = (
   return transaction([{ Update: update }, ...items]);
 };
 
-/** An item as no transaction that is half committed leaves it: GetItem may see it before the others. */
+/** Reads an item without seeing half-committed transactions. GetItem may see one item of a transaction early. */
 export const readCommitted = (partition: Partition, sortKey: string): TransactGetItemsCommand =>
   new TransactGetItemsCommand({ TransactItems: [{ Get: itemKey(partition, sortKey) }] });
 
-/** Which refusal of `adopt` and `reset` is whose. */
+/** The indexes of the actions in `adopt` and `reset`, and so of their refusals. */
 export const ACTION = { lease: 0, shard: 1, application: 2 } as const;
 
 /**
- * Writes a shard's item whose `kc_writer` is unknown, or whose namespace no call is known to
- * have claimed: the lease and the claim are compared in their own items, and nothing may have
- * changed since the shard's item was `seen`. The user's `items` come last.
+ * Writes a shard's item if its `kc_writer` is missing, or if the namespace's claim is unknown. The transaction compares
+ * the lease and the claim in their own items, and the shard's item must be as it was `seen`. The user's `items` come
+ * last.
  */
 export const adopt = (
   partition: Partition,
@@ -239,7 +238,7 @@ export const adopt = (
   ]);
 };
 
-/** Puts or removes a shard's item, raises the epoch and takes the lease away. */
+/** Puts or deletes a shard's item, raises the epoch and takes the lease away. */
 export const reset = (
   partition: Partition,
   shardId: string,
@@ -265,7 +264,7 @@ export const reset = (
   ]);
 };
 
-/** What a shard's item was decided by: the attributes that it has, and those that it lacks. */
+/** The attributes on which a decision about a shard's item was based: those present, and those absent. */
 function partsOf(item: Item | undefined): {
   readonly present: readonly (readonly [string, AttributeValue])[];
   readonly absent: readonly string[];
@@ -291,7 +290,7 @@ function leaseIs(fence: Fence | undefined): Condition & { ConditionExpression: s
   };
 }
 
-/** The namespace has no owner, or has become this scope's since the look. */
+/** The condition that no scope has claimed the namespace, or that this scope has. */
 function namespaceIsClaimable(
   partition: Partition,
   scope: StoreScope | undefined,

@@ -1,4 +1,4 @@
-/** How to create the table, for the messages of errors. */
+/** How to create the table, for error messages. */
 export function tableDefinition(table: string): string {
   const name = table.split("/").at(-1);
   return `Run \`await store.setup()\` once with the right to create tables, or deploy (CloudFormation):

@@ -3,25 +3,25 @@ import type { StoreError } from "@kc/core";
 import { misused } from "@kc/core/adapter";
 
 /**
- * What a handler of `scanTransaction` writes: items of one TransactWriteItems, which is sent with the
- * checkpoint once the handler has returned.
+ * Collects the items of a handler of `scanTransaction`. They are sent with the checkpoint, as one TransactWriteItems,
+ * after the handler has returned.
  */
 export interface DynamoTransaction {
   /**
-   * Adds a Put, Update, Delete or ConditionCheck, in the SDK's form (see `marshall` of
-   * `@aws-sdk/util-dynamodb`). Each of another item: DynamoDB refuses two on one.
-   * @throws StoreError TRANSACTION_MISUSED beyond 97 items, for what is no item, and once the handler has
-   * returned: let it pass, for the transaction is refused
+   * Adds a Put, Update, Delete or ConditionCheck, in the SDK's form (see `marshall` of `@aws-sdk/util-dynamodb`). Each
+   * must be for a different item: DynamoDB refuses two actions on one.
+   * @throws StoreError TRANSACTION_MISUSED beyond 97 items, for a value that is not an item, and after the handler has
+   * returned. Do not catch it: the transaction is refused in any case
    */
   write(...items: readonly TransactWriteItem[]): void;
 }
 
-/** DynamoDB takes 100. The store's own: the checkpoint, and at first the lease and the application. */
+/** DynamoDB accepts 100. The store needs up to three: the checkpoint, and at first the lease and the application. */
 export const MAX_ITEMS = 97;
 
 export class CollectedItems implements DynamoTransaction {
   readonly items: TransactWriteItem[] = [];
-  /** What is thrown of the items' failure: what the SDK threw, unless they are the store's letters. */
+  /** The error to throw if the items fail: the SDK's, unless dead letters of the store are among them. */
   explain: (error: StoreError) => unknown = ({ cause }) => cause;
   readonly #shardId: string;
   #isEnded = false;
@@ -39,19 +39,19 @@ export class CollectedItems implements DynamoTransaction {
           "write fewer items a record",
       );
     }
-    // The SDK leaves such an item out, without a word.
+    // The SDK silently drops such an item.
     if (items.some((item) => typeof item !== "object" || item === null)) {
       throw this.#misused("an item is a Put, an Update, a Delete or a ConditionCheck");
     }
     this.items.push(...items);
   }
 
-  /** @throws StoreError TRANSACTION_MISUSED if items were refused, and the work went on without them */
+  /** @throws StoreError TRANSACTION_MISUSED if items were refused and the handler caught the error */
   throwIfRefused(): void {
     if (this.#refused !== undefined) throw this.#refused;
   }
 
-  /** What is written later is refused. */
+  /** Items that are written later are refused. */
   end(): void {
     this.#isEnded = true;
   }

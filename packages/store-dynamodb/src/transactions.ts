@@ -16,30 +16,30 @@ import { shardStateOf, writerOf, type Item } from "./rows.ts";
 import * as statements from "./statements.ts";
 import { CollectedItems, type DynamoTransaction } from "./transaction.ts";
 
-/** Each of these lost to another writer who moved the shard meanwhile. */
+/** The maximum number of attempts. Each failed one lost to another writer that moved the shard meanwhile. */
 const MAX_ATTEMPTS = 30;
-/** They say nothing of the user's items. */
+/** Errors that do not tell whether the user's items are at fault. */
 const UNKNOWN_OUTCOME: ReadonlySet<string> = new Set(["STORE_UNAVAILABLE", "STORE_CLOSED"]);
 
-/** A request with the user's items behind the store's own actions. */
+/** A request with the store's own actions, followed by the user's items. */
 interface Request {
   readonly command: object;
   readonly items: readonly TransactWriteItem[];
-  /** What is thrown of their failure. */
+  /** The error to throw if the items fail. */
   readonly explain: (error: StoreError) => unknown;
-  /** How many actions are the store's own, and which of them is the shard's. */
+  /** The number of the store's own actions, and the index of the shard's among them. */
   readonly own: number;
   readonly shard: number;
 }
 
 interface Refused {
-  /** What became of the store's own actions. */
+  /** The refusals of the store's own actions. */
   readonly own: readonly (Refusal | undefined)[];
-  /** What the user's items failed with; undefined = the store's own actions did. */
+  /** The error of the user's items; `undefined` if the store's own actions failed. */
   readonly failure: { readonly error: unknown } | undefined;
 }
 
-/** Transactions of items that a handler collects, each with the checkpoint in one TransactWriteItems. */
+/** Transactions of handlers: the collected items and the checkpoint are one TransactWriteItems. */
 export class Transactions {
   readonly #client: Client;
   readonly #namespaces: Namespaces;
@@ -81,7 +81,7 @@ export class Transactions {
     return result.outcome === "written" ? { outcome: "committed", value } : result;
   }
 
-  /** @throws what the user's items failed with, as the SDK threw it */
+  /** @throws the SDK's error if the user's items fail */
   async #commit(
     scope: StoreScope,
     write: TransactionalWrite,
@@ -91,7 +91,7 @@ export class Transactions {
     const { shardId, fence, from, after } = write;
     const partition = this.#namespaces.partition(scope);
     const claimed = await this.#claims.isClaimed(scope, options);
-    /** What is known to be stored: nothing, until a refusal returns it. */
+    /** The stored item as far as known: `undefined` until a refusal returns it. */
     let item: Item | undefined;
     let failure: Refused["failure"];
     if (claimed) {
@@ -115,7 +115,7 @@ export class Transactions {
         checkNotRegressed(write, stored);
       }
       if (!isDone && failure !== undefined) throw failure.error;
-      // Only the lease's own item knows who may write. Of work that is done nothing else is written.
+      // Only the lease's own item tells who may write. If the work is done already, its items are not written again.
       const command = statements.adopt(
         partition,
         shardId,
@@ -143,7 +143,7 @@ export class Transactions {
     );
   }
 
-  /** As no transaction that is half committed leaves it. */
+  /** Reads an item without seeing half-committed transactions. */
   async #read(
     partition: statements.Partition,
     sortKey: string,
@@ -154,7 +154,7 @@ export class Transactions {
     return Responses?.[0]?.Item;
   }
 
-  /** Does the fence hold, by the lease's own item? */
+  /** Whether the fence matches the lease's own item. */
   async #holds(
     partition: statements.Partition,
     { shardId, fence }: TransactionalWrite,
@@ -166,7 +166,10 @@ export class Transactions {
     return owner === fence.owner && Number(lease?.["kc_epoch"]?.N) === fence.epoch;
   }
 
-  /** DynamoDB names the table that a right is lacking on. In doubt it is the store's: no record is to blame. */
+  /**
+   * Whether an access error concerns a table of the user's items. DynamoDB names the table that it denies. In doubt it
+   * is the store's, so that no record is blamed.
+   */
   #isOfTheirs({ message }: StoreError, items: readonly TransactWriteItem[]): boolean {
     const tables = items.flatMap((item) =>
       Object.values(item).map(({ TableName }) => nameOf(TableName)),
@@ -176,8 +179,8 @@ export class Transactions {
   }
 
   /**
-   * Undefined = it was written. An item of the user's may fail because an earlier try of the same work,
-   * whose answer was lost, has stored it: the shard is looked at before it counts as the work's failure.
+   * Returns `undefined` if it was written. A user's item may fail because an earlier attempt of the same work, whose
+   * answer was lost, has stored it. So the shard is read before this counts as the work's failure.
    */
   async #send(
     scope: StoreScope,
@@ -202,7 +205,7 @@ export class Transactions {
   }
 }
 
-/** Of a table's name or ARN. */
+/** The name in a table's name or ARN. */
 function nameOf(table: string | undefined): string {
   return table?.split("/").at(-1) ?? "";
 }

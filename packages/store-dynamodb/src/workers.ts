@@ -12,7 +12,7 @@ import * as statements from "./lease-statements.ts";
 import { checkWeight } from "./options.ts";
 import { sortKeyOf, type Item } from "./rows.ts";
 
-/** The items of workers: `LeaseStore` says what each call does. */
+/** The items of workers. `LeaseStore` documents each method. */
 export class Workers {
   readonly #calls: Calls;
 
@@ -27,7 +27,7 @@ export class Workers {
   ): ReturnType<LeaseStore["joinWorker"]> {
     checkWeight(worker.weight);
     const memory = this.#calls.memoryOf(scope);
-    // Whatever was read before may be of a table that was restored since.
+    // A revision that was read before may be from a table that was restored since.
     memory.revision = undefined;
     const put = statements.putWorker(memory.partition, worker);
     const refusals = await this.#calls.change(memory, put, options);
@@ -41,8 +41,8 @@ export class Workers {
   }
 
   /**
-   * One request: the revision is the last that was read, as a rule by the look at the workers that
-   * goes with each heartbeat.
+   * One request. The revision is the last one that was read, usually by the list of workers that accompanies each
+   * heartbeat.
    */
   async beat(
     scope: StoreScope,
@@ -59,7 +59,7 @@ export class Workers {
     return { outcome: "alive", counter, revision };
   }
 
-  /** One query: the revision's item comes before the workers'. */
+  /** One query, in which the revision's item comes before the workers'. */
   async list(
     scope: StoreScope,
     options: CallOptions | undefined,
