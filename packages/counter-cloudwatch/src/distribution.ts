@@ -1,5 +1,5 @@
 /** Values of an interval that stay distinct: seven decades within four percent. */
-const MOST_VALUES = 500;
+const MAX_VALUES = 500;
 
 /** Values, and how often each came. */
 export interface Distribution {
@@ -24,7 +24,7 @@ export class DistributionBuilder {
 
   record(value: number): void {
     this.#put(this.#indexOf(value), 1, value);
-    while (this.#buckets.size > MOST_VALUES) this.#coarsen();
+    while (this.#buckets.size > MAX_VALUES) this.#coarsen();
   }
 
   build(): Distribution {

@@ -6,9 +6,9 @@ import { cloudWatchName } from "./names.ts";
 import type { Layout, OnLost, Sink } from "./sink.ts";
 
 /** The specification's, of one metric in a document. Of metrics it allows a hundred: there are fewer. */
-const MOST_VALUES = 100;
+const MAX_VALUES = 100;
 /** Of a histogram, in an interval: beyond, each stands for an equal share of all of them. */
-const MOST_SAMPLES = 1000;
+const MAX_SAMPLES = 1000;
 /** How long a stream that is full may take to drain, in milliseconds. */
 const DRAIN_MS = 1000;
 
@@ -47,7 +47,7 @@ export class EmfSink implements Sink {
 
   async send(data: readonly Datum[], at: Date): Promise<void> {
     for (const document of documentsOf(data)) {
-      if (!(this.#takes() || (await this.#drains()))) {
+      if (!(this.#hasRoom() || (await this.#waitForDrain()))) {
         this.#onLost(document.length);
         continue;
       }
@@ -55,38 +55,38 @@ export class EmfSink implements Sink {
       this.#output.write(`${JSON.stringify(this.#format(document, at))}\n`, (error) => {
         if (error) return this.#onLost(document.length);
         this.#pending -= 1;
-        this.#leave();
+        this.#detachWhenDone();
       });
     }
   }
 
   close(): void {
     this.#isClosed = true;
-    this.#leave();
+    this.#detachWhenDone();
   }
 
   /** What the last documents fail with must not end the process: until then the stream is listened to. */
-  #leave(): void {
+  #detachWhenDone(): void {
     if (this.#isClosed && this.#pending === 0) this.#output.off("error", this.#onError);
   }
 
-  #takes(): boolean {
-    return this.#works && this.#output.writableLength <= this.#maxBufferedBytes;
+  #hasRoom(): boolean {
+    return this.#isWritable && this.#output.writableLength <= this.#maxBufferedBytes;
   }
 
-  get #works(): boolean {
+  get #isWritable(): boolean {
     return this.#output.writable && !this.#failed;
   }
 
   /** Waits for a stream that is full, once: after a wait in vain it is stuck until it has drained. */
-  async #drains(): Promise<boolean> {
-    if (this.#isStuck || !this.#works) return false;
+  async #waitForDrain(): Promise<boolean> {
+    if (this.#isStuck || !this.#isWritable) return false;
     this.#isStuck = true;
     this.#output.once("drain", () => (this.#isStuck = false));
     const signal = AbortSignal.timeout(DRAIN_MS);
     // A time-out, or the stream's error: either way it has not drained.
     await once(this.#output, "drain", { signal }).catch(() => undefined);
-    return this.#takes();
+    return this.#hasRoom();
   }
 
   #format(document: readonly Target[], at: Date): object {
@@ -130,10 +130,10 @@ function documentsOf(data: readonly Datum[]): readonly (readonly Target[])[] {
 /** A distribution as arrays of values: the format knows no counts. */
 function valuesOf(value: Datum["value"]): readonly Target["value"][] {
   if (typeof value === "number") return [value];
-  const samples = samplesOf(value, MOST_SAMPLES);
+  const samples = samplesOf(value, MAX_SAMPLES);
   const arrays: number[][] = [];
-  for (let from = 0; from < samples.length; from += MOST_VALUES) {
-    arrays.push(samples.slice(from, from + MOST_VALUES));
+  for (let from = 0; from < samples.length; from += MAX_VALUES) {
+    arrays.push(samples.slice(from, from + MAX_VALUES));
   }
   return arrays;
 }

@@ -27,7 +27,7 @@ export function cloudWatchDimensions(
 }
 
 /** The longest that CloudWatch takes. */
-const LONGEST_VALUE = 1024;
+const MAX_VALUE_LENGTH = 1024;
 
 const HASH_LENGTH = 8;
 
@@ -35,8 +35,8 @@ const HASH_LENGTH = 8;
 function dimensionValue(text: string): string {
   const printable = text.replaceAll(/[^\x20-\x7e]/g, "_").replace(/^:/, "_");
   if (printable.trim() === "") return text === "" ? "-" : hashOf(text);
-  if (printable === text && text.length <= LONGEST_VALUE) return text;
-  return `${printable.slice(0, LONGEST_VALUE - HASH_LENGTH - 1)}-${hashOf(text)}`;
+  if (printable === text && text.length <= MAX_VALUE_LENGTH) return text;
+  return `${printable.slice(0, MAX_VALUE_LENGTH - HASH_LENGTH - 1)}-${hashOf(text)}`;
 }
 
 function hashOf(text: string): string {

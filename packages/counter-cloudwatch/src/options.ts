@@ -52,10 +52,10 @@ const OPTION_NAMES = [
   "client",
   "timeoutMs",
 ];
-const LONGEST_MS = 2 ** 31 - 1;
+const MAX_MS = 2 ** 31 - 1;
 const MIB = 1024 * 1024;
 /** Of the thirty that CloudWatch takes; the others are for a metric's own. */
-const MOST_DIMENSIONS = 20;
+const MAX_DIMENSIONS = 20;
 
 /** @throws ConfigError that names the option */
 export function checkOptions(options: CloudWatchCounterOptions): CheckedOptions {
@@ -74,11 +74,11 @@ export function checkOptions(options: CloudWatchCounterOptions): CheckedOptions 
     intervalMs: atLeast("intervalMs", options.intervalMs, 60_000, 1000),
     dimensions: checkDimensions(dimensions),
     perShard,
-    to: checkWayOut(options),
+    to: checkDestination(options),
   };
 }
 
-function checkWayOut(options: CloudWatchCounterOptions): CheckedOptions["to"] {
+function checkDestination(options: CloudWatchCounterOptions): CheckedOptions["to"] {
   const { client, output, timeoutMs, maxBufferedBytes } = options;
   if (client === undefined) {
     if (timeoutMs !== undefined) throw new ConfigError("timeoutMs", "it needs a client");
@@ -101,8 +101,8 @@ function checkDimensions(dimensions: unknown): Readonly<Record<string, string>> 
     throw new ConfigError("dimensions", "an object of names and values is needed");
   }
   const entries = Object.entries(dimensions);
-  if (entries.length > MOST_DIMENSIONS) {
-    throw new ConfigError("dimensions", `${MOST_DIMENSIONS} at most are possible`);
+  if (entries.length > MAX_DIMENSIONS) {
+    throw new ConfigError("dimensions", `${MAX_DIMENSIONS} at most are possible`);
   }
   const metrics = Object.keys(METRICS) as MetricName[];
   const own = metrics.flatMap((metric) => METRICS[metric].attributes as readonly string[]);
@@ -124,7 +124,7 @@ function checkDimensions(dimensions: unknown): Readonly<Record<string, string>> 
   return dimensions as Readonly<Record<string, string>>;
 }
 
-function atLeast(name: string, value: unknown, byDefault: number, least: number): number {
-  if (value === undefined) return byDefault;
-  return checkWholeNumber(name, value, { least, most: LONGEST_MS });
+function atLeast(name: string, value: unknown, defaultValue: number, least: number): number {
+  if (value === undefined) return defaultValue;
+  return checkWholeNumber(name, value, { least, most: MAX_MS });
 }

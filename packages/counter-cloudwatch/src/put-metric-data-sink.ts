@@ -27,9 +27,9 @@ interface MetricDatum {
 }
 
 /** The service's: values of one datum; data and bytes of one request, these with room for what is around them. */
-const MOST_VALUES = 150;
-const MOST_METRICS = 1000;
-const MOST_BYTES = 900_000;
+const MAX_VALUES = 150;
+const MAX_METRICS = 1000;
+const MAX_BYTES = 900_000;
 
 /** Calls PutMetricData, as often as an interval's metrics need, one call after the other. */
 export class PutMetricDataSink implements Sink {
@@ -80,8 +80,8 @@ export class PutMetricDataSink implements Sink {
       Dimensions: Object.entries(own).map(([Name, Value]) => ({ Name, Value })),
     };
     if (typeof value === "number") return [{ ...base, Value: value }];
-    const parts = Array.from({ length: Math.ceil(value.values.length / MOST_VALUES) }, (_, n) => {
-      const [from, to] = [n * MOST_VALUES, (n + 1) * MOST_VALUES];
+    const parts = Array.from({ length: Math.ceil(value.values.length / MAX_VALUES) }, (_, n) => {
+      const [from, to] = [n * MAX_VALUES, (n + 1) * MAX_VALUES];
       return { Values: value.values.slice(from, to), Counts: value.counts.slice(from, to) };
     });
     return parts.map((part) => ({ ...base, ...part }));
@@ -93,7 +93,7 @@ function requestsOf(data: readonly MetricDatum[]): readonly MetricDatum[][] {
   let bytes = Infinity;
   for (const datum of data) {
     const size = formBytes(DATUM, datum);
-    if (bytes + size > MOST_BYTES || requests.at(-1)!.length === MOST_METRICS) {
+    if (bytes + size > MAX_BYTES || requests.at(-1)!.length === MAX_METRICS) {
       requests.push([]);
       bytes = 0;
     }
@@ -104,7 +104,7 @@ function requestsOf(data: readonly MetricDatum[]): readonly MetricDatum[][] {
 }
 
 /** The longest name that a datum has in a form. */
-const DATUM = `MetricData.member.${MOST_METRICS}`;
+const DATUM = `MetricData.member.${MAX_METRICS}`;
 
 /**
  * Bytes of a form, the widest way in which an SDK writes a request: each number stands there under its full

@@ -56,7 +56,7 @@ interface NamedHistogram extends OpenTelemetryName {
 export class Instruments {
   static readonly #ofProvider = new WeakMap<MeterProvider, Instruments>();
   /** False = no SDK is set up: what is counted goes nowhere. */
-  readonly leadSomewhere: boolean;
+  readonly hasSdk: boolean;
   readonly #points = new Map<MetricName, Map<string, Point>>();
   /** Keys of the series that there have been, up to where a warning is due. */
   readonly #seen = new Map<MetricName, Set<string>>();
@@ -72,7 +72,7 @@ export class Instruments {
   }
 
   private constructor(meter: Meter) {
-    this.leadSomewhere = meter !== createNoopMeter();
+    this.hasSdk = meter !== createNoopMeter();
     for (const metric of Object.keys(METRICS) as MetricName[]) this.#make(meter, metric);
   }
 
@@ -112,17 +112,17 @@ export class Instruments {
   }
 
   /** Totals and gauges of another provider are reported to this one. */
-  takeOver(before: Instruments): void {
+  absorb(before: Instruments): void {
     for (const [metric, points] of before.#points) {
       const own = this.#points.get(metric)!;
       for (const [key, point] of points) {
         points.delete(key);
-        const standing = own.get(key);
-        if (standing === undefined) {
+        const existing = own.get(key);
+        if (existing === undefined) {
           own.set(key, point);
           this.#count(metric, key);
         } else if (METRICS[metric].kind === "counter") {
-          standing.value += point.value;
+          existing.value += point.value;
         }
       }
     }
@@ -137,8 +137,8 @@ export class Instruments {
       const explicitBucketBoundaries = unit === "s" ? BOUNDARIES : COUNT_BOUNDARIES;
       const advice = { explicitBucketBoundaries };
       // Two metrics may have one name, distinguished by an attribute: the SDK warns of a second instrument.
-      const standing = [...this.#histograms.values()].find((each) => each.name === name);
-      const histogram = standing?.histogram ?? meter.createHistogram(name, { ...options, advice });
+      const existing = [...this.#histograms.values()].find((each) => each.name === name);
+      const histogram = existing?.histogram ?? meter.createHistogram(name, { ...options, advice });
       this.#histograms.set(metric, { ...named, histogram, series: new WeakMap() });
       return;
     }
@@ -217,9 +217,9 @@ function observeLargest(
   for (const point of points) {
     const value = valueOf(point);
     const { attributes, key } = point.source;
-    const sofar = largest.get(key);
-    if (sofar === undefined) largest.set(key, { value, attributes });
-    else sofar.value = Math.max(sofar.value, value);
+    const current = largest.get(key);
+    if (current === undefined) largest.set(key, { value, attributes });
+    else current.value = Math.max(current.value, value);
   }
   for (const { value, attributes } of largest.values()) {
     result.observe(max, value * factor, attributes);

@@ -76,10 +76,10 @@ export class OpenTelemetryCounter implements Counter {
    * meter that begins to count then, as it has tracers: so the provider is looked up until there is one.
    */
   #shared(): Instruments {
-    if (this.#instruments?.leadSomewhere) return this.#instruments;
+    if (this.#instruments?.hasSdk) return this.#instruments;
     const found = Instruments.of(this.#meterProvider ?? metrics.getMeterProvider());
     if (this.#instruments !== undefined && found !== this.#instruments) {
-      found.takeOver(this.#instruments);
+      found.absorb(this.#instruments);
     }
     this.#instruments = found;
     return found;

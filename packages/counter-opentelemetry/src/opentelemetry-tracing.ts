@@ -129,7 +129,7 @@ export class OpenTelemetryTracing implements Disposable {
           (message) => this.#end(message, message, failCall),
         );
       case "lease":
-        return onMessages<LeaseMessage>(name, (message) => this.#tellLease(message));
+        return onMessages<LeaseMessage>(name, (message) => this.#recordLease(message));
     }
   }
 
@@ -184,7 +184,7 @@ export class OpenTelemetryTracing implements Disposable {
     this.#spans.set(message, span);
   }
 
-  #tellLease(message: LeaseMessage): void {
+  #recordLease(message: LeaseMessage): void {
     this.#tracer
       .startSpan(
         `lease ${message.change} ${message.stream}`,

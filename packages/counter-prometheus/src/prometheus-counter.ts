@@ -65,12 +65,12 @@ export class PrometheusCounter implements KcCounter {
       const Kind = KINDS[METRICS[metric].kind];
       const { name, labels, factor } = prometheusName(metric, prefix);
       const buckets = METRICS[metric].unit === "ms" ? durationBuckets : COUNT_BUCKETS;
-      const standing = registry.getSingleMetric(name);
-      if (standing !== undefined) {
-        if (!(standing instanceof Kind) || !hasLabels(standing, labels)) {
+      const existing = registry.getSingleMetric(name);
+      if (existing !== undefined) {
+        if (!(existing instanceof Kind) || !hasLabels(existing, labels)) {
           throw new ConfigError("prefix", `the registry has another metric named ${name}`);
         }
-        if (options.buckets !== undefined && !hasBuckets(standing, buckets)) {
+        if (options.buckets !== undefined && !hasBuckets(existing, buckets)) {
           throw new ConfigError("buckets", `the registry has ${name} with other buckets`);
         }
       }
@@ -85,7 +85,7 @@ export class PrometheusCounter implements KcCounter {
       };
       this.#instruments.set(metric, {
         metric:
-          standing ??
+          existing ??
           new Kind(
             Kind === Histogram ? { ...configuration, buckets: [...buckets] } : configuration,
           ),
@@ -154,14 +154,14 @@ interface Registered {
 }
 
 /** A label that the metric does not have would be refused with each value. */
-function hasLabels(standing: object, labels: readonly string[]): boolean {
-  const { labelNames }: Registered = standing;
+function hasLabels(existing: object, labels: readonly string[]): boolean {
+  const { labelNames }: Registered = existing;
   return isSame(labelNames?.toSorted(), labels.toSorted());
 }
 
 /** Metrics that are no histograms have no buckets to differ in. */
-function hasBuckets(standing: object, buckets: readonly number[]): boolean {
-  const { upperBounds }: Registered = standing;
+function hasBuckets(existing: object, buckets: readonly number[]): boolean {
+  const { upperBounds }: Registered = existing;
   return upperBounds === undefined || isSame(upperBounds, buckets);
 }
 

@@ -1,7 +1,7 @@
 import { lookup } from "node:dns";
 
 /** A server that moves is found after so long. */
-const KEPT_MS = 60_000;
+const CACHE_MS = 60_000;
 
 type Callback = (error: Error | null, address: string, family: number) => void;
 
@@ -10,17 +10,17 @@ type Callback = (error: Error | null, address: string, family: number) => void;
  * `localhost` among them, have another family's first. An answer is kept for a minute, so that a name
  * is not looked up for each datagram.
  */
-export function keptLookup(): (hostname: string, family: 4 | 6, callback: Callback) => void {
+export function cachedLookup(): (hostname: string, family: 4 | 6, callback: Callback) => void {
   // By name: the socket asks for the address that it binds to as well.
-  const kept = new Map<string, { readonly address: string; readonly until: number }>();
+  const cache = new Map<string, { readonly address: string; readonly until: number }>();
   return (hostname, family, callback) => {
-    const known = kept.get(hostname);
+    const known = cache.get(hostname);
     if (known !== undefined && performance.now() < known.until) {
       process.nextTick(callback, null, known.address, family);
       return;
     }
     lookup(hostname, family, (error, address) => {
-      if (error === null) kept.set(hostname, { address, until: performance.now() + KEPT_MS });
+      if (error === null) cache.set(hostname, { address, until: performance.now() + CACHE_MS });
       callback(error, address, family);
     });
   };

@@ -1,7 +1,7 @@
 import type { Counter, CounterName, GaugeName, HistogramName, MetricAttributes } from "@kc/core";
 import type { SocketOptions } from "node:dgram";
 import { StatsD } from "hot-shots";
-import { keptLookup } from "./lookup.ts";
+import { cachedLookup } from "./lookup.ts";
 import { namePart, tagValue } from "./names.ts";
 import { checkOptions, type StatsdClient, type StatsdCounterOptions } from "./options.ts";
 
@@ -14,7 +14,7 @@ const DATAGRAM_WITHIN_MS = 100;
 type Attributes = Readonly<Record<string, string>>;
 
 /** Attributes as the server reads them. */
-interface Written {
+interface EncodedAttributes {
   /** What follows the metric's name. */
   readonly suffix: string;
   readonly tags: Record<string, string>;
@@ -31,7 +31,7 @@ export class StatsdCounter implements Counter, AsyncDisposable {
   readonly #tags: "dogstatsd" | "none";
   readonly #client: StatsdClient;
   readonly #own: StatsD | undefined;
-  readonly #written = new WeakMap<Attributes, Written>();
+  readonly #encoded = new WeakMap<Attributes, EncodedAttributes>();
   #dropped = 0;
 
   /** @throws ConfigError if an option is wrong */
@@ -52,7 +52,7 @@ export class StatsdCounter implements Counter, AsyncDisposable {
         udpSocketOptions: {
           type: source.host.includes(":") ? "udp6" : "udp4",
           // Node calls it with a family in the place of options.
-          lookup: keptLookup() as unknown as NonNullable<SocketOptions["lookup"]>,
+          lookup: cachedLookup() as unknown as NonNullable<SocketOptions["lookup"]>,
         },
       });
       this.#own.socket.unref?.();
@@ -103,23 +103,23 @@ export class StatsdCounter implements Counter, AsyncDisposable {
   }
 
   /** Core hands over the same object for all series with the same attributes. */
-  #known(attributes: Attributes): Written {
-    let written = this.#written.get(attributes);
-    if (written === undefined) {
-      written = this.#tags === "none" ? inName(attributes) : asTags(attributes);
-      this.#written.set(attributes, written);
+  #known(attributes: Attributes): EncodedAttributes {
+    let encoded = this.#encoded.get(attributes);
+    if (encoded === undefined) {
+      encoded = this.#tags === "none" ? asNameParts(attributes) : asTags(attributes);
+      this.#encoded.set(attributes, encoded);
     }
-    return written;
+    return encoded;
   }
 }
 
-function asTags(attributes: Attributes): Written {
+function asTags(attributes: Attributes): EncodedAttributes {
   const tags: Record<string, string> = {};
   for (const name in attributes) tags[name] = tagValue(attributes[name]!);
   return { suffix: "", tags };
 }
 
-function inName(attributes: Attributes): Written {
+function asNameParts(attributes: Attributes): EncodedAttributes {
   const sorted = Object.entries(attributes).toSorted(([a], [b]) => (a < b ? -1 : 1));
   return { suffix: sorted.map(([, value]) => `.${namePart(value)}`).join(""), tags: {} };
 }

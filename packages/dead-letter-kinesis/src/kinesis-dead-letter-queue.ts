@@ -23,9 +23,9 @@ interface Entry {
 /** The most records of one request, and their bytes. */
 const REQUEST = { most: 500, maxBytes: 5 * 1_048_576 };
 /** Records that were refused beside others are sent so often, with a random wait between. */
-const TRIES = 8;
-const FIRST_WAIT_MS = 50;
-const LONGEST_WAIT_MS = 1000;
+const MAX_ATTEMPTS = 8;
+const BASE_BACKOFF_MS = 50;
+const MAX_BACKOFF_MS = 1000;
 
 /**
  * Dead letters in another Kinesis stream: one record for each letter, as `encodeDeadLetter` writes it,
@@ -58,11 +58,11 @@ export class KinesisDeadLetterQueue implements DeadLetterQueue {
     signal.throwIfAborted();
     this.#checkStreams(letters);
     let left: Iterable<Entry> = this.#entriesOf(letters);
-    for (let tries = 1; ; tries += 1) {
+    for (let attempt = 1; ; attempt += 1) {
       const { refused, error } = await this.#sendOnce(left, signal);
       if (refused.length === 0) return;
-      if (tries === TRIES) throw this.#calls.failureOf(error);
-      await pause(tries, signal);
+      if (attempt === MAX_ATTEMPTS) throw this.#calls.failureOf(error);
+      await backOff(attempt, signal);
       left = refused;
     }
   }
@@ -141,7 +141,7 @@ export class KinesisDeadLetterQueue implements DeadLetterQueue {
 }
 
 /** A random wait, whose bound doubles with each try. */
-async function pause(tries: number, signal: AbortSignal): Promise<void> {
-  const ms = Math.random() * Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (tries - 1));
+async function backOff(attempt: number, signal: AbortSignal): Promise<void> {
+  const ms = Math.random() * Math.min(MAX_BACKOFF_MS, BASE_BACKOFF_MS * 2 ** (attempt - 1));
   await delay(ms, undefined, { signal }).catch(() => signal.throwIfAborted());
 }

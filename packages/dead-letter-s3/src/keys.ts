@@ -3,7 +3,7 @@ import type { DeadLetter } from "@kc/core";
 
 const KEY = /-([0-9a-f]{32})\.json$/;
 /** Of an application's name in a key. */
-const LONGEST_NAME = 255;
+const MAX_NAME_LENGTH = 255;
 
 /**
  * `{prefix}{application}/{stream}/2026/11/28/09/2026-11-28T09:00:00.000Z-{id}.json`. The time is the
@@ -32,6 +32,6 @@ function nameInKey(application: string): string {
   const name = encodeURIComponent(application).replaceAll(/^\.+$/g, (dots) =>
     "%2E".repeat(dots.length),
   );
-  if (name.length <= LONGEST_NAME) return name;
+  if (name.length <= MAX_NAME_LENGTH) return name;
   return createHash("sha256").update(application).digest("hex");
 }

@@ -62,7 +62,7 @@ const PUT_NAMES: readonly (keyof PutSettings)[] = [
 ];
 const TIMEOUT = { least: 100, most: 600_000 };
 /** With what follows it, a key has at most 1,024 bytes. */
-const LONGEST_PREFIX = 300;
+const MAX_PREFIX_BYTES = 300;
 
 /** @throws ConfigError for each option that is missing, of the wrong kind, or out of bounds. */
 export function checkOptions(options: S3DeadLetterQueueOptions): CheckedOptions {
@@ -77,8 +77,8 @@ export function checkOptions(options: S3DeadLetterQueueOptions): CheckedOptions 
       "must be a text of printable characters, without a / before it",
     );
   }
-  if (Buffer.byteLength(prefix) > LONGEST_PREFIX) {
-    throw new ConfigError("prefix", `must have at most ${LONGEST_PREFIX} bytes`);
+  if (Buffer.byteLength(prefix) > MAX_PREFIX_BYTES) {
+    throw new ConfigError("prefix", `must have at most ${MAX_PREFIX_BYTES} bytes`);
   }
   if (client !== undefined) checkMethods("client", client, ["send"], "an S3Client");
   checkOptionNames("put", put, PUT_NAMES, "put");

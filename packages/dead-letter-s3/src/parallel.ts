@@ -1,5 +1,5 @@
 /** Of the requests that one call makes at once. */
-const MOST_AT_ONCE = 8;
+const MAX_IN_FLIGHT = 8;
 
 /**
  * `work` on each item, some at once; the answers in the items' order. After a failure nothing is begun
@@ -13,7 +13,7 @@ export async function inParallel<Item, Answer>(
   const answers: Answer[] = [];
   const failures: unknown[] = [];
   const queue = items.entries();
-  const lane = async (): Promise<void> => {
+  const worker = async (): Promise<void> => {
     for (const [index, item] of queue) {
       try {
         answers[index] = await work(item);
@@ -23,7 +23,7 @@ export async function inParallel<Item, Answer>(
       if (failures.length > 0) return;
     }
   };
-  await Promise.all(Array.from({ length: Math.min(MOST_AT_ONCE, items.length) }, lane));
+  await Promise.all(Array.from({ length: Math.min(MAX_IN_FLIGHT, items.length) }, worker));
   if (failures.length > 0) throw failures[0];
   return answers;
 }

@@ -24,8 +24,8 @@ import { checkOptions, type CheckedOptions, type S3DeadLetterQueueOptions } from
 import { inParallel } from "./parallel.ts";
 
 /** The most keys that one request lists or deletes. */
-const MOST_KEYS = 1000;
-const MOST_REMEMBERED = 10_000;
+const MAX_KEYS = 1000;
+const MAX_REMEMBERED = 10_000;
 
 /**
  * Dead letters in S3: one object for each letter, as `encodeDeadLetter` writes it. S3 holds the largest
@@ -99,8 +99,8 @@ export class S3DeadLetterQueue implements ReadableDeadLetterQueue {
   async remove(ids: readonly string[]): Promise<void> {
     this.#calls.checkOpen();
     const keys = await this.#keysOf(ids);
-    for (let from = 0; from < keys.length; from += MOST_KEYS) {
-      await this.#delete(keys.slice(from, from + MOST_KEYS));
+    for (let from = 0; from < keys.length; from += MAX_KEYS) {
+      await this.#delete(keys.slice(from, from + MAX_KEYS));
     }
   }
 
@@ -124,7 +124,7 @@ export class S3DeadLetterQueue implements ReadableDeadLetterQueue {
     }
     let after: string | undefined;
     while (wanted.size > 0) {
-      const page = await this.#keys(this.#options.prefix, MOST_KEYS, after);
+      const page = await this.#keys(this.#options.prefix, MAX_KEYS, after);
       for (const key of page.keys) {
         if (wanted.delete(idOfKey(key) ?? "")) known.push(key);
       }
@@ -189,7 +189,7 @@ export class S3DeadLetterQueue implements ReadableDeadLetterQueue {
   #remember(key: string): void {
     const id = idOfKey(key);
     if (id === undefined) return;
-    if (this.#listed.size >= MOST_REMEMBERED) this.#listed.clear();
+    if (this.#listed.size >= MAX_REMEMBERED) this.#listed.clear();
     this.#listed.set(id, key);
   }
 

@@ -13,7 +13,7 @@ export interface Message {
 }
 
 /** The most characters that the service takes. */
-const LONGEST_GROUP_ID = 128;
+const MAX_GROUP_ID_LENGTH = 128;
 /** What XML does not take. */
 const INVALID = /[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu;
 
@@ -50,6 +50,6 @@ function attributeBytes(
 /** The shard; a name that is too long goes by its hash. */
 function groupOf({ streamName, shardId }: DeadLetter): string {
   const name = `${streamName}/${shardId}`;
-  if (name.length <= LONGEST_GROUP_ID) return name;
+  if (name.length <= MAX_GROUP_ID_LENGTH) return name;
   return createHash("sha256").update(name).digest("hex");
 }

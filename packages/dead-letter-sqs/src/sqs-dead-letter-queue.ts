@@ -11,10 +11,10 @@ import { messageOf, type Message } from "./messages.ts";
 import { checkOptions, type CheckedOptions, type SqsDeadLetterQueueOptions } from "./options.ts";
 
 /** The most messages of one request. */
-const MOST_MESSAGES = 10;
+const MAX_MESSAGES = 10;
 /** Messages that the service did not take beside others are sent so often, with a random wait between. */
-const TRIES = 5;
-const FIRST_WAIT_MS = 50;
+const MAX_ATTEMPTS = 5;
+const BASE_BACKOFF_MS = 50;
 
 /**
  * Dead letters in an SQS queue: one message for each letter, its body as `encodeDeadLetter` writes it, with
@@ -46,17 +46,17 @@ export class SqsDeadLetterQueue implements DeadLetterQueue {
     this.#calls.checkOpen();
     signal.throwIfAborted();
     let left: Iterable<Message> = this.#messagesOf(letters);
-    for (let tries = 1; ; tries += 1) {
+    for (let attempt = 1; ; attempt += 1) {
       const refused = await this.#sendOnce(left, signal);
       if (refused.length === 0) return;
       const failures = refused.map(({ refusal }) => failureOf(refusal));
       const lasting = failures.find((failure, index) => {
         return !failure.retryable && !shrinks(refused[index]!);
       });
-      if (lasting !== undefined || tries === TRIES) {
+      if (lasting !== undefined || attempt === MAX_ATTEMPTS) {
         throw this.#calls.failure(lasting ?? failures[0]!);
       }
-      await pause(tries, signal);
+      await backOff(attempt, signal);
       left = refused.map((each) => (shrinks(each) ? this.#pointer(each.message) : each.message));
     }
   }
@@ -86,7 +86,7 @@ export class SqsDeadLetterQueue implements DeadLetterQueue {
   async #sendOnce(messages: Iterable<Message>, signal: AbortSignal): Promise<readonly Refused[]> {
     const { queueUrl: QueueUrl, maxMessageBytes: maxBytes } = this.#options;
     const refused: Refused[] = [];
-    for (const group of requestsOf(messages, { most: MOST_MESSAGES, maxBytes })) {
+    for (const group of requestsOf(messages, { most: MAX_MESSAGES, maxBytes })) {
       const Entries = group.map(({ entry }, index) => ({ ...entry, Id: String(index) }));
       const { Successful = [], Failed = [] } = await this.#calls.run<SendMessageBatchCommandOutput>(
         (abortSignal) =>
@@ -120,7 +120,7 @@ function shrinks({ message, refusal }: Refused): boolean {
 }
 
 /** A random wait, whose bound doubles with each try. */
-async function pause(tries: number, signal: AbortSignal): Promise<void> {
-  const ms = Math.random() * FIRST_WAIT_MS * 2 ** (tries - 1);
+async function backOff(attempt: number, signal: AbortSignal): Promise<void> {
+  const ms = Math.random() * BASE_BACKOFF_MS * 2 ** (attempt - 1);
   await delay(ms, undefined, { signal }).catch(() => signal.throwIfAborted());
 }

@@ -138,7 +138,7 @@ export class Checkpoints {
       if (refusals === undefined) return { outcome: "written", stored: checkpoint };
       item = refusals[0]?.item;
     }
-    for (let tries = 1; tries <= MAX_ATTEMPTS; tries += 1) {
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
       const { checkpoint: stored, writer } = shardStateOf(item);
       if (writer !== undefined && writer !== writerOf(fence)) return { outcome: "lease-lost" };
       const result = advanceOutcome(checkpoint, stored);

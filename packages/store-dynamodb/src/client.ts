@@ -84,7 +84,7 @@ export class Client {
   }
 
   async #send(command: object, { signal }: CallOptions = {}): Promise<unknown> {
-    for (let tries = 1; ; tries += 1) {
+    for (let attempt = 1; ; attempt += 1) {
       try {
         const output = await this.#request(command, signal);
         this.concurrency.answered();
@@ -92,9 +92,9 @@ export class Client {
       } catch (error) {
         if (error instanceof StoreError && isThrottle(error.cause)) this.concurrency.throttled();
         const contention = error instanceof StoreError && isContention(error.cause);
-        if (!contention || tries === MAX_ATTEMPTS) throw error;
+        if (!contention || attempt === MAX_ATTEMPTS) throw error;
       }
-      await pause(tries, signal);
+      await backOff(attempt, signal);
     }
   }
 
@@ -136,8 +136,8 @@ export class Client {
 }
 
 /** Exponential backoff with full jitter. */
-async function pause(tries: number, signal: AbortSignal | undefined): Promise<void> {
-  const bound = Math.min(MAX_BACKOFF_MS, BASE_BACKOFF_MS * 2 ** (tries - 1));
+async function backOff(attempt: number, signal: AbortSignal | undefined): Promise<void> {
+  const bound = Math.min(MAX_BACKOFF_MS, BASE_BACKOFF_MS * 2 ** (attempt - 1));
   const ms = Math.random() * bound;
   await delay(ms, undefined, signal && { signal }).catch(() => signal?.throwIfAborted());
 }

@@ -74,9 +74,9 @@ export class DynamoDBStore
     const partition = this.#namespaces.partition(scope);
     const refusals = await this.#client.write(putApplication(partition, row), options);
     const item = refusals?.[0]?.item;
-    const stands = item === undefined ? row : applicationOf(item);
-    this.#namespaces.learn(scope, stands);
-    return { outcome: item === undefined ? "created" : "existing", row: stands };
+    const existing = item === undefined ? row : applicationOf(item);
+    this.#namespaces.learn(scope, existing);
+    return { outcome: item === undefined ? "created" : "existing", row: existing };
   }
 
   /**

@@ -77,14 +77,14 @@ export class Leases {
     options: CallOptions | undefined,
   ): Promise<readonly AcquiredLease[]> {
     const memory = this.#calls.memoryOf(scope);
-    const { stood, isFree, liveOwners } = await this.#read(scope, shardIds, options);
+    const { leases, isFree, liveOwners } = await this.#read(scope, shardIds, options);
     const owner = ownerOf(worker);
     if (!liveOwners.has(owner)) return [];
-    const own = stood.filter((lease) => lease.owner === owner);
+    const own = leases.filter((lease) => lease.owner === owner);
     const claimed = await this.#each(
       memory,
       options,
-      stood.filter(isFree),
+      leases.filter(isFree),
       (lease) => statements.acquireLease(memory.partition, lease, owner),
       // The claim of an earlier, abandoned call took effect only now: the worker holds the shard.
       (lease, item) => {
@@ -119,12 +119,12 @@ export class Leases {
     options: CallOptions | undefined,
   ): Promise<void> {
     const memory = this.#calls.memoryOf(scope);
-    const { stood, isFree } = await this.#read(scope, shardIds, options);
-    const known = new Set(stood.map(({ shardId }) => shardId));
+    const { leases, isFree } = await this.#read(scope, shardIds, options);
+    const known = new Set(leases.map(({ shardId }) => shardId));
     const unleased = shardIds
       .filter((shardId) => !known.has(shardId))
       .map((shardId) => ({ shardId, epoch: 0, owner: undefined }));
-    await this.#each(memory, options, [...stood.filter(isFree), ...unleased], (lease) =>
+    await this.#each(memory, options, [...leases.filter(isFree), ...unleased], (lease) =>
       statements.removeShard(memory.partition, lease),
     );
   }
@@ -135,17 +135,17 @@ export class Leases {
     shardIds: readonly string[],
     options: CallOptions | undefined,
   ): Promise<{
-    readonly stood: readonly statements.ReadLease[];
+    readonly leases: readonly statements.ReadLease[];
     readonly liveOwners: ReadonlySet<string>;
     readonly isFree: (lease: statements.ReadLease) => boolean;
   }> {
     const memory = this.#calls.memoryOf(scope);
     const items = await this.#items(memory, shardIds.map(leaseSortKey), options);
-    const stood = [...items.values()].map(leaseOf);
+    const leases = [...items.values()].map(leaseOf);
     const { workers } = await this.#workers.list(scope, options);
     const liveOwners = new Set(workers.map(ownerOf));
     return {
-      stood,
+      leases,
       liveOwners,
       isFree: ({ owner }) => owner === undefined || !liveOwners.has(owner),
     };

@@ -104,7 +104,7 @@ export class Transactions {
     } else if (after !== undefined) {
       item = await this.#read(partition, shardId, options);
     }
-    for (let tries = 1; tries <= MAX_ATTEMPTS; tries += 1) {
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
       const { checkpoint: stored, writer } = shardStateOf(item);
       if (writer !== undefined && writer !== writerOf(fence)) return { outcome: "lease-lost" };
       const isDone = stored !== undefined && isAtOrBeyond(stored, from);

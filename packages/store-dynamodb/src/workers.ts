@@ -87,8 +87,8 @@ export class Workers {
       await this.#calls.raiseRevision(memory, options);
       return "evicted";
     }
-    const { S: standing } = refusals[0]?.item?.["kc_incarnation"] ?? {};
-    return standing === worker.incarnation ? "moved" : "gone";
+    const { S: existing } = refusals[0]?.item?.["kc_incarnation"] ?? {};
+    return existing === worker.incarnation ? "moved" : "gone";
   }
 
   async leave(

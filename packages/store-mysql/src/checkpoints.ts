@@ -80,11 +80,11 @@ export class Checkpoints {
     let meetsLocks = false;
     for (const part of inParts(numbered)) {
       // Kept for this write too: another write may have met no lock between two attempts of this one.
-      let looks = false;
+      let checksLocks = false;
       await this.#calls.run(scope, part, options, async (call) => {
-        looks ||= this.#meetsLocks;
+        checksLocks ||= this.#meetsLocks;
         const { locked, absent, free } =
-          looks && part.length > 1 ? await byState(call, part) : { ...NONE, free: part };
+          checksLocks && part.length > 1 ? await byState(call, part) : { ...NONE, free: part };
         fail(locked);
         try {
           await move(call, free);
@@ -94,7 +94,7 @@ export class Checkpoints {
           });
         } catch (error) {
           // The victim of a deadlock is not blocked at its next attempt.
-          if (!isDeadlock(error)) this.#meetsLocks = looks = true;
+          if (!isDeadlock(error)) this.#meetsLocks = checksLocks = true;
           throw error;
         }
       });

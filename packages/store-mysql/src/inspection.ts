@@ -60,8 +60,8 @@ export function inspectionOf(rows: readonly MysqlRow[], { names }: Tables): Insp
   };
   const inspection: { -readonly [Table in TableName]?: TableFound } = {};
   for (const table of TABLE_NAMES) {
-    const standing = found(names[table]);
-    if (standing) inspection[table] = standing;
+    const existing = found(names[table]);
+    if (existing) inspection[table] = existing;
   }
   return inspection;
 }

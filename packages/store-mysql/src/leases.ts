@@ -110,9 +110,9 @@ export class Leases {
       const back = await this.#calls.run(scope, part, options, async (call) => {
         const { place, snapshot, change, markRevisionPending } = call;
         for (;;) {
-          const { leases: standing } = await snapshot({ leases: ids });
+          const { leases: existing } = await snapshot({ leases: ids });
           const held = part.flatMap(({ shardId, fence: { epoch, owner } }) => {
-            const lease = standing.get(shardId);
+            const lease = existing.get(shardId);
             if (lease?.epoch !== epoch) return [];
             if (lease.owner === undefined) markRevisionPending(); // released before
             return lease.owner === owner ? [{ shardId, epoch, owner }] : [];

@@ -158,9 +158,9 @@ function unlessMissing(error: unknown): void {
 export function missingSteps(inspection: Inspection, tables: Tables): readonly string[] {
   return SCHEMA.flatMap((shape) => {
     const { table, columns, added } = shape;
-    const standing = inspection[table];
-    if (standing === undefined) return [createTable(shape, tables)];
-    const names = new Set(standing.columns.map(({ name }) => name));
+    const existing = inspection[table];
+    if (existing === undefined) return [createTable(shape, tables)];
+    const names = new Set(existing.columns.map(({ name }) => name));
     const lacking = columns.filter(([name]) => !names.has(name)).map(([name]) => name);
     if (lacking.length > 0) {
       throw schemaError(

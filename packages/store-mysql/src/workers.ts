@@ -33,9 +33,9 @@ export class Workers {
         const entered = await enter(call, worker);
         const { revision, workers } = await call.snapshot({ workers: "all" });
         if (entered) return { outcome: "joined", revision };
-        const standing = workers.find(({ workerId }) => workerId === worker.workerId);
-        if (standing === undefined) continue; // the other worker has left meanwhile: the id is free
-        const { incarnation } = standing;
+        const existing = workers.find(({ workerId }) => workerId === worker.workerId);
+        if (existing === undefined) continue; // the other worker has left meanwhile: the id is free
+        const { incarnation } = existing;
         if (incarnation === worker.incarnation) return { outcome: "joined", revision };
         return { outcome: "duplicate", incarnation };
       }

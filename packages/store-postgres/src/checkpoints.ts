@@ -50,9 +50,9 @@ export class Checkpoints {
     writes: readonly CheckpointWrite[],
     options: CallOptions | undefined,
   ): Promise<readonly BulkCheckpointResult[]> {
-    const looks = writes.length > 1 && this.#maybeLocked.hasSome(scope, writes);
+    const checksLocks = writes.length > 1 && this.#maybeLocked.hasSome(scope, writes);
     try {
-      if (looks) return await this.#skipLocked(scope, writes, options);
+      if (checksLocks) return await this.#skipLocked(scope, writes, options);
       return await this.#advance(scope, writes, options);
     } catch (error) {
       if (metLock(error)) this.#maybeLocked.add(scope, writes);
@@ -79,21 +79,21 @@ export class Checkpoints {
     writes: readonly CheckpointWrite[],
     options: CallOptions | undefined,
   ): Promise<readonly BulkCheckpointResult[]> {
-    const [, done, stands] = await this.#calls.runClaimed(scope, options, (place) =>
+    const [, done, storedRows] = await this.#calls.runClaimed(scope, options, (place) =>
       sql.advance(place, writes),
     );
     this.#maybeLocked.delete(scope, writes);
     const shards = (what: string): ReadonlySet<string | null | undefined> =>
       new Set(done!.filter((row) => row["what"] === what).map((row) => row["shard_id"]));
     const [held, moved] = [shards("held"), shards("moved")];
-    const stored = byShard(stands!.filter((row) => held.has(row["shard_id"])));
+    const stored = byShard(storedRows!.filter((row) => held.has(row["shard_id"])));
     return writes.map(({ shardId, checkpoint }) => {
-      const stood = stored.get(shardId);
-      if (stood === undefined) return { outcome: "lease-lost" };
+      const storedCheckpoint = stored.get(shardId);
+      if (storedCheckpoint === undefined) return { outcome: "lease-lost" };
       if (moved.has(shardId)) return { outcome: "written", stored: checkpoint };
-      const order = compareCheckpoints(checkpoint, stood);
+      const order = compareCheckpoints(checkpoint, storedCheckpoint);
       if (order > 0) throw this.#calls.refusedByTrigger(shardId);
-      return { outcome: order === 0 ? "same" : "behind", stored: stood };
+      return { outcome: order === 0 ? "same" : "behind", stored: storedCheckpoint };
     });
   }
 

@@ -90,12 +90,12 @@ export class PostgresStore
     row: ApplicationRow,
     options?: CallOptions,
   ): Promise<{ outcome: "created" | "existing"; row: ApplicationRow }> {
-    const [put, [stands] = []] = await this.#calls.run(scope, options, (place) =>
+    const [put, [existing] = []] = await this.#calls.run(scope, options, (place) =>
       openApplication(place, row),
     );
     return {
       outcome: put!.length === 1 ? "created" : "existing",
-      row: applicationOf(stands!),
+      row: applicationOf(existing!),
     };
   }
 

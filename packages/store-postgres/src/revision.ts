@@ -20,16 +20,16 @@ export function raiseRevision(
   changed: string,
   hint: "with a hint" | "without a hint",
 ): string {
-  const told =
+  const hintColumn =
     hint === "with a hint"
       ? `, CASE WHEN pg_notification_queue_usage() < ${MAX_QUEUE_USAGE}
-        THEN pg_notify(${quote(channel)}, '')::text END AS told`
+        THEN pg_notify(${quote(channel)}, '')::text END AS hint`
       : "";
   return `raised AS (
       INSERT INTO ${tables.revisions} AS r (namespace, revision)
       SELECT ${quote(namespace)}, 1 FROM (SELECT count(*) AS rows FROM ${changed}) AS c WHERE rows > 0
       ON CONFLICT (namespace) DO UPDATE SET revision = r.revision + 1
-      RETURNING revision${told}
+      RETURNING revision${hintColumn}
     )`;
 }
 

@@ -94,11 +94,11 @@ export class Transactions {
       );
       if (whatOf(done).has("moved")) return { outcome: "written" };
       const claim = await run(sql.claim(place));
-      const stands = await run(sql.readStored(place, [shardId]));
+      const storedRows = await run(sql.readStored(place, [shardId]));
       const [row] = await run(`SELECT (${IN_TRANSACTION})::text AS is_this_one`);
       this.#calls.checkClaim(scope, claim);
       if (row?.["is_this_one"] !== "true") throw misused(shardId, NO_TRANSACTION);
-      return this.#refusal(scope, write, { claim, done, stands });
+      return this.#refusal(scope, write, { claim, done, storedRows });
     } catch (error) {
       throw hasFailed(error) ? misused(shardId, SWALLOWED) : this.#calls.connection.failure(error);
     }
@@ -190,9 +190,13 @@ export class Transactions {
       sql.move(place, [write], { shardId, from, after, isThisOne: "true" }),
       sql.readStored(place, [shardId]),
     ]);
-    const [claim, , done, stands] = rows.slice(limits.length);
+    const [claim, , done, storedRows] = rows.slice(limits.length);
     if (whatOf(done!).has("moved")) return undefined;
-    return this.#refusal(place.scope, write, { claim: claim!, done: done!, stands: stands! });
+    return this.#refusal(place.scope, write, {
+      claim: claim!,
+      done: done!,
+      storedRows: storedRows!,
+    });
   }
 
   /** Why a checkpoint was not written. @throws if the reason is an error and not an outcome */
@@ -202,12 +206,12 @@ export class Transactions {
     rows: {
       readonly claim: PostgresRows;
       readonly done: PostgresRows;
-      readonly stands: PostgresRows;
+      readonly storedRows: PostgresRows;
     },
   ): Refusal {
     this.#calls.checkClaim(scope, rows.claim);
     if (!whatOf(rows.done).has("held")) return { outcome: "lease-lost" };
-    const stored = rows.stands[0] && checkpointOf(rows.stands[0]);
+    const stored = rows.storedRows[0] && checkpointOf(rows.storedRows[0]);
     if (stored !== undefined && isAtOrBeyond(stored, write.from)) {
       return { outcome: "already-done", stored };
     }

@@ -24,10 +24,10 @@ export class Workers {
     worker: WorkerMembership,
     options: CallOptions | undefined,
   ): ReturnType<LeaseStore["joinWorker"]> {
-    const [, standing, revision] = await this.#calls.runClaimed(scope, options, (place) =>
+    const [, existing, revision] = await this.#calls.runClaimed(scope, options, (place) =>
       sql.join(place, worker),
     );
-    const incarnation = standing![0]?.["incarnation"];
+    const incarnation = existing![0]?.["incarnation"];
     // The worker that had this id left between the two statements: the id is free now.
     if (typeof incarnation !== "string") return this.join(scope, worker, options);
     if (incarnation !== worker.incarnation) return { outcome: "duplicate", incarnation };
@@ -58,11 +58,11 @@ export class Workers {
     worker: WorkerIdentity & { readonly counter: number },
     options: CallOptions | undefined,
   ): ReturnType<LeaseStore["evictWorker"]> {
-    const [gone, standing] = await this.#calls.run(scope, options, (place) =>
+    const [gone, existing] = await this.#calls.run(scope, options, (place) =>
       sql.evict(place, worker),
     );
     if (gone!.length > 0) return "evicted";
-    return standing!.length > 0 ? "moved" : "gone";
+    return existing!.length > 0 ? "moved" : "gone";
   }
 
   async leave(

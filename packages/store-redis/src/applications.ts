@@ -28,11 +28,11 @@ export class Applications {
     await refuseEviction(this.#calls.connection, options);
     const args = [applicationText(row)];
     const [outcome, text = ""] = await this.#run(lua.OPEN_APPLICATION, memory, args, options);
-    const stands = applicationOf(text);
+    const existing = applicationOf(text);
     const isOurs =
-      stands.application === scope.application && stands.streamName === scope.streamName;
+      existing.application === scope.application && existing.streamName === scope.streamName;
     if (isOurs) memory.row = text;
-    return { outcome: outcome === "created" ? "created" : "existing", row: stands };
+    return { outcome: outcome === "created" ? "created" : "existing", row: existing };
   }
 
   /**

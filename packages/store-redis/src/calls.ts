@@ -57,8 +57,8 @@ export class Calls {
       const shardId = shardIds[index]!;
       const shard = shardOf(shardId, reply);
       if (shard.outcome === "regressed") {
-        const stands = shard.checkpoint ? formatCheckpoint(shard.checkpoint) : "no checkpoint";
-        throw regressed(`${shardId} has ${stands}, and had a later checkpoint or epoch`);
+        const current = shard.checkpoint ? formatCheckpoint(shard.checkpoint) : "no checkpoint";
+        throw regressed(`${shardId} has ${current}, and had a later checkpoint or epoch`);
       }
       // A removed shard's epoch is not kept for ever, so the seen state is no longer valid.
       if (shard.gone) memory.forget(shardId);

@@ -45,9 +45,9 @@ export const JOIN: Script = script(
   GROUP,
   `
 local id, incarnation = ARGV[1], ARGV[2]
-local standing = redis.call('HGET', KEYS[1], 'i:' .. id)
-if standing and standing ~= incarnation then return answer({'duplicate', standing}) end
-if standing then return answer({'joined', revision()}) end
+local existing = redis.call('HGET', KEYS[1], 'i:' .. id)
+if existing and existing ~= incarnation then return answer({'duplicate', existing}) end
+if existing then return answer({'joined', revision()}) end
 redis.call('HSET', KEYS[1], 'i:' .. id, incarnation, 'c:' .. id, '0', 'w:' .. id, ARGV[3], 'm:' .. id, ARGV[4])
 return answer({'joined', raiseRevision(true)})`,
 );
@@ -88,8 +88,8 @@ export const PUT_LINEAGES: Script = script(
   `
 local new = false
 for i = 1, #ARGV, 3 do
-  local standing = redis.call('HGET', KEYS[2], ARGV[i])
-  if (standing and '=' .. standing or '') == ARGV[i + 2] then
+  local existing = redis.call('HGET', KEYS[2], ARGV[i])
+  if (existing and '=' .. existing or '') == ARGV[i + 2] then
     redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
     new = true
   end

@@ -83,11 +83,11 @@ export class Leases {
     const isThere = (index: number): boolean =>
       rows[index] === "1" || (rows[index] === "removing" && !read[index]!.gone);
     const shardIds = wanted.filter((_, index) => isThere(index));
-    const stood = read.filter((_, index) => isThere(index));
+    const states = read.filter((_, index) => isThere(index));
     const liveOwners = await this.#liveOwners(scope, options);
     const owner = ownerOf(worker);
     if (!liveOwners.has(owner)) return [];
-    const free = [...stood.entries()].filter(([, shard]) => isFree(shard, liveOwners));
+    const free = [...states.entries()].filter(([, shard]) => isFree(shard, liveOwners));
     const claimedIds = free.map(([index]) => shardIds[index]!);
     const claims = free.map(([index, shard]) => ({
       keys: memory.keys.shard(shardIds[index]!),
@@ -95,7 +95,7 @@ export class Leases {
     }));
     const replies = await this.#calls.change(memory, lua.ACQUIRE_LEASE, claims, options);
     const claimed = this.#calls.learn(memory, claimedIds, replies);
-    const after = [...stood];
+    const after = [...states];
     for (const [n, shard] of claimed.entries()) after[free[n]![0]] = shard;
     if (replies.length > 0) await this.#calls.raiseRevision(memory, "", options);
     return after.flatMap((shard, index): AcquiredLease[] => {
@@ -137,9 +137,9 @@ export class Leases {
     const name = randomUUID();
     await this.#applications.noteRemoval(memory, name, shardIds, options);
     await this.#calls.group(memory, lua.NOTE_REMOVAL, [name, ...shardIds], options);
-    const stood = await this.#calls.readShards(memory, shardIds, options);
+    const states = await this.#calls.readShards(memory, shardIds, options);
     const liveOwners = await this.#liveOwners(scope, options);
-    const free = [...stood.entries()].filter(([, shard]) => isFree(shard, liveOwners));
+    const free = [...states.entries()].filter(([, shard]) => isFree(shard, liveOwners));
     const removals = free.map(([index, { epoch, owner }]) => ({
       keys: memory.keys.shard(shardIds[index]!),
       args: [String(epoch), owner ?? "", String(REMOVAL_TTL_S), name],

@@ -67,8 +67,8 @@ export class Leases {
     const owner = ownerOf(worker);
     const ids = JSON.stringify(shardIds);
     return this.#calls.change(scope, options, (session) => {
-      const [standing] = session.query(sql.READ_WORKER, [...key, worker.workerId]);
-      if (standing?.["incarnation"] !== worker.incarnation) return [];
+      const [existing] = session.query(sql.READ_WORKER, [...key, worker.workerId]);
+      if (existing?.["incarnation"] !== worker.incarnation) return [];
       const claimed = session.query(sql.ACQUIRE_LEASES, [owner, ...key, ids]);
       if (claimed.length > 0) raiseRevision(session, scope);
       return session

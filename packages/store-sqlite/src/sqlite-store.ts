@@ -71,10 +71,10 @@ export class SqliteStore<Database extends SqliteDatabase = Libsql.Database>
     const key = keyOf(scope);
     return this.#calls.change(scope, options, (session) => {
       const put = session.query(PUT_APPLICATION, [...key, ...applicationValues(row)]);
-      const [stands] = session.query(READ_APPLICATION, key);
+      const [existing] = session.query(READ_APPLICATION, key);
       return {
         outcome: put.length === 1 ? "created" : "existing",
-        row: applicationOf(scope, stands!),
+        row: applicationOf(scope, existing!),
       };
     });
   }

@@ -25,15 +25,15 @@ export class Workers {
   ): ReturnType<LeaseStore["joinWorker"]> {
     const key = [...keyOf(scope), workerId];
     return this.#calls.change(scope, options, (session) => {
-      const [standing] = session.query(sql.READ_WORKER, key);
-      if (standing === undefined) {
+      const [existing] = session.query(sql.READ_WORKER, key);
+      if (existing === undefined) {
         session.query(sql.PUT_WORKER, [...key, incarnation, weight, maxShards ?? null]);
         return { outcome: "joined", revision: raiseRevision(session, scope) };
       }
-      if (standing["incarnation"] === incarnation) {
+      if (existing["incarnation"] === incarnation) {
         return { outcome: "joined", revision: readRevision(session, scope) };
       }
-      return { outcome: "duplicate", incarnation: String(standing["incarnation"]) };
+      return { outcome: "duplicate", incarnation: String(existing["incarnation"]) };
     });
   }
 
@@ -69,8 +69,8 @@ export class Workers {
         raiseRevision(session, scope);
         return "evicted";
       }
-      const [standing] = session.query(sql.READ_WORKER, key);
-      return standing?.["incarnation"] === incarnation ? "moved" : "gone";
+      const [existing] = session.query(sql.READ_WORKER, key);
+      return existing?.["incarnation"] === incarnation ? "moved" : "gone";
     });
   }
 
