@@ -2,7 +2,7 @@ import type { MetricName } from "@kc/core";
 import { type Distribution, DistributionBuilder } from "./distribution.ts";
 import { cloudWatchDimensions } from "./names.ts";
 
-/** One series' values of an interval. */
+/** The value of one series in an interval. */
 export interface Datum {
   readonly metric: MetricName;
   readonly dimensions: Readonly<Record<string, string>>;
@@ -16,12 +16,12 @@ interface Series<Value> {
 }
 
 type Attributes = Readonly<Record<string, string>>;
-/** Of each metric, by the key of their attributes. */
+/** The series of each metric, by the key of their dimensions. */
 type AllSeries<Value> = Map<MetricName, Map<string, Series<Value>>>;
 
 /**
- * What has come since the last interval's end: counters as what was added, gauges as they stand,
- * histograms as their values. One value for each series, however many were reported.
+ * The metrics of the current interval: the sums of counters, the latest values of gauges, the distributions of
+ * histograms. It has one value for each series, however often the series was reported.
  */
 export class Aggregate {
   #sums: AllSeries<number> = new Map();
@@ -41,12 +41,12 @@ export class Aggregate {
     seriesOf(this.#distributions, metric, attributes, make).value.record(value);
   }
 
-  /** A gauge is not reported any more. What a counter has counted still is: it is part of the interval's sum. */
+  /** Stops reporting a gauge. The sum of a counter is still reported, because it is part of the interval. */
   remove(metric: MetricName, attributes: Attributes): void {
     this.#gauges.get(metric)?.delete(known(attributes).key);
   }
 
-  /** The interval is over. The result must be read at once: gauges continue in the next interval. */
+  /** Ends the interval and returns its values. They must be read synchronously: gauges change in the next interval. */
   take(): readonly Datum[] {
     const [sums, distributions] = [this.#sums, this.#distributions];
     this.#sums = new Map();
@@ -76,14 +76,14 @@ function listOf<Value>(all: AllSeries<Value>): readonly Series<Value>[] {
 
 interface Known {
   readonly dimensions: Readonly<Record<string, string>>;
-  /** The same for the same dimensions, in whatever order they come. */
+  /** Equal for equal dimensions, in any order. */
   readonly key: string;
 }
 
-/** Core hands over the same object for all series with the same attributes. */
+/** A cache by object: core passes the same object for all series with the same attributes. */
 const seen = new WeakMap<Attributes, Known>();
 
-/** By what CloudWatch will see: what it takes for the same series must be one. */
+/** The key is built from the dimensions as CloudWatch sees them, so that two series of ours never become one there. */
 function known(attributes: Attributes): Known {
   let found = seen.get(attributes);
   if (found === undefined) {

@@ -6,9 +6,9 @@ import { PutMetricDataSink } from "./put-metric-data-sink.ts";
 import type { Sink } from "./sink.ts";
 
 /**
- * A consumer's metrics in CloudWatch: gathered in memory, and reported once an interval, as documents of
- * the embedded metric format on standard output or another stream, or by PutMetricData. What an
- * interval's end cannot deliver is lost, and counted; nothing waits for it.
+ * A consumer's metrics in CloudWatch. They are aggregated in memory and reported once per interval: in the embedded
+ * metric format on standard output or another stream, or by PutMetricData. Values that cannot be delivered are lost and
+ * counted in `dropped`; the consumer never waits for them.
  */
 export class CloudWatchCounter implements Counter, AsyncDisposable {
   readonly perShard: boolean;
@@ -34,12 +34,12 @@ export class CloudWatchCounter implements Counter, AsyncDisposable {
         ? new PutMetricDataSink(to.client, to.timeoutMs, layout, onLost)
         : new EmfSink(to.output, to.maxBufferedBytes, layout, onLost);
     this.#timer = setInterval(() => {
-      // A call is still under way: what comes meanwhile is reported with the next one.
+      // While a report is in flight, new values wait for the next one.
       if (this.#sending === undefined) void this.flush();
     }, intervalMs).unref();
   }
 
-  /** Values of intervals that could not be delivered. */
+  /** The number of values that could not be delivered. */
   get dropped(): number {
     return this.#dropped;
   }
@@ -71,7 +71,7 @@ export class CloudWatchCounter implements Counter, AsyncDisposable {
     this.#aggregate.remove(name, attributes);
   }
 
-  /** Reports what has come so far, for example at the end of a Lambda invocation. Never rejects. */
+  /** Reports the values so far, for example at the end of a Lambda invocation. Never rejects. */
   flush(): Promise<void> {
     const sending = this.#send(this.#sending).finally(() => {
       if (this.#sending === sending) this.#sending = undefined;
@@ -80,7 +80,7 @@ export class CloudWatchCounter implements Counter, AsyncDisposable {
     return sending;
   }
 
-  /** Reports the last interval, and ends the timer. Stream and client stay open: they are yours. Idempotent. */
+  /** Reports the last interval and stops the timer. You own the stream and the client: they stay open. Idempotent. */
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;

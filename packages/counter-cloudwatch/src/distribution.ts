@@ -1,7 +1,7 @@
-/** Values of an interval that stay distinct: seven decades within four percent. */
+/** The maximum number of distinct values of an interval: enough for seven decades within four percent. */
 const MAX_VALUES = 500;
 
-/** Values, and how often each came. */
+/** Distinct values, and how often each was recorded. */
 export interface Distribution {
   readonly values: readonly number[];
   readonly counts: readonly number[];
@@ -15,8 +15,8 @@ interface Bucket {
 }
 
 /**
- * Gathers values of 0 and above. Those that lie within some percent of each other are reported as their
- * mean, so that count and sum stay true whatever comes; the more they are spread, the coarser.
+ * Collects values of at least 0 in exponential buckets. The values of a bucket are reported as their mean, so count and
+ * sum are always exact. The wider the values are spread, the wider are the buckets.
  */
 export class DistributionBuilder {
   #growth = 1.02;
@@ -49,7 +49,7 @@ export class DistributionBuilder {
     }
   }
 
-  /** Neighbours become one. */
+  /** Merges pairs of neighbouring buckets. */
   #coarsen(): void {
     const finer = this.#buckets;
     this.#growth **= 2;
@@ -59,10 +59,9 @@ export class DistributionBuilder {
 }
 
 /**
- * The values themselves, each as often as it came, in order. Where that are more than `most`, the mean
- * of each of `most` equal shares of them: the mean of all is exact, and percentiles are as far off as
- * a share is wide. (A few of the values picked instead would leave out the rare large ones, or count
- * them many times over.)
+ * The values in order, each repeated by its count. If there are more than `most`, they are split into `most` equal
+ * shares, and the means of the shares are returned: the overall mean is exact, and the error of percentiles is the width
+ * of a share. (Sampling some of the values instead would miss rare large ones, or multiply them.)
  */
 export function samplesOf({ values, counts, count }: Distribution, most: number): number[] {
   const inOrder = values

@@ -5,22 +5,22 @@ import { samplesOf } from "./distribution.ts";
 import { cloudWatchName } from "./names.ts";
 import type { Layout, OnLost, Sink } from "./sink.ts";
 
-/** The specification's, of one metric in a document. Of metrics it allows a hundred: there are fewer. */
+/** The specification's limit of values of one metric in a document. Its limit of 100 metrics is never reached. */
 const MAX_VALUES = 100;
-/** Of a histogram, in an interval: beyond, each stands for an equal share of all of them. */
+/** The maximum number of samples of a histogram in an interval. With more values, each sample is the mean of a share. */
 const MAX_SAMPLES = 1000;
 /** How long a stream that is full may take to drain, in milliseconds. */
 const DRAIN_MS = 1000;
 
-/** A metric in a document. */
+/** One metric in a document. */
 interface Target {
   readonly datum: Datum;
   readonly value: number | readonly number[];
 }
 
 /**
- * Writes the embedded metric format, one line for each document: metrics with the same dimensions share one.
- * A stream that is full is waited for; one that does not drain in time gets no more until it does.
+ * Writes documents in the embedded metric format, one per line. Metrics with the same dimensions share a document. If the
+ * stream is full, it waits for a drain; after a timeout, it drops documents until the stream has drained.
  */
 export class EmfSink implements Sink {
   readonly #output: Writable;
@@ -29,7 +29,7 @@ export class EmfSink implements Sink {
   readonly #onLost: OnLost;
   #failed = false;
   #isStuck = false;
-  /** Documents that the stream has not called back for; those that failed stay. */
+  /** The number of documents whose write has not succeeded. Failed ones are never subtracted. */
   #pending = 0;
   #isClosed = false;
   readonly #onError = (): void => {
@@ -41,7 +41,7 @@ export class EmfSink implements Sink {
     this.#maxBufferedBytes = maxBufferedBytes;
     this.#layout = layout;
     this.#onLost = onLost;
-    // Standard output is everybody's: what its failure means is the program's to say.
+    // Standard output belongs to the program, which handles its errors.
     if (output !== process.stdout) output.on("error", this.#onError);
   }
 
@@ -65,7 +65,7 @@ export class EmfSink implements Sink {
     this.#detachWhenDone();
   }
 
-  /** What the last documents fail with must not end the process: until then the stream is listened to. */
+  /** Removes the error listener after the last write: until then, an error of the stream would end the process. */
   #detachWhenDone(): void {
     if (this.#isClosed && this.#pending === 0) this.#output.off("error", this.#onError);
   }
@@ -78,13 +78,13 @@ export class EmfSink implements Sink {
     return this.#output.writable && !this.#failed;
   }
 
-  /** Waits for a stream that is full, once: after a wait in vain it is stuck until it has drained. */
+  /** Waits for a full stream to drain. After a timeout it does not wait again until the stream has drained. */
   async #waitForDrain(): Promise<boolean> {
     if (this.#isStuck || !this.#isWritable) return false;
     this.#isStuck = true;
     this.#output.once("drain", () => (this.#isStuck = false));
     const signal = AbortSignal.timeout(DRAIN_MS);
-    // A time-out, or the stream's error: either way it has not drained.
+    // A timeout or an error of the stream: either way it has not drained.
     await once(this.#output, "drain", { signal }).catch(() => undefined);
     return this.#hasRoom();
   }
@@ -113,7 +113,7 @@ export class EmfSink implements Sink {
   }
 }
 
-/** Metrics with the same dimensions share a document. Each metric is in it once. */
+/** Groups metrics with the same dimensions into documents. A metric appears in a document once. */
 function documentsOf(data: readonly Datum[]): readonly (readonly Target[])[] {
   const documents = new Map<string, Target[]>();
   for (const datum of data) {
@@ -127,7 +127,7 @@ function documentsOf(data: readonly Datum[]): readonly (readonly Target[])[] {
   return [...documents.values()];
 }
 
-/** A distribution as arrays of values: the format knows no counts. */
+/** A distribution as arrays of values: the format has no counts. */
 function valuesOf(value: Datum["value"]): readonly Target["value"][] {
   if (typeof value === "number") return [value];
   const samples = samplesOf(value, MAX_SAMPLES);

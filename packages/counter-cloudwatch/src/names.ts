@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { METRICS, type MetricName } from "@kc/core";
 
-/** A metric's name and attributes in CloudWatch. */
+/** A metric's name and unit in CloudWatch. */
 export interface CloudWatchName {
   readonly name: string;
   readonly unit: "Bytes" | "Count" | "Milliseconds";
@@ -17,7 +17,7 @@ export function cloudWatchName(metric: MetricName): CloudWatchName {
   return { name: pascal(metric), unit: UNITS[METRICS[metric].unit] ?? "Count" };
 }
 
-/** `shardId` is `ShardId`; values as CloudWatch takes them, which are printable ASCII and never empty. */
+/** `shardId` becomes `ShardId`. Values are converted to what CloudWatch accepts: printable ASCII, never empty. */
 export function cloudWatchDimensions(
   attributes: Readonly<Record<string, string>>,
 ): Record<string, string> {
@@ -26,12 +26,12 @@ export function cloudWatchDimensions(
   return dimensions;
 }
 
-/** The longest that CloudWatch takes. */
+/** CloudWatch's limit. */
 const MAX_VALUE_LENGTH = 1024;
 
 const HASH_LENGTH = 8;
 
-/** What has to be changed gets a hash of what it was: names that differ stay series that differ. */
+/** A value that must be altered gets a hash of the original as a suffix, so that different values stay different. */
 function dimensionValue(text: string): string {
   const printable = text.replaceAll(/[^\x20-\x7e]/g, "_").replace(/^:/, "_");
   if (printable.trim() === "") return text === "" ? "-" : hashOf(text);

@@ -7,25 +7,25 @@ import type { CloudWatchLike } from "./put-metric-data-sink.ts";
 export type CloudWatchCounterOptions = {
   /** The namespace of the metrics. @default "Kinesis/Consumer" */
   readonly namespace?: string;
-  /** How often metrics are reported, 1000 or more, in milliseconds. @default 60000 */
+  /** The interval of reports, in milliseconds, at least 1000. @default 60000 */
   readonly intervalMs?: number;
-  /** Further dimensions of every metric, at most 20: a service, an environment. @default none */
+  /** Additional dimensions of every metric, at most 20: a service, an environment. @default none */
   readonly dimensions?: Readonly<Record<string, string>>;
-  /** True = metrics are split by shard: each metric of each shard is billed. @default false */
+  /** Whether metrics are split by shard. CloudWatch bills each metric of each shard. @default false */
   readonly perShard?: boolean;
 } & (
   | {
-      /** Where the embedded metric format is written. It stays yours. @default process.stdout */
+      /** Where the embedded metric format is written. You own the stream. @default process.stdout */
       readonly output?: Writable;
-      /** The most bytes that wait in the output; beyond them metrics are dropped. @default 1 MiB */
+      /** The maximum number of bytes buffered in the output. Beyond it, metrics are dropped. @default 1 MiB */
       readonly maxBufferedBytes?: number;
       readonly client?: never;
       readonly timeoutMs?: never;
     }
   | {
-      /** A `CloudWatch` of `@aws-sdk/client-cloudwatch`, for PutMetricData. It stays yours. */
+      /** A `CloudWatch` of `@aws-sdk/client-cloudwatch`, for PutMetricData. You own it. */
       readonly client: CloudWatchLike;
-      /** How long one call may take, in milliseconds. @default 10000 */
+      /** The timeout of a call, in milliseconds. @default 10000 */
       readonly timeoutMs?: number;
       readonly output?: never;
       readonly maxBufferedBytes?: never;
@@ -54,7 +54,7 @@ const OPTION_NAMES = [
 ];
 const MAX_MS = 2 ** 31 - 1;
 const MIB = 1024 * 1024;
-/** Of the thirty that CloudWatch takes; the others are for a metric's own. */
+/** CloudWatch accepts 30; the rest are for the metrics' own dimensions. */
 const MAX_DIMENSIONS = 20;
 
 /** @throws ConfigError that names the option */
@@ -95,7 +95,7 @@ function checkDestination(options: CloudWatchCounterOptions): CheckedOptions["to
   return { client, timeoutMs: atLeast("timeoutMs", timeoutMs, 10_000, 1) };
 }
 
-/** In a document of the embedded format, dimensions and metrics stand side by side. */
+/** In a document of the embedded format, dimensions and metrics are members of one object, so names must not collide. */
 function checkDimensions(dimensions: unknown): Readonly<Record<string, string>> {
   if (typeof dimensions !== "object" || dimensions === null) {
     throw new ConfigError("dimensions", "an object of names and values is needed");

@@ -3,7 +3,7 @@ import type { Datum } from "./aggregate.ts";
 import { cloudWatchName } from "./names.ts";
 import type { Layout, OnLost, Sink } from "./sink.ts";
 
-/** The part of the SDK's `CloudWatch` that is used here. */
+/** The part of the SDK's `CloudWatch` that the counter uses. */
 export interface CloudWatchLike {
   putMetricData(
     input: {
@@ -26,12 +26,12 @@ interface MetricDatum {
   Counts?: number[];
 }
 
-/** The service's: values of one datum; data and bytes of one request, these with room for what is around them. */
+/** The service's limits: values of a datum; data and bytes of a request, the latter with a margin for the envelope. */
 const MAX_VALUES = 150;
 const MAX_METRICS = 1000;
 const MAX_BYTES = 900_000;
 
-/** Calls PutMetricData, as often as an interval's metrics need, one call after the other. */
+/** Calls PutMetricData as often as an interval's metrics require, one call after the other. */
 export class PutMetricDataSink implements Sink {
   readonly #client: CloudWatchLike;
   readonly #timeoutMs: number;
@@ -47,7 +47,7 @@ export class PutMetricDataSink implements Sink {
 
   async send(data: readonly Datum[], at: Date): Promise<void> {
     for (const MetricData of requestsOf(data.flatMap((datum) => this.#format(datum, at)))) {
-      // The SDK hears of an abort only once it has credentials: a provider that hangs must not end this.
+      // The SDK reacts to an abort only once it has credentials. The limit also ends a call whose provider hangs.
       const limit = new CallLimit({
         timeoutMs: this.#timeoutMs,
         onTimeout: () => new Error(`PutMetricData did not answer within ${this.#timeoutMs} ms`),
@@ -58,7 +58,7 @@ export class PutMetricDataSink implements Sink {
         const options = { abortSignal: limit.signal };
         await limit.wait(this.#client.putMetricData({ Namespace, MetricData }, options));
       } catch {
-        // The count of lost values reports it. The SDK has tried more than once.
+        // The count of lost values reports it. The SDK has retried already.
         this.#onLost(MetricData.length);
       } finally {
         limit.stop();
@@ -68,7 +68,7 @@ export class PutMetricDataSink implements Sink {
 
   close(): void {}
 
-  /** Several, if it has more values than one may have: the service adds up what has one time and name. */
+  /** Splits a datum with too many values into several: the service merges data with the same time and name. */
   #format({ metric, dimensions, value }: Datum, at: Date): MetricDatum[] {
     const { name, unit } = cloudWatchName(metric);
     const own = { ...this.#layout.dimensions, ...dimensions };
@@ -103,12 +103,12 @@ function requestsOf(data: readonly MetricDatum[]): readonly MetricDatum[][] {
   return requests;
 }
 
-/** The longest name that a datum has in a form. */
+/** The longest prefix of a datum's members in a form. */
 const DATUM = `MetricData.member.${MAX_METRICS}`;
 
 /**
- * Bytes of a form, the widest way in which an SDK writes a request: each number stands there under its full
- * name, which is five times what it takes in JSON.
+ * The size of a value in a URL-encoded form, the longest serialization that an SDK may use: each number has its full
+ * name, which takes five times the bytes of JSON.
  */
 function formBytes(name: string, value: unknown): number {
   if (value instanceof Date) return formBytes(name, value.toISOString());

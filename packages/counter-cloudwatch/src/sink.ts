@@ -1,10 +1,10 @@
 import type { Datum } from "./aggregate.ts";
 
-/** Where the metrics of an interval go. */
+/** The destination of an interval's metrics. */
 export interface Sink {
-  /** Resolves when they are sent, or lost. Never rejects. */
+  /** Resolves when the metrics are sent or lost. Never rejects. */
   send(data: readonly Datum[], at: Date): Promise<void>;
-  /** Nothing more is sent. */
+  /** Called once, when nothing more will be sent. */
   close(): void;
 }
 
@@ -13,8 +13,8 @@ export type OnLost = (values: number) => void;
 
 export interface Layout {
   readonly namespace: string;
-  /** On every metric beside its own. */
+  /** Dimensions of every metric, in addition to its own. */
   readonly dimensions: Readonly<Record<string, string>>;
-  /** Of CloudWatch's storage, in seconds: 1 for intervals below a minute. */
+  /** CloudWatch's storage resolution, in seconds: 1 for intervals below a minute. */
   readonly storageResolution: 1 | 60;
 }

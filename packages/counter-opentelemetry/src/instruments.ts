@@ -17,16 +17,16 @@ import {
   SYSTEM,
 } from "./names.ts";
 
-/** From a handler that only counts to a take-over that took minutes; in seconds. */
+/** Bucket boundaries for durations, in seconds: from a trivial handler to a take-over that took minutes. */
 const BOUNDARIES = [
   0.000005, 0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
   0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600,
 ];
-/** Of numbers of records: up to the largest batch. */
+/** Bucket boundaries for numbers of records, up to the largest batch. */
 const COUNT_BOUNDARIES = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000];
 /**
- * The SDK's limit of series for each instrument is 2,000, those included that are over. What comes
- * beyond loses its attributes.
+ * A warning is logged at this number of series. The SDK's limit is 2,000 for each instrument, including ended ones. Series
+ * beyond it lose their attributes.
  */
 const MANY_SERIES = 1600;
 
@@ -34,9 +34,9 @@ interface Point {
   value: number;
   readonly attributes: Attributes;
   readonly source: Known["source"];
-  /** Has it been reported to an SDK? */
+  /** True once it has been reported to an SDK. */
   reported: boolean;
-  /** It is reported once more, and not after that. */
+  /** True if the series has ended: it is reported once more, and then dropped. */
   over: boolean;
 }
 
@@ -44,21 +44,21 @@ type CoreAttributes = Readonly<Record<string, string>>;
 
 interface NamedHistogram extends OpenTelemetryName {
   readonly histogram: Histogram;
-  /** The attributes that the SDK is given, by core's. */
+  /** The attributes that are passed to the SDK, by core's attributes. */
   readonly series: WeakMap<CoreAttributes, Attributes>;
 }
 
 /**
- * The instruments of one meter provider, and what they show. Counters and gauges are observed: a
- * synchronous one would show each series for ever. All counters on a provider share them, since what
- * two callbacks report for one series is not added up.
+ * The instruments of one meter provider, and their values. Counters and gauges are observable instruments, because a
+ * synchronous one would show each series for ever. All counters of a provider share the instruments, because the SDK does
+ * not add up what two callbacks report for one series.
  */
 export class Instruments {
   static readonly #ofProvider = new WeakMap<MeterProvider, Instruments>();
-  /** False = no SDK is set up: what is counted goes nowhere. */
+  /** False if no SDK is set up, so that the metrics go nowhere. */
   readonly hasSdk: boolean;
   readonly #points = new Map<MetricName, Map<string, Point>>();
-  /** Keys of the series that there have been, up to where a warning is due. */
+  /** The keys of all series so far, up to the number at which a warning is logged. */
   readonly #seen = new Map<MetricName, Set<string>>();
   readonly #histograms = new Map<MetricName, NamedHistogram>();
 
@@ -76,7 +76,7 @@ export class Instruments {
     for (const metric of Object.keys(METRICS) as MetricName[]) this.#make(meter, metric);
   }
 
-  /** A counter that begins again before its end was observed continues: the SDK has seen no end. */
+  /** A counter that starts again before its end was observed continues, because the SDK has not seen the end. */
   add(metric: MetricName, value: number, given: CoreAttributes): void {
     const point = this.#point(metric, given);
     point.value += value;
@@ -97,10 +97,10 @@ export class Instruments {
   }
 
   /**
-   * Not observed any more, a series is over by the specification. The SDK repeats its last value for
-   * ever all the same, if temporality is cumulative: let that be 0, and not the lag of a shard that
-   * another process reads. And it compares what begins again with the last value, so that a counter
-   * must have been seen at 0 before it counts from there.
+   * Ends a series. By the specification, a series that is no longer observed has ended. But with cumulative temporality,
+   * the SDK repeats its last value for ever. So a last value of 0 is reported, instead of the lag of a shard that another
+   * process now reads. Besides, the SDK compares a restarted counter with its last value, so it must have been observed
+   * at 0 before it counts from 0 again.
    */
   remove(metric: MetricName, given: CoreAttributes): void {
     const points = this.#points.get(metric)!;
@@ -111,7 +111,7 @@ export class Instruments {
     else points.delete(key);
   }
 
-  /** Totals and gauges of another provider are reported to this one. */
+  /** Takes over the totals and gauges of another provider's instruments. */
   absorb(before: Instruments): void {
     for (const [metric, points] of before.#points) {
       const own = this.#points.get(metric)!;
@@ -136,7 +136,8 @@ export class Instruments {
     if (kind === "histogram") {
       const explicitBucketBoundaries = unit === "s" ? BOUNDARIES : COUNT_BOUNDARIES;
       const advice = { explicitBucketBoundaries };
-      // Two metrics may have one name, distinguished by an attribute: the SDK warns of a second instrument.
+      // Two metrics may share a name and differ by an attribute. They share the instrument, since the SDK would warn of
+      // a second one.
       const existing = [...this.#histograms.values()].find((each) => each.name === name);
       const histogram = existing?.histogram ?? meter.createHistogram(name, { ...options, advice });
       this.#histograms.set(metric, { ...named, histogram, series: new WeakMap() });
@@ -166,7 +167,7 @@ export class Instruments {
     meter.addBatchObservableCallback(observe, max === undefined ? [instrument] : [instrument, max]);
   }
 
-  /** Warns once of each instrument that comes near the SDK's limit. */
+  /** Counts the series of a metric, and warns once when they approach the SDK's limit. */
   #count(metric: MetricName, key: string): void {
     let keys = this.#seen.get(metric);
     if (keys === undefined) this.#seen.set(metric, (keys = new Set<string>()));
@@ -206,7 +207,7 @@ function foldsToMax(metric: MetricName): boolean {
   return fold === "max";
 }
 
-/** One series for each stream and application: it has its place whatever the limit of series. */
+/** Observes the maximum over all shards, one series for each stream and application, which fits any limit of series. */
 function observeLargest(
   result: BatchObservableResult,
   max: ObservableGauge,
@@ -228,13 +229,13 @@ function observeLargest(
 
 interface Known {
   readonly attributes: Attributes;
-  /** Stream and application alone. */
+  /** Only the stream and the application. */
   readonly source: { readonly attributes: Attributes; readonly key: string };
-  /** The same for the same attributes, in whatever order they come. */
+  /** Equal for equal attributes, in any order. */
   readonly key: string;
 }
 
-/** Core hands over the same object for all series with the same attributes. */
+/** A cache by object: core passes the same object for all series with the same attributes. */
 const seen = new WeakMap<CoreAttributes, Known>();
 
 function known(given: CoreAttributes): Known {

@@ -5,15 +5,15 @@ export interface OpenTelemetryName {
   readonly name: string;
   /** UCUM. */
   readonly unit: string;
-  /** What a value is multiplied by: durations are in seconds there. */
+  /** The factor to OpenTelemetry's unit: durations are in seconds. */
   readonly factor: number;
-  /** Attributes that the metric always has beside those of its series. */
+  /** Fixed attributes of the metric, in addition to those of its series. */
   readonly attributes: Readonly<Record<string, string>>;
 }
 
 export const SYSTEM = { "messaging.system": "aws.kinesis" };
 
-/** What the semantic conventions for messaging have a name for. */
+/** The metrics that have a name in the semantic conventions for messaging. */
 const BY_CONVENTION: Partial<Record<MetricName, Omit<OpenTelemetryName, "factor">>> = {
   records: {
     name: "messaging.client.consumed.messages",
@@ -54,8 +54,8 @@ const ATTRIBUTES: Readonly<Record<string, string>> = {
 };
 
 /**
- * `records` is `messaging.client.consumed.messages`, as the semantic conventions have it; what they
- * have no name for is `kinesis.consumer.lag` and its like.
+ * The name of a metric in the semantic conventions, such as `messaging.client.consumed.messages` for `records`. Metrics
+ * without one are named like `kinesis.consumer.lag`.
  */
 export function openTelemetryName(metric: MetricName): OpenTelemetryName {
   const { unit } = METRICS[metric];
@@ -67,7 +67,7 @@ export function openTelemetryName(metric: MetricName): OpenTelemetryName {
   return { name, unit: isDuration ? "s" : unit, factor, attributes: SYSTEM };
 }
 
-/** A metric's attributes by the semantic conventions, or under `kinesis.consumer.`. */
+/** A metric's attributes, named by the semantic conventions or with the prefix `kinesis.consumer.`. */
 export function openTelemetryAttributes(
   attributes: Readonly<Record<string, string>>,
 ): Record<string, string> {

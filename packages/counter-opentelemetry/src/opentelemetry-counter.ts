@@ -4,18 +4,18 @@ import { metrics, type MeterProvider } from "@opentelemetry/api";
 import { Instruments } from "./instruments.ts";
 
 export interface OpenTelemetryCounterOptions {
-  /** @default the global one, which may be set while a consumer runs */
+  /** @default the global provider, which may be set while a consumer runs */
   readonly meterProvider?: MeterProvider;
-  /** False = series are not split by shard: fewer series. @default true */
+  /** Whether series are split by shard. False results in fewer series. @default true */
   readonly perShard?: boolean;
 }
 
 const OPTION_NAMES = ["meterProvider", "perShard"];
 
 /**
- * A consumer's metrics by OpenTelemetry, under the names of its semantic conventions for messaging
- * where there are any. Several consumers share a meter provider. Where metrics go, and when, is the
- * business of the SDK that the process has set up; without one they go nowhere, at no cost.
+ * A consumer's metrics in OpenTelemetry, with the names of its semantic conventions for messaging where they exist.
+ * Several consumers can share a meter provider. The SDK that the process has set up exports the metrics; without one,
+ * they go nowhere, at no cost.
  */
 export class OpenTelemetryCounter implements Counter {
   readonly perShard: boolean;
@@ -39,7 +39,7 @@ export class OpenTelemetryCounter implements Counter {
     this.#meterProvider = meterProvider;
   }
 
-  /** The provider; where that is the global one, whatever stands for it. */
+  /** The provider, or an object that represents the global one. */
   get registry(): object {
     return this.#meterProvider ?? metrics;
   }
@@ -72,8 +72,8 @@ export class OpenTelemetryCounter implements Counter {
   }
 
   /**
-   * The SDK is often set up after this was made, and not rarely after a scan has begun. The API has no
-   * meter that begins to count then, as it has tracers: so the provider is looked up until there is one.
+   * The SDK is often set up after the counter was created, and sometimes after a scan has started. The API has proxy
+   * tracers but no proxy meters for that case, so the provider is looked up until an SDK is set up.
    */
   #shared(): Instruments {
     if (this.#instruments?.hasSdk) return this.#instruments;

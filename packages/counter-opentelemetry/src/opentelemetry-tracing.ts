@@ -37,14 +37,14 @@ import { type Call, failed, onCalls, onMessages } from "./subscribe.ts";
 export type TracedOperation = keyof typeof CHANNELS;
 
 export interface OpenTelemetryTracingOptions {
-  /** @default the global one */
+  /** @default the global provider */
   readonly tracerProvider?: TracerProvider;
-  /** Which spans are made. @default all */
+  /** The operations for which spans are created. @default all */
   readonly operations?: readonly TracedOperation[];
   /**
-   * For records that carry their producer's trace context: answers with the headers that the global
-   * propagator reads (`traceparent`, `tracestate`), or undefined. The record's span is linked to it.
-   * If it throws, there is no link, and OpenTelemetry's `diag` gets the error's type. @default none
+   * For records that carry their producer's trace context: returns the headers that the global propagator reads
+   * (`traceparent`, `tracestate`), or `undefined`. The record's span is linked to that context. If it throws, there is no
+   * link, and the error's type is logged to OpenTelemetry's `diag`. @default none
    */
   readonly extract?: (record: ConsumerRecord) => Readonly<Record<string, string>> | undefined;
 }
@@ -53,14 +53,14 @@ const OPTION_NAMES = ["tracerProvider", "operations", "extract"];
 const OPERATIONS = Object.keys(CHANNELS) as TracedOperation[];
 
 /**
- * Makes spans of what the consumers of this process do, until it is disposed of: one for each record
- * or batch in the handler, each poll that brings something or fails, each write of checkpoints, each lease
- * that comes or goes. They have no parent, since a scan lasts for days.
+ * Creates spans for the consumers of this process, until it is closed: one for each record or batch in the handler, each
+ * poll that returns records or fails, each write of checkpoints, and each lease that is acquired or lost. They have no
+ * parent, since a scan lasts for days.
  */
 export class OpenTelemetryTracing implements Disposable {
   readonly #tracer: Tracer;
   readonly #extract: OpenTelemetryTracingOptions["extract"];
-  /** By record or batch in the handler, and by message of a checkpoint write. */
+  /** The open spans, by record or batch in the handler, or by the message of a checkpoint write. */
   readonly #spans = new WeakMap<object, Span>();
   readonly #pollBegan = new WeakMap<PollMessage, number>();
   readonly #unsubscribe: readonly (() => void)[];
@@ -73,7 +73,7 @@ export class OpenTelemetryTracing implements Disposable {
     this.#unsubscribe = operations.map((operation) => this.#subscribe(operation));
   }
 
-  /** The handler with each record's span active in it: what it calls is traced below that span. */
+  /** Wraps a handler so that each record's span is active in it: spans of its calls become children of that span. */
   handler(handler: Handler): Handler {
     return (record, handlerContext) => this.#within(record, () => handler(record, handlerContext));
   }
@@ -84,7 +84,7 @@ export class OpenTelemetryTracing implements Disposable {
       this.#within(records, () => handler(records, handlerContext));
   }
 
-  /** Makes no more spans. Those that are open are not ended. Idempotent. */
+  /** Creates no more spans. Open spans are not ended. Idempotent. */
   close(): void {
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
   }
@@ -94,7 +94,7 @@ export class OpenTelemetryTracing implements Disposable {
     this.close();
   }
 
-  /** Calls with the span of a record or a batch active, if there is one. */
+  /** Runs `call` with the span of the record or batch active, if there is one. */
   #within(work: object, call: () => unknown): unknown {
     const span = this.#spans.get(work);
     if (span === undefined) return call();
@@ -133,7 +133,7 @@ export class OpenTelemetryTracing implements Disposable {
     }
   }
 
-  /** A span for each poll of an idle shard, four times a second, would bury the others. */
+  /** Empty polls get no span: at four a second for each idle shard, they would bury the others. */
   #endPoll(message: PollMessage): void {
     if (!failed(message) && message.records === 0) return;
     const span = this.#tracer.startSpan(
@@ -208,7 +208,7 @@ export class OpenTelemetryTracing implements Disposable {
       const producer = trace.getSpanContext(propagation.extract(ROOT_CONTEXT, headers));
       return producer === undefined ? [] : [{ context: producer }];
     } catch (error) {
-      // What a parser throws may quote the record.
+      // Only the type: the message of a parser's error may quote the record.
       const type = typeOfError(error);
       diag.warn(`@kc/counter-opentelemetry: extract failed; the span has no link: ${type}`);
       return [];
@@ -218,7 +218,7 @@ export class OpenTelemetryTracing implements Disposable {
 
 type Fail = (span: Span, error: unknown) => void;
 
-/** The span ends, even if the failure cannot be described. */
+/** Ends the span, even if the failure cannot be described. */
 function endSpan(span: Span, message: Call, fail: Fail): void {
   try {
     if (failed(message)) fail(span, message.error);

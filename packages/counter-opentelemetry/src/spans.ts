@@ -15,7 +15,7 @@ interface Source {
   readonly application: string;
 }
 
-/** What all of a consumer's spans have. */
+/** The attributes of all spans of a consumer. */
 function sourceAttributes({ stream, application }: Source): Attributes {
   return { ...SYSTEM, ...openTelemetryAttributes({ stream, application }) };
 }
@@ -31,7 +31,7 @@ export function pollAttributes(message: PollMessage): Attributes {
   };
 }
 
-/** Neither data nor partition key: a trace is read by more people than a stream is. */
+/** Contains neither data nor partition key: more people can read a trace than a stream. */
 export function handleAttributes({ record, shardId, ...source }: HandleMessage): Attributes {
   return {
     ...sourceAttributes(source),
@@ -71,13 +71,13 @@ export function leaseAttributes(message: LeaseMessage): Attributes {
   };
 }
 
-/** A handler's error without its message, which may quote the record. */
+/** Records a handler's error without its message, which may quote the record. */
 export function failHandling(span: Span, error: unknown): void {
   const { stack = "" } = withoutMessage(error);
   fail(span, error, typeOfError(error), stack);
 }
 
-/** Calls carry no record's data: their errors say what they have to say. */
+/** Records a call's error with its message: calls carry no data of records. */
 export function failCall(span: Span, error: unknown): void {
   fail(span, error, describeError(error), withoutMessage(error).stack ?? "");
 }

@@ -1,18 +1,18 @@
 import { channel, tracingChannel } from "node:diagnostics_channel";
 import { diag } from "@opentelemetry/api";
 
-/** What `node:diagnostics_channel` adds to a message once the call has ended. */
+/** The members that `node:diagnostics_channel` adds to a message when the call has ended. */
 export interface Call {
   result?: unknown;
   error?: unknown;
 }
 
-/** A handler may throw `undefined`: that there is an error counts, not what it is. */
+/** Whether the call failed. It checks only that `error` exists, since a handler may throw `undefined`. */
 export function failed(message: Call): boolean {
   return "error" in message;
 }
 
-/** Hears of each call on a tracing channel twice, async or not. Answers with what ends it. */
+/** Subscribes to the begin and the end of each call on a tracing channel, async or not. Returns an unsubscribe function. */
 export function onCalls<Message extends Call>(
   name: string,
   begin: (message: Message) => void,
@@ -22,7 +22,7 @@ export function onCalls<Message extends Call>(
   const ended = guarded(end);
   const subscribers = {
     start: guarded(begin),
-    // Of a promise there is neither yet.
+    // If the call returned a promise, there is neither a result nor an error yet.
     end: (message: Message): void => {
       if ("result" in message || failed(message)) ended(message);
     },
@@ -34,7 +34,7 @@ export function onCalls<Message extends Call>(
   return () => calls.unsubscribe(subscribers);
 }
 
-/** Hears of each message on a plain channel. Answers with what ends it. */
+/** Subscribes to the messages of a plain channel. Returns an unsubscribe function. */
 export function onMessages<Message>(
   name: string,
   listener: (message: Message) => void,
@@ -46,13 +46,13 @@ export function onMessages<Message>(
   };
 }
 
-/** What a listener throws ends the process: it goes to OpenTelemetry's own log instead. */
+/** Logs the errors of a listener to OpenTelemetry's `diag`. Uncaught, they would end the process. */
 function guarded<Message>(listener: (message: Message) => void): (message: Message) => void {
   return (message) => {
     try {
       listener(message);
     } catch (error) {
-      diag.error("@kc/counter-opentelemetry: a span could not be made", error);
+      diag.error("@kc/counter-opentelemetry: a span could not be created", error);
     }
   };
 }

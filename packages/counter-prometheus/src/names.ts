@@ -1,15 +1,15 @@
 import { METRICS, type MetricName } from "@kc/core";
 
-/** A metric's name and attributes in Prometheus. */
+/** A metric's name and labels in Prometheus. */
 export interface PrometheusName {
   readonly name: string;
-  /** In the order in which they are registered. */
+  /** The labels in the order of registration. */
   readonly labels: readonly string[];
-  /** What a value is multiplied by: Prometheus knows base units alone. */
+  /** The factor to Prometheus's base unit. */
   readonly factor: number;
 }
 
-/** What a unit of `METRICS` becomes: its base unit as a suffix, and the factor to it. */
+/** The base unit of each unit of `METRICS`, as a suffix, and the factor to it. */
 const UNITS: Readonly<Record<string, readonly [suffix: string, factor: number]>> = {
   ms: ["_seconds", 0.001],
   By: ["_bytes", 1],
@@ -18,7 +18,7 @@ const UNITS: Readonly<Record<string, readonly [suffix: string, factor: number]>>
 /** The attributes that every metric carries. */
 const SHARED = ["stream", "application"];
 
-/** `kinesis_records_total`, `kinesis_lag_seconds`; an attribute `shardId` is the label `shard_id`. */
+/** The name and labels of a metric: `kinesis_records_total`, `kinesis_lag_seconds`; `shardId` becomes `shard_id`. */
 export function prometheusName(metric: MetricName, prefix: string): PrometheusName {
   const { kind, unit, attributes } = METRICS[metric];
   const [suffix, factor] = UNITS[unit] ?? ["", 1];

@@ -16,19 +16,19 @@ import { labelOf, prometheusName } from "./names.ts";
 export interface PrometheusCounterOptions {
   /** Where the metrics are registered. @default prom-client's own `register` */
   readonly registry?: Registry;
-  /** Stands before every metric's name: letters, digits, `_` and `:`. @default "kinesis_" */
+  /** The prefix of every metric's name: letters, digits, `_` and `:`. @default "kinesis_" */
   readonly prefix?: string;
-  /** False = series are not split by shard: fewer series. @default true */
+  /** Whether series are split by shard. False results in fewer series. @default true */
   readonly perShard?: boolean;
-  /** The upper bounds of the buckets of durations, in seconds, ascending. @default 5 µs to 10 min */
+  /** The upper bounds of the duration buckets, in seconds, ascending. @default 5 µs to 10 min */
   readonly buckets?: readonly number[];
 }
 
 const OPTION_NAMES = ["registry", "prefix", "perShard", "buckets"];
 const PREFIX = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
-/** Of numbers of records: up to the largest batch. */
+/** Buckets for numbers of records, up to the largest batch. */
 const COUNT_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000];
-/** Of durations: from a handler that only counts to a take-over that took minutes. */
+/** Buckets for durations, in seconds: from a trivial handler to a take-over that took minutes. */
 const BUCKETS = [
   0.000005, 0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
   0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600,
@@ -42,9 +42,9 @@ interface Instrument<Kind> {
 const KINDS = { counter: Counter, gauge: Gauge, histogram: Histogram };
 
 /**
- * A consumer's metrics in a Prometheus registry. All metrics are registered when it is made, so that
- * a scrape names them before the first record. Several consumers, each with a counter of its own or
- * all with one, share a registry: their series differ by `stream` and `application`.
+ * A consumer's metrics in a Prometheus registry. The constructor registers all metrics, so that a scrape lists them before
+ * the first record. Several consumers can share a registry, with one counter or with one each: their series differ by
+ * `stream` and `application`.
  */
 export class PrometheusCounter implements KcCounter {
   readonly perShard: boolean;
@@ -80,7 +80,7 @@ export class PrometheusCounter implements KcCounter {
         help,
         labelNames: [...labels],
         registers: [registry],
-        // How prom-client's AggregatorRegistry folds the processes of a cluster: the largest lag, not a sum.
+        // How prom-client's AggregatorRegistry combines the processes of a cluster, such as the largest lag.
         aggregator: fold,
       };
       this.#instruments.set(metric, {
@@ -124,7 +124,7 @@ export class PrometheusCounter implements KcCounter {
     this.#instrument<Counter | Gauge>(name).metric.remove(labelsOf(attributes));
   }
 
-  /** A metric's kind is the one that core's map names, and the contract's method is typed by. */
+  /** `Kind` is safe: each method's type admits only the metrics of its kind, as core's `METRICS` defines them. */
   #instrument<Kind>(name: MetricName): Instrument<Kind> {
     return this.#instruments.get(name) as Instrument<Kind>;
   }
@@ -147,19 +147,19 @@ function checkOptions(options: PrometheusCounterOptions): Checked {
   return { registry, prefix, perShard, ...(buckets === undefined ? {} : { buckets }) };
 }
 
-/** What prom-client's typings leave out of a metric that is registered already. */
+/** Members of a registered metric that prom-client's typings omit. */
 interface Registered {
   readonly labelNames?: readonly string[];
   readonly upperBounds?: readonly number[];
 }
 
-/** A label that the metric does not have would be refused with each value. */
+/** If a label were missing, the metric would refuse each value. */
 function hasLabels(existing: object, labels: readonly string[]): boolean {
   const { labelNames }: Registered = existing;
   return isSame(labelNames?.toSorted(), labels.toSorted());
 }
 
-/** Metrics that are no histograms have no buckets to differ in. */
+/** True for metrics other than histograms, which have no buckets. */
 function hasBuckets(existing: object, buckets: readonly number[]): boolean {
   const { upperBounds }: Registered = existing;
   return upperBounds === undefined || isSame(upperBounds, buckets);
@@ -177,7 +177,7 @@ function isAscending(buckets: unknown): boolean {
   );
 }
 
-/** Core hands over the same object for all series with the same attributes. */
+/** A cache by object: core passes the same object for all series with the same attributes. */
 const known = new WeakMap<Readonly<Record<string, string>>, Record<string, string>>();
 
 function labelsOf(attributes: Readonly<Record<string, string>>): Record<string, string> {

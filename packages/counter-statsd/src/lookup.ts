@@ -1,17 +1,17 @@
 import { lookup } from "node:dns";
 
-/** A server that moves is found after so long. */
+/** How long an address is cached, in milliseconds. A server that moves is found after this time. */
 const CACHE_MS = 60_000;
 
 type Callback = (error: Error | null, address: string, family: number) => void;
 
 /**
- * The lookup of a datagram socket, which asks for the addresses of its own family alone: many names,
- * `localhost` among them, have another family's first. An answer is kept for a minute, so that a name
- * is not looked up for each datagram.
+ * A DNS lookup for a datagram socket. It asks only for addresses of the socket's family: for many names, `localhost` among
+ * them, another family's address comes first. An answer is cached for a minute, so that a name is not looked up for each
+ * datagram.
  */
 export function cachedLookup(): (hostname: string, family: 4 | 6, callback: Callback) => void {
-  // By name: the socket asks for the address that it binds to as well.
+  // By name, because the socket also looks up the address that it binds to.
   const cache = new Map<string, { readonly address: string; readonly until: number }>();
   return (hostname, family, callback) => {
     const known = cache.get(hostname);

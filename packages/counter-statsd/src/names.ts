@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 
-/** Characters with a meaning in a datagram: a name or a tag may not have them. */
+/** Characters with a meaning in a datagram. A name or a tag must not contain them. */
 const RESERVED = /[:|#,@\s]/g;
-/** A dot separates what Graphite shows as folders: within a value it would make more of them. */
+/** A dot separates the levels of Graphite's hierarchy, so a value must not contain one. */
 const RESERVED_IN_NAME = /[:|#,@\s.]/g;
 const HASH_LENGTH = 8;
 
@@ -14,7 +14,7 @@ export function namePart(text: string): string {
   return without(RESERVED_IN_NAME, text);
 }
 
-/** What has to be changed gets a hash of what it was: values that differ stay series that differ. */
+/** A value that must be altered gets a hash of the original as a suffix, so that different values stay different. */
 function without(reserved: RegExp, text: string): string {
   const clean = text.replaceAll(reserved, "_");
   if (clean === text) return text;

@@ -7,7 +7,7 @@ import {
   checkWholeNumber,
 } from "@kc/core/adapter";
 
-/** The part of a `hot-shots` client that is used here. */
+/** The part of a `hot-shots` client that the counter uses. */
 export interface StatsdClient {
   increment(name: string, value: number, tags: Record<string, string>): void;
   gauge(name: string, value: number, tags: Record<string, string>): void;
@@ -15,14 +15,14 @@ export interface StatsdClient {
 }
 
 export type StatsdCounterOptions = {
-  /** The beginning of every metric's name. @default "kinesis." */
+  /** The prefix of every metric's name. @default "kinesis." */
   readonly prefix?: string;
   /**
-   * `dogstatsd`: attributes become tags, as Datadog's agent, Telegraf and statsd_exporter read them.
-   * `none`: they become parts of the name, for a server without tags. @default "dogstatsd"
+   * `dogstatsd`: attributes are sent as tags, which Datadog's agent, Telegraf and statsd_exporter read.
+   * `none`: attributes become parts of the name, for a server without tags. @default "dogstatsd"
    */
   readonly tags?: "dogstatsd" | "none";
-  /** False = series are not split by shard: fewer series. @default true */
+  /** Whether series are split by shard. False results in fewer series. @default true */
   readonly perShard?: boolean;
 } & (
   | {
@@ -33,7 +33,7 @@ export type StatsdCounterOptions = {
       readonly client?: never;
     }
   | {
-      /** A client of `hot-shots`. It stays yours: it is never closed here. */
+      /** A client of `hot-shots`. You own it: the counter never closes it. */
       readonly client: StatsdClient;
       readonly host?: never;
       readonly port?: never;

@@ -7,23 +7,23 @@ import { checkOptions, type StatsdClient, type StatsdCounterOptions } from "./op
 
 export type { StatsdClient, StatsdCounterOptions } from "./options.ts";
 
-/** Below what an Ethernet frame carries in one piece. */
+/** Below the payload of an Ethernet frame, so that datagrams are not fragmented. */
 const DATAGRAM_BYTES = 1400;
 const DATAGRAM_WITHIN_MS = 100;
 
 type Attributes = Readonly<Record<string, string>>;
 
-/** Attributes as the server reads them. */
+/** Attributes in the form that the server reads. */
 interface EncodedAttributes {
-  /** What follows the metric's name. */
+  /** Appended to the metric's name. */
   readonly suffix: string;
   readonly tags: Record<string, string>;
 }
 
 /**
- * A consumer's metrics as StatsD datagrams over UDP, several in one, without waiting for anybody: where
- * no server listens, they are gone. A histogram's value is a timing. StatsD cannot end a series; one
- * that is over is not reported any more.
+ * A consumer's metrics as StatsD datagrams over UDP, several metrics in one datagram. It never waits: if no server
+ * listens, the metrics are lost. Values of histograms are sent as timings. StatsD cannot end a series, so an ended one
+ * is simply no longer reported.
  */
 export class StatsdCounter implements Counter, AsyncDisposable {
   readonly perShard: boolean;
@@ -47,11 +47,11 @@ export class StatsdCounter implements Counter, AsyncDisposable {
         maxBufferSize: DATAGRAM_BYTES,
         bufferFlushInterval: DATAGRAM_WITHIN_MS,
         errorHandler: () => (this.#dropped += 1),
-        // With `DD_*` in the environment hot-shots would send tags to a server that knows none.
+        // With `DD_*` in the environment, hot-shots would send tags even to a server without tags.
         ...(tags === "none" ? { datadog: false, includeDataDogTags: false } : {}),
         udpSocketOptions: {
           type: source.host.includes(":") ? "udp6" : "udp4",
-          // Node calls it with a family in the place of options.
+          // Node calls it with a family instead of options.
           lookup: cachedLookup() as unknown as NonNullable<SocketOptions["lookup"]>,
         },
       });
@@ -59,7 +59,7 @@ export class StatsdCounter implements Counter, AsyncDisposable {
     }
   }
 
-  /** Datagrams that could not be sent: the name was not found, or this machine refused them. */
+  /** The number of datagrams that could not be sent: the name was not found, or this machine refused them. */
   get dropped(): number {
     return this.#dropped;
   }
@@ -87,10 +87,10 @@ export class StatsdCounter implements Counter, AsyncDisposable {
     this.#client.timing(this.#prefix + name + suffix, value, tags);
   }
 
-  /** The StatsD server forgets by its own rules what is not reported any more. */
+  /** Does nothing: the StatsD server drops a series that is no longer reported by its own rules. */
   remove(): void {}
 
-  /** Sends what waits, then closes the socket that it made. Idempotent. */
+  /** Sends buffered metrics, then closes the socket, unless the client is yours. Idempotent. */
   async close(): Promise<void> {
     const own = this.#own;
     if (own === undefined) return;
@@ -102,7 +102,7 @@ export class StatsdCounter implements Counter, AsyncDisposable {
     return this.close();
   }
 
-  /** Core hands over the same object for all series with the same attributes. */
+  /** A cache by object: core passes the same object for all series with the same attributes. */
   #known(attributes: Attributes): EncodedAttributes {
     let encoded = this.#encoded.get(attributes);
     if (encoded === undefined) {

@@ -5,7 +5,7 @@ const KEY: LetterFailure = {
   advice: "the stream's KMS key cannot be used: allow kms:GenerateDataKey on it",
 };
 
-/** The errors that are Kinesis's own, by their `name`. */
+/** Kinesis's own errors, by their `name`. */
 export const FAILURES: Readonly<Record<string, LetterFailure>> = {
   ResourceNotFoundException: {
     retryable: false,
@@ -14,7 +14,7 @@ export const FAILURES: Readonly<Record<string, LetterFailure>> = {
   InvalidArgumentException: { retryable: false, advice: "the request was refused" },
   ValidationException: {
     retryable: false,
-    advice: "the request was refused: set `maxRecordBytes` to what the stream takes",
+    advice: "the request was refused: set `maxRecordBytes` to the stream's limit",
   },
   KMSAccessDeniedException: KEY,
   KMSDisabledException: KEY,

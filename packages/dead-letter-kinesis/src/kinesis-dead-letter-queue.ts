@@ -20,17 +20,16 @@ interface Entry {
   readonly bytes: number;
 }
 
-/** The most records of one request, and their bytes. */
+/** The maximum number of records in a request, and of their bytes. */
 const REQUEST = { most: 500, maxBytes: 5 * 1_048_576 };
-/** Records that were refused beside others are sent so often, with a random wait between. */
+/** The maximum number of attempts of records that were refused in a partial failure. */
 const MAX_ATTEMPTS = 8;
 const BASE_BACKOFF_MS = 50;
 const MAX_BACKOFF_MS = 1000;
 
 /**
- * Dead letters in another Kinesis stream: one record for each letter, as `encodeDeadLetter` writes it,
- * under the partition key of the record that failed; one without a key goes under its shard's id. A
- * letter may come more than once.
+ * Dead letters in another Kinesis stream: one record for each letter, encoded by `encodeDeadLetter`. It has the partition
+ * key of the failed record, or its shard's id if the record has none. A letter may be delivered more than once.
  */
 export class KinesisDeadLetterQueue implements DeadLetterQueue {
   readonly #options: CheckedOptions;
@@ -49,7 +48,7 @@ export class KinesisDeadLetterQueue implements DeadLetterQueue {
     });
   }
 
-  /** @throws also DEAD_LETTERS_REFUSED for a letter of this very stream: it would be consumed as a record. */
+  /** @throws also DEAD_LETTERS_REFUSED for a letter of this same stream, which would be consumed again as a record */
   async send(
     letters: readonly DeadLetter[],
     { signal }: { readonly signal: AbortSignal },
@@ -67,7 +66,7 @@ export class KinesisDeadLetterQueue implements DeadLetterQueue {
     }
   }
 
-  /** Idempotent. Calls under way reject with DEAD_LETTERS_CLOSED. */
+  /** Idempotent. Calls in flight reject with DEAD_LETTERS_CLOSED. */
   async close(): Promise<void> {
     this.#calls.close();
     this.#own?.destroy();
@@ -89,11 +88,11 @@ export class KinesisDeadLetterQueue implements DeadLetterQueue {
     throw this.#calls.failure({
       retryable: false,
       advice:
-        "the letters come from this very stream, and would be consumed again as records: use another",
+        "the letters come from this very stream, and would be consumed again as records: use another one",
     });
   }
 
-  /** Made when their turn comes. */
+  /** Encoded lazily, one after another. */
   *#entriesOf(letters: readonly DeadLetter[]): Generator<Entry> {
     for (const letter of letters) {
       const PartitionKey = letter.partitionKey || letter.shardId;
@@ -103,7 +102,7 @@ export class KinesisDeadLetterQueue implements DeadLetterQueue {
     }
   }
 
-  /** Answers with what was refused, and the first refusal. */
+  /** Returns the refused entries, and the first refusal as an error. */
   async #sendOnce(
     entries: Iterable<Entry>,
     signal: AbortSignal,
@@ -124,7 +123,7 @@ export class KinesisDeadLetterQueue implements DeadLetterQueue {
       );
       for (const [index, entry] of group.entries()) {
         const result = results[index];
-        // What has no sequence number is not in the stream.
+        // A record without a sequence number is not in the stream.
         if (result?.SequenceNumber !== undefined && result.ErrorCode === undefined) continue;
         refused.push(entry);
         error ??= Object.assign(new Error(result?.ErrorMessage ?? "no sequence number came back"), {
@@ -140,7 +139,7 @@ export class KinesisDeadLetterQueue implements DeadLetterQueue {
   }
 }
 
-/** A random wait, whose bound doubles with each try. */
+/** Exponential backoff with full jitter. */
 async function backOff(attempt: number, signal: AbortSignal): Promise<void> {
   const ms = Math.random() * Math.min(MAX_BACKOFF_MS, BASE_BACKOFF_MS * 2 ** (attempt - 1));
   await delay(ms, undefined, { signal }).catch(() => signal.throwIfAborted());

@@ -1,7 +1,7 @@
 import { ConfigError } from "@kc/core";
 import { checkMethods, checkOptionNames, checkWholeNumber } from "@kc/core/adapter";
 
-/** The part of the SDK's `KinesisClient` that is used. Structural, so that another copy fits. */
+/** The part of the SDK's `KinesisClient` that the queue uses. A client from any copy of the SDK fits. */
 export interface KinesisClientLike {
   // The SDK's `send` is overloaded for each command; its callers name the output.
   // oxlint-disable-next-line typescript/no-explicit-any
@@ -9,21 +9,21 @@ export interface KinesisClientLike {
 }
 
 export interface KinesisDeadLetterQueueOptions {
-  /** The stream's name, or its ARN (a stream of another account). Not the stream that is consumed. */
+  /** The stream's name, or its ARN (a stream of another account). It must not be the stream that is consumed. */
   readonly stream: string;
   /**
-   * A `KinesisClient` of the SDK, which stays yours: it is never destroyed here.
+   * A `KinesisClient` of the SDK. You own it: the queue never destroys it.
    * @default a client with the Region and the credentials of the environment
    */
   readonly client?: KinesisClientLike;
   /**
-   * The longest record, in bytes, its partition key included, 16,384 to 10,485,760: what the stream takes.
-   * A letter that is longer goes as a pointer to its record. @default 1048576
+   * The stream's limit for a record, in bytes, including its partition key, 16,384 to 10,485,760. A longer letter is sent
+   * as a pointer to its record. @default 1048576
    */
   readonly maxRecordBytes?: number;
   /**
-   * How long a request to Kinesis may take, with the retries that the SDK hides in it, in milliseconds,
-   * 100 to 600,000. @default 10000
+   * The timeout of a request to Kinesis, including the SDK's own retries, in milliseconds, 100 to 600,000.
+   * @default 10000
    */
   readonly timeoutMs?: number;
 }
@@ -40,7 +40,7 @@ const OPTION_NAMES = ["stream", "client", "maxRecordBytes", "timeoutMs"];
 const NAME = /^[A-Za-z0-9_.-]{1,128}$/;
 const ARN = /^arn:aws[a-z-]*:kinesis:[a-z0-9-]+:\d{12}:stream\/([A-Za-z0-9_.-]{1,128})$/;
 const MIB = 1_048_576;
-/** A pointer with its partition key fits into the least. */
+/** A pointer with its partition key fits into the minimum. */
 const RECORD_BYTES = { least: 16_384, most: 10 * MIB };
 const TIMEOUT = { least: 100, most: 600_000 };
 

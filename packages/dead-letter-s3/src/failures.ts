@@ -13,7 +13,7 @@ const KEY: LetterFailure = {
   advice: "the KMS key cannot be used: allow kms:GenerateDataKey and kms:Decrypt on it",
 };
 
-/** The errors that are S3's own, by their `name`. */
+/** S3's own errors, by their `name`. */
 export const FAILURES: Readonly<Record<string, LetterFailure>> = {
   NoSuchBucket: MISSING,
   InvalidBucketName: MISSING,
@@ -26,5 +26,5 @@ export const FAILURES: Readonly<Record<string, LetterFailure>> = {
   "KMS.KMSInvalidStateException": KEY,
   "KMS.NotFoundException": KEY,
 
-  OperationAborted: { retryable: true, advice: "another write of the same letter was under way" },
+  OperationAborted: { retryable: true, advice: "another write of the same letter was in progress" },
 };

@@ -2,14 +2,14 @@ import type { PutObjectCommandInput } from "@aws-sdk/client-s3";
 import { ConfigError } from "@kc/core";
 import { checkMethods, checkOptionNames, checkWholeNumber } from "@kc/core/adapter";
 
-/** The part of the SDK's `S3Client` that is used. Structural, so that another copy fits. */
+/** The part of the SDK's `S3Client` that the queue uses. A client from any copy of the SDK fits. */
 export interface S3ClientLike {
   // The SDK's `send` is overloaded for each command; its callers name the output.
   // oxlint-disable-next-line typescript/no-explicit-any
   send(command: any, options?: { abortSignal?: AbortSignal }): Promise<any>;
 }
 
-/** Members of PutObject that can be set for every letter. */
+/** Parameters of PutObject that can be set for every letter. */
 export type PutSettings = Pick<
   PutObjectCommandInput,
   | "BucketKeyEnabled"
@@ -23,23 +23,23 @@ export interface S3DeadLetterQueueOptions {
   /** The bucket's name, or the ARN of an access point. */
   readonly bucket: string;
   /**
-   * The beginning of every key, at most 300 bytes. With a `/` at its end it is a folder.
+   * The prefix of every key, at most 300 bytes. With a trailing `/` it is a folder.
    * @default "dead-letters/"
    */
   readonly prefix?: string;
   /**
-   * An `S3Client` of the SDK, which stays yours: it is never destroyed here.
+   * An `S3Client` of the SDK. You own it: the queue never destroys it.
    * @default a client with the Region and the credentials of the environment
    */
   readonly client?: S3ClientLike;
   /**
-   * Members of each PutObject, by the SDK's names: a KMS key, a storage class.
+   * Parameters of each PutObject, by the SDK's names: a KMS key, a storage class.
    * @default none: the bucket's own encryption
    */
   readonly put?: PutSettings;
   /**
-   * How long a request to S3 may take, with the retries that the SDK hides in it, in milliseconds, 100
-   * to 600,000. A letter may have 14 MB. @default 30000
+   * The timeout of a request to S3, including the SDK's own retries, in milliseconds, 100 to 600,000. A letter may have
+   * 14 MB. @default 30000
    */
   readonly timeoutMs?: number;
 }
@@ -61,7 +61,7 @@ const PUT_NAMES: readonly (keyof PutSettings)[] = [
   "StorageClass",
 ];
 const TIMEOUT = { least: 100, most: 600_000 };
-/** With what follows it, a key has at most 1,024 bytes. */
+/** With this limit, a key has at most 1,024 bytes. */
 const MAX_PREFIX_BYTES = 300;
 
 /** @throws ConfigError for each option that is missing, of the wrong kind, or out of bounds. */

@@ -1,9 +1,9 @@
-/** Of the requests that one call makes at once. */
+/** The maximum number of concurrent requests of one call. */
 const MAX_IN_FLIGHT = 8;
 
 /**
- * `work` on each item, some at once; the answers in the items' order. After a failure nothing is begun
- * any more. It ends when what was begun has ended.
+ * Runs `work` on each item, several concurrently, and returns the results in the order of the items. After a failure no
+ * further work is started. It settles when all started work has ended.
  * @throws the first failure
  */
 export async function inParallel<Item, Answer>(

@@ -23,20 +23,20 @@ import { folderOf, idOfKey, keyOf } from "./keys.ts";
 import { checkOptions, type CheckedOptions, type S3DeadLetterQueueOptions } from "./options.ts";
 import { inParallel } from "./parallel.ts";
 
-/** The most keys that one request lists or deletes. */
+/** The maximum number of keys that one request lists or deletes. */
 const MAX_KEYS = 1000;
 const MAX_REMEMBERED = 10_000;
 
 /**
- * Dead letters in S3: one object for each letter, as `encodeDeadLetter` writes it. S3 holds the largest
- * record, so no letter is a pointer. `list` returns an application's letters of a stream in the order of
- * the records' arrival. `get` and `remove` know the keys of what this queue has listed lately; for other
- * letters they list all keys that begin with the prefix.
+ * Dead letters in S3: one object for each letter, encoded by `encodeDeadLetter`. An object holds the largest record, so no
+ * letter is a pointer. `list` returns an application's letters of a stream in the order of the records' arrival. `get` and
+ * `remove` know the keys of letters that this queue has listed recently; for other letters they list all keys with the
+ * prefix.
  */
 export class S3DeadLetterQueue implements ReadableDeadLetterQueue {
   readonly #options: CheckedOptions;
   readonly #calls: LetterCalls;
-  /** Of letters that were listed, by id: what is shown is handled again or removed next. */
+  /** The keys of listed letters, by id: a listed letter is usually read or removed next. */
   readonly #listed = new Map<string, string>();
   #own: S3Client | undefined;
 
@@ -104,7 +104,7 @@ export class S3DeadLetterQueue implements ReadableDeadLetterQueue {
     }
   }
 
-  /** Idempotent. Calls under way reject with DEAD_LETTERS_CLOSED. */
+  /** Idempotent. Calls in flight reject with DEAD_LETTERS_CLOSED. */
   async close(): Promise<void> {
     this.#calls.close();
     this.#own?.destroy();
@@ -114,7 +114,7 @@ export class S3DeadLetterQueue implements ReadableDeadLetterQueue {
     return this.close();
   }
 
-  /** Of those letters that are there, and maybe of some that were. */
+  /** The keys of the existing letters, and possibly of some that no longer exist. */
   async #keysOf(ids: readonly string[]): Promise<readonly string[]> {
     const [known, wanted]: [string[], Set<string>] = [[], new Set()];
     for (const id of ids) {
@@ -151,7 +151,7 @@ export class S3DeadLetterQueue implements ReadableDeadLetterQueue {
     return { keys, next: IsTruncated === true ? keys.at(-1) : undefined };
   }
 
-  /** Undefined = it is gone. */
+  /** Reads a letter; `undefined` if it no longer exists. */
   async #read(key: string): Promise<DeadLetter | undefined> {
     const command = new GetObjectCommand({ Bucket: this.#options.bucket, Key: key });
     const text = await this.#calls.run(async (abortSignal) => {

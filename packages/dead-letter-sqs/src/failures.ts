@@ -11,7 +11,7 @@ const KEY: LetterFailure = {
 const BUSY: LetterFailure = { retryable: true, advice: "SQS throttles" };
 const REFUSED: LetterFailure = { retryable: false, advice: "the request was refused" };
 
-/** The errors that are SQS's own, by their `name`. */
+/** SQS's own errors, by their `name`. */
 export const FAILURES: Readonly<Record<string, LetterFailure>> = {
   QueueDoesNotExist: MISSING,
   "AWS.SimpleQueueService.NonExistentQueue": MISSING,
@@ -38,14 +38,14 @@ export const FAILURES: Readonly<Record<string, LetterFailure>> = {
   UnsupportedOperation: REFUSED,
 };
 
-/** What one message of a request failed with. */
+/** The error of one message of a request. */
 export interface Refusal {
   readonly Code?: string | undefined;
   readonly Message?: string | undefined;
   readonly SenderFault?: boolean | undefined;
 }
 
-/** SenderFault = the same message would be refused again. */
+/** With `SenderFault`, the same message would be refused again, so the failure is not retryable. */
 export function failureOf({
   Code: code = "",
   Message: message,
@@ -53,13 +53,13 @@ export function failureOf({
 }: Refusal): LetterFailure {
   const said = `${code}${message === undefined ? "" : `: ${message}`}`;
   if (SenderFault !== true) {
-    return { retryable: true, advice: `some messages were not taken (${said})` };
+    return { retryable: true, advice: `some messages were not accepted (${said})` };
   }
   const own = Object.hasOwn(FAILURES, code) ? FAILURES[code]?.advice : undefined;
   return { retryable: false, advice: `${own ?? "a message was refused"} (${said})` };
 }
 
-/** Is the message longer than the queue takes? The service has no code for it. */
+/** Whether the message exceeds the queue's limit. The service has no code for it. */
 export function isTooLong({ Message: message = "" }: Refusal): boolean {
   return /must be shorter than \d+ bytes/.test(message);
 }

@@ -3,18 +3,18 @@ import type { MessageAttributeValue, SendMessageBatchRequestEntry } from "@aws-s
 import type { DeadLetter } from "@kc/core";
 import { letterText } from "@kc/core/adapter";
 
-/** A letter as a message; its `Id` is given by the request that it goes in. */
+/** A letter as a message. Its `Id` is assigned by the request that contains it. */
 export interface Message {
-  /** As it is in the message: without data in a pointer. */
+  /** The letter in the message. A pointer has no data. */
   readonly letter: DeadLetter;
   readonly entry: Omit<SendMessageBatchRequestEntry, "Id">;
-  /** As the service counts them: the body and the attributes. */
+  /** The size as the service counts it: body and attributes. */
   readonly bytes: number;
 }
 
-/** The most characters that the service takes. */
+/** The service's limit, in characters. */
 const MAX_GROUP_ID_LENGTH = 128;
-/** What XML does not take. */
+/** Characters that are not valid in XML. */
 const INVALID = /[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu;
 
 export function messageOf(letter: DeadLetter, isFifo: boolean, maxBytes: number): Message {
@@ -29,7 +29,7 @@ export function messageOf(letter: DeadLetter, isFifo: boolean, maxBytes: number)
   return { letter: sent, entry: isFifo ? { ...entry, ...order } : entry, bytes: bytes + beside };
 }
 
-/** For filters and consoles. The body has all of them, as they are. */
+/** Message attributes, for filters and consoles. The body contains the same values unaltered. */
 function attributesOf(letter: DeadLetter): Record<string, MessageAttributeValue> {
   const { id, streamName, application, shardId, reason } = letter;
   return Object.fromEntries(
@@ -47,7 +47,7 @@ function attributeBytes(
   return [name, type, value].reduce((bytes, text) => bytes + Buffer.byteLength(text ?? ""), 0);
 }
 
-/** The shard; a name that is too long goes by its hash. */
+/** The message group: the shard, or a hash of it if the name is too long. */
 function groupOf({ streamName, shardId }: DeadLetter): string {
   const name = `${streamName}/${shardId}`;
   if (name.length <= MAX_GROUP_ID_LENGTH) return name;

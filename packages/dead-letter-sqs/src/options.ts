@@ -1,7 +1,7 @@
 import { ConfigError } from "@kc/core";
 import { checkMethods, checkOptionNames, checkWholeNumber } from "@kc/core/adapter";
 
-/** The part of the SDK's `SQSClient` that is used. Structural, so that another copy fits. */
+/** The part of the SDK's `SQSClient` that the queue uses. A client from any copy of the SDK fits. */
 export interface SqsClientLike {
   // The SDK's `send` is overloaded for each command; its callers name the output.
   // oxlint-disable-next-line typescript/no-explicit-any
@@ -12,20 +12,20 @@ export interface SqsDeadLetterQueueOptions {
   /** The queue's URL. One that ends in `.fifo` is a FIFO queue. */
   readonly queueUrl: string;
   /**
-   * An `SQSClient` of the SDK, which stays yours: it is never destroyed here.
+   * An `SQSClient` of the SDK. You own it: the queue never destroys it.
    * @default a client with the Region and the credentials of the environment
    */
   readonly client?: SqsClientLike;
   /**
-   * The longest message, in bytes, its attributes included; together the messages of one request are no
-   * longer either. 16,384 to 1,048,576. A letter that is longer goes as a pointer to its record, and so
-   * does one that the queue refuses because its `MaximumMessageSize` is less.
+   * The limit for a message, including its attributes, and for all messages of a request together, in bytes, 16,384 to
+   * 1,048,576. A longer letter is sent as a pointer to its record, and so is one that the queue refuses because its
+   * `MaximumMessageSize` is lower.
    * @default 1048576
    */
   readonly maxMessageBytes?: number;
   /**
-   * How long a request to SQS may take, with the retries that the SDK hides in it, in milliseconds, 100
-   * to 600,000. @default 5000
+   * The timeout of a request to SQS, including the SDK's own retries, in milliseconds, 100 to 600,000.
+   * @default 5000
    */
   readonly timeoutMs?: number;
 }
@@ -41,7 +41,7 @@ export interface CheckedOptions {
 const OPTION_NAMES = ["queueUrl", "client", "maxMessageBytes", "timeoutMs"];
 /** The service's limit for a message and for a request. */
 const MIB = 1_048_576;
-/** A pointer with its attributes fits into the least. */
+/** A pointer with its attributes fits into the minimum. */
 const MESSAGE_BYTES = { least: 16_384, most: MIB };
 const TIMEOUT = { least: 100, most: 600_000 };
 

@@ -10,18 +10,18 @@ import { FAILURES, failureOf, isTooLong, type Refusal } from "./failures.ts";
 import { messageOf, type Message } from "./messages.ts";
 import { checkOptions, type CheckedOptions, type SqsDeadLetterQueueOptions } from "./options.ts";
 
-/** The most messages of one request. */
+/** The maximum number of messages in a request. */
 const MAX_MESSAGES = 10;
-/** Messages that the service did not take beside others are sent so often, with a random wait between. */
+/** The maximum number of attempts of messages that were refused in a partial failure. */
 const MAX_ATTEMPTS = 5;
 const BASE_BACKOFF_MS = 50;
 
 /**
- * Dead letters in an SQS queue: one message for each letter, its body as `encodeDeadLetter` writes it, with
- * `id`, `streamName`, `application`, `shardId` and `reason` as message attributes.
+ * Dead letters in an SQS queue: one message for each letter. The body is encoded by `encodeDeadLetter`; `id`,
+ * `streamName`, `application`, `shardId` and `reason` are message attributes.
  *
- * A standard queue may hold a letter more than once. A FIFO queue leaves out a letter that came within
- * the last five minutes; its message group is the shard.
+ * A standard queue may contain a letter more than once. A FIFO queue drops a letter that it received within the last five
+ * minutes; the message group is the shard.
  */
 export class SqsDeadLetterQueue implements DeadLetterQueue {
   readonly #options: CheckedOptions;
@@ -61,7 +61,7 @@ export class SqsDeadLetterQueue implements DeadLetterQueue {
     }
   }
 
-  /** Idempotent. Calls under way reject with DEAD_LETTERS_CLOSED. */
+  /** Idempotent. Calls in flight reject with DEAD_LETTERS_CLOSED. */
   async close(): Promise<void> {
     this.#calls.close();
     this.#own?.destroy();
@@ -71,7 +71,7 @@ export class SqsDeadLetterQueue implements DeadLetterQueue {
     return this.close();
   }
 
-  /** Made when their turn comes: there may be many, of a MiB each. */
+  /** Encoded lazily, one after another: there may be many, of a MiB each. */
   *#messagesOf(letters: readonly DeadLetter[]): Generator<Message> {
     const { isFifo, maxMessageBytes } = this.#options;
     for (const letter of letters) yield messageOf(letter, isFifo, maxMessageBytes);
@@ -82,7 +82,7 @@ export class SqsDeadLetterQueue implements DeadLetterQueue {
     return messageOf(pointerTo(letter), isFifo, maxMessageBytes);
   }
 
-  /** One request after the other; answers with what was not taken. */
+  /** Sends one request after the other, and returns the messages that were not accepted. */
   async #sendOnce(messages: Iterable<Message>, signal: AbortSignal): Promise<readonly Refused[]> {
     const { queueUrl: QueueUrl, maxMessageBytes: maxBytes } = this.#options;
     const refused: Refused[] = [];
@@ -93,7 +93,7 @@ export class SqsDeadLetterQueue implements DeadLetterQueue {
           this.#client().send(new SendMessageBatchCommand({ QueueUrl, Entries }), { abortSignal }),
         signal,
       );
-      // What is not acknowledged was not taken, whether the answer names it or not.
+      // A message that is not acknowledged was not accepted, whether the response names it or not.
       const taken = new Set(Successful.map(({ Id }) => Id));
       for (const [index, message] of group.entries()) {
         const id = String(index);
@@ -114,12 +114,12 @@ interface Refused {
   readonly refusal: Refusal;
 }
 
-/** Does this queue take less than `maxMessageBytes` says, and is there data to leave out? */
+/** Whether the queue's limit is lower than `maxMessageBytes`, and the message has data to omit. */
 function shrinks({ message, refusal }: Refused): boolean {
   return isTooLong(refusal) && message.letter.data !== undefined;
 }
 
-/** A random wait, whose bound doubles with each try. */
+/** Exponential backoff with full jitter. */
 async function backOff(attempt: number, signal: AbortSignal): Promise<void> {
   const ms = Math.random() * BASE_BACKOFF_MS * 2 ** (attempt - 1);
   await delay(ms, undefined, { signal }).catch(() => signal.throwIfAborted());

@@ -1,15 +1,15 @@
 import { ConfigError, isSequenceNumber } from "@kc/core/adapter";
 
-/** What the event source mapping of a Kinesis stream sends: the members that are read here. */
+/** The event that the event source mapping of a Kinesis stream sends, with the members that are read here. */
 export interface KinesisEvent {
-  /** In the order of their shard. Empty at the end of a tumbling window. */
+  /** The records in the order of their shard. Empty at the end of a tumbling window. */
   readonly Records: readonly KinesisEventRecord[];
 }
 
 export interface KinesisEventRecord {
   /** `SHARD:SEQUENCE`, such as `shardId-000000000006:4959…`. */
   readonly eventID: string;
-  /** The stream's ARN, or that of a consumer of it, with enhanced fan-out. */
+  /** The stream's ARN, or with enhanced fan-out that of its consumer. */
   readonly eventSourceARN: string;
   readonly kinesis: KinesisPayload;
 }
@@ -23,25 +23,25 @@ export interface KinesisPayload {
   readonly approximateArrivalTimestamp: number;
 }
 
-/** Lambda's context: the one member that is read here. */
+/** Lambda's context, with the only member that is read here. */
 export interface LambdaContext {
   /** Milliseconds until the function's timeout. */
   getRemainingTimeInMillis(): number;
 }
 
 /**
- * What the function answers with. The mapping reads it only if its `FunctionResponseTypes` have
- * `ReportBatchItemFailures`: without that it takes every answer as "all records are done".
+ * The function's response. The mapping reads it only if its `FunctionResponseTypes` include `ReportBatchItemFailures`.
+ * Without that, every response means that all records are done.
  */
 export interface LambdaAnswer {
-  /** For each shard of the event the first record that is not done; empty = all records are. */
+  /** For each shard of the event, its first record that is not done. Empty if all records are done. */
   batchItemFailures: { itemIdentifier: string }[];
 }
 
-/** @param context without it, as in a test of your own, there is no timeout to keep */
+/** @param context without it, for instance in a test, there is no deadline */
 export type LambdaHandler = (event: KinesisEvent, context?: LambdaContext) => Promise<LambdaAnswer>;
 
-/** The records of one shard in an event, as the SDK would have read them. */
+/** The records of one shard in an event, in the form of the SDK. */
 export interface EventShard {
   readonly streamARN: string;
   readonly streamName: string;
@@ -60,9 +60,9 @@ const EVENT_ID = /^([^:]+):/;
 const SOURCE_ARN = /^(arn:[^:]+:kinesis:[^:]*:[^:]*:stream\/([^/]+))(?:\/consumer\/.+)?$/;
 
 /**
- * The records of an event by their shards, each in order. A mapping sends one shard's, and another sender
- * may send several.
- * @throws ConfigError if it is no event of a Kinesis stream
+ * The records of an event, grouped by shard, in order. A mapping sends the records of one shard; other senders may send
+ * those of several.
+ * @throws ConfigError if it is not an event of a Kinesis stream
  */
 export function shardsOf(event: KinesisEvent): readonly EventShard[] {
   const records: unknown = (event as Partial<KinesisEvent> | null | undefined)?.Records;
@@ -98,13 +98,13 @@ function recordOf(record: KinesisEventRecord): EventRecord {
   return {
     SequenceNumber: sequenceNumber,
     PartitionKey: partitionKey,
-    // Memory of its own: a Buffer may share Node's pool, which a record's data must not.
+    // A copy: a Buffer may share memory with Node's pool, which a record's data must not.
     Data: new Uint8Array(Buffer.from(data, "base64")),
     ApproximateArrivalTimestamp: new Date(Math.round(1000 * approximateArrivalTimestamp)),
   };
 }
 
-/** None of the event is quoted: it may hold what is secret. */
+/** The event is not quoted: it may contain secrets. */
 function notKinesis(detail: string): ConfigError {
   return new ConfigError(
     "event",

@@ -15,28 +15,28 @@ import {
   type LambdaHandler,
 } from "./lambda-event.ts";
 import {
-  partBatchOptions,
-  partOptions,
+  splitBatchOptions,
+  splitOptions,
   type LambdaBatchOptions,
   type LambdaOptions,
   type ResolvedLambdaOptions,
 } from "./lambda-options.ts";
-import { TimeLeft } from "./time-left.ts";
+import { InvocationDeadline } from "./invocation-deadline.ts";
 
-/** Delivers the records of a stream, by the options of one function. */
+/** Opens the delivery of a stream's records, with the options of one function. */
 type OpenStream = (options: PushedDeliveryOptions) => PushedDelivery;
 
 /**
- * A function for the event source mapping of a Kinesis stream, which brings an event's records to the handler
- * as `scan` does, with the same options. It answers with the first record of each shard that is not done;
- * the mapping needs `ReportBatchItemFailures`, or these records are lost.
+ * Returns a function for the event source mapping of a Kinesis stream. It delivers an event's records to the handler as
+ * `scan` does, with the same options, and responds with the first record of each shard that is not done. The mapping
+ * needs `ReportBatchItemFailures`; without it, records that are not done are lost.
  * @throws ConfigError that names the option
  */
 export function toLambdaHandler<Value = undefined>(
   handler: Handler<Value>,
   options: LambdaOptions<Value> = {},
 ): LambdaHandler {
-  const [delivery, own] = partOptions(options);
+  const [delivery, own] = splitOptions(options);
   const policy = resolveDelivery(delivery);
   checkFunction("handler", handler);
   return lambdaHandler(own, (pushed) => {
@@ -49,7 +49,7 @@ export function toLambdaBatchHandler<Value = undefined>(
   handler: BatchHandler<Value>,
   options: LambdaBatchOptions<Value> = {},
 ): LambdaHandler {
-  const [delivery, own] = partBatchOptions(options);
+  const [delivery, own] = splitBatchOptions(options);
   const policy = resolveBatches(delivery);
   checkFunction("handler", handler);
   return lambdaHandler(own, (pushed) => {
@@ -61,20 +61,20 @@ function lambdaHandler(options: ResolvedLambdaOptions, open: OpenStream): Lambda
   const { clock, drainTimeoutMs } = options;
   const streamOf = streams(options, open);
   return async (event, context) => {
-    const time = new TimeLeft(context, drainTimeoutMs, clock);
+    const deadline = new InvocationDeadline(context, drainTimeoutMs, clock);
     try {
       const shards = shardsOf(event);
       const outcomes = await Promise.allSettled(
-        shards.map((shard) => deliver(streamOf(shard), shard, time, clock.now())),
+        shards.map((shard) => deliver(streamOf(shard), shard, deadline, clock.now())),
       );
       return answerOf(outcomes);
     } finally {
-      time.close();
+      deadline.close();
     }
   };
 }
 
-/** One delivery for each stream, kept from one invocation to the next. */
+/** One delivery for each stream, reused by later invocations. */
 function streams(
   { application, deaggregate, counter, logger, clock, random }: ResolvedLambdaOptions,
   open: OpenStream,
@@ -96,11 +96,11 @@ function streams(
   };
 }
 
-/** The number of the first record that is not done. @throws what is no record's fault */
+/** Returns the sequence number of the first record that is not done. @throws an error that no record caused */
 function deliver(
   stream: PushedDelivery,
   { shardId, records }: EventShard,
-  { stop, abandon, drainTimeoutMs }: TimeLeft,
+  { stop, abandon, drainTimeoutMs }: InvocationDeadline,
   now: number,
 ): Promise<string | undefined> {
   const { ApproximateArrivalTimestamp: newest } = records.at(-1)!;
@@ -108,7 +108,7 @@ function deliver(
   return stream.deliver({ shardId, records, millisBehindLatest, stop, abandon, drainTimeoutMs });
 }
 
-/** @throws the first fault that is no record's */
+/** @throws the first error that no record caused */
 function answerOf(outcomes: readonly PromiseSettledResult<string | undefined>[]): LambdaAnswer {
   const batchItemFailures: LambdaAnswer["batchItemFailures"] = [];
   for (const outcome of outcomes) {

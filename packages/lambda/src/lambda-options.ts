@@ -9,10 +9,10 @@ import {
   type ResolvedTools,
 } from "@kc/core/adapter";
 
-/** How records are delivered, as for `scan`, and what a consumer is given in its constructor. */
+/** The delivery options of `scan`, and options of the consumer's constructor. */
 export interface LambdaOptions<Value = undefined> extends Omit<DeliveryOptions<Value>, "signal"> {
   /**
-   * The name under which letters are kept, the same as the consumer's. Required with a dead-letter queue.
+   * The application name of dead letters, the same as the consumer's. Required with a dead-letter queue.
    * @default "default"
    */
   readonly application?: string;
@@ -22,8 +22,9 @@ export interface LambdaOptions<Value = undefined> extends Omit<DeliveryOptions<V
    */
   readonly deaggregate?: Deaggregate;
   /**
-   * No further record is started once less than this is left of the function's time, in milliseconds. Handlers
-   * have the first half of it to return. At most half of an invocation's time. @default 5000
+   * The time reserved at the end of an invocation, in milliseconds. Once less than this is left, no further record is
+   * started, and running handlers have the first half of it to return. At most half of an invocation's time is reserved.
+   * @default 5000
    */
   readonly drainTimeoutMs?: number;
   /** Where metrics go. @default none */
@@ -36,11 +37,11 @@ export interface LambdaOptions<Value = undefined> extends Omit<DeliveryOptions<V
   readonly random?: () => number;
 }
 
-/** How batches are delivered, as for `scanBatch`. */
+/** The delivery options of `scanBatch`, and options of the consumer's constructor. */
 export interface LambdaBatchOptions<Value = undefined>
   extends LambdaOptions<Value>, Omit<BatchOptions<Value>, "signal" | "maxWaitMs"> {}
 
-/** What is left of the options without those of the delivery, with every default filled in. */
+/** The options other than those of the delivery, with all defaults filled in. */
 export interface ResolvedLambdaOptions extends ResolvedTools {
   readonly application: string;
   readonly deaggregate: Deaggregate;
@@ -71,19 +72,19 @@ const BATCHES: Readonly<Record<keyof LambdaBatchOptions, true>> = {
   bisect: true,
 };
 
-/** Options of a scan that an invocation has no use for, and what takes their place. */
-const NOT_HERE: Readonly<Record<string, string>> = {
+/** Options of a scan that have no effect in Lambda, and their replacements. */
+const UNSUPPORTED: Readonly<Record<string, string>> = {
   signal: "has no effect in Lambda: an invocation ends by its time",
   maxWaitMs:
-    "has no effect in Lambda: an event is whole when it comes. Set the mapping's " +
+    "has no effect in Lambda: an event arrives complete. Set the mapping's " +
     "MaximumBatchingWindowInSeconds",
 };
 
 const DEFAULT_DRAIN_MS = 5000;
-/** An answer has to reach Lambda before the function's time is over. */
-const LEAST_DRAIN_MS = 100;
+/** The response must reach Lambda before the function's timeout. */
+const MIN_DRAIN_MS = 100;
 
-/** All that Lambda shows by itself is what was printed. */
+/** The default logger. Lambda shows only what was printed. */
 const CONSOLE: Logger = {
   debug: () => {},
   info: () => {},
@@ -92,28 +93,28 @@ const CONSOLE: Logger = {
 };
 
 /**
- * Parts the options of `toLambdaHandler` into those of the delivery, which are to be checked, and the others,
- * which are. @throws ConfigError that names the option
+ * Splits the options of `toLambdaHandler` into those of the delivery, which are not checked here, and the others, which
+ * are. @throws ConfigError that names the option
  */
-export function partOptions<Value>(
+export function splitOptions<Value>(
   options: LambdaOptions<Value>,
 ): readonly [DeliveryOptions<Value>, ResolvedLambdaOptions] {
-  return part("toLambdaHandler", options, RECORDS);
+  return split("toLambdaHandler", options, RECORDS);
 }
 
 /** The same for `toLambdaBatchHandler`. */
-export function partBatchOptions<Value>(
+export function splitBatchOptions<Value>(
   options: LambdaBatchOptions<Value>,
 ): readonly [BatchOptions<Value>, ResolvedLambdaOptions] {
-  return part("toLambdaBatchHandler", options, BATCHES);
+  return split("toLambdaBatchHandler", options, BATCHES);
 }
 
-function part<Value, Options extends LambdaOptions<Value>>(
+function split<Value, Options extends LambdaOptions<Value>>(
   of: string,
   options: Options,
   names: Readonly<Record<string, true>>,
 ): readonly [Omit<Options, keyof ResolvedLambdaOptions>, ResolvedLambdaOptions] {
-  for (const [name, why] of Object.entries(NOT_HERE)) {
+  for (const [name, why] of Object.entries(UNSUPPORTED)) {
     if (Object.hasOwn(Object(options), name)) throw new ConfigError(name, why);
   }
   checkOptionNames(of, options, Object.keys(names));
@@ -128,13 +129,13 @@ function part<Value, Options extends LambdaOptions<Value>>(
       drainTimeoutMs: checkDuration(
         "drainTimeoutMs",
         drainTimeoutMs === undefined ? DEFAULT_DRAIN_MS : drainTimeoutMs,
-        LEAST_DRAIN_MS,
+        MIN_DRAIN_MS,
       ),
     },
   ];
 }
 
-/** The id of a letter depends on it: one by default would be another than the consumer's. */
+/** The application is part of a letter's id, so a default would give other ids than the consumer's. */
 function checkApplication(application: unknown, onFailure: unknown): string {
   const hasQueue = typeof onFailure === "object" && onFailure !== null;
   if (application === undefined && !hasQueue) return "default";
