@@ -65,7 +65,7 @@ export function checkOptions(options: CloudWatchCounterOptions): CheckedOptions 
   if (!isNamespace || namespace.startsWith("AWS/") || namespace.startsWith(":")) {
     throw new ConfigError(
       "namespace",
-      "1 to 255 letters, digits and . - _ / # : are needed, not AWS's own",
+      "must be 1 to 255 letters, digits and . - _ / # :, and not one of AWS's namespaces",
     );
   }
   checkBoolean("perShard", perShard);
@@ -98,11 +98,11 @@ function checkDestination(options: CloudWatchCounterOptions): CheckedOptions["to
 /** In a document of the embedded format, dimensions and metrics are members of one object, so names must not collide. */
 function checkDimensions(dimensions: unknown): Readonly<Record<string, string>> {
   if (typeof dimensions !== "object" || dimensions === null) {
-    throw new ConfigError("dimensions", "an object of names and values is needed");
+    throw new ConfigError("dimensions", "must be an object of names and values");
   }
   const entries = Object.entries(dimensions);
   if (entries.length > MAX_DIMENSIONS) {
-    throw new ConfigError("dimensions", `${MAX_DIMENSIONS} at most are possible`);
+    throw new ConfigError("dimensions", `must be at most ${MAX_DIMENSIONS}`);
   }
   const metrics = Object.keys(METRICS) as MetricName[];
   const own = metrics.flatMap((metric) => METRICS[metric].attributes as readonly string[]);
@@ -118,7 +118,7 @@ function checkDimensions(dimensions: unknown): Readonly<Record<string, string>> 
       throw new ConfigError("dimensions", `"${name}" cannot be a name, or belongs to a metric`);
     }
     if (typeof value !== "string" || !/^(?!:)[\x20-\x7e]{1,1024}$/.test(value) || !value.trim()) {
-      throw new ConfigError("dimensions", `${name}: 1 to 1024 printable characters are needed`);
+      throw new ConfigError("dimensions", `${name}: must be 1 to 1024 printable characters`);
     }
   }
   return dimensions as Readonly<Record<string, string>>;

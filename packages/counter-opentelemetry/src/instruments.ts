@@ -176,7 +176,7 @@ export class Instruments {
     if (keys.size < MANY_SERIES) return;
     const { name } = openTelemetryName(metric);
     diag.warn(
-      `@kc/counter-opentelemetry: ${name} has had ${MANY_SERIES} series. At 2,000, those that are over ` +
+      `@kc/counter-opentelemetry: ${name} has had ${MANY_SERIES} series. From 2,000 on, ended ones ` +
         "included, the SDK shows new ones without attributes: give it a View with a higher " +
         "aggregationCardinalityLimit, or the counter perShard: false",
     );

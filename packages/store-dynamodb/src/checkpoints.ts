@@ -155,7 +155,7 @@ export class Checkpoints {
     }
     throw new StoreError(
       "STORE_UNAVAILABLE",
-      `DynamoDB table ${partition.table}: ${shardId} was moved by others ${MAX_ATTEMPTS} times meanwhile`,
+      `DynamoDB table ${partition.table}: ${shardId} was changed by other writers during each of ${MAX_ATTEMPTS} attempts`,
       { retryable: true },
     );
   }

@@ -14,8 +14,10 @@ import { tableDefinition } from "./table-definition.ts";
 const THROTTLED = passingFailure(
   "DynamoDB throttles: the table's, the partition's or the account's limit",
 );
-const CONFLICT = passingFailure("another transaction or write of the same item was under way");
-const PASSING = passingFailure("DynamoDB cannot be reached or fails, or credentials are renewed");
+const CONFLICT = passingFailure("another transaction or write of the same item was in progress");
+const PASSING = passingFailure(
+  "DynamoDB cannot be reached or has an error, or credentials are being renewed",
+);
 const DENIED = lastingFailure(
   "STORE_ACCESS_DENIED",
   "the credentials are wrong or lack a right: the README has the policy",

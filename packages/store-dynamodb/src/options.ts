@@ -66,8 +66,8 @@ export function checkWeight(weight: number): void {
   if (weight >= MIN_NUMBER && weight <= MAX_NUMBER) return;
   throw new ConfigError(
     "weight",
-    `DynamoDB keeps numbers from ${MIN_NUMBER} to ${MAX_NUMBER}, and not ${weight}: weights are ` +
-      "shares, so divide those of all workers by the same",
+    `DynamoDB stores numbers from ${MIN_NUMBER} to ${MAX_NUMBER}, not ${weight}: weights are ` +
+      "shares, so divide those of all workers by the same number",
   );
 }
 
@@ -75,6 +75,6 @@ function checkNamespace(namespace: unknown): void {
   const isText = typeof namespace === "string" && !/\p{Surrogate}/u.test(namespace);
   const bytes = isText ? Buffer.byteLength(namespace) : 0;
   if (bytes === 0 || bytes > MAX_NAMESPACE_BYTES) {
-    throw new ConfigError("namespace", `must be a text of 1 to ${MAX_NAMESPACE_BYTES} bytes`);
+    throw new ConfigError("namespace", `must be a string of 1 to ${MAX_NAMESPACE_BYTES} bytes`);
   }
 }

@@ -32,7 +32,9 @@ export class CollectedItems implements DynamoTransaction {
   }
 
   write(...items: readonly TransactWriteItem[]): void {
-    if (this.#isEnded) throw this.#misused("the transaction is over: await all in the handler");
+    if (this.#isEnded) {
+      throw this.#misused("the transaction has ended: await everything in the handler");
+    }
     if (this.items.length + items.length > MAX_ITEMS) {
       throw this.#misused(
         `a transaction of DynamoDB takes ${MAX_ITEMS} items beside the checkpoint: lower maxRecords, or ` +
@@ -41,7 +43,7 @@ export class CollectedItems implements DynamoTransaction {
     }
     // The SDK silently drops such an item.
     if (items.some((item) => typeof item !== "object" || item === null)) {
-      throw this.#misused("an item is a Put, an Update, a Delete or a ConditionCheck");
+      throw this.#misused("an item must be a Put, an Update, a Delete or a ConditionCheck");
     }
     this.items.push(...items);
   }

@@ -138,7 +138,7 @@ export class Transactions {
     }
     throw new StoreError(
       "STORE_UNAVAILABLE",
-      `DynamoDB table ${partition.table}: ${shardId} was moved by others ${MAX_ATTEMPTS} times meanwhile`,
+      `DynamoDB table ${partition.table}: ${shardId} was changed by other writers during each of ${MAX_ATTEMPTS} attempts`,
       { retryable: true },
     );
   }
