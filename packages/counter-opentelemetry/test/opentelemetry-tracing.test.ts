@@ -317,7 +317,7 @@ test("an extract that throws costs the link, and a tracer that throws the span, 
   expect(warned.mock.calls.flat().join()).toMatch(/extract failed.*SyntaxError/s);
   // It may quote the record, as JSON.parse does.
   expect(warned.mock.calls.flat().join()).not.toContain("card");
-  expect(warned.mock.calls.flat().join()).toMatch(/could not be made.*broken/s);
+  expect(warned.mock.calls.flat().join()).toMatch(/could not be created.*broken/s);
 });
 
 test("spans arrive at an OTLP receiver", async () => {
