@@ -2,6 +2,7 @@ import {
   DecreaseStreamRetentionPeriodCommand,
   DescribeStreamSummaryCommand,
   IncreaseStreamRetentionPeriodCommand,
+  type GetRecordsOutput,
 } from "@aws-sdk/client-kinesis";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -55,7 +56,56 @@ function countDescribes(world: World): () => number {
 }
 
 describe("the retention headroom of a shard", () => {
-  test("is its retention less its lag: it shrinks while a handler is stuck, and is full where all is read", async () => {
+  test("is its retention less the age of the record in hand, whatever its page's lag is", async () => {
+    const world = await World.of();
+    for (let i = 0; i < 10; i += 1) {
+      await world.put("a", `${i}`);
+      await world.clock.advance(HOUR);
+    }
+    const [first, second] = [gate(), gate()];
+    const consumer = world.consumer(EARLIEST);
+    await world.run(consumer, (record) =>
+      record.text() === "0" ? first.opened : record.text() === "4" ? second.opened : undefined,
+    );
+    await world.clock.advance(MINUTE);
+    const headroom = (): number => consumer.status().shards[0]!.retentionHeadroomMs! / HOUR;
+    expect(consumer.status().shards[0]!.lagMs).toBeLessThan(2 * MINUTE);
+    expect(headroom()).toBeCloseTo(14, 1);
+    first.open();
+    await world.clock.advance(MINUTE);
+    expect(headroom()).toBeCloseTo(18, 1);
+    second.open();
+    await world.clock.advance(MINUTE);
+    expect(headroom()).toBe(24);
+  });
+
+  test.each([undefined, new Date(0), new Date(1_700_000_000)])(
+    "is its retention less its lag where records have no time of arrival: %s",
+    async (ApproximateArrivalTimestamp) => {
+      const world = await World.of();
+      await world.put("a", "1");
+      const client: KinesisClientLike = {
+        async send(command: never, options) {
+          const output = await world.kinesis.send(command, options);
+          const { Records } = output as unknown as GetRecordsOutput;
+          if (Records === undefined) return output;
+          return {
+            ...(output as object),
+            Records: Records.map((record) => ({ ...record, ApproximateArrivalTimestamp })),
+          };
+        },
+      };
+      const stuck = gate();
+      const consumer = world.consumer({ ...EARLIEST, client });
+      await world.run(consumer, () => stuck.opened);
+      await world.clock.advance(MINUTE);
+      const { lagMs, retentionHeadroomMs } = consumer.status().shards[0]!;
+      expect(retentionHeadroomMs).toBe(DAY - lagMs);
+      stuck.open();
+    },
+  );
+
+  test("shrinks while a handler is stuck, and is full where all is read", async () => {
     const world = await World.of({ shards: 2 });
     const stuck = gate();
     const consumer = world.consumer({ ...EARLIEST, client: reporting(world, 0.1) });
@@ -66,7 +116,7 @@ describe("the retention headroom of a shard", () => {
     const full = 6 * MINUTE;
     const [shard, other] = consumer.status().shards;
     expect(shard!.lagMs).toBeGreaterThan(4.7 * MINUTE);
-    expect(shard!.retentionHeadroomMs).toBe(full - shard!.lagMs);
+    expect(shard!.retentionHeadroomMs).toBe(full - 5 * MINUTE);
     expect(other).toMatchObject({ shardId: OTHER, lagMs: 0, retentionHeadroomMs: full });
     const gauge = world.counter.gauge("retention_headroom");
     expect(gauge[SHARD]).toBeLessThan(1.3 * MINUTE);
@@ -158,7 +208,7 @@ describe("the retention headroom of a shard", () => {
 
   test("is never more than the retention, nor below 0, nor a NaN", () => {
     const ms = fc.integer({ min: 0, max: 40 * DAY });
-    const page = fc.record({ millisBehindLatest: ms, receivedAt: ms });
+    const page = fc.record({ millisBehindLatest: ms, receivedAt: ms, arrivalMs: ms });
     const work = fc.record({
       grantedAt: ms,
       step: fc.constantFrom({ kind: "reading" as const }, { kind: "ending" as const }),
@@ -176,6 +226,7 @@ describe("the retention headroom of a shard", () => {
             hasPage: false,
             overdueMs: 0,
             sinceLastPollMs: 0,
+            arrivalMs: 0,
             ...reader,
           },
           delivery: {
@@ -189,13 +240,15 @@ describe("the retention headroom of a shard", () => {
             isAtRecord: false,
           },
           retentionMs,
+          serviceNowMs: 80 * DAY,
         });
         if (retentionMs === undefined || !reader?.answered) {
           expect(retentionHeadroomMs).toBeUndefined();
           return;
         }
-        expect(retentionHeadroomMs).toBe(lagMs > retentionMs ? 0 : retentionMs - lagMs);
-        if (lagMs === 0) expect(retentionHeadroomMs).toBe(retentionMs);
+        const arrivalMs = oldest?.arrivalMs ?? 0;
+        const ageMs = arrivalMs === 0 ? lagMs : Math.max(lagMs, 80 * DAY - arrivalMs);
+        expect(retentionHeadroomMs).toBe(ageMs > retentionMs ? 0 : retentionMs - ageMs);
       }),
     );
   });

@@ -177,6 +177,7 @@ class PushedReader implements ShardReader {
       records: cursor,
       lastSequenceNumber: numbers.at(-1),
       millisBehindLatest: 0,
+      arrivalMs: 0,
       receivedAt: 0,
       end: end
         ? {
@@ -206,6 +207,7 @@ class PushedReader implements ShardReader {
       recordsAhead: this.#pages.reduce((sum, { records }) => sum + records.left, 0),
       lagMs: 0,
       hasPage: this.#pages.length > 0,
+      arrivalMs: 0,
       overdueMs: 0,
       sinceLastPollMs: undefined,
       answered: true,

@@ -277,9 +277,10 @@ class Concurrent implements Delivery {
   }
 
   /** Registers the record at the cursor with the tracker and returns its ordinal. */
-  #startOf(page: RecordCursor, { sequenceNumber, subSequenceNumber }: ConsumerRecord): number {
+  #startOf(page: RecordCursor, record: ConsumerRecord): number {
+    const { sequenceNumber, subSequenceNumber: sub, approximateArrivalMs } = record;
     this.#unfinished += 1;
-    return this.#tracker.start(sequenceNumber, subSequenceNumber, page.endsStreamRecord);
+    return this.#tracker.start(sequenceNumber, sub, page.endsStreamRecord, approximateArrivalMs);
   }
 
   #count({ data }: ConsumerRecord): void {

@@ -108,7 +108,9 @@ class OneByOne implements Delivery {
       metrics.records += 1;
       metrics.bytes += record.data.byteLength;
       if (ordinal < 0) {
-        ordinal = tracker.start(sequenceNumber, subSequenceNumber, records.endsStreamRecord);
+        const { approximateArrivalMs: arrivalMs } = record;
+        const ends = records.endsStreamRecord;
+        ordinal = tracker.start(sequenceNumber, subSequenceNumber, ends, arrivalMs);
       }
       let answer: unknown;
       try {

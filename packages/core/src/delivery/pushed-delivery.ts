@@ -172,13 +172,15 @@ export class PushedDelivery {
   }
 
   #page({ shardId, records, millisBehindLatest }: PushedRecords): Page {
+    const cursor = new PageCursor(
+      new DecodedRecords(records),
+      shardId,
+      millisBehindLatest,
+      this.#aggregatesOf(shardId),
+    );
     return {
-      records: new PageCursor(
-        new DecodedRecords(records),
-        shardId,
-        millisBehindLatest,
-        this.#aggregatesOf(shardId),
-      ),
+      records: cursor,
+      arrivalMs: cursor.arrivalMs,
       lastSequenceNumber: records.at(-1)?.SequenceNumber,
       millisBehindLatest,
       receivedAt: this.#options.clock.monotonic(),

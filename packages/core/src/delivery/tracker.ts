@@ -12,8 +12,8 @@ const DETACHED = 1;
 const DONE = 2;
 const SKIPPED = 3;
 
-/** How old a page is. */
-export type PageAge = Pick<Page, "millisBehindLatest" | "receivedAt">;
+/** How old a page is, and when its first unfinished record arrived. */
+export type PageAge = Pick<Page, "millisBehindLatest" | "receivedAt" | "arrivalMs">;
 
 /** A page with unfinished records. It does not refer to them, so that the page can be collected. */
 interface OpenPage extends PageAge {
@@ -43,6 +43,7 @@ export class Tracker implements OpenRecords {
   /** Ring buffers, indexed by ordinal modulo their size, which is a power of two. */
   #sequenceNumbers: string[] = [""];
   #subSequenceNumbers: (number | undefined)[] = [undefined];
+  #arrivals = new Float64Array(1);
   /** 1 if it is the last record of its stream record. */
   #ends = new Uint8Array(1);
   #states = new Uint8Array(1);
@@ -65,7 +66,16 @@ export class Tracker implements OpenRecords {
 
   /** The oldest page with unfinished records. */
   get oldest(): PageAge | undefined {
-    return this.#pages[0];
+    const page = this.#pages[0];
+    if (page === undefined) return undefined;
+    const { millisBehindLatest, receivedAt, arrivalMs } = page;
+    const mask = this.#states.length - 1;
+    if (this.#low < this.#next) {
+      return { millisBehindLatest, receivedAt, arrivalMs: this.#arrivals[this.#low & mask]! };
+    }
+    // The next record has not started. It arrived after the last one that has.
+    const last = this.#next === 0 ? 0 : this.#arrivals[(this.#next - 1) & mask]!;
+    return { millisBehindLatest, receivedAt, arrivalMs: Math.max(arrivalMs, last) };
   }
 
   /** Whether this in-flight record is the last one of its stream record. */
@@ -113,12 +123,13 @@ export class Tracker implements OpenRecords {
    * must be delivered: some may have been done before the shard was resumed.
    */
   accept(page: Page): RecordCursor {
-    const { memory, millisBehindLatest, receivedAt } = page;
+    const { memory, millisBehindLatest, receivedAt, arrivalMs } = page;
     memory.taken();
     this.#pages.push({
       memory,
       millisBehindLatest,
       receivedAt,
+      arrivalMs,
       end: Infinity,
       unfinished: 0,
       detached: 0,
@@ -153,11 +164,13 @@ export class Tracker implements OpenRecords {
   /**
    * Starts a record of the newest page and returns its ordinal.
    * @param endsStreamRecord from the page's cursor while it was at this record
+   * @param arrivalMs `approximateArrivalMs` of the record; 0 if it is unknown
    */
   start(
     sequenceNumber: string,
     subSequenceNumber: number | undefined,
     endsStreamRecord: boolean,
+    arrivalMs = 0,
   ): number {
     const ordinal = this.#next;
     if (ordinal - this.#low === this.#states.length) this.#grow();
@@ -167,6 +180,7 @@ export class Tracker implements OpenRecords {
       this.#sequenceNumbers[slot] = sequenceNumber;
     }
     this.#subSequenceNumbers[slot] = subSequenceNumber;
+    this.#arrivals[slot] = arrivalMs;
     this.#ends[slot] = endsStreamRecord ? 1 : 0;
     this.#states[slot] = UNFINISHED;
     this.#next = ordinal + 1;
@@ -206,13 +220,11 @@ export class Tracker implements OpenRecords {
     for (const { memory } of this.#pages.splice(0)) memory.release();
   }
 
-  #passDone(
-    { sequenceNumber, subSequenceNumber }: ConsumerRecord,
-    endsStreamRecord: boolean,
-  ): boolean {
-    if (!this.#ahead.includes(sequenceNumber, subSequenceNumber)) return false;
+  #passDone(record: ConsumerRecord, endsStreamRecord: boolean): boolean {
+    const { sequenceNumber, subSequenceNumber: sub, approximateArrivalMs } = record;
+    if (!this.#ahead.includes(sequenceNumber, sub)) return false;
     this.#ahead.found();
-    const ordinal = this.start(sequenceNumber, subSequenceNumber, endsStreamRecord);
+    const ordinal = this.start(sequenceNumber, sub, endsStreamRecord, approximateArrivalMs);
     if (ordinal !== this.#low) this.#doneAhead(ordinal);
     this.#finish(ordinal, DONE);
     return true;
@@ -288,16 +300,19 @@ export class Tracker implements OpenRecords {
     const [states, ends] = [new Uint8Array(2 * size), new Uint8Array(2 * size)];
     const sequenceNumbers = Array.from<string>({ length: 2 * size }).fill("");
     const subSequenceNumbers = Array.from<number | undefined>({ length: 2 * size });
+    const arrivals = new Float64Array(2 * size);
     for (let ordinal = this.#low; ordinal < this.#next; ordinal += 1) {
       const [from, to] = [ordinal & (size - 1), ordinal & (2 * size - 1)];
       states[to] = this.#states[from]!;
       ends[to] = this.#ends[from]!;
       sequenceNumbers[to] = this.#sequenceNumbers[from]!;
       subSequenceNumbers[to] = this.#subSequenceNumbers[from];
+      arrivals[to] = this.#arrivals[from]!;
     }
     this.#states = states;
     this.#ends = ends;
     this.#sequenceNumbers = sequenceNumbers;
     this.#subSequenceNumbers = subSequenceNumbers;
+    this.#arrivals = arrivals;
   }
 }

@@ -13,6 +13,8 @@ export interface PageRecords {
   /** Whether the record's data begin with the magic number of a KPL aggregate. */
   beginsLikeAggregate(index: number): boolean;
   data(index: number): Uint8Array;
+  /** `approximateArrivalMs` of the record; 0 if the service does not report it. */
+  arrivalMs(index: number): number;
   record(index: number, shardId: string, millisBehindLatest: number): ConsumerRecord;
 }
 
@@ -59,6 +61,10 @@ export class DecodedRecords implements PageRecords {
     return this.#records[index]?.Data ?? EMPTY;
   }
 
+  arrivalMs(index: number): number {
+    return Number(this.#records[index]?.ApproximateArrivalTimestamp ?? 0);
+  }
+
   record(index: number, shardId: string, millisBehindLatest: number): ConsumerRecord {
     const source = this.#records[index]!;
     return new ConsumerRecord({
@@ -68,7 +74,7 @@ export class DecodedRecords implements PageRecords {
       sequenceNumber: source.SequenceNumber ?? "",
       subSequenceNumber: undefined,
       aggregated: false,
-      approximateArrivalMs: Number(source.ApproximateArrivalTimestamp ?? 0),
+      approximateArrivalMs: this.arrivalMs(index),
       shardId,
       millisBehindLatest,
       encryptionType: source.EncryptionType,

@@ -59,6 +59,7 @@ export class PollingReader implements ShardReader {
           ? this.#gate.lagMs(now)
           : first.millisBehindLatest + now - first.receivedAt,
       hasPage: first !== undefined,
+      arrivalMs: first?.arrivalMs ?? 0,
       overdueMs: this.#gate.overdueMs(now),
       sinceLastPollMs: this.#gate.sinceLastPollMs,
       answered: this.#gate.answered,

@@ -48,6 +48,11 @@ export class PageCursor implements RecordCursor {
     return this.#aggregate === undefined ? records : records + this.#aggregate.left;
   }
 
+  /** `approximateArrivalMs` of the stream record at the cursor; 0 if there is none. */
+  get arrivalMs(): number {
+    return this.#index < this.#records.length ? this.#records.arrivalMs(this.#index) : 0;
+  }
+
   get endsStreamRecord(): boolean {
     return this.#aggregate === undefined || this.#aggregate.isLast;
   }

@@ -98,6 +98,7 @@ export class ShardPoller {
       lastSequenceNumber:
         records.length > 0 ? records.sequenceNumber(records.length - 1) : undefined,
       millisBehindLatest,
+      arrivalMs: cursor.arrivalMs,
       receivedAt,
       end: nextShardIterator === undefined ? { children } : undefined,
       memory,

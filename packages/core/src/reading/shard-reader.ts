@@ -12,6 +12,8 @@ export interface Page {
   /** Of the last record in the reply, even if that was dropped; `undefined` if the reply has no records. */
   readonly lastSequenceNumber: string | undefined;
   readonly millisBehindLatest: number;
+  /** `approximateArrivalMs` of the first of `records`; 0 if it is unknown. */
+  readonly arrivalMs: number;
   /** When the reply was complete, by the monotonic clock. */
   readonly receivedAt: number;
   /** Set in the last page of a closed shard. Some emulators leave out the children. */
@@ -29,6 +31,8 @@ export interface ReaderStatus {
   readonly lagMs: number;
   /** Whether a page is buffered. */
   readonly hasPage: boolean;
+  /** `arrivalMs` of that page; 0 if there is none. */
+  readonly arrivalMs: number;
   /** How long the next poll has been due, whether a page is buffered or not, in milliseconds. */
   readonly overdueMs: number;
   /** The time since the last request began, in milliseconds; `undefined` if there was none. */

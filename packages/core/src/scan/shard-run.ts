@@ -133,6 +133,7 @@ export class ShardRun {
       reader: this.#reader?.status(now),
       delivery: this.#delivery?.status(now),
       retentionMs: stream.retention.ms,
+      serviceNowMs: stream.serviceNow().getTime(),
     });
     const { stop, abandon } = this.#life;
     return {

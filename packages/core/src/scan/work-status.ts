@@ -2,6 +2,9 @@ import type { DeliveryStatus } from "../delivery/delivery.ts";
 import type { ReaderStatus } from "../reading/shard-reader.ts";
 import type { ShardStatus } from "../telemetry/status.ts";
 
+/** Two years: the service keeps records for one year at most. */
+const MOST_AGE_MS = 2 * 366 * 86_400_000;
+
 /** The current step of a shard's work. */
 export type Step =
   /** A handler of an earlier run still has a record of this shard. */
@@ -21,6 +24,8 @@ export interface Work {
   readonly delivery: DeliveryStatus | undefined;
   /** The retention of the stream, in milliseconds; undefined = not known. */
   readonly retentionMs: number | undefined;
+  /** The service's time of day, in milliseconds since the epoch. */
+  readonly serviceNowMs: number;
 }
 
 export type WorkStatus = Pick<
@@ -44,8 +49,21 @@ export function workStatus(now: number, work: Work): WorkStatus {
   const isKnown = work.retentionMs !== undefined && (work.reader?.answered ?? false);
   return {
     ...status,
-    retentionHeadroomMs: isKnown ? Math.max(0, work.retentionMs - status.lagMs) : undefined,
+    retentionHeadroomMs: isKnown
+      ? Math.max(0, work.retentionMs - unhandledMs(status.lagMs, work))
+      : undefined,
   };
+}
+
+/**
+ * The age of the oldest unhandled record. A page's lag is that of what follows the page: its own records are older, by
+ * up to the whole retention where records are rare.
+ */
+function unhandledMs(lagMs: number, { reader, delivery, serviceNowMs }: Work): number {
+  const arrivalMs = delivery?.oldest?.arrivalMs ?? reader?.arrivalMs ?? 0;
+  const ageMs = serviceNowMs - arrivalMs;
+  // Some servers report no times of arrival, or wrong ones.
+  return arrivalMs > 0 && ageMs <= MOST_AGE_MS ? Math.max(lagMs, ageMs) : lagMs;
 }
 
 function statusOf(

@@ -226,7 +226,7 @@ export const METRICS = {
     attributes: ["shardId"],
     fold: "min",
     description:
-      "How long the stream will still keep unhandled records: its retention minus the lag; absent while unknown",
+      "How long the stream will still keep unhandled records: its retention minus their age; absent while unknown",
   },
   checkpoint_age: {
     kind: "gauge",

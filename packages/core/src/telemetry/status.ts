@@ -73,8 +73,8 @@ export interface ShardStatus {
   /** How far handled records are behind the tip of the shard, in milliseconds. Grows while nothing is read or handled. */
   readonly lagMs: number;
   /**
-   * How long the stream will still keep unhandled records, in milliseconds: its retention minus `lagMs`, at least 0.
-   * Undefined = unknown: nothing was read yet, or the service has not reported the retention.
+   * How long the stream will still keep unhandled records, in milliseconds: its retention minus the age of the oldest
+   * one in hand, or minus `lagMs` if that is more, at least 0. Undefined = unknown: nothing was read yet, or the service has not reported the retention.
    */
   readonly retentionHeadroomMs: number | undefined;
   /** How long the oldest running call of the handler (or `onShardClosed`) has lasted, in milliseconds; 0 = none. */

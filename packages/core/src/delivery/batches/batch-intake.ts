@@ -142,8 +142,13 @@ export class BatchIntake {
 
   #add(record: ConsumerRecord, endsStreamRecord: boolean): void {
     this.#unfinished += 1;
-    const { sequenceNumber, subSequenceNumber } = record;
-    const ordinal = this.#tracker.start(sequenceNumber, subSequenceNumber, endsStreamRecord);
+    const { sequenceNumber, subSequenceNumber: sub, approximateArrivalMs } = record;
+    const ordinal = this.#tracker.start(
+      sequenceNumber,
+      sub,
+      endsStreamRecord,
+      approximateArrivalMs,
+    );
     let lane: string | undefined;
     let failure: { readonly error: unknown } | undefined;
     try {

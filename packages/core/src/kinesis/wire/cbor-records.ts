@@ -85,6 +85,11 @@ export class CborRecords implements PageRecords {
     return this.#bytes.subarray(start, this.#spans[index * FIELDS + 3]);
   }
 
+  arrivalMs(index: number): number {
+    const arrival = this.#arrivals[index]!;
+    return Number.isNaN(arrival) ? 0 : arrival;
+  }
+
   record(index: number, shardId: string, millisBehindLatest: number): ConsumerRecord {
     const at = index * FIELDS;
     const spans = this.#spans;
@@ -92,7 +97,6 @@ export class CborRecords implements PageRecords {
     const dataEnd = spans[at + 3]!;
     const keyStart = spans[at + 4]!;
     const typeStart = spans[at + 6]!;
-    const arrival = this.#arrivals[index]!;
     const sequenceNumber = this.#texts.sequenceNumber(index);
     return new ConsumerRecord({
       data:
@@ -104,7 +108,7 @@ export class CborRecords implements PageRecords {
       sequenceNumber,
       subSequenceNumber: undefined,
       aggregated: false,
-      approximateArrivalMs: Number.isNaN(arrival) ? 0 : arrival,
+      approximateArrivalMs: this.arrivalMs(index),
       shardId,
       millisBehindLatest,
       encryptionType:
