@@ -12,7 +12,7 @@ export function failed(message: Call): boolean {
   return "error" in message;
 }
 
-/** Subscribes to the begin and the end of each call on a tracing channel, async or not. Returns an unsubscribe function. */
+/** Subscribes to the begin and end of each call on a tracing channel, async or not. Returns an unsubscribe function. */
 export function onCalls<Message extends Call>(
   name: string,
   begin: (message: Message) => void,

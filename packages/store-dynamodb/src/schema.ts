@@ -12,7 +12,7 @@ import { tableDefinition } from "./table-definition.ts";
 /**
  * The table is the Go library's: one item for each shard. Beside Go's `sequence_number`, an item has attributes of ours,
  * which Go's PutItem wipes:
- * - `kc_at`: the `sequence_number` that `kc_checkpoint` and `kc_ahead` belong to. They are valid only while both are equal;
+ * - `kc_at`: the `sequence_number` that our other attributes belong to. They are valid only while it is the stored one;
  * - `kc_whole`: replaces `kc_at` for a position inside an aggregate: the last whole record;
  * - `kc_checkpoint`: the checkpoint as a text that sorts in the order of checkpoints;
  * - `kc_ahead`: the records done beyond it, after the position that the text belongs to; absent if there are none;
@@ -21,7 +21,7 @@ import { tableDefinition } from "./table-definition.ts";
  * Our own items have sort keys that no shard has (a shard's id contains no `#`):
  * - `kc#application`: the application row, which is also the claim to the namespace;
  * - `kc#group`: `kc_revision`, raised after each change of the items below;
- * - `kc#group#{worker}`: a live worker: `kc_incarnation`, `kc_counter`, `kc_weight`, and `kc_max_shards` if it has a limit;
+ * - `kc#group#{worker}`: a live worker: `kc_incarnation`, `kc_counter`, `kc_weight`; `kc_max_shards` if it has a limit;
  * - `kc#lease#{shard}`: `kc_epoch`; `kc_owner` while it is held; `kc_lineage` if workers share the shard. Each change also
  *   sets the shard's `kc_writer`, in the same transaction, so an existing copy is always correct.
  */

@@ -88,7 +88,7 @@ export class TransactionSession {
     return this.#hasOtherDatabase;
   }
 
-  /** The handler's connection. It remembers the errors of its own statements, to tell them from the handler's other errors. */
+  /** The handler's connection. Errors of its statements are remembered, to tell them from the handler's other errors. */
   get client(): PoolConnection {
     const noted = (error: unknown): never => {
       if (typeof error === "object" && error !== null) this.#errors.add(error);

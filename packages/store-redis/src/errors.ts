@@ -145,7 +145,7 @@ function meaningOf(error: unknown): StoreFailure {
   );
 }
 
-/** The first word of an error. Redis 6 and older wrap errors within a script: `ERR Error running script (…): -OOM …`. */
+/** The first word of an error. Redis 6 and older wrap a script's errors: `ERR Error running script (…): -OOM …`. */
 function replyCode(message: string): string | undefined {
   const inScript = /^ERR Error running script.*?: -?([A-Z]{3,})\b/s.exec(message);
   return (inScript ?? /^-?([A-Z]{3,})\b/.exec(message))?.[1];
