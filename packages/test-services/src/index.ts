@@ -1,3 +1,4 @@
+export { type ConsumerProgram, expectToContinue } from "./consumer-program.ts";
 export {
   type DynamoDbAddress,
   type DynamoDbLocalServer,
