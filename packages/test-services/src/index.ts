@@ -20,7 +20,6 @@ export { NoMysqlError } from "./mysql-program.ts";
 export { type MysqlServer, startMysql } from "./mysql.ts";
 export { type PgBouncerOptions, type PgBouncerServer, startPgBouncer } from "./pgbouncer.ts";
 export { type PostgresAddress, type PostgresServer, startPostgres } from "./postgres.ts";
-export { openPrisma, type PrismaClient, type PrismaTransaction } from "./prisma.ts";
 export {
   NoPrometheusError,
   promtool,
