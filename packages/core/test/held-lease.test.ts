@@ -70,7 +70,7 @@ test("a lease stays in hand from its grant until it is given back, however its r
   reading.open();
   await clock.settle();
   expect([leases.has("s"), leases.areSettled, wakeUps()]).toEqual([true, true, 1]);
-  leases.end(leases.settled(), "given-back");
+  leases.end(leases.settled(), "released");
   expect([leases.has("s"), leases.size]).toEqual([false, 0]);
 });
 

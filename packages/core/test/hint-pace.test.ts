@@ -30,14 +30,14 @@ test("hints that bring news are followed at once, after those that brought none 
   const pace = new HintPace(50, 1000);
   const fruitless = Array.from({ length: 7 }, () => {
     const waitMs = pace.hint();
-    pace.looked(false);
+    pace.updated(false);
     return waitMs;
   });
   expect(fruitless).toEqual([50, 100, 200, 400, 800, 1000, 1000]);
-  pace.looked(true);
+  pace.updated(true);
   expect(pace.hint()).toBe(50);
-  pace.looked(true);
+  pace.updated(true);
   // Looks that nobody hinted at say nothing about hints.
-  for (let i = 0; i < 5; i += 1) pace.looked(false);
+  for (let i = 0; i < 5; i += 1) pace.updated(false);
   expect(pace.hint()).toBe(50);
 });

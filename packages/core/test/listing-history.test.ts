@@ -11,7 +11,10 @@ const shards = (...shardIds: string[]): Shard[] =>
   }));
 
 /** A listing that was asked for at that moment and took 100 ms. */
-const at = (asked: number) => ({ asked, came: asked + 100 });
+const at = (requestedAt: number) => ({
+  requestedAt,
+  receivedAt: requestedAt + 100,
+});
 
 test("a shard is gone when two listings, some time apart, did not name it", () => {
   const history = new ListingHistory();

@@ -396,8 +396,8 @@ test("a lease that was lost was not given back", () => {
   const counter = new MemoryCounter();
   const reporter = new LeaseReporter(new Telemetry({ counter }, { stream: "s", application: "a" }));
   const lease = { shardId: SHARD, fence: { epoch: 1, owner: "w#1" } };
-  reporter.givenBack(lease, "lost");
-  reporter.givenBack(lease, "forced");
+  reporter.released(lease, "lost");
+  reporter.released(lease, "forced");
   expect(counter.total("leases_lost")).toBe(1);
   expect(counter.total("leases_released")).toBe(1);
   expect(counter.total("handoffs_forced")).toBe(1);

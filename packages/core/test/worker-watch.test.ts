@@ -4,7 +4,7 @@ import { WorkerWatch } from "../src/groups/leases/worker-watch.ts";
 const TIMING = { leaseMs: 10_000 };
 
 /** A look that took no time, by an observer that has always reached the store. */
-const look = (at: number, steadySince = 0) => ({ asked: at, came: at, steadySince });
+const look = (at: number, steadySince = 0) => ({ requestedAt: at, receivedAt: at, steadySince });
 
 const row = (workerId: string, counter: number, incarnation = "i") => ({
   workerId,
@@ -65,11 +65,11 @@ test("looks that are far apart count, if the observer reached the store meanwhil
 
 test("a look counts from when its answer came, and judges by when it was asked for", () => {
   const watch = new WorkerWatch(TIMING);
-  watch.observe([row("a", 1)], { asked: 0, came: 2500, steadySince: 0 });
-  watch.observe([row("a", 1)], { asked: 12_400, came: 14_900, steadySince: 0 });
+  watch.observe([row("a", 1)], { requestedAt: 0, receivedAt: 2500, steadySince: 0 });
+  watch.observe([row("a", 1)], { requestedAt: 12_400, receivedAt: 14_900, steadySince: 0 });
   expect(names(watch)).toEqual([]);
   expect(watch.nextDue()).toBe(12_500);
-  watch.observe([row("a", 1)], { asked: 12_500, came: 12_600, steadySince: 0 });
+  watch.observe([row("a", 1)], { requestedAt: 12_500, receivedAt: 12_600, steadySince: 0 });
   expect(names(watch)).toEqual(["a"]);
 });
 

@@ -210,13 +210,13 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   "a silence that is counted from the asking": [
     {
       file: "core/groups/leases/worker-watch.js",
-      find: "this.#seen.set(owner, { worker, since: came });",
-      replace: "this.#seen.set(owner, { worker, since: asked });",
+      find: "this.#seen.set(owner, { worker, since: receivedAt });",
+      replace: "this.#seen.set(owner, { worker, since: requestedAt });",
     },
     {
       file: "core/groups/leases/worker-watch.js",
       find: "this.#steadySince = steadySince;",
-      replace: "this.#steadySince = steadySince; this.#asked = came;",
+      replace: "this.#steadySince = steadySince; this.#requestedAt = receivedAt;",
     },
   ],
   "a clock that is looked at once in 16 records, awaited or not": [

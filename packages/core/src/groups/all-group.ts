@@ -9,9 +9,9 @@ import { CONFIRM_MS, ListingHistory } from "./listing-history.ts";
 import { ShardGraph } from "./shard-graph.ts";
 
 /**
- * Reads every shard of the stream in this one process. One listing a period finds what is new, and
- * a closed shard's last page names its children sooner. Checkpoints are read when shards appear
- * that were not known before, not with every listing.
+ * Reads every shard of the stream in this process. New shards are found by a listing every
+ * `discoveryIntervalMs`, and sooner by the last page of a closed shard, which names its children. Checkpoints are
+ * loaded when unknown shards appear, not with every listing.
  */
 export class AllGroup implements Group {
   run(host: GroupHost, signal: AbortSignal): Promise<void> {
@@ -19,7 +19,7 @@ export class AllGroup implements Group {
   }
 }
 
-/** One run: listings come in the background, so that what is known is granted without them. */
+/** One run of an `AllGroup`. Listings run in the background, so that known shards are granted without waiting. */
 class AllShards {
   readonly #host: GroupHost;
   readonly #signal: AbortSignal;
@@ -27,14 +27,14 @@ class AllShards {
   readonly #graph = new ShardGraph();
   readonly #history = new ListingHistory();
   readonly #granted = new Set<string>();
-  /** Shards that the checkpoints were loaded for. */
+  /** Shards whose checkpoints were loaded. */
   readonly #known = new Set<string>();
-  /** Shards that Kinesis did not know, and when; a listing has to name them again, or not. */
+  /** Shards that Kinesis reported as not found, and when: listings must show whether they are gone. */
   readonly #doubted = new Map<string, number>();
-  /** Shards that are gone from the stream, as listings agree. */
+  /** Shards that are gone from the stream, as listings confirmed. */
   readonly #gone = new Set<string>();
   readonly #sinceListing: Stopwatch;
-  /** As they were loaded last. */
+  /** The checkpoints as last loaded. */
   #checkpoints = new Map<string, Checkpoint>();
   #presentAtStart: ReadonlySet<string> | undefined;
   #listingIsDue = true;
@@ -56,7 +56,7 @@ class AllShards {
         if (this.#failure) throw this.#failure.error;
         if (this.#untilListingMs() <= 0) void this.#list();
         this.#grantReadable();
-        if (await this.#recognise()) this.#grantReadable();
+        if (await this.#loadCheckpoints()) this.#grantReadable();
         await this.#timer.wait(this.#untilListingMs());
       }
     } finally {
@@ -79,16 +79,16 @@ class AllShards {
     this.#listingIsDue = false;
     this.#sinceListing.restart();
     try {
-      const asked = clock.monotonic();
+      const requestedAt = clock.monotonic();
       const known = new Set([...this.#graph.shardIds(), ...this.#checkpoints.keys()]);
       const listing = await this.#host.listShards(this.#signal);
-      this.#history.add(listing, known, { asked, came: clock.monotonic() });
+      this.#history.add(listing, known, { requestedAt, receivedAt: clock.monotonic() });
       this.#graph.list(listing);
       this.#presentAtStart ??= new Set(listing.map(({ shardId }) => shardId));
       for (const [shardId, since] of this.#doubted) {
         if (!this.#history.names(shardId, since)) continue;
         this.#doubted.delete(shardId);
-        // What was done since they were loaded counts.
+        // Its checkpoint is loaded again: there may be progress since the last load.
         this.#known.delete(shardId);
       }
       for (const shardId of this.#gone) {
@@ -108,8 +108,8 @@ class AllShards {
     this.#timer.wakeIn(0);
   }
 
-  /** Loads the checkpoints if a shard came that they were not loaded for. True = one did. */
-  async #recognise(): Promise<boolean> {
+  /** Loads the checkpoints if there are shards without a loaded one. Returns whether there were any. */
+  async #loadCheckpoints(): Promise<boolean> {
     const unknown = this.#graph.shardIds().filter((shardId) => !this.#known.has(shardId));
     if (unknown.length === 0) return false;
     this.#checkpoints = new Map(await this.#host.loadCheckpoints(this.#signal));
@@ -121,12 +121,12 @@ class AllShards {
   }
 
   #grantReadable(): void {
-    // A parent that retention took from the stream may still be in our hands.
-    const inHand = ({ shardId, parentShardIds }: Shard): boolean =>
+    // A parent that retention removed from the stream may still be being read here.
+    const isHeld = ({ shardId, parentShardIds }: Shard): boolean =>
       [shardId, ...parentShardIds].some((id) => this.#granted.has(id));
     for (const shard of this.#graph.readable()) {
       const { shardId } = shard;
-      if (this.#known.has(shardId) && !this.#doubted.has(shardId) && !inHand(shard)) {
+      if (this.#known.has(shardId) && !this.#doubted.has(shardId) && !isHeld(shard)) {
         this.#grant(shard);
       }
     }
@@ -150,20 +150,20 @@ class AllShards {
     this.#granted.delete(shardId);
     if (outcome.kind === "ended") this.#graph.end(shardId, outcome.children);
     if (outcome.kind === "aged-out") this.#doubted.set(shardId, this.#host.clock.monotonic());
-    // The service names the children in the last page. Where it did not, a listing does.
+    // The last page usually names the children. If it does not, a listing does.
     this.#listingIsDue ||=
       outcome.kind === "aged-out" || (outcome.kind === "ended" && outcome.children.length === 0);
     this.#timer.wakeIn(0);
   }
 
-  /** Retention took them, as listings agree. The rows of those that had ended go too. */
+  /** Forgets shards that retention removed from the stream, and removes the store's rows of those that had ended. */
   async #forget(gone: readonly string[]): Promise<void> {
     const { telemetry } = this.#host;
     for (const shardId of gone) {
       const isUnread = this.#graph.knows(shardId) && !this.#graph.hasEnded(shardId);
       this.#gone.add(shardId);
       this.#graph.forget(shardId);
-      // The reader of a shard reports it.
+      // The reader of a doubted shard has reported the loss already.
       if (!isUnread || this.#doubted.delete(shardId)) continue;
       telemetry.add("trimmed", 1, { shardId });
       telemetry.warn("retention took a shard that was not read to its end", { shardId });
@@ -176,7 +176,10 @@ class AllShards {
     }
   }
 
-  /** Of shards that are gone and whose children have begun: until then a parent's row says where. */
+  /**
+   * Removes the rows of ended shards that are gone, once all children have checkpoints: until then the parent's row
+   * determines where a child starts.
+   */
   async #removeRows(): Promise<void> {
     const { store, scope } = this.#host;
     const ended = [...this.#gone].filter((shardId) => this.#graph.hasEnded(shardId));

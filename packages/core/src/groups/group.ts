@@ -7,35 +7,32 @@ import type { Shard } from "../kinesis/shard.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 
 /**
- * Decides which shards this process reads, and when. It grants a shard by a call of `host.read`, and takes it
- * back by aborting the assignment's `handOff` or `lost` signal. A group must
- * - grant a shard only when every parent has ended, or is gone by a complete listing that names the
- *   shard itself and is not read by anybody any more;
- * - never grant a shard that it has granted and not yet seen settled;
+ * Decides which shards this process reads, and when. It grants a shard by calling `host.read`, and revokes the grant
+ * by aborting the assignment's `handOff` or `lost` signal. A group must
+ * - grant a shard only if each of its parents has ended, or is missing in a complete listing that names the shard
+ *   itself and is no longer read by any worker;
+ * - not grant a shard again before the promise of its last grant has settled;
  * - return from `run` soon after `signal` aborts. The scan itself waits for the shards.
  */
 export interface AnyGroup {
-  /** True = it works with a `LeaseStore` alone. */
+  /** True if the group requires a `LeaseStore`. @default false */
   readonly needsLeases?: boolean;
 
-  /** Refuses what it cannot work with. @throws ConfigError */
+  /** Checks the consumer's store. @throws ConfigError if the group cannot work with it */
   validate?(store: Store | undefined): void;
 
   /**
-   * What the running group lacks before it can grant shards, for the consumer's status; undefined =
-   * nothing. A group without it is taken to lack shards until it has granted one.
+   * What the running group still needs before it can grant shards, for the consumer's status; undefined = nothing.
+   * Without this member, a group counts as lacking shards until it has granted one.
    */
   readonly lacks?: "membership" | "shards" | undefined;
 
-  /**
-   * One write of checkpoints may take so long at most, in milliseconds, so that it fits the group's own
-   * deadlines. @default 30000
-   */
+  /** Timeout of a checkpoint write in milliseconds, to fit the group's own deadlines. @default 30000 */
   readonly storeTimeoutMs?: number;
 
   /**
-   * Runs until the signal aborts. Rejects on an error that ends it at once; one that still has
-   * leases to give back calls `host.fail` and continues until they are.
+   * Runs until the signal aborts. Rejects on an error that ends the group immediately. A group that has leases to
+   * release first calls `host.fail`, and continues until they are released.
    */
   run(host: GroupHost, signal: AbortSignal): Promise<void>;
 }
@@ -45,117 +42,117 @@ export interface Group extends AnyGroup {
   readonly needsLeases?: false;
 }
 
-/** A group that shares shards by leases: a consumer with it and another store does not compile. */
+/** A group that shares shards by leases. The types of a consumer then require a `LeaseStore`. */
 export interface LeasingGroup extends AnyGroup {
   readonly needsLeases: true;
 }
 
-/** What a group is given to work with. */
+/** The interface of a scan to its group. */
 export interface GroupHost {
   readonly scope: StoreScope;
   readonly store: Store;
   readonly clock: Clock;
   readonly random: () => number;
   readonly telemetry: Telemetry;
-  /** How long to wait from one listing of the shards to the next, in milliseconds. */
+  /** Milliseconds between listings of the shards. */
   readonly discoveryIntervalMs: number;
-  /** How long a shard that is handed over may take to finish its record in hand, in milliseconds. */
+  /** How long a hand-off may take to finish records in flight, in milliseconds. */
   readonly drainTimeoutMs: number;
 
   /**
-   * Aborts when the scan is over: a group has until then to give its leases back, and calls neither
-   * store nor stream afterwards.
+   * Aborts when the scan has ended. The group must release its leases before, and must not call the store or the
+   * stream afterwards.
    */
   readonly over: AbortSignal;
 
-  /** Stops the scan because of an error, which it rejects with: the signal of `run` aborts. */
+  /** Stops the scan, which rejects with this error. The signal of `run` aborts. */
   fail(error: unknown): void;
 
-  /** What keeps this process from reading what it was granted. */
+  /** Reports what prevents this process from reading the shards that it was granted. */
   blockage(): Blockage;
 
-  /** Resolves when Kinesis answers, and no handler runs any more whose shard was given up. @throws the signal's reason */
+  /** Resolves when Kinesis answers and all handlers of abandoned shards have returned. @throws the signal's reason */
   untilAble(signal: AbortSignal): Promise<void>;
 
-  /** One complete, unfiltered listing of the stream's shards; passing errors are retried. */
+  /** Lists all shards of the stream, complete and unfiltered. Temporary errors are retried. */
   listShards(signal: AbortSignal): Promise<readonly Shard[]>;
 
-  /** All checkpoints of the application; passing errors are retried. */
+  /** Loads all checkpoints of the application. Temporary errors are retried. */
   loadCheckpoints(signal: AbortSignal): Promise<ReadonlyMap<string, Checkpoint>>;
 
   /** Reads a shard until it ends, is handed over, is lost, or the consumer stops. Never rejects. */
   read(assignment: ShardAssignment): Promise<ShardOutcome>;
 }
 
-/** Durations in milliseconds; 0 = nothing does. */
+/** What prevents reading: durations in milliseconds; 0 = nothing does. */
 export interface Blockage {
   /**
-   * Since when no shard that is read here has had a page that was due, if calls for one of them fail.
-   * Shards that have nothing to ask for say nothing.
+   * If Kinesis calls fail: how long no shard here has received a page that was due. Shards that are not requesting a
+   * page do not count.
    */
   readonly unreadForMs: number;
-  /** Since when a shard has waited for a handler of this process that had it before. */
+  /** How long a shard has waited for an earlier handler of this process to return. */
   readonly waitingForMs: number;
 }
 
-/** The right to read one shard, from a group to the scan. */
+/** The right to read one shard, granted by a group to the scan. */
 export interface ShardAssignment {
   readonly shardId: string;
-  /** Where the work stands; undefined = nothing was ever done here. */
+  /** The stored progress; undefined = none. */
   readonly checkpoint: Checkpoint | undefined;
   /**
-   * Was the shard already there when this scan began? Only then does the configured start apply;
-   * a shard that appeared later is read from its first record.
+   * Whether the shard existed when this scan began. Only then does the configured start position apply; a shard that
+   * appeared later is read from its first record.
    */
   readonly presentAtStart: boolean;
-  /** Does it come after shards that were read; see `follows` in `start-position.ts`. */
+  /** Whether the shard follows shards that were read: see `follows` in `start-position.ts`. */
   readonly afterParent: boolean;
   /**
-   * The shard's hash keys; undefined = not known, or not known yet: a row of an earlier version has
-   * none until the next listing.
+   * The hash keys of the shard; undefined = not known (yet): a row of an earlier version has none before the next
+   * listing.
    */
   readonly hashKeyRange: () => HashKeyRange | undefined;
   /**
-   * The number with which the shard's records begin; undefined = not known yet. Where another worker lists the
-   * shards, the listings of this one may not have it. @default what the last listing of this process says
+   * The starting sequence number of the shard; undefined = not known yet, for example if another worker lists the
+   * shards. @default the one of this process's last listing
    */
   readonly firstNumber?: () => string | undefined;
-  /** Present when a lease is behind it: every checkpoint carries it, and the handler sees it. */
+  /** The fence of the shard's lease, if there is one: every checkpoint carries it, and the handler sees it. */
   readonly fence?: Fence;
   /**
-   * Milliseconds left in which new records may start; 0 or less freezes the shard until a heartbeat
-   * is acknowledged or the shard is taken back. @default for ever
+   * Milliseconds left in which new records may start; at 0 or less the shard pauses until a heartbeat is acknowledged
+   * or the grant is revoked. @default no limit
    */
   readonly remainingMs?: () => number;
-  /** Aborts when the shard is to be handed over, with its records in hand finished first. Its reason is a `HandOff`. */
+  /** Aborts to hand the shard over, after records in flight are finished. Its reason is a `HandOff`. */
   readonly handOff?: AbortSignal;
   /**
-   * Aborts when another worker may own the shard already, also during a hand-off: it is stopped at
-   * once, and nothing more is written. Its reason is a `LeaseLostError`.
+   * Aborts when another worker may own the shard, also during a hand-off: the shard is stopped immediately, and
+   * nothing more is written. Its reason is a `LeaseLostError`.
    */
   readonly lost?: AbortSignal;
 }
 
-/** Why an assignment is taken back: finish the record in hand in that time, flush, let go. */
+/** A request to release a shard: finish the records in flight within the deadline, then flush. */
 export interface HandOff {
   readonly kind: "hand-off";
   /** In milliseconds. */
   readonly deadlineMs: number;
 }
 
-/** How the reading of an assignment came to its end. */
+/** How reading an assignment ended. */
 export type ShardOutcome =
-  /** Read to its end, and the end is checkpointed. The children may begin. */
+  /** The shard was read to its end, which is checkpointed. Its children may be read. */
   | { readonly kind: "ended"; readonly children: readonly Shard[] }
-  /** Retention removed the shard from the stream, with what was unread in it. */
+  /** Retention removed the shard from the stream, with its unread records. */
   | { readonly kind: "aged-out" }
-  /** Handed over; everything that was delivered is finished, and flushed unless it was skipped. */
+  /** Handed over: all delivered records are finished, and flushed unless they were skipped. */
   | { readonly kind: "released"; readonly checkpoint: Checkpoint | undefined }
-  /** Handed over; the deadline passed with a handler or a flush still under way. */
+  /** The deadline of a hand-off or stop passed with a handler or a flush still running. */
   | { readonly kind: "forced"; readonly checkpoint: Checkpoint | undefined }
-  /** The lease is gone: a fence was refused, or the group said so. */
+  /** The lease was lost: a fence was refused, or the group aborted `lost`. */
   | { readonly kind: "lost"; readonly detail: string }
   /** The consumer is stopping, by its signal or because another shard failed. */
   | { readonly kind: "stopped" }
-  /** This shard failed; the consumer is stopping because of it. */
+  /** This shard failed, and so the consumer is stopping. */
   | { readonly kind: "failed"; readonly error: KcError };

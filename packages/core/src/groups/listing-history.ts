@@ -1,45 +1,46 @@
 import type { Shard } from "../kinesis/shard.ts";
 
-/** Two listings that agree that a shard is gone lie at least so far apart, in milliseconds. */
+/** Minimum time between two listings that together prove that a shard is gone, in milliseconds. */
 export const CONFIRM_MS = 5000;
 
 /**
- * What complete, unfiltered listings of the stream named, one after another. Pure. A shard is
- * gone if two of them, some time apart, do not name it. One proves nothing: it may lag behind a
- * reshard, or miss a shard, and what is forgotten is read again or not at all.
+ * The history of complete, unfiltered listings of the stream. Pure. A shard is gone if two listings, `CONFIRM_MS`
+ * apart, do not name it. One listing proves nothing: it may lag behind a reshard or miss a shard, and a shard that is
+ * wrongly forgotten would be read again or not at all.
  */
 export class ListingHistory {
   #named: ReadonlySet<string> = new Set();
-  #asked = -Infinity;
-  /** When the first listing came that did not name a shard, by the monotonic clock. */
+  #requestedAt = -Infinity;
+  /** When the first listing without the shard was received, by shard and the monotonic clock. */
   #absentSince: ReadonlyMap<string, number> = new Map();
 
   /** @param known the shards that were known when the listing was requested */
   add(
     listing: readonly Shard[],
     known: Iterable<string>,
-    { asked, came }: { readonly asked: number; readonly came: number },
+    { requestedAt, receivedAt }: { readonly requestedAt: number; readonly receivedAt: number },
   ): void {
     const absent = new Map<string, number>();
-    this.#asked = asked;
+    this.#requestedAt = requestedAt;
     this.#named = new Set(listing.map(({ shardId }) => shardId));
     for (const shardId of known) {
-      if (!this.#named.has(shardId)) absent.set(shardId, this.#absentSince.get(shardId) ?? came);
+      if (this.#named.has(shardId)) continue;
+      absent.set(shardId, this.#absentSince.get(shardId) ?? receivedAt);
     }
     this.#absentSince = absent;
   }
 
-  /** Does the last listing name the shard, and was it requested after that moment? */
+  /** True if the last listing names the shard and was requested after that time. */
   names(shardId: string, after: number): boolean {
-    return this.#asked >= after && this.#named.has(shardId);
+    return this.#requestedAt >= after && this.#named.has(shardId);
   }
 
   isGone(shardId: string): boolean {
     const since = this.#absentSince.get(shardId);
-    return since !== undefined && this.#asked - since >= CONFIRM_MS;
+    return since !== undefined && this.#requestedAt - since >= CONFIRM_MS;
   }
 
-  /** Those that the last listing did not name. */
+  /** The known shards that the last listing did not name. */
   absent(): IterableIterator<string> {
     return this.#absentSince.keys();
   }

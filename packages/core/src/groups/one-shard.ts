@@ -3,7 +3,7 @@ import { KcError } from "../errors.ts";
 import type { HashKeyRange } from "../kinesis/hash-key-range.ts";
 import type { Group, GroupHost } from "./group.ts";
 
-/** The group of `scanShard`: one shard, whatever its parents, until its end. */
+/** The group of `scanShard`: reads one shard until its end, even if its parents were not read. */
 export class OneShard implements Group {
   readonly #shardId: string;
 

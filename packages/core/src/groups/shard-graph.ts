@@ -1,17 +1,17 @@
 import type { Shard } from "../kinesis/shard.ts";
 
 /**
- * The lineage of a stream's shards, pure: which may be read now. A child waits until every parent
- * that is still there has ended. A parent has aged out when a listing names the child, and the parent
- * was never known or is forgotten; a listing made before the child was born proves nothing.
+ * The lineage of a stream's shards, which determines which of them may be read. Pure. A child waits until every parent
+ * in the stream has ended. A parent counts as aged out if a listing names the child, and the parent is not known or
+ * was forgotten. A listing that does not name the child proves nothing, as it may be older than the child.
  */
 export class ShardGraph {
   readonly #listed = new Map<string, Shard>();
-  /** Announced by a parent's last page and not listed yet: listings lag. */
+  /** Announced by a parent's last page and not listed yet, because listings lag. */
   readonly #announced = new Map<string, Shard>();
   readonly #ended = new Set<string>();
 
-  /** Takes what a listing names. What it does not name stays until it is forgotten. */
+  /** Adds the shards of a listing. Shards that it does not name stay until `forget`. */
   list(shards: readonly Shard[]): void {
     for (const shard of shards) {
       this.#listed.set(shard.shardId, shard);
@@ -19,18 +19,18 @@ export class ShardGraph {
     }
   }
 
-  /** Retention took the shard: it blocks no child any more. */
+  /** Forgets a shard that retention removed, so that it no longer blocks its children. */
   forget(shardId: string): void {
     this.#listed.delete(shardId);
     this.#announced.delete(shardId);
   }
 
-  /** Forgets its end. If it were listed again, it would be read again. */
+  /** Forgets that the shard has ended: if it were listed again, it would be read again. */
   forgetEnd(shardId: string): void {
     this.#ended.delete(shardId);
   }
 
-  /** The shard was read to its end; `children` are those its last page named, if it named any. */
+  /** The shard was read to its end. @param children the children that its last page named */
   end(shardId: string, children: readonly Shard[] = []): void {
     this.#ended.add(shardId);
     for (const child of children) {
@@ -38,7 +38,7 @@ export class ShardGraph {
     }
   }
 
-  /** Every shard that is known and may be read: not ended, and no parent left to end. */
+  /** Returns the known shards that may be read: not ended, and every parent has ended or aged out. */
   readable(): Shard[] {
     const agedOut = (parent: string, child: string): boolean =>
       this.#listed.has(child) && !this.knows(parent);
@@ -49,19 +49,19 @@ export class ShardGraph {
     );
   }
 
-  /** Every shard that is known. */
+  /** The ids of all known shards. */
   shardIds(): string[] {
     return [...this.#listed.keys(), ...this.#announced.keys()];
   }
 
-  /** Is the shard still part of the stream? */
+  /** True if the shard is part of the stream. */
   knows(shardId: string): boolean {
     return this.#listed.has(shardId) || this.#announced.has(shardId);
   }
 
   /**
-   * Was it announced by a parent's last page alone, and no later shard is listed? Then a listing without
-   * it proves nothing: listings may lag.
+   * True if the shard was only announced by a parent's last page, and no descendant is listed. Then a listing without
+   * it proves nothing, because listings lag.
    */
   mayBeTooYoung(shardId: string): boolean {
     const isYoung = this.#announced.has(shardId);

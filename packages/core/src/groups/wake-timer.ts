@@ -1,6 +1,6 @@
 import { setTimer, type Clock } from "../clock.ts";
 
-/** A wait that anybody may shorten. One caller waits at a time. */
+/** A wait that can be shortened from elsewhere. Only one caller may wait at a time. */
 export class WakeTimer {
   readonly #clock: Clock;
   #at = Infinity;
@@ -11,7 +11,7 @@ export class WakeTimer {
     this.#clock = clock;
   }
 
-  /** Ends the wait, or the next one, in `ms` milliseconds. An earlier time that is set already stays. */
+  /** Ends the current or next wait in `ms` milliseconds, unless an earlier time is already set. */
   wakeIn(ms: number): void {
     const at = this.#clock.monotonic() + ms;
     if (at >= this.#at) return;
@@ -19,7 +19,7 @@ export class WakeTimer {
     this.#setTimer();
   }
 
-  /** Waits until it is woken, `ms` milliseconds at most. `Infinity` = until it is woken. */
+  /** Waits until `wakeIn` ends the wait, `ms` milliseconds at most; Infinity = no limit. */
   async wait(ms: number): Promise<void> {
     this.wakeIn(ms);
     await new Promise<void>((resolve) => {

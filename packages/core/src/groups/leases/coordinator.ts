@@ -13,28 +13,28 @@ export type CoordinatorOptions = Pick<
 >;
 
 /**
- * The life of one incarnation in the group. A round comes with each heartbeat, and sooner when the
- * store hints at a change or a shard's reading has ended. Rounds follow one another, so a look sees
- * whatever was claimed and given back before it. A round that fails leaves its work to the next one,
- * which reads the rows again: what took effect although its reply was lost is found there.
+ * The life of one incarnation in the group. A round runs with each heartbeat, and sooner when the store hints at a
+ * change or reading of a shard has ended. Rounds run one after another, so each sees what was claimed and released
+ * before it. If a round fails, the next one reads the rows again, and finds there what took effect although its reply
+ * was lost.
  *
- *     member ─(the scan stops | it cannot read)─▶ leaving ─(all is given back)─▶ over
- *     member, leaving ─(evicted | store regressed | the scan is over)─▶ over
+ *     member ─(the scan stops | it cannot read)─▶ leaving ─(all leases released)─▶ over
+ *     member, leaving ─(evicted | store regressed | the scan has ended)─▶ over
  *
- * - member: rounds.
- * - leaving: nothing is claimed. It sends heartbeats on, and gives back what is finished.
+ * - member: rounds run.
+ * - leaving: nothing is claimed. Heartbeats continue, and leases are released as their shards settle.
  */
 export class Coordinator {
   readonly #options: CoordinatorOptions;
   readonly #timer: WakeTimer;
   readonly #held: HeldLeases;
   readonly #round: Round;
-  /** Aborts with this incarnation's end. */
+  /** Aborts when this incarnation ends. */
   readonly #over = new AbortController();
   /** Why it is leaving; undefined = it is a member. */
   #leavingBy: "stopped" | "yielded" | undefined;
   #end: MembershipEnd | undefined;
-  /** Rounds that failed since the last one that did not. */
+  /** Number of consecutive failed rounds. */
   #failures = 0;
   #hasFailed = false;
 
@@ -63,7 +63,7 @@ export class Coordinator {
     return this.#round.view;
   }
 
-  /** Is it not known yet what this worker is to read, or does it hold none of it? */
+  /** True if this worker's share is not known yet, or if it has a share but holds no lease. */
   get lacksShards(): boolean {
     const { share } = this.#round;
     return share === undefined || (share > 0 && this.#held.size === 0);
@@ -74,8 +74,8 @@ export class Coordinator {
   }
 
   /**
-   * Resolves when the signal has aborted and nothing is read any more, or when the membership has
-   * ended by itself and all was given up. What is still held then goes with the membership.
+   * Resolves when the signal has aborted and no shard is read any more, or when the membership has ended and all
+   * shards are abandoned. Leases that are still held then end with the membership.
    */
   async run(signal: AbortSignal): Promise<MembershipEnd> {
     const { host, membership } = this.#options;
@@ -85,8 +85,8 @@ export class Coordinator {
     signal.addEventListener("abort", onStop, { once: true });
     host.over.addEventListener("abort", onScanOver, { once: true });
     if (host.over.aborted) onScanOver();
-    const beating = membership
-      .beat(over, (error) => this.#fail(error))
+    const heartbeats = membership
+      .sendHeartbeats(over, (error) => this.#fail(error))
       .then((end) => this.#finish(end));
     void this.#watchForHints();
     try {
@@ -95,8 +95,8 @@ export class Coordinator {
         await (this.#leavingBy ? this.#leave(this.#leavingBy) : this.#act(signal));
         await this.#timer.wait(this.#untilNextMs());
       }
-      await beating;
-      if (this.#end === "evicted" || this.#end === "regressed") await this.#giveUp();
+      await heartbeats;
+      if (this.#end === "evicted" || this.#end === "regressed") await this.#loseAll();
       return this.#end!;
     } finally {
       this.#round.stop();
@@ -105,15 +105,15 @@ export class Coordinator {
     }
   }
 
-  /** The membership's row is gone by `leave`, and with it every lease that was still held. */
+  /** Called when `leave` has removed the worker's row, and with it every lease that was still held. */
   left(): void {
-    this.#held.end(this.#held.settled(), "given-back");
+    this.#held.end(this.#held.settled(), "released");
   }
 
-  /** With the next heartbeat, or when a silent worker is due. */
+  /** Milliseconds until the next round: one heartbeat, or less if the eviction of a silent worker is due before. */
   #untilNextMs(): number {
     const { host, timing } = this.#options;
-    // Workers that were started together do not look together for ever.
+    // Jitter, so that workers that were started together do not poll together.
     const untilNextMs = timing.heartbeatMs * (0.9 + 0.2 * host.random());
     if (this.#failures > 0) return untilNextMs;
     return Math.min(untilNextMs, Math.max(1, this.#round.nextDue - host.clock.monotonic()));
@@ -137,7 +137,7 @@ export class Coordinator {
     this.#timer.wakeIn(0);
   }
 
-  /** Stops the scan. What is in hand is finished and flushed while heartbeats go on. */
+  /** Stops the scan. Records in flight are finished and flushed while heartbeats continue. */
   #fail(error: unknown): void {
     if (this.#hasFailed) return;
     this.#hasFailed = true;
@@ -155,7 +155,7 @@ export class Coordinator {
     }
   }
 
-  /** Leaves its shards to the others, who can read them. */
+  /** Hands all shards over to other workers, which can read them. */
   #yield(): void {
     this.#leavingBy = "yielded";
     for (const lease of this.#held) lease.handOver(this.#options.host.drainTimeoutMs);
@@ -164,19 +164,19 @@ export class Coordinator {
 
   async #leave(by: "stopped" | "yielded"): Promise<void> {
     try {
-      await this.#round.giveBackAll();
+      await this.#round.releaseSettled();
     } catch (error) {
       this.#onRoundFailed(error);
     }
-    // What could not be given back goes with this worker's row.
+    // Leases that could not be released end with this worker's row.
     if (this.#held.areSettled) this.#finish(by);
   }
 
-  /** Another worker may hold whatever is in hand: nothing more is started or written. */
-  async #giveUp(): Promise<void> {
+  /** Other workers may own the held shards: nothing more is started or written. */
+  async #loseAll(): Promise<void> {
     const detail =
       this.#end === "regressed"
-        ? "the store went back to an earlier state, in which another may hold it"
+        ? "the store went back to an earlier state, in which another worker may own the shard"
         : "this worker was silent for a lease's duration, and was evicted";
     for (const lease of this.#held) lease.lose(detail);
     while (!this.#held.areSettled) await this.#timer.wait(Infinity);

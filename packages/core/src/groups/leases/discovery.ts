@@ -4,9 +4,7 @@ import { CONFIRM_MS, ListingHistory } from "../listing-history.ts";
 import type { LeasedShard } from "./leased-shard.ts";
 import { isNews, type ListingNews } from "./listing-changes.ts";
 
-/**
- * Lists the stream's shards in the background, one listing at a time. Rounds do not wait for it.
- */
+/** Lists the stream's shards in the background, one listing at a time, so that rounds do not wait for it. */
 export class ShardDiscovery {
   readonly #host: GroupHost;
   readonly #signal: AbortSignal;
@@ -20,9 +18,9 @@ export class ShardDiscovery {
 
   constructor(options: {
     readonly host: GroupHost;
-    /** Ends with this incarnation. */
+    /** Aborts when this incarnation ends. */
     readonly signal: AbortSignal;
-    /** A listing has brought something new. */
+    /** Called when a listing has found changes. */
     readonly onNews: () => void;
     readonly onFailure: (error: unknown) => void;
   }) {
@@ -33,12 +31,12 @@ export class ShardDiscovery {
     this.#sinceListing = new Stopwatch(options.host.clock);
   }
 
-  /** What the listings of this worker have said. */
+  /** The history of this worker's listings. */
   get history(): ListingHistory {
     return this.#history;
   }
 
-  /** Begins a listing if one is due. `hurried` = there is reason to expect something new. */
+  /** Begins a listing if one is due. @param hurried whether changes are expected, so that it is due sooner */
   begin(before: ReadonlyMap<string, LeasedShard>, hurried: boolean): void {
     const { discoveryIntervalMs } = this.#host;
     const everyMs = hurried ? Math.min(CONFIRM_MS, discoveryIntervalMs) : discoveryIntervalMs;
@@ -59,22 +57,22 @@ export class ShardDiscovery {
     );
   }
 
-  /** The listing that is not acted on yet. */
+  /** The changes of the last listing that are not in the rows yet. */
   get found(): ListingNews | undefined {
     return this.#found;
   }
 
-  /** The rows have what was found. */
+  /** Called when the changes are in the rows. */
   settle(): void {
     this.#found = undefined;
   }
 
   async #list(before: ReadonlyMap<string, LeasedShard>): Promise<void> {
     const { clock } = this.#host;
-    const asked = clock.monotonic();
+    const requestedAt = clock.monotonic();
     const listing = await this.#host.listShards(this.#signal);
-    const came = clock.monotonic();
-    this.#history.add(listing, before.keys(), { asked, came });
+    const receivedAt = clock.monotonic();
+    this.#history.add(listing, before.keys(), { requestedAt, receivedAt });
     const isNew = listing.some((shard) => isNews(shard, before.get(shard.shardId)));
     const gone = new Set([...before.keys()].filter((shardId) => this.#history.isGone(shardId)));
     if (!isNew && gone.size === 0) return;

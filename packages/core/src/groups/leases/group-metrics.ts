@@ -5,13 +5,13 @@ import { isReadable } from "./leased-shard.ts";
 import type { View } from "./group-view.ts";
 
 /**
- * The group's metrics, reported after each round. Only the worker with the lowest id reports unassigned
- * shards: a sum over all workers would count them many times.
+ * Reports the group's metrics after each round. Only the worker with the lowest id reports unassigned shards, because
+ * a sum over all workers would count each several times.
  */
 export class GroupMetrics {
   readonly #telemetry: Telemetry;
   readonly #clock: Clock;
-  /** Since when each shard has had no worker, by the monotonic clock. */
+  /** Since when each unassigned shard has had no worker, by the monotonic clock. */
   readonly #unassigned = new Map<string, number>();
   #view: View | undefined;
   #reportsUnassigned = false;
@@ -26,21 +26,21 @@ export class GroupMetrics {
     this.#telemetry.set("leases_held", held, {});
     this.#telemetry.set("workers", view.workers.length, {});
     if (view.shards !== this.#view?.shards || view.workers.length !== this.#view.workers.length) {
-      this.#look(view);
+      this.#findUnassigned(view);
     }
     this.#view = view;
     if (isReporter) this.#reportUnassigned();
     else this.#forgetUnassigned();
   }
 
-  /** This worker is out of the group. */
+  /** Removes the gauges when this worker has left the group. */
   end(): void {
     this.#telemetry.remove("leases_held", {});
     this.#telemetry.remove("workers", {});
     this.#forgetUnassigned();
   }
 
-  #look({ workers, shards }: View): void {
+  #findUnassigned({ workers, shards }: View): void {
     const living = new Set(workers.map(ownerOf));
     const now = this.#clock.monotonic();
     for (const [shardId, shard] of shards) {

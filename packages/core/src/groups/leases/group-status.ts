@@ -3,31 +3,32 @@ import type { Coordinator } from "./coordinator.ts";
 import { isReadable } from "./leased-shard.ts";
 import type { Membership } from "./membership.ts";
 
-/** What one worker knows of its application. Plain data: it can be sent as JSON. */
+/** The application as one worker sees it. Plain data that can be serialised as JSON. */
 export interface LeaseGroupStatus {
   readonly workerId: string;
-  /** Undefined = it is not in the group. */
+  /** The id of this membership; undefined = the worker is not in the group. */
   readonly incarnation: string | undefined;
-  /** `idle`: no scan runs. `joining`: it is not entered yet, or not again. */
+  /** `idle`: no scan runs. `joining`: the worker has not joined the group (again) yet. */
   readonly state: "idle" | "joining" | "member";
   /** How long new records may still start without another heartbeat, in milliseconds. */
   readonly remainingMs: number;
-  /** The workers that are alive, as the last look found them. */
+  /** The ids of the live workers, as of the last round. */
   readonly workers: readonly string[];
-  /** Every shard that is read or could be, as the last look found it. */
+  /** All shards that have not ended, as of the last round. */
   readonly shards: readonly LeasedShardStatus[];
 }
 
+/** A shard of a `LeaseGroupStatus`. */
 export interface LeasedShardStatus {
   readonly shardId: string;
-  /** The worker that holds it; undefined = no live worker. */
+  /** The id of the live worker that holds the lease; undefined = none. */
   readonly owner: string | undefined;
   readonly epoch: number;
-  /** `waiting`: for a parent's end. `free`: to be claimed. `held`: by its owner. */
+  /** `waiting`: a parent has not ended. `free`: can be claimed. `held`: has an owner. */
   readonly state: "waiting" | "free" | "held";
-  /** Only of this worker's own: how long it has held the shard, in milliseconds. */
+  /** How long this worker has held the lease, in milliseconds. Only on its own shards. */
   readonly heldForMs?: number;
-  /** Only of this worker's own: how it came here. */
+  /** How this worker acquired the lease. Only on its own shards. */
   readonly why?: string;
 }
 

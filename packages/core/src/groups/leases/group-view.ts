@@ -14,20 +14,20 @@ import type { Membership } from "./membership.ts";
 import { ROUNDS_BETWEEN_LISTINGS, type LeaseTiming } from "./timing.ts";
 import { WorkerWatch } from "./worker-watch.ts";
 
-/** The application as one look found it: workers and leases of one moment. */
+/** A consistent snapshot of the application: workers and leases of the same revision. */
 export interface View {
   readonly revision: number;
   readonly workers: readonly WorkerRow[];
   readonly shards: ReadonlyMap<string, LeasedShard>;
 }
 
-/** Workers and leases are read again so often until they are of one moment. */
-const MOST_TRIES = 5;
+/** How often workers and leases are read per round to get both at the same revision. */
+const MAX_ATTEMPTS = 5;
 
-/** So many rows are brought up to date in one round, so that claims and evictions do not wait. */
-const MOST_REFRESHED = 500;
+/** Maximum number of rows updated per round, so that claims and evictions do not wait. */
+const MAX_REFRESHED = 500;
 
-/** Before the first look. */
+/** The view before the first snapshot. */
 export const NOTHING: View = { revision: 0, workers: [], shards: new Map() };
 
 export interface GroupViewOptions {
@@ -35,17 +35,17 @@ export interface GroupViewOptions {
   readonly calls: StoreCalls<LeaseStore>;
   readonly membership: Membership;
   readonly timing: LeaseTiming;
-  /** Ends with this incarnation. */
+  /** Aborts when this incarnation ends. */
   readonly over: AbortSignal;
-  /** A listing of the stream's shards has brought something new. */
+  /** Called when a listing of the stream's shards has found changes. */
   readonly onNews: () => void;
   readonly onFailure: (error: unknown) => void;
 }
 
 /**
- * Keeps a view of the application's rows. It reads the workers each time, and the leases only when the
- * workers or the revision have changed. It puts what a listing of the stream found into the rows, and
- * watches workers whose counters stand still.
+ * Keeps a snapshot of the application's rows. Each round reads the workers; the leases are read only if the workers or
+ * the revision have changed. Also writes the changes found by listings of the stream into the rows, and watches for
+ * silent workers.
  */
 export class GroupView {
   readonly #options: GroupViewOptions;
@@ -53,13 +53,13 @@ export class GroupView {
   readonly #watch: WorkerWatch;
   readonly #discovery: ShardDiscovery;
   #view: View = NOTHING;
-  /** Shards that are gone from the stream by the listings, held or not. */
+  /** Shards that are gone from the stream according to listings, held or not. */
   #gone: ReadonlySet<string> = new Set();
-  /** Rows that the last listing brings up to date, when there is time for it. */
+  /** Row updates of the last listing that are not urgent. */
   #refresh: ShardPut[] = [];
   #isStale = true;
   #isListed = true;
-  #looks = 0;
+  #rounds = 0;
 
   constructor(options: GroupViewOptions) {
     const { host, membership, timing, over, onNews, onFailure } = options;
@@ -69,65 +69,65 @@ export class GroupView {
     this.#discovery = new ShardDiscovery({ host, signal: over, onNews, onFailure });
   }
 
-  /** The last view of one moment. */
+  /** The last consistent snapshot. */
   get view(): View {
     return this.#view;
   }
 
-  /** Did the last listing of the workers name this one? */
+  /** True if the last read of the workers contained this one. */
   get isListed(): boolean {
     return this.#isListed;
   }
 
-  /** When a worker whose counter stands still is due, by the monotonic clock; Infinity = none is. */
+  /** When the next silent worker can be evicted, by the monotonic clock; Infinity = there is none. */
   get nextDue(): number {
     return this.#watch.nextDue();
   }
 
-  /** When a worker that is gone gave its last sign of life, by the monotonic clock. */
+  /** When a worker that is gone last showed a sign of life, by the monotonic clock. */
   silentSince(owner: string): number | undefined {
     return this.#watch.silentSince(owner);
   }
 
-  /** Is the shard gone from the stream, by this worker's own listings? */
+  /** True if this worker's own listings show that the shard is gone from the stream. */
   isGone(shardId: string): boolean {
     return this.#gone.has(shardId);
   }
 
-  /** Has a listing of this worker that was requested after that moment named the shard? */
+  /** True if a listing that this worker requested after that time names the shard. */
   isNamed(shardId: string, after: number): boolean {
     return this.#discovery.history.names(shardId, after);
   }
 
-  /** The rows have changed, or may have: the next look reads them whatever the revision says. */
+  /** Forces the next `update` to read the leases, even if the revision has not changed. */
   expectChange(): void {
     this.#isStale = true;
   }
 
   /**
-   * True = there is something new in the view.
-   * @throws StoreRegressedError if the store has lost what it had answered; StoreError
+   * Reads the rows. Returns whether the view has changed.
+   * @throws StoreRegressedError if the store's revision has gone back; StoreError
    */
-  async look(): Promise<boolean> {
+  async update(): Promise<boolean> {
     const { host, calls, membership, over } = this.#options;
     const { scope, clock } = host;
-    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
-      const asked = clock.monotonic();
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+      const requestedAt = clock.monotonic();
       const { revision, workers } = await calls.once("listWorkers", over, (call) =>
         calls.store.listWorkers(scope, call),
       );
       this.#refuseOlder(revision);
       const { steadySince } = membership;
-      this.#watch.observe(workers, { asked, came: clock.monotonic(), steadySince });
+      this.#watch.observe(workers, { requestedAt, receivedAt: clock.monotonic(), steadySince });
       this.#isListed = workers.some((row) => ownerOf(row) === this.#owner);
-      // This incarnation is dead: it needs no lease, and the calls for them could only delay its end.
+      // This incarnation was evicted: it needs no leases, and reading them would only delay its end.
       if (!this.#isListed) return false;
-      this.#looks += 1;
+      this.#rounds += 1;
       const unchanged =
         revision === this.#view.revision &&
         !this.#isStale &&
         isSameGroup(workers, this.#view.workers);
-      if (unchanged && !this.#discovery.found && this.#looks % ROUNDS_BETWEEN_LISTINGS !== 0) {
+      if (unchanged && !this.#discovery.found && this.#rounds % ROUNDS_BETWEEN_LISTINGS !== 0) {
         this.#view = { ...this.#view, workers };
         return false;
       }
@@ -135,32 +135,30 @@ export class GroupView {
         calls.store.listLeases(scope, call),
       );
       this.#refuseOlder(listed.revision);
-      // Somebody came or went between the two calls: no plan from rows of two moments.
+      // The group changed between the two calls: never plan from rows of two revisions.
       if (listed.revision !== revision) continue;
       this.#view = { revision, workers, shards: leasedShards(listed.leases, this.#view.shards) };
       this.#isStale = false;
       if (!(await this.#applyListing())) return true;
     }
-    // Many come and go just now: the next round sees more of them at once.
+    // The group is changing quickly: leave it to the next round.
     this.#isStale = true;
     return false;
   }
 
-  /**
-   * Some of the rows to bring up to date, once. If they cannot be put, the next listing finds them again.
-   */
+  /** Removes and returns some of the row updates. If writing them fails, the next listing finds them again. */
   takeRefresh(): readonly ShardPut[] {
-    return this.#refresh.splice(0, MOST_REFRESHED);
+    return this.#refresh.splice(0, MAX_REFRESHED);
   }
 
-  /** Lists the stream's shards if that is due. `hurried` = something new is expected. */
+  /** Lists the stream's shards if that is due. @param hurried whether changes are expected */
   discover(hurried: boolean): void {
     const { history } = this.#discovery;
     const isUnsure = [...history.absent()].some((shardId) => !history.isGone(shardId));
     this.#discovery.begin(this.#view.shards, hurried || isUnsure);
   }
 
-  /** Evicts workers whose counters stood still for a lease. True = one is evicted. @throws StoreError */
+  /** Evicts workers that were silent for a lease duration. Returns whether any was evicted. @throws StoreError */
   async evictOverdue(): Promise<boolean> {
     const { host, calls, over } = this.#options;
     let evicted = false;
@@ -180,6 +178,7 @@ export class GroupView {
     return evicted;
   }
 
+  /** @throws StoreRegressedError if the revision is older than the known one */
   #refuseOlder(revision: number): void {
     const known = this.#view.revision;
     if (revision >= known) return;
@@ -190,7 +189,7 @@ export class GroupView {
     );
   }
 
-  /** True = the rows have changed by what a listing found. */
+  /** Writes the changes found by a listing into the rows. Returns whether rows have changed. */
   async #applyListing(): Promise<boolean> {
     const { found } = this.#discovery;
     if (found === undefined) return false;
@@ -220,7 +219,7 @@ export class GroupView {
   }
 }
 
-/** The revision follows a change in a call of its own, and may come late. */
+/** Compares the workers too, because the store may update the revision later than the rows. */
 function isSameGroup(workers: readonly WorkerRow[], before: readonly WorkerRow[]): boolean {
   const known = new Set(before.map(ownerOf));
   return workers.length === known.size && workers.every((row) => known.has(ownerOf(row)));

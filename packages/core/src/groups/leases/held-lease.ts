@@ -5,7 +5,7 @@ import type { Stopwatch } from "../../clock.ts";
 import { LeaseLostError } from "../../errors.ts";
 import type { HandOff, ShardAssignment, ShardOutcome } from "../group.ts";
 
-/** Nobody reads the shard any more, and the store does not know it yet. */
+/** This worker no longer reads the shard, but the lease is not released in the store yet. */
 interface Settled {
   readonly kind: "settled";
   readonly outcome: ShardOutcome;
@@ -15,31 +15,31 @@ interface Settled {
 
 type LeaseState =
   | { readonly kind: "reading" }
-  /** The record in hand is finished and flushed, then its reading ends. */
+  /** Records in flight are being finished and flushed, then reading ends. */
   | { readonly kind: "handing-over" }
-  /** Another worker may hold it: its reading ends at once. */
+  /** Another worker may own the shard: reading ends immediately. */
   | { readonly kind: "lost" }
   | Settled;
 
 export type SettledLease = HeldLease & { readonly state: Settled };
 
 /**
- * A lease in hand, from its claim until the store knows that it was given back:
+ * A lease held by this worker, from its claim until its release is stored:
  *
  *     reading ─(handOver)─▶ handing-over
  *     reading, handing-over ─(lose)─▶ lost
- *     reading, handing-over, lost ─(settle)─▶ settled ─▶ out of `HeldLeases`
+ *     reading, handing-over, lost ─(settle)─▶ settled ─▶ removed from `HeldLeases`
  *
- * Any other call is ignored: it comes too late. A settled lease is still in hand: nobody reads its
- * shard, neither this worker nor another.
+ * Calls in any other state are ignored, as they are too late. While a lease is settled it is still held, and no worker
+ * reads its shard.
  */
 export class HeldLease implements AcquiredLease {
   readonly shardId: string;
   readonly fence: Fence;
   readonly checkpoint: Checkpoint | undefined;
-  /** Runs since it was claimed. */
+  /** Started when the lease was claimed. */
   readonly since: Stopwatch;
-  /** Why it came here, for status and log. */
+  /** How the lease was acquired, for status and log. */
   readonly why: string;
   readonly #handOff = new AbortController();
   readonly #lost = new AbortController();
@@ -57,7 +57,7 @@ export class HeldLease implements AcquiredLease {
     return this.#state;
   }
 
-  /** What its reader listens to. */
+  /** The signals for the reader of the shard. */
   get signals(): Pick<ShardAssignment, "handOff" | "lost"> {
     return { handOff: this.#handOff.signal, lost: this.#lost.signal };
   }
@@ -66,21 +66,21 @@ export class HeldLease implements AcquiredLease {
     return this.#state.kind === "settled";
   }
 
-  /** Asks its reader to hand it over. `deadlineMs` = how long the record in hand may take, in milliseconds. */
+  /** Asks the reader to hand the shard over. @param deadlineMs how long records in flight may take, in milliseconds */
   handOver(deadlineMs: number): void {
     if (this.#state.kind !== "reading") return;
     this.#state = { kind: "handing-over" };
     this.#handOff.abort({ kind: "hand-off", deadlineMs } satisfies HandOff);
   }
 
-  /** Another worker may hold it. `detail` = why, for the error. */
+  /** Stops the reader immediately, because another worker may own the shard. @param detail why, for the error */
   lose(detail: string): void {
     if (this.#state.kind !== "reading" && this.#state.kind !== "handing-over") return;
     this.#state = { kind: "lost" };
     this.#lost.abort(new LeaseLostError(this.shardId, detail));
   }
 
-  /** Its reading has ended, at this monotonic time. */
+  /** Reading has ended. @param at by the monotonic clock */
   settle(outcome: ShardOutcome, at: number): void {
     if (this.#state.kind !== "settled") this.#state = { kind: "settled", outcome, at };
   }

@@ -9,7 +9,7 @@ export interface HeldLeasesOptions {
   readonly clock: Clock;
   readonly read: (assignment: ShardAssignment) => Promise<ShardOutcome>;
   readonly reporter: LeaseReporter;
-  /** The reading of a shard has ended. */
+  /** Called when reading of a shard has ended. */
   readonly onSettled: () => void;
 }
 
@@ -18,7 +18,7 @@ export type Grant = Pick<
   "presentAtStart" | "afterParent" | "hashKeyRange" | "firstNumber" | "remainingMs"
 >;
 
-/** What this incarnation holds. A lease comes in by `grant` and goes out by `end`. */
+/** The leases that this incarnation holds. A lease is added by `grant` and removed by `end`. */
 export class HeldLeases {
   readonly #options: HeldLeasesOptions;
   readonly #leases = new Map<string, HeldLease>();
@@ -43,41 +43,43 @@ export class HeldLeases {
     return this.#leases.values();
   }
 
-  /** Those whose reading has ended. */
+  /** The leases whose reading has ended. */
   settled(): readonly SettledLease[] {
     return [...this.#leases.values()].filter((lease) => lease.isSettled());
   }
 
+  /** True if reading has ended for all leases. */
   get areSettled(): boolean {
     return this.settled().length === this.size;
   }
 
+  /** Adds an acquired lease and starts reading its shard. @param why how it was acquired, for status and log */
   grant(acquired: AcquiredLease, grant: Grant, why: string): void {
     const lease = new HeldLease(acquired, why, new Stopwatch(this.#options.clock));
     this.#leases.set(lease.shardId, lease);
     void this.#read(lease, grant);
   }
 
-  /** A row that names another owner or epoch proves that the lease in hand is gone. */
+  /** Loses each lease whose row names another owner or epoch. */
   checkRows(rows: ReadonlyMap<string, LeasedShard>): void {
     for (const lease of this.#leases.values()) {
       const row = rows.get(lease.shardId);
       const { owner, epoch } = lease.fence;
       if (row?.owner === owner && row.epoch === epoch) continue;
-      lease.lose(`its row names ${row?.owner ?? "nobody"} with epoch ${row?.epoch ?? 0}`);
+      lease.lose(`its row names ${row?.owner ?? "no owner"} with epoch ${row?.epoch ?? 0}`);
     }
   }
 
   /**
-   * They are not ours any more. `given-back`: the store knows it, by whichever call. `lost`: this
-   * incarnation is dead, and so are its leases.
+   * Removes leases. `released`: the store has released them. `lost`: this incarnation was evicted, and its leases
+   * with it.
    */
-  end(leases: readonly SettledLease[], by: "given-back" | "lost"): void {
+  end(leases: readonly SettledLease[], by: "released" | "lost"): void {
     const { reporter } = this.#options;
     for (const lease of leases) {
       this.#leases.delete(lease.shardId);
       if (by === "lost") reporter.lost(lease);
-      else reporter.givenBack(lease, lease.state.outcome.kind);
+      else reporter.released(lease, lease.state.outcome.kind);
     }
   }
 
@@ -88,7 +90,7 @@ export class HeldLeases {
     try {
       outcome =
         checkpoint?.kind === "shard-end"
-          ? // Another worker finished it between our look and our claim.
+          ? // Another worker finished the shard between our snapshot and our claim.
             { kind: "ended", children: [] }
           : await read({ shardId, fence, checkpoint, ...grant, ...signals });
     } finally {

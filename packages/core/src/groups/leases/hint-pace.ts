@@ -1,31 +1,30 @@
 /**
- * How soon a hint of the store is followed by a look. One that brought news is followed by the next
- * without delay; each one in a row that brought none makes the next wait twice as long, up to a
- * heartbeat, when a look comes in any case. So hints, wherever they come from, do not multiply the calls to
- * the store.
+ * Limits how soon a hint of the store causes a round. After a round that found changes, the next hint is followed
+ * without backoff. Each consecutive hinted round without changes doubles the delay, up to one heartbeat, when a round
+ * runs in any case. So hints, wherever they come from, do not multiply the calls to the store.
  */
 export class HintPace {
-  readonly #leastMs: number;
-  readonly #mostMs: number;
-  #waitMs: number;
+  readonly #minMs: number;
+  readonly #maxMs: number;
+  #delayMs: number;
   #isHinted = false;
 
-  constructor(leastMs: number, mostMs: number) {
-    this.#leastMs = leastMs;
-    this.#mostMs = mostMs;
-    this.#waitMs = leastMs;
+  constructor(minMs: number, maxMs: number) {
+    this.#minMs = minMs;
+    this.#maxMs = maxMs;
+    this.#delayMs = minMs;
   }
 
-  /** A hint came: a look is due in so many milliseconds. */
+  /** Called on a hint. Returns the delay until the next round, in milliseconds. */
   hint(): number {
     this.#isHinted = true;
-    return this.#waitMs;
+    return this.#delayMs;
   }
 
-  /** A look was made: did it find something new? */
-  looked(isNew: boolean): void {
-    if (isNew) this.#waitMs = this.#leastMs;
-    else if (this.#isHinted) this.#waitMs = Math.min(2 * this.#waitMs, this.#mostMs);
+  /** Called after each read of the rows. @param isChanged whether it found changes */
+  updated(isChanged: boolean): void {
+    if (isChanged) this.#delayMs = this.#minMs;
+    else if (this.#isHinted) this.#delayMs = Math.min(2 * this.#delayMs, this.#maxMs);
     this.#isHinted = false;
   }
 }

@@ -7,28 +7,28 @@ import { ConfigError } from "../../errors.ts";
 import { checkOptionNames } from "../../options/option-names.ts";
 import { leaseTiming, type LeaseTiming } from "./timing.ts";
 
+/** Options of a `LeaseGroup`. */
 export interface LeaseGroupOptions {
   /**
-   * This process's name among the workers of the application, without `#` and control characters.
-   * Two that live at once must differ. @default the host's name and a random suffix
+   * Id of this process among the workers of the application: 1 to 200 characters without `#` and control characters.
+   * Must be unique among live workers. @default the host name with a random suffix
    */
   readonly workerId?: string;
   /**
-   * How long a worker may be silent before the others take its shards, in milliseconds; at least
-   * 1000. A handler must give way to the event loop within that time. @default 10000
+   * Lease duration in milliseconds, at least 1000: a worker that sends no heartbeat for this long loses its shards to
+   * other workers. A handler must not block the event loop for that long. @default 10000
    */
   readonly leaseMs?: number;
-  /** From one heartbeat to the next, in milliseconds: 100 to a tenth of `leaseMs`. @default leaseMs / 10 */
+  /** Milliseconds between heartbeats: 100 to a tenth of `leaseMs`. @default leaseMs / 10 */
   readonly heartbeatMs?: number;
-  /** This worker's share of the shards beside the others' weights; above 0, at most 1e9. @default 1 */
+  /** Shards are shared in proportion to the workers' weights; above 0, at most 1e9. @default 1 */
   readonly weight?: number;
-  /** The most shards that this worker takes, a whole number from 1. @default no limit */
+  /** Maximum number of shards of this worker, an integer from 1. @default no limit */
   readonly maxShards?: number;
   /**
-   * A worker that cannot read its shards for so long, although it reaches the store, leaves them to the
-   * other workers, and joins again once it can; 1000 or more, in milliseconds. It cannot if Kinesis is
-   * out of its reach and not out of another worker's, or if a handler that had a shard before does not
-   * return. @default 60000
+   * A worker that reaches the store but cannot read its shards for this many milliseconds (at least 1000) leaves
+   * them to the other workers, and joins again when it can read. It cannot read if Kinesis does not answer it but
+   * answers another worker, or if an earlier handler of one of its shards does not return. @default 60000
    */
   readonly yieldAfterMs?: number;
 }
@@ -49,27 +49,30 @@ const OPTION_NAMES: Readonly<Record<keyof LeaseGroupOptions, true>> = {
   maxShards: true,
   yieldAfterMs: true,
 };
-const LEAST_HEARTBEAT_MS = 100;
+const MIN_HEARTBEAT_MS = 100;
 const WORKER_ID = /^[^#\p{Cc}\p{Surrogate}]{1,200}$/u;
 
-/** @throws ConfigError that names the option */
+/** Validates the options and applies defaults. @throws ConfigError that names the option */
 export function checkLeaseGroupOptions(options: LeaseGroupOptions): CheckedLeaseGroupOptions {
   checkOptionNames("LeaseGroup", options, Object.keys(OPTION_NAMES));
   const { leaseMs = 10_000, weight = 1, maxShards, yieldAfterMs = 60_000 } = options;
   const { heartbeatMs = leaseMs / 10, workerId = uniqueWorkerId() } = options;
   if (typeof workerId !== "string" || !WORKER_ID.test(workerId)) {
-    throw new ConfigError("workerId", 'a name of 1 to 200 characters without "#" is needed');
+    throw new ConfigError("workerId", 'must be a name of 1 to 200 characters without "#"');
   }
-  check("leaseMs", leaseMs, leaseMs >= 1000 && leaseMs <= MAX_TIMER_MS, "from 1000 milliseconds");
-  const bounds = `from ${LEAST_HEARTBEAT_MS} to a tenth of leaseMs (${leaseMs / 10}) milliseconds`;
-  const isWithin = heartbeatMs >= LEAST_HEARTBEAT_MS && heartbeatMs <= leaseMs / 10;
+  const isLease = leaseMs >= 1000 && leaseMs <= MAX_TIMER_MS;
+  check("leaseMs", leaseMs, isLease, "at least 1000 milliseconds");
+  const bounds = `from ${MIN_HEARTBEAT_MS} to a tenth of leaseMs (${leaseMs / 10}) milliseconds`;
+  const isWithin = heartbeatMs >= MIN_HEARTBEAT_MS && heartbeatMs <= leaseMs / 10;
   check("heartbeatMs", heartbeatMs, isWithin, bounds);
-  check("weight", weight, weight > 0 && weight <= MAX_WEIGHT, `above 0, at most ${MAX_WEIGHT}`);
+  const isWeight = weight > 0 && weight <= MAX_WEIGHT;
+  check("weight", weight, isWeight, `a number above 0, at most ${MAX_WEIGHT}`);
   if (maxShards !== undefined) {
-    check("maxShards", maxShards, Number.isInteger(maxShards) && maxShards >= 1, "whole, from 1");
+    const isCount = Number.isInteger(maxShards) && maxShards >= 1;
+    check("maxShards", maxShards, isCount, "a whole number from 1");
   }
   const isYieldTime = yieldAfterMs >= 1000 && yieldAfterMs <= MAX_TIMER_MS;
-  check("yieldAfterMs", yieldAfterMs, isYieldTime, "from 1000 milliseconds");
+  check("yieldAfterMs", yieldAfterMs, isYieldTime, "at least 1000 milliseconds");
   const timing = leaseTiming(leaseMs, heartbeatMs);
   return { workerId, weight, maxShards, yieldAfterMs, timing };
 }
@@ -83,5 +86,5 @@ function uniqueWorkerId(): string {
 
 function check(name: string, value: unknown, holds: boolean, what: string): void {
   if (typeof value === "number" && holds) return;
-  throw new ConfigError(name, `a number ${what} is needed, not ${inspect(value)}`);
+  throw new ConfigError(name, `must be ${what}, not ${inspect(value)}`);
 }

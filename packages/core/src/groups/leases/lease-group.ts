@@ -16,21 +16,22 @@ import {
 import { Membership } from "./membership.ts";
 
 /**
- * Shares an application's shards among all processes that run it, by leases in a `LeaseStore`. Each
- * shard is read by one worker at a time; shards are spread evenly, handed over when a worker comes or
- * goes, and taken over from one that has died. Each consumer needs a group of its own.
+ * Shares an application's shards among all processes that run it, by leases in a `LeaseStore`. Each shard is read by
+ * one worker at a time. Shards are spread evenly, handed over when a worker joins or leaves, and taken over from a
+ * worker that has died. Each consumer needs its own group.
  *
- * A run is one membership after another: joining → member → (stop) leaving, or → (cannot read) leaving →
- * (can read again) joining, or → (evicted, or the store went back) everything given up → joining as a new
- * incarnation.
+ * A run is a sequence of memberships: joining → member, and then one of
+ * - (stop) → leaving;
+ * - (cannot read) → leaving → (can read again) joining;
+ * - (evicted, or store regressed) → all shards lost → joining as a new incarnation.
  */
 export class LeaseGroup implements LeasingGroup {
   readonly needsLeases = true;
   readonly workerId: string;
   readonly #options: CheckedLeaseGroupOptions;
-  /** The incarnations that this process has had, and has not left for certain. */
+  /** Earlier incarnations of this process whose rows may still exist. */
   readonly #earlier = new Set<string>();
-  /** The scan that this group works for. */
+  /** The host of the running scan; undefined = no scan runs. */
   #host: GroupHost | undefined;
   #membership: Membership | undefined;
   #coordinator: Coordinator | undefined;
@@ -51,12 +52,12 @@ export class LeaseGroup implements LeasingGroup {
     );
   }
 
-  /** What this worker knows of the application, computed by this call. */
+  /** Returns a snapshot of the application as this worker sees it. */
   status(): LeaseGroupStatus {
     return groupStatus(this.workerId, this.#membership, this.#coordinator);
   }
 
-  /** A write that hangs must leave room for others before the lease ends. */
+  /** Short enough that a write that hangs can be repeated before the lease expires. */
   get storeTimeoutMs(): number {
     return this.#options.timing.callTimeoutMs;
   }
@@ -82,11 +83,11 @@ export class LeaseGroup implements LeasingGroup {
     const timeoutMs = timing.callTimeoutMs;
     const options = { store, clock, random, telemetry, timeoutMs };
     const calls = new StoreCalls<LeaseStore>(options);
-    // Of their own: what a round needs no more is settled by it, and a heartbeat that fails is not.
+    // Separate from `calls`: `settle` at the end of a round must not settle a failing heartbeat.
     const roundCalls = new StoreCalls<LeaseStore>(options);
     try {
       for (let known = NOTHING; !signal.aborted;) {
-        known = await this.#live(host, { calls, roundCalls }, known, signal);
+        known = await this.#runMembership(host, { calls, roundCalls }, known, signal);
       }
     } finally {
       host.over.removeEventListener("abort", end);
@@ -95,10 +96,10 @@ export class LeaseGroup implements LeasingGroup {
   }
 
   /**
-   * One membership, from its join to its end.
-   * @param known what an earlier one has seen; answers with what this one saw last
+   * Runs one membership, from its join to its end. Returns its last view.
+   * @param known the last view of the previous membership
    */
-  async #live(
+  async #runMembership(
     host: GroupHost,
     { calls, roundCalls }: Record<"calls" | "roundCalls", StoreCalls<LeaseStore>>,
     known: View,
@@ -152,15 +153,15 @@ export class LeaseGroup implements LeasingGroup {
         end,
         ...silence,
       });
-      // A store that forgets its workers at once is not asked without a pause.
+      // If the store loses its workers again and again, joins must not follow without a pause.
       await sleep(clock, this.#options.timing.heartbeatMs, signal);
     }
     return view;
   }
 
   /**
-   * Removes the worker's row within the stop's time. Where that fails, the others wait for a lease
-   * until they evict it. True = it is gone.
+   * Removes the worker's row before the scan ends. If that fails, the other workers evict it after a lease duration.
+   * Returns whether the row is removed.
    */
   async #leave(membership: Membership, { over, telemetry }: GroupHost): Promise<boolean> {
     const { workerId, incarnation } = membership.worker;
@@ -180,8 +181,8 @@ export class LeaseGroup implements LeasingGroup {
 }
 
 /**
- * The store has gone back since it was last seen. What it still has is used, and records repeat.
- * If nothing is left, to continue would be an unwanted first start.
+ * Called when the store has gone back to an earlier revision. Progress that is left is used, and records repeat. If
+ * nothing is left, continuing would be an unwanted first start.
  * @throws StoreRegressedError
  */
 async function refuseEmptied(

@@ -19,28 +19,28 @@ export interface LeaseMovesOptions {
   readonly calls: StoreCalls<LeaseStore>;
   readonly membership: Membership;
   readonly held: HeldLeases;
-  /** Ends with this incarnation. */
+  /** Aborts when this incarnation ends. */
   readonly over: AbortSignal;
   readonly reporter: LeaseReporter;
-  /** When a worker that is gone gave its last sign of life, by the monotonic clock. */
+  /** When a worker that is gone last showed a sign of life, by the monotonic clock. */
   readonly silentSince: (owner: string) => number | undefined;
-  /** A shard's row, as the last look found it. */
+  /** The row of a shard in the last snapshot. */
   readonly row: (shardId: string) => LeasedShard | undefined;
-  /** Called before each call that changes rows: it may take effect although its reply is lost. */
+  /** Called before each call that changes rows, because it may take effect although its reply is lost. */
   readonly onMove: () => void;
 }
 
-/** The steps by which leases come to this worker and leave it. */
+/** Claims, hands over and releases the leases of this worker. */
 export class LeaseMoves {
   readonly #options: LeaseMovesOptions;
-  /** Epochs of leases whose release was called and not answered, by shard: it may take effect yet. */
+  /** Epochs of leases by shard whose release was sent and not answered: it may still take effect. */
   readonly #releasing = new Map<string, number>();
 
   constructor(options: LeaseMovesOptions) {
     this.#options = options;
   }
 
-  /** Creates rows for the children of shards that have ended. True = some had none. */
+  /** Creates missing rows for the children of shards that have ended. Returns whether any were missing. */
   async announceChildren(shards: ReadonlyMap<string, LeasedShard>): Promise<boolean> {
     const children = this.#options.held
       .settled()
@@ -57,8 +57,8 @@ export class LeaseMoves {
     await this.#call("putShards", (call) => calls.store.putShards(host.scope, shards, call));
   }
 
-  /** Gives back leases whose reading has ended; of shards that are gone from the stream the row goes too. */
-  async giveBack(
+  /** Releases leases whose reading has ended, and removes the rows of shards that are gone from the stream. */
+  async release(
     leases: readonly SettledLease[],
     isGone: (lease: SettledLease) => boolean,
   ): Promise<void> {
@@ -70,9 +70,10 @@ export class LeaseMoves {
     if (gone.length > 0) {
       await this.#call("removeShards", (call) => calls.store.removeShards(scope, gone, call));
     }
-    held.end(leases, "given-back");
+    held.end(leases, "released");
   }
 
+  /** Starts the hand-off of shards that are planned for other workers. */
   handOver(shards: RoundPlan["handOver"]): void {
     const { held, host } = this.#options;
     const { telemetry, drainTimeoutMs } = host;
@@ -81,32 +82,35 @@ export class LeaseMoves {
       if (lease?.state.kind !== "reading") continue;
       telemetry.info("handing a shard over", {
         shardId,
-        to: to ?? "nobody: all are at their limit",
+        to: to ?? "no worker: all are at their limit",
       });
       lease.handOver(drainTimeoutMs);
     }
   }
 
   /**
-   * May its lease still be released by an earlier call? Then it is released by an answered one and
-   * claimed with the next epoch, which the earlier call does not name.
+   * True if an earlier unanswered call may still release the lease. The lease must then be released by an answered
+   * call and claimed with the next epoch, which the earlier call does not name.
    */
   isReleasing({ shardId, epoch }: LeasedShard): boolean {
     return this.#releasing.get(shardId) === epoch;
   }
 
-  /** A row that names us without our knowing is claimed again, or given back to who should have it. */
+  /**
+   * Claims the shards planned for this worker. A row that names this worker unexpectedly is claimed again, or released
+   * if the shard is planned for another worker.
+   */
   async claim(
-    { claim, giveBack }: RoundPlan,
+    { claim, release }: RoundPlan,
     shards: ReadonlyMap<string, LeasedShard>,
   ): Promise<void> {
     const { host, calls, membership } = this.#options;
-    if (giveBack.length > 0) {
-      for (const { shardId, fence } of giveBack) this.#releasing.set(shardId, fence.epoch);
+    if (release.length > 0) {
+      for (const { shardId, fence } of release) this.#releasing.set(shardId, fence.epoch);
       await this.#call("releaseLeases", (call) =>
-        calls.store.releaseLeases(host.scope, giveBack, call),
+        calls.store.releaseLeases(host.scope, release, call),
       );
-      for (const { shardId } of giveBack) this.#releasing.delete(shardId);
+      for (const { shardId } of release) this.#releasing.delete(shardId);
     }
     if (claim.length === 0) return;
     const acquired = await this.#call("acquireLeases", (call) =>
@@ -131,7 +135,7 @@ export class LeaseMoves {
       {
         presentAtStart: row.atStart,
         afterParent: row.afterParent,
-        // A row of an earlier version gets both later, and may lose them again to such a version.
+        // A row of an earlier version gets both later, and a worker of that version may remove them again.
         hashKeyRange: () => (hashKeyRange ??= now()?.hashKeyRange),
         firstNumber: () => (first ??= now()?.startingSequenceNumber),
         remainingMs: () => membership.remainingMs(),
@@ -150,7 +154,7 @@ export class LeaseMoves {
   }
 }
 
-/** For metrics, and for log and status: by whom the row named before the claim. */
+/** How a lease was acquired, by the owner that its row named before: for metrics, and for log and status. */
 function whyClaimed(
   before: string | undefined,
   own: string,

@@ -7,7 +7,7 @@ export interface LeaseAndFence {
   readonly fence: Fence;
 }
 
-/** Reports each lease that this worker gets or loses to log, counter and channel. */
+/** Reports each lease that this worker acquires, releases or loses, to log, counter and channel. */
 export class LeaseReporter {
   readonly #telemetry: Telemetry;
 
@@ -15,7 +15,7 @@ export class LeaseReporter {
     this.#telemetry = telemetry;
   }
 
-  /** `silentForMs` = since the last sign of life of its owner, whom it was taken over from. */
+  /** @param silentForMs time since the last sign of life of the dead owner; undefined = not taken over */
   acquired(
     lease: LeaseAndFence,
     { reason, why }: { readonly reason: string; readonly why: string },
@@ -28,17 +28,17 @@ export class LeaseReporter {
     this.#publish(lease, "acquired", reason);
   }
 
-  /** Its reading ended so, and it was given back. */
-  givenBack(lease: LeaseAndFence, reason: string): void {
+  /** The lease was released. @param reason the outcome of its reading */
+  released(lease: LeaseAndFence, reason: string): void {
     const { shardId } = lease;
-    this.#telemetry.info("a lease was given back", { shardId, reason });
+    this.#telemetry.info("a lease was released", { shardId, reason });
     if (reason === "lost") return this.lost(lease);
     this.#telemetry.add("leases_released", 1, { reason });
     if (reason === "forced") this.#telemetry.add("handoffs_forced", 1, { shardId });
     this.#publish(lease, "released", reason);
   }
 
-  /** It was gone before it was given back. */
+  /** The lease was lost before it was released. */
   lost(lease: LeaseAndFence): void {
     this.#telemetry.add("leases_lost", 1, { shardId: lease.shardId });
     this.#publish(lease, "lost", "lost");

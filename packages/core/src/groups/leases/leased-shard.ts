@@ -3,14 +3,15 @@ import { corruptLease } from "../../checkpoints/stored-rows.ts";
 import { shardInCycle } from "../../kinesis/shard-cycle.ts";
 import { lineageOf, parseLineage, type Lineage } from "./lineage.ts";
 
-/** A lease's row with its lineage parsed. */
+/** A lease row with its lineage parsed. */
 export interface LeasedShard extends LeaseRow, Lineage {
-  /** Read to its end, and the end is checkpointed. */
+  /** True if the shard was read to its end, and the end is checkpointed. */
   readonly ended: boolean;
 }
 
 /**
- * @param known an earlier answer: a lineage that has not changed is not parsed again
+ * Parses lease rows.
+ * @param known the previous result: an unchanged lineage is not parsed again
  * @throws StoreError STORE_CORRUPT for text that is not a lineage, and for a shard among its own ancestors
  */
 export function leasedShards(
@@ -33,18 +34,15 @@ export function leasedShards(
 }
 
 /**
- * May it be read now: every parent has ended, or is gone? A parent without a row is gone if a
- * complete listing named the child: a listing makes rows of all that it names.
+ * True if the shard may be read: every parent has ended or is gone. A parent without a row is gone if a complete
+ * listing named the child, because a listing creates rows for all shards that it names.
  */
 export function isReadable(shard: LeasedShard, shards: ReadonlyMap<string, LeasedShard>): boolean {
   if (shard.ended) return false;
   return shard.parents.every((parent) => shards.get(parent)?.ended ?? shard.listed);
 }
 
-/**
- * Do the rows lack what a listing would bring? That is all shards, the children of a shard that
- * ended, or a parent that a shard waits for.
- */
+/** True if the rows lack something that a listing would add: any shard, children of an ended shard, or a parent. */
 export function needsListing(shards: ReadonlyMap<string, LeasedShard>): boolean {
   if (shards.size === 0) return true;
   const parents = new Set<string>();

@@ -5,38 +5,37 @@ import { printable } from "../../describe-error.ts";
 import { isHashKeyRange, type HashKeyRange } from "../../kinesis/hash-key-range.ts";
 
 /**
- * What the workers of an application write for each other about a shard, as JSON in its lease's row.
- * Members that this version does not know are ignored. A version that knows more must expect that its
- * own members are missing: each version writes only the members that it knows.
+ * What the workers of an application share about a shard, as JSON in its lease row. Unknown members are ignored. Each
+ * version writes only the members that it knows, so members added by a later version may be missing.
  */
 export interface Lineage {
   readonly parents: readonly string[];
   /**
-   * Did a complete listing name it? A shard that only its parent's last page announced may have a
-   * second parent that no listing has named yet. That parent must not count as gone.
+   * Whether a complete listing has named the shard. A shard that was only announced by its parent's last page may have
+   * a second parent that no listing has named yet, and which must not count as gone.
    */
   readonly listed: boolean;
-  /** Was it there when the application's shards were listed for the first time? */
+  /** Whether the shard existed when the application's shards were first listed. */
   readonly atStart: boolean;
-  /** Had it a parent that was still listed, or had a checkpoint? */
+  /** Whether the shard had a parent that was still listed or had a checkpoint. */
   readonly afterParent: boolean;
   /**
-   * Undefined in a row of an earlier version, and where the service gives none. The next listing that
-   * names the shard with a range adds it.
+   * Undefined in a row of an earlier version, and if the service gives none. The next listing that has a range for the
+   * shard adds it.
    */
   readonly hashKeyRange?: HashKeyRange | undefined;
   /**
-   * The number with which its records begin: only the worker that lists the shards would know it. Undefined
-   * as with `hashKeyRange`, and where a shard is only announced.
+   * Stored because only the worker that lists the shards knows it. Undefined in the cases of `hashKeyRange`, and while
+   * the shard is only announced.
    */
   readonly startingSequenceNumber?: string | undefined;
-  /** The owner that holds it and does not reach Kinesis, by its own note. */
+  /** Set by the owner of the lease (as `owner`) while it cannot reach Kinesis. */
   readonly unreadBy?: string | undefined;
-  /** A worker that reaches Kinesis, as an owner: it noted so after it had seen `unreadBy`. */
+  /** Set by a worker (as an `owner`) that reached Kinesis after it had seen `unreadBy`. */
   readonly readableBy?: string | undefined;
 }
 
-/** The members of a lineage alone. */
+/** Copies the members of a lineage only. */
 export function lineageOf(of: Lineage): Lineage {
   const { parents, listed, atStart, afterParent, unreadBy, readableBy } = of;
   const { hashKeyRange, startingSequenceNumber } = of;

@@ -6,23 +6,23 @@ import type { Shard } from "../../kinesis/shard.ts";
 import type { LeasedShard } from "./leased-shard.ts";
 import { formatLineage } from "./lineage.ts";
 
-/** One complete listing that brought something new, and what was known when it was requested. */
+/** A complete listing that differs from the rows, and what was known when it was requested. */
 export interface ListingNews {
   readonly listing: readonly Shard[];
-  /** Loaded where the listing changes a row. */
+  /** Loaded only if the listing changes a row. */
   readonly checkpoints: ReadonlyMap<string, Checkpoint>;
-  /** Shards that had a row and are gone from the stream, by two listings. */
+  /** Shards with a row that are gone from the stream, confirmed by two listings. */
   readonly gone: ReadonlySet<string>;
-  /** No shard had a row when it was requested: what it names was there at the start. */
+  /** True if no shard had a row when the listing was requested: its shards existed at the start. */
   readonly isFirst: boolean;
 }
 
-/** Rows for the children that shards' last pages announced, where they have none yet. Pure. */
+/** Creates rows for announced children that have none yet. Pure. */
 export function announced(
   children: readonly Shard[],
   shards: ReadonlyMap<string, LeasedShard>,
 ): ShardPut[] {
-  // Both parents of a merged shard announce it.
+  // Both parents of a merged shard announce it, so children may occur twice.
   const named = new Map(children.map((child) => [child.shardId, child]));
   return [...named.values()]
     .filter(({ shardId }) => !shards.has(shardId))
@@ -34,7 +34,7 @@ export function announced(
 
 type Listed = Pick<LeasedShard, "hashKeyRange" | "startingSequenceNumber">;
 
-/** Does a row lack what the listing says of the shard? */
+/** True if the row is missing or differs from the listed shard. */
 export function isNews(
   { hashKeyRange, startingSequenceNumber: first }: Listed,
   row: (Listed & Pick<LeasedShard, "listed">) | undefined,
@@ -45,14 +45,14 @@ export function isNews(
 }
 
 export interface ListingChanges {
-  /** Rows of shards that no listing had named. */
+  /** Rows of shards that no earlier listing had named. */
   readonly put: readonly ShardPut[];
-  /** Rows that lack hash keys or their first number, or have others. They can wait: their shards can be read. */
+  /** Rows whose hash keys or starting sequence number are missing or differ. Not urgent: their shards can be read. */
   readonly refresh: readonly ShardPut[];
   readonly gone: readonly LeasedShard[];
 }
 
-/** What a complete listing, and those before it, change in the rows. Pure. */
+/** Computes what complete listings change in the rows. Pure. */
 export function discovered(
   { listing, gone, checkpoints, isFirst }: ListingNews,
   shards: ReadonlyMap<string, LeasedShard>,
@@ -67,7 +67,7 @@ export function discovered(
         ...known,
         parents,
         listed: true,
-        // Not by the rows that are there now: a call that failed may have made some of them.
+        // `isFirst`, not whether rows exist now: a failed call may have created some of them.
         atStart: known?.atStart ?? isFirst,
         afterParent: known?.afterParent ?? follows(shard, (id) => listed.has(id), checkpoints),
         hashKeyRange: shard.hashKeyRange ?? known?.hashKeyRange,
@@ -86,9 +86,8 @@ export function discovered(
 }
 
 /**
- * All that come before the shards that are listed. One of them that is gone from the listings is gone,
- * even if it was only announced and no listing ever named it. Of others that were only announced
- * listings prove nothing: they may lag.
+ * All ancestors of the listed shards. An ancestor that listings do not name is gone, even if it was only announced and
+ * never listed. For other announced shards, listings prove nothing, because they may lag.
  */
 function ancestors(
   listing: readonly Shard[],

@@ -2,24 +2,27 @@ import type { View } from "./group-view.ts";
 import { needsListing } from "./leased-shard.ts";
 import { LISTER_PATIENCE_MS } from "./timing.ts";
 
-/** How many workers come before this one. The first one acts for all. */
+/** The rank of this worker by id, from 0. The worker of rank 0 acts for all. */
 export function rankOf({ workers }: View, workerId: string): number {
   return workers.filter((row) => row.workerId < workerId).length;
 }
 
 /**
- * Whose turn it is to list the stream's shards, pure. One worker lists for all: the first by its id.
- * It may be unable to. So while the rows lack something, the next ones list too, one after another.
+ * Decides whether this worker lists the stream's shards. Pure. The worker of rank 0 lists for all. In case it cannot,
+ * the others list too while the rows lack something, each one `LISTER_PATIENCE_MS` after the one before it.
  */
 export class ListingTurn {
-  /** Since when the rows have lacked what a listing would bring, by the monotonic clock. */
+  /** Since when the rows have lacked something that a listing would add, by the monotonic clock. */
   #lackingSince: number | undefined;
 
-  /** `hurried` = there is reason to expect something new; undefined = it is not this worker's turn. */
+  /**
+   * Returns `hurried` if changes are expected, and undefined if this worker is not to list the shards.
+   * @param isRequired whether this worker itself needs a listing
+   */
   at(
     view: View,
     workerId: string,
-    isAsked: boolean,
+    isRequired: boolean,
     now: number,
   ): "regular" | "hurried" | undefined {
     if (view.workers.length === 0) return undefined;
@@ -28,7 +31,7 @@ export class ListingTurn {
     const rank = rankOf(view, workerId);
     const lackingMs = now - (this.#lackingSince ?? now);
     const isDeputy = isLacking && lackingMs >= rank * LISTER_PATIENCE_MS;
-    if (rank > 0 && !isDeputy && !isAsked) return undefined;
-    return isLacking || isAsked ? "hurried" : "regular";
+    if (rank > 0 && !isDeputy && !isRequired) return undefined;
+    return isLacking || isRequired ? "hurried" : "regular";
   }
 }

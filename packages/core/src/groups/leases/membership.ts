@@ -5,14 +5,14 @@ import type { CallOptions, StoreScope } from "../../checkpoints/store.ts";
 import { sleep, Stopwatch, type Clock } from "../../clock.ts";
 import { KcError } from "../../errors.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
-import { Namesake } from "./namesake.ts";
+import { DuplicateWorker } from "./duplicate-worker.ts";
 import type { LeaseTiming } from "./timing.ts";
 
 export interface MembershipOptions {
   readonly workerId: string;
   readonly weight: number;
   readonly maxShards: number | undefined;
-  /** This process's earlier incarnations that may not have left. */
+  /** Earlier incarnations of this process whose rows may still exist. */
   readonly earlier: Set<string>;
   readonly timing: LeaseTiming;
   readonly calls: StoreCalls<LeaseStore>;
@@ -21,51 +21,51 @@ export interface MembershipOptions {
   readonly telemetry: Telemetry;
 }
 
-/** What a worker knows of its own silence. */
+/** Why a worker's heartbeats were missing, as it sees it. */
 export interface Silence {
-  /** Since its last acknowledged heartbeat was sent. */
+  /** Milliseconds since the last acknowledged heartbeat was sent. */
   readonly silentForMs: number;
-  /** Heartbeats that failed since: the store, or the way to it. */
+  /** Heartbeats that have failed since: the store or the network failed. */
   readonly failedHeartbeats: number;
-  /** How late the event loop was for one of them, at most: a handler that blocks, a stopped process. */
+  /** Maximum event loop delay of these heartbeats: a handler blocked, or the process was suspended. */
   readonly eventLoopBlockedMs: number;
 }
 
-/** How a membership came to its end. */
+/** How a membership ended. */
 export type MembershipEnd =
-  /** This incarnation's row is gone: it was silent for a lease's duration. */
+  /** This incarnation's row is gone: it was silent for a lease duration. */
   | "evicted"
-  /** The store is older than what it had answered: leases of this incarnation may be another's. */
+  /** The store went back to an earlier state: other workers may own this incarnation's leases. */
   | "regressed"
-  /** This worker gave its shards to the others: it cannot read them. */
+  /** This worker left its shards to the others, because it cannot read them. */
   | "yielded"
   /** The signal aborted. */
   | "stopped";
 
 /**
- * One incarnation of this worker: joining → (entered) alive → (row gone) evicted, or → (store older)
- * regressed, or → (left) stopped. Whoever comes back is a new incarnation, a new membership.
+ * One incarnation of this worker: joining → (joined) alive → (row gone) evicted, or → (store went back) regressed, or →
+ * (left) stopped. A worker that returns is a new incarnation with a new membership.
  *
- * It may start records until its own deadline: a lease's duration less a margin, counted from
- * *before* its last acknowledged heartbeat was sent; until the first one, from before it asked to
- * join, since a call that failed may have entered it. See `WorkerWatch` for the other side.
+ * It may start records until its own deadline: a lease duration minus a margin, counted from *before* its last
+ * acknowledged heartbeat was sent; before the first one, from before the first call to join, because a failed call may
+ * have taken effect. `WorkerWatch` is the other side of this protocol.
  */
 export class Membership {
   readonly worker: WorkerMembership;
   readonly #options: MembershipOptions;
-  /** Runs since before the last acknowledged heartbeat was sent, or the first join. */
+  /** Started before the last acknowledged heartbeat, or the first join, was sent. */
   #sinceSent: Stopwatch;
-  /** Since when heartbeats have followed one another without a gap, by the monotonic clock. */
+  /** Since when heartbeats have been acknowledged without a gap, by the monotonic clock. */
   #steadySince = Infinity;
   #counter = 0;
   #revision = 0;
   #alive = false;
-  /** Calls that may still enter this incarnation, whether their callers wait or gave up. */
+  /** Calls that may still enter this incarnation into the store, even if their callers have timed out. */
   readonly #entering = new Set<Promise<unknown>>();
-  #asked = false;
-  /** Heartbeats that failed since the last one that was acknowledged. */
+  #hasTriedToJoin = false;
+  /** Heartbeats that failed since the last acknowledged one. */
   #failures = 0;
-  /** How late the event loop was for a heartbeat since then, at most. */
+  /** Maximum event loop delay of a heartbeat since then. */
   #lateMs = 0;
 
   constructor(options: MembershipOptions) {
@@ -75,22 +75,22 @@ export class Membership {
     this.#sinceSent = new Stopwatch(clock);
   }
 
-  /** Milliseconds in which new records may still start; 0 or less = none. */
+  /** Milliseconds in which new records may still start; 0 or less = none may. */
   remainingMs(): number {
     const { leaseMs, marginMs } = this.#options.timing;
     return this.#alive ? leaseMs - marginMs - this.#sinceSent.elapsed() : 0;
   }
 
   /**
-   * Since when this worker has reached the store with its heartbeats, by the monotonic clock;
-   * Infinity = it does not now. Who cannot beat must not count others' silence.
+   * Since when this worker's heartbeats have reached the store, by the monotonic clock; Infinity = they do not. A
+   * worker that cannot send heartbeats must not count the silence of others.
    */
   get steadySince(): number {
     const isGap = this.#sinceSent.elapsed() > this.#options.timing.longestGapMs;
     return isGap ? Infinity : this.#steadySince;
   }
 
-  /** What there was since the last heartbeat that the store acknowledged: why it may be evicted. */
+  /** Why heartbeats have been missing since the last acknowledged one. */
   get silence(): Silence {
     return {
       silentForMs: Math.round(this.#sinceSent.elapsed()),
@@ -99,20 +99,20 @@ export class Membership {
     };
   }
 
-  /** The last revision of the store, from the join or a heartbeat. */
+  /** The last known revision of the store, from the join or a heartbeat. */
   get revision(): number {
     return this.#revision;
   }
 
   /**
-   * Enters this worker. An id that lives already is waited for: if its counter stands still for a
-   * lease, it is what a crash left behind, and is evicted. If it rejects, the worker may be entered
-   * all the same: `leave` takes it back.
-   * @throws KcError WORKER_ID_IN_USE if its counter moves; StoreError; the signal's reason
+   * Joins the group. If there is a row with this worker id, waits until it is gone: after a lease duration without
+   * heartbeats it is the rest of a crashed process, and is evicted. If `join` rejects, the worker may have been entered
+   * all the same: call `leave`.
+   * @throws KcError WORKER_ID_IN_USE if the other worker sends heartbeats; StoreError; the signal's reason
    */
   async join(signal: AbortSignal): Promise<void> {
     const { calls, clock } = this.#options;
-    const namesake = new Namesake(this.#options);
+    const duplicate = new DuplicateWorker(this.#options);
     this.#sinceSent = new Stopwatch(clock);
     for (;;) {
       const answer = await calls.retry("joinWorker", signal, (call) => this.#enter(call));
@@ -122,15 +122,18 @@ export class Membership {
         this.#revision = answer.revision;
         return;
       }
-      if (!(await this.#leaveEarlier(answer.incarnation, signal))) await namesake.look(signal);
+      if (!(await this.#leaveEarlier(answer.incarnation, signal))) await duplicate.check(signal);
     }
   }
 
   /**
-   * Sends heartbeats until the membership ends or the signal aborts. `onFailure` gets an error that a
-   * retry does not fix. Heartbeats continue, until what this worker holds is given back.
+   * Sends heartbeats until the membership ends or the signal aborts. `onFailure` receives errors that a retry cannot
+   * fix; heartbeats continue after them, until this worker has released its leases.
    */
-  async beat(signal: AbortSignal, onFailure: (error: unknown) => void): Promise<MembershipEnd> {
+  async sendHeartbeats(
+    signal: AbortSignal,
+    onFailure: (error: unknown) => void,
+  ): Promise<MembershipEnd> {
     const { calls, scope, clock, timing, telemetry } = this.#options;
     for (let sent = this.#sinceSent; ;) {
       const waitMs = Math.max(0, timing.heartbeatMs - sent.elapsed());
@@ -161,13 +164,13 @@ export class Membership {
   }
 
   /**
-   * Removes this incarnation's row, which frees whatever it still held. A call to join that is still
-   * under way comes first: it may enter this worker although its caller gave up.
+   * Removes this incarnation's row, which releases all leases it still holds. Waits for pending calls to join first:
+   * they may still enter this worker, although their callers have timed out.
    */
   async leave(signal: AbortSignal): Promise<void> {
     const { calls, scope, clock, timing } = this.#options;
     this.#end("stopped");
-    if (!this.#asked) return;
+    if (!this.#hasTriedToJoin) return;
     const settled = new AbortController();
     void Promise.allSettled(this.#entering).then(() => settled.abort());
     if (this.#entering.size > 0) await sleep(clock, timing.callTimeoutMs, settled.signal);
@@ -178,7 +181,7 @@ export class Membership {
 
   #enter(call: Required<CallOptions>): ReturnType<LeaseStore["joinWorker"]> {
     const { calls, scope } = this.#options;
-    this.#asked = true;
+    this.#hasTriedToJoin = true;
     const entering = calls.store.joinWorker(scope, this.worker, call);
     const forget = (): void => void this.#entering.delete(entering);
     this.#entering.add(entering);
@@ -191,10 +194,10 @@ export class Membership {
     return end;
   }
 
-  /** True = it was this very process, which is not there any more and need not be waited for. */
+  /** Removes the row of an earlier incarnation of this process, if it is one. Returns whether it is. */
   async #leaveEarlier(incarnation: string, signal: AbortSignal): Promise<boolean> {
     const { calls, scope, earlier } = this.#options;
-    // Asked once: one that stays is waited for like anybody else.
+    // Tried once: if the row remains, it is waited for like that of another process.
     if (!earlier.delete(incarnation)) return false;
     const { workerId } = this.worker;
     await calls.retry("leaveWorker", signal, (call) =>

@@ -1,4 +1,4 @@
-/** A live worker, as the plan sees it. */
+/** A live worker, as input of the plan. */
 export interface PlanWorker {
   readonly workerId: string;
   readonly weight: number;
@@ -6,24 +6,24 @@ export interface PlanWorker {
   readonly maxShards: number | undefined;
 }
 
-/** A shard that can be read now: neither ended nor waiting for a parent. */
+/** A shard that can be read: it has not ended and waits for no parent. */
 export interface PlanShard {
   readonly shardId: string;
   /** The live worker that holds it; undefined = it is free. */
   readonly owner: string | undefined;
-  /** The live worker that read its parent: it knows of the child first. */
+  /** The live worker that read its parent, and so knows of the child first. */
   readonly heir: string | undefined;
 }
 
-/** Guards a quota that should be whole against the last bits of a division. */
+/** Tolerance for rounding errors in quotas that should be whole. */
 const EPSILON = 1e-9;
 
 /**
- * Who should read what, pure: every worker that sees the same rows comes to the same plan. A shard
- * that no worker has room for is not in it.
+ * Assigns shards to workers. Pure: all workers that see the same rows compute the same plan. A shard for which no
+ * worker has room is not in the plan.
  *
- * Shares differ from their quota by less than one (by weight, below each worker's limit). It is
- * sticky: an owner keeps its shards up to its share; only what is beyond moves.
+ * Each worker's share differs from its quota (by weight, within `maxShards`) by less than one. The assignment is
+ * sticky: an owner keeps its shards up to its share, and only the rest moves.
  */
 export function plan(
   shards: readonly PlanShard[],
@@ -32,24 +32,24 @@ export function plan(
   const planned = new Map<string, string>();
   const inOrder = shards.toSorted((a, b) => compareText(a.shardId, b.shardId));
   const room = shares(inOrder, workers);
-  const take = (shardId: string, workerId: string | undefined): boolean => {
+  const assign = (shardId: string, workerId: string | undefined): boolean => {
     const left = workerId === undefined ? 0 : (room.get(workerId) ?? 0);
     if (workerId === undefined || left === 0) return false;
     room.set(workerId, left - 1);
     planned.set(shardId, workerId);
     return true;
   };
-  const moving = inOrder.filter(({ shardId, owner }) => !take(shardId, owner));
-  const orphans = moving.filter(({ shardId, heir }) => !take(shardId, heir));
-  const takers = [...room.keys()].toSorted(compareText);
+  const moving = inOrder.filter(({ shardId, owner }) => !assign(shardId, owner));
+  const unassigned = moving.filter(({ shardId, heir }) => !assign(shardId, heir));
+  const candidates = [...room.keys()].toSorted(compareText);
   let next = 0;
-  for (const { shardId } of orphans) {
-    while (next < takers.length && !take(shardId, takers[next])) next += 1;
+  for (const { shardId } of unassigned) {
+    while (next < candidates.length && !assign(shardId, candidates[next])) next += 1;
   }
   return planned;
 }
 
-/** How many shards each worker should hold: its quota, rounded so that the sum comes out. */
+/** The number of shards for each worker: its quota, rounded so that the sum is right. */
 function shares(shards: readonly PlanShard[], workers: readonly PlanWorker[]): Map<string, number> {
   const held = new Map<string, number>();
   for (const { owner } of shards) {
@@ -65,7 +65,7 @@ function shares(shards: readonly PlanShard[], workers: readonly PlanWorker[]): M
     rest += quota - whole;
     if (quota - whole > EPSILON) fractional.push(workerId);
   }
-  // What is left over goes first to those who hold it already.
+  // The remainder goes first to workers that already hold more than their whole quota.
   const holdsMore = (workerId: string): number =>
     (held.get(workerId) ?? 0) > result.get(workerId)! ? 0 : 1;
   fractional.sort((a, b) => holdsMore(a) - holdsMore(b) || compareText(a, b));
@@ -75,7 +75,7 @@ function shares(shards: readonly PlanShard[], workers: readonly PlanWorker[]): M
   return result;
 }
 
-/** Shares in proportion to the weights; who is full leaves the rest to the others. */
+/** Quotas in proportion to the weights. What exceeds a worker's `maxShards` is shared by the others. */
 function quotasOf(total: number, workers: readonly PlanWorker[]): Map<string, number> {
   const quotas = new Map<string, number>();
   let open = [...workers];
@@ -96,7 +96,7 @@ function quotasOf(total: number, workers: readonly PlanWorker[]): Map<string, nu
   }
 }
 
-/** The same on every machine: by code units, whatever the locale. */
+/** Compares by code units, so that the order is the same on every machine and in every locale. */
 function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }

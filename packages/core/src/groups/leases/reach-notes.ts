@@ -4,20 +4,20 @@ import type { LeasedShard } from "./leased-shard.ts";
 import { formatLineage, type Lineage } from "./lineage.ts";
 
 /**
- * What the rows say about who reaches Kinesis, as one worker sees it. A worker that does not notes so
- * in the row of a shard that it holds. One that does notes that in the same row, after a listing that
- * it began when it had seen the first note. Notes of workers that are gone count for nothing.
+ * The notes in the rows on which workers reach Kinesis. A worker that does not reach it notes this in the row of a
+ * shard that it holds. Another worker that reaches it answers in the same row, after a listing that it began when it
+ * had seen the note. Notes of workers that are gone are ignored.
  */
 export interface ReachNotes {
-  /** Rows in which another worker notes that it does not reach Kinesis, and no worker notes that it does. */
+  /** Rows in which another worker notes that it does not reach Kinesis, without an answer. */
   readonly open: readonly LeasedShard[];
-  /** Rows in which this worker notes that it does not. */
+  /** Rows in which this worker notes that it does not reach Kinesis. */
   readonly own: readonly LeasedShard[];
-  /** Does another worker note in one of those that it does? */
+  /** True if another worker has answered one of this worker's notes. */
   readonly isAnswered: boolean;
 }
 
-/** Pure. */
+/** Reads the notes from the rows. Pure. */
 export function reachNotes({ workers, shards }: View, worker: WorkerIdentity): ReachNotes {
   const self = ownerOf(worker);
   const living = new Set(workers.map(ownerOf));
@@ -32,7 +32,7 @@ export function reachNotes({ workers, shards }: View, worker: WorkerIdentity): R
   };
 }
 
-/** Puts other notes into the row, if it still is what was seen. */
+/** Replaces the notes of a row, unless the row has changed since it was read. */
 export function noted(
   shard: LeasedShard,
   { unreadBy, readableBy }: Pick<Lineage, "unreadBy" | "readableBy">,

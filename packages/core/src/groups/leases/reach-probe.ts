@@ -1,7 +1,7 @@
 import type { GroupHost } from "../group.ts";
 
-/** How long a listing may take before Kinesis counts as out of reach, in milliseconds. */
-const LISTING_MS = 10_000;
+/** Timeout of a listing, after which Kinesis counts as unreachable, in milliseconds. */
+const TIMEOUT_MS = 10_000;
 
 interface Listing {
   readonly since: number;
@@ -9,7 +9,7 @@ interface Listing {
   readonly cancel: () => void;
 }
 
-/** A listing of the stream that shows whether Kinesis answers this worker. One is under way at a time. */
+/** Lists the stream's shards to see whether Kinesis answers this worker. Runs one listing at a time. */
 export class ReachProbe {
   readonly #host: GroupHost;
   #listing: Listing | undefined;
@@ -18,22 +18,22 @@ export class ReachProbe {
     this.#host = host;
   }
 
-  /** How long ago it began, in milliseconds; undefined = none has begun. */
+  /** Milliseconds since the listing began; undefined = none has begun. */
   get ageMs(): number | undefined {
     return this.#listing && this.#host.clock.monotonic() - this.#listing.since;
   }
 
-  /** Was it answered, with an error or without? Whoever cannot reach Kinesis gets no answer at all. */
+  /** True if the listing was answered, even by an error: a worker that cannot reach Kinesis gets no answer at all. */
   get isAnswered(): boolean {
     return this.#listing?.answered ?? false;
   }
 
-  /** Is its time over, with an answer or without? */
-  get isOver(): boolean {
-    return (this.ageMs ?? 0) >= LISTING_MS;
+  /** True if the timeout has passed, with an answer or without. */
+  get isTimedOut(): boolean {
+    return (this.ageMs ?? 0) >= TIMEOUT_MS;
   }
 
-  /** Begins a new listing in place of the one before. */
+  /** Begins a new listing, and cancels the previous one. */
   begin(): void {
     this.stop();
     const controller = new AbortController();
@@ -43,12 +43,12 @@ export class ReachProbe {
       cancel: () => controller.abort(),
     };
     this.#listing = listing;
-    // An error that a retry does not fix is an answer: the scan fails by it elsewhere.
+    // An error that retries cannot fix is an answer too: elsewhere, it fails the scan.
     const onAnswer = (): void => void (listing.answered = true);
     this.#host.listShards(controller.signal).then(onAnswer, onAnswer);
   }
 
-  /** Ends the listing, and forgets what came of it. */
+  /** Cancels the listing, and forgets its result. */
   stop(): void {
     this.#listing?.cancel();
     this.#listing = undefined;

@@ -13,22 +13,23 @@ export interface ReadAbilityOptions {
 }
 
 /**
- * Whether this worker can read what it holds, and whether others could. It leaves its shards to them
- * - if none of its shards has had a reply for `yieldAfterMs`, a listing of the stream is not answered
- *   either, and another worker has shown since that its own listing is. A last listing begins after
- *   that: in an outage for all, no worker leaves, and at its end all are answered;
- * - if a shard has waited so long for a handler of this process that had it before and never returned.
+ * Determines whether this worker can read the shards that it holds, and whether others could. It leaves its shards to
+ * others in two cases:
+ * - none of its shards has had a reply for `yieldAfterMs`, a listing of the stream is not answered either, and then
+ *   another worker has shown that its own listing is answered. One more listing must fail after that, so that no worker
+ *   leaves in an outage for all, at the end of which all are answered;
+ * - a shard has waited for `yieldAfterMs` for an earlier handler of this process, which does not return.
  *
- * able → (unread, listing not answered) cut off: it notes so, and lists again and again → (another
- * worker answers, and one more listing fails) lacking; from anywhere → (a reply) able.
+ * able → (unread, and a listing not answered) cut off: notes this in a row, and repeats the listing → (another worker
+ * answers the note, and one more listing fails) unable. A reply leads back to able from any state.
  */
 export class ReadAbility {
   readonly #options: ReadAbilityOptions;
   readonly #probe: ReachProbe;
-  /** Made when another worker asks. */
+  /** Used to answer the notes of other workers. */
   readonly #probeForOthers: ReachProbe;
   #isCutOff = false;
-  /** Had another worker answered before the last listing began? */
+  /** True if another worker had answered before the last listing began. */
   #wasAnswered = false;
 
   constructor(options: ReadAbilityOptions) {
@@ -38,47 +39,47 @@ export class ReadAbility {
   }
 
   /**
-   * Called once a round, with the shards that this worker holds. Answers why it should leave them to
-   * others; undefined = it can read, it is not certain yet, or no other worker can. @throws StoreError
+   * Called once per round. Returns why this worker should leave its shards to others; undefined = it can read, it is
+   * not certain yet, or no other worker can. @param held whether this worker holds the shard @throws StoreError
    */
-  async lacking(view: View, held: (shardId: string) => boolean): Promise<string | undefined> {
+  async whyUnable(view: View, held: (shardId: string) => boolean): Promise<string | undefined> {
     const notes = reachNotes(view, this.#options.worker);
     const isAlone = view.workers.length <= 1;
     if (isAlone) this.stop();
-    const why = isAlone ? undefined : this.#look(notes);
+    const why = isAlone ? undefined : this.#check(notes);
     const changes = [...this.#ownNotes(notes, view, held), ...this.#answers(notes)];
     if (changes.length > 0) await this.#options.put(changes);
     return why;
   }
 
-  /** Ends the listings that are under way. */
+  /** Cancels running listings. */
   stop(): void {
-    this.#able();
+    this.#reset();
     this.#probeForOthers.stop();
   }
 
-  #able(): void {
+  #reset(): void {
     this.#probe.stop();
     this.#isCutOff = this.#wasAnswered = false;
   }
 
-  #look({ isAnswered }: ReachNotes): string | undefined {
+  #check({ isAnswered }: ReachNotes): string | undefined {
     const { host, yieldAfterMs } = this.#options;
     const { unreadForMs, waitingForMs } = host.blockage();
     if (waitingForMs >= yieldAfterMs) {
-      return "a shard waits for a handler of this process that had it before and does not return";
+      return "a shard waits for an earlier handler of this process, which does not return";
     }
     const probe = this.#probe;
-    if (unreadForMs < yieldAfterMs) this.#able();
+    if (unreadForMs < yieldAfterMs) this.#reset();
     else if (probe.ageMs === undefined) probe.begin();
     else if (probe.isAnswered) {
       this.#isCutOff = this.#wasAnswered = false;
       if (probe.ageMs >= yieldAfterMs) probe.stop();
     } else if (this.#isCutOff && isAnswered && !this.#wasAnswered) {
-      // At once: the two listings should show the same moment.
+      // Without delay, so that the two workers' listings are close in time.
       this.#wasAnswered = true;
       probe.begin();
-    } else if (probe.isOver) {
+    } else if (probe.isTimedOut) {
       if (this.#wasAnswered) return "Kinesis cannot be reached from here";
       this.#isCutOff = true;
       probe.begin();
@@ -86,7 +87,7 @@ export class ReadAbility {
     return undefined;
   }
 
-  /** One row suffices; what was noted before goes with its reason. */
+  /** Writes a note into one row while cut off, and removes it afterwards. */
   #ownNotes({ own }: ReachNotes, view: View, held: (shardId: string) => boolean): ShardPut[] {
     if (!this.#isCutOff) return own.map((shard) => noted(shard, {}));
     if (own.length > 0) return [];
@@ -97,7 +98,7 @@ export class ReadAbility {
   #answers({ open }: ReachNotes): ShardPut[] {
     const probe = this.#probeForOthers;
     if (open.length === 0) probe.stop();
-    else if (probe.ageMs === undefined || probe.isOver) probe.begin();
+    else if (probe.ageMs === undefined || probe.isTimedOut) probe.begin();
     if (!probe.isAnswered) return [];
     const readableBy = ownerOf(this.#options.worker);
     return open.map((shard) => noted(shard, { unreadBy: shard.unreadBy, readableBy }));

@@ -4,22 +4,22 @@ import { isReadable, type LeasedShard } from "./leased-shard.ts";
 import type { View } from "./group-view.ts";
 import { plan } from "./plan.ts";
 
-/** What the plan asks of one worker. */
+/** What one worker has to do in a round. */
 export interface RoundPlan {
-  /** How many shards are planned for it, whether it has them now or not. */
+  /** Number of shards planned for it, held or not. */
   readonly share: number;
-  /** Of what it has in hand: what is planned for another, or beyond everybody's limit. */
+  /** Held shards that are planned for another worker (`to`), or exceed the limits of all workers. */
   readonly handOver: readonly { readonly shardId: string; readonly to: string | undefined }[];
-  /** What is planned for it and free, or names it already without its knowing. */
+  /** Shards planned for it that are free, or that name it already by a claim whose reply was lost. */
   readonly claim: readonly string[];
   /**
-   * Rows that name it without its knowing, from a claim whose reply was lost: planned for another, or
-   * about to be released by a call that was not answered.
+   * Shards that name it by a claim whose reply was lost, and that are planned for another worker, or may still be
+   * released by an unanswered call.
    */
-  readonly giveBack: readonly { readonly shardId: string; readonly fence: Fence }[];
+  readonly release: readonly { readonly shardId: string; readonly fence: Fence }[];
 }
 
-/** Pure: what one worker has to do, by the rows and by what it has in hand. */
+/** Computes what one worker has to do, from the rows and from the leases that it holds. Pure. */
 export function roundPlanOf(
   worker: WorkerIdentity,
   { workers, shards }: View,
@@ -52,13 +52,13 @@ export function roundPlanOf(
       .filter((shard) => isForUs(shard) && !inHand(shard.shardId))
       .filter((shard) => holder(shard) === undefined || adoptable(shard))
       .map(({ shardId }) => shardId),
-    giveBack: [...shards.values()]
+    release: [...shards.values()]
       .filter((shard) => unknown(shard) && !adoptable(shard))
       .map(({ shardId, epoch }) => ({ shardId, fence: { epoch, owner: own } })),
   };
 }
 
-/** Nobody holds anything yet: others may be about to join. Pure. */
+/** True if this worker is alone, or no shard was ever claimed: other workers may be about to join. Pure. */
 export function isFirstStart({ workers, shards }: View): boolean {
   if (workers.length === 1) return true;
   for (const { epoch } of shards.values()) if (epoch > 0) return false;

@@ -16,25 +16,25 @@ import { FIRST_GATHER_MS, GATHER_MS, type LeaseTiming } from "./timing.ts";
 
 export interface RoundOptions {
   readonly host: GroupHost;
-  /** The calls of the rounds alone. */
+  /** Used for the calls of rounds only. */
   readonly calls: StoreCalls<LeaseStore>;
   readonly membership: Membership;
   readonly timing: LeaseTiming;
-  /** A worker that cannot read what it holds for so long leaves it to the others, in milliseconds. */
+  /** After how many milliseconds a worker that cannot read its shards leaves them to others. */
   readonly yieldAfterMs: number;
   readonly held: HeldLeases;
   readonly reporter: LeaseReporter;
-  /** Ends with this incarnation. */
+  /** Aborts when this incarnation ends. */
   readonly over: AbortSignal;
-  /** Begins the next round in so many milliseconds at the latest. */
+  /** Begins the next round in `ms` milliseconds at the latest. */
   readonly wakeIn: (ms: number) => void;
-  /** Gets an error that a retry does not fix, of a call in the background. */
+  /** Receives errors of background calls that retries cannot fix. */
   readonly onFailure: (error: unknown) => void;
 }
 
 /**
- * One round: look at the rows, plan, hand over, claim, give back what is finished, evict who is
- * silent. Its calls follow one another. What it knows stays from one round to the next.
+ * Runs rounds: read the rows, plan, hand over, claim, release settled leases, evict silent workers. The calls of a
+ * round are sequential. State is kept from one round to the next.
  */
 export class Round {
   readonly #options: RoundOptions;
@@ -44,7 +44,7 @@ export class Round {
   readonly #hints: HintPace;
   readonly #ability: ReadAbility;
   readonly #listingTurn = new ListingTurn();
-  /** By the monotonic clock. */
+  /** Before this time, by the monotonic clock, nothing is claimed in a first start. */
   readonly #claimFirstFrom: number;
   #share: number | undefined;
 
@@ -72,47 +72,47 @@ export class Round {
     return this.#group.view;
   }
 
-  /** How many shards are planned for this worker; undefined = no shards are known. */
+  /** Number of shards planned for this worker; undefined = no shards are known. */
   get share(): number | undefined {
     return this.#share;
   }
 
-  /** When a silent worker is due, by the monotonic clock; Infinity = none is. */
+  /** When the next silent worker can be evicted, by the monotonic clock; Infinity = there is none. */
   get nextDue(): number {
     return this.#group.nextDue;
   }
 
-  /** The store hints at a change. Returns how soon a round should follow, in milliseconds. */
+  /** Called when the store hints at a change. Returns the delay until the next round, in milliseconds. */
   hint(): number {
     return this.#hints.hint();
   }
 
-  /** The rows may have changed: the next look reads them whatever the revision says. */
+  /** Forces the next round to read the leases, even if the revision has not changed. */
   expectChange(): void {
     this.#group.expectChange();
   }
 
-  /** The incarnation is over. */
+  /** Called when the incarnation has ended. */
   stop(): void {
     this.#ability.stop();
     this.#metrics.end();
   }
 
   /**
-   * `evicted`: this worker's row is gone. `cannot-read`: this worker should leave its shards to others.
-   * @throws StoreError
+   * Runs a round. Returns `evicted` if this worker's row is gone, and `cannot-read` if it should leave its shards to
+   * others. @throws StoreError
    */
   async run(stop: AbortSignal): Promise<"evicted" | "cannot-read" | undefined> {
     const { held, calls, wakeIn } = this.#options;
-    const isChanged = await this.#group.look();
-    this.#hints.looked(isChanged);
+    const isChanged = await this.#group.update();
+    this.#hints.updated(isChanged);
     if (!this.#group.isListed) return "evicted";
     if (stop.aborted) return undefined;
     this.#discover();
     if (await this.#moves.announceChildren(this.view.shards)) wakeIn(0);
     if (isChanged) await this.#act(stop);
-    const finished = held.settled().filter((lease) => this.#mayGo(lease));
-    await this.#moves.giveBack(finished, (lease) => this.#isGone(lease));
+    const releasable = held.settled().filter((lease) => this.#isReleasable(lease));
+    await this.#moves.release(releasable, (lease) => this.#isGone(lease));
     this.#metrics.update(this.view, held.size, this.#rank === 0);
     if (await this.#group.evictOverdue()) wakeIn(0);
     const isAble = await this.#isAble();
@@ -122,10 +122,10 @@ export class Round {
     return isAble ? undefined : "cannot-read";
   }
 
-  /** The worker leaves: gives back what is finished, without a look. @throws StoreError */
-  async giveBackAll(): Promise<void> {
+  /** Releases all settled leases when the worker leaves, without reading the rows. @throws StoreError */
+  async releaseSettled(): Promise<void> {
     await this.#moves.announceChildren(this.view.shards);
-    await this.#moves.giveBack(this.#options.held.settled(), () => false);
+    await this.#moves.release(this.#options.held.settled(), () => false);
   }
 
   get #rank(): number {
@@ -134,7 +134,7 @@ export class Round {
 
   async #isAble(): Promise<boolean> {
     const { host, held, membership } = this.#options;
-    const why = await this.#ability.lacking(this.view, (shardId) => held.has(shardId));
+    const why = await this.#ability.whyUnable(this.view, (shardId) => held.has(shardId));
     if (why === undefined) return true;
     host.telemetry.warn("this worker cannot read: it leaves its shards to the others", {
       workerId: membership.worker.workerId,
@@ -146,8 +146,8 @@ export class Round {
   #discover(): void {
     const { host, held, membership } = this.#options;
     const { workerId } = membership.worker;
-    const isAsked = held.settled().some(({ state }) => state.outcome.kind === "aged-out");
-    const turn = this.#listingTurn.at(this.view, workerId, isAsked, host.clock.monotonic());
+    const isRequired = held.settled().some(({ state }) => state.outcome.kind === "aged-out");
+    const turn = this.#listingTurn.at(this.view, workerId, isRequired, host.clock.monotonic());
     if (turn !== undefined) this.#group.discover(turn === "hurried");
   }
 
@@ -172,11 +172,11 @@ export class Round {
   }
 
   /**
-   * A shard that ended stays in hand until its children are in the view, and so were claimed: they go
-   * to the same worker. One that Kinesis does not know stays until listings say whether it is gone,
-   * or was too young. Otherwise it would be claimed and requested again and again.
+   * An ended shard is held until its children are in the view and so were claimed: they go to the same worker. A
+   * shard that Kinesis reported as not found is held until listings show whether it is gone or was too new;
+   * otherwise it would be claimed and requested again and again.
    */
-  #mayGo(lease: SettledLease): boolean {
+  #isReleasable(lease: SettledLease): boolean {
     const { outcome, at } = lease.state;
     if (outcome.kind === "ended") {
       return outcome.children.every((child) => this.view.shards.has(child.shardId));

@@ -1,13 +1,13 @@
-/** The protocol's durations, in milliseconds. */
+/** The durations of the lease protocol, in milliseconds. */
 export interface LeaseTiming {
-  /** How long a worker may be silent before the others evict it. */
+  /** How long a worker may be silent before other workers evict it. */
   readonly leaseMs: number;
   readonly heartbeatMs: number;
-  /** How much earlier than the others a worker considers itself dead: clocks differ in speed. */
+  /** How much earlier than others a worker considers itself dead, because clocks differ in speed. */
   readonly marginMs: number;
-  /** A worker whose heartbeats were not acknowledged for so long evicts no other. */
+  /** A worker without an acknowledged heartbeat for this long does not evict others. */
   readonly longestGapMs: number;
-  /** One call to the store. A heartbeat that hangs must leave room for others before the deadline. */
+  /** Timeout of a store call. Short enough that a heartbeat that hangs can be repeated before the deadline. */
   readonly callTimeoutMs: number;
 }
 
@@ -21,14 +21,14 @@ export function leaseTiming(leaseMs: number, heartbeatMs: number): LeaseTiming {
   };
 }
 
-/** Changes that come together are acted on together. */
+/** Minimum delay from a hint to its round, so that changes in quick succession are handled together. */
 export const GATHER_MS = 50;
-/** A first worker waits for those that are started with it, so that shards need not move at once. */
+/** How long a first worker waits for others that start with it, so that shards need not move right after the start. */
 export const FIRST_GATHER_MS = 2000;
 /**
- * The leases are listed every so many rounds, whether the revision has changed or not. It follows every
- * change, at the latest with a heartbeat or an eviction: this is a safety net.
+ * The leases are read every this many rounds, even if the revision has not changed. This is a safety net: the revision
+ * changes with every change, at the latest with a heartbeat or an eviction.
  */
 export const ROUNDS_BETWEEN_LISTINGS = 300;
-/** Where the rows lack something, each worker waits so long for the one before it to list the shards. */
+/** While the rows lack something, how long each worker waits for the one before it to list the shards. */
 export const LISTER_PATIENCE_MS = 10_000;

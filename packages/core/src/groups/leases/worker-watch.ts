@@ -1,47 +1,51 @@
 import { ownerOf, type WorkerRow } from "../../checkpoints/lease-store.ts";
 
-/** One incarnation whose counter stands still. */
-export interface StillWorker {
+/** A worker's row, and since when its counter has not moved. */
+export interface SilentWorker {
   readonly worker: WorkerRow;
-  /** When the first look came that showed this counter, by the observer's monotonic clock. */
+  /** When the first read that showed this counter was received, by the observer's monotonic clock. */
   readonly since: number;
 }
 
-/** When a listing of the workers was made, by the observer's monotonic clock. */
-export interface LookTimes {
-  readonly asked: number;
-  readonly came: number;
-  /** Since when the observer itself has reached the store. Infinity = it does not now. */
+/** When the workers were read, by the observer's monotonic clock. */
+export interface ReadTimes {
+  readonly requestedAt: number;
+  readonly receivedAt: number;
+  /** Since when the observer itself has reached the store; Infinity = it does not. */
   readonly steadySince: number;
 }
 
-/** How long a worker that is gone is remembered, in leases. */
+/** How long a worker that is gone is remembered, in lease durations. */
 const LEASES_REMEMBERED = 10;
 
 /**
- * Watches workers' counters by this machine's own monotonic clock, pure. A worker may be evicted if
- * its counter stood still for a whole lease: from when the look that first showed the counter *came*
- * to when the last one was *requested*. The heartbeat behind the counter was sent before the first
- * look came, and no later heartbeat had taken effect when the last one was requested. So the worker
- * itself, which counts from before it sent a heartbeat, is past its deadline, whatever the delays.
+ * Watches the workers' counters by this machine's monotonic clock. Pure. A worker may be evicted if its counter did not
+ * move for a whole lease: from when the read that first showed the counter was *received* to when the last one was
+ * *requested*. The heartbeat behind the counter was sent before the first read was received, and no later heartbeat had
+ * taken effect when the last one was requested. So the worker itself, which counts from before it sent a heartbeat, is
+ * past its deadline, whatever the delays.
  *
- * Time in which the observer did not reach the store itself does not count: others may have been
- * unable to send heartbeats too.
+ * Time in which the observer itself did not reach the store does not count: others may have been unable to send
+ * heartbeats too.
  */
 export class WorkerWatch {
   readonly #leaseMs: number;
-  readonly #seen = new Map<string, StillWorker>();
-  /** Since when those that are listed no more were silent. */
+  readonly #seen = new Map<string, SilentWorker>();
+  /** Since when each worker that is no longer listed was silent. */
   readonly #gone = new Map<string, number>();
-  #asked = -Infinity;
+  #requestedAt = -Infinity;
   #steadySince = Infinity;
 
   constructor(options: { readonly leaseMs: number }) {
     this.#leaseMs = options.leaseMs;
   }
 
-  observe(workers: readonly WorkerRow[], { asked, came, steadySince }: LookTimes): void {
-    this.#asked = asked;
+  /** Records a read of the workers. */
+  observe(
+    workers: readonly WorkerRow[],
+    { requestedAt, receivedAt, steadySince }: ReadTimes,
+  ): void {
+    this.#requestedAt = requestedAt;
     this.#steadySince = steadySince;
     const listed = new Map(workers.map((worker) => [ownerOf(worker), worker]));
     for (const [owner, { since }] of this.#seen) {
@@ -50,34 +54,31 @@ export class WorkerWatch {
       this.#gone.set(owner, since);
     }
     for (const [owner, since] of this.#gone) {
-      if (came - since > LEASES_REMEMBERED * this.#leaseMs) this.#gone.delete(owner);
+      if (receivedAt - since > LEASES_REMEMBERED * this.#leaseMs) this.#gone.delete(owner);
     }
     for (const [owner, worker] of listed) {
       if (this.#seen.get(owner)?.worker.counter === worker.counter) continue;
-      this.#seen.set(owner, { worker, since: came });
+      this.#seen.set(owner, { worker, since: receivedAt });
     }
   }
 
-  /** When one that is listed no more gave its last sign of life, if that was seen, by the monotonic clock. */
+  /** When a worker that is no longer listed last showed a sign of life, by the monotonic clock; undefined = unknown. */
   silentSince(owner: string): number | undefined {
     return this.#gone.get(owner);
   }
 
-  /** Those whose counter has stood still for a lease. */
-  overdue(): readonly StillWorker[] {
-    return [...this.#seen.values()].filter((still) => this.#dueAt(still) <= this.#asked);
+  /** The workers that have been silent for a lease duration. */
+  overdue(): readonly SilentWorker[] {
+    return [...this.#seen.values()].filter((worker) => this.#dueAt(worker) <= this.#requestedAt);
   }
 
-  /**
-   * When the next worker is due if it stays still, by the monotonic clock; Infinity = none. One that
-   * is overdue already is not meant.
-   */
+  /** When the next worker is overdue if it stays silent, by the monotonic clock; Infinity = none. */
   nextDue(): number {
-    const dues = [...this.#seen.values()].map((still) => this.#dueAt(still));
-    return Math.min(...dues.filter((due) => due > this.#asked));
+    const dues = [...this.#seen.values()].map((worker) => this.#dueAt(worker));
+    return Math.min(...dues.filter((due) => due > this.#requestedAt));
   }
 
-  #dueAt({ since }: StillWorker): number {
+  #dueAt({ since }: SilentWorker): number {
     return Math.max(since, this.#steadySince) + this.#leaseMs;
   }
 }

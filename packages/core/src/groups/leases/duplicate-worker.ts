@@ -7,7 +7,7 @@ import type { Telemetry } from "../../telemetry/telemetry.ts";
 import type { LeaseTiming } from "./timing.ts";
 import { WorkerWatch } from "./worker-watch.ts";
 
-export interface NamesakeOptions {
+export interface DuplicateWorkerOptions {
   readonly workerId: string;
   readonly timing: LeaseTiming;
   readonly calls: StoreCalls<LeaseStore>;
@@ -16,69 +16,69 @@ export interface NamesakeOptions {
   readonly telemetry: Telemetry;
 }
 
-/** Heartbeats of a worker that died may still arrive, but not as many. */
-const BEATS_OF_THE_LIVING = 3;
+/** Number of heartbeats that prove a worker alive. Fewer may arrive late from a worker that has died. */
+const HEARTBEATS_OF_LIVE_WORKER = 3;
 
 /**
- * The worker that has this worker's id already: another process that lives, or what a crash left. If
- * its counter stands still for a lease, it is evicted. If it moves, two processes have one id.
+ * A row that already has this worker's id: another live process, or the rest of a crashed one. If its counter does not
+ * move for a lease duration, it is evicted. If the counter moves, two processes use the same id.
  */
-export class Namesake {
-  readonly #options: NamesakeOptions;
+export class DuplicateWorker {
+  readonly #options: DuplicateWorkerOptions;
   readonly #watch: WorkerWatch;
-  /** As it was seen last. */
+  /** The row at the last check. */
   #row: WorkerRow | undefined;
-  /** In how many looks its counter had grown. */
-  #beats = 0;
-  /** When the last look came, by the monotonic clock. */
-  #lookedAt = -Infinity;
-  /** Since when looks have followed one another without a gap. */
+  /** Number of checks in which its counter had grown. */
+  #heartbeats = 0;
+  /** When the reply of the last check was received, by the monotonic clock. */
+  #checkedAt = -Infinity;
+  /** Since when checks have been made without a gap. */
   #steadySince = Infinity;
 
-  constructor(options: NamesakeOptions) {
+  constructor(options: DuplicateWorkerOptions) {
     this.#options = options;
     this.#watch = new WorkerWatch(options.timing);
   }
 
   /**
-   * Looks at it once, and evicts it or waits for a heartbeat's time.
+   * Checks the row once, and evicts it or waits for one heartbeat interval.
    * @throws KcError WORKER_ID_IN_USE if its counter moves; StoreError; the signal's reason
    */
-  async look(signal: AbortSignal): Promise<void> {
+  async check(signal: AbortSignal): Promise<void> {
     const { calls, scope, clock, timing, workerId } = this.#options;
-    let asked = 0;
+    let requestedAt = 0;
     const { workers } = await calls.retry("listWorkers", signal, (call) => {
-      asked = clock.monotonic();
+      requestedAt = clock.monotonic();
       return calls.store.listWorkers(scope, call);
     });
-    const came = clock.monotonic();
-    if (asked - this.#lookedAt > timing.longestGapMs) this.#steadySince = came;
-    this.#lookedAt = came;
+    const receivedAt = clock.monotonic();
+    if (requestedAt - this.#checkedAt > timing.longestGapMs) this.#steadySince = receivedAt;
+    this.#checkedAt = receivedAt;
     const rows = workers.filter((row) => row.workerId === workerId);
-    this.#see(rows[0]);
-    this.#watch.observe(rows, { asked, came, steadySince: this.#steadySince });
+    this.#compare(rows[0]);
+    this.#watch.observe(rows, { requestedAt, receivedAt, steadySince: this.#steadySince });
     if (await this.#evictIfOverdue(signal)) return;
     await sleep(clock, timing.heartbeatMs, signal);
     signal.throwIfAborted();
   }
 
-  #see(row: WorkerRow | undefined): void {
+  #compare(row: WorkerRow | undefined): void {
     const { scope, timing, telemetry, workerId } = this.#options;
     const before = this.#row;
     const isKnown = row !== undefined && row.incarnation === before?.incarnation;
-    // Fewer than before: the store went back, and what came before proves nothing any more.
+    // A lower counter: the store went back, so earlier heartbeats prove nothing.
     const moved = isKnown ? row.counter - before.counter : -1;
     this.#row = row;
-    this.#beats = moved < 0 ? 0 : this.#beats + Math.sign(moved);
-    if (this.#beats >= BEATS_OF_THE_LIVING) {
+    this.#heartbeats = moved < 0 ? 0 : this.#heartbeats + Math.sign(moved);
+    if (this.#heartbeats >= HEARTBEATS_OF_LIVE_WORKER) {
       throw new KcError(
         "WORKER_ID_IN_USE",
         `worker "${workerId}" is a live member of application "${scope.application}" already: give ` +
-          `each process a workerId of its own, or leave the option out`,
+          `each process its own workerId, or leave the option out`,
       );
     }
     if (row === undefined || isKnown) return;
-    telemetry.warn("this worker id is there already: waiting until it leaves or proves dead", {
+    telemetry.warn("this worker id is in use already: waiting until it leaves or is evicted", {
       workerId,
       waitMs: timing.leaseMs,
     });
@@ -91,7 +91,7 @@ export class Namesake {
     await calls.retry("evictWorker", signal, (call) =>
       calls.store.evictWorker(scope, overdue.worker, call),
     );
-    telemetry.info("what was left of an earlier process of this worker id is evicted", {
+    telemetry.info("a dead worker with this worker id was evicted", {
       workerId,
     });
     this.#row = undefined;
