@@ -3,7 +3,7 @@ import type { UserRecord } from "./user-record.ts";
 
 const MAGIC = [0xf3, 0x89, 0x9a, 0xc2];
 const DIGEST_BYTES = 16;
-/** Tags: a field's number and "length-delimited", or of an index "varint". */
+/** Protobuf tags: the field's number with the wire type "length-delimited", or "varint" for an index. */
 const PARTITION_KEY = 0x0a;
 const EXPLICIT_HASH_KEY = 0x12;
 const RECORD = 0x1a;
@@ -11,12 +11,12 @@ const PARTITION_KEY_INDEX = 0x08;
 const EXPLICIT_HASH_KEY_INDEX = 0x10;
 const DATA = 0x1a;
 
-/** A table of texts, each of them once. */
+/** A table of unique strings. */
 class Table {
   readonly texts: string[] = [];
   readonly #indices = new Map<string, number>();
 
-  /** Where the text stands, or would stand if it were added. */
+  /** The index of the text, or the index that it would get. */
   indexOf(text: string): number {
     return this.#indices.get(text) ?? this.texts.length;
   }
@@ -30,27 +30,27 @@ class Table {
     return index;
   }
 
-  /** What the entry of this text adds to the aggregate, in bytes. */
+  /** How many bytes the entry of this text would add to the aggregate. */
   entryBytes(text: string): number {
     return this.#indices.has(text) ? 0 : fieldBytes(Buffer.byteLength(text));
   }
 }
 
-/** Writes one aggregate of the KPL: user records are added, then it is encoded. */
+/** Writes one KPL aggregate: add user records, then encode. */
 export class AggregateWriter {
   readonly records: UserRecord[] = [];
   readonly #partitionKeys = new Table();
   readonly #hashKeys = new Table();
   #bytes = MAGIC.length + DIGEST_BYTES;
-  /** Of the first record's partition key: the stream record has it, too. */
+  /** Length of the first record's partition key, which is also the key of the stream record. */
   #keyBytes = 0;
 
-  /** How long the stream record would be, with its partition key, in bytes. */
+  /** The size of the stream record with this record added, including its partition key, in bytes. */
   streamBytesWith(record: UserRecord): number {
     return this.#keyBytes + this.#bytesWith(record);
   }
 
-  /** How long the aggregate would be, in bytes. */
+  /** The size of the aggregate with this record added, in bytes. */
   #bytesWith(record: UserRecord): number {
     const { partitionKey, explicitHashKey: hashKey } = record;
     const keys =
@@ -102,12 +102,12 @@ export class AggregateWriter {
   }
 }
 
-/** Does it begin as an aggregate does? Consumers would take it apart if the rest fits too. */
+/** True if the data begins like an aggregate. Consumers would de-aggregate it if the rest matches too. */
 export function beginsLikeAggregate(data: Uint8Array): boolean {
   return MAGIC.every((byte, index) => data[index] === byte);
 }
 
-/** A length-delimited field of so many bytes, with its tag. */
+/** The size of a length-delimited field with its tag, in bytes. */
 function fieldBytes(length: number): number {
   return 1 + varintBytes(length) + length;
 }

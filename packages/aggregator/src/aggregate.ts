@@ -3,36 +3,37 @@ import { AggregateWriter, beginsLikeAggregate } from "./aggregate-writer.ts";
 import { hashKeyOf, ShardMap, type ListedShard } from "./shard-map.ts";
 import { checkUserRecord, type UserRecord } from "./user-record.ts";
 
+/** Options of `aggregate`. */
 export interface AggregateOptions {
   /**
-   * The stream's shards, as ListShards returns them, the closed ones too. Without them all records come
-   * into one aggregate after another: for streams of one shard, and streams whose records are
-   * distributed automatically. Elsewhere a consumer finds user records of other shards in them.
+   * The shards of the stream as ListShards returns them, including closed ones. Leave them out only for a stream of one
+   * shard, or one whose records are distributed automatically: without shards, an aggregate may contain user records
+   * that belong to other shards, which consumers leave out. @default none: records are not separated by shard
    */
   readonly shards?: readonly ListedShard[];
   /**
-   * How long an aggregate may become with its partition key, in bytes, 1 to 10 MiB: no longer than the stream's
-   * records. @default 51200, as the KPL has it
+   * Maximum size of an aggregate with its partition key, in bytes, 1 to 10 MiB. Must not exceed the maximum record size
+   * of the stream. @default 51200, as in the KPL
    */
   readonly maxBytes?: number;
 }
 
-/** A record for PutRecords, and what is in it. */
+/** A record for PutRecords, and the user records that it contains. */
 export interface StreamRecord {
   readonly entry: PutRecordsRequestEntry;
   readonly records: readonly UserRecord[];
-  /** The shard that it is made for; undefined = `aggregate` was called without shards. */
+  /** The shard that it is intended for; undefined = `aggregate` was called without shards. */
   readonly shardId: string | undefined;
 }
 
 const MIB = 1024 * 1024;
-const MOST_BYTES = 10 * MIB;
+const MAX_BYTES = 10 * MIB;
 
 /**
- * Packs user records into as few stream records as fit, in the format of the KPL: those of a shard
- * together and in their order. A record that would be alone is put as it is, without a frame, and so is one
- * that is longer than `maxBytes`. Nothing is kept from one call to the next.
- * @throws TypeError for a record or shard that is none, RangeError for `maxBytes` out of bounds
+ * Packs user records into as few stream records as fit, in the format of the KPL. Records of a shard are packed
+ * together, in order. A record that is alone, or larger than `maxBytes`, becomes a plain stream record. No state is
+ * kept between calls.
+ * @throws TypeError for an invalid record or shard, RangeError for `maxBytes` out of bounds
  */
 export function aggregate(
   records: readonly UserRecord[],
@@ -70,15 +71,15 @@ export function aggregateBy(
 
 /** @throws RangeError */
 export function checkMaxBytes(maxBytes: number): void {
-  if (Number.isInteger(maxBytes) && maxBytes >= 1 && maxBytes <= MOST_BYTES) return;
-  throw new RangeError(`maxBytes must be a whole number of bytes from 1 to ${MOST_BYTES}`);
+  if (Number.isInteger(maxBytes) && maxBytes >= 1 && maxBytes <= MAX_BYTES) return;
+  throw new RangeError(`maxBytes must be a whole number of bytes from 1 to ${MAX_BYTES}`);
 }
 
 function streamRecord(writer: AggregateWriter, shardId: string | undefined): StreamRecord {
   const { records } = writer;
   const [first] = records as [UserRecord];
   const { data, partitionKey: PartitionKey, explicitHashKey } = first;
-  // One that looks like an aggregate itself gets a frame, so that nobody takes it apart.
+  // Data that looks like an aggregate itself is wrapped in one, so that consumers do not de-aggregate it.
   const isPlain = records.length === 1 && !beginsLikeAggregate(data);
   const ExplicitHashKey =
     isPlain || shardId === undefined ? explicitHashKey : String(hashKeyOf(first));

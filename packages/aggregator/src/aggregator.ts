@@ -13,42 +13,42 @@ import {
 import { hashKeyOf, ShardMap } from "./shard-map.ts";
 import { checkUserRecord, type UserRecord } from "./user-record.ts";
 
+/** Options of an `Aggregator`. */
 export interface AggregatorOptions {
-  /** A `KinesisClient`. It is never closed here. */
+  /** A `KinesisClient`. The aggregator never destroys it. */
   readonly client: KinesisClientLike;
-  /** The stream's name or ARN. */
+  /** Name or ARN of the stream. */
   readonly stream: string;
   /** As in `AggregateOptions`. @default 51200 */
   readonly maxBytes?: number;
   /**
-   * Requests in a row that put nothing, or listings in a row that lack a shard, before
-   * `put` gives up. @default 10
+   * `put` fails after this many consecutive requests of which no record was accepted, or consecutive listings that lack
+   * a shard. @default 10
    */
   readonly maxAttempts?: number;
-  /** The wait before another request, doubled with each, with full jitter. @default 100 */
+  /** Base of the backoff between attempts in milliseconds: doubled with each, with full jitter. @default 100 */
   readonly minDelayMs?: number;
-  /** @default 5000 */
+  /** Maximum of the backoff, in milliseconds. @default 5000 */
   readonly maxDelayMs?: number;
 }
 
-/** A stream may be switched to distribution by keys, which no reply shows: it is described again after so long. */
+/** How long a stream counts as distributed automatically, because no reply shows when it is switched to keys. */
 const ANY_FOR_MS = 60_000;
 
 /**
- * Puts user records in aggregates, by shard. It keeps the stream's shards from one call to the next, and
- * nothing else: there is no queue and no timer. What the stream refuses is put again. After a reshard an
- * aggregate may come to a shard that some of its records do not belong to; these are put again too, as the
- * KPL does, since consumers leave them out there.
+ * Puts user records into a stream as aggregates, by shard. Between calls it keeps only the stream's shards: there is no
+ * queue and no timer. Rejected records are put again. After a reshard, an aggregate may arrive at a shard to which some
+ * of its user records do not belong. Consumers leave these out, so they are put again too, as in the KPL.
  */
 export class Aggregator {
   readonly #options: Required<AggregatorOptions>;
   readonly #stream: StreamId;
-  /** Undefined = not listed yet; "any" = keys do not decide the shard. */
+  /** Undefined = not listed yet; "any" = records are not distributed by key. */
   #shards: ShardMap | "any" | undefined;
-  /** By the monotonic clock, in milliseconds. */
-  #lookedAt = 0;
+  /** When the stream was last described, by the monotonic clock, in milliseconds. */
+  #describedAt = 0;
 
-  /** @throws TypeError, RangeError for an option that is none */
+  /** @throws TypeError or RangeError for a wrong option */
   constructor(options: AggregatorOptions) {
     const { client, stream, maxBytes = 51_200, maxAttempts = 10 } = options;
     const { minDelayMs = 100, maxDelayMs = 5000 } = options;
@@ -68,9 +68,9 @@ export class Aggregator {
   }
 
   /**
-   * Resolves when the stream has acknowledged all of them. Records of one key keep their order unless
-   * some are refused or the shards change meanwhile.
-   * @throws PutError with the records that were not acknowledged; TypeError for a record that is none
+   * Puts records, and resolves when the stream has acknowledged all of them. Records of a key keep their order, unless
+   * some are rejected or the shards change meanwhile.
+   * @throws PutError with the records that were not acknowledged; TypeError for an invalid record
    */
   async put(
     records: readonly UserRecord[],
@@ -83,7 +83,7 @@ export class Aggregator {
     try {
       for (;;) {
         signal?.throwIfAborted();
-        // What is put again comes behind what waits.
+        // Records to put again go behind the waiting ones.
         waiting.push(...(await this.#pack(unpacked, signal)));
         unpacked = [];
         if (waiting.length === 0) return;
@@ -109,20 +109,20 @@ export class Aggregator {
     signal: AbortSignal | undefined,
   ): Promise<readonly StreamRecord[]> {
     if (records.length === 0) return [];
-    const isOld = performance.now() - this.#lookedAt >= ANY_FOR_MS;
+    const isOld = performance.now() - this.#describedAt >= ANY_FOR_MS;
     if (this.#shards === "any" && isOld) this.#shards = undefined;
-    const shards = this.#shards ?? (await this.#lookFor([], signal));
+    const shards = this.#shards ?? (await this.#listCompletely([], signal));
     return aggregateBy(records, shards === "any" ? undefined : shards, this.#options.maxBytes);
   }
 
-  /** The user records that do not belong to the shards that they came to. */
+  /** The user records that do not belong to the shards at which they arrived. */
   async #misplaced(
     elsewhere: readonly Arrived[],
     signal: AbortSignal | undefined,
   ): Promise<readonly UserRecord[]> {
-    const shards = await this.#lookFor(elsewhere, signal);
+    const shards = await this.#listCompletely(elsewhere, signal);
     if (shards === "any") return [];
-    // Where keys decide, a shard takes nothing but its own. Not every SDK reports that they do not.
+    // An aggregate arrived where its key does not belong: the distribution is automatic. Not every SDK reports that.
     if (elsewhere.some(({ shardId, hashKey }) => !shards.has(shardId, hashKey))) {
       this.#shards = "any";
       return [];
@@ -133,16 +133,16 @@ export class Aggregator {
   }
 
   /**
-   * A listing may be behind the stream: it is asked for until it has an open shard for every hash key, and
-   * names all shards that took something. Another one is not kept.
+   * Lists the shards. Listings lag, so this is repeated until a listing has an open shard for every hash key, and names
+   * all shards that accepted records. An incomplete listing is not kept.
    */
-  async #lookFor(
+  async #listCompletely(
     elsewhere: readonly Arrived[],
     signal: AbortSignal | undefined,
   ): Promise<ShardMap | "any"> {
     this.#shards = undefined;
     for (let attempt = 1; ; attempt += 1) {
-      const shards = await this.#look(signal);
+      const shards = await this.#listShards(signal);
       const missing = shards === "any" ? undefined : missingIn(shards, elsewhere);
       if (missing === undefined) return (this.#shards = shards);
       if (attempt === this.#options.maxAttempts) throw new Error(`ListShards ${missing}`);
@@ -150,10 +150,10 @@ export class Aggregator {
     }
   }
 
-  async #look(signal: AbortSignal | undefined): Promise<ShardMap | "any"> {
+  async #listShards(signal: AbortSignal | undefined): Promise<ShardMap | "any"> {
     const { client } = this.#options;
     const options = signal ? { abortSignal: signal } : {};
-    this.#lookedAt = performance.now();
+    this.#describedAt = performance.now();
     const summary = new DescribeStreamSummaryCommand(this.#stream);
     const { StreamDescriptionSummary: description }: DescribeStreamSummaryOutput =
       await client.send(summary, options);
@@ -176,15 +176,15 @@ export class Aggregator {
   }
 }
 
-/** An aggregate in the stream. */
+/** An acknowledged aggregate. */
 interface Arrived {
   readonly shardId: string;
-  /** That it was put with. */
+  /** The hash key with which it was put. */
   readonly hashKey: bigint;
   readonly records: readonly UserRecord[];
 }
 
-/** Those that came to another shard than they were made for. A record that travels alone is where it belongs. */
+/** The aggregates that arrived at another shard than intended. A single record is always in the right shard. */
 function arrivedElsewhere(
   request: readonly StreamRecord[],
   outcomes: readonly PutOutcome[],
@@ -197,14 +197,14 @@ function arrivedElsewhere(
   });
 }
 
-/** What the listing lacks, as a part of a sentence. */
+/** Describes what the listing lacks, as the predicate of a sentence; undefined = it is complete. */
 function missingIn(shards: ShardMap, elsewhere: readonly Arrived[]): string | undefined {
   if (!shards.hasAllHashKeys) return "names no open shard for some hash keys";
   const unknown = elsewhere.find(({ shardId }) => !shards.names(shardId));
-  return unknown && `does not name ${unknown.shardId}, which took records`;
+  return unknown && `does not name ${unknown.shardId}, which accepted records`;
 }
 
-/** Why the stream took none of them. */
+/** The error of a request of which no record was accepted. */
 function refusal(outcomes: readonly PutOutcome[]): Error {
   const [first] = outcomes as readonly { errorCode: string; errorMessage: string }[];
   return new Error(`PutRecords: ${first?.errorCode}: ${first?.errorMessage}`);

@@ -1,9 +1,9 @@
 import type { UserRecord } from "./user-record.ts";
 
-/** Some records were not put, as far as is known. The others were. */
+/** Some records were not acknowledged. All others were put. */
 export class PutError extends Error {
   override readonly name = "PutError";
-  /** Those that were not acknowledged, in their order. Put again, some of them may be in the stream twice. */
+  /** The records that were not acknowledged, in order. If they are put again, some may be in the stream twice. */
   readonly records: readonly UserRecord[];
 
   constructor(message: string, records: readonly UserRecord[], options?: ErrorOptions) {

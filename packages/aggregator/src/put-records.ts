@@ -5,7 +5,7 @@ import {
 } from "@aws-sdk/client-kinesis";
 import type { StreamRecord } from "./aggregate.ts";
 
-/** The part of the SDK's `KinesisClient` that is used. */
+/** The part of the SDK's `KinesisClient` that the aggregator uses. */
 export interface KinesisClientLike {
   // The SDK's `send` is overloaded for each command; its callers below name the output.
   // oxlint-disable-next-line typescript/no-explicit-any
@@ -16,28 +16,28 @@ export interface KinesisClientLike {
 export type StreamId = { readonly StreamName: string } | { readonly StreamARN: string };
 
 const MIB = 1024 * 1024;
-/** Of one request. */
-const MOST_RECORDS = 500;
-const MOST_BYTES = 5 * MIB;
+/** Limits of one request. */
+const MAX_RECORDS = 500;
+const MAX_BYTES = 5 * MIB;
 
-/** What became of a stream record: the shard that took it, or why none did. */
+/** The outcome of a stream record: the shard that accepted it, or the error. */
 export type PutOutcome =
   | { readonly shardId: string }
   | { readonly errorCode: string; readonly errorMessage: string };
 
-/** The first of these records that fit into one request: one of them at least. */
+/** The first of these records that fit into one request, at least one. */
 export function firstRequest(waiting: readonly StreamRecord[]): readonly StreamRecord[] {
   let bytes = 0;
   let count = 0;
   for (const { entry } of waiting) {
     bytes += entryBytes(entry);
-    if (count === MOST_RECORDS || (bytes > MOST_BYTES && count > 0)) break;
+    if (count === MAX_RECORDS || (bytes > MAX_BYTES && count > 0)) break;
     count += 1;
   }
   return waiting.slice(0, count);
 }
 
-/** One PutRecords: the outcome of each record. @throws what the client throws */
+/** Calls PutRecords, and returns the outcome of each record. @throws what the client throws */
 export async function putRecords(
   client: KinesisClientLike,
   stream: StreamId,
@@ -60,7 +60,7 @@ export async function putRecords(
   );
 }
 
-/** The service counts data and keys. */
+/** The size that the service counts: data and partition key. */
 function entryBytes({ Data, PartitionKey }: PutRecordsRequestEntry): number {
   return (Data?.byteLength ?? 0) + Buffer.byteLength(PartitionKey ?? "");
 }

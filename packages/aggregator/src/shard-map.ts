@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { HASH_KEYS, type UserRecord } from "./user-record.ts";
 
-/** What is used of an entry of ListShards. */
+/** The part of a ListShards entry that is used. */
 export interface ListedShard {
   readonly ShardId?: string | undefined;
   readonly HashKeyRange?:
@@ -21,9 +21,9 @@ interface Range {
   readonly end: bigint;
 }
 
-/** Which shard a record comes to. */
+/** Maps hash keys to the shards of a listing. */
 export class ShardMap {
-  /** The open shards, by their first hash keys. */
+  /** The open shards, ordered by hash keys. */
   readonly #open: readonly Range[];
   readonly #byId: ReadonlyMap<string, Range>;
 
@@ -37,7 +37,7 @@ export class ShardMap {
       .toSorted((a, b) => (a.start < b.start ? -1 : 1));
   }
 
-  /** The id of the open shard with this hash key; undefined = the listing has none. */
+  /** The id of the open shard that contains the hash key; undefined = none. */
   shardOf(hashKey: bigint): string | undefined {
     let low = 0;
     let high = this.#open.length;
@@ -50,7 +50,7 @@ export class ShardMap {
     return range !== undefined && range.start <= hashKey ? range.shardId : undefined;
   }
 
-  /** Is there an open shard for every hash key? */
+  /** True if there is an open shard for every hash key. */
   get hasAllHashKeys(): boolean {
     let next = 0n;
     for (const { start, end } of this.#open) {
@@ -60,19 +60,19 @@ export class ShardMap {
     return next === HASH_KEYS;
   }
 
-  /** Is the shard in the listing? */
+  /** True if the listing contains the shard. */
   names(shardId: string): boolean {
     return this.#byId.has(shardId);
   }
 
-  /** Does the hash key belong to this shard of the listing? */
+  /** True if the hash key belongs to this shard of the listing. */
   has(shardId: string, hashKey: bigint): boolean {
     const range = this.#byId.get(shardId);
     return range !== undefined && range.start <= hashKey && hashKey <= range.end;
   }
 }
 
-/** What decides a record's shard: its explicit hash key, or the MD5 of its partition key. */
+/** The hash key of a record: the explicit one, or the MD5 of its partition key. */
 export function hashKeyOf({ partitionKey, explicitHashKey }: UserRecord): bigint {
   if (explicitHashKey !== undefined) return BigInt(explicitHashKey);
   return BigInt(`0x${createHash("md5").update(partitionKey).digest("hex")}`);

@@ -1,9 +1,9 @@
-/** A record as a producer makes it. Several of them travel in one stream record. */
+/** A record of a producer. A stream record may contain several. */
 export interface UserRecord {
   readonly data: Uint8Array;
   /** 1 to 256 characters. */
   readonly partitionKey: string;
-  /** Takes the place of the partition key's MD5: a decimal number below 2^128. */
+  /** Replaces the MD5 of the partition key: a decimal number below 2^128. @default none */
   readonly explicitHashKey?: string;
 }
 

@@ -2,42 +2,42 @@ import { inputShapes } from "./api/input-shapes.ts";
 import type { OperationName } from "./api/operation-types.ts";
 import type { Members, Shape } from "./api/shapes.ts";
 
-/** A request that was made, whatever became of it. */
+/** A request that was received, successful or not. */
 export interface Call {
   readonly operation: OperationName;
   /**
-   * The request's members that the service's model knows, as they came: `Data` is left out, and so is
-   * what is of another type. A text, a list or a map ends where the model does, a text after 2,048 characters.
+   * The request's members that the service's model knows, without `Data` and without values of a wrong type. Strings,
+   * lists and maps are cut at the model's maximum length, strings at 2,048 characters at the latest.
    */
   readonly input: Readonly<Record<string, unknown>>;
-  /** When it was made: the service's time, in milliseconds since the epoch. */
+  /** When it was received: the service's time, in milliseconds since the epoch. */
   readonly at: number;
 }
 
-/** So many calls are kept at least, unless they put many records; older ones are only counted. */
-const KEPT = 1000;
-/** So many records' partition keys are kept at most, beside those of the latest call. */
-const MOST_RECORDS = 20_000;
-/** Policies and tokens may be longer; other texts end where the model says. */
-const MOST_CHARACTERS = 2048;
+/** Number of calls that are kept at least, unless they put many records. Older calls are only counted. */
+const MIN_KEPT = 1000;
+/** Number of records whose partition keys are kept at most, in addition to the latest call's. */
+const MAX_RECORDS = 20_000;
+/** Maximum length of a kept string, for policies and tokens; the model limits the others. */
+const MAX_CHARACTERS = 2048;
 
-/** The latest requests in order of arrival, and how many there were of each operation. */
+/** The latest requests in order of arrival, and the number of requests of each operation. */
 export class CallLog {
   #entries: Call[] = [];
   readonly #counts = new Map<OperationName, number>();
   #records = 0;
 
-  /** The latest calls: at least 1,000 if there were so many, fewer after those that put many records. */
+  /** The latest calls: at least 1,000, or fewer if they put many records. */
   get entries(): readonly Call[] {
     return this.#entries;
   }
 
-  /** All calls of an operation since the start or the last `clear()`. */
+  /** Number of calls of an operation since the start or the last `clear()`. */
   countOf(operation: OperationName): number {
     return this.#counts.get(operation) ?? 0;
   }
 
-  /** How often each operation was called since the start or the last `clear()`. */
+  /** Number of calls of each operation since the start or the last `clear()`. */
   get counts(): Readonly<Record<string, number>> {
     return Object.fromEntries(this.#counts);
   }
@@ -45,9 +45,9 @@ export class CallLog {
   add(operation: OperationName, request: Readonly<Record<string, unknown>>, at: number): Call {
     const input = loggedMembers(inputShapes[operation], request);
     this.#counts.set(operation, this.countOf(operation) + 1);
-    if (this.#entries.length >= 2 * KEPT) this.#keep(KEPT);
+    if (this.#entries.length >= 2 * MIN_KEPT) this.#keep(MIN_KEPT);
     this.#records += recordsIn(input);
-    if (this.#records > MOST_RECORDS) this.#keep(this.#latest(MOST_RECORDS / 2 - recordsIn(input)));
+    if (this.#records > MAX_RECORDS) this.#keep(this.#latest(MAX_RECORDS / 2 - recordsIn(input)));
     const call = { operation, input, at };
     this.#entries.push(call);
     return call;
@@ -58,7 +58,7 @@ export class CallLog {
     this.#counts.clear();
   }
 
-  /** How many of the latest calls have put no more than so many records. */
+  /** How many of the latest calls together have put at most `records` records. */
   #latest(records: number): number {
     let left = records;
     const calls = this.#entries.toReversed();
@@ -78,7 +78,7 @@ function recordsIn(input: Readonly<Record<string, unknown>>): number {
   return Array.isArray(records) ? records.length : 0;
 }
 
-/** What is kept of a request has a bound, whatever the request brought. */
+/** Copies the members to keep, with a bound on their size. */
 function loggedMembers(
   members: Members,
   value: Readonly<Record<string, unknown>>,
@@ -117,10 +117,10 @@ function logged(shape: Shape, value: unknown): unknown {
   }
 }
 
-/** By way of bytes: a slice would keep the memory of the whole text. */
+/** Cuts a string. Copied by way of bytes, because a slice would keep the memory of the whole string. */
 function cut(text: string, shape: Shape): string {
   const bound = shape.type === "string" ? shape.length?.[1] : undefined;
-  const most = Math.min(bound ?? MOST_CHARACTERS, MOST_CHARACTERS);
+  const most = Math.min(bound ?? MAX_CHARACTERS, MAX_CHARACTERS);
   return text.length <= most ? text : Buffer.from(text.slice(0, most)).toString();
 }
 

@@ -1,22 +1,21 @@
 /**
- * Where the emulator gets its time from. The model reads the wall clock once, at its start, and
- * then follows `monotonic()`: a service's clock does not jump.
+ * The emulator's source of time. The model reads the wall clock once at its start, and then follows `monotonic()`,
+ * because a service's clock does not jump.
  */
 export interface Clock {
   /** The wall clock, in milliseconds since the epoch. */
   now(): number;
   /** Milliseconds from an arbitrary start; never goes backwards. */
   monotonic(): number;
-  /** Calls `callback` once, `ms` milliseconds from now. Returns the function that cancels it. */
+  /** Calls `callback` once after `ms` milliseconds. Returns a function that cancels it. */
   setTimer(callback: () => void, ms: number): () => void;
-  /** Resolves after other macrotasks had their turn. */
+  /** Resolves after other macrotasks have run. */
   yield(): Promise<void>;
 }
 
 /**
- * The machine's own clock. Its monotonic side is the wall clock, kept from going backwards, and
- * not `performance.now()`: that one stands still while a laptop sleeps, and the emulator would
- * wake up in the past.
+ * The system clock. `monotonic()` is the wall clock, prevented from going backwards. It is not `performance.now()`,
+ * which stops while a laptop sleeps, so that the emulator would wake up in the past.
  */
 export function createSystemClock(): Clock {
   let latest = 0;

@@ -10,24 +10,25 @@ import { checkSnapshotPlace, loadSnapshot, saveSnapshot } from "./snapshot.ts";
 
 /** A running emulator. */
 export interface Emulator extends AsyncDisposable {
-  /** Give it to the SDK's client as `endpoint`; any credentials will do. */
+  /** The `endpoint` for an SDK client; any credentials are accepted. */
   readonly url: string;
   readonly port: number;
-  /** The streams that there are now: their names, and the numbers of their open shards. */
+  /** The current streams, by name, with the number of their open shards. */
   readonly streams: Readonly<Record<string, number>>;
-  /** The same streams without HTTP in between; plans the faults and logs the calls of both. */
+  /** A client of the same streams without HTTP. Its faults and its call log also apply to the HTTP server. */
   readonly kinesis: FakeKinesis;
   /**
-   * Breaks open connections, stops listening and writes the snapshot. May be called again. Rejects
-   * with Node's error if the snapshot cannot be written.
+   * Closes open connections, stops listening and writes the snapshot. Idempotent. Rejects with Node's error if the
+   * snapshot cannot be written.
    */
   close(): Promise<void>;
 }
 
 /**
- * Starts Kinesis as an HTTP server for the unmodified SDK: HTTP/1.1 and h2c on one port. Rejects
- * with Node's error (`code: 'EADDRINUSE'`, …) if it cannot listen, RangeError for bad options, Error
- * for a snapshot that cannot be read, Node's error where none can be written.
+ * Starts Kinesis as an HTTP server for the unmodified SDK: HTTP/1.1 and h2c on one port.
+ * @throws Node's error (`code: 'EADDRINUSE'`, …) if it cannot listen, or cannot write a snapshot
+ * @throws RangeError for a wrong option
+ * @throws Error if the snapshot cannot be read
  */
 export async function startEmulator(options: EmulatorOptions = {}): Promise<Emulator> {
   checkNames("startEmulator", options);
@@ -62,7 +63,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
   };
 }
 
-/** Clients do not connect to "all addresses" everywhere: this machine's own is one of them. */
+/** The URL to connect to. For "all addresses" it has a loopback address, because some clients need a specific one. */
 function urlOf(host: string, port: number): string {
   const name = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
   return `http://${name.includes(":") ? `[${name}]` : name}:${port}`;

@@ -37,7 +37,7 @@ const clientErrors = {
   ValidationException,
 } as const;
 
-/** Errors that the SDK has no class for: it throws its base class under these names. */
+/** Errors without a class in the SDK, which throws its base class with these names. */
 const unmodelledErrors = {
   ExpiredTokenException: 400,
   InternalFailure: 500,
@@ -48,12 +48,12 @@ const unmodelledErrors = {
   UnrecognizedClientException: 400,
 } as const;
 
-/** The names of the errors that the emulator can answer with. */
+/** The names of the errors that the emulator can return. */
 export type ServiceErrorName = keyof typeof clientErrors | keyof typeof unmodelledErrors;
 
 /**
- * An error as the SDK would throw it: its class, `name`, `message`, `$fault` and
- * `$metadata.httpStatusCode`. The face that delivers it adds the request id.
+ * Creates an error as the SDK would throw it: class, `name`, `message`, `$fault` and `$metadata.httpStatusCode`.
+ * `FakeKinesis` or the HTTP server adds the request id.
  */
 export function serviceError(
   name: ServiceErrorName,

@@ -1,28 +1,28 @@
 import type { Clock } from "./clock.ts";
 import { type Timer, TimerHeap } from "./timer-heap.ts";
 
-/** Taken at import, so that a test framework's fake timers do not reach it. */
+/** Saved at import, so that a test framework's fake timers do not replace it. */
 const realSetImmediate = globalThis.setImmediate;
 
-/** Turns of the event loop in a row without activity that count as "settled". */
+/** Number of consecutive event loop turns without activity that count as "settled". */
 const QUIET_TURNS = 5;
-/** Turns at one instant after which something must be looping without ever waiting. */
+/** Number of event loop turns at one instant that prove a loop which never waits on the clock. */
 const MAX_TURNS = 100_000;
 
-/** Node's longest timer: it fires a longer one after a millisecond, with a warning. */
+/** Maximum delay of a Node timer. A longer one would fire after 1 ms, with a warning. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** Thrown by `settle` and `advance` when work goes on for ever at one instant of virtual time. */
+/** Thrown by `settle` and `advance` if work at one instant of virtual time never ends. */
 export class UnsettledError extends Error {
   override readonly name = "UnsettledError";
 }
 
 /**
- * A virtual clock. Time moves only by `advance`, which runs every timer at its exact instant and
- * lets the code that it woke finish before the next one.
+ * A virtual clock. Time moves only by `advance`, which runs every timer at its exact time, and lets the code that it
+ * woke finish before the next timer.
  *
- * It can wait for promises, `yield()`, `setImmediate` and calls of a `FakeKinesis`; not for real
- * I/O nor for real timers. What runs under it is deterministic.
+ * It waits for promises, `yield()`, `setImmediate` and calls of a `FakeKinesis`, but not for real I/O or real timers.
+ * Code under it runs deterministically.
  */
 export class FakeClock implements Clock {
   readonly #timers = new TimerHeap();
@@ -32,7 +32,7 @@ export class FakeClock implements Clock {
   #activity = 0;
   #advancing: Promise<void> = Promise.resolve();
 
-  /** @param options.now the wall clock's start; default 2026-01-01T00:00:00Z */
+  /** @param options.now the initial wall-clock time. Default 2026-01-01T00:00:00Z */
   constructor(options: { now?: number | Date } = {}) {
     this.#wallOffset = Number(options.now ?? Date.UTC(2026, 0, 1));
     if (!Number.isFinite(this.#wallOffset)) throw new RangeError("FakeClock: invalid 'now'");
@@ -43,12 +43,12 @@ export class FakeClock implements Clock {
     return this.#wallOffset + this.#monotonic;
   }
 
-  /** Milliseconds since the clock's construction. */
+  /** Milliseconds of virtual time since the clock was created. */
   monotonic(): number {
     return this.#monotonic;
   }
 
-  /** Throws RangeError for what Node warns of: `ms` is from 0 to 2,147,483,647. */
+  /** @throws RangeError unless `ms` is from 0 to 2,147,483,647: Node would warn */
   setTimer(callback: () => void, ms: number): () => void {
     if (!(ms >= 0 && ms <= MAX_TIMER_MS)) {
       throw new RangeError(`FakeClock sets timers of 0 to ${MAX_TIMER_MS} ms, not of ${ms} ms`);
@@ -69,15 +69,14 @@ export class FakeClock implements Clock {
     });
   }
 
-  /** How many timers are set: zero once everything was stopped, or something leaks. */
+  /** Number of pending timers. If it is not 0 after everything was stopped, something leaks. */
   get pendingTimers(): number {
     return this.#timers.size;
   }
 
   /**
-   * Moves time forward by `ms`, running the timers that become due in order, each at its own
-   * instant. Overlapping calls follow one another. Rejects with what a callback throws, or with an
-   * `UnsettledError`.
+   * Moves time forward by `ms` milliseconds, and runs the timers that become due in order, each at its own time.
+   * Overlapping calls run one after another. Rejects with what a callback throws, or with an `UnsettledError`.
    */
   advance(ms: number): Promise<void> {
     if (!(ms >= 0 && Number.isFinite(ms))) {
@@ -88,7 +87,7 @@ export class FakeClock implements Clock {
     return turn;
   }
 
-  /** Lets everything that can run at this instant run. Timers due now wait for `advance(0)`. */
+  /** Runs everything that can run now. Timers that are due now wait for `advance(0)`. */
   async settle(): Promise<void> {
     let quiet = 0;
     for (let turns = 0; quiet < QUIET_TURNS; turns++) {
@@ -104,7 +103,7 @@ export class FakeClock implements Clock {
     }
   }
 
-  /** Moves the wall clock alone, forwards or backwards; no timer runs. */
+  /** Moves only the wall clock, forwards or backwards. No timer runs. */
   jumpWall(ms: number): void {
     this.#wallOffset += ms;
   }
@@ -121,7 +120,7 @@ export class FakeClock implements Clock {
     await this.settle();
   }
 
-  /** The earliest timer due at or before `target`; of equals, the one set first. */
+  /** The first timer that is due at or before `target`, in order of due time and then of creation. */
   #next(target: number): Timer | undefined {
     const { first } = this.#timers;
     return first !== undefined && first.due <= target ? first : undefined;

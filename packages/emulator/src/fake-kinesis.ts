@@ -11,7 +11,7 @@ import type { FakeKinesisOptions } from "./options.ts";
 import { isOperationName, whyNotServed } from "./operations/operations.ts";
 import { InjectedFault, Service } from "./service.ts";
 
-/** A client's place: a service that runs, and the link to it. */
+/** An existing service and a link to it, for another client. */
 export class Connection {
   readonly service: Service;
   readonly link: Link;
@@ -23,19 +23,19 @@ export class Connection {
 }
 
 /**
- * An in-memory Kinesis in the place of the SDK's `KinesisClient`: give it where a client is
- * expected. It takes the SDK's own commands, returns their outputs and throws the SDK's errors. It
- * does not retry: `$metadata.attempts` is always 1.
+ * An in-memory Kinesis that replaces the SDK's `KinesisClient`: pass it wherever a client is expected. It accepts the
+ * SDK's commands, returns their outputs and throws the SDK's errors. It does not retry: `$metadata.attempts` is always
+ * 1.
  *
- * A call takes one turn of the clock's event loop, and what `latency` and `bandwidth` say. A signal
- * in `send(command, { abortSignal })` rejects it with an error named AbortError.
+ * A call takes one `yield()` of the clock, and the time set by `latency` and `bandwidth`. If the signal of
+ * `send(command, { abortSignal })` aborts, the call rejects with an error named AbortError.
  */
 export class FakeKinesis implements Pick<KinesisClient, "send" | "destroy"> {
   readonly #service: Service;
   readonly #link: Link;
   #destroyed = false;
 
-  /** Throws RangeError for an option that makes no sense. */
+  /** @throws RangeError for a wrong option */
   constructor(options: FakeKinesisOptions | Connection = {}) {
     if (options instanceof Connection) {
       this.#service = options.service;
@@ -47,22 +47,22 @@ export class FakeKinesis implements Pick<KinesisClient, "send" | "destroy"> {
     }
   }
 
-  /** Another client of the same streams, with a link and faults of its own. The log is shared. */
+  /** Creates another client of the same streams, with its own link and faults. The call log is shared. */
   connect(options: LinkOptions = {}): FakeKinesis {
     return new FakeKinesis(new Connection(this.#service, new Link(this.#service.clock, options)));
   }
 
-  /** Plans faults of this client's calls. */
+  /** Injects faults into this client's calls. */
   get faults(): Faults {
     return this.#link.faults;
   }
 
-  /** The latest calls, oldest first; at least 1,000 are kept, and 10,000 records' keys. */
+  /** The latest calls, oldest first. At least 1,000 calls are kept, or calls with 10,000 records in all. */
   get calls(): readonly Call[] {
     return this.#service.calls.entries;
   }
 
-  /** How often an operation was called since the start or `resetCalls()`. */
+  /** Number of calls of an operation since the start or `resetCalls()`. */
   countOf(operation: OperationName): number {
     return this.#service.calls.countOf(operation);
   }
@@ -71,7 +71,7 @@ export class FakeKinesis implements Pick<KinesisClient, "send" | "destroy"> {
     this.#service.calls.clear();
   }
 
-  /** Whether `destroy` was called. Calls work all the same, as with the SDK's client. */
+  /** Whether `destroy` was called. Calls still work, as with the SDK's client. */
   get destroyed(): boolean {
     return this.#destroyed;
   }
@@ -121,7 +121,7 @@ interface SendOptions {
 }
 type Callback = (error: unknown, output?: ServiceOutputTypes) => void;
 
-/** Every reply carries bytes of its own: a reader may write into them. */
+/** Copies the records' data: a reader may write into it. */
 function withOwnData(output: object): object {
   if (!("Records" in output)) return output;
   const records = output.Records as readonly { readonly Data?: Uint8Array }[];
@@ -131,7 +131,7 @@ function withOwnData(output: object): object {
   return { ...output, Records: copies };
 }
 
-/** Bytes of data and partition keys. */
+/** The size of the records' data and partition keys, in bytes. */
 function sizeOf(output: object): number {
   if (!("Records" in output)) return 0;
   const records = output.Records as readonly { Data?: Uint8Array; PartitionKey?: string }[];

@@ -3,10 +3,10 @@ import type { ServiceErrorName } from "./errors.ts";
 import type { Faults } from "./faults.ts";
 import { isOperationName } from "./operations/operations.ts";
 
-/** A planned fault as data: a method of `Faults`, and that method's members. */
+/** A fault as data: the name of a method of `Faults` as `fault`, and the members of its argument. */
 export type FaultRule = Readonly<Record<string, unknown>>;
 
-/** Which members each fault has beside those that all have. */
+/** The members of each fault in addition to `TARGET`. */
 const MEMBERS: Readonly<Record<string, readonly string[]>> = {
   fail: ["error", "takesEffect"],
   drop: ["takesEffect"],
@@ -17,7 +17,7 @@ const MEMBERS: Readonly<Record<string, readonly string[]>> = {
 };
 const TARGET = ["operation", "call", "times", "chance"];
 
-/** Throws RangeError or TypeError for a rule that makes no sense; nothing is planned then. */
+/** Plans a fault. @throws RangeError or TypeError for an invalid rule, which plans nothing */
 export function planFault(faults: Faults, rule: FaultRule): void {
   const { fault, ...members } = rule;
   if (typeof fault !== "string" || !Object.hasOwn(MEMBERS, fault)) {
@@ -57,7 +57,7 @@ export function planFault(faults: Faults, rule: FaultRule): void {
   }
 }
 
-/** A member that is a number, and undefined nowhere. */
+/** The member converted to a number; no member if it is absent. */
 function number(members: FaultRule, name: string): Record<string, number> {
   return name in members ? { [name]: Number(members[name]) } : {};
 }

@@ -2,27 +2,27 @@ import type { OperationName } from "./api/operation-types.ts";
 import type { Clock } from "./clock.ts";
 import { serviceError, type ServiceErrorName } from "./errors.ts";
 
-/** Which calls a fault befalls. */
+/** Selects the calls that a fault affects. */
 export interface FaultTarget {
   /** @default every operation */
   readonly operation?: OperationName;
-  /** The first call to fail: 1 is the next one that matches. @default 1 */
+  /** The first matching call to fail; 1 = the next one. @default 1 */
   readonly call?: number;
-  /** How many matching calls in a row; `Infinity` for all. @default 1, with a `chance` Infinity */
+  /** Number of consecutive matching calls; `Infinity` = all. @default 1, or Infinity with a `chance` */
   readonly times?: number;
-  /** The part of those calls that fails, above 0 and up to 1, by the option `random`. @default 1 */
+  /** Fraction of those calls that fail, above 0 and at most 1, decided by the option `random`. @default 1 */
   readonly chance?: number;
-  /** Only calls with such an input count and fail. @default all */
+  /** Returns whether a call with this input matches. @default all match */
   readonly where?: (input: Readonly<Record<string, unknown>>) => boolean;
 }
 
-/** Which calls get another reply than the operation's, or none. */
+/** Selects the calls whose reply is replaced or lost. */
 export interface ReplyFaultTarget extends FaultTarget {
-  /** The operation is carried out all the same: only its reply is lost. @default false */
+  /** Whether the operation is still carried out, so that only its reply is lost. @default false */
   readonly takesEffect?: boolean;
 }
 
-/** What comes in the place of the operation's reply. */
+/** What replaces the operation's reply. */
 export type ReplyFault = { readonly takesEffect: boolean } & (
   | { readonly kind: "error"; readonly error: ServiceErrorName | Error }
   | { readonly kind: "dropped connection" }
@@ -42,9 +42,8 @@ interface PlannedFault {
 }
 
 /**
- * Faults on demand. Each method plans one and returns the function that takes it back. Faults that
- * fall on the same call apply in the order in which they were planned; the first one that is not a
- * delay decides.
+ * Injects faults. Each method plans a fault and returns a function that cancels it. Several faults of one call apply in
+ * the order in which they were planned, up to the first one that is not a delay.
  */
 export class Faults {
   readonly #clock: Clock;
@@ -58,39 +57,39 @@ export class Faults {
     this.#random = random;
   }
 
-  /** The call fails with an error: one of the service's by name, or any other as it is. */
+  /** The call fails with this error: the name of a service error, or an error that is thrown as it is. */
   fail(target: ReplyFaultTarget & { readonly error: ServiceErrorName | Error }): () => void {
-    // An unknown name is refused here, not at the call.
+    // Throws here for an unknown name, not at the call.
     if (typeof target.error === "string") serviceError(target.error);
     return this.#planReply(target, { kind: "error", error: target.error });
   }
 
-  /** The connection breaks instead of a reply; a `FakeKinesis` rejects with ECONNRESET. */
+  /** The connection breaks without a reply; a `FakeKinesis` rejects with ECONNRESET. */
   drop(target: ReplyFaultTarget = {}): () => void {
     return this.#planReply(target, { kind: "dropped connection" });
   }
 
-  /** A load balancer's HTML page with a 5xx status; a `FakeKinesis` rejects with InternalFailure. */
+  /** The reply is a load balancer's HTML page with a 5xx status; a `FakeKinesis` rejects with InternalFailure. */
   htmlError(target: ReplyFaultTarget & { readonly status?: number } = {}): () => void {
     const status = target.status ?? 503;
     if (!(status >= 500 && status < 600)) throw new RangeError(`status: a 5xx, not ${status}`);
     return this.#planReply(target, { kind: "html error", status });
   }
 
-  /** No reply ever comes: the call ends only when its caller aborts it. */
+  /** The call is never answered: it ends only when its caller aborts it. */
   hang(target: ReplyFaultTarget = {}): () => void {
     return this.#planReply(target, { kind: "no reply" });
   }
 
-  /** The call is carried out `ms` milliseconds of the clock later. */
+  /** The call is carried out `ms` milliseconds later, by the clock. */
   delay(target: FaultTarget & { readonly ms: number }): () => void {
     checkDuration(target.ms);
     return this.#plan(target, { kind: "delay", ms: target.ms });
   }
 
   /**
-   * For `ms` milliseconds from now nothing gets through in either direction, and neither side notices.
-   * A call that is under way at any moment of it ends only when its caller aborts it.
+   * Drops everything in both directions for `ms` milliseconds from now, unnoticed by both sides. A call that is in
+   * flight during that time ends only when its caller aborts it.
    */
   blackHole({ ms }: { readonly ms: number }): () => void {
     checkDuration(ms);
@@ -98,28 +97,28 @@ export class Faults {
     return () => this.#endBlackHole();
   }
 
-  /** Takes back everything that is planned. Calls that got lost stay lost. */
+  /** Cancels all planned faults. Calls that were lost stay lost. */
   clear(): void {
     this.#planned.clear();
     this.#endBlackHole();
   }
 
-  /** Counts a call and returns what befalls it. */
-  befalling(operation: OperationName, input: Readonly<Record<string, unknown>>): Fault[] {
+  /** Counts a call, and returns the faults that apply to it. */
+  faultsOf(operation: OperationName, input: Readonly<Record<string, unknown>>): Fault[] {
     const faults: Fault[] = [];
     for (const planned of this.#planned) {
       const { target, chance } = planned;
       if (target.operation !== undefined && target.operation !== operation) continue;
       if (target.where !== undefined && !target.where(input)) continue;
       planned.seen++;
-      const befalls = planned.seen >= planned.first && (chance === 1 || this.#random() < chance);
-      if (befalls) faults.push(planned.fault);
+      const applies = planned.seen >= planned.first && (chance === 1 || this.#random() < chance);
+      if (applies) faults.push(planned.fault);
       if (planned.seen >= planned.last) this.#planned.delete(planned);
     }
     return faults;
   }
 
-  /** Whether the link was black-holed at any moment since then, by the monotonic clock. */
+  /** Whether there was a black hole at any time after `since`, by the monotonic clock. */
   blackHoledSince(since: number): boolean {
     return this.#blackHoledUntil > since;
   }

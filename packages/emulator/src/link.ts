@@ -4,35 +4,35 @@ import { Faults } from "./faults.ts";
 import { Pipe } from "./pipe.ts";
 import { never, wait } from "./waiting.ts";
 
-/** A longer timer than this does not exist: 2³¹−1 ms. */
+/** Maximum delay of a Node timer. */
 const MAX_LATENCY_MS = 2 ** 31 - 1;
 
-/** What lies between a client and the service. */
+/** The network between a client and the service. */
 export interface LinkOptions {
   /**
-   * How long a call takes, in milliseconds, or a function of the call that says so: half of it
-   * before the operation is carried out, half after. @default 0
+   * Latency of a call in milliseconds, or a function that returns it: half of it passes before the operation is carried
+   * out, half after. @default 0
    */
   readonly latency?: number | ((call: Call) => number);
   /**
-   * Bytes a second that replies bring, all those under way together. A `FakeKinesis` counts data
-   * and partition keys of records, the server counts bodies. @default no limit
+   * Bandwidth in bytes per second, shared by all replies in transfer. A `FakeKinesis` counts data and partition keys of
+   * records, the server counts bodies. @default no limit
    */
   readonly bandwidth?: number;
-  /** In [0, 1): decides faults with a `chance`. @default Math.random */
+  /** Returns numbers in [0, 1), to decide faults with a `chance`. @default Math.random */
   readonly random?: () => number;
 }
 
-/** One client's way to the service: how long its calls take, and what befalls them. */
+/** The link of one client to the service: its latency, bandwidth and faults. */
 export class Link {
   readonly faults: Faults;
-  /** Bytes a second; `undefined` without a limit. */
+  /** Bytes per second; undefined = no limit. */
   readonly bandwidth: number | undefined;
   readonly #clock: Clock;
   #latency: (call: Call) => number;
   readonly #pipe: Pipe | undefined;
 
-  /** Throws RangeError for an option that makes no sense. */
+  /** @throws RangeError for a wrong option */
   constructor(clock: Clock, options: LinkOptions) {
     const { latency = 0, bandwidth, random = Math.random } = options;
     if (bandwidth !== undefined && !(bandwidth > 0 && Number.isFinite(bandwidth))) {
@@ -46,19 +46,19 @@ export class Link {
     this.#pipe = bandwidth === undefined ? undefined : new Pipe(clock, bandwidth);
   }
 
-  /** Changes the latency of the calls that begin from now on. Throws RangeError. */
+  /** Changes the latency of calls that begin from now on. @throws RangeError */
   setLatency(latency: NonNullable<LinkOptions["latency"]>): void {
     this.#latency = asFunction(latency);
   }
 
-  /** The latency of one way of this call, in milliseconds. */
+  /** The one-way latency of this call, in milliseconds. */
   oneWayOf(call: Call): number {
     return checkLatency(this.#latency(call)) / 2;
   }
 
   /**
-   * The call, or its reply, is on its way for so long. It never arrives if the link was black-holed
-   * meanwhile. Rejects with the signal's reason.
+   * Waits `ms` milliseconds, for a call or its reply in transit. Never resolves if there was a black hole in that time.
+   * Rejects with the signal's reason.
    */
   async travel(ms: number, signal: AbortSignal | undefined): Promise<void> {
     const since = this.#clock.monotonic();
@@ -66,7 +66,7 @@ export class Link {
     if (this.faults.blackHoledSince(since)) await never(signal);
   }
 
-  /** So many bytes of a reply pass. */
+  /** Waits while `bytes` bytes of a reply are transferred. */
   async transfer(bytes: number, signal: AbortSignal | undefined): Promise<void> {
     if (this.#pipe === undefined || bytes === 0) return;
     const since = this.#clock.monotonic();

@@ -1,6 +1,6 @@
 import type { EmulatorOptions, FakeKinesisOptions } from "./options.ts";
 
-const OF_A_FAKE: Readonly<Record<keyof FakeKinesisOptions, true>> = {
+const FAKE_OPTIONS: Readonly<Record<keyof FakeKinesisOptions, true>> = {
   account: true,
   bandwidth: true,
   clock: true,
@@ -17,8 +17,8 @@ const OF_A_FAKE: Readonly<Record<keyof FakeKinesisOptions, true>> = {
   trimmedSequenceNumbers: true,
 };
 
-const OF_A_SERVER: Readonly<Record<keyof EmulatorOptions, true>> = {
-  ...OF_A_FAKE,
+const SERVER_OPTIONS: Readonly<Record<keyof EmulatorOptions, true>> = {
+  ...FAKE_OPTIONS,
   host: true,
   onRequest: true,
   port: true,
@@ -26,11 +26,11 @@ const OF_A_SERVER: Readonly<Record<keyof EmulatorOptions, true>> = {
 };
 
 /**
- * Refuses an option that does not exist: a misspelled one would be ignored, and its default used.
- * @throws TypeError for what is not an object, RangeError for an unknown option
+ * Checks that the options have known names only. A misspelled option would be ignored, and its default used.
+ * @throws TypeError if `options` is not an object, RangeError for an unknown option
  */
 export function checkNames(of: "FakeKinesis" | "startEmulator", options: unknown): void {
-  const names = Object.keys(of === "FakeKinesis" ? OF_A_FAKE : OF_A_SERVER);
+  const names = Object.keys(of === "FakeKinesis" ? FAKE_OPTIONS : SERVER_OPTIONS);
   if (typeof options !== "object" || options === null) {
     const given = options === null ? "null" : typeof options;
     throw new TypeError(`${of} takes an object, not ${given}; its members are ${names.join(", ")}`);

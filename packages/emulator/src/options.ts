@@ -4,17 +4,17 @@ import type { ModelOptions } from "./model/model.ts";
 
 export type FakeKinesisOptions = ModelOptions & LinkOptions;
 
-/** `latency`, `bandwidth` and faults are those of the server: all of its clients share them. */
+/** Options of `startEmulator`. All clients of the server share `latency`, `bandwidth` and faults. */
 export interface EmulatorOptions extends ModelOptions, LinkOptions {
-  /** @default 0: any free port */
+  /** The port to listen on; 0 = any free port. @default 0 */
   readonly port?: number;
-  /** The address to listen on. @default "127.0.0.1": this machine alone can connect */
+  /** The address to listen on. @default "127.0.0.1": only this machine can connect */
   readonly host?: string;
   /**
-   * A file that keeps the streams and their records: it is read at the start, if it is there, and
-   * written by `close()`. @default none
+   * File that keeps the streams and their records: read at the start if it exists, written by `close()`. @default
+   * none
    */
   readonly snapshot?: string;
-  /** Gets each request that is over. It must not throw. @default none */
+  /** Called when a request has ended. Must not throw. @default none */
   readonly onRequest?: (entry: RequestLogEntry) => void;
 }

@@ -1,6 +1,6 @@
 import type { Clock } from "./clock.ts";
 
-/** Less than a byte is left by rounding alone. */
+/** A rest of less than this many bytes is a rounding error. */
 const ROUNDING = 0.5;
 
 interface Transfer {
@@ -9,7 +9,7 @@ interface Transfer {
   readonly end: () => void;
 }
 
-/** So many bytes a second, shared evenly by the transfers that are under way at one time. */
+/** A bandwidth limit in bytes per second, shared evenly by concurrent transfers. */
 export class Pipe {
   readonly #clock: Clock;
   readonly #bytesPerMs: number;
@@ -22,7 +22,7 @@ export class Pipe {
     this.#bytesPerMs = bytesPerSecond / 1000;
   }
 
-  /** Resolves when so many bytes have passed; rejects with the signal's reason if it aborts first. */
+  /** Resolves when `bytes` bytes have passed; rejects with the signal's reason if it aborts first. */
   pass(bytes: number, signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
@@ -50,7 +50,7 @@ export class Pipe {
     });
   }
 
-  /** Takes from each transfer what has passed since the last change. */
+  /** Subtracts from each transfer what has passed since the last change. */
   #advance(): void {
     const now = this.#clock.monotonic();
     const each = ((now - this.#at) * this.#bytesPerMs) / this.#transfers.size;

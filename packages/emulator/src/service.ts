@@ -10,7 +10,7 @@ import type { Streams } from "./model/streams.ts";
 import { operations } from "./operations/operations.ts";
 import { never, wait } from "./waiting.ts";
 
-/** A planned fault that only a face can act out. */
+/** A planned fault that `FakeKinesis` or the HTTP server has to simulate. */
 export class InjectedFault extends Error {
   override readonly name = "InjectedFault";
   readonly fault: Exclude<ReplyFault, { kind: "error" | "no reply" }>;
@@ -21,14 +21,14 @@ export class InjectedFault extends Error {
   }
 }
 
-/** Who makes a request: its link, how it writes values, and how it gives up. */
+/** The caller of a request: its link, how its values are encoded, and its abort signal. */
 export interface Caller {
   readonly link: Link;
   readonly values: ValueReader;
   readonly signal: AbortSignal | undefined;
 }
 
-/** A request on its way through the emulator, without either face: log, link, faults, operation. */
+/** Handles requests of `FakeKinesis` and of the HTTP server: call log, link, faults, operation. */
 export class Service {
   readonly calls: CallLog = new CallLog();
   readonly #model: Model;
@@ -51,16 +51,16 @@ export class Service {
     return this.#model.streams.now();
   }
 
-  /** Looks like the service's UUIDs; counts from 1. */
+  /** Has the format of the service's UUIDs, and counts from 1. */
   nextRequestId(): string {
     const count = (++this.#requests).toString(16).padStart(12, "0");
     return `00000000-0000-4000-8000-${count}`;
   }
 
   /**
-   * Carries out one request. Rejects with a KinesisServiceException, an injected error, an
-   * `InjectedFault`, or the signal's reason if it aborts while the request or its reply is under way.
-   * The bytes of the reply are still to be transferred.
+   * Carries out one request. Rejects with a KinesisServiceException, an injected error, an `InjectedFault`, or the
+   * signal's reason if it aborts while the request or its reply is in transit. The caller then transfers the bytes of
+   * the reply.
    */
   async handle<Name extends OperationName>(
     operation: Name,
@@ -70,7 +70,7 @@ export class Service {
     const { link, signal } = caller;
     const members = asMembers(request);
     const call = this.calls.add(operation, members, this.now());
-    const faults = link.faults.befalling(operation, members);
+    const faults = link.faults.faultsOf(operation, members);
     const oneWay = link.oneWayOf(call);
     await link.travel(oneWay, signal);
     const carryOut = (): Output<Name> => {
@@ -85,7 +85,7 @@ export class Service {
       }
       return carryOut();
     } finally {
-      // An error takes the same way back as a reply.
+      // An error has the same latency as a reply.
       await link.travel(oneWay, signal);
     }
   }
@@ -99,7 +99,7 @@ export class Service {
       try {
         carryOut();
       } catch {
-        // The operation refused: that reply is lost like any other.
+        // The operation failed: that reply is lost too.
       }
     }
     if (fault.kind === "no reply") return never(signal);
@@ -107,7 +107,7 @@ export class Service {
   }
 }
 
-/** A fresh error for each call: the faces write the request's id into it. */
+/** Creates a new error for each call, because its request id is set later. */
 function asError(error: ServiceErrorName | Error): Error {
   return typeof error === "string" ? serviceError(error) : error;
 }

@@ -5,13 +5,13 @@ import type { Shard, StoredRecord } from "./model/shard.ts";
 import type { StreamState } from "./model/stream.ts";
 import type { EarlierStreams, Streams } from "./model/streams.ts";
 
-/** The first line of a snapshot: what this version writes, and the only one that it reads. */
+/** The `format` of a snapshot: the only one that this version writes and reads. */
 const FORMAT = "kc-emulator snapshot 2";
 
-/** So many characters are written at once, or one line. */
+/** Lines are written in chunks of at least this many characters. */
 const CHUNK_LENGTH = 2 ** 20;
 
-/** The first line. */
+/** The first line of a snapshot. */
 interface Head {
   readonly format: string;
   /** The service's time, in milliseconds since the epoch. */
@@ -19,14 +19,14 @@ interface Head {
   readonly earlier: readonly EarlierStreams[];
 }
 
-/** After the first line, one for each stream, and after it one for each of its records: a file may be large. */
+/** Each further line is a stream, or a record of the stream above it. Lines allow large files. */
 type Line =
   | { readonly stream: StreamState }
   | { readonly shard: string; readonly record: Omit<StoredRecord, "data">; readonly data: string };
 
 /**
- * Writes the streams with their records into a file. States that pass (CREATING, UPDATING, DELETING)
- * are over then. The file that was there is replaced once all is written. Rejects with Node's error.
+ * Writes the streams and their records to a file. Ends transitions (CREATING, UPDATING, DELETING) first. An existing
+ * file is replaced when everything is written. Rejects with Node's error.
  */
 export async function saveSnapshot(streams: Streams, path: string): Promise<void> {
   const partial = partialOf(path);
@@ -45,14 +45,14 @@ export async function saveSnapshot(streams: Streams, path: string): Promise<void
   }
 }
 
-/** Rejects with Node's error where `saveSnapshot` could not write: the end would be too late for that. */
+/** Rejects with Node's error if `saveSnapshot` could not write the file. Called at the start, to fail early. */
 export async function checkSnapshotPlace(path: string): Promise<void> {
   const partial = partialOf(path);
   await (await open(partial, "w")).close();
   await rm(partial);
 }
 
-/** What is written until all is written. */
+/** The file to write to before it replaces the snapshot. */
 function partialOf(path: string): string {
   return `${path}.partial`;
 }
@@ -83,9 +83,9 @@ function* chunksOf(lines: Iterable<object>): Generator<string> {
 }
 
 /**
- * Puts back what `saveSnapshot` has written; a file that is not there is an empty one. The service's
- * time goes on from the time of writing if the clock is behind it. Streams that exist already and are
- * in the file are replaced. Rejects with an Error that names the line, or with Node's error.
+ * Restores what `saveSnapshot` has written; a missing file counts as empty. If the clock is behind the time of writing,
+ * the service's time continues from there. Existing streams that are in the file are replaced. Rejects with an Error
+ * that names the line, or with Node's error.
  */
 export async function loadSnapshot(streams: Streams, path: string): Promise<void> {
   let number = 0;
@@ -115,7 +115,7 @@ export async function loadSnapshot(streams: Streams, path: string): Promise<void
   }
 }
 
-/** Throws an Error that names the member that is missing or of another type. */
+/** @throws Error that names a missing member, or one of a wrong type */
 function readHead(text: string): Head {
   const { format, savedAt, earlier } = (JSON.parse(text) ?? {}) as Partial<Head>;
   if (format !== FORMAT) {

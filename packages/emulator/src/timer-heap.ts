@@ -1,14 +1,14 @@
-/** A timer that is set, or was. */
+/** A timer, pending or removed. */
 export interface Timer {
   readonly due: number;
-  /** Of timers due at one instant the one set first comes first. */
+  /** Order of creation, which decides between timers due at the same time. */
   readonly order: number;
   readonly callback: () => void;
-  /** Its index in the heap; -1 once it is out. */
+  /** The index in the heap; -1 if removed. */
   place: number;
 }
 
-/** Timers by due time: a binary heap that knows where each one stands, so that any can be taken out. */
+/** Timers by due time: a binary heap in which each timer knows its index, so that any can be removed. */
 export class TimerHeap {
   readonly #timers: Timer[] = [];
   #order = 0;
@@ -17,7 +17,7 @@ export class TimerHeap {
     return this.#timers.length;
   }
 
-  /** The one that is due first. */
+  /** The timer that is due first. */
   get first(): Timer | undefined {
     return this.#timers[0];
   }
@@ -29,7 +29,7 @@ export class TimerHeap {
     return timer;
   }
 
-  /** Takes a timer out; nothing happens if it is out already. */
+  /** Removes a timer. Idempotent. */
   remove(timer: Timer): void {
     if (timer.place === -1) return;
     const last = this.#timers.pop()!;

@@ -1,6 +1,6 @@
 import type { Clock } from "./clock.ts";
 
-/** Resolves `ms` milliseconds later; rejects with the signal's reason if it aborts first. */
+/** Resolves after `ms` milliseconds; rejects with the signal's reason if it aborts first. */
 export function wait(clock: Clock, ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     const abort = (): void => {

@@ -1,9 +1,9 @@
 import type * as sdk from "@aws-sdk/client-kinesis";
 
-/** An operation's reply when it has nothing to say. */
+/** The output of an operation without members. */
 export type Empty = Record<string, never>;
 
-/** What each operation takes and gives, in the SDK's own shapes. */
+/** Input and output of each operation, as the SDK's types. */
 export interface OperationTypes {
   AddTagsToStream: { input: sdk.AddTagsToStreamInput; output: Empty };
   CreateStream: { input: sdk.CreateStreamInput; output: Empty };
@@ -66,7 +66,7 @@ export interface OperationTypes {
   };
 }
 
-/** The operations that the emulator serves, by the service's names. */
+/** The names of the operations that the emulator supports. */
 export type OperationName = keyof OperationTypes;
 
 export type Input<Name extends OperationName = OperationName> = OperationTypes[Name]["input"];

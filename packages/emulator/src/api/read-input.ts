@@ -3,19 +3,19 @@ import { inputShapes } from "./input-shapes.ts";
 import type { Input, OperationName } from "./operation-types.ts";
 import { MAX_INTEGER, type Bounds, type Members, type Shape } from "./shapes.ts";
 
-/** How a protocol writes what JSON has no type for. `undefined` says: this is not one. */
+/** Reads the types that JSON lacks, as a protocol encodes them. Undefined = the value is not of that type. */
 export interface ValueReader {
-  /** In memory of its own: a record is kept for longer than its request. */
+  /** Returns a copy, because a record is kept for longer than its request. */
   blob(value: unknown): Uint8Array | undefined;
-  /** A `Date` that is not valid counts as none. */
+  /** An invalid `Date` counts as none. */
   timestamp(value: unknown): Date | undefined;
 }
 
 const regularExpressions = new Map<string, RegExp>();
-/** Larger quotations of a request say no more. */
-const MOST_QUOTED = 1024;
+/** Maximum length of a quoted value in a message. */
+const MAX_QUOTED = 1024;
 
-/** Values as the SDK's commands carry them. */
+/** Reads values of the SDK's commands. */
 export const sdkValues: ValueReader = {
   // A copy: the caller may write into its buffer again.
   blob: (value) => (value instanceof Uint8Array ? new Uint8Array(value) : undefined),
@@ -23,8 +23,8 @@ export const sdkValues: ValueReader = {
 };
 
 /**
- * Turns what came in from outside into an operation's input. Throws SerializationException for a
- * value of the wrong type, ValidationException for one out of bounds or missing.
+ * Validates an operation's input.
+ * @throws SerializationException for a value of a wrong type, ValidationException for one out of bounds or missing
  */
 export function readInput<Name extends OperationName>(
   operation: Name,
@@ -74,7 +74,7 @@ function readValue(
     case "string":
       if (typeof value !== "string") throw wrongType(at, "a string");
       if (shape.length) checkBounds(value.length, shape.length, "length", at, value, problems);
-      // An ARN's pattern takes the square of the length: it is not applied to what is too long.
+      // Matching the ARN pattern takes quadratic time, so a string that is too long is not matched.
       if (shape.pattern && !(shape.length && value.length > shape.length[1])) {
         if (!regularExpression(shape.pattern).test(value)) {
           const constraint = `Member must satisfy regular expression pattern: ${shape.pattern}`;
@@ -136,14 +136,14 @@ function readMap(
   );
 }
 
-/** CBOR has objects that are not structures: bytes, moments, tags. */
+/** In CBOR, bytes and dates are objects too. */
 function isStructure(value: unknown): value is Readonly<Record<string, unknown>> {
   if (typeof value !== "object" || value === null) return false;
   const isOther = Array.isArray(value) || ArrayBuffer.isView(value) || value instanceof Date;
   return !isOther;
 }
 
-/** A number may be finite and beyond every `Date`. */
+/** A finite number may still be out of the range of `Date`. */
 function readTimestamp(time: Date | undefined, at: string): Date {
   if (time === undefined || Number.isNaN(time.getTime())) throw wrongType(at, "a timestamp");
   return time;
@@ -169,10 +169,10 @@ function refuse(problems: string[], at: string, value: string, constraint: strin
 }
 
 function cut(text: string): string {
-  return text.length > MOST_QUOTED ? `${text.slice(0, MOST_QUOTED)}...` : text;
+  return text.length > MAX_QUOTED ? `${text.slice(0, MAX_QUOTED)}...` : text;
 }
 
-/** The whole text has to match. */
+/** Compiles a pattern that must match the whole text. */
 function regularExpression(pattern: string): RegExp {
   let compiled = regularExpressions.get(pattern);
   if (compiled === undefined) {

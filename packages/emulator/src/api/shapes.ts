@@ -1,4 +1,4 @@
-/** What the service accepts as one member of a request. */
+/** The constraints of one member of a request. */
 export type Shape = { readonly required?: true } & (
   | { readonly type: "string"; readonly length?: Bounds; readonly pattern?: string }
   | { readonly type: "enum"; readonly values: readonly string[] }
@@ -11,10 +11,10 @@ export type Shape = { readonly required?: true } & (
   | { readonly type: "structure"; readonly members: Members }
 );
 export type Members = Readonly<Record<string, Shape>>;
-/** Smallest and largest, both allowed. */
+/** Minimum and maximum, both included. */
 export type Bounds = readonly [number, number];
 
-/** The largest integer of 32 bits, which is what the service's integers are. */
+/** The largest 32-bit integer: the service's integers have 32 bits. */
 export const MAX_INTEGER: number = 2 ** 31 - 1;
 
 const NAME = "[a-zA-Z0-9_.-]+";
@@ -58,14 +58,14 @@ const resourceArn: Shape = {
 /** Reserved by the service for future use, and ignored. */
 const streamId: Shape = { type: "string", pattern: "[a-z0-9]{20}-[a-z0-9]{3}", length: [1, 24] };
 
-/** A stream by its ARN alone. */
+/** A stream by its ARN only. */
 export const byArn: Members = { StreamARN: streamArn, StreamId: streamId };
-/** A stream by its name or its ARN, as most operations take it. */
+/** A stream by its name or ARN, as in most operations. */
 export const byNameOrArn: Members = { StreamName: streamName, ...byArn };
-/** A stream, or what belongs to one. */
+/** A stream, or a resource of one. */
 export const byResource: Members = { ResourceARN: required(resourceArn), StreamId: streamId };
 
-/** Checks a request, and does nothing. */
+/** Only checks the request. */
 export const dryRun: Members = { DryRun: boolean };
 
 export const record: Members = {

@@ -1,4 +1,4 @@
-/** What the command prints once it listens: its streams, and how clients are connected. */
+/** The text printed when the server listens: its streams, and how to connect clients. */
 export function banner(
   url: string,
   region: string,

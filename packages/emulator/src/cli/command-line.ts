@@ -19,7 +19,7 @@ ${settings.map((setting) => `  ${synopsisOf(setting).padEnd(20)} ${setting.help}
   -h, --help           this text
 
 Each option is also an environment variable: ${variableOf("port")} is --port. An option
-comes before its variable.
+takes precedence over its variable.
 `;
 
 type Command = "help" | "version" | Settings;

@@ -5,7 +5,7 @@ import { Faults } from "../faults.ts";
 import { createSystemClock } from "../clock.ts";
 import { UsageError } from "./usage-error.ts";
 
-/** What the command does: the server's options, and what only a command has. */
+/** The settings of the command: the server's options, and those of the command only. */
 export interface Settings {
   readonly options: EmulatorOptions;
   readonly faults: readonly FaultRule[];
@@ -13,10 +13,10 @@ export interface Settings {
   readonly log: boolean;
 }
 
-/** A setting of the command: a flag, and an environment variable. */
+/** A setting of the command, given by a flag or an environment variable. */
 export interface Setting {
   readonly flag: string;
-  /** Its argument; none: the flag alone says yes. */
+  /** The name of its argument; undefined = a boolean flag. */
   readonly argument?: string;
   readonly help: string;
   readonly read: (text: string) => {
@@ -28,18 +28,18 @@ export interface Setting {
 
 const QUOTAS = { reads: "reads", writes: "writes", "control-plane": "controlPlane" } as const;
 
-/** Every setting, in the order of the help. `read` throws an error that says what it expects. */
+/** All settings, in the order of the help. `read` throws an error that says what it expects. */
 export const settings: readonly Setting[] = [
   {
     flag: "port",
     argument: "number",
-    help: "where to listen; 0 takes any free port (default 4567)",
+    help: "the port to listen on; 0 = any free port (default 4567)",
     read: (text) => ({ options: { port: integer(text, 0, 65_535) } }),
   },
   {
     flag: "host",
     argument: "address",
-    help: "on which address (default 127.0.0.1: this machine alone)",
+    help: "the address to listen on (default 127.0.0.1: only this machine can connect)",
     read: (text) => ({ options: { host: matching(text, /./, "an address") } }),
   },
   {
@@ -51,7 +51,7 @@ export const settings: readonly Setting[] = [
   {
     flag: "quotas",
     argument: "which",
-    help: "which quotas are enforced: all, none, or of reads,writes,control-plane (default all)",
+    help: "the quotas to enforce: all, none, or a list of reads,writes,control-plane (default all)",
     read: (text) => ({ options: { quotas: readQuotas(text) } }),
   },
   {
@@ -75,25 +75,25 @@ export const settings: readonly Setting[] = [
   {
     flag: "listing-lag",
     argument: "ms",
-    help: "how long listings show the shards of before a reshard (default 0)",
+    help: "how long listings still show the shards before a reshard (default 0)",
     read: (text) => ({ options: { listingLagMs: integer(text, 0, 2 ** 31 - 1) } }),
   },
   {
     flag: "latency",
     argument: "ms",
-    help: "how long each call takes (default 0)",
+    help: "the latency of each call (default 0)",
     read: (text) => ({ options: { latency: integer(text, 0, 2 ** 31 - 1) } }),
   },
   {
     flag: "bandwidth",
     argument: "bytes",
-    help: "bytes a second of all replies together (default: no limit)",
+    help: "bytes per second of all replies together (default: no limit)",
     read: (text) => ({ options: { bandwidth: integer(text, 1, 2 ** 53 - 1) } }),
   },
   {
     flag: "faults",
     argument: "list",
-    help: "faults of calls: fail,error=InternalFailure,chance=0.05;hang,operation=GetRecords,call=9",
+    help: "faults to inject: fail,error=InternalFailure,chance=0.05;hang,operation=GetRecords,call=9",
     read: (text) => ({ faults: readFaults(text) }),
   },
   {
@@ -140,7 +140,7 @@ function readFaults(list: string): FaultRule[] {
         return [name, name === "takesEffect" ? value === "true" : value];
       }),
     ]) as FaultRule;
-    // Nobody calls it: a rule that makes no sense is refused here.
+    // Planned on unused `Faults`, to refuse an invalid rule here.
     planFault(new Faults(createSystemClock(), Math.random), rule);
     return rule;
   });

@@ -1,4 +1,4 @@
-/** Arguments or environment variables that make no sense. */
+/** Thrown for wrong arguments or environment variables. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }

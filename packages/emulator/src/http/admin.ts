@@ -9,7 +9,7 @@ interface AdminRequest {
   readonly body: Buffer;
 }
 
-/** What the emulator answers beside the service's own operations, by method and path. */
+/** The emulator's own endpoints, by method and path. */
 const routes: Readonly<Record<string, (request: AdminRequest) => Reply>> = {
   "GET /": health,
   "GET /health": health,
@@ -35,7 +35,7 @@ const routes: Readonly<Record<string, (request: AdminRequest) => Reply>> = {
   },
 };
 
-/** The reply to a request that is not for the service; `undefined` where it may be one. */
+/** The reply to a request of one of these endpoints; undefined = the request may be for the service. */
 export function answerAdmin(method: string, url: string, request: AdminRequest): Reply | undefined {
   const path = url.split("?")[0]!;
   const name = `${method} ${path}`;

@@ -8,29 +8,29 @@ import { jsonProtocol } from "./json-protocol.ts";
 import type { Protocol } from "./protocol.ts";
 import type { Reply } from "./reply.ts";
 
-/** What stands before an operation's name in the header `x-amz-target`. */
+/** The prefix of the operation in the header `x-amz-target`. */
 export const TARGET_PREFIX = "Kinesis_20131202.";
 
 const protocols: ReadonlyMap<string, Protocol> = new Map(
   [jsonProtocol, cborProtocol].map((protocol) => [protocol.contentType, protocol]),
 );
 
-/** A request whose body was read; the empty text stands for a header that is absent. */
+/** A request whose body was read. An absent header is an empty string. */
 export interface ReadRequest {
   readonly method: string;
   readonly contentType: string;
   /** The header `x-amz-target`. */
   readonly target: string;
-  /** `undefined` = it was too long. */
+  /** Undefined = it was too long. */
   readonly body: Buffer | undefined;
 }
 
-/** The client sees no reply: its connection breaks. */
+/** Thrown to break the client's connection instead of a reply. */
 export class ConnectionBreak extends Error {}
 
 /**
- * What the service answers, without the connection.
- * @throws ConnectionBreak for an injected fault, and the signal's reason
+ * Handles a request and returns the reply.
+ * @throws ConnectionBreak for an injected fault; the signal's reason
  */
 export async function answer(
   service: Service,
@@ -81,13 +81,13 @@ function actOut(fault: InjectedFault["fault"]): Reply {
   return { status: fault.status, contentType: "text/html", body };
 }
 
-/** An injected error that is not the service's can only be shown as a failure of the service. */
+/** Converts an injected error that is not the service's into an InternalFailure. */
 function asServiceError(error: unknown): KinesisServiceException {
   if (error instanceof KinesisServiceException) return error;
   return serviceError("InternalFailure", error instanceof Error ? error.message : String(error));
 }
 
-/** How the service answers what it cannot even take for a request of some protocol. */
+/** The service's reply to a request of no known protocol. */
 function xml(status: number, type: string): Reply {
   return { status, body: `<${type}/>\n`, error: type };
 }

@@ -2,13 +2,13 @@ import { CborReader } from "./cbor-reader.ts";
 import { CborWriter } from "./cbor-writer.ts";
 import type { Protocol } from "./protocol.ts";
 
-/** AWS CBOR 1.1, which the service's Java client speaks: blobs as they are. */
+/** AWS CBOR 1.1, as used by the Java SDK: blobs are not encoded. */
 export const cborProtocol: Protocol = {
   contentType: "application/x-amz-cbor-1.1",
   values: {
-    // The reader's are views of the whole body.
+    // A copy: the reader's blobs are views of the whole body.
     blob: (value) => (value instanceof Uint8Array ? new Uint8Array(value) : undefined),
-    // With or without its tag it is in milliseconds.
+    // In milliseconds, with or without the tag.
     timestamp(value) {
       const milliseconds = value instanceof Date ? value.getTime() : value;
       return typeof milliseconds === "number" && Number.isFinite(milliseconds)

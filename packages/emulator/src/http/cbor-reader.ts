@@ -1,7 +1,7 @@
-/** A request has at most 500 records of four members; its names and values are counted apart. */
-const MOST_VALUES = 20_000;
-/** Members of records lie in three. */
-const MOST_DEPTH = 16;
+/** A request has at most 500 records of four members; names and values count separately. */
+const MAX_VALUES = 20_000;
+/** Members of records are at depth 3. */
+const MAX_DEPTH = 16;
 
 const UNSIGNED = 0;
 const NEGATIVE = 1;
@@ -12,13 +12,13 @@ const MAP = 5;
 const TAG = 6;
 const INDEFINITE = 31;
 const BREAK = 0xff;
-/** CBOR's tag 1: a moment since the epoch. AWS counts it in milliseconds. */
+/** CBOR tag 1: a time since the epoch. AWS uses milliseconds. */
 const EPOCH_TAG = 1;
 
 /**
- * Reads one value in AWS's CBOR: a timestamp is a `Date`, an integer a number, null and undefined
- * are null. It makes no more values, and none deeper, than a request has: a value of one byte would
- * become an object of fifty.
+ * Reads one value in AWS's CBOR: a timestamp becomes a `Date`, an integer a number, null and undefined become null.
+ * Number and depth of values are limited to those of a valid request, because one byte of input can become an object
+ * of fifty bytes.
  */
 export class CborReader {
   readonly #bytes: Buffer;
@@ -29,11 +29,11 @@ export class CborReader {
     this.#bytes = bytes;
   }
 
-  /** @throws RangeError for what breaks off, is not CBOR, or has too many or too deep values */
+  /** @throws RangeError if the input is truncated, is not CBOR, or has too many or too deeply nested values */
   read(depth: number = 0): unknown {
     this.#values += 1;
-    if (this.#values > MOST_VALUES) throw new RangeError("more values than any request has");
-    if (depth > MOST_DEPTH) throw new RangeError("values lie too deep in each other");
+    if (this.#values > MAX_VALUES) throw new RangeError("more values than any request has");
+    if (depth > MAX_DEPTH) throw new RangeError("values are nested too deeply");
     const first = this.#byte();
     const type = first >> 5;
     const info = first & 31;
@@ -84,7 +84,7 @@ export class CborReader {
     return Buffer.concat(chunks);
   }
 
-  /** Whether what has no length ends here; its end is passed. */
+  /** Whether an item of indefinite length ends here. If so, its end is skipped. */
   #breaks(length: number): boolean {
     if (length !== Infinity || this.#bytes[this.#at] !== BREAK) return false;
     this.#at += 1;
@@ -115,7 +115,7 @@ export class CborReader {
 
   #take(length: number): Buffer {
     const end = this.#at + length;
-    if (end > this.#bytes.length) throw new RangeError("it breaks off");
+    if (end > this.#bytes.length) throw new RangeError("the input is truncated");
     const taken = this.#bytes.subarray(this.#at, end);
     this.#at = end;
     return taken;

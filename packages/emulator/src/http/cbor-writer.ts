@@ -10,19 +10,19 @@ const TRUE = 0xf5;
 const FLOAT_64 = 0xfb;
 
 /**
- * Writes one reply in CBOR, as the service does: integers as integers, a `Date` under tag 1 as an
- * integer of milliseconds, and no member that is undefined.
+ * Writes one reply in CBOR, as the service does: integers as integers, a `Date` as an integer of milliseconds with tag
+ * 1. Undefined members are left out.
  */
 export class CborWriter {
   #buffer = Buffer.allocUnsafe(4096);
   #length = 0;
 
-  /** What was written so far. */
+  /** The bytes written so far. */
   get bytes(): Uint8Array {
     return this.#buffer.subarray(0, this.#length);
   }
 
-  /** Throws TypeError for a value that no reply has. */
+  /** @throws TypeError for a value that no reply has */
   write(value: unknown): void {
     if (typeof value === "string") this.#text(value);
     else if (typeof value === "number") this.#number(value);
@@ -76,7 +76,7 @@ export class CborWriter {
     this.#length = this.#buffer.writeDoubleBE(value, this.#length);
   }
 
-  /** A type with its length or value, in as few bytes as hold it. */
+  /** Writes a type with its length or value, in the shortest form. */
   #head(type: number, value: number): void {
     this.#reserve(9);
     const buffer = this.#buffer;

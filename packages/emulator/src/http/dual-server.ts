@@ -20,27 +20,27 @@ export interface DualServer {
   close(): Promise<void>;
 }
 
-/** How long a client may take, in milliseconds. */
-export interface Patience {
-  /** From the connection to the first bytes, and for a request's headers. */
+/** Timeouts for slow clients, in milliseconds. */
+export interface Timeouts {
+  /** From the connection to the first bytes, and for the headers of a request. */
   readonly headersMs: number;
   /** For a whole request. */
   readonly requestMs: number;
-  /** Without any byte, on an HTTP/2 connection. */
+  /** For an HTTP/2 connection without activity. */
   readonly idleMs: number;
 }
 
-const PATIENCE: Patience = { headersMs: 20_000, requestMs: 60_000, idleMs: 120_000 };
+const TIMEOUTS: Timeouts = { headersMs: 20_000, requestMs: 60_000, idleMs: 120_000 };
 
 /**
- * HTTP/1.1 and HTTP/2 with prior knowledge (h2c, what the SDK's default handler speaks over
- * `http://`) on one port: a connection that begins with `PRI` is HTTP/2.
+ * Serves HTTP/1.1 and HTTP/2 with prior knowledge (h2c, which the SDK's default handler uses for `http://`) on one
+ * port: a connection that begins with `PRI` is HTTP/2.
  */
 export async function listen(
   handle: (request: Request, response: Response) => void,
   port: number,
   host: string,
-  { headersMs, requestMs, idleMs }: Patience = PATIENCE,
+  { headersMs, requestMs, idleMs }: Timeouts = TIMEOUTS,
 ): Promise<DualServer> {
   const http1 = createHttp1Server(
     {
@@ -51,7 +51,7 @@ export async function listen(
     },
     handle,
   );
-  // It never listens itself, and looks for slow requests only from this event on.
+  // This server never listens itself, but it checks for slow requests only after this event.
   http1.emit("listening");
   const http2 = createHttp2Server(handle);
   http2.setTimeout(idleMs);
@@ -61,7 +61,7 @@ export async function listen(
   const server = createServer({ noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
-    // A client that goes away is no concern of the server's.
+    // A client that disconnects is no error of the server.
     socket.on("error", () => socket.destroy());
     const slow = setTimeout(() => socket.destroy(), headersMs);
     socket.once("close", () => clearTimeout(slow));
@@ -88,14 +88,14 @@ export async function listen(
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
-        // Ends its look for slow requests.
+        // Stops the check for slow requests.
         http1.close();
         for (const socket of sockets) socket.destroy();
       }),
   };
 }
 
-/** Breaks the connection that a request came on. */
+/** Breaks the connection of a request. */
 export function breakConnection(request: Request): void {
   if ("stream" in request) request.stream.session?.destroy();
   else request.socket.destroy();

@@ -9,9 +9,9 @@ import type { RequestLogEntry } from "./request-log.ts";
 import type { OriginHeaders } from "./request-origin.ts";
 
 /**
- * The HTTP face of a service: reads a request, and sends what the service answers.
- * @param mayAnswer by its headers; what it refuses is not carried out
- * @param log gets each request when it is over
+ * Creates the HTTP handler of a service.
+ * @param mayAnswer returns whether a request is allowed, by its headers; others are not carried out
+ * @param log called when a request has ended
  */
 export function createHandler(
   service: Service,
@@ -22,7 +22,7 @@ export function createHandler(
   return (request, response) => {
     const gone = new AbortController();
     response.once("close", () => gone.abort());
-    // Reads and writes fail only because the client went away.
+    // Reads and writes fail only if the client has disconnected.
     request.on("error", () => {});
     response.on("error", () => {});
     let sent: Reply | undefined;
@@ -61,7 +61,7 @@ export function createHandler(
   };
 }
 
-/** What a request asks for, as its client wrote it: printable, and bounded. */
+/** The operation of a request, or its method and path, in at most 100 printable characters. */
 function nameOf(request: Request): string {
   const target = targetOf(request);
   const name = target.startsWith(TARGET_PREFIX)
@@ -104,7 +104,7 @@ function writeHead(service: Service, response: Response, reply: Reply): void {
   response.setHeader("content-length", Buffer.byteLength(reply.body));
 }
 
-/** At the link's speed, a fiftieth of a second's bytes at a time. */
+/** Writes the body at the link's bandwidth, in chunks of 20 ms. */
 async function writeBody(
   link: Link,
   response: Response,
@@ -117,7 +117,7 @@ async function writeBody(
   for (let from = 0; from < bytes.length; from += step) {
     const slice = bytes.subarray(from, from + step);
     await link.transfer(slice.length, signal);
-    // Node's types part HTTP/1.1 from HTTP/2; both take bytes.
+    // Node's types separate HTTP/1.1 from HTTP/2, but both accept bytes.
     (response as NodeJS.WritableStream).write(slice);
   }
   response.end();

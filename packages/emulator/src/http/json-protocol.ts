@@ -6,10 +6,10 @@ export const jsonProtocol: Protocol = {
   values: {
     blob(value) {
       if (typeof value !== "string" || value.length % 4 !== 0) return undefined;
-      // The decoder takes the alphabet for URLs too.
+      // The decoder would accept the URL-safe alphabet too.
       if (value.includes("-") || value.includes("_")) return undefined;
       const bytes = Buffer.from(value, "base64");
-      // It skips what is not base64: then fewer bytes come out.
+      // It skips invalid characters: then it returns fewer bytes.
       return bytes.length === Buffer.byteLength(value, "base64") ? bytes : undefined;
     },
     timestamp: (value) =>
@@ -22,8 +22,8 @@ export const jsonProtocol: Protocol = {
 };
 
 /**
- * JSON with blobs and dates in it. Not `JSON.stringify`: it would look for characters to escape in
- * base64, which is half of the time that a reply takes.
+ * Writes JSON with blobs and dates. `JSON.stringify` would search base64 for characters to escape, which takes half of
+ * the time of a reply.
  */
 function stringify(value: unknown): string {
   if (typeof value !== "object" || value === null) return JSON.stringify(value);

@@ -1,12 +1,12 @@
 import type { ValueReader } from "../api/read-input.ts";
 
-/** How requests and replies are written on the wire. One content type has one protocol. */
+/** The encoding of requests and replies, identified by its content type. */
 export interface Protocol {
   readonly contentType: string;
-  /** Blobs and timestamps as `decode` leaves them. */
+  /** Reads blobs and timestamps from what `decode` returns. */
   readonly values: ValueReader;
-  /** A request's body as a plain value; throws whatever it likes for bytes that are not one. */
+  /** Decodes the body of a request. Throws anything if it is invalid. */
   decode(body: Buffer): unknown;
-  /** A reply's body. `Uint8Array` and `Date` stand for blobs and timestamps. */
+  /** Encodes the body of a reply. `Uint8Array` is a blob, `Date` a timestamp. */
   encode(output: object): string | Uint8Array;
 }

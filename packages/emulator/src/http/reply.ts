@@ -1,9 +1,9 @@
-/** A reply on its way out. */
+/** A reply to be sent. */
 export interface Reply {
   readonly status: number;
   readonly contentType?: string;
   readonly body: string | Uint8Array;
-  /** The name of the error that it is. */
+  /** The name of the error, if the reply is one. */
   readonly error?: string;
 }
 

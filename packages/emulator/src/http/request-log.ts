@@ -1,20 +1,20 @@
-/** One request that the server has answered, or that its client has given up. */
+/** A request that was answered, or whose connection was closed. */
 export interface RequestLogEntry {
-  /** When it came: the service's time, in milliseconds since the epoch. */
+  /** When it was received: the service's time, in milliseconds since the epoch. */
   readonly at: number;
-  /** The operation as the request names it, or its method and path; printable, and bounded. */
+  /** The operation, or the method and path, in at most 100 printable characters. */
   readonly operation: string;
-  /** 0 if no reply was sent: the connection was broken or given up. */
+  /** The HTTP status; 0 = no reply was sent. */
   readonly status: number;
-  /** The error's name, where the reply is one. */
+  /** The name of the error, if the reply is one. */
   readonly error: string | undefined;
-  /** From the request's headers to the end of the reply, by the machine's clock. */
+  /** Milliseconds from the request's headers to the end of the reply, by the system clock. */
   readonly ms: number;
-  /** The length of the reply's body. */
+  /** The length of the reply's body, in bytes. */
   readonly replyBytes: number;
 }
 
-/** One line of text for one request. */
+/** Formats an entry as one line. */
 export function formatLogEntry(entry: RequestLogEntry): string {
   const { at, operation, status, error, ms, replyBytes } = entry;
   const outcome = status === 0 ? "no reply" : `${status}${error === undefined ? "" : ` ${error}`}`;

@@ -1,23 +1,22 @@
 import { isIP } from "node:net";
 
-/** The headers that say for whom a request is, and which page has made it. */
+/** The headers that name the host of a request, and the page that sent it. */
 export interface OriginHeaders {
   readonly host?: string | undefined;
-  /** What HTTP/2 has in place of `host`. */
+  /** The equivalent of `host` in HTTP/2. */
   readonly ":authority"?: string | undefined;
   readonly origin?: string | undefined;
 }
 
-/** Is it an address of this machine alone? */
+/** True for a loopback address. */
 export function isLoopback(host: string): boolean {
   return host === "::1" || host === "localhost" || host.startsWith("127.");
 }
 
 /**
- * May a server on the loopback address answer the request? A page of the web that a browser on this
- * machine shows could send it: its own name can be made to lead here (DNS rebinding), and it can send
- * requests across origins. So the host has to be `localhost` or an address, and so has the origin of a
- * page. Pure.
+ * Whether a server on a loopback address may answer the request. A web page in a browser on this machine could send
+ * requests here, across origins or under its own name (DNS rebinding). So both the host and the origin of a page must
+ * be `localhost` or an address. Pure.
  */
 export function isFromThisMachine(headers: OriginHeaders): boolean {
   const host = headers[":authority"] ?? headers.host;

@@ -1,4 +1,4 @@
-/** A commitment to pay for a minimum throughput lasts at least so long. */
+/** Minimum duration of a commitment to pay for a minimum throughput. */
 const COMMITMENT_MS = 24 * 3_600_000;
 
 /** The state of the account's commitment; times are milliseconds since the epoch. */
@@ -9,11 +9,11 @@ export interface Commitment {
   readonly endedAt?: number;
 }
 
-/** What is set for the account as a whole. */
+/** The settings of the account. */
 export class Account {
   #commitment: Commitment = { status: "DISABLED" };
 
-  /** The commitment; one that was cancelled early ends by itself. */
+  /** The commitment at `now`. One that was cancelled early ends at its earliest allowed end. */
   commitment(now: number): Commitment {
     const { status, startedAt, earliestEndAt } = this.#commitment;
     if (status === "ENABLED_UNTIL_EARLIEST_ALLOWED_END" && earliestEndAt! <= now) {
@@ -27,7 +27,7 @@ export class Account {
     return this.commitment(now).status !== "DISABLED";
   }
 
-  /** Begins the commitment, or takes back its end. */
+  /** Begins the commitment, or revokes its cancellation. */
   commit(now: number): void {
     const { status, startedAt = now, earliestEndAt = now + COMMITMENT_MS } = this.commitment(now);
     this.#commitment =

@@ -1,11 +1,10 @@
 /**
- * A budget that is spent by calls and refilled by time, up to one second's worth. It may be
- * overdrawn by one expense, and must then be whole again before the next: after a 10 MiB reply at
- * 2 MiB/s nothing passes for 5 s.
+ * A token bucket with a capacity of one second. One expense may overdraw it; then it must be full again before the next
+ * one: after a 10 MiB reply at 2 MiB/s, nothing passes for 5 s.
  */
 export class Budget {
   readonly #perSecond: number;
-  /** In thousandths, so that whole milliseconds refill it without rounding. */
+  /** In thousandths of the unit, so that whole milliseconds refill it without rounding. */
   #left: number;
   #at = 0;
   #overdrawn = false;
@@ -21,7 +20,7 @@ export class Budget {
     this.#left = Math.min(whole, this.#left + (now - this.#at) * this.#perSecond);
     this.#at = now;
     if (this.#left === whole) this.#overdrawn = false;
-    // What exceeds a whole second's budget passes only when the budget is untouched.
+    // An amount above the capacity passes only if the budget is full.
     return !this.#overdrawn && this.#left >= Math.min(amount * 1000, whole);
   }
 

@@ -8,7 +8,7 @@ import type { Streams } from "./streams.ts";
 const DAY_MS = 24 * 3_600_000;
 const MAX_CREATING = 5;
 
-/** Calls a second that an account may make of an operation; 5 of those that are not here. */
+/** Calls per second of an operation in an account. Others: see `OTHERS_PER_ACCOUNT`. */
 const PER_ACCOUNT: Partial<Readonly<Record<OperationName, number>>> = {
   DescribeLimits: 1,
   DescribeStream: 10,
@@ -17,14 +17,14 @@ const PER_ACCOUNT: Partial<Readonly<Record<OperationName, number>>> = {
 };
 const OTHERS_PER_ACCOUNT = 5;
 
-/** Calls a second of an operation on one stream, in place of the account's. */
+/** Calls per second of an operation on one stream, instead of the quota of the account. */
 const PER_STREAM: Partial<Readonly<Record<OperationName, number>>> = {
   DecreaseStreamRetentionPeriod: 5,
   IncreaseStreamRetentionPeriod: 5,
   ListShards: 1000,
 };
 
-/** Shards have quotas of their own for these. */
+/** Operations that are limited by the quotas of shards. */
 const DATA_PLANE: ReadonlySet<OperationName> = new Set([
   "GetRecords",
   "GetShardIterator",
@@ -42,12 +42,12 @@ const PER_DAY = {
 
 type DailyOperation = keyof typeof PER_DAY;
 
-/** How often operations may be called. All methods throw LimitExceededException beyond. */
+/** The quotas of calls. All methods throw LimitExceededException if a quota is exceeded. */
 export class CallQuotas {
   readonly #clock: Clock;
   readonly #enforced: boolean;
   readonly #ofAccount = new Map<OperationName, Budget>();
-  /** Weak: what a deleted stream has left is of no interest. */
+  /** Weak, so that deleted streams are dropped. */
   readonly #ofStream = new WeakMap<Stream, Map<OperationName, Budget>>();
   readonly #today = new WeakMap<Stream, Map<DailyOperation, number[]>>();
 
@@ -66,13 +66,13 @@ export class CallQuotas {
       return;
     }
     const stream = streams.named(input);
-    // The operation refuses what it does not find, or takes the stream from a token.
+    // The operation itself refuses a missing stream, or has it in a token.
     if (stream === undefined) return;
     const where = `stream ${stream.name} under account ${streams.account}`;
     this.#spend(entry(this.#ofStream, stream), operation, perStream, where);
   }
 
-  /** Counts a success that a stream has only so many of within 24 hours. */
+  /** Counts a success of an operation that is limited per stream within 24 hours. */
   admitToday(operation: DailyOperation, stream: Stream): void {
     if (!this.#enforced) return;
     const now = this.#clock.monotonic();
@@ -87,7 +87,7 @@ export class CallQuotas {
     of.set(operation, [...recent, now]);
   }
 
-  /** Whether one more stream may be CREATING beside so many. */
+  /** Checks whether another stream may be created. @param creating number of streams that are CREATING */
   admitCreating(creating: number): void {
     if (!this.#enforced || creating < MAX_CREATING) return;
     throw limitExceeded(

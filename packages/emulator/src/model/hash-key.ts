@@ -3,7 +3,7 @@ import { hash } from "node:crypto";
 /** The number of hash keys: they are the integers from 0 to 2^128 - 1. */
 export const HASH_KEYS: bigint = 1n << 128n;
 
-/** A shard's share of the hash keys; both ends belong to it. */
+/** The hash key range of a shard, both ends included. */
 export interface HashKeyRange {
   readonly start: bigint;
   readonly end: bigint;
@@ -14,7 +14,7 @@ export function hashKeyOf(partitionKey: string): bigint {
   return BigInt(`0x${hash("md5", partitionKey, "hex")}`);
 }
 
-/** Cuts all hash keys into `count` ranges of equal size; the last one takes the remainder. */
+/** Divides all hash keys into `count` ranges of equal size; the last one includes the remainder. */
 export function uniformRanges(count: number): HashKeyRange[] {
   const size = HASH_KEYS / BigInt(count);
   return Array.from({ length: count }, (_, index) => ({

@@ -5,39 +5,39 @@ import type { Quotas } from "./quotas.ts";
 import { defaultSettings } from "./stream-settings.ts";
 import { Streams } from "./streams.ts";
 
-/** What the emulated service is like. */
+/** Options of the emulated service. */
 export interface ModelOptions {
-  /** @default the machine's own clock */
+  /** @default the system clock */
   readonly clock?: Clock;
-  /** Streams that exist, ACTIVE, from the start: their names and shard counts. @default none */
+  /** Streams that exist from the start, ACTIVE, by name with their shard counts. @default none */
   readonly streams?: Readonly<Record<string, number>>;
   /** The Region in the streams' ARNs. @default "us-east-1" */
   readonly region?: string;
   /** The account in the streams' ARNs, 12 digits. @default "000000000000" */
   readonly account?: string;
-  /** Which of the service's quotas are enforced. @default true: all of them */
+  /** Which of the service's quotas are enforced. @default true: all */
   readonly quotas?: boolean | Quotas;
   /** How long CREATING, UPDATING and DELETING last, in milliseconds. @default 0: no such states */
   readonly transitionMs?: number;
   /**
-   * How long listings go on showing shards as they were before a reshard, in milliseconds. GetRecords
-   * names the children at once. @default 0
+   * How long listings still show the shards as before a reshard, in milliseconds. GetRecords names the children
+   * immediately. @default 0
    */
   readonly listingLagMs?: number;
-  /** At most so many records in a GetRecords reply. @default 10,000 */
+  /** Maximum number of records in a GetRecords reply. @default 10,000 */
   readonly maxRecordsPerPage?: number;
-  /** So many empty pages come before each page of records. @default 0 */
+  /** Number of empty pages before each page of records. @default 0 */
   readonly emptyPagesWhileBehind?: number;
-  /** Leaves ChildShards out at a shard's end, as some emulators do. @default false */
+  /** Leaves out ChildShards at the end of a shard, as some emulators do. @default false */
   readonly omitChildShards?: boolean;
   /**
-   * An iterator at or after a sequence number whose record was trimmed: `resume` at the horizon,
-   * or `reject` it with InvalidArgumentException. Both were seen. @default "resume"
+   * What happens to an iterator at or after the sequence number of a trimmed record: `resume` at the horizon, or
+   * `reject` with InvalidArgumentException. Both were observed. @default "resume"
    */
   readonly trimmedSequenceNumbers?: "resume" | "reject";
 }
 
-/** The emulated service's state and manners: all that an operation can see. */
+/** The state and options of the emulated service, as operations see it. */
 export interface Model {
   readonly clock: Clock;
   readonly streams: Streams;
@@ -50,7 +50,7 @@ export interface Model {
   readonly trimmedSequenceNumbers: "resume" | "reject";
 }
 
-/** Throws RangeError for an option that makes no sense. */
+/** @throws RangeError for a wrong option */
 export function createModel(options: ModelOptions): Model {
   const clock = options.clock ?? createSystemClock();
   const account = options.account ?? "000000000000";

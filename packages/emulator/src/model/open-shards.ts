@@ -1,8 +1,8 @@
 import type { Shard } from "./shard.ts";
 
-/** The open shards of a stream, which share out all hash keys without gap or overlap. */
+/** The open shards of a stream. They cover all hash keys without gap or overlap. */
 export class OpenShards {
-  /** In the order of their hash keys. */
+  /** Ordered by hash keys. */
   #shards: readonly Shard[];
   #turn = -1;
 
@@ -14,7 +14,7 @@ export class OpenShards {
     return this.#shards.length;
   }
 
-  /** In the order of their hash keys. */
+  /** All open shards, ordered by hash keys. */
   get all(): readonly Shard[] {
     return this.#shards;
   }
@@ -31,13 +31,13 @@ export class OpenShards {
     return this.#shards[low]!;
   }
 
-  /** One shard after another, where no key decides. */
+  /** Returns the shards in turn, for records that are not distributed by key. */
   next(): Shard {
     this.#turn = (this.#turn + 1) % this.#shards.length;
     return this.#shards[this.#turn]!;
   }
 
-  /** Puts the children, which have the same hash keys, in their parents' place. */
+  /** Replaces parents by their children, which have the same hash keys. */
   replace(parents: readonly Shard[], children: readonly Shard[]): void {
     const others = this.#shards.filter((shard) => !parents.includes(shard));
     this.#shards = byHashKey([...others, ...children]);

@@ -4,15 +4,15 @@ const MIB = 1024 * 1024;
 
 /** Which of the service's quotas are enforced. */
 export interface Quotas {
-  /** 5 GetRecords a second, 2 MiB a second, 5 GetShardIterator a second. @default true */
+  /** Per shard: 5 GetRecords, 2 MiB and 5 GetShardIterator per second. @default true */
   readonly reads?: boolean;
-  /** 1,000 records a second and 1 MiB a second. @default true */
+  /** Per shard: 1,000 records and 1 MiB per second. @default true */
   readonly writes?: boolean;
-  /** How often each operation on streams, tags, policies … may be called. @default true */
+  /** The call rates of operations on streams, tags, policies and so on. @default true */
   readonly controlPlane?: boolean;
 }
 
-/** One shard's quotas. Times are milliseconds of a monotonic clock. */
+/** The quotas of one shard. Times are milliseconds of a monotonic clock. */
 export class ShardQuotas {
   readonly #enforced: Quotas;
   readonly #reads = new Budget(5);
@@ -25,7 +25,7 @@ export class ShardQuotas {
     this.#enforced = enforced;
   }
 
-  /** Whether a GetRecords may begin; it counts as a call if so. */
+  /** Whether a GetRecords call is admitted. If so, it is counted. */
   admitRead(now: number): boolean {
     if (this.#enforced.reads === false) return true;
     if (!this.#reads.allows(1, now) || !this.#readBytes.allows(1, now)) return false;
@@ -33,12 +33,12 @@ export class ShardQuotas {
     return true;
   }
 
-  /** Charges the bytes of a GetRecords' reply. */
+  /** Charges the bytes of a GetRecords reply. */
   chargeRead(bytes: number): void {
     this.#readBytes.spend(bytes);
   }
 
-  /** Whether a GetShardIterator may begin; it counts if so. */
+  /** Whether a GetShardIterator call is admitted. If so, it is counted. */
   admitIterator(now: number): boolean {
     if (this.#enforced.reads === false) return true;
     if (!this.#iterators.allows(1, now)) return false;
@@ -46,7 +46,7 @@ export class ShardQuotas {
     return true;
   }
 
-  /** Whether a record of `bytes` may be written; it is charged if so. */
+  /** Whether writing a record of `bytes` bytes is admitted. If so, it is charged. */
   admitWrite(bytes: number, now: number): boolean {
     if (this.#enforced.writes === false) return true;
     if (!this.#writes.allows(1, now) || !this.#writeBytes.allows(bytes, now)) return false;

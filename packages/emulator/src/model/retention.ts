@@ -3,10 +3,10 @@ const HOUR_MS = 3_600_000;
 /** The service's default. */
 const DEFAULT_HOURS = 24;
 
-/** How long a stream keeps its records, and what is gone; times are milliseconds since the epoch. */
+/** The retention of a stream. Times are milliseconds since the epoch. */
 export class Retention {
   #hours: number;
-  /** The latest horizon that a change of retention has seen: what was gone then stays gone. */
+  /** The latest horizon at a change of the retention: records expired by then stay expired. */
   #trimmedTo: number;
 
   constructor(hours: number = DEFAULT_HOURS, trimmedTo: number = -Infinity) {
@@ -24,7 +24,7 @@ export class Retention {
     this.#trimmedTo = this.expiredBefore(now);
   }
 
-  /** What arrived before this instant is gone. */
+  /** Records that arrived before this time have expired. */
   expiredBefore(now: number): number {
     return Math.max(this.#trimmedTo, now - this.#hours * HOUR_MS);
   }

@@ -1,10 +1,10 @@
 /**
- * Sequence numbers, in the service's own layout: a 186-bit integer, written as 56 decimal digits
- * that start with 49. From the most significant bits to the least:
+ * A sequence number in the service's layout: a 186-bit integer, written as 56 decimal digits that start with 49. From
+ * the most significant bits to the least:
  *
  * | bits | holds                                                     |
  * | ---- | --------------------------------------------------------- |
- * | 2    | `10`, which gives the number its length                    |
+ * | 2    | `10`, which fixes the length of the number                 |
  * | 36   | when the shard was created, in seconds since the epoch     |
  * | 4    | the low bits of the shard's index                          |
  * | 64   | the record's ordinal in the shard                          |
@@ -14,13 +14,13 @@
  * | 4    | the layout's version, 2                                    |
  */
 export interface SequenceNumber extends ShardIdentity {
-  /** The record's place in its shard, from 1; 0 is the shard's start, `LAST_ORDINAL` its end. */
+  /** The position of the record in its shard, from 1; 0 = the start of the shard, `LAST_ORDINAL` = its end. */
   readonly ordinal: bigint;
   /** Seconds since the epoch. */
   readonly arrivedAt: number;
 }
 
-/** The part that all numbers of one shard share, and those of no other shard. */
+/** The part of a sequence number that identifies the shard. */
 export interface ShardIdentity {
   readonly shardIndex: number;
   /** Seconds since the epoch. */
@@ -28,7 +28,7 @@ export interface ShardIdentity {
   readonly incarnation: number;
 }
 
-/** The ordinal of a closed shard's ending sequence number. */
+/** The ordinal of the ending sequence number of a closed shard. */
 export const LAST_ORDINAL: bigint = (1n << 63n) - 1n;
 
 const VERSION = 2n;
@@ -37,7 +37,7 @@ export function formatSequenceNumber(number: SequenceNumber): string {
   return withOrdinal(sequenceNumberBase(number, number.arrivedAt), number.ordinal);
 }
 
-/** All of a number but its ordinal: the same for what arrives at a shard within one second. */
+/** A sequence number without its ordinal: equal for all records of a shard within one second. */
 export function sequenceNumberBase(shard: ShardIdentity, arrivedAt: number): bigint {
   const index = BigInt(shard.shardIndex);
   return (
@@ -56,7 +56,7 @@ export function withOrdinal(base: bigint, ordinal: bigint): string {
   return (base | (ordinal << 80n)).toString();
 }
 
-/** Reads a sequence number; `undefined` for what is not one. */
+/** Parses a sequence number; undefined = it is none. */
 export function parseSequenceNumber(text: string): SequenceNumber | undefined {
   if (!/^[1-9]\d{55}$/.test(text)) return undefined;
   const value = BigInt(text);

@@ -1,17 +1,17 @@
 import { serviceError } from "../errors.ts";
 import { formatToken, parseToken } from "./token.ts";
 
-/** How long an iterator can be used, in milliseconds. */
+/** How long an iterator is valid, in milliseconds. */
 const LIFETIME_MS = 300_000;
 
-/** What an iterator means. */
+/** The content of an iterator. */
 export interface ShardIterator {
   readonly streamName: string;
   readonly incarnation: number;
   readonly shardId: string;
   /** The ordinal of the next record to read. */
   readonly position: number;
-  /** How many empty pages are still to come before the next records. */
+  /** Number of empty pages left before the next records. */
   readonly emptyPages: number;
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
@@ -28,7 +28,7 @@ export function formatShardIterator(iterator: ShardIterator): string {
   ]);
 }
 
-/** Throws InvalidArgumentException for what is no iterator, ExpiredIteratorException after 5 min. */
+/** @throws InvalidArgumentException if the text is no iterator; ExpiredIteratorException after 5 minutes */
 export function parseShardIterator(text: string, now: number): ShardIterator {
   const fields = parseToken(text, ["text", "count", "text", "count", "count", "count"]);
   if (fields === undefined)
@@ -45,7 +45,7 @@ export function parseShardIterator(text: string, now: number): ShardIterator {
   return { streamName, incarnation, shardId, position, emptyPages, createdAt };
 }
 
-/** `Thu Jan 22 01:22:02 UTC 2015`, as the service writes it. */
+/** Formats a time as the service does: `Thu Jan 22 01:22:02 UTC 2015`. */
 function utc(time: number): string {
   const [weekday, day, month, year, clock] = new Date(time).toUTCString().split(" ");
   return `${weekday?.slice(0, 3)} ${month} ${day} ${clock} UTC ${year}`;

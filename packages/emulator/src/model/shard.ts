@@ -7,7 +7,7 @@ import {
   type ShardIdentity,
 } from "./sequence-number.ts";
 
-/** A record at rest. */
+/** A stored record. */
 export interface StoredRecord {
   readonly sequenceNumber: string;
   /** Absent if the producer gave none, which a stream of distribution AUTO allows. */
@@ -17,24 +17,24 @@ export interface StoredRecord {
   readonly encrypted: boolean;
   /** Milliseconds since the epoch; never decreases within a shard. */
   readonly arrivedAt: number;
-  /** Data and partition key, in bytes. */
+  /** Size of data and partition key, in bytes. */
   readonly size: number;
 }
 
-/** What a producer writes. */
+/** A record to be stored. */
 export type NewRecord = Omit<StoredRecord, "sequenceNumber" | "arrivedAt">;
 
 export interface ShardOptions {
   readonly identity: ShardIdentity;
   readonly range: HashKeyRange;
-  /** The ids of the shards that it came from: none, one (split) or two (merge). */
+  /** The ids of the parents: none, one (split) or two (merge). */
   readonly parents: readonly string[];
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
   readonly quotas: Quotas;
 }
 
-/** A shard without its records, as JSON can hold it. */
+/** A shard without its records, serialisable as JSON. */
 export interface ShardState extends Pick<ShardOptions, "identity" | "parents" | "createdAt"> {
   readonly range: readonly [string, string];
   readonly closedAt?: number;
@@ -43,9 +43,8 @@ export interface ShardState extends Pick<ShardOptions, "identity" | "parents" | 
 }
 
 /**
- * A shard: records in order of arrival, cut off at the front by retention. A record's *ordinal*
- * (1 for the first that was ever written) is its position; a position beyond the last record is
- * where the next one will be.
+ * A shard: its records in order of arrival, trimmed at the front by retention. The position of a record is its ordinal:
+ * 1 for the first record ever written. The position after the last record is where the next one will be.
  */
 export class Shard {
   readonly id: string;
@@ -57,7 +56,7 @@ export class Shard {
   readonly quotas: ShardQuotas;
   readonly #records: StoredRecord[] = [];
   #first = 1;
-  /** The sequence numbers of the latest second, but for their ordinals. */
+  /** The base of the sequence numbers of the latest second: see `sequenceNumberBase`. */
   #base: { readonly second: number; readonly value: bigint } | undefined;
   #closed: { at: number; endingSequenceNumber: string } | undefined;
 
@@ -71,7 +70,7 @@ export class Shard {
     this.startingSequenceNumber = this.#number(0n, options.createdAt);
   }
 
-  /** A shard as `state` described it, without records. */
+  /** Creates a shard from its `state()`, without records. */
   static restore(state: ShardState, quotas: Quotas): Shard {
     const [start, end] = state.range;
     const shard = new Shard({
@@ -84,7 +83,7 @@ export class Shard {
     return shard;
   }
 
-  /** All that `restore` needs. */
+  /** Returns the state for `restore`. */
   state(): ShardState {
     const { identity, range, parents, createdAt, closedAt } = this;
     return {
@@ -97,12 +96,12 @@ export class Shard {
     };
   }
 
-  /** The records, from the oldest one on. */
+  /** The records, oldest first. */
   get records(): readonly StoredRecord[] {
     return this.#records;
   }
 
-  /** Puts back a record that `records` had, behind those that are there. */
+  /** Appends a stored record when a snapshot is restored. */
   restoreRecord(record: StoredRecord): void {
     this.#records.push(record);
   }
@@ -112,7 +111,7 @@ export class Shard {
     return this.#closed?.at;
   }
 
-  /** When it was closed, as was known at `time`. */
+  /** When it was closed, if that was before or at `time`. */
   closedAtAsOf(time: number): number | undefined {
     return this.#closed !== undefined && this.#closed.at <= time ? this.#closed.at : undefined;
   }
@@ -121,7 +120,7 @@ export class Shard {
     return this.#closed?.endingSequenceNumber;
   }
 
-  /** The position of the oldest record that is still held. */
+  /** The position of the oldest stored record. */
   get first(): number {
     return this.#first;
   }
@@ -148,7 +147,7 @@ export class Shard {
     return stored;
   }
 
-  /** The record at a position; `undefined` if there is none. */
+  /** The record at a position; undefined = none. */
   at(position: number): StoredRecord | undefined {
     return this.#records[position - this.#first];
   }
@@ -165,7 +164,7 @@ export class Shard {
     return this.#first + low;
   }
 
-  /** Forgets the records that arrived before `horizon`. */
+  /** Removes the records that arrived before `horizon`. */
   trim(horizon: number): void {
     const oldest = this.#records[0];
     if (oldest === undefined || oldest.arrivedAt >= horizon) return;

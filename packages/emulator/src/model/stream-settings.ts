@@ -1,18 +1,18 @@
-/** What a stream is set to, apart from its shards and their retention. */
+/** The settings of a stream, apart from its shards and their retention. */
 export interface StreamSettings {
   mode: "PROVISIONED" | "ON_DEMAND";
-  /** How records are distributed over the shards; AUTO for streams in ON_DEMAND mode alone. */
+  /** How records are distributed over the shards; AUTO only in ON_DEMAND mode. */
   distribution: "AUTO" | "USER_PARTITION_KEY";
-  /** Bytes of data and partition key. */
+  /** Maximum size of data and partition key, in bytes. */
   maxRecordSize: number;
-  /** MiB of writes a second; for streams in ON_DEMAND mode alone. */
+  /** MiB of writes per second; only in ON_DEMAND mode. */
   warmThroughput: number | undefined;
-  /** The KMS key that encrypts new records; `undefined` while the stream is not encrypted. */
+  /** The KMS key that encrypts new records; undefined = the stream is not encrypted. */
   keyId: string | undefined;
-  /** The resource policy, a JSON text. It is kept, and decides nothing. */
+  /** The resource policy as JSON text. Stored, but not enforced. */
   policy: string | undefined;
   readonly tags: Map<string, string>;
-  /** The metrics that are enabled for single shards. */
+  /** The enabled shard-level metrics. */
   readonly shardLevelMetrics: Set<string>;
 }
 

@@ -5,7 +5,7 @@ import { Retention } from "./retention.ts";
 import { Shard, type ShardState } from "./shard.ts";
 import type { StreamSettings } from "./stream-settings.ts";
 
-/** How often shards that nobody reads are looked through for what retention took. */
+/** How often expired records and shards are removed without being read, in milliseconds. */
 const SWEEP_MS = 60_000;
 
 export type StreamStatus = "CREATING" | "ACTIVE" | "UPDATING" | "DELETING";
@@ -15,7 +15,7 @@ export interface StreamOptions {
   readonly arn: string;
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
-  /** How many streams of this name there were before. */
+  /** Number of earlier streams of this name. */
   readonly incarnation: number;
   /** No shard is created before this second since the epoch, so that sequence numbers grow. */
   readonly firstSecond: number;
@@ -23,7 +23,7 @@ export interface StreamOptions {
   readonly quotas: Quotas;
 }
 
-/** A stream without its records, as JSON can hold it. */
+/** A stream without its records, serialisable as JSON. */
 export interface StreamState extends Omit<StreamOptions, "arn" | "quotas" | "settings"> {
   readonly settings: Omit<StreamSettings, "tags" | "shardLevelMetrics">;
   readonly tags: readonly (readonly [string, string])[];
@@ -35,7 +35,7 @@ export interface StreamState extends Omit<StreamOptions, "arn" | "quotas" | "set
   readonly shards: readonly ShardState[];
 }
 
-/** A stream: its shards, open and closed. A split or a merge closes parents and opens children. */
+/** A stream: its open and closed shards. A split or merge closes the parents and opens their children. */
 export class Stream {
   readonly name: string;
   readonly arn: string;
@@ -45,7 +45,7 @@ export class Stream {
   status: StreamStatus = "ACTIVE";
   readonly #quotas: Quotas;
   readonly #firstSecond: number;
-  /** By their ids, in the order of those; without what has aged out. */
+  /** By id, in order of ids. Aged-out shards are removed by `#sweep`. */
   readonly #shards = new Map<string, Shard>();
   #open = new OpenShards([]);
   #retention = new Retention();
@@ -64,7 +64,7 @@ export class Stream {
     this.#sweptAt = options.createdAt;
   }
 
-  /** A new stream of so many equal shards. */
+  /** Creates a stream of `shardCount` equal shards. */
   static create(options: StreamOptions, shardCount: number): Stream {
     const stream = new Stream(options);
     const { createdAt } = options;
@@ -73,7 +73,7 @@ export class Stream {
     return stream;
   }
 
-  /** A stream as `state` described it. */
+  /** Creates a stream from its `state()`. */
   static restore(state: StreamState, arn: string, quotas: Quotas): Stream {
     const { settings, tags, shardLevelMetrics } = state;
     const stream = new Stream({
@@ -94,7 +94,7 @@ export class Stream {
     return stream;
   }
 
-  /** All that `restore` needs. */
+  /** Returns the state for `restore`. */
   state(now: number): StreamState {
     const { tags, shardLevelMetrics, ...settings } = this.settings;
     return {
@@ -121,24 +121,24 @@ export class Stream {
     return this.#retention;
   }
 
-  /** The second since the epoch in which the latest shard counts as created. */
+  /** The creation time of the latest shard in its sequence numbers, in seconds since the epoch. */
   get latestSecond(): number {
     return this.#latestSecond;
   }
 
-  /** The oldest instant that retention still covers, in milliseconds since the epoch. */
+  /** The trim horizon, in milliseconds since the epoch. */
   horizon(now: number): number {
     return Math.max(this.createdAt, this.#retention.expiredBefore(now));
   }
 
-  /** The shards in the order of their ids, without those that ended before the horizon. */
+  /** The shards in order of their ids, without those closed before the horizon. */
   shards(now: number): readonly Shard[] {
     this.#sweep(now);
     const expired = this.#retention.expiredBefore(now);
     return [...this.#shards.values()].filter((shard) => !hasAgedOut(shard, expired));
   }
 
-  /** A shard that retention still covers, its expired records trimmed. */
+  /** A shard after trimming its expired records; undefined if there is none, or it has aged out. */
   shard(id: string, now: number): Shard | undefined {
     this.#sweep(now);
     const shard = this.#shards.get(id);
@@ -148,12 +148,12 @@ export class Stream {
     return shard;
   }
 
-  /** The shards that a shard was split or merged into. */
+  /** The shards into which a shard was split or merged. */
   childrenOf(shard: Shard): readonly Shard[] {
     return [...this.#shards.values()].filter(({ parents }) => parents.includes(shard.id));
   }
 
-  /** Splits an open shard in two; `hashKey` is where the second one starts. */
+  /** Splits an open shard in two. @param hashKey the first hash key of the second one */
   split(shard: Shard, hashKey: bigint, now: number): void {
     const { start, end } = shard.range;
     if (hashKey <= start || hashKey > end) throw new RangeError(`${hashKey} does not cut a shard`);
@@ -164,7 +164,7 @@ export class Stream {
     this.#replace([shard], ranges, now);
   }
 
-  /** Merges two open shards whose hash keys touch; either may be the lower one. */
+  /** Merges two open shards with adjacent hash keys, in any order. */
   merge(shard: Shard, adjacent: Shard, now: number): void {
     const ascending = shard.range.start < adjacent.range.start;
     const [lower, upper] = ascending ? [shard, adjacent] : [adjacent, shard];
@@ -173,10 +173,10 @@ export class Stream {
     this.#replace([shard, adjacent], [range], now);
   }
 
-  /** Splits and merges until the open shards are `count` equal ones. */
+  /** Splits and merges until there are `count` equal open shards. */
   scale(count: number, now: number): void {
     for (const target of uniformRanges(count)) {
-      // The previous target's cut, or hash key 0, is where this one starts.
+      // A shard starts at `target.start` already: hash key 0, or the cut of the previous target.
       const last = this.#open.route(target.end);
       if (last.range.end > target.end) this.split(last, target.end + 1n, now);
       for (;;) {
@@ -196,7 +196,7 @@ export class Stream {
   }
 
   #addShard(range: HashKeyRange, parents: readonly Shard[], now: number): Shard {
-    // Later than every parent, so that a child's sequence numbers are above its parents'.
+    // Later than every parent, so that the sequence numbers of a child are above its parents'.
     const afterParents = parents.map((parent) => parent.identity.shardCreatedAt + 1);
     const second = Math.max(Math.floor(now / 1000), this.#firstSecond, ...afterParents);
     this.#latestSecond = Math.max(this.#latestSecond, second);
@@ -215,7 +215,7 @@ export class Stream {
     return shard;
   }
 
-  /** Drops what retention took from shards that nobody reads. */
+  /** Removes expired records and aged-out shards. */
   #sweep(now: number): void {
     if (now - this.#sweptAt < SWEEP_MS) return;
     this.#sweptAt = now;

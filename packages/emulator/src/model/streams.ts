@@ -4,10 +4,10 @@ import type { Quotas } from "./quotas.ts";
 import type { StreamSettings } from "./stream-settings.ts";
 import { Stream, type StreamState, type StreamStatus } from "./stream.ts";
 
-/** Open shards of an account in one Region. */
+/** Maximum number of open shards of an account in one Region. */
 export const SHARD_LIMIT = 20_000;
 
-/** A name, how many streams of it are gone, and their latest shard's second. */
+/** The deleted streams of a name: their number, and the second of their latest shard. */
 export type EarlierStreams = readonly [name: string, count: number, latestSecond: number];
 
 export interface StreamsOptions {
@@ -28,13 +28,13 @@ export interface StreamReference {
 export class Streams {
   readonly #options: StreamsOptions;
   readonly #streams = new Map<string, Stream>();
-  /** By name: how many streams there were, and their latest shard's second. */
+  /** Deleted streams by name: see `EarlierStreams`. */
   readonly #earlier = new Map<string, { readonly count: number; readonly latestSecond: number }>();
   readonly #transitions = new Map<
     Stream,
     { readonly due: number; readonly end: (at: number) => void }
   >();
-  /** The wall clock minus the monotonic one, once: the service's clock does not jump. */
+  /** Wall-clock minus monotonic time at the start, because the service's clock does not jump. */
   #epoch: number;
 
   constructor(options: StreamsOptions) {
@@ -51,12 +51,12 @@ export class Streams {
     return Math.floor(this.#epoch + this.#options.clock.monotonic());
   }
 
-  /** Sets the service's clock to `time` if it is behind it. Nothing restored lies in the future then. */
+  /** Sets the service's clock to `time` if it is behind, so that restored data is not in the future. */
   continueFrom(time: number): void {
     this.#epoch = Math.max(this.#epoch, time - this.#options.clock.monotonic());
   }
 
-  /** All streams, in the order of their names. */
+  /** All streams, in order of their names. */
   list(): Stream[] {
     this.#endTransitions();
     return [...this.#streams.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
@@ -66,7 +66,7 @@ export class Streams {
     return this.list().reduce((sum, stream) => sum + stream.open.count, 0);
   }
 
-  /** Throws LimitExceededException if so many more open shards are too many for the account. */
+  /** @throws LimitExceededException if `added` more open shards exceed the limit of the account */
   checkShardLimit(added: number): void {
     if (added <= 0 || this.openShardCount + added <= SHARD_LIMIT) return;
     throw serviceError(
@@ -78,19 +78,19 @@ export class Streams {
     );
   }
 
-  /** The stream of a name, if there is one. */
+  /** The stream of this name; undefined = none. */
   get(name: string): Stream | undefined {
     this.#endTransitions();
     return this.#streams.get(name);
   }
 
-  /** The stream that a request names, if it names one that there is. */
+  /** The stream that a request names; undefined if it names none, or the stream does not exist. */
   named({ StreamName: name, StreamARN: arn }: StreamReference): Stream | undefined {
     const found = name ?? arn?.slice(arn.indexOf("/") + 1);
     return found === undefined ? undefined : this.get(found);
   }
 
-  /** The stream that a request means. Throws ResourceNotFound- or InvalidArgumentException. */
+  /** The stream that a request names. @throws ResourceNotFoundException, InvalidArgumentException */
   find(reference: StreamReference): Stream {
     const name = this.#nameOf(reference);
     const stream = this.get(name);
@@ -103,7 +103,7 @@ export class Streams {
     return stream;
   }
 
-  /** The stream, which must be ACTIVE, or ResourceInUseException. */
+  /** As `find`. @throws ResourceInUseException unless the stream is ACTIVE, or in the status `alsoAllowed` */
   findActive(reference: StreamReference, alsoAllowed?: StreamStatus): Stream {
     const stream = this.find(reference);
     if (stream.status !== "ACTIVE" && stream.status !== alsoAllowed) {
@@ -137,14 +137,14 @@ export class Streams {
     this.transition(stream, "CREATING", () => {}, transitionMs);
   }
 
-  /** Puts back a stream that `Stream.state` described; one of the same name is replaced. */
+  /** Restores a stream from its `state()`, and replaces one of the same name. */
   restore(state: StreamState): Stream {
     const stream = Stream.restore(state, this.arnOf(state.name), this.#options.quotas);
     this.#streams.set(state.name, stream);
     return stream;
   }
 
-  /** The names of streams that are gone, and what keeps the next ones' sequence numbers above theirs. */
+  /** The deleted streams, so that sequence numbers of later streams with the same name are above theirs. */
   get earlier(): readonly EarlierStreams[] {
     return [...this.#earlier].map(([name, { count, latestSecond }]) => [name, count, latestSecond]);
   }
@@ -155,7 +155,7 @@ export class Streams {
     }
   }
 
-  /** Ends all transitions now, before they are due. */
+  /** Ends all transitions now, even if they are not due. */
   endTransitions(): void {
     this.#endTransitions();
     const now = this.now();
@@ -171,7 +171,7 @@ export class Streams {
     });
   }
 
-  /** Puts the stream into `status` for the transition's time, then does `end` and is ACTIVE. */
+  /** Sets the stream to `status` for `ms` milliseconds, then to ACTIVE, and calls `end`. */
   transition(
     stream: Stream,
     status: StreamStatus,
@@ -194,7 +194,7 @@ export class Streams {
     return `arn:aws:kinesis:${this.#options.region}:${this.account}:stream/${name}`;
   }
 
-  /** The name in a request's StreamName or StreamARN; both must agree where both are given. */
+  /** The name in StreamName or StreamARN, which must agree. @throws InvalidArgumentException */
   #nameOf(reference: StreamReference): string {
     const { StreamName: name, StreamARN: arn } = reference;
     const nameInArn = arn?.slice(arn.indexOf("/") + 1);
@@ -210,7 +210,7 @@ export class Streams {
     return found;
   }
 
-  /** Transitions end by themselves: the first call after the due time carries them out. */
+  /** Ends transitions that are due. Called by every access, so no timers are needed. */
   #endTransitions(): void {
     const now = this.now();
     for (const [stream, { due, end }] of this.#transitions) {

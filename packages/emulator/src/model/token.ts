@@ -1,12 +1,12 @@
-/** Opaque tokens: eight fixed bytes, as the service's iterators start with, then a JSON array. */
+/** The first bytes of an opaque token, as in the service's iterators. A JSON array follows. */
 const PREFIX = Buffer.from([0, 0, 0, 0, 0, 0, 0, 1]);
 
-/** Names of streams and ids of shards are no longer. */
-const MOST_TEXT = 128;
+/** Maximum length of stream names and shard ids. */
+const MAX_TEXT = 128;
 
 export type TokenField = string | number | null;
 
-/** What a field may be; `count` is an integer of at least 0. */
+/** The types of a field, by kind. A `count` is an integer of at least 0. */
 interface Fields {
   readonly text: string;
   readonly count: number;
@@ -22,7 +22,7 @@ export function formatToken(fields: readonly TokenField[]): string {
   return Buffer.concat([PREFIX, Buffer.from(JSON.stringify(fields))]).toString("base64");
 }
 
-/** The fields of a token that has these kinds of fields; `undefined` for anything else. */
+/** Parses a token with these kinds of fields; undefined = it is none. */
 export function parseToken<const Kinds extends readonly FieldKind[]>(
   text: string,
   kinds: Kinds,
@@ -44,7 +44,7 @@ export function parseToken<const Kinds extends readonly FieldKind[]>(
 function isOf(kind: FieldKind, field: unknown): boolean {
   switch (kind) {
     case "text":
-      return typeof field === "string" && field.length <= MOST_TEXT;
+      return typeof field === "string" && field.length <= MAX_TEXT;
     case "count":
       return Number.isSafeInteger(field) && Number(field) >= 0;
     case "text or null":

@@ -2,7 +2,7 @@ import type { Input, Output } from "../api/operation-types.ts";
 import type { Model } from "../model/model.ts";
 import { SHARD_LIMIT } from "../model/streams.ts";
 
-/** On-demand streams of an account. */
+/** Maximum number of on-demand streams of an account. */
 const ON_DEMAND_STREAM_LIMIT = 50;
 
 export function describeLimits({ streams }: Model): Output<"DescribeLimits"> {

@@ -5,7 +5,7 @@ import { defaultSettings } from "../model/stream-settings.ts";
 import { addTags } from "./tags.ts";
 import { checkDistribution, checkWarmThroughput } from "./stream-capacity.ts";
 
-/** The shards that an on-demand stream begins with. */
+/** The initial number of shards of an on-demand stream. */
 const ON_DEMAND_SHARDS = 4;
 
 export function createStream(model: Model, input: Input<"CreateStream">): Empty {

@@ -76,7 +76,7 @@ export function listStreams(
   };
 }
 
-/** A shard as a listing shows it that knows of closings until `seenAt`. */
+/** Describes a shard for a listing that lags: closings after `seenAt` are not shown. */
 export function describeShard(shard: Shard, seenAt: number): ShardDescription {
   const [parent, adjacent] = shard.parents;
   const ending = shard.closedAtAsOf(seenAt) === undefined ? undefined : shard.endingSequenceNumber;
@@ -95,7 +95,7 @@ export function describeShard(shard: Shard, seenAt: number): ShardDescription {
   };
 }
 
-/** The shards that listings show now, which is what there was at `seenAt`. */
+/** The shards that listings show now: those that existed at `seenAt`. */
 export function listedShards(
   { streams, listingLagMs }: Model,
   stream: Stream,

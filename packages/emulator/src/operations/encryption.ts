@@ -10,7 +10,7 @@ export function stopStreamEncryption(model: Model, input: Input<"StopStreamEncry
   return encrypt(model, "StopStreamEncryption", input, undefined);
 }
 
-/** Sets the key of the records that are written from now on. No key is asked for. */
+/** Sets the key for records written from now on. The key itself is not used. */
 function encrypt(
   { streams, callQuotas }: Model,
   operation: "StartStreamEncryption" | "StopStreamEncryption",

@@ -21,7 +21,7 @@ export function getRecords(model: Model, input: Input<"GetRecords">): Output<"Ge
     throw rateExceeded(streams, stream.name, shard.id);
   }
 
-  // What retention took since the iterator was made is passed over.
+  // Records that expired since the iterator was created are skipped.
   const start = Math.max(iterator.position, shard.first);
   const behind = start < shard.next;
   const holdBack = behind && iterator.emptyPages > 0;
@@ -67,7 +67,7 @@ function locate(
   return { stream, shard };
 }
 
-/** Records from `position` on, up to the limits of a page. */
+/** Reads records from `position` on, up to the limits of a page. */
 function readPage(shard: Shard, position: number, limit: number): StoredRecord[] {
   const page: StoredRecord[] = [];
   let bytes = 0;
@@ -80,7 +80,7 @@ function readPage(shard: Shard, position: number, limit: number): StoredRecord[]
   return page;
 }
 
-/** How old the first record after a page is; at least 1 while there is one, 0 at the tip. */
+/** The age of the first record after the page in milliseconds, at least 1; 0 = none, at the tip. */
 function lag(shard: Shard, position: number, now: number): number {
   const next = shard.at(position);
   return next === undefined ? 0 : Math.max(1, now - next.arrivedAt);

@@ -8,9 +8,9 @@ import { formatToken, parseToken } from "../model/token.ts";
 import { describeShard, listedShards } from "./describe-stream.ts";
 
 const MAX_RESULTS = 1000;
-/** How long a NextToken can be used, in milliseconds. */
+/** How long a NextToken is valid, in milliseconds. */
 const TOKEN_LIFETIME_MS = 300_000;
-/** What a token contains already: the service refuses them together. */
+/** Members that a token contains already: the service refuses them with a token. */
 const BESIDE_NO_TOKEN = [
   "StreamName",
   "StreamARN",
@@ -18,7 +18,7 @@ const BESIDE_NO_TOKEN = [
   "ExclusiveStartShardId",
 ] as const;
 
-/** Stream, incarnation, the last shard, when it was made, and the filter. */
+/** Stream, incarnation, last shard, creation time, and the filter's type, shard and timestamp. */
 const TOKEN = [
   "text",
   "count",
@@ -29,7 +29,7 @@ const TOKEN = [
   "number or null",
 ] as const;
 
-/** Where a listing goes on: a NextToken's content. */
+/** Where a listing starts or continues. */
 interface Listing {
   readonly stream: Stream;
   readonly after: string;
@@ -115,7 +115,7 @@ function matches(
   horizon: number,
 ): boolean {
   const closedAt = shard.closedAtAsOf(seenAt) ?? Infinity;
-  // Before the horizon is the horizon.
+  // A time before the horizon counts as the horizon.
   const at = Math.max(filter?.Timestamp?.getTime() ?? 0, horizon);
   switch (filter?.Type) {
     case undefined:

@@ -14,7 +14,7 @@ export function disableEnhancedMonitoring(model: Model, input: MonitoringInput):
   return change(model, input, (metrics, metric) => metrics.delete(metric));
 }
 
-/** The enabled metrics in the order of the service's documentation. */
+/** The enabled metrics, in the order of the service's documentation. */
 export function metricNames(metrics: ReadonlySet<string>): MetricsName[] {
   return shardLevelMetrics.filter((metric) => metrics.has(metric)) as MetricsName[];
 }

@@ -31,7 +31,7 @@ type Operations = {
   readonly [Name in OperationName]: (model: Model, input: Input<Name>) => Output<Name>;
 };
 
-/** Every operation: a synchronous step from one state of the model to the next. */
+/** All operations. Each is a synchronous change of the model. */
 export const operations: Operations = {
   AddTagsToStream: addTagsToStream,
   CreateStream: createStream,
@@ -70,7 +70,7 @@ export const operations: Operations = {
   UpdateStreamWarmThroughput: updateStreamWarmThroughput,
 };
 
-/** The operations of the service that the emulator refuses by name, and what they belong to. */
+/** Operations of the service that the emulator does not support, with their feature. */
 const refused: Readonly<Record<string, string>> = {
   DeregisterStreamConsumer: "enhanced fan-out",
   DescribeStreamConsumer: "enhanced fan-out",
@@ -100,7 +100,7 @@ export function isOperationName(name: string): name is OperationName {
   return Object.hasOwn(operations, name);
 }
 
-/** Why an operation is not served; of which kind it is where the service has it. */
+/** Explains why an operation is not supported. */
 export function whyNotServed(name: string): string {
   return Object.hasOwn(refused, name)
     ? `${name} is not emulated (${refused[name]}).`

@@ -7,7 +7,7 @@ import { parseSequenceNumber } from "../model/sequence-number.ts";
 import type { Stream } from "../model/stream.ts";
 import { endDryRun } from "./dry-run.ts";
 
-/** All data and partition keys of one PutRecords, in bytes. */
+/** Maximum size of all data and partition keys of a PutRecords request, in bytes. */
 const MAX_REQUEST_SIZE = 10 * 1024 * 1024;
 
 export function putRecord(model: Model, input: Input<"PutRecord">): Output<"PutRecord"> {
@@ -42,7 +42,7 @@ export function putRecord(model: Model, input: Input<"PutRecord">): Output<"PutR
 
 export function putRecords(model: Model, input: Input<"PutRecords">): Output<"PutRecords"> {
   const stream = writable(model, input);
-  // All are placed before any is written: a bad record refuses the whole request.
+  // All records are checked before any is written: one invalid record fails the whole request.
   const placed = input.Records!.map((entry) => place(stream, entry));
   if (placed.reduce((sum, record) => sum + record.size, 0) > MAX_REQUEST_SIZE) {
     throw serviceError("InvalidArgumentException", "Records size exceeds 10 MB limit");
@@ -60,11 +60,11 @@ interface PlacedRecord {
   readonly partitionKey: string | undefined;
   readonly data: Uint8Array;
   readonly size: number;
-  /** `undefined` where no key decides about the shard. */
+  /** Undefined if records are not distributed by key. */
   readonly hashKey: bigint | undefined;
 }
 
-/** A stream takes records when it is ACTIVE or UPDATING; otherwise it is not there yet, or gone. */
+/** The stream, if it accepts records: ACTIVE or UPDATING. Otherwise the service reports it as not found. */
 function writable({ streams }: Model, input: Input<"PutRecord" | "PutRecords">): Stream {
   const stream = streams.find(input);
   if (stream.status === "ACTIVE" || stream.status === "UPDATING") return stream;
@@ -128,7 +128,7 @@ function write(model: Model, stream: Stream, record: PlacedRecord): PutRecordsRe
   return { ShardId: shard.id, SequenceNumber: stored.sequenceNumber };
 }
 
-/** As with the service, it is only there when the stream is encrypted. */
+/** Present only if the stream is encrypted, as in the service. */
 function encryptionType(stream: Stream): { EncryptionType?: "KMS" } {
   return stream.settings.keyId === undefined ? {} : { EncryptionType: "KMS" };
 }

@@ -64,7 +64,7 @@ export function updateShardCount(
   };
 }
 
-/** The service itself scales a stream in ON_DEMAND mode. */
+/** @throws ValidationException for a stream in ON_DEMAND mode, which the service itself scales */
 function provisioned(streams: Streams, input: StreamReference, operation: string): Stream {
   const stream = streams.findActive(input);
   if (stream.settings.mode === "PROVISIONED") return stream;

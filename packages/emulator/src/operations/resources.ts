@@ -3,7 +3,7 @@ import { serviceError } from "../errors.ts";
 import type { Model } from "../model/model.ts";
 import type { Stream } from "../model/stream.ts";
 
-/** The stream of a resource's ARN. Other resources are not emulated, and not found. */
+/** The stream with this ARN. Other resources are not emulated, and so not found. */
 export function findResource(
   { streams }: Model,
   { ResourceARN }: { readonly ResourceARN: string | undefined },

@@ -3,7 +3,7 @@ import { serviceError } from "../errors.ts";
 import type { Model } from "../model/model.ts";
 import type { StreamSettings } from "../model/stream-settings.ts";
 
-/** 10 GiB/s. */
+/** In MiB per second. */
 const MAX_WARM_THROUGHPUT = 10 * 1024;
 
 type Mode = StreamSettings["mode"];
@@ -39,7 +39,7 @@ export function updateStreamRecordDistributionStrategy(
   return {};
 }
 
-/** The service's own scaling, which nothing else asks for: so many shards as MiB a second. */
+/** Scales the stream to one shard per MiB/s. The emulator scales on-demand streams in no other way. */
 export function updateStreamWarmThroughput(
   model: Model,
   input: Input<"UpdateStreamWarmThroughput">,
@@ -73,7 +73,7 @@ export function updateMaxRecordSize(
   return {};
 }
 
-/** Throws InvalidArgumentException where the mode or the account does not allow warm throughput. */
+/** @throws InvalidArgumentException if mode or account do not allow it, LimitExceededException above the maximum */
 export function checkWarmThroughput(model: Model, mode: Mode, target: number): void {
   if (mode !== "ON_DEMAND") {
     throw invalid("WarmThroughputMiBps is supported for streams in ON_DEMAND mode only.");
@@ -90,7 +90,7 @@ export function checkWarmThroughput(model: Model, mode: Mode, target: number): v
   }
 }
 
-/** Throws InvalidArgumentException for AUTO on a provisioned stream. */
+/** @throws InvalidArgumentException for AUTO on a provisioned stream */
 export function checkDistribution(mode: Mode, distribution: Distribution): void {
   if (distribution !== "AUTO" || mode === "ON_DEMAND") return;
   throw invalid("RecordDistributionStrategy AUTO is supported for streams in ON_DEMAND mode only.");

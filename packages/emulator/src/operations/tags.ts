@@ -5,7 +5,7 @@ import type { Model } from "../model/model.ts";
 import { findResource } from "./resources.ts";
 
 const MAX_TAGS = 50;
-/** Keys with this prefix are the service's own: nobody else sets them. */
+/** Prefix of keys that only the service may set. */
 const RESERVED = "aws:";
 const ALLOWED = /^[\p{L}\p{N}\p{Z}_.:/=+\-@]*$/u;
 
@@ -53,7 +53,10 @@ export function listTagsForResource(
   return { Tags: sorted(findResource(model, input).settings.tags) };
 }
 
-/** Throws InvalidArgumentException, and adds none, for too many tags, a reserved key or a character in them. */
+/**
+ * Adds all tags or none. @throws InvalidArgumentException for too many tags, a reserved key, or a forbidden
+ * character
+ */
 export function addTags(
   { streams }: Model,
   streamName: string,
