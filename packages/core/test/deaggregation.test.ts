@@ -316,6 +316,17 @@ test("a description that is too old is made again before user records are left o
   expect(run.texts).toEqual(["for 0", "for 1", "for 2", "for 3", "for 0", "for 0"]);
 });
 
+test("polls that are seldom know the distribution, too, once there were user records of other shards", async () => {
+  const { world, here, there } = await aggregateForTwo();
+  const run = await world.start({ scanIntervalMs: 30_000, ...HORIZON });
+  for (let i = 0; i < 6; i += 1) {
+    await world.clock.advance(30_000);
+    await put(world, here, [...texts(here, "own"), ...texts(there, "foreign")]);
+  }
+  await world.clock.advance(60_000);
+  expect(run.texts).toEqual(["own", "foreign", "own", "own", "own", "own", "own"]);
+});
+
 test("a record that was put without a partition key has none", async () => {
   const world = await onDemand("AUTO");
   await click(world, Buffer.from("without"));

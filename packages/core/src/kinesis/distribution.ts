@@ -3,7 +3,7 @@ import type { Clock } from "../clock.ts";
 
 /** The maximum age of a description, in milliseconds: a stream's strategy may change at any time. */
 const MAX_AGE_MS = 20_000;
-/** The interval, in milliseconds, at which the stream is described while keys decide and the answer is used. */
+/** The minimum interval between two descriptions, in milliseconds. */
 const REFRESH_INTERVAL_MS = 10_000;
 
 /**
@@ -15,6 +15,7 @@ export class Distribution {
   readonly #clock: Clock;
   #byKey = false;
   #describedAt = -Infinity;
+  /** When the stream was described, or a caller claimed to do so. */
   #claimedAt = -Infinity;
   #refreshRequested = false;
 
@@ -42,14 +43,13 @@ export class Distribution {
     const unreported = isOnDemand ? undefined : "USER_PARTITION_KEY";
     const strategy = summary.RecordDistributionStrategy ?? unreported;
     this.#byKey = strategy === "USER_PARTITION_KEY";
-    this.#describedAt = this.#clock.monotonic();
+    this.#describedAt = this.#claimedAt = this.#clock.monotonic();
   }
 
-  /** Returns true if keys are known to decide. Requests a refresh if that is unknown, or will be soon. */
+  /** Returns true if keys are known to decide. If they do, or it is unknown, requests a refresh for the next page. */
   isByKey(): boolean {
-    const ageMs = this.#clock.monotonic() - this.#describedAt;
-    const isOld = ageMs > MAX_AGE_MS;
-    if (isOld || (this.#byKey && ageMs >= REFRESH_INTERVAL_MS)) this.#refreshRequested = true;
+    const isOld = this.#clock.monotonic() - this.#describedAt > MAX_AGE_MS;
+    if (isOld || this.#byKey) this.#refreshRequested = true;
     return this.#byKey && !isOld;
   }
 }
