@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as after } from "node:timers/promises";
 import { CreateStreamCommand, PutRecordsCommand } from "@aws-sdk/client-kinesis";
+import { Aggregator } from "@kc/aggregator";
 import { startEmulator, type Emulator } from "@kc/emulator";
 import { afterAll, beforeAll, test } from "vitest";
 import { STORES } from "./support/addresses.ts";
@@ -125,12 +126,19 @@ function judge(put: number, effects: Effects): Verdict {
   };
 }
 
-/** Puts some more. Answers with how many there are now. */
+/** Puts some more, half of them in aggregates of the KPL. Answers with how many there are now. */
 async function feed({ kinesis }: Emulator, stream: string, from: number): Promise<number> {
-  const Records = Array.from({ length: RECORDS }, (_, n) => ({
-    PartitionKey: `customer-${n % 20}`,
-    Data: Buffer.from(`order ${from + n}`),
+  const records = Array.from({ length: RECORDS }, (_, n) => ({
+    partitionKey: `customer-${n % 20}`,
+    data: Buffer.from(`order ${from + n}`),
   }));
+  const [plain, packed] = [records.slice(0, RECORDS / 2), records.slice(RECORDS / 2)];
+  const Records = plain.map(({ partitionKey, data }) => ({
+    PartitionKey: partitionKey,
+    Data: data,
+  }));
+  // The aggregates come first, so that the next event may fall into one.
+  await new Aggregator({ client: kinesis, stream }).put(packed);
   await kinesis.send(new PutRecordsCommand({ StreamName: stream, Records }));
   return from + RECORDS;
 }
