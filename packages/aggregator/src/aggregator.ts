@@ -32,8 +32,12 @@ export interface AggregatorOptions {
   readonly maxDelayMs?: number;
 }
 
-/** How long a stream counts as distributed automatically, because no reply shows when it is switched to keys. */
-const ANY_FOR_MS = 60_000;
+/**
+ * How long the shards are kept after the last put, and the automatic distribution after its description. In the
+ * meantime the stream may have been recreated with other shards of the same ids, or switched to distribution by keys:
+ * replies show neither.
+ */
+const MAX_AGE_MS = 60_000;
 
 /**
  * Puts user records into a stream as aggregates, by shard. Between calls it keeps only the stream's shards: there is no
@@ -47,6 +51,8 @@ export class Aggregator {
   #shards: ShardMap | "any" | undefined;
   /** When the stream was last described, by the monotonic clock, in milliseconds. */
   #describedAt = 0;
+  /** When the last PutRecords was answered, by the same clock. */
+  #putAt = 0;
 
   /** @throws TypeError or RangeError for a wrong option */
   constructor(options: AggregatorOptions) {
@@ -89,6 +95,7 @@ export class Aggregator {
         if (waiting.length === 0) return;
         const request = firstRequest(waiting);
         const outcomes = await putRecords(this.#options.client, this.#stream, request, signal);
+        this.#putAt = performance.now();
         const refused = request.filter((_, i) => "errorCode" in outcomes[i]!);
         waiting.splice(0, request.length, ...refused);
         const elsewhere = arrivedElsewhere(request, outcomes);
@@ -99,6 +106,7 @@ export class Aggregator {
         if (refused.length > 0) await this.#pause(failures, signal);
       }
     } catch (error) {
+      this.#shards = undefined;
       const left = [...waiting.flatMap(({ records: inside }) => inside), ...unpacked];
       throw new PutError(`${left.length} records were not put`, left, { cause: error });
     }
@@ -109,8 +117,8 @@ export class Aggregator {
     signal: AbortSignal | undefined,
   ): Promise<readonly StreamRecord[]> {
     if (records.length === 0) return [];
-    const isOld = performance.now() - this.#describedAt >= ANY_FOR_MS;
-    if (this.#shards === "any" && isOld) this.#shards = undefined;
+    const since = this.#shards === "any" ? this.#describedAt : this.#putAt;
+    if (performance.now() - since >= MAX_AGE_MS) this.#shards = undefined;
     const shards = this.#shards ?? (await this.#listCompletely([], signal));
     return aggregateBy(records, shards === "any" ? undefined : shards, this.#options.maxBytes);
   }

@@ -1,5 +1,6 @@
 import {
   CreateStreamCommand,
+  DeleteStreamCommand,
   type DescribeStreamSummaryCommand,
   GetRecordsCommand,
   GetShardIteratorCommand,
@@ -286,6 +287,25 @@ test("a stream that is switched from AUTO to its keys has records by shard withi
   now.mockReturnValue(60_000);
   expect(await put()).toBe(4);
 });
+
+test.each(["while nothing is put", "while records are put"])(
+  "a stream that is recreated %s has records by its new shards",
+  async (when) => {
+    const now = vi.spyOn(performance, "now").mockReturnValue(0);
+    onTestFinished(() => now.mockRestore());
+    const kinesis = await stream(2);
+    const aggregator = new Aggregator({ client: kinesis, stream: STREAM, minDelayMs: 0 });
+    await aggregator.put(records(1));
+    await kinesis.send(new DeleteStreamCommand({ StreamName: STREAM }));
+    if (when === "while nothing is put") now.mockReturnValue(60_000);
+    else await expect(aggregator.put(records(1))).rejects.toThrow("20 records were not put");
+    await kinesis.send(new CreateStreamCommand({ StreamName: STREAM, ShardCount: 4 }));
+    await aggregator.put(records(1));
+    expect([...(await read(kinesis)).values()].map((inside) => inside.length)).toEqual([
+      1, 1, 1, 1,
+    ]);
+  },
+);
 
 test("a stream that takes nothing fails with the records that it did not take", async () => {
   const given = records(1);
