@@ -31,6 +31,10 @@ export {
   type LetterStatements,
   type StoredLetter,
 } from "./delivery/letters/letter-table.ts";
+export {
+  TransactionalLetterTable,
+  type TransactionalLetterStatements,
+} from "./delivery/letters/transactional-letter-table.ts";
 export { letterText, requestsOf, type LetterText } from "./delivery/letters/letter-requests.ts";
 export { checkpointInside, NO_NUMBER, sharedNumber } from "./checkpoints/shared-number.ts";
 export { errorsIn, isPassingInLibrary } from "./checkpoints/library-errors.ts";

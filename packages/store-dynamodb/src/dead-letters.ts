@@ -7,22 +7,14 @@ import {
   type GetItemCommandOutput,
   type ScanCommandOutput,
 } from "@aws-sdk/client-dynamodb";
-import {
-  ConfigError,
-  KcError,
-  StoreError,
-  type CallOptions,
-  type DeadLetter,
-  type TransactionalDeadLetters,
-  type TransactionalStore,
-} from "@kc/core";
+import { ConfigError, KcError, StoreError, type CallOptions, type DeadLetter } from "@kc/core";
 import {
   letterRowsOf,
-  StatementsDeadLetterTable,
+  requestsOf,
   type LetterLimits,
   type LetterRow,
-  type LetterStatements,
   type StoredLetter,
+  type TransactionalLetterStatements,
 } from "@kc/core/adapter";
 import type { Client } from "./client.ts";
 import { inParallel } from "./parallel.ts";
@@ -35,34 +27,8 @@ const LIMITS: LetterLimits = { most: 100, maxBytes: 4_000_000, maxRowBytes: 350_
 const KEYS = [{ AttributeName: "id", KeyType: "HASH" }] as const;
 const MAX_NAME_LENGTH = 255;
 
-/** The dead letters of one store, sent by themselves or in its transactions. */
-export class DynamoDBDeadLetters
-  extends StatementsDeadLetterTable
-  implements TransactionalDeadLetters<DynamoTransaction>
-{
-  readonly store: TransactionalStore<DynamoTransaction>;
-  readonly #letters: DynamoDBLetters;
-
-  constructor(letters: DynamoDBLetters, store: TransactionalStore<DynamoTransaction>) {
-    super(letters);
-    this.store = store;
-    this.#letters = letters;
-  }
-
-  /** Letters that do not fit into a transaction are sent before it. A repeat writes the same items again. */
-  sendIn(tx: DynamoTransaction, letters: readonly DeadLetter[]): void | Promise<void> {
-    const rows = [...letterRowsOf(letters, LIMITS.maxRowBytes)];
-    const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
-    if (rows.length > MAX_ITEMS || bytes > LIMITS.maxBytes) {
-      return this.send(letters, { signal: new AbortController().signal });
-    }
-    tx.write(...rows.map((row) => ({ Put: this.#letters.putOf(row) })));
-    if (tx instanceof CollectedItems) tx.explain = (error) => this.#letters.explained(error);
-  }
-}
-
 /** The dead letters table of one store. Each letter is an item, and its id is the key. */
-export class DynamoDBLetters implements LetterStatements {
+export class DynamoDBLetters implements TransactionalLetterStatements<DynamoTransaction> {
   readonly where: string;
   readonly #client: Client;
   readonly #shape: TableShape;
@@ -87,11 +53,24 @@ export class DynamoDBLetters implements LetterStatements {
   }
 
   async put(rows: readonly LetterRow[], options: CallOptions): Promise<void> {
-    await this.#each(rows, options, (row) => new PutItemCommand(this.putOf(row)));
+    await this.#each(rows, options, (row) => new PutItemCommand(this.#putOf(row)));
+  }
+
+  /** Letters that do not fit into a transaction are put before it. A repeat writes the same items again. */
+  putIn(tx: DynamoTransaction, letters: readonly DeadLetter[]): void | Promise<void> {
+    const rows = [...letterRowsOf(letters, LIMITS.maxRowBytes)];
+    const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
+    if (rows.length > MAX_ITEMS || bytes > LIMITS.maxBytes) return this.#putBefore(rows);
+    tx.write(...rows.map((row) => ({ Put: this.#putOf(row) })));
+    if (tx instanceof CollectedItems) tx.explain = (error) => this.#explained(error);
+  }
+
+  async #putBefore(rows: readonly LetterRow[]): Promise<void> {
+    for (const some of requestsOf(rows, LIMITS)) await this.put(some, {});
   }
 
   /** The PutItem input of one letter. */
-  putOf({ id, application, letter, data }: LetterRow): {
+  #putOf({ id, application, letter, data }: LetterRow): {
     readonly TableName: string;
     readonly Item: Record<string, AttributeValue>;
   } {
@@ -161,12 +140,12 @@ export class DynamoDBLetters implements LetterStatements {
     try {
       return await this.#client.read<Output>(command, options);
     } catch (error) {
-      throw this.explained(error);
+      throw this.#explained(error);
     }
   }
 
   /** Adds the table's definition to the error if the table is missing or has other keys. */
-  explained(error: unknown): unknown {
+  #explained(error: unknown): unknown {
     if (!KcError.is(error) || error.code !== "STORE_SCHEMA") return error;
     const { retryable, cause } = error;
     return new StoreError(

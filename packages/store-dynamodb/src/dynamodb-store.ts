@@ -9,12 +9,12 @@ import type {
   TransactionalWrite,
   TransactionResult,
 } from "@kc/core";
-import { LeaseStoreOfParts } from "@kc/core/adapter";
+import { LeaseStoreOfParts, TransactionalLetterTable } from "@kc/core/adapter";
 import { Calls } from "./calls.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { NamespaceClaims } from "./namespace-claims.ts";
 import { Client } from "./client.ts";
-import { DynamoDBDeadLetters, DynamoDBLetters } from "./dead-letters.ts";
+import { DynamoDBLetters } from "./dead-letters.ts";
 import { Leases } from "./leases.ts";
 import { Namespaces } from "./namespaces.ts";
 import { checkOptions, type DynamoDBStoreOptions } from "./options.ts";
@@ -98,7 +98,7 @@ export class DynamoDBStore
    * @throws ConfigError if that name is longer than a table's name can be
    */
   deadLetters(): DeadLetterTable & TransactionalDeadLetters<DynamoTransaction> {
-    return new DynamoDBDeadLetters(new DynamoDBLetters(this.#client), this);
+    return new TransactionalLetterTable(new DynamoDBLetters(this.#client), this);
   }
 
   async close(): Promise<void> {

@@ -1,18 +1,10 @@
-import {
-  KcError,
-  StoreError,
-  type CallOptions,
-  type DeadLetter,
-  type TransactionalDeadLetters,
-  type TransactionalStore,
-} from "@kc/core";
+import { KcError, StoreError, type CallOptions, type DeadLetter } from "@kc/core";
 import {
   letterRowsOf,
-  StatementsDeadLetterTable,
   type LetterLimits,
   type LetterRow,
-  type LetterStatements,
   type StoredLetter,
+  type TransactionalLetterStatements,
 } from "@kc/core/adapter";
 import type { PoolConnection } from "mysql2/promise";
 import type { Connection } from "./connection.ts";
@@ -34,27 +26,8 @@ const MIB = 1024 * 1024;
 /** The bytes of a statement beside those of the row's values. */
 const BESIDE_ROW = 4096;
 
-/** The dead letters of one store, sent by themselves or in its transactions. */
-export class MysqlDeadLetters
-  extends StatementsDeadLetterTable
-  implements TransactionalDeadLetters<PoolConnection>
-{
-  readonly store: TransactionalStore<PoolConnection>;
-  readonly #letters: MysqlLetters;
-
-  constructor(letters: MysqlLetters, store: TransactionalStore<PoolConnection>) {
-    super(letters);
-    this.#letters = letters;
-    this.store = store;
-  }
-
-  sendIn(tx: PoolConnection, letters: readonly DeadLetter[]): Promise<void> {
-    return this.#letters.putIn(tx, letters);
-  }
-}
-
 /** The statements of the dead letters table. Each letter is inserted by a statement of its own. */
-export class MysqlLetters implements LetterStatements {
+export class MysqlLetters implements TransactionalLetterStatements<PoolConnection> {
   readonly where: string;
   readonly #connection: Connection;
   readonly #table: string;

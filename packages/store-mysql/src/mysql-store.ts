@@ -10,12 +10,12 @@ import type {
   TransactionalWrite,
   TransactionResult,
 } from "@kc/core";
-import { LeaseStoreOfParts } from "@kc/core/adapter";
+import { LeaseStoreOfParts, TransactionalLetterTable } from "@kc/core/adapter";
 import type { PoolConnection } from "mysql2/promise";
 import { Calls } from "./calls.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { Connection } from "./connection.ts";
-import { MysqlDeadLetters, MysqlLetters } from "./dead-letters.ts";
+import { MysqlLetters } from "./dead-letters.ts";
 import { isDuplicate, isPassing } from "./errors.ts";
 import type { MysqlExecutor } from "./executors.ts";
 import { Leases } from "./leases.ts";
@@ -94,7 +94,7 @@ export class MysqlStore
   /** Dead letters in the table `{table}_dead_letters`, which the queue's own `setup()` creates. */
   deadLetters(): DeadLetterTable & TransactionalDeadLetters<PoolConnection> {
     const letters = new MysqlLetters(this.#connection, this.#tables.deadLetters);
-    return new MysqlDeadLetters(letters, this);
+    return new TransactionalLetterTable(letters, this);
   }
 
   transact<Value>(

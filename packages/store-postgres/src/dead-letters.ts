@@ -1,18 +1,11 @@
-import {
-  KcError,
-  type CallOptions,
-  type DeadLetter,
-  type TransactionalDeadLetters,
-  type TransactionalStore,
-} from "@kc/core";
+import { KcError, type CallOptions, type DeadLetter } from "@kc/core";
 import {
   letterRowsOf,
   requestsOf,
-  StatementsDeadLetterTable,
   type LetterLimits,
   type LetterRow,
-  type LetterStatements,
   type StoredLetter,
+  type TransactionalLetterStatements,
 } from "@kc/core/adapter";
 import pg from "pg";
 import type { PostgresRow, PostgresRows, PostgresTransaction } from "./driver.ts";
@@ -23,27 +16,8 @@ import { LOCK_SETUP, refusedSetup } from "./setup.ts";
 /** A row has no limit: a `bytea` holds the largest record. */
 const LIMITS: LetterLimits = { most: 100, maxBytes: 4 * 1024 * 1024, maxRowBytes: Infinity };
 
-/** The dead letters of one store, sent by themselves or in its transactions. */
-export class PostgresDeadLetters
-  extends StatementsDeadLetterTable
-  implements TransactionalDeadLetters<PostgresTransaction>
-{
-  readonly store: TransactionalStore<PostgresTransaction>;
-  readonly #letters: PostgresLetters;
-
-  constructor(letters: PostgresLetters, store: TransactionalStore<PostgresTransaction>) {
-    super(letters);
-    this.#letters = letters;
-    this.store = store;
-  }
-
-  sendIn(tx: PostgresTransaction, letters: readonly DeadLetter[]): Promise<void> {
-    return this.#letters.putIn(tx, letters);
-  }
-}
-
 /** The statements of the dead letters table. */
-export class PostgresLetters implements LetterStatements {
+export class PostgresLetters implements TransactionalLetterStatements<PostgresTransaction> {
   readonly where: string;
   readonly #connection: Connection;
   readonly #table: string;

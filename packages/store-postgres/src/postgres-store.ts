@@ -10,12 +10,12 @@ import type {
   TransactionalWrite,
   TransactionResult,
 } from "@kc/core";
-import { LeaseStoreOfParts } from "@kc/core/adapter";
+import { LeaseStoreOfParts, TransactionalLetterTable } from "@kc/core/adapter";
 import type { PostgresTransaction } from "./driver.ts";
 import { Calls } from "./calls.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { Connection } from "./connection.ts";
-import { PostgresDeadLetters, PostgresLetters } from "./dead-letters.ts";
+import { PostgresLetters } from "./dead-letters.ts";
 import type { PostgresExecutor } from "./executors.ts";
 import { howToSetUp, isPassing } from "./errors.ts";
 import { Leases } from "./leases.ts";
@@ -103,7 +103,7 @@ export class PostgresStore
   deadLetters(): DeadLetterTable & TransactionalDeadLetters<PostgresTransaction> {
     const { deadLetters } = this.#calls.tables;
     const letters = new PostgresLetters(this.#connection, deadLetters, this.#setupTimeoutMs);
-    return new PostgresDeadLetters(letters, this);
+    return new TransactionalLetterTable(letters, this);
   }
 
   transact<Value>(

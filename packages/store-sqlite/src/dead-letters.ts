@@ -1,18 +1,10 @@
-import {
-  KcError,
-  StoreError,
-  type CallOptions,
-  type DeadLetter,
-  type TransactionalDeadLetters,
-  type TransactionalStore,
-} from "@kc/core";
+import { KcError, StoreError, type CallOptions, type DeadLetter } from "@kc/core";
 import {
   letterRowsOf,
-  StatementsDeadLetterTable,
   type LetterLimits,
   type LetterRow,
-  type LetterStatements,
   type StoredLetter,
+  type TransactionalLetterStatements,
 } from "@kc/core/adapter";
 import type { Connection } from "./connection.ts";
 import { Session, type SqliteDatabase, type SqliteRow } from "./driver.ts";
@@ -40,25 +32,8 @@ const GET = `SELECT letter, ${DATA} FROM kc_dead_letters WHERE id = ?`;
 const REMOVE = `DELETE FROM kc_dead_letters WHERE id IN (SELECT value FROM json_each(?))
   RETURNING id`;
 
-/** The dead letters of one store, sent by themselves or in its transactions. */
-export class SqliteDeadLetters<Database extends SqliteDatabase>
-  extends StatementsDeadLetterTable
-  implements TransactionalDeadLetters<Database>
-{
-  readonly store: TransactionalStore<Database>;
-
-  constructor(letters: SqliteLetters, store: TransactionalStore<Database>) {
-    super(letters);
-    this.store = store;
-  }
-
-  sendIn(tx: Database, letters: readonly DeadLetter[]): void {
-    putAll(new Session(tx), letterRowsOf(letters, LIMITS.maxRowBytes));
-  }
-}
-
 /** The statements of the dead letters table. */
-export class SqliteLetters implements LetterStatements {
+export class SqliteLetters implements TransactionalLetterStatements<SqliteDatabase> {
   readonly where: string;
   readonly #connection: Connection;
 
@@ -82,6 +57,11 @@ export class SqliteLetters implements LetterStatements {
 
   async put(rows: readonly LetterRow[], options: CallOptions): Promise<void> {
     await this.#run((session) => session.write(() => putAll(session, rows)), options);
+  }
+
+  /** The same, within a handler's transaction. */
+  putIn(tx: SqliteDatabase, letters: readonly DeadLetter[]): void {
+    putAll(new Session(tx), letterRowsOf(letters, LIMITS.maxRowBytes));
   }
 
   async page(

@@ -9,12 +9,12 @@ import type {
   TransactionalWrite,
   TransactionResult,
 } from "@kc/core";
-import { LeaseStoreOfParts } from "@kc/core/adapter";
+import { LeaseStoreOfParts, TransactionalLetterTable } from "@kc/core/adapter";
 import type Libsql from "libsql";
 import { Calls } from "./calls.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { Connection } from "./connection.ts";
-import { SqliteDeadLetters, SqliteLetters } from "./dead-letters.ts";
+import { SqliteLetters } from "./dead-letters.ts";
 import type { SqliteDatabase } from "./driver.ts";
 import { isPassing } from "./errors.ts";
 import { Leases } from "./leases.ts";
@@ -81,7 +81,7 @@ export class SqliteStore<Database extends SqliteDatabase = Libsql.Database>
 
   /** Dead letters in the table `kc_dead_letters` of the same file, which the queue's own `setup()` creates. */
   deadLetters(): DeadLetterTable & TransactionalDeadLetters<Database> {
-    return new SqliteDeadLetters(new SqliteLetters(this.#connection), this);
+    return new TransactionalLetterTable<Database>(new SqliteLetters(this.#connection), this);
   }
 
   /** `work` is synchronous: nothing else runs on the connection, or in the process, meanwhile. */
