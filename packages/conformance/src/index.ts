@@ -30,7 +30,7 @@ export {
   deadLetterConformance,
   DEAD_LETTER_SCENARIOS,
 } from "./dead-letters/dead-letter-conformance.ts";
-export { letterAt, send as sendLetters } from "./dead-letters/fixtures.ts";
+export { allLetters, letterAt, send as sendLetters } from "./dead-letters/fixtures.ts";
 export type { DeadLetterHarness, DeadLetterScenario } from "./dead-letters/harness.ts";
 export { counterConformance } from "./counter/counter-conformance.ts";
 export { COUNTER_SCENARIOS } from "./counter/scenarios.ts";

@@ -1,6 +1,5 @@
 import { DeleteTableCommand } from "@aws-sdk/client-dynamodb";
-import { deadLetterConformance, type DeadLetterHarness } from "@kc/conformance";
-import type { DeadLetter } from "@kc/core";
+import { allLetters, deadLetterConformance, type DeadLetterHarness } from "@kc/conformance";
 import { startProxy, type Address } from "@kc-internal/test-services";
 import { inject } from "vitest";
 import { DynamoDBStore } from "../src/index.ts";
@@ -25,16 +24,7 @@ async function harness(): Promise<DeadLetterHarness> {
   return {
     maxDataBytes: 345_000,
     open: async () => open(proxy).deadLetters(),
-    async letters() {
-      const letters: DeadLetter[] = [];
-      let after: string | undefined;
-      do {
-        const page = await reader.list({ limit: 1000, ...(after !== undefined && { after }) });
-        letters.push(...page.letters);
-        after = page.next;
-      } while (after !== undefined);
-      return letters;
-    },
+    letters: () => allLetters(reader),
     breakConnection: () => proxy.cut(),
     restore: () => proxy.restore(),
     async [Symbol.asyncDispose]() {

@@ -1,25 +1,12 @@
 import { DeleteTableCommand, DescribeTableCommand } from "@aws-sdk/client-dynamodb";
-import type { DeadLetter } from "@kc/core";
+import { letterAt, sendLetters } from "@kc/conformance";
 import { expect, onTestFinished, test } from "vitest";
 import { DynamoDBStore } from "../src/index.ts";
 import { at, number, openTable, scope, shardId } from "./support/fixture.ts";
 import { connect, newTableName } from "./support/table.ts";
 
-const LETTER: DeadLetter = {
-  id: "38ec40c38b14a2ab34710232b3011479",
-  streamName: "orders",
-  application: "billing",
-  shardId: "shardId-000000000000",
-  sequenceNumber: "495903382714902566085596925383615710959215759891365888",
-  data: new TextEncoder().encode("an order"),
-  approximateArrivalTimestamp: new Date("2026-11-28T09:00:00.001Z"),
-  attempts: 3,
-  firstFailedAt: new Date("2026-11-28T09:00:02.003Z"),
-  reason: "attempts",
-  error: { name: "Error", message: "no stock" },
-};
-const send = (store: DynamoDBStore): Promise<void> =>
-  store.deadLetters().send([LETTER], { signal: new AbortController().signal });
+const LETTER = letterAt(0);
+const send = (store: DynamoDBStore): Promise<void> => sendLetters(store.deadLetters(), [LETTER]);
 
 test("without their table dead letters are refused with its definition; its keys are checked by setup", async () => {
   const client = connect();
@@ -57,11 +44,8 @@ test.each([
   onTestFinished(async () => {
     await table.client.send(new DeleteTableCommand({ TableName: `${table.name}-dead-letters` }));
   });
-  const all = Array.from({ length: count }, (__, n) => ({
-    ...LETTER,
-    id: `${LETTER.id}-${n}`,
-    data: new Uint8Array(bytes),
-  }));
+  const data = new Uint8Array(bytes);
+  const all = Array.from({ length: count }, (__, n) => letterAt(n, { data }));
   const write = { shardId, from: { sequenceNumber: number(1) }, checkpoint: at(3) };
   const answer = await store.transact(scope, write, (tx) => letters.sendIn(tx, all));
   expect(answer.outcome).toBe("committed");

@@ -1,5 +1,4 @@
-import { deadLetterConformance, type DeadLetterHarness } from "@kc/conformance";
-import type { DeadLetter } from "@kc/core";
+import { allLetters, deadLetterConformance, type DeadLetterHarness } from "@kc/conformance";
 import { startProxy, type MysqlAddress } from "@kc-internal/test-services";
 import { MysqlStore } from "../src/index.ts";
 import { createDatabase, SERVERS } from "./support/servers.ts";
@@ -23,15 +22,7 @@ async function harness(address: MysqlAddress): Promise<DeadLetterHarness> {
   return {
     maxDataBytes: Math.floor(packet / 2) - 8192,
     open: async () => open(proxy).deadLetters(),
-    async letters() {
-      const letters: DeadLetter[] = [];
-      for (let after: string | undefined = ""; after !== undefined;) {
-        const page = await reader.list({ limit: 1000, after });
-        letters.push(...page.letters);
-        after = page.next;
-      }
-      return letters;
-    },
+    letters: () => allLetters(reader),
     breakConnection: () => proxy.cut(),
     restore: () => proxy.restore(),
     async [Symbol.asyncDispose]() {

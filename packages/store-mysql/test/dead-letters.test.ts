@@ -1,23 +1,12 @@
+import { letterAt, sendLetters } from "@kc/conformance";
 import type { DeadLetter } from "@kc/core";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { MysqlStore } from "../src/index.ts";
 import { ownDatabase, SERVERS, type Database } from "./support/servers.ts";
 
-const LETTER: DeadLetter = {
-  id: "38ec40c38b14a2ab34710232b3011479",
-  streamName: "orders",
-  application: "billing",
-  shardId: "shardId-000000000000",
-  sequenceNumber: "495903382714902566085596925383615710959215759891365888",
-  data: new TextEncoder().encode("an order"),
-  approximateArrivalTimestamp: new Date("2026-11-28T09:00:00.001Z"),
-  attempts: 3,
-  firstFailedAt: new Date("2026-11-28T09:00:02.003Z"),
-  reason: "attempts",
-  error: { name: "Error", message: "no stock" },
-};
+const LETTER = letterAt(0);
 const send = (store: MysqlStore, letter: DeadLetter = LETTER): Promise<void> =>
-  store.deadLetters().send([letter], { signal: new AbortController().signal });
+  sendLetters(store.deadLetters(), [letter]);
 
 function storeIn(database: Database): MysqlStore {
   const store = new MysqlStore({ connection: database.options });

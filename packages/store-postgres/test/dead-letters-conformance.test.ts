@@ -1,5 +1,5 @@
-import { deadLetterConformance, type DeadLetterHarness } from "@kc/conformance";
-import type { DeadLetter, DeadLetterQueue } from "@kc/core";
+import { allLetters, deadLetterConformance, type DeadLetterHarness } from "@kc/conformance";
+import type { DeadLetterQueue } from "@kc/core";
 import { startProxy } from "@kc-internal/test-services";
 import { inject } from "vitest";
 import { PostgresStore } from "../src/index.ts";
@@ -21,15 +21,7 @@ async function harness(): Promise<DeadLetterHarness> {
   return {
     open: async (): Promise<DeadLetterQueue> =>
       open({ host: proxy.host, port: proxy.port, user, password, database }).deadLetters(),
-    async letters() {
-      const letters: DeadLetter[] = [];
-      for (let after: string | undefined = ""; after !== undefined;) {
-        const page = await reader.list({ limit: 1000, after });
-        letters.push(...page.letters);
-        after = page.next;
-      }
-      return letters;
-    },
+    letters: () => allLetters(reader),
     breakConnection: () => proxy.cut(),
     restore: () => proxy.restore(),
     async [Symbol.asyncDispose]() {

@@ -1,24 +1,11 @@
-import type { DeadLetter } from "@kc/core";
+import { letterAt, sendLetters } from "@kc/conformance";
 import { expect, inject, test } from "vitest";
 import { PostgresStore } from "../src/index.ts";
 import { LOCK_SETUP } from "../src/setup.ts";
 import { DENIED, failure, open, role, SCHEMA, untilWaiting } from "./support/open.ts";
 
-const LETTER: DeadLetter = {
-  id: "38ec40c38b14a2ab34710232b3011479",
-  streamName: "orders",
-  application: "billing",
-  shardId: "shardId-000000000000",
-  sequenceNumber: "495903382714902566085596925383615710959215759891365888",
-  data: new TextEncoder().encode("an order"),
-  approximateArrivalTimestamp: new Date("2026-11-28T09:00:00.001Z"),
-  attempts: 3,
-  firstFailedAt: new Date("2026-11-28T09:00:02.003Z"),
-  reason: "attempts",
-  error: { name: "Error", message: "no stock" },
-};
-const send = (store: PostgresStore): Promise<void> =>
-  store.deadLetters().send([LETTER], { signal: new AbortController().signal });
+const LETTER = letterAt(0);
+const send = (store: PostgresStore): Promise<void> => sendLetters(store.deadLetters(), [LETTER]);
 
 test("the store's own setup makes no table of dead letters, and without one letters are refused with the statement to run", async () => {
   const { store, admin, schema } = await open(inject("postgres"));
@@ -32,9 +19,7 @@ test("the store's own setup makes no table of dead letters, and without one lett
     `SELECT application, letter::json->>'shardId' AS shard, convert_from(data, 'UTF8') AS data
        FROM ${schema}.kinesis_consumer_dead_letters`,
   );
-  expect(rows).toEqual([
-    { application: "billing", shard: "shardId-000000000000", data: "an order" },
-  ]);
+  expect(rows).toEqual([{ application: "billing", shard: LETTER.shardId, data: '{"order":0}' }]);
 });
 
 test("setup waits for another one that is under way: two that make one table at once would both fail", async () => {

@@ -1,10 +1,12 @@
 import {
   leaseStoreConformance,
   leaseStoreRound,
+  letterAt,
+  sendLetters,
   storeConformance,
   transactionalStoreConformance,
 } from "@kc/conformance";
-import type { DeadLetter, StoreScope } from "@kc/core";
+import type { StoreScope } from "@kc/core";
 import { startRedisCluster, type RedisClusterServer } from "@kc-internal/test-services";
 import { Cluster } from "ioredis";
 import { Cluster as Cluster5 } from "ioredis-5";
@@ -272,20 +274,8 @@ describe("a client that reads from replicas", () => {
 
 it("has all dead letters in one slot, where they are listed and removed", async () => {
   const letters = open().deadLetters();
-  const letter: DeadLetter = {
-    id: "38ec40c38b14a2ab34710232b3011479",
-    streamName: "orders",
-    application: "billing",
-    shardId: "shardId-000000000000",
-    sequenceNumber: "495903382714902566085596925383615710959215759891365888",
-    data: new TextEncoder().encode("an order"),
-    approximateArrivalTimestamp: new Date("2026-11-28T09:00:00.001Z"),
-    attempts: 3,
-    firstFailedAt: new Date("2026-11-28T09:00:02.003Z"),
-    reason: "attempts",
-    error: { name: "Error", message: "no stock" },
-  };
-  await letters.send([letter], { signal: new AbortController().signal });
+  const letter = letterAt(0);
+  await sendLetters(letters, [letter]);
   expect(await letters.list({ application: "billing" })).toEqual({ letters: [letter] });
   await letters.remove([letter.id]);
   expect(await letters.list()).toEqual({ letters: [] });

@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { deadLetterConformance, type DeadLetterHarness } from "@kc/conformance";
-import type { DeadLetter } from "@kc/core";
+import { allLetters, deadLetterConformance, type DeadLetterHarness } from "@kc/conformance";
 import { startProxy } from "@kc-internal/test-services";
 import { inject } from "vitest";
 import { RedisStore } from "../src/index.ts";
@@ -19,15 +18,7 @@ async function harness(): Promise<DeadLetterHarness> {
   await reader.setup();
   return {
     open: async () => open(`redis://${proxy.host}:${proxy.port}`).deadLetters(),
-    async letters() {
-      const letters: DeadLetter[] = [];
-      for (let after: string | undefined = ""; after !== undefined;) {
-        const page = await reader.list({ limit: 1000, after });
-        letters.push(...page.letters);
-        after = page.next;
-      }
-      return letters;
-    },
+    letters: () => allLetters(reader),
     breakConnection: () => proxy.cut(),
     restore: () => proxy.restore(),
     async [Symbol.asyncDispose]() {

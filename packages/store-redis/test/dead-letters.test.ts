@@ -1,26 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
-import type { DeadLetter } from "@kc/core";
+import { letterAt, sendLetters } from "@kc/conformance";
 import { startRedis } from "@kc-internal/test-services";
 import { Redis } from "ioredis";
 import { expect, inject, onTestFinished, test } from "vitest";
 import { RedisStore } from "../src/index.ts";
 
-const LETTER: DeadLetter = {
-  id: "38ec40c38b14a2ab34710232b3011479",
-  streamName: "orders",
-  application: "billing",
-  shardId: "shardId-000000000000",
-  sequenceNumber: "495903382714902566085596925383615710959215759891365888",
-  data: new TextEncoder().encode("an order"),
-  approximateArrivalTimestamp: new Date("2026-11-28T09:00:00.001Z"),
-  attempts: 3,
-  firstFailedAt: new Date("2026-11-28T09:00:02.003Z"),
-  reason: "attempts",
-  error: { name: "Error", message: "no stock" },
-};
-const send = (store: RedisStore): Promise<void> =>
-  store.deadLetters().send([LETTER], { signal: new AbortController().signal });
+const LETTER = letterAt(0);
+const send = (store: RedisStore): Promise<void> => sendLetters(store.deadLetters(), [LETTER]);
 
 test("nothing is left of letters that were removed", async () => {
   const client = new Redis(inject("redis").url);

@@ -1,6 +1,5 @@
 import { join } from "node:path";
-import { deadLetterConformance, type DeadLetterHarness } from "@kc/conformance";
-import type { DeadLetter } from "@kc/core";
+import { allLetters, deadLetterConformance, type DeadLetterHarness } from "@kc/conformance";
 import Libsql from "libsql";
 import { SqliteStore } from "../src/index.ts";
 import { temporaryDirectory } from "./support/files.ts";
@@ -20,15 +19,7 @@ async function harness(): Promise<DeadLetterHarness> {
   const locker = new Libsql(path);
   return {
     open: async () => open().deadLetters(),
-    async letters() {
-      const letters: DeadLetter[] = [];
-      for (let after: string | undefined = ""; after !== undefined;) {
-        const page = await reader.list({ limit: 1000, after });
-        letters.push(...page.letters);
-        after = page.next;
-      }
-      return letters;
-    },
+    letters: () => allLetters(reader),
     async breakConnection() {
       locker.exec("BEGIN EXCLUSIVE");
     },

@@ -1,26 +1,13 @@
 import { join } from "node:path";
-import type { DeadLetter } from "@kc/core";
+import { letterAt, sendLetters } from "@kc/conformance";
 import Libsql from "libsql";
 import { expect, onTestFinished, test } from "vitest";
 import { SqliteStore } from "../src/index.ts";
 import { temporaryDirectory } from "./support/files.ts";
 
-const LETTER: DeadLetter = {
-  id: "38ec40c38b14a2ab34710232b3011479",
-  streamName: "orders",
-  application: "billing",
-  shardId: "shardId-000000000000",
-  sequenceNumber: "495903382714902566085596925383615710959215759891365888",
-  data: new TextEncoder().encode("an order"),
-  approximateArrivalTimestamp: new Date("2026-11-28T09:00:00.001Z"),
-  attempts: 3,
-  firstFailedAt: new Date("2026-11-28T09:00:02.003Z"),
-  reason: "attempts",
-  error: { name: "Error", message: "no stock" },
-};
+const LETTER = letterAt(0);
 const SCOPE = { application: "billing", streamName: "orders" };
-const send = (store: SqliteStore): Promise<void> =>
-  store.deadLetters().send([LETTER], { signal: new AbortController().signal });
+const send = (store: SqliteStore): Promise<void> => sendLetters(store.deadLetters(), [LETTER]);
 
 function temporaryFile(): string {
   const directory = temporaryDirectory();
@@ -56,5 +43,5 @@ test("on a database that was handed in, a letter is the owner's to read by SQL",
   const rows = database
     .prepare("SELECT application, letter ->> 'shardId' AS shard FROM kc_dead_letters")
     .all([]);
-  expect(rows).toEqual([{ application: "billing", shard: "shardId-000000000000" }]);
+  expect(rows).toEqual([{ application: "billing", shard: LETTER.shardId }]);
 });

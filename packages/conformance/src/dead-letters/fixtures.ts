@@ -1,5 +1,10 @@
 import { createHash } from "node:crypto";
-import type { DeadLetter, DeadLetterQueue, ReadableDeadLetterQueue } from "@kc/core";
+import type {
+  DeadLetter,
+  DeadLetterListOptions,
+  DeadLetterQueue,
+  ReadableDeadLetterQueue,
+} from "@kc/core";
 import { deadLetterId } from "@kc/core/adapter";
 import { expect } from "vitest";
 import type { DeadLetterHarness } from "./harness.ts";
@@ -39,6 +44,26 @@ export function send(
   signal: AbortSignal = new AbortController().signal,
 ): Promise<void> {
   return queue.send(letters, { signal });
+}
+
+export async function everyPage(
+  queue: ReadableDeadLetterQueue,
+  options: DeadLetterListOptions,
+): Promise<readonly (readonly DeadLetter[])[]> {
+  const pages: (readonly DeadLetter[])[] = [];
+  let after: string | undefined;
+  do {
+    const page = await queue.list(after === undefined ? options : { ...options, after });
+    pages.push(page.letters);
+    after = page.next;
+    if (pages.length > 100) expect.fail("list() comes to no last page");
+  } while (after !== undefined);
+  return pages;
+}
+
+/** Every letter of a queue whose letters can be read back, by `list`: a harness's `letters()`. */
+export async function allLetters(queue: ReadableDeadLetterQueue): Promise<readonly DeadLetter[]> {
+  return (await everyPage(queue, { limit: 1000 })).flat();
 }
 
 /** Fails unless these letters are held, each once, or at least once where repeats are kept. */

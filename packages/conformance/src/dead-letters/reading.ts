@@ -1,7 +1,16 @@
-import type { DeadLetter, DeadLetterListOptions, ReadableDeadLetterQueue } from "@kc/core";
+import type { DeadLetter, ReadableDeadLetterQueue } from "@kc/core";
 import { expect } from "vitest";
 import type { ScenarioContext } from "../scenario.ts";
-import { expectHeld, letterAt, lettersUpTo, plain, readable, send, sorted } from "./fixtures.ts";
+import {
+  everyPage,
+  expectHeld,
+  letterAt,
+  lettersUpTo,
+  plain,
+  readable,
+  send,
+  sorted,
+} from "./fixtures.ts";
 import type { DeadLetterHarness, DeadLetterScenario } from "./harness.ts";
 
 const METHODS = ["list", "get", "remove"] as const;
@@ -23,21 +32,6 @@ function reading(
       if (queue !== undefined) await run(queue, context);
     },
   };
-}
-
-async function everyPage(
-  queue: ReadableDeadLetterQueue,
-  options: DeadLetterListOptions,
-): Promise<readonly (readonly DeadLetter[])[]> {
-  const pages: (readonly DeadLetter[])[] = [];
-  let after: string | undefined;
-  do {
-    const page = await queue.list(after === undefined ? options : { ...options, after });
-    pages.push(page.letters);
-    after = page.next;
-    if (pages.length > 100) expect.fail("list() comes to no last page");
-  } while (after !== undefined);
-  return pages;
 }
 
 function expectLetters(
