@@ -1,5 +1,6 @@
 import { letterAt, sendLetters } from "@kc/conformance";
 import { startFront, type Front, type FrontAnswer } from "@kc-internal/test-services";
+import { deadLetterFailureTests } from "@kc-internal/test-services/dead-letter-failures";
 import { expect, inject, onTestFinished, test } from "vitest";
 import { S3DeadLetterQueue } from "../src/index.ts";
 import { connect, openBucket, type TestBucket } from "./support/bucket.ts";
@@ -30,23 +31,22 @@ function refusal(status: number, code: string): FrontAnswer {
 
 const letters = Array.from({ length: 20 }, (_, index) => letterAt(index));
 
-test.each([
-  [503, "SlowDown", "DEAD_LETTERS_UNAVAILABLE", "throttles"],
-  [500, "InternalError", "DEAD_LETTERS_UNAVAILABLE", "cannot be reached, or fails"],
-  [409, "OperationAborted", "DEAD_LETTERS_UNAVAILABLE", "another write"],
-  [403, "AccessDenied", "DEAD_LETTERS_REFUSED", "s3:PutObject on"],
-  [403, "SignatureDoesNotMatch", "DEAD_LETTERS_REFUSED", "the credentials are wrong"],
-  [400, "AuthorizationHeaderMalformed", "DEAD_LETTERS_REFUSED", "another Region"],
-  [301, "PermanentRedirect", "DEAD_LETTERS_REFUSED", "another Region"],
-  [400, "KMS.DisabledException", "DEAD_LETTERS_REFUSED", "kms:GenerateDataKey"],
-])("an answer of %i %s is %s: %s", async (status, error, code, text) => {
-  const { front, queue } = await openBehindFront();
-  front.answer = () => refusal(status, error);
-  await expect(sendLetters(queue, letters)).rejects.toMatchObject({
-    code,
-    retryable: code === "DEAD_LETTERS_UNAVAILABLE",
-    message: expect.stringContaining(text),
-  });
+deadLetterFailureTests({
+  async open(timeoutMs = 5000) {
+    const { front, queue } = await openBehindFront(timeoutMs);
+    return { front, send: (signal) => sendLetters(queue, letters, signal) };
+  },
+  refusal,
+  refusals: [
+    [503, "SlowDown", "DEAD_LETTERS_UNAVAILABLE", "throttles"],
+    [500, "InternalError", "DEAD_LETTERS_UNAVAILABLE", "cannot be reached, or fails"],
+    [409, "OperationAborted", "DEAD_LETTERS_UNAVAILABLE", "another write"],
+    [403, "AccessDenied", "DEAD_LETTERS_REFUSED", "s3:PutObject on"],
+    [403, "SignatureDoesNotMatch", "DEAD_LETTERS_REFUSED", "the credentials are wrong"],
+    [400, "AuthorizationHeaderMalformed", "DEAD_LETTERS_REFUSED", "another Region"],
+    [301, "PermanentRedirect", "DEAD_LETTERS_REFUSED", "another Region"],
+    [400, "KMS.DisabledException", "DEAD_LETTERS_REFUSED", "kms:GenerateDataKey"],
+  ],
 });
 
 test("a bucket that is not there is named", async () => {
@@ -70,22 +70,6 @@ test("after a failure no other letter is begun, and the same letters are held on
   await sendLetters(queue, letters);
   expect(front.requests).toHaveLength(begun + letters.length);
   expect(await bucket.keys()).toHaveLength(letters.length);
-});
-
-test("requests that are never answered end by their time, or before by the signal", async () => {
-  const { front, queue } = await openBehindFront(100);
-  front.answer = () => "silence";
-  await expect(sendLetters(queue, letters)).rejects.toMatchObject({
-    code: "DEAD_LETTERS_UNAVAILABLE",
-    retryable: true,
-    message: expect.stringContaining("no answer within 100 ms"),
-  });
-  const patient = await openBehindFront(600_000);
-  patient.front.answer = () => "silence";
-  const stop = new AbortController();
-  const call = sendLetters(patient.queue, letters, stop.signal);
-  stop.abort(new Error("the shard stops"));
-  await expect(call).rejects.toThrow("the shard stops");
 });
 
 test("letters that cannot be removed reject the call with what S3 said of the first", async () => {

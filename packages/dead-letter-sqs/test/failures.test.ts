@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { ListQueuesCommand } from "@aws-sdk/client-sqs";
 import { decodeDeadLetter } from "@kc/core";
 import { startFront, type Front, type FrontAnswer } from "@kc-internal/test-services";
+import { deadLetterFailureTests } from "@kc-internal/test-services/dead-letter-failures";
 import { expect, inject, onTestFinished, test } from "vitest";
 import { SqsDeadLetterQueue } from "../src/index.ts";
 import { connect, openQueue, type TestQueue } from "./support/queue.ts";
@@ -124,23 +125,22 @@ test("a pointer that is longer than the queue takes is refused", async () => {
   expect(sent()).toHaveLength(2);
 });
 
-test.each([
-  [400, "RequestThrottled", "DEAD_LETTERS_UNAVAILABLE", "throttles"],
-  [400, "ThrottlingException", "DEAD_LETTERS_UNAVAILABLE", "throttles"],
-  [400, "KmsThrottled", "DEAD_LETTERS_UNAVAILABLE", "throttles"],
-  [500, "InternalFailure", "DEAD_LETTERS_UNAVAILABLE", "cannot be reached, or fails"],
-  [400, "AccessDeniedException", "DEAD_LETTERS_REFUSED", "lack sqs:SendMessage"],
-  [403, "InvalidClientTokenId", "DEAD_LETTERS_REFUSED", "lack sqs:SendMessage"],
-  [400, "KmsAccessDenied", "DEAD_LETTERS_REFUSED", "kms:GenerateDataKey"],
-  [400, "QueueDeletedRecently", "DEAD_LETTERS_REFUSED", "there is no such queue"],
-])("an answer of %i %s is %s: %s", async (status, error, code, text) => {
-  const { front, queue } = await openBehindFront();
-  front.answer = () => refusal(status, error);
-  await expect(sendLetters(queue, letters)).rejects.toMatchObject({
-    code,
-    retryable: code === "DEAD_LETTERS_UNAVAILABLE",
-    message: expect.stringContaining(text),
-  });
+deadLetterFailureTests({
+  async open(timeoutMs = 5000) {
+    const { front, queue } = await openBehindFront({ timeoutMs });
+    return { front, send: (signal) => sendLetters(queue, letters, signal) };
+  },
+  refusal,
+  refusals: [
+    [400, "RequestThrottled", "DEAD_LETTERS_UNAVAILABLE", "throttles"],
+    [400, "ThrottlingException", "DEAD_LETTERS_UNAVAILABLE", "throttles"],
+    [400, "KmsThrottled", "DEAD_LETTERS_UNAVAILABLE", "throttles"],
+    [500, "InternalFailure", "DEAD_LETTERS_UNAVAILABLE", "cannot be reached, or fails"],
+    [400, "AccessDeniedException", "DEAD_LETTERS_REFUSED", "lack sqs:SendMessage"],
+    [403, "InvalidClientTokenId", "DEAD_LETTERS_REFUSED", "lack sqs:SendMessage"],
+    [400, "KmsAccessDenied", "DEAD_LETTERS_REFUSED", "kms:GenerateDataKey"],
+    [400, "QueueDeletedRecently", "DEAD_LETTERS_REFUSED", "there is no such queue"],
+  ],
 });
 
 test("a queue that is not there is named", async () => {
@@ -151,22 +151,6 @@ test("a queue that is not there is named", async () => {
   const error = await sendLetters(queue, letters).catch((thrown: unknown) => thrown);
   expect(error).toMatchObject({ code: "DEAD_LETTERS_REFUSED", retryable: false });
   expect(String(error)).toContain(`${queueUrl}: there is no such queue in this account and Region`);
-});
-
-test("a request that is never answered ends by its time, or before by the signal", async () => {
-  const { front, queue } = await openBehindFront({ timeoutMs: 100 });
-  front.answer = () => "silence";
-  await expect(sendLetters(queue, letters)).rejects.toMatchObject({
-    code: "DEAD_LETTERS_UNAVAILABLE",
-    retryable: true,
-    message: expect.stringContaining("no answer within 100 ms"),
-  });
-  const patient = await openBehindFront({ timeoutMs: 600_000 });
-  patient.front.answer = () => "silence";
-  const stop = new AbortController();
-  const call = sendLetters(patient.queue, letters, stop.signal);
-  stop.abort(new Error("the shard stops"));
-  await expect(call).rejects.toThrow("the shard stops");
 });
 
 test("letters whose acknowledgement was lost come again: a FIFO queue holds each once", async () => {
