@@ -84,18 +84,29 @@ const name = (): string => `kc_${randomBytes(4).toString("hex")}`;
 // Not `skipIf(…).for(…)`: vitest skips nothing there.
 describe.for(VERSIONS)("the Go library %s", { skip: WHY_NOT !== undefined }, (version) => {
   let building: Promise<string> | undefined;
+  /** A new application on a new stream, and a place where both libraries keep its progress. */
+  async function opened(kind: string, shards: number) {
+    const program = await (building ??= buildGoConsumer(version));
+    const application = name();
+    const { ours, ...place } = await PLACES[kind]!();
+    const emulator = await startEmulator({ quotas: false });
+    onTestFinished(() => emulator.close());
+    const stream = new Stream(emulator);
+    await stream.create(shards);
+    const task = { ...place, application, stream: StreamName, endpoint: emulator.url };
+    return {
+      stream,
+      byGo: () => readByGo(program, task),
+      byUs: (count: number) => readByUs(ours, emulator, application, count),
+      insideByUs: (ends: ReadonlySet<string>) => stopInside(ours, emulator, application, ends),
+    };
+  }
+
   test.for(Object.keys(PLACES))(
     "on %s: reads on after our checkpoints, and we after its",
     { timeout: 900_000 },
     async (kind) => {
-      const program = await (building ??= buildGoConsumer(version));
-      const application = name();
-      const { ours, ...place } = await PLACES[kind]!();
-      const emulator = await startEmulator({ quotas: false });
-      onTestFinished(() => emulator.close());
-      const stream = new Stream(emulator);
-      await stream.create(3);
-      const task = { ...place, application, stream: StreamName, endpoint: emulator.url };
+      const { stream, byUs, byGo } = await opened(kind, 3);
       const [middle, ended, empty] = [0, 1, 2].map(shardId) as [string, string, string];
 
       // One shard that is open, one that ends after its records, one that ends without any.
@@ -104,33 +115,33 @@ describe.for(VERSIONS)("the Go library %s", { skip: WHY_NOT !== undefined }, (ve
       await stream.split(ended);
       await stream.split(empty);
       const first = [...stream.since(middle, 0), ...stream.since(ended, 0)];
-      expect(await readByUs(ours, emulator, application, first.length)).toStrictEqual(first);
+      expect(await byUs(first.length)).toStrictEqual(first);
 
       // Go reads what is new, and nothing twice.
       const second = [middle, ...[3, 4, 5, 6].map(shardId)];
       for (const id of second) await stream.put(id, 3);
-      const byGo = await readByGo(program, task);
+      const read = await byGo();
       const expected = second.flatMap((id) => stream.since(id, id === middle ? 3 : 0));
-      expect.soft(byGo.failures).toStrictEqual([]);
-      expect.soft(byGo.records).toStrictEqual(expected);
+      expect.soft(read.failures).toStrictEqual([]);
+      expect.soft(read.records).toStrictEqual(expected);
 
       // Back: the same, after Go's numbers.
       for (const id of second) await stream.put(id, 2);
       const third = second.flatMap((id) => stream.since(id, id === middle ? 6 : 3));
-      expect.soft(await readByUs(ours, emulator, application, third.length)).toStrictEqual(third);
+      expect.soft(await byUs(third.length)).toStrictEqual(third);
 
       // Go comes to a shard's end, which it cannot write; its children are new to both.
       await stream.put(middle, 1);
       await stream.split(middle);
       await stream.put(shardId(7), 2);
-      const atEnd = await readByGo(program, task);
+      const atEnd = await byGo();
       expect.soft(atEnd.failures).toStrictEqual([]);
       const fourth = [...stream.since(middle, 8), ...stream.since(shardId(7), 0)];
       expect.soft(atEnd.records).toStrictEqual(fourth);
       await stream.put(shardId(7), 1);
       await stream.put(shardId(8), 1);
       const fifth = [...stream.since(shardId(7), 2), ...stream.since(shardId(8), 0)];
-      expect.soft(await readByUs(ours, emulator, application, fifth.length)).toStrictEqual(fifth);
+      expect.soft(await byUs(fifth.length)).toStrictEqual(fifth);
     },
   );
 
@@ -138,27 +149,20 @@ describe.for(VERSIONS)("the Go library %s", { skip: WHY_NOT !== undefined }, (ve
     "on %s: shards that Go alone has met are gone on with, once all of ours have ended",
     { timeout: 900_000 },
     async (kind) => {
-      const program = await (building ??= buildGoConsumer(version));
-      const application = name();
-      const { ours, ...place } = await PLACES[kind]!();
-      const emulator = await startEmulator({ quotas: false });
-      onTestFinished(() => emulator.close());
-      const stream = new Stream(emulator);
-      await stream.create(1);
+      const { stream, byUs, byGo } = await opened(kind, 1);
       await stream.put(shardId(0), 3);
       await stream.split(shardId(0));
-      expect(await readByUs(ours, emulator, application, 3)).toHaveLength(3);
+      expect(await byUs(3)).toHaveLength(3);
 
       const children = [shardId(1), shardId(2)];
       for (const id of children) await stream.put(id, 3);
-      const task = { ...place, application, stream: StreamName, endpoint: emulator.url };
-      const { records, failures } = await readByGo(program, task);
+      const { records, failures } = await byGo();
       expect(failures).toStrictEqual([]);
       expect(records).toStrictEqual(children.flatMap((id) => stream.since(id, 0)));
 
       for (const id of children) await stream.put(id, 2);
       const left = children.flatMap((id) => stream.since(id, 3));
-      expect(await readByUs(ours, emulator, application, left.length)).toStrictEqual(left);
+      expect(await byUs(left.length)).toStrictEqual(left);
     },
   );
 
@@ -166,13 +170,7 @@ describe.for(VERSIONS)("the Go library %s", { skip: WHY_NOT !== undefined }, (ve
     "on %s: it repeats an aggregate that we have done in part, and we nothing of its",
     { timeout: 900_000 },
     async (kind) => {
-      const program = await (building ??= buildGoConsumer(version));
-      const application = name();
-      const { ours, ...place } = await PLACES[kind]!();
-      const emulator = await startEmulator({ quotas: false });
-      onTestFinished(() => emulator.close());
-      const stream = new Stream(emulator);
-      await stream.create(2);
+      const { stream, byUs, byGo, insideByUs } = await opened(kind, 2);
       const ids = [shardId(0), shardId(1)] as const;
 
       // One shard that begins with an aggregate, and one with a record before it.
@@ -182,18 +180,17 @@ describe.for(VERSIONS)("the Go library %s", { skip: WHY_NOT !== undefined }, (ve
       const second = await stream.putAggregate(ids[1], 4);
       const inside = new Set([`${ids[0]} 0.3`, `${ids[1]} 1.2`]);
       const done = [...stream.since(ids[0], 0).slice(0, 3), ...stream.since(ids[1], 0).slice(0, 2)];
-      expect(await stopInside(ours, emulator, application, inside)).toStrictEqual(done);
+      expect(await insideByUs(inside)).toStrictEqual(done);
 
       // Go sees each aggregate as one record.
-      const task = { ...place, application, stream: StreamName, endpoint: emulator.url };
-      const byGo = await readByGo(program, task);
-      expect(byGo.failures).toStrictEqual([]);
+      const read = await byGo();
+      expect(read.failures).toStrictEqual([]);
       const whole = [`${ids[0]} ${first}`, ...stream.since(ids[0], 6), `${ids[1]} ${second}`];
-      expect(byGo.records).toStrictEqual(whole);
+      expect(read.records).toStrictEqual(whole);
 
       for (const id of ids) await stream.putAggregate(id, 2);
       const left = [...stream.since(ids[0], 7), ...stream.since(ids[1], 4)];
-      expect(await readByUs(ours, emulator, application, left.length)).toStrictEqual(left);
+      expect(await byUs(left.length)).toStrictEqual(left);
     },
   );
 });
