@@ -1,6 +1,6 @@
-// Usage: node dist/batch.js
-// Orders are written to a table in bulk. One of them breaks a rule of the table, so that its whole batch is
-// refused: the batch is halved until the order stands alone. All on an embedded Kinesis.
+// Usage: node dist/batch.js Writes orders to a table in bulk. One order violates a constraint of
+// the table, so its whole batch is refused; the consumer bisects the batch until that order is
+// alone. Runs on an embedded Kinesis.
 import { PutRecordsCommand } from "@aws-sdk/client-kinesis";
 import { Consumer, MemoryDeadLetterQueue } from "@kc/core";
 import { FakeKinesis } from "@kc/emulator";
@@ -15,7 +15,7 @@ const ORDERS: readonly Order[] = Array.from({ length: 60 }, (_, i) => ({
   pizzas: i === 36 ? -1 : 1 + (i % 3),
 }));
 
-/** A table that takes all rows of a statement, or none. */
+/** A table that accepts all rows of a statement, or none. */
 const table: Order[] = [];
 async function insert(rows: readonly Order[]): Promise<void> {
   const refused = rows.some(({ pizzas }) => pizzas < 0);
@@ -48,7 +48,7 @@ const stop = new AbortController();
 await consumer.scanBatch<Order>(
   async (records) => {
     await insert(records.map(({ value }) => value));
-    if (table.length === ORDERS.length - 1) stop.abort(); // all but the one that is refused
+    if (table.length === ORDERS.length - 1) stop.abort(); // all except the refused one
   },
   {
     decode: (record) => record.json<Order>(),

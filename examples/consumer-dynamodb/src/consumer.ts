@@ -1,5 +1,5 @@
-// Usage: node dist/consumer.js STREAM [--table NAME] [--endpoint URL]
-// Credentials and Region: the environment's, for Kinesis and DynamoDB alike.
+// Usage: node dist/consumer.js STREAM [--table NAME] [--endpoint URL] Credentials and Region of
+// both Kinesis and DynamoDB come from the environment.
 import { parseArgs } from "node:util";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { KinesisClient } from "@aws-sdk/client-kinesis";

@@ -1,4 +1,5 @@
-// Usage: node dist/consumer.js STREAM [--endpoint URL]   (credentials and Region: the environment's)
+// Usage: node dist/consumer.js STREAM [--endpoint URL]   (credentials and Region come from the
+// environment)
 import { parseArgs } from "node:util";
 import { KinesisClient } from "@aws-sdk/client-kinesis";
 import { Consumer, KinesisHttpHandler, stopSignal } from "@kc/core";

@@ -1,6 +1,6 @@
-// Usage: node dist/dead-letters.js
-// Records that a handler cannot handle go to a table of dead letters, and the shard goes on. Then the
-// handler is "fixed", and the letters are handled again. All on an embedded Kinesis and a file.
+// Usage: node dist/dead-letters.js Records that the handler cannot handle become dead letters in a
+// table, and the shard continues. Then the handler is "fixed", and the letters are handled again.
+// Runs on an embedded Kinesis and a SQLite file.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ import { SqliteStore } from "@kc/store-sqlite";
 
 const ORDERS = ["3 pizzas", "no pizzas", "1 pizza", "many pizzas", "2 pizzas"];
 
-/** Orders that were handled, by the handler and by the re-drive. */
+/** Orders that were handled, by the handler or by the redrive. */
 const handled: string[] = [];
 
 function handle(order: string): void {
@@ -20,12 +20,15 @@ function handle(order: string): void {
   handled.push(order);
 }
 
-/** The handler after its fix. */
+/** The handler after the fix. */
 function handleFixed(order: string): void {
   handled.push(`${order}, by hand`);
 }
 
-/** First handled, then removed: a letter is handled again rather than lost if the process dies between. */
+/**
+ * Handles a letter before removing it: if the process dies in between, the letter is handled again,
+ * not lost.
+ */
 async function redrive(
   letters: ReadableDeadLetterQueue,
   again: (letter: DeadLetter) => void,

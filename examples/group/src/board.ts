@@ -8,7 +8,7 @@ interface Held {
   readonly epoch: number;
 }
 
-/** Who owns what, put together from what each worker says of its own shards. */
+/** The owner of each shard, combined from what each worker reports of its own shards. */
 export class Board {
   readonly #statuses = new Map<string, LeaseGroupStatus>();
   readonly #held = new Map<string, Held>();
@@ -18,7 +18,7 @@ export class Board {
     this.#say = say;
   }
 
-  /** Takes a report of a worker, and prints what is new in it. */
+  /** Processes a worker's report, and prints the changes. */
   update(status: LeaseGroupStatus): void {
     const { workerId, state, shards } = status;
     this.#statuses.set(workerId, status);
@@ -38,12 +38,18 @@ export class Board {
     }
   }
 
-  /** A worker's process is gone. It keeps its shards on the board until another worker reports them. */
+  /**
+   * Removes a worker whose process has ended. Its shards stay on the board until another worker
+   * reports them.
+   */
   forget(workerId: string): void {
     this.#statuses.delete(workerId);
   }
 
-  /** Do all these workers agree that they are alone, and that every shard is held, evenly? */
+  /**
+   * Whether all workers agree that these are the only workers, and that the shards are evenly
+   * distributed.
+   */
   isSettled(workers: readonly string[]): boolean {
     const statuses = workers.map((workerId) => this.#statuses.get(workerId));
     return statuses.every((status) => {

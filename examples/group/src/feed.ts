@@ -5,9 +5,9 @@ import type { Emulator } from "@kc/emulator";
 const KEYS = 40;
 const encoder = new TextEncoder();
 
-/** Puts about 200 records a second until it is stopped, and remembers what the service accepted. */
+/** Puts about 200 records a second until it is stopped, and remembers the accepted ones. */
 export class Feed {
-  /** The sequence numbers that the service answered. */
+  /** The sequence numbers that the service returned. */
   readonly accepted = new Set<string>();
   readonly #stopping = new AbortController();
   readonly #done: Promise<void>;
@@ -16,7 +16,7 @@ export class Feed {
     this.#done = this.#run(kinesis, stream);
   }
 
-  /** Resolves when nothing more is put. @throws what put an end to it before */
+  /** Stops; resolves when no put is running. @throws the error that ended the feed earlier */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#done;

@@ -1,7 +1,7 @@
 /**
  * Three processes of worker.ts share a stream; one is added, one stopped, the stream is resharded,
- * and one is killed. Shows who owns what as it changes, and ends with the ledger's verdict: exit
- * code 0 only if it is good.
+ * and one is killed. Shows the owner of each shard as it changes. Exits with code 0 only if the
+ * ledger's verdict is good.
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -18,7 +18,7 @@ import { STORE_NAMES } from "./stores.ts";
 import { WorkerProcess } from "./worker-process.ts";
 
 const STREAM = "orders";
-/** Whatever is waited for comes within this time, or something is wrong. */
+/** The time limit of each wait. */
 const LONGEST_WAIT_MS = 180_000;
 
 const { values } = parseArgs({ options: { store: { type: "string", default: "sqlite" } } });
@@ -27,7 +27,7 @@ if (!STORE_NAMES.includes(values.store)) {
   process.exit(2);
 }
 const interrupted = new AbortController();
-// More than once is no more than once: what was started is always stopped.
+// A repeated Ctrl-C has no further effect: everything that was started is stopped.
 process.on("SIGINT", () => interrupted.abort(new Error("interrupted")));
 process.on("SIGTERM", () => interrupted.abort(new Error("interrupted")));
 
@@ -74,7 +74,7 @@ try {
   await feed.stop();
   const put = feed.accepted;
   await until("the last records", () => judge(put, handled(), kill).missing === 0).catch(() => {
-    // What is missing is for the ledger to say.
+    // Missing records are reported by the ledger.
     interrupted.signal.throwIfAborted();
   });
   say("all workers are stopped by SIGTERM");
@@ -119,7 +119,7 @@ async function end(id: string, signal: "SIGTERM" | "SIGKILL"): Promise<void> {
   if (how !== expected) throw new Error(`worker ${id} ended with ${how}, not with ${expected}`);
 }
 
-/** Every shard is held, evenly; then the workers work for a while. */
+/** Waits until the shards are evenly distributed, and then lets the workers work for a while. */
 async function settled(): Promise<void> {
   await until("the shards to be shared", () => board.isSettled([...workers.keys()]));
   await linger();

@@ -1,6 +1,6 @@
 import { compareSequenceNumbers } from "@kc/core";
 
-/** One call of a handler, as the journal has it. */
+/** One call of a handler, as recorded in the journal. */
 export interface Handled {
   readonly worker: string;
   readonly shardId: string;
@@ -8,7 +8,7 @@ export interface Handled {
   readonly partitionKey: string;
 }
 
-/** The journal's lines, in the order in which all workers wrote them. */
+/** The journal's lines, in the order in which the workers wrote them. */
 export function readJournal(text: string): Handled[] {
   return text
     .split("\n")
@@ -24,25 +24,28 @@ export interface Verdict {
   readonly distinct: number;
   readonly missing: number;
   readonly keys: number;
-  /** First deliveries of a key that came before an earlier record of it. */
+  /** First deliveries of a key that happened before that of an earlier record. */
   readonly outOfOrder: number;
-  /** Repeats of what a worker had handled that was stopped, or that gave its shard away. */
+  /**
+   * Repeats of records that were handled by a worker that was stopped, or that handed its shard
+   * over.
+   */
   readonly repeatsAfterGraceful: number;
-  /** Repeats, after the kill, of what the killed worker had handled last. */
+  /** Repeats, after the kill, of records that the killed worker had handled last. */
   readonly repeatsAfterKill: number;
   readonly good: boolean;
 }
 
-/** The worker that had no time to say what it had done. */
+/** The killed worker. */
 export interface Kill {
   readonly worker: string;
-  /** How many lines the journal had by then. */
+  /** The number of lines in the journal at that time. */
   readonly after: number;
 }
 
 /**
- * Holds what was handled against what was put.
- * @param put the sequence numbers that the service answered
+ * Compares the handled records with those that were put.
+ * @param put the sequence numbers that the service returned
  */
 export function judge(put: ReadonlySet<string>, handled: readonly Handled[], kill: Kill): Verdict {
   const lastBy = new Map<string, string>();

@@ -10,11 +10,11 @@ import pg from "pg";
 
 export interface OpenStore {
   readonly store: LeaseStore;
-  /** Closes the store, and the client that it was given. */
+  /** Closes the store, and its client if there is one. */
   readonly close: () => Promise<void>;
 }
 
-/** A program of yours needs one of these. They find their database by the environment. */
+/** Your program needs only one of these. They find their database through environment variables. */
 const STORES: Readonly<Record<string, () => Promise<OpenStore>>> = {
   sqlite: async () => {
     const store = new SqliteStore({ path: "group.sqlite" });

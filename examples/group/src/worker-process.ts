@@ -31,19 +31,19 @@ export class WorkerProcess {
         ...process.env,
       },
       stdio: ["ignore", log, log, "ipc"],
-      // Ctrl-C is for the conductor to pass on.
+      // The parent process forwards Ctrl-C.
       detached: true,
     });
     this.#exited = once(this.#child, "exit");
     this.#child.on("message", onStatus);
   }
 
-  /** Has it ended without a stop? */
+  /** Whether the process has ended by itself. */
   get hasEnded(): boolean {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
-  /** Sends the signal and waits for the end: `exit code 0`, or `SIGKILL`. */
+  /** Sends the signal and waits for the end. Returns `exit code 0` or `SIGKILL`. */
   async end(signal: "SIGTERM" | "SIGKILL"): Promise<string> {
     if (!this.hasEnded) this.#child.kill(signal);
     await this.#exited;

@@ -1,5 +1,5 @@
 /**
- * The program to copy: start it as often as you like, and the processes share the stream.
+ * The program to copy. Start any number of processes: they share the stream.
  *
  * Usage: node dist/worker.js STREAM [--id NAME] [--store sqlite] [--journal FILE] [--endpoint URL]
  */
@@ -20,7 +20,7 @@ const { values, positionals } = parseArgs({
 });
 
 const { store, close } = await openStore(values.store);
-// Short, so that a take-over is soon to be seen. The default of 10 s is kinder to long pauses.
+// Short, so that a take-over is visible soon. The default of 10 s tolerates longer pauses.
 const group = new LeaseGroup({ leaseMs: 3000, ...(values.id ? { workerId: values.id } : {}) });
 const consumer = new Consumer({
   stream: positionals[0] ?? "",
@@ -36,10 +36,10 @@ const consumer = new Consumer({
   start: "TRIM_HORIZON",
 });
 
-// For the process that started this one, if it wants to see who owns what.
+// Reports the group's status to the parent process, if there is one.
 const telling = setInterval(() => process.send?.(group.status()), 100);
 
-// Stands for your work: what it has done outlives the process.
+// Represents your work: its effect outlives the process.
 const journal = openSync(values.journal, "a");
 await consumer.scan(
   ({ shardId, sequenceNumber, partitionKey }) => {

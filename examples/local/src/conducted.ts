@@ -12,7 +12,7 @@ const SERVICES: Readonly<Record<string, ServiceName | undefined>> = {
 /** The examples with many processes, which run on any of these stores. */
 export const CONDUCTED: readonly string[] = ["group", "projection"];
 
-/** `npm run example -- group`: many processes on one of the stores. Answers with the exit code. */
+/** `npm run example -- group`: many processes on one of the stores. Returns the exit code. */
 export async function runConducted(name: string, store: string, kills?: string): Promise<number> {
   if (!Object.hasOwn(SERVICES, store)) {
     console.error(`--store: one of ${Object.keys(SERVICES).join(", ")} is needed`);

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
-/** Runs an example that has its own course, and passes Ctrl-C on. Answers with the exit code. */
+/** Runs an example that starts everything itself, and forwards Ctrl-C. Returns the exit code. */
 export async function runProgram(
   program: string,
   args: readonly string[] = [],
@@ -18,7 +18,7 @@ export async function runProgram(
       ...env,
     },
     stdio: "inherit",
-    // Ctrl-C is for this process to pass on.
+    // This process forwards Ctrl-C.
     detached: true,
   });
   process.on("SIGINT", () => child.kill("SIGTERM"));

@@ -1,8 +1,9 @@
 /**
- * `npm run example -- NAME`: an example's own program, unchanged, with all it needs beside it: an
- * embedded Kinesis, the database, and a producer that puts a record twice a second. Until Ctrl-C,
- * or for `--seconds N`. `group` and `projection` have their own course, on the store that `--store` names
- * (`projection` with as many `--kills`), and so have `observability`, whose page takes `--port`, and those that end by themselves.
+ * `npm run example -- NAME`: runs an example's own program, unchanged, together with an embedded
+ * Kinesis, the database, and a producer that puts two records a second, until Ctrl-C or for
+ * `--seconds N`. `group` and `projection` (on the store `--store`, `projection` with `--kills`),
+ * `observability` (with `--port` of its page), and the examples that end by themselves start
+ * everything themselves.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -18,7 +19,7 @@ import { CONDUCTED, runConducted } from "./conducted.ts";
 import { runProgram } from "./program.ts";
 import { startService } from "./service.ts";
 
-// The word of the SDK on Node 20 is no part of what is shown.
+// Hides the SDK's warning about Node 20.
 process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] ??= "true";
 
 const STREAM = "orders";
@@ -29,7 +30,7 @@ const CONSUMERS = {
   "consumer-redis": "redis",
   "consumer-dynamodb": "dynamodb",
 } as const;
-/** They bring what they need, and end by themselves. */
+/** These start everything that they need, and end by themselves. */
 const PROGRAMS = ["batch", "dead-letters", "parallel"];
 const NAMES = [...Object.keys(CONSUMERS), "producer", ...CONDUCTED, "observability", ...PROGRAMS];
 
@@ -44,11 +45,11 @@ if (PROGRAMS.includes(name)) process.exit(await runProgram(`${name}/dist/${name}
 if (name === "observability") {
   process.exit(await runProgram("observability/dist/observability.js", ["--port", values.port]));
 }
-// What the producer puts is to be seen: a consumer runs beside it.
+// With `producer`, a consumer also runs, to show the records.
 const consumer = (name === "producer" ? "consumer" : name) as keyof typeof CONSUMERS;
 
 const stopping = new AbortController();
-// More than once is no more than once: what was started is always stopped.
+// A repeated Ctrl-C has no further effect: everything that was started is stopped.
 process.on("SIGINT", () => stopping.abort());
 process.on("SIGTERM", () => stopping.abort());
 
@@ -116,16 +117,19 @@ function start(example: string, stdio: ("inherit" | "pipe")[]): ChildProcess {
     new URL(`../../${example}/dist/${example.split("-")[0]}.js`, import.meta.url),
   );
   return spawn(process.execPath, [program, STREAM, "--endpoint", emulator.url], {
-    // Its files, such as a checkpoint database, are this run's.
+    // The example's files, such as a checkpoint database, belong to this run.
     cwd: directory,
     env,
     stdio,
-    // Ctrl-C is for this process to pass on: the producer first, then the consumer.
+    // This process forwards Ctrl-C: first to the producer, then to the consumer.
     detached: true,
   });
 }
 
-/** An order twice a second. The producer puts what it was given at its end: each has its own. */
+/**
+ * Puts two orders a second. A producer puts its input when the input ends, so each order gets its
+ * own process.
+ */
 async function feed(first: ChildProcess): Promise<void> {
   let producer = first;
   for (let order = 1; !stopping.signal.aborted; order += 1) {

@@ -6,20 +6,20 @@ import { createConnection } from "mysql2/promise";
 
 export type ServiceName = "postgres" | "mariadb" | "redis" | "dynamodb";
 
-/** A database for one run, and the environment that leads an example to it. */
+/** A database for one run, and the environment variables with its address. */
 export interface Service {
   readonly says: string;
   readonly env: Readonly<Record<string, string>>;
   close(): Promise<void>;
 }
 
-/** Starts a private server, as `npm run services` does, or needs none. */
+/** Starts a private server, as `npm run services` does, if the example needs one. */
 export async function startService(name: ServiceName | undefined): Promise<Service> {
   if (name === undefined) return { says: "", env: {}, close: async () => {} };
   const program = new URL("../../../packages/test-services/dist/main.js", import.meta.url);
   const child = spawn(process.execPath, [fileURLToPath(program), "--json", "--only", name], {
     stdio: ["pipe", "pipe", "inherit"],
-    // It ends with its standard input, not by a Ctrl-C that the consumer is still busy with.
+    // Ends when its standard input ends, not at Ctrl-C, because the consumer still needs it then.
     detached: true,
   });
   const [line] = (await Promise.race([
@@ -40,7 +40,7 @@ export async function startService(name: ServiceName | undefined): Promise<Servi
   };
 }
 
-/** The environment by which each example finds its database. */
+/** The environment variables with which each example finds its database. */
 const ENV: Readonly<Record<ServiceName, (url: string) => Promise<Record<string, string>>>> = {
   postgres: async (url) => ({ DATABASE_URL: url }),
   mariadb: async (url) => {

@@ -1,10 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ConsumerRecord } from "@kc/core";
 
-/** Of each 20 seconds, this many are slow. The lag grows meanwhile, which the dashboard shows. */
+/**
+ * The number of slow seconds in each 20 seconds. The lag grows in this time, as the dashboard
+ * shows.
+ */
 const SLOW_SECONDS = 5;
 
-/** Stands for your work: a call to another service, which has its slow moments. */
+/** Represents your work: a call to a service that is sometimes slow. */
 export async function handle({ approximateArrivalTimestamp }: ConsumerRecord): Promise<void> {
   const second = Math.floor(approximateArrivalTimestamp.getTime() / 1000) % 20;
   await sleep(second < SLOW_SECONDS ? 20 : 1);

@@ -1,8 +1,8 @@
 /**
- * `npm run example -- observability`: an embedded Kinesis, two workers that show what they do, and a
- * page to look at. Until Ctrl-C.
+ * `npm run example -- observability`: starts an embedded Kinesis, two workers with metrics and
+ * status, and a page in the browser, until Ctrl-C.
  *
- * Usage: node dist/observability.js [--port 9463]: the page's; the workers take the two after it
+ * Usage: node dist/observability.js [--port 9463]: the page's port; the workers use the next two
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
@@ -25,11 +25,11 @@ const port = Number(values.port);
 const signal = stopSignal();
 const directory = mkdtempSync(join(tmpdir(), "kc-observability-"));
 const server = createServer();
-// First of all: a port that is taken is reported before a worker finds the next one taken.
+// Listens first, so that a used port is reported before the workers start.
 await once(server.listen(port, "127.0.0.1"), "listening");
 const emulator = await startTraffic(signal);
 const workers = NAMES.map(startWorker);
-// However this process ends: because a worker's port is taken, for example.
+// Kills the workers however this process ends, for example if a worker's port is in use.
 process.on("exit", () => {
   for (const worker of workers) worker.kill();
 });
@@ -41,7 +41,7 @@ const overview = watch(
 );
 
 server.on("request", (request: IncomingMessage, response: ServerResponse) => {
-  // The page only shows: whatever else is asked for is refused.
+  // The page is read-only: other methods are refused.
   if (request.method !== "GET") response.writeHead(405, { allow: "GET" }).end();
   else if (request.url === "/overview") {
     response.writeHead(200, { "content-type": "application/json" });
@@ -74,7 +74,7 @@ process.exit(Math.max(...workers.map(({ exitCode }) => exitCode ?? 0)));
 
 function startWorker(id: string, index: number): ChildProcess {
   const program = fileURLToPath(new URL("worker.js", import.meta.url));
-  // Any port, if the page takes any.
+  // Any free port, if the page uses any free port.
   const own = port === 0 ? 0 : port + 1 + index;
   const args = ["--id", id, "--port", String(own), "--endpoint", emulator.url];
   const files = ["--checkpoints", join(directory, "checkpoints.sqlite")];
@@ -85,7 +85,7 @@ function startWorker(id: string, index: number): ChildProcess {
       AWS_ACCESS_KEY_ID: "any",
       AWS_SECRET_ACCESS_KEY: "any",
     },
-    // Ctrl-C is for this process to pass on.
+    // This process forwards Ctrl-C.
     detached: true,
   });
 }

@@ -1,13 +1,13 @@
 import type { ConsumerStatus, ShardStatus } from "@kc/core";
 
-/** What a worker said when it was asked. */
+/** A worker's answer to a poll. */
 export interface WorkerAnswer {
   readonly name: string;
   readonly pid: number | undefined;
   readonly url: string;
-  /** Undefined = it did not answer. */
+  /** `undefined` if it did not answer. */
   readonly status: ConsumerStatus | undefined;
-  /** Records that were handled since the process started; undefined = it did not answer. */
+  /** Records that were handled since the process started; `undefined` if it did not answer. */
   readonly records: number | undefined;
 }
 
@@ -24,12 +24,12 @@ export interface ShardRow {
   readonly worker: string;
   readonly state: ShardStatus["state"] | "not read";
   readonly recordsInFlight: number;
-  /** Milliseconds; undefined = no worker reports it. */
+  /** In milliseconds; `undefined` if no worker reports it. */
   readonly lagMs: number | undefined;
   readonly error: string | undefined;
 }
 
-/** One look at all workers. Times are in milliseconds since the epoch. */
+/** One poll of all workers. Times are in milliseconds since the epoch. */
 export interface Sample {
   readonly at: number;
   readonly recordsPerSecond: number;
@@ -45,11 +45,11 @@ export interface Snapshot {
   readonly events: readonly { readonly at: number; readonly text: string }[];
 }
 
-/** Five minutes, at one look a second. */
+/** Five minutes, with one sample a second. */
 const MOST_SAMPLES = 300;
 const MOST_EVENTS = 20;
 
-/** What the page shows: the workers' answers, with their history. */
+/** The data of the page: the workers' answers and their history. */
 export class Overview {
   #workers: readonly WorkerRow[] = [];
   #shards: ReadonlyMap<string, ShardRow> = new Map();
@@ -76,7 +76,7 @@ export class Overview {
     return { workers: this.#workers, shards, samples: this.#samples, events: this.#events };
   }
 
-  /** The total of a worker that does not answer stays. */
+  /** The last total of a worker that does not answer is kept. */
   #worker({ name, pid, url, status, records }: WorkerAnswer, seconds: number): WorkerRow {
     const before = this.#workers.find((row) => row.name === name)?.records ?? 0;
     const total = records ?? before;
@@ -91,7 +91,7 @@ export class Overview {
     };
   }
 
-  /** A shard whose worker does not answer stays until another one reads it. */
+  /** A shard whose worker does not answer is kept until another worker reads it. */
   #shardsOf(answers: readonly WorkerAnswer[]): Map<string, ShardRow> {
     const shards = new Map<string, ShardRow>();
     for (const { name, status } of answers) {

@@ -1,4 +1,4 @@
-/** Draws what `/overview` answers, once a second. Texts go in as text, never as HTML. */
+/** Draws the data of `/overview` once a second. Texts are inserted as text, never as HTML. */
 export const PAGE_SCRIPT = `
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7f7f7f"];
 const WIDTH = 600, HEIGHT = 160, LEAST_SPAN_MS = 60000;
@@ -28,7 +28,7 @@ function tiles({ workers, shards, samples }) {
     make("div", "tile", make("b", isBad ? "bad" : "", value), make("span", "", name)));
 }
 
-/** A line breaks where a series has no value. */
+/** A line is interrupted where a series has no value. */
 function chart(figure, samples, series, unit) {
   const now = samples.at(-1)?.at ?? 0;
   const span = Math.max(LEAST_SPAN_MS, now - (samples[0]?.at ?? 0));

@@ -1,6 +1,6 @@
 import { PAGE_SCRIPT } from "./page-script.ts";
 
-/** One page that shows the workers, their shards, and the last five minutes; it changes nothing. */
+/** A read-only page with the workers, their shards, and the last five minutes. */
 export const PAGE = `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">

@@ -13,7 +13,7 @@ type Page = (response: ServerResponse) => void | Promise<void>;
 
 /**
  * `/metrics` for Prometheus, `/live` and `/ready` for the probes of an orchestrator, `/status` for
- * people. On this machine's own address alone: in a container, listen on the container's.
+ * people. Listens on the loopback address only; in a container, use the container's address.
  */
 export async function serve(consumer: Consumer, port: number): Promise<Served> {
   const pages: Readonly<Record<string, Page>> = {
@@ -47,7 +47,7 @@ export async function serve(consumer: Consumer, port: number): Promise<Served> {
   };
 }
 
-/** A page that cannot be made is an error of that request alone: the worker reads on. */
+/** An error while a page is created affects only that request: the worker continues. */
 async function answer(page: Page, response: ServerResponse): Promise<void> {
   try {
     await page(response);

@@ -7,7 +7,7 @@ const SHARDS = 4;
 const PUT_EVERY_MS = 100;
 const FAULT_EVERY_MS = 10_000;
 
-/** An embedded Kinesis with a stream that is put to until the signal aborts. */
+/** Starts an embedded Kinesis, and puts records until the signal aborts. */
 export async function startTraffic(signal: AbortSignal): Promise<Emulator> {
   const emulator = await startEmulator();
   await emulator.kinesis.send(new CreateStreamCommand({ StreamName: STREAM, ShardCount: SHARDS }));
@@ -15,7 +15,10 @@ export async function startTraffic(signal: AbortSignal): Promise<Emulator> {
   return emulator;
 }
 
-/** More and less of it, in waves; now and then Kinesis refuses a read, as it does. */
+/**
+ * Puts records at a rate that rises and falls; sometimes Kinesis refuses a read, as the service
+ * does.
+ */
 async function put({ kinesis }: Emulator, signal: AbortSignal): Promise<void> {
   const began = performance.now();
   let faults = 0;

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { ConsumerStatus } from "@kc/core";
 import { Overview, type WorkerAnswer } from "./overview.ts";
 
-/** Asks the workers once a second what they do, until the signal aborts. */
+/** Polls the workers' status once a second, until the signal aborts. */
 export function watch(
   workers: readonly Pick<WorkerAnswer, "name" | "pid" | "url">[],
   signal: AbortSignal,
@@ -17,7 +17,7 @@ export function watch(
   return overview;
 }
 
-/** A worker that hangs answers as little as one that was killed. */
+/** A worker that hangs is treated like one that was killed. */
 async function ask(worker: Pick<WorkerAnswer, "name" | "pid" | "url">): Promise<WorkerAnswer> {
   try {
     const get = (path: string): Promise<Response> =>
@@ -27,7 +27,7 @@ async function ask(worker: Pick<WorkerAnswer, "name" | "pid" | "url">): Promise<
     const records = [...lines].reduce((sum, [, value]) => sum + Number(value), 0);
     return { ...worker, status: (await status.json()) as ConsumerStatus, records };
   } catch {
-    // Killed, stopped, or not there yet: the page says that it does not answer.
+    // Killed, stopped, or not started yet: the page shows "no answer".
     return { ...worker, status: undefined, records: undefined };
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The program to copy: a consumer that shows what it does, over HTTP.
+ * The program to copy: a consumer with metrics, probes and status over HTTP.
  *
  * Usage: node dist/worker.js STREAM [--id NAME] [--port N] [--checkpoints FILE] [--endpoint URL]
  */
@@ -28,7 +28,7 @@ const consumer = new Consumer({
   stream: positionals[0] ?? "",
   application: "observability",
   store,
-  // Short, so that a take-over is soon to be seen. The default of 10 s is kinder to long pauses.
+  // Short, so that a take-over is visible soon. The default of 10 s tolerates longer pauses.
   group: new LeaseGroup({ leaseMs: 3000, ...(values.id ? { workerId: values.id } : {}) }),
   client: new KinesisClient({
     // Keeps connections alive: the SDK's default for Kinesis opens one for each call.

@@ -1,6 +1,6 @@
-// Usage: node dist/parallel.js
-// A handler that waits for a service is given several records of a shard at once, and each customer's orders
-// still come in order. A customer whose bank is away holds up nobody else. All on an embedded Kinesis.
+// Usage: node dist/parallel.js A handler that waits for a service gets several records of a shard
+// concurrently, with each customer's orders in order. A customer whose bank is unavailable does not
+// delay others. Runs on an embedded Kinesis.
 import { setTimeout as sleep } from "node:timers/promises";
 import { PutRecordsCommand } from "@aws-sdk/client-kinesis";
 import { Consumer } from "@kc/core";
@@ -21,7 +21,10 @@ await kinesis.send(
   }),
 );
 
-/** Handles all orders. @param isAway is ada's bank away, when so many orders are done? */
+/**
+ * Handles all orders. @param isAway whether ada's bank is unavailable after this number of orders
+ * is done
+ */
 async function run(concurrency: number, isAway: (done: number) => boolean): Promise<void> {
   const done: { readonly customer: string; readonly order: number }[] = [];
   let inHand = 0;

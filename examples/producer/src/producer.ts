@@ -36,7 +36,10 @@ for await (const line of createInterface({ input: process.stdin })) {
 await put(batch);
 client.destroy();
 
-/** PutRecords takes some records and refuses others: those are put again, a little later. */
+/**
+ * PutRecords may accept some records and refuse others; the refused ones are put again a little
+ * later.
+ */
 async function put(records: PutRecordsRequestEntry[]): Promise<void> {
   for (let tries = 0; records.length > 0; tries += 1) {
     if (tries > 0) await sleep(Math.random() * Math.min(5000, 100 * 2 ** tries));

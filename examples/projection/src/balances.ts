@@ -1,6 +1,6 @@
 import type { ConsumerRecord } from "@kc/core";
 
-/** What the stream carries, as JSON. Its partition key is the account. */
+/** A record's data, as JSON. The partition key is the account. */
 export interface Order {
   readonly account: string;
   readonly cents: number;
@@ -14,7 +14,9 @@ export interface Balance {
 /** By account. */
 export type Balances = ReadonlyMap<string, Balance>;
 
-/** What these records add to each account, in the accounts' order: so no two transactions deadlock. */
+/**
+ * The totals of these records by account, sorted by account so that transactions do not deadlock.
+ */
 export function totalsOf(records: readonly ConsumerRecord[]): Balances {
   const totals = new Map<string, Balance>();
   for (const record of records) add(totals, record.json<Order>());
@@ -37,7 +39,7 @@ export function sumOf(balances: Balances): Balance {
   return { orders, cents };
 }
 
-/** The accounts whose balances differ: none if the books balance. */
+/** The accounts whose balances differ; empty if all are equal. */
 export function differences(one: Balances, other: Balances): readonly string[] {
   const accounts = new Set([...one.keys(), ...other.keys()]);
   return [...accounts].filter((account) => {

@@ -18,7 +18,8 @@ export async function openDynamodb(): Promise<BalancesTable> {
   await store.setup();
   await createTable(client);
   return {
-    // One item for each account of a batch: `maxRecords` keeps them below the 97 of a transaction.
+    // Writes one item for each account of a batch; `maxRecords` keeps them within the 97 items of a
+    // transaction.
     project: (reading, batches) =>
       new Consumer({ ...reading, store }).scanTransaction((records, { tx }) => {
         for (const [account, { orders, cents }] of totalsOf(records)) {
@@ -65,7 +66,7 @@ async function createTable(client: DynamoDBClient): Promise<void> {
       }),
     );
   } catch (error) {
-    // Another process has made it.
+    // Another process has created it.
     if (!(error instanceof ResourceInUseException)) throw error;
   }
   await waitUntilTableExists({ client, maxWaitTime: 60 }, { TableName });

@@ -6,7 +6,7 @@ import { add, type Balance, type Balances, type Order } from "./balances.ts";
 const ACCOUNTS = 100;
 const encoder = new TextEncoder();
 
-/** Puts about 1,000 orders a second until it is stopped, and keeps the books of what the service accepted. */
+/** Puts about 1,000 orders a second until it is stopped, and adds up the accepted ones. */
 export class Feed {
   readonly #balances = new Map<string, Balance>();
   readonly #stopping = new AbortController();
@@ -20,7 +20,7 @@ export class Feed {
     return this.#balances;
   }
 
-  /** Resolves when nothing more is put. @throws what put an end to it before */
+  /** Stops; resolves when no put is running. @throws the error that ended the feed earlier */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#done;

@@ -30,7 +30,7 @@ export async function openPostgres(): Promise<BalancesTable> {
       const { rows } = await pool.query<{ account: string; orders: number; cents: string }>(
         "SELECT * FROM balances",
       );
-      // A bigint comes as a text.
+      // `pg` returns a bigint as a string.
       return new Map(
         rows.map(({ account, orders, cents }) => [account, { orders, cents: Number(cents) }]),
       );

@@ -1,6 +1,7 @@
 /**
- * Three processes of worker.ts add up orders, and one after the other is killed at a random moment.
- * Ends with the comparison of what was put with the balances: exit code 0 only if they are equal.
+ * Three processes of worker.ts add up orders, and one after another is killed at a random moment.
+ * At the end the orders that were put are compared with the balances: exit code 0 only if they are
+ * equal.
  *
  * Usage: node dist/projection.js [--store sqlite] [--kills 6]
  */
@@ -17,7 +18,7 @@ import { openTable, STORE_NAMES } from "./stores.ts";
 import { WorkerProcess } from "./worker-process.ts";
 
 const STREAM = "orders";
-/** Whatever is waited for comes within this time, or something is wrong. */
+/** The time limit of each wait. */
 const LONGEST_WAIT_MS = 180_000;
 
 const { values } = parseArgs({
@@ -35,7 +36,7 @@ if (!/^\d+$/.test(values.kills)) {
   process.exit(2);
 }
 const interrupted = new AbortController();
-// More than once is no more than once: what was started is always stopped.
+// A repeated Ctrl-C has no further effect: everything that was started is stopped.
 process.on("SIGINT", () => interrupted.abort(new Error("interrupted")));
 process.on("SIGTERM", () => interrupted.abort(new Error("interrupted")));
 
@@ -44,7 +45,7 @@ const say = (line: string): void =>
   console.log(`${((performance.now() - began) / 1000).toFixed(1).padStart(5)} s  ${line}`);
 
 const directory = mkdtempSync(join(tmpdir(), "kc-projection-"));
-process.chdir(directory); // The file of SQLite is this run's.
+process.chdir(directory); // The SQLite file belongs to this run.
 const emulator = await startEmulator();
 await emulator.kinesis.send(new CreateStreamCommand({ StreamName: STREAM, ShardCount: 4 }));
 const table = await openTable(values.store);
@@ -70,7 +71,7 @@ try {
   const put = sumOf(feed.balances);
   say(`nothing more is put: ${await progress()}`);
   await until("the last orders", ({ orders }) => orders >= put.orders).catch(() => {
-    // What is missing is for the comparison to say.
+    // Missing orders are reported by the comparison.
     interrupted.signal.throwIfAborted();
   });
   await until("all workers to start", () => workers.every(({ hasStarted }) => hasStarted));

@@ -4,7 +4,7 @@ import { Redis } from "ioredis";
 import { totalsOf } from "./balances.ts";
 import type { BalancesTable } from "./table.ts";
 
-/** Hashes, by account. In a cluster they would need the hash tag of the store's keys. */
+/** Hashes by account. In a cluster they would need the hash tag of the store's keys. */
 const ORDERS = "balances:orders";
 const CENTS = "balances:cents";
 
@@ -13,7 +13,8 @@ export async function openRedis(): Promise<BalancesTable> {
   const store = new RedisStore({ connection });
   const redis = new Redis(connection);
   return {
-    // What a script has done is not undone: nobody else writes these hashes, so HINCRBY cannot fail.
+    // Redis does not roll a script back. No other program writes these hashes, so HINCRBY cannot
+    // fail.
     project: (reading, batches) =>
       new Consumer({ ...reading, store }).scanTransaction((records, { tx }) => {
         for (const [account, { orders, cents }] of totalsOf(records)) {
@@ -22,7 +23,7 @@ export async function openRedis(): Promise<BalancesTable> {
         }
       }, batches),
     read: async () => {
-      // One moment's: a batch between two commands would be seen in part.
+      // Read in one transaction: otherwise a batch between two commands would be partly visible.
       const answers = await redis.multi().hgetall(ORDERS).hgetall(CENTS).exec();
       const [orders, cents] = (answers ?? []).map(([, hash]) => hash as Record<string, string>);
       return new Map(

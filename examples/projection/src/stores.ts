@@ -5,7 +5,7 @@ import { openRedis } from "./redis.ts";
 import { openSqlite } from "./sqlite.ts";
 import type { BalancesTable } from "./table.ts";
 
-/** A program of yours needs one of these. They find their database by the environment. */
+/** Your program needs only one of these. They find their database through environment variables. */
 const STORES: Readonly<Record<string, () => Promise<BalancesTable>>> = {
   sqlite: openSqlite,
   postgres: openPostgres,

@@ -1,13 +1,13 @@
 import type { LeasingConsumerOptions, TransactionOptions } from "@kc/core";
 import type { Balances } from "./balances.ts";
 
-/** All that a consumer needs but its store. */
+/** The consumer's options without the store. */
 export type Reading = Omit<LeasingConsumerOptions, "store">;
 export type Batches = Pick<TransactionOptions, "signal" | "maxRecords">;
 
-/** A table of balances, in the database that has the checkpoints too. */
+/** A table of balances, in the database that also has the checkpoints. */
 export interface BalancesTable {
-  /** Adds what the stream brings, until the signal aborts. */
+  /** Adds the stream's orders to the balances, until the signal aborts. */
   project(reading: Reading, batches: Batches): Promise<void>;
   read(): Promise<Balances>;
   close(): Promise<void>;

@@ -24,19 +24,19 @@ export class WorkerProcess {
         ...process.env,
       },
       stdio: ["ignore", log, log],
-      // Ctrl-C is for the conductor to pass on.
+      // The parent process forwards Ctrl-C.
       detached: true,
     });
     closeSync(log);
     this.#exited = once(this.#child, "exit");
   }
 
-  /** What it has written. */
+  /** The process's output. */
   get log(): string {
     return readFileSync(this.#log, "utf8");
   }
 
-  /** A process that is still starting knows no signals yet. */
+  /** A process that is still starting does not handle signals yet. */
   get hasStarted(): boolean {
     return this.log.includes("joined the group");
   }
@@ -45,7 +45,7 @@ export class WorkerProcess {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
-  /** Sends the signal and waits for the end. @throws if it ends in another way */
+  /** Sends the signal and waits for the end. @throws if the process ends in another way */
   async end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
     if (!this.hasEnded) this.#child.kill(signal);
     await this.#exited;

@@ -1,5 +1,6 @@
 /**
- * The program to copy: orders become balances, each exactly once. Start it as often as you like.
+ * The program to copy: adds up orders to balances, each order exactly once. Start any number of
+ * processes.
  *
  * Usage: node dist/worker.js STREAM [--store sqlite] [--endpoint URL]
  */
@@ -18,7 +19,8 @@ await table.project(
   {
     stream: positionals[0] ?? "",
     application: "balances",
-    // Short, so that a killed worker's shards are soon taken over. The default of 10 s is kinder to pauses.
+    // Short, so that a killed worker's shards are soon taken over. The default of 10 s tolerates
+    // longer pauses.
     group: new LeaseGroup({ leaseMs: 2000 }),
     client: new KinesisClient({
       // Keeps connections alive: the SDK's default for Kinesis opens one for each call.

@@ -3,7 +3,7 @@ import { KinesisHttpHandler } from "@kc/core";
 
 /**
  * A client for the endpoint, which keeps its connections alive: the SDK's default for Kinesis opens
- * one for each call. Behind plain http:// stands an emulator, which takes any credentials.
+ * one for each call. A plain http:// endpoint is an emulator, which accepts any credentials.
  */
 export function makeClient(endpoint: string): KinesisClient {
   const region = process.env["AWS_REGION"] ?? "us-east-1";

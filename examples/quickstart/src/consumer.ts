@@ -1,6 +1,6 @@
 /**
- * The consumer: a process of its own, so that it can be stopped and killed. Its handler's effect is
- * a line in a journal, which outlives the process as a row in a database would.
+ * The consumer runs in a separate process, so that it can be stopped and killed. Its handler
+ * appends a line to a journal, which outlives the process as a row in a database would.
  */
 import { openSync, writeSync } from "node:fs";
 import { Consumer, KcError, type Counter } from "@kc/core";

@@ -1,6 +1,6 @@
 /**
- * A consumer's whole life against a real (embedded) Kinesis: a reshard, a clean stop, a kill -9, and
- * at the end the proof that nothing was lost. Exit code 0 only if the proof holds.
+ * Runs a consumer on an embedded Kinesis through a reshard, a clean stop and a kill -9, and
+ * verifies that nothing was lost. Exit code 0 only if the verification succeeds.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,7 +13,7 @@ import { Interrupted, Life } from "./life.ts";
 import { printProof, say } from "./screen.ts";
 import { DemoStream } from "./stream.ts";
 
-// The word of the SDK on Node 20 is no part of what is shown.
+// Hides the SDK's warning about Node 20.
 process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] ??= "true";
 
 const { values } = parseArgs({
@@ -33,7 +33,7 @@ if (!Number.isInteger(total) || total < 1000 || total > 40_000) {
 const interrupted = new AbortController();
 process.on("SIGINT", () => interrupted.abort());
 
-// The writer here is faster than a shard's quota. The consumer lives within its own.
+// The feed exceeds a shard's write quota, so that one is off. The consumer observes the read quota.
 const emulator = values.endpoint
   ? undefined
   : await startEmulator({ quotas: { reads: true, writes: false } });

@@ -2,16 +2,16 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { PutRecordsCommand, type KinesisClient } from "@aws-sdk/client-kinesis";
 import { flightEvents, type FlightEvent } from "./flights.ts";
 
-/** The most that one PutRecords takes. */
+/** The maximum number of records in one PutRecords. */
 const LARGEST_BATCH = 500;
 const encoder = new TextEncoder();
 
-/** Puts flight events on a stream, at about `perSecond`, and remembers what the service accepted. */
+/** Puts about `perSecond` flight events a second on a stream, and remembers the accepted ones. */
 export class Feed {
-  /** The sequence numbers that the service answered. */
+  /** The sequence numbers that the service returned. */
   readonly accepted = new Set<string>();
   readonly total: number;
-  /** Settles when all is put, the feed was stopped, or it failed. */
+  /** Settles when all events are put, or the feed was stopped or failed. */
   readonly done: Promise<void>;
   #failure: { readonly error: unknown } | undefined;
   readonly #client: KinesisClient;
@@ -29,7 +29,10 @@ export class Feed {
     this.done = this.#run().catch((error: unknown) => void (this.#failure = { error }));
   }
 
-  /** Lets it put this many records in all, and then wait, so that the next step has work left. */
+  /**
+   * Lets the feed put this many records in total and then wait, so that work is left for the next
+   * step.
+   */
   allow(records: number): void {
     this.#allowed = records;
     this.#wake();
@@ -47,7 +50,7 @@ export class Feed {
 
   async #run(): Promise<void> {
     const events = flightEvents().slice(0, this.total);
-    // Small steps, so that it stops near what it is allowed.
+    // Small steps, so that it stops near the allowed number.
     const size = Math.min(LARGEST_BATCH, Math.floor(this.total / 40));
     for (let taken = 0; taken < events.length && !this.#stopped; taken += size) {
       while (taken >= this.#allowed && !this.#stopped) {
@@ -61,7 +64,7 @@ export class Feed {
     }
   }
 
-  /** PutRecords may accept some records and throttle others: those are put again. */
+  /** PutRecords may accept some records and throttle others; the throttled ones are put again. */
   async #put(events: readonly FlightEvent[]): Promise<void> {
     let left = events;
     for (let tries = 0; left.length > 0; tries += 1) {

@@ -12,13 +12,13 @@ export class Interrupted extends Error {}
 export interface LifeOptions {
   readonly endpoint: string;
   readonly stream: DemoStream;
-  /** Where the checkpoints and the journal lie. */
+  /** The directory of the checkpoints and the journal. */
   readonly directory: string;
   readonly feed: Feed;
   readonly interrupted: AbortSignal;
 }
 
-/** The consumer's life: three runs of one process, against one file of checkpoints. */
+/** The three runs of the consumer's process, with one file of checkpoints. */
 export class Life {
   readonly #options: LifeOptions;
   readonly #journal: Journal;
@@ -58,7 +58,7 @@ export class Life {
     await this.#stop("SIGINT");
   }
 
-  /** Whatever still runs is stopped cleanly. */
+  /** Stops everything that is still running. */
   async end(): Promise<void> {
     await this.#run?.end("SIGINT");
     this.#journal.follow(this.#runs);
@@ -84,7 +84,7 @@ export class Life {
     if (signal === "SIGINT" && how !== "exit code 0") throw new Error("that was no clean stop");
   }
 
-  /** Follows the journal until such a share of all records was handled. */
+  /** Follows the journal until this share of all records was handled. */
   async #until(share: number): Promise<void> {
     const { feed } = this.#options;
     const records = feed.total * share;

@@ -1,7 +1,7 @@
 import { compareSequenceNumbers } from "@kc/core";
 import type { Handled } from "./journal.ts";
 
-/** What the journal says when it is held against what was put. */
+/** The comparison of the journal with the records that were put. */
 export interface Proof {
   readonly put: number;
   readonly distinct: number;
@@ -9,14 +9,14 @@ export interface Proof {
   readonly missing: number;
   /** Handled, but never put. */
   readonly unknown: number;
-  /** Records handled before, by the run that repeated them. */
+  /** The number of repeated records, by the run that repeated them. */
   readonly repeatsByRun: ReadonlyMap<number, number>;
   readonly keys: number;
   /** Keys whose first deliveries were not in stream order. */
   readonly keysOutOfOrder: number;
 }
 
-/** @param put the sequence numbers that the service answered to the producer */
+/** @param put the sequence numbers that the service returned to the producer */
 export function prove(put: ReadonlySet<string>, handled: readonly Handled[]): Proof {
   const seen = new Set<string>();
   const repeatsByRun = new Map<number, number>();

@@ -2,13 +2,13 @@
 export interface ConsumerArguments {
   readonly endpoint: string;
   readonly stream: string;
-  /** The SQLite file that keeps the checkpoints. */
+  /** The SQLite file with the checkpoints. */
   readonly checkpoints: string;
-  /** The file that the handler appends a line to for each record. */
+  /** The file to which the handler appends a line for each record. */
   readonly journal: string;
 }
 
-/** What the consumer process reports to the demo. `null` = the shard is no longer read. */
+/** What the consumer process reports to the demo. `null` if the shard is no longer read. */
 export interface ConsumerReport {
   readonly kind: "lag";
   readonly shardId: string;

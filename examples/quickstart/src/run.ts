@@ -5,9 +5,9 @@ import type { ConsumerArguments, ConsumerReport } from "./protocol.ts";
 
 const PROGRAM = fileURLToPath(new URL("./consumer.js", import.meta.url));
 
-/** One start of the consumer's process. */
+/** One run of the consumer's process. */
 export class Run {
-  /** Lag of each shard it reads, in milliseconds. */
+  /** The lag of each shard that it reads, in milliseconds. */
   readonly lag = new Map<string, number>();
   readonly #child: ChildProcess;
   readonly #exited: Promise<unknown>;
@@ -23,12 +23,12 @@ export class Run {
     });
   }
 
-  /** Has the process ended by itself? */
+  /** Whether the process has ended by itself. */
   get ended(): boolean {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
-  /** Sends the signal and waits for the end: `exit code 0`, or `signal SIGKILL`. */
+  /** Sends the signal and waits for the end. Returns `exit code 0` or `signal SIGKILL`. */
   async end(signal: "SIGINT" | "SIGKILL"): Promise<string> {
     if (!this.ended) this.#child.kill(signal);
     await this.#exited;

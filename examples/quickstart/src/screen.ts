@@ -27,7 +27,7 @@ export function progressLine(progress: {
   return `${count(handled)} of ${count(put)} handled, ${count(perSecond)}/s | ${shards.join(" | ")}`;
 }
 
-/** Prints what the journal proves. True if nothing was lost, reordered, or repeated without need. */
+/** Prints the result. Returns true if nothing was lost, reordered, or repeated without need. */
 export function printProof(put: ReadonlySet<string>, handled: readonly Handled[]): boolean {
   const proof = prove(put, handled);
   const { missing, unknown, keys, keysOutOfOrder } = proof;

@@ -10,7 +10,10 @@ import {
   type Shard,
 } from "@aws-sdk/client-kinesis";
 
-/** The demo's stream: made if it is not there, resharded in the middle, removed if it was made. */
+/**
+ * The demo's stream: created if it does not exist, resharded during the demo, and deleted if it was
+ * created.
+ */
 export class DemoStream {
   readonly name: string;
   readonly #client: KinesisClient;

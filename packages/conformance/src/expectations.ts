@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { KcError } from "@kc/core";
 import { expect } from "vitest";
 
-/** What a promise rejected with. Fails if it resolved. */
+/** Returns the error with which a promise rejected. Fails if it resolved. */
 export async function rejection(promise: Promise<unknown>, what: string): Promise<unknown> {
   const settled = await promise.then(
     (value) => ({ rejected: false as const, value }),
@@ -25,7 +25,7 @@ export function expectStoreError(
   expect({ code, retryable }, what).toStrictEqual({ code, ...expected });
 }
 
-/** The answer of a call that may first have to meet a locked row before the store knows of it. */
+/** The result of a call that may fail at a locked row before the store knows about the lock. */
 export async function withinThreeTries<Answer>(
   call: () => Promise<Answer>,
   what: string,
@@ -41,8 +41,8 @@ export async function withinThreeTries<Answer>(
 }
 
 /**
- * The answer of a call whose connection has just come back: failures that call themselves passing
- * are tried again until the deadline, and the last one is then thrown.
+ * The result of a call whose connection was just restored: retryable failures are retried until the
+ * deadline; then the last one is thrown.
  */
 export async function onceRecovered<Answer>(call: () => Promise<Answer>): Promise<Answer> {
   const deadline = performance.now() + 30_000;

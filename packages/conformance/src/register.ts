@@ -9,8 +9,8 @@ import {
 
 export interface ConformanceOptions {
   /**
-   * Scenarios that this adapter is known to fail, each with its reason. They must fail: a closed
-   * gap turns red, and so do a key that no longer exists and an empty reason. @default none
+   * Scenarios that this adapter is known to fail, each with its reason. They must fail: the test of
+   * a closed gap fails, and unknown keys and empty reasons are rejected. @default none
    */
   readonly knownGaps?: KnownGaps;
 }

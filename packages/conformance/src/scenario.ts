@@ -1,26 +1,30 @@
-/** One promise of a contract, as data: adapters name it by its key, a runner runs it. */
+/**
+ * One requirement of a contract, as data: adapters refer to it by its key, and a runner runs it.
+ */
 export interface Scenario<Harness> {
-  /** Stable, `theme.promise`: other people's code has it in `knownGaps`. */
+  /** Stable, `theme.promise`: adapters in other repositories list it in `knownGaps`. */
   readonly key: string;
-  /** What an adapter that passes has proved, in one sentence. */
+  /** What a passing adapter guarantees, in one sentence. */
   readonly title: string;
   run(context: ScenarioContext<Harness>): Promise<void>;
 }
 
 export interface ScenarioContext<Harness> {
-  /** Made for this scenario alone. */
+  /** Created only for this scenario. */
   readonly harness: Harness;
-  /** Makes one more, isolated from the first. It too is disposed of at the scenario's end. */
+  /**
+   * Creates another harness, isolated from the first. It is also disposed of at the scenario's end.
+   */
   readonly make: () => Promise<Harness>;
 }
 
-/** Why an adapter does not keep a promise, by scenario key. */
+/** The reasons why an adapter fails scenarios, by scenario key. */
 export type KnownGaps = Readonly<Record<string, string>>;
 
 /**
- * Runs one scenario on harnesses of its own and disposes of them. Rejects with what the scenario
- * rejected with; if disposing fails too, with an AggregateError of both. Works under any test
- * runner that can run vitest's `expect`.
+ * Runs one scenario on its own harnesses and disposes of them. Rejects with the scenario's error;
+ * if disposing fails too, with an AggregateError of both. Works under any test runner that can run
+ * vitest's `expect`.
  */
 export async function runScenario<Harness extends AsyncDisposable>(
   scenario: Scenario<Harness>,
@@ -52,8 +56,8 @@ export async function runScenario<Harness extends AsyncDisposable>(
 }
 
 /**
- * Runs a scenario that is a known gap: it must fail. @throws Error if it passes, so that a gap that
- * was closed does not stay on the list.
+ * Runs a scenario that is a known gap: it must fail. @throws Error if it passes, so that a closed
+ * gap is removed from the list.
  */
 export async function runKnownGap<Harness extends AsyncDisposable>(
   scenario: Scenario<Harness>,
@@ -68,7 +72,7 @@ export async function runKnownGap<Harness extends AsyncDisposable>(
   }
 }
 
-/** @throws Error if a gap names no scenario (a stale key) or gives no reason. */
+/** @throws Error if a gap's key is unknown (stale) or its reason is empty. */
 export function checkKnownGaps(
   scenarios: readonly { readonly key: string }[],
   knownGaps: KnownGaps,

@@ -1,48 +1,49 @@
 import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 
-/** Where a server listens. */
+/** A server's address. */
 export interface ServerAddress {
   readonly host: string;
   readonly port: number;
 }
 
-/** A moment of what a client and a server say to each other. */
+/** A point in the exchange of messages between a client and a server. */
 export interface Moment {
-  /** The number of the message that the client sends then, from 0. */
+  /** The number of the client's message, from 0. */
   readonly message: number;
   /**
-   * `before` = the message is not sent; `within` = a half of it is; `after` = it is sent, and its reply is
-   * never read; `answered` = the first part of its reply is read.
+   * `before`: the message is not sent; `within`: half of it is sent; `after`: it is sent, and its
+   * reply is never read; `answered`: the first part of its reply is read.
    */
   readonly when: "before" | "within" | "after" | "answered";
 }
 
 interface Armed {
   readonly moment: Moment;
-  /** All stands still, or the connection ends. */
+  /** Whether all connections freeze, or this connection is cut. */
   readonly fate: "still" | "cut";
   readonly reached: () => void;
 }
 
 /**
- * The network between one client and the server. At a chosen moment it stands still: all connections stay
- * open, and nothing passes in either direction. To the server that is a client whose process was stopped,
- * whose event loop is blocked, or whose machine is lost. Or a connection ends there.
+ * The network between one client and the server. At a chosen moment it freezes: all connections
+ * stay open, and no data passes in either direction. The server cannot distinguish this from a
+ * client whose process was stopped, whose event loop is blocked, or whose machine is lost.
+ * Alternatively the connection is cut at that moment.
  */
 export class Wire {
   readonly #listeners: Server[] = [];
   readonly #sockets = new Set<Socket>();
-  /** Those to the servers. */
+  /** The connections to the servers. */
   readonly #sessions = new Set<Socket>();
-  /** What did not pass, in order. */
+  /** Actions that were held back, in order. */
   readonly #held: (() => void)[] = [];
   #still = false;
   #isCut = false;
   #armed: Armed | undefined;
   #messages = 0;
 
-  /** Leads to these servers; dead or alive, it is one client's way to all of them. */
+  /** Opens the network between one client and all of these servers. */
   static async open(servers: readonly ServerAddress[]): Promise<Wire> {
     const wire = new Wire();
     for (const server of servers) {
@@ -55,7 +56,7 @@ export class Wire {
     return wire;
   }
 
-  /** Where the client finds the servers, in their order. */
+  /** The addresses at which the client reaches the servers, in the servers' order. */
   get addresses(): readonly ServerAddress[] {
     return this.#listeners.map((listener) => {
       const { address, port } = listener.address() as AddressInfo;
@@ -63,7 +64,7 @@ export class Wire {
     });
   }
 
-  /** What the client has sent since the last moment was chosen. */
+  /** The number of messages that the client has sent since the last moment was set. */
   get messages(): number {
     return this.#messages;
   }
@@ -73,34 +74,37 @@ export class Wire {
     return [...this.#sessions].flatMap(({ localPort }) => localPort ?? []);
   }
 
-  /** Stands still at that moment, messages being counted from now on; resolves when it does. */
+  /** Freezes at that moment, counting messages from now; resolves when it happens. */
   standStillAt(moment: Moment): Promise<void> {
     return this.#arm(moment, "still");
   }
 
-  /** Ends the connection at that moment, messages being counted from now on; resolves when it does. */
+  /** Cuts the connection at that moment, counting messages from now; resolves when it happens. */
   cutAt(moment: Moment): Promise<void> {
     return this.#arm(moment, "cut");
   }
 
-  /** Stands still at once. */
+  /** Freezes immediately. */
   standStill(): void {
     this.#still = true;
   }
 
-  /** What was held passes, and all that follows. */
+  /** Ends the freeze: held data passes, and so do later messages. */
   wake(): void {
     this.#still = false;
     this.#armed = undefined;
     for (const pass of this.#held.splice(0)) pass();
   }
 
-  /** Ends all connections. */
+  /** Cuts all connections. */
   cut(): void {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  /** The client's process is gone: its connections end, and there are no new ones before `restore`. */
+  /**
+   * Simulates the end of the client's process: connections end, and new ones are refused until
+   * `restore`.
+   */
   kill(): void {
     this.#isCut = true;
     this.cut();
@@ -133,7 +137,7 @@ export class Wire {
       this.#track(server);
       this.#sessions.add(server);
       const end = (): void => [client, server].forEach((socket) => void socket.destroy());
-      /** What happens at the next answer. */
+      /** The action at the next answer. */
       let atAnswer: { readonly when: Moment["when"]; readonly act: () => void } | undefined;
       client.on("data", (chunk) => {
         const due = this.#dueOf();
@@ -169,7 +173,7 @@ export class Wire {
     });
   }
 
-  /** Something that the client sends: is it the moment? */
+  /** Called for each message of the client; returns the armed fault if it is due. */
   #dueOf(): Armed | undefined {
     const armed = this.#armed;
     const isDue = !this.#still && armed?.moment.message === this.#messages;
@@ -188,12 +192,12 @@ export class Wire {
     socket.setNoDelay(true);
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket));
-    // "close" follows, and ends the other side; without a listener the process would end.
+    // "close" follows and ends the other side; without a listener the process would end.
     socket.on("error", () => undefined);
   }
 }
 
-/** How much of a message is sent before the moment. */
+/** How many bytes of a message are sent before the moment. */
 function lengthSent(when: Moment["when"], length: number): number {
   if (when === "before") return 0;
   return when === "within" ? Math.ceil(length / 2) : length;

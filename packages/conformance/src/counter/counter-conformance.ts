@@ -3,7 +3,7 @@ import type { CounterHarness } from "./harness.ts";
 import { COUNTER_SCENARIOS } from "./scenarios.ts";
 
 /**
- * Registers the suite that every Counter passes. `makeHarness` is called again for each scenario.
+ * Registers the suite for a Counter. `makeHarness` is called again for each scenario.
  * @throws Error if `knownGaps` has a key that names no scenario, or an empty reason.
  */
 export function counterConformance(

@@ -1,7 +1,7 @@
-/** How many values each distribution has: enough for a p99 that is no chance. */
+/** The number of values in each distribution: enough for a reliable p99. */
 export const VALUES = 10_000;
 
-/** Milliseconds as calls and handlers take them, the same in every run. */
+/** Durations of calls and handlers in milliseconds, the same in every run. */
 export const DISTRIBUTIONS: Readonly<Record<string, readonly number[]>> = {
   uniform: valuesOf((random) => 10_000 * random()),
   normal: valuesOf((random) => Math.max(0, 500 + 100 * standardNormal(random))),
@@ -29,7 +29,7 @@ function randomFrom(seed: number): () => number {
   };
 }
 
-/** By Box and Muller. */
+/** The Box–Muller transform. */
 function standardNormal(random: () => number): number {
   return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
 }

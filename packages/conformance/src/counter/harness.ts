@@ -1,25 +1,27 @@
 import type { Counter, CounterName, GaugeName, HistogramName, MetricAttributes } from "@kc/core";
 import type { Scenario } from "../scenario.ts";
 
-/** A counter that takes metrics of every kind. */
+/** A counter that supports metrics of every kind. */
 export type WholeCounter = Counter & Required<Pick<Counter, "set" | "record" | "remove">>;
 
-/** Makes an adapter's counters on one registry (or agent, or log) and reads back what it shows. */
+/**
+ * Creates an adapter's counters on one registry (or agent, or log) and reads the reported metrics.
+ */
 export interface CounterHarness extends AsyncDisposable {
-  /** One more counter on the same registry, as a second consumer of the process would make it. */
+  /** Creates another counter on the same registry, as a second consumer of the process would. */
   open(): WholeCounter;
 
   /**
-   * The total of a counter, or a gauge's value, as the metrics' reader would see it now; undefined
-   * = there is no such series. Where the adapter must rewrite a name or an attribute (StatsD has no
-   * `|`), so does this.
+   * The current total of a counter, or a gauge's value, as a monitoring system sees it; `undefined`
+   * if there is no such series. If the adapter must rewrite a name or an attribute (StatsD allows
+   * no `|`), this method does the same.
    */
   read<Name extends CounterName | GaugeName>(
     name: Name,
     attributes: MetricAttributes<Name>,
   ): Promise<number | undefined>;
 
-  /** What a histogram has taken in, likewise, in the unit of core's map. */
+  /** The same for a histogram, in the unit of core's map. */
   readHistogram<Name extends HistogramName>(
     name: Name,
     attributes: MetricAttributes<Name>,
@@ -30,18 +32,21 @@ export interface HistogramReading {
   readonly count: number;
   readonly sum: number;
   /**
-   * True = the format carries a part of the values, with the mean and the quantiles of all: `count` may be
-   * smaller than what was recorded, but not below 1,000 of 10,000. @default false
+   * True if the format reports a sample with the mean and the quantiles of all values: `count` may
+   * be smaller than the number of recorded values, but not below 1,000 of 10,000. @default false
    */
   readonly isSample?: boolean;
   /**
-   * Where the values lie; together they have `count`. The suite takes quantiles from them. Absent = the
-   * format has no more than count and sum.
+   * The distribution of the values; the counts add up to `count`. The suite computes quantiles from
+   * them. Absent if the format has only count and sum.
    */
   readonly buckets?: readonly HistogramBucket[];
 }
 
-/** A range of values, in the unit of core's map, and how many lie in it. An exact value: `from` is `to`. */
+/**
+ * A range of values, in the unit of core's map, and the number of values in it. For an exact value,
+ * `from` equals `to`.
+ */
 export interface HistogramBucket {
   readonly from: number;
   readonly to: number;

@@ -3,17 +3,17 @@ import { WHERE } from "./attributes.ts";
 import { DISTRIBUTIONS, quantile, VALUES } from "./distributions.ts";
 import type { CounterScenario, HistogramBucket, HistogramReading } from "./harness.ts";
 
-/** The collector must keep up: datagrams that are not read are lost. */
+/** The collector must keep up: unread datagrams are lost. */
 const AT_ONCE = 100;
 const BETWEEN_READS = 1000;
-/** A p99 of fewer values is chance. */
+/** A p99 of fewer values is not reliable. */
 const SMALLEST_SAMPLE = 1000;
-/** A wider bucket does not even give an order of magnitude. */
+/** A wider bucket would not even determine the order of magnitude. */
 const WIDEST_BUCKET = 4;
-/** Adapters that show seconds divide and multiply. */
+/** The rounding error of adapters that convert to seconds. */
 const ROUNDING = 1e-6;
 
-/** Every promise of a histogram. */
+/** All scenarios of histograms. */
 export const HISTOGRAM_SCENARIOS: readonly CounterScenario[] = [
   {
     key: "record.many",
@@ -85,7 +85,9 @@ export const HISTOGRAM_SCENARIOS: readonly CounterScenario[] = [
   },
 ];
 
-/** All of what was recorded, or a sample of it, with the same mean and quantiles. */
+/**
+ * Fails unless the reading has all recorded values, or a sample with the same mean and quantiles.
+ */
 function expectReading(reading: HistogramReading | undefined, recorded: readonly number[]): void {
   const { count, sum, isSample = false, buckets } = reading ?? { count: 0, sum: 0 };
   if (isSample) expect(count, "its sample").toBeGreaterThanOrEqual(SMALLEST_SAMPLE);
@@ -105,7 +107,7 @@ function expectReading(reading: HistogramReading | undefined, recorded: readonly
   }
 }
 
-/** The bucket with the value of this rank. */
+/** The bucket that contains the value of this rank. */
 function bucketOf(buckets: readonly HistogramBucket[], rank: number): HistogramBucket {
   const ascending = buckets.toSorted((a, b) => a.from - b.from);
   let sofar = 0;

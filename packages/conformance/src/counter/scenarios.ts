@@ -7,7 +7,7 @@ import type { CounterScenario } from "./harness.ts";
 import { HISTOGRAM_SCENARIOS } from "./histograms.ts";
 import { REMOVAL_SCENARIOS } from "./removals.ts";
 
-/** What an attribute can contain: error texts and names that other systems chose. */
+/** Possible contents of attributes: error texts and names from other systems. */
 const ODD_VALUES = [
   "",
   " ",
@@ -124,7 +124,7 @@ const oddScenarios: readonly CounterScenario[] = [
         expect(() => counter.add("records", 2, attributes), shown).not.toThrow();
         expect(() => counter.set("lag", 2, attributes), shown).not.toThrow();
         expect(await harness.read("lag", attributes), shown).toBe(2);
-        // Values that the adapter has to make equal share a total: it is never smaller.
+        // Values that the adapter maps to the same series share a total, which is never smaller.
         const total = (await harness.read("records", attributes)) ?? 0;
         expect(total, shown).toBeGreaterThanOrEqual(2);
       }
@@ -162,7 +162,7 @@ const oddScenarios: readonly CounterScenario[] = [
   },
 ];
 
-/** Every promise of a Counter. */
+/** All scenarios of a Counter. */
 export const COUNTER_SCENARIOS: readonly CounterScenario[] = collectScenarios(
   VALUE_SCENARIOS,
   HISTOGRAM_SCENARIOS,

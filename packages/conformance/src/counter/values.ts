@@ -3,9 +3,9 @@ import { expect } from "vitest";
 import { SHARD_0, SHARD_1, WHERE } from "./attributes.ts";
 import type { CounterScenario } from "./harness.ts";
 
-/** Series that live, or have been, at once. */
+/** The number of series that exist, or existed, together. */
 const MANY = 3000;
-/** The collector must keep up: datagrams that are not read are lost. */
+/** The collector must keep up: unread datagrams are lost. */
 const BETWEEN_READS = 100;
 
 const additions: readonly CounterScenario[] = [

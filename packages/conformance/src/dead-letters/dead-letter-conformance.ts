@@ -5,7 +5,7 @@ import { lifecycleScenarios } from "./lifecycle.ts";
 import { readingScenarios } from "./reading.ts";
 import { sendingScenarios } from "./sending.ts";
 
-/** Every promise of a DeadLetterQueue, the harness's own first. */
+/** All scenarios of a DeadLetterQueue; those of the harness are first. */
 export const DEAD_LETTER_SCENARIOS: readonly DeadLetterScenario[] = collectScenarios(
   sendingScenarios,
   lifecycleScenarios,
@@ -13,7 +13,7 @@ export const DEAD_LETTER_SCENARIOS: readonly DeadLetterScenario[] = collectScena
 );
 
 /**
- * Registers the suite that every DeadLetterQueue passes. `makeHarness` is called again for each scenario.
+ * Registers the suite for a DeadLetterQueue. `makeHarness` is called again for each scenario.
  * @throws Error if `knownGaps` has a key that names no scenario, or an empty reason.
  */
 export function deadLetterConformance(

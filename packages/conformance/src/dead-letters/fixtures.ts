@@ -11,7 +11,7 @@ import type { DeadLetterHarness } from "./harness.ts";
 
 const FIRST = 49_590_338_271_490_256_608_559_692_538_361_571_095_921_575_989_136_588_898n;
 
-/** A letter like those that core makes; another `index` is another record. */
+/** A letter like core's; each `index` is a different record. */
 export function letterAt(index: number, own: Partial<DeadLetter> = {}): DeadLetter {
   const key = {
     streamName: "orders",
@@ -37,7 +37,7 @@ export function lettersUpTo(count: number): DeadLetter[] {
   return Array.from({ length: count }, (_, index) => letterAt(index));
 }
 
-/** Sends the letters. @param signal default: one that does not abort */
+/** Sends the letters. @param signal by default one that does not abort */
 export function send(
   queue: DeadLetterQueue,
   letters: readonly DeadLetter[],
@@ -61,12 +61,14 @@ export async function everyPage(
   return pages;
 }
 
-/** Every letter of a queue whose letters can be read back, by `list`: a harness's `letters()`. */
+/** All letters of a readable queue, by `list`: for a harness's `letters()`. */
 export async function allLetters(queue: ReadableDeadLetterQueue): Promise<readonly DeadLetter[]> {
   return (await everyPage(queue, { limit: 1000 })).flat();
 }
 
-/** Fails unless these letters are held, each once, or at least once where repeats are kept. */
+/**
+ * Fails unless these letters are stored, each once, or at least once if the queue stores repeats.
+ */
 export async function expectHeld(
   harness: DeadLetterHarness,
   expected: readonly DeadLetter[],
@@ -77,7 +79,7 @@ export async function expectHeld(
   expect(sorted(letters).map(plain), what).toStrictEqual(sorted(expected).map(plain));
 }
 
-/** The queue as one whose letters can be read back; undefined = it has none of these methods. */
+/** The queue as a readable one; `undefined` if it has none of these methods. */
 export function readable(queue: DeadLetterQueue): ReadableDeadLetterQueue | undefined {
   return "list" in queue ? (queue as ReadableDeadLetterQueue) : undefined;
 }
@@ -86,7 +88,10 @@ export function sorted(letters: readonly DeadLetter[]): readonly DeadLetter[] {
   return letters.toSorted((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-/** For comparisons: data as text, since a Buffer is a Uint8Array too, and large data make long diffs. */
+/**
+ * For comparisons: converts data to text, since a Buffer is a Uint8Array too, and large data
+ * produce long diffs.
+ */
 export function plain({ data, ...letter }: DeadLetter): object {
   return { ...letter, data: data === undefined ? "a pointer" : bytesAsText(data) };
 }

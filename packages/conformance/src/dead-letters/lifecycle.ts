@@ -6,7 +6,7 @@ import type { DeadLetterHarness, DeadLetterScenario } from "./harness.ts";
 
 type Outage = Required<Pick<DeadLetterHarness, "breakConnection" | "restore">>;
 
-/** A store's queue has the store's own codes. */
+/** A store's queue uses the store's error codes. */
 const CLOSED = /^(?:DEAD_LETTERS|STORE)_CLOSED$/;
 const FAMILY = /^(?:DEAD_LETTERS|STORE)_/;
 

@@ -15,7 +15,7 @@ import type { DeadLetterHarness, DeadLetterScenario } from "./harness.ts";
 
 const METHODS = ["list", "get", "remove"] as const;
 
-/** A scenario of queues whose letters can be read back; the others have nothing to prove in it. */
+/** A scenario for queues whose letters can be read; other queues pass it. */
 function reading(
   key: string,
   title: string,

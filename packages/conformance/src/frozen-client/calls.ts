@@ -13,11 +13,14 @@ import { applicationRow, at, shard } from "../store/fixtures.ts";
 import type { OperationName } from "../store/operations.ts";
 
 export const FROZEN = worker("frozen");
-/** Shards that it holds (first, last and one between), one that is free, one that is done with, one without a row. */
+/**
+ * Shards that the worker holds (first, last and one in between), one that is free, one that has
+ * ended, one without a row.
+ */
 export const HELD: readonly string[] = [0, 1, 2].map(shard);
 export const [FREE, DONE, NEW] = [shard(3), shard(4), shard(5)];
 
-/** What the worker that will stand still has, and calls with. */
+/** The state of the worker that will freeze, which its calls use. */
 export interface Before {
   readonly store: LeaseStore;
   readonly scope: StoreScope;
@@ -26,14 +29,20 @@ export interface Before {
 
 export type Call = (before: Before, options: CallOptions) => Promise<unknown>;
 
-/** What it wrote before, and what it writes in the call: more than the worker that takes its shards. */
+/**
+ * The position written before, and the one that the call writes, which is beyond that of the worker
+ * that takes over.
+ */
 const [BEFORE, LATE] = [1, 9].map((n) => at(n));
 
 function writesOf(leases: readonly AcquiredLease[], checkpoint: Checkpoint): CheckpointWrite[] {
   return leases.map(({ shardId, fence }) => ({ shardId, fence, checkpoint }));
 }
 
-/** What who has claimed its shards writes: beyond `LATE` if that was written before the claim. */
+/**
+ * The writes of the worker that has claimed its shards: beyond `LATE` if that was written before
+ * the claim.
+ */
 export function takenOver(leases: readonly AcquiredLease[]): readonly CheckpointWrite[] {
   return leases.map(({ shardId, fence, checkpoint }) => {
     const isLate = checkpoint !== undefined && compareCheckpoints(checkpoint, LATE!) >= 0;
@@ -41,7 +50,9 @@ export function takenOver(leases: readonly AcquiredLease[]): readonly Checkpoint
   });
 }
 
-/** It has joined, claimed and flushed, and is about to make the call in which it stands still. */
+/**
+ * A worker that has joined, claimed and flushed, and is about to make the call in which it freezes.
+ */
 export async function givenWorker(store: LeaseStore, scope: StoreScope): Promise<Before> {
   await store.openApplication(scope, applicationRow(scope));
   await store.joinWorker(scope, FROZEN);
@@ -52,7 +63,7 @@ export async function givenWorker(store: LeaseStore, scope: StoreScope): Promise
   return { store, scope, held };
 }
 
-/** Every operation of a LeaseStore, as one call that changes something where it can. */
+/** Every operation of a LeaseStore, as one call that has an effect if possible. */
 export const CALLS: Readonly<Record<OperationName | LeaseOperationName, Call>> = {
   openApplication: ({ store, scope }, options) => {
     const other = { ...scope, application: `${scope.application}-2` };
@@ -87,12 +98,12 @@ export const CALLS: Readonly<Record<OperationName | LeaseOperationName, Call>> =
   removeShards: ({ store, scope }, options) => store.removeShards(scope, [DONE], options),
 };
 
-/** A flush again, whose answer was lost, for instance: it finds all of it written. */
+/** A repeated flush, for instance after a lost answer: everything is already written. */
 export const repeatedFlush: Call = ({ store, scope, held }, options) =>
   store.setCheckpoints(scope, writesOf(held, BEFORE!), options);
 
 /** The call that takes a lease from its owner, even if it arrives late. */
 export const forcedReset: Call = ({ store, scope }, options) =>
   store.resetCheckpoint(scope, TAKEN, undefined, { ...options, force: true });
-/** The shard whose lease it takes. */
+/** The shard whose lease `forcedReset` ends. */
 export const TAKEN = HELD[0]!;

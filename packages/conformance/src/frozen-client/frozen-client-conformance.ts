@@ -11,7 +11,10 @@ const LEASE_MS = 10_000;
 /** More messages than any call has. */
 const MOST_MESSAGES = 200;
 
-/** Before and after each message of a call. `visit` says whether the call has come so far. */
+/**
+ * Visits the moments before and after each message of a call. `visit` returns false if the call
+ * ended before.
+ */
 async function atEachMoment(visit: (moment: Moment) => Promise<boolean>): Promise<void> {
   for (const when of ["before", "after"] as const) {
     let message = 0;
@@ -23,18 +26,20 @@ async function atEachMoment(visit: (moment: Moment) => Promise<boolean>): Promis
   }
 }
 
-/** One call of a client that stands still in it. */
+/** One call in which a client freezes. */
 interface Attempt {
   readonly moment: Moment;
-  /** What happens before the call; answers with the call. */
+  /** Prepares the call, and returns it. */
   readonly prepare: (
     store: LeaseStore,
   ) => Promise<(options: CallOptions) => Promise<unknown> | undefined>;
-  /** What others do; `wake` resolves when the client has gone on and its call is over. */
+  /**
+   * The actions of others; `wake` resolves when the client has continued and its call has ended.
+   */
   readonly meanwhile: (wake: () => Promise<void>) => Promise<void>;
 }
 
-/** Answers whether the call came as far as the moment. */
+/** Returns whether the call reached the moment. */
 async function attempt(
   harness: FrozenClientHarness,
   { moment, prepare, meanwhile }: Attempt,
@@ -56,7 +61,7 @@ async function attempt(
     }
     await meanwhile(async () => {
       wire.wake();
-      // Whatever it answers: what others hold decides.
+      // The result does not matter; only what others hold does.
       await ended;
     });
     return true;
@@ -69,8 +74,8 @@ async function attempt(
 }
 
 /**
- * @param taken the shard whose lease the call takes from whoever holds it, whenever it arrives: what was sent
- * before the moment may do so, too. Absent = it takes nothing from others.
+ * @param taken the shard whose lease the call ends, whoever holds it and whenever it arrives
+ *   (messages sent before the moment may do so too); absent if it takes nothing from others
  */
 function standsStill(key: string, title: string, call: Call, taken?: string) {
   const scenario: FrozenClientScenario = {
@@ -132,8 +137,8 @@ const setupScenario: FrozenClientScenario = {
 };
 
 /**
- * A client that stands still in the middle of any call, before or after any message, holds nothing
- * that others need; and what it sends when it wakes takes nothing from them.
+ * The scenarios: a client that freezes in any call, before or after any message, holds nothing that
+ * others need, and its messages after it wakes take nothing from them.
  */
 export const FROZEN_CLIENT_SCENARIOS: readonly FrozenClientScenario[] =
   collectScenarios<FrozenClientHarness>([
@@ -160,7 +165,7 @@ export const FROZEN_CLIENT_SCENARIOS: readonly FrozenClientScenario[] =
 
 /**
  * Registers the suite of clients that freeze or are lost, for a LeaseStore with a server: each call
- * is made over a TCP connection that goes dead at each of its messages in turn.
+ * is made over a TCP connection that freezes at each of its messages in turn.
  * @throws Error if `knownGaps` has a key that names no scenario, or an empty reason.
  */
 export function frozenClientConformance(

@@ -3,18 +3,21 @@ import type { Scenario } from "../scenario.ts";
 import type { ServerAddress } from "../wire.ts";
 
 /**
- * A database of its own on a real server, empty at first: the suite calls `setup()`, if there is one. Disposing
- * closes the handles that were opened, and removes the data.
+ * A separate, empty database on a real server: the suite calls `setup()`, if the store has it.
+ * Disposing closes the handles that were opened, and removes the data.
  */
 export interface FrozenClientHarness extends AsyncDisposable {
-  /** One; several, where a client is connected to the nodes of a cluster. */
+  /** One server, or several if a client is connected to the nodes of a cluster. */
   readonly servers: readonly ServerAddress[];
-  /** One more handle on the same data, straight to the servers. */
+  /** Opens another handle on the same data, connected directly to the servers. */
   open(): Promise<LeaseStore>;
-  /** The same over connections of its own to these addresses, which lead to the servers in turn. */
+  /**
+   * The same with its own connections to these addresses, which lead to the servers in the same
+   * order.
+   */
   openAt(addresses: readonly ServerAddress[]): Promise<LeaseStore>;
   /**
-   * The lease's length in milliseconds: the time within which other workers must have gone on.
+   * The lease's duration in milliseconds, within which other workers must be able to continue.
    * @default 10000
    */
   readonly leaseMs?: number;

@@ -6,7 +6,7 @@ import { DONE, FREE, HELD, NEW, takenOver } from "./calls.ts";
 
 export const OTHER = worker("other");
 
-/** Calls of another worker, each of which must end before the lease's length is over. */
+/** Calls of another worker, each of which must end within the lease's duration. */
 interface Deadline {
   readonly options: CallOptions;
   readonly answer: <T>(what: string, call: Promise<T>) => Promise<T>;
@@ -23,9 +23,9 @@ export function deadline(leaseMs: number): Deadline {
 }
 
 /**
- * Another worker does all that a group needs: it evicts the one that is silent, claims its shards
- * and writes them. Answers with what it holds and has written then.
- * @param taken the shard of a forced reset, which may arrive at any time: then the lease is not this worker's
+ * Another worker does everything that a group needs: it evicts the silent worker, claims its shards
+ * and writes them. Returns what it then holds and has written. @param taken the shard of a forced
+ * reset, which may arrive at any time and end this worker's lease
  */
 export async function expectToGoOn(
   store: LeaseStore,
@@ -41,7 +41,7 @@ export async function expectToGoOn(
     const { workers } = await answer("listWorkers", store.listWorkers(scope, options));
     const silent = workers.find(({ workerId }) => workerId !== OTHER.workerId);
     if (silent === undefined) break;
-    // `moved` and `gone`: what it had sent before it stood still came only now.
+    // `moved` and `gone`: a message from before the freeze arrived only now.
     await answer("evictWorker", store.evictWorker(scope, silent, options));
   }
   await answer("listLeases", store.listLeases(scope, options));
@@ -70,7 +70,7 @@ export async function expectToGoOn(
   return writes;
 }
 
-/** What it holds and wrote stands, whatever came late from the worker that was evicted. */
+/** Fails unless its leases and writes are unchanged by late messages of the evicted worker. */
 export async function expectToHold(
   store: LeaseStore,
   scope: StoreScope,
@@ -97,7 +97,7 @@ export async function expectToHold(
   expect(beat.outcome).toBe("alive");
 }
 
-/** It gives all back and leaves. @param taken as above */
+/** Releases all leases and leaves. @param taken as above */
 export async function expectToLeave(
   store: LeaseStore,
   scope: StoreScope,

@@ -13,7 +13,7 @@ import { watchScenarios } from "./scenarios/watch.ts";
 import { workerRaceScenarios } from "./scenarios/worker-races.ts";
 import { workerScenarios } from "./scenarios/workers.ts";
 
-/** Every promise of a LeaseStore beyond those of a Store. */
+/** All scenarios of a LeaseStore beyond those of a Store. */
 export const LEASE_STORE_SCENARIOS: readonly LeaseStoreScenario[] = collectScenarios(
   workerScenarios,
   workerRaceScenarios,
@@ -29,7 +29,7 @@ export const LEASE_STORE_SCENARIOS: readonly LeaseStoreScenario[] = collectScena
 );
 
 /**
- * Registers the suite that every LeaseStore passes, beside `storeConformance` on the same harness.
+ * Registers the suite for a LeaseStore, in addition to `storeConformance` on the same harness.
  * @throws Error if `knownGaps` has a key that names no scenario, or an empty reason.
  */
 export function leaseStoreConformance(

@@ -19,12 +19,12 @@ export type LeaseOperationName = (typeof NAMES)[number];
 
 export const LEASE_OPERATION_NAMES: readonly LeaseOperationName[] = NAMES;
 
-/** A's lease of SHARD, where the operations below find it. */
+/** A's lease of SHARD, as the operations below use it. */
 const FENCE = { epoch: 1, owner: `${A.workerId}#${A.incarnation}` };
 
 /**
- * The operations that a LeaseStore has beside a Store's, each as one call that would change
- * something where A is a member, holds SHARD, and `shard(1)` is free.
+ * The operations that a LeaseStore has in addition to a Store's, each as one call that has an
+ * effect if A is a member, holds SHARD, and `shard(1)` is free.
  */
 export const LEASE_OPERATIONS: Readonly<
   Record<LeaseOperationName, (store: LeaseStore, options?: CallOptions) => Promise<unknown>>

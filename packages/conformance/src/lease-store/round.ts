@@ -8,11 +8,11 @@ import {
 import { expect } from "vitest";
 import { applicationRow, at, shard } from "../store/fixtures.ts";
 
-/** Names that quoting, escaping and character sets may alter. */
+/** Names that wrong quoting, escaping or character sets would change. */
 const SCOPE: StoreScope = { application: `o'brien \\ "Läufe" 注文 🦊 ?`, streamName: "orders" };
 const SHARDS = 12;
 
-/** A weight with all digits that a double has. */
+/** A weight that needs all digits of a double. */
 const worker = (workerId: string): WorkerMembership => ({
   workerId,
   incarnation: "1",
@@ -21,10 +21,10 @@ const worker = (workerId: string): WorkerMembership => ({
 });
 
 /**
- * Everything that workers ask of a store, once: open, join, claim, flush, read back, list, hand over,
- * and fence the one before out. It takes a second where the suites take minutes: for a store under each
- * of the settings that its server, its driver or its connection may have. The database must be empty.
- * @throws the first expectation that fails
+ * Makes every kind of call of workers once: open, join, claim, flush, read, list, hand over, and
+ * fence out the previous owner. It takes a second instead of the suites' minutes, so it can run for
+ * each setting of a server, driver or connection. The database must be empty. @throws the first
+ * expectation that fails
  */
 export async function leaseStoreRound(store: LeaseStore, scope: StoreScope = SCOPE): Promise<void> {
   const row = applicationRow(scope);

@@ -3,7 +3,7 @@ import { expect } from "vitest";
 
 export const SCOPE: StoreScope = { application: "billing", streamName: "orders" };
 
-/** Kinesis's first sequence numbers have 56 digits: nearby ones are equal as doubles. */
+/** Kinesis's sequence numbers have 56 digits: neighbouring ones are equal as doubles. */
 const FIRST = 49590338271490256608559692538361571095921575989136588898n;
 
 /** The sequence number of the `n`-th record. */
@@ -29,8 +29,8 @@ export function inside(
 }
 
 /**
- * A shard's end as it is read back where no number was written with it: bare, or with the number
- * that stood there before.
+ * A shard's end that was written without a number, as it is read: without a number, or with the
+ * previously stored one.
  */
 export const AN_END: Checkpoint = expect.objectContaining({ kind: "shard-end" }) as Checkpoint;
 
@@ -40,7 +40,7 @@ export function shard(index: number): string {
 
 export const SHARD: string = shard(0);
 
-/** An application row with every optional part, for a scope, with something of one's own. */
+/** An application row for a scope with every optional property, and overrides. */
 export function applicationRow(
   scope: StoreScope = SCOPE,
   own: Partial<ApplicationRow> = {},

@@ -2,29 +2,28 @@ import type { Fence, Store, StoreScope } from "@kc/core";
 import type { Scenario } from "../scenario.ts";
 
 /**
- * What the suite needs to know of an adapter's database. Each harness is a database of its own (a
- * file, a schema, a key prefix), ready for use: where there is a schema, it has been made.
- * Disposing closes the handles that were opened, removes the data, and works while the connection
- * is broken.
+ * Gives the suite access to an adapter's database. Each harness is a separate database (a file, a
+ * schema, a key prefix), ready for use: if there is a schema, it exists. Disposing closes the
+ * handles that were opened, removes the data, and works while the connection is broken.
  */
 export interface StoreHarness extends AsyncDisposable {
-  /** One more handle on the same data, as another process or a restarted one would open it. */
+  /** Opens another handle on the same data, as another or a restarted process would. */
   open(): Promise<Store>;
 
-  /** From now on no handle reaches the database, until `restore`. Absent = list the gaps. */
+  /** Makes the database unreachable for every handle, until `restore`. If absent, list the gaps. */
   breakConnection?(): Promise<void>;
   /** Resolves when the database can be reached again. */
   restore?(): Promise<void>;
 
   /**
-   * Makes `fence.owner` hold the shard with `fence.epoch`, in the data itself. Needed where
-   * `capabilities.fences` is true: a store without leases cannot grant one.
+   * Writes a lease into the data: `fence.owner` holds the shard with `fence.epoch`. Required if
+   * `capabilities.fences` is true, because a store without leases cannot grant one.
    */
   grantLease?(scope: StoreScope, shardId: string, fence: Fence): Promise<void>;
 
   /**
-   * Another program's transaction locks this shard's row of the checkpoints or of the leases, until
-   * what it answers with is called. Both rows exist. Absent = the database locks no rows.
+   * Locks this shard's row in the checkpoints or the leases in another transaction, until the
+   * returned function is called. Both rows exist. Absent if the database has no row locks.
    */
   lockRow?(
     scope: StoreScope,
@@ -33,22 +32,24 @@ export interface StoreHarness extends AsyncDisposable {
   ): Promise<() => Promise<void>>;
 
   /**
-   * For a store whose rows are another program's too, one that knows sequence numbers alone: what that one
-   * reads of a shard (undefined = nothing), and its own write. Absent = there is no such program.
+   * For a store whose rows are shared with a program that knows only sequence numbers: that
+   * program's read of a shard (`undefined` if there is no row), and its write. Absent if there is
+   * no such program.
    */
   readonly byNumber?: NumberReader;
 
   /**
-   * True where the store joins an application's and a stream's name to one namespace: two scopes can
-   * meet there. The first to open it has it, and the other is refused. @default false: kept apart
+   * True if the store joins an application's and a stream's name to one namespace, which two scopes
+   * can share. The first to open it owns it, and the other is refused. @default false: scopes are
+   * separate
    */
   readonly joinsNames?: boolean;
 
-  /** A store on a client that the harness made and keeps. Absent = list the gap. */
+  /** Opens a store on a client that the harness owns. If absent, list the gap. */
   openOnBorrowedClient?(): Promise<BorrowingStore>;
 }
 
-/** Another program on the store's rows. */
+/** Another program that uses the store's rows. */
 export interface NumberReader {
   read(scope: StoreScope, shardId: string): Promise<string | undefined>;
   write(scope: StoreScope, shardId: string, sequenceNumber: string): Promise<void>;
@@ -56,7 +57,7 @@ export interface NumberReader {
 
 export interface BorrowingStore {
   readonly store: Store;
-  /** Makes a round trip on the client itself: does it still work? */
+  /** Makes a round trip on the client itself. Returns whether it still works. */
   clientWorks(): Promise<boolean>;
 }
 

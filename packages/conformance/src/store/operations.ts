@@ -14,7 +14,7 @@ export type OperationName = (typeof NAMES)[number];
 
 export const OPERATION_NAMES: readonly OperationName[] = NAMES;
 
-/** The operations that every store has, each as one call: what holds for one holds for all. */
+/** The operations of every store, each as one call, for scenarios that apply to all of them. */
 export const OPERATIONS: Readonly<
   Record<OperationName, (store: Store, options?: CallOptions) => Promise<unknown>>
 > = {

@@ -17,7 +17,7 @@ import { resetScenarios } from "./scenarios/reset.ts";
 import { scopeScenarios } from "./scenarios/scope.ts";
 import { setupScenarios } from "./scenarios/setup.ts";
 
-/** Every promise of a Store, the harness's own first. */
+/** All scenarios of a Store; those of the harness are first. */
 export const STORE_SCENARIOS: readonly StoreScenario[] = collectScenarios(
   harnessScenarios,
   manifestScenarios,
@@ -37,7 +37,7 @@ export const STORE_SCENARIOS: readonly StoreScenario[] = collectScenarios(
 );
 
 /**
- * Registers the suite that every Store passes. `makeHarness` is called again for each scenario.
+ * Registers the suite for a Store. `makeHarness` is called again for each scenario.
  * @throws Error if `knownGaps` has a key that names no scenario, or an empty reason.
  */
 export function storeConformance(

@@ -39,15 +39,15 @@ export function effectsOf(from: number, to: number, shardId = SHARD): readonly s
 }
 
 interface Batch extends CallOptions {
-  /** @default that of the other scenarios */
+  /** @default the scope of the other scenarios */
   readonly scope?: StoreScope;
-  /** Effects of the work. */
+  /** The effects that the work stores. */
   readonly effects: readonly string[];
-  /** What happens once they are applied, before the work is over. */
+  /** Called when they are applied, before the work ends. */
   readonly meanwhile?: () => Promise<unknown>;
 }
 
-/** One transaction that stores effects, and what it answers. */
+/** Runs one transaction that stores effects, and returns its result. */
 export async function transact<Tx>(
   harness: TransactionalStoreHarness<Tx>,
   store: TransactionalStore<Tx>,
@@ -78,7 +78,7 @@ type CheckpointIn = (
   write: TransactionalWrite,
 ) => Promise<CheckpointInResult>;
 
-/** Of a store which has that: it takes the executors of its own harness. */
+/** `checkpointIn` of a store that has it; it accepts the executors of its own harness. */
 export function checkpointIn(
   store: TransactionalStore,
   executor: unknown,
@@ -87,7 +87,10 @@ export function checkpointIn(
   return (store.checkpointIn as CheckpointIn).call(store, executor, SCOPE, write);
 }
 
-/** One transaction of the user's own, and what the store says in it; which has `checkpointIn`. */
+/**
+ * Runs one transaction that the user's code opens, with `checkpointIn`, and returns the store's
+ * result.
+ */
 export async function inOwn(
   harness: TransactionalStoreHarness,
   store: TransactionalStore,
@@ -111,7 +114,7 @@ export async function inOwn(
   }
 }
 
-/** Of those meant exactly these effects are stored, each once unless it is listed more often. */
+/** Fails unless exactly these effects are stored for the shard, each as often as it is listed. */
 export async function expectEffects(
   harness: TransactionalStoreHarness,
   expected: readonly string[],
@@ -134,7 +137,7 @@ export async function grant(
   await harness.grantLease(SCOPE, shardId, fence);
 }
 
-/** Numbers in [0, 1), the same at each run. Seeds that follow one another have nothing in common. */
+/** Numbers in [0, 1), the same in each run. Successive seeds give unrelated sequences. */
 export function seededRandom(seed: number): () => number {
   let state = seed;
   return () => {

@@ -3,7 +3,10 @@ import type { Scenario } from "../scenario.ts";
 import type { StoreHarness } from "../store/harness.ts";
 import type { ServerAddress } from "../wire.ts";
 
-/** A shard that effects belong to: where a database keeps data by key, they lie beside its row. */
+/**
+ * The shard to which effects belong. A database that stores data by key keeps them in the shard's
+ * slot or partition.
+ */
 export interface EffectsShard {
   readonly application: string;
   readonly streamName: string;
@@ -11,12 +14,12 @@ export interface EffectsShard {
 }
 
 /**
- * What the suite needs to know of an adapter's transactions: the harness of its other suites, with a
- * place for effects in the same database. An *effect* is a name. The place counts how often each name was
- * stored, so it must not refuse or merge a repeat:
+ * Gives the suite access to an adapter's transactions: the harness of its other suites, plus a
+ * place for effects in the same database. An *effect* is a name. The place counts how often each
+ * name was stored, so it must not refuse or merge a repeat:
  *
- * - SQL: a table without a unique key; `apply` is an `INSERT` by `tx`, `effects` a `SELECT` by the
- *   harness's own connection.
+ * - SQL: a table without a unique key; `apply` is an `INSERT` through `tx`, `effects` a `SELECT` on
+ *   the harness's own connection.
  * - DynamoDB: an item for each name; `apply` collects an `Update` with `ADD times :one`, `effects` scans
  *   and lists a name as often as it was added. No scenario applies a name twice in one transaction, or
  *   more than 20 names.
@@ -28,75 +31,92 @@ export interface TransactionalStoreHarness<Tx = unknown> extends Omit<
   StoreHarness,
   "open" | "lockRow" | "openOnBorrowedClient"
 > {
-  /** One more handle on the same data, as another process would open it. */
+  /** Opens another handle on the same data, as another process would. */
   open(): Promise<TransactionalStore<Tx>>;
 
-  /** Stores one effect by the transaction. It may throw, or reject, what the driver does. */
+  /** Stores one effect in the transaction. It may throw or reject with the driver's error. */
   apply(tx: Tx, effect: string, shard: EffectsShard): void | PromiseLike<void>;
 
-  /** What was stored, in any order, repeats included: what is committed, and seen by everybody. */
+  /** All committed effects, in any order, with repeats. */
   effects(): Promise<readonly string[]>;
 
   /**
-   * True where `work` must be synchronous, as with SQLite. What a scenario does in the midst of the work it
-   * then does before it. @default false: `work` may wait
+   * True if `work` must be synchronous, as with SQLite. Scenarios then perform asynchronous steps
+   * before the work instead of during it. @default false: `work` may be async
    */
   readonly worksSynchronously?: boolean;
 
   /**
-   * Breaks the connection at the next commit of any handle, by a proxy or a double of the driver: `before`
-   * = the commit has not reached the database, and does not take effect; `after` = it has taken effect, and
-   * its answer is lost. Connections that are made afterwards work. Absent = list the gaps.
+   * Breaks the connection at the next commit of any handle, by a proxy or a double of the driver:
+   * `before`: the commit does not reach the database and does not take effect; `after`: it takes
+   * effect, and its answer is lost. Later connections work. If absent, list the gaps.
    */
   cutAtCommit?(when: "before" | "after"): Promise<void>;
 
-  /** Where the servers listen, with `openAt`. Absent = no server is behind the store: list the gaps. */
+  /**
+   * The servers' addresses, used with `openAt`. If absent (the store has no server), list the gaps.
+   */
   readonly servers?: readonly ServerAddress[];
 
-  /** One more handle, over connections of its own to these addresses, which lead to `servers` in turn. */
+  /**
+   * Opens another handle, with its own connections to these addresses, which lead to `servers` in
+   * the same order.
+   */
   openAt?(addresses: readonly ServerAddress[]): Promise<TransactionalStore<Tx>>;
 
   /**
-   * Within so many milliseconds others go on where a client stands still in a transaction: the server ends
-   * one that is idle. @default 10000
+   * The time in milliseconds within which others can continue when a client freezes in a
+   * transaction: the server must end idle transactions. @default 10000
    */
   readonly leaseMs?: number;
 
   /**
-   * The server ends the sessions of the clients with these ports, as its administrator can.
-   * Absent = it has no sessions.
+   * Ends the sessions of the clients with these ports on the server, as an administrator can.
+   * Absent if the server has no sessions.
    */
   endSessions?(ports: readonly number[]): Promise<void>;
 
-  /** A transaction of the harness's own. Needed where the store has `checkpointIn`. */
+  /** Begins a transaction outside of the store. Required if the store has `checkpointIn`. */
   begin?(): Promise<OwnTransaction<Tx>>;
 
   /**
-   * What the work may not do with its `tx`, by name: each way to end the transaction or its connection.
-   * Absent = there is none.
+   * All ways to end the transaction or its connection through `tx`, by name. The work must not use
+   * them. Absent if there are none.
    */
   readonly misuses?: Readonly<Record<string, (tx: Tx) => unknown>>;
 
   /**
-   * Makes the work fail in the database: by a constraint, a condition or a type, at once or at the commit,
-   * whichever the handler learns of last. Called before effects.
+   * Makes the work fail in the database: by a constraint, a condition or a type, immediately or at
+   * the commit, whichever the handler notices later. Called before effects.
    */
   refuse?(tx: Tx, shard: EffectsShard): void | PromiseLike<unknown>;
 
-  /** What the driver throws of two transactions that conflict. Absent = transactions do not conflict. */
+  /**
+   * Returns the driver's error for two conflicting transactions. Absent if transactions do not
+   * conflict.
+   */
   conflict?(): Error;
 
-  /** Locks what has this name, until the transaction ends. Absent = work does not wait for other work. */
+  /**
+   * Locks the item with this name until the transaction ends. Absent if work never waits for other
+   * work.
+   */
   lock?(tx: Tx, name: string): Promise<unknown>;
 
-  /** So many stores on one pool of so many connections, which is handed in. Absent = none takes a pool. */
+  /**
+   * Opens `stores` stores on one user's pool of `connections` connections. Absent if the store
+   * takes no pool.
+   */
   openOnPool?(connections: number, stores: number): Promise<readonly TransactionalStore<Tx>[]>;
 
-  /** A table of letters in the same database, on the handle given. Absent = letters go by themselves. */
+  /**
+   * A table of dead letters in the same database, on the given handle. Absent if letters are sent
+   * separately.
+   */
   letters?(store: TransactionalStore<Tx>): Promise<TransactionalDeadLetters<Tx>>;
 }
 
-/** A transaction that the user's own code has opened. */
+/** A transaction that the user's code has opened. */
 export interface OwnTransaction<Tx> {
   /** For `checkpointIn`. */
   readonly executor: unknown;

@@ -15,7 +15,7 @@ import { overlapScenarios } from "./scenarios/overlap.ts";
 import { ownTransactionScenarios } from "./scenarios/own-transactions.ts";
 import { turnScenarios } from "./scenarios/turns.ts";
 
-/** Every promise of a TransactionalStore's transactions, the harness's own first. */
+/** All scenarios of a TransactionalStore's transactions; those of the harness are first. */
 export const TRANSACTIONAL_STORE_SCENARIOS: readonly TransactionalStoreScenario[] =
   collectScenarios(
     committingScenarios,
@@ -34,7 +34,7 @@ export const TRANSACTIONAL_STORE_SCENARIOS: readonly TransactionalStoreScenario[
   );
 
 /**
- * Registers the suite that every TransactionalStore passes, beside `storeConformance`. `makeHarness` is
+ * Registers the suite for a TransactionalStore, in addition to `storeConformance`. `makeHarness` is
  * called again for each scenario.
  * @throws Error if `knownGaps` has a key that names no scenario, or an empty reason.
  */
@@ -43,7 +43,7 @@ export function transactionalStoreConformance<Tx>(
   makeHarness: () => Promise<TransactionalStoreHarness<Tx>>,
   options?: ConformanceOptions,
 ): void {
-  // The suite gives `apply` what `transact` has given to the work, and nothing else.
+  // The suite passes to `apply` only what `transact` has passed to the work.
   const make = makeHarness as () => Promise<TransactionalStoreHarness>;
   registerScenarios(name, TRANSACTIONAL_STORE_SCENARIOS, make, options);
 }

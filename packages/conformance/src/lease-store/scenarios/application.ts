@@ -73,7 +73,7 @@ export const leaseApplicationScenarios: readonly LeaseStoreScenario[] = [
     title: "a listing beside changes has no revision without the changes that it stands for",
     async run({ harness }) {
       const [store, looker] = [await harness.open(), await harness.open()];
-      /** For each change the revision that stood when it was over, and what it made. */
+      /** For each change, the revision after it, and what it created. */
       const changes: { readonly revision: number; readonly made: string }[] = [];
       const looks: { readonly revision: number; readonly seen: ReadonlySet<string> }[] = [];
       let over = false;

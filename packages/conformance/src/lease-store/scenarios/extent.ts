@@ -4,7 +4,7 @@ import { at, SCOPE, shard, SHARD } from "../../store/fixtures.ts";
 import { A, B, given, leases, worker } from "../fixtures.ts";
 import type { LeaseStoreScenario } from "../harness.ts";
 
-/** More than a page or a part of a call is likely to hold. */
+/** More than a page or a chunk of a call is likely to hold. */
 const MANY = 1200;
 
 async function expectMany(store: LeaseStore): Promise<void> {
@@ -28,7 +28,7 @@ async function expectMany(store: LeaseStore): Promise<void> {
   expect((await leases(store)).length, "after their removal").toBe(0);
 }
 
-/** Nothing is cut: neither numbers nor texts nor lists. */
+/** Nothing is truncated: neither numbers nor texts nor lists. */
 export const extentScenarios: readonly LeaseStoreScenario[] = [
   {
     key: "acquire.many",

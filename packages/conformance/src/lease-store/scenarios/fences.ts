@@ -20,7 +20,7 @@ async function expectLost(store: LeaseStore, write: CheckpointWrite, what: strin
   ]);
 }
 
-/** The answer of a single write, as in bulk. */
+/** Converts the error of a single write to the result of a bulk write. */
 function lostLease(error: unknown): readonly BulkCheckpointResult[] {
   if (KcError.is(error) && error.code === "LEASE_LOST") return [{ outcome: "lease-lost" }];
   throw error;

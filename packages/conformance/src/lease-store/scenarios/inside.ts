@@ -14,7 +14,7 @@ import type { LeaseStoreHarness, LeaseStoreScenario } from "../harness.ts";
 const TEXT = "0000c1q5.abXY_-.B~01ZaA";
 const MORE = "0000d1q5.abXY_-.B~01ZaA";
 
-/** What each owner writes in its turn, and the last record that is done as a whole by it. */
+/** The checkpoint that each owner writes, and the last completely done record. */
 const TURNS: readonly (readonly [
   write: (ahead: (text: string) => string | undefined) => Checkpoint,
   whole: number,
@@ -27,7 +27,10 @@ const TURNS: readonly (readonly [
   [(ahead) => inside(5, 2, 4, ahead(TEXT)), 4],
 ];
 
-/** Is it there as it was written? The last whole record where somebody reads it, and its number. */
+/**
+ * Fails unless the checkpoint is read as it was written, with the last whole record if another
+ * program reads it.
+ */
 async function expectAs(
   { byNumber }: LeaseStoreHarness,
   found: Checkpoint | undefined,

@@ -11,7 +11,7 @@ export const leaseRaceScenarios: readonly LeaseStoreScenario[] = [
     async run({ harness }) {
       const stores = [await harness.open(), await harness.open()];
       const shardIds = Array.from({ length: 10 }, (_, index) => shard(index));
-      /** Both put. What each then reads is what the store keeps. */
+      /** Both put; then each reads what the store has kept. */
       const race = async (what: string, lineageOf: (name: string) => Omit<ShardPut, "shardId">) => {
         const seen = await Promise.all(
           stores.map(async (store, index) => {

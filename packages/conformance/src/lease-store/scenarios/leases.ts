@@ -128,7 +128,7 @@ export const leaseScenarios: readonly LeaseStoreScenario[] = [
       for (const time of ["the first claim", "the next one"]) {
         const claimed = await claim();
         expect(claimed, `${time}, of the locked lease`).not.toContain(ofLease);
-        // A claim may change the checkpoint's row too, or leave it alone.
+        // A claim may or may not change the checkpoint's row.
         const others = shardIds.filter((id) => id !== ofLease && id !== ofCheckpoint);
         const isOther = (id: string): boolean => others.includes(id);
         expect(claimed.filter(isOther), `${time}, of the others`).toStrictEqual(others);

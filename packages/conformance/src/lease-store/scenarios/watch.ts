@@ -10,13 +10,13 @@ export const watchScenarios: readonly LeaseStoreScenario[] = [
     title: "a watcher hears of joins, leaves, releases and new shards, until its signal aborts",
     async run({ harness }) {
       const [store, other] = [await harness.open(), await harness.open()];
-      // The other answer: a store without push is asked for its rows, at each heartbeat.
+      // The alternative: without push, workers read the rows at each heartbeat.
       if (store.watch === undefined) return;
       const stop = new AbortController();
       const heard = hints();
       const watching = store.watch(SCOPE, heard.hint, stop.signal);
       try {
-        // The watch may not listen yet: workers come and go until it reports one.
+        // The watch may not be listening yet: workers join and leave until it reports one.
         for (let n = 1; !heard.since(0); n += 1) {
           await other.joinWorker(SCOPE, worker("knocking", n));
           await other.leaveWorker(SCOPE, worker("knocking", n));
@@ -75,7 +75,9 @@ interface Hints {
   since(count: number): boolean;
   /** Resolves with the next hint after `count`, or after this many milliseconds. */
   within(ms: number, count?: number): Promise<void>;
-  /** Resolves when no hint has come for a while: those of earlier changes are in. */
+  /**
+   * Resolves when no hint has arrived for a while, so that hints of earlier changes have arrived.
+   */
   quiet(): Promise<void>;
 }
 

@@ -14,7 +14,7 @@ export const workerRaceScenarios: readonly LeaseStoreScenario[] = [
       const stores = [await harness.open(), await harness.open(), await harness.open()];
       for (let round = 0; round < 20; round += 1) {
         const rivals = [1, 2, 3].map((n) => worker("wanted", 3 * round + n));
-        // Each of them twice: the first call's reply may be late.
+        // Each call is made twice, as if the first reply were late.
         const answers = await Promise.all(
           [...rivals, ...rivals].map((rival, index) =>
             stores[index % 3]!.joinWorker(SCOPE, rival).then(({ outcome }) => ({ rival, outcome })),

@@ -19,7 +19,7 @@ export const workerScenarios: readonly LeaseStoreScenario[] = [
     async run({ harness }) {
       const [store, other] = [await harness.open(), await harness.open()];
       expect(await store.listWorkers(SCOPE)).toStrictEqual({ revision: 0, workers: [] });
-      // A third has no end in binary, and is no float of four bytes.
+      // A third has no finite binary representation, and is not exact as a four-byte float.
       const limited = worker("a worker: ÄÖ/1", 1, { weight: 1 / 3, maxShards: 7 });
       await given(store, [A, limited]);
       expect(await listed(other)).toStrictEqual([

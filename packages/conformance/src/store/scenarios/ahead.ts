@@ -3,7 +3,7 @@ import { expect } from "vitest";
 import { at, SCOPE, shard, SHARD } from "../fixtures.ts";
 import type { StoreHarness, StoreScenario } from "../harness.ts";
 
-/** The `n`-th position, with what is done beyond it. */
+/** The `n`-th position, with `ahead`. */
 function ahead(n: number, text: string, subSequenceNumber?: number): Checkpoint {
   const position = at(n, subSequenceNumber);
   return position.kind === "position" ? checkpointAt(position, text) : position;
@@ -14,7 +14,7 @@ const set = (store: Store, checkpoint: Checkpoint) =>
 
 const TEXT = "0000c1q5.abXY_-.B~01ZaA";
 
-/** A scenario of stores that keep it. Others are given none. */
+/** A scenario for stores that support `ahead`; others never get it. */
 function keeping(
   key: string,
   title: string,

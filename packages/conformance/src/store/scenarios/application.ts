@@ -3,7 +3,7 @@ import { expect } from "vitest";
 import { applicationRow, SCOPE } from "../fixtures.ts";
 import type { StoreHarness, StoreScenario } from "../harness.ts";
 
-/** Written by one handle, read by another: what came back is what the database holds. */
+/** Writes with one handle and reads with another, so that the result comes from the database. */
 async function expectRoundTrip(harness: StoreHarness, row: ApplicationRow): Promise<void> {
   const [writer, reader] = [await harness.open(), await harness.open()];
   const created = await writer.openApplication(row, row);

@@ -28,7 +28,7 @@ export const bulkScenarios: readonly StoreScenario[] = [
       for (const n of [1, 2, 3]) {
         await store.setCheckpoint(SCOPE, { shardId: shard(n), checkpoint: at(50) });
       }
-      // Not in the order of the shard ids, so that an answer sorted by the database shows.
+      // Not in the order of the shard ids, so that an answer sorted by the database is detected.
       const answers = await store.setCheckpoints(SCOPE, [
         { shardId: shard(3), checkpoint: at(49) },
         { shardId: shard(9), checkpoint: at(9, 9) },
@@ -95,7 +95,7 @@ export const bulkScenarios: readonly StoreScenario[] = [
       for (const n of [2, 3]) {
         for (const [i, answer] of (await write(n)).entries()) {
           if (locked.includes(shardIds[i]!)) expectFailed(answer, shardIds[i]!);
-          // `same`: a try before wrote it, and failed in passing.
+          // `same`: an earlier try wrote it, and failed with a retryable error.
           else expect({ ...answer, outcome: "written" }).toStrictEqual(moved(n));
         }
         const stands = await store.getCheckpoints(SCOPE);

@@ -6,7 +6,10 @@ import type { StoreScenario } from "../harness.ts";
 const set = (store: Store, checkpoint: Checkpoint) =>
   store.setCheckpoint(SCOPE, { shardId: SHARD, checkpoint });
 
-/** Each comes after the one before it. All are written, and each is then refused. */
+/**
+ * Fails unless each checkpoint is after the one before it: all are written, and each is then
+ * refused.
+ */
 async function expectAscending(store: Store, checkpoints: readonly Checkpoint[]): Promise<void> {
   let before: Checkpoint | undefined;
   let stored: Checkpoint | undefined;
@@ -87,7 +90,8 @@ export const checkpointScenarios: readonly StoreScenario[] = [
     },
   },
   {
-    // By itself, so that a table whose numbers are shorter can list it: Kinesis's have 56 digits.
+    // A separate scenario, so that a table with shorter numbers can list it as a gap: Kinesis's
+    // have 56 digits.
     key: "checkpoint.longest-numbers",
     title: "numbers of 128 digits are kept and ordered, and a shard's end comes after them",
     async run({ harness }) {

@@ -9,7 +9,7 @@ async function openMany(harness: StoreHarness, count: number): Promise<readonly 
   return stores;
 }
 
-/** 0 … count - 1, jumping back and forth, the same at each run (37 shares no factor with it). */
+/** 0 … count - 1 in a scattered order, the same in each run (37 and `count` are coprime). */
 const scattered = (count: number): readonly number[] =>
   Array.from({ length: count }, (_, index) => (index * 37) % count);
 
@@ -19,7 +19,7 @@ export const concurrencyScenarios: readonly StoreScenario[] = [
     title: "200 writers on one shard leave the furthest, with outcomes that monotonicity allows",
     async run({ harness }) {
       const stores = await openMany(harness, 4);
-      // 100 positions, each written by two: of a pair at most one may get 'written'.
+      // 100 positions, each with two writers: at most one of a pair may get 'written'.
       const positions = [...scattered(100), ...scattered(100)];
       const answers = await Promise.all(
         positions.map(async (n, index) => {
@@ -50,7 +50,7 @@ export const concurrencyScenarios: readonly StoreScenario[] = [
       const furthest = 10;
       const calls = scattered(furthest + 1).map((n, index) => {
         const writes = shards.map((shardId) => ({ shardId, checkpoint: at(n) }));
-        // Every other one in the opposite order: a store that locks row by row would deadlock.
+        // Every second call has the opposite order: a store that locks row by row would deadlock.
         const ordered = index % 2 === 0 ? writes : writes.toReversed();
         return stores[index % stores.length]!.setCheckpoints(SCOPE, ordered);
       });

@@ -6,7 +6,7 @@ import type { StoreHarness, StoreScenario } from "../harness.ts";
 
 const HELD: Fence = { epoch: 3, owner: "worker-a#1" };
 
-/** Fences that are not the one above, and none at all. */
+/** Fences other than the one above, and no fence. */
 const LOST: readonly (Fence | undefined)[] = [
   { epoch: 2, owner: HELD.owner },
   { epoch: 4, owner: HELD.owner },
@@ -31,7 +31,7 @@ async function expectLeaseLost(call: Promise<unknown>, what: string): Promise<vo
   expect(KcError.is(error) && error.code, `the code of ${String(error)}`).toBe("LEASE_LOST");
 }
 
-/** The other answer: a store without fences takes every write for one without a fence. */
+/** The alternative: a store without fences treats every write as one without a fence. */
 async function expectIgnored(store: Store): Promise<void> {
   for (const [index, fence] of [HELD, ...LOST].entries()) {
     const stored = at(index);
@@ -78,7 +78,7 @@ export const fenceScenarios: readonly StoreScenario[] = [
       for (const fence of LOST) {
         const what = `a write with the fence ${JSON.stringify(fence)}`;
         await expectLeaseLost(store.setCheckpoint(SCOPE, write(2, fence)), what);
-        // Neither 'same' nor 'behind' may hide that the lease is gone.
+        // Neither 'same' nor 'behind' may hide that the lease is lost.
         await expectLeaseLost(store.setCheckpoint(SCOPE, write(1, fence)), what);
       }
       expect(await store.getCheckpoint(SCOPE, SHARD), "what stands").toStrictEqual(at(1));

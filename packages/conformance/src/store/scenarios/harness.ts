@@ -2,7 +2,9 @@ import { expect } from "vitest";
 import { at, applicationRow, SCOPE, SHARD } from "../fixtures.ts";
 import type { StoreScenario } from "../harness.ts";
 
-/** The harness first: a suite on a harness that leaks or forgets proves nothing. */
+/**
+ * The harness is tested first: with a harness that leaks or loses data, the suite proves nothing.
+ */
 export const harnessScenarios: readonly StoreScenario[] = [
   {
     key: "harness.isolated",

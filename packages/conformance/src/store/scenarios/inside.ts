@@ -6,7 +6,7 @@ import type { NumberReader, StoreHarness, StoreScenario } from "../harness.ts";
 const set = (store: Store, checkpoint: Checkpoint) =>
   store.setCheckpoint(SCOPE, { shardId: SHARD, checkpoint });
 
-/** A scenario of stores whose rows another program reads that knows sequence numbers alone. */
+/** A scenario for stores whose rows are also read by a program that knows only sequence numbers. */
 function shared(
   key: string,
   title: string,
@@ -87,7 +87,7 @@ export const insideScenarios: readonly StoreScenario[] = [
         await set(before, at(2));
         await set(before, inside(5, 3, 4));
         await other.write(SCOPE, SHARD, numberAt(number));
-        // A handle that has seen more may take it for a store that lost its data.
+        // A handle that has read later positions may report that the store lost data.
         const store = await harness.open();
         expect(await store.getCheckpoint(SCOPE, SHARD)).toStrictEqual(at(number));
         expect((await set(store, inside(number, 9, 0))).outcome).toBe("behind");

@@ -6,7 +6,7 @@ import type { StoreScenario } from "../harness.ts";
 const set = (store: Store, checkpoint: Checkpoint) =>
   store.setCheckpoint(SCOPE, { shardId: SHARD, checkpoint });
 
-/** A reset took: it reads back as `to`, and the next step is measured from there. */
+/** Fails unless a reset took effect: `to` is read, and the next write is compared with it. */
 async function expectReset(store: Store, to: Checkpoint, next: Checkpoint): Promise<void> {
   await store.resetCheckpoint(SCOPE, SHARD, to);
   expect(await store.getCheckpoint(SCOPE, SHARD), "after the reset").toStrictEqual(to);

@@ -4,7 +4,7 @@ import { rejection } from "../../expectations.ts";
 import { applicationRow, at, shard, SHARD } from "../fixtures.ts";
 import type { StoreHarness, StoreScenario } from "../harness.ts";
 
-/** Every scope gets its own row, checkpoint and reset; none sees another's. */
+/** Fails unless every scope has its own row, checkpoint and reset, and none sees another's. */
 async function expectApart(harness: StoreHarness, scopes: readonly StoreScope[]): Promise<void> {
   const [writer, reader] = [await harness.open(), await harness.open()];
   for (const [index, scope] of scopes.entries()) {
@@ -28,8 +28,8 @@ async function expectApart(harness: StoreHarness, scopes: readonly StoreScope[])
 }
 
 /**
- * The other answer: where two scopes meet in one namespace, the first has it. The second is answered
- * with the first's row, and every call of its own is refused, on a handle that never opened it too.
+ * The alternative: if two scopes share a namespace, the first one owns it. The second gets the
+ * first one's row, and all its other calls are refused, also on a handle that never opened it.
  */
 async function expectRefused(harness: StoreHarness, [first, second]: ScopePair): Promise<void> {
   const writer = await harness.open();
@@ -57,7 +57,7 @@ async function expectRefused(harness: StoreHarness, [first, second]: ScopePair):
   expect(found, "the first's checkpoints").toStrictEqual(new Map([[SHARD, at(1)]]));
 }
 
-/** Do two scopes meet in one namespace? A row of another scope comes back if they do. */
+/** Whether two scopes share a namespace: if so, the row of the other scope is returned. */
 async function meet(harness: StoreHarness, [first, second]: ScopePair): Promise<boolean> {
   const store = await harness.open();
   await store.openApplication(first, applicationRow(first));
@@ -65,7 +65,7 @@ async function meet(harness: StoreHarness, [first, second]: ScopePair): Promise<
   return row.application !== second.application;
 }
 
-/** A checkpoint of a shard that no other scope has. */
+/** Writes the first checkpoint of a shard that no other scope has. */
 async function writeFirst(harness: StoreHarness, scope: StoreScope): Promise<void> {
   const store = await harness.open();
   const shardId = `${SHARD}-${Buffer.from(scope.application, "utf16le").toString("hex")}`;

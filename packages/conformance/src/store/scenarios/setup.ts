@@ -36,7 +36,7 @@ export const setupScenarios: readonly StoreScenario[] = [
     title: "setup() ends with an aborted signal, and rejects with STORE_CLOSED after dispose",
     async run({ harness }) {
       const store = await harness.open();
-      // The other answer: a store that needs no setup has none to refuse.
+      // The alternative: a store without `setup` has nothing to refuse.
       if (store.setup === undefined) return;
       const reason = new Error("the caller's own reason");
       const aborted = store.setup({ signal: AbortSignal.abort(reason) });

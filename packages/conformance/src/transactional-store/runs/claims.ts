@@ -2,7 +2,7 @@ import type { Fence, Group, GroupHost, Shard, StoreScope } from "@kc/core";
 import type { TransactionalStoreHarness } from "../harness.ts";
 import { Deferred } from "./deferred.ts";
 
-/** The shards that one worker claims, when it is told to. It learns of no claim of another worker's. */
+/** The shards that one worker claims on request. It is not informed about other workers' claims. */
 export class ClaimedShards implements Group {
   readonly #reading = new Set<string>();
   readonly #ready = new Deferred<{ host: GroupHost; shards: readonly Shard[] }>();
@@ -16,7 +16,7 @@ export class ClaimedShards implements Group {
     return this.#reading.has(shardId);
   }
 
-  /** Reads the shard from where it stands. */
+  /** Reads the shard from its stored checkpoint. */
   take(shardId: string, fence: Fence): void {
     this.#reading.add(shardId);
     void this.#read(shardId, fence).finally(() => this.#reading.delete(shardId));
@@ -26,7 +26,7 @@ export class ClaimedShards implements Group {
     const { host, shards } = await this.#ready.promise;
     if (host.over.aborted) return;
     const found = await host.loadCheckpoints(host.over).catch(() => undefined);
-    if (found === undefined) return; // The scan is over.
+    if (found === undefined) return; // The scan has ended.
     const shard = shards.find((each) => each.shardId === shardId)!;
     await host.read({
       shardId,
@@ -44,7 +44,7 @@ interface Claimant {
   readonly group: ClaimedShards;
 }
 
-/** Who has claimed which shard last: one claim after another. */
+/** The last claimer of each shard. Claims are made one after another. */
 export class Leases<Worker extends Claimant> {
   readonly #harness: TransactionalStoreHarness;
   readonly #scope: StoreScope;
@@ -64,7 +64,7 @@ export class Leases<Worker extends Claimant> {
     return this.#holders.get(shardId)?.fence;
   }
 
-  /** A worker that reads the shard still, though it lost it, does not claim it. */
+  /** A worker that still reads the shard, although it lost it, does not claim it. */
   claim(worker: Worker, shardId: string): Promise<void> {
     this.#last = this.#last.then(async () => {
       if (worker.group.isReading(shardId)) return;

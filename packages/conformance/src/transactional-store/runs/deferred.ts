@@ -1,4 +1,4 @@
-/** A promise with its ends outside. */
+/** A promise that is resolved or rejected from outside. */
 export class Deferred<Value> {
   resolve: (value: Value) => void = () => {};
   reject: (reason: Error) => void = () => {};

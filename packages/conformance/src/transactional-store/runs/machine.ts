@@ -4,7 +4,7 @@ import type { TransactionalStoreHarness } from "../harness.ts";
 
 type AnyCall = (...given: unknown[]) => Promise<unknown>;
 
-/** The calls of a store that a scan makes, but for those of a group with leases. */
+/** The store calls of a scan, except those of a group with leases. */
 const CALLS = [
   "openApplication",
   "getCheckpoint",
@@ -14,20 +14,20 @@ const CALLS = [
   "transact",
 ];
 
-/** What stands between a process and its store. */
+/** Called between a process and its store. */
 export interface Between {
-  /** Before a call, and after its answer; it may throw, or resolve late, or never. */
+  /** Called before a call and after its answer; it may throw, or resolve late, or never. */
   point(call: string): Promise<void>;
 }
 
-/** A place for one process after another: a handle of the store's, over a network of its own. */
+/** Runs successive processes: a handle of the store over a separate network. */
 export class Machine implements AsyncDisposable {
   readonly store: TransactionalStore;
   readonly letters: TransactionalDeadLetters | undefined;
-  /** Undefined where no server is: a file, or memory. */
+  /** `undefined` if the store has no server (a file, or memory). */
   readonly wire: Wire | undefined;
   between: Between | undefined;
-  /** Transactions that the store has not answered yet. */
+  /** Transactions without an answer of the store yet. */
   readonly #running = new Set<Promise<unknown>>();
 
   private constructor(

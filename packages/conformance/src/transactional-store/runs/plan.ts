@@ -1,33 +1,33 @@
 import { seededRandom } from "../fixtures.ts";
 
-/** Of each shard. */
+/** The number of records in each shard. */
 export const RECORDS = 7;
 export const SHARDS = 2;
 
-/** What happens at a point of a worker: before or after a call of its store, or within its handler. */
+/** A fault at a point of a worker: before or after a store call, or within its handler. */
 export type PointFault =
-  /** The handler throws; elsewhere nothing happens. */
+  /** The handler throws; at other points nothing happens. */
   | "throw"
-  /** The process is gone: its connections end, and nothing of it goes on. */
+  /** The process is killed: its connections end, and its code does not continue. */
   | "die"
-  /** It stands still for a moment, or until all is done; then it goes on as if nothing had been. */
+  /** The process freezes for a moment, or until all work is done, and then continues. */
   | "pause"
   | "sleep"
   /** Another worker claims the shard. */
   | "claim"
-  /** Its connections end. */
+  /** Its connections are cut. */
   | "cut"
   /** The server ends its sessions. */
   | "end-sessions"
   /** The next commit of any worker is cut off. */
   | "cut-before-commit"
   | "cut-after-commit"
-  /** Nobody reaches the database for a moment. */
+  /** The database is unreachable for a moment. */
   | "outage";
 
-/** What happens at a message of a worker to the server. */
+/** A fault at a message from a worker to the server. */
 export interface MessageFault {
-  /** Counted from the last such fault. */
+  /** The number of the message, counted from the last such fault. */
   readonly message: number;
   readonly when: "before" | "within" | "after" | "answered";
   readonly fate: "still" | "cut";
@@ -40,14 +40,17 @@ export interface WorkerPlan {
   readonly atMessages: readonly MessageFault[];
 }
 
-/** What a seed decides. What meets what is decided by the server and the machine, too. */
+/** The decisions of a seed. The timing also depends on the server and the machine. */
 export interface Plan {
-  /** Each shard has one worker, or several that do not know of each other; or each worker reads all shards. */
+  /**
+   * True if each shard has one worker, or several that do not know of each other; false if each
+   * worker reads all shards.
+   */
   readonly isLeased: boolean;
   readonly workers: readonly WorkerPlan[];
-  /** The record of the first shard that no handler takes; -1 = none. */
+  /** The record of the first shard for which the handler always fails; -1 if there is none. */
   readonly poison: number;
-  /** For whatever is left to chance while it runs. */
+  /** The randomness during the run. */
   readonly random: () => number;
 }
 
@@ -64,7 +67,7 @@ export function planOf(seed: number, possible: Possible): Plan {
   const upTo = (most: number): number => 1 + Math.floor(random() * most);
   const oneOf = <Item>(items: readonly Item[]): Item => items[upTo(items.length) - 1]!;
   const isLeased = possible.leases && random() < 0.5;
-  /** Those that anybody gets over by itself. */
+  /** Faults from which a worker recovers by itself. */
   const passing: PointFault[] = [
     "throw",
     "pause",
@@ -78,7 +81,7 @@ export function planOf(seed: number, possible: Possible): Plan {
     const atPoints = new Map<number, PointFault>();
     for (let left = upTo(4); left > 0; left -= 1) {
       const fault = oneOf<PointFault>(survives ? passing : [...passing, "die", "sleep", "sleep"]);
-      // No record meets so many failures that it is given up.
+      // No record may fail so often that it is given up.
       const isOneTooMany = fault === "throw" && [...atPoints.values()].includes("throw");
       if (!isOneTooMany) atPoints.set(upTo(RECORDS * SHARDS * 2), fault);
     }

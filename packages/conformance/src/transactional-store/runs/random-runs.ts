@@ -5,22 +5,25 @@ import type { Possible } from "./plan.ts";
 import { tell } from "./run.ts";
 import { fillStream } from "./stream.ts";
 
-/** Workers of a run, at most. */
+/** The maximum number of workers in a run. */
 const MACHINES = 3;
-/** Told on one harness. */
+/** The number of runs on one harness. */
 const RUNS_A_HARNESS = 50;
 
 export interface RandomRunsOptions {
-  /** How many stories are told. @default the environment's RUNS, or 6 */
+  /** The number of runs. @default the environment variable RUNS, or 6 */
   readonly runs?: number;
-  /** The seed of the first one; the others follow. @default the environment's SEED, or 1 */
+  /**
+   * The seed of the first run; the others increase by one. @default the environment variable SEED,
+   * or 1
+   */
   readonly seed?: number;
 }
 
 /**
- * Registers a test of random runs: consumers of one process read a stream by `scanTransaction`, by leases or
- * several at once, while their connections break, they fail, die, sleep and lose their shards. Then the
- * effects are counted. `makeHarness` is called again for each 50 runs.
+ * Registers a test of random runs: consumers in one process read a stream with `scanTransaction`,
+ * with leases or all shards each, while their connections break, and they fail, die, freeze and
+ * lose their shards. Then the effects are counted. `makeHarness` is called again for each 50 runs.
  */
 export function transactionalStoreRandomRuns<Tx>(
   name: string,
@@ -31,7 +34,7 @@ export function transactionalStoreRandomRuns<Tx>(
   const count = runs ?? Number(RUNS);
   it(
     `${name}: whatever breaks, each record has its effect once`,
-    // Against hangs alone: what a run takes is for the server and the machine to say.
+    // Only a protection against hangs: the duration depends on the server and the machine.
     { timeout: 240_000 + 10_000 * count },
     () =>
       randomRuns(
@@ -42,7 +45,10 @@ export function transactionalStoreRandomRuns<Tx>(
   );
 }
 
-/** Works under any test runner that can run vitest's `expect`. @throws AssertionError with the story that failed */
+/**
+ * Works under any test runner that can run vitest's `expect`. @throws AssertionError with the
+ * events of the run that failed
+ */
 export async function randomRuns(
   makeHarness: () => Promise<TransactionalStoreHarness>,
   runs: number,

@@ -17,22 +17,22 @@ import { planOf, type Possible } from "./plan.ts";
 import type { FilledStream } from "./stream.ts";
 import { Worker, type World } from "./worker.ts";
 
-/** Against hangs alone. */
+/** Only a protection against hangs. */
 const HANGS_AFTER_MS = 60_000;
 
-/** What runs one after another have in common. */
+/** The state that successive runs share. */
 export interface Place {
   readonly harness: TransactionalStoreHarness;
   readonly possible: Possible;
   readonly stream: FilledStream;
   readonly machines: readonly Machine[];
-  /** Another process, to which nothing happens. */
+  /** A process without faults. */
   readonly observer: TransactionalStore;
 }
 
 /**
- * Tells the story of a seed: workers store the effects of all records, whatever happens to them. Then all of
- * them end, and effects and checkpoints are counted. @throws AssertionError with the story
+ * Runs a seed: workers store the effects of all records in spite of faults. Then all of them end,
+ * and effects and checkpoints are counted. @throws AssertionError with the list of events
  */
 export async function tell(place: Place, seed: number): Promise<void> {
   const began = performance.now();
@@ -98,13 +98,16 @@ class Run {
     await soon("who slept finishes", Promise.all(this.#workers.map((each) => each.wake())));
     await soon("all workers end", Promise.all(this.#workers.map((each) => each.end())));
     await this.#judge();
-    // Nothing holds a row, a connection or a turn any more.
+    // No row, connection or turn may still be held.
     const free = this.#place.stream.shards.map(({ id }) => this.#expectFree(id));
     const whole = machines.map(({ store }, index) => this.#put(store, `machine ${index}`));
     await soon("nothing is held", Promise.all([...free, ...whole]));
   }
 
-  /** All shards are at their last records. Under leases somebody has each shard until then. */
+  /**
+   * Waits until all shards are at their last records. With leases, each shard has a worker until
+   * then.
+   */
   async #untilDone(): Promise<void> {
     const { observer, stream } = this.#place;
     for (;;) {
@@ -124,7 +127,7 @@ class Run {
     }
   }
 
-  /** By anybody who is there, but for the one whose shard it is. */
+  /** Lets any running worker other than the shard's owner claim the shard. */
   async #claim(shardId: string, but?: Worker): Promise<void> {
     const others = this.#workers.filter((each) => each !== but && !each.isAway);
     const worker = others[Math.floor(this.#plan.random() * others.length)];
@@ -141,13 +144,13 @@ class Run {
     const isOfRun = (effect: string): boolean => effect.startsWith(`${application}/`);
     await expectEffects(harness, expected, "each record has its effect once", isOfRun);
     const letters = machines[0]!.letters ?? this.#queue;
-    // A cut that was still to come may have met its connection.
+    // A pending cut may have hit its connection.
     const listed = await onceRecovered(() => letters.list({ application }));
     const texts = listed.letters.map(({ data }) => Buffer.from(data ?? []).toString());
     expect(texts, "letters").toStrictEqual(this.#poison === undefined ? [] : [this.#poison]);
   }
 
-  /** Another process stores what follows. */
+  /** Checks that another process can store the next record. */
   #expectFree(shardId: string): Promise<void> {
     const fence = this.#leases.fence(shardId);
     return this.#put(this.#place.observer, shardId, fence && { fence });
@@ -163,7 +166,7 @@ class Run {
     const answer = await onceRecovered(() =>
       transact(this.#place.harness, store, write, { effects: [], scope: this.#scope }),
     );
-    // A cut that was still to come may have met it: then it is done already.
+    // A pending cut may have hit it: then it is already stored.
     expect(answer.outcome, `a transaction of ${shardId} in the end`).not.toBe("lease-lost");
   }
 }

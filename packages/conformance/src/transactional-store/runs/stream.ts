@@ -2,7 +2,7 @@ import { PutRecordsCommand } from "@aws-sdk/client-kinesis";
 import type { ConsumerOptions, Position } from "@kc/core";
 import { RECORDS, SHARDS } from "./plan.ts";
 
-/** A stream in memory that has all of its records. */
+/** An in-memory stream that is filled with all records. */
 export interface FilledStream {
   readonly name: string;
   readonly client: NonNullable<ConsumerOptions["client"]>;
@@ -11,12 +11,12 @@ export interface FilledStream {
     readonly records: readonly { readonly text: string }[];
     readonly last: Position;
   }[];
-  /** Beyond all of them. */
+  /** A position after all records. */
   readonly next: Position;
 }
 
 export async function fillStream(shardCount = SHARDS): Promise<FilledStream> {
-  // The other suites do without it.
+  // Loaded lazily, because the other suites do not need it.
   const { FakeKinesis } = await import("@kc/emulator");
   const name = "orders";
   const client = new FakeKinesis({ streams: { [name]: shardCount }, quotas: false });

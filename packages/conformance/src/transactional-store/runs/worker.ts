@@ -16,27 +16,27 @@ import { Deferred } from "./deferred.ts";
 import type { Between, Machine } from "./machine.ts";
 import type { PointFault, WorkerPlan } from "./plan.ts";
 
-/** What a worker needs to know of the run. */
+/** The parts of the run that a worker needs. */
 export interface World {
   readonly harness: TransactionalStoreHarness;
   readonly scope: StoreScope;
   readonly client: NonNullable<ConsumerOptions["client"]>;
   readonly isLeased: boolean;
   readonly random: () => number;
-  /** Letters go here where the store has no place for them. */
+  /** Receives dead letters if the store has no table for them. */
   readonly queue: DeadLetterQueue;
-  /** Is it a record that no handler takes? */
+  /** Whether the handler always fails for this record. */
   readonly isPoison: (text: string) => boolean;
   readonly note: (what: string) => void;
-  /** Another worker claims the shard. */
+  /** Makes another worker claim the shard. */
   readonly claimFrom: (worker: Worker, shardId: string) => Promise<void>;
 }
 
-/** A process: a consumer on a machine, to which something happens at its points and messages. */
+/** A simulated process: a consumer on a machine, with faults at its calls and messages. */
 export class Worker implements Between {
   readonly name: string;
   readonly group = new ClaimedShards();
-  /** It is gone, or asleep until all is done. */
+  /** True if it is dead, or frozen until all work is done. */
   isAway = false;
   readonly #machine: Machine;
   readonly #plan: WorkerPlan;
@@ -46,7 +46,7 @@ export class Worker implements Between {
   readonly #end = new Deferred<never>();
   #points = 0;
   #isGone = false;
-  /** All is done: nobody dies or sleeps any more. */
+  /** True when all work is done: no worker dies or freezes any more. */
   #isMorning = false;
   #failure: { readonly error: unknown } | undefined;
   #scan: Promise<void> = Promise.resolve();
@@ -69,7 +69,7 @@ export class Worker implements Between {
       store,
       client,
       start: "TRIM_HORIZON",
-      random: () => random() / 20, // Waits are short.
+      random: () => random() / 20, // Backoffs are short.
       drainTimeoutMs: 5000,
       ...(isLeased && { group: this.group }),
     });
@@ -81,7 +81,7 @@ export class Worker implements Between {
       signal: this.#stop.signal,
       maxRecords,
       bisect: maxRecords > 1,
-      // More than a record meets that is no poison.
+      // More attempts than a record needs that does not always fail.
       retry: { maxAttempts: 6, minDelayMs: 0 },
       onFailure: letters ?? queue,
     });
@@ -89,12 +89,12 @@ export class Worker implements Between {
     void this.#breakAtMessages();
   }
 
-  /** @throws what has ended it, unless it is gone */
+  /** @throws the error that ended it, unless it was killed */
   check(): void {
     if (this.#failure !== undefined && !this.#isGone) throw this.#failure.error;
   }
 
-  /** Who slept wakes up, and finishes its transaction. */
+  /** Wakes a frozen worker, which then finishes its transaction. */
   async wake(): Promise<void> {
     this.#isMorning = true;
     if (this.#isGone) return;
@@ -103,7 +103,7 @@ export class Worker implements Between {
     await this.#machine.settled();
   }
 
-  /** Ends in order. @throws what ended it before */
+  /** Stops normally. @throws the error that ended it earlier */
   async end(): Promise<void> {
     this.#stop.abort();
     this.#morning.resolve();
@@ -118,7 +118,7 @@ export class Worker implements Between {
 
   async point(where: string, shardId?: string): Promise<void> {
     if (this.#isGone) await this.#end.promise;
-    // Who works at once would be done before the others have begun.
+    // A synchronous worker would finish before the others have begun.
     if (this.#world.harness.worksSynchronously === true) await after(2 * this.#world.random());
     this.#points += 1;
     const fault = this.#plan.atPoints.get(this.#points);
@@ -193,7 +193,7 @@ export class Worker implements Between {
     return `${this.#world.scope.application}/${record.text()}`;
   }
 
-  /** One after another, until the process is gone. */
+  /** Breaks the connection at one message after another, until the process is gone. */
   async #breakAtMessages(): Promise<void> {
     const { wire } = this.#machine;
     if (wire === undefined) return;

@@ -7,10 +7,10 @@ import { RECORDS } from "../runs/plan.ts";
 import { fillStream, type FilledStream } from "../runs/stream.ts";
 
 const APPLICATION = "after-scan";
-/** The first shard's records that the scan does; the others it has in hand when it ends. */
+/** The first shard's records that the scan finishes; the others are in flight when it ends. */
 const SCANNED = new Set([0, 3, 4].map((n) => `0-${n}`));
 
-/** Another process each time: whatever it may still write when it ends is lost with its store. */
+/** A new process each time: writes that are pending when it ends are lost with its store. */
 function consumerOn<S extends TransactionalStore>(store: S, { name, client }: FilledStream) {
   return new Consumer({
     store,
@@ -21,7 +21,7 @@ function consumerOn<S extends TransactionalStore>(store: S, { name, client }: Fi
   });
 }
 
-/** Does some records, with others before them in hand, and ends when these fail. */
+/** Finishes some records while earlier ones are in flight, and ends when these fail. */
 async function scanSome(store: TransactionalStore, stream: FilledStream): Promise<void> {
   let left = SCANNED.size;
   let areDone = (): void => {};
@@ -42,7 +42,10 @@ async function scanSome(store: TransactionalStore, stream: FilledStream): Promis
   await rejection(scan, "a scan whose handler fails");
 }
 
-/** Stores effects in transactions of one record each. @param most so many, and then the process is gone */
+/**
+ * Stores effects in transactions of one record each. @param most the number of transactions after
+ * which the process is gone
+ */
 async function transactSome(
   harness: TransactionalStoreHarness,
   store: TransactionalStore,

@@ -20,7 +20,7 @@ import {
 } from "../fixtures.ts";
 import type { TransactionalStoreHarness, TransactionalStoreScenario } from "../harness.ts";
 
-/** What the worker knows to be stored, and what is: the same, or another has stored more. */
+/** The position that the worker knows to be stored, and the stored one: the same or a later one. */
 const THERE: readonly (readonly [string, Position, Checkpoint])[] = [
   ["the record itself", positionAt(4), at(4)],
   ["a record beyond", positionAt(3), at(4)],
@@ -30,7 +30,7 @@ const THERE: readonly (readonly [string, Position, Checkpoint])[] = [
   ["the whole aggregate", positionAt(4, 7), at(4)],
 ];
 
-/** The same where the store has less: it has lost commits. */
+/** The same, where the store has an earlier position or none: it has lost commits. */
 const LOST: readonly (readonly [string, Position, Checkpoint | undefined])[] = [
   ["nothing", positionAt(4), undefined],
   ["the record before", positionAt(4), at(3)],
@@ -40,7 +40,7 @@ const LOST: readonly (readonly [string, Position, Checkpoint | undefined])[] = [
   ["a part of the record", positionAt(4), at(4, 7)],
 ];
 
-/** What a call answers or rejects with: a refusal that is none of the contract's fails the assertion. */
+/** A call's result or error, so that an error outside of the contract fails the assertion. */
 const settled = <Value>(call: Promise<Value>): Promise<unknown> =>
   call.catch((error: unknown) => error);
 
@@ -50,7 +50,7 @@ const regressed = (shardId: string): object => ({
   shardId,
 });
 
-/** Each case has a shard of its own: a place of its own would take longer to make. */
+/** Each case has its own shard, because creating a separate database takes longer. */
 async function expectEffects(
   harness: TransactionalStoreHarness,
   shardId: string,
@@ -98,7 +98,7 @@ export const afterScenarios: readonly TransactionalStoreScenario[] = [
         expect(await rejection(call, what), what).toMatchObject(regressed(shardId));
         expect(await store.getCheckpoint(SCOPE, shardId), what).toStrictEqual(stored);
         await expectEffects(harness, shardId, [], what);
-        // Who starts again continues from what is stored.
+        // A restarted worker continues after the stored position.
         const next = await transact(harness, store, writeOf(5, 9, { shardId }), { effects });
         expect(next.outcome, what).toBe("committed");
       }

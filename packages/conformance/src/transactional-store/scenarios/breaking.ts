@@ -14,7 +14,7 @@ async function breakConnection(harness: TransactionalStoreHarness): Promise<void
   await harness.breakConnection();
 }
 
-/** After whatever happened, the batch is stored once, whoever tries it again. */
+/** Fails unless the batch is stored exactly once after it is tried again. */
 async function expectOnceAfterAll(harness: TransactionalStoreHarness): Promise<void> {
   const store = await harness.open();
   const { outcome } = await onceRecovered(() => transact(harness, store, WRITE, BATCH));
@@ -42,7 +42,7 @@ const cuts: readonly TransactionalStoreScenario[] = (["before", "after"] as cons
         return "unknown";
       },
     );
-    // A client may find out by itself; it may not guess.
+    // A client may detect the result itself, but must not guess.
     const stored = await harness.effects();
     const isStored = stored.length > 0;
     if (first !== "unknown") expect(isStored, `answered ${first}`).toBe(first !== "lease-lost");
@@ -110,7 +110,7 @@ export const breakingScenarios: readonly TransactionalStoreScenario[] = [
       "a signal that aborts in the midst of the work ends the call at once, and stores nothing",
     async run({ harness }) {
       const store = await harness.open();
-      // Often enough to use up the connections of any pool, if they did not come back.
+      // Often enough to exhaust any pool if connections are not returned.
       for (let round = 0; round < 12; round += 1) {
         const caller = new AbortController();
         const reason = new Error("the caller's own reason");
@@ -121,7 +121,7 @@ export const breakingScenarios: readonly TransactionalStoreScenario[] = [
             const applied = harness.apply(tx, "aborted", { ...SCOPE, shardId: SHARD });
             caller.abort(reason);
             if (harness.worksSynchronously === true) return undefined;
-            // It does not end by itself.
+            // The work does not end by itself.
             return Promise.resolve(applied)
               .catch(() => undefined)
               .then(() => new Promise<void>(() => {}));

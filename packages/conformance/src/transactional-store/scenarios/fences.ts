@@ -7,7 +7,7 @@ import type { TransactionalStoreScenario } from "../harness.ts";
 
 const NEXT: Fence = { epoch: 4, owner: "worker-b#1" };
 
-/** Fences that do not hold while HELD does, and none at all. */
+/** Fences that are invalid while HELD is valid, and no fence. */
 const LOST: readonly (Fence | undefined)[] = [
   { epoch: 2, owner: HELD.owner },
   { epoch: 4, owner: HELD.owner },
@@ -34,7 +34,7 @@ export const fenceScenarios: readonly TransactionalStoreScenario[] = [
       if (!fences) return;
       for (const fence of LOST) {
         const what = `the fence ${JSON.stringify(fence)}`;
-        // Neither does 'already-done' hide that the lease is gone.
+        // 'already-done' must not hide that the lease is lost.
         for (const from of [4, 2]) {
           const batch = { effects: effectsOf(from, 6) };
           const answer = await transact(harness, store, writeOf(from, 6, given(fence)), batch);
@@ -89,7 +89,8 @@ export const fenceScenarios: readonly TransactionalStoreScenario[] = [
         const effects = effectsOf(1, 3, shardId);
         const write = writeOf(1, 3, { fence: HELD, shardId });
         const running = onceRecovered(() => transact(harness, store, write, { effects }));
-        // So many round trips later, so that the claim comes at each point of the transaction.
+        // Delays the claim by this number of round trips, so that it happens at each point of the
+        // transaction.
         for (let i = 0; i < round; i += 1) await other.getCheckpoint(SCOPE, shard(ROUNDS));
         await onceRecovered(() => grant(harness, NEXT, shardId));
         const seen = await other.getCheckpoint(SCOPE, shardId);

@@ -4,11 +4,11 @@ import { AN_END, at, SCOPE, SHARD } from "../../store/fixtures.ts";
 import { effectsOf, expectEffects, positionAt, transact, writeOf } from "../fixtures.ts";
 import type { TransactionalStoreScenario } from "../harness.ts";
 
-/** Numbers of different lengths, where an order by text goes wrong. */
+/** Numbers of different lengths, for which comparing text is wrong. */
 const SHORT: Position = { sequenceNumber: "99" };
 const LONG: Position = { sequenceNumber: "100" };
 
-/** What is stored, and the first record of a batch that lies beyond it. */
+/** A stored checkpoint, and the first record of a batch that lies beyond it. */
 const BEYOND: readonly (readonly [string, Checkpoint, Position])[] = [
   ["the record before", at(4), positionAt(5)],
   ["a shorter number", checkpointAt(SHORT), LONG],
@@ -17,7 +17,7 @@ const BEYOND: readonly (readonly [string, Checkpoint, Position])[] = [
   ["a part of the record", at(5, 3), positionAt(5)],
 ];
 
-/** What is stored, and the first record of a batch that it covers. */
+/** A stored checkpoint, and the first record of a batch that it covers. */
 const COVERED: readonly (readonly [string, Checkpoint, Position])[] = [
   ["the record itself", at(5), positionAt(5)],
   ["a record within the batch", at(7), positionAt(5)],

@@ -12,7 +12,7 @@ import { at, inside, numberAt, SCOPE, shard, SHARD } from "../../store/fixtures.
 import { expectEffects, grant, inOwn, positionAt, transact } from "../fixtures.ts";
 import type { TransactionalStoreHarness, TransactionalStoreScenario } from "../harness.ts";
 
-/** Batches one after another: first record, checkpoint, and the last record that is done as a whole. */
+/** Successive batches: first record, checkpoint, and the last completely done record. */
 const BATCHES: readonly (readonly [from: Position, checkpoint: Checkpoint, whole: number])[] = [
   [positionAt(1), at(1), 1],
   [positionAt(2, 0), inside(2, 1, 1), 1],
@@ -34,7 +34,10 @@ const byStore: Way = (harness, store, write, effects) =>
 const byUser: Way = (harness, store, write, effects) =>
   inOwn(harness, store, write, effects, "commit");
 
-/** Is this what stands there, for those who know positions and for those who know numbers alone? */
+/**
+ * Fails unless this is stored, as read by programs that know positions and by those that know only
+ * sequence numbers.
+ */
 async function expectStored(
   harness: TransactionalStoreHarness,
   checkpoint: Checkpoint,
@@ -43,13 +46,16 @@ async function expectStored(
 ): Promise<void> {
   const stored = await (await harness.open()).getCheckpoint(SCOPE, shardId);
   const { byNumber } = harness;
-  // Without such readers the last whole record is for nobody, and need not be kept.
+  // Without such readers, the last whole record need not be stored.
   if (byNumber === undefined) return expect(compareCheckpoints(stored!, checkpoint)).toBe(0);
   expect(stored).toStrictEqual(checkpoint);
   expect(await byNumber.read(SCOPE, shardId)).toBe(numberAt(whole));
 }
 
-/** Each batch is stored, and is done then, for whoever comes with any of its records. */
+/**
+ * Stores each batch, and checks that it counts as stored for a transaction that begins at any of
+ * its records.
+ */
 async function runBatches(
   harness: TransactionalStoreHarness,
   store: TransactionalStore,
@@ -99,7 +105,7 @@ export const insideTransactionScenarios: readonly TransactionalStoreScenario[] =
         const first = await byStore(harness, before, write, [`${shardId} 1`]);
         expect(first.outcome).toBe("committed");
         await byNumber.write(SCOPE, shardId, numberAt(number));
-        // A handle that has seen more may take it for a store that lost its data.
+        // A handle that has read later positions may report that the store lost data.
         const store = await harness.open();
         const covered = { ...write, from: positionAt(number, 4), checkpoint: at(number) };
         const done = { outcome: "already-done", stored: at(number) };

@@ -11,7 +11,7 @@ const LEASE_MS = 10_000;
 /** More messages than any transaction has. */
 const MOST_MESSAGES = 100;
 
-/** A client whose messages are counted, and one transaction of its own. */
+/** A client whose messages are counted, with one transaction. */
 class Client {
   readonly wire: Wire;
   readonly store: TransactionalStore;
@@ -32,7 +32,7 @@ class Client {
     return new Client(wire, await harness.openAt(wire.addresses), harness);
   }
 
-  /** Connects, if it is not connected: what follows begins with the transaction's own messages. */
+  /** Connects if necessary, so that the next message is the transaction's first. */
   async connect(shardId: string): Promise<void> {
     await onceRecovered(() => this.transact(`${shardId} before`, []));
   }
@@ -43,7 +43,7 @@ class Client {
   }
 }
 
-/** However it came to that, the batch of the shard is stored once. */
+/** Fails unless the shard's batch is stored exactly once. */
 async function expectOnce(harness: TransactionalStoreHarness, client: Client, shardId: string) {
   const isMeant = (effect: string): boolean => effect.startsWith(`${shardId}#`);
   await expectEffects(harness, effectsOf(1, 1, shardId), shardId, isMeant);
@@ -51,7 +51,10 @@ async function expectOnce(harness: TransactionalStoreHarness, client: Client, sh
   expect(stored, shardId).toStrictEqual(at(3));
 }
 
-/** At each message of a transaction in turn. `visit` says whether it has come so far. */
+/**
+ * Visits each message of a transaction in turn. `visit` returns false if the transaction ended
+ * before it.
+ */
 async function atEachMessage(
   when: Moment["when"],
   visit: (moment: Moment, shardId: string) => Promise<boolean>,
@@ -156,7 +159,7 @@ export const messageScenarios: readonly TransactionalStoreScenario[] = [
           expect.fail(`${shardId}: others must go on within ${leaseMs} ms: ${String(error)}`),
         );
         client.wire.wake();
-        // Whatever it answers: what is stored decides.
+        // The result does not matter; only what is stored does.
         await ended;
         await expectOnce(harness, client, shardId);
         await client.wire.close();

@@ -32,7 +32,7 @@ export const misuseScenarios: readonly TransactionalStoreScenario[] = [
         const call = store.transact(SCOPE, writeOf(1, 3, { shardId }), work);
         const error = expectMisuse(await rejection(call, what), what);
         expect(error, what).toMatchObject({ shardId });
-        // Nothing that it locked is locked still, whatever became of its effects.
+        // Its locks are released, whether or not its effects are stored.
         await harness.effects();
         expect(await store.getCheckpoint(SCOPE, shardId), what).toBeUndefined();
       }

@@ -9,7 +9,7 @@ const RECORDS = 40;
 const MOST_IN_A_BATCH = 7;
 const NUMBERS = Array.from({ length: RECORDS }, (_, index) => index + 1);
 
-/** Handles all records in batches of its own, as a consumer does. */
+/** Handles all records in its own batches, as a consumer does. */
 async function consume(
   harness: TransactionalStoreHarness,
   store: TransactionalStore,
@@ -57,7 +57,7 @@ export const overlapScenarios: readonly TransactionalStoreScenario[] = [
       );
       const answers = await Promise.all(batches);
       const [first, second] = answers.map(({ outcome }) => outcome);
-      // Whoever commits last begins within what the other has stored.
+      // The second to commit begins within the records that the first has stored.
       expect([first, second].toSorted()).toStrictEqual(["already-done", "committed"]);
       const stored = first === "committed" ? effectsOf(1, 8) : effectsOf(5, 12);
       await expectEffects(harness, stored, "the effects of one batch");

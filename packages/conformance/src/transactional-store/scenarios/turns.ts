@@ -8,7 +8,10 @@ import type { TransactionalStoreScenario } from "../harness.ts";
 
 const committed = { outcome: "committed", value: undefined };
 
-/** Work that goes on until it is let go, and what waits for so many of it to go on at once. */
+/**
+ * Work that runs until it is released, and a promise that resolves when `count` of them run
+ * concurrently.
+ */
 function holding(count: number) {
   let letGo = (): void => {};
   const held = new Promise<void>((resolve) => (letGo = resolve));
@@ -23,7 +26,7 @@ function holding(count: number) {
   return { work, state, isReached, letGo };
 }
 
-/** What a consumer asks of a store while handlers run. */
+/** The calls that a consumer makes while handlers run. */
 async function callsOf(store: TransactionalStore): Promise<void> {
   await store.setCheckpoint(SCOPE, { shardId: shard(9), checkpoint: at(1) });
   if (!hasLeases(store)) return;
