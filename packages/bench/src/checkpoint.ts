@@ -10,7 +10,7 @@ import { startServices } from "./services.ts";
 import { openers } from "./stores.ts";
 
 const SHARDS = 4;
-/** Handled in about two seconds with the default flush interval, as a busy consumer would. */
+/** Handled in about two seconds, as by a busy consumer, with the default flush interval. */
 const COALESCED = 20_000;
 const EACH = 400;
 const ROUNDS = 3;
@@ -20,7 +20,7 @@ interface Cost {
   readonly records: number;
   /** Checkpoints that the store acknowledged as written. */
   readonly writes: number;
-  /** From the first record handled to the end of the last flush. */
+  /** From the first handled record to the end of the last flush. */
   readonly microsPerRecord: number;
 }
 
@@ -30,7 +30,9 @@ interface Measures {
   readonly timesAsLong: number;
 }
 
-/** What a checkpoint costs on each store: coalesced by the checkpointer, or written each record. */
+/**
+ * The cost of checkpoints on each store: coalesced by the checkpointer, or one write per record.
+ */
 export async function benchCheckpoint(): Promise<{ stores: Record<string, Measures> }> {
   await using services = await startServices();
   const directory = mkdtempSync(join(tmpdir(), "kc-bench-"));

@@ -19,8 +19,8 @@ import { compare, median, type Contestant } from "./rounds.ts";
 
 const ROUNDS = 3;
 /**
- * Full pages, as a consumer that catches up reads them; small ones, of which there are many; and a shard's
- * first and only record, for what a shard's beginning and end cost.
+ * Full pages, as a consumer reads when it catches up; many small pages; and shards with a single
+ * record, for the cost of a shard's beginning and end.
  */
 const PAGES = {
   "pages of 2000 records": { shards: 48, pages: 7, records: 2000, bytes: 1024 },
@@ -30,8 +30,8 @@ const PAGES = {
 const GAUGES = { shards: 1000, seconds: 20 } as const;
 
 /**
- * What it costs to be seen: CPU of a record from a decoded page to a handler that does nothing, with
- * no counter, with each of ours, and with a listener to each record.
+ * The cost of metrics: CPU per record from a decoded page to a handler that does nothing, without a
+ * counter, with each counter, and with a listener to each record.
  */
 export async function benchCounters(): Promise<object> {
   const { counters, close } = await makeCounters();
@@ -40,7 +40,7 @@ export async function benchCounters(): Promise<object> {
     console.error(name);
     const total = pages.shards * pages.pages * pages.records;
     const client = decodedPages(pages);
-    // A shard shows all its counters at its beginning: what comes after the first pages is measured.
+    // A shard reports all its counters at its beginning, so the first pages are not measured.
     const after = pages.pages === 1 ? 0 : pages.shards * pages.records;
     const options = { after, virtual: true };
     const contestants: Record<string, Contestant> = { none: consumer(client, total, options) };
@@ -66,7 +66,7 @@ async function makeCounters(): Promise<{
   readonly counters: Readonly<Record<string, Counter>>;
   readonly close: () => Promise<void>;
 }> {
-  // A server that hears, and does nothing.
+  // A server that receives and does nothing.
   const server = createSocket("udp4").bind(0, "127.0.0.1");
   await once(server, "listening");
   const statsd = new StatsdCounter({ port: server.address().port });
@@ -93,7 +93,7 @@ async function makeCounters(): Promise<{
   };
 }
 
-/** Somebody hears of each record. */
+/** Adds a listener to each record. */
 function listening(contestant: Contestant): Contestant {
   let heard = 0;
   const hear = (): void => void (heard += 1);

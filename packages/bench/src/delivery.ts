@@ -9,14 +9,13 @@ const CONCURRENCY = 100;
 const PAGES = { shards: 4, pages: 25, records: 2000, bytes: 100 };
 const KEYS = 1000;
 const HANDLER_MS = 5;
-/** Of one shard, with a handler that takes a while: enough for about a second each. */
+/** One shard with a slow handler: enough records for about a second. */
 const ALONE = { shards: 1, pages: 1, records: 200, bytes: 100 };
 const TOGETHER = { shards: 1, pages: 10, records: 2000, bytes: 100 };
 
 /**
- * What it costs to bring records to the handler: CPU of a record from a decoded page to an async handler
- * that does nothing, one after another and several at once; and how many times as fast a shard is whose
- * handler waits for something.
+ * The cost of delivery: CPU per record from a decoded page to an async handler that does nothing,
+ * one at a time and several concurrently; and the speed-up of a shard whose handler waits.
  */
 export async function benchDelivery(): Promise<object> {
   const { shards, pages, records } = PAGES;
@@ -53,7 +52,7 @@ export async function benchDelivery(): Promise<object> {
   };
 }
 
-/** By the clock, with a handler that waits. */
+/** Wall-clock time with a handler that waits. */
 async function millisPerRecord(pages: typeof ALONE, delivery: DeliveryOptions): Promise<number> {
   const total = pages.shards * pages.pages * pages.records;
   const stop = new AbortController();

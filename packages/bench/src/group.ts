@@ -11,20 +11,20 @@ const SHARDS = 10;
 const ROUNDS = 5;
 const LEASE_MS = 3000;
 const HEARTBEAT_MS = LEASE_MS / 10;
-/** How long the calls of a steady group are counted, in milliseconds. */
+/** How long the calls of a stable group are counted, in milliseconds. */
 const STEADY_MS = 5000;
 
 interface Measures {
-  /** From the call of scan() to the new worker's holding its half, in milliseconds. */
+  /** From the call of scan() until the new worker holds its half, in milliseconds. */
   readonly joinToBalanceMs: number;
   readonly joinToFirstRecordMs: number;
-  /** Records that were handled twice over all rounds. */
+  /** The number of records that were handled twice, in all rounds. */
   readonly repeatsAtHandOff: number;
-  /** From the moment a worker falls silent until the other holds all, beyond the lease. */
+  /** From the last sign of a worker until the other holds all shards, beyond the lease. */
   readonly takeOverBeyondLeaseHeartbeats: number;
 }
 
-/** What it takes to share shards: the time of joins and take-overs, and the calls in between. */
+/** The cost of sharing shards: the time of joins and take-overs, and the calls in between. */
 export async function benchGroup(): Promise<object> {
   const directory = mkdtempSync(join(tmpdir(), "kc-bench-"));
   const stores: Record<string, Measures> = {};
@@ -79,7 +79,7 @@ async function measuresOf(open: () => LeaseStore): Promise<Measures> {
   };
 }
 
-/** The calls are core's, the same for each store: counted on the one in memory. */
+/** Counted on the memory store: the calls are core's and the same for each store. */
 async function steadyCalls(): Promise<Record<string, number>> {
   const measures: Record<string, number> = {};
   for (const shards of [10, 100, 1000]) {
@@ -102,7 +102,7 @@ async function steadyCalls(): Promise<Record<string, number>> {
   return measures;
 }
 
-/** 10,000 shards and 200 workers, a quarter of which has just joined. */
+/** Plans for 10,000 shards and 200 workers, a quarter of which has just joined. */
 async function planMs(): Promise<number> {
   const { plan } = (await import(
     new URL("../../core/dist/groups/leases/plan.js", import.meta.url).href

@@ -1,28 +1,28 @@
 /**
- * Handles records, and returns how many. What it does before it calls `begin` (connections, iterators,
- * the first page) is not counted. One that runs in another process returns the CPU that it took there.
+ * Handles records, and returns their number. Work before it calls `begin` (connections, iterators,
+ * the first page) is not counted. If it runs in another process, it returns the CPU used there.
  */
 export type Contestant = (
   begin: () => void,
 ) => Promise<{ readonly records: number; readonly cpuMicros?: number }>;
 
-/** What a round cost: the line that a contestant's process prints for it. */
+/** The cost of a round, which a contestant's process prints as one line. */
 export interface Cost {
   readonly records: number;
   readonly cpuMicros: number;
 }
 
 export interface Comparison {
-  /** Median of each contestant's measures. */
+  /** The median of each contestant's measurements. */
   readonly cpuMicrosPerRecord: Readonly<Record<string, number>>;
-  /** Median, over the rounds, of the first contestant's measure divided by each other's. */
+  /** The median over the rounds of the first contestant's measurement divided by each other's. */
   readonly ratioToFirst: Readonly<Record<string, number>>;
   readonly rounds: number;
 }
 
 /**
- * Runs the contestants in turn, A B A B …, after one round that is not counted. Ratios are taken
- * within a round, so that a machine whose speed drifts does not decide.
+ * Runs the contestants in turn, A B A B …, after one uncounted round. Ratios are computed within a
+ * round, so that a drifting machine speed has no influence.
  */
 export async function compare(
   contestants: Readonly<Record<string, Contestant>>,

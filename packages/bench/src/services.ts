@@ -3,17 +3,17 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
-/** Where the databases listen, as `npm run services` prints it. */
+/** The databases' addresses, as `npm run services` prints them. */
 export interface Services extends AsyncDisposable {
   readonly postgres: string;
   readonly mariadb: string;
-  /** Absent where it is not to be had. */
+  /** Absent if it is not available. */
   readonly mysql?: string;
   readonly redis: string;
   readonly dynamodb: string;
 }
 
-/** Starts them in a process of their own, so that their CPU counts apart. */
+/** Starts them in a separate process, so that their CPU is counted separately. */
 export async function startServices(): Promise<Services> {
   const program = fileURLToPath(new URL("../../test-services/dist/main.js", import.meta.url));
   const child = spawn(process.execPath, [program, "--json"], {

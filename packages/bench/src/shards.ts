@@ -12,12 +12,12 @@ import { FakeClock, FakeKinesis } from "@kc/emulator";
 const STREAM = "bench";
 const LATENCIES = [5, 50, 150];
 const SHARDS = [100, 400, 1000, 5000];
-/** How many calls a consumer makes at once. */
+/** The maximum number of concurrent calls of a consumer. */
 const CALLS_AT_ONCE = 40;
-/** Until idle shards are polled at their pace, in seconds; then so long is measured. */
+/** The warm-up until idle shards are polled at their pace, in seconds, and the measured time. */
 const WARM_UP_SECONDS = 20;
 const MEASURED_SECONDS = 20;
-/** Each shard gets a record in so many seconds. */
+/** The interval between records of a shard, in seconds. */
 const RECORD_EVERY_SECONDS = 10;
 const HUNG = { shards: 400, latencyMs: 50 };
 const MOST_RECORDS_A_PUT = 500;
@@ -28,14 +28,14 @@ interface Delays {
   readonly p99Ms: number;
 }
 
-/** A stream of many shards behind calls that take a while, and a consumer of it. Time is virtual. */
+/** A stream of many shards with slow calls, and its consumer. Time is virtual. */
 class ManyShards {
   readonly clock = new FakeClock();
   readonly kinesis: FakeKinesis;
   readonly consumer: Consumer;
   /** Shards that were polled. */
   readonly polled = new Set<string>();
-  /** Calls for these shards never answer. */
+  /** Calls for these shards are never answered. */
   readonly hung = new Set<string>();
   readonly #shards: number;
   readonly #stop = new AbortController();
@@ -71,7 +71,7 @@ class ManyShards {
     );
   }
 
-  /** Puts records for `seconds`, and returns how long those of shards from `from` on took to arrive. */
+  /** Puts records for `seconds`, and returns the delays of records of the shards from `from` on. */
   async produce(seconds: number, from = 0): Promise<Delays> {
     this.#delays = [];
     const steps = seconds * 10;
@@ -131,8 +131,8 @@ class ManyShards {
 }
 
 /**
- * How soon many shards are read, in virtual time: what the consumer and the calls' latency make of it,
- * the same on every machine.
+ * The delay of records with many shards in virtual time. It depends on the consumer and the calls'
+ * latency only, so it is the same on every machine.
  */
 export async function benchShards(): Promise<object> {
   const start: Record<string, object> = {};
@@ -143,7 +143,7 @@ export async function benchShards(): Promise<object> {
       const many = new ManyShards(shards, latencyMs);
       start[name] = {
         allPolledOnceMs: await untilPolled(many),
-        // An iterator and a page each.
+        // One iterator and one page for each shard.
         twoCallsAShardMs: (2 * shards * latencyMs) / CALLS_AT_ONCE,
       };
       await many.produce(WARM_UP_SECONDS);
@@ -163,7 +163,7 @@ async function untilPolled(many: ManyShards): Promise<number> {
   return Math.round(many.clock.monotonic() - began);
 }
 
-/** Half of the shards hang: what becomes of the others. */
+/** Measures the healthy shards while the other half hangs. */
 async function hungBesideHealthy(): Promise<object> {
   const { shards, latencyMs } = HUNG;
   const many = new ManyShards(shards, latencyMs);
@@ -192,7 +192,7 @@ function indexOf(shardId: string): number {
   return Number(shardId.slice("shardId-".length));
 }
 
-/** A partition key for each of so many equal shards. */
+/** A partition key for each of this many equal shards. */
 function keysOf(shards: number): readonly string[] {
   const keys: string[] = [];
   for (let i = 0, missing = shards; missing > 0; i += 1) {

@@ -10,11 +10,11 @@ const HANGS_AFTER_MS = 60_000;
 export interface TeamOptions {
   readonly shards: number;
   readonly leaseMs: number;
-  /** A handle of its own for each worker. */
+  /** Opens a separate handle for each worker. */
   readonly open: () => LeaseStore;
 }
 
-/** Workers of one application, each a consumer with a store of its own, in this process. */
+/** Workers of one application in this process, each a consumer with its own store. */
 export class Team implements AsyncDisposable {
   readonly #options: TeamOptions;
   readonly #application = randomBytes(6).toString("hex");
@@ -75,7 +75,7 @@ export class Team implements AsyncDisposable {
     return [...this.#members.values()].reduce((sum, { calls }) => sum + calls, 0);
   }
 
-  /** Records for every shard, every 20 ms. */
+  /** Puts records for every shard every 20 ms. */
   produce(): void {
     const { signal } = this.#producing;
     this.#producer = (async () => {
@@ -109,7 +109,7 @@ export class Team implements AsyncDisposable {
   }
 }
 
-/** One worker, and what lies between it and the store. */
+/** One worker, with a link to the store that can be cut. */
 class Member {
   readonly group: LeaseGroup;
   readonly link: LeaseStore;
@@ -139,14 +139,14 @@ class Member {
     return this.group.status().shards.filter(({ heldForMs }) => heldForMs !== undefined).length;
   }
 
-  /** As after a kill -9: nothing of it reaches the store any more. */
+  /** Simulates a kill -9: no further call reaches the store. */
   fallSilent(): void {
     this.#silent = true;
   }
 
   async leave(): Promise<void> {
     this.stop.abort();
-    // One that fell silent cannot end in peace.
+    // A worker without a link to the store cannot stop normally.
     if (!this.#silent) await this.scan;
     else this.scan.catch(() => undefined);
     await this.#store[Symbol.asyncDispose]();

@@ -8,32 +8,35 @@ import { Canned, STREAM } from "./read/canned.ts";
 import { median } from "./rounds.ts";
 import { startServices } from "./services.ts";
 
-/** Records a batch, and how many batches are measured. */
+/** Records per batch, and the number of measured batches. */
 const SIZES = [
   { maxRecords: 1, batches: 200 },
   { maxRecords: 50, batches: 30 },
   { maxRecords: 500, batches: 10 },
 ] as const;
 const ROUNDS = 5;
-/** Enough for the largest batches and one more, in few pages: a shard is read a few times a second alone. */
+/**
+ * Enough for the largest batches and one more, in few pages, because a shard is read only a few
+ * times a second.
+ */
 const PAGES = { shards: 1, pages: 2, records: 3000, bytes: 100 };
 const PAYLOAD = Buffer.alloc(100, 7).toString("hex");
 const DATABASE = "bench_transactions";
 
-/** Runs one statement without values, or one with a single value at its place. */
+/** Runs one statement, with a single value or none. */
 type Run = (statement: string, value?: string) => Promise<unknown>;
 
-/** A database with its store, and a connection of the same kind as the store's. */
+/** A database with its store, and a connection like the store's. */
 interface Database<Tx> extends AsyncDisposable {
   readonly run: Run;
-  /** By what a handler has. */
+  /** Runs statements with a handler's `tx`. */
   readonly runIn: (tx: Tx) => Run;
   readonly insert: string;
   readonly open: () => TransactionalStore<Tx> & AsyncDisposable & { setup(): Promise<void> };
 }
 
 interface Measures {
-  /** Wall time of a record, in microseconds. */
+  /** Wall-clock time per record, in microseconds. */
   readonly alone: number;
   readonly scanTransaction: number;
   /** Median over the rounds, each of which runs both. */
@@ -41,9 +44,10 @@ interface Measures {
 }
 
 /**
- * One INSERT a record, in transactions of so many: by `scanTransaction`, with its checkpoint, and by a loop
- * of `BEGIN`, the same inserts and `COMMIT` on the same kind of connection, without a consumer, without a
- * checkpoint and without records. Databases and stream are in processes of their own.
+ * One INSERT per record, in transactions of different sizes: by `scanTransaction`, with its
+ * checkpoint, and by a loop of `BEGIN`, the same inserts and `COMMIT` on the same kind of
+ * connection, without consumer, checkpoint and records. Databases and stream run in separate
+ * processes.
  */
 export async function benchTransactions(): Promise<Record<string, object>> {
   await using services = await startServices();
@@ -62,11 +66,11 @@ async function measured<Tx>(
     const rounds: { readonly alone: number; readonly ours: number }[] = [];
     for (let round = 0; round <= ROUNDS; round += 1) {
       await database.run("TRUNCATE TABLE effects");
-      // Each is first every other time: the table grows.
+      // They alternate in being first, because the table grows.
       const alone = round % 2 === 0 ? await inLoop(database, maxRecords, batches) : undefined;
       const ours = await inScan(database, stream, maxRecords, batches);
       const each = { alone: alone ?? (await inLoop(database, maxRecords, batches)), ours };
-      // The first one is not counted.
+      // The first round is not counted.
       if (round > 0) rounds.push(each);
     }
     const measures = {
@@ -80,7 +84,9 @@ async function measured<Tx>(
   return all;
 }
 
-/** From the beginning of the first transaction to the one of the last, in microseconds a record. */
+/**
+ * From the start of the first transaction to the start of the last one, in microseconds per record.
+ */
 function perRecord(starts: readonly number[], maxRecords: number): number {
   const tookMs = starts.at(-1)! - starts[0]!;
   return (tookMs * 1000) / ((starts.length - 1) * maxRecords);

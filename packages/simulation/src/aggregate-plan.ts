@@ -1,37 +1,40 @@
 import type { DeliveryPlan } from "./delivery-plan.ts";
 import { Random } from "./random.ts";
 
-/** What producers of a story put beside ordinary records, and how its consumers take it. */
+/**
+ * The aggregates that a story's producer puts among ordinary records, and how its consumers handle
+ * them.
+ */
 export interface AggregatePlan {
-  /** The part of the producers' turns that bring an aggregate, or what looks like one. */
+  /** The fraction of puts that contain an aggregate, or something like one. */
   readonly share: number;
-  /** How many user records are in one, at most; in all of them together, about. */
+  /** The maximum number of user records in one; the approximate number in all. */
   readonly mostRecords: number;
-  /** The part of the user records that have hash keys of their own. */
+  /** The fraction of user records with explicit hash keys. */
   readonly hashKeys: number;
-  /** The part that belongs to other shards, as after a reshard. */
+  /** The fraction that belongs to other shards, as after a reshard. */
   readonly strays: number;
-  /** The part of the aggregates that are damaged, and stay as they are. */
+  /** The fraction of aggregates that are damaged, and must be delivered unchanged. */
   readonly damaged: number;
-  /** Keys do not decide the shard, and half of the records have none. */
+  /** True if keys do not decide the shard, and half of the records have none. */
   readonly isKeyless: boolean;
   readonly deaggregate: boolean | "all";
-  /** Undefined = records are not decoded; else the part of them that does not decode. */
+  /** `undefined` if records are not decoded; otherwise the fraction that does not decode. */
   readonly undecodable?: number;
 }
 
-/** The part of the stories that have aggregates. */
+/** The fraction of stories with aggregates. */
 const SHARE = 0.3;
 
 /**
- * What aggregates leave to chance comes from a source of its own, as with delivery: a story without them is
- * the same as if there were none.
+ * A separate source of randomness, so that stories without aggregates do not depend on aggregate
+ * plans.
  */
 export function aggregateRandom(seed: number): Random {
   return new Random(Math.imul(seed, 0x85ebca6b) ^ 0x1b873593);
 }
 
-/** Undefined = the story has none. */
+/** Returns `undefined` for a story without aggregates. */
 export function aggregatePlanOf(
   random: Random,
   delivery: DeliveryPlan | undefined,

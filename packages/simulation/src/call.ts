@@ -2,24 +2,24 @@ import { KcError, NonRetriableError, RetryAfterError } from "@kc/core";
 import type { Process } from "./process.ts";
 import type { PutRecord } from "./puts.ts";
 
-/** How a call has ended for one of its records. */
+/** The outcome of a call for one of its records. */
 export type Outcome =
   | { readonly kind: "done" }
   | FailedOutcome
-  /** It comes again, without having failed. */
+  /** It is delivered again, without having failed. */
   | { readonly kind: "interrupted" }
-  /** Done or interrupted: the lease and the time of the handler were over together. */
+  /** Done or interrupted: the lease and the handler's timeout ended at the same time. */
   | { readonly kind: "unknown" };
 
 export interface FailedOutcome {
   readonly kind: "failed";
-  /** No other attempt makes sense. */
+  /** It must not be retried. */
   readonly isFinal: boolean;
-  /** The answer names the record: its batch is not halved. */
+  /** The handler reported this record, so its batch is not halved. */
   readonly isNamed: boolean;
-  /** It took too long; its lease may have ended too since, and then it was no attempt. */
+  /** It timed out; if its lease has also ended since, it was not an attempt. */
   readonly isTimedOut: boolean;
-  /** No other attempt before then, by its process's clock. */
+  /** The earliest time of another attempt, by its process's clock. */
   readonly notBefore: number;
 }
 
@@ -27,20 +27,20 @@ export interface CallOptions {
   readonly workerId: string;
   readonly process: Process;
   readonly records: readonly PutRecord[];
-  /** 1 = the first. */
+  /** The number of the attempt, from 1. */
   readonly attempt: number;
   readonly signal: AbortSignal;
-  /** Is its worker dead, frozen, or past its own deadline? */
+  /** Whether its worker is dead, frozen, or past its own deadline. */
   readonly isZombie: () => boolean;
-  /** Undefined = it may take as long as it likes. */
+  /** `undefined` if there is no time limit. */
   readonly timeoutMs: number | undefined;
-  /** How long it is waited for after that. */
+  /** How long the delivery waits for it after that. */
   readonly drainTimeoutMs: number;
-  /** The least wait for another attempt. */
+  /** The minimum delay before another attempt. */
   readonly minDelayMs: number;
 }
 
-/** A call of the handler that is under way. */
+/** A running call of the handler. */
 export class Call {
   readonly workerId: string;
   readonly records: readonly PutRecord[];
@@ -63,13 +63,13 @@ export class Call {
     return this.#options.isZombie();
   }
 
-  /** Has it taken too long, and does nobody wait for it any more? */
+  /** Whether it has timed out, and the delivery no longer waits for it. */
   get isOverdue(): boolean {
     const { timeoutMs = Infinity, drainTimeoutMs } = this.#options;
     return this.#forMs >= timeoutMs + drainTimeoutMs - 1;
   }
 
-  /** What its handler returns or throws now means for its records. */
+  /** The outcome for its records if the handler returns or throws now. */
   outcome(thrown: { readonly error: unknown } | undefined): Outcome {
     const { timeoutMs = Infinity } = this.#options;
     if (this.#isTimedOut || this.isOverdue) return this.failed();
@@ -85,7 +85,7 @@ export class Call {
     );
   }
 
-  /** It has failed just now. @param afterMs the delay that its handler asks for */
+  /** The outcome of a failure at this moment. @param afterMs the delay that the handler requests */
   failed(isFinal = false, afterMs = this.#options.minDelayMs): FailedOutcome {
     // Timers may fire slightly early.
     const isTimedOut = this.#isTimedOut || this.isOverdue;

@@ -1,25 +1,25 @@
 import type { BatchOptions, Ordering, RetryOptions } from "@kc/core";
 import { Random } from "./random.ts";
 
-/** How the records of a story are delivered. */
+/** The options of a story's scans. */
 export interface DeliveryPlan {
   readonly concurrency: number;
   readonly ordering: Ordering;
-  /** Undefined = one attempt. */
+  /** `undefined`: one attempt. */
   readonly retry?: Required<Omit<RetryOptions, "shouldRetry">>;
   readonly onFailure: "stop" | "skip" | "queue";
-  /** The part of the attempts that fail, and of the records that fail each time. */
+  /** The fraction of attempts that fail, and of records that always fail. */
   readonly failing: number;
   readonly poison: number;
-  /** Undefined = handlers may take as long as they like. */
+  /** `undefined`: no timeout. */
   readonly handlerTimeoutMs?: number;
-  /** Undefined = no record is too old. */
+  /** `undefined`: no limit. */
   readonly maxRecordAgeMs?: number;
-  /** Undefined = the handler gets one record at a time. */
+  /** `undefined`: the handler gets single records. */
   readonly batches?: BatchPlan;
-  /** Do handlers end when their signals abort? */
+  /** Whether handlers end when their signals abort. */
   readonly heeds: boolean;
-  /** Undefined = the memory store's; 0 = the store keeps none. */
+  /** `undefined`: the memory store's limit; 0: not supported. */
   readonly maxAheadBytes?: number;
 }
 
@@ -27,10 +27,10 @@ export type BatchPlan = Required<
   Pick<BatchOptions, "maxRecords" | "maxBytes" | "maxWaitMs" | "bisect">
 >;
 
-/** The longest delay that a handler asks for, in milliseconds. */
+/** The longest delay that a handler requests, in milliseconds. */
 export const LONGEST_ASKED_MS = 1000;
 
-/** One record after another, as without options. */
+/** One record at a time, as without options. */
 export const ONE_BY_ONE: DeliveryPlan = {
   concurrency: 1,
   ordering: "key",
@@ -40,18 +40,17 @@ export const ONE_BY_ONE: DeliveryPlan = {
   heeds: false,
 };
 
-/** The part of the stories whose handlers are called with options. */
+/** The fraction of stories with options. */
 const SHARE = 0.5;
 
 /**
- * What delivery leaves to chance comes from a source of its own: a story without it is the same as if
- * there were none.
+ * A separate source of randomness, so that stories without options do not depend on delivery plans.
  */
 export function deliveryRandom(seed: number): Random {
   return new Random(Math.imul(seed, 0x9e3779b1) ^ 0x7f4a7c15);
 }
 
-/** Undefined = the story's handler is called without options. */
+/** Returns `undefined` for a story without options. */
 export function planOf(random: Random): DeliveryPlan | undefined {
   if (!random.chance(SHARE)) return undefined;
   const concurrency = random.pick([1, 2, 5, 20, 100]);
@@ -83,7 +82,7 @@ export function planOf(random: Random): DeliveryPlan | undefined {
 
 function retryOf(random: Random, onFailure: string): NonNullable<DeliveryPlan["retry"]> {
   return {
-    // Some scans end by their handlers; most stories are longer without.
+    // Few scans end by a failing handler, because most stories are longer without.
     maxAttempts: onFailure === "stop" ? random.pick([Infinity, Infinity, 3]) : random.between(1, 5),
     minDelayMs: random.pick([0, 20, 200]),
     maxDelayMs: random.pick([200, 1000]),

@@ -5,23 +5,26 @@ import { Violation } from "./violation.ts";
 
 /** From the store's answer until the handlers' signals have aborted, in milliseconds. */
 const ABORT_MS = 100;
-/** From the store's answer until the worker asks to join again: it waits a heartbeat, by its own clock. */
+/**
+ * From the store's answer until the worker tries to join again: it waits for a heartbeat interval,
+ * by its own clock.
+ */
 const REJOIN_MS = 1000;
 
 export interface EvictionJudgeOptions {
   readonly workerId: string;
   readonly clock: FakeClock;
   readonly process: Process;
-  /** Does its scan run, and has nothing stopped it? */
+  /** Whether its scan is running and was not stopped. */
   readonly isScanning: () => boolean;
-  /** The signals of the records that are in its handlers. */
+  /** The signals of its running handlers. */
   readonly signals: () => Iterable<AbortSignal>;
   readonly onViolation: (error: Error) => void;
 }
 
 /**
- * What a worker does once the store has reported that its row is gone: its handlers learn at once that
- * their leases are lost, whatever else their shards were about to do, and it joins again.
+ * Checks what a worker does after the store has reported that its row is gone: it must abort its
+ * handlers with a lost lease immediately, whatever the state of their shards, and join again.
  */
 export class EvictionJudge {
   readonly #options: EvictionJudgeOptions;
@@ -32,12 +35,12 @@ export class EvictionJudge {
     this.#options = options;
   }
 
-  /** It asks to join. */
+  /** Called when the worker tries to join. */
   joining(): void {
     this.#joins += 1;
   }
 
-  /** It learns that the row of its incarnation is gone. */
+  /** Called when the worker learns that the row of its incarnation is gone. */
   evicted(incarnation: string): void {
     if (this.#evicted === incarnation) return;
     this.#evicted = incarnation;
@@ -57,7 +60,7 @@ export class EvictionJudge {
     });
   }
 
-  /** Judges once the process has run for so long without a break. */
+  /** Runs the check once the process has run for this time without a pause. */
   #afterRunning(ms: number, judge: () => void): void {
     const { clock, process } = this.#options;
     const began = clock.monotonic();
@@ -71,7 +74,7 @@ export class EvictionJudge {
   }
 }
 
-/** The incarnation whose row is gone by this answer, if it is the one that asked. */
+/** The caller's incarnation, if this answer reports that its row is gone. */
 export function evictedBy(
   operation: string,
   answer: unknown,

@@ -28,18 +28,18 @@ export interface SimulatedHandlerOptions {
   readonly weather: Pick<Weather, "faultsAreOver">;
   readonly drainTimeoutMs: number;
   readonly isZombie: () => boolean;
-  /** Was its worker asked to stop? */
+  /** Whether its worker was told to stop. */
   readonly isStopped: () => boolean;
-  /** Has somebody paused the shard? */
+  /** Whether the shard is paused. */
   readonly isPaused: (shardId: string) => boolean;
   readonly onViolation: (error: Error) => void;
 }
 
-/** One worker's handler: it takes its time, and the ledger is told of each of its calls. */
+/** One worker's handler. It takes time, and reports each of its calls to the ledger. */
 export class SimulatedHandler {
-  /** Until then, by the world's clock, each call takes so long. */
+  /** The duration of each call, until this time of the global clock. */
   slow: { readonly until: number; readonly ms: number } = { until: -Infinity, ms: 0 };
-  /** The signals of the calls that are under way. */
+  /** The signals of the running calls. */
   readonly signals = new Set<AbortSignal>();
   readonly #options: SimulatedHandlerOptions;
 
@@ -52,7 +52,7 @@ export class SimulatedHandler {
     return this.#handle([record], context);
   }
 
-  /** Sync or async. Some answers name the records that failed. */
+  /** Sync or async. Sometimes it reports failed records. */
   handleBatch(records: readonly ConsumerRecord[], context: HandlerContext): unknown {
     return this.#handle(records, context);
   }
@@ -134,7 +134,7 @@ export class SimulatedHandler {
     });
   }
 
-  /** @throws what the call fails with */
+  /** @throws the call's error */
   #end(call: Call, interrupted: { readonly error: unknown } | undefined): unknown {
     const { ledger, deliveryRandom: random } = this.#options;
     this.signals.delete(call.signal);
@@ -148,19 +148,19 @@ export class SimulatedHandler {
     return undefined;
   }
 
-  /** An answer that names the poisoned records, and others. */
+  /** A result that reports the poison records, and others. */
   #answer(call: Call): unknown {
     const { ledger, deliveryRandom: random } = this.#options;
     const failed: FailedOutcome = { ...call.failed(), isNamed: true };
     if (random.chance(0.1)) {
-      // It names no record of the batch: all have failed.
+      // It reports a record that is not in the batch, so all have failed.
       ledger.ended(call, () => call.failed());
       return { batchItemFailures: [{ itemIdentifier: "1" }] };
     }
     const chosen = call.records.filter(
       ({ poison }) => poison < this.#plan.poison || random.chance(0.2),
     );
-    // A bare sequence number names all user records of its aggregate.
+    // A plain sequence number names all user records of its aggregate.
     const isInside = chosen.some(({ subSequenceNumber }) => subSequenceNumber !== undefined);
     const isBare = isInside && random.chance(0.5);
     const bare = new Set(isBare ? chosen.map(({ sequenceNumber }) => sequenceNumber) : []);
@@ -185,14 +185,14 @@ export class SimulatedHandler {
     };
   }
 
-  /** What comes again behind a failed record. */
+  /** Identifies the records that are repeated after a failed one. */
   #lineOf({ id, partitionKey }: PutRecord): string {
     const { concurrency, ordering } = this.#plan;
     if (ordering === "none") return id;
     return concurrency === 1 ? "" : (partitionKey ?? id);
   }
 
-  /** What the handler fails with; undefined = it is done. */
+  /** The handler's error; `undefined` if it succeeds. */
   #failure(records: readonly PutRecord[]): { readonly error: unknown } | undefined {
     const { deliveryRandom: random, weather } = this.#options;
     const { failing, poison, retry, onFailure } = this.#plan;
@@ -211,7 +211,7 @@ export class SimulatedHandler {
     return this.#options.plan ?? ONE_BY_ONE;
   }
 
-  /** 0 = it returns at once. */
+  /** The duration of the next call; 0: it returns synchronously. */
   #nextMs(): number {
     const { clock, plan } = this.#options;
     const { until, ms } = this.slow;

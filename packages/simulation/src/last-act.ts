@@ -4,18 +4,21 @@ import { LEASE_MS, SCOPE } from "./worker.ts";
 import type { World } from "./world.ts";
 
 /**
- * How long everything must have come to rest after the last fault: a call of Kinesis's that hangs is
- * given up after 30 s.
+ * The time after the last fault within which all work must complete: a hanging call to Kinesis
+ * times out after 30 s.
  */
 const QUIET_MS = 90_000;
-/** How long letters may take more: a call that gets no answer is given up after 30 s, and waits follow. */
+/**
+ * Additional time for dead letters: a call without an answer times out after 30 s, and backoff
+ * follows.
+ */
 const LETTERS_MS = 90_000;
-/** How long user records may take more: many of them come at once, and handlers take their time for each. */
+/** Additional time for user records: many arrive together, and handlers take time for each. */
 const AGGREGATES_MS = 90_000;
-/** Long enough for what a process that died has left on its way. */
+/** Enough time for calls that a dead process has left in flight. */
 const AFTERWARDS_MS = 60_000;
 
-/** The end of a story: all comes to rest, and is judged. */
+/** The final phase of a story: all work must complete, and the result is checked. */
 export class LastAct {
   readonly #world: World;
   readonly #resharding: Resharding;
@@ -25,7 +28,10 @@ export class LastAct {
     this.#resharding = resharding;
   }
 
-  /** Faults stop, one more worker comes, and all must be handled, spread and settled. */
+  /**
+   * Stops the faults and adds a worker: then all records must be handled, and the shards must be
+   * balanced.
+   */
   async play(): Promise<void> {
     const world = this.#world;
     world.note("faults stop");
@@ -65,7 +71,10 @@ export class LastAct {
     world.note(`ended; ${failed.length} stops ran out of time`);
   }
 
-  /** Who has stopped holds nothing and waits for nothing; that it calls nobody is seen at each call. */
+  /**
+   * Checks that stopped workers hold no memory and no timers. Calls after the end are detected at
+   * each call.
+   */
   async #judgeRest(): Promise<void> {
     await this.#world.advance(AFTERWARDS_MS);
     if (this.#world.clock.pendingTimers > 0) {

@@ -15,48 +15,57 @@ import { headOf, positionOf, Puts, type PutRecord } from "./puts.ts";
 import { Reading } from "./reading.ts";
 import { Violation } from "./violation.ts";
 
-/** One worker's right to one shard, as its handler sees it. */
+/** One worker's lease of one shard, as its handler sees it. */
 interface Grant {
   readonly workerId: string;
   readonly shardId: string;
   readonly epoch: number;
   reading: Reading;
-  /** Records that were started past the worker's own deadline. */
+  /** The number of records that were started after the worker's own deadline. */
   late: number;
-  /** The store went back since: the same lease may be granted to the same worker once more. */
+  /**
+   * True if the store has lost writes since: the same lease may be granted to the same worker
+   * again.
+   */
   wentBack: boolean;
-  /** It was, and reading may begin again there: what became of the records if it has. */
+  /** Set if it was granted again, so that reading may have restarted: the reading in that case. */
   again: { reading: Reading; readonly restart: () => Reading } | undefined;
-  /** The store has lost it: its epoch may be granted once more. */
+  /** True if the store has lost this grant: its epoch may be granted again. */
   isVoid: boolean;
-  /** Its worker hands the shard over: no record starts any more. */
+  /** True if its worker hands the shard over: no further record may start. */
   isHandedOver: boolean;
 }
 
-/** So many records start past a deadline: each was awaited, and the clock is looked at after that. */
+/**
+ * How many records may start after a deadline: none, because handlers are async, and the clock is
+ * checked after each.
+ */
 const LATE_RECORDS = 0;
 
-/** What was put, and what became of it; judges each event at once. */
+/** The records that were put and their states. Checks each event when it happens. */
 export class Ledger {
   readonly puts = new Puts();
   readonly #plan: DeliveryPlan;
   readonly #finished = new Set<PutRecord>();
   readonly #started = new Set<PutRecord>();
-  /** Calls that are under way, by what must be handled by one at a time. */
+  /** Running calls, by the unit (key or record) that must be handled by one call at a time. */
   readonly #running = new Map<string, Set<Call>>();
   readonly #grants = new Map<string, Grant>();
   /** Handlers that began while two workers might hold one lease. */
   readonly #begunInDoubt = new WeakSet<Call>();
-  /** What was done when a checkpoint was made. */
+  /** The records that were done when a checkpoint was created. */
   readonly #writes = new WeakMap<CheckpointWrite, ReadonlySet<PutRecord>>();
-  /** By the text of a checkpoint that was written: what was done by then. */
+  /** The records that were done by then, by the text of each written checkpoint. */
   readonly #flushed = new Map<string, Set<PutRecord>>();
-  /** User records of other shards that workers left out and counted, by shard. */
+  /** The number of user records of other shards that workers omitted and counted, by shard. */
   readonly #leftOut = new Map<string, number>();
-  /** By shard, the last whole record by what the store has. */
+  /** The last whole record of each shard in the store. */
   readonly #wholes = new Map<string, string>();
   readonly #now: () => number;
-  /** Until then overlaps are no violation: the store went back, and two may hold one lease. */
+  /**
+   * Until then overlaps are allowed, because the store has lost writes, and two workers may hold
+   * one lease.
+   */
   lenientUntil = -Infinity;
   repeats = 0;
 
@@ -69,7 +78,7 @@ export class Ledger {
     return this.#now() < this.lenientUntil;
   }
 
-  /** The store has granted a lease; or reported one again that exists. */
+  /** Called when the store has granted a lease, or has returned an existing one again. */
   granted(workerId: string, { shardId, fence, checkpoint }: AcquiredLease): void {
     const id = idOf(shardId, fence);
     for (const [other, grant] of this.#grants) {
@@ -99,13 +108,13 @@ export class Ledger {
     });
   }
 
-  /** A worker begins to hand over what it was granted last. */
+  /** Called when a worker begins to hand over the shard. */
   handingOver(workerId: string, shardId: string): void {
     const newest = this.#grantsOf(workerId, shardId).find(({ isVoid }) => !isVoid);
     if (newest !== undefined) newest.isHandedOver = true;
   }
 
-  /** Retention took all that was put so far, handled or not. */
+  /** Called when all records so far have expired, handled or not. */
   trim(): void {
     for (const record of this.puts.trim()) {
       this.#started.add(record);
@@ -113,7 +122,9 @@ export class Ledger {
     }
   }
 
-  /** The store went back: grants of later epochs than these are unknown to it. */
+  /**
+   * Called when the store has lost writes: it does not know grants with later epochs than these.
+   */
   wentBack(epochs: ReadonlyMap<string, number>): void {
     this.#wholes.clear();
     for (const grant of this.#grants.values()) {
@@ -122,7 +133,7 @@ export class Ledger {
     }
   }
 
-  /** The handler is called. @param fence as its context has it */
+  /** Called when the handler is called. @param fence the fence of its context */
   started(call: Call, shardId: string, fence: Fence | undefined): void {
     const what = `${call.workerId}: ${call.records.map(({ id }) => id).join()} of ${shardId}`;
     const grant = fence && this.#grants.get(idOf(shardId, fence));
@@ -142,7 +153,7 @@ export class Ledger {
     if (this.lenient) this.#begunInDoubt.add(call);
   }
 
-  /** Its answer, or its failure, is on its way. */
+  /** Called when the handler returns or fails. */
   ended(call: Call, outcomeOf: (record: PutRecord) => Outcome): void {
     for (const record of call.records) {
       this.#running.get(this.#turnOf(record))?.delete(call);
@@ -155,7 +166,7 @@ export class Ledger {
     }
   }
 
-  /** The worker reports that it gives a record up. @param now by its wall clock */
+  /** Called when the worker reports that it gives a record up. @param now by its wall clock */
   gaveUp(workerId: string, record: PutRecord, reason: DeadLetterReason, now: number): void {
     const { shardId } = record;
     const isSkipped = this.#plan.onFailure === "skip";
@@ -172,7 +183,7 @@ export class Ledger {
     throw new Violation(`${what} ${wrong}`);
   }
 
-  /** The queue holds these letters now, whether their sender learns of it or not. */
+  /** Called when the queue has stored these letters, whether or not the sender gets the answer. */
   lettersHeld(letters: readonly DeadLetter[]): void {
     for (const letter of letters) {
       const record = this.puts.at(letter.shardId, positionOf(letter));
@@ -190,7 +201,7 @@ export class Ledger {
     }
   }
 
-  /** Their sender learns of it. */
+  /** Called when the sender gets the answer. */
   lettersAcknowledged(workerId: string, letters: readonly DeadLetter[]): void {
     for (const letter of letters) {
       const record = this.puts.at(letter.shardId, positionOf(letter));
@@ -201,7 +212,7 @@ export class Ledger {
     }
   }
 
-  /** Checkpoints are sent. */
+  /** Called when checkpoints are sent. */
   checkpointing(writes: readonly CheckpointWrite[]): void {
     for (const write of writes) {
       const { shardId, fence } = write;
@@ -211,7 +222,7 @@ export class Ledger {
     }
   }
 
-  /** A checkpoint has just been written. */
+  /** Called when a checkpoint was written. */
   checkpointed(write: CheckpointWrite): void {
     const { shardId, checkpoint } = write;
     for (const record of this.puts.of(shardId)) {
@@ -220,7 +231,7 @@ export class Ledger {
       }
     }
     this.#checkWhole(shardId, checkpoint);
-    // What does not fit into a short text is not known.
+    // With a short limit, some done records are omitted.
     if (this.#plan.maxAheadBytes !== undefined) return;
     const text = textOf(shardId, checkpoint);
     const known = this.#flushed.get(text) ?? new Set();
@@ -228,7 +239,7 @@ export class Ledger {
     this.#flushed.set(text, known);
   }
 
-  /** User records of other shards are left out of this one, and the worker counts them. */
+  /** Called when the worker counts omitted user records of other shards. */
   leftOut(shardId: string, count: number): void {
     if (!this.puts.of(shardId).some(({ mayBeLeftOut }) => mayBeLeftOut === true)) {
       throw new Violation(`${shardId}: ${count} user records are left out, and none is another's`);
@@ -236,12 +247,12 @@ export class Ledger {
     this.#leftOut.set(shardId, (this.#leftOut.get(shardId) ?? 0) + count);
   }
 
-  /** What nobody has handled yet. */
+  /** The records that are not handled yet. */
   unfinished(): string[] {
     return [...this.puts].flatMap((record) => (this.#isMissing(record) ? [record.id] : []));
   }
 
-  /** User records of other shards that were neither handled nor counted. */
+  /** The user records of other shards that were neither handled nor counted. */
   leftOutInSilence(): string[] {
     const left = [...this.puts].filter(
       (record) => record.mayBeLeftOut === true && !this.#finished.has(record),
@@ -257,7 +268,10 @@ export class Ledger {
     return record.mayBeLeftOut !== true && !this.#finished.has(record);
   }
 
-  /** Who knows sequence numbers alone reads on behind this one: it never goes back, nor into an aggregate. */
+  /**
+   * Checks the number after which a reader that knows only sequence numbers continues: it must
+   * never go back, nor lie inside an aggregate.
+   */
   #checkWhole(shardId: string, checkpoint: Checkpoint): void {
     const isInside = checkpoint.kind === "position" && checkpoint.subSequenceNumber !== undefined;
     const whole = isInside ? checkpoint.wholeSequenceNumber : checkpoint.sequenceNumber;
@@ -273,18 +287,21 @@ export class Ledger {
     this.#wholes.set(shardId, whole);
   }
 
-  /** The newest first. */
+  /** Newest first. */
   #grantsOf(workerId: string, shardId: string): readonly Grant[] {
     return (
       [...this.#grants.values()]
         .filter((grant) => grant.workerId === workerId && grant.shardId === shardId)
-        // After a store that went back, an epoch may be granted twice.
+        // After the store has lost writes, an epoch may be granted twice.
         .toReversed()
         .toSorted((a, b) => b.epoch - a.epoch)
     );
   }
 
-  /** Records of a key go through shards in order, in whatever order each shard is read. */
+  /**
+   * An earlier record of the key in another shard that is not finished: shards must be read in
+   * order.
+   */
   #unfinishedElsewhere({ key, number, shardId }: PutRecord): PutRecord | undefined {
     const earlier = this.puts.ofKey(key).slice(0, number - 1);
     return earlier.findLast((one) => one.shardId !== shardId && !this.#finished.has(one));
@@ -307,7 +324,7 @@ export class Ledger {
       this.#running.set(turn, running);
       for (const other of running) {
         if (other === call || other.signal.aborted || other.isZombie || this.lenient) continue;
-        // A zombie may begin a few records more, which are counted above.
+        // A replaced worker may start a few more records, which are counted above.
         if (this.#begunInDoubt.has(other) || call.isZombie) continue;
         throw new Violation(`${what} was started while ${other.workerId} was at ${turn}`);
       }
@@ -315,7 +332,7 @@ export class Ledger {
     }
   }
 
-  /** What is handled by one at a time. */
+  /** The unit that must be handled by one call at a time. */
   #turnOf({ key, id }: PutRecord): string {
     return this.#plan.ordering === "none" ? id : key;
   }

@@ -22,13 +22,16 @@ export interface LetterLinkOptions {
   readonly onViolation: (error: Error) => void;
 }
 
-/** The part of the calls that something happens to. */
+/** The fraction of calls with a fault. */
 const TROUBLE = 0.1;
 
 const OUTAGE = (): DeadLetterError =>
   new DeadLetterError("DEAD_LETTERS_UNAVAILABLE", "the simulated network", { retryable: true });
 
-/** One process's way to the dead-letter queue: calls are slow, fail before or after they took effect, and get no answer. */
+/**
+ * One process's link to the dead-letter queue: calls are slow, fail before or after they took
+ * effect, or get no answer.
+ */
 export function letterLink(options: LetterLinkOptions): DeadLetterQueue {
   const {
     workerId,
@@ -60,7 +63,7 @@ export function letterLink(options: LetterLinkOptions): DeadLetterQueue {
       case 2:
         await effect();
         throw OUTAGE();
-      case 3: // Perhaps so late that the caller has given up.
+      case 3: // Possibly so late that the caller has timed out.
         await wait(random.between(1000, 40_000));
         return effect();
       default:

@@ -16,14 +16,14 @@ const collectGarbage = runInNewContext("gc") as () => void;
 const HOUR_MS = 3_600_000;
 const RECORDS_AN_HOUR = 20;
 
-/** What a worker that has run for long may not have more of than one that has run for two days. */
+/** The resources of a worker, which must not grow after the first two days. */
 export interface Footprint {
   readonly bufferedBytes: number;
   readonly timers: number;
-  /** Series that were reported to the counter and not removed. */
+  /** The number of series that were reported to the counter and not removed. */
   readonly series: number;
   readonly rows: number;
-  /** After a garbage collection. */
+  /** Measured after a garbage collection. */
   readonly heapBytes: number;
 }
 
@@ -36,7 +36,7 @@ export interface LongRun {
   readonly left: Pick<Footprint, "timers" | "series">;
 }
 
-/** A counter that knows its series alone. */
+/** A counter that only counts its series. */
 class Series implements Counter {
   readonly perShard = true;
   readonly names = new Set<string>();

@@ -3,8 +3,9 @@ import { longRun } from "./long-run.ts";
 import { runStory } from "./story.ts";
 
 /**
- * `--seeds N` stories from `--seed S` on; stops at the first that breaks a promise, and shows it.
- * `--days N`: one worker for so many virtual days instead; prints its footprint after each, as JSON.
+ * Runs `--seeds N` stories from `--seed S` on; stops at the first one with a violation, and prints
+ * it. `--days N` runs one worker for that many virtual days instead, and prints its footprint after
+ * each as JSON.
  */
 const { values } = parseArgs({
   options: {

@@ -7,7 +7,7 @@ export function initialize(data: readonly Edit[]): void {
   edits = data;
 }
 
-/** A file's text as it is loaded, with the edits that are meant for it. */
+/** Applies the planted bug's edits to a file as it is loaded. */
 export const load: LoadHook = async (url, context, nextLoad) => {
   const loaded = await nextLoad(url, context);
   const own = edits.filter(({ file }) => url.endsWith(`/${file.replace("/", "/dist/")}`));

@@ -2,14 +2,14 @@
 export interface Edit {
   /** `core/…` or `simulation/…`, under that package's `dist`. */
   readonly file: string;
-  /** The text that is replaced: it must be there, once. */
+  /** The text to replace, which must occur exactly once. */
   readonly find: string;
   readonly replace: string;
 }
 
 /**
- * Faults that are put into built files as they are loaded, to see whether the simulation finds them.
- * Each is one that a leasing consumer has had, or could have.
+ * Bugs that are patched into the built files as they are loaded, to verify that the simulation
+ * finds them. Each is one that a leasing consumer has had or could have.
  */
 export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   "no fence": [
@@ -451,8 +451,8 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
 };
 
 /**
- * The first story that found a bug, of 1,000 that were run with it. A test begins there: what comes
- * before finds nothing as long as the stories are the same.
+ * The first of 1,000 stories that found each bug. The test begins there, because earlier stories
+ * find nothing as long as stories do not change.
  */
 export const FOUND_BY: Readonly<Record<string, number>> = {
   "no fence": 64,

@@ -2,13 +2,13 @@ import type { Clock } from "@kc/core";
 import type { FakeClock } from "@kc/emulator";
 
 /**
- * What a process is to the rest of the world: whatever comes in (a timer, a reply, a turn of the
- * event loop) passes its gate. Running → (freeze) nothing passes, all waits → (thaw) running; or →
- * (kill) nothing ever passes again.
+ * A process, as the rest of the simulation sees it: everything that reaches it (a timer, a reply, a
+ * turn of the event loop) passes its gate. Running → (freeze) nothing passes, all waits → (thaw)
+ * running; or → (kill) nothing ever passes again.
  */
 export class Process implements Clock {
   readonly #world: FakeClock;
-  /** How much faster its clocks go, and where its wall clock stands. */
+  /** The rate of its clocks, and the offset of its wall clock. */
   readonly #rate: number;
   #skewMs: number;
   #state: "running" | "frozen" | "dead" = "running";
@@ -26,7 +26,7 @@ export class Process implements Clock {
     return this.#state;
   }
 
-  /** Since when it has run without a break, by the world's clock; Infinity = it does not run. */
+  /** Since when it has run without a pause, by the global clock; Infinity if it is not running. */
   get runningSince(): number {
     return this.#state === "running" ? this.#runningSince : Infinity;
   }
@@ -49,13 +49,13 @@ export class Process implements Clock {
     this.#waiting = [];
   }
 
-  /** Now, after the thaw, or never. */
+  /** Calls `enter` now, after the thaw, or never. */
   pass(enter: () => void): void {
     if (this.#state === "running") enter();
     else if (this.#state === "frozen") this.#waiting.push(enter);
   }
 
-  /** A reply from outside. */
+  /** Passes a reply from outside through the gate. */
   through<T>(reply: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       reply.then(
@@ -90,8 +90,8 @@ export class Process implements Clock {
   }
 
   /**
-   * Somebody sets this machine's clock. It is never ahead of the service's: the simulated client
-   * brings no Date header, so that a worker's own clock decides when the application began.
+   * Changes this machine's clock. It is never ahead of the service's: the simulated client returns
+   * no Date header, so a worker's own clock decides when the application began.
    */
   jumpWall(ms: number): void {
     this.#skewMs = Math.min(0, this.#skewMs + ms);

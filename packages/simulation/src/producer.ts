@@ -8,7 +8,9 @@ import type { Random } from "./random.ts";
 
 const KEYS = Array.from({ length: 12 }, (_, index) => `k${index}`);
 const MIB = 1024 * 1024;
-/** User records of a story, about: handlers take their time for each. */
+/**
+ * The approximate number of user records in a story, limited because handlers take time for each.
+ */
 const MOST_USER_RECORDS = 200;
 
 export interface ProducerOptions {
@@ -17,15 +19,15 @@ export interface ProducerOptions {
   readonly clock: FakeClock;
   readonly puts: Puts;
   readonly random: Random;
-  /** How many records may be large, of up to 10 MiB. */
+  /** The number of large records, of up to 10 MiB. */
   readonly largeRecords: number;
-  /** Undefined = it puts ordinary records alone. */
+  /** `undefined`: it puts only ordinary records. */
   readonly plan: AggregatePlan | undefined;
-  /** Where what aggregates leave to chance comes from. */
+  /** The source of randomness for aggregates. */
   readonly aggregateRandom: Random;
 }
 
-/** Data that do not decode. Those of a damaged aggregate may look like anything else. */
+/** Data that does not decode. The data of a damaged aggregate may look like anything. */
 const UNDECODABLE = /^\w+:\d+;!$/;
 
 /** The id in a record's data. @throws Error if it does not decode */
@@ -35,18 +37,21 @@ export function decodeId({ data }: { readonly data: Uint8Array }): string {
   return head.split(";", 1)[0]!;
 }
 
-/** Where a user record came, as its producer meant it or not. */
+/** A user record and the shard in which it was put, correctly or not. */
 interface Placed extends UserRecord {
   readonly id: string;
   readonly isStray: boolean;
   readonly isUndecodable: boolean;
-  /** Its key has an order over all shards: it is where the key's other records are. */
+  /**
+   * True if it is in the shard of its key's other records, so that its key is ordered over all
+   * shards.
+   */
   readonly isAtHome: boolean;
 }
 
-/** Who puts the records of a story: ordinary ones, and aggregates. */
+/** Puts the records of a story: ordinary ones, and aggregates. */
 export class Producer {
-  /** How many stream records were put. */
+  /** The number of stream records that were put. */
   records = 0;
   readonly #options: ProducerOptions;
   #largeRecords: number;
@@ -57,10 +62,10 @@ export class Producer {
     this.#largeRecords = options.largeRecords;
   }
 
-  /** Ordinary records, and an aggregate now and then. */
+  /** Puts ordinary records, and sometimes an aggregate. */
   async put(count: number): Promise<void> {
     const { plan, aggregateRandom } = this.#options;
-    /** Where keys belong at this moment. */
+    /** The current shards of keys. */
     const places = new Map<string, string>();
     for (let n = 0; n < count; n += 1) await this.#putOne(places);
     if (plan === undefined || this.#userRecords >= MOST_USER_RECORDS) return;
@@ -125,7 +130,7 @@ export class Producer {
     const elsewhere = plan.isKeyless ? [] : keys.filter((key) => places.get(key) !== shardId);
     return Array.from({ length: random.between(2, plan.mostRecords) }, () => {
       const isStray = elsewhere.length > 0 && random.chance(plan.strays);
-      // What decides is the hash key, whatever the partition key is.
+      // The hash key decides the shard, whatever the partition key is.
       const place = random.pick(isStray ? elsewhere : here);
       const hasHashKey = random.chance(plan.hashKeys);
       const partitionKey = hasHashKey ? random.pick(KEYS) : place;
@@ -161,7 +166,7 @@ export class Producer {
   }
 }
 
-/** The order of such a key ends with its shard: others of it may be elsewhere. */
+/** Such a key is ordered within its shard only, because its other records may be elsewhere. */
 function keyIn(shardId: string, partitionKey: string | undefined, id: string): string {
   return partitionKey === undefined ? id : `${partitionKey} in ${shardId}`;
 }
@@ -170,7 +175,7 @@ function hashKeyOf(partitionKey: string): string {
   return String(BigInt(`0x${createHash("md5").update(partitionKey).digest("hex")}`));
 }
 
-/** A record's data: its id, and as much more as makes it so large. */
+/** A record's data: its id, padded to this size. */
 function dataOf(id: string, bytes: number): Uint8Array {
   const head = Buffer.from(`${id};`);
   const data = new Uint8Array(Math.max(bytes, head.length));

@@ -5,41 +5,44 @@ import { Violation } from "./violation.ts";
 /** A record as it was put: an ordinary one, or a user record of an aggregate. */
 export interface NewRecord {
   readonly id: string;
-  /** Records of a key have an order over all shards. */
+  /** The key whose records are ordered over all shards. */
   readonly key: string;
-  /** As the handler gets it: it may be one of several keys, in shards where another one decides. */
+  /**
+   * The partition key that the handler gets. A key may have several, if another key decides the
+   * shard.
+   */
   readonly partitionKey: string | undefined;
   readonly explicitHashKey?: string | undefined;
   readonly shardId: string;
   readonly position: Position;
   readonly data: Uint8Array;
-  /** When the stream took it, in milliseconds since the epoch. */
+  /** When it arrived in the stream, in milliseconds since the epoch. */
   readonly arrivedAt: number;
-  /** Its keys are those of another shard: nobody has to be given it. */
+  /** True if its keys belong to another shard, so that it need not be delivered. */
   readonly mayBeLeftOut?: boolean;
-  /** `decode` refuses it. */
+  /** True if `decode` rejects it. */
   readonly isUndecodable?: boolean;
 }
 
 /** A record that was put. */
 export interface PutRecord extends Position, Omit<NewRecord, "data" | "position"> {
-  /** 1 = the first of its key. */
+  /** Its number within its key, from 1. */
   readonly number: number;
-  /** How long its data are, and what they begin with. */
+  /** The length of its data, and their beginning. */
   readonly bytes: number;
   readonly head: string;
-  /** In [0, 1): handlers fail each time where it is below a plan's share. */
+  /** In [0, 1): handlers always fail for the record if this is below the plan's fraction. */
   readonly poison: number;
-  /** The one before it in its shard, and the one of its key. */
+  /** The record before it in its shard, and the one before it with its key. */
   readonly before: PutRecord | undefined;
   readonly beforeInKey: PutRecord | undefined;
-  /** Retention took it. */
+  /** True once it has expired. */
   isTrimmed: boolean;
 }
 
 /** Which records were put, in which order. */
 export class Puts {
-  /** How many ids there are, by partition key. */
+  /** The number of ids, by partition key. */
   readonly #counts = new Map<string, number>();
   readonly #byKey = new Map<string, PutRecord[]>();
   readonly #byShard = new Map<string, PutRecord[]>();
@@ -80,7 +83,7 @@ export class Puts {
     this.#byKey.set(key, ofKey);
   }
 
-  /** The records of a shard that are there, in order. */
+  /** The records of a shard that have not expired, in order. */
   of(shardId: string): PutRecord[] {
     return this.#byShard.get(shardId) ?? [];
   }
@@ -99,7 +102,9 @@ export class Puts {
     return record;
   }
 
-  /** What was put where this record says it comes from. @throws Violation, if it is another one */
+  /**
+   * The record that was put at this record's position. @throws Violation, if it is a different one
+   */
   get(record: ConsumerRecord): PutRecord {
     const put = this.at(record.shardId, positionOf(record));
     const isSame =
@@ -113,7 +118,7 @@ export class Puts {
     throw new Violation(`${put.id} of ${put.shardId} came as ${what}`);
   }
 
-  /** Retention took all that was put so far. Answers with it. */
+  /** Marks all records so far as expired, and returns them. */
   trim(): readonly PutRecord[] {
     const trimmed = [...this.#byShard.values()].flat();
     for (const record of trimmed) record.isTrimmed = true;
@@ -126,7 +131,7 @@ export class Puts {
   }
 }
 
-/** What tells data from others. */
+/** The beginning of the data, which identifies it. */
 export function headOf(data: Uint8Array): string {
   return Buffer.from(data.subarray(0, 64)).toString("latin1");
 }

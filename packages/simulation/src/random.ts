@@ -1,4 +1,4 @@
-/** One seeded source for everything that is left to chance: mulberry32, enough for stories. */
+/** A seeded source of randomness (mulberry32). */
 export class Random {
   #state: number;
 

@@ -3,31 +3,31 @@ import type { Call, FailedOutcome, Outcome } from "./call.ts";
 import { LONGEST_ASKED_MS, type DeliveryPlan } from "./delivery-plan.ts";
 import type { PutRecord } from "./puts.ts";
 
-/** What has become of a record. */
+/** The state of a record. */
 interface Seen {
-  /** The last one that it was in; undefined = it was given up before its first. */
+  /** The last call with this record; `undefined` if it was given up before its first. */
   call: Call | undefined;
   state: "running" | "given-up" | Outcome["kind"];
   failure: FailedOutcome | undefined;
-  /** When it became so. */
+  /** When the state was reached. */
   at: number;
 }
 
 /**
- * One reading of a shard, under one grant of its lease: it begins behind the checkpoint that the claim
- * saw, and is told of each call of the handler.
+ * The reading of a shard during one grant of its lease. It begins after the checkpoint that the
+ * claim returned, and is notified of each call of the handler.
  */
 export class Reading {
   readonly #plan: DeliveryPlan;
   readonly #checkpoint: Checkpoint | undefined;
-  /** Records that were flushed as done when the lease was granted. */
+  /** The records that were flushed as done when the lease was granted. */
   readonly #flushed: ReadonlySet<PutRecord>;
   readonly #isFinished: (record: PutRecord) => boolean;
   readonly #seen = new Map<PutRecord, Seen>();
   readonly #calls = new Set<Call>();
   #newest: PutRecord | undefined;
 
-  /** @param isFinished has anybody been done with the record? */
+  /** @param isFinished whether any worker has finished the record */
   constructor(
     plan: DeliveryPlan,
     checkpoint: Checkpoint | undefined,
@@ -44,12 +44,15 @@ export class Reading {
     return this.#seen.size === 0;
   }
 
-  /** Has it a record in the handler that nobody was given before? */
+  /** Whether the handler has this record in its first delivery to any worker. */
   has(record: PutRecord): boolean {
     return this.#seen.has(record);
   }
 
-  /** The handler is called. Answers with what is wrong about it; then nothing is noted. */
+  /**
+   * Called when the handler is called. Returns the violation, if any; then the call is not
+   * recorded.
+   */
   start(call: Call, now: number): string | undefined {
     for (const other of this.#calls) {
       if (other.isOverdue) this.end(other, () => other.failed(), now);
@@ -73,7 +76,7 @@ export class Reading {
     return undefined;
   }
 
-  /** A call has ended, or is not waited for any more. */
+  /** Called when a call has ended, or the delivery no longer waits for it. */
   end(call: Call, outcomeOf: (record: PutRecord) => Outcome, now: number): void {
     this.#calls.delete(call);
     for (const record of call.records) {
@@ -86,7 +89,10 @@ export class Reading {
     }
   }
 
-  /** A record is given up. Answers with what is wrong about it. @param isDone it is skipped */
+  /**
+   * Called when a record is given up. Returns the violation, if any. @param isDone true if it is
+   * skipped
+   */
   giveUp(
     record: PutRecord,
     reason: DeadLetterReason,
@@ -114,12 +120,12 @@ export class Reading {
     return undefined;
   }
 
-  /** Was it given up, and waits for its letter to be acknowledged? */
+  /** Whether it was given up and waits for the acknowledgement of its letter. */
   isGivenUp(record: PutRecord): boolean {
     return this.#seen.get(record)?.state === "given-up";
   }
 
-  /** Its letter is acknowledged. */
+  /** Called when its letter is acknowledged. */
   acknowledge(record: PutRecord, now: number): void {
     const seen = this.#seen.get(record);
     if (seen?.state !== "given-up") return;
@@ -128,8 +134,9 @@ export class Reading {
   }
 
   /**
-   * What a checkpoint that is written now has to know as done. At the moment itself it may come too
-   * early; and of the newest record an earlier checkpoint may know more than what is behind it.
+   * The records that a checkpoint written now must list as done. Records that became done at this
+   * very moment may be missing, and so may the newest record of a resumed reading, because the
+   * earlier checkpoint may list records beyond it.
    */
   done(now: number): ReadonlySet<PutRecord> {
     const isResumed = this.#checkpoint?.kind === "position" && this.#checkpoint.ahead !== undefined;
@@ -150,7 +157,7 @@ export class Reading {
     return before && `comes before ${before.id} is done`;
   }
 
-  /** What is wrong about another attempt. */
+  /** The violation of another attempt, if any. */
   #wrongAgain(call: Call, seen: Seen | undefined): string | undefined {
     const { batches } = this.#plan;
     const { attempt } = call;
@@ -169,14 +176,14 @@ export class Reading {
         if (this.#isSpent(seen, isFinal ? "non-retriable" : "attempts")) {
           return "comes again although no attempt is left";
         }
-        // Halves come at once, and a split is no attempt.
+        // Halves are delivered immediately, and a split is not an attempt.
         if (batches?.bisect === true) return undefined;
         if (call.startedAt < notBefore) return `comes ${notBefore - call.startedAt} ms too soon`;
         return attempt === before + 1 ? undefined : `comes as attempt ${attempt} after ${before}`;
       }
       case "interrupted":
       case "unknown":
-        // Behind a failed record of its batch, it is in another batch.
+        // It follows a failed record of its batch, and is now in another batch.
         if (batches !== undefined || attempt === before) return undefined;
         return `comes as attempt ${attempt} once more`;
       case undefined:
@@ -189,7 +196,7 @@ export class Reading {
   #unfinishedBefore(record: PutRecord, inCall: ReadonlySet<PutRecord>): PutRecord | undefined {
     for (let one = this.#before(record); one !== undefined; one = this.#before(one)) {
       const state = this.#seen.get(one)?.state;
-      // What came before that one was done when it was begun.
+      // The records before that one were done when it was started.
       if (this.#covers(one) || state === "done" || state === "unknown" || inCall.has(one)) break;
       if (state !== undefined || !(one.mayBeLeftOut === true || this.#mayBePassed(one))) return one;
     }
@@ -208,7 +215,7 @@ export class Reading {
     return records.length > maxRecords || (records.length > 1 && bytes > maxBytes);
   }
 
-  /** Is no attempt left? */
+  /** Whether no attempt is left. */
   #isSpent({ call, state, failure }: Seen, reason: DeadLetterReason): boolean {
     if (state !== "failed") return false;
     const { isFinal, isNamed } = failure!;
@@ -217,7 +224,7 @@ export class Reading {
     return reason === "non-retriable" ? isFinal : call!.attempt >= this.#maxAttempts;
   }
 
-  /** Would it be too old at its next attempt? */
+  /** Whether it would be too old at its next attempt. */
   #isTooOld(seen: Seen | undefined, ageMs: number): boolean {
     const { maxRecordAgeMs = Infinity, retry } = this.#plan;
     const isHandled = seen?.state === "running" || seen?.state === "done";
@@ -236,7 +243,10 @@ export class Reading {
     return at.kind === "shard-end" || comparePositions(record, at) <= 0;
   }
 
-  /** The checkpoint may say that it is done: it does so only of what is. */
+  /**
+   * Whether the record may be skipped because the checkpoint lists it as done, which it may only do
+   * for done records.
+   */
   #mayBePassed(record: PutRecord): boolean {
     const at = this.#checkpoint;
     return at?.kind === "position" && at.ahead !== undefined && this.#isFinished(record);

@@ -54,8 +54,8 @@ export class Resharding {
           new SplitShardCommand({ StreamName: STREAM, ShardToSplit: shard.id, NewStartingHashKey }),
         );
         this.#world.note(`${shard.id} is split`);
-        // Now and then one half is merged before any listing has shown it: a child whose second parent
-        // nobody knows.
+        // Sometimes one half is merged before any listing has shown it, which creates a child whose
+        // second parent is unknown.
         const neighbour = open[index + 1];
         if (neighbour && this.#world.producer.records % 3 === 0)
           await this.#mergeHalf(shard.end, neighbour.id);
@@ -71,12 +71,12 @@ export class Resharding {
         this.#world.note(`${left} and ${shard.id} are merged`);
       }
     } catch (error) {
-      // It is being resharded still, or a planned fault fell on this call.
+      // A reshard is still running, or a planned fault hit this call.
       if (!(error instanceof KinesisServiceException)) throw error;
     }
   }
 
-  /** Merges the new shard that ends at this hash key with the one beside it. */
+  /** Merges the new shard that ends at this hash key with its neighbour. */
   async #mergeHalf(end: bigint, neighbour: string): Promise<void> {
     const half = (await this.open()).find((one) => one.end === end);
     if (half === undefined) return;

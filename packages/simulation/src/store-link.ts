@@ -11,29 +11,29 @@ import type { FakeClock } from "@kc/emulator";
 import type { Process } from "./process.ts";
 import type { Random } from "./random.ts";
 
-/** How the ways to the store and to Kinesis are, for all processes. */
+/** The state of the links to the store and to Kinesis, for all processes. */
 export interface Weather {
-  /** Nobody reaches the store. */
+  /** The store is unreachable. */
   away: boolean;
-  /** Nobody reaches Kinesis. */
+  /** Kinesis is unreachable. */
   kinesisAway: boolean;
-  /** Nobody reaches the dead-letter queue. */
+  /** The dead-letter queue is unreachable. */
   lettersAway: boolean;
-  /** Handlers fail at random no more. */
+  /** Handlers no longer fail at random. */
   faultsAreOver: boolean;
-  /** The part of the calls that something happens to. */
+  /** The fraction of calls with a fault. */
   trouble: number;
-  /** The part of the calls that take nearly as long as their callers wait. */
+  /** The fraction of calls that take nearly as long as their callers' time-outs. */
   slow: number;
 }
 
-/** What happened on one process's way to the store. */
+/** Events on one process's link to the store. */
 export interface StoreEvents {
   /** A call takes effect at this moment. */
   onEffect(operation: string, parameters: readonly unknown[], answer: unknown): void;
-  /** A heartbeat or a join has come back, which was sent at that time of the world's. */
+  /** A heartbeat or a join was answered; `sentAt` is when it was sent, by the global clock. */
   onAcknowledged(sentAt: number): void;
-  /** An answer has come back, and its caller still waits for it. */
+  /** An answer has arrived, and its caller still waits for it. */
   onAnswer(operation: string, answer: unknown): void;
   /** A call is made. */
   onCall(operation: string, parameters: readonly unknown[]): void;
@@ -45,29 +45,29 @@ export interface StoreLinkOptions {
   readonly process: Process;
   readonly random: Random;
   readonly weather: Weather;
-  /** @property lostAt when a call was lost last, by the world's clock */
+  /** @property lostAt when the last call was lost, by the global clock */
   readonly ownWeather: { readonly away: boolean; readonly refused: boolean; lostAt: number };
   readonly events: StoreEvents;
   /** Without push, changes are seen by polling. */
   readonly push: boolean;
-  /** Undefined = as much as the memory store; 0 = none. */
+  /** `undefined`: as much as the memory store; 0: none. */
   readonly maxAheadBytes: number | undefined;
 }
 
-/** What a claim is refused with for good. */
+/** The error of a claim that is refused permanently. */
 export const REFUSED: StoreError = new StoreError("STORE_FAILED", "the simulated store's rights", {
   retryable: false,
 });
 
-/** A quarter of the lease, which is when the group's calls time out. */
+/** A quarter of the lease, after which the group's calls time out. */
 const SLOWEST_MS = 1250;
 
 const OUTAGE = (): StoreError =>
   new StoreError("STORE_UNAVAILABLE", "the simulated network", { retryable: true });
 
 /**
- * One process's way to the store: calls are slow, fail before or after they took effect, take effect
- * after their caller gave up, or twice.
+ * One process's link to the store: calls are slow, fail before or after they took effect, take
+ * effect after their caller timed out, or take effect twice.
  */
 export function storeLink(options: StoreLinkOptions): LeaseStore {
   const { data, clock, process, random, weather, ownWeather, events, push } = options;
@@ -76,7 +76,7 @@ export function storeLink(options: StoreLinkOptions): LeaseStore {
   const wait = (ms: number): Promise<void> =>
     new Promise((resolve) => void clock.setTimer(resolve, ms));
   const call = async (operation: string, parameters: readonly unknown[]): Promise<unknown> => {
-    // The caller's signal ends its waiting, not what is on its way.
+    // The caller's signal ends its waiting, not a call in flight.
     const sent = parameters.map((one) =>
       typeof one === "object" && one !== null && "signal" in one ? {} : one,
     );
@@ -94,7 +94,8 @@ export function storeLink(options: StoreLinkOptions): LeaseStore {
     }
     if (ownWeather.refused && operation === "acquireLeases") throw REFUSED;
     if (random.chance(weather.slow)) {
-      // What a look finds may be as old as the way back is long, and as young as the way there.
+      // The result of a read is as old as the reply's latency: anything from fresh to the whole
+      // delay.
       const there = random.between(0, SLOWEST_MS - 50);
       await wait(there);
       const answer = await effect();
@@ -108,7 +109,7 @@ export function storeLink(options: StoreLinkOptions): LeaseStore {
       case 2:
         await effect();
         throw OUTAGE();
-      case 3: // So late that the caller has given up.
+      case 3: // So late that the caller has timed out.
         await wait(random.between(2000, 12_000));
         return effect();
       case 4: {

@@ -12,7 +12,10 @@ export interface Outcome {
   readonly repeats: number;
 }
 
-/** One seed's story: workers come, go, die and freeze, the stream is resharded, everything fails. */
+/**
+ * Runs the story of one seed: workers join, leave, die and freeze, the stream is resharded, and
+ * everything fails at times.
+ */
 export async function runStory(seed: number): Promise<Outcome> {
   const world = new World(seed);
   await new Story(world).run();
@@ -44,7 +47,7 @@ class Story {
     await this.#resharding.create(random.between(1, 4));
     await world.clock.advance(60_000);
     for (let n = random.between(1, 4); n > 0; n -= 1) world.join();
-    // A start at LATEST promises what comes after it.
+    // A start at LATEST guarantees only later records.
     await world.advance(random.between(4000, 6000));
     const steps = random.between(10, 40);
     for (let step = 0; step < steps && !world.violation; step += 1) {

@@ -1,7 +1,7 @@
 import { LEASE_MS, SCOPE, type Worker } from "./worker.ts";
 import { MOST_WORKERS, type World } from "./world.ts";
 
-/** What goes wrong in a story: with a worker, with the store, with Kinesis, with the dead-letter queue. */
+/** The faults of a story: of workers, of the store, of Kinesis, and of the dead-letter queue. */
 export class Trouble {
   readonly #world: World;
 
@@ -15,7 +15,7 @@ export class Trouble {
     this.#world.clock.setTimer(() => worker.process.thaw(), ms);
   }
 
-  /** It alone loses the store; now and then with a clock that somebody sets meanwhile. */
+  /** Cuts one worker off from the store, sometimes with a change of its clock in the meantime. */
   cutOff(worker: Worker): void {
     const ms = this.#world.random.between(500, 4 * LEASE_MS);
     this.#world.note(
@@ -26,7 +26,7 @@ export class Trouble {
     this.#world.clock.setTimer(() => (worker.weather.away = false), ms);
   }
 
-  /** The longest that a worker can be cut off for without a sign: right after a heartbeat. */
+  /** Cuts a worker off right after a heartbeat, when it takes longest to be noticed. */
   cutOffAfterHeartbeat(worker: Worker): void {
     const ms = this.#world.random.between(LEASE_MS, 4 * LEASE_MS);
     worker.onHeartbeat = () => {
@@ -36,7 +36,7 @@ export class Trouble {
     };
   }
 
-  /** It is evicted while one of its shards is handed over and waits for a handler. */
+  /** Cuts a worker off so that it is evicted during a hand-off that waits for a handler. */
   async cutOffInHandOff(worker: Worker): Promise<void> {
     worker.handler.slow = { until: this.#world.clock.monotonic() + 20_000, ms: 12_000 };
     await this.#world.put(12);
@@ -50,7 +50,10 @@ export class Trouble {
     if (this.#world.alive().length < MOST_WORKERS) this.#world.join();
   }
 
-  /** The store refuses its claims for good: it ends by that, once its handlers have, and leaves. */
+  /**
+   * Lets the store refuse its claims permanently: the worker must end, after its handlers have
+   * ended, and leave.
+   */
   refuse(worker: Worker): void {
     this.#world.note(`${worker.id}'s claims are refused for good`, () => {
       worker.weather.refused = true;
@@ -58,7 +61,7 @@ export class Trouble {
     });
   }
 
-  /** Its handler turns from fast to slow, and back. */
+  /** Makes its handler slow for a while. */
   slowHandler(worker: Worker): void {
     const ms = this.#world.random.pick([50, 400, 1500, 4000, 12_000]);
     const forMs = this.#world.random.between(2000, 20_000);
@@ -78,7 +81,7 @@ export class Trouble {
     this.#world.clock.setTimer(() => (this.#world.weather.away = false), ms);
   }
 
-  /** Somebody pauses all its shards, or one of them. */
+  /** Pauses all its shards, or one of them. */
   pause(worker: Worker): void {
     const random = this.#world.deliveryRandom;
     const ms = random.between(500, 3 * LEASE_MS);
@@ -99,8 +102,8 @@ export class Trouble {
   }
 
   /**
-   * The store goes over to a copy that lagged. For two leases' time what it had answered is void, and two
-   * workers may hold one lease.
+   * The store fails over to a lagging copy. For two lease durations its earlier answers are void,
+   * and two workers may hold one lease.
    */
   failOver(): void {
     const application = this.#world.data.application(SCOPE);
@@ -108,7 +111,7 @@ export class Trouble {
     const copy = structuredClone({ revision, shards: [...shards], workers: [...workers] });
     const ms = this.#world.random.between(200, 8000);
     this.#world.clock.setTimer(() => {
-      // What the copy never had is lost; a story in which all is lost is another one.
+      // Data that the copy never had is lost. Losing all data is not simulated.
       if (copy.shards.length === 0) return;
       this.#world.note(`the store fails over to what it was ${ms} ms ago`);
       this.#world.ledger.lenientUntil = this.#world.clock.monotonic() + 3 * LEASE_MS;
@@ -121,7 +124,7 @@ export class Trouble {
     }, ms);
   }
 
-  /** All are gone until retention has taken every record so far, and the shards that had ended. */
+  /** Stops all workers until all records so far, and ended shards, have expired. */
   async sleepOver(): Promise<void> {
     this.#world.note("all are killed, and nobody comes for 25 hours");
     for (const worker of this.#world.workers) worker.kill();
@@ -132,8 +135,8 @@ export class Trouble {
   }
 
   /**
-   * Nobody reaches Kinesis for ten minutes: nobody leaves, since nobody could read in its place. Only
-   * at the beginning somebody may, by what another worker noted just before.
+   * Kinesis is unreachable for ten minutes: no worker may leave, since no other could read in its
+   * place. Only at the beginning one may leave, because of another worker's note from just before.
    */
   async kinesisOutage(): Promise<void> {
     const ms = 600_000;

@@ -1,4 +1,4 @@
-/** A promise was broken. The story ends here. */
+/** A violated property. It ends the story. */
 export class Violation extends Error {
   override readonly name = "Violation";
 }

@@ -31,15 +31,15 @@ import { Violation } from "./violation.ts";
 export const STREAM = "orders";
 export const SCOPE = { application: "billing", streamName: STREAM };
 export const LEASE_MS = 5000;
-/** Below the lease, and above it: then a lease may be lost in its hand-over. */
+/** Below and above the lease: in the latter case a lease may be lost during its hand-off. */
 const DRAINS_MS = [4000, 10_000];
 
-/** Why a worker leaves its shards to others. */
+/** The error with which a worker leaves its shards to others. */
 const CUT_OFF = "Kinesis cannot be reached from here";
 
 const SILENT = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
-/** What a worker logs of a record that it gives up. */
+/** The fields that a worker logs about a given-up record. */
 type GivenUp = Pick<DeadLetter, "shardId" | "sequenceNumber" | "subSequenceNumber" | "reason">;
 
 export interface WorkerOptions {
@@ -51,37 +51,37 @@ export interface WorkerOptions {
   readonly weather: Weather;
   readonly ledger: Ledger;
   readonly start: "LATEST" | "TRIM_HORIZON";
-  /** How far away Kinesis is, and how many bytes a second come from there. */
+  /** The latency to Kinesis, and its bandwidth in bytes per second. */
   readonly link: { readonly latencyMs: number; readonly bandwidth: number | undefined };
   readonly push: boolean;
-  /** How its handler is called; undefined = without options. */
+  /** The scan's options; `undefined` if there are none. */
   readonly plan: DeliveryPlan | undefined;
-  /** Which aggregates its stream has; undefined = none. */
+  /** The stream's aggregates; `undefined` if there are none. */
   readonly aggregates: AggregatePlan | undefined;
-  /** Where what delivery leaves to chance comes from. */
+  /** The source of randomness for delivery. */
   readonly deliveryRandom: Random;
-  /** The dead-letter queue's, of all workers. */
+  /** The letters in the dead-letter queue of all workers. */
   readonly letters: Map<string, DeadLetter>;
-  /** Somebody evicts this incarnation, at this moment. */
+  /** Called at the moment when a worker evicts this incarnation. */
   readonly onEvicted: (worker: WorkerIdentity) => void;
   readonly onViolation: (error: Error) => void;
 }
 
-/** One process of the application: a whole consumer, behind a gate, links and a clock of its own. */
+/** One process of the application: a whole consumer with its own gate, links and clock. */
 export class Worker {
   readonly id: string;
   readonly process: Process;
   readonly group: LeaseGroup;
-  /** Its own way to the store, beside everybody's. */
+  /** The state of its own link to the store, in addition to the shared state. */
   readonly weather = { away: false, refused: false, lostAt: -Infinity };
-  /** Its own way to Kinesis, with its own faults. */
+  /** Its own client of Kinesis, with its own faults. */
   readonly kinesis: FakeKinesis;
   readonly handler: SimulatedHandler;
-  /** Called once, when the next heartbeat has come back. */
+  /** Called once, when the next heartbeat is answered. */
   onHeartbeat: (() => void) | undefined;
   /** Called once, when the next hand-off of a shard begins. */
   onHandOff: (() => void) | undefined;
-  /** What its scan held when it ended, in bytes. */
+  /** The bytes that its scan still held when it ended. */
   held = 0;
   readonly #options: WorkerOptions;
   readonly #stop = new AbortController();
@@ -91,16 +91,16 @@ export class Worker {
   readonly #pauses = new Set<{ readonly shardId: string | undefined }>();
   #consumer: Consumer | undefined;
   #sentAt = 0;
-  /** Undefined while it runs. */
+  /** `undefined` while it runs. */
   ended: { readonly error: unknown } | undefined;
 
   constructor(options: WorkerOptions) {
     const { id, clock, random } = options;
     this.id = id;
     this.#options = options;
-    // Rates differ by less than the margin that a worker keeps to its lease's end.
+    // Clock rates differ by less than a worker's safety margin before its lease's end.
     const rate = 1 + (random.next() - 0.5) * 0.04;
-    // A clock that is behind by minutes would take no record for old.
+    // With a clock that is minutes behind, no record would be too old.
     const skewMs =
       random.between(-600_000, 0) / (options.plan?.maxRecordAgeMs === undefined ? 1 : 100);
     this.process = new Process(clock, { rate, skewMs });
@@ -134,8 +134,8 @@ export class Worker {
   }
 
   /**
-   * By the world's clock, whatever its own ones say: it stands still, or is past the lease that its
-   * last acknowledged heartbeat gave it.
+   * Whether it is frozen or past the lease of its last acknowledged heartbeat, by the global clock,
+   * not its own.
    */
   get isZombie(): boolean {
     return (
@@ -143,7 +143,9 @@ export class Worker {
     );
   }
 
-  /** It starts nothing of this shard, or of any, until it is resumed. A dead process does neither. */
+  /**
+   * Pauses this shard, or all, until the returned function is called. No effect on a dead process.
+   */
   pause(shardId: string | undefined): () => void {
     const pause = { shardId };
     let resume = (): void => {};
@@ -194,7 +196,7 @@ export class Worker {
         events: {
           onEffect: this.#onEffect,
           onAcknowledged: (sentAt) => {
-            // Replies come in any order.
+            // Replies arrive in any order.
             this.#sentAt = Math.max(this.#sentAt, sentAt);
             this.onHeartbeat?.();
             this.onHeartbeat = undefined;
@@ -300,7 +302,7 @@ export class Worker {
     };
   }
 
-  /** Skipping is loud, and so is a record that goes to the queue. */
+  /** A skipped or dead-lettered record must be logged. */
   #noteGivenUp(message: string, fields: LogFields | undefined): void {
     if (!/^a record (is skipped|goes to the dead-letter queue)/.test(message)) return;
     const { shardId, reason, ...position } = fields as unknown as GivenUp;
@@ -313,18 +315,20 @@ export class Worker {
     }
   }
 
-  /** A handler that fails ends its scan where nothing else is to become of the record. */
+  /** A failing handler may end the scan if the options say so. */
   #mayEndBy(error: unknown): boolean {
     const { onFailure, retry } = this.#options.plan ?? ONE_BY_ONE;
     const isExpected = onFailure === "stop" && retry !== undefined && retry.maxAttempts < Infinity;
     return isExpected && KcError.is(error) && error.code === "HANDLER_FAILED";
   }
 
-  /** A worker that the store refuses for good must have left the group, if it could. */
+  /**
+   * Fails if a worker that the store refuses permanently has not left the group although it could.
+   */
   #leftBehind(): void {
     const { data, weather, onViolation } = this.#options;
     if (weather.away || this.weather.away || weather.trouble > 0) return;
-    // It may have had no time for another try.
+    // It may have had no time for another attempt.
     if (this.#options.clock.monotonic() - this.weather.lostAt < LEASE_MS) return;
     const rows = [...data.application(SCOPE).workers.values()];
     if (rows.some(({ workerId }) => workerId === this.id)) {
@@ -332,12 +336,12 @@ export class Worker {
     }
   }
 
-  /** A handler that outlives its scan keeps its page. */
+  /** A handler that outlives its scan keeps its page in memory. */
   #lookAtEnd({ bufferedBytes, shards }: ConsumerStatus): void {
     this.held = shards.some(({ handlingForMs }) => handlingForMs > 0) ? 0 : bufferedBytes;
   }
 
-  /** A call is made: never again once the scan has settled. */
+  /** Called for each call: none may follow once the scan has settled. */
   #count(what: string): void {
     if (this.ended) {
       this.#options.onViolation(

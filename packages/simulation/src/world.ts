@@ -12,10 +12,10 @@ import { STREAM, Worker } from "./worker.ts";
 const MIB = 1024 * 1024;
 export const MOST_WORKERS = 8;
 
-/** What a story happens to: the stream, the store, the workers, and what is noted of them. */
+/** The objects of a story: the stream, the store, the workers, and the records about them. */
 export class World {
   readonly seed: number;
-  /** Where all comes from that is left to chance, but for delivery and aggregates. */
+  /** The source of randomness, except for delivery and aggregates. */
   readonly random: Random;
   readonly clock: FakeClock = new FakeClock();
   readonly kinesis: FakeKinesis;
@@ -26,20 +26,20 @@ export class World {
   readonly ledger: Ledger;
   readonly letters: Map<string, DeadLetter> = new Map();
   readonly weather: Weather;
-  /** Does the store tell workers of changes? */
+  /** Whether the store notifies workers of changes. */
   readonly push: boolean;
-  /** How often nobody is there for longer than the stream keeps its records. */
+  /** How often all workers are away for longer than the stream's retention. */
   readonly nights: number;
-  /** How often Kinesis is away for everybody. */
+  /** How often Kinesis is unavailable to all. */
   readonly outages: number;
-  /** How often shards are split and merged, beside the other events. */
+  /** How often shards are split and merged, in addition to the other events. */
   readonly reshards: number;
   readonly start: "LATEST" | "TRIM_HORIZON";
   readonly workers: Worker[] = [];
   /** What happened, and when. */
   readonly trace: string[] = [];
   readonly producer: Producer;
-  /** The first promise that was broken. */
+  /** The first violation. */
   violation: Error | undefined;
 
   constructor(seed: number) {
@@ -68,7 +68,7 @@ export class World {
       transitionMs: random.pick([0, 300]),
       listingLagMs: random.pick([0, 0, 1000, 8000]),
       omitChildShards: random.chance(0.2),
-      // Large records take a shard's writing up for many seconds.
+      // Large records use a shard's write quota for many seconds.
       quotas: { writes: largeRecords === 0 },
       maxRecordsPerPage: random.between(2, 50),
     });
@@ -86,14 +86,14 @@ export class World {
     });
   }
 
-  /** The workers whose processes live. */
+  /** The workers whose processes are alive. */
   alive(): readonly Worker[] {
     return this.workers.filter(({ alive }) => alive);
   }
 
-  /** One more worker comes. */
+  /** Starts another worker. */
   join(): void {
-    // Now and then the name of one that died: it comes back before it is evicted.
+    // Sometimes with the name of a dead worker, which thus returns before it is evicted.
     const died = this.workers.filter(
       ({ id, alive }) => !alive && !this.alive().some((other) => other.id === id),
     );
@@ -131,18 +131,18 @@ export class World {
     this.note(`${count} records are put`);
   }
 
-  /** A promise is broken: the story ends. */
+  /** Records a violation, which ends the story. */
   break(message: string): void {
     this.violation ??= new Violation(message);
   }
 
-  /** Notes what happens now, and makes it happen. */
+  /** Adds an event to the trace, and performs it. */
   note(what: string, act: () => unknown = () => undefined): void {
     this.trace.push(`${Math.round(this.clock.monotonic())} ${what}`);
     act();
   }
 
-  /** Time passes, until a promise is broken. */
+  /** Advances time, until there is a violation. */
   async advance(ms: number): Promise<void> {
     const until = this.clock.monotonic() + ms;
     while (!this.violation && this.clock.monotonic() < until) {
@@ -150,7 +150,7 @@ export class World {
     }
   }
 
-  /** A worker that is evicted has started nothing for a while: its own deadline comes first. */
+  /** Checks that an evicted worker had already passed its own deadline. */
   #judgeEviction({ workerId, incarnation }: WorkerIdentity): void {
     if (this.ledger.lenient) return;
     for (const { id, alive, group } of this.workers) {

@@ -1,4 +1,7 @@
 import { fileURLToPath } from "node:url";
 
-/** What was fetched for the tests and is no npm package. Lives as long as the installed packages. */
+/**
+ * The directory for fetched files that are not npm packages. It is removed with the installed
+ * packages.
+ */
 export const CACHE = fileURLToPath(new URL("../node_modules/.cache", import.meta.url));

@@ -16,17 +16,17 @@ import { CACHE } from "./cache.ts";
 
 const run = promisify(execFile);
 
-/** Where packages come from. */
+/** The source of packages. */
 export interface Suite {
-  /** Lines of apt's list of sources, in place of this machine's. */
+  /** Lines of apt's list of sources, instead of this machine's. */
   readonly sources: string;
 }
 
 /**
- * A directory under the cache that holds the files of packages of Debian or Ubuntu and of all that
- * they need: what this machine has not or, from another suite, all of it. They are unpacked, not
- * installed: that takes no root, starts no service of the system's, and leaves nothing behind but
- * the directory.
+ * A directory under the cache with the files of Debian or Ubuntu packages and of their
+ * dependencies: those that are not installed or, from another suite, all of them. They are
+ * unpacked, not installed: this needs no root permissions, starts no system service, and changes
+ * nothing outside of the directory.
  */
 export function unpackPackages(
   name: string,
@@ -40,7 +40,7 @@ export function unpackPackages(
   return unpacking;
 }
 
-/** Several servers that start at the same time want the same. */
+/** Shared by servers that start concurrently and need the same packages. */
 const underWay = new Map<string, Promise<string>>();
 
 async function unpack(
@@ -68,7 +68,7 @@ async function unpack(
   return unpacked;
 }
 
-/** By apt's own configuration, with lists and archives of our own, neither of which takes root. */
+/** Uses apt's configuration with separate lists and archives, which needs no root permissions. */
 async function download(
   work: string,
   packages: readonly string[],
@@ -102,7 +102,7 @@ async function download(
   return files.filter((file) => file.endsWith(".deb")).map((file) => join(archives, file));
 }
 
-/** Links from the root of the file system lead into the directory instead. */
+/** Rewrites absolute links so that they lead into the directory. */
 async function relink(root: string, directory: string): Promise<void> {
   for (const entry of await readdir(directory, { withFileTypes: true })) {
     const path = join(directory, entry.name);

@@ -10,14 +10,14 @@ import { type Address, type Lifecycle, launch } from "./server-process.ts";
 import { openWorkplace } from "./workplace.ts";
 
 export interface DynamoDbAddress extends Address {
-  /** For any region and credentials: they all see the same tables. */
+  /** Accepts any Region and credentials, which all see the same tables. */
   readonly endpoint: string;
 }
 
-/** It keeps its tables in memory: after `kill` or `stop` and `restart` there are none. */
+/** Its tables are in memory, and are lost by `kill` or `stop` and `restart`. */
 export interface DynamoDbLocalServer extends DynamoDbAddress, Lifecycle {}
 
-/** The npm package that carries Amazon's DynamoDB Local, whose licence forbids to pass it on. */
+/** The npm package with Amazon's DynamoDB Local, whose licence forbids redistribution. */
 const PACKAGE = "amplify-dynamodb-simulator@2.9.30";
 
 const run = promisify(execFile);
@@ -36,7 +36,7 @@ export async function startDynamoDbLocal(): Promise<DynamoDbLocalServer> {
       `-Djava.library.path=${join(directory, "DynamoDBLocal_lib")}`,
       `-Djava.io.tmpdir=${workplace.directory}`,
       "-Xmx256m",
-      // It lives for seconds: no time to gain by optimizing it.
+      // It runs for seconds only, so optimizing compilation does not pay.
       "-XX:TieredStopAtLevel=1",
       "-XX:+UseSerialGC",
       "-jar",
@@ -48,7 +48,7 @@ export async function startDynamoDbLocal(): Promise<DynamoDbLocalServer> {
       String(port),
     ],
     env: java.env,
-    // Any answer will do; without credentials it is a refusal.
+    // Any answer is sufficient; without credentials it is a refusal.
     ready: () =>
       fetch(endpoint).then(
         () => true,

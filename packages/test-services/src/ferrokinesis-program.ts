@@ -8,7 +8,10 @@ export class NoFerrokinesisError extends Error {
   override readonly name = "NoFerrokinesisError";
 }
 
-/** Where `cargo install` puts it. It is not compiled here: that takes minutes. @throws NoFerrokinesisError */
+/**
+ * The program at the location of `cargo install`. It is not compiled here, because that takes
+ * minutes. @throws NoFerrokinesisError
+ */
 export function ferrokinesisProgram(): string {
   const installed = join(homedir(), ".cargo", "bin", "ferrokinesis");
   const program = onPath("ferrokinesis") ?? (existsSync(installed) ? installed : undefined);

@@ -4,18 +4,19 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 
 /**
- * A port of the loopback address that nothing listens on. While this process lives nobody else gets it from
- * here: a server may be slow to listen there, or be down for a while.
+ * A free port of the loopback address. This function does not return it again, in any process,
+ * while this process lives, because a server may be slow to listen there, or be down for a while.
  *
- * Not one that the kernel picks: while a server is down, the kernel might give its port to an
- * outgoing connection. A client that keeps trying to reconnect can even get it itself, and then it
- * is connected to itself. So the port is below the range from which outgoing connections are served
- * (it begins at 32768 on Linux and at 49152 elsewhere).
+ * The kernel must not choose the port: while a server is down, the kernel might use its port for an
+ * outgoing connection. A client that keeps reconnecting can even get it itself, and is then
+ * connected to itself. So the port is below the range of ephemeral ports (from 32768 on Linux, from
+ * 49152 elsewhere).
  */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(10_000, 32_768);
-    // In this order: to listen there, to see whether it is free, is for its owner alone.
+    // Reserves first: only the owner of the reservation may listen on the port to check whether it
+    // is free.
     if ((await isReserved(port)) && (await isFree(port))) return port;
   }
 }
@@ -32,7 +33,10 @@ async function isFree(port: number): Promise<boolean> {
   return true;
 }
 
-/** By the UDP port of the same number, which nobody uses, and which the kernel frees with the process. */
+/**
+ * Reserves the port by binding the UDP port of the same number, which is otherwise unused, and
+ * which the kernel releases when the process ends.
+ */
 async function isReserved(port: number): Promise<boolean> {
   const token = createSocket("udp4");
   const isOurs = await new Promise<boolean>((resolve) => {

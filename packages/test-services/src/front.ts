@@ -11,31 +11,31 @@ export interface FrontRequest {
   readonly body: Buffer;
 }
 
-/** What becomes of a request: undefined = it is passed on. */
+/** What happens to a request; `undefined` if it is forwarded. */
 export type FrontAnswer =
   | undefined
-  /** Answered here, in the server's name. */
+  /** Answered by the proxy instead of the server. */
   | {
       readonly status: number;
       readonly headers?: Readonly<Record<string, string>>;
       readonly body: string;
     }
-  /** Done, but the connection breaks before the answer. */
+  /** Executed, but the connection breaks before the answer. */
   | "lost-reply"
   /** Never answered. */
   | "silence";
 
-/** An HTTP server in front of another one, which fails on demand. */
+/** An HTTP proxy that fails on demand. */
 export interface Front extends Address, AsyncDisposable {
   readonly endpoint: string;
-  /** Every request that came, whatever became of it. */
+  /** Every request that arrived, whatever happened to it. */
   readonly requests: FrontRequest[];
   answer: (request: FrontRequest) => FrontAnswer;
 }
 
 export async function startFront(target: Address): Promise<Front> {
   const server = createServer((incoming, outgoing) => void serve(incoming, outgoing));
-  // Only a client ends a connection.
+  // Only clients close connections.
   server.keepAliveTimeout = 600_000;
   server.listen(0, "127.0.0.1");
   await once(server, "listening");

@@ -12,7 +12,7 @@ export class NoGaleraError extends Error {
 }
 
 export interface GaleraCluster extends AsyncDisposable {
-  /** Both take writes. */
+  /** Both accept writes. */
   readonly nodes: readonly [MariadbServer, MariadbServer];
 }
 
@@ -30,7 +30,7 @@ export async function startGalera(): Promise<GaleraCluster> {
       name,
       password,
       ready: "Synchronized with group, ready for connections",
-      // Its scripts ask for the server's own program, too.
+      // Its scripts also call the server's program.
       env: { ...env, PATH: `${dirname(path)}:${env["PATH"]}` },
       settings: [
         "--wsrep-on=ON",
@@ -60,7 +60,7 @@ export async function startGalera(): Promise<GaleraCluster> {
 
 const PROVIDER = "/usr/lib/galera/libgalera_smm.so";
 
-/** The library, and the scripts by which a new node gets the data. */
+/** The library, and the scripts with which a new node gets the data. */
 async function galera(): Promise<{
   readonly provider: string;
   readonly env: Readonly<Record<string, string>>;

@@ -17,7 +17,10 @@ export interface Witness extends AsyncDisposable {
 const READY_WITHIN_MS = 120_000;
 const require = createRequire(import.meta.url);
 
-/** In a process of its own: under the tests' import conditions its dependencies do not load. */
+/**
+ * Runs in a separate process, because its dependencies do not load with the tests' import
+ * conditions.
+ */
 export async function startKinesalite(): Promise<Witness> {
   const options = { createStreamMs: 0, deleteStreamMs: 0, updateStreamMs: 0, shardLimit: 500 };
   const script = `
@@ -42,7 +45,7 @@ export async function startKinesisLocal(): Promise<Witness> {
     "UPDATE_SHARD_COUNT",
   ];
   const child = spawn(process.execPath, [main], {
-    // It looks for its certificate in the working directory.
+    // It reads its certificate from the working directory.
     cwd: dirname(main),
     stdio: ["ignore", "ignore", "pipe"],
     env: {
@@ -73,7 +76,7 @@ async function whenItAnswers(
   url: string,
   child: ChildProcessByStdio<null, null, Readable>,
 ): Promise<Witness> {
-  // What it gets wrong it also prints: of interest only if it does not start.
+  // It also prints its errors, which matter only if it does not start.
   let said = "";
   child.stderr.on("data", (chunk: Buffer) => (said = chunk.toString()));
   const deadline = performance.now() + READY_WITHIN_MS;

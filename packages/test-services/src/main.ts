@@ -1,7 +1,7 @@
 /**
- * `npm run services`: every server that the tests use, or those that `--only` names, for a person,
- * until Ctrl-C. Oracle's MySQL is left out, with a message, where it is not available. `--json` prints the addresses as one line of JSON instead, and ends with standard
- * input.
+ * `npm run services`: starts every server that the tests use, or those that `--only` names, until
+ * Ctrl-C. Without Oracle's MySQL, a message says that it is missing. `--json` prints the addresses
+ * as one line of JSON instead, and ends when standard input ends.
  */
 import { parseArgs } from "node:util";
 import { startDynamoDbLocal } from "./dynamodb-local.ts";
@@ -64,7 +64,7 @@ else {
     console.log(`  ${name.padEnd(14)}${[url].flat().join(" ")}`);
   }
 }
-// The servers keep no process from ending, and signals do not either.
+// Neither servers nor signal handlers keep the process alive.
 const alive = setInterval(() => {}, 60_000);
 await stopped;
 clearInterval(alive);

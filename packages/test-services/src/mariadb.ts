@@ -18,13 +18,13 @@ export function startMariadb(settings: readonly string[] = []): Promise<MariadbS
 
 export interface MariadbLaunch {
   readonly name: string;
-  /** What it prints when it serves. */
+  /** The output that shows that it is ready. */
   readonly ready: string;
   /** The rest of its command line. */
   readonly settings?: readonly string[];
-  /** Where it finds what it starts. */
+  /** Environment variables, for the programs that it starts. */
   readonly env?: Readonly<Record<string, string>>;
-  /** A node of a cluster has the users of all others. @default one of its own */
+  /** All nodes of a cluster have the same users. @default a random one */
   readonly password?: string;
 }
 
@@ -42,9 +42,10 @@ export async function launchMariadb({
     "--no-defaults",
     `--basedir=${base}`,
     `--datadir=${workplace.data}`,
-    // At its start it deletes the temporary tables there, whosesoever they are.
+    // At its start it deletes all temporary tables in this directory, also those of other servers.
     `--tmpdir=${workplace.directory}`,
-    // Each test makes its tables: half of that was waiting for the disk. Only the machine's end needs it.
+    // Each test creates tables, and half of that time was waiting for the disk. Syncing only
+    // matters in a power failure.
     "--innodb-flush-method=nosync",
   ];
   await createSystemTables(mariadbd, base, common, workplace.directory);
@@ -74,7 +75,7 @@ export async function launchMariadb({
   return Object.assign(server, mysqlAddress(host, port, password));
 }
 
-/** As `mariadb-install-db` does, which asks for programs of other packages. */
+/** Does the same as `mariadb-install-db`, which needs programs of other packages. */
 async function createSystemTables(
   { path, env }: Program,
   base: string,
@@ -96,7 +97,7 @@ async function createSystemTables(
     env,
     input: [
       "CREATE DATABASE mysql;",
-      "USE mysql;", // Root without a password is this machine's user of this name, which there is not.
+      "USE mysql;", // Root without a password would be the machine's user of that name, which does not exist.
       "SET @auth_root_socket = 'no-user';",
       ...sql,
     ].join("\n"),

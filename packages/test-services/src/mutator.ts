@@ -9,7 +9,7 @@ export function seeded(seed: number): () => number {
   };
 }
 
-/** Bytes that matter to encodings: ends of ranges, heads of CBOR, the punctuation of JSON. */
+/** Bytes with a meaning in encodings: ends of ranges, CBOR heads, JSON punctuation. */
 const EDGES = Buffer.concat([
   Buffer.from([0x00, 0x01, 0x18, 0x1b, 0x3b, 0x5f, 0x7f, 0x80, 0x9f, 0xa0, 0xbf, 0xc1, 0xf6, 0xf9]),
   Buffer.from([0xfb, 0xff]),
@@ -17,8 +17,8 @@ const EDGES = Buffer.concat([
 ]);
 
 /**
- * A message that was once sound, changed in one to four places: a bit, a byte, a piece that is cut out,
- * doubled, moved or taken from another message, or the end cut off.
+ * A valid message with one to four changes: a changed bit or byte, a piece that is removed,
+ * duplicated, moved or copied from another message, or a truncated end.
  */
 export function mutated(
   message: Uint8Array,

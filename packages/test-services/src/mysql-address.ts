@@ -3,9 +3,9 @@ import { join } from "node:path";
 import type { Address } from "./server-process.ts";
 
 export interface MysqlAddress extends Address {
-  /** May do everything. */
+  /** A user with all privileges. */
   readonly user: string;
-  /** Empty = none, on a server that the environment names. */
+  /** Empty if the server that the environment names needs none. */
   readonly password: string;
   readonly uri: string;
 }
@@ -17,8 +17,8 @@ export function mysqlAddress(host: string, port: number, password: string): Mysq
 }
 
 /**
- * The file with what a server does at each start: a new one knows only users of its own host. Only the
- * server's user can enter the directory.
+ * Writes the file with the statements that a server runs at each start: a new server only has users
+ * of its own host. Only the server's user can enter the directory.
  */
 export function writeInitFile(directory: string, password: string): string {
   const file = join(directory, "init.sql");

@@ -18,12 +18,12 @@ export class NoMysqlError extends Error {
 }
 
 /**
- * Oracle's MySQL: this machine's, or that of Debian's unstable suite, the only one that has it, with
- * all its libraries down to the C library's. @throws NoMysqlError
+ * Oracle's MySQL: an installed one, or that of Debian's unstable suite, the only suite with it,
+ * including all its libraries down to the C library. @throws NoMysqlError
  */
 export async function mysqlProgram(): Promise<MysqlProgram> {
   const installed = onPath("mysqld");
-  // MariaDB's packages have a link of this name.
+  // MariaDB's packages install a link with this name.
   if (
     installed !== undefined &&
     !(await run(installed, ["--version"])).stdout.includes("MariaDB")
@@ -54,7 +54,7 @@ async function unpackMysql(): Promise<string> {
   }
 }
 
-/** The unstable suite, at the mirror from which this machine gets its own packages. */
+/** The unstable suite, at this machine's own package mirror. */
 async function sid(): Promise<{ sources: string }> {
   const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
   if (!existsSync(keyring)) throw new Error("this is no Debian");

@@ -10,7 +10,7 @@ import { openWorkplace } from "./workplace.ts";
 export interface MysqlServer extends MysqlAddress, Lifecycle {}
 
 /**
- * Oracle's MySQL. `settings`: the rest of its command line, from its first start on.
+ * Oracle's MySQL. `settings`: additional command-line arguments, from its first start on.
  * @throws NoMysqlError if it is not available on this machine
  */
 export async function startMysql(settings: readonly string[] = []): Promise<MysqlServer> {
@@ -22,11 +22,13 @@ export async function startMysql(settings: readonly string[] = []): Promise<Mysq
     "--secure-file-priv=NULL",
     `--basedir=${base}`,
     `--datadir=${workplace.data}`,
-    // Each test makes its tables: half of that was waiting for the disk. Only the machine's end needs it.
+    // Each test creates tables, and half of that time was waiting for the disk. Syncing only
+    // matters in a power failure.
     "--innodb-flush-method=nosync",
     ...settings,
   ];
-  // Its root has no password, and comes in by the socket alone, in a directory that no other user can enter.
+  // Its root has no password, and can connect only through the socket, which is in a directory that
+  // no other user can enter.
   await runUnprivileged([...mysqld, "--initialize-insecure"], { cwd: workplace.directory });
   const password = randomPassword();
 

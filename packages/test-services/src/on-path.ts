@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
-/** Servers are often where only root looks for programs. */
+/** Servers are often in directories that only root has on its path. */
 const DIRECTORIES = [
   ...(process.env["PATH"] ?? "").split(delimiter),
   "/usr/sbin",

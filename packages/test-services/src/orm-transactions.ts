@@ -1,8 +1,11 @@
-/** What `checkpointIn` promises in a transaction of any library: tests that each SQL store runs with its own libraries. */
+/**
+ * Tests of `checkpointIn` in a library's transaction, which each SQL store runs with its own
+ * libraries.
+ */
 import { describe, expect, onTestFinished, test } from "vitest";
 import { openPrisma, type PrismaTransaction } from "./prisma.ts";
 
-/** Characters that libraries may take for parameters. */
+/** Characters that libraries may misinterpret as parameters. */
 export const ORM_SCOPE = {
   application: "bil?ling",
   streamName: "or?d:ers $1 \\?",
@@ -10,11 +13,11 @@ export const ORM_SCOPE = {
 export const MISUSED = { code: "TRANSACTION_MISUSED", retryable: false } as const;
 const UNAVAILABLE = { code: "STORE_UNAVAILABLE", retryable: true } as const;
 
-/** A limit for a wait that must fail, in milliseconds. */
+/** The limit of a wait that must fail, in milliseconds. */
 export const BRIEFLY = 50;
-/** Prisma's own limits are seconds, which a busy machine may take to connect. */
+/** Prisma's own limits are a few seconds, which connecting may take on a busy machine. */
 const PATIENTLY = { maxWait: 30_000, timeout: 30_000 };
-/** Knex also logs what it throws. */
+/** Knex also logs the errors that it throws. */
 export const QUIET = { warn: (): void => undefined };
 
 interface Executor {
@@ -25,11 +28,14 @@ interface Executor {
 export interface Orm<E extends Executor> {
   /** Inserts an effect, then calls `work`. */
   transaction(effect: string, work: (executor: E) => Promise<unknown>): Promise<unknown>;
-  /** What the library throws if a statement fails with this code of the server's. */
+  /** Returns the library's error for a statement that fails with this server code. */
   failWith(code: string): Promise<unknown>;
-  /** Begins a transaction, and fails if the pool has no connection to spare: at once, or after `BRIEFLY`. */
+  /**
+   * Begins a transaction, and fails immediately or after `BRIEFLY` if the pool has no free
+   * connection.
+   */
   beginBriefly(): Promise<unknown>;
-  /** A connection that is in no transaction. */
+  /** A connection without a transaction. */
   readonly outside: E;
 }
 
@@ -46,7 +52,7 @@ export interface OrmWorld<E extends Executor, Write, Checkpoint> {
   };
   readonly orm: Orm<E>;
   readonly effects: () => Promise<readonly string[]>;
-  /** The server ends the connection that the transaction is on. */
+  /** Lets the server end the transaction's connection. */
   readonly endConnection: (executor: E) => Promise<void>;
 }
 
@@ -59,7 +65,7 @@ export interface OrmSuite<E extends Executor, Write, Checkpoint> {
     from?: number,
     fence?: { readonly owner: string; readonly epoch: number },
   ) => Write;
-  /** Codes of the server's, and whether a transaction that failed with one is to be run again. */
+  /** Server codes, and whether a transaction that failed with one should be run again. */
   readonly failures: readonly (readonly [code: string, isPassing: boolean])[];
 }
 
@@ -143,7 +149,7 @@ export function ormTransactionTests<E extends Executor, Write, Checkpoint>(
   });
 }
 
-/** Prisma's transactions. `raise` is SQL that fails with a code of the server's. */
+/** Prisma's transactions. `raise` returns SQL that fails with a server code. */
 export function prismaOrm<E extends Executor>(
   provider: "postgresql" | "mysql",
   adapter: object,
@@ -164,7 +170,7 @@ export function prismaOrm<E extends Executor>(
   };
 }
 
-/** What a call rejected with. */
+/** Returns the error with which a call rejected. */
 export function failure(call: Promise<unknown>): Promise<unknown> {
   return call.then(
     (answer) => ({ answer }),

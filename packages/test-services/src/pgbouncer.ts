@@ -6,13 +6,13 @@ import { program } from "./programs.ts";
 import { type Lifecycle, launch } from "./server-process.ts";
 import { openWorkplace } from "./workplace.ts";
 
-/** Connects to whatever database is named; the one named `pgbouncer` is its own console. */
+/** Forwards to any database; the one named `pgbouncer` is its own console. */
 export interface PgBouncerServer extends PostgresAddress, Lifecycle {}
 
 export interface PgBouncerOptions {
   /** The connections to Postgres for each database. @default 20 */
   readonly poolSize?: number;
-  /** What a client has a connection to Postgres for. @default "transaction" */
+  /** For how long a client gets a connection to Postgres. @default "transaction" */
   readonly poolMode?: "transaction" | "statement";
 }
 

@@ -9,9 +9,9 @@ import { openWorkplace } from "./workplace.ts";
 export interface PostgresAddress extends Address {
   /** A superuser. */
   readonly user: string;
-  /** Empty = none, on a server that the environment names. */
+  /** Empty if the server that the environment names needs none. */
   readonly password: string;
-  /** The database that every server has. Tests make their own. */
+  /** The database that every server has. Tests create their own. */
   readonly database: string;
   readonly connectionString: string;
 }
@@ -53,7 +53,7 @@ export async function startPostgres(): Promise<PostgresServer> {
       `--listen_addresses=${host}`,
       `--unix_socket_directories=${workplace.directory}`,
       "--max_connections=200",
-      // Without it, what was committed survives kill -9, though no power cut.
+      // Without fsync, commits survive kill -9, but not a power failure.
       "--fsync=off",
     ],
     ready: (output) => output.includes("database system is ready to accept connections"),

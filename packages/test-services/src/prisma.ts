@@ -1,6 +1,6 @@
 import { getPrismaClient } from "@prisma/client/runtime/client";
 
-/** What `prisma.$transaction(async (tx) => …)` gives, without models. */
+/** The `tx` of `prisma.$transaction(async (tx) => …)`, without models. */
 export interface PrismaTransaction {
   $queryRawUnsafe(text: string): Promise<unknown>;
   $executeRaw(text: TemplateStringsArray, ...values: readonly unknown[]): Promise<number>;
@@ -14,12 +14,12 @@ export interface PrismaClient extends PrismaTransaction {
   $disconnect(): Promise<void>;
 }
 
-/** Of Prisma's own format: no model has parameters. */
+/** In Prisma's own format: there are no models with parameters. */
 const NO_PARAMETERS = { strings: [], graph: Buffer.alloc(16).toString("base64") };
 
 /**
- * A client of Prisma over one of its driver adapters, as `prisma generate` writes it for a schema without
- * models. The generator and its engine are not needed for it: they are 200 MB more than the client.
+ * A client of Prisma over one of its driver adapters, as `prisma generate` writes it for a schema
+ * without models. This avoids the generator and its engine, which are 200 MB more than the client.
  */
 export function openPrisma(provider: "postgresql" | "mysql", adapter: object): PrismaClient {
   const engine = `@prisma/client/runtime/query_compiler_small_bg.${provider}`;
@@ -44,7 +44,7 @@ export function openPrisma(provider: "postgresql" | "mysql", adapter: object): P
   return new Client({ adapter } as never) as unknown as PrismaClient;
 }
 
-/** Of Node, which its types leave to those of browsers. */
+/** WebAssembly in Node, whose types are declared only for browsers. */
 function compiled(wasm: Uint8Array): never {
   const { WebAssembly } = globalThis as unknown as {
     readonly WebAssembly: { readonly Module: new (wasm: Uint8Array) => never };

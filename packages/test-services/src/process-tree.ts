@@ -4,10 +4,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 /**
  * A shell function: `signal_tree SIGNAL PID` signals a process and all its descendants, and prints
- * their ids. A process
- * group would not do: Postgres puts each of its backends into one of its own. Parents are stopped
- * before their children are listed, so that none is born meanwhile. On a busy machine a process runs
- * on for a while after it was asked to stop, so its threads are looked at until none does.
+ * their ids. A process group is not sufficient: Postgres puts each of its backends into a separate
+ * one. Parents are stopped before their children are listed, so that no child is created in the
+ * meantime. On a busy machine a process keeps running for a while after the signal, so its threads
+ * are checked until none is running.
  */
 export const SIGNAL_TREE = `
 runs() { cat "/proc/$1/task/"*/stat 2>/dev/null | sed 's/.*) //' | grep -q '^[^TtZX]'; }
@@ -33,8 +33,8 @@ export function signalTree(signal: TreeSignal, pid: number): readonly number[] {
 const GONE_WITHIN_MS = 60_000;
 
 /**
- * Until none of the processes runs any more. One that was killed takes a moment to let go of what
- * it has, and Postgres does not start while a backend of its last life holds the shared memory.
+ * Waits until all processes have ended. A killed process takes a moment to release its resources,
+ * and Postgres does not start while a backend of the previous run holds the shared memory.
  */
 export async function untilGone(pids: readonly number[]): Promise<void> {
   const deadline = performance.now() + GONE_WITHIN_MS;
@@ -45,7 +45,7 @@ export async function untilGone(pids: readonly number[]): Promise<void> {
   }
 }
 
-/** Is it no more, or only a name that its parent has not taken note of? */
+/** Whether the process has ended, or is a zombie that its parent has not reaped. */
 function isGone(pid: number): boolean {
   try {
     if (!existsSync("/proc/self/stat")) return !process.kill(pid, 0);

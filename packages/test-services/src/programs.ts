@@ -3,7 +3,9 @@ import { delimiter, join } from "node:path";
 import { unpackPackages } from "./debian.ts";
 import { onPath } from "./on-path.ts";
 
-/** The programs that come in no npm package, and the packages of Debian and Ubuntu that have them. */
+/**
+ * The programs that are not in npm packages, and the Debian and Ubuntu packages that contain them.
+ */
 const PACKAGES = {
   "redis-server": "redis-server",
   mariadbd: "mariadb-server-core",
@@ -15,11 +17,11 @@ export type ProgramName = keyof typeof PACKAGES;
 
 export interface Program {
   readonly path: string;
-  /** What it needs to find its libraries. */
+  /** The environment variables with which it finds its libraries. */
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** A program of this machine; one that is not there is fetched, with all others that are missing. */
+/** An installed program; a missing one is fetched, together with all other missing ones. */
 export async function program(name: ProgramName): Promise<Program> {
   const path = onPath(name);
   if (path !== undefined) return { path, env: {} };
@@ -39,7 +41,7 @@ export async function program(name: ProgramName): Promise<Program> {
   return { path: found(unpacked, name), env: { LD_LIBRARY_PATH: libraries(root) } };
 }
 
-/** For programs of both: what is searched in order, in the first's places and then the second's. */
+/** Joins search paths: the first one's directories, then the second one's. */
 export function joinPaths(a: Program["env"], b: Program["env"]): Program["env"] {
   const names = new Set([...Object.keys(a), ...Object.keys(b)]);
   const joined = (name: string): string =>
@@ -47,7 +49,7 @@ export function joinPaths(a: Program["env"], b: Program["env"]): Program["env"] 
   return Object.fromEntries([...names].map((name) => [name, joined(name)]));
 }
 
-/** Where the programs and libraries of unpacked packages are found. */
+/** The search paths of programs and libraries in unpacked packages. */
 export function environmentOf(root: string): Program["env"] {
   const path = [...binaries(root), process.env["PATH"]].join(delimiter);
   return { PATH: path, LD_LIBRARY_PATH: libraries(root) };

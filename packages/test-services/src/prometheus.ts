@@ -35,7 +35,10 @@ async function prometheusProgram(name: "prometheus" | "promtool"): Promise<strin
   }
 }
 
-/** What `promtool` says. @throws NoPrometheusError; Error with what it said, if it was not content */
+/**
+ * Returns the output of `promtool`. @throws NoPrometheusError; an Error with its output if it
+ * failed
+ */
 export async function promtool(...args: string[]): Promise<string> {
   const program = await prometheusProgram("promtool");
   const { stdout, stderr } = await run(program, args);

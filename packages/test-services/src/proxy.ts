@@ -4,36 +4,36 @@ import { setTimeout as after } from "node:timers/promises";
 import { freePort } from "./free-port.ts";
 import type { Address } from "./server-process.ts";
 
-/** A TCP proxy that can break. Its own address stays the same. */
+/** A TCP proxy that can fail. Its address does not change. */
 export interface Proxy extends Address, AsyncDisposable {
   /** An outage: all connections end, new ones are refused. */
   cut(): Promise<void>;
   /**
-   * Half-open: connections stay, and new ones are accepted, but nothing passes, neither data nor
-   * the end of a connection.
+   * Half-open: connections stay open, and new ones are accepted, but neither data nor the end of a
+   * connection passes.
    */
   blackhole(): void;
-  /** After `cut`: connections are accepted. After `blackhole`: what was held back passes now. */
+  /** After `cut`: connections are accepted again. After `blackhole`: held data passes. */
   restore(): Promise<void>;
   /**
-   * Ends the next connection that sends this text: `before` it reaches the server, or `after`, in place of the
-   * answer.
+   * Ends the next connection that sends this text: `before` it reaches the server, or `after`,
+   * instead of the answer.
    */
   cutAt(text: string, when: "before" | "after"): void;
-  /** New connections go to another server; those that are open stay where they are. */
+  /** New connections lead to another server; open ones are not affected. */
   pointAt(target: Address): void;
   close(): Promise<void>;
 }
 
-/** Bytes of one direction that may be on their way; a sender waits for more. */
+/** The maximum bytes in flight in one direction; a sender waits beyond that. */
 const MOST_IN_FLIGHT = 4 * 1024 * 1024;
 
 export interface ProxyOptions {
-  /** How long a byte is on its way, in milliseconds: a reply comes after twice that. @default 0 */
+  /** The latency in one direction, in milliseconds: a reply arrives after twice that. @default 0 */
   readonly latencyMs?: number;
 }
 
-/** Starts a proxy in front of a server; what is sent to the one reaches the other. */
+/** Starts a proxy in front of a server. */
 export async function startProxy(target: Address, options: ProxyOptions = {}): Promise<Proxy> {
   const proxy = new TcpProxy(target, await freePort(), options.latencyMs ?? 0);
   await proxy.restore();
@@ -47,7 +47,7 @@ class TcpProxy implements Proxy {
   readonly #latencyMs: number;
   readonly #sockets = new Set<Socket>();
   #server: Server | undefined;
-  /** Nothing passes before it is open. */
+  /** While it is set, nothing passes until it is opened. */
   #gate: { readonly opened: Promise<void>; readonly open: () => void } | undefined;
   #cutAt: { readonly text: string; readonly when: "before" | "after" } | undefined;
 
@@ -128,9 +128,9 @@ class TcpProxy implements Proxy {
     ]);
   }
 
-  /** @param look throws when the connection is to end before this chunk */
+  /** @param look throws if the connection should end before this chunk */
   async #forward(from: Socket, to: Socket, look: (chunk: Buffer) => void): Promise<void> {
-    // Chunks travel side by side and arrive in order: latency takes no bandwidth.
+    // Chunks are delayed concurrently and arrive in order, so latency does not limit bandwidth.
     let arrived: Promise<void> = Promise.resolve();
     let inFlight = 0;
     const deliver = async (before: Promise<void>, trip: Promise<void>, chunk: Buffer) => {
@@ -146,7 +146,7 @@ class TcpProxy implements Proxy {
         look(chunk);
         inFlight += chunk.length;
         arrived = deliver(arrived, this.#trip(), chunk);
-        // Awaited below; until then a failure must not count as unhandled.
+        // Awaited below; until then a rejection must not count as unhandled.
         arrived.catch(() => undefined);
         if (this.#latencyMs === 0 || inFlight > MOST_IN_FLIGHT) await arrived;
       }
@@ -154,7 +154,7 @@ class TcpProxy implements Proxy {
       await this.#gate?.opened;
       to.end();
     } catch {
-      // One side broke off: so does the other, if the news gets through.
+      // One side has closed: close the other one too, unless a black hole holds it back.
       await this.#gate?.opened;
       from.destroy();
       to.destroy();
@@ -169,7 +169,7 @@ class TcpProxy implements Proxy {
     socket.setNoDelay(true);
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket));
-    // Its reader learns of it too; without a listener here the process would end.
+    // Its reader also gets the error; without a listener here the process would end.
     socket.on("error", () => undefined);
   }
 }

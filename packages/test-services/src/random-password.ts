@@ -1,6 +1,9 @@
 import { randomBytes } from "node:crypto";
 
-/** For a server's superuser: without one, any user of this machine could do what the tests may. */
+/**
+ * For a server's superuser: without a password, any user of this machine would have the tests'
+ * permissions.
+ */
 export function randomPassword(): string {
   return randomBytes(16).toString("hex");
 }

@@ -11,7 +11,7 @@ export interface RedisClusterAddress {
 export interface RedisClusterServer extends RedisClusterAddress, AsyncDisposable {
   /** Each can be stopped, killed, frozen and restarted on its own. */
   readonly nodes: readonly RedisServer[];
-  /** Resolves when all nodes take it for whole: seconds after one of them is restarted. */
+  /** Resolves when all nodes report a complete cluster, which is seconds after a restart of one. */
   whole(): Promise<void>;
   close(): Promise<void>;
 }
@@ -22,7 +22,7 @@ const WHOLE_WITHIN_MS = 60_000;
 const LOOK_EVERY_MS = 20;
 
 export async function startRedisCluster(): Promise<RedisClusterServer> {
-  // By default the nodes talk to each other at a port that is 10,000 higher: it might be taken.
+  // By default the nodes communicate at a port that is 10,000 higher, which might be in use.
   const busPorts = await Promise.all(Array.from({ length: NODES }, freePort));
   const nodes = await Promise.all(busPorts.map(startNode));
   const close = async (): Promise<void> => {
@@ -56,7 +56,7 @@ async function join(nodes: readonly RedisServer[], busPorts: readonly number[]):
   }
 }
 
-/** Until a node knows the others and takes the cluster for whole. */
+/** Waits until a node knows the others and reports a complete cluster. */
 async function untilWhole(node: RedisServer): Promise<void> {
   const deadline = performance.now() + WHOLE_WITHIN_MS;
   for (;;) {

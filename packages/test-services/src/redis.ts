@@ -10,9 +10,9 @@ export interface RedisAddress extends Address {
 export interface RedisServer extends RedisAddress, Lifecycle {}
 
 export interface RedisOptions {
-  /** Whether it keeps what it stored over `kill` and `restart`. @default true */
+  /** Whether data survives `kill` and `restart`. @default true */
   readonly appendonly?: boolean;
-  /** Commands that it is not to know. @default none */
+  /** Commands to remove. @default none */
   readonly without?: readonly string[];
 }
 
@@ -22,7 +22,7 @@ export function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
   return startRedisServer("redis", ["--appendonly", appendonly ? "yes" : "no", ...renamed]);
 }
 
-/** A Redis server with further configuration, given as on its command line. */
+/** A Redis server with more configuration, in the form of its command line. */
 export async function startRedisServer(
   name: string,
   configuration: readonly string[],
@@ -32,8 +32,9 @@ export async function startRedisServer(
   const port = await freePort();
   const workplace = openWorkplace(name);
   const listen = ["--bind", host, "--port", String(port)];
-  // It answers when a write is in the kernel's hands, which outlives a kill. By default it waits for
-  // the disk once a second, and answers meanwhile to what it has not written anywhere yet.
+  // With `no`, it answers when a write has reached the kernel, which survives a kill. By default it
+  // waits for the disk once a second, and meanwhile answers writes that are not written anywhere
+  // yet.
   const files = ["--dir", workplace.data, "--save", "", "--appendfsync", "no"];
   const server = await launch({
     name,

@@ -5,22 +5,22 @@ import { signalTree, type TreeSignal, untilGone } from "./process-tree.ts";
 import { asUnprivileged } from "./unprivileged.ts";
 import type { Workplace } from "./workplace.ts";
 
-/** Where a server listens. All of it can be handed from one process to another. */
+/** A server's address. It can be passed to another process. */
 export interface Address {
   readonly host: string;
   readonly port: number;
 }
 
-/** The life of a server. What it stored survives everything but `close`. */
+/** The lifecycle of a server. Its data survives everything except `close`. */
 export interface Lifecycle extends AsyncDisposable {
-  /** Shuts it down in its orderly way, as a deploy of the server would. */
+  /** Shuts it down normally, as a deploy of the server would. */
   stop(): Promise<void>;
-  /** SIGKILL to all its processes: no goodbye to the clients, nothing flushed. */
+  /** SIGKILL to all its processes: clients are not notified, and nothing is flushed. */
   kill(): Promise<void>;
   /** SIGSTOP to all its processes: connections stay open, and new ones are accepted by the kernel. */
   freeze(): void;
   thaw(): void;
-  /** Starts it again on the same data and port, after `stop` or `kill`. */
+  /** Starts it again with the same data and port, after `stop` or `kill`. */
   restart(): Promise<void>;
   /** Kills it and removes its data. A server that was not closed ends with the process that started it. */
   close(): Promise<void>;
@@ -31,17 +31,20 @@ export interface Launch {
   readonly workplace: Workplace;
   readonly command: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** Whether the server serves, by what it has printed so far or by asking it. Asked repeatedly. */
+  /** Whether the server is ready, by its output so far or by a request. Called repeatedly. */
   readonly ready: (output: string) => boolean | Promise<boolean>;
   readonly stopSignal: "SIGTERM" | "SIGINT";
 }
 
 const READY_WITHIN_MS = 60_000;
 const LOOK_EVERY_MS = 10;
-/** The last output of a server that is kept, for the message of an error. */
+/** How much of a server's last output is kept for error messages. */
 const KEPT_OUTPUT = 16_384;
 
-/** Starts a server in its workplace; resolves when it serves. If it does not, its workplace is gone. */
+/**
+ * Starts a server in its workplace; resolves when it is ready. If it fails, its workplace is
+ * removed.
+ */
 export async function launch(description: Launch): Promise<Lifecycle> {
   const server = new ServerProcess(description);
   try {
@@ -81,7 +84,7 @@ class ServerProcess implements Lifecycle {
     this.#running = { child, exit };
     if (child.pid !== undefined) workplace.occupy(child.pid);
     await untilReady(name, child, ready);
-    // It may not keep this process from ending; it ends with it.
+    // It must not keep this process alive; it ends with this process.
     child.unref();
     for (const output of [child.stdout, child.stderr]) (output as Socket).unref();
   }
@@ -118,7 +121,7 @@ class ServerProcess implements Lifecycle {
     return this.close();
   }
 
-  /** Waits for the end of the server that runs now; this process does not end before. */
+  /** Waits for the end of the running server; this process does not end before. */
   async #end(): Promise<void> {
     this.#running?.child.ref();
     await this.#running?.exit;
@@ -130,7 +133,7 @@ class ServerProcess implements Lifecycle {
   }
 }
 
-/** Rejects with what the server printed, if it ends or the deadline is over before it is ready. */
+/** Rejects with the server's output if it ends, or the deadline passes, before it is ready. */
 async function untilReady(
   name: string,
   child: ChildProcess,
@@ -138,7 +141,7 @@ async function untilReady(
 ): Promise<void> {
   let output = "";
   let end: string | undefined;
-  // Read until it ends: a server whose output is not read stops when the pipe is full.
+  // Reads until it ends: a server whose output is not read blocks when the pipe is full.
   const read = (chunk: Buffer): void => {
     output = (output + chunk.toString()).slice(-KEPT_OUTPUT);
   };

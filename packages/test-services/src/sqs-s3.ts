@@ -8,12 +8,12 @@ export interface SqsS3Address extends Address {
   readonly endpoint: string;
 }
 
-/** It keeps queues and buckets in memory: after `kill` or `stop` and `restart` there are none. */
+/** Its queues and buckets are in memory, and are lost by `kill` or `stop` and `restart`. */
 export interface SqsS3Server extends SqsS3Address, Lifecycle {}
 
 const FAUXQS = fileURLToPath(new URL("../node_modules/fauxqs/dist/app.js", import.meta.url));
 
-/** Its own command listens on every address of the machine, and takes no object above 11 MiB. */
+/** Its own command listens on every address of the machine, and refuses objects above 11 MiB. */
 const PROGRAM = `
 const [path, port] = process.argv.slice(1);
 const { buildApp } = await import(path);

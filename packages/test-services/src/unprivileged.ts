@@ -4,13 +4,14 @@ import { tmpdir } from "node:os";
 import { dirname, isAbsolute } from "node:path";
 import { promisify } from "node:util";
 
-/** Who servers run as when the tests run as root, as they do in containers: Postgres refuses root. */
+/** The user of servers when the tests run as root, as in containers: Postgres refuses root. */
 export const unprivileged = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : undefined;
 
 /**
- * A command line that runs a program as that user, without any capability: who connects to a server of
- * the tests must not read root's files by it. One exception: the repository, which holds some of the
- * programs, or the directory for temporary files is in a directory that only root can enter.
+ * A command line that runs a program as that user, without capabilities, so that a client of a test
+ * server cannot read root's files through it. There is one exception: if the repository, which
+ * contains some of the programs, or the directory for temporary files is in a directory that only
+ * root can enter.
  */
 export function asUnprivileged(command: readonly string[]): readonly string[] {
   if (unprivileged === undefined) return command;
@@ -33,7 +34,7 @@ export function asUnprivileged(command: readonly string[]): readonly string[] {
   ];
 }
 
-/** May that user enter a directory and its parents? */
+/** Whether that user can enter a directory and its parents. */
 function isReachable(directory: string): boolean {
   for (let at = realpathSync(directory); ; at = dirname(at)) {
     const { uid, mode } = statSync(at);
@@ -49,7 +50,7 @@ export interface RunOptions {
   readonly input?: string;
 }
 
-/** Runs a command as that user to its end. @throws what it printed, if it fails */
+/** Runs a command as that user to its end. @throws an error with its output, if it fails */
 export async function runUnprivileged(
   command: readonly string[],
   { cwd, env, input = "" }: RunOptions,

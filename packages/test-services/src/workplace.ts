@@ -7,10 +7,10 @@ import { SIGNAL_TREE } from "./process-tree.ts";
 import { unprivileged } from "./unprivileged.ts";
 
 /**
- * Reads from its standard input, line by line, which process is the server's (an empty line: none).
- * The input ends when the process that holds the other end calls `close` or dies, however it dies:
- * then the server is killed and its directory removed. Postgres also leaves a piece of System V
- * shared memory behind when it is killed.
+ * A script that reads the id of the server's process from standard input, line by line (an empty
+ * line: none). The input ends when the process at the other end calls `close` or dies in any way:
+ * then the script kills the server and removes its directory. A killed Postgres also leaves a
+ * segment of System V shared memory behind.
  */
 const CLEANER = `${SIGNAL_TREE}
 cd /
@@ -20,12 +20,12 @@ lock="$1/data/postmaster.pid"
 [ -f "$lock" ] && ipcrm -m "$(sed -n '7s/.* //p' "$lock")" 2>/dev/null
 rm -rf "$1"`;
 
-/** A temporary directory with at most one server in it; neither outlives the process that made it. */
+/** A temporary directory with at most one server; neither outlives the process that created it. */
 export interface Workplace {
   readonly directory: string;
-  /** A directory in it, empty at first, for what the server stores. */
+  /** An empty directory in it for the server's data. */
   readonly data: string;
-  /** Says which process is to be killed at the end. */
+  /** Sets the process to kill at the end. */
   occupy(pid: number): void;
   vacate(): void;
   /** Kills the server, removes the directory. */
@@ -40,7 +40,7 @@ export function openWorkplace(name: string): Workplace {
   if (unprivileged !== undefined) {
     for (const each of [directory, data]) chownSync(each, unprivileged.uid, unprivileged.gid);
   }
-  // In a session of its own, where the terminal's Ctrl-C does not reach it.
+  // Runs in a separate session, so that the terminal's Ctrl-C does not reach it.
   const cleaner = spawn("sh", ["-c", CLEANER, "sh", directory], {
     detached: true,
     stdio: ["pipe", "ignore", "ignore"],

@@ -8,12 +8,12 @@ const TIMES = 10;
 const MIB = 1024 * 1024;
 const RECORDS = userRecords(10_000, 100);
 
-/** Packing, beside another library. */
+/** Compares packing with another library. */
 export function comparePacking(): Promise<Comparison> {
   return compare({ aggregator: packs(ours), awsKinesisAgg: packs(theirs) }, ROUNDS);
 }
 
-/** Packs the same records, some times. */
+/** Packs the same records several times. */
 function packs(pack: (records: readonly UserRecord[]) => void): Contestant {
   return async (begin) => {
     begin();

@@ -2,7 +2,7 @@ import type { UserRecord } from "@kc/aggregator";
 
 export const AGGREGATED = 100;
 export const BYTES = 100;
-/** Of a page: what a shard gives in a second. */
+/** Aggregates per page: what a shard provides in a second. */
 export const AGGREGATES = 180;
 
 /** How many different keys the user records of a page have. Producers repeat theirs. */
@@ -13,7 +13,7 @@ export const KEYS = {
   oneKey: 1,
 };
 
-/** The keys come in turn. */
+/** The keys are used in turn. */
 export function userRecords(count: number, keys: number, first = 0): UserRecord[] {
   return Array.from({ length: count }, (_, i) => ({
     partitionKey: `key-${(first + i) % keys}`,

@@ -8,13 +8,13 @@ import { Poller } from "./poller.ts";
 const SHARDS = 8;
 const WARM_UP_MS = 5000;
 const SAMPLE_MS = 1000;
-/** Of the polls before. */
+/** The fraction of the earlier polls that counts as recovered. */
 const RECOVERED = 0.75;
 const GIVEN_UP_AFTER_MS = 120_000;
 
 /**
- * All connections of a polling consumer die without a word, as behind a firewall that forgot them;
- * new ones work. How long is it until the shards are polled as often as before?
+ * All connections of a polling consumer die silently, as behind a firewall that dropped them; new
+ * ones work. Measures how long it takes until the shards are polled as often as before.
  */
 export async function measureBlackHole(): Promise<object> {
   console.error("connections that die silently");

@@ -11,7 +11,7 @@ const SHARDS = 20;
 const WARM_UP_MS = 3000;
 const MEASURED_MS = 10_000;
 
-/** Connections and CPU of polls, by the client's request handler; and the cost of a dead connection. */
+/** Connections and CPU of polls, by request handler, and the cost of dead connections. */
 export async function benchConnections(): Promise<object> {
   const tls = selfSigned();
   return {

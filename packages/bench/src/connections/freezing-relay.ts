@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 
-/** A TCP relay whose connections can be made to die silently, while new ones work. */
+/** A TCP relay that can silently freeze its connections, while new ones work. */
 export class FreezingRelay implements AsyncDisposable {
   readonly url: string;
   readonly #server: Server;
@@ -33,7 +33,10 @@ export class FreezingRelay implements AsyncDisposable {
     return new FreezingRelay(server, open);
   }
 
-  /** From now on nothing passes through the open connections, their end included. Returns how many. */
+  /**
+   * From now on nothing passes through the open connections, not even their end. Returns their
+   * number.
+   */
   freeze(): number {
     for (const socket of this.#open) {
       socket.unpipe();

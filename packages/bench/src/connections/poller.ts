@@ -16,7 +16,7 @@ export class Poller implements AsyncDisposable {
     this.#directory = directory;
   }
 
-  /** @param cert the server's own certificate; undefined = it does not speak TLS */
+  /** @param cert the server's certificate; `undefined` without TLS */
   static async start(name: ClientName, url: string, cert: string | undefined): Promise<Poller> {
     const directory = mkdtempSync(join(tmpdir(), "kc-bench-"));
     const certFile = join(directory, "cert.pem");
@@ -35,7 +35,7 @@ export class Poller implements AsyncDisposable {
     return new Poller(child, directory);
   }
 
-  /** User and system, since the process began, in milliseconds. */
+  /** User and system CPU since the start of the process, in milliseconds. */
   async cpuMs(): Promise<number> {
     this.#process.send("cpu");
     const [{ user, system }] = (await once(this.#process, "message")) as [NodeJS.CpuUsage];

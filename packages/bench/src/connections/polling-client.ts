@@ -1,4 +1,4 @@
-/** A consumer of idle shards in a process of its own. It reports its CPU when it is asked. */
+/** A consumer of idle shards in a separate process. It reports its CPU on request. */
 import { Consumer } from "@kc/core";
 import { STREAM } from "../read/canned.ts";
 import { CLIENTS, type ClientName } from "./clients.ts";

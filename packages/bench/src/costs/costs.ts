@@ -25,10 +25,10 @@ const WORKER = {
 const OPERATIONS = ["claim", "flush", "heartbeatAndLook", "listing"] as const;
 type Operation = (typeof OPERATIONS)[number];
 
-/** What a call costs: medians, and whatever the server counts. */
+/** The cost of a call: medians, and the server's counts. */
 type Measures = Readonly<Record<string, number>>;
 
-/** What flushes, heartbeats and claims cost each store and its server. */
+/** The cost of flushes, heartbeats and claims, on each store and its server. */
 export async function benchStores(): Promise<object> {
   const directory = mkdtempSync(join(tmpdir(), "kc-bench-"));
   const stores: Record<string, object> = {};
@@ -94,7 +94,7 @@ async function measuresOf(subject: Subject, count: number): Promise<Record<Opera
       shardIds.map((shardId) => ({ shardId, lineage: LINEAGE })),
     );
     const group = new Group(store, scope, shardIds);
-    await group.round((_, call) => call()); // the first checkpoints of all are dearer
+    await group.round((_, call) => call()); // the first checkpoints of all cost more
     const rounds: Record<Operation, Measures>[] = [];
     for (let round = 0; round < ROUNDS; round += 1) {
       rounds.push(await group.round((_, call) => measured(subject.meter, call)));
@@ -157,7 +157,10 @@ async function withStore<Answer>(
 
 let written = 0n;
 
-/** One worker that claims all shards, writes all their checkpoints, looks, and gives them back. */
+/**
+ * One worker that claims all shards, writes all their checkpoints, reads the group's rows, and
+ * releases the shards.
+ */
 class Group {
   readonly #store: LeaseStore;
   readonly #scope: StoreScope;
@@ -190,7 +193,7 @@ class Group {
       );
       if (!results.every(({ outcome }) => outcome === "written")) throw new Error("not written");
     };
-    await flushed(); // the first one after a claim may be dearer
+    await flushed(); // the first one after a claim may cost more
     const flush = await measure("flush", flushed);
     const heartbeatAndLook = await measure("heartbeatAndLook", async () => {
       await store.heartbeat(scope, WORKER);
@@ -202,7 +205,7 @@ class Group {
   }
 }
 
-/** One call: its time, the longest block of the event loop in it, and what the server counts. */
+/** Measures one call: its time, the longest block of the event loop, and the server's counts. */
 async function measured(
   meter: () => Promise<Counts>,
   call: () => Promise<void>,

@@ -3,15 +3,15 @@ import { DynamoDBStore } from "@kc/store-dynamodb";
 import type { Subject } from "./subject.ts";
 
 const WRITES = /^(?:Update|Put|Delete|TransactWrite)Items?Command$/;
-/** Assumed prices, US dollars for a million units: look up your Region's. */
+/** Assumed prices in US dollars per million units: look up your Region's. */
 const WRITE_PRICE = 0.625;
 const READ_PRICE = 0.125;
 const MONTH_SECONDS = 30 * 24 * 3600;
 const HEARTBEAT_SECONDS = 1;
-/** A group at rest lists all leases every so many heartbeats. */
+/** The number of heartbeats between listings of all leases in a group without changes. */
 const HEARTBEATS_A_LISTING = 300;
 
-/** Units as the service counts them: each request asks for them. */
+/** Units as the service counts them, requested in each call. */
 export function dynamodb(endpoint: string): Subject {
   const counted = { requests: 0, writeUnits: 0, readUnits: 0 };
   const connect = (at: string): DynamoDBClient => {
@@ -50,7 +50,9 @@ export interface Units {
   readonly readUnits: number;
 }
 
-/** What a group costs in 30 days whose shards all have records, from the units of single calls. */
+/**
+ * The cost of a group whose shards all have records, for 30 days, from the units of single calls.
+ */
 export function monthOf(
   { shards, workers, flushSeconds }: { shards: number; workers: number; flushSeconds: number },
   units: { readonly shardFlush: Units; readonly heartbeatAndLook: Units; readonly listing: Units },

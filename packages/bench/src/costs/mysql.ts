@@ -3,11 +3,11 @@ import { MysqlStore, type MysqlPool } from "@kc/store-mysql";
 import { createConnection, createPool, type Pool, type RowDataPacket } from "mysql2/promise";
 import type { Subject } from "./subject.ts";
 
-/** `innodb_trx` is a copy that the server renews after 100 ms. */
+/** `innodb_trx` is a copy that the server refreshes after 100 ms. */
 const CACHED_MS = 150;
 const DATABASE = "costs";
 const COUNTERS = { Questions: "statements", Innodb_os_log_written: "logBytes" } as const;
-/** What the store sends of its own choice begins so, after a comment that MariaDB alone reads. */
+/** The beginning of the store's changes, after a comment that only MariaDB interprets. */
 const CHANGE = /^(?:\/\*M!.*?\*\/\s*)?(?:INSERT|UPDATE|DELETE)/s;
 
 /** MySQL or MariaDB. */
@@ -43,7 +43,7 @@ export async function mysql(url: string): Promise<Subject> {
           Number(value),
         ]),
       );
-      // The look itself is one.
+      // The query itself counts as one.
       return { ...counts, statements: (counts["statements"] ?? 0) - looks++ };
     },
     locks: {

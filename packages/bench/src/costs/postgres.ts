@@ -5,7 +5,7 @@ import type { Subject } from "./subject.ts";
 const TABLES = ["", "_leases", "_workers", "_applications", "_revisions"].map(
   (suffix) => `kinesis_consumer${suffix}`,
 );
-/** Rows that this transaction has locked, or whose latest version is its own. */
+/** Rows that this transaction has locked or changed. */
 const LOCKED = TABLES.map(
   (table) => `(SELECT count(*) FROM ${table}
     WHERE pg_current_xact_id()::text IN (xmin::text, xmax::text))`,

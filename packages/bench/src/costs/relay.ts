@@ -1,11 +1,14 @@
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 
-/** Replies are held back for so long, in milliseconds: what is sent meanwhile waits for none of them. */
+/**
+ * The delay of replies, in milliseconds: messages that are sent during it do not depend on these
+ * replies.
+ */
 const REPLY_DELAY_MS = 50;
 
 export interface Traffic {
-  /** How often a connection sent something after it had got a reply, or as the first thing. */
+  /** How often a connection sent something as its first message or after a reply. */
   readonly roundTrips: number;
   readonly sentBytes: number;
 }
@@ -13,11 +16,11 @@ export interface Traffic {
 export interface Relay extends AsyncDisposable {
   /** The server's URL, with the relay's address in it. */
   readonly url: string;
-  /** What has passed since the last call. */
+  /** The traffic since the last call. */
   take(): Traffic;
 }
 
-/** A TCP relay that counts what a client sends, whatever the protocol. */
+/** A TCP relay that counts a client's messages, independent of the protocol. */
 export async function startRelay(serverUrl: string): Promise<Relay> {
   const target = new URL(serverUrl);
   const sockets = new Set<Socket>();

@@ -1,21 +1,21 @@
 import type { LeaseStore } from "@kc/core";
 
-/** Counters that only grow, by what they count. */
+/** Monotonic counters, by name. */
 export type Counts = Readonly<Record<string, number>>;
 
-/** A server to measure a store on. */
+/** A server on which a store is measured. */
 export interface Subject extends AsyncDisposable {
-  /** Where it listens; undefined = nowhere, it is a file. */
+  /** Its URL; `undefined` for a file. */
   readonly url: string | undefined;
-  /** A store at that URL, the server's own or a relay's. */
+  /** Opens a store at a URL, the server's own or a relay's. */
   readonly open: (url: string | undefined) => LeaseStore;
-  /** What the server, or a client of it, has counted so far. */
+  /** The current counts of the server, or of a client. */
   readonly meter: () => Promise<Counts>;
   /**
-   * A store that runs each change in a transaction first, which is rolled back: `take` returns how many
-   * rows those held locked since the last time.
+   * A store that first runs each change in a transaction that is rolled back; `take` returns how
+   * many rows these had locked since the last call.
    */
   readonly locks?: { readonly open: () => LeaseStore; readonly take: () => number };
-  /** What is reported once, at the end. */
+  /** Results that are reported once at the end. */
   readonly closing?: () => Promise<object>;
 }

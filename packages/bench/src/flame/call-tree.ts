@@ -1,11 +1,11 @@
 import { basename } from "node:path";
 
-/** What `--cpu-prof` writes: the parts that are used. */
+/** The used parts of the format of `--cpu-prof`. */
 export interface CpuProfile {
   readonly nodes: readonly ProfileNode[];
   /** The node that was running at each sample. */
   readonly samples: readonly number[];
-  /** Microseconds from the sample before to each. */
+  /** Microseconds from the previous sample to each. */
   readonly timeDeltas: readonly number[];
 }
 
@@ -22,14 +22,14 @@ interface ProfileNode {
 /** A function in one place of the call tree. Times are in microseconds. */
 export interface Frame {
   readonly name: string;
-  /** Of the file; empty for what has none, such as the garbage collector. */
+  /** The file's URL; empty for frames without a file, such as the garbage collector. */
   readonly url: string;
-  /** Its own time and that of all it called. */
+  /** Its own time plus that of its callees. */
   total: number;
   readonly children: Map<string, Frame>;
 }
 
-/** The process slept: no CPU was used. */
+/** The process was idle and used no CPU. */
 const ASLEEP = "(idle)";
 
 /** The call tree of a profile. A function that was compiled more than once is one frame. */

@@ -4,12 +4,12 @@ const WIDTH = 1200;
 const ROW = 18;
 const HEADER = 44;
 const FONT = 11;
-/** Of a letter of the monospaced font, in pixels. */
+/** The width of a character of the monospaced font, in pixels. */
 const LETTER = 6.7;
-/** Narrower frames are left out, with what they called. */
+/** Narrower frames and their callees are omitted. */
 const NARROWEST = 1.2;
 
-/** Whose code a frame is, by its file; the first that matches. */
+/** The owner of a frame's code, by its file; the first match counts. */
 const OWNERS = [
   { owner: "@kc/core", colour: "#f4a261", file: /\/packages\/core\/|@kc\/core/ },
   { owner: "AWS's SDK", colour: "#8ab6d6", file: /@aws-sdk|@smithy|@aws-crypto/ },
@@ -18,7 +18,10 @@ const OWNERS = [
   { owner: "engine and system", colour: "#cfcfcf", file: /^$/ },
 ] as const;
 
-/** A flame graph, callers below: a frame is as wide as its part of all CPU time. Each has its name as a tooltip. */
+/**
+ * A flame graph with callers below. A frame's width is its share of the CPU time; its name is a
+ * tooltip.
+ */
 export function flameSvg(root: Frame, title: string): string {
   const depth = depthOf(root, root.total);
   const height = HEADER + depth * ROW + 8;
@@ -69,7 +72,7 @@ export function ownerOf({ url }: Frame): (typeof OWNERS)[number] {
   return OWNERS.find(({ file }) => file.test(url))!;
 }
 
-/** Rows that are drawn. */
+/** The number of drawn rows. */
 function depthOf(frame: Frame, all: number): number {
   if (widthOf(frame, all) < NARROWEST) return 0;
   return 1 + Math.max(0, ...[...frame.children.values()].map((child) => depthOf(child, all)));

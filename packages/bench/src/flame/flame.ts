@@ -9,13 +9,13 @@ import { callTree, type CpuProfile, type Frame } from "./call-tree.ts";
 import { flameSvg, ownerOf } from "./flame-svg.ts";
 
 const PAGES = { shards: 24, pages: 4, records: 2000, bytes: 1024 };
-/** So many that compiling the code is a small part. */
+/** Enough rounds that compilation is a small part. */
 const ROUNDS = 10;
-/** Lines of a list of the result. */
+/** The number of listed functions in the result. */
 const LISTED = 20;
 const FILE = fileURLToPath(new URL("../../../../docs/reading-flame.svg", import.meta.url));
 
-/** Where the CPU time of reading over TLS goes: writes a flame graph for the documents. */
+/** Profiles reading over TLS, and writes the flame graph of the documentation. */
 export async function benchFlame(): Promise<object> {
   const tls = selfSigned();
   if (tls === undefined) throw new Error("flame needs openssl, for the server's certificate");
@@ -51,7 +51,7 @@ type Naming = (frame: Frame) => string;
 const byOwner: Naming = (frame) => (frame.url === "" ? frame.name : ownerOf(frame).owner);
 const byFunction: Naming = ({ name, url }) => `${name} ${basename(url)}`.trim();
 
-/** What frames took themselves, summed by name, the most first, in percent of all. */
+/** The frames' own time, summed by name, largest first, in percent of the total. */
 function ownTimes(root: Frame, nameOf: Naming): Record<string, number> {
   const own = new Map<string, number>();
   const visit = (frame: Frame): void => {

@@ -1,6 +1,6 @@
 /**
- * A server in a process of its own, so that its CPU counts apart. Each shard gives so many pages,
- * encoded beforehand, and is empty from there on: every contestant has the same work to do.
+ * A server in a separate process, so that its CPU is counted separately. Each shard returns a fixed
+ * number of pre-encoded pages and is then empty, so that every contestant has the same work.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import {
@@ -17,21 +17,21 @@ import { Encoder, Tag } from "cbor-x";
 
 export interface CannedPages {
   readonly shards: number;
-  /** Of each shard; 0 = they are idle, Infinity = there is no end to them. */
+  /** Per shard; 0: the shards are idle; Infinity: pages without end. */
   readonly pages: number;
-  /** Of each page. */
+  /** Per page. */
   readonly records: number;
   readonly bytes: number;
-  /** So many user records are in each of them, which is a KPL aggregate. */
+  /** If set, each record is a KPL aggregate of this many user records. */
   readonly aggregated?: number;
   /** How many different keys the user records of a page have, in turn. @default 100 */
   readonly keys?: number;
   readonly tls?: { readonly key: string; readonly cert: string };
-  /** Speaks HTTP/2 alone. */
+  /** Uses HTTP/2 only. */
   readonly http2?: boolean;
 }
 
-/** What the server counted since its start. */
+/** The server's counts since its start. */
 export interface ServerCounts {
   readonly polls: number;
   readonly connections: number;
@@ -58,9 +58,9 @@ function aggregated(index: number): Uint8Array {
   return packed!.entry.Data!;
 }
 
-/** `null` stands for Infinity: it came as JSON. */
+/** `null` means Infinity, which JSON cannot represent. */
 const endless = pages.pages === null;
-/** By the number of pages that were read before: an iterator begins with it. */
+/** By the number of pages that were read before, with which an iterator begins. */
 const bodies = Array.from({ length: endless ? 1 : pages.pages + 1 }, (_, page) =>
   encode(
     page,
@@ -152,7 +152,7 @@ function shardId(index: number): string {
 function shard(ShardId: string): object {
   return {
     ShardId,
-    // All keys but one, so that it is looked whose each user record is.
+    // All hash keys but one, so that each user record's key must be checked.
     HashKeyRange: { StartingHashKey: "0", EndingHashKey: `${2n ** 128n - 2n}` },
     SequenceNumberRange: { StartingSequenceNumber: "1" },
   };

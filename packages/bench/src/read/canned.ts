@@ -11,7 +11,7 @@ import type { CannedPages, ServerCounts } from "./canned-server.ts";
 export const STREAM = "bench";
 const CONNECTIONS = 50;
 
-/** A canned server, as its clients know it. */
+/** A canned server, as its clients see it. */
 export class Endpoint {
   readonly url: string;
   readonly pages: CannedPages;
@@ -26,25 +26,25 @@ export class Endpoint {
       : new HttpAgent(options);
   }
 
-  /** The records that a handler gets from all shards, page by page. */
+  /** The number of records that a handler gets from all pages of all shards. */
   get total(): number {
     return this.pages.pages * this.totalOfOnePage;
   }
 
-  /** The same of one page of each shard. */
+  /** The same for one page of each shard. */
   get totalOfOnePage(): number {
     const { shards, records, aggregated = 1 } = this.pages;
     return shards * records * aggregated;
   }
 
-  /** The client that the documents recommend. */
+  /** The client that the documentation recommends. */
   client(): KinesisClient {
     const { tls } = this.pages;
     const handler = tls === undefined ? {} : { tls: { ca: tls.cert } };
     return this.#clientOver(new KinesisHttpHandler(handler));
   }
 
-  /** A client over the SDK's own HTTP/1.1, which keeps its connections alive. */
+  /** A client with the SDK's HTTP/1.1 handler, which keeps connections alive. */
   sdkClient(): KinesisClient {
     const { agent } = this;
     return this.#clientOver(
@@ -64,7 +64,7 @@ export class Endpoint {
   }
 }
 
-/** The canned server, in a process of its own. */
+/** The canned server in a separate process. */
 export class Canned extends Endpoint implements AsyncDisposable {
   readonly #process: ChildProcess;
 
@@ -80,7 +80,7 @@ export class Canned extends Endpoint implements AsyncDisposable {
     return new Canned(child, url, pages);
   }
 
-  /** What it has counted since its start. */
+  /** Its counts since its start. */
   async counts(): Promise<ServerCounts> {
     this.#process.send("counts");
     const [counts] = (await once(this.#process, "message")) as [ServerCounts];

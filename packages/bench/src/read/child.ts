@@ -1,4 +1,4 @@
-/** One measurement in a process of its own: its memory and CPU are nobody else's. */
+/** One measurement in a separate process, so that its memory and CPU include nothing else. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Consumer } from "@kc/core";
 import { Endpoint, STREAM } from "./canned.ts";
@@ -8,13 +8,16 @@ import { pollAtPace } from "./contestants.ts";
 export interface Measurement {
   readonly url: string;
   readonly pages: CannedPages;
-  /** The consumer, over either HTTP, or a loop over the SDK's GetRecords that polls each shard once a second. */
+  /**
+   * The consumer with either HTTP handler, or a loop over the SDK's GetRecords that polls each
+   * shard once a second.
+   */
   readonly reader: "consumer" | "consumerOverTheSdksHttp" | "sdkLoop";
   readonly handler: "stuck" | "retains" | "nothing";
   readonly seconds: number;
-  /** Waits so long before it counts, for a steady state. */
+  /** Time before counting begins, to reach a steady state. */
   readonly warmUpSeconds: number;
-  /** Ends sooner once so many bytes were retained. */
+  /** Ends earlier once this many bytes were retained. */
   readonly retainBytes?: number;
 }
 
@@ -24,7 +27,7 @@ export interface Measured {
   readonly rssAfterMB: number;
   readonly cpuMs: number;
   readonly seconds: number;
-  /** Of the pages that the handler keeps. */
+  /** The size of the pages that the handler keeps. */
   readonly retainedMB: number;
   readonly heapMB: number;
 }
@@ -35,7 +38,7 @@ const { reader } = measurement;
 const endpoint = new Endpoint(measurement.url, measurement.pages);
 const client = reader === "consumer" ? endpoint.client() : endpoint.sdkClient();
 const kept: Uint8Array[] = [];
-/** Data are views: who keeps one keeps its page. */
+/** Data are views: keeping one keeps its page. */
 const keptPages = new Set<ArrayBufferLike>();
 const stop = new AbortController();
 let handled = 0;

@@ -26,7 +26,7 @@ const POLLERS: readonly PollerName[] = ["consumer", "consumerOverTheSdksHttp", "
 const NPM_PEERS: readonly ContestantName[] = ["kinesis-readable", "kinesis-streams"];
 const NEED_DYNAMODB = "it reads nothing without a DynamoDB table for its leases";
 
-/** The contestants that this machine can run, and why it cannot run the others. */
+/** The contestants that this machine can run, and the reasons why it cannot run the others. */
 export class Contestants {
   readonly notMeasured: Record<string, string> = {
     "lifion-kinesis": NEED_DYNAMODB,
@@ -39,7 +39,7 @@ export class Contestants {
     return NPM_PEERS;
   });
 
-  /** All of them on one server, in turn, each in its own process. */
+  /** Compares all of them on one server, in turn, each in its own process. */
   async compareOn(pages: CannedPages): Promise<Comparison> {
     await using canned = await Canned.start(pages);
     const processes = Object.entries(this.#commands(canned)).map(
@@ -55,7 +55,7 @@ export class Contestants {
     }
   }
 
-  /** Those that can poll idle shards at their pace. */
+  /** Compares those that can poll idle shards at a given pace. */
   pollAtPace(tls: CannedPages["tls"]): Promise<object> {
     return measurePace(tls, (canned) => ({
       ...Object.fromEntries(POLLERS.map((name) => [name, nodePoller(name, canned)])),

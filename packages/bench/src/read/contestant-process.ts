@@ -13,8 +13,9 @@ export interface Command {
 }
 
 /**
- * A contestant in a process of its own, which shares no memory and no compiled code with the others. It answers each
- * line on its standard input with a line with a `Cost`, which it measures itself: that of a round, for a `round`.
+ * A contestant in a separate process, which shares no memory and no compiled code with the others.
+ * It answers each line on standard input with a line with a `Cost` that it measures itself; for
+ * `round`, the cost of a round.
  */
 export class ContestantProcess implements AsyncDisposable {
   readonly #process: ChildProcess;
@@ -50,7 +51,7 @@ export class ContestantProcess implements AsyncDisposable {
   }
 }
 
-/** A contestant of ours: `contestant.ts` in a Node.js process. */
+/** Runs `contestant.ts` in a Node.js process. */
 export function nodeContestant(
   name: ContestantName,
   endpoint: Endpoint,
@@ -59,7 +60,7 @@ export function nodeContestant(
   return node("contestant.js", name, endpoint, nodeOptions);
 }
 
-/** A poller of ours: `poller.ts` in a Node.js process. */
+/** Runs `poller.ts` in a Node.js process. */
 export function nodePoller(name: PollerName, endpoint: Endpoint): Command {
   return node("poller.js", name, endpoint, []);
 }
@@ -73,7 +74,7 @@ function node(
   const program = fileURLToPath(new URL(file, import.meta.url));
   return {
     program: process.execPath,
-    // The SDKs warn of the end of their support.
+    // Hides the SDKs' warnings about the end of their support.
     args: ["--no-warnings", ...nodeOptions, program, name, url, JSON.stringify(pages)],
   };
 }

@@ -1,4 +1,7 @@
-/** A contestant's process: each line on standard input is a round, each on standard output its cost. */
+/**
+ * A contestant's process: each line on standard input starts a round, each on standard output is
+ * its cost.
+ */
 import { createInterface } from "node:readline";
 import { awsKinesisAgg } from "../aggregates/aws-kinesis-agg.ts";
 import { type Contestant, costOf } from "../rounds.ts";
@@ -27,6 +30,6 @@ export type ContestantName = keyof typeof CONTESTANTS;
 const [name, url, pages] = process.argv.slice(2) as [ContestantName, string, string];
 const contestant = CONTESTANTS[name](new Endpoint(url, JSON.parse(pages) as CannedPages));
 const lines = createInterface({ input: process.stdin });
-// Also in the middle of a round: the benchmark was ended.
+// Also during a round, if the benchmark was ended.
 lines.on("close", () => process.exit());
 for await (const _ of lines) console.log(JSON.stringify(await costOf(contestant)));

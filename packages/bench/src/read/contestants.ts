@@ -20,15 +20,15 @@ import type { Contestant } from "../rounds.ts";
 import { Span } from "./span.ts";
 
 const MIB = 1024 * 1024;
-/** Between two polls of a shard: what the quota allows. */
+/** The minimum time between two polls of a shard, by the quota. */
 const POLL_INTERVAL_MS = 200;
-/** The consumer's default for idle shards, so long as they are few. */
+/** The consumer's default for idle shards, if they are few. */
 export const IDLE_INTERVAL_MS = 250;
 
 /**
- * A whole consumer, with a handler that does nothing, until it has seen so many records. Measured are those between
- * the first `after` and the last `before` of them. A shard is polled five times a second at most: in virtual time
- * nothing waits for that.
+ * A whole consumer with a handler that does nothing, until it has handled this many records. The
+ * records after the first `after` and before the last `before` ones are measured. Virtual time,
+ * because a shard is polled at most five times a second.
  */
 export function consumer(
   client: KinesisClientLike,
@@ -83,8 +83,9 @@ async function passTime(clock: FakeClock, scan: Promise<void>): Promise<void> {
 }
 
 /**
- * What one writes by hand: all shards at once, each page after the other. The first pages are not measured.
- * @param handle returns how many records it has handled: the user records of one that is an aggregate
+ * A hand-written loop: all shards concurrently, one page after another. The first pages are not
+ * measured. @param handle returns the number of handled records, for an aggregate that of its user
+ * records
  */
 export function sdkLoop(
   client: KinesisClient,
@@ -116,7 +117,7 @@ export function sdkLoop(
   };
 }
 
-/** A consumer over connections, measured without its start and its end: the first page of each shard, and the last. */
+/** A consumer over connections, measured without the first and the last page of each shard. */
 export function connectedConsumer(
   client: KinesisClientLike,
   { total, totalOfOnePage }: Endpoint,
@@ -125,7 +126,9 @@ export function connectedConsumer(
   return consumer(client, total, { ...options, after: totalOfOnePage, before: totalOfOnePage });
 }
 
-/** What one writes by hand for shards that wait: each is polled once in an interval. Ends when the signal aborts. */
+/**
+ * A hand-written loop for idle shards: polls each once per interval. Ends when the signal aborts.
+ */
 export async function pollAtPace(
   client: KinesisClient,
   { shards }: CannedPages,
@@ -156,7 +159,10 @@ async function firstIterator(client: KinesisClient, index: number): Promise<stri
   return ShardIterator;
 }
 
-/** A client that answers at once with a page that was decoded before: what is left is the consumer's. */
+/**
+ * A client that immediately returns a page that was decoded before, so that only the consumer's own
+ * cost remains.
+ */
 export function decodedPages(
   { shards, pages, records, bytes }: CannedPages,
   keys = 100,

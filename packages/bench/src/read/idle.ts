@@ -4,7 +4,7 @@ import type { Measured, Measurement } from "./child.ts";
 import { measure, rounded } from "./measure.ts";
 
 const SHARDS = 1000;
-/** `idleIntervalMs`, for at 250 ms they would be polled 4,000 times a second. */
+/** `idleIntervalMs`, because at 250 ms there would be 4,000 polls a second. */
 const EFFECTIVE_INTERVAL_SECONDS = 1;
 const READERS: readonly Measurement["reader"][] = [
   "consumer",
@@ -12,7 +12,7 @@ const READERS: readonly Measurement["reader"][] = [
   "sdkLoop",
 ];
 
-/** Polls, CPU and memory of a thousand shards in which nothing happens, by each reader in turn. */
+/** Polls, CPU and memory of a thousand idle shards, for each reader in turn. */
 export async function measureIdle(tls: CannedPages["tls"]): Promise<object> {
   const idle = { pages: 0, records: 0, bytes: 0, ...(tls && { tls }) };
   await using canned = await Canned.start({ ...idle, shards: SHARDS });

@@ -8,14 +8,14 @@ import type { Command } from "./contestant-process.ts";
 
 const SOURCES = fileURLToPath(new URL("../../peers", import.meta.url));
 
-/** Builds the loop over AWS's SDK for Go. Throws where there is no `go`, or no module. */
+/** Builds the loop over AWS's SDK for Go. Throws if `go` or a module is missing. */
 export function buildGoLoop(): Command {
   const program = join(CACHE, "go-loop");
   run("go", ["build", "-o", program, "."], join(SOURCES, "go"));
   return { program, args: [] };
 }
 
-/** Builds the loop over AWS's SDK for Java. Throws where there is no JDK, no Maven or no artifact. */
+/** Builds the loop over AWS's SDK for Java. Throws if the JDK, Maven or an artifact is missing. */
 export function buildJavaLoop(): Command {
   const [libraries, classes] = [join(CACHE, "java", "lib"), join(CACHE, "java", "classes")];
   const directory = join(SOURCES, "java");
@@ -27,7 +27,10 @@ export function buildJavaLoop(): Command {
   return { program: "java", args: ["-cp", classPath, "Loop"] };
 }
 
-/** The arguments of either loop. @param intervalMs polls each shard once in so long, instead of reading all pages */
+/**
+ * The arguments of either loop. @param intervalMs if set, polls each shard at this interval instead
+ * of reading all pages
+ */
 export function loopArguments(
   { url, pages: { shards, pages, tls } }: Endpoint,
   intervalMs = 0,

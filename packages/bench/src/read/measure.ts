@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { Measured, Measurement } from "./child.ts";
 
-/** `onWarm` is awaited when the steady state has begun. */
+/** `onWarm` is awaited at the beginning of the steady state. */
 export async function measure(
   measurement: Measurement,
   onWarm: () => Promise<void> = async () => {},

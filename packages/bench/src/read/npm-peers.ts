@@ -7,11 +7,11 @@ import { CACHE, OUTPUT } from "./cache.ts";
 import { type Endpoint, STREAM } from "./canned.ts";
 import { Span } from "./span.ts";
 
-/** They bring the SDK's second version with them: a hundred megabytes that no other part needs. */
+/** They depend on version 2 of the SDK: a hundred megabytes that nothing else needs. */
 const PACKAGES = ["kinesis-readable@1.2.0", "kinesis-streams@0.7.0", "aws-sdk@2.1693.0"];
 const DIRECTORY = join(CACHE, "npm");
 
-/** The parts that are used of the SDK's second version, and of the two that read with it. */
+/** The used parts of version 2 of the SDK, and of the two libraries on it. */
 interface OldClient {
   getRecords: (...given: unknown[]) => unknown;
 }
@@ -19,7 +19,7 @@ interface Emitter {
   on(event: string, listener: (data: never) => void): Emitter;
 }
 
-/** Installs libraries that poll into a directory of their own, once. Throws where that fails. */
+/** Installs the libraries once into a separate directory. Throws if that fails. */
 export function installNpmPeers(): void {
   if (!existsSync(join(DIRECTORY, "node_modules", "kinesis-streams"))) {
     mkdirSync(DIRECTORY, { recursive: true });
@@ -45,7 +45,7 @@ function oldClient({ url, agent }: Endpoint): OldClient {
   });
 }
 
-/** As of `connectedConsumer`. */
+/** Measures the same span as `connectedConsumer`. */
 function spanOf({ total, totalOfOnePage }: Endpoint, begin: () => void): Span {
   return new Span(total, { after: totalOfOnePage, before: totalOfOnePage }, begin);
 }
@@ -60,7 +60,7 @@ export function kinesisReadable(endpoint: Endpoint): Contestant {
       let records = 0;
       for (let shard = 0; shard < endpoint.pages.shards; shard += 1) {
         const shardId = `shardId-${String(shard).padStart(12, "0")}`;
-        // Its waits are between pages: the least it takes.
+        // It waits between pages; this is the minimum.
         open(client, STREAM, { shardId, limit: 10_000, readInterval: 1 })
           .on("error", reject)
           .on("data", (page: unknown[]) => {

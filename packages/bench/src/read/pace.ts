@@ -6,7 +6,10 @@ import { IDLE_INTERVAL_MS } from "./contestants.ts";
 import { rounded } from "./measure.ts";
 
 const SHARDS = 40;
-/** In seconds: a process that does nothing, one that polls until all of its code is compiled, which takes long at this pace, and one that goes on. */
+/**
+ * Phases in seconds: idle, polling until all code is compiled (which takes long at this pace), and
+ * measured polling.
+ */
 const [IDLE, WARM_UP, MEASURED] = [1, 30, 5];
 
 interface Polling {
@@ -15,8 +18,8 @@ interface Polling {
 }
 
 /**
- * What a poll costs in which nothing comes, at the pace of a process that waits for records: 40 shards, four times a
- * second each. What the process takes without polls is left out. One poller after the other, on one server.
+ * The cost of an empty poll at the default pace: 40 shards, four times a second each. The CPU of
+ * the process without polls is subtracted. The pollers run one after another on one server.
  */
 export async function measurePace(
   tls: CannedPages["tls"],
@@ -48,7 +51,7 @@ async function poll(command: Command, canned: Canned): Promise<Polling> {
   };
 }
 
-/** By how much it grows. */
+/** The growth of a value during this time. */
 async function during(seconds: number, value: () => Promise<number>): Promise<number> {
   const before = await value();
   await sleep(seconds * 1000);

@@ -1,6 +1,6 @@
 /**
- * A process that polls idle shards once it is asked to `poll`. Each line on standard input is answered with one on
- * standard output: the CPU that the process has taken.
+ * A process that polls idle shards after the command `poll`. It answers each line on standard input
+ * with a line on standard output: its CPU so far.
  */
 import { createInterface } from "node:readline";
 import { Consumer, type KinesisClientLike } from "@kc/core";
@@ -22,7 +22,7 @@ const endpoint = new Endpoint(url, JSON.parse(pages) as CannedPages);
 const lines = createInterface({ input: process.stdin });
 lines.on("close", () => process.exit());
 for await (const line of lines) {
-  // What it rejects with ends the process.
+  // A rejection ends the process.
   if (line === "poll") void POLLERS[name](endpoint);
   const { user, system } = process.cpuUsage();
   console.log(JSON.stringify({ records: 0, cpuMicros: user + system } satisfies Cost));

@@ -16,8 +16,8 @@ const HEAD = Buffer.from(
 );
 
 /**
- * The bodies of the replies, in CBOR, read from sockets into one buffer each and thrown away: the least
- * that a page can cost in this process.
+ * Reads the replies' bodies in CBOR from sockets into one buffer each, and discards them: the
+ * minimal cost of a page in this process.
  */
 export function rawSocket(endpoint: Endpoint): Contestant {
   const { shards, pages, records } = endpoint.pages;
@@ -39,7 +39,7 @@ class RawSocket {
   readonly connected: Promise<void>;
   readonly #socket: Socket;
   readonly #buffer = Buffer.allocUnsafe(4 * 1024 * 1024);
-  /** Of the reply under way: bytes that came, and its whole length once it is known. */
+  /** The received bytes of the current reply, and its length once it is known. */
   #came = 0;
   #length = Infinity;
   #over: () => void = () => {};

@@ -6,9 +6,12 @@ import { measureStuck } from "./stuck.ts";
 import { selfSigned } from "./tls.ts";
 
 const OWN_SHARE_ROUNDS = 5;
-/** A shard gives 2 MiB a second: so many keep a consumer busy. */
+/** A shard provides 2 MiB a second; this many keep a consumer busy. */
 const SHARDS = 24;
-/** Of a case's name, what its pages are. The first one of each shard is not measured, nor is the last one of contestants that read ahead. */
+/**
+ * The pages of each case, by name. The first page of each shard is not measured, nor is the last
+ * one for contestants that read ahead.
+ */
 const SIZES = {
   "1k": { shards: SHARDS, pages: 7, records: 2000, bytes: 1024 },
   "100b": { shards: SHARDS, pages: 5, records: 10_000, bytes: 100 },
@@ -26,8 +29,9 @@ const CASES: Readonly<Record<string, Case>> = {
 };
 
 /**
- * What a record costs, from the connection to the handler, side by side with what it costs by other
- * means. One run, in turn, medians of ratios within a round. `--case NAME`, more than once too, runs one alone.
+ * The cost of a record from the connection to the handler, compared with other ways to read. One
+ * run, contestants in turn, medians of ratios within a round. `--case NAME` (repeatable) runs only
+ * these cases.
  */
 export async function benchRead(args: readonly string[]): Promise<object> {
   const names = casesOf(args);
@@ -71,7 +75,10 @@ function over(wire: "tls" | "plain"): Record<string, Case> {
   };
 }
 
-/** Everything above wire and decoder; and what an async handler that awaits nothing adds. */
+/**
+ * The share of everything above wire and decoder, and the extra cost of an async handler that
+ * awaits nothing.
+ */
 async function ownShare(): Promise<Comparison> {
   const pages = SIZES["1k"];
   const client = decodedPages(pages);

@@ -1,8 +1,8 @@
 import type { Cost } from "../rounds.ts";
 
 /**
- * The CPU that is taken between two records of a consumer, which reads ahead: pages are under way at both, about as
- * many.
+ * The CPU used between two records of a consumer. It reads ahead, so about as many pages are in
+ * progress at both.
  */
 export class Span {
   readonly #first: number;
@@ -23,7 +23,7 @@ export class Span {
     if (after === 0) this.#started();
   }
 
-  /** Counts a record, and returns how many came. */
+  /** Counts a record, and returns the total. */
   count(): number {
     this.#count += 1;
     if (this.#count === this.#first) this.#started();

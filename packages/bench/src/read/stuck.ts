@@ -6,7 +6,7 @@ const PAGES = { shards: 50, pages: Infinity, records: 2000, bytes: 1024 };
 const MAX_BUFFERED_MB = 67.1;
 const RETAINED_MB = 400;
 
-/** How far memory grows when no handler returns, and when the user keeps every record's data. */
+/** The growth of memory if no handler returns, and if the user keeps every record's data. */
 export async function measureStuck(): Promise<object> {
   await using canned = await Canned.start(PAGES);
   const options = { url: canned.url, pages: PAGES, reader: "consumer", warmUpSeconds: 0 } as const;

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** A certificate for 127.0.0.1, made for this run; undefined where there is no `openssl`. */
+/** A certificate for 127.0.0.1, created for this run; `undefined` without `openssl`. */
 export function selfSigned(): { readonly key: string; readonly cert: string } | undefined {
   const directory = mkdtempSync(join(tmpdir(), "kc-bench-"));
   const [key, cert] = [join(directory, "key.pem"), join(directory, "cert.pem")];

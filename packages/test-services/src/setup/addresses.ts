@@ -5,11 +5,14 @@ import type { RedisClusterAddress } from "../redis-cluster.ts";
 import type { RedisAddress } from "../redis.ts";
 import type { SqsS3Address } from "../sqs-s3.ts";
 
-/** What the modules beside this one provide: `inject("redis")` in a test is that server's address. */
+/**
+ * The addresses that the modules in this directory provide: `inject("redis")` in a test returns
+ * that server's address.
+ */
 export interface Services {
   readonly dynamodb: DynamoDbAddress;
   readonly mariadb: MysqlAddress;
-  /** Undefined where the real MySQL is not available. */
+  /** `undefined` if Oracle's MySQL is not available. */
   readonly mysql: MysqlAddress | undefined;
   readonly postgres: PostgresAddress;
   readonly redis: RedisAddress;

@@ -1,6 +1,8 @@
 import type { Services } from "./addresses.ts";
 
-/** Where a server that is there already is named: a URL, or several with commas between them. */
+/**
+ * The environment variables that name an existing server: a URL, or several, separated by commas.
+ */
 export const VARIABLES: Readonly<Record<keyof Services, string>> = {
   dynamodb: "KC_DYNAMODB_URL",
   mariadb: "KC_MARIADB_URL",
@@ -12,8 +14,8 @@ export const VARIABLES: Readonly<Record<keyof Services, string>> = {
 };
 
 /**
- * The address of the server that the environment names; undefined = it names none.
- * @throws Error that names the variable whose value is no such URL
+ * The address of the server that the environment names; `undefined` if there is none. @throws Error
+ * that names the variable if its value is not such a URL
  */
 export function addressFromEnvironment<Name extends keyof Services>(
   name: Name,

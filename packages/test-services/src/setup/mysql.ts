@@ -3,7 +3,7 @@ import { NoMysqlError } from "../mysql-program.ts";
 import { startMysql } from "../mysql.ts";
 import { shared } from "./services.ts";
 
-/** The one server that the tests can do without: MariaDB replaces it. They report that it is missing. */
+/** The only optional server: MariaDB replaces it. The run reports that it is missing. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   try {
     return await shared("mysql", startMysql, (server) => ({ ...server }))(project);

@@ -3,8 +3,8 @@ import type { Services } from "./addresses.ts";
 import { addressFromEnvironment, VARIABLES } from "./environment.ts";
 
 /**
- * A global set-up of vitest: one server for all tests of a project. The one that the environment
- * names, or else one of our own.
+ * A global set-up of vitest: one server for all tests of a project, either the one that the
+ * environment names or a private one.
  */
 export function shared<Name extends keyof Services, Server extends Services[Name] & Closable>(
   name: Name,
@@ -19,7 +19,7 @@ export function shared<Name extends keyof Services, Server extends Services[Name
       return async () => undefined;
     }
     const server = await start();
-    // Tests run in other processes: to break a server, they start one of their own.
+    // Tests run in other processes; to break a server, they start a private one.
     project.provide(name, addressOf(server));
     return () => server.close();
   };
