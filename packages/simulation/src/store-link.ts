@@ -22,7 +22,7 @@ export interface Weather {
   /** Handlers no longer fail at random. */
   faultsAreOver: boolean;
   /** The fraction of calls with a fault. */
-  trouble: number;
+  faultRate: number;
   /** The fraction of calls that take nearly as long as their callers' time-outs. */
   slow: number;
 }
@@ -102,7 +102,7 @@ export function storeLink(options: StoreLinkOptions): LeaseStore {
       await wait(random.between(0, SLOWEST_MS - 50 - there));
       return answer;
     }
-    if (!random.chance(weather.trouble)) return effect();
+    if (!random.chance(weather.faultRate)) return effect();
     switch (random.between(1, 5)) {
       case 1:
         throw OUTAGE();

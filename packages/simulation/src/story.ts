@@ -1,6 +1,6 @@
-import { LastAct } from "./last-act.ts";
+import { FinalPhase } from "./final-phase.ts";
 import { Resharding } from "./resharding.ts";
-import { Trouble } from "./trouble.ts";
+import { Faults } from "./faults.ts";
 import { MOST_WORKERS, World } from "./world.ts";
 
 /** What happened, and when: the same for the same seed. */
@@ -31,12 +31,12 @@ export async function runStory(seed: number): Promise<Outcome> {
 class Story {
   readonly #world: World;
   readonly #resharding: Resharding;
-  readonly #trouble: Trouble;
+  readonly #faults: Faults;
 
   constructor(world: World) {
     this.#world = world;
     this.#resharding = new Resharding(world);
-    this.#trouble = new Trouble(world);
+    this.#faults = new Faults(world);
   }
 
   async run(): Promise<void> {
@@ -56,12 +56,12 @@ class Story {
         random.chance(0.1) ? random.between(3000, 9000) : random.between(1, 1500),
       );
     }
-    if (!world.violation) await new LastAct(world, this.#resharding).play();
+    if (!world.violation) await new FinalPhase(world, this.#resharding).run();
   }
 
   async #step(): Promise<void> {
     const world = this.#world;
-    const trouble = this.#trouble;
+    const faults = this.#faults;
     const { random, plan } = world;
     const worker = random.pick(world.workers);
     const events: readonly (readonly [weight: number, act: () => unknown])[] = [
@@ -70,20 +70,20 @@ class Story {
       [8, () => world.alive().length < MOST_WORKERS && world.join()],
       [6, () => world.note(`${worker.id} is stopped`, () => worker.stop())],
       [6, () => world.note(`${worker.id} is killed`, () => worker.kill())],
-      [8, () => trouble.freeze(worker)],
-      [5, () => trouble.cutOff(worker)],
-      [5, () => trouble.cutOffAfterHeartbeat(worker)],
-      [4, () => trouble.cutOffInHandOff(worker)],
-      [8, () => trouble.slowHandler(worker)],
-      [2, () => trouble.setClock(worker)],
-      [2, () => trouble.refuse(worker)],
-      [3, () => trouble.outage()],
-      [2, () => trouble.failOver()],
-      [8, () => trouble.kinesisFault(worker)],
-      [world.nights, () => trouble.sleepOver()],
-      [world.outages, () => trouble.kinesisOutage()],
-      [plan?.onFailure === "queue" ? 6 : 0, () => trouble.queueOutage()],
-      [plan === undefined ? 0 : 4, () => trouble.pause(worker)],
+      [8, () => faults.freeze(worker)],
+      [5, () => faults.cutOff(worker)],
+      [5, () => faults.cutOffAfterHeartbeat(worker)],
+      [4, () => faults.cutOffInHandOff(worker)],
+      [8, () => faults.slowHandler(worker)],
+      [2, () => faults.setClock(worker)],
+      [2, () => faults.refuse(worker)],
+      [3, () => faults.outage()],
+      [2, () => faults.failOver()],
+      [8, () => faults.kinesisFault(worker)],
+      [world.nights, () => faults.outlastRetention()],
+      [world.outages, () => faults.kinesisOutage()],
+      [plan?.onFailure === "queue" ? 6 : 0, () => faults.queueOutage()],
+      [plan === undefined ? 0 : 4, () => faults.pause(worker)],
     ];
     let roll = random.next() * events.reduce((sum, [weight]) => sum + weight, 0);
     for (const [weight, act] of events) {

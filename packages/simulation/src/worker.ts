@@ -327,7 +327,7 @@ export class Worker {
    */
   #leftBehind(): void {
     const { data, weather, onViolation } = this.#options;
-    if (weather.away || this.weather.away || weather.trouble > 0) return;
+    if (weather.away || this.weather.away || weather.faultRate > 0) return;
     // It may have had no time for another attempt.
     if (this.#options.clock.monotonic() - this.weather.lostAt < LEASE_MS) return;
     const rows = [...data.application(SCOPE).workers.values()];

@@ -54,7 +54,7 @@ export class World {
       kinesisAway: false,
       lettersAway: false,
       faultsAreOver: false,
-      trouble: random.pick([0, 0.02, 0.1]),
+      faultRate: random.pick([0, 0.02, 0.1]),
       slow: random.pick([0, 0, 0.3]),
     };
     this.push = random.chance(0.5);

@@ -2,7 +2,7 @@ import { it } from "vitest";
 import type { TransactionalStoreHarness } from "../harness.ts";
 import { Machine } from "./machine.ts";
 import type { Possible } from "./plan.ts";
-import { tell } from "./run.ts";
+import { runSeed } from "./run.ts";
 import { fillStream } from "./stream.ts";
 
 /** The maximum number of workers in a run. */
@@ -64,7 +64,7 @@ export async function randomRuns(
       const possible = possibleWith(harness, observer.capabilities.fences);
       const place = { harness, possible, stream, machines, observer };
       for (let run = first; run < Math.min(runs, first + RUNS_A_HARNESS); run += 1) {
-        await tell(place, seed + run);
+        await runSeed(place, seed + run);
       }
     } finally {
       for (const machine of machines) await machine[Symbol.asyncDispose]();

@@ -34,7 +34,7 @@ export interface Place {
  * Runs a seed: workers store the effects of all records in spite of faults. Then all of them end,
  * and effects and checkpoints are counted. @throws AssertionError with the list of events
  */
-export async function tell(place: Place, seed: number): Promise<void> {
+export async function runSeed(place: Place, seed: number): Promise<void> {
   const began = performance.now();
   const story: string[] = [];
   const note = (what: string): void => {
@@ -44,7 +44,7 @@ export async function tell(place: Place, seed: number): Promise<void> {
   const application = `run-${seed}`;
   const scope: StoreScope = { application, streamName: place.stream.name };
   try {
-    await new Run(place, plan, scope, note).tell();
+    await new Run(place, plan, scope, note).run();
   } catch (error) {
     const how = plan.isLeased ? "under leases" : "each reading all shards";
     const sizes = plan.workers.map(({ maxRecords }) => maxRecords).join(", ");
@@ -91,7 +91,7 @@ class Run {
     );
   }
 
-  async tell(): Promise<void> {
+  async run(): Promise<void> {
     const { machines } = this.#place;
     for (const worker of this.#workers) worker.start();
     await soon("all records are done", this.#untilDone());

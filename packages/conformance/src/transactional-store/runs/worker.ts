@@ -47,7 +47,7 @@ export class Worker implements Between {
   #points = 0;
   #isGone = false;
   /** True when all work is done: no worker dies or freezes any more. */
-  #isMorning = false;
+  #isDone = false;
   #failure: { readonly error: unknown } | undefined;
   #scan: Promise<void> = Promise.resolve();
 
@@ -96,7 +96,7 @@ export class Worker implements Between {
 
   /** Wakes a frozen worker, which then finishes its transaction. */
   async wake(): Promise<void> {
-    this.#isMorning = true;
+    this.#isDone = true;
     if (this.#isGone) return;
     this.#machine.wire?.wake();
     this.#morning.resolve();
@@ -128,7 +128,7 @@ export class Worker implements Between {
 
   async #meet(fault: PointFault, where: string, shardId?: string): Promise<void> {
     const { harness, note, random, claimFrom } = this.#world;
-    if (this.#isMorning && (fault === "die" || fault === "sleep")) return;
+    if (this.#isDone && (fault === "die" || fault === "sleep")) return;
     note(`${this.name}, ${where}: ${fault}`);
     if (fault === "throw" && shardId !== undefined) throw new Error("as planned");
     if (fault === "claim" && shardId !== undefined) await claimFrom(this, shardId);

@@ -19,7 +19,7 @@ const AGGREGATES_MS = 90_000;
 const AFTERWARDS_MS = 60_000;
 
 /** The final phase of a story: all work must complete, and the result is checked. */
-export class LastAct {
+export class FinalPhase {
   readonly #world: World;
   readonly #resharding: Resharding;
 
@@ -32,11 +32,11 @@ export class LastAct {
    * Stops the faults and adds a worker: then all records must be handled, and the shards must be
    * balanced.
    */
-  async play(): Promise<void> {
+  async run(): Promise<void> {
     const world = this.#world;
     world.note("faults stop");
     world.kinesis.faults.clear();
-    world.weather.trouble = 0;
+    world.weather.faultRate = 0;
     world.weather.slow = 0;
     world.weather.away = false;
     world.weather.lettersAway = false;

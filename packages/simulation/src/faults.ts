@@ -2,7 +2,7 @@ import { LEASE_MS, SCOPE, type Worker } from "./worker.ts";
 import { MOST_WORKERS, type World } from "./world.ts";
 
 /** The faults of a story: of workers, of the store, of Kinesis, and of the dead-letter queue. */
-export class Trouble {
+export class Faults {
   readonly #world: World;
 
   constructor(world: World) {
@@ -125,7 +125,7 @@ export class Trouble {
   }
 
   /** Stops all workers until all records so far, and ended shards, have expired. */
-  async sleepOver(): Promise<void> {
+  async outlastRetention(): Promise<void> {
     this.#world.note("all are killed, and nobody comes for 25 hours");
     for (const worker of this.#world.workers) worker.kill();
     await this.#world.clock.advance(25 * 3_600_000);
