@@ -19,7 +19,7 @@ import { WorkerProcess } from "./worker-process.ts";
 
 const STREAM = "orders";
 /** The time limit of each wait. */
-const LONGEST_WAIT_MS = 180_000;
+const MAX_WAIT_MS = 180_000;
 
 const { values } = parseArgs({ options: { store: { type: "string", default: "sqlite" } } });
 if (!STORE_NAMES.includes(values.store)) {
@@ -130,7 +130,7 @@ async function linger(): Promise<void> {
 }
 
 async function until(what: string, holds: () => boolean): Promise<void> {
-  const deadline = performance.now() + LONGEST_WAIT_MS;
+  const deadline = performance.now() + MAX_WAIT_MS;
   while (!holds()) {
     interrupted.signal.throwIfAborted();
     for (const { id, hasEnded } of workers.values()) {

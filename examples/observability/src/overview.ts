@@ -46,8 +46,8 @@ export interface Snapshot {
 }
 
 /** Five minutes, with one sample a second. */
-const MOST_SAMPLES = 300;
-const MOST_EVENTS = 20;
+const MAX_SAMPLES = 300;
+const MAX_EVENTS = 20;
 
 /** The data of the page: the workers' answers and their history. */
 export class Overview {
@@ -68,7 +68,7 @@ export class Overview {
     );
     const recordsPerSecond = workers.reduce((sum, one) => sum + one.recordsPerSecond, 0);
     this.#samples.push({ at, recordsPerSecond, lagMs: Object.fromEntries(lags) });
-    if (this.#samples.length > MOST_SAMPLES) this.#samples.shift();
+    if (this.#samples.length > MAX_SAMPLES) this.#samples.shift();
   }
 
   get snapshot(): Snapshot {
@@ -126,6 +126,6 @@ export class Overview {
 
   #event(at: number, text: string): void {
     this.#events.unshift({ at, text });
-    if (this.#events.length > MOST_EVENTS) this.#events.pop();
+    if (this.#events.length > MAX_EVENTS) this.#events.pop();
   }
 }

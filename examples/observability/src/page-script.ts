@@ -1,7 +1,7 @@
 /** Draws the data of `/overview` once a second. Texts are inserted as text, never as HTML. */
 export const PAGE_SCRIPT = `
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7f7f7f"];
-const WIDTH = 600, HEIGHT = 160, LEAST_SPAN_MS = 60000;
+const WIDTH = 600, HEIGHT = 160, MIN_SPAN_MS = 60000;
 const find = (id) => document.getElementById(id);
 const make = (tag, className, ...children) => {
   const element = Object.assign(document.createElement(tag), { className });
@@ -31,7 +31,7 @@ function tiles({ workers, shards, samples }) {
 /** A line is interrupted where a series has no value. */
 function chart(figure, samples, series, unit) {
   const now = samples.at(-1)?.at ?? 0;
-  const span = Math.max(LEAST_SPAN_MS, now - (samples[0]?.at ?? 0));
+  const span = Math.max(MIN_SPAN_MS, now - (samples[0]?.at ?? 0));
   const most = Math.max(1, ...series.flatMap(({ values }) => values.filter((value) => value !== undefined)));
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 " + WIDTH + " " + HEIGHT);

@@ -19,7 +19,7 @@ import { WorkerProcess } from "./worker-process.ts";
 
 const STREAM = "orders";
 /** The time limit of each wait. */
-const LONGEST_WAIT_MS = 180_000;
+const MAX_WAIT_MS = 180_000;
 
 const { values } = parseArgs({
   options: {
@@ -117,7 +117,7 @@ function inWords({ orders, cents }: Balance): string {
 }
 
 async function until(what: string, holds: (sum: Balance) => boolean): Promise<void> {
-  const deadline = performance.now() + LONGEST_WAIT_MS;
+  const deadline = performance.now() + MAX_WAIT_MS;
   while (!holds(await added())) {
     interrupted.signal.throwIfAborted();
     if (workers.some(({ hasEnded }) => hasEnded)) throw new Error("a worker ended by itself");

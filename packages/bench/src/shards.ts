@@ -20,7 +20,7 @@ const MEASURED_SECONDS = 20;
 /** The interval between records of a shard, in seconds. */
 const RECORD_EVERY_SECONDS = 10;
 const HUNG = { shards: 400, latencyMs: 50 };
-const MOST_RECORDS_A_PUT = 500;
+const MAX_RECORDS_A_PUT = 500;
 
 interface Delays {
   readonly records: number;
@@ -79,9 +79,9 @@ class ManyShards {
       const every = RECORD_EVERY_SECONDS * 10;
       const keys = this.#keys.filter((_, shard) => shard % every === step % every);
       const Data = Buffer.from(String(this.clock.now()));
-      for (let at = 0; at < keys.length; at += MOST_RECORDS_A_PUT) {
+      for (let at = 0; at < keys.length; at += MAX_RECORDS_A_PUT) {
         const Records = keys
-          .slice(at, at + MOST_RECORDS_A_PUT)
+          .slice(at, at + MAX_RECORDS_A_PUT)
           .map((PartitionKey) => ({ PartitionKey, Data }));
         await this.kinesis.send(new PutRecordsCommand({ StreamName: STREAM, Records }));
       }

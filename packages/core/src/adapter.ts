@@ -38,7 +38,11 @@ export {
 export { letterText, requestsOf, type LetterText } from "./delivery/letters/letter-requests.ts";
 export { checkpointInside, NO_NUMBER, sharedNumber } from "./checkpoints/shared-number.ts";
 export { errorsIn, isPassingInLibrary } from "./checkpoints/library-errors.ts";
-export { lastingFailure, passingFailure, type StoreFailure } from "./checkpoints/store-failure.ts";
+export {
+  permanentFailure,
+  retryableFailure,
+  type StoreFailure,
+} from "./checkpoints/store-failure.ts";
 export {
   advanceOutcome,
   checkNotRegressed,

@@ -56,7 +56,7 @@ const IDLE: ScanStatus = {
   state: "idle",
   stage: undefined,
   shards: [],
-  troubles: [],
+  failingCalls: [],
   bufferedBytes: 0,
   pollDelayMs: 0,
 };

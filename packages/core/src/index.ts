@@ -81,7 +81,7 @@ export {
 } from "./telemetry/channels.ts";
 export type { Health, HealthThresholds } from "./telemetry/health.ts";
 export type { ConsumerStatus, RetryStatus, ScanStage, ShardStatus } from "./telemetry/status.ts";
-export type { CallTrouble } from "./telemetry/troubles.ts";
+export type { FailingCall } from "./telemetry/failing-calls.ts";
 export type { Telemetry } from "./telemetry/telemetry.ts";
 export { AllGroup } from "./groups/all-group.ts";
 export { LeaseGroup } from "./groups/leases/lease-group.ts";

@@ -3,12 +3,12 @@ import { KcError } from "./errors.ts";
 /**
  * The kinds of errors of an AWS SDK client, for any service:
  * - `throttled`: a quota was exceeded; retry;
- * - `passing`: network, timeout, 5xx, expired credentials, a wrong clock: temporary; retry;
+ * - `transient`: network, timeout, 5xx, expired credentials, a wrong clock: temporary; retry;
  * - `denied`: no permission, or wrong credentials; may be temporary while a role propagates;
- * - `lasting`: the request or the configuration is wrong; a retry would fail too;
+ * - `permanent`: the request or the configuration is wrong; a retry would fail too;
  * - `unknown`: the error does not tell; retry for a limited time.
  */
-export type SdkFailure = "throttled" | "passing" | "denied" | "lasting" | "unknown";
+export type SdkFailure = "throttled" | "transient" | "denied" | "permanent" | "unknown";
 
 /** Error names, from the SDK's lists, the services' common errors, and STS, whose errors reach every client. */
 const NAMES: Readonly<Record<Exclude<SdkFailure, "unknown">, readonly string[]>> = {
@@ -29,7 +29,7 @@ const NAMES: Readonly<Record<Exclude<SdkFailure, "unknown">, readonly string[]>>
     "ThrottlingException",
     "TooManyRequestsException",
   ],
-  passing: [
+  transient: [
     "AbortError",
     "InternalError",
     "InternalFailure",
@@ -78,7 +78,7 @@ const NAMES: Readonly<Record<Exclude<SdkFailure, "unknown">, readonly string[]>>
     "UnauthorizedException",
     "UnrecognizedClientException",
   ],
-  lasting: [
+  permanent: [
     "InvalidAction",
     "MalformedQueryString",
     "SerializationException",
@@ -160,26 +160,26 @@ interface SdkError {
 
 /** Undefined = this error does not tell; its cause may. */
 function classifyLink(error: SdkError): SdkFailure | undefined {
-  if (KcError.is(error)) return error.retryable ? "passing" : "lasting";
+  if (KcError.is(error)) return error.retryable ? "transient" : "permanent";
   const { name, code, syscall, $metadata, $retryable } = error;
   const message = isText(error.message) ? error.message : "";
-  if (CLOCK_MESSAGE.test(message)) return "passing";
+  if (CLOCK_MESSAGE.test(message)) return "transient";
   const byName = isText(name) ? BY_NAME.get(name) : undefined;
   if (byName !== undefined) return byName;
-  if (isNetworkCode(code) || (isText(syscall) && NETWORK_CALL.test(syscall))) return "passing";
-  if ($retryable) return $retryable.throttling ? "throttled" : "passing";
+  if (isNetworkCode(code) || (isText(syscall) && NETWORK_CALL.test(syscall))) return "transient";
+  if ($retryable) return $retryable.throttling ? "throttled" : "transient";
   const status = $metadata?.httpStatusCode;
   if (typeof status === "number") return classifyStatus(status, name);
-  if (NETWORK_MESSAGE.test(message)) return "passing";
-  return CONFIGURATION.test(message) ? "lasting" : undefined;
+  if (NETWORK_MESSAGE.test(message)) return "transient";
+  return CONFIGURATION.test(message) ? "permanent" : undefined;
 }
 
 function classifyStatus(status: number, name: unknown): SdkFailure {
   if (status === 429) return "throttled";
   if (status === 401 || status === 403) return "denied";
-  if (status === 408 || status >= 500) return "passing";
+  if (status === 408 || status >= 500) return "transient";
   // A truncated reply, or an HTML page of a proxy: it is not JSON.
-  return name === "SyntaxError" ? "passing" : "unknown";
+  return name === "SyntaxError" ? "transient" : "unknown";
 }
 
 function isNetworkCode(code: unknown): boolean {

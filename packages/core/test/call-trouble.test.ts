@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { ConsumerEvent, LogFields } from "../src/index.ts";
-import { Troubles, type Call } from "../src/telemetry/troubles.ts";
+import { FailingCalls, type Call } from "../src/telemetry/failing-calls.ts";
 import { isFor } from "./support/calls.ts";
 import { STREAM, World } from "./support/world.ts";
 
@@ -92,26 +92,26 @@ test("calls that were given up are no trouble; one of two that fail is", async (
     warn() {},
     emit: ({ kind }: ConsumerEvent) => told.push(kind),
   };
-  const troubles = new Troubles(sink, world.clock);
+  const failingCalls = new FailingCalls(sink, world.clock);
   const calls = [1, 2].map((): Call => ({ service: "kinesis", operation: "ListShards" }));
-  for (const call of calls) troubles.failed(call, UNREACHABLE);
-  troubles.dropped(calls[0]!);
-  expect(troubles.list).toMatchObject([{ operation: "ListShards", failures: 2 }]);
-  troubles.dropped(calls[1]!);
-  expect(troubles.list).toEqual([]);
-  expect(told).toEqual(["stream-troubled", "stream-recovered"]);
+  for (const call of calls) failingCalls.failed(call, UNREACHABLE);
+  failingCalls.dropped(calls[0]!);
+  expect(failingCalls.list).toMatchObject([{ operation: "ListShards", failures: 2 }]);
+  failingCalls.dropped(calls[1]!);
+  expect(failingCalls.list).toEqual([]);
+  expect(told).toEqual(["stream-failing", "stream-recovered"]);
 });
 
 test("one shard that fails for days keeps no later outage out of the log", async () => {
   const world = await World.of();
   const warned: unknown[] = [];
   const warn = (_message: string, { operation }: LogFields): void => void warned.push(operation);
-  const troubles = new Troubles({ debug() {}, info() {}, warn, emit() {} }, world.clock);
+  const failingCalls = new FailingCalls({ debug() {}, info() {}, warn, emit() {} }, world.clock);
   const poll: Call = { service: "kinesis", operation: "GetRecords", shardId: SHARDS[0] };
   const list: Call = { service: "kinesis", operation: "ListShards" };
   for (let hour = 0; hour < 24; hour += 1) {
-    for (const call of [poll, list, list]) troubles.failed(call, UNREACHABLE);
-    troubles.answered(list);
+    for (const call of [poll, list, list]) failingCalls.failed(call, UNREACHABLE);
+    failingCalls.answered(list);
     await world.clock.advance(HOUR);
   }
   expect(warned.filter((operation) => operation === "ListShards")).toHaveLength(24);

@@ -77,7 +77,7 @@ const CASES: readonly Case[] = [
     endpoint: () => answeringRaw(""),
     http2: true,
     code: "KINESIS_FAILED",
-    failure: "passing",
+    failure: "transient",
     says: [/If the endpoint does not speak HTTP\/2, .* KinesisHttpHandler/],
   },
   {
@@ -85,7 +85,7 @@ const CASES: readonly Case[] = [
     endpoint: () => resettingStreams(constants.NGHTTP2_PROTOCOL_ERROR),
     http2: true,
     code: "KINESIS_FAILED",
-    failure: "passing",
+    failure: "transient",
     says: [/NGHTTP2_PROTOCOL_ERROR\)$/],
   },
   {

@@ -9,7 +9,7 @@ import { Consumer, type ConsumerOptions, type Counter, type Handler } from "../s
  * each record take longer, and so makes the counts smaller.
  */
 const RECORDS = 60;
-const MOST_AT_A_STRETCH = 25;
+const MAX_AT_A_STRETCH = 25;
 
 const HANDLERS: readonly (readonly [kind: string, handler: Handler])[] = [
   ["a sync handler that computes", () => compute(1)],
@@ -25,17 +25,17 @@ const HANDLERS: readonly (readonly [kind: string, handler: Handler])[] = [
 
 test.each(HANDLERS)("%s delays no timer by more than its turn", async (_kind, handler) => {
   const stretches = await stretchesOf(1, handler);
-  expect(Math.max(...stretches)).toBeLessThanOrEqual(MOST_AT_A_STRETCH);
+  expect(Math.max(...stretches)).toBeLessThanOrEqual(MAX_AT_A_STRETCH);
 });
 
 test("many shards that compute delay a timer by no more than one does", async () => {
   const stretches = await stretchesOf(8, () => compute(1));
-  expect(Math.max(...stretches)).toBeLessThanOrEqual(MOST_AT_A_STRETCH);
+  expect(Math.max(...stretches)).toBeLessThanOrEqual(MAX_AT_A_STRETCH);
 });
 
 test("pages of many shards that arrive together take turns from their first record on", async () => {
   const stretches = await stretchesOf(8, () => compute(1), { maxRecords: 12, scanIntervalMs: 0 });
-  expect(Math.max(...stretches)).toBeLessThanOrEqual(MOST_AT_A_STRETCH);
+  expect(Math.max(...stretches)).toBeLessThanOrEqual(MAX_AT_A_STRETCH);
 });
 
 test("a handler that blocks shows in the delay that the counter gets", async () => {
@@ -85,7 +85,7 @@ test.each(HANDLERS)("an abort during %s is seen within its turn", async (_kind, 
     { signal: stop.signal },
   );
 
-  expect(handledAtAbort).toBeLessThanOrEqual(20 + MOST_AT_A_STRETCH);
+  expect(handledAtAbort).toBeLessThanOrEqual(20 + MAX_AT_A_STRETCH);
   expect(handled).toBe(handledAtAbort);
 });
 
@@ -103,7 +103,7 @@ test("no busy shard keeps the others from their turn", async () => {
     { signal: stop.signal },
   );
 
-  expect(new Set(order.slice(0, 3 * MOST_AT_A_STRETCH)).size).toBe(4);
+  expect(new Set(order.slice(0, 3 * MAX_AT_A_STRETCH)).size).toBe(4);
 });
 
 /** How many records are handled from each round of timers to the next. */

@@ -29,12 +29,12 @@ test("a scan and its shards are reported from their beginning to their end", asy
   await run.stop();
 
   expect(heard).toEqual([
-    { kind: "scan-begun" },
-    { kind: "shard-begun", shardId: SHARD, owner: undefined },
+    { kind: "scan-started" },
+    { kind: "shard-started", shardId: SHARD, owner: undefined },
     { kind: "scan-stopping", error: undefined },
     { kind: "shard-draining", shardId: SHARD },
     {
-      kind: "shard-over",
+      kind: "shard-stopped",
       shardId: SHARD,
       outcome: "stopped",
       acknowledged: { kind: "position", sequenceNumber: last },
@@ -52,15 +52,19 @@ test("a shard's end, its children and a failure are reported", async () => {
   });
   await world.split(SHARD);
   await world.clock.advance(3000);
-  expect(heard).toContainEqual(expect.objectContaining({ kind: "shard-over", outcome: "ended" }));
-  expect(kinds(heard).filter((kind) => kind === "shard-begun")).toHaveLength(3);
+  expect(heard).toContainEqual(
+    expect.objectContaining({ kind: "shard-stopped", outcome: "ended" }),
+  );
+  expect(kinds(heard).filter((kind) => kind === "shard-started")).toHaveLength(3);
   await world.put("a", "1");
   await world.clock.advance(1000);
   expect(heard).toContainEqual({
     kind: "scan-stopping",
     error: expect.objectContaining({ code: "HANDLER_FAILED" }),
   });
-  expect(heard).toContainEqual(expect.objectContaining({ kind: "shard-over", outcome: "failed" }));
+  expect(heard).toContainEqual(
+    expect.objectContaining({ kind: "shard-stopped", outcome: "failed" }),
+  );
   expect(heard.at(-1)).toEqual({
     kind: "scan-ended",
     error: expect.objectContaining({ code: "HANDLER_FAILED" }),
@@ -78,7 +82,9 @@ test("a shard whose finished work the store refuses for good has failed, though 
   await world.put("a", "1");
   await world.clock.advance(10_000);
   expect(run.error).toBe(error);
-  expect(heard).toContainEqual(expect.objectContaining({ kind: "shard-over", outcome: "failed" }));
+  expect(heard).toContainEqual(
+    expect.objectContaining({ kind: "shard-stopped", outcome: "failed" }),
+  );
 });
 
 test("trouble with a shard is reported once, and when it is over; an iterator that expires is none", async () => {
@@ -89,11 +95,11 @@ test("trouble with a shard is reported once, and when it is over; an iterator th
   const run = await world.run(consumer);
   world.kinesis.faults.fail({ operation: "GetRecords", where, error: "ExpiredIteratorException" });
   await world.clock.advance(2000);
-  expect(kinds(heard)).toEqual(["scan-begun", "shard-begun"]);
+  expect(kinds(heard)).toEqual(["scan-started", "shard-started"]);
   world.kinesis.faults.fail({ operation: "GetRecords", where, times: 3, error: "InternalFailure" });
   await world.clock.advance(5000);
   expect(heard.slice(2)).toEqual([
-    { kind: "shard-troubled", shardId: SHARD, error: expect.stringMatching(/InternalFailure/) },
+    { kind: "shard-failing", shardId: SHARD, error: expect.stringMatching(/InternalFailure/) },
     { kind: "shard-recovered", shardId: SHARD },
   ]);
   await run.stop();
@@ -131,7 +137,7 @@ test("a pause for the lease, and its loss, are reported with the owner", async (
   const heard = listen(a.run.consumer.events());
   await clock.advance(3000);
   expect(heard).toContainEqual({
-    kind: "shard-begun",
+    kind: "shard-started",
     shardId: SHARD,
     owner: expect.stringMatching(/^a#/),
   });
@@ -148,17 +154,17 @@ test("a reader ends by its signal, or by leaving the loop; others go on", async 
   const aborted = feed.read(stop.signal);
   const left = feed.read(undefined);
   const stays = feed.read(undefined);
-  feed.emit({ kind: "scan-begun" });
+  feed.emit({ kind: "scan-started" });
   stop.abort();
   feed.emit({ kind: "scan-ended", error: undefined });
-  expect(await aborted.next()).toEqual({ done: false, value: { kind: "scan-begun" } });
+  expect(await aborted.next()).toEqual({ done: false, value: { kind: "scan-started" } });
   expect(await aborted.next()).toEqual({ done: true, value: undefined });
   for await (const event of left) {
-    expect(event.kind).toBe("scan-begun");
+    expect(event.kind).toBe("scan-started");
     break;
   }
   expect(await left.next()).toEqual({ done: true, value: undefined });
-  expect((await stays.next()).value).toEqual({ kind: "scan-begun" });
+  expect((await stays.next()).value).toEqual({ kind: "scan-started" });
   expect((await stays.next()).value?.kind).toBe("scan-ended");
   const waits = stays.next();
   await stays.return?.();
@@ -169,9 +175,9 @@ test("calls of next that wait together get one event each, in order, and all of 
   const feed = new EventFeed();
   const events = feed.read(undefined);
   const [first, second, third, last] = [events.next(), events.next(), events.next(), events.next()];
-  feed.emit({ kind: "scan-begun" });
+  feed.emit({ kind: "scan-started" });
   feed.emit({ kind: "shard-resumed", shardId: SHARD });
-  expect((await first).value).toEqual({ kind: "scan-begun" });
+  expect((await first).value).toEqual({ kind: "scan-started" });
   expect((await second).value).toEqual({ kind: "shard-resumed", shardId: SHARD });
   await events.return?.();
   expect([await third, await last]).toEqual([

@@ -341,14 +341,14 @@ test("a queue that is away is tried with a back-off until it takes the letter; i
   const tries = queue.calls.length;
   expect(tries).toBeGreaterThan(5);
   expect(tries).toBeLessThan(30);
-  expect(consumer.status().troubles).toMatchObject([
+  expect(consumer.status().failingCalls).toMatchObject([
     { service: "dead-letters", operation: "sendDeadLetters", error: "Error: away" },
   ]);
   expect(consumer.health()).toMatchObject({ alive: true, ready: false });
   expect(new Set(queue.calls.map(({ letters }) => letters[0]!.id)).size).toBe(1);
   queue.answer = async () => {};
   await world.clock.advance(40_000);
-  expect(consumer.status().troubles).toEqual([]);
+  expect(consumer.status().failingCalls).toEqual([]);
   expect(consumer.health()).toMatchObject({ ready: true });
   await run.stop();
   expect(await storedIn(store)).toMatchObject({ sequenceNumber: bad });

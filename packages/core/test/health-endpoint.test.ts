@@ -51,7 +51,7 @@ test.each(TROUBLES)("$what: alive, not ready, and the cause is reported", async 
   const status = await troubled(consumer);
 
   expect(status).toMatchObject({ state: "running", stage: "describing", shards: [] });
-  expect(status.troubles).toEqual([
+  expect(status.failingCalls).toEqual([
     {
       service: "kinesis",
       operation: "DescribeStreamSummary",
@@ -65,8 +65,8 @@ test.each(TROUBLES)("$what: alive, not ready, and the cause is reported", async 
     ready: false,
     reasons: [expect.stringMatching(/^the stream is not described yet.*DescribeStreamSummary/)],
   });
-  expect((await events.next()).value).toEqual({ kind: "scan-begun" });
-  expect((await events.next()).value).toMatchObject({ kind: "stream-troubled" });
+  expect((await events.next()).value).toEqual({ kind: "scan-started" });
+  expect((await events.next()).value).toMatchObject({ kind: "stream-failing" });
   stop.abort();
   await scan;
 });
@@ -85,9 +85,9 @@ test("no credentials: alive, not ready, and the cause is reported", async () => 
   const stop = new AbortController();
   const scan = consumer.scan(() => {}, { signal: stop.signal });
 
-  const { stage, troubles } = await troubled(consumer);
+  const { stage, failingCalls } = await troubled(consumer);
   expect(stage).toBe("describing");
-  expect(troubles[0]!.error).toMatch(/CredentialsProviderError: Could not load credentials/);
+  expect(failingCalls[0]!.error).toMatch(/CredentialsProviderError: Could not load credentials/);
   expect(consumer.health()).toMatchObject({ alive: true, ready: false });
   stop.abort();
   await scan;
@@ -97,7 +97,7 @@ test("no credentials: alive, not ready, and the cause is reported", async () => 
 async function troubled(consumer: Consumer): Promise<ConsumerStatus> {
   return until(() => {
     const status = consumer.status();
-    return status.troubles.length > 0 ? status : undefined;
+    return status.failingCalls.length > 0 ? status : undefined;
   });
 }
 

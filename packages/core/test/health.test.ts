@@ -46,7 +46,7 @@ test("a stream that cannot be described: alive, not ready, and the cause is repo
   await world.clock.advance(65_000);
 
   expect(consumer.status()).toMatchObject({ state: "running", stage: "describing", shards: [] });
-  expect(consumer.status().troubles).toEqual([
+  expect(consumer.status().failingCalls).toEqual([
     {
       service: "kinesis",
       operation: "DescribeStreamSummary",
@@ -65,9 +65,9 @@ test("a stream that cannot be described: alive, not ready, and the cause is repo
     ],
   });
   expect(heard).toEqual([
-    { kind: "scan-begun" },
+    { kind: "scan-started" },
     {
-      kind: "stream-troubled",
+      kind: "stream-failing",
       operation: "DescribeStreamSummary",
       error: expect.stringMatching(/Could not load/),
     },
@@ -82,7 +82,7 @@ test("a stream that cannot be described: alive, not ready, and the cause is repo
   lift();
   await world.clock.advance(60_000);
   expect(consumer.health()).toMatchObject({ alive: true, ready: true, reasons: [] });
-  expect(consumer.status()).toMatchObject({ stage: "reading", troubles: [] });
+  expect(consumer.status()).toMatchObject({ stage: "reading", failingCalls: [] });
   expect(heard).toContainEqual({
     kind: "stream-recovered",
     operation: "DescribeStreamSummary",
@@ -139,7 +139,7 @@ test("a store that is away at the start: not ready, and the store's call is name
     ready: false,
     reasons: [expect.stringMatching(/not opened in the store yet.*openApplication: .*away/)],
   });
-  expect(heard.at(-1)).toMatchObject({ kind: "store-troubled", operation: "openApplication" });
+  expect(heard.at(-1)).toMatchObject({ kind: "store-failing", operation: "openApplication" });
   expect(world.counter.gauge("outage_age")).toMatchObject({ openApplication: 65_000 });
   back();
   await world.clock.advance(10_000);
@@ -422,7 +422,7 @@ test("a store that is away: not ready after a minute, by what waits for it", asy
     ],
   });
   expect(heard).toContainEqual(
-    expect.objectContaining({ kind: "store-troubled", operation: "setCheckpoints" }),
+    expect.objectContaining({ kind: "store-failing", operation: "setCheckpoints" }),
   );
   back();
   await world.clock.advance(10_000);
@@ -459,7 +459,7 @@ test("heartbeats that do not get through: the outage is reported, and the worker
   a.link.state = "hangs";
   await world.clock.advance(80_000);
   expect(consumer.health()).toMatchObject({ alive: true, ready: false });
-  expect(consumer.status().troubles.map(({ operation }) => operation)).toContain("heartbeat");
+  expect(consumer.status().failingCalls.map(({ operation }) => operation)).toContain("heartbeat");
   expect(world.counter.gauge("outage_age")["heartbeat"]).toBeGreaterThan(60_000);
 });
 
@@ -597,7 +597,7 @@ test("a call that failed once and is not needed any more is no trouble", async (
   b.link.state = "whole";
   await clock.advance(120_000);
   expect(group.shares).toEqual({ a: 1, b: 1 });
-  expect(b.run.consumer.status().troubles).toEqual([]);
+  expect(b.run.consumer.status().failingCalls).toEqual([]);
   expect(b.run.consumer.health()).toMatchObject({ ready: true, reasons: [] });
 });
 

@@ -13,7 +13,7 @@ test("the counter hears of every lease that comes and goes, and why", async () =
   const b = await group.join("b", { consumer: { counter: counters.b } });
   await clock.advance(1500);
   expect(counters.a.total("leases_released", { reason: "released" })).toBe(2);
-  expect(counters.b.total("leases_acquired", { reason: "given-back" })).toBe(2);
+  expect(counters.b.total("leases_acquired", { reason: "released" })).toBe(2);
   expect(counters.b.gauge("workers")).toEqual({ "": 2 });
   a.link.state = "hangs";
   await clock.advance(13_000);

@@ -265,7 +265,7 @@ test("a shard that is read again here in time keeps its counters", async () => {
   const telemetry = new Telemetry({ counter }, { stream: "s", application: "a" });
   const reporter = new Reporter(clock, telemetry, () => ({
     shards: [],
-    troubles: [],
+    failingCalls: [],
     bufferedBytes: 0,
     pollDelayMs: 0,
   }));
@@ -355,7 +355,9 @@ test("counters are shown as 0 before they count, those of a shard with its begin
   ] as const;
   for (const [name, attribute, values] of valued) {
     for (const value of values) {
-      const line = told.find((each) => each.includes(`"${attribute}":"${value}"`));
+      const line = told.find(
+        (each) => each.startsWith(`["${name}"`) && each.includes(`"${attribute}":"${value}"`),
+      );
       expect(line, value).toMatch(new RegExp(`^\\["${name}",0,`));
     }
   }

@@ -7,7 +7,7 @@ import { failing, hanging, late, lostReply, RecordingStore } from "./support/rec
 import { World, type Run } from "./support/world.ts";
 
 const KEYS = ["a", "b", "c", "d", "e", "f"];
-const outage = new StoreError("STORE_UNAVAILABLE", "passing", { retryable: true });
+const outage = new StoreError("STORE_UNAVAILABLE", "transient", { retryable: true });
 
 type Step =
   | { readonly do: "put"; readonly keys: readonly string[] }
@@ -268,7 +268,7 @@ class Story {
 
 test(
   "every record is delivered, each key's in order, and a clean stop repeats nothing: whatever " +
-    "reshards, restarts and troubles come between",
+    "reshards, restarts and failingCalls come between",
   async () => {
     await fc.assert(
       fc.asyncProperty(

@@ -285,7 +285,7 @@ describe("a stream's retention", () => {
       await world.clock.advance(16 * MINUTE);
       expect(consumer.status()).toMatchObject({
         state: "running",
-        troubles: [],
+        failingCalls: [],
         shards: [{ retentionHeadroomMs: DAY, error: undefined }],
       });
       expect(consumer.health()).toMatchObject({ ready: true });

@@ -11,7 +11,7 @@ test("a consumer that does not scan is idle, and not alive", async () => {
   const world = await World.of();
   const consumer = world.consumer();
   const idle = { stream: "orders", application: "billing", state: "idle", shards: [] };
-  const none = { troubles: [], bufferedBytes: 0, pollDelayMs: 0, droppedMetrics: 0 };
+  const none = { failingCalls: [], bufferedBytes: 0, pollDelayMs: 0, droppedMetrics: 0 };
   expect(consumer.status()).toEqual({ ...idle, ...none, stage: undefined });
   expect(consumer.health()).toEqual({
     alive: false,
@@ -188,7 +188,7 @@ test("a worker without shards is ready: it stands by", () => {
     state: "running",
     stage: "reading",
     shards: [],
-    troubles: [],
+    failingCalls: [],
     bufferedBytes: 0,
     pollDelayMs: 0,
     droppedMetrics: 0,

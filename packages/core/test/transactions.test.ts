@@ -667,7 +667,7 @@ describe('transaction: "handler"', () => {
     const database = new Database();
     const store = database.open();
     const deadlock = new Error("deadlock");
-    Object.assign(store, { isPassing: (error: unknown) => error === deadlock });
+    Object.assign(store, { isTransient: (error: unknown) => error === deadlock });
     const attempts: number[] = [];
     const handler: OwnTransactional = async (records, context) => {
       attempts.push(context.attempt);

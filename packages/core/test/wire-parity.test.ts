@@ -340,7 +340,7 @@ describe.each(["sdk", "json", "cbor"] as const)(
         const outcome = await outcomeOf(isJson ? like : given, protocol, direct);
         if (given.cut === undefined) expect(outcome).toEqual(expected);
         // What breaks off is no reply here: it has no status.
-        else expect(outcome).toMatchObject({ error: { code: "ECONNRESET" }, meaning: "passing" });
+        else expect(outcome).toMatchObject({ error: { code: "ECONNRESET" }, meaning: "transient" });
       },
     );
   },
@@ -359,7 +359,7 @@ test("a reply that breaks off fails for whoever reads it, however late", async (
   );
   expect(await outcomeOf({ ...ok(json), cut: 100 }, "cbor", late)).toMatchObject({
     error: { code: "ECONNRESET" },
-    meaning: "passing",
+    meaning: "transient",
   });
   late.destroy();
 });
@@ -395,13 +395,13 @@ test.each([
   expect(outcome).toMatchObject({
     error: { name: "SyntaxError" },
     $metadata: { httpStatusCode: 200, requestId: REQUEST_ID["x-amzn-requestid"] },
-    meaning: "passing",
+    meaning: "transient",
   });
 });
 
 test.each([
-  [200, "cbor", "passing"],
-  [200, "json", "passing"],
+  [200, "cbor", "transient"],
+  [200, "json", "transient"],
   [429, "json", "throttled"],
 ] as const)(
   "status %i in JSON with a million objects is parsed by nobody, the request in %s",

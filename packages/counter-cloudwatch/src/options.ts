@@ -7,7 +7,7 @@ import type { CloudWatchLike } from "./put-metric-data-sink.ts";
 export type CloudWatchCounterOptions = {
   /** The namespace of the metrics. @default "Kinesis/Consumer" */
   readonly namespace?: string;
-  /** The interval of reports, in milliseconds, at least 1000. @default 60000 */
+  /** The interval of reports, in milliseconds, at min 1000. @default 60000 */
   readonly intervalMs?: number;
   /** Additional dimensions of every metric, at most 20: a service, an environment. @default none */
   readonly dimensions?: Readonly<Record<string, string>>;
@@ -124,7 +124,7 @@ function checkDimensions(dimensions: unknown): Readonly<Record<string, string>> 
   return dimensions as Readonly<Record<string, string>>;
 }
 
-function atLeast(name: string, value: unknown, defaultValue: number, least: number): number {
+function atLeast(name: string, value: unknown, defaultValue: number, min: number): number {
   if (value === undefined) return defaultValue;
-  return checkWholeNumber(name, value, { least, most: MAX_MS });
+  return checkWholeNumber(name, value, { min, max: MAX_MS });
 }

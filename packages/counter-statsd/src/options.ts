@@ -69,6 +69,6 @@ export function checkOptions(options: StatsdCounterOptions): CheckedOptions {
   if (typeof source.host !== "string" || source.host === "") {
     throw new ConfigError("host", "must be a server's name or address");
   }
-  checkWholeNumber("port", source.port, { least: 1, most: 65_535 });
+  checkWholeNumber("port", source.port, { min: 1, max: 65_535 });
   return { prefix, tags, perShard, source };
 }

@@ -41,8 +41,8 @@ const NAME = /^[A-Za-z0-9_.-]{1,128}$/;
 const ARN = /^arn:aws[a-z-]*:kinesis:[a-z0-9-]+:\d{12}:stream\/([A-Za-z0-9_.-]{1,128})$/;
 const MIB = 1_048_576;
 /** A pointer with its partition key fits into the minimum. */
-const RECORD_BYTES = { least: 16_384, most: 10 * MIB };
-const TIMEOUT = { least: 100, most: 600_000 };
+const RECORD_BYTES = { min: 16_384, max: 10 * MIB };
+const TIMEOUT = { min: 100, max: 600_000 };
 
 /** @throws ConfigError for each option that is missing, of the wrong kind, or out of bounds. */
 export function checkOptions(options: KinesisDeadLetterQueueOptions): CheckedOptions {

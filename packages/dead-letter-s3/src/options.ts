@@ -60,7 +60,7 @@ const PUT_NAMES: readonly (keyof PutSettings)[] = [
   "SSEKMSKeyId",
   "StorageClass",
 ];
-const TIMEOUT = { least: 100, most: 600_000 };
+const TIMEOUT = { min: 100, max: 600_000 };
 /** With this limit, a key has at most 1,024 bytes. */
 const MAX_PREFIX_BYTES = 300;
 

@@ -42,8 +42,8 @@ const OPTION_NAMES = ["queueUrl", "client", "maxMessageBytes", "timeoutMs"];
 /** The service's limit for a message and for a request. */
 const MIB = 1_048_576;
 /** A pointer with its attributes fits into the minimum. */
-const MESSAGE_BYTES = { least: 16_384, most: MIB };
-const TIMEOUT = { least: 100, most: 600_000 };
+const MESSAGE_BYTES = { min: 16_384, max: MIB };
+const TIMEOUT = { min: 100, max: 600_000 };
 
 /** @throws ConfigError for each option that is missing, of the wrong kind, or out of bounds. */
 export function checkOptions(options: SqsDeadLetterQueueOptions): CheckedOptions {

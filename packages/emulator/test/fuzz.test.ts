@@ -8,7 +8,7 @@ const RUNS = Number(process.env["FUZZ_RUNS"] ?? 6000);
 /** After so many requests a service is compared with what it accepted, and gives way to another. */
 const STRETCH = 500;
 /** Bytes of a request in a failure's message. */
-const MOST_SHOWN = 2000;
+const MAX_SHOWN = 2000;
 
 test.each(["json", "cbor"] as const)(
   "mutated requests in %s are read or refused as the service's model says, and no record changes",
@@ -25,7 +25,7 @@ test.each(["json", "cbor"] as const)(
         await service.compare();
         service = new FuzzedService(name);
       } catch (error) {
-        const shown = body.toString("base64", 0, MOST_SHOWN);
+        const shown = body.toString("base64", 0, MAX_SHOWN);
         const message = `FUZZ_SEED=${SEED}, run ${run}: ${operation} of ${shown}`;
         throw new Error(message, { cause: error });
       }

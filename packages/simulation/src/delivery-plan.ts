@@ -28,7 +28,7 @@ export type BatchPlan = Required<
 >;
 
 /** The longest delay that a handler requests, in milliseconds. */
-export const LONGEST_ASKED_MS = 1000;
+export const MAX_ASKED_MS = 1000;
 
 /** One record at a time, as without options. */
 export const ONE_BY_ONE: DeliveryPlan = {

@@ -1,5 +1,5 @@
 import { LEASE_MS, SCOPE, type Worker } from "./worker.ts";
-import { MOST_WORKERS, type World } from "./world.ts";
+import { MAX_WORKERS, type World } from "./world.ts";
 
 /** The faults of a story: of workers, of the store, of Kinesis, and of the dead-letter queue. */
 export class Faults {
@@ -47,7 +47,7 @@ export class Faults {
       worker.weather.away = true;
       this.#world.clock.setTimer(() => (worker.weather.away = false), ms);
     };
-    if (this.#world.alive().length < MOST_WORKERS) this.#world.join();
+    if (this.#world.alive().length < MAX_WORKERS) this.#world.join();
   }
 
   /**

@@ -7,7 +7,7 @@ import {
 import type { FakeClock } from "@kc/emulator";
 import type { AggregatePlan } from "./aggregate-plan.ts";
 import { Call, type FailedOutcome, type Outcome } from "./call.ts";
-import { LONGEST_ASKED_MS, ONE_BY_ONE, type DeliveryPlan } from "./delivery-plan.ts";
+import { MAX_ASKED_MS, ONE_BY_ONE, type DeliveryPlan } from "./delivery-plan.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Process } from "./process.ts";
 import { decodeId } from "./producer.ts";
@@ -202,7 +202,7 @@ export class SimulatedHandler {
     const endsScans = onFailure === "stop" && retry?.maxAttempts === Infinity;
     const roll = random.next();
     if (roll < 0.1 && !endsScans) return { error: new NonRetriableError("it will never work") };
-    if (roll < 0.2) return { error: new RetryAfterError(random.between(0, LONGEST_ASKED_MS)) };
+    if (roll < 0.2) return { error: new RetryAfterError(random.between(0, MAX_ASKED_MS)) };
     if (roll < 0.3) return { error: random.pick([undefined, "a text", null]) };
     return { error: new Error("the simulated handler") };
   }

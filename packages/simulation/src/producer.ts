@@ -11,7 +11,7 @@ const MIB = 1024 * 1024;
 /**
  * The approximate number of user records in a story, limited because handlers take time for each.
  */
-const MOST_USER_RECORDS = 200;
+const MAX_USER_RECORDS = 200;
 
 export interface ProducerOptions {
   readonly streamName: string;
@@ -68,7 +68,7 @@ export class Producer {
     /** The current shards of keys. */
     const places = new Map<string, string>();
     for (let n = 0; n < count; n += 1) await this.#putOne(places);
-    if (plan === undefined || this.#userRecords >= MOST_USER_RECORDS) return;
+    if (plan === undefined || this.#userRecords >= MAX_USER_RECORDS) return;
     if (aggregateRandom.chance(plan.share)) await this.#putAggregate(plan, places);
   }
 

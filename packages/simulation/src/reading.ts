@@ -1,6 +1,6 @@
 import { comparePositions, type Checkpoint, type DeadLetterReason } from "@kc/core";
 import type { Call, FailedOutcome, Outcome } from "./call.ts";
-import { LONGEST_ASKED_MS, type DeliveryPlan } from "./delivery-plan.ts";
+import { MAX_ASKED_MS, type DeliveryPlan } from "./delivery-plan.ts";
 import type { PutRecord } from "./puts.ts";
 
 /** The state of a record. */
@@ -228,8 +228,7 @@ export class Reading {
   #isTooOld(seen: Seen | undefined, ageMs: number): boolean {
     const { maxRecordAgeMs = Infinity, retry } = this.#plan;
     const isHandled = seen?.state === "running" || seen?.state === "done";
-    const waitMs =
-      seen?.state === "failed" ? Math.max(retry?.maxDelayMs ?? 0, LONGEST_ASKED_MS) : 0;
+    const waitMs = seen?.state === "failed" ? Math.max(retry?.maxDelayMs ?? 0, MAX_ASKED_MS) : 0;
     return !isHandled && seen?.state !== "given-up" && ageMs + waitMs > maxRecordAgeMs - 2;
   }
 

@@ -8,7 +8,7 @@ import {
 import { STREAM } from "./worker.ts";
 import type { World } from "./world.ts";
 
-const MOST_SHARDS = 8;
+const MAX_SHARDS = 8;
 
 /** An open shard, and its hash keys. */
 export interface OpenShard {
@@ -48,7 +48,7 @@ export class Resharding {
     const index = this.#world.random.between(0, open.length - 1);
     const shard = open[index]!;
     try {
-      if (this.#world.random.chance(0.5) && open.length < MOST_SHARDS) {
+      if (this.#world.random.chance(0.5) && open.length < MAX_SHARDS) {
         const NewStartingHashKey = String((shard.start + shard.end) / 2n + 1n);
         await this.#world.kinesis.send(
           new SplitShardCommand({ StreamName: STREAM, ShardToSplit: shard.id, NewStartingHashKey }),

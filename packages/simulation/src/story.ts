@@ -1,7 +1,7 @@
 import { FinalPhase } from "./final-phase.ts";
 import { Resharding } from "./resharding.ts";
 import { Faults } from "./faults.ts";
-import { MOST_WORKERS, World } from "./world.ts";
+import { MAX_WORKERS, World } from "./world.ts";
 
 /** What happened, and when: the same for the same seed. */
 export interface Outcome {
@@ -67,7 +67,7 @@ class Story {
     const events: readonly (readonly [weight: number, act: () => unknown])[] = [
       [40, () => world.put(random.between(1, 12))],
       [world.reshards, () => this.#resharding.reshard()],
-      [8, () => world.alive().length < MOST_WORKERS && world.join()],
+      [8, () => world.alive().length < MAX_WORKERS && world.join()],
       [6, () => world.note(`${worker.id} is stopped`, () => worker.stop())],
       [6, () => world.note(`${worker.id} is killed`, () => worker.kill())],
       [8, () => faults.freeze(worker)],

@@ -10,7 +10,7 @@ import { Violation } from "./violation.ts";
 import { STREAM, Worker } from "./worker.ts";
 
 const MIB = 1024 * 1024;
-export const MOST_WORKERS = 8;
+export const MAX_WORKERS = 8;
 
 /** The objects of a story: the stream, the store, the workers, and the records about them. */
 export class World {

@@ -1,8 +1,8 @@
 import { describeError, KcError, StoreError } from "@kc/core";
 import {
   classifySdkError,
-  lastingFailure,
-  passingFailure,
+  permanentFailure,
+  retryableFailure,
   withoutResponse,
   type SdkFailure,
   type SdkTarget,
@@ -11,21 +11,21 @@ import {
 import type { Item } from "./rows.ts";
 import { tableDefinition } from "./table-definition.ts";
 
-const THROTTLED = passingFailure(
+const THROTTLED = retryableFailure(
   "DynamoDB throttles: the table's, the partition's or the account's limit",
 );
-const CONFLICT = passingFailure("another transaction or write of the same item was in progress");
-const PASSING = passingFailure(
+const CONFLICT = retryableFailure("another transaction or write of the same item was in progress");
+const PASSING = retryableFailure(
   "DynamoDB cannot be reached or has an error, or credentials are being renewed",
 );
-const DENIED = lastingFailure(
+const DENIED = permanentFailure(
   "STORE_ACCESS_DENIED",
   "the credentials are wrong or lack a right: the README has the policy",
 );
-const MISSING = lastingFailure("STORE_SCHEMA", "the table is missing");
-const SCHEMA = lastingFailure("STORE_SCHEMA", "the table has other keys");
-const REFUSED = lastingFailure("STORE_FAILED", "the request was refused");
-const UNKNOWN = lastingFailure("STORE_FAILED", "the call failed in a way that is not known here");
+const MISSING = permanentFailure("STORE_SCHEMA", "the table is missing");
+const SCHEMA = permanentFailure("STORE_SCHEMA", "the table has other keys");
+const REFUSED = permanentFailure("STORE_FAILED", "the request was refused");
+const UNKNOWN = permanentFailure("STORE_FAILED", "the call failed in a way that is not known here");
 
 /** DynamoDB's own errors, by their `name`. */
 export const ERROR_NAMES: Readonly<Record<string, StoreFailure>> = {
@@ -45,9 +45,9 @@ export const ERROR_NAMES: Readonly<Record<string, StoreFailure>> = {
 /** The meanings of the errors that all AWS services share. */
 const MEANINGS: Readonly<Record<SdkFailure, StoreFailure>> = {
   throttled: THROTTLED,
-  passing: PASSING,
+  transient: PASSING,
   denied: DENIED,
-  lasting: REFUSED,
+  permanent: REFUSED,
   unknown: UNKNOWN,
 };
 

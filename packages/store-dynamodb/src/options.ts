@@ -39,7 +39,7 @@ export interface CheckedOptions {
 const OPTION_NAMES = ["table", "client", "namespace", "timeoutMs"];
 const TABLE_NAME = /^[A-Za-z0-9_.-]{3,255}$/;
 const TABLE_ARN = /^arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:[0-9]{12}:table\/[A-Za-z0-9_.-]{3,255}$/;
-const TIMEOUT = { least: 100, most: 600_000 };
+const TIMEOUT = { min: 100, max: 600_000 };
 const MIN_NUMBER = 1e-130;
 const MAX_NUMBER = 9.9e125;
 /** DynamoDB's limit for a partition key. */

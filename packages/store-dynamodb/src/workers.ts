@@ -44,7 +44,7 @@ export class Workers {
    * One request. The revision is the last one that was read, usually by the list of workers that accompanies each
    * heartbeat.
    */
-  async beat(
+  async heartbeat(
     scope: StoreScope,
     worker: WorkerIdentity,
     options: CallOptions | undefined,

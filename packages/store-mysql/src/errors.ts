@@ -3,42 +3,42 @@ import {
   classifySdkError,
   errorsIn,
   isPassingInLibrary,
-  lastingFailure,
-  passingFailure,
+  permanentFailure,
+  retryableFailure,
   type StoreFailure,
 } from "@kc/core/adapter";
 
-const LOCK = passingFailure("another transaction holds the lock");
-const UNREACHABLE = passingFailure("the server cannot be reached");
-const OVERLOADED = passingFailure("the server or the pool has no free connection");
-const STOPPING = passingFailure("the server is shutting down, or ended the connection");
-const TOO_SLOW = passingFailure("the server cancelled the statement");
-const READ_ONLY = passingFailure(
+const LOCK = retryableFailure("another transaction holds the lock");
+const UNREACHABLE = retryableFailure("the server cannot be reached");
+const OVERLOADED = retryableFailure("the server or the pool has no free connection");
+const STOPPING = retryableFailure("the server is shutting down, or ended the connection");
+const TOO_SLOW = retryableFailure("the server cancelled the statement");
+const READ_ONLY = retryableFailure(
   "the server is read-only: a replica, a primary that is failing over, or transaction_read_only is on",
 );
-const NO_ROOM = passingFailure("the server has no space or memory left: free some");
-const NOT_READY = passingFailure(
+const NO_ROOM = retryableFailure("the server has no space or memory left: free some");
+const NOT_READY = retryableFailure(
   "the node, or the proxy in front of the server, cannot serve now: it is joining its cluster, or failing over",
 );
-const LOCKED_TO_HOSTGROUP = passingFailure(
+const LOCKED_TO_HOSTGROUP = retryableFailure(
   "ProxySQL has locked the connection to another hostgroup: route all statements of this user to the writer",
 );
-const LIMITED = lastingFailure(
+const LIMITED = permanentFailure(
   "STORE_FAILED",
   "sql_big_selects is off and max_join_size too small for 1,000 shards: raise it for this user",
 );
-const TOO_LARGE = lastingFailure("STORE_FAILED", "raise max_allowed_packet: 1 MB is enough");
-const LOGIN = lastingFailure("STORE_ACCESS_DENIED", "check user, password, host and TLS");
-const RIGHTS = lastingFailure(
+const TOO_LARGE = permanentFailure("STORE_FAILED", "raise max_allowed_packet: 1 MB is enough");
+const LOGIN = permanentFailure("STORE_ACCESS_DENIED", "check user, password, host and TLS");
+const RIGHTS = permanentFailure(
   "STORE_ACCESS_DENIED",
   "grant this user SELECT, INSERT, UPDATE and DELETE on the tables",
 );
-const SCHEMA = lastingFailure(
+const SCHEMA = permanentFailure(
   "STORE_SCHEMA",
   "the tables are missing or have other columns: run `await store.setup()` once",
 );
-const NO_DATABASE = lastingFailure("STORE_SCHEMA", "name the database that the tables are in");
-const ENDED = lastingFailure("STORE_CLOSED", "the pool was closed by its owner");
+const NO_DATABASE = permanentFailure("STORE_SCHEMA", "name the database that the tables are in");
+const ENDED = permanentFailure("STORE_CLOSED", "the pool was closed by its owner");
 
 /**
  * The server's error numbers and names, and what each means for the store. Numbers from 2000 to 2999 are client
@@ -149,7 +149,7 @@ export const CLIENT_TEXTS: readonly (readonly [string, StoreFailure])[] = [
 
 const BY_NUMBER = new Map(SERVER_ERRORS.map(([number, , meaning]) => [number, meaning]));
 const BY_CODE = new Map(CLIENT_ERRORS);
-const UNKNOWN = lastingFailure("STORE_FAILED", "the call failed in a way that is not known here");
+const UNKNOWN = permanentFailure("STORE_FAILED", "the call failed in a way that is not known here");
 
 /** Whether another transaction held a lock, or this one was the victim of a deadlock. It can be tried again. */
 export function isLock(error: unknown): boolean {
@@ -175,7 +175,7 @@ const RETRYABLE: ReadonlySet<StoreFailure> = new Set([
  * Whether a transaction that failed with this error may succeed if it is run again.
  * @param counts which of the wrapped errors count @default all
  */
-export function isPassing(error: unknown, counts = (_each: object): boolean => true): boolean {
+export function isTransient(error: unknown, counts = (_each: object): boolean => true): boolean {
   return errorsIn(error).some((each) => counts(each) && isPassingItself(each));
 }
 
@@ -194,7 +194,7 @@ function isPassingItself(error: object): boolean {
   return RETRYABLE.has(BY_NUMBER.get(number) ?? UNKNOWN) && !STATEMENT_ERRORS.has(number);
 }
 
-/** An error that `isPassing` as a retryable StoreError. A KcError is returned as it is. */
+/** An error that `isTransient` as a retryable StoreError. A KcError is returned as it is. */
 export function retryableError(error: unknown): KcError {
   if (KcError.is(error)) return error;
   const text = `MySQL: the transaction has to be run again (${describe(error)})`;
@@ -269,7 +269,7 @@ function meaningOf(error: unknown): StoreFailure {
   const known = byNumber ?? byCode ?? byText;
   if (known !== undefined) return known;
   // Network errors that the table does not name: no buffers, a firewall's refusal.
-  const isNetwork = number === undefined && classifySdkError(error) === "passing";
+  const isNetwork = number === undefined && classifySdkError(error) === "transient";
   return isNetwork ? UNREACHABLE : UNKNOWN;
 }
 

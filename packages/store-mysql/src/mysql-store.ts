@@ -16,7 +16,7 @@ import { Calls } from "./calls.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { Connection } from "./connection.ts";
 import { MysqlLetters } from "./dead-letters.ts";
-import { isDuplicate, isPassing } from "./errors.ts";
+import { isDuplicate, isTransient } from "./errors.ts";
 import type { MysqlExecutor } from "./executors.ts";
 import { Leases } from "./leases.ts";
 import { checkOptions, type MysqlStoreOptions } from "./options.ts";
@@ -115,8 +115,8 @@ export class MysqlStore
     return this.#transactions.checkpointIn(executor, scope, write, options);
   }
 
-  isPassing(error: unknown): boolean {
-    return isPassing(error);
+  isTransient(error: unknown): boolean {
+    return isTransient(error);
   }
 
   close(): Promise<void> {

@@ -72,9 +72,9 @@ const OPTION_NAMES = [
   "maxTransactions",
   "transactionIdleMs",
 ];
-const TIMEOUT = { least: 1, most: 600_000 };
-const TRANSACTIONS = { least: 1, most: 1000 };
-const IDLE = { least: 1000, most: 3_600_000 };
+const TIMEOUT = { min: 1, max: 600_000 };
+const TRANSACTIONS = { min: 1, max: 1000 };
+const IDLE = { min: 1000, max: 3_600_000 };
 /** An identifier has at most 64 characters; the longest suffix of a companion table is `_applications`. */
 const MAX_TABLE_LENGTH = 51;
 const MAX_DATABASE_LENGTH = 64;

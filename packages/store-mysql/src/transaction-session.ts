@@ -12,7 +12,7 @@ import {
   type MysqlRow,
   type Upserted,
 } from "./driver.ts";
-import { isAnswered, isInTransaction, isMissingSavepoint, isPassing } from "./errors.ts";
+import { isAnswered, isInTransaction, isMissingSavepoint, isTransient } from "./errors.ts";
 import type { CheckedOptions } from "./options.ts";
 
 /** Runs one call of a session with a call's timeout and signals, and turns its errors into StoreErrors. */
@@ -113,7 +113,7 @@ export class TransactionSession {
 
   /** Whether this transaction must be run again after its handler failed with `error`. */
   mustRetry(error: unknown): boolean {
-    return this.#isBroken || isPassing(error, (each) => this.#errors.has(each));
+    return this.#isBroken || isTransient(error, (each) => this.#errors.has(each));
   }
 
   /** Whether the transaction is still the one that was begun. Called when the handler has returned. */

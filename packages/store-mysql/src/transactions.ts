@@ -20,7 +20,7 @@ import type { Calls } from "./calls.ts";
 import { FREE } from "./checkpoints.ts";
 import type { Connection } from "./connection.ts";
 import { IN_MARIADB, type MysqlRow, type Upserted } from "./driver.ts";
-import { isPassing, isWrappedInTransaction, retryableError, toStoreError } from "./errors.ts";
+import { isTransient, isWrappedInTransaction, retryableError, toStoreError } from "./errors.ts";
 import { rowsByExecutor, type MysqlExecutor } from "./executors.ts";
 import { addLeaseRows } from "./lease-statements.ts";
 import { snapshotOf, snapshotStatement } from "./snapshot.ts";
@@ -118,7 +118,7 @@ export class Transactions {
         await checkIsInTransaction(executor, write.shardId);
         return await writeIn(statements, place, scope, write);
       } catch (error) {
-        throw isPassing(error) ? retryableError(error) : toStoreError(error);
+        throw isTransient(error) ? retryableError(error) : toStoreError(error);
       }
     });
   }

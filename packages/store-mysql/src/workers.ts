@@ -42,7 +42,7 @@ export class Workers {
     });
   }
 
-  beat(
+  heartbeat(
     scope: StoreScope,
     worker: WorkerIdentity,
     options: CallOptions | undefined,

@@ -257,6 +257,6 @@ test("a server that has become read-only passes, another option that prevents a 
       errno: 1290,
       sqlState: "HY000",
     });
-  expect(store.isPassing(prevented("read-only"))).toBe(true);
-  expect(store.isPassing(prevented("secure-file-priv"))).toBe(false);
+  expect(store.isTransient(prevented("read-only"))).toBe(true);
+  expect(store.isTransient(prevented("secure-file-priv"))).toBe(false);
 });

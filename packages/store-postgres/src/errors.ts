@@ -3,54 +3,63 @@ import {
   classifySdkError,
   errorsIn,
   isPassingInLibrary,
-  lastingFailure,
-  passingFailure,
+  permanentFailure,
+  retryableFailure,
   type StoreFailure,
 } from "@kc/core/adapter";
 
-const CONNECTION = passingFailure("the connection to the server failed");
-const CREDENTIALS = lastingFailure(
+const CONNECTION = retryableFailure("the connection to the server failed");
+const CREDENTIALS = permanentFailure(
   "STORE_ACCESS_DENIED",
   "the server does not accept these credentials",
 );
-const CERTIFICATE = lastingFailure(
+const CERTIFICATE = permanentFailure(
   "STORE_ACCESS_DENIED",
   "the server's certificate is not trusted: see `ssl`",
 );
-const DAMAGED = lastingFailure(
+const DAMAGED = permanentFailure(
   "STORE_CORRUPT",
   "the server says that a table or an index is damaged: restore it, or rebuild the index",
 );
-const WRONG_TABLE = lastingFailure("STORE_SCHEMA", "the tables are missing or are not the store's");
+const WRONG_TABLE = permanentFailure(
+  "STORE_SCHEMA",
+  "the tables are missing or are not the store's",
+);
 
 /** Postgres's error codes (SQLSTATE), and what each means for the store. */
 export const SQLSTATES: readonly (readonly [string, StoreFailure])[] = [
   [
     "22003",
-    lastingFailure("STORE_SCHEMA", "a column is too narrow for a sequence number: use numeric"),
+    permanentFailure("STORE_SCHEMA", "a column is too narrow for a sequence number: use numeric"),
   ],
-  ["22001", lastingFailure("STORE_SCHEMA", "a column is too narrow for a name: use text")],
+  ["22001", permanentFailure("STORE_SCHEMA", "a column is too narrow for a name: use text")],
   ["23502", WRONG_TABLE],
   ["23514", WRONG_TABLE],
-  ["25001", passingFailure("a connection of the pool has a transaction that its owner left open")],
+  [
+    "25001",
+    retryableFailure("a connection of the pool has a transaction that its owner left open"),
+  ],
   [
     "25006",
-    passingFailure(
+    retryableFailure(
       "this server is read-only: a standby, a failover, or default_transaction_read_only is on",
     ),
   ],
-  ["25P02", passingFailure("a connection of the pool has a transaction that its owner left open")],
-  ["25P03", passingFailure("the server ended the session")],
-  ["25P04", passingFailure("the server ended the transaction, which took too long")],
+  [
+    "25P02",
+    retryableFailure("a connection of the pool has a transaction that its owner left open"),
+  ],
+  ["25P03", retryableFailure("the server ended the session")],
+  ["25P04", retryableFailure("the server ended the transaction, which took too long")],
   ["28000", CREDENTIALS],
   ["28P01", CREDENTIALS],
-  ["3D000", lastingFailure("STORE_SCHEMA", "there is no such database")],
-  ["3F000", lastingFailure("STORE_SCHEMA", "there is no such schema")],
-  ["40001", passingFailure("every attempt conflicted with another transaction")],
-  ["40P01", passingFailure("every attempt conflicted with another transaction")],
+  ["3D000", permanentFailure("STORE_SCHEMA", "there is no such database")],
+  ["3F000", permanentFailure("STORE_SCHEMA", "there is no such schema")],
+  ["40001", retryableFailure("every attempt conflicted with another transaction")],
+  ["40P01", retryableFailure("every attempt conflicted with another transaction")],
   [
     "42501",
-    lastingFailure(
+    permanentFailure(
       "STORE_ACCESS_DENIED",
       "this user lacks a right, or so does the role that a handler set by SET ROLE: run RESET ROLE before the checkpoint",
     ),
@@ -61,16 +70,16 @@ export const SQLSTATES: readonly (readonly [string, StoreFailure])[] = [
   ["42804", WRONG_TABLE],
   ["42809", WRONG_TABLE],
   ["42883", WRONG_TABLE],
-  ["53100", passingFailure("the server's disk is full: make room")],
-  ["53200", passingFailure("the server is out of memory")],
-  ["53300", passingFailure("the server has too many connections")],
-  ["55000", passingFailure("the server is not ready for this")],
-  ["55P03", passingFailure("another transaction holds a lock")],
-  ["57014", passingFailure("the statement was cancelled, or took too long")],
-  ["57P01", passingFailure("the server ended the connection: it stops, or fails over")],
-  ["57P02", passingFailure("the server crashed and recovers")],
-  ["57P03", passingFailure("the server is starting, stopping or recovering")],
-  ["57P05", passingFailure("the server ended an idle session")],
+  ["53100", retryableFailure("the server's disk is full: make room")],
+  ["53200", retryableFailure("the server is out of memory")],
+  ["53300", retryableFailure("the server has too many connections")],
+  ["55000", retryableFailure("the server is not ready for this")],
+  ["55P03", retryableFailure("another transaction holds a lock")],
+  ["57014", retryableFailure("the statement was cancelled, or took too long")],
+  ["57P01", retryableFailure("the server ended the connection: it stops, or fails over")],
+  ["57P02", retryableFailure("the server crashed and recovers")],
+  ["57P03", retryableFailure("the server is starting, stopping or recovering")],
+  ["57P05", retryableFailure("the server ended an idle session")],
   ["XX001", DAMAGED],
   ["XX002", DAMAGED],
 ];
@@ -79,12 +88,12 @@ export const SQLSTATES: readonly (readonly [string, StoreFailure])[] = [
 export const CLASSES: readonly (readonly [string, StoreFailure])[] = [
   ["08", CONNECTION],
   ["28", CREDENTIALS],
-  ["40", passingFailure("the transaction was rolled back")],
-  ["53", passingFailure("the server lacks resources")],
-  ["57", passingFailure("an operator intervened on the server")],
-  ["58", passingFailure("the server's operating system reported an error")],
+  ["40", retryableFailure("the transaction was rolled back")],
+  ["53", retryableFailure("the server lacks resources")],
+  ["57", retryableFailure("an operator intervened on the server")],
+  ["58", retryableFailure("the server's operating system reported an error")],
   // Poolers of hosted Postgres use XX000 for everything: no session left, an unreachable server.
-  ["XX", passingFailure("the server, or a pooler in front of it, had an internal error")],
+  ["XX", retryableFailure("the server, or a pooler in front of it, had an internal error")],
 ];
 
 /** Node's codes for sockets, names and TLS. */
@@ -117,7 +126,7 @@ export const NETWORK_CODES: readonly (readonly [string, StoreFailure])[] = [
 export const TEXTS: readonly (readonly [RegExp, StoreFailure])[] = [
   [
     /Cannot use a pool after calling end/,
-    lastingFailure("STORE_CLOSED", "the pool that was passed in has been ended by its owner"),
+    permanentFailure("STORE_CLOSED", "the pool that was passed in has been ended by its owner"),
   ],
   [/Connection terminated|not queryable|^timeout exceeded|^timeout expired/, CONNECTION],
   [/^Query read timeout/, CONNECTION],
@@ -126,7 +135,7 @@ export const TEXTS: readonly (readonly [RegExp, StoreFailure])[] = [
   [/^SASL|[Pp]assword must be a string/, CREDENTIALS],
   [
     /waiting to acquire (?:a )?database connection/i,
-    passingFailure("RDS Proxy has no free connection to the server, or cannot reach it"),
+    retryableFailure("RDS Proxy has no free connection to the server, or cannot reach it"),
   ],
   [
     /^password authentication failed|^Tenant or user not found|^IAM authentication failed|no credentials for the role|requires TLS connections/i,
@@ -134,10 +143,10 @@ export const TEXTS: readonly (readonly [RegExp, StoreFailure])[] = [
   ],
 ];
 
-const CONFLICT_OR_CONNECTION = passingFailure(
+const CONFLICT_OR_CONNECTION = retryableFailure(
   "the transaction conflicted with another one, or the connection was lost",
 );
-const UNKNOWN = lastingFailure("STORE_FAILED", "the call failed in a way that is not known here");
+const UNKNOWN = permanentFailure("STORE_FAILED", "the call failed in a way that is not known here");
 
 const BY_SQLSTATE = new Map(SQLSTATES);
 const BY_CLASS = new Map(CLASSES);
@@ -162,7 +171,7 @@ export function isConflict(error: unknown): boolean {
 const NO_SESSION = /^(?:08...|57P0.|53300|25P0[34])$/;
 
 /** Whether a transaction that failed with this error may succeed if it is run again. */
-export function isPassing(error: unknown): boolean {
+export function isTransient(error: unknown): boolean {
   for (const each of errorsIn(error)) {
     if (KcError.is(each)) return each.retryable;
     if (isConflict(each) || isPassingInLibrary(each) || isReadOnly(each)) return true;
@@ -230,7 +239,7 @@ function meaningOf(error: unknown): StoreFailure {
     TEXTS.find(([pattern]) => pattern.test(text))?.[1] ??
     BY_CLASS.get(state?.slice(0, 2) ?? "") ??
     // Other network errors: no more descriptors, a firewall's refusal, and so on.
-    (state === undefined && classifySdkError(error) === "passing" ? CONNECTION : UNKNOWN)
+    (state === undefined && classifySdkError(error) === "transient" ? CONNECTION : UNKNOWN)
   );
 }
 

@@ -94,12 +94,12 @@ const OPTION_NAMES = [
   "transactionIdleMs",
   "listenConnection",
 ];
-const TIMEOUT = { least: 100, most: 600_000 };
-const TRANSACTIONS = { least: 1, most: 1000 };
-const IDLE = { least: 1000, most: 3_600_000 };
+const TIMEOUT = { min: 100, max: 600_000 };
+const TRANSACTIONS = { min: 1, max: 1000 };
+const IDLE = { min: 1000, max: 3_600_000 };
 /** Postgres truncates longer names silently. */
 const MAX_NAME_BYTES = 63;
-const LONGEST_SUFFIX = "_applications";
+const MAX_SUFFIX = "_applications";
 const NAME = /^[\p{L}_][\p{L}\p{M}\p{N}_$-]*$/u;
 const NAMESPACE = /^[^\p{Cc}\p{Surrogate}]{1,255}$/u;
 
@@ -107,7 +107,7 @@ const NAMESPACE = /^[^\p{Cc}\p{Surrogate}]{1,255}$/u;
 export function checkOptions(options: PostgresStoreOptions): CheckedOptions {
   checkOptionNames("PostgresStore", options, OPTION_NAMES);
   const { table = "kinesis_consumer", schema, namespace, timeoutMs = 5000 } = options;
-  checkName("table", table, MAX_NAME_BYTES - LONGEST_SUFFIX.length);
+  checkName("table", table, MAX_NAME_BYTES - MAX_SUFFIX.length);
   if (schema !== undefined) checkName("schema", schema, MAX_NAME_BYTES);
   if (namespace !== undefined && (typeof namespace !== "string" || !NAMESPACE.test(namespace))) {
     throw new ConfigError("namespace", "must be 1 to 255 characters, no control character");

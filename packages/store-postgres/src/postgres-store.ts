@@ -17,7 +17,7 @@ import { Checkpoints } from "./checkpoints.ts";
 import { Connection } from "./connection.ts";
 import { PostgresLetters } from "./dead-letters.ts";
 import type { PostgresExecutor } from "./executors.ts";
-import { howToSetUp, isPassing } from "./errors.ts";
+import { howToSetUp, isTransient } from "./errors.ts";
 import { Leases } from "./leases.ts";
 import { Listener } from "./listener.ts";
 import { checkOptions, type PostgresStoreOptions } from "./options.ts";
@@ -123,8 +123,8 @@ export class PostgresStore
     return this.#transactions.checkpointIn(executor, scope, write);
   }
 
-  isPassing(error: unknown): boolean {
-    return isPassing(error);
+  isTransient(error: unknown): boolean {
+    return isTransient(error);
   }
 
   close(): Promise<void> {

@@ -8,7 +8,7 @@ import {
   type PostgresTransaction,
   rowsOf,
 } from "./driver.ts";
-import { isPassing, isReadOnly, keepsConnection, sqlState } from "./errors.ts";
+import { isTransient, isReadOnly, keepsConnection, sqlState } from "./errors.ts";
 import { checkServer, SERVER } from "./server-check.ts";
 
 const BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED";
@@ -96,11 +96,11 @@ export class TransactionSession {
       return false;
     } catch (answer) {
       const { cause }: { readonly cause?: unknown } = Object(answer);
-      if (sqlState(cause) === "25P02" && !isReadOnly(error)) return isPassing(error);
+      if (sqlState(cause) === "25P02" && !isReadOnly(error)) return isTransient(error);
       // A new connection may reach a server that accepts writes.
       this.#isInDoubt = true;
       // There was no answer within the timeout: a statement that the handler left running takes longer.
-      return cause !== undefined || isPassing(error);
+      return cause !== undefined || isTransient(error);
     }
   }
 

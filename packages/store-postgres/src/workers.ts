@@ -34,7 +34,7 @@ export class Workers {
     return { outcome: "joined", revision: revisionOf(revision!) };
   }
 
-  async beat(
+  async heartbeat(
     scope: StoreScope,
     worker: WorkerIdentity,
     options: CallOptions | undefined,

@@ -1,8 +1,8 @@
 import { describeError, KcError, StoreError } from "@kc/core";
 import {
   classifySdkError,
-  lastingFailure,
-  passingFailure,
+  permanentFailure,
+  retryableFailure,
   type StoreFailure,
 } from "@kc/core/adapter";
 import { loggable } from "./driver-error.ts";
@@ -13,43 +13,43 @@ const RIGHTS = "give this user the commands and keys that the README of @kc/stor
 export const REPLY_CODES: readonly (readonly [string, StoreFailure])[] = [
   [
     "READONLY",
-    passingFailure(
+    retryableFailure(
       "this server is a replica: a failover is under way, or the address is wrong. A client that " +
         "was passed in follows a failover only with `reconnectOnError`",
     ),
   ],
   [
     "MOVED",
-    passingFailure("the cluster moved the slot; a client that is no Cluster cannot follow"),
+    retryableFailure("the cluster moved the slot; a client that is no Cluster cannot follow"),
   ],
-  ["ASK", passingFailure("the cluster is moving the slot")],
-  ["TRYAGAIN", passingFailure("the cluster is moving the slot")],
-  ["CLUSTERDOWN", passingFailure("the cluster does not serve all of its slots")],
-  ["LOADING", passingFailure("the server is reading its data from the disk")],
-  ["MASTERDOWN", passingFailure("this replica has lost its master")],
-  ["BUSY", passingFailure("another script has blocked the server for seconds")],
-  ["OOM", passingFailure("the server is at its maxmemory: make room")],
+  ["ASK", retryableFailure("the cluster is moving the slot")],
+  ["TRYAGAIN", retryableFailure("the cluster is moving the slot")],
+  ["CLUSTERDOWN", retryableFailure("the cluster does not serve all of its slots")],
+  ["LOADING", retryableFailure("the server is reading its data from the disk")],
+  ["MASTERDOWN", retryableFailure("this replica has lost its master")],
+  ["BUSY", retryableFailure("another script has blocked the server for seconds")],
+  ["OOM", retryableFailure("the server is at its maxmemory: make room")],
   [
     "MISCONF",
-    passingFailure("the server cannot write to its disk, and refuses writes: see its log"),
+    retryableFailure("the server cannot write to its disk, and refuses writes: see its log"),
   ],
-  ["NOREPLICAS", passingFailure("the server has fewer replicas than it was told to write with")],
-  ["NOSCRIPT", passingFailure("the scripts were flushed more than once during the call")],
-  ["UNBLOCKED", passingFailure("the server ended the call because it became a replica")],
-  ["NOAUTH", lastingFailure("STORE_ACCESS_DENIED", "the server requires a password")],
-  ["WRONGPASS", lastingFailure("STORE_ACCESS_DENIED", "the user or the password is wrong")],
-  ["NOPERM", lastingFailure("STORE_ACCESS_DENIED", RIGHTS)],
-  ["DENIED", lastingFailure("STORE_ACCESS_DENIED", "the server refuses connections from here")],
+  ["NOREPLICAS", retryableFailure("the server has fewer replicas than it was told to write with")],
+  ["NOSCRIPT", retryableFailure("the scripts were flushed more than once during the call")],
+  ["UNBLOCKED", retryableFailure("the server ended the call because it became a replica")],
+  ["NOAUTH", permanentFailure("STORE_ACCESS_DENIED", "the server requires a password")],
+  ["WRONGPASS", permanentFailure("STORE_ACCESS_DENIED", "the user or the password is wrong")],
+  ["NOPERM", permanentFailure("STORE_ACCESS_DENIED", RIGHTS)],
+  ["DENIED", permanentFailure("STORE_ACCESS_DENIED", "the server refuses connections from here")],
   [
     "WRONGTYPE",
-    lastingFailure(
+    permanentFailure(
       "STORE_SCHEMA",
       "a key of ours holds something else: use a keyPrefix, or delete it",
     ),
   ],
   [
     "CROSSSLOT",
-    lastingFailure(
+    permanentFailure(
       "STORE_FAILED",
       "the keys of a call are in several slots, and the client did not say that the server is a cluster: hand in " +
         "a Cluster client, or give the store a keyPrefix with a hash tag, and a handler's keys the same one: tx.key(name)",
@@ -68,42 +68,42 @@ export const NOT_PRIMARY: ReadonlySet<string> = new Set([
 
 /** Texts of errors of Redis and `ioredis` without a code of their own. The first match counts. */
 export const MESSAGES: readonly (readonly [RegExp, StoreFailure])[] = [
-  [/max number of clients/i, passingFailure("the server has its maximum number of clients")],
+  [/max number of clients/i, retryableFailure("the server has its maximum number of clients")],
   [
     /can't run this command or subcommand|permission/i,
-    lastingFailure("STORE_ACCESS_DENIED", RIGHTS),
+    permanentFailure("STORE_ACCESS_DENIED", RIGHTS),
   ],
   [
     /invalid password|without any password configured/i,
-    lastingFailure("STORE_ACCESS_DENIED", "the user or the password is wrong"),
+    permanentFailure("STORE_ACCESS_DENIED", "the user or the password is wrong"),
   ],
   [
     /unknown command/i,
-    lastingFailure("STORE_FAILED", "the server has disabled a command that the store needs"),
+    permanentFailure("STORE_FAILED", "the server has disabled a command that the store needs"),
   ],
   [
     /subscriber mode|monitoring mode/i,
-    lastingFailure("STORE_FAILED", "hand in a client of normal mode"),
+    permanentFailure("STORE_FAILED", "hand in a client of normal mode"),
   ],
-  [/sentinels are unreachable/i, passingFailure("no sentinel can be reached")],
+  [/sentinels are unreachable/i, retryableFailure("no sentinel can be reached")],
   [
     /Connection is closed|Stream isn't writeable|Command aborted|max retries per request/,
-    passingFailure("the connection broke"),
+    retryableFailure("the connection broke"),
   ],
-  [/timed out|Socket timeout/, passingFailure("the server did not answer in time")],
+  [/timed out|Socket timeout/, retryableFailure("the server did not answer in time")],
   [
     /None of startup nodes|refresh slots cache|Cluster isn't ready|Cluster is ended|No subscriber/,
-    passingFailure("no node of the cluster can be reached"),
+    retryableFailure("no node of the cluster can be reached"),
   ],
-  [/Too many Cluster redirections/, passingFailure("the cluster is being changed")],
+  [/Too many Cluster redirections/, retryableFailure("the cluster is being changed")],
   [
     /upstream failure|no (?:healthy )?upstream/i,
-    passingFailure("the proxy in front of the server cannot reach it"),
+    retryableFailure("the proxy in front of the server cannot reach it"),
   ],
 ];
 
-const UNREACHABLE = passingFailure("the server cannot be reached");
-const UNKNOWN = lastingFailure("STORE_FAILED", "the call failed in a way that is not known here");
+const UNREACHABLE = retryableFailure("the server cannot be reached");
+const UNKNOWN = permanentFailure("STORE_FAILED", "the call failed in a way that is not known here");
 
 /** Whether the server does not have the script, or no longer: it must be sent in full. */
 export function isNoScript(error: unknown): boolean {
@@ -141,7 +141,7 @@ function meaningOf(error: unknown): StoreFailure {
     BY_CODE.get(replyCode(message) ?? "") ??
     MESSAGES.find(([text]) => text.test(message))?.[1] ??
     // Node's codes have the same meaning for every connection.
-    (classifySdkError(error) === "passing" ? UNREACHABLE : UNKNOWN)
+    (classifySdkError(error) === "transient" ? UNREACHABLE : UNKNOWN)
   );
 }
 

@@ -60,7 +60,7 @@ export interface CheckedOptions {
 }
 
 const OPTION_NAMES = ["client", "connection", "keyPrefix", "timeoutMs", "searchForGo"];
-const TIMEOUT = { least: 1, most: 600_000 };
+const TIMEOUT = { min: 1, max: 600_000 };
 
 /** @throws ConfigError for each option that is missing, of the wrong kind, or out of bounds. */
 export function checkOptions(options: RedisStoreOptions): CheckedOptions {

@@ -31,7 +31,7 @@ export class Workers {
       : { outcome: "duplicate", incarnation: detail };
   }
 
-  async beat(
+  async heartbeat(
     scope: StoreScope,
     { workerId, incarnation }: WorkerIdentity,
     options: CallOptions | undefined,

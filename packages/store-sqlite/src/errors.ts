@@ -1,58 +1,65 @@
 import { describeError, KcError, printable, StoreError } from "@kc/core";
-import { lastingFailure, passingFailure, type StoreFailure } from "@kc/core/adapter";
+import { permanentFailure, retryableFailure, type StoreFailure } from "@kc/core/adapter";
 
 const REPORT = "this is a fault of this package or its driver: please report it";
 const RESTORE = "the file is damaged or not a SQLite database: restore it, or use another path";
 
 /** SQLite's primary result codes: number, name, and what each means for the store. */
 export const RESULT_CODES: readonly (readonly [number, string, StoreFailure])[] = [
-  [1, "SQLITE_ERROR", lastingFailure("STORE_FAILED", "the statement was refused")],
-  [2, "SQLITE_INTERNAL", lastingFailure("STORE_FAILED", REPORT)],
-  [3, "SQLITE_PERM", lastingFailure("STORE_ACCESS_DENIED", "grant this user access to the file")],
-  [4, "SQLITE_ABORT", passingFailure("the statement was rolled back")],
-  [5, "SQLITE_BUSY", passingFailure("another connection holds the lock")],
-  [6, "SQLITE_LOCKED", passingFailure("another statement of this connection holds the lock")],
-  [7, "SQLITE_NOMEM", passingFailure("there is not enough memory")],
+  [1, "SQLITE_ERROR", permanentFailure("STORE_FAILED", "the statement was refused")],
+  [2, "SQLITE_INTERNAL", permanentFailure("STORE_FAILED", REPORT)],
+  [3, "SQLITE_PERM", permanentFailure("STORE_ACCESS_DENIED", "grant this user access to the file")],
+  [4, "SQLITE_ABORT", retryableFailure("the statement was rolled back")],
+  [5, "SQLITE_BUSY", retryableFailure("another connection holds the lock")],
+  [6, "SQLITE_LOCKED", retryableFailure("another statement of this connection holds the lock")],
+  [7, "SQLITE_NOMEM", retryableFailure("there is not enough memory")],
   [
     8,
     "SQLITE_READONLY",
-    lastingFailure("STORE_ACCESS_DENIED", "make the file and its directory writable for this user"),
+    permanentFailure(
+      "STORE_ACCESS_DENIED",
+      "make the file and its directory writable for this user",
+    ),
   ],
-  [9, "SQLITE_INTERRUPT", passingFailure("the statement was interrupted")],
-  [10, "SQLITE_IOERR", passingFailure("the disk or the filesystem fails")],
-  [11, "SQLITE_CORRUPT", lastingFailure("STORE_CORRUPT", RESTORE)],
-  [12, "SQLITE_NOTFOUND", lastingFailure("STORE_FAILED", REPORT)],
-  [13, "SQLITE_FULL", passingFailure("the disk is full, or the file is at its largest: make room")],
+  [9, "SQLITE_INTERRUPT", retryableFailure("the statement was interrupted")],
+  [10, "SQLITE_IOERR", retryableFailure("the disk or the filesystem fails")],
+  [11, "SQLITE_CORRUPT", permanentFailure("STORE_CORRUPT", RESTORE)],
+  [12, "SQLITE_NOTFOUND", permanentFailure("STORE_FAILED", REPORT)],
+  [
+    13,
+    "SQLITE_FULL",
+    retryableFailure("the disk is full, or the file is at its largest: make room"),
+  ],
   [
     14,
     "SQLITE_CANTOPEN",
-    lastingFailure(
+    permanentFailure(
       "STORE_ACCESS_DENIED",
       "the file cannot be opened: its directory must exist, this user must be able to write there",
     ),
   ],
-  [15, "SQLITE_PROTOCOL", passingFailure("too many processes open the file at once")],
-  [17, "SQLITE_SCHEMA", passingFailure("the schema was changed during the statement")],
-  [18, "SQLITE_TOOBIG", lastingFailure("STORE_FAILED", "a value is too long")],
+  [15, "SQLITE_PROTOCOL", retryableFailure("too many processes open the file at once")],
+  [17, "SQLITE_SCHEMA", retryableFailure("the schema was changed during the statement")],
+  [18, "SQLITE_TOOBIG", permanentFailure("STORE_FAILED", "a value is too long")],
   [
     19,
     "SQLITE_CONSTRAINT",
-    lastingFailure("STORE_SCHEMA", "the tables have constraints that setup() did not make"),
+    permanentFailure("STORE_SCHEMA", "the tables have constraints that setup() did not make"),
   ],
   [
     20,
     "SQLITE_MISMATCH",
-    lastingFailure("STORE_SCHEMA", "the tables have types that setup() did not make"),
+    permanentFailure("STORE_SCHEMA", "the tables have types that setup() did not make"),
   ],
-  [21, "SQLITE_MISUSE", lastingFailure("STORE_FAILED", REPORT)],
-  [22, "SQLITE_NOLFS", lastingFailure("STORE_FAILED", "the filesystem has no large files")],
+  [21, "SQLITE_MISUSE", permanentFailure("STORE_FAILED", REPORT)],
+  [22, "SQLITE_NOLFS", permanentFailure("STORE_FAILED", "the filesystem has no large files")],
   [
     23,
     "SQLITE_AUTH",
-    lastingFailure("STORE_ACCESS_DENIED", "the database's authorizer refused it"),
+    permanentFailure("STORE_ACCESS_DENIED", "the database's authorizer refused it"),
   ],
-  [25, "SQLITE_RANGE", lastingFailure("STORE_FAILED", REPORT)],
-  [26, "SQLITE_NOTADB", lastingFailure("STORE_CORRUPT", RESTORE)],
+  [25, "SQLITE_RANGE", permanentFailure("STORE_FAILED", REPORT)],
+  [26, "SQLITE_NOTADB", permanentFailure("STORE_CORRUPT", RESTORE)],
 ];
 
 /** Node's errors when it checks the file, and the result codes with the same meaning. */
@@ -79,11 +86,11 @@ const ITERATING_TEXT = /^This database connection is busy executing a query/;
 
 /** SQLite has no codes for these: all are SQLITE_ERROR, and only SQLite's fixed texts distinguish them. */
 const SCHEMA_TEXT = /no such (?:table|column)|has no column named|kc_\w+ already exists/;
-const SCHEMA = lastingFailure(
+const SCHEMA = permanentFailure(
   "STORE_SCHEMA",
   "the tables are missing or were not made by setup(): run `await store.setup()` once",
 );
-const UNKNOWN = lastingFailure("STORE_FAILED", "the call failed in a way that is not known here");
+const UNKNOWN = permanentFailure("STORE_FAILED", "the call failed in a way that is not known here");
 
 /** The row of `RESULT_CODES` for an error of either driver or of Node. Extended codes map to their primary code. */
 function resultCode(error: unknown): (typeof RESULT_CODES)[number] | undefined {
@@ -113,7 +120,7 @@ export function isConstraint(error: unknown): boolean {
 }
 
 /** Whether a transaction that failed with this error may succeed if it is run again. */
-export function isPassing(error: unknown): boolean {
+export function isTransient(error: unknown): boolean {
   return KcError.is(error) ? error.retryable : meaningOf(error).retryable;
 }
 

@@ -33,7 +33,7 @@ export interface CheckedOptions {
 }
 
 const OPTION_NAMES = ["path", "mustExist", "database", "busyTimeoutMs"];
-const BUSY_TIMEOUT = { least: 0, most: 600_000 };
+const BUSY_TIMEOUT = { min: 0, max: 600_000 };
 /** `libsql:`, `https:`, `file:`, with which libsql would use the network or read parameters; not the drive `C:`. */
 const URL_SCHEME = /^[a-z][a-z0-9+.-]+:/i;
 

@@ -16,7 +16,7 @@ import { Checkpoints } from "./checkpoints.ts";
 import { Connection } from "./connection.ts";
 import { SqliteLetters } from "./dead-letters.ts";
 import type { SqliteDatabase } from "./driver.ts";
-import { isPassing } from "./errors.ts";
+import { isTransient } from "./errors.ts";
 import { Leases } from "./leases.ts";
 import { checkOptions, type SqliteStoreOptions } from "./options.ts";
 import { applicationOf, applicationValues, keyOf } from "./rows.ts";
@@ -105,8 +105,8 @@ export class SqliteStore<Database extends SqliteDatabase = Libsql.Database>
     return result;
   }
 
-  isPassing(error: unknown): boolean {
-    return isPassing(error);
+  isTransient(error: unknown): boolean {
+    return isTransient(error);
   }
 
   async close(): Promise<void> {

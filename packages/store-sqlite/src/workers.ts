@@ -37,7 +37,7 @@ export class Workers {
     });
   }
 
-  beat(
+  heartbeat(
     scope: StoreScope,
     { workerId, incarnation }: WorkerIdentity,
     options: CallOptions | undefined,

@@ -48,7 +48,7 @@ export interface OrmWorld<E extends Executor, Write, Checkpoint> {
       write: Write,
     ): Promise<{ readonly outcome: string }>;
     getCheckpoint(scope: typeof ORM_SCOPE, shardId: string): Promise<Checkpoint | undefined>;
-    isPassing(error: unknown): boolean;
+    isTransient(error: unknown): boolean;
   };
   readonly orm: Orm<E>;
   readonly effects: () => Promise<readonly string[]>;
@@ -66,7 +66,7 @@ export interface OrmSuite<E extends Executor, Write, Checkpoint> {
     fence?: { readonly owner: string; readonly epoch: number },
   ) => Write;
   /** Server codes, and whether a transaction that failed with one should be run again. */
-  readonly failures: readonly (readonly [code: string, isPassing: boolean])[];
+  readonly failures: readonly (readonly [code: string, isTransient: boolean])[];
 }
 
 export function ormTransactionTests<E extends Executor, Write, Checkpoint>(
@@ -132,7 +132,7 @@ export function ormTransactionTests<E extends Executor, Write, Checkpoint>(
         orm.transaction("two", async () => void (answer = await failure(orm.beginBriefly()))),
       );
       expect(answer).toBeInstanceOf(Error);
-      expect(store.isPassing(answer), String(answer)).toBe(true);
+      expect(store.isTransient(answer), String(answer)).toBe(true);
     });
 
     test("is distinguished from a statement alone", async () => {
@@ -142,9 +142,9 @@ export function ormTransactionTests<E extends Executor, Write, Checkpoint>(
       expect(await store.getCheckpoint(ORM_SCOPE, shardId)).toBeUndefined();
     });
 
-    test.each(failures)("that failed with %s: run again %s", async (code, isPassing) => {
+    test.each(failures)("that failed with %s: run again %s", async (code, isTransient) => {
       const { store, orm } = await open();
-      expect(store.isPassing(await failure(orm.failWith(code)))).toBe(isPassing);
+      expect(store.isTransient(await failure(orm.failWith(code)))).toBe(isTransient);
     });
   });
 }

@@ -26,7 +26,7 @@ export interface Proxy extends Address, AsyncDisposable {
 }
 
 /** The maximum bytes in flight in one direction; a sender waits beyond that. */
-const MOST_IN_FLIGHT = 4 * 1024 * 1024;
+const MAX_IN_FLIGHT = 4 * 1024 * 1024;
 
 export interface ProxyOptions {
   /** The latency in one direction, in milliseconds: a reply arrives after twice that. @default 0 */
@@ -148,7 +148,7 @@ class TcpProxy implements Proxy {
         arrived = deliver(arrived, this.#trip(), chunk);
         // Awaited below; until then a rejection must not count as unhandled.
         arrived.catch(() => undefined);
-        if (this.#latencyMs === 0 || inFlight > MOST_IN_FLIGHT) await arrived;
+        if (this.#latencyMs === 0 || inFlight > MAX_IN_FLIGHT) await arrived;
       }
       await Promise.all([arrived, this.#trip()]);
       await this.#gate?.opened;

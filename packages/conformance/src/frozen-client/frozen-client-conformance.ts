@@ -9,7 +9,7 @@ import { deadline, expectToGoOn, expectToHold, expectToLeave } from "./others.ts
 
 const LEASE_MS = 10_000;
 /** More messages than any call has. */
-const MOST_MESSAGES = 200;
+const MAX_MESSAGES = 200;
 
 /**
  * Visits the moments before and after each message of a call. `visit` returns false if the call
@@ -20,7 +20,7 @@ async function atEachMoment(visit: (moment: Moment) => Promise<boolean>): Promis
     let message = 0;
     while (await visit({ message, when })) {
       message += 1;
-      expect(message, "messages of one call").toBeLessThan(MOST_MESSAGES);
+      expect(message, "messages of one call").toBeLessThan(MAX_MESSAGES);
     }
     expect(message, "messages of one call").toBeGreaterThan(0);
   }

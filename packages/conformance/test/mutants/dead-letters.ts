@@ -2,7 +2,7 @@ import type { DeadLetter, DeadLetterListOptions, DeadLetterPage } from "@kc/core
 import type { DeadLetterHarness } from "../../src/index.ts";
 import {
   deadLetterHarness,
-  MOST_BYTES,
+  MAX_BYTES,
   ReferencePlace,
   ReferenceQueue,
   type ReferenceQueueClass,
@@ -134,7 +134,7 @@ const sendingMutants: readonly DeadLetterMutant[] = [
     "send.large",
     class extends ReferenceQueue {
       override fitted(letter: DeadLetter): DeadLetter {
-        return { ...letter, data: letter.data?.subarray(0, MOST_BYTES) };
+        return { ...letter, data: letter.data?.subarray(0, MAX_BYTES) };
       }
     },
   ),
@@ -143,12 +143,12 @@ const sendingMutants: readonly DeadLetterMutant[] = [
     "send.large",
     class extends ReferenceQueue {
       override fitted(letter: DeadLetter): DeadLetter {
-        return (letter.data?.length ?? 0) < MOST_BYTES ? letter : { ...letter, data: undefined };
+        return (letter.data?.length ?? 0) < MAX_BYTES ? letter : { ...letter, data: undefined };
       }
     },
   ),
   sending("leaves out what is too large", "send.large", (letters) =>
-    letters.filter(({ data }) => (data?.length ?? 0) <= MOST_BYTES),
+    letters.filter(({ data }) => (data?.length ?? 0) <= MAX_BYTES),
   ),
   holding("keeps a pointer as empty data", "send.pointer", (letter) => ({
     ...letter,

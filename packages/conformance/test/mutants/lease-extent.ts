@@ -94,8 +94,8 @@ export const leaseExtentMutants: readonly LeaseMutant[] = [
 
 /** Keeps a counter by another rule. */
 function counting(name: string, keep: (counter: number) => number): LeaseMutant {
-  return broken(name, "worker.long-life", "heartbeat", async (beat, { workers }, call) => {
-    const answer = await beat(...call);
+  return broken(name, "worker.long-life", "heartbeat", async (heartbeat, { workers }, call) => {
+    const answer = await heartbeat(...call);
     if (answer.outcome === "evicted") return answer;
     const counter = keep(answer.counter);
     workers.set(call[1].workerId, { ...workers.get(call[1].workerId)!, counter });

@@ -164,9 +164,9 @@ export const workerMutants: readonly LeaseMutant[] = [
     "compares the beginnings of incarnations",
     "worker.names",
     "heartbeat",
-    async (beat, { workers }, [scope, worker]) => {
+    async (heartbeat, { workers }, [scope, worker]) => {
       const row = workers.get(worker.workerId);
-      return beat(scope, row?.incarnation.startsWith(worker.incarnation) ? row : worker);
+      return heartbeat(scope, row?.incarnation.startsWith(worker.incarnation) ? row : worker);
     },
   ),
   broken(
@@ -246,12 +246,12 @@ export const workerMutants: readonly LeaseMutant[] = [
     "reads the counter and writes it later",
     "worker.heartbeat-race",
     "heartbeat",
-    async (beat, { workers }, [scope, worker]) => {
+    async (heartbeat, { workers }, [scope, worker]) => {
       const counter = workers.get(worker.workerId)?.counter ?? 0;
       await roundTrip();
       const row = workers.get(worker.workerId);
       if (row?.incarnation === worker.incarnation) workers.set(row.workerId, { ...row, counter });
-      return beat(scope, worker);
+      return heartbeat(scope, worker);
     },
   ),
   broken(

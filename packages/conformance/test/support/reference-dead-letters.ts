@@ -15,7 +15,7 @@ export class ReferencePlace {
 }
 
 /** What bytes of data a letter can have here. */
-export const MOST_BYTES = 100_000;
+export const MAX_BYTES = 100_000;
 
 /** The queue that the mutants are made from: a MemoryDeadLetterQueue with a limit, and with outages. */
 export class ReferenceQueue extends MemoryDeadLetterQueue {
@@ -50,7 +50,7 @@ export class ReferenceQueue extends MemoryDeadLetterQueue {
   }
 
   fitted(letter: DeadLetter): DeadLetter {
-    return (letter.data?.length ?? 0) > MOST_BYTES ? pointerTo(letter) : letter;
+    return (letter.data?.length ?? 0) > MAX_BYTES ? pointerTo(letter) : letter;
   }
 }
 
@@ -61,7 +61,7 @@ export function deadLetterHarness(
   place = new ReferencePlace(),
 ): DeadLetterHarness {
   return {
-    maxDataBytes: MOST_BYTES,
+    maxDataBytes: MAX_BYTES,
     open: async () => new Class(place),
     letters: async () => [...place.letters.values()],
     breakConnection: async () => {

@@ -27,7 +27,7 @@ export interface LeaseStoreParts {
   };
   readonly workers: {
     join: LeaseStore["joinWorker"];
-    beat: LeaseStore["heartbeat"];
+    heartbeat: LeaseStore["heartbeat"];
     list: LeaseStore["listWorkers"];
     evict: LeaseStore["evictWorker"];
     leave: LeaseStore["leaveWorker"];
@@ -120,7 +120,7 @@ export abstract class LeaseStoreOfParts implements LeaseStore {
     worker: WorkerIdentity,
     options?: CallOptions,
   ): ReturnType<LeaseStore["heartbeat"]> {
-    return this.#workers.beat(scope, worker, options);
+    return this.#workers.heartbeat(scope, worker, options);
   }
 
   listWorkers(scope: StoreScope, options?: CallOptions): ReturnType<LeaseStore["listWorkers"]> {

@@ -4,7 +4,7 @@ import { describeError, KcError, StoreError } from "../errors.ts";
 import { retry } from "../retry.ts";
 import { classifySdkError } from "../sdk-failure.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
-import type { Call } from "../telemetry/troubles.ts";
+import type { Call } from "../telemetry/failing-calls.ts";
 import { fixedTimeout, type AdaptiveTimeout } from "./adaptive-timeout.ts";
 import type { CallOptions, Store } from "./store.ts";
 
@@ -57,7 +57,7 @@ export class StoreCalls<S extends Store = Store> {
     attempt: (options: Required<CallOptions>) => Promise<T>,
     timeout: AdaptiveTimeout = fixedTimeout(this.#clock, this.#timeoutMs),
   ): Promise<T> {
-    const { troubles } = this.#telemetry;
+    const { failingCalls } = this.#telemetry;
     const call: Call = this.#failing.get(operation) ?? this.#call(operation);
     signal.throwIfAborted();
     const since = this.#clock.monotonic();
@@ -66,14 +66,14 @@ export class StoreCalls<S extends Store = Store> {
       const answer = await limit.wait(attempt({ signal: limit.signal }));
       timeout.answered(this.#clock.monotonic() - since);
       this.#failing.delete(operation);
-      troubles.answered(call);
+      failingCalls.answered(call);
       return answer;
     } catch (thrown) {
       signal.throwIfAborted();
       const error = toStoreError(operation, thrown);
       if (error.retryable) {
         this.#failing.set(operation, call);
-        troubles.failed(call, error);
+        failingCalls.failed(call, error);
       }
       throw error;
     } finally {
@@ -110,7 +110,7 @@ export class StoreCalls<S extends Store = Store> {
     }
   }
 
-  /** The caller makes no further calls: drops the troubles of calls that failed and were not repeated. */
+  /** The caller makes no further calls: drops calls that failed and were not repeated. */
   settle(): void {
     for (const operation of this.#failing.keys()) this.#drop(operation);
   }
@@ -125,7 +125,7 @@ export class StoreCalls<S extends Store = Store> {
     const call = this.#failing.get(operation);
     if (call === undefined) return;
     this.#failing.delete(operation);
-    this.#telemetry.troubles.dropped(call);
+    this.#telemetry.failingCalls.dropped(call);
   }
 }
 
@@ -138,7 +138,7 @@ function timeoutError(operation: string, ms: number): StoreError {
 function toStoreError(operation: string, error: unknown): KcError {
   if (KcError.is(error)) return error;
   const failure = classifySdkError(error);
-  const isTransient = failure === "passing" || failure === "throttled";
+  const isTransient = failure === "transient" || failure === "throttled";
   return new StoreError(
     isTransient ? "STORE_UNAVAILABLE" : "STORE_FAILED",
     `${operation} failed: ${describeError(error)}`,

@@ -9,11 +9,11 @@ export interface StoreFailure {
 }
 
 /** A transient failure: the same call may succeed later without any change. */
-export function passingFailure(advice: string): StoreFailure {
+export function retryableFailure(advice: string): StoreFailure {
   return { code: "STORE_UNAVAILABLE", retryable: true, advice };
 }
 
 /** A permanent failure: the call cannot succeed before the operator has changed something. */
-export function lastingFailure(code: KcErrorCode, advice: string): StoreFailure {
+export function permanentFailure(code: KcErrorCode, advice: string): StoreFailure {
   return { code, retryable: false, advice };
 }

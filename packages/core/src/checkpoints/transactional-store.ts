@@ -98,7 +98,7 @@ export interface TransactionalStore<Tx = unknown, Executor = never> extends Stor
    * Whether a transaction that failed with this error may succeed if it is run again unchanged. Called for
    * transactions that the user's own code opened: a library may have wrapped the error.
    */
-  isPassing?(error: unknown): boolean;
+  isTransient?(error: unknown): boolean;
 }
 
 /** Whether the store supports transactions. */

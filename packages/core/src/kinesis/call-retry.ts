@@ -3,7 +3,7 @@ import { sleep, type Clock } from "../clock.ts";
 import { KcError } from "../errors.ts";
 import { retry } from "../retry.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
-import type { Call } from "../telemetry/troubles.ts";
+import type { Call } from "../telemetry/failing-calls.ts";
 import { adviceOn, httpStatusOf } from "./call-advice.ts";
 import { callFailure, type CallTarget } from "./call-failure.ts";
 import { classify, type KinesisFailure } from "./classify.ts";
@@ -67,10 +67,10 @@ export class CallRetry {
         pause: (ms) => sleep(this.#clock, ms, signal),
       });
       this.#replied = true;
-      this.#telemetry.troubles.answered(callOf(call));
+      this.#telemetry.failingCalls.answered(callOf(call));
       return answer;
     } finally {
-      if (signal.aborted && attempts.last) this.#telemetry.troubles.dropped(attempts.last);
+      if (signal.aborted && attempts.last) this.#telemetry.failingCalls.dropped(attempts.last);
     }
   }
 
@@ -85,7 +85,7 @@ export class CallRetry {
     this.#replied ||= httpStatusOf(error) !== undefined;
     const isTransient =
       failure === "throttled" ||
-      failure === "passing" ||
+      failure === "transient" ||
       (failure === "not-http2" && this.#replied);
     const isUncertain = !isTransient && (await mayBeTransient(failure, call, signal));
     const triedForMs = attempts.uncertainForMs(isUncertain, this.#clock.monotonic());
@@ -103,7 +103,7 @@ export class CallRetry {
     const name = this.#telemetry.errorNames.of(error);
     this.#telemetry.add("retries", 1, { operation, error: name });
     const { region, endpoint } = this.#target();
-    this.#telemetry.troubles.failed(call, error, {
+    this.#telemetry.failingCalls.failed(call, error, {
       region,
       endpoint,
       httpStatus: httpStatusOf(error),

@@ -26,7 +26,7 @@ const BY_NAME: ReadonlyMap<unknown, KinesisFailure> = new Map<unknown, KinesisFa
     KMSInvalidStateException: "denied",
     KMSNotFoundException: "denied",
     KMSOptInRequired: "denied",
-    DryRunOperationException: "lasting",
+    DryRunOperationException: "permanent",
     ExpiredIteratorException: "expired-iterator",
     ExpiredNextTokenException: "expired-token",
     ResourceNotFoundException: "not-found",

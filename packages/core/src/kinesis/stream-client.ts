@@ -134,7 +134,7 @@ export class StreamClient {
           return this.#sender.send(operation, command, permit, signal);
         },
         onAnswered: (operation) =>
-          this.#telemetry.troubles.answered({ service: "kinesis", operation, shardId }),
+          this.#telemetry.failingCalls.answered({ service: "kinesis", operation, shardId }),
       });
       try {
         return await attempt(calls);

@@ -4,8 +4,8 @@ import { ConfigError } from "../errors.ts";
 
 /** Inclusive bounds of a number. */
 export interface Bounds {
-  readonly least: number;
-  readonly most: number;
+  readonly min: number;
+  readonly max: number;
 }
 
 /** @throws ConfigError that names the option, unless the value is true or false */
@@ -21,13 +21,13 @@ export function checkBoolean(name: string, value: unknown): boolean {
 export function checkWholeNumber(
   name: string,
   value: unknown,
-  { least, most }: Bounds,
+  { min, max }: Bounds,
   unit?: string,
 ): number {
-  if (Number.isInteger(value) && Number(value) >= least && Number(value) <= most) {
+  if (Number.isInteger(value) && Number(value) >= min && Number(value) <= max) {
     return Number(value);
   }
-  const range = most === Infinity ? `of at least ${least}` : `from ${least} to ${most}`;
+  const range = max === Infinity ? `of at min ${min}` : `from ${min} to ${max}`;
   const what = `a whole number${unit === undefined ? "" : ` of ${unit}`}`;
   throw new ConfigError(name, `must be ${what} ${range}, not ${shown(value)}`);
 }
@@ -36,11 +36,11 @@ export function checkWholeNumber(
  * Checks a duration in milliseconds, which may be fractional.
  * @throws ConfigError that names the option, unless a timer can wait that long
  */
-export function checkDuration(name: string, value: unknown, least = 0): number {
-  if (typeof value === "number" && value >= least && value <= MAX_TIMER_MS) return value;
+export function checkDuration(name: string, value: unknown, min = 0): number {
+  if (typeof value === "number" && value >= min && value <= MAX_TIMER_MS) return value;
   throw new ConfigError(
     name,
-    `must be a number of milliseconds from ${least} to ${MAX_TIMER_MS}, not ${shown(value)}`,
+    `must be a number of milliseconds from ${min} to ${MAX_TIMER_MS}, not ${shown(value)}`,
   );
 }
 

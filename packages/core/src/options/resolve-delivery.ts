@@ -72,7 +72,7 @@ const RETRY: Readonly<Record<keyof RetryOptions, true>> = {
   shouldRetry: true,
 };
 
-const MOST_IN_FLIGHT = 10_000;
+const MAX_IN_FLIGHT = 10_000;
 const MIB = 1024 * 1024;
 
 /** Validates the options of `scan` and `scanShard`. @throws ConfigError that names the option */
@@ -90,8 +90,8 @@ export function resolveBatches<Value>(options: BatchOptions<Value>): ResolvedBat
   }
   return {
     ...delivery,
-    maxRecords: checkWholeNumber("maxRecords", maxRecords, { least: 1, most: MOST_IN_FLIGHT }),
-    maxBytes: checkWholeNumber("maxBytes", maxBytes, { least: 1, most: Infinity }, "bytes"),
+    maxRecords: checkWholeNumber("maxRecords", maxRecords, { min: 1, max: MAX_IN_FLIGHT }),
+    maxBytes: checkWholeNumber("maxBytes", maxBytes, { min: 1, max: Infinity }, "bytes"),
     maxWaitMs: checkDuration("maxWaitMs", maxWaitMs),
     bisect,
   };
@@ -125,7 +125,7 @@ function resolve<Value>(
   const { ordering = "key", onFailure = "stop" } = options;
   const resolved: ResolvedDelivery = {
     signal,
-    concurrency: checkWholeNumber("concurrency", concurrency, { least: 1, most: MOST_IN_FLIGHT }),
+    concurrency: checkWholeNumber("concurrency", concurrency, { min: 1, max: MAX_IN_FLIGHT }),
     ordering: checkOneOf("ordering", ordering, ["key", "shard", "none"]),
     key,
     retry: resolveRetry(retry),
@@ -173,7 +173,7 @@ function resolveRetry(retry: RetryOptions | undefined): RetryPolicy {
   checkOptionNames("retry", retry, Object.keys(RETRY), "retry");
   const { maxAttempts = 3, minDelayMs = 100, factor = 2, shouldRetry } = retry;
   if (maxAttempts !== Infinity) {
-    checkWholeNumber("retry.maxAttempts", maxAttempts, { least: 1, most: Infinity });
+    checkWholeNumber("retry.maxAttempts", maxAttempts, { min: 1, max: Infinity });
   }
   checkDuration("retry.minDelayMs", minDelayMs);
   const { maxDelayMs = Math.max(30_000, minDelayMs) } = retry;

@@ -14,7 +14,7 @@ export interface ScanOptions {
 const SCAN_OPTIONS: Readonly<Record<keyof ScanOptions, true>> = { signal: true };
 const THRESHOLDS: Readonly<Record<keyof HealthThresholds, true>> = {
   stuckAfterMs: true,
-  troubledAfterMs: true,
+  failingAfterMs: true,
   laggingAfterMs: true,
   retentionHeadroomBelowMs: true,
 };

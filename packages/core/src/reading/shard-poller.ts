@@ -7,7 +7,7 @@ import { classify, classifyRefusal } from "../kinesis/classify.ts";
 import type { ShardCalls } from "../kinesis/shard-calls.ts";
 import type { StreamClient } from "../kinesis/stream-client.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
-import type { Call } from "../telemetry/troubles.ts";
+import type { Call } from "../telemetry/failing-calls.ts";
 import type { PolledReply, PollGate } from "./poll-gate.ts";
 import { PageCursor } from "./record-cursor.ts";
 import type { ShardAggregates } from "../kinesis/aggregates/shard-aggregates.ts";
@@ -143,7 +143,7 @@ export class ShardPoller {
       this.#expired += 1;
       telemetry.add("iterator_refreshes", 1, { shardId });
       // A new iterator cannot have expired: something is wrong with the service.
-      if (this.#expired > 1) telemetry.troubles.failed(this.#call, error);
+      if (this.#expired > 1) telemetry.failingCalls.failed(this.#call, error);
       return;
     }
     const sequenceNumber = this.#resume.position.StartingSequenceNumber;

@@ -26,7 +26,7 @@ import { ShardRuns } from "./shard-runs.ts";
 
 export type ScanStatus = Pick<
   ConsumerStatus,
-  "state" | "stage" | "shards" | "troubles" | "bufferedBytes" | "pollDelayMs"
+  "state" | "stage" | "shards" | "failingCalls" | "bufferedBytes" | "pollDelayMs"
 >;
 
 /**
@@ -114,7 +114,7 @@ export class Scan {
     const overtime = aborted(this.#deadline.signal);
     this.#reporter.start();
     this.#watch.start();
-    telemetry.emit({ kind: "scan-begun" });
+    telemetry.emit({ kind: "scan-started" });
     try {
       const work = this.#work(group).finally(() => returned.abort());
       await Promise.race([work, overtime]);
@@ -132,7 +132,7 @@ export class Scan {
       this.#cancelDeadline?.();
       this.#checkpointer.close();
       this.#over.abort(new Error("the scan is over"));
-      telemetry.troubles.clear();
+      telemetry.failingCalls.clear();
     }
     const error = this.#firstError();
     this.#log.ended(this.#runs.granted, error);
@@ -145,7 +145,7 @@ export class Scan {
       state: this.#stop.signal.aborted ? "stopping" : "running",
       stage: this.#stage(),
       shards: this.#runs.status(),
-      troubles: this.#options.telemetry.troubles.list,
+      failingCalls: this.#options.telemetry.failingCalls.list,
       bufferedBytes: this.#reading.budget.used,
       pollDelayMs: this.#reading.pace.delayMs,
     };

@@ -89,7 +89,7 @@ export class ShardRun {
 
   /** True while Kinesis calls for this shard fail. */
   get fails(): boolean {
-    return this.#options.telemetry.troubles.ofShard(this.shardId) !== undefined;
+    return this.#options.telemetry.failingCalls.ofShard(this.shardId) !== undefined;
   }
 
   /** What the shard was waiting for when the deadline of a stop passed. */
@@ -141,7 +141,7 @@ export class ShardRun {
       ...work,
       state: abandon.aborted ? "abandoned" : stop.aborted ? "draining" : work.state,
       unreadForMs: stop.aborted ? 0 : work.unreadForMs,
-      error: telemetry.troubles.ofShard(this.shardId),
+      error: telemetry.failingCalls.ofShard(this.shardId),
       position: this.#progress.position,
       acknowledged: this.#progress.acknowledged,
       unflushedForMs: this.#progress.unflushedForMs(now),

@@ -107,15 +107,15 @@ export class ShardRuns {
     this.#granted.add(shardId);
     this.#running.add(run);
     reporter.begun(shardId);
-    telemetry.emit({ kind: "shard-begun", shardId, owner: fence?.owner });
+    telemetry.emit({ kind: "shard-started", shardId, owner: fence?.owner });
     const outcome = await run.run();
     this.#running.delete(run);
     this.#hasRead ||= run.hasRead;
     if (run.isHandling) this.#abandoned.add(run);
-    telemetry.troubles.forget(shardId);
+    telemetry.failingCalls.forget(shardId);
     reporter.ended(shardId);
     const { acknowledged, waitingFor } = run;
-    telemetry.emit({ kind: "shard-over", shardId, outcome: outcome.kind, acknowledged });
+    telemetry.emit({ kind: "shard-stopped", shardId, outcome: outcome.kind, acknowledged });
     void run.idle.then(() => this.#returned(run));
     if (outcome.kind === "forced" && deadline.aborted) {
       this.#undrained.push({ shardId, acknowledged, waitingFor });

@@ -3,7 +3,7 @@ import type { ReaderStatus } from "../reading/shard-reader.ts";
 import type { ShardStatus } from "../telemetry/status.ts";
 
 /** Two years: the service keeps records for one year at most. */
-const MOST_AGE_MS = 2 * 366 * 86_400_000;
+const MAX_AGE_MS = 2 * 366 * 86_400_000;
 
 /** The current step of a shard's work. */
 export type Step =
@@ -63,7 +63,7 @@ function unhandledMs(lagMs: number, { reader, delivery, serviceNowMs }: Work): n
   const arrivalMs = delivery?.oldest?.arrivalMs ?? reader?.arrivalMs ?? 0;
   const ageMs = serviceNowMs - arrivalMs;
   // Some servers report no times of arrival, or wrong ones.
-  return arrivalMs > 0 && ageMs <= MOST_AGE_MS ? Math.max(lagMs, ageMs) : lagMs;
+  return arrivalMs > 0 && ageMs <= MAX_AGE_MS ? Math.max(lagMs, ageMs) : lagMs;
 }
 
 function statusOf(

@@ -17,14 +17,14 @@ export type PauseReason = "store" | "lease" | "user";
 
 /** A change of a consumer's status. `consumer.status()` returns the current status. */
 export type ConsumerEvent =
-  | { readonly kind: "scan-begun" }
+  | { readonly kind: "scan-started" }
   /** No further record is started. `error` = what stopped the scan; undefined = the caller's signal. */
   | { readonly kind: "scan-stopping"; readonly error: KcError | undefined }
   /** `error` = what the scan's promise rejects with; undefined = it resolves. */
   | { readonly kind: "scan-ended"; readonly error: KcError | undefined }
   /** Reading a shard begins. `owner` = the owner of its lease; undefined without a lease. */
   | {
-      readonly kind: "shard-begun";
+      readonly kind: "shard-started";
       readonly shardId: string;
       readonly owner: string | undefined;
     }
@@ -36,25 +36,25 @@ export type ConsumerEvent =
     }
   | { readonly kind: "shard-resumed"; readonly shardId: string }
   /** A Kinesis call for the whole stream fails. Emitted once; the call is retried until it is answered. */
-  | { readonly kind: "stream-troubled"; readonly operation: string; readonly error: string }
+  | { readonly kind: "stream-failing"; readonly operation: string; readonly error: string }
   /** The call is answered, or no longer retried, after it failed for `forMs` milliseconds. */
   | { readonly kind: "stream-recovered"; readonly operation: string; readonly forMs: number }
   /** A store call fails. Emitted once; the call is retried until it is answered. */
-  | { readonly kind: "store-troubled"; readonly operation: string; readonly error: string }
+  | { readonly kind: "store-failing"; readonly operation: string; readonly error: string }
   /** The call is answered, or no longer retried, after it failed for `forMs` milliseconds. */
   | { readonly kind: "store-recovered"; readonly operation: string; readonly forMs: number }
   /** The dead-letter queue fails. Emitted once; later records of the affected keys wait for it. */
-  | { readonly kind: "dead-letters-troubled"; readonly operation: string; readonly error: string }
+  | { readonly kind: "dead-letters-failing"; readonly operation: string; readonly error: string }
   /** The queue accepts letters, or they are no longer sent, after it failed for `forMs` milliseconds. */
   | { readonly kind: "dead-letters-recovered"; readonly operation: string; readonly forMs: number }
   /** GetRecords or GetShardIterator fails. Emitted once; the call is retried until it is answered. */
-  | { readonly kind: "shard-troubled"; readonly shardId: string; readonly error: string }
+  | { readonly kind: "shard-failing"; readonly shardId: string; readonly error: string }
   | { readonly kind: "shard-recovered"; readonly shardId: string }
   /** Records in flight are finished, and finished work is flushed. */
   | { readonly kind: "shard-draining"; readonly shardId: string }
   /** The shard is no longer read here. `acknowledged` = the last checkpoint that the store acknowledged. */
   | {
-      readonly kind: "shard-over";
+      readonly kind: "shard-stopped";
       readonly shardId: string;
       readonly outcome: ShardOutcomeKind;
       readonly acknowledged: Checkpoint | undefined;

@@ -8,7 +8,7 @@ export interface HealthThresholds {
    * The consumer is not ready if one of these lasts for this many milliseconds: a shard gets no reply of GetRecords,
    * the store does not accept finished work, a call for the stream or the store fails. @default 60000
    */
-  readonly troubledAfterMs?: number;
+  readonly failingAfterMs?: number;
   /** A shard whose `lagMs` is above this is lagging. @default Infinity */
   readonly laggingAfterMs?: number;
   /**
@@ -19,7 +19,7 @@ export interface HealthThresholds {
 }
 
 /** The part of a status that determines health. */
-export type Observed = Pick<ConsumerStatus, "state" | "stage" | "shards" | "troubles">;
+export type Observed = Pick<ConsumerStatus, "state" | "stage" | "shards" | "failingCalls">;
 
 /** The result of a health check: `alive` for a liveness probe, `ready` for a readiness probe. */
 export interface Health {
@@ -31,7 +31,7 @@ export interface Health {
   readonly reasons: readonly string[];
   /** Shards whose handler is stuck: see `stuckAfterMs`. */
   readonly stuckShards: readonly string[];
-  /** Shards that get no reply of GetRecords: see `troubledAfterMs`. */
+  /** Shards that get no reply of GetRecords: see `failingAfterMs`. */
   readonly unreadShards: readonly string[];
   /** Shards that are far behind: see `laggingAfterMs`. */
   readonly laggingShards: readonly string[];
@@ -76,7 +76,7 @@ const STAGES: Readonly<Record<Exclude<ScanStage, "reading">, string>> = {
 /** Computes the health from a status. Pure. */
 export function healthOf(status: Observed, thresholds: HealthThresholds = {}): Health {
   const conditions = conditionsOf(status, thresholds);
-  const { stuck, unread, lagging, expiring } = troubledShards(status, thresholds);
+  const { stuck, unread, lagging, expiring } = unhealthyShards(status, thresholds);
   return {
     alive: status.state !== "idle" && stuck.length === 0,
     ready: conditions.length === 0,
@@ -93,13 +93,13 @@ export function conditionsOf(
   status: Observed,
   thresholds: HealthThresholds = {},
 ): readonly Condition[] {
-  const { state, stage, troubles } = status;
+  const { state, stage, failingCalls } = status;
   if (state === "idle" || stage === undefined) {
     return [{ kind: "idle", message: "no scan is under way", details: {} }];
   }
-  const { troubledAfterMs = 60_000 } = thresholds;
-  const { stuck, unread, unflushed, lagging, expiring } = troubledShards(status, thresholds);
-  const failing = troubles.filter(({ forMs }) => stage === "reading" && forMs > troubledAfterMs);
+  const { failingAfterMs = 60_000 } = thresholds;
+  const { stuck, unread, unflushed, lagging, expiring } = unhealthyShards(status, thresholds);
+  const failing = failingCalls.filter(({ forMs }) => stage === "reading" && forMs > failingAfterMs);
   return [
     ...(state === "stopping" ? [stoppingOf(status)] : []),
     ...(stage === "reading" ? [] : [startingOf(stage, status)]),
@@ -132,14 +132,14 @@ function describeCondition({ message, details }: Condition): string {
   return `${message}${since}${reason === "" ? "" : `: ${reason}`}`;
 }
 
-function troubledShards({ shards }: Observed, thresholds: HealthThresholds) {
-  const { stuckAfterMs = 300_000, troubledAfterMs = 60_000 } = thresholds;
+function unhealthyShards({ shards }: Observed, thresholds: HealthThresholds) {
+  const { stuckAfterMs = 300_000, failingAfterMs = 60_000 } = thresholds;
   const { laggingAfterMs = Infinity, retentionHeadroomBelowMs = 0 } = thresholds;
   const read = shards.filter(({ state, pausedBy }) => state !== "abandoned" && pausedBy !== "user");
   return {
     stuck: shards.filter(({ handlingForMs }) => handlingForMs > stuckAfterMs),
-    unread: read.filter(({ unreadForMs }) => unreadForMs > troubledAfterMs),
-    unflushed: read.filter(({ unflushedForMs }) => unflushedForMs > troubledAfterMs),
+    unread: read.filter(({ unreadForMs }) => unreadForMs > failingAfterMs),
+    unflushed: read.filter(({ unflushedForMs }) => unflushedForMs > failingAfterMs),
     lagging: read.filter(({ lagMs }) => lagMs > laggingAfterMs),
     expiring: read.filter(
       ({ retentionHeadroomMs = Infinity }) => retentionHeadroomMs < retentionHeadroomBelowMs,
@@ -147,8 +147,8 @@ function troubledShards({ shards }: Observed, thresholds: HealthThresholds) {
   };
 }
 
-function startingOf(stage: keyof typeof STAGES, { shards, troubles }: Observed): Condition {
-  const [trouble] = troubles;
+function startingOf(stage: keyof typeof STAGES, { shards, failingCalls }: Observed): Condition {
+  const [trouble] = failingCalls;
   const details =
     trouble === undefined
       ? { why: shards.find(({ error }) => error)?.error }

@@ -143,7 +143,7 @@ export const METRICS = {
     kind: "counter",
     unit: "{lease}",
     attributes: ["reason"],
-    values: { reason: ["new", "given-back", "taken-over", "adopted"] },
+    values: { reason: ["new", "released", "taken-over", "adopted"] },
     description:
       "Leases that this worker claimed, by reason: new, given back by another worker, taken over from a dead one, or adopted after a lost reply",
   },

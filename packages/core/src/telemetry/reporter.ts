@@ -4,7 +4,7 @@ import { METRICS, type MetricDefinition } from "./metrics.ts";
 import { foldValues } from "./shard-series.ts";
 import { SHARD_STATES, type ConsumerStatus, type ShardStatus } from "./status.ts";
 import type { Telemetry } from "./telemetry.ts";
-import type { CallTrouble } from "./troubles.ts";
+import type { FailingCall } from "./failing-calls.ts";
 
 /** How often gauges are reported, in milliseconds. */
 const INTERVAL_MS = 1000;
@@ -31,7 +31,7 @@ const SHARD_GAUGE_NAMES = Object.keys(SHARD_GAUGES) as (keyof typeof SHARD_GAUGE
 
 export type Reported = Pick<
   ConsumerStatus,
-  "shards" | "troubles" | "bufferedBytes" | "pollDelayMs"
+  "shards" | "failingCalls" | "bufferedBytes" | "pollDelayMs"
 >;
 
 /**
@@ -108,7 +108,7 @@ export class Reporter {
     }, INTERVAL_MS);
   }
 
-  #report({ shards, troubles, bufferedBytes, pollDelayMs }: Reported): void {
+  #report({ shards, failingCalls, bufferedBytes, pollDelayMs }: Reported): void {
     const telemetry = this.#telemetry;
     for (const state of REPORTED_STATES) {
       const inState = shards.filter((shard) => reportedState(shard) === state);
@@ -119,7 +119,7 @@ export class Reporter {
     // Gauges of an abandoned shard would hide those of the worker that reads it now.
     const read = shards.filter(({ state }) => state !== "abandoned");
     for (const name of SHARD_GAUGE_NAMES) this.#reportShards(name, read);
-    this.#reportOutages(troubles);
+    this.#reportOutages(failingCalls);
     telemetry.record("event_loop_delay", this.#eventLoop!.takeLongest(), {});
     this.#reportDropped();
     this.#forget();
@@ -140,11 +140,11 @@ export class Reporter {
     else this.#telemetry.set(name, foldValues(name, values), {});
   }
 
-  #reportOutages(troubles: readonly CallTrouble[]): void {
-    for (const { operation, forMs } of troubles) {
+  #reportOutages(failingCalls: readonly FailingCall[]): void {
+    for (const { operation, forMs } of failingCalls) {
       this.#telemetry.set("outage_age", forMs, { operation });
     }
-    const operations = troubles.map(({ operation }) => operation);
+    const operations = failingCalls.map(({ operation }) => operation);
     for (const operation of this.#outages) {
       if (!operations.includes(operation)) this.#telemetry.remove("outage_age", { operation });
     }

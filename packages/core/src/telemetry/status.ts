@@ -1,6 +1,6 @@
 import type { Checkpoint } from "../checkpoints/position.ts";
 import type { PauseReason } from "./events.ts";
-import type { CallTrouble } from "./troubles.ts";
+import type { FailingCall } from "./failing-calls.ts";
 
 /** What a consumer is doing now. Plain data that can be serialised as JSON. */
 export interface ConsumerStatus {
@@ -13,7 +13,7 @@ export interface ConsumerStatus {
   /** The shards that are read here, and the abandoned ones whose handler still runs. */
   readonly shards: readonly ShardStatus[];
   /** Failing calls that concern the whole stream or application; empty = none. */
-  readonly troubles: readonly CallTrouble[];
+  readonly failingCalls: readonly FailingCall[];
   /** Memory of pages that are requested, waiting, or being handled, in bytes. */
   readonly bufferedBytes: number;
   /** How much later than their intervals shards are polled, in milliseconds: too many shards, or slow calls. */

@@ -13,7 +13,7 @@ import type {
 } from "./metrics.ts";
 import { type Series, ShardSeries } from "./shard-series.ts";
 import type { Source } from "./source.ts";
-import { Troubles } from "./troubles.ts";
+import { FailingCalls } from "./failing-calls.ts";
 
 /**
  * Guards the user's counter and logger: if one throws (or is async and rejects), the scan continues. The first
@@ -25,7 +25,7 @@ export class Telemetry {
   /** Names of the errors of Kinesis calls, for metrics. */
   readonly errorNames = new ErrorNames();
   /** The calls that are failing now. */
-  readonly troubles: Troubles;
+  readonly failingCalls: FailingCalls;
   readonly #counter: Counter | undefined;
   readonly #logger: Logger | undefined;
   readonly #series: ShardSeries;
@@ -37,7 +37,7 @@ export class Telemetry {
     clock: Clock = systemClock,
   ) {
     this.source = source;
-    this.troubles = new Troubles(this, clock);
+    this.failingCalls = new FailingCalls(this, clock);
     this.#counter = sinks.counter;
     this.#logger = sinks.logger;
     const { counter } = sinks;

@@ -8,7 +8,7 @@ const MINUTE_MS = 60_000;
 /** How often a lasting condition is logged again. */
 const AGAIN_MS = 10 * MINUTE_MS;
 
-/** The conditions that are logged here. Failing calls are logged by `Troubles`. */
+/** The conditions that are logged here. Failing calls are logged by `FailingCalls`. */
 const LOGGED: Partial<
   Record<
     Condition["kind"],

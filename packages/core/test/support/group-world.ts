@@ -15,7 +15,7 @@ import { STREAM, World, type Run } from "./world.ts";
 
 export const SCOPE = { application: "billing", streamName: STREAM };
 
-export const OUTAGE = new StoreError("STORE_UNAVAILABLE", "passing", { retryable: true });
+export const OUTAGE = new StoreError("STORE_UNAVAILABLE", "transient", { retryable: true });
 
 /** One process of the application: its group, its scan, its own connection to the store. */
 export class Member {

@@ -26,7 +26,7 @@ export interface TestCloudWatch extends AsyncDisposable {
   answers: "well" | "refuses" | "hangs";
 }
 
-const MOST_BYTES = 1_000_000;
+const MAX_BYTES = 1_000_000;
 
 /** What listens where CloudWatch would, and the SDK's client for it. */
 export async function startCloudWatch(): Promise<TestCloudWatch> {
@@ -43,7 +43,7 @@ export async function startCloudWatch(): Promise<TestCloudWatch> {
       const plain = message.headers["content-encoding"] === "gzip" ? gunzipSync(body) : body;
       const request = JSON.parse(plain.toString()) as Request;
       if (cloudWatch.answers === "hangs") return;
-      const refused = cloudWatch.answers === "refuses" || plain.length > MOST_BYTES;
+      const refused = cloudWatch.answers === "refuses" || plain.length > MAX_BYTES;
       if (!refused) requests.push(request);
       response.writeHead(refused ? 400 : 200, { "content-type": "application/x-amz-json-1.0" });
       response.end(refused ? '{"__type":"AccessDeniedException"}' : "{}");

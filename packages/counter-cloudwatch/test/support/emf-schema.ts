@@ -64,7 +64,7 @@ export const EMF_SCHEMA = {
   },
 } as const;
 
-const MOST_BYTES = 256 * 1024;
+const MAX_BYTES = 256 * 1024;
 
 const METADATA = "_aws";
 
@@ -95,7 +95,7 @@ export function directiveOf(
 export function referencesOf(line: string): readonly string[] {
   const document = JSON.parse(line) as EmfDocument;
   const complaints: string[] = [];
-  if (Buffer.byteLength(line) > MOST_BYTES) complaints.push("too long");
+  if (Buffer.byteLength(line) > MAX_BYTES) complaints.push("too long");
   const { Dimensions, Metrics } = directiveOf(document);
   for (const name of Dimensions.flat()) {
     if (typeof document[name] !== "string") complaints.push(`dimension ${name}`);

@@ -18,11 +18,11 @@ import { WIRES, type TestWire } from "./wires.ts";
 type Structure = Readonly<globalThis.Record<string, unknown>>;
 
 /** A stream with more shards than this is not made: that takes time and shows nothing. */
-const MOST_SHARDS = 50;
+const MAX_SHARDS = 50;
 /** What the log of calls may keep of a request, tags included, and of each record, in characters. */
-const MOST_LOGGED = 90_000;
-const MOST_LOGGED_OF_RECORD = 2000;
-const MOST_QUOTED = 2000;
+const MAX_LOGGED = 90_000;
+const MAX_LOGGED_OF_RECORD = 2000;
+const MAX_QUOTED = 2000;
 
 /** What operations refuse by themselves, once a request is sound. */
 const OWN_REFUSALS =
@@ -50,7 +50,7 @@ export class FuzzedService {
   async send(operation: OperationName, body: Buffer): Promise<string> {
     const judgement = this.#judge(operation, body);
     if (judgement.verdict === "allowed") {
-      if (Number(judgement.input["ShardCount"] ?? 0) > MOST_SHARDS) return "allowed";
+      if (Number(judgement.input["ShardCount"] ?? 0) > MAX_SHARDS) return "allowed";
     }
     const { contentType } = this.wire;
     const request = { method: "POST", contentType, target: `Kinesis_20131202.${operation}`, body };
@@ -133,7 +133,7 @@ export class FuzzedService {
       expect(message.startsWith(errors), message).toBe(true);
       for (const at of rules) expect(message).toContain(`at '${at}' failed to satisfy constraint`);
     }
-    expect(message.length).toBeLessThan(MOST_QUOTED * (1 + rules.length));
+    expect(message.length).toBeLessThan(MAX_QUOTED * (1 + rules.length));
     // A mutation may have moved a piece of the data to where it is quoted.
     if (message.includes(CANARY))
       expect(withoutData(this.#protocol.decode(body))).toContain(CANARY);
@@ -142,9 +142,7 @@ export class FuzzedService {
   #checkLog(): void {
     const input = this.#service.calls.entries.at(-1)?.input ?? {};
     const records = Array.isArray(input["Records"]) ? input["Records"].length : 0;
-    expect(JSON.stringify(input).length).toBeLessThan(
-      MOST_LOGGED + MOST_LOGGED_OF_RECORD * records,
-    );
+    expect(JSON.stringify(input).length).toBeLessThan(MAX_LOGGED + MAX_LOGGED_OF_RECORD * records);
   }
 }
 

@@ -9,7 +9,7 @@ import type { TransactionalStoreHarness, TransactionalStoreScenario } from "../h
 
 const LEASE_MS = 10_000;
 /** More messages than any transaction has. */
-const MOST_MESSAGES = 100;
+const MAX_MESSAGES = 100;
 
 /** A client whose messages are counted, with one transaction. */
 class Client {
@@ -62,7 +62,7 @@ async function atEachMessage(
   let message = 0;
   while (await visit({ message, when }, `${when} ${message}`)) {
     message += 1;
-    expect(message, "messages of one transaction").toBeLessThan(MOST_MESSAGES);
+    expect(message, "messages of one transaction").toBeLessThan(MAX_MESSAGES);
   }
   expect(message, "messages of one transaction").toBeGreaterThan(0);
 }

@@ -6,7 +6,7 @@ import { effectsOf, expectEffects, seededRandom, transact, writeOf } from "../fi
 import type { TransactionalStoreHarness, TransactionalStoreScenario } from "../harness.ts";
 
 const RECORDS = 40;
-const MOST_IN_A_BATCH = 7;
+const MAX_IN_A_BATCH = 7;
 const NUMBERS = Array.from({ length: RECORDS }, (_, index) => index + 1);
 
 /** Handles all records in its own batches, as a consumer does. */
@@ -18,7 +18,7 @@ async function consume(
 ): Promise<void> {
   let next = 1;
   while (next <= RECORDS) {
-    const to = Math.min(RECORDS, next + Math.floor(random() * MOST_IN_A_BATCH));
+    const to = Math.min(RECORDS, next + Math.floor(random() * MAX_IN_A_BATCH));
     const batch = { effects: effectsOf(next, to) };
     const write = writeOf(next, to);
     await beforeEach();

@@ -3,7 +3,7 @@ import { checkOptionNames } from "../../options/option-names.ts";
 import { checkWholeNumber } from "../../options/option-values.ts";
 import type { DeadLetterListOptions } from "./dead-letter.ts";
 
-const LIMITS = { least: 1, most: 1000 };
+const LIMITS = { min: 1, max: 1000 };
 
 /** The options of `list`, checked and with their defaults. @throws ConfigError that names the option */
 export function checkListOptions(options: DeadLetterListOptions): {

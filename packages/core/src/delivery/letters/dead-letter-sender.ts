@@ -76,16 +76,16 @@ export class DeadLetterSender {
       } catch (error) {
         if (stop.aborted) break;
         failures += 1;
-        telemetry.troubles.failed(this.#call, error, { shardId: this.#options.shardId });
+        telemetry.failingCalls.failed(this.#call, error, { shardId: this.#options.shardId });
         await this.#pause(failures);
         continue;
       }
       failures = 0;
-      telemetry.troubles.answered(this.#call);
+      telemetry.failingCalls.answered(this.#call);
       this.#waiting = this.#waiting.slice(sent.length);
       for (const { onSent } of sent) onSent();
     }
-    if (failures > 0) telemetry.troubles.dropped(this.#call);
+    if (failures > 0) telemetry.failingCalls.dropped(this.#call);
     this.#sending = undefined;
   }
 

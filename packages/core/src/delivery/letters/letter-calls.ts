@@ -105,7 +105,7 @@ export class LetterCalls {
 
 const MEANINGS: Readonly<Record<Exclude<SdkFailure, "denied">, LetterFailure>> = {
   throttled: { retryable: true, advice: "the service throttles" },
-  passing: { retryable: true, advice: "the service cannot be reached, or fails" },
-  lasting: { retryable: false, advice: "the request was refused" },
+  transient: { retryable: true, advice: "the service cannot be reached, or fails" },
+  permanent: { retryable: false, advice: "the request was refused" },
   unknown: { retryable: false, advice: "the call failed with an unknown error" },
 };

@@ -122,7 +122,7 @@ class HandlerTransaction {
     if (state.outcome === "already-done" || state.outcome === "lease-lost") return state;
     // The commit may have taken effect although its reply was lost.
     if (state.outcome === "written" && (await this.#isStored())) return { outcome: "committed" };
-    if (this.#place.store.isPassing?.(error) !== true) return { outcome: "failed", error };
+    if (this.#place.store.isTransient?.(error) !== true) return { outcome: "failed", error };
     const { shardId } = this.#shard;
     const message = `${shardId}: the handler's transaction is run again: ${describeError(error)}`;
     throw new StoreError("STORE_UNAVAILABLE", message, { retryable: true, cause: error, shardId });

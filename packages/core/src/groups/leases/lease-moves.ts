@@ -165,5 +165,5 @@ function whyClaimed(
   }
   if (before !== undefined) return { reason: "taken-over", why: `taken over from ${before}` };
   if (epoch === 1) return { reason: "new", why: "never held before" };
-  return { reason: "given-back", why: "given back by its owner" };
+  return { reason: "released", why: "given back by its owner" };
 }

@@ -10,8 +10,8 @@ const MIN_ENTRY_AND_RECORD_BYTES = 8;
  * Limits of what is decoded in one call. V8 makes a key of 13 or more characters a view of the decoded string, so a
  * kept key may keep that many bytes.
  */
-const MOST_KEYS_DECODED = 16;
-const MOST_BYTES_DECODED = 256;
+const MAX_KEYS_DECODED = 16;
+const MAX_BYTES_DECODED = 256;
 
 /**
  * The table of partition keys, or of explicit hash keys, of one aggregate. It stores where each key is, and decodes
@@ -115,8 +115,8 @@ export class KeyTable {
     const from = this.start(first);
     let next = first + 1;
     let to = this.end(first);
-    const most = this.#isAscii ? Math.min(first + MOST_KEYS_DECODED, length) : next;
-    for (; next < most && this.end(next) - from <= MOST_BYTES_DECODED; next += 1)
+    const most = this.#isAscii ? Math.min(first + MAX_KEYS_DECODED, length) : next;
+    for (; next < most && this.end(next) - from <= MAX_BYTES_DECODED; next += 1)
       to = this.end(next);
     if (next === first + 1) return (texts[first] = textOf(bytes, from, to));
     const all = bytes.toString("latin1", from, to);

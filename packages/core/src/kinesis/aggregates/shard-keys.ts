@@ -1,7 +1,7 @@
 import type { HashKeyRange } from "../hash-key-range.ts";
-import { MOST_SHORT } from "../md5/layout.ts";
-import { MOST_MESSAGES, sharedMd5, sharedShortMd5 } from "../md5/md5.ts";
-import { MOST_SHORT_BYTES } from "../md5/short-md5.ts";
+import { MAX_SHORT } from "../md5/layout.ts";
+import { MAX_MESSAGES, sharedMd5, sharedShortMd5 } from "../md5/md5.ts";
+import { MAX_SHORT_BYTES } from "../md5/short-md5.ts";
 import type { KeyTable } from "./key-table.ts";
 
 const HASH_KEY = /^\d{1,39}$/;
@@ -36,8 +36,8 @@ export class ShardKeys {
   readonly #end: bigint;
   readonly #startWords: Uint32Array;
   readonly #endWords: Uint32Array;
-  readonly #short = new Pending(MOST_SHORT);
-  readonly #long = new Pending(MOST_MESSAGES);
+  readonly #short = new Pending(MAX_SHORT);
+  readonly #long = new Pending(MAX_MESSAGES);
 
   constructor({ startingHashKey, endingHashKey }: HashKeyRange) {
     this.#start = BigInt(startingHashKey);
@@ -55,8 +55,8 @@ export class ShardKeys {
     for (let i = 0; i < length; i += 1) {
       const start = keys.start(i);
       const end = keys.end(i);
-      if (end - start > MOST_SHORT_BYTES) {
-        if (this.#long.length === MOST_MESSAGES) this.#digestLong(keys);
+      if (end - start > MAX_SHORT_BYTES) {
+        if (this.#long.length === MAX_MESSAGES) this.#digestLong(keys);
         long.add(bytes, start, end);
         this.#long.add(i);
         continue;

@@ -15,10 +15,10 @@ const FIRST_LANE = 1024;
 export const SHORT_SOURCE = 36_864;
 export const SHORT_SOURCE_BYTES = 16_384;
 /** The maximum number of short messages; then their starts, lengths and digests, as vectors of four messages. */
-export const MOST_SHORT = 256;
+export const MAX_SHORT = 256;
 export const SHORT_STARTS = SHORT_SOURCE + SHORT_SOURCE_BYTES + BLOCK_BYTES;
-export const SHORT_LENGTHS = SHORT_STARTS + 4 * MOST_SHORT;
-export const SHORT_DIGESTS = SHORT_LENGTHS + 4 * MOST_SHORT;
+export const SHORT_LENGTHS = SHORT_STARTS + 4 * MAX_SHORT;
+export const SHORT_DIGESTS = SHORT_LENGTHS + 4 * MAX_SHORT;
 
 /** Everything fits into one page of WebAssembly memory. */
 export const MEMORY_PAGES = 1;

@@ -4,7 +4,7 @@ import { LANES } from "./layout.ts";
 import { ShortMd5 } from "./short-md5.ts";
 
 /** The maximum number of messages per digest. */
-export const MOST_MESSAGES = 64;
+export const MAX_MESSAGES = 64;
 const DIGEST_BYTES = 16;
 
 /**
@@ -14,10 +14,10 @@ const DIGEST_BYTES = 16;
 export class Md5 {
   readonly #engine: Lanes;
   readonly #lanes: readonly Lane[];
-  readonly #sources: (Uint8Array | undefined)[] = Array.from<undefined>({ length: MOST_MESSAGES });
-  readonly #starts = new Int32Array(MOST_MESSAGES);
-  readonly #ends = new Int32Array(MOST_MESSAGES);
-  readonly #digests = new DataView(new ArrayBuffer(MOST_MESSAGES * DIGEST_BYTES));
+  readonly #sources: (Uint8Array | undefined)[] = Array.from<undefined>({ length: MAX_MESSAGES });
+  readonly #starts = new Int32Array(MAX_MESSAGES);
+  readonly #ends = new Int32Array(MAX_MESSAGES);
+  readonly #digests = new DataView(new ArrayBuffer(MAX_MESSAGES * DIGEST_BYTES));
   #added = 0;
   /** The index of the next message without a lane. */
   #next = 0;

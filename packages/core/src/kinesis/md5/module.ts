@@ -102,7 +102,7 @@ function digest(): Code {
   ].flat();
 }
 
-/** The messages may have any length up to `MOST_SHORT_BYTES`. */
+/** The messages may have any length up to `MAX_SHORT_BYTES`. */
 function digestShort(): Code {
   const lanes = range(LANES);
   return [

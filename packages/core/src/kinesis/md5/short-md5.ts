@@ -1,7 +1,7 @@
 import type { Lanes } from "./lanes.ts";
 import {
   LANES,
-  MOST_SHORT,
+  MAX_SHORT,
   SHORT_LENGTHS,
   SHORT_SOURCE,
   SHORT_SOURCE_BYTES,
@@ -10,7 +10,7 @@ import {
 } from "./layout.ts";
 
 /** The maximum length of a short message: the padding must fit into the same block. */
-export const MOST_SHORT_BYTES = 55;
+export const MAX_SHORT_BYTES = 55;
 
 /**
  * Computes the MD5 of many short messages in one buffer: they are copied to the lanes' memory together, and padded
@@ -31,18 +31,18 @@ export class ShortMd5 {
     this.#lanes = lanes;
     this.#view = new DataView(memory);
     this.#bytes = new Uint8Array(memory);
-    this.#starts = new Int32Array(memory, SHORT_STARTS, MOST_SHORT);
-    this.#lengths = new Int32Array(memory, SHORT_LENGTHS, MOST_SHORT);
+    this.#starts = new Int32Array(memory, SHORT_STARTS, MAX_SHORT);
+    this.#lengths = new Int32Array(memory, SHORT_LENGTHS, MAX_SHORT);
   }
 
   /**
-   * Adds a message of at most `MOST_SHORT_BYTES`, which must come after the added ones in the buffer. Digests have the
+   * Adds a message of at most `MAX_SHORT_BYTES`, which must come after the added ones in the buffer. Digests have the
    * indexes of their messages. Returns false if there is no space until the others are digested.
    */
   add(start: number, end: number): boolean {
     const added = this.#added;
     if (added === 0) this.#from = start;
-    if (added === MOST_SHORT || end - this.#from > SHORT_SOURCE_BYTES) return false;
+    if (added === MAX_SHORT || end - this.#from > SHORT_SOURCE_BYTES) return false;
     this.#starts[added] = SHORT_SOURCE + start - this.#from;
     this.#lengths[added] = end - start;
     this.#to = end;

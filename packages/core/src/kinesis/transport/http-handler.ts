@@ -77,7 +77,7 @@ export class KinesisHttpHandler {
   constructor(options: KinesisHttpHandlerOptions = {}) {
     checkOptionNames("KinesisHttpHandler", options, Object.keys(OPTIONS));
     const { maxSockets = 50, connectionTimeout = 5000, requestTimeout = 0, tls = {} } = options;
-    this.#maxSockets = checkWholeNumber("maxSockets", maxSockets, { least: 1, most: 10_000 });
+    this.#maxSockets = checkWholeNumber("maxSockets", maxSockets, { min: 1, max: 10_000 });
     this.#connectionTimeout = checkDuration("connectionTimeout", connectionTimeout);
     this.#requestTimeout = checkDuration("requestTimeout", requestTimeout);
     this.#tls = tls;

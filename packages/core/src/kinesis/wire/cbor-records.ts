@@ -15,7 +15,7 @@ import {
   NOT_THERE,
   RecordTemplate,
 } from "./record-template.ts";
-import { MOST_DIGITS, RecordTexts } from "./record-texts.ts";
+import { MAX_DIGITS, RecordTexts } from "./record-texts.ts";
 
 const SEQUENCE_NUMBER = 0;
 
@@ -135,7 +135,7 @@ export class CborRecords implements PageRecords {
     if (end === DIFFERENT) this.#search(reader, template, at);
     else reader.jump(end);
     const digits = spans[at + 1]! - spans[at]!;
-    if (digits < 1 || digits > MOST_DIGITS) throw new Error("no sequence number");
+    if (digits < 1 || digits > MAX_DIGITS) throw new Error("no sequence number");
     if (!template.areDigits(spans[at]!, spans[at + 1]!)) {
       throw new Error("a sequence number is not made of digits");
     }

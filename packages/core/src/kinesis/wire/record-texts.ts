@@ -1,6 +1,6 @@
 import { FIELDS } from "./record-template.ts";
 
-export const MOST_DIGITS = 129;
+export const MAX_DIGITS = 129;
 /** A longer substring is a reference to its parent string in V8. */
 const SHORT_TEXT = 12;
 /**
@@ -13,7 +13,7 @@ const KEY = 4;
 const WORD = 4;
 
 /** Shared by all pages: it is in use only during a call. */
-const scratch: Buffer = Buffer.allocUnsafeSlow(BATCH * (MOST_DIGITS + SHORT_TEXT) + WORD);
+const scratch: Buffer = Buffer.allocUnsafeSlow(BATCH * (MAX_DIGITS + SHORT_TEXT) + WORD);
 const scratchView = new DataView(scratch.buffer);
 
 /**
@@ -32,7 +32,7 @@ export class RecordTexts {
   /** For each record in the batch: where its sequence number ends in `#text`, and where its key ends. */
   readonly #ends = new Uint16Array(2 * BATCH);
 
-  /** @param spans the fields of all records. Sequence numbers consist of at most `MOST_DIGITS` digits */
+  /** @param spans the fields of all records. Sequence numbers consist of at most `MAX_DIGITS` digits */
   constructor(bytes: Buffer, spans: Int32Array) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -14,7 +14,7 @@ export interface Call {
 }
 
 /** A call that is failing, and is retried until it is answered. */
-export interface CallTrouble {
+export interface FailingCall {
   readonly service: Service;
   /** As in the metric `retries`: `DescribeStreamSummary`, `joinWorker` … */
   readonly operation: string;
@@ -38,7 +38,7 @@ interface Entry {
 }
 
 const NO_SHARD = "";
-/** The prefix of a service's events: `stream-troubled`. */
+/** The prefix of a service's events: `stream-failing`. */
 const EVENT_PREFIX = { kinesis: "stream", store: "store", "dead-letters": "dead-letters" } as const;
 
 /**
@@ -49,7 +49,7 @@ const MAX_WARNINGS = 5;
 const WARNINGS_AGAIN_AFTER_MS = 60_000;
 
 /** Receives the changes. */
-export interface TroubleSink {
+export interface FailingCallSink {
   emit(event: ConsumerEvent): void;
   debug(message: string, fields: LogFields): void;
   info(message: string, fields: LogFields): void;
@@ -61,8 +61,8 @@ export interface TroubleSink {
  * repeated failure is a warning, once per kind of error, and its end is logged too. So an outage of any length, of any
  * number of shards, causes a handful of warnings. `Reporter` reports how long calls have been failing.
  */
-export class Troubles {
-  readonly #sink: TroubleSink;
+export class FailingCalls {
+  readonly #sink: FailingCallSink;
   readonly #clock: Clock;
   /** By shard, or NO_SHARD, and then by call. */
   readonly #entries = new Map<string, Map<string, Entry>>();
@@ -72,7 +72,7 @@ export class Troubles {
   /** When a call last began to fail. */
   #begunAt = -Infinity;
 
-  constructor(sink: TroubleSink, clock: Clock) {
+  constructor(sink: FailingCallSink, clock: Clock) {
     this.#sink = sink;
     this.#clock = clock;
   }
@@ -126,7 +126,7 @@ export class Troubles {
   }
 
   /** Failing calls that concern the whole stream or application. */
-  get list(): readonly CallTrouble[] {
+  get list(): readonly FailingCall[] {
     return [...(this.#entries.get(NO_SHARD)?.values() ?? [])].map((entry) => {
       const { call, error, failures } = entry;
       const { service, operation } = call;
@@ -162,8 +162,8 @@ export class Troubles {
 
   #reportBegun({ service, operation, shardId }: Call, error: string, failing: number): void {
     if (shardId === undefined) {
-      this.#sink.emit({ kind: `${EVENT_PREFIX[service]}-troubled`, operation, error });
-    } else if (failing === 1) this.#sink.emit({ kind: "shard-troubled", shardId, error });
+      this.#sink.emit({ kind: `${EVENT_PREFIX[service]}-failing`, operation, error });
+    } else if (failing === 1) this.#sink.emit({ kind: "shard-failing", shardId, error });
   }
 
   #reportOver({ service, operation, shardId }: Call, forMs: number, failing: number): void {
