@@ -23,6 +23,7 @@ import {
   type Transactional,
   type WatchedStore,
 } from "./support/effects.ts";
+import { World } from "./support/world.ts";
 
 const TEXTS = ["0", "1", "2", "3", "4", "5", "6"];
 const ONE = { maxRecords: 1 };
@@ -167,47 +168,59 @@ test("halves of a batch go on behind one another, and not behind a half that was
   expect(database.effects).toEqual(["0"]);
 });
 
-test("a dead letter in the same database is put on no store that lost the batch before", async () => {
-  const world = await worldWith(...TEXTS);
-  const database = new Database();
-  const store = database.open();
-  class Letters extends MemoryDeadLetterQueue implements TransactionalDeadLetters {
-    readonly store: TransactionalStore = store;
-    readonly held: DeadLetter[] = [];
+test.each([
+  ["the scan ends", undefined],
+  ["under a lease the shard is read again", new LeaseGroup({ workerId: "one" })],
+])(
+  "a dead letter in the same database is put on no store that lost the batch before: %s",
+  async (_, group) => {
+    const world = await worldWith(...TEXTS);
+    const database = new Database();
+    const store = database.open();
+    class Letters extends MemoryDeadLetterQueue implements TransactionalDeadLetters {
+      readonly store: TransactionalStore = store;
+      readonly held: DeadLetter[] = [];
 
-    sendIn(tx: MemoryTransaction, letters: readonly DeadLetter[]): void {
-      tx.add(() => this.held.push(...letters));
+      sendIn(tx: MemoryTransaction, letters: readonly DeadLetter[]): void {
+        tx.add(() => this.held.push(...letters));
+      }
     }
-  }
-  const letters = new Letters();
-  const consumer = new Consumer({
-    stream: "orders",
-    application: "billing",
-    client: world.kinesis,
-    clock: world.clock,
-    start: "TRIM_HORIZON",
-    random: () => 0.5,
-    store,
-  });
-  const handler: Transactional = (records, { tx }) => {
-    if (records[0]!.text() === "3") {
-      failOver(database, world.numbers, 1);
-      throw new Error("refused");
+    const letters = new Letters();
+    const options = {
+      stream: "orders",
+      application: "billing",
+      client: world.kinesis,
+      clock: world.clock,
+      start: "TRIM_HORIZON",
+      random: () => 0.5,
+      store,
+    } as const;
+    const consumer = group ? new Consumer({ ...options, group }) : new Consumer(options);
+    const interrupting = interrupted(database, "3", () => failOver(database, world.numbers, 1));
+    const handler: Transactional = async (records, context) => {
+      await interrupting(records, context);
+      if (records[0]!.text() === "3") throw new Error("refused");
+    };
+    const run = await world.runScan(consumer, ({ signal }) =>
+      consumer.scanTransaction(handler, {
+        ...ONE,
+        retry: { maxAttempts: 1 },
+        onFailure: letters,
+        signal,
+      }),
+    );
+    await world.clock.advance(60_000);
+    const held = letters.held.map(({ sequenceNumber }) => sequenceNumber);
+    if (group === undefined) {
+      expect(run.error).toMatchObject(REGRESSED);
+      expect([database.effects, held]).toEqual([["0"], []]);
+    } else {
+      expect(run.error).toBeUndefined();
+      const others = TEXTS.filter((text) => text !== "3");
+      expect([database.effects, held]).toEqual([others, [world.numbers[3]]]);
     }
-    database.apply(tx, records);
-  };
-  const run = await world.runScan(consumer, ({ signal }) =>
-    consumer.scanTransaction(handler, {
-      ...ONE,
-      retry: { maxAttempts: 1 },
-      onFailure: letters,
-      signal,
-    }),
-  );
-  await world.clock.advance(60_000);
-  expect(run.error).toMatchObject(REGRESSED);
-  expect([database.effects, letters.held]).toEqual([["0"], []]);
-});
+  },
+);
 
 test("a reset to an earlier position ends the scan of who reads without leases", async () => {
   const world = await worldWith(...TEXTS);
@@ -243,13 +256,34 @@ test("a forced reset under leases takes the lease away: the shard is read again 
   expect(database.effects).toEqual(["0", "1", "2", "1", "2", "3", "4", "5", "6"]);
 });
 
-test("a store that lost a shard's last batches under its lease ends the scan", async () => {
-  const world = await worldWith(...TEXTS);
+test("a store that lost a shard's last batches under its lease: it is read again from what is stored, and no other", async () => {
+  const world = await World.of({ shards: 2 });
+  const numbers = await world.put("a", ...TEXTS);
+  await world.put("d", "on the other shard");
   const database = new Database();
-  const handler = interrupted(database, "3", () => failOver(database, world.numbers, 1));
+  const ofFirst = interrupted(database, "3", () => failOver(database, numbers, 1));
+  const handler: Transactional = (records, context) =>
+    context.shardId === SHARD ? ofFirst(records, context) : undefined;
   const group = new LeaseGroup({ workerId: "one" });
   const run = await transacting(world, database.open(), handler, ONE, { group });
   await world.clock.advance(60_000);
-  expect(run.error).toMatchObject(REGRESSED);
-  expect(database.effects).toEqual(["0"]);
+  expect(run.error).toBeUndefined();
+  const { shards } = database.data.application(SCOPE);
+  expect([...shards.values()].map(({ epoch }) => epoch)).toEqual([2, 1]);
+  const [line] = world.logger.find("error", /the store has lost commits/);
+  expect(line?.fields).toMatchObject({ shardId: SHARD, err: { code: "STORE_REGRESSED" } });
+  expect(world.counter.total("errors", { error: "STORE_REGRESSED" })).toBe(1);
+  expect(database.effects).toEqual(TEXTS);
+  expect(run.calls.filter((call) => call === "on the other shard:1")).toHaveLength(1);
+});
+
+test("a store that lost a shard's first batch under its lease, its checkpoint with it, gets it again", async () => {
+  const world = await worldWith(...TEXTS);
+  const database = new Database();
+  const handler = interrupted(database, "3", () => failOver(database, world.numbers, 0));
+  const group = new LeaseGroup({ workerId: "one" });
+  const run = await transacting(world, database.open(), handler, ONE, { group });
+  await world.clock.advance(60_000);
+  expect(run.error).toBeUndefined();
+  expect(database.effects).toEqual(TEXTS);
 });

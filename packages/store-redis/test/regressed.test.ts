@@ -1,5 +1,11 @@
 import { PutRecordCommand } from "@aws-sdk/client-kinesis";
-import { Consumer, StoreRegressedError, type ApplicationRow, type StoreScope } from "@kc/core";
+import {
+  Consumer,
+  LeaseGroup,
+  StoreRegressedError,
+  type ApplicationRow,
+  type StoreScope,
+} from "@kc/core";
 import { FakeKinesis } from "@kc/emulator";
 import { startRedis } from "@kc-internal/test-services";
 import type { Redis } from "ioredis";
@@ -170,4 +176,42 @@ it("FLUSHALL under a running consumer ends its scan, and writes nothing", async 
   await put("second");
   await expectRegressed(scan);
   expect(await admin.dbsize()).toBe(0);
+});
+
+it("a shard that went back under leases: who had seen more ends, and another worker reads it from there", async () => {
+  const kinesis = new FakeKinesis({ streams: { orders: 1 } });
+  const put = async (text: string): Promise<string> => {
+    const record = { StreamName: "orders", PartitionKey: "a", Data: Buffer.from(text) };
+    return (await kinesis.send(new PutRecordCommand(record))).SequenceNumber!;
+  };
+  const reading = (workerId: string, signal?: AbortSignal) => {
+    const handled: string[] = [];
+    const consumer = new Consumer({
+      stream: "orders",
+      application: scope.application,
+      store: openStore({ client }),
+      group: new LeaseGroup({ workerId }),
+      client: kinesis,
+      start: "TRIM_HORIZON",
+      scanIntervalMs: 200,
+    });
+    const scan = consumer.scanTransaction(
+      (records) => void handled.push(...records.map((record) => record.text())),
+      { maxRecords: 1, ...(signal && { signal }) },
+    );
+    return { scan, handled };
+  };
+  const [checkpoint] = keys.shard(SHARD);
+  const [first, second] = [await put("first"), await put("second")];
+  const one = reading("one");
+  await expect.poll(() => client.get(checkpoint), { timeout: 30_000 }).toBe(second);
+  await client.set(checkpoint, first);
+  await put("third");
+  await expectRegressed(one.scan);
+  expect(one.handled).toEqual(["first", "second", "third"]);
+  const stop = new AbortController();
+  const two = reading("two", stop.signal);
+  await expect.poll(() => two.handled, { timeout: 30_000 }).toEqual(["second", "third"]);
+  stop.abort();
+  await two.scan;
 });

@@ -104,7 +104,7 @@ export const METRICS = {
     attributes: ["error"],
     values: { error: [...KC_ERROR_CODES, "LOGGER_FAILED"] },
     description:
-      "Errors that ended a scan or occurred while it stopped, by code; LOGGER_FAILED for each log line at which the logger threw",
+      "Errors that ended a scan or occurred while it stopped, or for which leases were given up, by code; LOGGER_FAILED for each log line at which the logger threw",
   },
   iterator_refreshes: {
     kind: "counter",

@@ -67,6 +67,10 @@ export function transactions(
   };
 }
 
+function isRegressed(error: unknown): error is KcError {
+  return KcError.is(error) && error.code === "STORE_REGRESSED";
+}
+
 /** The letters whose records the stored checkpoint does not cover. */
 function notCovered(stored: Checkpoint, letters: readonly DeadLetter[]): readonly DeadLetter[] {
   return letters.filter((letter) => !isAtOrBeyond(stored, letter));
@@ -161,7 +165,7 @@ class Transactions {
     }
   }
 
-  /** Failures are retried by the sender, except a store that has lost commits: that ends the scan. */
+  /** Failures are retried by the sender, except a store that has lost commits: that ends the shard. */
   async #transactLetters(
     table: TransactionalDeadLetters,
     letters: readonly DeadLetter[],
@@ -172,7 +176,7 @@ class Transactions {
     try {
       return await store.transact(scope, write, (tx) => table.sendIn(tx, letters), { signal });
     } catch (error) {
-      if (codeOfError(error) === "STORE_REGRESSED") this.#shard.fail(error);
+      if (isRegressed(error)) this.#fail(error);
       throw error;
     }
   }
@@ -251,13 +255,13 @@ class Transactions {
     throw stop.reason;
   }
 
-  /** The store failed: retries after a backoff, or ends the scan. @throws the reason of `stop` or of the signal */
+  /** The store failed: retries after a backoff, or ends the shard. @throws the reason of `stop` or of the signal */
   async #storeFailed(error: unknown, signal: AbortSignal): Promise<RunAgain> {
-    const { stop, random, timer, telemetry, fail } = this.#shard;
+    const { stop, random, timer, telemetry } = this.#shard;
     if (signal.aborted) throw signal.reason;
     if (!KcError.is(error) || !error.retryable) {
       this.#calls.settle();
-      fail(error);
+      this.#fail(error);
       throw stop.aborted ? stop.reason : error;
     }
     this.#failures += 1;
@@ -266,6 +270,18 @@ class Transactions {
     if (stop.aborted) this.#calls.settle();
     stop.throwIfAborted();
     return new RunAgain();
+  }
+
+  /**
+   * Ends the scan. If the store has lost commits of a leased shard, only the shard is lost: its next reader starts from
+   * what is stored, as a new scan would.
+   */
+  #fail(error: unknown): void {
+    const { shardId, fence, progress, telemetry, fail } = this.#shard;
+    if (fence === undefined || !isRegressed(error)) return fail(error);
+    telemetry.error("the store has lost commits: the shard is released", { shardId, error });
+    telemetry.add("errors", 1, { error: error.code });
+    progress.lose(new LeaseLostError(shardId, "the store has lost commits of this worker"));
   }
 
   /** One attempt, without a timeout of its own: its parts have timeouts, and the handler may take any time. */
