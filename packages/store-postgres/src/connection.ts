@@ -84,7 +84,7 @@ export class Connection {
    */
   run(
     make: MakeStatements,
-    { lockTimeoutMs = LOCK_TIMEOUT_MS, ...about }: About & { lockTimeoutMs?: number } = {},
+    { lockTimeoutMs = this.#lockTimeoutMs, ...about }: About & { lockTimeoutMs?: number } = {},
   ): Promise<readonly PostgresRows[]> {
     return this.#call(async (limit) => {
       for (let attempt = 1; ; attempt += 1) {
@@ -129,7 +129,7 @@ export class Connection {
 
   /** The settings for the last statements of a handler's transaction. */
   get limits(): readonly string[] {
-    return limits(Math.min(LOCK_TIMEOUT_MS, this.#timeoutMs), this.#timeoutMs);
+    return limits(this.#lockTimeoutMs, this.#timeoutMs);
   }
 
   /** A driver's error as the error that the store throws. */
@@ -152,6 +152,11 @@ export class Connection {
     this.#closing.abort(new StoreError("STORE_CLOSED", `${this.where}: the store was disposed`));
     this.#closed ??= this.#end();
     return this.#closed;
+  }
+
+  /** Well below the call's own time limit, so that the server tells a lock from a connection that does not answer. */
+  get #lockTimeoutMs(): number {
+    return Math.min(LOCK_TIMEOUT_MS, Math.ceil(this.#timeoutMs / 2));
   }
 
   /** One call, within its limits. */

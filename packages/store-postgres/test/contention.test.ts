@@ -1,3 +1,4 @@
+import { KcError } from "@kc/core";
 import type { PoolClient } from "pg";
 import pg from "pg";
 import { describe, expect, inject, onTestFinished, test } from "vitest";
@@ -93,6 +94,23 @@ describe("a lock that somebody else holds", () => {
     ]);
     await locker.query("COMMIT");
     expect(await flush(3)).toMatchObject([1, 2, 3].map(() => ({ outcome: "written" })));
+  });
+
+  test("on one row holds up no other shard, however short a call may take", async () => {
+    const opened = await open(inject("postgres"), { timeoutMs: 800 });
+    const { store, schema } = opened;
+    const flush = (n: number) => store.setCheckpoints(SCOPE, [at(n, "a"), at(n, "b")]);
+    await eventually(
+      "the rows",
+      () => failure(flush(1)),
+      (answer) => !KcError.is(answer),
+    );
+    await lock(opened, `SELECT FROM ${schema}.kinesis_consumer WHERE shard_id = 'a' FOR UPDATE`);
+    await eventually(
+      "a write of the other shard",
+      () => flush(2).catch(() => []),
+      ([, other]) => other?.outcome === "written" || other?.outcome === "same",
+    );
   });
 
   test("an aborted call ends at once with its reason, and a pool of one still works", async () => {
