@@ -297,8 +297,8 @@ export const PLANTED_BUGS: Readonly<Record<string, readonly Edit[]>> = {
   "a key that is not held up by its failed record": [
     {
       file: "core/delivery/concurrent.js",
-      find: "onHeld: (job) => this.#detachLane(job)",
-      replace: "onHeld: (job) => this.#lanes.leave(job)",
+      find: "onHeld: (job) => this.#intake.detachLane(job)",
+      replace: "onHeld: (job) => this.#intake.leave(job)",
     },
   ],
   "a letter that counts before it is acknowledged": [

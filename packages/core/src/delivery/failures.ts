@@ -169,7 +169,7 @@ export class Failures<Job extends Attempted> {
     this.#waiting.set(job, { dueAt: clock.monotonic() + afterMs, cancel });
   }
 
-  /** Does with a record what `onFailure` says. */
+  /** Gives up a record as `onFailure` says. */
   giveUp(job: Job, reason: DeadLetterReason, error: unknown): void {
     const { shardId, telemetry, fail, retentionMs } = this.#shard;
     const at = positionOf(job.record);

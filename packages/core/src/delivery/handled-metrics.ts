@@ -11,13 +11,12 @@ const REPORT_AFTER_MS = 1000;
  *
  * A delivery that calls the handler for one record at a time brackets each page with `begin` and `end`:
  * all the time between is attributed to its records. A delivery that makes several calls concurrently
- * reports the time of each call with `took`.
+ * reports the time of each awaited call with `took`, and that of synchronous calls by series.
  */
 export class HandledMetrics {
-  /** The number of records started. The delivery increments it. */
-  records = 0;
-  /** The bytes of their data. */
-  bytes = 0;
+  /** The number of started records, and the bytes of their data. */
+  #records = 0;
+  #bytes = 0;
   readonly #shardId: string;
   readonly #telemetry: Telemetry;
   readonly #clock: Clock;
@@ -29,6 +28,9 @@ export class HandledMetrics {
   #tookMs = 0;
   #timed = 0;
   #began = false;
+  /** The number of records in the current series of synchronous calls, and when it began. */
+  #synchronous = 0;
+  #synchronousSince = 0;
 
   constructor(shard: {
     readonly shardId: string;
@@ -49,6 +51,12 @@ export class HandledMetrics {
     this.#began = false;
   }
 
+  /** Counts a record that starts for the first time. */
+  count({ data }: { readonly data: Uint8Array }): void {
+    this.#records += 1;
+    this.#bytes += data.byteLength;
+  }
+
   /** Excludes a wait of `ms` milliseconds during which the handler was not called. */
   pause(ms: number): void {
     if (this.#since !== undefined) this.#since += ms;
@@ -59,6 +67,19 @@ export class HandledMetrics {
   took(ms: number, records: number): void {
     this.#tookMs += ms;
     this.#timed += records;
+  }
+
+  /** Counts a synchronous call. @param since when its series began, if it is the first of one */
+  synchronous(since: number): void {
+    if (this.#synchronous === 0) this.#synchronousSince = since;
+    this.#synchronous += 1;
+  }
+
+  /** Ends a series of synchronous calls: the time since it began is attributed to its records. */
+  endSynchronous(): void {
+    if (this.#synchronous === 0) return;
+    this.took(this.#clock.monotonic() - this.#synchronousSince, this.#synchronous);
+    this.#synchronous = 0;
   }
 
   /** Reports if the last report is a second old. */
@@ -82,19 +103,19 @@ export class HandledMetrics {
     const shardId = this.#shardId;
     this.#reportedAt = now;
     if (this.#since !== undefined) {
-      this.took(now - this.#since, this.records);
+      this.took(now - this.#since, this.#records);
       this.#since = now;
     }
     if (this.#timed > 0) {
       this.#telemetry.record("handler_duration", this.#tookMs / this.#timed, {});
       this.#tookMs = this.#timed = 0;
     }
-    if (this.records === 0) return;
+    if (this.#records === 0) return;
     this.#began = true;
-    this.#totals.records += this.records;
-    this.#totals.bytes += this.bytes;
-    this.#telemetry.add("records", this.records, { shardId });
-    this.#telemetry.add("bytes", this.bytes, { shardId });
-    this.records = this.bytes = 0;
+    this.#totals.records += this.#records;
+    this.#totals.bytes += this.#bytes;
+    this.#telemetry.add("records", this.#records, { shardId });
+    this.#telemetry.add("bytes", this.#bytes, { shardId });
+    this.#records = this.#bytes = 0;
   }
 }

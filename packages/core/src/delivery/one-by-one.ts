@@ -105,8 +105,7 @@ class OneByOne implements Delivery {
       const record = records.current();
       if (record === undefined) return;
       const { sequenceNumber, subSequenceNumber } = record;
-      metrics.records += 1;
-      metrics.bytes += record.data.byteLength;
+      metrics.count(record);
       if (ordinal < 0) {
         const { approximateArrivalMs: arrivalMs } = record;
         const ends = records.endsStreamRecord;

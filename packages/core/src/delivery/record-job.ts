@@ -3,19 +3,19 @@ import type { Attempted } from "./failures.ts";
 import type { InLane } from "./lanes.ts";
 import type { Tracker } from "./tracker.ts";
 
-/** What a record in memory costs beside its data. An estimate, in bytes. */
+/** The estimated memory of a record without its data, in bytes. */
 const RECORD_OVERHEAD_BYTES = 300;
 
-/** A record that has to wait: for its turn, for its handler, for its next attempt, for a queue. */
+/** A record that waits: for its lane, its handler, its next attempt, or the dead-letter queue. */
 export class RecordJob implements InLane<RecordJob>, Attempted {
-  /** As it was read, whatever a handler has written into it. */
+  /** The record as it was read, even if a handler has written into the object that it got. */
   record: ConsumerRecord;
-  /** The tracker's. */
+  /** The tracker's ordinal. */
   readonly ordinal: number;
   readonly key: string | undefined;
   attempts = 0;
   firstFailedAt: Date | undefined = undefined;
-  /** Does the record lie in a copy of its own? */
+  /** True once the record was copied out of its page. */
   isDetached = false;
   behind: RecordJob | undefined = undefined;
   nextReady: RecordJob | undefined = undefined;
@@ -26,7 +26,7 @@ export class RecordJob implements InLane<RecordJob>, Attempted {
     this.key = key;
   }
 
-  /** Copies the record out of its page, where the tracker allows it: what waits for long keeps no page. */
+  /** Copies the record out of its page if there is memory for it, so that a long wait does not keep the page. */
   detach(tracker: Tracker): void {
     const bytes = this.record.data.byteLength + RECORD_OVERHEAD_BYTES;
     if (this.isDetached || !tracker.detach(this.ordinal, bytes)) return;
@@ -34,7 +34,7 @@ export class RecordJob implements InLane<RecordJob>, Attempted {
     this.isDetached = true;
   }
 
-  /** The record for one attempt. A handler may write into it; its data are shared. */
+  /** A new record object for one attempt, since a handler may write into it. The data are shared. */
   given(): ConsumerRecord {
     return new ConsumerRecord(this.record);
   }

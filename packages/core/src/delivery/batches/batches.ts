@@ -217,10 +217,7 @@ class Batches implements Delivery {
         if (job.key !== undefined && !job.isFinished) heldUp.add(job.key);
         continue;
       }
-      if (job.attempts === 0) {
-        this.#metrics.records += 1;
-        this.#metrics.bytes += record.data.byteLength;
-      }
+      if (job.attempts === 0) this.#metrics.count(record);
       job.attempts = batch.attempts + 1;
       places.push(place);
       records.push(record);
