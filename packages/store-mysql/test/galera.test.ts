@@ -157,7 +157,7 @@ describe("two nodes of a Galera cluster", { skip: cluster instanceof NoGaleraErr
 
   it("fail in passing at a node that has lost the other", async () => {
     await nodes[0].kill();
-    const text = "joins its cluster, or fails over";
+    const text = "it is joining its cluster, or failing over";
     // It waits some seconds for a sign of the other's life.
     await until("a refusal of the node that is left", async () => {
       const state = await second.getCheckpoints(SCOPE).then(() => "answered", String);
