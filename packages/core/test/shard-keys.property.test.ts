@@ -83,7 +83,7 @@ test("whose keys are is found by the shard's range as it is now", () => {
   });
   // The MD5 of "a" is in the lower half, that of "b" in the upper one.
   const record = recordOf(aggregateOf([userRecord("a", "1"), userRecord("b", "2")]));
-  const outOfRange = (): number => aggregates.open(record, false)!.outOfRange;
+  const outOfRange = (): number => aggregates.open(record)!.outOfRange;
   const whole = { startingHashKey: "0", endingHashKey: String(2n ** 128n - 1n) };
   const none = { startingHashKey: "0", endingHashKey: "0" };
   const seen = [undefined, HALF, none, HALF, whole, none].map((range) => {

@@ -63,7 +63,7 @@ export class PageCursor implements RecordCursor {
       const isFramed = this.#frames?.isFramed(this.#index) ?? false;
       const record = this.#records.record(this.#index, this.#shardId, this.#millisBehindLatest);
       if (!isFramed) return record;
-      const aggregate = this.#aggregates?.open(record, true);
+      const aggregate = this.#aggregates?.open(record);
       if (aggregate === undefined) return record;
       // All of its user records may belong to other shards.
       if (aggregate.next()) this.#aggregate = aggregate;
@@ -95,7 +95,7 @@ export class PageCursor implements RecordCursor {
   #enter(subSequenceNumber: number): boolean {
     if (!this.#frames?.isFramed(this.#index)) return false;
     const record = this.#records.record(this.#index, this.#shardId, this.#millisBehindLatest);
-    const aggregate = this.#aggregates?.open(record, false);
+    const aggregate = this.#aggregates?.open(record, subSequenceNumber);
     if (aggregate === undefined) return false;
     while (aggregate.next()) {
       if (aggregate.sub <= subSequenceNumber) continue;

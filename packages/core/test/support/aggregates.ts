@@ -54,7 +54,7 @@ export function takenApart(
 ): ConsumerRecord[] | undefined {
   const page = new DecodedRecords([{ Data: data, SequenceNumber: "1", PartitionKey: "a" }]);
   if (!new AggregateFrames(page).isFramed(0)) return undefined;
-  const opened = Aggregate.open(recordOf(data), { keys, mayLeaveOut: () => leavesOut });
+  const opened = Aggregate.open(recordOf(data), { keys, mayLeaveOut: () => leavesOut, after: -1 });
   if (opened === undefined) return undefined;
   const records: ConsumerRecord[] = [];
   while (opened.next()) records.push(opened.record());

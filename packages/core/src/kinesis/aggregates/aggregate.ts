@@ -12,6 +12,8 @@ export interface AggregateOptions {
   readonly keys: ShardKeys | undefined;
   /** Called if user records belong to other shards. Returns whether to leave them out. */
   readonly mayLeaveOut: () => boolean;
+  /** The sub-sequence number behind which reading resumes; -1 = the aggregate is read from its start. */
+  readonly after: number;
 }
 
 /**
@@ -19,7 +21,7 @@ export interface AggregateOptions {
  * is parsed again when the cursor reaches it, so nothing is stored for those that wait.
  */
 export class Aggregate {
-  /** Number of user records that belong to other shards. */
+  /** Number of user records behind `after` that belong to other shards. */
   outOfRange = 0;
   /** Whether those are left out. */
   leavesOut = false;
@@ -97,7 +99,7 @@ export class Aggregate {
   }
 
   /** Reads the whole aggregate once, and finds the user records of other shards. @throws ProtobufError */
-  #check({ keys, mayLeaveOut }: AggregateOptions): void {
+  #check({ keys, mayLeaveOut, after }: AggregateOptions): void {
     const reader = this.#reader;
     const { partitionKeys, hashKeys } = reader;
     let maxPartitionKey = ABSENT;
@@ -121,7 +123,7 @@ export class Aggregate {
       if (!keys.includesHashKey(hashKeys.text(i))) hashKeys.setOutOfRange(i);
     }
     if (partitionKeys.areAllInRange && hashKeys.areAllInRange) return;
-    const last = this.#countOutOfRange();
+    const last = this.#countOutOfRange(after);
     this.leavesOut = this.outOfRange > 0 && mayLeaveOut();
     if (this.leavesOut) this.#last = last;
     reader.rewind();
@@ -129,12 +131,12 @@ export class Aggregate {
   }
 
   /** Returns the index of the last user record that belongs to the shard, or -1. */
-  #countOutOfRange(): number {
+  #countOutOfRange(after: number): number {
     let last = -1;
     while (this.sub < this.#records - 1) {
       this.#advance();
       if (this.#isInRange()) last = this.sub;
-      else this.outOfRange += 1;
+      else if (this.sub > after) this.outOfRange += 1;
     }
     return last;
   }

@@ -38,16 +38,17 @@ export class ShardAggregates {
   /**
    * Returns undefined if the record is not an aggregate.
    * @param record has the frame of an aggregate
-   * @param counts whether to count its user records of other shards
+   * @param after the sub-sequence number behind which reading resumes: user records up to it are not counted
    */
-  open(record: ConsumerRecord, counts: boolean): Aggregate | undefined {
+  open(record: ConsumerRecord, after = -1): Aggregate | undefined {
     const { deaggregate, distribution } = this.#options;
     const keys = this.#shardKeys();
     const aggregate = Aggregate.open(record, {
       keys,
       mayLeaveOut: () => deaggregate !== "all" && distribution.isByKey(),
+      after,
     });
-    if (counts && aggregate !== undefined && aggregate.outOfRange > 0) this.#report(aggregate);
+    if (aggregate !== undefined && aggregate.outOfRange > 0) this.#report(aggregate);
     return aggregate;
   }
 
