@@ -16,7 +16,7 @@ import {
   section,
   tableRows,
 } from "./support/markdown.ts";
-import { allSources, membersOf } from "./support/sources.ts";
+import { allSourceFiles, allSources, membersOf } from "./support/sources.ts";
 import { complaints, writeBlocks } from "./support/typescript-blocks.ts";
 
 const REPOSITORY = "https://github.com/kc-js/kc/blob/main/";
@@ -56,6 +56,16 @@ describe("TypeScript", () => {
       await import(/* @vite-ignore */ path);
     });
   }
+});
+
+describe("ARCHITECTURE.md", () => {
+  test("names source files that exist", () => {
+    const named = [...prose("ARCHITECTURE.md").matchAll(/`((?:[a-z0-9-]+\/)+[a-z0-9-]+\.ts)`/g)];
+    const files = allSourceFiles();
+    const gone = named.filter(([, path]) => !files.some((file) => file.endsWith(`/${path}`)));
+    expect(named.length).toBeGreaterThan(100);
+    expect(gone.map(([, path]) => path)).toEqual([]);
+  });
 });
 
 describe("docs/errors.md", () => {

@@ -25,11 +25,15 @@ export function membersOf(file: string, name: string): Member[] {
   return members;
 }
 
-/** The text of every source file of the packages. */
-export function allSources(): string {
+/** The paths of all source files of the packages. */
+export function allSourceFiles(): string[] {
   const packages = join(ROOT, "packages");
-  return readdirSync(packages)
-    .flatMap((name) => sourceFiles(join(packages, name, "src")))
+  return readdirSync(packages).flatMap((name) => sourceFiles(join(packages, name, "src")));
+}
+
+/** The text of all source files of the packages. */
+export function allSources(): string {
+  return allSourceFiles()
     .map((file) => readFileSync(file, "utf8"))
     .join("\n");
 }
