@@ -31,6 +31,19 @@ async function stream(shards: number, options = {}): Promise<FakeKinesis> {
   return kinesis;
 }
 
+/** Keys do not decide the shard of its records. */
+async function autoStream(): Promise<FakeKinesis> {
+  const kinesis = new FakeKinesis();
+  await kinesis.send(
+    new CreateStreamCommand({
+      StreamName: STREAM,
+      StreamModeDetails: { StreamMode: "ON_DEMAND" },
+      RecordDistributionStrategy: "AUTO",
+    }),
+  );
+  return kinesis;
+}
+
 async function listed(kinesis: FakeKinesis): Promise<Shard[]> {
   return (await kinesis.send(new ListShardsCommand({ StreamName: STREAM }))).Shards!;
 }
@@ -231,14 +244,7 @@ test("a listing without a shard for some hash keys is asked for again, and not k
 });
 
 test("where keys do not decide the shard, and the SDK does not say so, nothing is put for ever", async () => {
-  const kinesis = new FakeKinesis();
-  await kinesis.send(
-    new CreateStreamCommand({
-      StreamName: STREAM,
-      StreamModeDetails: { StreamMode: "ON_DEMAND" },
-      RecordDistributionStrategy: "AUTO",
-    }),
-  );
+  const kinesis = await autoStream();
   // Shards take turns: each record comes to another shard than the one it is made for, at every try.
   await kinesis.send(
     new PutRecordsCommand({ StreamName: STREAM, Records: [{ Data: Buffer.from("first") }] }),
@@ -263,14 +269,7 @@ test("where keys do not decide the shard, and the SDK does not say so, nothing i
 test("a stream that is switched from AUTO to its keys has records by shard within a minute", async () => {
   const now = vi.spyOn(performance, "now").mockReturnValue(0);
   onTestFinished(() => now.mockRestore());
-  const kinesis = new FakeKinesis();
-  await kinesis.send(
-    new CreateStreamCommand({
-      StreamName: STREAM,
-      StreamModeDetails: { StreamMode: "ON_DEMAND" },
-      RecordDistributionStrategy: "AUTO",
-    }),
-  );
+  const kinesis = await autoStream();
   const aggregator = new Aggregator({ client: kinesis, stream: STREAM });
   const put = async (): Promise<number> => {
     const before = [...(await read(kinesis)).values()].flat().length;

@@ -45,8 +45,9 @@ export class ConsumerRecord<Value = unknown> {
   }
 
   /**
-   * `approximateArrivalMs` as a `Date`, a new one for each read: few handlers read it, and to create a `Date` takes
-   * longer than to create the record.
+   * `approximateArrivalMs` as a `Date`, a new one for each read: few handlers read it, and creating a `Date` takes
+   * longer than creating the record. It is a getter of the class, so `{ ...record }` and `structuredClone(record)`
+   * have `approximateArrivalMs` only.
    */
   get approximateArrivalTimestamp(): Date {
     return new Date(this.approximateArrivalMs);

@@ -11,18 +11,19 @@ const RUN_BYTES = 5;
 /** The size of the text without its runs. */
 const HEAD_BYTES = 40;
 
+/** Called for a record from the watermark on. */
+export type OpenRecordVisitor = (
+  sequenceNumber: string,
+  subSequenceNumber: number | undefined,
+  endsStreamRecord: boolean,
+  done: boolean,
+) => void;
+
 /** The records from the watermark on, in order. */
 export interface OpenRecords {
   /** The newest record's sequence number; undefined if there was none. */
   readonly newest: string | undefined;
-  each(
-    use: (
-      sequenceNumber: string,
-      subSequenceNumber: number | undefined,
-      endsStreamRecord: boolean,
-      done: boolean,
-    ) => void,
-  ): void;
+  each(visit: OpenRecordVisitor): void;
 }
 
 /**

@@ -3,7 +3,7 @@ import type { ShardProgress } from "../checkpoints/shard-progress.ts";
 import type { RecordCursor } from "../reading/record-cursor.ts";
 import type { Page, PageMemory } from "../reading/shard-reader.ts";
 import type { ConsumerRecord } from "../record.ts";
-import { CompletedAhead, type OpenRecords } from "./completed-ahead.ts";
+import { CompletedAhead, type OpenRecords, type OpenRecordVisitor } from "./completed-ahead.ts";
 import { UnfinishedRecords } from "./unfinished-records.ts";
 
 const UNFINISHED = 0;
@@ -97,19 +97,12 @@ export class Tracker implements OpenRecords {
     return this.#sequenceNumbers[(this.#next - 1) & (this.#states.length - 1)];
   }
 
-  /** Calls `use` for each record from the first unfinished one on, in order. */
-  each(
-    use: (
-      sequenceNumber: string,
-      subSequenceNumber: number | undefined,
-      endsStreamRecord: boolean,
-      done: boolean,
-    ) => void,
-  ): void {
+  /** Calls `visit` for each record from the first unfinished one on, in order. */
+  each(visit: OpenRecordVisitor): void {
     const mask = this.#states.length - 1;
     for (let ordinal = this.#low; ordinal < this.#next; ordinal += 1) {
       const slot = ordinal & mask;
-      use(
+      visit(
         this.#sequenceNumbers[slot]!,
         this.#subSequenceNumbers[slot],
         this.#ends[slot] === 1,

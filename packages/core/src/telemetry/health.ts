@@ -148,11 +148,11 @@ function unhealthyShards({ shards }: Observed, thresholds: HealthThresholds) {
 }
 
 function startingOf(stage: keyof typeof STAGES, { shards, failingCalls }: Observed): Condition {
-  const [trouble] = failingCalls;
+  const [failing] = failingCalls;
   const details =
-    trouble === undefined
+    failing === undefined
       ? { why: shards.find(({ error }) => error)?.error }
-      : { operation: trouble.operation, forMs: trouble.forMs, why: trouble.error };
+      : { operation: failing.operation, forMs: failing.forMs, why: failing.error };
   return { kind: "starting", message: STAGES[stage], details };
 }
 

@@ -40,7 +40,7 @@ export interface PendingLetter {
 /**
  * Sends the letters of one shard to the dead-letter queue, one call at a time, and retries each call until
  * the queue has acknowledged it. Letters that arrive together go in one call. An unavailable queue is
- * reported as one trouble of the application, however many shards have letters for it.
+ * reported as one failing call of the application, however many shards have letters for it.
  */
 export class DeadLetterSender {
   readonly #options: DeadLetterSenderOptions;
